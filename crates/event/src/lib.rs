@@ -1,0 +1,27 @@
+//! The event format: which events there are, what their parameters mean, and their bytes.
+//!
+//! An event is the same bytes everywhere (kernel ring, capture file, plugin): [`Event`] reads them in
+//! place. This crate does no I/O and knows neither files nor rules nor the state of the machine.
+//!
+//! ```
+//! use peregrine_event::EventType;
+//! assert_eq!(EventType::SyscallOpenX.name(), "open");
+//! assert_eq!(EventType::SyscallOpenX.info().params[1].name, "name");
+//! ```
+
+mod generated;
+mod set;
+pub mod snapshot;
+mod table;
+mod types;
+pub mod wire;
+
+pub use generated::events::EventType;
+pub use generated::flags::{self, FlagTable};
+pub use set::EventSet;
+pub use table::{
+    Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format, ParamInfo,
+    Syscall, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
+};
+pub use types::ParamType;
+pub use wire::{Event, WireError};

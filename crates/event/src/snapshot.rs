@@ -1,0 +1,170 @@
+//! What a source says of the machine before its first event: threads, open files, users, addresses.
+//!
+//! Capture files hold it and the live source reads it from the kernel; `state` starts from it.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// One item of a snapshot, in the order in which the source has them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// The machine itself.
+    Machine(Machine),
+    /// A network interface.
+    Interface(Interface),
+    /// A user.
+    User(User),
+    /// A group.
+    Group(Group),
+    /// A thread.
+    Thread(Box<Thread>),
+    /// Open files of the thread with this tid.
+    Fds(i64, Vec<Fd>),
+}
+
+/// The machine. All zero and empty where the source does not know.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Machine {
+    /// CPUs.
+    pub num_cpus: u32,
+    /// Memory, bytes.
+    pub memory: u64,
+    /// Largest pid.
+    pub max_pid: u64,
+    /// Host name.
+    pub hostname: Vec<u8>,
+    /// Boot time, nanoseconds since the epoch.
+    pub boot_ts: u64,
+    /// Flags of the format.
+    pub flags: u64,
+}
+
+/// A network interface with one address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interface {
+    /// Name, `eth0`.
+    pub name: Vec<u8>,
+    /// Its address.
+    pub address: InterfaceAddress,
+    /// Link speed as the format has it.
+    pub link_speed: u64,
+}
+
+/// Address of an interface.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InterfaceAddress {
+    /// IPv4.
+    V4 {
+        /// Address.
+        address: Ipv4Addr,
+        /// Mask.
+        netmask: Ipv4Addr,
+        /// Broadcast address.
+        broadcast: Ipv4Addr,
+    },
+    /// IPv6.
+    V6 {
+        /// Address.
+        address: Ipv6Addr,
+        /// Mask.
+        netmask: Ipv6Addr,
+        /// Broadcast address.
+        broadcast: Ipv6Addr,
+    },
+}
+
+/// A user of the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct User {
+    /// Number.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Name.
+    pub name: Vec<u8>,
+    /// Home directory.
+    pub home: Vec<u8>,
+    /// Shell.
+    pub shell: Vec<u8>,
+}
+
+/// A group of the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Number.
+    pub gid: u32,
+    /// Name.
+    pub name: Vec<u8>,
+}
+
+/// A thread as a process list has it. Texts are without NUL; args, env and cgroups keep the NULs that
+/// separate their items.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "the names are the format's own")]
+pub struct Thread {
+    pub tid: i64,
+    pub pid: i64,
+    pub ptid: i64,
+    pub sid: i64,
+    pub vpgid: i64,
+    pub pgid: i64,
+    pub vtid: i64,
+    pub vpid: i64,
+    pub comm: Vec<u8>,
+    pub exe: Vec<u8>,
+    pub exepath: Vec<u8>,
+    pub args: Vec<u8>,
+    pub env: Vec<u8>,
+    pub cgroups: Vec<u8>,
+    pub cwd: Vec<u8>,
+    pub root: Vec<u8>,
+    pub fdlimit: i64,
+    /// `clone_flags` of the format.
+    pub flags: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub loginuid: u32,
+    pub vmsize_kb: u32,
+    pub vmrss_kb: u32,
+    pub vmswap_kb: u32,
+    pub pfmajor: u64,
+    pub pfminor: u64,
+    pub pidns_init_start_ts: u64,
+    pub tty: u32,
+    pub exe_writable: bool,
+    pub exe_upper_layer: bool,
+    pub exe_lower_layer: bool,
+    pub exe_from_memfd: bool,
+    pub cap_inheritable: u64,
+    pub cap_permitted: u64,
+    pub cap_effective: u64,
+    pub exe_ino: u64,
+    /// Nanoseconds since the epoch.
+    pub exe_ino_ctime: u64,
+    /// Nanoseconds since the epoch.
+    pub exe_ino_mtime: u64,
+}
+
+/// An open file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fd {
+    /// Number.
+    pub fd: i64,
+    /// Inode.
+    pub ino: u64,
+    /// What it is.
+    pub kind: FdKind,
+}
+
+/// What an fd refers to.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the names are the field's own")]
+pub enum FdKind {
+    Ipv4 { sip: Ipv4Addr, dip: Ipv4Addr, sport: u16, dport: u16, l4proto: u8 },
+    Ipv4Server { ip: Ipv4Addr, port: u16, l4proto: u8 },
+    Ipv6 { sip: Ipv6Addr, dip: Ipv6Addr, sport: u16, dport: u16, l4proto: u8 },
+    Ipv6Server { ip: Ipv6Addr, port: u16, l4proto: u8 },
+    Unix { source: u64, destination: u64, name: Vec<u8> },
+    File { flags: u32, name: Vec<u8>, mount_id: u32, dev: u32 },
+    /// Every kind that has only a name; `ty` is the fd type code of the format.
+    Named { ty: u8, name: Vec<u8> },
+}

@@ -1,0 +1,222 @@
+//! What is known of each event and syscall: the shape of the generated tables and how to ask them.
+
+use crate::generated::events::{ALL, EVENTS};
+use crate::generated::syscalls::{AARCH64, SC_NAMES, X86_64};
+use crate::types::ParamType;
+use crate::{EventType, FlagTable};
+
+/// What the format says of one event.
+#[derive(Debug)]
+pub struct EventInfo {
+    /// Name as rules and users write it (`openat`); shared by the enter and the exit event.
+    pub name: &'static str,
+    /// Identifier of the format (`PPME_SYSCALL_OPENAT_2_X`).
+    pub id: &'static str,
+    /// Whether it reports the start or the end of a syscall.
+    pub direction: Direction,
+    /// Topic.
+    pub category: Category,
+    /// Where events of this kind come from.
+    pub classes: &'static [Class],
+    /// Properties.
+    pub flags: EventFlags,
+    /// Parameters in wire order.
+    pub params: &'static [ParamInfo],
+}
+
+/// What the format says of one parameter.
+#[derive(Debug)]
+pub struct ParamInfo {
+    /// Name (`fd`, `res`).
+    pub name: &'static str,
+    /// Type on the wire.
+    pub ty: ParamType,
+    /// Base in which numbers are printed.
+    pub format: Format,
+    /// What is needed beside the value to print it.
+    pub extra: Extra,
+}
+
+/// What a parameter needs beside its value to be printed.
+#[derive(Clone, Copy, Debug)]
+pub enum Extra {
+    /// Nothing.
+    None,
+    /// Names of bits or values.
+    Flags(FlagTable),
+    /// The path is relative to the directory fd in this parameter.
+    DirFd(u8),
+    /// The first byte of the value chooses one of these.
+    Dynamic(&'static [DynamicParam]),
+}
+
+/// One alternative of a dynamic parameter.
+#[derive(Debug)]
+pub struct DynamicParam {
+    /// Type of the value after the index byte.
+    pub ty: ParamType,
+    /// Base in which it is printed.
+    pub format: Format,
+}
+
+/// Base in which a number is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Not a number.
+    Na,
+    /// Decimal.
+    Dec,
+    /// Hexadecimal.
+    Hex,
+    /// Octal.
+    Oct,
+}
+
+/// Start or end of a syscall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// `>`
+    Enter,
+    /// `<`
+    Exit,
+}
+
+/// Topic of an event. `evt.category` prints the lower-case name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Category {
+    Unknown,
+    Other,
+    File,
+    Net,
+    Ipc,
+    Memory,
+    Process,
+    Sleep,
+    System,
+    Signal,
+    User,
+    Time,
+    IoRead,
+    IoWrite,
+    IoOther,
+    Wait,
+    Scheduler,
+    Internal,
+}
+
+/// Where events of a kind come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Class {
+    Syscall,
+    Tracepoint,
+    Plugin,
+    Metaevent,
+    Iter,
+    Wait,
+    Scheduler,
+    Internal,
+}
+
+bitflags::bitflags! {
+    /// Properties of an event.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct EventFlags: u32 {
+        /// Makes a new fd.
+        const CREATES_FD = 1 << 0;
+        /// Removes an fd.
+        const DESTROYS_FD = 1 << 1;
+        /// Names an fd in its parameters.
+        const USES_FD = 1 << 2;
+        /// Reads through an fd.
+        const READS_FROM_FD = 1 << 3;
+        /// Writes through an fd.
+        const WRITES_TO_FD = 1 << 4;
+        /// Changes what is known of the machine.
+        const MODIFIES_STATE = 1 << 5;
+        /// Never sent.
+        const UNUSED = 1 << 6;
+        /// May block.
+        const WAITS = 1 << 7;
+        /// Is no act of the thread in its header.
+        const SKIP_PARSER_RESET = 1 << 8;
+        /// Replaced by a newer event.
+        const OLD_VERSION = 1 << 9;
+        /// Parameter lengths are `u32`.
+        const LARGE_PAYLOAD = 1 << 10;
+        /// Old captures hold it in forms that must be converted.
+        const CONVERTER_MANAGED = 1 << 11;
+    }
+}
+
+/// A syscall of one architecture.
+#[derive(Clone, Copy, Debug)]
+pub struct Syscall {
+    /// Number on that architecture.
+    pub nr: u16,
+    /// Code of the format, the same on all architectures.
+    pub sc: u16,
+    /// Event that reports its end.
+    pub exit: EventType,
+}
+
+impl EventType {
+    /// Number of event types.
+    pub const COUNT: usize = EVENTS.len();
+
+    /// The type with this code, if there is one.
+    pub fn from_code(code: u16) -> Option<Self> {
+        ALL.get(usize::from(code)).copied()
+    }
+
+    /// Code on the wire.
+    pub fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// All types in order of their codes.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ALL.iter().copied()
+    }
+
+    /// What the format says of it.
+    pub fn info(self) -> &'static EventInfo {
+        &EVENTS[self as usize]
+    }
+
+    /// Name as rules write it.
+    pub fn name(self) -> &'static str {
+        self.info().name
+    }
+
+    /// Whether this event reports the end of a syscall (or has no other half).
+    pub fn is_exit(self) -> bool {
+        self.info().direction == Direction::Exit
+    }
+
+    /// Width of a parameter length on the wire: 2 or 4 bytes.
+    pub fn length_width(self) -> usize {
+        if self.info().flags.contains(EventFlags::LARGE_PAYLOAD) { 4 } else { 2 }
+    }
+}
+
+/// Name of the syscall with this code of the format, e.g. 3 → `read`.
+pub fn syscall_name(sc: u16) -> Option<&'static str> {
+    SC_NAMES.get(usize::from(sc)).copied().filter(|name| !name.is_empty())
+}
+
+/// All syscall codes with their names.
+pub fn syscall_names() -> impl Iterator<Item = (u16, &'static str)> {
+    (0..).zip(SC_NAMES.iter().copied()).filter(|(_, name)| !name.is_empty())
+}
+
+/// Syscalls of x86_64, by number.
+pub fn syscalls_x86_64() -> &'static [Syscall] {
+    &X86_64
+}
+
+/// Syscalls of aarch64, by number.
+pub fn syscalls_aarch64() -> &'static [Syscall] {
+    &AARCH64
+}
