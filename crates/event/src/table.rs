@@ -66,6 +66,8 @@ pub enum Format {
     Na,
     /// Decimal.
     Dec,
+    /// Decimal, filled with zeros to nine digits: the part of a time below a second.
+    Padded,
     /// Hexadecimal.
     Hex,
     /// Octal.

@@ -4,4 +4,6 @@ mod value;
 mod vocabulary;
 
 pub use value::Value;
-pub use vocabulary::{Each, FieldError, Limits, Resolved, Supplier, Vocabulary};
+pub use vocabulary::{
+    Each, FieldError, Limits, Place, Resolved, Shown, Supplier, Vocabulary,
+};

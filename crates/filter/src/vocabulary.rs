@@ -49,6 +49,9 @@ pub enum Each {
     /// True when it is true for any of them (`proc.aname` without an argument: any ancestor).
     Any,
     /// Like `Any`, but `!=` must be true for all of them (`fd.ip`: both ends of a connection).
+    ///
+    /// An empty list says that there is an fd, but no address: `exists` holds and every comparison,
+    /// also `!=`, is false.
     Ends,
 }
 
@@ -91,6 +94,30 @@ pub trait Supplier<F> {
         None
     }
 
+    /// The value as an output shows it. A few fields differ from what conditions compare: times are
+    /// numbers in JSON, all ancestors are one text, bytes are made printable.
+    fn shown<'s>(&'s self, field: &F, _place: Place) -> Option<Shown<'s>> {
+        self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) })
+    }
+
     /// Memory for values that must be put together; freed as a whole after the event.
     fn scratch(&self) -> &Bump;
+}
+
+/// Kind of output a value goes into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A line of text.
+    Text,
+    /// `output_fields`.
+    Json,
+}
+
+/// A value for an output.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shown<'a> {
+    /// The value.
+    pub value: Value<'a>,
+    /// Its type and base, where they are not those of the field.
+    pub ty: Option<(ParamType, Format)>,
 }
