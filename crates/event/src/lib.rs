@@ -8,14 +8,21 @@
 //! assert_eq!(EventType::SyscallOpenX.name(), "open");
 //! assert_eq!(EventType::SyscallOpenX.info().params[1].name, "name");
 //! ```
+//!
+//! [`Builder`] writes events; [`path::join`] joins and tidies paths for every crate that prints them.
 
+pub mod address;
+mod builder;
 mod generated;
+pub mod path;
 mod set;
 pub mod snapshot;
 mod table;
 mod types;
 pub mod wire;
 
+pub use address::{Sockaddr, Socktuple};
+pub use builder::{BuildError, Builder};
 pub use generated::events::EventType;
 pub use generated::flags::{self, FlagTable};
 pub use set::EventSet;

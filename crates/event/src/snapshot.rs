@@ -159,12 +159,44 @@ pub struct Fd {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names are the field's own")]
 pub enum FdKind {
-    Ipv4 { sip: Ipv4Addr, dip: Ipv4Addr, sport: u16, dport: u16, l4proto: u8 },
-    Ipv4Server { ip: Ipv4Addr, port: u16, l4proto: u8 },
-    Ipv6 { sip: Ipv6Addr, dip: Ipv6Addr, sport: u16, dport: u16, l4proto: u8 },
-    Ipv6Server { ip: Ipv6Addr, port: u16, l4proto: u8 },
-    Unix { source: u64, destination: u64, name: Vec<u8> },
-    File { flags: u32, name: Vec<u8>, mount_id: u32, dev: u32 },
+    Ipv4 {
+        sip: Ipv4Addr,
+        dip: Ipv4Addr,
+        sport: u16,
+        dport: u16,
+        l4proto: u8,
+    },
+    Ipv4Server {
+        ip: Ipv4Addr,
+        port: u16,
+        l4proto: u8,
+    },
+    Ipv6 {
+        sip: Ipv6Addr,
+        dip: Ipv6Addr,
+        sport: u16,
+        dport: u16,
+        l4proto: u8,
+    },
+    Ipv6Server {
+        ip: Ipv6Addr,
+        port: u16,
+        l4proto: u8,
+    },
+    Unix {
+        source: u64,
+        destination: u64,
+        name: Vec<u8>,
+    },
+    File {
+        flags: u32,
+        name: Vec<u8>,
+        mount_id: u32,
+        dev: u32,
+    },
     /// Every kind that has only a name; `ty` is the fd type code of the format.
-    Named { ty: u8, name: Vec<u8> },
+    Named {
+        ty: u8,
+        name: Vec<u8>,
+    },
 }

@@ -1,0 +1,135 @@
+//! Joining and tidying paths the way alerts print them.
+
+/// Longest path that is kept; longer ones become [`TOO_LONG`].
+pub const MAX_PATH: usize = 1024;
+/// What a path beyond [`MAX_PATH`] becomes.
+pub const TOO_LONG: &[u8] = b"/DIR_TOO_LONG/FILENAME_TOO_LONG";
+
+/// Appends `path` as seen from `dir` to `out`, without `.`, `..`, doubled and trailing slashes.
+///
+/// `dir` is taken as it is and should end with a slash; it does not count when `path` is absolute or
+/// empty. Nothing looks at the file system, so links are not followed.
+///
+/// ```
+/// let mut out = Vec::new();
+/// peregrine_event::path::join(b"/var/log/", b"../lib//x/./y/", &mut out);
+/// assert_eq!(out, b"/var/lib/x/y");
+/// ```
+pub fn join(dir: &[u8], path: &[u8], out: &mut Vec<u8>) {
+    if dir.len() + path.len() >= MAX_PATH {
+        out.extend_from_slice(TOO_LONG);
+        return;
+    }
+    let base = out.len();
+    let relative = path.first().is_some_and(|&first| first != b'/');
+    if relative {
+        out.extend_from_slice(dir);
+    }
+    let had_dir = out.len() > base;
+    let mut rest = path;
+    while let Some(&byte) = rest.first() {
+        let at_start = out.len() == base || out.last() == Some(&b'/');
+        let step = match rest {
+            [b'.', b'.', b'/', ..] if at_start => {
+                pop(out, base);
+                3
+            }
+            [b'.', b'.'] if at_start => {
+                pop(out, base);
+                2
+            }
+            [b'.', b'/', ..] if at_start => 2,
+            [b'.'] if at_start => 1,
+            // A slash after a slash, or one left over where `..` went up to before the directory.
+            [b'/', ..] if at_start && (out.len() > base || had_dir) => 1,
+            _ => {
+                out.push(byte);
+                1
+            }
+        };
+        rest = rest.get(step..).unwrap_or_default();
+    }
+    if out.len() > base + 1 && out.last() == Some(&b'/') {
+        out.pop();
+    }
+}
+
+/// Tidies a path that needs no directory. See [`join`].
+pub fn normalize(path: &[u8], out: &mut Vec<u8>) {
+    join(b"", path, out);
+}
+
+/// Removes the last component after `base`, but never the first byte, which may be the root.
+fn pop(out: &mut Vec<u8>, base: usize) {
+    if out.len() <= base + 1 {
+        return;
+    }
+    out.pop();
+    while out.len() > base && out.last() != Some(&b'/') {
+        out.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(dir: &str, path: &str) -> String {
+        let mut out = b"kept".to_vec();
+        join(dir.as_bytes(), path.as_bytes(), &mut out);
+        String::from_utf8(out).unwrap().strip_prefix("kept").unwrap().to_owned()
+    }
+
+    #[test]
+    fn goes_up_and_stops_at_the_root() {
+        assert_eq!(joined("/foo/", "../a"), "/a");
+        assert_eq!(joined("/", "../"), "/");
+        assert_eq!(joined("/", "../../etc"), "/etc");
+        assert_eq!(joined("/a/b/c/", "../../../../x/.."), "/");
+        assert_eq!(joined("/x/", "/a/b/../../../c/"), "/c");
+    }
+
+    #[test]
+    fn goes_up_to_nothing_without_a_root() {
+        assert_eq!(joined("foo/", "..//a"), "a");
+        assert_eq!(joined("a/", "../"), "");
+        assert_eq!(joined("", ".."), "");
+        assert_eq!(joined("", "a/../b"), "b");
+    }
+
+    #[test]
+    fn drops_dots_and_slashes() {
+        assert_eq!(joined("/", "./a/./b//c/."), "/a/b/c");
+        assert_eq!(joined("", "//a//b"), "/a/b");
+        assert_eq!(joined("/x/", "/"), "/");
+        assert_eq!(joined("", "./"), "");
+        assert_eq!(joined("", ""), "");
+        assert_eq!(joined("/x/", ""), "");
+    }
+
+    #[test]
+    fn keeps_names_that_begin_with_dots() {
+        assert_eq!(joined("/x/", ".hidden/..two/.../t"), "/x/.hidden/..two/.../t");
+    }
+
+    #[test]
+    fn takes_the_directory_as_it_is() {
+        assert_eq!(joined("a", "../"), "a..");
+        assert_eq!(joined("/app", "x"), "/appx");
+        assert_eq!(joined("app////", "x//y"), "app////x/y");
+    }
+
+    #[test]
+    fn replaces_what_is_too_long() {
+        let dir = format!("/{}/", "d".repeat(1000));
+        assert_eq!(joined(&dir, &"f".repeat(21)).len(), 1023);
+        assert_eq!(joined(&dir, &"f".repeat(22)), "/DIR_TOO_LONG/FILENAME_TOO_LONG");
+    }
+
+    #[test]
+    fn bytes_need_not_be_utf8() {
+        let mut out = Vec::new();
+        join(b"/root/", b"../\xff\xfe/\x01", &mut out);
+        assert_eq!(out, b"/\xff\xfe/\x01");
+    }
+}
