@@ -72,8 +72,6 @@ pub enum Format {
     Hex,
     /// Octal.
     Oct,
-    /// Decimal, filled with zeros to nine digits (nanoseconds). Only fields have it.
-    Dec9,
 }
 
 /// Start or end of a syscall.

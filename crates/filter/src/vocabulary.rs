@@ -100,11 +100,6 @@ pub trait Supplier<F> {
         self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) })
     }
 
-    /// The value as JSON shows it, where that is another one than text shows: times of day are numbers there.
-    fn json_value<'s>(&'s self, _field: &F) -> Option<(Value<'s>, ParamType)> {
-        None
-    }
-
     /// Memory for values that must be put together; freed as a whole after the event.
     fn scratch(&self) -> &Bump;
 }
