@@ -1,5 +1,26 @@
 //! A YAML tree that remembers where everything stood, for rules files and configuration.
+//!
+//! Knows YAML and text, nothing of rules or settings. Reads hostile text: nesting and the
+//! growth through aliases are bounded, and no text makes it panic.
+//!
+//! ```
+//! use peregrine_yaml::{decode, parse};
+//!
+//! let text = decode(b"- rule: Shell\n  enabled: no\n");
+//! let documents = parse(&text)?;
+//! let item = &documents[0].items()[0];
+//! assert_eq!(item.get("rule").and_then(|name| name.as_str()), Some("Shell"));
+//! assert_eq!(item.get("enabled").and_then(|word| word.as_bool()), Some(false));
+//! assert_eq!(item.get("enabled").map(|word| (word.start.line, word.start.column)), Some((1, 11)));
+//! # Ok::<(), peregrine_yaml::Error>(())
+//! ```
 
+mod build;
+mod decode;
+mod diagnostic;
 mod node;
 
-pub use node::{Error, Map, Mark, Node, Value, parse};
+pub use build::{Error, parse};
+pub use decode::decode;
+pub use diagnostic::Diagnostic;
+pub use node::{Map, Mark, Node, Value};
