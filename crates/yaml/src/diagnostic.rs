@@ -11,7 +11,8 @@ use crate::Mark;
 /// use peregrine_yaml::{Diagnostic, parse};
 ///
 /// let text = "- rule: Shell\n  prio: HIGH\n";
-/// let key = &parse(text)?[0].items()[0].entries()[1].0;
+/// let documents = parse(text)?;
+/// let key = &documents[0].items()[0].entries()[1].0;
 /// let shown = Diagnostic::new("rules.yaml", text, key.start)
 ///     .up_to(key.end)
 ///     .help("did you mean `priority`?")
