@@ -1,0 +1,205 @@
+//! Output formats: text with `%fields` in it.
+
+use peregrine_event::{Format, ParamType};
+use thiserror::Error;
+
+use crate::print::{BufferFormat, Form, value_json, value_text};
+use crate::{Place, Resolved, Shown, Supplier, Vocabulary};
+
+/// An output format, understood: `%proc.name opened %20fd.name`.
+///
+/// After `%` may stand a width (`%20fd.name` fills with blanks or cuts to 20 bytes), then a field. The
+/// longest text that names one is taken, the rest is printed as it stands. A leading `*` is dropped:
+/// fields without a value print `<NA>` with and without it.
+#[derive(Clone, Debug)]
+pub struct Template<F> {
+    parts: Vec<Part<F>>,
+    fields: Vec<OutputField<F>>,
+    names: Vec<String>,
+}
+
+/// A field of an output format, with the name it has among the output fields.
+#[derive(Clone, Debug)]
+pub struct OutputField<F> {
+    name: String,
+    /// `None` for fields that only conditions may use: they never have a value here.
+    field: Option<F>,
+    ty: ParamType,
+    format: Format,
+}
+
+/// Why a text is no output format.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum TemplateError {
+    /// Nothing to print.
+    #[error("empty formatting token")]
+    Empty,
+    /// A width without a field.
+    #[error("invalid formatting syntax: formatting cannot end with a number")]
+    EndsWithNumber,
+    /// A lone `%` at the end.
+    #[error("invalid formatting syntax: formatting cannot end with a %")]
+    EndsWithPercent,
+    /// No field starts after a `%`. The message is cut where the reference engine cuts it, because tools
+    /// compare it; `at` says where the trouble is.
+    #[error("unknown filter: unexpected token after '")]
+    Unknown {
+        /// Offset in the text of what should have been a field.
+        at: usize,
+    },
+}
+
+#[derive(Clone, Debug)]
+enum Part<F> {
+    Literal(String),
+    Field { field: OutputField<F>, width: Option<usize> },
+}
+
+/// What the text shows for a field without a value.
+const NOT_AVAILABLE: &[u8] = b"<NA>";
+/// Widths above this are cut down to it: nobody reads them, and they cost memory for each alert.
+const WIDTH_MAX: usize = 65_535;
+
+impl<F: Clone> Template<F> {
+    /// Understands an output format.
+    ///
+    /// # Errors
+    /// When the text is empty, ends too early, or a `%` is not followed by a field.
+    pub fn compile<V>(text: &str, vocabulary: &V) -> Result<Self, TemplateError>
+    where
+        V: Vocabulary<Field = F> + ?Sized,
+    {
+        if text.is_empty() {
+            return Err(TemplateError::Empty);
+        }
+        let mut template = Self { parts: Vec::new(), fields: Vec::new(), names: Vec::new() };
+        let mut rest = text.strip_prefix('*').unwrap_or(text);
+        while let Some((literal, token)) = rest.split_once('%') {
+            template.literal(literal);
+            if token.is_empty() {
+                return Err(TemplateError::EndsWithPercent);
+            }
+            let (width, token) = width(token);
+            if token.is_empty() {
+                return Err(TemplateError::EndsWithNumber);
+            }
+            let (field, after) = field(token, vocabulary)
+                .ok_or(TemplateError::Unknown { at: text.len() - token.len() })?;
+            template.names.push(field.name.clone());
+            template.fields.push(field.clone());
+            template.parts.push(Part::Field { field, width });
+            rest = after;
+        }
+        template.literal(rest);
+        template.fields.sort_by(|a, b| a.name.cmp(&b.name));
+        template.fields.dedup_by(|a, b| a.name == b.name);
+        Ok(template)
+    }
+
+    fn literal(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.parts.push(Part::Literal(text.to_owned()));
+        }
+    }
+}
+
+impl<F> Template<F> {
+    /// Appends the text for one event.
+    pub fn render<S>(&self, supplier: &S, buffers: BufferFormat, out: &mut Vec<u8>)
+    where
+        S: Supplier<F> + ?Sized,
+    {
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Field { field, width } => {
+                    let start = out.len();
+                    field.text(supplier, buffers, out);
+                    if let Some(width) = width {
+                        out.resize(start + width, b' ');
+                    }
+                }
+            }
+        }
+    }
+
+    /// The fields that `output_fields` shows: each once, by name.
+    #[must_use]
+    pub fn fields(&self) -> &[OutputField<F>] {
+        &self.fields
+    }
+
+    /// Everything the text names, in its order: fields, and transformers after what they transform.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+impl<F> OutputField<F> {
+    /// Name among the output fields (`proc.aname[2]`).
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Appends the value for one event as JSON; `null` where there is none.
+    pub fn json<S>(&self, supplier: &S, buffers: BufferFormat, out: &mut Vec<u8>)
+    where
+        S: Supplier<F> + ?Sized,
+    {
+        match self.shown(supplier, Place::Json) {
+            Some(shown) => value_json(out, shown.value, self.form(&shown, buffers)),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+
+    fn text<S>(&self, supplier: &S, buffers: BufferFormat, out: &mut Vec<u8>)
+    where
+        S: Supplier<F> + ?Sized,
+    {
+        match self.shown(supplier, Place::Text) {
+            Some(shown) => value_text(out, shown.value, self.form(&shown, buffers)),
+            None => out.extend_from_slice(NOT_AVAILABLE),
+        }
+    }
+
+    fn shown<'s, S>(&self, supplier: &'s S, place: Place) -> Option<Shown<'s>>
+    where
+        S: Supplier<F> + ?Sized,
+    {
+        supplier.shown(self.field.as_ref()?, place)
+    }
+
+    fn form(&self, shown: &Shown<'_>, buffers: BufferFormat) -> Form {
+        let (ty, format) = shown.ty.unwrap_or((self.ty, self.format));
+        Form { ty, format, buffers }
+    }
+}
+
+/// Splits a width off; 0 is none.
+fn width(token: &str) -> (Option<usize>, &str) {
+    let digits = token.len() - token.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, rest) = token.split_at(digits);
+    let width = match number {
+        "" => 0,
+        number => number.parse().unwrap_or(WIDTH_MAX).min(WIDTH_MAX),
+    };
+    ((width > 0).then_some(width), rest)
+}
+
+/// Splits the longest field off that the vocabulary knows.
+fn field<'t, V>(token: &'t str, vocabulary: &V) -> Option<(OutputField<V::Field>, &'t str)>
+where
+    V: Vocabulary + ?Sized,
+{
+    // With its argument; an argument that is wrong is no part of the field.
+    let resolved = vocabulary.resolve(token).or_else(|error| match token.find('[') {
+        Some(at) => vocabulary.resolve(&token[..at]),
+        None => Err(error),
+    });
+    let Resolved { field, len, ty, format, limits, .. } = resolved.ok()?;
+    let (name, rest) = token.split_at_checked(len)?;
+    let field = (!limits.filter_only).then_some(field);
+    Some((OutputField { name: name.to_owned(), field, ty, format }, rest))
+}
