@@ -9,12 +9,16 @@
 //! assert_eq!(EventType::SyscallOpenX.info().params[1].name, "name");
 //! ```
 //!
-//! [`Builder`] writes events; [`path::join`] joins and tidies paths for every crate that prints them.
+//! [`Builder`] writes events, [`Event::value`] gives a parameter as a typed [`Param`], [`render`] prints
+//! it, and [`path::join`] joins and tidies paths for every crate that prints them.
 
 pub mod address;
 mod builder;
 mod generated;
+mod names;
+mod param;
 pub mod path;
+pub mod render;
 mod set;
 pub mod snapshot;
 mod table;
@@ -25,6 +29,8 @@ pub use address::{Sockaddr, Socktuple};
 pub use builder::{BuildError, Builder};
 pub use generated::events::EventType;
 pub use generated::flags::{self, FlagTable};
+pub use names::{errno_name, signal_name};
+pub use param::{Fdlist, Param, ParamError, Texts};
 pub use set::EventSet;
 pub use table::{
     Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format, ParamInfo,
