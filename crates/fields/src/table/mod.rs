@@ -1,0 +1,389 @@
+//! The one table of all fields: what the vocabulary understands, what extraction answers and what users
+//! are told is all made from it.
+
+mod container;
+mod evt;
+mod fd;
+mod identity;
+mod path;
+mod process;
+
+use peregrine_event::{Format, ParamType};
+use peregrine_filter::{Each, Limits};
+
+pub use container::Container;
+pub use evt::{Generic, Syscall, Util};
+pub use fd::{Fd, FdList};
+pub use identity::{Group, User};
+pub use path::FsPath;
+pub use process::Process;
+
+/// A topic of fields.
+#[derive(Clone, Debug)]
+pub struct Class {
+    /// Name.
+    pub name: &'static str,
+    /// What its fields are about.
+    pub description: &'static str,
+    /// Which events have its fields.
+    pub scope: Scope,
+    /// Whether users are told of it.
+    pub listed: bool,
+    /// Its fields.
+    pub fields: &'static [Definition],
+}
+
+/// Which events have the fields of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of every source.
+    All,
+    /// Those of the source `syscall`.
+    Syscall,
+    /// Those of the source `syscall`, when containers are looked after.
+    Containers,
+}
+
+/// A field as the language knows it.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Which it is.
+    pub id: Id,
+    /// Name, without argument.
+    pub name: &'static str,
+    /// What it says, in a sentence or two.
+    pub description: &'static str,
+    /// Type of its value, or of each of its values.
+    pub ty: ParamType,
+    /// Base in which numbers are printed.
+    pub format: Format,
+    /// What may or must follow the name.
+    pub argument: Argument,
+    /// Properties.
+    pub options: Options,
+}
+
+/// Which field, without its argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names of the classes say it")]
+pub enum Id {
+    Generic(Generic),
+    Syscall(Syscall),
+    Util(Util),
+    Process(Process),
+    User(User),
+    Group(Group),
+    Fd(Fd),
+    FdList(FdList),
+    FsPath(FsPath),
+    Container(Container),
+    /// A field that the configuration defines.
+    Static,
+}
+
+/// What may or must follow the name of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// Nothing.
+    None,
+    /// A parameter, `.name` or `[number]`.
+    Param,
+    /// A parameter, `.name`.
+    RawParam,
+    /// An event, `.name`.
+    Event,
+    /// Nanoseconds since the epoch, `[number]`.
+    Time,
+    /// Nothing, `.src` or `.dst`.
+    WhichPath,
+    /// Nothing or `[number]`.
+    Index,
+    /// Nothing or the number of an fd, `[number]`.
+    FdNumber,
+    /// Nothing, or an environment variable: `[name]`.
+    Variable,
+    /// Nothing, the number of an ancestor or an environment variable, `[number]` or `[name]`.
+    AncestorVariable,
+    /// A controller of control groups, `.name`.
+    Subsystem,
+    /// `[key]`.
+    Key,
+    /// `[number]` or `[key]`.
+    IndexOrKey,
+}
+
+/// What users are told of the argument of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListedArgument {
+    /// The field makes no sense without it.
+    pub required: bool,
+    /// It may be a number, as far as users are told.
+    pub index: bool,
+    /// It may be a key, as far as users are told.
+    pub key: bool,
+}
+
+impl Argument {
+    /// What users are told; `None` when there is no argument.
+    pub fn listed(self) -> Option<ListedArgument> {
+        let (required, index, key) = match self {
+            Self::None => return None,
+            Self::Param | Self::RawParam | Self::Event | Self::Time => (true, false, false),
+            Self::WhichPath | Self::Subsystem => (true, false, false),
+            Self::Index | Self::FdNumber | Self::Variable => (false, false, false),
+            Self::AncestorVariable => (false, false, false),
+            Self::Key => (true, false, true),
+            Self::IndexOrKey => (true, true, true),
+        };
+        Some(ListedArgument { required, index, key })
+    }
+}
+
+/// Properties of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What may not be done with it.
+    pub limits: Limits,
+    /// How comparisons with several values come out, when it has no argument.
+    pub each: Option<Each>,
+    /// Its value is a list that users see as a list.
+    pub list: bool,
+    /// Users are not told of it.
+    pub hidden: bool,
+    /// Users are told not to use it any more.
+    pub deprecated: bool,
+    /// Alerts should show it, whether or not a rule's output does.
+    pub suggested: bool,
+}
+
+impl Definition {
+    /// Whether `--list` shows it.
+    pub fn is_listed(&self) -> bool {
+        !(self.options.hidden || self.options.deprecated || self.options.limits.print_only)
+    }
+}
+
+/// All classes, in the order in which users see them. Fields of the configuration are not among them.
+pub fn classes() -> &'static [Class] {
+    &CLASSES
+}
+
+static CLASSES: [Class; 11] = [
+    Class {
+        name: "evt",
+        description: "The event itself. Events of every source have these fields.",
+        scope: Scope::All,
+        listed: true,
+        fields: Generic::DEFINITIONS,
+    },
+    Class {
+        name: "evt",
+        description: "The event itself, where the kernel reported it. Parameters of the syscall are \
+                      at evt.arg and evt.rawarg.",
+        scope: Scope::Syscall,
+        listed: true,
+        fields: Syscall::DEFINITIONS,
+    },
+    Class {
+        name: "process",
+        description: "The thread that caused the event, its process and its ancestors.",
+        scope: Scope::Syscall,
+        listed: true,
+        fields: Process::DEFINITIONS,
+    },
+    Class {
+        name: "user",
+        description: "The user on whose behalf the thread acts.",
+        scope: Scope::Syscall,
+        listed: true,
+        fields: User::DEFINITIONS,
+    },
+    Class {
+        name: "group",
+        description: "The group on whose behalf the thread acts.",
+        scope: Scope::Syscall,
+        listed: true,
+        fields: Group::DEFINITIONS,
+    },
+    Class {
+        name: "fd",
+        description: "The fd that a syscall makes, uses or closes.",
+        scope: Scope::Syscall,
+        listed: true,
+        fields: Fd::DEFINITIONS,
+    },
+    Class {
+        name: "fs.path",
+        description: "The paths that a syscall acts on, also where it has no fd, as in unlink and \
+                      rename.",
+        scope: Scope::Syscall,
+        listed: true,
+        fields: FsPath::DEFINITIONS,
+    },
+    Class {
+        name: "util",
+        description: "Measurements.",
+        scope: Scope::Syscall,
+        listed: false,
+        fields: Util::DEFINITIONS,
+    },
+    Class {
+        name: "fdlist",
+        description: "The fds that poll and ppoll wait for.",
+        scope: Scope::Syscall,
+        listed: true,
+        fields: FdList::DEFINITIONS,
+    },
+    Class {
+        name: "container",
+        description: "The container and the pod in which the thread runs.",
+        scope: Scope::Containers,
+        listed: true,
+        fields: Container::DEFINITIONS,
+    },
+    Class {
+        name: "static",
+        description: "Texts that the configuration defines.",
+        scope: Scope::All,
+        listed: true,
+        fields: &[],
+    },
+];
+
+/// Makes an enum of fields and their definitions out of one list; the doc line of each is what users read.
+///
+/// The words in brackets are [`Argument`]s and [`Options`].
+macro_rules! fields {
+    (
+        $(#[$meta:meta])*
+        pub enum $class:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $id:ident = $name:literal $ty:ident $format:ident $([$($option:ident),+])?,
+            )+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $class {
+            $( $(#[doc = $doc])+ $id, )+
+        }
+
+        impl $class {
+            /// Its fields, in the order in which users see them.
+            pub(super) const DEFINITIONS: &'static [$crate::table::Definition] = &[
+                $( $crate::table::Definition {
+                    id: $crate::table::Id::$class(Self::$id),
+                    name: $name,
+                    description: concat!($($doc),+).trim_ascii(),
+                    ty: peregrine_event::ParamType::$ty,
+                    format: peregrine_event::Format::$format,
+                    argument: $crate::table::Argument::None,
+                    options: $crate::table::Options::NONE,
+                } $($( .$option() )+)?, )+
+            ];
+        }
+    };
+}
+use fields;
+
+/// The words that the table uses.
+impl Definition {
+    const fn with(mut self, argument: Argument) -> Self {
+        self.argument = argument;
+        self
+    }
+    const fn param(self) -> Self {
+        self.with(Argument::Param)
+    }
+    const fn raw_param(self) -> Self {
+        self.with(Argument::RawParam)
+    }
+    const fn event(self) -> Self {
+        self.with(Argument::Event)
+    }
+    const fn time(self) -> Self {
+        self.with(Argument::Time)
+    }
+    const fn which_path(self) -> Self {
+        self.with(Argument::WhichPath)
+    }
+    const fn index(self) -> Self {
+        self.with(Argument::Index)
+    }
+    const fn fd_number(self) -> Self {
+        self.with(Argument::FdNumber)
+    }
+    const fn variable(self) -> Self {
+        self.with(Argument::Variable)
+    }
+    const fn subsystem(self) -> Self {
+        self.with(Argument::Subsystem)
+    }
+    const fn key(self) -> Self {
+        self.with(Argument::Key)
+    }
+    const fn index_or_key(self) -> Self {
+        self.with(Argument::IndexOrKey)
+    }
+    const fn ancestor(mut self) -> Self {
+        self.options.each = Some(Each::Any);
+        self.with(Argument::Index)
+    }
+    const fn ancestor_variable(mut self) -> Self {
+        self.options.each = Some(Each::Any);
+        self.with(Argument::AncestorVariable)
+    }
+    const fn ends(mut self) -> Self {
+        self.options.each = Some(Each::Ends);
+        self
+    }
+    const fn list(mut self) -> Self {
+        self.options.list = true;
+        self
+    }
+    const fn hidden(mut self) -> Self {
+        self.options.hidden = true;
+        self
+    }
+    const fn deprecated(mut self) -> Self {
+        self.options.deprecated = true;
+        self
+    }
+    const fn suggested(mut self) -> Self {
+        self.options.suggested = true;
+        self
+    }
+    const fn filter_only(mut self) -> Self {
+        self.options.limits.filter_only = true;
+        self
+    }
+    const fn print_only(mut self) -> Self {
+        self.options.limits.print_only = true;
+        self
+    }
+    const fn no_rhs(mut self) -> Self {
+        self.options.limits.no_rhs = true;
+        self
+    }
+    const fn no_transformer(mut self) -> Self {
+        self.options.limits.no_transformer = true;
+        self
+    }
+}
+
+impl Options {
+    const NONE: Self = Self {
+        limits: Limits {
+            filter_only: false,
+            print_only: false,
+            no_rhs: false,
+            no_transformer: false,
+        },
+        each: None,
+        list: false,
+        hidden: false,
+        deprecated: false,
+        suggested: false,
+    };
+}

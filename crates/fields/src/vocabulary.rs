@@ -1,0 +1,403 @@
+//! Understanding the names of fields and their arguments.
+
+use std::sync::Arc;
+
+use peregrine_event::{EventType, Format, ParamType};
+use peregrine_filter::{FieldError, Limits, Resolved, Vocabulary};
+
+use crate::params::Param;
+use crate::similar::similar;
+use crate::table::{Argument, Class, Definition, Id, Scope, classes};
+
+/// A field and its argument, understood.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Field {
+    pub(crate) id: Id,
+    pub(crate) arg: Arg,
+}
+
+/// Argument of a field.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Arg {
+    None,
+    /// A parameter by name.
+    Param(Param),
+    /// A number in brackets: of a parameter, an argument, an ancestor or an fd.
+    Index(u64),
+    /// Codes of events: the first and the last of them.
+    Events(u32, u32),
+    /// Which of the two paths of an event.
+    Path(WhichPath),
+    /// A name or key: of a variable, a controller or a label. Or the value of a field that is a constant.
+    Text(Arc<[u8]>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum WhichPath {
+    First,
+    Second,
+}
+
+/// The fields that rules of one event source may use.
+///
+/// ```
+/// use peregrine_fields::Fields;
+/// use peregrine_filter::Vocabulary;
+///
+/// let fields = Fields::syscall();
+/// assert_eq!(fields.resolve("proc.aname[2] has parent").unwrap().len, "proc.aname[2]".len());
+/// assert!(fields.resolve("proc.shoe").is_err());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fields {
+    syscall: bool,
+    containers: bool,
+    statics: Vec<(String, Arc<[u8]>)>,
+}
+
+impl Fields {
+    /// Fields of the source `syscall`, without those of containers.
+    pub fn syscall() -> Self {
+        Self { syscall: true, containers: false, statics: Vec::new() }
+    }
+
+    /// Fields that events of every source have.
+    pub fn any_source() -> Self {
+        Self { syscall: false, containers: false, statics: Vec::new() }
+    }
+
+    /// With the fields of containers and pods, or without.
+    #[must_use]
+    pub fn with_containers(self, containers: bool) -> Self {
+        Self { containers, ..self }
+    }
+
+    /// With constants, which are the fields `static.<name>`.
+    #[must_use]
+    pub fn with_statics<N, V>(self, statics: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        let statics = statics
+            .into_iter()
+            .map(|(name, value)| {
+                (format!("static.{}", name.as_ref()), value.as_ref().as_bytes().into())
+            })
+            .collect();
+        Self { statics, ..self }
+    }
+
+    /// The classes of these fields, in the order in which users see them.
+    pub fn classes(&self) -> impl Iterator<Item = &'static Class> {
+        let (syscall, containers) = (self.syscall, self.containers);
+        classes().iter().filter(move |class| match class.scope {
+            Scope::All => true,
+            Scope::Syscall => syscall,
+            Scope::Containers => syscall && containers,
+        })
+    }
+
+    /// Names of the fields `static.<name>`, which no class has.
+    pub fn statics(&self) -> impl Iterator<Item = &str> {
+        self.statics.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Names of the fields that alerts should show, whether or not a rule's output does.
+    pub fn suggested(&self) -> impl Iterator<Item = &str> {
+        let defined = self.definitions().filter(|d| d.options.suggested).map(|d| d.name);
+        defined.chain(self.statics())
+    }
+
+    fn definitions(&self) -> impl Iterator<Item = &'static Definition> {
+        self.classes().flat_map(|class| class.fields)
+    }
+
+    fn unknown(&self, text: &str) -> FieldError {
+        let name = token(text);
+        let names = self.definitions().map(|d| d.name).chain(self.statics());
+        FieldError::Unknown { name: name.to_owned(), similar: similar(name, names) }
+    }
+}
+
+impl Vocabulary for Fields {
+    type Field = Field;
+
+    fn resolve(&self, text: &str) -> Result<Resolved<Field>, FieldError> {
+        let defined =
+            self.definitions().filter(|d| text.starts_with(d.name)).max_by_key(|d| d.name.len());
+        if let Some(definition) = defined {
+            return resolve(definition, text)?.ok_or_else(|| self.unknown(text));
+        }
+        let constants = self.statics.iter().filter(|(name, _)| text.starts_with(name.as_str()));
+        let (name, value) =
+            constants.max_by_key(|(name, _)| name.len()).ok_or_else(|| self.unknown(text))?;
+        Ok(Resolved {
+            field: Field { id: Id::Static, arg: Arg::Text(Arc::clone(value)) },
+            len: name.len(),
+            ty: ParamType::Charbuf,
+            format: Format::Na,
+            list: false,
+            each: None,
+            limits: Limits::default(),
+        })
+    }
+}
+
+/// Understands the argument. `None` when there is one but it names nothing.
+fn resolve(definition: &Definition, text: &str) -> Result<Option<Resolved<Field>>, FieldError> {
+    let Some((arg, len)) = argument(definition, text)? else { return Ok(None) };
+    let (ty, format) = match (&arg, definition.argument) {
+        (Arg::Param(param), Argument::RawParam) => (param.ty, param.format),
+        _ => (definition.ty, definition.format),
+    };
+    Ok(Some(Resolved {
+        each: definition.options.each.filter(|_| arg == Arg::None),
+        field: Field { id: definition.id, arg },
+        len: definition.name.len() + len,
+        ty,
+        format,
+        list: definition.options.list,
+        limits: definition.options.limits,
+    }))
+}
+
+/// The argument at the start of what follows the name, and its length.
+fn argument(definition: &Definition, text: &str) -> Result<Option<(Arg, usize)>, FieldError> {
+    let rest = text.get(definition.name.len()..).unwrap_or_default();
+    let syntax = || FieldError::Argument(format!("filter syntax error: {}", token(text)));
+    let bracket = || in_brackets(rest);
+    let dotted = rest.strip_prefix('.').map(word);
+    let optional = Ok(Some((Arg::None, 0)));
+    match definition.argument {
+        Argument::None => optional,
+        Argument::Param => match (bracket(), dotted) {
+            (Some(number), _) => Ok(Some((Arg::Index(parse(number)?), number.len() + 2))),
+            (_, Some(name)) => param(name),
+            _ => Err(syntax()),
+        },
+        Argument::RawParam => match (rest.starts_with('['), dotted) {
+            (true, _) => {
+                Err(FieldError::Argument("evt.arg fields must be expressed explicitly".into()))
+            }
+            (_, Some(name)) => param(name),
+            _ => Err(syntax()),
+        },
+        Argument::Event => Ok(event(dotted.ok_or_else(syntax)?)),
+        Argument::Time => match (bracket(), dotted) {
+            (Some(number), _) => Ok(Some((Arg::Index(parse(number)?), number.len() + 2))),
+            (_, Some(_)) => Err(FieldError::Argument("wrong syntax for evt.around".into())),
+            _ => Err(syntax()),
+        },
+        Argument::WhichPath => Ok(Some(if rest.starts_with(".src") {
+            (Arg::Path(WhichPath::First), 4)
+        } else if rest.starts_with(".dst") {
+            (Arg::Path(WhichPath::Second), 4)
+        } else {
+            (Arg::None, 0)
+        })),
+        // What is no number there may still be text of an output.
+        Argument::Index => match bracket().map(|number| (parse(number), number.len())) {
+            Some((Ok(number), len)) => Ok(Some((Arg::Index(number), len + 2))),
+            _ => optional,
+        },
+        Argument::FdNumber => match bracket() {
+            Some(number) => Ok(Some((Arg::Index(parse(number)?), number.len() + 2))),
+            None => optional,
+        },
+        Argument::Variable | Argument::AncestorVariable => Ok(Some(match bracket() {
+            None | Some("") => (Arg::None, 0),
+            Some(name) => (variable(definition.argument, name), name.len() + 2),
+        })),
+        Argument::Subsystem => {
+            let name = dotted.ok_or_else(syntax)?;
+            let len = name.bytes().take_while(|b| b.is_ascii_alphabetic() || *b == b'_').count();
+            let name = name.get(..len).filter(|name| !name.is_empty()).ok_or_else(syntax)?;
+            Ok(Some((Arg::Text(name.as_bytes().into()), len + 1)))
+        }
+        Argument::Key | Argument::IndexOrKey => {
+            let key = bracket().ok_or_else(|| {
+                let (text, name) = (token(text), definition.name);
+                FieldError::Argument(format!(
+                    "filter '{text}': {name} requires an argument but none provided"
+                ))
+            })?;
+            Ok(Some((key_or_index(definition.argument, key), key.len() + 2)))
+        }
+    }
+}
+
+fn param(text: &str) -> Result<Option<(Arg, usize)>, FieldError> {
+    let param = Param::longest(text)
+        .ok_or_else(|| FieldError::Argument(format!("unknown event argument {text}")))?;
+    let len = param.name.len() + 1;
+    Ok(Some((Arg::Param(param), len)))
+}
+
+/// An event by code, or by name: then both the start and the end of the syscall count.
+fn event(text: &str) -> Option<(Arg, usize)> {
+    let name = text.split('.').next().unwrap_or_default();
+    if let Ok(code) = name.parse() {
+        return Some((Arg::Events(code, code), name.len() + 1));
+    }
+    let first = EventType::all().find(|ty| ty.name() == name)?;
+    let code = u32::from(first.code());
+    Some((Arg::Events(code, code + 1), name.len() + 1))
+}
+
+/// All digits are a number, which means an ancestor, or the whole environment where there is only one.
+fn variable(argument: Argument, name: &str) -> Arg {
+    match name.parse::<u32>() {
+        Ok(number) if argument == Argument::AncestorVariable => Arg::Index(u64::from(number)),
+        Ok(_) => Arg::None,
+        Err(_) => Arg::Text(name.as_bytes().into()),
+    }
+}
+
+fn key_or_index(argument: Argument, key: &str) -> Arg {
+    let plain = key == "0" || !key.starts_with('0');
+    match key.parse() {
+        Ok(index) if plain && argument == Argument::IndexOrKey => Arg::Index(index),
+        _ => Arg::Text(key.as_bytes().into()),
+    }
+}
+
+fn parse(number: &str) -> Result<u64, FieldError> {
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    number
+        .parse()
+        .ok()
+        .filter(|_| digits)
+        .ok_or_else(|| FieldError::Argument(format!("{number} is not a valid number")))
+}
+
+/// What is in the brackets at the start of a text.
+fn in_brackets(text: &str) -> Option<&str> {
+    text.strip_prefix('[')?.split_once(']').map(|(inside, _)| inside)
+}
+
+/// What can be a name at the start of a text, dots included.
+fn word(text: &str) -> &str {
+    let len =
+        text.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
+    text.get(..len).unwrap_or_default()
+}
+
+/// What looks like a field at the start of a text, as errors name it.
+fn token(text: &str) -> &str {
+    let name = word(text).len();
+    let bracket = text.get(name..).and_then(in_brackets).map_or(0, |inside| inside.len() + 2);
+    text.get(..name + bracket).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use peregrine_filter::Each;
+
+    use super::*;
+
+    fn resolved(text: &str) -> Resolved<Field> {
+        Fields::syscall().with_containers(true).resolve(text).unwrap()
+    }
+
+    fn error(text: &str) -> String {
+        Fields::syscall().with_containers(true).resolve(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_field_of_the_table_has_its_own_name() {
+        for definition in classes().iter().flat_map(|class| class.fields) {
+            let suffix = match definition.argument {
+                Argument::Param | Argument::RawParam => ".fd",
+                Argument::Event => ".open",
+                Argument::Time => "[12]",
+                Argument::Subsystem => ".cpu",
+                Argument::Key | Argument::IndexOrKey => "[key]",
+                _ => "",
+            };
+            let text = format!("{}{suffix}", definition.name);
+            let field = resolved(&text);
+            assert_eq!((field.field.id, field.len), (definition.id, text.len()), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_name_wins() {
+        for (text, name) in [
+            ("proc.aexepath", "proc.aexepath"),
+            ("proc.aexe[1]path", "proc.aexe[1]"),
+            ("proc.name[2]", "proc.name"),
+            ("evt.args", "evt.args"),
+            ("evt.arg.fd=", "evt.arg.fd"),
+            ("evt.arg.fdx", "evt.arg.fd"),
+            ("evt.arg.fdin", "evt.arg.fdin"),
+            ("evt.time.iso8601: x", "evt.time.iso8601"),
+            ("evt.abspath.dst)", "evt.abspath.dst"),
+            ("thread.cgroups", "thread.cgroups"),
+            ("thread.cgroup.perf_event)", "thread.cgroup.perf_event"),
+            ("proc.env[HOME]/x", "proc.env[HOME]"),
+            ("proc.aname[abc]", "proc.aname"),
+            ("proc.aname[-1]", "proc.aname"),
+            ("container.mount.source[/var/log]", "container.mount.source[/var/log]"),
+        ] {
+            assert_eq!(resolved(text).len, name.len(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_field_without_an_argument_asks_several_things() {
+        assert_eq!(resolved("proc.aname").each, Some(Each::Any));
+        assert_eq!(resolved("proc.aname[1]").each, None);
+        assert_eq!(resolved("proc.aenv[HOME]").each, None);
+        assert_eq!(resolved("fd.ip").each, Some(Each::Ends));
+    }
+
+    #[test]
+    fn raw_parameters_have_the_type_of_the_first_that_has_the_name() {
+        let flags = resolved("evt.rawarg.flags");
+        assert_eq!((flags.ty, flags.format), (ParamType::Flags32, Format::Hex));
+        assert_eq!(resolved("evt.arg.flags").ty, ParamType::Charbuf);
+    }
+
+    #[test]
+    fn wrong_arguments_are_explained() {
+        for (text, message) in [
+            ("proc.shoe", "nonexistent field proc.shoe"),
+            ("evt.type.is.nosuch", "nonexistent field evt.type.is.nosuch"),
+            ("evt.rawarg", "filter syntax error: evt.rawarg"),
+            ("evt.argue", "filter syntax error: evt.argue"),
+            ("evt.arg.nosuch", "unknown event argument nosuch"),
+            ("evt.arg[x]", "x is not a valid number"),
+            ("evt.rawarg[0]", "evt.arg fields must be expressed explicitly"),
+            ("evt.around.x", "wrong syntax for evt.around"),
+            ("thread.cgroup", "filter syntax error: thread.cgroup"),
+            ("fd.types[x]", "x is not a valid number"),
+            (
+                "container.label",
+                "filter 'container.label': container.label requires an argument but none provided",
+            ),
+        ] {
+            assert_eq!(error(text), message);
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_forgiven() {
+        let Err(FieldError::Unknown { similar, .. }) = Fields::syscall().resolve("proc.nmae")
+        else {
+            panic!("there is no such field");
+        };
+        assert!(similar.contains(&"proc.name".to_owned()), "{similar:?}");
+    }
+
+    #[test]
+    fn sources_have_their_fields() {
+        let plugin = Fields::any_source().with_statics([("site", "attic")]);
+        assert!(plugin.resolve("evt.num").is_ok());
+        assert!(plugin.resolve("evt.type").is_err());
+        assert!(plugin.resolve("static.site").is_ok());
+        assert!(plugin.resolve("static.other").is_err());
+        assert!(Fields::syscall().resolve("container.id").is_err());
+        assert_eq!(plugin.suggested().collect::<Vec<_>>(), ["static.site"]);
+    }
+}
