@@ -1,1 +1,25 @@
-//! See design.
+//! Capture files: reads every version of them, and writes the newest.
+//!
+//! A capture is a snapshot of a machine (threads, open files, users, interfaces) and the events that
+//! followed. [`Reader`] gives both, old events in their current form; [`Writer`] makes such a file. This
+//! crate knows neither what the state of the machine means nor what rules are.
+//!
+//! ```
+//! use peregrine_scap::{Reader, ScapError};
+//!
+//! let mut reader = Reader::new(b"this is no capture".as_slice());
+//! assert!(matches!(reader.next(), Err(ScapError::NotACapture)));
+//! ```
+
+mod convert;
+mod cursor;
+mod error;
+mod format;
+mod generated;
+mod input;
+mod reader;
+mod snapshot;
+mod v1;
+
+pub use error::{Damage, ScapError};
+pub use reader::{Counts, Reader, Record};

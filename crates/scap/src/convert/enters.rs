@@ -1,0 +1,60 @@
+//! Enter events that wait for their exit events, one per thread.
+
+use hashbrown::HashMap;
+use peregrine_event::Event;
+
+/// Bytes that all waiting events may take. Threads that end inside a syscall leave theirs behind, and a
+/// hostile file may have any number.
+const MAX_BYTES: usize = 64 << 20;
+/// What a waiting event costs beside its bytes.
+const OVERHEAD: usize = 64;
+/// Largest buffer kept for reuse.
+const MAX_SPARE: usize = 4096;
+
+/// The last enter event of each thread.
+#[derive(Debug, Default)]
+pub(crate) struct Enters {
+    by_tid: HashMap<i64, Vec<u8>>,
+    /// Buffers of events that were used, so that storing needs no allocation in the long run.
+    spare: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Enters {
+    /// Keeps an event until its exit event comes or the thread enters another syscall.
+    pub(crate) fn put(&mut self, tid: i64, event: &[u8]) {
+        self.remove(tid);
+        let cost = event.len() + OVERHEAD;
+        if self.bytes + cost > MAX_BYTES {
+            self.clear();
+        }
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer.extend_from_slice(event);
+        self.bytes += cost;
+        self.by_tid.insert(tid, buffer);
+    }
+
+    /// The enter event that belongs to this exit event. One of another syscall is no use: either event
+    /// of a pair can be lost.
+    pub(crate) fn of(&self, exit: &Event<'_>) -> Option<Event<'_>> {
+        let enter = Event::parse(self.by_tid.get(&exit.tid)?, exit.cpu).ok()?;
+        (enter.ty.code().checked_add(1) == Some(exit.ty.code())).then_some(enter)
+    }
+
+    /// Forgets the event of a thread.
+    pub(crate) fn remove(&mut self, tid: i64) {
+        if let Some(buffer) = self.by_tid.remove(&tid) {
+            self.bytes -= buffer.len() + OVERHEAD;
+            if buffer.capacity() <= MAX_SPARE {
+                self.spare.push(buffer);
+            }
+        }
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.by_tid.clear();
+        self.bytes = 0;
+    }
+}

@@ -1,0 +1,142 @@
+//! Numbers of the file format: block types, sizes, bounds.
+
+/// Newest format version that can be read.
+pub(crate) const MAJOR: u16 = 1;
+/// Version that is written beside [`MAJOR`]. Since 1.2 blocks grow at their end only.
+pub(crate) const MINOR: u16 = 2;
+/// Says that the file was written by a little-endian machine.
+pub(crate) const BYTE_ORDER: u32 = 0x1A2B_3C4D;
+/// Block type and total length.
+pub(crate) const BLOCK_HEADER: usize = 8;
+/// The total length again.
+pub(crate) const BLOCK_TRAILER: usize = 4;
+/// Byte order, versions, section length.
+pub(crate) const SECTION_BODY: usize = 16;
+/// Most bytes after the header of an event block that is not of the large kind.
+pub(crate) const MAX_SMALL_EVENT: usize = 1 << 16;
+/// Most bytes of any block. The format has no bound; memory has.
+pub(crate) const MAX_BLOCK: usize = 256 << 20;
+
+/// What a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Block {
+    Section,
+    List(List),
+    Event(EventBlock),
+    Unknown,
+}
+
+/// A block of the snapshot that precedes the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    Machine,
+    /// Version 1 to 9.
+    Threads(u8),
+    /// Whether entries tell their length; also below.
+    Fds {
+        sized: bool,
+    },
+    Interfaces {
+        sized: bool,
+    },
+    Users {
+        sized: bool,
+    },
+}
+
+/// A block with one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventBlock {
+    /// The event has no parameter count.
+    pub(crate) v1: bool,
+    /// `u32` flags precede the event.
+    pub(crate) flags: bool,
+    /// May be longer than [`MAX_SMALL_EVENT`].
+    pub(crate) large: bool,
+}
+
+pub(crate) const SECTION: u32 = 0x0A0D_0D0A;
+pub(crate) const MACHINE: u32 = 0x201;
+pub(crate) const THREADS_V9: u32 = 0x215;
+pub(crate) const EVENT_V2: u32 = 0x216;
+pub(crate) const EVENT_FLAGS_V2: u32 = 0x217;
+pub(crate) const FDS_V2: u32 = 0x218;
+pub(crate) const INTERFACES_V2: u32 = 0x219;
+pub(crate) const USERS_V2: u32 = 0x220;
+pub(crate) const EVENT_V2_LARGE: u32 = 0x221;
+pub(crate) const EVENT_FLAGS_V2_LARGE: u32 = 0x222;
+
+impl Block {
+    /// What a block type means. The numbers of the form `80__ABCD` predate the first release.
+    pub(crate) fn from_type(ty: u32) -> Self {
+        let event = |v1, flags, large| Self::Event(EventBlock { v1, flags, large });
+        match ty {
+            SECTION => Self::Section,
+            MACHINE | 0x8002_ABCD => Self::List(List::Machine),
+            0x202 | 0x8000_ABCD => Self::List(List::Threads(1)),
+            0x207 | 0x8013_ABCD => Self::List(List::Threads(2)),
+            0x209 | 0x8014_ABCD => Self::List(List::Threads(3)),
+            0x210..=THREADS_V9 => Self::List(List::Threads((ty - 0x210) as u8 + 4)),
+            0x203 | 0x8001_ABCD => Self::List(List::Fds { sized: false }),
+            FDS_V2 => Self::List(List::Fds { sized: true }),
+            0x205 | 0x8011_ABCD => Self::List(List::Interfaces { sized: false }),
+            INTERFACES_V2 => Self::List(List::Interfaces { sized: true }),
+            0x206 | 0x8012_ABCD => Self::List(List::Users { sized: false }),
+            USERS_V2 => Self::List(List::Users { sized: true }),
+            0x204 | 0x8010_ABCD => event(true, false, false),
+            0x208 => event(true, true, false),
+            EVENT_V2 => event(false, false, false),
+            EVENT_FLAGS_V2 => event(false, true, false),
+            EVENT_V2_LARGE => event(false, false, true),
+            EVENT_FLAGS_V2_LARGE => event(false, true, true),
+            _ => Self::Unknown,
+        }
+    }
+
+    /// How messages call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Section => "the section header",
+            Self::List(list) => list.name(),
+            Self::Event(_) => "an event block",
+            Self::Unknown => "a block of unknown type",
+        }
+    }
+}
+
+impl List {
+    /// How messages call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Machine => "machine info",
+            Self::Threads(_) => "process list",
+            Self::Fds { .. } => "fd list",
+            Self::Interfaces { .. } => "interface list",
+            Self::Users { .. } => "user list",
+        }
+    }
+}
+
+/// Codes of fd types that have a form of their own.
+pub(crate) mod fd {
+    pub(crate) const IPV4: u8 = 3;
+    pub(crate) const IPV6: u8 = 4;
+    pub(crate) const IPV4_SERVER: u8 = 5;
+    pub(crate) const IPV6_SERVER: u8 = 6;
+    pub(crate) const UNIX: u8 = 8;
+    pub(crate) const UNSUPPORTED: u8 = 10;
+    pub(crate) const FILE_V2: u8 = 16;
+    /// Largest code known.
+    pub(crate) const LAST: u8 = 21;
+}
+
+/// Codes of interface addresses.
+pub(crate) mod interface {
+    pub(crate) const IPV4: u16 = 1;
+    pub(crate) const IPV6: u16 = 2;
+    pub(crate) const IPV4_NO_SPEED: u16 = 3;
+    pub(crate) const IPV6_NO_SPEED: u16 = 4;
+}
+
+/// The event feeds the state and is not shown.
+pub(crate) const FLAG_STATE_ONLY: u32 = 1;

@@ -1,0 +1,145 @@
+//! Bytes of a capture: decompressed when need be, and buffered so that a block can be read in place.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+
+use flate2::bufread::GzDecoder;
+
+/// First bytes of a gzip member.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// Bytes asked of the source at once. The buffer is larger only when a block is.
+const CHUNK: usize = 256 << 10;
+
+/// A window over the decompressed bytes of `R`.
+#[derive(Debug)]
+pub(crate) struct Input<R> {
+    source: Source<R>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Position of the window in the decompressed stream.
+    offset: u64,
+}
+
+impl<R: Read> Input<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        let reader = BufReader::with_capacity(CHUNK, reader);
+        Self { source: Source::Unknown(reader), buffer: Vec::new(), start: 0, end: 0, offset: 0 }
+    }
+
+    /// Position of the first byte of [`Self::bytes`] in the decompressed stream.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// What is buffered.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Reads until `want` bytes are buffered. Gives how many are: fewer only at the end of the source.
+    pub(crate) fn fill(&mut self, want: usize) -> io::Result<usize> {
+        while self.end - self.start < want {
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            if self.end == self.buffer.len() {
+                // Doubling, so that a lying length costs no more memory than there are bytes.
+                self.buffer.resize((2 * self.buffer.len()).max(CHUNK), 0);
+            }
+            match self.source.read(&mut self.buffer[self.end..]) {
+                Ok(0) => break,
+                Ok(count) => self.end += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.end - self.start)
+    }
+
+    /// Forgets the first `count` bytes of what is buffered.
+    pub(crate) fn consume(&mut self, count: usize) {
+        let count = count.min(self.end - self.start);
+        self.start += count;
+        self.offset += count as u64;
+    }
+
+    /// Reads past `count` bytes. Gives how many there were.
+    pub(crate) fn skip(&mut self, count: u64) -> io::Result<u64> {
+        let mut left = count;
+        while left > 0 {
+            let chunk = self.fill(usize::try_from(left).unwrap_or(CHUNK).min(CHUNK))?;
+            if chunk == 0 {
+                break;
+            }
+            let chunk = left.min(chunk as u64);
+            self.consume(chunk as usize);
+            left -= chunk;
+        }
+        Ok(count - left)
+    }
+}
+
+/// Plain or compressed bytes; the first ones tell.
+#[derive(Debug)]
+enum Source<R> {
+    Unknown(BufReader<R>),
+    Plain(BufReader<R>),
+    Gzip(Box<GzDecoder<BufReader<R>>>),
+    Ended,
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self {
+                Self::Plain(reader) => return reader.read(buffer),
+                Self::Gzip(decoder) => match decoder.read(buffer)? {
+                    0 if !buffer.is_empty() => self.next_member()?,
+                    count => return Ok(count),
+                },
+                Self::Unknown(reader) => {
+                    let gzip = is_gzip(reader.fill_buf()?);
+                    self.replace(|reader| {
+                        if gzip {
+                            Self::Gzip(Box::new(GzDecoder::new(reader)))
+                        } else {
+                            Self::Plain(reader)
+                        }
+                    });
+                }
+                Self::Ended => return Ok(0),
+            }
+        }
+    }
+}
+
+impl<R: Read> Source<R> {
+    /// A gzip file may be several, one after the other. What follows the last is not ours.
+    fn next_member(&mut self) -> io::Result<()> {
+        let more = match self {
+            Self::Gzip(decoder) => is_gzip(decoder.get_mut().fill_buf()?),
+            _ => false,
+        };
+        self.replace(
+            |reader| {
+                if more { Self::Gzip(Box::new(GzDecoder::new(reader))) } else { Self::Ended }
+            },
+        );
+        Ok(())
+    }
+
+    fn replace(&mut self, with: impl FnOnce(BufReader<R>) -> Self) {
+        *self = match std::mem::replace(self, Self::Ended) {
+            Self::Unknown(reader) | Self::Plain(reader) => with(reader),
+            Self::Gzip(decoder) => with(decoder.into_inner()),
+            Self::Ended => Self::Ended,
+        };
+    }
+}
+
+/// Whether a gzip member begins here. One byte is enough: a pipe may give no more.
+fn is_gzip(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().zip(GZIP).all(|(&byte, magic)| byte == magic)
+}

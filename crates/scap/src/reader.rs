@@ -1,0 +1,420 @@
+//! Reads a capture: its snapshot, then its events, brought to the current form.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
+use std::path::Path;
+
+use peregrine_event::snapshot::Item;
+use peregrine_event::wire::{HEADER_LEN, WireError};
+use peregrine_event::{Event, EventType};
+
+use crate::convert::{Converter, Outcome, Verdict};
+use crate::cursor::Cursor;
+use crate::error::{Damage, ScapError};
+use crate::format::{
+    BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Block, EventBlock, FLAG_STATE_ONLY, List, MAJOR,
+    MAX_BLOCK, MAX_SMALL_EVENT, SECTION_BODY,
+};
+use crate::input::Input;
+use crate::snapshot;
+use crate::v1;
+
+/// A capture being read.
+///
+/// Whether it is compressed shows in its first bytes. Memory is bounded by the largest block.
+///
+/// ```
+/// use peregrine_event::snapshot::Item;
+/// use peregrine_scap::{Reader, Record, ScapError};
+///
+/// # fn main() -> Result<(), ScapError> {
+/// let mut reader = Reader::open("../../conformance/captures/cat_write.scap")?;
+/// let mut threads = 0;
+/// while let Some(record) = reader.next()? {
+///     match record {
+///         Record::Restart => threads = 0,
+///         Record::Snapshot(item) => threads += u32::from(matches!(item, Item::Thread(_))),
+///         Record::Event { event, .. } => println!("{} {}", event.num, event.ty.name()),
+///     }
+/// }
+/// assert!(threads > 0 && reader.counts().delivered > 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Reader<R> {
+    input: Input<R>,
+    position: Position,
+    /// Size of the block given out last; it stays buffered until the next call.
+    given: usize,
+    converter: Converter,
+    /// An event of the old block format in the new one.
+    upgraded: Vec<u8>,
+    counts: Counts,
+}
+
+/// What a capture consists of.
+#[derive(Debug)]
+pub enum Record<'a> {
+    /// Another capture was appended here: what is known of the machine is void, and a new snapshot
+    /// follows. The numbers of events continue.
+    Restart,
+    /// A part of the state of the machine before the first event.
+    Snapshot(Item),
+    /// An event.
+    Event {
+        /// The event, numbered from 1 in the order of delivery.
+        event: Event<'a>,
+        /// It was recorded only to keep the state right and is not to be shown.
+        state_only: bool,
+    },
+}
+
+/// How many events were met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Given to the caller.
+    pub delivered: u64,
+    /// Old events that are not delivered, as another event says what they say.
+    pub superfluous: u64,
+    /// Events of types that only a newer writer knows.
+    pub unknown: u64,
+}
+
+/// Where in the capture we are.
+#[derive(Debug)]
+enum Position {
+    /// Before a section header; whether it is the first.
+    Section { first: bool },
+    /// Between the lists of the snapshot.
+    Snapshot,
+    /// In a list that is wholly buffered: its size and how far it was read.
+    List { list: List, total: usize, at: usize },
+    /// Between events.
+    Events,
+    /// At the end, or behind damage.
+    Ended,
+}
+
+/// What [`Reader::advance`] found. It borrows nothing, so that it can be looked for in a loop.
+enum Found {
+    Restart,
+    Item(Item),
+    Event { place: Place, cpu: u16, state_only: bool },
+}
+
+/// Where the bytes of an event are.
+enum Place {
+    Input(Range<usize>),
+    Upgraded,
+    Converted,
+}
+
+impl Reader<File> {
+    /// Opens a capture file.
+    ///
+    /// # Errors
+    /// When the system does not open it. What is in it shows in the first call of [`Self::next`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ScapError> {
+        File::open(path).map(Self::new).map_err(ScapError::Open)
+    }
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads a capture from anything. Buffers itself.
+    pub fn new(source: R) -> Self {
+        Self {
+            input: Input::new(source),
+            position: Position::Section { first: true },
+            given: 0,
+            converter: Converter::new(),
+            upgraded: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// How many events were met so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The next record, or `None` at the end.
+    ///
+    /// # Errors
+    /// When the capture can't be read on. There is nothing after an error: further calls give `None`.
+    #[expect(clippy::should_implement_trait, reason = "a record borrows from the reader")]
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, ScapError> {
+        let found = match self.advance() {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                self.position = Position::Ended;
+                return Err(error);
+            }
+        };
+        Ok(Some(match found {
+            Found::Restart => Record::Restart,
+            Found::Item(item) => Record::Snapshot(item),
+            Found::Event { place, cpu, state_only } => {
+                let offset = self.input.offset();
+                let bytes = match place {
+                    Place::Input(range) => &self.input.bytes()[range],
+                    Place::Upgraded => &self.upgraded,
+                    Place::Converted => self.converter.output(),
+                };
+                let mut event = match Event::parse(bytes, cpu) {
+                    Ok(event) => event,
+                    Err(error) => {
+                        self.position = Position::Ended;
+                        return Err(ScapError::Damaged { offset, damage: error.into() });
+                    }
+                };
+                self.counts.delivered += 1;
+                event.num = self.counts.delivered;
+                Record::Event { event, state_only }
+            }
+        }))
+    }
+
+    fn advance(&mut self) -> Result<Option<Found>, ScapError> {
+        self.input.consume(std::mem::take(&mut self.given));
+        loop {
+            match self.position {
+                Position::Ended => return Ok(None),
+                Position::Section { first } => {
+                    self.section(first)?;
+                    self.position = Position::Snapshot;
+                    if !first {
+                        self.converter.reset();
+                        return Ok(Some(Found::Restart));
+                    }
+                }
+                Position::Snapshot => self.snapshot_block()?,
+                Position::List { list, total, at } => {
+                    if let Some(item) = self.item(list, total, at)? {
+                        return Ok(Some(Found::Item(item)));
+                    }
+                }
+                Position::Events => {
+                    let Some((ty, total)) = self.block_header()? else {
+                        self.position = Position::Ended;
+                        return Ok(None);
+                    };
+                    match Block::from_type(ty) {
+                        Block::Section => self.position = Position::Section { first: false },
+                        Block::Event(block) => {
+                            if let Some(found) = self.event(block, total)? {
+                                self.given = total as usize;
+                                return Ok(Some(found));
+                            }
+                            self.input.consume(total as usize);
+                        }
+                        _ => return Err(self.damaged(Damage::Misplaced(ty))),
+                    }
+                }
+            }
+        }
+    }
+
+    fn section(&mut self, first: bool) -> Result<(), ScapError> {
+        const WHAT: &str = "the section header";
+        let header = match self.block_header() {
+            Err(ScapError::Damaged { damage: Damage::Truncated { .. }, .. }) if first => None,
+            header => header?,
+        };
+        let total = match header {
+            Some((ty, total)) if Block::from_type(ty) == Block::Section => total,
+            _ => return Err(ScapError::NotACapture),
+        };
+        let min = BLOCK_HEADER + SECTION_BODY + BLOCK_TRAILER;
+        self.at_least(WHAT, total, min)?;
+        self.buffer(WHAT, min)?;
+        let mut body = Cursor::new(&self.input.bytes()[BLOCK_HEADER..]);
+        let (order, major) = (body.u32().unwrap_or(0), body.u16().unwrap_or(0));
+        if order != BYTE_ORDER {
+            return Err(self.damaged(Damage::ByteOrder(order)));
+        }
+        if major > MAJOR {
+            return Err(ScapError::Version { major });
+        }
+        self.skip(WHAT, total.into())
+    }
+
+    /// Enters the list, or the events, that come next. Skips what is not known.
+    fn snapshot_block(&mut self) -> Result<(), ScapError> {
+        let Some((ty, total)) = self.block_header()? else { return Err(ScapError::NoEvents) };
+        let block = Block::from_type(ty);
+        match block {
+            Block::Event(_) => self.position = Position::Events,
+            Block::List(list) => {
+                self.at_most(block.name(), total, MAX_BLOCK)?;
+                self.buffer(block.name(), total as usize)?;
+                self.trailer(block.name(), total, total as usize - BLOCK_TRAILER)?;
+                self.position = Position::List { list, total: total as usize, at: BLOCK_HEADER };
+            }
+            Block::Section | Block::Unknown => {
+                self.skip(block.name(), u64::from(total) - BLOCK_TRAILER as u64)?;
+                self.buffer(block.name(), BLOCK_TRAILER)?;
+                self.trailer(block.name(), total, 0)?;
+                self.input.consume(BLOCK_TRAILER);
+            }
+        }
+        Ok(())
+    }
+
+    /// The item at `at` of the list that is buffered, or leaves the list.
+    fn item(&mut self, list: List, total: usize, at: usize) -> Result<Option<Item>, ScapError> {
+        let end = total - BLOCK_TRAILER;
+        let mut body = Cursor::new(self.input.bytes().get(at..end).unwrap_or_default());
+        let item = snapshot::next_item(list, &mut body);
+        let rest = body.len();
+        let item = item.map_err(|damage| self.damaged(damage))?;
+        if item.is_some() {
+            self.position = Position::List { list, total, at: end - rest };
+        } else {
+            self.input.consume(total);
+            self.position = Position::Snapshot;
+        }
+        Ok(item)
+    }
+
+    /// Finds the event of a block, which stays buffered. `None` when it is not to be delivered.
+    fn event(&mut self, block: EventBlock, total: u32) -> Result<Option<Found>, ScapError> {
+        const WHAT: &str = "an event block";
+        let before = if block.flags { 6 } else { 2 };
+        let header = if block.v1 { v1::HEADER_LEN } else { HEADER_LEN };
+        let start = BLOCK_HEADER + before;
+        self.at_least(WHAT, total, start + header + BLOCK_TRAILER)?;
+        let max = if block.large { MAX_BLOCK } else { BLOCK_HEADER + MAX_SMALL_EVENT };
+        self.at_most(WHAT, total, max)?;
+        self.buffer(WHAT, total as usize)?;
+        let bytes = &self.input.bytes()[..total as usize - BLOCK_TRAILER];
+
+        let mut fields = Cursor::new(&bytes[BLOCK_HEADER..]);
+        let cpu = fields.u16().unwrap_or(0);
+        let flags = if block.flags { fields.u32().unwrap_or(0) } else { 0 };
+        let mut fields = Cursor::new(&bytes[start + 16..]);
+        let len = fields.u32().unwrap_or(0);
+        let code = fields.u16().unwrap_or(0);
+        let nparams = fields.u32().unwrap_or(0);
+
+        let Some(ty) = EventType::from_code(code) else {
+            self.counts.unknown += 1;
+            return Ok(None);
+        };
+        let place = if block.v1 {
+            let upgraded = v1::upgrade(ty, &bytes[start..], &mut self.upgraded);
+            upgraded.map(|()| (Place::Upgraded, self.upgraded.as_slice()))
+        } else {
+            let range = start..start.saturating_add(len as usize);
+            let event = bytes
+                .get(range.clone())
+                .ok_or(WireError::Length { header: len, actual: bytes.len() - start });
+            event.map(|event| (Place::Input(range), event)).map_err(Damage::from)
+        };
+        let outcome = place.and_then(|(place, event)| {
+            let nparams = if block.v1 { v1::nparams(event) } else { nparams };
+            Ok(match self.converter.verdict(ty, nparams) {
+                Verdict::Pass => Some(place),
+                Verdict::Drop => None,
+                Verdict::Convert => match self.converter.convert(event)? {
+                    Outcome::Unchanged => Some(place),
+                    Outcome::Rewritten => Some(Place::Converted),
+                    Outcome::Dropped => None,
+                },
+            })
+        });
+        let place = outcome.map_err(|damage| self.damaged(damage))?;
+        if place.is_none() {
+            self.counts.superfluous += 1;
+        }
+        let state_only = flags & FLAG_STATE_ONLY != 0;
+        Ok(place.map(|place| Found::Event { place, cpu, state_only }))
+    }
+
+    /// Type and size of the next block, which is not consumed. `None` at the end of the file.
+    fn block_header(&mut self) -> Result<Option<(u32, u32)>, ScapError> {
+        const WHAT: &str = "a block header";
+        if self.fill(BLOCK_HEADER)? == 0 {
+            return Ok(None);
+        }
+        self.buffer(WHAT, BLOCK_HEADER)?;
+        let mut header = Cursor::new(self.input.bytes());
+        let (ty, total) = (header.u32().unwrap_or(0), header.u32().unwrap_or(0));
+        self.at_least(Block::from_type(ty).name(), total, BLOCK_HEADER + BLOCK_TRAILER)?;
+        Ok(Some((ty, total)))
+    }
+
+    /// Holds the length behind a block against the one before it.
+    fn trailer(&self, what: &'static str, header: u32, at: usize) -> Result<(), ScapError> {
+        let mut trailer = Cursor::new(self.input.bytes().get(at..).unwrap_or_default());
+        match trailer.u32() {
+            Some(trailer) if trailer == header => Ok(()),
+            trailer => {
+                let trailer = trailer.unwrap_or(0);
+                Err(self.damaged(Damage::Trailer { what, header, trailer }))
+            }
+        }
+    }
+
+    /// Has `len` bytes buffered.
+    fn buffer(&mut self, what: &'static str, len: usize) -> Result<(), ScapError> {
+        let have = self.fill(len)?;
+        if have < len {
+            return Err(self.damaged(Damage::Truncated {
+                what,
+                want: len as u64,
+                have: have as u64,
+            }));
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, what: &'static str, want: u64) -> Result<(), ScapError> {
+        let offset = self.input.offset();
+        let have = self.input.skip(want).map_err(|error| self.unreadable(error))?;
+        if have < want {
+            return Err(ScapError::Damaged {
+                offset,
+                damage: Damage::Truncated { what, want, have },
+            });
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, len: usize) -> Result<usize, ScapError> {
+        self.input.fill(len).map_err(|error| self.unreadable(error))
+    }
+
+    fn at_least(&self, what: &'static str, len: u32, min: usize) -> Result<(), ScapError> {
+        if (len as usize) < min {
+            let (len, min) = (len.into(), min as u64);
+            return Err(self.damaged(Damage::Short { what, len, min }));
+        }
+        Ok(())
+    }
+
+    fn at_most(&self, what: &'static str, len: u32, max: usize) -> Result<(), ScapError> {
+        if len as usize > max {
+            let (len, max) = (len.into(), max as u64);
+            return Err(self.damaged(Damage::Long { what, len, max }));
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, damage: Damage) -> ScapError {
+        ScapError::Damaged { offset: self.input.offset(), damage }
+    }
+
+    fn unreadable(&self, source: io::Error) -> ScapError {
+        let offset = self.input.offset() + self.input.bytes().len() as u64;
+        match source.kind() {
+            // What the decompressor says of bytes that are not its format.
+            ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                ScapError::Damaged { offset, damage: Damage::Gzip(source) }
+            }
+            _ => ScapError::Read { offset, source },
+        }
+    }
+}
