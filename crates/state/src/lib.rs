@@ -1,1 +1,48 @@
-//! See design.
+//! What is known of the machine: processes, open files, users, containers, and how events change it.
+//!
+//! [`State`] starts from a snapshot, then every event goes through [`State::apply`], which says what the
+//! event is about ([`Context`]). Threads that died and files that were closed stay visible until the
+//! next event, so that rules see the thread that exits and the file that is closed. The crate knows
+//! events and nothing above them: neither rules nor where events come from.
+//!
+//! State is two things that never reach into each other: the [process tree](ProcessTree) and the
+//! [fd tables](FdTables), one per thread group. [`State`] composes them.
+//!
+//! ```
+//! use peregrine_event::snapshot::{Item, Thread};
+//! use peregrine_state::{Config, State};
+//!
+//! let mut state = State::new(Config::default());
+//! state.load(Item::Thread(Box::new(Thread {
+//!     tid: 7,
+//!     pid: 7,
+//!     comm: b"cat".to_vec(),
+//!     args: b"/etc/hosts\0".to_vec(),
+//!     ..Thread::default()
+//! })));
+//! state.loaded();
+//! assert_eq!(state.by_tid(7).map(|t| t.exec.cmdline()), Some(&b"cat /etc/hosts"[..]));
+//! ```
+
+mod apply;
+mod containers;
+mod fd;
+mod fds;
+mod net;
+mod state;
+mod texts;
+mod thread;
+mod tree;
+mod users;
+
+pub use containers::{
+    Container, ContainerError, ContainerKind, Containers, HealthProbe, Mount, ProbeKind,
+};
+pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Role};
+pub use fds::{FdTable, FdTables};
+pub use net::Interfaces;
+pub use state::{Config, Context, Counters, State};
+pub use texts::Texts;
+pub use thread::{Exec, Purpose, Thread, ThreadFlags};
+pub use tree::{Ancestors, ProcessTree, ThreadGroup, ThreadRef};
+pub use users::{Group, User, Users};

@@ -1,0 +1,242 @@
+//! Containers: which there are and what their runtime said of them.
+
+mod cgroup;
+mod json;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+pub(crate) use cgroup::container_id;
+pub use json::ContainerError;
+
+/// A container as its runtime described it. Fields it did not tell are empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Container {
+    /// First 12 digits of its id (all of it where ids are no hex numbers).
+    pub id: String,
+    /// Whole id.
+    pub full_id: String,
+    /// Its runtime.
+    pub kind: ContainerKind,
+    /// Name.
+    pub name: String,
+    /// Image as it was asked for.
+    pub image: String,
+    /// Id of the image.
+    pub image_id: String,
+    /// Repository of the image.
+    pub image_repo: String,
+    /// Tag of the image.
+    pub image_tag: String,
+    /// Digest of the image.
+    pub image_digest: String,
+    /// Address.
+    pub ip: String,
+    /// User its processes run as.
+    pub user: String,
+    /// Runs with all privileges.
+    pub privileged: bool,
+    /// Shares the host's pid namespace.
+    pub host_pid: bool,
+    /// Shares the host's network namespace.
+    pub host_network: bool,
+    /// Shares the host's IPC namespace.
+    pub host_ipc: bool,
+    /// What is mounted into it.
+    pub mounts: Vec<Mount>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Environment.
+    pub env: Vec<String>,
+    /// Commands that watch its health.
+    pub probes: Vec<HealthProbe>,
+    /// It is the sandbox of a pod.
+    pub is_pod_sandbox: bool,
+    /// Id of its pod's sandbox.
+    pub pod_sandbox_id: String,
+    /// Labels of its pod's sandbox.
+    pub pod_sandbox_labels: BTreeMap<String, String>,
+    /// What the network plugin answered for its pod.
+    pub pod_sandbox_cni: String,
+    /// When it was made, seconds since the epoch.
+    pub created: i64,
+}
+
+/// A mount of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mount {
+    /// Path on the host.
+    pub source: String,
+    /// Path in the container.
+    pub destination: String,
+    /// Mode as the runtime writes it.
+    pub mode: String,
+    /// It may be written to.
+    pub writable: bool,
+    /// Propagation as the runtime writes it.
+    pub propagation: String,
+}
+
+/// A command that watches the health of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthProbe {
+    /// What it watches.
+    pub kind: ProbeKind,
+    /// The program.
+    pub exe: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+/// What a health probe watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum ProbeKind {
+    Healthcheck,
+    Liveness,
+    Readiness,
+}
+
+/// What runs a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum ContainerKind {
+    Docker,
+    Lxc,
+    LibvirtLxc,
+    Mesos,
+    Rkt,
+    Custom,
+    Cri,
+    Containerd,
+    Crio,
+    Bpm,
+    Static,
+    Podman,
+    Host,
+    #[default]
+    Unknown,
+}
+
+/// All containers that are known.
+#[derive(Clone, Debug, Default)]
+pub struct Containers {
+    by_id: HashMap<Box<[u8]>, Arc<Container>>,
+}
+
+/// Containers that are kept.
+const MAX_CONTAINERS: usize = 65_536;
+
+impl Containers {
+    /// Knows only the host, under the empty id.
+    pub(crate) fn with_host() -> Self {
+        let host = (Box::default(), Arc::new(Container::host()));
+        Self { by_id: [host].into_iter().collect() }
+    }
+
+    /// The container with this (short) id; the host's is empty.
+    pub fn get(&self, id: &[u8]) -> Option<&Container> {
+        self.shared(id).map(|container| &**container)
+    }
+
+    /// All containers, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Container> {
+        self.by_id.values().map(|container| &**container)
+    }
+
+    /// Number of containers.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub(crate) fn shared(&self, id: &[u8]) -> Option<&Arc<Container>> {
+        self.by_id.get(id)
+    }
+
+    /// Adds a container or replaces it. False when there is no room.
+    pub(crate) fn insert(&mut self, container: Arc<Container>) -> bool {
+        let id = container.id.as_bytes();
+        let room = self.by_id.len() < MAX_CONTAINERS || self.by_id.contains_key(id);
+        if room {
+            self.by_id.insert(id.into(), container);
+        }
+        room
+    }
+
+    pub(crate) fn remove(&mut self, id: &[u8]) {
+        self.by_id.remove(id);
+    }
+}
+
+impl Container {
+    /// The host itself, which users see as a container of this name.
+    pub fn host() -> Self {
+        let name = "host".to_owned();
+        Self {
+            id: name.clone(),
+            full_id: name.clone(),
+            name,
+            kind: ContainerKind::Host,
+            ..Self::default()
+        }
+    }
+
+    /// The health probe that this command is, if it is one.
+    pub fn probe<'a>(
+        &self,
+        exe: &[u8],
+        args: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Option<ProbeKind> {
+        let same = |probe: &&HealthProbe| {
+            probe.exe.as_bytes() == exe && args.clone().eq(probe.args.iter().map(String::as_bytes))
+        };
+        self.probes.iter().find(same).map(|probe| probe.kind)
+    }
+}
+
+impl ContainerKind {
+    /// The word users know it by, empty where there is none.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Lxc => "lxc",
+            Self::LibvirtLxc => "libvirt-lxc",
+            Self::Mesos => "mesos",
+            Self::Rkt => "rkt",
+            Self::Cri => "cri",
+            Self::Containerd => "containerd",
+            Self::Crio => "cri-o",
+            Self::Bpm => "bpm",
+            Self::Podman => "podman",
+            Self::Host => "host",
+            Self::Custom | Self::Static | Self::Unknown => "",
+        }
+    }
+
+    /// From its code in events.
+    pub fn from_code(code: u64) -> Self {
+        match code {
+            0 => Self::Docker,
+            1 => Self::Lxc,
+            2 => Self::LibvirtLxc,
+            3 => Self::Mesos,
+            4 => Self::Rkt,
+            5 => Self::Custom,
+            6 => Self::Cri,
+            7 => Self::Containerd,
+            8 => Self::Crio,
+            9 => Self::Bpm,
+            10 => Self::Static,
+            11 => Self::Podman,
+            0xfffe => Self::Host,
+            _ => Self::Unknown,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Fd tables: what each process has open.
+
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::fd::{Fd, FdKind, Role};
+use crate::net::{socket_name, swap_ends};
+
+/// Fds below this number are found by index.
+const DENSE: usize = 1024;
+
+/// The fd tables of all processes, by the tid of the thread that owns each.
+#[derive(Clone, Debug)]
+pub struct FdTables {
+    tables: HashMap<i64, FdTable>,
+    max_fds: usize,
+}
+
+/// The open files of one process. Copies share the files until one of them changes one.
+#[derive(Clone, Debug, Default)]
+pub struct FdTable {
+    dense: Vec<Option<Arc<Fd>>>,
+    sparse: HashMap<i64, Arc<Fd>>,
+    len: usize,
+}
+
+/// The table is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl FdTables {
+    pub(crate) fn new(max_fds: usize) -> Self {
+        Self { tables: HashMap::new(), max_fds }
+    }
+
+    /// The table that this thread owns; none while it is empty.
+    pub fn table(&self, owner: i64) -> Option<&FdTable> {
+        self.tables.get(&owner)
+    }
+
+    /// One open file of the thread that owns the table.
+    pub fn get(&self, owner: i64, fd: i64) -> Option<&Fd> {
+        self.tables.get(&owner)?.get(fd)
+    }
+
+    pub(crate) fn get_mut(&mut self, owner: i64, fd: i64) -> Option<&mut Fd> {
+        self.tables.get_mut(&owner)?.get_mut(fd)
+    }
+
+    pub(crate) fn table_mut(&mut self, owner: i64) -> Option<&mut FdTable> {
+        self.tables.get_mut(&owner)
+    }
+
+    /// Adds a file or replaces it.
+    pub(crate) fn insert(&mut self, owner: i64, fd: i64, info: Arc<Fd>) -> Result<(), Full> {
+        let table = self.tables.entry(owner).or_default();
+        if table.len >= self.max_fds && table.get(fd).is_none() {
+            return Err(Full);
+        }
+        table.insert(fd, info);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, owner: i64, fd: i64) {
+        if let Some(table) = self.tables.get_mut(&owner) {
+            table.remove(fd);
+        }
+    }
+
+    /// Forgets everything that this thread has open.
+    pub(crate) fn clear(&mut self, owner: i64) {
+        self.tables.remove(&owner);
+    }
+
+    /// Gives `child` what `parent` has open.
+    pub(crate) fn fork(&mut self, parent: i64, child: i64) {
+        match self.tables.get(&parent).cloned() {
+            Some(table) => drop(self.tables.insert(child, table)),
+            None => self.clear(child),
+        }
+    }
+}
+
+impl FdTables {
+    /// Turns connections of a snapshot so that they go from client to server: it does not know who
+    /// connected, but a connection from a port on which somebody listens was accepted there.
+    pub(crate) fn give_directions(&mut self, server_ports: &HashSet<u16>) {
+        for table in self.tables.values_mut() {
+            table.for_each_mut(|_, fd| {
+                let FdKind::Ipv4(tuple) = fd.kind else { return };
+                if server_ports.contains(&tuple.sport) {
+                    swap_ends(fd);
+                    fd.name = socket_name(&fd.kind);
+                    fd.role = Some(Role::Server);
+                } else {
+                    fd.role = Some(Role::Client);
+                }
+            });
+        }
+    }
+}
+
+impl FdTable {
+    /// The file with this number.
+    pub fn get(&self, fd: i64) -> Option<&Fd> {
+        self.shared(fd).map(|info| &**info)
+    }
+
+    /// Number of open files.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is open.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All open files with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (i64, &Fd)> {
+        let dense = (0..).zip(&self.dense).filter_map(|(fd, info)| Some((fd, &**info.as_ref()?)));
+        dense.chain(self.sparse.iter().map(|(&fd, info)| (fd, &**info)))
+    }
+
+    pub(crate) fn shared(&self, fd: i64) -> Option<&Arc<Fd>> {
+        match dense_index(fd) {
+            Some(index) => self.dense.get(index)?.as_ref(),
+            None => self.sparse.get(&fd),
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, fd: i64) -> Option<&mut Fd> {
+        let info = match dense_index(fd) {
+            Some(index) => self.dense.get_mut(index)?.as_mut(),
+            None => self.sparse.get_mut(&fd),
+        };
+        info.map(Arc::make_mut)
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(i64, &Fd) -> bool) {
+        for (fd, slot) in (0..).zip(&mut self.dense) {
+            if slot.as_ref().is_some_and(|info| !keep(fd, info)) {
+                *slot = None;
+                self.len -= 1;
+            }
+        }
+        let before = self.sparse.len();
+        self.sparse.retain(|&fd, info| keep(fd, info));
+        self.len -= before - self.sparse.len();
+    }
+
+    pub(crate) fn for_each_mut(&mut self, mut change: impl FnMut(i64, &mut Fd)) {
+        for (fd, slot) in (0..).zip(&mut self.dense) {
+            if let Some(info) = slot {
+                change(fd, Arc::make_mut(info));
+            }
+        }
+        for (&fd, info) in &mut self.sparse {
+            change(fd, Arc::make_mut(info));
+        }
+    }
+
+    fn insert(&mut self, fd: i64, info: Arc<Fd>) {
+        let old = match dense_index(fd) {
+            Some(index) => {
+                if self.dense.len() <= index {
+                    self.dense.resize(index + 1, None);
+                }
+                self.dense.get_mut(index).and_then(|slot| slot.replace(info))
+            }
+            None => self.sparse.insert(fd, info),
+        };
+        self.len += usize::from(old.is_none());
+    }
+
+    fn remove(&mut self, fd: i64) {
+        let old = match dense_index(fd) {
+            Some(index) => self.dense.get_mut(index).and_then(Option::take),
+            None => self.sparse.remove(&fd),
+        };
+        self.len -= usize::from(old.is_some());
+    }
+}
+
+fn dense_index(fd: i64) -> Option<usize> {
+    usize::try_from(fd).ok().filter(|&index| index < DENSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str) -> Arc<Fd> {
+        Arc::new(Fd { name: name.as_bytes().into(), ..Fd::new(FdKind::File) })
+    }
+
+    #[test]
+    fn numbers_of_any_size() {
+        let mut fds = FdTables::new(10);
+        for fd in [0, 3, 1023, 1024, i64::MAX] {
+            assert_eq!(fds.insert(7, fd, file("x")), Ok(()));
+        }
+        let table = fds.table(7).unwrap();
+        assert_eq!(table.len(), 5);
+        assert_eq!(table.iter().map(|(fd, _)| fd).take(3).collect::<Vec<_>>(), [0, 3, 1023]);
+        fds.remove(7, 1024);
+        fds.remove(7, 1024);
+        assert_eq!((fds.get(7, 1024), fds.table(7).unwrap().len()), (None, 4));
+    }
+
+    #[test]
+    fn a_full_table_takes_no_more_but_replaces() {
+        let mut fds = FdTables::new(2);
+        assert_eq!(fds.insert(7, 0, file("a")), Ok(()));
+        assert_eq!(fds.insert(7, 5000, file("b")), Ok(()));
+        assert_eq!(fds.insert(7, 1, file("c")), Err(Full));
+        assert_eq!(fds.insert(7, 0, file("d")), Ok(()));
+        assert_eq!(&*fds.get(7, 0).unwrap().name, b"d");
+    }
+
+    #[test]
+    fn a_fork_shares_until_one_changes() {
+        let mut fds = FdTables::new(10);
+        fds.insert(1, 3, file("old")).unwrap();
+        fds.fork(1, 2);
+        fds.get_mut(2, 3).unwrap().name = b"new"[..].into();
+        assert_eq!(&*fds.get(1, 3).unwrap().name, b"old");
+        assert_eq!(&*fds.get(2, 3).unwrap().name, b"new");
+        fds.fork(9, 2);
+        assert!(fds.table(2).is_none());
+    }
+
+    #[test]
+    fn retain_counts() {
+        let mut fds = FdTables::new(10);
+        for fd in [1, 2, 3000, 4000] {
+            fds.insert(1, fd, file("x")).unwrap();
+        }
+        fds.table_mut(1).unwrap().retain(|fd, _| fd == 2 || fd == 4000);
+        let table = fds.table(1).unwrap();
+        assert_eq!(table.iter().map(|(fd, _)| fd).collect::<Vec<_>>(), [2, 4000]);
+        assert_eq!(table.len(), 2);
+    }
+}

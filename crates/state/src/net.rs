@@ -1,0 +1,182 @@
+//! Addresses of the machine, and how connections are written.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use peregrine_event::snapshot::{Interface, InterfaceAddress};
+
+use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto};
+
+/// Interfaces with one address each; no source has more.
+const MAX_INTERFACES: usize = 4096;
+
+/// Addresses of the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Interfaces {
+    v4: Vec<V4>,
+    v6: Vec<Ipv6Addr>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct V4 {
+    address: Ipv4Addr,
+    netmask: Ipv4Addr,
+}
+
+impl Interfaces {
+    /// Whether one of the machine's interfaces has this address.
+    pub fn has(&self, ip: IpAddr) -> bool {
+        match ip {
+            IpAddr::V4(ip) => self.v4.iter().any(|interface| interface.address == ip),
+            IpAddr::V6(ip) => self.v6.iter().any(|&address| same_v6_net(address, ip)),
+        }
+    }
+
+    /// Whether this address is private or in a net of one of the interfaces.
+    pub fn is_near(&self, ip: Ipv4Addr) -> bool {
+        let [a, b, ..] = ip.octets();
+        // The third test is wider than the private net 172.16.0.0/12 on purpose: so users know it.
+        a == 10 || (a, b) == (192, 168) || (a == 172 && b & 0x3f == 16) || self.in_net(ip)
+    }
+
+    fn in_net(&self, ip: Ipv4Addr) -> bool {
+        self.v4.iter().any(|interface| interface.holds(ip))
+    }
+
+    pub(crate) fn add(&mut self, interface: &Interface) {
+        if self.v4.len() + self.v6.len() >= MAX_INTERFACES {
+            return;
+        }
+        match interface.address {
+            InterfaceAddress::V4 { address, netmask, .. } => self.v4.push(V4 { address, netmask }),
+            InterfaceAddress::V6 { address, .. } => self.v6.push(address),
+        }
+    }
+
+    /// Fills the end of a connection that is not known yet with the machine's likely address.
+    pub(crate) fn complete(&self, kind: &mut FdKind) {
+        match kind {
+            FdKind::Ipv4(tuple) => {
+                let same_port = tuple.sport == tuple.dport;
+                if tuple.sip.is_unspecified() {
+                    let likely = self.likely_v4(tuple.dip);
+                    if !(likely == tuple.dip && same_port) {
+                        tuple.sip = likely;
+                    }
+                } else if tuple.dip.is_unspecified() {
+                    let likely = self.likely_v4(tuple.sip);
+                    if !(likely == tuple.sip && same_port) {
+                        tuple.dip = likely;
+                    }
+                }
+            }
+            FdKind::Ipv6(tuple) => {
+                let same_port = tuple.sport == tuple.dport;
+                if tuple.sip.is_unspecified() {
+                    let likely = self.likely_v6(tuple.dip);
+                    if !(likely == tuple.dip && same_port) {
+                        tuple.sip = likely;
+                    }
+                } else if tuple.dip.is_unspecified() {
+                    let likely = self.likely_v6(tuple.sip);
+                    if !(likely == tuple.sip && same_port) {
+                        tuple.dip = likely;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The address itself when it is ours, else ours in the same net, else our first to the outside.
+    fn likely_v4(&self, peer: Ipv4Addr) -> Ipv4Addr {
+        let exact = self.v4.iter().find(|interface| interface.address == peer);
+        let near = || self.v4.iter().find(|interface| interface.holds(peer));
+        let other = || self.v4.iter().find(|interface| interface.address != Ipv4Addr::LOCALHOST);
+        let found = exact.or_else(near).or_else(other);
+        found.map_or(Ipv4Addr::UNSPECIFIED, |interface| interface.address)
+    }
+
+    fn likely_v6(&self, peer: Ipv6Addr) -> Ipv6Addr {
+        let exact = self.v6.iter().find(|&&address| address == peer);
+        let near = || self.v6.iter().find(|&&address| same_v6_net(address, peer));
+        let other = || self.v6.iter().find(|&&address| address != Ipv6Addr::LOCALHOST);
+        *exact.or_else(near).or_else(other).unwrap_or(&Ipv6Addr::UNSPECIFIED)
+    }
+}
+
+impl V4 {
+    fn holds(self, ip: Ipv4Addr) -> bool {
+        let mask = self.netmask.to_bits();
+        self.address.to_bits() & mask == ip.to_bits() & mask
+    }
+}
+
+/// The first 64 bits are the net, as nobody tells the prefix.
+fn same_v6_net(a: Ipv6Addr, b: Ipv6Addr) -> bool {
+    a.segments()[..4] == b.segments()[..4]
+}
+
+/// How a connection or a bound port of a snapshot is written; empty for everything else.
+pub(crate) fn socket_name(kind: &FdKind) -> Box<[u8]> {
+    written(|name| match *kind {
+        FdKind::Ipv4(Ipv4Tuple { sip, dip, sport, dport, .. }) => {
+            write!(name, "{sip}:{sport}->{dip}:{dport}")
+        }
+        FdKind::Ipv6(Ipv6Tuple { sip, dip, sport, dport, .. }) => {
+            write!(name, "{sip}:{sport}->{dip}:{dport}")
+        }
+        FdKind::Ipv4Server { ip, port, .. } => write!(name, "{ip}:{port}"),
+        FdKind::Ipv6Server { ip, port, .. } => write!(name, "{ip}:{port}"),
+        _ => Ok(()),
+    })
+}
+
+/// How a connection of an event is written: ports only where the protocol has them.
+pub(crate) fn tuple_name(kind: &FdKind) -> Box<[u8]> {
+    let l4proto = match kind {
+        FdKind::Ipv4(tuple) => tuple.l4proto,
+        FdKind::Ipv6(tuple) => tuple.l4proto,
+        _ => return Box::default(),
+    };
+    match (kind, l4proto) {
+        (_, L4Proto::Tcp | L4Proto::Udp) => socket_name(kind),
+        (FdKind::Ipv4(tuple), L4Proto::Icmp | L4Proto::Raw) => {
+            written(|name| write!(name, "{}->{}", tuple.sip, tuple.dip))
+        }
+        (FdKind::Ipv6(tuple), L4Proto::Icmp) => {
+            written(|name| write!(name, "{}->{}", tuple.sip, tuple.dip))
+        }
+        _ => b"<unknown>"[..].into(),
+    }
+}
+
+// Writing to memory does not fail.
+fn written(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> Box<[u8]> {
+    let mut name = Vec::with_capacity(48);
+    let _ = write(&mut name);
+    name.into()
+}
+
+/// How a unix connection is written.
+pub(crate) fn unix_name(source: u64, destination: u64, path: &[u8]) -> Box<[u8]> {
+    written(|name| {
+        write!(name, "{source:x}->{destination:x} ")?;
+        name.write_all(path)
+    })
+}
+
+/// Exchanges both ends.
+pub(crate) fn swap_ends(fd: &mut Fd) {
+    match &mut fd.kind {
+        FdKind::Ipv4(t) => {
+            std::mem::swap(&mut t.sip, &mut t.dip);
+            std::mem::swap(&mut t.sport, &mut t.dport);
+        }
+        FdKind::Ipv6(t) => {
+            std::mem::swap(&mut t.sip, &mut t.dip);
+            std::mem::swap(&mut t.sport, &mut t.dport);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,372 @@
+//! The state as a whole: the process tree, the fd tables and everything else, put together.
+
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+use peregrine_event::snapshot::{self, Item, Machine};
+
+use crate::containers::{Container, Containers};
+use crate::fd::{Fd, FdKind};
+use crate::fds::{FdTable, FdTables};
+use crate::net::Interfaces;
+use crate::texts::Texts;
+use crate::thread::Thread;
+use crate::tree::{Ancestors, ProcessTree, ThreadGroup, ThreadRef};
+use crate::users::{Group, User, Users};
+
+/// Limits and choices.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Most threads.
+    pub max_threads: usize,
+    /// Most open files of one process.
+    pub max_fds: usize,
+    /// Whether threads are told the container they run in.
+    pub containers: bool,
+}
+
+/// What is known of the machine. See the [crate](crate) page.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(crate) config: Config,
+    pub(crate) tree: ProcessTree,
+    pub(crate) fds: FdTables,
+    pub(crate) users: Users,
+    pub(crate) containers: Containers,
+    pub(crate) machine: Machine,
+    pub(crate) interfaces: Interfaces,
+    pub(crate) counters: Counters,
+    // Ports on which somebody listened when the snapshot was taken.
+    server_ports: HashSet<u16>,
+    pub(crate) pending: Pending,
+    pub(crate) clock: Clock,
+    // What the container event being looked at is about; it may be removed already.
+    pub(crate) told: Option<Arc<Container>>,
+    pub(crate) scratch: Vec<u8>,
+}
+
+/// What an event is about, as of the state after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Context {
+    /// Number of the fd the event is about, negative for none.
+    pub fd: i64,
+    /// Whether the event changed the name of its fd.
+    pub name_changed: bool,
+    /// Error number with which the event's syscall failed, 0 for none.
+    pub error: u32,
+    /// Time of the event before this one, 0 for the first.
+    pub prev_ts: u64,
+    /// For a scheduler switch: how long the thread ran on its CPU, ns.
+    pub exec_time: u64,
+    pub(crate) thread: Option<ThreadRef>,
+    pub(crate) fd_at: Option<(i64, i64)>,
+}
+
+/// How much there is and what was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Threads added.
+    pub added_threads: u64,
+    /// Threads removed.
+    pub removed_threads: u64,
+    /// Threads that found no room.
+    pub dropped_threads: u64,
+    /// Open files added.
+    pub added_fds: u64,
+    /// Open files removed.
+    pub removed_fds: u64,
+    /// Open files that found no room.
+    pub dropped_fds: u64,
+    /// Events of threads nobody had told of.
+    pub unknown_threads: u64,
+    /// Events about fds nobody had told of.
+    pub unknown_fds: u64,
+    /// Starts of syscalls kept for their ends.
+    pub stored_events: u64,
+    /// Starts of syscalls that could not be kept.
+    pub dropped_events: u64,
+    /// Starts of syscalls that were kept and used.
+    pub retrieved_events: u64,
+    /// Ends of syscalls that wanted their start and had none.
+    pub missing_events: u64,
+    /// Container descriptions that could not be read.
+    pub bad_containers: u64,
+    /// Users, groups and containers that found no room.
+    pub dropped_others: u64,
+}
+
+/// What an event removes, done before the next one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pending {
+    pub(crate) thread: Option<i64>,
+    pub(crate) fd: Option<(i64, i64)>,
+}
+
+/// Times seen so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clock {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    // Last scheduler switch of each CPU.
+    pub(crate) switches: Vec<u64>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { max_threads: 262_144, max_fds: 4096, containers: true }
+    }
+}
+
+impl State {
+    /// Knows nothing yet.
+    pub fn new(config: Config) -> Self {
+        Self {
+            tree: ProcessTree::new(config.max_threads),
+            fds: FdTables::new(config.max_fds),
+            users: Users::default(),
+            containers: if config.containers {
+                Containers::with_host()
+            } else {
+                Containers::default()
+            },
+            machine: Machine::default(),
+            interfaces: Interfaces::default(),
+            counters: Counters::default(),
+            server_ports: HashSet::new(),
+            pending: Pending::default(),
+            clock: Clock::default(),
+            told: None,
+            scratch: Vec::new(),
+            config,
+        }
+    }
+
+    /// Forgets everything but the counters: another capture begins.
+    pub fn reset(&mut self) {
+        let counters = self.counters;
+        *self = Self::new(self.config.clone());
+        self.counters = counters;
+    }
+
+    /// Takes in one item of a snapshot.
+    pub fn load(&mut self, item: Item) {
+        match item {
+            Item::Machine(machine) => self.machine = machine,
+            Item::Interface(interface) => self.interfaces.add(&interface),
+            Item::User(user) => {
+                let user = User {
+                    uid: user.uid,
+                    gid: user.gid,
+                    name: user.name.into(),
+                    home: user.home.into(),
+                    shell: user.shell.into(),
+                };
+                self.add_user(b"", user);
+            }
+            Item::Group(group) => {
+                self.add_group(b"", Group { gid: group.gid, name: group.name.into() });
+            }
+            Item::Thread(thread) => drop(self.add_thread(Thread::from_snapshot(&thread))),
+            Item::Fds(tid, fds) => {
+                if self.tree.find(tid).is_some() {
+                    fds.into_iter().for_each(|fd| self.load_fd(tid, fd));
+                }
+            }
+        }
+    }
+
+    /// The snapshot is complete: now parents are found and connections get their direction.
+    pub fn loaded(&mut self) {
+        self.tree.link_all();
+        let ports = std::mem::take(&mut self.server_ports);
+        self.fds.give_directions(&ports);
+        if self.config.containers {
+            self.tree.refs().into_iter().for_each(|at| self.find_container(at));
+        }
+    }
+
+    /// The thread of an event.
+    pub fn thread(&self, context: Context) -> Option<&Thread> {
+        self.tree.get(context.thread?)
+    }
+
+    /// What is known of the fd of an event.
+    pub fn event_fd(&self, context: Context) -> Option<&Fd> {
+        let (owner, fd) = context.fd_at?;
+        self.fds.get(owner, fd)
+    }
+
+    /// The container of an event: of its thread, or the one the event tells of.
+    pub fn container(&self, context: Context) -> Option<&Container> {
+        match &self.told {
+            Some(told) => Some(told),
+            None => self.containers.get(&self.thread(context)?.container),
+        }
+    }
+
+    /// The thread with this tid.
+    pub fn by_tid(&self, tid: i64) -> Option<&Thread> {
+        self.tree.by_tid(tid)
+    }
+
+    /// The parent of a thread.
+    pub fn parent(&self, thread: &Thread) -> Option<&Thread> {
+        self.tree.parent(thread)
+    }
+
+    /// The process that is `steps` above the one of this thread; its own leader for 0.
+    pub fn ancestor<'a>(&'a self, thread: &'a Thread, steps: u32) -> Option<&'a Thread> {
+        self.tree.ancestor(thread, steps)
+    }
+
+    /// The parent, its parent, and so on.
+    pub fn ancestors<'a>(&'a self, thread: &Thread) -> Ancestors<'a> {
+        self.tree.ancestors(thread)
+    }
+
+    /// The leader of a thread's group, which may be the thread itself.
+    pub fn leader<'a>(&'a self, thread: &'a Thread) -> Option<&'a Thread> {
+        self.tree.leader(thread)
+    }
+
+    /// The group of a thread.
+    pub fn group_of(&self, thread: &Thread) -> Option<&ThreadGroup> {
+        self.tree.group(thread)
+    }
+
+    /// Threads of the group that are alive, the leader included.
+    pub fn thread_count(&self, thread: &Thread) -> usize {
+        self.group_of(thread).map_or(0, |group| group.alive)
+    }
+
+    /// Threads of the group that are alive, the leader not included.
+    pub fn child_thread_count(&self, thread: &Thread) -> usize {
+        let leader = self.leader(thread).is_some_and(|leader| !leader.is_dead());
+        let group = self.group_of(thread);
+        group.map_or(0, |group| group.alive.saturating_sub(usize::from(leader)))
+    }
+
+    /// Environment of a thread's process.
+    pub fn env<'a>(&'a self, thread: &'a Thread) -> &'a Texts {
+        &self.leader(thread).unwrap_or(thread).env
+    }
+
+    /// Working directory of a thread's process, ending in `/`; `./` when it has lost its leader.
+    pub fn cwd<'a>(&'a self, thread: &'a Thread) -> &'a [u8] {
+        self.leader(thread).map_or(b"./", |leader| &leader.cwd)
+    }
+
+    /// Most files a thread's process may open; 0 when it has lost its leader.
+    pub fn fdlimit(&self, thread: &Thread) -> i64 {
+        self.leader(thread).map_or(0, |leader| leader.fdlimit)
+    }
+
+    /// What a thread's process has open.
+    pub fn fd_table(&self, thread: &Thread) -> Option<&FdTable> {
+        self.fds.table(self.fd_owner(thread)?)
+    }
+
+    /// One open file of a thread's process.
+    pub fn fd(&self, thread: &Thread, fd: i64) -> Option<&Fd> {
+        if fd < 0 { None } else { self.fd_table(thread)?.get(fd) }
+    }
+
+    /// All open files of a thread's process.
+    pub fn fds(&self, thread: &Thread) -> impl Iterator<Item = (i64, &Fd)> {
+        self.fd_table(thread).into_iter().flat_map(FdTable::iter)
+    }
+
+    /// Number of open files of a thread's leader.
+    pub fn fd_count(&self, thread: &Thread) -> usize {
+        let leader = self.leader(thread);
+        leader.and_then(|leader| self.fds.table(leader.tid)).map_or(0, FdTable::len)
+    }
+
+    /// The user with this number, as the container of the thread knows it.
+    pub fn user(&self, thread: &Thread, uid: u32) -> Option<&User> {
+        self.users.user(&thread.container, uid)
+    }
+
+    /// The group with this number, as the container of the thread knows it.
+    pub fn group(&self, thread: &Thread, gid: u32) -> Option<&Group> {
+        self.users.group(&thread.container, gid)
+    }
+
+    /// All threads.
+    pub fn tree(&self) -> &ProcessTree {
+        &self.tree
+    }
+
+    /// Users and groups.
+    pub fn users(&self) -> &Users {
+        &self.users
+    }
+
+    /// Containers.
+    pub fn containers(&self) -> &Containers {
+        &self.containers
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Addresses of the machine.
+    pub fn interfaces(&self) -> &Interfaces {
+        &self.interfaces
+    }
+
+    /// Counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Time of the first event that is an act of the machine, 0 before it.
+    pub fn first_ts(&self) -> u64 {
+        self.clock.first
+    }
+}
+
+impl State {
+    /// The owner of the fd table a thread uses: itself, or its leader when they share.
+    pub(crate) fn fd_owner(&self, thread: &Thread) -> Option<i64> {
+        if thread.shares_fds() {
+            self.tree.leader(thread).map(|leader| leader.tid)
+        } else {
+            Some(thread.tid)
+        }
+    }
+
+    pub(crate) fn add_thread(&mut self, thread: Thread) -> Option<ThreadRef> {
+        let tid = thread.tid;
+        let at = self.tree.insert(thread);
+        if at.is_some() {
+            self.fds.clear(tid);
+            self.counters.added_threads += 1;
+        } else {
+            self.counters.dropped_threads += 1;
+        }
+        at
+    }
+
+    pub(crate) fn add_user(&mut self, container: &[u8], user: User) {
+        self.counters.dropped_others += u64::from(!self.users.add_user(container, user));
+    }
+
+    pub(crate) fn add_group(&mut self, container: &[u8], group: Group) {
+        self.counters.dropped_others += u64::from(!self.users.add_group(container, group));
+    }
+
+    fn load_fd(&mut self, tid: i64, item: snapshot::Fd) {
+        let fd = item.fd;
+        let Some(info) = Fd::from_snapshot(item, &self.interfaces) else { return };
+        if let FdKind::Ipv4Server { port, .. } | FdKind::Ipv6Server { port, .. } = info.kind {
+            self.server_ports.insert(port);
+        }
+        match self.fds.insert(tid, fd, Arc::new(info)) {
+            Ok(()) => self.counters.added_fds += 1,
+            Err(_) => self.counters.dropped_fds += 1,
+        }
+    }
+}

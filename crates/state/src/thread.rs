@@ -1,0 +1,416 @@
+//! What is known of one thread.
+
+use std::sync::Arc;
+
+use peregrine_event::{EventType, snapshot};
+
+use crate::containers::ProbeKind;
+use crate::texts::Texts;
+use crate::tree::ThreadRef;
+
+/// A thread. A process is the thread whose tid is its pid, the leader of its group.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// Id of the thread.
+    pub tid: i64,
+    /// Id of its process; negative when unknown.
+    pub pid: i64,
+    /// Id of the process that is its parent; 0 when there is none.
+    pub ptid: i64,
+    /// Session.
+    pub sid: i64,
+    /// Process group as its namespace sees it.
+    pub vpgid: i64,
+    /// Process group as the host sees it.
+    pub pgid: i64,
+    /// Id of the thread as its namespace sees it.
+    pub vtid: i64,
+    /// Id of the process as its namespace sees it.
+    pub vpid: i64,
+    /// The program it runs, shared with whoever inherited it.
+    pub exec: Arc<Exec>,
+    /// Environment. Only leaders have it: ask [`State::env`](crate::State::env).
+    pub env: Texts,
+    /// Control groups, `subsystem=path`.
+    pub cgroups: Texts,
+    /// Working directory, ending in `/`. Only leaders have it: ask [`State::cwd`](crate::State::cwd).
+    pub cwd: Arc<[u8]>,
+    /// Root directory.
+    pub root: Arc<[u8]>,
+    /// Flags of its making and of its state.
+    pub flags: ThreadFlags,
+    /// Most files it may open; only leaders have a good one.
+    pub fdlimit: i64,
+    /// Effective user.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+    /// User who logged in, all ones when nobody did.
+    pub loginuid: u32,
+    /// Controlling terminal, 0 when there is none.
+    pub tty: u32,
+    /// Inheritable capabilities.
+    pub cap_inheritable: u64,
+    /// Permitted capabilities.
+    pub cap_permitted: u64,
+    /// Effective capabilities.
+    pub cap_effective: u64,
+    /// Virtual memory, kB.
+    pub vmsize_kb: u32,
+    /// Resident memory, kB.
+    pub vmrss_kb: u32,
+    /// Swapped memory, kB.
+    pub vmswap_kb: u32,
+    /// Major page faults.
+    pub pfmajor: u64,
+    /// Minor page faults.
+    pub pfminor: u64,
+    /// When the first process of its pid namespace started.
+    pub pidns_init_start_ts: u64,
+    /// When it was cloned, 0 when that was before anybody looked.
+    pub clone_ts: u64,
+    /// When it last called exec, 0 for never.
+    pub exec_ts: u64,
+    /// From the last change of the executable's inode to the clone, 0 when unknown.
+    pub exe_ino_ctime_duration_clone_ts: u64,
+    /// From the start of the pid namespace to the last change of the executable's inode, 0 when unknown.
+    pub exe_ino_ctime_duration_pidns_start: u64,
+    /// CPU time between scheduler switches seen, ns.
+    pub exec_time_total: u64,
+    /// Id of the container it runs in, empty on the host.
+    pub container: Arc<[u8]>,
+    /// Why it runs in its container.
+    pub purpose: Purpose,
+    pub(crate) group: Option<i64>,
+    pub(crate) reaper_tid: i64,
+    pub(crate) children: Vec<ThreadRef>,
+    pub(crate) live_children: usize,
+    pub(crate) last: LastEvent,
+}
+
+/// The program a thread runs: immutable, made by an exec and shared with those who inherit it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exec {
+    cmdline: Box<[u8]>,
+    comm_len: usize,
+    /// First argument: what the program was called as.
+    pub exe: Box<[u8]>,
+    /// Path of the executable.
+    pub exepath: Box<[u8]>,
+    /// Arguments without the first.
+    pub args: Texts,
+    /// Its user may write to the executable.
+    pub exe_writable: bool,
+    /// The executable is in the upper layer of an overlay file system.
+    pub exe_upper_layer: bool,
+    /// The executable is in the lower layer of an overlay file system.
+    pub exe_lower_layer: bool,
+    /// The executable is in memory only.
+    pub exe_from_memfd: bool,
+    /// Inode of the executable.
+    pub exe_ino: u64,
+    /// Last change of the inode.
+    pub exe_ino_ctime: u64,
+    /// Last change of the content.
+    pub exe_ino_mtime: u64,
+}
+
+/// Why a process runs in its container. Children have the purpose of their parent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Nobody knows, or it runs on the host.
+    #[default]
+    Unknown,
+    /// It is the first process of the container, or comes from it.
+    Container,
+    /// It watches the health of the container.
+    Probe(ProbeKind),
+}
+
+/// What must be remembered between an event of a thread and its next one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastEvent {
+    /// The fd it was about.
+    pub(crate) fd: i64,
+    /// The last start of a syscall.
+    pub(crate) enter: Option<EventType>,
+    /// Bytes of that event, where the end of the syscall wants them.
+    pub(crate) stored: Vec<u8>,
+}
+
+/// Flags of a thread: bits of the format, most of them those given to `clone`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadFlags(pub u32);
+
+#[allow(missing_docs, reason = "the names are the format's own")]
+impl ThreadFlags {
+    pub const CLONE_FILES: Self = Self(1 << 0);
+    pub const CLONE_NEWPID: Self = Self(1 << 6);
+    pub const CLONE_PARENT: Self = Self(1 << 8);
+    pub const CLONE_THREAD: Self = Self(1 << 13);
+    pub const CLONE_INVERTED: Self = Self(1 << 16);
+    pub const NAME_CHANGED: Self = Self(1 << 17);
+    pub const CLOSED: Self = Self(1 << 18);
+    pub const ACTIVE: Self = Self(1 << 19);
+    pub const CLONE_NEWUSER: Self = Self(1 << 20);
+    pub const PIPE_SRC: Self = Self(1 << 21);
+    pub const PIPE_DST: Self = Self(1 << 22);
+    pub const CLONE_VFORK: Self = Self(1 << 27);
+    pub const CHILD_IN_PIDNS: Self = Self(1 << 29);
+    pub const IS_MAIN_THREAD: Self = Self(1 << 30);
+}
+
+impl ThreadFlags {
+    /// Whether any bit of `other` is set.
+    pub fn any(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) fn insert(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    pub(crate) fn remove(&mut self, other: Self) {
+        self.0 &= !other.0;
+    }
+
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl Thread {
+    /// A thread of which only the id is known.
+    pub(crate) fn new(tid: i64) -> Self {
+        let nothing: Arc<[u8]> = Arc::default();
+        Self {
+            tid,
+            pid: -1,
+            ptid: -1,
+            sid: -1,
+            vpgid: -1,
+            pgid: -1,
+            vtid: -1,
+            vpid: -1,
+            exec: Arc::default(),
+            env: Texts::default(),
+            cgroups: Texts::default(),
+            cwd: Arc::clone(&nothing),
+            root: Arc::clone(&nothing),
+            flags: ThreadFlags::NAME_CHANGED,
+            fdlimit: -1,
+            uid: u32::MAX,
+            gid: u32::MAX,
+            loginuid: u32::MAX,
+            tty: 0,
+            cap_inheritable: 0,
+            cap_permitted: 0,
+            cap_effective: 0,
+            vmsize_kb: 0,
+            vmrss_kb: 0,
+            vmswap_kb: 0,
+            pfmajor: 0,
+            pfminor: 0,
+            pidns_init_start_ts: 0,
+            clone_ts: 0,
+            exec_ts: 0,
+            exe_ino_ctime_duration_clone_ts: 0,
+            exe_ino_ctime_duration_pidns_start: 0,
+            exec_time_total: 0,
+            container: nothing,
+            purpose: Purpose::Unknown,
+            group: None,
+            reaper_tid: -1,
+            children: Vec::new(),
+            live_children: 0,
+            last: LastEvent::default(),
+        }
+    }
+
+    /// Stands for a thread that acts but that nobody has told of: users see `<NA>`.
+    pub(crate) fn unknown(tid: i64) -> Self {
+        let exec = Exec { exe: b"<NA>"[..].into(), ..Exec::named(b"<NA>", Texts::default()) };
+        Self { exec: Arc::new(exec), ..Self::new(tid) }
+    }
+
+    pub(crate) fn from_snapshot(item: &snapshot::Thread) -> Self {
+        let exec = Exec {
+            exe: item.exe.as_slice().into(),
+            exepath: without_deleted(&item.exepath).into(),
+            exe_writable: item.exe_writable,
+            exe_upper_layer: item.exe_upper_layer,
+            exe_lower_layer: item.exe_lower_layer,
+            exe_from_memfd: item.exe_from_memfd,
+            exe_ino: item.exe_ino,
+            exe_ino_ctime: item.exe_ino_ctime,
+            exe_ino_mtime: item.exe_ino_mtime,
+            ..Exec::named(&item.comm, Texts::new(&item.args))
+        };
+        let flags = ThreadFlags::NAME_CHANGED.or(ThreadFlags::ACTIVE).or(ThreadFlags(item.flags));
+        // The tid alone decides who is a leader here: the flags of the item come too late for that.
+        let leader = item.tid == item.pid;
+        Self {
+            pid: item.pid,
+            ptid: item.ptid,
+            sid: item.sid,
+            vpgid: item.vpgid,
+            pgid: item.pgid,
+            vtid: item.vtid,
+            vpid: item.vpid,
+            exec: Arc::new(exec),
+            env: if leader { Texts::new(&item.env) } else { Texts::default() },
+            cgroups: cgroups(&item.cgroups).unwrap_or_default(),
+            cwd: if leader { directory(&item.cwd).into() } else { Arc::default() },
+            root: item.root.as_slice().into(),
+            flags,
+            fdlimit: item.fdlimit,
+            uid: item.uid,
+            gid: item.gid,
+            loginuid: item.loginuid,
+            tty: item.tty,
+            cap_inheritable: item.cap_inheritable,
+            cap_permitted: item.cap_permitted,
+            cap_effective: item.cap_effective,
+            vmsize_kb: item.vmsize_kb,
+            vmrss_kb: item.vmrss_kb,
+            vmswap_kb: item.vmswap_kb,
+            pfmajor: item.pfmajor,
+            pfminor: item.pfminor,
+            pidns_init_start_ts: item.pidns_init_start_ts,
+            ..Self::new(item.tid)
+        }
+    }
+
+    /// Name of the thread (`comm`), which an exec sets to the start of the program's name.
+    pub fn comm(&self) -> &[u8] {
+        self.exec.comm()
+    }
+
+    /// Whether this is the leader of its group.
+    pub fn is_leader(&self) -> bool {
+        self.tid == self.pid || self.flags.any(ThreadFlags::IS_MAIN_THREAD)
+    }
+
+    /// Whether it runs in a pid namespace of its own.
+    pub fn in_pid_namespace(&self) -> bool {
+        self.flags.any(ThreadFlags::CHILD_IN_PIDNS) || (self.tid != self.vtid && self.vtid >= 0)
+    }
+
+    /// Whether nobody has told of it: it acts, and that is all that is known.
+    pub fn is_unknown(&self) -> bool {
+        self.tid < 0 || self.pid < 0 || self.ptid < 0
+    }
+
+    /// Whether it has exited.
+    pub fn is_dead(&self) -> bool {
+        self.flags.any(ThreadFlags::CLOSED)
+    }
+
+    /// Whether its open files are those of its leader.
+    pub(crate) fn shares_fds(&self) -> bool {
+        self.flags.any(ThreadFlags::CLONE_FILES)
+    }
+
+    /// Path of its control group in this subsystem.
+    pub fn cgroup(&self, subsystem: &[u8]) -> Option<&[u8]> {
+        self.cgroups.iter().find_map(|c| c.strip_prefix(subsystem)?.strip_prefix(b"="))
+    }
+}
+
+impl Exec {
+    /// A program of which only name and arguments are known.
+    pub fn named(comm: &[u8], args: Texts) -> Self {
+        let mut cmdline = comm.to_vec();
+        for arg in args.iter() {
+            cmdline.push(b' ');
+            cmdline.extend_from_slice(arg);
+        }
+        Self { cmdline: cmdline.into(), comm_len: comm.len(), args, ..Self::default() }
+    }
+
+    /// Name of the program as the kernel keeps it.
+    pub fn comm(&self) -> &[u8] {
+        self.cmdline.get(..self.comm_len).unwrap_or_default()
+    }
+
+    /// Name and arguments with a space between each.
+    pub fn cmdline(&self) -> &[u8] {
+        &self.cmdline
+    }
+
+    /// The arguments with a space between each.
+    pub fn args_text(&self) -> &[u8] {
+        self.cmdline.get(self.comm_len + 1..).unwrap_or_default()
+    }
+}
+
+/// Path of an executable without the mark the kernel puts on deleted ones.
+pub(crate) fn without_deleted(path: &[u8]) -> &[u8] {
+    match path.strip_suffix(b" (deleted)") {
+        Some(rest) if !rest.is_empty() => rest,
+        _ => path,
+    }
+}
+
+/// Control groups with the names of subsystems that users know; `None` when one has no name.
+pub(crate) fn cgroups(bytes: &[u8]) -> Option<Texts> {
+    let mut out = Vec::with_capacity(bytes.len() + 8);
+    for (index, item) in Texts::new(bytes).iter().enumerate() {
+        let equals = item.iter().position(|&b| b == b'=')?;
+        let (name, path) = item.split_at(equals);
+        let name = name.strip_suffix(b"_cgroup").unwrap_or(name);
+        let name: &[u8] = match name {
+            b"perf" => b"perf_event",
+            b"mem" => b"memory",
+            b"io" => b"blkio",
+            other => other,
+        };
+        if index > 0 {
+            out.push(0);
+        }
+        out.extend_from_slice(name);
+        out.extend_from_slice(path);
+    }
+    Some(Texts::new(&out))
+}
+
+/// A directory's path with `/` at its end.
+pub(crate) fn directory(path: &[u8]) -> Vec<u8> {
+    let mut path = path.to_vec();
+    if path.last() != Some(&b'/') {
+        path.push(b'/');
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cmdline_is_name_and_arguments() {
+        let exec = Exec::named(b"ls", Texts::new(b"-l\0/tmp\0"));
+        assert_eq!(exec.comm(), b"ls");
+        assert_eq!(exec.cmdline(), b"ls -l /tmp");
+        assert_eq!(exec.args_text(), b"-l /tmp");
+        assert_eq!(Exec::named(b"ls", Texts::default()).args_text(), b"");
+    }
+
+    #[test]
+    fn cgroups_get_their_usual_names() {
+        let texts = cgroups(b"cpuset=/a\0mem_cgroup=/b\0io=/c\0perf=/\0").unwrap();
+        let texts: Vec<_> = texts.iter().collect();
+        assert_eq!(texts, [&b"cpuset=/a"[..], b"memory=/b", b"blkio=/c", b"perf_event=/"]);
+        assert_eq!(cgroups(b"cpuset=/a\0broken\0"), None);
+    }
+
+    #[test]
+    fn deleted_executables_keep_their_path() {
+        assert_eq!(without_deleted(b"/bin/x (deleted)"), b"/bin/x");
+        assert_eq!(without_deleted(b" (deleted)"), b" (deleted)");
+    }
+}

@@ -1,0 +1,445 @@
+//! The process tree: threads, their groups, parents and children.
+
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+use crate::thread::{Thread, ThreadFlags};
+
+/// All threads that are known.
+#[derive(Clone, Debug)]
+pub struct ProcessTree {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_tid: HashMap<i64, ThreadRef>,
+    groups: HashMap<i64, ThreadGroup>,
+    max_threads: usize,
+    exited: Exited,
+}
+
+/// Refers to a thread for as long as it is in the tree; never to another one with the same tid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ThreadRef {
+    index: u32,
+    generation: u32,
+}
+
+/// The threads of one process.
+#[derive(Clone, Debug)]
+pub struct ThreadGroup {
+    /// Threads that have not exited, the leader included.
+    pub alive: usize,
+    /// Whether orphans below it become its children.
+    pub reaper: bool,
+    // The leader, when it is there, is the first.
+    threads: Vec<ThreadRef>,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    generation: u32,
+    thread: Option<Box<Thread>>,
+}
+
+/// Tids that were removed from the tree.
+pub(crate) type Removed = SmallVec<[i64; 2]>;
+
+/// So many stale references are kept in a list before it is cleaned.
+const STALE_REFS: usize = 11;
+
+impl ProcessTree {
+    pub(crate) fn new(max_threads: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_tid: HashMap::new(),
+            groups: HashMap::new(),
+            max_threads,
+            exited: Exited::default(),
+        }
+    }
+
+    /// The thread this refers to, unless it was removed.
+    pub fn get(&self, thread: ThreadRef) -> Option<&Thread> {
+        let slot = self.slots.get(thread.index as usize)?;
+        (slot.generation == thread.generation).then_some(slot.thread.as_deref()).flatten()
+    }
+
+    /// A reference to the thread with this tid.
+    pub fn find(&self, tid: i64) -> Option<ThreadRef> {
+        self.by_tid.get(&tid).copied()
+    }
+
+    /// The thread with this tid.
+    pub fn by_tid(&self, tid: i64) -> Option<&Thread> {
+        self.get(self.find(tid)?)
+    }
+
+    /// All threads, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Thread> {
+        self.slots.iter().filter_map(|slot| slot.thread.as_deref())
+    }
+
+    /// Number of threads.
+    pub fn len(&self) -> usize {
+        self.by_tid.len()
+    }
+
+    /// Whether there is no thread.
+    pub fn is_empty(&self) -> bool {
+        self.by_tid.is_empty()
+    }
+
+    /// The group a thread is in. Threads nobody has told of are in none.
+    pub fn group(&self, thread: &Thread) -> Option<&ThreadGroup> {
+        self.groups.get(&thread.group?)
+    }
+
+    /// The leader of a thread's group, which may be the thread itself.
+    pub fn leader<'a>(&'a self, thread: &'a Thread) -> Option<&'a Thread> {
+        if thread.is_leader() {
+            return Some(thread);
+        }
+        let first = self.get(*self.group(thread)?.threads.first()?)?;
+        first.is_leader().then_some(first)
+    }
+
+    /// The parent of a thread.
+    pub fn parent(&self, thread: &Thread) -> Option<&Thread> {
+        self.by_tid(thread.ptid)
+    }
+
+    /// The process that is `steps` above the one of this thread; its own leader for 0.
+    pub fn ancestor<'a>(&'a self, thread: &'a Thread, steps: u32) -> Option<&'a Thread> {
+        let mut process = self.leader(thread)?;
+        for _ in 0..steps {
+            process = self.leader(self.parent(process)?)?;
+        }
+        Some(process)
+    }
+
+    /// The parent, its parent, and so on. Ends before it would go round in a loop for ever.
+    pub fn ancestors<'a>(&'a self, thread: &Thread) -> Ancestors<'a> {
+        let slow = self.parent(thread);
+        let fast = slow.and_then(|parent| self.parent(parent));
+        Ancestors { tree: self, slow, fast }
+    }
+
+    pub(crate) fn get_mut(&mut self, thread: ThreadRef) -> Option<&mut Thread> {
+        let slot = self.slots.get_mut(thread.index as usize)?;
+        if slot.generation == thread.generation { slot.thread.as_deref_mut() } else { None }
+    }
+
+    /// Reference to the leader of a thread's group.
+    pub(crate) fn leader_ref(&self, at: ThreadRef) -> Option<ThreadRef> {
+        let thread = self.get(at)?;
+        if thread.is_leader() {
+            return Some(at);
+        }
+        let first = *self.group(thread)?.threads.first()?;
+        self.get(first)?.is_leader().then_some(first)
+    }
+
+    pub(crate) fn group_mut(&mut self, at: ThreadRef) -> Option<&mut ThreadGroup> {
+        let pid = self.get(at)?.group?;
+        self.groups.get_mut(&pid)
+    }
+
+    /// Adds a thread, in place of one with the same tid; `None` when the tree is full.
+    pub(crate) fn insert(&mut self, thread: Thread) -> Option<ThreadRef> {
+        if self.by_tid.len() >= self.max_threads {
+            return None;
+        }
+        let tid = thread.tid;
+        let thread = Some(Box::new(thread));
+        let at = match self.free.pop().and_then(|i| Some((i, self.slots.get_mut(i as usize)?))) {
+            Some((index, slot)) => {
+                slot.thread = thread;
+                ThreadRef { index, generation: slot.generation }
+            }
+            None => {
+                self.slots.push(Slot { generation: 0, thread });
+                ThreadRef { index: (self.slots.len() - 1) as u32, generation: 0 }
+            }
+        };
+        if let Some(old) = self.by_tid.insert(tid, at) {
+            self.free(old);
+        }
+        Some(at)
+    }
+
+    /// Puts a thread into its group and under its parent, once enough is known of it.
+    pub(crate) fn link(&mut self, at: ThreadRef) {
+        let Some(thread) = self.get(at) else { return };
+        if thread.is_unknown() || thread.group.is_some() {
+            return;
+        }
+        let (pid, ptid, leader) = (thread.pid, thread.ptid, thread.is_leader());
+        let init = pid == 1 || thread.vpid == 1;
+        let group = self.groups.entry(pid).or_insert_with(|| ThreadGroup {
+            alive: 0,
+            reaper: init,
+            threads: Vec::new(),
+        });
+        group.alive += 1;
+        group.threads.insert(if leader { 0 } else { group.threads.len() }, at);
+        if let Some(thread) = self.get_mut(at) {
+            thread.group = Some(pid);
+        }
+        if pid == 1 {
+            return;
+        }
+        match self.find(ptid).filter(|&p| self.get(p).is_some_and(|p| !p.is_unknown())) {
+            Some(parent) => self.adopt(parent, at),
+            None => self.orphan(at),
+        }
+    }
+
+    /// Links every thread; for a snapshot, in which children may come before parents.
+    pub(crate) fn link_all(&mut self) {
+        self.refs().into_iter().for_each(|at| self.link(at));
+    }
+
+    pub(crate) fn refs(&self) -> Vec<ThreadRef> {
+        self.by_tid.values().copied().collect()
+    }
+
+    /// Marks a thread as dead, to be removed later.
+    pub(crate) fn set_dead(&mut self, at: ThreadRef) {
+        let Some(thread) = self.get_mut(at) else { return };
+        let (was_dead, pid) = (thread.is_dead(), thread.group);
+        thread.flags.insert(ThreadFlags::CLOSED);
+        if !was_dead && let Some(pid) = pid {
+            self.group_lost_one(pid);
+        }
+    }
+
+    /// A dead leader lives again: another thread of its group called exec and took its place.
+    pub(crate) fn resurrect(&mut self, at: ThreadRef) {
+        let Some(thread) = self.get_mut(at) else { return };
+        if !thread.is_dead() {
+            return;
+        }
+        thread.flags.remove(ThreadFlags::CLOSED);
+        if let Some(group) = self.group_mut(at) {
+            group.alive += 1;
+        }
+    }
+
+    /// Tids of the threads of a group that are neither its leader nor this one.
+    pub(crate) fn others(&self, at: ThreadRef) -> SmallVec<[i64; 8]> {
+        let Some(group) = self.get(at).and_then(|thread| self.group(thread)) else {
+            return SmallVec::new();
+        };
+        if group.alive <= 1 {
+            return SmallVec::new();
+        }
+        let others = group.threads.iter().filter(|&&other| other != at);
+        others.filter_map(|&o| self.get(o)).filter(|t| !t.is_leader()).map(|t| t.tid).collect()
+    }
+
+    /// Removes a thread and, with the last thread of a group, its leader. Orphans get a new parent.
+    pub(crate) fn remove(&mut self, tid: i64) -> Removed {
+        let mut removed = Removed::new();
+        let Some(at) = self.find(tid) else { return removed };
+        let Some(thread) = self.get(at) else { return removed };
+        let Some(pid) = thread.group.filter(|_| !thread.is_unknown()) else {
+            let ptid = thread.ptid;
+            self.child_gone(ptid);
+            self.erase(tid, &mut removed);
+            return removed;
+        };
+        self.set_dead(at);
+        self.give_children_away(at);
+        let Some(thread) = self.get(at) else { return removed };
+        let (ptid, leader) = (thread.ptid, thread.is_leader());
+        if self.groups.get(&pid).is_none_or(|group| group.alive == 0) {
+            self.child_gone(ptid);
+            self.groups.remove(&pid);
+            self.erase(pid, &mut removed);
+        }
+        if !leader {
+            self.child_gone(ptid);
+            self.erase(tid, &mut removed);
+        }
+        removed
+    }
+
+    /// Remembers that a thread exited, for a while.
+    pub(crate) fn note_exit(&mut self, tid: i64, ptid: i64, ts: u64) {
+        self.exited.note(tid, ptid, ts);
+    }
+
+    /// Whether this child of this parent exited a moment ago.
+    pub(crate) fn exited_recently(&self, tid: i64, ptid: i64, ts: u64) -> bool {
+        self.exited.recently(tid, ptid, ts)
+    }
+
+    fn erase(&mut self, tid: i64, removed: &mut Removed) {
+        if let Some(at) = self.by_tid.remove(&tid) {
+            self.free(at);
+            removed.push(tid);
+        }
+    }
+
+    fn free(&mut self, at: ThreadRef) {
+        if let Some(slot) = self.slots.get_mut(at.index as usize) {
+            slot.thread = None;
+            slot.generation = slot.generation.wrapping_add(1);
+            self.free.push(at.index);
+        }
+    }
+
+    fn adopt(&mut self, parent: ThreadRef, child: ThreadRef) {
+        let Some(thread) = self.get_mut(parent) else { return };
+        let tid = thread.tid;
+        thread.children.push(child);
+        thread.live_children += 1;
+        if let Some(child) = self.get_mut(child) {
+            child.ptid = tid;
+        }
+    }
+
+    fn orphan(&mut self, child: ThreadRef) {
+        if let Some(child) = self.get_mut(child) {
+            child.ptid = 0;
+        }
+    }
+
+    fn child_gone(&mut self, ptid: i64) {
+        let Some(at) = self.find(ptid) else { return };
+        let Some(parent) = self.get_mut(at) else { return };
+        parent.live_children = parent.live_children.saturating_sub(1);
+        if parent.children.len() - parent.live_children.min(parent.children.len()) >= STALE_REFS {
+            let mut children = std::mem::take(&mut parent.children);
+            children.retain(|&child| self.get(child).is_some());
+            if let Some(parent) = self.get_mut(at) {
+                parent.children = children;
+            }
+        }
+    }
+
+    fn group_lost_one(&mut self, pid: i64) {
+        let Some(group) = self.groups.get_mut(&pid) else { return };
+        group.alive = group.alive.saturating_sub(1);
+        if group.threads.len() - group.alive.min(group.threads.len()) >= STALE_REFS {
+            let mut threads = std::mem::take(&mut group.threads);
+            threads.retain(|&thread| self.get(thread).is_some());
+            if let Some(group) = self.groups.get_mut(&pid) {
+                group.threads = threads;
+            }
+        }
+    }
+
+    /// As the kernel does: to the reaper it named, or one found here, or to nobody.
+    fn give_children_away(&mut self, at: ThreadRef) {
+        let Some(thread) = self.get_mut(at) else { return };
+        let (pid, named) = (thread.pid, thread.reaper_tid);
+        let children = std::mem::take(&mut thread.children);
+        thread.live_children = 0;
+        if children.is_empty() {
+            return;
+        }
+        let known = |at: &ThreadRef| self.get(*at).is_some_and(|thread| !thread.is_unknown());
+        let named = (named > 0).then(|| self.find(named)).flatten().filter(known);
+        let reaper = named.filter(|&reaper| reaper != at).or_else(|| self.find_reaper(at));
+        let reaper_pid = reaper.and_then(|reaper| self.get(reaper)).map(|reaper| reaper.pid);
+        if let Some(reaper) = reaper
+            && reaper_pid != Some(pid)
+            && let Some(group) = self.group_mut(reaper)
+        {
+            group.reaper = true;
+        }
+        for child in children {
+            match reaper {
+                _ if self.get(child).is_none() => {}
+                Some(reaper) => self.adopt(reaper, child),
+                None => self.orphan(child),
+            }
+        }
+    }
+
+    /// A live thread of the same group, or of the nearest reaper above in the same kind of namespace.
+    fn find_reaper(&self, at: ThreadRef) -> Option<ThreadRef> {
+        let thread = self.get(at)?;
+        let alive = |group: &ThreadGroup| {
+            let others = group.threads.iter().filter(|&&other| other != at);
+            others.copied().find(|&other| self.get(other).is_some_and(|t| !t.is_dead()))
+        };
+        if let Some(other) = self.group(thread).filter(|group| group.alive > 0).and_then(alive) {
+            return Some(other);
+        }
+        for parent in self.ancestors(thread) {
+            if parent.in_pid_namespace() != thread.in_pid_namespace() {
+                return None;
+            }
+            let group = self.group(parent).filter(|group| group.reaper && group.alive > 0);
+            if let Some(reaper) = group.and_then(alive) {
+                return Some(reaper);
+            }
+        }
+        None
+    }
+}
+
+/// See [`ProcessTree::ancestors`].
+#[derive(Clone, Debug)]
+pub struct Ancestors<'a> {
+    tree: &'a ProcessTree,
+    slow: Option<&'a Thread>,
+    fast: Option<&'a Thread>,
+}
+
+impl<'a> Iterator for Ancestors<'a> {
+    type Item = &'a Thread;
+
+    // Tortoise and hare: the hare goes two steps while the tortoise goes one.
+    fn next(&mut self) -> Option<&'a Thread> {
+        let current = self.slow.filter(|thread| thread.tid != -1)?;
+        self.slow = self.tree.parent(current);
+        for _ in 0..2 {
+            self.fast = self.fast.and_then(|fast| self.tree.parent(fast));
+            let Some(slow) = self.slow else { break };
+            if slow.tid == slow.ptid || self.fast.is_some_and(|fast| fast.tid == slow.tid) {
+                self.slow = None;
+            }
+        }
+        Some(current)
+    }
+}
+
+const EXITED: usize = 8192;
+const EXITED_NS: u64 = 2_000_000_000;
+
+/// The last threads that exited: a parent may learn of a child's birth after the child's death.
+#[derive(Clone, Debug, Default)]
+struct Exited {
+    // When, and in which slot of the ring.
+    by_key: HashMap<(i64, i64), (u64, usize)>,
+    ring: Vec<(i64, i64)>,
+    next: usize,
+}
+
+impl Exited {
+    fn note(&mut self, tid: i64, ptid: i64, ts: u64) {
+        let key = (ptid, tid);
+        match self.ring.get_mut(self.next) {
+            Some(slot) => {
+                let old = std::mem::replace(slot, key);
+                if self.by_key.get(&old).is_some_and(|&(_, slot)| slot == self.next) {
+                    self.by_key.remove(&old);
+                }
+            }
+            None => self.ring.push(key),
+        }
+        self.by_key.insert(key, (ts, self.next));
+        self.next = (self.next + 1) % EXITED;
+    }
+
+    fn recently(&self, tid: i64, ptid: i64, ts: u64) -> bool {
+        let then = self.by_key.get(&(ptid, tid));
+        then.and_then(|&(then, _)| ts.checked_sub(then)).is_some_and(|age| age < EXITED_NS)
+    }
+}
+
+#[cfg(test)]
+mod tests;
