@@ -1,10 +1,23 @@
 //! The language of rules: conditions and output formats. Generic over who supplies fields.
 
+mod ast;
+mod lexer;
+mod parser;
 mod print;
+mod printer;
 mod template;
 mod value;
 mod vocabulary;
+mod walk;
 
+pub use ast::{
+    Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
+    Quantifier, Right, Span, Spanned, Text, Transformer,
+};
+pub use parser::{
+    DEFAULT_MAX_DEPTH, EscapeError, ParseError, ParseErrorKind, RULES_MAX_DEPTH, parse,
+    parse_operand,
+};
 pub use print::{BufferFormat, Form, json_escape, json_string, value_json, value_text};
 pub use template::{OutputField, Template, TemplateError};
 pub use value::Value;

@@ -1,0 +1,304 @@
+//! Words of conditions. There are no tokens apart from the grammar: what a word is depends on where
+//! it stands, so the parser asks for what it could use next.
+
+use crate::ast::{Operator, Quantifier, Text, Transformer};
+use crate::parser::EscapeError;
+
+const NUMBER_OPERATORS: [Operator; 4] = [Operator::Le, Operator::Lt, Operator::Ge, Operator::Gt];
+
+const TEXT_OPERATORS: [Operator; 12] = [
+    Operator::EqEq,
+    Operator::Eq,
+    Operator::Ne,
+    Operator::Glob,
+    Operator::IGlob,
+    Operator::Contains,
+    Operator::IContains,
+    Operator::BContains,
+    Operator::StartsWith,
+    Operator::BStartsWith,
+    Operator::EndsWith,
+    Operator::Regex,
+];
+
+const LIST_OPERATORS: [Operator; 3] = [Operator::Intersects, Operator::In, Operator::PMatch];
+
+/// A place in a text, and the last word before it.
+pub(crate) struct Lexer<'a> {
+    text: &'a str,
+    offset: usize,
+    token: Vec<u8>,
+}
+
+impl<'a> Lexer<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, offset: 0, token: Vec::new() }
+    }
+
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    pub(crate) fn at_end(&self) -> bool {
+        self.offset == self.text.len()
+    }
+
+    /// The last word.
+    pub(crate) fn token(&self) -> String {
+        String::from_utf8_lossy(&self.token).into_owned()
+    }
+
+    /// The last word, as a literal.
+    pub(crate) fn text_token(&self) -> Text {
+        self.token.clone().into()
+    }
+
+    /// Skips blanks. Says whether there were any.
+    pub(crate) fn blank(&mut self) -> bool {
+        let blanks = leading(self.rest(), |c| matches!(c, ' ' | '\t' | '\u{8}' | '\r' | '\n'));
+        self.offset += blanks;
+        blanks > 0
+    }
+
+    pub(crate) fn word(&mut self, word: &str) -> bool {
+        self.rest().starts_with(word) && self.accept(word.len())
+    }
+
+    /// `not` with the blanks that must follow it.
+    pub(crate) fn not(&mut self) -> bool {
+        let Some(after) = self.rest().strip_prefix("not") else { return false };
+        let blanks = leading(after, is_space);
+        blanks > 0 && self.accept("not".len() + blanks)
+    }
+
+    pub(crate) fn identifier(&mut self) -> bool {
+        let len = identifier(self.rest());
+        len > 0 && self.accept(len)
+    }
+
+    /// Two or more identifiers with dots between them.
+    pub(crate) fn field_name(&mut self) -> bool {
+        let rest = self.rest();
+        let first = identifier(rest);
+        let mut len = first;
+        while len > 0
+            && let Some(after) = rest.get(len..).and_then(|r| r.strip_prefix('.'))
+        {
+            match identifier(after) {
+                0 => break,
+                next => len += 1 + next,
+            }
+        }
+        len > first && self.accept(len)
+    }
+
+    /// A number of base 16 or 10.
+    pub(crate) fn number(&mut self) -> bool {
+        let rest = self.rest();
+        let len = match hex(rest) {
+            0 => decimal(rest),
+            len => len,
+        };
+        len > 0 && self.accept(len)
+    }
+
+    pub(crate) fn bare(&mut self) -> bool {
+        let special = |c| matches!(c, '(' | ')' | '"' | '\'' | '=' | ',') || is_space(c);
+        let len = leading(self.rest(), |c| !special(c));
+        len > 0 && self.accept(len)
+    }
+
+    pub(crate) fn bare_argument(&mut self) -> bool {
+        let special = |c| matches!(c, '[' | ']' | '"' | '\'') || is_space(c);
+        let len = leading(self.rest(), |c| !special(c));
+        len > 0 && self.accept(len)
+    }
+
+    /// A text between quotes; the token is what they hold. A quote after a backslash never closes,
+    /// not even when the backslash is itself escaped.
+    pub(crate) fn quoted(&mut self) -> Result<bool, EscapeError> {
+        let rest = self.rest();
+        let Some(delimiter) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+            return Ok(false);
+        };
+        let mut previous = delimiter;
+        let body = rest.get(1..).unwrap_or_default();
+        for (at, c) in body.char_indices() {
+            if c == '\0' {
+                break;
+            }
+            if c == delimiter && previous != '\\' {
+                self.offset += 1 + at + 1;
+                self.token = unescape(body.get(..at).unwrap_or_default(), delimiter)?;
+                return Ok(true);
+            }
+            previous = c;
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn number_operator(&mut self) -> Option<Operator> {
+        NUMBER_OPERATORS.into_iter().find(|op| self.word(op.as_str()))
+    }
+
+    /// An operator that takes a text, and whether blanks followed it. Those that are words need them.
+    pub(crate) fn text_operator(&mut self) -> Option<(Operator, bool)> {
+        TEXT_OPERATORS.into_iter().find_map(|op| {
+            if op.as_str().starts_with(|c: char| c.is_ascii_alphabetic()) {
+                self.blank_terminated(op.as_str()).then_some((op, true))
+            } else {
+                self.word(op.as_str()).then(|| (op, self.blank()))
+            }
+        })
+    }
+
+    pub(crate) fn list_operator(&mut self) -> Option<Operator> {
+        LIST_OPERATORS.into_iter().find(|op| self.word(op.as_str()))
+    }
+
+    /// `anyof` and its like, but only before what can be a list: `proc.name = anyof` asks for a
+    /// process of that name.
+    pub(crate) fn quantifier(&mut self) -> Option<Quantifier> {
+        let (offset, token) = (self.offset, self.token.clone());
+        let found = Quantifier::ALL
+            .iter()
+            .copied()
+            .find(|quantifier| self.blank_terminated(quantifier.as_str()));
+        if found.is_some() {
+            let rest = self.rest();
+            let keyword = ["and", "or", "not"].into_iter().any(|word| {
+                rest.strip_prefix(word)
+                    .is_some_and(|after| !after.starts_with(|c: char| c.is_ascii_alphanumeric()))
+            });
+            if rest.starts_with('(') || identifier(rest) > 0 && !keyword {
+                return found;
+            }
+        }
+        (self.offset, self.token) = (offset, token);
+        None
+    }
+
+    /// The name of a transformer with its parenthesis. `val(` is none: it has its own places.
+    pub(crate) fn transformer(&mut self) -> Option<Transformer> {
+        let found = Transformer::ALL.iter().copied().find(|transformer| {
+            *transformer != Transformer::Val
+                && self
+                    .rest()
+                    .strip_prefix(transformer.as_str())
+                    .is_some_and(|after| after.starts_with('('))
+        })?;
+        self.accept(found.as_str().len() + 1);
+        self.token = found.as_str().into();
+        Some(found)
+    }
+
+    fn blank_terminated(&mut self, word: &str) -> bool {
+        let (offset, token) = (self.offset, self.token.clone());
+        if self.word(word) {
+            if self.blank() {
+                return true;
+            }
+            (self.offset, self.token) = (offset, token);
+        }
+        false
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.offset..).unwrap_or_default()
+    }
+
+    fn accept(&mut self, len: usize) -> bool {
+        let rest = self.rest();
+        rest.get(..len).unwrap_or(rest).as_bytes().clone_into(&mut self.token);
+        self.offset += self.token.len();
+        true
+    }
+}
+
+/// Bytes of `text` before the first character that is not `wanted`.
+fn leading(text: &str, wanted: impl Fn(char) -> bool) -> usize {
+    text.find(|c| !wanted(c)).unwrap_or(text.len())
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\u{b}' | '\u{c}' | '\r')
+}
+
+fn identifier(text: &str) -> usize {
+    if text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        leading(text, |c| c.is_ascii_alphanumeric() || c == '_')
+    } else {
+        0
+    }
+}
+
+fn hex(text: &str) -> usize {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or_default();
+    match leading(digits, |c| c.is_ascii_hexdigit()) {
+        0 => 0,
+        len => 2 + len,
+    }
+}
+
+fn decimal(text: &str) -> usize {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let digits = leading(unsigned, |c| c.is_ascii_digit());
+    if digits == 0 {
+        return 0;
+    }
+    let after = unsigned.get(digits..).unwrap_or_default();
+    let mantissa = after.strip_prefix('.').unwrap_or(after);
+    let exponent = mantissa.get(leading(mantissa, |c| c.is_ascii_digit())..).unwrap_or_default();
+    let rest = exponent
+        .strip_prefix(['e', 'E'])
+        .and_then(|r| r.strip_prefix(['+', '-']))
+        .filter(|r| r.starts_with(|c: char| c.is_ascii_digit()))
+        .map_or(exponent, |r| r.trim_start_matches(|c: char| c.is_ascii_digit()));
+    text.len() - rest.len()
+}
+
+fn unescape(body: &str, delimiter: char) -> Result<Vec<u8>, EscapeError> {
+    let mut bytes = Vec::with_capacity(body.len());
+    let mut chars = body.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            push(&mut bytes, c);
+            continue;
+        }
+        // There is one: the last backslash would have escaped the closing quote.
+        let Some(escaped) = chars.next() else { break };
+        match escaped {
+            'b' => bytes.push(8),
+            'f' => bytes.push(12),
+            'n' => bytes.push(b'\n'),
+            'r' => bytes.push(b'\r'),
+            't' => bytes.push(b'\t'),
+            // Old rules wrote `\ ` for a backslash.
+            ' ' | '\\' => bytes.push(b'\\'),
+            '/' => bytes.push(b'/'),
+            '"' | '\'' if escaped == delimiter => push(&mut bytes, escaped),
+            '"' | '\'' => return Err(EscapeError::WrongQuote { escaped, delimiter }),
+            'x' => bytes.push(hex_escape(&mut chars)?),
+            other => return Err(EscapeError::Unknown(other)),
+        }
+    }
+    Ok(bytes)
+}
+
+fn push(bytes: &mut Vec<u8>, c: char) {
+    bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+fn hex_escape(chars: &mut std::str::Chars<'_>) -> Result<u8, EscapeError> {
+    let (Some(high), Some(low)) = (chars.next(), chars.next()) else {
+        return Err(EscapeError::TruncatedHex);
+    };
+    let digits = format!("{high}{low}");
+    // Not all that parses will do: `+f` parses.
+    if high.is_ascii_hexdigit()
+        && let Ok(byte) = u8::from_str_radix(&digits, 16)
+    {
+        return Ok(byte);
+    }
+    Err(EscapeError::BadHex(digits))
+}
