@@ -221,8 +221,8 @@ fn fills(params: &[ConversionParam]) -> Result<String> {
             "default" => write!(out, "Fill::Default,"),
             "enter" => write!(out, "Fill::Enter {{ index: {}, or_empty: {} }},", p.index, p.else_empty),
             "old" => write!(out, "Fill::Old({}),", p.index),
-            // The value is computed from the old parameters by a function of the event converted.
-            "callback" => write!(out, "Fill::Computed({}),", p.index),
+            // There is only one function in the table.
+            "callback" => write!(out, "Fill::ContainerJson,"),
             other => bail!("unknown source of a parameter: {other}"),
         };
     }

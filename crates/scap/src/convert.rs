@@ -6,8 +6,7 @@
 
 mod enters;
 
-use peregrine_event::wire::HEADER_LEN;
-use peregrine_event::{Event, EventFlags, EventType, ParamType};
+use peregrine_event::{Builder, Event, EventFlags, EventType, ParamType};
 
 use crate::error::Damage;
 use crate::generated::ROWS;
@@ -50,8 +49,8 @@ pub(crate) enum Fill {
     Enter { index: u8, or_empty: bool },
     /// A parameter of the event itself.
     Old(u8),
-    /// Made of all parameters of the event.
-    Computed(u8),
+    /// The parameters of the first container event, as JSON.
+    ContainerJson,
 }
 
 /// What is to be done with an event, as far as its header tells.
@@ -81,8 +80,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Converter {
     forms: Forms,
     enters: Enters,
+    builder: Builder,
     current: Vec<u8>,
-    next: Vec<u8>,
 }
 
 impl Converter {
@@ -90,8 +89,8 @@ impl Converter {
         Self {
             forms: Forms::new(),
             enters: Enters::default(),
+            builder: Builder::new(EventType::GenericE, 0, 0),
             current: Vec::new(),
-            next: Vec::new(),
         }
     }
 
@@ -124,15 +123,15 @@ impl Converter {
                     break;
                 }
                 Some(Action::AddParams(fills)) => {
-                    rewrite(&event, ty, nparams, fills, &mut self.enters, &mut self.next);
+                    rewrite(&event, ty, nparams, fills, &mut self.enters, &mut self.builder);
                     (ty, nparams + fills.len())
                 }
                 Some(Action::ChangeType(to, fills)) => {
-                    rewrite(&event, *to, 0, fills, &mut self.enters, &mut self.next);
+                    rewrite(&event, *to, 0, fills, &mut self.enters, &mut self.builder);
                     (*to, fills.len())
                 }
             };
-            std::mem::swap(&mut self.current, &mut self.next);
+            self.builder.finish(&mut self.current)?;
             outcome = Outcome::Rewritten;
             match self.forms.verdict(ty, nparams) {
                 Verdict::Convert => {}
@@ -215,97 +214,60 @@ impl Rule {
     }
 }
 
-/// Writes the event `to`: the first `kept` parameters of `event`, then those that `fills` says.
+/// Makes `to` the event that begins with the first `kept` parameters of `event` and goes on as `fills`
+/// says.
 fn rewrite(
     event: &Event<'_>,
     to: EventType,
     kept: usize,
     fills: &[Fill],
     enters: &mut Enters,
-    out: &mut Vec<u8>,
+    new: &mut Builder,
 ) {
     let needs_enter = fills.iter().any(|fill| matches!(fill, Fill::Enter { .. }));
     let enter = if needs_enter { enters.of(event) } else { None };
-    let mut new = Rewrite::begin(event, to, kept + fills.len(), out);
-    for index in 0..kept {
-        new.push(event.param(index).unwrap_or_default());
+    let mut types = to.info().params.iter().map(|param| param.ty);
+    new.reset(to, event.ts, event.tid);
+    for (index, ty) in types.by_ref().take(kept).enumerate() {
+        push(new, to, ty, event.param(index).unwrap_or_default());
     }
     let mut used_enter = false;
-    for fill in fills {
+    for (fill, ty) in fills.iter().zip(types) {
         match *fill {
-            Fill::Empty => new.push(&[]),
-            Fill::Default => new.push_default(),
-            Fill::Old(index) => new.push(event.param(index.into()).unwrap_or_default()),
-            Fill::Computed(_) => new.push(&container_json(event).unwrap_or_default()),
+            Fill::Empty => push(new, to, ty, &[]),
+            Fill::Default => push(new, to, ty, default(ty)),
+            Fill::Old(index) => push(new, to, ty, event.param(index.into()).unwrap_or_default()),
+            Fill::ContainerJson => push(new, to, ty, &container_json(event).unwrap_or_default()),
             Fill::Enter { index, or_empty } => {
-                match enter.and_then(|enter| enter.param(index.into())) {
-                    Some(value) => {
-                        new.push(value);
-                        used_enter = true;
-                    }
-                    None if or_empty => new.push(&[]),
-                    None => new.push_default(),
-                }
+                let value = enter.and_then(|enter| enter.param(index.into()));
+                used_enter |= value.is_some();
+                let missing = if or_empty { &[] } else { default(ty) };
+                push(new, to, ty, value.unwrap_or(missing));
             }
         }
     }
-    new.finish();
     if used_enter {
         enters.remove(event.tid);
     }
 }
 
-/// An event in the making.
-struct Rewrite<'a> {
-    to: EventType,
-    index: usize,
-    out: &'a mut Vec<u8>,
+/// Appends a parameter, cut to what its type and its length field can hold.
+fn push(new: &mut Builder, to: EventType, ty: ParamType, value: &[u8]) {
+    let longest = if to.length_width() == 2 { usize::from(u16::MAX) } else { u32::MAX as usize };
+    let len = value.len().min(fixed_len(ty).unwrap_or(longest));
+    new.param(&value[..len]);
 }
 
-impl<'a> Rewrite<'a> {
-    fn begin(event: &Event<'_>, to: EventType, nparams: usize, out: &'a mut Vec<u8>) -> Self {
-        out.clear();
-        out.extend_from_slice(&event.ts.to_le_bytes());
-        out.extend_from_slice(&event.tid.to_le_bytes());
-        out.extend_from_slice(&0_u32.to_le_bytes());
-        out.extend_from_slice(&to.code().to_le_bytes());
-        out.extend_from_slice(&(nparams as u32).to_le_bytes());
-        out.resize(HEADER_LEN + nparams * to.length_width(), 0);
-        Self { to, index: 0, out }
-    }
-
-    /// Appends a parameter, cut to what its type and its length can hold.
-    fn push(&mut self, value: &[u8]) {
-        let width = self.to.length_width();
-        let longest = if width == 2 { usize::from(u16::MAX) } else { u32::MAX as usize };
-        let longest = self.ty().and_then(fixed_len).unwrap_or(longest);
-        let value = &value[..value.len().min(longest)];
-        let at = HEADER_LEN + self.index * width;
-        self.out[at..at + width].copy_from_slice(&(value.len() as u32).to_le_bytes()[..width]);
-        self.out.extend_from_slice(value);
-        self.index += 1;
-    }
-
-    fn push_default(&mut self) {
-        let len = self.ty().and_then(fixed_len).unwrap_or(0);
-        let byte = match self.ty() {
-            Some(ParamType::Uid | ParamType::Gid) => 0xff,
-            _ => 0,
-        };
-        self.push(&[byte; 16][..len]);
-    }
-
-    fn finish(self) {
-        let len = (self.out.len() as u32).to_le_bytes();
-        self.out[16..20].copy_from_slice(&len);
-    }
-
-    fn ty(&self) -> Option<ParamType> {
-        self.to.info().params.get(self.index).map(|param| param.ty)
-    }
+/// The value that stands for an unknown one.
+fn default(ty: ParamType) -> &'static [u8] {
+    let bytes: &[u8; 16] = match ty {
+        ParamType::Uid | ParamType::Gid => &[0xff; 16],
+        _ => &[0; 16],
+    };
+    &bytes[..fixed_len(ty).unwrap_or(0).min(bytes.len())]
 }
 
-/// Length of a value of this type, if all have the same; at most 16.
+/// Length of a value of this type, if all have the same.
 fn fixed_len(ty: ParamType) -> Option<usize> {
     use ParamType as P;
     Some(match ty {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use peregrine_event::{EventType, WireError};
+use peregrine_event::{BuildError, EventType, WireError};
 use thiserror::Error;
 
 /// Why reading or writing a capture ended.
@@ -119,6 +119,9 @@ pub enum Damage {
     /// The bytes of an event contradict each other.
     #[error(transparent)]
     Event(#[from] WireError),
+    /// The current form of an old event does not fit the format.
+    #[error(transparent)]
+    Rewrite(#[from] BuildError),
     /// An event of the old format whose parameter count can't be found.
     #[error("no number of parameters fits the {len} bytes of old event {}", .ty.name())]
     ParamCount {

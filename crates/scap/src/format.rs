@@ -128,6 +128,12 @@ pub(crate) mod fd {
     pub(crate) const FILE_V2: u8 = 16;
     /// Largest code known.
     pub(crate) const LAST: u8 = 21;
+
+    /// Whether an fd of this type has a name and nothing else.
+    pub(crate) fn is_named(ty: u8) -> bool {
+        (1..=LAST).contains(&ty)
+            && !matches!(ty, IPV4 | IPV6 | IPV4_SERVER | IPV6_SERVER | UNIX | FILE_V2)
+    }
 }
 
 /// Codes of interface addresses.

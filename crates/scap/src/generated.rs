@@ -9,7 +9,7 @@ pub(crate) static ROWS: [Row; 253] = [
     Row {
         event: EventType::ContainerE,
         nparams: 4,
-        action: Action::ChangeType(EventType::ContainerJsonE, &[Fill::Computed(0)]),
+        action: Action::ChangeType(EventType::ContainerJsonE, &[Fill::ContainerJson]),
     },
     Row {
         event: EventType::ContainerJsonE,

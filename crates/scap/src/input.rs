@@ -22,7 +22,8 @@ pub(crate) struct Input<R> {
 
 impl<R: Read> Input<R> {
     pub(crate) fn new(reader: R) -> Self {
-        let reader = BufReader::with_capacity(CHUNK, reader);
+        // Smaller than what we ask for, so that a plain file is read into our buffer at once.
+        let reader = BufReader::with_capacity(CHUNK / 4, reader);
         Self { source: Source::Unknown(reader), buffer: Vec::new(), start: 0, end: 0, offset: 0 }
     }
 

@@ -13,6 +13,7 @@
 
 mod convert;
 mod cursor;
+mod encode;
 mod error;
 mod format;
 mod generated;
@@ -20,6 +21,8 @@ mod input;
 mod reader;
 mod snapshot;
 mod v1;
+mod writer;
 
 pub use error::{Damage, ScapError};
 pub use reader::{Counts, Reader, Record};
+pub use writer::{Compression, Writer};

@@ -176,7 +176,7 @@ fn open_file(sized: bool, entry: &mut Cursor<'_>) -> Option<Fd> {
             dev: if sized { entry.u32().unwrap_or(0) } else { 0 },
         },
         0 => FdKind::Named { ty, name: Vec::new() },
-        1..=fd::LAST => FdKind::Named { ty, name: entry.text()? },
+        _ if fd::is_named(ty) => FdKind::Named { ty, name: entry.text()? },
         _ => {
             FdKind::Named { ty: fd::UNSUPPORTED, name: format!("unknown-type:[{ty}]").into_bytes() }
         }
