@@ -1,0 +1,141 @@
+//! A program that reads alerts from its standard input.
+
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use super::stream::Lines;
+use super::{Channel, ChannelError, ProgramOutput};
+use crate::Alert;
+
+#[derive(Debug)]
+pub(crate) struct Program {
+    output: ProgramOutput,
+    buffered: bool,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    lines: Lines<ChildStdin>,
+}
+
+impl Program {
+    pub(crate) fn new(output: ProgramOutput, buffered: bool) -> Self {
+        Self { output, buffered, running: None }
+    }
+
+    fn start(&mut self) -> Result<&mut Running, ChannelError> {
+        let running = match self.running.take() {
+            Some(running) => running,
+            None => self.spawn()?,
+        };
+        Ok(self.running.insert(running))
+    }
+
+    fn spawn(&self) -> Result<Running, ChannelError> {
+        let command = &self.output.command;
+        let failed = |source| ChannelError::Spawn { command: command.clone(), source };
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(command)
+            .stdin(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let stdin =
+            child.stdin.take().ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
+        Ok(Running { child, lines: Lines::new(stdin, self.buffered) })
+    }
+
+    /// Closes the program's input and waits for it to end.
+    fn stop(&mut self) -> Result<(), ChannelError> {
+        let Some(Running { mut child, mut lines }) = self.running.take() else { return Ok(()) };
+        let flushed = lines.flush();
+        drop(lines);
+        child.wait()?;
+        Ok(flushed?)
+    }
+}
+
+impl Channel for Program {
+    fn name(&self) -> &'static str {
+        "program"
+    }
+
+    fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
+        if self.output.keep_alive {
+            let written = self.start()?.lines.write(alerts);
+            if written.is_err() {
+                // It ended by itself; the next alert starts a new one.
+                let _ = self.stop();
+            }
+            return Ok(written?);
+        }
+        for alert in alerts {
+            let written = self.start()?.lines.write(std::slice::from_ref(alert));
+            self.stop()?;
+            written?;
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), ChannelError> {
+        self.stop()?;
+        self.start().map(|_| ())
+    }
+
+    fn finish(&mut self) -> Result<(), ChannelError> {
+        self.stop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::Priority;
+
+    fn program(dir: &Path, command: &str, keep_alive: bool) -> Program {
+        let command = format!("cd '{}' && {command}", dir.display());
+        Program::new(ProgramOutput { command, keep_alive }, false)
+    }
+
+    fn alert(line: &str) -> Alert {
+        Alert { priority: Priority::Notice, line: line.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn each_alert_has_its_own_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut program = program(dir.path(), "(echo start; cat) >> out", false);
+        program.deliver(&[alert("one"), alert("two")]).unwrap();
+        let out = fs::read_to_string(dir.path().join("out")).unwrap();
+        assert_eq!(out, "start\none\nstart\ntwo\n");
+    }
+
+    #[test]
+    fn a_program_that_is_kept_reads_all_alerts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut program = program(dir.path(), "(echo start; cat) >> out", true);
+        program.deliver(&[alert("one")]).unwrap();
+        program.deliver(&[alert("two")]).unwrap();
+        program.reopen().unwrap();
+        program.deliver(&[alert("three")]).unwrap();
+        program.finish().unwrap();
+        let out = fs::read_to_string(dir.path().join("out")).unwrap();
+        assert_eq!(out, "start\none\ntwo\nstart\nthree\n");
+    }
+
+    #[test]
+    fn a_program_that_ended_is_started_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut program = program(dir.path(), "head -n 1 >> out", true);
+        program.deliver(&[alert("one")]).unwrap();
+        program.start().unwrap().child.wait().unwrap();
+        assert!(program.deliver(&[alert("lost")]).is_err());
+        program.deliver(&[alert("two")]).unwrap();
+        program.finish().unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("out")).unwrap(), "one\ntwo\n");
+    }
+}

@@ -1,0 +1,185 @@
+//! Channels that are a stream of lines: standard output and files.
+
+use std::fs;
+use std::io::{self, Write};
+
+use super::{Channel, ChannelError, FileOutput};
+use crate::Alert;
+
+/// Bytes that are gathered before they are written.
+const BUFFER: usize = 64 * 1024;
+
+/// Lines on their way to somewhere. Without buffering, what was delivered together is written at once.
+#[derive(Debug)]
+pub(crate) struct Lines<W: Write> {
+    to: W,
+    pending: Vec<u8>,
+    buffered: bool,
+}
+
+impl<W: Write> Lines<W> {
+    pub(crate) fn new(to: W, buffered: bool) -> Self {
+        Self { to, pending: Vec::new(), buffered }
+    }
+
+    pub(crate) fn write(&mut self, alerts: &[Alert]) -> io::Result<()> {
+        for alert in alerts {
+            self.pending.extend_from_slice(&alert.line);
+            self.pending.push(b'\n');
+            if self.pending.len() >= BUFFER {
+                self.flush()?;
+            }
+        }
+        if self.buffered { Ok(()) } else { self.flush() }
+    }
+
+    /// What can't be written is lost: trying again would only repeat a half line.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        let written = self.to.write_all(&self.pending).and_then(|()| self.to.flush());
+        self.pending.clear();
+        written
+    }
+}
+
+/// Standard output.
+#[derive(Debug)]
+pub(crate) struct Stdout(Lines<io::Stdout>);
+
+impl Stdout {
+    pub(crate) fn new(buffered: bool) -> Self {
+        Self(Lines::new(io::stdout(), buffered))
+    }
+}
+
+impl Channel for Stdout {
+    fn name(&self) -> &'static str {
+        "stdout"
+    }
+
+    fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
+        Ok(self.0.write(alerts)?)
+    }
+
+    fn finish(&mut self) -> Result<(), ChannelError> {
+        Ok(self.0.flush()?)
+    }
+}
+
+/// A file that alerts are appended to.
+#[derive(Debug)]
+pub(crate) struct File {
+    output: FileOutput,
+    buffered: bool,
+    open: Option<Lines<fs::File>>,
+}
+
+impl File {
+    pub(crate) fn new(output: FileOutput, buffered: bool) -> Self {
+        Self { output, buffered, open: None }
+    }
+
+    fn open(&mut self) -> Result<&mut Lines<fs::File>, ChannelError> {
+        let lines = match self.open.take() {
+            Some(lines) => lines,
+            None => {
+                let path = &self.output.path;
+                let file = fs::File::options().append(true).create(true).open(path);
+                let file =
+                    file.map_err(|source| ChannelError::Open { path: path.clone(), source })?;
+                Lines::new(file, self.buffered)
+            }
+        };
+        Ok(self.open.insert(lines))
+    }
+}
+
+impl Channel for File {
+    fn name(&self) -> &'static str {
+        "file"
+    }
+
+    fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
+        let written = self.open()?.write(alerts);
+        if !self.output.keep_alive {
+            self.finish()?;
+        }
+        Ok(written?)
+    }
+
+    fn reopen(&mut self) -> Result<(), ChannelError> {
+        self.finish()?;
+        self.open().map(|_| ())
+    }
+
+    fn finish(&mut self) -> Result<(), ChannelError> {
+        match self.open.take() {
+            Some(mut lines) => Ok(lines.flush()?),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Priority;
+
+    fn alerts(lines: &[&str]) -> Vec<Alert> {
+        let alert =
+            |line: &&str| Alert { priority: Priority::Notice, line: line.as_bytes().to_vec() };
+        lines.iter().map(alert).collect()
+    }
+
+    #[test]
+    fn buffered_lines_wait_for_the_flush() {
+        let mut lines = Lines::new(Vec::new(), true);
+        lines.write(&alerts(&["a", "b"])).unwrap();
+        assert_eq!(lines.to, b"");
+        lines.flush().unwrap();
+        assert_eq!(lines.to, b"a\nb\n");
+        let mut lines = Lines::new(Vec::new(), false);
+        lines.write(&alerts(&["a"])).unwrap();
+        assert_eq!(lines.to, b"a\n");
+    }
+
+    #[test]
+    fn a_file_is_appended_to_and_found_again_after_rotation() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, rotated) = (dir.path().join("out"), dir.path().join("out.1"));
+        fs::write(&path, "before\n").unwrap();
+        let mut file = File::new(FileOutput { path: path.clone(), keep_alive: true }, false);
+        file.deliver(&alerts(&["one"])).unwrap();
+        fs::rename(&path, &rotated).unwrap();
+        file.deliver(&alerts(&["two"])).unwrap();
+        file.reopen().unwrap();
+        file.deliver(&alerts(&["three"])).unwrap();
+        file.finish().unwrap();
+        assert_eq!(fs::read_to_string(&rotated).unwrap(), "before\none\ntwo\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+    }
+
+    #[test]
+    fn a_file_that_is_not_kept_open_follows_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, rotated) = (dir.path().join("out"), dir.path().join("out.1"));
+        let mut file = File::new(FileOutput { path: path.clone(), keep_alive: false }, true);
+        file.deliver(&alerts(&["one"])).unwrap();
+        fs::rename(&path, &rotated).unwrap();
+        file.deliver(&alerts(&["two"])).unwrap();
+        assert_eq!(fs::read_to_string(&rotated).unwrap(), "one\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_opened_is_named() {
+        let path = "/nonexistent/dir/out".into();
+        let error =
+            File::new(FileOutput { path, keep_alive: true }, false).deliver(&alerts(&["x"]));
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .starts_with("failed to open output file /nonexistent/dir/out: ")
+        );
+    }
+}

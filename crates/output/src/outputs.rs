@@ -1,0 +1,288 @@
+//! The thread that delivers alerts, and the one that watches it.
+
+use std::fmt;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::channel::{Channel, ChannelError, Channels};
+use crate::queue::{Pushed, Queue, Taken};
+use crate::{Alert, Priority};
+
+/// How alerts are delivered.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Where to.
+    pub channels: Channels,
+    /// `buffered_outputs`: lines may wait until many can be written at once.
+    pub buffered: bool,
+    /// `outputs_queue.capacity`: alerts that may wait. None: as many as memory holds.
+    pub queue_capacity: Option<NonZeroUsize>,
+    /// `output_timeout`: how long a channel may take before that is reported.
+    pub timeout: Duration,
+}
+
+/// Something about the delivery of alerts that the user should know. Prints as the message for the log.
+#[derive(Debug, Error)]
+pub enum Incident {
+    /// A channel takes too long, and all others wait for it.
+    #[error("\"{channel}\" output timeout, all output channels are blocked")]
+    Blocked {
+        /// The slow one.
+        channel: &'static str,
+    },
+    /// A channel failed; what it should have delivered is lost. Reported once until it works again.
+    #[error("{channel}: {error}")]
+    Channel {
+        /// Which one.
+        channel: &'static str,
+        /// What went wrong.
+        error: ChannelError,
+    },
+    /// Channels were still blocked at the end, so what waited for them is lost.
+    #[error("output channels still blocked, discarding all remaining notifications")]
+    Discarded,
+    /// The queue is full and an alert was lost. Reported once; [`Outputs::dropped`] counts.
+    #[error("Outputs queue out of memory. Drop event and continue on ...")]
+    QueueFull,
+}
+
+impl Incident {
+    /// How bad it is.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        match self {
+            Self::Blocked { .. } => Priority::Critical,
+            Self::Channel { .. } | Self::QueueFull => Priority::Error,
+            Self::Discarded => Priority::Notice,
+        }
+    }
+}
+
+/// Who is told about incidents, from any thread.
+pub type Report = Arc<dyn Fn(&Incident) + Send + Sync>;
+
+/// Delivers alerts on a thread of its own, in the order in which they come.
+pub struct Outputs {
+    shared: Arc<Shared>,
+    deliverer: JoinHandle<()>,
+    /// Disconnected when the deliverer ends.
+    ended: Receiver<()>,
+    watchdog: Option<JoinHandle<()>>,
+    report: Report,
+    timeout: Duration,
+}
+
+struct Shared {
+    queue: Queue<Alert>,
+    activity: Activity,
+    /// Set when nobody waits for the deliverer any more.
+    abandoned: AtomicBool,
+    ended: AtomicBool,
+}
+
+/// Alerts that a channel gets at once, so that progress shows while many wait.
+const BATCH: usize = 128;
+/// How often the watchdog looks, at most.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+
+impl Outputs {
+    /// Starts to deliver.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(delivery: Delivery, report: Report) -> io::Result<Self> {
+        let Delivery { channels, buffered, queue_capacity, timeout } = delivery;
+        Self::with_channels(channels.build(buffered), queue_capacity, timeout, report)
+    }
+
+    fn with_channels(
+        channels: Vec<Box<dyn Channel>>,
+        queue_capacity: Option<NonZeroUsize>,
+        timeout: Duration,
+        report: Report,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Queue::new(queue_capacity),
+            activity: Activity::new(channels.iter().map(|channel| channel.name()).collect()),
+            abandoned: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        });
+        let (alive, ended) = mpsc::channel();
+        let mut deliverer = Deliverer::new(channels, shared.clone(), report.clone());
+        let deliverer = thread::Builder::new().name("outputs".to_owned()).spawn(move || {
+            deliverer.run();
+            drop(alive);
+        })?;
+        let watchdog = {
+            let (shared, report) = (shared.clone(), report.clone());
+            let watch = move || watch(&shared, timeout, &report);
+            thread::Builder::new().name("outputs-watch".to_owned()).spawn(watch)?
+        };
+        Ok(Self { shared, deliverer, ended, watchdog: Some(watchdog), report, timeout })
+    }
+
+    /// Takes an alert. Never waits: when the queue is full the alert is lost, counted and reported.
+    pub fn submit(&self, alert: Alert) {
+        if self.shared.queue.push(alert) == Pushed::FirstDrop {
+            (self.report)(&Incident::QueueFull);
+        }
+    }
+
+    /// Makes channels open their files and start their programs again, after what was submitted before.
+    pub fn reopen(&self) {
+        self.shared.queue.reopen();
+    }
+
+    /// Alerts that found the queue full.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.shared.queue.dropped()
+    }
+
+    /// Delivers what still waits, and ends. A channel that makes no progress for the time of
+    /// `output_timeout` is given up, and with it all alerts that wait.
+    pub fn close(mut self) {
+        self.shared.queue.close();
+        let mut seen = self.shared.activity.count();
+        while self.ended.recv_timeout(self.timeout) == Err(RecvTimeoutError::Timeout) {
+            let count = self.shared.activity.count();
+            if count == seen {
+                (self.report)(&Incident::Discarded);
+                self.shared.abandoned.store(true, Relaxed);
+                self.shared.queue.discard();
+                self.stop_watching();
+                return;
+            }
+            seen = count;
+        }
+        self.stop_watching();
+        // It has ended: this waits for nothing.
+        let _ = self.deliverer.join();
+    }
+
+    fn stop_watching(&mut self) {
+        self.shared.ended.store(true, Relaxed);
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.thread().unpark();
+            let _ = watchdog.join();
+        }
+    }
+}
+
+impl fmt::Debug for Outputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outputs").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+struct Deliverer {
+    channels: Vec<Box<dyn Channel>>,
+    /// Which channels failed when last used.
+    failing: Vec<bool>,
+    shared: Arc<Shared>,
+    report: Report,
+}
+
+impl Deliverer {
+    fn new(channels: Vec<Box<dyn Channel>>, shared: Arc<Shared>, report: Report) -> Self {
+        Self { failing: vec![false; channels.len()], channels, shared, report }
+    }
+
+    fn run(&mut self) {
+        let mut alerts = Vec::new();
+        loop {
+            match self.shared.queue.take(&mut alerts) {
+                Taken::End => return self.each(|channel| channel.finish()),
+                Taken::Items => {
+                    for batch in alerts.chunks(BATCH) {
+                        if self.shared.abandoned.load(Relaxed) {
+                            return;
+                        }
+                        self.each(|channel| channel.deliver(batch));
+                    }
+                    alerts.clear();
+                }
+                Taken::Reopen => self.each(|channel| channel.reopen()),
+            }
+        }
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut dyn Channel) -> Result<(), ChannelError>) {
+        for (index, (channel, failing)) in
+            self.channels.iter_mut().zip(&mut self.failing).enumerate()
+        {
+            self.shared.activity.start(index);
+            let done = act(channel.as_mut());
+            self.shared.activity.end();
+            match done {
+                Ok(()) => *failing = false,
+                Err(error) => {
+                    // A channel that fails for each alert would fill the log.
+                    if !std::mem::replace(failing, true) {
+                        (self.report)(&Incident::Channel { channel: channel.name(), error });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the deliverer is doing, for those who watch it: it pays for no clock.
+struct Activity {
+    names: Vec<&'static str>,
+    /// Odd while a channel is at work; the deliverer alone writes it.
+    count: AtomicU64,
+    /// Which channel.
+    index: AtomicU64,
+}
+
+impl Activity {
+    fn new(names: Vec<&'static str>) -> Self {
+        Self { names, count: AtomicU64::new(0), index: AtomicU64::new(0) }
+    }
+
+    fn start(&self, index: usize) {
+        self.index.store(index as u64, Relaxed);
+        self.count.fetch_add(1, Relaxed);
+    }
+
+    fn end(&self) {
+        self.count.fetch_add(1, Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.count.load(Relaxed)
+    }
+
+    fn channel(&self) -> &'static str {
+        let index = self.index.load(Relaxed) as usize;
+        self.names.get(index).copied().unwrap_or_default()
+    }
+}
+
+/// Reports a channel that takes longer than the timeout, once each time.
+fn watch(shared: &Shared, timeout: Duration, report: &Report) {
+    let interval = WATCH_INTERVAL.min(timeout).max(Duration::from_millis(1));
+    let (mut seen, mut since, mut reported) = (shared.activity.count(), Instant::now(), false);
+    while !shared.ended.load(Relaxed) {
+        thread::park_timeout(interval);
+        let count = shared.activity.count();
+        let at_work = count % 2 == 1;
+        if count != seen || !at_work {
+            (seen, since, reported) = (count, Instant::now(), false);
+        } else if !reported && since.elapsed() >= timeout {
+            report(&Incident::Blocked { channel: shared.activity.channel() });
+            reported = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

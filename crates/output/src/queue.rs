@@ -1,0 +1,172 @@
+//! The queue between the event thread and the thread that delivers.
+
+use std::num::NonZeroUsize;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Alerts on their way. The consumer takes all that wait at once: one lock for many alerts.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    state: Mutex<State<T>>,
+    ready: Condvar,
+    capacity: Option<NonZeroUsize>,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    waiting: Vec<T>,
+    reopen: bool,
+    closed: bool,
+    /// Waking somebody up costs a system call, so it is done only for a consumer that sleeps.
+    consumer_sleeps: bool,
+    dropped: u64,
+}
+
+/// What became of an item that was pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It waits for the consumer.
+    Queued,
+    /// The queue was full, for the first time.
+    FirstDrop,
+    /// The queue was full once more.
+    Drop,
+}
+
+/// What woke the consumer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Items are in the buffer.
+    Items,
+    /// Channels shall open their files again.
+    Reopen,
+    /// Nothing comes any more, and all has been taken.
+    End,
+}
+
+impl<T> Queue<T> {
+    /// Without a capacity it grows as far as memory goes.
+    pub(crate) fn new(capacity: Option<NonZeroUsize>) -> Self {
+        let state = State {
+            waiting: Vec::new(),
+            reopen: false,
+            closed: false,
+            consumer_sleeps: false,
+            dropped: 0,
+        };
+        Self { state: Mutex::new(state), ready: Condvar::new(), capacity }
+    }
+
+    /// Never waits.
+    pub(crate) fn push(&self, item: T) -> Pushed {
+        let mut state = self.lock();
+        if self.capacity.is_some_and(|capacity| state.waiting.len() >= capacity.get()) {
+            state.dropped += 1;
+            return if state.dropped == 1 { Pushed::FirstDrop } else { Pushed::Drop };
+        }
+        state.waiting.push(item);
+        self.wake(&state);
+        Pushed::Queued
+    }
+
+    pub(crate) fn reopen(&self) {
+        let mut state = self.lock();
+        state.reopen = true;
+        self.wake(&state);
+    }
+
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        self.wake(&state);
+    }
+
+    /// Throws away what waits and says how much that was.
+    pub(crate) fn discard(&self) -> usize {
+        std::mem::take(&mut self.lock().waiting).len()
+    }
+
+    /// Items that found the queue full.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// Waits for something to do. `items` must be empty; it comes back with all that waited.
+    pub(crate) fn take(&self, items: &mut Vec<T>) -> Taken {
+        let mut state = self.lock();
+        loop {
+            if std::mem::take(&mut state.reopen) {
+                return Taken::Reopen;
+            }
+            if !state.waiting.is_empty() {
+                std::mem::swap(&mut state.waiting, items);
+                return Taken::Items;
+            }
+            if state.closed {
+                return Taken::End;
+            }
+            state.consumer_sleeps = true;
+            state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.consumer_sleeps = false;
+        }
+    }
+
+    fn wake(&self, state: &State<T>) {
+        if state.consumer_sleeps {
+            self.ready.notify_one();
+        }
+    }
+
+    /// A thread that died with the lock leaves whole items behind, never half ones.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_come_in_order_then_the_end() {
+        let queue = Queue::new(None);
+        for item in 0..3 {
+            assert_eq!(queue.push(item), Pushed::Queued);
+        }
+        queue.close();
+        let mut items = Vec::new();
+        assert_eq!(queue.take(&mut items), Taken::Items);
+        assert_eq!(items, [0, 1, 2]);
+        items.clear();
+        assert_eq!(queue.take(&mut items), Taken::End);
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_counts() {
+        let queue = Queue::new(NonZeroUsize::new(1));
+        let pushed = [queue.push('a'), queue.push('b'), queue.push('c')];
+        assert_eq!(pushed, [Pushed::Queued, Pushed::FirstDrop, Pushed::Drop]);
+        assert_eq!(queue.dropped(), 2);
+        assert_eq!(queue.discard(), 1);
+        assert_eq!(queue.push('d'), Pushed::Queued);
+    }
+
+    #[test]
+    fn a_sleeping_consumer_is_woken() {
+        let queue = Queue::new(None);
+        std::thread::scope(|scope| {
+            let consumer = scope.spawn(|| {
+                let (mut items, mut all) = (Vec::new(), Vec::new());
+                while queue.take(&mut items) != Taken::End {
+                    all.append(&mut items);
+                }
+                all
+            });
+            for item in 0..1000 {
+                queue.push(item);
+            }
+            queue.reopen();
+            queue.close();
+            assert_eq!(consumer.join().unwrap(), (0..1000).collect::<Vec<_>>());
+        });
+    }
+}
