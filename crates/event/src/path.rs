@@ -16,14 +16,21 @@ pub const TOO_LONG: &[u8] = b"/DIR_TOO_LONG/FILENAME_TOO_LONG";
 /// assert_eq!(out, b"/var/lib/x/y");
 /// ```
 pub fn join(dir: &[u8], path: &[u8], out: &mut Vec<u8>) {
-    if dir.len() + path.len() >= MAX_PATH {
+    let base = out.len();
+    out.extend_from_slice(dir);
+    join_at(base, path, out);
+}
+
+/// [`join`] with a directory that `out` holds already, from `base` to its end.
+pub fn join_at(base: usize, path: &[u8], out: &mut Vec<u8>) {
+    let base = base.min(out.len());
+    if out.len() - base + path.len() >= MAX_PATH {
+        out.truncate(base);
         out.extend_from_slice(TOO_LONG);
         return;
     }
-    let base = out.len();
-    let relative = path.first().is_some_and(|&first| first != b'/');
-    if relative {
-        out.extend_from_slice(dir);
+    if matches!(path.first(), None | Some(b'/')) {
+        out.truncate(base);
     }
     let had_dir = out.len() > base;
     let mut rest = path;

@@ -293,14 +293,12 @@ impl<'a> Renderer<'a> {
             return;
         }
         let Some(cwd) = self.names.cwd() else { return };
+        let base = out.len();
         match self.dir_fd(info) {
-            None | Some(AT_FDCWD) => path::join(cwd, path, out),
-            Some(fd) => {
-                let mut dir = Vec::new();
-                self.names.dir(fd, &mut dir);
-                path::join(&dir, path, out);
-            }
+            None | Some(AT_FDCWD) => out.extend_from_slice(cwd),
+            Some(fd) => self.names.dir(fd, out),
         }
+        path::join_at(base, path, out);
     }
 
     /// The fd of the directory that a path is relative to, where the event says it.
@@ -314,8 +312,7 @@ impl<'a> Renderer<'a> {
 
     fn put_time(&self, ns: u64, out: &mut Vec<u8>) {
         let seconds = (ns / 1_000_000_000) as i64;
-        let local = seconds + i64::from(self.names.utc_offset(seconds));
-        number::date_time(local, out);
+        number::date_time(seconds, self.names.utc_offset(seconds), out);
         let _ = write!(out, ".{:09}", ns % 1_000_000_000);
     }
 

@@ -2,6 +2,9 @@
 
 use std::io::Write;
 
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
 use crate::table::Format;
 
 /// A number of `width` bytes in the base of its format. Decimal ones are signed whatever their type.
@@ -21,42 +24,42 @@ pub(super) fn signed(value: i64, width: usize, format: Format, out: &mut Vec<u8>
 /// Six significant digits without trailing zeros, as `%g` has them.
 pub(super) fn general(value: f64, out: &mut Vec<u8>) {
     const DIGITS: i32 = 6;
-    let scientific = format!("{:.*e}", DIGITS as usize - 1, value);
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return };
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let _ = if (-4..DIGITS).contains(&exponent) {
-        let fixed = format!("{:.*}", (DIGITS - 1 - exponent) as usize, value);
-        write!(out, "{}", without_zeros(&fixed))
-    } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        write!(out, "{}e{sign}{:02}", without_zeros(mantissa), exponent.abs())
+    let start = out.len();
+    let _ = write!(out, "{:.*e}", DIGITS as usize - 1, value);
+    let Some(mark) = out.iter().rposition(|&byte| byte == b'e').filter(|&mark| mark > start) else {
+        return; // Not a number.
     };
+    let exponent = std::str::from_utf8(out.get(mark + 1..).unwrap_or_default());
+    let exponent: i32 = exponent.ok().and_then(|digits| digits.parse().ok()).unwrap_or_default();
+    if (-4..DIGITS).contains(&exponent) {
+        out.truncate(start);
+        let _ = write!(out, "{:.*}", (DIGITS - 1 - exponent) as usize, value);
+        trim_zeros(start, out);
+    } else {
+        out.truncate(mark);
+        trim_zeros(start, out);
+        let sign = if exponent < 0 { '-' } else { '+' };
+        let _ = write!(out, "e{sign}{:02}", exponent.abs());
+    }
 }
 
-fn without_zeros(digits: &str) -> &str {
-    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
+/// Removes the zeros at the end of a fraction, and its point when nothing is left of it.
+fn trim_zeros(start: usize, out: &mut Vec<u8>) {
+    if out.iter().skip(start).any(|&byte| byte == b'.') {
+        while out.last() == Some(&b'0') {
+            out.pop();
+        }
+        if out.last() == Some(&b'.') {
+            out.pop();
+        }
+    }
 }
 
-/// `2026-11-22 09:51:01` of seconds since the epoch.
-pub(super) fn date_time(seconds: i64, out: &mut Vec<u8>) {
-    let (year, month, day) = civil(seconds.div_euclid(86_400));
-    let second = seconds.rem_euclid(86_400);
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    let _ = write!(out, "{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02}", second % 60);
-}
-
-/// Year, month and day of a day since the epoch. Years are counted from March, so that a leap day
-/// is the last of its year.
-fn civil(day: i64) -> (i64, i64, i64) {
-    let day = day + 719_468;
-    let era = day.div_euclid(146_097);
-    let day = day.rem_euclid(146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let january = i64::from(month >= 10);
-    (year + era * 400 + january, month + 3 - 12 * january, date)
+/// `2026-11-22 09:51:01` of seconds since the epoch, `offset` seconds ahead of UTC.
+pub(super) fn date_time(seconds: i64, offset: i32, out: &mut Vec<u8>) {
+    let time = Timestamp::from_second(seconds).unwrap_or_default();
+    let time = Offset::from_seconds(offset).unwrap_or(Offset::UTC).to_datetime(time);
+    let _ = write!(out, "{} {}", time.date(), time.time());
 }
 
 #[cfg(test)]
@@ -101,15 +104,13 @@ mod tests {
 
     #[test]
     fn dates() {
-        for (seconds, expected) in [
-            (0, "1970-01-01 00:00:00"),
-            (951_782_399, "2000-02-28 23:59:59"),
-            (951_782_400, "2000-02-29 00:00:00"),
-            (1_795_341_061, "2026-11-22 09:51:01"),
-            (4_107_542_400, "2100-03-01 00:00:00"),
-            (-1, "1969-12-31 23:59:59"),
+        for (seconds, offset, expected) in [
+            (0, 0, "1970-01-01 00:00:00"),
+            (951_782_399, 1, "2000-02-29 00:00:00"),
+            (1_795_341_061, 5400, "2026-11-22 11:21:01"),
+            (1, -2, "1969-12-31 23:59:59"),
         ] {
-            assert_eq!(text(|out| date_time(seconds, out)), expected);
+            assert_eq!(text(|out| date_time(seconds, offset, out)), expected);
         }
     }
 }
