@@ -3,6 +3,8 @@
 use peregrine_event::{Format, ParamType};
 use thiserror::Error;
 
+use crate::ast::{Operand, OperandKind};
+use crate::parser::{DEFAULT_MAX_DEPTH, parse_operand};
 use crate::print::{BufferFormat, Form, value_json, value_text};
 use crate::{Place, Resolved, Shown, Supplier, Vocabulary};
 
@@ -188,18 +190,40 @@ fn width(token: &str) -> (Option<usize>, &str) {
     ((width > 0).then_some(width), rest)
 }
 
-/// Splits the longest field off that the vocabulary knows.
+/// Splits the longest text off that is a field the vocabulary knows.
+///
+/// What is too long is tried shorter and shorter, because anything may follow a field: `%proc.names` is
+/// the name of a process and an `s`.
 fn field<'t, V>(token: &'t str, vocabulary: &V) -> Option<(OutputField<V::Field>, &'t str)>
 where
     V: Vocabulary + ?Sized,
 {
-    // With its argument; an argument that is wrong is no part of the field.
-    let resolved = vocabulary.resolve(token).or_else(|error| match token.find('[') {
-        Some(at) => vocabulary.resolve(&token[..at]),
-        None => Err(error),
-    });
-    let Resolved { field, len, ty, format, limits, .. } = resolved.ok()?;
-    let (name, rest) = token.split_at_checked(len)?;
-    let field = (!limits.filter_only).then_some(field);
-    Some((OutputField { name: name.to_owned(), field, ty, format }, rest))
+    let mut end = token.len();
+    while end > 0 {
+        let text = token.get(..end)?;
+        let shorter = match parse_operand(text, DEFAULT_MAX_DEPTH) {
+            Ok((operand, len)) => match output_field(&operand, vocabulary) {
+                Some(field) => return Some((field, token.get(len..)?)),
+                None => len - 1,
+            },
+            // The same error would show again at every place behind it.
+            Err(error) => error.offset.min(end - 1),
+        };
+        end = token.floor_char_boundary(shorter);
+    }
+    None
 }
+
+fn output_field<V>(operand: &Operand, vocabulary: &V) -> Option<OutputField<V::Field>>
+where
+    V: Vocabulary + ?Sized,
+{
+    let OperandKind::Field(field) = &operand.node else { return None };
+    let text = field.text();
+    let Resolved { field, len, ty, format, limits, .. } = vocabulary.resolve(&text).ok()?;
+    let field = (!limits.filter_only).then_some(field);
+    (len == text.len()).then(|| OutputField { name: operand.to_string(), field, ty, format })
+}
+
+#[cfg(test)]
+mod tests;
