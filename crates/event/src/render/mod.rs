@@ -198,6 +198,7 @@ impl<'a> Renderer<'a> {
             Param::Errno(result) => put(out, errno_name(result)),
             Param::Pid(tid) => out.extend_from_slice(self.names.comm(tid).unwrap_or_default()),
             Param::Path(path) => self.put_path(info, path, out),
+            Param::Syscall(0) => out.extend_from_slice(b"unknown"),
             Param::Syscall(code) => put(out, syscall_name(code)),
             Param::Signal(signal) => put(out, signal_name(signal)),
             Param::Duration(u64::MAX) => {}
@@ -234,6 +235,9 @@ impl<'a> Renderer<'a> {
             Param::Sockaddr(address) => return sockaddr(&address, out),
             Param::Socktuple(tuple) => return socktuple(&tuple, out),
             Param::Fdlist(fds) => return self.put_fds(fds.iter(), out),
+            Param::Syscall(code) if code > 0 && syscall_name(code).is_none() => {
+                write!(out, "<unknown syscall>")
+            }
             Param::Syscall(code) => write!(out, "{code}"),
             Param::Signal(signal) => write!(out, "{signal}"),
             Param::Signals(set) => return put_signals(set, out),

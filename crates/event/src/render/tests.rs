@@ -245,9 +245,13 @@ fn modes_and_names_of_values() {
 
 #[test]
 fn a_syscall_without_an_event_of_its_own() {
-    let bytes = build(EventType::GenericX, |event| {
-        event.u16(3).u16(0);
-    });
-    assert_eq!(args(&bytes), "");
-    assert_eq!(arg(&bytes, "ID"), "read");
+    let generic = |code: u16| {
+        build(EventType::GenericX, |event| {
+            event.u16(code).u16(0);
+        })
+    };
+    assert_eq!(args(&generic(3)), "");
+    assert_eq!(arg(&generic(3), "ID"), "read");
+    assert_eq!(arg(&generic(0), "ID"), "unknown");
+    assert_eq!(arg(&generic(9999), "ID"), "<unknown syscall>");
 }
