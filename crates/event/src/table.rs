@@ -208,6 +208,11 @@ pub fn syscall_name(sc: u16) -> Option<&'static str> {
     SC_NAMES.get(usize::from(sc)).copied().filter(|name| !name.is_empty())
 }
 
+/// Whether the format has this code. Codes that only other architectures use have no name here.
+pub(crate) fn is_syscall(sc: u16) -> bool {
+    usize::from(sc) < SC_NAMES.len()
+}
+
 /// All syscall codes with their names.
 pub fn syscall_names() -> impl Iterator<Item = (u16, &'static str)> {
     (0..).zip(SC_NAMES.iter().copied()).filter(|(_, name)| !name.is_empty())

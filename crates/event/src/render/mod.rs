@@ -34,7 +34,7 @@ use std::io::Write;
 
 use crate::names::{errno_name, signal_name};
 use crate::param::{Param, ParamError, chosen};
-use crate::table::{Extra, Format, ParamInfo, syscall_name};
+use crate::table::{Extra, Format, ParamInfo, is_syscall, syscall_name};
 use crate::types::ParamType;
 use crate::{Event, EventType, path};
 
@@ -235,9 +235,7 @@ impl<'a> Renderer<'a> {
             Param::Sockaddr(address) => return sockaddr(&address, out),
             Param::Socktuple(tuple) => return socktuple(&tuple, out),
             Param::Fdlist(fds) => return self.put_fds(fds.iter(), out),
-            Param::Syscall(code) if code > 0 && syscall_name(code).is_none() => {
-                write!(out, "<unknown syscall>")
-            }
+            Param::Syscall(code) if !is_syscall(code) => write!(out, "<unknown syscall>"),
             Param::Syscall(code) => write!(out, "{code}"),
             Param::Signal(signal) => write!(out, "{signal}"),
             Param::Signals(set) => return put_signals(set, out),
