@@ -30,6 +30,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
 use std::io::Write;
 
 use crate::names::{errno_name, signal_name};
@@ -217,54 +218,45 @@ impl<'a> Renderer<'a> {
     }
 
     fn put_value(&self, ty: ParamType, format: Format, value: Param<'_>, out: &mut Vec<u8>) {
-        // Writing to a Vec cannot fail.
-        let _ = match value {
-            Param::Int(value) => return number::signed(value, width(ty), format, out),
-            Param::Uint(value) => {
-                return number::signed(value as i64, width(ty), format, out);
-            }
-            Param::Mode(mode) => return number::signed(mode.into(), 4, format, out),
-            Param::Text(text) | Param::Path(text) => return out.extend_from_slice(null(text)),
-            Param::Bytes(bytes) => {
-                return match self.buffers {
-                    Buffers::Dots => dots(bytes, out),
-                    Buffers::Base64 => base64(bytes, out),
-                };
-            }
-            Param::Errno(value) | Param::Fd(value) | Param::Pid(value) => write!(out, "{value}"),
-            Param::Sockaddr(address) => return sockaddr(&address, out),
-            Param::Socktuple(tuple) => return socktuple(&tuple, out),
-            Param::Fdlist(fds) => return self.put_fds(fds.iter(), out),
-            Param::Syscall(code) if !is_syscall(code) => write!(out, "<unknown syscall>"),
-            Param::Syscall(code) => write!(out, "{code}"),
-            Param::Signal(signal) => write!(out, "{signal}"),
-            Param::Signals(set) => return put_signals(set, out),
-            Param::Duration(u64::MAX) => write!(out, "none"),
-            Param::Duration(ns) => write!(out, "{ns}"),
-            Param::Time(ns) => return self.put_time(ns, out),
-            Param::Flags(value) | Param::Enum(value) => write!(out, "{value}"),
-            Param::Uid(id) | Param::Gid(id) => write!(out, "{}", id as i32),
-            Param::Texts(texts) => {
-                return put_joined(texts.iter(), b'.', out, |text, out| {
-                    out.extend_from_slice(text);
-                });
-            }
-            Param::Pairs(texts) => {
-                return put_joined(texts.pairs(), b',', out, |(name, value), out| {
-                    out.extend_from_slice(name);
-                    out.push(b':');
-                    out.extend_from_slice(value.unwrap_or_default());
-                });
-            }
+        match value {
+            Param::Int(value) => number::signed(value, width(ty), format, out),
+            Param::Uint(value) => number::signed(value as i64, width(ty), format, out),
+            Param::Mode(mode) => number::signed(mode.into(), 4, format, out),
+            Param::Errno(value) | Param::Fd(value) | Param::Pid(value) => display(value, out),
+            Param::Flags(value) | Param::Enum(value) => display(value, out),
+            Param::Uid(id) | Param::Gid(id) => display(id as i32, out),
+            Param::Text(text) | Param::Path(text) => out.extend_from_slice(null(text)),
+            Param::Bytes(bytes) => match self.buffers {
+                Buffers::Dots => dots(bytes, out),
+                Buffers::Base64 => base64(bytes, out),
+            },
+            Param::Sockaddr(address) => sockaddr(&address, out),
+            Param::Socktuple(tuple) => socktuple(&tuple, out),
+            Param::Fdlist(fds) => self.put_fds(fds.iter(), out),
+            Param::Syscall(code) if !is_syscall(code) => display("<unknown syscall>", out),
+            Param::Syscall(code) => display(code, out),
+            Param::Signal(signal) => display(signal, out),
+            Param::Signals(set) => put_signals(set, out),
+            Param::Duration(u64::MAX) => display("none", out),
+            Param::Duration(ns) => display(ns, out),
+            Param::Time(ns) => self.put_time(ns, out),
+            Param::Texts(texts) => put_joined(texts.iter(), b'.', out, |text, out| {
+                out.extend_from_slice(text);
+            }),
+            Param::Pairs(texts) => put_joined(texts.pairs(), b',', out, |(name, value), out| {
+                out.extend_from_slice(name);
+                out.push(b':');
+                out.extend_from_slice(value.unwrap_or_default());
+            }),
             // Only the events that list the machine at start have these, and nobody prints those.
             Param::Port(_)
             | Param::L4proto(_)
             | Param::Sockfamily(_)
             | Param::Bool(_)
             | Param::Ip(_)
-            | Param::Double(_) => write!(out, "(n.a.)"),
-            Param::Empty => return,
-        };
+            | Param::Double(_) => display("(n.a.)", out),
+            Param::Empty => {}
+        }
     }
 
     fn put_fd(&self, fd: i64, out: &mut Vec<u8>) {
@@ -359,6 +351,11 @@ fn null(text: &[u8]) -> &[u8] {
 
 fn known(name: Option<&[u8]>) -> &[u8] {
     name.filter(|name| !name.is_empty()).unwrap_or(NA)
+}
+
+fn display(value: impl Display, out: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{value}");
 }
 
 fn put(out: &mut Vec<u8>, text: Option<&str>) {
