@@ -36,7 +36,10 @@ mod summary;
 mod time;
 
 pub use alert::{Alert, AlertFormat, ExtraField, JsonStyle, RuleOutput, Style};
-pub use channel::{ChannelError, Channels, FileOutput, ProgramOutput, SyslogOutput};
+pub use channel::{
+    ChannelError, Channels, ClientIdentity, FileOutput, HttpError, HttpOutput, ProgramOutput,
+    SyslogOutput, Trust,
+};
 pub use message::{Message, Scalar};
 pub use outputs::{Delivery, Incident, Outputs, Report};
 pub use priority::{Priority, UnknownPriority};

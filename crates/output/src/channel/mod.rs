@@ -1,5 +1,6 @@
 //! Where alerts go.
 
+mod http;
 mod program;
 mod stream;
 mod syslog;
@@ -9,6 +10,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use self::http::Http;
+pub use self::http::{ClientIdentity, HttpError, HttpOutput, Trust};
 use self::program::Program;
 use self::stream::{File, Stdout};
 use self::syslog::Syslog;
@@ -25,6 +28,8 @@ pub struct Channels {
     pub syslog: Option<SyslogOutput>,
     /// `program_output`
     pub program: Option<ProgramOutput>,
+    /// `http_output`
+    pub http: Option<HttpOutput>,
 }
 
 /// A file that alerts are appended to.
@@ -57,6 +62,9 @@ pub struct ProgramOutput {
 /// What went wrong in a channel.
 #[derive(Debug, Error)]
 pub enum ChannelError {
+    /// An alert could not be posted.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// A file could not be opened.
     #[error("failed to open output file {path}: {source}")]
     Open {
@@ -117,6 +125,9 @@ impl Channels {
         }
         if let Some(output) = self.program {
             channels.push(Box::new(Program::new(output, buffered)));
+        }
+        if let Some(output) = self.http {
+            channels.push(Box::new(Http::new(output)));
         }
         channels
     }

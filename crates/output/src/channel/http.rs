@@ -1,0 +1,328 @@
+//! A web server that each alert is posted to.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body};
+
+use super::{Channel, ChannelError};
+use crate::Alert;
+
+/// A web server that each alert is posted to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpOutput {
+    /// Where to.
+    pub url: String,
+    /// What the program calls itself.
+    pub user_agent: String,
+    /// Whether alerts are JSON; the header says so.
+    pub json: bool,
+    /// Which servers are believed to be who they say they are.
+    pub trust: Trust,
+    /// Who we are, where the server wants to know (`mtls`).
+    pub client: Option<ClientIdentity>,
+    /// Prints what the server answers.
+    pub echo: bool,
+    /// How often an alert is tried again after a timeout.
+    pub max_consecutive_timeouts: u8,
+}
+
+/// Which servers are believed to be who they say they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// All (`insecure`).
+    Anyone,
+    /// Those that one of the authorities in these certificates vouches for: a file, or all files of a directory.
+    Authorities(PathBuf),
+}
+
+/// Who we are: two PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// Certificates, our own first.
+    pub certificate: PathBuf,
+    /// The key of the first.
+    pub key: PathBuf,
+}
+
+/// Why an alert could not be posted.
+#[derive(Debug, Error)]
+pub enum HttpError {
+    /// A file with certificates or a key could not be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file has not what it should have.
+    #[error("{path}: no {what} in PEM form")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What it should have.
+        what: &'static str,
+    },
+    /// The transfer failed.
+    #[error("failed to post: {0}")]
+    Transfer(#[from] Box<ureq::Error>),
+}
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
+
+#[derive(Debug)]
+pub(crate) struct Http {
+    output: HttpOutput,
+    /// Made at the first alert, so that a certificate that is missing is no reason not to start.
+    agent: Option<Agent>,
+}
+
+impl Http {
+    pub(crate) fn new(output: HttpOutput) -> Self {
+        Self { output, agent: None }
+    }
+
+    fn agent(&mut self) -> Result<&Agent, HttpError> {
+        let agent = match self.agent.take() {
+            Some(agent) => agent,
+            None => agent(&self.output)?,
+        };
+        Ok(self.agent.insert(agent))
+    }
+
+    fn post(&mut self, alert: &Alert) -> Result<(), ChannelError> {
+        let echo = self.output.echo;
+        let mut answer = self.send(alert)?;
+        // Reading it to the end lets the connection be used again.
+        let answer = answer.read_to_vec().map_err(|error| HttpError::Transfer(error.into()))?;
+        if echo {
+            io::stdout().write_all(&answer)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, alert: &Alert) -> Result<Body, HttpError> {
+        let agent = self.agent()?.clone();
+        let HttpOutput { url, json, max_consecutive_timeouts, .. } = &self.output;
+        let content_type = if *json { "application/json" } else { "text/plain" };
+        let mut tries_left = *max_consecutive_timeouts;
+        loop {
+            let sent = agent.post(url).header("Content-Type", content_type).send(&alert.line);
+            match sent {
+                Ok(response) => return Ok(response.into_body()),
+                Err(error) if tries_left > 0 && is_timeout(&error) => tries_left -= 1,
+                Err(error) => return Err(Box::new(error).into()),
+            }
+        }
+    }
+}
+
+impl Channel for Http {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
+        let mut result = Ok(());
+        for alert in alerts {
+            // One that fails takes no other with it.
+            result = result.and(self.post(alert));
+        }
+        result
+    }
+}
+
+fn is_timeout(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Timeout(_) => true,
+        ureq::Error::Io(error) => error.kind() == io::ErrorKind::TimedOut,
+        _ => false,
+    }
+}
+
+/// Answers of any status count as delivered and are not followed elsewhere: that is what the reference
+/// engine does, and servers rely on it.
+fn agent(output: &HttpOutput) -> Result<Agent, HttpError> {
+    let mut config = Agent::config_builder()
+        .user_agent(&output.user_agent)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_connect(Some(CONNECT_TIMEOUT));
+    if output.url.starts_with("https:") {
+        config = config.tls_config(tls(output)?);
+    }
+    Ok(config.build().into())
+}
+
+fn tls(output: &HttpOutput) -> Result<TlsConfig, HttpError> {
+    let mut tls = TlsConfig::builder();
+    match &output.trust {
+        Trust::Anyone => tls = tls.disable_verification(true),
+        Trust::Authorities(path) => {
+            tls = tls.root_certs(RootCerts::new_with_certs(&authorities(path)?));
+        }
+    }
+    if let Some(client) = &output.client {
+        let key = PrivateKey::from_pem(&read(&client.key)?)
+            .map_err(|_| missing(&client.key, "private key"))?;
+        let chain = certificates(&read(&client.certificate)?);
+        if chain.is_empty() {
+            return Err(missing(&client.certificate, "certificate"));
+        }
+        tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+    }
+    Ok(tls.build())
+}
+
+fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>, HttpError> {
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    for file in files(path)? {
+        for certificate in certificates(&read(&file)?) {
+            // Directories of authorities have each under several names.
+            if seen.insert(certificate.der().to_owned()) {
+                found.push(certificate);
+            }
+        }
+    }
+    if found.is_empty() { Err(missing(path, "certificate")) } else { Ok(found) }
+}
+
+fn files(path: &Path) -> Result<Vec<PathBuf>, HttpError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let failed = |source| HttpError::Read { path: path.to_owned(), source };
+    let entries: Result<Vec<_>, _> = fs::read_dir(path).map_err(failed)?.collect();
+    let files = entries.map_err(failed)?.into_iter().map(|entry| entry.path());
+    // Links may lead nowhere, and what is no file can't be read.
+    Ok(files.filter(|file| file.is_file()).collect())
+}
+
+fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
+    let certificate = |item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    };
+    parse_pem(pem).filter_map(certificate).collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, HttpError> {
+    fs::read(path).map_err(|source| HttpError::Read { path: path.to_owned(), source })
+}
+
+fn missing(path: &Path, what: &'static str) -> HttpError {
+    HttpError::Missing { path: path.to_owned(), what }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read};
+    use std::net::TcpListener;
+    use std::thread::{self, JoinHandle};
+
+    use super::*;
+    use crate::Priority;
+
+    /// Answers this many requests on one connection and gives back what they said.
+    fn server(requests: usize, status: &'static str) -> (String, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/alerts", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut seen = Vec::new();
+            for _ in 0..requests {
+                let (mut head, mut len) = (String::new(), 0);
+                while !head.ends_with("\r\n\r\n") {
+                    let start = head.len();
+                    reader.read_line(&mut head).unwrap();
+                    if let Some(value) =
+                        head[start..].to_lowercase().strip_prefix("content-length:")
+                    {
+                        len = value.trim().parse().unwrap();
+                    }
+                }
+                let mut body = vec![0; len];
+                reader.read_exact(&mut body).unwrap();
+                seen.push(head + std::str::from_utf8(&body).unwrap());
+                write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\nLocation: /other\r\nContent-Length: 2\r\n\r\nok"
+                )
+                .unwrap();
+            }
+            seen
+        });
+        (url, server)
+    }
+
+    fn output(url: String) -> HttpOutput {
+        HttpOutput {
+            url,
+            user_agent: "engine/1".to_owned(),
+            json: true,
+            trust: Trust::Authorities("/nonexistent".into()),
+            client: None,
+            echo: false,
+            max_consecutive_timeouts: 0,
+        }
+    }
+
+    fn alert(line: &str) -> Alert {
+        Alert { priority: Priority::Notice, line: line.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn each_alert_is_one_request_on_one_connection() {
+        let (url, server) = server(2, "200 OK");
+        let mut http = Http::new(output(url));
+        http.deliver(&[alert(r#"{"a":1}"#), alert(r#"{"b":2}"#)]).unwrap();
+        let seen = server.join().unwrap();
+        assert!(seen[0].starts_with("POST /alerts HTTP/1.1\r\n"), "{}", seen[0]);
+        let head = seen[0].to_lowercase();
+        assert!(head.contains("content-type: application/json\r\n"), "{head}");
+        assert!(head.contains("user-agent: engine/1\r\n"), "{head}");
+        assert!(seen[0].ends_with("\r\n\r\n{\"a\":1}"), "{}", seen[0]);
+        assert!(seen[1].ends_with("\r\n\r\n{\"b\":2}"), "{}", seen[1]);
+    }
+
+    #[test]
+    fn any_answer_is_a_delivery() {
+        for status in ["404 Not Found", "500 Oh", "302 Found"] {
+            let (url, server) = server(1, status);
+            Http::new(output(url)).deliver(&[alert("x")]).unwrap();
+            assert_eq!(server.join().unwrap().len(), 1);
+        }
+    }
+
+    #[test]
+    fn nobody_there_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        drop(listener);
+        let error = Http::new(output(url)).deliver(&[alert("x")]).unwrap_err();
+        assert!(error.to_string().starts_with("failed to post: "), "{error}");
+    }
+
+    #[test]
+    fn certificates_that_are_missing_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut output = output("https://127.0.0.1:1/".to_owned());
+        let error = |output: &HttpOutput| {
+            Http::new(output.clone()).deliver(&[alert("x")]).unwrap_err().to_string()
+        };
+        assert!(error(&output).starts_with("/nonexistent: "), "{}", error(&output));
+        output.trust = Trust::Authorities(dir.path().to_owned());
+        fs::write(dir.path().join("file"), "no certificate").unwrap();
+        assert_eq!(error(&output), format!("{}: no certificate in PEM form", dir.path().display()));
+    }
+}
