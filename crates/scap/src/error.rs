@@ -108,7 +108,7 @@ pub enum Damage {
     #[error("a block of type {0:#x} stands between the events")]
     Misplaced(u32),
     /// An entry of a list ends beyond the list.
-    #[error("an entry of the {list} ends beyond it")]
+    #[error("an entry of {list} ends beyond it")]
     Entry {
         /// Which list.
         list: &'static str,

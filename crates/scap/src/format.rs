@@ -108,11 +108,11 @@ impl List {
     /// How messages call it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Machine => "machine info",
-            Self::Threads(_) => "process list",
-            Self::Fds { .. } => "fd list",
-            Self::Interfaces { .. } => "interface list",
-            Self::Users { .. } => "user list",
+            Self::Machine => "the machine info",
+            Self::Threads(_) => "the process list",
+            Self::Fds { .. } => "the fd list",
+            Self::Interfaces { .. } => "the interface list",
+            Self::Users { .. } => "the user list",
         }
     }
 }

@@ -40,15 +40,7 @@ impl<R: Read> Input<R> {
     /// Reads until `want` bytes are buffered. Gives how many are: fewer only at the end of the source.
     pub(crate) fn fill(&mut self, want: usize) -> io::Result<usize> {
         while self.end - self.start < want {
-            if self.start > 0 {
-                self.buffer.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
-            }
-            if self.end == self.buffer.len() {
-                // Doubling, so that a lying length costs no more memory than there are bytes.
-                self.buffer.resize((2 * self.buffer.len()).max(CHUNK), 0);
-            }
+            self.make_room();
             match self.source.read(&mut self.buffer[self.end..]) {
                 Ok(0) => break,
                 Ok(count) => self.end += count,
@@ -57,6 +49,20 @@ impl<R: Read> Input<R> {
             }
         }
         Ok(self.end - self.start)
+    }
+
+    /// Moves what is buffered to the front. A full buffer is doubled, so that a lying length costs no
+    /// more memory than there are bytes.
+    fn make_room(&mut self) {
+        let len = self.end - self.start;
+        if len == self.buffer.len() {
+            let mut larger = vec![0; (2 * len).max(CHUNK)];
+            larger[..len].copy_from_slice(&self.buffer);
+            self.buffer = larger;
+        } else if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+        }
+        (self.start, self.end) = (0, len);
     }
 
     /// Forgets the first `count` bytes of what is buffered.
@@ -143,4 +149,30 @@ impl<R: Read> Source<R> {
 /// Whether a gzip member begins here. One byte is enough: a pipe may give no more.
 fn is_gzip(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().zip(GZIP).all(|(&byte, magic)| byte == magic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lying_length_costs_no_memory() {
+        let mut input = Input::new([7; 10].as_slice());
+        assert_eq!(input.fill(1 << 40).unwrap(), 10);
+        assert_eq!(input.buffer.len(), CHUNK);
+    }
+
+    #[test]
+    fn the_buffer_grows_to_what_is_there_and_keeps_its_place() {
+        let bytes: Vec<u8> = (0..3 * CHUNK).map(|i| (i % 251) as u8).collect();
+        let mut input = Input::new(bytes.as_slice());
+        assert!(input.fill(10).unwrap() >= 10);
+        input.consume(3);
+        assert_eq!(input.skip(4).unwrap(), 4);
+        assert_eq!(input.offset(), 7);
+        assert_eq!(input.fill(usize::MAX).unwrap(), bytes.len() - 7);
+        assert_eq!(input.bytes(), &bytes[7..]);
+        assert_eq!(input.skip(u64::MAX).unwrap(), bytes.len() as u64 - 7);
+        assert_eq!(input.fill(1).unwrap(), 0);
+    }
 }

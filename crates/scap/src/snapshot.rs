@@ -193,7 +193,7 @@ fn ipv6(entry: &mut Cursor<'_>) -> Option<Ipv6Addr> {
 }
 
 fn interface(sized: bool, body: &mut Cursor<'_>) -> Result<Item, Damage> {
-    const BEYOND: Damage = Damage::Entry { list: "interface list" };
+    const BEYOND: Damage = Damage::Entry { list: "the interface list" };
     if !sized {
         return interface_fields(body)?.ok_or(BEYOND);
     }

@@ -1,0 +1,8 @@
+//! Captures as their readers see them.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod common;
+mod damage;
+mod format;
+mod round_trip;
