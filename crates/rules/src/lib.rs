@@ -1,1 +1,34 @@
-//! See design.
+//! Rules files: lists, macros, rules, exceptions and overrides, with every error and warning and its
+//! place in the source.
+//!
+//! [`Loader`] reads files one after the other and gives a [`LoadResult`] for each; [`RuleSet`] is what
+//! comes out. This crate knows the format of rules files and the rule language, and nothing of events
+//! and state: which fields exist it learns from a [`Vocabulary`](peregrine_filter::Vocabulary).
+
+mod code;
+mod compile;
+mod decode;
+mod define;
+mod deprecated;
+mod exception;
+mod expand;
+mod keys;
+mod literal;
+mod load;
+mod macros;
+mod place;
+mod priority;
+mod read;
+mod result;
+mod rule_set;
+mod schema;
+mod version;
+
+pub use code::{ErrorCode, WarningCode};
+pub use load::{Addition, EventSource, Loader, OutputAddition};
+pub use place::{ItemKind, Location, Place, RulesFile};
+pub use priority::{Priority, UnknownPriority};
+pub use result::{Finding, FindingKind, LoadResult};
+pub use rule_set::{ExtraField, List, Macro, Rule, RuleSet, Selected, Selection};
+pub use schema::rule_schema;
+pub use version::{ENGINE_VERSION, PluginRequirement, Version};

@@ -1,0 +1,357 @@
+//! From definitions to rules ready to run.
+
+use std::collections::BTreeMap;
+
+use peregrine_filter::{Expr, RULES_MAX_DEPTH, Template, Vocabulary, parse};
+
+use crate::decode::Decoded;
+use crate::define::{Definitions, MacroDef, RuleDef, invalid};
+use crate::exception::with_exceptions;
+use crate::expand::Lists;
+use crate::load::{Addition, EventSource, OutputAddition};
+use crate::macros::{self, MacroError};
+use crate::result::{Finding, FindingKind};
+use crate::rule_set::{ExtraField, List, Macro, Rule, RuleSet};
+use crate::{ErrorCode, Place, WarningCode, deprecated, keys};
+
+/// More event types than this are nearly all.
+const MANY_EVENT_TYPES: usize = 100;
+
+/// What the configuration had to add before containers were known by their own fields.
+const CONTAINER_INFO: &str = "%container.info";
+
+pub(crate) struct Compiler<'a, V> {
+    sources: &'a [EventSource<V>],
+    additions: &'a [OutputAddition],
+    definitions: &'a Definitions,
+}
+
+impl<'a, V: Vocabulary> Compiler<'a, V> {
+    pub(crate) fn new(
+        sources: &'a [EventSource<V>],
+        additions: &'a [OutputAddition],
+        definitions: &'a Definitions,
+    ) -> Self {
+        Self { sources, additions, definitions }
+    }
+
+    /// All rules, macros and lists; nothing when there are errors.
+    pub(crate) fn compile(&self, findings: &mut Vec<Finding>) -> Option<RuleSet<V::Field>> {
+        let mut lists = match Lists::resolve(&self.definitions.lists) {
+            Ok(lists) => lists,
+            Err(error) => {
+                let list = self.definitions.lists.iter().last()?;
+                findings.push(*invalid(error.to_string(), &list.place));
+                return None;
+            }
+        };
+        let mut macros = self.macros(&mut lists, findings)?;
+        let mut rules = Vec::new();
+        for rule in self.definitions.rules.iter().filter(|rule| !rule.unknown_source) {
+            match self.rule(rule, &mut lists, &mut macros, findings) {
+                Ok(rule) => rules.extend(rule),
+                Err(error) => findings.push(*error),
+            }
+        }
+        if findings.iter().any(Finding::is_error) {
+            return None;
+        }
+        self.warn_of_unused(&lists, &macros, findings);
+        let lists = self
+            .definitions
+            .lists
+            .iter()
+            .zip(lists.iter())
+            .map(|(list, resolved)| List {
+                name: list.name.clone(),
+                written: list.items.clone(),
+                items: resolved.items.clone(),
+                used: resolved.used,
+            })
+            .collect();
+        Some(RuleSet {
+            rules,
+            macros,
+            lists,
+            engine_version: self.definitions.engine_version,
+            plugins: self.definitions.plugins.clone(),
+        })
+    }
+
+    /// All macros. A macro sees those that were first defined before its own last definition.
+    fn macros(&self, lists: &mut Lists, findings: &mut Vec<Finding>) -> Option<Vec<Macro>> {
+        let before = findings.len();
+        let mut macros = Vec::new();
+        for def in self.definitions.macros.iter() {
+            match parse_condition(&def.condition, lists, &def.condition_place) {
+                Ok(condition) => macros.push(Macro {
+                    name: def.name.clone(),
+                    condition_text: def.condition.clone(),
+                    condition,
+                    used: false,
+                }),
+                Err(error) => findings.push(*error),
+            }
+        }
+        if findings.len() > before {
+            return None;
+        }
+        for (at, def) in self.definitions.macros.iter().enumerate() {
+            let resolved = self.resolve_macros(&mut macros, at, def);
+            if let Err(error) = resolved {
+                findings.push(*error);
+            }
+        }
+        (findings.len() == before).then_some(macros)
+    }
+
+    fn resolve_macros(&self, macros: &mut [Macro], at: usize, def: &MacroDef) -> Decoded<()> {
+        let Some(mut condition) = macros.get(at).map(|this| this.condition.clone()) else {
+            return Ok(());
+        };
+        let visibility = Some(def.order.visibility);
+        self.put_macros(&mut condition, macros, visibility, &def.condition, &def.place)?;
+        if let Some(this) = macros.get_mut(at) {
+            this.condition = condition;
+        }
+        Ok(())
+    }
+
+    fn rule(
+        &self,
+        def: &RuleDef,
+        lists: &mut Lists,
+        macros: &mut [Macro],
+        findings: &mut Vec<Finding>,
+    ) -> Decoded<Option<Rule<V::Field>>> {
+        let Some(source) = self.sources.iter().find(|source| source.name == def.source) else {
+            return Err(invalid(
+                format!("Unknown source at compile-time{}", def.source),
+                &def.place,
+            ));
+        };
+        let text = with_exceptions(&def.condition, &def.exceptions)?;
+        let output = self.output(def, findings);
+        let Some(template) = self.template(&output, source, def, findings)? else {
+            return Ok(None);
+        };
+        warn_of_deprecated_output(&output, def, findings);
+        let extra_fields = self.extra_fields(source, def, findings)?;
+
+        let mut condition = parse_condition(&text, lists, &def.condition_place)?;
+        self.put_macros(&mut condition, macros, None, &text, &def.place)?;
+        self.check_condition(&condition, &text, &def.condition_place, findings);
+        let names = def.exceptions.iter().map(|exception| exception.name.clone());
+        let tested = def.exceptions.iter().filter(|exception| !exception.values.is_empty());
+        let operators = def.exceptions.iter().flat_map(|exception| exception.comps.texts());
+        Ok(Some(Rule {
+            name: def.name.clone(),
+            source: def.source.clone(),
+            priority: def.priority,
+            tags: def.tags.clone(),
+            description: def.description.clone(),
+            enabled: def.enabled,
+            active: def.enabled,
+            capture: def.capture,
+            capture_duration: def.capture_duration,
+            condition_text: def.condition.clone(),
+            condition,
+            output_text: def.output.clone(),
+            output,
+            template,
+            extra_fields,
+            exception_names: names.collect(),
+            exception_fields: tested
+                .flat_map(|exception| exception.fields.texts())
+                .map(str::to_owned)
+                .collect(),
+            exception_operators: operators.map(str::to_owned).collect(),
+        }))
+    }
+
+    fn put_macros(
+        &self,
+        condition: &mut Expr,
+        macros: &mut [Macro],
+        visibility: Option<u32>,
+        text: &str,
+        place: &Place,
+    ) -> Decoded<()> {
+        let definitions = &self.definitions.macros;
+        let visible = |name: &str| {
+            let seen = |def: &&MacroDef| visibility.is_none_or(|now| def.order.index < now);
+            definitions.get(name).filter(seen)?;
+            macros.get(definitions.position(name)?).map(|known| &known.condition)
+        };
+        match macros::resolve(condition, &visible) {
+            Ok(used) => {
+                for name in used {
+                    let at = definitions.position(&name);
+                    if let Some(used) = at.and_then(|at| macros.get_mut(at)) {
+                        used.used = true;
+                    }
+                }
+                Ok(())
+            }
+            Err((error, span)) => {
+                let help = match &error {
+                    MacroError::Undefined(name) => undefined_help(name, definitions.names()),
+                    MacroError::Loop(_) | MacroError::TooLarge => None,
+                };
+                let place = place.in_condition(text, span.start);
+                Err(Box::new(invalid(error.to_string(), &place).help(help)))
+            }
+        }
+    }
+
+    fn output(&self, def: &RuleDef, findings: &mut Vec<Finding>) -> String {
+        let mut output = def.output.clone();
+        for addition in self.additions.iter().filter(|addition| addition.applies_to(def)) {
+            if let Addition::Text(text) = &addition.what {
+                output.push(' ');
+                output.push_str(text);
+            }
+        }
+        if output.contains(CONTAINER_INFO) {
+            let message = "%container.info is deprecated and no more useful, and will be dropped by \
+                           Falco 1.0.0. The container plugin will automatically add required fields \
+                           to the output message.";
+            let place = def.place.clone();
+            findings.push(Finding::warning(WarningCode::DeprecatedItem, message, place));
+            output = output.replace(CONTAINER_INFO, "");
+        }
+        output
+    }
+
+    fn extra_fields(
+        &self,
+        source: &EventSource<V>,
+        def: &RuleDef,
+        findings: &mut Vec<Finding>,
+    ) -> Decoded<BTreeMap<String, ExtraField<V::Field>>> {
+        let mut formats = BTreeMap::new();
+        for addition in self.additions.iter().filter(|addition| addition.applies_to(def)) {
+            match &addition.what {
+                Addition::Text(_) => {}
+                Addition::Formatted { key, format } => {
+                    formats.insert(key.clone(), (format.clone(), false));
+                }
+                Addition::Raw(field) => {
+                    formats.insert(field.clone(), (format!("%{field}"), true));
+                }
+            }
+        }
+        let mut fields = BTreeMap::new();
+        for (key, (format, raw)) in formats {
+            let template = Template::compile(&format, &source.vocabulary)
+                .map_err(|error| output_error(&error, def))?;
+            warn_of_deprecated_output(&format, def, findings);
+            fields.insert(key, ExtraField { format, template, raw });
+        }
+        Ok(fields)
+    }
+
+    fn template(
+        &self,
+        output: &str,
+        source: &EventSource<V>,
+        def: &RuleDef,
+        findings: &mut Vec<Finding>,
+    ) -> Decoded<Option<Template<V::Field>>> {
+        match Template::compile(output, &source.vocabulary) {
+            Ok(template) => Ok(Some(template)),
+            Err(error) if def.skip_if_unknown_filter && is_unknown_name(&error.to_string()) => {
+                let place = def.output_place.clone();
+                let code = WarningCode::UnknownFilter;
+                findings.push(Finding::warning(code, error.to_string(), place));
+                Ok(None)
+            }
+            Err(error) => Err(output_error(&error, def)),
+        }
+    }
+
+    fn check_condition(
+        &self,
+        condition: &Expr,
+        text: &str,
+        place: &Place,
+        findings: &mut Vec<Finding>,
+    ) {
+        let place = place.of_condition(text);
+        if deprecated::compares_with_na(condition) {
+            findings.push(Finding::warning(WarningCode::UnsafeNaCheck, "", place.clone()));
+        }
+        for (field, why) in deprecated::fields_of(condition) {
+            findings.push(Finding {
+                kind: FindingKind::DeprecatedField(field),
+                message: why.to_owned(),
+                place: place.clone(),
+                help: None,
+            });
+        }
+    }
+
+    fn warn_of_unused(&self, lists: &Lists, macros: &[Macro], findings: &mut Vec<Finding>) {
+        for (def, _) in self.definitions.macros.iter().zip(macros).filter(|(_, m)| !m.used) {
+            let message = "Macro not referred to by any other rule/macro";
+            let place = def.place.clone();
+            findings.push(Finding::warning(WarningCode::UnusedMacro, message, place));
+        }
+        let all = self.definitions.lists.iter().zip(lists.iter());
+        for (def, _) in all.filter(|(_, list)| !list.used) {
+            let message = "List not referred to by any other rule/macro";
+            let place = def.place.clone();
+            findings.push(Finding::warning(WarningCode::UnusedList, message, place));
+        }
+    }
+}
+
+impl OutputAddition {
+    fn applies_to(&self, rule: &RuleDef) -> bool {
+        self.source.as_ref().is_none_or(|source| *source == rule.source)
+            && self.rule.as_ref().is_none_or(|name| *name == rule.name)
+            && self.tags.is_subset(&rule.tags)
+    }
+}
+
+fn parse_condition(text: &str, lists: &mut Lists, place: &Place) -> Decoded<Expr> {
+    let expanded = lists.expand(text).map_err(|error| invalid(error.to_string(), place))?;
+    parse(&expanded, RULES_MAX_DEPTH).map_err(|error| {
+        let place = place.in_condition(&expanded, error.offset);
+        Box::new(Finding::error(ErrorCode::CompileCondition, error.to_string(), place))
+    })
+}
+
+fn output_error(error: &peregrine_filter::TemplateError, def: &RuleDef) -> Box<Finding> {
+    let place = def.output_place.clone();
+    Box::new(Finding::error(ErrorCode::CompileOutput, error.to_string(), place))
+}
+
+/// Whether an error is one that a rule may be skipped for, when it says so.
+fn is_unknown_name(message: &str) -> bool {
+    ["nonexistent field", "invalid formatting token", "unknown event type", "unknown filter:"]
+        .iter()
+        .any(|part| message.contains(part))
+}
+
+fn undefined_help<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+    if matches!(name, "and" | "or" | "not") {
+        return Some(format!("a condition is missing beside `{name}`"));
+    }
+    keys::closest(name, names).map(|name| format!("did you mean the macro `{name}`?"))
+}
+
+fn warn_of_deprecated_output(format: &str, def: &RuleDef, findings: &mut Vec<Finding>) {
+    for field in deprecated::FIELDS.iter().map(|(field, _)| *field) {
+        if format.contains(field) {
+            findings.push(Finding {
+                kind: FindingKind::DeprecatedField(field),
+                message: format!(
+                    "usage of deprecated field '{field}' has been detected in the rule output"
+                ),
+                place: def.output_place.clone(),
+                help: None,
+            });
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! From YAML values to what items need, with the messages for those that are not.
+
+use std::collections::BTreeSet;
+
+use peregrine_yaml::Node;
+
+use crate::{ErrorCode, Finding, ItemKind, Place};
+
+pub(crate) type Decoded<T> = Result<T, Box<Finding>>;
+
+/// What a scalar can be read as.
+pub(crate) trait FromScalar: Sized {
+    fn from_scalar(node: &Node) -> Option<Self>;
+
+    /// What it must look like, for help.
+    const WANTED: &str;
+}
+
+impl FromScalar for String {
+    const WANTED: &str = "text";
+
+    fn from_scalar(node: &Node) -> Option<Self> {
+        node.as_str().map(str::to_owned)
+    }
+}
+
+impl FromScalar for bool {
+    const WANTED: &str = "`true` or `false`";
+
+    fn from_scalar(node: &Node) -> Option<Self> {
+        node.as_bool()
+    }
+}
+
+impl FromScalar for u32 {
+    const WANTED: &str = "a number from 0 to 4294967295";
+
+    fn from_scalar(node: &Node) -> Option<Self> {
+        node.as_u64()?.try_into().ok()
+    }
+}
+
+/// An item, or another map, being read.
+#[derive(Clone)]
+pub(crate) struct Reading<'n> {
+    pub(crate) node: &'n Node,
+    pub(crate) place: Place,
+}
+
+impl<'n> Reading<'n> {
+    pub(crate) fn new(node: &'n Node, place: Place) -> Self {
+        Self { node, place }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
+        self.node.get(key)
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// An error of this item.
+    pub(crate) fn error(&self, message: impl Into<String>) -> Box<Finding> {
+        structure_error(message, self.place.clone())
+    }
+
+    /// A scalar that must be there.
+    pub(crate) fn required<T: FromScalar>(&self, key: &str) -> Decoded<T> {
+        self.optional(key)?.ok_or_else(|| {
+            let mut error = self.error(format!("Item has no mapping for key '{key}'"));
+            error.help = Some(format!("add `{key}: …` to this item"));
+            error
+        })
+    }
+
+    /// A scalar that may be left out, but not be empty.
+    pub(crate) fn optional<T: FromScalar>(&self, key: &str) -> Decoded<Option<T>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        if value.is_null() {
+            return Err(self.error(format!("Mapping for key '{key}' is empty")));
+        }
+        let place = self.place.inside(ItemKind::ValueFor, key, value);
+        let wrong = |message: &str| structure_error(message, place.clone());
+        let text = value.as_str().ok_or_else(|| {
+            let mut error = wrong("Value is not a scalar value");
+            error.help = Some(format!("`{key}` takes {}, not {}", T::WANTED, value.kind()));
+            error
+        })?;
+        if text.is_empty() {
+            return Err(wrong("Value must be non-empty"));
+        }
+        let decoded = T::from_scalar(value).ok_or_else(|| {
+            let mut error = wrong("Can't decode YAML scalar value");
+            error.help = Some(format!("`{key}` takes {}", T::WANTED));
+            error
+        })?;
+        Ok(Some(decoded))
+    }
+
+    /// A sequence of scalars.
+    pub(crate) fn texts(&self, key: &str) -> Decoded<Option<Vec<String>>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let place = self.place.inside(ItemKind::ValueFor, key, value);
+        let Some(items) = value.as_seq() else {
+            let mut error = structure_error("Value is not a sequence", place);
+            error.help = Some(format!("`{key}` takes a list: [a, b, c]"));
+            return Err(error);
+        };
+        let text = |item: &Node| {
+            item.as_str().map(str::to_owned).ok_or_else(|| {
+                let place = place.inside(ItemKind::ListItem, "", item);
+                let mut error = structure_error("sequence value is not scalar", place);
+                if item.is_null() {
+                    error.help = Some("quote the word to have it as text".to_owned());
+                }
+                error
+            })
+        };
+        items.iter().map(text).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// A sequence of scalars, sorted, each once.
+    pub(crate) fn text_set(&self, key: &str) -> Decoded<BTreeSet<String>> {
+        Ok(self.texts(key)?.unwrap_or_default().into_iter().collect())
+    }
+}
+
+pub(crate) fn structure_error(message: impl Into<String>, place: Place) -> Box<Finding> {
+    Box::new(Finding::error(ErrorCode::YamlValidate, message, place))
+}

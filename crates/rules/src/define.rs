@@ -1,0 +1,432 @@
+//! The definitions of all files read so far, and what redefining, appending and overriding do to them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::decode::Decoded;
+use crate::exception::Exception;
+use crate::{
+    ENGINE_VERSION, ErrorCode, Finding, Place, PluginRequirement, Priority, Version, WarningCode,
+};
+
+/// Knows event sources and their fields.
+pub(crate) trait Sources {
+    fn has(&self, source: &str) -> bool;
+
+    /// Whether events of the source have a field, or a transformer can be applied so.
+    fn has_field(&self, source: &str, field: &str) -> bool;
+}
+
+/// Things by name, in the order of their first definition.
+#[derive(Clone, Debug)]
+pub(crate) struct Named<T> {
+    entries: Vec<T>,
+    by_name: HashMap<String, usize>,
+}
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), by_name: HashMap::new() }
+    }
+}
+
+impl<T> Named<T> {
+    pub(crate) fn get(&self, name: &str) -> Option<&T> {
+        self.by_name.get(name).and_then(|&at| self.entries.get(at))
+    }
+
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
+        self.by_name.get(name).and_then(|&at| self.entries.get_mut(at))
+    }
+
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.entries.iter()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    /// Puts a definition in the place of an earlier one, or at the end.
+    pub(crate) fn put(&mut self, name: &str, entry: T) {
+        match self.get_mut(name) {
+            Some(earlier) => *earlier = entry,
+            None => {
+                self.by_name.insert(name.to_owned(), self.entries.len());
+                self.entries.push(entry);
+            }
+        }
+    }
+}
+
+/// When something was defined, and what it can see.
+///
+/// A redefinition keeps the order of the first one, but sees all that was defined before itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Order {
+    pub(crate) index: u32,
+    pub(crate) visibility: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ListDef {
+    pub(crate) name: String,
+    pub(crate) items: Vec<String>,
+    pub(crate) place: Place,
+    pub(crate) order: Order,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct MacroDef {
+    pub(crate) name: String,
+    pub(crate) condition: String,
+    pub(crate) place: Place,
+    pub(crate) condition_place: Place,
+    pub(crate) order: Order,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct RuleDef {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    pub(crate) condition: String,
+    pub(crate) condition_place: Place,
+    pub(crate) output: String,
+    pub(crate) output_place: Place,
+    pub(crate) description: String,
+    pub(crate) priority: Priority,
+    pub(crate) source: String,
+    /// Nobody supplies such events, so the rule is left out.
+    pub(crate) unknown_source: bool,
+    pub(crate) tags: BTreeSet<String>,
+    pub(crate) exceptions: Vec<Exception>,
+    pub(crate) enabled: bool,
+    pub(crate) capture: bool,
+    pub(crate) capture_duration: u32,
+    pub(crate) warn_evttypes: bool,
+    pub(crate) skip_if_unknown_filter: bool,
+    pub(crate) order: Order,
+}
+
+/// What is to be changed of a rule: everything that is there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RuleChange {
+    pub(crate) name: String,
+    pub(crate) source: String,
+    pub(crate) condition: Option<String>,
+    pub(crate) output: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Option<BTreeSet<String>>,
+    pub(crate) exceptions: Option<Vec<Exception>>,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) capture: Option<bool>,
+    pub(crate) capture_duration: Option<u32>,
+    pub(crate) enabled: Option<bool>,
+    pub(crate) warn_evttypes: Option<bool>,
+    pub(crate) skip_if_unknown_filter: Option<bool>,
+}
+
+/// Everything that was defined.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Definitions {
+    pub(crate) lists: Named<ListDef>,
+    pub(crate) macros: Named<MacroDef>,
+    pub(crate) rules: Named<RuleDef>,
+    pub(crate) engine_version: Version,
+    /// For each requirement the ways to meet it, the first one first.
+    pub(crate) plugins: Vec<Vec<PluginRequirement>>,
+    next: u32,
+}
+
+impl Definitions {
+    pub(crate) fn require_engine(&mut self, version: Version, place: &Place) -> Decoded<()> {
+        if !ENGINE_VERSION.satisfies(version) {
+            let message = format!(
+                "Rules require engine version {version}, but engine version is {ENGINE_VERSION}"
+            );
+            return Err(invalid(message, place));
+        }
+        self.engine_version = self.engine_version.max(version);
+        Ok(())
+    }
+
+    pub(crate) fn require_plugin(
+        &mut self,
+        alternatives: Vec<PluginRequirement>,
+        place: &Place,
+    ) -> Decoded<()> {
+        let mut names = BTreeSet::new();
+        for PluginRequirement { name, version } in &alternatives {
+            if Version::parse(version).is_none() {
+                let message = format!("Invalid required version '{version}' for plugin '{name}'");
+                return Err(invalid(message, place));
+            }
+            if !names.insert(name.as_str()) {
+                let message = format!(
+                    "Defined multiple alternative version requirements for plugin '{name}'"
+                );
+                return Err(invalid(message, place));
+            }
+        }
+        self.plugins.push(alternatives);
+        Ok(())
+    }
+
+    pub(crate) fn define_list(&mut self, mut list: ListDef) {
+        list.order = self.order(self.lists.get(&list.name).map(|earlier| earlier.order));
+        let name = list.name.clone();
+        self.lists.put(&name, list);
+    }
+
+    pub(crate) fn append_list(&mut self, list: ListDef) -> Decoded<()> {
+        let message = "List uses 'append' or 'override.items: append' but no list by that name already exists";
+        let visibility = self.tick();
+        let known = similar(&list.name, self.lists.names());
+        let Some(earlier) = self.lists.get_mut(&list.name) else {
+            return Err(unknown(message, &list.place, known));
+        };
+        earlier.items.extend(list.items);
+        earlier.order.visibility = visibility;
+        Ok(())
+    }
+
+    pub(crate) fn define_macro(&mut self, mut def: MacroDef) {
+        def.order = self.order(self.macros.get(&def.name).map(|earlier| earlier.order));
+        let name = def.name.clone();
+        self.macros.put(&name, def);
+    }
+
+    pub(crate) fn append_macro(&mut self, def: MacroDef) -> Decoded<()> {
+        let message = "Macro uses 'append' or 'override.condition: append' but no macro by that \
+                       name already exists";
+        let visibility = self.tick();
+        let known = similar(&def.name, self.macros.names());
+        let Some(earlier) = self.macros.get_mut(&def.name) else {
+            return Err(unknown(message, &def.place, known));
+        };
+        append_text(&mut earlier.condition, &def.condition);
+        earlier.order.visibility = visibility;
+        Ok(())
+    }
+
+    pub(crate) fn define_rule(
+        &mut self,
+        mut rule: RuleDef,
+        sources: &dyn Sources,
+        findings: &mut Vec<Finding>,
+    ) -> Decoded<()> {
+        let earlier = self.rules.get(&rule.name);
+        check_source(earlier, &rule.source, &rule.place)?;
+        let order = earlier.map(|earlier| earlier.order);
+        rule.unknown_source = !sources.has(&rule.source);
+        if rule.unknown_source {
+            let message = format!("Unknown source {}, skipping", rule.source);
+            let place = rule.place.clone();
+            findings.push(Finding::warning(WarningCode::UnknownSource, message, place));
+        }
+        let source = (!rule.unknown_source).then_some(rule.source.as_str());
+        for exception in &mut rule.exceptions {
+            if !exception.fields.is_given() {
+                let message = "Rule exception item must have fields property with a list of fields";
+                return Err(invalid(message, &exception.place));
+            }
+            exception.complete(source, sources)?;
+        }
+        rule.order = self.order(order);
+        let name = rule.name.clone();
+        self.rules.put(&name, rule);
+        Ok(())
+    }
+
+    pub(crate) fn append_rule(
+        &mut self,
+        change: RuleChange,
+        place: &Place,
+        sources: &dyn Sources,
+    ) -> Decoded<()> {
+        let message = "Rule uses 'append' or 'override.<key>: append' but no rule by that name already exists";
+        let visibility = self.tick();
+        let rule = self.changed_rule(&change, message, place)?;
+        if change.is_empty() {
+            return Err(invalid("Appended rule must have exceptions or condition property", place));
+        }
+        let source = (!rule.unknown_source).then(|| rule.source.clone());
+        for (text, more) in [
+            (&mut rule.condition, change.condition),
+            (&mut rule.output, change.output),
+            (&mut rule.description, change.description),
+        ] {
+            if let Some(more) = more {
+                append_text(text, &more);
+            }
+        }
+        rule.tags.extend(change.tags.unwrap_or_default());
+        for exception in change.exceptions.unwrap_or_default() {
+            rule.append_exception(exception, source.as_deref(), sources)?;
+        }
+        rule.order.visibility = visibility;
+        Ok(())
+    }
+
+    pub(crate) fn replace_in_rule(
+        &mut self,
+        change: RuleChange,
+        place: &Place,
+        sources: &dyn Sources,
+    ) -> Decoded<()> {
+        let message = "An 'override.<key>: replace' to a rule was requested but no rule by that \
+                       name already exists";
+        let visibility = self.tick();
+        let rule = self.changed_rule(&change, message, place)?;
+        if change.is_empty() {
+            return Err(invalid(
+                "The rule must have at least one field that can be replaced",
+                place,
+            ));
+        }
+        let source = (!rule.unknown_source).then(|| rule.source.clone());
+        if let Some(mut exceptions) = change.exceptions {
+            for exception in &mut exceptions {
+                exception.complete(source.as_deref(), sources)?;
+            }
+            rule.exceptions = exceptions;
+        }
+        replace(&mut rule.condition, change.condition);
+        replace(&mut rule.output, change.output);
+        replace(&mut rule.description, change.description);
+        replace(&mut rule.tags, change.tags);
+        replace(&mut rule.priority, change.priority);
+        replace(&mut rule.capture, change.capture);
+        replace(&mut rule.capture_duration, change.capture_duration);
+        replace(&mut rule.enabled, change.enabled);
+        replace(&mut rule.warn_evttypes, change.warn_evttypes);
+        replace(&mut rule.skip_if_unknown_filter, change.skip_if_unknown_filter);
+        rule.order.visibility = visibility;
+        Ok(())
+    }
+
+    pub(crate) fn enable_rule(&mut self, name: &str, enabled: bool, place: &Place) -> Decoded<()> {
+        let known = similar(name, self.rules.names());
+        let Some(rule) = self.rules.get_mut(name) else {
+            let message = "Rule has 'enabled' key but no rule by that name already exists";
+            return Err(unknown(message, place, known));
+        };
+        rule.enabled = enabled;
+        Ok(())
+    }
+
+    fn changed_rule(
+        &mut self,
+        change: &RuleChange,
+        message: &str,
+        place: &Place,
+    ) -> Decoded<&mut RuleDef> {
+        check_source(self.rules.get(&change.name), &change.source, place)?;
+        let known = match self.rules.get(&change.name) {
+            Some(_) => None,
+            None => similar(&change.name, self.rules.names()),
+        };
+        self.rules.get_mut(&change.name).ok_or_else(|| unknown(message, place, known))
+    }
+
+    fn order(&mut self, earlier: Option<Order>) -> Order {
+        let visibility = self.tick();
+        Order { index: earlier.map_or(visibility, |earlier| earlier.index), visibility }
+    }
+
+    fn tick(&mut self) -> u32 {
+        let now = self.next;
+        self.next += 1;
+        now
+    }
+}
+
+impl RuleDef {
+    fn append_exception(
+        &mut self,
+        mut exception: Exception,
+        source: Option<&str>,
+        sources: &dyn Sources,
+    ) -> Decoded<()> {
+        let earlier = self.exceptions.iter_mut().find(|earlier| earlier.name == exception.name);
+        let wrong = |message: &str| Err(invalid(message, &exception.place));
+        match earlier {
+            None if !exception.fields.is_given() => {
+                wrong("Rule exception must have fields property with a list of fields")
+            }
+            None if exception.values.is_empty() => {
+                wrong("Rule exception must have values property with a list of values")
+            }
+            None => {
+                exception.complete(source, sources)?;
+                self.exceptions.push(exception);
+                Ok(())
+            }
+            Some(_) if exception.fields.is_given() => {
+                wrong("Can not append exception fields to existing exception, only values")
+            }
+            Some(_) if exception.comps.is_given() => {
+                wrong("Can not append exception comps to existing exception, only values")
+            }
+            Some(earlier) => {
+                earlier.values.extend(exception.values);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl RuleChange {
+    fn is_empty(&self) -> bool {
+        self.condition.is_none()
+            && self.output.is_none()
+            && self.description.is_none()
+            && self.tags.is_none()
+            && self.exceptions.is_none()
+            && self.priority.is_none()
+            && self.capture.is_none()
+            && self.capture_duration.is_none()
+            && self.enabled.is_none()
+            && self.warn_evttypes.is_none()
+            && self.skip_if_unknown_filter.is_none()
+    }
+}
+
+/// An error of what items say.
+pub(crate) fn invalid(message: impl Into<String>, place: &Place) -> Box<Finding> {
+    Box::new(Finding::error(ErrorCode::Validate, message, place.clone()))
+}
+
+fn unknown(message: &str, place: &Place, similar: Option<String>) -> Box<Finding> {
+    let help = similar.map(|name| format!("did you mean `{name}`?"));
+    Box::new(Finding::error(ErrorCode::Validate, message, place.clone()).help(help))
+}
+
+fn similar<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+    crate::keys::closest(name, names).map(str::to_owned)
+}
+
+fn check_source(earlier: Option<&RuleDef>, source: &str, place: &Place) -> Decoded<()> {
+    match earlier {
+        Some(earlier) if !source.is_empty() && earlier.source != source => {
+            Err(invalid("Rule has been re-defined with a different source", place))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn append_text(text: &mut String, more: &str) {
+    if !more.is_empty() {
+        text.push(' ');
+        text.push_str(more);
+    }
+}
+
+fn replace<T>(value: &mut T, new: Option<T>) {
+    if let Some(new) = new {
+        *value = new;
+    }
+}

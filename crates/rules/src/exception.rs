@@ -1,0 +1,312 @@
+//! Exceptions of rules: reading them, filling in what is left out, and their part of the condition.
+
+use peregrine_filter::{Operator, Quantifier};
+use peregrine_yaml::{Node, Value};
+
+use crate::decode::{Decoded, Reading, structure_error};
+use crate::define::{Sources, invalid};
+use crate::literal::{literal, members};
+use crate::{Finding, ItemKind, Place, WarningCode};
+
+/// A named way out of a rule: combinations of values of fields with which it does not match.
+#[derive(Clone, Debug)]
+pub(crate) struct Exception {
+    pub(crate) name: String,
+    pub(crate) fields: Entry,
+    pub(crate) comps: Entry,
+    pub(crate) values: Vec<Entry>,
+    pub(crate) place: Place,
+}
+
+/// A text, or a list of entries.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Entry {
+    Item(String),
+    List(Vec<Entry>),
+}
+
+impl Entry {
+    pub(crate) const NONE: Self = Self::Item(String::new());
+
+    /// Whether there is something.
+    pub(crate) fn is_given(&self) -> bool {
+        match self {
+            Self::Item(item) => !item.is_empty(),
+            Self::List(items) => !items.is_empty(),
+        }
+    }
+
+    /// The texts at the top: itself, or those of its list.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Item(item) => vec![item],
+            Self::List(items) => items.iter().map(Self::text).collect(),
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Item(item) => item,
+            Self::List(_) => "",
+        }
+    }
+
+    fn read(node: &Node, key: &str, parent: &Place) -> Decoded<Self> {
+        let place = parent.inside(ItemKind::ValueFor, key, node);
+        match &node.value {
+            Value::Scalar { text, .. } if text.is_empty() => {
+                Err(structure_error("Value must be non-empty", place))
+            }
+            Value::Scalar { text, .. } => Ok(Self::Item(text.clone())),
+            Value::Seq(items) => {
+                let entry = |item: &Node| {
+                    Self::read(item, "", &place.inside(ItemKind::Exception, "", item))
+                };
+                items.iter().map(entry).collect::<Result<_, _>>().map(Self::List)
+            }
+            Value::Null | Value::Map(_) => Ok(Self::NONE),
+        }
+    }
+}
+
+/// The exceptions of an item; `None` when it has no such key.
+///
+/// With `append`, fields may be left out: they are those of the exception of that name.
+pub(crate) fn read(
+    item: &Reading<'_>,
+    append: bool,
+    findings: &mut Vec<Finding>,
+) -> Decoded<Vec<Exception>> {
+    let mut exceptions: Vec<Exception> = Vec::new();
+    let Some(node) = item.get("exceptions").filter(|node| !node.is_null()) else {
+        return Ok(exceptions);
+    };
+    let all = item.place.inside(ItemKind::Exceptions, "", node);
+    let Some(nodes) = node.as_seq() else {
+        return Err(structure_error("Rule exceptions must be a sequence", all));
+    };
+    for node in nodes {
+        let unnamed = Reading::new(node, all.inside(ItemKind::Exception, "", node));
+        if node.as_map().is_none() {
+            return Err(unnamed.error("Rule exception must be a mapping"));
+        }
+        let name: String = unnamed.required("name")?;
+        let place = item.place.inside(ItemKind::Exception, &name, node);
+        if exceptions.iter().any(|earlier| earlier.name == name) {
+            let message = format!("Multiple definitions of exception '{name}' in the same rule");
+            let code = WarningCode::ExceptionNameNotUnique;
+            findings.push(Finding::warning(code, message, place.clone()));
+        }
+        exceptions.push(read_one(Reading::new(node, place), name, append, findings)?);
+    }
+    Ok(exceptions)
+}
+
+fn read_one(
+    item: Reading<'_>,
+    name: String,
+    append: bool,
+    findings: &mut Vec<Finding>,
+) -> Decoded<Exception> {
+    let entry = |key| match item.get(key) {
+        Some(node) => Entry::read(node, key, &item.place),
+        None => Ok(Entry::NONE),
+    };
+    if !append && !item.has("fields") {
+        return Err(item.error("Item has no mapping for key 'fields'"));
+    }
+    let (fields, comps) = (entry("fields")?, entry("comps")?);
+    let mut values = Vec::new();
+    if let Some(node) = item.get("values") {
+        let place = item.place.inside(ItemKind::ExceptionValues, "", node);
+        let Some(nodes) = node.as_seq() else {
+            return Err(structure_error("Rule exception values must be a sequence", place));
+        };
+        for node in nodes {
+            let place = place.inside(ItemKind::ExceptionValue, "", node);
+            values.push(Entry::read(node, "", &place)?);
+        }
+    } else if append {
+        let message = "Overriding/appending exception with no values";
+        let place = item.place.clone();
+        findings.push(Finding::warning(WarningCode::AppendNoValues, message, place));
+    }
+    Ok(Exception { name, fields, comps, values, place: item.place })
+}
+
+impl Exception {
+    /// Fills in operators that were left out, and checks that fields and operators make sense.
+    /// Fields can't be checked when the source of the rule is not known.
+    pub(crate) fn complete(&mut self, source: Option<&str>, sources: &dyn Sources) -> Decoded<()> {
+        let wrong = |message: String| Err(invalid(message, &self.place));
+        match &self.fields {
+            Entry::List(fields) => {
+                if !self.comps.is_given() {
+                    let equal = || Entry::Item("=".to_owned());
+                    self.comps = Entry::List(fields.iter().map(|_| equal()).collect());
+                }
+                let comps = match &mut self.comps {
+                    Entry::List(comps) if comps.len() == fields.len() => comps,
+                    _ => return wrong("Fields and comps lists must have equal length".into()),
+                };
+                for comp in comps {
+                    let word = comp.text().trim_matches([' ', '\t', '\r', '\n']).to_owned();
+                    if !is_operator(&word) && !is_quantified(&word) {
+                        return wrong(format!("'{word}' is not a supported comparison operator"));
+                    }
+                    *comp = Entry::Item(word);
+                }
+            }
+            Entry::Item(_) => {
+                if !self.comps.is_given() {
+                    self.comps = Entry::Item("in".to_owned());
+                }
+                let Entry::Item(comp) = &mut self.comps else {
+                    return wrong("Fields and comps must both be strings".into());
+                };
+                *comp = comp.trim_matches([' ', '\t', '\r', '\n']).to_owned();
+                if !matches!(comp.as_str(), "in" | "pmatch" | "intersects") && !is_quantified(comp)
+                {
+                    return wrong(
+                        "When fields is a single value, comps must be one of (in, pmatch, \
+                         intersects) or a modifier operator (e.g. startswith oneof)"
+                            .into(),
+                    );
+                }
+            }
+        }
+        let Some(source) = source else { return Ok(()) };
+        match self.fields.texts().iter().find(|field| !sources.has_field(source, field)) {
+            Some(field) => wrong(format!("'{field}' is not a supported filter field")),
+            None => Ok(()),
+        }
+    }
+
+    /// Its part of the condition, without `not`; `None` when it has no values.
+    fn condition(&self) -> Decoded<Option<String>> {
+        if self.values.is_empty() {
+            return Ok(None);
+        }
+        match &self.fields {
+            Entry::Item(field) => self.any_value(field).map(Some),
+            Entry::List(fields) => {
+                let tuples: Vec<String> = self
+                    .values
+                    .iter()
+                    .map(|value| self.tuple(fields, value))
+                    .collect::<Result<_, _>>()?;
+                Ok(Some(format!("({})", tuples.join(" or "))))
+            }
+        }
+    }
+
+    /// `(field op (a, b, c))`
+    fn any_value(&self, field: &str) -> Decoded<String> {
+        let mut values = Vec::new();
+        for value in &self.values {
+            match value {
+                Entry::Item(value) => values.push(literal(value).into_owned()),
+                Entry::List(_) => {
+                    let message = "Expected values array to contain a list of strings";
+                    return Err(invalid(message, &self.place));
+                }
+            }
+        }
+        Ok(format!("({field} {} ({}))", self.comps.text(), values.join(", ")))
+    }
+
+    /// `( field1 op1 a and  field2 op2 b)`: the blanks are those of the reference engine, so that
+    /// places within the condition are the same.
+    fn tuple(&self, fields: &[Entry], values: &Entry) -> Decoded<String> {
+        let values = match values {
+            Entry::List(values) if values.len() == fields.len() => values,
+            _ => {
+                let message = "Fields and values lists must have equal length";
+                return Err(invalid(message, &self.place));
+            }
+        };
+        let comps = self.comps.texts();
+        let tests: Vec<String> = fields
+            .iter()
+            .zip(comps)
+            .zip(values)
+            .map(|((field, comp), value)| {
+                let value = match value {
+                    Entry::List(values) => {
+                        let values: Vec<_> =
+                            values.iter().map(|value| literal(value.text())).collect();
+                        format!("({})", values.join(", "))
+                    }
+                    Entry::Item(value) if takes_list(comp) => members(value).into_owned(),
+                    Entry::Item(value) => literal(value).into_owned(),
+                };
+                format!(" {} {comp} {value}", field.text())
+            })
+            .collect();
+        Ok(format!("({})", tests.join(" and ")))
+    }
+}
+
+/// A condition with its exceptions.
+pub(crate) fn with_exceptions(condition: &str, exceptions: &[Exception]) -> Decoded<String> {
+    if exceptions.is_empty() {
+        return Ok(condition.to_owned());
+    }
+    let mut all = format!("({condition})");
+    for exception in exceptions {
+        if let Some(condition) = exception.condition()? {
+            all.push_str(" and not ");
+            all.push_str(&condition);
+        }
+    }
+    Ok(all)
+}
+
+fn is_operator(word: &str) -> bool {
+    word == "exists" || operator(word).is_some()
+}
+
+fn operator(word: &str) -> Option<Operator> {
+    Operator::ALL.iter().copied().find(|op| op.as_str() == word)
+}
+
+/// `startswith anyof` and the like.
+fn is_quantified(words: &str) -> bool {
+    let mut parts = words.split_ascii_whitespace();
+    let (Some(op), Some(quantifier), None) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let text_only = operator(op).is_some_and(|op| {
+        !matches!(
+            op,
+            Operator::Le
+                | Operator::Lt
+                | Operator::Ge
+                | Operator::Gt
+                | Operator::In
+                | Operator::Intersects
+                | Operator::PMatch
+        )
+    });
+    text_only && Quantifier::ALL.iter().any(|known| known.as_str() == quantifier)
+}
+
+fn takes_list(comp: &str) -> bool {
+    matches!(operator(comp), Some(Operator::In | Operator::Intersects | Operator::PMatch))
+        || is_quantified(comp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_with_quantifiers() {
+        assert!(is_quantified("startswith anyof"));
+        assert!(is_quantified("=  oneof"));
+        assert!(!is_quantified("in anyof"));
+        assert!(!is_quantified("<= oneof"));
+        assert!(!is_quantified("startswith"));
+        assert!(takes_list("contains allof") && takes_list("pmatch") && !takes_list("="));
+    }
+}

@@ -1,0 +1,232 @@
+//! Puts the items of lists into conditions.
+//!
+//! This works on the text, because a list may stand wherever a value may (`proc.name in (shells, tmux)`,
+//! `fd.sport = ssh_port`) and the grammar can't tell its name from a value. Quoted texts are left alone.
+
+use std::collections::HashMap;
+
+use crate::define::{ListDef, Named};
+use crate::literal::{literal, quoted_end};
+
+/// Items that all lists together may have once the lists in them are resolved, and bytes that a
+/// condition may have once lists are put in. Lists of lists of lists could otherwise fill any memory.
+const MAX_ITEMS: usize = 4_000_000;
+const MAX_BYTES: usize = 256 << 20;
+
+/// How deep lists may stand in one another by way of redefinitions.
+const MAX_DEPTH: usize = 500;
+
+/// All lists with the lists inside of them resolved.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    lists: Vec<List>,
+    by_name: HashMap<String, usize>,
+    /// Lists whose names hold delimiters, so that words of a condition can't be looked up by them.
+    odd_names: Vec<usize>,
+}
+
+/// A list with the lists inside of it resolved.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    pub(crate) name: String,
+    pub(crate) items: Vec<String>,
+    pub(crate) used: bool,
+    /// Its items as they stand in conditions.
+    pasted: String,
+}
+
+/// Lists that would grow beyond reason.
+#[derive(Debug, thiserror::Error)]
+#[error("Lists in lists make more than {MAX_ITEMS} items or {MAX_BYTES} bytes")]
+pub(crate) struct TooLarge;
+
+impl Lists {
+    pub(crate) fn resolve(definitions: &Named<ListDef>) -> Result<Self, TooLarge> {
+        let mut resolver =
+            Resolver { definitions, lists: HashMap::new(), used: Vec::new(), total: 0 };
+        for list in definitions.iter() {
+            resolver.resolve(list, 0)?;
+        }
+        let Resolver { mut lists, used, .. } = resolver;
+        let mut all = Self::default();
+        for (at, definition) in definitions.iter().enumerate() {
+            let name = definition.name.clone();
+            if name.contains(is_delimiter) {
+                all.odd_names.push(at);
+            }
+            let items = lists.remove(&name).flatten().unwrap_or_default();
+            all.by_name.insert(name.clone(), at);
+            all.lists.push(List { name, items, ..List::default() });
+        }
+        for name in used {
+            all.mark_used(&name);
+        }
+        all.paste()?;
+        Ok(all)
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, List> {
+        self.lists.iter()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&List> {
+        self.by_name.get(name).and_then(|&at| self.lists.get(at))
+    }
+
+    /// A condition with lists replaced by their items. The lists count as used from now on.
+    pub(crate) fn expand(&mut self, condition: &str) -> Result<String, TooLarge> {
+        let mut out = String::with_capacity(condition.len());
+        let mut rest = condition;
+        while let Some(first) = rest.chars().next() {
+            if is_delimiter(first) {
+                out.push(first);
+                rest = rest.get(first.len_utf8()..).unwrap_or_default();
+                continue;
+            }
+            if let Some((list, len)) = self.list_at(rest) {
+                rest = self.put(list, &mut out, rest.get(len..).unwrap_or_default());
+            } else {
+                let len = match first {
+                    '"' | '\'' => quoted_end(rest.as_bytes(), first as u8).map(|end| end + 1),
+                    _ => rest.find(is_delimiter),
+                };
+                let (word, after) = rest.split_at(len.unwrap_or(rest.len()));
+                out.push_str(word);
+                rest = after;
+            }
+            if out.len() > MAX_BYTES {
+                return Err(TooLarge);
+            }
+        }
+        Ok(out)
+    }
+
+    /// The list whose name stands at the start of `text`, followed by a delimiter.
+    fn list_at(&self, text: &str) -> Option<(usize, usize)> {
+        let word = text.find(is_delimiter).map_or(text, |end| text.get(..end).unwrap_or(text));
+        if let Some(&list) = self.by_name.get(word) {
+            return Some((list, word.len()));
+        }
+        self.odd_names.iter().find_map(|&list| {
+            let name = &self.lists.get(list)?.name;
+            let after = text.strip_prefix(name.as_str())?;
+            (after.is_empty() || after.starts_with(is_delimiter)).then_some((list, name.len()))
+        })
+    }
+
+    /// Puts the items of a list between what stands before and after it; gives what is left of `rest`.
+    ///
+    /// Blanks around become one blank on each side, and where there are no items a comma goes with
+    /// them, so that places in the condition are where tools expect them.
+    fn put<'t>(&mut self, list: usize, out: &mut String, rest: &'t str) -> &'t str {
+        let Some(list) = self.lists.get_mut(list) else { return rest };
+        list.used = true;
+        out.truncate(out.trim_end_matches(is_blank).len());
+        let mut rest = rest.trim_start_matches(is_blank);
+        if list.pasted.is_empty() {
+            if out.ends_with(',') {
+                out.pop();
+            } else {
+                rest = rest.strip_prefix(',').unwrap_or(rest);
+            }
+        }
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(&list.pasted);
+        out.push(' ');
+        rest
+    }
+
+    /// Makes the texts that stand in conditions. A list sees those after it by name too, though its
+    /// items do not show it: that is how conditions have always come out.
+    fn paste(&mut self) -> Result<(), TooLarge> {
+        let mut total = 0;
+        for at in (0..self.lists.len()).rev() {
+            let mut pasted = String::new();
+            let mut later = Vec::new();
+            for item in self.lists.get(at).map(|list| list.items.as_slice()).unwrap_or_default() {
+                let inner = self.by_name.get(item).filter(|&&inner| inner > at);
+                let word = match inner.and_then(|&inner| self.lists.get(inner)) {
+                    Some(inner) => {
+                        later.push(inner.name.clone());
+                        inner.pasted.as_str().into()
+                    }
+                    None => literal(item),
+                };
+                if !pasted.is_empty() && !word.is_empty() {
+                    pasted.push_str(", ");
+                }
+                pasted.push_str(&word);
+                if total + pasted.len() > MAX_BYTES {
+                    return Err(TooLarge);
+                }
+            }
+            total += pasted.len();
+            for name in later {
+                self.mark_used(&name);
+            }
+            if let Some(list) = self.lists.get_mut(at) {
+                list.pasted = pasted;
+            }
+        }
+        Ok(())
+    }
+
+    fn mark_used(&mut self, name: &str) {
+        if let Some(list) = self.by_name.get(name).and_then(|&at| self.lists.get_mut(at)) {
+            list.used = true;
+        }
+    }
+}
+
+/// Resolves lists in lists.
+struct Resolver<'d> {
+    definitions: &'d Named<ListDef>,
+    /// Those resolved; `None` while under way.
+    lists: HashMap<String, Option<Vec<String>>>,
+    used: Vec<String>,
+    total: usize,
+}
+
+impl<'d> Resolver<'d> {
+    /// A list sees those that were first defined before its own last definition. By redefinitions
+    /// two lists may see each other; the one seen again is then taken for a value.
+    fn resolve(&mut self, list: &'d ListDef, depth: usize) -> Result<(), TooLarge> {
+        if self.lists.contains_key(&list.name) {
+            return Ok(());
+        }
+        self.lists.insert(list.name.clone(), None);
+        let mut items = Vec::new();
+        for item in &list.items {
+            let inner = self
+                .definitions
+                .get(item)
+                .filter(|inner| inner.order.index < list.order.visibility && depth < MAX_DEPTH);
+            if let Some(inner) = inner {
+                self.resolve(inner, depth + 1)?;
+            }
+            match inner.and_then(|inner| self.lists.get(&inner.name)?.as_ref()) {
+                Some(inner_items) => {
+                    items.extend_from_slice(inner_items);
+                    self.used.push(item.clone());
+                }
+                None => items.push(item.clone()),
+            }
+            if self.total + items.len() > MAX_ITEMS {
+                return Err(TooLarge);
+            }
+        }
+        self.total += items.len();
+        self.lists.insert(list.name.clone(), Some(items));
+        Ok(())
+    }
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r')
+}
+
+fn is_delimiter(c: char) -> bool {
+    is_blank(c) || matches!(c, '(' | ')' | ',' | '=')
+}

@@ -1,0 +1,157 @@
+//! Every key of every item, declared once: reading, overriding and the schema follow from it.
+
+/// What an item of a rules file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    EngineVersion,
+    PluginVersions,
+    List,
+    Macro,
+    Rule,
+}
+
+impl Item {
+    /// In this order an item is looked at; the first key that it has says what it is.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::EngineVersion, Self::PluginVersions, Self::List, Self::Macro, Self::Rule];
+
+    /// The key that makes it what it is.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::EngineVersion => "required_engine_version",
+            Self::PluginVersions => "required_plugin_versions",
+            Self::List => "list",
+            Self::Macro => "macro",
+            Self::Rule => "rule",
+        }
+    }
+
+    /// All keys that it may have.
+    pub(crate) fn keys(self) -> impl Iterator<Item = &'static Key> {
+        KEYS.iter().filter(move |key| key.of.contains(&self))
+    }
+
+    /// One of its keys.
+    pub(crate) fn find(self, name: &str) -> Option<&'static Key> {
+        self.keys().find(|key| key.name == name)
+    }
+}
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Type {
+    Text,
+    Boolean,
+    Integer,
+    Anything,
+    IntegerOrText,
+    Priority,
+    Texts,
+    Items,
+    Exceptions,
+    Plugins,
+    Alternatives,
+    Override,
+    Operation,
+}
+
+/// A key of an item.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) ty: Type,
+    of: &'static [Item],
+    /// Whether `override` may append to it.
+    pub(crate) append: bool,
+    /// Whether `override` may replace it.
+    pub(crate) replace: bool,
+}
+
+const fn key(name: &'static str, ty: Type, of: &'static [Item]) -> Key {
+    Key { name, ty, of, append: false, replace: false }
+}
+
+impl Key {
+    const fn replaceable(mut self) -> Self {
+        self.replace = true;
+        self
+    }
+
+    const fn appendable(mut self) -> Self {
+        self.append = true;
+        self.replaceable()
+    }
+}
+
+/// Every key of every item.
+pub(crate) const KEYS: &[Key] = &[
+    key("required_engine_version", Type::Text, &[Item::EngineVersion]),
+    key("required_plugin_versions", Type::Plugins, &[Item::PluginVersions]),
+    key("list", Type::Text, &[Item::List]),
+    key("items", Type::Items, &[Item::List]).appendable(),
+    key("macro", Type::Text, &[Item::Macro]),
+    key("rule", Type::Text, &[Item::Rule]),
+    key("condition", Type::Text, &[Item::Macro, Item::Rule]).appendable(),
+    key("exceptions", Type::Exceptions, &[Item::Rule]).appendable(),
+    key("output", Type::Text, &[Item::Rule]).appendable(),
+    key("desc", Type::Text, &[Item::Rule]).appendable(),
+    key("tags", Type::Texts, &[Item::Rule]).appendable(),
+    key("priority", Type::Priority, &[Item::Rule]).replaceable(),
+    key("capture", Type::Boolean, &[Item::Rule]).replaceable(),
+    key("capture_duration", Type::Integer, &[Item::Rule]).replaceable(),
+    key("enabled", Type::Boolean, &[Item::Rule]).replaceable(),
+    key("warn_evttypes", Type::Boolean, &[Item::Rule]).replaceable(),
+    key("skip-if-unknown-filter", Type::Boolean, &[Item::Rule]).replaceable(),
+    key("source", Type::Text, &[Item::Rule]),
+    key("override", Type::Override, &[Item::List, Item::Macro, Item::Rule]),
+    key("append", Type::Boolean, &[Item::List, Item::Macro, Item::Rule]),
+];
+
+/// The name of `names` that was probably meant by `word`.
+pub(crate) fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    names
+        .map(|name| (distance(word, name), name))
+        .filter(|&(distance, name)| distance <= name.len().max(word.len()) / 3)
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, name)| name)
+}
+
+/// How many letters must be put in, taken out or replaced to make one word the other.
+fn distance(a: &str, b: &str) -> usize {
+    const LONGEST: usize = 64;
+    let b: Vec<char> = b.to_lowercase().chars().take(LONGEST).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.to_lowercase().chars().take(LONGEST).enumerate() {
+        let mut next = vec![i + 1];
+        for (above, y) in row.windows(2).zip(&b) {
+            if let [diagonal, above] = *above {
+                let left = next.last().copied().unwrap_or_default();
+                next.push((diagonal + usize::from(x != *y)).min(above + 1).min(left + 1));
+            }
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_meant() {
+        let names = || Item::Rule.keys().map(|key| key.name);
+        assert_eq!(closest("conditon", names()), Some("condition"));
+        assert_eq!(closest("Priority", names()), Some("priority"));
+        assert_eq!(closest("colour", names()), None);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn keys_belong_to_their_items() {
+        assert!(Item::Macro.find("condition").is_some_and(|key| key.append && key.replace));
+        assert!(Item::Macro.find("items").is_none());
+        assert!(Item::Rule.find("priority").is_some_and(|key| !key.append && key.replace));
+        assert!(Item::Rule.find("source").is_some_and(|key| !key.append && !key.replace));
+    }
+}

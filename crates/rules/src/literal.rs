@@ -1,0 +1,138 @@
+//! Values from YAML as words of a condition.
+//!
+//! Items of lists and values of exceptions are put into the text of conditions, where places in error
+//! messages refer to. The reference engine pastes them as they are; here they are quoted where they
+//! would otherwise mean something else. What was pasted right stays byte for byte the same.
+
+use std::borrow::Cow;
+
+/// A value as one word: as it stands where it already is one, quoted otherwise.
+pub(crate) fn literal(value: &str) -> Cow<'_, str> {
+    if is_word(value) {
+        return Cow::Borrowed(value);
+    }
+    if value.contains(' ') && !value.starts_with(['"', '\'']) {
+        let quoted = format!("\"{value}\"");
+        if is_word(&quoted) {
+            return Cow::Owned(quoted);
+        }
+    }
+    Cow::Owned(quote(value))
+}
+
+/// A value as a list: as it stands where it is one, in parentheses otherwise.
+pub(crate) fn members(value: &str) -> Cow<'_, str> {
+    if value.starts_with('(') && is_list(value) {
+        return Cow::Borrowed(value);
+    }
+    let list = format!("({value})");
+    Cow::Owned(if is_list(&list) { list } else { format!("({})", literal(value)) })
+}
+
+fn quote(value: &str) -> String {
+    let mut quoted = String::with_capacity(value.len() + 2);
+    quoted.push('"');
+    for c in value.chars() {
+        match c {
+            // Not `\\`: a quote after it would not close the text.
+            '\\' => quoted.push_str("\\x5c"),
+            '"' => quoted.push_str("\\\""),
+            '\0' => quoted.push_str("\\x00"),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Whether a text is read as one value: bare, or quoted from the first byte to the last.
+fn is_word(text: &str) -> bool {
+    word(text).is_some_and(|len| len == text.len())
+}
+
+/// Whether a text is read as `(a, b, c)`.
+fn is_list(text: &str) -> bool {
+    let blank = |text: &str| text.len() - text.trim_start_matches([' ', '\t', '\r', '\n']).len();
+    let Some(mut rest) = text.strip_prefix('(') else { return false };
+    loop {
+        rest = rest.get(blank(rest)..).unwrap_or_default();
+        let Some(len) = word(rest) else { return false };
+        rest = rest.get(len..).unwrap_or_default();
+        rest = rest.get(blank(rest)..).unwrap_or_default();
+        match rest.as_bytes() {
+            [b',', ..] => rest = rest.get(1..).unwrap_or_default(),
+            [b')'] => return true,
+            _ => return false,
+        }
+    }
+}
+
+/// Length of the value at the start of a text.
+fn word(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let Some(&quote @ (b'"' | b'\'')) = bytes.first() else {
+        let end = bytes
+            .iter()
+            .position(|b| b"()\"'=, \t\r\n\x0b\x0c\0".contains(b))
+            .unwrap_or(bytes.len());
+        return (end > 0).then_some(end);
+    };
+    let end = quoted_end(bytes, quote)?;
+    let escapes_known = bytes
+        .get(1..end)?
+        .windows(2)
+        .scan(false, |escaped, pair| {
+            let starts = pair.first() == Some(&b'\\') && !*escaped;
+            *escaped = starts;
+            Some(!starts || pair.get(1).is_some_and(|b| b"bfnrtx\\/\"'".contains(b)))
+        })
+        .all(|known| known);
+    escapes_known.then_some(end + 1)
+}
+
+/// Where the quotation that a text starts with ends: at a quote that no backslash stands before.
+pub(crate) fn quoted_end(text: &[u8], quote: u8) -> Option<usize> {
+    (1..text.len()).find(|&at| text.get(at) == Some(&quote) && text.get(at - 1) != Some(&b'\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_become_words() {
+        for (value, word) in [
+            ("plain", "plain"),
+            ("/usr/bin/[", "/usr/bin/["),
+            ("two words", "\"two words\""),
+            ("'two words'", "'two words'"),
+            ("\"dq\"", "\"dq\""),
+            ("it's", "\"it's\""),
+            ("a,b", "\"a,b\""),
+            ("(x)", "\"(x)\""),
+            ("k=v", "\"k=v\""),
+            ("", "\"\""),
+            ("say \"hi\"", "\"say \\\"hi\\\"\""),
+            ("C:\\dir one", "\"C:\\x5cdir one\""),
+            ("C:\\dir", "C:\\dir"),
+            ("a\\tb c", "\"a\\tb c\""),
+            ("\"open", "\"\\\"open\""),
+        ] {
+            assert_eq!(literal(value), word, "{value}");
+        }
+    }
+
+    #[test]
+    fn values_become_lists() {
+        for (value, list) in [
+            ("a", "(a)"),
+            ("a, b", "(a, b)"),
+            ("(a, 'b c')", "(a, 'b c')"),
+            ("it's", "(\"it's\")"),
+            ("a b", "(\"a b\")"),
+            ("", "(\"\")"),
+        ] {
+            assert_eq!(members(value), list, "{value}");
+        }
+    }
+}

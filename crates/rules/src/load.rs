@@ -1,0 +1,167 @@
+//! Reads rules files one after the other.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use peregrine_filter::{DEFAULT_MAX_DEPTH, Vocabulary, parse_operand};
+use peregrine_yaml::parse;
+
+use crate::compile::Compiler;
+use crate::define::{Definitions, Sources};
+use crate::place::RulesFile;
+use crate::result::{Finding, LoadResult};
+use crate::{ErrorCode, ItemKind, Place, PluginRequirement, RuleSet, read, schema};
+
+/// Where events come from, and the fields they have.
+#[derive(Clone, Debug)]
+pub struct EventSource<V> {
+    /// Name, as rules have it under `source`.
+    pub name: String,
+    /// Fields of its events.
+    pub vocabulary: V,
+}
+
+/// What the configuration adds to the outputs of rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputAddition {
+    /// Only for rules of this source.
+    pub source: Option<String>,
+    /// Only for the rule of this name.
+    pub rule: Option<String>,
+    /// Only for rules that have all these tags.
+    pub tags: BTreeSet<String>,
+    /// What is added.
+    pub what: Addition,
+}
+
+/// What is added to an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Addition {
+    /// Text at its end, after a blank.
+    Text(String),
+    /// An output field that holds a text.
+    Formatted {
+        /// Name of the output field.
+        key: String,
+        /// Format of the text.
+        format: String,
+    },
+    /// An output field that holds the value of a field.
+    Raw(String),
+}
+
+impl Default for Addition {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+/// Reads rules files one after the other. Each sees what those before it defined.
+///
+/// ```
+/// use peregrine_fields::Fields;
+/// use peregrine_rules::{EventSource, Loader};
+///
+/// let syscall = EventSource { name: "syscall".into(), vocabulary: Fields::syscall() };
+/// let mut loader = Loader::new(vec![syscall], Vec::new());
+/// let result = loader.load("rules.yaml", b"
+/// - macro: shell
+///   condition: proc.name in (sh, bash)
+/// - rule: Shell
+///   desc: someone has a shell
+///   condition: evt.type = execve and shel
+///   output: shell %proc.name
+///   priority: NOTICE
+/// ");
+/// assert!(!result.successful());
+/// assert!(result.explanation().contains("did you mean the macro `shell`?"));
+/// ```
+#[derive(Debug)]
+pub struct Loader<V: Vocabulary> {
+    sources: Vec<EventSource<V>>,
+    additions: Vec<OutputAddition>,
+    definitions: Definitions,
+    rules: RuleSet<V::Field>,
+}
+
+impl<V: Vocabulary> Loader<V> {
+    /// A loader for rules about events of these sources.
+    #[must_use]
+    pub fn new(sources: Vec<EventSource<V>>, additions: Vec<OutputAddition>) -> Self {
+        let definitions = Definitions::default();
+        Self { sources, additions, definitions, rules: RuleSet::default() }
+    }
+
+    /// Reads a file and compiles all rules there are now. When something is wrong, the rules stay
+    /// those of the last file that was right.
+    pub fn load(&mut self, name: &str, content: &[u8]) -> LoadResult {
+        let text = peregrine_yaml::decode(content).into_owned();
+        let file = Place::file(Arc::new(RulesFile { name: name.to_owned(), text }));
+        let mut result =
+            LoadResult { name: name.to_owned(), findings: Vec::new(), schema_warnings: None };
+        let mut documents = match parse(&file.rules_file().text) {
+            Ok(documents) => documents,
+            Err(error) => {
+                let place = file.spot(ItemKind::ValueFor, error.at);
+                result.findings.push(Finding::error(ErrorCode::YamlParse, error.message, place));
+                return result;
+            }
+        };
+        // An empty document ends a file, as it always has.
+        if let Some(end) = documents.iter().position(peregrine_yaml::Node::is_null) {
+            documents.truncate(end);
+        }
+        let checks: Vec<Vec<String>> = documents.iter().map(schema::check).collect();
+        if let Some(first) = checks.first() {
+            // A file counts as valid when its first document is.
+            let valid = first.is_empty();
+            let warnings = if valid { Vec::new() } else { checks.concat() };
+            result.schema_warnings = Some(warnings);
+        }
+        let sources = KnownSources(&self.sources);
+        read::read(&documents, &file, &mut self.definitions, &sources, &mut result.findings);
+        if result.successful() {
+            let compiler = Compiler::new(&self.sources, &self.additions, &self.definitions);
+            if let Some(rules) = compiler.compile(&mut result.findings) {
+                self.rules = rules;
+            }
+        }
+        result
+    }
+
+    /// The rules of all files so far.
+    #[must_use]
+    pub fn rules(&self) -> &RuleSet<V::Field> {
+        &self.rules
+    }
+
+    /// The rules of all files.
+    #[must_use]
+    pub fn into_rules(self) -> RuleSet<V::Field> {
+        self.rules
+    }
+
+    /// Plugins that the files so far ask for, also those with errors: for each the ways to meet the
+    /// need, the first one first.
+    #[must_use]
+    pub fn required_plugins(&self) -> &[Vec<PluginRequirement>] {
+        &self.definitions.plugins
+    }
+}
+
+struct KnownSources<'a, V>(&'a [EventSource<V>]);
+
+impl<V: Vocabulary> Sources for KnownSources<'_, V> {
+    fn has(&self, source: &str) -> bool {
+        self.0.iter().any(|known| known.name == source)
+    }
+
+    fn has_field(&self, source: &str, field: &str) -> bool {
+        let Some(source) = self.0.iter().find(|known| known.name == source) else { return false };
+        if field.contains('(') {
+            let operand = parse_operand(field, DEFAULT_MAX_DEPTH);
+            return operand.is_ok_and(|(_, len)| len == field.len());
+        }
+        source.vocabulary.resolve(field).is_ok_and(|resolved| resolved.len == field.len())
+    }
+}

@@ -1,0 +1,141 @@
+//! Puts the conditions of macros in the place of their names.
+
+use peregrine_filter::{Expr, ExprKind, Span};
+use thiserror::Error;
+
+/// Nodes that a condition may have once macros are put in, and how deep they may nest. A few lines of
+/// macros in macros could otherwise fill any memory.
+const MAX_NODES: usize = 1_000_000;
+const MAX_DEPTH: usize = 1000;
+
+/// Why macros can't be put in. The messages are those that tools know.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum MacroError {
+    #[error("reference loop in macro '{0}'")]
+    Loop(String),
+    #[error("macros in macros make the condition too large")]
+    TooLarge,
+    #[error("Undefined macro '{0}' used in filter.")]
+    Undefined(String),
+}
+
+/// Replaces macros by the conditions that `visible` knows. Gives the names of those it replaced.
+pub(crate) fn resolve<'m>(
+    expr: &mut Expr,
+    visible: &dyn Fn(&str) -> Option<&'m Expr>,
+) -> Result<Vec<String>, (MacroError, Span)> {
+    let mut resolver =
+        Resolver { visible, path: Vec::new(), used: Vec::new(), worst: None, nodes: 0 };
+    resolver.replace(expr, 0);
+    match resolver.worst {
+        Some(error) => Err(error),
+        None => Ok(resolver.used),
+    }
+}
+
+struct Resolver<'m, 'v> {
+    visible: &'v dyn Fn(&str) -> Option<&'m Expr>,
+    path: Vec<String>,
+    used: Vec<String>,
+    /// The first error. Undefined macros give way to other errors.
+    worst: Option<(MacroError, Span)>,
+    nodes: usize,
+}
+
+impl Resolver<'_, '_> {
+    fn replace(&mut self, expr: &mut Expr, depth: usize) {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES || depth > MAX_DEPTH {
+            return self.report(MacroError::TooLarge, expr.span);
+        }
+        match &mut expr.node {
+            ExprKind::And(children) | ExprKind::Or(children) => {
+                children.iter_mut().for_each(|child| self.replace(child, depth + 1));
+            }
+            ExprKind::Not(child) => self.replace(child, depth + 1),
+            ExprKind::Check(_) => {}
+            ExprKind::Macro(name) => {
+                let name = name.clone();
+                if let Some(condition) = self.condition(&name, expr.span, depth) {
+                    *expr = condition;
+                    self.used.push(name);
+                }
+            }
+        }
+    }
+
+    fn condition(&mut self, name: &str, span: Span, depth: usize) -> Option<Expr> {
+        let Some(condition) = (self.visible)(name) else {
+            self.report(MacroError::Undefined(name.to_owned()), span);
+            return None;
+        };
+        if self.path.iter().any(|outer| outer == name) {
+            self.report(MacroError::Loop(name.to_owned()), span);
+            return None;
+        }
+        // Cloning is work too: a large macro in a loop of others is counted before it is copied.
+        condition.walk(&mut |_| self.nodes += 1);
+        if self.nodes > MAX_NODES {
+            self.report(MacroError::TooLarge, span);
+            return None;
+        }
+        self.path.push(name.to_owned());
+        let mut condition = condition.clone();
+        self.replace(&mut condition, depth + 1);
+        self.path.pop();
+        Some(condition)
+    }
+
+    fn report(&mut self, error: MacroError, span: Span) {
+        match &self.worst {
+            None => self.worst = Some((error, span)),
+            Some((MacroError::Undefined(_), _)) if !matches!(error, MacroError::Undefined(_)) => {
+                self.worst = Some((error, span));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peregrine_filter::{DEFAULT_MAX_DEPTH, parse};
+
+    use super::*;
+
+    fn resolved(condition: &str, macros: &[(&str, &str)]) -> Result<String, MacroError> {
+        let parse = |text: &str| parse(text, DEFAULT_MAX_DEPTH).unwrap();
+        let macros: Vec<(&str, Expr)> = macros.iter().map(|(n, c)| (*n, parse(c))).collect();
+        let mut expr = parse(condition);
+        resolve(&mut expr, &|name| macros.iter().find(|(n, _)| *n == name).map(|(_, c)| c))
+            .map(|_| expr.to_string())
+            .map_err(|(error, _)| error)
+    }
+
+    #[test]
+    fn macros_nest() {
+        let macros = [("shell", "proc.name = sh"), ("quiet", "not shell")];
+        assert_eq!(
+            resolved("quiet and evt.type = open", &macros),
+            Ok("(not proc.name = sh and evt.type = open)".to_owned())
+        );
+    }
+
+    #[test]
+    fn loops_count_more_than_unknown_names() {
+        let macros = [("ping", "nobody or pong"), ("pong", "ping")];
+        assert_eq!(resolved("ping", &macros), Err(MacroError::Loop("ping".into())));
+        assert_eq!(resolved("no or nay", &[]), Err(MacroError::Undefined("no".into())));
+    }
+
+    #[test]
+    fn bombs_are_refused() {
+        let names: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
+        let bodies: Vec<String> = (0..40)
+            .map(|n| if n == 0 { "a.b = 1".into() } else { format!("m{0} or m{0}", n - 1) })
+            .collect();
+        let macros: Vec<(&str, &str)> =
+            names.iter().zip(&bodies).map(|(n, b)| (n.as_str(), b.as_str())).collect();
+        assert_eq!(resolved("m39", &macros), Err(MacroError::TooLarge));
+    }
+}

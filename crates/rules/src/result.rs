@@ -1,0 +1,255 @@
+//! What came out of reading a file, for people and for machines.
+
+use std::fmt::Write as _;
+
+use peregrine_yaml::Diagnostic;
+use serde_json::{Value, json};
+
+use crate::{ErrorCode, Place, WarningCode};
+
+/// Something to say about a file.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// How bad it is.
+    pub kind: FindingKind,
+    /// What it is.
+    pub message: String,
+    /// Where it is.
+    pub place: Place,
+    /// What would be right, where that can be told.
+    pub help: Option<String>,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FindingKind {
+    /// The file can't be used.
+    Error(ErrorCode),
+    /// The file can be used.
+    Warning(WarningCode),
+    /// The file can be used, but has a field that will go away.
+    DeprecatedField(&'static str),
+}
+
+impl Finding {
+    /// An error without further help.
+    #[must_use]
+    pub fn error(code: ErrorCode, message: impl Into<String>, place: Place) -> Self {
+        Self { kind: FindingKind::Error(code), message: message.into(), place, help: None }
+    }
+
+    /// A warning without further help.
+    #[must_use]
+    pub fn warning(code: WarningCode, message: impl Into<String>, place: Place) -> Self {
+        Self { kind: FindingKind::Warning(code), message: message.into(), place, help: None }
+    }
+
+    /// Says what would be right.
+    #[must_use]
+    pub fn help(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// Whether the file can't be used because of it.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        matches!(self.kind, FindingKind::Error(_))
+    }
+
+    /// Name for machines, such as `LOAD_UNUSED_MACRO`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            FindingKind::Error(code) => code.name(),
+            FindingKind::Warning(code) => code.name(),
+            FindingKind::DeprecatedField(_) => WarningCode::DeprecatedItem.name(),
+        }
+    }
+
+    /// A few words on what kind of thing it is.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.kind {
+            FindingKind::Error(code) => code.title().to_owned(),
+            FindingKind::Warning(code) => code.title().to_owned(),
+            FindingKind::DeprecatedField(field) => {
+                format!("{}: field '{field}'", WarningCode::DeprecatedItem.title())
+            }
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let description = match self.kind {
+            FindingKind::Error(code) => code.title(),
+            FindingKind::Warning(code) => code.description(),
+            FindingKind::DeprecatedField(_) => WarningCode::DeprecatedItem.description(),
+        };
+        let mut finding = json!({
+            "code": self.code(),
+            "codedesc": description,
+            "message": self.message,
+            "context": self.place.to_json(),
+        });
+        if let FindingKind::DeprecatedField(field) = self.kind {
+            finding["deprecated_field"] = field.into();
+        }
+        finding
+    }
+
+    /// With the whole chain of places, as results have always been printed.
+    fn to_text(&self) -> String {
+        format!(
+            "{place}------\n{snippet}------\n{code} ({title}): {message}\n",
+            place = self.place,
+            snippet = self.place.snippet(),
+            code = self.code(),
+            title = self.title(),
+            message = self.message,
+        )
+    }
+
+    /// With the line of the file, marked.
+    fn explanation(&self) -> String {
+        let severity = if self.is_error() { "error" } else { "warning" };
+        let message = if self.message.is_empty() { self.title() } else { self.message.clone() };
+        let mut text = format!("{severity}: {message} [{}]\n", self.code());
+        let file = self.place.rules_file();
+        let (start, end) = self.place.span();
+        let mut shown = Diagnostic::new(&file.name, &file.text, start).up_to(end);
+        match self.place.condition() {
+            // The condition may have been folded, appended to or filled with the items of lists,
+            // so its own text is shown below the place it comes from.
+            Some((condition, offset)) if !condition.is_empty() => {
+                text.push_str(&shown.to_string());
+                let before = condition.get(..offset).unwrap_or(condition);
+                let line = before.matches('\n').count();
+                let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
+                let mark = peregrine_yaml::Mark { offset: before.len(), line, column };
+                shown = Diagnostic::new("condition", condition, mark);
+            }
+            _ => {}
+        }
+        if let Some(help) = &self.help {
+            shown = shown.help(help);
+        }
+        text.push_str(&shown.to_string());
+        text
+    }
+}
+
+/// What came out of reading a file.
+#[derive(Clone, Debug)]
+pub struct LoadResult {
+    /// Name of the file.
+    pub name: String,
+    /// Everything there is to say, in the order of reading.
+    pub findings: Vec<Finding>,
+    /// How the items depart from the schema; `None` when the text could not be parsed.
+    pub schema_warnings: Option<Vec<String>>,
+}
+
+impl LoadResult {
+    /// Whether the file can be used.
+    #[must_use]
+    pub fn successful(&self) -> bool {
+        !self.findings.iter().any(Finding::is_error)
+    }
+
+    /// All errors.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_error())
+    }
+
+    /// All warnings.
+    pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| !finding.is_error())
+    }
+
+    /// One entry of `falco_load_results`: what stands before the first error, and this error. Tools
+    /// count on reading having stopped there; [`explanation`](Self::explanation) goes on.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            self.up_to_first_error().partition(|finding| finding.is_error());
+        let list = |findings: Vec<&Finding>| -> Value {
+            findings.into_iter().map(Finding::to_json).collect()
+        };
+        let mut result = json!({
+            "name": self.name,
+            "successful": self.successful(),
+            "errors": list(errors),
+            "warnings": list(warnings),
+        });
+        if let Some(schema_warnings) = &self.schema_warnings {
+            result["schema_valid"] = schema_warnings.is_empty().into();
+            result["schema_warnings"] = schema_warnings.as_slice().into();
+        }
+        result
+    }
+
+    /// One line to a few: the codes only.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut text = self.headline();
+        if let Some(warnings) = self.schema_warnings.as_deref().filter(|w| !w.is_empty()) {
+            let _ = write!(text, "\n {} schema warnings: [{}]", warnings.len(), warnings.join(" "));
+        }
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            self.up_to_first_error().partition(|finding| finding.is_error());
+        for (findings, word) in [(errors, "errors"), (warnings, "warnings")] {
+            if !findings.is_empty() {
+                let codes: Vec<String> =
+                    findings.iter().map(|f| format!("{} ({})", f.code(), f.title())).collect();
+                let _ = write!(text, "\n {} {word}: [{}]", codes.len(), codes.join(" "));
+            }
+        }
+        text
+    }
+
+    /// Up to the first error, in the words that results have always been printed in.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = self.headline();
+        if let Some(warnings) = self.schema_warnings.as_deref().filter(|w| !w.is_empty()) {
+            let _ = writeln!(text, "\n{} Schema warnings:", warnings.len());
+            for warning in warnings {
+                let _ = writeln!(text, "------\n{warning}");
+            }
+            text.push_str("------\n");
+        }
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            self.up_to_first_error().partition(|finding| finding.is_error());
+        for (findings, word) in [(errors, "Errors"), (warnings, "Warnings")] {
+            if !findings.is_empty() {
+                let _ = writeln!(text, "\n{} {word}:", findings.len());
+                text.extend(findings.into_iter().map(Finding::to_text));
+            }
+        }
+        text
+    }
+
+    /// All errors and warnings of the file, each with its line marked and, where it can be told, what
+    /// would be right.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        self.findings.iter().map(Finding::explanation).collect::<Vec<_>>().join("\n")
+    }
+
+    fn headline(&self) -> String {
+        let verdict = match (self.successful(), self.findings.is_empty()) {
+            (true, true) => "Ok",
+            (true, false) => "Ok, with warnings",
+            (false, _) => "Invalid",
+        };
+        match self.name.as_str() {
+            "" => verdict.to_owned(),
+            name => format!("{name}: {verdict}"),
+        }
+    }
+
+    fn up_to_first_error(&self) -> impl Iterator<Item = &Finding> {
+        let first = self.findings.iter().position(Finding::is_error);
+        self.findings.iter().take(first.map_or(self.findings.len(), |at| at + 1))
+    }
+}

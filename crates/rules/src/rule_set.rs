@@ -1,0 +1,200 @@
+//! Rules ready to run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peregrine_filter::{Expr, Template};
+
+use crate::{PluginRequirement, Priority, Version};
+
+/// Everything that rules files define, understood.
+#[derive(Debug)]
+pub struct RuleSet<F> {
+    /// Rules, in the order in which they are tried.
+    pub rules: Vec<Rule<F>>,
+    /// Macros, in the order of their definition.
+    pub macros: Vec<Macro>,
+    /// Lists, in the order of their definition.
+    pub lists: Vec<List>,
+    /// The newest engine that a file asked for; zeros when none did.
+    pub engine_version: Version,
+    /// Plugins that are needed: for each the ways to meet the need, the first one first.
+    pub plugins: Vec<Vec<PluginRequirement>>,
+}
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule<F> {
+    /// Name.
+    pub name: String,
+    /// Event source.
+    pub source: String,
+    /// How much its alerts matter.
+    pub priority: Priority,
+    /// Tags.
+    pub tags: BTreeSet<String>,
+    /// What it is about.
+    pub description: String,
+    /// Whether its file enables it.
+    pub enabled: bool,
+    /// Whether it takes part: [`select`](RuleSet::select) decides.
+    pub active: bool,
+    /// Whether its alerts start a capture.
+    pub capture: bool,
+    /// For how long, in milliseconds; 0 for as long as configured.
+    pub capture_duration: u32,
+    /// The condition as written, with what was appended.
+    pub condition_text: String,
+    /// The condition with lists, exceptions and macros in their places.
+    pub condition: Expr,
+    /// The output as written, with what was appended.
+    pub output_text: String,
+    /// The output with what the configuration adds.
+    pub output: String,
+    /// The output, compiled.
+    pub template: Template<F>,
+    /// Output fields that the configuration adds, by their key.
+    pub extra_fields: BTreeMap<String, ExtraField<F>>,
+    /// Names of its exceptions.
+    pub exception_names: Vec<String>,
+    /// Fields that exceptions with values test.
+    pub exception_fields: BTreeSet<String>,
+    /// Operators that exceptions test with.
+    pub exception_operators: BTreeSet<String>,
+}
+
+/// An output field that the configuration adds.
+#[derive(Debug)]
+pub struct ExtraField<F> {
+    /// Its format.
+    pub format: String,
+    /// The format, compiled.
+    pub template: Template<F>,
+    /// Whether it is one field whose value keeps its type, and not a text.
+    pub raw: bool,
+}
+
+/// A macro.
+#[derive(Clone, Debug)]
+pub struct Macro {
+    /// Name.
+    pub name: String,
+    /// The condition as written, with what was appended.
+    pub condition_text: String,
+    /// The condition with lists and macros in their places.
+    pub condition: Expr,
+    /// Whether a rule or macro uses it.
+    pub used: bool,
+}
+
+/// A list.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// Name.
+    pub name: String,
+    /// Items as written, with what was appended.
+    pub written: Vec<String>,
+    /// Items with those of lists in the place of their names.
+    pub items: Vec<String>,
+    /// Whether a rule, macro or list uses it.
+    pub used: bool,
+}
+
+/// Which rules take part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Whether the rules are to take part or not.
+    pub enable: bool,
+    /// Which rules.
+    pub rules: Selected,
+}
+
+/// Some of the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selected {
+    /// Those of this name; `*` stands for any text.
+    Named(String),
+    /// Those with this tag.
+    Tagged(String),
+}
+
+impl<F> Default for RuleSet<F> {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            macros: Vec::new(),
+            lists: Vec::new(),
+            engine_version: Version::default(),
+            plugins: Vec::new(),
+        }
+    }
+}
+
+impl<F> RuleSet<F> {
+    /// Decides which rules take part: those that their files enable, then the selections one after
+    /// the other. Rules of less than `minimum` never do.
+    pub fn select(&mut self, selections: &[Selection], minimum: Priority) {
+        for rule in &mut self.rules {
+            let chosen = selections
+                .iter()
+                .rev()
+                .find(|selection| selection.rules.contains(rule))
+                .map_or(rule.enabled, |selection| selection.enable);
+            rule.active = chosen && rule.priority <= minimum;
+        }
+    }
+
+    /// A rule by its name.
+    #[must_use]
+    pub fn rule(&self, name: &str) -> Option<&Rule<F>> {
+        self.rules.iter().find(|rule| rule.name == name)
+    }
+}
+
+impl Selected {
+    fn contains<F>(&self, rule: &Rule<F>) -> bool {
+        match self {
+            Self::Named(pattern) => matches(pattern, &rule.name),
+            Self::Tagged(tag) => rule.tags.contains(tag),
+        }
+    }
+}
+
+/// Whether a text fits a pattern in which `*` stands for any text.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(start) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let Some(end) = parts.pop() else { return true };
+    for part in parts {
+        match text.find(part) {
+            Some(at) => text = text.get(at + part.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    text.ends_with(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, fits) in [
+            ("Shell", "Shell", true),
+            ("Shell", "Shells", false),
+            ("*", "", true),
+            ("Shell*", "Shell in container", true),
+            ("*container", "Shell in container", true),
+            ("*in*", "Shell in container", true),
+            ("S*l*r", "Shell in container", true),
+            ("a*a", "a", false),
+            ("", "", true),
+            ("", "x", false),
+            ("*b*", "abc", true),
+            ("*bc*c", "abc", false),
+        ] {
+            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+}
