@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use peregrine_event::Socktuple;
 use peregrine_event::snapshot::{Interface, InterfaceAddress};
 
 use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto};
@@ -178,5 +179,20 @@ pub(crate) fn swap_ends(fd: &mut Fd) {
             std::mem::swap(&mut t.sport, &mut t.dport);
         }
         _ => {}
+    }
+}
+
+/// How both ends are written that an event tells of.
+pub(crate) fn tuple_text(tuple: &Socktuple<'_>) -> Box<[u8]> {
+    match *tuple {
+        Socktuple::V4 { source, destination } => {
+            written(|name| write!(name, "{source}->{destination}"))
+        }
+        // Users know IPv6 addresses without brackets.
+        Socktuple::V6 { source: s, destination: d } => {
+            written(|name| write!(name, "{}:{}->{}:{}", s.ip(), s.port(), d.ip(), d.port()))
+        }
+        Socktuple::Unix { source, destination, path } => unix_name(source, destination, path),
+        Socktuple::Other(family) => written(|name| write!(name, "family {family}")),
     }
 }

@@ -111,6 +111,20 @@ pub(crate) struct Clock {
     pub(crate) switches: Vec<u64>,
 }
 
+impl Clock {
+    /// Time since the last switch on this CPU, 0 for the first.
+    pub(crate) fn switch(&mut self, cpu: u16, ts: u64) -> u64 {
+        let cpu = usize::from(cpu);
+        if self.switches.len() <= cpu {
+            self.switches.resize(cpu + 1, 0);
+        }
+        match self.switches.get_mut(cpu).map(|last| std::mem::replace(last, ts)) {
+            None | Some(0) => 0,
+            Some(last) => ts.wrapping_sub(last),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self { max_threads: 262_144, max_fds: 4096, containers: true }

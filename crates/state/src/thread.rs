@@ -332,6 +332,22 @@ impl Exec {
         Self { cmdline: cmdline.into(), comm_len: comm.len(), args, ..Self::default() }
     }
 
+    /// The same executable under another name and with other arguments.
+    pub(crate) fn renamed(&self, comm: &[u8], exe: &[u8], args: Texts) -> Self {
+        Self {
+            exe: exe.into(),
+            exepath: self.exepath.clone(),
+            exe_writable: self.exe_writable,
+            exe_upper_layer: self.exe_upper_layer,
+            exe_lower_layer: self.exe_lower_layer,
+            exe_from_memfd: self.exe_from_memfd,
+            exe_ino: self.exe_ino,
+            exe_ino_ctime: self.exe_ino_ctime,
+            exe_ino_mtime: self.exe_ino_mtime,
+            ..Self::named(comm, args)
+        }
+    }
+
     /// Name of the program as the kernel keeps it.
     pub fn comm(&self) -> &[u8] {
         self.cmdline.get(..self.comm_len).unwrap_or_default()

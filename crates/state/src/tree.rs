@@ -440,6 +440,3 @@ impl Exited {
         then.and_then(|&(then, _)| ts.checked_sub(then)).is_some_and(|age| age < EXITED_NS)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(id("/default/a-name-beyond-the-limit").as_deref(), Some("a-name-beyon"));
         assert_eq!(id("/lxc.x/lxc/box/ns").as_deref(), Some("lxc/box/ns"));
         assert_eq!(id("/lxc.payload.box").as_deref(), Some("box"));
-        let path = "/machine.slice/machine-lxc\\x2d22\\x2dlibvirt.scope/libvirt";
+        let path = "/machine.slice/machine-lxc\\x2d22\\x2dlibvirt.scope";
         assert_eq!(id(path).as_deref(), Some("22\\x2dlibvirt"));
         assert_eq!(
             container_id(b"/bpm-x.1").and_then(|found| found.kind),

@@ -1,0 +1,161 @@
+//! One event on its way through the state.
+
+use peregrine_event::{Class, Event, EventType as Ty};
+
+use crate::tree::ThreadRef;
+
+/// One event, who does it and to what.
+pub(super) struct Act<'e> {
+    pub(super) event: &'e Event<'e>,
+    /// The start of the syscall, where it was kept.
+    pub(super) enter: Option<Event<'e>>,
+    /// The thread that acts.
+    pub(super) at: Option<ThreadRef>,
+    /// Place of the open file it acts on.
+    pub(super) fd_at: Option<(i64, i64)>,
+    /// Whether the name of that file changed.
+    pub(super) renamed: bool,
+    /// What the syscall returned.
+    pub(super) ret: Option<i64>,
+    /// Error number with which it failed.
+    pub(super) error: u32,
+}
+
+const O_CLOEXEC: u32 = 1 << 12;
+const NOT_AVAILABLE: &[u8] = b"<NA>";
+
+impl<'e> Act<'e> {
+    pub(super) fn new(event: &'e Event<'e>, at: Option<ThreadRef>) -> Self {
+        Self { event, enter: None, at, fd_at: None, renamed: false, ret: result(event), error: 0 }
+    }
+
+    /// What the syscall returned, when it worked.
+    pub(super) fn done(&self) -> Option<i64> {
+        self.ret.filter(|&ret| ret >= 0)
+    }
+
+    /// The thread that acts, when its syscall worked.
+    pub(super) fn done_by(&self) -> Option<(ThreadRef, i64)> {
+        Some((self.at?, self.done()?))
+    }
+
+    /// A parameter, 0 when it is missing.
+    pub(super) fn u32(&self, index: usize) -> u32 {
+        self.event.u32(index).unwrap_or_default()
+    }
+
+    /// A parameter, 0 when it is missing.
+    pub(super) fn u64(&self, index: usize) -> u64 {
+        self.event.u64(index).unwrap_or_default()
+    }
+
+    /// A path or text; `<NA>` when the kernel could not read it.
+    pub(super) fn text(&self, index: usize) -> &'e [u8] {
+        text(self.event, index)
+    }
+
+    /// Whether flags ask for a file that an exec closes.
+    pub(super) fn has_cloexec(&self, index: usize) -> bool {
+        self.u32(index) & O_CLOEXEC != 0
+    }
+}
+
+/// A path or text of an event; `<NA>` when the kernel could not read it.
+pub(super) fn text<'e>(event: &Event<'e>, index: usize) -> &'e [u8] {
+    match event.text(index) {
+        None | Some(b"(NULL)") => NOT_AVAILABLE,
+        Some(b"") if event.param(index).is_none_or(<[u8]>::is_empty) => NOT_AVAILABLE,
+        Some(text) => text,
+    }
+}
+
+/// The result is the first parameter of every syscall's end.
+fn result(event: &Event<'_>) -> Option<i64> {
+    let info = event.ty.info();
+    let syscall = event.ty.is_exit() && event.ty != Ty::GenericX;
+    if !(syscall && info.classes.contains(&Class::Syscall)) {
+        return None;
+    }
+    match event.param(0)?.len() {
+        4 | 8 => event.i64(0),
+        _ => Some(0),
+    }
+}
+
+/// Which parameter holds the fd that an event is about.
+pub(super) fn fd_param(ty: Ty) -> Option<usize> {
+    Some(match ty {
+        Ty::SyscallMmapE | Ty::SyscallMmap2E => 4,
+        Ty::SyscallSpliceE => 1,
+        _ if !ty.is_exit() => 0,
+        Ty::SyscallSetnsX
+        | Ty::SocketListenX
+        | Ty::SocketShutdownX
+        | Ty::SyscallFchdirX
+        | Ty::SyscallLseekX
+        | Ty::SyscallLlseekX
+        | Ty::SyscallIoctl_3X
+        | Ty::SyscallFstatX
+        | Ty::SyscallCloseX
+        | Ty::SyscallGetdentsX
+        | Ty::SyscallGetdents64X
+        | Ty::SyscallFlockX
+        | Ty::SyscallCopyFileRangeX
+        | Ty::SyscallFcntlX
+        | Ty::SyscallDup_1X
+        | Ty::SyscallDup2X
+        | Ty::SyscallDup3X
+        | Ty::SyscallNewfstatatX
+        | Ty::SyscallFchownatX
+        | Ty::SyscallFchmodatX
+        | Ty::SyscallMkdiratX
+        | Ty::SyscallUnlinkat_2X
+        | Ty::SyscallMknodatX
+        | Ty::SocketSendmmsgX
+        | Ty::SocketRecvmmsgX
+        | Ty::SyscallIoUringRegisterX
+        | Ty::SyscallIoUringEnterX
+        | Ty::SocketSetsockoptX
+        | Ty::SocketGetsockoptX
+        | Ty::SyscallFsconfigX
+        | Ty::SyscallFinitModuleX
+        | Ty::SyscallFchmodX
+        | Ty::SyscallFchownX => 1,
+        Ty::SyscallReadX
+        | Ty::SyscallPreadX
+        | Ty::SocketBindX
+        | Ty::SyscallWriteX
+        | Ty::SyscallPwriteX
+        | Ty::SocketRecvX
+        | Ty::SocketSendX
+        | Ty::SocketSendtoX
+        | Ty::SocketSendmsgX
+        | Ty::SyscallSendfileX
+        | Ty::SyscallSpliceX
+        | Ty::SyscallWritevX
+        | Ty::SyscallPwritevX
+        | Ty::SocketConnectX
+        | Ty::SyscallSymlinkatX => 2,
+        Ty::SocketRecvfromX | Ty::SyscallReadvX | Ty::SyscallPreadvX => 3,
+        Ty::SocketRecvmsgX => 5,
+        Ty::SyscallMmapX | Ty::SyscallMmap2X => 8,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use peregrine_event::{EventFlags, ParamType};
+
+    use super::*;
+
+    #[test]
+    fn the_fd_is_an_fd() {
+        for ty in Ty::all().filter(|ty| ty.is_exit()) {
+            let info = ty.info();
+            let Some(index) = fd_param(ty) else { continue };
+            assert!(info.flags.contains(EventFlags::USES_FD), "{}", info.id);
+            assert_eq!(info.params[index].ty, ParamType::Fd, "{}", info.id);
+        }
+    }
+}

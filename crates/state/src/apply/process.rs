@@ -1,0 +1,415 @@
+//! Processes: clone, exec, exit and what they are to each other.
+
+use std::sync::Arc;
+
+use peregrine_event::path;
+use peregrine_event::{Event, EventType as Ty};
+
+use super::act::{Act, text};
+use super::files::AT_FDCWD;
+use crate::state::State;
+use crate::texts::Texts;
+use crate::thread::{Exec, Thread, ThreadFlags, cgroups, without_deleted};
+use crate::tree::ThreadRef;
+
+/// A child made longer ago is not the one that returns from clone now.
+const STALE_NS: u64 = 2_000_000_000;
+
+const EXE_WRITABLE: u32 = 1 << 0;
+const EXE_UPPER_LAYER: u32 = 1 << 1;
+const EXE_FROM_MEMFD: u32 = 1 << 2;
+const EXE_LOWER_LAYER: u32 = 1 << 3;
+
+const EXECVEAT_EMPTY_PATH: u32 = 1 << 0;
+
+const SET_CHILD_SUBREAPER: u32 = 36;
+const GET_CHILD_SUBREAPER: u32 = 37;
+
+impl State {
+    pub(super) fn clone_exit(&mut self, act: &mut Act<'_>) {
+        match act.ret {
+            Some(0) => self.clone_in_child(act),
+            Some(child) if child > 0 => self.clone_in_parent(act, child),
+            _ => return,
+        }
+        if let Some(at) = self.tree.find(act.event.tid) {
+            self.find_container(at);
+        }
+    }
+
+    /// The parent's side. It makes the child only where it can't be wrong: the child may have come
+    /// first, and in another pid namespace the parent doesn't even know its tid.
+    fn clone_in_parent(&mut self, act: &mut Act<'_>, child: i64) {
+        let event = act.event;
+        act.at = self.find_or_add(event.tid);
+        let Some(at) = act.at else { return };
+        let known = self.tree.get(at).is_some_and(|thread| !thread.is_unknown());
+        if !known {
+            self.introduce_parent(at, event);
+        }
+        let flags = ThreadFlags(act.u32(15));
+        let elsewhere = ThreadFlags::CHILD_IN_PIDNS
+            .or(ThreadFlags::CLONE_NEWPID)
+            .or(ThreadFlags::CLONE_PARENT)
+            .or(ThreadFlags::CLONE_VFORK);
+        let in_host_pidns = self.tree.get(at).is_some_and(|thread| thread.vtid == event.tid);
+        if flags.any(elsewhere)
+            || !in_host_pidns
+            || event.ty == Ty::SyscallVfork_20X
+            || self.tree.exited_recently(child, event.tid, event.ts)
+        {
+            return;
+        }
+        if let Some(existing) = self.tree.by_tid(child) {
+            if existing.flags.any(ThreadFlags::CLONE_INVERTED) {
+                return;
+            }
+            // Its exit was lost.
+            self.remove_thread(child);
+        }
+        self.make_child(at, known, child, flags, event);
+        act.at = self.tree.find(event.tid);
+    }
+
+    /// What an event says of the unknown thread that made a child.
+    fn introduce_parent(&mut self, at: ThreadRef, event: &Event<'_>) {
+        let Some(thread) = self.tree.get_mut(at) else { return };
+        thread.pid = event.i64(4).unwrap_or(-1);
+        thread.ptid = event.i64(5).unwrap_or(-1);
+        (thread.vtid, thread.vpid) = virtual_ids(event);
+        self.tree.link(at);
+    }
+
+    fn make_child(
+        &mut self,
+        at: ThreadRef,
+        known: bool,
+        tid: i64,
+        flags: ThreadFlags,
+        event: &Event<'_>,
+    ) {
+        let Some(parent) = self.tree.get(at) else { return };
+        let mut child = Thread::new(tid);
+        child.flags = flags;
+        let leader = !flags.any(ThreadFlags::CLONE_THREAD);
+        if leader {
+            (child.pid, child.ptid) = (tid, parent.tid);
+        } else {
+            (child.pid, child.ptid) = (parent.pid, parent.ptid);
+            child.flags.insert(ThreadFlags::CLONE_FILES);
+            child.exec_ts = parent.exec_ts;
+        }
+        (child.vtid, child.vpid) = (tid, child.pid);
+        child.pidns_init_start_ts = self.machine.boot_ts;
+        describe(&mut child, event);
+        if known {
+            inherit(&mut child, parent);
+            child.exec = called_as(&parent.exec, event);
+            if leader {
+                child.cwd = self.tree.leader(parent).map_or_else(lost_cwd, |l| Arc::clone(&l.cwd));
+                child.env = parent.env.clone();
+            }
+        } else {
+            let exec = called_as(&Arc::default(), event);
+            child.exec = Arc::clone(&exec);
+            if let Some(parent) = self.tree.get_mut(at) {
+                parent.exec = called_as(&parent.exec, event);
+            }
+        }
+        self.add_relative(child, (leader && known).then_some(at));
+    }
+
+    /// The child's side, which knows all of itself but not what it inherited.
+    fn clone_in_child(&mut self, act: &mut Act<'_>) {
+        let event = act.event;
+        let made = act.at.and_then(|at| self.tree.get(at)).map_or(0, |thread| thread.clone_ts);
+        if made != 0 {
+            if event.ts.wrapping_sub(made) < STALE_NS {
+                return;
+            }
+            self.remove_thread(event.tid);
+            act.at = None;
+        }
+        let mut child = Thread::new(event.tid);
+        child.pid = event.i64(4).unwrap_or(-1);
+        child.ptid = event.i64(5).unwrap_or(-1);
+        (child.vtid, child.vpid) = virtual_ids(event);
+        child.flags = ThreadFlags(act.u32(15)).or(ThreadFlags::CLONE_INVERTED);
+        let leader = !child.flags.any(ThreadFlags::CLONE_THREAD);
+        if !leader {
+            child.flags.insert(ThreadFlags::CLONE_FILES);
+        }
+        describe(&mut child, event);
+        let other_pidns = ThreadFlags::CHILD_IN_PIDNS.or(ThreadFlags::CLONE_NEWPID);
+        if child.flags.any(other_pidns) || child.tid != child.vtid {
+            if let Some(start) = event.u64(20) {
+                child.pidns_init_start_ts = start.wrapping_add(self.machine.boot_ts);
+            }
+        } else {
+            child.pidns_init_start_ts = self.machine.boot_ts;
+        }
+        let Some(from) = self.find_or_add(if leader { child.ptid } else { child.pid }) else {
+            act.at = None;
+            return;
+        };
+        let known = self.tree.get(from).is_some_and(|thread| !thread.is_unknown());
+        if let Some(from) = self.tree.get(from).filter(|_| known) {
+            inherit(&mut child, from);
+            child.exec = called_as(&from.exec, event);
+            if leader {
+                child.cwd = self.tree.leader(from).map_or_else(lost_cwd, |l| Arc::clone(&l.cwd));
+                child.env = from.env.clone();
+            } else {
+                child.exec_ts = from.exec_ts;
+            }
+        } else {
+            child.exec = called_as(&Arc::default(), event);
+            if !leader {
+                self.introduce_leader(from, &child);
+            }
+        }
+        act.at = self.add_relative(child, (leader && known).then_some(from));
+    }
+
+    /// What a new thread says of the leader nobody has told of.
+    fn introduce_leader(&mut self, at: ThreadRef, child: &Thread) {
+        let Some(leader) = self.tree.get_mut(at) else { return };
+        (leader.pid, leader.ptid) = (child.pid, child.ptid);
+        (leader.vpid, leader.vtid) = (child.vpid, child.vpid);
+        leader.exec = Arc::clone(&child.exec);
+        self.tree.link(at);
+    }
+
+    /// Adds a new thread; a new process gets copies of the open files of `from`.
+    fn add_relative(&mut self, child: Thread, from: Option<ThreadRef>) -> Option<ThreadRef> {
+        let (tid, uid, gid) = (child.tid, child.uid, child.gid);
+        self.note_user(b"", uid, gid);
+        let owner = from.and_then(|at| self.fd_owner(self.tree.get(at)?));
+        let at = self.add_thread(child)?;
+        self.tree.link(at);
+        if let Some(owner) = owner {
+            self.fds.fork(owner, tid);
+        }
+        Some(at)
+    }
+
+    pub(super) fn exec(&mut self, act: &mut Act<'_>) {
+        let Some((at, _)) = act.done_by() else { return };
+        self.tree.resurrect(at);
+        let exepath = self.exepath(act, at);
+        let event = act.event;
+        let Some(thread) = self.tree.get_mut(at) else { return };
+        thread.exec_ts = event.ts;
+        thread.pid = event.i64(4).unwrap_or(-1);
+        if thread.is_unknown() {
+            thread.ptid = event.i64(5).unwrap_or(-1);
+            if !thread.flags.any(ThreadFlags::CHILD_IN_PIDNS) {
+                (thread.vtid, thread.vpid) = (thread.tid, thread.pid);
+            }
+            self.tree.link(at);
+        }
+        let Some(thread) = self.tree.get_mut(at) else { return };
+        update_from_exec(thread, event, exepath);
+        let (container, uid, gid) = (Arc::clone(&thread.container), thread.uid, thread.gid);
+        self.note_user(&container, uid, gid);
+        self.close_on_exec(at);
+        if let Some(thread) = self.tree.get_mut(at) {
+            let kept = ThreadFlags::PIPE_SRC
+                .or(ThreadFlags::PIPE_DST)
+                .or(ThreadFlags::IS_MAIN_THREAD)
+                .or(ThreadFlags::CLONE_INVERTED);
+            let new = ThreadFlags::ACTIVE.or(ThreadFlags::NAME_CHANGED);
+            thread.flags = thread.flags.and(kept).or(new);
+        }
+        for tid in self.tree.others(at) {
+            self.remove_thread(tid);
+        }
+        self.find_container(at);
+    }
+
+    /// Path of the new program. Old captures only have what the caller asked for; `None` where that
+    /// is not known either.
+    fn exepath(&self, act: &Act<'_>, at: ThreadRef) -> Option<Vec<u8>> {
+        if act.event.param(27).is_some_and(|path| !path.is_empty()) {
+            return Some(without_deleted(act.text(27)).to_vec());
+        }
+        let enter = act.enter.as_ref()?;
+        let thread = self.tree.get(at)?;
+        let mut joined = Vec::new();
+        if enter.ty == Ty::SyscallExecve_19E {
+            match text(enter, 0) {
+                b"<NA>" => joined.extend_from_slice(b"<NA>"),
+                name => path::join(self.cwd(thread), name, &mut joined),
+            }
+        } else {
+            let name = text(enter, 1);
+            let empty = enter.u32(2).unwrap_or_default() & EXECVEAT_EMPTY_PATH != 0;
+            let mut dir = Vec::new();
+            let known = self.directory(thread, enter.i64(0).unwrap_or(AT_FDCWD), name, &mut dir);
+            if !known || (!empty && name == b"<NA>") {
+                joined.extend_from_slice(b"<NA>");
+            } else if empty {
+                path::normalize(&dir, &mut joined);
+            } else {
+                path::join(&dir, name, &mut joined);
+            }
+        }
+        Some(without_deleted(&joined).to_vec())
+    }
+
+    fn close_on_exec(&mut self, at: ThreadRef) {
+        let owner = self.tree.get(at).and_then(|thread| self.fd_owner(thread));
+        if let Some(table) = owner.and_then(|owner| self.fds.table_mut(owner)) {
+            let before = table.len();
+            table.retain(|_, fd| !fd.closes_on_exec());
+            self.counters.removed_fds += (before - table.len()) as u64;
+        }
+    }
+
+    pub(super) fn exit(&mut self, act: &mut Act<'_>) {
+        let Some(at) = act.at else { return };
+        self.tree.set_dead(at);
+        self.pending.thread = Some(act.event.tid);
+        let Some(thread) = self.tree.get_mut(at) else { return };
+        if thread.children.is_empty() {
+            return;
+        }
+        if act.event.nparams() <= 4 {
+            thread.reaper_tid = -1;
+        } else if let Some(reaper) = act.event.i64(4) {
+            thread.reaper_tid = reaper;
+        }
+    }
+
+    pub(super) fn prctl(&mut self, act: &mut Act<'_>) {
+        let Some((at, _)) = act.done_by() else { return };
+        if !matches!(act.u32(1), SET_CHILD_SUBREAPER | GET_CHILD_SUBREAPER) {
+            return;
+        }
+        let reaper = act.u64(3) != 0;
+        if self.tree.get(at).is_some_and(|thread| !thread.is_unknown())
+            && let Some(group) = self.tree.group_mut(at)
+        {
+            group.reaper = reaper;
+        }
+    }
+
+    pub(super) fn setsid(&mut self, act: &mut Act<'_>) {
+        if let Some((at, sid)) = act.done_by()
+            && let Some(thread) = self.tree.get_mut(at)
+        {
+            thread.sid = sid;
+        }
+    }
+}
+
+/// Ids as the namespace of the thread sees them; without them it is taken to be in the host's.
+fn virtual_ids(event: &Event<'_>) -> (i64, i64) {
+    match (event.i64(18), event.i64(19)) {
+        (vtid, Some(vpid)) => (vtid.unwrap_or(-1), vpid),
+        (_, None) => (event.tid, -1),
+    }
+}
+
+/// What the end of a clone says of the child itself.
+fn describe(child: &mut Thread, event: &Event<'_>) {
+    child.fdlimit = event.i64(7).unwrap_or(-1);
+    memory(child, event);
+    child.uid = event.u32(16).unwrap_or(u32::MAX);
+    child.gid = event.u32(17).unwrap_or(u32::MAX);
+    if let Some(groups) = event.param(14).filter(|bytes| !bytes.is_empty()).and_then(cgroups) {
+        child.cgroups = groups;
+    }
+    child.clone_ts = event.ts;
+}
+
+/// Page faults and memory, which come all or none.
+fn memory(thread: &mut Thread, event: &Event<'_>) {
+    let Some(swap) = event.u32(12) else { return };
+    thread.vmswap_kb = swap;
+    thread.pfmajor = event.u64(8).unwrap_or_default();
+    thread.pfminor = event.u64(9).unwrap_or_default();
+    thread.vmsize_kb = event.u32(10).unwrap_or_default();
+    thread.vmrss_kb = event.u32(11).unwrap_or_default();
+}
+
+fn inherit(child: &mut Thread, from: &Thread) {
+    child.root = Arc::clone(&from.root);
+    (child.sid, child.vpgid, child.pgid) = (from.sid, from.vpgid, from.pgid);
+    (child.tty, child.loginuid) = (from.tty, from.loginuid);
+    child.cap_inheritable = from.cap_inheritable;
+    child.cap_permitted = from.cap_permitted;
+    child.cap_effective = from.cap_effective;
+    child.exe_ino_ctime_duration_clone_ts = from.exe_ino_ctime_duration_clone_ts;
+}
+
+/// Name the kernel keeps, and what the program was called as. Old captures only have the latter.
+fn names<'e>(event: &Event<'e>) -> (&'e [u8], &'e [u8]) {
+    let exe = text(event, 1);
+    let comm = event.param(13).is_some_and(|comm| !comm.is_empty());
+    (if comm { text(event, 13) } else { exe }, exe)
+}
+
+/// The same program under the name and arguments of the event: mostly the very same.
+fn called_as(exec: &Arc<Exec>, event: &Event<'_>) -> Arc<Exec> {
+    let (comm, exe) = names(event);
+    let args = event.param(2).unwrap_or_default();
+    let body = args.strip_suffix(&[0]).unwrap_or(args);
+    if exec.comm() == comm && *exec.exe == *exe && exec.args.bytes() == body {
+        return Arc::clone(exec);
+    }
+    Arc::new(exec.renamed(comm, exe, Texts::new(args)))
+}
+
+fn update_from_exec(thread: &mut Thread, event: &Event<'_>, exepath: Option<Vec<u8>>) {
+    let (comm, exe) = names(event);
+    let args = Texts::new(event.param(2).unwrap_or_default());
+    let mut exec = thread.exec.renamed(comm, exe, args);
+    if let Some(path) = exepath {
+        exec.exepath = path.into();
+    }
+    if let Some(flags) = event.u32(19) {
+        exec.exe_writable = flags & EXE_WRITABLE != 0;
+        exec.exe_upper_layer = flags & EXE_UPPER_LAYER != 0;
+        exec.exe_lower_layer = flags & EXE_LOWER_LAYER != 0;
+        exec.exe_from_memfd = flags & EXE_FROM_MEMFD != 0;
+    }
+    if let Some(mtime) = event.u64(25) {
+        exec.exe_ino = event.u64(23).unwrap_or_default();
+        exec.exe_ino_ctime = event.u64(24).unwrap_or_default();
+        exec.exe_ino_mtime = mtime;
+        let ctime = exec.exe_ino_ctime;
+        if thread.clone_ts != 0 {
+            thread.exe_ino_ctime_duration_clone_ts = thread.clone_ts.wrapping_sub(ctime);
+        }
+        if thread.pidns_init_start_ts != 0 && ctime > thread.pidns_init_start_ts {
+            thread.exe_ino_ctime_duration_pidns_start = ctime - thread.pidns_init_start_ts;
+        }
+    }
+    thread.exec = Arc::new(exec);
+    thread.fdlimit = event.i64(7).unwrap_or(-1);
+    memory(thread, event);
+    let given = |index| event.param(index).filter(|bytes| !bytes.is_empty());
+    if let Some(groups) = given(14).and_then(cgroups) {
+        thread.cgroups = groups;
+    }
+    if let Some(env) = given(15) {
+        thread.env = Texts::new(env);
+    }
+    thread.tty = event.u32(16).unwrap_or(thread.tty);
+    thread.vpgid = event.i64(17).unwrap_or(thread.vpgid);
+    thread.loginuid = event.u32(18).unwrap_or(thread.loginuid);
+    if let Some(effective) = event.u64(22) {
+        thread.cap_inheritable = event.u64(20).unwrap_or_default();
+        thread.cap_permitted = event.u64(21).unwrap_or_default();
+        thread.cap_effective = effective;
+    }
+    thread.uid = event.u32(26).unwrap_or(thread.uid);
+    thread.pgid = event.i64(28).unwrap_or(-1);
+    thread.gid = event.u32(29).unwrap_or(thread.gid);
+}
+
+/// Working directory of a process that has lost its leader.
+fn lost_cwd() -> Arc<[u8]> {
+    b"./"[..].into()
+}

@@ -1,0 +1,485 @@
+//! Sockets: their ends, and who is client and who server.
+
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+use peregrine_event::address::{AF_INET, AF_INET6, AF_UNIX, mapped_v4};
+use peregrine_event::{EventType as Ty, Sockaddr, Socktuple};
+
+use super::act::Act;
+use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Role};
+use crate::net::{swap_ends, tuple_name, tuple_text, unix_name};
+use crate::state::State;
+
+const AF_NETLINK: u32 = 16;
+const SOCK_STREAM: u32 = 1;
+const SOCK_DGRAM: u32 = 2;
+const SOCK_RAW: u32 = 3;
+/// Bits of a socket's type; those above are flags.
+const SOCK_TYPE: u32 = 0xff;
+const IPPROTO_IP: u32 = 0;
+const IPPROTO_ICMP: u32 = 1;
+const IPPROTO_TCP: u32 = 6;
+const IPPROTO_UDP: u32 = 17;
+const IPPROTO_RAW: u32 = 255;
+
+const O_CLOEXEC: u32 = 1 << 12;
+const EINPROGRESS: i64 = 115;
+
+/// Way of data through a socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    In,
+    Out,
+}
+
+impl State {
+    pub(super) fn socket(&mut self, act: &mut Act<'_>) {
+        if let Some((_, fd)) = act.done_by() {
+            let kind = socket_kind(act.u32(1), act.u32(2), act.u32(3));
+            let flags = act.u32(4);
+            self.add_fd(act, fd, Fd { flags, ..Fd::new(kind) });
+        }
+    }
+
+    pub(super) fn socketpair(&mut self, act: &mut Act<'_>) {
+        let (Some(one), Some(other)) = (act.event.i64(1), act.event.i64(2)) else { return };
+        if act.done_by().is_none() {
+            return;
+        }
+        if one == other {
+            act.fd_at = None;
+            return;
+        }
+        let kind = FdKind::Unix { source: act.u64(3), destination: act.u64(4) };
+        self.add_fd(act, one, Fd::new(kind));
+        self.add_fd(act, other, Fd::new(kind));
+    }
+
+    pub(super) fn bind(&mut self, act: &mut Act<'_>) {
+        let address = act.event.param(1).and_then(Sockaddr::decode);
+        let (Some((owner, fd)), Some(_), Some(address)) = (act.fd_at, act.done(), address) else {
+            return;
+        };
+        let Some(info) = self.fds.get_mut(owner, fd) else { return };
+        let l4proto = protocol(&info.kind);
+        let bound = match address {
+            Sockaddr::V4(at) => Some((IpAddr::from(*at.ip()), at.port())),
+            // An IPv6 socket that talks IPv4.
+            Sockaddr::V6(at) => {
+                Some((mapped_v4(at.ip()).map_or(IpAddr::from(*at.ip()), IpAddr::from), at.port()))
+            }
+            _ => None,
+        };
+        // Without a port it is the client's own choice of address.
+        if let Some((ip, port)) = bound.filter(|&(_, port)| port > 0) {
+            info.kind = match ip {
+                IpAddr::V4(ip) => FdKind::Ipv4Server { ip, port, l4proto },
+                IpAddr::V6(ip) => FdKind::Ipv6Server { ip, port, l4proto },
+            };
+            info.role = Some(Role::Server);
+        }
+        act.renamed = rename(info, address_name(&address));
+    }
+
+    pub(super) fn accept(&mut self, act: &mut Act<'_>, flags: u32) {
+        let Some((at, fd)) = act.done_by() else { return };
+        if let Some(thread) = self.tree.get_mut(at) {
+            thread.last.fd = fd;
+        }
+        let Some(tuple) = act.event.param(1).and_then(Socktuple::decode) else { return };
+        let tuple = tuple.unmapped();
+        let Some(kind) = new_connection(&tuple, L4Proto::Tcp) else { return };
+        self.add_fd(
+            act,
+            fd,
+            Fd {
+                name: tuple_text(&tuple),
+                flags: flags & O_CLOEXEC,
+                role: Some(Role::Server),
+                connected: true,
+                ..Fd::new(kind)
+            },
+        );
+    }
+
+    pub(super) fn connect(&mut self, act: &mut Act<'_>) {
+        // A connection under way counts as made: its end is not seen.
+        let made = act.ret.is_some_and(|ret| ret >= 0 || ret == -EINPROGRESS);
+        let (Some((owner, fd)), true) = (act.fd_at, made) else { return };
+        let Some(info) = self.fds.get_mut(owner, fd) else { return };
+        info.connected = true;
+        let enter = act.enter;
+        let asked = enter.as_ref().and_then(|e| e.param(1)).and_then(Sockaddr::decode);
+        match act.event.param(1) {
+            Some(tuple) if !tuple.is_empty() => {
+                let Some(tuple) = Socktuple::decode(tuple) else { return };
+                let told = act.event.param(3).and_then(Sockaddr::decode);
+                act.renamed = connected(info, trusted(tuple, told, asked));
+            }
+            // TCP fast open knows no source yet.
+            _ => {
+                let Some(asked) = asked else { return };
+                act.renamed = connecting(info, &asked);
+            }
+        }
+    }
+
+    pub(super) fn read(&mut self, act: &mut Act<'_>) {
+        let tuple = match act.event.ty {
+            Ty::SocketRecvfromX => 2,
+            Ty::SocketRecvmsgX => 3,
+            Ty::SocketRecvmmsgX | Ty::SocketRecvX => 4,
+            _ => return self.moved_data(act, None, Flow::In),
+        };
+        self.moved_data(act, Some(tuple), Flow::In);
+    }
+
+    pub(super) fn write(&mut self, act: &mut Act<'_>) {
+        match act.event.ty {
+            Ty::SocketSendX | Ty::SocketSendtoX | Ty::SocketSendmsgX => {
+                self.guess_socket(act);
+                self.moved_data(act, Some(4), Flow::Out);
+            }
+            Ty::SocketSendmmsgX => self.moved_data(act, Some(4), Flow::Out),
+            _ => self.moved_data(act, None, Flow::Out),
+        }
+    }
+
+    /// Who sends to an address through an fd that nobody told of has a UDP socket.
+    fn guess_socket(&mut self, act: &mut Act<'_>) {
+        let (None, Some(_), Some(fd)) = (act.fd_at, act.done_by(), act.event.i64(2)) else {
+            return;
+        };
+        let family = act.event.param(4).and_then(|tuple| tuple.first().copied());
+        if let Some(family @ (AF_INET | AF_INET6)) = family {
+            let kind = socket_kind(family.into(), SOCK_DGRAM, IPPROTO_UDP);
+            self.add_fd(act, fd, Fd::new(kind));
+        }
+    }
+
+    /// Data went through a socket: it is connected, and the event may tell its ends.
+    fn moved_data(&mut self, act: &mut Act<'_>, tuple: Option<usize>, flow: Flow) {
+        let (Some((owner, fd)), Some(_)) = (act.fd_at, act.done()) else { return };
+        let Some(old) = self.fds.get(owner, fd) else { return };
+        let socket = matches!(old.kind, FdKind::Ipv4(_) | FdKind::Ipv6(_));
+        if !socket && tuple.is_none() {
+            return;
+        }
+        let tcp = matches!(old.kind, FdKind::Ipv4(Ipv4Tuple { l4proto: L4Proto::Tcp, .. }));
+        // The ends of a TCP connection never change, those of others may with every message.
+        let told = tuple
+            .filter(|_| old.name.is_empty() || !tcp)
+            .and_then(|index| act.event.param(index))
+            .and_then(Socktuple::decode);
+        let mut new = told.and_then(|told| self.with_ends(old, told.unmapped(), flow));
+        if socket && !old.connected {
+            new.get_or_insert_with(|| old.clone()).connected = true;
+        }
+        if let Some(new) = new
+            && let Some(info) = self.fds.get_mut(owner, fd)
+        {
+            act.renamed |= info.name != new.name;
+            *info = new;
+        }
+    }
+
+    /// The socket with the ends that an event tells, `None` when they are what was known.
+    fn with_ends(&self, old: &Fd, tuple: Socktuple<'_>, flow: Flow) -> Option<Fd> {
+        let mut new = old.clone();
+        let changed = match tuple {
+            Socktuple::V4 { source, destination } => {
+                let mut known = v4_tuple(&old.kind);
+                let same =
+                    matches!(old.kind, FdKind::Ipv4(_)) && same_v4(&known, source, destination);
+                let changed = !same && update_v4(&mut known, source, destination, false);
+                new.kind = FdKind::Ipv4(known);
+                changed
+            }
+            Socktuple::V6 { source, destination } => {
+                let mut known = v6_tuple(&old.kind);
+                let same =
+                    matches!(old.kind, FdKind::Ipv6(_)) && same_v6(&known, source, destination);
+                let changed = !same && update_v6(&mut known, source, destination, false);
+                new.kind = FdKind::Ipv6(known);
+                changed
+            }
+            Socktuple::Unix { source, destination, path } => {
+                new.kind = FdKind::Unix { source, destination };
+                new.name = unix_name(source, destination, path);
+                return (new != *old).then_some(new);
+            }
+            Socktuple::Other(_) => {
+                if !matches!(old.kind, FdKind::Ipv4(_) | FdKind::Ipv6(_)) {
+                    new.name = tuple_text(&tuple);
+                    return (new != *old).then_some(new);
+                }
+                true
+            }
+        };
+        if !changed {
+            return (new.kind != old.kind).then_some(new);
+        }
+        // TCP would not take another address, so without a protocol it must be UDP.
+        match &mut new.kind {
+            FdKind::Ipv4(Ipv4Tuple { l4proto, .. }) | FdKind::Ipv6(Ipv6Tuple { l4proto, .. })
+                if *l4proto == L4Proto::Unknown =>
+            {
+                *l4proto = L4Proto::Udp;
+            }
+            _ => {}
+        }
+        self.interfaces.complete(&mut new.kind);
+        // Servers start with a read, clients with a write.
+        let role = *new.role.get_or_insert(match flow {
+            Flow::In => Role::Server,
+            Flow::Out => Role::Client,
+        });
+        // The source of a message is the client's end, unless it is an answer.
+        if (flow, role) == (Flow::In, Role::Client) || (flow, role) == (Flow::Out, Role::Server) {
+            swap_ends(&mut new);
+        }
+        new.name = tuple_name(&new.kind);
+        (new != *old).then_some(new)
+    }
+}
+
+/// The kind of a socket just made.
+fn socket_kind(domain: u32, ty: u32, protocol: u32) -> FdKind {
+    let raw = ty == SOCK_RAW;
+    let l4proto = match protocol {
+        IPPROTO_TCP | IPPROTO_UDP | IPPROTO_ICMP if raw => L4Proto::Raw,
+        IPPROTO_TCP => L4Proto::Tcp,
+        IPPROTO_UDP => L4Proto::Udp,
+        IPPROTO_ICMP => L4Proto::Icmp,
+        IPPROTO_IP if ty & SOCK_TYPE == SOCK_STREAM => L4Proto::Tcp,
+        IPPROTO_IP if ty & SOCK_TYPE == SOCK_DGRAM => L4Proto::Udp,
+        IPPROTO_RAW => L4Proto::Raw,
+        _ => L4Proto::Unknown,
+    };
+    const UNIX: u32 = AF_UNIX as u32;
+    const INET: u32 = AF_INET as u32;
+    const INET6: u32 = AF_INET6 as u32;
+    match domain {
+        UNIX => FdKind::Unix { source: 0, destination: 0 },
+        INET => FdKind::Ipv4(Ipv4Tuple { l4proto, ..NO_V4 }),
+        INET6 => FdKind::Ipv6(Ipv6Tuple { l4proto, ..NO_V6 }),
+        AF_NETLINK => FdKind::Netlink,
+        _ => FdKind::Unknown,
+    }
+}
+
+/// What a connection is like that an event tells of for the first time.
+fn new_connection(tuple: &Socktuple<'_>, l4proto: L4Proto) -> Option<FdKind> {
+    Some(match *tuple {
+        Socktuple::V4 { source, destination } => FdKind::Ipv4(Ipv4Tuple {
+            sip: *source.ip(),
+            dip: *destination.ip(),
+            sport: source.port(),
+            dport: destination.port(),
+            l4proto,
+        }),
+        Socktuple::V6 { source, destination } => FdKind::Ipv6(Ipv6Tuple {
+            sip: *source.ip(),
+            dip: *destination.ip(),
+            sport: source.port(),
+            dport: destination.port(),
+            l4proto,
+        }),
+        Socktuple::Unix { source, destination, .. } => FdKind::Unix { source, destination },
+        Socktuple::Other(_) => return None,
+    })
+}
+
+/// The tuple of a connect with the destination to believe: the kernel's own where it differs from
+/// what the program's memory says at the end, else what that memory said at the start.
+fn trusted<'a>(
+    tuple: Socktuple<'a>,
+    told: Option<Sockaddr<'a>>,
+    asked: Option<Sockaddr<'a>>,
+) -> Socktuple<'a> {
+    match (tuple, told, asked) {
+        (
+            Socktuple::V4 { source, destination },
+            Some(Sockaddr::V4(told)),
+            Some(Sockaddr::V4(asked)),
+        ) if told == destination => Socktuple::V4 { source, destination: asked },
+        (
+            Socktuple::V6 { source, destination },
+            Some(Sockaddr::V6(told)),
+            Some(Sockaddr::V6(asked)),
+        ) if told == destination => Socktuple::V6 { source, destination: asked },
+        (
+            Socktuple::Unix { source, destination, path },
+            Some(Sockaddr::Unix(told)),
+            Some(Sockaddr::Unix(asked)),
+        ) if told == path => Socktuple::Unix { source, destination, path: asked },
+        _ => tuple,
+    }
+}
+
+/// A connect worked. Says whether the name changed.
+fn connected(info: &mut Fd, tuple: Socktuple<'_>) -> bool {
+    let name = match tuple.unmapped() {
+        Socktuple::V4 { source, destination } => {
+            let mut known = v4_tuple(&info.kind);
+            let same = matches!(info.kind, FdKind::Ipv4(_)) && same_v4(&known, source, destination);
+            let changed = !same && update_v4(&mut known, source, destination, true);
+            info.kind = FdKind::Ipv4(known);
+            // A server of UDP that connects only chooses one of its clients.
+            if changed && info.is_server() && known.l4proto == L4Proto::Udp {
+                swap_ends(info);
+            }
+            tuple_name(&info.kind)
+        }
+        Socktuple::V6 { source, destination } => {
+            let mut known = v6_tuple(&info.kind);
+            if !(matches!(info.kind, FdKind::Ipv6(_)) && same_v6(&known, source, destination)) {
+                update_v6(&mut known, source, destination, true);
+            }
+            info.kind = FdKind::Ipv6(known);
+            tuple_name(&info.kind)
+        }
+        Socktuple::Unix { source, destination, path } => {
+            if !matches!(info.kind, FdKind::Unix { .. }) {
+                return false;
+            }
+            info.kind = FdKind::Unix { source, destination };
+            unix_name(source, destination, path)
+        }
+        Socktuple::Other(_) => return false,
+    };
+    info.role.get_or_insert(Role::Client);
+    rename(info, name)
+}
+
+/// A connect was begun of which only the destination is known. Says whether the name changed.
+fn connecting(info: &mut Fd, destination: &Sockaddr<'_>) -> bool {
+    let v6 = |at: &SocketAddrV6| match mapped_v4(at.ip()) {
+        Some(ip) => SocketAddr::from((ip, at.port())),
+        None => SocketAddr::V6(*at),
+    };
+    let destination = match destination {
+        Sockaddr::V4(at) => SocketAddr::V4(*at),
+        Sockaddr::V6(at) => v6(at),
+        other => return rename(info, address_name(other)),
+    };
+    info.kind = match destination {
+        SocketAddr::V4(to) => {
+            let known = v4_tuple(&info.kind);
+            FdKind::Ipv4(Ipv4Tuple { dip: *to.ip(), dport: to.port(), ..known })
+        }
+        SocketAddr::V6(to) => {
+            let known = v6_tuple(&info.kind);
+            FdKind::Ipv6(Ipv6Tuple { dip: *to.ip(), dport: to.port(), ..known })
+        }
+    };
+    false
+}
+
+const NO_V4: Ipv4Tuple = Ipv4Tuple {
+    sip: std::net::Ipv4Addr::UNSPECIFIED,
+    dip: std::net::Ipv4Addr::UNSPECIFIED,
+    sport: 0,
+    dport: 0,
+    l4proto: L4Proto::Unknown,
+};
+const NO_V6: Ipv6Tuple = Ipv6Tuple {
+    sip: std::net::Ipv6Addr::UNSPECIFIED,
+    dip: std::net::Ipv6Addr::UNSPECIFIED,
+    sport: 0,
+    dport: 0,
+    l4proto: L4Proto::Unknown,
+};
+
+/// What is known of both ends, as IPv4.
+fn v4_tuple(kind: &FdKind) -> Ipv4Tuple {
+    match *kind {
+        FdKind::Ipv4(tuple) => tuple,
+        _ => Ipv4Tuple { l4proto: protocol(kind), ..NO_V4 },
+    }
+}
+
+/// What is known of both ends, as IPv6.
+fn v6_tuple(kind: &FdKind) -> Ipv6Tuple {
+    match *kind {
+        FdKind::Ipv6(tuple) => tuple,
+        _ => Ipv6Tuple { l4proto: protocol(kind), ..NO_V6 },
+    }
+}
+
+fn protocol(kind: &FdKind) -> L4Proto {
+    match *kind {
+        FdKind::Ipv4(Ipv4Tuple { l4proto, .. })
+        | FdKind::Ipv6(Ipv6Tuple { l4proto, .. })
+        | FdKind::Ipv4Server { l4proto, .. }
+        | FdKind::Ipv6Server { l4proto, .. } => l4proto,
+        _ => L4Proto::Unknown,
+    }
+}
+
+/// Whether both ends are known, in either direction.
+fn same_v4(known: &Ipv4Tuple, source: SocketAddrV4, destination: SocketAddrV4) -> bool {
+    let from = SocketAddrV4::new(known.sip, known.sport);
+    let to = SocketAddrV4::new(known.dip, known.dport);
+    (source, destination) == (from, to) || (source, destination) == (to, from)
+}
+
+/// Whether both ends are known, in either direction.
+fn same_v6(known: &Ipv6Tuple, source: SocketAddrV6, destination: SocketAddrV6) -> bool {
+    let from = SocketAddrV6::new(known.sip, known.sport, 0, 0);
+    let to = SocketAddrV6::new(known.dip, known.dport, 0, 0);
+    (source, destination) == (from, to) || (source, destination) == (to, from)
+}
+
+/// Takes over both ends; a destination that is known only when told to. Says whether anything changed.
+fn update_v4(
+    known: &mut Ipv4Tuple,
+    source: SocketAddrV4,
+    destination: SocketAddrV4,
+    always: bool,
+) -> bool {
+    let old = *known;
+    (known.sip, known.sport) = (*source.ip(), source.port());
+    if always || known.dip.is_unspecified() {
+        known.dip = *destination.ip();
+    }
+    if always || known.dport == 0 {
+        known.dport = destination.port();
+    }
+    *known != old
+}
+
+/// See [`update_v4`].
+fn update_v6(
+    known: &mut Ipv6Tuple,
+    source: SocketAddrV6,
+    destination: SocketAddrV6,
+    always: bool,
+) -> bool {
+    let old = *known;
+    (known.sip, known.sport) = (*source.ip(), source.port());
+    if always || known.dip.is_unspecified() {
+        known.dip = *destination.ip();
+    }
+    if always || known.dport == 0 {
+        known.dport = destination.port();
+    }
+    *known != old
+}
+
+/// How an address is written.
+fn address_name(address: &Sockaddr<'_>) -> Box<[u8]> {
+    match address {
+        Sockaddr::V4(at) => format!("{}:{}", at.ip(), at.port()).into_bytes().into(),
+        Sockaddr::V6(at) => format!("{}:{}", at.ip(), at.port()).into_bytes().into(),
+        Sockaddr::Unix(path) => (*path).into(),
+        Sockaddr::Other(family) => format!("family {family}").into_bytes().into(),
+    }
+}
+
+/// Says whether the name changed.
+fn rename(info: &mut Fd, name: Box<[u8]>) -> bool {
+    let changed = info.name != name;
+    info.name = name;
+    changed
+}
