@@ -1,1 +1,28 @@
-fn main() {}
+//! `peregrine`: the program. Reads the command line and the configuration, answers questions about rules and fields,
+//! and runs the engine.
+//!
+//! It may know every other crate and is known by none. Started under the name `falco`, it does just the same.
+//!
+//! ```sh
+//! peregrine -r rules.yaml -o engine.kind=replay -o engine.replay.capture_file=trace.scap
+//! ```
+
+mod actions;
+mod app;
+mod config;
+mod log;
+mod options;
+mod run;
+mod signals;
+mod version;
+
+use std::process::ExitCode;
+
+/// What applies where there is no configuration file.
+pub(crate) const BUILT_IN_CONFIG: &str = include_str!("../assets/falco.yaml");
+/// The rules that go with it.
+pub(crate) const BUILT_IN_RULES: &str = include_str!("../assets/rules.yaml");
+
+fn main() -> ExitCode {
+    app::main(std::env::args_os())
+}

@@ -1,0 +1,129 @@
+//! Questions about the program and the machine.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::ops::ControlFlow;
+
+use anyhow::bail;
+use peregrine_event::{Category, Class, EventFlags, EventInfo, EventType};
+
+use crate::app::{Session, Step, print};
+use crate::config::{self, Engine};
+use crate::options::Format;
+use crate::version;
+
+/// The JSON schema of the configuration; as markdown, the page that explains its keys.
+pub(crate) fn config_schema(format: Format) -> String {
+    if format == Format::Markdown {
+        return config_reference();
+    }
+    format!("{:#}", config::json_schema())
+}
+
+/// The JSON schema of rules files.
+pub(crate) fn rule_schema() -> String {
+    format!("{:#}", serde_json::Value::Null)
+}
+
+/// Every key of the configuration as a markdown table.
+pub(crate) fn config_reference() -> String {
+    let mut page = String::from("Key | Default | Meaning\n:---|:---|:---\n");
+    for row in config::reference() {
+        let default =
+            if row.default.is_empty() { String::new() } else { format!("`{}`", row.default) };
+        // Writing into a string does not fail.
+        let _ = writeln!(page, "`{}` | {default} | {}", row.key, row.about);
+    }
+    page
+}
+
+/// What `-i` prints.
+pub(crate) fn ignored_syscalls() -> String {
+    let names: String = ignored().iter().map(|name| format!("- {name}\n")).collect();
+    format!("Ignored syscall(s):\n{names}\n")
+}
+
+/// Syscalls whose events are left out unless the configuration says otherwise: they read and write, come by the
+/// million, and the picture of the machine does not need them.
+pub(crate) fn ignored() -> BTreeSet<&'static str> {
+    let names = |wanted: fn(&EventInfo) -> bool| {
+        let gone = EventFlags::OLD_VERSION | EventFlags::UNUSED;
+        let current =
+            EventType::all().map(EventType::info).filter(move |e| !e.flags.intersects(gone));
+        current.filter(move |event| wanted(event)).map(|event| event.name).collect::<BTreeSet<_>>()
+    };
+    let read_or_write = names(|event| {
+        event.classes.contains(&Class::Syscall)
+            && matches!(event.category, Category::IoRead | Category::IoWrite)
+    });
+    let needed = names(|event| event.flags.contains(EventFlags::MODIFIES_STATE));
+    &read_or_write - &needed
+}
+
+/// Which kernel this is, for the log, where it is the kernel that we watch.
+pub(crate) fn tell_system(session: &Session) {
+    if let Engine::Live { .. } = session.config().engine {
+        match fs::read_to_string("/proc/version") {
+            Ok(text) => session.log.info(format_args!("System info: {}", text.trim_end())),
+            Err(error) => session.log.info(format_args!("Cannot read /proc/version: {error}")),
+        }
+    }
+}
+
+/// `--version`
+pub(crate) fn version(session: &Session) -> Step {
+    if !session.options.version {
+        return Ok(ControlFlow::Continue(()));
+    }
+    let json = session.config().json_output;
+    print(if json { format!("{}\n", version::json()) } else { version::text() })?;
+    Ok(ControlFlow::Break(()))
+}
+
+/// `--page-size`
+pub(crate) fn page_size(session: &Session) -> Step {
+    if !session.options.page_size {
+        return Ok(ControlFlow::Continue(()));
+    }
+    let size = rustix::param::page_size();
+    session.log.info(format_args!("Your system page size is: {size} bytes"));
+    Ok(ControlFlow::Break(()))
+}
+
+/// `--plugin-info`
+pub(crate) fn plugin_info(session: &Session) -> Step {
+    let Some(wanted) = session.options.plugin_info.as_ref().filter(|name| !name.is_empty()) else {
+        return Ok(ControlFlow::Continue(()));
+    };
+    let mut plugins = session.loaded.plugins.iter();
+    match plugins.find(|p| p.name == *wanted || p.library_path.to_str() == Some(wanted)) {
+        Some(plugin) if plugin.name == "container" => {
+            print(container_info())?;
+            Ok(ControlFlow::Break(()))
+        }
+        Some(plugin) => bail!("plugins are not supported yet: {}", plugin.name),
+        None => bail!("can't find plugin and print its info: {wanted}"),
+    }
+}
+
+/// `--list-plugins`
+pub(crate) fn list_plugins(session: &Session) -> Step {
+    if !session.options.list_plugins {
+        return Ok(ControlFlow::Continue(()));
+    }
+    super::checks::plugins(session)?;
+    let plugins = &session.loaded.plugins;
+    let infos: String = plugins.iter().map(|_| container_info()).collect();
+    print(format!("{} Plugins Loaded:\n\n{infos}\n", plugins.len()))?;
+    Ok(ControlFlow::Break(()))
+}
+
+/// What stands for the plugin `container`, in the form that plugins are described in.
+fn container_info() -> String {
+    format!(
+        "Name: container\nDescription: Containers and pods, built into Peregrine\nVersion: {}\n\
+         Capabilities: \n  - Field Extraction\n  - Event Parsing\n  - Async Events\n\n",
+        version::OWN
+    )
+}

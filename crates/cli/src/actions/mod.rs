@@ -1,0 +1,7 @@
+//! What the program can be asked to do, apart from running.
+
+pub(crate) mod about;
+pub(crate) mod checks;
+pub(crate) mod listing;
+pub(crate) mod rules;
+pub(crate) mod support;

@@ -1,0 +1,37 @@
+//! `--support`: all that a report of a fault needs, as one JSON object.
+
+use anyhow::Context;
+use serde_json::json;
+
+use crate::app::Session;
+use crate::config::dump;
+use crate::version;
+
+/// The object, on one line.
+pub(crate) fn report(session: &Session, rules: &[(String, Vec<u8>)]) -> anyhow::Result<String> {
+    let system = rustix::system::uname();
+    let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    let rules_files: Vec<_> = rules
+        .iter()
+        .map(|(name, content)| {
+            let content = String::from_utf8_lossy(content);
+            json!({ "name": name, "variants": [{ "content": content }] })
+        })
+        .collect();
+    let report = json!({
+        "version": version::FALCO,
+        "engine_info": version::json(),
+        "system_info": {
+            "sysname": text(system.sysname()),
+            "nodename": text(system.nodename()),
+            "release": text(system.release()),
+            "version": text(system.version()),
+            "machine": text(system.machine()),
+        },
+        "cmdline": session.command_line,
+        "config": dump(&session.loaded.effective),
+        "rules_files": rules_files,
+    });
+    let report = serde_json::to_string(&report).context("Could not write the report")?;
+    Ok(report + "\n")
+}

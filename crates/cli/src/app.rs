@@ -1,0 +1,231 @@
+//! The life of the program: one step after the other, in Falco's order, so that of two faults the same one is told.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::actions::{about, checks, listing, rules, support};
+use crate::config::{self, Config, ConfigError, Engine, Loaded, Main};
+use crate::log::Log;
+use crate::options::{self, Format, Options};
+use crate::run::{self, Job};
+use crate::signals::Signals;
+use crate::{BUILT_IN_CONFIG, version};
+
+/// Where the configuration is looked for.
+const CONFIG_FILE: &str = "/etc/falco/falco.yaml";
+
+/// Whether to go on with the next step. A step that has answered the user's question ends the program.
+pub(crate) type Step = anyhow::Result<ControlFlow<()>>;
+
+/// What the steps work with.
+pub(crate) struct Session {
+    /// The command line, as it was typed.
+    pub(crate) command_line: String,
+    /// The command line, understood.
+    pub(crate) options: Options,
+    /// How to print listings.
+    pub(crate) format: Format,
+    /// The configuration and what came with it.
+    pub(crate) loaded: Loaded,
+    /// Whether the configuration is the built-in one.
+    pub(crate) built_in: bool,
+    /// The log.
+    pub(crate) log: Arc<Log>,
+}
+
+impl Session {
+    /// The keys of the configuration.
+    pub(crate) fn config(&self) -> &Config {
+        &self.loaded.config
+    }
+
+    /// Whether containers are looked after.
+    pub(crate) fn containers(&self) -> bool {
+        self.loaded.plugins.iter().any(|plugin| plugin.name == "container")
+    }
+
+    /// Whether events come from a file.
+    pub(crate) fn replays(&self) -> bool {
+        matches!(self.config().engine, Engine::Replay { .. })
+    }
+}
+
+/// Runs the program. Exit code 0 is success, 1 anything else.
+pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match start(arguments.into_iter().collect()) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut stderr = io::stderr().lock();
+            if let Some(picture) =
+                error.downcast_ref::<ConfigError>().and_then(ConfigError::picture)
+            {
+                let _ = write!(stderr, "{picture}");
+            }
+            let _ = writeln!(stderr, "Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints to standard output.
+pub(crate) fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_ref())?;
+    stdout.flush()
+}
+
+/// Whoever read our output has had enough (`peregrine --list | head`).
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn start(arguments: Vec<OsString>) -> Step {
+    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let options = Options::read(arguments)?;
+    let format = options.list_format()?;
+    if let Some(path) = &options.config {
+        File::open(path).map_err(|_| {
+            anyhow::anyhow!("Could not find configuration file at {}", path.display())
+        })?;
+    }
+    if options.outdated_markdown() {
+        let warning = "WARNING: --markdown is deprecated, use --format markdown instead.";
+        let _ = writeln!(io::stderr(), "{warning}");
+    }
+    if answer_without_config(&options, format)?.is_break() {
+        return Ok(ControlFlow::Break(()));
+    }
+    let session = load_config(options, format, words.join(" "))?;
+    with_config(&session)
+}
+
+/// Questions whose answer no configuration changes.
+fn answer_without_config(options: &Options, format: Format) -> Step {
+    let answer = if options.help {
+        options::help(io::stdout().is_terminal())
+    } else if options.config_schema {
+        about::config_schema(format)
+    } else if options.rule_schema {
+        about::rule_schema()
+    } else if options.ignored_events {
+        about::ignored_syscalls()
+    } else if options.list_events {
+        listing::events(format)
+    } else {
+        return Ok(ControlFlow::Continue(()));
+    };
+    print(answer)?;
+    Ok(ControlFlow::Break(()))
+}
+
+fn load_config(options: Options, format: Format, command_line: String) -> anyhow::Result<Session> {
+    let path = match &options.config {
+        Some(path) => Some(path.as_path()),
+        None => Some(Path::new(CONFIG_FILE)).filter(|path| File::open(path).is_ok()),
+    };
+    let main = path.map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
+    let built_in = path.is_none();
+    let early = Log::at_start();
+    let mut loaded = config::load(main, &options.overrides, &mut |line| early.warning(line))?;
+    let keys = &mut loaded.config;
+    keys.buffered_outputs &= !options.unbuffered;
+    let log =
+        Log::new(keys.log_level.0, keys.log_stderr, keys.log_syslog, keys.time_format_iso_8601);
+    loaded.warnings.iter().for_each(|warning| log.warning(warning));
+    let session = Session { command_line, options, format, loaded, built_in, log: Arc::new(log) };
+    session.tell_start();
+    Ok(session)
+}
+
+impl Session {
+    fn tell_start(&self) {
+        let log = &self.log;
+        log.info(format_args!("Falco version: {} ({})", version::FALCO, std::env::consts::ARCH));
+        log.debug(format_args!("CLI args: {}", self.command_line));
+        if self.built_in {
+            log.info("No configuration file: using the built-in configuration and rules");
+            return;
+        }
+        log.info("Falco initialized with configuration files:");
+        for (file, validation) in &self.loaded.files {
+            match validation {
+                Ok(()) => log.info(format_args!("   {file} | schema validation: ok")),
+                Err(fault) => {
+                    log.warning(format_args!("   {file} | schema validation: failed for {fault}"));
+                }
+            }
+        }
+    }
+}
+
+fn with_config(session: &Session) -> Step {
+    let Session { options, log, .. } = session;
+    about::tell_system(session);
+    let steps: [fn(&Session) -> Step; 8] = [
+        about::version,
+        about::page_size,
+        about::plugin_info,
+        about::list_plugins,
+        checks::plugins,
+        listing::fields,
+        checks::sources,
+        rules::validate,
+    ];
+    for step in steps {
+        if step(session)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    let ControlFlow::Continue(rules) = rules::load(session)? else {
+        return Ok(ControlFlow::Break(()));
+    };
+    if options.support {
+        print(support::report(session, &rules)?)?;
+        return Ok(ControlFlow::Break(()));
+    }
+    checks::outputs(session)?;
+    let hostname = hostname(log);
+    let signals = if options.dry_run { Signals::default() } else { Signals::listen()? };
+    if let (Some(path), false) = (&options.pidfile, options.dry_run) {
+        write_pidfile(log, path)?;
+    }
+    checks::base_syscalls(session);
+    checks::buffers(session)?;
+    checks::metrics(session)?;
+    if options.dry_run {
+        log.debug("Skipping event processing in dry-run");
+        return Ok(ControlFlow::Break(()));
+    }
+    let containers = session.containers();
+    let (config, log) = (session.config(), Arc::clone(log));
+    run::run(Job { options, config, containers, rules: &rules, hostname, log, signals })?;
+    Ok(ControlFlow::Break(()))
+}
+
+/// Name of this host: the variable `FALCO_HOSTNAME`, or what the kernel says.
+fn hostname(log: &Log) -> String {
+    if let Some(name) = std::env::var_os("FALCO_HOSTNAME") {
+        let name = name.to_string_lossy().into_owned();
+        log.info(format_args!(
+            "Hostname value has been overridden via environment variable to: {name}"
+        ));
+        return name;
+    }
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn write_pidfile(log: &Log, path: &Path) -> anyhow::Result<()> {
+    let written = std::fs::write(path, std::process::id().to_string());
+    if written.is_err() {
+        log.error(format_args!("Could not write pid to pidfile {}. Exiting.", path.display()));
+    }
+    written.with_context(|| format!("Could not write the process id into {}", path.display()))
+}

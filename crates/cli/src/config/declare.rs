@@ -1,0 +1,262 @@
+//! How keys are declared: once, in a [`section!`], which makes the struct, its decoding, its JSON schema and its rows of
+//! the reference page.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use peregrine_yaml::{Node, Value};
+use serde_json::{Value as Json, json};
+
+use super::fault::Fault;
+
+/// Named parts of the JSON schema.
+pub(crate) type Definitions = serde_json::Map<String, Json>;
+
+/// A value that a key can have.
+pub(crate) trait Setting: Sized {
+    /// JSON schema of the values. Sections put themselves into `definitions` and answer with a reference.
+    fn schema(definitions: &mut Definitions) -> Json;
+
+    /// Reads what stands at `key`. `None` where it is of another type: then the default applies, and the schema
+    /// validation has something to say in the log.
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, Fault>;
+
+    /// Rows of the reference page for this key.
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>);
+}
+
+/// One key on the reference page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// Name, sections before it.
+    pub(crate) key: String,
+    /// What it holds when nobody sets it.
+    pub(crate) default: String,
+    /// What it is for.
+    pub(crate) about: String,
+}
+
+/// Declares a section of the configuration: `Name "Title in the schema" { keys }`.
+///
+/// `extra` adds words to the JSON schema of the section or of a key; `check` looks at the whole section once it is read.
+macro_rules! section {
+    (
+        $(#[doc = $about:literal])*
+        $name:ident $title:literal $(extra $extra:tt)? $(check $check:path)? {
+            $( $(#[doc = $key_about:literal])+ $key:ident: $type:ty = $default:expr $(, extra $key_extra:tt)?; )+
+        }
+    ) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub(crate) struct $name {
+            $( $(#[doc = $key_about])+ pub(crate) $key: $type, )+
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $( $key: $default, )+ }
+            }
+        }
+
+        impl $crate::config::declare::Setting for $name {
+            fn schema(
+                definitions: &mut $crate::config::declare::Definitions,
+            ) -> serde_json::Value {
+                let mut properties = serde_json::Map::new();
+                $(
+                    #[allow(unused_mut)]
+                    let mut schema = <$type as $crate::config::declare::Setting>::schema(definitions);
+                    $( $crate::config::declare::extend(&mut schema, serde_json::json!($key_extra)); )?
+                    properties.insert(stringify!($key).to_owned(), schema);
+                )+
+                #[allow(unused_mut)]
+                let mut schema = serde_json::json!({
+                    "type": "object",
+                    "title": $title,
+                    "additionalProperties": false,
+                    "properties": properties,
+                });
+                $( $crate::config::declare::extend(&mut schema, serde_json::json!($extra)); )?
+                definitions.insert($title.to_owned(), schema);
+                serde_json::json!({ "$ref": concat!("#/definitions/", $title) })
+            }
+
+            fn read(
+                node: &peregrine_yaml::Node,
+                key: &str,
+            ) -> Result<Option<Self>, $crate::config::fault::Fault> {
+                const FIRST: &str = [$( stringify!($key) ),+][0];
+                $crate::config::declare::refuse_scalar(node, key, FIRST)?;
+                let section = Self {
+                    $( $key: match node.get(stringify!($key)) {
+                        Some(node) => {
+                            let key = $crate::config::declare::join(key, stringify!($key));
+                            $crate::config::declare::Setting::read(node, &key)?.unwrap_or_else(|| $default)
+                        }
+                        None => $default,
+                    }, )+
+                };
+                $( $check(&section, node)?; )?
+                Ok(Some(section))
+            }
+
+            fn rows(&self, key: &str, _: &str, rows: &mut Vec<$crate::config::declare::Row>) {
+                $( $crate::config::declare::Setting::rows(
+                    &self.$key,
+                    &$crate::config::declare::join(key, stringify!($key)),
+                    concat!($($key_about),+).trim(),
+                    rows,
+                ); )+
+            }
+        }
+    };
+}
+pub(crate) use section;
+
+/// `section.key`, or `key` at the top.
+pub(crate) fn join(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+}
+
+/// Adds words to a schema.
+pub(crate) fn extend(schema: &mut Json, extra: Json) {
+    if let (Json::Object(schema), Json::Object(extra)) = (schema, extra) {
+        schema.extend(extra);
+    }
+}
+
+/// A scalar where keys are expected is the one wrong type that stops the program: nothing of the section could be meant.
+pub(crate) fn refuse_scalar(node: &Node, section: &str, first_key: &str) -> Result<(), Fault> {
+    match node.value {
+        Value::Scalar { .. } => Err(Fault::new(format!(
+            "Config error at key \"{}\": {}: operator[] call on a scalar (key: \"{first_key}\")",
+            join(section, first_key),
+            Fault::place(node.start),
+        ))
+        .at(node)
+        .help(format!("`{section}` is a map of keys, such as `{first_key}: …`"))),
+        _ => Ok(()),
+    }
+}
+
+fn row(rows: &mut Vec<Row>, key: &str, default: impl Display, about: &str) {
+    rows.push(Row { key: key.to_owned(), default: default.to_string(), about: about.to_owned() });
+}
+
+impl Setting for bool {
+    fn schema(_: &mut Definitions) -> Json {
+        json!({ "type": "boolean" })
+    }
+
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+        Ok(node.as_bool())
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        row(rows, key, self, about);
+    }
+}
+
+impl Setting for f64 {
+    fn schema(_: &mut Definitions) -> Json {
+        json!({ "type": "number" })
+    }
+
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+        Ok(node.as_f64())
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        row(rows, key, self, about);
+    }
+}
+
+macro_rules! integers {
+    ($($type:ty),+) => { $(
+        impl Setting for $type {
+            fn schema(_: &mut Definitions) -> Json {
+                json!({ "type": "integer" })
+            }
+
+            fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+                let number = node.as_i64().map(i128::from).or(node.as_u64().map(i128::from));
+                Ok(number.and_then(|number| number.try_into().ok()))
+            }
+
+            fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+                row(rows, key, self, about);
+            }
+        }
+    )+ };
+}
+integers!(u8, u16, i16, u32, u64);
+
+impl Setting for String {
+    fn schema(_: &mut Definitions) -> Json {
+        json!({ "type": "string" })
+    }
+
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+        Ok(node.as_str().map(str::to_owned))
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        row(rows, key, format_args!("{self:?}"), about);
+    }
+}
+
+impl<T: Setting> Setting for Vec<T> {
+    fn schema(definitions: &mut Definitions) -> Json {
+        json!({ "type": "array", "items": T::schema(definitions) })
+    }
+
+    /// A single value stands for a list of one.
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, Fault> {
+        let items = match &node.value {
+            Value::Seq(items) => items.as_slice(),
+            Value::Scalar { .. } => std::slice::from_ref(node),
+            Value::Null | Value::Map(_) => &[],
+        };
+        let item = |node| T::read(node, key)?.ok_or_else(|| Fault::bad_conversion(node));
+        items.iter().map(item).collect::<Result<_, _>>().map(Some)
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        row(rows, &format!("{key}[]"), if self.is_empty() { "empty" } else { "" }, about);
+    }
+}
+
+/// A key whose absence means something else than any value of it.
+impl<T: Setting + Default> Setting for Option<T> {
+    fn schema(definitions: &mut Definitions) -> Json {
+        T::schema(definitions)
+    }
+
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, Fault> {
+        Ok(Some(Some(T::read(node, key)?.unwrap_or_default())))
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        row(rows, key, "absent", about);
+    }
+}
+
+impl Setting for BTreeMap<String, String> {
+    fn schema(_: &mut Definitions) -> Json {
+        json!({ "type": "object" })
+    }
+
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+        let Some(map) = node.as_map() else { return Ok(None) };
+        let text = |node: &Node| match node.as_str() {
+            Some(text) => Ok(text.to_owned()),
+            None => Err(Fault::bad_conversion(node).help("a text")),
+        };
+        let entry = |(key, value): &(Node, Node)| Ok((text(key)?, text(value)?));
+        map.0.iter().map(entry).collect::<Result<_, _>>().map(Some)
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        row(rows, &format!("{key}{{}}"), "empty", about);
+    }
+}

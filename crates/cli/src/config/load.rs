@@ -1,0 +1,234 @@
+//! From files and `-o` to a configuration.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use peregrine_yaml::{Map, Node, Value};
+use serde_json::Value as Json;
+
+use super::declare::Setting;
+use super::environment::expand_tree;
+use super::fault::{ConfigError, Fault};
+use super::keys::Config;
+use super::sources::Sources;
+use super::values::{Include, Plugin, Strategy};
+use super::{json_schema, overrides, schema};
+
+/// Where the configuration begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Main<'a> {
+    /// A file.
+    File(&'a Path),
+    /// A text of our own, where there is no file.
+    BuiltIn(&'a str),
+}
+
+/// A configuration, and what there is to say about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    /// The keys.
+    pub(crate) config: Config,
+    /// The tree they were read from, all files and options in it.
+    pub(crate) effective: Node,
+    /// Files that went into it and what the schema says to each, by name.
+    pub(crate) files: BTreeMap<String, Result<(), String>>,
+    /// The plugins that are to be loaded, in order.
+    pub(crate) plugins: Vec<Plugin>,
+    /// Rules files and directories that exist, in order.
+    pub(crate) rules: Vec<String>,
+    /// What deserves a warning although it works.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Name of the key that includes files.
+const INCLUDES: &str = "config_files";
+
+/// Reads a configuration: the main file, those it includes, then the options, the last of which is the strongest.
+///
+/// `deprecated` is told at once, not with the other warnings, because it also stands before a fault.
+pub(crate) fn load(
+    main: Main<'_>,
+    options: &[String],
+    deprecated: &mut dyn FnMut(&str),
+) -> Result<Loaded, ConfigError> {
+    let mut loader = Loader { sources: Sources::default(), files: BTreeMap::new() };
+    let name = match main {
+        Main::File(path) => path.display().to_string(),
+        Main::BuiltIn(_) => "default".to_owned(),
+    };
+    let loaded = loader.load(main, &name, options, deprecated);
+    loaded.map_err(|fault| fault.tell(&name, &loader.sources))
+}
+
+struct Loader {
+    sources: Sources,
+    files: BTreeMap<String, Result<(), String>>,
+}
+
+impl Loader {
+    fn load(
+        &mut self,
+        main: Main<'_>,
+        name: &str,
+        options: &[String],
+        deprecated: &mut dyn FnMut(&str),
+    ) -> Result<Loaded, Fault> {
+        let schema = json_schema();
+        let mut root = match main {
+            Main::File(path) => self.read_file(path, &schema)?,
+            Main::BuiltIn(text) => self.sources.read(name, text.as_bytes())?,
+        };
+        for option in options.iter().filter(|option| option.starts_with(INCLUDES)) {
+            overrides::apply(&mut root, option, &mut self.sources)?;
+        }
+        if let Main::File(path) = main {
+            self.include_files(&mut root, path, &schema)?;
+        }
+        for option in options {
+            overrides::apply(&mut root, option, &mut self.sources)?;
+        }
+
+        let config = Config::read(&root, "")?.unwrap_or_default();
+        let rules = rules_files(&root, &config, deprecated)?;
+        let plugins = chosen_plugins(&config)?;
+        let warnings = doubtful_entries(&config);
+        let files = std::mem::take(&mut self.files);
+        Ok(Loaded { config, effective: root, files, plugins, rules, warnings })
+    }
+
+    fn read_file(&mut self, path: &Path, schema: &Json) -> Result<Node, Fault> {
+        let name = path.display().to_string();
+        let bytes = fs::read(path)
+            .map_err(|error| Fault::new(format!("Cannot read config file ({name}): {error}")))?;
+        let mut node = self.sources.read(&name, &bytes)?;
+        expand_tree(&mut node, &|name| {
+            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+        });
+        self.files.insert(name, schema::validate(&node, schema));
+        Ok(node)
+    }
+
+    fn include_files(&mut self, root: &mut Node, main: &Path, schema: &Json) -> Result<(), Fault> {
+        super::declare::refuse_scalar(root, "", INCLUDES)?;
+        let Some(includes) = root.get(INCLUDES) else { return Ok(()) };
+        let includes = Vec::<Include>::read(includes, INCLUDES)?.unwrap_or_default();
+        for Include { path, strategy } in includes {
+            let path = Path::new(&path);
+            if path == main {
+                return Err(Fault::new(format!(
+                    "Config error: '{INCLUDES}' directive tried to recursively include main config file: {}.",
+                    main.display()
+                )));
+            }
+            for file in files_at(path)? {
+                let node = self.read_file(&file, schema)?;
+                merge(root, node, strategy, &file)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The file, or those of the directory by name. What does not exist is passed over.
+fn files_at(path: &Path) -> Result<Vec<PathBuf>, Fault> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    if !path.is_dir() {
+        return Ok(Vec::new());
+    }
+    let unreadable = |error| Fault::new(format!("Cannot read {}: {error}", path.display()));
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(unreadable)? {
+        let file = entry.map_err(unreadable)?.path();
+        if file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Merges the top-level keys of a file. Deeper ones are no matter of merging: a section comes whole.
+fn merge(root: &mut Node, included: Node, strategy: Strategy, file: &Path) -> Result<(), Fault> {
+    let Value::Map(included) = included.value else { return Ok(()) };
+    let mut map = match std::mem::replace(&mut root.value, Value::Null) {
+        Value::Map(map) => map,
+        _ => Map::default(),
+    };
+    for (key, value) in included.0 {
+        if key.as_str() == Some(INCLUDES) {
+            let message = format!(
+                "Config error: '{INCLUDES}' directive in included config file {}.",
+                file.display()
+            );
+            return Err(Fault::new(message).at(&key));
+        }
+        let known = map.0.iter_mut().find(|(known, _)| known.value == key.value);
+        match (known, strategy) {
+            (None, _) => map.0.push((key, value)),
+            (Some(_), Strategy::AddOnly) => {}
+            (Some((_, known)), Strategy::Override) => *known = value,
+            (Some((_, known)), Strategy::Append) => match (&mut known.value, value) {
+                (Value::Seq(items), Node { value: Value::Seq(more), .. }) => items.extend(more),
+                (_, value) => *known = value,
+            },
+        }
+    }
+    root.value = Value::Map(map);
+    Ok(())
+}
+
+/// The rules files that exist, also by the key's old name.
+fn rules_files(
+    root: &Node,
+    config: &Config,
+    deprecated: &mut dyn FnMut(&str),
+) -> Result<Vec<String>, Fault> {
+    let mut files = config.rules_files.clone();
+    if let Some(old) = root.get("rules_file") {
+        files.extend(Vec::<String>::read(old, "rules_file")?.unwrap_or_default());
+        deprecated(
+            "Using deprecated config key 'rules_file' (singular form). Please use new 'rules_files' config key (plural form).",
+        );
+        if root.get("rules_files").is_some() {
+            return Err(Fault::in_file("both 'rules_files' and 'rules_file' keys set")
+                .at(old)
+                .help("`rules_files` alone will do"));
+        }
+    }
+    files.retain(|file| Path::new(file).exists());
+    Ok(files)
+}
+
+fn chosen_plugins(config: &Config) -> Result<Vec<Plugin>, Fault> {
+    let configured = &config.plugins.0;
+    let Some(names) = &config.load_plugins else { return Ok(configured.clone()) };
+    let find = |name: &String| {
+        let plugin = configured.iter().find(|plugin| plugin.name == *name);
+        plugin.cloned().ok_or_else(|| {
+            Fault::new(format!(
+                "Cannot load plugin '{name}': plugin config not found for given name"
+            ))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+fn doubtful_entries(config: &Config) -> Vec<String> {
+    let doubtful = config
+        .append_output
+        .iter()
+        .filter(|entry| !entry.rule.is_empty() && !entry.tags.is_empty());
+    doubtful
+        .map(|entry| {
+            let rule = &entry.rule;
+            let tags = entry.tags.iter().cloned().collect::<Vec<_>>().join(", ") + ",";
+            // The misspelt word is part of the line that people search their logs for.
+            format!(
+                "An append_ouptut entry specifies both a rule ({rule}) and a list of tags ({tags}). This means that output will be appended only to the {rule} rule and only if it has all the tags: {tags}."
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,64 @@
+//! falco.yaml: one declaration of its keys ([`keys`]), and the way from files and options to them ([`load`]).
+
+mod check;
+mod declare;
+mod environment;
+mod fault;
+mod keys;
+mod load;
+mod overrides;
+mod schema;
+mod sources;
+mod values;
+
+use peregrine_yaml::{Node, Value};
+use serde_json::{Value as Json, json};
+
+pub(crate) use declare::Row;
+pub(crate) use fault::ConfigError;
+pub(crate) use keys::Config;
+pub(crate) use load::{Loaded, Main, load};
+pub(crate) use values::{
+    AppendOutput, CaptureMode, Engine, ExtraField, Plugin, Priority, RuleMatching, RuleSelection,
+};
+
+use declare::{Definitions, Setting};
+
+/// JSON schema of the configuration.
+pub(crate) fn json_schema() -> Json {
+    let mut definitions = Definitions::new();
+    let mut schema = Config::schema(&mut definitions);
+    declare::extend(
+        &mut schema,
+        json!({
+            "$schema": "http://json-schema.org/draft-06/schema#",
+            "definitions": definitions,
+        }),
+    );
+    schema
+}
+
+/// Every key with its default and what it is for.
+pub(crate) fn reference() -> Vec<Row> {
+    let mut rows = Vec::new();
+    Config::default().rows("", "", &mut rows);
+    rows
+}
+
+/// A tree on one line, every scalar in double quotes; JSON that is YAML as well.
+pub(crate) fn dump(node: &Node) -> String {
+    match &node.value {
+        Value::Null => "null".to_owned(),
+        Value::Scalar { text, .. } => Json::from(text.as_str()).to_string(),
+        Value::Seq(items) => {
+            format!("[{}]", items.iter().map(dump).collect::<Vec<_>>().join(", "))
+        }
+        Value::Map(map) => {
+            let entry = |(key, value): &(Node, Node)| format!("{}: {}", dump(key), dump(value));
+            format!("{{{}}}", map.0.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::log::Level;
+
+fn loaded(yaml: &str, options: &[&str]) -> Result<Loaded, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("falco.yaml");
+    fs::write(&file, yaml).unwrap();
+    let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+    let result = load(Main::File(&file), &options, &mut |_| ());
+    result
+        .map_err(|error| error.to_string().replace(&format!("{}/", directory.path().display()), ""))
+}
+
+#[test]
+fn defaults() {
+    let config = loaded("", &[]).unwrap().config;
+    assert_eq!(config, Config::default());
+    assert_eq!(config.log_level.0, Level::Info);
+    assert_eq!(config.engine, Engine::default());
+    assert_eq!((config.output_timeout, config.webserver.listen_port), (2000, 8765));
+    assert!(config.log_syslog && !config.log_stderr && config.watch_config_files);
+}
+
+#[test]
+fn keys_are_decoded_and_wrong_types_leave_the_default() {
+    let yaml = "json_output: on\nwebserver: {listen_port: http, threadiness: 0x10}\n\
+                syscall_event_drops: {threshold: tiny, actions: log}\n\
+                http_output: {max_consecutive_timeouts: 300}\n";
+    let config = loaded(yaml, &[]).unwrap().config;
+    assert!(config.json_output);
+    assert_eq!((config.webserver.listen_port, config.webserver.threadiness), (8765, 16));
+    assert_eq!(config.syscall_event_drops.threshold, 0.1);
+    assert_eq!(config.syscall_event_drops.actions, ["log"]);
+    assert_eq!(config.http_output.max_consecutive_timeouts, 5);
+}
+
+#[test]
+fn the_engine_is_one_thing() {
+    let replay = loaded("engine: {kind: replay}", &["engine.replay.capture_file=a.scap"]).unwrap();
+    assert_eq!(replay.config.engine, Engine::Replay { capture_file: "a.scap".into() });
+    assert_eq!(
+        loaded("engine: {kind: replay}", &[]).unwrap_err(),
+        "Error reading config file (falco.yaml): engine.kind is 'replay' but no engine.replay.capture_file specified."
+    );
+    let live =
+        loaded("engine: {kind: modern_ebpf, modern_ebpf: {buf_size_preset: 7}}", &[]).unwrap();
+    assert!(matches!(
+        live.config.engine,
+        Engine::Live { kmod: false, settings } if settings.buf_size_preset == 7
+    ));
+}
+
+#[test]
+fn a_scalar_is_no_section() {
+    assert_eq!(
+        loaded("webserver: yes\n", &[]).unwrap_err(),
+        "Config error at key \"webserver.enabled\": yaml-cpp: error at line 1, column 12: operator[] call on a scalar (key: \"enabled\")"
+    );
+    assert_eq!(
+        loaded("hello\n", &[]).unwrap_err(),
+        "Config error at key \"config_files\": yaml-cpp: error at line 1, column 1: operator[] call on a scalar (key: \"config_files\")"
+    );
+}
+
+#[test]
+fn plugins_are_chosen_by_name_and_in_that_order() {
+    let yaml = "plugins: [{name: a, library_path: a.so}, {name: b, library_path: b.so, init_config: {n: 1, t: x}}]\n";
+    let names = |loaded: Loaded| loaded.plugins.into_iter().map(|p| p.name).collect::<Vec<_>>();
+    assert_eq!(names(loaded(yaml, &[]).unwrap()), ["a", "b"]);
+    assert_eq!(names(loaded(&format!("{yaml}load_plugins: [b]\n"), &[]).unwrap()), ["b"]);
+    assert!(names(loaded(&format!("{yaml}load_plugins: []\n"), &[]).unwrap()).is_empty());
+    assert!(loaded(&format!("{yaml}load_plugins: [c]\n"), &[]).unwrap_err().contains("'c'"));
+    assert_eq!(loaded(yaml, &[]).unwrap().plugins[1].init_config, r#"{"n":1,"t":"x"}"#);
+}
+
+#[test]
+fn append_output_entries() {
+    let yaml = "append_output:\n  - {match: {rule: R, tags: [b, a]}, extra_fields: [evt.num, {x: '%evt.type'}]}\n";
+    let loaded_once = loaded(yaml, &[]).unwrap();
+    let entry = &loaded_once.config.append_output[0];
+    assert_eq!(entry.tags.iter().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(entry.extra_fields[0], ExtraField::Raw("evt.num".to_owned()));
+    assert!(loaded_once.warnings[0].contains("tags (a, b,)"));
+    let twice = "append_output: [{extra_fields: [a, {a: b}]}]\n";
+    assert!(loaded(twice, &[]).unwrap_err().contains("bad conversion"));
+}
+
+#[test]
+fn errors_show_the_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("falco.yaml");
+    fs::write(&file, "json_output: true\ncapture: {mode: sometimes}\n").unwrap();
+    let error = load(Main::File(&file), &[], &mut |_| ()).unwrap_err();
+    let picture = error.picture().unwrap();
+    assert!(picture.contains("falco.yaml:2:17"), "{picture}");
+    assert!(picture.contains("capture: {mode: sometimes}"), "{picture}");
+    assert!(picture.contains("one of rules all_rules"), "{picture}");
+}
+
+#[test]
+fn includes_merge_by_strategy() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("more.yaml"), "priority: error\nrules_files: [b]\nstatic_fields: {b: 2}\n")
+        .unwrap();
+    let merged = |strategy: &str| {
+        let include = format!("{{path: {}, strategy: {strategy}}}", at("more.yaml").display());
+        let main = "priority: info\nrules_files: [a]\nstatic_fields: {a: 1}\n";
+        fs::write(at("main.yaml"), format!("{main}config_files: [{include}]\n")).unwrap();
+        let config = load(Main::File(&at("main.yaml")), &[], &mut |_| ()).unwrap().config;
+        let fields = config.static_fields.into_keys().collect::<Vec<_>>().join(" ");
+        (config.priority, config.rules_files.join(" "), fields)
+    };
+    assert_eq!(merged("append"), (Priority::Error, "a b".into(), "b".into()));
+    assert_eq!(merged("override"), (Priority::Error, "b".into(), "b".into()));
+    assert_eq!(merged("add-only"), (Priority::Informational, "a".into(), "a".into()));
+}
+
+#[test]
+fn includes_do_not_nest() {
+    let directory = tempfile::tempdir().unwrap();
+    let more = directory.path().join("more.yaml");
+    fs::write(&more, "config_files: []\n").unwrap();
+    let option = format!("config_files[]={}", more.display());
+    assert!(loaded("", &[&option]).unwrap_err().contains("directive in included config file"));
+    let main = directory.path().join("main.yaml");
+    fs::write(&main, format!("config_files: [{}]\n", main.display())).unwrap();
+    let error = load(Main::File(&main), &[], &mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("recursively include main config file"));
+}
+
+#[test]
+fn the_built_in_configuration_is_right() {
+    let loaded = load(Main::BuiltIn(crate::BUILT_IN_CONFIG), &[], &mut |_| ()).unwrap();
+    assert_eq!(loaded.plugins.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["container"]);
+    let mut sources = sources::Sources::default();
+    let node = sources.read("built in", crate::BUILT_IN_CONFIG.as_bytes()).unwrap();
+    assert_eq!(schema::validate(&node, &json_schema()), Ok(()));
+}
+
+#[test]
+fn every_key_is_explained() {
+    let rows = reference();
+    assert!(rows.len() > 90);
+    assert!(rows.iter().all(|row| row.about.ends_with('.')), "{rows:#?}");
+    assert!(rows.iter().any(|row| row.key == "engine.replay.capture_file"));
+}
+
+#[test]
+fn a_missing_file_is_an_error() {
+    let error = load(Main::File(Path::new("/no/such/falco.yaml")), &[], &mut |_| ()).unwrap_err();
+    assert!(error.to_string().starts_with("Cannot read config file (/no/such/falco.yaml)"));
+}

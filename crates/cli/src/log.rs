@@ -1,0 +1,164 @@
+//! What the program says about itself: lines on stderr and in syslog, in the form Falco's have.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::os::unix::net::UnixDatagram;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Weight of a line; the numbers are those of syslog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// Nothing works.
+    Emergency,
+    /// Somebody must act now.
+    Alert,
+    /// A part has failed for good.
+    Critical,
+    /// Something has failed.
+    Error,
+    /// Something may not be what was meant.
+    Warning,
+    /// Worth knowing.
+    Notice,
+    /// What goes on.
+    Info,
+    /// For those who look for a fault.
+    Debug,
+}
+
+/// Where lines go, and which.
+#[derive(Debug)]
+pub(crate) struct Log {
+    level: Level,
+    stderr: bool,
+    syslog: Option<UnixDatagram>,
+    iso_8601: bool,
+}
+
+impl Level {
+    /// Reads the word of `log_level`. Upper case is refused, as ever.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "emergency" => Self::Emergency,
+            "alert" => Self::Alert,
+            "critical" => Self::Critical,
+            "error" => Self::Error,
+            "warning" => Self::Warning,
+            "notice" => Self::Notice,
+            "info" => Self::Info,
+            "debug" => Self::Debug,
+            _ => return None,
+        })
+    }
+}
+
+impl Log {
+    /// The log before the configuration is known: everything from `info` up, on stderr.
+    pub(crate) fn at_start() -> Self {
+        Self { level: Level::Info, stderr: true, syslog: None, iso_8601: false }
+    }
+
+    /// The log that was asked for. Where there is no syslog to talk to, lines to it are lost, as with `syslog(3)`.
+    pub(crate) fn new(level: Level, stderr: bool, syslog: bool, iso_8601: bool) -> Self {
+        let syslog = if syslog { connect_syslog().ok() } else { None };
+        Self { level, stderr, syslog, iso_8601 }
+    }
+
+    /// Whether lines reach stderr.
+    pub(crate) fn reaches_stderr(&self) -> bool {
+        self.stderr
+    }
+
+    /// One line (or several, for messages that have some).
+    pub(crate) fn line(&self, level: Level, message: impl Display) {
+        if level > self.level {
+            return;
+        }
+        let message = message.to_string();
+        let message = message.trim_end_matches('\n');
+        let now = Timestamp::now();
+        if let Some(syslog) = &self.syslog {
+            let packet = syslog_packet(level, now, message);
+            // A full or vanished syslog must not stop the one who only wanted to tell something.
+            let _ = syslog.send(packet.as_bytes());
+        }
+        if self.stderr {
+            let _ = writeln!(io::stderr().lock(), "{}: {message}", stamp(now, self.iso_8601));
+        }
+    }
+
+    /// Something has failed.
+    pub(crate) fn error(&self, message: impl Display) {
+        self.line(Level::Error, message);
+    }
+
+    /// Something may not be what was meant.
+    pub(crate) fn warning(&self, message: impl Display) {
+        self.line(Level::Warning, message);
+    }
+
+    /// What goes on.
+    pub(crate) fn info(&self, message: impl Display) {
+        self.line(Level::Info, message);
+    }
+
+    /// For those who look for a fault.
+    pub(crate) fn debug(&self, message: impl Display) {
+        self.line(Level::Debug, message);
+    }
+}
+
+/// `Sun Nov 22 09:38:00 2026` in local time, or `2026-11-22T09:38:00+0000`.
+fn stamp(now: Timestamp, iso_8601: bool) -> String {
+    if iso_8601 {
+        now.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
+    } else {
+        now.to_zoned(TimeZone::system()).strftime("%a %b %d %H:%M:%S %Y").to_string()
+    }
+}
+
+fn connect_syslog() -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.connect("/dev/log")?;
+    Ok(socket)
+}
+
+/// The form that `syslog(3)` sends: facility "user", local time, the program's name.
+fn syslog_packet(level: Level, now: Timestamp, message: &str) -> String {
+    const FACILITY_USER: u8 = 1 << 3;
+    let time = now.to_zoned(TimeZone::system()).strftime("%b %e %H:%M:%S").to_string();
+    format!("<{}>{time} {}: {message}", FACILITY_USER | level as u8, crate::version::program())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_ordered_and_named_in_lower_case() {
+        assert!(Level::Emergency < Level::Debug);
+        assert_eq!(Level::from_word("warning"), Some(Level::Warning));
+        assert_eq!(Level::from_word("WARNING"), None);
+    }
+
+    #[test]
+    fn stamps() {
+        let time = Timestamp::from_second(1_795_340_280).unwrap();
+        assert_eq!(stamp(time, true), "2026-11-22T09:38:00+0000");
+        assert_eq!(stamp(time, false).len(), "Sun Nov 22 09:38:00 2026".len());
+    }
+
+    #[test]
+    fn syslog_packets_carry_facility_and_level() {
+        let packet = syslog_packet(
+            Level::Warning,
+            Timestamp::from_second(1_795_340_280).unwrap(),
+            "two\nlines",
+        );
+        assert!(packet.starts_with("<12>Nov 22 "), "{packet}");
+        assert!(packet.ends_with(": two\nlines"), "{packet}");
+    }
+}

@@ -1,0 +1,56 @@
+//! Versions: our own, and those that rules, plugins and tools ask for.
+
+use serde_json::{Value, json};
+
+/// The release of Falco whose behaviour this one has.
+pub(crate) const FALCO: &str = "0.45.0";
+/// Version of the rules language and its fields, as `required_engine_version` names it.
+pub(crate) const ENGINE: &str = "0.63.0";
+/// Minor part of [`ENGINE`]; old tools know no more of it.
+pub(crate) const ENGINE_MINOR: &str = "63";
+/// Version of the interface to plugins.
+pub(crate) const PLUGIN_API: &str = "3.12.0";
+/// Version of the interface to the kernel side.
+pub(crate) const DRIVER_API: &str = "10.1.0";
+/// Version of the event tables.
+pub(crate) const SCHEMA: &str = "4.5.1";
+/// Our own version.
+pub(crate) const OWN: &str = env!("CARGO_PKG_VERSION");
+
+/// Name the program was started by.
+pub(crate) fn program() -> String {
+    let path = std::env::args_os().next().map(std::path::PathBuf::from);
+    let name = path
+        .as_deref()
+        .and_then(std::path::Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "peregrine".to_owned())
+}
+
+/// Versions for people. The labels are a contract; our own version stands behind Falco's.
+pub(crate) fn text() -> String {
+    format!(
+        "Falco version: {FALCO} (Peregrine {OWN})\n\
+         Libs version:  {OWN}\n\
+         Plugin API:    {PLUGIN_API}\n\
+         Engine:        {ENGINE}\n\
+         Driver:\n\
+         \x20 API version:    {DRIVER_API}\n\
+         \x20 Schema version: {SCHEMA}\n\
+         \x20 Default driver: {OWN}\n"
+    )
+}
+
+/// Versions for programs, by the keys they know.
+pub(crate) fn json() -> Value {
+    json!({
+        "default_driver_version": OWN,
+        "driver_api_version": DRIVER_API,
+        "driver_schema_version": SCHEMA,
+        "engine_version": ENGINE_MINOR,
+        "engine_version_semver": ENGINE,
+        "falco_version": FALCO,
+        "libs_version": OWN,
+        "plugin_api_version": PLUGIN_API,
+    })
+}
