@@ -7,7 +7,8 @@ use peregrine_filter::{FieldError, Limits, Resolved, Vocabulary};
 
 use crate::params::Param;
 use crate::similar::similar;
-use crate::table::{Argument, Class, Definition, Id, Scope, classes};
+use crate::evttypes::is_event_name;
+use crate::table::{Argument, Class, Definition, Id, Scope, Syscall, classes};
 
 /// A field and its argument, understood.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -142,9 +143,20 @@ impl Vocabulary for Fields {
             limits: Limits::default(),
         })
     }
+
+    fn check_literal(&self, field: &Field, literal: &[u8]) -> Result<(), String> {
+        if field.id != Id::Syscall(Syscall::Type) || is_event_name(literal) {
+            return Ok(());
+        }
+        Err(format!("unknown event type {}", String::from_utf8_lossy(literal)))
+    }
+
+    fn is_distance(&self, field: &Field) -> bool {
+        field.id == Id::Syscall(Syscall::Around)
+    }
 }
 
-/// Understands the argument. `None` when there is one but it names nothing.
+/// Understands the field. `None` when there is one but it names nothing.
 fn resolve(definition: &Definition, text: &str) -> Result<Option<Resolved<Field>>, FieldError> {
     let Some((arg, len)) = argument(definition, text)? else { return Ok(None) };
     let (ty, format) = match (&arg, definition.argument) {
@@ -152,7 +164,7 @@ fn resolve(definition: &Definition, text: &str) -> Result<Option<Resolved<Field>
         _ => (definition.ty, definition.format),
     };
     Ok(Some(Resolved {
-        each: definition.options.each.filter(|_| arg == Arg::None),
+        each: definition.options.each.filter(|_| asks_several(definition, &arg)),
         field: Field { id: definition.id, arg },
         len: definition.name.len() + len,
         ty,
@@ -160,6 +172,16 @@ fn resolve(definition: &Definition, text: &str) -> Result<Option<Resolved<Field>
         list: definition.options.list,
         limits: definition.options.limits,
     }))
+}
+
+/// Whether the argument leaves open what is asked. The number of an ancestor does not, except of the one
+/// whose environment is meant: rules have always been held against all of them.
+fn asks_several(definition: &Definition, arg: &Arg) -> bool {
+    match arg {
+        Arg::None => true,
+        Arg::Index(_) => definition.argument == Argument::AncestorVariable,
+        _ => false,
+    }
 }
 
 /// The argument at the start of what follows the name, and its length.

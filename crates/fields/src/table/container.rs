@@ -19,7 +19,7 @@ fields! {
         Type = "container.type" Charbuf Na,
         /// Whether the container is privileged.
         Privileged = "container.privileged" Bool Na,
-        /// All mounts, with spaces between, each as source:destination:mode:rdwr:propagation.
+        /// All mounts, with commas between, each as source:destination:mode:rdwr:propagation.
         Mounts = "container.mounts" Charbuf Na,
         /// A mount, by number or by source: container.mount[0], container.mount[/var/log].
         Mount = "container.mount" Charbuf Na [index_or_key],

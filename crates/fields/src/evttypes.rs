@@ -1,0 +1,278 @@
+//! Which events a condition can be true for.
+//!
+//! Tests of `evt.type` and `syscall.type` say it, with `=`, `!=`, `in` and `exists`; so do tests of
+//! `evt.num` that are always or never true. Everything else may be true for every event. Negations go
+//! down to the tests, so that what says nothing about events says nothing when negated.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use peregrine_event::{
+    Class, EventSet, EventType, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
+};
+use peregrine_filter::{
+    Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator, Right,
+    Span, Text,
+};
+use thiserror::Error;
+
+/// The events that a condition can be true for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventTypes {
+    /// Types of the events. Syscalls without an event of their own share the generic one.
+    pub events: EventSet,
+    /// Codes of the syscalls and tracepoints that report these events, one by one.
+    pub syscalls: BTreeSet<u16>,
+}
+
+/// Why the events of a condition cannot be told.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum EventTypeError {
+    /// `evt.type` is changed before it is compared.
+    #[error("event code search does not support `evt.type` checks with transformers")]
+    Transformed {
+        /// Place of the transformer.
+        span: Span,
+    },
+    /// `evt.type` is compared with another field.
+    #[error(
+        "right-hand field comparisons on `evt.type`/`syscall.type` checks are not supported by event code search"
+    )]
+    Field {
+        /// Place of the other field.
+        span: Span,
+    },
+}
+
+impl EventTypes {
+    /// The events that a condition can be true for.
+    ///
+    /// # Errors
+    /// When `evt.type` is used in a way that does not tell.
+    pub fn of(condition: &Expr) -> Result<Self, EventTypeError> {
+        infer(condition, false)
+    }
+
+    /// Every event.
+    pub fn all() -> Self {
+        Self { events: EventSet::all(), syscalls: syscall_names().map(|(sc, _)| sc).collect() }
+    }
+
+    /// No event.
+    pub fn none() -> Self {
+        Self { events: EventSet::EMPTY, syscalls: BTreeSet::new() }
+    }
+
+    /// The events with these names.
+    pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut found = Self::none();
+        for name in names {
+            let mut own = false;
+            for ty in specific().filter(|ty| ty.name() == name) {
+                own = true;
+                found.events.insert(ty);
+                found.syscalls.extend(syscalls_of(ty));
+            }
+            if !own && let Some(sc) = code_of(name) {
+                found.events.insert(EventType::GenericE);
+                found.events.insert(EventType::GenericX);
+                found.syscalls.extend(sc.filter(|sc| GENERIC.contains(sc)));
+            }
+        }
+        found
+    }
+
+    /// Names of the events, and of the syscalls that share the generic one.
+    pub fn names(&self) -> BTreeSet<&'static str> {
+        let named = self.events.iter().filter(|ty| !is_generic(*ty)).map(EventType::name);
+        let reported = specific().filter(|ty| syscalls_of(*ty).any(|sc| self.syscalls.contains(&sc)));
+        let generic = self.syscalls.iter().filter(|sc| GENERIC.contains(sc));
+        named
+            .chain(reported.map(EventType::name))
+            .chain(generic.filter_map(|sc| syscall_name(*sc)))
+            .collect()
+    }
+
+    fn intersection(self, other: Self) -> Self {
+        Self {
+            events: self.events.intersection(other.events),
+            syscalls: &self.syscalls & &other.syscalls,
+        }
+    }
+
+    fn union(self, other: Self) -> Self {
+        Self { events: self.events.union(other.events), syscalls: &self.syscalls | &other.syscalls }
+    }
+
+    fn complement(self) -> Self {
+        let all = Self::all();
+        Self {
+            events: all.events.difference(self.events),
+            syscalls: &all.syscalls - &self.syscalls,
+        }
+    }
+}
+
+/// Whether `evt.type` can have this value.
+pub(crate) fn is_event_name(name: &[u8]) -> bool {
+    EventType::all().any(|ty| ty.name().as_bytes() == name)
+        || name == UNKNOWN.as_bytes()
+        || syscall_names().any(|(_, sc)| sc.as_bytes() == name)
+}
+
+/// What syscalls are called that nobody knows.
+const UNKNOWN: &str = "unknown";
+
+fn infer(expr: &Expr, negated: bool) -> Result<EventTypes, EventTypeError> {
+    let all = |children: &[Expr]| {
+        children.iter().try_fold(EventTypes::all(), |types, child| {
+            Ok(types.intersection(infer(child, negated)?))
+        })
+    };
+    let any = |children: &[Expr]| {
+        children
+            .iter()
+            .try_fold(EventTypes::none(), |types, child| Ok(types.union(infer(child, negated)?)))
+    };
+    match &expr.node {
+        ExprKind::And(children) if negated => any(children),
+        ExprKind::And(children) => all(children),
+        ExprKind::Or(children) if negated => all(children),
+        ExprKind::Or(children) => any(children),
+        ExprKind::Not(child) => infer(child, !negated),
+        ExprKind::Macro(_) => Ok(EventTypes::all()),
+        ExprKind::Check(check) => Ok(match leaf(check)? {
+            None => EventTypes::all(),
+            Some(types) if negated => types.complement(),
+            Some(types) => types,
+        }),
+    }
+}
+
+/// The events of one test; `None` when it says nothing about them.
+fn leaf(check: &Check) -> Result<Option<EventTypes>, EventTypeError> {
+    match check {
+        Check::Exists(operand) => Ok(is_type(operand).then(EventTypes::all)),
+        Check::Compare(comparison) => {
+            match always(comparison) {
+                Some(true) => Ok(Some(EventTypes::all())),
+                Some(false) => Ok(Some(EventTypes::none())),
+                None => types(comparison),
+            }
+        }
+    }
+}
+
+fn types(comparison: &Comparison) -> Result<Option<EventTypes>, EventTypeError> {
+    let unequal = match comparison.op {
+        Operator::Eq | Operator::EqEq | Operator::In => false,
+        Operator::Ne => true,
+        _ => return Ok(None),
+    };
+    if let OperandKind::Call(call) = &comparison.left.node
+        && transforms_type(call)
+    {
+        return Err(EventTypeError::Transformed { span: comparison.left.span });
+    }
+    if !is_type(&comparison.left) {
+        return Ok(None);
+    }
+    if let Right::Operand(right) = &comparison.right {
+        return Err(EventTypeError::Field { span: right.span });
+    }
+    let names: Vec<_> = comparison.right.literals().iter().map(Text::to_str).collect();
+    let types = EventTypes::named(names.iter().map(AsRef::as_ref));
+    Ok(Some(if unequal { types.complement() } else { types }))
+}
+
+fn is_type(operand: &Operand) -> bool {
+    field(operand).is_some_and(|field| {
+        matches!(field.name.as_str(), "evt.type" | "syscall.type") && field.arg.is_none()
+    })
+}
+
+fn field(operand: &Operand) -> Option<&Field> {
+    match &operand.node {
+        OperandKind::Field(field) => Some(field),
+        OperandKind::Call(_) => None,
+    }
+}
+
+fn transforms_type(call: &Call) -> bool {
+    call.args.iter().any(|arg| match arg {
+        Argument::Operand(operand) => is_type(operand),
+        _ => false,
+    })
+}
+
+/// Events are numbered from 1, so that some tests of `evt.num` are always true and some never.
+fn always(comparison: &Comparison) -> Option<bool> {
+    let field = field(&comparison.left)?;
+    if field.name != "evt.num" || field.arg.is_some() {
+        return None;
+    }
+    let number = |text: &Text| text.to_str().parse::<u64>().ok();
+    let value = match &comparison.right {
+        Right::Operand(_) => return None,
+        Right::List(list) => {
+            let never = list.node.iter().all(|text| number(text) == Some(0));
+            return (comparison.op == Operator::In && never).then_some(false);
+        }
+        Right::Value(value) => number(&value.node)?,
+    };
+    match (comparison.op, value) {
+        (Operator::Eq | Operator::EqEq | Operator::Le, 0) | (Operator::Lt, 0 | 1) => Some(false),
+        (Operator::Ne | Operator::Gt, 0) | (Operator::Ge, 0 | 1) => Some(true),
+        _ => None,
+    }
+}
+
+fn is_generic(ty: EventType) -> bool {
+    matches!(ty, EventType::GenericE | EventType::GenericX)
+}
+
+fn specific() -> impl Iterator<Item = EventType> {
+    EventType::all().filter(|ty| !is_generic(*ty))
+}
+
+/// Codes of the syscall with this name.
+fn code_of(name: &str) -> Option<impl Iterator<Item = u16>> {
+    let code = syscall_names().find(|(_, sc)| *sc == name).map(|(code, _)| code);
+    (code.is_some() || name == UNKNOWN).then(|| code.into_iter())
+}
+
+/// The syscalls and tracepoints that an event reports.
+fn syscalls_of(ty: EventType) -> impl Iterator<Item = u16> {
+    REPORTED_BY
+        .iter()
+        .filter(move |(_, reported)| *reported == family(ty))
+        .map(|(sc, _)| *sc)
+}
+
+/// Syscalls without an event of their own.
+static GENERIC: LazyLock<BTreeSet<u16>> = LazyLock::new(|| {
+    let own: BTreeSet<u16> = REPORTED_BY.iter().map(|(sc, _)| *sc).collect();
+    syscall_names().map(|(sc, _)| sc).filter(|sc| !own.contains(sc)).collect()
+});
+
+/// Each syscall with an event of its own, and the family of that event.
+static REPORTED_BY: LazyLock<BTreeSet<(u16, &'static str)>> = LazyLock::new(|| {
+    let tables = [syscalls_x86_64(), syscalls_aarch64()];
+    let own = tables.iter().flat_map(|table| table.iter()).filter(|s| !is_generic(s.exit));
+    own.map(|syscall| (syscall.sc, family(syscall.exit))).collect::<BTreeSet<_>>()
+});
+
+/// What the identifiers of all versions of an event have in common.
+fn family(ty: EventType) -> &'static str {
+    let id = ty.info().id;
+    let id = id.strip_suffix("_X").or_else(|| id.strip_suffix("_E")).unwrap_or(id);
+    match id.rsplit_once('_') {
+        Some((family, version)) if version.bytes().all(|b| b.is_ascii_digit()) => family,
+        _ => id,
+    }
+}
+
+/// Whether events of this type report syscalls.
+pub(crate) fn is_syscall(ty: EventType) -> bool {
+    ty.info().classes.contains(&Class::Syscall)
+}

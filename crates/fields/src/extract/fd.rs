@@ -1,0 +1,381 @@
+//! Class `fd`.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+
+use peregrine_event::render::AT_FDCWD;
+use peregrine_event::{EventFlags, EventType, path};
+use peregrine_filter::Value;
+use peregrine_state::{Fd as State, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Thread};
+
+use super::{NA, flag, raw};
+use crate::table::Fd;
+use crate::view::View;
+use crate::vocabulary::Arg;
+
+pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'a>> {
+    let subject = Subject::of(view, arg)?;
+    let text = |text: &'a [u8]| Some(Value::Text(text));
+    // These need no fd to be known.
+    match field {
+        Fd::Num => return Some(Value::Int(view.context.fd)),
+        Fd::Name => return text(subject.name(view)?),
+        Fd::NameRaw => return text(subject.name_raw(view)?),
+        Fd::Directory => return text(subject.directory(view)?),
+        Fd::ContainerName => return text(subject.in_container(view, subject.name(view)?)),
+        Fd::ContainerDirectory => {
+            return text(subject.in_container(view, subject.directory(view)?));
+        }
+        Fd::TypeChar => return text(subject.type_char(view)),
+        Fd::Uid => {
+            let (tid, fd) = (subject.thread.tid, view.context.fd);
+            // Writing to memory can't fail.
+            return text(view.text(|out| drop(write!(out, "{tid}{fd}"))));
+        }
+        Fd::Types if *arg == Arg::None => return Some(types(view, subject.thread)),
+        _ => {}
+    }
+    let fd = subject.fd?;
+    let is_local = |ip| is_local(view, subject.thread, ip);
+    match field {
+        Fd::Type => text(fd.kind.type_name().as_bytes()),
+        Fd::Types => Some(view.list([Value::Text(fd.kind.type_name().as_bytes())])),
+        Fd::Filename => text(filename(fd)?),
+        Fd::Ip | Fd::Net => Some(view.list(both_ends(fd, |end| Value::Ip(end.ip)))),
+        Fd::Port | Fd::Proto => Some(view.list(both_ends(fd, |end| Value::Uint(end.port.into())))),
+        Fd::ClientIp | Fd::ClientNet => client(fd).map(|end| Value::Ip(end.ip)),
+        Fd::ServerIp | Fd::ServerNet => {
+            fd.role?;
+            server(fd).map(|end| Value::Ip(end.ip))
+        }
+        Fd::ClientPort => client(fd).map(|end| Value::Uint(end.port.into())),
+        Fd::ServerPort => server(fd).map(|end| Value::Uint(end.port.into())),
+        Fd::LocalIp | Fd::LocalNet => {
+            connection(fd)?.near(is_local).map(|end| Value::Ip(end.ip))
+        }
+        Fd::RemoteIp | Fd::RemoteNet => {
+            connection(fd)?.far(is_local).map(|end| Value::Ip(end.ip))
+        }
+        Fd::LocalPort => connection(fd)?.near(is_local).map(|end| Value::Uint(end.port.into())),
+        Fd::RemotePort => connection(fd)?.far(is_local).map(|end| Value::Uint(end.port.into())),
+        Fd::ClientProto => {
+            fd.role?;
+            Some(service(view, client(fd)))
+        }
+        // A bound port has no text, though it has a number.
+        Fd::ServerProto => {
+            server(fd).map(|end| service(view, connection(fd).is_some().then_some(end)))
+        }
+        Fd::LocalProto => Some(service(view, connection(fd)?.near(is_local))),
+        Fd::RemoteProto => Some(service(view, connection(fd)?.far(is_local))),
+        Fd::L4proto => text(match fd.l4proto() {
+            L4Proto::Tcp => b"tcp",
+            L4Proto::Udp => b"udp",
+            L4Proto::Icmp => b"icmp",
+            L4Proto::Raw => b"raw",
+            L4Proto::Unknown | L4Proto::NotAvailable => NA,
+        }),
+        Fd::SockFamily if fd.kind.is_ip() => text(b"ip"),
+        Fd::SockFamily if matches!(fd.kind, FdKind::Unix { .. }) => text(b"unix"),
+        Fd::SockFamily => None,
+        Fd::IsServer => flag(match fd.kind {
+            FdKind::Ipv4Server { .. } | FdKind::Ipv6Server { .. } => true,
+            FdKind::Ipv4(tuple) => is_local(tuple.dip.into()),
+            FdKind::Ipv6(tuple) => is_local(tuple.dip.into()),
+            _ => false,
+        }),
+        Fd::Connected => flag(fd.connected),
+        Fd::NameChanged => flag(view.context.name_changed),
+        // Nobody is asked for names: that would take time, and tell others what is looked at.
+        Fd::ClientIpName | Fd::ServerIpName | Fd::LocalIpName | Fd::RemoteIpName => None,
+        Fd::Dev => Some(Value::Int(fd.dev.cast_signed().into())),
+        Fd::DevMajor => Some(Value::Int(fd.dev_major().into())),
+        Fd::DevMinor => Some(Value::Int(fd.dev_minor().into())),
+        Fd::Ino => Some(Value::Int(fd.ino.cast_signed())),
+        Fd::IsUpperLayer => flag(fd.overlay_upper),
+        Fd::IsLowerLayer => flag(fd.overlay_lower),
+        Fd::Num
+        | Fd::Name
+        | Fd::NameRaw
+        | Fd::Directory
+        | Fd::ContainerName
+        | Fd::ContainerDirectory
+        | Fd::TypeChar
+        | Fd::Uid => None,
+    }
+}
+
+/// Whether a field is a question about both ends of a connection.
+pub(crate) fn asks_both_ends(field: Fd) -> bool {
+    matches!(field, Fd::Ip | Fd::Port | Fd::Proto | Fd::Net)
+}
+
+/// Name of the fd of the event.
+pub(super) fn name<'a>(view: &View<'a>) -> Option<&'a [u8]> {
+    Subject::of(view, &Arg::None)?.name(view)
+}
+
+/// What the fields are about: the thread of an event that has to do with an fd, and that fd.
+struct Subject<'a> {
+    thread: &'a Thread,
+    fd: Option<&'a State>,
+}
+
+impl<'a> Subject<'a> {
+    fn of(view: &View<'a>, arg: &Arg) -> Option<Self> {
+        let about_fd =
+            EventFlags::CREATES_FD | EventFlags::USES_FD | EventFlags::DESTROYS_FD;
+        if !view.event.ty.info().flags.intersects(about_fd) {
+            return None;
+        }
+        let thread = view.thread()?;
+        let fd = match arg {
+            Arg::Index(number) => view.state.fd(thread, i64::try_from(*number).ok()?),
+            _ => view.event_fd().or_else(|| view.state.fd(thread, view.context.fd)),
+        };
+        Some(Self { thread, fd })
+    }
+
+    fn name(&self, view: &View<'a>) -> Option<&'a [u8]> {
+        match self.fd {
+            Some(fd) => Some(&fd.name),
+            None => told_name(view, self.thread, Path::Resolved),
+        }
+    }
+
+    fn name_raw(&self, view: &View<'a>) -> Option<&'a [u8]> {
+        let name = match self.fd {
+            Some(fd) => &fd.name_raw,
+            None => told_name(view, self.thread, Path::Raw)?,
+        };
+        let doubled = name.windows(2).any(|pair| pair == b"//");
+        Some(if doubled { view.text(|out| without_doubled_slashes(name, out)) } else { name })
+    }
+
+    fn directory(&self, view: &View<'a>) -> Option<&'a [u8]> {
+        let name = match self.fd.map(|fd| (fd, fd.kind)) {
+            Some((fd, FdKind::Directory)) => return Some(&fd.name),
+            Some((fd, FdKind::File)) => &fd.name,
+            Some(_) => return None,
+            None => told_name(view, self.thread, Path::Resolved)?,
+        };
+        Some(match name.iter().rposition(|&b| b == b'/') {
+            None | Some(0) => b"/",
+            Some(slash) if slash + 1 == name.len() => name,
+            Some(slash) => name.get(..slash).unwrap_or(name),
+        })
+    }
+
+    fn in_container(&self, view: &View<'a>, text: &'a [u8]) -> &'a [u8] {
+        view.text(|out| {
+            out.extend_from_slice(&self.thread.container);
+            out.push(b':');
+            out.extend_from_slice(text);
+        })
+    }
+
+    fn type_char(&self, view: &View<'a>) -> &'a [u8] {
+        match self.fd {
+            Some(fd) => view.text(|out| out.push(fd.kind.typechar() as u8)),
+            None => likely_type(view.event.ty),
+        }
+    }
+}
+
+/// What an event makes whose fd is not known.
+fn likely_type(ty: EventType) -> &'static [u8] {
+    match ty {
+        EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X | EventType::SyscallCreatX => b"f",
+        EventType::SocketSocketX | EventType::SocketAccept_5X | EventType::SocketAccept4_6X => b"4",
+        EventType::SyscallPipeX | EventType::SyscallPipe2X => b"p",
+        EventType::SyscallEventfdX | EventType::SyscallEventfd2X => b"e",
+        EventType::SyscallSignalfdX | EventType::SyscallSignalfd4X => b"s",
+        EventType::SyscallTimerfdCreateX => b"t",
+        EventType::SyscallInotifyInitX | EventType::SyscallInotifyInit1X => b"i",
+        _ => b"o",
+    }
+}
+
+#[derive(PartialEq)]
+enum Path {
+    Raw,
+    Resolved,
+}
+
+/// Name of an fd that is not known, as its event tells it: the call failed, or nobody saw the fd made.
+fn told_name<'a>(view: &View<'a>, thread: &'a Thread, want: Path) -> Option<&'a [u8]> {
+    let event = view.event;
+    match event.ty {
+        ty if !ty.is_exit() => None,
+        EventType::SyscallOpenX
+        | EventType::SocketAccept_5X
+        | EventType::SocketAccept4_6X
+        | EventType::SyscallCreatX
+        | EventType::SocketConnectX => Some(view.text(|out| {
+            view.renderer().buffers(view.run.buffers).arg(1, out);
+        })),
+        EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X => {
+            let name = event.param(2).filter(|name| !name.is_empty()).map(raw::text)?;
+            if want == Path::Raw {
+                return Some(name);
+            }
+            let dir = directory(view, thread, event.i64(1)?);
+            Some(view.text(|out| path::join(dir, name, out)))
+        }
+        EventType::SyscallOpenByHandleAtX => event.param(3).map(raw::text),
+        _ => Some(b""),
+    }
+}
+
+/// Path of a directory fd, with a slash at its end.
+pub(super) fn directory<'a>(view: &View<'a>, thread: &'a Thread, fd: i64) -> &'a [u8] {
+    if fd == AT_FDCWD {
+        return view.state.cwd(thread);
+    }
+    view.state.fd(thread, fd).map_or(UNKNOWN, |dir| slashed(view, &dir.name))
+}
+
+/// Stands for a directory that is not known.
+pub(super) const UNKNOWN: &[u8] = b"<UNKNOWN>";
+
+/// A path with a slash at its end, unless it is empty.
+pub(super) fn slashed<'a>(view: &View<'a>, path: &'a [u8]) -> &'a [u8] {
+    match path.last() {
+        None | Some(b'/') => path,
+        _ => view.text(|out| {
+            out.extend_from_slice(path);
+            out.push(b'/');
+        }),
+    }
+}
+
+fn without_doubled_slashes(path: &[u8], out: &mut Vec<u8>) {
+    for &byte in path {
+        if byte != b'/' || out.last() != Some(&b'/') {
+            out.push(byte);
+        }
+    }
+}
+
+fn filename(fd: &State) -> Option<&[u8]> {
+    if fd.kind != FdKind::File {
+        return None;
+    }
+    Some(match fd.name.iter().rposition(|&b| b == b'/') {
+        None => b"/",
+        Some(slash) if slash + 1 == fd.name.len() => &fd.name,
+        Some(slash) => fd.name.get(slash + 1..).unwrap_or_default(),
+    })
+}
+
+/// What the fds of a process refer to, each kind once.
+fn types<'a>(view: &View<'a>, thread: &'a Thread) -> Value<'a> {
+    let mut seen = [""; 32];
+    let mut len = 0;
+    view.list(view.state.fds(thread).filter_map(move |(_, fd)| {
+        let name = fd.kind.type_name();
+        if seen.iter().take(len).any(|other| *other == name) {
+            return None;
+        }
+        // There are fewer kinds than places.
+        *seen.get_mut(len)? = name;
+        len += 1;
+        Some(Value::Text(name.as_bytes()))
+    }))
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy)]
+struct End {
+    ip: IpAddr,
+    port: u16,
+}
+
+/// Both ends of a connection.
+#[derive(Clone, Copy)]
+struct Ends {
+    client: End,
+    server: End,
+}
+
+impl Ends {
+    /// This machine's end: the client's when its address is ours, else the server's.
+    fn near(self, is_local: impl Fn(IpAddr) -> bool) -> Option<End> {
+        Some(if is_local(self.client.ip) { self.client } else { self.server })
+    }
+
+    /// The other machine's end.
+    fn far(self, is_local: impl Fn(IpAddr) -> bool) -> Option<End> {
+        Some(if is_local(self.client.ip) { self.server } else { self.client })
+    }
+}
+
+fn ends(kind: FdKind) -> Option<Ends> {
+    let end = |ip, port| End { ip, port };
+    Some(match kind {
+        FdKind::Ipv4(Ipv4Tuple { sip, dip, sport, dport, .. }) => {
+            Ends { client: end(sip.into(), sport), server: end(dip.into(), dport) }
+        }
+        FdKind::Ipv6(Ipv6Tuple { sip, dip, sport, dport, .. }) => {
+            Ends { client: end(sip.into(), sport), server: end(dip.into(), dport) }
+        }
+        _ => return None,
+    })
+}
+
+/// The bound port of a server.
+fn bound(kind: FdKind) -> Option<End> {
+    match kind {
+        FdKind::Ipv4Server { ip, port, .. } => Some(End { ip: ip.into(), port }),
+        FdKind::Ipv6Server { ip, port, .. } => Some(End { ip: ip.into(), port }),
+        _ => None,
+    }
+}
+
+/// A connection of which it is known who is the client.
+fn connection(fd: &State) -> Option<Ends> {
+    fd.role?;
+    ends(fd.kind)
+}
+
+fn client(fd: &State) -> Option<End> {
+    connection(fd).map(|ends| ends.client)
+}
+
+fn server(fd: &State) -> Option<End> {
+    bound(fd.kind).or_else(|| connection(fd).map(|ends| ends.server))
+}
+
+fn both_ends<'a>(
+    fd: &State,
+    of: impl Fn(End) -> Value<'a>,
+) -> impl Iterator<Item = Value<'a>> {
+    let ends = ends(fd.kind);
+    let sides = [ends.map(|ends| ends.client), ends.map(|ends| ends.server), bound(fd.kind)];
+    sides.into_iter().flatten().map(of)
+}
+
+/// A port as text. Empty where there is none.
+fn service<'a>(view: &View<'a>, end: Option<End>) -> Value<'a> {
+    Value::Text(match end {
+        // Writing to memory can't fail.
+        Some(end) => view.text(|out| drop(write!(out, "{}", end.port))),
+        None => b"",
+    })
+}
+
+/// Whether an address is this machine's, or that of the container in which the thread runs.
+fn is_local(view: &View<'_>, thread: &Thread, ip: IpAddr) -> bool {
+    let interfaces = view.state.interfaces();
+    if thread.container.is_empty() {
+        return interfaces.has(ip);
+    }
+    // Containers have IPv4 addresses alone here.
+    let IpAddr::V4(ip) = ip else { return false };
+    let is = |text: &str| text.parse::<Ipv4Addr>() == Ok(ip);
+    let containers = view.state.containers();
+    match containers.get(&thread.container).map(|own| own.ip.as_str()) {
+        None | Some("") => containers.iter().any(|container| is(&container.ip)),
+        Some(own) => is(own) || interfaces.has(ip.into()),
+    }
+}

@@ -1,0 +1,127 @@
+//! Class `fs.path`.
+
+use peregrine_event::{EventType, path};
+use peregrine_filter::Value;
+use peregrine_state::FdKind;
+
+use super::fd::{UNKNOWN, directory, name, slashed};
+use super::raw;
+use crate::table::FsPath;
+use crate::view::View;
+
+/// Where an event has a path.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In the parameter of this name.
+    Param(&'static str),
+    /// It is the name of its fd.
+    Fd,
+}
+
+/// The paths of an event.
+enum Paths {
+    One(Place),
+    Two { source: Place, target: Place },
+}
+
+pub(crate) fn value<'a>(view: &View<'a>, field: FsPath) -> Option<Value<'a>> {
+    let paths = paths(view.event.ty).filter(|_| succeeded(view))?;
+    let (place, resolve) = match (field, paths) {
+        (FsPath::Name, Paths::One(place)) => (place, true),
+        (FsPath::NameRaw, Paths::One(place)) => (place, false),
+        (FsPath::Source, Paths::Two { source, .. }) => (source, true),
+        (FsPath::SourceRaw, Paths::Two { source, .. }) => (source, false),
+        (FsPath::Target, Paths::Two { target, .. }) => (target, true),
+        (FsPath::TargetRaw, Paths::Two { target, .. }) => (target, false),
+        _ => return None,
+    };
+    let given = match place {
+        Place::Fd => name(view)?,
+        Place::Param(param) => {
+            let bytes = view.event.param(view.event.param_index(param)?)?;
+            raw::text(bytes)
+        }
+    };
+    Some(Value::Text(if resolve { resolved(view, field, given)? } else { given }))
+}
+
+/// The paths of events of this type.
+fn paths(ty: EventType) -> Option<Paths> {
+    let one = |param| Some(Paths::One(Place::Param(param)));
+    let two = |source, target| {
+        Some(Paths::Two { source: Place::Param(source), target: Place::Param(target) })
+    };
+    match ty {
+        EventType::SyscallMkdir_2X
+        | EventType::SyscallMkdiratX
+        | EventType::SyscallRmdir_2X
+        | EventType::SyscallUnlink_2X
+        | EventType::SyscallChownX
+        | EventType::SyscallLchownX => one("path"),
+        EventType::SyscallUnlinkat_2X
+        | EventType::SyscallOpenX
+        | EventType::SyscallOpenat_2X
+        | EventType::SyscallOpenat2X
+        | EventType::SyscallUmount_1X
+        | EventType::SyscallUmount2X => one("name"),
+        EventType::SyscallFchmodatX | EventType::SyscallChmodX => one("filename"),
+        EventType::SyscallFchownatX => one("pathname"),
+        EventType::SyscallQuotactlX => one("special"),
+        EventType::SyscallFchmodX | EventType::SyscallFchownX => Some(Paths::One(Place::Fd)),
+        EventType::SyscallRenameX | EventType::SyscallRenameatX | EventType::SyscallRenameat2X => {
+            two("oldpath", "newpath")
+        }
+        // A link is told by what is new: that is its source.
+        EventType::SyscallLink_2X | EventType::SyscallLinkat_2X => two("newpath", "oldpath"),
+        EventType::SyscallSymlinkX | EventType::SyscallSymlinkatX => two("linkpath", "target"),
+        EventType::SyscallMountX => two("dev", "dir"),
+        _ => None,
+    }
+}
+
+/// Whether the call did what it was asked for.
+fn succeeded(view: &View<'_>) -> bool {
+    let event = view.event;
+    match event.ty {
+        // Only -1 counts as a failure here, which is why other errors show a path.
+        EventType::SyscallOpenX | EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X => {
+            event.i64(0).is_some_and(|fd| fd != -1)
+        }
+        _ => event.param_index("res").and_then(|res| event.i64(res)) == Some(0),
+    }
+}
+
+/// The path as seen from the root.
+fn resolved<'a>(view: &View<'a>, field: FsPath, given: &'a [u8]) -> Option<&'a [u8]> {
+    let event = view.event;
+    let thread = view.thread()?;
+    let mut given = given;
+    let dir = match event.ty {
+        _ if given.first() == Some(&b'/') => b"",
+        EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X => {
+            given = view.event_fd().map_or(UNKNOWN, |fd| &fd.name);
+            b""
+        }
+        // The fd of these events is the directory.
+        EventType::SyscallFchownatX
+        | EventType::SyscallFchmodatX
+        | EventType::SyscallMkdiratX
+        | EventType::SyscallUnlinkat_2X => fd_directory(view),
+        EventType::SyscallSymlinkatX if field == FsPath::Source => fd_directory(view),
+        EventType::SyscallSymlinkatX => UNKNOWN,
+        EventType::SyscallRenameat2X => {
+            let dirfd = if field == FsPath::Target { 3 } else { 1 };
+            directory(view, thread, event.i64(dirfd)?)
+        }
+        _ => view.state.cwd(thread),
+    };
+    Some(view.text(|out| path::join(dir, given, out)))
+}
+
+/// The directory that is the fd of the event, with a slash at its end.
+fn fd_directory<'a>(view: &View<'a>) -> &'a [u8] {
+    match view.event_fd() {
+        Some(fd) if fd.kind == FdKind::Directory => slashed(view, &fd.name),
+        _ => UNKNOWN,
+    }
+}

@@ -1,0 +1,217 @@
+//! One event as the rule language sees it.
+
+use std::cell::Cell;
+
+use bumpalo::Bump;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use peregrine_event::render::{Buffers, FdName, Names, Renderer};
+use peregrine_event::{Event, Format, ParamType};
+use peregrine_filter::{Place, Shown, Supplier, Value};
+use peregrine_state::{Context, Fd, L4Proto, State, Thread};
+
+use crate::extract;
+use crate::table::Id;
+use crate::vocabulary::{Arg, Field};
+
+/// What is the same for all events of a run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Event source of the events.
+    pub source: Box<[u8]>,
+    /// Name of the machine; empty when that is not known, as in replays.
+    pub hostname: Box<[u8]>,
+    /// How outputs show bytes.
+    pub buffers: Buffers,
+    /// Time zone of the texts that name no time zone.
+    pub zone: TimeZone,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            source: b"syscall"[..].into(),
+            hostname: Box::default(),
+            buffers: Buffers::default(),
+            zone: TimeZone::UTC,
+        }
+    }
+}
+
+/// Memory for values that are put together, used again for each event.
+#[derive(Default)]
+pub struct Scratch {
+    bump: Bump,
+    text: Cell<Vec<u8>>,
+}
+
+impl Scratch {
+    /// Frees what the event needed; the memory stays.
+    pub fn reset(&mut self) {
+        self.bump.reset();
+    }
+}
+
+/// One event with the state after it: gives the values of fields.
+///
+/// ```
+/// use peregrine_event::{Builder, Event, EventType};
+/// use peregrine_fields::{Fields, Run, Scratch, View};
+/// use peregrine_filter::{Supplier, Value, Vocabulary};
+/// use peregrine_state::{Config, State};
+///
+/// let mut bytes = Vec::new();
+/// Builder::new(EventType::SyscallCloseX, 5_000, 7).i64(-9).i64(3).finish(&mut bytes)?;
+/// let event = Event::parse(&bytes, 0).unwrap();
+/// let mut state = State::new(Config::default());
+/// let context = state.apply(&event);
+///
+/// let (run, scratch) = (Run::default(), Scratch::default());
+/// let view = View::new(&event, &state, context, &run, &scratch);
+/// let field = Fields::syscall().resolve("evt.arg.res").unwrap().field;
+/// assert_eq!(view.value(&field), Some(Value::Text(b"EBADF")));
+/// # Ok::<(), peregrine_event::BuildError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    pub(crate) event: &'a Event<'a>,
+    pub(crate) state: &'a State,
+    pub(crate) context: Context,
+    pub(crate) run: &'a Run,
+    scratch: &'a Scratch,
+}
+
+impl<'a> View<'a> {
+    /// An event and the state after it.
+    pub fn new(
+        event: &'a Event<'a>,
+        state: &'a State,
+        context: Context,
+        run: &'a Run,
+        scratch: &'a Scratch,
+    ) -> Self {
+        Self { event, state, context, run, scratch }
+    }
+
+    /// The thread that caused the event.
+    pub(crate) fn thread(&self) -> Option<&'a Thread> {
+        self.state.thread(self.context)
+    }
+
+    /// What is known of the fd of the event.
+    pub(crate) fn event_fd(&self) -> Option<&'a Fd> {
+        self.state.event_fd(self.context)
+    }
+
+    /// Text of an unsigned number, a sum of texts and so on: whatever `write` appends.
+    pub(crate) fn text(&self, write: impl FnOnce(&mut Vec<u8>)) -> &'a [u8] {
+        let mut text = self.scratch.text.take();
+        text.clear();
+        write(&mut text);
+        let kept = self.scratch.bump.alloc_slice_copy(&text);
+        self.scratch.text.set(text);
+        kept
+    }
+
+    /// Several values.
+    pub(crate) fn list(&self, values: impl IntoIterator<Item = Value<'a>>) -> Value<'a> {
+        let mut list = bumpalo::collections::Vec::new_in(&self.scratch.bump);
+        list.extend(values);
+        Value::List(list.into_bump_slice())
+    }
+
+    /// Prints the parameters of the event.
+    pub(crate) fn renderer(&self) -> Renderer<'_> {
+        Renderer::new(self.event, self)
+    }
+}
+
+impl Supplier<Field> for View<'_> {
+    fn value<'s>(&'s self, field: &Field) -> Option<Value<'s>> {
+        match field.id {
+            Id::Generic(id) => extract::generic::value(self, id),
+            Id::Syscall(id) => extract::syscall::value(self, id, &field.arg),
+            Id::Util(_) => Some(Value::Uint(self.event.num)),
+            Id::Process(id) => extract::process::value(self, id, &field.arg),
+            Id::User(id) => extract::identity::user(self, id),
+            Id::Group(id) => extract::identity::group(self, id),
+            Id::Fd(id) => extract::fd::value(self, id, &field.arg),
+            Id::FdList(id) => extract::fdlist::value(self, id),
+            Id::FsPath(id) => extract::path::value(self, id),
+            Id::Container(id) => extract::container::value(self, id, &field.arg),
+            Id::Static => match &field.arg {
+                // The constant belongs to the field, which need not live as long as this event.
+                Arg::Text(text) => Some(Value::Text(self.text(|out| out.extend_from_slice(text)))),
+                _ => None,
+            },
+        }
+    }
+
+    fn dynamic_type(&self, field: &Field) -> Option<(ParamType, Format)> {
+        match (field.id, &field.arg) {
+            (Id::Syscall(crate::table::Syscall::RawArg), Arg::Param(param)) => {
+                extract::raw::type_of(self, param)
+            }
+            _ => None,
+        }
+    }
+
+    fn shown<'s>(&'s self, field: &Field, place: Place) -> Option<Shown<'s>> {
+        let plain = || {
+            self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) })
+        };
+        match field.id {
+            Id::Generic(id) if place == Place::Json => {
+                extract::generic::time(id).map_or_else(plain, |ty| {
+                    Some(Shown { value: Value::Uint(self.event.ts), ty: Some(ty) })
+                })
+            }
+            Id::Syscall(id) => extract::syscall::shown(self, id, place).unwrap_or_else(plain),
+            Id::Process(id) => {
+                extract::process::shown(self, id, &field.arg).unwrap_or_else(plain)
+            }
+            // These are questions about two things: there is nothing to show.
+            Id::Fd(id) if extract::fd::asks_both_ends(id) => None,
+            _ => plain(),
+        }
+    }
+
+    fn scratch(&self) -> &Bump {
+        &self.scratch.bump
+    }
+}
+
+impl Names for View<'_> {
+    fn fd(&self, fd: i64) -> Option<FdName<'_>> {
+        let fd = self.state.fd(self.thread()?, fd)?;
+        let l4proto = match fd.l4proto() {
+            L4Proto::Tcp => Some(b't'),
+            L4Proto::Udp => Some(b'u'),
+            L4Proto::Icmp => Some(b'i'),
+            L4Proto::Raw => Some(b'r'),
+            L4Proto::Unknown | L4Proto::NotAvailable => None,
+        };
+        Some(FdName { ty: fd.kind.typechar() as u8, l4proto, name: &fd.name })
+    }
+
+    fn comm(&self, tid: i64) -> Option<&[u8]> {
+        self.state.by_tid(tid).map(Thread::comm)
+    }
+
+    fn user(&self, uid: u32) -> Option<&[u8]> {
+        self.state.user(self.thread()?, uid).map(|user| &*user.name)
+    }
+
+    fn group(&self, gid: u32) -> Option<&[u8]> {
+        self.state.group(self.thread()?, gid).map(|group| &*group.name)
+    }
+
+    fn cwd(&self) -> Option<&[u8]> {
+        self.thread().map(|thread| self.state.cwd(thread))
+    }
+
+    fn utc_offset(&self, seconds: i64) -> i32 {
+        Timestamp::from_second(seconds)
+            .map_or(0, |time| self.run.zone.to_offset(time).seconds())
+    }
+}
