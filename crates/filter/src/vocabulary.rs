@@ -22,6 +22,21 @@ pub trait Vocabulary {
     /// # Errors
     /// When no field starts there, or its argument is missing or wrong.
     fn resolve(&self, text: &str) -> Result<Resolved<Self::Field>, FieldError>;
+
+    /// Whether the field could ever be what a condition compares it with: there is no event type
+    /// `opne`. Asked for every literal on the right of the field, with its bytes unquoted.
+    ///
+    /// # Errors
+    /// A message, when it could not.
+    fn check_literal(&self, _field: &Self::Field, _literal: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Whether the field is a distance (`evt.around`): its value is one in nanoseconds, the literal
+    /// one in milliseconds, `=` asks that the value is not above it, and no other operator applies.
+    fn is_distance(&self, _field: &Self::Field) -> bool {
+        false
+    }
 }
 
 /// A field that was understood.
