@@ -1,11 +1,22 @@
 //! The language of rules: conditions and output formats. Generic over who supplies fields.
 
 mod ast;
+mod compile;
+mod extract;
+mod filter;
+mod glob;
+mod hints;
+mod kind;
 mod lexer;
+mod literal;
+mod matcher;
 mod parser;
+mod paths;
 mod print;
 mod printer;
+mod regex;
 mod template;
+mod transform;
 mod value;
 mod vocabulary;
 mod walk;
@@ -14,11 +25,17 @@ pub use ast::{
     Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
     Quantifier, Right, Span, Spanned, Text, Transformer,
 };
+pub use compile::{CompileError, CompileErrorKind, Compiled, compile};
+pub use extract::Extractor;
+pub use filter::Filter;
+pub use hints::{Hint, HintKind};
+pub use literal::LiteralError;
 pub use parser::{
     DEFAULT_MAX_DEPTH, EscapeError, ParseError, ParseErrorKind, RULES_MAX_DEPTH, parse,
     parse_operand,
 };
 pub use print::{BufferFormat, Form, json_escape, json_string, value_json, value_text};
+pub use regex::RegexError;
 pub use template::{OutputField, Template, TemplateError};
 pub use value::Value;
 pub use vocabulary::{Each, FieldError, Limits, Place, Resolved, Shown, Supplier, Vocabulary};

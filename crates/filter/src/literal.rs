@@ -1,0 +1,264 @@
+//! Literals of conditions as values of the types they are compared with.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use peregrine_event::ParamType;
+use thiserror::Error;
+
+/// Longest literal, in bytes.
+const MAX_LEN: usize = 255;
+
+/// A literal, understood.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Literal {
+    /// Two's complement of 64 bits, of signed and unsigned types alike.
+    Number(u64),
+    Double(f64),
+    Bytes(Box<[u8]>),
+    Ip(IpAddr),
+    Net(Net),
+}
+
+/// Why a text is no value of a type. The messages are those of Falco, which tools compare.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LiteralError {
+    /// Neither `true` nor `false`.
+    #[error("filter error: unrecognized boolean value {0}")]
+    Bool(String),
+    /// Longer than literals for byte buffers may be.
+    #[error("filter parameter too long (byte buf)")]
+    BufferTooLong,
+    /// Not pairs of hex digits.
+    #[error("filter error: bcontains and bstartswith operator support hex strings only")]
+    Hex,
+    /// No IPv4 address.
+    #[error("unrecognized IPv4 address {0}")]
+    Ipv4(String),
+    /// No IPv6 address.
+    #[error("unrecognized IPv6 address {0}")]
+    Ipv6(String),
+    /// No prefix length of an IPv4 net.
+    #[error("invalid netmask {0}")]
+    Mask(String),
+    /// No prefix length of an IPv6 net.
+    #[error("invalid v6 netmask {0}")]
+    Maskv6(String),
+    /// An IPv4 address where a net must be.
+    #[error("unrecognized IP network {0}")]
+    Net(String),
+    /// The address of an IPv4 net is none.
+    #[error("unrecognized IP address {0}")]
+    NetAddress(String),
+    /// An IPv6 address where a net must be.
+    #[error("invalid v6 netmask: {0}")]
+    Netv6(String),
+    /// A text with a NUL.
+    #[error("filter error: filter value cannot contain a NUL byte (\\x00)")]
+    Nul,
+    /// No number.
+    #[error("{0} is not a valid number")]
+    Number(String),
+    /// A type that has no literals.
+    #[error("wrong parameter type {0}")]
+    NoLiterals(u8),
+    /// No port, and no service of that name.
+    #[error("unrecognized protocol {0}")]
+    Service(String),
+    /// Longer than literals may be.
+    #[error("filter parameter too long (used={}, available={}):{text}", text.len() + 1, MAX_LEN + 1)]
+    TooLong {
+        /// The literal.
+        text: String,
+    },
+}
+
+/// Understands a literal.
+pub(crate) fn parse(bytes: &[u8], ty: ParamType) -> Result<Literal, LiteralError> {
+    use ParamType as T;
+    if ty == T::Bytebuf {
+        return buffer(bytes);
+    }
+    if bytes.contains(&0) {
+        return Err(LiteralError::Nul);
+    }
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    // Numbers are cut to the width of the type, as C does: conditions that count on it are about.
+    Ok(match ty {
+        T::Int8 => Literal::Number(i64::from(signed(&text)? as i8) as u64),
+        T::Int16 => Literal::Number(i64::from(signed(&text)? as i16) as u64),
+        T::Int32 => Literal::Number(i64::from(signed(&text)? as i32) as u64),
+        T::Int64 | T::Fd | T::Errno | T::Pid => Literal::Number(signed(&text)? as u64),
+        T::Uint8 | T::Flags8 | T::Enumflags8 | T::L4proto => {
+            Literal::Number(u64::from(unsigned(&text)? as u8))
+        }
+        T::Uint16 | T::Flags16 | T::Enumflags16 => {
+            Literal::Number(u64::from(unsigned(&text)? as u16))
+        }
+        T::Uint32 | T::Flags32 | T::Enumflags32 | T::Mode | T::Uid | T::Gid => {
+            Literal::Number(u64::from(unsigned(&text)? as u32))
+        }
+        T::Uint64 | T::Reltime | T::Abstime => Literal::Number(unsigned(&text)?),
+        T::Port => Literal::Number(u64::from(port(&text)?)),
+        T::Double => Literal::Double(f64::from(signed(&text)? as i32)),
+        T::Bool => match text.as_str() {
+            "true" => Literal::Number(1),
+            "false" => Literal::Number(0),
+            _ => return Err(LiteralError::Bool(text)),
+        },
+        T::Charbuf | T::Fspath | T::Fsrelpath => {
+            if bytes.len() > MAX_LEN {
+                return Err(LiteralError::TooLong { text });
+            }
+            Literal::Bytes(bytes.into())
+        }
+        T::Ipaddr if text.contains('.') => ipv4(&text)?,
+        T::Ipv4addr => ipv4(&text)?,
+        T::Ipaddr | T::Ipv6addr => match text.parse::<Ipv6Addr>() {
+            Ok(addr) => Literal::Ip(addr.into()),
+            Err(_) => return Err(LiteralError::Ipv6(text)),
+        },
+        T::Ipnet if text.contains('.') => Literal::Net(ipv4_net(&text)?),
+        T::Ipv4net => Literal::Net(ipv4_net(&text)?),
+        T::Ipnet | T::Ipv6net => Literal::Net(ipv6_net(&text)?),
+        _ => return Err(LiteralError::NoLiterals(ty as u8)),
+    })
+}
+
+/// Understands a literal written in hex.
+pub(crate) fn parse_hex(digits: &[u8]) -> Result<Literal, LiteralError> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    if !digits.len().is_multiple_of(2) {
+        return Err(LiteralError::Hex);
+    }
+    let bytes: Option<Vec<u8>> = digits
+        .chunks_exact(2)
+        .map(|pair| match pair {
+            [high, low] => Some((digit(high)? * 16 + digit(low)?) as u8),
+            _ => None,
+        })
+        .collect();
+    buffer(&bytes.ok_or(LiteralError::Hex)?)
+}
+
+fn buffer(bytes: &[u8]) -> Result<Literal, LiteralError> {
+    if bytes.len() > MAX_LEN {
+        return Err(LiteralError::BufferTooLong);
+    }
+    Ok(Literal::Bytes(bytes.into()))
+}
+
+/// A decimal number as `strtol` reads it: blanks and a sign may come first, what is too large
+/// becomes the largest.
+fn signed(text: &str) -> Result<i64, LiteralError> {
+    let (negative, digits) = decimal(text)?;
+    let magnitude = digits.parse::<i128>().unwrap_or(i128::MAX);
+    let value = if negative { -magnitude } else { magnitude };
+    Ok(value.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+}
+
+/// Like [`signed`], as `strtoul`: negative numbers wrap.
+fn unsigned(text: &str) -> Result<u64, LiteralError> {
+    let (negative, digits) = decimal(text)?;
+    Ok(match digits.parse::<u64>() {
+        Ok(value) if negative => value.wrapping_neg(),
+        Ok(value) => value,
+        Err(_) => u64::MAX,
+    })
+}
+
+fn decimal(text: &str) -> Result<(bool, &str), LiteralError> {
+    let number = text.trim_start_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
+    let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(LiteralError::Number(text.to_owned()));
+    }
+    Ok((number.starts_with('-'), digits))
+}
+
+fn port(text: &str) -> Result<u16, LiteralError> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return match text.parse::<i32>() {
+            Ok(number) => Ok(number as u16),
+            Err(_) => Err(LiteralError::Number(text.to_owned())),
+        };
+    }
+    service(text).ok_or_else(|| LiteralError::Service(text.to_owned()))
+}
+
+/// Port of a service, from the system's list. Where there is none, the few that rules name.
+fn service(name: &str) -> Option<u16> {
+    const KNOWN: &str = "ftp 21/tcp\nssh 22/tcp\ntelnet 23/tcp\nsmtp 25/tcp mail\ndomain 53/tcp\n\
+        bootps 67/udp\nbootpc 68/udp\nhttp 80/tcp www\npop3 110/tcp\nsunrpc 111/tcp\nntp 123/udp\n\
+        imap2 143/tcp imap\nsnmp 161/udp\nldap 389/tcp\nhttps 443/tcp\nsyslog 514/udp\nldaps 636/tcp\n\
+        mysql 3306/tcp\npostgresql 5432/tcp";
+    match std::fs::read_to_string("/etc/services") {
+        Ok(list) => find_service(&list, name),
+        Err(_) => find_service(KNOWN, name),
+    }
+}
+
+fn find_service(list: &str, name: &str) -> Option<u16> {
+    list.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_ascii_whitespace();
+        let official = words.next()?;
+        let port = words.next()?.split('/').next()?.parse().ok()?;
+        (official == name || words.any(|alias| alias == name)).then_some(port)
+    })
+}
+
+fn ipv4(text: &str) -> Result<Literal, LiteralError> {
+    match text.parse::<Ipv4Addr>() {
+        Ok(addr) => Ok(Literal::Ip(addr.into())),
+        Err(_) => Err(LiteralError::Ipv4(text.to_owned())),
+    }
+}
+
+fn ipv4_net(text: &str) -> Result<Net, LiteralError> {
+    let (addr, mask) = text.split_once('/').ok_or_else(|| LiteralError::Net(text.to_owned()))?;
+    let addr: Ipv4Addr = addr.parse().map_err(|_| LiteralError::NetAddress(text.to_owned()))?;
+    let prefix = unsigned(mask)? as u8;
+    if prefix > 32 {
+        return Err(LiteralError::Mask(mask.to_owned()));
+    }
+    Ok(Net::new(addr.into(), prefix))
+}
+
+fn ipv6_net(text: &str) -> Result<Net, LiteralError> {
+    let (addr, mask) = text.split_once('/').ok_or_else(|| LiteralError::Netv6(text.to_owned()))?;
+    let addr: Ipv6Addr = addr.parse().map_err(|_| LiteralError::Ipv6(text.to_owned()))?;
+    let prefix = unsigned(mask)? as u8;
+    if prefix == 0 || prefix > 128 {
+        return Err(LiteralError::Maskv6(mask.to_owned()));
+    }
+    Ok(Net::new(addr.into(), prefix))
+}
+
+/// A range of addresses with a common prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Net {
+    addr: IpAddr,
+    prefix: u8,
+}
+
+impl Net {
+    pub(crate) fn new(addr: IpAddr, prefix: u8) -> Self {
+        Self { addr, prefix }
+    }
+
+    pub(crate) fn contains(self, other: IpAddr) -> bool {
+        let host = |bits: u32| bits.saturating_sub(u32::from(self.prefix));
+        match (self.addr, other) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                (a.to_bits() ^ b.to_bits()).checked_shr(host(32)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(a), IpAddr::V6(b)) => {
+                (a.to_bits() ^ b.to_bits()).checked_shr(host(128)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
