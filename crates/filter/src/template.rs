@@ -1,17 +1,15 @@
 //! Output formats: text with `%fields` in it.
 
-use peregrine_event::{Format, ParamType};
 use thiserror::Error;
 
-use crate::ast::{Operand, OperandKind};
 use crate::parser::{DEFAULT_MAX_DEPTH, parse_operand};
 use crate::print::{BufferFormat, Form, value_json, value_text};
-use crate::{Place, Resolved, Shown, Supplier, Vocabulary};
+use crate::{Argument, Extractor, Operand, OperandKind, Place, Shown, Supplier, Vocabulary};
 
 /// An output format, understood: `%proc.name opened %20fd.name`.
 ///
-/// After `%` may stand a width (`%20fd.name` fills with blanks or cuts to 20 bytes), then a field. The
-/// longest text that names one is taken, the rest is printed as it stands. A leading `*` is dropped:
+/// After `%` may stand a width (`%20fd.name` fills with blanks or cuts to 20 bytes), then a field or a
+/// transformer. The longest text that is one is taken, the rest is printed as it stands. A leading `*` is dropped:
 /// fields without a value print `<NA>` with and without it.
 #[derive(Clone, Debug)]
 pub struct Template<F> {
@@ -24,10 +22,7 @@ pub struct Template<F> {
 #[derive(Clone, Debug)]
 pub struct OutputField<F> {
     name: String,
-    /// `None` for fields that only conditions may use: they never have a value here.
-    field: Option<F>,
-    ty: ParamType,
-    format: Format,
+    extractor: Extractor<F>,
 }
 
 /// Why a text is no output format.
@@ -54,7 +49,7 @@ pub enum TemplateError {
 #[derive(Clone, Debug)]
 enum Part<F> {
     Literal(String),
-    Field { field: OutputField<F>, width: Option<usize> },
+    Value { extractor: Extractor<F>, width: Option<usize> },
 }
 
 /// What the text shows for a field without a value.
@@ -85,11 +80,10 @@ impl<F: Clone> Template<F> {
             if token.is_empty() {
                 return Err(TemplateError::EndsWithNumber);
             }
-            let (field, after) = field(token, vocabulary)
+            let (operand, extractor, after) = operand(token, vocabulary)
                 .ok_or(TemplateError::Unknown { at: text.len() - token.len() })?;
-            template.names.push(field.name.clone());
-            template.fields.push(field.clone());
-            template.parts.push(Part::Field { field, width });
+            template.parts.push(Part::Value { extractor, width });
+            Mentioned { template: &mut template, vocabulary, after_call: false }.operand(&operand);
             rest = after;
         }
         template.literal(rest);
@@ -114,9 +108,14 @@ impl<F> Template<F> {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Field { field, width } => {
+                Part::Value { extractor, width } => {
                     let start = out.len();
-                    field.text(supplier, buffers, out);
+                    match shown(extractor, supplier, Place::Text) {
+                        Some(shown) => {
+                            value_text(out, shown.value, form(extractor, &shown, buffers));
+                        }
+                        None => out.extend_from_slice(NOT_AVAILABLE),
+                    }
                     if let Some(width) = width {
                         out.resize(start + width, b' ');
                     }
@@ -150,33 +149,28 @@ impl<F> OutputField<F> {
     where
         S: Supplier<F> + ?Sized,
     {
-        match self.shown(supplier, Place::Json) {
-            Some(shown) => value_json(out, shown.value, self.form(&shown, buffers)),
+        match shown(&self.extractor, supplier, Place::Json) {
+            Some(shown) => value_json(out, shown.value, form(&self.extractor, &shown, buffers)),
             None => out.extend_from_slice(b"null"),
         }
     }
+}
 
-    fn text<S>(&self, supplier: &S, buffers: BufferFormat, out: &mut Vec<u8>)
-    where
-        S: Supplier<F> + ?Sized,
-    {
-        match self.shown(supplier, Place::Text) {
-            Some(shown) => value_text(out, shown.value, self.form(&shown, buffers)),
-            None => out.extend_from_slice(NOT_AVAILABLE),
-        }
+fn shown<'s, F, S>(extractor: &'s Extractor<F>, supplier: &'s S, place: Place) -> Option<Shown<'s>>
+where
+    S: Supplier<F> + ?Sized,
+{
+    match extractor.as_field() {
+        // Fields for conditions never have a value here.
+        Some(_) if extractor.limits().filter_only => None,
+        Some(field) => supplier.shown(field, place),
+        None => extractor.value(supplier).map(|value| Shown { value, ty: None }),
     }
+}
 
-    fn shown<'s, S>(&self, supplier: &'s S, place: Place) -> Option<Shown<'s>>
-    where
-        S: Supplier<F> + ?Sized,
-    {
-        supplier.shown(self.field.as_ref()?, place)
-    }
-
-    fn form(&self, shown: &Shown<'_>, buffers: BufferFormat) -> Form {
-        let (ty, format) = shown.ty.unwrap_or((self.ty, self.format));
-        Form { ty, format, buffers }
-    }
+fn form<F>(extractor: &Extractor<F>, shown: &Shown<'_>, buffers: BufferFormat) -> Form {
+    let (ty, format) = shown.ty.unwrap_or((extractor.ty(), extractor.format()));
+    Form { ty, format, buffers }
 }
 
 /// Splits a width off; 0 is none.
@@ -190,21 +184,20 @@ fn width(token: &str) -> (Option<usize>, &str) {
     ((width > 0).then_some(width), rest)
 }
 
-/// Splits the longest text off that is a field the vocabulary knows.
+/// Splits the longest text off that is a field the vocabulary knows, or a transformer of such fields.
 ///
 /// What is too long is tried shorter and shorter, because anything may follow a field: `%proc.names` is
 /// the name of a process and an `s`.
-fn field<'t, V>(token: &'t str, vocabulary: &V) -> Option<(OutputField<V::Field>, &'t str)>
+fn operand<'t, V>(token: &'t str, vocabulary: &V) -> Option<(Operand, Extractor<V::Field>, &'t str)>
 where
     V: Vocabulary + ?Sized,
 {
     let mut end = token.len();
     while end > 0 {
-        let text = token.get(..end)?;
-        let shorter = match parse_operand(text, DEFAULT_MAX_DEPTH) {
-            Ok((operand, len)) => match output_field(&operand, vocabulary) {
-                Some(field) => return Some((field, token.get(len..)?)),
-                None => len - 1,
+        let shorter = match parse_operand(token.get(..end)?, DEFAULT_MAX_DEPTH) {
+            Ok((operand, len)) => match Extractor::new(&operand, vocabulary) {
+                Ok(extractor) => return Some((operand, extractor, token.get(len..)?)),
+                Err(_) => len - 1,
             },
             // The same error would show again at every place behind it.
             Err(error) => error.offset.min(end - 1),
@@ -214,15 +207,42 @@ where
     None
 }
 
-fn output_field<V>(operand: &Operand, vocabulary: &V) -> Option<OutputField<V::Field>>
-where
-    V: Vocabulary + ?Sized,
-{
-    let OperandKind::Field(field) = &operand.node else { return None };
-    let text = field.text();
-    let Resolved { field, len, ty, format, limits, .. } = vocabulary.resolve(&text).ok()?;
-    let field = (!limits.filter_only).then_some(field);
-    (len == text.len()).then(|| OutputField { name: operand.to_string(), field, ty, format })
+/// Collects what a token mentions: fields become output fields, and all is named in order.
+struct Mentioned<'a, V: Vocabulary + ?Sized> {
+    template: &'a mut Template<V::Field>,
+    vocabulary: &'a V,
+    /// The last name is that of a transformer.
+    after_call: bool,
+}
+
+impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
+    fn operand(&mut self, operand: &Operand) {
+        let name = operand.to_string();
+        match &operand.node {
+            OperandKind::Call(call) => {
+                call.args.iter().for_each(|argument| self.argument(argument));
+                // Of transformers inside each other only the outer one is named.
+                if self.after_call {
+                    self.template.names.pop();
+                }
+            }
+            OperandKind::Field(_) => {
+                if let Ok(extractor) = Extractor::new(operand, self.vocabulary) {
+                    self.template.fields.push(OutputField { name: name.clone(), extractor });
+                }
+            }
+        }
+        self.after_call = matches!(operand.node, OperandKind::Call(_));
+        self.template.names.push(name);
+    }
+
+    fn argument(&mut self, argument: &Argument) {
+        match argument {
+            Argument::List(list) => list.node.iter().for_each(|member| self.argument(member)),
+            Argument::Literal(_) => {}
+            Argument::Operand(operand) => self.operand(operand),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 use bumpalo::Bump;
+use peregrine_event::{Format, ParamType};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{FieldError, Limits, Value};
+use crate::{FieldError, Limits, Resolved, Value};
 
 /// Knows a few fields; `proc.env` takes an argument, `evt.arg` needs one.
 struct Words;
@@ -150,6 +151,26 @@ fn output_fields_come_once_and_by_name() {
 }
 
 #[test]
+fn transformers_print_but_are_no_output_fields() {
+    assert_eq!(
+        rendered("%toupper(proc.name)|%len(proc.name)|%6len( tolower(proc.name) )|"),
+        "CAT\"|4|4     |"
+    );
+    assert_eq!(
+        rendered("%join('-', (proc.name, proc.pid)) %concat(proc.name, \"_x\")"),
+        "cat\"--7 cat\"_x"
+    );
+    assert_eq!(rendered("%basename(fd.name) %tolower(evt.type)s"), "<NA> opens");
+    let text = "%toupper(proc.name) %join('-', (proc.name, proc.pid))";
+    let fields = [("proc.name", "\"cat\\\"\""), ("proc.pid", "-7")];
+    assert_eq!(output_fields(text), fields.map(|(name, json)| (name.to_owned(), json.to_owned())));
+    assert_eq!(
+        compile("%toupper(tolower(proc.name))").names(),
+        ["proc.name", "toupper(tolower(proc.name))"]
+    );
+}
+
+#[test]
 fn what_is_no_format_is_told() {
     let error = |text| Template::compile(text, &Words).unwrap_err();
     assert_eq!(error("").to_string(), "empty formatting token");
@@ -162,8 +183,15 @@ fn what_is_no_format_is_told() {
         "invalid formatting syntax: formatting cannot end with a number"
     );
     assert_eq!(error("a %%proc.name").to_string(), "unknown filter: unexpected token after '");
-    for (text, at) in [("é %nope.nope", 4), ("%-5proc.name", 1), ("%3evt.arg x", 2), ("%proc", 1)]
-    {
+    for (text, at) in [
+        ("é %nope.nope", 4),
+        ("%-5proc.name", 1),
+        ("%3evt.arg x", 2),
+        ("%proc", 1),
+        ("%tolower(proc.name x", 1),
+        ("%toupper(proc.pid)", 1),
+        ("%val(fd.name)", 1),
+    ] {
         assert_eq!(error(text), TemplateError::Unknown { at }, "{text}");
     }
 }
