@@ -135,7 +135,7 @@ impl Outputs {
         }
     }
 
-    /// Makes channels open their files and start their programs again, after what was submitted before.
+    /// Makes channels open their files and start their programs again, for what is delivered from now on.
     pub fn reopen(&self) {
         self.shared.queue.reopen();
     }

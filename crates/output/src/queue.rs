@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Alerts on their way. The consumer takes all that wait at once: one lock for many alerts.
 #[derive(Debug)]
@@ -16,10 +17,24 @@ struct State<T> {
     waiting: Vec<T>,
     reopen: bool,
     closed: bool,
-    /// Waking somebody up costs a system call, so it is done only for a consumer that sleeps.
-    consumer_sleeps: bool,
+    consumer: Consumer,
     dropped: u64,
 }
+
+/// What the consumer is at. Waking it costs the producer more than making an alert does, so it is not woken
+/// for each: while alerts keep coming it looks for them by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Consumer {
+    /// Delivers, or is about to.
+    Busy,
+    /// Sleeps for a moment, and looks then.
+    Lingers,
+    /// Sleeps until it is woken.
+    Sleeps,
+}
+
+/// How long the consumer lingers: no human sees the delay, and a burst of alerts wakes nobody.
+const LINGER: Duration = Duration::from_millis(1);
 
 /// What became of an item that was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +65,7 @@ impl<T> Queue<T> {
             waiting: Vec::new(),
             reopen: false,
             closed: false,
-            consumer_sleeps: false,
+            consumer: Consumer::Busy,
             dropped: 0,
         };
         Self { state: Mutex::new(state), ready: Condvar::new(), capacity }
@@ -64,20 +79,29 @@ impl<T> Queue<T> {
             return if state.dropped == 1 { Pushed::FirstDrop } else { Pushed::Drop };
         }
         state.waiting.push(item);
-        self.wake(&state);
+        // A short queue must not fill up while the consumer lingers.
+        let half_full =
+            self.capacity.is_some_and(|capacity| state.waiting.len() >= capacity.get().div_ceil(2));
+        let wake = match state.consumer {
+            Consumer::Busy => false,
+            Consumer::Lingers => half_full,
+            Consumer::Sleeps => true,
+        };
+        if wake {
+            state.consumer = Consumer::Busy;
+            self.ready.notify_one();
+        }
         Pushed::Queued
     }
 
     pub(crate) fn reopen(&self) {
-        let mut state = self.lock();
-        state.reopen = true;
-        self.wake(&state);
+        self.lock().reopen = true;
+        self.ready.notify_one();
     }
 
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        self.wake(&state);
+        self.lock().closed = true;
+        self.ready.notify_one();
     }
 
     /// Throws away what waits and says how much that was.
@@ -93,6 +117,7 @@ impl<T> Queue<T> {
     /// Waits for something to do. `items` must be empty; it comes back with all that waited.
     pub(crate) fn take(&self, items: &mut Vec<T>) -> Taken {
         let mut state = self.lock();
+        let mut lingered = false;
         loop {
             if std::mem::take(&mut state.reopen) {
                 return Taken::Reopen;
@@ -104,15 +129,16 @@ impl<T> Queue<T> {
             if state.closed {
                 return Taken::End;
             }
-            state.consumer_sleeps = true;
-            state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.consumer_sleeps = false;
-        }
-    }
-
-    fn wake(&self, state: &State<T>) {
-        if state.consumer_sleeps {
-            self.ready.notify_one();
+            if lingered {
+                state.consumer = Consumer::Sleeps;
+                state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+            } else {
+                state.consumer = Consumer::Lingers;
+                let waited = self.ready.wait_timeout(state, LINGER);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                lingered = true;
+            }
+            state.consumer = Consumer::Busy;
         }
     }
 
@@ -151,7 +177,30 @@ mod tests {
     }
 
     #[test]
-    fn a_sleeping_consumer_is_woken() {
+    fn a_consumer_that_sleeps_is_woken_for_each_thing() {
+        let queue = Queue::new(None);
+        let sleeping = || {
+            while queue.lock().consumer != Consumer::Sleeps {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            let consumer = scope.spawn(|| {
+                let mut items = Vec::new();
+                [queue.take(&mut items), queue.take(&mut Vec::new()), queue.take(&mut Vec::new())]
+            });
+            sleeping();
+            queue.push('a');
+            sleeping();
+            queue.reopen();
+            sleeping();
+            queue.close();
+            assert_eq!(consumer.join().unwrap(), [Taken::Items, Taken::Reopen, Taken::End]);
+        });
+    }
+
+    #[test]
+    fn nothing_is_lost_between_threads() {
         let queue = Queue::new(None);
         std::thread::scope(|scope| {
             let consumer = scope.spawn(|| {
