@@ -1,4 +1,4 @@
-//! Says what is wrong with rules files: `validate [--json] FILE…`
+//! Says what is wrong with rules files: `validate [--json | --describe] FILE…`
 
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
@@ -10,16 +10,18 @@ use peregrine_rules::{EventSource, Loader};
 fn main() -> std::io::Result<ExitCode> {
     let syscall = EventSource { name: "syscall".to_owned(), vocabulary: Fields::syscall() };
     let mut loader = Loader::new(vec![syscall], Vec::new());
-    let mut json = false;
+    let (mut json, mut describe) = (false, false);
     let mut results = Vec::new();
     for argument in std::env::args().skip(1) {
-        if argument == "--json" {
-            json = true;
-            continue;
+        match argument.as_str() {
+            "--json" => json = true,
+            "--describe" => describe = true,
+            path => results.push(loader.load(path, &std::fs::read(path)?)),
         }
-        results.push(loader.load(&argument, &std::fs::read(&argument)?));
     }
-    if json {
+    if describe {
+        println!("{}", loader.rules().describe(&|_, _| Vec::new()));
+    } else if json {
         let all: serde_json::Value = results.iter().map(|result| result.to_json()).collect();
         println!("{}", serde_json::json!({ "falco_load_results": all }));
     } else {

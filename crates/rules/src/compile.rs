@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use peregrine_filter::{Expr, RULES_MAX_DEPTH, Template, Vocabulary, parse};
+use peregrine_fields::{EventTypeError, EventTypes};
+use peregrine_filter::{
+    CompileErrorKind, Expr, FieldError, Filter, RULES_MAX_DEPTH, Span, Template, Vocabulary,
+    compile, parse,
+};
 
 use crate::decode::Decoded;
 use crate::define::{Definitions, MacroDef, RuleDef, invalid};
@@ -16,6 +20,9 @@ use crate::{ErrorCode, Place, WarningCode, deprecated, keys};
 
 /// More event types than this are nearly all.
 const MANY_EVENT_TYPES: usize = 100;
+
+/// The source of syscall events.
+const SYSCALL: &str = "syscall";
 
 /// What the configuration had to add before containers were known by their own fields.
 const CONTAINER_INFO: &str = "%container.info";
@@ -140,7 +147,19 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
 
         let mut condition = parse_condition(&text, lists, &def.condition_place)?;
         self.put_macros(&mut condition, macros, None, &text, &def.place)?;
-        self.check_condition(&condition, &text, &def.condition_place, findings);
+        warn_of_condition(&condition, &text, &def.condition_place, findings);
+        let Some((filter, event_types)) = self.filter(&condition, &text, source, def, findings)?
+        else {
+            return Ok(None);
+        };
+        if def.warn_evttypes
+            && event_types.as_ref().is_some_and(|types| types.events.len() > MANY_EVENT_TYPES)
+        {
+            let message = "Rule matches too many evt.type values. This has a significant performance \
+                           penalty.";
+            let place = def.place.clone();
+            findings.push(Finding::warning(WarningCode::NoEvttype, message, place));
+        }
         let names = def.exceptions.iter().map(|exception| exception.name.clone());
         let tested = def.exceptions.iter().filter(|exception| !exception.values.is_empty());
         let operators = def.exceptions.iter().flat_map(|exception| exception.comps.texts());
@@ -156,6 +175,8 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             capture_duration: def.capture_duration,
             condition_text: def.condition.clone(),
             condition,
+            filter,
+            event_types,
             output_text: def.output.clone(),
             output,
             template,
@@ -270,24 +291,47 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         }
     }
 
-    fn check_condition(
+    /// The compiled condition, and the events it can be true for where these are syscalls. Nothing when
+    /// the rule may be skipped and has to be.
+    fn filter(
         &self,
         condition: &Expr,
         text: &str,
-        place: &Place,
+        source: &EventSource<V>,
+        def: &RuleDef,
         findings: &mut Vec<Finding>,
-    ) {
-        let place = place.of_condition(text);
-        if deprecated::compares_with_na(condition) {
-            findings.push(Finding::warning(WarningCode::UnsafeNaCheck, "", place.clone()));
-        }
-        for (field, why) in deprecated::fields_of(condition) {
-            findings.push(Finding {
-                kind: FindingKind::DeprecatedField(field),
-                message: why.to_owned(),
-                place: place.clone(),
-                help: None,
+    ) -> Decoded<Option<(Filter<V::Field>, Option<EventTypes>)>> {
+        let types = || match def.source.as_str() {
+            SYSCALL => EventTypes::of(condition).map(Some),
+            _ => Ok(None),
+        };
+        let compiled = compile(condition, &source.vocabulary)
+            .map_err(|error| {
+                (error.to_string(), error.span, similar_field(&error.kind, &source.vocabulary))
+            })
+            .and_then(|compiled| match types() {
+                Ok(types) => Ok((compiled, types)),
+                Err(error) => Err((error.to_string(), span(&error), None)),
             });
+        match compiled {
+            Ok((compiled, types)) => {
+                for hint in compiled.hints {
+                    let place = def.condition_place.in_condition(text, hint.span.start);
+                    let code = WarningCode::CompileCondition;
+                    findings.push(Finding::warning(code, hint.to_string(), place));
+                }
+                Ok(Some((compiled.filter, types)))
+            }
+            Err((message, span, help)) => {
+                let place = def.condition_place.in_condition(text, span.start);
+                if def.skip_if_unknown_filter && is_unknown_name(&message) {
+                    let warning = Finding::warning(WarningCode::UnknownFilter, message, place);
+                    findings.push(warning.help(help));
+                    return Ok(None);
+                }
+                let error = Finding::error(ErrorCode::CompileCondition, message, place);
+                Err(Box::new(error.help(help)))
+            }
         }
     }
 
@@ -303,6 +347,37 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             let place = def.place.clone();
             findings.push(Finding::warning(WarningCode::UnusedList, message, place));
         }
+    }
+}
+
+fn warn_of_condition(condition: &Expr, text: &str, place: &Place, findings: &mut Vec<Finding>) {
+    let place = place.of_condition(text);
+    if deprecated::compares_with_na(condition) {
+        findings.push(Finding::warning(WarningCode::UnsafeNaCheck, "", place.clone()));
+    }
+    for (field, why) in deprecated::fields_of(condition) {
+        findings.push(Finding {
+            kind: FindingKind::DeprecatedField(field),
+            message: why.to_owned(),
+            place: place.clone(),
+            help: None,
+        });
+    }
+}
+
+fn similar_field(error: &CompileErrorKind, vocabulary: &impl Vocabulary) -> Option<String> {
+    let CompileErrorKind::UnknownField(name) = error else { return None };
+    match vocabulary.resolve(name) {
+        Err(FieldError::Unknown { similar, .. }) => {
+            similar.first().map(|field| format!("did you mean `{field}`?"))
+        }
+        _ => None,
+    }
+}
+
+fn span(error: &EventTypeError) -> Span {
+    match error {
+        EventTypeError::Transformed { span } | EventTypeError::Field { span } => *span,
     }
 }
 

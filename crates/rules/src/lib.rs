@@ -10,6 +10,7 @@ mod compile;
 mod decode;
 mod define;
 mod deprecated;
+mod describe;
 mod exception;
 mod expand;
 mod keys;
@@ -25,6 +26,7 @@ mod schema;
 mod version;
 
 pub use code::{ErrorCode, WarningCode};
+pub use describe::{NotLoaded, UsedPlugins};
 pub use load::{Addition, EventSource, Loader, OutputAddition};
 pub use place::{ItemKind, Location, Place, RulesFile};
 pub use priority::{Priority, UnknownPriority};

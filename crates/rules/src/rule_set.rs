@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peregrine_filter::{Expr, Template};
+use peregrine_fields::EventTypes;
+use peregrine_filter::{Expr, Filter, Template};
 
 use crate::{PluginRequirement, Priority, Version};
 
@@ -46,6 +47,10 @@ pub struct Rule<F> {
     pub condition_text: String,
     /// The condition with lists, exceptions and macros in their places.
     pub condition: Expr,
+    /// The condition, compiled.
+    pub filter: Filter<F>,
+    /// Events that it can be true for, where they are syscalls; otherwise all of its source.
+    pub event_types: Option<EventTypes>,
     /// The output as written, with what was appended.
     pub output_text: String,
     /// The output with what the configuration adds.
