@@ -23,6 +23,9 @@ pub struct Config {
     pub max_fds: usize,
     /// Whether threads are told the container they run in.
     pub containers: bool,
+    /// Whether events come from this machine as they happen. What captures say of the CPUs and the
+    /// boot time of theirs does not count, as users of replays know it.
+    pub live: bool,
 }
 
 /// What is known of the machine. See the [crate](crate) page.
@@ -127,7 +130,7 @@ impl Clock {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_threads: 262_144, max_fds: 4096, containers: true }
+        Self { max_threads: 262_144, max_fds: 4096, containers: true, live: false }
     }
 }
 
@@ -362,6 +365,11 @@ impl State {
             self.counters.dropped_threads += 1;
         }
         at
+    }
+
+    /// When the machine booted, 0 where that is not known.
+    pub(crate) fn boot_ts(&self) -> u64 {
+        if self.config.live { self.machine.boot_ts } else { 0 }
     }
 
     pub(crate) fn add_user(&mut self, container: &[u8], user: User) {

@@ -82,7 +82,8 @@ impl State {
 
     /// Returns how long the thread ran, ns.
     pub(super) fn switch(&mut self, act: &mut Act<'_>) -> u64 {
-        let ran = self.clock.switch(act.event.cpu, act.event.ts);
+        let live = self.config.live;
+        let ran = if live { self.clock.switch(act.event.cpu, act.event.ts) } else { 0 };
         let swap = act.event.u32(5);
         let Some(thread) = self.actor_mut(act) else { return ran };
         thread.exec_time_total += ran;

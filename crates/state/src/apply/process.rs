@@ -100,7 +100,7 @@ impl State {
             child.exec_ts = parent.exec_ts;
         }
         (child.vtid, child.vpid) = (tid, child.pid);
-        child.pidns_init_start_ts = self.machine.boot_ts;
+        child.pidns_init_start_ts = self.boot_ts();
         describe(&mut child, event);
         if known {
             inherit(&mut child, parent);
@@ -143,10 +143,10 @@ impl State {
         let other_pidns = ThreadFlags::CHILD_IN_PIDNS.or(ThreadFlags::CLONE_NEWPID);
         if child.flags.any(other_pidns) || child.tid != child.vtid {
             if let Some(start) = event.u64(20) {
-                child.pidns_init_start_ts = start.wrapping_add(self.machine.boot_ts);
+                child.pidns_init_start_ts = start.wrapping_add(self.boot_ts());
             }
         } else {
-            child.pidns_init_start_ts = self.machine.boot_ts;
+            child.pidns_init_start_ts = self.boot_ts();
         }
         let Some(from) = self.find_or_add(if leader { child.ptid } else { child.pid }) else {
             act.at = None;

@@ -187,22 +187,8 @@ impl State {
     fn with_ends(&self, old: &Fd, tuple: Socktuple<'_>, flow: Flow) -> Option<Fd> {
         let mut new = old.clone();
         let changed = match tuple {
-            Socktuple::V4 { source, destination } => {
-                let mut known = v4_tuple(&old.kind);
-                let same =
-                    matches!(old.kind, FdKind::Ipv4(_)) && same_v4(&known, source, destination);
-                let changed = !same && update_v4(&mut known, source, destination, false);
-                new.kind = FdKind::Ipv4(known);
-                changed
-            }
-            Socktuple::V6 { source, destination } => {
-                let mut known = v6_tuple(&old.kind);
-                let same =
-                    matches!(old.kind, FdKind::Ipv6(_)) && same_v6(&known, source, destination);
-                let changed = !same && update_v6(&mut known, source, destination, false);
-                new.kind = FdKind::Ipv6(known);
-                changed
-            }
+            Socktuple::V4 { source, destination } => update_v4(&mut new.kind, source, destination),
+            Socktuple::V6 { source, destination } => update_v6(&mut new.kind, source, destination),
             Socktuple::Unix { source, destination, path } => {
                 new.kind = FdKind::Unix { source, destination };
                 new.name = unix_name(source, destination, path);
@@ -217,7 +203,7 @@ impl State {
             }
         };
         if !changed {
-            return (new.kind != old.kind).then_some(new);
+            return None;
         }
         // TCP would not take another address, so without a protocol it must be UDP.
         match &mut new.kind {
@@ -321,22 +307,15 @@ fn trusted<'a>(
 fn connected(info: &mut Fd, tuple: Socktuple<'_>) -> bool {
     let name = match tuple.unmapped() {
         Socktuple::V4 { source, destination } => {
-            let mut known = v4_tuple(&info.kind);
-            let same = matches!(info.kind, FdKind::Ipv4(_)) && same_v4(&known, source, destination);
-            let changed = !same && update_v4(&mut known, source, destination, true);
-            info.kind = FdKind::Ipv4(known);
+            let changed = update_v4(&mut info.kind, source, destination);
             // A server of UDP that connects only chooses one of its clients.
-            if changed && info.is_server() && known.l4proto == L4Proto::Udp {
+            if changed && info.is_server() && protocol(&info.kind) == L4Proto::Udp {
                 swap_ends(info);
             }
             tuple_name(&info.kind)
         }
         Socktuple::V6 { source, destination } => {
-            let mut known = v6_tuple(&info.kind);
-            if !(matches!(info.kind, FdKind::Ipv6(_)) && same_v6(&known, source, destination)) {
-                update_v6(&mut known, source, destination, true);
-            }
-            info.kind = FdKind::Ipv6(known);
+            update_v6(&mut info.kind, source, destination);
             tuple_name(&info.kind)
         }
         Socktuple::Unix { source, destination, path } => {
@@ -417,54 +396,44 @@ fn protocol(kind: &FdKind) -> L4Proto {
     }
 }
 
-/// Whether both ends are known, in either direction.
-fn same_v4(known: &Ipv4Tuple, source: SocketAddrV4, destination: SocketAddrV4) -> bool {
-    let from = SocketAddrV4::new(known.sip, known.sport);
-    let to = SocketAddrV4::new(known.dip, known.dport);
-    (source, destination) == (from, to) || (source, destination) == (to, from)
-}
-
-/// Whether both ends are known, in either direction.
-fn same_v6(known: &Ipv6Tuple, source: SocketAddrV6, destination: SocketAddrV6) -> bool {
-    let from = SocketAddrV6::new(known.sip, known.sport, 0, 0);
-    let to = SocketAddrV6::new(known.dip, known.dport, 0, 0);
-    (source, destination) == (from, to) || (source, destination) == (to, from)
-}
-
-/// Takes over both ends; a destination that is known only when told to. Says whether anything changed.
-fn update_v4(
-    known: &mut Ipv4Tuple,
-    source: SocketAddrV4,
-    destination: SocketAddrV4,
-    always: bool,
-) -> bool {
-    let old = *known;
-    (known.sip, known.sport) = (*source.ip(), source.port());
-    if always || known.dip.is_unspecified() {
-        known.dip = *destination.ip();
+/// Takes over both ends. Says whether they were not known, in either direction.
+fn update_v4(kind: &mut FdKind, source: SocketAddrV4, destination: SocketAddrV4) -> bool {
+    let known = v4_tuple(kind);
+    if matches!(kind, FdKind::Ipv4(_)) {
+        let from = SocketAddrV4::new(known.sip, known.sport);
+        let to = SocketAddrV4::new(known.dip, known.dport);
+        if (source, destination) == (from, to) || (source, destination) == (to, from) {
+            return false;
+        }
     }
-    if always || known.dport == 0 {
-        known.dport = destination.port();
-    }
-    *known != old
+    *kind = FdKind::Ipv4(Ipv4Tuple {
+        sip: *source.ip(),
+        dip: *destination.ip(),
+        sport: source.port(),
+        dport: destination.port(),
+        l4proto: known.l4proto,
+    });
+    true
 }
 
 /// See [`update_v4`].
-fn update_v6(
-    known: &mut Ipv6Tuple,
-    source: SocketAddrV6,
-    destination: SocketAddrV6,
-    always: bool,
-) -> bool {
-    let old = *known;
-    (known.sip, known.sport) = (*source.ip(), source.port());
-    if always || known.dip.is_unspecified() {
-        known.dip = *destination.ip();
+fn update_v6(kind: &mut FdKind, source: SocketAddrV6, destination: SocketAddrV6) -> bool {
+    let known = v6_tuple(kind);
+    if matches!(kind, FdKind::Ipv6(_)) {
+        let from = SocketAddrV6::new(known.sip, known.sport, 0, 0);
+        let to = SocketAddrV6::new(known.dip, known.dport, 0, 0);
+        if (source, destination) == (from, to) || (source, destination) == (to, from) {
+            return false;
+        }
     }
-    if always || known.dport == 0 {
-        known.dport = destination.port();
-    }
-    *known != old
+    *kind = FdKind::Ipv6(Ipv6Tuple {
+        sip: *source.ip(),
+        dip: *destination.ip(),
+        sport: source.port(),
+        dport: destination.port(),
+        l4proto: known.l4proto,
+    });
+    true
 }
 
 /// How an address is written.
