@@ -57,10 +57,26 @@ impl Session {
     }
 }
 
+/// Something that Falco words as an accident and not as a mistake of the user.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub(crate) struct RuntimeError(pub(crate) String);
+
+impl RuntimeError {
+    /// Told in the log, and on stderr in any case.
+    fn tell(&self, log: &Log) {
+        let line = format!("Runtime error: {self}. Exiting.");
+        if !log.reaches_stderr() {
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+        log.error(line);
+    }
+}
+
 /// Runs the program. Exit code 0 is success, 1 anything else.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match start(arguments.into_iter().collect()) {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let mut stderr = io::stderr().lock();
@@ -87,7 +103,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn start(arguments: Vec<OsString>) -> Step {
+fn start(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let options = Options::read(arguments)?;
     let format = options.list_format()?;
@@ -101,10 +117,19 @@ fn start(arguments: Vec<OsString>) -> Step {
         let _ = writeln!(io::stderr(), "{warning}");
     }
     if answer_without_config(&options, format)?.is_break() {
-        return Ok(ControlFlow::Break(()));
+        return Ok(ExitCode::SUCCESS);
     }
     let session = load_config(options, format, words.join(" "))?;
-    with_config(&session)
+    match with_config(&session) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => match error.downcast::<RuntimeError>() {
+            Ok(error) => {
+                error.tell(&session.log);
+                Ok(ExitCode::FAILURE)
+            }
+            Err(error) => Err(error),
+        },
+    }
 }
 
 /// Questions whose answer no configuration changes.
@@ -166,7 +191,7 @@ impl Session {
     }
 }
 
-fn with_config(session: &Session) -> Step {
+fn with_config(session: &Session) -> anyhow::Result<()> {
     let Session { options, log, .. } = session;
     about::tell_system(session);
     let steps: [fn(&Session) -> Step; 8] = [
@@ -181,15 +206,15 @@ fn with_config(session: &Session) -> Step {
     ];
     for step in steps {
         if step(session)?.is_break() {
-            return Ok(ControlFlow::Break(()));
+            return Ok(());
         }
     }
     let ControlFlow::Continue(rules) = rules::load(session)? else {
-        return Ok(ControlFlow::Break(()));
+        return Ok(());
     };
     if options.support {
         print(support::report(session, &rules)?)?;
-        return Ok(ControlFlow::Break(()));
+        return Ok(());
     }
     checks::outputs(session)?;
     let hostname = hostname(log);
@@ -202,12 +227,11 @@ fn with_config(session: &Session) -> Step {
     checks::metrics(session)?;
     if options.dry_run {
         log.debug("Skipping event processing in dry-run");
-        return Ok(ControlFlow::Break(()));
+        return Ok(());
     }
     let containers = session.containers();
     let (config, log) = (session.config(), Arc::clone(log));
-    run::run(Job { options, config, containers, rules: &rules, hostname, log, signals })?;
-    Ok(ControlFlow::Break(()))
+    run::run(Job { options, config, containers, rules, hostname, log, signals })
 }
 
 /// Name of this host: the variable `FALCO_HOSTNAME`, or what the kernel says.

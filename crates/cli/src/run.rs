@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::actions::rules::Rules;
 use crate::config::Config;
 use crate::log::Log;
 use crate::options::Options;
@@ -15,8 +16,8 @@ pub(crate) struct Job<'a> {
     pub(crate) config: &'a Config,
     /// Whether containers are looked after (the plugin `container` is loaded).
     pub(crate) containers: bool,
-    /// Names and texts of the rules files, in the order of loading.
-    pub(crate) rules: &'a [(String, Vec<u8>)],
+    /// The rules, selected; and the files they came from.
+    pub(crate) rules: Rules,
     /// Name of this host in JSON alerts.
     pub(crate) hostname: String,
     /// Where to talk about oneself.

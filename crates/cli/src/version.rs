@@ -1,5 +1,6 @@
 //! Versions: our own, and those that rules, plugins and tools ask for.
 
+use peregrine_rules::Version;
 use serde_json::{Value, json};
 
 /// The release of Falco whose behaviour this one has.
@@ -14,6 +15,8 @@ pub(crate) const PLUGIN_API: &str = "3.12.0";
 pub(crate) const DRIVER_API: &str = "10.1.0";
 /// Version of the event tables.
 pub(crate) const SCHEMA: &str = "4.5.1";
+/// Version of the plugin `container` whose fields are built in, for rules that ask for it.
+pub(crate) const CONTAINER_PLUGIN: Version = Version { major: 0, minor: 7, patch: 1 };
 /// Our own version.
 pub(crate) const OWN: &str = env!("CARGO_PKG_VERSION");
 

@@ -23,7 +23,7 @@ pub(crate) fn config_schema(format: Format) -> String {
 
 /// The JSON schema of rules files.
 pub(crate) fn rule_schema() -> String {
-    format!("{:#}", serde_json::Value::Null)
+    format!("{:#}", peregrine_rules::rule_schema())
 }
 
 /// Every key of the configuration as a markdown table.
@@ -112,7 +112,7 @@ pub(crate) fn list_plugins(session: &Session) -> Step {
     if !session.options.list_plugins {
         return Ok(ControlFlow::Continue(()));
     }
-    super::checks::plugins(session)?;
+    let _ = super::checks::plugins(session)?;
     let plugins = &session.loaded.plugins;
     let infos: String = plugins.iter().map(|_| container_info()).collect();
     print(format!("{} Plugins Loaded:\n\n{infos}\n", plugins.len()))?;
@@ -124,6 +124,6 @@ fn container_info() -> String {
     format!(
         "Name: container\nDescription: Containers and pods, built into Peregrine\nVersion: {}\n\
          Capabilities: \n  - Field Extraction\n  - Event Parsing\n  - Async Events\n\n",
-        version::OWN
+        version::CONTAINER_PLUGIN
     )
 }

@@ -50,10 +50,7 @@ pub(crate) fn fields(session: &Session) -> Step {
     if !source.is_empty() && source != SYSCALL {
         bail!("Value for --list must be a valid source type");
     }
-    let config = session.config();
-    let fields = Fields::syscall()
-        .with_containers(session.containers())
-        .with_statics(config.static_fields.iter());
+    let fields = super::rules::vocabulary(session);
     let listing = if session.options.names_only {
         field_names(&fields, session.format)
     } else {

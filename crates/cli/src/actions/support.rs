@@ -3,15 +3,17 @@
 use anyhow::Context;
 use serde_json::json;
 
+use super::rules::Rules;
 use crate::app::Session;
 use crate::config::dump;
 use crate::version;
 
 /// The object, on one line.
-pub(crate) fn report(session: &Session, rules: &[(String, Vec<u8>)]) -> anyhow::Result<String> {
+pub(crate) fn report(session: &Session, rules: &Rules) -> anyhow::Result<String> {
     let system = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     let rules_files: Vec<_> = rules
+        .texts
         .iter()
         .map(|(name, content)| {
             let content = String::from_utf8_lossy(content);

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use peregrine_rules::Priority;
+
 use super::check;
 use super::declare::section;
 use super::values::{
-    AppendOutput, CaptureMode, Engine, Include, LogLevel, Plugins, Priority, RuleMatching,
-    RuleSelection,
+    AppendOutput, CaptureMode, Engine, Include, LogLevel, Plugins, RuleMatching, RuleSelection,
 };
 
 section! {

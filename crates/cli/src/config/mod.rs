@@ -19,7 +19,7 @@ pub(crate) use fault::ConfigError;
 pub(crate) use keys::Config;
 pub(crate) use load::{Loaded, Main, load};
 pub(crate) use values::{
-    AppendOutput, CaptureMode, Engine, ExtraField, Plugin, Priority, RuleMatching, RuleSelection,
+    AppendOutput, CaptureMode, Engine, ExtraField, Plugin, RuleMatching, RuleSelection,
 };
 
 use declare::{Definitions, Setting};

@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::Path;
 
+use peregrine_rules::Priority;
+
 use super::*;
 use crate::log::Level;
 

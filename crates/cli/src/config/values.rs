@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use peregrine_rules::Priority;
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
@@ -22,27 +23,6 @@ impl Default for LogLevel {
     fn default() -> Self {
         Self(Level::Info)
     }
-}
-
-/// Weight of rules and alerts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Priority {
-    /// The heaviest.
-    Emergency,
-    /// Act now.
-    Alert,
-    /// Critical.
-    Critical,
-    /// Error.
-    Error,
-    /// Warning.
-    Warning,
-    /// Worth knowing.
-    Notice,
-    /// For the record.
-    Informational,
-    /// The lightest.
-    Debug,
 }
 
 /// How many rules an event may match.
@@ -200,19 +180,26 @@ words!(
     |word| Fault::new(format!("Unknown log level {word}"))
 );
 
-words!(
-    Priority, { "type": "string" }, "debug",
-    {
-        "emergency" => Self::Emergency, "alert" => Self::Alert, "critical" => Self::Critical,
-        "error" => Self::Error, "warning" => Self::Warning, "notice" => Self::Notice,
-        "informational" => Self::Informational, "info" => Self::Informational,
-        "debug" => Self::Debug
-    },
-    str::to_ascii_lowercase,
-    |word| Fault::new(format!(
-        "Unknown priority \"{word}\"--must be one of emergency, alert, critical, error, warning, notice, informational, debug"
-    ))
-);
+impl Setting for Priority {
+    fn schema(_: &mut Definitions) -> Json {
+        json!({ "type": "string" })
+    }
+
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+        let Some(word) = node.as_str() else { return Ok(None) };
+        word.parse().map(Some).map_err(|_| {
+            Fault::new(format!(
+                "Unknown priority \"{word}\"--must be one of emergency, alert, critical, error, warning, notice, informational, debug"
+            ))
+            .at(node)
+        })
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        let default = self.name().to_ascii_lowercase();
+        rows.push(Row { key: key.into(), default, about: about.into() });
+    }
+}
 
 words!(
     RuleMatching, { "type": "string" }, "first",
