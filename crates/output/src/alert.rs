@@ -1,13 +1,14 @@
 //! Alerts, and how a rule that matched becomes one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use peregrine_filter::{
     BufferFormat, OutputField, Supplier, Template, TemplateError, Vocabulary, json_escape,
     json_string,
 };
+use peregrine_rules::{Priority, Rule};
 
-use crate::{Priority, time};
+use crate::time;
 
 /// An alert, ready to be delivered: it needs nothing of the event any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,37 +51,6 @@ impl Default for JsonStyle {
     }
 }
 
-/// What a rule says about its alerts.
-#[derive(Clone, Copy, Debug)]
-pub struct RuleOutput<'a> {
-    /// Name of the rule.
-    pub rule: &'a str,
-    /// Event source it listens to.
-    pub source: &'a str,
-    /// How bad it is.
-    pub priority: Priority,
-    /// Its tags in any order.
-    pub tags: &'a [String],
-    /// The output format, with everything that the configuration appends to it.
-    pub output: &'a str,
-    /// Fields that the configuration adds to `output_fields`.
-    pub extra_fields: &'a [ExtraField],
-}
-
-/// A field that the configuration adds to the output fields of a JSON alert.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExtraField {
-    /// A text that is formatted like an output.
-    Formatted {
-        /// Name among the output fields.
-        name: String,
-        /// The output format.
-        format: String,
-    },
-    /// A field with its own type, under its own name.
-    Raw(String),
-}
-
 /// Makes the alerts of one rule: everything that is the same in each of them is written once, at load time.
 #[derive(Clone, Debug)]
 pub struct AlertFormat<F> {
@@ -106,33 +76,19 @@ enum Piece<F> {
 }
 
 impl<F: Clone> AlertFormat<F> {
-    /// Understands what a rule says about its alerts.
+    /// The alerts of a rule.
     ///
     /// # Errors
-    /// When its output or the format of an extra field is wrong.
-    pub fn compile<V>(
-        rule: &RuleOutput<'_>,
-        style: &Style,
-        vocabulary: &V,
-    ) -> Result<Self, TemplateError>
+    /// When the vocabulary does not know the time of an event.
+    pub fn new<V>(rule: &Rule<F>, style: &Style, vocabulary: &V) -> Result<Self, TemplateError>
     where
         V: Vocabulary<Field = F> + ?Sized,
     {
         let time = if style.iso_time { "%evt.time.iso8601" } else { "%evt.time" };
         let prefix = Template::compile(&format!("{time}: {} ", rule.priority), vocabulary)?;
-        // An empty output is fine: the line then ends after the priority.
-        let message = Template::compile(&starred(rule.output), vocabulary)?;
-        let json = match style.json {
-            None => None,
-            Some(json) => {
-                let fields = match json.output_fields {
-                    true => Some(output_fields(rule, &prefix, &message, vocabulary)?),
-                    false => None,
-                };
-                Some(json_pieces(rule, json, fields, &style.hostname))
-            }
-        };
-        Ok(Self { priority: rule.priority, buffers: style.buffers, prefix, message, json })
+        let json = style.json.map(|json| json_pieces(rule, json, &prefix, &style.hostname));
+        let (priority, buffers, message) = (rule.priority, style.buffers, rule.template.clone());
+        Ok(Self { priority, buffers, prefix, message, json })
     }
 }
 
@@ -172,44 +128,31 @@ impl<F> AlertFormat<F> {
     }
 }
 
-/// What a name among the output fields stands for. `None` is always null.
-type FieldValues<F> = BTreeMap<String, Option<Piece<F>>>;
-
-/// The output fields by name. The time in front of the line is one, and extra fields win over all others.
-fn output_fields<F, V>(
-    rule: &RuleOutput<'_>,
+/// What each name among the output fields stands for; `None` is always null.
+fn output_fields<F: Clone>(
+    rule: &Rule<F>,
     prefix: &Template<F>,
-    message: &Template<F>,
-    vocabulary: &V,
-) -> Result<FieldValues<F>, TemplateError>
-where
-    F: Clone,
-    V: Vocabulary<Field = F> + ?Sized,
-{
-    let fields = message.fields().iter().chain(prefix.fields());
-    let mut values: FieldValues<F> =
-        fields.map(|field| (field.name().to_owned(), Some(Piece::Field(field.clone())))).collect();
-    for extra in rule.extra_fields {
-        let (name, value) = match extra {
-            ExtraField::Formatted { name, format } => {
-                (name, Some(Piece::Formatted(Template::compile(&starred(format), vocabulary)?)))
-            }
-            ExtraField::Raw(name) => {
-                let template = Template::compile(&format!("%{name}"), vocabulary)?;
-                let field = template.fields().iter().find(|field| field.name() == name);
-                (name, field.cloned().map(Piece::Field))
-            }
+) -> BTreeMap<String, Option<Piece<F>>> {
+    let fields = rule.template.fields().iter().chain(prefix.fields());
+    let fields = fields.map(|field| (field.name().to_owned(), Some(Piece::Field(field.clone()))));
+    // Extra fields win over all others.
+    let extra = rule.extra_fields.iter().map(|(name, extra)| {
+        let value = if extra.raw {
+            let field = extra.template.fields().iter().find(|field| field.name() == name);
+            field.cloned().map(Piece::Field)
+        } else {
+            Some(Piece::Formatted(extra.template.clone()))
         };
-        values.insert(name.clone(), value);
-    }
-    Ok(values)
+        (name.clone(), value)
+    });
+    fields.chain(extra).collect()
 }
 
 /// The keys are in alphabetical order, as all JSON of the reference engine.
-fn json_pieces<F>(
-    rule: &RuleOutput<'_>,
+fn json_pieces<F: Clone>(
+    rule: &Rule<F>,
     style: JsonStyle,
-    fields: Option<FieldValues<F>>,
+    prefix: &Template<F>,
     hostname: &str,
 ) -> Vec<Piece<F>> {
     let mut json = Pieces::default();
@@ -223,10 +166,10 @@ fn json_pieces<F>(
         json.literal(r#","output":"#);
         json.piece(Piece::Output);
     }
-    if let Some(fields) = fields {
+    if style.output_fields {
         json.literal(r#","output_fields":"#);
         let mut before = "{";
-        for (name, value) in fields {
+        for (name, value) in output_fields(rule, prefix) {
             json.literal(before);
             json.string(&name);
             json.literal(":");
@@ -241,13 +184,13 @@ fn json_pieces<F>(
     json.literal(r#","priority":"#);
     json.string(rule.priority.name());
     json.literal(r#","rule":"#);
-    json.string(rule.rule);
+    json.string(&rule.name);
     json.literal(r#","source":"#);
-    json.string(rule.source);
+    json.string(&rule.source);
     if style.tags {
         json.literal(r#","tags":["#);
         let mut before = "";
-        for tag in rule.tags.iter().collect::<BTreeSet<_>>() {
+        for tag in &rule.tags {
             json.literal(before);
             json.string(tag);
             before = ",";
@@ -290,11 +233,6 @@ impl<F> Pieces<F> {
         self.done.push(Piece::Literal(self.literal));
         self.done
     }
-}
-
-/// With the `*` that templates drop: it makes an empty text one that may be printed.
-fn starred(format: &str) -> String {
-    if format.starts_with('*') { format.to_owned() } else { format!("*{format}") }
 }
 
 #[cfg(test)]

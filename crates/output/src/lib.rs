@@ -9,7 +9,8 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use peregrine_output::{Alert, Channels, Delivery, FileOutput, Outputs, Priority};
+//! use peregrine_output::{Alert, Channels, Delivery, FileOutput, Outputs};
+//! use peregrine_rules::Priority;
 //!
 //! let dir = tempfile::tempdir()?;
 //! let path = dir.path().join("alerts");
@@ -30,17 +31,15 @@ mod alert;
 mod channel;
 mod message;
 mod outputs;
-mod priority;
 mod queue;
 mod summary;
 mod time;
 
-pub use alert::{Alert, AlertFormat, ExtraField, JsonStyle, RuleOutput, Style};
+pub use alert::{Alert, AlertFormat, JsonStyle, Style};
 pub use channel::{
     ChannelError, Channels, ClientIdentity, FileOutput, HttpError, HttpOutput, ProgramOutput,
     SyslogOutput, Trust,
 };
 pub use message::{Message, Scalar};
 pub use outputs::{Delivery, Incident, Outputs, Report};
-pub use priority::{Priority, UnknownPriority};
 pub use summary::Summary;

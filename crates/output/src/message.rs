@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use peregrine_filter::{json_escape, json_string};
+use peregrine_rules::Priority;
 
-use crate::{Alert, Priority, Style, time};
+use crate::{Alert, Style, time};
 
 /// A message of the engine itself. It has no rule of the user's and goes through no selection.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,11 +9,12 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use peregrine_rules::Priority;
 use thiserror::Error;
 
+use crate::Alert;
 use crate::channel::{Channel, ChannelError, Channels};
 use crate::queue::{Pushed, Queue, Taken};
-use crate::{Alert, Priority};
 
 /// How alerts are delivered.
 #[derive(Clone, Debug)]

@@ -229,8 +229,9 @@ mod tests {
     use std::net::TcpListener;
     use std::thread::{self, JoinHandle};
 
+    use peregrine_rules::Priority;
+
     use super::*;
-    use crate::Priority;
 
     /// Answers this many requests on one connection and gives back what they said.
     fn server(requests: usize, status: &'static str) -> (String, JoinHandle<Vec<String>>) {

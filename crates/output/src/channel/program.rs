@@ -93,8 +93,9 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use peregrine_rules::Priority;
+
     use super::*;
-    use crate::Priority;
 
     fn program(dir: &Path, command: &str, keep_alive: bool) -> Program {
         let command = format!("cd '{}' && {command}", dir.display());

@@ -121,8 +121,9 @@ impl Channel for File {
 
 #[cfg(test)]
 mod tests {
+    use peregrine_rules::Priority;
+
     use super::*;
-    use crate::Priority;
 
     fn alerts(lines: &[&str]) -> Vec<Alert> {
         let alert =

@@ -58,8 +58,9 @@ impl Channel for Syslog {
 
 #[cfg(test)]
 mod tests {
+    use peregrine_rules::Priority;
+
     use super::*;
-    use crate::Priority;
 
     #[test]
     fn messages_survive_a_restart_of_the_daemon() {
