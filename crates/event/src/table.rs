@@ -205,7 +205,11 @@ impl EventType {
 
 /// Name of the syscall with this code of the format, e.g. 3 → `read`.
 pub fn syscall_name(sc: u16) -> Option<&'static str> {
-    SC_NAMES.get(usize::from(sc)).copied().filter(|name| !name.is_empty())
+    let code = usize::from(sc);
+    match code.checked_sub(SC_NAMES.len()) {
+        Some(foreign) => FOREIGN_SYSCALLS.get(foreign).copied(),
+        None => SC_NAMES.get(code).copied().filter(|name| !name.is_empty()),
+    }
 }
 
 /// Whether the format has this code. Codes that only other architectures use have no name here.
@@ -215,8 +219,22 @@ pub(crate) fn is_syscall(sc: u16) -> bool {
 
 /// All syscall codes with their names.
 pub fn syscall_names() -> impl Iterator<Item = (u16, &'static str)> {
-    (0..).zip(SC_NAMES.iter().copied()).filter(|(_, name)| !name.is_empty())
+    let names = SC_NAMES.iter().chain(&FOREIGN_SYSCALLS).copied();
+    (0..).zip(names).filter(|(_, name)| !name.is_empty())
 }
+
+/// Syscalls that other architectures have and the tables do not. Rules may name them, and descriptions of rules
+/// do; they get the codes after those of the format, which no event has.
+#[rustfmt::skip]
+static FOREIGN_SYSCALLS: [&str; 53] = [
+    "_newselect", "_sysctl", "bdflush", "create_module", "fstatat64", "fstatfs64", "get_kernel_syms", "getpmsg",
+    "idle", "ipc", "multiplexer", "nfsservctl", "nice", "oldfstat", "oldlstat", "oldolduname", "oldstat", "olduname",
+    "pciconfig_iobase", "pciconfig_read", "pciconfig_write", "query_module", "readdir", "riscv_flush_icache",
+    "riscv_hwprobe", "rtas", "s390_guarded_storage", "s390_pci_mmio_read", "s390_pci_mmio_write",
+    "s390_runtime_instr", "s390_sthyi", "sgetmask", "sigaction", "signal", "sigpending", "sigprocmask", "sigreturn",
+    "sigsuspend", "socketcall", "spu_create", "spu_run", "ssetmask", "statfs64", "stime", "subpage_prot",
+    "swapcontext", "switch_endian", "sync_file_range2", "sys_debug_setcontext", "timerfd", "uselib", "vm86", "waitpid",
+];
 
 /// Syscalls of x86_64, by number.
 pub fn syscalls_x86_64() -> &'static [Syscall] {

@@ -209,6 +209,7 @@ fn events(source: &str, condition: &Expr) -> BTreeSet<&'static str> {
 fn list(list: &List) -> Json {
     let (items, lists): (Vec<_>, Vec<_>) =
         list.written.iter().partition(|item| list.items.contains(item));
+    let lists: BTreeSet<_> = lists.into_iter().collect();
     json!({
         "info": { "name": list.name, "items": items },
         "details": {

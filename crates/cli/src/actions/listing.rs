@@ -1,11 +1,12 @@
 //! `--list` and `--list-events`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::ControlFlow;
 
 use anyhow::bail;
 use peregrine_event::{
-    Class, EventFlags, EventType, Extra, ParamInfo, ParamType, syscall_name, syscalls_aarch64,
+    Class, EventFlags, EventType, Extra, ParamInfo, ParamType, syscall_names, syscalls_aarch64,
     syscalls_x86_64,
 };
 use peregrine_fields::Fields;
@@ -28,20 +29,6 @@ const GROUPS: [(Class, &str); 4] = [
     (Class::Tracepoint, "Tracepoint events"),
     (Class::Plugin, "Plugin events"),
     (Class::Metaevent, "Metaevents"),
-];
-
-/// Syscalls of architectures that the tables do not cover. Rules may name them; no event of ours has them.
-#[rustfmt::skip]
-const FOREIGN_SYSCALLS: [&str; 53] = [
-    "_newselect", "_sysctl", "bdflush", "create_module", "fstatat64", "fstatfs64",
-    "get_kernel_syms", "getpmsg", "idle", "ipc", "multiplexer", "nfsservctl", "nice", "oldfstat",
-    "oldlstat", "oldolduname", "oldstat", "olduname", "pciconfig_iobase", "pciconfig_read",
-    "pciconfig_write", "query_module", "readdir", "riscv_flush_icache", "riscv_hwprobe", "rtas",
-    "s390_guarded_storage", "s390_pci_mmio_read", "s390_pci_mmio_write", "s390_runtime_instr",
-    "s390_sthyi", "sgetmask", "sigaction", "signal", "sigpending", "sigprocmask", "sigreturn",
-    "sigsuspend", "socketcall", "spu_create", "spu_run", "ssetmask", "statfs64", "stime",
-    "subpage_prot", "swapcontext", "switch_endian", "sync_file_range2", "sys_debug_setcontext",
-    "timerfd", "uselib", "vm86", "waitpid",
 ];
 
 /// `--list`
@@ -277,11 +264,11 @@ fn is_generic(ty: EventType) -> bool {
 /// Names of the syscalls without an event of their own.
 fn generic_names() -> Vec<&'static str> {
     let tables = syscalls_x86_64().iter().chain(syscalls_aarch64());
-    let generic = tables.filter(|syscall| is_generic(syscall.exit));
-    let mut names: Vec<_> = generic.filter_map(|syscall| syscall_name(syscall.sc)).collect();
-    names.extend(FOREIGN_SYSCALLS);
+    let own: BTreeSet<u16> =
+        tables.filter(|syscall| !is_generic(syscall.exit)).map(|syscall| syscall.sc).collect();
+    let generic = syscall_names().filter(|(code, _)| !own.contains(code));
+    let mut names: Vec<_> = generic.map(|(_, name)| name).collect();
     names.sort_unstable();
-    names.dedup();
     names
 }
 
