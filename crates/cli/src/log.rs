@@ -37,23 +37,6 @@ pub(crate) struct Log {
     iso_8601: bool,
 }
 
-impl Level {
-    /// Reads the word of `log_level`. Upper case is refused, as ever.
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        Some(match word {
-            "emergency" => Self::Emergency,
-            "alert" => Self::Alert,
-            "critical" => Self::Critical,
-            "error" => Self::Error,
-            "warning" => Self::Warning,
-            "notice" => Self::Notice,
-            "info" => Self::Info,
-            "debug" => Self::Debug,
-            _ => return None,
-        })
-    }
-}
-
 impl Log {
     /// The log before the configuration is known: everything from `info` up, on stderr.
     pub(crate) fn at_start() -> Self {
@@ -138,10 +121,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_ordered_and_named_in_lower_case() {
+    fn levels_are_ordered() {
         assert!(Level::Emergency < Level::Debug);
-        assert_eq!(Level::from_word("warning"), Some(Level::Warning));
-        assert_eq!(Level::from_word("WARNING"), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use peregrine_fields::{EventTypes, Field};
-use peregrine_filter::{Check, Expr, RULES_MAX_DEPTH, Right, parse};
+use peregrine_filter::{Check, Expr, Field as FieldText, RULES_MAX_DEPTH, Right, parse};
 use peregrine_rules::{List, Macro, PluginRequirement, Rule, RuleSet};
 use serde_json::{Value as Json, json};
 
@@ -84,7 +84,7 @@ impl<'a> Describer<'a> {
         let written = Parts::of_text(&rule.condition_text);
         let compiled = Parts::of(&rule.condition);
         let extra = rule.extra_fields.values().map(|field| field.format.clone());
-        let output_fields: BTreeSet<String> =
+        let output_fields: Vec<String> =
             extra.chain(rule.template.names().iter().cloned()).collect();
         let uses_containers = self.containers
             && compiled.fields.iter().chain(&output_fields).any(|field| is_of_containers(field));
@@ -163,7 +163,7 @@ impl Parts {
 
     fn of(condition: &Expr) -> Self {
         let mut parts = Self {
-            fields: condition.fields().into_iter().map(|field| field.text()).collect(),
+            fields: condition.fields().into_iter().map(FieldText::text).collect(),
             macros: condition.macros().into_iter().map(str::to_owned).collect(),
             ..Self::default()
         };

@@ -18,9 +18,7 @@ pub(crate) use declare::Row;
 pub(crate) use fault::ConfigError;
 pub(crate) use keys::Config;
 pub(crate) use load::{Loaded, Main, load};
-pub(crate) use values::{
-    AppendOutput, CaptureMode, Engine, ExtraField, Plugin, RuleMatching, RuleSelection,
-};
+pub(crate) use values::{AppendOutput, Engine, ExtraField, RuleMatching};
 
 use declare::{Definitions, Setting};
 
