@@ -58,3 +58,41 @@ impl Enters {
         self.bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use peregrine_event::{Builder, EventType};
+
+    use super::*;
+
+    #[test]
+    fn threads_that_never_leave_their_syscall_do_not_fill_the_memory() {
+        let mut enters = Enters::default();
+        for tid in 0..10_000 {
+            enters.put(tid, &[0; 60_000]);
+            assert!(enters.bytes <= MAX_BYTES);
+        }
+        assert!(enters.by_tid.contains_key(&9_999));
+        enters.clear();
+        assert_eq!(enters.bytes, 0);
+    }
+
+    #[test]
+    fn the_last_enter_event_of_a_thread_counts() {
+        let mut enters = Enters::default();
+        let event = |ty, ts| {
+            let mut bytes = Vec::new();
+            Builder::new(ty, ts, 7).i64(3).finish(&mut bytes).unwrap();
+            bytes
+        };
+        let exit = event(EventType::SyscallCloseX, 3);
+        let exit = Event::parse(&exit, 0).unwrap();
+        enters.put(7, &event(EventType::SyscallCloseE, 1));
+        enters.put(7, &event(EventType::SyscallCloseE, 2));
+        assert_eq!(enters.of(&exit).map(|enter| enter.ts), Some(2));
+        enters.put(7, &event(EventType::SyscallFchdirE, 2));
+        assert!(enters.of(&exit).is_none());
+        enters.remove(7);
+        assert_eq!(enters.bytes, 0);
+    }
+}

@@ -5,4 +5,5 @@
 mod common;
 mod damage;
 mod format;
+mod real;
 mod round_trip;
