@@ -42,6 +42,7 @@ impl State {
         }
         act.enter = Event::parse(&stored, 0).ok().filter(|enter| starts(enter.ty, event.ty));
         let exec_time = self.dispatch(&mut act);
+        let cpu_time = self.cpu_time(event);
         let Act { at, fd_at, renamed, error, .. } = act;
         if stored.capacity() > 0 {
             self.keep_memory(at, stored);
@@ -50,7 +51,14 @@ impl State {
             event,
             at,
             fd_at,
-            Context { prev_ts, exec_time, error, name_changed: renamed, ..Context::default() },
+            Context {
+                prev_ts,
+                exec_time,
+                cpu_time,
+                error,
+                name_changed: renamed,
+                ..Context::default()
+            },
         )
     }
 

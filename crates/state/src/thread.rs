@@ -5,6 +5,7 @@ use std::sync::Arc;
 use peregrine_event::{EventType, snapshot};
 
 use crate::containers::ProbeKind;
+use crate::state::CpuTime;
 use crate::texts::Texts;
 use crate::tree::ThreadRef;
 
@@ -77,6 +78,8 @@ pub struct Thread {
     pub exe_ino_ctime_duration_pidns_start: u64,
     /// CPU time between scheduler switches seen, ns.
     pub exec_time_total: u64,
+    /// CPU time as the last process information had it.
+    pub cpu_time: Option<CpuTime>,
     /// Id of the container it runs in, empty on the host.
     pub container: Arc<[u8]>,
     /// Why it runs in its container.
@@ -221,6 +224,7 @@ impl Thread {
             exe_ino_ctime_duration_clone_ts: 0,
             exe_ino_ctime_duration_pidns_start: 0,
             exec_time_total: 0,
+            cpu_time: None,
             container: nothing,
             purpose: Purpose::Unknown,
             group: None,
