@@ -12,7 +12,7 @@ use crate::regex::RegexError;
 use crate::{Each, Extractor, Operator, Transformer, Vocabulary};
 
 /// How deep a condition may nest once macros are in place.
-const MAX_DEPTH: usize = 1000;
+const MAX_DEPTH: usize = 500;
 
 /// Nanoseconds of the unit in which distances are written.
 const DISTANCE_UNIT: u64 = 1_000_000;
@@ -209,7 +209,7 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
             ExprKind::Or(children) => Ok(Node::Any(self.children(children, depth)?)),
             ExprKind::Not(child) => Ok(Node::Not(Box::new(self.expr(child, depth + 1)?))),
             ExprKind::Macro(name) => Err(at(CompileErrorKind::Macro(name.clone()))),
-            ExprKind::Check(check) => self.check(check).map(Node::Test).map_err(at),
+            ExprKind::Check(check) => self.test(check).map(Node::Test).map_err(at),
         }
     }
 
@@ -221,13 +221,13 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
         children.iter().map(|child| self.expr(child, depth + 1)).collect()
     }
 
-    fn check(&mut self, check: &Check) -> Result<Test<V::Field>, CompileErrorKind> {
+    fn test(&mut self, check: &Check) -> Result<Box<Test<V::Field>>, CompileErrorKind> {
         let left = Extractor::new(check.left(), self.vocabulary)?;
         let verdict = match check {
             Check::Exists(_) => Verdict::Exists,
             Check::Compare(comparison) => self.comparison(&left, comparison)?,
         };
-        Ok(Test { left, verdict })
+        Ok(Box::new(Test { left, verdict }))
     }
 
     fn comparison(
@@ -337,3 +337,6 @@ fn check_sides<F>(
         right_ty: described(right),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ pub(crate) enum Node<F> {
     All(Box<[Node<F>]>),
     Any(Box<[Node<F>]>),
     Not(Box<Node<F>>),
-    Test(Test<F>),
+    Test(Box<Test<F>>),
 }
 
 /// A test of one value, which is false when there is none.
@@ -134,3 +134,6 @@ fn compare(left: Value<'_>, op: Operator, right: Value<'_>) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

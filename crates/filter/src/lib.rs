@@ -16,6 +16,8 @@ mod print;
 mod printer;
 mod regex;
 mod template;
+#[cfg(test)]
+mod testing;
 mod transform;
 mod value;
 mod vocabulary;

@@ -64,6 +64,10 @@ impl Printer<'_, '_> {
                 self.f.write_str("not ")?;
                 self.expr(child)
             }
+            // Bare, it would negate what follows.
+            ExprKind::Macro(name) if self.style == Style::Faithful && name == "not" => {
+                self.f.write_str("(not)")
+            }
             ExprKind::Macro(name) => self.f.write_str(name),
             ExprKind::Check(check) => self.check(check),
         }

@@ -28,6 +28,7 @@ fn pairs_of_nots_cancel() {
     assert_eq!(printed("not not not a"), "not a");
     assert_eq!(printed("not not(a)"), "a");
     assert_eq!(printed("not (not a)"), "not (not a)");
+    assert_eq!(printed("(not)or a"), "((not) or a)");
 }
 
 #[test]
@@ -228,7 +229,7 @@ fn comparison() -> impl Strategy<Value = Check> {
 }
 
 fn condition() -> impl Strategy<Value = Expr> {
-    let name = "[b-m][a-z0-9_]{0,5}".prop_map(ExprKind::Macro);
+    let name = "[a-z][a-z0-9_]{0,5}|not|and|or|val|in|exists".prop_map(ExprKind::Macro);
     let check = prop_oneof![3 => comparison(), 1 => operand().prop_map(Check::Exists)]
         .prop_map(|check| ExprKind::Check(Box::new(check)));
     let leaf = prop_oneof![1 => name, 4 => check].prop_map(|kind| Spanned::new(kind, place()));
