@@ -11,8 +11,8 @@ use peregrine_event::{
     Class, EventSet, EventType, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
 };
 use peregrine_filter::{
-    Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator, Right,
-    Span, Text,
+    Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
+    Right, Span, Text,
 };
 use thiserror::Error;
 
@@ -85,7 +85,8 @@ impl EventTypes {
     /// Names of the events, and of the syscalls that share the generic one.
     pub fn names(&self) -> BTreeSet<&'static str> {
         let named = self.events.iter().filter(|ty| !is_generic(*ty)).map(EventType::name);
-        let reported = specific().filter(|ty| syscalls_of(*ty).any(|sc| self.syscalls.contains(&sc)));
+        let reported =
+            specific().filter(|ty| syscalls_of(*ty).any(|sc| self.syscalls.contains(&sc)));
         let generic = self.syscalls.iter().filter(|sc| GENERIC.contains(sc));
         named
             .chain(reported.map(EventType::name))
@@ -153,13 +154,11 @@ fn infer(expr: &Expr, negated: bool) -> Result<EventTypes, EventTypeError> {
 fn leaf(check: &Check) -> Result<Option<EventTypes>, EventTypeError> {
     match check {
         Check::Exists(operand) => Ok(is_type(operand).then(EventTypes::all)),
-        Check::Compare(comparison) => {
-            match always(comparison) {
-                Some(true) => Ok(Some(EventTypes::all())),
-                Some(false) => Ok(Some(EventTypes::none())),
-                None => types(comparison),
-            }
-        }
+        Check::Compare(comparison) => match always(comparison) {
+            Some(true) => Ok(Some(EventTypes::all())),
+            Some(false) => Ok(Some(EventTypes::none())),
+            None => types(comparison),
+        },
     }
 }
 
@@ -243,10 +242,7 @@ fn code_of(name: &str) -> Option<impl Iterator<Item = u16>> {
 
 /// The syscalls and tracepoints that an event reports.
 fn syscalls_of(ty: EventType) -> impl Iterator<Item = u16> {
-    REPORTED_BY
-        .iter()
-        .filter(move |(_, reported)| *reported == family(ty))
-        .map(|(sc, _)| *sc)
+    REPORTED_BY.iter().filter(move |(_, reported)| *reported == family(ty)).map(|(sc, _)| *sc)
 }
 
 /// Syscalls without an event of their own.

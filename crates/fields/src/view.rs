@@ -6,7 +6,7 @@ use bumpalo::Bump;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use peregrine_event::render::{Buffers, FdName, Names, Renderer};
-use peregrine_event::{Event, Format, ParamType};
+use peregrine_event::{Event, EventFlags, Format, ParamType};
 use peregrine_filter::{Place, Shown, Supplier, Value};
 use peregrine_state::{Context, Fd, L4Proto, State, Thread};
 
@@ -98,9 +98,15 @@ impl<'a> View<'a> {
         self.state.thread(self.context)
     }
 
+    /// Whether the event makes, uses or closes an fd.
+    pub(crate) fn is_about_fd(&self) -> bool {
+        let about = EventFlags::CREATES_FD | EventFlags::USES_FD | EventFlags::DESTROYS_FD;
+        self.event.ty.info().flags.intersects(about)
+    }
+
     /// What is known of the fd of the event.
     pub(crate) fn event_fd(&self) -> Option<&'a Fd> {
-        self.state.event_fd(self.context)
+        if self.is_about_fd() { self.state.event_fd(self.context) } else { None }
     }
 
     /// Text of an unsigned number, a sum of texts and so on: whatever `write` appends.
@@ -157,18 +163,17 @@ impl Supplier<Field> for View<'_> {
     }
 
     fn shown<'s>(&'s self, field: &Field, place: Place) -> Option<Shown<'s>> {
-        let plain = || {
-            self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) })
-        };
+        let plain = || self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) });
         match field.id {
-            Id::Generic(id) if place == Place::Json => {
-                extract::generic::time(id).map_or_else(plain, |ty| {
+            Id::Generic(id) if place == Place::Json => extract::generic::time(id)
+                .map_or_else(plain, |ty| {
                     Some(Shown { value: Value::Uint(self.event.ts), ty: Some(ty) })
-                })
+                }),
+            Id::Syscall(id) => {
+                extract::syscall::shown(self, id, &field.arg, place).unwrap_or_else(plain)
             }
-            Id::Syscall(id) => extract::syscall::shown(self, id, place).unwrap_or_else(plain),
             Id::Process(id) => {
-                extract::process::shown(self, id, &field.arg).unwrap_or_else(plain)
+                extract::process::shown(self, id, &field.arg, place).unwrap_or_else(plain)
             }
             // These are questions about two things: there is nothing to show.
             Id::Fd(id) if extract::fd::asks_both_ends(id) => None,
@@ -211,7 +216,6 @@ impl Names for View<'_> {
     }
 
     fn utc_offset(&self, seconds: i64) -> i32 {
-        Timestamp::from_second(seconds)
-            .map_or(0, |time| self.run.zone.to_offset(time).seconds())
+        Timestamp::from_second(seconds).map_or(0, |time| self.run.zone.to_offset(time).seconds())
     }
 }

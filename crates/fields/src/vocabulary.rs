@@ -5,9 +5,9 @@ use std::sync::Arc;
 use peregrine_event::{EventType, Format, ParamType};
 use peregrine_filter::{FieldError, Limits, Resolved, Vocabulary};
 
+use crate::evttypes::is_event_name;
 use crate::params::Param;
 use crate::similar::similar;
-use crate::evttypes::is_event_name;
 use crate::table::{Argument, Class, Definition, Id, Scope, Syscall, classes};
 
 /// A field and its argument, understood.

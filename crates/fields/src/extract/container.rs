@@ -156,9 +156,7 @@ fn runs_probe<'a>(view: &View<'_>, info: &Info, kind: ProbeKind) -> Option<Value
     let leader = view.state.leader(thread)?;
     let lineage = std::iter::once(leader).chain(view.state.ancestors(leader));
     let mut own = lineage.take_while(|process| process.container == thread.container);
-    flag(own.any(|process| {
-        info.probe(&process.exec.exe, process.exec.args.iter()) == Some(kind)
-    }))
+    flag(own.any(|process| info.probe(&process.exec.exe, process.exec.args.iter()) == Some(kind)))
 }
 
 fn started(info: &Info) -> Option<u64> {

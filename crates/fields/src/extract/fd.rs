@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
 use peregrine_event::render::AT_FDCWD;
-use peregrine_event::{EventFlags, EventType, path};
+use peregrine_event::{EventType, path};
 use peregrine_filter::Value;
 use peregrine_state::{Fd as State, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Thread};
 
@@ -50,12 +50,8 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'
         }
         Fd::ClientPort => client(fd).map(|end| Value::Uint(end.port.into())),
         Fd::ServerPort => server(fd).map(|end| Value::Uint(end.port.into())),
-        Fd::LocalIp | Fd::LocalNet => {
-            connection(fd)?.near(is_local).map(|end| Value::Ip(end.ip))
-        }
-        Fd::RemoteIp | Fd::RemoteNet => {
-            connection(fd)?.far(is_local).map(|end| Value::Ip(end.ip))
-        }
+        Fd::LocalIp | Fd::LocalNet => connection(fd)?.near(is_local).map(|end| Value::Ip(end.ip)),
+        Fd::RemoteIp | Fd::RemoteNet => connection(fd)?.far(is_local).map(|end| Value::Ip(end.ip)),
         Fd::LocalPort => connection(fd)?.near(is_local).map(|end| Value::Uint(end.port.into())),
         Fd::RemotePort => connection(fd)?.far(is_local).map(|end| Value::Uint(end.port.into())),
         Fd::ClientProto => {
@@ -123,12 +119,7 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn of(view: &View<'a>, arg: &Arg) -> Option<Self> {
-        let about_fd =
-            EventFlags::CREATES_FD | EventFlags::USES_FD | EventFlags::DESTROYS_FD;
-        if !view.event.ty.info().flags.intersects(about_fd) {
-            return None;
-        }
-        let thread = view.thread()?;
+        let thread = view.thread().filter(|_| view.is_about_fd())?;
         let fd = match arg {
             Arg::Index(number) => view.state.fd(thread, i64::try_from(*number).ok()?),
             _ => view.event_fd().or_else(|| view.state.fd(thread, view.context.fd)),
@@ -346,10 +337,7 @@ fn server(fd: &State) -> Option<End> {
     bound(fd.kind).or_else(|| connection(fd).map(|ends| ends.server))
 }
 
-fn both_ends<'a>(
-    fd: &State,
-    of: impl Fn(End) -> Value<'a>,
-) -> impl Iterator<Item = Value<'a>> {
+fn both_ends<'a>(fd: &State, of: impl Fn(End) -> Value<'a>) -> impl Iterator<Item = Value<'a>> {
     let ends = ends(fd.kind);
     let sides = [ends.map(|ends| ends.client), ends.map(|ends| ends.server), bound(fd.kind)];
     sides.into_iter().flatten().map(of)

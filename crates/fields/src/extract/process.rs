@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
-use peregrine_filter::{Shown, Value};
-use peregrine_state::{Texts, Thread};
+use peregrine_event::EventType;
+use peregrine_filter::{Place, Shown, Value};
+use peregrine_state::{CpuTime, Texts, Thread};
 
 use super::lineage::{each, joined, leader_of};
 use super::{flag, known};
@@ -99,9 +100,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
         Process::IsSidLeader => flag(thread.sid == thread.vpid),
         Process::IsVpgidLeader => flag(thread.vpgid == thread.vpid),
         Process::IsPgidLeader => flag(thread.pgid == thread.pid),
-        Process::ExeIno => {
-            (exec.exe_ino != 0).then_some(Value::Int(exec.exe_ino.cast_signed()))
-        }
+        Process::ExeIno => (exec.exe_ino != 0).then_some(Value::Int(exec.exe_ino.cast_signed())),
         Process::ExeInoCtime => known(exec.exe_ino_ctime),
         Process::ExeInoMtime => known(exec.exe_ino_mtime),
         Process::ExeInoCtimeToStart => known(thread.exe_ino_ctime_duration_clone_ts),
@@ -136,12 +135,10 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
         },
         Process::NThreads => Some(Value::Uint(view.state.thread_count(thread) as u64)),
         Process::NChilds => Some(Value::Uint(view.state.child_thread_count(thread) as u64)),
-        Process::Cpu | Process::CpuUser | Process::CpuSystem => None,
+        Process::Cpu | Process::CpuUser | Process::CpuSystem => cpu(view, field),
         Process::ThreadVmSize => Some(Value::Uint(of_leader(thread, thread.vmsize_kb))),
         Process::ThreadVmRss => Some(Value::Uint(of_leader(thread, thread.vmrss_kb))),
-        Process::ThreadVmSizeBytes => {
-            Some(Value::Uint(of_leader(thread, thread.vmsize_kb) * 1024))
-        }
+        Process::ThreadVmSizeBytes => Some(Value::Uint(of_leader(thread, thread.vmsize_kb) * 1024)),
         Process::ThreadVmRssBytes => Some(Value::Uint(of_leader(thread, thread.vmrss_kb) * 1024)),
         Process::StdinType => standard_type(view, thread, 0),
         Process::StdoutType => standard_type(view, thread, 1),
@@ -158,8 +155,13 @@ pub(crate) fn shown<'a>(
     view: &View<'a>,
     field: Process,
     arg: &Arg,
+    place: Place,
 ) -> Option<Option<Shown<'a>>> {
     let value = match (field, arg) {
+        // Measured from the last time that somebody asked, and JSON asks twice.
+        (Process::Cpu | Process::CpuUser | Process::CpuSystem, _) if place == Place::Json => {
+            value(view, field, arg).map(|_| Value::Double(0.0))
+        }
         (Process::AncestorExe, Arg::None) => {
             view.thread().and_then(|t| joined(view, t, |t| &t.exec.exe))
         }
@@ -178,11 +180,11 @@ pub(crate) fn shown<'a>(
         (Process::AncestorEnv, Arg::None | Arg::Index(0)) => {
             view.thread().map(|t| environment(view, t))
         }
-        (Process::AncestorEnv, Arg::Index(index)) => view
-            .thread()
-            .and_then(|t| view.state.leader(t))
-            .and_then(|t| (0..*index).try_fold(t, |t, _| view.state.parent(t)))
-            .map(|t| environment(view, t)),
+        (Process::AncestorEnv, Arg::Index(index)) => view.thread().and_then(|thread| {
+            let Some(leader) = view.state.leader(thread) else { return Some(Value::Text(b"")) };
+            let ancestor = (0..*index).try_fold(leader, |t, _| view.state.parent(t))?;
+            Some(environment(view, ancestor))
+        }),
         _ => return None,
     };
     Some(value.map(|value| Shown { value, ty: None }))
@@ -297,6 +299,20 @@ fn fd_usage(view: &View<'_>, thread: &Thread) -> f64 {
         limit @ 1.. => (view.state.fd_count(thread) as f64 * 100.0 / limit as f64).min(100.0),
         _ => 0.0,
     }
+}
+
+/// CPU time since the process information event before, at most 100.
+fn cpu<'a>(view: &View<'_>, field: Process) -> Option<Value<'a>> {
+    if view.event.ty != EventType::ProcinfoE {
+        return None;
+    }
+    let CpuTime { user, system } = view.context.cpu_time;
+    let time = match field {
+        Process::CpuUser => user,
+        Process::CpuSystem => system,
+        _ => user.saturating_add(system),
+    };
+    Some(Value::Double(time.min(100) as f64))
 }
 
 /// What belongs to the process is told of its leader alone.

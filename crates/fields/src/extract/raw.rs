@@ -72,6 +72,30 @@ fn decode<'a>(info: &ParamInfo, bytes: &'a [u8]) -> Option<Value<'a>> {
     })
 }
 
+/// Whether values of a type are numbers.
+pub(super) fn is_number(ty: ParamType) -> bool {
+    !matches!(
+        ty,
+        ParamType::None
+            | ParamType::Charbuf
+            | ParamType::Fspath
+            | ParamType::Fsrelpath
+            | ParamType::Bytebuf
+            | ParamType::Sockaddr
+            | ParamType::Socktuple
+            | ParamType::Fdlist
+            | ParamType::Dyn
+            | ParamType::Charbufarray
+            | ParamType::CharbufPairArray
+            | ParamType::Ipv4addr
+            | ParamType::Ipv6addr
+            | ParamType::Ipaddr
+            | ParamType::Ipv4net
+            | ParamType::Ipv6net
+            | ParamType::Ipnet
+    )
+}
+
 /// A text parameter as old captures and outputs show it when there is none.
 pub(super) fn text(bytes: &[u8]) -> &[u8] {
     match until_nul(bytes) {

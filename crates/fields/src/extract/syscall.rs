@@ -2,7 +2,7 @@
 
 use peregrine_event::render::AT_FDCWD;
 use peregrine_event::{
-    Category, EventFlags, EventType, Format, ParamType, path, syscall_name, syscalls_x86_64,
+    Category, Class, EventFlags, EventType, Format, ParamType, path, syscall_name, syscalls_x86_64,
 };
 use peregrine_filter::{Place, Shown, Value};
 use peregrine_state::FdKind;
@@ -86,9 +86,9 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Syscall, arg: &Arg) -> Option<Va
         Syscall::CountError => failures(view),
         Syscall::CountErrorFile => (topic(view) == Topic::File).then(|| failures(view)).flatten(),
         Syscall::CountErrorNet => (topic(view) == Topic::Net).then(|| failures(view)).flatten(),
-        Syscall::CountErrorMemory => (view.event.ty.info().category == Category::Memory)
-            .then(|| failures(view))
-            .flatten(),
+        Syscall::CountErrorMemory => {
+            (view.event.ty.info().category == Category::Memory).then(|| failures(view)).flatten()
+        }
         Syscall::CountErrorOther => (topic(view) == Topic::Other).then(|| failures(view)).flatten(),
         Syscall::CountExit => view.event.ty.is_exit().then_some(Value::Uint(1)),
         Syscall::CountProcinfo => Some(Value::Uint(u64::from(
@@ -119,6 +119,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Syscall, arg: &Arg) -> Option<Va
 pub(crate) fn shown<'a>(
     view: &View<'a>,
     field: Syscall,
+    arg: &Arg,
     place: Place,
 ) -> Option<Option<Shown<'a>>> {
     let number = |number| Some(Some(Shown { value: Value::Uint(number), ty: None }));
@@ -133,10 +134,18 @@ pub(crate) fn shown<'a>(
         Syscall::Delta | Syscall::DeltaSeconds | Syscall::DeltaNanos if place == Place::Json => {
             number(0)
         }
+        // A number that was not sent shows as zero.
+        Syscall::RawArg if value(view, field, arg).is_none() => {
+            let Arg::Param(param) = arg else { return None };
+            let ty = raw::type_of(view, param).filter(|(ty, _)| raw::is_number(*ty));
+            let sent = param.position(view.event).is_some_and(|at| at < view.event.nparams());
+            Some(ty.filter(|_| sent).map(|ty| Shown { value: Value::Uint(0), ty: Some(ty) }))
+        }
         Syscall::Buffer => {
-            let shown = view.event.param_index("data").filter(|&index| {
-                view.event.param(index).is_some_and(|bytes| !bytes.is_empty())
-            });
+            let shown = view
+                .event
+                .param_index("data")
+                .filter(|&index| view.event.param(index).is_some_and(|bytes| !bytes.is_empty()));
             Some(shown.map(|index| Shown {
                 value: Value::Text(view.text(|out| {
                     view.renderer().buffers(view.run.buffers).value(index, out);
@@ -176,7 +185,12 @@ fn name<'a>(view: &View<'a>) -> Option<&'a [u8]> {
 }
 
 fn category(view: &View<'_>) -> &'static str {
-    match view.event.ty.info().category {
+    let info = view.event.ty.info();
+    match info.category {
+        // Some topics are kept with where the event comes from.
+        Category::Unknown if info.classes.contains(&Class::Internal) => "internal",
+        Category::Unknown if info.classes.contains(&Class::Scheduler) => "scheduler",
+        Category::Unknown if info.classes.contains(&Class::Wait) => "wait",
         Category::Unknown => "unknown",
         Category::Other => "other",
         Category::File => "file",
