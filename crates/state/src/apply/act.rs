@@ -2,12 +2,13 @@
 
 use peregrine_event::{Class, Event, EventType as Ty};
 
+use crate::state::State;
 use crate::tree::ThreadRef;
 
 /// One event, who does it and to what.
 pub(super) struct Act<'e> {
     pub(super) event: &'e Event<'e>,
-    /// The start of the syscall, where it was kept.
+    /// The start of the syscall, where it was kept. To be had from [`State::start_of`].
     pub(super) enter: Option<Event<'e>>,
     /// The thread that acts.
     pub(super) at: Option<ThreadRef>,
@@ -57,6 +58,17 @@ impl<'e> Act<'e> {
     /// Whether flags ask for a file that an exec closes.
     pub(super) fn has_cloexec(&self, index: usize) -> bool {
         self.u32(index) & O_CLOEXEC != 0
+    }
+}
+
+impl State {
+    /// The start of the syscall that an event ends.
+    pub(super) fn start_of<'e>(&mut self, act: &Act<'e>) -> Option<Event<'e>> {
+        match act.enter {
+            Some(_) => self.counters.retrieved_events += 1,
+            None => self.counters.missing_events += 1,
+        }
+        act.enter
     }
 }
 

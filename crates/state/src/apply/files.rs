@@ -39,7 +39,7 @@ struct Asked<'e> {
 impl State {
     pub(super) fn open(&mut self, act: &mut Act<'_>) {
         let asked = Asked { dir: Some(AT_FDCWD), name: act.text(1), flags: act.u32(2) };
-        let enter = act.enter;
+        let enter = self.start_of(act);
         let asked = asked.unless_changed(enter.as_ref().map(|enter| Asked {
             dir: Some(AT_FDCWD),
             name: text(enter, 0),
@@ -57,7 +57,7 @@ impl State {
             flags = LOWER_LAYER;
         }
         let asked = Asked { dir: Some(AT_FDCWD), name: act.text(1), flags };
-        let enter = act.enter;
+        let enter = self.start_of(act);
         let enter = enter.as_ref().map(|e| Asked { dir: asked.dir, name: text(e, 0), flags: 0 });
         self.opened(act, &asked.unless_changed(enter), act.u32(3), act.u64(4));
     }
@@ -65,7 +65,7 @@ impl State {
     /// `openat` and `openat2`, which differ in where the device is.
     pub(super) fn openat(&mut self, act: &mut Act<'_>, dev: usize) {
         let asked = Asked { dir: act.event.i64(1), name: act.text(2), flags: act.u32(3) };
-        let enter = act.enter;
+        let enter = self.start_of(act);
         let asked = asked.unless_changed(enter.as_ref().map(|enter| Asked {
             dir: enter.i64(0),
             name: text(enter, 1),

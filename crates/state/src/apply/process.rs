@@ -229,11 +229,11 @@ impl State {
 
     /// Path of the new program. Old captures only have what the caller asked for; `None` where that
     /// is not known either.
-    fn exepath(&self, act: &Act<'_>, at: ThreadRef) -> Option<Vec<u8>> {
+    fn exepath(&mut self, act: &Act<'_>, at: ThreadRef) -> Option<Vec<u8>> {
         if act.event.param(27).is_some_and(|path| !path.is_empty()) {
             return Some(without_deleted(act.text(27)).to_vec());
         }
-        let enter = act.enter.as_ref()?;
+        let enter = &self.start_of(act)?;
         let thread = self.tree.get(at)?;
         let mut joined = Vec::new();
         if enter.ty == Ty::SyscallExecve_19E {

@@ -106,9 +106,9 @@ impl State {
         // A connection under way counts as made: its end is not seen.
         let made = act.ret.is_some_and(|ret| ret >= 0 || ret == -EINPROGRESS);
         let (Some((owner, fd)), true) = (act.fd_at, made) else { return };
+        let enter = self.start_of(act);
         let Some(info) = self.fds.get_mut(owner, fd) else { return };
         info.connected = true;
-        let enter = act.enter;
         let asked = enter.as_ref().and_then(|e| e.param(1)).and_then(Sockaddr::decode);
         match act.event.param(1) {
             Some(tuple) if !tuple.is_empty() => {

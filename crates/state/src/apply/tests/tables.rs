@@ -1,0 +1,211 @@
+use peregrine_event::EventType;
+use peregrine_event::snapshot::{self, Item};
+
+use super::{Clone, World, process};
+use crate::containers::ProbeKind;
+use crate::state::{Config, State};
+use crate::thread::Purpose;
+
+const ID: &str = "ad95e3a2b1f55e4e6e2f9b0a3e5f0f8f8c1c6b0b4e0e4e9c7b3e8d8f1a2b3c4d";
+
+/// A thread of a container.
+fn contained(tid: i64, ptid: i64, vpid: i64, comm: &str) -> snapshot::Thread {
+    let cgroups = format!("cpu=/docker/{ID}\0").into_bytes();
+    snapshot::Thread { cgroups, vtid: vpid, vpid, ..process(tid, ptid, comm) }
+}
+
+fn describe(name: &str) -> String {
+    let probe = r#""Healthcheck":{"exe":"curl","args":["-f"]}"#;
+    format!(r#"{{"container":{{"id":"{}","type":0,"name":"{name}",{probe}}}}}"#, &ID[..12])
+}
+
+impl World {
+    fn asyncevent(&mut self, name: &str, json: &str) -> crate::Context {
+        self.event(EventType::AsynceventE, -1, |b| {
+            b.u32(0).text(name).text(json);
+        })
+    }
+}
+
+#[test]
+fn threads_know_their_container() {
+    let mut world = World::new();
+    world.load(contained(10, 1, 1, "web"));
+    world.state.loaded();
+    assert_eq!(*world.thread(10).container, *ID[..12].as_bytes());
+    assert_eq!(*world.thread(100).container, *b"");
+    let context = world.open(10, 3, "/x", 0);
+    assert_eq!(world.state.container(context), None);
+    let context = world.open(100, 3, "/x", 0);
+    assert_eq!(world.state.container(context).map(|c| c.name.as_str()), Some("host"));
+}
+
+#[test]
+fn containers_come_and_go() {
+    let mut world = World::new();
+    world.load(contained(10, 1, 1, "web"));
+    world.state.loaded();
+    let context = world.asyncevent("container", &describe("first"));
+    assert_eq!(world.state.container(context).map(|c| c.name.as_str()), Some("first"));
+    world.event(EventType::ContainerJson_2E, -1, |b| {
+        b.text(describe("second"));
+    });
+    let context = world.open(10, 3, "/x", 0);
+    assert_eq!(world.state.container(context).map(|c| c.name.as_str()), Some("second"));
+    let context = world.asyncevent("container_removed", &describe("second"));
+    assert_eq!(world.state.container(context).map(|c| c.name.as_str()), Some("second"));
+    let context = world.open(10, 3, "/x", 0);
+    assert_eq!(world.state.container(context), None);
+    world.asyncevent("container", "{");
+    assert_eq!(world.state.counters().bad_containers, 1);
+}
+
+#[test]
+fn containers_can_be_off() {
+    let mut world = World::with(Config { containers: false, ..Config::default() });
+    world.load(contained(10, 1, 1, "web"));
+    world.state.loaded();
+    let context = world.asyncevent("container", &describe("web"));
+    assert_eq!(world.state.container(context), None);
+    assert!(world.state.containers().is_empty());
+    assert_eq!(*world.thread(10).container, *b"");
+}
+
+#[test]
+fn probes_are_told_from_what_they_watch() {
+    let mut world = World::new();
+    world.asyncevent("container", &describe("web"));
+    world.load(contained(10, 100, 1, "httpd"));
+    world.load(snapshot::Thread { args: b"-f\0".to_vec(), ..contained(11, 100, 9, "curl") });
+    world.state.loaded();
+    assert_eq!(world.thread(10).purpose, Purpose::Container);
+    assert_eq!(world.thread(11).purpose, Purpose::Probe(ProbeKind::Healthcheck));
+    world.load(snapshot::Thread { args: b"-f\0".to_vec(), ..contained(12, 10, 9, "curl") });
+    world.state.loaded();
+    assert_eq!(world.thread(12).purpose, Purpose::Container);
+}
+
+#[test]
+fn runtimes_that_say_nothing_more() {
+    let mut world = World::new();
+    let cgroups = b"cpu=/lxc/box\0".to_vec();
+    world.load(snapshot::Thread { cgroups, ..process(10, 1, "web") });
+    world.state.loaded();
+    let context = world.open(10, 3, "/x", 0);
+    assert_eq!(world.state.container(context).map(|c| c.kind.name()), Some("lxc"));
+}
+
+#[test]
+fn a_new_process_is_in_its_container() {
+    let mut world = World::new();
+    world.forks(100, 200);
+    let child = Clone::returns(0, 200, 100);
+    world.event(EventType::SyscallClone_20X, 200, child.fill(200));
+    assert_eq!(*world.thread(200).container, *b"");
+    world.event(EventType::SyscallExecve_19X, 200, |b| {
+        b.i64(0).text("x").empty().i64(200).i64(200).i64(1).text("").i64(9);
+        b.u64(1).u64(2).u32(30).u32(40).u32(0).text("x").texts([format!("cpu=/docker/{ID}")]);
+    });
+    assert_eq!(*world.thread(200).container, *ID[..12].as_bytes());
+}
+
+#[test]
+fn users_and_groups() {
+    let mut world = World::new();
+    world.state.load(Item::User(snapshot::User {
+        uid: 1000,
+        gid: 1000,
+        name: b"ann".to_vec(),
+        home: b"/home/ann".to_vec(),
+        shell: b"/bin/sh".to_vec(),
+    }));
+    let name = |world: &World, uid| {
+        let user = world.state.user(world.thread(100), uid)?;
+        Some(String::from_utf8_lossy(&user.name).into_owned())
+    };
+    assert_eq!(name(&world, 1000).as_deref(), Some("ann"));
+    world.event(EventType::UserAddedE, -1, |b| {
+        b.u32(1001).u32(1001).text("bob").text("/home/bob").text("/bin/sh").text("");
+    });
+    assert_eq!(name(&world, 1001).as_deref(), Some("bob"));
+    world.event(EventType::UserDeletedE, -1, |b| {
+        b.u32(1001).u32(1001).text("bob").text("/home/bob").text("/bin/sh").text("");
+    });
+    assert_eq!(name(&world, 1001), None);
+    world.event(EventType::GroupAddedE, -1, |b| {
+        b.u32(20).text("staff").text("c1");
+    });
+    assert!(world.state.users().group(b"c1", 20).is_some());
+    world.event(EventType::GroupDeletedE, -1, |b| {
+        b.u32(20).text("staff").text("c1");
+    });
+    assert!(world.state.users().group(b"c1", 20).is_none());
+}
+
+#[test]
+fn root_needs_no_list() {
+    let state = State::new(Config::default());
+    assert!(state.users().user(b"", 0).is_none());
+    let mut world = World::new();
+    world.event(EventType::SyscallSetresuidX, 100, |b| {
+        b.i64(0).u32(5).u32(0).u32(5);
+    });
+    assert_eq!(world.thread(100).uid, 0);
+    assert!(world.state.users().user(b"", 0).is_some_and(|root| &*root.home == b"/root"));
+}
+
+#[test]
+fn credentials_change_when_the_syscall_works() {
+    let mut world = World::new();
+    let setuid = |world: &mut World, ty, res: i64, id: u32| {
+        world.event(ty, 100, |b| {
+            b.i64(res).u32(id);
+        });
+    };
+    setuid(&mut world, EventType::SyscallSetuidX, -1, 7);
+    assert_eq!(world.thread(100).uid, 0);
+    setuid(&mut world, EventType::SyscallSetuidX, 0, 7);
+    setuid(&mut world, EventType::SyscallSetgidX, 0, 8);
+    assert_eq!((world.thread(100).uid, world.thread(100).gid), (7, 8));
+    world.event(EventType::SyscallCapsetX, 100, |b| {
+        b.i64(0).u64(1).u64(2).u64(3);
+    });
+    let thread = world.thread(100);
+    assert_eq!((thread.cap_inheritable, thread.cap_permitted, thread.cap_effective), (1, 2, 3));
+    world.event(EventType::SyscallUnshareX, 100, |b| {
+        b.i64(0).u32(1 << 20);
+    });
+    assert_eq!(world.thread(100).cap_effective, (1 << 41) - 1);
+    world.event(EventType::SyscallSetsidX, 100, |b| {
+        b.i64(55);
+    });
+    assert_eq!(world.thread(100).sid, 55);
+}
+
+#[test]
+fn limits_belong_to_the_process() {
+    let mut world = World::new();
+    world.spawns(100, 101);
+    world.event(EventType::SyscallSetrlimitX, 101, |b| {
+        b.i64(0).i64(64).i64(128).u8(7);
+    });
+    assert_eq!(world.state.fdlimit(world.thread(101)), 64);
+    world.event(EventType::SyscallPrlimitX, 1, |b| {
+        b.i64(0).i64(99).i64(0).i64(0).i64(0).i64(101).u8(7);
+    });
+    assert_eq!(world.state.fdlimit(world.thread(100)), 99);
+    world.event(EventType::SyscallPrlimitX, 1, |b| {
+        b.i64(0).i64(11).i64(0).i64(0).i64(0).i64(101).u8(3);
+    });
+    assert_eq!(world.state.fdlimit(world.thread(100)), 99);
+}
+
+#[test]
+fn another_capture_starts_from_nothing() {
+    let mut world = World::new();
+    world.open(100, 3, "/x", 0);
+    let before = *world.state.counters();
+    world.state.reset();
+    assert!(world.state.tree().is_empty() && world.state.first_ts() == 0);
+    assert_eq!(*world.state.counters(), before);
+}
