@@ -1,4 +1,4 @@
-//! Says what is wrong with rules files: `validate [--json | --describe] FILE…`
+//! Says what is wrong with rules files: `validate [--json | --describe] [--containers] FILE…`
 
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
@@ -8,14 +8,16 @@ use peregrine_fields::Fields;
 use peregrine_rules::{EventSource, Loader};
 
 fn main() -> std::io::Result<ExitCode> {
-    let syscall = EventSource { name: "syscall".to_owned(), vocabulary: Fields::syscall() };
-    let mut loader = Loader::new(vec![syscall], Vec::new());
     let (mut json, mut describe) = (false, false);
+    let containers = std::env::args().any(|argument| argument == "--containers");
+    let syscall = EventSource { name: "syscall".to_owned(), vocabulary: Fields::syscall().with_containers(containers) };
+    let mut loader = Loader::new(vec![syscall], Vec::new());
     let mut results = Vec::new();
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--json" => json = true,
             "--describe" => describe = true,
+            "--containers" => {}
             path => results.push(loader.load(path, &std::fs::read(path)?)),
         }
     }

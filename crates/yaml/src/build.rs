@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use thiserror::Error;
 
+use crate::lenient::Lenient;
 use crate::{Map, Mark, Node, Value};
 
 /// Nesting beyond this is refused: whoever walks the tree may recurse.
@@ -39,19 +40,46 @@ pub fn parse(text: &str) -> Result<Vec<Node>, Error> {
     } else {
         Cow::Borrowed(text)
     };
-    let mut builder = Builder { has_nul, places: Places::new(text), ..Builder::default() };
-    for step in Parser::new_from_str(&safe) {
-        let (event, span) = step.map_err(|e| Error {
-            message: e.info().to_owned(),
-            at: builder.places.mark(e.marker().index()),
-        })?;
-        builder.take(event, span)?;
+    let mut lenient = Lenient::new(safe);
+    let mut first_error = None;
+    loop {
+        let builder = Builder::new(has_nul, Places::new(text, &lenient));
+        match builder.read(&lenient.text) {
+            Ok(documents) => return Ok(documents),
+            Err(Failure::Yaml(error)) => return Err(first_error.unwrap_or(error)),
+            Err(Failure::Indentation(error, character)) => {
+                let error = first_error.get_or_insert(error);
+                if !lenient.move_right(character) {
+                    return Err(error.clone());
+                }
+            }
+            Err(Failure::Tab(error, character)) => {
+                let error = first_error.get_or_insert(error);
+                if !lenient.untab(character) {
+                    return Err(error.clone());
+                }
+            }
+        }
     }
-    Ok(builder.documents)
+}
+
+/// Why reading stopped.
+enum Failure {
+    /// The text is not YAML.
+    Yaml(Error),
+    /// A line of a flow collection stands too far left, at this character.
+    Indentation(Error, usize),
+    /// A tab stands where the scanner wants a blank, before this character.
+    Tab(Error, usize),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Yaml(error)
+    }
 }
 
 /// Puts events together. A stack of open collections instead of recursion.
-#[derive(Default)]
 struct Builder<'t> {
     documents: Vec<Node>,
     open: Vec<Open>,
@@ -78,7 +106,32 @@ struct Anchor {
     depth: usize,
 }
 
-impl Builder<'_> {
+impl<'t> Builder<'t> {
+    fn new(has_nul: bool, places: Places<'t>) -> Self {
+        let (documents, open, anchors) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { documents, open, anchors, copied: 0, has_nul, places }
+    }
+
+    fn read(mut self, text: &str) -> Result<Vec<Node>, Failure> {
+        for step in Parser::new_from_str(text) {
+            let (event, span) = step.map_err(|e| {
+                let at = self.places.mark(e.marker().index());
+                let error = Error { message: e.info().to_owned(), at };
+                match e.info() {
+                    "invalid indentation" | "invalid indentation in flow construct" => {
+                        Failure::Indentation(error, e.marker().index())
+                    }
+                    "':' must be followed by a valid YAML whitespace" => {
+                        Failure::Tab(error, e.marker().index())
+                    }
+                    _ => Failure::Yaml(error),
+                }
+            })?;
+            self.take(event, span)?;
+        }
+        Ok(self.documents)
+    }
+
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Error> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -130,6 +183,11 @@ impl Builder<'_> {
             && let Some(Open { key: Some(key), .. }) = self.open.last()
         {
             node.start = self.places.dash_below(key.start, node.start);
+        }
+        let block = !self.places.starts_with(node.start, ['[', '{']);
+        if block && self.places.tab_before(node.start) {
+            let message = "a tab can't stand between an indicator and a block, use blanks".into();
+            return Err(Error { message, at: node.start });
         }
         if self.open.len() >= MAX_DEPTH {
             return Err(Error { message: "nested too deep".into(), at: node.start });
@@ -204,17 +262,17 @@ fn size(node: &Node) -> usize {
 }
 
 /// Finds places of a text by the number of a character, which is all that the scanner counts.
-#[derive(Default)]
 struct Places<'t> {
     text: &'t str,
     /// Byte at which each line starts.
     lines: Vec<usize>,
     /// Number and end byte of each character that is longer than a byte.
     wide: Vec<(usize, usize)>,
+    lenient: &'t Lenient<'t>,
 }
 
 impl<'t> Places<'t> {
-    fn new(text: &'t str) -> Self {
+    fn new(text: &'t str, lenient: &'t Lenient<'t>) -> Self {
         let mut lines = vec![0];
         let mut wide = Vec::new();
         for (number, (at, c)) in text.char_indices().enumerate() {
@@ -224,10 +282,11 @@ impl<'t> Places<'t> {
                 wide.push((number, at + c.len_utf8()));
             }
         }
-        Self { text, lines, wide }
+        Self { text, lines, wide, lenient }
     }
 
     fn mark(&self, character: usize) -> Mark {
+        let character = self.lenient.original(character);
         let before = self.wide.partition_point(|&(number, _)| number < character);
         let offset = match before.checked_sub(1).and_then(|i| self.wide.get(i)) {
             Some(&(number, end)) => end + (character - number - 1),
@@ -264,6 +323,19 @@ impl<'t> Places<'t> {
             && item.column > key.column
             && self.text.get(dash - key.column..=dash).is_some_and(|s| s.trim_start() == "-");
         if below { self.mark_of_byte(dash) } else { item }
+    }
+
+    fn starts_with(&self, at: Mark, first: [char; 2]) -> bool {
+        self.text.get(at.offset..).is_some_and(|text| text.starts_with(first))
+    }
+
+    /// Whether a tab stands between a `-`, `?` or `:` and this place.
+    fn tab_before(&self, at: Mark) -> bool {
+        let line = self.text.get(at.offset - at.column..at.offset).unwrap_or_default();
+        let indicators = line.trim_end_matches([' ', '\t']);
+        line.len() > indicators.len()
+            && indicators.ends_with(['-', '?', ':'])
+            && line.get(indicators.len()..).is_some_and(|blanks| blanks.contains('\t'))
     }
 
     fn mark_of_byte(&self, offset: usize) -> Mark {
@@ -357,6 +429,25 @@ mod tests {
             text.push_str(&format!("b{level}: &a{level} [*a{}]\n", level - 1));
         }
         assert_eq!(parse(&text).unwrap_err().message, "nested too deep");
+    }
+
+    #[test]
+    fn brackets_may_stand_left_of_what_holds_them() {
+        let text = "- list: x\n  items: [\n\"a\", # ü\nb,\n  [c],\n ]\n- {list: y,\nitems: []}\n";
+        let root = one(text);
+        let items = root.items()[0].get("items").unwrap();
+        assert_eq!(items.items().len(), 3);
+        assert_eq!(at(items.items()[0].start), (21, 2, 0));
+        assert_eq!(at(items.items()[2].start), (36, 4, 2));
+        assert_eq!(root.items()[1].get("list").and_then(Node::as_str), Some("y"));
+        assert!(parse("a: [\nb\nc: d\n").is_err());
+    }
+
+    #[test]
+    fn tabs_do_not_indent() {
+        assert!(parse("-\trule: x\n  desc: d\n").is_err());
+        assert!(parse("a:\tb\n").is_ok());
+        assert!(parse("-\tword\n\t\n- other\n").is_ok());
     }
 
     #[test]

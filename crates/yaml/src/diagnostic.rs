@@ -17,13 +17,16 @@ use crate::Mark;
 ///     .up_to(key.end)
 ///     .help("did you mean `priority`?")
 ///     .to_string();
-/// assert_eq!(shown, "\
-///  --> rules.yaml:2:3
-///   |
-/// 2 |   prio: HIGH
-///   |   ^^^^
-///   = help: did you mean `priority`?
-/// ");
+/// assert_eq!(
+///     shown.lines().collect::<Vec<_>>(),
+///     [
+///         " --> rules.yaml:2:3",
+///         "  |",
+///         "2 |   prio: HIGH",
+///         "  |   ^^^^",
+///         "  = help: did you mean `priority`?",
+///     ]
+/// );
 /// # Ok::<(), peregrine_yaml::Error>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -18,6 +18,7 @@
 mod build;
 mod decode;
 mod diagnostic;
+mod lenient;
 mod node;
 
 pub use build::{Error, parse};
