@@ -351,3 +351,49 @@ fn type_name(ty: ParamType) -> String {
         other => format!("{other:?}").to_uppercase(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_have_their_group_and_availability() {
+        let page: Json = serde_json::from_str(&events(Format::Json)).unwrap();
+        let group = |name: &str| page[name].as_array().unwrap().clone();
+        let find = |name: &str, dir: &str| {
+            let mut events = group("Syscall events").into_iter();
+            events.find(|event| event["name"] == name && event["dir"] == dir)
+        };
+        assert_eq!(find("read", "<").unwrap()["available"], false);
+        assert_eq!(find("openat", "<").unwrap()["available"], true);
+        assert!(find("openat", ">").is_some());
+        let params = &find("acct", "<").unwrap()["params"];
+        assert_eq!(params[0]["type"], "SYSCALLID");
+        assert!(group("Metaevents").iter().any(|event| event["name"] == "asyncevent"));
+        assert_eq!(group("Plugin events").len(), 1);
+    }
+
+    #[test]
+    fn event_lines_name_their_flags() {
+        let page = events(Format::Markdown);
+        let line = page.lines().find(|line| line.contains("| `<` | `openat` |")).unwrap();
+        assert!(line.starts_with("Yes | "), "{line}");
+        assert!(line.contains("FLAGS32 **flags**: *O_LARGEFILE*"), "{line}");
+    }
+
+    #[test]
+    fn constants_are_fields_too() {
+        let fields = Fields::syscall().with_statics([("site", "attic")]);
+        let names = field_names(&fields, Format::Text);
+        assert!(names.lines().any(|name| name == "static.site"));
+        assert!(names.lines().any(|name| name == "proc.name"));
+        assert!(!names.lines().any(|name| name == "container.id"));
+    }
+
+    #[test]
+    fn long_names_stand_alone() {
+        let line = columns("a.name.that.is.longer.than.its.column", "words");
+        assert_eq!(line.lines().count(), 2);
+        assert!(line.ends_with(&format!("\n{}words\n", " ".repeat(TEXT_COLUMN))));
+    }
+}

@@ -273,3 +273,50 @@ fn read(names: &[String]) -> anyhow::Result<Texts> {
     };
     names.iter().map(read).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_rules_are_right() {
+        let vocabulary = Fields::syscall().with_containers(true);
+        let source = EventSource { name: SYSCALL.to_owned(), vocabulary };
+        let mut loader = Loader::new(vec![source], Vec::new());
+        let result = loader.load("built-in", crate::BUILT_IN_RULES.as_bytes());
+        assert_eq!(result.to_text(), "built-in: Ok");
+        assert!(loader.rules().rules.len() >= 6);
+    }
+
+    #[test]
+    fn a_directory_gives_its_yaml_files_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b.yaml", "a.yml", "notes.txt"] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        fs::create_dir(directory.path().join("c.yaml")).unwrap();
+        let files = files_at(directory.path().to_str().unwrap()).unwrap();
+        let names: Vec<_> = files.iter().filter_map(|file| file.rsplit('/').next()).collect();
+        assert_eq!(names, ["a.yml", "b.yaml"]);
+        assert!(files_at("rules.txt").unwrap().is_empty());
+    }
+
+    #[test]
+    fn append_output_becomes_additions() {
+        let fields = Fields::syscall().with_statics([("site", "attic")]);
+        let entry = AppendOutput {
+            rule: "R".to_owned(),
+            extra_output: "more %evt.num".to_owned(),
+            suggested_output: true,
+            extra_fields: vec![ExtraField::Raw("proc.pid".to_owned())],
+            ..AppendOutput::default()
+        };
+        let mut additions = Vec::new();
+        add_outputs(&entry, &fields, &mut additions);
+        let what: Vec<_> = additions.iter().map(|addition| &addition.what).collect();
+        assert_eq!(what[0], &Addition::Text("more %evt.num".to_owned()));
+        assert!(what.contains(&&Addition::Text("static_site=%static.site".to_owned())));
+        assert_eq!(what.last(), Some(&&Addition::Raw("proc.pid".to_owned())));
+        assert!(additions.iter().all(|addition| addition.rule.as_deref() == Some("R")));
+    }
+}

@@ -7,6 +7,9 @@ use peregrine_yaml::{Map, Node, Value};
 use super::fault::Fault;
 use super::sources::Sources;
 
+/// Where values of options stand, for messages.
+const COMMAND_LINE: &str = "command line";
+
 /// One step of a path into the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
@@ -23,9 +26,9 @@ pub(crate) fn apply(root: &mut Node, option: &str, sources: &mut Sources) -> Res
         )));
     };
     let value = if value.len() >= 2 && value.starts_with('{') && value.ends_with('}') {
-        sources.read(&format!("-o {option}"), value.as_bytes())?
+        sources.read(COMMAND_LINE, value.as_bytes())?
     } else {
-        Node::scalar(value)
+        sources.scalar(COMMAND_LINE, option, key.len() + 1)
     };
     let steps = parse_path(key)?;
     set(root, &steps, value).map_err(|reason| wrong_key(key, reason))

@@ -24,9 +24,8 @@ impl Sources {
     /// Reads a text as YAML: its first document, or nothing.
     pub(crate) fn read(&mut self, name: &str, bytes: &[u8]) -> Result<Node, Fault> {
         let text = decode(bytes).into_owned();
-        let base = self.texts.last().map_or(0, |last| last.base + last.text.len() + 1);
         let parsed = parse(&text);
-        self.texts.push(Source { name: name.to_owned(), text, base });
+        let base = self.add(name, text);
         match parsed {
             Ok(documents) => {
                 let first = documents.into_iter().next();
@@ -41,6 +40,24 @@ impl Sources {
                 Err(Fault::new(format!("{name}:{line}:{column}: {}", error.message)).at(&nowhere))
             }
         }
+    }
+
+    /// The rest of a line from a byte on, as a scalar.
+    pub(crate) fn scalar(&mut self, name: &str, line: &str, from: usize) -> Node {
+        let base = self.add(name, line.to_owned());
+        let value = line.get(from..).unwrap_or_default();
+        let before = line.get(..from).unwrap_or(line).chars().count();
+        let start = Mark { offset: base + from, line: 0, column: before };
+        let column = before + value.chars().count();
+        let end = Mark { offset: base + line.len(), line: 0, column };
+        Node { start, end, ..Node::scalar(value) }
+    }
+
+    /// Keeps a text, and gives it a range of offsets that begins with the answer.
+    fn add(&mut self, name: &str, text: String) -> usize {
+        let base = self.texts.last().map_or(0, |last| last.base + last.text.len() + 1);
+        self.texts.push(Source { name: name.to_owned(), text, base });
+        base
     }
 
     /// The line at a place, with a mark under it.

@@ -99,7 +99,12 @@ fn errors_show_the_place() {
     let picture = error.picture().unwrap();
     assert!(picture.contains("falco.yaml:2:17"), "{picture}");
     assert!(picture.contains("capture: {mode: sometimes}"), "{picture}");
-    assert!(picture.contains("one of rules all_rules"), "{picture}");
+    let error = load(Main::File(&file), &["capture.mode=never".to_owned()], &mut |_| ());
+    let error = error.unwrap_err();
+    let picture = error.picture().unwrap();
+    assert!(picture.contains("command line:1:14"), "{picture}");
+    assert!(picture.contains("capture.mode=never"), "{picture}");
+    assert!(picture.contains("one of rules, all_rules"), "{picture}");
 }
 
 #[test]

@@ -156,7 +156,7 @@ macro_rules! words {
                     $( $word => Ok(Some($value)), )+
                     _ => {
                         let fault: fn(&str) -> Fault = $fault;
-                        Err(fault(text).at(node).help(concat!("one of" $(, " ", $word)+)))
+                        Err(fault(text).at(node).help(format!("one of {}", [$($word),+].join(", "))))
                     }
                 }
             }

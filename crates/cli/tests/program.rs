@@ -1,0 +1,312 @@
+//! The program from outside: what it prints where, and its exit code.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory with a configuration, in which the program runs.
+struct Place {
+    directory: TempDir,
+}
+
+/// What came of a run.
+struct Outcome {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+const CONFIG: &str = "\
+engine: {kind: nodriver}
+stdout_output: {enabled: true}
+log_stderr: true
+log_syslog: false
+load_plugins: []
+";
+
+const RULES: &str = "\
+- macro: opened
+  condition: evt.type in (open, openat)
+- rule: Opened
+  desc: Somebody opens a file.
+  condition: opened and proc.name = cat
+  output: opened %fd.name by %proc.name
+  priority: NOTICE
+  tags: [files]
+";
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { directory: tempfile::tempdir().unwrap() };
+        place.write("falco.yaml", CONFIG);
+        place.write("rules.yaml", RULES);
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.directory.path().join(name), text).unwrap();
+    }
+
+    fn add_config(&self, text: &str) {
+        self.write("falco.yaml", &format!("{CONFIG}{text}"));
+    }
+
+    /// Runs with the configuration of this place.
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_bare(&[&["-c", "falco.yaml"], arguments].concat())
+    }
+
+    fn run_bare(&self, arguments: &[&str]) -> Outcome {
+        run(Path::new(env!("CARGO_BIN_EXE_peregrine")), self.directory.path(), arguments)
+    }
+}
+
+fn run(program: &Path, directory: &Path, arguments: &[&str]) -> Outcome {
+    let mut command = Command::new(program);
+    command.current_dir(directory).args(arguments);
+    command.env("TZ", "UTC").env("FALCO_HOSTNAME", "HOST").env("WORD", "hello");
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    Outcome {
+        code: status.code().unwrap(),
+        stdout: String::from_utf8(stdout).unwrap(),
+        stderr: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+impl Outcome {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    /// Log lines without their time.
+    fn log(&self) -> Vec<&str> {
+        let time = "Sun Nov 22 09:38:00 2026: ".len();
+        let is_stamped =
+            |line: &&str| line.get(time - 7..time).is_some_and(|end| end.ends_with(": "));
+        self.stderr.lines().filter(is_stamped).filter_map(|line| line.get(time..)).collect()
+    }
+}
+
+#[test]
+fn unknown_options_are_refused_before_anything_else() {
+    let place = Place::new();
+    let outcome = place.run_bare(&["--nope", "-h"]);
+    assert_eq!(outcome.code, 1);
+    assert_eq!(outcome.stderr, "Error: Option ‘nope’ does not exist\n");
+    assert_eq!(outcome.stdout, "");
+}
+
+#[test]
+fn help_is_not_coloured_in_a_pipe() {
+    let outcome = Place::new().run_bare(&["-h"]);
+    assert_eq!(outcome.code, 0);
+    assert!(outcome.stdout.contains("  -o, --option <opt>=<val>"));
+    assert!(!outcome.stdout.contains('\x1b'));
+}
+
+#[test]
+fn an_unreadable_configuration_is_an_error_even_for_help() {
+    let outcome = Place::new().run_bare(&["-c", "gone.yaml", "-h"]);
+    assert_eq!(outcome.code, 1);
+    assert_eq!(outcome.stderr, "Error: Could not find configuration file at gone.yaml\n");
+}
+
+#[test]
+fn versions_as_text_and_json() {
+    let place = Place::new();
+    let text = place.run(&["--version"]).stdout;
+    let labels: Vec<_> = text.lines().filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(labels[..4], ["Falco version", "Libs version", "Plugin API", "Engine"]);
+    let json = place.run(&["-o", "json_output=true", "--version"]).json();
+    assert_eq!(json["engine_version_semver"], "0.63.0");
+    assert_eq!(json["engine_version"], "63");
+}
+
+#[test]
+fn the_name_falco_makes_no_difference() {
+    let place = Place::new();
+    let falco = place.directory.path().join("falco");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_peregrine"), &falco).unwrap();
+    let outcome =
+        run(&falco, place.directory.path(), &["-c", "falco.yaml", "-r", "rules.yaml", "--dry-run"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""));
+}
+
+#[test]
+fn a_dry_run_tells_what_it_read() {
+    let outcome = Place::new().run(&["-r", "rules.yaml", "--dry-run"]);
+    assert_eq!(outcome.code, 0);
+    assert_eq!(
+        outcome.log(),
+        [
+            format!("Falco version: 0.45.0 ({})", std::env::consts::ARCH).as_str(),
+            "Falco initialized with configuration files:",
+            "   falco.yaml | schema validation: ok",
+            "Loading rules from:",
+            "   rules.yaml | schema validation: ok",
+            "Hostname value has been overridden via environment variable to: HOST",
+        ]
+    );
+}
+
+#[test]
+fn support_shows_the_configuration_in_force() {
+    let place = Place::new();
+    place.write("more.yaml", "priority: error\nstatic_fields: {a: '${WORD}'}\n");
+    let outcome = place.run(&[
+        "-o",
+        "config_files[]=more.yaml",
+        "-o",
+        "output_timeout=17",
+        "-r",
+        "rules.yaml",
+        "--support",
+    ]);
+    let report = outcome.json();
+    let config: Value = serde_json::from_str(report["config"].as_str().unwrap()).unwrap();
+    assert_eq!(config["priority"], "error");
+    assert_eq!(config["static_fields"]["a"], "hello");
+    assert_eq!(config["output_timeout"], "17");
+    assert_eq!(report["rules_files"][0]["variants"][0]["content"], RULES);
+    assert!(outcome.log().contains(&"   more.yaml | schema validation: ok"));
+}
+
+#[test]
+fn wrong_values_show_their_place() {
+    let place = Place::new();
+    place.add_config("priority: loud\n");
+    let outcome = place.run(&["--dry-run"]);
+    assert_eq!(outcome.code, 1);
+    insta::assert_snapshot!(outcome.stderr, @r#"
+     --> falco.yaml:6:11
+      |
+    6 | priority: loud
+      |           ^^^^
+    Error: Unknown priority "loud"--must be one of emergency, alert, critical, error, warning, notice, informational, debug
+    "#);
+}
+
+#[test]
+fn wrong_types_are_told_and_the_default_applies() {
+    let place = Place::new();
+    place.add_config("json_output: perhaps\n");
+    let outcome = place.run(&["-r", "rules.yaml", "--version"]);
+    assert!(outcome.stdout.starts_with("Falco version: "));
+    assert!(outcome.log().contains(
+        &"   falco.yaml | schema validation: failed for <root>[json_output]: Value type not permitted by 'type' constraint."
+    ));
+}
+
+#[test]
+fn foreign_plugins_are_refused_and_containers_are_built_in() {
+    let place = Place::new();
+    let plugin = |name: &str| {
+        let entry = format!("plugins: [{{name: {name}, library_path: {name}.so}}]\n");
+        place.write("falco.yaml", &(CONFIG.replace("load_plugins: []\n", "") + &entry));
+        place.run(&["--list", "-N"])
+    };
+    assert!(plugin("container").stdout.lines().any(|name| name == "container.id"));
+    let refused = plugin("samovar");
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("plugins are not supported yet: cannot load 'samovar'"));
+    assert!(!Place::new().run(&["--list", "-N"]).stdout.contains("container.id"));
+}
+
+#[test]
+fn rules_are_validated() {
+    let place = Place::new();
+    place.write("bad.yaml", &RULES.replace("opened and", "open and"));
+    assert_eq!(place.run(&["-V", "rules.yaml"]).stdout, "rules.yaml: Ok\n");
+    let text = place.run(&["-V", "bad.yaml"]);
+    assert_eq!(text.code, 1);
+    assert!(text.stdout.starts_with("bad.yaml: Invalid\n1 Errors:\n"));
+    assert!(text.stderr.contains("did you mean"), "{}", text.stderr);
+    assert!(text.stderr.contains("\nError: bad.yaml: Invalid\n"), "{}", text.stderr);
+    let json = place.run(&["-o", "json_output=true", "-V", "rules.yaml", "-V", "bad.yaml"]);
+    let results = &json.json()["falco_load_results"];
+    assert_eq!(
+        (&results[0]["successful"], &results[1]["successful"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(json.code, 1);
+}
+
+#[test]
+fn rules_are_described() {
+    let place = Place::new();
+    let text = place.run(&["-r", "rules.yaml", "-L"]).stdout;
+    assert!(
+        text.contains(
+            "Opened                                             Somebody opens a file. \n"
+        )
+    );
+    let json = place.run(&["-o", "json_output=true", "-r", "rules.yaml", "-l", "Opened"]).json();
+    let details = &json["rules"][0]["details"];
+    assert_eq!(details["macros"], serde_json::json!(["opened"]));
+    assert_eq!(details["condition_compiled"], "(evt.type in (open, openat) and proc.name = cat)");
+    let unknown = place.run(&["-r", "rules.yaml", "-l", "Closed"]);
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (1, ""));
+    assert!(unknown.stderr.contains("Runtime error: Rule \"Closed\" is not loaded. Exiting."));
+}
+
+#[test]
+fn sources_are_checked() {
+    let place = Place::new();
+    let error = |arguments: &[&str]| place.run(arguments).stderr.lines().last().unwrap().to_owned();
+    assert_eq!(
+        error(&["--disable-source", "syscall"]),
+        "Error: Must enable at least one event source"
+    );
+    assert_eq!(
+        error(&["--enable-source", "tea"]),
+        "Error: Attempted enabling an unknown event source: tea"
+    );
+    assert_eq!(
+        error(&["--enable-source", "syscall", "--disable-source", "syscall"]),
+        "Error: You can not mix --enable-source and --disable-source"
+    );
+}
+
+#[test]
+fn without_rules_or_outputs_there_is_nothing_to_run() {
+    let place = Place::new();
+    let no_rules = place.run(&["--dry-run"]);
+    assert!(no_rules.stderr.contains("Error: You must specify at least one rules file/directory"));
+    let silent = place.run(&["-r", "rules.yaml", "-o", "stdout_output.enabled=false", "--dry-run"]);
+    assert_eq!(silent.code, 1);
+    assert!(silent.stderr.contains("Error: No output configured"));
+}
+
+#[test]
+fn lists_come_in_three_forms() {
+    let place = Place::new();
+    let json = place.run(&["--list", "--format", "json"]).json();
+    let classes = json["fieldclasses"].as_array().unwrap();
+    let process = classes.iter().find(|class| class["name"] == "process").unwrap();
+    let fields = process["fields"].as_array().unwrap();
+    assert!(fields.iter().any(|field| field["name"] == "proc.name" && field["type"] == "CHARBUF"));
+    assert!(place.run(&["--list", "--markdown"]).stdout.contains("\n`proc.name` | CHARBUF | "));
+    assert!(place.run(&["--list"]).stdout.contains("\nproc.name "));
+    let events = place.run_bare(&["--list-events", "--format", "json"]).json();
+    assert!(events["Syscall events"].as_array().unwrap().len() > 600);
+    assert_eq!(place.run(&["--list=tea"]).code, 1);
+}
+
+#[test]
+fn a_listing_may_be_cut_short_by_its_reader() {
+    let place = Place::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_peregrine"))
+        .current_dir(place.directory.path())
+        .arg("--list-events")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
