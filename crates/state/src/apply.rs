@@ -40,7 +40,8 @@ impl State {
                 self.begin_enter(&mut act, at);
             }
         }
-        act.enter = Event::parse(&stored, 0).ok().filter(|enter| starts(enter.ty, event.ty));
+        let enter = if stored.is_empty() { None } else { Event::parse(&stored, 0).ok() };
+        act.enter = enter.as_ref().filter(|enter| starts(enter.ty, event.ty));
         let exec_time = self.dispatch(&mut act);
         let cpu_time = self.cpu_time(event);
         let Act { at, fd_at, renamed, error, .. } = act;
@@ -217,7 +218,7 @@ impl State {
             Ty::SyscallPrlimitX => self.prlimit(act),
             Ty::Schedswitch_6E => return self.switch(act),
             Ty::SyscallBrk_4X | Ty::SyscallMmapX | Ty::SyscallMmap2X | Ty::SyscallMunmapX => {
-                self.memory(act)
+                self.memory(act);
             }
             Ty::SyscallSetresuidX | Ty::SyscallSetreuidX => self.set_uid(act, 2),
             Ty::SyscallSetresgidX | Ty::SyscallSetregidX => self.set_gid(act, 2),

@@ -9,7 +9,7 @@ use crate::tree::ThreadRef;
 pub(super) struct Act<'e> {
     pub(super) event: &'e Event<'e>,
     /// The start of the syscall, where it was kept. To be had from [`State::start_of`].
-    pub(super) enter: Option<Event<'e>>,
+    pub(super) enter: Option<&'e Event<'e>>,
     /// The thread that acts.
     pub(super) at: Option<ThreadRef>,
     /// Place of the open file it acts on.
@@ -63,7 +63,7 @@ impl<'e> Act<'e> {
 
 impl State {
     /// The start of the syscall that an event ends.
-    pub(super) fn start_of<'e>(&mut self, act: &Act<'e>) -> Option<Event<'e>> {
+    pub(super) fn start_of<'e>(&mut self, act: &Act<'e>) -> Option<&'e Event<'e>> {
         match act.enter {
             Some(_) => self.counters.retrieved_events += 1,
             None => self.counters.missing_events += 1,

@@ -40,7 +40,7 @@ impl State {
     pub(super) fn open(&mut self, act: &mut Act<'_>) {
         let asked = Asked { dir: Some(AT_FDCWD), name: act.text(1), flags: act.u32(2) };
         let enter = self.start_of(act);
-        let asked = asked.unless_changed(enter.as_ref().map(|enter| Asked {
+        let asked = asked.unless_changed(enter.map(|enter| Asked {
             dir: Some(AT_FDCWD),
             name: text(enter, 0),
             flags: enter.u32(1).unwrap_or_default(),
@@ -58,7 +58,7 @@ impl State {
         }
         let asked = Asked { dir: Some(AT_FDCWD), name: act.text(1), flags };
         let enter = self.start_of(act);
-        let enter = enter.as_ref().map(|e| Asked { dir: asked.dir, name: text(e, 0), flags: 0 });
+        let enter = enter.map(|e| Asked { dir: asked.dir, name: text(e, 0), flags: 0 });
         self.opened(act, &asked.unless_changed(enter), act.u32(3), act.u64(4));
     }
 
@@ -66,7 +66,7 @@ impl State {
     pub(super) fn openat(&mut self, act: &mut Act<'_>, dev: usize) {
         let asked = Asked { dir: act.event.i64(1), name: act.text(2), flags: act.u32(3) };
         let enter = self.start_of(act);
-        let asked = asked.unless_changed(enter.as_ref().map(|enter| Asked {
+        let asked = asked.unless_changed(enter.map(|enter| Asked {
             dir: enter.i64(0),
             name: text(enter, 1),
             flags: enter.u32(2).unwrap_or_default(),

@@ -233,7 +233,7 @@ impl State {
         if act.event.param(27).is_some_and(|path| !path.is_empty()) {
             return Some(without_deleted(act.text(27)).to_vec());
         }
-        let enter = &self.start_of(act)?;
+        let enter = self.start_of(act)?;
         let thread = self.tree.get(at)?;
         let mut joined = Vec::new();
         if enter.ty == Ty::SyscallExecve_19E {

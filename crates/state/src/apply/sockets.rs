@@ -109,7 +109,7 @@ impl State {
         let enter = self.start_of(act);
         let Some(info) = self.fds.get_mut(owner, fd) else { return };
         info.connected = true;
-        let asked = enter.as_ref().and_then(|e| e.param(1)).and_then(Sockaddr::decode);
+        let asked = enter.and_then(|e| e.param(1)).and_then(Sockaddr::decode);
         match act.event.param(1) {
             Some(tuple) if !tuple.is_empty() => {
                 let Some(tuple) = Socktuple::decode(tuple) else { return };

@@ -141,7 +141,7 @@ fn who_exits_is_seen_until_the_next_event() {
     world.forks(100, 200);
     world.open(200, 3, "/x", 0);
     let context = world.exits(200, 0);
-    assert!(world.state.thread(context).is_some_and(|thread| thread.is_dead()));
+    assert!(world.state.thread(context).is_some_and(crate::Thread::is_dead));
     assert!(world.fd(200, 3).is_some());
     world.tick();
     assert!(world.state.by_tid(200).is_none());

@@ -32,7 +32,7 @@ fn threads_know_their_container() {
     let mut world = World::new();
     world.load(contained(10, 1, 1, "web"));
     world.state.loaded();
-    assert_eq!(*world.thread(10).container, *ID[..12].as_bytes());
+    assert_eq!(*world.thread(10).container, ID.as_bytes()[..12]);
     assert_eq!(*world.thread(100).container, *b"");
     let context = world.open(10, 3, "/x", 0);
     assert_eq!(world.state.container(context), None);
@@ -106,7 +106,7 @@ fn a_new_process_is_in_its_container() {
         b.i64(0).text("x").empty().i64(200).i64(200).i64(1).text("").i64(9);
         b.u64(1).u64(2).u32(30).u32(40).u32(0).text("x").texts([format!("cpu=/docker/{ID}")]);
     });
-    assert_eq!(*world.thread(200).container, *ID[..12].as_bytes());
+    assert_eq!(*world.thread(200).container, ID.as_bytes()[..12]);
 }
 
 #[test]
