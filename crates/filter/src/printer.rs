@@ -28,11 +28,26 @@ impl Expr {
     }
 }
 
+impl Operand {
+    /// The form in which Falco names fields and transformers of outputs, as [`Expr::described`].
+    pub fn described(&self) -> impl Display + '_ {
+        DescribedOperand(self)
+    }
+}
+
 struct Described<'a>(&'a Expr);
 
 impl Display for Described<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Printer { f, style: Style::Falco }.expr(self.0)
+    }
+}
+
+struct DescribedOperand<'a>(&'a Operand);
+
+impl Display for DescribedOperand<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Printer { f, style: Style::Falco }.operand(self.0)
     }
 }
 

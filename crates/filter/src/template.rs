@@ -217,7 +217,7 @@ struct Mentioned<'a, V: Vocabulary + ?Sized> {
 
 impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
     fn operand(&mut self, operand: &Operand) {
-        let name = operand.to_string();
+        let name = operand.described().to_string();
         match &operand.node {
             OperandKind::Call(call) => {
                 call.args.iter().for_each(|argument| self.argument(argument));
