@@ -109,10 +109,13 @@ fn events(schema: &Schema) -> Result<String> {
     }
     writeln!(out, "];\n\npub(crate) static EVENTS: [EventInfo; {}] = [", schema.events.len())?;
     for event in &schema.events {
-        let flags: Vec<_> = event.flags.iter().map(|f| format!("EventFlags::{}", f.to_uppercase())).collect();
+        let flags: Vec<_> =
+            event.flags.iter().map(|f| format!("EventFlags::{}", f.to_uppercase())).collect();
         let flags = match flags.split_first() {
             None => "EventFlags::empty()".to_owned(),
-            Some((first, rest)) => rest.iter().fold(first.clone(), |acc, f| format!("{acc}.union({f})")),
+            Some((first, rest)) => {
+                rest.iter().fold(first.clone(), |acc, f| format!("{acc}.union({f})"))
+            }
         };
         let classes: Vec<_> = event.class.iter().map(|c| format!("Class::{}", camel(c))).collect();
         write!(
@@ -146,7 +149,12 @@ fn events(schema: &Schema) -> Result<String> {
     for (name, list) in &schema.dynamic {
         write!(out, "\nstatic {}: &[DynamicParam] = &[", name.to_uppercase())?;
         for p in list {
-            write!(out, "DynamicParam {{ ty: ParamType::{}, format: Format::{} }},", camel(&p.ty), camel(&p.fmt))?;
+            write!(
+                out,
+                "DynamicParam {{ ty: ParamType::{}, format: Format::{} }},",
+                camel(&p.ty),
+                camel(&p.fmt)
+            )?;
         }
         out += "];\n";
     }
@@ -154,9 +162,15 @@ fn events(schema: &Schema) -> Result<String> {
 }
 
 fn flags(schema: &Schema) -> String {
-    let mut out = String::from("/// Names of the values or bits of a parameter, in the order in which they are printed.\npub type FlagTable = &'static [(&'static str, u32)];\n");
+    let mut out = String::from(
+        "/// Names of the values or bits of a parameter, in the order in which they are printed.\npub type FlagTable = &'static [(&'static str, u32)];\n",
+    );
     for (name, entries) in &schema.tables {
-        let _ = write!(out, "\n#[allow(missing_docs)]\npub static {}: FlagTable = &[", name.to_uppercase());
+        let _ = write!(
+            out,
+            "\n#[allow(missing_docs)]\npub static {}: FlagTable = &[",
+            name.to_uppercase()
+        );
         for (flag, value) in entries {
             let _ = write!(out, "({flag:?}, {value}),");
         }
@@ -179,11 +193,22 @@ fn syscalls(schema: &Schema) -> String {
     }
     out += "];\n";
     for (arch, list) in &schema.syscalls {
-        let _ = write!(out, "\npub(crate) static {}: [Syscall; {}] = [", arch.to_uppercase(), list.len());
+        let _ = write!(
+            out,
+            "\npub(crate) static {}: [Syscall; {}] = [",
+            arch.to_uppercase(),
+            list.len()
+        );
         for s in list {
             // A syscall without an event of its own is delivered as the generic exit event.
             let exit = if s.exit.starts_with("PPME_GENERIC") { "PPME_GENERIC_X" } else { &s.exit };
-            let _ = write!(out, "Syscall {{ nr: {}, sc: {}, exit: EventType::{} }},", s.nr, s.sc_code, variant(exit));
+            let _ = write!(
+                out,
+                "Syscall {{ nr: {}, sc: {}, exit: EventType::{} }},",
+                s.nr,
+                s.sc_code,
+                variant(exit)
+            );
         }
         out += "];\n";
     }
@@ -191,8 +216,14 @@ fn syscalls(schema: &Schema) -> String {
 }
 
 fn conversions(rows: &[ConversionRow]) -> Result<String> {
-    let mut out = String::from("use peregrine_event::EventType;\n\nuse crate::convert::{Action, Fill, Row};\n\n");
-    writeln!(out, "/// Sorted by event and number of parameters.\npub(crate) static ROWS: [Row; {}] = [", rows.len())?;
+    let mut out = String::from(
+        "use peregrine_event::EventType;\n\nuse crate::convert::{Action, Fill, Row};\n\n",
+    );
+    writeln!(
+        out,
+        "/// Sorted by event and number of parameters.\npub(crate) static ROWS: [Row; {}] = [",
+        rows.len()
+    )?;
     let mut rows: Vec<_> = rows.iter().collect();
     rows.sort_by_key(|r| (r.event.clone(), r.nparams));
     for row in rows {
@@ -203,11 +234,20 @@ fn conversions(rows: &[ConversionRow]) -> Result<String> {
             "add_params" => format!("Action::AddParams(&[{}])", fills(&row.params)?),
             "change_type" => {
                 let to = row.to.as_deref().context("change_type without a target")?;
-                format!("Action::ChangeType(EventType::{}, &[{}])", variant(to), fills(&row.params)?)
+                format!(
+                    "Action::ChangeType(EventType::{}, &[{}])",
+                    variant(to),
+                    fills(&row.params)?
+                )
             }
             other => bail!("unknown action {other}"),
         };
-        writeln!(out, "Row {{ event: EventType::{}, nparams: {}, action: {action} }},", variant(&row.event), row.nparams)?;
+        writeln!(
+            out,
+            "Row {{ event: EventType::{}, nparams: {}, action: {action} }},",
+            variant(&row.event),
+            row.nparams
+        )?;
     }
     out += "];\n";
     Ok(out)
@@ -219,7 +259,9 @@ fn fills(params: &[ConversionParam]) -> Result<String> {
         let _ = match p.from.as_str() {
             "empty" => write!(out, "Fill::Empty,"),
             "default" => write!(out, "Fill::Default,"),
-            "enter" => write!(out, "Fill::Enter {{ index: {}, or_empty: {} }},", p.index, p.else_empty),
+            "enter" => {
+                write!(out, "Fill::Enter {{ index: {}, or_empty: {} }},", p.index, p.else_empty)
+            }
             "old" => write!(out, "Fill::Old({}),", p.index),
             // There is only one function in the table.
             "callback" => write!(out, "Fill::ContainerJson,"),
@@ -244,7 +286,9 @@ fn camel(name: &str) -> String {
     name.split('_')
         .map(|word| {
             let mut chars = word.chars();
-            chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
+            chars
+                .next()
+                .map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! Developer chores that are not part of the product: `cargo xtask help` lists them.
 
 mod codegen;
+mod demo;
 
 use anyhow::Result;
 use clap::Parser;
@@ -14,10 +15,13 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Write the capture that ships with the project, `conformance/captures/demo.scap`.
+    DemoCapture,
 }
 
 fn main() -> Result<()> {
     match Task::parse() {
         Task::Codegen { check } => codegen::run(check),
+        Task::DemoCapture => demo::run(),
     }
 }

@@ -229,9 +229,11 @@ fn with_config(session: &Session) -> anyhow::Result<()> {
         log.debug("Skipping event processing in dry-run");
         return Ok(());
     }
+    checks::missing_parts(session);
     let containers = session.containers();
     let (config, log) = (session.config(), Arc::clone(log));
-    run::run(Job { options, config, containers, rules, hostname, log, signals })
+    let fields = rules::vocabulary(session);
+    run::run(Job { options, config, containers, fields, rules, hostname, log, signals })
 }
 
 /// Name of this host: the variable `FALCO_HOSTNAME`, or what the kernel says.

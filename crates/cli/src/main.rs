@@ -10,6 +10,7 @@
 mod actions;
 mod app;
 mod config;
+mod delivery;
 mod log;
 mod options;
 mod run;

@@ -1,0 +1,80 @@
+//! From configuration keys to what crate `output` wants to know: channels and looks.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use peregrine_filter::BufferFormat;
+use peregrine_output::{
+    Channels, ClientIdentity, Delivery, FileOutput, HttpOutput, JsonStyle, ProgramOutput, Style,
+    SyslogOutput, Trust,
+};
+
+use crate::config::Config;
+
+/// How and where alerts are delivered.
+pub(crate) fn delivery(config: &Config) -> Delivery {
+    let file = &config.file_output;
+    let program = &config.program_output;
+    Delivery {
+        channels: Channels {
+            file: file.enabled.then(|| FileOutput {
+                path: PathBuf::from(&file.filename),
+                keep_alive: file.keep_alive,
+            }),
+            stdout: config.stdout_output.enabled,
+            syslog: config.syslog_output.enabled.then(|| SyslogOutput {
+                socket: PathBuf::from("/dev/log"),
+                ident: env!("CARGO_BIN_NAME").to_owned(),
+            }),
+            program: program.enabled.then(|| ProgramOutput {
+                command: program.program.clone(),
+                keep_alive: program.keep_alive,
+            }),
+            http: config.http_output.enabled.then(|| http(config)),
+        },
+        buffered: config.buffered_outputs,
+        queue_capacity: usize::try_from(config.outputs_queue.capacity)
+            .ok()
+            .and_then(NonZeroUsize::new),
+        timeout: Duration::from_millis(config.output_timeout.into()),
+    }
+}
+
+fn http(config: &Config) -> HttpOutput {
+    let keys = &config.http_output;
+    let authorities = [&keys.ca_cert, &keys.ca_bundle].into_iter().find(|path| !path.is_empty());
+    HttpOutput {
+        url: keys.url.clone(),
+        user_agent: keys.user_agent.clone(),
+        json: config.json_output,
+        trust: match keys.insecure {
+            true => Trust::Anyone,
+            false => Trust::Authorities(authorities.unwrap_or(&keys.ca_path).into()),
+        },
+        client: keys.mtls.then(|| ClientIdentity {
+            certificate: PathBuf::from(&keys.client_cert),
+            key: PathBuf::from(&keys.client_key),
+        }),
+        echo: keys.echo,
+        max_consecutive_timeouts: keys.max_consecutive_timeouts,
+    }
+}
+
+/// How alerts look.
+pub(crate) fn style(config: &Config, hostname: String) -> Style {
+    Style {
+        json: config.json_output.then_some(JsonStyle {
+            message: config.json_include_message_property,
+            output: config.json_include_output_property,
+            output_fields: config.json_include_output_fields_property,
+            tags: config.json_include_tags_property,
+        }),
+        iso_time: config.time_format_iso_8601,
+        buffers: match config.buffer_format_base64 {
+            true => BufferFormat::Base64,
+            false => BufferFormat::Printable,
+        },
+        hostname,
+    }
+}

@@ -1,0 +1,110 @@
+//! Source → state → rules.
+
+use std::ops::ControlFlow;
+
+use peregrine_event::Event;
+use peregrine_fields::{Field, Run, Scratch, View};
+use peregrine_rules::RuleSet;
+use peregrine_scap::Record;
+use peregrine_state::{Config, State};
+
+use crate::{Dispatch, Matching, Source};
+
+/// State and rules, through which events go.
+pub struct Engine<'r> {
+    state: State,
+    rules: &'r RuleSet<Field>,
+    dispatch: Dispatch,
+    matching: Matching,
+    run: Run,
+    scratch: Scratch,
+    events: u64,
+}
+
+/// Sees what goes through the engine.
+pub trait Observer {
+    /// An event arrived that rules will be asked about. `Break` ends the run before they are.
+    fn event(&mut self, event: &Event<'_>) -> ControlFlow<()>;
+
+    /// A rule matched.
+    fn hit(&mut self, hit: &Hit<'_>);
+}
+
+/// A rule that matched an event.
+pub struct Hit<'a> {
+    /// Place of the rule in the rule set.
+    pub rule: usize,
+    /// The event.
+    pub event: &'a Event<'a>,
+    /// The event with the state after it: gives the values of fields.
+    pub view: &'a View<'a>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The source has no more.
+    Source,
+    /// The observer stopped it.
+    Stopped,
+}
+
+impl<'r> Engine<'r> {
+    /// An engine that knows nothing of the machine yet.
+    pub fn new(rules: &'r RuleSet<Field>, matching: Matching, state: Config, run: Run) -> Self {
+        let dispatch = Dispatch::new(rules);
+        let (state, scratch) = (State::new(state), Scratch::default());
+        Self { state, rules, dispatch, matching, run, scratch, events: 0 }
+    }
+
+    /// What is known of the machine.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Events that rules were asked about.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Takes everything the source has, until its end or until the observer stops.
+    ///
+    /// # Errors
+    /// When the source can't go on. What came before has been dealt with.
+    pub fn run<S: Source>(
+        &mut self,
+        source: &mut S,
+        observer: &mut impl Observer,
+    ) -> Result<End, S::Error> {
+        // A snapshot has no end mark: the first event is it.
+        let mut in_snapshot = true;
+        while let Some(record) = source.next()? {
+            match record {
+                Record::Restart => {
+                    self.state.reset();
+                    in_snapshot = true;
+                }
+                Record::Snapshot(item) => self.state.load(item),
+                Record::Event { event, state_only } => {
+                    if std::mem::take(&mut in_snapshot) {
+                        self.state.loaded();
+                    }
+                    let context = self.state.apply(&event);
+                    if state_only {
+                        continue;
+                    }
+                    if observer.event(&event).is_break() {
+                        return Ok(End::Stopped);
+                    }
+                    self.events += 1;
+                    self.scratch.reset();
+                    let view = View::new(&event, &self.state, context, &self.run, &self.scratch);
+                    self.dispatch.matches(self.rules, self.matching, event.ty, &view, |rule| {
+                        observer.hit(&Hit { rule, event: &event, view: &view });
+                    });
+                }
+            }
+        }
+        Ok(End::Source)
+    }
+}
