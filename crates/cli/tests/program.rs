@@ -80,8 +80,7 @@ fn run(program: &Path, directory: &Path, arguments: &[&str]) -> Outcome {
 
 impl Outcome {
     fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout).unwrap()
     }
 
     /// Log lines without their time.

@@ -139,6 +139,19 @@ pub(crate) fn metrics(session: &Session) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the configuration asks for and this version does not have. Nobody is to rely on it unknowingly.
+pub(crate) fn missing_parts(session: &Session) {
+    let config = session.config();
+    let parts = [
+        (config.webserver.enabled, "webserver"),
+        (config.metrics.enabled, "metrics"),
+        (config.capture.enabled, "capture"),
+    ];
+    for (_, key) in parts.iter().filter(|(wanted, _)| *wanted) {
+        session.log.warning(format_args!("{key} is not supported yet, its keys have no effect"));
+    }
+}
+
 /// A duration in the notation of Prometheus (`1h30m`), blanks allowed; 0 where it is not one.
 pub(crate) fn milliseconds(interval: &str) -> u64 {
     const SECOND: u64 = 1000;

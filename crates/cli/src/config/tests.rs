@@ -161,3 +161,10 @@ fn a_missing_file_is_an_error() {
     let error = load(Main::File(Path::new("/no/such/falco.yaml")), &[], &mut |_| ()).unwrap_err();
     assert!(error.to_string().starts_with("Cannot read config file (/no/such/falco.yaml)"));
 }
+
+#[test]
+fn the_page_of_all_keys_is_current() {
+    let page = fs::read_to_string("../../docs/configuration.md").unwrap();
+    let table = crate::actions::about::config_reference();
+    assert!(page.ends_with(&table), "write it anew: peregrine --config-schema --format markdown");
+}
