@@ -16,7 +16,7 @@ pub(crate) struct Match<'a> {
 }
 
 /// What stands before and after the id, in the order in which they are tried.
-const LAYOUTS: [(&[u8], &[u8]); 14] = [
+const LAYOUTS: [(&[u8], &[u8]); 13] = [
     // podman
     (b"/libpod-", b".scope"),
     (b"/libpod-", b".scope/container"),
@@ -33,7 +33,6 @@ const LAYOUTS: [(&[u8], &[u8]); 14] = [
     (b"/cri-containerd-", b".scope"),
     (b"/crio-", b".scope"),
     (b":cri-containerd:", b""),
-    (b"/docker-", b".scope"),
     (b"/nerdctl-", b".scope"),
 ];
 
