@@ -107,10 +107,14 @@ impl EventTypes {
 
     fn complement(self) -> Self {
         let all = Self::all();
-        Self {
-            events: all.events.difference(self.events),
-            syscalls: &all.syscalls - &self.syscalls,
+        let syscalls = &all.syscalls - &self.syscalls;
+        let mut events = all.events.difference(self.events);
+        // Who leaves out one syscall that shares the generic event does not leave out the others.
+        if syscalls.iter().any(|sc| GENERIC.contains(sc)) {
+            events.insert(EventType::GenericE);
+            events.insert(EventType::GenericX);
         }
+        Self { events, syscalls }
     }
 }
 
@@ -271,4 +275,78 @@ fn family(ty: EventType) -> &'static str {
 /// Whether events of this type report syscalls.
 pub(crate) fn is_syscall(ty: EventType) -> bool {
     ty.info().classes.contains(&Class::Syscall)
+}
+
+#[cfg(test)]
+mod tests {
+    use peregrine_filter::{DEFAULT_MAX_DEPTH, parse};
+
+    use super::*;
+
+    fn types(condition: &str) -> EventTypes {
+        EventTypes::of(&parse(condition, DEFAULT_MAX_DEPTH).unwrap()).unwrap()
+    }
+
+    fn names(condition: &str) -> Vec<&'static str> {
+        types(condition).names().into_iter().collect()
+    }
+
+    #[test]
+    fn tests_of_the_type_say_it() {
+        for (condition, expected) in [
+            ("evt.type = unlink", &["unlink"][..]),
+            ("evt.type in (open, openat, creat) and not evt.type = creat", &["open", "openat"]),
+            ("not (evt.type != unlink or proc.name = x)", &["unlink"]),
+            ("syscall.type = rename or evt.type = madvise", &["madvise", "rename"]),
+            ("evt.type = open and evt.type = close", &[]),
+            ("evt.num > 5 and evt.type = open", &["open"]),
+            ("evt.num = 0 or evt.type = open", &["open"]),
+            ("evt.num >= 1 and evt.type = open", &["open"]),
+            ("not evt.type exists", &[]),
+            (
+                "evt.type in (procexit, switch, signaldeliver)",
+                &["procexit", "signaldeliver", "switch"],
+            ),
+            // An old form of accept4 has the name of accept.
+            ("evt.type = accept", &["accept", "accept4"]),
+        ] {
+            assert_eq!(names(condition), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn other_tests_say_nothing_also_when_negated() {
+        for condition in [
+            "proc.name = cat",
+            "not proc.name = cat",
+            "evt.type contains open",
+            "evt.type = open or not fd.num > 3",
+            "evt.num > 5",
+            "evt.type exists",
+        ] {
+            assert_eq!(types(condition), EventTypes::all(), "{condition}");
+        }
+    }
+
+    #[test]
+    fn syscalls_without_an_event_share_one() {
+        let clock = types("evt.type = clock_gettime");
+        let generic: EventSet = [EventType::GenericE, EventType::GenericX].into_iter().collect();
+        assert_eq!(clock.events, generic);
+        assert_eq!(clock.syscalls.len(), 1);
+        let others = types("evt.type != clock_gettime");
+        assert!(!others.names().contains("clock_gettime"));
+        assert!(others.names().contains("madvise"));
+        // Other syscalls that share it must still be seen.
+        assert_eq!(others.events, EventSet::all());
+    }
+
+    #[test]
+    fn types_that_cannot_be_told_are_errors() {
+        let error = |condition: &str| {
+            EventTypes::of(&parse(condition, DEFAULT_MAX_DEPTH).unwrap()).unwrap_err().to_string()
+        };
+        assert!(error("tolower(evt.type) = open").contains("with transformers"));
+        assert!(error("evt.type = val(proc.name)").contains("right-hand field"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use peregrine_event::{EventType, Format, ParamType};
+use peregrine_event::{EventSet, EventType, Format, ParamType};
 use peregrine_filter::{FieldError, Limits, Resolved, Vocabulary};
 
 use crate::evttypes::is_event_name;
@@ -25,8 +25,8 @@ pub(crate) enum Arg {
     Param(Param),
     /// A number in brackets: of a parameter, an argument, an ancestor or an fd.
     Index(u64),
-    /// Codes of events: the first and the last of them.
-    Events(u32, u32),
+    /// Events: all that have a name, or the one with a code.
+    Events(EventSet),
     /// Which of the two paths of an event.
     Path(WhichPath),
     /// A name or key: of a variable, a controller or a label. Or the value of a field that is a constant.
@@ -256,15 +256,13 @@ fn param(text: &str) -> Result<Option<(Arg, usize)>, FieldError> {
     Ok(Some((Arg::Param(param), len)))
 }
 
-/// An event by code, or by name: then both the start and the end of the syscall count.
+/// Events by name, or one by its code.
 fn event(text: &str) -> Option<(Arg, usize)> {
     let name = text.split('.').next().unwrap_or_default();
-    if let Ok(code) = name.parse() {
-        return Some((Arg::Events(code, code), name.len() + 1));
-    }
-    let first = EventType::all().find(|ty| ty.name() == name)?;
-    let code = u32::from(first.code());
-    Some((Arg::Events(code, code + 1), name.len() + 1))
+    let code = name.parse().ok();
+    let events: EventSet =
+        EventType::all().filter(|ty| ty.name() == name || Some(ty.code()) == code).collect();
+    (!events.is_empty()).then(|| (Arg::Events(events), name.len() + 1))
 }
 
 /// All digits are a number, which means an ancestor, or the whole environment where there is only one.

@@ -1,4 +1,5 @@
 //! The table against the list of fields that the language is known to have.
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use peregrine_fields::table::{ListedArgument, classes};
 use serde_json::Value;

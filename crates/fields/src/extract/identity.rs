@@ -40,7 +40,7 @@ pub(crate) fn group<'a>(view: &View<'a>, field: Group) -> Option<Value<'a>> {
     Some(match field {
         Group::Gid => Value::Uint(thread.gid.into()),
         Group::Name => Value::Text(match view.state.group(thread, thread.gid) {
-            Some(group) => &*group.name,
+            Some(group) => &group.name,
             None if thread.gid == 0 => b"root",
             None => NA,
         }),

@@ -30,11 +30,10 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Syscall, arg: &Arg) -> Option<Va
         Syscall::OutputTime => time_text(view, false, true),
         Syscall::Dir => Some(Value::Text(if view.event.ty.is_exit() { b"<" } else { b">" })),
         Syscall::Type => Some(Value::Text(name(view)?)),
-        Syscall::TypeIs => {
-            let code = u32::from(view.event.ty.code());
-            let Arg::Events(first, last) = *arg else { return None };
-            Some(Value::Uint(u64::from((first..=last).contains(&code))))
-        }
+        Syscall::TypeIs => match arg {
+            Arg::Events(events) => Some(Value::Uint(u64::from(events.contains(view.event.ty)))),
+            _ => None,
+        },
         Syscall::SyscallType => {
             is_syscall(view.event.ty).then(|| name(view).map(Value::Text)).flatten()
         }

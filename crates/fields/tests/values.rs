@@ -1,0 +1,379 @@
+//! What fields say of events on a small machine, class by class.
+
+mod common;
+
+use common::{Machine, START};
+use peregrine_event::EventType;
+use peregrine_filter::Place;
+
+#[track_caller]
+fn has(machine: &Machine, values: &[(&str, &str)]) {
+    for (field, value) in values {
+        assert_eq!(machine.value(field).as_deref(), Some(*value), "{field}");
+    }
+}
+
+#[track_caller]
+fn lacks(machine: &Machine, fields: &[&str]) {
+    for field in fields {
+        assert_eq!(machine.value(field), None, "{field}");
+    }
+}
+
+fn openat(machine: &mut Machine, fd: i64, dirfd: i64, name: &str, flags: u32) {
+    machine.event(EventType::SyscallOpenat_2X, |b| {
+        b.i64(fd).i64(dirfd).text(name).u32(flags).u32(0o755).u32(0xfe01).u64(42);
+    });
+}
+
+/// Flags of the format.
+const RDONLY: u32 = 1;
+const WRONLY_CREAT_CREATED: u32 = 2 | 4 | 1 << 14;
+const AT_FDCWD: i64 = -100;
+
+#[test]
+fn generic_fields() {
+    let mut machine = Machine::new();
+    openat(&mut machine, 6, AT_FDCWD, "notes", RDONLY);
+    openat(&mut machine, 7, AT_FDCWD, "notes", RDONLY);
+    has(
+        &machine,
+        &[
+            ("evt.num", "2"),
+            ("evt.time", "22:13:20.123457789"),
+            ("evt.time.s", "22:13:20"),
+            ("evt.time.iso8601", "2023-11-14T22:13:20.123457789+0000"),
+            ("evt.datetime", "2023-11-14 22:13:20.123457789"),
+            ("evt.rawtime.s", "1700000000"),
+            ("evt.rawtime.ns", "123457789"),
+            ("evt.reltime", "1000"),
+            ("evt.deltatime", "1000"),
+            ("evt.source", "syscall"),
+            ("evt.is_async", "false"),
+            ("evt.hostname", "host7"),
+            ("static.site", "attic"),
+            ("evt.around[1700000000123456789]", "1000"),
+        ],
+    );
+    lacks(&machine, &["evt.asynctype", "evt.pluginname"]);
+    let rawtime = (START + 1_000).to_string();
+    assert_eq!(machine.shown("evt.time", Place::Json), Some(rawtime));
+    assert_eq!(machine.line("%evt.reltime|%evt.time.s"), "000001000|22:13:20");
+}
+
+#[test]
+fn syscall_fields() {
+    let mut machine = Machine::new();
+    openat(&mut machine, 6, 4, "../new", WRONLY_CREAT_CREATED);
+    has(
+        &machine,
+        &[
+            ("evt.type", "openat"),
+            ("syscall.type", "openat"),
+            ("evt.type.is.openat", "1"),
+            ("evt.type.is.open", "0"),
+            ("evt.category", "file"),
+            ("evt.cpu", "3"),
+            ("evt.arg.fd", "<f>/new"),
+            ("evt.arg[1]", "<d>/srv"),
+            ("evt.rawarg.fd", "6"),
+            ("evt.res", "SUCCESS"),
+            ("evt.failed", "false"),
+            ("evt.is_open_write", "true"),
+            ("evt.is_open_read", "false"),
+            ("evt.is_open_create", "true"),
+            ("evt.is_open_exec", "true"),
+            ("evt.abspath", "/new"),
+            ("evt.count.error.file", "0"),
+            ("evt.dir", "<"),
+        ],
+    );
+    lacks(&machine, &["evt.buffer", "evt.buflen", "evt.io_dir", "evt.arg.data", "evt.arg[9]"]);
+    assert_eq!(machine.shown("evt.type.is.open", Place::Json), None);
+
+    openat(&mut machine, -2, AT_FDCWD, "gone", RDONLY);
+    has(
+        &machine,
+        &[
+            ("evt.res", "ENOENT"),
+            ("evt.rawres", "-2"),
+            ("evt.failed", "true"),
+            ("evt.count.error", "1"),
+            ("fd.name", "/home/ada/gone"),
+            ("fd.typechar", "f"),
+            ("fs.path.nameraw", "gone"),
+        ],
+    );
+    lacks(&machine, &["fd.type", "fd.ino"]);
+}
+
+#[test]
+fn data_is_bytes_for_conditions_and_dots_for_people() {
+    let mut machine = Machine::new();
+    machine.event(EventType::SyscallWriteX, |b| {
+        b.i64(3).param(b"a\0b").i64(3).u32(3);
+    });
+    has(
+        &machine,
+        &[
+            ("evt.buffer", "a\0b"),
+            ("evt.buflen", "3"),
+            ("evt.buflen.file.out", "3"),
+            ("evt.io_dir", "write"),
+            ("evt.is_io_write", "true"),
+            ("evt.category", "file"),
+        ],
+    );
+    assert_eq!(machine.shown("evt.buffer", Place::Text).as_deref(), Some("a.b"));
+    lacks(&machine, &["evt.buflen.in", "evt.buflen.net"]);
+}
+
+#[test]
+fn syscalls_without_an_event_of_their_own_have_their_name() {
+    let mut machine = Machine::new();
+    machine.event(EventType::GenericX, |b| {
+        b.u16(11).u16(201);
+    });
+    has(&machine, &[("evt.type", "time"), ("syscall.type", "time"), ("evt.args", "")]);
+    lacks(&machine, &["evt.res", "evt.failed"]);
+}
+
+#[test]
+fn processes_and_ancestors() {
+    let mut machine = Machine::new();
+    openat(&mut machine, 6, AT_FDCWD, "notes", RDONLY);
+    has(
+        &machine,
+        &[
+            ("proc.name", "cat"),
+            ("proc.exepath", "/usr/bin/cat"),
+            ("proc.cmdline", "cat -n /etc/hosts"),
+            ("proc.exeline", "cat -n /etc/hosts"),
+            ("proc.args", "-n /etc/hosts"),
+            ("proc.args[1]", "/etc/hosts"),
+            ("proc.args[2]", ""),
+            ("proc.cmdnargs", "2"),
+            ("proc.cmdlenargs", "12"),
+            ("proc.cwd", "/home/ada/"),
+            ("proc.pname", "bash"),
+            ("proc.ppid", "100"),
+            ("proc.aname[0]", "cat"),
+            ("proc.aname[2]", "init"),
+            ("proc.aname", "[bash, init]"),
+            ("proc.apid", "[100, 1]"),
+            ("proc.aargs", "-l "),
+            ("proc.env[HOME]", "/home/cat"),
+            ("proc.env[WHO]", "cat"),
+            ("proc.env[EMPTY]", ""),
+            ("proc.aenv[HOME]", "/home/bash"),
+            ("proc.sname", "bash"),
+            ("proc.loginshellid", "100"),
+            ("proc.is_sid_leader", "false"),
+            ("proc.is_pgid_leader", "true"),
+            ("proc.exe_ino", "77"),
+            ("thread.cap_permitted", "CAP_CHOWN CAP_DAC_READ_SEARCH"),
+            ("thread.cap_effective", ""),
+            ("proc.fdopencount", "4"),
+            ("proc.fdusage", "0.390625"),
+            ("proc.nthreads", "1"),
+            ("proc.nchilds", "0"),
+            ("thread.cgroups", "cpu=/user.slice memory=/user.slice/app.slice"),
+            ("thread.cgroup.memory", "/user.slice/app.slice"),
+            ("thread.nametid", "cat200"),
+            ("proc.stdin.name", "/dev/null"),
+            ("proc.stdin.type", "file"),
+        ],
+    );
+    lacks(
+        &machine,
+        &[
+            "proc.aname[3]",
+            "thread.cgroup.pids",
+            "proc.stdout.name",
+            "proc.duration",
+            "proc.exe_ino.ctime",
+            "thread.cpu",
+        ],
+    );
+    assert_eq!(machine.shown("proc.aname", Place::Json).as_deref(), Some("bash init"));
+    assert_eq!(machine.shown("proc.apid", Place::Text).as_deref(), Some("200"));
+    assert!(machine.value("proc.aenv[1]").is_some_and(|all| all.starts_with("[HOME=/home/bash")));
+    let parent = machine.shown("proc.aenv[1]", Place::Text);
+    assert_eq!(parent.as_deref(), Some("HOME=/home/bash EMPTY= WHO= bash "));
+}
+
+#[test]
+fn unknown_threads_have_no_process() {
+    let mut machine = Machine::new();
+    machine.event_of(4242, EventType::SyscallCloseX, |b| {
+        b.i64(0).i64(3);
+    });
+    has(&machine, &[("proc.name", "<NA>"), ("proc.pid", "-1"), ("thread.tid", "4242")]);
+    lacks(&machine, &["proc.pname", "proc.aname", "proc.vpid"]);
+}
+
+#[test]
+fn users_and_groups() {
+    let mut machine = Machine::new();
+    openat(&mut machine, 6, AT_FDCWD, "notes", RDONLY);
+    has(
+        &machine,
+        &[
+            ("user.uid", "1000"),
+            ("user.name", "ada"),
+            ("user.homedir", "/home/ada"),
+            ("user.shell", "/bin/zsh"),
+            ("user.loginuid", "1000"),
+            ("user.loginname", "ada"),
+            ("group.gid", "1000"),
+            ("group.name", "people"),
+        ],
+    );
+    machine.event_of(1, EventType::SyscallSetuidX, |b| {
+        b.i64(0).u32(0);
+    });
+    has(
+        &machine,
+        &[
+            ("user.name", "root"),
+            ("user.homedir", "/root"),
+            ("user.shell", "<NA>"),
+            ("user.loginuid", "-1"),
+            ("user.loginname", "<NA>"),
+        ],
+    );
+}
+
+#[test]
+fn files() {
+    let mut machine = Machine::new();
+    machine.event(EventType::SyscallCloseX, |b| {
+        b.i64(0).i64(3);
+    });
+    has(
+        &machine,
+        &[
+            ("fd.num", "3"),
+            ("fd.name", "/etc/hosts"),
+            ("fd.type", "file"),
+            ("fd.typechar", "f"),
+            ("fd.directory", "/etc"),
+            ("fd.filename", "hosts"),
+            ("fd.ino", "9"),
+            ("fd.dev", "65025"),
+            ("fd.dev.major", "254"),
+            ("fd.dev.minor", "1"),
+            ("fd.uid", "2003"),
+            ("fd.containername", ":/etc/hosts"),
+            ("fd.types", "[file, directory]"),
+            ("fd.types[4]", "[directory]"),
+            ("fd.l4proto", "<NA>"),
+            ("fd.is_server", "false"),
+            ("fd.ip", "[]"),
+        ],
+    );
+    lacks(&machine, &["fd.cip", "fd.sport", "fd.sockfamily", "fd.types[9]", "fd.cip.name"]);
+    assert_eq!(machine.line("%fd.dev %fd.types"), "FE01 (file,directory)");
+}
+
+#[test]
+fn connections() {
+    let mut machine = Machine::new();
+    machine.connect();
+    has(
+        &machine,
+        &[
+            ("fd.name", "10.0.0.5:40000->93.184.216.34:443"),
+            ("fd.type", "ipv4"),
+            ("fd.sockfamily", "ip"),
+            ("fd.l4proto", "tcp"),
+            ("fd.cip", "10.0.0.5"),
+            ("fd.sip", "93.184.216.34"),
+            ("fd.lip", "10.0.0.5"),
+            ("fd.rip", "93.184.216.34"),
+            ("fd.lport", "40000"),
+            ("fd.rport", "443"),
+            ("fd.sproto", "443"),
+            ("fd.ip", "[10.0.0.5, 93.184.216.34]"),
+            ("fd.port", "[40000, 443]"),
+            ("fd.connected", "true"),
+            ("fd.name_changed", "true"),
+            ("fd.is_server", "false"),
+        ],
+    );
+    lacks(&machine, &["fd.directory", "fd.filename"]);
+    assert_eq!(machine.shown("fd.ip", Place::Text), None);
+    assert_eq!(machine.line("%fd.snet"), "<IPNET>");
+}
+
+#[test]
+fn events_without_an_fd_have_no_fd_fields() {
+    let mut machine = Machine::new();
+    machine.event(EventType::SyscallUnlink_2X, |b| {
+        b.i64(0).text("x");
+    });
+    lacks(&machine, &["fd.name", "fd.num", "fd.types", "fd.typechar", "fd.ip"]);
+}
+
+#[test]
+fn polled_fds() {
+    let mut machine = Machine::new();
+    machine.connect();
+    machine.event(EventType::SyscallPollX, |b| {
+        b.i64(1).fdlist(&[(3, 1), (5, 1), (77, 1)]).i64(0);
+    });
+    has(
+        &machine,
+        &[
+            ("fdlist.nums", "3,5,77"),
+            ("fdlist.names", "/etc/hosts,10.0.0.5:40000->93.184.216.34:443,<NA>"),
+            ("fdlist.cips", "10.0.0.5"),
+            ("fdlist.sips", "93.184.216.34"),
+            ("fdlist.sports", "443"),
+        ],
+    );
+}
+
+#[test]
+fn paths() {
+    let mut machine = Machine::new();
+    machine.event(EventType::SyscallUnlink_2X, |b| {
+        b.i64(0).text("./a/../b");
+    });
+    has(&machine, &[("fs.path.name", "/home/ada/b"), ("fs.path.nameraw", "./a/../b")]);
+    lacks(&machine, &["fs.path.source", "fs.path.target"]);
+
+    machine.event(EventType::SyscallRenameat2X, |b| {
+        b.i64(0).i64(4).text("old").i64(999).text("new").u32(0);
+    });
+    has(
+        &machine,
+        &[
+            ("fs.path.source", "/srv/old"),
+            ("fs.path.target", "<UNKNOWN>new"),
+            ("fs.path.targetraw", "new"),
+            ("evt.abspath.src", "/srv/old"),
+            ("evt.abspath.dst", "<UNKNOWN>/new"),
+        ],
+    );
+    lacks(&machine, &["fs.path.name"]);
+
+    machine.event(EventType::SyscallUnlink_2X, |b| {
+        b.i64(-2).text("/gone");
+    });
+    lacks(&machine, &["fs.path.name", "fs.path.nameraw"]);
+}
+
+#[test]
+fn outside_of_containers_is_the_host() {
+    let mut machine = Machine::new();
+    openat(&mut machine, 6, AT_FDCWD, "notes", RDONLY);
+    has(
+        &machine,
+        &[("container.id", "host"), ("container.name", "host"), ("container.type", "host")],
+    );
+    lacks(
+        &machine,
+        &["container.image", "container.privileged", "k8s.pod.name", "container.label[a]"],
+    );
+}
