@@ -1,6 +1,7 @@
 //! Events in, state out.
 
 mod files;
+mod hostile;
 mod process;
 mod sockets;
 mod tables;
