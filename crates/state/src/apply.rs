@@ -289,6 +289,11 @@ impl State {
     }
 
     fn remove_thread(&mut self, tid: i64) {
+        // The kernel knows the new parent of its children, be it a stranger.
+        let orphans = self.tree.by_tid(tid).filter(|thread| !thread.children.is_empty());
+        if let Some(reaper) = orphans.map(|thread| thread.reaper_tid).filter(|&tid| tid > 0) {
+            self.find_or_add(reaper);
+        }
         for tid in self.tree.remove(tid) {
             self.fds.clear(tid);
             self.counters.removed_threads += 1;
