@@ -44,6 +44,11 @@ impl FdTables {
         self.tables.get(&owner)?.get(fd)
     }
 
+    #[cfg(test)]
+    pub(crate) fn owners(&self) -> impl Iterator<Item = i64> {
+        self.tables.keys().copied()
+    }
+
     pub(crate) fn get_mut(&mut self, owner: i64, fd: i64) -> Option<&mut Fd> {
         self.tables.get_mut(&owner)?.get_mut(fd)
     }
