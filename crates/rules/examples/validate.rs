@@ -10,7 +10,10 @@ use peregrine_rules::{EventSource, Loader};
 fn main() -> std::io::Result<ExitCode> {
     let (mut json, mut describe) = (false, false);
     let containers = std::env::args().any(|argument| argument == "--containers");
-    let syscall = EventSource { name: "syscall".to_owned(), vocabulary: Fields::syscall().with_containers(containers) };
+    let syscall = EventSource {
+        name: "syscall".to_owned(),
+        vocabulary: Fields::syscall().with_containers(containers),
+    };
     let mut loader = Loader::new(vec![syscall], Vec::new());
     let mut results = Vec::new();
     for argument in std::env::args().skip(1) {

@@ -69,10 +69,6 @@ impl Lists {
         self.lists.iter()
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&List> {
-        self.by_name.get(name).and_then(|&at| self.lists.get(at))
-    }
-
     /// A condition with lists replaced by their items. The lists count as used from now on.
     pub(crate) fn expand(&mut self, condition: &str) -> Result<String, TooLarge> {
         let mut out = String::with_capacity(condition.len());

@@ -111,7 +111,7 @@ pub(crate) const KEYS: &[Key] = &[
 pub(crate) fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     names
         .map(|name| (distance(word, name), name))
-        .filter(|&(distance, name)| distance <= name.len().max(word.len()) / 3)
+        .filter(|&(distance, name)| distance <= name.len().max(word.len()).div_ceil(3))
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, name)| name)
 }
@@ -143,6 +143,7 @@ mod tests {
         let names = || Item::Rule.keys().map(|key| key.name);
         assert_eq!(closest("conditon", names()), Some("condition"));
         assert_eq!(closest("Priority", names()), Some("priority"));
+        assert_eq!(closest("ruel", names()), Some("rule"));
         assert_eq!(closest("colour", names()), None);
         assert_eq!(distance("kitten", "sitting"), 3);
     }

@@ -1,0 +1,47 @@
+//! Messages as people see them.
+
+use peregrine_fields::Fields;
+use peregrine_rules::{EventSource, Loader};
+
+fn explain(text: &str) -> String {
+    let syscall = EventSource { name: "syscall".to_owned(), vocabulary: Fields::syscall() };
+    Loader::new(vec![syscall], Vec::new()).load("rules.yaml", text.as_bytes()).explanation()
+}
+
+#[test]
+fn a_missing_key() {
+    insta::assert_snapshot!(explain("- rule: Shell\n  desc: d\n  output: o\n  priority: INFO\n"));
+}
+
+#[test]
+fn a_wrong_word() {
+    insta::assert_snapshot!(explain(
+        "- rule: Shell\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: WARNIN\n"
+    ));
+}
+
+#[test]
+fn an_unknown_field_in_a_folded_condition() {
+    insta::assert_snapshot!(explain(
+        "- rule: Shell\n  desc: d\n  condition: >\n    evt.type = open\n    and proc.nmae = sh\n  output: o\n  priority: INFO\n"
+    ));
+}
+
+#[test]
+fn an_undefined_macro() {
+    insta::assert_snapshot!(explain(
+        "- macro: spawned_process\n  condition: evt.type = execve\n- rule: Shell\n  desc: d\n  condition: spawned_proces and proc.name = sh\n  output: o\n  priority: INFO\n"
+    ));
+}
+
+#[test]
+fn text_that_is_not_yaml() {
+    insta::assert_snapshot!(explain("- rule: Shell\n  output: now: then\n"));
+}
+
+#[test]
+fn an_unknown_key_and_an_unused_list() {
+    insta::assert_snapshot!(explain(
+        "- list: shells\n  items: [sh]\n- rule: Shell\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n  tag: [a]\n"
+    ));
+}
