@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-pub(crate) use cgroup::container_id;
+pub(crate) use cgroup::Cgroups;
 pub use json::ContainerError;
 
 /// A container as its runtime described it. Fields it did not tell are empty.

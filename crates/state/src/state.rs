@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Item, Machine};
 
-use crate::containers::{Container, Containers};
+use crate::containers::{Cgroups, Container, Containers};
 use crate::fd::{Fd, FdKind};
 use crate::fds::{FdTable, FdTables};
 use crate::net::Interfaces;
@@ -36,6 +36,7 @@ pub struct State {
     pub(crate) fds: FdTables,
     pub(crate) users: Users,
     pub(crate) containers: Containers,
+    pub(crate) cgroups: Cgroups,
     pub(crate) machine: Machine,
     pub(crate) interfaces: Interfaces,
     pub(crate) counters: Counters,
@@ -157,6 +158,7 @@ impl State {
             } else {
                 Containers::default()
             },
+            cgroups: Cgroups::default(),
             machine: Machine::default(),
             interfaces: Interfaces::default(),
             counters: Counters::default(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// An immutable list of texts (arguments, environment, cgroups). Cloning shares it.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Texts(Option<Arc<[u8]>>);
 
 impl Texts {

@@ -150,6 +150,9 @@ impl ProcessTree {
             return None;
         }
         let tid = thread.tid;
+        if let Some(old) = self.by_tid.remove(&tid) {
+            self.forget(old);
+        }
         let thread = Some(Box::new(thread));
         let at = match self.free.pop().and_then(|i| Some((i, self.slots.get_mut(i as usize)?))) {
             Some((index, slot)) => {
@@ -161,9 +164,7 @@ impl ProcessTree {
                 ThreadRef { index: (self.slots.len() - 1) as u32, generation: 0 }
             }
         };
-        if let Some(old) = self.by_tid.insert(tid, at) {
-            self.free(old);
-        }
+        self.by_tid.insert(tid, at);
         Some(at)
     }
 
@@ -279,6 +280,16 @@ impl ProcessTree {
             self.free(at);
             removed.push(tid);
         }
+    }
+
+    /// Drops a thread whose exit was lost: another one has its tid.
+    fn forget(&mut self, old: ThreadRef) {
+        self.set_dead(old);
+        let pid = self.get(old).and_then(|thread| thread.group);
+        if let Some(pid) = pid.filter(|pid| self.groups.get(pid).is_some_and(|g| g.alive == 0)) {
+            self.groups.remove(&pid);
+        }
+        self.free(old);
     }
 
     fn free(&mut self, at: ThreadRef) {

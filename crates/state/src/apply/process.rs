@@ -335,6 +335,9 @@ fn memory(thread: &mut Thread, event: &Event<'_>) {
 
 fn inherit(child: &mut Thread, from: &Thread) {
     child.root = Arc::clone(&from.root);
+    if child.cgroups == from.cgroups {
+        child.cgroups = from.cgroups.clone();
+    }
     (child.sid, child.vpgid, child.pgid) = (from.sid, from.vpgid, from.pgid);
     (child.tty, child.loginuid) = (from.tty, from.loginuid);
     child.cap_inheritable = from.cap_inheritable;
@@ -390,11 +393,11 @@ fn update_from_exec(thread: &mut Thread, event: &Event<'_>, exepath: Option<Vec<
     thread.fdlimit = event.i64(7).unwrap_or(-1);
     memory(thread, event);
     let given = |index| event.param(index).filter(|bytes| !bytes.is_empty());
-    if let Some(groups) = given(14).and_then(cgroups) {
+    if let Some(groups) = given(14).and_then(cgroups).filter(|groups| *groups != thread.cgroups) {
         thread.cgroups = groups;
     }
-    if let Some(env) = given(15) {
-        thread.env = Texts::new(env);
+    if let Some(env) = given(15).map(Texts::new).filter(|env| *env != thread.env) {
+        thread.env = env;
     }
     thread.tty = event.u32(16).unwrap_or(thread.tty);
     thread.vpgid = event.i64(17).unwrap_or(thread.vpgid);

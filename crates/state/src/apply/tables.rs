@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::act::Act;
-use crate::containers::{Container, ContainerKind, container_id};
+use crate::containers::{Container, ContainerKind};
 use crate::state::State;
 use crate::thread::{Purpose, Thread};
 use crate::tree::ThreadRef;
@@ -91,14 +91,9 @@ impl State {
             return;
         }
         let Some(thread) = self.tree.get(at) else { return };
-        let found = thread.cgroups.iter().find_map(|group| {
-            let path = group.splitn(2, |&b| b == b'=').nth(1)?;
-            container_id(path).filter(|found| !found.id.is_empty())
-        });
-        let id = found.map_or(&b""[..], |found| found.id);
-        let changed = *thread.container != *id;
-        let id: Arc<[u8]> = if changed { id.into() } else { Arc::clone(&thread.container) };
-        if let Some(kind) = found.and_then(|found| found.kind) {
+        let (id, kind) = self.cgroups.container(&thread.cgroups);
+        let changed = thread.container != id;
+        if let Some(kind) = kind {
             // Nobody will say more of it.
             let id = String::from_utf8_lossy(&id).into_owned();
             let bare = Container { id, kind, ..Container::default() };

@@ -1,6 +1,11 @@
 //! Which container a control group belongs to: every runtime names its groups in its own way.
 
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
 use super::ContainerKind;
+use crate::texts::Texts;
 
 /// Digits of a whole container id.
 const FULL_ID: usize = 64;
@@ -9,10 +14,10 @@ const SHORT_ID: usize = 12;
 
 /// A container, as far as the path of a control group tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Match<'a> {
-    pub(crate) id: &'a [u8],
+struct Match<'a> {
+    id: &'a [u8],
     /// Set for runtimes that will say nothing more of it.
-    pub(crate) kind: Option<ContainerKind>,
+    kind: Option<ContainerKind>,
 }
 
 /// What stands before and after the id, in the order in which they are tried.
@@ -36,8 +41,37 @@ const LAYOUTS: [(&[u8], &[u8]); 13] = [
     (b"/nerdctl-", b".scope"),
 ];
 
+/// Remembers what the control groups of threads said: there are few sets of them and many threads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cgroups {
+    known: HashMap<Texts, (Arc<[u8]>, Option<ContainerKind>)>,
+}
+
+/// Sets of control groups that are remembered.
+const MAX_KNOWN: usize = 4096;
+
+impl Cgroups {
+    /// Id of the container that threads with these control groups are in, empty for the host; and its
+    /// runtime, where that will say nothing more.
+    pub(crate) fn container(&mut self, groups: &Texts) -> (Arc<[u8]>, Option<ContainerKind>) {
+        if let Some(known) = self.known.get(groups) {
+            return known.clone();
+        }
+        let found = groups.iter().find_map(|group| {
+            let path = group.splitn(2, |&b| b == b'=').nth(1)?;
+            container_id(path).filter(|found| !found.id.is_empty())
+        });
+        let found = found.map_or_else(Default::default, |found| (found.id.into(), found.kind));
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(groups.clone(), found.clone());
+        found
+    }
+}
+
 /// The container that the path of a control group belongs to; `None` for the host.
-pub(crate) fn container_id(path: &[u8]) -> Option<Match<'_>> {
+fn container_id(path: &[u8]) -> Option<Match<'_>> {
     // Old captures keep the end of the line.
     let path = path.trim_ascii_end();
     let of = |kind| move |id| Match { id, kind };
