@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use peregrine_event::{Class, Event};
+use peregrine_event::{Event, EventType};
 use peregrine_fields::{Field, Run, Scratch, View};
 use peregrine_rules::RuleSet;
 use peregrine_scap::Record;
@@ -90,7 +90,7 @@ impl<'r> Engine<'r> {
                         self.state.loaded();
                     }
                     let context = self.state.apply(&event);
-                    if state_only || is_start_of_syscall(&event) {
+                    if state_only || only_for_state(event.ty) {
                         continue;
                     }
                     if observer.event(&event).is_break() {
@@ -107,11 +107,6 @@ impl<'r> Engine<'r> {
         }
         Ok(End::Source)
     }
-}
-
-/// The start of a syscall completes what is known at its end; rules are about ends.
-fn is_start_of_syscall(event: &Event<'_>) -> bool {
-    !event.ty.is_exit() && event.ty.info().classes.contains(&Class::Syscall)
 }
 
 /// Whether an event is recorded only for what the end of its syscall may lack: what the program had asked
