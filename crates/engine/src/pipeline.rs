@@ -78,21 +78,28 @@ impl<'r> Engine<'r> {
     ) -> Result<End, S::Error> {
         // A snapshot has no end mark: the first event is it.
         let mut in_snapshot = true;
+        // Events that go on telling of the machine right after it belong to it too.
+        let mut in_prelude = true;
+        let mut prev_ts = 0;
         while let Some(record) = source.next()? {
             match record {
                 Record::Restart => {
                     self.state.reset();
                     in_snapshot = true;
+                    in_prelude = true;
                 }
                 Record::Snapshot(item) => self.state.load(item),
                 Record::Event { event, state_only } => {
                     if std::mem::take(&mut in_snapshot) {
                         self.state.loaded();
                     }
-                    let context = self.state.apply(&event);
-                    if state_only || only_for_state(event.ty) {
+                    let mut context = self.state.apply(&event);
+                    in_prelude &= tells_of_machine(event.ty);
+                    if state_only || in_prelude || only_for_state(event.ty) {
                         continue;
                     }
+                    // To rules, the event before is the one before that they were asked about.
+                    context.prev_ts = std::mem::replace(&mut prev_ts, event.ts);
                     if observer.event(&event).is_break() {
                         return Ok(End::Stopped);
                     }
@@ -107,6 +114,19 @@ impl<'r> Engine<'r> {
         }
         Ok(End::Source)
     }
+}
+
+/// Whether an event tells of users, groups or containers, as a snapshot does.
+fn tells_of_machine(ty: EventType) -> bool {
+    matches!(
+        ty,
+        EventType::ContainerJson_2E
+            | EventType::UserAddedE
+            | EventType::UserDeletedE
+            | EventType::GroupAddedE
+            | EventType::GroupDeletedE
+            | EventType::AsynceventE
+    )
 }
 
 /// Whether an event is recorded only for what the end of its syscall may lack: what the program had asked
