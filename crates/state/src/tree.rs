@@ -200,8 +200,10 @@ impl ProcessTree {
         self.refs().into_iter().for_each(|at| self.link(at));
     }
 
+    /// All threads, in the order in which they came where none has left yet.
     pub(crate) fn refs(&self) -> Vec<ThreadRef> {
-        self.by_tid.values().copied().collect()
+        let slots = (0..).zip(&self.slots).filter(|(_, slot)| slot.thread.is_some());
+        slots.map(|(index, slot)| ThreadRef { index, generation: slot.generation }).collect()
     }
 
     /// Marks a thread as dead, to be removed later.
