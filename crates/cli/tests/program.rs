@@ -309,3 +309,40 @@ fn a_listing_may_be_cut_short_by_its_reader() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_replay_prints_alerts_and_a_summary() {
+    let place = Place::new();
+    place.write("rules.yaml", &RULES.replace(" and proc.name = cat", ""));
+    let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/captures/cat_write.scap");
+    let file = format!("engine.replay.capture_file={capture}");
+    let replay = ["-r", "rules.yaml", "-o", "engine.kind=replay", "-o", &file];
+    let outcome = place.run(&replay);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let first = outcome.stdout.lines().next().unwrap();
+    assert_eq!(first, "16:17:57.881785348: Notice opened /etc/ld.so.cache by cat");
+    assert!(
+        outcome.stdout.contains("\nEvents detected: 4\nRule counts by severity:\n   NOTICE: 4\n")
+    );
+
+    let json = place.run(&[&replay[..], &["-o", "json_output=true"]].concat());
+    let alert: Value = serde_json::from_str(json.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!((&alert["rule"], &alert["hostname"]), (&"Opened".into(), &"HOST".into()));
+}
+
+#[test]
+fn a_replay_that_cannot_start_still_sums_up() {
+    let place = Place::new();
+    let file = "engine.replay.capture_file=gone.scap";
+    let outcome = place.run(&["-r", "rules.yaml", "-o", "engine.kind=replay", "-o", file]);
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.stdout.starts_with("Events detected: 0\n"));
+    assert!(outcome.stderr.contains("Error: Could not open trace filename gone.scap for reading"));
+}
+
+#[test]
+fn parts_that_are_not_there_yet_are_told_before_a_run() {
+    let place = Place::new();
+    let outcome = place.run(&["-r", "rules.yaml", "-o", "webserver.enabled=true"]);
+    assert!(outcome.log().contains(&"webserver is not supported yet, its keys have no effect"));
+}
