@@ -39,6 +39,11 @@ impl FdTables {
         self.tables.get(&owner)
     }
 
+    /// Number of open files of all processes.
+    pub fn total(&self) -> usize {
+        self.tables.values().map(FdTable::len).sum()
+    }
+
     /// One open file of the thread that owns the table.
     pub fn get(&self, owner: i64, fd: i64) -> Option<&Fd> {
         self.tables.get(&owner)?.get(fd)

@@ -327,6 +327,11 @@ impl State {
         &self.tree
     }
 
+    /// What all processes have open.
+    pub fn fd_tables(&self) -> &FdTables {
+        &self.fds
+    }
+
     /// Users and groups.
     pub fn users(&self) -> &Users {
         &self.users

@@ -226,12 +226,11 @@ fn no_more_files_than_allowed() {
 }
 
 #[test]
-fn a_thread_without_its_leader_has_no_files() {
+fn a_new_thread_tells_of_its_leader() {
     let mut world = World::new();
     let flags = ThreadFlags::CLONE_THREAD.0;
     let clone = Clone { flags, ..Clone::returns(0, 500, 1) };
     world.event(EventType::SyscallClone_20X, 501, clone.fill(501));
-    // The clone told enough of the leader to stand for it.
     world.open(501, 3, "/x", 0);
     assert_eq!(world.fd_name(500, 3), "/x");
 }
