@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use peregrine_fields::Fields;
-use peregrine_rules::{EventSource, Loader};
+use peregrine_rules::{EventSource, LoadResult, Loader};
 
 fn main() -> std::io::Result<ExitCode> {
     let (mut json, mut describe) = (false, false);
@@ -27,13 +27,13 @@ fn main() -> std::io::Result<ExitCode> {
     if describe {
         println!("{}", loader.rules().describe(&|_, _| Vec::new()));
     } else if json {
-        let all: serde_json::Value = results.iter().map(|result| result.to_json()).collect();
+        let all: serde_json::Value = results.iter().map(LoadResult::to_json).collect();
         println!("{}", serde_json::json!({ "falco_load_results": all }));
     } else {
         for result in &results {
             println!("{}\n{}", result.summary(), result.explanation());
         }
     }
-    let right = results.iter().all(|result| result.successful());
+    let right = results.iter().all(LoadResult::successful);
     Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

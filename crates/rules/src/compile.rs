@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use peregrine_fields::{EventTypeError, EventTypes};
 use peregrine_filter::{
-    CompileErrorKind, Expr, FieldError, Filter, RULES_MAX_DEPTH, Span, Template, Vocabulary,
-    compile, parse,
+    CompileError, CompileErrorKind, Expr, ExprKind, FieldError, Filter, Span, Template, Vocabulary,
+    compile,
 };
 
+use crate::condition::Written;
 use crate::decode::Decoded;
 use crate::define::{Definitions, MacroDef, RuleDef, invalid};
 use crate::exception::with_exceptions;
@@ -26,6 +27,12 @@ const SYSCALL: &str = "syscall";
 
 /// What the configuration had to add before containers were known by their own fields.
 const CONTAINER_INFO: &str = "%container.info";
+
+/// A compiled condition, and the events it can be true for where these are syscalls.
+struct Program<F> {
+    filter: Filter<F>,
+    event_types: Option<EventTypes>,
+}
 
 pub(crate) struct Compiler<'a, V> {
     sources: &'a [EventSource<V>],
@@ -88,40 +95,39 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
     /// All macros. A macro sees those that were first defined before its own last definition.
     fn macros(&self, lists: &mut Lists, findings: &mut Vec<Finding>) -> Option<Vec<Macro>> {
         let before = findings.len();
-        let mut macros = Vec::new();
+        let (mut macros, mut all_written) = (Vec::new(), Vec::new());
         for def in self.definitions.macros.iter() {
-            match parse_condition(&def.condition, lists, &def.condition_place) {
-                Ok(condition) => macros.push(Macro {
-                    name: def.name.clone(),
-                    condition_text: def.condition.clone(),
-                    condition,
-                    used: false,
-                }),
+            let text = def.condition.clone();
+            match Written::parse(&def.condition, text, &def.condition_place, lists) {
+                Ok(written) => {
+                    macros.push(Macro {
+                        name: def.name.clone(),
+                        condition_text: def.condition.clone(),
+                        condition: written.expr.clone(),
+                        used: false,
+                    });
+                    all_written.push(written);
+                }
                 Err(error) => findings.push(*error),
             }
         }
         if findings.len() > before {
             return None;
         }
-        for (at, def) in self.definitions.macros.iter().enumerate() {
-            let resolved = self.resolve_macros(&mut macros, at, def);
-            if let Err(error) = resolved {
-                findings.push(*error);
+        let defs = self.definitions.macros.iter().zip(&all_written).enumerate();
+        for (at, (def, written)) in defs {
+            let mut condition = written.expr.clone();
+            let visibility = Some(def.order.visibility);
+            match self.put_macros(&mut condition, &mut macros, visibility, written, &def.place) {
+                Ok(()) => {
+                    if let Some(this) = macros.get_mut(at) {
+                        this.condition = condition;
+                    }
+                }
+                Err(error) => findings.push(*error),
             }
         }
         (findings.len() == before).then_some(macros)
-    }
-
-    fn resolve_macros(&self, macros: &mut [Macro], at: usize, def: &MacroDef) -> Decoded<()> {
-        let Some(mut condition) = macros.get(at).map(|this| this.condition.clone()) else {
-            return Ok(());
-        };
-        let visibility = Some(def.order.visibility);
-        self.put_macros(&mut condition, macros, visibility, &def.condition, &def.place)?;
-        if let Some(this) = macros.get_mut(at) {
-            this.condition = condition;
-        }
-        Ok(())
     }
 
     fn rule(
@@ -145,11 +151,12 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         warn_of_deprecated_output(&output, def, findings);
         let extra_fields = self.extra_fields(source, def, findings)?;
 
-        let mut condition = parse_condition(&text, lists, &def.condition_place)?;
-        self.put_macros(&mut condition, macros, None, &text, &def.place)?;
-        warn_of_condition(&condition, &text, &def.condition_place, findings);
-        let Some((filter, event_types)) = self.filter(&condition, &text, source, def, findings)?
-        else {
+        let written = Written::parse(&def.condition, text, &def.condition_place, lists)?;
+        let mut condition = written.expr.clone();
+        self.put_macros(&mut condition, macros, None, &written, &def.place)?;
+        warn_of_condition(&condition, &written.text, &def.condition_place, findings);
+        let program = self.program(&condition, &written, source, def, lists, findings)?;
+        let Some(Program { filter, event_types }) = program else {
             return Ok(None);
         };
         if def.warn_evttypes
@@ -195,7 +202,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         condition: &mut Expr,
         macros: &mut [Macro],
         visibility: Option<u32>,
-        text: &str,
+        written: &Written<'_>,
         place: &Place,
     ) -> Decoded<()> {
         let definitions = &self.definitions.macros;
@@ -219,7 +226,12 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                     MacroError::Undefined(name) => undefined_help(name, definitions.names()),
                     MacroError::Loop(_) | MacroError::TooLarge => None,
                 };
-                let place = place.in_condition(text, span.start);
+                let mut place = place.in_condition(&written.text, span.start);
+                if let MacroError::Undefined(name) | MacroError::Loop(name) = &error
+                    && written.has(name, span)
+                {
+                    place = written.shown(place, span);
+                }
                 Err(Box::new(invalid(error.to_string(), &place).help(help)))
             }
         }
@@ -291,48 +303,77 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         }
     }
 
-    /// The compiled condition, and the events it can be true for where these are syscalls. Nothing when
-    /// the rule may be skipped and has to be.
-    fn filter(
+    /// The compiled condition. Nothing when the rule may be skipped and has to be.
+    fn program(
         &self,
         condition: &Expr,
-        text: &str,
+        written: &Written<'_>,
         source: &EventSource<V>,
         def: &RuleDef,
+        lists: &mut Lists,
         findings: &mut Vec<Finding>,
-    ) -> Decoded<Option<(Filter<V::Field>, Option<EventTypes>)>> {
-        let types = || match def.source.as_str() {
-            SYSCALL => EventTypes::of(condition).map(Some),
-            _ => Ok(None),
-        };
-        let compiled = compile(condition, &source.vocabulary)
-            .map_err(|error| {
-                (error.to_string(), error.span, similar_field(&error.kind, &source.vocabulary))
-            })
-            .and_then(|compiled| match types() {
-                Ok(types) => Ok((compiled, types)),
-                Err(error) => Err((error.to_string(), span(&error), None)),
-            });
-        match compiled {
-            Ok((compiled, types)) => {
-                for hint in compiled.hints {
-                    let place = def.condition_place.in_condition(text, hint.span.start);
-                    let code = WarningCode::CompileCondition;
-                    findings.push(Finding::warning(code, hint.to_string(), place));
+    ) -> Decoded<Option<Program<V::Field>>> {
+        let failed = match compile(condition, &source.vocabulary) {
+            Ok(compiled) => match event_types(condition, &def.source) {
+                Ok(event_types) => {
+                    for hint in compiled.hints {
+                        let (code, place) =
+                            (WarningCode::CompileCondition, written.spot(hint.span));
+                        findings.push(Finding::warning(code, hint.to_string(), place));
+                    }
+                    return Ok(Some(Program { filter: compiled.filter, event_types }));
                 }
-                Ok(Some((compiled.filter, types)))
+                Err(error) => {
+                    let place = written.spot(span(&error));
+                    Finding::error(ErrorCode::CompileCondition, error.to_string(), place)
+                }
+            },
+            Err(error) => {
+                let place = self.blame(&error, written, source, lists);
+                let help = similar_field(&error.kind, &source.vocabulary);
+                Finding::error(ErrorCode::CompileCondition, error.to_string(), place).help(help)
             }
-            Err((message, span, help)) => {
-                let place = def.condition_place.in_condition(text, span.start);
-                if def.skip_if_unknown_filter && is_unknown_name(&message) {
-                    let warning = Finding::warning(WarningCode::UnknownFilter, message, place);
-                    findings.push(warning.help(help));
-                    return Ok(None);
-                }
-                let error = Finding::error(ErrorCode::CompileCondition, message, place);
-                Err(Box::new(error.help(help)))
+        };
+        if def.skip_if_unknown_filter && is_unknown_name(&failed.message) {
+            let kind = FindingKind::Warning(WarningCode::UnknownFilter);
+            findings.push(Finding { kind, ..failed });
+            return Ok(None);
+        }
+        Err(Box::new(failed))
+    }
+
+    /// The place of a condition that does not compile, showing the test that is to blame: one of the rule,
+    /// or one of a macro it uses.
+    fn blame(
+        &self,
+        error: &CompileError,
+        written: &Written<'_>,
+        source: &EventSource<V>,
+        lists: &mut Lists,
+    ) -> Place {
+        let spot = written.spot(error.span);
+        let to_blame = |condition: &Expr| {
+            let mut found = false;
+            condition.walk(&mut |expr| {
+                found |= matches!(expr.node, ExprKind::Check(_))
+                    && expr.span == error.span
+                    && compile(expr, &source.vocabulary).is_err_and(|other| other == *error);
+            });
+            found
+        };
+        if to_blame(&written.expr) {
+            return written.shown(spot, error.span);
+        }
+        for def in self.definitions.macros.iter() {
+            let text = def.condition.clone();
+            let written = Written::parse(&def.condition, text, &def.condition_place, lists);
+            if let Ok(written) = written
+                && to_blame(&written.expr)
+            {
+                return written.shown(spot, error.span);
             }
         }
+        spot
     }
 
     fn warn_of_unused(&self, lists: &Lists, macros: &[Macro], findings: &mut Vec<Finding>) {
@@ -389,12 +430,11 @@ impl OutputAddition {
     }
 }
 
-fn parse_condition(text: &str, lists: &mut Lists, place: &Place) -> Decoded<Expr> {
-    let expanded = lists.expand(text).map_err(|error| invalid(error.to_string(), place))?;
-    parse(&expanded, RULES_MAX_DEPTH).map_err(|error| {
-        let place = place.in_condition(&expanded, error.offset);
-        Box::new(Finding::error(ErrorCode::CompileCondition, error.to_string(), place))
-    })
+fn event_types(condition: &Expr, source: &str) -> Result<Option<EventTypes>, EventTypeError> {
+    match source {
+        SYSCALL => EventTypes::of(condition).map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn output_error(error: &peregrine_filter::TemplateError, def: &RuleDef) -> Box<Finding> {

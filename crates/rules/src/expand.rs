@@ -4,6 +4,7 @@
 //! `fd.sport = ssh_port`) and the grammar can't tell its name from a value. Quoted texts are left alone.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::define::{ListDef, Named};
 use crate::literal::{literal, quoted_end};
@@ -33,6 +34,49 @@ pub(crate) struct List {
     pub(crate) used: bool,
     /// Its items as they stand in conditions.
     pasted: String,
+}
+
+/// A condition with the items of lists in it.
+#[derive(Debug)]
+pub(crate) struct Expanded {
+    pub(crate) text: String,
+    /// Length of the condition before.
+    len: usize,
+    pieces: Vec<Piece>,
+}
+
+/// From some byte on, what an expanded condition comes from.
+#[derive(Debug)]
+struct Piece {
+    from: usize,
+    /// The byte of the condition before.
+    original: usize,
+    /// Length of the name of a list, where it is its items.
+    name: Option<usize>,
+}
+
+impl Expanded {
+    /// Whether it comes from this condition alone, without exceptions around it.
+    pub(crate) fn is_of(&self, condition: &str) -> bool {
+        self.len == condition.len()
+    }
+
+    /// What a part of the text was before lists were put in.
+    pub(crate) fn original(&self, part: Range<usize>) -> Range<usize> {
+        let last = part.end.saturating_sub(1).max(part.start);
+        self.around(part.start).start..self.around(last).end
+    }
+
+    fn around(&self, at: usize) -> Range<usize> {
+        let after = self.pieces.partition_point(|piece| piece.from <= at);
+        match after.checked_sub(1).and_then(|before| self.pieces.get(before)) {
+            None => at..at + 1,
+            Some(Piece { original, name: Some(len), .. }) => *original..original + len,
+            Some(Piece { from, original, name: None }) => {
+                original + at - from..original + at - from + 1
+            }
+        }
+    }
 }
 
 /// Lists that would grow beyond reason.
@@ -70,8 +114,9 @@ impl Lists {
     }
 
     /// A condition with lists replaced by their items. The lists count as used from now on.
-    pub(crate) fn expand(&mut self, condition: &str) -> Result<String, TooLarge> {
+    pub(crate) fn expand(&mut self, condition: &str) -> Result<Expanded, TooLarge> {
         let mut out = String::with_capacity(condition.len());
+        let mut pieces = Vec::new();
         let mut rest = condition;
         while let Some(first) = rest.chars().next() {
             if is_delimiter(first) {
@@ -80,7 +125,12 @@ impl Lists {
                 continue;
             }
             if let Some((list, len)) = self.list_at(rest) {
-                rest = self.put(list, &mut out, rest.get(len..).unwrap_or_default());
+                let name = condition.len() - rest.len();
+                rest = self.put(list, &mut out, rest.get(len..).unwrap_or_default(), |from| {
+                    pieces.push(Piece { from, original: name, name: Some(len) });
+                });
+                let original = condition.len() - rest.len();
+                pieces.push(Piece { from: out.len(), original, name: None });
             } else {
                 let len = match first {
                     '"' | '\'' => quoted_end(rest.as_bytes(), first as u8).map(|end| end + 1),
@@ -94,7 +144,7 @@ impl Lists {
                 return Err(TooLarge);
             }
         }
-        Ok(out)
+        Ok(Expanded { text: out, len: condition.len(), pieces })
     }
 
     /// The list whose name stands at the start of `text`, followed by a delimiter.
@@ -114,7 +164,13 @@ impl Lists {
     ///
     /// Blanks around become one blank on each side, and where there are no items a comma goes with
     /// them, so that places in the condition are where tools expect them.
-    fn put<'t>(&mut self, list: usize, out: &mut String, rest: &'t str) -> &'t str {
+    fn put<'t>(
+        &mut self,
+        list: usize,
+        out: &mut String,
+        rest: &'t str,
+        at: impl FnOnce(usize),
+    ) -> &'t str {
         let Some(list) = self.lists.get_mut(list) else { return rest };
         list.used = true;
         out.truncate(out.trim_end_matches(is_blank).len());
@@ -129,6 +185,7 @@ impl Lists {
         if !out.is_empty() {
             out.push(' ');
         }
+        at(out.len());
         out.push_str(&list.pasted);
         out.push(' ');
         rest
@@ -225,4 +282,30 @@ fn is_blank(c: char) -> bool {
 
 fn is_delimiter(c: char) -> bool {
     is_blank(c) || matches!(c, '(' | ')' | ',' | '=')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_before_and_after_lists_are_known() {
+        let mut lists = Lists::default();
+        let items = vec!["a".to_owned(), "long item".to_owned()];
+        lists.by_name.insert("l".into(), 0);
+        lists.lists.push(List { name: "l".into(), items, ..List::default() });
+        lists.paste().unwrap();
+        let condition = "p.n in (x, l) and \"l\" = l";
+        let expanded = lists.expand(condition).unwrap();
+        assert_eq!(expanded.text, "p.n in (x, a, \"long item\" ) and \"l\" = a, \"long item\" ");
+        let original = |part: &str| {
+            let at = expanded.text.find(part).unwrap();
+            condition.get(expanded.original(at..at + part.len()))
+        };
+        assert_eq!(original("p.n"), Some("p.n"));
+        assert_eq!(original("\"l\" ="), Some("\"l\" ="));
+        assert_eq!(original("long"), Some("l"));
+        assert_eq!(original("and"), Some("and"));
+        assert_eq!(original("(x, a, \"long item\" )"), Some("(x, l)"));
+    }
 }

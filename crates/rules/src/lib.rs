@@ -7,6 +7,7 @@
 
 mod code;
 mod compile;
+mod condition;
 mod decode;
 mod define;
 mod deprecated;

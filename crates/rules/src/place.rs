@@ -1,6 +1,7 @@
 //! Where in the rules something stands: the chain from the file down to the word.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use peregrine_yaml::{Mark, Node};
@@ -97,6 +98,8 @@ pub struct Place {
     span: (Mark, Mark),
     /// The condition that the last step points into.
     condition: Option<Condition>,
+    /// Where in which file people find it, when that is not the innermost node.
+    found: Option<(Arc<RulesFile>, Mark, Mark)>,
 }
 
 #[derive(Clone, Debug)]
@@ -112,7 +115,7 @@ impl Place {
         let mark = Mark::default();
         let kind = ItemKind::RulesContent;
         let steps = vec![Location { kind, item: String::new(), name: source.name.clone(), mark }];
-        Self { source, steps, span: (mark, mark), condition: None }
+        Self { source, steps, span: (mark, mark), condition: None, found: None }
     }
 
     /// A node inside of this place.
@@ -177,10 +180,82 @@ impl Place {
         &self.steps
     }
 
-    /// Begin and end of the innermost node of the file.
+    /// What people should look at: the file, and begin and end of what is meant.
     #[must_use]
-    pub fn span(&self) -> (Mark, Mark) {
-        self.span
+    pub fn shown(&self) -> (&RulesFile, Mark, Mark) {
+        match &self.found {
+            Some((file, start, end)) => (file, *start, *end),
+            None => (&self.source, self.span.0, self.span.1),
+        }
+    }
+
+    /// Whether people are shown the very word, and not only what it stands in.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// The same place for machines; people are shown this node.
+    #[must_use]
+    pub fn showing(mut self, node: &Node) -> Self {
+        self.found = Some((Arc::clone(&self.source), node.start, node.end));
+        self
+    }
+
+    /// The same place for machines; people are shown a part of a condition that stands at `condition`,
+    /// if it can be found there.
+    #[must_use]
+    pub fn showing_part(mut self, condition: &Self, text: &str, part: Range<usize>) -> Self {
+        let start = condition.find(text, part.start);
+        // The end lies behind the last byte, which may be followed by blanks.
+        let last = part.end.saturating_sub(1).max(part.start);
+        let end = condition.find(text, last).map(|mark| Mark { offset: mark.offset + 1, ..mark });
+        if let (Some(start), Some(end)) = (start, end) {
+            self.found = Some((Arc::clone(&condition.source), start, end));
+        }
+        self
+    }
+
+    /// Where a byte of a scalar stands in the file. Blanks are taken for equal, because folding changes
+    /// them; other differences, such as escapes or what was appended elsewhere, make it unknown.
+    fn find(&self, text: &str, offset: usize) -> Option<Mark> {
+        let file = self.source.text.as_str();
+        let begin = self.span.0.offset;
+        let scalar = file.get(begin..)?;
+        let skipped = match scalar.chars().next()? {
+            '"' | '\'' => 1,
+            '|' | '>' => scalar.find('\n')? + 1,
+            _ => 0,
+        };
+        let mut written = scalar.get(skipped..)?.trim_start();
+        let mut read = text.get(..offset)?.trim_start();
+        while let Some(c) = read.chars().next() {
+            if c.is_whitespace() {
+                read = read.trim_start();
+                let rest = written.trim_start();
+                if rest.len() == written.len() {
+                    return None;
+                }
+                written = rest;
+            } else {
+                read = read.get(c.len_utf8()..)?;
+                written = written.strip_prefix(c)?;
+            }
+        }
+        let at = file.len() - written.len();
+        let before = file.get(begin..at)?;
+        Some(match before.rfind('\n') {
+            Some(newline) => Mark {
+                offset: at,
+                line: self.span.0.line + before.matches('\n').count(),
+                column: before.len() - newline - 1,
+            },
+            None => Mark {
+                offset: at,
+                line: self.span.0.line,
+                column: self.span.0.column + before.len(),
+            },
+        })
     }
 
     /// Text of the condition that this place points into, and the byte it points to.
@@ -227,6 +302,7 @@ impl Place {
         let name = self.source.name.clone();
         place.steps.push(Location { kind, item: item.to_owned(), name, mark: start });
         place.span = (start, end);
+        place.found = None;
         place
     }
 }
@@ -299,6 +375,23 @@ fn snippet(text: &[u8], offset: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_conditions_are_found_in_the_file() {
+        let file =
+            |text: &str| Place::file(Arc::new(RulesFile { name: "f".into(), text: text.into() }));
+        let find = |text: &str, offset: usize| {
+            let node = &peregrine_yaml::parse(text).unwrap()[0];
+            let condition = node.get("c").unwrap();
+            let place = file(text).inside(ItemKind::RuleCondition, "", condition);
+            place.find(condition.as_str().unwrap(), offset).map(|mark| (mark.line, mark.column))
+        };
+        assert_eq!(find("c: a.b = 1 and c.d = 2", 12), Some((0, 15)));
+        assert_eq!(find("c: 'a.b = 1 and c.d = 2'", 12), Some((0, 16)));
+        assert_eq!(find("c: >\n  a.b = 1\n  and\n    c.d = 2\n", 14), Some((3, 4)));
+        assert_eq!(find("c: a.b = 1 and\n  c.d = 2", 12), Some((1, 2)));
+        assert_eq!(find("c: \"a.b = '\\t' or c.d = 1\"", 13), None);
+    }
 
     #[test]
     fn snippets_show_one_line() {

@@ -348,7 +348,7 @@ impl Reader<'_> {
                 let message = format!("Unknown key '{name}'. The key will be ignored.");
                 let help = keys::closest(name, kind.keys().map(|key| key.name))
                     .map(|name| format!("did you mean `{name}`?"));
-                let place = item.place.clone();
+                let place = item.place.clone().showing(key);
                 let warning = Finding::warning(WarningCode::UnknownKey, message, place);
                 self.findings.push(warning.help(help));
             }

@@ -114,13 +114,12 @@ impl Finding {
         let severity = if self.is_error() { "error" } else { "warning" };
         let message = if self.message.is_empty() { self.title() } else { self.message.clone() };
         let mut text = format!("{severity}: {message} [{}]\n", self.code());
-        let file = self.place.rules_file();
-        let (start, end) = self.place.span();
+        let (file, start, end) = self.place.shown();
         let mut shown = Diagnostic::new(&file.name, &file.text, start).up_to(end);
         match self.place.condition() {
-            // The condition may have been folded, appended to or filled with the items of lists,
-            // so its own text is shown below the place it comes from.
-            Some((condition, offset)) if !condition.is_empty() => {
+            // The condition may have been appended to or have escapes, so that the word can't be found
+            // in the file: its own text is shown below the place it comes from.
+            Some((condition, offset)) if !self.place.is_exact() && !condition.is_empty() => {
                 text.push_str(&shown.to_string());
                 let before = condition.get(..offset).unwrap_or(condition);
                 let line = before.matches('\n').count();

@@ -1,10 +1,13 @@
 //! What items of rules files come to, seen from outside.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::collections::BTreeSet;
 
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
-    Addition, EventSource, LoadResult, Loader, OutputAddition, Priority, Rule, Selected, Selection,
+    Addition, EventSource, Finding, LoadResult, Loader, OutputAddition, Priority, Rule, Selected,
+    Selection,
 };
 
 fn loader(additions: Vec<OutputAddition>) -> Loader<Fields> {
@@ -28,7 +31,7 @@ fn loaded(files: &[&str]) -> Loader<Fields> {
 }
 
 fn codes(result: &LoadResult) -> Vec<&'static str> {
-    result.findings.iter().map(|finding| finding.code()).collect()
+    result.findings.iter().map(Finding::code).collect()
 }
 
 fn rule<'l>(loader: &'l Loader<Fields>, name: &str) -> &'l Rule<Field> {

@@ -45,3 +45,10 @@ fn an_unknown_key_and_an_unused_list() {
         "- list: shells\n  items: [sh]\n- rule: Shell\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n  tag: [a]\n"
     ));
 }
+
+#[test]
+fn an_unknown_field_in_a_macro_and_one_behind_a_list() {
+    insta::assert_snapshot!(explain(
+        "- list: shells\n  items: [sh, bash]\n- macro: bad\n  condition: fd.nam = x\n- rule: One\n  desc: d\n  condition: evt.type = open and bad\n  output: o\n  priority: INFO\n- rule: Two\n  desc: d\n  condition: evt.type = open and proc.name in (shells) and proc.pnme = x\n  output: o\n  priority: INFO\n  exceptions: [{name: e, fields: proc.name, values: [a]}]\n"
+    ));
+}
