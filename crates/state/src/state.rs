@@ -46,7 +46,7 @@ pub struct State {
     pub(crate) clock: Clock,
     // What the container event being looked at is about; it may be removed already.
     pub(crate) told: Option<Arc<Container>>,
-    pub(crate) scratch: Vec<u8>,
+    pub(crate) scratch: Scratch,
 }
 
 /// What an event is about, as of the state after it.
@@ -117,6 +117,13 @@ pub(crate) struct Pending {
     pub(crate) fd: Option<(i64, i64)>,
 }
 
+/// Memory in which paths are put together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) dir: Vec<u8>,
+    pub(crate) joined: Vec<u8>,
+}
+
 /// Times seen so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clock {
@@ -166,7 +173,7 @@ impl State {
             pending: Pending::default(),
             clock: Clock::default(),
             told: None,
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
             config,
         }
     }

@@ -7,7 +7,7 @@ use peregrine_event::path;
 
 use super::act::{Act, text};
 use crate::fd::{Fd, FdKind};
-use crate::state::State;
+use crate::state::{Scratch, State};
 use crate::thread::{Thread, ThreadFlags};
 use crate::tree::ThreadRef;
 
@@ -82,20 +82,21 @@ impl State {
     fn opened(&mut self, act: &mut Act<'_>, asked: &Asked<'_>, dev: u32, ino: u64) {
         let Some((at, fd)) = act.done_by() else { return };
         let Some(thread) = self.tree.get(at) else { return };
-        let mut dir = mem::take(&mut self.scratch);
+        let Scratch { mut dir, mut joined } = mem::take(&mut self.scratch);
         dir.clear();
+        joined.clear();
         if let Some(dirfd) = asked.dir {
             self.directory(thread, dirfd, asked.name, &mut dir);
         }
-        let mut name = Vec::with_capacity(dir.len() + asked.name.len());
-        path::join(&dir, asked.name, &mut name);
-        self.scratch = dir;
+        path::join(&dir, asked.name, &mut joined);
+        let name = joined.as_slice().into();
+        self.scratch = Scratch { dir, joined };
         let directory = asked.flags & O_DIRECTORY != 0;
         self.add_fd(
             act,
             fd,
             Fd {
-                name: name.into(),
+                name,
                 name_raw: asked.name.into(),
                 flags: asked.flags,
                 dev,
@@ -262,7 +263,7 @@ impl State {
     fn set_cwd(&mut self, at: ThreadRef, name: &[u8]) {
         let Some(leader) = self.tree.leader_ref(at) else { return };
         let Some(leader) = self.tree.get_mut(leader) else { return };
-        let mut cwd = mem::take(&mut self.scratch);
+        let mut cwd = mem::take(&mut self.scratch.joined);
         cwd.clear();
         path::join(&leader.cwd, name, &mut cwd);
         if cwd.last() != Some(&b'/') {
@@ -271,7 +272,7 @@ impl State {
         if *leader.cwd != *cwd {
             leader.cwd = cwd.as_slice().into();
         }
-        self.scratch = cwd;
+        self.scratch.joined = cwd;
     }
 
     pub(super) fn chroot(&mut self, act: &mut Act<'_>) {
