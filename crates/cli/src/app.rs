@@ -1,14 +1,12 @@
 //! The life of the program: one step after the other, in Falco's order, so that of two faults the same one is told.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-use anyhow::Context;
 
 use crate::actions::{about, checks, listing, rules, support};
 use crate::config::{self, Config, ConfigError, Engine, Loaded, Main};
@@ -20,6 +18,9 @@ use crate::{BUILT_IN_CONFIG, version};
 
 /// Where the configuration is looked for.
 const CONFIG_FILE: &str = "/etc/falco/falco.yaml";
+
+/// Exit code when the file for the process id can't be written; scripts tell it from other failures.
+const NO_PIDFILE: u8 = 255;
 
 /// Whether to go on with the next step. A step that has answered the user's question ends the program.
 pub(crate) type Step = anyhow::Result<ControlFlow<()>>;
@@ -73,7 +74,7 @@ impl RuntimeError {
     }
 }
 
-/// Runs the program. Exit code 0 is success, 1 anything else.
+/// Runs the program. Exit code 0 is success, 1 nearly anything else.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match start(arguments.into_iter().collect()) {
         Ok(code) => code,
@@ -121,7 +122,7 @@ fn start(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     }
     let session = load_config(options, format, words.join(" "))?;
     match with_config(&session) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        Ok(code) => Ok(code),
         Err(error) => match error.downcast::<RuntimeError>() {
             Ok(error) => {
                 error.tell(&session.log);
@@ -154,7 +155,8 @@ fn answer_without_config(options: &Options, format: Format) -> Step {
 fn load_config(options: Options, format: Format, command_line: String) -> anyhow::Result<Session> {
     let path = match &options.config {
         Some(path) => Some(path.as_path()),
-        None => Some(Path::new(CONFIG_FILE)).filter(|path| File::open(path).is_ok()),
+        // One that is there and can't be read is an error, not a reason to take the built-in one.
+        None => Some(Path::new(CONFIG_FILE)).filter(|path| path.exists()),
     };
     let main = path.map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
     let built_in = path.is_none();
@@ -191,7 +193,7 @@ impl Session {
     }
 }
 
-fn with_config(session: &Session) -> anyhow::Result<()> {
+fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
     let Session { options, log, .. } = session;
     about::tell_system(session);
     let steps: [fn(&Session) -> Step; 8] = [
@@ -206,34 +208,39 @@ fn with_config(session: &Session) -> anyhow::Result<()> {
     ];
     for step in steps {
         if step(session)?.is_break() {
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
     }
     let ControlFlow::Continue(rules) = rules::load(session)? else {
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     };
     if options.support {
         print(support::report(session, &rules)?)?;
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     checks::outputs(session)?;
     let hostname = hostname(log);
     let signals = if options.dry_run { Signals::default() } else { Signals::listen()? };
-    if let (Some(path), false) = (&options.pidfile, options.dry_run) {
-        write_pidfile(log, path)?;
+    if let Some(path) = options.pidfile.as_ref().filter(|_| !options.dry_run)
+        && fs::write(path, std::process::id().to_string()).is_err()
+    {
+        let path = path.display();
+        log.error(format_args!("Could not write pid to pidfile {path}. Exiting."));
+        return Ok(ExitCode::from(NO_PIDFILE));
     }
     checks::base_syscalls(session);
     checks::buffers(session)?;
     checks::metrics(session)?;
     if options.dry_run {
         log.debug("Skipping event processing in dry-run");
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     checks::missing_parts(session);
     let containers = session.containers();
     let (config, log) = (session.config(), Arc::clone(log));
     let fields = rules::vocabulary(session);
-    run::run(Job { options, config, containers, fields, rules, hostname, log, signals })
+    run::run(Job { options, config, containers, fields, rules, hostname, log, signals })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Name of this host: the variable `FALCO_HOSTNAME`, or what the kernel says.
@@ -246,12 +253,4 @@ fn hostname(log: &Log) -> String {
         return name;
     }
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-fn write_pidfile(log: &Log, path: &Path) -> anyhow::Result<()> {
-    let written = std::fs::write(path, std::process::id().to_string());
-    if written.is_err() {
-        log.error(format_args!("Could not write pid to pidfile {}. Exiting.", path.display()));
-    }
-    written.with_context(|| format!("Could not write the process id into {}", path.display()))
 }

@@ -346,3 +346,13 @@ fn parts_that_are_not_there_yet_are_told_before_a_run() {
     let outcome = place.run(&["-r", "rules.yaml", "-o", "webserver.enabled=true"]);
     assert!(outcome.log().contains(&"webserver is not supported yet, its keys have no effect"));
 }
+
+#[test]
+fn a_pidfile_that_cannot_be_written_has_its_own_exit_code() {
+    let place = Place::new();
+    assert_eq!(place.run(&["-r", "rules.yaml", "-P", "pid"]).code, 0);
+    let pid = fs::read_to_string(place.directory.path().join("pid")).unwrap();
+    assert!(pid.parse::<u32>().is_ok(), "{pid}");
+    assert_eq!(place.run(&["-r", "rules.yaml", "-P", "no/such/pid"]).code, 255);
+    assert_eq!(place.run(&["-r", "rules.yaml", "-P", "no/such/pid", "--dry-run"]).code, 0);
+}
