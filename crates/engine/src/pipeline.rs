@@ -19,6 +19,8 @@ pub struct Engine<'r> {
     run: Run,
     scratch: Scratch,
     events: u64,
+    // When each rule matched last; 0 before.
+    hits: Vec<u64>,
 }
 
 /// Sees what goes through the engine.
@@ -54,7 +56,8 @@ impl<'r> Engine<'r> {
     pub fn new(rules: &'r RuleSet<Field>, matching: Matching, state: Config, run: Run) -> Self {
         let dispatch = Dispatch::new(rules);
         let (state, scratch) = (State::new(state), Scratch::default());
-        Self { state, rules, dispatch, matching, run, scratch, events: 0 }
+        let hits = vec![0; rules.rules.len()];
+        Self { state, rules, dispatch, matching, run, scratch, events: 0, hits }
     }
 
     /// What is known of the machine.
@@ -107,7 +110,9 @@ impl<'r> Engine<'r> {
                     self.scratch.reset();
                     let view = View::new(&event, &self.state, context, &self.run, &self.scratch);
                     self.dispatch.matches(self.rules, self.matching, event.ty, &view, |rule| {
-                        observer.hit(&Hit { rule, event: &event, view: &view });
+                        let last = self.hits.get_mut(rule);
+                        let last = last.map_or(0, |last| std::mem::replace(last, event.ts));
+                        observer.hit(&Hit { rule, event: &event, view: &view.after(last) });
                     });
                 }
             }

@@ -93,6 +93,15 @@ impl<'a> View<'a> {
         Self { event, state, context, run, scratch }
     }
 
+    /// The same, as if the event before were one at this time (0 for none). Outputs of a rule count from
+    /// its last one.
+    #[must_use]
+    pub fn after(&self, ts: u64) -> Self {
+        let mut view = *self;
+        view.context.prev_ts = ts;
+        view
+    }
+
     /// The thread that caused the event.
     pub(crate) fn thread(&self) -> Option<&'a Thread> {
         self.state.thread(self.context)
@@ -109,7 +118,7 @@ impl<'a> View<'a> {
         if self.is_about_fd() { self.state.event_fd(self.context) } else { None }
     }
 
-    /// Text of an unsigned number, a sum of texts and so on: whatever `write` appends.
+    /// A text that is put together: whatever `write` appends.
     pub(crate) fn text(&self, write: impl FnOnce(&mut Vec<u8>)) -> &'a [u8] {
         let mut text = self.scratch.text.take();
         text.clear();

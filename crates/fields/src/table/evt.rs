@@ -57,11 +57,12 @@ fields! {
         LatencyQuantized = "evt.latency.quantized" Uint64 Dec [hidden, deprecated],
         /// Always 0ns: the start of a syscall is no longer an event of its own.
         LatencyHuman = "evt.latency.human" Charbuf Na [deprecated],
-        /// Nanoseconds since the event before this one.
+        /// Nanoseconds since the event before this one; in an output, since the last one of the rule.
         Delta = "evt.deltatime" Reltime Dec,
-        /// Whole seconds since the event before this one.
+        /// Whole seconds since the event before this one; in an output, since the last one of the rule.
         DeltaSeconds = "evt.deltatime.s" Reltime Dec,
-        /// Nanoseconds, within the second, since the event before this one.
+        /// Nanoseconds, within the second, since the event before this one; in an output, since the last
+        /// one of the rule.
         DeltaNanos = "evt.deltatime.ns" Reltime Padded,
         /// The same as evt.time.
         OutputTime = "evt.outputtime" Charbuf Na [print_only],
