@@ -3,8 +3,8 @@
 use peregrine_rules::Version;
 use serde_json::{Value, json};
 
-/// The release of Falco whose behaviour this one has.
-pub(crate) const FALCO: &str = "0.45.0";
+/// The build of Falco whose behaviour this program has, as its own version lines name it.
+pub(crate) const FALCO: &str = "0.45.0-main-13074749";
 /// Version of the rules language and its fields, as `required_engine_version` names it.
 pub(crate) const ENGINE: &str = "0.63.0";
 /// Minor part of [`ENGINE`]; old tools know no more of it.

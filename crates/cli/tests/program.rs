@@ -144,7 +144,7 @@ fn a_dry_run_tells_what_it_read() {
     assert_eq!(
         outcome.log(),
         [
-            format!("Falco version: 0.45.0 ({})", std::env::consts::ARCH).as_str(),
+            format!("Falco version: 0.45.0-main-13074749 ({})", std::env::consts::ARCH).as_str(),
             "Falco initialized with configuration files:",
             "   falco.yaml | schema validation: ok",
             "Loading rules from:",
