@@ -19,29 +19,30 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
     }
     let info = info?;
     match field {
-        Container::Id => text(info.id.as_bytes()),
-        Container::FullId => text(info.full_id.as_bytes()),
-        Container::Name => text(info.name.as_bytes()),
-        Container::Type => text(info.kind.name().as_bytes()),
+        Container::Id => any_text(&info.id),
+        Container::FullId => any_text(&info.full_id),
+        Container::Name => any_text(&info.name),
+        Container::Type => any_text(info.kind.name()),
+        Container::Image => any_text(&info.image),
+        Container::ImageId => any_text(&info.image_id),
+        Container::ImageRepository => any_text(&info.image_repo),
+        Container::ImageTag => any_text(&info.image_tag),
+        Container::ImageDigest => any_text(&info.image_digest),
+        Container::Ip | Container::PodIp => any_text(&info.ip),
         // The host is a container in name alone.
         _ if info.kind == ContainerKind::Host => None,
-        Container::Image => text(info.image.as_bytes()),
-        Container::ImageId => text(info.image_id.as_bytes()),
-        Container::ImageRepository => text(info.image_repo.as_bytes()),
-        Container::ImageTag => text(info.image_tag.as_bytes()),
-        Container::ImageDigest => text(info.image_digest.as_bytes()),
         Container::Privileged => flag(info.privileged),
         Container::HostPid => flag(info.host_pid),
         Container::HostNetwork => flag(info.host_network),
         Container::HostIpc => flag(info.host_ipc),
-        Container::Mounts => text(view.text(|out| {
+        Container::Mounts => Some(Value::Text(view.text(|out| {
             for mount in &info.mounts {
                 if !out.is_empty() {
                     out.push(b',');
                 }
                 write_mount(mount, out);
             }
-        })),
+        }))),
         Container::Mount => {
             let mount = mount(info, arg, |mount| &mount.source)?;
             text(view.text(|out| write_mount(mount, out)))
@@ -67,7 +68,6 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
         Container::Duration => {
             started(info).map(|start| Value::Uint(view.event.ts.saturating_sub(start)))
         }
-        Container::Ip | Container::PodIp => text(info.ip.as_bytes()),
         Container::CniJson | Container::PodCniJson => text(info.pod_sandbox_cni.as_bytes()),
         Container::Label => label(&info.labels, arg),
         Container::Labels => labels(view, &info.labels),
@@ -108,6 +108,11 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
 
 /// Letters of an id that users see.
 const SHORT_ID: usize = 12;
+
+/// A text, empty when the runtime did not tell it.
+fn any_text<'a>(text: &'a str) -> Option<Value<'a>> {
+    Some(Value::Text(text.as_bytes()))
+}
 
 /// A text, unless the runtime did not tell it.
 fn text(text: &[u8]) -> Option<Value<'_>> {
