@@ -192,6 +192,17 @@ impl EventType {
         self.info().name
     }
 
+    /// What the identifiers of all versions of an event have in common, start and end alike
+    /// (`PPME_SYSCALL_OPENAT`): one syscall reports one family.
+    pub fn family(self) -> &'static str {
+        let id = self.info().id;
+        let id = id.strip_suffix("_X").or_else(|| id.strip_suffix("_E")).unwrap_or(id);
+        match id.rsplit_once('_') {
+            Some((family, version)) if version.bytes().all(|b| b.is_ascii_digit()) => family,
+            _ => id,
+        }
+    }
+
     /// Whether this event reports the end of a syscall (or has no other half).
     pub fn is_exit(self) -> bool {
         self.info().direction == Direction::Exit

@@ -246,7 +246,7 @@ fn code_of(name: &str) -> Option<impl Iterator<Item = u16>> {
 
 /// The syscalls and tracepoints that an event reports.
 fn syscalls_of(ty: EventType) -> impl Iterator<Item = u16> {
-    REPORTED_BY.iter().filter(move |(_, reported)| *reported == family(ty)).map(|(sc, _)| *sc)
+    REPORTED_BY.iter().filter(move |(_, reported)| *reported == ty.family()).map(|(sc, _)| *sc)
 }
 
 /// Syscalls without an event of their own.
@@ -259,18 +259,8 @@ static GENERIC: LazyLock<BTreeSet<u16>> = LazyLock::new(|| {
 static REPORTED_BY: LazyLock<BTreeSet<(u16, &'static str)>> = LazyLock::new(|| {
     let tables = [syscalls_x86_64(), syscalls_aarch64()];
     let own = tables.iter().flat_map(|table| table.iter()).filter(|s| !is_generic(s.exit));
-    own.map(|syscall| (syscall.sc, family(syscall.exit))).collect::<BTreeSet<_>>()
+    own.map(|syscall| (syscall.sc, syscall.exit.family())).collect::<BTreeSet<_>>()
 });
-
-/// What the identifiers of all versions of an event have in common.
-fn family(ty: EventType) -> &'static str {
-    let id = ty.info().id;
-    let id = id.strip_suffix("_X").or_else(|| id.strip_suffix("_E")).unwrap_or(id);
-    match id.rsplit_once('_') {
-        Some((family, version)) if version.bytes().all(|b| b.is_ascii_digit()) => family,
-        _ => id,
-    }
-}
 
 /// Whether events of this type report syscalls.
 pub(crate) fn is_syscall(ty: EventType) -> bool {
