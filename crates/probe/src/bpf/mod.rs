@@ -1,0 +1,9 @@
+//! The kernel side: loading, hooks, rings and counters.
+
+pub mod abi;
+mod load;
+mod select;
+
+pub use abi::{Cause, Counters, Lane, LossClass};
+pub use load::{HookPlan, Probe, ProbeConfig, ProbeError, Ring};
+pub use select::{Selection, SyscallSet, Tracepoints};

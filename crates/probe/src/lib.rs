@@ -1,0 +1,16 @@
+//! The live source: what programs on this machine ask of the kernel, as events.
+//!
+//! [`bpf::Probe`] loads the kernel side (`bpf/` in this repository), attaches it and hands out its rings
+//! and counters. It knows the kernel and the event format, and nothing of rules.
+//!
+//! ```
+//! use peregrine_probe::bpf::{Selection, SyscallSet, Tracepoints};
+//!
+//! let openat = peregrine_event::syscall_names().find(|(_, name)| *name == "openat");
+//! let syscalls: SyscallSet = openat.into_iter().map(|(sc, _)| sc).collect();
+//! assert_eq!(syscalls.len(), 1);
+//! let selection = Selection { syscalls, tracepoints: Tracepoints::PROCESS_EXIT };
+//! assert!(!selection.tracepoints.contains(Tracepoints::SWITCH));
+//! ```
+
+pub mod bpf;
