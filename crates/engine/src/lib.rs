@@ -31,6 +31,7 @@
 
 mod dispatch;
 mod pipeline;
+pub mod select;
 mod source;
 
 pub use dispatch::{Dispatch, Matching};
