@@ -43,7 +43,6 @@ impl State {
         let enter = if stored.is_empty() { None } else { Event::parse(&stored, 0).ok() };
         act.enter = enter.as_ref().filter(|enter| starts(enter.ty, event.ty));
         let exec_time = self.dispatch(&mut act);
-        let cpu_time = self.cpu_time(event);
         let Act { at, fd_at, renamed, error, .. } = act;
         if stored.capacity() > 0 {
             self.keep_memory(at, stored);
@@ -52,14 +51,7 @@ impl State {
             event,
             at,
             fd_at,
-            Context {
-                prev_ts,
-                exec_time,
-                cpu_time,
-                error,
-                name_changed: renamed,
-                ..Context::default()
-            },
+            Context { prev_ts, exec_time, error, name_changed: renamed, ..Context::default() },
         )
     }
 

@@ -62,19 +62,8 @@ pub struct Context {
     pub prev_ts: u64,
     /// For a scheduler switch: how long the thread ran on its CPU, ns.
     pub exec_time: u64,
-    /// For process information: CPU time of the thread since the one before.
-    pub cpu_time: CpuTime,
     pub(crate) thread: Option<ThreadRef>,
     pub(crate) fd_at: Option<(i64, i64)>,
-}
-
-/// CPU time in the unit of process information events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CpuTime {
-    /// In user mode.
-    pub user: u64,
-    /// In the kernel.
-    pub system: u64,
 }
 
 /// How much there is and what was lost.

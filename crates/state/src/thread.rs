@@ -1,11 +1,11 @@
 //! What is known of one thread.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use peregrine_event::{EventType, snapshot};
 
 use crate::containers::ProbeKind;
-use crate::state::CpuTime;
 use crate::texts::Texts;
 use crate::tree::ThreadRef;
 
@@ -78,12 +78,11 @@ pub struct Thread {
     pub exe_ino_ctime_duration_pidns_start: u64,
     /// CPU time between scheduler switches seen, ns.
     pub exec_time_total: u64,
-    /// CPU time as the last process information had it.
-    pub cpu_time: Option<CpuTime>,
     /// Id of the container it runs in, empty on the host.
     pub container: Arc<[u8]>,
     /// Why it runs in its container.
     pub purpose: Purpose,
+    pub(crate) cpu_asked: CpuAsked,
     pub(crate) group: Option<i64>,
     pub(crate) reaper_tid: i64,
     pub(crate) children: Vec<ThreadRef>,
@@ -141,6 +140,16 @@ pub(crate) struct LastEvent {
     pub(crate) stored: Vec<u8>,
 }
 
+/// The CPU time that was last asked for. A question changes it, though it only reads the thread.
+#[derive(Debug, Default)]
+pub(crate) struct CpuAsked(AtomicU64);
+
+impl Clone for CpuAsked {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Relaxed)))
+    }
+}
+
 /// Flags of a thread: bits of the format, most of them those given to `clone`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ThreadFlags(pub u32);
@@ -187,6 +196,17 @@ impl ThreadFlags {
 }
 
 impl Thread {
+    /// CPU time since the last time that was asked about; 0 when it is the first.
+    ///
+    /// A thread remembers one number, be it time in user mode, in the kernel or both: answers depend on
+    /// who asked before. That is how `thread.cpu` has always answered.
+    pub fn cpu_since_asked(&self, time: u64) -> u64 {
+        match self.cpu_asked.0.swap(time, Relaxed) {
+            0 => 0,
+            before => time.wrapping_sub(before),
+        }
+    }
+
     /// A thread of which only the id is known.
     pub(crate) fn new(tid: i64) -> Self {
         let nothing: Arc<[u8]> = Arc::default();
@@ -224,7 +244,7 @@ impl Thread {
             exe_ino_ctime_duration_clone_ts: 0,
             exe_ino_ctime_duration_pidns_start: 0,
             exec_time_total: 0,
-            cpu_time: None,
+            cpu_asked: CpuAsked::default(),
             container: nothing,
             purpose: Purpose::Unknown,
             group: None,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use peregrine_event::EventType;
 use peregrine_filter::{Place, Shown, Value};
-use peregrine_state::{CpuTime, Texts, Thread};
+use peregrine_state::{Texts, Thread};
 
 use super::lineage::{each, joined, leader_of};
 use super::{flag, known};
@@ -135,7 +135,14 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
         },
         Process::NThreads => Some(Value::Uint(view.state.thread_count(thread) as u64)),
         Process::NChilds => Some(Value::Uint(view.state.child_thread_count(thread) as u64)),
-        Process::Cpu | Process::CpuUser | Process::CpuSystem => cpu(view, field),
+        Process::Cpu | Process::CpuUser | Process::CpuSystem => {
+            let slot = match field {
+                Process::CpuUser => 1,
+                Process::CpuSystem => 2,
+                _ => 0,
+            };
+            view.once(slot, || cpu(view, thread, field))
+        }
         Process::ThreadVmSize => Some(Value::Uint(of_leader(thread, thread.vmsize_kb))),
         Process::ThreadVmRss => Some(Value::Uint(of_leader(thread, thread.vmrss_kb))),
         Process::ThreadVmSizeBytes => Some(Value::Uint(of_leader(thread, thread.vmsize_kb) * 1024)),
@@ -158,9 +165,13 @@ pub(crate) fn shown<'a>(
     place: Place,
 ) -> Option<Option<Shown<'a>>> {
     let value = match (field, arg) {
-        // Measured from the last time that somebody asked, and JSON asks twice.
+        // Measured from the last time that somebody asked; JSON asks right after the text.
         (Process::Cpu | Process::CpuUser | Process::CpuSystem, _) if place == Place::Json => {
-            value(view, field, arg).map(|_| Value::Double(0.0))
+            let known = view.event.ty == EventType::ProcinfoE && view.thread().is_some();
+            known.then_some(Value::Double(0.0))
+        }
+        (Process::Cpu | Process::CpuUser | Process::CpuSystem, _) => {
+            view.thread().and_then(|thread| cpu(view, thread, field)).map(Value::Double)
         }
         (Process::AncestorExe, Arg::None) => {
             view.thread().and_then(|t| joined(view, t, |t| &t.exec.exe))
@@ -301,18 +312,18 @@ fn fd_usage(view: &View<'_>, thread: &Thread) -> f64 {
     }
 }
 
-/// CPU time since the process information event before, at most 100.
-fn cpu<'a>(view: &View<'_>, field: Process) -> Option<Value<'a>> {
+/// CPU time since the thread was last asked for it, at most 100. Each answer changes the next one.
+fn cpu(view: &View<'_>, thread: &Thread, field: Process) -> Option<f64> {
     if view.event.ty != EventType::ProcinfoE {
         return None;
     }
-    let CpuTime { user, system } = view.context.cpu_time;
+    let (user, system) = (view.event.u64(0)?, view.event.u64(1)?);
     let time = match field {
         Process::CpuUser => user,
         Process::CpuSystem => system,
-        _ => user.saturating_add(system),
+        _ => user.wrapping_add(system),
     };
-    Some(Value::Double(time.min(100) as f64))
+    Some(thread.cpu_since_asked(time).min(100) as f64)
 }
 
 /// What belongs to the process is told of its leader alone.

@@ -3,7 +3,7 @@
 use peregrine_event::{Event, EventType as Ty};
 
 use super::act::Act;
-use crate::state::{CpuTime, State};
+use crate::state::State;
 use crate::thread::{Thread, ThreadFlags};
 use crate::users::{Group, User};
 
@@ -99,20 +99,6 @@ impl State {
             leader.vmswap_kb = swap;
         }
         ran
-    }
-
-    /// Returns the CPU time of a thread since the process information before this one.
-    pub(super) fn cpu_time(&mut self, event: &Event<'_>) -> CpuTime {
-        let (Ty::ProcinfoE, Some(user), Some(system)) = (event.ty, event.u64(0), event.u64(1))
-        else {
-            return CpuTime::default();
-        };
-        let thread = self.tree.find(event.tid).and_then(|at| self.tree.get_mut(at));
-        let before = thread.and_then(|thread| thread.cpu_time.replace(CpuTime { user, system }));
-        before.map_or_else(CpuTime::default, |before| CpuTime {
-            user: user.saturating_sub(before.user),
-            system: system.saturating_sub(before.system),
-        })
     }
 
     pub(super) fn memory(&mut self, act: &mut Act<'_>) {
