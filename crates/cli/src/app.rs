@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::actions::{about, checks, listing, rules, support};
+use crate::actions::{about, checks, listing, rules, support, syscalls};
 use crate::config::{self, Config, ConfigError, Engine, Loaded, Main};
 use crate::log::Log;
 use crate::options::{self, Format, Options};
@@ -228,7 +228,7 @@ fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
         log.error(format_args!("Could not write pid to pidfile {path}. Exiting."));
         return Ok(ExitCode::from(NO_PIDFILE));
     }
-    checks::base_syscalls(session);
+    syscalls::select(session, &rules.set);
     checks::buffers(session)?;
     checks::metrics(session)?;
     if options.dry_run {

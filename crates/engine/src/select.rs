@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use peregrine_event::{Category, EventFlags, EventInfo};
-use peregrine_fields::{EventTypes, Field};
+use peregrine_fields::Field;
 use peregrine_rules::RuleSet;
 
 pub use set::SyscallSet;
@@ -113,11 +113,8 @@ impl Selection {
 /// What the active rules of the source `syscall` are asked about.
 pub fn of_rules(rules: &RuleSet<Field>) -> SyscallSet {
     let active = rules.rules.iter().filter(|rule| rule.active && rule.source == "syscall");
-    active.fold(SyscallSet::default(), |set, rule| {
-        // Loading refuses conditions whose event types can't be told.
-        let types = EventTypes::of(&rule.condition).unwrap_or_else(|_| EventTypes::all());
-        set.union(&SyscallSet::from(&types))
-    })
+    let types = active.filter_map(|rule| rule.event_types.as_ref());
+    types.fold(SyscallSet::default(), |set, types| set.union(&SyscallSet::from(types)))
 }
 
 /// What keeps the state right.

@@ -1,12 +1,11 @@
 //! Questions about the program and the machine.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::ops::ControlFlow;
 
 use anyhow::bail;
-use peregrine_event::{Category, Class, EventFlags, EventInfo, EventType};
+use peregrine_engine::select;
 
 use crate::app::{Session, Step, print};
 use crate::config::{self, Engine};
@@ -40,25 +39,8 @@ pub(crate) fn config_reference() -> String {
 
 /// What `-i` prints.
 pub(crate) fn ignored_syscalls() -> String {
-    let names: String = ignored().iter().map(|name| format!("- {name}\n")).collect();
+    let names: String = select::ignored().names().iter().map(|n| format!("- {n}\n")).collect();
     format!("Ignored syscall(s):\n{names}\n")
-}
-
-/// Syscalls whose events are left out unless the configuration says otherwise: they read and write, come by the
-/// million, and the picture of the machine does not need them.
-pub(crate) fn ignored() -> BTreeSet<&'static str> {
-    let names = |wanted: fn(&EventInfo) -> bool| {
-        let gone = EventFlags::OLD_VERSION | EventFlags::UNUSED;
-        let current =
-            EventType::all().map(EventType::info).filter(move |e| !e.flags.intersects(gone));
-        current.filter(move |event| wanted(event)).map(|event| event.name).collect::<BTreeSet<_>>()
-    };
-    let read_or_write = names(|event| {
-        event.classes.contains(&Class::Syscall)
-            && matches!(event.category, Category::IoRead | Category::IoWrite)
-    });
-    let needed = names(|event| event.flags.contains(EventFlags::MODIFIES_STATE));
-    &read_or_write - &needed
 }
 
 /// Which kernel this is, for the log, where it is the kernel that we watch.

@@ -1,6 +1,5 @@
 //! What can be found wrong before the first event.
 
-use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::ops::ControlFlow;
 
@@ -60,28 +59,6 @@ pub(crate) fn outputs(session: &Session) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Names of `base_syscalls.custom_set` that no event has are told and passed over.
-pub(crate) fn base_syscalls(session: &Session) {
-    let known: BTreeSet<&str> = peregrine_event::syscall_names().map(|(_, name)| name).collect();
-    let custom = session.config().base_syscalls.custom_set.iter().filter(|name| !name.is_empty());
-    let (mut positive, mut negative) = (BTreeSet::new(), BTreeSet::new());
-    for name in custom {
-        match name.strip_prefix('!') {
-            Some(name) => negative.insert(name),
-            None => positive.insert(name.as_str()),
-        };
-    }
-    for (kind, names) in [("positive", positive), ("negative", negative)] {
-        let unknown: Vec<_> = names.difference(&known).copied().collect();
-        if !unknown.is_empty() {
-            session.log.warning(format_args!(
-                "Invalid ({kind}) syscall names: warning (base_syscalls override): {}",
-                unknown.join(", ")
-            ));
-        }
-    }
 }
 
 /// Size and number of the kernel's rings.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use anyhow::bail;
+use peregrine_engine::select;
 use peregrine_event::{
     Class, EventFlags, EventType, Extra, ParamInfo, ParamType, syscall_names, syscalls_aarch64,
     syscalls_x86_64,
@@ -13,7 +14,6 @@ use peregrine_fields::Fields;
 use peregrine_fields::table::Definition;
 use serde_json::{Value as Json, json};
 
-use super::about::ignored;
 use super::checks::SYSCALL;
 use crate::app::{Session, Step, print};
 use crate::options::Format;
@@ -233,7 +233,7 @@ struct ListedEvent {
 }
 
 fn listed_events() -> Vec<(&'static str, Vec<ListedEvent>)> {
-    let left_out = ignored();
+    let left_out = select::ignored().names();
     let specific = |class: Class| {
         let gone = EventFlags::OLD_VERSION | EventFlags::UNUSED;
         EventType::all()

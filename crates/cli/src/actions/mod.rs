@@ -6,3 +6,4 @@ pub(crate) mod describe;
 pub(crate) mod listing;
 pub(crate) mod rules;
 pub(crate) mod support;
+pub(crate) mod syscalls;

@@ -141,6 +141,16 @@ section! {
         drop_failed_exit: bool = false;
         /// Look around at the start through /proc only, not through BPF iterators.
         disable_iterators: bool = false;
+        /// What to watch of the machine.
+        scope: Scope = Scope::default(), extra { "$comment": "Peregrine" };
+    }
+}
+
+section! {
+    /// Part of the machine that is watched. Falco has no such thing.
+    Scope "Scope" {
+        /// Directory of a cgroup v2: only its tasks and those of the cgroups below it are watched. Empty is the whole machine.
+        cgroup: String = String::new();
     }
 }
 

@@ -13,7 +13,7 @@ use super::fault::{ConfigError, Fault};
 use super::keys::Config;
 use super::sources::Sources;
 use super::values::{Include, Plugin, Strategy};
-use super::{json_schema, overrides, schema};
+use super::{full_schema, overrides, schema};
 
 /// Where the configuration begins.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ impl Loader {
         options: &[String],
         deprecated: &mut dyn FnMut(&str),
     ) -> Result<Loaded, Fault> {
-        let schema = json_schema();
+        let schema = full_schema();
         let mut root = match main {
             Main::File(path) => self.read_file(path, &schema)?,
             Main::BuiltIn(text) => self.sources.read(name, text.as_bytes())?,

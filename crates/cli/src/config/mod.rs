@@ -22,8 +22,30 @@ pub(crate) use values::{AppendOutput, Engine, ExtraField, RuleMatching};
 
 use declare::{Definitions, Setting};
 
-/// JSON schema of the configuration.
+/// JSON schema of Falco's keys. Tools hold it against Falco's own, so our few additions are not in it.
 pub(crate) fn json_schema() -> Json {
+    let mut schema = full_schema();
+    if let Some(definitions) = schema.get_mut("definitions").and_then(Json::as_object_mut) {
+        let mut gone = Vec::new();
+        for definition in definitions.values_mut() {
+            let properties = definition.get_mut("properties").and_then(Json::as_object_mut);
+            if let Some(properties) = properties {
+                properties.retain(|_, key| {
+                    let ours = key.get("$comment").is_some();
+                    gone.extend(
+                        key.get("$ref").filter(|_| ours).and_then(Json::as_str).map(str::to_owned),
+                    );
+                    !ours
+                });
+            }
+        }
+        definitions.retain(|name, _| !gone.contains(&format!("#/definitions/{name}")));
+    }
+    schema
+}
+
+/// JSON schema of all keys; those that Falco does not have carry a `$comment`.
+pub(crate) fn full_schema() -> Json {
     let mut definitions = Definitions::new();
     let mut schema = Config::schema(&mut definitions);
     declare::extend(

@@ -178,12 +178,12 @@ fn check_scalar(node: &Node, schema: &Json, path: &Path<'_>) -> Result<(), Strin
 
 #[cfg(test)]
 mod tests {
-    use super::super::json_schema;
+    use super::super::full_schema;
     use super::*;
 
     fn first_fault(yaml: &str) -> String {
         let documents = peregrine_yaml::parse(yaml).unwrap();
-        validate(&documents[0], &json_schema()).err().unwrap_or_default()
+        validate(&documents[0], &full_schema()).err().unwrap_or_default()
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn the_built_in_configuration_is_right() {
     assert_eq!(loaded.plugins.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["container"]);
     let mut sources = sources::Sources::default();
     let node = sources.read("built in", crate::BUILT_IN_CONFIG.as_bytes()).unwrap();
-    assert_eq!(schema::validate(&node, &json_schema()), Ok(()));
+    assert_eq!(schema::validate(&node, &full_schema()), Ok(()));
 }
 
 #[test]
