@@ -43,15 +43,12 @@ impl Default for Run {
 pub struct Scratch {
     bump: Bump,
     text: Cell<Vec<u8>>,
-    /// Answers that conditions must get the same for the whole event; see [`View::once`].
-    once: Cell<[Option<f64>; 3]>,
 }
 
 impl Scratch {
     /// Frees what the event needed; the memory stays.
     pub fn reset(&mut self) {
         self.bump.reset();
-        self.once.set([None; 3]);
     }
 }
 
@@ -129,18 +126,6 @@ impl<'a> View<'a> {
         let kept = self.scratch.bump.alloc_slice_copy(&text);
         self.scratch.text.set(text);
         kept
-    }
-
-    /// The answer of the first time that this was asked about the event, for questions whose answer
-    /// changes the next one.
-    pub(crate) fn once(&self, slot: usize, ask: impl FnOnce() -> Option<f64>) -> Option<Value<'a>> {
-        let mut answers = self.scratch.once.get();
-        let answer = answers.get_mut(slot)?;
-        if answer.is_none() {
-            *answer = ask();
-        }
-        self.scratch.once.set(answers);
-        answers.get(slot).copied().flatten().map(Value::Double)
     }
 
     /// Several values.

@@ -136,12 +136,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
         Process::NThreads => Some(Value::Uint(view.state.thread_count(thread) as u64)),
         Process::NChilds => Some(Value::Uint(view.state.child_thread_count(thread) as u64)),
         Process::Cpu | Process::CpuUser | Process::CpuSystem => {
-            let slot = match field {
-                Process::CpuUser => 1,
-                Process::CpuSystem => 2,
-                _ => 0,
-            };
-            view.once(slot, || cpu(view, thread, field))
+            cpu(view, thread, field).map(Value::Double)
         }
         Process::ThreadVmSize => Some(Value::Uint(of_leader(thread, thread.vmsize_kb))),
         Process::ThreadVmRss => Some(Value::Uint(of_leader(thread, thread.vmrss_kb))),
