@@ -1,4 +1,4 @@
-//! `data/schema.json` (the facts of the event format) becomes the tables of `crates/event`.
+//! `data/schema.json` (the facts of the event format) becomes the tables of `crates/event`; see `bpf` for the kernel side's share.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,8 +21,11 @@ pub fn run(check: bool) -> Result<()> {
         (event.join("syscalls.rs"), syscalls(&schema)),
         (root.join("crates/scap/src/generated.rs"), conversions(&rules)?),
     ];
-    for (path, text) in outputs {
-        let text = rustfmt(&format!("{HEADER}{text}"))?;
+    let rust = outputs
+        .into_iter()
+        .map(|(path, text)| Ok((path, rustfmt(&format!("{HEADER}{text}"))?)))
+        .collect::<Result<Vec<_>>>()?;
+    for (path, text) in rust.into_iter().chain(crate::bpf::generate(&root)?) {
         if !check {
             std::fs::create_dir_all(path.parent().context("no parent")?)?;
             std::fs::write(&path, text)?;

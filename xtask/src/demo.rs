@@ -162,7 +162,8 @@ impl Scene {
         flags: u32,
     ) -> Result<()> {
         let (name, args) = argv.split_first().context("a program has a name")?;
-        let comm = exe.rsplit('/').next().unwrap_or(exe);
+        // The kernel keeps 15 bytes.
+        let comm = name.get(..15).unwrap_or(name);
         self.event(EventType::SyscallExecve_19X, pid, |b| {
             b.i64(0).text(name).texts(args).i64(pid).i64(pid).i64(ptid).text("").u64(1024);
             b.u64(0).u64(90).u32(3_000).u32(900).u32(0).text(comm).texts(CGROUPS);

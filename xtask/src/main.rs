@@ -1,5 +1,6 @@
 //! Developer chores that are not part of the product: `cargo xtask help` lists them.
 
+mod bpf;
 mod codegen;
 mod demo;
 
@@ -9,9 +10,15 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer chores of Peregrine")]
 enum Task {
-    /// Generate Rust from the format's data tables (`data/*.json`).
+    /// Generate Rust and C from the format's data tables (`data/*.json`).
     Codegen {
         /// Change nothing; fail if the committed output is not what would be generated.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Compile the kernel side (`bpf/`) with clang-19, for every architecture.
+    Bpf {
+        /// Change nothing; fail if a committed object is not what its source compiles to.
         #[arg(long)]
         check: bool,
     },
@@ -22,6 +29,7 @@ enum Task {
 fn main() -> Result<()> {
     match Task::parse() {
         Task::Codegen { check } => codegen::run(check),
+        Task::Bpf { check } => bpf::build(check),
         Task::DemoCapture => demo::run(),
     }
 }

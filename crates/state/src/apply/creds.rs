@@ -1,6 +1,5 @@
 //! Credentials, limits and what the kernel counts of a thread.
 
-use peregrine_event::{Event, EventType as Ty};
 
 use super::act::Act;
 use crate::state::State;
