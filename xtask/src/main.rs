@@ -3,6 +3,7 @@
 mod bpf;
 mod codegen;
 mod demo;
+mod seeds;
 
 use anyhow::Result;
 use clap::Parser;
@@ -24,6 +25,8 @@ enum Task {
     },
     /// Write the capture that ships with the project, `conformance/captures/demo.scap`.
     DemoCapture,
+    /// Cut captures and rules into first inputs for the fuzz targets, `fuzz/seeds/`.
+    FuzzSeeds,
 }
 
 fn main() -> Result<()> {
@@ -31,5 +34,6 @@ fn main() -> Result<()> {
         Task::Codegen { check } => codegen::run(check),
         Task::Bpf { check } => bpf::build(check),
         Task::DemoCapture => demo::run(),
+        Task::FuzzSeeds => seeds::run(),
     }
 }

@@ -1,0 +1,79 @@
+//! What fuzz targets start from: the captures and rules of the project, cut into inputs of each target.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use flate2::read::MultiGzDecoder;
+use peregrine_scap::{Reader, Record};
+
+/// Largest input: longer ones only slow a fuzzer down.
+const MAX_LEN: usize = 128 << 10;
+
+/// Writes `fuzz/seeds/<target>/*`, which is not committed.
+pub fn run() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let seeds = Seeds { directory: root.join("fuzz/seeds") };
+    for path in files(&root.join("conformance/captures"), "scap")? {
+        let file = fs::read(&path)?;
+        let mut plain = Vec::new();
+        match MultiGzDecoder::new(file.as_slice()).read_to_end(&mut plain) {
+            Ok(_) => {}
+            Err(_) => plain.clone_from(&file),
+        }
+        plain.truncate(MAX_LEN);
+        seeds.add("scap_reader", &plain)?;
+        let mut seen = BTreeSet::new();
+        let mut reader = Reader::new(file.as_slice());
+        while let Some(record) = reader.next()? {
+            if let Record::Event { event, .. } = record
+                && seen.insert((event.ty, event.bytes().len() / 64))
+            {
+                seeds.add("event_decode", event.bytes())?;
+            }
+        }
+    }
+    for path in files(&root.join("crates/cli/assets"), "yaml")? {
+        let text = fs::read_to_string(&path)?;
+        seeds.add("rules_loader", text.as_bytes())?;
+        for document in peregrine_yaml::parse(&text)? {
+            for item in document.items() {
+                if let Some(condition) = item.get("condition").and_then(|node| node.as_str()) {
+                    seeds.add("filter_parser", condition.as_bytes())?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Seeds {
+    directory: PathBuf,
+}
+
+impl Seeds {
+    /// The name is the content's hash, so that the same input stands once.
+    fn add(&self, target: &str, input: &[u8]) -> Result<()> {
+        let directory = self.directory.join(target);
+        fs::create_dir_all(&directory)?;
+        let hash = input.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        let path = directory.join(format!("{hash:016x}"));
+        fs::write(&path, input).with_context(|| path.display().to_string())
+    }
+}
+
+fn files(directory: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).with_context(|| directory.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
