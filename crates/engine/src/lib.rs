@@ -31,9 +31,10 @@
 
 mod dispatch;
 mod pipeline;
+pub mod recorder;
 pub mod select;
 mod source;
 
 pub use dispatch::{Dispatch, Matching};
 pub use pipeline::{End, Engine, Hit, Observer};
-pub use source::Source;
+pub use source::{Next, Source};

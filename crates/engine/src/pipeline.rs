@@ -6,9 +6,9 @@ use peregrine_event::{Event, EventType};
 use peregrine_fields::{Field, Run, Scratch, View};
 use peregrine_rules::RuleSet;
 use peregrine_scap::Record;
-use peregrine_state::{Config, State};
+use peregrine_state::{Config, Context, State};
 
-use crate::{Dispatch, Matching, Source};
+use crate::{Dispatch, Matching, Next, Source};
 
 /// State and rules, through which events go.
 pub struct Engine<'r> {
@@ -25,11 +25,25 @@ pub struct Engine<'r> {
 
 /// Sees what goes through the engine.
 pub trait Observer {
+    /// Another capture begins: what was known of the machine is void.
+    fn restart(&mut self) {}
+
+    /// Something has happened, and the state does not know it yet. Rules are not asked about all that arrives here.
+    fn arrived(&mut self, _event: &Event<'_>, _state_only: bool, _state: &State) {}
+
     /// An event arrived that rules will be asked about. `Break` ends the run before they are.
     fn event(&mut self, event: &Event<'_>) -> ControlFlow<()>;
 
     /// A rule matched.
     fn hit(&mut self, hit: &Hit<'_>);
+
+    /// The state knows what has [arrived](Self::arrived), and rules were asked where they are.
+    fn done(&mut self, _event: &Event<'_>, _state_only: bool, _state: &State) {}
+
+    /// The source has nothing just now. `Break` ends the run.
+    fn idle(&mut self, _state: &State) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 /// A rule that matched an event.
@@ -84,9 +98,23 @@ impl<'r> Engine<'r> {
         // Events that go on telling of the machine right after it belong to it too.
         let mut in_prelude = true;
         let mut prev_ts = 0;
-        while let Some(record) = source.next()? {
+        loop {
+            let record = match source.next()? {
+                Next::End => return Ok(End::Source),
+                Next::Idle => {
+                    if std::mem::take(&mut in_snapshot) {
+                        self.state.loaded();
+                    }
+                    if observer.idle(&self.state).is_break() {
+                        return Ok(End::Stopped);
+                    }
+                    continue;
+                }
+                Next::Record(record) => record,
+            };
             match record {
                 Record::Restart => {
+                    observer.restart();
                     self.state.reset();
                     in_snapshot = true;
                     in_prelude = true;
@@ -96,33 +124,37 @@ impl<'r> Engine<'r> {
                     if std::mem::take(&mut in_snapshot) {
                         self.state.loaded();
                     }
+                    observer.arrived(&event, state_only, &self.state);
                     let mut context = self.state.apply(&event);
                     in_prelude &= tells_of_machine(event.ty);
-                    if state_only || in_prelude || only_for_state(event.ty) {
-                        continue;
+                    if !(state_only || in_prelude || only_for_state(event.ty)) {
+                        // To rules, the event before is the one before that they were asked about.
+                        context.prev_ts = std::mem::replace(&mut prev_ts, event.ts);
+                        if observer.event(&event).is_break() {
+                            return Ok(End::Stopped);
+                        }
+                        self.ask(&event, context, observer);
                     }
-                    // To rules, the event before is the one before that they were asked about.
-                    context.prev_ts = std::mem::replace(&mut prev_ts, event.ts);
-                    if observer.event(&event).is_break() {
-                        return Ok(End::Stopped);
-                    }
-                    self.events += 1;
-                    self.scratch.reset();
-                    let view = View::new(&event, &self.state, context, &self.run, &self.scratch);
-                    self.dispatch.matches(self.rules, self.matching, event.ty, &view, |rule| {
-                        let last = self.hits.get_mut(rule);
-                        let last = last.map_or(0, |last| std::mem::replace(last, event.ts));
-                        observer.hit(&Hit { rule, event: &event, view: &view.after(last) });
-                    });
+                    observer.done(&event, state_only, &self.state);
                 }
             }
         }
-        Ok(End::Source)
+    }
+
+    fn ask(&mut self, event: &Event<'_>, context: Context, observer: &mut impl Observer) {
+        self.events += 1;
+        self.scratch.reset();
+        let view = View::new(event, &self.state, context, &self.run, &self.scratch);
+        self.dispatch.matches(self.rules, self.matching, event.ty, &view, |rule| {
+            let last = self.hits.get_mut(rule);
+            let last = last.map_or(0, |last| std::mem::replace(last, event.ts));
+            observer.hit(&Hit { rule, event, view: &view.after(last) });
+        });
     }
 }
 
 /// Whether an event tells of users, groups or containers, as a snapshot does.
-fn tells_of_machine(ty: EventType) -> bool {
+pub(crate) fn tells_of_machine(ty: EventType) -> bool {
     matches!(
         ty,
         EventType::ContainerJson_2E

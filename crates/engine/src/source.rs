@@ -9,17 +9,28 @@ pub trait Source {
     /// Why it can't go on.
     type Error;
 
-    /// The next record; `None` at the end.
+    /// What comes next. A source that waits for things to happen does not wait for long.
     ///
     /// # Errors
     /// When there can be no further record, though the end was not reached.
-    fn next(&mut self) -> Result<Option<Record<'_>>, Self::Error>;
+    fn next(&mut self) -> Result<Next<'_>, Self::Error>;
+}
+
+/// What a source has.
+#[derive(Debug)]
+pub enum Next<'a> {
+    /// A record.
+    Record(Record<'a>),
+    /// Nothing just now; more may come.
+    Idle,
+    /// Nothing any more.
+    End,
 }
 
 impl<R: Read> Source for Reader<R> {
     type Error = ScapError;
 
-    fn next(&mut self) -> Result<Option<Record<'_>>, ScapError> {
-        Reader::next(self)
+    fn next(&mut self) -> Result<Next<'_>, ScapError> {
+        Ok(Reader::next(self)?.map_or(Next::End, Next::Record))
     }
 }

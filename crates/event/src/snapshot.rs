@@ -129,6 +129,8 @@ pub struct Thread {
     pub pfmajor: u64,
     pub pfminor: u64,
     pub pidns_init_start_ts: u64,
+    /// When it began, nanoseconds since the epoch; 0 in captures, which do not say.
+    pub clone_ts: u64,
     pub tty: u32,
     pub exe_writable: bool,
     pub exe_upper_layer: bool,

@@ -63,9 +63,17 @@ impl<W: Write> Writer<W> {
             Compression::Gzip => Sink::Gzip(GzEncoder::new(sink, flate2::Compression::default())),
         };
         let mut writer = Self { sink, body: Vec::new() };
-        writer.section()?;
-        writer.snapshot(snapshot)?;
+        writer.restart(snapshot)?;
         Ok(writer)
+    }
+
+    /// Begins another capture in the same place, with what is known of the machine there. The numbers of events continue.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn restart(&mut self, snapshot: &[Item]) -> Result<(), ScapError> {
+        self.section()?;
+        self.snapshot(snapshot)
     }
 
     /// Appends an event. `state_only` marks one that only keeps the state right for readers.

@@ -318,6 +318,33 @@ impl FdKind {
         })
     }
 
+    /// Code of the format. Sockets and files have the code that their snapshots have.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Directory => 2,
+            Self::Ipv4(_) => 3,
+            Self::Ipv6(_) => 4,
+            Self::Ipv4Server { .. } => 5,
+            Self::Ipv6Server { .. } => 6,
+            Self::Pipe => 7,
+            Self::Unix { .. } => 8,
+            Self::Event => 9,
+            Self::Unsupported => 10,
+            Self::Signal => 11,
+            Self::Eventpoll => 12,
+            Self::Inotify => 13,
+            Self::Timer => 14,
+            Self::Netlink => 15,
+            Self::File => 16,
+            Self::Bpf => 17,
+            Self::Userfaultfd => 18,
+            Self::IoUring => 19,
+            Self::Memfd => 20,
+            Self::Pidfd { .. } => 21,
+        }
+    }
+
     /// Whether it is a connection or a bound port of either IP version.
     pub fn is_ip(&self) -> bool {
         matches!(
@@ -328,6 +355,18 @@ impl FdKind {
 }
 
 impl L4Proto {
+    /// Its code in the format.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::NotAvailable => 1,
+            Self::Tcp => 2,
+            Self::Udp => 3,
+            Self::Icmp => 4,
+            Self::Raw => 5,
+        }
+    }
+
     /// From its code in the format.
     pub fn from_code(code: u8) -> Self {
         match code {

@@ -26,6 +26,7 @@
 
 mod apply;
 mod containers;
+mod export;
 mod fd;
 mod fds;
 mod net;

@@ -16,6 +16,8 @@ const MAX_INTERFACES: usize = 4096;
 pub struct Interfaces {
     v4: Vec<V4>,
     v6: Vec<Ipv6Addr>,
+    // As the source told of them.
+    told: Vec<Interface>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +46,16 @@ impl Interfaces {
         self.v4.iter().any(|interface| interface.holds(ip))
     }
 
+    /// What the source told of them.
+    pub(crate) fn told(&self) -> &[Interface] {
+        &self.told
+    }
+
     pub(crate) fn add(&mut self, interface: &Interface) {
-        if self.v4.len() + self.v6.len() >= MAX_INTERFACES {
+        if self.told.len() >= MAX_INTERFACES {
             return;
         }
+        self.told.push(interface.clone());
         match interface.address {
             InterfaceAddress::V4 { address, netmask, .. } => self.v4.push(V4 { address, netmask }),
             InterfaceAddress::V6 { address, .. } => self.v6.push(address),

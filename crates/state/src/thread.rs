@@ -68,7 +68,7 @@ pub struct Thread {
     pub pfminor: u64,
     /// When the first process of its pid namespace started.
     pub pidns_init_start_ts: u64,
-    /// When it was cloned, 0 when that was before anybody looked.
+    /// When it was cloned, 0 when nobody knows.
     pub clone_ts: u64,
     /// When it last called exec, 0 for never.
     pub exec_ts: u64,
@@ -305,6 +305,7 @@ impl Thread {
             pfmajor: item.pfmajor,
             pfminor: item.pfminor,
             pidns_init_start_ts: item.pidns_init_start_ts,
+            clone_ts: item.clone_ts,
             ..Self::new(item.tid)
         }
     }

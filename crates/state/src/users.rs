@@ -55,6 +55,16 @@ impl Users {
         self.accounts(container)?.groups.get(&gid)
     }
 
+    /// Users of the host, in no order.
+    pub(crate) fn host_users(&self) -> impl Iterator<Item = &User> {
+        self.host.users.values()
+    }
+
+    /// Groups of the host, in no order.
+    pub(crate) fn host_groups(&self) -> impl Iterator<Item = &Group> {
+        self.host.groups.values()
+    }
+
     /// Adds a user or changes what is known of it. False when there is no room.
     pub fn add_user(&mut self, container: &[u8], user: User) -> bool {
         // Entries of name services that merge files start so; they are no users.
