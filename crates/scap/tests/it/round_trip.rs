@@ -186,6 +186,7 @@ fn everything() -> Vec<Item> {
             pfmajor: 26,
             pfminor: 27,
             pidns_init_start_ts: 28,
+            clone_ts: 0,
             tty: 29,
             exe_writable: true,
             exe_upper_layer: true,

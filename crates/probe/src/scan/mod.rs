@@ -1,0 +1,196 @@
+//! What runs on this machine already: read from `/proc` when watching begins, and for strangers later.
+//!
+//! ```no_run
+//! use peregrine_event::snapshot::Item;
+//! use peregrine_probe::scan::Scanner;
+//!
+//! # fn main() -> Result<(), peregrine_probe::scan::ScanError> {
+//! let scan = Scanner::open("/".as_ref())?.scan(None)?;
+//! let threads = scan.filter(|item| matches!(item, Item::Thread(_))).count();
+//! println!("{threads} threads");
+//! # Ok(())
+//! # }
+//! ```
+
+mod accounts;
+mod cgroups;
+mod dir;
+mod fds;
+mod machine;
+mod mounts;
+mod process;
+mod scope;
+mod sockets;
+mod status;
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hashbrown::HashSet;
+use peregrine_event::snapshot::Item;
+use thiserror::Error;
+
+use dir::{Dir, MAX_FILE};
+use process::{Depth, Processes};
+
+/// Most processes between a thread and the first one.
+const MAX_ANCESTORS: usize = 256;
+/// How old the socket tables may be in which a stranger's sockets are looked up.
+const MAX_AGE: Duration = Duration::from_secs(1);
+
+/// Why there is no picture of the machine.
+#[derive(Debug, Error)]
+pub enum ScanError {
+    /// There is no `/proc` to read.
+    #[error(
+        "the directory '{}' doesn't exist on the system. Check the usage of the 'HOST_ROOT' env variable.",
+        .path.display()
+    )]
+    Proc {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The processes of a control group can't be listed.
+    #[error("cannot list the processes of control group {}: {source}", .path.display())]
+    Scope {
+        /// Its directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Reads the machine's `/proc`.
+#[derive(Debug)]
+pub struct Scanner {
+    processes: Processes,
+    host_root: PathBuf,
+}
+
+/// The machine as it was found, item by item: machine, interfaces, users, groups, then threads and open
+/// files process by process. Each process is read when its turn comes, so that memory stays small.
+#[derive(Debug)]
+pub struct Scan {
+    scanner: Scanner,
+    processes: std::vec::IntoIter<(i64, Depth)>,
+    ready: VecDeque<Item>,
+}
+
+impl Scanner {
+    /// For the machine whose root directory is here: `/`, or where a container has the host's.
+    ///
+    /// # Errors
+    /// When there is no `/proc`.
+    pub fn open(host_root: &Path) -> Result<Self, ScanError> {
+        let path = host_root.join("proc");
+        match Dir::open(&path) {
+            Ok(proc) => {
+                Ok(Self { processes: Processes::new(proc), host_root: host_root.to_owned() })
+            }
+            Err(error) => Err(ScanError::Proc { path, source: error.into() }),
+        }
+    }
+
+    /// Everything, or only the processes in a cgroup v2 directory and below it, and of their ancestors what
+    /// they are and no more.
+    ///
+    /// # Errors
+    /// When the processes can't be listed.
+    pub fn scan(mut self, scope: Option<&Path>) -> Result<Scan, ScanError> {
+        let processes = match scope {
+            Some(scope) => self.scoped(scope)?,
+            None => {
+                let mut pids = Vec::new();
+                self.processes.proc.numbers(".", &mut pids).map_err(|error| ScanError::Proc {
+                    path: self.host_root.join("proc"),
+                    source: error.into(),
+                })?;
+                pids.into_iter().map(|pid| (pid, Depth::Whole)).collect()
+            }
+        };
+        let ready = self.preamble();
+        Ok(Scan { scanner: self, processes: processes.into_iter(), ready })
+    }
+
+    /// A thread that nobody has told of, with its process and those above it that are not `known` either:
+    /// the highest one first. Empty when it is gone. With a scope only what is said there is read of those
+    /// above.
+    pub fn stranger(&mut self, tid: i64, scoped: bool, known: impl Fn(i64) -> bool) -> Vec<Item> {
+        self.processes.fds.sockets.expire(MAX_AGE);
+        self.processes.fds.mounts.clear();
+        let Some((pid, ppid)) = self.processes.process_of(tid) else { return Vec::new() };
+        let above = if scoped { Depth::Ancestor } else { Depth::Whole };
+        let mut items = Vec::new();
+        let ancestors = self.ancestors(ppid, known);
+        for (pid, depth) in
+            ancestors.into_iter().rev().map(|pid| (pid, above)).chain([(pid, Depth::Whole)])
+        {
+            self.processes.read(pid, depth, |item| items.push(item));
+        }
+        items
+    }
+
+    /// What precedes the processes.
+    fn preamble(&self) -> VecDeque<Item> {
+        let mut text = Vec::new();
+        let mut items = VecDeque::from([Item::Machine(machine::machine(&self.processes.proc))]);
+        items.extend(machine::interfaces().into_iter().map(Item::Interface));
+        // A host without accounts, as some containers are, has none to tell of.
+        if let Ok(etc) = Dir::open(&self.host_root.join("etc")) {
+            if etc.read("passwd", MAX_FILE, &mut text).is_ok() {
+                items.extend(accounts::users(&text).map(Item::User));
+            }
+            if etc.read("group", MAX_FILE, &mut text).is_ok() {
+                items.extend(accounts::groups(&text).map(Item::Group));
+            }
+        }
+        items
+    }
+
+    fn scoped(&mut self, scope: &Path) -> Result<Vec<(i64, Depth)>, ScanError> {
+        let members = scope::members(scope)
+            .map_err(|error| ScanError::Scope { path: scope.to_owned(), source: error.into() })?;
+        let mut seen: HashSet<i64> = members.iter().copied().collect();
+        let mut processes = Vec::new();
+        for &pid in &members {
+            let Some((_, ppid)) = self.processes.process_of(pid) else { continue };
+            let ancestors = self.ancestors(ppid, |pid| seen.contains(&pid));
+            seen.extend(&ancestors);
+            processes.extend(ancestors.into_iter().map(|pid| (pid, Depth::Ancestor)));
+        }
+        processes.extend(members.into_iter().map(|pid| (pid, Depth::Whole)));
+        Ok(processes)
+    }
+
+    /// This process, its parent and so on, up to one that is known.
+    fn ancestors(&mut self, mut pid: i64, known: impl Fn(i64) -> bool) -> Vec<i64> {
+        let mut ancestors = Vec::new();
+        while pid > 0 && !known(pid) && ancestors.len() < MAX_ANCESTORS {
+            let Some((_, ppid)) = self.processes.process_of(pid) else { break };
+            ancestors.push(pid);
+            pid = ppid;
+        }
+        ancestors
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
+            }
+            let (pid, depth) = self.processes.next()?;
+            self.scanner.processes.read(pid, depth, |item| self.ready.push_back(item));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
