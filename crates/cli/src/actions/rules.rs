@@ -54,20 +54,20 @@ pub(crate) fn validate(session: &Session) -> Step {
     }
     let successful = results.iter().all(LoadResult::successful);
     let summary = summary(session, &results);
-    let described = match session.options.to_describe() {
-        Some(rule) if successful => Some(describe::as_json(session, loader.rules(), rule)?),
-        _ => None,
-    };
+    let described = session.options.to_describe().filter(|_| successful);
     if session.config().json_output {
         let results: Vec<_> = results.iter().map(LoadResult::to_json).collect();
         let mut answer = json!({ "falco_load_results": results });
-        if let (Some(described), Some(answer)) = (described, answer.as_object_mut()) {
-            answer.insert("falco_describe_results".to_owned(), described);
+        if let Some(rule) = described {
+            answer["falco_describe_results"] = describe::as_json(session, loader.rules(), rule)?;
         }
         print(format!("{answer}\n"))?;
     } else {
-        let table = described.map(|rules| format!("\n{}", describe::as_text(&rules)));
-        print(format!("{summary}\n{}", table.unwrap_or_default()))?;
+        let mut answer = format!("{summary}\n");
+        if let Some(rule) = described {
+            answer += &format!("\n{}", describe::as_text(loader.rules(), rule)?);
+        }
+        print(answer)?;
     }
     if !successful {
         if !session.config().json_output {
@@ -116,9 +116,10 @@ pub(crate) fn load(session: &Session) -> anyhow::Result<ControlFlow<(), Rules>> 
     let mut set = loader.into_rules();
     set.select(&selections(session), session.config().priority);
     if let Some(rule) = session.options.to_describe() {
-        let described = describe::as_json(session, &set, rule)?;
-        let json = session.config().json_output;
-        print(if json { format!("{described}\n") } else { describe::as_text(&described) })?;
+        print(match session.config().json_output {
+            true => format!("{}\n", describe::as_json(session, &set, rule)?),
+            false => describe::as_text(&set, rule)?,
+        })?;
         return Ok(ControlFlow::Break(()));
     }
     Ok(ControlFlow::Continue(Rules { texts, set }))

@@ -1,0 +1,92 @@
+//! Every field of every event of some captures.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::answers::{lines, path};
+use crate::json::apart;
+use crate::program::{Place, each};
+use crate::report::Report;
+
+const CAPTURES: [&str; 6] = [
+    "cat_write",
+    "curl_google",
+    "own_zoo",
+    "sample",
+    "sf_client-server_tcp-client-server",
+    "test_ipv6_client",
+];
+
+/// The values of a field, event after event, as runs of equal ones.
+#[derive(Deserialize)]
+struct Column {
+    field: String,
+    runs: Vec<(usize, Value)>,
+}
+
+impl Column {
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        self.runs.iter().flat_map(|(count, value)| std::iter::repeat_n(value, *count))
+    }
+}
+
+/// Compares all fields; an answer is a field of a capture.
+pub(crate) fn run() -> Report {
+    let mut report = Report::new("fields");
+    each(&CAPTURES, |capture| compare(capture)).into_iter().for_each(|part| report.merge(part));
+    report
+}
+
+fn compare(capture: &str) -> Report {
+    let (config, rules) = (path("fields/config.yaml"), path("fields/rules.yaml"));
+    let file = format!("engine.replay.capture_file={{SCAP}}/{capture}.scap");
+    let arguments =
+        ["-c", config.to_str().unwrap(), "-r", rules.to_str().unwrap(), "-o", file.as_str()];
+    let outcome = Place::new().run(arguments, []);
+    let mut report = Report::new("fields");
+    report.add(format!("fields/{capture} run"), (outcome.code != 0).then(|| outcome.error()));
+
+    let events: Vec<Map<String, Value>> =
+        outcome.stdout.lines().filter_map(output_fields).collect();
+    let by_number: HashMap<u64, &Map<String, Value>> =
+        events.iter().filter_map(|event| Some((event.get("evt.num")?.as_u64()?, event))).collect();
+    let columns: Vec<Column> = lines(format!("fields/{capture}.jsonl.gz"));
+    let numbers: Vec<u64> = columns[0].values().filter_map(Value::as_u64).collect();
+    for column in &columns {
+        let mut wrong = 0;
+        let mut example = String::new();
+        for (number, want) in numbers.iter().zip(column.values()) {
+            let got = by_number.get(number).and_then(|event| event.get(&column.field));
+            if got.is_none_or(|got| !same(want, got)) {
+                if wrong == 0 {
+                    let got = got.map_or("(not there)".to_owned(), Value::to_string);
+                    example = format!("event {number}{}", apart(&want.to_string(), &got));
+                }
+                wrong += 1;
+            }
+        }
+        let difference = (wrong > 0).then(|| format!("{wrong} times, first in {example}"));
+        report.add(format!("fields/{capture} {}", column.field), difference);
+    }
+    report
+}
+
+fn output_fields(line: &str) -> Option<Map<String, Value>> {
+    match serde_json::from_str::<Value>(line).ok()?.get_mut("output_fields")?.take() {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    }
+}
+
+/// Fractions may differ where nobody sees it.
+fn same(want: &Value, got: &Value) -> bool {
+    let is_fraction = |value: &Value| value.is_f64();
+    match (want.as_f64(), got.as_f64()) {
+        (Some(a), Some(b)) if is_fraction(want) || is_fraction(got) => {
+            (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1e-9)
+        }
+        _ => want == got,
+    }
+}

@@ -1,0 +1,63 @@
+//! Comparing JSON.
+
+use serde_json::Value;
+
+/// The first thing that is different, for people.
+pub(crate) fn difference(want: &Value, got: &Value) -> Option<String> {
+    (want != got).then(|| describe(want, got, String::from("$")))
+}
+
+/// With the items of all lists in one order, for answers whose lists have none.
+pub(crate) fn without_order(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(without_order).collect();
+            items.sort_by_cached_key(Value::to_string);
+            Value::Array(items)
+        }
+        Value::Object(entries) => Value::Object(
+            entries.iter().map(|(key, value)| (key.clone(), without_order(value))).collect(),
+        ),
+        scalar => scalar.clone(),
+    }
+}
+
+/// With every scalar as a text.
+pub(crate) fn as_texts(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.iter().map(as_texts).collect()),
+        Value::Object(entries) => Value::Object(
+            entries.iter().map(|(key, value)| (key.clone(), as_texts(value))).collect(),
+        ),
+        Value::Null => Value::from(""),
+        Value::String(_) => value.clone(),
+        scalar => Value::from(scalar.to_string()),
+    }
+}
+
+/// Two texts, cut to what can be read.
+pub(crate) fn apart(want: &str, got: &str) -> String {
+    format!("\n    want {}\n    got  {}", cut(want), cut(got))
+}
+
+fn describe(want: &Value, got: &Value, path: String) -> String {
+    let inner = match (want, got) {
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let different = a.iter().zip(b).enumerate().find(|(_, (x, y))| x != y);
+            different.map(|(at, (x, y))| (x, y, format!("{path}[{at}]")))
+        }
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            let different = a.iter().zip(b.values()).find(|((_, x), y)| x != y);
+            different.map(|((key, x), y)| (x, y, format!("{path}.{key}")))
+        }
+        _ => None,
+    };
+    match inner {
+        Some((want, got, path)) => describe(want, got, path),
+        None => format!("at {path}{}", apart(&want.to_string(), &got.to_string())),
+    }
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(400)]
+}

@@ -1,0 +1,74 @@
+//! Alerts of the upstream rules, all of them enabled.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::answers::{lines, path};
+use crate::json::apart;
+use crate::program::{Place, each};
+use crate::report::Report;
+
+/// Names the folder with the rules.
+pub(crate) const VARIABLE: &str = "PEREGRINE_UPSTREAM_RULES";
+
+const FILES: [&str; 3] =
+    ["falco_rules.yaml", "falco-incubating_rules.yaml", "falco-sandbox_rules.yaml"];
+
+#[derive(Deserialize)]
+struct Answers {
+    capture: String,
+    alerts: Vec<Value>,
+}
+
+/// Compares the alerts, capture by capture, with the rules in `folder`.
+pub(crate) fn run(folder: &Path) -> Report {
+    let answers: Vec<Answers> = lines("upstream/alerts.jsonl.gz");
+    let mut report = Report::new("upstream");
+    let differences = each(&answers, |answers| compare(answers, folder));
+    for (answers, difference) in answers.iter().zip(differences) {
+        report.add(format!("upstream/{}", answers.capture), difference);
+    }
+    report
+}
+
+fn compare(answers: &Answers, folder: &Path) -> Option<String> {
+    let config = path("upstream/config.yaml").into_os_string();
+    let file = format!("engine.replay.capture_file={{SCAP}}/{}.scap", answers.capture);
+    let mut arguments: Vec<OsString> = vec!["-c".into(), config, "-o".into(), file.into()];
+    for file in FILES {
+        arguments.extend(["-r".into(), folder.join(file).canonicalize().unwrap().into()]);
+    }
+    let outcome = Place::new().run(arguments.iter().filter_map(|word| word.to_str()), []);
+    if outcome.code != 0 {
+        return Some(outcome.error());
+    }
+    // Alerts of one event come in no order.
+    let mut balance = BTreeMap::<String, i32>::new();
+    for alert in &answers.alerts {
+        *balance.entry(alert.to_string()).or_default() -= 1;
+    }
+    let got = outcome.stdout.lines().filter(|line| line.starts_with('{'));
+    for alert in got.filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        *balance.entry(essence(alert).to_string()).or_default() += 1;
+    }
+    let first = |sign: i32| {
+        let alert = balance.iter().find(|(_, balance)| balance.signum() == sign);
+        alert.map_or("nothing", |(alert, _)| alert)
+    };
+    balance.values().any(|&balance| balance != 0).then(|| apart(first(-1), first(1)))
+}
+
+/// What was recorded of an alert. Fields that the reference asks a plugin for are left out.
+fn essence(mut alert: Value) -> Value {
+    if let Some(fields) = alert["output_fields"].as_object_mut() {
+        fields.retain(|name, _| !name.starts_with("container.") && !name.starts_with("k8s."));
+    }
+    json!({
+        "rule": alert["rule"], "time": alert["time"], "priority": alert["priority"],
+        "tags": alert["tags"], "output_fields": alert["output_fields"],
+    })
+}
