@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use peregrine_event::{EventType, syscall_names};
 use peregrine_fields::{EventTypeError, EventTypes};
 use peregrine_filter::{
-    CompileError, CompileErrorKind, Expr, ExprKind, FieldError, Filter, Span, Template, Vocabulary,
-    compile,
+    CompileError, CompileErrorKind, Expr, ExprKind, FieldError, Filter, Span, Template,
+    TemplateError, Vocabulary, compile,
 };
 
 use crate::condition::Written;
@@ -145,8 +146,14 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         };
         let text = with_exceptions(&def.condition, &def.exceptions)?;
         let output = self.output(def, findings);
-        let Some(template) = self.template(&output, source, def, findings)? else {
-            return Ok(None);
+        let template = match self.template(&output, source, def, findings) {
+            Ok(Some(template)) => Some(template),
+            Ok(None) => return Ok(None),
+            // The condition may have faults of its own, which people want to know at once.
+            Err(error) => {
+                findings.push(*error);
+                None
+            }
         };
         warn_of_deprecated_output(&output, def, findings);
         let extra_fields = self.extra_fields(source, def, findings)?;
@@ -156,7 +163,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         self.put_macros(&mut condition, macros, None, &written, &def.place)?;
         warn_of_condition(&condition, &written.text, &def.condition_place, findings);
         let program = self.program(&condition, &written, source, def, lists, findings)?;
-        let Some(Program { filter, event_types }) = program else {
+        let (Some(Program { filter, event_types }), Some(template)) = (program, template) else {
             return Ok(None);
         };
         if def.warn_evttypes
@@ -277,7 +284,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         let mut fields = BTreeMap::new();
         for (key, (format, raw)) in formats {
             let template = Template::compile(&format, &source.vocabulary)
-                .map_err(|error| output_error(&error, def))?;
+                .map_err(|error| output_error(&error, &format, def, &source.vocabulary))?;
             warn_of_deprecated_output(&format, def, findings);
             fields.insert(key, ExtraField { format, template, raw });
         }
@@ -299,7 +306,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 findings.push(Finding::warning(code, error.to_string(), place));
                 Ok(None)
             }
-            Err(error) => Err(output_error(&error, def)),
+            Err(error) => Err(output_error(&error, output, def, &source.vocabulary)),
         }
     }
 
@@ -330,7 +337,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             },
             Err(error) => {
                 let place = self.blame(&error, written, source, lists);
-                let help = similar_field(&error.kind, &source.vocabulary);
+                let help = meant(&error.kind, &source.vocabulary);
                 Finding::error(ErrorCode::CompileCondition, error.to_string(), place).help(help)
             }
         };
@@ -406,12 +413,24 @@ fn warn_of_condition(condition: &Expr, text: &str, place: &Place, findings: &mut
     }
 }
 
-fn similar_field(error: &CompileErrorKind, vocabulary: &impl Vocabulary) -> Option<String> {
-    let CompileErrorKind::UnknownField(name) = error else { return None };
-    match vocabulary.resolve(name) {
-        Err(FieldError::Unknown { similar, .. }) => {
-            similar.first().map(|field| format!("did you mean `{field}`?"))
+/// What was probably meant by a name that nothing has.
+fn meant(error: &CompileErrorKind, vocabulary: &impl Vocabulary) -> Option<String> {
+    let name = match error {
+        CompileErrorKind::UnknownField(name) => similar_field(name, vocabulary)?,
+        error => {
+            let message = error.to_string();
+            let name = message.strip_prefix("unknown event type ")?;
+            let events = EventType::all().map(EventType::name);
+            let syscalls = syscall_names().map(|(_, name)| name);
+            keys::closest(name, events.chain(syscalls))?.to_owned()
         }
+    };
+    Some(format!("did you mean `{name}`?"))
+}
+
+fn similar_field(name: &str, vocabulary: &impl Vocabulary) -> Option<String> {
+    match vocabulary.resolve(name) {
+        Err(FieldError::Unknown { similar, .. }) => similar.into_iter().next(),
         _ => None,
     }
 }
@@ -437,9 +456,26 @@ fn event_types(condition: &Expr, source: &str) -> Result<Option<EventTypes>, Eve
     }
 }
 
-fn output_error(error: &peregrine_filter::TemplateError, def: &RuleDef) -> Box<Finding> {
-    let place = def.output_place.clone();
-    Box::new(Finding::error(ErrorCode::CompileOutput, error.to_string(), place))
+/// `text` is the output format, which may be longer than what the rule says.
+fn output_error(
+    error: &TemplateError,
+    text: &str,
+    def: &RuleDef,
+    vocabulary: &impl Vocabulary,
+) -> Box<Finding> {
+    let mut place = def.output_place.clone();
+    let mut help = None;
+    if let TemplateError::Unknown { at } = *error {
+        let rest = text.get(at..).unwrap_or_default();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
+        let name = rest.split(|c| !is_name(c)).next().unwrap_or_default();
+        place = place.showing_part(&def.output_place, text, at.saturating_sub(1)..at + name.len());
+        help = Some(match similar_field(name, vocabulary) {
+            Some(field) => format!("there is no field `{name}`; did you mean `{field}`?"),
+            None => format!("there is no field `{name}`"),
+        });
+    }
+    Box::new(Finding::error(ErrorCode::CompileOutput, error.to_string(), place).help(help))
 }
 
 /// Whether an error is one that a rule may be skipped for, when it says so.

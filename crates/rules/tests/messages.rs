@@ -52,3 +52,10 @@ fn an_unknown_field_in_a_macro_and_one_behind_a_list() {
         "- list: shells\n  items: [sh, bash]\n- macro: bad\n  condition: fd.nam = x\n- rule: One\n  desc: d\n  condition: evt.type = open and bad\n  output: o\n  priority: INFO\n- rule: Two\n  desc: d\n  condition: evt.type = open and proc.name in (shells) and proc.pnme = x\n  output: o\n  priority: INFO\n  exceptions: [{name: e, fields: proc.name, values: [a]}]\n"
     ));
 }
+
+#[test]
+fn faults_of_output_and_condition_at_once() {
+    insta::assert_snapshot!(explain(
+        "- rule: Opened\n  desc: d\n  condition: evt.type = opne\n  output: 'by %proc.nmae of %user.name'\n  priority: INFO\n"
+    ));
+}
