@@ -33,8 +33,8 @@ mod dispatch;
 mod pipeline;
 pub mod recorder;
 pub mod select;
-mod source;
+
+pub use peregrine_event::source::{Next, Source, Strangers};
 
 pub use dispatch::{Dispatch, Matching};
 pub use pipeline::{End, Engine, Hit, Observer};
-pub use source::{Next, Source};

@@ -2,13 +2,13 @@
 
 use std::ops::ControlFlow;
 
+use peregrine_event::source::Record;
 use peregrine_event::{Event, EventType};
 use peregrine_fields::{Field, Run, Scratch, View};
 use peregrine_rules::RuleSet;
-use peregrine_scap::Record;
 use peregrine_state::{Config, Context, State};
 
-use crate::{Dispatch, Matching, Next, Source};
+use crate::{Dispatch, Matching, Next, Source, Strangers};
 
 /// State and rules, through which events go.
 pub struct Engine<'r> {
@@ -21,6 +21,7 @@ pub struct Engine<'r> {
     events: u64,
     // When each rule matched last; 0 before.
     hits: Vec<u64>,
+    strangers: Option<Box<dyn Strangers>>,
 }
 
 /// Sees what goes through the engine.
@@ -71,7 +72,13 @@ impl<'r> Engine<'r> {
         let dispatch = Dispatch::new(rules);
         let (state, scratch) = (State::new(state), Scratch::default());
         let hits = vec![0; rules.rules.len()];
-        Self { state, rules, dispatch, matching, run, scratch, events: 0, hits }
+        Self { state, rules, dispatch, matching, run, scratch, events: 0, hits, strangers: None }
+    }
+
+    /// Asks about threads that act though no source has told of them.
+    #[must_use]
+    pub fn with_strangers(self, strangers: Box<dyn Strangers>) -> Self {
+        Self { strangers: Some(strangers), ..self }
     }
 
     /// What is known of the machine.
@@ -124,6 +131,7 @@ impl<'r> Engine<'r> {
                     if std::mem::take(&mut in_snapshot) {
                         self.state.loaded();
                     }
+                    self.introduce(&event);
                     observer.arrived(&event, state_only, &self.state);
                     let mut context = self.state.apply(&event);
                     in_prelude &= tells_of_machine(event.ty);
@@ -138,6 +146,15 @@ impl<'r> Engine<'r> {
                     observer.done(&event, state_only, &self.state);
                 }
             }
+        }
+    }
+
+    /// Finds out who acts, where that is not known.
+    fn introduce(&mut self, event: &Event<'_>) {
+        let Some(strangers) = &mut self.strangers else { return };
+        if let Some(tid) = self.state.stranger(event) {
+            let items = strangers.meet(tid, &|tid| self.state.knows(tid));
+            self.state.meet(items);
         }
     }
 

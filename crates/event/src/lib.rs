@@ -21,6 +21,7 @@ pub mod path;
 pub mod render;
 mod set;
 pub mod snapshot;
+pub mod source;
 mod table;
 mod types;
 pub mod wire;

@@ -24,5 +24,6 @@ mod v1;
 mod writer;
 
 pub use error::{Damage, ScapError};
-pub use reader::{Counts, Reader, Record};
+pub use peregrine_event::source::Record;
+pub use reader::{Counts, Reader};
 pub use writer::{Compression, Writer};

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use peregrine_event::snapshot::Item;
+use peregrine_event::source::{Next, Record, Source};
 use peregrine_event::wire::{HEADER_LEN, WireError};
 use peregrine_event::{Event, EventType};
 
@@ -52,23 +53,6 @@ pub struct Reader<R> {
     /// An event of the old block format in the new one.
     upgraded: Vec<u8>,
     counts: Counts,
-}
-
-/// What a capture consists of.
-#[derive(Debug)]
-pub enum Record<'a> {
-    /// Another capture was appended here: what is known of the machine is void, and a new snapshot
-    /// follows. The numbers of events continue.
-    Restart,
-    /// A part of the state of the machine before the first event.
-    Snapshot(Item),
-    /// An event.
-    Event {
-        /// The event, numbered from 1 in the order of delivery.
-        event: Event<'a>,
-        /// It was recorded only to keep the state right and is not to be shown.
-        state_only: bool,
-    },
 }
 
 /// How many events were met.
@@ -118,6 +102,14 @@ impl Reader<File> {
     /// When the system does not open it. What is in it shows in the first call of [`Self::next`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ScapError> {
         File::open(path).map(Self::new).map_err(ScapError::Open)
+    }
+}
+
+impl<R: Read> Source for Reader<R> {
+    type Error = ScapError;
+
+    fn next(&mut self) -> Result<Next<'_>, ScapError> {
+        Ok(Reader::next(self)?.map_or(Next::End, Next::Record))
     }
 }
 

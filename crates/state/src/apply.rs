@@ -76,12 +76,7 @@ impl State {
         }
         match event.ty {
             Ty::Schedswitch_6E => (self.tree.find(event.tid), false),
-            // These say more of the thread than that it acts, or that it does no more.
-            Ty::SyscallClone_20X
-            | Ty::SyscallClone3X
-            | Ty::SyscallFork_20X
-            | Ty::SyscallVfork_20X
-            | Ty::Procexit_1E => (self.tree.find(event.tid), true),
+            ty if comes_or_goes(ty) => (self.tree.find(event.tid), true),
             _ => {
                 let at = self.find_or_add(event.tid);
                 if let Some(thread) = at.and_then(|at| self.tree.get_mut(at)) {
@@ -291,6 +286,24 @@ impl State {
             self.counters.removed_threads += 1;
         }
     }
+}
+
+/// Whether the thread of an event must be known to understand it.
+pub(crate) fn needs_thread(ty: Ty) -> bool {
+    let nobodys = ty.info().flags.contains(EventFlags::SKIP_PARSER_RESET) || tells(ty);
+    !(nobodys || ty == Ty::Schedswitch_6E || comes_or_goes(ty))
+}
+
+/// Events that say more of their thread than that it acts, or that it does no more.
+fn comes_or_goes(ty: Ty) -> bool {
+    matches!(
+        ty,
+        Ty::SyscallClone_20X
+            | Ty::SyscallClone3X
+            | Ty::SyscallFork_20X
+            | Ty::SyscallVfork_20X
+            | Ty::Procexit_1E
+    )
 }
 
 /// Events that tell of something and are nobody's act.

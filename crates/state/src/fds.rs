@@ -95,18 +95,14 @@ impl FdTables {
 impl FdTables {
     /// Turns connections of a snapshot so that they go from client to server: it does not know who
     /// connected, but a connection from a port on which somebody listens was accepted there.
-    pub(crate) fn give_directions(&mut self, server_ports: &HashSet<u16>) {
-        for table in self.tables.values_mut() {
-            table.for_each_mut(|_, fd| {
-                let FdKind::Ipv4(tuple) = fd.kind else { return };
-                if server_ports.contains(&tuple.sport) {
-                    swap_ends(fd);
-                    fd.name = socket_name(&fd.kind);
-                    fd.role = Some(Role::Server);
-                } else {
-                    fd.role = Some(Role::Client);
-                }
-            });
+    pub(crate) fn give_all_directions(&mut self, server_ports: &HashSet<u16>) {
+        self.tables.values_mut().for_each(|table| table.give_directions(server_ports));
+    }
+
+    /// The same for one process.
+    pub(crate) fn give_directions(&mut self, owner: i64, server_ports: &HashSet<u16>) {
+        if let Some(table) = self.tables.get_mut(&owner) {
+            table.give_directions(server_ports);
         }
     }
 }
@@ -169,6 +165,19 @@ impl FdTable {
         for (&fd, info) in &mut self.sparse {
             change(fd, Arc::make_mut(info));
         }
+    }
+
+    fn give_directions(&mut self, server_ports: &HashSet<u16>) {
+        self.for_each_mut(|_, fd| {
+            let FdKind::Ipv4(tuple) = fd.kind else { return };
+            if server_ports.contains(&tuple.sport) {
+                swap_ends(fd);
+                fd.name = socket_name(&fd.kind);
+                fd.role = Some(Role::Server);
+            } else {
+                fd.role = Some(Role::Client);
+            }
+        });
     }
 
     fn insert(&mut self, fd: i64, info: Arc<Fd>) {

@@ -31,6 +31,7 @@ mod fd;
 mod fds;
 mod net;
 mod state;
+mod strangers;
 mod texts;
 mod thread;
 mod tree;

@@ -41,7 +41,7 @@ pub struct State {
     pub(crate) interfaces: Interfaces,
     pub(crate) counters: Counters,
     // Ports on which somebody listened when the snapshot was taken.
-    server_ports: HashSet<u16>,
+    pub(crate) server_ports: HashSet<u16>,
     pub(crate) pending: Pending,
     pub(crate) clock: Clock,
     // What the container event being looked at is about; it may be removed already.
@@ -205,7 +205,7 @@ impl State {
     pub fn loaded(&mut self) {
         self.tree.link_all();
         let ports = std::mem::take(&mut self.server_ports);
-        self.fds.give_directions(&ports);
+        self.fds.give_all_directions(&ports);
         if self.config.containers {
             self.tree.refs().into_iter().for_each(|at| self.find_container(at));
         }
@@ -394,7 +394,7 @@ impl State {
         self.counters.dropped_others += u64::from(!self.users.add_group(container, group));
     }
 
-    fn load_fd(&mut self, tid: i64, item: snapshot::Fd) {
+    pub(crate) fn load_fd(&mut self, tid: i64, item: snapshot::Fd) {
         let fd = item.fd;
         let Some(info) = Fd::from_snapshot(item, &self.interfaces) else { return };
         if let FdKind::Ipv4Server { port, .. } | FdKind::Ipv6Server { port, .. } = info.kind {

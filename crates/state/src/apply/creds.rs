@@ -1,6 +1,5 @@
 //! Credentials, limits and what the kernel counts of a thread.
 
-
 use super::act::Act;
 use crate::state::State;
 use crate::thread::{Thread, ThreadFlags};

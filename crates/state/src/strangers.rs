@@ -1,0 +1,109 @@
+//! Threads that act though nobody has told of them: who they are is asked once, as they appear.
+
+use peregrine_event::Event;
+use peregrine_event::snapshot::Item;
+
+use crate::state::State;
+use crate::thread::Thread;
+
+impl State {
+    /// The tid of the thread whose act an event is, when nobody has told of it. Beginnings and ends of
+    /// threads tell of them themselves.
+    pub fn stranger(&self, event: &Event<'_>) -> Option<i64> {
+        (self.tree.find(event.tid).is_none() && crate::apply::needs_thread(event.ty))
+            .then_some(event.tid)
+    }
+
+    /// Whether there is more to be said of a thread than its id.
+    pub fn knows(&self, tid: i64) -> bool {
+        self.tree.by_tid(tid).is_some_and(|thread| !thread.is_unknown())
+    }
+
+    /// Takes in what was found out about strangers. Those known already stay as they are.
+    pub fn meet(&mut self, items: Vec<Item>) {
+        let mut met = Vec::new();
+        for item in items {
+            match item {
+                Item::Thread(thread) if !self.knows(thread.tid) => {
+                    met.extend(self.add_thread(Thread::from_snapshot(&thread)));
+                }
+                Item::Fds(tid, fds) => {
+                    let new = self.tree.find(tid).is_some_and(|at| met.contains(&at));
+                    if new {
+                        fds.into_iter().for_each(|fd| self.load_fd(tid, fd));
+                    }
+                }
+                _ => {}
+            }
+        }
+        met.iter().for_each(|&at| self.tree.link(at));
+        let ports = std::mem::take(&mut self.server_ports);
+        for at in met {
+            if let Some(thread) = self.tree.get(at) {
+                self.fds.give_directions(thread.tid, &ports);
+            }
+            if self.config.containers {
+                self.find_container(at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peregrine_event::snapshot::{self, Fd, FdKind};
+    use peregrine_event::{Builder, EventType};
+
+    use super::*;
+    use crate::Config;
+
+    fn process(tid: i64, pid: i64, ptid: i64, comm: &str) -> Item {
+        let comm = comm.as_bytes().to_vec();
+        Item::Thread(Box::new(snapshot::Thread { tid, pid, ptid, comm, ..Default::default() }))
+    }
+
+    fn stranger(state: &State, ty: EventType, tid: i64) -> Option<i64> {
+        let mut bytes = Vec::new();
+        let builder = Builder::new(ty, 1, tid);
+        builder.finish(&mut bytes).unwrap();
+        state.stranger(&Event::parse(&bytes, 0).unwrap())
+    }
+
+    #[test]
+    fn a_stranger_joins_the_tree_with_what_it_has_open() {
+        let mut state = State::new(Config::default());
+        state.load(process(1, 1, 0, "init"));
+        state.loaded();
+        assert_eq!(stranger(&state, EventType::SyscallCloseX, 30), Some(30));
+        assert_eq!(stranger(&state, EventType::SyscallCloseX, 1), None);
+        assert_eq!(stranger(&state, EventType::SyscallClone_20X, 30), None);
+        assert_eq!(stranger(&state, EventType::Procexit_1E, 30), None);
+
+        let name = b"/etc/motd".to_vec();
+        let kind = FdKind::File { flags: 1, name, mount_id: 0, dev: 0 };
+        let fds = Item::Fds(30, vec![Fd { fd: 3, ino: 5, kind }]);
+        let items = vec![
+            process(20, 20, 1, "sh"),
+            process(30, 30, 20, "cat"),
+            process(31, 30, 20, "t"),
+            fds,
+        ];
+        state.meet(items);
+        let cat = state.by_tid(30).unwrap();
+        let above: Vec<_> = state.ancestors(cat).map(|thread| thread.tid).collect();
+        assert_eq!(above, [20, 1]);
+        assert_eq!(&*state.fd(cat, 3).unwrap().name, b"/etc/motd");
+        assert_eq!(state.thread_count(cat), 2);
+    }
+
+    #[test]
+    fn what_is_known_is_not_overwritten() {
+        let mut state = State::new(Config::default());
+        state.load(process(1, 1, 0, "init"));
+        state.load(process(30, 30, 1, "cat"));
+        state.loaded();
+        state.meet(vec![process(30, 30, 1, "other"), process(31, 30, 1, "t")]);
+        assert_eq!(state.by_tid(30).unwrap().comm(), b"cat");
+        assert_eq!(state.thread_count(state.by_tid(31).unwrap()), 2);
+    }
+}
