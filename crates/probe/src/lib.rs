@@ -14,4 +14,13 @@
 //! ```
 
 pub mod bpf;
+mod counters;
+mod merge;
+mod ring;
 pub mod scan;
+mod source;
+
+pub use counters::Statistics;
+pub use merge::{Merge, WINDOW};
+pub use ring::Ring;
+pub use source::{Live, LiveError, ProcStrangers};

@@ -1,0 +1,212 @@
+//! Makes one stream of several rings, in the order of time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::bpf::Lane;
+use crate::ring::Ring;
+
+/// How long an event may be on its way from its timestamp into its ring, ns. An event is given out when it
+/// is older than that: then no other ring can come up with an earlier one.
+pub const WINDOW: u64 = 500_000;
+
+/// Bytes of a record before the event: the CPU.
+const CPU: usize = 2;
+
+/// Several rings read as one. Life-cycle events come first where times are equal.
+///
+/// Within a ring the order stays as it is: of two events of which one causes the other, the cause is
+/// always there first, whatever their clocks say.
+#[derive(Debug)]
+pub struct Merge {
+    rings: Vec<(Lane, Ring)>,
+    /// The rings whose next record is known, by its time.
+    heads: BinaryHeap<Reverse<Head>>,
+    /// The ring whose record is out, and its place in `rings`.
+    given: Option<usize>,
+    /// The others: nothing in them when last looked at.
+    empty: Vec<usize>,
+    /// Up to which time everything is there.
+    horizon: u64,
+    latest: u64,
+    late: u64,
+}
+
+/// Time, lane and ring of a record. The order of the fields is that of delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Head {
+    ts: u64,
+    lane: u8,
+    ring: usize,
+}
+
+impl Merge {
+    /// Of these rings.
+    pub fn new(rings: Vec<(Lane, Ring)>) -> Self {
+        Self {
+            empty: (0..rings.len()).collect(),
+            heads: BinaryHeap::with_capacity(rings.len()),
+            rings,
+            given: None,
+            horizon: 0,
+            latest: 0,
+            late: 0,
+        }
+    }
+
+    /// Goes on to the next record that is due, and says whether there is one. The memory of the one before
+    /// goes back to the kernel sooner or later.
+    pub fn advance(&mut self) -> bool {
+        if let Some(given) = self.given.take() {
+            if let Some((_, ring)) = self.rings.get_mut(given) {
+                ring.advance();
+            }
+            self.look(given);
+        }
+        match self.heads.peek() {
+            Some(&Reverse(head)) if head.ts <= self.horizon => {
+                self.heads.pop();
+                self.late += u64::from(head.ts < self.latest);
+                self.latest = self.latest.max(head.ts);
+                self.given = Some(head.ring);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The CPU and the bytes of the event that [`Merge::advance`] went to; nothing when there was none.
+    pub fn current(&mut self) -> Option<(u16, &[u8])> {
+        let (_, ring) = self.rings.get_mut(self.given?)?;
+        let (cpu, event) = ring.peek()?.split_first_chunk::<CPU>()?;
+        Some((u16::from_ne_bytes(*cpu), event))
+    }
+
+    /// Looks for what has come since. `now` is the time on the clock of the events.
+    pub fn refresh(&mut self, now: u64) {
+        self.horizon = now.saturating_sub(WINDOW);
+        for ring in std::mem::take(&mut self.empty) {
+            self.look(ring);
+        }
+    }
+
+    /// Gives all memory that was read back to the kernel. To be called when there is time.
+    pub fn release(&mut self) {
+        self.rings.iter_mut().for_each(|(_, ring)| ring.release());
+    }
+
+    /// Events that were given out after a later one: they were longer on their way than [`WINDOW`].
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Notes the time of the next record of a ring, if it has one.
+    fn look(&mut self, index: usize) {
+        let Some((lane, ring)) = self.rings.get_mut(index) else { return };
+        match ring.peek() {
+            Some(record) => {
+                // A record too short to have a time is due at once, and turns out to be no event.
+                let ts = record.get(CPU..).and_then(<[u8]>::first_chunk::<8>);
+                let ts = ts.map_or(0, |ts| u64::from_le_bytes(*ts));
+                let lane = u8::from(*lane != Lane::Life);
+                self.heads.push(Reverse(Head { ts, lane, ring: index }));
+            }
+            None => self.empty.push(index),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ring::testing::Producer;
+
+    fn rings(count: usize) -> (Vec<Producer>, Merge) {
+        let kernel: Vec<_> = (0..count).map(|_| Producer::new(1 << 16)).collect();
+        let lane = |index| if index == 0 { Lane::Life } else { Lane::Data };
+        let ring = |(index, kernel): (usize, &Producer)| {
+            (lane(index), Ring::map(&kernel.file, 1 << 16).unwrap())
+        };
+        let rings = kernel.iter().enumerate().map(ring).collect();
+        (kernel, Merge::new(rings))
+    }
+
+    fn record(cpu: u16, ts: u64) -> Vec<u8> {
+        [&cpu.to_ne_bytes()[..], &ts.to_le_bytes()].concat()
+    }
+
+    fn take(merge: &mut Merge) -> Option<(u16, u64)> {
+        if !merge.advance() {
+            return None;
+        }
+        let (cpu, event) = merge.current().unwrap();
+        Some((cpu, u64::from_le_bytes(event.try_into().unwrap())))
+    }
+
+    #[test]
+    fn life_comes_first_at_the_same_time() {
+        let (mut kernel, mut merge) = rings(3);
+        kernel[2].push(&record(2, 50), 0);
+        kernel[1].push(&record(1, 40), 0);
+        kernel[1].push(&record(1, 60), 0);
+        kernel[0].push(&record(0, 50), 0);
+        merge.refresh(60 + WINDOW);
+        let all: Vec<_> = std::iter::from_fn(|| take(&mut merge)).collect();
+        assert_eq!(all, [(1, 40), (0, 50), (2, 50), (1, 60)]);
+        assert_eq!(merge.current(), None);
+        assert_eq!(merge.late(), 0);
+    }
+
+    #[test]
+    fn events_wait_for_earlier_ones_that_may_be_on_their_way() {
+        let (mut kernel, mut merge) = rings(2);
+        kernel[0].push(&record(0, 1000), 0);
+        merge.refresh(1000 + WINDOW - 1);
+        assert_eq!(take(&mut merge), None);
+        kernel[1].push(&record(1, 900), 0);
+        merge.refresh(1000 + WINDOW);
+        assert_eq!(take(&mut merge), Some((1, 900)));
+        assert_eq!(take(&mut merge), Some((0, 1000)));
+        kernel[1].push(&record(1, 800), 0);
+        merge.refresh(1001 + WINDOW);
+        assert_eq!((take(&mut merge), merge.late()), (Some((1, 800)), 1));
+    }
+
+    #[test]
+    fn scraps_are_given_out_so_that_they_go_away() {
+        let (mut kernel, mut merge) = rings(1);
+        kernel[0].push(&[1], 0);
+        kernel[0].push(&record(0, 5), 0);
+        merge.refresh(5 + WINDOW);
+        assert!(merge.advance());
+        assert_eq!(merge.current(), None);
+        assert_eq!(take(&mut merge), Some((0, 5)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn nothing_is_lost_and_time_does_not_go_back(
+            events in prop::collection::vec((0..4_usize, 0..200_u64, any::<bool>()), 0..80),
+        ) {
+            let (mut kernel, mut merge) = rings(4);
+            let (mut now, mut got) = (WINDOW, Vec::new());
+            for &(ring, step, read) in &events {
+                now += step;
+                kernel[ring].push(&record(ring as u16, now), 0);
+                if read {
+                    merge.refresh(now);
+                    got.extend(std::iter::from_fn(|| take(&mut merge)));
+                }
+            }
+            merge.refresh(now + WINDOW);
+            got.extend(std::iter::from_fn(|| take(&mut merge)));
+            prop_assert_eq!(got.len(), events.len());
+            prop_assert!(got.is_sorted_by_key(|&(_, ts)| ts));
+            prop_assert_eq!(merge.late(), 0);
+        }
+    }
+}

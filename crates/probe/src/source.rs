@@ -1,0 +1,249 @@
+//! The running kernel as a source of events.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use peregrine_event::Event;
+use peregrine_event::snapshot::Item;
+use peregrine_event::source::{Next, Record, Source, Strangers};
+use rustix::time::{ClockId, clock_gettime};
+use thiserror::Error;
+
+use crate::bpf::{Probe, ProbeConfig, ProbeError, Selection};
+use crate::counters::Statistics;
+use crate::merge::Merge;
+use crate::ring::Ring;
+use crate::scan::{Scan, ScanError, Scanner};
+
+/// Shortest and longest time between two looks at the rings.
+const SHORTEST: Duration = Duration::from_micros(500);
+const LONGEST: Duration = Duration::from_millis(10);
+/// Bytes a second at which a ring fills when a machine does nothing else.
+const FASTEST: u64 = 700_000_000;
+/// Events of one look that are few, and those that are many.
+const FEW: u32 = 32;
+const MANY: u32 = 512;
+
+/// Why this machine can't be watched.
+#[derive(Debug, Error)]
+pub enum LiveError {
+    /// The kernel does not take the probe.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// A ring can't be read.
+    #[error("cannot map a ring buffer: {0}")]
+    Ring(io::Error),
+    /// What runs already can't be read.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+}
+
+/// What happens on this machine: first what there is, then events as they come.
+///
+/// The hooks are on before the machine is looked at, so that nothing happens unseen in between: what
+/// happened while it was looked at comes after the snapshot that may know it already.
+pub struct Live {
+    probe: Probe,
+    merge: Merge,
+    scan: Option<Scan>,
+    pace: Pace,
+    /// Nanoseconds from the epoch to boot, as timestamps have it.
+    boot_epoch: u64,
+    num: u64,
+    malformed: u64,
+}
+
+impl Live {
+    /// Begins to watch. `host_root` is where the root directory of the host is.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the machine can't be looked at.
+    pub fn start(config: &ProbeConfig, host_root: &Path) -> Result<Self, LiveError> {
+        let scanner = Scanner::open(host_root)?;
+        let mut probe = Probe::load(config)?;
+        let rings = probe.take_rings().into_iter().map(|ring| {
+            Ok((ring.lane, Ring::map(&ring.records, ring.bytes).map_err(LiveError::Ring)?))
+        });
+        let merge = Merge::new(rings.collect::<Result<_, LiveError>>()?);
+        probe.attach()?;
+        let scan = scanner.scan(config.scope.as_deref())?;
+        Ok(Self {
+            probe,
+            merge,
+            scan: Some(scan),
+            pace: Pace::new(config.ring_bytes),
+            boot_epoch: boot_epoch(),
+            num: 0,
+            malformed: 0,
+        })
+    }
+
+    /// Watches something else from now on, without a gap for what stays selected.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn select(&mut self, selection: &Selection) -> Result<(), ProbeError> {
+        self.probe.select(selection)
+    }
+
+    /// The kernel side.
+    pub fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
+    /// What was counted until now.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn statistics(&self) -> Result<Statistics, ProbeError> {
+        Ok(Statistics {
+            cpus: self.probe.counters()?,
+            malformed: self.malformed,
+            late: self.merge.late(),
+        })
+    }
+
+    fn now(&self) -> u64 {
+        // The clock of the events, which nobody can set.
+        nanoseconds(ClockId::Boottime).saturating_add(self.boot_epoch)
+    }
+
+    /// Whether there is an event that is due.
+    fn advance(&mut self) -> bool {
+        self.merge.advance() || {
+            let now = self.now();
+            self.merge.refresh(now);
+            self.merge.advance()
+        }
+    }
+}
+
+impl Source for Live {
+    type Error = LiveError;
+
+    fn next(&mut self) -> Result<Next<'_>, LiveError> {
+        if let Some(scan) = &mut self.scan {
+            if let Some(item) = scan.next() {
+                return Ok(Next::Record(Record::Snapshot(item)));
+            }
+            self.scan = None;
+        }
+        if !self.advance() {
+            self.merge.release();
+            self.pace.wait();
+            return Ok(Next::Idle);
+        }
+        self.pace.count();
+        let event = self.merge.current().and_then(|(cpu, bytes)| Event::parse(bytes, cpu).ok());
+        Ok(match event {
+            Some(mut event) => {
+                self.num += 1;
+                event.num = self.num;
+                Next::Record(Record::Event { event, state_only: false })
+            }
+            None => {
+                self.malformed += 1;
+                Next::Idle
+            }
+        })
+    }
+}
+
+/// Looks strangers up in `/proc`.
+#[derive(Debug)]
+pub struct ProcStrangers {
+    scanner: Scanner,
+    scoped: bool,
+}
+
+impl ProcStrangers {
+    /// For a machine watched as a whole, or with a scope: then little is read of those outside.
+    ///
+    /// # Errors
+    /// When there is no `/proc`.
+    pub fn new(host_root: &Path, scope: Option<&PathBuf>) -> Result<Self, ScanError> {
+        Ok(Self { scanner: Scanner::open(host_root)?, scoped: scope.is_some() })
+    }
+}
+
+impl Strangers for ProcStrangers {
+    fn meet(&mut self, tid: i64, known: &dyn Fn(i64) -> bool) -> Vec<Item> {
+        self.scanner.stranger(tid, self.scoped, known)
+    }
+}
+
+/// How long to wait between two looks at the rings: the less comes, the longer, as far as the rings have room.
+#[derive(Debug)]
+struct Pace {
+    wait: Duration,
+    longest: Duration,
+    events: u32,
+}
+
+impl Pace {
+    fn new(ring_bytes: u32) -> Self {
+        let full = Duration::from_nanos(u64::from(ring_bytes) * 1_000_000_000 / FASTEST);
+        Self { wait: SHORTEST, longest: full.clamp(SHORTEST, LONGEST), events: 0 }
+    }
+
+    /// An event has come.
+    fn count(&mut self) {
+        self.events = self.events.saturating_add(1);
+    }
+
+    /// There are no more just now.
+    fn wait(&mut self) {
+        self.adapt();
+        std::thread::sleep(self.wait);
+    }
+
+    fn adapt(&mut self) {
+        match std::mem::take(&mut self.events) {
+            ..FEW => self.wait = (self.wait * 2).min(self.longest),
+            MANY.. => self.wait = (self.wait / 2).max(SHORTEST),
+            _ => {}
+        }
+    }
+}
+
+fn boot_epoch() -> u64 {
+    nanoseconds(ClockId::Realtime).saturating_sub(nanoseconds(ClockId::Boottime))
+}
+
+fn nanoseconds(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_with_idleness_and_shrink_with_work() {
+        let mut pace = Pace::new(8 << 20);
+        for _ in 0..10 {
+            pace.adapt();
+        }
+        assert_eq!(pace.wait, LONGEST);
+        (0..100).for_each(|_| pace.count());
+        pace.adapt();
+        assert_eq!(pace.wait, LONGEST);
+        for _ in 0..10 {
+            (0..MANY).for_each(|_| pace.count());
+            pace.adapt();
+        }
+        assert_eq!(pace.wait, SHORTEST);
+    }
+
+    #[test]
+    fn small_rings_are_looked_at_more_often() {
+        let mut pace = Pace::new(1 << 20);
+        for _ in 0..10 {
+            pace.adapt();
+        }
+        assert!(pace.wait < Duration::from_millis(2), "{:?}", pace.wait);
+        assert_eq!(Pace::new(4096).longest, SHORTEST);
+    }
+}
