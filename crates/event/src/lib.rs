@@ -32,7 +32,7 @@ pub use generated::events::EventType;
 pub use generated::flags::{self, FlagTable};
 pub use names::{errno_name, signal_name};
 pub use param::{Fdlist, Param, ParamError, Texts};
-pub use set::EventSet;
+pub use set::{CodeSet, EventSet};
 pub use table::{
     Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format, ParamInfo,
     Syscall, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,

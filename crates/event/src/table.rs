@@ -228,6 +228,9 @@ pub(crate) fn is_syscall(sc: u16) -> bool {
     usize::from(sc) < SC_NAMES.len()
 }
 
+/// One more than the last code of a syscall.
+pub(crate) const SYSCALL_CODES: usize = SC_NAMES.len() + FOREIGN_SYSCALLS.len();
+
 /// All syscall codes with their names.
 pub fn syscall_names() -> impl Iterator<Item = (u16, &'static str)> {
     let names = SC_NAMES.iter().chain(&FOREIGN_SYSCALLS).copied();

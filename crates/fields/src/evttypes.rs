@@ -4,11 +4,12 @@
 //! `evt.num` that are always or never true. Everything else may be true for every event. Negations go
 //! down to the tests, so that what says nothing about events says nothing when negated.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use peregrine_event::{
-    Class, EventSet, EventType, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
+    Class, CodeSet, EventSet, EventType, syscall_name, syscall_names, syscalls_aarch64,
+    syscalls_x86_64,
 };
 use peregrine_filter::{
     Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
@@ -17,12 +18,12 @@ use peregrine_filter::{
 use thiserror::Error;
 
 /// The events that a condition can be true for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventTypes {
     /// Types of the events. Syscalls without an event of their own share the generic one.
     pub events: EventSet,
     /// Codes of the syscalls and tracepoints that report these events, one by one.
-    pub syscalls: BTreeSet<u16>,
+    pub syscalls: CodeSet,
 }
 
 /// Why the events of a condition cannot be told.
@@ -55,62 +56,54 @@ impl EventTypes {
 
     /// Every event.
     pub fn all() -> Self {
-        Self { events: EventSet::all(), syscalls: syscall_names().map(|(sc, _)| sc).collect() }
+        static ALL: LazyLock<EventTypes> =
+            LazyLock::new(|| EventTypes { events: EventSet::all(), syscalls: CodeSet::all() });
+        *ALL
     }
 
     /// No event.
     pub fn none() -> Self {
-        Self { events: EventSet::EMPTY, syscalls: BTreeSet::new() }
+        Self { events: EventSet::EMPTY, syscalls: CodeSet::EMPTY }
     }
 
     /// The events with these names.
     pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut found = Self::none();
-        for name in names {
-            let mut own = false;
-            for ty in specific().filter(|ty| ty.name() == name) {
-                own = true;
-                found.events.insert(ty);
-                found.syscalls.extend(syscalls_of(ty));
-            }
-            if !own && let Some(sc) = code_of(name) {
-                found.events.insert(EventType::GenericE);
-                found.events.insert(EventType::GenericX);
-                found.syscalls.extend(sc.filter(|sc| GENERIC.contains(sc)));
-            }
-        }
-        found
+        let known = names.into_iter().filter_map(|name| NAMED.get(name));
+        known.fold(Self::none(), |found, types| found.union(*types))
     }
 
     /// Names of the events, and of the syscalls that share the generic one.
     pub fn names(&self) -> BTreeSet<&'static str> {
         let named = self.events.iter().filter(|ty| !is_generic(*ty)).map(EventType::name);
         let reported =
-            specific().filter(|ty| syscalls_of(*ty).any(|sc| self.syscalls.contains(&sc)));
-        let generic = self.syscalls.iter().filter(|sc| GENERIC.contains(sc));
+            specific().filter(|ty| syscalls_of(*ty).any(|sc| self.syscalls.contains(sc)));
+        let generic = self.syscalls.intersection(*GENERIC);
         named
             .chain(reported.map(EventType::name))
-            .chain(generic.filter_map(|sc| syscall_name(*sc)))
+            .chain(generic.iter().filter_map(syscall_name))
             .collect()
     }
 
     fn intersection(self, other: Self) -> Self {
         Self {
             events: self.events.intersection(other.events),
-            syscalls: &self.syscalls & &other.syscalls,
+            syscalls: self.syscalls.intersection(other.syscalls),
         }
     }
 
     fn union(self, other: Self) -> Self {
-        Self { events: self.events.union(other.events), syscalls: &self.syscalls | &other.syscalls }
+        Self {
+            events: self.events.union(other.events),
+            syscalls: self.syscalls.union(other.syscalls),
+        }
     }
 
     fn complement(self) -> Self {
         let all = Self::all();
-        let syscalls = &all.syscalls - &self.syscalls;
+        let syscalls = all.syscalls.difference(self.syscalls);
         let mut events = all.events.difference(self.events);
         // Who leaves out one syscall that shares the generic event does not leave out the others.
-        if syscalls.iter().any(|sc| GENERIC.contains(sc)) {
+        if !syscalls.intersection(*GENERIC).is_empty() {
             events.insert(EventType::GenericE);
             events.insert(EventType::GenericX);
         }
@@ -120,9 +113,8 @@ impl EventTypes {
 
 /// Whether `evt.type` can have this value.
 pub(crate) fn is_event_name(name: &[u8]) -> bool {
-    EventType::all().any(|ty| ty.name().as_bytes() == name)
-        || name == UNKNOWN.as_bytes()
-        || syscall_names().any(|(_, sc)| sc.as_bytes() == name)
+    let generic = EventType::GenericE.name();
+    std::str::from_utf8(name).is_ok_and(|name| name == generic || NAMED.contains_key(name))
 }
 
 /// What syscalls are called that nobody knows.
@@ -238,11 +230,23 @@ fn specific() -> impl Iterator<Item = EventType> {
     EventType::all().filter(|ty| !is_generic(*ty))
 }
 
-/// Codes of the syscall with this name.
-fn code_of(name: &str) -> Option<impl Iterator<Item = u16>> {
-    let code = syscall_names().find(|(_, sc)| *sc == name).map(|(code, _)| code);
-    (code.is_some() || name == UNKNOWN).then(|| code.into_iter())
-}
+/// What has each name. Syscalls of the format's own count by the events that have their name.
+static NAMED: LazyLock<HashMap<&'static str, EventTypes>> = LazyLock::new(|| {
+    let mut named = HashMap::new();
+    for ty in specific() {
+        let types = named.entry(ty.name()).or_insert_with(EventTypes::none);
+        types.events.insert(ty);
+        types.syscalls.extend(syscalls_of(ty));
+    }
+    let generic = [EventType::GenericE, EventType::GenericX].into_iter().collect();
+    let codes = syscall_names().map(|(code, name)| (name, Some(code)));
+    for (name, code) in codes.chain([(UNKNOWN, None)]) {
+        let code = code.filter(|code| GENERIC.contains(*code));
+        let types = EventTypes { events: generic, syscalls: code.into_iter().collect() };
+        named.entry(name).or_insert(types);
+    }
+    named
+});
 
 /// The syscalls and tracepoints that an event reports.
 fn syscalls_of(ty: EventType) -> impl Iterator<Item = u16> {
@@ -250,10 +254,8 @@ fn syscalls_of(ty: EventType) -> impl Iterator<Item = u16> {
 }
 
 /// Syscalls without an event of their own.
-static GENERIC: LazyLock<BTreeSet<u16>> = LazyLock::new(|| {
-    let own: BTreeSet<u16> = REPORTED_BY.iter().map(|(sc, _)| *sc).collect();
-    syscall_names().map(|(sc, _)| sc).filter(|sc| !own.contains(sc)).collect()
-});
+static GENERIC: LazyLock<CodeSet> =
+    LazyLock::new(|| CodeSet::all().difference(REPORTED_BY.iter().map(|(sc, _)| *sc).collect()));
 
 /// Each syscall with an event of its own, and the family of that event.
 static REPORTED_BY: LazyLock<BTreeSet<(u16, &'static str)>> = LazyLock::new(|| {

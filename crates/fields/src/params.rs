@@ -1,9 +1,10 @@
 //! Parameters of events by name.
 
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use peregrine_event::{Event, EventType, Format, ParamType};
+use peregrine_event::{Event, EventType, Format, ParamInfo, ParamType};
 
 /// A parameter by name: where each event has it, found once.
 #[derive(Clone, Debug)]
@@ -17,22 +18,35 @@ pub(crate) struct Param {
     positions: Arc<[u8]>,
 }
 
+/// No name of a parameter is longer.
+const LONGEST_NAME: usize = 32;
+
+/// All parameters by their names.
+static ALL: LazyLock<HashMap<&'static str, Param>> = LazyLock::new(|| {
+    let mut all: HashMap<_, (&ParamInfo, [u8; EventType::COUNT])> = HashMap::new();
+    for ty in EventType::all() {
+        for (at, info) in (0..).zip(ty.info().params) {
+            let (_, positions) = all.entry(info.name).or_insert((info, [ABSENT; _]));
+            let position = &mut positions[ty as usize];
+            *position = at.min(*position);
+        }
+    }
+    let known = all.into_iter().filter(|(name, _)| !name.is_empty());
+    let param = |(name, (info, positions)): (_, (&ParamInfo, [u8; _]))| {
+        let positions = Arc::from(positions);
+        (name, Param { name, ty: info.ty, format: info.format, positions })
+    };
+    known.map(param).collect()
+});
+
 /// Events have fewer parameters than this.
 const ABSENT: u8 = u8::MAX;
 
 impl Param {
     /// The longest name of a parameter, of any event, at the start of a text.
     pub(crate) fn longest(text: &str) -> Option<Self> {
-        let all = EventType::all().flat_map(|ty| ty.info().params);
-        let info = all
-            .filter(|p| !p.name.is_empty() && text.starts_with(p.name))
-            .reduce(|best, p| if p.name.len() > best.name.len() { p } else { best })?;
-        let position = |ty: EventType| {
-            let at = ty.info().params.iter().position(|p| p.name == info.name);
-            at.and_then(|at| u8::try_from(at).ok()).unwrap_or(ABSENT)
-        };
-        let positions = EventType::all().map(position).collect();
-        Some(Self { name: info.name, ty: info.ty, format: info.format, positions })
+        let lens = (1..=text.len().min(LONGEST_NAME)).rev();
+        lens.filter_map(|len| text.get(..len)).find_map(|start| ALL.get(start)).cloned()
     }
 
     /// Its position in this event.
@@ -54,5 +68,25 @@ impl Eq for Param {}
 impl Hash for Param {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_is_found_by_its_name() {
+        for ty in EventType::all() {
+            for (at, info) in
+                ty.info().params.iter().enumerate().filter(|(_, p)| !p.name.is_empty())
+            {
+                let param = Param::longest(&format!("{}:", info.name)).unwrap();
+                assert_eq!(param.name, info.name);
+                let first = ty.info().params.iter().position(|p| p.name == info.name);
+                assert!(first <= Some(at));
+                assert_eq!(param.positions[ty as usize], first.unwrap() as u8);
+            }
+        }
     }
 }

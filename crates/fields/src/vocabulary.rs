@@ -1,6 +1,6 @@
 //! Understanding the names of fields and their arguments.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use peregrine_event::{EventSet, EventType, Format, ParamType};
 use peregrine_filter::{FieldError, Limits, Resolved, Vocabulary};
@@ -91,12 +91,7 @@ impl Fields {
 
     /// The classes of these fields, in the order in which users see them.
     pub fn classes(&self) -> impl Iterator<Item = &'static Class> {
-        let (syscall, containers) = (self.syscall, self.containers);
-        classes().iter().filter(move |class| match class.scope {
-            Scope::All => true,
-            Scope::Syscall => syscall,
-            Scope::Containers => syscall && containers,
-        })
+        classes().iter().filter(|class| self.knows(class.scope))
     }
 
     /// Names of the fields `static.<name>`, which no class has.
@@ -110,29 +105,53 @@ impl Fields {
         defined.chain(self.statics())
     }
 
+    /// The field with the longest name that the text begins with.
+    fn longest(&self, text: &str) -> Option<&'static Definition> {
+        let mut key = text;
+        loop {
+            // Every name that the text begins with, also begins the greatest name that is not above the text.
+            let below = BY_NAME.partition_point(|(_, definition)| definition.name <= key);
+            let (scope, definition) = BY_NAME.get(below.checked_sub(1)?)?;
+            let name = definition.name;
+            if text.starts_with(name) && self.knows(*scope) {
+                return Some(definition);
+            }
+            let common = name.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
+            key = name.get(..common.min(name.len() - 1))?;
+        }
+    }
+
+    fn knows(&self, scope: Scope) -> bool {
+        match scope {
+            Scope::All => true,
+            Scope::Syscall => self.syscall,
+            Scope::Containers => self.syscall && self.containers,
+        }
+    }
+
     fn definitions(&self) -> impl Iterator<Item = &'static Definition> {
         self.classes().flat_map(|class| class.fields)
     }
-
-    fn unknown(&self, text: &str) -> FieldError {
-        let name = token(text);
-        let names = self.definitions().map(|d| d.name).chain(self.statics());
-        FieldError::Unknown { name: name.to_owned(), similar: similar(name, names) }
-    }
 }
+
+/// All fields in order of their names.
+static BY_NAME: LazyLock<Vec<(Scope, &'static Definition)>> = LazyLock::new(|| {
+    let scoped = |class: &'static Class| class.fields.iter().map(|field| (class.scope, field));
+    let mut all: Vec<_> = classes().iter().flat_map(scoped).collect();
+    all.sort_by_key(|(_, definition)| definition.name);
+    all
+});
 
 impl Vocabulary for Fields {
     type Field = Field;
 
     fn resolve(&self, text: &str) -> Result<Resolved<Field>, FieldError> {
-        let defined =
-            self.definitions().filter(|d| text.starts_with(d.name)).max_by_key(|d| d.name.len());
-        if let Some(definition) = defined {
-            return resolve(definition, text)?.ok_or_else(|| self.unknown(text));
+        let unknown = || FieldError::Unknown { name: token(text).to_owned() };
+        if let Some(definition) = self.longest(text) {
+            return resolve(definition, text)?.ok_or_else(unknown);
         }
         let constants = self.statics.iter().filter(|(name, _)| text.starts_with(name.as_str()));
-        let (name, value) =
-            constants.max_by_key(|(name, _)| name.len()).ok_or_else(|| self.unknown(text))?;
+        let (name, value) = constants.max_by_key(|(name, _)| name.len()).ok_or_else(unknown)?;
         Ok(Resolved {
             field: Field { id: Id::Static, arg: Arg::Text(Arc::clone(value)) },
             len: name.len(),
@@ -149,6 +168,11 @@ impl Vocabulary for Fields {
             return Ok(());
         }
         Err(format!("unknown event type {}", String::from_utf8_lossy(literal)))
+    }
+
+    fn similar(&self, name: &str) -> Vec<String> {
+        let names = self.definitions().map(|d| d.name).chain(self.statics());
+        similar(token(name), names)
     }
 
     fn is_distance(&self, field: &Field) -> bool {
@@ -403,10 +427,7 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_pen_is_forgiven() {
-        let Err(FieldError::Unknown { similar, .. }) = Fields::syscall().resolve("proc.nmae")
-        else {
-            panic!("there is no such field");
-        };
+        let similar = Fields::syscall().similar("proc.nmae");
         assert!(similar.contains(&"proc.name".to_owned()), "{similar:?}");
     }
 

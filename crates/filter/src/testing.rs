@@ -48,7 +48,7 @@ impl Vocabulary for Words {
             .iter()
             .filter(|(name, _)| text.starts_with(name))
             .max_by_key(|(name, _)| name.len())
-            .ok_or_else(|| FieldError::Unknown { name: text.to_owned(), similar: Vec::new() })?;
+            .ok_or_else(|| FieldError::Unknown { name: text.to_owned() })?;
         let each = match name {
             n if n.starts_with("any.") => Some(Each::Any),
             n if n.starts_with("ends.") => Some(Each::Ends),

@@ -32,6 +32,11 @@ pub trait Vocabulary {
         Ok(())
     }
 
+    /// Names of fields that look like this name, the likest first: for messages about a name that is none.
+    fn similar(&self, _name: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether the field is a distance (`evt.around`): its value is one in nanoseconds, the literal
     /// one in milliseconds, `=` asks that the value is not above it, and no other operator applies.
     fn is_distance(&self, _field: &Self::Field) -> bool {
@@ -91,8 +96,6 @@ pub enum FieldError {
     Unknown {
         /// The name as written.
         name: String,
-        /// Names that look like it.
-        similar: Vec<String>,
     },
     /// The field is known, its argument is not acceptable. The message is whole.
     #[error("{0}")]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use peregrine_event::{EventType, syscall_names};
 use peregrine_fields::{EventTypeError, EventTypes};
 use peregrine_filter::{
-    CompileError, CompileErrorKind, Expr, ExprKind, FieldError, Filter, Span, Template,
-    TemplateError, Vocabulary, compile,
+    CompileError, CompileErrorKind, Expr, ExprKind, Filter, Span, Template, TemplateError,
+    Vocabulary, compile,
 };
 
 use crate::condition::Written;
@@ -416,7 +416,7 @@ fn warn_of_condition(condition: &Expr, text: &str, place: &Place, findings: &mut
 /// What was probably meant by a name that nothing has.
 fn meant(error: &CompileErrorKind, vocabulary: &impl Vocabulary) -> Option<String> {
     let name = match error {
-        CompileErrorKind::UnknownField(name) => similar_field(name, vocabulary)?,
+        CompileErrorKind::UnknownField(name) => vocabulary.similar(name).into_iter().next()?,
         error => {
             let message = error.to_string();
             let name = message.strip_prefix("unknown event type ")?;
@@ -426,13 +426,6 @@ fn meant(error: &CompileErrorKind, vocabulary: &impl Vocabulary) -> Option<Strin
         }
     };
     Some(format!("did you mean `{name}`?"))
-}
-
-fn similar_field(name: &str, vocabulary: &impl Vocabulary) -> Option<String> {
-    match vocabulary.resolve(name) {
-        Err(FieldError::Unknown { similar, .. }) => similar.into_iter().next(),
-        _ => None,
-    }
 }
 
 fn span(error: &EventTypeError) -> Span {
@@ -470,7 +463,7 @@ fn output_error(
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
         let name = rest.split(|c| !is_name(c)).next().unwrap_or_default();
         place = place.showing_part(&def.output_place, text, at.saturating_sub(1)..at + name.len());
-        help = Some(match similar_field(name, vocabulary) {
+        help = Some(match vocabulary.similar(name).into_iter().next() {
             Some(field) => format!("there is no field `{name}`; did you mean `{field}`?"),
             None => format!("there is no field `{name}`"),
         });

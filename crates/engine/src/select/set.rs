@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use peregrine_event::{
-    Class, EventInfo, EventSet, EventType, Syscall, syscall_name, syscalls_aarch64, syscalls_x86_64,
+    Class, CodeSet, EventInfo, EventSet, EventType, Syscall, syscall_name, syscalls_aarch64,
+    syscalls_x86_64,
 };
 use peregrine_fields::EventTypes;
 
@@ -95,7 +96,7 @@ impl SyscallSet {
 
     /// Just these syscalls. An event's name can be that of two: old forms of `accept4` are called `accept`.
     pub(super) fn with_syscalls(names: &[&str]) -> Self {
-        let wanted = |code: &u16| syscall_name(*code).is_some_and(|name| names.contains(&name));
+        let wanted = |code| syscall_name(code).is_some_and(|name| names.contains(&name));
         let families = families(|family| family.codes.iter().any(wanted));
         Self { families, generic: BTreeSet::new() }
     }
@@ -107,11 +108,10 @@ impl From<&EventTypes> for SyscallSet {
     fn from(types: &EventTypes) -> Self {
         let wanted = |family: &Family| match family.codes.is_empty() {
             true => !family.events.intersection(types.events).is_empty(),
-            false => !family.codes.is_disjoint(&types.syscalls),
+            false => !family.codes.intersection(types.syscalls).is_empty(),
         };
-        let own: BTreeSet<u16> =
-            FAMILIES.values().flat_map(|family| &family.codes).copied().collect();
-        Self { families: families(wanted), generic: &types.syscalls - &own }
+        let generic = types.syscalls.difference(*OWN).iter().collect();
+        Self { families: families(wanted), generic }
     }
 }
 
@@ -134,7 +134,7 @@ impl std::fmt::Debug for SyscallSet {
 /// All versions of an event, and the syscalls that report it.
 struct Family {
     events: EventSet,
-    codes: BTreeSet<u16>,
+    codes: CodeSet,
 }
 
 static FAMILIES: LazyLock<BTreeMap<&'static str, Family>> = LazyLock::new(|| {
@@ -142,7 +142,7 @@ static FAMILIES: LazyLock<BTreeMap<&'static str, Family>> = LazyLock::new(|| {
     for ty in EventType::all().filter(|&ty| !is_generic(ty)) {
         let classes = ty.info().classes;
         if classes.contains(&Class::Syscall) || classes.contains(&Class::Tracepoint) {
-            let new = || Family { events: EventSet::EMPTY, codes: BTreeSet::new() };
+            let new = || Family { events: EventSet::EMPTY, codes: CodeSet::EMPTY };
             all.entry(ty.family()).or_insert_with(new).events.insert(ty);
         }
     }
@@ -153,6 +153,10 @@ static FAMILIES: LazyLock<BTreeMap<&'static str, Family>> = LazyLock::new(|| {
     }
     all
 });
+
+/// Syscalls with an event of their own.
+static OWN: LazyLock<CodeSet> =
+    LazyLock::new(|| FAMILIES.values().fold(CodeSet::EMPTY, |own, family| own.union(family.codes)));
 
 fn families(wanted: impl Fn(&Family) -> bool) -> BTreeSet<&'static str> {
     FAMILIES.iter().filter(|(_, family)| wanted(family)).map(|(&name, _)| name).collect()

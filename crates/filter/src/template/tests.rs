@@ -24,8 +24,7 @@ impl Vocabulary for Words {
         ];
         let name =
             known.into_iter().filter(|name| text.starts_with(name)).max_by_key(|name| name.len());
-        let name =
-            name.ok_or_else(|| FieldError::Unknown { name: text.to_owned(), similar: vec![] })?;
+        let name = name.ok_or_else(|| FieldError::Unknown { name: text.to_owned() })?;
         let argument = text[name.len()..].strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let len = match (name, argument) {
             ("proc.env" | "evt.arg", Some((argument, _))) => name.len() + argument.len() + 2,

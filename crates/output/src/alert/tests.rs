@@ -17,7 +17,7 @@ impl Vocabulary for Words {
     fn resolve(&self, text: &str) -> Result<Resolved<&'static str>, FieldError> {
         let known = ["evt.time.iso8601", "evt.time", "fd.name", "fd.sip", "proc.name", "proc.pid"];
         let field = known.into_iter().find(|name| text.starts_with(name));
-        let field = field.ok_or(FieldError::Unknown { name: text.to_owned(), similar: vec![] })?;
+        let field = field.ok_or(FieldError::Unknown { name: text.to_owned() })?;
         let (ty, format) = match field {
             "proc.pid" => (ParamType::Int64, Format::Dec),
             _ => (ParamType::Charbuf, Format::Na),
