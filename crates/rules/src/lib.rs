@@ -2,7 +2,7 @@
 //! place in the source.
 //!
 //! [`Loader`] reads files one after the other and gives a [`LoadResult`] for each; [`RuleSet`] is what
-//! comes out. This crate knows the format of rules files and the rule language, and nothing of events
+//! comes out. Files in the format of 2016 are read too, and [`convert`] writes them as YAML. This crate knows the format of rules files and the rule language, and nothing of events
 //! and state: which fields exist it learns from a [`Vocabulary`](peregrine_filter::Vocabulary).
 
 mod code;
@@ -15,6 +15,7 @@ mod describe;
 mod exception;
 mod expand;
 mod keys;
+mod legacy;
 mod literal;
 mod load;
 mod macros;
@@ -28,6 +29,7 @@ mod version;
 
 pub use code::{ErrorCode, WarningCode};
 pub use describe::{NotLoaded, UsedPlugins};
+pub use legacy::convert;
 pub use load::{Addition, EventSource, Loader, OutputAddition};
 pub use place::{ItemKind, Location, Place, RulesFile};
 pub use priority::{Priority, UnknownPriority};

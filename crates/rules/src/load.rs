@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use peregrine_filter::{DEFAULT_MAX_DEPTH, Vocabulary, parse_operand};
-use peregrine_yaml::parse;
+use peregrine_yaml::{Node, parse};
 
 use crate::compile::Compiler;
 use crate::define::{Definitions, Sources};
 use crate::place::RulesFile;
 use crate::result::{Finding, LoadResult};
-use crate::{ErrorCode, ItemKind, Place, PluginRequirement, RuleSet, read, schema};
+use crate::{ErrorCode, ItemKind, Place, PluginRequirement, RuleSet, legacy, read, schema};
 
 /// Where events come from, and the fields they have.
 #[derive(Clone, Debug)]
@@ -99,25 +99,7 @@ impl<V: Vocabulary> Loader<V> {
         let file = Place::file(Arc::new(RulesFile { name: name.to_owned(), text }));
         let mut result =
             LoadResult { name: name.to_owned(), findings: Vec::new(), schema_warnings: None };
-        let mut documents = match parse(&file.rules_file().text) {
-            Ok(documents) => documents,
-            Err(error) => {
-                let place = file.spot(ItemKind::ValueFor, error.at);
-                result.findings.push(Finding::error(ErrorCode::YamlParse, error.message, place));
-                return result;
-            }
-        };
-        // An empty document ends a file, as it always has.
-        if let Some(end) = documents.iter().position(peregrine_yaml::Node::is_null) {
-            documents.truncate(end);
-        }
-        let checks: Vec<Vec<String>> = documents.iter().map(schema::check).collect();
-        if let Some(first) = checks.first() {
-            // A file counts as valid when its first document is.
-            let valid = first.is_empty();
-            let warnings = if valid { Vec::new() } else { checks.concat() };
-            result.schema_warnings = Some(warnings);
-        }
+        let Some(documents) = documents(&file, &mut result) else { return result };
         let sources = KnownSources(&self.sources);
         read::read(&documents, &file, &mut self.definitions, &sources, &mut result.findings);
         if result.successful() {
@@ -147,6 +129,34 @@ impl<V: Vocabulary> Loader<V> {
     pub fn required_plugins(&self) -> &[Vec<PluginRequirement>] {
         &self.definitions.plugins
     }
+}
+
+/// What a file holds, in whichever format. What is wrong with its form is reported.
+fn documents(file: &Place, result: &mut LoadResult) -> Option<Vec<Node>> {
+    let RulesFile { name, text } = file.rules_file();
+    if legacy::is_legacy(name, text) {
+        return legacy::document(file, &mut result.findings).map(|document| vec![document]);
+    }
+    let mut documents = match parse(text) {
+        Ok(documents) => documents,
+        Err(error) => {
+            let place = file.spot(ItemKind::ValueFor, error.at);
+            result.findings.push(Finding::error(ErrorCode::YamlParse, error.message, place));
+            return None;
+        }
+    };
+    // An empty document ends a file, as it always has.
+    if let Some(end) = documents.iter().position(Node::is_null) {
+        documents.truncate(end);
+    }
+    let checks: Vec<Vec<String>> = documents.iter().map(schema::check).collect();
+    if let Some(first) = checks.first() {
+        // A file counts as valid when its first document is.
+        let valid = first.is_empty();
+        let warnings = if valid { Vec::new() } else { checks.concat() };
+        result.schema_warnings = Some(warnings);
+    }
+    Some(documents)
 }
 
 struct KnownSources<'a, V>(&'a [EventSource<V>]);

@@ -1,0 +1,88 @@
+//! Writing the old format as YAML.
+
+use std::sync::Arc;
+
+use super::{Kind, Statement, is_legacy, read};
+use crate::{ErrorCode, Finding, ItemKind, LoadResult, Place, RulesFile};
+
+/// A file of the format of 2016 as YAML. It raises the same alerts.
+///
+/// ```
+/// let old = b"opened: evt.type = open
+/// ## Somebody looks at passwords
+/// opened and fd.name = /etc/shadow | WARNING Passwords read (%proc.name)
+/// ";
+/// let new = peregrine_rules::convert("old.conf", old).unwrap();
+/// assert_eq!(new, "- macro: opened
+///   condition: evt.type = open
+///
+/// - rule: Passwords read
+///   desc: Somebody looks at passwords
+///   condition: opened and fd.name = /etc/shadow
+///   output: Passwords read (%proc.name)
+///   priority: WARNING
+/// ");
+/// ```
+///
+/// # Errors
+/// Where it is not in this format, or wrong; all that is wrong. Conditions are not looked into.
+pub fn convert(name: &str, content: &[u8]) -> Result<String, Box<LoadResult>> {
+    let text = peregrine_yaml::decode(content).into_owned();
+    let file = Place::file(Arc::new(RulesFile { name: name.to_owned(), text }));
+    let mut findings = Vec::new();
+    if is_legacy(name, &file.rules_file().text) {
+        if let Some(statements) = read(&file, &mut findings) {
+            return Ok(yaml(&statements));
+        }
+    } else {
+        let place = file.spot(ItemKind::RulesContent, peregrine_yaml::Mark::default());
+        let message = "This file is not in the rules format of 2016";
+        findings.push(Finding::error(ErrorCode::Validate, message, place));
+    }
+    Err(Box::new(LoadResult { name: name.to_owned(), findings, schema_warnings: None }))
+}
+
+fn yaml(statements: &[Statement]) -> String {
+    let mut text = String::new();
+    for statement in statements {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        // A comment that became a description is not kept twice.
+        let described = match statement.kind {
+            Kind::Macro { .. } => 0,
+            Kind::Rule { .. } => statement.described().len(),
+        };
+        let kept = statement.comments.len() - described;
+        let kept = statement.comments.get(..kept).unwrap_or_default();
+        let first = kept.iter().position(|line| !line.is_empty()).unwrap_or(kept.len());
+        for line in kept.get(first..).unwrap_or_default() {
+            text.push_str(line);
+            text.push('\n');
+        }
+        for (at, (key, value)) in statement.item().entries().iter().enumerate() {
+            let dash = if at == 0 { "- " } else { "  " };
+            let key = key.as_str().unwrap_or_default();
+            let value = scalar(value.as_str().unwrap_or_default());
+            text.push_str(&format!("{dash}{key}: {value}\n"));
+        }
+    }
+    text
+}
+
+/// A text as YAML has it: as it is where that is safe, and quoted else.
+fn scalar(text: &str) -> String {
+    let meant_otherwise = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || "(/".contains(c))
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && !text.ends_with(':')
+        && !meant_otherwise.contains(&text.to_ascii_lowercase().as_str());
+    let printable =
+        !text.contains(|c: char| c.is_control() || "\u{2028}\u{2029}\u{feff}".contains(c));
+    match (printable, plain) {
+        (true, true) => text.to_owned(),
+        (true, false) => format!("'{}'", text.replace('\'', "''")),
+        (false, _) => serde_json::Value::from(text).to_string(),
+    }
+}

@@ -1,0 +1,143 @@
+//! Lines of the old format, and what can be told of one by itself.
+
+use std::ops::Range;
+
+use peregrine_yaml::{Mark, Node, Value};
+
+/// Words that stand between two parts of a condition.
+const JOINING: [&str; 15] = [
+    "and",
+    "bcontains",
+    "bstartswith",
+    "contains",
+    "endswith",
+    "glob",
+    "icontains",
+    "iglob",
+    "in",
+    "intersects",
+    "or",
+    "pmatch",
+    "regex",
+    "startswith",
+    "exists",
+];
+
+/// A line and where it stands.
+pub(super) struct Line<'t> {
+    pub(super) text: &'t str,
+    start: Mark,
+}
+
+impl<'t> Line<'t> {
+    pub(super) fn all(text: &'t str) -> impl Iterator<Item = Self> {
+        let mut offset = 0;
+        text.split_inclusive('\n').enumerate().map(move |(line, text)| {
+            let start = Mark { offset, line, column: 0 };
+            offset += text.len();
+            Self { text: text.trim_end_matches(['\n', '\r']), start }
+        })
+    }
+
+    pub(super) fn is_comment(&self) -> bool {
+        self.text.trim_start().starts_with('#')
+    }
+
+    pub(super) fn indent(&self) -> usize {
+        self.text.len() - self.text.trim_start().len()
+    }
+
+    /// The place of a byte of it.
+    pub(super) fn mark(&self, at: usize) -> Mark {
+        Mark { offset: self.start.offset + at, line: self.start.line, column: at }
+    }
+
+    /// A part of it as a scalar.
+    pub(super) fn node(&self, range: Range<usize>) -> Node {
+        let text = self.text.get(range.clone()).unwrap_or_default().to_owned();
+        let value = Value::Scalar { text, quoted: true };
+        Node { value, start: self.mark(range.start), end: self.mark(range.end) }
+    }
+
+    /// The name, where a macro begins here.
+    pub(super) fn macro_name(&self) -> Option<Range<usize>> {
+        let begin = self.indent();
+        let text = self.text.get(begin..)?;
+        let part_of_name = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+        let length = text.find(|c| !part_of_name(c))?;
+        let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let colon = text.get(length..)?.trim_start().starts_with(':');
+        (is_name && colon).then_some(begin..begin + length)
+    }
+
+    /// The byte behind the colon of a macro whose name ends at `end`.
+    pub(super) fn after_colon(&self, end: usize) -> usize {
+        let rest = self.text.get(end..).unwrap_or_default();
+        end + rest.find(':').map_or(0, |at| at + 1)
+    }
+}
+
+/// What a line holds.
+pub(super) struct Piece {
+    /// Where its part of the condition ends: at a pipe, at a comment, or with the line.
+    pub(super) condition: usize,
+    /// Brackets opened and not closed.
+    pub(super) depth: i32,
+    /// Where the text behind the pipe begins.
+    pub(super) output: Option<usize>,
+}
+
+impl Piece {
+    pub(super) fn of(line: &str) -> Self {
+        let mut piece = Self { condition: line.len(), depth: 0, output: None };
+        let mut quote = None;
+        let mut before = ' ';
+        let mut chars = line.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match (quote, c) {
+                (Some(_), '\\') => {
+                    chars.next();
+                }
+                (Some(open), _) if c == open => quote = None,
+                (Some(_), _) => {}
+                (None, '|') => {
+                    piece.condition = at;
+                    piece.output = Some(at + 1);
+                    return piece;
+                }
+                (None, '#') if before.is_whitespace() => {
+                    piece.condition = at;
+                    return piece;
+                }
+                (None, '(') => piece.depth += 1,
+                (None, ')') => piece.depth -= 1,
+                // Within a word it is an apostrophe.
+                (None, '"' | '\'') if before.is_whitespace() || "(,=<>".contains(before) => {
+                    let closed = chars.as_str().contains(c);
+                    quote = closed.then_some(c);
+                }
+                (None, _) => {}
+            }
+            before = c;
+        }
+        piece
+    }
+}
+
+/// Whether a condition can't end with this text.
+pub(super) fn ends_open(text: &str) -> bool {
+    let last = text.rsplit(|c: char| c.is_whitespace() || "()".contains(c)).next();
+    // `evt.dir = >` is complete.
+    text.ends_with(['=', ',', '('])
+        || last.is_some_and(|word| word == "not" || (is_joining(word) && word != "exists"))
+}
+
+/// Whether no condition begins with this text.
+pub(super) fn begins_joined(text: &str) -> bool {
+    text.starts_with(['|', ')', '=', '!', '<', '>', ','])
+        || text.split(|c: char| c.is_whitespace() || c == '(').next().is_some_and(is_joining)
+}
+
+fn is_joining(word: &str) -> bool {
+    JOINING.contains(&word)
+}
