@@ -1,6 +1,6 @@
 //! The kernel side: C from `data/collect.json`, and the objects of `bpf/`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +21,7 @@ pub fn generate(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let collect: Collect = read(&root.join("data/collect.json"))?;
     let dir = root.join("bpf/generated");
     Ok(vec![
-        (dir.join("events.h"), format!("{HEADER}{}", events(&schema)?)),
+        (dir.join("events.h"), format!("{HEADER}{}", events(&schema, &collect)?)),
         (dir.join("convert.h"), format!("{HEADER}{}", conversions(&schema, &collect)?)),
         (dir.join("collect.h"), format!("{HEADER}{}", collectors(&schema, &collect)?)),
     ])
@@ -154,18 +154,31 @@ fn current(schema: &Schema) -> impl Iterator<Item = &Event> {
     })
 }
 
-fn events(schema: &Schema) -> Result<String> {
-    let mut out = String::from("// Codes and parameter counts of events.\nenum {\n");
+fn events(schema: &Schema, collect: &Collect) -> Result<String> {
+    let mut out = String::from("#include \"../abi.h\"\n\n// Codes and parameter counts of events.\nenum {\n");
     for event in current(schema) {
         let id = event.id.trim_start_matches("PPME_");
         writeln!(out, "\tEVENT_{id} = {}, {id}_PARAMS = {},", event.code, event.params.len())?;
     }
+    out += "};\n\n// What losses of them count as.\nenum {\n";
+    for event in current(schema).filter(|event| collect.events.contains_key(&event.name)) {
+        let class = collect
+            .loss_classes
+            .iter()
+            .find_map(|(class, names)| names.contains(&event.name).then(|| class.to_uppercase()))
+            .unwrap_or_else(|| "OTHER".into());
+        writeln!(out, "\t{}_CLASS = {class},", event.id.trim_start_matches("PPME_"))?;
+    }
     out += "};\n\n// Values of the format's flags.\n";
     for (table, entries) in &schema.tables {
         out += "enum {\n";
+        let mut seen = BTreeSet::new();
         for (name, value) in entries {
             let name: String =
                 name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+            if !seen.insert(name.clone()) {
+                continue;
+            }
             writeln!(out, "\t{}_{name} = {value:#x},", table.to_uppercase())?;
         }
         out += "};\n";
@@ -228,12 +241,6 @@ fn collectors(schema: &Schema, collect: &Collect) -> Result<String> {
             continue;
         }
         let id = event.id.trim_start_matches("PPME_");
-        let class = collect
-            .loss_classes
-            .iter()
-            .find_map(|(class, names)| names.contains(&event.name).then(|| class.to_uppercase()))
-            .unwrap_or_else(|| "OTHER".into());
-        writeln!(out, "enum {{ {id}_CLASS = {class} }};")?;
         if words == "hand" {
             continue;
         }

@@ -6,12 +6,18 @@
 pub const CONFIG: &str = "config";
 /// Map with one [`Counters`] per CPU.
 pub const COUNTERS: &str = "counters";
-/// Array with the rings of [`Lane::Life`], by ring index.
+/// Array with the one ring of [`Lane::Life`].
 pub const LIFE_RINGS: &str = "life_rings";
 /// Array with the rings of [`Lane::Data`], by ring index.
 pub const DATA_RINGS: &str = "data_rings";
 /// Cgroup whose tasks alone are watched, when [`SCOPED`] is set.
 pub const SCOPE: &str = "scope";
+/// Memory to put events together in, one entry per CPU.
+pub const SCRATCHES: &str = "scratches";
+/// Native numbers of the syscalls of 32-bit programs; [`SYSCALL_LIMIT`] where there is none.
+pub const NATIVE_NUMBERS: &str = "native_numbers";
+/// The format's codes of syscalls, by native number.
+pub const SYSCALL_CODES: &str = "syscall_codes";
 /// Programs that collect the event of a syscall, by native number.
 pub const COLLECTORS: &str = "collectors";
 
@@ -30,6 +36,8 @@ pub const SCOPED: u32 = 2;
 pub struct Config {
     /// Selected syscalls, a bit for each native number.
     pub selected: [u64; SYSCALL_WORDS],
+    /// Selected syscalls of 32-bit programs, a bit for each number in their own table.
+    pub selected32: [u64; SYSCALL_WORDS],
     /// Nanoseconds from the epoch to boot: added to the kernel's boot clock it makes a timestamp.
     pub boot_epoch_ns: u64,
     /// Thread group whose own events are left out; 0 for none.
@@ -43,14 +51,16 @@ pub struct Config {
 }
 
 /// [`Config`] as it lies in its map: nothing but 64-bit words, in the order of the fields.
-pub type ConfigWords = [u64; SYSCALL_WORDS + 5];
+pub type ConfigWords = [u64; 2 * SYSCALL_WORDS + 5];
 
 impl Config {
     /// As it lies in its map.
     pub fn words(&self) -> ConfigWords {
-        let mut words: ConfigWords = [0; SYSCALL_WORDS + 5];
+        let mut words: ConfigWords = [0; 2 * SYSCALL_WORDS + 5];
         let (selected, rest) = words.split_at_mut(SYSCALL_WORDS);
+        let (selected32, rest) = rest.split_at_mut(SYSCALL_WORDS);
         selected.copy_from_slice(&self.selected);
+        selected32.copy_from_slice(&self.selected32);
         rest.copy_from_slice(&[
             self.boot_epoch_ns,
             self.own_tgid,
@@ -165,6 +175,8 @@ mod tests {
     #[test]
     fn config_begins_with_the_selection() {
         let config = Config { selected: [7; SYSCALL_WORDS], cpus_per_ring: 3, ..Config::default() };
-        assert_eq!(config.words()[SYSCALL_WORDS - 1..], [7, 0, 0, 0, 0, 3]);
+        let words = config.words();
+        assert_eq!(words[..SYSCALL_WORDS], [7; SYSCALL_WORDS]);
+        assert_eq!(words[2 * SYSCALL_WORDS..], [0, 0, 0, 0, 3]);
     }
 }

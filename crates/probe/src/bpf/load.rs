@@ -1,11 +1,27 @@
 //! Loading the programs and getting at their maps.
 
+use std::fs::File;
 use std::path::PathBuf;
 
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{
+    Array, ArrayOfMaps, CgroupArray, Map, MapData, MapError, PerCpuArray, ProgramArray, RingBuf,
+};
+use aya::programs::{BtfTracePoint, ProgramError};
+use aya::util::{nr_cpus, online_cpus};
+use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
+use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
+use aya_obj::maps::{LegacyMap, bpf_map_def};
+use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 
-use super::{Counters, Lane, Selection};
+use super::abi::{self, Config, ConfigWords, CounterWords, Counters, Lane};
+use super::hooks;
+use super::select::Selection;
+
+#[cfg(target_arch = "x86_64")]
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/peregrine.x86_64.o");
+#[cfg(target_arch = "aarch64")]
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/peregrine.aarch64.o");
 
 /// How to watch this machine.
 #[derive(Clone, Debug)]
@@ -52,16 +68,45 @@ pub enum HookPlan {
 /// Why this kernel can't be watched.
 #[derive(Debug, Error)]
 pub enum ProbeError {
-    /// Nothing is built yet.
-    #[error("this build has no kernel programs")]
-    Missing,
+    /// The kernel does not describe its types.
+    #[error("the kernel's type information (/sys/kernel/btf/vmlinux) cannot be used: {0}")]
+    Btf(#[from] BtfError),
+    /// The programs do not fit this kernel, or it may not be watched.
+    #[error("the kernel does not take the probe: {0}")]
+    Object(#[from] EbpfError),
+    /// One program is refused.
+    #[error("the kernel refuses program `{name}`: {source}")]
+    Program {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: ProgramError,
+    },
+    /// A map is refused.
+    #[error("a map of the probe: {0}")]
+    Map(#[from] MapError),
+    /// The object lacks what it should have.
+    #[error("this build's object has no `{0}`")]
+    Missing(String),
+    /// The cgroup to watch can't be opened.
+    #[error("cgroup {}: {source}", .path.display())]
+    Scope {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The machine's CPUs are not known.
+    #[error("{0}: {1}")]
+    Cpus(&'static str, std::io::Error),
 }
 
 /// One ring, ready to be read: [`RingBuf::next`] never blocks, and there are no wake-ups, so poll it on a timer.
 pub struct Ring {
     /// What travels in it.
     pub lane: Lane,
-    /// Its number within the lane; the CPUs `index * cpus_per_ring ..` write to it.
+    /// Its number within the lane. All CPUs write to the one ring of [`Lane::Life`]; to a data ring
+    /// those from `index * cpus_per_ring` on.
     pub index: u32,
     /// Its size in bytes.
     pub bytes: u32,
@@ -70,15 +115,79 @@ pub struct Ring {
 }
 
 /// The loaded programs. Dropping it detaches them.
-pub struct Probe {}
+pub struct Probe {
+    ebpf: Ebpf,
+    btf: Btf,
+    config: Config,
+    selection: Selection,
+    attached: bool,
+    config_map: Array<MapData, ConfigWords>,
+    counters: PerCpuArray<MapData, CounterWords>,
+    collectors: ProgramArray<MapData>,
+    rings: Vec<Ring>,
+}
 
 impl Probe {
     /// Loads the programs. Events come after [`Probe::attach`].
     ///
     /// # Errors
     /// When the kernel refuses them.
-    pub fn load(_config: &ProbeConfig) -> Result<Self, ProbeError> {
-        Err(ProbeError::Missing)
+    pub fn load(config: &ProbeConfig) -> Result<Self, ProbeError> {
+        let btf = Btf::from_sys_fs()?;
+        let possible = nr_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))? as u32;
+        let online = online_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))?;
+        let per_ring = if config.cpus_per_ring == 0 { possible } else { config.cpus_per_ring };
+        let last = online.iter().max().copied().unwrap_or(0);
+        let mut ebpf = EbpfLoader::new()
+            .btf(Some(&btf))
+            .map_max_entries(abi::SCRATCHES, possible)
+            .map_max_entries(abi::DATA_RINGS, last / per_ring + 1)
+            .load(OBJECT)?;
+
+        let mut rings =
+            make_rings(&mut ebpf, abi::LIFE_RINGS, Lane::Life, &[0], config.ring_bytes)?;
+        let mut indices: Vec<u32> = online.iter().map(|cpu| cpu / per_ring).collect();
+        indices.dedup();
+        rings.extend(make_rings(
+            &mut ebpf,
+            abi::DATA_RINGS,
+            Lane::Data,
+            &indices,
+            config.ring_bytes,
+        )?);
+
+        let mut flags = 0;
+        if config.drop_failed_exit {
+            flags |= u64::from(abi::DROP_FAILED);
+        }
+        if let Some(path) = &config.scope {
+            let directory = File::open(path)
+                .map_err(|source| ProbeError::Scope { path: path.clone(), source })?;
+            CgroupArray::try_from(borrow(&mut ebpf, abi::SCOPE)?)?.set(0, directory, 0)?;
+            flags |= u64::from(abi::SCOPED);
+        }
+        fill_numbers(&mut ebpf)?;
+
+        let mut probe = Self {
+            config: Config {
+                boot_epoch_ns: boot_epoch_ns(),
+                own_tgid: if config.exclude_self { u64::from(std::process::id()) } else { 0 },
+                snaplen: u64::from(config.snaplen),
+                flags,
+                cpus_per_ring: u64::from(per_ring),
+                ..Config::default()
+            },
+            selection: Selection::default(),
+            attached: false,
+            config_map: Array::try_from(take(&mut ebpf, abi::CONFIG)?)?,
+            counters: PerCpuArray::try_from(take(&mut ebpf, abi::COUNTERS)?)?,
+            collectors: ProgramArray::try_from(take(&mut ebpf, abi::COLLECTORS)?)?,
+            rings,
+            btf,
+            ebpf,
+        };
+        probe.select(&config.selection)?;
+        Ok(probe)
     }
 
     /// Turns the hooks on.
@@ -86,12 +195,14 @@ impl Probe {
     /// # Errors
     /// When the kernel refuses.
     pub fn attach(&mut self) -> Result<(), ProbeError> {
-        Err(ProbeError::Missing)
+        self.attached = true;
+        let selection = self.selection;
+        self.hook(&selection)
     }
 
     /// Takes the rings out; the second call gives none.
     pub fn take_rings(&mut self) -> Vec<Ring> {
-        Vec::new()
+        std::mem::take(&mut self.rings)
     }
 
     /// What each possible CPU counted, by CPU number.
@@ -99,19 +210,163 @@ impl Probe {
     /// # Errors
     /// When the kernel refuses.
     pub fn counters(&self) -> Result<Vec<Counters>, ProbeError> {
-        Err(ProbeError::Missing)
+        let words = self.counters.get(&0, 0)?;
+        Ok(words.iter().map(Counters::from_words).collect())
     }
 
     /// Watches something else from now on, without a gap for what stays selected.
     ///
     /// # Errors
     /// When the kernel refuses a program that was not needed before.
-    pub fn select(&mut self, _selection: &Selection) -> Result<(), ProbeError> {
-        Err(ProbeError::Missing)
+    pub fn select(&mut self, selection: &Selection) -> Result<(), ProbeError> {
+        let mut selected = [0; abi::SYSCALL_WORDS];
+        for syscall in hooks::native_syscalls() {
+            let (nr, bit) = (usize::from(syscall.nr), 1 << (syscall.nr % 64));
+            let Some(word) = selected.get_mut(nr / 64) else { continue };
+            if !selection.syscalls.contains(syscall.sc) {
+                continue;
+            }
+            if self.config.selected[nr / 64] & bit == 0 {
+                let name = hooks::collector(&self.ebpf, syscall.exit);
+                let program = load_program(&mut self.ebpf, &self.btf, &name, hooks::SYS_EXIT)?;
+                let fd = program
+                    .fd()
+                    .map_err(|source| ProbeError::Program { name: name.clone(), source })?;
+                self.collectors.set(u32::from(syscall.nr), fd, 0)?;
+            }
+            *word |= bit;
+        }
+        if self.attached {
+            self.hook(selection)?;
+        }
+        self.config.selected = selected;
+        self.config_map.set(0, self.config.words(), 0)?;
+        self.selection = *selection;
+        Ok(())
+    }
+
+    /// Moves timestamps when the wall clock was set.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn follow_clock(&mut self) -> Result<(), ProbeError> {
+        self.config.boot_epoch_ns = boot_epoch_ns();
+        self.config_map.set(0, self.config.words(), 0)?;
+        Ok(())
     }
 
     /// How syscalls are hooked.
     pub fn plan(&self) -> HookPlan {
         HookPlan::SysExit
     }
+
+    /// Attaches the programs that a selection needs and detaches the others.
+    fn hook(&mut self, selection: &Selection) -> Result<(), ProbeError> {
+        for hook in hooks::HOOKS {
+            let failed = |source| ProbeError::Program { name: hook.program.into(), source };
+            if (hook.wanted)(selection) {
+                let program =
+                    load_program(&mut self.ebpf, &self.btf, hook.program, hook.tracepoint)?;
+                if let Err(source) = program.attach() {
+                    if !matches!(source, ProgramError::AlreadyAttached) {
+                        return Err(failed(source));
+                    }
+                }
+            } else {
+                find_program(&mut self.ebpf, hook.program)?.unload().or_else(
+                    |error| match error {
+                        ProgramError::NotLoaded => Ok(()),
+                        source => Err(failed(source)),
+                    },
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn find_program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, ProbeError> {
+    ebpf.program_mut(name)
+        .ok_or_else(|| ProbeError::Missing(name.into()))?
+        .try_into()
+        .map_err(|source| ProbeError::Program { name: name.into(), source })
+}
+
+/// The program, loaded now if it was not before.
+fn load_program<'a>(
+    ebpf: &'a mut Ebpf,
+    btf: &Btf,
+    name: &str,
+    tracepoint: &str,
+) -> Result<&'a mut BtfTracePoint, ProbeError> {
+    let program = find_program(ebpf, name)?;
+    match program.load(tracepoint, btf) {
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(program),
+        Err(source) => Err(ProbeError::Program { name: name.into(), source }),
+    }
+}
+
+/// A map for a while. Programs are loaded with the descriptors of maps, so none may be closed before.
+fn borrow<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Map, ProbeError> {
+    ebpf.map_mut(name).ok_or_else(|| ProbeError::Missing(name.into()))
+}
+
+/// A map for as long as the probe lives.
+fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, ProbeError> {
+    ebpf.take_map(name).ok_or_else(|| ProbeError::Missing(name.into()))
+}
+
+fn make_rings(
+    ebpf: &mut Ebpf,
+    map: &str,
+    lane: Lane,
+    indices: &[u32],
+    bytes: u32,
+) -> Result<Vec<Ring>, ProbeError> {
+    let mut array: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(borrow(ebpf, map)?)?;
+    indices
+        .iter()
+        .map(|&index| {
+            let def = bpf_map_def {
+                map_type: BPF_MAP_TYPE_RINGBUF as u32,
+                max_entries: bytes,
+                ..bpf_map_def::default()
+            };
+            let data = MapData::create(
+                aya_obj::Map::Legacy(LegacyMap {
+                    def,
+                    section_index: 0,
+                    section_kind: aya_obj::EbpfSectionKind::Undefined,
+                    symbol_index: None,
+                    data: Vec::new(),
+                    inner_def: None,
+                }),
+                map,
+                None,
+            )?;
+            array.set(index, &data, 0)?;
+            Ok(Ring { lane, index, bytes, records: RingBuf::try_from(Map::RingBuf(data))? })
+        })
+        .collect()
+}
+
+fn fill_numbers(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
+    let mut codes: Array<_, u32> = Array::try_from(borrow(ebpf, abi::SYSCALL_CODES)?)?;
+    for syscall in hooks::native_syscalls() {
+        codes.set(u32::from(syscall.nr), u32::from(syscall.sc), 0)?;
+    }
+    let mut native: Array<_, u32> = Array::try_from(borrow(ebpf, abi::NATIVE_NUMBERS)?)?;
+    for number in 0..abi::SYSCALL_LIMIT as u32 {
+        native.set(number, abi::SYSCALL_LIMIT as u32, 0)?;
+    }
+    Ok(())
+}
+
+/// Nanoseconds from the epoch to boot.
+fn boot_epoch_ns() -> u64 {
+    let ns = |clock| {
+        let time = clock_gettime(clock);
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    };
+    ns(ClockId::Realtime).saturating_sub(ns(ClockId::Boottime))
 }

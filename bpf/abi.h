@@ -1,0 +1,120 @@
+// What both sides of the border agree on; crates/probe/src/bpf/abi.rs is the other half.
+#pragma once
+#include "helpers.h"
+
+enum { SYSCALL_WORDS = 8, SYSCALL_LIMIT = SYSCALL_WORDS * 64 };
+enum { DROP_FAILED = 1, SCOPED = 2 };
+
+struct config {
+	u64 selected[SYSCALL_WORDS];   // native numbers
+	u64 selected32[SYSCALL_WORDS]; // numbers of the 32-bit table
+	u64 boot_epoch_ns;
+	u64 own_tgid;
+	u64 snaplen;
+	u64 flags;
+	u64 cpus_per_ring;
+};
+
+enum cause { RING_FULL, SCRATCH, PAGE_FAULT, BUG, CAUSES };
+enum class { CLONE_FORK, EXECVE, CONNECT, OPEN, DIR_FILE, OTHER_INTEREST, CLOSE, PROC_EXIT, OTHER,
+	     CLASSES };
+
+struct counters {
+	u64 events;
+	u64 lost[CLASSES][CAUSES];
+};
+
+// A system call that ended, whichever hook saw it.
+struct call {
+	u64 args[6];
+	s64 ret;
+	u32 id;   // native number
+	u32 is32; // made through the 32-bit table
+};
+
+// Room to put an event together, one for each CPU. The record begins two bytes before the event, with
+// the CPU, so that the event itself is aligned.
+enum { EVENT_LIMIT = 1 << 16, RECORD_AT = 6, EVENT_AT = 8, WALK = 64 };
+struct scratch {
+	struct call call;
+	u64 walk[WALK];             // names on the way up a tree
+	u8 record[2 * EVENT_LIMIT + 4 * 4096]; // the event, then room for what is read on the way
+};
+
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct config);
+} config SEC(".maps");
+
+struct {
+	__uint(type, MAP_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct counters);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, 1); // the loader sets the number of CPUs
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+struct ring {
+	__uint(type, MAP_RINGBUF);
+	__uint(max_entries, 4096);
+};
+struct {
+	__uint(type, MAP_ARRAY_OF_MAPS);
+	__uint(max_entries, 1); // the loader sets the number of rings
+	__type(key, u32);
+	__array(values, struct ring);
+} life_rings SEC(".maps"), data_rings SEC(".maps");
+
+struct {
+	__uint(type, MAP_CGROUP_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} scope SEC(".maps");
+
+struct {
+	__uint(type, MAP_PROG_ARRAY);
+	__uint(max_entries, SYSCALL_LIMIT);
+	__type(key, u32);
+	__type(value, u32);
+} collectors SEC(".maps");
+
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, SYSCALL_LIMIT);
+	__type(key, u32);
+	__type(value, u32);
+} native_numbers SEC(".maps"); // of syscalls in the 32-bit table; SYSCALL_LIMIT where there is none
+
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, SYSCALL_LIMIT);
+	__type(key, u32);
+	__type(value, u32);
+} syscall_codes SEC(".maps"); // the format's codes by native number
+
+INLINE struct config *get_config(void)
+{
+	u32 zero = 0;
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
+INLINE struct counters *get_counters(void)
+{
+	u32 zero = 0;
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+INLINE struct scratch *get_scratch(void)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	return bpf_map_lookup_elem(&scratches, &cpu);
+}

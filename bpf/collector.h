@@ -1,0 +1,53 @@
+// A collector writes the event of one kind of system call. It is entered with the call in the CPU's
+// scratch, so that it is the same whichever hook saw the call end.
+#pragma once
+#include "net.h"
+#include "task.h"
+#include "uapi.h"
+#include "generated/convert.h"
+
+#define COLLECT_INTO(lane, name, id)                                                               \
+	INLINE void write_##name(struct event *e, struct call *c);                                 \
+	SEC("tp_btf/sys_exit") int x_##name(void *ctx)                                             \
+	{                                                                                          \
+		struct scratch *s = get_scratch();                                                 \
+		if (!s)                                                                            \
+			return 0;                                                                  \
+		struct event e;                                                                    \
+		begin(&e, s, EVENT_##id, id##_PARAMS, id##_CLASS);                                 \
+		write_##name(&e, &s->call);                                                        \
+		submit(&e, &lane);                                                                 \
+		return 0;                                                                          \
+	}                                                                                          \
+	INLINE void write_##name(struct event *e, struct call *c)
+
+#define COLLECT(name, id) COLLECT_INTO(data_rings, name, id)
+#define COLLECT_LIFE(name, id) COLLECT_INTO(life_rings, name, id)
+
+INLINE u32 user_u32(u64 from)
+{
+	u32 v = 0;
+	bpf_probe_read_user(&v, sizeof(v), (void *)from);
+	return v;
+}
+
+INLINE u64 user_u64(u64 from)
+{
+	u64 v = 0;
+	bpf_probe_read_user(&v, sizeof(v), (void *)from);
+	return v;
+}
+
+// A pointer in the caller's memory, which is half as wide in a 32-bit program.
+INLINE u64 user_pointer(struct call *c, u64 array, u32 index)
+{
+	return c->is32 ? user_u32(array + 4 * index) : user_u64(array + 8 * index);
+}
+
+INLINE void put_timespec(struct event *e, struct call *c, u64 from)
+{
+	if (c->is32)
+		put_u64(e, nanoseconds(user_u32(from), user_u32(from + 4)));
+	else
+		put_u64(e, nanoseconds(user_u64(from), user_u64(from + 8)));
+}

@@ -1,0 +1,259 @@
+// The life of processes: clone and its family, exec, exit.
+#pragma once
+#include "../collector.h"
+#include "../scope.h"
+
+// The parameters after `res` that all of clone, clone3, fork and vfork share; `flags` in the format's values.
+INLINE void put_child(struct event *e, struct task_struct *task, bool with_exe, u32 flags, bool started)
+{
+	if (with_exe) {
+		put_exe_and_args(e, task);
+	} else {
+		put_empty(e);
+		put_empty(e);
+	}
+	put_task(e, task);
+	put_cgroups(e, task);
+	put_u32(e, flags);
+	struct cred *cred = READ(task, cred);
+	put_u32(e, READ(cred, euid.val));
+	put_u32(e, READ(cred, egid.val));
+	put_id(e, id_in_namespace(task, 0));
+	put_id(e, id_in_namespace(task, PID_OF_GROUP));
+	put_u64(e, started ? namespace_start(task) : 0);
+}
+
+// Whether children live, or will live, in another pid namespace than the host's.
+INLINE u32 namespace_flag(struct task_struct *task)
+{
+	struct pid_namespace *ns = own_number(pid_of(task, 0)).ns;
+	struct nsproxy *proxy = READ(task, nsproxy);
+	bool inside = READ(ns, level) != 0 || READ(proxy, pid_ns_for_children) != ns;
+	return inside ? CLONE_FLAGS_CLONE_CHILD_IN_PIDNS : 0;
+}
+
+INLINE void put_cloned(struct event *e, struct call *c, u64 flags)
+{
+	struct task_struct *task = current_task();
+	put_u64(e, c->ret);
+	put_child(e, task, c->ret >= 0, to_clone_flags((u32)flags) | namespace_flag(task), c->ret == 0);
+}
+
+COLLECT_LIFE(clone, SYSCALL_CLONE_20_X) { put_cloned(e, c, c->args[0]); }
+COLLECT_LIFE(clone3, SYSCALL_CLONE3_X) { put_cloned(e, c, user_u64(c->args[0])); }
+COLLECT_LIFE(fork, SYSCALL_FORK_20_X) { put_cloned(e, c, 0); }
+COLLECT_LIFE(vfork, SYSCALL_VFORK_20_X) { put_cloned(e, c, 0); }
+
+// An array of texts in the caller's memory. Failed calls have their arguments nowhere else.
+enum { TEXTS = 24 };
+INLINE void put_user_texts(struct event *e, struct call *c, u64 array, u32 first, u32 limit)
+{
+	u32 start = e->at;
+	for (u32 i = first; i < TEXTS; i++) {
+		u64 from = user_pointer(c, array, i);
+		if (!from || e->at - start >= limit)
+			break;
+		add_user_text(e, from, PATH_LIMIT);
+	}
+	u32 len = e->at - start;
+	if (len > limit) {
+		len = limit;
+		e->at = start + limit - 1;
+		ADD(e, u8, 0);
+	}
+	put_len(e, len);
+}
+
+INLINE void put_failed_args(struct event *e, struct call *c, u64 argv)
+{
+	if (!argv) {
+		ADD(e, u8, 0);
+		put_len(e, 1);
+		put_empty(e);
+		return;
+	}
+	u32 exe = add_user_text(e, user_pointer(c, argv, 0), PATH_LIMIT);
+	put_len(e, exe);
+	put_user_texts(e, c, argv, 1, PATH_LIMIT - (exe & (PATH_LIMIT - 1)));
+}
+
+INLINE u32 exe_flags(struct task_struct *task, struct file *file, struct inode *inode)
+{
+	u32 flags = exe_is_writable(task, inode) ? EXECVE_FLAGS_EXE_WRITABLE : 0;
+	enum layer layer = overlay_layer(file);
+	if (layer == UPPER_LAYER)
+		flags |= EXECVE_FLAGS_EXE_UPPER_LAYER;
+	else if (layer == LOWER_LAYER)
+		flags |= EXECVE_FLAGS_EXE_LOWER_LAYER;
+	if (is_memfd(file))
+		flags |= EXECVE_FLAGS_EXE_FROM_MEMFD;
+	return flags;
+}
+
+// tty to gid: what exec events say of the process after its environment.
+INLINE void put_identity(struct event *e, struct task_struct *task)
+{
+	struct mm_struct *mm = READ(task, mm);
+	struct file *file = READ(mm, exe_file);
+	struct inode *inode = READ(file, f_inode);
+	struct cred *cred = READ(task, cred);
+	put_u32(e, terminal(task));
+	put_id(e, id_in_namespace(task, PID_OF_PROCESS_GROUP));
+	put_u32(e, login_uid(task));
+	put_u32(e, exe_flags(task, file, inode));
+	put_u64(e, capabilities(&cred->cap_inheritable));
+	put_u64(e, capabilities(&cred->cap_permitted));
+	put_u64(e, capabilities(&cred->cap_effective));
+	put_u64(e, READ(inode, i_ino));
+	put_u64(e, changed_at(inode));
+	put_u64(e, modified_at(inode));
+	put_u32(e, READ(cred, euid.val));
+	put_kernel_path(e, &file->f_path);
+	put_id(e, host_process_group(task));
+	put_u32(e, READ(cred, egid.val));
+}
+
+INLINE void put_failed_exec(struct event *e, struct call *c, u64 argv, u64 envp)
+{
+	struct task_struct *task = current_task();
+	put_u64(e, c->ret);
+	put_failed_args(e, c, argv);
+	put_task(e, task);
+	put_cgroups(e, task);
+	put_user_texts(e, c, envp, 0, PATH_LIMIT);
+	put_identity(e, task);
+}
+
+COLLECT_LIFE(execve, SYSCALL_EXECVE_19_X)
+{
+	put_failed_exec(e, c, c->args[1], c->args[2]);
+	put_path(e, c->args[0]);
+}
+COLLECT_LIFE(execveat, SYSCALL_EXECVEAT_X) { put_failed_exec(e, c, c->args[2], c->args[3]); }
+
+// Begins an event of a tracepoint; false if it is not wanted.
+INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
+{
+	struct config *config = get_config();
+	struct scratch *s = get_scratch();
+	if (!config || !s || !in_scope(config))
+		return false;
+	begin(e, s, type, nparams, class);
+	return true;
+}
+#define BEGIN_TRACED(e, id, class) begin_traced(e, EVENT_##id, id##_PARAMS, class)
+
+SEC("tp_btf/sched_process_exec") int process_exec(u64 *ctx)
+{
+	struct linux_binprm *binprm = (void *)ctx[2];
+	struct task_struct *task = current_task();
+	struct event e;
+	if ((READ(task, flags) & PF_KTHREAD) || !BEGIN_TRACED(&e, SYSCALL_EXECVE_19_X, EXECVE))
+		return 0;
+	put_u64(&e, 0);
+	put_exe_and_args(&e, task);
+	put_task(&e, task);
+	put_cgroups(&e, task);
+	put_environment(&e, task);
+	put_identity(&e, task);
+	put_kernel_text(&e, READ(binprm, filename), PATH_LIMIT);
+	submit(&e, &life_rings);
+	return 0;
+}
+
+// Where the child's way out of clone passes no hook for system calls (arm64), this tells of the child.
+SEC("tp_btf/sched_process_fork") int process_fork(u64 *ctx)
+{
+	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
+	struct event e;
+	if ((READ(child, flags) & PF_KTHREAD) || !BEGIN_TRACED(&e, SYSCALL_CLONE_20_X, CLONE_FORK))
+		return 0;
+	e.tid = READ(child, pid);
+	u32 flags = 0;
+	if (READ(child, pid) != READ(child, tgid))
+		flags |= CLONE_FLAGS_CLONE_THREAD | CLONE_FLAGS_CLONE_SIGHAND | CLONE_FLAGS_CLONE_VM;
+	if (READ(child, files) == READ(parent, files))
+		flags |= CLONE_FLAGS_CLONE_FILES;
+	struct pid_namespace *ns = own_number(pid_of(child, 0)).ns;
+	if (READ(ns, level) != 0)
+		flags |= CLONE_FLAGS_CLONE_CHILD_IN_PIDNS;
+	put_u64(&e, 0);
+	put_child(&e, child, true, flags, true);
+	submit(&e, &life_rings);
+	return 0;
+}
+
+// A thread of the group that still lives: 0 if there is none, -1 if too many had to be asked.
+enum { GROUP_STEPS = 24, ANCESTOR_STEPS = 24 };
+INLINE s32 living_thread(struct task_struct *task)
+{
+	struct signal_struct *signal = READ(task, signal);
+	struct list_head *head = &signal->thread_head, *at = READ(head, next);
+	for (u32 step = 0; step < GROUP_STEPS; step++) {
+		if (at == head)
+			return 0;
+		struct task_struct *thread = CONTAINER_OF(at, struct task_struct, thread_node);
+		if (!(READ(thread, flags) & PF_EXITING))
+			return READ(thread, pid);
+		at = READ(thread, thread_node.next);
+	}
+	return -1;
+}
+
+INLINE u64 bitfield(const void *base, u32 offset, u32 size, u32 left, u32 right)
+{
+	u64 word = 0;
+	bpf_probe_read_kernel(&word, size > 8 ? 8 : size, base + offset);
+	return word << left >> right;
+}
+#define BIT(pointer, field)                                                                        \
+	bitfield(pointer, __builtin_preserve_field_info((pointer)->field, 0),                      \
+		 __builtin_preserve_field_info((pointer)->field, 1),                               \
+		 __builtin_preserve_field_info((pointer)->field, 4),                               \
+		 __builtin_preserve_field_info((pointer)->field, 5))
+
+// Who inherits the children of a thread that ends: as the kernel will decide after this hook.
+INLINE s32 find_reaper(struct task_struct *task)
+{
+	s32 thread = living_thread(task);
+	if (thread)
+		return thread;
+	struct pid_namespace *ns = own_number(pid_of(task, 0)).ns;
+	struct task_struct *init = READ(ns, child_reaper);
+	if (init == task)
+		return 0; // its namespace ends with it
+	struct signal_struct *signal = READ(task, signal);
+	s32 init_pid = READ(init, pid);
+	if (!BIT(signal, has_child_subreaper))
+		return init_pid;
+	u32 level = READ(ns, level);
+	struct task_struct *ancestor = READ(task, real_parent);
+	for (u32 step = 0; step < ANCESTOR_STEPS; step++) {
+		struct pid *pid = READ(ancestor, thread_pid);
+		if (READ(pid, level) != level || ancestor == init)
+			return init_pid;
+		struct signal_struct *theirs = READ(ancestor, signal);
+		if (BIT(theirs, is_child_subreaper))
+			return READ(ancestor, pid); // its main thread ends last
+		ancestor = READ(ancestor, real_parent);
+	}
+	return -1;
+}
+
+SEC("tp_btf/sched_process_exit") int process_exit(u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+	struct event e;
+	if (!BEGIN_TRACED(&e, PROCEXIT_1_E, PROC_EXIT))
+		return 0;
+	u32 code = READ(task, exit_code);
+	u32 signal = code & 0x7f;
+	put_u64(&e, (s64)(s32)code);
+	put_u64(&e, code >> 8 & 0xff);
+	put_u8(&e, signal == 0x7f ? 0 : signal);
+	put_u8(&e, (code & 0x80) != 0);
+	bool children = READ(task, children.next) != &task->children;
+	put_id(&e, children ? find_reaper(task) : 0);
+	submit(&e, &life_rings);
+	return 0;
+}

@@ -1,0 +1,137 @@
+// Files of the current process: descriptors, devices, inodes, overlay layers, paths.
+#pragma once
+#include "wire.h"
+#include "generated/events.h"
+
+enum { OVERLAYFS_MAGIC = 0x794c7630, FMODE_CREATED = 0x100000 };
+
+INLINE struct task_struct *current_task(void)
+{
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+INLINE struct file *file_of_fd(s32 fd)
+{
+	if (fd < 0)
+		return NULL;
+	struct files_struct *files = READ(current_task(), files);
+	struct fdtable *table = READ(files, fdt);
+	if ((u32)fd >= READ(table, max_fds))
+		return NULL;
+	struct file **slot = READ(table, fd);
+	struct file *file = NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), slot + fd);
+	return file;
+}
+
+// Devices as `stat` and /proc number them.
+INLINE u32 encode_dev(u32 dev)
+{
+	u32 major = dev >> 20, minor = dev & 0xfffff;
+	return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
+}
+
+enum layer { NO_OVERLAY, UPPER_LAYER, LOWER_LAYER };
+
+// An overlay inode is followed in memory by the dentry of its upper layer, if it has one.
+INLINE enum layer overlay_layer(struct file *file)
+{
+	struct dentry *dentry = READ(file, f_path.dentry);
+	struct super_block *sb = READ(dentry, d_sb);
+	if (READ(sb, s_magic) != OVERLAYFS_MAGIC)
+		return NO_OVERLAY;
+	void *inode = READ(dentry, d_inode);
+	struct dentry *upper = NULL;
+	bpf_probe_read_kernel(&upper, sizeof(upper), inode + TYPE_SIZE(struct inode));
+	if (!upper)
+		return LOWER_LAYER;
+	struct inode *upper_inode = READ(upper, d_inode);
+	return READ(upper_inode, i_ino) ? UPPER_LAYER : LOWER_LAYER;
+}
+
+struct opened {
+	u32 dev;
+	u64 ino;
+	u32 flags; // of the table `file_flags`
+	enum layer layer;
+};
+
+INLINE struct opened opened_file(s64 fd)
+{
+	struct opened o = {};
+	struct file *file = fd >= 0 ? file_of_fd(fd) : NULL;
+	if (!file)
+		return o;
+	struct inode *inode = READ(file, f_inode);
+	struct super_block *sb = READ(inode, i_sb);
+	o.dev = encode_dev(READ(sb, s_dev));
+	o.ino = READ(inode, i_ino);
+	o.layer = overlay_layer(file);
+	if (READ(file, f_mode) & FMODE_CREATED)
+		o.flags |= FILE_FLAGS_O_F_CREATED;
+	if (o.layer == UPPER_LAYER)
+		o.flags |= FILE_FLAGS_FD_UPPER_LAYER;
+	else if (o.layer == LOWER_LAYER)
+		o.flags |= FILE_FLAGS_FD_LOWER_LAYER;
+	return o;
+}
+
+INLINE u64 ino_of_fd(s32 fd)
+{
+	struct file *file = file_of_fd(fd);
+	if (!file)
+		return 0;
+	struct inode *inode = READ(file, f_inode);
+	return READ(inode, i_ino);
+}
+
+// The path from the root of all mounts, as deep as `WALK` names; what has no path has its name.
+INLINE void put_kernel_path(struct event *e, struct path *path)
+{
+	struct vfsmount *vfsmount = READ(path, mnt);
+	struct dentry *dentry = READ(path, dentry);
+	struct mount *mount = CONTAINER_OF(vfsmount, struct mount, mnt);
+	struct dentry *mount_root = READ(vfsmount, mnt_root);
+	struct dentry *first = dentry;
+	u32 depth = 0;
+
+	for (u32 step = 0; step < WALK; step++) {
+		struct dentry *parent = READ(dentry, d_parent);
+		if (dentry == mount_root) {
+			struct mount *above = READ(mount, mnt_parent);
+			if (above == mount)
+				break;
+			dentry = READ(mount, mnt_mountpoint);
+			mount = above;
+			mount_root = READ(mount, mnt.mnt_root);
+			continue;
+		}
+		if (dentry == parent)
+			break;
+		e->scratch->walk[depth & (WALK - 1)] = (u64)READ(dentry, d_name.name);
+		depth++;
+		dentry = parent;
+	}
+
+	u32 start = e->at;
+	if (depth == 0 && first != mount_root) {
+		put_kernel_text(e, READ(first, d_name.name), PATH_LIMIT);
+		return;
+	}
+	if (depth == 0) {
+		ADD(e, u16, '/');
+		put_len(e, 2);
+		return;
+	}
+	for (u32 step = 0; step < WALK; step++) {
+		if (depth == 0)
+			break;
+		depth--;
+		ADD(e, u8, '/');
+		u32 len = add_kernel_text(e, (void *)e->scratch->walk[depth & (WALK - 1)], 256);
+		if (len > 0)
+			e->at--; // the next name begins where this one's NUL is
+	}
+	ADD(e, u8, 0);
+	put_len(e, e->at - start);
+}

@@ -1,0 +1,58 @@
+// What a program may ask of the kernel, and how it reads kernel memory.
+#pragma once
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef signed short s16;
+typedef signed int s32;
+typedef signed long long s64;
+typedef _Bool bool;
+#define NULL ((void *)0)
+#define true 1
+#define false 0
+
+#define SEC(name) __attribute__((section(name), used))
+#define INLINE static inline __attribute__((always_inline))
+
+// Numbers of helpers and types of maps, from the kernel's uapi.
+static void *(*bpf_map_lookup_elem)(const void *map, const void *key) = (void *)1;
+static u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
+static long (*bpf_tail_call)(void *ctx, const void *map, u32 index) = (void *)12;
+static u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
+static u64 (*bpf_get_current_task)(void) = (void *)35;
+static long (*bpf_current_task_under_cgroup)(const void *map, u32 index) = (void *)37;
+static long (*bpf_probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
+static long (*bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static long (*bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
+static long (*bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+static u64 (*bpf_ktime_get_boot_ns)(void) = (void *)125;
+static long (*bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
+
+enum { MAP_ARRAY = 2, MAP_PROG_ARRAY = 3, MAP_PERCPU_ARRAY = 6, MAP_CGROUP_ARRAY = 8,
+       MAP_ARRAY_OF_MAPS = 12, MAP_RINGBUF = 27 };
+enum { RB_NO_WAKEUP = 1, RB_FORCE_WAKEUP = 2 };
+
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) typeof(value) *name
+#define __array(name, value) typeof(value) *name[]
+
+// Keeps the compiler from folding a bound that the verifier must see.
+#define OPAQUE(x) asm volatile("" : "+r"(x))
+
+// The value of a field behind a kernel pointer; zero where it can't be read.
+#define READ(from, field)                                                                          \
+	({                                                                                         \
+		typeof((from)->field) value_;                                                      \
+		bpf_probe_read_kernel(&value_, sizeof(value_), &(from)->field);                    \
+		value_;                                                                            \
+	})
+
+// Questions about the kernel that the loader answers (CO-RE).
+#define FIELD_EXISTS(place) __builtin_preserve_field_info(place, 2)
+#define TYPE_SIZE(type) __builtin_preserve_type_info(*(type *)0, 1)
+#define ENUM_EXISTS(type, value) __builtin_preserve_enum_value(*(typeof(type) *)value, 0)
+#define ENUM_VALUE(type, value) __builtin_preserve_enum_value(*(typeof(type) *)value, 1)
+#define CONTAINER_OF(pointer, type, member)                                                        \
+	((type *)((void *)(pointer) - __builtin_preserve_field_info(((type *)0)->member, 0)))

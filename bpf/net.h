@@ -1,0 +1,256 @@
+// Sockets: addresses, tuples, options, messages.
+#pragma once
+#include "file.h"
+
+enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10 };
+enum direction { OUTBOUND, INBOUND };
+enum { SOCKFS_MAGIC = 0x534f434b, SUN_PATH = 108 };
+
+struct address_in {
+	u16 family, port;
+	u32 addr;
+};
+struct address_in6 {
+	u16 family, port;
+	u32 flow;
+	u32 addr[4];
+};
+
+INLINE u16 swap16(u16 v)
+{
+	return __builtin_bswap16(v);
+}
+
+INLINE struct sock *sock_of_fd(s32 fd)
+{
+	struct file *file = file_of_fd(fd);
+	if (!file)
+		return NULL;
+	struct inode *inode = READ(file, f_inode);
+	struct super_block *sb = READ(inode, i_sb);
+	if (READ(sb, s_magic) != SOCKFS_MAGIC)
+		return NULL;
+	struct socket *socket = READ(file, private_data);
+	return READ(socket, sk);
+}
+
+#define ADD_IN6(e, address)                                                                        \
+	({                                                                                         \
+		ADD(e, u32, (address).words[0]);                                                   \
+		ADD(e, u32, (address).words[1]);                                                   \
+		ADD(e, u32, (address).words[2]);                                                   \
+		ADD(e, u32, (address).words[3]);                                                   \
+	})
+
+// The NUL that marks an abstract address is not part of its name.
+INLINE void add_unix_path(struct event *e, const char *path)
+{
+	char first = 0;
+	bpf_probe_read_kernel(&first, 1, path);
+	add_kernel_text(e, first ? path : path + 1, SUN_PATH);
+}
+
+INLINE void add_tuple_in(struct event *e, struct sock *sk, enum direction direction, u64 given)
+{
+	struct inet_sock *inet = (void *)sk;
+	u32 local = READ(inet, inet_saddr), remote = READ(sk, __sk_common.skc_daddr);
+	u16 local_port = READ(inet, inet_sport), remote_port = READ(sk, __sk_common.skc_dport);
+	if (remote_port == 0 && given) {
+		struct address_in address = {};
+		bpf_probe_read_user(&address, sizeof(address), (void *)given);
+		remote = address.addr;
+		remote_port = address.port;
+	}
+	bool out = direction == OUTBOUND;
+	ADD(e, u8, FAMILY_INET);
+	ADD(e, u32, out ? local : remote);
+	ADD(e, u16, swap16(out ? local_port : remote_port));
+	ADD(e, u32, out ? remote : local);
+	ADD(e, u16, swap16(out ? remote_port : local_port));
+}
+
+INLINE void add_tuple_in6(struct event *e, struct sock *sk, enum direction direction, u64 given)
+{
+	struct inet_sock *inet = (void *)sk;
+	struct ipv6_pinfo *info = READ(inet, pinet6);
+	struct in6_addr local = READ(info, saddr), remote = READ(sk, __sk_common.skc_v6_daddr);
+	u16 local_port = READ(inet, inet_sport), remote_port = READ(sk, __sk_common.skc_dport);
+	if (remote_port == 0 && given) {
+		struct address_in6 address = {};
+		bpf_probe_read_user(&address, sizeof(address), (void *)given);
+		__builtin_memcpy(&remote, address.addr, sizeof(remote));
+		remote_port = address.port;
+	}
+	ADD(e, u8, FAMILY_INET6);
+	if (direction == OUTBOUND) {
+		ADD_IN6(e, local);
+		ADD(e, u16, swap16(local_port));
+		ADD_IN6(e, remote);
+		ADD(e, u16, swap16(remote_port));
+	} else {
+		ADD_IN6(e, remote);
+		ADD(e, u16, swap16(remote_port));
+		ADD_IN6(e, local);
+		ADD(e, u16, swap16(local_port));
+	}
+}
+
+INLINE void add_tuple_unix(struct event *e, struct sock *sk, enum direction direction, u64 given)
+{
+	struct unix_sock *local = (void *)sk;
+	struct unix_sock *peer = (void *)READ(local, peer);
+	struct unix_sock *named = direction == OUTBOUND ? peer : local;
+	ADD(e, u8, FAMILY_UNIX);
+	ADD(e, u64, (u64)(direction == OUTBOUND ? peer : local));
+	ADD(e, u64, (u64)(direction == OUTBOUND ? local : peer));
+	if (direction == OUTBOUND && !peer && given) {
+		char *copy = aside(e->scratch);
+		bpf_probe_read_user(copy, sizeof(struct sockaddr_un), (void *)given);
+		add_unix_path(e, copy + 2);
+		return;
+	}
+	struct unix_address *address = READ(named, addr);
+	if (address)
+		add_unix_path(e, (void *)&address->name + 2);
+	else
+		ADD(e, u8, 0);
+}
+
+// The two ends of a socket. `given` is an address from the caller, for ends that the kernel does not keep.
+INLINE void put_tuple(struct event *e, s32 fd, enum direction direction, u64 given)
+{
+	struct sock *sk = sock_of_fd(fd);
+	u32 start = e->at;
+	if (sk) {
+		u16 family = READ(sk, __sk_common.skc_family);
+		if (family == FAMILY_INET)
+			add_tuple_in(e, sk, direction, given);
+		else if (family == FAMILY_INET6)
+			add_tuple_in6(e, sk, direction, given);
+		else if (family == FAMILY_UNIX)
+			add_tuple_unix(e, sk, direction, given);
+	}
+	put_len(e, e->at - start);
+}
+
+// An address as the caller gave it.
+INLINE void put_sockaddr(struct event *e, u64 from, u32 len)
+{
+	u32 start = e->at;
+	u8 *copy = aside(e->scratch);
+	len &= 0xffff;
+	if (len > 128)
+		len = 128;
+	OPAQUE(len);
+	len &= 255;
+	u64 *words = (void *)copy;
+	for (u32 i = 0; i < 17; i++)
+		words[i] = 0;
+	if (len && !bpf_probe_read_user(copy, len, (void *)from)) {
+		u16 family = *(u16 *)copy;
+		if (family == FAMILY_INET) {
+			struct address_in *in = (void *)copy;
+			ADD(e, u8, FAMILY_INET);
+			ADD(e, u32, in->addr);
+			ADD(e, u16, swap16(in->port));
+		} else if (family == FAMILY_INET6) {
+			struct address_in6 *in6 = (void *)copy;
+			ADD(e, u8, FAMILY_INET6);
+			for (u32 i = 0; i < 4; i++)
+				ADD(e, u32, in6->addr[i]);
+			ADD(e, u16, swap16(in6->port));
+		} else if (family == FAMILY_UNIX) {
+			ADD(e, u8, FAMILY_UNIX);
+			add_unix_path(e, (char *)copy + 2);
+		}
+	}
+	put_len(e, e->at - start);
+}
+
+// Vectors of buffers.
+enum { IOV_LIMIT = 32 };
+struct iovec {
+	u64 base, len;
+};
+struct iovec32 {
+	u32 base, len;
+};
+struct iovecs {
+	struct iovec *all; // aside, always in the 64-bit form
+	u32 count;
+};
+
+INLINE struct iovecs read_iovecs(struct scratch *s, u64 from, u64 count)
+{
+	struct iovecs iov = {.all = aside(s), .count = count < IOV_LIMIT ? count : IOV_LIMIT};
+	for (u32 i = 0; i < IOV_LIMIT; i++) {
+		if (i >= iov.count)
+			break;
+		struct iovec one = {};
+		if (s->call.is32) {
+			struct iovec32 narrow = {};
+			if (bpf_probe_read_user(&narrow, sizeof(narrow), (void *)(from + 8 * i)))
+				iov.count = i;
+			one.base = narrow.base;
+			one.len = narrow.len;
+		} else if (bpf_probe_read_user(&one, sizeof(one), (void *)(from + 16 * i))) {
+			iov.count = i;
+		}
+		iov.all[i] = one;
+	}
+	return iov;
+}
+
+INLINE void put_iov_size(struct event *e, struct iovecs *iov)
+{
+	u32 size = 0;
+	for (u32 i = 0; i < IOV_LIMIT; i++)
+		if (i < iov->count)
+			size += iov->all[i].len;
+	put_u32(e, size);
+}
+
+INLINE void put_iov_data(struct event *e, struct iovecs *iov, u64 len)
+{
+	u64 wanted = snap(len);
+	u32 start = e->at;
+	for (u32 i = 0; i < IOV_LIMIT; i++) {
+		if (i >= iov->count || wanted == 0)
+			break;
+		u64 part = iov->all[i].len < wanted ? iov->all[i].len : wanted;
+		if (part && !add_user_bytes(e, iov->all[i].base, part))
+			break;
+		wanted -= part;
+	}
+	put_len(e, e->at - start);
+}
+
+struct msghdr {
+	u64 name;
+	u32 namelen;
+	u64 iov, iovlen, control, controllen;
+};
+struct msghdr32 {
+	u32 name, namelen, iov, iovlen, control, controllen, flags;
+};
+struct mmsghdr {
+	struct msghdr header;
+	u64 flags;
+	u64 len;
+};
+
+INLINE bool read_msghdr(struct scratch *s, u64 from, struct msghdr *to)
+{
+	if (!s->call.is32)
+		return bpf_probe_read_user(to, sizeof(*to), (void *)from) == 0;
+	struct msghdr32 narrow = {};
+	if (bpf_probe_read_user(&narrow, sizeof(narrow), (void *)from))
+		return false;
+	to->name = narrow.name;
+	to->namelen = narrow.namelen;
+	to->iov = narrow.iov;
+	to->iovlen = narrow.iovlen;
+	to->control = narrow.control;
+	to->controllen = narrow.controllen;
+	return true;
+}

@@ -1,0 +1,179 @@
+// Writes events in the format of captures: header, lengths, parameters.
+#pragma once
+#include "abi.h"
+#include "kernel.h"
+
+struct header {
+	u64 ts;
+	u64 tid;
+	u32 len;
+	u16 type;
+	u32 nparams;
+} __attribute__((packed));
+
+enum { PATH_LIMIT = 4096, HEADER_LEN = 26 };
+
+// An event being written. Everything is inlined, so that its members live in registers and offsets
+// before the first parameter of variable length are constants.
+struct event {
+	struct scratch *scratch;
+	u32 at;     // where the next parameter goes, from the start of the event
+	u32 index;  // which one that is
+	u32 nparams;
+	u32 type;
+	u32 class;
+	u64 tid;
+};
+
+INLINE u8 *room(struct event *e)
+{
+	u32 at = e->at & (EVENT_LIMIT - 1);
+	return &e->scratch->record[EVENT_AT + at];
+}
+
+// Memory that no event reaches: what has to be read to know what to write.
+INLINE void *aside(struct scratch *s)
+{
+	return &s->record[EVENT_LIMIT + 2 * 4096];
+}
+
+INLINE void begin(struct event *e, struct scratch *s, u32 type, u32 nparams, u32 class)
+{
+	e->scratch = s;
+	e->at = HEADER_LEN + 2 * nparams;
+	e->index = 0;
+	e->nparams = nparams;
+	e->type = type;
+	e->class = class;
+	e->tid = (u32)bpf_get_current_pid_tgid();
+}
+
+INLINE void put_len(struct event *e, u32 len)
+{
+	*(u16 *)&e->scratch->record[EVENT_AT + HEADER_LEN + 2 * e->index] = len;
+	e->index++;
+}
+
+// Bytes of a parameter, without its length.
+#define ADD(e, type, value)                                                                        \
+	({                                                                                         \
+		*(type *)room(e) = (value);                                                        \
+		(e)->at += sizeof(type);                                                           \
+	})
+#define PUT(e, type, value)                                                                        \
+	({                                                                                         \
+		ADD(e, type, value);                                                               \
+		put_len(e, sizeof(type));                                                          \
+	})
+
+INLINE void put_u8(struct event *e, u8 v) { PUT(e, u8, v); }
+INLINE void put_u16(struct event *e, u16 v) { PUT(e, u16, v); }
+INLINE void put_u32(struct event *e, u32 v) { PUT(e, u32, v); }
+INLINE void put_u64(struct event *e, u64 v) { PUT(e, u64, v); }
+INLINE void put_empty(struct event *e) { put_len(e, 0); }
+// File descriptors and process ids are 32 bits wide and signed.
+INLINE void put_id(struct event *e, u64 v) { PUT(e, s64, (s32)v); }
+
+// Adds a text up to and with its NUL; gives the bytes added.
+INLINE u32 add_user_text(struct event *e, u64 from, u32 limit)
+{
+	long len = bpf_probe_read_user_str(room(e), limit, (void *)from);
+	if (len <= 0)
+		return 0;
+	len &= 2 * PATH_LIMIT - 1;
+	e->at += len;
+	return len;
+}
+
+INLINE u32 add_kernel_text(struct event *e, const void *from, u32 limit)
+{
+	long len = bpf_probe_read_kernel_str(room(e), limit, from);
+	if (len <= 0)
+		return 0;
+	len &= 2 * PATH_LIMIT - 1;
+	e->at += len;
+	return len;
+}
+
+INLINE void put_user_text(struct event *e, u64 from, u32 limit)
+{
+	put_len(e, from ? add_user_text(e, from, limit) : 0);
+}
+
+INLINE void put_path(struct event *e, u64 from)
+{
+	put_user_text(e, from, PATH_LIMIT);
+}
+
+INLINE void put_kernel_text(struct event *e, const void *from, u32 limit)
+{
+	put_len(e, add_kernel_text(e, from, limit));
+}
+
+// Adds bytes, all or none; gives how many.
+INLINE u32 add_user_bytes(struct event *e, u64 from, u64 len)
+{
+	u32 bounded = len;
+	OPAQUE(bounded);
+	bounded &= EVENT_LIMIT - 1;
+	if (bounded == 0 || bpf_probe_read_user(room(e), bounded, (void *)from))
+		return 0;
+	e->at += bounded;
+	return bounded;
+}
+
+INLINE void put_user_bytes(struct event *e, u64 from, u64 len)
+{
+	put_len(e, from ? add_user_bytes(e, from, len) : 0);
+}
+
+// Of `len` bytes as many as are wanted of data.
+INLINE u64 snap(u64 len)
+{
+	struct config *c = get_config();
+	u64 snaplen = c ? c->snaplen : 0;
+	return len < snaplen ? len : snaplen;
+}
+
+INLINE void count(u32 class, u32 cause)
+{
+	struct counters *c = get_counters();
+	if (c && class < CLASSES)
+		c->lost[class][cause]++;
+}
+
+INLINE void submit(struct event *e, void *lane)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct config *config = get_config();
+	struct counters *c = get_counters();
+	if (!config || !c)
+		return;
+	c->events++;
+
+	struct header *header = (void *)&e->scratch->record[EVENT_AT];
+	header->ts = bpf_ktime_get_boot_ns() + config->boot_epoch_ns;
+	header->tid = e->tid;
+	header->len = e->at;
+	header->type = e->type;
+	header->nparams = e->nparams;
+	*(u16 *)&e->scratch->record[RECORD_AT] = cpu;
+
+	u32 len = e->at + (EVENT_AT - RECORD_AT);
+	OPAQUE(len);
+	if (len >= EVENT_LIMIT) {
+		c->lost[e->class][SCRATCH]++;
+		return;
+	}
+	u32 per_ring = config->cpus_per_ring;
+	u32 index = per_ring > 1 ? cpu / per_ring : cpu;
+	void *ring = bpf_map_lookup_elem(lane, &index);
+	if (!ring) { // a lane of one ring, or a CPU that came later
+		index = 0;
+		ring = bpf_map_lookup_elem(lane, &index);
+	}
+	if (!ring)
+		c->lost[e->class][BUG]++;
+	else if (bpf_ringbuf_output(ring, &e->scratch->record[RECORD_AT], len, RB_NO_WAKEUP))
+		c->lost[e->class][RING_FULL]++;
+}

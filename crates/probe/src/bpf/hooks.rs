@@ -1,0 +1,86 @@
+//! Which programs go where.
+
+use aya::Ebpf;
+use peregrine_event::{EventType, Syscall};
+
+use super::select::{Selection, Tracepoints};
+
+/// Tracepoint at the end of every syscall.
+pub(super) const SYS_EXIT: &str = "sys_exit";
+
+/// A program and the tracepoint it goes to, for as long as a selection wants it.
+pub(super) struct Hook {
+    pub(super) program: &'static str,
+    pub(super) tracepoint: &'static str,
+    pub(super) wanted: fn(&Selection) -> bool,
+}
+
+pub(super) static HOOKS: &[Hook] = &[
+    Hook {
+        program: "process_exit",
+        tracepoint: "sched_process_exit",
+        wanted: |s| s.tracepoints.contains(Tracepoints::PROCESS_EXIT),
+    },
+    Hook {
+        program: "process_exec",
+        tracepoint: "sched_process_exec",
+        wanted: |s| wants(s, &[EventType::SyscallExecve_19X, EventType::SyscallExecveatX]),
+    },
+    Hook {
+        program: "process_fork",
+        tracepoint: "sched_process_fork",
+        wanted: |s| CHILD_IS_SILENT && wants(s, CLONES),
+    },
+    Hook {
+        program: "sched_switch",
+        tracepoint: "sched_switch",
+        wanted: |s| s.tracepoints.contains(Tracepoints::SWITCH),
+    },
+    Hook {
+        program: "page_fault_user",
+        tracepoint: "page_fault_user",
+        wanted: |s| s.tracepoints.contains(Tracepoints::PAGE_FAULT_USER),
+    },
+    Hook {
+        program: "page_fault_kernel",
+        tracepoint: "page_fault_kernel",
+        wanted: |s| s.tracepoints.contains(Tracepoints::PAGE_FAULT_KERNEL),
+    },
+    Hook {
+        program: "signal_deliver",
+        tracepoint: "signal_deliver",
+        wanted: |s| s.tracepoints.contains(Tracepoints::SIGNAL_DELIVER),
+    },
+    Hook { program: "sys_exit", tracepoint: SYS_EXIT, wanted: |s| !s.syscalls.is_empty() },
+];
+
+/// Whether a new thread leaves clone without passing [`SYS_EXIT`].
+const CHILD_IS_SILENT: bool = cfg!(target_arch = "aarch64");
+
+const CLONES: &[EventType] = &[
+    EventType::SyscallClone_20X,
+    EventType::SyscallClone3X,
+    EventType::SyscallFork_20X,
+    EventType::SyscallVfork_20X,
+];
+
+fn wants(selection: &Selection, events: &[EventType]) -> bool {
+    native_syscalls()
+        .iter()
+        .any(|call| events.contains(&call.exit) && selection.syscalls.contains(call.sc))
+}
+
+/// The syscalls of the architecture that this is built for.
+pub(super) fn native_syscalls() -> &'static [Syscall] {
+    if cfg!(target_arch = "aarch64") {
+        peregrine_event::syscalls_aarch64()
+    } else {
+        peregrine_event::syscalls_x86_64()
+    }
+}
+
+/// Name of the program that collects an event.
+pub(super) fn collector(ebpf: &Ebpf, event: EventType) -> String {
+    let own = format!("x_{}", event.name());
+    if ebpf.program(&own).is_some() { own } else { "x_generic".into() }
+}
