@@ -1,0 +1,316 @@
+//! The probe on this very kernel, watching nothing but control groups of these tests.
+//!
+//! They need root, cgroup v2 and a kernel that describes its types; where one is missing they say so and pass.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use peregrine_event::source::{Next, Record, Source, Strangers};
+use peregrine_event::{Event, EventType, syscall_names};
+use peregrine_probe::bpf::{Cause, LossClass, ProbeConfig, Selection, Tracepoints};
+use peregrine_probe::{Live, ProcStrangers};
+use peregrine_state::{Config, Context, State};
+
+/// A control group that goes away with all that runs in it.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new() -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let mount = mounts.lines().find_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            let path = words.next()?;
+            (words.next()? == "cgroup2").then_some(path)
+        });
+        let missing = match mount {
+            _ if !rustix::process::geteuid().is_root() => "root",
+            None => "cgroup v2",
+            _ if !Path::new("/sys/kernel/btf/vmlinux").exists() => "a kernel with BTF",
+            Some(mount) => {
+                let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+                let name = format!("peregrine-test-{}-{number}", std::process::id());
+                let path = Path::new(mount).join(name);
+                match fs::create_dir(&path) {
+                    Ok(()) => return Some(Self(path)),
+                    Err(_) => "the right to make control groups",
+                }
+            }
+        };
+        eprintln!("skipped: this test needs {missing}");
+        None
+    }
+
+    /// Runs a shell script here; what it does before `exec` or its first command is not seen.
+    fn shell(&self, script: &str) -> Running {
+        let script = format!("echo $$ > {}/cgroup.procs; {script}", self.0.display());
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null());
+        Running(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        for _ in 0..100 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+struct Running(Child);
+
+impl Running {
+    fn pid(&self) -> i64 {
+        self.0.id().into()
+    }
+
+    fn tell(&mut self, line: &str) {
+        writeln!(self.0.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Waits until it has become this program.
+    fn is_called(&self, comm: &str) {
+        let path = format!("/proc/{}/comm", self.0.id());
+        eventually(|| fs::read_to_string(&path).is_ok_and(|text| text.trim() == comm));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn eventually(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never happens");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A watched control group and what is known of it.
+struct Watched {
+    live: Live,
+    state: State,
+    strangers: ProcStrangers,
+    loaded: bool,
+}
+
+impl Watched {
+    fn new(cgroup: &Cgroup, syscalls: &[&str], ring_bytes: u32) -> Self {
+        let codes = syscall_names().filter(|(_, name)| syscalls.contains(name));
+        let config = ProbeConfig {
+            selection: Selection {
+                syscalls: codes.map(|(code, _)| code).collect(),
+                tracepoints: Tracepoints::PROCESS_EXIT,
+            },
+            ring_bytes,
+            scope: Some(cgroup.0.clone()),
+            ..ProbeConfig::default()
+        };
+        let root = Path::new("/");
+        Self {
+            live: Live::start(&config, root).unwrap(),
+            state: State::new(Config { live: true, ..Config::default() }),
+            strangers: ProcStrangers::new(root, config.scope.as_ref()).unwrap(),
+            loaded: false,
+        }
+    }
+
+    /// Takes what comes, until `see` says that it is enough.
+    fn until(&mut self, mut see: impl FnMut(Option<(&Event<'_>, Context)>, &State) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let (mut num, mut ts) = (0, 0);
+        loop {
+            assert!(Instant::now() < deadline, "it never comes");
+            let seen = match self.live.next().unwrap() {
+                Next::End => panic!("a kernel has no end"),
+                Next::Record(Record::Restart) => panic!("a kernel does not begin anew"),
+                Next::Record(Record::Snapshot(item)) => {
+                    assert!(!self.loaded);
+                    self.state.load(item);
+                    continue;
+                }
+                Next::Idle => {
+                    self.loaded |= {
+                        self.state.loaded();
+                        true
+                    };
+                    see(None, &self.state)
+                }
+                Next::Record(Record::Event { event, .. }) => {
+                    if !std::mem::replace(&mut self.loaded, true) {
+                        self.state.loaded();
+                    }
+                    assert!(num == 0 || event.num == num + 1);
+                    num = event.num;
+                    assert!(event.ts + 1_000_000 >= ts, "time goes back");
+                    ts = event.ts;
+                    if let Some(tid) = self.state.stranger(&event) {
+                        let items = self.strangers.meet(tid, &|tid| self.state.knows(tid));
+                        self.state.meet(items);
+                    }
+                    let context = self.state.apply(&event);
+                    see(Some((&event, context)), &self.state)
+                }
+            };
+            if seen {
+                return;
+            }
+        }
+    }
+}
+
+const LIFE: &[&str] =
+    &["clone", "clone3", "fork", "vfork", "execve", "execveat", "chdir", "close", "openat", "open"];
+
+#[test]
+fn what_runs_before_is_known() {
+    let Some(cgroup) = Cgroup::new() else { return };
+    let running = cgroup.shell("cd /usr; exec 5</etc/passwd; exec sleep 1000");
+    running.is_called("sleep");
+    let mut watched = Watched::new(&cgroup, &["close"], 1 << 20);
+    watched.until(|seen, _| seen.is_none());
+
+    let sleep = watched.state.by_tid(running.pid()).expect("it was there");
+    assert_eq!(sleep.comm(), b"sleep");
+    assert!(sleep.exec.exepath.starts_with(b"/"));
+    assert_eq!(&*sleep.exec.args.get(0).unwrap(), b"1000");
+    assert_eq!(watched.state.cwd(sleep), b"/usr/");
+    assert_eq!(&*watched.state.fd(sleep, 5).unwrap().name, b"/etc/passwd");
+    assert!(sleep.clone_ts > 0 && sleep.exec.exe_ino > 0);
+    // Its ancestors are known by name; of everybody else there is nothing.
+    let me = i64::from(std::process::id());
+    let above: Vec<_> = watched.state.ancestors(sleep).map(|thread| thread.tid).collect();
+    assert_eq!(above.first(), Some(&me));
+    assert!(watched.state.fd_table(watched.state.by_tid(me).unwrap()).is_none());
+    assert_eq!(watched.state.tree().len(), 1 + above.len());
+}
+
+#[test]
+fn children_are_followed_from_fork_to_exit() {
+    let Some(cgroup) = Cgroup::new() else { return };
+    let mut shell = cgroup.shell("while read line; do eval \"$line\"; done; true");
+    let mut watched = Watched::new(&cgroup, LIFE, 1 << 20);
+    watched.until(|seen, _| seen.is_none());
+    shell.tell("cd /usr; /bin/true");
+    shell.tell("(cd /tmp; exec /bin/cat /etc/passwd 3</etc/group)");
+    shell.tell("exit");
+
+    let (mut execs, mut exits, mut opened) = (Vec::new(), Vec::new(), Vec::new());
+    let parent = shell.pid();
+    watched.until(|seen, state| {
+        let Some((event, context)) = seen else { return false };
+        let thread = state.thread(context).expect("it is known");
+        match event.ty {
+            EventType::SyscallExecve_19X if event.i64(0) == Some(0) => {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                execs.push((
+                    thread.tid,
+                    text(thread.comm()),
+                    text(state.cwd(thread)),
+                    state.parent(thread).map(|parent| parent.tid),
+                    state.fd(thread, 3).map(|fd| text(&fd.name)),
+                ));
+            }
+            EventType::SyscallOpenatX | EventType::SyscallOpenat_2X | EventType::SyscallOpenX => {
+                opened.extend(state.event_fd(context).map(|fd| fd.name.to_vec()));
+            }
+            EventType::Procexit_1E => exits.push(event.tid),
+            _ => {}
+        }
+        exits.contains(&parent)
+    });
+    let find = |comm: &str| execs.iter().find(|exec| exec.1 == comm).expect(comm);
+    let (yes, cat) = (find("true"), find("cat"));
+    assert_eq!((yes.2.as_str(), yes.3), ("/usr/", Some(parent)));
+    assert_eq!((cat.2.as_str(), cat.3), ("/tmp/", Some(parent)));
+    assert_eq!(cat.4.as_deref(), Some("/etc/group"));
+    assert!(exits.contains(&yes.0) && exits.contains(&cat.0));
+    assert!(opened.iter().any(|name| name == b"/etc/passwd"));
+    assert_eq!(watched.state.counters().unknown_threads, 0);
+    assert!(watched.state.by_tid(yes.0).is_none());
+}
+
+#[test]
+fn strangers_are_looked_up() {
+    let Some(cgroup) = Cgroup::new() else { return };
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "exec 7</etc/group; read line; exec 8</etc/passwd; read line"]);
+    let mut shell = Running(command.stdin(Stdio::piped()).spawn().unwrap());
+    let mut watched = Watched::new(&cgroup, &["close"], 1 << 20);
+    watched.until(|seen, _| seen.is_none());
+    assert!(watched.state.by_tid(shell.pid()).is_none());
+    let open = format!("/proc/{}/fd/7", shell.0.id());
+    eventually(|| fs::read_link(&open).is_ok());
+    fs::write(cgroup.0.join("cgroup.procs"), shell.0.id().to_string()).unwrap();
+    shell.tell("go");
+    watched.until(|seen, _| seen.is_some());
+    let stranger = watched.state.by_tid(shell.pid()).unwrap();
+    assert_eq!(stranger.comm(), b"sh");
+    assert_eq!(&*watched.state.fd(stranger, 7).unwrap().name, b"/etc/group");
+    assert_eq!(watched.state.parent(stranger).unwrap().tid, i64::from(std::process::id()));
+    assert_eq!(watched.state.counters().unknown_threads, 0);
+}
+
+/// Not a test: what floods the rings in the next one.
+#[test]
+#[ignore = "it is run by another test"]
+fn flood() {
+    for _ in 0..100_000 {
+        assert!(fs::File::open("/nowhere/to/be/found").is_err());
+    }
+}
+
+#[test]
+fn a_flood_of_opens_costs_no_life_cycle_event() {
+    const PROCESSES: usize = 100;
+    let Some(cgroup) = Cgroup::new() else { return };
+    let me = std::env::current_exe().unwrap();
+    let flood = cgroup.shell(&format!("read line; exec {} --exact flood --ignored", me.display()));
+    let life = cgroup.shell(&format!(
+        "read line; i=0; while [ $i -lt {PROCESSES} ]; do env -i /bin/true; i=$((i+1)); done"
+    ));
+    let (flooding, living) = (flood.pid(), life.pid());
+    let mut watched = Watched::new(&cgroup, LIFE, 1 << 20);
+    watched.until(|seen, _| seen.is_none());
+    for mut shell in [&flood, &life].map(|running| running.0.stdin.as_ref().unwrap()) {
+        shell.write_all(b"go\n").unwrap();
+    }
+    // Nobody reads for a while.
+    let path = format!("/proc/{living}/stat");
+    eventually(|| fs::read_to_string(&path).is_ok_and(|stat| stat.contains(") Z ")));
+
+    let (mut execs, mut exits, mut ended) = (0, 0, Vec::new());
+    watched.until(|seen, state| {
+        let Some((event, context)) = seen else { return false };
+        match event.ty {
+            EventType::SyscallExecve_19X if event.i64(0) == Some(0) => {
+                execs += usize::from(state.thread(context).unwrap().comm() == b"true");
+            }
+            EventType::Procexit_1E => {
+                exits += usize::from(state.thread(context).unwrap().comm() == b"true");
+                ended.push(event.tid);
+            }
+            _ => {}
+        }
+        ended.contains(&flooding) && ended.contains(&living)
+    });
+    let statistics = watched.live.statistics().unwrap();
+    assert!(statistics.lost_of(LossClass::Open, Cause::RingFull) > 0, "the ring never was full");
+    for class in [LossClass::CloneFork, LossClass::Execve, LossClass::ProcExit] {
+        assert_eq!(statistics.lost_of(class, Cause::RingFull), 0);
+    }
+    assert_eq!((execs, exits), (PROCESSES, PROCESSES));
+    assert_eq!(statistics.malformed, 0);
+}
