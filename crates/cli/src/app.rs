@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::actions::{about, checks, listing, rules, support, syscalls};
+use crate::commands;
 use crate::config::{self, Config, ConfigError, Engine, Loaded, Main};
 use crate::log::Log;
 use crate::options::{self, Format, Options};
@@ -105,6 +106,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn start(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    if let Some(done) = commands::run(&arguments) {
+        return done.map(|()| ExitCode::SUCCESS);
+    }
     let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let options = Options::read(arguments)?;
     let format = options.list_format()?;

@@ -9,6 +9,7 @@
 
 mod actions;
 mod app;
+mod commands;
 mod config;
 mod delivery;
 mod log;

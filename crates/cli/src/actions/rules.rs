@@ -248,21 +248,22 @@ fn chosen(session: &Session) -> anyhow::Result<Texts> {
     read(&files)
 }
 
-/// The file, or those of the directory by name; in both cases only what is called .yaml or .yml.
+/// The file, or those of the directory by name; in both cases only what is called .yaml or .yml. Rules of the first
+/// releases (.conf) are to be named: directories hold .conf files of other programs.
 fn files_at(path: &str) -> anyhow::Result<Vec<String>> {
-    let mut files = if Path::new(path).is_dir() {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(path)? {
-            let file = entry?.path();
-            if file.is_file() {
-                files.push(file.to_string_lossy().into_owned());
-            }
+    let is_yaml = |file: &str| file.ends_with(".yaml") || file.ends_with(".yml");
+    if !Path::new(path).is_dir() {
+        let is_rules = is_yaml(path) || path.ends_with(".conf");
+        return Ok(is_rules.then(|| path.to_owned()).into_iter().collect());
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let file = entry?.path();
+        if file.is_file() {
+            files.push(file.to_string_lossy().into_owned());
         }
-        files
-    } else {
-        vec![path.to_owned()]
-    };
-    files.retain(|file| file.ends_with(".yaml") || file.ends_with(".yml"));
+    }
+    files.retain(|file| is_yaml(file));
     files.sort();
     Ok(files)
 }
@@ -292,7 +293,7 @@ mod tests {
     #[test]
     fn a_directory_gives_its_yaml_files_by_name() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["b.yaml", "a.yml", "notes.txt"] {
+        for name in ["b.yaml", "a.yml", "c.conf", "notes.txt"] {
             fs::write(directory.path().join(name), "").unwrap();
         }
         fs::create_dir(directory.path().join("c.yaml")).unwrap();
@@ -300,6 +301,7 @@ mod tests {
         let names: Vec<_> = files.iter().filter_map(|file| file.rsplit('/').next()).collect();
         assert_eq!(names, ["a.yml", "b.yaml"]);
         assert!(files_at("rules.txt").unwrap().is_empty());
+        assert_eq!(files_at("old.conf").unwrap(), ["old.conf"]);
     }
 
     #[test]
