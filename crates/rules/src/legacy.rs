@@ -218,12 +218,18 @@ impl Reader<'_> {
 /// Priority and output, from what stands behind the pipe.
 fn output(behind: &Node) -> Result<(Node, Node), &'static str> {
     let text = behind.as_str().unwrap_or_default();
-    let word = word(text);
-    // The first releases took the beginning of a word too: INFO, WARN.
-    let priority = Priority::ALL.into_iter().find(|priority| {
+    // Before there were priorities an output began with its first field.
+    let word = if text.starts_with('%') { "" } else { word(text) };
+    // The beginning of a word was enough: INFO, WARN.
+    let meant = |priority: &Priority| {
         let start = priority.name().get(..word.len()).unwrap_or_default();
-        !word.is_empty() && start.eq_ignore_ascii_case(word)
-    });
+        start.eq_ignore_ascii_case(word)
+    };
+    let priority = match (text.is_empty(), word.is_empty()) {
+        (false, true) => Some(DEFAULT_PRIORITY),
+        (false, false) => Priority::ALL.into_iter().find(meant),
+        (true, _) => None,
+    };
     let Some(priority) = priority else { return Err("A priority must stand behind the pipe") };
     let rest = text.get(word.len()..).unwrap_or_default();
     let output = rest.trim();

@@ -48,6 +48,7 @@ evt.type = setns
 | info setns
 opened and proc.name = cat
 not proc.name in (cat) and opened | CRIT Write to bin dir (%fd.name)
+proc.name=dd | %evt.type by dd
 ";
 
 #[test]
@@ -87,6 +88,7 @@ fn statements_end_where_they_are_complete() {
                 "CRITICAL",
                 "Write to bin dir (%fd.name)",
             ],
+            ["Rule 5", "proc.name=dd", "WARNING", "%evt.type by dd"],
         ]
     );
     let items = items("old.conf", OLD).unwrap();
