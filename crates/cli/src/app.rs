@@ -232,7 +232,7 @@ fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
         log.error(format_args!("Could not write pid to pidfile {path}. Exiting."));
         return Ok(ExitCode::from(NO_PIDFILE));
     }
-    syscalls::select(session, &rules.set);
+    let selected = syscalls::select(session, &rules.set);
     checks::buffers(session)?;
     checks::metrics(session)?;
     if options.dry_run {
@@ -243,7 +243,17 @@ fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
     let containers = session.containers();
     let (config, log) = (session.config(), Arc::clone(log));
     let fields = rules::vocabulary(session);
-    run::run(Job { options, config, containers, fields, rules, hostname, log, signals })?;
+    run::run(&Job {
+        options,
+        config,
+        containers,
+        fields,
+        rules,
+        selected,
+        hostname,
+        log,
+        signals,
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,11 +12,14 @@ mod app;
 mod commands;
 mod config;
 mod delivery;
+mod live;
 mod log;
 mod options;
+mod record;
 mod run;
 mod signals;
 mod version;
+mod watch;
 
 use std::process::ExitCode;
 

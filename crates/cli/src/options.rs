@@ -55,6 +55,10 @@ pub(crate) struct Options {
     #[arg(short = 'M', value_name = "num_seconds", allow_hyphen_values = true, default_value_t = 0, hide_default_value = true, help_heading = RUN)]
     pub(crate) seconds: i32,
 
+    /// Record all events into this capture file, compressed when its name ends in .gz. Falco has no such option
+    #[arg(short = 'w', long, value_name = "capture_file", allow_hyphen_values = true, help_heading = OWN)]
+    pub(crate) write: Option<PathBuf>,
+
     /// Add this to the text of every alert. Outdated: use -o append_output[]=…
     #[arg(short, long, value_name = "output_format", allow_hyphen_values = true, help_heading = RUN)]
     pub(crate) print: Option<String>,
@@ -143,6 +147,8 @@ pub(crate) struct Options {
 const RUN: &str = "Running";
 const RULES: &str = "Rules and fields";
 const GENERAL: &str = "About";
+// Tools compare the options in the help page with Falco's; ours are told among the examples.
+const OWN: &str = "Peregrine's own";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -153,6 +159,8 @@ Examples:
             -o engine.replay.capture_file=trace.scap     what would have been seen?
   peregrine -o json_output=true -L                       all rules, for another program to read
   peregrine --list=syscall --format markdown             fields, for a page
+  peregrine -w trace.scap                                record all events (--write; gzip when named .gz)
+  peregrine demo                                         what would an alert look like?
 ";
 
 /// Form of a listing.

@@ -157,7 +157,8 @@ enum Progress {
     None,
     /// The event being looked at has matched a rule that asks for one. With the time at which it is to end.
     Wanted(u64),
-    Running(Recording, u64),
+    /// With the time at which it is to end.
+    Running(Box<Recording>, u64),
 }
 
 /// The file of a capture has got as large as it may.
@@ -218,7 +219,7 @@ impl Captures {
             Progress::Running(recording, deadline) => (recording, deadline),
             Progress::Wanted(deadline) => {
                 let path = file_name(&self.config.path_prefix, event.ts, event.num);
-                let mut recording = Recording::with(&path, Compression::Gzip, state)?;
+                let mut recording = Box::new(Recording::with(&path, Compression::Gzip, state)?);
                 self.told.write(event, &mut recording)?;
                 (recording, deadline)
             }

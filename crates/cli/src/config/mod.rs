@@ -16,9 +16,9 @@ use serde_json::{Value as Json, json};
 
 pub(crate) use declare::Row;
 pub(crate) use fault::ConfigError;
-pub(crate) use keys::Config;
+pub(crate) use keys::{Config, ModernEbpf};
 pub(crate) use load::{Loaded, Main, load};
-pub(crate) use values::{AppendOutput, Engine, ExtraField, RuleMatching};
+pub(crate) use values::{AppendOutput, CaptureMode, Engine, ExtraField, RuleMatching};
 
 use declare::{Definitions, Setting};
 

@@ -1,0 +1,127 @@
+//! Follows a run: makes alerts of matches, records what is to be recorded, and ends it when that is asked for.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use peregrine_engine::{Hit, Observer};
+use peregrine_event::Event;
+use peregrine_fields::Field;
+use peregrine_output::{AlertFormat, Outputs, Style, Summary};
+use peregrine_state::State;
+
+use crate::log::Log;
+use crate::record::Recorder;
+use crate::run::{Job, duration};
+use crate::signals::Signals;
+
+/// Nanoseconds since the epoch, now.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+/// The observer of a run.
+pub(crate) struct Watch<'a> {
+    /// What matched so far.
+    pub(crate) summary: Summary,
+    /// Files that are written on the way.
+    pub(crate) recorder: Recorder,
+    formats: &'a [AlertFormat<Field>],
+    style: &'a Style,
+    outputs: &'a Outputs,
+    signals: &'a Signals,
+    log: &'a Log,
+    first_ts: Option<u64>,
+    limit: Option<Duration>,
+}
+
+impl<'a> Watch<'a> {
+    /// Nothing has happened yet.
+    pub(crate) fn new(
+        job: &'a Job<'_>,
+        formats: &'a [AlertFormat<Field>],
+        style: &'a Style,
+        outputs: &'a Outputs,
+        recorder: Recorder,
+    ) -> Self {
+        Self {
+            summary: Summary::new(job.rules.set.rules.iter().map(|rule| rule.name.clone())),
+            recorder,
+            formats,
+            style,
+            outputs,
+            signals: &job.signals,
+            log: &job.log,
+            first_ts: None,
+            limit: duration(job),
+        }
+    }
+
+    /// The time of the events is that of the clock, and begins now.
+    pub(crate) fn goes_by_the_clock(&mut self) {
+        self.first_ts = Some(now());
+    }
+
+    /// Does what signals ask for.
+    fn heed_signals(&self) -> ControlFlow<()> {
+        if self.signals.stop_asked() {
+            self.log.info("SIGINT received, exiting...");
+            return ControlFlow::Break(());
+        }
+        if self.signals.take_reopen() {
+            self.log.info("SIGUSR1 received, reopening outputs...");
+            self.outputs.reopen();
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn is_over(&self, first: u64, ts: u64) -> bool {
+        // An asynchronous event may be older than the first one.
+        let age = ts.wrapping_sub(first) as i64;
+        self.limit.is_some_and(|limit| i128::from(age) >= limit.as_nanos() as i128)
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn restart(&mut self) {
+        self.recorder.restart();
+    }
+
+    fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
+        self.recorder.arrived(event, state_only, state);
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        self.heed_signals()?;
+        let first = *self.first_ts.get_or_insert(event.ts);
+        if self.is_over(first, event.ts) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn hit(&mut self, hit: &Hit<'_>) {
+        let Some(format) = self.formats.get(hit.rule) else { return };
+        let alert = format.alert(hit.event.ts, hit.view);
+        self.summary.count(hit.rule, alert.priority);
+        self.outputs.submit(alert);
+        self.recorder.hit(hit.rule, hit.event.ts);
+    }
+
+    fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
+        if let Some(message) = self.recorder.done(event, state_only, state) {
+            self.outputs.submit(message.alert(self.style));
+        }
+    }
+
+    fn idle(&mut self, _: &State) -> ControlFlow<()> {
+        self.heed_signals()?;
+        let now = now();
+        self.recorder.idle(now);
+        match self.first_ts {
+            Some(first) if self.is_over(first, now) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
