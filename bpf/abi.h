@@ -37,6 +37,7 @@ struct call {
 enum { EVENT_LIMIT = 1 << 16, RECORD_AT = 6, EVENT_AT = 8, WALK = 64 };
 struct scratch {
 	struct call call;
+	u64 forgotten;
 	u64 walk[WALK];             // names on the way up a tree
 	u8 record[2 * EVENT_LIMIT + 4 * 4096]; // the event, then room for what is read on the way
 };

@@ -109,7 +109,7 @@ INLINE void put_kernel_path(struct event *e, struct path *path)
 		if (dentry == parent)
 			break;
 		e->scratch->walk[depth & (WALK - 1)] = (u64)READ(dentry, d_name.name);
-		depth++;
+		depth = FORGET(e->scratch, depth + 1);
 		dentry = parent;
 	}
 

@@ -3,6 +3,11 @@
 #pragma once
 #include "helpers.h"
 
+// Of the format, and so not among those that follow the kernel.
+struct in6 {
+	u32 words[4];
+};
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 #if defined(__TARGET_ARCH_x86)
@@ -246,16 +251,13 @@ struct linux_binprm {
 };
 
 // Sockets.
-struct in6_addr {
-	u32 words[4];
-};
 struct ipv6_pinfo {
-	struct in6_addr saddr;
+	struct in6 saddr;
 };
 struct sock_common {
 	u16 skc_family, skc_dport;
 	u32 skc_daddr;
-	struct in6_addr skc_v6_daddr;
+	struct in6 skc_v6_daddr;
 };
 struct sock {
 	struct sock_common __sk_common;

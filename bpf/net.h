@@ -73,7 +73,7 @@ INLINE void add_tuple_in6(struct event *e, struct sock *sk, enum direction direc
 {
 	struct inet_sock *inet = (void *)sk;
 	struct ipv6_pinfo *info = READ(inet, pinet6);
-	struct in6_addr local = READ(info, saddr), remote = READ(sk, __sk_common.skc_v6_daddr);
+	struct in6 local = READ(info, saddr), remote = READ(sk, __sk_common.skc_v6_daddr);
 	u16 local_port = READ(inet, inet_sport), remote_port = READ(sk, __sk_common.skc_dport);
 	if (remote_port == 0 && given) {
 		struct address_in6 address = {};
@@ -178,6 +178,7 @@ struct iovec32 {
 struct iovecs {
 	struct iovec *all; // aside, always in the 64-bit form
 	u32 count;
+	u32 size; // of all together
 };
 
 INLINE struct iovecs read_iovecs(struct scratch *s, u64 from, u64 count)
@@ -197,17 +198,10 @@ INLINE struct iovecs read_iovecs(struct scratch *s, u64 from, u64 count)
 			iov.count = i;
 		}
 		iov.all[i] = one;
+		iov.size = FORGET(s, iov.size + (u32)one.len);
+		iov.count = FORGET(s, iov.count);
 	}
 	return iov;
-}
-
-INLINE void put_iov_size(struct event *e, struct iovecs *iov)
-{
-	u32 size = 0;
-	for (u32 i = 0; i < IOV_LIMIT; i++)
-		if (i < iov->count)
-			size += iov->all[i].len;
-	put_u32(e, size);
 }
 
 INLINE void put_iov_data(struct event *e, struct iovecs *iov, u64 len)
@@ -215,6 +209,7 @@ INLINE void put_iov_data(struct event *e, struct iovecs *iov, u64 len)
 	u64 wanted = snap(len);
 	u32 start = e->at;
 	for (u32 i = 0; i < IOV_LIMIT; i++) {
+		wanted = FORGET(e->scratch, wanted);
 		if (i >= iov->count || wanted == 0)
 			break;
 		u64 part = iov->all[i].len < wanted ? iov->all[i].len : wanted;

@@ -132,7 +132,7 @@ INLINE void add_cgroup(struct event *e, struct css_set *set, u32 controller)
 		if (!parent)
 			break; // the root has no name
 		e->scratch->walk[depth & 15] = (u64)READ(node, name);
-		depth++;
+		depth = FORGET(e->scratch, depth + 1);
 		node = parent;
 	}
 	if (depth == 0)

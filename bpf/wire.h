@@ -37,6 +37,14 @@ INLINE void *aside(struct scratch *s)
 	return &s->record[EVENT_LIMIT + 2 * 4096];
 }
 
+// The same value, but the verifier no longer knows what it can be. States that differ only in what is
+// known of a value are then one, and loops and optional parts don't multiply what it has to look at.
+#define FORGET(s, value)                                                                           \
+	({                                                                                         \
+		*(volatile u64 *)&(s)->forgotten = (value);                                        \
+		(typeof(value)) * (volatile u64 *)&(s)->forgotten;                                 \
+	})
+
 INLINE void begin(struct event *e, struct scratch *s, u32 type, u32 nparams, u32 class)
 {
 	e->scratch = s;
@@ -81,7 +89,7 @@ INLINE u32 add_user_text(struct event *e, u64 from, u32 limit)
 	if (len <= 0)
 		return 0;
 	len &= 2 * PATH_LIMIT - 1;
-	e->at += len;
+	e->at = FORGET(e->scratch, e->at + (u32)len);
 	return len;
 }
 
@@ -91,7 +99,7 @@ INLINE u32 add_kernel_text(struct event *e, const void *from, u32 limit)
 	if (len <= 0)
 		return 0;
 	len &= 2 * PATH_LIMIT - 1;
-	e->at += len;
+	e->at = FORGET(e->scratch, e->at + (u32)len);
 	return len;
 }
 
@@ -118,7 +126,7 @@ INLINE u32 add_user_bytes(struct event *e, u64 from, u64 len)
 	bounded &= EVENT_LIMIT - 1;
 	if (bounded == 0 || bpf_probe_read_user(room(e), bounded, (void *)from))
 		return 0;
-	e->at += bounded;
+	e->at = FORGET(e->scratch, e->at + bounded);
 	return bounded;
 }
 

@@ -31,7 +31,7 @@ INLINE void put_write_iov(struct event *e, struct call *c)
 	struct iovecs iov = read_iovecs(e->scratch, c->args[1], c->args[2]);
 	put_iov_data(e, &iov, c->ret > 0 ? c->ret : EVENT_LIMIT);
 	put_id(e, c->args[0]);
-	put_iov_size(e, &iov);
+	put_u32(e, iov.size);
 }
 
 INLINE void put_vm_data(struct event *e, struct call *c)

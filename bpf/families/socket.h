@@ -129,7 +129,7 @@ INLINE void put_sendmsg(struct event *e, struct call *c)
 	struct iovecs iov = read_iovecs(e->scratch, header.iov, header.iovlen);
 	put_iov_data(e, &iov, c->ret > 0 ? c->ret : EVENT_LIMIT);
 	put_id(e, c->args[0]);
-	put_iov_size(e, &iov);
+	put_u32(e, iov.size);
 	if (c->ret >= 0)
 		put_tuple(e, c->args[0], OUTBOUND, header.name);
 	else
@@ -190,7 +190,7 @@ COLLECT(sendmmsg, SOCKET_SENDMMSG_X)
 	put_u64(e, m.len);
 	put_id(e, c->args[0]);
 	struct iovecs iov = read_iovecs(e->scratch, m.header.iov, m.header.iovlen);
-	put_iov_size(e, &iov);
+	put_u32(e, iov.size);
 	put_iov_data(e, &iov, m.len);
 	put_tuple(e, c->args[0], OUTBOUND, m.header.name);
 }
