@@ -6,12 +6,12 @@
 #include "uapi.h"
 #include "generated/convert.h"
 
-#define COLLECT_INTO(lane, name, id)                                                               \
+#define COLLECT_INTO(lane, wanted, name, id)                                                               \
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
 	SEC("tp_btf/sys_exit") int x_##name(void *ctx)                                             \
 	{                                                                                          \
 		struct scratch *s = get_scratch();                                                 \
-		if (!s)                                                                            \
+		if (!s || !wanted(&s->call))                                                       \
 			return 0;                                                                  \
 		struct event e;                                                                    \
 		begin(&e, s, EVENT_##id, id##_PARAMS, id##_CLASS);                                 \
@@ -21,8 +21,13 @@
 	}                                                                                          \
 	INLINE void write_##name(struct event *e, struct call *c)
 
-#define COLLECT(name, id) COLLECT_INTO(data_rings, name, id)
-#define COLLECT_LIFE(name, id) COLLECT_INTO(life_rings, name, id)
+#define COLLECT(name, id) COLLECT_INTO(data_rings, always, name, id)
+#define COLLECT_LIFE(name, id) COLLECT_INTO(life_rings, always, name, id)
+// An exec that worked is told of by a tracepoint of its own: here the caller's arguments are gone.
+#define COLLECT_FAILED_LIFE(name, id) COLLECT_INTO(life_rings, failed, name, id)
+
+INLINE bool always(struct call *c) { return true; }
+INLINE bool failed(struct call *c) { return c->ret < 0; }
 
 INLINE u32 user_u32(u64 from)
 {

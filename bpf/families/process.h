@@ -124,12 +124,12 @@ INLINE void put_failed_exec(struct event *e, struct call *c, u64 argv, u64 envp)
 	put_identity(e, task);
 }
 
-COLLECT_LIFE(execve, SYSCALL_EXECVE_19_X)
+COLLECT_FAILED_LIFE(execve, SYSCALL_EXECVE_19_X)
 {
 	put_failed_exec(e, c, c->args[1], c->args[2]);
 	put_path(e, c->args[0]);
 }
-COLLECT_LIFE(execveat, SYSCALL_EXECVEAT_X) { put_failed_exec(e, c, c->args[2], c->args[3]); }
+COLLECT_FAILED_LIFE(execveat, SYSCALL_EXECVEAT_X) { put_failed_exec(e, c, c->args[2], c->args[3]); }
 
 // Begins an event of a tracepoint; false if it is not wanted.
 INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
