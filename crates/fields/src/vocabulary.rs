@@ -242,9 +242,11 @@ fn argument(definition: &Definition, text: &str) -> Result<Option<(Arg, usize)>,
         } else {
             (Arg::None, 0)
         })),
-        // What is no number there may still be text of an output.
+        // What is no number there may still be text of an output. Nobody has that many ancestors.
         Argument::Index => match bracket().map(|number| (parse(number), number.len())) {
-            Some((Ok(number), len)) => Ok(Some((Arg::Index(number), len + 2))),
+            Some((Ok(number), len)) if number <= u32::MAX.into() => {
+                Ok(Some((Arg::Index(number), len + 2)))
+            }
             _ => optional,
         },
         Argument::FdNumber => match bracket() {

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::ast::{Check, Comparison, Expr, ExprKind, Right, Span, Text};
 use crate::filter::{Filter, Node, Test, Verdict};
-use crate::hints::{self, Hint};
+use crate::hints::{self, Hint, HintKind};
 use crate::kind::{Kind, comparable, type_name};
 use crate::literal::{self, Literal, LiteralError};
 use crate::matcher::{Matcher, Order};
@@ -246,7 +246,12 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
         for text in right.literals() {
             let at = right.span();
             self.hints.extend(hints::of_literal(*op, &text.to_str(), at, self.vocabulary));
-            literals.push(self.literal(left, *op, text)?);
+            let literal = self.literal(left, *op, text)?;
+            if literal::is_out_of_range(&literal, left.ty()) {
+                let kind = HintKind::OutOfRange(text.to_str().into_owned());
+                self.hints.push(Hint { span: at, kind });
+            }
+            literals.push(literal);
         }
         if left.as_field().is_some_and(|field| self.vocabulary.is_distance(field)) {
             return distance(left, *op, &literals);

@@ -22,6 +22,9 @@ pub enum HintKind {
     /// A literal that reads like a field.
     #[error("'{0}' may be a valid field misused as a const string value")]
     Field(String),
+    /// A number that no value of the field can be.
+    #[error("'{0}' is out of the range of this field")]
+    OutOfRange(String),
     /// A regular expression that is none.
     #[error(
         "regex check with '{0}' may be optimized with simpler operators such as '=', 'contains', \

@@ -73,6 +73,27 @@ pub enum LiteralError {
     },
 }
 
+/// Whether no value of the type is as large, or as small.
+pub(crate) fn is_out_of_range(literal: &Literal, ty: ParamType) -> bool {
+    use ParamType as T;
+    let Literal::Number(number) = literal else { return false };
+    let signed = |bits: u32| {
+        let number = *number as i64;
+        number >> (bits - 1) != 0 && number >> (bits - 1) != -1
+    };
+    match ty {
+        T::Int8 => signed(8),
+        T::Int16 => signed(16),
+        T::Int32 => signed(32),
+        T::Uint8 | T::Flags8 | T::Enumflags8 | T::L4proto => *number > u8::MAX.into(),
+        T::Uint16 | T::Flags16 | T::Enumflags16 | T::Port => *number > u16::MAX.into(),
+        T::Uint32 | T::Flags32 | T::Enumflags32 | T::Mode | T::Uid | T::Gid => {
+            *number > u32::MAX.into()
+        }
+        _ => false,
+    }
+}
+
 /// Understands a literal.
 pub(crate) fn parse(bytes: &[u8], ty: ParamType) -> Result<Literal, LiteralError> {
     use ParamType as T;
@@ -83,24 +104,20 @@ pub(crate) fn parse(bytes: &[u8], ty: ParamType) -> Result<Literal, LiteralError
         return Err(LiteralError::Nul);
     }
     let text = String::from_utf8_lossy(bytes).into_owned();
-    // Numbers are cut to the width of the type, as C does: conditions that count on it are about.
     Ok(match ty {
-        T::Int8 => Literal::Number(i64::from(signed(&text)? as i8) as u64),
-        T::Int16 => Literal::Number(i64::from(signed(&text)? as i16) as u64),
-        T::Int32 => Literal::Number(i64::from(signed(&text)? as i32) as u64),
-        T::Int64 | T::Fd | T::Errno | T::Pid => Literal::Number(signed(&text)? as u64),
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Fd | T::Errno | T::Pid => {
+            Literal::Number(signed(&text)? as u64)
+        }
         T::Uint8 | T::Flags8 | T::Enumflags8 | T::L4proto => {
-            Literal::Number(u64::from(unsigned(&text)? as u8))
+            Literal::Number(unsigned_of(&text, 8)?)
         }
-        T::Uint16 | T::Flags16 | T::Enumflags16 => {
-            Literal::Number(u64::from(unsigned(&text)? as u16))
-        }
+        T::Uint16 | T::Flags16 | T::Enumflags16 => Literal::Number(unsigned_of(&text, 16)?),
         T::Uint32 | T::Flags32 | T::Enumflags32 | T::Mode | T::Uid | T::Gid => {
-            Literal::Number(u64::from(unsigned(&text)? as u32))
+            Literal::Number(unsigned_of(&text, 32)?)
         }
         T::Uint64 | T::Reltime | T::Abstime => Literal::Number(unsigned(&text)?),
-        T::Port => Literal::Number(u64::from(port(&text)?)),
-        T::Double => Literal::Double(f64::from(signed(&text)? as i32)),
+        T::Port => Literal::Number(port(&text)?),
+        T::Double => Literal::Double(signed(&text)? as f64),
         T::Bool => match text.as_str() {
             "true" => Literal::Number(1),
             "false" => Literal::Number(0),
@@ -167,6 +184,16 @@ fn unsigned(text: &str) -> Result<u64, LiteralError> {
     })
 }
 
+/// A number of a type of so many bits. A negative one stands for that of the same bits (`user.uid = -1`).
+/// One that is too large for the type stays what it is, so that no value equals it.
+fn unsigned_of(text: &str, bits: u32) -> Result<u64, LiteralError> {
+    let (negative, _) = decimal(text)?;
+    let value = unsigned(text)?;
+    let least = -1_i64 << (bits - 1);
+    let has_bits = negative && (least..0).contains(&(value as i64));
+    Ok(if has_bits { value & (u64::MAX >> (64 - bits)) } else { value })
+}
+
 fn decimal(text: &str) -> Result<(bool, &str), LiteralError> {
     let number = text.trim_start_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
     let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
@@ -176,17 +203,18 @@ fn decimal(text: &str) -> Result<(bool, &str), LiteralError> {
     Ok((number.starts_with('-'), digits))
 }
 
-fn port(text: &str) -> Result<u16, LiteralError> {
+fn port(text: &str) -> Result<u64, LiteralError> {
     if text.is_empty() {
         return Ok(0);
     }
     if text.bytes().all(|b| b.is_ascii_digit()) {
         return match text.parse::<i32>() {
-            Ok(number) => Ok(number as u16),
+            Ok(number) => Ok(number as u64),
             Err(_) => Err(LiteralError::Number(text.to_owned())),
         };
     }
-    service(text).ok_or_else(|| LiteralError::Service(text.to_owned()))
+    let port = service(text).ok_or_else(|| LiteralError::Service(text.to_owned()))?;
+    Ok(u64::from(port))
 }
 
 /// Port of a service, from the system's list. Where there is none, the few that rules name.
@@ -220,21 +248,21 @@ fn ipv4(text: &str) -> Result<Literal, LiteralError> {
 fn ipv4_net(text: &str) -> Result<Net, LiteralError> {
     let (addr, mask) = text.split_once('/').ok_or_else(|| LiteralError::Net(text.to_owned()))?;
     let addr: Ipv4Addr = addr.parse().map_err(|_| LiteralError::NetAddress(text.to_owned()))?;
-    let prefix = unsigned(mask)? as u8;
-    if prefix > 32 {
-        return Err(LiteralError::Mask(mask.to_owned()));
-    }
+    let prefix = prefix(mask)?.filter(|prefix| *prefix <= 32);
+    let prefix = prefix.ok_or_else(|| LiteralError::Mask(mask.to_owned()))?;
     Ok(Net::new(addr.into(), prefix))
 }
 
 fn ipv6_net(text: &str) -> Result<Net, LiteralError> {
     let (addr, mask) = text.split_once('/').ok_or_else(|| LiteralError::Netv6(text.to_owned()))?;
     let addr: Ipv6Addr = addr.parse().map_err(|_| LiteralError::Ipv6(text.to_owned()))?;
-    let prefix = unsigned(mask)? as u8;
-    if prefix == 0 || prefix > 128 {
-        return Err(LiteralError::Maskv6(mask.to_owned()));
-    }
+    let prefix = prefix(mask)?.filter(|prefix| (1..=128).contains(prefix));
+    let prefix = prefix.ok_or_else(|| LiteralError::Maskv6(mask.to_owned()))?;
     Ok(Net::new(addr.into(), prefix))
+}
+
+fn prefix(mask: &str) -> Result<Option<u8>, LiteralError> {
+    Ok(u8::try_from(unsigned(mask)?).ok())
 }
 
 /// A range of addresses with a common prefix.

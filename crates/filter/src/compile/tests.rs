@@ -99,6 +99,7 @@ fn messages_about_literals() {
         ("t.net = 10.0.0.0", "unrecognized IP network 10.0.0.0"),
         ("t.net = 10.0.0/8", "unrecognized IP address 10.0.0/8"),
         ("t.net = 10.0.0.0/99", "invalid netmask 99"),
+        ("t.net = 10.0.0.0/264", "invalid netmask 264"),
         ("t.net = ::1", "invalid v6 netmask: ::1"),
         ("t.net = ::/0", "invalid v6 netmask 0"),
         ("t.port = no-such-service", "unrecognized protocol no-such-service"),
@@ -224,6 +225,9 @@ fn hints_in_order() {
         "'toupper(x)' may be a valid field transformer misused as a const string value";
     assert_eq!(hints("t.text = 'toupper(x)'"), [(9, transformer.to_owned())]);
     assert_eq!(hints("t.text regex '^abc'").len(), 1);
+    let range = "'65536' is out of the range of this field";
+    assert_eq!(hints("t.port in (65535, 65536)"), [(10, range.to_owned())]);
+    assert_eq!(hints("t.uint16 = -1 and t.uint16 = 65535 and t.int8 >= -128"), []);
     assert_eq!(hints("t.text = t.nothing and t.text regex 'a.c'"), []);
 }
 

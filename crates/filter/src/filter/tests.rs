@@ -74,15 +74,24 @@ fn numbers() {
     assert!(
         uint("t.uint = -1", u64::MAX) && uint("t.uint > 5", u64::MAX) && uint("t.uint in (7)", 7)
     );
-    assert!(holds("t.uint16 = 65537", &[("t.uint16", Value::Uint(1))]));
-    assert!(holds("t.int8 = 255", &[("t.int8", Value::Int(-1))]));
-    assert!(holds("t.port = 65616", &[("t.port", Value::Uint(80))]));
+    assert!(holds("t.uint16 = -1", &[("t.uint16", Value::Uint(65535))]));
     assert!(holds("t.double <= 2", &[("t.double", Value::Double(1.5))]));
     assert!(holds("t.double in (2, 3)", &[("t.double", Value::Double(3.0))]));
     assert!(!holds("t.double < 2", &[("t.double", Value::Double(f64::NAN))]));
     let flag = [("t.bool", Value::Bool(true))];
     assert!(holds("t.bool = true and t.bool != false and t.bool in (true, false)", &flag));
     assert!(!holds("t.bool = false", &flag));
+}
+
+#[test]
+fn numbers_out_of_range_equal_no_value() {
+    let uint16 = [("t.uint16", Value::Uint(1))];
+    assert!(!holds("t.uint16 = 65537 or t.uint16 in (65537) or t.uint16 = -65535", &uint16));
+    assert!(holds("t.uint16 < 65537 and t.uint16 != 65537", &uint16));
+    let int8 = [("t.int8", Value::Int(-1))];
+    assert!(!holds("t.int8 = 255", &int8) && holds("t.int8 < 255 and t.int8 > -129", &int8));
+    let port = [("t.port", Value::Uint(80))];
+    assert!(!holds("t.port = 65616", &port) && holds("t.port < 65616", &port));
 }
 
 #[test]
