@@ -40,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) built_in: bool,
     /// The log.
     pub(crate) log: Arc<Log>,
+    /// Called when the kernel is being watched.
+    pub(crate) opened: Box<dyn Fn()>,
 }
 
 impl Session {
@@ -157,13 +159,24 @@ fn answer_without_config(options: &Options, format: Format) -> Step {
 }
 
 fn load_config(options: Options, format: Format, command_line: String) -> anyhow::Result<Session> {
-    let path = match &options.config {
+    let chosen = options.config.clone();
+    let path = match &chosen {
         Some(path) => Some(path.as_path()),
         // One that is there and can't be read is an error, not a reason to take the built-in one.
         None => Some(Path::new(CONFIG_FILE)).filter(|path| path.exists()),
     };
     let main = path.map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
-    let built_in = path.is_none();
+    open(main, options, format, command_line)
+}
+
+/// The session for a configuration and a command line that is stronger.
+pub(crate) fn open(
+    main: Main<'_>,
+    options: Options,
+    format: Format,
+    command_line: String,
+) -> anyhow::Result<Session> {
+    let built_in = matches!(main, Main::BuiltIn(_));
     let early = Log::at_start();
     let mut loaded = config::load(main, &options.overrides, &mut |line| early.warning(line))?;
     let keys = &mut loaded.config;
@@ -171,7 +184,8 @@ fn load_config(options: Options, format: Format, command_line: String) -> anyhow
     let log =
         Log::new(keys.log_level.0, keys.log_stderr, keys.log_syslog, keys.time_format_iso_8601);
     loaded.warnings.iter().for_each(|warning| log.warning(warning));
-    let session = Session { command_line, options, format, loaded, built_in, log: Arc::new(log) };
+    let (log, opened) = (Arc::new(log), Box::new(|| ()));
+    let session = Session { command_line, options, format, loaded, built_in, log, opened };
     session.tell_start();
     Ok(session)
 }
@@ -197,7 +211,8 @@ impl Session {
     }
 }
 
-fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
+/// Answers, or runs.
+pub(crate) fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
     let Session { options, log, .. } = session;
     about::tell_system(session);
     let steps: [fn(&Session) -> Step; 8] = [
@@ -253,6 +268,7 @@ fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
         hostname,
         log,
         signals,
+        opened: &session.opened,
     })?;
     Ok(ExitCode::SUCCESS)
 }

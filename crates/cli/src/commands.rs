@@ -1,4 +1,4 @@
-//! Commands beside Falco's options: `peregrine rules convert FILE`.
+//! Commands beside Falco's options: `peregrine demo`, `peregrine rules convert FILE`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,11 +9,17 @@ use anyhow::{anyhow, bail};
 use clap::{Parser, Subcommand};
 
 use crate::app::print;
+use crate::demo;
 
 /// A command and its words.
 #[derive(Debug, Parser)]
 #[command(name = "peregrine", disable_help_subcommand = true)]
 pub(crate) enum Command {
+    /// Show what alerts look like: do a few harmless suspicious things and watch them
+    Demo {
+        #[arg(hide = true)]
+        words: Vec<OsString>,
+    },
     /// Work on rules files
     #[command(subcommand)]
     Rules(Rules),
@@ -31,8 +37,9 @@ pub(crate) enum Rules {
 
 /// Runs the command, where the first word is the name of one. Falco passes over words that are no options.
 pub(crate) fn run(arguments: &[OsString]) -> Option<anyhow::Result<()>> {
-    arguments.get(1).filter(|word| *word == "rules")?;
+    arguments.get(1).filter(|word| *word == "rules" || *word == "demo")?;
     Some(match Command::try_parse_from(arguments) {
+        Ok(Command::Demo { words }) => demo::run(&words),
         Ok(Command::Rules(Rules::Convert { file })) => convert(&file),
         Err(page) if !page.use_stderr() => print(page.to_string()).map_err(Into::into),
         Err(error) => {

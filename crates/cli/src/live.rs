@@ -40,6 +40,7 @@ pub(crate) fn run(
     });
     let mut source = Accounted::new(live, log);
     watch.goes_by_the_clock();
+    (job.opened)();
     let state = peregrine_state::Config { live: true, ..state(job) };
     let (events, result) = follow(job, &mut source, watch, state, Some(Box::new(strangers)));
     source.look();

@@ -12,6 +12,7 @@ mod app;
 mod commands;
 mod config;
 mod delivery;
+mod demo;
 mod live;
 mod log;
 mod options;

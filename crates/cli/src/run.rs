@@ -45,6 +45,8 @@ pub(crate) struct Job<'a> {
     pub(crate) log: Arc<Log>,
     /// Requests from outside.
     pub(crate) signals: Signals,
+    /// To be called when the kernel is being watched.
+    pub(crate) opened: &'a dyn Fn(),
 }
 
 /// Runs until the source ends or somebody asks to stop. The summary is printed whatever happens, after the last alert is out.
