@@ -93,7 +93,7 @@ struct {
 	__uint(max_entries, SYSCALL_LIMIT);
 	__type(key, u32);
 	__type(value, u32);
-} native_numbers SEC(".maps"); // of syscalls in the 32-bit table; SYSCALL_LIMIT where there is none
+} native_numbers SEC(".maps"); // plus one, of syscalls in the 32-bit table; 0 where there is none
 
 struct {
 	__uint(type, MAP_ARRAY);

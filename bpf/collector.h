@@ -43,10 +43,16 @@ INLINE u64 user_u64(u64 from)
 	return v;
 }
 
-// A pointer in the caller's memory, which is half as wide in a 32-bit program.
+// A pointer in the caller's memory, which is half as wide in a 32-bit program. One read for both, so
+// that the verifier need not look at loops over pointers twice.
 INLINE u64 user_pointer(struct call *c, u64 array, u32 index)
 {
-	return c->is32 ? user_u32(array + 4 * index) : user_u64(array + 8 * index);
+	u64 pointer[2] = {};
+	u32 width = 8 >> (c->is32 & 1);
+	OPAQUE(width);
+	width &= 15;
+	bpf_probe_read_user(pointer, width, (void *)(array + width * index));
+	return pointer[0];
 }
 
 INLINE void put_timespec(struct event *e, struct call *c, u64 from)

@@ -91,9 +91,9 @@ SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx)
 		if (number == SOCKETCALL)
 			unpack_socketcall(c, &number);
 		u32 *known = bpf_map_lookup_elem(&native_numbers, &number);
-		if (!known)
+		if (!known || !*known)
 			return 0;
-		number = *known;
+		number = *known - 1;
 	}
 	c->id = number;
 	bpf_tail_call(ctx, &collectors, number);

@@ -95,6 +95,7 @@ INLINE void put_kernel_path(struct event *e, struct path *path)
 	struct dentry *first = dentry;
 	u32 depth = 0;
 
+	e->at = FORGET(e->scratch, e->at);
 	for (u32 step = 0; step < WALK; step++) {
 		struct dentry *parent = READ(dentry, d_parent);
 		if (dentry == mount_root) {

@@ -183,23 +183,24 @@ struct iovecs {
 
 INLINE struct iovecs read_iovecs(struct scratch *s, u64 from, u64 count)
 {
-	struct iovecs iov = {.all = aside(s), .count = count < IOV_LIMIT ? count : IOV_LIMIT};
+	struct iovecs iov = {.all = aside(s)};
+	struct iovec32 *narrow = (void *)(iov.all + IOV_LIMIT);
+	bool is32 = s->call.is32;
+	u32 known = count < IOV_LIMIT ? count : IOV_LIMIT;
+	OPAQUE(known);
+	known &= 2 * IOV_LIMIT - 1;
+	void *to = is32 ? (void *)narrow : (void *)iov.all;
+	if (bpf_probe_read_user(to, known * (is32 ? sizeof(*narrow) : sizeof(*iov.all)), (void *)from))
+		return iov;
+	iov.count = FORGET(s, known);
 	for (u32 i = 0; i < IOV_LIMIT; i++) {
 		if (i >= iov.count)
 			break;
-		struct iovec one = {};
-		if (s->call.is32) {
-			struct iovec32 narrow = {};
-			if (bpf_probe_read_user(&narrow, sizeof(narrow), (void *)(from + 8 * i)))
-				iov.count = i;
-			one.base = narrow.base;
-			one.len = narrow.len;
-		} else if (bpf_probe_read_user(&one, sizeof(one), (void *)(from + 16 * i))) {
-			iov.count = i;
+		if (is32) {
+			iov.all[i].base = narrow[i].base;
+			iov.all[i].len = narrow[i].len;
 		}
-		iov.all[i] = one;
-		iov.size = FORGET(s, iov.size + (u32)one.len);
-		iov.count = FORGET(s, iov.count);
+		iov.size = FORGET(s, iov.size + (u32)iov.all[i].len);
 	}
 	return iov;
 }
@@ -213,7 +214,7 @@ INLINE void put_iov_data(struct event *e, struct iovecs *iov, u64 len)
 		if (i >= iov->count || wanted == 0)
 			break;
 		u64 part = iov->all[i].len < wanted ? iov->all[i].len : wanted;
-		if (part && !add_user_bytes(e, iov->all[i].base, part))
+		if (add_user_bytes(e, iov->all[i].base, part) != part)
 			break;
 		wanted -= part;
 	}

@@ -151,6 +151,7 @@ INLINE void add_cgroup(struct event *e, struct css_set *set, u32 controller)
 INLINE void put_cgroups(struct event *e, struct task_struct *task)
 {
 	struct css_set *set = READ(task, cgroups);
+	e->at = FORGET(e->scratch, e->at);
 	u32 start = e->at;
 #define ADD_CGROUP(id)                                                                             \
 	if (ENUM_EXISTS(enum cgroup_subsys_id, id))                                                \

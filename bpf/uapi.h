@@ -1,6 +1,12 @@
 // Constants of system calls that are looked at while collecting.
 #pragma once
 
+#if defined(__TARGET_ARCH_x86)
+enum { NR_CLONE = 56, NR_FORK = 57, NR_CLONE3 = 435, NR_EXECVEAT = 322 };
+#else
+enum { NR_CLONE = 220, NR_FORK = -1, NR_CLONE3 = 435, NR_EXECVEAT = 281 };
+#endif
+
 enum { O_CREAT = 0100, O_TMPFILE = 020000000 };
 enum { EINPROGRESS = 115 };
 enum { SOL_SOCKET = 1, SO_ERROR = 4, SO_RCVTIMEO = 20, SO_SNDTIMEO = 21, SO_COOKIE = 57,

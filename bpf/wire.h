@@ -56,6 +56,14 @@ INLINE void begin(struct event *e, struct scratch *s, u32 type, u32 nparams, u32
 	e->tid = (u32)bpf_get_current_pid_tgid();
 }
 
+// Makes the ways that led here one.
+INLINE void forget(struct event *e)
+{
+	e->at = FORGET(e->scratch, e->at);
+	e->type = FORGET(e->scratch, e->type);
+	e->nparams = FORGET(e->scratch, e->nparams);
+}
+
 INLINE void put_len(struct event *e, u32 len)
 {
 	*(u16 *)&e->scratch->record[EVENT_AT + HEADER_LEN + 2 * e->index] = len;
@@ -86,8 +94,8 @@ INLINE void put_id(struct event *e, u64 v) { PUT(e, s64, (s32)v); }
 INLINE u32 add_user_text(struct event *e, u64 from, u32 limit)
 {
 	long len = bpf_probe_read_user_str(room(e), limit, (void *)from);
-	if (len <= 0)
-		return 0;
+	if (len < 0)
+		len = 0;
 	len &= 2 * PATH_LIMIT - 1;
 	e->at = FORGET(e->scratch, e->at + (u32)len);
 	return len;
@@ -96,8 +104,8 @@ INLINE u32 add_user_text(struct event *e, u64 from, u32 limit)
 INLINE u32 add_kernel_text(struct event *e, const void *from, u32 limit)
 {
 	long len = bpf_probe_read_kernel_str(room(e), limit, from);
-	if (len <= 0)
-		return 0;
+	if (len < 0)
+		len = 0;
 	len &= 2 * PATH_LIMIT - 1;
 	e->at = FORGET(e->scratch, e->at + (u32)len);
 	return len;
@@ -124,7 +132,7 @@ INLINE u32 add_user_bytes(struct event *e, u64 from, u64 len)
 	u32 bounded = len;
 	OPAQUE(bounded);
 	bounded &= EVENT_LIMIT - 1;
-	if (bounded == 0 || bpf_probe_read_user(room(e), bounded, (void *)from))
+	if (bpf_probe_read_user(room(e), bounded, (void *)from))
 		return 0;
 	e->at = FORGET(e->scratch, e->at + bounded);
 	return bounded;

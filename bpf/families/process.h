@@ -32,17 +32,22 @@ INLINE u32 namespace_flag(struct task_struct *task)
 	return inside ? CLONE_FLAGS_CLONE_CHILD_IN_PIDNS : 0;
 }
 
-INLINE void put_cloned(struct event *e, struct call *c, u64 flags)
+// One program for all four: their events have the same parameters.
+COLLECT_LIFE(clone, SYSCALL_CLONE_20_X)
 {
 	struct task_struct *task = current_task();
+	u64 flags = 0;
+	if (c->id == NR_CLONE) {
+		flags = c->args[0];
+	} else if (c->id == NR_CLONE3) {
+		e->type = EVENT_SYSCALL_CLONE3_X;
+		flags = user_u64(c->args[0]);
+	} else {
+		e->type = c->id == NR_FORK ? EVENT_SYSCALL_FORK_20_X : EVENT_SYSCALL_VFORK_20_X;
+	}
 	put_u64(e, c->ret);
 	put_child(e, task, c->ret >= 0, to_clone_flags((u32)flags) | namespace_flag(task), c->ret == 0);
 }
-
-COLLECT_LIFE(clone, SYSCALL_CLONE_20_X) { put_cloned(e, c, c->args[0]); }
-COLLECT_LIFE(clone3, SYSCALL_CLONE3_X) { put_cloned(e, c, user_u64(c->args[0])); }
-COLLECT_LIFE(fork, SYSCALL_FORK_20_X) { put_cloned(e, c, 0); }
-COLLECT_LIFE(vfork, SYSCALL_VFORK_20_X) { put_cloned(e, c, 0); }
 
 // An array of texts in the caller's memory. Failed calls have their arguments nowhere else.
 enum { TEXTS = 24 };
@@ -113,23 +118,24 @@ INLINE void put_identity(struct event *e, struct task_struct *task)
 	put_u32(e, READ(cred, egid.val));
 }
 
-INLINE void put_failed_exec(struct event *e, struct call *c, u64 argv, u64 envp)
-{
-	struct task_struct *task = current_task();
-	put_u64(e, c->ret);
-	put_failed_args(e, c, argv);
-	put_task(e, task);
-	put_cgroups(e, task);
-	put_user_texts(e, c, envp, 0, PATH_LIMIT);
-	put_identity(e, task);
-}
-
+// One program for both; the event of execveat has no `filename`.
 COLLECT_FAILED_LIFE(execve, SYSCALL_EXECVE_19_X)
 {
-	put_failed_exec(e, c, c->args[1], c->args[2]);
-	put_path(e, c->args[0]);
+	struct task_struct *task = current_task();
+	u32 at = c->id == NR_EXECVEAT;
+	if (at)
+		begin(e, e->scratch, EVENT_SYSCALL_EXECVEAT_X, SYSCALL_EXECVEAT_X_PARAMS, EXECVE);
+	forget(e);
+	put_u64(e, c->ret);
+	put_failed_args(e, c, at ? c->args[2] : c->args[1]);
+	forget(e);
+	put_task(e, task);
+	put_cgroups(e, task);
+	put_user_texts(e, c, at ? c->args[3] : c->args[2], 0, PATH_LIMIT);
+	put_identity(e, task);
+	if (!at)
+		put_path(e, c->args[0]);
 }
-COLLECT_FAILED_LIFE(execveat, SYSCALL_EXECVEAT_X) { put_failed_exec(e, c, c->args[2], c->args[3]); }
 
 // Begins an event of a tracepoint; false if it is not wanted.
 INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)

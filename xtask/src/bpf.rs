@@ -149,13 +149,15 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
 
 /// Events that probes of today report: neither out of use nor of an older form.
 fn current(schema: &Schema) -> impl Iterator<Item = &Event> {
-    schema.events.iter().filter(|event| {
-        !event.flags.iter().any(|flag| flag == "old_version" || flag == "unused")
-    })
+    schema
+        .events
+        .iter()
+        .filter(|event| !event.flags.iter().any(|flag| flag == "old_version" || flag == "unused"))
 }
 
 fn events(schema: &Schema, collect: &Collect) -> Result<String> {
-    let mut out = String::from("#include \"../abi.h\"\n\n// Codes and parameter counts of events.\nenum {\n");
+    let mut out =
+        String::from("#include \"../abi.h\"\n\n// Codes and parameter counts of events.\nenum {\n");
     for event in current(schema) {
         let id = event.id.trim_start_matches("PPME_");
         writeln!(out, "\tEVENT_{id} = {}, {id}_PARAMS = {},", event.code, event.params.len())?;
@@ -203,8 +205,11 @@ fn conversions(schema: &Schema, collect: &Collect) -> Result<String> {
         if let Some(field) = &conversion.field {
             let mut result = value(&field.other)?.to_string();
             for (entry, number) in &field.values {
-                result =
-                    format!("(v & {:#x}) == {number:#x} ? {} : {result}", field.mask, value(entry)?);
+                result = format!(
+                    "(v & {:#x}) == {number:#x} ? {} : {result}",
+                    field.mask,
+                    value(entry)?
+                );
             }
             writeln!(out, "\tu32 r = {result};")?;
         } else if conversion.values.is_empty() {
@@ -282,7 +287,10 @@ fn statement(word: &str, param: Option<&Param>) -> Result<(String, usize)> {
             "a" => format!("{put}(e, {arg});"),
             "f" => {
                 let table = if table.is_empty() {
-                    param.table.as_deref().with_context(|| format!("{} has no table", param.name))?
+                    param
+                        .table
+                        .as_deref()
+                        .with_context(|| format!("{} has no table", param.name))?
                 } else {
                     table
                 };

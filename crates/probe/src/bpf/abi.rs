@@ -14,9 +14,9 @@ pub const DATA_RINGS: &str = "data_rings";
 pub const SCOPE: &str = "scope";
 /// Memory to put events together in, one entry per CPU.
 pub const SCRATCHES: &str = "scratches";
-/// Native numbers of the syscalls of 32-bit programs; [`SYSCALL_LIMIT`] where there is none.
+/// Native numbers plus one of the syscalls of 32-bit programs; 0 where there is none.
 pub const NATIVE_NUMBERS: &str = "native_numbers";
-/// The format's codes of syscalls, by native number.
+/// The format's codes of syscalls that have no event of their own, by native number.
 pub const SYSCALL_CODES: &str = "syscall_codes";
 /// Programs that collect the event of a syscall, by native number.
 pub const COLLECTORS: &str = "collectors";

@@ -1,12 +1,14 @@
 //! Which programs go where.
 
-use aya::Ebpf;
 use peregrine_event::{EventType, Syscall};
 
 use super::select::{Selection, Tracepoints};
 
 /// Tracepoint at the end of every syscall.
 pub(super) const SYS_EXIT: &str = "sys_exit";
+
+/// Program for syscalls that have no event of their own.
+pub(super) const GENERIC: &str = "x_generic";
 
 /// A program and the tracepoint it goes to, for as long as a selection wants it.
 pub(super) struct Hook {
@@ -79,8 +81,31 @@ pub(super) fn native_syscalls() -> &'static [Syscall] {
     }
 }
 
-/// Name of the program that collects an event.
-pub(super) fn collector(ebpf: &Ebpf, event: EventType) -> String {
-    let own = format!("x_{}", event.name());
-    if ebpf.program(&own).is_some() { own } else { "x_generic".into() }
+/// Name of the program that collects an event; none for those without one of their own.
+pub(super) fn collector(event: EventType) -> Option<String> {
+    match event {
+        _ if CLONES.contains(&event) => Some("x_clone".into()),
+        EventType::SyscallExecve_19X | EventType::SyscallExecveatX => Some("x_execve".into()),
+        _ if event.is_exit() && event != EventType::GenericX => Some(format!("x_{}", event.name())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_selected_syscall_has_a_program() {
+        let sys = |name: &str| {
+            native_syscalls()
+                .iter()
+                .find(|call| peregrine_event::syscall_name(call.sc) == Some(name))
+                .and_then(|call| collector(call.exit))
+        };
+        assert_eq!(sys("openat").as_deref(), Some("x_openat"));
+        assert_eq!(sys("clone3").as_deref(), Some("x_clone"));
+        assert_eq!(sys("execveat").as_deref(), Some("x_execve"));
+        assert_eq!(sys("getppid"), None);
+    }
 }

@@ -166,8 +166,6 @@ impl Probe {
             CgroupArray::try_from(borrow(&mut ebpf, abi::SCOPE)?)?.set(0, directory, 0)?;
             flags |= u64::from(abi::SCOPED);
         }
-        fill_numbers(&mut ebpf)?;
-
         let mut probe = Self {
             config: Config {
                 boot_epoch_ns: boot_epoch_ns(),
@@ -227,7 +225,13 @@ impl Probe {
                 continue;
             }
             if self.config.selected[nr / 64] & bit == 0 {
-                let name = hooks::collector(&self.ebpf, syscall.exit);
+                let name = match hooks::collector(syscall.exit) {
+                    Some(name) => name,
+                    None => {
+                        self.codes()?.set(u32::from(syscall.nr), u32::from(syscall.sc), 0)?;
+                        hooks::GENERIC.into()
+                    }
+                };
                 let program = load_program(&mut self.ebpf, &self.btf, &name, hooks::SYS_EXIT)?;
                 let fd = program
                     .fd()
@@ -260,6 +264,11 @@ impl Probe {
         HookPlan::SysExit
     }
 
+    /// Codes of the syscalls that share an event.
+    fn codes(&mut self) -> Result<Array<&mut MapData, u32>, ProbeError> {
+        Ok(Array::try_from(borrow(&mut self.ebpf, abi::SYSCALL_CODES)?)?)
+    }
+
     /// Attaches the programs that a selection needs and detaches the others.
     fn hook(&mut self, selection: &Selection) -> Result<(), ProbeError> {
         for hook in hooks::HOOKS {
@@ -267,10 +276,9 @@ impl Probe {
             if (hook.wanted)(selection) {
                 let program =
                     load_program(&mut self.ebpf, &self.btf, hook.program, hook.tracepoint)?;
-                if let Err(source) = program.attach() {
-                    if !matches!(source, ProgramError::AlreadyAttached) {
-                        return Err(failed(source));
-                    }
+                match program.attach() {
+                    Ok(_) | Err(ProgramError::AlreadyAttached) => {}
+                    Err(source) => return Err(failed(source)),
                 }
             } else {
                 find_program(&mut self.ebpf, hook.program)?.unload().or_else(
@@ -348,18 +356,6 @@ fn make_rings(
             Ok(Ring { lane, index, bytes, records: RingBuf::try_from(Map::RingBuf(data))? })
         })
         .collect()
-}
-
-fn fill_numbers(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
-    let mut codes: Array<_, u32> = Array::try_from(borrow(ebpf, abi::SYSCALL_CODES)?)?;
-    for syscall in hooks::native_syscalls() {
-        codes.set(u32::from(syscall.nr), u32::from(syscall.sc), 0)?;
-    }
-    let mut native: Array<_, u32> = Array::try_from(borrow(ebpf, abi::NATIVE_NUMBERS)?)?;
-    for number in 0..abi::SYSCALL_LIMIT as u32 {
-        native.set(number, abi::SYSCALL_LIMIT as u32, 0)?;
-    }
-    Ok(())
 }
 
 /// Nanoseconds from the epoch to boot.
