@@ -38,6 +38,12 @@ pub(crate) fn run(
         HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
         HookPlan::SysExit => "One hook at the end of every syscall passes on the selected ones",
     });
+    match &config.scope {
+        Some(scope) => {
+            log.info(format_args!("Watching control group {} and those below it", scope.display()))
+        }
+        None => log.info("Watching the whole machine"),
+    }
     let mut source = Accounted::new(live, log);
     watch.goes_by_the_clock();
     (job.opened)();
@@ -114,9 +120,6 @@ fn tell_start(job: &Job<'_>, config: &ProbeConfig) {
     log.info(format_args!("One ring buffer every '{}' CPUs.", config.cpus_per_ring));
     if config.drop_failed_exit {
         log.info("Failed syscalls are left out in the kernel");
-    }
-    if let Some(scope) = &config.scope {
-        log.info(format_args!("Watching control group {} and those below it", scope.display()));
     }
 }
 

@@ -160,6 +160,7 @@ Examples:
   peregrine -o json_output=true -L                       all rules, for another program to read
   peregrine --list=syscall --format markdown             fields, for a page
   peregrine -w trace.scap                                record all events (--write; gzip when named .gz)
+  peregrine rules convert old.conf                       rules of the first releases, as YAML
   peregrine demo                                         what would an alert look like?
 ";
 

@@ -1,0 +1,436 @@
+//! The running kernel, watched through the program.
+//!
+//! Each test makes a control group of its own and watches that alone. Without root, or where the kernel takes no BPF
+//! programs, there is nothing to test, and a line says so.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use peregrine_event::snapshot::Item;
+use peregrine_scap::{Reader, Record};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use serde_json::Value;
+
+const CONFIG: &str = "\
+engine: {kind: modern_ebpf}
+stdout_output: {enabled: true}
+json_output: true
+log_stderr: true
+log_syslog: false
+rule_matching: all
+load_plugins: []
+";
+
+/// One rule for each act, and everything said that a snapshot or an event of another process must have told.
+const RULES: &str = r#"
+- rule: Sensitive file read
+  desc: d
+  condition: evt.type in (open, openat) and evt.is_open_read=true and fd.name=/etc/shadow and proc.name=cat
+  output: "%proc.cmdline %proc.exepath %proc.cwd %proc.aname[1] %proc.pcmdline %fd.name %fd.directory %user.name %user.uid"
+  priority: WARNING
+- rule: Server starts shell
+  desc: d
+  condition: evt.type=execve and evt.rawres=0 and proc.name=sh and proc.pname=nginx
+  output: "%proc.cmdline %proc.exepath %proc.pname %proc.pexepath %proc.aname[2] %user.name"
+  priority: WARNING
+- rule: Write below etc
+  desc: d
+  condition: evt.type in (open, openat) and evt.is_open_write=true and fd.name startswith /etc/
+  output: "%fd.name %proc.name %evt.arg.flags"
+  priority: WARNING
+- rule: Tool connects
+  desc: d
+  condition: evt.type=connect and proc.name=ncat and fd.typechar=4
+  output: "%fd.name %fd.sip %fd.sport %fd.cip %fd.lip %fd.rport %fd.l4proto %fd.type %proc.name"
+  priority: WARNING
+- rule: Run from memory
+  desc: d
+  condition: evt.type in (execve, execveat) and evt.rawres=0 and proc.is_exe_from_memfd=true
+  output: "%proc.exepath %proc.args"
+  priority: WARNING
+- rule: Attached
+  desc: d
+  condition: evt.type=ptrace and evt.arg.request=PTRACE_ATTACH
+  output: "%evt.res %proc.name %evt.arg.pid"
+  priority: WARNING
+- rule: Sets its user
+  desc: d
+  condition: evt.type=setuid and user.uid=65534
+  output: "%user.name %user.uid %evt.arg.uid %proc.name"
+  priority: WARNING
+- rule: Symlink over sensitive file
+  desc: d
+  condition: evt.type in (symlink, symlinkat) and evt.arg.target=/etc/shadow
+  output: "%evt.arg.target %evt.arg.linkpath %proc.cwd %proc.name"
+  priority: WARNING
+- rule: Directory traversal
+  desc: d
+  condition: evt.type in (open, openat) and fd.nameraw contains "../../" and proc.name=cat
+  output: "%fd.name %fd.nameraw"
+  priority: WARNING
+- rule: Log truncated
+  desc: d
+  condition: evt.type in (open, openat) and evt.arg.flags contains O_TRUNC and fd.name startswith /var/log/
+  output: "%fd.name %proc.name"
+  priority: WARNING
+"#;
+
+/// All acts, in a mount namespace in which `/etc` and `/var/log` are directories made for the test. `$1` is the directory
+/// of the test, `$2` a port somebody listens on.
+const ACTS: &str = r#"
+set -e
+mount --make-rprivate /
+mount --bind "$1/etc" /etc
+mount --bind "$1/log" /var/log
+cd "$1"
+cat /etc/shadow >/dev/null
+./nginx -c 'sh -c ":"; :'
+echo x >/etc/new.conf
+./ncat -c "exec 3<>/dev/tcp/127.0.0.1/$2"
+python3 -c '
+import os
+fd = os.memfd_create("kit")
+with open("/bin/true", "rb") as program:
+    os.write(fd, program.read())
+os.execv(f"/proc/self/fd/{fd}", ["kit", "argument"])'
+python3 -c '
+import ctypes, os, time
+child = os.fork()
+if child == 0:
+    time.sleep(10)
+    os._exit(0)
+ATTACH, DETACH = 16, 17
+libc = ctypes.CDLL(None)
+libc.ptrace(ATTACH, child, None, None)
+os.waitpid(child, 0)
+libc.ptrace(DETACH, child, None, None)
+os.kill(child, 9)
+os.waitpid(child, 0)'
+python3 -c '
+import os
+os.setgid(65534)
+os.setuid(65534)
+try:
+    os.setuid(1)
+except PermissionError:
+    pass'
+ln -s /etc/shadow link
+./nginx -c 'cat ../../../../../../etc/shadow >/dev/null; :'
+: >/var/log/some.log
+"#;
+
+/// A control group and a directory for a test.
+struct Place {
+    group: PathBuf,
+    directory: tempfile::TempDir,
+}
+
+/// Peregrine, watching the group of a place.
+struct Watcher {
+    child: Child,
+    alerts: Receiver<String>,
+    seen: Vec<Value>,
+}
+
+impl Place {
+    /// `None`, with a line that says why, where there is nothing to test.
+    fn new(name: &str) -> Option<Self> {
+        if !geteuid().is_root() {
+            return skip("it takes root");
+        }
+        for tool in ["python3", "bash", "unshare", "mount"] {
+            if Command::new(tool).arg("--version").output().is_err() {
+                return skip(&format!("it takes {tool}"));
+            }
+        }
+        let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+        let Some(root) = roots.iter().find(|root| root.join("cgroup.controllers").exists()) else {
+            return skip("there is no cgroup v2 file system");
+        };
+        let group = root.join(format!("peregrine-test-{name}-{}", std::process::id()));
+        if let Err(error) = fs::create_dir(&group) {
+            return skip(&format!("{}: {error}", group.display()));
+        }
+        let place = Self { group, directory: tempfile::tempdir().unwrap() };
+        // Others than root walk through it too.
+        fs::set_permissions(place.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        place.write("falco.yaml", CONFIG);
+        for directory in ["etc", "log"] {
+            fs::create_dir_all(place.path(directory)).unwrap();
+        }
+        place.write("etc/shadow", "demo:*:20000:0:99999:7:::\n");
+        place.write("log/some.log", "a line\n");
+        for name in ["nginx", "ncat"] {
+            symlink("/bin/bash", place.path(name)).unwrap();
+        }
+        Some(place)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Starts Peregrine. `None`, with a line that says why, where the kernel can't be watched.
+    fn watch(&self, more: &[&str]) -> Option<Watcher> {
+        let mut command = peregrine(self.directory.path());
+        command.arg("-o").arg(format!("engine.modern_ebpf.scope.cgroup={}", self.group.display()));
+        command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (send, alerts) = channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line))
+        });
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let (mut line, mut log) = (String::new(), String::new());
+        while !line.contains("Watching control group") {
+            line.clear();
+            if stderr.read_line(&mut line).unwrap() == 0 {
+                let _ = child.wait();
+                assert!(log.contains("cannot watch this kernel"), "{log}");
+                return skip(&log);
+            }
+            log += &line;
+        }
+        thread::spawn(move || stderr.read_to_string(&mut String::new()));
+        Some(Watcher { child, alerts, seen: Vec::new() })
+    }
+
+    /// Does the acts, as members of the group.
+    fn act(&self, script: &str) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        self.write("acts.sh", script);
+        let enter =
+            "echo $$ >\"$0/cgroup.procs\" && exec unshare --mount bash \"$1/acts.sh\" \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", enter]).arg(&self.group).arg(self.directory.path()).arg(port);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for _ in 0..50 {
+            if fs::remove_dir(&self.group).is_ok() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Watcher {
+    /// Waits until each of these rules has matched.
+    fn wait_for(&mut self, rules: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut missing: Vec<_> = rules.to_vec();
+        while !missing.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.alerts.recv_timeout(left) else {
+                panic!("no alert of {missing:?}; there were: {:#?}", self.seen);
+            };
+            let alert: Value = serde_json::from_str(&line).unwrap();
+            missing.retain(|rule| alert["rule"] != **rule);
+            self.seen.push(alert);
+        }
+    }
+
+    /// Ends the run and gives all alerts.
+    fn end(mut self) -> Vec<Value> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let rest: Vec<String> = self.alerts.iter().collect();
+        assert!(self.child.wait().unwrap().success());
+        let alerts = rest.iter().filter(|line| line.starts_with('{'));
+        self.seen.extend(alerts.map(|line| serde_json::from_str(line).unwrap()));
+        self.seen
+    }
+}
+
+fn peregrine(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_peregrine"));
+    command.current_dir(directory).env("TZ", "UTC").env("FALCO_HOSTNAME", "HOST");
+    command.args(["-c", "falco.yaml"]);
+    command
+}
+
+fn skip<T>(why: &str) -> Option<T> {
+    eprintln!("SKIPPED: the running kernel is not tested: {}", why.trim_end());
+    None
+}
+
+/// The fields of the first alert of each rule.
+fn fields(alerts: &[Value]) -> BTreeMap<String, Value> {
+    let mut fields = BTreeMap::new();
+    for alert in alerts {
+        let rule = alert["rule"].as_str().unwrap().to_owned();
+        fields.entry(rule).or_insert_with(|| alert["output_fields"].clone());
+    }
+    fields
+}
+
+#[test]
+fn acts_raise_alerts_with_the_right_fields_and_their_recording_does_so_again() {
+    let Some(place) = Place::new("acts") else { return };
+    place.write("rules.yaml", RULES);
+    let Some(mut watcher) = place.watch(&["-r", "rules.yaml", "-w", "live.scap"]) else { return };
+    place.act(ACTS);
+    let rules: Vec<_> = RULES.lines().filter_map(|line| line.strip_prefix("- rule: ")).collect();
+    assert_eq!(rules.len(), 10);
+    watcher.wait_for(&rules);
+    let alerts = watcher.end();
+    let fields = fields(&alerts);
+    let directory = place.directory.path().to_str().unwrap();
+    let real = |program: &str| {
+        let found = ["/usr/bin", "/bin"].map(|bin| Path::new(bin).join(program));
+        let found = found.iter().find(|path| path.exists()).unwrap();
+        found.canonicalize().unwrap().to_str().unwrap().to_owned()
+    };
+    let check = |rule: &str, expected: &[(&str, &str)]| {
+        for (field, value) in expected {
+            let seen = &fields[rule][*field];
+            let seen = seen.as_str().map_or_else(|| seen.to_string(), str::to_owned);
+            assert_eq!(seen, *value, "{rule}: {field} of {:#?}", fields[rule]);
+        }
+    };
+    check(
+        "Sensitive file read",
+        &[
+            ("proc.cmdline", "cat /etc/shadow"),
+            ("proc.exepath", &real("cat")),
+            ("proc.cwd", &format!("{directory}/")),
+            ("proc.aname[1]", "bash"),
+            ("fd.name", "/etc/shadow"),
+            ("fd.directory", "/etc"),
+            ("user.name", "root"),
+            ("user.uid", "0"),
+        ],
+    );
+    check(
+        "Server starts shell",
+        &[
+            ("proc.cmdline", "sh -c :"),
+            ("proc.exepath", &real("sh")),
+            ("proc.pname", "nginx"),
+            ("proc.pexepath", &real("bash")),
+            ("proc.aname[2]", "bash"),
+        ],
+    );
+    check("Write below etc", &[("fd.name", "/etc/new.conf"), ("proc.name", "bash")]);
+    let port = fields["Tool connects"]["fd.sport"].to_string();
+    let name = fields["Tool connects"]["fd.name"].as_str().unwrap();
+    assert!(
+        name.starts_with("127.0.0.1:") && name.ends_with(&format!("->127.0.0.1:{port}")),
+        "{name}"
+    );
+    check(
+        "Tool connects",
+        &[
+            ("fd.sip", "127.0.0.1"),
+            ("fd.cip", "127.0.0.1"),
+            ("fd.l4proto", "tcp"),
+            ("fd.type", "ipv4"),
+        ],
+    );
+    check("Run from memory", &[("proc.exepath", "memfd:kit"), ("proc.args", "argument")]);
+    check("Attached", &[("evt.res", "SUCCESS"), ("proc.name", "python3")]);
+    check("Sets its user", &[("user.uid", "65534"), ("user.name", "nobody")]);
+    check(
+        "Symlink over sensitive file",
+        &[("evt.arg.target", "/etc/shadow"), ("proc.cwd", &format!("{directory}/"))],
+    );
+    let traversal = [("fd.name", "/etc/shadow"), ("fd.nameraw", "../../../../../../etc/shadow")];
+    check("Directory traversal", &traversal);
+    check("Log truncated", &[("fd.name", "/var/log/some.log"), ("proc.name", "bash")]);
+
+    let mut replay = peregrine(place.directory.path());
+    replay.args(["-r", "rules.yaml", "-o", "engine.kind=replay", "-o"]);
+    let output = replay.arg("engine.replay.capture_file=live.scap").output().unwrap();
+    let again = String::from_utf8(output.stdout).unwrap();
+    let again = again.lines().filter(|line| line.starts_with('{'));
+    let again: Vec<Value> = again.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(again, alerts);
+    assert_nobody_else_is_recorded(&place.path("live.scap"));
+}
+
+/// A recording of a group tells of it and of the processes above it. This test runs among few of those.
+fn assert_nobody_else_is_recorded(capture: &Path) {
+    let mut reader = Reader::open(capture).unwrap();
+    let (mut parents, mut actors) = (BTreeMap::new(), Vec::new());
+    while let Some(record) = reader.next().unwrap() {
+        match record {
+            Record::Snapshot(Item::Thread(thread)) => {
+                parents.insert(thread.tid, thread.ptid);
+            }
+            Record::Event { event, .. } => actors.push(event.tid),
+            _ => {}
+        }
+    }
+    let mut related = std::collections::BTreeSet::new();
+    for mut tid in actors {
+        while related.insert(tid) {
+            let Some(&parent) = parents.get(&tid) else { break };
+            tid = parent;
+        }
+    }
+    let strangers: Vec<_> = parents.keys().filter(|tid| !related.contains(tid)).collect();
+    assert!(strangers.is_empty(), "{} threads of others are recorded", strangers.len());
+}
+
+/// The rules people have, where their directory is named.
+#[test]
+fn upstream_rules_see_the_acts() {
+    let Some(directory) = std::env::var_os("PEREGRINE_UPSTREAM_RULES") else {
+        let _: Option<()> = skip("PEREGRINE_UPSTREAM_RULES names no directory of upstream rules");
+        return;
+    };
+    let Some(place) = Place::new("upstream") else { return };
+    let directory = PathBuf::from(directory);
+    let directory = directory.to_str().unwrap();
+    place.write("falco.yaml", &CONFIG.replace("load_plugins: []", CONTAINER));
+    let Some(mut watcher) = place.watch(&["-r", directory]) else {
+        return;
+    };
+    place.act(ACTS);
+    watcher.wait_for(&[
+        "Read sensitive file untrusted",
+        "Run shell untrusted",
+        "Write below etc",
+        "Fileless execution via memfd_create",
+        "PTRACE attached to process",
+        "Create Symlink Over Sensitive Files",
+        "Clear Log Activities",
+        "Directory traversal monitored file read",
+    ]);
+    let _ = watcher.end();
+}
+
+const CONTAINER: &str = "plugins: [{name: container, library_path: libcontainer.so}]";
+
+#[test]
+fn without_events_the_run_ends_in_time_and_leaves_a_capture() {
+    let Some(place) = Place::new("idle") else { return };
+    place.write("rules.yaml", RULES);
+    let more = ["-r", "rules.yaml", "-M", "1", "-w", "idle.scap.gz"];
+    let Some(mut watcher) = place.watch(&more) else { return };
+    let begun = Instant::now();
+    assert!(watcher.child.wait().unwrap().success());
+    assert!(begun.elapsed() < Duration::from_secs(8));
+    let mut reader = Reader::open(place.path("idle.scap.gz")).unwrap();
+    assert!(reader.next().unwrap().is_some());
+}
