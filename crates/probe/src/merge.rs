@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 use crate::bpf::Lane;
 use crate::ring::Ring;
@@ -22,9 +23,9 @@ pub struct Merge {
     rings: Vec<(Lane, Ring)>,
     /// The rings whose next record is known, by its time.
     heads: BinaryHeap<Reverse<Head>>,
-    /// The ring whose record is out, and its place in `rings`.
-    given: Option<usize>,
-    /// The others: nothing in them when last looked at.
+    /// Whether the record of the first of them is out.
+    given: bool,
+    /// The other rings, by their place: there was nothing in them when last looked at.
     empty: Vec<usize>,
     /// Up to which time everything is there.
     horizon: u64,
@@ -47,7 +48,7 @@ impl Merge {
             empty: (0..rings.len()).collect(),
             heads: BinaryHeap::with_capacity(rings.len()),
             rings,
-            given: None,
+            given: false,
             horizon: 0,
             latest: 0,
             late: 0,
@@ -57,33 +58,29 @@ impl Merge {
     /// Goes on to the next record that is due, and says whether there is one. The memory of the one before
     /// goes back to the kernel sooner or later.
     pub fn advance(&mut self) -> bool {
-        if let Some(given) = self.given.take() {
-            if let Some((_, ring)) = self.rings.get_mut(given) {
-                ring.advance();
-            }
-            self.look(given);
+        self.pass();
+        if let Some(&Reverse(head)) = self.heads.peek()
+            && head.ts <= self.horizon
+        {
+            self.late += u64::from(head.ts < self.latest);
+            self.latest = self.latest.max(head.ts);
+            self.given = true;
         }
-        match self.heads.peek() {
-            Some(&Reverse(head)) if head.ts <= self.horizon => {
-                self.heads.pop();
-                self.late += u64::from(head.ts < self.latest);
-                self.latest = self.latest.max(head.ts);
-                self.given = Some(head.ring);
-                true
-            }
-            _ => false,
-        }
+        self.given
     }
 
     /// The CPU and the bytes of the event that [`Merge::advance`] went to; nothing when there was none.
     pub fn current(&mut self) -> Option<(u16, &[u8])> {
-        let (_, ring) = self.rings.get_mut(self.given?)?;
+        let first = self.heads.peek().filter(|_| self.given)?;
+        let (_, ring) = self.rings.get_mut(first.0.ring)?;
         let (cpu, event) = ring.peek()?.split_first_chunk::<CPU>()?;
         Some((u16::from_ne_bytes(*cpu), event))
     }
 
-    /// Looks for what has come since. `now` is the time on the clock of the events.
+    /// Looks for what has come since, and is done with the current record. `now` is the time on the clock of
+    /// the events.
     pub fn refresh(&mut self, now: u64) {
+        self.pass();
         self.horizon = now.saturating_sub(WINDOW);
         for ring in std::mem::take(&mut self.empty) {
             self.look(ring);
@@ -100,20 +97,38 @@ impl Merge {
         self.late
     }
 
+    /// Is done with the record that is out.
+    fn pass(&mut self) {
+        if std::mem::take(&mut self.given)
+            && let Some(mut first) = self.heads.peek_mut()
+            && let Some((_, ring)) = self.rings.get_mut(first.0.ring)
+        {
+            ring.advance();
+            match next_ts(ring) {
+                Some(ts) => first.0.ts = ts,
+                None => self.empty.push(PeekMut::pop(first).0.ring),
+            }
+        }
+    }
+
     /// Notes the time of the next record of a ring, if it has one.
     fn look(&mut self, index: usize) {
         let Some((lane, ring)) = self.rings.get_mut(index) else { return };
-        match ring.peek() {
-            Some(record) => {
-                // A record too short to have a time is due at once, and turns out to be no event.
-                let ts = record.get(CPU..).and_then(<[u8]>::first_chunk::<8>);
-                let ts = ts.map_or(0, |ts| u64::from_le_bytes(*ts));
+        match next_ts(ring) {
+            Some(ts) => {
                 let lane = u8::from(*lane != Lane::Life);
                 self.heads.push(Reverse(Head { ts, lane, ring: index }));
             }
             None => self.empty.push(index),
         }
     }
+}
+
+/// The time of the next record of a ring. One too short to have a time is due at once, and turns out to be no
+/// event.
+fn next_ts(ring: &mut Ring) -> Option<u64> {
+    let ts = ring.peek()?.get(CPU..).and_then(<[u8]>::first_chunk::<8>);
+    Some(ts.map_or(0, |ts| u64::from_le_bytes(*ts)))
 }
 
 #[cfg(test)]
