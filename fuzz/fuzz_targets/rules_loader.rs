@@ -1,15 +1,22 @@
-//! Any bytes as a rules file: read them, compile what they define, describe it.
+//! Any bytes as a rules file, in YAML and in the format of 2016: read them, compile what they define, describe it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use peregrine_fields::Fields;
-use peregrine_rules::{EventSource, Loader};
+use peregrine_rules::{EventSource, Loader, convert};
 
 fuzz_target!(|bytes: &[u8]| {
     let syscall = EventSource { name: "syscall".to_owned(), vocabulary: Fields::syscall() };
     let mut loader = Loader::new(vec![syscall], Vec::new());
-    let result = loader.load("fuzz.yaml", bytes);
-    assert_eq!(result.successful(), result.to_json()["successful"]);
-    let _ = (result.to_text(), result.explanation());
+    for name in ["fuzz.yaml", "fuzz.conf"] {
+        let result = loader.load(name, bytes);
+        assert_eq!(result.successful(), result.to_json()["successful"]);
+        let _ = (result.to_text(), result.explanation());
+    }
+    if let Ok(yaml) = convert("fuzz.conf", bytes) {
+        let result = loader.load("fuzz.yaml", yaml.as_bytes());
+        // What is written as YAML is YAML, whatever its conditions say.
+        assert!(result.schema_warnings.is_some_and(|warnings| warnings.is_empty()), "{yaml}");
+    }
     assert!(loader.rules().describe(&|_, _| Vec::new()).is_object());
 });
