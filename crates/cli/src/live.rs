@@ -39,10 +39,11 @@ pub(crate) fn run(
         HookPlan::SysExit => "One hook at the end of every syscall passes on the selected ones",
     });
     match &config.scope {
-        Some(scope) => {
-            log.info(format_args!("Watching control group {} and those below it", scope.display()))
-        }
         None => log.info("Watching the whole machine"),
+        Some(scope) => {
+            let scope = scope.display();
+            log.info(format_args!("Watching control group {scope} and those below it"));
+        }
     }
     let mut source = Accounted::new(live, log);
     watch.goes_by_the_clock();

@@ -6,32 +6,12 @@ use std::os::unix::net::UnixDatagram;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-
-/// Weight of a line; the numbers are those of syslog.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
-    /// Nothing works.
-    Emergency,
-    /// Somebody must act now.
-    Alert,
-    /// A part has failed for good.
-    Critical,
-    /// Something has failed.
-    Error,
-    /// Something may not be what was meant.
-    Warning,
-    /// Worth knowing.
-    Notice,
-    /// What goes on.
-    Info,
-    /// For those who look for a fault.
-    Debug,
-}
+use peregrine_rules::Priority;
 
 /// Where lines go, and which.
 #[derive(Debug)]
 pub(crate) struct Log {
-    level: Level,
+    level: Priority,
     stderr: bool,
     syslog: Option<UnixDatagram>,
     iso_8601: bool,
@@ -40,11 +20,11 @@ pub(crate) struct Log {
 impl Log {
     /// The log before the configuration is known: everything from `info` up, on stderr.
     pub(crate) fn at_start() -> Self {
-        Self { level: Level::Info, stderr: true, syslog: None, iso_8601: false }
+        Self { level: Priority::Informational, stderr: true, syslog: None, iso_8601: false }
     }
 
     /// The log that was asked for. Where there is no syslog to talk to, lines to it are lost, as with `syslog(3)`.
-    pub(crate) fn new(level: Level, stderr: bool, syslog: bool, iso_8601: bool) -> Self {
+    pub(crate) fn new(level: Priority, stderr: bool, syslog: bool, iso_8601: bool) -> Self {
         let syslog = if syslog { connect_syslog().ok() } else { None };
         Self { level, stderr, syslog, iso_8601 }
     }
@@ -55,7 +35,7 @@ impl Log {
     }
 
     /// One line (or several, for messages that have some).
-    pub(crate) fn line(&self, level: Level, message: impl Display) {
+    pub(crate) fn line(&self, level: Priority, message: impl Display) {
         if level > self.level {
             return;
         }
@@ -74,22 +54,22 @@ impl Log {
 
     /// Something has failed.
     pub(crate) fn error(&self, message: impl Display) {
-        self.line(Level::Error, message);
+        self.line(Priority::Error, message);
     }
 
     /// Something may not be what was meant.
     pub(crate) fn warning(&self, message: impl Display) {
-        self.line(Level::Warning, message);
+        self.line(Priority::Warning, message);
     }
 
     /// What goes on.
     pub(crate) fn info(&self, message: impl Display) {
-        self.line(Level::Info, message);
+        self.line(Priority::Informational, message);
     }
 
     /// For those who look for a fault.
     pub(crate) fn debug(&self, message: impl Display) {
-        self.line(Level::Debug, message);
+        self.line(Priority::Debug, message);
     }
 }
 
@@ -110,7 +90,7 @@ fn connect_syslog() -> io::Result<UnixDatagram> {
 }
 
 /// The form that `syslog(3)` sends: facility "user", local time, the program's name.
-fn syslog_packet(level: Level, now: Timestamp, message: &str) -> String {
+fn syslog_packet(level: Priority, now: Timestamp, message: &str) -> String {
     const FACILITY_USER: u8 = 1 << 3;
     let time = now.to_zoned(TimeZone::system()).strftime("%b %e %H:%M:%S").to_string();
     format!("<{}>{time} {}: {message}", FACILITY_USER | level as u8, crate::version::program())
@@ -119,11 +99,6 @@ fn syslog_packet(level: Level, now: Timestamp, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn levels_are_ordered() {
-        assert!(Level::Emergency < Level::Debug);
-    }
 
     #[test]
     fn stamps() {
@@ -135,7 +110,7 @@ mod tests {
     #[test]
     fn syslog_packets_carry_facility_and_level() {
         let packet = syslog_packet(
-            Level::Warning,
+            Priority::Warning,
             Timestamp::from_second(1_795_340_280).unwrap(),
             "two\nlines",
         );

@@ -18,7 +18,7 @@ use peregrine_scap::Reader;
 use crate::actions::rules::Rules;
 use crate::app::print;
 use crate::config::{Config, Engine as Kind, RuleMatching};
-use crate::log::{Level, Log};
+use crate::log::Log;
 use crate::options::Options;
 use crate::record::Recorder;
 use crate::signals::Signals;
@@ -60,7 +60,7 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
         .collect::<Result<_, _>>()?;
     let recorder = Recorder::new(job)?;
     let log = Arc::clone(&job.log);
-    let report = move |incident: &Incident| log.line(level(incident.priority()), incident);
+    let report = move |incident: &Incident| log.line(incident.priority(), incident);
     let outputs = Outputs::start(delivery::delivery(job.config), Arc::new(report))?;
     let mut watch = Watch::new(job, &formats, &style, &outputs, recorder);
     let result = match &job.config.engine {
@@ -151,18 +151,5 @@ fn wait(signals: &Signals, duration: Duration) {
             return;
         }
         std::thread::sleep(left.min(Duration::from_millis(50)));
-    }
-}
-
-fn level(priority: Priority) -> Level {
-    match priority {
-        Priority::Emergency => Level::Emergency,
-        Priority::Alert => Level::Alert,
-        Priority::Critical => Level::Critical,
-        Priority::Error => Level::Error,
-        Priority::Warning => Level::Warning,
-        Priority::Notice => Level::Notice,
-        Priority::Informational => Level::Info,
-        Priority::Debug => Level::Debug,
     }
 }

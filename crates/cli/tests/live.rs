@@ -3,7 +3,7 @@
 //! Each test makes a control group of its own and watches that alone. Without root, or where the kernel takes no BPF
 //! programs, there is nothing to test, and a line says so.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -6,8 +6,10 @@ use peregrine_engine::select::{self, BaseSyscalls, Selection, SyscallSet};
 use peregrine_fields::Field;
 use peregrine_rules::RuleSet;
 
+use peregrine_rules::Priority;
+
 use crate::app::Session;
-use crate::log::{Level, Log};
+use crate::log::Log;
 
 /// Selects what the kernel is to report. The log says how it came to that, in the words of Falco.
 pub(crate) fn select(session: &Session, rules: &RuleSet<Field>) -> SyscallSet {
@@ -45,7 +47,7 @@ fn tell(selection: &Selection, log: &Log) {
             ));
         }
     };
-    use Level::{Debug, Info};
+    use Priority::{Debug, Informational as Info};
     sets(Debug, "", &selection.rules, "syscalls in rules");
     sets(Debug, "", &selection.plugins, "syscalls required by plugins");
     sets(Debug, "+", &selection.added, "syscalls added (base_syscalls override)");

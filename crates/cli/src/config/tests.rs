@@ -4,7 +4,6 @@ use std::path::Path;
 use peregrine_rules::Priority;
 
 use super::*;
-use crate::log::Level;
 
 fn loaded(yaml: &str, options: &[&str]) -> Result<Loaded, String> {
     let directory = tempfile::tempdir().unwrap();
@@ -20,7 +19,7 @@ fn loaded(yaml: &str, options: &[&str]) -> Result<Loaded, String> {
 fn defaults() {
     let config = loaded("", &[]).unwrap().config;
     assert_eq!(config, Config::default());
-    assert_eq!(config.log_level.0, Level::Info);
+    assert_eq!(config.log_level.0, Priority::Informational);
     assert_eq!(config.engine, Engine::default());
     assert_eq!((config.output_timeout, config.webserver.listen_port), (2000, 8765));
     assert!(config.log_syslog && !config.log_stderr && config.watch_config_files);

@@ -10,18 +10,17 @@ use serde_json::{Value as Json, json};
 use super::declare::{Definitions, Row, Setting, refuse_scalar};
 use super::fault::Fault;
 use super::keys::{EngineKeys, ModernEbpf};
-use crate::log::Level;
 
 /// Where plugins live that are named by a relative path.
 pub(crate) const PLUGINS_DIRECTORY: &str = "/usr/share/falco/plugins/";
 
 /// `log_level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LogLevel(pub(crate) Level);
+pub(crate) struct LogLevel(pub(crate) Priority);
 
 impl Default for LogLevel {
     fn default() -> Self {
-        Self(Level::Info)
+        Self(Priority::Informational)
     }
 }
 
@@ -171,10 +170,10 @@ macro_rules! words {
 words!(
     LogLevel, { "type": "string" }, "info",
     {
-        "emergency" => Self(Level::Emergency), "alert" => Self(Level::Alert),
-        "critical" => Self(Level::Critical), "error" => Self(Level::Error),
-        "warning" => Self(Level::Warning), "notice" => Self(Level::Notice),
-        "info" => Self(Level::Info), "debug" => Self(Level::Debug)
+        "emergency" => Self(Priority::Emergency), "alert" => Self(Priority::Alert),
+        "critical" => Self(Priority::Critical), "error" => Self(Priority::Error),
+        "warning" => Self(Priority::Warning), "notice" => Self(Priority::Notice),
+        "info" => Self(Priority::Informational), "debug" => Self(Priority::Debug)
     },
     str::to_owned,
     |word| Fault::new(format!("Unknown log level {word}"))
