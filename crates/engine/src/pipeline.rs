@@ -8,6 +8,7 @@ use peregrine_fields::{Field, Run, Scratch, View};
 use peregrine_rules::RuleSet;
 use peregrine_state::{Config, Context, State};
 
+use crate::dispatch::Working;
 use crate::{Dispatch, Matching, Next, Source, Strangers};
 
 /// State and rules, through which events go.
@@ -15,6 +16,7 @@ pub struct Engine<'r> {
     state: State,
     rules: &'r RuleSet<Field>,
     dispatch: Dispatch,
+    working: Working,
     matching: Matching,
     run: Run,
     scratch: Scratch,
@@ -70,9 +72,21 @@ impl<'r> Engine<'r> {
     /// An engine that knows nothing of the machine yet.
     pub fn new(rules: &'r RuleSet<Field>, matching: Matching, state: Config, run: Run) -> Self {
         let dispatch = Dispatch::new(rules);
+        let working = dispatch.working();
         let (state, scratch) = (State::new(state), Scratch::default());
         let hits = vec![0; rules.rules.len()];
-        Self { state, rules, dispatch, matching, run, scratch, events: 0, hits, strangers: None }
+        Self {
+            state,
+            rules,
+            dispatch,
+            working,
+            matching,
+            run,
+            scratch,
+            events: 0,
+            hits,
+            strangers: None,
+        }
     }
 
     /// Asks about threads that act though no source has told of them.
@@ -160,10 +174,14 @@ impl<'r> Engine<'r> {
 
     fn ask(&mut self, event: &Event<'_>, context: Context, observer: &mut impl Observer) {
         self.events += 1;
+        if !self.dispatch.concerns(event.ty) {
+            return;
+        }
         self.scratch.reset();
         let view = View::new(event, &self.state, context, &self.run, &self.scratch);
-        self.dispatch.matches(self.rules, self.matching, event.ty, &view, |rule| {
-            let last = self.hits.get_mut(rule);
+        let Self { dispatch, rules, matching, working, hits, .. } = self;
+        dispatch.matches(rules, *matching, event.ty, &view, working, |rule| {
+            let last = hits.get_mut(rule);
             let last = last.map_or(0, |last| std::mem::replace(last, event.ts));
             observer.hit(&Hit { rule, event, view: &view.after(last) });
         });

@@ -7,6 +7,7 @@
 
 mod evttypes;
 mod extract;
+mod foresight;
 mod params;
 mod similar;
 pub mod table;
@@ -14,5 +15,6 @@ mod view;
 mod vocabulary;
 
 pub use evttypes::{EventTypeError, EventTypes};
+pub use foresight::OfType;
 pub use view::{Run, Scratch, View};
 pub use vocabulary::{Field, Fields};

@@ -51,7 +51,12 @@ impl Param {
 
     /// Its position in this event.
     pub(crate) fn position(&self, event: &Event<'_>) -> Option<usize> {
-        let at = self.positions.get(usize::from(event.ty.code())).copied()?;
+        self.position_in(event.ty)
+    }
+
+    /// Its position in events of this type.
+    pub(crate) fn position_in(&self, ty: EventType) -> Option<usize> {
+        let at = self.positions.get(ty as usize).copied()?;
         (at != ABSENT).then_some(usize::from(at))
     }
 }

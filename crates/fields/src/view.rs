@@ -6,11 +6,12 @@ use bumpalo::Bump;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use peregrine_event::render::{Buffers, FdName, Names, Renderer};
-use peregrine_event::{Event, EventFlags, Format, ParamType};
+use peregrine_event::{Event, Format, ParamType};
 use peregrine_filter::{Place, Shown, Supplier, Value};
 use peregrine_state::{Context, Fd, L4Proto, State, Thread};
 
 use crate::extract;
+use crate::foresight;
 use crate::table::Id;
 use crate::vocabulary::{Arg, Field};
 
@@ -79,6 +80,9 @@ pub struct View<'a> {
     pub(crate) context: Context,
     pub(crate) run: &'a Run,
     scratch: &'a Scratch,
+    // Most fields are about these.
+    thread: Option<&'a Thread>,
+    fd: Option<&'a Fd>,
 }
 
 impl<'a> View<'a> {
@@ -90,7 +94,10 @@ impl<'a> View<'a> {
         run: &'a Run,
         scratch: &'a Scratch,
     ) -> Self {
-        Self { event, state, context, run, scratch }
+        let thread = state.thread(context);
+        let about_fd = foresight::is_about_fd(event.ty);
+        let fd = if about_fd { state.event_fd(context) } else { None };
+        Self { event, state, context, run, scratch, thread, fd }
     }
 
     /// The same, as if the event before were one at this time (0 for none). Outputs of a rule count from
@@ -104,18 +111,17 @@ impl<'a> View<'a> {
 
     /// The thread that caused the event.
     pub(crate) fn thread(&self) -> Option<&'a Thread> {
-        self.state.thread(self.context)
+        self.thread
     }
 
     /// Whether the event makes, uses or closes an fd.
     pub(crate) fn is_about_fd(&self) -> bool {
-        let about = EventFlags::CREATES_FD | EventFlags::USES_FD | EventFlags::DESTROYS_FD;
-        self.event.ty.info().flags.intersects(about)
+        foresight::is_about_fd(self.event.ty)
     }
 
     /// What is known of the fd of the event.
     pub(crate) fn event_fd(&self) -> Option<&'a Fd> {
-        if self.is_about_fd() { self.state.event_fd(self.context) } else { None }
+        self.fd
     }
 
     /// A text that is put together: whatever `write` appends.

@@ -1,5 +1,7 @@
 //! Tree to filter: fields are looked up, types checked, literals understood.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::ast::{Check, Comparison, Expr, ExprKind, Right, Span, Text};
@@ -221,13 +223,13 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
         children.iter().map(|child| self.expr(child, depth + 1)).collect()
     }
 
-    fn test(&mut self, check: &Check) -> Result<Box<Test<V::Field>>, CompileErrorKind> {
+    fn test(&mut self, check: &Check) -> Result<Arc<Test<V::Field>>, CompileErrorKind> {
         let left = Extractor::new(check.left(), self.vocabulary)?;
         let verdict = match check {
             Check::Exists(_) => Verdict::Exists,
             Check::Compare(comparison) => self.comparison(&left, comparison)?,
         };
-        Ok(Box::new(Test { left, verdict }))
+        Ok(Arc::new(Test { text: check.to_string().into(), left, verdict }))
     }
 
     fn comparison(

@@ -119,6 +119,13 @@ impl<F> Extractor<F> {
         self.source.value(supplier)
     }
 
+    /// All fields that the value is made from.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &F> {
+        let mut fields = Vec::new();
+        self.source.collect_fields(&mut fields);
+        fields.into_iter()
+    }
+
     pub(crate) fn each(&self) -> Option<Each> {
         self.each
     }
@@ -286,6 +293,22 @@ impl<F> Extractor<F> {
 }
 
 impl<F> Source<F> {
+    fn collect_fields<'s>(&'s self, fields: &mut Vec<&'s F>) {
+        match self {
+            Self::Field(field) => fields.push(field),
+            Self::Literal(_) => {}
+            Self::List(several) | Self::Concat(several) => {
+                several.iter().for_each(|one| one.source.collect_fields(fields));
+            }
+            Self::Map(_, inner) => inner.collect_fields(fields),
+            Self::Join(both) => both.iter().for_each(|one| one.collect_fields(fields)),
+            Self::Getopt(getopt) => {
+                getopt.args.collect_fields(fields);
+                getopt.options.collect_fields(fields);
+            }
+        }
+    }
+
     fn value<'s, S>(&'s self, supplier: &'s S) -> Option<Value<'s>>
     where
         S: Supplier<F> + ?Sized,

@@ -1,5 +1,7 @@
 //! Conditions ready to decide.
 
+use std::sync::Arc;
+
 use crate::matcher::{Matcher, Order, contains_folded};
 use crate::{Each, Extractor, Operator, Supplier, Value, glob};
 
@@ -14,12 +16,14 @@ pub(crate) enum Node<F> {
     All(Box<[Node<F>]>),
     Any(Box<[Node<F>]>),
     Not(Box<Node<F>>),
-    Test(Box<Test<F>>),
+    Test(Arc<Test<F>>),
 }
 
 /// A test of one value, which is false when there is none.
 #[derive(Clone, Debug)]
 pub(crate) struct Test<F> {
+    /// The test as it is written, which says all of it.
+    pub(crate) text: Box<str>,
     pub(crate) left: Extractor<F>,
     pub(crate) verdict: Verdict<F>,
 }
@@ -34,6 +38,10 @@ pub(crate) enum Verdict<F> {
 impl<F> Filter<F> {
     pub(crate) fn new(root: Node<F>) -> Self {
         Self { root }
+    }
+
+    pub(crate) fn root(&self) -> &Node<F> {
+        &self.root
     }
 
     /// Whether the condition holds for the event of the supplier. Stops as soon as that is known.
@@ -60,11 +68,28 @@ impl<F> Node<F> {
 }
 
 impl<F> Test<F> {
-    fn holds<S>(&self, supplier: &S) -> bool
+    /// All fields that are asked for.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &F> {
+        let right = match &self.verdict {
+            Verdict::Field { right, .. } => Some(right),
+            Verdict::Exists | Verdict::Literals { .. } => None,
+        };
+        self.left.fields().chain(right.into_iter().flat_map(Extractor::fields))
+    }
+
+    pub(crate) fn holds<S>(&self, supplier: &S) -> bool
     where
         S: Supplier<F> + ?Sized,
     {
-        let Some(left) = self.left.value(supplier) else { return false };
+        self.holds_for(self.left.value(supplier), supplier)
+    }
+
+    /// With the value on the left already at hand.
+    pub(crate) fn holds_for<S>(&self, left: Option<Value<'_>>, supplier: &S) -> bool
+    where
+        S: Supplier<F> + ?Sized,
+    {
+        let Some(left) = left else { return false };
         let scratch = supplier.scratch();
         match &self.verdict {
             Verdict::Exists => match (self.left.each(), left) {
@@ -84,6 +109,34 @@ impl<F> Test<F> {
                     members.iter().any(|member| compare(value, *op, *member))
                 })
             }
+        }
+    }
+}
+
+impl<F> Verdict<F> {
+    /// How much work it is, in units of a comparison of numbers.
+    pub(crate) fn cost(&self) -> u32 {
+        match self {
+            Self::Exists => 0,
+            Self::Literals { matcher, .. } => matcher.cost(),
+            Self::Field { .. } => 4,
+        }
+    }
+
+    /// How often it holds: a guess.
+    pub(crate) fn likelihood(&self) -> f32 {
+        match self {
+            Self::Exists => 0.8,
+            Self::Literals { matcher, .. } => matcher.likelihood(),
+            Self::Field { .. } => 0.3,
+        }
+    }
+
+    /// The one number for which it holds, if there is one.
+    pub(crate) fn only_number(&self) -> Option<u64> {
+        match self {
+            Self::Literals { matcher: Matcher::Number { op: Order::Eq, than }, .. } => Some(*than),
+            _ => None,
         }
     }
 }

@@ -14,6 +14,7 @@ mod parser;
 mod paths;
 mod print;
 mod printer;
+mod program;
 mod regex;
 mod template;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use parser::{
     parse_operand,
 };
 pub use print::{BufferFormat, Form, json_escape, json_string, value_json, value_text};
+pub use program::{Foresight, NodeId, Program, ProgramBuilder, Verdicts, Whole};
 pub use regex::RegexError;
 pub use template::{OutputField, Template, TemplateError};
 pub use value::Value;

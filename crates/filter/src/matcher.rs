@@ -181,6 +181,55 @@ impl Matcher {
         Self::Bytes(ByteMatcher::Below(Box::new(paths)))
     }
 
+    /// How much work it is, in units of a comparison of numbers.
+    pub(crate) fn cost(&self) -> u32 {
+        match self {
+            Self::Never | Self::Number { .. } | Self::Double { .. } | Self::Ip { .. } => 1,
+            Self::Numbers(_) | Self::Ips(_) | Self::Net { .. } => 3,
+            Self::Doubles(doubles) => doubles.len() as u32,
+            Self::Nets(nets) => 3 * nets.len() as u32,
+            Self::Quantified(_, each) => each.iter().map(Self::cost).sum(),
+            Self::Bytes(matcher) => match matcher {
+                ByteMatcher::Order { .. }
+                | ByteMatcher::StartsWith(_)
+                | ByteMatcher::EndsWith(_) => 2,
+                ByteMatcher::In(_) => 4,
+                ByteMatcher::Contains(_) | ByteMatcher::Below(_) => 10,
+                ByteMatcher::ContainsFolded(_) | ByteMatcher::Glob { .. } => 30,
+                ByteMatcher::Regex(_) => 200,
+            },
+        }
+    }
+
+    /// How often it holds: a guess from what rules look for, which is the unusual.
+    pub(crate) fn likelihood(&self) -> f32 {
+        match self {
+            Self::Never => 0.0,
+            // Flags are as often set as not.
+            Self::Number { op: Order::Eq, than: 0 | 1 } => 0.5,
+            Self::Number { op: Order::Eq, .. } | Self::Numbers(_) => 0.1,
+            Self::Number { op: Order::Ne, .. } => 0.9,
+            Self::Number { .. } | Self::Double { .. } | Self::Doubles(_) => 0.5,
+            Self::Ip { equal, .. } | Self::Net { inside: equal, .. } => {
+                if *equal {
+                    0.1
+                } else {
+                    0.9
+                }
+            }
+            Self::Ips(_) | Self::Nets(_) => 0.1,
+            Self::Quantified(Quantifier::AllOf, _) => 0.05,
+            Self::Quantified(..) => 0.2,
+            Self::Bytes(matcher) => match matcher {
+                ByteMatcher::Order { op: Order::Eq, .. } => 0.04,
+                ByteMatcher::Order { op: Order::Ne, .. } => 0.96,
+                ByteMatcher::Order { .. } => 0.5,
+                ByteMatcher::In(_) => 0.08,
+                _ => 0.05,
+            },
+        }
+    }
+
     /// Whether it holds for the value. Values of another kind than the literals match nothing.
     pub(crate) fn matches(&self, value: Value<'_>, scratch: &Bump) -> bool {
         match (self, value) {

@@ -13,6 +13,13 @@ impl Display for Expr {
     }
 }
 
+/// As a text that parses to the same test.
+impl Display for Check {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Printer { f, style: Style::Faithful }.check(self)
+    }
+}
+
 /// As a text that parses to the same operand.
 impl Display for Operand {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -11,8 +11,13 @@ use super::NA;
 use crate::table::FdList;
 use crate::view::View;
 
+/// Whether events of this type have a list of fds.
+pub(crate) fn has_list(ty: EventType) -> bool {
+    matches!(ty, EventType::SyscallPollX | EventType::SyscallPpollX)
+}
+
 pub(crate) fn value<'a>(view: &View<'a>, field: FdList) -> Option<Value<'a>> {
-    if !matches!(view.event.ty, EventType::SyscallPollX | EventType::SyscallPpollX) {
+    if !has_list(view.event.ty) {
         return None;
     }
     let fds = Fdlist::decode(view.event.param(1)?)?;

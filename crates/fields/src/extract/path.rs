@@ -45,6 +45,11 @@ pub(crate) fn value<'a>(view: &View<'a>, field: FsPath) -> Option<Value<'a>> {
     Some(Value::Text(if resolve { resolved(view, field, given)? } else { given }))
 }
 
+/// Whether events of this type have paths.
+pub(crate) fn has_paths(ty: EventType) -> bool {
+    paths(ty).is_some()
+}
+
 /// The paths of events of this type.
 fn paths(ty: EventType) -> Option<Paths> {
     let one = |param| Some(Paths::One(Place::Param(param)));

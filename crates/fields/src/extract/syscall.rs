@@ -323,7 +323,7 @@ const O_F_CREATED: u32 = 1 << 14;
 const S_IXALL: u32 = 0o111;
 
 /// Flags and mode of a call of the open family: positions of its parameters.
-fn open_params(ty: EventType) -> Option<(usize, Option<usize>)> {
+pub(crate) fn open_params(ty: EventType) -> Option<(usize, Option<usize>)> {
     match ty {
         EventType::SyscallOpenX => Some((2, Some(3))),
         EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X => Some((3, Some(4))),
