@@ -23,6 +23,7 @@ impl<const WORDS: usize> Bits<WORDS> {
         }
     }
 
+    #[inline]
     fn contains(&self, bit: usize) -> bool {
         self.0.get(bit / 64).is_some_and(|word| word & 1 << (bit % 64) != 0)
     }
@@ -51,6 +52,7 @@ impl EventSet {
     }
 
     /// Whether it is in the set.
+    #[inline]
     pub fn contains(&self, ty: EventType) -> bool {
         self.0.contains(ty as usize)
     }
@@ -104,6 +106,7 @@ impl CodeSet {
     }
 
     /// Whether it is in the set.
+    #[inline]
     pub fn contains(&self, code: u16) -> bool {
         self.0.contains(usize::from(code))
     }

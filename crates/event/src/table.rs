@@ -168,11 +168,13 @@ impl EventType {
     pub const COUNT: usize = EVENTS.len();
 
     /// The type with this code, if there is one.
+    #[inline]
     pub fn from_code(code: u16) -> Option<Self> {
         ALL.get(usize::from(code)).copied()
     }
 
     /// Code on the wire.
+    #[inline]
     pub fn code(self) -> u16 {
         self as u16
     }
@@ -183,11 +185,13 @@ impl EventType {
     }
 
     /// What the format says of it.
+    #[inline]
     pub fn info(self) -> &'static EventInfo {
         &EVENTS[self as usize]
     }
 
     /// Name as rules write it.
+    #[inline]
     pub fn name(self) -> &'static str {
         self.info().name
     }
@@ -204,11 +208,13 @@ impl EventType {
     }
 
     /// Whether this event reports the end of a syscall (or has no other half).
+    #[inline]
     pub fn is_exit(self) -> bool {
         self.info().direction == Direction::Exit
     }
 
     /// Width of a parameter length on the wire: 2 or 4 bytes.
+    #[inline]
     pub fn length_width(self) -> usize {
         if self.info().flags.contains(EventFlags::LARGE_PAYLOAD) { 4 } else { 2 }
     }

@@ -11,7 +11,8 @@ pub const MAX_PARAMS: usize = 32;
 
 /// One event, borrowed from the buffer that holds it.
 ///
-/// Parameter offsets are found once, by [`Event::parse`]; reading one afterwards is a slice.
+/// [`Event::parse`] makes sure of the lengths of all parameters; where one begins is summed up when it is read,
+/// as few are, so that events stay small enough to be handed on by value.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
     /// Which event it is.
@@ -25,8 +26,9 @@ pub struct Event<'a> {
     /// Number in its stream, from 1. Zero until the source that delivers it has numbered it.
     pub num: u64,
     bytes: &'a [u8],
+    // Those that are there, and those that can be read.
+    sent: u8,
     nparams: u8,
-    offsets: [u32; MAX_PARAMS + 1],
 }
 
 /// Why bytes are not an event.
@@ -74,6 +76,7 @@ impl<'a> Event<'a> {
     ///
     /// # Errors
     /// When the bytes are not exactly one well-formed event.
+    #[inline]
     pub fn parse(bytes: &'a [u8], cpu: u16) -> Result<Self, WireError> {
         let Some((header, _)) = bytes.split_first_chunk::<HEADER_LEN>() else {
             return Err(WireError::Header { len: bytes.len() });
@@ -90,23 +93,21 @@ impl<'a> Event<'a> {
             return Err(WireError::Count { ty, nparams });
         }
         let width = ty.length_width();
-        let mut end = HEADER_LEN + count * width;
-        if end > bytes.len() {
+        let end = HEADER_LEN + count * width;
+        let Some(lengths) = bytes.get(HEADER_LEN..end) else {
             return Err(WireError::Param { ty, index: 0 });
-        }
-        let lengths = &bytes[HEADER_LEN..end];
-        let mut offsets = [0; MAX_PARAMS + 1];
-        offsets[0] = end as u32;
-        for (index, slot) in offsets[1..=count].iter_mut().enumerate() {
-            end += if width == 2 {
-                usize::from(u16::from_le_bytes([lengths[2 * index], lengths[2 * index + 1]]))
-            } else {
-                u32_at(lengths, 4 * index) as usize
-            };
-            if end > bytes.len() {
-                return Err(WireError::Param { ty, index });
-            }
-            *slot = end as u32;
+        };
+        let mut room = bytes.len() - end;
+        // The sum can't be trusted to fit where lengths are wide.
+        if total(lengths, width) > room as u64 {
+            let index = each(lengths, width).position(|len| match room.checked_sub(len) {
+                Some(rest) => {
+                    room = rest;
+                    false
+                }
+                None => true,
+            });
+            return Err(WireError::Param { ty, index: index.unwrap_or_default() });
         }
         Ok(Self {
             ty,
@@ -115,27 +116,35 @@ impl<'a> Event<'a> {
             cpu,
             num: 0,
             bytes,
+            sent: count as u8,
             nparams: count.min(ty.info().params.len()) as u8,
-            offsets,
         })
     }
 
     /// The whole event as it was on the wire.
+    #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// Number of parameters that can be read.
+    #[inline]
     pub fn nparams(&self) -> usize {
         usize::from(self.nparams)
     }
 
     /// Bytes of a parameter: `None` when the event lacks it, empty when it was sent without a value.
+    #[inline]
     pub fn param(&self, index: usize) -> Option<&'a [u8]> {
         if index >= self.nparams() {
             return None;
         }
-        self.bytes.get(self.offsets[index] as usize..self.offsets[index + 1] as usize)
+        let width = self.ty.length_width();
+        let (lengths, values) =
+            self.bytes.get(HEADER_LEN..)?.split_at_checked(usize::from(self.sent) * width)?;
+        let (before, rest) = lengths.split_at_checked(index * width)?;
+        let start = total(before, width) as usize;
+        values.get(start..start + each(rest, width).next()?)
     }
 
     /// Position of the parameter with this name in events of this type.
@@ -144,21 +153,25 @@ impl<'a> Event<'a> {
     }
 
     /// Unsigned parameter of 1 to 8 bytes; `None` when missing, empty or of another length.
+    #[inline]
     pub fn u64(&self, index: usize) -> Option<u64> {
         uint(self.param(index)?)
     }
 
     /// Signed parameter of 1 to 8 bytes, sign-extended.
+    #[inline]
     pub fn i64(&self, index: usize) -> Option<i64> {
         int(self.param(index)?)
     }
 
     /// Unsigned parameter cut to 32 bits.
+    #[inline]
     pub fn u32(&self, index: usize) -> Option<u32> {
         self.u64(index).map(|v| v as u32)
     }
 
     /// Text parameter without its NUL and what follows it. Text is bytes: nothing says it is UTF-8.
+    #[inline]
     pub fn text(&self, index: usize) -> Option<&'a [u8]> {
         self.param(index).map(until_nul)
     }
@@ -169,7 +182,24 @@ impl<'a> Event<'a> {
     }
 }
 
+/// The lengths, which are as wide as this.
+fn each(lengths: &[u8], width: usize) -> impl Iterator<Item = usize> {
+    lengths.chunks_exact(width).map(|len| uint(len).unwrap_or_default() as usize)
+}
+
+/// Their sum.
+fn total(lengths: &[u8], width: usize) -> u64 {
+    if width == 2 {
+        let (lengths, _) = lengths.as_chunks::<2>();
+        lengths.iter().map(|len| u32::from(u16::from_le_bytes(*len))).sum::<u32>().into()
+    } else {
+        let (lengths, _) = lengths.as_chunks::<4>();
+        lengths.iter().map(|len| u64::from(u32::from_le_bytes(*len))).sum()
+    }
+}
+
 /// Unsigned little-endian integer of 1, 2, 4 or 8 bytes.
+#[inline]
 pub fn uint(bytes: &[u8]) -> Option<u64> {
     Some(match *bytes {
         [a] => u64::from(a),
@@ -180,6 +210,7 @@ pub fn uint(bytes: &[u8]) -> Option<u64> {
 }
 
 /// Signed little-endian integer of 1, 2, 4 or 8 bytes.
+#[inline]
 pub fn int(bytes: &[u8]) -> Option<i64> {
     Some(match *bytes {
         [a] => i64::from(a as i8),
@@ -190,6 +221,7 @@ pub fn int(bytes: &[u8]) -> Option<i64> {
 }
 
 /// The bytes before the first NUL (all of them when there is none).
+#[inline]
 pub fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.iter().position(|&b| b == 0).map_or(bytes, |end| &bytes[..end])
 }

@@ -6,7 +6,8 @@
 
 mod enters;
 
-use peregrine_event::{Builder, Event, EventFlags, EventType, ParamType};
+use peregrine_event::wire::HEADER_LEN;
+use peregrine_event::{Event, EventFlags, EventType, ParamType};
 
 use crate::error::Damage;
 use crate::generated::ROWS;
@@ -80,8 +81,9 @@ pub(crate) enum Outcome {
 pub(crate) struct Converter {
     forms: Forms,
     enters: Enters,
-    builder: Builder,
     current: Vec<u8>,
+    /// What it is made from while it is made in several steps.
+    before: Vec<u8>,
 }
 
 impl Converter {
@@ -89,8 +91,8 @@ impl Converter {
         Self {
             forms: Forms::new(),
             enters: Enters::default(),
-            builder: Builder::new(EventType::GenericE, 0, 0),
             current: Vec::new(),
+            before: Vec::new(),
         }
     }
 
@@ -106,13 +108,17 @@ impl Converter {
     pub(crate) fn convert(&mut self, bytes: &[u8]) -> Result<Outcome, Damage> {
         let mut outcome = Outcome::Unchanged;
         for steps in 1.. {
-            let source = if outcome == Outcome::Unchanged { bytes } else { &self.current };
+            let source = if outcome == Outcome::Unchanged { bytes } else { &self.before };
             let event = Event::parse(source, 0)?;
             let (ty, nparams) = (event.ty, event.nparams());
             let (ty, nparams) = match self.forms.action(ty, nparams) {
                 None => return Err(Damage::Conversion { ty, nparams }),
                 Some(_) if steps > MAX_STEPS => return Err(Damage::Conversion { ty, nparams }),
-                Some(Action::Pass) => break,
+                Some(Action::Pass) => {
+                    // Where steps were made, it is the last one that counts.
+                    std::mem::swap(&mut self.current, &mut self.before);
+                    break;
+                }
                 Some(Action::Store) => {
                     self.enters.put(event.tid, source);
                     outcome = Outcome::Dropped;
@@ -120,21 +126,21 @@ impl Converter {
                 }
                 Some(Action::StoreAndPass) => {
                     self.enters.put(event.tid, source);
+                    std::mem::swap(&mut self.current, &mut self.before);
                     break;
                 }
                 Some(Action::AddParams(fills)) => {
-                    rewrite(&event, ty, nparams, fills, &mut self.enters, &mut self.builder);
+                    rewrite(&event, ty, nparams, fills, &mut self.enters, &mut self.current);
                     (ty, nparams + fills.len())
                 }
                 Some(Action::ChangeType(to, fills)) => {
-                    rewrite(&event, *to, 0, fills, &mut self.enters, &mut self.builder);
+                    rewrite(&event, *to, 0, fills, &mut self.enters, &mut self.current);
                     (*to, fills.len())
                 }
             };
-            self.builder.finish(&mut self.current)?;
             outcome = Outcome::Rewritten;
             match self.forms.verdict(ty, nparams) {
-                Verdict::Convert => {}
+                Verdict::Convert => std::mem::swap(&mut self.current, &mut self.before),
                 Verdict::Pass => break,
                 Verdict::Drop => {
                     outcome = Outcome::Dropped;
@@ -222,40 +228,72 @@ fn rewrite(
     kept: usize,
     fills: &[Fill],
     enters: &mut Enters,
-    new: &mut Builder,
+    out: &mut Vec<u8>,
 ) {
     let needs_enter = fills.iter().any(|fill| matches!(fill, Fill::Enter { .. }));
     let enter = if needs_enter { enters.of(event) } else { None };
     let mut types = to.info().params.iter().map(|param| param.ty);
-    new.reset(to, event.ts, event.tid);
+    let mut new = Rewritten::new(out, to, event, kept + fills.len());
     for (index, ty) in types.by_ref().take(kept).enumerate() {
-        push(new, to, ty, event.param(index).unwrap_or_default());
+        new.push(ty, event.param(index).unwrap_or_default());
     }
     let mut used_enter = false;
     for (fill, ty) in fills.iter().zip(types) {
         match *fill {
-            Fill::Empty => push(new, to, ty, &[]),
-            Fill::Default => push(new, to, ty, default(ty)),
-            Fill::Old(index) => push(new, to, ty, event.param(index.into()).unwrap_or_default()),
-            Fill::ContainerJson => push(new, to, ty, &container_json(event).unwrap_or_default()),
+            Fill::Empty => new.push(ty, &[]),
+            Fill::Default => new.push(ty, default(ty)),
+            Fill::Old(index) => new.push(ty, event.param(index.into()).unwrap_or_default()),
+            Fill::ContainerJson => new.push(ty, &container_json(event).unwrap_or_default()),
             Fill::Enter { index, or_empty } => {
                 let value = enter.and_then(|enter| enter.param(index.into()));
                 used_enter |= value.is_some();
                 let missing = if or_empty { &[] } else { default(ty) };
-                push(new, to, ty, value.unwrap_or(missing));
+                new.push(ty, value.unwrap_or(missing));
             }
         }
     }
+    new.finish();
     if used_enter {
         enters.remove(event.tid);
     }
 }
 
-/// Appends a parameter, cut to what its type and its length field can hold.
-fn push(new: &mut Builder, to: EventType, ty: ParamType, value: &[u8]) {
-    let longest = if to.length_width() == 2 { usize::from(u16::MAX) } else { u32::MAX as usize };
-    let len = value.len().min(fixed_len(ty).unwrap_or(longest));
-    new.param(&value[..len]);
+/// An event that is written in place: how many parameters it will have is known beforehand.
+struct Rewritten<'a> {
+    out: &'a mut Vec<u8>,
+    width: usize,
+    /// Where the length of the next parameter goes.
+    at: usize,
+}
+
+impl<'a> Rewritten<'a> {
+    fn new(out: &'a mut Vec<u8>, to: EventType, from: &Event<'_>, nparams: usize) -> Self {
+        let width = to.length_width();
+        out.clear();
+        out.extend_from_slice(&from.ts.to_le_bytes());
+        out.extend_from_slice(&from.tid.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&to.code().to_le_bytes());
+        out.extend_from_slice(&(nparams as u32).to_le_bytes());
+        out.resize(HEADER_LEN + nparams * width, 0);
+        Self { out, width, at: HEADER_LEN }
+    }
+
+    /// Appends a parameter, cut to what its type and its length field can hold.
+    fn push(&mut self, ty: ParamType, value: &[u8]) {
+        let longest = if self.width == 2 { usize::from(u16::MAX) } else { u32::MAX as usize };
+        let len = value.len().min(fixed_len(ty).unwrap_or(longest));
+        self.out[self.at..self.at + self.width]
+            .copy_from_slice(&(len as u32).to_le_bytes()[..self.width]);
+        self.out.extend_from_slice(&value[..len]);
+        self.at += self.width;
+    }
+
+    fn finish(self) {
+        // Blocks are bounded far below, and an event grows by numbers only.
+        let len = self.out.len() as u32;
+        self.out[16..20].copy_from_slice(&len.to_le_bytes());
+    }
 }
 
 /// The value that stands for an unknown one.

@@ -14,25 +14,26 @@ const MAX_SPARE: usize = 4096;
 /// The last enter event of each thread.
 #[derive(Debug, Default)]
 pub(crate) struct Enters {
+    /// Empty where the event was used: the buffer waits for the next one.
     by_tid: HashMap<i64, Vec<u8>>,
-    /// Buffers of events that were used, so that storing needs no allocation in the long run.
-    spare: Vec<Vec<u8>>,
+    /// Memory of the buffers, and what they cost beside.
     bytes: usize,
 }
 
 impl Enters {
     /// Keeps an event until its exit event comes or the thread enters another syscall.
     pub(crate) fn put(&mut self, tid: i64, event: &[u8]) {
-        self.remove(tid);
-        let cost = event.len() + OVERHEAD;
-        if self.bytes + cost > MAX_BYTES {
+        if self.bytes + event.len() + OVERHEAD > MAX_BYTES {
             self.clear();
         }
-        let mut buffer = self.spare.pop().unwrap_or_default();
+        let buffer = self.by_tid.entry(tid).or_insert_with(|| {
+            self.bytes += OVERHEAD;
+            Vec::new()
+        });
+        let before = buffer.capacity();
         buffer.clear();
         buffer.extend_from_slice(event);
-        self.bytes += cost;
-        self.by_tid.insert(tid, buffer);
+        self.bytes += buffer.capacity() - before;
     }
 
     /// The enter event that belongs to this exit event. One of another syscall is no use: either event
@@ -44,11 +45,11 @@ impl Enters {
 
     /// Forgets the event of a thread.
     pub(crate) fn remove(&mut self, tid: i64) {
-        if let Some(buffer) = self.by_tid.remove(&tid) {
-            self.bytes -= buffer.len() + OVERHEAD;
-            if buffer.capacity() <= MAX_SPARE {
-                self.spare.push(buffer);
-            }
+        let Some(buffer) = self.by_tid.get_mut(&tid) else { return };
+        buffer.clear();
+        if buffer.capacity() > MAX_SPARE {
+            self.bytes -= buffer.capacity();
+            *buffer = Vec::new();
         }
     }
 
@@ -92,7 +93,9 @@ mod tests {
         assert_eq!(enters.of(&exit).map(|enter| enter.ts), Some(2));
         enters.put(7, &event(EventType::SyscallFchdirE, 2));
         assert!(enters.of(&exit).is_none());
+        enters.put(7, &event(EventType::SyscallCloseE, 4));
         enters.remove(7);
-        assert_eq!(enters.bytes, 0);
+        assert!(enters.of(&exit).is_none());
+        assert!(enters.bytes <= MAX_SPARE + OVERHEAD);
     }
 }

@@ -1,3 +1,4 @@
+use peregrine_event::Builder;
 use peregrine_event::wire::MAX_PARAMS;
 
 use super::*;
