@@ -51,13 +51,15 @@ INLINE bool selected(const u64 *set, u32 number)
 
 // Arguments of a call through socketcall lie in memory; its first argument says which call it is,
 // and the loader put those after the table's own numbers.
-enum { SOCKETCALLS_AT = SYSCALL_LIMIT - 32 };
+enum { SOCKETCALLS_AT = SYSCALL_LIMIT - 32, SEND = 9, RECV = 10 };
 INLINE void unpack_socketcall(struct call *c, u32 *number)
 {
 	u64 from = c->args[1];
-	*number = SOCKETCALLS_AT + (c->args[0] & 31);
+	u32 which = c->args[0] & 31;
+	bool has_address = which != SEND && which != RECV;
+	*number = SOCKETCALLS_AT + which;
 	for (u32 i = 0; i < 6; i++)
-		c->args[i] = user_u32(from + 4 * i);
+		c->args[i] = i < 4 || has_address ? user_u32(from + 4 * i) : 0;
 }
 
 SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx)
@@ -94,6 +96,8 @@ SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx)
 		if (!known || !*known)
 			return 0;
 		number = *known - 1;
+		if (!selected(config->selected, number))
+			return 0;
 	}
 	c->id = number;
 	bpf_tail_call(ctx, &collectors, number);

@@ -27,6 +27,39 @@ pub fn generate(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     ])
 }
 
+/// The system calls of 32-bit programs, in Rust.
+pub fn compat(root: &Path) -> Result<String> {
+    let schema: Schema = read(&root.join("data/schema.json"))?;
+    let compat: Compat = read(&root.join("data/ia32.json"))?;
+    let code = |name: &str| {
+        let calls = schema.syscalls.get("x86_64").into_iter().flatten();
+        calls.into_iter().find_map(|call| (call.sc == name).then_some(call.sc_code))
+    };
+    let mut numbers = BTreeMap::new();
+    for (name, of) in &compat.ia32 {
+        let code = code(name).with_context(|| format!("no syscall {name}"))?;
+        numbers.extend(of.iter().map(|number| (*number, code)));
+    }
+    let mut out = String::from(
+        "//! Numbers of system calls of 32-bit programs on x86_64, with the format's codes.\n\n/// By number.\npub(super) static IA32: &[(u16, u16)] = &[",
+    );
+    for (number, code) in numbers {
+        write!(out, "({number}, {code}),")?;
+    }
+    out += "];\n\n/// By the first argument of `socketcall`.\npub(super) static SOCKETCALLS: &[u16] = &[";
+    for name in &compat.socketcall {
+        write!(out, "{},", code(name).unwrap_or(0))?;
+    }
+    out += "];\n";
+    Ok(out)
+}
+
+#[derive(Deserialize)]
+struct Compat {
+    ia32: BTreeMap<String, Vec<u16>>,
+    socketcall: Vec<String>,
+}
+
 /// Compiles `bpf/` for every architecture, or with `check` fails when an object is not its source's.
 pub fn build(check: bool) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -69,6 +102,13 @@ fn run(command: &mut Command) -> Result<()> {
 struct Schema {
     events: Vec<Event>,
     tables: BTreeMap<String, Vec<(String, u32)>>,
+    syscalls: BTreeMap<String, Vec<Syscall>>,
+}
+
+#[derive(Deserialize)]
+struct Syscall {
+    sc: String,
+    sc_code: u16,
 }
 
 #[derive(Deserialize)]

@@ -15,11 +15,12 @@ pub fn run(check: bool) -> Result<()> {
     let schema: Schema = read(&root.join("data/schema.json"))?;
     let rules: Vec<ConversionRow> = read(&root.join("data/converter.json"))?;
     let event = root.join("crates/event/src/generated");
-    let outputs: [(PathBuf, String); 4] = [
+    let outputs: [(PathBuf, String); 5] = [
         (event.join("events.rs"), events(&schema)?),
         (event.join("flags.rs"), flags(&schema)),
         (event.join("syscalls.rs"), syscalls(&schema)),
         (root.join("crates/scap/src/generated.rs"), conversions(&rules)?),
+        (root.join("crates/probe/src/bpf/compat.rs"), crate::bpf::compat(&root)?),
     ];
     let rust = outputs
         .into_iter()

@@ -3,7 +3,7 @@
 //! Each test watches a control group of its own, in which this test binary runs again and acts. They need
 //! root, cgroup v2 and a kernel that describes its types; where one is missing they say so and pass.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};

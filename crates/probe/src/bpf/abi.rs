@@ -26,6 +26,11 @@ pub const SYSCALL_WORDS: usize = 8;
 /// Native numbers a bitmap can hold.
 pub const SYSCALL_LIMIT: usize = SYSCALL_WORDS * 64;
 
+/// Number, in the 32-bit table, of the call that stands for all those of sockets.
+pub const SOCKETCALL: usize = 102;
+/// Where those calls are in [`NATIVE_NUMBERS`], by their number there.
+pub const SOCKETCALLS_AT: usize = SYSCALL_LIMIT - 32;
+
 /// Flag of [`Config`]: events of syscalls that failed are not wanted.
 pub const DROP_FAILED: u32 = 1;
 /// Flag of [`Config`]: only tasks below the cgroup in the map [`SCOPE`].

@@ -3,9 +3,18 @@
 use peregrine_event::{EventType, Syscall};
 
 use super::select::{Selection, Tracepoints};
+use super::{abi, compat};
 
 /// Tracepoint at the end of every syscall.
 pub(super) const SYS_EXIT: &str = "sys_exit";
+
+/// The syscalls of 32-bit programs: number, place in the map of numbers, and code.
+pub(super) fn compat_syscalls() -> impl Iterator<Item = (usize, usize, u16)> {
+    let own = compat::IA32.iter().map(|&(number, code)| (number.into(), number.into(), code));
+    let sockets = compat::SOCKETCALLS.iter().enumerate();
+    let sockets = sockets.map(|(call, &code)| (abi::SOCKETCALL, abi::SOCKETCALLS_AT + call, code));
+    own.chain(sockets).filter(|_| cfg!(target_arch = "x86_64"))
+}
 
 /// Program for syscalls that have no event of their own.
 pub(super) const GENERIC: &str = "x_generic";

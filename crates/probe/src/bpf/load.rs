@@ -244,6 +244,7 @@ impl Probe {
             self.hook(selection)?;
         }
         self.config.selected = selected;
+        self.config.selected32 = self.select_compat(selection)?;
         self.config_map.set(0, self.config.words(), 0)?;
         self.selection = *selection;
         Ok(())
@@ -262,6 +263,25 @@ impl Probe {
     /// How syscalls are hooked.
     pub fn plan(&self) -> HookPlan {
         HookPlan::SysExit
+    }
+
+    /// What 32-bit programs are watched for; the numbers are passed on to those of the same meaning.
+    fn select_compat(
+        &mut self,
+        selection: &Selection,
+    ) -> Result<[u64; abi::SYSCALL_WORDS], ProbeError> {
+        let mut selected = [0; abi::SYSCALL_WORDS];
+        let mut native: Array<_, u32> =
+            Array::try_from(borrow(&mut self.ebpf, abi::NATIVE_NUMBERS)?)?;
+        for (number, at, code) in hooks::compat_syscalls() {
+            let call = hooks::native_syscalls().iter().find(|call| call.sc == code);
+            let (Some(call), true) = (call, selection.syscalls.contains(code)) else { continue };
+            native.set(at as u32, u32::from(call.nr) + 1, 0)?;
+            if let Some(word) = selected.get_mut(number / 64) {
+                *word |= 1 << (number % 64);
+            }
+        }
+        Ok(selected)
     }
 
     /// Codes of the syscalls that share an event.

@@ -1,6 +1,7 @@
 //! The kernel side: loading, hooks, rings and counters.
 
 pub mod abi;
+mod compat;
 mod hooks;
 mod load;
 mod select;
