@@ -12,7 +12,6 @@ use peregrine_engine::{Engine, Matching, Source, Strangers};
 use peregrine_event::render::Buffers;
 use peregrine_fields::{Fields, Run};
 use peregrine_output::{AlertFormat, Incident, Outputs};
-use peregrine_rules::Priority;
 use peregrine_scap::Reader;
 
 use crate::actions::rules::Rules;

@@ -4,9 +4,7 @@ use std::io::{self, Write};
 
 use peregrine_engine::select::{self, BaseSyscalls, Selection, SyscallSet};
 use peregrine_fields::Field;
-use peregrine_rules::RuleSet;
-
-use peregrine_rules::Priority;
+use peregrine_rules::{Priority, RuleSet};
 
 use crate::app::Session;
 use crate::log::Log;
