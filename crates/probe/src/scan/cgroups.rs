@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use super::cgroup_root::{absolute, own_root};
 use super::dir::{Dir, MAX_FILE};
 use super::mounts::unescape;
 use super::status::words;
@@ -16,6 +17,8 @@ const REMEMBERED: usize = 4096;
 pub(crate) struct Cgroups {
     // As the first process sees it, which is how the host does.
     unified: Option<Dir>,
+    // The root from which we are told paths, where we run in a container.
+    root: Vec<u8>,
     subsystems: HashMap<Vec<u8>, Vec<Vec<u8>>>,
     // Many threads are in the same groups.
     lists: HashMap<Vec<u8>, Vec<u8>>,
@@ -41,7 +44,8 @@ impl Cgroups {
                 break;
             }
         }
-        Self { unified, ..Self::default() }
+        let root = unified.as_ref().map_or_else(Vec::new, |unified| own_root(proc, unified));
+        Self { unified, root, ..Self::default() }
     }
 
     /// The list for the text of `/proc/<tid>/cgroup`. Each item is ended by NUL.
@@ -64,7 +68,8 @@ impl Cgroups {
                 let names = names.split(|&b| b == b',');
                 names.for_each(|name| push(&mut list, name, path));
             } else if id == b"0" && self.unified.is_some() {
-                self.resolve(path, &mut list);
+                let path = absolute(&self.root, path);
+                self.resolve(&path, &mut list);
             }
         }
         self.lists.insert(text.to_vec(), list.clone());

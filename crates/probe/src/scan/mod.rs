@@ -13,6 +13,7 @@
 //! ```
 
 mod accounts;
+mod cgroup_root;
 mod cgroups;
 mod dir;
 mod fds;
