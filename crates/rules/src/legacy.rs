@@ -40,12 +40,18 @@ pub(crate) fn is_legacy(name: &str, text: &str) -> bool {
 
 /// A sequence of items, as a document of a YAML file has it. What is wrong is reported.
 pub(crate) fn document(file: &Place, findings: &mut Vec<Finding>) -> Option<Node> {
-    let statements = read(file, findings)?;
+    let OldFile { statements, .. } = read(file, findings)?;
     let first = statements.first().map(|statement| statement.condition.start).unwrap_or_default();
     let place = file.spot(ItemKind::RulesContentItem, first);
     findings.push(Finding::warning(WarningCode::DeprecatedItem, DEPRECATED, place));
     let items = statements.iter().map(Statement::item).collect();
     Some(Node::nowhere(Value::Seq(items)))
+}
+
+struct OldFile {
+    statements: Vec<Statement>,
+    /// Lines of comments below the last one.
+    rest: Vec<String>,
 }
 
 /// A rule or a macro.
@@ -62,10 +68,15 @@ enum Kind {
 }
 
 /// All statements, or none where something is wrong.
-fn read(file: &Place, findings: &mut Vec<Finding>) -> Option<Vec<Statement>> {
+fn read(file: &Place, findings: &mut Vec<Finding>) -> Option<OldFile> {
     let text = file.rules_file().text.as_str();
-    let mut reader = Reader { file, statements: Vec::new(), findings: Vec::new(), rules: 0 };
-    let mut names = BTreeSet::new();
+    let mut reader = Reader {
+        file,
+        statements: Vec::new(),
+        findings: Vec::new(),
+        rules: 0,
+        names: BTreeSet::new(),
+    };
     let mut comments = Vec::new();
     let mut open: Option<Open<'_>> = None;
     for line in Line::all(text) {
@@ -75,22 +86,22 @@ fn read(file: &Place, findings: &mut Vec<Finding>) -> Option<Vec<Statement>> {
         }
         let continued = open.as_ref().is_some_and(|open| open.goes_on(&line, &comments));
         if !continued && let Some(done) = open.take() {
-            reader.close(done, &mut names);
+            reader.close(done);
         }
         let statement = open.get_or_insert_with(|| Open::new(&line));
         statement.comments.append(&mut comments);
         if statement.take(&line)
             && let Some(done) = open.take()
         {
-            reader.close(done, &mut names);
+            reader.close(done);
         }
     }
     if let Some(done) = open {
-        reader.close(done, &mut names);
+        reader.close(done);
     }
     let right = reader.findings.is_empty();
     findings.append(&mut reader.findings);
-    right.then_some(reader.statements)
+    right.then_some(OldFile { statements: reader.statements, rest: comments })
 }
 
 /// A statement whose end has not been seen.
@@ -167,11 +178,14 @@ struct Reader<'f> {
     file: &'f Place,
     statements: Vec<Statement>,
     findings: Vec<Finding>,
+    /// How many rules there are.
     rules: usize,
+    /// What they are called.
+    names: BTreeSet<String>,
 }
 
 impl Reader<'_> {
-    fn close(&mut self, open: Open<'_>, names: &mut BTreeSet<String>) {
+    fn close(&mut self, open: Open<'_>) {
         let parts: Vec<&str> = open.parts.into_iter().filter(|part| !part.is_empty()).collect();
         let condition = node(parts.join(" "), open.start, open.end);
         if parts.is_empty() {
@@ -203,7 +217,7 @@ impl Reader<'_> {
         };
         let wanted = name_of(output.as_str().unwrap_or_default());
         let wanted = wanted.unwrap_or_else(|| format!("Rule {}", self.rules));
-        let name = unused(wanted, names);
+        let name = unused(wanted, &mut self.names);
         let kind = Kind::Rule { name, priority, output };
         self.statements.push(Statement { comments, condition, kind });
     }

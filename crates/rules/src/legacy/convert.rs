@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Kind, Statement, is_legacy, read};
+use super::{Kind, OldFile, is_legacy, read};
 use crate::{ErrorCode, Finding, ItemKind, LoadResult, Place, RulesFile};
 
 /// A file of the format of 2016 as YAML. It raises the same alerts.
@@ -31,8 +31,8 @@ pub fn convert(name: &str, content: &[u8]) -> Result<String, Box<LoadResult>> {
     let file = Place::file(Arc::new(RulesFile { name: name.to_owned(), text }));
     let mut findings = Vec::new();
     if is_legacy(name, &file.rules_file().text) {
-        if let Some(statements) = read(&file, &mut findings) {
-            return Ok(yaml(&statements));
+        if let Some(old) = read(&file, &mut findings) {
+            return Ok(yaml(&old));
         }
     } else {
         let place = file.spot(ItemKind::RulesContent, peregrine_yaml::Mark::default());
@@ -42,24 +42,16 @@ pub fn convert(name: &str, content: &[u8]) -> Result<String, Box<LoadResult>> {
     Err(Box::new(LoadResult { name: name.to_owned(), findings, schema_warnings: None }))
 }
 
-fn yaml(statements: &[Statement]) -> String {
+fn yaml(old: &OldFile) -> String {
     let mut text = String::new();
-    for statement in statements {
-        if !text.is_empty() {
-            text.push('\n');
-        }
+    for statement in &old.statements {
         // A comment that became a description is not kept twice.
         let described = match statement.kind {
             Kind::Macro { .. } => 0,
             Kind::Rule { .. } => statement.described().len(),
         };
         let kept = statement.comments.len() - described;
-        let kept = statement.comments.get(..kept).unwrap_or_default();
-        let first = kept.iter().position(|line| !line.is_empty()).unwrap_or(kept.len());
-        for line in kept.get(first..).unwrap_or_default() {
-            text.push_str(line);
-            text.push('\n');
-        }
+        paragraph(&mut text, statement.comments.get(..kept).unwrap_or_default());
         for (at, (key, value)) in statement.item().entries().iter().enumerate() {
             let dash = if at == 0 { "- " } else { "  " };
             let key = key.as_str().unwrap_or_default();
@@ -67,7 +59,21 @@ fn yaml(statements: &[Statement]) -> String {
             text.push_str(&format!("{dash}{key}: {value}\n"));
         }
     }
+    if old.rest.iter().any(|line| !line.is_empty()) {
+        paragraph(&mut text, &old.rest);
+    }
     text
+}
+
+/// Comment lines below an empty one.
+fn paragraph(text: &mut String, lines: &[String]) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    for line in lines.iter().skip_while(|line| line.is_empty()) {
+        text.push_str(line);
+        text.push('\n');
+    }
 }
 
 /// A text as YAML has it: as it is where that is safe, and quoted else.

@@ -49,6 +49,8 @@ evt.type = setns
 opened and proc.name = cat
 not proc.name in (cat) and opened | CRIT Write to bin dir (%fd.name)
 proc.name=dd | %evt.type by dd
+
+# proc.name = ls | INFO ls
 ";
 
 #[test]
@@ -153,6 +155,8 @@ fn the_old_format_is_deprecated() {
 #[test]
 fn what_is_converted_means_the_same() {
     let new = convert("old.conf", OLD.as_bytes()).unwrap();
+    let last = "%evt.type by dd'\n  priority: WARNING\n\n# proc.name = ls | INFO ls\n";
+    assert!(new.ends_with(last), "{new}");
     assert!(new.starts_with("############\n# Macros\n############\n\n- macro: opened\n"));
     assert_eq!(load("new.yaml", &new).1, load("old.conf", OLD).1);
     assert!(convert("new.yaml", new.as_bytes()).is_err());
