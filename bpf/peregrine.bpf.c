@@ -5,6 +5,7 @@
 #include "families/open.h"
 #include "families/socket.h"
 #include "families/misc.h"
+#include "families/entry.h"
 #include "families/kernel.h"
 #include "generated/collect.h"
 #include "dispatch.h"

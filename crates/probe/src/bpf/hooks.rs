@@ -65,6 +65,16 @@ pub(super) static HOOKS: &[Hook] = &[
     Hook { program: "sys_exit", tracepoint: SYS_EXIT, wanted: |s| !s.syscalls.is_empty() },
 ];
 
+/// Syscalls whose arguments are also taken at their entry, where another thread can't have changed them yet:
+/// the event of their end, and their name. Their programs are `enter_` and the name.
+pub(super) static ENTRIES: &[(EventType, &str)] = &[
+    (EventType::SyscallOpenX, "open"),
+    (EventType::SyscallOpenat_2X, "openat"),
+    (EventType::SyscallOpenat2X, "openat2"),
+    (EventType::SyscallCreatX, "creat"),
+    (EventType::SocketConnectX, "connect"),
+];
+
 /// Whether a new thread leaves clone without passing [`SYS_EXIT`].
 const CHILD_IS_SILENT: bool = cfg!(target_arch = "aarch64");
 
@@ -75,7 +85,7 @@ const CLONES: &[EventType] = &[
     EventType::SyscallVfork_20X,
 ];
 
-fn wants(selection: &Selection, events: &[EventType]) -> bool {
+pub(super) fn wants(selection: &Selection, events: &[EventType]) -> bool {
     native_syscalls()
         .iter()
         .any(|call| events.contains(&call.exit) && selection.syscalls.contains(call.sc))

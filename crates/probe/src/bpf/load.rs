@@ -1,12 +1,12 @@
 //! Loading the programs and getting at their maps.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aya::maps::{
     Array, ArrayOfMaps, CgroupArray, Map, MapData, MapError, PerCpuArray, ProgramArray, RingBuf,
 };
-use aya::programs::{BtfTracePoint, ProgramError};
+use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
 use aya::util::{nr_cpus, online_cpus};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
@@ -22,6 +22,9 @@ use super::select::Selection;
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/peregrine.x86_64.o");
 #[cfg(target_arch = "aarch64")]
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/peregrine.aarch64.o");
+
+/// Where tracepoints of single syscalls are described.
+const TRACEFS: &str = "/sys/kernel/tracing/events/syscalls";
 
 /// How to watch this machine.
 #[derive(Clone, Debug)]
@@ -40,6 +43,9 @@ pub struct ProbeConfig {
     pub scope: Option<PathBuf>,
     /// Leave out what this very process does.
     pub exclude_self: bool,
+    /// Take the arguments of the open family and of connect also at their entry, so that a thread that
+    /// changes them meanwhile deceives nobody. Needs tracefs; without it there are no such events.
+    pub entries: bool,
 }
 
 impl Default for ProbeConfig {
@@ -52,6 +58,7 @@ impl Default for ProbeConfig {
             drop_failed_exit: false,
             scope: None,
             exclude_self: true,
+            entries: true,
         }
     }
 }
@@ -121,6 +128,7 @@ pub struct Probe {
     config: Config,
     selection: Selection,
     attached: bool,
+    entries: bool,
     config_map: Array<MapData, ConfigWords>,
     counters: PerCpuArray<MapData, CounterWords>,
     collectors: ProgramArray<MapData>,
@@ -177,6 +185,7 @@ impl Probe {
             },
             selection: Selection::default(),
             attached: false,
+            entries: config.entries && Path::new(TRACEFS).exists(),
             config_map: Array::try_from(take(&mut ebpf, abi::CONFIG)?)?,
             counters: PerCpuArray::try_from(take(&mut ebpf, abi::COUNTERS)?)?,
             collectors: ProgramArray::try_from(take(&mut ebpf, abi::COLLECTORS)?)?,
@@ -260,6 +269,11 @@ impl Probe {
         Ok(())
     }
 
+    /// Whether arguments are also taken at the entry of calls: wanted, and possible here.
+    pub fn entries(&self) -> bool {
+        self.entries
+    }
+
     /// How syscalls are hooked.
     pub fn plan(&self) -> HookPlan {
         HookPlan::SysExit
@@ -309,7 +323,34 @@ impl Probe {
                 )?;
             }
         }
+        if self.entries {
+            self.hook_entries(selection)?;
+        }
         Ok(())
+    }
+
+    fn hook_entries(&mut self, selection: &Selection) -> Result<(), ProbeError> {
+        for (exit, call) in hooks::ENTRIES {
+            let name = format!("enter_{call}");
+            let program = self.ebpf.program_mut(&name);
+            let program = program.ok_or_else(|| ProbeError::Missing(name.clone()))?;
+            hook_entry(program, call, hooks::wants(selection, &[*exit]))
+                .map_err(|source| ProbeError::Program { name, source })?;
+        }
+        Ok(())
+    }
+}
+
+fn hook_entry(program: &mut Program, call: &str, wanted: bool) -> Result<(), ProgramError> {
+    let program: &mut TracePoint = program.try_into()?;
+    match (wanted, program.fd().is_ok()) {
+        (true, false) => {
+            program.load()?;
+            program.attach("syscalls", &format!("sys_enter_{call}"))?;
+            Ok(())
+        }
+        (false, true) => program.unload(),
+        _ => Ok(()),
     }
 }
 
