@@ -29,6 +29,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(test)]
+mod allocations;
 mod dispatch;
 mod pipeline;
 pub mod recorder;
