@@ -89,7 +89,7 @@ fn probe_config(job: &Job<'_>, settings: &ModernEbpf) -> anyhow::Result<ProbeCon
         snaplen,
         drop_failed_exit: settings.drop_failed_exit,
         scope,
-        exclude_self: true,
+        ..ProbeConfig::default()
     })
 }
 
