@@ -30,6 +30,7 @@ struct call {
 	s64 ret;
 	u32 id;   // native number
 	u32 is32; // made through the 32-bit table
+	s64 round; // how often its collector has run
 };
 
 // Room to put an event together, one for each CPU. The record begins two bytes before the event, with

@@ -26,6 +26,24 @@
 // An exec that worked is told of by a tracepoint of its own: here the caller's arguments are gone.
 #define COLLECT_FAILED_LIFE(name, id) COLLECT_INTO(life_rings, failed, name, id)
 
+// As many events as the result says: the program enters itself again, which the kernel allows 32 times.
+#define COLLECT_EACH(name, kind)                                                                   \
+	INLINE void write_##name(struct event *e, struct call *c);                                 \
+	SEC("tp_btf/sys_exit") int x_##name(void *ctx)                                             \
+	{                                                                                          \
+		struct scratch *s = get_scratch();                                                 \
+		if (!s)                                                                            \
+			return 0;                                                                  \
+		struct event e;                                                                    \
+		begin(&e, s, EVENT_##kind, kind##_PARAMS, kind##_CLASS);                                 \
+		write_##name(&e, &s->call);                                                        \
+		submit(&e, &data_rings);                                                           \
+		if (++s->call.round < s->call.ret)                                                 \
+			bpf_tail_call(ctx, &collectors, s->call.id);                               \
+		return 0;                                                                          \
+	}                                                                                          \
+	INLINE void write_##name(struct event *e, struct call *c)
+
 INLINE bool always(struct call *c) { return true; }
 INLINE bool failed(struct call *c) { return c->ret < 0; }
 

@@ -88,6 +88,7 @@ SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx)
 	struct call *c = &s->call;
 	c->is32 = is32;
 	c->ret = ret;
+	c->round = 0;
 	read_args(c, regs);
 	if (is32) {
 		if (number == SOCKETCALL)

@@ -161,32 +161,25 @@ INLINE void put_recvmsg(struct event *e, struct call *c)
 	put_control(e, &header);
 }
 
-// The first message of several.
-struct first_message {
+// Calls for several messages make an event for each.
+struct message {
 	struct msghdr header;
 	u32 len;
 };
 
-INLINE struct first_message read_first_message(struct scratch *s)
+INLINE struct message read_message(struct scratch *s, u32 index)
 {
-	struct first_message m = {};
-	u64 from = s->call.args[1];
+	struct message m = {};
+	u64 header = s->call.is32 ? sizeof(struct msghdr32) : sizeof(struct msghdr) + 8;
+	u64 from = s->call.args[1] + index * (header + (s->call.is32 ? 4 : 8));
 	read_msghdr(s, from, &m.header);
-	m.len = user_u32(from + (s->call.is32 ? sizeof(struct msghdr32) : 56));
+	m.len = user_u32(from + header);
 	return m;
 }
 
-COLLECT(sendmmsg, SOCKET_SENDMMSG_X)
+INLINE void put_sent_message(struct event *e, struct call *c, u32 index)
 {
-	if (c->ret <= 0) {
-		put_u64(e, c->ret);
-		put_id(e, c->args[0]);
-		put_u32(e, 0);
-		put_empty(e);
-		put_empty(e);
-		return;
-	}
-	struct first_message m = read_first_message(e->scratch);
+	struct message m = read_message(e->scratch, index);
 	put_u64(e, m.len);
 	put_id(e, c->args[0]);
 	struct iovecs iov = read_iovecs(e->scratch, m.header.iov, m.header.iovlen);
@@ -195,18 +188,9 @@ COLLECT(sendmmsg, SOCKET_SENDMMSG_X)
 	put_tuple(e, c->args[0], OUTBOUND, m.header.name);
 }
 
-COLLECT(recvmmsg, SOCKET_RECVMMSG_X)
+INLINE void put_received_message(struct event *e, struct call *c, u32 index)
 {
-	if (c->ret <= 0) {
-		put_u64(e, c->ret);
-		put_id(e, c->args[0]);
-		put_u32(e, 0);
-		put_empty(e);
-		put_empty(e);
-		put_empty(e);
-		return;
-	}
-	struct first_message m = read_first_message(e->scratch);
+	struct message m = read_message(e->scratch, index);
 	put_u64(e, m.len);
 	put_id(e, c->args[0]);
 	put_u32(e, m.len);
@@ -214,4 +198,31 @@ COLLECT(recvmmsg, SOCKET_RECVMMSG_X)
 	put_iov_data(e, &iov, m.len);
 	put_tuple(e, c->args[0], INBOUND, m.header.name);
 	put_control(e, &m.header);
+}
+
+COLLECT_EACH(sendmmsg, SOCKET_SENDMMSG_X)
+{
+	if (c->ret > 0) {
+		put_sent_message(e, c, c->round);
+		return;
+	}
+	put_u64(e, c->ret);
+	put_id(e, c->args[0]);
+	put_u32(e, 0);
+	put_empty(e);
+	put_empty(e);
+}
+
+COLLECT_EACH(recvmmsg, SOCKET_RECVMMSG_X)
+{
+	if (c->ret > 0) {
+		put_received_message(e, c, c->round);
+		return;
+	}
+	put_u64(e, c->ret);
+	put_id(e, c->args[0]);
+	put_u32(e, 0);
+	put_empty(e);
+	put_empty(e);
+	put_empty(e);
 }
