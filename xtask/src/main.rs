@@ -3,7 +3,10 @@
 mod bpf;
 mod codegen;
 mod demo;
+mod lengthen;
 mod seeds;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
@@ -25,6 +28,15 @@ enum Task {
     },
     /// Write the capture that ships with the project, `conformance/captures/demo.scap`.
     DemoCapture,
+    /// Make a long capture out of a short one, for benchmarks: its events again and again.
+    LengthenCapture {
+        /// A capture, plain or gzip.
+        input: PathBuf,
+        /// How often.
+        times: u64,
+        /// Where to write the plain result.
+        output: PathBuf,
+    },
     /// Cut captures and rules into first inputs for the fuzz targets, `fuzz/seeds/`.
     FuzzSeeds,
 }
@@ -34,6 +46,7 @@ fn main() -> Result<()> {
         Task::Codegen { check } => codegen::run(check),
         Task::Bpf { check } => bpf::build(check),
         Task::DemoCapture => demo::run(),
+        Task::LengthenCapture { input, times, output } => lengthen::run(&input, times, &output),
         Task::FuzzSeeds => seeds::run(),
     }
 }
