@@ -71,9 +71,15 @@ fn paragraph(text: &mut String, lines: &[String]) {
         text.push('\n');
     }
     for line in lines.iter().skip_while(|line| line.is_empty()) {
-        text.push_str(line);
+        // A lone carriage return would end the comment.
+        text.push_str(&line.replace(is_unprintable, " "));
         text.push('\n');
     }
+}
+
+/// Whether YAML takes it for the end of a line, or does not take it.
+fn is_unprintable(c: char) -> bool {
+    c != '\t' && (c.is_control() || "\u{2028}\u{2029}\u{feff}".contains(c))
 }
 
 /// A text as YAML has it: as it is where that is safe, and quoted else.
@@ -84,8 +90,7 @@ fn scalar(text: &str) -> String {
         && !text.contains(" #")
         && !text.ends_with(':')
         && !meant_otherwise.contains(&text.to_ascii_lowercase().as_str());
-    let printable =
-        !text.contains(|c: char| c.is_control() || "\u{2028}\u{2029}\u{feff}".contains(c));
+    let printable = !text.contains(|c| c == '\t' || is_unprintable(c));
     match (printable, plain) {
         (true, true) => text.to_owned(),
         (true, false) => format!("'{}'", text.replace('\'', "''")),

@@ -153,6 +153,13 @@ fn the_old_format_is_deprecated() {
 }
 
 #[test]
+fn comments_stay_comments() {
+    let new =
+        convert("old.conf", "# a\r- macro: x\u{2028}\n\nb: evt.type = open".as_bytes()).unwrap();
+    assert_eq!(new, "# a - macro: x\n\n- macro: b\n  condition: evt.type = open\n");
+}
+
+#[test]
 fn what_is_converted_means_the_same() {
     let new = convert("old.conf", OLD.as_bytes()).unwrap();
     let last = "%evt.type by dd'\n  priority: WARNING\n\n# proc.name = ls | INFO ls\n";
@@ -166,7 +173,7 @@ proptest! {
     /// Whatever a text holds, its YAML form has the same items.
     #[test]
     fn any_text_survives_conversion(lines in proptest::collection::vec(
-        r#"(m[ab]?:)? ?(evt|and|or|not|\(|\)|=|'|"|,|in|#| |\\|é|\t|: |-){0,9}( ?\| (WARN|info|x) [a-z'"%(){}:# \\]{0,9})?"#, 0..6))
+        r#"(# \r?x|m[ab]?:)? ?(evt|and|or|not|\(|\)|=|'|"|,|in|#| |\\|é|\t|: |-){0,9}( ?\| (WARN|info|x) [a-z'"%(){}:# \\]{0,9})?"#, 0..6))
     {
         let text = lines.join("\n");
         if let (Ok(new), Ok(old)) = (convert("old.conf", text.as_bytes()), items("old.conf", &text)) {
