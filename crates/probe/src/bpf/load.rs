@@ -124,7 +124,7 @@ pub struct Ring {
 /// The loaded programs. Dropping it detaches them.
 pub struct Probe {
     ebpf: Ebpf,
-    btf: Btf,
+    types: KernelTypes,
     config: Config,
     selection: Selection,
     attached: bool,
@@ -141,13 +141,13 @@ impl Probe {
     /// # Errors
     /// When the kernel refuses them.
     pub fn load(config: &ProbeConfig) -> Result<Self, ProbeError> {
-        let btf = Btf::from_sys_fs()?;
+        let mut types = KernelTypes::default();
         let possible = nr_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))? as u32;
         let online = online_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))?;
         let per_ring = if config.cpus_per_ring == 0 { possible } else { config.cpus_per_ring };
         let last = online.iter().max().copied().unwrap_or(0);
         let mut ebpf = EbpfLoader::new()
-            .btf(Some(&btf))
+            .btf(Some(types.get()?))
             .map_max_entries(abi::SCRATCHES, possible)
             .map_max_entries(abi::DATA_RINGS, last / per_ring + 1)
             .load(OBJECT)?;
@@ -190,7 +190,7 @@ impl Probe {
             counters: PerCpuArray::try_from(take(&mut ebpf, abi::COUNTERS)?)?,
             collectors: ProgramArray::try_from(take(&mut ebpf, abi::COLLECTORS)?)?,
             rings,
-            btf,
+            types,
             ebpf,
         };
         probe.select(&config.selection)?;
@@ -204,7 +204,9 @@ impl Probe {
     pub fn attach(&mut self) -> Result<(), ProbeError> {
         self.attached = true;
         let selection = self.selection;
-        self.hook(&selection)
+        self.hook(&selection)?;
+        self.types.forget();
+        Ok(())
     }
 
     /// Takes the rings out; the second call gives none.
@@ -241,7 +243,8 @@ impl Probe {
                         hooks::GENERIC.into()
                     }
                 };
-                let program = load_program(&mut self.ebpf, &self.btf, &name, hooks::SYS_EXIT)?;
+                let program =
+                    load_program(&mut self.ebpf, &mut self.types, &name, hooks::SYS_EXIT)?;
                 let fd = program
                     .fd()
                     .map_err(|source| ProbeError::Program { name: name.clone(), source })?;
@@ -251,6 +254,7 @@ impl Probe {
         }
         if self.attached {
             self.hook(selection)?;
+            self.types.forget();
         }
         self.config.selected = selected;
         self.config.selected32 = self.select_compat(selection)?;
@@ -309,7 +313,7 @@ impl Probe {
             let failed = |source| ProbeError::Program { name: hook.program.into(), source };
             if (hook.wanted)(selection) {
                 let program =
-                    load_program(&mut self.ebpf, &self.btf, hook.program, hook.tracepoint)?;
+                    load_program(&mut self.ebpf, &mut self.types, hook.program, hook.tracepoint)?;
                 match program.attach() {
                     Ok(_) | Err(ProgramError::AlreadyAttached) => {}
                     Err(source) => return Err(failed(source)),
@@ -341,6 +345,24 @@ impl Probe {
     }
 }
 
+/// The kernel's type information: read when a program is loaded, and forgotten when all are, because it
+/// takes more memory than all else.
+#[derive(Default)]
+struct KernelTypes(Option<Btf>);
+
+impl KernelTypes {
+    fn get(&mut self) -> Result<&Btf, BtfError> {
+        Ok(match self.0.take() {
+            Some(btf) => self.0.insert(btf),
+            None => self.0.insert(Btf::from_sys_fs()?),
+        })
+    }
+
+    fn forget(&mut self) {
+        self.0 = None;
+    }
+}
+
 fn hook_entry(program: &mut Program, call: &str, wanted: bool) -> Result<(), ProgramError> {
     let program: &mut TracePoint = program.try_into()?;
     match (wanted, program.fd().is_ok()) {
@@ -364,12 +386,15 @@ fn find_program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePo
 /// The program, loaded now if it was not before.
 fn load_program<'a>(
     ebpf: &'a mut Ebpf,
-    btf: &Btf,
+    types: &mut KernelTypes,
     name: &str,
     tracepoint: &str,
 ) -> Result<&'a mut BtfTracePoint, ProbeError> {
     let program = find_program(ebpf, name)?;
-    match program.load(tracepoint, btf) {
+    if program.fd().is_ok() {
+        return Ok(program);
+    }
+    match program.load(tracepoint, types.get()?) {
         Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(program),
         Err(source) => Err(ProbeError::Program { name: name.into(), source }),
     }
