@@ -3,6 +3,11 @@
 //! The parser is clap's; what differs between clap and the parser Falco users are used to (error texts, values that begin
 //! with a dash, flags given twice, words that nobody asked for) is evened out here.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments are help texts, where brackets are brackets"
+)]
+
 use std::path::PathBuf;
 
 use clap::builder::styling::Style;

@@ -31,7 +31,7 @@ pub struct BaseSyscalls {
     pub custom_set: Vec<String>,
     /// Report the fewest that keep processes and connections right.
     pub repair: bool,
-    /// Report also the syscalls that are [ignored](ignored) otherwise.
+    /// Report also the syscalls that are [`ignored`] otherwise.
     pub all: bool,
 }
 

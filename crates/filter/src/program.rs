@@ -53,7 +53,7 @@ pub enum Whole {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(u32);
 
-/// Conditions that share their sub-conditions. See the [module](self) page.
+/// Conditions that share their sub-conditions. See the module page.
 #[derive(Debug)]
 pub struct Program<F> {
     nodes: Vec<Node<F>>,

@@ -1,4 +1,4 @@
-//! falco.yaml: one declaration of its keys ([`keys`]), and the way from files and options to them ([`load`]).
+//! falco.yaml: one declaration of its keys ([`keys`]), and the way from files and options to them ([`load()`]).
 
 mod check;
 mod declare;

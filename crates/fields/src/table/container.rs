@@ -1,5 +1,10 @@
 //! Classes of containers and pods.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments are what --list prints, where brackets are arguments"
+)]
+
 use super::fields;
 
 fields! {

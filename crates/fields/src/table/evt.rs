@@ -1,5 +1,10 @@
 //! Class `evt`: the event itself.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments are what --list prints, where brackets are arguments"
+)]
+
 use super::fields;
 
 fields! {

@@ -1,5 +1,10 @@
 //! Class `process`: the thread that caused the event, its process and its ancestors.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments are what --list prints, where brackets are arguments"
+)]
+
 use super::fields;
 
 fields! {
