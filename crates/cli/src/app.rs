@@ -126,7 +126,7 @@ fn start(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     if answer_without_config(&options, format)?.is_break() {
         return Ok(ExitCode::SUCCESS);
     }
-    let session = load_config(options, format, words.join(" "))?;
+    let session = load_config(options, format, &words)?;
     match with_config(&session) {
         Ok(code) => Ok(code),
         Err(error) => match error.downcast::<RuntimeError>() {
@@ -158,15 +158,30 @@ fn answer_without_config(options: &Options, format: Format) -> Step {
     Ok(ControlFlow::Break(()))
 }
 
-fn load_config(options: Options, format: Format, command_line: String) -> anyhow::Result<Session> {
+/// `words` is the command line, the program's name first.
+fn load_config(options: Options, format: Format, words: &[String]) -> anyhow::Result<Session> {
     let chosen = options.config.clone();
     let path = match &chosen {
         Some(path) => Some(path.as_path()),
         // One that is there and can't be read is an error, not a reason to take the built-in one.
         None => Some(Path::new(CONFIG_FILE)).filter(|path| path.exists()),
     };
-    let main = path.map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
-    open(main, options, format, command_line)
+    let main = match path {
+        Some(path) => Main::File(path),
+        None if words.len() < 2 && nobody_watches() => anyhow::bail!(
+            "You must create a config file at {CONFIG_FILE} or by passing -c\n\
+             (the built-in configuration is for people: at a terminal, or with any option, such as \
+             -o engine.kind=modern_ebpf)"
+        ),
+        None => Main::BuiltIn(BUILT_IN_CONFIG),
+    };
+    open(main, options, format, words.join(" "))
+}
+
+/// Whether nobody sits at a terminal. A service that has lost its configuration must fail, and not go on with
+/// other rules in silence.
+fn nobody_watches() -> bool {
+    !(io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal())
 }
 
 /// The session for a configuration and a command line that is stronger.

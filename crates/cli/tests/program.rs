@@ -93,6 +93,18 @@ impl Outcome {
 }
 
 #[test]
+fn a_service_without_configuration_fails() {
+    if Path::new("/etc/falco/falco.yaml").exists() {
+        eprintln!("skipped: this machine has a configuration");
+        return;
+    }
+    let outcome = Place::new().run_bare(&[]);
+    let error = "Error: You must create a config file at /etc/falco/falco.yaml or by passing -c\n";
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.stderr.starts_with(error), "{}", outcome.stderr);
+}
+
+#[test]
 fn unknown_options_are_refused_before_anything_else() {
     let place = Place::new();
     let outcome = place.run_bare(&["--nope", "-h"]);
