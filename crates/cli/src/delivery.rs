@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use peregrine_filter::BufferFormat;
+use peregrine_event::render::Buffers;
 use peregrine_output::{
     Channels, ClientIdentity, Delivery, FileOutput, HttpOutput, JsonStyle, ProgramOutput, Style,
     SyslogOutput, Trust,
@@ -71,10 +71,12 @@ pub(crate) fn style(config: &Config, hostname: String) -> Style {
             tags: config.json_include_tags_property,
         }),
         iso_time: config.time_format_iso_8601,
-        buffers: match config.buffer_format_base64 {
-            true => BufferFormat::Base64,
-            false => BufferFormat::Printable,
-        },
+        buffers: buffers(config),
         hostname,
     }
+}
+
+/// How bytes of any value are shown.
+pub(crate) fn buffers(config: &Config) -> Buffers {
+    if config.buffer_format_base64 { Buffers::Base64 } else { Buffers::Dots }
 }

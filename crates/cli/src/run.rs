@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use peregrine_engine::select::SyscallSet;
 use peregrine_engine::{Engine, Matching, Source, Strangers};
-use peregrine_event::render::Buffers;
 use peregrine_fields::{Fields, Run};
 use peregrine_output::{AlertFormat, Incident, Outputs};
 use peregrine_scap::Reader;
@@ -103,10 +102,7 @@ pub(crate) fn follow<S: Source>(
         RuleMatching::First => Matching::First,
         RuleMatching::All => Matching::All,
     };
-    let buffers = match job.config.buffer_format_base64 {
-        true => Buffers::Base64,
-        false => Buffers::Dots,
-    };
+    let buffers = delivery::buffers(job.config);
     let run = Run { buffers, zone: jiff::tz::TimeZone::system(), ..Run::default() };
     let mut engine = Engine::new(&job.rules.set, matching, state, run);
     if let Some(strangers) = strangers {

@@ -24,6 +24,9 @@ mod value;
 mod vocabulary;
 mod walk;
 
+/// How outputs show bytes: a part of how values print, so it stands here too.
+pub use peregrine_event::render::Buffers;
+
 pub use ast::{
     Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
     Quantifier, Right, Span, Spanned, Text, Transformer,
@@ -37,7 +40,7 @@ pub use parser::{
     DEFAULT_MAX_DEPTH, EscapeError, ParseError, ParseErrorKind, RULES_MAX_DEPTH, parse,
     parse_operand,
 };
-pub use print::{BufferFormat, Form, json_escape, json_string, value_json, value_text};
+pub use print::{Form, json_escape, json_string, value_json, value_text};
 pub use program::{Foresight, NodeId, Program, ProgramBuilder, Verdicts, Whole};
 pub use regex::RegexError;
 pub use template::{OutputField, Template, TemplateError};

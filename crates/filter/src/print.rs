@@ -3,19 +3,10 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use peregrine_event::render::{Buffers, base64, dots};
 use peregrine_event::{Format, ParamType};
 
 use crate::Value;
-
-/// How outputs show byte buffers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BufferFormat {
-    /// Bytes outside printable ASCII become dots.
-    #[default]
-    Printable,
-    /// Base64 with padding.
-    Base64,
-}
 
 /// What a value is, as far as printing it needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +16,7 @@ pub struct Form {
     /// Base in which numbers are printed.
     pub format: Format,
     /// How byte buffers are shown.
-    pub buffers: BufferFormat,
+    pub buffers: Buffers,
 }
 
 /// Longest text of a list; what exceeds it is cut.
@@ -244,26 +235,13 @@ fn list_text(out: &mut Vec<u8>, items: &[Value<'_>], form: Form) {
     out.truncate(start + LIST_TEXT_MAX);
 }
 
-fn buffer_text(out: &mut Vec<u8>, bytes: &[u8], format: BufferFormat) {
+fn buffer_text(out: &mut Vec<u8>, bytes: &[u8], format: Buffers) {
     match format {
-        BufferFormat::Base64 => base64(out, bytes),
-        BufferFormat::Printable => {
-            let shown = if bytes.len() > BUFFER_TEXT_MAX { BUFFER_TEXT_CUT } else { bytes.len() };
-            let printable = |&b: &u8| if matches!(b, b' '..=b'~') { b } else { b'.' };
-            out.extend(bytes.iter().take(shown).map(printable));
+        Buffers::Base64 => base64(bytes, out),
+        Buffers::Dots if bytes.len() > BUFFER_TEXT_MAX => {
+            dots(bytes.get(..BUFFER_TEXT_CUT).unwrap_or(bytes), out);
         }
-    }
-}
-
-fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for group in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(group.get(i).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4 {
-            let index = (bits >> (18 - 6 * digit)) & 63;
-            out.push(if digit <= group.len() { ALPHABET[index as usize] } else { b'=' });
-        }
+        Buffers::Dots => dots(bytes, out),
     }
 }
 
@@ -279,7 +257,7 @@ mod tests {
     use super::*;
 
     fn form(ty: ParamType, format: Format) -> Form {
-        Form { ty, format, buffers: BufferFormat::Printable }
+        Form { ty, format, buffers: Buffers::Dots }
     }
 
     fn text(value: Value<'_>, form: Form) -> String {
@@ -366,7 +344,7 @@ mod tests {
     #[test]
     fn buffers_are_printable_or_base64() {
         let printable = form(ParamType::Bytebuf, Format::Na);
-        let base64 = Form { buffers: BufferFormat::Base64, ..printable };
+        let base64 = Form { buffers: Buffers::Base64, ..printable };
         assert_eq!(text(Value::Bytes(b"\x7fELF \"\\\n"), printable), ".ELF \"\\.");
         assert_eq!(json(Value::Bytes(b"a\"\\\n"), printable), r#""a\"\\.""#);
         for (bytes, expected) in

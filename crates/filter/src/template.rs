@@ -1,9 +1,10 @@
 //! Output formats: text with `%fields` in it.
 
+use peregrine_event::render::Buffers;
 use thiserror::Error;
 
 use crate::parser::{DEFAULT_MAX_DEPTH, parse_operand};
-use crate::print::{BufferFormat, Form, value_json, value_text};
+use crate::print::{Form, value_json, value_text};
 use crate::{Argument, Extractor, Operand, OperandKind, Place, Shown, Supplier, Vocabulary};
 
 /// An output format, understood: `%proc.name opened %20fd.name`.
@@ -101,7 +102,7 @@ impl<F: Clone> Template<F> {
 
 impl<F> Template<F> {
     /// Appends the text for one event.
-    pub fn render<S>(&self, supplier: &S, buffers: BufferFormat, out: &mut Vec<u8>)
+    pub fn render<S>(&self, supplier: &S, buffers: Buffers, out: &mut Vec<u8>)
     where
         S: Supplier<F> + ?Sized,
     {
@@ -145,7 +146,7 @@ impl<F> OutputField<F> {
     }
 
     /// Appends the value for one event as JSON; `null` where there is none.
-    pub fn json<S>(&self, supplier: &S, buffers: BufferFormat, out: &mut Vec<u8>)
+    pub fn json<S>(&self, supplier: &S, buffers: Buffers, out: &mut Vec<u8>)
     where
         S: Supplier<F> + ?Sized,
     {
@@ -168,7 +169,7 @@ where
     }
 }
 
-fn form<F>(extractor: &Extractor<F>, shown: &Shown<'_>, buffers: BufferFormat) -> Form {
+fn form<F>(extractor: &Extractor<F>, shown: &Shown<'_>, buffers: Buffers) -> Form {
     let (ty, format) = shown.ty.unwrap_or((extractor.ty(), extractor.format()));
     Form { ty, format, buffers }
 }

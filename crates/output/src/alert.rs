@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use peregrine_filter::{
-    BufferFormat, OutputField, Supplier, Template, TemplateError, Vocabulary, json_escape,
-    json_string,
+    Buffers, OutputField, Supplier, Template, TemplateError, Vocabulary, json_escape, json_string,
 };
 use peregrine_rules::{Priority, Rule};
 
@@ -27,7 +26,7 @@ pub struct Style {
     /// `time_format_iso_8601`: the line starts with date, time and zone instead of the time of day.
     pub iso_time: bool,
     /// `buffer_format_base64`.
-    pub buffers: BufferFormat,
+    pub buffers: Buffers,
     /// Name of the machine.
     pub hostname: String,
 }
@@ -55,7 +54,7 @@ impl Default for JsonStyle {
 #[derive(Clone, Debug)]
 pub struct AlertFormat<F> {
     priority: Priority,
-    buffers: BufferFormat,
+    buffers: Buffers,
     prefix: Template<F>,
     message: Template<F>,
     /// `None` prints text.

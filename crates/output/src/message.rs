@@ -104,7 +104,7 @@ impl Scalar {
 
 #[cfg(test)]
 mod tests {
-    use peregrine_filter::BufferFormat;
+    use peregrine_filter::Buffers;
 
     use super::*;
     use crate::JsonStyle;
@@ -129,7 +129,7 @@ mod tests {
         let style = Style {
             json: json.then(|| JsonStyle { output_fields: false, ..JsonStyle::default() }),
             iso_time: true,
-            buffers: BufferFormat::Printable,
+            buffers: Buffers::Dots,
             hostname: "HOST".to_owned(),
         };
         String::from_utf8(drops().alert(&style).line).unwrap()

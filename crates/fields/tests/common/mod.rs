@@ -4,12 +4,13 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use peregrine_event::render::Buffers;
 use peregrine_event::snapshot::{
     Fd, FdKind, Group, Interface, InterfaceAddress, Item, Thread, User,
 };
 use peregrine_event::{Builder, Event, EventType, Sockaddr, Socktuple};
 use peregrine_fields::{Field, Fields, Run, Scratch, View};
-use peregrine_filter::{BufferFormat, Place, Shown, Supplier, Template, Value, Vocabulary};
+use peregrine_filter::{Place, Shown, Supplier, Template, Value, Vocabulary};
 use peregrine_state::{Config, Context, State};
 
 /// Time of the first event.
@@ -133,7 +134,7 @@ impl Machine {
     pub(crate) fn line(&self, format: &str) -> String {
         let template = Template::compile(format, &vocabulary()).unwrap();
         let mut out = Vec::new();
-        self.see(|view| template.render(view, BufferFormat::default(), &mut out));
+        self.see(|view| template.render(view, Buffers::default(), &mut out));
         String::from_utf8(out).unwrap()
     }
 

@@ -76,7 +76,7 @@ fn compile(text: &str) -> Template<String> {
 
 fn rendered(text: &str) -> String {
     let mut out = Vec::new();
-    compile(text).render(&Event(Bump::new()), BufferFormat::Printable, &mut out);
+    compile(text).render(&Event(Bump::new()), Buffers::Dots, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -84,7 +84,7 @@ fn output_fields(text: &str) -> Vec<(String, String)> {
     let template = compile(text);
     let show = |field: &OutputField<String>| {
         let mut json = Vec::new();
-        field.json(&Event(Bump::new()), BufferFormat::Printable, &mut json);
+        field.json(&Event(Bump::new()), Buffers::Dots, &mut json);
         (field.name().to_owned(), String::from_utf8(json).unwrap())
     };
     template.fields().iter().map(show).collect()

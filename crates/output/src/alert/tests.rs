@@ -59,7 +59,7 @@ impl Supplier<&'static str> for Event<'_> {
 }
 
 fn style(json: Option<JsonStyle>) -> Style {
-    Style { json, iso_time: false, buffers: BufferFormat::Printable, hostname: "HOST".to_owned() }
+    Style { json, iso_time: false, buffers: Buffers::Dots, hostname: "HOST".to_owned() }
 }
 
 fn extra(what: Addition) -> OutputAddition {
