@@ -269,43 +269,13 @@ impl Reader<'_> {
         if !overrides.append.is_empty() {
             let mut take = |key| take(&mut given, &overrides.append, key, "append", item);
             let mut change = RuleChange { name: name.clone(), ..RuleChange::default() };
-            if take("condition")? {
-                change.source.clone_from(&source);
-                change.condition = Some(item.required("condition")?);
-            }
-            if take("exceptions")? {
-                change.exceptions = Some(exception::read(item, true, self.findings)?);
-            }
-            if take("output")? {
-                change.output = Some(item.required("output")?);
-            }
-            if take("desc")? {
-                change.description = Some(item.required("desc")?);
-            }
-            if take("tags")? {
-                change.tags = Some(item.text_set("tags")?);
-            }
+            self.change_texts(&mut change, &source, true, &mut take, item)?;
             self.definitions.append_rule(change, &item.place, self.sources)?;
         }
         if !overrides.replace.is_empty() {
             let mut take = |key| take(&mut given, &overrides.replace, key, "replace", item);
             let mut change = RuleChange { name, ..RuleChange::default() };
-            if take("condition")? {
-                change.source = source;
-                change.condition = Some(item.required("condition")?);
-            }
-            if take("exceptions")? {
-                change.exceptions = Some(exception::read(item, false, self.findings)?);
-            }
-            if take("output")? {
-                change.output = Some(item.required("output")?);
-            }
-            if take("desc")? {
-                change.description = Some(item.required("desc")?);
-            }
-            if take("tags")? {
-                change.tags = Some(item.text_set("tags")?);
-            }
+            self.change_texts(&mut change, &source, false, &mut take, item)?;
             if take("priority")? {
                 change.priority = Some(priority(item)?);
             }
@@ -331,6 +301,34 @@ impl Reader<'_> {
             format!("Unexpected key '{key}': no corresponding entry under 'override' is defined.");
         let help = Some(format!("add `{key}: replace` or `{key}: append` under `override`"));
         Err(Box::new(structure_error(message, place_of_named(item, key)).help(help)))
+    }
+
+    /// Takes the keys that can be both appended to and replaced.
+    fn change_texts(
+        &mut self,
+        change: &mut RuleChange,
+        source: &str,
+        append: bool,
+        take: &mut impl FnMut(&'static str) -> Decoded<bool>,
+        item: &Reading<'_>,
+    ) -> Decoded<()> {
+        if take("condition")? {
+            source.clone_into(&mut change.source);
+            change.condition = Some(item.required("condition")?);
+        }
+        if take("exceptions")? {
+            change.exceptions = Some(exception::read(item, append, self.findings)?);
+        }
+        if take("output")? {
+            change.output = Some(item.required("output")?);
+        }
+        if take("desc")? {
+            change.description = Some(item.required("desc")?);
+        }
+        if take("tags")? {
+            change.tags = Some(item.text_set("tags")?);
+        }
+        Ok(())
     }
 
     fn append_flag(&mut self, item: &Reading<'_>) -> Decoded<bool> {
