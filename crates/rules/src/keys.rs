@@ -118,20 +118,10 @@ pub(crate) fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> O
 
 /// How many letters must be put in, taken out or replaced to make one word the other.
 fn distance(a: &str, b: &str) -> usize {
+    // The work grows with the product of the lengths.
     const LONGEST: usize = 64;
-    let b: Vec<char> = b.to_lowercase().chars().take(LONGEST).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().take(LONGEST).enumerate() {
-        let mut next = vec![i + 1];
-        for (above, y) in row.windows(2).zip(&b) {
-            if let [diagonal, above] = *above {
-                let left = next.last().copied().unwrap_or_default();
-                next.push((diagonal + usize::from(x != *y)).min(above + 1).min(left + 1));
-            }
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
+    let cut = |word: &str| word.to_lowercase().chars().take(LONGEST).collect::<String>();
+    strsim::levenshtein(&cut(a), &cut(b))
 }
 
 #[cfg(test)]
