@@ -1,9 +1,8 @@
 //! Values as users see them: in a line of text and in JSON.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use peregrine_event::render::{Buffers, base64, dots};
+use peregrine_event::render::{Buffers, base64, dots, ip};
 use peregrine_event::{Format, ParamType};
 
 use crate::Value;
@@ -33,8 +32,7 @@ pub fn value_text(out: &mut Vec<u8>, value: Value<'_>, form: Form) {
         Value::Double(v) => put(out, format_args!("{v:.1}")),
         Value::Int(v) => signed_text(out, v, form),
         Value::Ip(_) if is_net(form.ty) => out.extend_from_slice(b"<IPNET>"),
-        Value::Ip(IpAddr::V4(v)) => ipv4_text(out, v),
-        Value::Ip(IpAddr::V6(v)) => ipv6_text(out, v),
+        Value::Ip(v) => ip(v, out),
         Value::List(items) => list_text(out, items, form),
         Value::Text(v) => out.extend_from_slice(v),
         Value::Uint(v) => unsigned_text(out, v, form.format),
@@ -200,27 +198,6 @@ fn double_json(out: &mut Vec<u8>, value: f64, format: Format) {
     }
 }
 
-fn ipv4_text(out: &mut Vec<u8>, address: Ipv4Addr) {
-    let mut before = None;
-    for octet in address.octets() {
-        out.extend(before);
-        decimal(out, false, u64::from(octet));
-        before = Some(b'.');
-    }
-}
-
-fn ipv6_text(out: &mut Vec<u8>, address: Ipv6Addr) {
-    match address.segments() {
-        // inet_ntop(3) shows these old "IPv4-compatible" addresses with dots, the standard library does not.
-        [0, 0, 0, 0, 0, 0, high, _] if high != 0 => {
-            let [.., a, b, c, d] = address.octets();
-            out.extend_from_slice(b"::");
-            ipv4_text(out, Ipv4Addr::new(a, b, c, d));
-        }
-        _ => put(out, format_args!("{address}")),
-    }
-}
-
 fn list_text(out: &mut Vec<u8>, items: &[Value<'_>], form: Form) {
     let start = out.len();
     out.push(b'(');
@@ -252,6 +229,8 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use proptest::prelude::*;
 
     use super::*;
