@@ -1,0 +1,143 @@
+//! Every event that the probe can emit, every parameter, against what the kernel really did.
+//!
+//! A test is a row of a table (`rows/`): an event, what is done, and what each parameter must then be. The
+//! probe is loaded once and watches a control group of its own; each row acts in a process of its own in
+//! it, and finds the events of what it did in the rings. A row that leaves a parameter out fails, and so
+//! does an event without a row.
+//!
+//! It needs root, cgroup v2 and a kernel that describes its types. It runs on the host (`cargo test -p
+//! peregrine-probe --test events`) and, as a static binary, in a virtual machine that has no more than
+//! `/proc`, `/sys`, `/dev` and a writable `/tmp`; it mounts cgroup v2 and tracefs itself, in a mount
+//! namespace of its own, where they are missing. Nothing is read from the source tree.
+//!
+//! - `PEREGRINE_HOOK_PLAN`: `auto` (the default), `sys_exit` or `per_syscall`.
+//! - An argument: only rows of whose event or case it is a part.
+//!
+//! # Output
+//!
+//! Lines of fields with a tab between them, on stdout; lines that begin otherwise mean nothing.
+//!
+//! | first field | then |
+//! |---|---|
+//! | `ok` | event, case, number of parameters that were checked |
+//! | `FAILED` | event, case, each wrong parameter: `name expected …, got …` |
+//! | `skipped` | event, case, why |
+//! | `summary` | `tests=N ok=N failed=N skipped=N parameters=N plan=sys_exit` as fields |
+//!
+//! The event is `name>` for the entry of a call and its name alone for its end; `hooks` for the signatures
+//! of what is hooked, where the case is the hook. `summary` is the last line. The exit code is 0 when nothing failed,
+//! also when the machine lacks what is needed: then there is one row, which is skipped.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+
+#[allow(dead_code, reason = "more rows come")]
+mod frame;
+#[allow(dead_code, reason = "more rows come")]
+mod is;
+mod rows;
+mod stage;
+#[allow(dead_code, reason = "more rows come")]
+mod sys;
+
+use std::process::ExitCode;
+
+use frame::{Row, Verdict};
+use peregrine_event::EventType;
+use peregrine_probe::bpf::HookPlan;
+use stage::{Stage, Unfit};
+
+/// Names the hook plan to load.
+const PLAN: &str = "PEREGRINE_HOOK_PLAN";
+
+fn main() -> ExitCode {
+    let mut report = Report::default();
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let plan = match std::env::var(PLAN).as_deref() {
+        Err(_) | Ok("auto") => None,
+        Ok("sys_exit") => Some(HookPlan::SysExit),
+        Ok("per_syscall") => Some(HookPlan::PerSyscall),
+        Ok(other) => {
+            report.line("probe", "loads", &Verdict::Failed(format!("no plan is called {other}")));
+            return report.end("none");
+        }
+    };
+    let mut stage = match Stage::set(plan) {
+        Ok(stage) => stage,
+        Err(unfit) => {
+            let verdict = match unfit {
+                Unfit::Lacks(what) => Verdict::Skipped(what),
+                Unfit::Refuses(why) => Verdict::Failed(why),
+            };
+            report.line("probe", "loads", &verdict);
+            return report.end("none");
+        }
+    };
+    let all: Vec<&Row> = rows::ALL.iter().copied().flatten().collect();
+    for row in &all {
+        let event = name_of(row.event);
+        if filter.as_ref().is_some_and(|part| !format!("{event}\t{}", row.case).contains(part)) {
+            continue;
+        }
+        let verdict = match rows::obstacle(row.event, &stage) {
+            Some(why) => Verdict::Skipped(why.into()),
+            None => stage.perform(row),
+        };
+        report.line(&event, row.case, &verdict);
+    }
+    if filter.is_none() {
+        for event in rows::reported().filter(|event| all.iter().all(|row| row.event != *event)) {
+            report.line(&name_of(event), "has a row", &Verdict::Skipped("not written yet".into()));
+        }
+    }
+    report.end(stage.plan())
+}
+
+/// Name of an event; entries of calls end in `>`.
+fn name_of(event: EventType) -> String {
+    let entry = rows::ENTRIES.contains(&event);
+    format!("{}{}", event.name(), if entry { ">" } else { "" })
+}
+
+/// What is told, and the sums of it.
+#[derive(Default)]
+struct Report {
+    ok: usize,
+    failed: usize,
+    skipped: usize,
+    parameters: usize,
+}
+
+impl Report {
+    fn line(&mut self, event: &str, case: &str, verdict: &Verdict) {
+        match verdict {
+            Verdict::Ok(parameters) => {
+                self.ok += 1;
+                self.parameters += parameters;
+                println!("ok\t{event}\t{case}\t{parameters}");
+            }
+            Verdict::Failed(how) => {
+                self.failed += 1;
+                println!("FAILED\t{event}\t{case}\t{}", one_line(how));
+            }
+            Verdict::Skipped(why) => {
+                self.skipped += 1;
+                println!("skipped\t{event}\t{case}\t{}", one_line(why));
+            }
+        }
+    }
+
+    fn end(&self, plan: &str) -> ExitCode {
+        let Self { ok, failed, skipped, parameters } = self;
+        let tests = ok + failed + skipped;
+        println!(
+            "summary\ttests={tests}\tok={ok}\tfailed={failed}\tskipped={skipped}\tparameters={parameters}\tplan={plan}"
+        );
+        if *failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// A tab or a new line would be read as more than it is.
+fn one_line(text: &str) -> String {
+    text.replace(['\t', '\n'], " ")
+}

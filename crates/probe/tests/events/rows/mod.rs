@@ -1,0 +1,65 @@
+//! The table, by families of calls, and what it must cover.
+
+mod descriptors;
+
+use peregrine_event::EventType;
+use peregrine_probe::bpf::Tracepoints;
+
+use crate::frame::Row;
+use crate::stage::Stage;
+use crate::sys;
+
+/// All rows.
+pub(crate) static ALL: &[&[Row]] = &[descriptors::ROWS];
+
+/// Events of the entry of calls.
+pub(crate) const ENTRIES: [EventType; 5] = [
+    EventType::SyscallOpenE,
+    EventType::SyscallOpenat_2E,
+    EventType::SyscallOpenat2E,
+    EventType::SyscallCreatE,
+    EventType::SocketConnectE,
+];
+
+/// Events of the kernel that are no system calls, and the tracepoints they come from.
+const TRACED: [(EventType, Tracepoints); 4] = [
+    (EventType::Procexit_1E, Tracepoints::PROCESS_EXIT),
+    (EventType::Schedswitch_6E, Tracepoints::SWITCH),
+    (EventType::PageFaultE, Tracepoints::PAGE_FAULT_USER),
+    (EventType::SignaldeliverE, Tracepoints::SIGNAL_DELIVER),
+];
+
+/// Every event that the probe can emit on this architecture.
+pub(crate) fn reported() -> impl Iterator<Item = EventType> {
+    let mut exits: Vec<_> = sys::native().iter().map(|call| exit_of(call.exit)).collect();
+    exits.sort_unstable_by_key(|event| event.code());
+    exits.dedup();
+    let entries =
+        ENTRIES.into_iter().filter(|entry| !cfg!(target_arch = "aarch64") || has_call(*entry));
+    exits.into_iter().chain(entries).chain(TRACED.map(|(event, _)| event))
+}
+
+/// Why an event can't come on this machine.
+pub(crate) fn obstacle(event: EventType, stage: &Stage) -> Option<&'static str> {
+    if ENTRIES.contains(&event) && !stage.entries() {
+        return Some("the kernel has no tracefs");
+    }
+    match TRACED.iter().find(|(traced, _)| *traced == event) {
+        Some((_, tracepoint)) if stage.missing.contains(*tracepoint) => {
+            Some("the kernel has no such tracepoint")
+        }
+        Some(_) => None,
+        None if has_call(event) => None,
+        None => Some("this architecture has no such call"),
+    }
+}
+
+/// Whether a call of this architecture makes events of this family.
+fn has_call(event: EventType) -> bool {
+    sys::native().iter().any(|call| exit_of(call.exit).family() == event.family())
+}
+
+/// The table says the entry for calls without an event of their own.
+fn exit_of(event: EventType) -> EventType {
+    if event == EventType::GenericE { EventType::GenericX } else { event }
+}

@@ -1,0 +1,209 @@
+//! System calls as numbers, and the few things that need `unsafe`.
+//!
+//! A row asks the kernel for things that no library would: bad pointers, lengths beyond the end, children
+//! that end at once. Each row runs in a process of its own, which ends with it.
+
+use std::ffi::CStr;
+
+use peregrine_event::{Syscall, syscall_name};
+
+/// What a system call can be given: a number, or the address of a value.
+pub(crate) trait Arg {
+    /// As it lies in the register.
+    fn arg(self) -> u64;
+}
+
+macro_rules! numbers {
+    ($($number:ty)*) => { $(impl Arg for $number {
+        fn arg(self) -> u64 {
+            self as u64
+        }
+    })* };
+}
+numbers!(i16 i32 u32 i64 u64 usize);
+
+impl<T: ?Sized> Arg for &T {
+    fn arg(self) -> u64 {
+        std::ptr::from_ref(self).cast::<u8>() as u64
+    }
+}
+
+impl<T: ?Sized> Arg for &mut T {
+    fn arg(self) -> u64 {
+        std::ptr::from_mut(self).cast::<u8>() as u64
+    }
+}
+
+/// An address at which no process has memory.
+pub(crate) const BAD: u64 = 0x10;
+
+/// The system calls of this architecture.
+pub(crate) fn native() -> &'static [Syscall] {
+    if cfg!(target_arch = "aarch64") {
+        peregrine_event::syscalls_aarch64()
+    } else {
+        peregrine_event::syscalls_x86_64()
+    }
+}
+
+/// Number of a call by its name.
+pub(crate) fn number(name: &str) -> i64 {
+    let call = native().iter().find(|call| syscall_name(call.sc) == Some(name));
+    i64::from(call.unwrap_or_else(|| panic!("no call {name} here")).nr)
+}
+
+/// Calls the kernel: the result, or the negative number of the error.
+pub(crate) fn call(name: &str, args: &[u64]) -> i64 {
+    let mut all = [0; 6];
+    all[..args.len()].copy_from_slice(args);
+    let [a, b, c, d, e, f] = all;
+    // SAFETY: the process lives for one row and its parent looks at nothing of its memory. Pointers are
+    // those of values that the caller borrows for the call, or point to no memory, which the kernel refuses.
+    let result = unsafe { libc::syscall(number(name), a, b, c, d, e, f) };
+    if result < 0 { -i64::from(errno()) } else { result }
+}
+
+/// `openat(AT_FDCWD, path)` as a number: the result, or the negative number of the error.
+macro_rules! sys {
+    ($call:ident ( $($arg:expr),* $(,)? )) => {
+        $crate::sys::call(stringify!($call), &[$($crate::sys::Arg::arg($arg)),*])
+    };
+}
+
+/// The same for a call that must work. On a kernel that does not have it the row is skipped.
+macro_rules! ok {
+    ($call:ident ( $($arg:expr),* $(,)? )) => {
+        $crate::frame::must(stringify!($call), $crate::sys::sys!($call($($arg),*)))
+    };
+}
+pub(crate) use {ok, sys};
+
+fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or_default()
+}
+
+/// Forks: the child does this and ends with what it returns, unless it ends otherwise.
+pub(crate) fn fork(child: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: this process has one thread, so the child finds no lock held by another.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+        0 => {
+            let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+            exit(status.unwrap_or(101));
+        }
+        pid => pid,
+    }
+}
+
+/// Ends this process without any of what `exit` of the C library does.
+pub(crate) fn exit(status: i32) -> ! {
+    // SAFETY: it has no conditions.
+    unsafe { libc::_exit(status) }
+}
+
+/// Waits for a child: its status as `wait` gives it.
+pub(crate) fn wait(pid: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: the kernel writes an int to where there is one.
+    while unsafe { libc::waitpid(pid, &mut status, libc::__WALL) } < 0 {
+        assert_eq!(errno(), libc::EINTR, "waitpid");
+    }
+    status
+}
+
+/// Calls `clone`, `clone3`, `fork` or `vfork`; the child ends at once with this status, whatever it shares.
+pub(crate) fn spawn(name: &str, args: [u64; 5], status: i32) -> i64 {
+    let (number, exit) = (number(name), number("exit"));
+    let result: i64;
+    // SAFETY: the child touches no memory, not even its stack, so that it may share all of it.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!(
+            "syscall", "test rax, rax", "jnz 2f",
+            "mov rax, {exit}", "mov rdi, {status}", "syscall", "2:",
+            exit = in(reg) exit, status = in(reg) i64::from(status),
+            inlateout("rax") number => result, in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
+            in("r10") args[3], in("r8") args[4], lateout("rcx") _, lateout("r11") _,
+        );
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!(
+            "svc #0", "cbnz x0, 2f",
+            "mov x8, {exit}", "mov x0, {status}", "svc #0", "2:",
+            exit = in(reg) exit, status = in(reg) i64::from(status),
+            inlateout("x0") args[0] => result, in("x1") args[1], in("x2") args[2], in("x3") args[3],
+            in("x4") args[4], in("x8") number,
+        );
+    }
+    result
+}
+
+/// Calls the kernel through the table of 32-bit programs. Pointers must lie below 4 GiB: see [`Low`].
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn call32(number: u32, args: &[u64]) -> i64 {
+    let mut all = [0_u64; 6];
+    all[..args.len()].copy_from_slice(args);
+    let result: u64;
+    // SAFETY: as for `call`. rbx and rbp, which the compiler keeps to itself, are put back.
+    unsafe {
+        std::arch::asm!(
+            "push rbx", "push rbp", "mov rbx, [r11]", "mov rbp, [r11 + 8]", "int 0x80", "pop rbp", "pop rbx",
+            inlateout("rax") u64::from(number) => result, in("r11") &[all[0], all[5]],
+            in("rcx") all[1], in("rdx") all[2], in("rsi") all[3], in("rdi") all[4],
+            lateout("r8") _, lateout("r9") _, lateout("r10") _,
+        );
+    }
+    i64::from(result as i32)
+}
+
+/// Memory below 4 GiB, where 32-bit calls find it.
+pub(crate) struct Low(&'static mut [u8]);
+
+impl Low {
+    /// A page.
+    pub(crate) fn new() -> Self {
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, 0x22 | 0x40);
+        let at = ok!(mmap(0, 4096, access, kind, -1, 0));
+        // SAFETY: the kernel has just made this page for us, and it stays.
+        Self(unsafe { std::slice::from_raw_parts_mut(at as *mut u8, 4096) })
+    }
+
+    /// Puts bytes there; gives their address.
+    pub(crate) fn put(&mut self, at: usize, bytes: &[u8]) -> u64 {
+        self.0[at..at + bytes.len()].copy_from_slice(bytes);
+        self.0[at..].as_ptr() as u64
+    }
+}
+
+/// A page with another behind it that can't be read: what lies at the end has no end.
+pub(crate) fn unterminated(text: &[u8]) -> u64 {
+    let page = 4096;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let at = ok!(mmap(0, 2 * page, access, kind, -1, 0)) as usize;
+    ok!(mprotect(at + page, page, libc::PROT_NONE));
+    let start = at + page - text.len();
+    // SAFETY: the kernel has just made both pages for us, and the text ends where the first one does.
+    unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), start as *mut u8, text.len()) };
+    start as u64
+}
+
+/// Bytes of a plain structure.
+pub(crate) fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
+    let start = std::ptr::from_ref(value).cast::<u8>();
+    // SAFETY: the value is borrowed and as long as its type. Structures with gaps are not given to this.
+    unsafe { std::slice::from_raw_parts(start, size_of::<T>()) }.to_vec()
+}
+
+/// A structure of the C library, all zero.
+pub(crate) fn zeroed<T: Copy>() -> T {
+    // SAFETY: used for structures of numbers and raw pointers, for which all bits may be zero.
+    unsafe { std::mem::zeroed() }
+}
+
+/// An array of pointers to texts, with the null at its end.
+pub(crate) fn pointers(texts: &[&CStr]) -> Vec<u64> {
+    texts.iter().map(|text| text.as_ptr() as u64).chain([0]).collect()
+}
