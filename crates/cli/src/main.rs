@@ -16,11 +16,13 @@ mod demo;
 mod live;
 mod log;
 mod options;
+mod pulse;
 mod record;
 mod run;
 mod signals;
 mod version;
 mod watch;
+mod webserver;
 
 use std::process::ExitCode;
 

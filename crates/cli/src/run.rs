@@ -18,10 +18,12 @@ use crate::app::print;
 use crate::config::{Config, Engine as Kind, RuleMatching};
 use crate::log::Log;
 use crate::options::Options;
+use crate::pulse::{Pulse, Ticker};
 use crate::record::Recorder;
 use crate::signals::Signals;
 use crate::watch::Watch;
-use crate::{delivery, live};
+use crate::webserver::{Pages, WebServer};
+use crate::{delivery, live, version};
 
 /// What a run needs, all of it checked.
 pub(crate) struct Job<'a> {
@@ -60,7 +62,16 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
     let log = Arc::clone(&job.log);
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
     let outputs = Outputs::start(delivery::delivery(job.config), Arc::new(report))?;
-    let mut watch = Watch::new(job, &formats, &style, &outputs, recorder);
+    let pulse = Arc::new(Pulse::new());
+    let webserver = match &job.config.engine {
+        Kind::Live { .. } => webserver(job, &pulse)?,
+        Kind::Replay { .. } | Kind::NoDriver => None,
+    };
+    let _ticker = match &webserver {
+        Some(_) => Some(Ticker::start(pulse.clone(), None)?),
+        None => None,
+    };
+    let mut watch = Watch::new(job, &formats, &style, &outputs, recorder, &pulse);
     let result = match &job.config.engine {
         Kind::Replay { capture_file } => replay(job, &mut watch, capture_file),
         Kind::Live { settings, .. } => live::run(job, &mut watch, settings),
@@ -70,6 +81,25 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
     outputs.close();
     print(summary.to_string())?;
     result
+}
+
+/// The web server, where one is wanted. The run does not start without it.
+fn webserver(job: &Job<'_>, pulse: &Arc<Pulse>) -> anyhow::Result<Option<WebServer>> {
+    let keys = &job.config.webserver;
+    if !keys.enabled {
+        return Ok(None);
+    }
+    let pages = Pages {
+        health: keys.k8s_healthz_endpoint.clone(),
+        patience: Duration::from_millis(keys.healthz_timeout.into()),
+        pulse: pulse.clone(),
+        versions: version::json().to_string(),
+        metrics: None,
+    };
+    let server = WebServer::start(keys, pages);
+    let server = server.context("an error occurred while starting webserver")?;
+    job.log.info(format_args!("Starting health webserver with {server}"));
+    Ok(Some(server))
 }
 
 fn replay(job: &Job<'_>, watch: &mut Watch<'_>, capture: &Path) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use peregrine_output::{AlertFormat, Outputs, Style, Summary};
 use peregrine_state::State;
 
 use crate::log::Log;
+use crate::pulse::Pulse;
 use crate::record::Recorder;
 use crate::run::{Job, duration};
 use crate::signals::Signals;
@@ -31,6 +32,7 @@ pub(crate) struct Watch<'a> {
     outputs: &'a Outputs,
     signals: &'a Signals,
     log: &'a Log,
+    pulse: &'a Pulse,
     first_ts: Option<u64>,
     limit: Option<Duration>,
 }
@@ -43,6 +45,7 @@ impl<'a> Watch<'a> {
         style: &'a Style,
         outputs: &'a Outputs,
         recorder: Recorder,
+        pulse: &'a Pulse,
     ) -> Self {
         Self {
             summary: Summary::new(job.rules.set.rules.iter().map(|rule| rule.name.clone())),
@@ -52,6 +55,7 @@ impl<'a> Watch<'a> {
             outputs,
             signals: &job.signals,
             log: &job.log,
+            pulse,
             first_ts: None,
             limit: duration(job),
         }
@@ -88,6 +92,7 @@ impl Observer for Watch<'_> {
     }
 
     fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
+        self.pulse.is_asked();
         self.recorder.arrived(event, state_only, state);
     }
 
@@ -116,6 +121,7 @@ impl Observer for Watch<'_> {
     }
 
     fn idle(&mut self, _: &State) -> ControlFlow<()> {
+        self.pulse.is_asked();
         self.heed_signals()?;
         let now = now();
         self.recorder.idle(now);

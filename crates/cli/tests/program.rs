@@ -355,8 +355,17 @@ fn a_replay_that_cannot_start_still_sums_up() {
 #[test]
 fn parts_that_are_not_there_yet_are_told_before_a_run() {
     let place = Place::new();
-    let outcome = place.run(&["-r", "rules.yaml", "-o", "webserver.enabled=true"]);
-    assert!(outcome.log().contains(&"webserver is not supported yet, its keys have no effect"));
+    let outcome = place.run(&[
+        "-r",
+        "rules.yaml",
+        "-o",
+        "metrics.enabled=true",
+        "-o",
+        "metrics.output_rule=true",
+        "-o",
+        "metrics.interval=1h",
+    ]);
+    assert!(outcome.log().contains(&"metrics is not supported yet, its keys have no effect"));
 }
 
 #[test]

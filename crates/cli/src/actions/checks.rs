@@ -118,10 +118,8 @@ pub(crate) fn metrics(session: &Session) -> anyhow::Result<()> {
 
 /// What the configuration asks for and this version does not have. Nobody is to rely on it unknowingly.
 pub(crate) fn missing_parts(session: &Session) {
-    let config = session.config();
-    let parts = [(config.webserver.enabled, "webserver"), (config.metrics.enabled, "metrics")];
-    for (_, key) in parts.iter().filter(|(wanted, _)| *wanted) {
-        session.log.warning(format_args!("{key} is not supported yet, its keys have no effect"));
+    if session.config().metrics.enabled {
+        session.log.warning("metrics is not supported yet, its keys have no effect");
     }
 }
 

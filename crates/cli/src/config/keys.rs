@@ -249,6 +249,8 @@ section! {
         listen_address: String = "0.0.0.0".to_owned();
         /// Path of the page that says whether all is well.
         k8s_healthz_endpoint: String = "/healthz".to_owned();
+        /// Milliseconds without any progress of the event loop after which that page says 503; 0 is never.
+        healthz_timeout: u32 = 15_000, extra { "$comment": "Peregrine" };
         /// Serve the metrics under /metrics in the format of Prometheus.
         prometheus_metrics_enabled: bool = false;
         /// Speak HTTPS.
