@@ -75,8 +75,8 @@ impl State {
             return (None, false);
         }
         match event.ty {
-            Ty::Schedswitch_6E => (self.tree.find(event.tid), false),
-            ty if comes_or_goes(ty) => (self.tree.find(event.tid), true),
+            Ty::Schedswitch_6E => (self.find(event.tid), false),
+            ty if comes_or_goes(ty) => (self.find(event.tid), true),
             _ => {
                 let at = self.find_or_add(event.tid);
                 if let Some(thread) = at.and_then(|at| self.tree.get_mut(at)) {
@@ -96,6 +96,7 @@ impl State {
         {
             thread.last.fd = fd;
             act.fd_at = self.fd_place(at, fd);
+            self.counters.found_fds += u64::from(act.fd_at.is_some());
         }
     }
 
@@ -118,6 +119,7 @@ impl State {
             }
             let fd = thread.last.fd;
             act.fd_at = self.fd_place(at, fd);
+            self.counters.found_fds += u64::from(act.fd_at.is_some());
             self.counters.unknown_fds += u64::from(act.fd_at.is_none() && fd >= 0);
         }
         stored
@@ -267,9 +269,16 @@ impl State {
         self.fds.get(owner, fd).map(|_| (owner, fd))
     }
 
+    /// The thread of an event.
+    fn find(&mut self, tid: i64) -> Option<ThreadRef> {
+        let at = self.tree.find(tid);
+        self.counters.found_threads += u64::from(at.is_some());
+        at
+    }
+
     /// The thread with this tid, or one of which nothing else is known.
     fn find_or_add(&mut self, tid: i64) -> Option<ThreadRef> {
-        self.tree.find(tid).or_else(|| {
+        self.find(tid).or_else(|| {
             self.counters.unknown_threads += 1;
             self.add_thread(Thread::unknown(tid))
         })

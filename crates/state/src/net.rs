@@ -47,7 +47,7 @@ impl Interfaces {
     }
 
     /// What the source told of them.
-    pub(crate) fn told(&self) -> &[Interface] {
+    pub fn told(&self) -> &[Interface] {
         &self.told
     }
 

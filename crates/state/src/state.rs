@@ -81,8 +81,12 @@ pub struct Counters {
     pub removed_fds: u64,
     /// Open files that found no room.
     pub dropped_fds: u64,
+    /// Events whose thread was known.
+    pub found_threads: u64,
     /// Events of threads nobody had told of.
     pub unknown_threads: u64,
+    /// Events whose fd was known.
+    pub found_fds: u64,
     /// Events about fds nobody had told of.
     pub unknown_fds: u64,
     /// Starts of syscalls kept for their ends.

@@ -2,7 +2,7 @@ use peregrine_event::EventType;
 
 use super::{Clone, World};
 use crate::fd::FdKind;
-use crate::state::Config;
+use crate::state::{Config, Counters};
 use crate::thread::ThreadFlags;
 
 const O_DIRECTORY: u32 = 1 << 10;
@@ -223,6 +223,25 @@ fn no_more_files_than_allowed() {
     let context = world.open(100, 4, "/y", 0);
     assert_eq!((context.fd, world.state.event_fd(context)), (4, None));
     assert_eq!(world.state.counters().dropped_fds, 1);
+}
+
+#[test]
+fn what_was_looked_up_is_counted() {
+    let mut world = World::new();
+    let before = *world.state.counters();
+    world.open(100, 3, "/x", 0);
+    for fd in [3, 4] {
+        world.event(EventType::SyscallFchdirX, 100, |b| {
+            b.i64(0).i64(fd);
+        });
+    }
+    world.event(EventType::SyscallFchdirX, 7, |b| {
+        b.i64(-9).i64(-1);
+    });
+    let now = *world.state.counters();
+    let since = |count: fn(&Counters) -> u64| count(&now) - count(&before);
+    assert_eq!((since(|c| c.found_threads), since(|c| c.unknown_threads)), (3, 1));
+    assert_eq!((since(|c| c.found_fds), since(|c| c.unknown_fds)), (1, 1));
 }
 
 #[test]
