@@ -158,29 +158,19 @@ INLINE void count(u32 class, u32 cause)
 		c->lost[class][cause]++;
 }
 
-INLINE void submit(struct event *e, void *lane)
+INLINE void write_header(struct header *to, struct config *config, u64 tid, u32 len, u32 type, u32 nparams)
 {
-	u32 cpu = bpf_get_smp_processor_id();
-	struct config *config = get_config();
-	struct counters *c = get_counters();
-	if (!config || !c)
-		return;
-	c->events++;
+	to->ts = bpf_ktime_get_boot_ns() + config->boot_epoch_ns;
+	to->tid = tid;
+	to->len = len;
+	to->type = type;
+	to->nparams = nparams;
+}
 
-	struct header *header = (void *)&e->scratch->record[EVENT_AT];
-	header->ts = bpf_ktime_get_boot_ns() + config->boot_epoch_ns;
-	header->tid = e->tid;
-	header->len = e->at;
-	header->type = e->type;
-	header->nparams = e->nparams;
-	*(u16 *)&e->scratch->record[RECORD_AT] = cpu;
-
-	u32 len = e->at + (EVENT_AT - RECORD_AT);
-	OPAQUE(len);
-	if (len >= EVENT_LIMIT) {
-		c->lost[e->class][SCRATCH]++;
-		return;
-	}
+// Hands a record over to a ring of the lane, or counts that it could not.
+INLINE void deliver(void *lane, struct config *config, struct counters *c, u32 cpu, void *record,
+		    u32 len, u32 class)
+{
 	u32 per_ring = config->cpus_per_ring;
 	u32 index = per_ring > 1 ? cpu / per_ring : cpu;
 	void *ring = bpf_map_lookup_elem(lane, &index);
@@ -189,7 +179,27 @@ INLINE void submit(struct event *e, void *lane)
 		ring = bpf_map_lookup_elem(lane, &index);
 	}
 	if (!ring)
-		c->lost[e->class][BUG]++;
-	else if (bpf_ringbuf_output(ring, &e->scratch->record[RECORD_AT], len, RB_NO_WAKEUP))
-		c->lost[e->class][RING_FULL]++;
+		c->lost[class][BUG]++;
+	else if (bpf_ringbuf_output(ring, record, len, RB_NO_WAKEUP))
+		c->lost[class][RING_FULL]++;
+}
+
+INLINE void submit(struct event *e, void *lane)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct config *config = get_config();
+	struct counters *c = get_counters();
+	if (!config || !c)
+		return;
+	c->events++;
+	write_header((void *)&e->scratch->record[EVENT_AT], config, e->tid, e->at, e->type, e->nparams);
+	*(u16 *)&e->scratch->record[RECORD_AT] = cpu;
+
+	u32 len = e->at + (EVENT_AT - RECORD_AT);
+	OPAQUE(len);
+	if (len >= EVENT_LIMIT) {
+		c->lost[e->class][SCRATCH]++;
+		return;
+	}
+	deliver(lane, config, c, cpu, &e->scratch->record[RECORD_AT], len, e->class);
 }

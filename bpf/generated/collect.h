@@ -157,7 +157,7 @@ COLLECT(pipe, SYSCALL_PIPE_X)
 COLLECT(eventfd, SYSCALL_EVENTFD_X)
 {
 	put_u64(e, c->ret);
-	put_u64(e, c->args[0]);
+	put_u64(e, (u32)c->args[0]);
 	put_u32(e, 0);
 }
 
@@ -166,7 +166,7 @@ COLLECT(futex, SYSCALL_FUTEX_X)
 	put_u64(e, c->ret);
 	put_u64(e, c->args[0]);
 	put_u16(e, to_futex_operations(c->args[1]));
-	put_u64(e, c->args[2]);
+	put_u64(e, (u32)c->args[2]);
 }
 
 COLLECT(stat, SYSCALL_STAT_X)
@@ -405,7 +405,7 @@ COLLECT(ioctl, SYSCALL_IOCTL_3_X)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
-	put_u64(e, c->args[1]);
+	put_u64(e, (u32)c->args[1]);
 	put_u64(e, c->args[2]);
 }
 
@@ -641,8 +641,8 @@ COLLECT(setpgid, SYSCALL_SETPGID_X)
 COLLECT(seccomp, SYSCALL_SECCOMP_X)
 {
 	put_u64(e, c->ret);
-	put_u64(e, c->args[0]);
-	put_u64(e, c->args[1]);
+	put_u64(e, (u32)c->args[0]);
+	put_u64(e, (u32)c->args[1]);
 }
 
 COLLECT(unlink, SYSCALL_UNLINK_2_X)
@@ -719,7 +719,7 @@ COLLECT(renameat2, SYSCALL_RENAMEAT2_X)
 COLLECT(userfaultfd, SYSCALL_USERFAULTFD_X)
 {
 	put_u64(e, c->ret);
-	put_u32(e, c->args[0]);
+	put_u32(e, to_fd_flags(c->args[0]));
 }
 
 COLLECT(mprotect, SYSCALL_MPROTECT_X)
@@ -925,7 +925,7 @@ COLLECT(eventfd2, SYSCALL_EVENTFD2_X)
 {
 	put_u64(e, c->ret);
 	put_u16(e, to_fd_flags(c->args[1]));
-	put_u64(e, c->args[0]);
+	put_u64(e, (u32)c->args[0]);
 }
 
 COLLECT(signalfd4, SYSCALL_SIGNALFD4_X)
@@ -986,7 +986,7 @@ COLLECT(mknod, SYSCALL_MKNOD_X)
 	put_u64(e, c->ret);
 	put_path(e, c->args[0]);
 	put_u32(e, to_mknod_mode(c->args[1]));
-	put_u32(e, encode_dev(c->args[2]));
+	put_u32(e, c->args[2]);
 }
 
 COLLECT(mknodat, SYSCALL_MKNODAT_X)
@@ -995,7 +995,7 @@ COLLECT(mknodat, SYSCALL_MKNODAT_X)
 	put_id(e, c->args[0]);
 	put_path(e, c->args[1]);
 	put_u32(e, to_mknod_mode(c->args[2]));
-	put_u32(e, encode_dev(c->args[3]));
+	put_u32(e, c->args[3]);
 }
 
 COLLECT(newfstatat, SYSCALL_NEWFSTATAT_X)

@@ -325,6 +325,7 @@ fn statement(word: &str, param: Option<&Param>) -> Result<(String, usize)> {
         let arg = format!("c->args[{n}]");
         match kind {
             "a" => format!("{put}(e, {arg});"),
+            "n" => format!("{put}(e, (u32){arg});"),
             "f" => {
                 let table = if table.is_empty() {
                     param
@@ -347,7 +348,6 @@ fn statement(word: &str, param: Option<&Param>) -> Result<(String, usize)> {
             "t" => format!("put_timespec(e, c, {arg});"),
             "u" => format!("put_u64(e, user_u64({arg}));"),
             "v" => format!("put_u32(e, user_u32({arg}));"),
-            "e" => format!("put_u32(e, encode_dev({arg}));"),
             _ => bail!("unknown word `{word}`"),
         }
     };

@@ -25,7 +25,7 @@ const TRACEFS: &str = "/sys/kernel/tracing";
 /// The loaded probe and what it watches.
 pub(crate) struct Stage {
     probe: Probe,
-    rings: Vec<bpf::Ring>,
+    rings: Vec<Ring>,
     cgroup: PathBuf,
     directory: PathBuf,
     lost: u64,
@@ -68,7 +68,8 @@ impl Stage {
             return lacks("has no such hook plan");
         }
         let mut probe = Probe::load(&config).map_err(refused)?;
-        let rings = probe.take_rings();
+        let rings = probe.take_rings().into_iter().map(|ring| Ring::map(&ring.records, ring.bytes));
+        let rings = rings.collect::<Result<_, _>>().map_err(|e| Unfit::Refuses(e.to_string()))?;
         probe.attach().map_err(refused)?;
         let mut stage =
             Self { probe, rings, cgroup, directory, lost: 0, missing: Tracepoints::empty() };
@@ -126,6 +127,8 @@ impl Stage {
             Some(("~", why)) => Verdict::Skipped(why.into()),
             _ => Verdict::Failed(format!("its process ended with status {status:#x}")),
         };
+        // The process of the row read its own copy of where the rings are.
+        self.drain();
         let lost = self.lost() - self.lost;
         self.lost += lost;
         match verdict {
@@ -135,7 +138,7 @@ impl Stage {
     }
 
     /// What the process of a row does. The first letter of its report says how it ended.
-    fn act(&self, row: &Row, mut report: PipeWriter) -> i32 {
+    fn act(&mut self, row: &Row, mut report: PipeWriter) -> i32 {
         std::panic::set_hook(Box::new(|_| {}));
         let pid = std::process::id().to_string();
         if let Err(error) = fs::write(self.cgroup.join("cgroup.procs"), pid)
@@ -144,6 +147,9 @@ impl Stage {
             let _ = write!(report, "-{error}");
             return 1;
         }
+        // What a fork has not touched is not in memory, and what is not cannot be read while a hook runs.
+        sys::ok!(mlockall(libc::MCL_CURRENT));
+        sys::ok!(munlockall());
         self.drain();
         let text = match frame::run(row, || self.drain()) {
             Verdict::Ok(count) => format!("+{count}"),
@@ -154,12 +160,9 @@ impl Stage {
     }
 
     /// Everything that is in the rings, by time.
-    fn drain(&self) -> Vec<Vec<u8>> {
+    fn drain(&mut self) -> Vec<Vec<u8>> {
         let mut events = Vec::new();
-        for ring in &self.rings {
-            // Mapped anew, as each row's process begins where the last one ended.
-            let mut ring = Ring::map(&ring.records, ring.bytes)
-                .unwrap_or_else(|error| panic!("a ring cannot be mapped: {error}"));
+        for ring in &mut self.rings {
             while let Some(record) = ring.peek() {
                 events.push(record.get(2..).unwrap_or_default().to_vec());
                 ring.advance();

@@ -1,6 +1,10 @@
 //! The table, by families of calls, and what it must cover.
 
 mod descriptors;
+mod files;
+mod open;
+#[allow(unused_imports, reason = "more rows come")]
+mod prelude;
 
 use peregrine_event::EventType;
 use peregrine_probe::bpf::Tracepoints;
@@ -10,7 +14,7 @@ use crate::stage::Stage;
 use crate::sys;
 
 /// All rows.
-pub(crate) static ALL: &[&[Row]] = &[descriptors::ROWS];
+pub(crate) static ALL: &[&[Row]] = &[descriptors::ROWS, files::ROWS, open::ROWS];
 
 /// Events of the entry of calls.
 pub(crate) const ENTRIES: [EventType; 5] = [

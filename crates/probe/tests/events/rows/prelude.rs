@@ -1,0 +1,71 @@
+//! What the rows are written with.
+
+use std::ffi::CString;
+use std::os::unix::fs::MetadataExt;
+
+pub(super) use libc::*;
+pub(super) use peregrine_event::EventType::*;
+
+use crate::frame::Expected;
+pub(super) use crate::frame::{Row, Values, see, skip};
+pub(super) use crate::is::{
+    Is, anything, between, dynamic, empty, flags, kernel_address, one_of, text, texts, unix,
+};
+pub(super) use crate::sys::{BAD, bytes_of, exit, fork, ok, sys, unterminated, wait, zeroed};
+
+/// A row.
+pub(super) const fn row(
+    event: peregrine_event::EventType,
+    case: &'static str,
+    act: fn() -> Expected,
+) -> Row {
+    Row { event, case, act }
+}
+
+/// An error as a result.
+pub(super) fn error(number: c_int) -> i64 {
+    -i64::from(number)
+}
+
+/// An open file without a name.
+pub(super) fn anonymous() -> i64 {
+    ok!(memfd_create(c"row", 0))
+}
+
+/// An open file with a name, and something in it.
+pub(super) fn file(name: &str) -> i64 {
+    std::fs::write(name, "0123456789").unwrap();
+    ok!(openat(AT_FDCWD, c(name).as_c_str(), O_RDWR, 0))
+}
+
+/// A directory, opened.
+pub(super) fn directory(name: &str) -> i64 {
+    std::fs::create_dir(name).unwrap();
+    ok!(openat(AT_FDCWD, c(name).as_c_str(), O_RDONLY | O_DIRECTORY, 0))
+}
+
+/// As the kernel takes texts.
+pub(super) fn c(text: impl Into<Vec<u8>>) -> CString {
+    CString::new(text).unwrap()
+}
+
+/// The inode behind a descriptor.
+pub(super) fn inode(fd: i64) -> u64 {
+    std::fs::metadata(format!("/proc/self/fd/{fd}")).unwrap().ino()
+}
+
+/// The device of the file behind a descriptor, as the format numbers devices.
+pub(super) fn device(fd: i64) -> u32 {
+    encode_device(std::fs::metadata(format!("/proc/self/fd/{fd}")).unwrap().dev())
+}
+
+/// A device as the format numbers them.
+pub(super) fn encode_device(dev: u64) -> u32 {
+    let (major, minor) = (major(dev), minor(dev));
+    minor & 0xff | major << 8 | (minor & !0xff) << 12
+}
+
+/// The longest name that the kernel takes as a path: 4095 bytes that lead nowhere.
+pub(super) fn long_path() -> CString {
+    c("a/".repeat(2047) + "z")
+}
