@@ -3,6 +3,7 @@
 mod bpf;
 mod codegen;
 mod demo;
+mod kernels;
 mod lengthen;
 mod seeds;
 
@@ -37,6 +38,17 @@ enum Task {
         /// Where to write the plain result.
         output: PathBuf,
     },
+    /// Boot kernels in virtual machines, and check what works on them.
+    ///
+    /// Kernels are Debian's, for x86_64 and aarch64. It takes qemu, and gcc and Rust's standard library for a foreign
+    /// architecture; what can't be had is skipped, and the table says why.
+    #[command(after_help = "\
+Examples:
+  cargo xtask kernels --report docs/kernels.md          everything, about half an hour
+  cargo xtask kernels --kernel 6.1 --arch arm64         one kernel
+  cargo xtask kernels --kernel newest --check load      does the newest kernel take the probe?
+  cargo xtask kernels --image /boot/vmlinuz-6.8.0       a kernel of your own")]
+    Kernels(kernels::Options),
     /// Cut captures and rules into first inputs for the fuzz targets, `fuzz/seeds/`.
     FuzzSeeds,
 }
@@ -47,6 +59,7 @@ fn main() -> Result<()> {
         Task::Bpf { check } => bpf::build(check),
         Task::DemoCapture => demo::run(),
         Task::LengthenCapture { input, times, output } => lengthen::run(&input, times, &output),
+        Task::Kernels(options) => kernels::run(&options),
         Task::FuzzSeeds => seeds::run(),
     }
 }

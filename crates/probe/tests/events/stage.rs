@@ -77,7 +77,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Everything that this kernel has, in several steps: rows that count events see whether they double.
+    /// Everything that this kernel has.
     fn select(&mut self) -> Result<(), ProbeError> {
         let syscalls = syscall_names().map(|(code, _)| code).collect();
         let mut tracepoints = Tracepoints::PROCESS_EXIT;

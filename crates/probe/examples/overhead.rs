@@ -1,0 +1,92 @@
+//! What watching costs a system call: one that nobody selected, and one whose event is written.
+//!
+//! Nothing attached and each hook plan take turns; of each the shortest of many short rounds counts. Prints lines
+//! `fact name=value`: nanoseconds per call with nothing attached, and the ratios to that with each plan. Run it on a quiet machine where nobody else traces system calls, or in a virtual
+//! machine whose clock counts instructions (`cargo xtask kernels --check overhead`).
+//!
+//! `cargo run --release -p peregrine-probe --example overhead -- [CGROUP]`
+//!
+//! With a control group, which it should run in, only that is watched.
+#![allow(clippy::print_stdout, reason = "it is a program")]
+
+use std::error::Error;
+use std::fs::File;
+use std::time::Instant;
+
+use peregrine_event::source::{Next, Source};
+use peregrine_event::syscall_names;
+use peregrine_probe::Live;
+use peregrine_probe::bpf::{ProbeConfig, Selection, Tracepoints};
+
+const TURNS: usize = 3;
+const ROUNDS: usize = 20;
+const CALLS: u32 = 1000;
+
+/// Shortest time per call, in nanoseconds.
+#[derive(Clone, Copy)]
+struct Cost {
+    unselected: f64,
+    selected: f64,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut nothing = Cost::UNKNOWN;
+    let mut sys_exit = Cost::UNKNOWN;
+    for _ in 0..TURNS {
+        nothing.measure(|| Ok(()))?;
+        let mut live = watch()?;
+        sys_exit.measure(|| {
+            // Rings are emptied, so that events are written.
+            while !matches!(live.next()?, Next::Idle) {}
+            Ok(())
+        })?;
+    }
+    println!("fact getppid_ns={:.0} openat_ns={:.0}", nothing.unselected, nothing.selected);
+    println!(
+        "fact sys_exit_unselected={:.2} sys_exit_selected={:.2}",
+        sys_exit.unselected / nothing.unselected,
+        sys_exit.selected / nothing.selected
+    );
+    Ok(())
+}
+
+/// Attaches what the event of openat takes.
+fn watch() -> Result<Live, Box<dyn Error>> {
+    let openat = syscall_names().filter(|(_, name)| *name == "openat").map(|(code, _)| code);
+    let config = ProbeConfig {
+        selection: Selection { syscalls: openat.collect(), tracepoints: Tracepoints::empty() },
+        scope: std::env::args_os().nth(1).map(Into::into),
+        exclude_self: false,
+        entries: false,
+        ..ProbeConfig::default()
+    };
+    Ok(Live::start(&config, "/".as_ref())?)
+}
+
+impl Cost {
+    const UNKNOWN: Self = Self { unselected: f64::INFINITY, selected: f64::INFINITY };
+
+    /// Takes the least of what it was and of some rounds; `between` runs between them.
+    fn measure(
+        &mut self,
+        mut between: impl FnMut() -> Result<(), Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
+        for _ in 0..ROUNDS {
+            self.unselected = self.unselected.min(round(|| {
+                let _ = rustix::process::getppid();
+            }));
+            self.selected = self.selected.min(round(|| {
+                let _ = File::open("/nowhere/to/be/found");
+            }));
+            between()?;
+        }
+        Ok(())
+    }
+}
+
+/// Nanoseconds per call.
+fn round(call: impl Fn()) -> f64 {
+    let begun = Instant::now();
+    (0..CALLS).for_each(|_| call());
+    begun.elapsed().as_nanos() as f64 / f64::from(CALLS)
+}

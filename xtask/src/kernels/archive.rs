@@ -1,0 +1,256 @@
+//! Kernels and busybox from Debian's archive, found and fetched by apt with a configuration of its own.
+//!
+//! The mirror is the one that this machine uses; nothing of the machine's own package lists is touched.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::options::{Arch, Series};
+
+/// Releases that the kernels of the matrix are in.
+const RELEASES: [&str; 5] = ["bullseye", "bookworm", "trixie", "trixie-backports", "sid"];
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+const HELPER: &str = "/usr/lib/apt/apt-helper";
+/// How long package lists are taken for current.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Debian's archive as of today or yesterday.
+pub(super) struct Archive {
+    cache: PathBuf,
+    packages: Vec<Package>,
+}
+
+/// A package of a kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Package {
+    name: String,
+    arch: String,
+    /// Its whole version, such as `6.12.107-1`.
+    pub(super) version: String,
+}
+
+impl Archive {
+    /// Fetches the lists of packages, if those in the cache are older than a day.
+    pub(super) fn open(cache: &Path) -> Result<Self> {
+        let mut archive = Self { cache: cache.to_owned(), packages: Vec::new() };
+        fs::create_dir_all(archive.lists().join("partial"))?;
+        fs::create_dir_all(cache.join("apt/cache/archives/partial"))?;
+        let stamp = cache.join("apt/updated");
+        let age = fs::metadata(&stamp).and_then(|stamp| stamp.modified());
+        if !age.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < DAY)) {
+            println!("fetching Debian's lists of packages");
+            let mirror = mirror()?;
+            let line = |release| {
+                format!(
+                    "deb [arch=amd64,arm64 targets=Packages signed-by={KEYRING}] {mirror} {release} main\n"
+                )
+            };
+            fs::write(archive.sources(), RELEASES.map(line).concat())?;
+            let status = archive.apt("apt-get").args(["--quiet", "--quiet", "update"]).status()?;
+            ensure!(status.success(), "apt-get update failed");
+            fs::write(stamp, "")?;
+        }
+        archive.packages = archive.kernels()?;
+        Ok(archive)
+    }
+
+    /// The newest kernel of a series.
+    pub(super) fn newest(&self, series: Series, arch: Arch) -> Option<&Package> {
+        let of_arch = self.packages.iter().filter(|package| package.arch == arch.debian());
+        // `linux-binary-…` before `linux-image-…`: where there are both, the latter has no kernel in it.
+        of_arch
+            .filter(|package| series.contains(package.series()))
+            .max_by_key(|package| (package.release(), package.name.starts_with("linux-binary-")))
+    }
+
+    /// The image in a kernel's package.
+    pub(super) fn kernel(&self, package: &Package) -> Result<PathBuf> {
+        let name = format!("vmlinuz-{}-{}", package.version, package.arch);
+        self.file(&name, package, "*/vmlinuz*")
+    }
+
+    /// A busybox that needs no libraries.
+    pub(super) fn busybox(&self, arch: Arch) -> Result<PathBuf> {
+        let arch = arch.debian().to_owned();
+        let package = Package { name: "busybox-static".into(), arch, version: String::new() };
+        self.file(&format!("busybox-{}", package.arch), &package, "*/bin/busybox")
+    }
+
+    /// The one file of a package whose path is like this, from the cache if it is there.
+    fn file(&self, name: &str, package: &Package, like: &str) -> Result<PathBuf> {
+        let path = self.cache.join(name);
+        if path.exists() {
+            return Ok(path);
+        }
+        let deb = self.fetch(package)?;
+        let fresh = path.with_extension("part");
+        let mut unpack = Command::new("dpkg-deb")
+            .arg("--fsys-tarfile")
+            .arg(&deb)
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot run dpkg-deb")?;
+        let tar = unpack.stdout.take().context("dpkg-deb has no output")?;
+        let status = Command::new("tar")
+            .args(["--extract", "--to-stdout", "--wildcards", like])
+            .stdin(tar)
+            .stdout(fs::File::create(&fresh)?)
+            .status()?;
+        ensure!(unpack.wait()?.success() && status.success(), "{} has no {like}", deb.display());
+        fs::rename(&fresh, &path)?;
+        fs::remove_file(deb)?;
+        Ok(path)
+    }
+
+    /// Fetches a package; one that came in part goes on where it stopped.
+    fn fetch(&self, package: &Package) -> Result<PathBuf> {
+        let Package { name, arch, version } = package;
+        println!("fetching {name} {version} {arch}");
+        let wanted = match version.as_str() {
+            "" => format!("{name}:{arch}"),
+            version => format!("{name}:{arch}={version}"),
+        };
+        let mut find = self.apt("apt-get");
+        let found = text(find.args(["--quiet", "--quiet", "--print-uris", "download", &wanted]))?;
+        // `'URI' file size hash`
+        let words: Vec<_> = found.split_whitespace().collect();
+        let [uri, file, _, hash] = words[..] else { bail!("apt does not say where {wanted} is") };
+        let deb = self.cache.join(file);
+        let mut helper = self.apt(HELPER);
+        helper.args(["--quiet", "--quiet", "download-file", uri.trim_matches('\'')]);
+        let output = helper.arg(&deb).arg(hash).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(deb)
+    }
+
+    /// All kernels for virtual machines.
+    fn kernels(&self) -> Result<Vec<Package>> {
+        let mut search = self.apt("apt-cache");
+        let pattern = "^linux-(image|binary)-[0-9].*-cloud-(amd64|arm64)$";
+        let found = text(search.args(["search", "--names-only", pattern]))?;
+        let names = found.lines().filter_map(|line| line.split_once(" - ").map(|(name, _)| name));
+        let names: Vec<_> =
+            names.filter_map(|name| Some(format!("{name}:{}", name.rsplit('-').next()?))).collect();
+        ensure!(!names.is_empty(), "Debian's lists have no kernels");
+        let shown = text(self.apt("apt-cache").arg("show").args(names))?;
+        Ok(shown.split("\n\n").filter_map(Package::parse).collect())
+    }
+
+    /// A program of apt with the private configuration.
+    fn apt(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let mut set = |name: &str, value: &Path| {
+            let mut option = OsString::from(name);
+            option.push("=");
+            option.push(value);
+            command.arg("-o").arg(option);
+        };
+        set("Dir::Etc::sourcelist", &self.sources());
+        set("Dir::Etc::sourceparts", Path::new("-"));
+        set("Dir::State::lists", &self.lists());
+        set("Dir::State::status", Path::new("/dev/null"));
+        set("Dir::Cache", &self.cache.join("apt/cache"));
+        set("APT::Architecture", Path::new("amd64"));
+        set("APT::Architectures", Path::new("amd64"));
+        set("APT::Architectures::", Path::new("arm64"));
+        // Root may read its cache, the user whom apt fetches as may not.
+        set("APT::Sandbox::User", Path::new(""));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn sources(&self) -> PathBuf {
+        self.cache.join("apt/sources.list")
+    }
+
+    fn lists(&self) -> PathBuf {
+        self.cache.join("apt/lists")
+    }
+}
+
+impl Package {
+    /// From a paragraph of a list.
+    fn parse(paragraph: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let value = |line: &str| Some(line.strip_prefix(name)?.strip_prefix(": ")?.to_owned());
+            paragraph.lines().find_map(value)
+        };
+        let package = Self {
+            name: field("Package")?,
+            arch: field("Architecture")?,
+            version: field("Version")?,
+        };
+        (!package.release().is_empty()).then_some(package)
+    }
+
+    /// `6.12`
+    fn series(&self) -> (u32, u32) {
+        let release = self.release();
+        let at = |index| release.get(index).copied().unwrap_or(0);
+        (at(0), at(1))
+    }
+
+    /// `6.12.107-1` as numbers.
+    fn release(&self) -> Vec<u32> {
+        let numbers = self.version.split(|c: char| !c.is_ascii_digit());
+        numbers.map_while(|number| number.parse().ok()).collect()
+    }
+}
+
+/// Where this machine has Debian's packages from.
+fn mirror() -> Result<String> {
+    let system = fs::read_to_string("/etc/os-release")?;
+    let field = |name: &str| system.lines().find_map(|line| line.strip_prefix(name));
+    let (Some("debian"), Some(release)) = (field("ID="), field("VERSION_CODENAME=")) else {
+        bail!("kernels are fetched on Debian only: name an image of your own with --image")
+    };
+    let mut command = Command::new("apt-get");
+    command.args(["indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)"]);
+    let targets = text(command.arg("Identifier: Packages"))?;
+    let prefix = format!("{release} main ");
+    let uri = targets.lines().find_map(|line| line.strip_prefix(&prefix));
+    Ok(uri.with_context(|| format!("this machine has no source for {release}"))?.to_owned())
+}
+
+fn text(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?} failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, version: &str) -> Package {
+        let text = format!("Package: {name}\nArchitecture: amd64\nVersion: {version}\nDepends: x");
+        Package::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn the_newest_of_a_series_is_found() {
+        let packages = vec![
+            package("linux-image-6.12.94+deb13-cloud-amd64", "6.12.94-1"),
+            package("linux-image-6.12.107+deb13-cloud-amd64", "6.12.107-1"),
+            package("linux-image-7.3.4+deb13-cloud-amd64", "7.3.4-1~bpo13+1"),
+            package("linux-binary-7.3.4+deb13-cloud-amd64", "7.3.4-1~bpo13+1"),
+        ];
+        let archive = Archive { cache: PathBuf::new(), packages };
+        let name = |series: &str| {
+            let package = archive.newest(series.parse().unwrap(), Arch::Amd64);
+            package.map(|package| package.name.as_str())
+        };
+        assert_eq!(name("6.12"), Some("linux-image-6.12.107+deb13-cloud-amd64"));
+        assert_eq!(name("newest"), Some("linux-binary-7.3.4+deb13-cloud-amd64"));
+        assert_eq!(name("5.10"), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! What a virtual machine is booted with: an initramfs of busybox, the programs under test, built static, and `init.sh`.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Deserialize;
+
+use super::options::Arch;
+
+/// What is built: kinds and names of targets, and the package that they are in.
+const TARGETS: [(&str, &str, &str); 5] = [
+    ("bin", "peregrine", "peregrine-cli"),
+    ("test", "events", "peregrine-probe"),
+    ("test", "live", "peregrine-probe"),
+    ("test", "load", "peregrine-probe"),
+    ("example", "overhead", "peregrine-probe"),
+];
+
+/// Builds the initramfs for an architecture. The error says what is missing here.
+pub(super) fn initramfs(arch: Arch, busybox: &Path, cache: &Path) -> Result<PathBuf> {
+    let programs = build(arch, cache)?;
+    let mut archive = Cpio::default();
+    for directory in ["bin", "dev", "etc", "guest", "proc", "sys", "tmp", "usr", "usr/bin", "var"] {
+        archive.directory(directory);
+    }
+    archive.file("init", include_bytes!("init.sh"));
+    archive.file("bin/busybox", &fs::read(busybox)?);
+    for (name, path) in programs {
+        archive.file(&format!("guest/{name}"), &fs::read(path)?);
+    }
+    let path = cache.join(format!("initramfs-{}.gz", arch.debian()));
+    let mut file = GzEncoder::new(fs::File::create(&path)?, Compression::fast());
+    file.write_all(&archive.finish())?;
+    file.finish()?;
+    Ok(path)
+}
+
+/// The programs under test, by name.
+fn build(arch: Arch, cache: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let target = format!("{}-unknown-linux-gnu", arch.machine());
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(super::root()).stdout(Stdio::piped());
+    // Only for the target: build scripts stay as they are.
+    let variable =
+        |name: &str| format!("CARGO_TARGET_{}_{name}", target.to_uppercase().replace('-', "_"));
+    command.env(variable("RUSTFLAGS"), "-C target-feature=+crt-static");
+    if arch.machine() != std::env::consts::ARCH {
+        let linker = format!("{}-linux-gnu-gcc", arch.machine());
+        ensure!(Command::new(&linker).arg("--version").output().is_ok(), "there is no {linker}");
+        command.env(variable("LINKER"), linker);
+        have_standard_library(&target)?;
+    }
+    command.args(["build", "--locked", "--profile=guest", "--target", &target]);
+    command.args(["--quiet", "--message-format=json-render-diagnostics", "--target-dir"]);
+    command.arg(cache.join("build"));
+    for (kind, name, package) in TARGETS {
+        command.arg("--package").arg(package).arg(format!("--{kind}")).arg(name);
+    }
+    let output = command.output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "the build for {target} failed");
+    let mut programs = Vec::new();
+    for line in String::from_utf8(output.stdout)?.lines() {
+        let message: Artifact = serde_json::from_str(line)?;
+        let Some((target, path)) = message.target.zip(message.executable) else { continue };
+        // Another package may have a test of the same name.
+        let wanted = TARGETS.iter().any(|(kind, name, package)| {
+            target.name == *name
+                && target.kind == [*kind]
+                && message
+                    .package_id
+                    .as_ref()
+                    .is_some_and(|id| id.contains(&format!("#{package}@")))
+        });
+        if wanted {
+            programs.push((target.name, path));
+        }
+    }
+    ensure!(programs.len() == TARGETS.len(), "the build for {target} lacks programs");
+    Ok(programs)
+}
+
+/// What cargo says of something that it made.
+#[derive(Deserialize)]
+struct Artifact {
+    package_id: Option<String>,
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// Installs what a foreign architecture's programs are built on.
+fn have_standard_library(target: &str) -> Result<()> {
+    let mut command = Command::new("rustc");
+    let found = command.args(["--print", "target-libdir", "--target", target]).output()?;
+    if Path::new(String::from_utf8(found.stdout)?.trim()).exists() {
+        return Ok(());
+    }
+    println!("installing Rust's standard library for {target}");
+    match Command::new("rustup").args(["--quiet", "target", "add", target]).status() {
+        Ok(status) if status.success() => Ok(()),
+        _ => bail!("Rust's standard library for {target} cannot be installed"),
+    }
+}
+
+/// An archive as the kernel unpacks it: cpio in the form called newc.
+#[derive(Default)]
+struct Cpio {
+    bytes: Vec<u8>,
+    entries: u32,
+}
+
+impl Cpio {
+    fn directory(&mut self, path: &str) {
+        self.add(path, 0o040_755, &[]);
+    }
+
+    fn file(&mut self, path: &str, content: &[u8]) {
+        self.add(path, 0o100_755, content);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.add("TRAILER!!!", 0, &[]);
+        self.bytes
+    }
+
+    fn add(&mut self, path: &str, mode: u32, content: &[u8]) {
+        self.entries += 1;
+        let (size, name_size) = (content.len() as u32, path.len() as u32 + 1);
+        // Inode, mode, owner, group, links, time, size, device, device it is, length of the name, sum.
+        let fields = [self.entries, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0];
+        self.bytes.extend_from_slice(b"070701");
+        for field in fields {
+            self.bytes.extend_from_slice(format!("{field:08x}").as_bytes());
+        }
+        self.bytes.extend_from_slice(path.as_bytes());
+        self.bytes.push(0);
+        self.pad();
+        self.bytes.extend_from_slice(content);
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_has_headers_of_110_bytes_and_is_padded_to_words() {
+        let mut archive = Cpio::default();
+        archive.file("init", b"12345");
+        let bytes = archive.finish();
+        assert!(bytes.starts_with(b"07070100000001000081ed"));
+        assert_eq!(&bytes[110..116], b"init\0\0");
+        assert_eq!(&bytes[116..124], b"12345\0\0\0");
+        assert!(bytes[124..].starts_with(b"070701") && bytes.ends_with(b"TRAILER!!!\0\0\0\0"));
+    }
+}

@@ -1,0 +1,260 @@
+//! The page that tells what was found.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::Row;
+use super::options::Check;
+use super::verdict::{Outcome, Verdict};
+
+/// Lines of a log that are shown.
+const EXCERPT: usize = 40;
+
+const INTRODUCTION: &str = "\
+# Kernels
+
+Which kernels Peregrine was tried on, and what came of it. Each was booted in a virtual machine, where the programs of
+this repository ran as they would on a machine of yours. One command makes this page:
+
+```sh
+cargo xtask kernels --report docs/kernels.md
+```
+
+A kernel of your own takes one, too: `cargo xtask kernels --image /boot/vmlinuz`, and `--help` tells the rest.
+";
+
+/// The whole page.
+pub(super) fn page(rows: &[Row], checks: &[Check], took: Duration) -> String {
+    let minutes = took.as_secs_f64() / 60.0;
+    let failures = failures(rows);
+    format!(
+        "{INTRODUCTION}\nThe run took {minutes:.0} minutes.\n\n{}\n{failures}",
+        tables(rows, checks)
+    )
+}
+
+/// The tables: what succeeded, what loading takes, what watching costs.
+pub(super) fn tables(rows: &[Row], checks: &[Check]) -> String {
+    let mut out = String::from("## Checks\n\n");
+    let names: Vec<_> = checks.iter().map(|check| check.name()).collect();
+    let titles = ["architecture", "kernel"].into_iter().chain(names.iter().copied());
+    line(&mut out, titles.chain(["whole"]));
+    rule(&mut out, 3 + names.len());
+    for row in rows {
+        let whole = format!("{:.0} s", row.took.as_secs_f64());
+        let cells = row.verdicts.iter().map(|verdict| cell(row, verdict)).chain([whole]);
+        line(&mut out, [row.arch.machine().into(), kernel(row)].into_iter().chain(cells));
+    }
+    out.push('\n');
+    for (check, what) in checks.iter().zip(checks.iter().map(|check| meaning(*check))) {
+        let _ = writeln!(out, "- **{}**: {what}", check.name());
+    }
+    out += &reasons(rows);
+    out += &measured(
+        rows,
+        Check::Load,
+        "## Loading\n\nTime is that of an emulated processor, many times slower than a real one. Instructions are what the \
+         kernel's verifier looked at; kernels before 5.16 do not tell.\n",
+        &[
+            ("programs", "programs", ""),
+            ("load", "load_ms", " ms"),
+            ("attach", "attach_ms", " ms"),
+            ("detach", "detach_ms", " ms"),
+            ("instructions", "instructions", ""),
+            ("bytecode", "bytecode", " B"),
+            ("native code", "native", " B"),
+        ],
+    );
+    out += &measured(
+        rows,
+        Check::Events,
+        "## Event tests\n",
+        &[
+            ("tests", "tests", ""),
+            ("ok", "ok", ""),
+            ("skipped", "skipped", ""),
+            ("failed", "failed", ""),
+            ("parameters checked", "parameters", ""),
+        ],
+    );
+    out += &measured(
+        rows,
+        Check::Overhead,
+        "## Cost of a system call\n\nInstructions of the emulated processor, which are the same whatever else the machine does: with nothing \
+         attached, and how many times more with each way to hook. `getppid` is not selected; `openat` is, of a \
+         file that is not there, and its event is written.\n",
+        &[
+            ("getppid", "getppid_ns", ""),
+            ("sys_exit", "sys_exit_unselected", "×"),
+            ("fexit", "fexit_unselected", "×"),
+            ("openat", "openat_ns", ""),
+            ("sys_exit", "sys_exit_selected", "×"),
+            ("fexit", "fexit_selected", "×"),
+        ],
+    );
+    out
+}
+
+fn meaning(check: Check) -> &'static str {
+    match check {
+        Check::Load => "the kernel takes every program of the probe",
+        Check::Events => {
+            "each event, and each of its parameters, is what the kernel really did; hooked at the end of all system calls"
+        }
+        Check::EventsFexit => "the same, hooked into each system call's own function",
+        Check::Prototypes => {
+            "the kernel's functions that are hooked have the arguments that are counted on"
+        }
+        Check::Live => {
+            "what runs before Peregrine is known, and children are followed from fork to exit"
+        }
+        Check::Program => {
+            "the whole program: `cat /etc/shadow` raises its alert, live and again from the recording"
+        }
+        Check::Flood => {
+            "in a flood of system calls no start or end of a process is lost, and what is lost is counted"
+        }
+        Check::Overhead => "what a system call costs with Peregrine and without",
+    }
+}
+
+/// A table of what one check measured, a column for each (title, fact, unit).
+fn measured(rows: &[Row], check: Check, title: &str, columns: &[(&str, &str, &str)]) -> String {
+    let of = |row: &Row| row.verdicts.iter().find(|verdict| verdict.check == check).cloned();
+    let with: Vec<_> = rows.iter().filter_map(|row| Some((row, of(row)?))).collect();
+    if with.iter().all(|(_, verdict)| verdict.facts.is_empty()) {
+        return String::new();
+    }
+    let mut out = format!("\n{title}\n");
+    let titles = columns.iter().map(|(title, _, _)| *title);
+    line(&mut out, ["architecture", "kernel"].into_iter().chain(titles));
+    rule(&mut out, 2 + columns.len());
+    for (row, verdict) in with.iter().filter(|(_, verdict)| !verdict.facts.is_empty()) {
+        let cells = columns.iter().map(|(_, fact, unit)| match verdict.fact(fact) {
+            Some(value) => format!("{value}{unit}"),
+            None => "-".into(),
+        });
+        line(&mut out, [row.arch.machine().into(), kernel(row)].into_iter().chain(cells));
+    }
+    out
+}
+
+/// Why something was skipped, each reason once.
+fn reasons(rows: &[Row]) -> String {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for row in rows {
+        for verdict in &row.verdicts {
+            let Outcome::Skipped(why) = &verdict.outcome else { continue };
+            let place = format!("{} {} {}", row.arch.machine(), kernel(row), verdict.check.name());
+            match reasons.iter_mut().find(|(reason, _)| reason == why) {
+                Some((_, places)) => places.push(place),
+                None => reasons.push((why, vec![place])),
+            }
+        }
+    }
+    if reasons.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("\nSkipped:\n\n");
+    for (why, places) in reasons {
+        let _ = writeln!(out, "- {why}: {}", places.join(", "));
+    }
+    out
+}
+
+/// What failed checks said.
+fn failures(rows: &[Row]) -> String {
+    let mut out = String::new();
+    for row in rows {
+        for verdict in &row.verdicts {
+            let Outcome::Failed(why) = &verdict.outcome else { continue };
+            let place = format!("{} {} {}", row.arch.machine(), row.name, verdict.check.name());
+            let _ = writeln!(out, "\n### {place}\n\n{why}\n\n```text");
+            let lines: Vec<_> = verdict.log.lines().filter(|line| is_of_interest(line)).collect();
+            for line in &lines[lines.len().saturating_sub(EXCERPT)..] {
+                let _ = writeln!(out, "{line}");
+            }
+            out += "```\n";
+        }
+    }
+    if out.is_empty() { out } else { format!("## Failures\n{out}") }
+}
+
+/// Not what went well.
+fn is_of_interest(line: &str) -> bool {
+    !line.starts_with("ok\t") && !line.ends_with("... ok") && !line.trim().is_empty()
+}
+
+fn cell(row: &Row, verdict: &Verdict) -> String {
+    let word = verdict.outcome.word();
+    match verdict.outcome {
+        Outcome::Success => format!("{word}, {:.1} s", verdict.seconds),
+        Outcome::Skipped(_) => word.into(),
+        Outcome::Failed(_) => {
+            let place = format!("{}-{}-{}", row.arch.machine(), row.name, verdict.check.name());
+            format!("[{word}](#{})", anchor(&place))
+        }
+    }
+}
+
+/// As a heading is linked to.
+fn anchor(heading: &str) -> String {
+    let keep = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    heading.to_lowercase().replace(' ', "-").chars().filter(keep).collect()
+}
+
+fn kernel(row: &Row) -> String {
+    if row.version.is_empty() { row.name.clone() } else { row.version.clone() }
+}
+
+fn line<T: AsRef<str>>(out: &mut String, cells: impl Iterator<Item = T>) {
+    for cell in cells {
+        let _ = write!(out, "| {} ", cell.as_ref());
+    }
+    out.push_str("|\n");
+}
+
+fn rule(out: &mut String, columns: usize) {
+    out.push_str(&"|---".repeat(columns));
+    out.push_str("|\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::Arch;
+    use super::*;
+
+    #[test]
+    fn the_page_links_failures_and_names_reasons() {
+        let verdict = |check, outcome, facts: &[(&str, &str)]| Verdict {
+            check,
+            outcome,
+            seconds: 1.25,
+            facts: facts.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+            log: "ok\topen\n\nno such event\n".into(),
+        };
+        let row = Row {
+            arch: Arch::Arm64,
+            name: "5.10".into(),
+            version: "5.10.0-32-cloud-arm64".into(),
+            image: Ok("vmlinuz".into()),
+            verdicts: vec![
+                verdict(Check::Load, Outcome::Success, &[("programs", "87"), ("load_ms", "900")]),
+                verdict(Check::Events, Outcome::Failed("no such event".into()), &[]),
+                verdict(Check::EventsFexit, Outcome::Skipped("no fexit on it".into()), &[]),
+            ],
+            took: Duration::ZERO,
+        };
+        let checks = [Check::Load, Check::Events, Check::EventsFexit];
+        let page = page(&[row], &checks, Duration::from_secs(125));
+        for part in [
+            "took 2 minutes",
+            "| success, 1.2 s | [failed](#aarch64-510-events) | skipped |",
+            "- no fexit on it: aarch64 5.10.0-32-cloud-arm64 events-fexit",
+            "| 87 | 900 ms | - |",
+            "### aarch64 5.10 events\n\nno such event\n\n```text\nno such event\n```",
+        ] {
+            assert!(page.contains(part), "{part} is not in\n{page}");
+        }
+    }
+}

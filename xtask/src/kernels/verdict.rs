@@ -1,0 +1,118 @@
+//! What a check found, read from what it said.
+
+use super::options::Check;
+
+/// How a check ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Success,
+    /// And why, in a line.
+    Failed(String),
+    /// And why, in a line.
+    Skipped(String),
+}
+
+impl Outcome {
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed(_) => "failed",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+
+    pub(super) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Success => None,
+            Self::Failed(reason) | Self::Skipped(reason) => Some(reason),
+        }
+    }
+}
+
+/// A check of a kernel, done.
+#[derive(Clone, Debug)]
+pub(super) struct Verdict {
+    pub(super) check: Check,
+    pub(super) outcome: Outcome,
+    /// In the virtual machine.
+    pub(super) seconds: f64,
+    /// What was measured: names and values.
+    pub(super) facts: Vec<(String, String)>,
+    /// All that it said.
+    pub(super) log: String,
+}
+
+impl Verdict {
+    /// From the exit status of a check and what it said.
+    pub(super) fn of_check(check: Check, status: &str, seconds: f64, log: String) -> Self {
+        let skipped = || log.lines().find_map(|line| line.trim().strip_prefix("skipped: "));
+        let outcome = match status {
+            "0" => skipped().map_or(Outcome::Success, |why| Outcome::Skipped(why.into())),
+            "137" => Outcome::Failed(format!("it did not end within {seconds:.0} s")),
+            _ => Outcome::Failed(cause(&log).unwrap_or_else(|| format!("exit status {status}"))),
+        };
+        let facts = log.lines().filter_map(facts).flatten().collect();
+        let mut verdict = Self { check, outcome, seconds, facts, log };
+        // The event tests count what they skip.
+        if verdict.fact("ok") == Some("0") && verdict.outcome == Outcome::Success {
+            let row = verdict.log.lines().find_map(|line| line.strip_prefix("skipped\t"));
+            let why = row.and_then(|row| row.rsplit('\t').next()).unwrap_or("nothing was tested");
+            verdict.outcome = Outcome::Skipped(why.into());
+        }
+        verdict
+    }
+
+    /// What was measured under this name.
+    pub(super) fn fact(&self, name: &str) -> Option<&str> {
+        self.facts.iter().find_map(|(n, value)| (n == name).then_some(value.as_str()))
+    }
+}
+
+/// Names and values in a line `fact name=value …` or the last line of the event tests.
+fn facts(line: &str) -> Option<Vec<(String, String)>> {
+    let line = line.strip_prefix("fact ").or_else(|| line.strip_prefix("summary\t"))?;
+    let pairs = line.split([' ', '\t']).filter_map(|word| word.split_once('='));
+    Some(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// The first line that says what went wrong.
+fn cause(log: &str) -> Option<String> {
+    let mut lines = log.lines();
+    while let Some(line) = lines.next() {
+        if let Some(row) = line.strip_prefix("FAILED\t") {
+            return Some(row.replace('\t', ", "));
+        }
+        if line.contains(" panicked at ") {
+            return lines.next().map(str::to_owned);
+        }
+    }
+    let last = log.lines().map(str::trim).rfind(|line| !line.is_empty());
+    last.map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(status: &str, log: &str) -> Verdict {
+        Verdict::of_check(Check::Load, status, 1.0, log.into())
+    }
+
+    #[test]
+    fn what_a_check_says_decides() {
+        let good = verdict("0", "running 1 test\nfact programs=87 load_ms=12\nok\n");
+        assert_eq!((&good.outcome, good.fact("load_ms")), (&Outcome::Success, Some("12")));
+        let outcome = |status, log| verdict(status, log).outcome;
+        assert_eq!(outcome("0", "skipped: no BTF\n"), Outcome::Skipped("no BTF".into()));
+        let panic = "thread 'x' (9) panicked at a.rs:1:2:\nno such event\nnote: y\n";
+        assert_eq!(outcome("101", panic), Outcome::Failed("no such event".into()));
+        let rows = "ok\topen\tx\t3\nFAILED\tmount\troot\tflags expected 1, got 2\nsummary\tok=1\tfailed=1\n";
+        assert_eq!(
+            outcome("1", rows),
+            Outcome::Failed("mount, root, flags expected 1, got 2".into())
+        );
+        let none = "skipped\tprobe\tloads\tneeds root\nsummary\ttests=1\tok=0\tskipped=1\n";
+        assert_eq!(outcome("0", none), Outcome::Skipped("needs root".into()));
+        assert_eq!(outcome("137", ""), Outcome::Failed("it did not end within 1 s".into()));
+    }
+}
