@@ -16,6 +16,7 @@ mod demo;
 mod live;
 mod log;
 mod options;
+mod profile;
 mod pulse;
 mod record;
 mod run;

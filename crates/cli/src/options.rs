@@ -64,6 +64,14 @@ pub(crate) struct Options {
     #[arg(short = 'w', long, value_name = "capture_file", allow_hyphen_values = true, help_heading = OWN)]
     pub(crate) write: Option<PathBuf>,
 
+    /// Measure what each rule costs and print it at the end. Falco has no such option
+    #[arg(long, help_heading = OWN)]
+    pub(crate) profile: Flag,
+
+    /// Measure what each rule costs and write it to this file as stacks for a flame graph
+    #[arg(long, value_name = "file", allow_hyphen_values = true, help_heading = OWN)]
+    pub(crate) profile_folded: Option<PathBuf>,
+
     /// Add this to the text of every alert. Outdated: use -o append_output[]=…
     #[arg(short, long, value_name = "output_format", allow_hyphen_values = true, help_heading = RUN)]
     pub(crate) print: Option<String>,
@@ -165,6 +173,7 @@ Examples:
   peregrine -o json_output=true -L                       all rules, for another program to read
   peregrine --list=syscall --format markdown             fields, for a page
   peregrine -w trace.scap                                record all events (--write; gzip when named .gz)
+  peregrine -r my_rules.yaml --profile                   which rules cost what, and why?
   peregrine rules convert old.conf                       rules of the first releases, as YAML
   peregrine demo                                         what would an alert look like?
 ";

@@ -12,12 +12,14 @@ use peregrine_engine::{Engine, Matching, Source, Strangers};
 use peregrine_fields::{Fields, Run};
 use peregrine_output::{AlertFormat, Incident, Outputs};
 use peregrine_scap::Reader;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::actions::rules::Rules;
 use crate::app::print;
 use crate::config::{Config, Engine as Kind, RuleMatching};
 use crate::log::Log;
 use crate::options::Options;
+use crate::profile::{self, Report};
 use crate::pulse::{Pulse, Ticker};
 use crate::record::Recorder;
 use crate::signals::Signals;
@@ -59,6 +61,7 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
         .map(|rule| AlertFormat::new(rule, &style, &job.fields))
         .collect::<Result<_, _>>()?;
     let recorder = Recorder::new(job)?;
+    profile::prepare(job.options)?;
     let log = Arc::clone(&job.log);
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
     let outputs = Outputs::start(delivery::delivery(job.config), Arc::new(report))?;
@@ -77,10 +80,11 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
         Kind::Live { settings, .. } => live::run(job, &mut watch, settings),
         Kind::NoDriver => Ok(()),
     };
-    let summary = watch.summary;
+    let (summary, profile) = (watch.summary, watch.profile);
     outputs.close();
     print(summary.to_string())?;
-    result
+    result?;
+    profile.map_or(Ok(()), |profile| profile.tell(job.options))
 }
 
 /// The web server, where one is wanted. The run does not start without it.
@@ -138,7 +142,17 @@ pub(crate) fn follow<S: Source>(
     if let Some(strangers) = strangers {
         engine = engine.with_strangers(strangers);
     }
-    let result = engine.run(source, watch);
+    let result = if profile::is_asked(job.options) {
+        let mut profiler = engine.profiler();
+        let begun = clock_gettime(ClockId::ThreadCPUTime);
+        let result = engine.run_profiled(source, watch, &mut profiler);
+        let cpu = clock_gettime(ClockId::ThreadCPUTime) - begun;
+        let cpu = Duration::try_from(cpu).unwrap_or_default();
+        watch.profile = Some(Report::new(engine.profile(&profiler), &job.rules.set, cpu));
+        result
+    } else {
+        engine.run(source, watch)
+    };
     watch.recorder.finish(engine.state());
     (engine.events(), result.map(drop))
 }

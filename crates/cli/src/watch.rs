@@ -10,6 +10,7 @@ use peregrine_output::{AlertFormat, Outputs, Style, Summary};
 use peregrine_state::State;
 
 use crate::log::Log;
+use crate::profile::Report;
 use crate::pulse::Pulse;
 use crate::record::Recorder;
 use crate::run::{Job, duration};
@@ -27,6 +28,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) summary: Summary,
     /// Files that are written on the way.
     pub(crate) recorder: Recorder,
+    /// What the rules have cost, where that is asked for and the run is over.
+    pub(crate) profile: Option<Report>,
     formats: &'a [AlertFormat<Field>],
     style: &'a Style,
     outputs: &'a Outputs,
@@ -50,6 +53,7 @@ impl<'a> Watch<'a> {
         Self {
             summary: Summary::new(job.rules.set.rules.iter().map(|rule| rule.name.clone())),
             recorder,
+            profile: None,
             formats,
             style,
             outputs,

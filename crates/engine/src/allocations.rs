@@ -75,7 +75,7 @@ fn allocations(capture: &str) -> Vec<(&'static str, EventType, u64)> {
     assert!(loader.load("rules.yaml", RULES.as_bytes()).successful());
     let rules = loader.into_rules();
     let dispatch = Dispatch::new(&rules);
-    let mut working = dispatch.working();
+    let mut working = dispatch.working(Matching::All);
 
     let mut reader = Reader::new(&*bytes);
     let mut state = State::new(Config::default());
@@ -104,7 +104,7 @@ fn allocations(capture: &str) -> Vec<(&'static str, EventType, u64)> {
         let asked = measure(|| {
             scratch.reset();
             let view = View::new(&event, &state, context.unwrap(), &run, &scratch);
-            dispatch.matches(&rules, Matching::All, event.ty, &view, &mut working, |rule| {
+            dispatch.matches(&rules, event.ty, &view, &mut working, &mut (), |rule| {
                 panic!("rule {rule} matches event {}", event.num)
             });
         });

@@ -5,6 +5,8 @@ use peregrine_fields::{EventTypes, Field, OfType, View};
 use peregrine_filter::{NodeId, Program, ProgramBuilder, Verdicts, Whole};
 use peregrine_rules::RuleSet;
 
+use crate::profile::{RuleMeter, Stage};
+
 /// Whether an event can match more than one rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Matching {
@@ -28,6 +30,7 @@ pub struct Dispatch {
 /// What a run of events needs beside the rules.
 #[derive(Debug)]
 pub(crate) struct Working {
+    matching: Matching,
     verdicts: Verdicts,
     live: Vec<u64>,
 }
@@ -90,22 +93,33 @@ impl Dispatch {
 
     /// Rules that events of this type can match, in the order in which they are tried.
     pub fn rules(&self, ty: EventType) -> impl Iterator<Item = usize> {
-        let candidates = self.by_type.get(ty as usize);
-        candidates.into_iter().flat_map(|here| &here.rules).map(|candidate| candidate.rule as usize)
+        self.candidates(ty).map(|(rule, _)| rule)
     }
 
-    pub(crate) fn working(&self) -> Working {
-        Working { verdicts: self.program.verdicts(), live: Vec::new() }
+    /// What is left of the conditions of these rules.
+    pub(crate) fn candidates(&self, ty: EventType) -> impl Iterator<Item = (usize, Whole)> {
+        let candidates = self.by_type.get(ty as usize);
+        let candidates = candidates.into_iter().flat_map(|here| &here.rules);
+        candidates.map(|candidate| (candidate.rule as usize, candidate.condition))
+    }
+
+    /// The conditions of all rules.
+    pub(crate) fn program(&self) -> &Program<Field> {
+        &self.program
+    }
+
+    pub(crate) fn working(&self, matching: Matching) -> Working {
+        Working { matching, verdicts: self.program.verdicts(), live: Vec::new() }
     }
 
     /// Calls `hit` with the index of each rule that matches.
-    pub(crate) fn matches(
+    pub(crate) fn matches<M: RuleMeter>(
         &self,
         rules: &RuleSet<Field>,
-        matching: Matching,
         ty: EventType,
         view: &View<'_>,
-        Working { verdicts, live }: &mut Working,
+        Working { matching, verdicts, live }: &mut Working,
+        meter: &mut M,
         mut hit: impl FnMut(usize),
     ) {
         let Some(here) = self.by_type.get(ty as usize) else { return };
@@ -113,7 +127,7 @@ impl Dispatch {
         live.clear();
         live.resize(here.rules.len().div_ceil(64), u64::MAX);
         for guard in &here.guards {
-            if !self.program.holds(guard.needed, view, verdicts) {
+            if !self.program.holds(guard.needed, view, verdicts, meter) {
                 live.iter_mut().zip(&guard.by).for_each(|(live, by)| *live &= !by);
             }
         }
@@ -124,15 +138,19 @@ impl Dispatch {
             {
                 live &= live - 1;
                 let rule = *rule as usize;
+                let mark = meter.enter(Stage::Rule(rule));
                 let matched = match condition {
                     Whole::Never => false,
                     Whole::Always => true,
-                    Whole::Node(node) => self.program.holds(*node, view, verdicts),
+                    Whole::Node(node) => self.program.holds(*node, view, verdicts, meter),
                     Whole::Plain => rules.rules.get(rule).is_some_and(|r| r.filter.matches(view)),
                 };
+                meter.leave(Stage::Rule(rule), mark, matched);
                 if matched {
+                    let mark = meter.enter(Stage::Alert(rule));
                     hit(rule);
-                    if matching == Matching::First {
+                    meter.leave(Stage::Alert(rule), mark, true);
+                    if *matching == Matching::First {
                         return;
                     }
                 }

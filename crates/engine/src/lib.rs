@@ -33,6 +33,7 @@
 mod allocations;
 mod dispatch;
 mod pipeline;
+pub mod profile;
 pub mod recorder;
 pub mod select;
 

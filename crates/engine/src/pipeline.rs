@@ -9,6 +9,7 @@ use peregrine_rules::RuleSet;
 use peregrine_state::{Config, Context, State};
 
 use crate::dispatch::Working;
+use crate::profile::{Profile, Profiler, RuleMeter, Stage};
 use crate::{Dispatch, Matching, Next, Source, Strangers};
 
 /// State and rules, through which events go.
@@ -17,7 +18,6 @@ pub struct Engine<'r> {
     rules: &'r RuleSet<Field>,
     dispatch: Dispatch,
     working: Working,
-    matching: Matching,
     run: Run,
     scratch: Scratch,
     events: u64,
@@ -72,21 +72,10 @@ impl<'r> Engine<'r> {
     /// An engine that knows nothing of the machine yet.
     pub fn new(rules: &'r RuleSet<Field>, matching: Matching, state: Config, run: Run) -> Self {
         let dispatch = Dispatch::new(rules);
-        let working = dispatch.working();
+        let working = dispatch.working(matching);
         let (state, scratch) = (State::new(state), Scratch::default());
         let hits = vec![0; rules.rules.len()];
-        Self {
-            state,
-            rules,
-            dispatch,
-            working,
-            matching,
-            run,
-            scratch,
-            events: 0,
-            hits,
-            strangers: None,
-        }
+        Self { state, rules, dispatch, working, run, scratch, events: 0, hits, strangers: None }
     }
 
     /// Asks about threads that act though no source has told of them.
@@ -113,6 +102,38 @@ impl<'r> Engine<'r> {
         &mut self,
         source: &mut S,
         observer: &mut impl Observer,
+    ) -> Result<End, S::Error> {
+        self.run_with(source, observer, &mut ())
+    }
+
+    /// What measures a [run](Self::run_profiled) of this engine.
+    pub fn profiler(&self) -> Profiler {
+        Profiler::new(&self.dispatch, self.rules.rules.len())
+    }
+
+    /// What a profiler of this engine has measured so far.
+    pub fn profile(&self, profiler: &Profiler) -> Profile {
+        Profile::new(&self.dispatch, profiler)
+    }
+
+    /// Like [`run`](Self::run), and measures what the rules cost.
+    ///
+    /// # Errors
+    /// When the source can't go on.
+    pub fn run_profiled<S: Source>(
+        &mut self,
+        source: &mut S,
+        observer: &mut impl Observer,
+        profiler: &mut Profiler,
+    ) -> Result<End, S::Error> {
+        self.run_with(source, observer, profiler)
+    }
+
+    fn run_with<S: Source>(
+        &mut self,
+        source: &mut S,
+        observer: &mut impl Observer,
+        meter: &mut impl RuleMeter,
     ) -> Result<End, S::Error> {
         // A snapshot has no end mark: the first event is it.
         let mut in_snapshot = true;
@@ -155,7 +176,7 @@ impl<'r> Engine<'r> {
                         if observer.event(&event).is_break() {
                             return Ok(End::Stopped);
                         }
-                        self.ask(&event, context, observer);
+                        self.ask(&event, context, observer, meter);
                     }
                     observer.done(&event, state_only, &self.state);
                 }
@@ -172,19 +193,27 @@ impl<'r> Engine<'r> {
         }
     }
 
-    fn ask(&mut self, event: &Event<'_>, context: Context, observer: &mut impl Observer) {
+    fn ask(
+        &mut self,
+        event: &Event<'_>,
+        context: Context,
+        observer: &mut impl Observer,
+        meter: &mut impl RuleMeter,
+    ) {
         self.events += 1;
         if !self.dispatch.concerns(event.ty) {
             return;
         }
         self.scratch.reset();
         let view = View::new(event, &self.state, context, &self.run, &self.scratch);
-        let Self { dispatch, rules, matching, working, hits, .. } = self;
-        dispatch.matches(rules, *matching, event.ty, &view, working, |rule| {
+        let Self { dispatch, rules, working, hits, .. } = self;
+        let mark = meter.enter(Stage::Event(event.ty));
+        dispatch.matches(rules, event.ty, &view, working, meter, |rule| {
             let last = hits.get_mut(rule);
             let last = last.map_or(0, |last| std::mem::replace(last, event.ts));
             observer.hit(&Hit { rule, event, view: &view.after(last) });
         });
+        meter.leave(Stage::Event(event.ty), mark, false);
     }
 }
 

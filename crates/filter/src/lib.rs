@@ -10,6 +10,7 @@ mod kind;
 mod lexer;
 mod literal;
 mod matcher;
+mod meter;
 mod parser;
 mod paths;
 mod print;
@@ -36,12 +37,13 @@ pub use extract::Extractor;
 pub use filter::Filter;
 pub use hints::{Hint, HintKind};
 pub use literal::LiteralError;
+pub use meter::Meter;
 pub use parser::{
     DEFAULT_MAX_DEPTH, EscapeError, ParseError, ParseErrorKind, RULES_MAX_DEPTH, parse,
     parse_operand,
 };
 pub use print::{Form, json_escape, json_string, value_json, value_text};
-pub use program::{Foresight, NodeId, Program, ProgramBuilder, Verdicts, Whole};
+pub use program::{Foresight, NodeId, Part, Program, ProgramBuilder, Verdicts, Whole};
 pub use regex::RegexError;
 pub use template::{OutputField, Template, TemplateError};
 pub use value::Value;

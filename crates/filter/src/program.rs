@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use build::ProgramBuilder;
 
 use crate::filter::Test;
-use crate::{Filter, Supplier, Value};
+use crate::{Filter, Meter, Supplier, Value};
 
 /// What is known of fields before there is an event.
 pub trait Foresight<F> {
@@ -52,6 +52,26 @@ pub enum Whole {
 /// A sub-condition of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(u32);
+
+impl NodeId {
+    /// Its place among the sub-conditions of its program, from 0.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a sub-condition is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// All of these.
+    All(&'a [NodeId]),
+    /// Any of these.
+    Any(&'a [NodeId]),
+    /// Not this.
+    Not(NodeId),
+    /// A test, as it is written.
+    Test(&'a str),
+}
 
 /// Conditions that share their sub-conditions. See the module page.
 #[derive(Debug)]
@@ -97,7 +117,7 @@ impl Verdicts {
     }
 
     fn get(&self, node: NodeId) -> Option<bool> {
-        match self.known.get(node.0 as usize)?.wrapping_sub(self.event) {
+        match self.known.get(node.index())?.wrapping_sub(self.event) {
             0 => Some(false),
             1 => Some(true),
             _ => None,
@@ -105,7 +125,7 @@ impl Verdicts {
     }
 
     fn set(&mut self, node: NodeId, holds: bool) {
-        if let Some(known) = self.known.get_mut(node.0 as usize) {
+        if let Some(known) = self.known.get_mut(node.index()) {
             *known = self.event + u32::from(holds);
         }
     }
@@ -118,29 +138,59 @@ impl<F> Program<F> {
     }
 
     /// Whether a sub-condition holds for the event of the supplier, which must be of the kind that it was added for.
-    pub fn holds<S>(&self, node: NodeId, supplier: &S, verdicts: &mut Verdicts) -> bool
+    /// The meter follows what is decided for that, but not what is known already.
+    pub fn holds<S, M>(
+        &self,
+        node: NodeId,
+        supplier: &S,
+        verdicts: &mut Verdicts,
+        meter: &mut M,
+    ) -> bool
     where
         S: Supplier<F> + ?Sized,
+        M: Meter<NodeId>,
     {
-        let Some(Node { step, shared, .. }) = self.nodes.get(node.0 as usize) else { return false };
+        let Some(Node { step, shared, .. }) = self.nodes.get(node.index()) else { return false };
         if *shared && let Some(holds) = verdicts.get(node) {
             return holds;
         }
+        let mark = meter.enter(node);
         let holds = match step {
-            Step::All(all) => all.iter().all(|node| self.holds(*node, supplier, verdicts)),
-            Step::Any(any) => any.iter().any(|node| self.holds(*node, supplier, verdicts)),
-            Step::Not(node) => !self.holds(*node, supplier, verdicts),
+            Step::All(all) => all.iter().all(|node| self.holds(*node, supplier, verdicts, meter)),
+            Step::Any(any) => any.iter().any(|node| self.holds(*node, supplier, verdicts, meter)),
+            Step::Not(node) => !self.holds(*node, supplier, verdicts, meter),
             Step::Test(test) => test.holds(supplier),
         };
+        meter.leave(node, mark, holds);
         if *shared {
             verdicts.set(node, holds);
         }
         holds
     }
 
+    /// How many sub-conditions there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// What a sub-condition is made of, in the order in which it is asked. `None` for one of another program.
+    pub fn part(&self, node: NodeId) -> Option<Part<'_>> {
+        Some(match &self.nodes.get(node.index())?.step {
+            Step::All(all) => Part::All(all),
+            Step::Any(any) => Part::Any(any),
+            Step::Not(node) => Part::Not(*node),
+            Step::Test(test) => Part::Test(&test.text),
+        })
+    }
+
     /// The sub-conditions without which this one does not hold.
     pub fn needs(&self, node: NodeId) -> &[NodeId] {
-        match self.nodes.get(node.0 as usize).map(|node| &node.step) {
+        match self.nodes.get(node.index()).map(|node| &node.step) {
             Some(Step::All(all)) => all,
             _ => &[],
         }
@@ -149,7 +199,7 @@ impl<F> Program<F> {
     /// How much is won by asking for a sub-condition before others that need it: the more, the less it costs and the
     /// less often it holds.
     pub fn cut(&self, node: NodeId) -> f32 {
-        self.nodes.get(node.0 as usize).map_or(0.0, |node| node.cut)
+        self.nodes.get(node.index()).map_or(0.0, |node| node.cut)
     }
 }
 

@@ -112,7 +112,7 @@ proptest! {
         let rules = rules(&conditions);
         let matching = if all { Matching::All } else { Matching::First };
         let dispatch = Dispatch::new(&rules);
-        let mut working = dispatch.working();
+        let mut working = dispatch.working(matching);
         replay(capture, |event, view| {
             let allowed = |types: &EventTypes| types.events.contains(event.ty) || event.ty == EventType::AsynceventE;
             let holds = rules.rules.iter().enumerate().filter(|(_, rule)| {
@@ -121,7 +121,7 @@ proptest! {
             let expected: Vec<usize> =
                 holds.map(|(index, _)| index).take(if all { usize::MAX } else { 1 }).collect();
             let mut found = Vec::new();
-            dispatch.matches(&rules, matching, event.ty, view, &mut working, |rule| found.push(rule));
+            dispatch.matches(&rules, event.ty, view, &mut working, &mut (), |rule| found.push(rule));
             assert_eq!(found, expected, "event {} {}", event.num, event.ty.name());
         });
     }

@@ -75,7 +75,7 @@ impl<F> ProgramBuilder<F> {
         let odds = |part: &Part<F>| Odds { cost: part.odds.cost / part.users as f32, ..part.odds };
         let odds: Vec<Odds> = self.parts.iter().map(odds).collect();
         let sorted = |mut nodes: Box<[NodeId]>, decides: bool| {
-            let rank = |node: &NodeId| odds.get(node.0 as usize).map_or(0.0, |o| o.rank(decides));
+            let rank = |node: &NodeId| odds.get(node.index()).map_or(0.0, |o| o.rank(decides));
             nodes.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
             nodes
         };
@@ -189,11 +189,11 @@ impl<F> ProgramBuilder<F> {
     }
 
     fn odds(&self, node: NodeId) -> Odds {
-        self.parts.get(node.0 as usize).map_or(Odds { cost: 0.0, yes: 0.5 }, |part| part.odds)
+        self.parts.get(node.index()).map_or(Odds { cost: 0.0, yes: 0.5 }, |part| part.odds)
     }
 
     fn used(&mut self, node: NodeId) {
-        if let Some(part) = self.parts.get_mut(node.0 as usize) {
+        if let Some(part) = self.parts.get_mut(node.index()) {
             part.users += 1;
         }
     }

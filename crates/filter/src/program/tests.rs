@@ -94,7 +94,7 @@ fn a_verdict_holds_for_one_event() {
         let event = Counting(Event::new(&[("t.text", Value::Text(text))]), 0.into());
         for node in whole {
             let Whole::Node(node) = node else { panic!("{node:?}") };
-            assert_eq!(program.holds(node, &event, &mut verdicts), text == b"a");
+            assert_eq!(program.holds(node, &event, &mut verdicts, &mut ()), text == b"a");
         }
         assert_eq!(event.1.get(), 1);
     }

@@ -1,0 +1,221 @@
+//! `--profile`: what the rules cost, as tables and as stacks for a flame graph.
+
+use std::fmt::{self, Display, Formatter, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use anyhow::Context;
+use peregrine_engine::profile::{Condition, Profile, Root, RuleProfile};
+use peregrine_fields::Field;
+use peregrine_rules::RuleSet;
+
+use crate::options::Options;
+
+/// Rules whose conditions are shown, and how much of a condition's text.
+const SHOWN_RULES: usize = 5;
+const SHOWN_TEXT: usize = 90;
+
+/// A profile, ready to print.
+pub(crate) struct Report {
+    /// What was measured.
+    pub(crate) profile: Profile,
+    /// Names of the rules, by their place.
+    pub(crate) names: Vec<String>,
+    /// CPU time of the whole run.
+    pub(crate) cpu: Duration,
+}
+
+/// Whether the rules are to be measured.
+pub(crate) fn is_asked(options: &Options) -> bool {
+    options.profile || options.profile_folded.is_some()
+}
+
+/// Makes the file for the stacks, so that a wrong name is told before the run.
+pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
+    let Some(path) = &options.profile_folded else { return Ok(()) };
+    File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+impl Report {
+    /// Of these rules.
+    pub(crate) fn new(profile: Profile, rules: &RuleSet<Field>, cpu: Duration) -> Self {
+        let names = rules.rules.iter().map(|rule| rule.name.clone()).collect();
+        Self { profile, names, cpu }
+    }
+
+    /// Gives what was asked for: the tables on stderr, the stacks to their file.
+    pub(crate) fn tell(&self, options: &Options) -> anyhow::Result<()> {
+        if options.profile {
+            let _ = write!(io::stderr().lock(), "{self}");
+        }
+        if let Some(path) = &options.profile_folded {
+            fs::write(path, self.folded())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// One line for each stack, with its nanoseconds: the rule, then its condition from the whole to its parts.
+    fn folded(&self) -> String {
+        let mut text = String::new();
+        let mut line = |stack: &[String], ns: f64| {
+            // What takes no time is not seen.
+            if ns >= 1.0 {
+                // Writing into a string does not fail.
+                let _ = writeln!(text, "{} {ns:.0}", stack.join(";"));
+            }
+        };
+        line(&["choosing rules".to_owned()], self.profile.dispatch_ns);
+        for rule in &self.profile.rules {
+            let name = frame(self.name(rule));
+            let conditions = rule.roots.iter().flat_map(|root| &root.conditions);
+            let known: f64 = conditions.map(Condition::part_ns).sum();
+            let all = rule.cost.own_ns + rule.cost.shared_ns;
+            line(std::slice::from_ref(&name), all - known);
+            line(&[name.clone(), "making alerts".to_owned()], rule.cost.alerts_ns);
+            for root in &rule.roots {
+                let mut stack = vec![name.clone(), frame(&types(root))];
+                for condition in &root.conditions {
+                    stack.truncate(2 + condition.depth);
+                    stack.push(frame(&condition.text));
+                    line(&stack, condition.part_ns());
+                }
+            }
+        }
+        text
+    }
+
+    fn name(&self, rule: &RuleProfile) -> &str {
+        self.names.get(rule.rule).map_or("", String::as_str)
+    }
+
+    /// Of the time that all rules took, in per cent.
+    fn share(&self, ns: f64) -> f64 {
+        ns * 100.0 / self.profile.total_ns().max(1.0)
+    }
+
+    fn rules(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\n share        ms    own ms  shared ms  alerts ms     events      asked       hits  ns/event  rule"
+        )?;
+        for rule in &self.profile.rules {
+            let cost = &rule.cost;
+            let total = cost.total_ns();
+            writeln!(
+                f,
+                "{:5.1}% {:9.2} {:9.2}  {:9.2}  {:9.2} {:10} {:10} {:10}  {:8.1}  {}",
+                self.share(total),
+                total / 1e6,
+                cost.own_ns / 1e6,
+                cost.shared_ns / 1e6,
+                cost.alerts_ns / 1e6,
+                rule.events,
+                rule.asked,
+                rule.hits,
+                per(total, rule.events),
+                self.name(rule)
+            )?;
+        }
+        let dispatch = self.profile.dispatch_ns;
+        writeln!(
+            f,
+            "{:5.1}% {:9.2} {:74}{:8.1}  (finding out which rules to ask)",
+            self.share(dispatch),
+            dispatch / 1e6,
+            "",
+            per(dispatch, self.profile.events)
+        )
+    }
+
+    fn types(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n share        ms     events  ns/event  rules  event")?;
+        for ty in &self.profile.types {
+            writeln!(
+                f,
+                "{:5.1}% {:9.2} {:10}  {:8.1}  {:5}  {}",
+                self.share(ty.ns),
+                ty.ns / 1e6,
+                ty.events,
+                per(ty.ns, ty.events),
+                ty.rules,
+                ty.ty.name()
+            )?;
+        }
+        Ok(())
+    }
+
+    fn conditions(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for rule in self.profile.rules.iter().take(SHOWN_RULES) {
+            writeln!(f, "\n{} ({:.1}%)", self.name(rule), self.share(rule.cost.total_ns()))?;
+            writeln!(f, " share     asked       held  ns each  of rules  condition")?;
+            for root in &rule.roots {
+                writeln!(f, "{:43}for {}", "", types(root))?;
+                for condition in &root.conditions {
+                    self.condition(f, condition)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn condition(&self, f: &mut Formatter<'_>, condition: &Condition) -> fmt::Result {
+        let Condition { depth, text, asked, held, ns, rules } = condition;
+        let share = self.share(condition.part_ns());
+        let each = per(*ns, *asked);
+        let indent = 2 * depth;
+        let text = shortened(text);
+        writeln!(f, "{share:5.1}% {asked:9} {held:10} {each:8.1} {rules:9}  {:indent$}{text}", "")
+    }
+}
+
+/// The tables.
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { profile, names, cpu } = self;
+        let (total, cpu) = (profile.total_ns() / 1e9, cpu.as_secs_f64());
+        let each = per(profile.total_ns(), profile.events);
+        writeln!(
+            f,
+            "\nRules took {total:.3} of {cpu:.3} CPU seconds: {each:.1} ns for each of {} events that some rule can match, \
+             {} of them timed.",
+            profile.events, profile.timed
+        )?;
+        if profile.rules.is_empty() {
+            return Ok(());
+        }
+        self.rules(f)?;
+        let idle = names.len().saturating_sub(profile.rules.len());
+        if idle > 0 {
+            writeln!(f, "No event was one that the other {idle} rules are about.")?;
+        }
+        self.types(f)?;
+        self.conditions(f)
+    }
+}
+
+fn per(ns: f64, count: u64) -> f64 {
+    ns / count.max(1) as f64
+}
+
+/// The event types, each name once.
+fn types(root: &Root) -> String {
+    let mut names: Vec<_> = root.types.iter().map(|ty| ty.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_TEXT) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// A text in which nothing ends a frame of a stack, or the line.
+fn frame(text: &str) -> String {
+    text.replace(';', ",").replace(['\n', '\r'], " ")
+}

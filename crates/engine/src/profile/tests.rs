@@ -1,0 +1,111 @@
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::fs::File;
+use std::ops::ControlFlow;
+
+use peregrine_event::Event;
+use peregrine_fields::{Field, Fields};
+use peregrine_rules::{EventSource, Loader, RuleSet};
+use peregrine_scap::Reader;
+
+use super::*;
+use crate::{Engine, Hit, Matching, Observer};
+
+const RULES: &str = "\
+- {rule: often, desc: d, condition: 'evt.type in (open, openat) and fd.num >= 0', output: o, priority: INFO}
+- {rule: seldom, desc: d, condition: 'evt.type = openat and fd.num >= 0 and fd.name startswith /etc and not proc.name = cat', output: o, priority: INFO}
+- {rule: order matters, desc: d, condition: evt.type = close and evt.count = 1 and not thread.cpu > 1, output: o, priority: INFO}
+- {rule: never, desc: d, condition: evt.type = reboot and fd.num >= 0, output: o, priority: INFO}
+";
+
+#[derive(Default)]
+struct Counting {
+    events: u64,
+    hits: [u64; 4],
+}
+
+impl Observer for Counting {
+    fn event(&mut self, _: &Event<'_>) -> ControlFlow<()> {
+        self.events += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn hit(&mut self, hit: &Hit<'_>) {
+        self.hits[hit.rule] += 1;
+    }
+}
+
+fn rules() -> RuleSet<Field> {
+    let vocabulary = Fields::syscall();
+    let mut loader =
+        Loader::new(vec![EventSource { name: "syscall".into(), vocabulary }], Vec::new());
+    let result = loader.load("rules.yaml", RULES.as_bytes());
+    assert!(result.successful(), "{}", result.explanation());
+    loader.into_rules()
+}
+
+/// Own acts, with and without a profile.
+fn run() -> (Counting, Counting, Profile) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/captures/own_acts.scap");
+    let rules = rules();
+    let engine = || Engine::new(&rules, Matching::All, Default::default(), Default::default());
+    let (mut plain, mut profiled) = (Counting::default(), Counting::default());
+    let capture = || Reader::new(File::open(path).unwrap());
+    engine().run(&mut capture(), &mut plain).unwrap();
+    let mut engine = engine();
+    let mut profiler = engine.profiler();
+    engine.run_profiled(&mut capture(), &mut profiled, &mut profiler).unwrap();
+    let profile = engine.profile(&profiler);
+    (plain, profiled, profile)
+}
+
+fn rule(profile: &Profile, index: usize) -> &RuleProfile {
+    profile.rules.iter().find(|rule| rule.rule == index).unwrap()
+}
+
+#[test]
+fn a_profile_counts_all_and_changes_nothing() {
+    let (plain, profiled, profile) = run();
+    assert_eq!(plain.hits, profiled.hits);
+    assert_eq!(plain.events, profiled.events);
+    assert!(plain.hits[..3].iter().all(|&hits| hits > 0), "{:?}", plain.hits);
+    for index in 0..3 {
+        let RuleProfile { events, asked, hits, .. } = *rule(&profile, index);
+        assert_eq!(hits, plain.hits[index]);
+        assert!(hits <= asked && asked <= events && events <= profile.events);
+    }
+    // No event is a reboot.
+    assert_eq!(profile.rules.len(), 3);
+    let types: u64 = profile.types.iter().map(|ty| ty.events).sum();
+    assert_eq!(types, profile.events);
+    assert!(profile.timed > 0 && profile.timed <= profile.events);
+}
+
+#[test]
+fn what_rules_share_is_counted_once_and_paid_for_by_each() {
+    let (_, _, profile) = run();
+    let conditions = |index| rule(&profile, index).roots.iter().flat_map(|root| &root.conditions);
+    let found = |index, text: &str| conditions(index).find(|c| c.text == text).unwrap();
+    let shared = found(0, "fd.num >= 0");
+    assert_eq!((shared.rules, shared.asked), (2, rule(&profile, 0).events));
+    assert_eq!(found(1, "fd.num >= 0").asked, shared.asked);
+    assert_eq!(shared.part_ns() * 2.0, shared.ns);
+    let own = found(1, "fd.name startswith /etc");
+    assert_eq!(own.rules, 1);
+    assert!(own.held <= own.asked && own.asked <= shared.held);
+    assert_eq!(rule(&profile, 0).cost.shared_ns, shared.part_ns());
+    // What is not made of parts stands as a whole.
+    assert!(rule(&profile, 2).roots.iter().all(|root| root.conditions.is_empty()));
+    assert!(rule(&profile, 2).cost.own_ns > 0.0);
+}
+
+#[test]
+fn no_time_is_told_twice() {
+    let (_, _, profile) = run();
+    let rules: f64 = profile.rules.iter().map(|rule| rule.cost.total_ns()).sum();
+    assert!(profile.total_ns() > 0.0 && rules > 0.0);
+    // Scaling may make of the parts a little more than the whole.
+    assert!(rules + profile.dispatch_ns <= profile.total_ns().max(rules) * 1.001);
+    let costs: Vec<f64> = profile.rules.iter().map(|rule| rule.cost.total_ns()).collect();
+    assert!(costs.is_sorted_by(|a, b| a >= b));
+}

@@ -1,0 +1,164 @@
+//! Conditions as a profile shows them, and who pays for them.
+
+use std::collections::BTreeMap;
+
+use peregrine_event::EventType;
+use peregrine_fields::Field;
+use peregrine_filter::{NodeId, Part, Program, Whole};
+
+use super::meter::Slot;
+use super::{Cost, Profiler, RuleProfile, TypeProfile};
+use crate::Dispatch;
+
+/// A rule's condition for some event types.
+#[derive(Clone, Debug)]
+pub struct Root {
+    /// The types.
+    pub types: Vec<EventType>,
+    /// What remains of the condition for them, from the top, each part before those it is made of. A part that stands here
+    /// already is not repeated. Empty when nothing is left to decide.
+    pub conditions: Vec<Condition>,
+}
+
+/// A part of a condition.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// How deep it stands in the whole.
+    pub depth: usize,
+    /// A test as it is written, or how those below are joined: `and`, `or`, `not`.
+    pub text: String,
+    /// How often it was decided.
+    pub asked: u64,
+    /// How often it held.
+    pub held: u64,
+    /// Time for deciding it, without what is below it, in nanoseconds.
+    pub ns: f64,
+    /// How many rules have it.
+    pub rules: usize,
+}
+
+impl Condition {
+    /// What of its time falls on one of the rules that have it, in nanoseconds.
+    pub fn part_ns(&self) -> f64 {
+        self.ns / self.rules.max(1) as f64
+    }
+}
+
+/// What is left of a rule for the types of the events that there were.
+#[derive(Default)]
+struct Left {
+    events: u64,
+    roots: Vec<(Whole, Vec<EventType>)>,
+}
+
+/// What each rule cost.
+pub(super) fn rules(
+    dispatch: &Dispatch,
+    profiler: &Profiler,
+    types: &[TypeProfile],
+) -> Vec<RuleProfile> {
+    let mut rules: BTreeMap<usize, Left> = BTreeMap::new();
+    for TypeProfile { ty, events, .. } in types {
+        for (rule, whole) in dispatch.candidates(*ty) {
+            let Left { events: all, roots } = rules.entry(rule).or_default();
+            *all += events;
+            match roots.iter_mut().find(|(known, _)| *known == whole) {
+                Some((_, types)) => types.push(*ty),
+                None => roots.push((whole, vec![*ty])),
+            }
+        }
+    }
+    let program = dispatch.program();
+    let mut users = vec![0; program.len()];
+    for left in rules.values() {
+        let mut seen = Seen::new(program);
+        for (whole, _) in &left.roots {
+            seen.walk(*whole, &mut |node, _| {
+                if let Some(users) = users.get_mut(node.index()) {
+                    *users += 1;
+                }
+            });
+        }
+    }
+    let accounts = Accounts { program, profiler, users, look: profiler.look_ns() };
+    rules.into_iter().map(|(rule, left)| accounts.rule(rule, left)).collect()
+}
+
+/// What is needed to say what a rule cost.
+struct Accounts<'a> {
+    program: &'a Program<Field>,
+    profiler: &'a Profiler,
+    /// How many rules have each condition.
+    users: Vec<usize>,
+    look: f64,
+}
+
+impl Accounts<'_> {
+    fn rule(&self, rule: usize, left: Left) -> RuleProfile {
+        let mut seen = Seen::new(self.program);
+        let root = |(whole, types)| {
+            let mut conditions = Vec::new();
+            seen.walk(whole, &mut |node, depth| conditions.push(self.condition(node, depth)));
+            Root { types, conditions }
+        };
+        let roots: Vec<Root> = left.roots.into_iter().map(root).collect();
+        let slot = self.profiler.rule(rule);
+        let alerts_ns = self.profiler.alerts(rule).total_ns(self.look);
+        let mut cost = Cost { own_ns: slot.total_ns(self.look), shared_ns: 0.0, alerts_ns };
+        for condition in roots.iter().flat_map(|root| &root.conditions) {
+            match condition.rules {
+                1 => cost.own_ns += condition.ns,
+                _ => cost.shared_ns += condition.part_ns(),
+            }
+        }
+        RuleProfile { rule, events: left.events, asked: slot.asked, hits: slot.held, cost, roots }
+    }
+
+    fn condition(&self, node: NodeId, depth: usize) -> Condition {
+        let Slot { asked, held, .. } = self.profiler.node(node);
+        let ns = self.profiler.node(node).total_ns(self.look);
+        let rules = self.users.get(node.index()).copied().unwrap_or(0);
+        let text = match self.program.part(node) {
+            Some(Part::All(_)) => "and",
+            Some(Part::Any(_)) => "or",
+            Some(Part::Not(_)) => "not",
+            Some(Part::Test(text)) => text,
+            None => "",
+        };
+        Condition { depth, text: text.to_owned(), asked, held, ns, rules }
+    }
+}
+
+/// Walks through conditions and passes over those it has seen.
+struct Seen<'p> {
+    program: &'p Program<Field>,
+    seen: Vec<bool>,
+}
+
+impl<'p> Seen<'p> {
+    fn new(program: &'p Program<Field>) -> Self {
+        Self { program, seen: vec![false; program.len()] }
+    }
+
+    /// Through all that decides a rule, each with how deep it stands.
+    fn walk(&mut self, whole: Whole, visit: &mut impl FnMut(NodeId, usize)) {
+        if let Whole::Node(node) = whole {
+            self.descend(node, 0, visit);
+        }
+    }
+
+    fn descend(&mut self, node: NodeId, depth: usize, visit: &mut impl FnMut(NodeId, usize)) {
+        let Some(seen) = self.seen.get_mut(node.index()) else { return };
+        if std::mem::replace(seen, true) {
+            return;
+        }
+        visit(node, depth);
+        match self.program.part(node) {
+            Some(Part::All(parts) | Part::Any(parts)) => {
+                parts.iter().for_each(|part| self.descend(*part, depth + 1, visit));
+            }
+            Some(Part::Not(part)) => self.descend(part, depth + 1, visit),
+            Some(Part::Test(_)) | None => {}
+        }
+    }
+}
