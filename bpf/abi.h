@@ -20,8 +20,17 @@ enum class { CLONE_FORK, EXECVE, CONNECT, OPEN, DIR_FILE, OTHER_INTEREST, CLOSE,
 	     CLASSES };
 
 struct counters {
-	u64 events;
+	u64 seen[CLASSES];
 	u64 lost[CLASSES][CAUSES];
+};
+
+// A process that lost events, and how many.
+struct loser {
+	u64 cgroup;
+	u64 tgid;
+};
+struct losses {
+	u64 lost[CLASSES];
 };
 
 // A system call that ended, whichever hook saw it.
@@ -56,6 +65,13 @@ struct {
 	__type(key, u32);
 	__type(value, struct counters);
 } counters SEC(".maps");
+
+struct {
+	__uint(type, MAP_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct loser);
+	__type(value, struct losses);
+} losers SEC(".maps");
 
 struct {
 	__uint(type, MAP_ARRAY);

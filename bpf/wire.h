@@ -151,11 +151,19 @@ INLINE u64 snap(u64 len)
 	return len < snaplen ? len : snaplen;
 }
 
-INLINE void count(u32 class, u32 cause)
+// Counts a lost event, for the CPU and for the process, which may have to be read anew.
+INLINE void lose(struct counters *c, u32 class, u32 cause)
 {
-	struct counters *c = get_counters();
-	if (c && class < CLASSES)
-		c->lost[class][cause]++;
+	c->lost[class][cause]++;
+	struct loser who = {bpf_get_current_cgroup_id(), bpf_get_current_pid_tgid() >> 32};
+	struct losses *losses = bpf_map_lookup_elem(&losers, &who);
+	if (!losses) {
+		struct losses none = {};
+		bpf_map_update_elem(&losers, &who, &none, UPDATE_NEW);
+		losses = bpf_map_lookup_elem(&losers, &who);
+	}
+	if (losses)
+		__sync_fetch_and_add(&losses->lost[class], 1);
 }
 
 INLINE void write_header(struct header *to, struct config *config, u64 tid, u32 len, u32 type, u32 nparams)
@@ -167,21 +175,33 @@ INLINE void write_header(struct header *to, struct config *config, u64 tid, u32 
 	to->nparams = nparams;
 }
 
-// Hands a record over to a ring of the lane, or counts that it could not.
-INLINE void deliver(void *lane, struct config *config, struct counters *c, u32 cpu, void *record,
-		    u32 len, u32 class)
+// Puts a record into a ring of the lane; gives the cause if that fails.
+enum { DELIVERED = CAUSES };
+INLINE u32 push(void *lane, struct config *config, u32 cpu, void *record, u32 len)
 {
+	if (len >= EVENT_LIMIT)
+		return SCRATCH;
 	u32 per_ring = config->cpus_per_ring;
 	u32 index = per_ring > 1 ? cpu / per_ring : cpu;
 	void *ring = bpf_map_lookup_elem(lane, &index);
-	if (!ring) { // a lane of one ring, or a CPU that came later
+	if (!ring) { // a lane of one ring
 		index = 0;
 		ring = bpf_map_lookup_elem(lane, &index);
 	}
 	if (!ring)
-		c->lost[class][BUG]++;
-	else if (bpf_ringbuf_output(ring, record, len, RB_NO_WAKEUP))
-		c->lost[class][RING_FULL]++;
+		return BUG;
+	return bpf_ringbuf_output(ring, record, len, RB_NO_WAKEUP) ? RING_FULL : DELIVERED;
+}
+
+// Counts an event and hands it over, or counts that it could not.
+INLINE void deliver(void *lane, struct config *config, struct counters *c, u32 cpu, void *record,
+		    u32 len, u32 class)
+{
+	c->seen[class]++;
+	u32 cause = push(lane, config, cpu, record, len);
+	OPAQUE(cause); // one copy of what follows for all causes
+	if (cause < CAUSES)
+		lose(c, class, cause);
 }
 
 INLINE void submit(struct event *e, void *lane)
@@ -191,15 +211,10 @@ INLINE void submit(struct event *e, void *lane)
 	struct counters *c = get_counters();
 	if (!config || !c)
 		return;
-	c->events++;
 	write_header((void *)&e->scratch->record[EVENT_AT], config, e->tid, e->at, e->type, e->nparams);
 	*(u16 *)&e->scratch->record[RECORD_AT] = cpu;
 
 	u32 len = e->at + (EVENT_AT - RECORD_AT);
 	OPAQUE(len);
-	if (len >= EVENT_LIMIT) {
-		c->lost[e->class][SCRATCH]++;
-		return;
-	}
 	deliver(lane, config, c, cpu, &e->scratch->record[RECORD_AT], len, e->class);
 }

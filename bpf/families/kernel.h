@@ -50,7 +50,6 @@ INLINE int page_fault(u64 *ctx)
 #endif
 		.flags = flags,
 	};
-	c->events++;
 	write_header(&r.header, config, (u32)bpf_get_current_pid_tgid(), sizeof(r) - sizeof(r.cpu),
 		     EVENT_PAGE_FAULT_E, PAGE_FAULT_E_PARAMS);
 	deliver(&data_rings, config, c, r.cpu, &r, sizeof(r), OTHER);

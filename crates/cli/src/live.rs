@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 use peregrine_engine::select::SyscallSet;
-use peregrine_engine::{Next, Source};
 use peregrine_event::{EventType, Syscall, syscalls_aarch64, syscalls_x86_64};
-use peregrine_probe::bpf::{Cause, HookPlan, LossClass, ProbeConfig, Selection, Tracepoints};
-use peregrine_probe::{Live, LiveError, ProcStrangers, Statistics};
+use peregrine_probe::bpf::{HookPlan, ProbeConfig, Selection, Tracepoints};
+use peregrine_probe::{Live, LiveError, ProcStrangers};
 
 use crate::config::{Engine, ModernEbpf};
 use crate::log::Log;
@@ -32,7 +31,7 @@ pub(crate) fn run(
     let host_root = std::env::var_os("HOST_ROOT").filter(|root| !root.is_empty());
     let host_root = host_root.map_or_else(|| PathBuf::from("/"), PathBuf::from);
     let started = Instant::now();
-    let live = Live::start(&config, &host_root).map_err(|error| explain(&error, log))?;
+    let mut live = Live::start(&config, &host_root).map_err(|error| explain(&error, log))?;
     let strangers = ProcStrangers::new(&host_root, config.scope.as_ref())?;
     log.debug(match live.probe().plan() {
         HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
@@ -45,23 +44,17 @@ pub(crate) fn run(
             log.info(format_args!("Watching control group {scope} and those below it"));
         }
     }
-    let mut source = Accounted::new(live, log);
+    watch.drops.count_by(live.counters().clone());
     watch.goes_by_the_clock();
     (job.opened)();
     let state = peregrine_state::Config { live: true, ..state(job) };
-    let (events, result) = follow(job, &mut source, watch, state, Some(Box::new(strangers)));
-    source.look();
+    let (events, result) = follow(job, &mut live, watch, state, Some(Box::new(strangers)));
     if job.options.verbose {
-        let (seen, lost) = (source.seen.events(), source.seen.lost());
+        let (seen, lost) = watch.drops.totals();
         let _ = writeln!(io::stderr(), "Driver Events:{seen}\nDriver Drops:{lost}");
         tell_rate("(syscall) ", events, started.elapsed());
     }
-    let _ = writeln!(
-        io::stderr(),
-        "Syscall event drop monitoring:\n   - event drop detected: {} occurrences\n   \
-         - num times actions taken: 0",
-        source.losses
-    );
+    watch.drops.finish();
     result.map_err(|error| explain(&error, log))
 }
 
@@ -164,96 +157,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The source, with an eye on what it loses.
-struct Accounted<'a> {
-    live: Live,
-    log: &'a Log,
-    seen: Statistics,
-    looked: Instant,
-    /// Records since the clock was looked at.
-    records: u32,
-    /// Looks that found something lost.
-    losses: u64,
-}
-
-/// Time between two looks at the counters.
-const LOOK: Duration = Duration::from_secs(1);
-/// Records after which the clock is looked at, when there is no pause between them.
-const MANY_RECORDS: u32 = 4096;
-
-impl<'a> Accounted<'a> {
-    fn new(live: Live, log: &'a Log) -> Self {
-        let seen = Statistics::default();
-        Self { live, log, seen, looked: Instant::now(), records: 0, losses: 0 }
-    }
-
-    /// Reads the counters, and tells when something was lost since they were read last.
-    fn look(&mut self) {
-        let Ok(now) = self.live.statistics() else { return };
-        let new = now.since(&self.seen);
-        if new.lost() > 0 {
-            self.losses += 1;
-            self.log.warning(losses(&new));
-        }
-        self.seen = now;
-        self.looked = Instant::now();
-    }
-}
-
-impl Source for Accounted<'_> {
-    type Error = LiveError;
-
-    fn next(&mut self) -> Result<Next<'_>, LiveError> {
-        self.records += 1;
-        if self.records >= MANY_RECORDS {
-            self.records = 0;
-            if self.looked.elapsed() >= LOOK {
-                self.look();
-            }
-        }
-        let next = self.live.next()?;
-        if matches!(next, Next::Idle) {
-            // Pauses are long enough for a look at the clock each.
-            self.records = MANY_RECORDS;
-        }
-        Ok(next)
-    }
-}
-
-/// What was lost, in words.
-fn losses(lost: &Statistics) -> String {
-    const CLASSES: [(LossClass, &str); 9] = [
-        (LossClass::CloneFork, "clone and fork"),
-        (LossClass::Execve, "exec"),
-        (LossClass::Connect, "connect"),
-        (LossClass::Open, "open"),
-        (LossClass::DirFile, "directories and files"),
-        (LossClass::OtherInterest, "of interest"),
-        (LossClass::Close, "close"),
-        (LossClass::ProcExit, "process exit"),
-        (LossClass::Other, "other"),
-    ];
-    const CAUSES: [(Cause, &str); 4] = [
-        (Cause::RingFull, "ring full"),
-        (Cause::Scratch, "too long"),
-        (Cause::PageFault, "memory not readable"),
-        (Cause::Bug, "bug"),
-    ];
-    let mut text = format!("{} of {} events were lost", lost.lost(), lost.events());
-    let mut before = ": ";
-    for (class, class_name) in CLASSES {
-        for (cause, cause_name) in CAUSES {
-            let count = lost.lost_of(class, cause);
-            if count > 0 {
-                // Writing into a string does not fail.
-                let _ = write!(text, "{before}{count} {class_name} ({cause_name})");
-                before = ", ";
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use peregrine_event::syscall_name;
@@ -268,17 +171,5 @@ mod tests {
         assert_eq!(names.len(), 2);
         assert!(names.contains(&"openat") && names.contains(&"syncfs"));
         assert_eq!(selection.tracepoints, Tracepoints::PROCESS_EXIT | Tracepoints::SWITCH);
-    }
-
-    #[test]
-    fn losses_are_told_by_class_and_cause() {
-        let mut cpu = peregrine_probe::bpf::Counters { events: 100, ..Default::default() };
-        cpu.lost[LossClass::Open as usize][Cause::RingFull as usize] = 7;
-        cpu.lost[LossClass::Execve as usize][Cause::Scratch as usize] = 1;
-        let lost = Statistics { cpus: vec![cpu], ..Statistics::default() };
-        assert_eq!(
-            losses(&lost),
-            "8 of 100 events were lost: 1 exec (too long), 7 open (ring full)"
-        );
     }
 }

@@ -13,6 +13,7 @@ mod commands;
 mod config;
 mod delivery;
 mod demo;
+mod drops;
 mod live;
 mod log;
 mod options;

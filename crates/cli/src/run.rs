@@ -80,6 +80,7 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
         Kind::Live { settings, .. } => live::run(job, &mut watch, settings),
         Kind::NoDriver => Ok(()),
     };
+    let result = result.and_then(|()| watch.drops.result());
     let (summary, profile) = (watch.summary, watch.profile);
     outputs.close();
     print(summary.to_string())?;
@@ -118,6 +119,7 @@ fn replay(job: &Job<'_>, watch: &mut Watch<'_>, capture: &Path) -> anyhow::Resul
     if job.options.verbose {
         tell_rate("", events, started.elapsed());
     }
+    watch.drops.finish();
     result.with_context(|| capture.display().to_string())?;
     // Falco waits as long as it may run, also when the capture is over: scripts rely on it.
     wait(&job.signals, duration(job).unwrap_or_default());

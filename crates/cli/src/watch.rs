@@ -9,6 +9,7 @@ use peregrine_fields::Field;
 use peregrine_output::{AlertFormat, Outputs, Style, Summary};
 use peregrine_state::State;
 
+use crate::drops::Drops;
 use crate::log::Log;
 use crate::profile::Report;
 use crate::pulse::Pulse;
@@ -30,6 +31,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) recorder: Recorder,
     /// What the rules have cost, where that is asked for and the run is over.
     pub(crate) profile: Option<Report>,
+    /// What was lost.
+    pub(crate) drops: Drops<'a>,
     formats: &'a [AlertFormat<Field>],
     style: &'a Style,
     outputs: &'a Outputs,
@@ -54,6 +57,7 @@ impl<'a> Watch<'a> {
             summary: Summary::new(job.rules.set.rules.iter().map(|rule| rule.name.clone())),
             recorder,
             profile: None,
+            drops: Drops::new(&job.config.syscall_event_drops, outputs, style, &job.log),
             formats,
             style,
             outputs,
@@ -104,10 +108,9 @@ impl Observer for Watch<'_> {
         self.heed_signals()?;
         let first = *self.first_ts.get_or_insert(event.ts);
         if self.is_over(first, event.ts) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
+            return ControlFlow::Break(());
         }
+        self.drops.tick(event.ts)
     }
 
     fn hit(&mut self, hit: &Hit<'_>) {
@@ -131,7 +134,7 @@ impl Observer for Watch<'_> {
         self.recorder.idle(now);
         match self.first_ts {
             Some(first) if self.is_over(first, now) => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
+            _ => self.drops.tick(now),
         }
     }
 }

@@ -15,6 +15,7 @@
 pub mod address;
 mod builder;
 mod generated;
+mod loss;
 mod names;
 mod param;
 pub mod path;
@@ -30,6 +31,7 @@ pub use address::{Sockaddr, Socktuple};
 pub use builder::{BuildError, Builder};
 pub use generated::events::EventType;
 pub use generated::flags::{self, FlagTable};
+pub use loss::{EventCounters, LossCause, LossClass};
 pub use names::{errno_name, signal_name};
 pub use param::{Fdlist, Param, ParamError, Texts};
 pub use set::{CodeSet, EventSet};

@@ -48,11 +48,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     std::fs::write(out, bytes)?;
     eprintln!("{types:?}");
-    for (cpu, counters) in probe.counters()?.iter().enumerate() {
+    for (cpu, counters) in probe.counters().by_cpu()?.iter().enumerate() {
         eprintln!(
             "cpu {cpu}: {} events, {} lost {:?}",
-            counters.events,
-            counters.lost_total(),
+            counters.events(),
+            counters.lost(),
             counters.lost
         );
     }

@@ -22,7 +22,7 @@ mod ring;
 pub mod scan;
 mod source;
 
-pub use counters::Statistics;
+pub use counters::{Counters, Statistics};
 pub use merge::{Merge, WINDOW};
 pub use ring::Ring;
 pub use source::{Live, LiveError, ProcStrangers};

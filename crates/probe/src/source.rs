@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use peregrine_event::Event;
@@ -11,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 
 use crate::bpf::{Probe, ProbeConfig, ProbeError, Selection};
-use crate::counters::Statistics;
+use crate::counters::Counters;
 use crate::merge::Merge;
 use crate::ring::Ring;
 use crate::scan::{Scan, ScanError, Scanner};
@@ -51,7 +53,7 @@ pub struct Live {
     /// Nanoseconds from the epoch to boot, as timestamps have it.
     boot_epoch: u64,
     num: u64,
-    malformed: u64,
+    counters: Counters,
 }
 
 impl Live {
@@ -69,13 +71,13 @@ impl Live {
         probe.attach()?;
         let scan = scanner.scan(config.scope.as_deref())?;
         Ok(Self {
+            counters: Counters::new(Arc::clone(probe.counters())),
             probe,
             merge,
             scan: Some(scan),
             pace: Pace::new(config.ring_bytes),
             boot_epoch: boot_epoch(),
             num: 0,
-            malformed: 0,
         })
     }
 
@@ -92,16 +94,9 @@ impl Live {
         &self.probe
     }
 
-    /// What was counted until now.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn statistics(&self) -> Result<Statistics, ProbeError> {
-        Ok(Statistics {
-            cpus: self.probe.counters()?,
-            malformed: self.malformed,
-            late: self.merge.late(),
-        })
+    /// The counters, to be read at any time.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     fn now(&self) -> u64 {
@@ -114,6 +109,7 @@ impl Live {
         self.merge.advance() || {
             let now = self.now();
             self.merge.refresh(now);
+            self.counters.reader.late.store(self.merge.late(), Relaxed);
             self.merge.advance()
         }
     }
@@ -143,7 +139,7 @@ impl Source for Live {
                 Next::Record(Record::Event { event, state_only: false })
             }
             None => {
-                self.malformed += 1;
+                self.counters.reader.malformed.fetch_add(1, Relaxed);
                 Next::Idle
             }
         })

@@ -76,7 +76,7 @@ fn watch(act: &str, directory: &Path) -> Option<Seen> {
         }
     }
     events.sort_by_key(|bytes| Event::parse(bytes, 0).unwrap().ts);
-    assert!(probe.counters().unwrap().iter().all(|counters| counters.lost_total() == 0));
+    assert!(probe.counters().by_cpu().unwrap().iter().all(|cpu| cpu.lost() == 0));
     drop(probe);
     fs::remove_dir(&cgroup).unwrap();
     Some(Seen { events, actor })

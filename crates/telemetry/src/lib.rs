@@ -2,3 +2,7 @@
 //!
 //! It is given numbers and times, and gives back decisions and texts. It knows no kernel, no files and no network: who reads
 //! counters, and who sends what comes out, is `cli`'s business.
+
+mod drops;
+
+pub use drops::{Check, DropAction, DropMonitor, DropPolicy, Reaction};

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use peregrine_telemetry::DropAction;
 use peregrine_yaml::Node;
 
 use super::fault::Fault;
@@ -54,26 +55,19 @@ pub(super) fn webserver(section: &Webserver, node: &Node) -> Result<(), Fault> {
     Err(at_key(fault, node, "listen_address").help(help))
 }
 
-/// Actions are known and do not contradict each other; the threshold is a share.
+/// Actions do not contradict each other; the threshold is a share.
 pub(super) fn drops(section: &SyscallEventDrops, node: &Node) -> Result<(), Fault> {
-    let mut ignored = false;
-    for action in &section.actions {
-        match action.as_str() {
-            "ignore" => ignored = true,
-            "log" | "alert" if ignored => {
-                let fault = Fault::in_file(format!(
-                    "syscall event drop action \"{action}\" does not make sense with the \"ignore\" action"
-                ));
-                return Err(at_key(fault, node, "actions"));
-            }
-            "log" | "alert" | "exit" => {}
-            _ => {
-                let fault = Fault::in_file(
-                    "available actions for syscall event drops are \"ignore\", \"log\", \"alert\", and \"exit\"",
-                );
-                return Err(at_key(fault, node, "actions"));
-            }
-        }
+    let ignored = section.actions.iter().skip_while(|action| **action != DropAction::Ignore);
+    let contradicts = ignored.into_iter().find_map(|action| match action {
+        DropAction::Log => Some("log"),
+        DropAction::Alert => Some("alert"),
+        DropAction::Ignore | DropAction::Exit => None,
+    });
+    if let Some(action) = contradicts {
+        let fault = Fault::in_file(format!(
+            "syscall event drop action \"{action}\" does not make sense with the \"ignore\" action"
+        ));
+        return Err(at_key(fault, node, "actions"));
     }
     if section.threshold < 0.0 || section.threshold > 1.0 {
         let message = "syscall event drops threshold must be a double in the range [0, 1]";

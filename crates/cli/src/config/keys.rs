@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use peregrine_rules::Priority;
+use peregrine_telemetry::DropAction;
 
 use super::check;
 use super::declare::section;
@@ -264,7 +265,7 @@ section! {
     /// Lost events.
     SyscallEventDrops "SyscallEventDrops" extra { "minProperties": 1 } check check::drops {
         /// What follows a loss: ignore, log, alert, exit. Nothing stands for ignore.
-        actions: Vec<String> = Vec::new();
+        actions: Vec<DropAction> = Vec::new();
         /// Lost share of a second's events above which the actions are taken.
         threshold: f64 = 0.1;
         /// Actions per second in the long run.

@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use peregrine_rules::Priority;
+use peregrine_telemetry::DropAction;
 
 use super::*;
 
@@ -34,7 +35,7 @@ fn keys_are_decoded_and_wrong_types_leave_the_default() {
     assert!(config.json_output);
     assert_eq!((config.webserver.listen_port, config.webserver.threadiness), (8765, 16));
     assert_eq!(config.syscall_event_drops.threshold, 0.1);
-    assert_eq!(config.syscall_event_drops.actions, ["log"]);
+    assert_eq!(config.syscall_event_drops.actions, [DropAction::Log]);
     assert_eq!(config.http_output.max_consecutive_timeouts, 5);
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use peregrine_rules::Priority;
+use peregrine_telemetry::DropAction;
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
@@ -199,6 +200,15 @@ impl Setting for Priority {
         rows.push(Row { key: key.into(), default, about: about.into() });
     }
 }
+
+words!(
+    DropAction, { "type": "string" }, "ignore",
+    { "ignore" => Self::Ignore, "log" => Self::Log, "alert" => Self::Alert, "exit" => Self::Exit },
+    str::to_owned,
+    |_| Fault::in_file(
+        "available actions for syscall event drops are \"ignore\", \"log\", \"alert\", and \"exit\""
+    )
+);
 
 words!(
     RuleMatching, { "type": "string" }, "first",

@@ -2,10 +2,14 @@
 //!
 //! `bpf/abi.h` is the other half of this file.
 
+use peregrine_event::{EventCounters, LossCause, LossClass};
+
 /// Map with the one [`Config`].
 pub const CONFIG: &str = "config";
-/// Map with one [`Counters`] per CPU.
+/// Map with one [`EventCounters`] per CPU.
 pub const COUNTERS: &str = "counters";
+/// Map of the processes that lost events most recently.
+pub const LOSERS: &str = "losers";
 /// Array with the one ring of [`Lane::Life`].
 pub const LIFE_RINGS: &str = "life_rings";
 /// Array with the rings of [`Lane::Data`], by ring index.
@@ -77,82 +81,27 @@ impl Config {
     }
 }
 
-/// Why an event did not get into its ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(usize)]
-pub enum Cause {
-    /// The ring was full.
-    RingFull,
-    /// The event was longer than the memory it is put together in.
-    Scratch,
-    /// Memory of the program could not be read.
-    PageFault,
-    /// Something that cannot be.
-    Bug,
-}
+/// [`EventCounters`] as they lie in their map: events of each class, then a row of losses for each class.
+pub type CounterWords = [u64; CLASSES * (1 + CAUSES)];
 
-/// Kinds of events that losses are counted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(usize)]
-pub enum LossClass {
-    /// Clone, fork, vfork.
-    CloneFork,
-    /// Execve, execveat.
-    Execve,
-    /// Connect.
-    Connect,
-    /// Open and its family.
-    Open,
-    /// Operations on directory entries, owners, modes and mounts.
-    DirFile,
-    /// Bpf, setpgid, ptrace, seccomp, setns, set*id, unshare, capset, keyctl.
-    OtherInterest,
-    /// Close.
-    Close,
-    /// The end of a process.
-    ProcExit,
-    /// Everything else.
-    Other,
-}
+const CLASSES: usize = LossClass::ALL.len();
+const CAUSES: usize = LossCause::ALL.len();
 
-/// Number of [`Cause`]s.
-pub const CAUSES: usize = 4;
-/// Number of [`LossClass`]es.
-pub const CLASSES: usize = 9;
-
-/// What one CPU counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Events there were, delivered or lost.
-    pub events: u64,
-    /// Lost events: `lost[class][cause]`.
-    pub lost: [[u64; CAUSES]; CLASSES],
-}
-
-/// [`Counters`] as they lie in their map: events, then a row for each class.
-pub type CounterWords = [u64; 1 + CLASSES * CAUSES];
-
-impl Counters {
-    /// From what lies in the map.
-    pub fn from_words(words: &CounterWords) -> Self {
-        let [events, lost @ ..] = words;
-        let mut counters = Self { events: *events, ..Self::default() };
-        for (row, from) in counters.lost.iter_mut().zip(lost.chunks_exact(CAUSES)) {
-            row.copy_from_slice(from);
-        }
-        counters
+/// From what lies in the map of [`COUNTERS`].
+pub fn event_counters(words: &CounterWords) -> EventCounters {
+    let (seen, lost) = words.split_at(CLASSES);
+    let mut counters = EventCounters::default();
+    counters.seen.copy_from_slice(seen);
+    for (row, from) in counters.lost.iter_mut().zip(lost.chunks_exact(CAUSES)) {
+        row.copy_from_slice(from);
     }
-
-    /// Events of a class lost for a cause.
-    pub fn lost(&self, class: LossClass, cause: Cause) -> u64 {
-        self.lost[class as usize][cause as usize]
-    }
-
-    /// All lost events.
-    pub fn lost_total(&self) -> u64 {
-        self.lost.iter().flatten().sum()
-    }
+    counters
 }
+
+/// Key of the map of [`LOSERS`]: id of the cgroup, then of the process.
+pub type LoserWords = [u64; 2];
+/// Its value: events of each class that were lost.
+pub type LossWords = [u64; CLASSES];
 
 /// Which rings an event travels in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -169,12 +118,11 @@ mod tests {
 
     #[test]
     fn counters_keep_their_places() {
-        let counters = Counters::from_words(&std::array::from_fn(|i| i as u64));
-        assert_eq!(counters.events, 0);
-        assert_eq!(counters.lost(LossClass::CloneFork, Cause::RingFull), 1);
-        assert_eq!(counters.lost(LossClass::Execve, Cause::Scratch), 6);
-        assert_eq!(counters.lost(LossClass::Other, Cause::Bug), 36);
-        assert_eq!(counters.lost_total(), (1..=36).sum::<u64>());
+        let counters = event_counters(&std::array::from_fn(|i| i as u64));
+        assert_eq!(counters.seen, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(counters.lost_of(LossClass::CloneFork, LossCause::RingFull), 9);
+        assert_eq!(counters.lost_of(LossClass::Execve, LossCause::Scratch), 14);
+        assert_eq!(counters.lost_of(LossClass::Other, LossCause::Bug), 44);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Loading the programs and getting at their maps.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use aya::maps::{
-    Array, ArrayOfMaps, CgroupArray, Map, MapData, MapError, PerCpuArray, ProgramArray, RingBuf,
-};
+use aya::maps::{Array, ArrayOfMaps, CgroupArray, Map, MapData, MapError, ProgramArray, RingBuf};
 use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
 use aya::util::{nr_cpus, online_cpus};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
@@ -14,7 +14,8 @@ use aya_obj::maps::{LegacyMap, bpf_map_def};
 use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 
-use super::abi::{self, Config, ConfigWords, CounterWords, Counters, Lane};
+use super::abi::{self, Config, ConfigWords, Lane};
+use super::counters::KernelCounters;
 use super::hooks;
 use super::select::Selection;
 
@@ -130,7 +131,7 @@ pub struct Probe {
     attached: bool,
     entries: bool,
     config_map: Array<MapData, ConfigWords>,
-    counters: PerCpuArray<MapData, CounterWords>,
+    counters: Arc<KernelCounters>,
     collectors: ProgramArray<MapData>,
     rings: Vec<Ring>,
 }
@@ -145,24 +146,18 @@ impl Probe {
         let possible = nr_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))? as u32;
         let online = online_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))?;
         let per_ring = if config.cpus_per_ring == 0 { possible } else { config.cpus_per_ring };
-        let last = online.iter().max().copied().unwrap_or(0);
+        let ring_of = |cpu: u32| cpu / per_ring.max(1);
         let mut ebpf = EbpfLoader::new()
             .btf(Some(types.get()?))
             .map_max_entries(abi::SCRATCHES, possible)
-            .map_max_entries(abi::DATA_RINGS, last / per_ring + 1)
+            .map_max_entries(abi::DATA_RINGS, ring_of(possible.saturating_sub(1)) + 1)
             .load(OBJECT)?;
 
-        let mut rings =
-            make_rings(&mut ebpf, abi::LIFE_RINGS, Lane::Life, &[0], config.ring_bytes)?;
-        let mut indices: Vec<u32> = online.iter().map(|cpu| cpu / per_ring).collect();
-        indices.dedup();
-        rings.extend(make_rings(
-            &mut ebpf,
-            abi::DATA_RINGS,
-            Lane::Data,
-            &indices,
-            config.ring_bytes,
-        )?);
+        let bytes = config.ring_bytes;
+        let mut rings = make_rings(&mut ebpf, abi::LIFE_RINGS, Lane::Life, &[0], bytes)?;
+        let in_use: Vec<u32> = online.iter().map(|&cpu| ring_of(cpu)).collect();
+        let slots = ring_slots(&in_use, ring_of(possible.saturating_sub(1)) + 1);
+        rings.extend(make_rings(&mut ebpf, abi::DATA_RINGS, Lane::Data, &slots, bytes)?);
 
         let mut flags = 0;
         if config.drop_failed_exit {
@@ -187,7 +182,7 @@ impl Probe {
             attached: false,
             entries: config.entries && Path::new(TRACEFS).exists(),
             config_map: Array::try_from(take(&mut ebpf, abi::CONFIG)?)?,
-            counters: PerCpuArray::try_from(take(&mut ebpf, abi::COUNTERS)?)?,
+            counters: Arc::new(KernelCounters::new(&mut ebpf)?),
             collectors: ProgramArray::try_from(take(&mut ebpf, abi::COLLECTORS)?)?,
             rings,
             types,
@@ -214,13 +209,9 @@ impl Probe {
         std::mem::take(&mut self.rings)
     }
 
-    /// What each possible CPU counted, by CPU number.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn counters(&self) -> Result<Vec<Counters>, ProbeError> {
-        let words = self.counters.get(&0, 0)?;
-        Ok(words.iter().map(Counters::from_words).collect())
+    /// What the programs count.
+    pub fn counters(&self) -> &Arc<KernelCounters> {
+        &self.counters
     }
 
     /// Watches something else from now on, without a gap for what stays selected.
@@ -406,21 +397,31 @@ fn borrow<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Map, ProbeError>
 }
 
 /// A map for as long as the probe lives.
-fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, ProbeError> {
+pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, ProbeError> {
     ebpf.take_map(name).ok_or_else(|| ProbeError::Missing(name.into()))
 }
 
+/// The ring for each slot: one of its own where CPUs of it are online, and one of those for CPUs that come later.
+fn ring_slots(in_use: &[u32], slots: u32) -> Vec<u32> {
+    let mut later = in_use.iter().cycle();
+    (0..slots)
+        .map(|slot| if in_use.contains(&slot) { slot } else { later.next().copied().unwrap_or(0) })
+        .collect()
+}
+
+/// Makes a ring for each number that occurs in `slots`.
 fn make_rings(
     ebpf: &mut Ebpf,
     map: &str,
     lane: Lane,
-    indices: &[u32],
+    slots: &[u32],
     bytes: u32,
 ) -> Result<Vec<Ring>, ProbeError> {
     let mut array: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(borrow(ebpf, map)?)?;
+    let indices: BTreeSet<u32> = slots.iter().copied().collect();
     indices
-        .iter()
-        .map(|&index| {
+        .into_iter()
+        .map(|index| {
             let def = bpf_map_def {
                 map_type: BPF_MAP_TYPE_RINGBUF as u32,
                 max_entries: bytes,
@@ -438,7 +439,9 @@ fn make_rings(
                 map,
                 None,
             )?;
-            array.set(index, &data, 0)?;
+            for (slot, _) in (0..).zip(slots).filter(|(_, of)| **of == index) {
+                array.set(slot, &data, 0)?;
+            }
             Ok(Ring { lane, index, bytes, records: RingBuf::try_from(Map::RingBuf(data))? })
         })
         .collect()
@@ -451,4 +454,17 @@ fn boot_epoch_ns() -> u64 {
         time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
     };
     ns(ClockId::Realtime).saturating_sub(ns(ClockId::Boottime))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_that_come_later_share_the_rings_of_others() {
+        assert_eq!(ring_slots(&[0, 1], 2), [0, 1]);
+        assert_eq!(ring_slots(&[0, 0, 1], 4), [0, 1, 0, 0]);
+        assert_eq!(ring_slots(&[1, 3], 6), [1, 1, 3, 3, 1, 3]);
+        assert_eq!(ring_slots(&[], 1), [0]);
+    }
 }

@@ -2,10 +2,12 @@
 
 pub mod abi;
 mod compat;
+mod counters;
 mod hooks;
 mod load;
 mod select;
 
-pub use abi::{Cause, Counters, Lane, LossClass};
+pub use abi::Lane;
+pub use counters::{KernelCounters, Loser};
 pub use load::{HookPlan, Probe, ProbeConfig, ProbeError, Ring};
 pub use select::{Selection, SyscallSet, Tracepoints};

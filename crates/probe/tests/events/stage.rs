@@ -5,11 +5,9 @@ use std::io::{PipeWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use peregrine_event::{Event, syscall_names};
+use peregrine_event::{Event, EventCounters, syscall_names};
 use peregrine_probe::Ring;
-use peregrine_probe::bpf::{
-    self, HookPlan, Probe, ProbeConfig, ProbeError, Selection, Tracepoints,
-};
+use peregrine_probe::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection, Tracepoints};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Pid, Signal, kill_process};
@@ -175,8 +173,8 @@ impl Stage {
     }
 
     fn lost(&self) -> u64 {
-        let counters = self.probe.counters().unwrap_or_default();
-        counters.iter().map(bpf::Counters::lost_total).sum()
+        let counters = self.probe.counters().by_cpu().unwrap_or_default();
+        counters.iter().map(EventCounters::lost).sum()
     }
 }
 

@@ -1,0 +1,240 @@
+//! Decides what is done when events were lost: `syscall_event_drops` of the configuration.
+
+mod token_bucket;
+
+use peregrine_event::EventCounters;
+
+use token_bucket::TokenBucket;
+
+/// Nanoseconds of event time between two checks.
+const INTERVAL: u64 = 1_000_000_000;
+
+/// What can be done about lost events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropAction {
+    /// Nothing.
+    Ignore,
+    /// A line in the log.
+    Log,
+    /// An alert.
+    Alert,
+    /// The end of the program, with an error.
+    Exit,
+}
+
+/// When something is done about lost events, and what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DropPolicy {
+    /// Everything that is done; nothing stands for [`DropAction::Ignore`].
+    pub actions: Vec<DropAction>,
+    /// Share of a second's events, lost and delivered, that must be exceeded: 0 to 1.
+    pub threshold: f64,
+    /// Times a second that something is done in the long run.
+    pub rate: f64,
+    /// Times that something is done before the rate applies.
+    pub max_burst: f64,
+    /// Acts as if an event were lost in each second, and has no threshold then.
+    pub simulate: bool,
+}
+
+/// Checks the counters once per second of event time.
+#[derive(Clone, Debug)]
+pub struct DropMonitor {
+    policy: DropPolicy,
+    bucket: TokenBucket,
+    /// Time after which the next check is due; 0 before the first event.
+    due: u64,
+    last: EventCounters,
+    occurrences: u64,
+    actions_taken: u64,
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was counted since the last check.
+    pub new: EventCounters,
+    /// Events lost since then, with the one that is simulated.
+    pub drops: u64,
+    /// What follows.
+    pub reaction: Reaction,
+}
+
+/// What follows from a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaction {
+    /// Nothing: too little was lost.
+    None,
+    /// Nothing, because something was done too lately.
+    Throttled,
+    /// The actions of the policy.
+    Act,
+}
+
+impl DropMonitor {
+    /// Nothing was counted yet.
+    pub fn new(policy: DropPolicy) -> Self {
+        Self {
+            bucket: TokenBucket::new(policy.rate, policy.max_burst),
+            policy,
+            due: 0,
+            last: EventCounters::default(),
+            occurrences: 0,
+            actions_taken: 0,
+        }
+    }
+
+    /// Whether it is time for a [check](Self::check).
+    #[inline]
+    pub fn is_due(&self, ts: u64) -> bool {
+        self.due < ts
+    }
+
+    /// Looks at the counters of all CPUs at this time, in nanoseconds. The first look starts the clock and finds
+    /// nothing.
+    pub fn check(&mut self, ts: u64, counters: &EventCounters) -> Option<Check> {
+        let first = self.due == 0;
+        self.due = ts.saturating_add(INTERVAL);
+        if first {
+            return None;
+        }
+        let new = counters.since(&self.last);
+        self.last = *counters;
+        let drops = new.lost() + u64::from(self.policy.simulate);
+        let threshold = if self.policy.simulate { 0.0 } else { self.policy.threshold };
+        let reaction = if drops == 0 || drops as f64 / new.events() as f64 <= threshold {
+            Reaction::None
+        } else {
+            self.occurrences += 1;
+            if self.bucket.claim(ts) {
+                self.actions_taken += 1;
+                Reaction::Act
+            } else {
+                Reaction::Throttled
+            }
+        };
+        Some(Check { new, drops, reaction })
+    }
+
+    /// What is done, and when.
+    pub fn policy(&self) -> &DropPolicy {
+        &self.policy
+    }
+
+    /// Checks that found more lost than the threshold allows.
+    pub fn occurrences(&self) -> u64 {
+        self.occurrences
+    }
+
+    /// Times that the actions were taken.
+    pub fn actions_taken(&self) -> u64 {
+        self.actions_taken
+    }
+}
+
+impl DropPolicy {
+    /// Whether this is done.
+    pub fn has(&self, action: DropAction) -> bool {
+        self.actions.contains(&action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peregrine_event::{LossCause, LossClass};
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+    const START: u64 = 1_700_000_000 * SECOND;
+
+    fn policy() -> DropPolicy {
+        DropPolicy {
+            actions: vec![DropAction::Log, DropAction::Alert],
+            threshold: 0.1,
+            rate: 0.03333,
+            max_burst: 1.0,
+            simulate: false,
+        }
+    }
+
+    fn counters(seen: u64, lost: u64) -> EventCounters {
+        let mut counters = EventCounters::default();
+        counters.seen[LossClass::Open as usize] = seen;
+        counters.lost[LossClass::Open as usize][LossCause::RingFull as usize] = lost;
+        counters
+    }
+
+    /// Seconds in which something is done, when in each of `seconds` all events are lost.
+    fn acts(policy: DropPolicy, seconds: u64) -> Vec<u64> {
+        let mut monitor = DropMonitor::new(policy);
+        let (mut acts, mut throttled) = (Vec::new(), 0);
+        assert_eq!(monitor.check(START, &counters(0, 0)), None);
+        for second in 1..=seconds {
+            // A check is due after the second is over.
+            let ts = START + second * (SECOND + 1);
+            assert!(!monitor.is_due(ts - 1) && monitor.is_due(ts));
+            match monitor.check(ts, &counters(second, second)).unwrap().reaction {
+                Reaction::Act => acts.push(second),
+                Reaction::Throttled => throttled += 1,
+                Reaction::None => {}
+            }
+        }
+        assert_eq!((monitor.occurrences(), monitor.actions_taken()), (seconds, acts.len() as u64));
+        assert_eq!(throttled, seconds - monitor.actions_taken());
+        acts
+    }
+
+    #[test]
+    fn the_threshold_must_be_exceeded() {
+        let mut monitor = DropMonitor::new(DropPolicy { max_burst: 10.0, ..policy() });
+        monitor.check(START, &counters(500, 500));
+        let mut check = |second: u64, seen, lost| {
+            let check = monitor.check(START + second * 2 * SECOND, &counters(seen, lost)).unwrap();
+            (check.drops, check.reaction)
+        };
+        // What was lost before the first event counts for the first second.
+        assert_eq!(check(1, 1000, 500), (500, Reaction::Act));
+        assert_eq!(check(2, 2000, 600), (100, Reaction::None));
+        assert_eq!(check(3, 3000, 701), (101, Reaction::Act));
+        assert_eq!(check(4, 4000, 701), (0, Reaction::None));
+        assert_eq!((monitor.occurrences(), monitor.actions_taken()), (2, 2));
+    }
+
+    #[test]
+    fn with_no_threshold_every_loss_counts() {
+        let mut monitor = DropMonitor::new(DropPolicy { threshold: 0.0, ..policy() });
+        monitor.check(START, &counters(0, 0));
+        let check = monitor.check(START + 2 * SECOND, &counters(1_000_000, 1)).unwrap();
+        assert_eq!((check.drops, check.reaction), (1, Reaction::Act));
+        let check = monitor.check(START + 4 * SECOND, &counters(2_000_000, 1)).unwrap();
+        assert_eq!((check.drops, check.reaction), (0, Reaction::None));
+    }
+
+    #[test]
+    fn a_burst_then_one_each_time_the_bucket_has_filled() {
+        // The default rate is a little less than one in thirty seconds.
+        assert_eq!(acts(policy(), 100), [1, 32, 63, 94]);
+        let burst = DropPolicy { rate: 0.1, max_burst: 3.0, ..policy() };
+        assert_eq!(acts(burst, 35), [1, 2, 3, 11, 21, 31]);
+        let early = DropPolicy { max_burst: 10.0, ..policy() };
+        assert_eq!(acts(early, 50), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 32]);
+    }
+
+    #[test]
+    fn a_bucket_too_small_for_one_never_acts() {
+        assert!(acts(DropPolicy { rate: 1.0, max_burst: 0.5, ..policy() }, 10).is_empty());
+    }
+
+    #[test]
+    fn a_simulation_loses_one_event_a_second() {
+        let mut monitor =
+            DropMonitor::new(DropPolicy { simulate: true, threshold: 1.0, ..policy() });
+        assert_eq!(monitor.check(START, &counters(0, 0)), None);
+        // As in a replay, where nobody counts events.
+        let check = monitor.check(START + 2 * SECOND, &counters(0, 0)).unwrap();
+        assert_eq!((check.drops, check.new.lost(), check.reaction), (1, 0, Reaction::Act));
+        let check = monitor.check(START + 4 * SECOND, &counters(1000, 0)).unwrap();
+        assert_eq!((check.drops, check.reaction), (1, Reaction::Throttled));
+    }
+}
