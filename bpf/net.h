@@ -4,7 +4,15 @@
 
 enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10 };
 enum direction { OUTBOUND, INBOUND };
-enum { SOCKFS_MAGIC = 0x534f434b, SUN_PATH = 108 };
+enum { SOCKFS_MAGIC = 0x534f434b, SUN_PATH = 108, SOCK_DGRAM = 2 };
+// The least that the kernel takes as an address of a family.
+enum { ADDRESS_IN = 16, ADDRESS_IN6 = 24, ADDRESS_UNIX = 2 };
+
+// An address in the caller's memory.
+struct given {
+	u64 at;
+	u32 len;
+};
 
 struct address_in {
 	u16 family, port;
@@ -42,24 +50,39 @@ INLINE struct sock *sock_of_fd(s32 fd)
 		ADD(e, u32, (address).words[3]);                                                   \
 	})
 
-// The NUL that marks an abstract address is not part of its name.
-INLINE void add_unix_path(struct event *e, const char *path)
+// The NUL that marks an abstract address is not part of its name. Names need not end with one.
+INLINE void add_unix_path(struct event *e, const char *path, u32 len)
 {
 	char first = 0;
 	bpf_probe_read_kernel(&first, 1, path);
-	add_kernel_text(e, first ? path : path + 1, SUN_PATH);
+	u32 limit = (len < SUN_PATH ? len : SUN_PATH) + 1; // and its NUL
+	if (!first && limit > 1) {
+		path++;
+		limit--;
+	}
+	OPAQUE(limit);
+	limit &= 127;
+	add_kernel_text(e, path, limit);
 }
 
-INLINE void add_tuple_in(struct event *e, struct sock *sk, enum direction direction, u64 given)
+// Where a datagram goes is for each to say, whatever its socket is connected to.
+INLINE bool given_counts(struct sock *sk, u16 remote_port, struct given given)
+{
+	return given.at && (remote_port == 0 || READ(sk, sk_type) == SOCK_DGRAM);
+}
+
+INLINE void add_tuple_in(struct event *e, struct sock *sk, enum direction direction, struct given given)
 {
 	struct inet_sock *inet = (void *)sk;
 	u32 local = READ(inet, inet_saddr), remote = READ(sk, __sk_common.skc_daddr);
 	u16 local_port = READ(inet, inet_sport), remote_port = READ(sk, __sk_common.skc_dport);
-	if (remote_port == 0 && given) {
+	if (given_counts(sk, remote_port, given)) {
 		struct address_in address = {};
-		bpf_probe_read_user(&address, sizeof(address), (void *)given);
-		remote = address.addr;
-		remote_port = address.port;
+		bpf_probe_read_user(&address, sizeof(address), (void *)given.at);
+		if (address.family == FAMILY_INET && given.len >= ADDRESS_IN) {
+			remote = address.addr;
+			remote_port = address.port;
+		}
 	}
 	bool out = direction == OUTBOUND;
 	ADD(e, u8, FAMILY_INET);
@@ -69,17 +92,24 @@ INLINE void add_tuple_in(struct event *e, struct sock *sk, enum direction direct
 	ADD(e, u16, swap16(out ? remote_port : local_port));
 }
 
-INLINE void add_tuple_in6(struct event *e, struct sock *sk, enum direction direction, u64 given)
+INLINE void add_tuple_in6(struct event *e, struct sock *sk, enum direction direction, struct given given)
 {
 	struct inet_sock *inet = (void *)sk;
 	struct ipv6_pinfo *info = READ(inet, pinet6);
 	struct in6 local = READ(info, saddr), remote = READ(sk, __sk_common.skc_v6_daddr);
 	u16 local_port = READ(inet, inet_sport), remote_port = READ(sk, __sk_common.skc_dport);
-	if (remote_port == 0 && given) {
+	if (given_counts(sk, remote_port, given)) {
 		struct address_in6 address = {};
-		bpf_probe_read_user(&address, sizeof(address), (void *)given);
-		__builtin_memcpy(&remote, address.addr, sizeof(remote));
-		remote_port = address.port;
+		bpf_probe_read_user(&address, sizeof(address), (void *)given.at);
+		if (address.family == FAMILY_INET6 && given.len >= ADDRESS_IN6) {
+			__builtin_memcpy(&remote, address.addr, sizeof(remote));
+			remote_port = address.port;
+		} else if (address.family == FAMILY_INET && given.len >= ADDRESS_IN) {
+			remote.words[0] = remote.words[1] = 0;
+			remote.words[2] = 0xffff0000;
+			remote.words[3] = address.flow; // where the other family has its address
+			remote_port = address.port;
+		}
 	}
 	ADD(e, u8, FAMILY_INET6);
 	if (direction == OUTBOUND) {
@@ -95,7 +125,7 @@ INLINE void add_tuple_in6(struct event *e, struct sock *sk, enum direction direc
 	}
 }
 
-INLINE void add_tuple_unix(struct event *e, struct sock *sk, enum direction direction, u64 given)
+INLINE void add_tuple_unix(struct event *e, struct sock *sk, enum direction direction, struct given given)
 {
 	struct unix_sock *local = (void *)sk;
 	struct unix_sock *peer = (void *)READ(local, peer);
@@ -103,21 +133,21 @@ INLINE void add_tuple_unix(struct event *e, struct sock *sk, enum direction dire
 	ADD(e, u8, FAMILY_UNIX);
 	ADD(e, u64, (u64)(direction == OUTBOUND ? peer : local));
 	ADD(e, u64, (u64)(direction == OUTBOUND ? local : peer));
-	if (direction == OUTBOUND && !peer && given) {
+	if (direction == OUTBOUND && !peer && given.at && given.len >= ADDRESS_UNIX) {
 		char *copy = aside(e->scratch);
-		bpf_probe_read_user(copy, sizeof(struct sockaddr_un), (void *)given);
-		add_unix_path(e, copy + 2);
+		bpf_probe_read_user(copy, sizeof(struct sockaddr_un), (void *)given.at);
+		add_unix_path(e, copy + 2, given.len - ADDRESS_UNIX);
 		return;
 	}
 	struct unix_address *address = READ(named, addr);
 	if (address)
-		add_unix_path(e, (void *)&address->name + 2);
+		add_unix_path(e, (void *)&address->name + 2, READ(address, len) - ADDRESS_UNIX);
 	else
 		ADD(e, u8, 0);
 }
 
 // The two ends of a socket. `given` is an address from the caller, for ends that the kernel does not keep.
-INLINE void put_tuple(struct event *e, s32 fd, enum direction direction, u64 given)
+INLINE void put_tuple(struct event *e, s32 fd, enum direction direction, struct given given)
 {
 	struct sock *sk = sock_of_fd(fd);
 	u32 start = e->at;
@@ -148,20 +178,20 @@ INLINE void put_sockaddr(struct event *e, u64 from, u32 len)
 		words[i] = 0;
 	if (len && !bpf_probe_read_user(copy, len, (void *)from)) {
 		u16 family = *(u16 *)copy;
-		if (family == FAMILY_INET) {
+		if (family == FAMILY_INET && len >= ADDRESS_IN) {
 			struct address_in *in = (void *)copy;
 			ADD(e, u8, FAMILY_INET);
 			ADD(e, u32, in->addr);
 			ADD(e, u16, swap16(in->port));
-		} else if (family == FAMILY_INET6) {
+		} else if (family == FAMILY_INET6 && len >= ADDRESS_IN6) {
 			struct address_in6 *in6 = (void *)copy;
 			ADD(e, u8, FAMILY_INET6);
 			for (u32 i = 0; i < 4; i++)
 				ADD(e, u32, in6->addr[i]);
 			ADD(e, u16, swap16(in6->port));
-		} else if (family == FAMILY_UNIX) {
+		} else if (family == FAMILY_UNIX && len >= ADDRESS_UNIX) {
 			ADD(e, u8, FAMILY_UNIX);
-			add_unix_path(e, (char *)copy + 2);
+			add_unix_path(e, (char *)copy + 2, len - ADDRESS_UNIX);
 		}
 	}
 	put_len(e, e->at - start);

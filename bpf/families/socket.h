@@ -5,7 +5,7 @@
 INLINE void put_connect_tuple(struct event *e, struct call *c)
 {
 	if (c->ret == 0 || c->ret == -EINPROGRESS)
-		put_tuple(e, c->args[0], OUTBOUND, c->args[1]);
+		put_tuple(e, c->args[0], OUTBOUND, (struct given){c->args[1], c->args[2]});
 	else
 		put_empty(e);
 }
@@ -14,7 +14,7 @@ INLINE void put_connect_tuple(struct event *e, struct call *c)
 INLINE void put_sent_tuple(struct event *e, struct call *c)
 {
 	if (c->ret >= 0)
-		put_tuple(e, c->args[0], OUTBOUND, c->args[4]);
+		put_tuple(e, c->args[0], OUTBOUND, (struct given){c->args[4], c->args[5]});
 	else
 		put_empty(e);
 }
@@ -22,7 +22,7 @@ INLINE void put_sent_tuple(struct event *e, struct call *c)
 INLINE void put_received_tuple(struct event *e, struct call *c)
 {
 	if (c->ret >= 0)
-		put_tuple(e, c->args[0], INBOUND, c->args[4]);
+		put_tuple(e, c->args[0], INBOUND, (struct given){c->args[4], user_u32(c->args[5])});
 	else
 		put_empty(e);
 }
@@ -49,7 +49,7 @@ INLINE void put_accepted(struct event *e, struct call *c)
 {
 	u32 len = 0, max = 0;
 	if (c->ret >= 0) {
-		put_tuple(e, c->ret, INBOUND, 0);
+		put_tuple(e, c->ret, INBOUND, (struct given){});
 		struct sock *listener = sock_of_fd(c->args[0]);
 		len = READ(listener, sk_ack_backlog);
 		max = READ(listener, sk_max_ack_backlog);
@@ -131,7 +131,7 @@ INLINE void put_sendmsg(struct event *e, struct call *c)
 	put_id(e, c->args[0]);
 	put_u32(e, iov.size);
 	if (c->ret >= 0)
-		put_tuple(e, c->args[0], OUTBOUND, header.name);
+		put_tuple(e, c->args[0], OUTBOUND, (struct given){header.name, header.namelen});
 	else
 		put_empty(e);
 }
@@ -157,7 +157,7 @@ INLINE void put_recvmsg(struct event *e, struct call *c)
 	read_msghdr(e->scratch, c->args[1], &header);
 	struct iovecs iov = read_iovecs(e->scratch, header.iov, header.iovlen);
 	put_iov_data(e, &iov, c->ret);
-	put_tuple(e, c->args[0], INBOUND, header.name);
+	put_tuple(e, c->args[0], INBOUND, (struct given){header.name, header.namelen});
 	put_control(e, &header);
 }
 
@@ -185,7 +185,7 @@ INLINE void put_sent_message(struct event *e, struct call *c, u32 index)
 	struct iovecs iov = read_iovecs(e->scratch, m.header.iov, m.header.iovlen);
 	put_u32(e, iov.size);
 	put_iov_data(e, &iov, m.len);
-	put_tuple(e, c->args[0], OUTBOUND, m.header.name);
+	put_tuple(e, c->args[0], OUTBOUND, (struct given){m.header.name, m.header.namelen});
 }
 
 INLINE void put_received_message(struct event *e, struct call *c, u32 index)
@@ -196,7 +196,7 @@ INLINE void put_received_message(struct event *e, struct call *c, u32 index)
 	put_u32(e, m.len);
 	struct iovecs iov = read_iovecs(e->scratch, m.header.iov, m.header.iovlen);
 	put_iov_data(e, &iov, m.len);
-	put_tuple(e, c->args[0], INBOUND, m.header.name);
+	put_tuple(e, c->args[0], INBOUND, (struct given){m.header.name, m.header.namelen});
 	put_control(e, &m.header);
 }
 

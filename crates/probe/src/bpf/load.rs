@@ -303,12 +303,14 @@ impl Probe {
         for hook in hooks::HOOKS {
             let failed = |source| ProbeError::Program { name: hook.program.into(), source };
             if (hook.wanted)(selection) {
+                // From Linux 6.10 on the kernel attaches a program as often as it is asked to, and each
+                // event would come as often. Programs of hooks are loaded here only.
+                if find_program(&mut self.ebpf, hook.program)?.fd().is_ok() {
+                    continue;
+                }
                 let program =
                     load_program(&mut self.ebpf, &mut self.types, hook.program, hook.tracepoint)?;
-                match program.attach() {
-                    Ok(_) | Err(ProgramError::AlreadyAttached) => {}
-                    Err(source) => return Err(failed(source)),
-                }
+                program.attach().map_err(failed)?;
             } else {
                 find_program(&mut self.ebpf, hook.program)?.unload().or_else(
                     |error| match error {

@@ -175,7 +175,7 @@ impl One {
         let fitting = faults.iter().filter(|faults| faults.is_empty()).count();
         match self.times {
             Some(times) if times != fitting => {
-                Err(format!("{} came {fitting} times and not {times}", ty.name()))
+                Err(format!("{} came {fitting} times and not {times}: {}", ty.name(), list(events)))
             }
             _ => {
                 let unknown = self.params.iter().filter(|(_, is)| matches!(is, Is::Anything(_)));

@@ -18,6 +18,8 @@ pub(crate) enum Is {
     Bytes(Vec<u8>),
     /// These names of the parameter's table, and no others: `O_RDWR|O_CLOEXEC`.
     Flags(&'static str),
+    /// Two ends of unix sockets: whether each is known, and the path.
+    Unix(bool, bool, &'static [u8]),
     /// One of these.
     OneOf(Vec<Is>),
     /// Something for which this holds.
@@ -103,6 +105,15 @@ impl Is {
             Self::Between(low, high) => number.is_some_and(|n| (*low..=*high).contains(&n)),
             Self::Bytes(expected) => bytes == expected,
             Self::Flags(names) => number == Some(bits(info, names)?),
+            Self::Unix(first, second, path) => match bytes.split_first_chunk::<17>() {
+                Some((ends, name)) => {
+                    let known = |at: usize| ends[at + 6..at + 8] == [0xff; 2];
+                    ends[0] == 1
+                        && (known(1), known(9)) == (*first, *second)
+                        && name == [path, &b"\0"[..]].concat()
+                }
+                None => false,
+            },
             Self::OneOf(all) => {
                 for one in all {
                     if one.matches(info, bytes)? {
@@ -122,6 +133,9 @@ impl Is {
             Self::Between(low, high) => format!("{low} to {high}"),
             Self::Bytes(bytes) => printable(bytes),
             Self::Flags(names) => (*names).into(),
+            Self::Unix(first, second, path) => {
+                format!("unix sockets ({first}, {second}) {}", printable(path))
+            }
             Self::OneOf(all) => all.iter().map(Self::show).collect::<Vec<_>>().join(" or "),
             Self::That(what, _) => (*what).into(),
             Self::Anything(_) => "anything".into(),

@@ -75,7 +75,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Everything that this kernel has.
+    /// Everything that this kernel has, in several steps: rows that count events see whether they double.
     fn select(&mut self) -> Result<(), ProbeError> {
         let syscalls = syscall_names().map(|(code, _)| code).collect();
         let mut tracepoints = Tracepoints::PROCESS_EXIT;

@@ -2,9 +2,13 @@
 
 mod descriptors;
 mod files;
+mod messages;
+mod net;
 mod open;
 #[allow(unused_imports, reason = "more rows come")]
 mod prelude;
+
+mod sockets;
 
 use peregrine_event::EventType;
 use peregrine_probe::bpf::Tracepoints;
@@ -14,7 +18,8 @@ use crate::stage::Stage;
 use crate::sys;
 
 /// All rows.
-pub(crate) static ALL: &[&[Row]] = &[descriptors::ROWS, files::ROWS, open::ROWS];
+pub(crate) static ALL: &[&[Row]] =
+    &[descriptors::ROWS, files::ROWS, messages::ROWS, open::ROWS, sockets::ROWS];
 
 /// Events of the entry of calls.
 pub(crate) const ENTRIES: [EventType; 5] = [
