@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum as _;
 
 use super::options::{Arch, Series};
 
@@ -130,12 +131,9 @@ impl Archive {
 
     /// All kernels for virtual machines.
     fn kernels(&self) -> Result<Vec<Package>> {
-        let mut search = self.apt("apt-cache");
-        let pattern = "^linux-(image|binary)-[0-9].*-cloud-(amd64|arm64)$";
-        let found = text(search.args(["search", "--names-only", pattern]))?;
-        let names = found.lines().filter_map(|line| line.split_once(" - ").map(|(name, _)| name));
-        let names: Vec<_> =
-            names.filter_map(|name| Some(format!("{name}:{}", name.rsplit('-').next()?))).collect();
+        // `search` would leave out what only the foreign architecture has.
+        let found = text(self.apt("apt-cache").args(["pkgnames", "linux-"]))?;
+        let names: Vec<_> = found.lines().filter_map(with_architecture).collect();
         ensure!(!names.is_empty(), "Debian's lists have no kernels");
         let shown = text(self.apt("apt-cache").arg("show").args(names))?;
         Ok(shown.split("\n\n").filter_map(Package::parse).collect())
@@ -155,6 +153,9 @@ impl Archive {
         set("Dir::State::lists", &self.lists());
         set("Dir::State::status", Path::new("/dev/null"));
         set("Dir::Cache", &self.cache.join("apt/cache"));
+        // Containers are often told to do without.
+        set("Dir::Cache::pkgcache", Path::new("pkgcache.bin"));
+        set("Dir::Cache::srcpkgcache", Path::new("srcpkgcache.bin"));
         set("APT::Architecture", Path::new("amd64"));
         set("APT::Architectures", Path::new("amd64"));
         set("APT::Architectures::", Path::new("arm64"));
@@ -202,6 +203,14 @@ impl Package {
     }
 }
 
+/// `name:architecture` of a package with a kernel for virtual machines.
+fn with_architecture(name: &str) -> Option<String> {
+    let kernel = ["linux-image-", "linux-binary-"].iter().find_map(|p| name.strip_prefix(p))?;
+    let (version, arch) = kernel.split_once("-cloud-")?;
+    let known = Arch::value_variants().iter().any(|known| known.debian() == arch);
+    (version.starts_with(|c: char| c.is_ascii_digit()) && known).then(|| format!("{name}:{arch}"))
+}
+
 /// Where this machine has Debian's packages from.
 fn mirror() -> Result<String> {
     let system = fs::read_to_string("/etc/os-release")?;
@@ -234,6 +243,16 @@ mod tests {
     fn package(name: &str, version: &str) -> Package {
         let text = format!("Package: {name}\nArchitecture: amd64\nVersion: {version}\nDepends: x");
         Package::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn kernels_are_told_from_other_packages() {
+        let full = |name| with_architecture(name);
+        let name = "linux-binary-7.3.4+deb13-cloud-arm64";
+        assert_eq!(full(name), Some(format!("{name}:arm64")));
+        assert_eq!(full("linux-image-cloud-amd64"), None);
+        assert_eq!(full("linux-image-6.1.0-50-cloud-amd64-unsigned"), None);
+        assert_eq!(full("linux-image-6.1.0-50-amd64"), None);
     }
 
     #[test]

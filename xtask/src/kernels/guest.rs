@@ -1,5 +1,6 @@
 //! What a virtual machine is booted with: an initramfs of busybox, the programs under test, built static, and `init.sh`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,27 +11,47 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Deserialize;
 
-use super::options::Arch;
+use super::options::{Arch, Check};
 
-/// What is built: kinds and names of targets, and the package that they are in.
-const TARGETS: [(&str, &str, &str); 5] = [
-    ("bin", "peregrine", "peregrine-cli"),
-    ("test", "events", "peregrine-probe"),
-    ("test", "live", "peregrine-probe"),
-    ("test", "load", "peregrine-probe"),
-    ("example", "overhead", "peregrine-probe"),
-];
+/// Something that cargo builds and a check runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Program {
+    kind: &'static str,
+    name: &'static str,
+    package: &'static str,
+}
+
+impl Program {
+    /// What a check runs.
+    fn of(check: Check) -> Self {
+        let probe = |kind, name| Self { kind, name, package: "peregrine-probe" };
+        match check {
+            Check::Load => probe("test", "load"),
+            Check::Events | Check::EventsFexit | Check::Prototypes => probe("test", "events"),
+            Check::Live | Check::Flood => probe("test", "live"),
+            Check::Program => Self { kind: "bin", name: "peregrine", package: "peregrine-cli" },
+            Check::Overhead => probe("example", "overhead"),
+        }
+    }
+}
 
 /// Builds the initramfs for an architecture. The error says what is missing here.
-pub(super) fn initramfs(arch: Arch, busybox: &Path, cache: &Path) -> Result<PathBuf> {
-    let programs = build(arch, cache)?;
+pub(super) fn initramfs(
+    arch: Arch,
+    checks: &[Check],
+    busybox: &Path,
+    cache: &Path,
+) -> Result<PathBuf> {
+    let programs: BTreeSet<_> = checks.iter().map(|check| Program::of(*check)).collect();
+    let built = build(arch, &programs, cache)?;
     let mut archive = Cpio::default();
     for directory in ["bin", "dev", "etc", "guest", "proc", "sys", "tmp", "usr", "usr/bin", "var"] {
         archive.directory(directory);
     }
     archive.file("init", include_bytes!("init.sh"));
     archive.file("bin/busybox", &fs::read(busybox)?);
-    for (name, path) in programs {
+    for (program, path) in built {
+        let name = program.name;
         archive.file(&format!("guest/{name}"), &fs::read(path)?);
     }
     let path = cache.join(format!("initramfs-{}.gz", arch.debian()));
@@ -40,8 +61,12 @@ pub(super) fn initramfs(arch: Arch, busybox: &Path, cache: &Path) -> Result<Path
     Ok(path)
 }
 
-/// The programs under test, by name.
-fn build(arch: Arch, cache: &Path) -> Result<Vec<(String, PathBuf)>> {
+/// Builds programs without libraries, and tells where they are.
+fn build(
+    arch: Arch,
+    programs: &BTreeSet<Program>,
+    cache: &Path,
+) -> Result<BTreeMap<Program, PathBuf>> {
     let target = format!("{}-unknown-linux-gnu", arch.machine());
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(super::root()).stdout(Stdio::piped());
@@ -58,30 +83,22 @@ fn build(arch: Arch, cache: &Path) -> Result<Vec<(String, PathBuf)>> {
     command.args(["build", "--locked", "--profile=guest", "--target", &target]);
     command.args(["--quiet", "--message-format=json-render-diagnostics", "--target-dir"]);
     command.arg(cache.join("build"));
-    for (kind, name, package) in TARGETS {
-        command.arg("--package").arg(package).arg(format!("--{kind}")).arg(name);
+    for Program { kind, name, package } in programs {
+        command.args(["--package", package, &format!("--{kind}"), name]);
     }
     let output = command.output().context("cannot run cargo")?;
     ensure!(output.status.success(), "the build for {target} failed");
-    let mut programs = Vec::new();
+    let mut built = BTreeMap::new();
     for line in String::from_utf8(output.stdout)?.lines() {
-        let message: Artifact = serde_json::from_str(line)?;
-        let Some((target, path)) = message.target.zip(message.executable) else { continue };
-        // Another package may have a test of the same name.
-        let wanted = TARGETS.iter().any(|(kind, name, package)| {
-            target.name == *name
-                && target.kind == [*kind]
-                && message
-                    .package_id
-                    .as_ref()
-                    .is_some_and(|id| id.contains(&format!("#{package}@")))
-        });
-        if wanted {
-            programs.push((target.name, path));
+        let artifact: Artifact = serde_json::from_str(line)?;
+        if let Some(program) = programs.iter().find(|program| artifact.is(program))
+            && let Some(path) = artifact.executable
+        {
+            built.insert(*program, path);
         }
     }
-    ensure!(programs.len() == TARGETS.len(), "the build for {target} lacks programs");
-    Ok(programs)
+    ensure!(built.len() == programs.len(), "the build for {target} lacks programs");
+    Ok(built)
 }
 
 /// What cargo says of something that it made.
@@ -90,6 +107,15 @@ struct Artifact {
     package_id: Option<String>,
     target: Option<Target>,
     executable: Option<PathBuf>,
+}
+
+impl Artifact {
+    /// Whether it is this program; other packages may have one of the same name.
+    fn is(&self, program: &Program) -> bool {
+        let package = format!("#{}@", program.package);
+        self.target.as_ref().is_some_and(|t| t.name == program.name && t.kind == [program.kind])
+            && self.package_id.as_ref().is_some_and(|id| id.contains(&package))
+    }
 }
 
 #[derive(Deserialize)]

@@ -44,8 +44,8 @@ load) exec /guest/load --nocapture ;;
 events) PEREGRINE_HOOK_PLAN=sys_exit exec /guest/events ;;
 events-fexit) PEREGRINE_HOOK_PLAN=per_syscall exec /guest/events ;;
 prototypes) exec /guest/events hooks ;;
-live) exec /guest/live --test-threads=1 --nocapture --skip flood ;;
-flood) exec /guest/live --nocapture --exact a_flood_of_opens_costs_no_life_cycle_event ;;
+live) exec /guest/live --test-threads=1 --nocapture --skip a_flood ;;
+flood) exec /guest/live --nocapture a_flood ;;
 overhead) exec /guest/overhead ;;
 program) program; exit ;;
 esac

@@ -45,7 +45,7 @@ pub(super) struct Verdict {
 impl Verdict {
     /// From the exit status of a check and what it said.
     pub(super) fn of_check(check: Check, status: &str, seconds: f64, log: String) -> Self {
-        let skipped = || log.lines().find_map(|line| line.trim().strip_prefix("skipped: "));
+        let skipped = || log.lines().find_map(|line| said(line).strip_prefix("skipped: "));
         let outcome = match status {
             "0" => skipped().map_or(Outcome::Success, |why| Outcome::Skipped(why.into())),
             "137" => Outcome::Failed(format!("it did not end within {seconds:.0} s")),
@@ -68,8 +68,14 @@ impl Verdict {
     }
 }
 
+/// A line without the name of the test that says it.
+fn said(line: &str) -> &str {
+    line.rsplit("... ").next().unwrap_or(line)
+}
+
 /// Names and values in a line `fact name=value …` or the last line of the event tests.
 fn facts(line: &str) -> Option<Vec<(String, String)>> {
+    let line = said(line);
     let line = line.strip_prefix("fact ").or_else(|| line.strip_prefix("summary\t"))?;
     let pairs = line.split([' ', '\t']).filter_map(|word| word.split_once('='));
     Some(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
@@ -100,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_a_check_says_decides() {
-        let good = verdict("0", "running 1 test\nfact programs=87 load_ms=12\nok\n");
+        let good = verdict("0", "running 1 test\ntest x ... fact programs=87 load_ms=12\nok\n");
         assert_eq!((&good.outcome, good.fact("load_ms")), (&Outcome::Success, Some("12")));
         let outcome = |status, log| verdict(status, log).outcome;
         assert_eq!(outcome("0", "skipped: no BTF\n"), Outcome::Skipped("no BTF".into()));
