@@ -62,17 +62,13 @@ SEC("tp_btf/page_fault_kernel") int page_fault_kernel(u64 *ctx) { return page_fa
 // Who sent a signal is in the third word of its description, for those kinds that have a sender.
 INLINE s32 sender(u32 signal, struct kernel_siginfo *info)
 {
-	enum { HUP = 1, INT = 2, QUIT = 3, KILL = 9, TERM = 15, CHLD = 17, TSTP = 20, RTMIN = 32 };
+	enum { CHLD = 17, USER = 0, QUEUE = -1, MESGQ = -3, TKILL = -6 };
 	if ((u64)info <= 2) // no description: the kernel's own
 		return 0;
-	s32 code = READ(info, si_code);
-	bool always = signal == KILL || signal == CHLD || signal >= RTMIN;
-	bool by_process = signal == HUP || signal == INT || signal == QUIT || signal == TERM ||
-			  signal == TSTP;
-	if (!always && !(by_process && code <= 0))
-		return 0;
-	s32 pid = 0;
-	bpf_probe_read_kernel(&pid, sizeof(pid), (void *)info + 16);
+	s32 code = READ(info, si_code), pid = 0;
+	bool sent = code == USER || code == QUEUE || code == MESGQ || code == TKILL;
+	if (sent || (signal == CHLD && code > 0))
+		bpf_probe_read_kernel(&pid, sizeof(pid), (void *)info + 16);
 	return pid;
 }
 

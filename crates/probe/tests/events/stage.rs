@@ -117,6 +117,7 @@ impl Stage {
             let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::KILL));
         }
         let status = sys::wait(pid);
+        self.clear();
         let _ = fs::remove_dir_all(&self.directory);
         let verdict = match report.split_at_checked(1) {
             _ if !in_time => Verdict::Failed(format!("not over after {PATIENCE:?}")),
@@ -132,6 +133,14 @@ impl Stage {
         match verdict {
             Verdict::Ok(_) if lost > 0 => Verdict::Failed(format!("{lost} events were lost")),
             verdict => verdict,
+        }
+    }
+
+    /// Ends what a row left behind in its control group, where nobody else is.
+    fn clear(&self) {
+        let left = fs::read_to_string(self.cgroup.join("cgroup.procs")).unwrap_or_default();
+        for pid in left.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
+            let _ = kill_process(pid, Signal::KILL);
         }
     }
 

@@ -4,6 +4,8 @@
 //! that end at once. Each row runs in a process of its own, which ends with it.
 
 use std::ffi::CStr;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 
 use peregrine_event::{Syscall, syscall_name};
 
@@ -109,6 +111,44 @@ pub(crate) fn wait(pid: i32) -> i32 {
         assert_eq!(errno(), libc::EINTR, "waitpid");
     }
     status
+}
+
+/// A child that waits for its parent.
+pub(crate) struct Held {
+    /// Its number.
+    pub(crate) pid: i32,
+    line: std::io::PipeWriter,
+}
+
+/// Forks: the child does this, then waits until it is let go, and ends with 0.
+pub(crate) fn held(first: impl FnOnce()) -> Held {
+    let (mut here, mut ready) = std::io::pipe().unwrap();
+    let (mut there, line) = std::io::pipe().unwrap();
+    let pid = fork(|| {
+        // Otherwise it would keep itself waiting if the parent ended before.
+        call("close", &[line.as_raw_fd().arg()]);
+        first();
+        let _ = ready.write_all(b"x");
+        while there.read(&mut [0]).is_err() {}
+        0
+    });
+    here.read_exact(&mut [0]).unwrap();
+    Held { pid, line }
+}
+
+impl Held {
+    /// Lets it end, and waits for that.
+    pub(crate) fn let_go(&self) {
+        (&self.line).write_all(b"x").unwrap();
+        wait(self.pid);
+    }
+}
+
+/// Takes a signal, and does nothing then.
+pub(crate) fn handle(signal: i32) {
+    extern "C" fn nothing(_: i32) {}
+    // SAFETY: the handler touches nothing.
+    unsafe { libc::signal(signal, nothing as extern "C" fn(i32) as usize) };
 }
 
 /// Calls `clone`, `clone3`, `fork` or `vfork`; the child ends at once with this status, whatever it shares.

@@ -2,6 +2,9 @@
 
 mod descriptors;
 mod files;
+mod identity;
+mod io;
+mod memory;
 mod messages;
 mod net;
 mod open;
@@ -9,6 +12,7 @@ mod open;
 mod prelude;
 
 mod sockets;
+mod system;
 
 use peregrine_event::EventType;
 use peregrine_probe::bpf::Tracepoints;
@@ -18,8 +22,17 @@ use crate::stage::Stage;
 use crate::sys;
 
 /// All rows.
-pub(crate) static ALL: &[&[Row]] =
-    &[descriptors::ROWS, files::ROWS, messages::ROWS, open::ROWS, sockets::ROWS];
+pub(crate) static ALL: &[&[Row]] = &[
+    descriptors::ROWS,
+    files::ROWS,
+    identity::ROWS,
+    io::ROWS,
+    memory::ROWS,
+    messages::ROWS,
+    open::ROWS,
+    sockets::ROWS,
+    system::ROWS,
+];
 
 /// Events of the entry of calls.
 pub(crate) const ENTRIES: [EventType; 5] = [

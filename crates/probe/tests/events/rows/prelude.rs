@@ -11,7 +11,9 @@ pub(super) use crate::frame::{Row, Values, see, skip};
 pub(super) use crate::is::{
     Is, anything, between, dynamic, empty, flags, kernel_address, one_of, text, texts, unix,
 };
-pub(super) use crate::sys::{BAD, bytes_of, exit, fork, ok, sys, unterminated, wait, zeroed};
+pub(super) use crate::sys::{
+    BAD, bytes_of, exit, fork, handle, held, ok, sys, unterminated, wait, zeroed,
+};
 
 /// A row.
 pub(super) const fn row(
