@@ -5,10 +5,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use peregrine_engine::select::SyscallSet;
 use peregrine_event::{EventType, Syscall, syscalls_aarch64, syscalls_x86_64};
-use peregrine_probe::bpf::{HookPlan, ProbeConfig, Selection, Tracepoints};
+use peregrine_probe::bpf::{HookPlan, ProbeConfig, Selection, Tracepoints, online_cpus};
 use peregrine_probe::{Live, LiveError, ProcStrangers};
 
 use crate::config::{Engine, ModernEbpf};
@@ -68,7 +68,7 @@ fn probe_config(job: &Job<'_>, settings: &ModernEbpf) -> anyhow::Result<ProbeCon
             path.display()
         );
     }
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpus = online_cpus().context("CPUs of this machine")?;
     let snaplen = match job.config.falco_libs.snaplen {
         0 => ProbeConfig::default().snaplen,
         snaplen => snaplen.try_into().unwrap_or(u16::MAX),
@@ -77,8 +77,7 @@ fn probe_config(job: &Job<'_>, settings: &ModernEbpf) -> anyhow::Result<ProbeCon
         selection: selection(&job.selected),
         // The preset was checked.
         ring_bytes: 1 << (19 + settings.buf_size_preset.clamp(1, 10)),
-        cpus_per_ring: u32::from(settings.cpus_for_each_buffer)
-            .min(u32::try_from(cpus).unwrap_or(u32::MAX)),
+        cpus_per_ring: u32::from(settings.cpus_for_each_buffer).min(cpus),
         snaplen,
         drop_failed_exit: settings.drop_failed_exit,
         scope,

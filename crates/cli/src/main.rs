@@ -16,6 +16,7 @@ mod demo;
 mod drops;
 mod live;
 mod log;
+mod memory;
 mod options;
 mod profile;
 mod pulse;

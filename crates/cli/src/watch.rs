@@ -11,6 +11,7 @@ use peregrine_state::State;
 
 use crate::drops::Drops;
 use crate::log::Log;
+use crate::memory;
 use crate::profile::Report;
 use crate::pulse::Pulse;
 use crate::record::Recorder;
@@ -41,6 +42,8 @@ pub(crate) struct Watch<'a> {
     pulse: &'a Pulse,
     first_ts: Option<u64>,
     limit: Option<Duration>,
+    /// Whether there was a pause: then everything that was there at the start is known.
+    settled: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -66,6 +69,7 @@ impl<'a> Watch<'a> {
             pulse,
             first_ts: None,
             limit: duration(job),
+            settled: false,
         }
     }
 
@@ -130,6 +134,9 @@ impl Observer for Watch<'_> {
     fn idle(&mut self, _: &State) -> ControlFlow<()> {
         self.pulse.is_asked();
         self.heed_signals()?;
+        if !std::mem::replace(&mut self.settled, true) {
+            memory::give_back();
+        }
         let now = now();
         self.recorder.idle(now);
         match self.first_ts {

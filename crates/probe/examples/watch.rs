@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use peregrine_event::{Event, syscall_names};
+use peregrine_probe::Ring;
 use peregrine_probe::bpf::{Probe, ProbeConfig, Selection, Tracepoints};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,19 +26,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     eprintln!("loaded in {:?}", start.elapsed());
     probe.attach()?;
     eprintln!("attached after {:?}", start.elapsed());
-    let mut rings = probe.take_rings();
+    let rings = probe.take_rings();
+    let rings = rings.iter().map(|ring| Ring::map(&ring.records, ring.bytes));
+    let mut rings = rings.collect::<Result<Vec<_>, _>>()?;
     let mut bytes = Vec::new();
     let mut types: BTreeMap<&str, u32> = BTreeMap::new();
     let until = Instant::now() + Duration::from_secs_f64(seconds);
     let mut last = false;
     loop {
         for ring in &mut rings {
-            while let Some(record) = ring.records.next() {
-                let Some((cpu, event)) = record.split_first_chunk::<2>() else { continue };
-                let event = Event::parse(event, u16::from_le_bytes(*cpu))?;
-                *types.entry(event.ty.name()).or_default() += 1;
-                bytes.extend_from_slice(&(record.len() as u32).to_le_bytes());
-                bytes.extend_from_slice(&record);
+            while let Some(record) = ring.peek() {
+                if let Some((cpu, event)) = record.split_first_chunk::<2>() {
+                    let event = Event::parse(event, u16::from_le_bytes(*cpu))?;
+                    *types.entry(event.ty.name()).or_default() += 1;
+                    bytes.extend_from_slice(&(record.len() as u32).to_le_bytes());
+                    bytes.extend_from_slice(record);
+                }
+                ring.advance();
             }
         }
         if last {

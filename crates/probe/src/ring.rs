@@ -1,9 +1,10 @@
 //! Reads a BPF ring buffer in place.
 //!
-//! The kernel maps the ring's data twice, one behind the other, so that a record that goes over the end still
-//! lies in one piece. Positions only grow. The kernel writes a record, then clears its busy bit; we read it
-//! where it is, and tell the kernel from time to time how far we are. This is the only module of the
-//! program that reads memory by address.
+//! Positions only grow. The kernel writes a record, then clears its busy bit; we read it where it is, and tell the
+//! kernel from time to time how far we are. This is the only module of the program that reads memory by address.
+//!
+//! The kernel offers the data twice, one behind the other, so that a record that goes over the end lies in one piece.
+//! All that is mapped is resident, so we take it once, and put the one record that goes over the end together.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -24,7 +25,7 @@ const HEADER: u64 = 8;
 #[derive(Debug)]
 pub struct Ring {
     consumer: Mapping,
-    /// One page with the position up to which there are records, then the data, then the data again.
+    /// One page with the position up to which there are records, then the data.
     producer: Mapping,
     page: usize,
     size: u64,
@@ -34,6 +35,10 @@ pub struct Ring {
     end: u64,
     /// Up to where the kernel may write again.
     released: u64,
+    /// The record that goes over the end of the data, in one piece.
+    joined: Vec<u8>,
+    /// Which one that is.
+    joined_at: Option<u64>,
 }
 
 impl Ring {
@@ -49,7 +54,7 @@ impl Ring {
         }
         let writable = ProtFlags::READ | ProtFlags::WRITE;
         let consumer = Mapping::new(&map, page, 0, writable)?;
-        let producer = Mapping::new(&map, page + 2 * size, page as u64, ProtFlags::READ)?;
+        let producer = Mapping::new(&map, page + size, page as u64, ProtFlags::READ)?;
         let position = consumer.counter().load(Ordering::Acquire);
         Ok(Self {
             consumer,
@@ -59,6 +64,8 @@ impl Ring {
             position,
             end: position,
             released: position,
+            joined: Vec::new(),
+            joined_at: None,
         })
     }
 
@@ -119,13 +126,36 @@ impl Ring {
         word.load(Ordering::Acquire)
     }
 
-    fn record(&self, header: u32) -> &[u8] {
-        let len = u64::from(header & !(BUSY | DISCARDED)).min(self.size - HEADER) as usize;
-        let at = self.page + (self.position & (self.size - 1)) as usize + HEADER as usize;
-        // SAFETY: the record begins within the first copy of the data and is no longer than one copy, so
-        // it ends within the second. The kernel does not write to it again before `release` has told
-        // it that the position is beyond, for which the borrow given here must have ended.
-        unsafe { slice::from_raw_parts(self.producer.start.byte_add(at).as_ptr(), len) }
+    fn record(&mut self, header: u32) -> &[u8] {
+        let len = u64::from(header & !(BUSY | DISCARDED)).min(self.size - HEADER);
+        let from = self.position + HEADER;
+        let before_end = self.size - (from & (self.size - 1));
+        if len <= before_end {
+            return self.data(from, len);
+        }
+        if self.joined_at != Some(self.position) {
+            let mut joined = std::mem::take(&mut self.joined);
+            joined.clear();
+            joined.extend_from_slice(self.data(from, before_end));
+            joined.extend_from_slice(self.data(from + before_end, len - before_end));
+            (self.joined, self.joined_at) = (joined, Some(self.position));
+        }
+        &self.joined
+    }
+
+    /// Bytes of the record at the position, up to the end of the data.
+    fn data(&self, from: u64, len: u64) -> &[u8] {
+        let at = from & (self.size - 1);
+        let len = len.min(self.size - at) as usize;
+        // SAFETY: `at + len` is at most `size`, and so within the mapping. The kernel does not write to the record
+        // again before `release` has told it that the position is beyond, for which the borrow given here must have
+        // ended.
+        unsafe {
+            slice::from_raw_parts(
+                self.producer.start.byte_add(self.page + at as usize).as_ptr(),
+                len,
+            )
+        }
     }
 }
 
@@ -165,7 +195,7 @@ unsafe impl Send for Mapping {}
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! The kernel's side of a ring, played by a file in memory.
+    //! The kernel's side of a ring, played by a file in memory. It holds the data once.
 
     use std::fs::File;
     use std::os::unix::fs::FileExt;
@@ -185,7 +215,7 @@ pub(crate) mod testing {
         pub(crate) fn new(size: u32) -> Self {
             let page = rustix::param::page_size() as u64;
             let file = File::from(rustix::fs::memfd_create("ring", MemfdFlags::CLOEXEC).unwrap());
-            file.set_len(2 * page + 2 * u64::from(size)).unwrap();
+            file.set_len(2 * page + u64::from(size)).unwrap();
             Self { file, size: size.into(), position: 0 }
         }
 
@@ -199,8 +229,8 @@ pub(crate) mod testing {
                 return false;
             }
             let header = (len as u32 | flags).to_ne_bytes();
-            self.both(self.position + HEADER, record);
-            self.both(self.position, &header);
+            self.write(self.position + HEADER, record);
+            self.write(self.position, &header);
             self.position = end;
             let page = rustix::param::page_size() as u64;
             self.file.write_all_at(&end.to_ne_bytes(), page).unwrap();
@@ -209,17 +239,14 @@ pub(crate) mod testing {
 
         /// Ends the writing of the record that begins at this position.
         pub(crate) fn finish(&mut self, position: u64, len: u32) {
-            self.both(position, &len.to_ne_bytes());
+            self.write(position, &len.to_ne_bytes());
         }
 
-        /// Writes to both copies, as the memory of the kernel's is the same.
-        fn both(&self, position: u64, bytes: &[u8]) {
+        fn write(&self, position: u64, bytes: &[u8]) {
             let data = 2 * rustix::param::page_size() as u64;
             for (offset, &byte) in (0..).zip(bytes) {
                 let at = (position + offset) % self.size;
-                for copy in [at, at + self.size] {
-                    self.file.write_all_at(&[byte], data + copy).unwrap();
-                }
+                self.file.write_all_at(&[byte], data + at).unwrap();
             }
         }
     }

@@ -16,6 +16,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use peregrine_event::{Event, EventType, Param, Sockaddr, Socktuple, flags, syscall_names};
+use peregrine_probe::Ring;
 use peregrine_probe::bpf::{Probe, ProbeConfig, Selection, Tracepoints};
 
 /// Names the act that this binary is to perform when it runs as the watched program.
@@ -70,9 +71,11 @@ fn watch(act: &str, directory: &Path) -> Option<Seen> {
     assert!(child.wait().unwrap().success());
 
     let mut events = Vec::new();
-    for mut ring in probe.take_rings() {
-        while let Some(record) = ring.records.next() {
+    for ring in probe.take_rings() {
+        let mut ring = Ring::map(&ring.records, ring.bytes).unwrap();
+        while let Some(record) = ring.peek() {
             events.push(record[2..].to_vec());
+            ring.advance();
         }
     }
     events.sort_by_key(|bytes| Event::parse(bytes, 0).unwrap().ts);

@@ -72,9 +72,9 @@ pub(crate) fn buffers(session: &Session) -> anyhow::Result<()> {
     session.log.info(format_args!(
         "The chosen syscall buffer dimension is: {size} bytes ({megabytes} MBs)"
     ));
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpus = peregrine_probe::bpf::online_cpus().context("CPUs of this machine")?;
     let wanted = settings.cpus_for_each_buffer;
-    if !kmod && usize::from(wanted) > cpus {
+    if !kmod && u32::from(wanted) > cpus {
         session.log.warning(format_args!(
             "you required a buffer every '{wanted}' CPUs but there are only '{cpus}' online CPUs. Falco changed the config to: one buffer every '{cpus}' CPUs"
         ));

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aya::maps::{Array, ArrayOfMaps, CgroupArray, Map, MapData, MapError, ProgramArray, RingBuf};
+use aya::maps::{Array, ArrayOfMaps, CgroupArray, Map, MapData, MapError, ProgramArray};
 use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
-use aya::util::{nr_cpus, online_cpus};
+use aya::util::{self, nr_cpus};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use aya_obj::maps::{LegacyMap, bpf_map_def};
@@ -93,6 +94,9 @@ pub enum ProbeError {
     /// A map is refused.
     #[error("a map of the probe: {0}")]
     Map(#[from] MapError),
+    /// There is no descriptor left for a ring.
+    #[error("a ring buffer: {0}")]
+    Ring(std::io::Error),
     /// The object lacks what it should have.
     #[error("this build's object has no `{0}`")]
     Missing(String),
@@ -109,7 +113,7 @@ pub enum ProbeError {
     Cpus(&'static str, std::io::Error),
 }
 
-/// One ring, ready to be read: [`RingBuf::next`] never blocks, and there are no wake-ups, so poll it on a timer.
+/// One ring. There are no wake-ups: it is to be looked at on a timer.
 pub struct Ring {
     /// What travels in it.
     pub lane: Lane,
@@ -118,8 +122,8 @@ pub struct Ring {
     pub index: u32,
     /// Its size in bytes.
     pub bytes: u32,
-    /// Its records: a `u16` with the CPU, then the event in the wire format.
-    pub records: RingBuf<MapData>,
+    /// Its records, for [`crate::Ring::map`]: a `u16` with the CPU, then the event in the wire format.
+    pub records: OwnedFd,
 }
 
 /// The loaded programs. Dropping it detaches them.
@@ -144,7 +148,7 @@ impl Probe {
     pub fn load(config: &ProbeConfig) -> Result<Self, ProbeError> {
         let mut types = KernelTypes::default();
         let possible = nr_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))? as u32;
-        let online = online_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))?;
+        let online = util::online_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))?;
         let per_ring = if config.cpus_per_ring == 0 { possible } else { config.cpus_per_ring };
         let ring_of = |cpu: u32| cpu / per_ring.max(1);
         let mut ebpf = EbpfLoader::new()
@@ -153,11 +157,12 @@ impl Probe {
             .map_max_entries(abi::DATA_RINGS, ring_of(possible.saturating_sub(1)) + 1)
             .load(OBJECT)?;
 
-        let bytes = config.ring_bytes;
-        let mut rings = make_rings(&mut ebpf, abi::LIFE_RINGS, Lane::Life, &[0], bytes)?;
         let in_use: Vec<u32> = online.iter().map(|&cpu| ring_of(cpu)).collect();
         let slots = ring_slots(&in_use, ring_of(possible.saturating_sub(1)) + 1);
-        rings.extend(make_rings(&mut ebpf, abi::DATA_RINGS, Lane::Data, &slots, bytes)?);
+        let data_rings = make_rings(&mut ebpf, Lane::Data, &slots, config.ring_bytes)?;
+        let life_bytes = life_ring_bytes(config.ring_bytes, data_rings.len());
+        let mut rings = make_rings(&mut ebpf, Lane::Life, &[0], life_bytes)?;
+        rings.extend(data_rings);
 
         let mut flags = 0;
         if config.drop_failed_exit {
@@ -411,14 +416,34 @@ fn ring_slots(in_use: &[u32], slots: u32) -> Vec<u32> {
         .collect()
 }
 
+/// How many CPUs of this machine are on; those on which this program may run can be fewer.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn online_cpus() -> std::io::Result<u32> {
+    let online = util::online_cpus().map_err(|(_, error)| error)?;
+    Ok(u32::try_from(online.len()).unwrap_or(u32::MAX))
+}
+
+/// Bytes of the one ring of [`Lane::Life`]. It has to last for as long as the data rings do, and processes come and go
+/// at a small part of the rate of other events.
+fn life_ring_bytes(data_ring: u32, data_rings: usize) -> u32 {
+    const LEAST: u32 = 1 << 20;
+    let eighth = (data_ring / 8).saturating_mul(u32::try_from(data_rings).unwrap_or(u32::MAX));
+    eighth.checked_next_power_of_two().unwrap_or(1 << 31).clamp(LEAST.min(data_ring), 1 << 29)
+}
+
 /// Makes a ring for each number that occurs in `slots`.
 fn make_rings(
     ebpf: &mut Ebpf,
-    map: &str,
     lane: Lane,
     slots: &[u32],
     bytes: u32,
 ) -> Result<Vec<Ring>, ProbeError> {
+    let map = match lane {
+        Lane::Life => abi::LIFE_RINGS,
+        Lane::Data => abi::DATA_RINGS,
+    };
     let mut array: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(borrow(ebpf, map)?)?;
     let indices: BTreeSet<u32> = slots.iter().copied().collect();
     indices
@@ -444,7 +469,8 @@ fn make_rings(
             for (slot, _) in (0..).zip(slots).filter(|(_, of)| **of == index) {
                 array.set(slot, &data, 0)?;
             }
-            Ok(Ring { lane, index, bytes, records: RingBuf::try_from(Map::RingBuf(data))? })
+            let records = data.fd().as_fd().try_clone_to_owned().map_err(ProbeError::Ring)?;
+            Ok(Ring { lane, index, bytes, records })
         })
         .collect()
 }

@@ -9,5 +9,5 @@ mod select;
 
 pub use abi::Lane;
 pub use counters::{KernelCounters, Loser};
-pub use load::{HookPlan, Probe, ProbeConfig, ProbeError, Ring};
+pub use load::{HookPlan, Probe, ProbeConfig, ProbeError, Ring, online_cpus};
 pub use select::{Selection, SyscallSet, Tracepoints};
