@@ -4,27 +4,41 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use anyhow::bail;
 use peregrine_event::{EventCounters, LossCause, LossClass};
-use peregrine_output::{Message, Outputs, Scalar, Style};
-use peregrine_probe::Counters;
+use peregrine_output::{Message, Outputs, Scalar, Style, local_time_of_day};
+use peregrine_probe::{Counters, Losers};
 use peregrine_rules::Priority;
-use peregrine_telemetry::{Check, DropAction, DropMonitor, DropPolicy, Reaction};
+use peregrine_telemetry::{
+    Check, DropAction, DropMonitor, DropPolicy, GroupLoss, Ledger, Period, Reaction, Stretch,
+    coverage,
+};
 
 use crate::config::SyscallEventDrops;
 use crate::log::Log;
+use crate::watch::now;
 
 /// Name that alerts about lost events have for a rule.
 const RULE: &str = "Falco internal: syscall event drop";
+/// Kinds of losses, and control groups, that are told apart.
+const MAX_TOLD: usize = 8;
+
+/// Where a live run gets its counters from.
+struct Kernel {
+    counters: Counters,
+    losers: Losers,
+}
 
 /// Looks after the losses of a run.
 pub(crate) struct Drops<'a> {
     monitor: DropMonitor,
     /// None in a replay, which loses nothing.
-    counters: Option<Counters>,
-    /// What was counted up to the last look.
-    seen: EventCounters,
+    kernel: Option<Kernel>,
+    ledger: Ledger,
+    /// Events that were still in the rings when the run was over.
+    waiting: u64,
     /// The run must end because of losses.
     exits: bool,
     outputs: &'a Outputs,
@@ -47,13 +61,20 @@ impl<'a> Drops<'a> {
             max_burst: keys.max_burst,
             simulate: keys.simulate_drops,
         };
-        let (monitor, seen) = (DropMonitor::new(policy), EventCounters::default());
-        Self { monitor, counters: None, seen, exits: false, outputs, style, log }
+        let (monitor, ledger) = (DropMonitor::new(policy), Ledger::default());
+        Self { monitor, kernel: None, ledger, waiting: 0, exits: false, outputs, style, log }
     }
 
-    /// Looks at these counters from now on.
-    pub(crate) fn count_by(&mut self, counters: Counters) {
-        self.counters = Some(counters);
+    /// Looks at these counters from now on. `host_root` is where the root directory of the host is.
+    pub(crate) fn count_by(&mut self, counters: &Counters, host_root: &Path) {
+        let losers = Losers::new(counters.clone(), host_root);
+        self.kernel = Some(Kernel { counters: counters.clone(), losers });
+        self.ledger = Ledger::new(now());
+    }
+
+    /// All that was counted, up to the last look.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// It is this time, in nanoseconds: looks at the counters once a second. `Break` ends the run.
@@ -62,21 +83,24 @@ impl<'a> Drops<'a> {
         if self.monitor.is_due(ts) { self.check(ts) } else { ControlFlow::Continue(()) }
     }
 
-    /// Events there were and events lost, up to now.
-    pub(crate) fn totals(&mut self) -> (u64, u64) {
-        self.look();
-        (self.seen.events(), self.seen.lost())
+    /// The run is over, in which so many events were given out: looks a last time.
+    pub(crate) fn finish(&mut self, given: u64) {
+        self.look(now());
+        let total = self.ledger.total();
+        self.waiting = total.events().saturating_sub(total.lost()).saturating_sub(given);
     }
 
-    /// The run is over: how often something was lost, and how often something was done about it.
-    pub(crate) fn finish(&mut self) {
-        self.look();
+    /// Says how often something was lost and how often something was done about it, and sums up.
+    pub(crate) fn sum_up(&self) {
         let (occurrences, taken) = (self.monitor.occurrences(), self.monitor.actions_taken());
         let _ = writeln!(
             io::stderr(),
             "Syscall event drop monitoring:\n   - event drop detected: {occurrences} occurrences\n   \
              - num times actions taken: {taken}"
         );
+        if self.kernel.is_some() {
+            let _ = io::stderr().write_all(summary(&self.ledger, self.waiting).as_bytes());
+        }
     }
 
     /// # Errors
@@ -89,10 +113,11 @@ impl<'a> Drops<'a> {
     }
 
     fn check(&mut self, ts: u64) -> ControlFlow<()> {
-        self.look();
-        let Some(check) = self.monitor.check(ts, &self.seen) else {
+        if self.monitor.start(ts) {
             return ControlFlow::Continue(());
-        };
+        }
+        let period = self.look(ts);
+        let check = self.monitor.check(ts, self.ledger.total());
         if self.monitor.policy().simulate {
             self.log.info("Simulating syscall event drop");
         }
@@ -101,25 +126,27 @@ impl<'a> Drops<'a> {
             Reaction::Throttled => {
                 self.log.debug("Syscall event drop but token bucket depleted, skipping actions");
             }
-            Reaction::Act => return self.act(ts, &check),
+            Reaction::Act => return self.act(ts, &check, period.as_ref()),
         }
         ControlFlow::Continue(())
     }
 
     /// Reads the counters, and tells when something was lost since they were read last.
-    fn look(&mut self) {
-        let Some(Ok(now)) = self.counters.as_ref().map(Counters::read) else { return };
-        let now = now.total();
-        let new = now.since(&self.seen);
-        if new.lost() > 0 {
-            self.log.warning(losses(&new));
+    fn look(&mut self, ts: u64) -> Option<Period> {
+        let kernel = self.kernel.as_mut()?;
+        let now = kernel.counters.read().ok()?;
+        let lost = now.total().lost() > self.ledger.total().lost();
+        let groups = if lost { kernel.groups() } else { Vec::new() };
+        let period = self.ledger.book(ts, &now.cpus, &groups);
+        if lost {
+            self.log.warning(losses(&period.events));
         }
-        self.seen = now;
+        Some(period)
     }
 
-    fn act(&mut self, ts: u64, check: &Check) -> ControlFlow<()> {
+    fn act(&mut self, ts: u64, check: &Check, period: Option<&Period>) -> ControlFlow<()> {
         let policy = self.monitor.policy();
-        let message = message(ts, check, self.counters.is_some());
+        let message = message(ts, check, period);
         if policy.has(DropAction::Log) {
             self.log.debug(&message.text);
         }
@@ -136,14 +163,26 @@ impl<'a> Drops<'a> {
     }
 }
 
-/// The alert about lost events. All its values are texts, as Falco has them.
-fn message(ts: u64, check: &Check, live: bool) -> Message {
+impl Kernel {
+    /// What each control group lost since the last question; nothing where the kernel does not say.
+    fn groups(&mut self) -> Vec<GroupLoss> {
+        let mut groups: BTreeMap<String, [u64; LossClass::ALL.len()]> = BTreeMap::new();
+        for loser in self.losers.new_losses().unwrap_or_default() {
+            let sums = groups.entry(self.losers.group(&loser)).or_default();
+            sums.iter_mut().zip(loser.lost).for_each(|(sum, lost)| *sum += lost);
+        }
+        groups.into_iter().collect()
+    }
+}
+
+/// The alert about lost events. Falco's values are all texts; those of the ledger are there in a live run.
+fn message(ts: u64, check: &Check, period: Option<&Period>) -> Message {
     let Check { new, drops, .. } = check;
     let mut fields = BTreeMap::new();
     let mut field = |name: &str, value: u64| {
         fields.insert(name.to_owned(), Scalar::Text(value.to_string()));
     };
-    field("ebpf_enabled", live.into());
+    field("ebpf_enabled", period.is_some().into());
     field("n_evts", new.events());
     field("n_drops", *drops);
     field("n_drops_buffer_total", new.lost_for(LossCause::RingFull));
@@ -154,24 +193,95 @@ fn message(ts: u64, check: &Check, live: bool) -> Message {
     for cause in [LossCause::Scratch, LossCause::PageFault, LossCause::Bug] {
         field(&format!("n_drops_{}", cause.name()), new.lost_for(cause));
     }
+    fields.extend(period.into_iter().flat_map(coverage_fields));
     let text = format!("{RULE}. {drops} system calls dropped in last second.");
     Message { ts, priority: Priority::Debug, rule: RULE.to_owned(), text, fields }
+}
+
+/// What the ledger says of a period.
+fn coverage_fields(period: &Period) -> Vec<(String, Scalar)> {
+    let events = &period.events;
+    let lost = events.lost();
+    let mut fields = vec![
+        ("perc".to_owned(), Scalar::Double(coverage(events))),
+        ("events".to_owned(), Scalar::Uint(events.events())),
+        ("delivered".to_owned(), Scalar::Uint(events.events().saturating_sub(lost))),
+        ("lost".to_owned(), Scalar::Uint(lost)),
+        ("from".to_owned(), Scalar::Uint(period.from)),
+        ("to".to_owned(), Scalar::Uint(period.to)),
+    ];
+    for (class, cause, count) in losses_of(events) {
+        fields.push((format!("lost_{}_{}", class.name(), cause.name()), Scalar::Uint(count)));
+    }
+    let by_cpu = period.by_cpu.iter();
+    fields.extend(by_cpu.map(|(cpu, lost)| (format!("lost_cpu_{cpu}"), Scalar::Uint(*lost))));
+    let groups = period.by_group.iter().take(MAX_TOLD);
+    let groups: Vec<_> = groups.map(|(name, lost)| format!("{name}={lost}")).collect();
+    if !groups.is_empty() {
+        fields.push(("lost_cgroups".to_owned(), Scalar::Text(groups.join(" "))));
+    }
+    fields.into_iter().map(|(name, value)| (format!("falco.coverage.{name}"), value)).collect()
+}
+
+/// What was lost in the whole run, in words.
+fn summary(ledger: &Ledger, waiting: u64) -> String {
+    let total = ledger.total();
+    // Rounded down: whoever lost something has not seen all.
+    let share = (coverage(total) * 100.0).floor() / 100.0;
+    let (lost, events) = (total.lost(), total.events());
+    let mut text = format!("   - coverage {share} %: {lost} of {events} events lost\n");
+    if waiting > 0 {
+        // Writing into a string does not fail.
+        let _ = writeln!(text, "   - {waiting} events were waiting to be read at the end");
+    }
+    let mut line = |words: std::fmt::Arguments<'_>| {
+        // Writing into a string does not fail.
+        let _ = writeln!(text, "   - {words}");
+    };
+    let stretches = ledger.stretches();
+    for stretch in stretches.iter().take(MAX_TOLD) {
+        let Stretch { class, cpu, cause, lost, from, to } = *stretch;
+        let (class, cause) = (class.name(), in_words(cause));
+        let (from, to) = (time_of_day(from), time_of_day(to));
+        line(format_args!("{lost} {class} lost on CPU {cpu} between {from} and {to} ({cause})"));
+    }
+    let more: u64 = stretches.iter().skip(MAX_TOLD).map(|stretch| stretch.lost).sum();
+    if more > 0 {
+        line(format_args!("{more} others"));
+    }
+    let sum = |lost: &[u64; LossClass::ALL.len()]| lost.iter().sum::<u64>();
+    let mut groups: Vec<_> = ledger.by_group().map(|(name, lost)| (sum(lost), name)).collect();
+    groups.sort_by_key(|(lost, _)| std::cmp::Reverse(*lost));
+    for (lost, name) in groups.into_iter().take(MAX_TOLD) {
+        line(format_args!("{lost} of them in control group {name}"));
+    }
+    text
+}
+
+/// `23:59:59`, in the time zone of the machine.
+fn time_of_day(ts: u64) -> String {
+    let mut text = local_time_of_day(ts);
+    text.truncate(text.find('.').unwrap_or(text.len()));
+    text
+}
+
+/// Everything that was lost, by class and cause.
+fn losses_of(events: &EventCounters) -> impl Iterator<Item = (LossClass, LossCause, u64)> {
+    let kinds = LossClass::ALL.into_iter();
+    let kinds = kinds.flat_map(|class| LossCause::ALL.map(|cause| (class, cause)));
+    let lost = kinds.map(|(class, cause)| (class, cause, events.lost_of(class, cause)));
+    lost.filter(|(_, _, count)| *count > 0)
 }
 
 /// What was lost, in words.
 fn losses(lost: &EventCounters) -> String {
     let mut text = format!("{} of {} events were lost", lost.lost(), lost.events());
     let mut before = ": ";
-    for class in LossClass::ALL {
-        for cause in LossCause::ALL {
-            let count = lost.lost_of(class, cause);
-            if count > 0 {
-                let (class, cause) = (class.name(), in_words(cause));
-                // Writing into a string does not fail.
-                let _ = write!(text, "{before}{count} {class} ({cause})");
-                before = ", ";
-            }
-        }
+    for (class, cause, count) in losses_of(lost) {
+        let (class, cause) = (class.name(), in_words(cause));
+        // Writing into a string does not fail.
+        let _ = write!(text, "{before}{count} {class} ({cause})");
+        before = ", ";
     }
     text
 }
@@ -219,7 +329,36 @@ mod tests {
             buffers: Buffers::Dots,
             hostname: "HOST".to_owned(),
         };
-        let alert = message(1_470_327_477_881_785_348, &check, true).alert(&style);
-        insta::assert_snapshot!(String::from_utf8(alert.line).unwrap(), @r#"{"hostname":"HOST","output":"Falco internal: syscall event drop. 10 system calls dropped in last second.","output_fields":{"ebpf_enabled":"1","n_drops":"10","n_drops_buffer_clone_fork_exit":"0","n_drops_buffer_close_exit":"0","n_drops_buffer_connect_exit":"0","n_drops_buffer_dir_file_exit":"0","n_drops_buffer_execve_exit":"0","n_drops_buffer_open_exit":"7","n_drops_buffer_other_interest_exit":"0","n_drops_buffer_proc_exit":"0","n_drops_buffer_total":"9","n_drops_bug":"0","n_drops_page_faults":"0","n_drops_scratch_map":"1","n_evts":"100"},"priority":"Debug","rule":"Falco internal: syscall event drop","source":"internal","time":"2016-08-04T16:17:57.881785348Z"}"#);
+        let period = Period {
+            from: 1_470_327_476_881_785_348,
+            to: 1_470_327_477_881_785_348,
+            events: some(),
+            by_cpu: vec![(1, 10)],
+            by_group: vec![("/b".to_owned(), 8), ("/a".to_owned(), 2)],
+        };
+        let alert = message(period.to, &check, Some(&period)).alert(&style);
+        insta::assert_snapshot!(String::from_utf8(alert.line).unwrap(), @r#"{"hostname":"HOST","output":"Falco internal: syscall event drop. 10 system calls dropped in last second.","output_fields":{"ebpf_enabled":"1","falco.coverage.delivered":90,"falco.coverage.events":100,"falco.coverage.from":1470327476881785348,"falco.coverage.lost":10,"falco.coverage.lost_cgroups":"/b=8 /a=2","falco.coverage.lost_cpu_1":10,"falco.coverage.lost_execve_scratch_map":1,"falco.coverage.lost_open_buffer":7,"falco.coverage.lost_other_buffer":2,"falco.coverage.perc":90.0,"falco.coverage.to":1470327477881785348,"n_drops":"10","n_drops_buffer_clone_fork_exit":"0","n_drops_buffer_close_exit":"0","n_drops_buffer_connect_exit":"0","n_drops_buffer_dir_file_exit":"0","n_drops_buffer_execve_exit":"0","n_drops_buffer_open_exit":"7","n_drops_buffer_other_interest_exit":"0","n_drops_buffer_proc_exit":"0","n_drops_buffer_total":"9","n_drops_bug":"0","n_drops_page_faults":"0","n_drops_scratch_map":"1","n_evts":"100"},"priority":"Debug","rule":"Falco internal: syscall event drop","source":"internal","time":"2016-08-04T16:17:57.881785348Z"}"#);
+    }
+
+    #[test]
+    fn the_summary_tells_what_was_lost_when_and_by_whom() {
+        const SECOND: u64 = 1_000_000_000;
+        let mut ledger = Ledger::new(SECOND);
+        assert_eq!(summary(&ledger, 0), "   - coverage 100 %: 0 of 0 events lost\n");
+        let mut many = some();
+        many.seen[LossClass::Open as usize] = 900_000;
+        let groups = [("/b".to_owned(), [0, 1, 0, 7, 0, 0, 0, 0, 2])];
+        ledger.book(5 * SECOND, &[EventCounters::default(), many], &groups);
+        let times = |text: String| {
+            text.replace(&time_of_day(SECOND), "FROM").replace(&time_of_day(5 * SECOND), "TO")
+        };
+        insta::assert_snapshot!(times(summary(&ledger, 3)), @r#"
+        - coverage 99.99 %: 10 of 900010 events lost
+        - 3 events were waiting to be read at the end
+        - 7 open lost on CPU 1 between FROM and TO (ring full)
+        - 2 other lost on CPU 1 between FROM and TO (ring full)
+        - 1 execve lost on CPU 1 between FROM and TO (too long)
+        - 10 of them in control group /b
+        "#);
     }
 }

@@ -44,17 +44,19 @@ pub(crate) fn run(
             log.info(format_args!("Watching control group {scope} and those below it"));
         }
     }
-    watch.drops.count_by(live.counters().clone());
+    watch.drops.count_by(live.counters(), &host_root);
     watch.goes_by_the_clock();
     (job.opened)();
     let state = peregrine_state::Config { live: true, ..state(job) };
     let (events, result) = follow(job, &mut live, watch, state, Some(Box::new(strangers)));
+    watch.drops.finish(live.given());
     if job.options.verbose {
-        let (seen, lost) = watch.drops.totals();
+        let total = watch.drops.ledger().total();
+        let (seen, lost) = (total.events(), total.lost());
         let _ = writeln!(io::stderr(), "Driver Events:{seen}\nDriver Drops:{lost}");
         tell_rate("(syscall) ", events, started.elapsed());
     }
-    watch.drops.finish();
+    watch.drops.sum_up();
     result.map_err(|error| explain(&error, log))
 }
 

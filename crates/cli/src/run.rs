@@ -119,7 +119,7 @@ fn replay(job: &Job<'_>, watch: &mut Watch<'_>, capture: &Path) -> anyhow::Resul
     if job.options.verbose {
         tell_rate("", events, started.elapsed());
     }
-    watch.drops.finish();
+    watch.drops.sum_up();
     result.with_context(|| capture.display().to_string())?;
     // Falco waits as long as it may run, also when the capture is over: scripts rely on it.
     wait(&job.signals, duration(job).unwrap_or_default());

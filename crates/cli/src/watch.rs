@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use peregrine_engine::{Hit, Observer};
 use peregrine_event::Event;
 use peregrine_fields::Field;
-use peregrine_output::{AlertFormat, Outputs, Style, Summary};
+use peregrine_output::{AlertFormat, Message, Outputs, Scalar, Style, Summary, local_time_of_day};
+use peregrine_rules::Priority;
 use peregrine_state::State;
+use peregrine_telemetry::TimeoutMonitor;
 
+use crate::config::{Config, Engine};
 use crate::drops::Drops;
 use crate::log::Log;
 use crate::memory;
@@ -44,6 +47,7 @@ pub(crate) struct Watch<'a> {
     limit: Option<Duration>,
     /// Whether there was a pause: then everything that was there at the start is known.
     settled: bool,
+    timeouts: TimeoutMonitor,
 }
 
 impl<'a> Watch<'a> {
@@ -70,6 +74,7 @@ impl<'a> Watch<'a> {
             first_ts: None,
             limit: duration(job),
             settled: false,
+            timeouts: timeouts(job.config),
         }
     }
 
@@ -114,6 +119,7 @@ impl Observer for Watch<'_> {
         if self.is_over(first, event.ts) {
             return ControlFlow::Break(());
         }
+        self.timeouts.event(event.ts);
         self.drops.tick(event.ts)
     }
 
@@ -139,9 +145,32 @@ impl Observer for Watch<'_> {
         }
         let now = now();
         self.recorder.idle(now);
+        if self.timeouts.idle(now) {
+            self.outputs.submit(silence(now, &self.timeouts).alert(self.style));
+        }
         match self.first_ts {
             Some(first) if self.is_over(first, now) => ControlFlow::Break(()),
             _ => self.drops.tick(now),
         }
+    }
+}
+
+/// A service that is watched alone may have nothing to do: its silence is told once.
+fn timeouts(config: &Config) -> TimeoutMonitor {
+    let alone = matches!(&config.engine, Engine::Live { settings, .. } if !settings.scope.cgroup.is_empty());
+    TimeoutMonitor::new(config.syscall_event_timeouts.max_consecutives, !alone)
+}
+
+/// The alert about no events.
+fn silence(now: u64, timeouts: &TimeoutMonitor) -> Message {
+    let rule = "Falco internal: timeouts notification".to_owned();
+    let last = timeouts.last_event().map_or_else(|| "none".to_owned(), local_time_of_day);
+    let max = timeouts.max_consecutives();
+    Message {
+        ts: now,
+        priority: Priority::Debug,
+        text: format!("{rule}. {max} consecutive timeouts without event."),
+        rule,
+        fields: [("last_event_time".to_owned(), Scalar::Text(last))].into(),
     }
 }

@@ -43,3 +43,4 @@ pub use channel::{
 pub use message::{Message, Scalar};
 pub use outputs::{Delivery, Incident, Outputs, Report};
 pub use summary::Summary;
+pub use time::local_time_of_day;

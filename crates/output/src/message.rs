@@ -44,7 +44,7 @@ impl Message {
 
     fn text(&self) -> Vec<u8> {
         let mut line = Vec::new();
-        time::local_time_of_day(&mut line, self.ts);
+        time::add_local_time_of_day(&mut line, self.ts);
         line.extend_from_slice(format!(": {} ", self.priority).as_bytes());
         line.extend_from_slice(self.text.as_bytes());
         line.extend_from_slice(b" (");

@@ -16,8 +16,16 @@ pub(crate) fn utc(out: &mut Vec<u8>, ts: u64) {
     out.push(b'Z');
 }
 
+/// `23:59:59.123456789`, in the time zone of the machine: nanoseconds since the epoch as alerts show them.
+#[must_use]
+pub fn local_time_of_day(ts: u64) -> String {
+    let mut text = Vec::new();
+    add_local_time_of_day(&mut text, ts);
+    String::from_utf8(text).unwrap_or_default()
+}
+
 /// Appends `23:59:59.123456789`, in the time zone of the machine.
-pub(crate) fn local_time_of_day(out: &mut Vec<u8>, ts: u64) {
+pub(crate) fn add_local_time_of_day(out: &mut Vec<u8>, ts: u64) {
     time_of_day(out, &civil(ts, &TimeZone::system()));
 }
 

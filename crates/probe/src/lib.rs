@@ -17,12 +17,14 @@
 
 pub mod bpf;
 mod counters;
+mod losers;
 mod merge;
 mod ring;
 pub mod scan;
 mod source;
 
 pub use counters::{Counters, Statistics};
+pub use losers::Losers;
 pub use merge::{Merge, WINDOW};
 pub use ring::Ring;
 pub use source::{Live, LiveError, ProcStrangers};

@@ -94,6 +94,11 @@ impl Live {
         &self.probe
     }
 
+    /// Events given out until now.
+    pub fn given(&self) -> u64 {
+        self.num
+    }
+
     /// The counters, to be read at any time.
     pub fn counters(&self) -> &Counters {
         &self.counters

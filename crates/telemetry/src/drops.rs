@@ -90,14 +90,18 @@ impl DropMonitor {
         self.due < ts
     }
 
-    /// Looks at the counters of all CPUs at this time, in nanoseconds. The first look starts the clock and finds
-    /// nothing.
-    pub fn check(&mut self, ts: u64, counters: &EventCounters) -> Option<Check> {
+    /// Starts the clock at this time, in nanoseconds, if it has not been started yet, and says whether it did.
+    pub fn start(&mut self, ts: u64) -> bool {
         let first = self.due == 0;
-        self.due = ts.saturating_add(INTERVAL);
         if first {
-            return None;
+            self.due = ts.saturating_add(INTERVAL);
         }
+        first
+    }
+
+    /// Looks at the counters of all CPUs at this time, in nanoseconds.
+    pub fn check(&mut self, ts: u64, counters: &EventCounters) -> Check {
+        self.due = ts.saturating_add(INTERVAL);
         let new = counters.since(&self.last);
         self.last = *counters;
         let drops = new.lost() + u64::from(self.policy.simulate);
@@ -113,7 +117,7 @@ impl DropMonitor {
                 Reaction::Throttled
             }
         };
-        Some(Check { new, drops, reaction })
+        Check { new, drops, reaction }
     }
 
     /// What is done, and when.
@@ -169,12 +173,12 @@ mod tests {
     fn acts(policy: DropPolicy, seconds: u64) -> Vec<u64> {
         let mut monitor = DropMonitor::new(policy);
         let (mut acts, mut throttled) = (Vec::new(), 0);
-        assert_eq!(monitor.check(START, &counters(0, 0)), None);
+        assert!(monitor.start(START) && !monitor.start(START + SECOND));
         for second in 1..=seconds {
             // A check is due after the second is over.
             let ts = START + second * (SECOND + 1);
             assert!(!monitor.is_due(ts - 1) && monitor.is_due(ts));
-            match monitor.check(ts, &counters(second, second)).unwrap().reaction {
+            match monitor.check(ts, &counters(second, second)).reaction {
                 Reaction::Act => acts.push(second),
                 Reaction::Throttled => throttled += 1,
                 Reaction::None => {}
@@ -188,9 +192,9 @@ mod tests {
     #[test]
     fn the_threshold_must_be_exceeded() {
         let mut monitor = DropMonitor::new(DropPolicy { max_burst: 10.0, ..policy() });
-        monitor.check(START, &counters(500, 500));
+        monitor.start(START);
         let mut check = |second: u64, seen, lost| {
-            let check = monitor.check(START + second * 2 * SECOND, &counters(seen, lost)).unwrap();
+            let check = monitor.check(START + second * 2 * SECOND, &counters(seen, lost));
             (check.drops, check.reaction)
         };
         // What was lost before the first event counts for the first second.
@@ -204,10 +208,10 @@ mod tests {
     #[test]
     fn with_no_threshold_every_loss_counts() {
         let mut monitor = DropMonitor::new(DropPolicy { threshold: 0.0, ..policy() });
-        monitor.check(START, &counters(0, 0));
-        let check = monitor.check(START + 2 * SECOND, &counters(1_000_000, 1)).unwrap();
+        monitor.start(START);
+        let check = monitor.check(START + 2 * SECOND, &counters(1_000_000, 1));
         assert_eq!((check.drops, check.reaction), (1, Reaction::Act));
-        let check = monitor.check(START + 4 * SECOND, &counters(2_000_000, 1)).unwrap();
+        let check = monitor.check(START + 4 * SECOND, &counters(2_000_000, 1));
         assert_eq!((check.drops, check.reaction), (0, Reaction::None));
     }
 
@@ -230,11 +234,11 @@ mod tests {
     fn a_simulation_loses_one_event_a_second() {
         let mut monitor =
             DropMonitor::new(DropPolicy { simulate: true, threshold: 1.0, ..policy() });
-        assert_eq!(monitor.check(START, &counters(0, 0)), None);
+        assert!(monitor.start(START) && !monitor.start(START + SECOND));
         // As in a replay, where nobody counts events.
-        let check = monitor.check(START + 2 * SECOND, &counters(0, 0)).unwrap();
+        let check = monitor.check(START + 2 * SECOND, &counters(0, 0));
         assert_eq!((check.drops, check.new.lost(), check.reaction), (1, 0, Reaction::Act));
-        let check = monitor.check(START + 4 * SECOND, &counters(1000, 0)).unwrap();
+        let check = monitor.check(START + 4 * SECOND, &counters(1000, 0));
         assert_eq!((check.drops, check.reaction), (1, Reaction::Throttled));
     }
 }

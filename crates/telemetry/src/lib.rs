@@ -4,5 +4,9 @@
 //! counters, and who sends what comes out, is `cli`'s business.
 
 mod drops;
+mod ledger;
+mod timeouts;
 
 pub use drops::{Check, DropAction, DropMonitor, DropPolicy, Reaction};
+pub use ledger::{GroupLoss, Ledger, Period, Stretch, coverage};
+pub use timeouts::TimeoutMonitor;

@@ -15,7 +15,7 @@
 mod accounts;
 mod cgroup_root;
 mod cgroups;
-mod dir;
+pub(crate) mod dir;
 mod fds;
 mod machine;
 mod mounts;
