@@ -215,8 +215,8 @@ impl Session {
             return;
         }
         log.info("Falco initialized with configuration files:");
-        for (file, validation) in &self.loaded.files {
-            match validation {
+        for (file, read) in &self.loaded.files {
+            match &read.validation {
                 Ok(()) => log.info(format_args!("   {file} | schema validation: ok")),
                 Err(fault) => {
                     log.warning(format_args!("   {file} | schema validation: failed for {fault}"));
@@ -269,13 +269,14 @@ pub(crate) fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
         log.debug("Skipping event processing in dry-run");
         return Ok(ExitCode::SUCCESS);
     }
-    checks::missing_parts(session);
     let containers = session.containers();
     let (config, log) = (session.config(), Arc::clone(log));
     let fields = rules::vocabulary(session);
     run::run(&Job {
         options,
         config,
+        files: &session.loaded.files,
+        read_at: session.loaded.read_at,
         containers,
         fields,
         rules,

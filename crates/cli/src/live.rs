@@ -8,7 +8,9 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, bail};
 use peregrine_engine::select::SyscallSet;
 use peregrine_event::{EventType, Syscall, syscalls_aarch64, syscalls_x86_64};
-use peregrine_probe::bpf::{HookPlan, ProbeConfig, Selection, Tracepoints, online_cpus};
+use peregrine_probe::bpf::{
+    HookPlan, ProbeConfig, Selection, Tracepoints, count_runs, online_cpus,
+};
 use peregrine_probe::{Live, LiveError, ProcStrangers};
 
 use crate::config::{Engine, ModernEbpf};
@@ -28,8 +30,7 @@ pub(crate) fn run(
     let log = &job.log;
     let config = probe_config(job, settings)?;
     tell_start(job, &config);
-    let host_root = std::env::var_os("HOST_ROOT").filter(|root| !root.is_empty());
-    let host_root = host_root.map_or_else(|| PathBuf::from("/"), PathBuf::from);
+    let host_root = job.host_root();
     let started = Instant::now();
     let mut live = Live::start(&config, &host_root).map_err(|error| explain(&error, log))?;
     let strangers = ProcStrangers::new(&host_root, config.scope.as_ref())?;
@@ -45,6 +46,12 @@ pub(crate) fn run(
         }
     }
     watch.drops.count_by(live.counters(), &host_root);
+    // As long as this is open, the kernel counts runs of programs.
+    let mut _runs = None;
+    if let Some(metrics) = &mut watch.metrics {
+        metrics.watch_kernel(live.counters().clone(), live.probe().programs());
+        _runs = job.config.metrics.bpf_enable_stats.then(count_runs).transpose()?;
+    }
     watch.goes_by_the_clock();
     (job.opened)();
     let state = peregrine_state::Config { live: true, ..state(job) };

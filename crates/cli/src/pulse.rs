@@ -73,8 +73,7 @@ impl Ticker {
             };
             while wait(next) == Err(RecvTimeoutError::Timeout) {
                 pulse.ask();
-                // A machine that slept does not make up for it.
-                next = (next + period).max(Instant::now());
+                next = next_after(next, Instant::now(), period);
             }
         };
         let thread = thread::Builder::new().name("ticker".to_owned()).spawn(tick)?;
@@ -89,6 +88,13 @@ impl Drop for Ticker {
             let _ = thread.join();
         }
     }
+}
+
+/// When it is time again, `period` by `period` from `due` on. Nobody makes up for what was missed.
+pub(crate) fn next_after(due: Instant, now: Instant, period: Duration) -> Instant {
+    let late = now.saturating_duration_since(due).as_nanos();
+    let missed = late / period.as_nanos().max(1);
+    due + period * u32::try_from(missed + 1).unwrap_or(u32::MAX)
 }
 
 /// The longest time up to a second of which `interval` is a multiple, nearly.
@@ -124,6 +130,15 @@ mod tests {
         }
         drop(ticker);
         assert_eq!(Arc::strong_count(&pulse), 1);
+    }
+
+    #[test]
+    fn what_was_missed_is_not_made_up_for() {
+        let due = Instant::now();
+        let (second, after) = (Duration::from_secs(1), |ms| due + Duration::from_millis(ms));
+        assert_eq!(next_after(due, due, second), after(1000));
+        assert_eq!(next_after(due, after(999), second), after(1000));
+        assert_eq!(next_after(due, after(3500), second), after(4000));
     }
 
     #[test]

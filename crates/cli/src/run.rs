@@ -1,10 +1,11 @@
 //! The run itself: events from their source through state and rules to the outputs.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
 use peregrine_engine::select::SyscallSet;
@@ -16,8 +17,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::actions::rules::Rules;
 use crate::app::print;
-use crate::config::{Config, Engine as Kind, RuleMatching};
+use crate::config::{Config, Engine as Kind, ReadFile, RuleMatching};
 use crate::log::Log;
+use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::profile::{self, Report};
 use crate::pulse::{Pulse, Ticker};
@@ -33,6 +35,10 @@ pub(crate) struct Job<'a> {
     pub(crate) options: &'a Options,
     /// The configuration.
     pub(crate) config: &'a Config,
+    /// The files it was read from.
+    pub(crate) files: &'a BTreeMap<String, ReadFile>,
+    /// When it was read.
+    pub(crate) read_at: SystemTime,
     /// Whether containers are looked after (the plugin `container` is loaded).
     pub(crate) containers: bool,
     /// The fields that rules may use.
@@ -51,6 +57,14 @@ pub(crate) struct Job<'a> {
     pub(crate) opened: &'a dyn Fn(),
 }
 
+impl Job<'_> {
+    /// Where the root directory of the host is: elsewhere in a container that watches it.
+    pub(crate) fn host_root(&self) -> PathBuf {
+        let root = std::env::var_os("HOST_ROOT").filter(|root| !root.is_empty());
+        root.map_or_else(|| PathBuf::from("/"), PathBuf::from)
+    }
+}
+
 /// Runs until the source ends or somebody asks to stop. The summary is printed whatever happens, after the last alert is out.
 pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
     if matches!(job.config.engine, Kind::NoDriver) {
@@ -66,22 +80,24 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
     let outputs = Outputs::start(delivery::delivery(job.config), Arc::new(report))?;
     let pulse = Arc::new(Pulse::new());
+    let mut metrics = Metrics::new(job, &style)?;
     let webserver = match &job.config.engine {
-        Kind::Live { .. } => webserver(job, &pulse)?,
+        Kind::Live { .. } => webserver(job, &pulse, metrics.as_mut())?,
         Kind::Replay { .. } | Kind::NoDriver => None,
     };
-    let _ticker = match &webserver {
-        Some(_) => Some(Ticker::start(pulse.clone(), None)?),
-        None => None,
-    };
-    let mut watch = Watch::new(job, &formats, &style, &outputs, recorder, &pulse);
+    let interval = metrics.as_ref().and_then(Metrics::interval);
+    let asked = webserver.is_some() || interval.is_some();
+    let _ticker = asked.then(|| Ticker::start(pulse.clone(), interval)).transpose()?;
+    let mut watch = Watch::new(job, &formats, &style, &outputs, recorder, metrics, &pulse);
     let result = match &job.config.engine {
         Kind::Replay { capture_file } => replay(job, &mut watch, capture_file),
         Kind::Live { settings, .. } => live::run(job, &mut watch, settings),
         Kind::NoDriver => Ok(()),
     };
     let result = result.and_then(|()| watch.drops.result());
-    let (summary, profile) = (watch.summary, watch.profile);
+    let Watch { summary, profile, metrics, .. } = watch;
+    drop(webserver);
+    metrics.into_iter().for_each(Metrics::close);
     outputs.close();
     print(summary.to_string())?;
     result?;
@@ -89,17 +105,22 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
 }
 
 /// The web server, where one is wanted. The run does not start without it.
-fn webserver(job: &Job<'_>, pulse: &Arc<Pulse>) -> anyhow::Result<Option<WebServer>> {
+fn webserver(
+    job: &Job<'_>,
+    pulse: &Arc<Pulse>,
+    metrics: Option<&mut Metrics<'_>>,
+) -> anyhow::Result<Option<WebServer>> {
     let keys = &job.config.webserver;
     if !keys.enabled {
         return Ok(None);
     }
+    let metrics = metrics.filter(|_| keys.prometheus_metrics_enabled);
     let pages = Pages {
         health: keys.k8s_healthz_endpoint.clone(),
         patience: Duration::from_millis(keys.healthz_timeout.into()),
         pulse: pulse.clone(),
         versions: version::json().to_string(),
-        metrics: None,
+        metrics: metrics.map(|metrics| metrics.serve(pulse.clone())),
     };
     let server = WebServer::start(keys, pages);
     let server = server.context("an error occurred while starting webserver")?;

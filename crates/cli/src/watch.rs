@@ -15,6 +15,7 @@ use crate::config::{Config, Engine};
 use crate::drops::Drops;
 use crate::log::Log;
 use crate::memory;
+use crate::metrics::{Metrics, Moment};
 use crate::profile::Report;
 use crate::pulse::Pulse;
 use crate::record::Recorder;
@@ -37,12 +38,16 @@ pub(crate) struct Watch<'a> {
     pub(crate) profile: Option<Report>,
     /// What was lost.
     pub(crate) drops: Drops<'a>,
+    /// What is told of the run, where that is wanted.
+    pub(crate) metrics: Option<Metrics<'a>>,
     formats: &'a [AlertFormat<Field>],
     style: &'a Style,
     outputs: &'a Outputs,
     signals: &'a Signals,
     log: &'a Log,
     pulse: &'a Pulse,
+    /// Events that rules were asked about.
+    events: u64,
     first_ts: Option<u64>,
     limit: Option<Duration>,
     /// Whether there was a pause: then everything that was there at the start is known.
@@ -58,6 +63,7 @@ impl<'a> Watch<'a> {
         style: &'a Style,
         outputs: &'a Outputs,
         recorder: Recorder,
+        metrics: Option<Metrics<'a>>,
         pulse: &'a Pulse,
     ) -> Self {
         Self {
@@ -65,12 +71,14 @@ impl<'a> Watch<'a> {
             recorder,
             profile: None,
             drops: Drops::new(&job.config.syscall_event_drops, outputs, style, &job.log),
+            metrics,
             formats,
             style,
             outputs,
             signals: &job.signals,
             log: &job.log,
             pulse,
+            events: 0,
             first_ts: None,
             limit: duration(job),
             settled: false,
@@ -83,6 +91,16 @@ impl<'a> Watch<'a> {
         self.first_ts = Some(now());
     }
 
+    /// Shows that the event loop turns, and does what waits for that.
+    fn look_up(&mut self, state: &State) {
+        if self.pulse.is_asked()
+            && let Some(metrics) = &mut self.metrics
+        {
+            let Self { events, summary, outputs, .. } = self;
+            metrics.look_up(&Moment { events: *events, summary, outputs, state });
+        }
+    }
+
     /// Does what signals ask for.
     fn heed_signals(&self) -> ControlFlow<()> {
         if self.signals.stop_asked() {
@@ -92,6 +110,7 @@ impl<'a> Watch<'a> {
         if self.signals.take_reopen() {
             self.log.info("SIGUSR1 received, reopening outputs...");
             self.outputs.reopen();
+            self.metrics.iter().for_each(Metrics::reopen);
         }
         ControlFlow::Continue(())
     }
@@ -109,7 +128,7 @@ impl Observer for Watch<'_> {
     }
 
     fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
-        self.pulse.is_asked();
+        self.look_up(state);
         self.recorder.arrived(event, state_only, state);
     }
 
@@ -119,6 +138,7 @@ impl Observer for Watch<'_> {
         if self.is_over(first, event.ts) {
             return ControlFlow::Break(());
         }
+        self.events += 1;
         self.timeouts.event(event.ts);
         self.drops.tick(event.ts)
     }
@@ -137,8 +157,8 @@ impl Observer for Watch<'_> {
         }
     }
 
-    fn idle(&mut self, _: &State) -> ControlFlow<()> {
-        self.pulse.is_asked();
+    fn idle(&mut self, state: &State) -> ControlFlow<()> {
+        self.look_up(state);
         self.heed_signals()?;
         if !std::mem::replace(&mut self.settled, true) {
             memory::give_back();

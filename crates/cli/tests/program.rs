@@ -353,22 +353,6 @@ fn a_replay_that_cannot_start_still_sums_up() {
 }
 
 #[test]
-fn parts_that_are_not_there_yet_are_told_before_a_run() {
-    let place = Place::new();
-    let outcome = place.run(&[
-        "-r",
-        "rules.yaml",
-        "-o",
-        "metrics.enabled=true",
-        "-o",
-        "metrics.output_rule=true",
-        "-o",
-        "metrics.interval=1h",
-    ]);
-    assert!(outcome.log().contains(&"metrics is not supported yet, its keys have no effect"));
-}
-
-#[test]
 fn a_pidfile_that_cannot_be_written_has_its_own_exit_code() {
     let place = Place::new();
     assert_eq!(place.run(&["-r", "rules.yaml", "-P", "pid"]).code, 0);

@@ -43,7 +43,7 @@ pub use containers::{
 pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Role};
 pub use fds::{FdTable, FdTables};
 pub use net::Interfaces;
-pub use state::{Config, Context, Counters, State};
+pub use state::{Config, Context, Counters, Scanned, State};
 pub use texts::Texts;
 pub use thread::{Exec, Purpose, Thread, ThreadFlags};
 pub use tree::{Ancestors, ProcessTree, ThreadGroup, ThreadRef};

@@ -101,6 +101,25 @@ pub struct Counters {
     pub bad_containers: u64,
     /// Users, groups and containers that found no room.
     pub dropped_others: u64,
+    /// What the source told of besides events.
+    pub scanned: Scanned,
+}
+
+/// What snapshots told of, and what was found out about strangers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Scanned {
+    pub threads: u64,
+    pub files: u64,
+    pub directories: u64,
+    pub pipes: u64,
+    pub memfds: u64,
+    pub ipv4_sockets: u64,
+    pub ipv6_sockets: u64,
+    pub unix_sockets: u64,
+    pub netlink_sockets: u64,
+    /// What has no other name than its kind: eventfd, epoll and the like.
+    pub anonymous: u64,
 }
 
 /// What an event removes, done before the next one.
@@ -137,6 +156,22 @@ impl Clock {
             None | Some(0) => 0,
             Some(last) => ts.wrapping_sub(last),
         }
+    }
+}
+
+impl Scanned {
+    fn count(&mut self, kind: &FdKind) {
+        *match kind {
+            FdKind::File => &mut self.files,
+            FdKind::Directory => &mut self.directories,
+            FdKind::Pipe => &mut self.pipes,
+            FdKind::Memfd => &mut self.memfds,
+            FdKind::Ipv4(_) | FdKind::Ipv4Server { .. } => &mut self.ipv4_sockets,
+            FdKind::Ipv6(_) | FdKind::Ipv6Server { .. } => &mut self.ipv6_sockets,
+            FdKind::Unix { .. } => &mut self.unix_sockets,
+            FdKind::Netlink => &mut self.netlink_sockets,
+            _ => &mut self.anonymous,
+        } += 1;
     }
 }
 
@@ -196,7 +231,7 @@ impl State {
             Item::Group(group) => {
                 self.add_group(b"", Group { gid: group.gid, name: group.name.into() });
             }
-            Item::Thread(thread) => drop(self.add_thread(Thread::from_snapshot(&thread))),
+            Item::Thread(thread) => drop(self.load_thread(&thread)),
             Item::Fds(tid, fds) => {
                 if self.tree.find(tid).is_some() {
                     fds.into_iter().for_each(|fd| self.load_fd(tid, fd));
@@ -398,9 +433,15 @@ impl State {
         self.counters.dropped_others += u64::from(!self.users.add_group(container, group));
     }
 
+    pub(crate) fn load_thread(&mut self, item: &snapshot::Thread) -> Option<ThreadRef> {
+        self.counters.scanned.threads += 1;
+        self.add_thread(Thread::from_snapshot(item))
+    }
+
     pub(crate) fn load_fd(&mut self, tid: i64, item: snapshot::Fd) {
         let fd = item.fd;
         let Some(info) = Fd::from_snapshot(item, &self.interfaces) else { return };
+        self.counters.scanned.count(&info.kind);
         if let FdKind::Ipv4Server { port, .. } | FdKind::Ipv6Server { port, .. } = info.kind {
             self.server_ports.insert(port);
         }

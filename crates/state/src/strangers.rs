@@ -4,7 +4,6 @@ use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 
 use crate::state::State;
-use crate::thread::Thread;
 
 impl State {
     /// The tid of the thread whose act an event is, when nobody has told of it. Beginnings and ends of
@@ -25,7 +24,7 @@ impl State {
         for item in items {
             match item {
                 Item::Thread(thread) if !self.knows(thread.tid) => {
-                    met.extend(self.add_thread(Thread::from_snapshot(&thread)));
+                    met.extend(self.load_thread(&thread));
                 }
                 Item::Fds(tid, fds) => {
                     let new = self.tree.find(tid).is_some_and(|at| met.contains(&at));
@@ -74,6 +73,7 @@ mod tests {
         let mut state = State::new(Config::default());
         state.load(process(1, 1, 0, "init"));
         state.loaded();
+        assert_eq!(state.counters().scanned.threads, 1);
         assert_eq!(stranger(&state, EventType::SyscallCloseX, 30), Some(30));
         assert_eq!(stranger(&state, EventType::SyscallCloseX, 1), None);
         assert_eq!(stranger(&state, EventType::SyscallClone_20X, 30), None);
@@ -94,6 +94,8 @@ mod tests {
         assert_eq!(above, [20, 1]);
         assert_eq!(&*state.fd(cat, 3).unwrap().name, b"/etc/motd");
         assert_eq!(state.thread_count(cat), 2);
+        let scanned = state.counters().scanned;
+        assert_eq!((scanned.threads, scanned.files, scanned.pipes), (4, 1, 0));
     }
 
     #[test]

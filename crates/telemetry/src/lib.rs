@@ -5,6 +5,7 @@
 
 mod drops;
 mod ledger;
+pub mod metrics;
 mod timeouts;
 
 pub use drops::{Check, DropAction, DropMonitor, DropPolicy, Reaction};

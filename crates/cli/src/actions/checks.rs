@@ -116,13 +116,6 @@ pub(crate) fn metrics(session: &Session) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the configuration asks for and this version does not have. Nobody is to rely on it unknowingly.
-pub(crate) fn missing_parts(session: &Session) {
-    if session.config().metrics.enabled {
-        session.log.warning("metrics is not supported yet, its keys have no effect");
-    }
-}
-
 /// A duration in the notation of Prometheus (`1h30m`), blanks allowed; 0 where it is not one.
 pub(crate) fn milliseconds(interval: &str) -> u64 {
     const SECOND: u64 = 1000;

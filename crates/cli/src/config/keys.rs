@@ -336,6 +336,8 @@ section! {
         kernel_iter_event_counters_enabled: bool = true;
         /// With run counts and times of BPF programs.
         libbpf_stats_enabled: bool = true;
+        /// Let the kernel count those runs while this program does (BPF_ENABLE_STATS), for all BPF programs of the machine: each run takes a little longer then. Otherwise they are counted where `sysctl kernel.bpf_stats_enabled=1` says so.
+        bpf_enable_stats: bool = false, extra { "$comment": "Peregrine" };
         /// With what plugins count.
         plugins_metrics_enabled: bool = true;
         /// With statistics of the allocator.

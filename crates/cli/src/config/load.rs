@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use peregrine_yaml::{Map, Node, Value};
 use serde_json::Value as Json;
@@ -14,6 +15,7 @@ use super::keys::Config;
 use super::sources::Sources;
 use super::values::{Include, Plugin, Strategy};
 use super::{full_schema, overrides, schema};
+use crate::digest::sha256;
 
 /// Where the configuration begins.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +33,25 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// The tree they were read from, all files and options in it.
     pub(crate) effective: Node,
-    /// Files that went into it and what the schema says to each, by name.
-    pub(crate) files: BTreeMap<String, Result<(), String>>,
+    /// Files that went into it, by name.
+    pub(crate) files: BTreeMap<String, ReadFile>,
+    /// When they were read.
+    pub(crate) read_at: SystemTime,
     /// The plugins that are to be loaded, in order.
     pub(crate) plugins: Vec<Plugin>,
     /// Rules files and directories that exist, in order.
     pub(crate) rules: Vec<String>,
     /// What deserves a warning although it works.
     pub(crate) warnings: Vec<String>,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadFile {
+    /// What the schema says to it.
+    pub(crate) validation: Result<(), String>,
+    /// SHA-256 of what is in it, in hexadecimal.
+    pub(crate) sha256: String,
 }
 
 /// Name of the key that includes files.
@@ -63,7 +76,7 @@ pub(crate) fn load(
 
 struct Loader {
     sources: Sources,
-    files: BTreeMap<String, Result<(), String>>,
+    files: BTreeMap<String, ReadFile>,
 }
 
 impl Loader {
@@ -94,7 +107,8 @@ impl Loader {
         let plugins = chosen_plugins(&config)?;
         let warnings = doubtful_entries(&config);
         let files = std::mem::take(&mut self.files);
-        Ok(Loaded { config, effective: root, files, plugins, rules, warnings })
+        let read_at = SystemTime::now();
+        Ok(Loaded { config, effective: root, files, read_at, plugins, rules, warnings })
     }
 
     fn read_file(&mut self, path: &Path, schema: &Json) -> Result<Node, Fault> {
@@ -105,7 +119,8 @@ impl Loader {
         expand_tree(&mut node, &|name| {
             std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         });
-        self.files.insert(name, schema::validate(&node, schema));
+        let validation = schema::validate(&node, schema);
+        self.files.insert(name, ReadFile { validation, sha256: sha256(&bytes) });
         Ok(node)
     }
 

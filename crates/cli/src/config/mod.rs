@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 pub(crate) use declare::Row;
 pub(crate) use fault::ConfigError;
 pub(crate) use keys::{Config, ModernEbpf, SyscallEventDrops, Webserver};
-pub(crate) use load::{Loaded, Main, load};
+pub(crate) use load::{Loaded, Main, ReadFile, load};
 pub(crate) use values::{AppendOutput, CaptureMode, Engine, ExtraField, RuleMatching};
 
 use declare::{Definitions, Setting};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use thiserror::Error;
 use super::abi::{self, Config, ConfigWords, Lane};
 use super::counters::KernelCounters;
 use super::hooks;
+use super::programs::Programs;
 use super::select::Selection;
 
 #[cfg(target_arch = "x86_64")]
@@ -257,6 +258,13 @@ impl Probe {
         self.config_map.set(0, self.config.words(), 0)?;
         self.selection = *selection;
         Ok(())
+    }
+
+    /// The programs that are loaded now, to ask the kernel about their runs.
+    pub fn programs(&self) -> Programs {
+        let fd = |program: &Program| Some(program.fd().ok()?.as_fd().as_raw_fd());
+        let programs = self.ebpf.programs();
+        Programs::new(programs.filter_map(|(name, program)| Some((name.to_owned(), fd(program)?))))
     }
 
     /// Moves timestamps when the wall clock was set.

@@ -5,9 +5,11 @@ mod compat;
 mod counters;
 mod hooks;
 mod load;
+mod programs;
 mod select;
 
 pub use abi::Lane;
 pub use counters::{KernelCounters, Loser};
 pub use load::{HookPlan, Probe, ProbeConfig, ProbeError, Ring, online_cpus};
+pub use programs::{ProgramStatistics, Programs, count_runs};
 pub use select::{Selection, SyscallSet, Tracepoints};

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
+mod metrics;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -139,6 +141,8 @@ struct Place {
 /// Peregrine, watching the group of a place.
 struct Watcher {
     child: Child,
+    /// What it said before it began to watch.
+    start_log: String,
     alerts: Receiver<String>,
     seen: Vec<Value>,
     log: JoinHandle<String>,
@@ -208,12 +212,13 @@ impl Place {
             }
             log += &line;
         }
+        let start_log = log;
         let log = thread::spawn(move || {
             let mut rest = String::new();
             stderr.read_to_string(&mut rest).unwrap();
             rest
         });
-        Some(Watcher { child, alerts, seen: Vec::new(), log })
+        Some(Watcher { child, start_log, alerts, seen: Vec::new(), log })
     }
 
     /// Does the acts, as members of the group.

@@ -1,0 +1,244 @@
+//! Metrics and health of the running kernel, asked for over the loopback interface: by ourselves, by `promtool`, and by a
+//! Prometheus server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Place, Watcher, skip};
+
+const RULES: &str = r#"
+- rule: Motd "read"
+  desc: d
+  condition: evt.type in (open, openat) and fd.name endswith /motd
+  output: "%fd.name"
+  priority: WARNING
+  tags: [files, mitre_collection]
+"#;
+
+const WEBSERVER: [&str; 8] = [
+    "-o",
+    "webserver.enabled=true",
+    "-o",
+    "webserver.listen_address=127.0.0.1",
+    "-o",
+    "webserver.listen_port=0",
+    "-o",
+    "webserver.threadiness=1",
+];
+
+impl Watcher {
+    /// Where its web server is.
+    fn url(&self) -> String {
+        let address = self.start_log.split("listening on ").nth(1).unwrap();
+        format!("http://{}", address.lines().next().unwrap())
+    }
+}
+
+fn get(url: &str) -> (u16, String) {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut response = agent.get(url).call().unwrap();
+    (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+}
+
+/// Asks until the answer is right.
+fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "no {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A Prometheus server that asks a target again and again.
+struct Prometheus {
+    child: Child,
+    url: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Prometheus {
+    fn start(target: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let config = format!(
+            "scrape_configs: [{{job_name: peregrine, scrape_interval: 1s, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        );
+        std::fs::write(directory.path().join("prometheus.yml"), config).unwrap();
+        // It does not say which port it took, so it is given one that was free just now.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new("prometheus")
+            .current_dir(directory.path())
+            .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        match child {
+            Ok(child) => {
+                Some(Self { child, url: format!("http://127.0.0.1:{port}"), _directory: directory })
+            }
+            Err(error) => skip(&format!("a Prometheus server is missing ({error})")),
+        }
+    }
+
+    /// What it answers, where it does.
+    fn ask(&self, path: &str) -> Option<Value> {
+        let mut answer = ureq::get(format!("{}/api/v1/{path}", self.url)).call().ok()?;
+        let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()?;
+        (answer["status"] == "success").then(|| answer["data"].clone())
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Names of families with their types.
+fn types(text: &str) -> BTreeMap<String, String> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    types.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+}
+
+/// Complaints about names are about Falco's, which stay as they are.
+fn check_by_promtool(text: &str) {
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else {
+        let _: Option<()> = skip("promtool is missing");
+        return;
+    };
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let told =
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    const WRONG_NAMES: i32 = 3;
+    assert!([Some(0), Some(WRONG_NAMES)].contains(&output.status.code()), "{told}");
+    for line in told.lines() {
+        let of_falco = line.starts_with("falcosecurity_");
+        let known = line.ends_with(r#"use base unit "seconds" instead of "nanoseconds""#)
+            || line.ends_with(r#"non-counter metrics should not have "_total" suffix"#);
+        assert!(of_falco && known, "{line}");
+    }
+}
+
+#[test]
+fn a_prometheus_server_takes_all_series_with_their_types() {
+    let Some(place) = Place::new("prometheus") else { return };
+    place.write("rules.yaml", RULES);
+    let mut arguments = vec!["-r", "rules.yaml", "-o", "webserver.prometheus_metrics_enabled=true"];
+    let keys = ["enabled=true", "interval=1h", "bpf_enable_stats=true"];
+    let keys = keys.map(|key| format!("metrics.{key}"));
+    keys.iter().for_each(|key| arguments.extend(["-o", key]));
+    arguments.extend(WEBSERVER);
+    let Some(mut watcher) = place.watch(&arguments) else { return };
+    let url = watcher.url();
+    place.write("motd", "hello\n");
+    place.act("cd \"$1\"; cat motd motd >/dev/null");
+    watcher.wait_for(&["Motd \"read\"", "Motd \"read\""]);
+
+    let (status, text) = get(&format!("{url}/metrics"));
+    assert_eq!(status, 200);
+    check_by_promtool(&text);
+    let line = |start: &str| {
+        text.lines()
+            .find(|line| line.starts_with(start))
+            .unwrap_or_else(|| panic!("{start}: {text}"))
+    };
+    let value = |start: &str| line(start).rsplit(' ').next().unwrap().parse::<f64>().unwrap();
+    let rule = r#"falcosecurity_falco_rules_matches_total{priority="4",rule_name="Motd \"read\"",source="syscall",tag_files="true",tag_mitre_collection="true"}"#;
+    assert_eq!(value(rule), 2.0);
+    for positive in [
+        "falcosecurity_falco_memory_rss_bytes ",
+        "falcosecurity_scap_n_threads_total ",
+        "falcosecurity_scap_n_noncached_thread_lookups_total ",
+        "falcosecurity_scap_n_evts_total ",
+        "falcosecurity_scap_n_evts_task_total ",
+        r#"peregrine_events_total{class="open"} "#,
+    ] {
+        assert!(value(positive) > 0.0, "{}", line(positive));
+    }
+    assert!(types(&text).keys().any(|name| name.ends_with("_run_cnt_total")), "{text}");
+    let cpus =
+        text.lines().filter(|line| line.starts_with("falcosecurity_scap_n_evts_cpu_total{cpu="));
+    let by_cpu =
+        cpus.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>();
+    assert!(by_cpu > 0.0);
+
+    let target = url.strip_prefix("http://").unwrap();
+    if let Some(prometheus) = Prometheus::start(target) {
+        wait_for("target that is up", || {
+            let targets = prometheus.ask("targets?state=active")?;
+            (targets["activeTargets"][0]["health"] == "up").then_some(())
+        });
+        let series = wait_for("series", || {
+            let found = prometheus.ask("series?match[]={job=%22peregrine%22}")?;
+            let found = found.as_array()?.iter().filter_map(|labels| labels["__name__"].as_str());
+            let found: BTreeSet<String> = found.map(str::to_owned).collect();
+            (found.len() > 50).then_some(found)
+        });
+        let (_, text) = get(&format!("{url}/metrics"));
+        let types = types(&text);
+        let metadata = prometheus.ask("metadata").unwrap();
+        for (name, kind) in &types {
+            assert!(series.contains(name), "{name} is not there");
+            assert_eq!(metadata[name][0]["type"], **kind, "{name}");
+            assert_ne!(metadata[name][0]["help"], "", "{name}");
+        }
+        let matches =
+            prometheus.ask("query?query=falcosecurity_falco_rules_matches_total").unwrap();
+        let matches = &matches["result"][0];
+        assert_eq!(matches["metric"]["rule_name"], "Motd \"read\"");
+        assert_eq!(matches["value"][1], "2");
+    }
+    let _ = watcher.end();
+}
+
+/// The event loop writes into a pipe that nobody reads.
+#[test]
+fn health_says_when_the_event_loop_stands_still() {
+    let Some(place) = Place::new("health") else { return };
+    place.write("rules.yaml", RULES);
+    let pipe = place.path("all.scap");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+    let (go, wait) = channel::<()>();
+    let reader = thread::spawn(move || {
+        let mut pipe = File::open(pipe).unwrap();
+        let _ = wait.recv();
+        std::io::copy(&mut pipe, &mut std::io::sink()).unwrap()
+    });
+    let mut arguments =
+        vec!["-r", "rules.yaml", "-w", "all.scap", "-o", "webserver.healthz_timeout=2000"];
+    arguments.extend(WEBSERVER);
+    let Some(watcher) = place.watch(&arguments) else { return };
+    let url = format!("{}/healthz", watcher.url());
+    assert_eq!(get(&url), (200, r#"{"status": "ok"}"#.to_owned()));
+    place.act("cd \"$1\"; : >motd; for i in {1..4000}; do : <motd; done");
+    let body = wait_for("stall", || {
+        let (status, body) = get(&url);
+        (status == 503).then_some(body)
+    });
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["status"], "stalled");
+    drop(go);
+    wait_for("health", || (get(&url).0 == 200).then_some(()));
+    let _ = watcher.end();
+    assert!(reader.join().unwrap() > 0);
+}

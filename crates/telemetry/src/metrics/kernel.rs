@@ -1,0 +1,272 @@
+//! Events and losses in the kernel, its programs, and what was read when watching began:
+//! `metrics.kernel_event_counters_enabled` and the keys that follow it.
+
+use peregrine_event::{EventCounters, LossCause, LossClass};
+
+use super::{
+    Figures, Kind, Metric, Read, Sample, Value, Zero, count, counter, family, field, rate,
+};
+
+/// A BPF program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramFigures {
+    /// Its name.
+    pub name: String,
+    /// How often it ran.
+    pub runs: u64,
+    /// How long it ran in all, nanoseconds.
+    pub time: u64,
+}
+
+/// What was read of `/proc`: when watching began, and later of threads that nobody had told of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ScanFigures {
+    pub threads: u64,
+    pub pipes: u64,
+    pub memfds: u64,
+    pub files: u64,
+    pub directories: u64,
+    pub ipv4_sockets: u64,
+    pub ipv6_sockets: u64,
+    pub unix_sockets: u64,
+    pub netlink_sockets: u64,
+    pub anonymous: u64,
+}
+
+pub(super) static METRICS: &[Metric] = &[
+    counter(
+        "scap.n_evts",
+        "falcosecurity_scap_n_evts_total",
+        "Events in the kernel, delivered or lost.",
+        |f| count(f.kernel?.events()),
+    )
+    .zero(Zero::Told),
+    field("scap.n_evts_prev", "The same in the snapshot before.", |f| {
+        f.kernel?;
+        count(f.before().kernel_events)
+    }),
+    field("scap.evts_rate_sec", "The same a second, since the snapshot before.", |f| {
+        Some(rate(f.kernel?.events(), f.before().kernel_events, f.seconds()))
+    }),
+    counter(
+        "scap.n_drops",
+        "falcosecurity_scap_n_drops_total",
+        "Events lost between kernel and rules, for whatever cause.",
+        |f| count(f.kernel?.lost()),
+    )
+    .zero(Zero::Told),
+    field("scap.n_drops_prev", "The same in the snapshot before.", |f| {
+        f.kernel?;
+        count(f.before().kernel_drops)
+    }),
+    field("scap.evts_drop_rate_sec", "The same a second, since the snapshot before.", |f| {
+        Some(rate(f.kernel?.lost(), f.before().kernel_drops, f.seconds()))
+    }),
+    field(
+        "scap.n_drops_perc",
+        "Lost events in per cent of all events, since the snapshot before.",
+        |f| {
+            let (kernel, before) = (f.kernel?, f.before());
+            let events = kernel.events().saturating_sub(before.kernel_events);
+            let drops = kernel.lost().saturating_sub(before.kernel_drops);
+            Some(Value::Double(if events > 0 { 100.0 * drops as f64 / events as f64 } else { 0.0 }))
+        },
+    ),
+    Metric::new(
+        Kind::Counter,
+        "scap.n_drops_buffer_total",
+        None,
+        "Events lost because a ring was full.",
+        Read::One(|f| count(f.kernel?.lost_for(LossCause::RingFull))),
+    ),
+    family(
+        Kind::Counter,
+        "scap.n_drops_buffer_<kind>",
+        "falcosecurity_scap_n_drops_buffer_total",
+        "Events lost because a ring was full, by kind. Those of beginnings (`enter`) are always 0: only the ends \
+         of system calls are events.",
+        ring_drops,
+    ),
+    counter(
+        "scap.n_drops_scratch_map",
+        "falcosecurity_scap_n_drops_scratch_map_total",
+        "Events lost because they were too long.",
+        |f| count(f.kernel?.lost_for(LossCause::Scratch)),
+    ),
+    counter(
+        "scap.n_drops_page_faults",
+        "falcosecurity_scap_n_drops_page_faults_total",
+        "Events lost because memory of a program could not be read.",
+        |f| count(f.kernel?.lost_for(LossCause::PageFault)),
+    ),
+    counter(
+        "scap.n_drops_bug",
+        "falcosecurity_scap_n_drops_bug_total",
+        "Events lost because of something that cannot be.",
+        |f| count(f.kernel?.lost_for(LossCause::Bug)),
+    ),
+    family(
+        Kind::Counter,
+        "scap.n_evts_cpu_<cpu>",
+        "falcosecurity_scap_n_evts_cpu_total",
+        "Events on each CPU, delivered or lost.",
+        |f| by_cpu(f, EventCounters::events),
+    ),
+    family(
+        Kind::Counter,
+        "scap.n_drops_cpu_<cpu>",
+        "falcosecurity_scap_n_drops_cpu_total",
+        "Events lost on each CPU.",
+        |f| by_cpu(f, EventCounters::lost),
+    ),
+    family(
+        Kind::Counter,
+        "peregrine.events.<class>",
+        "peregrine_events_total",
+        "Events in the kernel by kind, delivered or lost.",
+        |f| {
+            let kernel = f.kernel.as_ref().into_iter();
+            let of = |class: LossClass, seen: u64| {
+                Sample::new(class.name(), [("class", class.name())], Value::Uint(seen))
+            };
+            kernel
+                .flat_map(|k| LossClass::ALL.into_iter().zip(k.seen))
+                .map(|(c, n)| of(c, n))
+                .collect()
+        },
+    ),
+    family(
+        Kind::Counter,
+        "peregrine.events_lost.<class>",
+        "peregrine_events_lost_total",
+        "Events lost by kind and cause.",
+        losses,
+    )
+    .zero(Zero::OnDemand),
+    family(
+        Kind::Counter,
+        "scap.<program>.run_cnt",
+        "falcosecurity_scap_<program>_run_cnt_total",
+        "Runs of the BPF program.",
+        |f| by_program(f, |program| program.runs),
+    )
+    .zero(Zero::OnDemand),
+    family(
+        Kind::Counter,
+        "scap.<program>.run_time_ns",
+        "falcosecurity_scap_<program>_run_time_nanoseconds_total",
+        "Time the BPF program ran.",
+        |f| by_program(f, |program| program.time),
+    )
+    .zero(Zero::OnDemand),
+    family(
+        Kind::Gauge,
+        "scap.<program>.avg_time_ns",
+        "falcosecurity_scap_<program>_avg_time_nanoseconds",
+        "Time of one run of the BPF program, on average.",
+        |f| by_program(f, |program| program.time.checked_div(program.runs).unwrap_or(0)),
+    )
+    .zero(Zero::OnDemand),
+    counter(
+        "scap.n_evts_task",
+        "falcosecurity_scap_n_evts_task_total",
+        "Threads that were read of /proc: when watching began, and later those that nothing had told of.",
+        |f| count(f.scan?.threads),
+    ),
+    family(
+        Kind::Counter,
+        "scap.n_evts_task_file_<kind>",
+        "falcosecurity_scap_n_evts_task_file_<kind>_total",
+        "Open files that were read of /proc, by kind.",
+        |f| by_file(f, |files| files),
+    ),
+    counter(
+        "scap.n_drops_task",
+        "falcosecurity_scap_n_drops_task_total",
+        "Always 0: nothing is lost when /proc is read.",
+        |f| f.scan.and_then(|_| count(0_u64)),
+    ),
+    family(
+        Kind::Counter,
+        "scap.n_drops_task_file_<kind>",
+        "falcosecurity_scap_n_drops_task_file_<kind>_total",
+        "Always 0: nothing is lost when /proc is read.",
+        |f| by_file(f, |_| 0),
+    ),
+    counter(
+        "scap.n_drops_max_event_size",
+        "falcosecurity_scap_n_drops_max_event_size_total",
+        "Always 0: nothing is lost when /proc is read.",
+        |f| f.scan.and_then(|_| count(0_u64)),
+    ),
+];
+
+/// Kinds for which older versions told of the beginnings of system calls too.
+const ENTERS: [&str; 6] = ["clone_fork", "execve", "connect", "open", "dir_file", "other_interest"];
+
+fn ring_drops(figures: &Figures) -> Vec<Sample> {
+    let Some(kernel) = figures.kernel else { return Vec::new() };
+    let exits = LossClass::ALL.into_iter().filter_map(|class| {
+        let lost = kernel.lost_of(class, LossCause::RingFull);
+        match class {
+            // Only the total has them.
+            LossClass::Other => None,
+            class => Some((class.name(), lost)),
+        }
+    });
+    let sample = |direction: &str, class: &str, lost| {
+        let labels = [("dir", direction), ("drop", class)];
+        Sample::new(&format!("{class}_{direction}"), labels, Value::Uint(lost))
+    };
+    let exits = exits.map(|(class, lost)| sample("exit", class, lost));
+    exits.chain(ENTERS.map(|class| sample("enter", class, 0))).collect()
+}
+
+fn losses(figures: &Figures) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    if let Some(kernel) = &figures.kernel {
+        for (class, row) in LossClass::ALL.into_iter().zip(kernel.lost) {
+            for (cause, lost) in LossCause::ALL.into_iter().zip(row) {
+                let (class, cause) = (class.name(), cause.name());
+                let part = format!("{class}.{cause}");
+                samples.push(Sample::new(
+                    &part,
+                    [("class", class), ("cause", cause)],
+                    Value::Uint(lost),
+                ));
+            }
+        }
+    }
+    samples
+}
+
+fn by_cpu(figures: &Figures, of: fn(&EventCounters) -> u64) -> Vec<Sample> {
+    let cpus = figures.cpus.iter().flatten();
+    let sample = |(cpu, counters): (usize, &EventCounters)| {
+        let cpu = cpu.to_string();
+        Sample::new(&cpu, [("cpu", &cpu)], Value::Uint(of(counters)))
+    };
+    cpus.enumerate().map(sample).collect()
+}
+
+fn by_program(figures: &Figures, of: fn(&ProgramFigures) -> u64) -> Vec<Sample> {
+    let programs = figures.programs.iter().flatten();
+    programs.map(|program| Sample::new(&program.name, [], Value::Uint(of(program)))).collect()
+}
+
+fn by_file(figures: &Figures, of: fn(u64) -> u64) -> Vec<Sample> {
+    let Some(scan) = figures.scan else { return Vec::new() };
+    let files = [
+        ("pipe", scan.pipes),
+        ("memfd", scan.memfds),
+        ("regular", scan.files),
+        ("directory", scan.directories),
+        ("socket_inet", scan.ipv4_sockets),
+        ("socket_inet6", scan.ipv6_sockets),
+        ("socket_unix", scan.unix_sockets),
+        ("socket_netlink", scan.netlink_sockets),
+        ("anon_inode", scan.anonymous),
+    ];
+    files.map(|(kind, files)| Sample::new(kind, [], Value::Uint(of(files)))).into()
+}

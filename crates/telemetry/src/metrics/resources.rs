@@ -1,0 +1,98 @@
+//! CPU and memory of the program and of its host: `metrics.resource_utilization_enabled`.
+
+use super::{Figures, Metric, Unit, Value, count, gauge, rounded};
+
+/// What the program and its host use.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResourceFigures {
+    /// CPU time of the program in per cent of the time since it started; 100 is one CPU.
+    pub cpu_percent: f64,
+    /// Resident memory, KiB.
+    pub rss_kb: u64,
+    /// Virtual memory, KiB.
+    pub vsz_kb: u64,
+    /// Resident memory, of what is shared only its part, KiB.
+    pub pss_kb: u64,
+    /// Memory of the container or control group the program is in, bytes.
+    pub container_memory: u64,
+    /// CPU time of the host in per cent of the time since it booted; 100 is all CPUs.
+    pub host_cpu_percent: f64,
+    /// Memory of the host in use, KiB.
+    pub host_memory_kb: u64,
+    /// Processes of the host that run.
+    pub host_procs_running: u64,
+    /// Open files of the host.
+    pub host_open_fds: u64,
+}
+
+pub(super) static METRICS: &[Metric] = &[
+    gauge(
+        "falco.cpu_usage_perc",
+        "falcosecurity_falco_cpu_usage_ratio",
+        "CPU time of this program in relation to the time since it started; 100 % is one CPU.",
+        |f| percent(f, |r| r.cpu_percent),
+    )
+    .unit(Unit::Percent),
+    gauge(
+        "falco.memory_rss_kb",
+        "falcosecurity_falco_memory_rss_bytes",
+        "Memory of this program that is in RAM.",
+        |f| of(f, |r| r.rss_kb),
+    )
+    .unit(Unit::Kibibytes),
+    gauge(
+        "falco.memory_vsz_kb",
+        "falcosecurity_falco_memory_vsz_bytes",
+        "Address space of this program.",
+        |f| of(f, |r| r.vsz_kb),
+    )
+    .unit(Unit::Kibibytes),
+    gauge(
+        "falco.memory_pss_kb",
+        "falcosecurity_falco_memory_pss_bytes",
+        "Memory of this program that is in RAM; of what it shares with others only its part.",
+        |f| of(f, |r| r.pss_kb),
+    )
+    .unit(Unit::Kibibytes),
+    gauge(
+        "falco.container_memory_used_bytes",
+        "falcosecurity_falco_container_memory_used_bytes",
+        "Memory of the container this program runs in.",
+        |f| of(f, |r| r.container_memory),
+    )
+    .unit(Unit::Bytes),
+    gauge(
+        "falco.host_cpu_usage_perc",
+        "falcosecurity_falco_host_cpu_usage_ratio",
+        "CPU time of the host in relation to the time since it booted; 100 % is all CPUs.",
+        |f| percent(f, |r| r.host_cpu_percent),
+    )
+    .unit(Unit::Percent),
+    gauge(
+        "falco.host_memory_used_kb",
+        "falcosecurity_falco_host_memory_used_bytes",
+        "Memory of the host that is in use, without its caches.",
+        |f| of(f, |r| r.host_memory_kb),
+    )
+    .unit(Unit::Kibibytes),
+    gauge(
+        "falco.host_procs_running",
+        "falcosecurity_falco_host_procs_running_total",
+        "Processes of the host that run.",
+        |f| of(f, |r| r.host_procs_running),
+    ),
+    gauge(
+        "falco.host_open_fds",
+        "falcosecurity_falco_host_open_fds_total",
+        "Open files of the host.",
+        |f| of(f, |r| r.host_open_fds),
+    ),
+];
+
+fn of(figures: &Figures, value: fn(&ResourceFigures) -> u64) -> Option<Value> {
+    count(value(figures.resources.as_ref()?))
+}
+
+fn percent(figures: &Figures, value: fn(&ResourceFigures) -> f64) -> Option<Value> {
+    Some(rounded(value(figures.resources.as_ref()?)))
+}

@@ -1,0 +1,173 @@
+//! The run itself: versions, files, times, the machine. Always told.
+
+use super::{
+    Kind, Metric, Sample, Value, Zero, count, counter, family, field, gauge, rate, sanitized, text,
+};
+
+/// What stays the same during a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFigures {
+    /// Version that rules and tools ask for.
+    pub version: String,
+    /// Name of the host.
+    pub hostname: String,
+    /// Event source.
+    pub source: String,
+    /// Name of the engine that events come from, where it has one.
+    pub engine: Option<String>,
+    /// Release of the kernel.
+    pub kernel_release: String,
+    /// When the program started, nanoseconds since the epoch.
+    pub start_ts: u64,
+    /// When the configuration was read, nanoseconds since the epoch.
+    pub reload_ts: u64,
+    /// When the machine booted, nanoseconds since the epoch; 0 where that is not known.
+    pub boot_ts: u64,
+    /// CPUs of the machine.
+    pub cpus: u32,
+    /// Rules files.
+    pub rules_files: Vec<FileDigest>,
+    /// Configuration files.
+    pub config_files: Vec<FileDigest>,
+    /// Addresses of the machine's interfaces, by name and protocol (`ipv4`, `ipv6`).
+    pub addresses: Vec<(String, &'static str, Vec<String>)>,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileDigest {
+    /// Its name, without directories.
+    pub name: String,
+    /// SHA-256 of what is in it, in hexadecimal.
+    pub sha256: String,
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+pub(super) static METRICS: &[Metric] = &[
+    field("evt.time", "When the snapshot was taken, in nanoseconds since 1970.", |f| count(f.ts)),
+    family(
+        Kind::Info,
+        "evt.hostname",
+        "falcosecurity_evt_hostname_info",
+        "Name of this host.",
+        |f| one(&f.run.hostname, [("hostname", &f.run.hostname)]),
+    ),
+    field("evt.source", "The event source.", |f| text(&f.run.source)),
+    family(
+        Kind::Info,
+        "falco.version",
+        "falcosecurity_falco_version_info",
+        "The version of Falco whose behaviour this program has.",
+        |f| one(&f.run.version, [("version", &f.run.version)]),
+    ),
+    gauge(
+        "falco.start_ts",
+        "falcosecurity_falco_start_timestamp_nanoseconds",
+        "When the program started.",
+        |f| count(f.run.start_ts),
+    )
+    .zero(Zero::Told),
+    gauge(
+        "falco.reload_ts",
+        "falcosecurity_falco_reload_timestamp_nanoseconds",
+        "When the configuration was read last.",
+        |f| count(f.run.reload_ts),
+    )
+    .zero(Zero::Told),
+    counter(
+        "falco.duration_sec",
+        "falcosecurity_falco_duration_seconds_total",
+        "How long the program has been running.",
+        |f| count(f.ts.saturating_sub(f.run.start_ts) / SECOND),
+    )
+    .zero(Zero::Told),
+    family(
+        Kind::Info,
+        "falco.kernel_release",
+        "falcosecurity_falco_kernel_release_info",
+        "Release of the running kernel.",
+        |f| one(&f.run.kernel_release, [("kernel_release", &f.run.kernel_release)]),
+    ),
+    gauge(
+        "falco.host_boot_ts",
+        "falcosecurity_falco_host_boot_timestamp_nanoseconds",
+        "When the machine booted.",
+        |f| count(f.run.boot_ts),
+    )
+    .zero(Zero::Told),
+    gauge(
+        "falco.host_num_cpus",
+        "falcosecurity_falco_host_num_cpus_total",
+        "CPUs of the machine.",
+        |f| count(f.run.cpus),
+    )
+    .zero(Zero::Told),
+    family(
+        Kind::Info,
+        "falco.sha256_rules_file.<file>",
+        "falcosecurity_falco_sha256_rules_files_info",
+        "SHA-256 of each rules file.",
+        |f| digests(&f.run.rules_files),
+    ),
+    family(
+        Kind::Info,
+        "falco.sha256_config_file.<file>",
+        "falcosecurity_falco_sha256_config_files_info",
+        "SHA-256 of each configuration file.",
+        |f| digests(&f.run.config_files),
+    ),
+    Metric::new(
+        Kind::Info,
+        "falco.host_netinfo.interfaces.<interface>.addresses",
+        None,
+        "Addresses of each network interface but lo, joined by commas; `<interface>` is `NAME.protocols.ipv4` or \
+         `NAME.protocols.ipv6`.",
+        super::Read::Each(|f| {
+            let of = |(name, protocol, addresses): &(String, &str, Vec<String>)| {
+                let part = format!("{name}.protocols.{protocol}");
+                Sample::new(&part, [], Value::Text(addresses.join(",")))
+            };
+            f.run.addresses.iter().map(of).collect()
+        }),
+    ),
+    family(
+        Kind::Info,
+        "scap.engine_name",
+        "falcosecurity_scap_engine_name_info",
+        "Where events come from: `modern_bpf` is the running kernel. A replay has no such name.",
+        |f| {
+            let Some(engine) = &f.run.engine else { return Vec::new() };
+            one(engine, [("engine_name", engine), ("evt_source", &f.run.source)])
+        },
+    ),
+    counter(
+        "falco.outputs_queue_num_drops",
+        "falcosecurity_falco_outputs_queue_num_drops_total",
+        "Alerts lost because the queue before the outputs was full.",
+        |f| count(f.queue_drops),
+    )
+    .zero(Zero::Told),
+    field("falco.num_evts", "Events that rules were asked about.", |f| count(f.events)),
+    field("falco.num_evts_prev", "The same in the snapshot before.", |f| count(f.before().events)),
+    field("falco.evts_rate_sec", "The same a second, since the snapshot before.", |f| {
+        let before = f.before?;
+        (before.events > 0).then(|| rate(f.events, before.events, f.seconds()))
+    }),
+];
+
+fn one<const N: usize>(value: &str, labels: [(&str, &String); N]) -> Vec<Sample> {
+    vec![Sample::new(
+        "",
+        labels.map(|(name, value)| (name, value.as_str())),
+        Value::Text(value.to_owned()),
+    )]
+}
+
+fn digests(files: &[FileDigest]) -> Vec<Sample> {
+    let of = |FileDigest { name, sha256 }: &FileDigest| {
+        let labels = [("file_name", name.as_str()), ("sha256", sha256)];
+        Sample::new(&sanitized(name), labels, Value::Text(sha256.clone()))
+    };
+    files.iter().map(of).collect()
+}

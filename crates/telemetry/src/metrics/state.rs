@@ -1,0 +1,131 @@
+//! The picture of the machine: `metrics.state_counters_enabled`.
+
+use super::{Figures, Metric, Value, count, counter, gauge};
+
+/// What the picture of the machine holds, and what became of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the rows of the table say it")]
+pub struct StateFigures {
+    pub threads: u64,
+    pub fds: u64,
+    pub found_fds: u64,
+    pub unknown_fds: u64,
+    pub added_fds: u64,
+    pub removed_fds: u64,
+    pub stored_events: u64,
+    pub dropped_events: u64,
+    pub retrieved_events: u64,
+    pub missing_events: u64,
+    pub found_threads: u64,
+    pub unknown_threads: u64,
+    pub added_threads: u64,
+    pub removed_threads: u64,
+    pub dropped_threads: u64,
+}
+
+pub(super) static METRICS: &[Metric] = &[
+    gauge(
+        "falco.n_threads",
+        "falcosecurity_scap_n_threads_total",
+        "Threads that are known.",
+        |f| of(f, |s| s.threads),
+    ),
+    gauge("falco.n_fds", "falcosecurity_scap_n_fds_total", "Open files that are known.", |f| {
+        of(f, |s| s.fds)
+    }),
+    counter(
+        "falco.n_noncached_fd_lookups",
+        "falcosecurity_scap_n_noncached_fd_lookups_total",
+        "Events about an open file that was found in the table.",
+        |f| of(f, |s| s.found_fds),
+    ),
+    counter(
+        "falco.n_cached_fd_lookups",
+        "falcosecurity_scap_n_cached_fd_lookups_total",
+        "Always 0: there is no cache before the table.",
+        |f| of(f, |_| 0),
+    ),
+    counter(
+        "falco.n_failed_fd_lookups",
+        "falcosecurity_scap_n_failed_fd_lookups_total",
+        "Events about an open file that nothing has told of.",
+        |f| of(f, |s| s.unknown_fds),
+    ),
+    counter(
+        "falco.n_added_fds",
+        "falcosecurity_scap_n_added_fds_total",
+        "Open files added.",
+        |f| of(f, |s| s.added_fds),
+    ),
+    counter(
+        "falco.n_removed_fds",
+        "falcosecurity_scap_n_removed_fds_total",
+        "Open files removed.",
+        |f| of(f, |s| s.removed_fds),
+    ),
+    counter(
+        "falco.n_stored_evts",
+        "falcosecurity_scap_n_stored_evts_total",
+        "Beginnings of system calls kept for their ends.",
+        |f| of(f, |s| s.stored_events),
+    ),
+    counter(
+        "falco.n_store_evts_drops",
+        "falcosecurity_scap_n_store_evts_drops_total",
+        "Beginnings of system calls that could not be kept.",
+        |f| of(f, |s| s.dropped_events),
+    ),
+    counter(
+        "falco.n_retrieved_evts",
+        "falcosecurity_scap_n_retrieved_evts_total",
+        "Ends of system calls that found their beginning.",
+        |f| of(f, |s| s.retrieved_events),
+    ),
+    counter(
+        "falco.n_retrieve_evts_drops",
+        "falcosecurity_scap_n_retrieve_evts_drops_total",
+        "Ends of system calls that found no beginning. Where the arguments of opens and connects are not taken at \
+         their beginning too (it takes tracefs), each of them.",
+        |f| of(f, |s| s.missing_events),
+    ),
+    counter(
+        "falco.n_noncached_thread_lookups",
+        "falcosecurity_scap_n_noncached_thread_lookups_total",
+        "Events of a thread that was found in the table.",
+        |f| of(f, |s| s.found_threads),
+    ),
+    counter(
+        "falco.n_cached_thread_lookups",
+        "falcosecurity_scap_n_cached_thread_lookups_total",
+        "Always 0: there is no cache before the table.",
+        |f| of(f, |_| 0),
+    ),
+    counter(
+        "falco.n_failed_thread_lookups",
+        "falcosecurity_scap_n_failed_thread_lookups_total",
+        "Events of a thread that nothing has told of.",
+        |f| of(f, |s| s.unknown_threads),
+    ),
+    counter(
+        "falco.n_added_threads",
+        "falcosecurity_scap_n_added_threads_total",
+        "Threads added.",
+        |f| of(f, |s| s.added_threads),
+    ),
+    counter(
+        "falco.n_removed_threads",
+        "falcosecurity_scap_n_removed_threads_total",
+        "Threads removed.",
+        |f| of(f, |s| s.removed_threads),
+    ),
+    counter(
+        "falco.n_drops_full_threadtable",
+        "falcosecurity_scap_n_drops_full_threadtable_total",
+        "Threads that found the table full.",
+        |f| of(f, |s| s.dropped_threads),
+    ),
+];
+
+fn of(figures: &Figures, value: fn(&StateFigures) -> u64) -> Option<Value> {
+    count(value(figures.state.as_ref()?))
+}
