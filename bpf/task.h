@@ -32,12 +32,18 @@ INLINE struct upid own_number(struct pid *pid)
 	return number_at(pid, READ(pid, level));
 }
 
-// Ids as their own pid namespace sees them, and process groups as the host does.
+// An id of a task as the task's own pid namespace sees it; 0 if the namespace does not.
 INLINE s32 id_in_namespace(struct task_struct *task, u32 kind)
 {
-	return own_number(pid_of(task, kind)).nr;
+	struct pid *own = pid_of(task, 0), *pid = pid_of(task, kind);
+	u32 level = READ(own, level);
+	if (READ(pid, level) < level)
+		return 0;
+	struct upid number = number_at(pid, level);
+	return number.ns == number_at(own, level).ns ? number.nr : 0;
 }
 
+// Process groups as the host sees them.
 INLINE s32 host_process_group(struct task_struct *task)
 {
 	return number_at(pid_of(task, PID_OF_PROCESS_GROUP), 0).nr;
@@ -298,8 +304,9 @@ INLINE u64 changed_at(struct inode *inode)
 	if (FIELD_EXISTS(since_6_6->__i_ctime))
 		return nanoseconds(READ(since_6_6, __i_ctime.tv_sec),
 				   READ(since_6_6, __i_ctime.tv_nsec));
+	// From 6.13 on the highest bit says that somebody has asked for it.
 	struct inode___since_6_11 *since_6_11 = (void *)inode;
-	return nanoseconds(READ(since_6_11, i_ctime_sec), READ(since_6_11, i_ctime_nsec));
+	return nanoseconds(READ(since_6_11, i_ctime_sec), READ(since_6_11, i_ctime_nsec) & ~(1u << 31));
 }
 
 INLINE u64 modified_at(struct inode *inode)

@@ -17,13 +17,6 @@ pub(crate) struct Row {
     pub(crate) act: fn() -> Expected,
 }
 
-impl Row {
-    /// A row.
-    pub(crate) const fn new(event: EventType, case: &'static str, act: fn() -> Expected) -> Self {
-        Self { event, case, act }
-    }
-}
-
 /// Values by the names of parameters.
 pub(crate) type Values = Vec<(&'static str, Is)>;
 
@@ -50,6 +43,18 @@ impl Expected {
     pub(crate) fn by(mut self, thread: i64) -> Self {
         self.last().tid = Some(thread);
         self
+    }
+
+    /// The event said last, but with another value for a parameter.
+    pub(crate) fn but(mut self, name: &str, is: Is) -> Self {
+        let params = self.last().params.iter_mut();
+        params.filter(|(known, _)| *known == name).for_each(|(_, value)| *value = is.clone());
+        self
+    }
+
+    /// The thread of the event said last.
+    pub(crate) fn thread(&self) -> Option<i64> {
+        self.0.last()?.tid
     }
 
     /// There are exactly so many events like the one said last.

@@ -138,7 +138,7 @@ impl Is {
             }
             Self::OneOf(all) => all.iter().map(Self::show).collect::<Vec<_>>().join(" or "),
             Self::That(what, _) => (*what).into(),
-            Self::Anything(_) => "anything".into(),
+            Self::Anything(why) => format!("anything ({why})"),
         }
     }
 }

@@ -163,7 +163,7 @@ pub(crate) fn spawn(name: &str, args: [u64; 5], status: i32) -> i64 {
             "mov rax, {exit}", "mov rdi, {status}", "syscall", "2:",
             exit = in(reg) exit, status = in(reg) i64::from(status),
             inlateout("rax") number => result, in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
-            in("r10") args[3], in("r8") args[4], lateout("rcx") _, lateout("r11") _,
+            in("r10") args[3], in("r8") args[4], out("rcx") _, out("r11") _,
         );
     }
     // SAFETY: as above.

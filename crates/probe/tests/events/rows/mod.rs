@@ -1,16 +1,18 @@
 //! The table, by families of calls, and what it must cover.
 
 mod descriptors;
+mod exec;
 mod files;
 mod identity;
 mod io;
+mod life;
 mod memory;
 mod messages;
 mod net;
 mod open;
-#[allow(unused_imports, reason = "more rows come")]
 mod prelude;
 
+mod process;
 mod sockets;
 mod system;
 
@@ -24,9 +26,11 @@ use crate::sys;
 /// All rows.
 pub(crate) static ALL: &[&[Row]] = &[
     descriptors::ROWS,
+    exec::ROWS,
     files::ROWS,
     identity::ROWS,
     io::ROWS,
+    life::ROWS,
     memory::ROWS,
     messages::ROWS,
     open::ROWS,

@@ -46,6 +46,13 @@ pub(super) fn directory(name: &str) -> i64 {
     ok!(openat(AT_FDCWD, c(name).as_c_str(), O_RDONLY | O_DIRECTORY, 0))
 }
 
+/// Waits until a thread of this process is no more.
+pub(super) fn gone(thread: i64) {
+    while std::fs::exists(format!("/proc/self/task/{thread}")).unwrap() {
+        std::thread::yield_now();
+    }
+}
+
 /// As the kernel takes texts.
 pub(super) fn c(text: impl Into<Vec<u8>>) -> CString {
     CString::new(text).unwrap()

@@ -1,0 +1,339 @@
+//! Programs that begin, and processes that end.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+
+use super::prelude::*;
+use super::process::{Begun, begin, executed, execve, install, process};
+use crate::frame::Expected;
+use crate::programs;
+use crate::sys::pointers;
+
+#[rustfmt::skip]
+pub(super) static ROWS: &[Row] = &[
+    row(SyscallExecve_19X, "with arguments and an environment", || {
+        install("program");
+        succeeds("program", begin(|| { execve(c"program", &[c"a name", c"one", c"", c"three words here"], &[c"A=1", c"B="]); }))
+    }),
+    row(SyscallExecve_19X, "without either", || {
+        install("program");
+        // Kernels from 5.18 on make up an argument, which is empty.
+        succeeds("program", begin(|| { sys!(execve(c"program", 0, 0)); }))
+    }),
+    row(SyscallExecve_19X, "huge arguments", || {
+        install("program");
+        let child = begin(|| {
+            let many = vec![c"0123456789abcdef"; 1000];
+            execve(c"program", &many, &many);
+        });
+        let all = b"0123456789abcdef\0".repeat(1000);
+        // Both are cut to 4096 bytes; of the arguments, the first is counted as well.
+        let (args, env) = (cut(&all[17..], 4096 - 17), cut(&all, 4096));
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, args: args, env: env, filename: "program", ..values }.by(pid.into()).times(1)
+    }),
+    row(SyscallExecve_19X, "by somebody else, of root's", || {
+        install("program");
+        fs::set_permissions(".", fs::Permissions::from_mode(0o755)).unwrap();
+        let child = begin(|| {
+            ok!(setresgid(44, 44, 44));
+            ok!(setresuid(1234, 1234, 1234));
+            execve(c"program", &[c"program"], &[]);
+        });
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, flags: flags(""), uid: 1234, gid: 44, cap_effective: 0, filename: "program", ..values }.by(pid.into())
+    }),
+    row(SyscallExecve_19X, "by somebody else, of one's own", || {
+        install("program");
+        std::os::unix::fs::chown("program", Some(1234), None).unwrap();
+        fs::set_permissions(".", fs::Permissions::from_mode(0o755)).unwrap();
+        let child = begin(|| {
+            ok!(setresuid(1234, 1234, 1234));
+            execve(c"program", &[c"program"], &[]);
+        });
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, flags: flags("EXE_WRITABLE"), filename: "program", ..values }.by(pid.into())
+    }),
+    row(SyscallExecve_19X, "of a program that gives the rights of its owner", || {
+        install("program");
+        std::os::unix::fs::chown("program", Some(1234), None).unwrap();
+        fs::set_permissions("program", fs::Permissions::from_mode(0o4755)).unwrap();
+        let child = begin(|| { execve(c"program", &[c"program"], &[]); });
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, uid: 1234, filename: "program", ..values }.by(pid.into())
+    }),
+    row(SyscallExecve_19X, "by a thread that is not the first", || {
+        install("program");
+        succeeds("program", begin(|| {
+            let thread = std::thread::spawn(|| execve(c"program", &[c"from a thread"], &[]));
+            let _ = thread.join();
+        }))
+    }),
+    row(SyscallExecve_19X, "of a script", || {
+        install("program");
+        let program = std::env::current_dir().unwrap().join("program");
+        fs::write("script", format!("#!{} an argument\n", program.display())).unwrap();
+        fs::set_permissions("script", fs::Permissions::from_mode(0o755)).unwrap();
+        succeeds("script", begin(|| { execve(c"script", &[c"script", c"its own"], &[]); }))
+    }),
+    row(SyscallExecve_19X, "through a link", || {
+        install("program");
+        std::os::unix::fs::symlink("program", "link").unwrap();
+        succeeds("link", begin(|| { execve(c"link", &[c"link"], &[]); }))
+    }),
+    row(SyscallExecve_19X, "below another root", || {
+        fs::create_dir("root").unwrap();
+        install("root/program");
+        let real = std::env::current_dir().unwrap().join("root/program");
+        let child = begin(|| {
+            ok!(chroot(c"root"));
+            execve(c"/program", &[c"program"], &[]);
+        });
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, trusted_exepath: real.to_str().unwrap(), filename: "/program", ..values }.by(pid.into())
+    }),
+    row(SyscallExecve_19X, "on a mount that nobody else sees", || {
+        fs::create_dir("m").unwrap();
+        let program = programs::native();
+        let real = std::env::current_dir().unwrap().join("m/program");
+        let child = begin(|| {
+            ok!(unshare(CLONE_NEWNS));
+            ok!(mount(0, c"/", 0, MS_REC | MS_PRIVATE, 0));
+            ok!(mount(c"none", c"m", c"tmpfs", 0, 0));
+            fs::write("m/program", &program).unwrap();
+            chmod_at(c"m/program");
+            execve(c"m/program", &[c"program"], &[]);
+        });
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, trusted_exepath: real.to_str().unwrap(), filename: "m/program", ..values }.by(pid.into())
+    }),
+    row(SyscallExecve_19X, "as the first of a pid namespace", || {
+        install("program");
+        let mut seen = None;
+        let outer = begin(|| {
+            ok!(unshare(CLONE_NEWPID));
+            let inner = fork(|| {
+                execve(c"program", &[c"inner"], &[]);
+                100
+            });
+            exit(wait(inner) >> 8);
+        });
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", outer.pid)).unwrap_or_default();
+        if let Ok(inner) = children.trim().parse() {
+            seen = Some((inner, executed(inner)));
+        }
+        outer.let_go();
+        let Some((inner, values)) = seen else { skip("the kernel does not list children") };
+        see! { res: 0, filename: "program", ..values }.by(inner.into())
+    }),
+    row(SyscallExecve_19X, "of a file without a name", || {
+        let fd = in_memory();
+        let child = begin(|| {
+            sys!(execveat(fd, c"", &pointers(&[c"x"])[..], &pointers(&[])[..], AT_EMPTY_PATH));
+        });
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, flags: flags("EXE_WRITABLE|EXE_FROM_MEMFD"), trusted_exepath: "memfd:program", filename: format!("/dev/fd/{fd}"), ..values }.by(pid.into())
+    }),
+    row(SyscallExecve_19X, "of the lower layer of an overlay", || layered(false)),
+    row(SyscallExecve_19X, "of the upper layer of an overlay", || layered(true)),
+    row(SyscallExecve_19X, "of a file that is gone", || {
+        install("program");
+        let file = File::open("program").unwrap();
+        fs::remove_file("program").unwrap();
+        let path = c(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let real = std::env::current_dir().unwrap().join("program");
+        let child = begin(|| { execve(&path, &[c"gone"], &[]); });
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, trusted_exepath: real.to_str().unwrap(), filename: &path, ..values }.by(pid.into())
+    }),
+    row(SyscallExecve_19X, "of a program for 32 bits", || {
+        if cfg!(not(target_arch = "x86_64")) {
+            skip("this architecture has none");
+        }
+        fs::write("program", programs::narrow()).unwrap();
+        fs::set_permissions("program", fs::Permissions::from_mode(0o755)).unwrap();
+        if !runs("./program") {
+            skip("the kernel runs no programs for 32 bits");
+        }
+        succeeds("program", begin(|| { execve(c"program", &[c"narrow", c"arg"], &[c"E=1"]); }))
+    }),
+    row(SyscallExecve_19X, "of nothing", || {
+        let res = execve(c"/no/program", &[c"exe", c"one", c"two"], &[c"A=1"]);
+        failed(res, texts(&["exe"]), texts(&["one", "two"]), texts(&["A=1"]), c"/no/program".into())
+    }),
+    row(SyscallExecve_19X, "bad pointers", || failed(sys!(execve(BAD, BAD, BAD)), empty(), empty(), empty(), empty())),
+    row(SyscallExecve_19X, "nothing at all", || failed(sys!(execve(0, 0, 0)), "".into(), empty(), empty(), empty())),
+    row(SyscallExecve_19X, "of nothing, with more arguments than are kept", || {
+        let many = vec![c"0123456789abcdef"; 1000];
+        let res = execve(c"no", &many, &[]);
+        failed(res, c"0123456789abcdef".into(), b"0123456789abcdef\0".repeat(23).into(), empty(), "no".into())
+    }),
+    row(SyscallExecve_19X, "of nothing, with an argument that is too long", || {
+        let long = c("x".repeat(10_000));
+        let res = execve(c"no", &[c"exe", &long, c"after"], &[]);
+        failed(res, "exe".into(), cut(&[b'x'; 5000], 4092).into(), empty(), "no".into())
+    }),
+    row(SyscallExecve_19X, "of nothing, with a list that ends where memory does", || {
+        let list = unterminated(&(c"arg".as_ptr() as u64).to_ne_bytes());
+        let res = sys!(execve(c"no", list, list));
+        failed(res, "arg".into(), empty(), "arg".into(), "no".into())
+    }),
+    row(SyscallExecve_19X, "without the right to", || {
+        fs::write("file", "").unwrap();
+        let res = execve(c"file", &[c"file"], &[]);
+        failed(res, "file".into(), empty(), empty(), "file".into())
+    }),
+    row(SyscallExecveatX, "of nothing", || {
+        let fd = directory("d");
+        let (args, env) = (pointers(&[c"exe", c"one"]), pointers(&[c"A=1"]));
+        let res = sys!(execveat(fd, c"no", &args[..], &env[..], 0));
+        let mut values = executed(std::process::id() as i32);
+        values.retain(|(name, _)| *name != "flags");
+        see! { res: res, exe: "exe", args: texts(&["one"]), env: texts(&["A=1"]), flags: own_flags(), ..values }
+    }),
+    row(SyscallExecveatX, "bad pointers", || {
+        let res = sys!(execveat(-1, BAD, BAD, BAD, -1));
+        let values = executed(std::process::id() as i32);
+        see! { res: res, exe: empty(), args: empty(), env: empty(), flags: own_flags(), ..values }
+    }),
+    row(Procexit_1E, "with a status", || {
+        let child = fork(|| 3);
+        wait(child);
+        see! { status: 3 << 8, ret: 3, sig: 0, core: 0, reaper_tid: 0 }.by(child.into()).times(1)
+    }),
+    row(Procexit_1E, "by a signal", || {
+        let child = fork(|| loop { sys!(pause()); });
+        ok!(kill(child, SIGKILL));
+        wait(child);
+        see! { status: SIGKILL, ret: 0, sig: SIGKILL, core: 0, reaper_tid: 0 }.by(child.into())
+    }),
+    row(Procexit_1E, "by a fault, without a core", || {
+        ok!(setrlimit(RLIMIT_CORE, &[0_u64, 0]));
+        let child = fork(|| {
+            ok!(kill(std::process::id(), SIGQUIT));
+            0
+        });
+        let status = wait(child);
+        see! { status: status, ret: 0, sig: SIGQUIT, core: u8::from(status & 0x80 != 0), reaper_tid: 0 }.by(child.into())
+    }),
+    row(Procexit_1E, "of a thread", || {
+        let thread = std::thread::spawn(|| ok!(gettid())).join().unwrap();
+        gone(thread);
+        see! { status: 0, ret: 0, sig: 0, core: 0, reaper_tid: 0 }.by(thread)
+    }),
+    row(Procexit_1E, "who leaves children to somebody who looks after orphans", || {
+        ok!(prctl(PR_SET_CHILD_SUBREAPER, 1));
+        let child = fork(|| {
+            let orphan = fork(|| {
+                sys!(nanosleep(&[0_u64, 50_000_000], 0));
+                0
+            });
+            i32::from(orphan < 0)
+        });
+        wait(child);
+        wait(-1);
+        see! { status: 0, ret: 0, sig: 0, core: 0, reaper_tid: std::process::id() }.by(child.into())
+    }),
+    row(Procexit_1E, "of many that live short", || {
+        let mut expected: Option<Expected> = None;
+        for status in 1..40 {
+            let child = fork(|| status);
+            wait(child);
+            let one = see! { status: status << 8, ret: status, sig: 0, core: 0, reaper_tid: 0 }.by(child.into()).times(1);
+            expected = Some(match expected {
+                Some(all) => all.and(Procexit_1E, one),
+                None => one,
+            });
+        }
+        expected.unwrap()
+    }),
+    row(Schedswitch_6E, "whoever waits", || {
+        ok!(nanosleep(&[0_u64, 2_000_000], 0));
+        let values = process(std::process::id() as i32);
+        let used = values.into_iter().filter(|(name, _)| name.starts_with("vm_") || name.starts_with("pgft_"));
+        see! { next: anything("whoever is next"), ..used.collect::<Values>() }
+    }),
+];
+
+/// An exec that worked. It is told of once.
+fn succeeds(filename: &str, child: Begun) -> Expected {
+    let (pid, values) = (child.pid, executed(child.pid));
+    child.let_go();
+    see! { res: 0, filename: filename, ..values }.by(pid.into()).times(1)
+}
+
+/// An exec that did not: what was asked for, and who asked.
+fn failed(res: i64, exe: Is, args: Is, env: Is, filename: Is) -> Expected {
+    assert!(res < 0);
+    let values = executed(std::process::id() as i32);
+    see! { res: res, exe: exe, args: args, env: env, filename: filename, flags: own_flags(), ..values }
+}
+
+/// This very program may be root's or somebody else's, in a layer or not.
+fn own_flags() -> Is {
+    one_of(
+        ["EXE_WRITABLE", "EXE_WRITABLE|EXE_UPPER_LAYER", "EXE_WRITABLE|EXE_LOWER_LAYER"].map(flags),
+    )
+}
+
+/// The first bytes, with a NUL at their end.
+fn cut(bytes: &[u8], len: usize) -> Vec<u8> {
+    [&bytes[..len - 1], &[0]].concat()
+}
+
+fn chmod_at(path: &std::ffi::CStr) -> i64 {
+    sys!(fchmodat(AT_FDCWD, path, 0o755))
+}
+
+/// The program in a file without a name.
+fn in_memory() -> i64 {
+    let fd = ok!(memfd_create(c"program", 0));
+    let mut file = fs::OpenOptions::new().write(true).open(format!("/proc/self/fd/{fd}")).unwrap();
+    file.write_all(&programs::native()).unwrap();
+    fd
+}
+
+/// Whether the kernel takes a program.
+fn runs(path: &str) -> bool {
+    let mut command = std::process::Command::new(path);
+    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+    command.status().is_ok_and(|status| status.code() == Some(programs::STATUS))
+}
+
+/// A program on an overlay, in one of its two layers.
+fn layered(upper: bool) -> Expected {
+    ok!(unshare(CLONE_NEWNS));
+    ok!(mount(0, c"/", 0, MS_REC | MS_PRIVATE, 0));
+    fs::create_dir("base").unwrap();
+    ok!(mount(c"none", c"base", c"tmpfs", 0, 0));
+    for name in ["lower", "upper", "work", "all"] {
+        fs::create_dir(format!("base/{name}")).unwrap();
+    }
+    install("base/lower/program");
+    ok!(chdir(c"base"));
+    if sys!(mount(c"none", c"all", c"overlay", 0, c"lowerdir=lower,upperdir=upper,workdir=work"))
+        < 0
+    {
+        skip("the kernel has no overlays");
+    }
+    if upper {
+        install("all/program");
+    }
+    let child = begin(|| {
+        execve(c"all/program", &[c"layered"], &[]);
+    });
+    let (pid, values) = (child.pid, executed(child.pid));
+    child.let_go();
+    let layer = if upper { "EXE_WRITABLE|EXE_UPPER_LAYER" } else { "EXE_WRITABLE|EXE_LOWER_LAYER" };
+    see! { res: 0, flags: flags(layer), exe_ino: anything("the number in memory is not that of stat"), filename: "all/program", ..values }.by(pid.into())
+}

@@ -1,0 +1,141 @@
+//! The beginning of processes and threads.
+
+use super::prelude::*;
+use super::process::{process, start_of};
+use crate::frame::Expected;
+use crate::sys::spawn;
+
+/// Where a new thread leaves the kernel unseen, its beginning is told of at once, as `clone`.
+const SILENT: bool = cfg!(target_arch = "aarch64");
+
+#[rustfmt::skip]
+pub(super) static ROWS: &[Row] = &[
+    row(SyscallFork_20X, "a child", || {
+        let child = spawn("fork", [0; 5], 3);
+        assert_eq!(wait(child as i32), 3 << 8);
+        parent(child, flags("")).and(SyscallFork_20X, born(child, ""))
+    }),
+    row(SyscallVfork_20X, "a child", || {
+        let child = spawn("vfork", [0; 5], 4);
+        assert_eq!(wait(child as i32), 4 << 8);
+        parent(child, flags("")).and(SyscallVfork_20X, born(child, ""))
+    }),
+    row(SyscallClone_20X, "a child", || {
+        let child = spawn("clone", [SIGCHLD as u64, 0, 0, 0, 0], 3);
+        assert_eq!(wait(child as i32), 3 << 8);
+        parent(child, flags("")).and(SyscallClone_20X, born(child, ""))
+    }),
+    row(SyscallClone_20X, "a child that shares files", || {
+        let child = spawn("clone", [(CLONE_FILES | CLONE_FS | SIGCHLD) as u64, 0, 0, 0, 0], 3);
+        wait(child as i32);
+        parent(child, flags("CLONE_FILES|CLONE_FS"))
+            .and(SyscallClone_20X, born(child, if SILENT { "CLONE_FILES" } else { "CLONE_FILES|CLONE_FS" }))
+    }),
+    row(SyscallClone_20X, "a thread", || {
+        let shared = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+        let thread = spawn("clone", [shared as u64, 0, 0, 0, 0], 3);
+        gone(thread);
+        let pid = std::process::id();
+        let names = if SILENT { "CLONE_VM|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD" } else { SHARED };
+        parent(thread, flags(SHARED)).and(SyscallClone_20X, thread_of(pid, thread, names))
+    }),
+    row(SyscallClone_20X, "flags that do not go together", || refused(spawn("clone", [CLONE_SIGHAND as u64, 0, 0, 0, 0], 3), flags("CLONE_SIGHAND"))),
+    row(SyscallClone_20X, "a child in a pid namespace", || {
+        let child = spawn("clone", [(CLONE_NEWPID | SIGCHLD) as u64, 0, 0, 0, 0], 5);
+        assert_eq!(wait(child as i32), 5 << 8);
+        let names = if SILENT { "CLONE_CHILD_IN_PIDNS" } else { "CLONE_NEWPID|CLONE_CHILD_IN_PIDNS" };
+        let mut values = me();
+        set(&mut values, "tid", child.into());
+        set(&mut values, "pid", child.into());
+        set(&mut values, "ptid", std::process::id().into());
+        set(&mut values, "vtid", 1.into());
+        set(&mut values, "vpid", 1.into());
+        // It is the first of its namespace, and began with this row.
+        set(&mut values, "pidns_init_start_ts", Is::That("a time since boot", |ns| ns > 1_000_000_000));
+        let child = see! { res: 0, flags: flags(names), ..small(values) }.by(child);
+        parent(child_of(&child), flags("CLONE_NEWPID")).and(SyscallClone_20X, child)
+    }),
+    row(SyscallClone3X, "a child", || {
+        let args = [0_u64, 0, 0, 0, SIGCHLD as u64, 0, 0, 0];
+        let child = spawn("clone3", [std::ptr::from_ref(&args) as u64, 64, 0, 0, 0], 6);
+        crate::frame::must("clone3", child);
+        assert_eq!(wait(child as i32), 6 << 8);
+        parent(child, flags("")).and(if SILENT { SyscallClone_20X } else { SyscallClone3X }, born(child, ""))
+    }),
+    row(SyscallClone3X, "a thread of the library", || {
+        let (to, from) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || to.send(ok!(gettid())).unwrap());
+        thread.join().unwrap();
+        let (thread, pid) = (from.recv().unwrap(), std::process::id());
+        let names = if SILENT { "CLONE_VM|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD" } else { LIBRARY };
+        // The library's memory for it comes and goes.
+        let any = |expected: Expected| expected.but("vm_size", between(1000..=1 << 22));
+        any(parent(thread, flags(LIBRARY)))
+            .and(if SILENT { SyscallClone_20X } else { SyscallClone3X }, any(thread_of(pid, thread, names)))
+    }),
+    row(SyscallClone3X, "no arguments", || refused(spawn("clone3", [BAD, 64, 0, 0, 0], 1), 0.into())),
+    row(SyscallClone3X, "all flags", || {
+        let args = [u64::MAX; 8];
+        refused(spawn("clone3", [std::ptr::from_ref(&args) as u64, 64, 0, 0, 0], 1), anything("which bits have a name"))
+    }),
+];
+
+const SHARED: &str = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM";
+const LIBRARY: &str = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|CLONE_SETTLS|CLONE_PARENT_SETTID|CLONE_CHILD_CLEARTID";
+
+/// This process.
+fn me() -> Values {
+    process(std::process::id() as i32)
+}
+
+fn set(values: &mut Values, name: &str, is: Is) {
+    values
+        .iter_mut()
+        .filter(|(known, _)| *known == name)
+        .for_each(|(_, value)| *value = is.clone());
+}
+
+/// A new process has had few faults, and little memory of its own.
+fn small(mut values: Values) -> Values {
+    set(&mut values, "pgft_maj", 0.into());
+    set(&mut values, "pgft_min", between(0..=100_000));
+    values
+}
+
+/// What the parent says.
+fn parent(child: i64, flags: Is) -> Expected {
+    see! { res: child, flags: flags, ..me() }
+}
+
+/// What the parent says when there is no child.
+fn refused(error: i64, flags: Is) -> Expected {
+    assert!(error < 0);
+    see! { res: error, exe: empty(), args: empty(), flags: flags, ..me() }
+}
+
+/// What the child says.
+fn born(child: i64, names: &'static str) -> Expected {
+    let mut values = me();
+    set(&mut values, "ptid", std::process::id().into());
+    for name in ["tid", "pid", "vtid", "vpid"] {
+        set(&mut values, name, child.into());
+    }
+    set(&mut values, "pidns_init_start_ts", start_of(1));
+    see! { res: 0, flags: flags(names), ..small(values) }.by(child)
+}
+
+/// What a thread says.
+fn thread_of(pid: u32, thread: i64, names: &'static str) -> Expected {
+    let mut values = me();
+    for name in ["tid", "vtid"] {
+        set(&mut values, name, thread.into());
+    }
+    set(&mut values, "pid", pid.into());
+    set(&mut values, "pidns_init_start_ts", start_of(1));
+    see! { res: 0, flags: flags(names), ..small(values) }.by(thread)
+}
+
+/// The thread an expected event is of.
+fn child_of(expected: &Expected) -> i64 {
+    expected.thread().unwrap()
+}
