@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Pulse {
     asked: AtomicBool,
-    /// When the loop looked up last, in nanoseconds since `born`.
+    /// When the loop looked up last, in nanoseconds since `born`; 0 before it did.
     answered: AtomicU64,
     born: Instant,
 }
@@ -37,14 +37,26 @@ impl Pulse {
 
     #[cold]
     fn answer(&self) -> bool {
-        let now = self.born.elapsed().as_nanos().try_into().unwrap_or(u64::MAX);
-        self.answered.store(now, Ordering::Relaxed);
+        let now = self.born.elapsed().as_nanos().max(1);
+        self.answered.store(now.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
         self.asked.swap(false, Ordering::Acquire)
     }
 
+    /// One that has not looked up yet, for so long.
+    #[cfg(test)]
+    pub(crate) fn born_before(time: Duration) -> Self {
+        Self { born: Instant::now() - time, ..Self::new() }
+    }
+
+    /// One that has looked up once, so long ago.
     #[cfg(test)]
     pub(crate) fn silent_for(time: Duration) -> Self {
-        Self { born: Instant::now() - time, ..Self::new() }
+        Self { answered: AtomicU64::new(1), ..Self::born_before(time) }
+    }
+
+    /// Whether the loop has looked up yet.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.answered.load(Ordering::Relaxed) > 0
     }
 
     /// How long the loop has not looked up.
@@ -109,6 +121,7 @@ mod tests {
 
     #[test]
     fn silence_ends_when_the_loop_looks_up() {
+        assert!(!Pulse::new().has_begun());
         let pulse = Pulse::silent_for(Duration::from_secs(60));
         assert!(!pulse.is_asked());
         assert!(pulse.silence() >= Duration::from_secs(60));
@@ -116,6 +129,7 @@ mod tests {
         assert!(pulse.silence() >= Duration::from_secs(60));
         assert!(pulse.is_asked());
         assert!(!pulse.is_asked());
+        assert!(pulse.has_begun());
         assert!(pulse.silence() < Duration::from_secs(60));
     }
 

@@ -81,6 +81,8 @@ const CONNECTIONS: usize = 64;
 const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the event loop may take to count. Prometheus itself waits for ten seconds.
 const METRICS_PATIENCE: Duration = Duration::from_secs(8);
+/// How long the event loop may take to begin: the machine is looked at first.
+const START: Duration = Duration::from_secs(120);
 /// Format of the metrics, as Prometheus names it.
 const PROMETHEUS: &str = "text/plain; version=0.0.4";
 const JSON: &str = "application/json";
@@ -258,7 +260,9 @@ impl Pages {
 
     fn health(&self) -> Response<String> {
         let silence = self.pulse.silence();
-        if self.patience.is_zero() || silence <= self.patience {
+        let patience =
+            if self.pulse.has_begun() { self.patience } else { self.patience.max(START) };
+        if self.patience.is_zero() || silence <= patience {
             return response(StatusCode::OK, JSON, r#"{"status": "ok"}"#);
         }
         let body = json!({ "status": "stalled", "seconds": silence.as_secs() });

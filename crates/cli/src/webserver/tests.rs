@@ -92,6 +92,15 @@ fn an_event_loop_that_does_not_look_up_is_unhealthy() {
 }
 
 #[test]
+fn an_event_loop_that_has_not_begun_is_given_time() {
+    for (age, status) in [(60, 200), (600, 503)] {
+        let pulse = Arc::new(Pulse::born_before(Duration::from_secs(age)));
+        let server = WebServer::start(&keys(), pages(&pulse)).unwrap();
+        assert_eq!(get(&plain(), &format!("http://{}/healthz", server.address())).0, status);
+    }
+}
+
+#[test]
 fn without_a_timeout_the_loop_is_always_healthy() {
     let pulse = Arc::new(Pulse::silent_for(Duration::from_secs(1_000_000)));
     let pages = Pages { patience: Duration::ZERO, ..pages(&pulse) };
