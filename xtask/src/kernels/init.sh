@@ -26,6 +26,11 @@ program() {
 	  condition: evt.type in (open, openat, openat2) and fd.name=/etc/shadow and evt.is_open_read=true
 	  output: "%proc.name read %fd.name as %user.name, child of %proc.pname (%evt.res)"
 	  priority: WARNING
+	- rule: Everything is watched
+	  desc: A rule that names no type of event takes all that the kernel has.
+	  condition: proc.name=nobody.is.called.so
+	  output: "%proc.name"
+	  priority: WARNING
 	END
 	alert='cat read /etc/shadow as root, child of sh (SUCCESS)'
 	/guest/peregrine -c falco.yaml -r rules.yaml -w act.scap >live.txt 2>log.txt &

@@ -33,12 +33,17 @@ pub(super) enum Clock {
 }
 
 /// What a run of a machine gave.
+#[derive(Default)]
 pub(super) struct Run {
     /// The kernel's own name of its version.
     pub(super) release: Option<String>,
     pub(super) verdicts: Vec<Verdict>,
+    /// What the kernel found wrong with itself.
+    pub(super) complaints: Vec<String>,
     /// All that was said.
     pub(super) console: String,
+    /// The check that runs, and what it said so far.
+    current: Option<(Check, String)>,
 }
 
 impl Machine<'_> {
@@ -54,65 +59,22 @@ impl Machine<'_> {
         let (send, lines) = channel();
         std::thread::spawn(move || {
             let mut lines = BufReader::new(stdout).split(b'\n').map_while(Result::ok);
-            lines.try_for_each(|line| send.send(String::from_utf8_lossy(&line).trim_end().into()))
+            lines.try_for_each(|line| send.send(String::from_utf8_lossy(&line).into_owned()))
         });
-        let deadline =
-            Instant::now() + BOOT + Duration::from_secs(u64::from(LIMIT) * checks.len() as u64);
-        let mut run = Run { release: None, verdicts: Vec::new(), console: String::new() };
-        let mut current: Option<(Check, String)> = None;
+        let limit = Duration::from_secs(u64::from(LIMIT) * checks.len() as u64);
+        let deadline = Instant::now() + BOOT + limit;
+        let mut run = Run::default();
         let end = loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line: String = match lines.recv_timeout(left) {
-                Ok(line) => line,
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => run.hear(line.trim_end(), checks).into_iter().for_each(&mut told),
                 Err(RecvTimeoutError::Timeout) => break "the machine hangs",
                 Err(RecvTimeoutError::Disconnected) => break "the machine stopped",
-            };
-            run.console += &line;
-            run.console.push('\n');
-            let word = line.strip_prefix("@@ ").map(|line| line.split(' ').collect::<Vec<_>>());
-            match word.as_deref() {
-                Some(["kernel", release]) => run.release = Some((*release).to_owned()),
-                Some(["start", name]) => {
-                    let check = checks.iter().find(|check| check.name() == *name);
-                    current = check.map(|check| (*check, String::new()));
-                }
-                Some(["end", _, status, before, after]) => {
-                    if let Some((check, log)) = current.take() {
-                        let number = |text: &str| text.parse().unwrap_or(0.0);
-                        let seconds = number(after) - number(before);
-                        let verdict = Verdict::of_check(check, status, seconds, log);
-                        told(&verdict);
-                        run.verdicts.push(verdict);
-                    }
-                }
-                _ => {
-                    if let Some((_, log)) = &mut current {
-                        log.push_str(&line);
-                        log.push('\n');
-                    }
-                }
             }
         };
-        // Checks that never ended.
-        for check in checks
-            .iter()
-            .filter(|check| !run.verdicts.iter().any(|v| v.check == **check))
-            .copied()
-            .collect::<Vec<_>>()
-        {
-            let log = match &current {
-                Some((of, log)) if *of == check => log.clone(),
-                _ => tail(&run.console),
-            };
-            let verdict = Verdict {
-                check,
-                outcome: Outcome::Failed(end.into()),
-                seconds: 0.0,
-                facts: Vec::new(),
-                log,
-            };
-            told(&verdict);
-            run.verdicts.push(verdict);
+        for &check in checks {
+            if !run.verdicts.iter().any(|verdict| verdict.check == check) {
+                told(run.give_up(check, end));
+            }
         }
         Ok(run)
     }
@@ -121,7 +83,7 @@ impl Machine<'_> {
         let mut command = Command::new(emulator(self.arch));
         let console = match self.arch {
             Arch::Amd64 => {
-                // qemu 7.2 breaks the flags after cmpxchg16b when several processors run.
+                // With several processors qemu 7.2 at times leaves wrong flags behind cmpxchg16b, and the kernel dies of it.
                 command.args(["-cpu", "max,-cx16"]);
                 "ttyS0"
             }
@@ -146,6 +108,48 @@ impl Machine<'_> {
     }
 }
 
+impl Run {
+    /// Takes a line of the console, and gives the verdict if it ends a check.
+    fn hear(&mut self, line: &str, checks: &[Check]) -> Option<&Verdict> {
+        self.console += line;
+        self.console.push('\n');
+        let words = line.strip_prefix("@@ ").map(|line| line.split(' ').collect::<Vec<_>>());
+        match words.as_deref() {
+            Some(["kernel", release]) => self.release = Some((*release).to_owned()),
+            Some(["complaint", words @ ..]) => self.complaints.push(words.join(" ")),
+            Some(["start", name]) => {
+                let check = checks.iter().find(|check| check.name() == *name);
+                self.current = check.map(|check| (*check, String::new()));
+            }
+            Some(["end", _, status, before, after]) => {
+                let (check, log) = self.current.take()?;
+                let number = |text: &str| text.parse().unwrap_or(0.0);
+                let seconds = number(after) - number(before);
+                self.verdicts.push(Verdict::of_check(check, status, seconds, log));
+                return self.verdicts.last();
+            }
+            _ => {
+                if let Some((_, log)) = &mut self.current {
+                    log.push_str(line);
+                    log.push('\n');
+                }
+            }
+        }
+        None
+    }
+
+    /// The verdict about a check that did not end.
+    fn give_up(&mut self, check: Check, why: &str) -> &Verdict {
+        let log = match &self.current {
+            Some((current, log)) if *current == check => log.clone(),
+            _ => self.console.clone(),
+        };
+        let outcome = Outcome::Failed(why.into());
+        self.verdicts.push(Verdict { check, outcome, seconds: 0.0, facts: Vec::new(), log });
+        &self.verdicts[self.verdicts.len() - 1]
+    }
+}
+
 /// The program that emulates an architecture.
 pub(super) fn emulator(arch: Arch) -> String {
     format!("qemu-system-{}", arch.machine())
@@ -161,7 +165,23 @@ impl Drop for Qemu {
     }
 }
 
-fn tail(console: &str) -> String {
-    let lines: Vec<_> = console.lines().collect();
-    lines[lines.len().saturating_sub(30)..].join("\n")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_are_heard_of_from_start_to_end() {
+        let checks = [Check::Load, Check::Live];
+        let mut run = Run::default();
+        let lines = ["boot", "@@ kernel 6.1", "@@ start load", "fact a=1", "@@ end load 0 2.5 4.0"];
+        let ended: Vec<_> =
+            lines.iter().filter_map(|line| run.hear(line, &checks).cloned()).collect();
+        assert_eq!((ended.len(), ended[0].seconds, ended[0].fact("a")), (1, 1.5, Some("1")));
+        assert_eq!(run.release.as_deref(), Some("6.1"));
+        run.hear("@@ start live", &checks);
+        run.hear("Kernel panic", &checks);
+        let verdict = run.give_up(Check::Live, "the machine stopped");
+        assert_eq!(verdict.outcome, Outcome::Failed("the machine stopped".into()));
+        assert_eq!(verdict.log, "Kernel panic\n");
+    }
 }

@@ -35,6 +35,8 @@ struct Row {
     /// The image, or why there is none.
     image: Result<PathBuf, String>,
     verdicts: Vec<Verdict>,
+    /// What the kernel found wrong with itself.
+    complaints: Vec<String>,
     took: Duration,
 }
 
@@ -98,6 +100,7 @@ fn rows(options: &Options, cache: &Path) -> Result<Vec<Row>> {
         version: String::new(),
         image: Err(String::new()),
         verdicts: Vec::new(),
+        complaints: Vec::new(),
         took: Duration::ZERO,
     };
     if let Some(image) = &options.image {
@@ -172,6 +175,7 @@ impl Row {
                 Ok(run) => {
                     console += &run.console;
                     self.verdicts.extend(run.verdicts);
+                    self.complaints.extend(run.complaints);
                     if let (true, Some(release)) = (self.version.is_empty(), run.release) {
                         self.version = release;
                     }

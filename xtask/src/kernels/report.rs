@@ -50,6 +50,7 @@ pub(super) fn tables(rows: &[Row], checks: &[Check]) -> String {
         let _ = writeln!(out, "- **{}**: {what}", check.name());
     }
     out += &reasons(rows);
+    out += &complaints(rows);
     out += &measured(
         rows,
         Check::Load,
@@ -162,6 +163,17 @@ fn reasons(rows: &[Row]) -> String {
     out
 }
 
+/// What kernels wrote into their logs that should not be there.
+fn complaints(rows: &[Row]) -> String {
+    let mut out = String::new();
+    for row in rows.iter().filter(|row| !row.complaints.is_empty()) {
+        let _ = writeln!(out, "\nComplaints of {} {}:\n\n```text", row.arch.machine(), kernel(row));
+        row.complaints.iter().for_each(|line| out.extend([line, "\n"]));
+        out += "```\n";
+    }
+    out
+}
+
 /// What failed checks said.
 fn failures(rows: &[Row]) -> String {
     let mut out = String::new();
@@ -243,6 +255,7 @@ mod tests {
                 verdict(Check::Events, Outcome::Failed("no such event".into()), &[]),
                 verdict(Check::EventsFexit, Outcome::Skipped("no fexit on it".into()), &[]),
             ],
+            complaints: vec!["WARNING: CPU 0".into()],
             took: Duration::ZERO,
         };
         let checks = [Check::Load, Check::Events, Check::EventsFexit];
@@ -252,6 +265,7 @@ mod tests {
             "| success, 1.2 s | [failed](#aarch64-510-events) | skipped |",
             "- no fexit on it: aarch64 5.10.0-32-cloud-arm64 events-fexit",
             "| 87 | 900 ms | - |",
+            "Complaints of aarch64 5.10.0-32-cloud-arm64:\n\n```text\nWARNING: CPU 0\n```",
             "### aarch64 5.10 events\n\nno such event\n\n```text\nno such event\n```",
         ] {
             assert!(page.contains(part), "{part} is not in\n{page}");
