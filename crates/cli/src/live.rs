@@ -38,6 +38,9 @@ pub(crate) fn run(
         HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
         HookPlan::SysExit => "One hook at the end of every syscall passes on the selected ones",
     });
+    if !live.probe().missing().is_empty() {
+        log.warning("This kernel does not tell of page faults: there will be no such events");
+    }
     match &config.scope {
         None => log.info("Watching the whole machine"),
         Some(scope) => {

@@ -21,7 +21,7 @@ fn every_program_is_taken() {
     }
     let selection = Selection {
         syscalls: syscall_names().map(|(code, _)| code).collect(),
-        tracepoints: Tracepoints::PROCESS_EXIT | Tracepoints::SWITCH | Tracepoints::SIGNAL_DELIVER,
+        tracepoints: Tracepoints::all(),
     };
     let config = ProbeConfig { selection, ring_bytes: 1 << 20, ..ProbeConfig::default() };
     let begun = Instant::now();

@@ -65,6 +65,12 @@ pub(super) static HOOKS: &[Hook] = &[
     Hook { program: "sys_exit", tracepoint: SYS_EXIT, wanted: |s| !s.syscalls.is_empty() },
 ];
 
+/// Tracepoints that not every architecture has: without them there are no such events, and all else works.
+pub(super) static OPTIONAL: &[(&str, Tracepoints)] = &[
+    ("page_fault_user", Tracepoints::PAGE_FAULT_USER),
+    ("page_fault_kernel", Tracepoints::PAGE_FAULT_KERNEL),
+];
+
 /// Syscalls whose arguments are also taken at their entry, where another thread can't have changed them yet:
 /// the event of their end, and their name. Their programs are `enter_` and the name.
 pub(super) static ENTRIES: &[(EventType, &str)] = &[

@@ -19,7 +19,7 @@ use super::abi::{self, Config, ConfigWords, Lane};
 use super::counters::KernelCounters;
 use super::hooks;
 use super::programs::Programs;
-use super::select::Selection;
+use super::select::{Selection, Tracepoints};
 
 #[cfg(target_arch = "x86_64")]
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/peregrine.x86_64.o");
@@ -114,6 +114,13 @@ pub enum ProbeError {
     Cpus(&'static str, std::io::Error),
 }
 
+impl ProbeError {
+    fn is_unknown_tracepoint(&self) -> bool {
+        let Self::Program { source: ProgramError::Btf(error), .. } = self else { return false };
+        matches!(error, BtfError::UnknownBtfTypeName { .. })
+    }
+}
+
 /// One ring. There are no wake-ups: it is to be looked at on a timer.
 pub struct Ring {
     /// What travels in it.
@@ -134,6 +141,7 @@ pub struct Probe {
     config: Config,
     selection: Selection,
     attached: bool,
+    missing: Tracepoints,
     entries: bool,
     config_map: Array<MapData, ConfigWords>,
     counters: Arc<KernelCounters>,
@@ -186,6 +194,7 @@ impl Probe {
             },
             selection: Selection::default(),
             attached: false,
+            missing: Tracepoints::empty(),
             entries: config.entries && Path::new(TRACEFS).exists(),
             config_map: Array::try_from(take(&mut ebpf, abi::CONFIG)?)?,
             counters: Arc::new(KernelCounters::new(&mut ebpf)?),
@@ -282,6 +291,11 @@ impl Probe {
         self.entries
     }
 
+    /// Tracepoints that were selected and that this kernel does not have.
+    pub fn missing(&self) -> Tracepoints {
+        self.missing
+    }
+
     /// How syscalls are hooked.
     pub fn plan(&self) -> HookPlan {
         HookPlan::SysExit
@@ -321,9 +335,16 @@ impl Probe {
                 if find_program(&mut self.ebpf, hook.program)?.fd().is_ok() {
                     continue;
                 }
-                let program =
-                    load_program(&mut self.ebpf, &mut self.types, hook.program, hook.tracepoint)?;
-                program.attach().map_err(failed)?;
+                let loaded =
+                    load_program(&mut self.ebpf, &mut self.types, hook.program, hook.tracepoint);
+                let optional = hooks::OPTIONAL.iter().find(|(name, _)| *name == hook.tracepoint);
+                match (loaded, optional) {
+                    (Ok(program), _) => program.attach().map(drop).map_err(failed)?,
+                    (Err(error), Some((_, tracepoint))) if error.is_unknown_tracepoint() => {
+                        self.missing |= *tracepoint;
+                    }
+                    (Err(error), _) => return Err(error),
+                }
             } else {
                 find_program(&mut self.ebpf, hook.program)?.unload().or_else(
                     |error| match error {

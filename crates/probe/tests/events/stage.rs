@@ -78,16 +78,13 @@ impl Stage {
     /// Everything that this kernel has, in several steps: rows that count events see whether they double.
     fn select(&mut self) -> Result<(), ProbeError> {
         let syscalls = syscall_names().map(|(code, _)| code).collect();
-        let mut tracepoints = Tracepoints::PROCESS_EXIT;
-        self.probe.select(&Selection { syscalls, tracepoints })?;
-        for tracepoint in Tracepoints::all().difference(tracepoints) {
-            match self.probe.select(&Selection { syscalls, tracepoints: tracepoints | tracepoint })
-            {
-                Ok(()) => tracepoints |= tracepoint,
-                Err(_) => self.missing |= tracepoint,
-            }
+        let mut tracepoints = Tracepoints::empty();
+        for tracepoint in Tracepoints::all() {
+            tracepoints |= tracepoint;
+            self.probe.select(&Selection { syscalls, tracepoints })?;
         }
-        self.probe.select(&Selection { syscalls, tracepoints })
+        self.missing = self.probe.missing();
+        Ok(())
     }
 
     /// How the kernel is watched, in a word.
