@@ -23,46 +23,89 @@ pub(super) const GENERIC: &str = "x_generic";
 pub(super) struct Hook {
     pub(super) program: &'static str,
     pub(super) tracepoint: &'static str,
+    /// Types of the arguments that the program takes from its context, in their order. The kernel promises
+    /// nothing about them: each was looked up in the type information of Linux [`CHECKED`], and the test of
+    /// events compares them with that of the kernel it runs on.
+    pub(super) arguments: &'static [&'static str],
     pub(super) wanted: fn(&Selection) -> bool,
+}
+
+/// Versions whose type information says what the hooks say of their arguments.
+const CHECKED: &str = "5.10 to 7.3";
+
+/// What the programs count on of something they are hooked to.
+#[derive(Clone, Copy, Debug)]
+pub struct Prototype {
+    /// Name of the tracepoint.
+    pub hook: &'static str,
+    /// Types of the arguments that are looked at, in their order: `task_struct *`, `u64`, `bool`. There may be more.
+    pub arguments: &'static [&'static str],
+    /// Versions of Linux in which they were found so.
+    pub checked: &'static str,
+    /// Whether kernels may lack it.
+    pub optional: bool,
+}
+
+/// What the programs count on, by hook.
+pub fn prototypes() -> impl Iterator<Item = Prototype> {
+    HOOKS.iter().map(|hook| Prototype {
+        hook: hook.tracepoint,
+        arguments: hook.arguments,
+        checked: CHECKED,
+        // arm64 has these since 6.17 only.
+        optional: hook.tracepoint.starts_with("page_fault"),
+    })
 }
 
 pub(super) static HOOKS: &[Hook] = &[
     Hook {
         program: "process_exit",
         tracepoint: "sched_process_exit",
+        arguments: &["task_struct *"],
         wanted: |s| s.tracepoints.contains(Tracepoints::PROCESS_EXIT),
     },
     Hook {
         program: "process_exec",
         tracepoint: "sched_process_exec",
+        arguments: &["task_struct *", "s32", "linux_binprm *"],
         wanted: |s| wants(s, &[EventType::SyscallExecve_19X, EventType::SyscallExecveatX]),
     },
     Hook {
         program: "process_fork",
         tracepoint: "sched_process_fork",
+        arguments: &["task_struct *", "task_struct *"],
         wanted: |s| CHILD_IS_SILENT && wants(s, CLONES),
     },
     Hook {
         program: "sched_switch",
         tracepoint: "sched_switch",
+        arguments: &["bool", "task_struct *", "task_struct *"],
         wanted: |s| s.tracepoints.contains(Tracepoints::SWITCH),
     },
     Hook {
         program: "page_fault_user",
         tracepoint: "page_fault_user",
+        arguments: &["u64", "pt_regs *", "u64"],
         wanted: |s| s.tracepoints.contains(Tracepoints::PAGE_FAULT_USER),
     },
     Hook {
         program: "page_fault_kernel",
         tracepoint: "page_fault_kernel",
+        arguments: &["u64", "pt_regs *", "u64"],
         wanted: |s| s.tracepoints.contains(Tracepoints::PAGE_FAULT_KERNEL),
     },
     Hook {
         program: "signal_deliver",
         tracepoint: "signal_deliver",
+        arguments: &["s32", "kernel_siginfo *"],
         wanted: |s| s.tracepoints.contains(Tracepoints::SIGNAL_DELIVER),
     },
-    Hook { program: "sys_exit", tracepoint: SYS_EXIT, wanted: |s| !s.syscalls.is_empty() },
+    Hook {
+        program: "sys_exit",
+        tracepoint: SYS_EXIT,
+        arguments: &["pt_regs *", "s64"],
+        wanted: |s| !s.syscalls.is_empty(),
+    },
 ];
 
 /// Tracepoints that not every architecture has: without them there are no such events, and all else works.

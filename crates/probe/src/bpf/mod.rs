@@ -10,6 +10,7 @@ mod select;
 
 pub use abi::Lane;
 pub use counters::{KernelCounters, Loser};
+pub use hooks::{Prototype, prototypes};
 pub use load::{HookPlan, Probe, ProbeConfig, ProbeError, Ring, online_cpus};
 pub use programs::{ProgramStatistics, Programs, count_runs};
 pub use select::{Selection, SyscallSet, Tracepoints};

@@ -199,8 +199,10 @@ pub(crate) fn call32(number: u32, args: &[u64]) -> i64 {
 }
 
 /// Memory below 4 GiB, where 32-bit calls find it.
+#[cfg(target_arch = "x86_64")]
 pub(crate) struct Low(&'static mut [u8]);
 
+#[cfg(target_arch = "x86_64")]
 impl Low {
     /// A page.
     pub(crate) fn new() -> Self {

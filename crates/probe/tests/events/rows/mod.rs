@@ -8,6 +8,8 @@ mod io;
 mod life;
 mod memory;
 mod messages;
+#[cfg(target_arch = "x86_64")]
+mod narrow;
 mod net;
 mod open;
 mod prelude;
@@ -33,6 +35,8 @@ pub(crate) static ALL: &[&[Row]] = &[
     life::ROWS,
     memory::ROWS,
     messages::ROWS,
+    #[cfg(target_arch = "x86_64")]
+    narrow::ROWS,
     open::ROWS,
     sockets::ROWS,
     system::ROWS,
