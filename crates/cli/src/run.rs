@@ -173,6 +173,8 @@ pub(crate) fn follow<S: Source>(
         let cpu = Duration::try_from(cpu).unwrap_or_default();
         watch.profile = Some(Report::new(engine.profile(&profiler), &job.rules.set, cpu));
         result
+    } else if let Some(mut meter) = watch.metrics.as_ref().and_then(Metrics::meter) {
+        engine.run_metered(source, watch, &mut meter)
     } else {
         engine.run(source, watch)
     };

@@ -1,6 +1,7 @@
 //! Follows a run: makes alerts of matches, records what is to be recorded, and ends it when that is asked for.
 
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peregrine_engine::{Hit, Observer};
@@ -15,7 +16,7 @@ use crate::config::{Config, Engine};
 use crate::drops::Drops;
 use crate::log::Log;
 use crate::memory;
-use crate::metrics::{Metrics, Moment};
+use crate::metrics::{Metrics, Moment, Tally};
 use crate::profile::Report;
 use crate::pulse::Pulse;
 use crate::record::Recorder;
@@ -40,6 +41,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) drops: Drops<'a>,
     /// What is told of the run, where that is wanted.
     pub(crate) metrics: Option<Metrics<'a>>,
+    /// What system calls cost, where that is wanted.
+    tally: Option<Rc<Tally>>,
     formats: &'a [AlertFormat<Field>],
     style: &'a Style,
     outputs: &'a Outputs,
@@ -71,6 +74,7 @@ impl<'a> Watch<'a> {
             recorder,
             profile: None,
             drops: Drops::new(&job.config.syscall_event_drops, outputs, style, &job.log),
+            tally: metrics.as_ref().and_then(Metrics::tally),
             metrics,
             formats,
             style,
@@ -96,8 +100,9 @@ impl<'a> Watch<'a> {
         if self.pulse.is_asked()
             && let Some(metrics) = &mut self.metrics
         {
-            let Self { events, summary, outputs, .. } = self;
-            metrics.look_up(&Moment { events: *events, summary, outputs, state });
+            let Self { events, summary, outputs, drops, .. } = self;
+            let ledger = drops.ledger();
+            metrics.look_up(&Moment { events: *events, summary, outputs, ledger, state });
         }
     }
 
@@ -129,6 +134,9 @@ impl Observer for Watch<'_> {
 
     fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         self.look_up(state);
+        if let Some(tally) = &self.tally {
+            tally.arrived(event);
+        }
         self.recorder.arrived(event, state_only, state);
     }
 
@@ -154,6 +162,9 @@ impl Observer for Watch<'_> {
     fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         if let Some(message) = self.recorder.done(event, state_only, state) {
             self.outputs.submit(message.alert(self.style));
+        }
+        if let Some(tally) = &self.tally {
+            tally.done(event);
         }
     }
 

@@ -20,7 +20,7 @@ json_output: true
 log_stderr: true
 log_syslog: false
 load_plugins: []
-metrics: {enabled: true, interval: 100ms, output_rule: true, output_file: metrics.jsonl, include_empty_values: true}
+metrics: {enabled: true, interval: 100ms, output_rule: true, output_file: metrics.jsonl, include_empty_values: true, syscalls_counters_enabled: true}
 ";
 
 const RULES: &str = "\

@@ -103,7 +103,7 @@ impl<'r> Engine<'r> {
         source: &mut S,
         observer: &mut impl Observer,
     ) -> Result<End, S::Error> {
-        self.run_with(source, observer, &mut ())
+        self.run_metered(source, observer, &mut ())
     }
 
     /// What measures a [run](Self::run_profiled) of this engine.
@@ -126,10 +126,14 @@ impl<'r> Engine<'r> {
         observer: &mut impl Observer,
         profiler: &mut Profiler,
     ) -> Result<End, S::Error> {
-        self.run_with(source, observer, profiler)
+        self.run_metered(source, observer, profiler)
     }
 
-    fn run_with<S: Source>(
+    /// Like [`run`](Self::run), and tells a meter of every rule that is asked.
+    ///
+    /// # Errors
+    /// When the source can't go on.
+    pub fn run_metered<S: Source>(
         &mut self,
         source: &mut S,
         observer: &mut impl Observer,

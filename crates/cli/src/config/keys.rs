@@ -342,6 +342,8 @@ section! {
         plugins_metrics_enabled: bool = true;
         /// With statistics of the allocator.
         jemalloc_stats_enabled: bool = true;
+        /// With events and time of each system call and each rule.
+        syscalls_counters_enabled: bool = false, extra { "$comment": "Peregrine" };
         /// Memory in megabytes.
         convert_memory_to_mb: bool = true;
         /// With numbers that are zero.

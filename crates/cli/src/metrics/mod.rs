@@ -2,10 +2,12 @@
 //! server.
 
 mod resources;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -14,10 +16,11 @@ use peregrine_event::snapshot::InterfaceAddress;
 use peregrine_output::{
     Alert, Channels, Delivery, FileOutput, Incident, Message, Outputs, Scalar, Style, Summary,
 };
-use peregrine_probe::bpf::{ProgramStatistics, Programs};
-use peregrine_probe::{Counters, Statistics};
+use peregrine_probe::bpf::{HookPlan, ProgramStatistics, Programs};
+use peregrine_probe::{Counters, Live, Statistics};
 use peregrine_rules::Priority;
 use peregrine_state::{Scanned, State};
+use peregrine_telemetry::Ledger;
 use peregrine_telemetry::metrics::{
     Before, Figures, FileDigest, Form, ProgramFigures, RuleFigures, RunFigures, ScanFigures,
     Snapshot, StateFigures, Value,
@@ -34,6 +37,8 @@ use crate::run::Job;
 use crate::version;
 use crate::watch::now;
 use crate::webserver::AskMetrics;
+pub(crate) use tally::{RuleMeter, Tally};
+
 use resources::Resources;
 
 /// The metrics of a run.
@@ -44,9 +49,17 @@ pub(crate) struct Metrics<'a> {
     /// When the program started, nanoseconds since the epoch.
     started: u64,
     resources: Resources,
-    kernel: Option<(Counters, Programs)>,
+    kernel: Option<Kernel>,
+    tally: Option<Rc<Tally>>,
     reports: Option<Reports>,
     scrapes: Option<Scrapes>,
+}
+
+/// What the kernel side can be asked.
+struct Kernel {
+    counters: Counters,
+    programs: Programs,
+    plan: HookPlan,
 }
 
 /// What the event loop knows when a snapshot is taken.
@@ -57,6 +70,8 @@ pub(crate) struct Moment<'a> {
     pub(crate) summary: &'a Summary,
     /// Where alerts go.
     pub(crate) outputs: &'a Outputs,
+    /// What was lost, and by whom.
+    pub(crate) ledger: &'a Ledger,
     /// The picture of the machine.
     pub(crate) state: &'a State,
 }
@@ -107,6 +122,9 @@ impl<'a> Metrics<'a> {
             started: now().saturating_sub((resources::age() * 1e9) as u64),
             resources: Resources::new(&job.host_root()),
             kernel: None,
+            tally: keys
+                .syscalls_counters_enabled
+                .then(|| Rc::new(Tally::new(job.rules.set.rules.len()))),
             reports,
             scrapes: None,
         }))
@@ -131,8 +149,19 @@ impl<'a> Metrics<'a> {
     }
 
     /// The kernel is watched, and counts.
-    pub(crate) fn watch_kernel(&mut self, counters: Counters, programs: Programs) {
-        self.kernel = Some((counters, programs));
+    pub(crate) fn watch_kernel(&mut self, live: &Live) {
+        let (counters, programs) = (live.counters().clone(), live.probe().programs());
+        self.kernel = Some(Kernel { counters, programs, plan: live.probe().plan() });
+    }
+
+    /// What is to be told of every event, where that is wanted.
+    pub(crate) fn tally(&self) -> Option<Rc<Tally>> {
+        self.tally.clone()
+    }
+
+    /// What is to be told of every rule that is asked.
+    pub(crate) fn meter(&self) -> Option<RuleMeter> {
+        self.tally.as_ref().map(Tally::meter)
     }
 
     /// Does what is due and what was asked for.
@@ -201,7 +230,7 @@ impl<'a> Metrics<'a> {
 
     fn figures(&self, moment: &Moment<'_>) -> Figures {
         let keys = &self.job.config.metrics;
-        let statistics = self.kernel.as_ref().and_then(|(counters, _)| counters.read().ok());
+        let statistics = self.kernel.as_ref().and_then(|kernel| kernel.counters.read().ok());
         let cpus = statistics.as_ref().filter(|_| keys.kernel_event_counters_per_cpu_enabled);
         let state = moment.state.counters();
         Figures {
@@ -219,10 +248,20 @@ impl<'a> Metrics<'a> {
             cpus: cpus.filter(|_| keys.kernel_event_counters_enabled).map(|all| all.cpus.clone()),
             programs: (self.kernel.as_ref())
                 .filter(|_| keys.libbpf_stats_enabled)
-                .map(|(_, programs)| programs.read().into_iter().map(program).collect()),
+                .map(|kernel| kernel.programs.read().into_iter().map(program).collect()),
             scan: (self.kernel.as_ref())
                 .filter(|_| keys.kernel_iter_event_counters_enabled)
                 .map(|_| scan_figures(&state.scanned)),
+            late: statistics
+                .as_ref()
+                .map(|statistics| statistics.late)
+                .filter(|_| keys.kernel_event_counters_enabled),
+            lost_by_group: (self.kernel.as_ref())
+                .filter(|_| keys.kernel_event_counters_enabled)
+                .map(|_| lost_by_group(moment.ledger)),
+            costs: self.tally.as_ref().map(|tally| {
+                tally.figures(self.job.rules.set.rules.iter().map(|rule| rule.name.as_str()))
+            }),
             before: None,
         }
     }
@@ -247,6 +286,7 @@ impl<'a> Metrics<'a> {
             source: SYSCALL.to_owned(),
             engine: matches!(self.job.config.engine, Engine::Live { .. })
                 .then(|| "modern_bpf".to_owned()),
+            hook_plan: self.kernel.as_ref().map(|kernel| plan_name(kernel.plan).to_owned()),
             kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
             start_ts: self.started,
             reload_ts: read_at.as_nanos().try_into().unwrap_or(u64::MAX),
@@ -352,6 +392,18 @@ fn scan_figures(scanned: &Scanned) -> ScanFigures {
         netlink_sockets: scanned.netlink_sockets,
         anonymous: scanned.anonymous,
     }
+}
+
+fn plan_name(plan: HookPlan) -> &'static str {
+    match plan {
+        HookPlan::PerSyscall => "fexit",
+        HookPlan::SysExit => "sys_exit",
+    }
+}
+
+/// Groups that lost something.
+fn lost_by_group(ledger: &Ledger) -> Vec<(String, u64)> {
+    ledger.by_group().map(|(name, lost)| (name.to_owned(), lost.iter().sum())).collect()
 }
 
 fn program(program: ProgramStatistics) -> ProgramFigures {

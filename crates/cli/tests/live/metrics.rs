@@ -144,7 +144,8 @@ fn a_prometheus_server_takes_all_series_with_their_types() {
     let Some(place) = Place::new("prometheus") else { return };
     place.write("rules.yaml", RULES);
     let mut arguments = vec!["-r", "rules.yaml", "-o", "webserver.prometheus_metrics_enabled=true"];
-    let keys = ["enabled=true", "interval=1h", "bpf_enable_stats=true"];
+    let keys =
+        ["enabled=true", "interval=1h", "bpf_enable_stats=true", "syscalls_counters_enabled=true"];
     let keys = keys.map(|key| format!("metrics.{key}"));
     keys.iter().for_each(|key| arguments.extend(["-o", key]));
     arguments.extend(WEBSERVER);
@@ -172,9 +173,13 @@ fn a_prometheus_server_takes_all_series_with_their_types() {
         "falcosecurity_scap_n_evts_total ",
         "falcosecurity_scap_n_evts_task_total ",
         r#"peregrine_events_total{class="open"} "#,
+        r#"peregrine_syscall_events_total{syscall="openat"} "#,
+        r#"peregrine_rule_evaluations_total{rule_name="Motd \"read\""} "#,
     ] {
         assert!(value(positive) > 0.0, "{}", line(positive));
     }
+    assert_eq!(value("peregrine_coverage_ratio "), 1.0);
+    line("peregrine_hook_plan_info{plan=\"");
     assert!(types(&text).keys().any(|name| name.ends_with("_run_cnt_total")), "{text}");
     let cpus =
         text.lines().filter(|line| line.starts_with("falcosecurity_scap_n_evts_cpu_total{cpu="));

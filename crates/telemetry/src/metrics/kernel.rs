@@ -4,7 +4,8 @@
 use peregrine_event::{EventCounters, LossCause, LossClass};
 
 use super::{
-    Figures, Kind, Metric, Read, Sample, Value, Zero, count, counter, family, field, rate,
+    Figures, Kind, Metric, Read, Sample, Unit, Value, Zero, count, counter, family, field, gauge,
+    rate,
 };
 
 /// A BPF program.
@@ -144,6 +145,33 @@ pub(super) static METRICS: &[Metric] = &[
         losses,
     )
     .zero(Zero::OnDemand),
+    family(
+        Kind::Counter,
+        "peregrine.events_lost_by_cgroup.<cgroup>",
+        "peregrine_events_lost_by_cgroup_total",
+        "Events lost by control group.",
+        |f| {
+            let groups = f.lost_by_group.iter().flatten();
+            let sample = |(group, lost): &(String, u64)| {
+                Sample::new(group, [("cgroup", group)], Value::Uint(*lost))
+            };
+            groups.map(sample).collect()
+        },
+    ),
+    gauge(
+        "peregrine.coverage_perc",
+        "peregrine_coverage_ratio",
+        "Delivered share of all events; 100 % where none were lost.",
+        |f| Some(Value::Double(crate::coverage(f.kernel.as_ref()?))),
+    )
+    .unit(Unit::Percent)
+    .zero(Zero::Told),
+    counter(
+        "peregrine.events_late",
+        "peregrine_events_late_total",
+        "Events that came after one that happened later.",
+        |f| count(f.late?),
+    ),
     family(
         Kind::Counter,
         "scap.<program>.run_cnt",

@@ -12,6 +12,7 @@
 //! assert_eq!(fields["falco.num_evts"].to_string(), "7");
 //! ```
 
+mod costs;
 mod fields;
 mod kernel;
 mod prometheus;
@@ -23,6 +24,7 @@ mod state;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use costs::{CostFigures, RuleCostFigures, SyscallFigures};
 pub use fields::Form;
 pub use kernel::{ProgramFigures, ScanFigures};
 use peregrine_event::EventCounters;
@@ -52,10 +54,16 @@ pub struct Figures {
     pub kernel: Option<EventCounters>,
     /// Events and losses of each CPU, by its number.
     pub cpus: Option<Vec<EventCounters>>,
+    /// Events given out after a later one.
+    pub late: Option<u64>,
+    /// Events lost by control group.
+    pub lost_by_group: Option<Vec<(String, u64)>>,
     /// BPF programs.
     pub programs: Option<Vec<ProgramFigures>>,
     /// What was read of `/proc`.
     pub scan: Option<ScanFigures>,
+    /// What system calls and rules cost.
+    pub costs: Option<CostFigures>,
     /// The snapshot before this one.
     pub before: Option<Before>,
 }
@@ -113,6 +121,8 @@ pub enum Unit {
     Kibibytes,
     /// Hundredths; a ratio for Prometheus.
     Percent,
+    /// Nanoseconds; seconds for Prometheus.
+    Nanoseconds,
 }
 
 /// Whether a value of zero is told.
@@ -159,9 +169,16 @@ pub struct Snapshot {
 
 /// The table.
 pub fn metrics() -> impl Iterator<Item = &'static Metric> {
-    [run::METRICS, rules::METRICS, resources::METRICS, state::METRICS, kernel::METRICS]
-        .into_iter()
-        .flatten()
+    [
+        run::METRICS,
+        rules::METRICS,
+        resources::METRICS,
+        state::METRICS,
+        kernel::METRICS,
+        costs::METRICS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 impl Snapshot {

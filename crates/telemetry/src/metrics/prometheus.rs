@@ -58,7 +58,8 @@ fn value(metric: &Metric, sample: &Sample) -> String {
     match (metric.unit, &sample.value) {
         (_, Value::Text(_)) => "1".to_owned(),
         (Unit::Kibibytes, Value::Uint(kib)) => kib.saturating_mul(1024).to_string(),
-        (Unit::Percent, Value::Double(percent)) => format!("{:.3}", percent / 100.0),
+        (Unit::Percent, Value::Double(percent)) => format!("{:.6}", percent / 100.0),
+        (Unit::Nanoseconds, Value::Uint(ns)) => (*ns as f64 / 1e9).to_string(),
         (_, Value::Uint(value)) => value.to_string(),
         (_, Value::Double(value)) => value.to_string(),
     }

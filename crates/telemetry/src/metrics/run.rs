@@ -15,6 +15,8 @@ pub struct RunFigures {
     pub source: String,
     /// Name of the engine that events come from, where it has one.
     pub engine: Option<String>,
+    /// How system calls are hooked, where the kernel is watched.
+    pub hook_plan: Option<String>,
     /// Release of the kernel.
     pub kernel_release: String,
     /// When the program started, nanoseconds since the epoch.
@@ -139,6 +141,16 @@ pub(super) static METRICS: &[Metric] = &[
         |f| {
             let Some(engine) = &f.run.engine else { return Vec::new() };
             one(engine, [("engine_name", engine), ("evt_source", &f.run.source)])
+        },
+    ),
+    family(
+        Kind::Info,
+        "peregrine.hook_plan",
+        "peregrine_hook_plan_info",
+        "How system calls are hooked: `fexit`, each selected one by itself, or `sys_exit`, all at their end.",
+        |f| {
+            let Some(plan) = &f.run.hook_plan else { return Vec::new() };
+            one(plan, [("plan", plan)])
         },
     ),
     counter(

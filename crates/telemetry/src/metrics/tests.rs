@@ -31,6 +31,7 @@ fn all() -> Figures {
             hostname: "host".to_owned(),
             source: "syscall".to_owned(),
             engine: Some("modern_bpf".to_owned()),
+            hook_plan: Some("fexit".to_owned()),
             kernel_release: "6.1.0".to_owned(),
             start_ts: 1_700_000_000_000_000_000,
             reload_ts: 1_700_000_001_000_000_000,
@@ -84,6 +85,20 @@ fn all() -> Figures {
         }),
         kernel: Some(counters(2000, 10)),
         cpus: Some(vec![counters(1900, 10), EventCounters::default()]),
+        late: Some(1),
+        lost_by_group: Some(vec![("/system.slice/a.service".to_owned(), 3)]),
+        costs: Some(CostFigures {
+            syscalls: vec![SyscallFigures {
+                name: "openat".to_owned(),
+                events: 2000,
+                time: 1_250_000,
+            }],
+            rules: vec![RuleCostFigures {
+                name: "Never".to_owned(),
+                evaluations: 1500,
+                time: 30_000,
+            }],
+        }),
         programs: Some(vec![
             ProgramFigures { name: "sys_exit".to_owned(), runs: 4, time: 1001 },
             ProgramFigures { name: "proc_fork".to_owned(), runs: 0, time: 0 },
