@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """How fast captures are replayed: events per second, CPU seconds per million events and peak memory, as a table.
 
-    benches/replay.py --bin target/release/peregrine --rules a.yaml --rules a.yaml,b.yaml CAPTURE…
+    benches/replay.py --bin target/release/peregrine --rules a.yaml --rules a.yaml,b.yaml CAPTURE|DIRECTORY…
 
-Each --rules is one column of work: files with commas between them, all of whose rules are enabled. `never` stands for
-one rule that never matches; it is always measured. The best of --runs counts; CPU time is that of the process, so
-that a busy machine disturbs less. Loading the rules is part of it.
+Each --rules is one set: files or directories with commas between them, all of whose rules are enabled. `never` stands
+for one rule that never matches; it is always measured. A directory stands for all captures in it, such as those that
+record.py makes. The best of --runs counts; CPU time is that of the process, so that a busy machine disturbs less.
+Loading the rules is part of it.
 """
-import argparse, os, re, subprocess, sys, tempfile
+import argparse, glob, os, re, subprocess, sys, tempfile
 
 CONFIG = """\
 rules_files: []
@@ -41,6 +42,8 @@ def main():
     options.add_argument("--runs", type=int, default=3)
     options.add_argument("captures", nargs="+")
     options = options.parse_args()
+    captures = [capture for path in options.captures
+                for capture in (sorted(glob.glob(f"{path}/*.scap")) if os.path.isdir(path) else [path])]
     with tempfile.TemporaryDirectory() as scratch:
         def file(name, text):
             path = os.path.join(scratch, name)
@@ -55,19 +58,25 @@ def main():
             args = [options.bin, "-c", config, "-o", f"engine.replay.capture_file={capture}"]
             return run(args + [word for path in rules for word in ("-r", path)], output)
 
-        print("| capture | rules | events | events/s | CPU s per M events | peak MB |\n|---|---|---|---|---|---|")
-        for capture in options.captures:
+        def count(capture):
             with tempfile.TemporaryFile() as out:
                 replay(capture, [every], out)
                 out.seek(max(0, out.tell() - 4096))
                 found = re.search(rb"Events detected: (\d+)", out.read())
-            events = int(found[1]) if found else sys.exit(f"{capture}: no events")
-            for rules in [[never]] + [each.split(",") for each in options.rules]:
-                runs = [replay(capture, rules, subprocess.DEVNULL) for _ in range(options.runs)]
-                cpu, memory = min(cpu for cpu, _ in runs), max(memory for _, memory in runs)
-                name = "never" if rules == [never] else "+".join(os.path.basename(path) for path in rules)
-                print(f"| {os.path.basename(capture)} | {name} | {events} | {events / cpu / 1e6:.2f} M | "
-                      f"{cpu / events * 1e6:.3f} | {memory:.0f} |", flush=True)
+            return int(found[1]) if found else sys.exit(f"{capture}: no events")
+
+        works = [(capture, rules) for capture in captures
+                 for rules in [[never]] + [each.split(",") for each in options.rules]]
+        # In rounds, so that a busy minute does not fall on one of them alone.
+        rounds = [[replay(*work, subprocess.DEVNULL) for work in works] for _ in range(options.runs)]
+        events = {capture: count(capture) for capture in captures}
+        print("| capture | rules | events | events/s | CPU s per M events | peak MB |\n|---|---|---|---|---|---|")
+        for (capture, rules), runs in zip(works, zip(*rounds)):
+            cpu, memory = min(cpu for cpu, _ in runs), max(memory for _, memory in runs)
+            name = "never" if rules == [never] else "+".join(os.path.basename(path.rstrip("/")) for path in rules)
+            number = events[capture]
+            print(f"| {os.path.basename(capture)} | {name} | {number} | {number / cpu / 1e6:.2f} M | "
+                  f"{cpu / number * 1e6:.3f} | {memory:.0f} |")
 
 
 main()
