@@ -8,6 +8,7 @@
 use std::hint::black_box;
 
 use gungraun::prelude::*;
+use gungraun::{Callgrind, EventKind};
 use peregrine_benches::{Asking, RULES, Rules, Scene, fields, load};
 use peregrine_fields::Field;
 
@@ -102,6 +103,8 @@ library_benchmark_group!(name = events, benchmarks = [parse, apply]);
 library_benchmark_group!(name = of_fields, benchmarks = values);
 library_benchmark_group!(name = of_rules, benchmarks = [evaluate, load_rules]);
 main!(
-    config = LibraryBenchmarkConfig::default().pass_through_env(RULES),
+    config = LibraryBenchmarkConfig::default()
+        .pass_through_env(RULES)
+        .tool(Callgrind::default().format([EventKind::Ir])),
     library_benchmark_groups = [events, of_fields, of_rules]
 );

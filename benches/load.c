@@ -1,9 +1,10 @@
 // Loads for measuring what being watched costs: one kind of act, over and over.
 //
-//     load ACT BATCHES COUNT
+//     load ACT BATCHES COUNT [PATH…]
 //
 // does COUNT acts BATCHES times and prints the nanoseconds for one in the fastest batch, then in all. A batch is short,
-// so that in some of them nothing else on the machine comes between.
+// so that in some of them nothing else on the machine comes between. The paths are for the act `open`: it opens them in
+// turn, whether they are there or not.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -20,6 +21,8 @@
 static const char *program;
 static char file[] = "/tmp/peregrine-load-XXXXXX";
 static int listener;
+static char **paths;
+static int path_count;
 static struct sockaddr_in address = {.sin_family = AF_INET};
 
 static void check(int good, const char *what)
@@ -33,6 +36,15 @@ static void check(int good, const char *what)
 static void getppid_(void) { syscall(SYS_getppid); }
 static void open_missing(void) { check(open("/tmp/no/such/file", O_RDONLY) < 0, "open"); }
 static void open_close(void) { check(close(open(file, O_RDONLY)) == 0, "close"); }
+
+static void open_paths(void)
+{
+	static int turn;
+	int fd = open(paths[turn++ % path_count], O_RDONLY);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void dup_close(void) { check(close(dup(0)) == 0, "close"); }
 
 static void await(pid_t child)
@@ -106,11 +118,15 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(ACTS) / sizeof(*ACTS); i++)
 		if (!strcmp(argv[1], ACTS[i].name))
 			act = ACTS[i].act;
-	if (argc != 4 || !act) {
-		fprintf(stderr, "usage: load ACT BATCHES COUNT\n");
+	if (argc < 4 || !act) {
+		fprintf(stderr, "usage: load ACT BATCHES COUNT [PATH…]\n");
 		return 2;
 	}
 	program = argv[0];
+	paths = argv + 4;
+	path_count = argc - 4;
+	if (act == open_close && path_count > 0)
+		act = open_paths;
 	int batches = atoi(argv[2]), count = atoi(argv[3]);
 	if (act == open_close)
 		close(mkstemp(file));
