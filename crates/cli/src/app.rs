@@ -18,13 +18,16 @@ use crate::signals::Signals;
 use crate::{BUILT_IN_CONFIG, version};
 
 /// Where the configuration is looked for.
-const CONFIG_FILE: &str = "/etc/falco/falco.yaml";
+pub(crate) const CONFIG_FILE: &str = "/etc/falco/falco.yaml";
 
 /// Exit code when the file for the process id can't be written; scripts tell it from other failures.
 const NO_PIDFILE: u8 = 255;
 
 /// Whether to go on with the next step. A step that has answered the user's question ends the program.
 pub(crate) type Step = anyhow::Result<ControlFlow<()>>;
+
+/// What is done once all is read and checked.
+pub(crate) type Run = Box<dyn Fn(&Job<'_>) -> anyhow::Result<()>>;
 
 /// What the steps work with.
 pub(crate) struct Session {
@@ -42,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) log: Arc<Log>,
     /// Called when the kernel is being watched.
     pub(crate) opened: Box<dyn Fn()>,
+    /// What to do once all is ready.
+    pub(crate) run: Run,
 }
 
 impl Session {
@@ -200,7 +205,8 @@ pub(crate) fn open(
         Log::new(keys.log_level.0, keys.log_stderr, keys.log_syslog, keys.time_format_iso_8601);
     loaded.warnings.iter().for_each(|warning| log.warning(warning));
     let (log, opened) = (Arc::new(log), Box::new(|| ()));
-    let session = Session { command_line, options, format, loaded, built_in, log, opened };
+    let run = Box::new(|job: &Job<'_>| run::run(job));
+    let session = Session { command_line, options, format, loaded, built_in, log, opened, run };
     session.tell_start();
     Ok(session)
 }
@@ -272,7 +278,7 @@ pub(crate) fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
     let containers = session.containers();
     let (config, log) = (session.config(), Arc::clone(log));
     let fields = rules::vocabulary(session);
-    run::run(&Job {
+    (session.run)(&Job {
         options,
         config,
         files: &session.loaded.files,

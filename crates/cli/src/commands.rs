@@ -1,4 +1,4 @@
-//! Commands beside Falco's options: `peregrine demo`, `peregrine rules convert FILE`.
+//! Commands beside Falco's options: `peregrine demo`, `peregrine tune`, `peregrine rules convert FILE`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::print;
 use crate::demo;
+use crate::tune::{self, Tune};
 
 /// A command and its words.
 #[derive(Debug, Parser)]
@@ -20,6 +21,8 @@ pub(crate) enum Command {
         #[arg(hide = true)]
         words: Vec<OsString>,
     },
+    /// Measure what rules and system calls cost here, and recommend settings
+    Tune(Tune),
     /// Work on rules files
     #[command(subcommand)]
     Rules(Rules),
@@ -37,9 +40,10 @@ pub(crate) enum Rules {
 
 /// Runs the command, where the first word is the name of one. Falco passes over words that are no options.
 pub(crate) fn run(arguments: &[OsString]) -> Option<anyhow::Result<()>> {
-    arguments.get(1).filter(|word| *word == "rules" || *word == "demo")?;
+    arguments.get(1).filter(|word| ["rules", "demo", "tune"].iter().any(|name| *word == name))?;
     Some(match Command::try_parse_from(arguments) {
         Ok(Command::Demo { words }) => demo::run(&words),
+        Ok(Command::Tune(words)) => tune::run(&words),
         Ok(Command::Rules(Rules::Convert { file })) => convert(&file),
         Err(page) if !page.use_stderr() => print(page.to_string()).map_err(Into::into),
         Err(error) => {

@@ -28,27 +28,9 @@ pub(crate) fn run(
     settings: &ModernEbpf,
 ) -> anyhow::Result<()> {
     let log = &job.log;
-    let config = probe_config(job, settings)?;
-    tell_start(job, &config);
-    let host_root = job.host_root();
     let started = Instant::now();
-    let mut live = Live::start(&config, &host_root).map_err(|error| explain(&error, log))?;
-    let strangers = ProcStrangers::new(&host_root, config.scope.as_ref())?;
-    log.debug(match live.probe().plan() {
-        HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
-        HookPlan::SysExit => "One hook at the end of every syscall passes on the selected ones",
-    });
-    if !live.probe().missing().is_empty() {
-        log.warning("This kernel does not tell of page faults: there will be no such events");
-    }
-    match &config.scope {
-        None => log.info("Watching the whole machine"),
-        Some(scope) => {
-            let scope = scope.display();
-            log.info(format_args!("Watching control group {scope} and those below it"));
-        }
-    }
-    watch.drops.count_by(live.counters(), &host_root);
+    let (mut live, strangers) = open(job, settings, &job.selected)?;
+    watch.drops.count_by(live.counters(), &job.host_root());
     // As long as this is open, the kernel counts runs of programs.
     let mut _runs = None;
     if let Some(metrics) = &mut watch.metrics {
@@ -70,7 +52,40 @@ pub(crate) fn run(
     result.map_err(|error| explain(&error, log))
 }
 
-fn probe_config(job: &Job<'_>, settings: &ModernEbpf) -> anyhow::Result<ProbeConfig> {
+/// Begins to watch these system calls.
+pub(crate) fn open(
+    job: &Job<'_>,
+    settings: &ModernEbpf,
+    selected: &SyscallSet,
+) -> anyhow::Result<(Live, ProcStrangers)> {
+    let log = &job.log;
+    let config = probe_config(job, settings, selected)?;
+    tell_start(job, &config);
+    let host_root = job.host_root();
+    let live = Live::start(&config, &host_root).map_err(|error| explain(&error, log))?;
+    let strangers = ProcStrangers::new(&host_root, config.scope.as_ref())?;
+    log.debug(match live.probe().plan() {
+        HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
+        HookPlan::SysExit => "One hook at the end of every syscall passes on the selected ones",
+    });
+    if !live.probe().missing().is_empty() {
+        log.warning("This kernel does not tell of page faults: there will be no such events");
+    }
+    match &config.scope {
+        None => log.info("Watching the whole machine"),
+        Some(scope) => {
+            let scope = scope.display();
+            log.info(format_args!("Watching control group {scope} and those below it"));
+        }
+    }
+    Ok((live, strangers))
+}
+
+fn probe_config(
+    job: &Job<'_>,
+    settings: &ModernEbpf,
+    selected: &SyscallSet,
+) -> anyhow::Result<ProbeConfig> {
     let scope = &settings.scope.cgroup;
     let scope = (!scope.is_empty()).then(|| PathBuf::from(scope));
     if let Some(path) = scope.as_ref().filter(|path| !path.join("cgroup.procs").exists()) {
@@ -86,7 +101,7 @@ fn probe_config(job: &Job<'_>, settings: &ModernEbpf) -> anyhow::Result<ProbeCon
         snaplen => snaplen.try_into().unwrap_or(u16::MAX),
     };
     Ok(ProbeConfig {
-        selection: selection(&job.selected),
+        selection: selection(selected),
         // The preset was checked.
         ring_bytes: 1 << (19 + settings.buf_size_preset.clamp(1, 10)),
         cpus_per_ring: u32::from(settings.cpus_for_each_buffer).min(cpus),
@@ -130,7 +145,7 @@ fn tell_start(job: &Job<'_>, config: &ProbeConfig) {
 
 /// What went wrong, and what can be done about it. The kernel's own words about a program it refuses can be thousands of
 /// lines: they are in the log, for those who look for a fault.
-fn explain(error: &LiveError, log: &Log) -> anyhow::Error {
+pub(crate) fn explain(error: &LiveError, log: &Log) -> anyhow::Error {
     let hint = match error {
         LiveError::Scan(_) => return anyhow!("{error}"),
         _ if !Path::new(BTF).exists() => {

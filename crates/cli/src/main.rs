@@ -25,6 +25,7 @@ mod pulse;
 mod record;
 mod run;
 mod signals;
+mod tune;
 mod version;
 mod watch;
 mod webserver;

@@ -174,6 +174,7 @@ Examples:
   peregrine --list=syscall --format markdown             fields, for a page
   peregrine -w trace.scap                                record all events (--write; gzip when named .gz)
   peregrine -r my_rules.yaml --profile                   which rules cost what, and why?
+  peregrine tune                                         which settings suit this machine?
   peregrine rules convert old.conf                       rules of the first releases, as YAML
   peregrine demo                                         what would an alert look like?
 ";

@@ -1,0 +1,284 @@
+//! `peregrine tune`: what the rules and the system calls they need cost on this machine, or on that of a capture, and which
+//! settings follow from that.
+//!
+//! Nothing is restarted with other settings. What was watched is enough to tell how much of it each set of system calls
+//! would have kept, and how large a ring must be for what came at worst.
+
+mod count;
+mod report;
+mod sets;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use peregrine_engine::select::{self, BaseSyscalls};
+use peregrine_engine::{Engine, Hit, Matching, Observer, Source, Strangers};
+use peregrine_event::Event;
+use peregrine_fields::Run;
+use peregrine_probe::bpf::online_cpus;
+use peregrine_scap::Reader;
+use peregrine_state::State;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::app::{self, CONFIG_FILE, print};
+use crate::config::{Engine as Kind, Main};
+use crate::options::Options;
+use crate::run::{self, Job};
+use crate::watch::now;
+use crate::{BUILT_IN_CONFIG, live};
+
+use count::Counts;
+use report::{Measured, Report};
+use sets::Candidate;
+
+/// What `peregrine tune` is told.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Tune {
+    /// Read the configuration from this file [default: /etc/falco/falco.yaml]
+    #[arg(short, long, value_name = "path")]
+    config: Option<PathBuf>,
+    /// Load rules from this file or directory; may be given again
+    #[arg(short, long, value_name = "rules_file")]
+    rules: Vec<String>,
+    /// Set one key of the configuration; may be given again
+    #[arg(short = 'o', long = "option", value_name = "opt>=<val")]
+    overrides: Vec<String>,
+    /// Measure this capture, and not this machine
+    #[arg(long, value_name = "capture_file")]
+    capture: Option<PathBuf>,
+    /// How long to watch this machine
+    #[arg(long, value_name = "seconds", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Print the settings for this set of system calls, and not for the recommended one
+    #[arg(long, value_name = "name")]
+    set: Option<String>,
+}
+
+/// Alerts are not what this is about: none leaves the program.
+const KEYS: [&str; 8] = [
+    "stdout_output.enabled=true",
+    "file_output.enabled=false",
+    "syslog_output.enabled=false",
+    "program_output.enabled=false",
+    "http_output.enabled=false",
+    "webserver.enabled=false",
+    "metrics.enabled=false",
+    "capture.enabled=false",
+];
+
+/// Measures and recommends: tables on stderr, settings on stdout.
+pub(crate) fn run(tune: &Tune) -> anyhow::Result<()> {
+    let mut keys = vec!["log_level=warning".to_owned()];
+    keys.extend(tune.overrides.clone());
+    keys.extend(KEYS.map(str::to_owned));
+    keys.push(match &tune.capture {
+        None => "engine.kind=modern_ebpf".to_owned(),
+        Some(_) => "engine.kind=replay".to_owned(),
+    });
+    if let Some(capture) = &tune.capture {
+        keys.push(format!("engine.replay.capture_file={}", capture.display()));
+    }
+    let mut words = vec!["peregrine".to_owned()];
+    words.extend(keys.into_iter().flat_map(|key| ["-o".to_owned(), key]));
+    words.extend(tune.rules.iter().flat_map(|rules| ["-r".to_owned(), rules.clone()]));
+    let options = Options::read(words.into_iter().map(OsString::from))?;
+    let format = options.list_format()?;
+    let given = tune.config.clone();
+    let path = given.or_else(|| Some(PathBuf::from(CONFIG_FILE)).filter(|path| path.exists()));
+    let main = path.as_deref().map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
+    let mut session = app::open(main, options, format, "peregrine tune".to_owned())?;
+    let tune = tune.clone();
+    session.run = Box::new(move |job| measure(&tune, job));
+    app::with_config(&session).map(drop)
+}
+
+fn measure(tune: &Tune, job: &Job<'_>) -> anyhow::Result<()> {
+    let keys = &job.config.base_syscalls;
+    let configured =
+        BaseSyscalls { custom_set: keys.custom_set.clone(), repair: keys.repair, all: keys.all };
+    let candidates = sets::candidates(&select::of_rules(&job.rules.set), &configured);
+    if let Some(name) = &tune.set
+        && !candidates.iter().any(|candidate| candidate.name == *name)
+    {
+        let names: Vec<_> = candidates.iter().map(|candidate| candidate.name).collect();
+        bail!("there is no set {name}; there are: {}", names.join(", "));
+    }
+    let measured = match &job.config.engine {
+        Kind::Replay { capture_file } => {
+            let file = File::open(capture_file)
+                .with_context(|| format!("cannot read {}", capture_file.display()))?;
+            let config = run::state(job);
+            let tuner = Tuner::new(job, Counts::new(&candidates, 1, 1), None);
+            let (measured, result) = follow(job, &mut Reader::new(file), tuner, config, None);
+            result.with_context(|| capture_file.display().to_string())?;
+            measured
+        }
+        Kind::Live { settings, .. } => {
+            let all = candidates.iter().map(|candidate| &candidate.set);
+            let all = all.fold(job.selected.clone(), |all, set| all.union(set));
+            let (mut source, strangers) = live::open(job, settings, &all)?;
+            let cpus = online_cpus().context("CPUs of this machine")? as usize;
+            let per_ring = match settings.cpus_for_each_buffer {
+                0 => cpus,
+                some => usize::from(some),
+            };
+            let seconds = Duration::from_secs(tune.seconds.into());
+            let _ = writeln!(io::stderr(), "Watching for {} seconds …", tune.seconds);
+            let counts = Counts::new(&candidates, cpus, per_ring);
+            let tuner = Tuner::new(job, counts, Some(seconds));
+            let config = peregrine_state::Config { live: true, ..run::state(job) };
+            let strangers: Box<dyn Strangers> = Box::new(strangers);
+            let (measured, result) = follow(job, &mut source, tuner, config, Some(strangers));
+            result.map_err(|error| live::explain(&error, &job.log))?;
+            let lost = source.counters().read()?.total().lost();
+            Measured { lost, preset: Some(settings.buf_size_preset), ..measured }
+        }
+        Kind::NoDriver => return Ok(()),
+    };
+    if measured.counts.events() == 0 {
+        bail!("there was no event to measure");
+    }
+    let report = Report::new(job, &candidates, &measured, tune.set.as_deref());
+    let _ = write!(io::stderr(), "{}", report.tables());
+    Ok(print(report.settings())?)
+}
+
+fn follow<S: Source>(
+    job: &Job<'_>,
+    source: &mut S,
+    mut tuner: Tuner<'_>,
+    state: peregrine_state::Config,
+    strangers: Option<Box<dyn Strangers>>,
+) -> (Measured, Result<(), S::Error>) {
+    let mut engine = Engine::new(&job.rules.set, Matching::All, state, Run::default());
+    if let Some(strangers) = strangers {
+        engine = engine.with_strangers(strangers);
+    }
+    let mut profiler = engine.profiler();
+    let result = engine.run_profiled(source, &mut tuner, &mut profiler);
+    tuner.pause();
+    let seconds = match tuner.limit {
+        Some(_) => tuner.begun.elapsed().as_secs_f64(),
+        None => tuner.counts.seconds(),
+    };
+    let measured = Measured {
+        seconds,
+        profile: engine.profile(&profiler),
+        cpu: tuner.cpu,
+        behind: tuner.limit.is_some().then_some(tuner.behind),
+        counts: tuner.counts,
+        skipped: tuner.skipped,
+        lost: 0,
+        preset: None,
+    };
+    (measured, result.map(drop))
+}
+
+/// Follows the run that is measured.
+struct Tuner<'a> {
+    job: &'a Job<'a>,
+    counts: Counts,
+    begun: Instant,
+    /// How long to watch; a capture is measured to its end.
+    limit: Option<Duration>,
+    /// Whether it counts: not before the reader has caught up with what came while it started.
+    counts_now: bool,
+    /// Events before that.
+    skipped: u64,
+    /// CPU time for events so far, without that for waiting; and that of the thread when it went on.
+    cpu: Duration,
+    resumed: Option<Duration>,
+    /// How long at worst an event had to wait until it was looked at.
+    behind: Duration,
+    turn: u32,
+}
+
+/// A machine that gives the reader no pause for so long is busy.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Events between two looks at the clock.
+const SELDOM: u32 = 64;
+
+impl<'a> Tuner<'a> {
+    fn new(job: &'a Job<'a>, counts: Counts, limit: Option<Duration>) -> Self {
+        let (begun, zero) = (Instant::now(), Duration::ZERO);
+        Self {
+            job,
+            counts,
+            begun,
+            limit,
+            counts_now: limit.is_none(),
+            skipped: 0,
+            cpu: zero,
+            resumed: None,
+            behind: zero,
+            turn: 0,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.counts_now = true;
+        self.begun = Instant::now();
+    }
+
+    fn heed(&self) -> ControlFlow<()> {
+        let over = self.limit.is_some_and(|limit| self.begun.elapsed() >= limit);
+        if over || self.job.signals.stop_asked() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// There are no events just now.
+    fn pause(&mut self) {
+        if let Some(resumed) = self.resumed.take() {
+            self.cpu += cpu_time().saturating_sub(resumed);
+        }
+    }
+}
+
+impl Observer for Tuner<'_> {
+    fn arrived(&mut self, event: &Event<'_>, _state_only: bool, _state: &State) {
+        if self.counts_now {
+            self.resumed.get_or_insert_with(cpu_time);
+            self.counts.count(event);
+        } else {
+            self.skipped += 1;
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        self.turn = (self.turn + 1) % SELDOM;
+        if self.turn > 0 {
+            return ControlFlow::Continue(());
+        }
+        if !self.counts_now {
+            if self.begun.elapsed() >= PATIENCE {
+                self.begin();
+            }
+        } else if self.limit.is_some() {
+            self.behind = self.behind.max(Duration::from_nanos(now().saturating_sub(event.ts)));
+        }
+        self.heed()
+    }
+
+    fn hit(&mut self, _: &Hit<'_>) {}
+
+    fn idle(&mut self, _: &State) -> ControlFlow<()> {
+        if !self.counts_now {
+            self.begin();
+        }
+        self.pause();
+        self.heed()
+    }
+}
+
+fn cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
