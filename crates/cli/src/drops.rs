@@ -1,7 +1,7 @@
 //! Lost events: told, acted upon as the configuration says, and summed up at the end.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -11,6 +11,7 @@ use peregrine_event::{EventCounters, LossCause, LossClass};
 use peregrine_output::{Message, Outputs, Scalar, Style, local_time_of_day};
 use peregrine_probe::{Counters, Losers};
 use peregrine_rules::Priority;
+use peregrine_state::State;
 use peregrine_telemetry::{
     Check, DropAction, DropMonitor, DropPolicy, GroupLoss, Ledger, Period, Reaction, Stretch,
     coverage,
@@ -31,6 +32,14 @@ struct Kernel {
     losers: Losers,
 }
 
+/// What was found wrong after losses, and corrected.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Repairs {
+    processes: u64,
+    threads: u64,
+    fds: u64,
+}
+
 /// Looks after the losses of a run.
 pub(crate) struct Drops<'a> {
     monitor: DropMonitor,
@@ -39,6 +48,8 @@ pub(crate) struct Drops<'a> {
     ledger: Ledger,
     /// Events that were still in the rings when the run was over.
     waiting: u64,
+    /// What was found wrong after losses and corrected, up to the last look.
+    repairs: Repairs,
     /// The run must end because of losses.
     exits: bool,
     outputs: &'a Outputs,
@@ -62,7 +73,17 @@ impl<'a> Drops<'a> {
             simulate: keys.simulate_drops,
         };
         let (monitor, ledger) = (DropMonitor::new(policy), Ledger::default());
-        Self { monitor, kernel: None, ledger, waiting: 0, exits: false, outputs, style, log }
+        Self {
+            monitor,
+            kernel: None,
+            ledger,
+            waiting: 0,
+            repairs: Repairs::default(),
+            exits: false,
+            outputs,
+            style,
+            log,
+        }
     }
 
     /// Looks at these counters from now on. `host_root` is where the root directory of the host is.
@@ -83,6 +104,20 @@ impl<'a> Drops<'a> {
         if self.monitor.is_due(ts) { self.check(ts) } else { ControlFlow::Continue(()) }
     }
 
+    /// Tells what was corrected in the picture of the machine since the last look at it.
+    pub(crate) fn look_at_repairs(&mut self, state: &State) {
+        let counters = state.counters();
+        let now = Repairs {
+            processes: counters.reread_processes,
+            threads: counters.corrected_threads,
+            fds: counters.corrected_fds,
+        };
+        let before = std::mem::replace(&mut self.repairs, now);
+        if before != now {
+            self.log.info(now.since(before));
+        }
+    }
+
     /// The run is over, in which so many events were given out: looks a last time.
     pub(crate) fn finish(&mut self, given: u64) {
         self.look(now());
@@ -100,6 +135,9 @@ impl<'a> Drops<'a> {
         );
         if self.kernel.is_some() {
             let _ = io::stderr().write_all(summary(&self.ledger, self.waiting).as_bytes());
+            if self.repairs != Repairs::default() {
+                let _ = writeln!(io::stderr(), "   - {}", self.repairs);
+            }
         }
     }
 
@@ -160,6 +198,26 @@ impl<'a> Drops<'a> {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl Repairs {
+    fn since(self, before: Self) -> Self {
+        Self {
+            processes: self.processes.saturating_sub(before.processes),
+            threads: self.threads.saturating_sub(before.threads),
+            fds: self.fds.saturating_sub(before.fds),
+        }
+    }
+}
+
+impl fmt::Display for Repairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { processes, threads, fds } = self;
+        write!(
+            f,
+            "{processes} processes read again, {threads} threads and {fds} open files corrected"
+        )
     }
 }
 
@@ -234,7 +292,7 @@ fn summary(ledger: &Ledger, waiting: u64) -> String {
         // Writing into a string does not fail.
         let _ = writeln!(text, "   - {waiting} events were waiting to be read at the end");
     }
-    let mut line = |words: std::fmt::Arguments<'_>| {
+    let mut line = |words: fmt::Arguments<'_>| {
         // Writing into a string does not fail.
         let _ = writeln!(text, "   - {words}");
     };

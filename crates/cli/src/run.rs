@@ -179,6 +179,7 @@ pub(crate) fn follow<S: Source>(
         engine.run(source, watch)
     };
     watch.recorder.finish(engine.state());
+    watch.drops.look_at_repairs(engine.state());
     (engine.events(), result.map(drop))
 }
 

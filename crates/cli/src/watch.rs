@@ -176,6 +176,7 @@ impl Observer for Watch<'_> {
         }
         let now = now();
         self.recorder.idle(now);
+        self.drops.look_at_repairs(state);
         if self.timeouts.idle(now) {
             self.outputs.submit(silence(now, &self.timeouts).alert(self.style));
         }

@@ -20,6 +20,11 @@ fn commands_of_the_page_about_watching_start() {
 }
 
 #[test]
+fn commands_of_the_page_about_losses_start() {
+    assert!(start("drops.md") >= 8);
+}
+
+#[test]
 fn commands_of_the_page_about_costs_start() {
     assert!(start("profiling.md") >= 3);
 }
@@ -40,7 +45,7 @@ fn start(page: &str) -> usize {
     let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/captures/own_acts.scap");
     fs::copy(capture, place.path().join("trace.scap")).unwrap();
     let mut seen = 0;
-    for line in page.lines().map(|line| line.trim_start_matches("sudo ")) {
+    for line in page.lines().map(|line| line.trim_start().trim_start_matches("sudo ")) {
         let words = line.strip_prefix("peregrine ").filter(|words| !words.starts_with("demo"));
         let Some(words) = words else { continue };
         // What stands after many blanks is a remark.

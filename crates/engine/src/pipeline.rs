@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use peregrine_event::source::Record;
+use peregrine_event::snapshot::Item;
+use peregrine_event::source::{Record, Repair};
 use peregrine_event::{Event, EventType};
 use peregrine_fields::{Field, Run, Scratch, View};
 use peregrine_rules::RuleSet;
@@ -156,6 +157,10 @@ impl<'r> Engine<'r> {
                     }
                     continue;
                 }
+                Next::Repair(repair) => {
+                    self.repair(repair);
+                    continue;
+                }
                 Next::Record(record) => record,
             };
             match record {
@@ -195,6 +200,18 @@ impl<'r> Engine<'r> {
             let items = strangers.meet(tid, &|tid| self.state.knows(tid));
             self.state.meet(items);
         }
+    }
+
+    /// Corrects what lost events have made wrong.
+    fn repair(&mut self, repair: Repair) {
+        if let (Some(strangers), Repair::Process { items, .. }) = (&mut self.strangers, &repair)
+            && let Some(Item::Thread(leader)) = items.first()
+            && !self.state.knows(leader.ptid)
+        {
+            let items = strangers.meet(leader.ptid, &|tid| self.state.knows(tid));
+            self.state.meet(items);
+        }
+        self.state.repair(repair);
     }
 
     fn ask(

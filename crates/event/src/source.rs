@@ -20,6 +20,8 @@ pub trait Source {
 pub enum Next<'a> {
     /// A record.
     Record(Record<'a>),
+    /// What was found when events had been lost, at its time between the others.
+    Repair(Repair),
     /// Nothing just now; more may come.
     Idle,
     /// Nothing any more.
@@ -40,6 +42,27 @@ pub enum Record<'a> {
         event: Event<'a>,
         /// It was recorded only to keep the state right and is not to be shown.
         state_only: bool,
+    },
+}
+
+/// What is found when a source has lost events and looks at the machine again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Repair {
+    /// The processes that there are.
+    Alive {
+        /// Processes that began later, in nanoseconds since the epoch, may be missing.
+        since: u64,
+        /// Their ids.
+        pids: Vec<i64>,
+    },
+    /// A process that lost events.
+    Process {
+        /// Its id.
+        pid: i64,
+        /// Its threads, then what it has open; nothing when it is gone.
+        items: Vec<Item>,
+        /// Numbers of its open files, also of those of which nothing else can be found out.
+        open: Vec<i64>,
     },
 }
 

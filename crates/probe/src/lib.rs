@@ -16,9 +16,11 @@
 //! ```
 
 pub mod bpf;
+mod clock;
 mod counters;
 mod losers;
 mod merge;
+mod repair;
 mod ring;
 pub mod scan;
 mod source;

@@ -77,6 +77,16 @@ impl Merge {
         Some((u16::from_ne_bytes(*cpu), event))
     }
 
+    /// The time of the event that [`Merge::advance`] went to.
+    pub fn ts(&self) -> u64 {
+        self.latest
+    }
+
+    /// The time up to which every event was given out when there is no further one that is due.
+    pub fn horizon(&self) -> u64 {
+        self.horizon
+    }
+
     /// Looks for what has come since, and is done with the current record. `now` is the time on the clock of
     /// the events.
     pub fn refresh(&mut self, now: u64) {

@@ -9,12 +9,13 @@ use std::time::Duration;
 use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Next, Record, Source, Strangers};
-use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 
 use crate::bpf::{Probe, ProbeConfig, ProbeError, Selection};
+use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::merge::Merge;
+use crate::repair::Repairer;
 use crate::ring::Ring;
 use crate::scan::{Scan, ScanError, Scanner};
 
@@ -50,8 +51,10 @@ pub struct Live {
     merge: Merge,
     scan: Option<Scan>,
     pace: Pace,
-    /// Nanoseconds from the epoch to boot, as timestamps have it.
-    boot_epoch: u64,
+    clock: Clock,
+    repairer: Repairer,
+    /// An event is out that nobody has seen, because something else came first.
+    held: bool,
     num: u64,
     counters: Counters,
 }
@@ -70,13 +73,16 @@ impl Live {
         let merge = Merge::new(rings.collect::<Result<_, LiveError>>()?);
         probe.attach()?;
         let scan = scanner.scan(config.scope.as_deref())?;
+        let (clock, counters) = (Clock::new(), Counters::new(Arc::clone(probe.counters())));
         Ok(Self {
-            counters: Counters::new(Arc::clone(probe.counters())),
+            repairer: Repairer::new(&counters, clock, host_root, config.scope.as_deref()),
+            counters,
             probe,
             merge,
             scan: Some(scan),
             pace: Pace::new(config.ring_bytes),
-            boot_epoch: boot_epoch(),
+            clock,
+            held: false,
             num: 0,
         })
     }
@@ -104,15 +110,11 @@ impl Live {
         &self.counters
     }
 
-    fn now(&self) -> u64 {
-        // The clock of the events, which nobody can set.
-        nanoseconds(ClockId::Boottime).saturating_add(self.boot_epoch)
-    }
-
     /// Whether there is an event that is due.
     fn advance(&mut self) -> bool {
         self.merge.advance() || {
-            let now = self.now();
+            let now = self.clock.now();
+            self.repairer.tick(now);
             self.merge.refresh(now);
             self.counters.reader.late.store(self.merge.late(), Relaxed);
             self.merge.advance()
@@ -130,9 +132,19 @@ impl Source for Live {
             }
             self.scan = None;
         }
-        if !self.advance() {
+        let event = std::mem::take(&mut self.held) || self.advance();
+        let due = if event { self.merge.ts() } else { self.merge.horizon() };
+        if self.repairer.due() <= due
+            && let Some(repair) = self.repairer.take()
+        {
+            self.held = event;
+            return Ok(Next::Repair(repair));
+        }
+        if !event {
             self.merge.release();
-            self.pace.wait();
+            if !self.repairer.work() {
+                self.pace.wait();
+            }
             return Ok(Next::Idle);
         }
         self.pace.count();
@@ -206,15 +218,6 @@ impl Pace {
             _ => {}
         }
     }
-}
-
-fn boot_epoch() -> u64 {
-    nanoseconds(ClockId::Realtime).saturating_sub(nanoseconds(ClockId::Boottime))
-}
-
-fn nanoseconds(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 #[cfg(test)]

@@ -151,6 +151,10 @@ impl Watched {
                     self.state.load(item);
                     continue;
                 }
+                Next::Repair(repair) => {
+                    self.state.repair(repair);
+                    see(None, &self.state)
+                }
                 Next::Idle => {
                     self.loaded |= {
                         self.state.loaded();
@@ -330,4 +334,77 @@ fn a_flood_costs_no_life_cycle_event_and_what_it_costs_is_counted() {
     assert_eq!((execs, exits), (PROCESSES, PROCESSES));
     assert_eq!(statistics.malformed, 0);
     println!("fact lost={lost}");
+}
+
+/// While nobody reads, both lanes are full: processes come and go, and files are opened and closed, without an event.
+#[test]
+fn what_a_loss_made_wrong_is_found_out() {
+    let Some(cgroup) = Cgroup::new() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let mut shell = cgroup.shell("while read line; do eval \"$line\"; done; true");
+    let mut done = 0;
+    let mut does = |line: &str| {
+        done += 1;
+        let mark = place.path().join(done.to_string());
+        shell.tell(&format!("{line}; : >{}", mark.display()));
+        eventually(|| mark.exists());
+    };
+    let pid_file = place.path().join("pid");
+    let pid_of = |what: &str| format!("{what} & echo $! >{}", pid_file.display());
+    let pid = || fs::read_to_string(&pid_file).unwrap().trim().parse::<i64>().unwrap();
+    does(&pid_of("sleep 1000"));
+    let old = pid();
+    does("exec 5</etc/group");
+    let mut watched = Watched::new(&cgroup, &[LIFE, &["dup2"]].concat(), 1 << 16);
+    watched.until(|seen, _| seen.is_none());
+    let known = |state: &State, tid: i64| state.by_tid(tid).map(|thread| thread.comm().to_vec());
+    assert_eq!(known(&watched.state, old).as_deref(), Some(&b"sleep"[..]));
+
+    does(&times(2000, ": </dev/null"));
+    does(&times(60, "/bin/true"));
+    does(&times(600, "(:)"));
+    does(&format!("kill {old}; wait {old}"));
+    does(&pid_of("sleep 1001"));
+    let new = pid();
+    eventually(|| {
+        fs::read_to_string(format!("/proc/{new}/comm")).is_ok_and(|comm| comm == "sleep\n")
+    });
+    does("exec 5<&-; exec 6</etc/passwd; cd /tmp");
+
+    let parent = shell.pid();
+    watched.until(|_, state| state.counters().reread_processes > 0 && known(state, new).is_some());
+    watched.until(|seen, _| seen.is_none());
+    let total = watched.live.counters().read().unwrap().total();
+    for class in [
+        LossClass::CloneFork,
+        LossClass::Execve,
+        LossClass::ProcExit,
+        LossClass::Open,
+        LossClass::Close,
+    ] {
+        assert!(total.lost_in(class) > 0, "{class:?}: {total:?}");
+    }
+    let state = &watched.state;
+    assert_eq!(known(state, old), None);
+    let sleep = state.by_tid(new).unwrap();
+    assert_eq!((sleep.comm(), sleep.exec.args.get(0)), (&b"sleep"[..], Some(&b"1001"[..])));
+    let above: Vec<_> = state.ancestors(sleep).map(|thread| thread.tid).take(2).collect();
+    assert_eq!(above, [parent, i64::from(std::process::id())]);
+    let shell_known = state.by_tid(parent).unwrap();
+    assert_eq!(state.cwd(shell_known), b"/tmp/");
+    assert!(state.fd(shell_known, 5).is_none());
+    assert_eq!(&*state.fd(shell_known, 6).unwrap().name, b"/etc/passwd");
+    // Nobody is left that is no longer there.
+    let alive = |tid: i64| Path::new(&format!("/proc/{tid}")).exists();
+    let dead: Vec<_> =
+        state.tree().iter().filter(|thread| !alive(thread.tid)).map(|t| t.tid).collect();
+    assert!(dead.is_empty(), "{dead:?}");
+    let counters = state.counters();
+    assert!(counters.corrected_threads > 0 && counters.corrected_fds > 0, "{counters:?}");
+    println!("fact reread={} corrected={}", counters.reread_processes, counters.corrected_threads);
+    shell.tell(&format!("kill {new}"));
+}
+
+fn times(count: usize, what: &str) -> String {
+    format!("i=0; while [ $i -lt {count} ]; do {what}; i=$((i+1)); done")
 }

@@ -284,7 +284,7 @@ impl State {
         })
     }
 
-    fn remove_thread(&mut self, tid: i64) {
+    pub(crate) fn remove_thread(&mut self, tid: i64) {
         // The kernel knows the new parent of its children, be it a stranger.
         let orphans = self.tree.by_tid(tid).filter(|thread| !thread.children.is_empty());
         if let Some(reaper) = orphans.map(|thread| thread.reaper_tid).filter(|&tid| tid > 0) {

@@ -125,8 +125,12 @@ impl FdTable {
 
     /// All open files with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (i64, &Fd)> {
-        let dense = (0..).zip(&self.dense).filter_map(|(fd, info)| Some((fd, &**info.as_ref()?)));
-        dense.chain(self.sparse.iter().map(|(&fd, info)| (fd, &**info)))
+        self.iter_shared().map(|(fd, info)| (fd, &**info))
+    }
+
+    pub(crate) fn iter_shared(&self) -> impl Iterator<Item = (i64, &Arc<Fd>)> {
+        let dense = (0..).zip(&self.dense).filter_map(|(fd, info)| Some((fd, info.as_ref()?)));
+        dense.chain(self.sparse.iter().map(|(&fd, info)| (fd, info)))
     }
 
     pub(crate) fn shared(&self, fd: i64) -> Option<&Arc<Fd>> {
@@ -167,7 +171,7 @@ impl FdTable {
         }
     }
 
-    fn give_directions(&mut self, server_ports: &HashSet<u16>) {
+    pub(crate) fn give_directions(&mut self, server_ports: &HashSet<u16>) {
         self.for_each_mut(|_, fd| {
             let FdKind::Ipv4(tuple) = fd.kind else { return };
             if server_ports.contains(&tuple.sport) {
@@ -180,7 +184,7 @@ impl FdTable {
         });
     }
 
-    fn insert(&mut self, fd: i64, info: Arc<Fd>) {
+    pub(crate) fn insert(&mut self, fd: i64, info: Arc<Fd>) {
         let old = match dense_index(fd) {
             Some(index) => {
                 if self.dense.len() <= index {

@@ -30,6 +30,7 @@ mod export;
 mod fd;
 mod fds;
 mod net;
+mod repair;
 mod state;
 mod strangers;
 mod texts;

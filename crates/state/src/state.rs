@@ -101,6 +101,12 @@ pub struct Counters {
     pub bad_containers: u64,
     /// Users, groups and containers that found no room.
     pub dropped_others: u64,
+    /// Processes that were read again because they had lost events.
+    pub reread_processes: u64,
+    /// Threads that were then found to be new, gone or changed.
+    pub corrected_threads: u64,
+    /// Open files that were then found to be new, closed or others.
+    pub corrected_fds: u64,
     /// What the source told of besides events.
     pub scanned: Scanned,
 }

@@ -4,6 +4,7 @@ use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 
 use crate::state::State;
+use crate::tree::ThreadRef;
 
 impl State {
     /// The tid of the thread whose act an event is, when nobody has told of it. Beginnings and ends of
@@ -35,9 +36,14 @@ impl State {
                 _ => {}
             }
         }
-        met.iter().for_each(|&at| self.tree.link(at));
+        self.join(met);
+    }
+
+    /// Puts new threads where they belong, once all of them are there.
+    pub(crate) fn join(&mut self, new: Vec<ThreadRef>) {
+        new.iter().for_each(|&at| self.tree.link(at));
         let ports = std::mem::take(&mut self.server_ports);
-        for at in met {
+        for at in new {
             if let Some(thread) = self.tree.get(at) {
                 self.fds.give_directions(thread.tid, &ports);
             }

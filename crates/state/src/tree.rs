@@ -267,6 +267,21 @@ impl ProcessTree {
         removed
     }
 
+    /// Puts a thread below another parent, if it has another one that is known; says whether it did.
+    pub(crate) fn move_child(&mut self, at: ThreadRef, ptid: i64) -> bool {
+        let Some(old) = self.get(at).map(|thread| thread.ptid).filter(|&old| old != ptid) else {
+            return false;
+        };
+        let parent = self.find(ptid).filter(|&p| self.get(p).is_some_and(|p| !p.is_unknown()));
+        let Some(parent) = parent else { return false };
+        if let Some(old) = self.find(old).and_then(|old| self.get_mut(old)) {
+            old.children.retain(|&child| child != at);
+            old.live_children = old.live_children.saturating_sub(1);
+        }
+        self.adopt(parent, at);
+        true
+    }
+
     /// Remembers that a thread exited, for a while.
     pub(crate) fn note_exit(&mut self, tid: i64, ptid: i64, ts: u64) {
         self.exited.note(tid, ptid, ts);

@@ -20,7 +20,7 @@ mod fds;
 mod machine;
 mod mounts;
 mod process;
-mod scope;
+pub(crate) mod scope;
 mod sockets;
 mod status;
 
@@ -104,14 +104,7 @@ impl Scanner {
     pub fn scan(mut self, scope: Option<&Path>) -> Result<Scan, ScanError> {
         let processes = match scope {
             Some(scope) => self.scoped(scope)?,
-            None => {
-                let mut pids = Vec::new();
-                self.processes.proc.numbers(".", &mut pids).map_err(|error| ScanError::Proc {
-                    path: self.host_root.join("proc"),
-                    source: error.into(),
-                })?;
-                pids.into_iter().map(|pid| (pid, Depth::Whole)).collect()
-            }
+            None => self.all_processes()?.into_iter().map(|pid| (pid, Depth::Whole)).collect(),
         };
         let ready = self.preamble();
         Ok(Scan { scanner: self, processes: processes.into_iter(), ready })
@@ -133,6 +126,32 @@ impl Scanner {
             self.processes.read(pid, depth, |item| items.push(item));
         }
         items
+    }
+
+    /// A process that is known already: its threads and what it has open, then the numbers of all its open files.
+    /// Nothing when it is gone.
+    pub fn process(&mut self, pid: i64) -> (Vec<Item>, Vec<i64>) {
+        let (mut items, mut open) = (Vec::new(), Vec::new());
+        self.processes.read(pid, Depth::Whole, |item| items.push(item));
+        let fds = format!("{pid}/fd");
+        if self.processes.proc.numbers(fds.as_str(), &mut open).is_err() {
+            // It has ended while it was read.
+            return (Vec::new(), Vec::new());
+        }
+        (items, open)
+    }
+
+    /// The ids of all processes.
+    ///
+    /// # Errors
+    /// When they can't be listed.
+    pub fn all_processes(&self) -> Result<Vec<i64>, ScanError> {
+        let mut pids = Vec::new();
+        self.processes.proc.numbers(".", &mut pids).map_err(|error| ScanError::Proc {
+            path: self.host_root.join("proc"),
+            source: error.into(),
+        })?;
+        Ok(pids)
     }
 
     /// What precedes the processes.

@@ -1,0 +1,151 @@
+//! Looks at the machine again after events were lost.
+//!
+//! Who lost events is read again from `/proc`, a process at a time, so that events never wait for long. What is found
+//! goes between the events at the time of its reading: what happened before is known by then as far as events tell
+//! of it, and what happened meanwhile comes after, as with the snapshot at the start.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+use peregrine_event::source::Repair;
+use peregrine_event::{EventCounters, LossClass};
+
+use crate::bpf::Loser;
+use crate::clock::Clock;
+use crate::scan::{Scanner, scope};
+use crate::{Counters, Losers};
+
+/// Nanoseconds between two looks at the counters.
+const LOOK: u64 = 1_000_000_000;
+/// Nanoseconds between two processes that are read while events come without a pause.
+const BUSY: u64 = 20_000_000;
+
+/// Losses that make the picture of the machine wrong as to which processes there are.
+const LIFE: [LossClass; 3] = [LossClass::CloneFork, LossClass::Execve, LossClass::ProcExit];
+
+pub(crate) struct Repairer {
+    counters: Counters,
+    losers: Losers,
+    clock: Clock,
+    host_root: PathBuf,
+    scope: Option<PathBuf>,
+    looked: u64,
+    seen: EventCounters,
+    /// Processes to be read.
+    waiting: BTreeSet<i64>,
+    /// Open while there are some; it remembers sockets, and those must not be old.
+    scanner: Option<Scanner>,
+    worked: u64,
+    /// What was found, and when.
+    found: VecDeque<(u64, Repair)>,
+}
+
+impl Repairer {
+    pub(crate) fn new(
+        counters: &Counters,
+        clock: Clock,
+        host_root: &Path,
+        scope: Option<&Path>,
+    ) -> Self {
+        Self {
+            counters: counters.clone(),
+            losers: Losers::new(counters.clone(), host_root),
+            clock,
+            host_root: host_root.to_owned(),
+            scope: scope.map(Path::to_owned),
+            looked: 0,
+            seen: EventCounters::default(),
+            waiting: BTreeSet::new(),
+            scanner: None,
+            worked: 0,
+            found: VecDeque::new(),
+        }
+    }
+
+    /// Time at which something is to be given out; the end of time when there is nothing.
+    pub(crate) fn due(&self) -> u64 {
+        self.found.front().map_or(u64::MAX, |(ts, _)| *ts)
+    }
+
+    /// What is due first.
+    pub(crate) fn take(&mut self) -> Option<Repair> {
+        self.found.pop_front().map(|(_, repair)| repair)
+    }
+
+    /// It is this time, and events may be waiting: looks for losses now and then, and works slowly.
+    pub(crate) fn tick(&mut self, now: u64) {
+        if now >= self.looked.saturating_add(LOOK) {
+            self.looked = now;
+            self.look();
+        }
+        if !self.waiting.is_empty() && now >= self.worked.saturating_add(BUSY) {
+            self.worked = now;
+            self.work();
+        }
+    }
+
+    /// Reads one process. Says whether there was one to be read.
+    pub(crate) fn work(&mut self) -> bool {
+        let Some(pid) = self.waiting.pop_first() else { return false };
+        if self.scanner.is_none() {
+            self.scanner = Scanner::open(&self.host_root).ok();
+        }
+        if let Some(scanner) = &mut self.scanner {
+            let before = self.clock.now();
+            let (items, open) = scanner.process(pid);
+            // One that is gone has had its last event before now.
+            let ts = if items.is_empty() { self.clock.now() } else { before };
+            self.found.push_back((ts, Repair::Process { pid, items, open }));
+        }
+        if self.waiting.is_empty() {
+            self.scanner = None;
+        }
+        true
+    }
+
+    fn look(&mut self) {
+        let Ok(now) = self.counters.read() else { return };
+        let now = now.total();
+        let new = now.since(&self.seen);
+        self.seen = now;
+        if new.lost() == 0 {
+            return;
+        }
+        self.scanner = None;
+        let losers = self.losers.new_losses().unwrap_or_default();
+        self.waiting.extend(losers.iter().filter(|loser| can_be_wrong(loser)).map(|l| l.pid));
+        let life = LIFE.into_iter().any(|class| new.lost_in(class) > 0);
+        let told: u64 = losers.iter().flat_map(|loser| loser.lost).sum();
+        if life {
+            self.list_living();
+        }
+        if life || told < new.lost() {
+            self.waiting.extend(self.watched());
+        }
+    }
+
+    fn list_living(&mut self) {
+        let since = self.clock.now();
+        if let Some(pids) = self.all_processes() {
+            self.found.push_back((self.clock.now(), Repair::Alive { since, pids }));
+        }
+    }
+
+    /// The processes that are watched.
+    fn watched(&self) -> Vec<i64> {
+        match &self.scope {
+            Some(scope) => scope::members(scope).unwrap_or_default(),
+            None => self.all_processes().unwrap_or_default(),
+        }
+    }
+
+    fn all_processes(&self) -> Option<Vec<i64>> {
+        Scanner::open(&self.host_root).ok()?.all_processes().ok()
+    }
+}
+
+/// Whether a loss can make wrong what is known of a process. What is done to directories changes no process.
+fn can_be_wrong(loser: &Loser) -> bool {
+    let other = loser.lost.iter().sum::<u64>() > loser.lost[LossClass::DirFile as usize];
+    loser.pid > 0 && other
+}
