@@ -216,7 +216,7 @@ fn mirror() -> Result<String> {
     let system = fs::read_to_string("/etc/os-release")?;
     let field = |name: &str| system.lines().find_map(|line| line.strip_prefix(name));
     let (Some("debian"), Some(release)) = (field("ID="), field("VERSION_CODENAME=")) else {
-        bail!("kernels are fetched on Debian only: name an image of your own with --image")
+        bail!("packages are fetched on Debian only: take --image and --busybox instead")
     };
     let mut command = Command::new("apt-get");
     command.args(["indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)"]);

@@ -50,7 +50,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for arch in rows.iter().filter(|row| row.image.is_ok()).map(|row| row.arch) {
         initramfs.entry(arch).or_insert_with(|| {
             println!("building what runs on {}", arch.machine());
-            prepare(arch, &checks, &cache).map_err(|error| format!("{error:#}"))
+            prepare(arch, &checks, options.busybox.as_deref(), &cache)
+                .map_err(|error| format!("{error:#}"))
         });
     }
     let queue: Mutex<VecDeque<&mut Row>> = Mutex::new(rows.iter_mut().collect());
@@ -128,12 +129,15 @@ fn rows(options: &Options, cache: &Path) -> Result<Vec<Row>> {
 }
 
 /// Builds the initramfs of an architecture, if it can be booted here.
-fn prepare(arch: Arch, checks: &[Check], cache: &Path) -> Result<PathBuf> {
+fn prepare(arch: Arch, checks: &[Check], busybox: Option<&Path>, cache: &Path) -> Result<PathBuf> {
     let emulator = machine::emulator(arch);
     if Command::new(&emulator).arg("--version").output().is_err() {
         bail!("there is no {emulator}");
     }
-    let busybox = Archive::open(cache)?.busybox(arch)?;
+    let busybox = match busybox {
+        Some(path) => path.to_owned(),
+        None => Archive::open(cache)?.busybox(arch)?,
+    };
     guest::initramfs(arch, checks, &busybox, cache)
 }
 

@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// Boot this kernel image instead: a bzImage or an arm64 Image with BTF, and no modules needed.
     #[arg(long, value_name = "PATH", conflicts_with = "series")]
     pub(super) image: Option<PathBuf>,
+    /// The static busybox to boot it with, where Debian's cannot be fetched.
+    #[arg(long, value_name = "PATH", requires = "image")]
+    pub(super) busybox: Option<PathBuf>,
     /// Architectures; with `--image` it is the image's.
     #[arg(long = "arch", value_enum, value_delimiter = ',', default_values_t = [Arch::Amd64, Arch::Arm64])]
     pub(super) archs: Vec<Arch>,
