@@ -93,7 +93,12 @@ INLINE void put_id(struct event *e, u64 v) { PUT(e, s64, (s32)v); }
 // Adds a text up to and with its NUL; gives the bytes added.
 INLINE u32 add_user_text(struct event *e, u64 from, u32 limit)
 {
-	long len = bpf_probe_read_user_str(room(e), limit, (void *)from);
+	u8 *to = room(e);
+	*to = 0;
+	long len = bpf_probe_read_user_str(to, limit, (void *)from);
+	// Older kernels do not count the NUL of a text that is empty.
+	if (len == 0)
+		len = 1;
 	if (len < 0)
 		len = 0;
 	len &= 2 * PATH_LIMIT - 1;

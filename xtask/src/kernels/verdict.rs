@@ -45,21 +45,17 @@ pub(super) struct Verdict {
 impl Verdict {
     /// From the exit status of a check and what it said.
     pub(super) fn of_check(check: Check, status: &str, seconds: f64, log: String) -> Self {
-        let skipped = || log.lines().find_map(|line| said(line).strip_prefix("skipped: "));
+        // Tests of their own that need something say the first, the event tests the second.
+        let whole = ["skipped: ", "skipped\tprobe\tloads\t"];
+        let why = |line| whole.iter().find_map(|start| said(line).strip_prefix(start));
+        let skipped = || log.lines().find_map(why);
         let outcome = match status {
             "0" => skipped().map_or(Outcome::Success, |why| Outcome::Skipped(why.into())),
             "137" => Outcome::Failed(format!("it did not end within {seconds:.0} s")),
             _ => Outcome::Failed(cause(&log).unwrap_or_else(|| format!("exit status {status}"))),
         };
         let facts = log.lines().filter_map(facts).flatten().collect();
-        let mut verdict = Self { check, outcome, seconds, facts, log };
-        // The event tests count what they skip.
-        if verdict.fact("ok") == Some("0") && verdict.outcome == Outcome::Success {
-            let row = verdict.log.lines().find_map(|line| line.strip_prefix("skipped\t"));
-            let why = row.and_then(|row| row.rsplit('\t').next()).unwrap_or("nothing was tested");
-            verdict.outcome = Outcome::Skipped(why.into());
-        }
-        verdict
+        Self { check, outcome, seconds, facts, log }
     }
 
     /// What was measured under this name.
