@@ -45,13 +45,6 @@ impl Expected {
         self
     }
 
-    /// The event said last, but with another value for a parameter.
-    pub(crate) fn but(mut self, name: &str, is: Is) -> Self {
-        let params = self.last().params.iter_mut();
-        params.filter(|(known, _)| *known == name).for_each(|(_, value)| *value = is.clone());
-        self
-    }
-
     /// The thread of the event said last.
     pub(crate) fn thread(&self) -> Option<i64> {
         self.0.last()?.tid

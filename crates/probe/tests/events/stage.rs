@@ -17,7 +17,7 @@ use crate::sys;
 
 /// How long a row may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-const RING_BYTES: u32 = 4 << 20;
+const RING_BYTES: u32 = 1 << 20;
 const TRACEFS: &str = "/sys/kernel/tracing";
 
 /// The loaded probe and what it watches.

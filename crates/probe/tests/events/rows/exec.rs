@@ -15,18 +15,18 @@ use crate::sys::pointers;
 pub(super) static ROWS: &[Row] = &[
     row(SyscallExecve_19X, "with arguments and an environment", || {
         install("program");
-        succeeds("program", begin(|| { execve(c"program", &[c"a name", c"one", c"", c"three words here"], &[c"A=1", c"B="]); }))
+        succeeds("program", begin(|| execve(c"program", &[c"a name", c"one", c"", c"three words here"], &[c"A=1", c"B="])))
     }),
     row(SyscallExecve_19X, "without either", || {
         install("program");
         // Kernels from 5.18 on make up an argument, which is empty.
-        succeeds("program", begin(|| { sys!(execve(c"program", 0, 0)); }))
+        succeeds("program", begin(|| sys!(execve(c"program", 0, 0))))
     }),
     row(SyscallExecve_19X, "huge arguments", || {
         install("program");
         let child = begin(|| {
             let many = vec![c"0123456789abcdef"; 1000];
-            execve(c"program", &many, &many);
+            execve(c"program", &many, &many)
         });
         let all = b"0123456789abcdef\0".repeat(1000);
         // Both are cut to 4096 bytes; of the arguments, the first is counted as well.
@@ -41,7 +41,7 @@ pub(super) static ROWS: &[Row] = &[
         let child = begin(|| {
             ok!(setresgid(44, 44, 44));
             ok!(setresuid(1234, 1234, 1234));
-            execve(c"program", &[c"program"], &[]);
+            execve(c"program", &[c"program"], &[])
         });
         let (pid, values) = (child.pid, executed(child.pid));
         child.let_go();
@@ -53,7 +53,7 @@ pub(super) static ROWS: &[Row] = &[
         fs::set_permissions(".", fs::Permissions::from_mode(0o755)).unwrap();
         let child = begin(|| {
             ok!(setresuid(1234, 1234, 1234));
-            execve(c"program", &[c"program"], &[]);
+            execve(c"program", &[c"program"], &[])
         });
         let (pid, values) = (child.pid, executed(child.pid));
         child.let_go();
@@ -63,7 +63,7 @@ pub(super) static ROWS: &[Row] = &[
         install("program");
         std::os::unix::fs::chown("program", Some(1234), None).unwrap();
         fs::set_permissions("program", fs::Permissions::from_mode(0o4755)).unwrap();
-        let child = begin(|| { execve(c"program", &[c"program"], &[]); });
+        let child = begin(|| execve(c"program", &[c"program"], &[]));
         let (pid, values) = (child.pid, executed(child.pid));
         child.let_go();
         see! { res: 0, uid: 1234, filename: "program", ..values }.by(pid.into())
@@ -72,7 +72,7 @@ pub(super) static ROWS: &[Row] = &[
         install("program");
         succeeds("program", begin(|| {
             let thread = std::thread::spawn(|| execve(c"program", &[c"from a thread"], &[]));
-            let _ = thread.join();
+            thread.join().unwrap()
         }))
     }),
     row(SyscallExecve_19X, "of a script", || {
@@ -80,12 +80,12 @@ pub(super) static ROWS: &[Row] = &[
         let program = std::env::current_dir().unwrap().join("program");
         fs::write("script", format!("#!{} an argument\n", program.display())).unwrap();
         fs::set_permissions("script", fs::Permissions::from_mode(0o755)).unwrap();
-        succeeds("script", begin(|| { execve(c"script", &[c"script", c"its own"], &[]); }))
+        succeeds("script", begin(|| execve(c"script", &[c"script", c"its own"], &[])))
     }),
     row(SyscallExecve_19X, "through a link", || {
         install("program");
         std::os::unix::fs::symlink("program", "link").unwrap();
-        succeeds("link", begin(|| { execve(c"link", &[c"link"], &[]); }))
+        succeeds("link", begin(|| execve(c"link", &[c"link"], &[])))
     }),
     row(SyscallExecve_19X, "below another root", || {
         fs::create_dir("root").unwrap();
@@ -93,7 +93,7 @@ pub(super) static ROWS: &[Row] = &[
         let real = std::env::current_dir().unwrap().join("root/program");
         let child = begin(|| {
             ok!(chroot(c"root"));
-            execve(c"/program", &[c"program"], &[]);
+            execve(c"/program", &[c"program"], &[])
         });
         let (pid, values) = (child.pid, executed(child.pid));
         child.let_go();
@@ -109,7 +109,7 @@ pub(super) static ROWS: &[Row] = &[
             ok!(mount(c"none", c"m", c"tmpfs", 0, 0));
             fs::write("m/program", &program).unwrap();
             chmod_at(c"m/program");
-            execve(c"m/program", &[c"program"], &[]);
+            execve(c"m/program", &[c"program"], &[])
         });
         let (pid, values) = (child.pid, executed(child.pid));
         child.let_go();
@@ -137,7 +137,7 @@ pub(super) static ROWS: &[Row] = &[
     row(SyscallExecve_19X, "of a file without a name", || {
         let fd = in_memory();
         let child = begin(|| {
-            sys!(execveat(fd, c"", &pointers(&[c"x"])[..], &pointers(&[])[..], AT_EMPTY_PATH));
+            sys!(execveat(fd, c"", &pointers(&[c"x"])[..], &pointers(&[])[..], AT_EMPTY_PATH))
         });
         let (pid, values) = (child.pid, executed(child.pid));
         child.let_go();
@@ -151,7 +151,7 @@ pub(super) static ROWS: &[Row] = &[
         fs::remove_file("program").unwrap();
         let path = c(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let real = std::env::current_dir().unwrap().join("program");
-        let child = begin(|| { execve(&path, &[c"gone"], &[]); });
+        let child = begin(|| execve(&path, &[c"gone"], &[]));
         let (pid, values) = (child.pid, executed(child.pid));
         child.let_go();
         see! { res: 0, trusted_exepath: real.to_str().unwrap(), filename: &path, ..values }.by(pid.into())
@@ -165,7 +165,7 @@ pub(super) static ROWS: &[Row] = &[
         if !runs("./program") {
             skip("the kernel runs no programs for 32 bits");
         }
-        succeeds("program", begin(|| { execve(c"program", &[c"narrow", c"arg"], &[c"E=1"]); }))
+        succeeds("program", begin(|| execve(c"program", &[c"narrow", c"arg"], &[c"E=1"])))
     }),
     row(SyscallExecve_19X, "of nothing", || {
         let res = execve(c"/no/program", &[c"exe", c"one", c"two"], &[c"A=1"]);
@@ -212,7 +212,7 @@ pub(super) static ROWS: &[Row] = &[
         see! { status: 3 << 8, ret: 3, sig: 0, core: 0, reaper_tid: 0 }.by(child.into()).times(1)
     }),
     row(Procexit_1E, "by a signal", || {
-        let child = fork(|| loop { sys!(pause()); });
+        let child = fork(|| loop { stay(); });
         ok!(kill(child, SIGKILL));
         wait(child);
         see! { status: SIGKILL, ret: 0, sig: SIGKILL, core: 0, reaper_tid: 0 }.by(child.into())
@@ -329,9 +329,7 @@ fn layered(upper: bool) -> Expected {
     if upper {
         install("all/program");
     }
-    let child = begin(|| {
-        execve(c"all/program", &[c"layered"], &[]);
-    });
+    let child = begin(|| execve(c"all/program", &[c"layered"], &[]));
     let (pid, values) = (child.pid, executed(child.pid));
     child.let_go();
     let layer = if upper { "EXE_WRITABLE|EXE_UPPER_LAYER" } else { "EXE_WRITABLE|EXE_LOWER_LAYER" };

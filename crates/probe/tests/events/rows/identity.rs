@@ -135,7 +135,7 @@ pub(super) static ROWS: &[Row] = &[
         see! { res: ok!(kill(pid, 0)), pid: pid, sig: 0 }
     }),
     row(SyscallKillX, "a child", || {
-        let pid = fork(|| loop { sys!(pause()); });
+        let pid = fork(|| loop { stay(); });
         let res = ok!(kill(pid, SIGTERM));
         wait(pid);
         see! { res: res, pid: pid, sig: SIGTERM }

@@ -32,12 +32,9 @@ pub(super) static ROWS: &[Row] = &[
             .and(SyscallClone_20X, born(child, if SILENT { "CLONE_FILES" } else { "CLONE_FILES|CLONE_FS" }))
     }),
     row(SyscallClone_20X, "a thread", || {
-        let shared = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-        let thread = spawn("clone", [shared as u64, 0, 0, 0, 0], 3);
+        let thread = spawn("clone", [THREAD as u64, 0, 0, 0, 0], 3);
         gone(thread);
-        let pid = std::process::id();
-        let names = if SILENT { "CLONE_VM|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD" } else { SHARED };
-        parent(thread, flags(SHARED)).and(SyscallClone_20X, thread_of(pid, thread, names))
+        parent(thread, flags(SHARED)).and(SyscallClone_20X, thread_of(thread))
     }),
     row(SyscallClone_20X, "flags that do not go together", || refused(spawn("clone", [CLONE_SIGHAND as u64, 0, 0, 0, 0], 3), flags("CLONE_SIGHAND"))),
     row(SyscallClone_20X, "a child in a pid namespace", || {
@@ -62,16 +59,12 @@ pub(super) static ROWS: &[Row] = &[
         assert_eq!(wait(child as i32), 6 << 8);
         parent(child, flags("")).and(if SILENT { SyscallClone_20X } else { SyscallClone3X }, born(child, ""))
     }),
-    row(SyscallClone3X, "a thread of the library", || {
-        let (to, from) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || to.send(ok!(gettid())).unwrap());
-        thread.join().unwrap();
-        let (thread, pid) = (from.recv().unwrap(), std::process::id());
-        let names = if SILENT { "CLONE_VM|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD" } else { LIBRARY };
-        // The library's memory for it comes and goes.
-        let any = |expected: Expected| expected.but("vm_size", between(1000..=1 << 22));
-        any(parent(thread, flags(LIBRARY)))
-            .and(if SILENT { SyscallClone_20X } else { SyscallClone3X }, any(thread_of(pid, thread, names)))
+    row(SyscallClone3X, "a thread", || {
+        let args = [THREAD as u64, 0, 0, 0, 0, 0, 0, 0];
+        let thread = spawn("clone3", [std::ptr::from_ref(&args) as u64, 64, 0, 0, 0], 3);
+        crate::frame::must("clone3", thread);
+        gone(thread);
+        parent(thread, flags(SHARED)).and(if SILENT { SyscallClone_20X } else { SyscallClone3X }, thread_of(thread))
     }),
     row(SyscallClone3X, "no arguments", || refused(spawn("clone3", [BAD, 64, 0, 0, 0], 1), 0.into())),
     row(SyscallClone3X, "all flags", || {
@@ -80,8 +73,9 @@ pub(super) static ROWS: &[Row] = &[
     }),
 ];
 
+const THREAD: i32 =
+    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 const SHARED: &str = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM";
-const LIBRARY: &str = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|CLONE_SETTLS|CLONE_PARENT_SETTID|CLONE_CHILD_CLEARTID";
 
 /// This process.
 fn me() -> Values {
@@ -125,13 +119,13 @@ fn born(child: i64, names: &'static str) -> Expected {
 }
 
 /// What a thread says.
-fn thread_of(pid: u32, thread: i64, names: &'static str) -> Expected {
+fn thread_of(thread: i64) -> Expected {
     let mut values = me();
     for name in ["tid", "vtid"] {
         set(&mut values, name, thread.into());
     }
-    set(&mut values, "pid", pid.into());
     set(&mut values, "pidns_init_start_ts", start_of(1));
+    let names = if SILENT { "CLONE_VM|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD" } else { SHARED };
     see! { res: 0, flags: flags(names), ..small(values) }.by(thread)
 }
 

@@ -53,6 +53,11 @@ pub(super) fn gone(thread: i64) {
     }
 }
 
+/// Waits for a signal.
+pub(super) fn stay() {
+    sys!(ppoll(0, 0, 0, 0, 0));
+}
+
 /// As the kernel takes texts.
 pub(super) fn c(text: impl Into<Vec<u8>>) -> CString {
     CString::new(text).unwrap()

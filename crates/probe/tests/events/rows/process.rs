@@ -156,20 +156,20 @@ impl Begun {
     }
 }
 
-/// Forks a child that calls this, which is to become the program; waits until it has.
-pub(super) fn begin(become_it: impl FnOnce()) -> Begun {
+/// Forks a child that calls this, which is to become the program and gives why it did not; waits until it has.
+pub(super) fn begin(become_it: impl FnOnce() -> i64) -> Begun {
     let (mut here, ready) = std::io::pipe().unwrap();
     let (there, line) = std::io::pipe().unwrap();
     let pid = fork(|| {
         ok!(dup3(there.as_raw_fd(), 0, 0));
         ok!(dup3(ready.as_raw_fd(), 1, 0));
-        become_it();
-        100
+        -become_it() as i32
     });
     drop(ready);
     if here.read(&mut [0]).unwrap() == 0 {
-        let status = wait(pid);
-        panic!("the program did not begin: {status:#x}");
+        let status = i64::from(wait(pid));
+        let error = peregrine_event::errno_name(-(status >> 8)).unwrap_or("no error");
+        panic!("the program did not begin: {error}, status {status:#x}");
     }
     Begun { pid, line }
 }

@@ -129,7 +129,7 @@ pub(super) static ROWS: &[Row] = &[
     row(SignaldeliverE, "of a timer", || {
         handle(SIGALRM);
         ok!(setitimer(ITIMER_REAL, &[0_u64, 0, 0, 1000], 0));
-        sys!(pause());
+        stay();
         see! { spid: 0, dpid: std::process::id(), sig: SIGALRM }
     }),
     row(SignaldeliverE, "from the kernel", || {
