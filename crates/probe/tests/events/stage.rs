@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{PipeWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use peregrine_event::{Event, EventCounters, syscall_names};
@@ -24,7 +25,7 @@ const TRACEFS: &str = "/sys/kernel/tracing";
 pub(crate) struct Stage {
     probe: Probe,
     rings: Vec<Ring>,
-    cgroup: PathBuf,
+    cgroup: Cgroup,
     directory: PathBuf,
     lost: u64,
     /// Tracepoints that this kernel does not have.
@@ -52,14 +53,14 @@ impl Stage {
         let own = format!("peregrine-events-{}", std::process::id());
         let directory = std::env::temp_dir().join(&own);
         let Some(cgroups) = private_mounts(&directory) else { return lacks("needs cgroup v2") };
-        let cgroup = cgroups.join(&own);
-        if fs::create_dir(&cgroup).is_err() {
+        let cgroup = Cgroup(cgroups.join(&own));
+        if fs::create_dir(&cgroup.0).is_err() {
             return lacks("needs the right to make control groups");
         }
         let refused = |error: ProbeError| Unfit::Refuses(error.to_string());
         let config = ProbeConfig {
             ring_bytes: RING_BYTES,
-            scope: Some(cgroup.clone()),
+            scope: Some(cgroup.0.clone()),
             ..ProbeConfig::default()
         };
         if plan.is_some_and(|plan| plan != HookPlan::SysExit) {
@@ -69,6 +70,7 @@ impl Stage {
         let rings = probe.take_rings().into_iter().map(|ring| Ring::map(&ring.records, ring.bytes));
         let rings = rings.collect::<Result<_, _>>().map_err(|e| Unfit::Refuses(e.to_string()))?;
         probe.attach().map_err(refused)?;
+        let _ = HOOKS_FUNCTIONS.set(probe.plan() == HookPlan::PerSyscall);
         let mut stage =
             Self { probe, rings, cgroup, directory, lost: 0, missing: Tracepoints::empty() };
         stage.select().map_err(refused)?;
@@ -135,7 +137,7 @@ impl Stage {
 
     /// Ends what a row left behind in its control group, where nobody else is.
     fn clear(&self) {
-        let left = fs::read_to_string(self.cgroup.join("cgroup.procs")).unwrap_or_default();
+        let left = fs::read_to_string(self.cgroup.0.join("cgroup.procs")).unwrap_or_default();
         for pid in left.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
             let _ = kill_process(pid, Signal::KILL);
         }
@@ -145,7 +147,7 @@ impl Stage {
     fn act(&mut self, row: &Row, mut report: PipeWriter) -> i32 {
         std::panic::set_hook(Box::new(|_| {}));
         let pid = std::process::id().to_string();
-        if let Err(error) = fs::write(self.cgroup.join("cgroup.procs"), pid)
+        if let Err(error) = fs::write(self.cgroup.0.join("cgroup.procs"), pid)
             .and_then(|()| std::env::set_current_dir(&self.directory))
         {
             let _ = write!(report, "-{error}");
@@ -187,13 +189,29 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A control group that goes away when nobody is left in it.
+struct Cgroup(PathBuf);
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
         for _ in 0..100 {
-            if fs::remove_dir(&self.cgroup).is_ok() {
+            if fs::remove_dir(&self.0).is_ok() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Set when the probe is loaded, and known to all rows, whose processes are forked after that.
+static HOOKS_FUNCTIONS: OnceLock<bool> = OnceLock::new();
+
+/// Whether calls are hooked one by one, at their functions.
+pub(crate) fn hooks_functions() -> bool {
+    HOOKS_FUNCTIONS.get().copied().unwrap_or_default()
 }
 
 /// Makes the mounts this process's own and adds what is missing. Gives where cgroup v2 is.

@@ -135,6 +135,9 @@ pub(super) static ROWS: &[Row] = &[
         see! { res: 0, filename: "program", ..values }.by(inner.into())
     }),
     row(SyscallExecve_19X, "of a file without a name", || {
+        if !fs::exists("/dev/fd").unwrap() {
+            skip("there is no /dev/fd, which some kernels look for");
+        }
         let fd = in_memory();
         let child = begin(|| {
             sys!(execveat(fd, c"", &pointers(&[c"x"])[..], &pointers(&[])[..], AT_EMPTY_PATH))
@@ -312,20 +315,7 @@ fn runs(path: &str) -> bool {
 
 /// A program on an overlay, in one of its two layers.
 fn layered(upper: bool) -> Expected {
-    ok!(unshare(CLONE_NEWNS));
-    ok!(mount(0, c"/", 0, MS_REC | MS_PRIVATE, 0));
-    fs::create_dir("base").unwrap();
-    ok!(mount(c"none", c"base", c"tmpfs", 0, 0));
-    for name in ["lower", "upper", "work", "all"] {
-        fs::create_dir(format!("base/{name}")).unwrap();
-    }
-    install("base/lower/program");
-    ok!(chdir(c"base"));
-    if sys!(mount(c"none", c"all", c"overlay", 0, c"lowerdir=lower,upperdir=upper,workdir=work"))
-        < 0
-    {
-        skip("the kernel has no overlays");
-    }
+    overlay(|| install("lower/program"));
     if upper {
         install("all/program");
     }
@@ -333,5 +323,5 @@ fn layered(upper: bool) -> Expected {
     let (pid, values) = (child.pid, executed(child.pid));
     child.let_go();
     let layer = if upper { "EXE_WRITABLE|EXE_UPPER_LAYER" } else { "EXE_WRITABLE|EXE_LOWER_LAYER" };
-    see! { res: 0, flags: flags(layer), exe_ino: anything("the number in memory is not that of stat"), filename: "all/program", ..values }.by(pid.into())
+    see! { res: 0, flags: flags(layer), filename: "all/program", ..values }.by(pid.into())
 }

@@ -1,24 +1,23 @@
 //! The beginning of processes and threads.
 
+use peregrine_event::EventType;
+
 use super::prelude::*;
 use super::process::{process, start_of};
 use crate::frame::Expected;
 use crate::sys::spawn;
-
-/// Where a new thread leaves the kernel unseen, its beginning is told of at once, as `clone`.
-const SILENT: bool = cfg!(target_arch = "aarch64");
 
 #[rustfmt::skip]
 pub(super) static ROWS: &[Row] = &[
     row(SyscallFork_20X, "a child", || {
         let child = spawn("fork", [0; 5], 3);
         assert_eq!(wait(child as i32), 3 << 8);
-        parent(child, flags("")).and(SyscallFork_20X, born(child, ""))
+        parent(child, flags("")).and(beginning(SyscallFork_20X), born(child, ""))
     }),
     row(SyscallVfork_20X, "a child", || {
         let child = spawn("vfork", [0; 5], 4);
         assert_eq!(wait(child as i32), 4 << 8);
-        parent(child, flags("")).and(SyscallVfork_20X, born(child, ""))
+        parent(child, flags("")).and(beginning(SyscallVfork_20X), born(child, ""))
     }),
     row(SyscallClone_20X, "a child", || {
         let child = spawn("clone", [SIGCHLD as u64, 0, 0, 0, 0], 3);
@@ -29,7 +28,7 @@ pub(super) static ROWS: &[Row] = &[
         let child = spawn("clone", [(CLONE_FILES | CLONE_FS | SIGCHLD) as u64, 0, 0, 0, 0], 3);
         wait(child as i32);
         parent(child, flags("CLONE_FILES|CLONE_FS"))
-            .and(SyscallClone_20X, born(child, if SILENT { "CLONE_FILES" } else { "CLONE_FILES|CLONE_FS" }))
+            .and(SyscallClone_20X, born(child, if silent() { "CLONE_FILES" } else { "CLONE_FILES|CLONE_FS" }))
     }),
     row(SyscallClone_20X, "a thread", || {
         let thread = spawn("clone", [THREAD as u64, 0, 0, 0, 0], 3);
@@ -40,7 +39,7 @@ pub(super) static ROWS: &[Row] = &[
     row(SyscallClone_20X, "a child in a pid namespace", || {
         let child = spawn("clone", [(CLONE_NEWPID | SIGCHLD) as u64, 0, 0, 0, 0], 5);
         assert_eq!(wait(child as i32), 5 << 8);
-        let names = if SILENT { "CLONE_CHILD_IN_PIDNS" } else { "CLONE_NEWPID|CLONE_CHILD_IN_PIDNS" };
+        let names = if silent() { "CLONE_CHILD_IN_PIDNS" } else { "CLONE_NEWPID|CLONE_CHILD_IN_PIDNS" };
         let mut values = me();
         set(&mut values, "tid", child.into());
         set(&mut values, "pid", child.into());
@@ -57,14 +56,14 @@ pub(super) static ROWS: &[Row] = &[
         let child = spawn("clone3", [std::ptr::from_ref(&args) as u64, 64, 0, 0, 0], 6);
         crate::frame::must("clone3", child);
         assert_eq!(wait(child as i32), 6 << 8);
-        parent(child, flags("")).and(if SILENT { SyscallClone_20X } else { SyscallClone3X }, born(child, ""))
+        parent(child, flags("")).and(beginning(SyscallClone3X), born(child, ""))
     }),
     row(SyscallClone3X, "a thread", || {
         let args = [THREAD as u64, 0, 0, 0, 0, 0, 0, 0];
         let thread = spawn("clone3", [std::ptr::from_ref(&args) as u64, 64, 0, 0, 0], 3);
         crate::frame::must("clone3", thread);
         gone(thread);
-        parent(thread, flags(SHARED)).and(if SILENT { SyscallClone_20X } else { SyscallClone3X }, thread_of(thread))
+        parent(thread, flags(SHARED)).and(beginning(SyscallClone3X), thread_of(thread))
     }),
     row(SyscallClone3X, "no arguments", || refused(spawn("clone3", [BAD, 64, 0, 0, 0], 1), 0.into())),
     row(SyscallClone3X, "all flags", || {
@@ -76,6 +75,16 @@ pub(super) static ROWS: &[Row] = &[
 const THREAD: i32 =
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 const SHARED: &str = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM";
+
+/// Where a new thread leaves the kernel unseen, its beginning is told of at once, as `clone`.
+fn silent() -> bool {
+    cfg!(target_arch = "aarch64") || crate::stage::hooks_functions()
+}
+
+/// The event that tells of a child's beginning.
+fn beginning(call: EventType) -> EventType {
+    if silent() { SyscallClone_20X } else { call }
+}
 
 /// This process.
 fn me() -> Values {
@@ -125,7 +134,7 @@ fn thread_of(thread: i64) -> Expected {
         set(&mut values, name, thread.into());
     }
     set(&mut values, "pidns_init_start_ts", start_of(1));
-    let names = if SILENT { "CLONE_VM|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD" } else { SHARED };
+    let names = if silent() { "CLONE_VM|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD" } else { SHARED };
     see! { res: 0, flags: flags(names), ..small(values) }.by(thread)
 }
 

@@ -66,6 +66,16 @@ pub(super) static ROWS: &[Row] = &[
     row(SyscallOpenat_2X, "a bad pointer", || {
         see! { fd: sys!(openat(3, BAD, O_CREAT, 0)), dirfd: 3, name: empty(), flags: flags("O_RDONLY|O_CREAT"), mode: 0, dev: 0, ino: 0 }
     }),
+    row(SyscallOpenat_2X, "a file of the lower layer of an overlay", || {
+        overlay(|| std::fs::write("lower/x", "").unwrap());
+        let fd = ok!(openat(AT_FDCWD, c"all/x", O_RDONLY));
+        see! { fd: fd, dirfd: AT_FDCWD, name: "all/x", flags: flags("O_RDONLY|FD_LOWER_LAYER"), mode: 0, dev: device(fd), ino: inode(fd) }
+    }),
+    row(SyscallOpenat_2X, "a file of the upper layer of an overlay", || {
+        overlay(|| std::fs::write("lower/x", "").unwrap());
+        let fd = ok!(openat(AT_FDCWD, c"all/x", O_RDWR));
+        see! { fd: fd, dirfd: AT_FDCWD, name: "all/x", flags: flags("O_RDWR|FD_UPPER_LAYER"), mode: 0, dev: device(fd), ino: inode(fd) }
+    }),
     row(SyscallOpenat_2X, "a device", || {
         let fd = ok!(openat(AT_FDCWD, c"/dev/null", O_WRONLY | O_NONBLOCK));
         see! { fd: fd, dirfd: AT_FDCWD, name: "/dev/null", flags: flags("O_WRONLY|O_NONBLOCK"), mode: 0, dev: device(fd), ino: inode(fd) }
@@ -108,6 +118,11 @@ pub(super) static ROWS: &[Row] = &[
     row(SyscallCreatX, "makes a file", || {
         let fd = ok!(creat(c"made", 0o751));
         see! { fd: fd, name: "made", mode: 0o751, dev: device(fd), ino: inode(fd), creat_flags: 0 }
+    }),
+    row(SyscallCreatX, "a file on an overlay", || {
+        overlay(|| ());
+        let fd = ok!(creat(c"all/made", 0o600));
+        see! { fd: fd, name: "all/made", mode: 0o600, dev: device(fd), ino: inode(fd), creat_flags: flags("FD_UPPER_LAYER_CREAT") }
     }),
     row(SyscallCreatX, "a bad pointer", || see! { fd: sys!(creat(BAD, -1)), name: empty(), mode: 0o7777, dev: 0, ino: 0, creat_flags: 0 }),
     row(SyscallCreatE, "a file", || {

@@ -79,6 +79,28 @@ pub(super) fn encode_device(dev: u64) -> u32 {
     minor & 0xff | major << 8 | (minor & !0xff) << 12
 }
 
+/// Goes to a directory in which `all` is an overlay of `lower`, which is first filled, and `upper`.
+pub(super) fn overlay(fill: impl FnOnce()) {
+    own_mounts();
+    std::fs::create_dir("base").unwrap();
+    ok!(mount(c"none", c"base", c"tmpfs", 0, 0));
+    ok!(chdir(c"base"));
+    for name in ["lower", "upper", "work", "all"] {
+        std::fs::create_dir(name).unwrap();
+    }
+    fill();
+    let layers = c"lowerdir=lower,upperdir=upper,workdir=work";
+    if sys!(mount(c"none", c"all", c"overlay", 0, layers)) < 0 {
+        skip("the kernel has no overlays");
+    }
+}
+
+/// Mounts that nobody else sees.
+pub(super) fn own_mounts() {
+    ok!(unshare(CLONE_NEWNS));
+    ok!(mount(0, c"/", 0, MS_REC | MS_PRIVATE, 0));
+}
+
 /// The longest name that the kernel takes as a path: 4095 bytes that lead nowhere.
 pub(super) fn long_path() -> CString {
     c("a/".repeat(2047) + "z")

@@ -39,7 +39,7 @@ pub(super) fn process(pid: i32) -> Values {
         ("fdlimit", limit[0].into()),
         ("pgft_maj", between(0..=stat[9])),
         ("pgft_min", between(0..=stat[7])),
-        ("vm_size", between((statm[0] - statm[0].min(600)) * 4..=(statm[0] + 600) * 4)),
+        ("vm_size", between((statm[0] - statm[0].min(64)) * 4..=(statm[0] + 64) * 4)),
         ("vm_rss", between(0..=(statm[1] + 600) * 4)),
         ("vm_swap", 0.into()),
         ("comm", text(read("comm").strip_suffix(b"\n").unwrap())),

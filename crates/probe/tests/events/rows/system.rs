@@ -202,12 +202,6 @@ fn generic(name: &str) -> crate::frame::Expected {
     see! { ID: code, nativeID: crate::sys::number(name) }
 }
 
-/// Mounts that nobody else sees.
-fn own_mounts() {
-    ok!(unshare(CLONE_NEWNS));
-    ok!(mount(0, c"/", 0, MS_REC | MS_PRIVATE, 0));
-}
-
 /// A file system that is being put together.
 fn file_system() -> i64 {
     ok!(fsopen(c"tmpfs", 0))
