@@ -168,7 +168,7 @@ pub(crate) fn follow<S: Source>(
     let result = if profile::is_asked(job.options) {
         let mut profiler = engine.profiler();
         let begun = clock_gettime(ClockId::ThreadCPUTime);
-        let result = engine.run_profiled(source, watch, &mut profiler);
+        let result = engine.run_metered(source, watch, &mut profiler);
         let cpu = clock_gettime(ClockId::ThreadCPUTime) - begun;
         let cpu = Duration::try_from(cpu).unwrap_or_default();
         watch.profile = Some(Report::new(engine.profile(&profiler), &job.rules.set, cpu));

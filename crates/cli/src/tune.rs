@@ -161,7 +161,7 @@ fn follow<S: Source>(
         engine = engine.with_strangers(strangers);
     }
     let mut profiler = engine.profiler();
-    let result = engine.run_profiled(source, &mut tuner, &mut profiler);
+    let result = engine.run_metered(source, &mut tuner, &mut profiler);
     tuner.pause();
     let seconds = match tuner.limit {
         Some(_) => tuner.begun.elapsed().as_secs_f64(),

@@ -107,7 +107,7 @@ impl<'r> Engine<'r> {
         self.run_metered(source, observer, &mut ())
     }
 
-    /// What measures a [run](Self::run_profiled) of this engine.
+    /// What measures a [run](Self::run_metered) of this engine.
     pub fn profiler(&self) -> Profiler {
         Profiler::new(&self.dispatch, self.rules.rules.len())
     }
@@ -117,20 +117,7 @@ impl<'r> Engine<'r> {
         Profile::new(&self.dispatch, profiler)
     }
 
-    /// Like [`run`](Self::run), and measures what the rules cost.
-    ///
-    /// # Errors
-    /// When the source can't go on.
-    pub fn run_profiled<S: Source>(
-        &mut self,
-        source: &mut S,
-        observer: &mut impl Observer,
-        profiler: &mut Profiler,
-    ) -> Result<End, S::Error> {
-        self.run_metered(source, observer, profiler)
-    }
-
-    /// Like [`run`](Self::run), and tells a meter of every rule that is asked.
+    /// Like [`run`](Self::run), and tells a meter, such as a [`Profiler`], of every rule that is asked.
     ///
     /// # Errors
     /// When the source can't go on.

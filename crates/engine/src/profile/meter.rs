@@ -193,23 +193,24 @@ impl Profiler {
         }
     }
 
+    #[inline]
     fn ask(&mut self, slot: usize) -> usize {
-        if let Some(slot) = self.slots.get_mut(slot) {
-            slot.asked += 1;
-        }
-        self.lap(slot)
+        if matches!(self.timing, Timing::Parts { .. }) { self.lap(slot) } else { NOTHING }
     }
 
-    fn answer(&mut self, slot: usize, before: usize, holds: bool) {
-        let timed = matches!(self.timing, Timing::Parts { .. });
-        if let Some(slot) = self.slots.get_mut(slot) {
-            slot.held += u64::from(holds);
-            slot.timed.count += u64::from(timed);
+    #[inline]
+    fn answer(&mut self, at: usize, before: usize, holds: bool) {
+        let Some(slot) = self.slots.get_mut(at) else { return };
+        slot.asked += 1;
+        slot.held += u64::from(holds);
+        if matches!(self.timing, Timing::Parts { .. }) {
+            slot.timed.count += 1;
+            self.lap(before);
         }
-        self.lap(before);
     }
 
     /// Something else runs from now on. Gives what ran until now.
+    #[cold]
     fn lap(&mut self, next: usize) -> usize {
         let Timing::Parts { slot, since, event } = &mut self.timing else { return NOTHING };
         let now = Instant::now();

@@ -54,7 +54,7 @@ fn run() -> (Counting, Counting, Profile) {
     engine().run(&mut capture(), &mut plain).unwrap();
     let mut engine = engine();
     let mut profiler = engine.profiler();
-    engine.run_profiled(&mut capture(), &mut profiled, &mut profiler).unwrap();
+    engine.run_metered(&mut capture(), &mut profiled, &mut profiler).unwrap();
     let profile = engine.profile(&profiler);
     (plain, profiled, profile)
 }
