@@ -16,6 +16,11 @@ impl Clock {
         Self { boot_epoch }
     }
 
+    /// Nanoseconds from the epoch to boot.
+    pub(crate) fn boot_epoch(self) -> u64 {
+        self.boot_epoch
+    }
+
     /// Nanoseconds since the epoch.
     pub(crate) fn now(self) -> u64 {
         nanoseconds(ClockId::Boottime).saturating_add(self.boot_epoch)

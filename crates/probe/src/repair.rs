@@ -88,7 +88,9 @@ impl Repairer {
     pub(crate) fn work(&mut self) -> bool {
         let Some(pid) = self.waiting.pop_first() else { return false };
         if self.scanner.is_none() {
-            self.scanner = Scanner::open(&self.host_root).ok();
+            let scanner = Scanner::open(&self.host_root).ok();
+            // Somebody may have set the clock since the start, and processes are known by when they began.
+            self.scanner = scanner.map(|scanner| scanner.with_boot(self.clock.boot_epoch()));
         }
         if let Some(scanner) = &mut self.scanner {
             let before = self.clock.now();

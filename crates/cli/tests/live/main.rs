@@ -5,20 +5,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
+mod drops;
 mod metrics;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use peregrine_event::EventType;
 use peregrine_event::snapshot::Item;
 use peregrine_scap::{Reader, Record};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
@@ -464,143 +464,4 @@ fn without_events_the_run_ends_in_time_and_leaves_a_capture() {
     assert!(begun.elapsed() < Duration::from_secs(8));
     let mut reader = Reader::open(place.path("idle.scap.gz")).unwrap();
     assert!(reader.next().unwrap().is_some());
-}
-
-/// Opens, closes, makes and doubles as often as it is told to.
-const FLOOD: &str = r#"
-import os, sys
-print("ready", flush=True)
-for line in sys.stdin:
-    times, path = line.split()
-    for _ in range(int(times)):
-        os.close(os.open(path, os.O_RDONLY))
-        os.dup2(0, 9)
-        try:
-            os.mkdir("/dev/zero")
-        except FileExistsError:
-            pass
-    print("done", flush=True)
-"#;
-
-const FLOODED: &str = "\
-- rule: Last
-  desc: d
-  condition: evt.type in (openat, close, dup3, mkdir) and fd.name=/dev/full and evt.is_open_read=true
-  output: '%evt.num'
-  priority: NOTICE
-";
-
-/// A child that does as it is told, line by line.
-struct Told {
-    child: Child,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Told {
-    fn answer(&mut self) {
-        let mut line = String::new();
-        assert_ne!(self.answers.read_line(&mut line).unwrap(), 0);
-    }
-
-    fn flood(&mut self, times: u64, path: &str) -> u64 {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{times} {path}").unwrap();
-        self.answer();
-        times
-    }
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Peregrine stands still while more happens than its rings hold.
-#[test]
-fn what_a_flood_sends_is_what_is_delivered_and_what_is_lost() {
-    let Some(place) = Place::new("flood") else { return };
-    place.write("rules.yaml", FLOODED);
-    place.write("flood.py", FLOOD);
-    let drops =
-        "syscall_event_drops: {actions: [alert], threshold: 0, rate: 100, max_burst: 100}\n";
-    place.write("falco.yaml", &format!("{CONFIG}{drops}"));
-    let enter = "echo $$ >\"$0/cgroup.procs\" && exec python3 \"$1\"";
-    let mut command = Command::new("sh");
-    command.args(["-c", enter]).arg(&place.group).arg(place.path("flood.py"));
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let answers = BufReader::new(child.stdout.take().unwrap());
-    let mut told = Told { child, answers };
-    told.answer();
-    let small = "engine.modern_ebpf.buf_size_preset=1";
-    let more = ["-r", "rules.yaml", "-w", "all.scap", "-o", small];
-    let Some(mut watcher) = place.watch(&more) else { return };
-    watcher.signal(Signal::STOP);
-    let mut sent = told.flood(40_000, "/dev/zero");
-    watcher.signal(Signal::CONT);
-    watcher.wait_for(&["Falco internal: syscall event drop"]);
-    // One that arrives comes after all that were waiting; it may be lost too.
-    sent += told.flood(1, "/dev/full");
-    while !watcher.sees("Last", Duration::from_millis(200)) {
-        sent += told.flood(1, "/dev/full");
-    }
-    let (alerts, log) = watcher.end_and_tell();
-    drop(told);
-
-    let mut delivered: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut reader = Reader::open(place.path("all.scap")).unwrap();
-    while let Some(record) = reader.next().unwrap() {
-        let Record::Event { event, .. } = record else { continue };
-        let class = match event.ty {
-            EventType::SyscallOpenat_2E | EventType::SyscallOpenat_2X => "open",
-            EventType::SyscallCloseX => "close",
-            EventType::SyscallDup2X | EventType::SyscallDup3X => "other",
-            EventType::SyscallMkdir_2X => "dir_file",
-            _ => continue,
-        };
-        *delivered.entry(class).or_default() += 1;
-    }
-    let lost = |class: &str| -> u64 {
-        let lines = log.lines().filter(|line| line.contains(&format!(" {class} lost on CPU ")));
-        lines
-            .map(|line| {
-                line.trim_start_matches("   - ").split(' ').next().unwrap().parse::<u64>().unwrap()
-            })
-            .sum()
-    };
-    let entries = Path::new("/sys/kernel/tracing/events/syscalls").exists();
-    for (class, each) in
-        [("open", 1 + u64::from(entries)), ("close", 1), ("other", 1), ("dir_file", 1)]
-    {
-        assert!(lost(class) > 0, "{class}: {log}");
-        assert_eq!(delivered.get(class).unwrap_or(&0) + lost(class), sent * each, "{class}: {log}");
-    }
-    let drops = alerts.iter().find(|alert| alert["rule"] == "Falco internal: syscall event drop");
-    let fields = &drops.unwrap()["output_fields"];
-    assert_eq!(fields["n_drops"], fields["falco.coverage.lost"].to_string());
-    assert_eq!(
-        fields["n_drops_buffer_close_exit"],
-        fields["falco.coverage.lost_close_buffer"].to_string()
-    );
-    let group = place.group.file_name().unwrap().to_str().unwrap();
-    let groups = fields["falco.coverage.lost_cgroups"].as_str().unwrap();
-    assert_eq!(groups, format!("/{group}={}", fields["n_drops"].as_str().unwrap()));
-    assert!(fields["falco.coverage.perc"].as_f64().unwrap() < 100.0);
-    assert!(log.contains(" of them in control group /peregrine-test-flood-"), "{log}");
-}
-
-#[test]
-fn silence_is_told() {
-    let Some(place) = Place::new("silence") else { return };
-    place.write("rules.yaml", RULES);
-    let more = ["-r", "rules.yaml", "-o", "syscall_event_timeouts.max_consecutives=3"];
-    let Some(mut watcher) = place.watch(&more) else { return };
-    watcher.wait_for(&["Falco internal: timeouts notification"]);
-    let alerts = watcher.end();
-    // Of one service alone, once.
-    assert_eq!(alerts.len(), 1);
-    let text = "Falco internal: timeouts notification. 3 consecutive timeouts without event.";
-    assert_eq!(alerts[0]["output"], text);
-    assert_eq!(alerts[0]["priority"], "Debug");
-    assert_eq!(alerts[0]["output_fields"]["last_event_time"], "none");
 }

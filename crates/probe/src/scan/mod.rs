@@ -96,6 +96,13 @@ impl Scanner {
         }
     }
 
+    /// Tells when processes began by this time of boot, nanoseconds since the epoch.
+    #[must_use]
+    pub fn with_boot(mut self, boot_epoch: u64) -> Self {
+        self.processes.boot = boot_epoch;
+        self
+    }
+
     /// Everything, or only the processes in a cgroup v2 directory and below it, and of their ancestors what
     /// they are and no more.
     ///

@@ -42,7 +42,7 @@ pub(crate) struct Processes {
     pub(crate) fds: Fds,
     cgroups: Cgroups,
     /// Nanoseconds from the epoch to boot.
-    boot: u64,
+    pub(crate) boot: u64,
     /// Nanoseconds of a clock tick.
     tick: u64,
     text: Vec<u8>,

@@ -1,0 +1,208 @@
+//! Losses: counted to the last event, and repaired. Silence.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use peregrine_event::EventType;
+use peregrine_scap::{Reader, Record};
+use rustix::process::Signal;
+
+use crate::{CONFIG, Place, RULES};
+
+/// Opens, closes, makes and doubles as often as it is told to; `keep` leaves a file open as number 7, `use` uses that.
+const FLOOD: &str = r#"
+import os, sys
+print("ready", flush=True)
+for line in sys.stdin:
+    what, path = line.split()
+    if what == "keep":
+        os.dup2(os.open(path, os.O_RDONLY), 7)
+    elif what == "use":
+        os.fchdir(7)
+    else:
+        for _ in range(int(what)):
+            os.close(os.open(path, os.O_RDONLY))
+            os.dup2(0, 9)
+            try:
+                os.mkdir("/dev/zero")
+            except FileExistsError:
+                pass
+    print("done", flush=True)
+"#;
+
+const FLOODED: &str = "\
+- rule: Last
+  desc: d
+  condition: evt.type in (openat, close, dup3, mkdir) and fd.name=/dev/full and evt.is_open_read=true
+  output: '%evt.num'
+  priority: NOTICE
+";
+
+/// A child that does as it is told, line by line.
+struct Told {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Told {
+    /// Starts it in the group of a place.
+    fn start(place: &Place) -> Self {
+        place.write("flood.py", FLOOD);
+        let enter = "echo $$ >\"$0/cgroup.procs\" && exec python3 \"$1\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", enter]).arg(&place.group).arg(place.path("flood.py"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        let mut told = Self { child, answers };
+        told.answer();
+        told
+    }
+
+    fn answer(&mut self) {
+        let mut line = String::new();
+        assert_ne!(self.answers.read_line(&mut line).unwrap(), 0);
+    }
+
+    fn does(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+        self.answer();
+    }
+
+    fn flood(&mut self, times: u64, path: &str) -> u64 {
+        self.does(&format!("{times} {path}"));
+        times
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Peregrine stands still while more happens than its rings hold.
+#[test]
+fn what_a_flood_sends_is_what_is_delivered_and_what_is_lost() {
+    let Some(place) = Place::new("flood") else { return };
+    place.write("rules.yaml", FLOODED);
+    let drops =
+        "syscall_event_drops: {actions: [alert], threshold: 0, rate: 100, max_burst: 100}\n";
+    place.write("falco.yaml", &format!("{CONFIG}{drops}"));
+    let mut told = Told::start(&place);
+    let small = "engine.modern_ebpf.buf_size_preset=1";
+    let more = ["-r", "rules.yaml", "-w", "all.scap", "-o", small];
+    let Some(mut watcher) = place.watch(&more) else { return };
+    watcher.signal(Signal::STOP);
+    let mut sent = told.flood(40_000, "/dev/zero");
+    watcher.signal(Signal::CONT);
+    watcher.wait_for(&["Falco internal: syscall event drop"]);
+    // One that arrives comes after all that were waiting; it may be lost too.
+    sent += told.flood(1, "/dev/full");
+    while !watcher.sees("Last", Duration::from_millis(200)) {
+        sent += told.flood(1, "/dev/full");
+    }
+    let (alerts, log) = watcher.end_and_tell();
+    drop(told);
+
+    let mut delivered: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut reader = Reader::open(place.path("all.scap")).unwrap();
+    while let Some(record) = reader.next().unwrap() {
+        let Record::Event { event, .. } = record else { continue };
+        let class = match event.ty {
+            EventType::SyscallOpenat_2E | EventType::SyscallOpenat_2X => "open",
+            EventType::SyscallCloseX => "close",
+            EventType::SyscallDup2X | EventType::SyscallDup3X => "other",
+            EventType::SyscallMkdir_2X => "dir_file",
+            _ => continue,
+        };
+        *delivered.entry(class).or_default() += 1;
+    }
+    let lost = |class: &str| -> u64 {
+        let lines = log.lines().filter(|line| line.contains(&format!(" {class} lost on CPU ")));
+        lines
+            .map(|line| {
+                line.trim_start_matches("   - ").split(' ').next().unwrap().parse::<u64>().unwrap()
+            })
+            .sum()
+    };
+    let entries = Path::new("/sys/kernel/tracing/events/syscalls").exists();
+    for (class, each) in
+        [("open", 1 + u64::from(entries)), ("close", 1), ("other", 1), ("dir_file", 1)]
+    {
+        assert!(lost(class) > 0, "{class}: {log}");
+        assert_eq!(delivered.get(class).unwrap_or(&0) + lost(class), sent * each, "{class}: {log}");
+    }
+    let drops = alerts.iter().find(|alert| alert["rule"] == "Falco internal: syscall event drop");
+    let fields = &drops.unwrap()["output_fields"];
+    assert_eq!(fields["n_drops"], fields["falco.coverage.lost"].to_string());
+    assert_eq!(
+        fields["n_drops_buffer_close_exit"],
+        fields["falco.coverage.lost_close_buffer"].to_string()
+    );
+    let group = place.group.file_name().unwrap().to_str().unwrap();
+    let groups = fields["falco.coverage.lost_cgroups"].as_str().unwrap();
+    assert_eq!(groups, format!("/{group}={}", fields["n_drops"].as_str().unwrap()));
+    assert!(fields["falco.coverage.perc"].as_f64().unwrap() < 100.0);
+    assert!(log.contains(" of them in control group /peregrine-test-flood-"), "{log}");
+}
+
+/// The opening of a file is lost; what is done with it later must be understood all the same.
+#[test]
+fn a_file_whose_opening_was_lost_is_known_afterwards() {
+    let Some(place) = Place::new("repair") else { return };
+    let rule = "\
+- rule: Uses it
+  desc: d
+  condition: evt.type=fchdir and fd.name in (/usr/lib, /usr/share)
+  output: '%fd.name %fd.type %proc.cwd %evt.type'
+  priority: NOTICE
+";
+    place.write("rules.yaml", rule);
+    let mut told = Told::start(&place);
+    let small = "engine.modern_ebpf.buf_size_preset=1";
+    let Some(mut watcher) = place.watch(&["-r", "rules.yaml", "-o", small]) else { return };
+    told.does("keep /usr/share");
+    told.does("use /");
+    watcher.wait_for(&["Uses it"]);
+    watcher.signal(Signal::STOP);
+    told.flood(30_000, "/dev/zero");
+    // The number is used again.
+    told.does("keep /usr/lib");
+    watcher.signal(Signal::CONT);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        told.does("use /");
+        if watcher.sees("Uses it", Duration::from_millis(200))
+            && watcher.seen.last().unwrap()["output_fields"]["fd.name"] == "/usr/lib"
+        {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{:#?}", watcher.seen);
+    }
+    let (alerts, log) = watcher.end_and_tell();
+    let last = alerts.iter().rfind(|alert| alert["output_fields"]["fd.name"] == "/usr/lib");
+    let fields = &last.unwrap()["output_fields"];
+    assert_eq!((&fields["fd.type"], &fields["evt.type"]), (&"directory".into(), &"fchdir".into()));
+    assert_eq!(fields["proc.cwd"], "/usr/lib/");
+    assert!(log.contains(" processes read again, "), "{log}");
+}
+
+#[test]
+fn silence_is_told() {
+    let Some(place) = Place::new("silence") else { return };
+    place.write("rules.yaml", RULES);
+    let more = ["-r", "rules.yaml", "-o", "syscall_event_timeouts.max_consecutives=3"];
+    let Some(mut watcher) = place.watch(&more) else { return };
+    watcher.wait_for(&["Falco internal: timeouts notification"]);
+    let alerts = watcher.end();
+    // Of one service alone, once.
+    assert_eq!(alerts.len(), 1);
+    let text = "Falco internal: timeouts notification. 3 consecutive timeouts without event.";
+    assert_eq!(alerts[0]["output"], text);
+    assert_eq!(alerts[0]["priority"], "Debug");
+    assert_eq!(alerts[0]["output_fields"]["last_event_time"], "none");
+}
