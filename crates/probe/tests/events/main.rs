@@ -70,7 +70,10 @@ fn main() -> ExitCode {
             report.line("hooks", hook, &verdict);
         }
     }
-    if filter.as_deref() == Some("hooks") {
+    let all: Vec<&Row> = rows::ALL.iter().copied().flatten().collect();
+    let rows: Vec<&Row> =
+        all.iter().copied().filter(|row| wanted(&name_of(row.event), row.case)).collect();
+    if rows.is_empty() {
         return report.end("none");
     }
     let mut stage = match Stage::set(plan) {
@@ -84,17 +87,12 @@ fn main() -> ExitCode {
             return report.end("none");
         }
     };
-    let all: Vec<&Row> = rows::ALL.iter().copied().flatten().collect();
-    for row in &all {
-        let event = name_of(row.event);
-        if !wanted(&event, row.case) {
-            continue;
-        }
+    for row in rows {
         let verdict = match rows::obstacle(row.event, &stage) {
             Some(why) => Verdict::Skipped(why.into()),
             None => stage.perform(row),
         };
-        report.line(&event, row.case, &verdict);
+        report.line(&name_of(row.event), row.case, &verdict);
     }
     if filter.is_none() {
         for event in rows::reported().filter(|event| all.iter().all(|row| row.event != *event)) {

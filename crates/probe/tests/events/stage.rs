@@ -216,7 +216,6 @@ pub(crate) fn hooks_functions() -> bool {
 
 /// Makes the mounts this process's own and adds what is missing. Gives where cgroup v2 is.
 fn private_mounts(directory: &Path) -> Option<PathBuf> {
-    // SAFETY is the kernel's: this process has one thread.
     sys::ok!(unshare(libc::CLONE_NEWNS));
     let _ = mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC);
     let attached = |kind: &str, at: &Path| mount(kind, at, kind, MountFlags::empty(), None);

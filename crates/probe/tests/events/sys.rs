@@ -65,14 +65,14 @@ pub(crate) fn call(name: &str, args: &[u64]) -> i64 {
     if result < 0 { -i64::from(errno()) } else { result }
 }
 
-/// `openat(AT_FDCWD, path)` as a number: the result, or the negative number of the error.
+/// `sys!(close(fd))`: calls the kernel by the name of the call.
 macro_rules! sys {
     ($call:ident ( $($arg:expr),* $(,)? )) => {
         $crate::sys::call(stringify!($call), &[$($crate::sys::Arg::arg($arg)),*])
     };
 }
 
-/// The same for a call that must work. On a kernel that does not have it the row is skipped.
+/// The same for a call that must work; otherwise the row fails. On a kernel that does not have it the row is skipped.
 macro_rules! ok {
     ($call:ident ( $($arg:expr),* $(,)? )) => {
         $crate::frame::must(stringify!($call), $crate::sys::sys!($call($($arg),*)))
@@ -230,6 +230,13 @@ pub(crate) fn unterminated(text: &[u8]) -> u64 {
     // SAFETY: the kernel has just made both pages for us, and the text ends where the first one does.
     unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), start as *mut u8, text.len()) };
     start as u64
+}
+
+/// Writes a byte. Where there is no memory, that ends the process.
+pub(crate) fn touch(at: u64) {
+    // SAFETY: callers give a page that they mapped for nothing else, or an address at which there is none: the
+    // signal for that is what they want.
+    unsafe { std::ptr::write_volatile(at as *mut u8, 1) };
 }
 
 /// Bytes of a plain structure.

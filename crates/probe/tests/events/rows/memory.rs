@@ -53,7 +53,13 @@ pub(super) static ROWS: &[Row] = &[
     row(SyscallMlockallX, "what comes", || see! { res: ok!(mlockall(MCL_FUTURE | MCL_ONFAULT)), flags: flags("MCL_FUTURE|MCL_ONFAULT") }),
     row(SyscallMlockallX, "flags that are none", || see! { res: sys!(mlockall(-1)), flags: flags("MCL_CURRENT|MCL_FUTURE|MCL_ONFAULT") }),
     row(SyscallMunlockallX, "all", || see! { res: ok!(munlockall()) }),
-    row(PageFaultE, "a page that is touched", || {
+    row(PageFaultE, "a page that the program touches", || {
+        let at = room();
+        touch(at);
+        let own = Is::That("an address of the program's", |ip| ip >> 47 == 0 && ip > 4096);
+        see! { addr: at, ip: own, error: flags("PAGE_NOT_PRESENT|WRITE_ACCESS|USER_FAULT") }
+    }),
+    row(PageFaultE, "a page that the kernel touches", || {
         let at = room();
         ok!(read(ok!(openat(AT_FDCWD, c"/dev/zero", 0)), at, 8));
         // The kernel writes there for the process: as itself, to a page that is not there.

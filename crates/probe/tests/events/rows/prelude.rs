@@ -12,7 +12,7 @@ pub(super) use crate::is::{
     Is, anything, between, dynamic, empty, flags, kernel_address, one_of, text, texts, unix,
 };
 pub(super) use crate::sys::{
-    BAD, bytes_of, exit, fork, handle, held, ok, sys, unterminated, wait, zeroed,
+    BAD, bytes_of, exit, fork, handle, held, ok, sys, touch, unterminated, wait, zeroed,
 };
 
 /// A row.
