@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use peregrine_telemetry::metrics::ResourceFigures;
-use rustix::param::clock_ticks_per_second;
 
 /// Where the memory of a container is told, unless this variable says otherwise.
 const CONTAINER_MEMORY: &str = "FALCO_CGROUP_MEM_PATH";
 /// Places for that, of the first and of the second version of control groups.
 const CONTAINER_MEMORY_FILES: [&str; 2] =
     ["/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory.current"];
+
+/// Ticks of a second in `/proc/PID/stat`: the same on all machines, however fast their kernel ticks.
+const TICKS: u64 = 100;
 
 /// Reads what is used.
 #[derive(Debug)]
@@ -89,7 +91,7 @@ fn word(text: &str, index: usize) -> u64 {
 fn times(stat: &str, uptime: &str) -> (f64, f64) {
     // The second field is the name in brackets, and may hold anything.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let seconds = |index| word(after_name, index) as f64 / clock_ticks_per_second() as f64;
+    let seconds = |index| word(after_name, index) as f64 / TICKS as f64;
     let uptime = uptime.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
     (seconds(11) + seconds(12), f64::max(uptime - seconds(19), 0.0))
 }
@@ -136,8 +138,7 @@ mod tests {
 
     #[test]
     fn times_of_a_process_with_a_strange_name() {
-        let ticks = clock_ticks_per_second();
-        let (user, system, start) = (3 * ticks, 2 * ticks, 40 * ticks);
+        let (user, system, start) = (3 * TICKS, 2 * TICKS, 40 * TICKS);
         let stat =
             format!("7 (a) b 9) S 1 2 3 4 5 6 7 8 9 10 {user} {system} 0 0 20 0 1 0 {start} 99");
         assert_eq!(times(&stat, "100.25 3.0\n"), (5.0, 60.25));
