@@ -55,7 +55,7 @@ pub(crate) fn anything(why: &'static str) -> Is {
 
 /// An address of the kernel's memory.
 pub(crate) fn kernel_address() -> Is {
-    Is::That("an address of the kernel's", |value| value >> 48 == 0xffff)
+    Is::That("an address of the kernel's", |value| value >> 56 == 0xff)
 }
 
 /// Several texts, each with its NUL.
@@ -107,7 +107,7 @@ impl Is {
             Self::Flags(names) => number == Some(bits(info, names)?),
             Self::Unix(first, second, path) => match bytes.split_first_chunk::<17>() {
                 Some((ends, name)) => {
-                    let known = |at: usize| ends[at + 6..at + 8] == [0xff; 2];
+                    let known = |at: usize| ends[at + 7] == 0xff;
                     ends[0] == 1
                         && (known(1), known(9)) == (*first, *second)
                         && name == [path, &b"\0"[..]].concat()

@@ -23,8 +23,11 @@ pub(super) static ROWS: &[Row] = &[
         see! { fd: sys!(open(path, 0)), name: empty(), flags: flags("O_RDONLY"), mode: 0, dev: 0, ino: 0 }
     }),
     row(SyscallOpenX, "nothing, all flags", || {
-        let res = sys!(open(c"", -1, -1));
-        see! { fd: res, name: "", flags: 0x3ffd, mode: 0o7777, dev: 0, ino: 0 }
+        let res = sys!(open(c"no/where", -1, -1));
+        see! { fd: res, name: "no/where", flags: 0x3ffd, mode: 0o7777, dev: 0, ino: 0 }
+    }),
+    row(SyscallOpenX, "no path", || {
+        see! { fd: sys!(open(c"", O_WRONLY)), name: "", flags: flags("O_WRONLY"), mode: 0, dev: 0, ino: 0 }
     }),
     row(SyscallOpenE, "a file", || {
         sys!(open(c"made", O_CREAT | O_RDWR | O_NONBLOCK, 0o600));
