@@ -68,8 +68,12 @@ pub(crate) const EVENT_FLAGS_V2_LARGE: u32 = 0x222;
 
 impl Block {
     /// What a block type means. The numbers of the form `80__ABCD` predate the first release.
+    #[inline]
     pub(crate) fn from_type(ty: u32) -> Self {
-        let event = |v1, flags, large| Self::Event(EventBlock { v1, flags, large });
+        EventBlock::from_type(ty).map_or_else(|| Self::other(ty), Self::Event)
+    }
+
+    fn other(ty: u32) -> Self {
         match ty {
             SECTION => Self::Section,
             MACHINE | 0x8002_ABCD => Self::List(List::Machine),
@@ -83,12 +87,6 @@ impl Block {
             INTERFACES_V2 => Self::List(List::Interfaces { sized: true }),
             0x206 | 0x8012_ABCD => Self::List(List::Users { sized: false }),
             USERS_V2 => Self::List(List::Users { sized: true }),
-            0x204 | 0x8010_ABCD => event(true, false, false),
-            0x208 => event(true, true, false),
-            EVENT_V2 => event(false, false, false),
-            EVENT_FLAGS_V2 => event(false, true, false),
-            EVENT_V2_LARGE => event(false, false, true),
-            EVENT_FLAGS_V2_LARGE => event(false, true, true),
             _ => Self::Unknown,
         }
     }
@@ -101,6 +99,22 @@ impl Block {
             Self::Event(_) => "an event block",
             Self::Unknown => "a block of unknown type",
         }
+    }
+}
+
+impl EventBlock {
+    #[inline]
+    fn from_type(ty: u32) -> Option<Self> {
+        let (v1, flags, large) = match ty {
+            0x204 | 0x8010_ABCD => (true, false, false),
+            0x208 => (true, true, false),
+            EVENT_V2 => (false, false, false),
+            EVENT_FLAGS_V2 => (false, true, false),
+            EVENT_V2_LARGE => (false, false, true),
+            EVENT_FLAGS_V2_LARGE => (false, true, true),
+            _ => return None,
+        };
+        Some(Self { v1, flags, large })
     }
 }
 

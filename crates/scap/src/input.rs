@@ -28,17 +28,28 @@ impl<R: Read> Input<R> {
     }
 
     /// Position of the first byte of [`Self::bytes`] in the decompressed stream.
+    #[inline]
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// What is buffered.
+    #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
     /// Reads until `want` bytes are buffered. Gives how many are: fewer only at the end of the source.
+    #[inline]
     pub(crate) fn fill(&mut self, want: usize) -> io::Result<usize> {
+        if self.end - self.start < want {
+            self.read(want)?;
+        }
+        Ok(self.end - self.start)
+    }
+
+    #[cold]
+    fn read(&mut self, want: usize) -> io::Result<()> {
         while self.end - self.start < want {
             self.make_room();
             match self.source.read(&mut self.buffer[self.end..]) {
@@ -48,7 +59,7 @@ impl<R: Read> Input<R> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(self.end - self.start)
+        Ok(())
     }
 
     /// Moves what is buffered to the front. A full buffer is doubled, so that a lying length costs no
@@ -66,6 +77,7 @@ impl<R: Read> Input<R> {
     }
 
     /// Forgets the first `count` bytes of what is buffered.
+    #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
         let count = count.min(self.end - self.start);
         self.start += count;

@@ -272,6 +272,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Finds the event of a block, which stays buffered. `None` when it is not to be delivered.
+    #[inline]
     fn event(&mut self, block: EventBlock, total: u32) -> Result<Option<Found>, ScapError> {
         const WHAT: &str = "an event block";
         let before = if block.flags { 6 } else { 2 };
@@ -326,6 +327,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Type and size of the next block, which is not consumed. `None` at the end of the file.
+    #[inline]
     fn block_header(&mut self) -> Result<Option<(u32, u32)>, ScapError> {
         const WHAT: &str = "a block header";
         if self.fill(BLOCK_HEADER)? == 0 {
@@ -334,7 +336,10 @@ impl<R: Read> Reader<R> {
         self.buffer(WHAT, BLOCK_HEADER)?;
         let mut header = Cursor::new(self.input.bytes());
         let (ty, total) = (header.u32().unwrap_or(0), header.u32().unwrap_or(0));
-        self.at_least(Block::from_type(ty).name(), total, BLOCK_HEADER + BLOCK_TRAILER)?;
+        if (total as usize) < BLOCK_HEADER + BLOCK_TRAILER {
+            let what = Block::from_type(ty).name();
+            self.at_least(what, total, BLOCK_HEADER + BLOCK_TRAILER)?;
+        }
         Ok(Some((ty, total)))
     }
 
@@ -351,6 +356,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Has `len` bytes buffered.
+    #[inline]
     fn buffer(&mut self, what: &'static str, len: usize) -> Result<(), ScapError> {
         let have = self.fill(len)?;
         if have < len {
@@ -375,10 +381,12 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
+    #[inline]
     fn fill(&mut self, len: usize) -> Result<usize, ScapError> {
         self.input.fill(len).map_err(|error| self.unreadable(error))
     }
 
+    #[inline]
     fn at_least(&self, what: &'static str, len: u32, min: usize) -> Result<(), ScapError> {
         if (len as usize) < min {
             let (len, min) = (len.into(), min as u64);
@@ -387,6 +395,7 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
+    #[inline]
     fn at_most(&self, what: &'static str, len: u32, max: usize) -> Result<(), ScapError> {
         if len as usize > max {
             let (len, max) = (len.into(), max as u64);
@@ -395,10 +404,12 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
+    #[cold]
     fn damaged(&self, damage: Damage) -> ScapError {
         ScapError::Damaged { offset: self.input.offset(), damage }
     }
 
+    #[cold]
     fn unreadable(&self, source: io::Error) -> ScapError {
         let offset = self.input.offset() + self.input.bytes().len() as u64;
         match source.kind() {

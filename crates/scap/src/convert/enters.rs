@@ -1,7 +1,7 @@
 //! Enter events that wait for their exit events, one per thread.
 
 use hashbrown::HashMap;
-use peregrine_event::Event;
+use peregrine_event::{Event, EventType};
 
 /// Bytes that all waiting events may take. Threads that end inside a syscall leave theirs behind, and a
 /// hostile file may have any number.
@@ -14,10 +14,16 @@ const MAX_SPARE: usize = 4096;
 /// The last enter event of each thread.
 #[derive(Debug, Default)]
 pub(crate) struct Enters {
-    /// Empty where the event was used: the buffer waits for the next one.
-    by_tid: HashMap<i64, Vec<u8>>,
+    by_tid: HashMap<i64, Waiting>,
     /// Memory of the buffers, and what they cost beside.
     bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    event: Vec<u8>,
+    /// The exit event came: the buffer waits for the next one.
+    used: bool,
 }
 
 impl Enters {
@@ -26,31 +32,26 @@ impl Enters {
         if self.bytes + event.len() + OVERHEAD > MAX_BYTES {
             self.clear();
         }
-        let buffer = self.by_tid.entry(tid).or_insert_with(|| {
+        let waiting = self.by_tid.entry(tid).or_insert_with(|| {
             self.bytes += OVERHEAD;
-            Vec::new()
+            Waiting::default()
         });
-        let before = buffer.capacity();
-        buffer.clear();
-        buffer.extend_from_slice(event);
-        self.bytes += buffer.capacity() - before;
-    }
-
-    /// The enter event that belongs to this exit event. One of another syscall is no use: either event
-    /// of a pair can be lost.
-    pub(crate) fn of(&self, exit: &Event<'_>) -> Option<Event<'_>> {
-        let enter = Event::parse(self.by_tid.get(&exit.tid)?, exit.cpu).ok()?;
-        (enter.ty.code().checked_add(1) == Some(exit.ty.code())).then_some(enter)
-    }
-
-    /// Forgets the event of a thread.
-    pub(crate) fn remove(&mut self, tid: i64) {
-        let Some(buffer) = self.by_tid.get_mut(&tid) else { return };
-        buffer.clear();
-        if buffer.capacity() > MAX_SPARE {
-            self.bytes -= buffer.capacity();
-            *buffer = Vec::new();
+        let before = waiting.event.capacity();
+        if before > MAX_SPARE {
+            waiting.event = Vec::new();
         }
+        waiting.event.clear();
+        waiting.event.extend_from_slice(event);
+        waiting.used = false;
+        self.bytes = self.bytes + waiting.event.capacity() - before;
+    }
+
+    /// The enter event of a thread, once. One of another type is no use: either event of a pair can be lost.
+    pub(crate) fn take(&mut self, tid: i64, ty: EventType) -> Option<Event<'_>> {
+        let waiting = self.by_tid.get_mut(&tid).filter(|waiting| !waiting.used)?;
+        let event = Event::parse(&waiting.event, 0).ok().filter(|event| event.ty == ty)?;
+        waiting.used = true;
+        Some(event)
     }
 
     /// Forgets all.
@@ -74,6 +75,10 @@ mod tests {
             assert!(enters.bytes <= MAX_BYTES);
         }
         assert!(enters.by_tid.contains_key(&9_999));
+        for tid in 0..10_000 {
+            enters.put(tid, &[0; 40]);
+        }
+        assert!(enters.bytes <= 10_000 * (MAX_SPARE + OVERHEAD));
         enters.clear();
         assert_eq!(enters.bytes, 0);
     }
@@ -86,16 +91,12 @@ mod tests {
             Builder::new(ty, ts, 7).i64(3).finish(&mut bytes).unwrap();
             bytes
         };
-        let exit = event(EventType::SyscallCloseX, 3);
-        let exit = Event::parse(&exit, 0).unwrap();
         enters.put(7, &event(EventType::SyscallCloseE, 1));
         enters.put(7, &event(EventType::SyscallCloseE, 2));
-        assert_eq!(enters.of(&exit).map(|enter| enter.ts), Some(2));
+        assert_eq!(enters.take(7, EventType::SyscallCloseE).map(|enter| enter.ts), Some(2));
+        assert!(enters.take(7, EventType::SyscallCloseE).is_none());
         enters.put(7, &event(EventType::SyscallFchdirE, 2));
-        assert!(enters.of(&exit).is_none());
-        enters.put(7, &event(EventType::SyscallCloseE, 4));
-        enters.remove(7);
-        assert!(enters.of(&exit).is_none());
-        assert!(enters.bytes <= MAX_SPARE + OVERHEAD);
+        assert!(enters.take(7, EventType::SyscallCloseE).is_none());
+        assert!(enters.take(7, EventType::SyscallFchdirE).is_some());
     }
 }
