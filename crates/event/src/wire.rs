@@ -140,11 +140,26 @@ impl<'a> Event<'a> {
             return None;
         }
         let width = self.ty.length_width();
-        let (lengths, values) =
-            self.bytes.get(HEADER_LEN..)?.split_at_checked(usize::from(self.sent) * width)?;
-        let (before, rest) = lengths.split_at_checked(index * width)?;
-        let start = total(before, width) as usize;
-        values.get(start..start + each(rest, width).next()?)
+        let (before, rest) = self.bytes.get(HEADER_LEN..)?.split_at_checked(index * width)?;
+        let start = HEADER_LEN + usize::from(self.sent) * width + total(before, width) as usize;
+        let len = if width == 2 {
+            usize::from(u16::from_le_bytes(*rest.first_chunk()?))
+        } else {
+            u32::from_le_bytes(*rest.first_chunk()?) as usize
+        };
+        self.bytes.get(start..start + len)
+    }
+
+    /// The first parameters as they are on the wire: their lengths, and all their bytes. `None` when there are fewer.
+    #[inline]
+    pub fn first(&self, count: usize) -> Option<(&'a [u8], &'a [u8])> {
+        if count > self.nparams() {
+            return None;
+        }
+        let width = self.ty.length_width();
+        let lengths = self.bytes.get(HEADER_LEN..HEADER_LEN + count * width)?;
+        let start = HEADER_LEN + usize::from(self.sent) * width;
+        Some((lengths, self.bytes.get(start..start + total(lengths, width) as usize)?))
     }
 
     /// Position of the parameter with this name in events of this type.

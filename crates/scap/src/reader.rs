@@ -109,7 +109,10 @@ impl<R: Read> Source for Reader<R> {
     type Error = ScapError;
 
     fn next(&mut self) -> Result<Next<'_>, ScapError> {
-        Ok(Reader::next(self)?.map_or(Next::End, Next::Record))
+        Ok(match Reader::next(self)? {
+            Some(record) => Next::Record(record),
+            None => Next::End,
+        })
     }
 }
 
@@ -135,6 +138,7 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// When the capture can't be read on. There is nothing after an error: further calls give `None`.
+    #[inline]
     #[expect(clippy::should_implement_trait, reason = "a record borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, ScapError> {
         let found = match self.advance() {
@@ -283,13 +287,12 @@ impl<R: Read> Reader<R> {
         self.at_most(WHAT, total, max)?;
         self.buffer(WHAT, total as usize)?;
         let bytes = &self.input.bytes()[..total as usize - BLOCK_TRAILER];
-
-        let mut fields = Cursor::new(&bytes[BLOCK_HEADER..]);
+        let (before, body) = bytes.split_at(start);
+        let mut fields = Cursor::new(&before[BLOCK_HEADER..]);
         let cpu = fields.u16().unwrap_or(0);
         let flags = if block.flags { fields.u32().unwrap_or(0) } else { 0 };
-        let mut fields = Cursor::new(&bytes[start + 16..]);
-        let len = fields.u32().unwrap_or(0);
-        let code = fields.u16().unwrap_or(0);
+        let mut fields = Cursor::new(&body[16..]);
+        let (len, code) = (fields.u32().unwrap_or(0), fields.u16().unwrap_or(0));
         let nparams = fields.u32().unwrap_or(0);
 
         let Some(ty) = EventType::from_code(code) else {
@@ -297,13 +300,13 @@ impl<R: Read> Reader<R> {
             return Ok(None);
         };
         let place = if block.v1 {
-            let upgraded = v1::upgrade(ty, &bytes[start..], &mut self.upgraded);
+            let upgraded = v1::upgrade(ty, body, &mut self.upgraded);
             upgraded.map(|()| (Place::Upgraded, self.upgraded.as_slice()))
         } else {
-            let range = start..start.saturating_add(len as usize);
-            let event = bytes
-                .get(range.clone())
-                .ok_or(WireError::Length { header: len, actual: bytes.len() - start });
+            let range = start..start + len as usize;
+            let event = body
+                .get(..len as usize)
+                .ok_or(WireError::Length { header: len, actual: body.len() });
             event.map(|event| (Place::Input(range), event)).map_err(Damage::from)
         };
         let outcome = place.and_then(|(place, event)| {

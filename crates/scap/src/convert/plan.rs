@@ -47,6 +47,8 @@ pub(super) struct Rewrite {
     /// The enter event from which it takes parameters.
     pub(super) enter: Option<EventType>,
     params: Vec<Param>,
+    /// So many parameters in front are those of the event, in their order.
+    kept: usize,
 }
 
 /// Where a parameter comes from.
@@ -130,7 +132,7 @@ impl Plan {
     ) -> Option<Self> {
         let own = |index| Param { from: From::Event(index), longest: usize::MAX };
         let params = (0..row.nparams.into()).map(own).collect();
-        let mut made = Rewrite { to: row.event, enter: None, params };
+        let mut made = Rewrite { to: row.event, enter: None, params, kept: 0 };
         let mut steps = 0;
         let (keep, deliver) = loop {
             match action(made.to, made.params.len())? {
@@ -148,6 +150,12 @@ impl Plan {
                 Verdict::Drop => break (false, false),
             }
         };
+        let own =
+            |(index, param): &(usize, &Param)| matches!(param.from, From::Event(i) if i == *index);
+        made.kept = made.params.iter().enumerate().take_while(own).count();
+        if made.to.length_width() != row.event.length_width() {
+            made.kept = 0;
+        }
         Some(Self { rewrite: (steps > 0).then_some(made), keep, deliver })
     }
 }
@@ -158,7 +166,7 @@ impl Rewrite {
         let nothing = Param { from: From::Constant(&[]), longest: 0 };
         let old = |index: usize| self.params.get(index).unwrap_or(&nothing).clone();
         let enter = self.to.code().checked_sub(1).and_then(EventType::from_code);
-        let mut new = Self { to, enter: self.enter, params: Vec::new() };
+        let mut new = Self { to, enter: self.enter, params: Vec::new(), kept: 0 };
         let widest = if to.length_width() == 2 { u16::MAX.into() } else { u32::MAX as usize };
         for (index, info) in to.info().params.iter().enumerate().take(kept + fills.len()) {
             let fill = index.checked_sub(kept).and_then(|index| fills.get(index));
@@ -184,16 +192,21 @@ impl Rewrite {
     /// Makes `out` the new event.
     pub(super) fn run(&self, event: &Event<'_>, enter: Option<&Event<'_>>, out: &mut Vec<u8>) {
         let width = self.to.length_width();
+        let (lengths, values) = self.first(event).unwrap_or_default();
+        let kept = lengths.len() / width;
+        let mut header = [0; HEADER_LEN];
+        header[..8].copy_from_slice(&event.ts.to_le_bytes());
+        header[8..16].copy_from_slice(&event.tid.to_le_bytes());
+        header[20..22].copy_from_slice(&self.to.code().to_le_bytes());
+        header[22..].copy_from_slice(&(self.params.len() as u32).to_le_bytes());
         out.clear();
-        out.extend_from_slice(&event.ts.to_le_bytes());
-        out.extend_from_slice(&event.tid.to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&self.to.code().to_le_bytes());
-        out.extend_from_slice(&(self.params.len() as u32).to_le_bytes());
+        out.extend_from_slice(&header);
+        out.extend_from_slice(lengths);
+        let mut at = out.len();
         out.resize(HEADER_LEN + self.params.len() * width, 0);
-        let mut at = HEADER_LEN;
+        out.extend_from_slice(values);
         let mut json = Vec::new();
-        for param in &self.params {
+        for param in self.params.iter().skip(kept) {
             let value = match &param.from {
                 From::Event(index) => event.param(*index).unwrap_or_default(),
                 From::Enter { index, missing } => {
@@ -206,8 +219,11 @@ impl Rewrite {
                 }
             };
             let value = value.get(..param.longest).unwrap_or(value);
-            if let Some(len) = out.get_mut(at..at + width) {
-                len.copy_from_slice(&(value.len() as u32).to_le_bytes()[..width]);
+            let len = (value.len() as u32).to_le_bytes();
+            match out.get_mut(at..at + width) {
+                Some([low, high]) => [*low, *high] = [len[0], len[1]],
+                Some(wide) => wide.copy_from_slice(&len),
+                None => {}
             }
             append(out, value);
             at += width;
@@ -217,6 +233,19 @@ impl Rewrite {
         if let Some(total) = out.get_mut(16..20) {
             total.copy_from_slice(&len.to_le_bytes());
         }
+    }
+}
+
+impl Rewrite {
+    /// Lengths and bytes of the parameters in front that stay as they are, if they are what their types can hold.
+    fn first<'e>(&self, event: &Event<'e>) -> Option<(&'e [u8], &'e [u8])> {
+        let (lengths, values) = event.first(self.kept)?;
+        let fits = |(len, param): (&[u8; 2], &Param)| {
+            usize::from(u16::from_le_bytes(*len)) <= param.longest
+        };
+        let (all, rest) = lengths.as_chunks::<2>();
+        let narrow = self.to.length_width() == 2 && rest.is_empty();
+        (narrow && all.iter().zip(&self.params).all(fits)).then_some((lengths, values))
     }
 }
 
