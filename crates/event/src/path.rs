@@ -32,6 +32,26 @@ pub fn join_at(base: usize, path: &[u8], out: &mut Vec<u8>) {
     if matches!(path.first(), None | Some(b'/')) {
         out.truncate(base);
     }
+    if is_tidy(path) {
+        out.extend_from_slice(path);
+    } else {
+        append_tidied(base, path, out);
+    }
+    if out.len() > base + 1 && out.last() == Some(&b'/') {
+        out.pop();
+    }
+}
+
+/// Whether all that may have to go is a slash at the end.
+fn is_tidy(path: &[u8]) -> bool {
+    let pairs = path.iter().zip(path.iter().skip(1));
+    // Looks at all of them, which is quicker than to stop early.
+    let untidy =
+        pairs.fold(false, |untidy, (a, b)| untidy | ((*a == b'/') & ((*b == b'/') | (*b == b'.'))));
+    !untidy && path.first() != Some(&b'.')
+}
+
+fn append_tidied(base: usize, path: &[u8], out: &mut Vec<u8>) {
     let had_dir = out.len() > base;
     let mut rest = path;
     while let Some(&byte) = rest.first() {
@@ -55,9 +75,6 @@ pub fn join_at(base: usize, path: &[u8], out: &mut Vec<u8>) {
             }
         };
         rest = rest.get(step..).unwrap_or_default();
-    }
-    if out.len() > base + 1 && out.last() == Some(&b'/') {
-        out.pop();
     }
 }
 
@@ -131,6 +148,25 @@ mod tests {
         let dir = format!("/{}/", "d".repeat(1000));
         assert_eq!(joined(&dir, &"f".repeat(21)).len(), 1023);
         assert_eq!(joined(&dir, &"f".repeat(22)), "/DIR_TOO_LONG/FILENAME_TOO_LONG");
+    }
+
+    #[test]
+    fn tidy_paths_need_no_look_at_each_byte() {
+        for path in
+            ["/a/b.c", "a/b/", "/", "", "a", "/.a", "/a//b", "./a", "a/.", "..", "/..", "a..", "//"]
+        {
+            for dir in ["", "/", "/x/", "x", "x/"] {
+                let mut tidied = dir.as_bytes().to_vec();
+                if path.is_empty() || path.starts_with('/') {
+                    tidied.clear();
+                }
+                append_tidied(0, path.as_bytes(), &mut tidied);
+                if tidied.len() > 1 && tidied.last() == Some(&b'/') {
+                    tidied.pop();
+                }
+                assert_eq!(joined(dir, path).as_bytes(), tidied, "{dir} {path}");
+            }
+        }
     }
 
     #[test]

@@ -103,7 +103,10 @@ impl State {
     /// Returns the bytes of the syscall's start, where they were kept.
     fn begin_exit(&mut self, act: &mut Act<'_>, at: ThreadRef) -> Vec<u8> {
         let Some(thread) = self.tree.get_mut(at) else { return Vec::new() };
-        let mut stored = mem::take(&mut thread.last.stored);
+        let mut stored = Vec::new();
+        if !thread.last.stored.is_empty() {
+            stored = mem::take(&mut thread.last.stored);
+        }
         if !thread.last.enter.is_some_and(|enter| starts(enter, act.event.ty)) {
             thread.last.fd = -1;
             stored.clear();
@@ -251,7 +254,7 @@ impl State {
         &self,
         event: &Event<'_>,
         at: Option<ThreadRef>,
-        fd_at: Option<(i64, i64)>,
+        fd_at: Option<(ThreadRef, i64)>,
         context: Context,
     ) -> Context {
         let at = at.or_else(|| self.tree.find(event.tid));
@@ -261,11 +264,11 @@ impl State {
     }
 
     /// Where in the tables an open file of this thread is.
-    fn fd_place(&self, at: ThreadRef, fd: i64) -> Option<(i64, i64)> {
+    fn fd_place(&self, at: ThreadRef, fd: i64) -> Option<(ThreadRef, i64)> {
         if fd < 0 {
             return None;
         }
-        let owner = self.fd_owner(self.tree.get(at)?)?;
+        let owner = self.fd_owner(at)?;
         self.fds.get(owner, fd).map(|_| (owner, fd))
     }
 
@@ -290,8 +293,8 @@ impl State {
         if let Some(reaper) = orphans.map(|thread| thread.reaper_tid).filter(|&tid| tid > 0) {
             self.find_or_add(reaper);
         }
-        for tid in self.tree.remove(tid) {
-            self.fds.clear(tid);
+        for at in self.tree.remove(tid) {
+            self.fds.clear(at);
             self.counters.removed_threads += 1;
         }
     }

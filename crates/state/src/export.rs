@@ -30,9 +30,7 @@ impl State {
         items.extend(threads.iter().map(|thread| Item::Thread(Box::new(self.thread_item(thread)))));
         let ports = self.server_ports_now();
         for thread in threads {
-            if let Some(table) =
-                self.fd_tables().table(thread.tid).filter(|table| !table.is_empty())
-            {
+            if let Some(table) = self.own_fds(thread).filter(|table| !table.is_empty()) {
                 items.push(Item::Fds(thread.tid, fd_items(table, &ports)));
             }
         }
@@ -106,7 +104,7 @@ impl State {
     }
 
     fn server_ports_now(&self) -> HashSet<u16> {
-        let threads = self.tree().iter().filter_map(|thread| self.fd_tables().table(thread.tid));
+        let threads = self.tree().iter().filter_map(|thread| self.own_fds(thread));
         let fds = threads.flat_map(FdTable::iter);
         fds.filter_map(|(_, fd)| match fd.kind {
             FdKind::Ipv4Server { port, .. } | FdKind::Ipv6Server { port, .. } => Some(port),

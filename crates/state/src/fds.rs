@@ -6,14 +6,15 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::fd::{Fd, FdKind, Role};
 use crate::net::{socket_name, swap_ends};
+use crate::tree::ThreadRef;
 
 /// Fds below this number are found by index.
 const DENSE: usize = 1024;
 
-/// The fd tables of all processes, by the tid of the thread that owns each.
+/// The fd tables of all processes, by the place in the tree of the thread that owns each.
 #[derive(Clone, Debug)]
 pub struct FdTables {
-    tables: HashMap<i64, FdTable>,
+    tables: Vec<FdTable>,
     max_fds: usize,
 }
 
@@ -31,40 +32,46 @@ pub(crate) struct Full;
 
 impl FdTables {
     pub(crate) fn new(max_fds: usize) -> Self {
-        Self { tables: HashMap::new(), max_fds }
+        Self { tables: Vec::new(), max_fds }
     }
 
-    /// The table that this thread owns; none while it is empty.
-    pub fn table(&self, owner: i64) -> Option<&FdTable> {
-        self.tables.get(&owner)
+    /// The table that this thread owns, where it ever had a file open.
+    #[inline]
+    pub fn table(&self, owner: ThreadRef) -> Option<&FdTable> {
+        self.tables.get(owner.place())
     }
 
     /// Number of open files of all processes.
     pub fn total(&self) -> usize {
-        self.tables.values().map(FdTable::len).sum()
+        self.tables.iter().map(FdTable::len).sum()
     }
 
     /// One open file of the thread that owns the table.
-    pub fn get(&self, owner: i64, fd: i64) -> Option<&Fd> {
-        self.tables.get(&owner)?.get(fd)
+    #[inline]
+    pub fn get(&self, owner: ThreadRef, fd: i64) -> Option<&Fd> {
+        self.table(owner)?.get(fd)
     }
 
     #[cfg(test)]
-    pub(crate) fn owners(&self) -> impl Iterator<Item = i64> {
-        self.tables.keys().copied()
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
+        let tables = self.tables.iter().enumerate();
+        tables.filter(|(_, table)| !table.is_empty()).map(|(place, _)| place)
     }
 
-    pub(crate) fn get_mut(&mut self, owner: i64, fd: i64) -> Option<&mut Fd> {
-        self.tables.get_mut(&owner)?.get_mut(fd)
+    pub(crate) fn get_mut(&mut self, owner: ThreadRef, fd: i64) -> Option<&mut Fd> {
+        self.table_mut(owner)?.get_mut(fd)
     }
 
-    pub(crate) fn table_mut(&mut self, owner: i64) -> Option<&mut FdTable> {
-        self.tables.get_mut(&owner)
+    pub(crate) fn table_mut(&mut self, owner: ThreadRef) -> Option<&mut FdTable> {
+        self.tables.get_mut(owner.place())
     }
 
     /// Adds a file or replaces it.
-    pub(crate) fn insert(&mut self, owner: i64, fd: i64, info: Arc<Fd>) -> Result<(), Full> {
-        let table = self.tables.entry(owner).or_default();
+    pub(crate) fn insert(&mut self, owner: ThreadRef, fd: i64, info: Arc<Fd>) -> Result<(), Full> {
+        if self.tables.len() <= owner.place() {
+            self.tables.resize_with(owner.place() + 1, FdTable::default);
+        }
+        let Some(table) = self.tables.get_mut(owner.place()) else { return Err(Full) };
         if table.len >= self.max_fds && table.get(fd).is_none() {
             return Err(Full);
         }
@@ -72,22 +79,27 @@ impl FdTables {
         Ok(())
     }
 
-    pub(crate) fn remove(&mut self, owner: i64, fd: i64) {
-        if let Some(table) = self.tables.get_mut(&owner) {
+    pub(crate) fn remove(&mut self, owner: ThreadRef, fd: i64) {
+        if let Some(table) = self.table_mut(owner) {
             table.remove(fd);
         }
     }
 
     /// Forgets everything that this thread has open.
-    pub(crate) fn clear(&mut self, owner: i64) {
-        self.tables.remove(&owner);
+    pub(crate) fn clear(&mut self, owner: ThreadRef) {
+        if let Some(table) = self.table_mut(owner) {
+            *table = FdTable::default();
+        }
     }
 
     /// Gives `child` what `parent` has open.
-    pub(crate) fn fork(&mut self, parent: i64, child: i64) {
-        match self.tables.get(&parent).cloned() {
-            Some(table) => drop(self.tables.insert(child, table)),
-            None => self.clear(child),
+    pub(crate) fn fork(&mut self, parent: ThreadRef, child: ThreadRef) {
+        let copy = self.table(parent).cloned().unwrap_or_default();
+        if self.tables.len() <= child.place() {
+            self.tables.resize_with(child.place() + 1, FdTable::default);
+        }
+        if let Some(table) = self.table_mut(child) {
+            *table = copy;
         }
     }
 }
@@ -96,12 +108,12 @@ impl FdTables {
     /// Turns connections of a snapshot so that they go from client to server: it does not know who
     /// connected, but a connection from a port on which somebody listens was accepted there.
     pub(crate) fn give_all_directions(&mut self, server_ports: &HashSet<u16>) {
-        self.tables.values_mut().for_each(|table| table.give_directions(server_ports));
+        self.tables.iter_mut().for_each(|table| table.give_directions(server_ports));
     }
 
     /// The same for one process.
-    pub(crate) fn give_directions(&mut self, owner: i64, server_ports: &HashSet<u16>) {
-        if let Some(table) = self.tables.get_mut(&owner) {
+    pub(crate) fn give_directions(&mut self, owner: ThreadRef, server_ports: &HashSet<u16>) {
+        if let Some(table) = self.table_mut(owner) {
             table.give_directions(server_ports);
         }
     }
@@ -109,6 +121,7 @@ impl FdTables {
 
 impl FdTable {
     /// The file with this number.
+    #[inline]
     pub fn get(&self, fd: i64) -> Option<&Fd> {
         self.shared(fd).map(|info| &**info)
     }
@@ -133,6 +146,7 @@ impl FdTable {
         dense.chain(self.sparse.iter().map(|(&fd, info)| (fd, info)))
     }
 
+    #[inline]
     pub(crate) fn shared(&self, fd: i64) -> Option<&Arc<Fd>> {
         match dense_index(fd) {
             Some(index) => self.dense.get(index)?.as_ref(),
@@ -206,6 +220,7 @@ impl FdTable {
     }
 }
 
+#[inline]
 fn dense_index(fd: i64) -> Option<usize> {
     usize::try_from(fd).ok().filter(|&index| index < DENSE)
 }
@@ -218,50 +233,54 @@ mod tests {
         Arc::new(Fd { name: name.as_bytes().into(), ..Fd::new(FdKind::File) })
     }
 
+    fn owner(place: u32) -> ThreadRef {
+        ThreadRef::at(place)
+    }
+
     #[test]
     fn numbers_of_any_size() {
         let mut fds = FdTables::new(10);
         for fd in [0, 3, 1023, 1024, i64::MAX] {
-            assert_eq!(fds.insert(7, fd, file("x")), Ok(()));
+            assert_eq!(fds.insert(owner(7), fd, file("x")), Ok(()));
         }
-        let table = fds.table(7).unwrap();
+        let table = fds.table(owner(7)).unwrap();
         assert_eq!(table.len(), 5);
         assert_eq!(table.iter().map(|(fd, _)| fd).take(3).collect::<Vec<_>>(), [0, 3, 1023]);
-        fds.remove(7, 1024);
-        fds.remove(7, 1024);
-        assert_eq!((fds.get(7, 1024), fds.table(7).unwrap().len()), (None, 4));
+        fds.remove(owner(7), 1024);
+        fds.remove(owner(7), 1024);
+        assert_eq!((fds.get(owner(7), 1024), fds.table(owner(7)).unwrap().len()), (None, 4));
     }
 
     #[test]
     fn a_full_table_takes_no_more_but_replaces() {
         let mut fds = FdTables::new(2);
-        assert_eq!(fds.insert(7, 0, file("a")), Ok(()));
-        assert_eq!(fds.insert(7, 5000, file("b")), Ok(()));
-        assert_eq!(fds.insert(7, 1, file("c")), Err(Full));
-        assert_eq!(fds.insert(7, 0, file("d")), Ok(()));
-        assert_eq!(&*fds.get(7, 0).unwrap().name, b"d");
+        assert_eq!(fds.insert(owner(7), 0, file("a")), Ok(()));
+        assert_eq!(fds.insert(owner(7), 5000, file("b")), Ok(()));
+        assert_eq!(fds.insert(owner(7), 1, file("c")), Err(Full));
+        assert_eq!(fds.insert(owner(7), 0, file("d")), Ok(()));
+        assert_eq!(&*fds.get(owner(7), 0).unwrap().name, b"d");
     }
 
     #[test]
     fn a_fork_shares_until_one_changes() {
         let mut fds = FdTables::new(10);
-        fds.insert(1, 3, file("old")).unwrap();
-        fds.fork(1, 2);
-        fds.get_mut(2, 3).unwrap().name = b"new"[..].into();
-        assert_eq!(&*fds.get(1, 3).unwrap().name, b"old");
-        assert_eq!(&*fds.get(2, 3).unwrap().name, b"new");
-        fds.fork(9, 2);
-        assert!(fds.table(2).is_none());
+        fds.insert(owner(1), 3, file("old")).unwrap();
+        fds.fork(owner(1), owner(2));
+        fds.get_mut(owner(2), 3).unwrap().name = b"new"[..].into();
+        assert_eq!(&*fds.get(owner(1), 3).unwrap().name, b"old");
+        assert_eq!(&*fds.get(owner(2), 3).unwrap().name, b"new");
+        fds.fork(owner(9), owner(2));
+        assert!(fds.table(owner(2)).unwrap().is_empty());
     }
 
     #[test]
     fn retain_counts() {
         let mut fds = FdTables::new(10);
         for fd in [1, 2, 3000, 4000] {
-            fds.insert(1, fd, file("x")).unwrap();
+            fds.insert(owner(1), fd, file("x")).unwrap();
         }
-        fds.table_mut(1).unwrap().retain(|fd, _| fd == 2 || fd == 4000);
-        let table = fds.table(1).unwrap();
+        fds.table_mut(owner(1)).unwrap().retain(|fd, _| fd == 2 || fd == 4000);
+        let table = fds.table(owner(1)).unwrap();
         assert_eq!(table.iter().map(|(fd, _)| fd).collect::<Vec<_>>(), [2, 4000]);
         assert_eq!(table.len(), 2);
     }

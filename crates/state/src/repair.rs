@@ -73,7 +73,11 @@ impl State {
                         }
                     }
                 }
-                Item::Fds(tid, fds) => self.correct_fds(tid, fds, open),
+                Item::Fds(tid, fds) => {
+                    if let Some(at) = self.tree.find(tid) {
+                        self.correct_fds(at, fds, open);
+                    }
+                }
                 _ => {}
             }
         }
@@ -127,7 +131,7 @@ impl State {
     }
 
     /// `open` are the numbers of all open files: of some that is all there is to find out.
-    fn correct_fds(&mut self, owner: i64, fds: Vec<snapshot::Fd>, open: &HashSet<i64>) {
+    fn correct_fds(&mut self, owner: ThreadRef, fds: Vec<snapshot::Fd>, open: &HashSet<i64>) {
         let mut found = FdTable::default();
         let mut ports = HashSet::new();
         for item in fds {

@@ -63,7 +63,7 @@ pub struct Context {
     /// For a scheduler switch: how long the thread ran on its CPU, ns.
     pub exec_time: u64,
     pub(crate) thread: Option<ThreadRef>,
-    pub(crate) fd_at: Option<(i64, i64)>,
+    pub(crate) fd_at: Option<(ThreadRef, i64)>,
 }
 
 /// How much there is and what was lost.
@@ -132,7 +132,7 @@ pub struct Scanned {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pending {
     pub(crate) thread: Option<i64>,
-    pub(crate) fd: Option<(i64, i64)>,
+    pub(crate) fd: Option<(ThreadRef, i64)>,
 }
 
 /// Memory in which paths are put together.
@@ -239,8 +239,8 @@ impl State {
             }
             Item::Thread(thread) => drop(self.load_thread(&thread)),
             Item::Fds(tid, fds) => {
-                if self.tree.find(tid).is_some() {
-                    fds.into_iter().for_each(|fd| self.load_fd(tid, fd));
+                if let Some(at) = self.tree.find(tid) {
+                    fds.into_iter().for_each(|fd| self.load_fd(at, fd));
                 }
             }
         }
@@ -334,7 +334,12 @@ impl State {
 
     /// What a thread's process has open.
     pub fn fd_table(&self, thread: &Thread) -> Option<&FdTable> {
-        self.fds.table(self.fd_owner(thread)?)
+        self.fds.table(self.fd_owner(self.tree.find(thread.tid)?)?)
+    }
+
+    /// What a thread has open by itself, and not with its process.
+    pub(crate) fn own_fds(&self, thread: &Thread) -> Option<&FdTable> {
+        self.fds.table(self.tree.find(thread.tid)?)
     }
 
     /// One open file of a thread's process.
@@ -349,8 +354,7 @@ impl State {
 
     /// Number of open files of a thread's leader.
     pub fn fd_count(&self, thread: &Thread) -> usize {
-        let leader = self.leader(thread);
-        leader.and_then(|leader| self.fds.table(leader.tid)).map_or(0, FdTable::len)
+        self.leader(thread).and_then(|leader| self.own_fds(leader)).map_or(0, FdTable::len)
     }
 
     /// The user with this number, as the container of the thread knows it.
@@ -406,19 +410,15 @@ impl State {
 
 impl State {
     /// The owner of the fd table a thread uses: itself, or its leader when they share.
-    pub(crate) fn fd_owner(&self, thread: &Thread) -> Option<i64> {
-        if thread.shares_fds() {
-            self.tree.leader(thread).map(|leader| leader.tid)
-        } else {
-            Some(thread.tid)
-        }
+    #[inline]
+    pub(crate) fn fd_owner(&self, at: ThreadRef) -> Option<ThreadRef> {
+        if self.tree.get(at)?.shares_fds() { self.tree.leader_ref(at) } else { Some(at) }
     }
 
     pub(crate) fn add_thread(&mut self, thread: Thread) -> Option<ThreadRef> {
-        let tid = thread.tid;
         let at = self.tree.insert(thread);
-        if at.is_some() {
-            self.fds.clear(tid);
+        if let Some(at) = at {
+            self.fds.clear(at);
             self.counters.added_threads += 1;
         } else {
             self.counters.dropped_threads += 1;
@@ -444,14 +444,14 @@ impl State {
         self.add_thread(Thread::from_snapshot(item))
     }
 
-    pub(crate) fn load_fd(&mut self, tid: i64, item: snapshot::Fd) {
+    pub(crate) fn load_fd(&mut self, owner: ThreadRef, item: snapshot::Fd) {
         let fd = item.fd;
         let Some(info) = Fd::from_snapshot(item, &self.interfaces) else { return };
         self.counters.scanned.count(&info.kind);
         if let FdKind::Ipv4Server { port, .. } | FdKind::Ipv6Server { port, .. } = info.kind {
             self.server_ports.insert(port);
         }
-        match self.fds.insert(tid, fd, Arc::new(info)) {
+        match self.fds.insert(owner, fd, Arc::new(info)) {
             Ok(()) => self.counters.added_fds += 1,
             Err(_) => self.counters.dropped_fds += 1,
         }

@@ -28,9 +28,8 @@ impl State {
                     met.extend(self.load_thread(&thread));
                 }
                 Item::Fds(tid, fds) => {
-                    let new = self.tree.find(tid).is_some_and(|at| met.contains(&at));
-                    if new {
-                        fds.into_iter().for_each(|fd| self.load_fd(tid, fd));
+                    if let Some(at) = self.tree.find(tid).filter(|at| met.contains(at)) {
+                        fds.into_iter().for_each(|fd| self.load_fd(at, fd));
                     }
                 }
                 _ => {}
@@ -44,9 +43,7 @@ impl State {
         new.iter().for_each(|&at| self.tree.link(at));
         let ports = std::mem::take(&mut self.server_ports);
         for at in new {
-            if let Some(thread) = self.tree.get(at) {
-                self.fds.give_directions(thread.tid, &ports);
-            }
+            self.fds.give_directions(at, &ports);
             if self.config.containers {
                 self.find_container(at);
             }

@@ -23,6 +23,19 @@ pub struct ThreadRef {
     generation: u32,
 }
 
+impl ThreadRef {
+    /// Number of its place in the tree, which others get when it is gone.
+    #[inline]
+    pub(crate) fn place(self) -> usize {
+        self.index as usize
+    }
+
+    #[cfg(test)]
+    pub(crate) fn at(index: u32) -> Self {
+        Self { index, generation: 0 }
+    }
+}
+
 /// The threads of one process.
 #[derive(Clone, Debug)]
 pub struct ThreadGroup {
@@ -40,8 +53,8 @@ struct Slot {
     thread: Option<Box<Thread>>,
 }
 
-/// Tids that were removed from the tree.
-pub(crate) type Removed = SmallVec<[i64; 2]>;
+/// Threads that were removed from the tree.
+pub(crate) type Removed = SmallVec<[ThreadRef; 2]>;
 
 /// So many stale references are kept in a list before it is cleaned.
 const STALE_REFS: usize = 11;
@@ -295,7 +308,7 @@ impl ProcessTree {
     fn erase(&mut self, tid: i64, removed: &mut Removed) {
         if let Some(at) = self.by_tid.remove(&tid) {
             self.free(at);
-            removed.push(tid);
+            removed.push(at);
         }
     }
 

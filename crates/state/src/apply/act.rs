@@ -13,7 +13,7 @@ pub(super) struct Act<'e> {
     /// The thread that acts.
     pub(super) at: Option<ThreadRef>,
     /// Place of the open file it acts on.
-    pub(super) fd_at: Option<(i64, i64)>,
+    pub(super) fd_at: Option<(ThreadRef, i64)>,
     /// Whether the name of that file changed.
     pub(super) renamed: bool,
     /// What the syscall returned.

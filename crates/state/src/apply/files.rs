@@ -192,8 +192,7 @@ impl State {
     pub(super) fn close_range(&mut self, act: &mut Act<'_>) {
         let Some((at, _)) = act.done_by() else { return };
         let (first, last) = (i64::from(act.u32(1)), i64::from(act.u32(2)));
-        let owner = self.tree.get(at).and_then(|thread| self.fd_owner(thread));
-        let Some(table) = owner.and_then(|owner| self.fds.table_mut(owner)) else { return };
+        let Some(table) = self.fd_owner(at).and_then(|at| self.fds.table_mut(at)) else { return };
         if act.u32(3) & CLOSE_RANGE_CLOEXEC != 0 {
             table.for_each_mut(|fd, info| {
                 if (first..=last).contains(&fd) {
@@ -296,9 +295,7 @@ impl State {
     fn put_fd(&mut self, act: &mut Act<'_>, fd: i64, info: Arc<Fd>) {
         act.fd_at = None;
         let Some(at) = act.at else { return };
-        let Some(owner) = self.tree.get(at).and_then(|thread| self.fd_owner(thread)) else {
-            return;
-        };
+        let Some(owner) = self.fd_owner(at) else { return };
         match self.fds.insert(owner, fd, info) {
             Ok(()) => {
                 self.counters.added_fds += 1;

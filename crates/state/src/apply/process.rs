@@ -182,13 +182,13 @@ impl State {
 
     /// Adds a new thread; a new process gets copies of the open files of `from`.
     fn add_relative(&mut self, child: Thread, from: Option<ThreadRef>) -> Option<ThreadRef> {
-        let (tid, uid, gid) = (child.tid, child.uid, child.gid);
+        let (uid, gid) = (child.uid, child.gid);
         self.note_user(b"", uid, gid);
-        let owner = from.and_then(|at| self.fd_owner(self.tree.get(at)?));
+        let owner = from.and_then(|at| self.fd_owner(at));
         let at = self.add_thread(child)?;
         self.tree.link(at);
         if let Some(owner) = owner {
-            self.fds.fork(owner, tid);
+            self.fds.fork(owner, at);
         }
         Some(at)
     }
@@ -258,8 +258,7 @@ impl State {
     }
 
     fn close_on_exec(&mut self, at: ThreadRef) {
-        let owner = self.tree.get(at).and_then(|thread| self.fd_owner(thread));
-        if let Some(table) = owner.and_then(|owner| self.fds.table_mut(owner)) {
+        if let Some(table) = self.fd_owner(at).and_then(|owner| self.fds.table_mut(owner)) {
             let before = table.len();
             table.retain(|_, fd| !fd.closes_on_exec());
             self.counters.removed_fds += (before - table.len()) as u64;

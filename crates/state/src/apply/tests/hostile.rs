@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::{World, process};
 use crate::state::{Config, State};
+use crate::tree::ThreadRef;
 
 /// A few tids and fds, so that events meet; some numbers at the edges.
 fn number() -> impl Strategy<Value = i64> {
@@ -47,13 +48,14 @@ fn check(state: &State) {
     assert_eq!(state.tree.iter().count(), state.tree.len());
     for thread in state.tree.iter() {
         assert_eq!(state.by_tid(thread.tid).map(|t| t.tid), Some(thread.tid));
-        let table = state.fds.table(thread.tid);
+        let table = state.own_fds(thread);
         assert!(table.is_none_or(|table| table.len() <= state.config.max_fds));
         assert!(table.is_none_or(|table| table.iter().count() == table.len()));
         assert!(state.ancestors(thread).count() <= 2 * state.tree.len());
     }
-    for owner in state.fds.owners() {
-        assert!(state.by_tid(owner).is_some(), "a table of {owner}, which is no thread");
+    let threads: Vec<_> = state.tree.refs().into_iter().map(ThreadRef::place).collect();
+    for place in state.fds.places() {
+        assert!(threads.contains(&place), "a table at {place}, where no thread is");
     }
 }
 
