@@ -250,18 +250,22 @@ static NAMED: LazyLock<HashMap<&'static str, EventTypes>> = LazyLock::new(|| {
 
 /// The syscalls and tracepoints that an event reports.
 fn syscalls_of(ty: EventType) -> impl Iterator<Item = u16> {
-    REPORTED_BY.iter().filter(move |(_, reported)| *reported == ty.family()).map(|(sc, _)| *sc)
+    REPORTED_BY.get(ty.family()).into_iter().flatten().copied()
 }
 
 /// Syscalls without an event of their own.
 static GENERIC: LazyLock<CodeSet> =
-    LazyLock::new(|| CodeSet::all().difference(REPORTED_BY.iter().map(|(sc, _)| *sc).collect()));
+    LazyLock::new(|| CodeSet::all().difference(REPORTED_BY.values().flatten().copied().collect()));
 
-/// Each syscall with an event of its own, and the family of that event.
-static REPORTED_BY: LazyLock<BTreeSet<(u16, &'static str)>> = LazyLock::new(|| {
+/// The syscalls with an event of their own, by the family of that event.
+static REPORTED_BY: LazyLock<HashMap<&'static str, BTreeSet<u16>>> = LazyLock::new(|| {
     let tables = [syscalls_x86_64(), syscalls_aarch64()];
     let own = tables.iter().flat_map(|table| table.iter()).filter(|s| !is_generic(s.exit));
-    own.map(|syscall| (syscall.sc, syscall.exit.family())).collect::<BTreeSet<_>>()
+    let mut families = HashMap::<_, BTreeSet<_>>::new();
+    for syscall in own {
+        families.entry(syscall.exit.family()).or_default().insert(syscall.sc);
+    }
+    families
 });
 
 /// Whether events of this type report syscalls.

@@ -41,6 +41,10 @@ pub(crate) fn of_literal<V>(op: Operator, text: &str, span: Span, vocabulary: &V
 where
     V: Vocabulary + ?Sized,
 {
+    // Most literals are neither.
+    if op != Operator::Regex && !text.contains(['.', '(']) {
+        return Vec::new();
+    }
     let mut kinds = Vec::new();
     if op == Operator::Regex && is_simple(text) {
         kinds.push(HintKind::Regex(text.to_owned()));
