@@ -85,6 +85,7 @@ impl Recorder {
     }
 
     /// Something happened that the state does not know yet.
+    #[inline]
     pub(crate) fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         if let Some(captures) = &mut self.captures {
             captures.arrived(event);
@@ -104,6 +105,7 @@ impl Recorder {
     }
 
     /// An event is done with. A message tells when its capture has got too large.
+    #[inline]
     pub(crate) fn done(
         &mut self,
         event: &Event<'_>,

@@ -2,7 +2,7 @@
 
 use peregrine_event::{EventSet, EventType};
 use peregrine_fields::{EventTypes, Field, OfType, View};
-use peregrine_filter::{NodeId, Program, ProgramBuilder, Verdicts, Whole};
+use peregrine_filter::{Program, ProgramBuilder, Sieve, Verdicts, Whole};
 use peregrine_rules::RuleSet;
 
 use crate::profile::{RuleMeter, Stage};
@@ -19,12 +19,20 @@ pub enum Matching {
 
 /// The active rules of a rule set as one program for each event type.
 ///
-/// Rules are asked in their order, with the answers that their conditions give one by one. But what many
-/// have in common is asked first, and rules that it excludes are not asked at all.
+/// Rules are asked in their order, with the answers that their conditions give one by one. But what they
+/// have in common is decided once, what excludes many comes first, and each is first asked for what it lacked last
+/// time.
 #[derive(Debug)]
 pub struct Dispatch {
     program: Program<Field>,
     by_type: Box<[Candidates]>,
+}
+
+/// The rules that events of one type can match, in the order in which they are tried.
+#[derive(Debug)]
+struct Candidates {
+    rules: Box<[Candidate]>,
+    sieve: Sieve,
 }
 
 /// What a run of events needs beside the rules.
@@ -32,28 +40,14 @@ pub struct Dispatch {
 pub(crate) struct Working {
     matching: Matching,
     verdicts: Verdicts,
+    // The candidates that may still match, as a bitmap.
     live: Vec<u64>,
-}
-
-/// The rules that events of one type can match, in the order in which they are tried.
-#[derive(Debug, Default)]
-struct Candidates {
-    rules: Box<[Candidate]>,
-    guards: Box<[Guard]>,
 }
 
 #[derive(Debug)]
 struct Candidate {
     rule: u32,
     condition: Whole,
-}
-
-/// What several candidates need.
-#[derive(Debug)]
-struct Guard {
-    needed: NodeId,
-    /// The candidates that need it, as a bitmap.
-    by: Box<[u64]>,
 }
 
 impl Dispatch {
@@ -82,7 +76,15 @@ impl Dispatch {
         };
         let by_type: Vec<_> = EventType::all().map(&mut conditions).collect();
         let program = program.finish();
-        let by_type = by_type.into_iter().map(|rules| Candidates::new(rules, &program)).collect();
+        let node = |candidate: &Candidate| match candidate.condition {
+            Whole::Node(node) => Some(node),
+            _ => None,
+        };
+        let with_sieve = |rules: Box<[Candidate]>| Candidates {
+            sieve: program.sieve(&rules.iter().map(node).collect::<Vec<_>>()),
+            rules,
+        };
+        let by_type = by_type.into_iter().map(with_sieve).collect();
         Self { program, by_type }
     }
 
@@ -123,67 +125,36 @@ impl Dispatch {
         mut hit: impl FnMut(usize),
     ) {
         let Some(here) = self.by_type.get(ty as usize) else { return };
-        verdicts.reset();
+        let mut asked = self.program.ask(view, verdicts, meter);
         live.clear();
         live.resize(here.rules.len().div_ceil(64), u64::MAX);
-        for guard in &here.guards {
-            if !self.program.holds(guard.needed, view, verdicts, meter) {
-                live.iter_mut().zip(&guard.by).for_each(|(live, by)| *live &= !by);
-            }
-        }
-        for (candidates, live) in here.rules.chunks(64).zip(&*live) {
-            let mut live = *live;
-            while let Some(Candidate { rule, condition }) =
-                candidates.get(live.trailing_zeros() as usize)
-            {
-                live &= live - 1;
-                let rule = *rule as usize;
-                let mark = meter.enter(Stage::Rule(rule));
-                let matched = match condition {
-                    Whole::Never => false,
-                    Whole::Always => true,
-                    Whole::Node(node) => self.program.holds(*node, view, verdicts, meter),
-                    Whole::Plain => rules.rules.get(rule).is_some_and(|r| r.filter.matches(view)),
-                };
-                meter.leave(Stage::Rule(rule), mark, matched);
-                if matched {
-                    let mark = meter.enter(Stage::Alert(rule));
-                    hit(rule);
-                    meter.leave(Stage::Alert(rule), mark, true);
-                    if *matching == Matching::First {
-                        return;
-                    }
+        asked.sift(&here.sieve, live);
+        let rules_left = here.rules.chunks(64).zip(&*live).flat_map(|(rules, live)| {
+            rules
+                .iter()
+                .enumerate()
+                .filter(move |(bit, _)| live >> bit & 1 != 0)
+                .map(|(_, rule)| rule)
+        });
+        for Candidate { rule, condition } in rules_left {
+            let rule = *rule as usize;
+            let mark = asked.meter.enter(Stage::Rule(rule));
+            let matched = match condition {
+                Whole::Never => false,
+                Whole::Always => true,
+                Whole::Node(node) => asked.holds(*node),
+                Whole::Plain => rules.rules.get(rule).is_some_and(|r| r.filter.matches(view)),
+            };
+            asked.meter.leave(Stage::Rule(rule), mark, matched);
+            if matched {
+                let mark = asked.meter.enter(Stage::Alert(rule));
+                hit(rule);
+                asked.meter.leave(Stage::Alert(rule), mark, true);
+                if *matching == Matching::First {
+                    return;
                 }
             }
         }
-    }
-}
-
-impl Candidates {
-    /// Finds for each rule what it needs that the most others need too.
-    fn new(rules: Box<[Candidate]>, program: &Program<Field>) -> Self {
-        let needs = |candidate: &Candidate| match candidate.condition {
-            Whole::Node(node) => program.needs(node),
-            _ => &[],
-        };
-        let users = |wanted: &NodeId| rules.iter().filter(|r| needs(r).contains(wanted)).count();
-        let mut guards: Vec<Guard> = Vec::new();
-        for (index, candidate) in rules.iter().enumerate() {
-            let shared = needs(candidate).iter().filter(|needed| users(needed) > 1);
-            let worth = |needed: &NodeId| users(needed) as f32 * program.cut(*needed);
-            let best = shared.max_by(|a, b| worth(a).total_cmp(&worth(b)));
-            let Some(&needed) = best else { continue };
-            let known = guards.iter().position(|guard| guard.needed == needed);
-            let at = known.unwrap_or_else(|| {
-                guards.push(Guard { needed, by: vec![0; rules.len().div_ceil(64)].into() });
-                guards.len() - 1
-            });
-            let word = guards.get_mut(at).and_then(|guard| guard.by.get_mut(index / 64));
-            if let Some(word) = word {
-                *word |= 1 << (index % 64);
-            }
-        }
-        Self { rules, guards: guards.into() }
     }
 }
 

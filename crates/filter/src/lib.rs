@@ -43,7 +43,9 @@ pub use parser::{
     parse_operand,
 };
 pub use print::{Form, json_escape, json_string, value_json, value_text};
-pub use program::{Foresight, NodeId, Part, Program, ProgramBuilder, Verdicts, Whole};
+pub use program::{
+    Asked, Foresight, NodeId, Part, Program, ProgramBuilder, Sieve, Verdicts, Whole,
+};
 pub use regex::RegexError;
 pub use template::{OutputField, Template, TemplateError};
 pub use value::Value;

@@ -108,6 +108,10 @@ impl Texts {
         }
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.few.iter().chain(&self.many).map(|text| &**text)
+    }
+
     fn contains(&self, text: &[u8]) -> bool {
         (self.shortest..=self.longest).contains(&text.len())
             && (self.few.iter().any(|t| **t == *text)

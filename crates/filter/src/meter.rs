@@ -19,3 +19,15 @@ impl<Thing> Meter<Thing> for () {
 
     fn leave(&mut self, _: Thing, (): (), _: bool) {}
 }
+
+impl<Thing, M: Meter<Thing>> Meter<Thing> for &mut M {
+    type Mark = M::Mark;
+
+    fn enter(&mut self, thing: Thing) -> Self::Mark {
+        (**self).enter(thing)
+    }
+
+    fn leave(&mut self, thing: Thing, mark: Self::Mark, holds: bool) {
+        (**self).leave(thing, mark, holds);
+    }
+}

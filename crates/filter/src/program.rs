@@ -3,20 +3,25 @@
 //! Conditions are added for one kind of events at a time, of which some fields are [known](Foresight)
 //! beforehand: tests of these are decided then and there. What remains is a graph in which every
 //! sub-condition stands once, however many conditions of however many kinds of events have it. Its
-//! verdicts are kept for the duration of one event.
+//! verdicts are kept for the duration of one event, and so are the values of fields. All that is asked
+//! of a field with whole texts and their beginnings is answered by one look into a [table].
 //!
 //! Conditions have no effects, so that the order in which their parts are asked cannot be told from
 //! outside; a program asks the cheap parts first. The few fields whose answers change with every question
 //! are [told apart](Foresight::is_pure): conditions that have them are left to [`Filter::matches`].
 
 mod build;
+mod sieve;
+mod table;
 
 use std::sync::Arc;
 
 pub use build::ProgramBuilder;
+pub use sieve::Sieve;
 
 use crate::filter::Test;
 use crate::{Filter, Meter, Supplier, Value};
+use table::{Bit, Row, TextTable};
 
 /// What is known of fields before there is an event.
 pub trait Foresight<F> {
@@ -76,16 +81,37 @@ pub enum Part<'a> {
 /// Conditions that share their sub-conditions. See the module page.
 #[derive(Debug)]
 pub struct Program<F> {
-    nodes: Vec<Node<F>>,
+    nodes: Vec<Node>,
+    // Of nodes, one after the other.
+    children: Vec<NodeId>,
+    // What nodes are, as the conditions have it.
+    steps: Vec<Step<F>>,
+    columns: Vec<Column<F>>,
 }
 
-#[derive(Debug)]
-struct Node<F> {
-    step: Step<F>,
+/// How a sub-condition is decided.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    op: Op,
     /// Several others have it, so that its verdict is worth keeping.
     shared: bool,
-    /// How much asking it is worth where it is needed: how often it does not hold, for its cost.
-    cut: f32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    /// Decided as soon as one of its children is this.
+    Several {
+        start: u32,
+        end: u32,
+        decides: bool,
+    },
+    Not(NodeId),
+    /// A table answers it, along with others.
+    Look(ColumnId, Bit),
+    /// A test of a field that others ask for too.
+    Test(ColumnId),
+    /// Another test.
+    Other,
 }
 
 #[derive(Debug)]
@@ -96,11 +122,25 @@ enum Step<F> {
     Test(Arc<Test<F>>),
 }
 
+/// A field of which several things are asked.
+#[derive(Debug)]
+struct Column<F> {
+    field: F,
+    table: TextTable,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ColumnId(u16);
+
 /// The verdicts on one event; the memory is used again for the next.
 #[derive(Clone, Debug, Default)]
 pub struct Verdicts {
     // Of each node: the event that it was decided for, times two, and one more if it held.
     known: Vec<u32>,
+    // Of each column: the same event, and the row of its table.
+    rows: Vec<(u32, Row)>,
+    // Of each node: which of its children decided it last. It likely does so again.
+    decisive: Vec<u32>,
     event: u32,
 }
 
@@ -111,9 +151,20 @@ impl Verdicts {
             Some(event) => event,
             None => {
                 self.known.fill(0);
+                self.rows.fill((0, Row::NONE));
                 2
             }
         };
+    }
+
+    /// Which child decided a node last. Now and then the first one, as what is in front costs least.
+    #[inline]
+    fn last(&mut self, node: NodeId) -> u32 {
+        let Some(decisive) = self.decisive.get_mut(node.index()) else { return 0 };
+        if self.event.is_multiple_of(256) {
+            *decisive = 0;
+        }
+        *decisive
     }
 
     fn get(&self, node: NodeId) -> Option<bool> {
@@ -134,38 +185,24 @@ impl Verdicts {
 impl<F> Program<F> {
     /// Room for the verdicts of this program.
     pub fn verdicts(&self) -> Verdicts {
-        Verdicts { known: vec![0; self.nodes.len()], event: 2 }
+        let rows = vec![(0, Row::NONE); self.columns.len()];
+        let nodes = self.nodes.len();
+        Verdicts { known: vec![0; nodes], rows, decisive: vec![0; nodes], event: 2 }
     }
 
-    /// Whether a sub-condition holds for the event of the supplier, which must be of the kind that it was added for.
-    /// The meter follows what is decided for that, but not what is known already.
-    pub fn holds<S, M>(
-        &self,
-        node: NodeId,
-        supplier: &S,
-        verdicts: &mut Verdicts,
-        meter: &mut M,
-    ) -> bool
+    /// Asks about the event of the supplier, of which nothing is known yet. The meter follows what is decided.
+    pub fn ask<'e, S, M>(
+        &'e self,
+        supplier: &'e S,
+        verdicts: &'e mut Verdicts,
+        meter: M,
+    ) -> Asked<'e, F, S, M>
     where
         S: Supplier<F> + ?Sized,
         M: Meter<NodeId>,
     {
-        let Some(Node { step, shared, .. }) = self.nodes.get(node.index()) else { return false };
-        if *shared && let Some(holds) = verdicts.get(node) {
-            return holds;
-        }
-        let mark = meter.enter(node);
-        let holds = match step {
-            Step::All(all) => all.iter().all(|node| self.holds(*node, supplier, verdicts, meter)),
-            Step::Any(any) => any.iter().any(|node| self.holds(*node, supplier, verdicts, meter)),
-            Step::Not(node) => !self.holds(*node, supplier, verdicts, meter),
-            Step::Test(test) => test.holds(supplier),
-        };
-        meter.leave(node, mark, holds);
-        if *shared {
-            verdicts.set(node, holds);
-        }
-        holds
+        verdicts.reset();
+        Asked { program: self, supplier, verdicts, meter, values: [None; SLOTS] }
     }
 
     /// How many sub-conditions there are.
@@ -180,26 +217,142 @@ impl<F> Program<F> {
 
     /// What a sub-condition is made of, in the order in which it is asked. `None` for one of another program.
     pub fn part(&self, node: NodeId) -> Option<Part<'_>> {
-        Some(match &self.nodes.get(node.index())?.step {
+        Some(match self.steps.get(node.index())? {
             Step::All(all) => Part::All(all),
             Step::Any(any) => Part::Any(any),
             Step::Not(node) => Part::Not(*node),
             Step::Test(test) => Part::Test(&test.text),
         })
     }
+}
 
-    /// The sub-conditions without which this one does not hold.
-    pub fn needs(&self, node: NodeId) -> &[NodeId] {
-        match self.nodes.get(node.index()).map(|node| &node.step) {
-            Some(Step::All(all)) => all,
-            _ => &[],
+/// Values that are kept at a time. Columns are numbered as conditions come, kind by kind, so that
+/// those that are asked for together rarely share a place.
+const SLOTS: usize = 32;
+
+/// One event that a program is asked about.
+pub struct Asked<'e, F, S: ?Sized, M> {
+    program: &'e Program<F>,
+    supplier: &'e S,
+    verdicts: &'e mut Verdicts,
+    /// Follows what is decided.
+    pub meter: M,
+    // Values of columns.
+    values: [Option<(ColumnId, Option<Value<'e>>)>; SLOTS],
+}
+
+impl<'e, F, S, M> Asked<'e, F, S, M>
+where
+    S: Supplier<F> + ?Sized,
+    M: Meter<NodeId>,
+{
+    /// Whether a sub-condition holds for the event, which must be of the kind that it was added for.
+    #[inline(always)]
+    pub fn holds(&mut self, node: NodeId) -> bool {
+        let Some(Node { op, shared }) = self.program.nodes.get(node.index()).copied() else {
+            return false;
+        };
+        if let Op::Look(column, bit) = op {
+            let mark = self.meter.enter(node);
+            let holds = self.look(column, bit);
+            self.meter.leave(node, mark, holds);
+            return holds;
+        }
+        if shared && let Some(holds) = self.verdicts.get(node) {
+            return holds;
+        }
+        self.decide(node, op, shared)
+    }
+
+    #[inline(never)]
+    fn decide(&mut self, node: NodeId, op: Op, shared: bool) -> bool {
+        let mark = self.meter.enter(node);
+        let holds = match op {
+            Op::Several { start, end, decides } => {
+                self.any_is(decides, node, start, end) == decides
+            }
+            Op::Not(child) => !self.holds(child),
+            Op::Look(column, bit) => self.look(column, bit),
+            Op::Test(column) => self.test(node, Some(column)),
+            Op::Other => self.test(node, None),
+        };
+        self.meter.leave(node, mark, holds);
+        if shared {
+            self.verdicts.set(node, holds);
+        }
+        holds
+    }
+
+    /// Whether one of the children of a node holds, or does not.
+    #[inline]
+    fn any_is(&mut self, holds: bool, node: NodeId, start: u32, end: u32) -> bool {
+        let children = self.program.children.get(start as usize..end as usize).unwrap_or_default();
+        let last = self.verdicts.last(node);
+        if let Some(child) = children.get(last as usize)
+            && self.holds(*child) == holds
+        {
+            return true;
+        }
+        for (index, child) in (0..).zip(children) {
+            if index != last && self.holds(*child) == holds {
+                if let Some(decisive) = self.verdicts.decisive.get_mut(node.index()) {
+                    *decisive = index;
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    #[inline(never)]
+    fn test(&mut self, node: NodeId, column: Option<ColumnId>) -> bool {
+        let Some(Step::Test(test)) = self.program.steps.get(node.index()) else { return false };
+        match column {
+            Some(column) => test.holds_for(self.value(column), self.supplier),
+            None => test.holds(self.supplier),
         }
     }
 
-    /// How much is won by asking for a sub-condition before others that need it: the more, the less it costs and the
-    /// less often it holds.
-    pub fn cut(&self, node: NodeId) -> f32 {
-        self.nodes.get(node.index()).map_or(0.0, |node| node.cut)
+    #[inline]
+    fn look(&mut self, id: ColumnId, bit: Bit) -> bool {
+        let program = self.program;
+        let Some(column) = program.columns.get(usize::from(id.0)) else { return false };
+        column.table.has(self.row(id, &column.table), bit)
+    }
+
+    #[inline]
+    fn row(&mut self, id: ColumnId, table: &TextTable) -> Row {
+        match self.verdicts.rows.get(usize::from(id.0)) {
+            Some((event, row)) if *event == self.verdicts.event => *row,
+            _ => self.find_row(id, table),
+        }
+    }
+
+    #[inline(never)]
+    fn find_row(&mut self, id: ColumnId, table: &TextTable) -> Row {
+        let row = match self.value(id) {
+            Some(Value::Text(text) | Value::Bytes(text)) => table.row(text),
+            // Values of another kind than the literals match nothing.
+            _ => Row::NONE,
+        };
+        let event = self.verdicts.event;
+        if let Some(known) = self.verdicts.rows.get_mut(usize::from(id.0)) {
+            *known = (event, row);
+        }
+        row
+    }
+
+    fn value(&mut self, id: ColumnId) -> Option<Value<'e>> {
+        let slot = self.values.get_mut(usize::from(id.0) % SLOTS)?;
+        match *slot {
+            Some((kept, value)) if kept == id => value,
+            _ => {
+                let column = self.program.columns.get(usize::from(id.0))?;
+                let value = self.supplier.value(&column.field);
+                *slot = Some((id, value));
+                value
+            }
+        }
     }
 }
 

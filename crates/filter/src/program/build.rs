@@ -1,12 +1,15 @@
 //! Conditions made into a program.
 
-use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use bumpalo::Bump;
+use hashbrown::HashMap;
 
-use super::{Filter, Foresight, Node, NodeId, Program, Step, Whole};
-use crate::filter::{self, Test};
+use super::table::{Bit, Question, TextTable, is_tabled};
+use super::{Column, ColumnId, Filter, Foresight, Node, NodeId, Op, Program, Step, Whole};
+use crate::filter::{self, Test, Verdict};
+use crate::matcher::Matcher;
 use crate::{Supplier, Value};
 
 /// Collects the conditions of a program.
@@ -14,18 +17,42 @@ use crate::{Supplier, Value};
 pub struct ProgramBuilder<F> {
     parts: Vec<Part<F>>,
     ids: HashMap<Key, NodeId>,
+    columns: Vec<Draft<F>>,
+    column_ids: HashMap<F, ColumnId>,
     scratch: Bump,
 }
 
 #[derive(Debug)]
 struct Part<F> {
     step: Step<F>,
-    odds: Odds,
+    /// The field that it asks, if it is one alone, and its place in the table of that.
+    column: Option<(ColumnId, Option<Bit>)>,
+    /// Of a test, what it costs to get other values.
+    cost: u32,
     users: u32,
 }
 
+/// A column being collected.
+#[derive(Debug)]
+struct Draft<F> {
+    field: F,
+    cost: u32,
+    /// How many tests ask for the value.
+    users: u32,
+    /// What its table answers.
+    asked: Vec<Asked<F>>,
+}
+
+#[derive(Debug)]
+enum Asked<F> {
+    Test(Arc<Test<F>>),
+    All(Vec<Bit>),
+    Any(Vec<Bit>),
+    Not(Bit),
+}
+
 /// What asking costs, and how often the answer is yes: guesses, which decide the order of questions only.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Odds {
     pub(super) cost: f32,
     pub(super) yes: f32,
@@ -49,11 +76,17 @@ enum Folded {
 
 impl<F> Default for ProgramBuilder<F> {
     fn default() -> Self {
-        Self { parts: Vec::new(), ids: HashMap::new(), scratch: Bump::new() }
+        Self {
+            parts: Vec::new(),
+            ids: HashMap::new(),
+            columns: Vec::new(),
+            column_ids: HashMap::new(),
+            scratch: Bump::new(),
+        }
     }
 }
 
-impl<F> ProgramBuilder<F> {
+impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
     /// Adds a condition for the kind of events that `foresight` knows of.
     pub fn add(&mut self, filter: &Filter<F>, foresight: &impl Foresight<F>) -> Whole {
         if !is_pure(filter.root(), foresight) {
@@ -63,7 +96,7 @@ impl<F> ProgramBuilder<F> {
             Folded::Known(false) => Whole::Never,
             Folded::Known(true) => Whole::Always,
             Folded::Node(node) => {
-                self.used(node);
+                used(&mut self.parts, node);
                 Whole::Node(node)
             }
         }
@@ -71,24 +104,77 @@ impl<F> ProgramBuilder<F> {
 
     /// The program, in which each question comes the earlier, the less it costs and the likelier it decides.
     pub fn finish(self) -> Program<F> {
-        // A verdict that many ask for is paid for once.
-        let odds = |part: &Part<F>| Odds { cost: part.odds.cost / part.users as f32, ..part.odds };
-        let odds: Vec<Odds> = self.parts.iter().map(odds).collect();
+        let odds = self.odds();
         let sorted = |mut nodes: Box<[NodeId]>, decides: bool| {
             let rank = |node: &NodeId| odds.get(node.index()).map_or(0.0, |o| o.rank(decides));
             nodes.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
             nodes
         };
-        let nodes = self.parts.into_iter().map(|part| Node {
-            shared: part.users > 1,
-            cut: part.odds.rank(false).recip(),
-            step: match part.step {
+        let (mut nodes, mut steps, mut children) = (Vec::new(), Vec::new(), Vec::new());
+        let mut run = |of: &[NodeId]| {
+            let start = children.len() as u32;
+            children.extend_from_slice(of);
+            (start, children.len() as u32)
+        };
+        for part in self.parts {
+            let step = match part.step {
                 Step::All(all) => Step::All(sorted(all, false)),
                 Step::Any(any) => Step::Any(sorted(any, true)),
                 step => step,
-            },
+            };
+            let op = match (&step, part.column) {
+                (_, Some((column, Some(bit)))) => Op::Look(column, bit),
+                (Step::All(several), _) | (Step::Any(several), _) => {
+                    let (start, end) = run(several);
+                    Op::Several { start, end, decides: matches!(step, Step::Any(_)) }
+                }
+                (Step::Not(node), _) => Op::Not(*node),
+                (Step::Test(_), Some((column, None))) => Op::Test(column),
+                (Step::Test(_), None) => Op::Other,
+            };
+            nodes.push(Node { op, shared: part.users > 1 });
+            steps.push(step);
+        }
+        let columns = self.columns.into_iter().map(|draft| {
+            let questions = draft.asked.iter().filter_map(|asked| {
+                Some(match asked {
+                    Asked::Test(test) => Question::Test(matcher(test)?),
+                    Asked::All(bits) => Question::All(bits.clone()),
+                    Asked::Any(bits) => Question::Any(bits.clone()),
+                    Asked::Not(bit) => Question::Not(*bit),
+                })
+            });
+            let table = TextTable::new(&questions.collect::<Vec<_>>());
+            Column { field: draft.field, table }
         });
-        Program { nodes: nodes.collect() }
+        Program { nodes, children, steps, columns: columns.collect() }
+    }
+
+    /// What each node costs where it is asked for. What many ask for is paid for once.
+    fn odds(&self) -> Vec<Odds> {
+        let mut known: Vec<Odds> = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let of = |node: &NodeId| known.get(node.index()).copied().unwrap_or_default();
+            let share = |column: ColumnId| {
+                let draft = self.columns.get(usize::from(column.0));
+                draft.map_or(0.0, |draft| draft.cost as f32 / draft.users as f32)
+            };
+            // Parts come after what they are made of.
+            let odds = match &part.step {
+                Step::All(_) | Step::Any(_) | Step::Not(_) if part.column.is_some() => {
+                    Odds { cost: 1.0, yes: odds_of(&part.step, of).yes }
+                }
+                Step::Test(test) => {
+                    let values = part.cost as f32 + part.column.map_or(0.0, |(id, _)| share(id));
+                    let tabled = part.column.is_some_and(|(_, bit)| bit.is_some());
+                    let verdict = if tabled { 1 } else { test.verdict.cost() };
+                    Odds { cost: values + verdict as f32, yes: test.verdict.likelihood() }
+                }
+                step => odds_of(step, of),
+            };
+            known.push(Odds { cost: odds.cost / part.users.max(1) as f32, ..odds });
+        }
+        known
     }
 
     fn fold(&mut self, node: &filter::Node<F>, foresight: &impl Foresight<F>) -> Folded {
@@ -104,9 +190,7 @@ impl<F> ProgramBuilder<F> {
             filter::Node::Not(child) => match self.fold(child, foresight) {
                 Folded::Known(holds) => Folded::Known(!holds),
                 Folded::Node(node) => {
-                    let odds = self.odds(node);
-                    let odds = Odds { yes: 1.0 - odds.yes, ..odds };
-                    Folded::Node(self.node(Key::Not(node), Step::Not(node), odds))
+                    Folded::Node(self.node(Key::Not(node), Step::Not(node), None, 0))
                 }
             },
             filter::Node::Test(test) => self.test(test, foresight),
@@ -133,20 +217,47 @@ impl<F> ProgramBuilder<F> {
         Some(open)
     }
 
+    /// Those that a table answers become one, as it answers all together as quickly as one of them.
     fn several(
         &mut self,
         nodes: Vec<NodeId>,
-        step: impl FnOnce(Box<[NodeId]>) -> Step<F>,
-        key: impl FnOnce(Box<[NodeId]>) -> Key,
+        step: fn(Box<[NodeId]>) -> Step<F>,
+        key: fn(Box<[NodeId]>) -> Key,
         of_none: bool,
     ) -> Folded {
+        let table = |parts: &[Part<F>], node: &NodeId| match parts.get(node.index())?.column {
+            Some((column, Some(_))) => Some(column),
+            _ => None,
+        };
+        let (mut open, mut left) = (Vec::new(), nodes);
+        while let Some(first) = left.first().copied() {
+            let column = table(&self.parts, &first);
+            let (same, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|node| {
+                *node == first || column.is_some() && table(&self.parts, node) == column
+            });
+            open.push(self.one(same, step, key));
+            left = others;
+        }
+        open.sort();
+        open.dedup();
+        if open.is_empty() {
+            return Folded::Known(of_none);
+        }
+        Folded::Node(self.one(open, step, key))
+    }
+
+    /// The node for some, which is the only one of them where they are not more.
+    fn one(
+        &mut self,
+        nodes: Vec<NodeId>,
+        step: fn(Box<[NodeId]>) -> Step<F>,
+        key: fn(Box<[NodeId]>) -> Key,
+    ) -> NodeId {
         match *nodes {
-            [] => Folded::Known(of_none),
-            [only] => Folded::Node(only),
+            [only] => only,
             _ => {
-                let odds = Odds::of(nodes.iter().map(|node| self.odds(*node)).collect(), !of_none);
                 let nodes: Box<[NodeId]> = nodes.into();
-                Folded::Node(self.node(key(nodes.clone()), step(nodes), odds))
+                self.node(key(nodes.clone()), step(nodes), None, 0)
             }
         }
     }
@@ -166,36 +277,110 @@ impl<F> ProgramBuilder<F> {
         {
             return Folded::Known(false);
         }
-        let fields: u32 = test.fields().map(|field| foresight.cost(field)).sum();
-        let cost = fields.saturating_add(test.verdict.cost()) as f32;
-        let odds = Odds { cost, yes: test.verdict.likelihood() };
-        Folded::Node(self.node(Key::Test(test.text.clone()), Step::Test(Arc::clone(test)), odds))
+        let key = Key::Test(test.text.clone());
+        if let Some(known) = self.ids.get(&key) {
+            return Folded::Node(*known);
+        }
+        let cost = test.fields().map(|field| foresight.cost(field)).sum();
+        let step = Step::Test(Arc::clone(test));
+        let field = test.left.as_field().map(|field| (field, foresight.cost(field)));
+        let Some((id, own)) = field.and_then(|(field, own)| Some((self.column(field, own)?, own)))
+        else {
+            return Folded::Node(self.node(key, step, None, cost));
+        };
+        let single = !test.left.is_list() && test.left.each().is_none();
+        let tabled = single && matcher(test).is_some_and(is_tabled);
+        let bit = tabled.then(|| self.ask(id, Asked::Test(Arc::clone(test)))).flatten();
+        Folded::Node(self.node(key, step, Some((id, bit)), cost - own))
+    }
+
+    fn column(&mut self, field: &F, cost: u32) -> Option<ColumnId> {
+        if let Some(known) = self.column_ids.get(field) {
+            if let Some(column) = self.columns.get_mut(usize::from(known.0)) {
+                column.users += 1;
+            }
+            return Some(*known);
+        }
+        let id = ColumnId(u16::try_from(self.columns.len()).ok()?);
+        self.column_ids.insert(field.clone(), id);
+        self.columns.push(Draft { field: field.clone(), cost, users: 1, asked: Vec::new() });
+        Some(id)
+    }
+
+    /// One more question for the table of a column.
+    fn ask(&mut self, id: ColumnId, asked: Asked<F>) -> Option<Bit> {
+        let column = self.columns.get_mut(usize::from(id.0))?;
+        let bit = Bit(u16::try_from(column.asked.len()).ok()?);
+        column.asked.push(asked);
+        Some(bit)
+    }
+
+    /// What the table of a column has to answer in place of this step, if it can.
+    fn combined(&mut self, step: &Step<F>) -> Option<(ColumnId, Option<Bit>)> {
+        let place = |node: &NodeId| match self.parts.get(node.index())?.column {
+            Some((column, Some(bit))) => Some((column, bit)),
+            _ => None,
+        };
+        let together = |nodes: &[NodeId]| {
+            let places = nodes.iter().map(place).collect::<Option<Vec<_>>>()?;
+            let (column, _) = *places.first()?;
+            let same = places.iter().all(|(other, _)| *other == column);
+            same.then(|| (column, places.into_iter().map(|(_, bit)| bit).collect()))
+        };
+        let (column, asked) = match step {
+            Step::All(all) => together(all).map(|(column, bits)| (column, Asked::All(bits)))?,
+            Step::Any(any) => together(any).map(|(column, bits)| (column, Asked::Any(bits)))?,
+            Step::Not(node) => place(node).map(|(column, bit)| (column, Asked::Not(bit)))?,
+            Step::Test(_) => return None,
+        };
+        Some((column, Some(self.ask(column, asked)?)))
     }
 
     /// The one node that is this step.
-    fn node(&mut self, key: Key, step: Step<F>, odds: Odds) -> NodeId {
+    fn node(
+        &mut self,
+        key: Key,
+        step: Step<F>,
+        column: Option<(ColumnId, Option<Bit>)>,
+        cost: u32,
+    ) -> NodeId {
         let next = NodeId(self.parts.len() as u32);
         let id = *self.ids.entry(key).or_insert(next);
         if id == next {
-            let children = match &step {
-                Step::All(children) | Step::Any(children) => children.to_vec(),
-                Step::Not(child) => vec![*child],
-                Step::Test(_) => Vec::new(),
-            };
-            children.into_iter().for_each(|child| self.used(child));
-            self.parts.push(Part { step, odds, users: 0 });
+            match &step {
+                Step::All(children) | Step::Any(children) => {
+                    children.iter().for_each(|child| used(&mut self.parts, *child));
+                }
+                Step::Not(child) => used(&mut self.parts, *child),
+                Step::Test(_) => {}
+            }
+            let column = column.or_else(|| self.combined(&step));
+            self.parts.push(Part { step, column, cost, users: 0 });
         }
         id
     }
+}
 
-    fn odds(&self, node: NodeId) -> Odds {
-        self.parts.get(node.index()).map_or(Odds { cost: 0.0, yes: 0.5 }, |part| part.odds)
+/// What several parts cost together, and how often they hold.
+fn odds_of<F>(step: &Step<F>, of: impl Fn(&NodeId) -> Odds) -> Odds {
+    match step {
+        Step::All(all) => Odds::of(all.iter().map(of).collect(), false),
+        Step::Any(any) => Odds::of(any.iter().map(of).collect(), true),
+        Step::Not(node) => Odds { yes: 1.0 - of(node).yes, ..of(node) },
+        Step::Test(_) => Odds::default(),
     }
+}
 
-    fn used(&mut self, node: NodeId) {
-        if let Some(part) = self.parts.get_mut(node.index()) {
-            part.users += 1;
-        }
+fn used<F>(parts: &mut [Part<F>], node: NodeId) {
+    if let Some(part) = parts.get_mut(node.index()) {
+        part.users += 1;
+    }
+}
+
+fn matcher<F>(test: &Test<F>) -> Option<&Matcher> {
+    match &test.verdict {
+        Verdict::Literals { matcher, .. } => Some(matcher),
+        Verdict::Exists | Verdict::Field { .. } => None,
     }
 }
 
