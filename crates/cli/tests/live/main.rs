@@ -465,3 +465,17 @@ fn without_events_the_run_ends_in_time_and_leaves_a_capture() {
     let mut reader = Reader::open(place.path("idle.scap.gz")).unwrap();
     assert!(reader.next().unwrap().is_some());
 }
+
+#[test]
+fn what_rules_cost_is_measured_while_the_kernel_is_watched() {
+    let Some(place) = Place::new("profile") else { return };
+    place.write("rules.yaml", RULES);
+    let more = ["-r", "rules.yaml", "--profile-folded", "stacks.txt"];
+    let Some(mut watcher) = place.watch(&more) else { return };
+    place.act("mount --make-rprivate /; mount --bind \"$1/etc\" /etc; cat /etc/shadow >/dev/null");
+    watcher.wait_for(&["Sensitive file read"]);
+    let _ = watcher.end();
+    let stacks = fs::read_to_string(place.path("stacks.txt")).unwrap();
+    let of_rule = stacks.lines().find(|line| line.starts_with("Sensitive file read;open"));
+    assert!(of_rule.is_some(), "{stacks}");
+}
