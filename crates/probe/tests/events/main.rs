@@ -7,7 +7,7 @@
 //!
 //! It needs root, cgroup v2 and a kernel that describes its types. It runs on the host (`cargo test -p
 //! peregrine-probe --test events`) and, as a static binary, in a virtual machine that has no more than
-//! `/proc`, `/sys`, `/dev` and a writable `/tmp`; it mounts cgroup v2 and tracefs itself, in a mount
+//! `/proc`, `/sys`, `/dev`, a writable `/tmp` and the loopback device; it mounts cgroup v2 and tracefs itself, in a mount
 //! namespace of its own, where they are missing. Nothing is read from the source tree.
 //!
 //! - `PEREGRINE_HOOK_PLAN`: `auto` (the default), `sys_exit` or `per_syscall`.

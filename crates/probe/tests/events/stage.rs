@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{PipeWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use peregrine_event::{Event, EventCounters, syscall_names};
@@ -70,7 +69,6 @@ impl Stage {
         let rings = probe.take_rings().into_iter().map(|ring| Ring::map(&ring.records, ring.bytes));
         let rings = rings.collect::<Result<_, _>>().map_err(|e| Unfit::Refuses(e.to_string()))?;
         probe.attach().map_err(refused)?;
-        let _ = HOOKS_FUNCTIONS.set(probe.plan() == HookPlan::PerSyscall);
         let mut stage =
             Self { probe, rings, cgroup, directory, lost: 0, missing: Tracepoints::empty() };
         stage.select().map_err(refused)?;
@@ -204,14 +202,6 @@ impl Drop for Cgroup {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
-}
-
-/// Set when the probe is loaded, and known to all rows, whose processes are forked after that.
-static HOOKS_FUNCTIONS: OnceLock<bool> = OnceLock::new();
-
-/// Whether calls are hooked one by one, at their functions.
-pub(crate) fn hooks_functions() -> bool {
-    HOOKS_FUNCTIONS.get().copied().unwrap_or_default()
 }
 
 /// Makes the mounts this process's own and adds what is missing. Gives where cgroup v2 is.
