@@ -3,7 +3,7 @@
 #include "helpers.h"
 
 enum { SYSCALL_WORDS = 8, SYSCALL_LIMIT = SYSCALL_WORDS * 64 };
-enum { DROP_FAILED = 1, SCOPED = 2 };
+enum { DROP_FAILED = 1, SCOPED = 2, PER_SYSCALL = 4 };
 
 struct config {
 	u64 selected[SYSCALL_WORDS];   // native numbers
@@ -42,11 +42,13 @@ struct call {
 	s64 round; // how often its collector has run
 };
 
-// Room to put an event together, one for each CPU. The record begins two bytes before the event, with
-// the CPU, so that the event itself is aligned.
+// Room to put an event together. The record begins two bytes before the event, with the CPU, so that
+// the event itself is aligned.
 enum { EVENT_LIMIT = 1 << 16, RECORD_AT = 6, EVENT_AT = 8, WALK = 64 };
 struct scratch {
 	struct call call;
+	u64 users; // those who claim it
+	u64 owner; // thread whose event it holds
 	u64 forgotten;
 	u64 walk[WALK];             // names on the way up a tree
 	u8 record[2 * EVENT_LIMIT + 4 * 4096]; // the event, then room for what is read on the way
@@ -73,9 +75,12 @@ struct {
 	__type(value, struct losses);
 } losers SEC(".maps");
 
+// Each CPU has several: kernels may preempt a program, and then another one runs in its midst. The hook at
+// the end of all system calls is never preempted, and has the first one without asking.
+enum { SLOTS = 3 };
 struct {
 	__uint(type, MAP_ARRAY);
-	__uint(max_entries, 1); // the loader sets the number of CPUs
+	__uint(max_entries, SLOTS); // for each CPU; the loader sets their number
 	__type(key, u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -103,7 +108,7 @@ struct {
 	__uint(max_entries, SYSCALL_LIMIT);
 	__type(key, u32);
 	__type(value, u32);
-} collectors SEC(".maps");
+} collectors SEC(".maps"), twin_collectors SEC(".maps");
 
 struct {
 	__uint(type, MAP_ARRAY);
@@ -131,8 +136,59 @@ INLINE struct counters *get_counters(void)
 	return bpf_map_lookup_elem(&counters, &zero);
 }
 
-INLINE struct scratch *get_scratch(void)
+INLINE struct scratch *scratch_at(u32 slot)
 {
-	u32 cpu = bpf_get_smp_processor_id();
-	return bpf_map_lookup_elem(&scratches, &cpu);
+	u32 at = bpf_get_smp_processor_id() * SLOTS + slot;
+	return bpf_map_lookup_elem(&scratches, &at);
+}
+
+INLINE u32 current_tid(void)
+{
+	return bpf_get_current_pid_tgid();
+}
+
+INLINE struct scratch *first_scratch(void)
+{
+	struct scratch *s = scratch_at(0);
+	if (s)
+		s->owner = current_tid();
+	return s;
+}
+
+// One that nobody else uses until it is released. Whoever comes in between two lines of this goes on to
+// the next one; at worst both do.
+INLINE struct scratch *claim_scratch(void)
+{
+	for (u32 slot = 1; slot < SLOTS; slot++) {
+		struct scratch *s = scratch_at(slot);
+		if (!s)
+			return NULL;
+		__sync_fetch_and_add(&s->users, 1);
+		if (*(volatile u64 *)&s->users == 1) {
+			s->owner = current_tid();
+			return s;
+		}
+		__sync_fetch_and_add(&s->users, -1);
+	}
+	return NULL;
+}
+
+INLINE void release_scratch(struct scratch *s)
+{
+	if (s->users) {
+		s->owner = 0;
+		__sync_fetch_and_add(&s->users, -1);
+	}
+}
+
+// The one that the program before took for this thread.
+INLINE struct scratch *own_scratch(void)
+{
+	u32 tid = current_tid();
+	for (u32 slot = 0; slot < SLOTS; slot++) {
+		struct scratch *s = scratch_at(slot);
+		if (s && s->owner == tid)
+			return s;
+	}
+	return NULL;
 }

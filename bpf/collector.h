@@ -1,6 +1,7 @@
 // A collector writes the event of one kind of system call. It is entered with the call in the CPU's
 // scratch, so that it is the same whichever hook saw the call end.
 #pragma once
+#include "call.h"
 #include "net.h"
 #include "task.h"
 #include "uapi.h"
@@ -10,9 +11,13 @@
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
 	SEC("tp_btf/sys_exit") int x_##name(void *ctx)                                             \
 	{                                                                                          \
-		struct scratch *s = get_scratch();                                                 \
-		if (!s || !wanted(&s->call))                                                       \
+		struct scratch *s = own_scratch();                                                 \
+		if (!s)                                                                            \
 			return 0;                                                                  \
+		if (!wanted(&s->call)) {                                                           \
+			release_scratch(s);                                                        \
+			return 0;                                                                  \
+		}                                                                                  \
 		struct event e;                                                                    \
 		begin(&e, s, EVENT_##id, id##_PARAMS, id##_CLASS);                                 \
 		write_##name(&e, &s->call);                                                        \
@@ -26,22 +31,45 @@
 // An exec that worked is told of by a tracepoint of its own: here the caller's arguments are gone.
 #define COLLECT_FAILED_LIFE(name, id) COLLECT_INTO(life_rings, failed, name, id)
 
-// As many events as the result says: the program enters itself again, which the kernel allows 32 times.
-#define COLLECT_EACH(name, kind)                                                                   \
+// All of whose parameters together are `size` bytes long, whatever happens.
+#define COLLECT_FIXED(name, id, size)                                                              \
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
 	SEC("tp_btf/sys_exit") int x_##name(void *ctx)                                             \
 	{                                                                                          \
-		struct scratch *s = get_scratch();                                                 \
+		struct scratch *s = own_scratch();                                                 \
 		if (!s)                                                                            \
 			return 0;                                                                  \
 		struct event e;                                                                    \
-		begin(&e, s, EVENT_##kind, kind##_PARAMS, kind##_CLASS);                                 \
-		write_##name(&e, &s->call);                                                        \
-		submit(&e, &data_rings);                                                           \
-		if (++s->call.round < s->call.ret)                                                 \
-			bpf_tail_call(ctx, &collectors, s->call.id);                               \
+		u8 *record = begin_in_ring(&e, s, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size); \
+		if (record) {                                                                      \
+			write_##name(&e, &s->call);                                                \
+			submit_in_ring(&e, record);                                                \
+		}                                                                                  \
+		release_scratch(s);                                                                \
 		return 0;                                                                          \
 	}                                                                                          \
+	INLINE void write_##name(struct event *e, struct call *c)
+
+// As many events as the result says: the program enters itself again, which the kernel allows 32 times.
+#define COLLECT_EACH_BY(table, program, name, kind)                                                \
+	SEC("tp_btf/sys_exit") int program(void *ctx)                                              \
+	{                                                                                          \
+		struct scratch *s = own_scratch();                                                 \
+		if (!s)                                                                            \
+			return 0;                                                                  \
+		struct event e;                                                                    \
+		begin(&e, s, EVENT_##kind, kind##_PARAMS, kind##_CLASS);                           \
+		write_##name(&e, &s->call);                                                        \
+		send(&e, &data_rings);                                                             \
+		if (++s->call.round < s->call.ret)                                                 \
+			bpf_tail_call(ctx, &table, s->call.id);                                    \
+		release_scratch(s);                                                                \
+		return 0;                                                                          \
+	}
+#define COLLECT_EACH(name, kind)                                                                   \
+	INLINE void write_##name(struct event *e, struct call *c);                                 \
+	COLLECT_EACH_BY(collectors, x_##name, name, kind)                                          \
+	COLLECT_EACH_BY(twin_collectors, twin_##name, name, kind)                                  \
 	INLINE void write_##name(struct event *e, struct call *c)
 
 INLINE bool always(struct call *c) { return true; }

@@ -1,48 +1,8 @@
-// One hook on the end of every system call: returns at once for what nobody selected.
+// The hook on the end of system calls: returns at once for what nobody selected. As a tracepoint it sees all
+// of them; the loader can make it a hook on single ones as well (fexit), which has the same context.
 #pragma once
 #include "collector.h"
 #include "scope.h"
-
-#if defined(__TARGET_ARCH_x86)
-enum { TS_COMPAT = 2, SOCKETCALL = 102 };
-
-INLINE u32 call_number(struct pt_regs *regs) { return regs->orig_ax; }
-INLINE bool call_is_32(void) { return READ(current_task(), thread_info.status) & TS_COMPAT; }
-
-INLINE void read_args(struct call *c, struct pt_regs *regs)
-{
-	if (c->is32) {
-		c->args[0] = (u32)regs->bx;
-		c->args[1] = (u32)regs->cx;
-		c->args[2] = (u32)regs->dx;
-		c->args[3] = (u32)regs->si;
-		c->args[4] = (u32)regs->di;
-		c->args[5] = (u32)regs->bp;
-	} else {
-		c->args[0] = regs->di;
-		c->args[1] = regs->si;
-		c->args[2] = regs->dx;
-		c->args[3] = regs->r10;
-		c->args[4] = regs->r8;
-		c->args[5] = regs->r9;
-	}
-}
-#else
-enum { TIF_32BIT = 1 << 22, SOCKETCALL = 102 };
-
-INLINE u32 call_number(struct pt_regs *regs) { return regs->syscallno; }
-INLINE bool call_is_32(void) { return READ(current_task(), thread_info.flags) & TIF_32BIT; }
-
-INLINE void read_args(struct call *c, struct pt_regs *regs)
-{
-	c->args[0] = regs->orig_x0;
-	c->args[1] = regs->regs[1];
-	c->args[2] = regs->regs[2];
-	c->args[3] = regs->regs[3];
-	c->args[4] = regs->regs[4];
-	c->args[5] = regs->regs[5];
-}
-#endif
 
 INLINE bool selected(const u64 *set, u32 number)
 {
@@ -51,7 +11,7 @@ INLINE bool selected(const u64 *set, u32 number)
 
 // Arguments of a call through socketcall lie in memory; its first argument says which call it is,
 // and the loader put those after the table's own numbers.
-enum { SOCKETCALLS_AT = SYSCALL_LIMIT - 32, SEND = 9, RECV = 10 };
+enum { SOCKETCALL = 102, SOCKETCALLS_AT = SYSCALL_LIMIT - 32, SEND = 9, RECV = 10 };
 INLINE void unpack_socketcall(struct call *c, u32 *number)
 {
 	u64 from = c->args[1];
@@ -62,7 +22,7 @@ INLINE void unpack_socketcall(struct call *c, u32 *number)
 		c->args[i] = i < 4 || has_address ? user_u32(from + 4 * i) : 0;
 }
 
-SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx)
+INLINE int dispatch(u64 *ctx, void *collectors)
 {
 	struct pt_regs *regs = (void *)ctx[0];
 	u32 number = call_number(regs);
@@ -82,9 +42,15 @@ SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx)
 	if (!in_scope(config))
 		return 0;
 
-	struct scratch *s = get_scratch();
-	if (!s)
+	struct scratch *s = config->flags & PER_SYSCALL ? claim_scratch() : first_scratch();
+	if (!s) {
+		struct counters *counters = get_counters();
+		if (counters) {
+			counters->seen[OTHER]++;
+			lose(counters, OTHER, SCRATCH);
+		}
 		return 0;
+	}
 	struct call *c = &s->call;
 	c->is32 = is32;
 	c->ret = ret;
@@ -93,14 +59,24 @@ SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx)
 	if (is32) {
 		if (number == SOCKETCALL)
 			unpack_socketcall(c, &number);
-		u32 *known = bpf_map_lookup_elem(&native_numbers, &number);
-		if (!known || !*known)
+		s32 native = native_number(number);
+		if (native < 0 || !selected(config->selected, native)) {
+			release_scratch(s);
 			return 0;
-		number = *known - 1;
-		if (!selected(config->selected, number))
-			return 0;
+		}
+		number = native;
 	}
 	c->id = number;
-	bpf_tail_call(ctx, &collectors, number);
+	bpf_tail_call(ctx, collectors, number);
+	release_scratch(s);
 	return 0;
 }
+
+SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx) { return dispatch(ctx, &collectors); }
+
+// The functions of system calls all take the same, but the kernel's description of its types knows them as two
+// kinds, by the name of their parameter, and programs of two kinds can't be in one table.
+SEC("tp_btf/sys_exit") int sys_exit_twin(u64 *ctx) { return dispatch(ctx, &twin_collectors); }
+
+// Attached to some function at the start, to see whether this kernel lets functions be hooked.
+SEC("fexit/any") int takes_functions(void *ctx) { return 0; }

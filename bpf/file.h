@@ -10,15 +10,29 @@ INLINE struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
+// A field of the current task. Where the kernel says what the pointer points to, no helper is called to read it.
+#define OF_CURRENT(field)                                                                          \
+	(HAS_HELPER(get_current_task_btf) ? bpf_get_current_task_btf()->field                      \
+					  : READ(current_task(), field))
+
 INLINE struct file *file_of_fd(s32 fd)
 {
 	if (fd < 0)
 		return NULL;
-	struct files_struct *files = READ(current_task(), files);
-	struct fdtable *table = READ(files, fdt);
-	if ((u32)fd >= READ(table, max_fds))
+	struct file **slot;
+	u32 max;
+	if (HAS_HELPER(get_current_task_btf)) {
+		struct fdtable *table = bpf_get_current_task_btf()->files->fdt;
+		max = table->max_fds;
+		slot = table->fd;
+	} else {
+		struct files_struct *files = READ(current_task(), files);
+		struct fdtable *table = READ(files, fdt);
+		max = READ(table, max_fds);
+		slot = READ(table, fd);
+	}
+	if ((u32)fd >= max)
 		return NULL;
-	struct file **slot = READ(table, fd);
 	struct file *file = NULL;
 	bpf_probe_read_kernel(&file, sizeof(file), slot + fd);
 	return file;
@@ -34,12 +48,11 @@ INLINE u32 encode_dev(u32 dev)
 enum layer { NO_OVERLAY, UPPER_LAYER, LOWER_LAYER };
 
 // An overlay inode is followed in memory by the dentry of its upper layer, if it has one.
-INLINE enum layer overlay_layer(struct file *file)
+INLINE enum layer overlay_layer(struct file *file, struct super_block *sb)
 {
-	struct dentry *dentry = READ(file, f_path.dentry);
-	struct super_block *sb = READ(dentry, d_sb);
 	if (READ(sb, s_magic) != OVERLAYFS_MAGIC)
 		return NO_OVERLAY;
+	struct dentry *dentry = READ(file, f_path.dentry);
 	void *inode = READ(dentry, d_inode);
 	struct dentry *upper = NULL;
 	bpf_probe_read_kernel(&upper, sizeof(upper), inode + TYPE_SIZE(struct inode));
@@ -66,7 +79,7 @@ INLINE struct opened opened_file(s64 fd)
 	struct super_block *sb = READ(inode, i_sb);
 	o.dev = encode_dev(READ(sb, s_dev));
 	o.ino = READ(inode, i_ino);
-	o.layer = overlay_layer(file);
+	o.layer = overlay_layer(file, sb);
 	if (READ(file, f_mode) & FMODE_CREATED)
 		o.flags |= FILE_FLAGS_O_F_CREATED;
 	if (o.layer == UPPER_LAYER)

@@ -31,6 +31,11 @@ static long (*bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (
 static long (*bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
 static u64 (*bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
+static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
+static void (*bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
+// Younger than Linux 5.8: to be called only where HAS_HELPER says so.
+static struct task_struct *(*bpf_get_current_task_btf)(void) = (void *)158;
+static void *(*bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
 
 enum { MAP_ARRAY = 2, MAP_PROG_ARRAY = 3, MAP_PERCPU_ARRAY = 6, MAP_CGROUP_ARRAY = 8,
        MAP_LRU_HASH = 9, MAP_ARRAY_OF_MAPS = 12, MAP_RINGBUF = 27 };
@@ -57,5 +62,7 @@ enum { RB_NO_WAKEUP = 1, RB_FORCE_WAKEUP = 2 };
 #define TYPE_SIZE(type) __builtin_preserve_type_info(*(type *)0, 1)
 #define ENUM_EXISTS(type, value) __builtin_preserve_enum_value(*(typeof(type) *)value, 0)
 #define ENUM_VALUE(type, value) __builtin_preserve_enum_value(*(typeof(type) *)value, 1)
+enum bpf_func_id { BPF_FUNC_get_current_task_btf = 158, BPF_FUNC_task_pt_regs = 175 };
+#define HAS_HELPER(name) ENUM_EXISTS(enum bpf_func_id, BPF_FUNC_##name)
 #define CONTAINER_OF(pointer, type, member)                                                        \
 	((type *)((void *)(pointer) - __builtin_preserve_field_info(((type *)0)->member, 0)))

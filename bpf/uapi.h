@@ -2,9 +2,9 @@
 #pragma once
 
 #if defined(__TARGET_ARCH_x86)
-enum { NR_CLONE = 56, NR_FORK = 57, NR_CLONE3 = 435, NR_EXECVEAT = 322 };
+enum { NR_CLONE = 56, NR_FORK = 57, NR_VFORK = 58, NR_CLONE3 = 435, NR_EXECVEAT = 322 };
 #else
-enum { NR_CLONE = 220, NR_FORK = -1, NR_CLONE3 = 435, NR_EXECVEAT = 281 };
+enum { NR_CLONE = 220, NR_FORK = -1, NR_VFORK = -2, NR_CLONE3 = 435, NR_EXECVEAT = 281 };
 #endif
 
 enum { O_CREAT = 0100, O_TMPFILE = 020000000 };

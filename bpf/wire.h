@@ -17,6 +17,7 @@ enum { PATH_LIMIT = 4096, HEADER_LEN = 26 };
 // before the first parameter of variable length are constants.
 struct event {
 	struct scratch *scratch;
+	u8 *bytes;  // where it begins: in the scratch, or in the ring
 	u32 at;     // where the next parameter goes, from the start of the event
 	u32 index;  // which one that is
 	u32 nparams;
@@ -27,8 +28,7 @@ struct event {
 
 INLINE u8 *room(struct event *e)
 {
-	u32 at = e->at & (EVENT_LIMIT - 1);
-	return &e->scratch->record[EVENT_AT + at];
+	return &e->bytes[e->at & (EVENT_LIMIT - 1)];
 }
 
 // Memory that no event reaches: what has to be read to know what to write.
@@ -48,12 +48,13 @@ INLINE void *aside(struct scratch *s)
 INLINE void begin(struct event *e, struct scratch *s, u32 type, u32 nparams, u32 class)
 {
 	e->scratch = s;
+	e->bytes = &s->record[EVENT_AT];
 	e->at = HEADER_LEN + 2 * nparams;
 	e->index = 0;
 	e->nparams = nparams;
 	e->type = type;
 	e->class = class;
-	e->tid = (u32)bpf_get_current_pid_tgid();
+	e->tid = current_tid();
 }
 
 // Makes the ways that led here one.
@@ -66,7 +67,7 @@ INLINE void forget(struct event *e)
 
 INLINE void put_len(struct event *e, u32 len)
 {
-	*(u16 *)&e->scratch->record[EVENT_AT + HEADER_LEN + 2 * e->index] = len;
+	*(u16 *)&e->bytes[HEADER_LEN + 2 * e->index] = len;
 	e->index++;
 }
 
@@ -180,12 +181,9 @@ INLINE void write_header(struct header *to, struct config *config, u64 tid, u32 
 	to->nparams = nparams;
 }
 
-// Puts a record into a ring of the lane; gives the cause if that fails.
-enum { DELIVERED = CAUSES };
-INLINE u32 push(void *lane, struct config *config, u32 cpu, void *record, u32 len)
+// The ring of a lane for a CPU.
+INLINE void *ring_of(void *lane, struct config *config, u32 cpu)
 {
-	if (len >= EVENT_LIMIT)
-		return SCRATCH;
 	u32 per_ring = config->cpus_per_ring;
 	u32 index = per_ring > 1 ? cpu / per_ring : cpu;
 	void *ring = bpf_map_lookup_elem(lane, &index);
@@ -193,6 +191,16 @@ INLINE u32 push(void *lane, struct config *config, u32 cpu, void *record, u32 le
 		index = 0;
 		ring = bpf_map_lookup_elem(lane, &index);
 	}
+	return ring;
+}
+
+// Puts a record into a ring of the lane; gives the cause if that fails.
+enum { DELIVERED = CAUSES };
+INLINE u32 push(void *lane, struct config *config, u32 cpu, void *record, u32 len)
+{
+	if (len >= EVENT_LIMIT)
+		return SCRATCH;
+	void *ring = ring_of(lane, config, cpu);
 	if (!ring)
 		return BUG;
 	return bpf_ringbuf_output(ring, record, len, RB_NO_WAKEUP) ? RING_FULL : DELIVERED;
@@ -209,7 +217,7 @@ INLINE void deliver(void *lane, struct config *config, struct counters *c, u32 c
 		lose(c, class, cause);
 }
 
-INLINE void submit(struct event *e, void *lane)
+INLINE void send(struct event *e, void *lane)
 {
 	u32 cpu = bpf_get_smp_processor_id();
 	struct config *config = get_config();
@@ -222,4 +230,44 @@ INLINE void submit(struct event *e, void *lane)
 	u32 len = e->at + (EVENT_AT - RECORD_AT);
 	OPAQUE(len);
 	deliver(lane, config, c, cpu, &e->scratch->record[RECORD_AT], len, e->class);
+}
+
+// The same, for the last event that is put together here.
+INLINE void submit(struct event *e, void *lane)
+{
+	send(e, lane);
+	release_scratch(e->scratch);
+}
+
+// An event whose parameters are all of fixed size is written where it lies in the ring. Gives its record;
+// NULL when there is no room, which is counted.
+INLINE u8 *begin_in_ring(struct event *e, struct scratch *s, void *lane, u32 type, u32 nparams, u32 class,
+			 u32 size)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct config *config = get_config();
+	struct counters *c = get_counters();
+	if (!config || !c)
+		return NULL;
+	c->seen[class]++;
+	void *ring = ring_of(lane, config, cpu);
+	u8 *record = NULL;
+	if (ring)
+		record = bpf_ringbuf_reserve(ring, sizeof(u16) + HEADER_LEN + 2 * nparams + size, 0);
+	if (!record) {
+		lose(c, class, ring ? RING_FULL : BUG);
+		return NULL;
+	}
+	begin(e, s, type, nparams, class);
+	e->bytes = record + sizeof(u16);
+	*(u16 *)record = cpu;
+	return record;
+}
+
+INLINE void submit_in_ring(struct event *e, u8 *record)
+{
+	struct config *config = get_config();
+	if (config)
+		write_header((void *)e->bytes, config, e->tid, e->at, e->type, e->nparams);
+	bpf_ringbuf_submit(record, RB_NO_WAKEUP);
 }

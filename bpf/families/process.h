@@ -85,7 +85,7 @@ INLINE void put_failed_args(struct event *e, struct call *c, u64 argv)
 INLINE u32 exe_flags(struct task_struct *task, struct file *file, struct inode *inode)
 {
 	u32 flags = exe_is_writable(task, inode) ? EXECVE_FLAGS_EXE_WRITABLE : 0;
-	enum layer layer = overlay_layer(file);
+	enum layer layer = overlay_layer(file, READ(inode, i_sb));
 	if (layer == UPPER_LAYER)
 		flags |= EXECVE_FLAGS_EXE_UPPER_LAYER;
 	else if (layer == LOWER_LAYER)
@@ -141,9 +141,15 @@ COLLECT_FAILED_LIFE(execve, SYSCALL_EXECVE_19_X)
 INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
 {
 	struct config *config = get_config();
-	struct scratch *s = get_scratch();
-	if (!config || !s || !in_scope(config))
+	struct counters *c = get_counters();
+	if (!config || !c || !in_scope(config))
 		return false;
+	struct scratch *s = claim_scratch();
+	if (!s) {
+		c->seen[class]++;
+		lose(c, class, SCRATCH);
+		return false;
+	}
 	begin(e, s, type, nparams, class);
 	return true;
 }
@@ -167,7 +173,29 @@ SEC("tp_btf/sched_process_exec") int process_exec(u64 *ctx)
 	return 0;
 }
 
-// Where the child's way out of clone passes no hook for system calls (arm64), this tells of the child.
+// What the call that is under way makes, as its registers say: the event of the child, and flags in the
+// kernel's values. False if it makes no process; kernels before 5.15 don't tell where the registers are.
+INLINE bool made_by(u32 *event, u64 *flags)
+{
+	struct call c = {.is32 = call_is_32()};
+	struct pt_regs *regs = bpf_task_pt_regs(bpf_get_current_task_btf());
+	s32 number = c.is32 ? native_number(call_number(regs)) : call_number(regs);
+	read_args(&c, regs);
+	*flags = 0;
+	if (number == NR_CLONE)
+		*flags = c.args[0];
+	else if (number == NR_CLONE3)
+		*flags = user_u64(c.args[0]);
+	*event = number == NR_CLONE    ? EVENT_SYSCALL_CLONE_20_X
+		 : number == NR_CLONE3 ? EVENT_SYSCALL_CLONE3_X
+		 : number == NR_FORK   ? EVENT_SYSCALL_FORK_20_X
+		 : number == NR_VFORK  ? EVENT_SYSCALL_VFORK_20_X
+				       : 0;
+	return *event;
+}
+
+// Where the child's way out of clone passes no hook for system calls (arm64, hooks on single calls), this
+// tells of the child.
 SEC("tp_btf/sched_process_fork") int process_fork(u64 *ctx)
 {
 	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
@@ -176,15 +204,22 @@ SEC("tp_btf/sched_process_fork") int process_fork(u64 *ctx)
 		return 0;
 	e.tid = READ(child, pid);
 	u32 flags = 0;
-	if (READ(child, pid) != READ(child, tgid))
-		flags |= CLONE_FLAGS_CLONE_THREAD | CLONE_FLAGS_CLONE_SIGHAND | CLONE_FLAGS_CLONE_VM;
-	if (READ(child, files) == READ(parent, files))
-		flags |= CLONE_FLAGS_CLONE_FILES;
-	struct pid_namespace *ns = own_number(pid_of(child, 0)).ns;
-	if (READ(ns, level) != 0)
-		flags |= CLONE_FLAGS_CLONE_CHILD_IN_PIDNS;
+	if (HAS_HELPER(task_pt_regs)) {
+		u64 asked = 0;
+		if (!made_by(&e.type, &asked)) {
+			release_scratch(e.scratch);
+			return 0;
+		}
+		flags = to_clone_flags((u32)asked);
+	} else {
+		if (READ(child, pid) != READ(child, tgid))
+			flags |= CLONE_FLAGS_CLONE_THREAD | CLONE_FLAGS_CLONE_SIGHAND |
+				 CLONE_FLAGS_CLONE_VM;
+		if (READ(child, files) == READ(parent, files))
+			flags |= CLONE_FLAGS_CLONE_FILES;
+	}
 	put_u64(&e, 0);
-	put_child(&e, child, true, flags, true);
+	put_child(&e, child, true, flags | namespace_flag(child), true);
 	submit(&e, &life_rings);
 	return 0;
 }

@@ -3,7 +3,7 @@
 
 // One collector for each event of a syscall.
 
-COLLECT(close, SYSCALL_CLOSE_X)
+COLLECT_FIXED(close, SYSCALL_CLOSE_X, 16)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -25,7 +25,7 @@ COLLECT(write, SYSCALL_WRITE_X)
 	put_u32(e, c->args[2]);
 }
 
-COLLECT(socket, SOCKET_SOCKET_X)
+COLLECT_FIXED(socket, SOCKET_SOCKET_X, 24)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
@@ -49,7 +49,7 @@ COLLECT(connect, SOCKET_CONNECT_X)
 	put_sockaddr(e, c->args[1], c->args[2]);
 }
 
-COLLECT(listen, SOCKET_LISTEN_X)
+COLLECT_FIXED(listen, SOCKET_LISTEN_X, 20)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -92,18 +92,18 @@ COLLECT(recvfrom, SOCKET_RECVFROM_X)
 	put_u32(e, c->args[2]);
 }
 
-COLLECT(shutdown, SOCKET_SHUTDOWN_X)
+COLLECT_FIXED(shutdown, SOCKET_SHUTDOWN_X, 17)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
 	put_u8(e, to_shutdown_how(c->args[1]));
 }
 
-COLLECT(getsockname, SOCKET_GETSOCKNAME_X)
+COLLECT_FIXED(getsockname, SOCKET_GETSOCKNAME_X, 0)
 {
 }
 
-COLLECT(getpeername, SOCKET_GETPEERNAME_X)
+COLLECT_FIXED(getpeername, SOCKET_GETPEERNAME_X, 0)
 {
 }
 
@@ -181,13 +181,13 @@ COLLECT(lstat, SYSCALL_LSTAT_X)
 	put_path(e, c->args[0]);
 }
 
-COLLECT(fstat, SYSCALL_FSTAT_X)
+COLLECT_FIXED(fstat, SYSCALL_FSTAT_X, 16)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
 }
 
-COLLECT(epoll_wait, SYSCALL_EPOLLWAIT_X)
+COLLECT_FIXED(epoll_wait, SYSCALL_EPOLLWAIT_X, 16)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[2]);
@@ -200,12 +200,12 @@ COLLECT(poll, SYSCALL_POLL_X)
 	put_id(e, c->args[2]);
 }
 
-COLLECT(select, SYSCALL_SELECT_X)
+COLLECT_FIXED(select, SYSCALL_SELECT_X, 8)
 {
 	put_u64(e, c->ret);
 }
 
-COLLECT(lseek, SYSCALL_LSEEK_X)
+COLLECT_FIXED(lseek, SYSCALL_LSEEK_X, 25)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -225,7 +225,7 @@ COLLECT(chdir, SYSCALL_CHDIR_X)
 	put_path(e, c->args[0]);
 }
 
-COLLECT(fchdir, SYSCALL_FCHDIR_X)
+COLLECT_FIXED(fchdir, SYSCALL_FCHDIR_X, 16)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -277,7 +277,7 @@ COLLECT(pwritev, SYSCALL_PWRITEV_X)
 	put_u64(e, c->args[3]);
 }
 
-COLLECT(signalfd, SYSCALL_SIGNALFD_X)
+COLLECT_FIXED(signalfd, SYSCALL_SIGNALFD_X, 21)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -285,21 +285,21 @@ COLLECT(signalfd, SYSCALL_SIGNALFD_X)
 	put_u8(e, 0);
 }
 
-COLLECT(kill, SYSCALL_KILL_X)
+COLLECT_FIXED(kill, SYSCALL_KILL_X, 17)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
 	put_u8(e, c->args[1]);
 }
 
-COLLECT(tkill, SYSCALL_TKILL_X)
+COLLECT_FIXED(tkill, SYSCALL_TKILL_X, 17)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
 	put_u8(e, c->args[1]);
 }
 
-COLLECT(tgkill, SYSCALL_TGKILL_X)
+COLLECT_FIXED(tgkill, SYSCALL_TGKILL_X, 25)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -307,20 +307,20 @@ COLLECT(tgkill, SYSCALL_TGKILL_X)
 	put_u8(e, c->args[2]);
 }
 
-COLLECT(nanosleep, SYSCALL_NANOSLEEP_X)
+COLLECT_FIXED(nanosleep, SYSCALL_NANOSLEEP_X, 16)
 {
 	put_u64(e, c->ret);
 	put_timespec(e, c, c->args[0]);
 }
 
-COLLECT(timerfd_create, SYSCALL_TIMERFD_CREATE_X)
+COLLECT_FIXED(timerfd_create, SYSCALL_TIMERFD_CREATE_X, 10)
 {
 	put_u64(e, c->ret);
 	put_u8(e, c->args[0]);
 	put_u8(e, to_fd_flags(c->args[1]));
 }
 
-COLLECT(inotify_init, SYSCALL_INOTIFY_INIT_X)
+COLLECT_FIXED(inotify_init, SYSCALL_INOTIFY_INIT_X, 9)
 {
 	put_u64(e, c->ret);
 	put_u8(e, 0);
@@ -348,7 +348,7 @@ COLLECT(prlimit, SYSCALL_PRLIMIT_X)
 	put_u8(e, to_rlimit_resources(c->args[1]));
 }
 
-COLLECT(fcntl, SYSCALL_FCNTL_X)
+COLLECT_FIXED(fcntl, SYSCALL_FCNTL_X, 25)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -383,7 +383,7 @@ COLLECT(munmap, SYSCALL_MUNMAP_X)
 	put_u64(e, c->args[1]);
 }
 
-COLLECT(splice, SYSCALL_SPLICE_X)
+COLLECT_FIXED(splice, SYSCALL_SPLICE_X, 36)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -440,7 +440,7 @@ COLLECT(symlinkat, SYSCALL_SYMLINKAT_X)
 	put_path(e, c->args[2]);
 }
 
-COLLECT(sendfile, SYSCALL_SENDFILE_X)
+COLLECT_FIXED(sendfile, SYSCALL_SENDFILE_X, 40)
 {
 	put_u64(e, c->ret);
 	put_u64(e, user_u64(c->args[2]));
@@ -456,7 +456,7 @@ COLLECT(quotactl, SYSCALL_QUOTACTL_X)
 	put_quota(e, c);
 }
 
-COLLECT(setresuid, SYSCALL_SETRESUID_X)
+COLLECT_FIXED(setresuid, SYSCALL_SETRESUID_X, 20)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
@@ -464,7 +464,7 @@ COLLECT(setresuid, SYSCALL_SETRESUID_X)
 	put_u32(e, c->args[2]);
 }
 
-COLLECT(setresgid, SYSCALL_SETRESGID_X)
+COLLECT_FIXED(setresgid, SYSCALL_SETRESGID_X, 20)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
@@ -472,39 +472,39 @@ COLLECT(setresgid, SYSCALL_SETRESGID_X)
 	put_u32(e, c->args[2]);
 }
 
-COLLECT(setuid, SYSCALL_SETUID_X)
+COLLECT_FIXED(setuid, SYSCALL_SETUID_X, 12)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
 }
 
-COLLECT(setgid, SYSCALL_SETGID_X)
+COLLECT_FIXED(setgid, SYSCALL_SETGID_X, 12)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
 }
 
-COLLECT(getuid, SYSCALL_GETUID_X)
+COLLECT_FIXED(getuid, SYSCALL_GETUID_X, 4)
 {
 	put_u32(e, c->ret);
 }
 
-COLLECT(geteuid, SYSCALL_GETEUID_X)
+COLLECT_FIXED(geteuid, SYSCALL_GETEUID_X, 4)
 {
 	put_u32(e, c->ret);
 }
 
-COLLECT(getgid, SYSCALL_GETGID_X)
+COLLECT_FIXED(getgid, SYSCALL_GETGID_X, 4)
 {
 	put_u32(e, c->ret);
 }
 
-COLLECT(getegid, SYSCALL_GETEGID_X)
+COLLECT_FIXED(getegid, SYSCALL_GETEGID_X, 4)
 {
 	put_u32(e, c->ret);
 }
 
-COLLECT(getresuid, SYSCALL_GETRESUID_X)
+COLLECT_FIXED(getresuid, SYSCALL_GETRESUID_X, 20)
 {
 	put_u64(e, c->ret);
 	put_u32(e, user_u32(c->args[0]));
@@ -512,7 +512,7 @@ COLLECT(getresuid, SYSCALL_GETRESUID_X)
 	put_u32(e, user_u32(c->args[2]));
 }
 
-COLLECT(getresgid, SYSCALL_GETRESGID_X)
+COLLECT_FIXED(getresgid, SYSCALL_GETRESGID_X, 20)
 {
 	put_u64(e, c->ret);
 	put_u32(e, user_u32(c->args[0]));
@@ -520,26 +520,26 @@ COLLECT(getresgid, SYSCALL_GETRESGID_X)
 	put_u32(e, user_u32(c->args[2]));
 }
 
-COLLECT(getdents, SYSCALL_GETDENTS_X)
+COLLECT_FIXED(getdents, SYSCALL_GETDENTS_X, 16)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
 }
 
-COLLECT(getdents64, SYSCALL_GETDENTS64_X)
+COLLECT_FIXED(getdents64, SYSCALL_GETDENTS64_X, 16)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
 }
 
-COLLECT(setns, SYSCALL_SETNS_X)
+COLLECT_FIXED(setns, SYSCALL_SETNS_X, 20)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
 	put_u32(e, to_clone_flags(c->args[1]));
 }
 
-COLLECT(flock, SYSCALL_FLOCK_X)
+COLLECT_FIXED(flock, SYSCALL_FLOCK_X, 20)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -586,7 +586,7 @@ COLLECT(mount, SYSCALL_MOUNT_X)
 	put_mount_flags(e, c);
 }
 
-COLLECT(semget, SYSCALL_SEMGET_X)
+COLLECT_FIXED(semget, SYSCALL_SEMGET_X, 20)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
@@ -607,7 +607,7 @@ COLLECT(chroot, SYSCALL_CHROOT_X)
 	put_path(e, c->args[0]);
 }
 
-COLLECT(setsid, SYSCALL_SETSID_X)
+COLLECT_FIXED(setsid, SYSCALL_SETSID_X, 8)
 {
 	put_u64(e, c->ret);
 }
@@ -625,13 +625,13 @@ COLLECT(rmdir, SYSCALL_RMDIR_2_X)
 	put_path(e, c->args[0]);
 }
 
-COLLECT(unshare, SYSCALL_UNSHARE_X)
+COLLECT_FIXED(unshare, SYSCALL_UNSHARE_X, 12)
 {
 	put_u64(e, c->ret);
 	put_u32(e, to_clone_flags(c->args[0]));
 }
 
-COLLECT(setpgid, SYSCALL_SETPGID_X)
+COLLECT_FIXED(setpgid, SYSCALL_SETPGID_X, 24)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -699,7 +699,7 @@ COLLECT(chmod, SYSCALL_CHMOD_X)
 	put_u32(e, to_chmod_mode(c->args[1]));
 }
 
-COLLECT(fchmod, SYSCALL_FCHMOD_X)
+COLLECT_FIXED(fchmod, SYSCALL_FCHMOD_X, 20)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -716,13 +716,13 @@ COLLECT(renameat2, SYSCALL_RENAMEAT2_X)
 	put_u32(e, to_renameat2_flags(c->args[4]));
 }
 
-COLLECT(userfaultfd, SYSCALL_USERFAULTFD_X)
+COLLECT_FIXED(userfaultfd, SYSCALL_USERFAULTFD_X, 12)
 {
 	put_u64(e, c->ret);
 	put_u32(e, to_fd_flags(c->args[0]));
 }
 
-COLLECT(mprotect, SYSCALL_MPROTECT_X)
+COLLECT_FIXED(mprotect, SYSCALL_MPROTECT_X, 28)
 {
 	put_u64(e, c->ret);
 	put_u64(e, c->args[0]);
@@ -730,7 +730,7 @@ COLLECT(mprotect, SYSCALL_MPROTECT_X)
 	put_u32(e, to_prot_flags(c->args[2]));
 }
 
-COLLECT(copy_file_range, SYSCALL_COPY_FILE_RANGE_X)
+COLLECT_FIXED(copy_file_range, SYSCALL_COPY_FILE_RANGE_X, 48)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[2]);
@@ -747,7 +747,7 @@ COLLECT(io_uring_setup, SYSCALL_IO_URING_SETUP_X)
 	put_io_uring_params(e, c);
 }
 
-COLLECT(io_uring_enter, SYSCALL_IO_URING_ENTER_X)
+COLLECT_FIXED(io_uring_enter, SYSCALL_IO_URING_ENTER_X, 32)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -757,7 +757,7 @@ COLLECT(io_uring_enter, SYSCALL_IO_URING_ENTER_X)
 	put_u32(e, c->args[4]);
 }
 
-COLLECT(io_uring_register, SYSCALL_IO_URING_REGISTER_X)
+COLLECT_FIXED(io_uring_register, SYSCALL_IO_URING_REGISTER_X, 30)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -766,27 +766,27 @@ COLLECT(io_uring_register, SYSCALL_IO_URING_REGISTER_X)
 	put_u32(e, c->args[3]);
 }
 
-COLLECT(mlock, SYSCALL_MLOCK_X)
+COLLECT_FIXED(mlock, SYSCALL_MLOCK_X, 24)
 {
 	put_u64(e, c->ret);
 	put_u64(e, c->args[0]);
 	put_u64(e, c->args[1]);
 }
 
-COLLECT(munlock, SYSCALL_MUNLOCK_X)
+COLLECT_FIXED(munlock, SYSCALL_MUNLOCK_X, 24)
 {
 	put_u64(e, c->ret);
 	put_u64(e, c->args[0]);
 	put_u64(e, c->args[1]);
 }
 
-COLLECT(mlockall, SYSCALL_MLOCKALL_X)
+COLLECT_FIXED(mlockall, SYSCALL_MLOCKALL_X, 12)
 {
 	put_u64(e, c->ret);
 	put_u32(e, to_mlockall_flags(c->args[0]));
 }
 
-COLLECT(munlockall, SYSCALL_MUNLOCKALL_X)
+COLLECT_FIXED(munlockall, SYSCALL_MUNLOCKALL_X, 8)
 {
 	put_u64(e, c->ret);
 }
@@ -797,14 +797,14 @@ COLLECT(capset, SYSCALL_CAPSET_X)
 	put_capabilities(e, c);
 }
 
-COLLECT(dup2, SYSCALL_DUP2_X)
+COLLECT_FIXED(dup2, SYSCALL_DUP2_X, 24)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
 	put_id(e, c->args[1]);
 }
 
-COLLECT(dup3, SYSCALL_DUP3_X)
+COLLECT_FIXED(dup3, SYSCALL_DUP3_X, 28)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -812,19 +812,19 @@ COLLECT(dup3, SYSCALL_DUP3_X)
 	put_u32(e, to_dup_flags(c->args[2]));
 }
 
-COLLECT(dup, SYSCALL_DUP_1_X)
+COLLECT_FIXED(dup, SYSCALL_DUP_1_X, 16)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
 }
 
-COLLECT(bpf, SYSCALL_BPF_2_X)
+COLLECT_FIXED(bpf, SYSCALL_BPF_2_X, 12)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
 }
 
-COLLECT(mlock2, SYSCALL_MLOCK2_X)
+COLLECT_FIXED(mlock2, SYSCALL_MLOCK2_X, 28)
 {
 	put_u64(e, c->ret);
 	put_u64(e, c->args[0]);
@@ -842,13 +842,13 @@ COLLECT(fsconfig, SYSCALL_FSCONFIG_X)
 	put_u32(e, c->args[4]);
 }
 
-COLLECT(epoll_create, SYSCALL_EPOLL_CREATE_X)
+COLLECT_FIXED(epoll_create, SYSCALL_EPOLL_CREATE_X, 12)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
 }
 
-COLLECT(epoll_create1, SYSCALL_EPOLL_CREATE1_X)
+COLLECT_FIXED(epoll_create1, SYSCALL_EPOLL_CREATE1_X, 12)
 {
 	put_u64(e, c->ret);
 	put_u32(e, to_epoll_create1_flags(c->args[0]));
@@ -870,7 +870,7 @@ COLLECT(lchown, SYSCALL_LCHOWN_X)
 	put_u32(e, c->args[2]);
 }
 
-COLLECT(fchown, SYSCALL_FCHOWN_X)
+COLLECT_FIXED(fchown, SYSCALL_FCHOWN_X, 24)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -915,7 +915,7 @@ COLLECT(pipe2, SYSCALL_PIPE2_X)
 	put_u32(e, to_pipe_flags(c->args[1]));
 }
 
-COLLECT(inotify_init1, SYSCALL_INOTIFY_INIT1_X)
+COLLECT_FIXED(inotify_init1, SYSCALL_INOTIFY_INIT1_X, 10)
 {
 	put_u64(e, c->ret);
 	put_u16(e, to_fd_flags(c->args[0]));
@@ -928,7 +928,7 @@ COLLECT(eventfd2, SYSCALL_EVENTFD2_X)
 	put_u64(e, (u32)c->args[0]);
 }
 
-COLLECT(signalfd4, SYSCALL_SIGNALFD4_X)
+COLLECT_FIXED(signalfd4, SYSCALL_SIGNALFD4_X, 22)
 {
 	put_u64(e, c->ret);
 	put_u16(e, to_fd_flags(c->args[3]));
@@ -950,7 +950,7 @@ COLLECT(memfd_create, SYSCALL_MEMFD_CREATE_X)
 	put_u32(e, to_memfd_create_flags(c->args[1]));
 }
 
-COLLECT(pidfd_getfd, SYSCALL_PIDFD_GETFD_X)
+COLLECT_FIXED(pidfd_getfd, SYSCALL_PIDFD_GETFD_X, 28)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -958,7 +958,7 @@ COLLECT(pidfd_getfd, SYSCALL_PIDFD_GETFD_X)
 	put_u32(e, c->args[2]);
 }
 
-COLLECT(pidfd_open, SYSCALL_PIDFD_OPEN_X)
+COLLECT_FIXED(pidfd_open, SYSCALL_PIDFD_OPEN_X, 20)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -1027,21 +1027,21 @@ COLLECT(delete_module, SYSCALL_DELETE_MODULE_X)
 	put_u32(e, to_delete_module_flags(c->args[1]));
 }
 
-COLLECT(setreuid, SYSCALL_SETREUID_X)
+COLLECT_FIXED(setreuid, SYSCALL_SETREUID_X, 16)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
 	put_u32(e, c->args[1]);
 }
 
-COLLECT(setregid, SYSCALL_SETREGID_X)
+COLLECT_FIXED(setregid, SYSCALL_SETREGID_X, 16)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
 	put_u32(e, c->args[1]);
 }
 
-COLLECT(close_range, SYSCALL_CLOSE_RANGE_X)
+COLLECT_FIXED(close_range, SYSCALL_CLOSE_RANGE_X, 20)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);

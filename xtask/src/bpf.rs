@@ -289,7 +289,7 @@ fn collectors(schema: &Schema, collect: &Collect) -> Result<String> {
         if words == "hand" {
             continue;
         }
-        writeln!(out, "COLLECT({}, {id})\n{{", event.name)?;
+        writeln!(out, "{}\n{{", collector(event, id, words))?;
         let mut params = event.params.iter();
         for word in words.split_whitespace() {
             let (code, takes) =
@@ -303,6 +303,31 @@ fn collectors(schema: &Schema, collect: &Collect) -> Result<String> {
         out += "}\n\n";
     }
     Ok(out)
+}
+
+/// How the collector of an event begins. One whose parameters are all of fixed size can be written where it
+/// lies in the ring.
+fn collector(event: &Event, id: &str, words: &str) -> String {
+    let fixed = |word: &str| {
+        word == "ret" || word == "0" || word.starts_with(['a', 'f', 't', 'u', 'v', 'e'])
+    };
+    let name = &event.name;
+    if words.split_whitespace().all(fixed) {
+        let size: usize = event.params.iter().map(|param| size(put(&param.ty))).sum();
+        format!("COLLECT_FIXED({name}, {id}, {size})")
+    } else {
+        format!("COLLECT({name}, {id})")
+    }
+}
+
+/// Bytes that a function writes.
+fn size(put: &str) -> usize {
+    match put {
+        "put_u8" => 1,
+        "put_u16" => 2,
+        "put_u32" => 4,
+        _ => 8,
+    }
 }
 
 /// The C statement that a word of the table stands for, and how many parameters it writes.

@@ -9,11 +9,11 @@ use anyhow::{Context, anyhow, bail};
 use peregrine_engine::select::SyscallSet;
 use peregrine_event::{EventType, Syscall, syscalls_aarch64, syscalls_x86_64};
 use peregrine_probe::bpf::{
-    HookPlan, ProbeConfig, Selection, Tracepoints, count_runs, online_cpus,
+    HookPlan, ProbeConfig, ProbeError, Selection, Tracepoints, count_runs, online_cpus,
 };
 use peregrine_probe::{Live, LiveError, ProcStrangers};
 
-use crate::config::{Engine, ModernEbpf};
+use crate::config::{Engine, Hooks, ModernEbpf};
 use crate::log::Log;
 use crate::run::{Job, follow, state, tell_rate};
 use crate::watch::Watch;
@@ -68,6 +68,9 @@ pub(crate) fn open(
         HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
         HookPlan::SysExit => "One hook at the end of every syscall passes on the selected ones",
     });
+    for function in live.probe().unhooked() {
+        log.warning(format_args!("The kernel does not let its function {function} be hooked"));
+    }
     if !live.probe().missing().is_empty() {
         log.warning("This kernel does not tell of page faults: there will be no such events");
     }
@@ -108,6 +111,11 @@ fn probe_config(
         snaplen,
         drop_failed_exit: settings.drop_failed_exit,
         scope,
+        plan: match settings.hooks {
+            Hooks::Auto => None,
+            Hooks::PerSyscall => Some(HookPlan::PerSyscall),
+            Hooks::SysExit => Some(HookPlan::SysExit),
+        },
         ..ProbeConfig::default()
     })
 }
@@ -148,6 +156,9 @@ fn tell_start(job: &Job<'_>, config: &ProbeConfig) {
 pub(crate) fn explain(error: &LiveError, log: &Log) -> anyhow::Error {
     let hint = match error {
         LiveError::Scan(_) => return anyhow!("{error}"),
+        LiveError::Probe(ProbeError::Functions(_)) => {
+            "engine.modern_ebpf.hooks: with sys_exit, or auto, it can be watched all the same"
+        }
         _ if !Path::new(BTF).exists() => {
             "this kernel does not describe its types (no /sys/kernel/btf/vmlinux): it takes Linux 5.8 or newer, \
              built with CONFIG_DEBUG_INFO_BTF"

@@ -10,7 +10,8 @@ use peregrine_telemetry::DropAction;
 use super::check;
 use super::declare::section;
 use super::values::{
-    AppendOutput, CaptureMode, Engine, Include, LogLevel, Plugins, RuleMatching, RuleSelection,
+    AppendOutput, CaptureMode, Engine, Hooks, Include, LogLevel, Plugins, RuleMatching,
+    RuleSelection,
 };
 
 section! {
@@ -142,6 +143,9 @@ section! {
         drop_failed_exit: bool = false;
         /// Look around at the start through /proc only, not through BPF iterators.
         disable_iterators: bool = false;
+        /// How system calls are hooked: per_syscall (each selected one by itself), sys_exit (all at their end), or auto, the first that
+        /// the kernel takes.
+        hooks: Hooks = Hooks::default(), extra { "$comment": "Peregrine" };
         /// What to watch of the machine.
         scope: Scope = Scope::default(), extra { "$comment": "Peregrine" };
     }

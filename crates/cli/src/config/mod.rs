@@ -18,7 +18,7 @@ pub(crate) use declare::Row;
 pub(crate) use fault::ConfigError;
 pub(crate) use keys::{Config, ModernEbpf, SyscallEventDrops, Webserver};
 pub(crate) use load::{Loaded, Main, ReadFile, load};
-pub(crate) use values::{AppendOutput, CaptureMode, Engine, ExtraField, RuleMatching};
+pub(crate) use values::{AppendOutput, CaptureMode, Engine, ExtraField, Hooks, RuleMatching};
 
 use declare::{Definitions, Setting};
 

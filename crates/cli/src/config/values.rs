@@ -62,6 +62,18 @@ pub(crate) enum Engine {
     NoDriver,
 }
 
+/// How system calls are hooked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hooks {
+    /// The best way that the kernel takes.
+    #[default]
+    Auto,
+    /// On the functions of those selected.
+    PerSyscall,
+    /// At the end of all.
+    SysExit,
+}
+
 /// One of `config_files`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Include {
@@ -224,6 +236,13 @@ words!(
     { "rules" => Self::Rules, "all_rules" => Self::AllRules },
     str::to_owned,
     |word| Fault::in_file(format!("capture.mode '{word}' is not a valid mode."))
+);
+
+words!(
+    Hooks, { "type": "string", "enum": ["auto", "per_syscall", "sys_exit"] }, "auto",
+    { "auto" => Self::Auto, "per_syscall" => Self::PerSyscall, "sys_exit" => Self::SysExit },
+    str::to_owned,
+    |word| Fault::in_file(format!("engine.modern_ebpf.hooks '{word}' is not a way to hook system calls."))
 );
 
 impl Default for Engine {

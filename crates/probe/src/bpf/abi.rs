@@ -16,14 +16,18 @@ pub const LIFE_RINGS: &str = "life_rings";
 pub const DATA_RINGS: &str = "data_rings";
 /// Cgroup whose tasks alone are watched, when [`SCOPED`] is set.
 pub const SCOPE: &str = "scope";
-/// Memory to put events together in, one entry per CPU.
+/// Memory to put events together in, [`SCRATCH_SLOTS`] entries per CPU.
 pub const SCRATCHES: &str = "scratches";
+/// Programs that may be at work at once on one CPU, each in the midst of another.
+pub const SCRATCH_SLOTS: u32 = 3;
 /// Native numbers plus one of the syscalls of 32-bit programs; 0 where there is none.
 pub const NATIVE_NUMBERS: &str = "native_numbers";
 /// The format's codes of syscalls that have no event of their own, by native number.
 pub const SYSCALL_CODES: &str = "syscall_codes";
 /// Programs that collect the event of a syscall, by native number.
 pub const COLLECTORS: &str = "collectors";
+/// The same for functions of the kernel of the other kind.
+pub const TWIN_COLLECTORS: &str = "twin_collectors";
 
 /// Words of a bitmap of syscall numbers.
 pub const SYSCALL_WORDS: usize = 8;
@@ -40,6 +44,9 @@ pub const DROP_FAILED: u32 = 1;
 /// Flag of [`Config`]: only tasks below the cgroup in the map [`SCOPE`].
 pub const SCOPED: u32 = 2;
 
+/// Flag of [`Config`]: the hooks are on single functions, and may be preempted.
+pub const PER_SYSCALL: u32 = 4;
+
 /// What the programs are told, in the one entry of the map [`CONFIG`]. May change while they run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
@@ -53,7 +60,7 @@ pub struct Config {
     pub own_tgid: u64,
     /// Bytes kept of what is read and written.
     pub snaplen: u64,
-    /// [`DROP_FAILED`], [`SCOPED`].
+    /// [`DROP_FAILED`], [`SCOPED`], [`PER_SYSCALL`].
     pub flags: u64,
     /// CPUs that share a ring.
     pub cpus_per_ring: u64,

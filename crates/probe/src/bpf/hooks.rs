@@ -2,6 +2,7 @@
 
 use peregrine_event::{EventType, Syscall};
 
+use super::load::HookPlan;
 use super::select::{Selection, Tracepoints};
 use super::{abi, compat};
 
@@ -27,7 +28,7 @@ pub(super) struct Hook {
     /// nothing about them: each was looked up in the type information of Linux [`CHECKED`], and the test of
     /// events compares them with that of the kernel it runs on.
     pub(super) arguments: &'static [&'static str],
-    pub(super) wanted: fn(&Selection) -> bool,
+    pub(super) wanted: fn(&Selection, HookPlan) -> bool,
 }
 
 /// Versions whose type information says what the hooks say of their arguments.
@@ -62,49 +63,49 @@ pub(super) static HOOKS: &[Hook] = &[
         program: "process_exit",
         tracepoint: "sched_process_exit",
         arguments: &["task_struct *"],
-        wanted: |s| s.tracepoints.contains(Tracepoints::PROCESS_EXIT),
+        wanted: |s, _| s.tracepoints.contains(Tracepoints::PROCESS_EXIT),
     },
     Hook {
         program: "process_exec",
         tracepoint: "sched_process_exec",
         arguments: &["task_struct *", "s32", "linux_binprm *"],
-        wanted: |s| wants(s, &[EventType::SyscallExecve_19X, EventType::SyscallExecveatX]),
+        wanted: |s, _| wants(s, &[EventType::SyscallExecve_19X, EventType::SyscallExecveatX]),
     },
     Hook {
         program: "process_fork",
         tracepoint: "sched_process_fork",
         arguments: &["task_struct *", "task_struct *"],
-        wanted: |s| CHILD_IS_SILENT && wants(s, CLONES),
+        wanted: |s, plan| child_is_silent(plan) && wants(s, CLONES),
     },
     Hook {
         program: "sched_switch",
         tracepoint: "sched_switch",
         arguments: &["bool", "task_struct *", "task_struct *"],
-        wanted: |s| s.tracepoints.contains(Tracepoints::SWITCH),
+        wanted: |s, _| s.tracepoints.contains(Tracepoints::SWITCH),
     },
     Hook {
         program: "page_fault_user",
         tracepoint: "page_fault_user",
         arguments: &["u64", "pt_regs *", "u64"],
-        wanted: |s| s.tracepoints.contains(Tracepoints::PAGE_FAULT_USER),
+        wanted: |s, _| s.tracepoints.contains(Tracepoints::PAGE_FAULT_USER),
     },
     Hook {
         program: "page_fault_kernel",
         tracepoint: "page_fault_kernel",
         arguments: &["u64", "pt_regs *", "u64"],
-        wanted: |s| s.tracepoints.contains(Tracepoints::PAGE_FAULT_KERNEL),
+        wanted: |s, _| s.tracepoints.contains(Tracepoints::PAGE_FAULT_KERNEL),
     },
     Hook {
         program: "signal_deliver",
         tracepoint: "signal_deliver",
         arguments: &["s32", "kernel_siginfo *"],
-        wanted: |s| s.tracepoints.contains(Tracepoints::SIGNAL_DELIVER),
+        wanted: |s, _| s.tracepoints.contains(Tracepoints::SIGNAL_DELIVER),
     },
     Hook {
         program: "sys_exit",
         tracepoint: SYS_EXIT,
         arguments: &["pt_regs *", "s64"],
-        wanted: |s| !s.syscalls.is_empty(),
+        wanted: |s, plan| plan == HookPlan::SysExit && !s.syscalls.is_empty(),
     },
 ];
 
@@ -124,8 +125,10 @@ pub(super) static ENTRIES: &[(EventType, &str)] = &[
     (EventType::SocketConnectX, "connect"),
 ];
 
-/// Whether a new thread leaves clone without passing [`SYS_EXIT`].
-const CHILD_IS_SILENT: bool = cfg!(target_arch = "aarch64");
+/// Whether a new thread leaves clone without passing the hook.
+fn child_is_silent(plan: HookPlan) -> bool {
+    plan == HookPlan::PerSyscall || cfg!(target_arch = "aarch64")
+}
 
 const CLONES: &[EventType] = &[
     EventType::SyscallClone_20X,

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::abi::{self, Config, ConfigWords, Lane};
 use super::counters::KernelCounters;
+use super::function_hooks::{self, FunctionHooks};
 use super::hooks;
 use super::programs::Programs;
 use super::select::{Selection, Tracepoints};
@@ -49,6 +50,8 @@ pub struct ProbeConfig {
     /// Take the arguments of the open family and of connect also at their entry, so that a thread that
     /// changes them meanwhile deceives nobody. Needs tracefs; without it there are no such events.
     pub entries: bool,
+    /// How to hook syscalls; the best that the kernel takes where nothing is said.
+    pub plan: Option<HookPlan>,
 }
 
 impl Default for ProbeConfig {
@@ -62,6 +65,7 @@ impl Default for ProbeConfig {
             scope: None,
             exclude_self: true,
             entries: true,
+            plan: None,
         }
     }
 }
@@ -92,6 +96,9 @@ pub enum ProbeError {
         /// Why.
         source: ProgramError,
     },
+    /// Hooks on functions were asked for.
+    #[error("the kernel lets no functions be hooked: {0}")]
+    Functions(String),
     /// A map is refused.
     #[error("a map of the probe: {0}")]
     Map(#[from] MapError),
@@ -146,6 +153,9 @@ pub struct Probe {
     config_map: Array<MapData, ConfigWords>,
     counters: Arc<KernelCounters>,
     collectors: ProgramArray<MapData>,
+    twin_collectors: ProgramArray<MapData>,
+    /// Where hooks are on single functions.
+    functions: Option<FunctionHooks>,
     rings: Vec<Ring>,
 }
 
@@ -160,11 +170,26 @@ impl Probe {
         let online = util::online_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))?;
         let per_ring = if config.cpus_per_ring == 0 { possible } else { config.cpus_per_ring };
         let ring_of = |cpu: u32| cpu / per_ring.max(1);
-        let mut ebpf = EbpfLoader::new()
-            .btf(Some(types.get()?))
-            .map_max_entries(abi::SCRATCHES, possible)
-            .map_max_entries(abi::DATA_RINGS, ring_of(possible.saturating_sub(1)) + 1)
-            .load(OBJECT)?;
+        let load = |object: &[u8], types: &Btf| {
+            EbpfLoader::new()
+                .btf(Some(types))
+                .map_max_entries(abi::SCRATCHES, possible.saturating_mul(abi::SCRATCH_SLOTS))
+                .map_max_entries(abi::DATA_RINGS, ring_of(possible.saturating_sub(1)) + 1)
+                .load(object)
+        };
+        let mut ebpf = load(OBJECT, types.get()?)?;
+        let mut functions = None;
+        if config.plan != Some(HookPlan::SysExit) {
+            match FunctionHooks::probe(&mut ebpf, types.get()?) {
+                Ok(hooks) => {
+                    let object = function_hooks::made_for_functions(OBJECT);
+                    ebpf = load(&object, types.get()?)?;
+                    functions = Some(hooks);
+                }
+                Err(why) if config.plan.is_some() => return Err(ProbeError::Functions(why)),
+                Err(_) => {}
+            }
+        }
 
         let in_use: Vec<u32> = online.iter().map(|&cpu| ring_of(cpu)).collect();
         let slots = ring_slots(&in_use, ring_of(possible.saturating_sub(1)) + 1);
@@ -174,6 +199,9 @@ impl Probe {
         rings.extend(data_rings);
 
         let mut flags = 0;
+        if functions.is_some() {
+            flags |= u64::from(abi::PER_SYSCALL);
+        }
         if config.drop_failed_exit {
             flags |= u64::from(abi::DROP_FAILED);
         }
@@ -199,6 +227,8 @@ impl Probe {
             config_map: Array::try_from(take(&mut ebpf, abi::CONFIG)?)?,
             counters: Arc::new(KernelCounters::new(&mut ebpf)?),
             collectors: ProgramArray::try_from(take(&mut ebpf, abi::COLLECTORS)?)?,
+            twin_collectors: ProgramArray::try_from(take(&mut ebpf, abi::TWIN_COLLECTORS)?)?,
+            functions,
             rings,
             types,
             ebpf,
@@ -249,12 +279,7 @@ impl Probe {
                         hooks::GENERIC.into()
                     }
                 };
-                let program =
-                    load_program(&mut self.ebpf, &mut self.types, &name, hooks::SYS_EXIT)?;
-                let fd = program
-                    .fd()
-                    .map_err(|source| ProbeError::Program { name: name.clone(), source })?;
-                self.collectors.set(u32::from(syscall.nr), fd, 0)?;
+                self.load_collector(&name, u32::from(syscall.nr))?;
             }
             *word |= bit;
         }
@@ -298,7 +323,23 @@ impl Probe {
 
     /// How syscalls are hooked.
     pub fn plan(&self) -> HookPlan {
-        HookPlan::SysExit
+        if self.functions.is_some() { HookPlan::PerSyscall } else { HookPlan::SysExit }
+    }
+
+    /// Functions of selected syscalls that the kernel does not let be hooked.
+    pub fn unhooked(&self) -> impl Iterator<Item = &str> {
+        self.functions.iter().flat_map(FunctionHooks::unhooked)
+    }
+
+    /// Loads the program that collects the event of a syscall, and puts it into the table.
+    fn load_collector(&mut self, name: &str, number: u32) -> Result<(), ProbeError> {
+        let failed = |source| ProbeError::Program { name: name.into(), source };
+        if let Some(functions) = &self.functions {
+            let program = functions.load_collector(&mut self.ebpf, self.types.get()?, name)?;
+            return Ok(self.collectors.set(number, program.fd().map_err(failed)?, 0)?);
+        }
+        let program = load_program(&mut self.ebpf, &mut self.types, name, hooks::SYS_EXIT)?;
+        Ok(self.collectors.set(number, program.fd().map_err(failed)?, 0)?)
     }
 
     /// What 32-bit programs are watched for; the numbers are passed on to those of the same meaning.
@@ -327,9 +368,10 @@ impl Probe {
 
     /// Attaches the programs that a selection needs and detaches the others.
     fn hook(&mut self, selection: &Selection) -> Result<(), ProbeError> {
+        let plan = self.plan();
         for hook in hooks::HOOKS {
             let failed = |source| ProbeError::Program { name: hook.program.into(), source };
-            if (hook.wanted)(selection) {
+            if (hook.wanted)(selection, plan) {
                 // From Linux 6.10 on the kernel attaches a program as often as it is asked to, and each
                 // event would come as often. Programs of hooks are loaded here only.
                 if find_program(&mut self.ebpf, hook.program)?.fd().is_ok() {
@@ -345,7 +387,7 @@ impl Probe {
                     }
                     (Err(error), _) => return Err(error),
                 }
-            } else {
+            } else if plan == HookPlan::SysExit || hook.tracepoint != hooks::SYS_EXIT {
                 find_program(&mut self.ebpf, hook.program)?.unload().or_else(
                     |error| match error {
                         ProgramError::NotLoaded => Ok(()),
@@ -356,6 +398,10 @@ impl Probe {
         }
         if self.entries {
             self.hook_entries(selection)?;
+        }
+        if let Some(functions) = &mut self.functions {
+            let table = &mut self.twin_collectors;
+            functions.hook(&mut self.ebpf, self.types.get()?, table, &selection.syscalls)?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 pub mod abi;
 mod compat;
 mod counters;
+mod function_hooks;
+mod functions;
 mod hooks;
 mod load;
 mod programs;

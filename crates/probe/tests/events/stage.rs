@@ -60,12 +60,13 @@ impl Stage {
         let config = ProbeConfig {
             ring_bytes: RING_BYTES,
             scope: Some(cgroup.0.clone()),
+            plan,
             ..ProbeConfig::default()
         };
-        if plan.is_some_and(|plan| plan != HookPlan::SysExit) {
-            return lacks("has no such hook plan");
-        }
-        let mut probe = Probe::load(&config).map_err(refused)?;
+        let mut probe = match Probe::load(&config) {
+            Err(error @ ProbeError::Functions(_)) => return lacks(&error.to_string()),
+            probe => probe.map_err(refused)?,
+        };
         let rings = probe.take_rings().into_iter().map(|ring| Ring::map(&ring.records, ring.bytes));
         let rings = rings.collect::<Result<_, _>>().map_err(|e| Unfit::Refuses(e.to_string()))?;
         probe.attach().map_err(refused)?;

@@ -1,0 +1,52 @@
+// Number and arguments of a system call, as the registers of its thread have them.
+#pragma once
+#include "abi.h"
+#include "task.h"
+
+#if defined(__TARGET_ARCH_x86)
+enum { TS_COMPAT = 2 };
+
+INLINE u32 call_number(struct pt_regs *regs) { return regs->orig_ax; }
+INLINE bool call_is_32(void) { return OF_CURRENT(thread_info.status) & TS_COMPAT; }
+
+INLINE void read_args(struct call *c, struct pt_regs *regs)
+{
+	if (c->is32) {
+		c->args[0] = (u32)regs->bx;
+		c->args[1] = (u32)regs->cx;
+		c->args[2] = (u32)regs->dx;
+		c->args[3] = (u32)regs->si;
+		c->args[4] = (u32)regs->di;
+		c->args[5] = (u32)regs->bp;
+	} else {
+		c->args[0] = regs->di;
+		c->args[1] = regs->si;
+		c->args[2] = regs->dx;
+		c->args[3] = regs->r10;
+		c->args[4] = regs->r8;
+		c->args[5] = regs->r9;
+	}
+}
+#else
+enum { TIF_32BIT = 1 << 22 };
+
+INLINE u32 call_number(struct pt_regs *regs) { return regs->syscallno; }
+INLINE bool call_is_32(void) { return OF_CURRENT(thread_info.flags) & TIF_32BIT; }
+
+INLINE void read_args(struct call *c, struct pt_regs *regs)
+{
+	c->args[0] = regs->orig_x0;
+	c->args[1] = regs->regs[1];
+	c->args[2] = regs->regs[2];
+	c->args[3] = regs->regs[3];
+	c->args[4] = regs->regs[4];
+	c->args[5] = regs->regs[5];
+}
+#endif
+
+// The native number of a call of a 32-bit program; a negative one if it has none.
+INLINE s32 native_number(u32 number)
+{
+	u32 *known = bpf_map_lookup_elem(&native_numbers, &number);
+	return known ? (s32)*known - 1 : -1;
+}

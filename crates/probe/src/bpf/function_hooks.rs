@@ -1,0 +1,204 @@
+//! A hook on the function of each selected syscall (`fexit`), so that others cost nothing.
+//!
+//! The programs are the same as those for the tracepoint at the end of all syscalls: both find the registers of the call
+//! and its result in the same places. Only the kind they are declared as differs, which is a word in the object file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aya::maps::{MapData, ProgramArray};
+use aya::programs::ProgramError;
+use aya::programs::fexit::{FExit, FExitLink};
+use aya::{Btf, Ebpf};
+
+use super::functions::{Functions, SOCKETCALL};
+use super::load::ProbeError;
+use super::select::SyscallSet;
+use super::{compat, hooks};
+
+/// Program that sees whether the kernel takes any.
+const PROBE: &str = "takes_functions";
+/// What it is attached to: hardly ever called, and in every kernel.
+const SELDOM: &str = "acct";
+/// What collectors are loaded for. They are not attached to it, but the kernel wants to know.
+const USUAL: &str = "close";
+/// The program that is attached, and the one for functions of the other kind. The kernel's description of its types
+/// knows the functions of syscalls as two kinds, by the name of their parameter; programs of two kinds can't be in one
+/// table.
+const FRONT: &str = "sys_exit";
+const TWIN_FRONT: &str = "sys_exit_twin";
+
+/// Section of the programs for syscalls, and what makes them hooks on functions. Of the same length and with the same
+/// end, as other names share its bytes.
+const TRACEPOINT: &[u8] = b"tp_btf/sys_exit";
+const FUNCTION: &[u8] = b"fexit/_sys_exit";
+
+/// The object with its programs for syscalls declared as hooks on functions.
+pub(super) fn made_for_functions(object: &[u8]) -> Vec<u8> {
+    let mut made = object.to_vec();
+    for at in memchr::memmem::find_iter(object, TRACEPOINT) {
+        if let Some(place) = made.get_mut(at..at + FUNCTION.len()) {
+            place.copy_from_slice(FUNCTION);
+        }
+    }
+    made
+}
+
+/// Functions of this kernel, and the hooks on them.
+pub(super) struct FunctionHooks {
+    functions: Functions,
+    links: BTreeMap<String, FExitLink>,
+    unhooked: BTreeSet<String>,
+    /// Syscalls whose collector is also there for functions of the other kind.
+    twins: BTreeSet<u16>,
+    /// Taking a hook off can last, so this one stays as long as the others.
+    _probe: FExitLink,
+}
+
+impl FunctionHooks {
+    /// Finds out whether this kernel lets functions be hooked; if not, why.
+    pub(super) fn probe(ebpf: &mut Ebpf, types: &Btf) -> Result<Self, String> {
+        let functions = Functions::of_kernel().map_err(|error| error.to_string())?;
+        let [function] = &functions.native(SELDOM)[..] else { return Err(SELDOM.into()) };
+        let probe = attach(ebpf, types, PROBE, function).map_err(|error| error.to_string())?;
+        Ok(Self {
+            functions,
+            links: BTreeMap::new(),
+            unhooked: BTreeSet::new(),
+            twins: BTreeSet::new(),
+            _probe: probe,
+        })
+    }
+
+    /// Functions that should have a hook and have none.
+    pub(super) fn unhooked(&self) -> impl Iterator<Item = &str> {
+        self.unhooked.iter().map(String::as_str)
+    }
+
+    /// The program of this name, loaded now if it was not before.
+    pub(super) fn load_collector<'a>(
+        &self,
+        ebpf: &'a mut Ebpf,
+        types: &Btf,
+        name: &str,
+    ) -> Result<&'a mut FExit, ProbeError> {
+        let function = self.functions.native(USUAL).pop().unwrap_or_default();
+        load(ebpf, types, name, &function)
+            .map_err(|source| ProbeError::Program { name: name.into(), source })
+    }
+
+    /// Hooks the functions of these syscalls and of no others. `table` is that of the collectors for functions of the
+    /// other kind.
+    pub(super) fn hook(
+        &mut self,
+        ebpf: &mut Ebpf,
+        types: &Btf,
+        table: &mut ProgramArray<MapData>,
+        syscalls: &SyscallSet,
+    ) -> Result<(), ProbeError> {
+        let wanted = self.wanted(syscalls);
+        self.links.retain(|function, _| wanted.contains_key(function));
+        self.unhooked.clear();
+        for (function, leads_to) in wanted {
+            if self.links.contains_key(&function) {
+                continue;
+            }
+            let link = attach(ebpf, types, FRONT, &function).or_else(|_| {
+                self.load_twins(ebpf, types, table, &function, &leads_to)?;
+                attach(ebpf, types, TWIN_FRONT, &function)
+            });
+            match link {
+                Ok(link) => drop(self.links.insert(function, link)),
+                Err(_) => drop(self.unhooked.insert(function)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The functions that serve syscalls, each with the codes of those that it can lead to.
+    fn wanted(&self, syscalls: &SyscallSet) -> BTreeMap<String, Vec<u16>> {
+        let mut wanted: BTreeMap<String, Vec<u16>> = BTreeMap::new();
+        for code in syscalls.iter() {
+            let Some(name) = peregrine_event::syscall_name(code) else { continue };
+            let functions = self.functions.native(name).into_iter();
+            for function in functions.chain(self.functions.compat(name)) {
+                wanted.entry(function).or_default().push(code);
+            }
+        }
+        let sockets = compat::SOCKETCALLS.iter().filter(|code| syscalls.contains(**code));
+        let sockets: Vec<u16> = sockets.copied().collect();
+        if !sockets.is_empty() {
+            let functions = self.functions.compat(SOCKETCALL).into_iter();
+            wanted.extend(functions.map(|function| (function, sockets.clone())));
+        }
+        wanted
+    }
+
+    /// Loads the collectors of syscalls for functions of the other kind, of which `function` is one.
+    fn load_twins(
+        &mut self,
+        ebpf: &mut Ebpf,
+        types: &Btf,
+        table: &mut ProgramArray<MapData>,
+        function: &str,
+        syscalls: &[u16],
+    ) -> Result<(), ProgramError> {
+        for syscall in hooks::native_syscalls() {
+            if !syscalls.contains(&syscall.sc) || self.twins.contains(&syscall.sc) {
+                continue;
+            }
+            let mut name = hooks::collector(syscall.exit).unwrap_or_else(|| hooks::GENERIC.into());
+            // Programs that use their table have a copy that uses the other one.
+            let twin = name.replacen("x_", "twin_", 1);
+            if ebpf.program(&twin).is_some() {
+                name = twin;
+            }
+            // The other table keeps the program of that name that was loaded for it.
+            unload(ebpf, &name)?;
+            let program = load(ebpf, types, &name, function)?;
+            table.set(u32::from(syscall.nr), program.fd()?, 0)?;
+            unload(ebpf, &name)?;
+            self.twins.insert(syscall.sc);
+        }
+        Ok(())
+    }
+}
+
+/// Attaches a program to a function. The same program can be attached to others.
+fn attach(
+    ebpf: &mut Ebpf,
+    types: &Btf,
+    name: &str,
+    function: &str,
+) -> Result<FExitLink, ProgramError> {
+    unload(ebpf, name)?;
+    let program = load(ebpf, types, name, function)?;
+    let link = program.attach()?;
+    let link = program.take_link(link)?;
+    program.unload()?;
+    Ok(link)
+}
+
+fn load<'a>(
+    ebpf: &'a mut Ebpf,
+    types: &Btf,
+    name: &str,
+    function: &str,
+) -> Result<&'a mut FExit, ProgramError> {
+    let program = find(ebpf, name)?;
+    if program.fd().is_err() {
+        program.load(function, types)?;
+    }
+    Ok(program)
+}
+
+fn unload(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {
+    match find(ebpf, name)?.unload() {
+        Err(ProgramError::NotLoaded) => Ok(()),
+        other => other,
+    }
+}
+
+fn find<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut FExit, ProgramError> {
+    // What the object lacks can't be loaded either.
+    ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
+}

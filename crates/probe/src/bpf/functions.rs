@@ -1,0 +1,123 @@
+//! Which functions of the kernel serve a syscall.
+//!
+//! The kernel has a function for each way into a syscall: `__x64_sys_close`, `__ia32_compat_sys_open`. Their names follow
+//! those of the syscalls with few exceptions. More functions than a kernel uses do no harm: they are never called.
+
+use std::collections::HashSet;
+use std::io;
+
+/// The kernel's description of its types. Its names, each with a NUL before and after, include those of its functions.
+const TYPES: &str = "/sys/kernel/btf/vmlinux";
+
+/// Before the name, in functions for the machine's own programs.
+const NATIVE: &str = if cfg!(target_arch = "aarch64") { "__arm64_sys_" } else { "__x64_sys_" };
+/// In those for 32-bit programs: the first that exists is the one that is called.
+const COMPAT: [&str; 2] = ["__ia32_compat_sys_", "__ia32_sys_"];
+/// In those of syscalls without arguments, where there is but one function for all programs.
+const BARE: &str = "__do_sys_";
+
+/// Functions that are not called like their syscall.
+const RENAMED: [(&str, &str); 6] = [
+    ("fstat", "newfstat"),
+    ("lstat", "newlstat"),
+    ("sendfile", "sendfile64"),
+    ("stat", "newstat"),
+    ("umount2", "umount"),
+    ("uname", "newuname"),
+];
+
+/// What may be before and after the name of a syscall in functions for 32-bit programs, where it has come in several
+/// widths.
+const BEFORE: [&str; 5] = ["", "new", "old", "old_", "ia32_"];
+const AFTER: [&str; 8] = ["", "16", "32", "64", "64_64", "_time32", "_time64", "_pgoff"];
+/// Where not even that is enough.
+const RENAMED_COMPAT: [(&str, &str); 3] =
+    [("newfstatat", "fstatat64"), ("umount2", "oldumount"), ("umount2", "umount")];
+
+/// The function of all calls of 32-bit programs that have to do with sockets.
+pub(super) const SOCKETCALL: &str = "socketcall";
+
+/// The functions of this kernel that serve syscalls.
+pub(super) struct Functions(HashSet<String>);
+
+impl Functions {
+    /// Of the running kernel.
+    pub(super) fn of_kernel() -> io::Result<Self> {
+        Ok(Self::among(&std::fs::read(TYPES)?))
+    }
+
+    fn among(types: &[u8]) -> Self {
+        let serves = |name: &&str| {
+            [NATIVE, BARE].iter().chain(&COMPAT).any(|before| name.starts_with(before))
+        };
+        let found = memchr::memmem::find_iter(types, b"\0__").filter_map(|at| {
+            let name = types.get(at + 1..)?;
+            let end = memchr::memchr(0, name.get(..128)?)?;
+            std::str::from_utf8(name.get(..end)?).ok()
+        });
+        Self(found.filter(serves).map(str::to_owned).collect())
+    }
+
+    /// Those for the machine's own programs.
+    pub(super) fn native(&self, syscall: &str) -> Vec<String> {
+        let renamed = RENAMED.iter().find(|(name, _)| *name == syscall);
+        let name = renamed.map_or(syscall, |(_, function)| function);
+        let named = |before: &str| self.known(format!("{before}{name}"));
+        named(NATIVE).or_else(|| named(BARE)).into_iter().collect()
+    }
+
+    /// Those for 32-bit programs.
+    pub(super) fn compat(&self, syscall: &str) -> Vec<String> {
+        if cfg!(not(target_arch = "x86_64")) {
+            return Vec::new();
+        }
+        let forms = BEFORE
+            .iter()
+            .flat_map(|before| AFTER.iter().map(move |after| format!("{before}{syscall}{after}")));
+        let renamed = RENAMED_COMPAT.iter().filter(|(name, _)| *name == syscall);
+        let renamed =
+            renamed.flat_map(|(_, function)| [(*function).to_owned(), format!("ia32_{function}")]);
+        let of_form =
+            |form: String| COMPAT.iter().find_map(|before| self.known(format!("{before}{form}")));
+        forms.chain(renamed).filter_map(of_form).collect()
+    }
+
+    fn known(&self, function: String) -> Option<String> {
+        self.0.contains(&function).then_some(function)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KERNEL: &[u8] = b"\0int\0__x64_sys_close\0__ia32_sys_close\0__do_sys_fork\0close\0__x64_sys_newstat\0\
+        __ia32_sys_stat\0__ia32_compat_sys_newstat\0__ia32_sys_newstat\0__ia32_compat_sys_ia32_stat64\0\
+        __ia32_compat_sys_socketcall\0__xattr\0__arm64_sys_close\0__arm64_sys_newstat\0";
+
+    #[test]
+    fn functions_are_found_by_the_name_of_the_syscall() {
+        let kernel = Functions::among(&[KERNEL, &[0; 128]].concat());
+        assert_eq!(kernel.native("close"), [format!("{NATIVE}close")]);
+        assert_eq!(kernel.native("stat"), [format!("{NATIVE}newstat")]);
+        assert_eq!(kernel.native("fork"), ["__do_sys_fork"]);
+        assert_eq!(kernel.native("openat"), [""; 0]);
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn thirty_two_bit_programs_have_functions_of_several_widths() {
+        let kernel = Functions::among(&[KERNEL, &[0; 128]].concat());
+        assert_eq!(kernel.compat("close"), ["__ia32_sys_close"]);
+        assert_eq!(kernel.compat(SOCKETCALL), ["__ia32_compat_sys_socketcall"]);
+        let stat =
+            ["__ia32_sys_stat", "__ia32_compat_sys_newstat", "__ia32_compat_sys_ia32_stat64"];
+        assert_eq!(kernel.compat("stat"), stat);
+    }
+
+    #[test]
+    fn anything_can_be_read() {
+        assert_eq!(Functions::among(b"\0__x64_sys_").native("close"), [""; 0]);
+        assert_eq!(Functions::among(b"").native("close"), [""; 0]);
+    }
+}
