@@ -3,7 +3,7 @@
 #include "helpers.h"
 
 enum { SYSCALL_WORDS = 8, SYSCALL_LIMIT = SYSCALL_WORDS * 64 };
-enum { DROP_FAILED = 1, SCOPED = 2, PER_SYSCALL = 4 };
+enum { DROP_FAILED = 1, SCOPED = 2 };
 
 struct config {
 	u64 selected[SYSCALL_WORDS];   // native numbers
@@ -147,19 +147,11 @@ INLINE u32 current_tid(void)
 	return bpf_get_current_pid_tgid();
 }
 
-INLINE struct scratch *first_scratch(void)
-{
-	struct scratch *s = scratch_at(0);
-	if (s)
-		s->owner = current_tid();
-	return s;
-}
-
-// One that nobody else uses until it is released. Whoever comes in between two lines of this goes on to
-// the next one; at worst both do.
+// One that nobody else uses until it is released. On newer kernels a program may be preempted in the middle
+// of an event, hooked to a function or (as seen on 7.3) to a tracepoint, and another may begin on the same CPU. Whoever comes in between two lines of this goes on to the next one; at worst both do.
 INLINE struct scratch *claim_scratch(void)
 {
-	for (u32 slot = 1; slot < SLOTS; slot++) {
+	for (u32 slot = 0; slot < SLOTS; slot++) {
 		struct scratch *s = scratch_at(slot);
 		if (!s)
 			return NULL;
@@ -175,10 +167,8 @@ INLINE struct scratch *claim_scratch(void)
 
 INLINE void release_scratch(struct scratch *s)
 {
-	if (s->users) {
-		s->owner = 0;
-		__sync_fetch_and_add(&s->users, -1);
-	}
+	s->owner = 0;
+	__sync_fetch_and_add(&s->users, -1);
 }
 
 // The one that the program before took for this thread.

@@ -42,7 +42,7 @@ INLINE int dispatch(u64 *ctx, void *collectors)
 	if (!in_scope(config))
 		return 0;
 
-	struct scratch *s = config->flags & PER_SYSCALL ? claim_scratch() : first_scratch();
+	struct scratch *s = claim_scratch();
 	if (!s) {
 		struct counters *counters = get_counters();
 		if (counters) {

@@ -44,9 +44,6 @@ pub const DROP_FAILED: u32 = 1;
 /// Flag of [`Config`]: only tasks below the cgroup in the map [`SCOPE`].
 pub const SCOPED: u32 = 2;
 
-/// Flag of [`Config`]: the hooks are on single functions, and may be preempted.
-pub const PER_SYSCALL: u32 = 4;
-
 /// What the programs are told, in the one entry of the map [`CONFIG`]. May change while they run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
@@ -60,7 +57,7 @@ pub struct Config {
     pub own_tgid: u64,
     /// Bytes kept of what is read and written.
     pub snaplen: u64,
-    /// [`DROP_FAILED`], [`SCOPED`], [`PER_SYSCALL`].
+    /// [`DROP_FAILED`], [`SCOPED`].
     pub flags: u64,
     /// CPUs that share a ring.
     pub cpus_per_ring: u64,

@@ -199,9 +199,6 @@ impl Probe {
         rings.extend(data_rings);
 
         let mut flags = 0;
-        if functions.is_some() {
-            flags |= u64::from(abi::PER_SYSCALL);
-        }
         if config.drop_failed_exit {
             flags |= u64::from(abi::DROP_FAILED);
         }
