@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use crate::{CONFIG, Place, RULES};
 
-/// Opens, closes, makes and doubles as often as it is told to; `keep` leaves a file open as number 7, `use` uses that.
+/// Opens, closes, doubles and makes (what is there already) as often as it is told to; `keep` leaves a file open as number 7, `use` uses that.
 const FLOOD: &str = r#"
 import os, sys
 print("ready", flush=True)
@@ -27,16 +27,17 @@ for line in sys.stdin:
             os.close(os.open(path, os.O_RDONLY))
             os.dup2(0, 9)
             try:
-                os.mkdir("/dev/zero")
+                os.mkdir(path)
             except FileExistsError:
                 pass
     print("done", flush=True)
 "#;
 
+/// Matches the last call of a round, so that the others were counted before.
 const FLOODED: &str = "\
 - rule: Last
   desc: d
-  condition: evt.type in (openat, close, dup3, mkdir) and fd.name=/dev/full and evt.is_open_read=true
+  condition: evt.type in (openat, close, dup3, mkdir) and evt.arg.path=/dev/full
   output: '%evt.num'
   priority: NOTICE
 ";
