@@ -20,9 +20,9 @@ pub(crate) struct Pulse {
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Pulse {
-    /// The loop counts as alive from now on.
+    /// The loop counts as alive from now on. It is asked at once, so that it has begun with its first event.
     pub(crate) fn new() -> Self {
-        Self { asked: AtomicBool::new(false), answered: AtomicU64::new(0), born: Instant::now() }
+        Self { asked: AtomicBool::new(true), answered: AtomicU64::new(0), born: Instant::now() }
     }
 
     /// Asks the loop to look up.
@@ -45,7 +45,7 @@ impl Pulse {
     /// One that has not looked up yet, for so long.
     #[cfg(test)]
     pub(crate) fn born_before(time: Duration) -> Self {
-        Self { born: Instant::now() - time, ..Self::new() }
+        Self { asked: AtomicBool::new(false), born: Instant::now() - time, ..Self::new() }
     }
 
     /// One that has looked up once, so long ago.
@@ -120,8 +120,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_loop_has_begun_with_its_first_event() {
+        let pulse = Pulse::new();
+        assert!(!pulse.has_begun());
+        assert!(pulse.is_asked() && pulse.has_begun());
+        assert!(!pulse.is_asked());
+    }
+
+    #[test]
     fn silence_ends_when_the_loop_looks_up() {
-        assert!(!Pulse::new().has_begun());
         let pulse = Pulse::silent_for(Duration::from_secs(60));
         assert!(!pulse.is_asked());
         assert!(pulse.silence() >= Duration::from_secs(60));

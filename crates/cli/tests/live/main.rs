@@ -138,9 +138,12 @@ struct Place {
     directory: tempfile::TempDir,
 }
 
+/// A process that does not outlive a test, whether that passes or fails.
+struct Owned(Child);
+
 /// Peregrine, watching the group of a place.
 struct Watcher {
-    child: Child,
+    child: Owned,
     /// What it said before it began to watch.
     start_log: String,
     alerts: Receiver<String>,
@@ -195,18 +198,18 @@ impl Place {
         let mut command = peregrine(self.directory.path());
         command.arg("-o").arg(format!("engine.modern_ebpf.scope.cgroup={}", self.group.display()));
         command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = Owned(command.spawn().unwrap());
         let (send, alerts) = channel();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stdout = BufReader::new(child.0.stdout.take().unwrap());
         thread::spawn(move || {
             stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line))
         });
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut stderr = BufReader::new(child.0.stderr.take().unwrap());
         let (mut line, mut log) = (String::new(), String::new());
         while !line.contains("Watching control group") {
             line.clear();
             if stderr.read_line(&mut line).unwrap() == 0 {
-                let _ = child.wait();
+                let _ = child.0.wait();
                 assert!(log.contains("cannot watch this kernel"), "{log}");
                 return skip(&log);
             }
@@ -246,6 +249,14 @@ impl Drop for Place {
     }
 }
 
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // Nothing happens to one that has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Watcher {
     /// Waits until each of these rules has matched.
     fn wait_for(&mut self, rules: &[&str]) {
@@ -274,7 +285,7 @@ impl Watcher {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child.0), signal).unwrap();
     }
 
     /// Ends the run and gives all alerts.
@@ -286,7 +297,7 @@ impl Watcher {
     fn end_and_tell(mut self) -> (Vec<Value>, String) {
         self.signal(Signal::TERM);
         let rest: Vec<String> = self.alerts.iter().collect();
-        assert!(self.child.wait().unwrap().success());
+        assert!(self.child.0.wait().unwrap().success());
         let alerts = rest.iter().filter(|line| line.starts_with('{'));
         self.seen.extend(alerts.map(|line| serde_json::from_str(line).unwrap()));
         (self.seen, self.log.join().unwrap())
@@ -460,7 +471,7 @@ fn without_events_the_run_ends_in_time_and_leaves_a_capture() {
     let more = ["-r", "rules.yaml", "-M", "1", "-w", "idle.scap.gz"];
     let Some(mut watcher) = place.watch(&more) else { return };
     let begun = Instant::now();
-    assert!(watcher.child.wait().unwrap().success());
+    assert!(watcher.child.0.wait().unwrap().success());
     assert!(begun.elapsed() < Duration::from_secs(8));
     let mut reader = Reader::open(place.path("idle.scap.gz")).unwrap();
     assert!(reader.next().unwrap().is_some());
