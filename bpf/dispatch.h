@@ -78,5 +78,11 @@ SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx) { return dispatch(ctx, &collectors
 // kinds, by the name of their parameter, and programs of two kinds can't be in one table.
 SEC("tp_btf/sys_exit") int sys_exit_twin(u64 *ctx) { return dispatch(ctx, &twin_collectors); }
 
-// Attached to some function at the start, to see whether this kernel lets functions be hooked.
-SEC("fexit/any") int takes_functions(void *ctx) { return 0; }
+// For a try at the start: whether this kernel lets functions be hooked, and says that they take registers.
+SEC("fexit/any") int takes_functions(u64 *ctx)
+{
+	struct pt_regs *regs = (void *)ctx[0];
+	u32 number = call_number(regs);
+	OPAQUE(number);
+	return 0;
+}

@@ -68,8 +68,10 @@ pub(crate) fn open(
         HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
         HookPlan::SysExit => "One hook at the end of every syscall passes on the selected ones",
     });
-    for function in live.probe().unhooked() {
-        log.warning(format_args!("The kernel does not let its function {function} be hooked"));
+    for (function, why) in live.probe().unhooked() {
+        log.warning(format_args!(
+            "The kernel does not let its function {function} be hooked: {why}"
+        ));
     }
     if !live.probe().missing().is_empty() {
         log.warning("This kernel does not tell of page faults: there will be no such events");

@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use peregrine_event::source::{Next, Source};
 use peregrine_event::syscall_names;
-use peregrine_probe::Live;
-use peregrine_probe::bpf::{ProbeConfig, Selection, Tracepoints};
+use peregrine_probe::bpf::{HookPlan, ProbeConfig, ProbeError, Selection, Tracepoints};
+use peregrine_probe::{Live, LiveError};
 
 const TURNS: usize = 3;
 const ROUNDS: usize = 20;
@@ -31,36 +31,45 @@ struct Cost {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut nothing = Cost::UNKNOWN;
-    let mut sys_exit = Cost::UNKNOWN;
+    let mut plans = [
+        ("sys_exit", HookPlan::SysExit, Cost::UNKNOWN),
+        ("per_syscall", HookPlan::PerSyscall, Cost::UNKNOWN),
+    ];
     for _ in 0..TURNS {
         nothing.measure(|| Ok(()))?;
-        let mut live = watch()?;
-        sys_exit.measure(|| {
-            // Rings are emptied, so that events are written.
-            while !matches!(live.next()?, Next::Idle) {}
-            Ok(())
-        })?;
+        for (_, plan, cost) in &mut plans {
+            let mut live = match watch(*plan) {
+                Err(LiveError::Probe(ProbeError::Functions(_))) => continue,
+                live => live?,
+            };
+            cost.measure(|| {
+                // Rings are emptied, so that events are written.
+                while !matches!(live.next()?, Next::Idle) {}
+                Ok(())
+            })?;
+        }
     }
     println!("fact getppid_ns={:.0} openat_ns={:.0}", nothing.unselected, nothing.selected);
-    println!(
-        "fact sys_exit_unselected={:.2} sys_exit_selected={:.2}",
-        sys_exit.unselected / nothing.unselected,
-        sys_exit.selected / nothing.selected
-    );
+    for (name, _, cost) in plans.iter().filter(|(_, _, cost)| cost.selected.is_finite()) {
+        let unselected = cost.unselected / nothing.unselected;
+        let selected = cost.selected / nothing.selected;
+        println!("fact {name}_unselected={unselected:.2} {name}_selected={selected:.2}");
+    }
     Ok(())
 }
 
 /// Attaches what the event of openat takes.
-fn watch() -> Result<Live, Box<dyn Error>> {
+fn watch(plan: HookPlan) -> Result<Live, LiveError> {
     let openat = syscall_names().filter(|(_, name)| *name == "openat").map(|(code, _)| code);
     let config = ProbeConfig {
         selection: Selection { syscalls: openat.collect(), tracepoints: Tracepoints::empty() },
         scope: std::env::args_os().nth(1).map(Into::into),
         exclude_self: false,
         entries: false,
+        plan: Some(plan),
         ..ProbeConfig::default()
     };
-    Ok(Live::start(&config, "/".as_ref())?)
+    Live::start(&config, "/".as_ref())
 }
 
 impl Cost {

@@ -19,6 +19,8 @@ use super::{compat, hooks};
 const PROBE: &str = "takes_functions";
 /// What it is attached to: hardly ever called, and in every kernel.
 const SELDOM: &str = "acct";
+/// One of those whose argument older kernels do not describe (Linux 5.10, where it was built with the tools of its time).
+const DOUBTFUL: &str = "socket";
 /// What collectors are loaded for. They are not attached to it, but the kernel wants to know.
 const USUAL: &str = "close";
 /// The program that is attached, and the one for functions of the other kind. The kernel's description of its types
@@ -47,7 +49,8 @@ pub(super) fn made_for_functions(object: &[u8]) -> Vec<u8> {
 pub(super) struct FunctionHooks {
     functions: Functions,
     links: BTreeMap<String, FExitLink>,
-    unhooked: BTreeSet<String>,
+    /// With the kernel's reason.
+    unhooked: BTreeMap<String, String>,
     /// Syscalls whose collector is also there for functions of the other kind.
     twins: BTreeSet<u16>,
     /// Taking a hook off can last, so this one stays as long as the others.
@@ -58,20 +61,24 @@ impl FunctionHooks {
     /// Finds out whether this kernel lets functions be hooked; if not, why.
     pub(super) fn probe(ebpf: &mut Ebpf, types: &Btf) -> Result<Self, String> {
         let functions = Functions::of_kernel().map_err(|error| error.to_string())?;
-        let [function] = &functions.native(SELDOM)[..] else { return Err(SELDOM.into()) };
-        let probe = attach(ebpf, types, PROBE, function).map_err(|error| error.to_string())?;
+        let function = |name: &str| {
+            functions.native(name).pop().ok_or_else(|| format!("no function for {name}"))
+        };
+        let refused = |error: ProgramError| error.to_string();
+        load(ebpf, types, PROBE, &function(DOUBTFUL)?).map_err(refused)?;
+        let probe = attach(ebpf, types, PROBE, &function(SELDOM)?).map_err(refused)?;
         Ok(Self {
             functions,
             links: BTreeMap::new(),
-            unhooked: BTreeSet::new(),
+            unhooked: BTreeMap::new(),
             twins: BTreeSet::new(),
             _probe: probe,
         })
     }
 
-    /// Functions that should have a hook and have none.
-    pub(super) fn unhooked(&self) -> impl Iterator<Item = &str> {
-        self.unhooked.iter().map(String::as_str)
+    /// Functions that should have a hook and have none, and why.
+    pub(super) fn unhooked(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.unhooked.iter().map(|(function, why)| (function.as_str(), why.as_str()))
     }
 
     /// The program of this name, loaded now if it was not before.
@@ -108,7 +115,7 @@ impl FunctionHooks {
             });
             match link {
                 Ok(link) => drop(self.links.insert(function, link)),
-                Err(_) => drop(self.unhooked.insert(function)),
+                Err(error) => drop(self.unhooked.insert(function, reason(&error))),
             }
         }
         Ok(())
@@ -176,6 +183,14 @@ fn attach(
     let link = program.take_link(link)?;
     program.unload()?;
     Ok(link)
+}
+
+/// What the kernel said.
+fn reason(error: &ProgramError) -> String {
+    match error {
+        ProgramError::SyscallError(call) => format!("{error}: {}", call.io_error),
+        _ => error.to_string(),
+    }
 }
 
 fn load<'a>(

@@ -13,8 +13,30 @@ const TYPES: &str = "/sys/kernel/btf/vmlinux";
 const NATIVE: &str = if cfg!(target_arch = "aarch64") { "__arm64_sys_" } else { "__x64_sys_" };
 /// In those for 32-bit programs: the first that exists is the one that is called.
 const COMPAT: [&str; 2] = ["__ia32_compat_sys_", "__ia32_sys_"];
-/// In those of syscalls without arguments, where there is but one function for all programs.
+/// In those of [`WITHOUT_ARGUMENTS`]: what begins with the other words is then another name of the same.
 const BARE: &str = "__do_sys_";
+/// Syscalls with one function for all programs.
+const WITHOUT_ARGUMENTS: [&str; 19] = [
+    "fork",
+    "getegid",
+    "geteuid",
+    "getgid",
+    "getpgrp",
+    "getpid",
+    "getppid",
+    "gettid",
+    "getuid",
+    "inotify_init",
+    "munlockall",
+    "pause",
+    "restart_syscall",
+    "rt_sigreturn",
+    "sched_yield",
+    "setsid",
+    "sync",
+    "vfork",
+    "vhangup",
+];
 
 /// Functions that are not called like their syscall.
 const RENAMED: [(&str, &str); 6] = [
@@ -62,13 +84,13 @@ impl Functions {
     pub(super) fn native(&self, syscall: &str) -> Vec<String> {
         let renamed = RENAMED.iter().find(|(name, _)| *name == syscall);
         let name = renamed.map_or(syscall, |(_, function)| function);
-        let named = |before: &str| self.known(format!("{before}{name}"));
-        named(NATIVE).or_else(|| named(BARE)).into_iter().collect()
+        let native = || self.known(format!("{NATIVE}{name}"));
+        self.bare(syscall).or_else(native).into_iter().collect()
     }
 
     /// Those for 32-bit programs.
     pub(super) fn compat(&self, syscall: &str) -> Vec<String> {
-        if cfg!(not(target_arch = "x86_64")) {
+        if cfg!(not(target_arch = "x86_64")) || self.bare(syscall).is_some() {
             return Vec::new();
         }
         let forms = BEFORE
@@ -82,6 +104,11 @@ impl Functions {
         forms.chain(renamed).filter_map(of_form).collect()
     }
 
+    fn bare(&self, syscall: &str) -> Option<String> {
+        let bare = || self.known(format!("{BARE}{syscall}"));
+        WITHOUT_ARGUMENTS.contains(&syscall).then(bare).flatten()
+    }
+
     fn known(&self, function: String) -> Option<String> {
         self.0.contains(&function).then_some(function)
     }
@@ -91,7 +118,7 @@ impl Functions {
 mod tests {
     use super::*;
 
-    const KERNEL: &[u8] = b"\0int\0__x64_sys_close\0__ia32_sys_close\0__do_sys_fork\0close\0__x64_sys_newstat\0\
+    const KERNEL: &[u8] = b"\0int\0__x64_sys_close\0__ia32_sys_close\0__do_sys_fork\0__do_sys_brk\0close\0__x64_sys_newstat\0\
         __ia32_sys_stat\0__ia32_compat_sys_newstat\0__ia32_sys_newstat\0__ia32_compat_sys_ia32_stat64\0\
         __ia32_compat_sys_socketcall\0__xattr\0__arm64_sys_close\0__arm64_sys_newstat\0";
 
@@ -101,7 +128,8 @@ mod tests {
         assert_eq!(kernel.native("close"), [format!("{NATIVE}close")]);
         assert_eq!(kernel.native("stat"), [format!("{NATIVE}newstat")]);
         assert_eq!(kernel.native("fork"), ["__do_sys_fork"]);
-        assert_eq!(kernel.native("openat"), [""; 0]);
+        assert_eq!(kernel.native("brk"), [""; 0]);
+        assert_eq!(kernel.compat("fork"), [""; 0]);
     }
 
     #[test]

@@ -323,8 +323,8 @@ impl Probe {
         if self.functions.is_some() { HookPlan::PerSyscall } else { HookPlan::SysExit }
     }
 
-    /// Functions of selected syscalls that the kernel does not let be hooked.
-    pub fn unhooked(&self) -> impl Iterator<Item = &str> {
+    /// Functions of selected syscalls that the kernel does not let be hooked, and why.
+    pub fn unhooked(&self) -> impl Iterator<Item = (&str, &str)> {
         self.functions.iter().flat_map(FunctionHooks::unhooked)
     }
 
