@@ -1,8 +1,9 @@
 //! What watching costs a system call: one that nobody selected, and one whose event is written.
 //!
 //! Nothing attached and each hook plan take turns; of each the shortest of many short rounds counts. Prints lines
-//! `fact name=value`: nanoseconds per call with nothing attached, and the ratios to that with each plan. Run it on a quiet machine where nobody else traces system calls, or in a virtual
-//! machine whose clock counts instructions (`cargo xtask kernels --check overhead`).
+//! `fact name=value`: nanoseconds per call with nothing attached, and the ratios to that with each plan. Run it on a quiet
+//! machine where nobody else traces system calls, or in a virtual machine whose clock counts instructions
+//! (`cargo xtask kernels --check overhead`).
 //!
 //! `cargo run --release -p peregrine-probe --example overhead -- [CGROUP]`
 //!

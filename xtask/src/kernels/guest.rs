@@ -26,7 +26,7 @@ impl Program {
     fn of(check: Check) -> Self {
         let probe = |kind, name| Self { kind, name, package: "peregrine-probe" };
         match check {
-            Check::Load => probe("test", "load"),
+            Check::Load | Check::LoadFexit => probe("test", "load"),
             Check::Events | Check::EventsFexit | Check::Prototypes => probe("test", "events"),
             Check::Live | Check::Flood => probe("test", "live"),
             Check::Program => Self { kind: "bin", name: "peregrine", package: "peregrine-cli" },

@@ -45,7 +45,8 @@ program() {
 }
 
 case $1 in
-load) exec /guest/load --nocapture ;;
+load) PEREGRINE_HOOK_PLAN=sys_exit exec /guest/load --nocapture ;;
+load-fexit) PEREGRINE_HOOK_PLAN=per_syscall exec /guest/load --nocapture ;;
 events) PEREGRINE_HOOK_PLAN=sys_exit exec /guest/events ;;
 events-fexit) PEREGRINE_HOOK_PLAN=per_syscall exec /guest/events ;;
 prototypes) exec /guest/events hooks ;;

@@ -99,6 +99,8 @@ impl Arch {
 pub(super) enum Check {
     /// The kernel takes every program of the probe; how long that takes and how large they are.
     Load,
+    /// The same, hooked into each system call instead of the end of all.
+    LoadFexit,
     /// What programs do becomes events with the right parameters.
     Events,
     /// The same, hooked into each system call instead of the end of all.
@@ -120,6 +122,7 @@ impl Check {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Load => "load",
+            Self::LoadFexit => "load-fexit",
             Self::Events => "events",
             Self::EventsFexit => "events-fexit",
             Self::Prototypes => "prototypes",

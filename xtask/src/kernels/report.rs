@@ -51,20 +51,27 @@ pub(super) fn tables(rows: &[Row], checks: &[Check]) -> String {
     }
     out += &reasons(rows);
     out += &complaints(rows);
+    let loading = [
+        ("programs", "programs", ""),
+        ("load", "load_ms", " ms"),
+        ("attach", "attach_ms", " ms"),
+        ("detach", "detach_ms", " ms"),
+        ("instructions", "instructions", ""),
+        ("bytecode", "bytecode", " B"),
+        ("native code", "native", " B"),
+    ];
     out += &measured(
         rows,
         Check::Load,
         "## Loading\n\nTime is that of an emulated processor, many times slower than a real one. Instructions are what the \
          kernel's verifier looked at; kernels before 5.16 do not tell.\n",
-        &[
-            ("programs", "programs", ""),
-            ("load", "load_ms", " ms"),
-            ("attach", "attach_ms", " ms"),
-            ("detach", "detach_ms", " ms"),
-            ("instructions", "instructions", ""),
-            ("bytecode", "bytecode", " B"),
-            ("native code", "native", " B"),
-        ],
+        &loading,
+    );
+    out += &measured(
+        rows,
+        Check::LoadFexit,
+        "## Loading, with a hook on each system call's own function\n",
+        &loading,
     );
     out += &measured(
         rows,
@@ -87,10 +94,10 @@ pub(super) fn tables(rows: &[Row], checks: &[Check]) -> String {
         &[
             ("getppid", "getppid_ns", ""),
             ("sys_exit", "sys_exit_unselected", "×"),
-            ("fexit", "fexit_unselected", "×"),
+            ("fexit", "per_syscall_unselected", "×"),
             ("openat", "openat_ns", ""),
             ("sys_exit", "sys_exit_selected", "×"),
-            ("fexit", "fexit_selected", "×"),
+            ("fexit", "per_syscall_selected", "×"),
         ],
     );
     out
@@ -99,6 +106,7 @@ pub(super) fn tables(rows: &[Row], checks: &[Check]) -> String {
 fn meaning(check: Check) -> &'static str {
     match check {
         Check::Load => "the kernel takes every program of the probe",
+        Check::LoadFexit => "the same, hooked into each system call's own function",
         Check::Events => {
             "each event, and each of its parameters, is what the kernel really did; hooked at the end of all system calls"
         }
