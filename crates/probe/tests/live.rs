@@ -308,9 +308,11 @@ fn a_flood_costs_no_life_cycle_event_and_what_it_costs_is_counted() {
     for mut shell in [&flood, &life].map(|running| running.0.stdin.as_ref().unwrap()) {
         shell.write_all(b"go\n").unwrap();
     }
-    // Nobody reads for a while.
-    let path = format!("/proc/{living}/stat");
-    eventually(|| fs::read_to_string(&path).is_ok_and(|stat| stat.contains(") Z ")));
+    // Nobody reads until both have done all that they do, whichever is slower.
+    for process in [living, flooding] {
+        let path = format!("/proc/{process}/stat");
+        eventually(|| fs::read_to_string(&path).is_ok_and(|stat| stat.contains(") Z ")));
+    }
 
     let (mut execs, mut exits, mut made, mut ended) = (0, 0, 0, Vec::new());
     watched.until(|seen, state| {
