@@ -258,9 +258,9 @@ impl Drop for Owned {
 }
 
 impl Watcher {
-    /// Waits until each of these rules has matched.
+    /// Waits until each of these rules has matched, as often as it is named.
     fn wait_for(&mut self, rules: &[&str]) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let mut missing: Vec<_> = rules.to_vec();
         while !missing.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -268,7 +268,9 @@ impl Watcher {
                 panic!("no alert of {missing:?}; there were: {:#?}", self.seen);
             };
             let alert: Value = serde_json::from_str(&line).unwrap();
-            missing.retain(|rule| alert["rule"] != **rule);
+            if let Some(found) = missing.iter().position(|rule| alert["rule"] == **rule) {
+                missing.remove(found);
+            }
             self.seen.push(alert);
         }
     }
