@@ -75,8 +75,8 @@ struct {
 	__type(value, struct losses);
 } losers SEC(".maps");
 
-// Each CPU has several: kernels may preempt a program, and then another one runs in its midst. The hook at
-// the end of all system calls is never preempted, and has the first one without asking.
+// Each CPU has several: kernels may preempt a program, and then another one runs in its midst. Nearly always
+// the first one is free.
 enum { SLOTS = 3 };
 struct {
 	__uint(type, MAP_ARRAY);
@@ -147,8 +147,8 @@ INLINE u32 current_tid(void)
 	return bpf_get_current_pid_tgid();
 }
 
-// One that nobody else uses until it is released. On newer kernels a program may be preempted in the middle
-// of an event, hooked to a function or (as seen on 7.3) to a tracepoint, and another may begin on the same CPU. Whoever comes in between two lines of this goes on to the next one; at worst both do.
+// One that nobody else uses until it is released. A program may be preempted in the middle of an event (as seen on
+// 7.3) and another begin on the same CPU, between any two lines of this: it goes on to the next one, or both do.
 INLINE struct scratch *claim_scratch(void)
 {
 	for (u32 slot = 0; slot < SLOTS; slot++) {

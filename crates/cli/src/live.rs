@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
 use peregrine_engine::select::SyscallSet;
-use peregrine_event::{EventType, Syscall, syscalls_aarch64, syscalls_x86_64};
+use peregrine_event::{EventType, native_syscalls};
 use peregrine_probe::bpf::{
     HookPlan, ProbeConfig, ProbeError, Selection, Tracepoints, count_runs, online_cpus,
 };
@@ -124,8 +124,6 @@ fn probe_config(
 
 /// What is selected, as the kernel side is told.
 fn selection(selected: &SyscallSet) -> Selection {
-    let native: &[Syscall] =
-        if cfg!(target_arch = "aarch64") { syscalls_aarch64() } else { syscalls_x86_64() };
     let tracepoints = [
         (EventType::Procexit_1E, Tracepoints::PROCESS_EXIT),
         (EventType::Schedswitch_6E, Tracepoints::SWITCH),
@@ -134,7 +132,7 @@ fn selection(selected: &SyscallSet) -> Selection {
     ];
     let wanted = tracepoints.into_iter().filter(|(event, _)| selected.contains(*event));
     Selection {
-        syscalls: selected.syscalls(native).map(|syscall| syscall.sc).collect(),
+        syscalls: selected.syscalls(native_syscalls()).map(|syscall| syscall.sc).collect(),
         tracepoints: wanted.map(|(_, tracepoint)| tracepoint).collect(),
     }
 }

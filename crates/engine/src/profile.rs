@@ -11,6 +11,7 @@
 //! A test that asks first for a value pays for getting it; those after it find it at hand.
 
 mod meter;
+mod sampling;
 mod tree;
 
 use peregrine_event::EventType;
@@ -18,6 +19,7 @@ use peregrine_event::EventType;
 use crate::Dispatch;
 
 pub use meter::{Profiler, RuleMeter, Stage};
+pub use sampling::{Chance, time_of_a_look};
 pub use tree::{Condition, Root};
 
 use meter::OfType;

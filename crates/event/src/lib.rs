@@ -37,7 +37,7 @@ pub use param::{Fdlist, Param, ParamError, Texts};
 pub use set::{CodeSet, EventSet};
 pub use table::{
     Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format, ParamInfo,
-    Syscall, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
+    Syscall, native_syscalls, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
 };
 pub use types::ParamType;
 pub use wire::{Event, WireError};

@@ -265,3 +265,8 @@ pub fn syscalls_x86_64() -> &'static [Syscall] {
 pub fn syscalls_aarch64() -> &'static [Syscall] {
     &AARCH64
 }
+
+/// Syscalls of the architecture that this is built for, by number.
+pub fn native_syscalls() -> &'static [Syscall] {
+    if cfg!(target_arch = "aarch64") { syscalls_aarch64() } else { syscalls_x86_64() }
+}

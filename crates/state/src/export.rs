@@ -106,11 +106,7 @@ impl State {
     fn server_ports_now(&self) -> HashSet<u16> {
         let threads = self.tree().iter().filter_map(|thread| self.own_fds(thread));
         let fds = threads.flat_map(FdTable::iter);
-        fds.filter_map(|(_, fd)| match fd.kind {
-            FdKind::Ipv4Server { port, .. } | FdKind::Ipv6Server { port, .. } => Some(port),
-            _ => None,
-        })
-        .collect()
+        fds.filter_map(|(_, fd)| fd.kind.server_port()).collect()
     }
 }
 

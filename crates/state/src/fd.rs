@@ -248,6 +248,14 @@ impl Fd {
 }
 
 impl FdKind {
+    /// The port on which it listens.
+    pub(crate) fn server_port(&self) -> Option<u16> {
+        match *self {
+            Self::Ipv4Server { port, .. } | Self::Ipv6Server { port, .. } => Some(port),
+            _ => None,
+        }
+    }
+
     /// The letter users know it by; two kinds share `u`.
     pub fn typechar(&self) -> char {
         match self {

@@ -68,11 +68,9 @@ impl FdTables {
 
     /// Adds a file or replaces it.
     pub(crate) fn insert(&mut self, owner: ThreadRef, fd: i64, info: Arc<Fd>) -> Result<(), Full> {
-        if self.tables.len() <= owner.place() {
-            self.tables.resize_with(owner.place() + 1, FdTable::default);
-        }
-        let Some(table) = self.tables.get_mut(owner.place()) else { return Err(Full) };
-        if table.len >= self.max_fds && table.get(fd).is_none() {
+        let max_fds = self.max_fds;
+        let Some(table) = self.table_or_new(owner) else { return Err(Full) };
+        if table.len >= max_fds && table.get(fd).is_none() {
             return Err(Full);
         }
         table.insert(fd, info);
@@ -95,12 +93,16 @@ impl FdTables {
     /// Gives `child` what `parent` has open.
     pub(crate) fn fork(&mut self, parent: ThreadRef, child: ThreadRef) {
         let copy = self.table(parent).cloned().unwrap_or_default();
-        if self.tables.len() <= child.place() {
-            self.tables.resize_with(child.place() + 1, FdTable::default);
-        }
-        if let Some(table) = self.table_mut(child) {
+        if let Some(table) = self.table_or_new(child) {
             *table = copy;
         }
+    }
+
+    fn table_or_new(&mut self, owner: ThreadRef) -> Option<&mut FdTable> {
+        if self.tables.len() <= owner.place() {
+            self.tables.resize_with(owner.place() + 1, FdTable::default);
+        }
+        self.table_mut(owner)
     }
 }
 

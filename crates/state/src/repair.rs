@@ -137,9 +137,7 @@ impl State {
         for item in fds {
             let fd = item.fd;
             let Some(info) = Fd::from_snapshot(item, &self.interfaces) else { continue };
-            if let FdKind::Ipv4Server { port, .. } | FdKind::Ipv6Server { port, .. } = info.kind {
-                ports.insert(port);
-            }
+            ports.extend(info.kind.server_port());
             found.insert(fd, Arc::new(info));
         }
         found.give_directions(&ports);

@@ -448,9 +448,7 @@ impl State {
         let fd = item.fd;
         let Some(info) = Fd::from_snapshot(item, &self.interfaces) else { return };
         self.counters.scanned.count(&info.kind);
-        if let FdKind::Ipv4Server { port, .. } | FdKind::Ipv6Server { port, .. } = info.kind {
-            self.server_ports.insert(port);
-        }
+        self.server_ports.extend(info.kind.server_port());
         match self.fds.insert(owner, fd, Arc::new(info)) {
             Ok(()) => self.counters.added_fds += 1,
             Err(_) => self.counters.dropped_fds += 1,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use peregrine_engine::profile::Stage;
+use peregrine_engine::profile::{Chance, Stage, time_of_a_look};
 use peregrine_event::{Event, EventType, syscall_name};
 use peregrine_filter::{Meter, NodeId};
 use peregrine_telemetry::metrics::{CostFigures, RuleCostFigures, SyscallFigures};
@@ -22,7 +22,7 @@ pub(crate) struct Tally {
     wait: Cell<u32>,
     /// Whether the next one is timed as a whole, or each rule of it.
     whole: Cell<bool>,
-    random: Cell<u64>,
+    chance: Cell<Chance>,
     /// How long a look at the clock takes.
     look: Duration,
 }
@@ -62,7 +62,7 @@ impl Tally {
             timing: Cell::default(),
             wait: Cell::default(),
             whole: Cell::default(),
-            random: Cell::new(0x2545_F491_4F6C_DD1D),
+            chance: Cell::default(),
             look: time_of_a_look(),
         }
     }
@@ -126,12 +126,9 @@ impl Tally {
     fn begin(&self) {
         // Both kinds of timing take turns, so that each comes once in `SELDOM` events; by chance, because loads repeat
         // themselves.
-        let mut random = self.random.get();
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        self.random.set(random);
-        self.wait.set((random % u64::from(SELDOM - 1)) as u32);
+        let mut chance = self.chance.get();
+        self.wait.set(chance.below(u64::from(SELDOM - 1)) as u32);
+        self.chance.set(chance);
         let whole = self.whole.replace(!self.whole.get());
         self.timing.set(if whole { Timing::Whole(Instant::now()) } else { Timing::Rules });
     }
@@ -172,12 +169,6 @@ impl Meter<NodeId> for RuleMeter {
     fn enter(&mut self, _: NodeId) {}
 
     fn leave(&mut self, _: NodeId, (): (), _: bool) {}
-}
-
-fn time_of_a_look() -> Duration {
-    let mut looks: Vec<Duration> = (0..101).map(|_| Instant::now().elapsed()).collect();
-    looks.sort_unstable();
-    looks.get(50).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use peregrine_event::{Event, EventType, Syscall, syscall_name, syscalls_aarch64, syscalls_x86_64};
+use peregrine_event::{Event, EventType, Syscall, native_syscalls, syscall_name};
 
 use super::Candidate;
 
@@ -70,8 +70,7 @@ impl Counts {
         };
         let kind = |sets| Kind { by_cpu: vec![0; cpus], sets, ..Kind::default() };
         let by_type = EventType::all().map(|ty| kind(sets(&|c| c.set.contains(ty)))).collect();
-        let native: &[Syscall] =
-            if cfg!(target_arch = "aarch64") { syscalls_aarch64() } else { syscalls_x86_64() };
+        let native = native_syscalls();
         let shares = |syscall: &&Syscall| matches!(syscall.exit, EventType::GenericX);
         let has = |c: &Candidate, sc| c.set.syscalls(native).any(|syscall| syscall.sc == sc);
         let generic = native.iter().filter(shares);

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use peregrine_event::EventType;
 use peregrine_scap::{Reader, Record};
 use rustix::process::Signal;
 
-use crate::{CONFIG, Place, RULES};
+use crate::{CONFIG, Owned, Place, RULES};
 
 /// Opens, closes, doubles and makes (what is there already) as often as it is told to; `keep` leaves a file open as number 7, `use` uses that.
 const FLOOD: &str = r#"
@@ -44,7 +44,7 @@ const FLOODED: &str = "\
 
 /// A child that does as it is told, line by line.
 struct Told {
-    child: Child,
+    child: Owned,
     answers: BufReader<ChildStdout>,
 }
 
@@ -55,8 +55,9 @@ impl Told {
         let enter = "echo $$ >\"$0/cgroup.procs\" && exec python3 \"$1\"";
         let mut command = Command::new("sh");
         command.args(["-c", enter]).arg(&place.group).arg(place.path("flood.py"));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap());
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = Owned(child.unwrap());
+        let answers = BufReader::new(child.0.stdout.take().unwrap());
         let mut told = Self { child, answers };
         told.answer();
         told
@@ -68,20 +69,13 @@ impl Told {
     }
 
     fn does(&mut self, line: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+        writeln!(self.child.0.stdin.as_mut().unwrap(), "{line}").unwrap();
         self.answer();
     }
 
     fn flood(&mut self, times: u64, path: &str) -> u64 {
         self.does(&format!("{times} {path}"));
         times
-    }
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

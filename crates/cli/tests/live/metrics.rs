@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Place, Watcher, skip};
+use super::{Owned, Place, Watcher, skip};
 
 const RULES: &str = r#"
 - rule: Motd "read"
@@ -63,7 +63,7 @@ fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 /// A Prometheus server that asks a target again and again.
 struct Prometheus {
-    child: Child,
+    _child: Owned,
     url: String,
     _directory: tempfile::TempDir,
 }
@@ -86,7 +86,8 @@ impl Prometheus {
             .spawn();
         match child {
             Ok(child) => {
-                Some(Self { child, url: format!("http://127.0.0.1:{port}"), _directory: directory })
+                let url = format!("http://127.0.0.1:{port}");
+                Some(Self { _child: Owned(child), url, _directory: directory })
             }
             Err(error) => skip(&format!("a Prometheus server is missing ({error})")),
         }
@@ -97,13 +98,6 @@ impl Prometheus {
         let mut answer = ureq::get(format!("{}/api/v1/{path}", self.url)).call().ok()?;
         let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()?;
         (answer["status"] == "success").then(|| answer["data"].clone())
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

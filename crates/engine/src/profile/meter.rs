@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use peregrine_event::EventType;
 use peregrine_filter::{Meter, NodeId};
 
+use super::sampling::{Chance, time_of_a_look};
 use crate::Dispatch;
 
 /// What the rules do beside deciding conditions.
@@ -117,7 +118,7 @@ impl Profiler {
             nodes,
             rules,
             timing: Timing::Not,
-            chance: Chance(0x2545_F491_4F6C_DD1D),
+            chance: Chance::default(),
             look: time_of_a_look(),
         }
     }
@@ -260,41 +261,11 @@ impl Meter<Stage> for Profiler {
     }
 }
 
-/// Numbers that keep no step with the events: loads repeat themselves.
-#[derive(Debug)]
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
 /// Timed events of a type from which something can be learned about all.
 const ENOUGH: u64 = 50;
-/// Looks at the clock that tell how long one takes.
-const LOOKS: usize = 1001;
-
-fn time_of_a_look() -> Duration {
-    let mut looks: Vec<Duration> = (0..LOOKS).map(|_| Instant::now().elapsed()).collect();
-    looks.sort_unstable();
-    looks.get(LOOKS / 2).copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn chances_stay_below_their_limit_and_differ() {
-        let mut chance = Chance(1);
-        let drawn: Vec<u64> = (0..1000).map(|_| chance.below(7)).collect();
-        assert!(drawn.iter().all(|&n| n < 7));
-        assert!((0..7).all(|n| drawn.contains(&n)));
-    }
 
     #[test]
     fn times_are_scaled_to_what_was_not_timed_and_without_the_looks() {

@@ -9,6 +9,7 @@ use aya::maps::{MapData, ProgramArray};
 use aya::programs::ProgramError;
 use aya::programs::fexit::{FExit, FExitLink};
 use aya::{Btf, Ebpf};
+use peregrine_event::native_syscalls;
 
 use super::functions::{Functions, SOCKETCALL};
 use super::load::ProbeError;
@@ -149,7 +150,7 @@ impl FunctionHooks {
         function: &str,
         syscalls: &[u16],
     ) -> Result<(), ProgramError> {
-        for syscall in hooks::native_syscalls() {
+        for syscall in native_syscalls() {
             if !syscalls.contains(&syscall.sc) || self.twins.contains(&syscall.sc) {
                 continue;
             }

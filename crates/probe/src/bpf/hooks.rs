@@ -1,6 +1,6 @@
 //! Which programs go where.
 
-use peregrine_event::{EventType, Syscall};
+use peregrine_event::{EventType, native_syscalls};
 
 use super::load::HookPlan;
 use super::select::{Selection, Tracepoints};
@@ -53,8 +53,7 @@ pub fn prototypes() -> impl Iterator<Item = Prototype> {
         hook: hook.tracepoint,
         arguments: hook.arguments,
         checked: CHECKED,
-        // arm64 has these since 6.17 only.
-        optional: hook.tracepoint.starts_with("page_fault"),
+        optional: optional(hook.tracepoint).is_some(),
     })
 }
 
@@ -109,11 +108,14 @@ pub(super) static HOOKS: &[Hook] = &[
     },
 ];
 
-/// Tracepoints that not every architecture has: without them there are no such events, and all else works.
-pub(super) static OPTIONAL: &[(&str, Tracepoints)] = &[
-    ("page_fault_user", Tracepoints::PAGE_FAULT_USER),
-    ("page_fault_kernel", Tracepoints::PAGE_FAULT_KERNEL),
-];
+/// What there is nothing of where the kernel lacks this tracepoint, if all else works. arm64 has these since 6.17 only.
+pub(super) fn optional(tracepoint: &str) -> Option<Tracepoints> {
+    match tracepoint {
+        "page_fault_user" => Some(Tracepoints::PAGE_FAULT_USER),
+        "page_fault_kernel" => Some(Tracepoints::PAGE_FAULT_KERNEL),
+        _ => None,
+    }
+}
 
 /// Syscalls whose arguments are also taken at their entry, where another thread can't have changed them yet:
 /// the event of their end, and their name. Their programs are `enter_` and the name.
@@ -141,15 +143,6 @@ pub(super) fn wants(selection: &Selection, events: &[EventType]) -> bool {
     native_syscalls()
         .iter()
         .any(|call| events.contains(&call.exit) && selection.syscalls.contains(call.sc))
-}
-
-/// The syscalls of the architecture that this is built for.
-pub(super) fn native_syscalls() -> &'static [Syscall] {
-    if cfg!(target_arch = "aarch64") {
-        peregrine_event::syscalls_aarch64()
-    } else {
-        peregrine_event::syscalls_x86_64()
-    }
 }
 
 /// Name of the program that collects an event; none for those without one of their own.

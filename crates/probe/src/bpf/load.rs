@@ -12,6 +12,7 @@ use aya::util::{self, nr_cpus};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use aya_obj::maps::{LegacyMap, bpf_map_def};
+use peregrine_event::native_syscalls;
 use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 
@@ -262,7 +263,7 @@ impl Probe {
     /// When the kernel refuses a program that was not needed before.
     pub fn select(&mut self, selection: &Selection) -> Result<(), ProbeError> {
         let mut selected = [0; abi::SYSCALL_WORDS];
-        for syscall in hooks::native_syscalls() {
+        for syscall in native_syscalls() {
             let (nr, bit) = (usize::from(syscall.nr), 1 << (syscall.nr % 64));
             let Some(word) = selected.get_mut(nr / 64) else { continue };
             if !selection.syscalls.contains(syscall.sc) {
@@ -330,13 +331,13 @@ impl Probe {
 
     /// Loads the program that collects the event of a syscall, and puts it into the table.
     fn load_collector(&mut self, name: &str, number: u32) -> Result<(), ProbeError> {
-        let failed = |source| ProbeError::Program { name: name.into(), source };
-        if let Some(functions) = &self.functions {
-            let program = functions.load_collector(&mut self.ebpf, self.types.get()?, name)?;
-            return Ok(self.collectors.set(number, program.fd().map_err(failed)?, 0)?);
-        }
-        let program = load_program(&mut self.ebpf, &mut self.types, name, hooks::SYS_EXIT)?;
-        Ok(self.collectors.set(number, program.fd().map_err(failed)?, 0)?)
+        let (ebpf, types) = (&mut self.ebpf, &mut self.types);
+        let fd = match &self.functions {
+            Some(functions) => functions.load_collector(ebpf, types.get()?, name)?.fd(),
+            None => load_program(ebpf, types, name, hooks::SYS_EXIT)?.fd(),
+        };
+        let fd = fd.map_err(|source| ProbeError::Program { name: name.into(), source })?;
+        Ok(self.collectors.set(number, fd, 0)?)
     }
 
     /// What 32-bit programs are watched for; the numbers are passed on to those of the same meaning.
@@ -348,7 +349,7 @@ impl Probe {
         let mut native: Array<_, u32> =
             Array::try_from(borrow(&mut self.ebpf, abi::NATIVE_NUMBERS)?)?;
         for (number, at, code) in hooks::compat_syscalls() {
-            let call = hooks::native_syscalls().iter().find(|call| call.sc == code);
+            let call = native_syscalls().iter().find(|call| call.sc == code);
             let (Some(call), true) = (call, selection.syscalls.contains(code)) else { continue };
             native.set(at as u32, u32::from(call.nr) + 1, 0)?;
             if let Some(word) = selected.get_mut(number / 64) {
@@ -376,11 +377,10 @@ impl Probe {
                 }
                 let loaded =
                     load_program(&mut self.ebpf, &mut self.types, hook.program, hook.tracepoint);
-                let optional = hooks::OPTIONAL.iter().find(|(name, _)| *name == hook.tracepoint);
-                match (loaded, optional) {
+                match (loaded, hooks::optional(hook.tracepoint)) {
                     (Ok(program), _) => program.attach().map(drop).map_err(failed)?,
-                    (Err(error), Some((_, tracepoint))) if error.is_unknown_tracepoint() => {
-                        self.missing |= *tracepoint;
+                    (Err(error), Some(tracepoint)) if error.is_unknown_tracepoint() => {
+                        self.missing |= tracepoint;
                     }
                     (Err(error), _) => return Err(error),
                 }

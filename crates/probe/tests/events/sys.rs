@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 
-use peregrine_event::{Syscall, syscall_name};
+use peregrine_event::{native_syscalls, syscall_name};
 
 /// What a system call can be given: a number, or the address of a value.
 pub(crate) trait Arg {
@@ -39,18 +39,9 @@ impl<T: ?Sized> Arg for &mut T {
 /// An address at which no process has memory.
 pub(crate) const BAD: u64 = 0x10;
 
-/// The system calls of this architecture.
-pub(crate) fn native() -> &'static [Syscall] {
-    if cfg!(target_arch = "aarch64") {
-        peregrine_event::syscalls_aarch64()
-    } else {
-        peregrine_event::syscalls_x86_64()
-    }
-}
-
 /// Number of a call by its name.
 pub(crate) fn number(name: &str) -> i64 {
-    let call = native().iter().find(|call| syscall_name(call.sc) == Some(name));
+    let call = native_syscalls().iter().find(|call| syscall_name(call.sc) == Some(name));
     i64::from(call.unwrap_or_else(|| panic!("no call {name} here")).nr)
 }
 

@@ -18,12 +18,11 @@ mod process;
 mod sockets;
 mod system;
 
-use peregrine_event::EventType;
+use peregrine_event::{EventType, native_syscalls};
 use peregrine_probe::bpf::Tracepoints;
 
 use crate::frame::Row;
 use crate::stage::Stage;
-use crate::sys;
 
 /// All rows.
 pub(crate) static ALL: &[&[Row]] = &[
@@ -61,7 +60,7 @@ const TRACED: [(EventType, Tracepoints); 4] = [
 
 /// Every event that the probe can emit on this architecture.
 pub(crate) fn reported() -> impl Iterator<Item = EventType> {
-    let mut exits: Vec<_> = sys::native().iter().map(|call| exit_of(call.exit)).collect();
+    let mut exits: Vec<_> = native_syscalls().iter().map(|call| exit_of(call.exit)).collect();
     exits.sort_unstable_by_key(|event| event.code());
     exits.dedup();
     let entries =
@@ -86,7 +85,7 @@ pub(crate) fn obstacle(event: EventType, stage: &Stage) -> Option<&'static str> 
 
 /// Whether a call of this architecture makes events of this family.
 fn has_call(event: EventType) -> bool {
-    sys::native().iter().any(|call| exit_of(call.exit).family() == event.family())
+    native_syscalls().iter().any(|call| exit_of(call.exit).family() == event.family())
 }
 
 /// The table says the entry for calls without an event of their own.
