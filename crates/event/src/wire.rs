@@ -1,5 +1,7 @@
 //! The bytes of an event: header, lengths, parameters. The only place that takes them apart.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 use crate::EventType;
@@ -69,6 +71,86 @@ pub enum WireError {
     },
 }
 
+/// What the header of an event says, found to be true of its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Which event it is.
+    pub ty: EventType,
+    /// When it happened, nanoseconds since the epoch.
+    pub ts: u64,
+    /// Thread that caused it.
+    pub tid: i64,
+    /// Number of its parameters, also of those that only newer writers know.
+    pub sent: u8,
+}
+
+impl Head {
+    /// Type and number of parameters that a header tells of. `None` where there is none, or its type is not known.
+    #[inline]
+    pub fn peek(bytes: &[u8]) -> Option<(EventType, u32)> {
+        let header = bytes.first_chunk::<HEADER_LEN>()?;
+        let ty = EventType::from_code(u16::from_le_bytes([header[20], header[21]]))?;
+        Some((ty, u32_at(header, 22)))
+    }
+
+    /// Of the bytes of one event.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one well-formed event.
+    #[inline]
+    pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+        let Some((header, rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
+            return Err(WireError::Header { len: bytes.len() });
+        };
+        let code = u16::from_le_bytes([header[20], header[21]]);
+        let ty = EventType::from_code(code).ok_or(WireError::Type(code))?;
+        let len = u32_at(header, 16);
+        if len as usize != bytes.len() {
+            return Err(WireError::Length { header: len, actual: bytes.len() });
+        }
+        let nparams = u32_at(header, 22);
+        if nparams > MAX_PARAMS as u32 {
+            return Err(WireError::Count { ty, nparams });
+        }
+        let width = ty.length_width();
+        let Some((lengths, values)) = rest.split_at_checked(nparams as usize * width) else {
+            return Err(WireError::Param { ty, index: 0 });
+        };
+        if total_of(rest, nparams as usize, width) > values.len() {
+            return Err(too_long(ty, lengths, values.len()));
+        }
+        let (ts, tid) = (u64_at(header, 0), u64_at(header, 8) as i64);
+        Ok(Self { ty, ts, tid, sent: nparams as u8 })
+    }
+}
+
+impl Head {
+    /// The header of an event of so many bytes.
+    #[inline]
+    pub fn bytes(&self, len: u32) -> [u8; HEADER_LEN] {
+        let mut header = [0; HEADER_LEN];
+        header[..8].copy_from_slice(&self.ts.to_le_bytes());
+        header[8..16].copy_from_slice(&self.tid.to_le_bytes());
+        header[16..20].copy_from_slice(&len.to_le_bytes());
+        header[20..22].copy_from_slice(&self.ty.code().to_le_bytes());
+        header[22..].copy_from_slice(&u32::from(self.sent).to_le_bytes());
+        header
+    }
+}
+
+/// Which parameter ends beyond the event.
+#[cold]
+fn too_long(ty: EventType, lengths: &[u8], mut room: usize) -> WireError {
+    let index = each(lengths, ty.length_width()).position(|len| match room.checked_sub(len) {
+        Some(rest) => {
+            room = rest;
+            false
+        }
+        None => true,
+    });
+    WireError::Param { ty, index: index.unwrap_or_default() }
+}
+
 impl<'a> Event<'a> {
     /// Takes the bytes of one event apart.
     ///
@@ -78,47 +160,22 @@ impl<'a> Event<'a> {
     /// When the bytes are not exactly one well-formed event.
     #[inline]
     pub fn parse(bytes: &'a [u8], cpu: u16) -> Result<Self, WireError> {
-        let Some((header, _)) = bytes.split_first_chunk::<HEADER_LEN>() else {
-            return Err(WireError::Header { len: bytes.len() });
-        };
-        let code = u16::from_le_bytes([header[20], header[21]]);
-        let ty = EventType::from_code(code).ok_or(WireError::Type(code))?;
-        let len = u32_at(header, 16);
-        if usize::try_from(len) != Ok(bytes.len()) {
-            return Err(WireError::Length { header: len, actual: bytes.len() });
-        }
-        let nparams = u32_at(header, 22);
-        let count = usize::try_from(nparams).unwrap_or(usize::MAX);
-        if count > MAX_PARAMS {
-            return Err(WireError::Count { ty, nparams });
-        }
-        let width = ty.length_width();
-        let end = HEADER_LEN + count * width;
-        let Some(lengths) = bytes.get(HEADER_LEN..end) else {
-            return Err(WireError::Param { ty, index: 0 });
-        };
-        let mut room = bytes.len() - end;
-        // The sum can't be trusted to fit where lengths are wide.
-        if total(lengths, width) > room as u64 {
-            let index = each(lengths, width).position(|len| match room.checked_sub(len) {
-                Some(rest) => {
-                    room = rest;
-                    false
-                }
-                None => true,
-            });
-            return Err(WireError::Param { ty, index: index.unwrap_or_default() });
-        }
-        Ok(Self {
-            ty,
-            ts: u64_at(header, 0),
-            tid: u64_at(header, 8) as i64,
-            cpu,
-            num: 0,
-            bytes,
-            sent: count as u8,
-            nparams: count.min(ty.info().params.len()) as u8,
-        })
+        Ok(Self::with_head(Head::parse(bytes)?, bytes, cpu))
+    }
+
+    /// An event of which the head is known. Where the bytes are those of another event, parameters are missing or
+    /// others.
+    #[inline]
+    pub fn with_head(head: Head, bytes: &'a [u8], cpu: u16) -> Self {
+        let Head { ty, ts, tid, sent } = head;
+        let nparams = usize::from(sent).min(ty.info().params.len()) as u8;
+        Self { ty, ts, tid, cpu, num: 0, bytes, sent, nparams }
+    }
+
+    /// What its header says.
+    #[inline]
+    pub fn head(&self) -> Head {
+        Head { ty: self.ty, ts: self.ts, tid: self.tid, sent: self.sent }
     }
 
     /// The whole event as it was on the wire.
@@ -139,27 +196,33 @@ impl<'a> Event<'a> {
         if index >= self.nparams() {
             return None;
         }
-        let width = self.ty.length_width();
-        let (before, rest) = self.bytes.get(HEADER_LEN..)?.split_at_checked(index * width)?;
-        let start = HEADER_LEN + usize::from(self.sent) * width + total(before, width) as usize;
-        let len = if width == 2 {
-            usize::from(u16::from_le_bytes(*rest.first_chunk()?))
-        } else {
-            u32::from_le_bytes(*rest.first_chunk()?) as usize
-        };
-        self.bytes.get(start..start + len)
+        let all = self.bytes.get(HEADER_LEN..)?;
+        if self.ty.length_width() != 2 {
+            return self.wide_param(index);
+        }
+        let len = u16::from_le_bytes(*all.get(2 * index..)?.first_chunk()?);
+        let start = 2 * usize::from(self.sent) + total_of(all, index, 2);
+        all.get(start..)?.get(..len.into())
     }
 
-    /// The first parameters as they are on the wire: their lengths, and all their bytes. `None` when there are fewer.
+    #[cold]
+    fn wide_param(&self, index: usize) -> Option<&'a [u8]> {
+        let (_, bytes) = self.run(index..index + 1)?;
+        Some(bytes)
+    }
+
+    /// Parameters that follow each other, as they are on the wire: their lengths, and all their bytes. `None` where some
+    /// are not there.
     #[inline]
-    pub fn first(&self, count: usize) -> Option<(&'a [u8], &'a [u8])> {
-        if count > self.nparams() {
+    pub fn run(&self, params: Range<usize>) -> Option<(&'a [u8], &'a [u8])> {
+        if params.end > self.nparams() {
             return None;
         }
-        let width = self.ty.length_width();
-        let lengths = self.bytes.get(HEADER_LEN..HEADER_LEN + count * width)?;
-        let start = HEADER_LEN + usize::from(self.sent) * width;
-        Some((lengths, self.bytes.get(start..start + total(lengths, width) as usize)?))
+        let (all, width) = (self.bytes.get(HEADER_LEN..)?, self.ty.length_width());
+        let lengths = all.get(params.start * width..params.end * width)?;
+        let start = usize::from(self.sent) * width + total_of(all, params.start, width);
+        let len = total_of(all.get(params.start * width..)?, params.len(), width);
+        Some((lengths, all.get(start..)?.get(..len)?))
     }
 
     /// Position of the parameter with this name in events of this type.
@@ -198,56 +261,75 @@ impl<'a> Event<'a> {
 }
 
 /// The lengths, which are as wide as this.
+#[inline]
 fn each(lengths: &[u8], width: usize) -> impl Iterator<Item = usize> {
     lengths.chunks_exact(width).map(|len| uint(len).unwrap_or_default() as usize)
 }
 
-/// Their sum.
+/// Most events have few parameters: lengths behind those in question are masked away, which needs no loop.
+const FEW: usize = 8;
+
+/// The sum of the first `count` lengths, of two bytes each.
 #[inline]
+fn total_of_few(lengths: [u8; 2 * FEW], count: usize) -> usize {
+    const EVERY_SECOND: u128 = 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff;
+    let lengths = u128::from_le_bytes(lengths) & ((1 << (16 * count)) - 1);
+    let sums = (lengths & EVERY_SECOND) + ((lengths >> 16) & EVERY_SECOND);
+    let sums = (sums as u64) + (sums >> 64) as u64;
+    (sums as u32 as usize) + (sums >> 32) as usize
+}
+
+/// The sum of the first `count` lengths of `all`, which may go on with anything.
+#[inline]
+fn total_of(all: &[u8], count: usize, width: usize) -> usize {
+    match all.first_chunk() {
+        _ if count == 0 => 0,
+        Some(lengths) if width == 2 && count < FEW => total_of_few(*lengths, count),
+        _ => total(all.get(..count * width).unwrap_or_default(), width) as usize,
+    }
+}
+
+/// The sum of all lengths.
+#[inline(never)]
 fn total(lengths: &[u8], width: usize) -> u64 {
     if width == 2 {
-        // Four at a time, as two sums side by side. Few as they are, they fit.
-        const EVERY_SECOND: u64 = 0x0000_ffff_0000_ffff;
-        let (fours, rest) = lengths.as_chunks::<8>();
-        let sums = fours.iter().fold(0, |sums: u64, four| {
-            let four = u64::from_le_bytes(*four);
-            sums + (four & EVERY_SECOND) + (four >> 16 & EVERY_SECOND)
-        });
-        let (rest, _) = rest.as_chunks::<2>();
-        let rest = rest.iter().fold(0, |sum, len| sum + u64::from(u16::from_le_bytes(*len)));
-        (sums & u64::from(u32::MAX)) + (sums >> 32) + rest
-    } else {
-        let (lengths, _) = lengths.as_chunks::<4>();
-        lengths.iter().map(|len| u64::from(u32::from_le_bytes(*len))).sum()
+        return lengths.as_chunks().0.iter().map(|len| u64::from(u16::from_le_bytes(*len))).sum();
     }
+    each(lengths, width).map(|len| len as u64).sum()
 }
 
 /// Unsigned little-endian integer of 1, 2, 4 or 8 bytes.
 #[inline]
 pub fn uint(bytes: &[u8]) -> Option<u64> {
+    if let Ok(bytes) = bytes.try_into() {
+        return Some(u64::from_le_bytes(bytes));
+    }
     Some(match *bytes {
+        [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
         [a] => u64::from(a),
         [a, b] => u64::from(u16::from_le_bytes([a, b])),
-        [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
-        _ => u64::from_le_bytes(bytes.try_into().ok()?),
+        _ => return None,
     })
 }
 
 /// Signed little-endian integer of 1, 2, 4 or 8 bytes.
 #[inline]
 pub fn int(bytes: &[u8]) -> Option<i64> {
+    if let Ok(bytes) = bytes.try_into() {
+        return Some(i64::from_le_bytes(bytes));
+    }
     Some(match *bytes {
+        [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
         [a] => i64::from(a as i8),
         [a, b] => i64::from(i16::from_le_bytes([a, b])),
-        [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
-        _ => i64::from_le_bytes(bytes.try_into().ok()?),
+        _ => return None,
     })
 }
 
 /// The bytes before the first NUL (all of them when there is none).
 #[inline]
 pub fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.iter().position(|&b| b == 0).map_or(bytes, |end| &bytes[..end])
+    memchr::memchr(0, bytes).and_then(|end| bytes.get(..end)).unwrap_or(bytes)
 }
 
 /// The strings of a buffer in which each is ended by NUL. The last one may lack its NUL.

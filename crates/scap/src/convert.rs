@@ -7,6 +7,7 @@
 mod enters;
 mod plan;
 
+use peregrine_event::wire::Head;
 use peregrine_event::{Event, EventType};
 
 use crate::error::Damage;
@@ -67,8 +68,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Outcome {
     /// It is current as it was.
     Unchanged,
-    /// The current form is in [`Converter::output`].
-    Rewritten,
+    /// The current form is in [`Converter::output`], and this is its head.
+    Rewritten(Head),
     /// It is not delivered.
     Dropped,
 }
@@ -95,29 +96,25 @@ impl Converter {
     /// Brings an event to its current form.
     ///
     /// # Errors
-    /// When the bytes are no event, or of a form that the table does not know.
-    pub(crate) fn convert(&mut self, bytes: &[u8]) -> Result<Outcome, Damage> {
-        let event = Event::parse(bytes, 0)?;
+    /// When it is of a form that the table does not know.
+    #[inline]
+    pub(crate) fn convert(&mut self, event: &Event<'_>) -> Result<Outcome, Damage> {
         let (ty, nparams) = (event.ty, event.nparams());
         let Some(plan) = self.plans.plan(ty, nparams) else {
             return Err(Damage::Conversion { ty, nparams });
         };
-        let source = match &plan.rewrite {
-            None => bytes,
-            Some(rewrite) => {
-                let enter = rewrite.enter.and_then(|ty| self.enters.take(event.tid, ty));
-                rewrite.run(&event, enter.as_ref(), &mut self.output);
-                &self.output
+        let Some(rewrite) = &plan.rewrite else {
+            if plan.keep {
+                self.enters.put(event.head(), event.bytes());
             }
+            return Ok(if plan.deliver { Outcome::Unchanged } else { Outcome::Dropped });
         };
+        let enter = rewrite.enter.and_then(|ty| self.enters.take(event.tid, ty));
+        let head = rewrite.run(event, enter.as_ref(), &mut self.output);
         if plan.keep {
-            self.enters.put(event.tid, source);
+            self.enters.put(head, &self.output);
         }
-        Ok(match &plan.rewrite {
-            _ if !plan.deliver => Outcome::Dropped,
-            None => Outcome::Unchanged,
-            Some(_) => Outcome::Rewritten,
-        })
+        Ok(if plan.deliver { Outcome::Rewritten(head) } else { Outcome::Dropped })
     }
 
     /// The event that [`Self::convert`] made last.

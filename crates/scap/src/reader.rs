@@ -2,20 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::ops::Range;
 use std::path::Path;
 
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Next, Record, Source};
-use peregrine_event::wire::{HEADER_LEN, WireError};
+use peregrine_event::wire::{HEADER_LEN, Head, WireError};
 use peregrine_event::{Event, EventType};
 
 use crate::convert::{Converter, Outcome, Verdict};
 use crate::cursor::Cursor;
 use crate::error::{Damage, ScapError};
 use crate::format::{
-    BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Block, EventBlock, FLAG_STATE_ONLY, List, MAJOR,
-    MAX_BLOCK, MAX_SMALL_EVENT, SECTION_BODY,
+    BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Block, EVENT_FLAGS_V2, EVENT_V2, EventBlock,
+    FLAG_STATE_ONLY, List, MAJOR, MAX_BLOCK, MAX_SMALL_EVENT, SECTION_BODY,
 };
 use crate::input::Input;
 use crate::snapshot;
@@ -85,14 +84,43 @@ enum Position {
 enum Found {
     Restart,
     Item(Item),
-    Event { place: Place, cpu: u16, state_only: bool },
+    Event(FoundEvent),
+}
+
+/// An event to be given out.
+struct FoundEvent {
+    place: Place,
+    head: Head,
+    cpu: u16,
+    state_only: bool,
 }
 
 /// Where the bytes of an event are.
+#[derive(Clone, Copy)]
 enum Place {
-    Input(Range<usize>),
+    Input { start: usize, len: usize },
     Upgraded,
     Converted,
+}
+
+/// What became of an event.
+enum Taken {
+    Event(Place, Head),
+    /// Another event says what it says.
+    Superfluous,
+    /// Only newer writers know it.
+    Unknown,
+    Damaged(Damage),
+}
+
+/// An event block of the format that is written today, all of which is buffered.
+struct UsualBlock<'a> {
+    total: usize,
+    cpu: u16,
+    state_only: bool,
+    /// Where the event begins in the block.
+    start: usize,
+    event: &'a [u8],
 }
 
 impl Reader<File> {
@@ -141,7 +169,24 @@ impl<R: Read> Reader<R> {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "a record borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, ScapError> {
-        let found = match self.advance() {
+        self.input.consume(std::mem::take(&mut self.given));
+        let found = match self.position {
+            Position::Events => self.event(),
+            _ => Ok(None),
+        };
+        // Most are events; what is none is looked at from the start.
+        let found = match found {
+            Ok(Some(found)) => Ok(Some(found)),
+            Ok(None) => match self.advance() {
+                Ok(Some(Found::Event(found))) => Ok(Some(found)),
+                Ok(Some(Found::Restart)) => return Ok(Some(Record::Restart)),
+                Ok(Some(Found::Item(item))) => return Ok(Some(Record::Snapshot(item))),
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        let FoundEvent { place, head, cpu, state_only } = match found {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -149,32 +194,40 @@ impl<R: Read> Reader<R> {
                 return Err(error);
             }
         };
-        Ok(Some(match found {
-            Found::Restart => Record::Restart,
-            Found::Item(item) => Record::Snapshot(item),
-            Found::Event { place, cpu, state_only } => {
-                let offset = self.input.offset();
-                let bytes = match place {
-                    Place::Input(range) => &self.input.bytes()[range],
-                    Place::Upgraded => &self.upgraded,
-                    Place::Converted => self.converter.output(),
-                };
-                let mut event = match Event::parse(bytes, cpu) {
-                    Ok(event) => event,
-                    Err(error) => {
-                        self.position = Position::Ended;
-                        return Err(ScapError::Damaged { offset, damage: error.into() });
-                    }
-                };
-                self.counts.delivered += 1;
-                event.num = self.counts.delivered;
-                Record::Event { event, state_only }
+        let bytes = match place {
+            Place::Input { start, len } => {
+                self.input.bytes().get(start..start + len).unwrap_or_default()
             }
-        }))
+            Place::Upgraded => &self.upgraded,
+            Place::Converted => self.converter.output(),
+        };
+        let mut event = Event::with_head(head, bytes, cpu);
+        self.counts.delivered += 1;
+        event.num = self.counts.delivered;
+        Ok(Some(Record::Event { event, state_only }))
+    }
+
+    /// The next of the events that follow each other; nothing where something else comes next.
+    #[inline]
+    fn event(&mut self) -> Result<Option<FoundEvent>, ScapError> {
+        loop {
+            let Some(block) = UsualBlock::first(self.input.bytes()) else { return Ok(None) };
+            let UsualBlock { total, cpu, state_only, start, event } = block;
+            let place = Place::Input { start, len: event.len() };
+            match take(&mut self.converter, event, place) {
+                Taken::Event(place, head) => {
+                    self.given = total;
+                    return Ok(Some(FoundEvent { place, head, cpu, state_only }));
+                }
+                Taken::Superfluous => self.counts.superfluous += 1,
+                Taken::Unknown => self.counts.unknown += 1,
+                Taken::Damaged(damage) => return Err(self.damaged(damage)),
+            }
+            self.input.consume(total);
+        }
     }
 
     fn advance(&mut self) -> Result<Option<Found>, ScapError> {
-        self.input.consume(std::mem::take(&mut self.given));
         loop {
             match self.position {
                 Position::Ended => return Ok(None),
@@ -200,11 +253,15 @@ impl<R: Read> Reader<R> {
                     match Block::from_type(ty) {
                         Block::Section => self.position = Position::Section { first: false },
                         Block::Event(block) => {
-                            if let Some(found) = self.event(block, total)? {
+                            if let Some(found) = self.event_block(block, total)? {
                                 self.given = total as usize;
-                                return Ok(Some(found));
+                                return Ok(Some(Found::Event(found)));
                             }
                             self.input.consume(total as usize);
+                            // The next ones are there and usual, maybe.
+                            if let Some(found) = self.event()? {
+                                return Ok(Some(Found::Event(found)));
+                            }
                         }
                         _ => return Err(self.damaged(Damage::Misplaced(ty))),
                     }
@@ -275,9 +332,12 @@ impl<R: Read> Reader<R> {
         Ok(item)
     }
 
-    /// Finds the event of a block, which stays buffered. `None` when it is not to be delivered.
-    #[inline]
-    fn event(&mut self, block: EventBlock, total: u32) -> Result<Option<Found>, ScapError> {
+    /// Finds the event of a block of any kind, which stays buffered. `None` when it is not to be delivered.
+    fn event_block(
+        &mut self,
+        block: EventBlock,
+        total: u32,
+    ) -> Result<Option<FoundEvent>, ScapError> {
         const WHAT: &str = "an event block";
         let before = if block.flags { 6 } else { 2 };
         let header = if block.v1 { v1::HEADER_LEN } else { HEADER_LEN };
@@ -286,47 +346,42 @@ impl<R: Read> Reader<R> {
         let max = if block.large { MAX_BLOCK } else { BLOCK_HEADER + MAX_SMALL_EVENT };
         self.at_most(WHAT, total, max)?;
         self.buffer(WHAT, total as usize)?;
+
         let bytes = &self.input.bytes()[..total as usize - BLOCK_TRAILER];
         let (before, body) = bytes.split_at(start);
         let mut fields = Cursor::new(&before[BLOCK_HEADER..]);
         let cpu = fields.u16().unwrap_or(0);
         let flags = if block.flags { fields.u32().unwrap_or(0) } else { 0 };
+        let state_only = flags & FLAG_STATE_ONLY != 0;
         let mut fields = Cursor::new(&body[16..]);
         let (len, code) = (fields.u32().unwrap_or(0), fields.u16().unwrap_or(0));
-        let nparams = fields.u32().unwrap_or(0);
-
-        let Some(ty) = EventType::from_code(code) else {
-            self.counts.unknown += 1;
-            return Ok(None);
+        let taken = match EventType::from_code(code) {
+            None => Taken::Unknown,
+            Some(ty) if block.v1 => match v1::upgrade(ty, body, &mut self.upgraded) {
+                Ok(()) => take(&mut self.converter, &self.upgraded, Place::Upgraded),
+                Err(damage) => Taken::Damaged(damage),
+            },
+            Some(_) => match body.get(..len as usize) {
+                Some(event) => {
+                    take(&mut self.converter, event, Place::Input { start, len: event.len() })
+                }
+                None => {
+                    Taken::Damaged(WireError::Length { header: len, actual: body.len() }.into())
+                }
+            },
         };
-        let place = if block.v1 {
-            let upgraded = v1::upgrade(ty, body, &mut self.upgraded);
-            upgraded.map(|()| (Place::Upgraded, self.upgraded.as_slice()))
-        } else {
-            let range = start..start + len as usize;
-            let event = body
-                .get(..len as usize)
-                .ok_or(WireError::Length { header: len, actual: body.len() });
-            event.map(|event| (Place::Input(range), event)).map_err(Damage::from)
-        };
-        let outcome = place.and_then(|(place, event)| {
-            let nparams = if block.v1 { v1::nparams(event) } else { nparams };
-            Ok(match self.converter.verdict(ty, nparams) {
-                Verdict::Pass => Some(place),
-                Verdict::Drop => None,
-                Verdict::Convert => match self.converter.convert(event)? {
-                    Outcome::Unchanged => Some(place),
-                    Outcome::Rewritten => Some(Place::Converted),
-                    Outcome::Dropped => None,
-                },
-            })
-        });
-        let place = outcome.map_err(|damage| self.damaged(damage))?;
-        if place.is_none() {
-            self.counts.superfluous += 1;
+        match taken {
+            Taken::Event(place, head) => Ok(Some(FoundEvent { place, head, cpu, state_only })),
+            Taken::Superfluous => {
+                self.counts.superfluous += 1;
+                Ok(None)
+            }
+            Taken::Unknown => {
+                self.counts.unknown += 1;
+                Ok(None)
+            }
+            Taken::Damaged(damage) => Err(self.damaged(damage)),
         }
-        let state_only = flags & FLAG_STATE_ONLY != 0;
-        Ok(place.map(|place| Found::Event { place, cpu, state_only }))
     }
 
     /// Type and size of the next block, which is not consumed. `None` at the end of the file.
@@ -422,5 +477,61 @@ impl<R: Read> Reader<R> {
             }
             _ => ScapError::Read { offset, source },
         }
+    }
+}
+
+impl<'a> UsualBlock<'a> {
+    /// The block at the start of `bytes`, if it is one.
+    #[inline]
+    fn first(bytes: &'a [u8]) -> Option<Self> {
+        const WITH_FLAGS: usize = BLOCK_HEADER + 6;
+        const WITHOUT: usize = BLOCK_HEADER + 2;
+        // As long as the shortest block of either kind, so that one look is enough for all that is in front.
+        let front = bytes.first_chunk::<{ WITHOUT + HEADER_LEN + BLOCK_TRAILER }>()?;
+        let [t0, t1, t2, t3, l0, l1, l2, l3, c0, c1, f0, f1, f2, f3, ..] = *front;
+        let len_at = |start: usize| {
+            let len = front.get(start + 16..)?.first_chunk()?;
+            Some(u32::from_le_bytes(*len) as usize)
+        };
+        let (start, flags, len) = match u32::from_le_bytes([t0, t1, t2, t3]) {
+            EVENT_FLAGS_V2 => {
+                (WITH_FLAGS, u32::from_le_bytes([f0, f1, f2, f3]), len_at(WITH_FLAGS)?)
+            }
+            EVENT_V2 => (WITHOUT, 0, len_at(WITHOUT)?),
+            _ => return None,
+        };
+        let total = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        if total > BLOCK_HEADER + MAX_SMALL_EVENT
+            || total > bytes.len()
+            || start + len + BLOCK_TRAILER > total
+        {
+            return None;
+        }
+        let event = bytes.get(start..start + len)?;
+        let (cpu, state_only) = (u16::from_le_bytes([c0, c1]), flags & FLAG_STATE_ONLY != 0);
+        Some(Self { total, cpu, state_only, start, event })
+    }
+}
+
+/// Where the current form of an event is, and its head.
+#[inline]
+fn take(converter: &mut Converter, bytes: &[u8], place: Place) -> Taken {
+    let Some((ty, nparams)) = Head::peek(bytes) else { return Taken::Unknown };
+    let verdict = converter.verdict(ty, nparams);
+    if verdict == Verdict::Drop {
+        return Taken::Superfluous;
+    }
+    let head = match Head::parse(bytes) {
+        Ok(head) => head,
+        Err(error) => return Taken::Damaged(error.into()),
+    };
+    if verdict == Verdict::Pass {
+        return Taken::Event(place, head);
+    }
+    match converter.convert(&Event::with_head(head, bytes, 0)) {
+        Ok(Outcome::Unchanged) => Taken::Event(place, head),
+        Ok(Outcome::Rewritten(head)) => Taken::Event(Place::Converted, head),
+        Ok(Outcome::Dropped) => Taken::Superfluous,
+        Err(damage) => Taken::Damaged(damage),
     }
 }

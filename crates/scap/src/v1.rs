@@ -29,11 +29,6 @@ pub(crate) fn upgrade(ty: EventType, bytes: &[u8], out: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
-/// Number of parameters of an event in the second block format.
-pub(crate) fn nparams(event: &[u8]) -> u32 {
-    event.get(22..26).and_then(wire::uint).unwrap_or(0) as u32
-}
-
 /// The number of parameters whose lengths add up to the bytes there are. Writers of old knew no more
 /// parameters than the table has today, so the search starts there.
 fn count_params(ty: EventType, rest: &[u8]) -> Option<usize> {

@@ -1,6 +1,7 @@
 //! Enter events that wait for their exit events, one per thread.
 
 use hashbrown::HashMap;
+use peregrine_event::wire::Head;
 use peregrine_event::{Event, EventType};
 
 /// Bytes that all waiting events may take. Threads that end inside a syscall leave theirs behind, and a
@@ -19,22 +20,22 @@ pub(crate) struct Enters {
     bytes: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
     event: Vec<u8>,
-    /// The exit event came: the buffer waits for the next one.
-    used: bool,
+    /// Nothing when the exit event came: the buffer waits for the next one.
+    head: Option<Head>,
 }
 
 impl Enters {
     /// Keeps an event until its exit event comes or the thread enters another syscall.
-    pub(crate) fn put(&mut self, tid: i64, event: &[u8]) {
+    pub(crate) fn put(&mut self, head: Head, event: &[u8]) {
         if self.bytes + event.len() + OVERHEAD > MAX_BYTES {
             self.clear();
         }
-        let waiting = self.by_tid.entry(tid).or_insert_with(|| {
+        let waiting = self.by_tid.entry(head.tid).or_insert_with(|| {
             self.bytes += OVERHEAD;
-            Waiting::default()
+            Waiting { event: Vec::new(), head: None }
         });
         let before = waiting.event.capacity();
         if before > MAX_SPARE {
@@ -42,16 +43,15 @@ impl Enters {
         }
         waiting.event.clear();
         waiting.event.extend_from_slice(event);
-        waiting.used = false;
+        waiting.head = Some(head);
         self.bytes = self.bytes + waiting.event.capacity() - before;
     }
 
     /// The enter event of a thread, once. One of another type is no use: either event of a pair can be lost.
     pub(crate) fn take(&mut self, tid: i64, ty: EventType) -> Option<Event<'_>> {
-        let waiting = self.by_tid.get_mut(&tid).filter(|waiting| !waiting.used)?;
-        let event = Event::parse(&waiting.event, 0).ok().filter(|event| event.ty == ty)?;
-        waiting.used = true;
-        Some(event)
+        let waiting = self.by_tid.get_mut(&tid)?;
+        let head = waiting.head.take_if(|head| head.ty == ty)?;
+        Some(Event::with_head(head, &waiting.event, 0))
     }
 
     /// Forgets all.
@@ -67,16 +67,21 @@ mod tests {
 
     use super::*;
 
+    fn head(ty: EventType, tid: i64, ts: u64) -> Head {
+        Head { ty, ts, tid, sent: 1 }
+    }
+
     #[test]
     fn threads_that_never_leave_their_syscall_do_not_fill_the_memory() {
         let mut enters = Enters::default();
+        let of = |tid| head(EventType::SyscallCloseE, tid, 1);
         for tid in 0..10_000 {
-            enters.put(tid, &[0; 60_000]);
+            enters.put(of(tid), &[0; 60_000]);
             assert!(enters.bytes <= MAX_BYTES);
         }
         assert!(enters.by_tid.contains_key(&9_999));
         for tid in 0..10_000 {
-            enters.put(tid, &[0; 40]);
+            enters.put(of(tid), &[0; 40]);
         }
         assert!(enters.bytes <= 10_000 * (MAX_SPARE + OVERHEAD));
         enters.clear();
@@ -86,16 +91,17 @@ mod tests {
     #[test]
     fn the_last_enter_event_of_a_thread_counts() {
         let mut enters = Enters::default();
-        let event = |ty, ts| {
+        let put = |enters: &mut Enters, ty, ts| {
             let mut bytes = Vec::new();
             Builder::new(ty, ts, 7).i64(3).finish(&mut bytes).unwrap();
-            bytes
+            enters.put(head(ty, 7, ts), &bytes);
         };
-        enters.put(7, &event(EventType::SyscallCloseE, 1));
-        enters.put(7, &event(EventType::SyscallCloseE, 2));
-        assert_eq!(enters.take(7, EventType::SyscallCloseE).map(|enter| enter.ts), Some(2));
+        put(&mut enters, EventType::SyscallCloseE, 1);
+        put(&mut enters, EventType::SyscallCloseE, 2);
+        let enter = enters.take(7, EventType::SyscallCloseE).map(|enter| (enter.ts, enter.i64(0)));
+        assert_eq!(enter, Some((2, Some(3))));
         assert!(enters.take(7, EventType::SyscallCloseE).is_none());
-        enters.put(7, &event(EventType::SyscallFchdirE, 2));
+        put(&mut enters, EventType::SyscallFchdirE, 2);
         assert!(enters.take(7, EventType::SyscallCloseE).is_none());
         assert!(enters.take(7, EventType::SyscallFchdirE).is_some());
     }

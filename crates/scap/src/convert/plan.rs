@@ -1,8 +1,9 @@
 //! How each old form of an event becomes current: all steps that the table asks for, made into one.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use peregrine_event::wire::HEADER_LEN;
+use peregrine_event::wire::{HEADER_LEN, Head};
 use peregrine_event::{Event, EventFlags, EventType, ParamType};
 
 use super::{Action, Fill, Row, Verdict};
@@ -16,7 +17,14 @@ pub(super) static PLANS: LazyLock<Plans> = LazyLock::new(Plans::new);
 
 /// What is known of each event type, indexed by its code.
 #[derive(Debug)]
-pub(super) struct Plans(Vec<(Rule, Vec<(u8, Plan)>)>);
+pub(super) struct Plans(Vec<OfType>);
+
+#[derive(Debug)]
+struct OfType {
+    rule: Rule,
+    /// By number of parameters.
+    plans: Vec<Option<Plan>>,
+}
 
 /// What the table of events says of one type.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +55,31 @@ pub(super) struct Rewrite {
     /// The enter event from which it takes parameters.
     pub(super) enter: Option<EventType>,
     params: Vec<Param>,
-    /// So many parameters in front are those of the event, in their order.
-    kept: usize,
+    /// The same in larger pieces; empty where the parameters must be looked at one by one.
+    pieces: Vec<Piece>,
+}
+
+/// Parameters that follow each other where they come from, too.
+#[derive(Clone, Debug)]
+struct Piece {
+    from: PieceOf,
+    /// What each can hold.
+    longest: Vec<u16>,
+}
+
+#[derive(Clone, Debug)]
+enum PieceOf {
+    Event(Range<usize>),
+    /// With what stands for them where there is no enter event.
+    Enter(Range<usize>, Values),
+    Constant(Values),
+}
+
+/// Parameters as they are on the wire: their lengths, and all their bytes.
+#[derive(Clone, Debug, Default)]
+struct Values {
+    lengths: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 /// Where a parameter comes from.
@@ -79,23 +110,28 @@ impl Plans {
             let found = rows.get(ty as usize)?.iter().find(|r| usize::from(r.nparams) == nparams);
             found.map(|row| &row.action)
         };
-        let plans = |row: &Row| Some((row.nparams, Plan::new(row, action)?));
+        let plans = |rows: &[Row]| {
+            let mut plans = Vec::new();
+            for row in rows {
+                let place = usize::from(row.nparams);
+                plans.resize_with(plans.len().max(place + 1), || None);
+                plans[place] = Plan::new(row, action);
+            }
+            plans
+        };
         let all = EventType::all().zip(&rows);
-        Self(
-            all.map(|(ty, rows)| (Rule::of(ty), rows.iter().filter_map(plans).collect())).collect(),
-        )
+        Self(all.map(|(ty, rows)| OfType { rule: Rule::of(ty), plans: plans(rows) }).collect())
     }
 
     #[inline]
     pub(super) fn verdict(&self, ty: EventType, nparams: usize) -> Verdict {
-        self.0.get(ty as usize).map_or(Verdict::Drop, |(rule, _)| rule.verdict(nparams))
+        self.0.get(ty as usize).map_or(Verdict::Drop, |of_type| of_type.rule.verdict(nparams))
     }
 
     /// What is to be done with an event that is to be converted; `None` for a form that never was.
     #[inline]
     pub(super) fn plan(&self, ty: EventType, nparams: usize) -> Option<&Plan> {
-        let (_, plans) = self.0.get(ty as usize)?;
-        plans.iter().find(|(count, _)| usize::from(*count) == nparams).map(|(_, plan)| plan)
+        self.0.get(ty as usize)?.plans.get(nparams)?.as_ref()
     }
 }
 
@@ -132,7 +168,7 @@ impl Plan {
     ) -> Option<Self> {
         let own = |index| Param { from: From::Event(index), longest: usize::MAX };
         let params = (0..row.nparams.into()).map(own).collect();
-        let mut made = Rewrite { to: row.event, enter: None, params, kept: 0 };
+        let mut made = Rewrite { to: row.event, enter: None, params, pieces: Vec::new() };
         let mut steps = 0;
         let (keep, deliver) = loop {
             match action(made.to, made.params.len())? {
@@ -150,12 +186,7 @@ impl Plan {
                 Verdict::Drop => break (false, false),
             }
         };
-        let own =
-            |(index, param): &(usize, &Param)| matches!(param.from, From::Event(i) if i == *index);
-        made.kept = made.params.iter().enumerate().take_while(own).count();
-        if made.to.length_width() != row.event.length_width() {
-            made.kept = 0;
-        }
+        made.pieces = made.pieces_from(row.event).unwrap_or_default();
         Some(Self { rewrite: (steps > 0).then_some(made), keep, deliver })
     }
 }
@@ -166,7 +197,7 @@ impl Rewrite {
         let nothing = Param { from: From::Constant(&[]), longest: 0 };
         let old = |index: usize| self.params.get(index).unwrap_or(&nothing).clone();
         let enter = self.to.code().checked_sub(1).and_then(EventType::from_code);
-        let mut new = Self { to, enter: self.enter, params: Vec::new(), kept: 0 };
+        let mut new = Self { to, enter: self.enter, params: Vec::new(), pieces: Vec::new() };
         let widest = if to.length_width() == 2 { u16::MAX.into() } else { u32::MAX as usize };
         for (index, info) in to.info().params.iter().enumerate().take(kept + fills.len()) {
             let fill = index.checked_sub(kept).and_then(|index| fills.get(index));
@@ -190,23 +221,66 @@ impl Rewrite {
     }
 
     /// Makes `out` the new event.
-    pub(super) fn run(&self, event: &Event<'_>, enter: Option<&Event<'_>>, out: &mut Vec<u8>) {
-        let width = self.to.length_width();
-        let (lengths, values) = self.first(event).unwrap_or_default();
-        let kept = lengths.len() / width;
-        let mut header = [0; HEADER_LEN];
-        header[..8].copy_from_slice(&event.ts.to_le_bytes());
-        header[8..16].copy_from_slice(&event.tid.to_le_bytes());
-        header[20..22].copy_from_slice(&self.to.code().to_le_bytes());
-        header[22..].copy_from_slice(&(self.params.len() as u32).to_le_bytes());
+    pub(super) fn run(
+        &self,
+        event: &Event<'_>,
+        enter: Option<&Event<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Head {
+        let head = Head { ty: self.to, sent: self.params.len() as u8, ..event.head() };
         out.clear();
-        out.extend_from_slice(&header);
-        out.extend_from_slice(lengths);
-        let mut at = out.len();
-        out.resize(HEADER_LEN + self.params.len() * width, 0);
-        out.extend_from_slice(values);
+        out.resize(HEADER_LEN + self.params.len() * self.to.length_width(), 0);
+        if self.run_pieces(event, enter, out).is_none() {
+            self.run_params(event, enter, out);
+        }
+        // Blocks are bounded far below, and an event grows by numbers only.
+        let len = out.len() as u32;
+        if let Some(header) = out.first_chunk_mut() {
+            *header = head.bytes(len);
+        }
+        head
+    }
+
+    /// `None` where something does not fit, or is not there.
+    #[inline]
+    fn run_pieces(
+        &self,
+        event: &Event<'_>,
+        enter: Option<&Event<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        let mut at = HEADER_LEN;
+        for piece in &self.pieces {
+            let (lengths, bytes) = match (&piece.from, enter) {
+                (PieceOf::Event(params), _) => event.run(params.clone())?,
+                (PieceOf::Enter(params, _), Some(enter)) => enter.run(params.clone())?,
+                (PieceOf::Enter(_, values), None) | (PieceOf::Constant(values), _) => {
+                    (&*values.lengths, &*values.bytes)
+                }
+            };
+            let places = out.get_mut(at..at + lengths.len())?.as_chunks_mut::<2>().0;
+            let mut fits = true;
+            for ((place, len), most) in
+                places.iter_mut().zip(lengths.as_chunks().0).zip(&piece.longest)
+            {
+                fits &= u16::from_le_bytes(*len) <= *most;
+                *place = *len;
+            }
+            if !fits {
+                return None;
+            }
+            at += lengths.len();
+            out.extend_from_slice(bytes);
+        }
+        (!self.pieces.is_empty()).then_some(())
+    }
+
+    fn run_params(&self, event: &Event<'_>, enter: Option<&Event<'_>>, out: &mut Vec<u8>) {
+        let width = self.to.length_width();
+        let mut at = HEADER_LEN;
+        out.truncate(HEADER_LEN + self.params.len() * width);
         let mut json = Vec::new();
-        for param in self.params.iter().skip(kept) {
+        for param in &self.params {
             let value = match &param.from {
                 From::Event(index) => event.param(*index).unwrap_or_default(),
                 From::Enter { index, missing } => {
@@ -220,44 +294,77 @@ impl Rewrite {
             };
             let value = value.get(..param.longest).unwrap_or(value);
             let len = (value.len() as u32).to_le_bytes();
-            match out.get_mut(at..at + width) {
-                Some([low, high]) => [*low, *high] = [len[0], len[1]],
-                Some(wide) => wide.copy_from_slice(&len),
-                None => {}
+            if let (Some(place), Some(len)) = (out.get_mut(at..at + width), len.get(..width)) {
+                place.copy_from_slice(len);
             }
-            append(out, value);
+            out.extend_from_slice(value);
             at += width;
         }
-        // Blocks are bounded far below, and an event grows by numbers only.
-        let len = out.len() as u32;
-        if let Some(total) = out.get_mut(16..20) {
-            total.copy_from_slice(&len.to_le_bytes());
+    }
+
+    /// The parameters in pieces, if all lengths are of the narrow kind.
+    fn pieces_from(&self, event: EventType) -> Option<Vec<Piece>> {
+        let narrow = |ty: EventType| ty.length_width() == 2;
+        if !(narrow(self.to) && narrow(event) && self.enter.is_none_or(narrow)) {
+            return None;
+        }
+        let mut pieces: Vec<Piece> = Vec::new();
+        for param in &self.params {
+            let longest = u16::try_from(param.longest).unwrap_or(u16::MAX);
+            let from = match &param.from {
+                From::Event(index) => PieceOf::Event(*index..index + 1),
+                From::Enter { index, missing } => {
+                    PieceOf::Enter(*index..index + 1, Values::of(missing))
+                }
+                From::Constant(bytes) => PieceOf::Constant(Values::of(bytes)),
+                From::ContainerJson => return None,
+            };
+            match pieces.last_mut() {
+                Some(last) if last.from.goes_on_with(&from) => {
+                    last.from.append(from);
+                    last.longest.push(longest);
+                }
+                _ => pieces.push(Piece { from, longest: vec![longest] }),
+            }
+        }
+        Some(pieces)
+    }
+}
+
+impl PieceOf {
+    /// Whether the other one comes right behind this one.
+    fn goes_on_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Event(a), Self::Event(b)) | (Self::Enter(a, _), Self::Enter(b, _)) => {
+                a.end == b.start
+            }
+            (Self::Constant(_), Self::Constant(_)) => true,
+            _ => false,
+        }
+    }
+
+    fn append(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Event(a), Self::Event(b)) => a.end = b.end,
+            (Self::Enter(a, values), Self::Enter(b, more)) => {
+                a.end = b.end;
+                values.append(more);
+            }
+            (Self::Constant(values), Self::Constant(more)) => values.append(more),
+            _ => {}
         }
     }
 }
 
-impl Rewrite {
-    /// Lengths and bytes of the parameters in front that stay as they are, if they are what their types can hold.
-    fn first<'e>(&self, event: &Event<'e>) -> Option<(&'e [u8], &'e [u8])> {
-        let (lengths, values) = event.first(self.kept)?;
-        let fits = |(len, param): (&[u8; 2], &Param)| {
-            usize::from(u16::from_le_bytes(*len)) <= param.longest
-        };
-        let (all, rest) = lengths.as_chunks::<2>();
-        let narrow = self.to.length_width() == 2 && rest.is_empty();
-        (narrow && all.iter().zip(&self.params).all(fits)).then_some((lengths, values))
+impl Values {
+    fn of(value: &[u8]) -> Self {
+        // Defaults are numbers and empty values.
+        Self { lengths: (value.len() as u16).to_le_bytes().into(), bytes: value.into() }
     }
-}
 
-/// Most values are numbers, which need no call to be copied.
-#[inline]
-fn append(out: &mut Vec<u8>, value: &[u8]) {
-    if let Ok(value) = <&[u8; 8]>::try_from(value) {
-        out.extend_from_slice(value);
-    } else if let Ok(value) = <&[u8; 4]>::try_from(value) {
-        out.extend_from_slice(value);
-    } else {
-        out.extend_from_slice(value);
+    fn append(&mut self, more: Self) {
+        self.lengths.extend(more.lengths);
+        self.bytes.extend(more.bytes);
     }
 }
 

@@ -17,6 +17,27 @@ fn event(ty: EventType, tid: i64, params: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
+/// What became of an event.
+#[derive(Debug, PartialEq)]
+enum Done {
+    Unchanged,
+    Rewritten,
+    Dropped,
+}
+
+/// Converts an event, and holds what is said of the new one against its bytes.
+fn convert(converter: &mut Converter, event: &[u8]) -> Result<Done, Damage> {
+    let event = Event::parse(event, 0).unwrap();
+    Ok(match converter.convert(&event)? {
+        Outcome::Unchanged => Done::Unchanged,
+        Outcome::Rewritten(head) => {
+            assert_eq!(Head::parse(converter.output()), Ok(head));
+            Done::Rewritten
+        }
+        Outcome::Dropped => Done::Dropped,
+    })
+}
+
 /// The parameters of the event that a converter made.
 fn params(converter: &Converter) -> (EventType, Vec<Vec<u8>>) {
     let event = Event::parse(converter.output(), 0).unwrap();
@@ -30,8 +51,8 @@ fn every_row_of_the_table_ends_in_a_current_event() {
         let mut converter = Converter::new();
         let values = [b"\x01\x02\x03\x04\x05\x06\x07\x00".as_slice(); MAX_PARAMS];
         let old = event(row.event, 1, &values[..row.nparams.into()]);
-        let outcome = converter.convert(&old).unwrap();
-        if outcome == Outcome::Rewritten {
+        let outcome = convert(&mut converter, &old).unwrap();
+        if outcome == Done::Rewritten {
             let new = Event::parse(converter.output(), 0).unwrap();
             let complete = new.nparams() == new.ty.info().params.len();
             assert!(complete, "{:?} became {:?} with {}", row, new.ty, new.nparams());
@@ -59,14 +80,14 @@ fn an_exit_event_takes_parameters_from_its_enter_event() {
     let mut converter = Converter::new();
     let fd = 9_i64.to_le_bytes();
     let enter = event(EventType::SyscallCloseE, 7, &[&fd]);
-    assert_eq!(converter.convert(&enter).unwrap(), Outcome::Dropped);
+    assert_eq!(convert(&mut converter, &enter).unwrap(), Done::Dropped);
     let exit = event(EventType::SyscallCloseX, 7, &[&[0; 8]]);
-    assert_eq!(converter.convert(&exit).unwrap(), Outcome::Rewritten);
+    assert_eq!(convert(&mut converter, &exit).unwrap(), Done::Rewritten);
     let closed = (EventType::SyscallCloseX, vec![vec![0; 8], fd.to_vec()]);
     assert_eq!(params(&converter), closed);
 
     // Once only: the next exit of this thread has lost its enter event.
-    assert_eq!(converter.convert(&exit).unwrap(), Outcome::Rewritten);
+    assert_eq!(convert(&mut converter, &exit).unwrap(), Done::Rewritten);
     assert_eq!(params(&converter).1, [[0; 8], [0; 8]]);
 }
 
@@ -74,19 +95,19 @@ fn an_exit_event_takes_parameters_from_its_enter_event() {
 fn enter_events_of_other_threads_and_syscalls_are_not_used() {
     let mut converter = Converter::new();
     let fd = 9_i64.to_le_bytes();
-    converter.convert(&event(EventType::SyscallCloseE, 8, &[&fd])).unwrap();
-    converter.convert(&event(EventType::SyscallReadE, 7, &[&fd, &[1, 0, 0, 0]])).unwrap();
+    convert(&mut converter, &event(EventType::SyscallCloseE, 8, &[&fd])).unwrap();
+    convert(&mut converter, &event(EventType::SyscallReadE, 7, &[&fd, &[1, 0, 0, 0]])).unwrap();
     let exit = event(EventType::SyscallCloseX, 7, &[&[0; 8]]);
-    assert_eq!(converter.convert(&exit).unwrap(), Outcome::Rewritten);
+    assert_eq!(convert(&mut converter, &exit).unwrap(), Done::Rewritten);
     assert_eq!(params(&converter).1, [[0; 8], [0; 8]]);
 }
 
 #[test]
 fn a_new_section_forgets_enter_events() {
     let mut converter = Converter::new();
-    converter.convert(&event(EventType::SyscallCloseE, 7, &[&9_i64.to_le_bytes()])).unwrap();
+    convert(&mut converter, &event(EventType::SyscallCloseE, 7, &[&9_i64.to_le_bytes()])).unwrap();
     converter.reset();
-    converter.convert(&event(EventType::SyscallCloseX, 7, &[&[0; 8]])).unwrap();
+    convert(&mut converter, &event(EventType::SyscallCloseX, 7, &[&[0; 8]])).unwrap();
     assert_eq!(params(&converter).1[1], [0; 8]);
 }
 
@@ -94,8 +115,8 @@ fn a_new_section_forgets_enter_events() {
 fn a_wider_old_parameter_is_cut_to_the_new_type() {
     let mut converter = Converter::new();
     let cmd = 0x1_0000_0005_i64.to_le_bytes();
-    converter.convert(&event(EventType::SyscallBpfE, 7, &[&cmd])).unwrap();
-    converter.convert(&event(EventType::SyscallBpfX, 7, &[&[3; 8]])).unwrap();
+    convert(&mut converter, &event(EventType::SyscallBpfE, 7, &[&cmd])).unwrap();
+    convert(&mut converter, &event(EventType::SyscallBpfX, 7, &[&[3; 8]])).unwrap();
     let (ty, params) = params(&converter);
     assert_eq!(ty, EventType::SyscallBpf_2X);
     assert_eq!(params[1], [5, 0, 0, 0]);
@@ -105,7 +126,7 @@ fn a_wider_old_parameter_is_cut_to_the_new_type() {
 fn the_first_container_event_becomes_json() {
     let mut converter = Converter::new();
     let old: [&[u8]; 4] = [b"abc\0", &[1, 0, 0, 0], b"web\0", b"nginx\0"];
-    converter.convert(&event(EventType::ContainerE, 7, &old)).unwrap();
+    convert(&mut converter, &event(EventType::ContainerE, 7, &old)).unwrap();
     let (ty, params) = params(&converter);
     assert_eq!(ty, EventType::ContainerJson_2E);
     assert_eq!(params[0], b"{\"id\":\"abc\",\"type\":1,\"name\":\"web\",\"image\":\"nginx\"}\0");
@@ -132,7 +153,7 @@ fn a_form_that_never_was_is_an_error() {
     let mut converter = Converter::new();
     let never = event(EventType::SyscallReadX, 7, &[]);
     assert!(matches!(
-        converter.convert(&never),
+        convert(&mut converter, &never),
         Err(Damage::Conversion { ty: EventType::SyscallReadX, nparams: 0 })
     ));
 }
