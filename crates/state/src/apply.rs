@@ -6,16 +6,18 @@ mod files;
 mod process;
 mod sockets;
 mod tables;
+pub(crate) mod traits;
 
 use std::mem;
 
-use peregrine_event::{Class, Event, EventFlags, EventType as Ty};
+use peregrine_event::{Class, Event, EventType as Ty};
 
 use crate::fd::FdKind;
 use crate::state::{Context, State};
 use crate::thread::{Thread, ThreadFlags};
 use crate::tree::ThreadRef;
-use act::{Act, fd_param};
+use act::Act;
+use traits::{Actor, Traits};
 
 /// Longest start of a syscall that is kept.
 const MAX_STORED: usize = 4096;
@@ -30,11 +32,14 @@ impl State {
         if self.clock.first == 0 && !event.ty.info().classes.contains(&Class::Metaevent) {
             self.clock.first = event.ts;
         }
-        let (at, acts) = self.actor(event);
-        let mut act = Act::new(event, at);
+        let traits = self.traits_of(event.ty);
+        let at = self.actor(event, traits.actor);
+        let mut act = Act::new(event, traits, at);
         let mut stored = Vec::new();
-        if acts && let Some(at) = at {
-            if event.ty.is_exit() {
+        if matches!(traits.actor, Actor::ComesOrGoes | Actor::Thread)
+            && let Some(at) = at
+        {
+            if traits.ends {
                 stored = self.begin_exit(&mut act, at);
             } else {
                 self.begin_enter(&mut act, at);
@@ -69,30 +74,33 @@ impl State {
         }
     }
 
-    /// The thread that acts, and whether it acts as threads do: by syscalls.
-    fn actor(&mut self, event: &Event<'_>) -> (Option<ThreadRef>, bool) {
-        if event.ty.info().flags.contains(EventFlags::SKIP_PARSER_RESET) || tells(event.ty) {
-            return (None, false);
-        }
-        match event.ty {
-            Ty::Schedswitch_6E => (self.find(event.tid), false),
-            ty if comes_or_goes(ty) => (self.find(event.tid), true),
-            _ => {
+    /// The thread that acts.
+    #[inline]
+    fn actor(&mut self, event: &Event<'_>, actor: Actor) -> Option<ThreadRef> {
+        match actor {
+            Actor::Nobody => None,
+            Actor::Bystander | Actor::ComesOrGoes => self.find(event.tid),
+            Actor::Thread => {
                 let at = self.find_or_add(event.tid);
                 if let Some(thread) = at.and_then(|at| self.tree.get_mut(at)) {
                     thread.flags.insert(ThreadFlags::ACTIVE);
                 }
-                (at, true)
+                at
             }
         }
+    }
+
+    #[inline]
+    pub(crate) fn traits_of(&self, ty: Ty) -> Traits {
+        self.traits.get(ty as usize).copied().unwrap_or_else(|| Traits::of(ty))
     }
 
     fn begin_enter(&mut self, act: &mut Act<'_>, at: ThreadRef) {
         let Some(thread) = self.tree.get_mut(at) else { return };
         thread.last.enter = Some(act.event.ty);
         thread.last.fd = -1;
-        if act.event.ty.info().flags.contains(EventFlags::USES_FD)
-            && let Some(fd) = fd_param(act.event.ty).and_then(|index| act.event.i64(index))
+        if act.traits.uses_fd
+            && let Some(fd) = act.fd()
         {
             thread.last.fd = fd;
             act.fd_at = self.fd_place(at, fd);
@@ -114,9 +122,9 @@ impl State {
         if act.ret.is_some_and(|ret| ret < 0) {
             act.error = act.ret.unwrap_or_default().unsigned_abs() as u32;
         }
-        if act.event.ty.info().flags.contains(EventFlags::USES_FD) {
+        if act.traits.uses_fd {
             if thread.last.fd == -1
-                && let Some(fd) = fd_param(act.event.ty).and_then(|index| act.event.i64(index))
+                && let Some(fd) = act.fd()
             {
                 thread.last.fd = fd;
             }
@@ -298,38 +306,6 @@ impl State {
             self.counters.removed_threads += 1;
         }
     }
-}
-
-/// Whether the thread of an event must be known to understand it.
-pub(crate) fn needs_thread(ty: Ty) -> bool {
-    let nobodys = ty.info().flags.contains(EventFlags::SKIP_PARSER_RESET) || tells(ty);
-    !(nobodys || ty == Ty::Schedswitch_6E || comes_or_goes(ty))
-}
-
-/// Events that say more of their thread than that it acts, or that it does no more.
-fn comes_or_goes(ty: Ty) -> bool {
-    matches!(
-        ty,
-        Ty::SyscallClone_20X
-            | Ty::SyscallClone3X
-            | Ty::SyscallFork_20X
-            | Ty::SyscallVfork_20X
-            | Ty::Procexit_1E
-    )
-}
-
-/// Events that tell of something and are nobody's act.
-fn tells(ty: Ty) -> bool {
-    matches!(
-        ty,
-        Ty::ContainerJson_2E
-            | Ty::UserAddedE
-            | Ty::UserDeletedE
-            | Ty::GroupAddedE
-            | Ty::GroupDeletedE
-            | Ty::PlugineventE
-            | Ty::AsynceventE
-    )
 }
 
 /// Whether one event is the start of the syscall that the other ends.

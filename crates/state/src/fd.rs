@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use peregrine_event::address::mapped_v4;
 use peregrine_event::snapshot;
+use smallvec::SmallVec;
 
 use crate::net::{Interfaces, socket_name};
 
@@ -13,9 +14,9 @@ pub struct Fd {
     /// What it refers to.
     pub kind: FdKind,
     /// Resolved path, connection (`1.2.3.4:5->6.7.8.9:80`) or other rendering; empty when there is none.
-    pub name: Box<[u8]>,
-    /// The path as the program gave it. Empty for what is no path.
-    pub name_raw: Box<[u8]>,
+    pub name: Name,
+    /// The path as the program gave it: ask [`Fd::name_raw`].
+    pub(crate) asked: AskedName,
     /// Flags of its opening, as events encode them.
     pub flags: u32,
     /// Device.
@@ -32,6 +33,20 @@ pub struct Fd {
     pub overlay_upper: bool,
     /// Whether it is the lower layer of an overlay file system.
     pub overlay_lower: bool,
+}
+
+/// Name of an open file. Most are short, and then need no memory of their own.
+pub type Name = SmallVec<[u8; 48]>;
+
+/// What a program called a file when it opened it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AskedName {
+    /// It is no path.
+    #[default]
+    None,
+    /// As it is called.
+    Same,
+    Other(Box<[u8]>),
 }
 
 /// What an fd refers to.
@@ -131,8 +146,8 @@ impl Fd {
     pub fn new(kind: FdKind) -> Self {
         Self {
             kind,
-            name: Box::default(),
-            name_raw: Box::default(),
+            name: Name::new(),
+            asked: AskedName::None,
             flags: 0,
             dev: 0,
             mount_id: 0,
@@ -192,6 +207,15 @@ impl Fd {
         }
         fd.ino = item.ino;
         Some(fd)
+    }
+
+    /// The path as the program gave it. Empty for what is no path.
+    pub fn name_raw(&self) -> &[u8] {
+        match &self.asked {
+            AskedName::None => b"",
+            AskedName::Same => &self.name,
+            AskedName::Other(name) => name,
+        }
     }
 
     /// Protocol of a socket as users see it: a connection with no known role has none.

@@ -41,7 +41,7 @@ mod users;
 pub use containers::{
     Container, ContainerError, ContainerKind, Containers, HealthProbe, Mount, ProbeKind,
 };
-pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Role};
+pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};
 pub use fds::{FdTable, FdTables};
 pub use net::Interfaces;
 pub use state::{Config, Context, Counters, Scanned, State};

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use peregrine_event::Socktuple;
 use peregrine_event::snapshot::{Interface, InterfaceAddress};
 
-use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto};
+use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name};
 
 /// Interfaces with one address each; no source has more.
 const MAX_INTERFACES: usize = 4096;
@@ -127,11 +127,11 @@ fn same_v6_net(a: Ipv6Addr, b: Ipv6Addr) -> bool {
 }
 
 /// How a connection or a bound port of a snapshot is written; empty for everything else.
-pub(crate) fn socket_name(kind: &FdKind) -> Box<[u8]> {
+pub(crate) fn socket_name(kind: &FdKind) -> Name {
+    if let FdKind::Ipv4(Ipv4Tuple { sip, dip, sport, dport, .. }) = *kind {
+        return v4_name((sip, sport), (dip, dport));
+    }
     written(|name| match *kind {
-        FdKind::Ipv4(Ipv4Tuple { sip, dip, sport, dport, .. }) => {
-            write!(name, "{sip}:{sport}->{dip}:{dport}")
-        }
         FdKind::Ipv6(Ipv6Tuple { sip, dip, sport, dport, .. }) => {
             write!(name, "{sip}:{sport}->{dip}:{dport}")
         }
@@ -142,11 +142,11 @@ pub(crate) fn socket_name(kind: &FdKind) -> Box<[u8]> {
 }
 
 /// How a connection of an event is written: ports only where the protocol has them.
-pub(crate) fn tuple_name(kind: &FdKind) -> Box<[u8]> {
+pub(crate) fn tuple_name(kind: &FdKind) -> Name {
     let l4proto = match kind {
         FdKind::Ipv4(tuple) => tuple.l4proto,
         FdKind::Ipv6(tuple) => tuple.l4proto,
-        _ => return Box::default(),
+        _ => return Name::new(),
     };
     match (kind, l4proto) {
         (_, L4Proto::Tcp | L4Proto::Udp) => socket_name(kind),
@@ -156,19 +156,66 @@ pub(crate) fn tuple_name(kind: &FdKind) -> Box<[u8]> {
         (FdKind::Ipv6(tuple), L4Proto::Icmp) => {
             written(|name| write!(name, "{}->{}", tuple.sip, tuple.dip))
         }
-        _ => b"<unknown>"[..].into(),
+        _ => Name::from_slice(b"<unknown>"),
     }
 }
 
 // Writing to memory does not fail.
-fn written(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> Box<[u8]> {
-    let mut name = Vec::with_capacity(48);
+pub(crate) fn written(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> Name {
+    let mut name = Vec::with_capacity(64);
     let _ = write(&mut name);
-    name.into()
+    Name::from_slice(&name)
+}
+
+/// Both ends of an IPv4 connection. Of these there are many, so that they are not left to `fmt`.
+fn v4_name(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16)) -> Name {
+    // As long as the longest: twice `255.255.255.255:65535`, and an arrow.
+    let mut text = Digits { bytes: [0; 48], len: 0 };
+    text.end(source);
+    text.push(b'-');
+    text.push(b'>');
+    text.end(destination);
+    Name::from_slice(text.bytes.get(..text.len).unwrap_or_default())
+}
+
+/// A short text, put together of numbers.
+struct Digits {
+    bytes: [u8; 48],
+    len: usize,
+}
+
+impl Digits {
+    fn end(&mut self, (ip, port): (Ipv4Addr, u16)) {
+        for (index, octet) in ip.octets().into_iter().enumerate() {
+            if index > 0 {
+                self.push(b'.');
+            }
+            self.number(octet.into());
+        }
+        self.push(b':');
+        self.number(port);
+    }
+
+    fn number(&mut self, number: u16) {
+        for power in [10_000, 1_000, 100, 10] {
+            if number >= power {
+                self.push(b'0' + (number / power % 10) as u8);
+            }
+        }
+        self.push(b'0' + (number % 10) as u8);
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
 }
 
 /// How a unix connection is written.
-pub(crate) fn unix_name(source: u64, destination: u64, path: &[u8]) -> Box<[u8]> {
+pub(crate) fn unix_name(source: u64, destination: u64, path: &[u8]) -> Name {
     written(|name| {
         write!(name, "{source:x}->{destination:x} ")?;
         name.write_all(path)
@@ -191,10 +238,10 @@ pub(crate) fn swap_ends(fd: &mut Fd) {
 }
 
 /// How both ends are written that an event tells of.
-pub(crate) fn tuple_text(tuple: &Socktuple<'_>) -> Box<[u8]> {
+pub(crate) fn tuple_text(tuple: &Socktuple<'_>) -> Name {
     match *tuple {
         Socktuple::V4 { source, destination } => {
-            written(|name| write!(name, "{source}->{destination}"))
+            v4_name((*source.ip(), source.port()), (*destination.ip(), destination.port()))
         }
         // Users know IPv6 addresses without brackets.
         Socktuple::V6 { source: s, destination: d } => {
@@ -202,5 +249,23 @@ pub(crate) fn tuple_text(tuple: &Socktuple<'_>) -> Box<[u8]> {
         }
         Socktuple::Unix { source, destination, path } => unix_name(source, destination, path),
         Socktuple::Other(family) => written(|name| write!(name, "family {family}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_written_as_their_addresses_are() {
+        for (a, b) in
+            [("0.0.0.0:0", "9.10.99.100:9"), ("255.255.255.255:65535", "1.20.3.101:10000")]
+        {
+            let ends: [std::net::SocketAddrV4; 2] = [a, b].map(|end| end.parse().unwrap());
+            let [source, destination] = ends.map(|end| (*end.ip(), end.port()));
+            assert_eq!(&*v4_name(source, destination), format!("{a}->{b}").as_bytes());
+            let destination = (*ends[0].ip(), ends[0].port());
+            assert_eq!(&*v4_name(destination, destination), format!("{a}->{a}").as_bytes());
+        }
     }
 }

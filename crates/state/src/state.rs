@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Item, Machine};
 
+use crate::apply::traits::{self, Traits};
 use crate::containers::{Cgroups, Container, Containers};
 use crate::fd::{Fd, FdKind};
 use crate::fds::{FdTable, FdTables};
@@ -47,6 +48,7 @@ pub struct State {
     // What the container event being looked at is about; it may be removed already.
     pub(crate) told: Option<Arc<Container>>,
     pub(crate) scratch: Scratch,
+    pub(crate) traits: &'static [Traits],
 }
 
 /// What an event is about, as of the state after it.
@@ -208,6 +210,7 @@ impl State {
             clock: Clock::default(),
             told: None,
             scratch: Scratch::default(),
+            traits: traits::all(),
             config,
         }
     }

@@ -1,5 +1,6 @@
 //! Threads that act though nobody has told of them: who they are is asked once, as they appear.
 
+use crate::apply::traits::Actor;
 use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 
@@ -10,7 +11,7 @@ impl State {
     /// The tid of the thread whose act an event is, when nobody has told of it. Beginnings and ends of
     /// threads tell of them themselves.
     pub fn stranger(&self, event: &Event<'_>) -> Option<i64> {
-        (self.tree.find(event.tid).is_none() && crate::apply::needs_thread(event.ty))
+        (self.tree.find(event.tid).is_none() && self.traits_of(event.ty).actor == Actor::Thread)
             .then_some(event.tid)
     }
 

@@ -136,10 +136,12 @@ impl<'a> Subject<'a> {
 
     fn name_raw(&self, view: &View<'a>) -> Option<&'a [u8]> {
         let name = match self.fd {
-            Some(fd) => &fd.name_raw,
+            Some(fd) => fd.name_raw(),
             None => told_name(view, self.thread, Path::Raw)?,
         };
-        let doubled = name.windows(2).any(|pair| pair == b"//");
+        let pairs = name.iter().zip(name.iter().skip(1));
+        // Looks at all of them, which is quicker than to stop early.
+        let doubled = pairs.fold(false, |doubled, (a, b)| doubled | ((*a == b'/') & (*b == b'/')));
         Some(if doubled { view.text(|out| without_doubled_slashes(name, out)) } else { name })
     }
 

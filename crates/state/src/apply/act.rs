@@ -1,13 +1,15 @@
 //! One event on its way through the state.
 
-use peregrine_event::{Class, Event, EventType as Ty};
+use peregrine_event::{Event, EventType as Ty, wire};
 
+use super::traits::Traits;
 use crate::state::State;
 use crate::tree::ThreadRef;
 
 /// One event, who does it and to what.
 pub(super) struct Act<'e> {
     pub(super) event: &'e Event<'e>,
+    pub(super) traits: Traits,
     /// The start of the syscall, where it was kept. To be had from [`State::start_of`].
     pub(super) enter: Option<&'e Event<'e>>,
     /// The thread that acts.
@@ -26,8 +28,16 @@ const O_CLOEXEC: u32 = 1 << 12;
 const NOT_AVAILABLE: &[u8] = b"<NA>";
 
 impl<'e> Act<'e> {
-    pub(super) fn new(event: &'e Event<'e>, at: Option<ThreadRef>) -> Self {
-        Self { event, enter: None, at, fd_at: None, renamed: false, ret: result(event), error: 0 }
+    #[inline]
+    pub(super) fn new(event: &'e Event<'e>, traits: Traits, at: Option<ThreadRef>) -> Self {
+        let ret = if traits.has_result { result(event) } else { None };
+        Self { event, traits, enter: None, at, fd_at: None, renamed: false, ret, error: 0 }
+    }
+
+    /// Number of the open file that the event is about, if it says so.
+    #[inline]
+    pub(super) fn fd(&self) -> Option<i64> {
+        self.event.i64(self.traits.fd_param?.into())
     }
 
     /// What the syscall returned, when it worked.
@@ -82,16 +92,10 @@ pub(super) fn text<'e>(event: &Event<'e>, index: usize) -> &'e [u8] {
 }
 
 /// The result is the first parameter of every syscall's end.
+#[inline]
 fn result(event: &Event<'_>) -> Option<i64> {
-    let info = event.ty.info();
-    let syscall = event.ty.is_exit() && event.ty != Ty::GenericX;
-    if !(syscall && info.classes.contains(&Class::Syscall)) {
-        return None;
-    }
-    match event.param(0)?.len() {
-        4 | 8 => event.i64(0),
-        _ => Some(0),
-    }
+    let bytes = event.param(0)?;
+    Some(if matches!(bytes.len(), 4 | 8) { wire::int(bytes)? } else { 0 })
 }
 
 /// Which parameter holds the fd that an event is about.

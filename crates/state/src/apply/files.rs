@@ -6,7 +6,7 @@ use std::sync::Arc;
 use peregrine_event::path;
 
 use super::act::{Act, text};
-use crate::fd::{Fd, FdKind};
+use crate::fd::{AskedName, Fd, FdKind, Name};
 use crate::state::{Scratch, State};
 use crate::thread::{Thread, ThreadFlags};
 use crate::tree::ThreadRef;
@@ -89,7 +89,12 @@ impl State {
             self.directory(thread, dirfd, asked.name, &mut dir);
         }
         path::join(&dir, asked.name, &mut joined);
-        let name = joined.as_slice().into();
+        let name = Name::from_slice(&joined);
+        let asked_name = if joined == asked.name {
+            AskedName::Same
+        } else {
+            AskedName::Other(asked.name.into())
+        };
         self.scratch = Scratch { dir, joined };
         let directory = asked.flags & O_DIRECTORY != 0;
         self.add_fd(
@@ -97,7 +102,7 @@ impl State {
             fd,
             Fd {
                 name,
-                name_raw: asked.name.into(),
+                asked: asked_name,
                 flags: asked.flags,
                 dev,
                 ino,

@@ -1,13 +1,14 @@
 //! Sockets: their ends, and who is client and who server.
 
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use peregrine_event::address::{AF_INET, AF_INET6, AF_UNIX, mapped_v4};
 use peregrine_event::{EventType as Ty, Sockaddr, Socktuple};
 
 use super::act::Act;
-use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Role};
-use crate::net::{swap_ends, tuple_name, tuple_text, unix_name};
+use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};
+use crate::net::{swap_ends, tuple_name, tuple_text, unix_name, written};
 use crate::state::State;
 
 const AF_NETLINK: u32 = 16;
@@ -437,17 +438,17 @@ fn update_v6(kind: &mut FdKind, source: SocketAddrV6, destination: SocketAddrV6)
 }
 
 /// How an address is written.
-fn address_name(address: &Sockaddr<'_>) -> Box<[u8]> {
+fn address_name(address: &Sockaddr<'_>) -> Name {
     match address {
-        Sockaddr::V4(at) => format!("{}:{}", at.ip(), at.port()).into_bytes().into(),
-        Sockaddr::V6(at) => format!("{}:{}", at.ip(), at.port()).into_bytes().into(),
-        Sockaddr::Unix(path) => (*path).into(),
-        Sockaddr::Other(family) => format!("family {family}").into_bytes().into(),
+        Sockaddr::V4(at) => written(|name| write!(name, "{}:{}", at.ip(), at.port())),
+        Sockaddr::V6(at) => written(|name| write!(name, "{}:{}", at.ip(), at.port())),
+        Sockaddr::Unix(path) => Name::from_slice(path),
+        Sockaddr::Other(family) => written(|name| write!(name, "family {family}")),
     }
 }
 
 /// Says whether the name changed.
-fn rename(info: &mut Fd, name: Box<[u8]>) -> bool {
+fn rename(info: &mut Fd, name: Name) -> bool {
     let changed = info.name != name;
     info.name = name;
     changed

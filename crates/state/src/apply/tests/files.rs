@@ -13,7 +13,7 @@ fn open_resolves_the_path() {
     let mut world = World::new();
     let context = world.open(100, 3, "../etc//hosts", 1);
     let fd = world.state.event_fd(context).unwrap();
-    assert_eq!((&*fd.name, &*fd.name_raw), (&b"/etc/hosts"[..], &b"../etc//hosts"[..]));
+    assert_eq!((&*fd.name, fd.name_raw()), (&b"/etc/hosts"[..], &b"../etc//hosts"[..]));
     assert_eq!((fd.kind, fd.dev, fd.ino), (FdKind::File, 5, 77));
     assert_eq!((context.fd, context.name_changed), (3, true));
 }
