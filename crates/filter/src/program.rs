@@ -13,6 +13,7 @@
 mod build;
 mod sieve;
 mod table;
+mod trie;
 
 use std::sync::Arc;
 
@@ -127,6 +128,8 @@ enum Step<F> {
 struct Column<F> {
     field: F,
     table: TextTable,
+    /// Where its value is kept during an event, if others than the table ask for it.
+    slot: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -226,9 +229,9 @@ impl<F> Program<F> {
     }
 }
 
-/// Values that are kept at a time. Columns are numbered as conditions come, kind by kind, so that
-/// those that are asked for together rarely share a place.
-const SLOTS: usize = 32;
+/// Values that are kept at a time: those of the fields that most tests ask for. To forget them is part of the price of
+/// every event.
+const SLOTS: usize = 12;
 
 /// One event that a program is asked about.
 pub struct Asked<'e, F, S: ?Sized, M> {
@@ -237,8 +240,8 @@ pub struct Asked<'e, F, S: ?Sized, M> {
     verdicts: &'e mut Verdicts,
     /// Follows what is decided.
     pub meter: M,
-    // Values of columns.
-    values: [Option<(ColumnId, Option<Value<'e>>)>; SLOTS],
+    // Values of columns, by their slots.
+    values: [Option<Option<Value<'e>>>; SLOTS],
 }
 
 impl<'e, F, S, M> Asked<'e, F, S, M>
@@ -343,15 +346,11 @@ where
     }
 
     fn value(&mut self, id: ColumnId) -> Option<Value<'e>> {
-        let slot = self.values.get_mut(usize::from(id.0) % SLOTS)?;
-        match *slot {
-            Some((kept, value)) if kept == id => value,
-            _ => {
-                let column = self.program.columns.get(usize::from(id.0))?;
-                let value = self.supplier.value(&column.field);
-                *slot = Some((id, value));
-                value
-            }
+        let Column { field, slot, .. } = self.program.columns.get(usize::from(id.0))?;
+        let supplier = self.supplier;
+        match slot.and_then(|slot| self.values.get_mut(usize::from(slot))) {
+            Some(kept) => *kept.get_or_insert_with(|| supplier.value(field)),
+            None => supplier.value(field),
         }
     }
 }

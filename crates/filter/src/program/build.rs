@@ -7,7 +7,7 @@ use bumpalo::Bump;
 use hashbrown::HashMap;
 
 use super::table::{Bit, Question, TextTable, is_tabled};
-use super::{Column, ColumnId, Filter, Foresight, Node, NodeId, Op, Program, Step, Whole};
+use super::{Column, ColumnId, Filter, Foresight, Node, NodeId, Op, Program, SLOTS, Step, Whole};
 use crate::filter::{self, Test, Verdict};
 use crate::matcher::Matcher;
 use crate::{Supplier, Value};
@@ -145,9 +145,11 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
                 })
             });
             let table = TextTable::new(&questions.collect::<Vec<_>>());
-            Column { field: draft.field, table }
+            Column { field: draft.field, table, slot: None }
         });
-        Program { nodes, children, steps, columns: columns.collect() }
+        let mut columns: Vec<_> = columns.collect();
+        give_slots(&nodes, &mut columns);
+        Program { nodes, children, steps, columns }
     }
 
     /// What each node costs where it is asked for. What many ask for is paid for once.
@@ -358,6 +360,27 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
             self.parts.push(Part { step, column, cost, users: 0 });
         }
         id
+    }
+}
+
+/// Gives the slots to those columns whose values most tests ask for. The table of a column is one of them: what it
+/// says is kept anyway.
+fn give_slots<F>(nodes: &[Node], columns: &mut [Column<F>]) {
+    let mut asked = vec![0; columns.len()];
+    for node in nodes {
+        if let Op::Test(column) = node.op
+            && let Some(asked) = asked.get_mut(usize::from(column.0))
+        {
+            *asked += 1;
+        }
+    }
+    let mut order: Vec<_> =
+        (0..columns.len()).filter(|&index| asked.get(index) > Some(&0)).collect();
+    order.sort_by_key(|&index| std::cmp::Reverse(asked.get(index)));
+    for (slot, index) in (0..SLOTS as u8).zip(order) {
+        if let Some(column) = columns.get_mut(index) {
+            column.slot = Some(slot);
+        }
     }
 }
 

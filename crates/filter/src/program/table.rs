@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use super::trie::Trie;
 use crate::matcher::{ByteMatcher, Matcher, Order};
 
 /// Answers of several tests for every text there may be.
@@ -10,21 +11,18 @@ use crate::matcher::{ByteMatcher, Matcher, Order};
 /// beginnings that tests name.
 #[derive(Debug, Default)]
 pub(super) struct TextTable {
-    texts: HashMap<Box<[u8]>, Row>,
-    // Sorted. Those that begin with another one come after it.
-    beginnings: Vec<Beginning>,
+    rows: Trie,
     other: Row,
     // Rows of bits, one after the other; the first is that of no text at all.
     bits: Vec<u64>,
     words: usize,
 }
 
-#[derive(Debug)]
-struct Beginning {
-    text: Box<[u8]>,
-    row: Row,
-    /// The longest of the others that it begins with.
-    shorter: Option<usize>,
+/// The texts and beginnings that tests name, while the table is made.
+#[derive(Debug, Default)]
+struct Named<'m> {
+    texts: HashMap<&'m [u8], Row>,
+    beginnings: HashMap<&'m [u8], Row>,
 }
 
 /// The answers for one text.
@@ -64,7 +62,7 @@ pub(super) fn is_tabled(matcher: &Matcher) -> bool {
 
 impl TextTable {
     /// The table for these questions, in the order of their bits.
-    pub(super) fn new(questions: &[Question<'_>]) -> Self {
+    pub(super) fn new<'q>(questions: &[Question<'q>]) -> Self {
         let tests = questions.iter().map(|question| match question {
             Question::Test(Matcher::Bytes(matcher)) => Some(matcher),
             _ => None,
@@ -72,41 +70,30 @@ impl TextTable {
         let mut table = Self { words: questions.len().div_ceil(64), ..Self::default() };
         table.new_row();
         table.other = table.new_row();
+        let mut known = Named::default();
         for matcher in tests.clone().flatten() {
             if let ByteMatcher::StartsWith(text) = matcher {
-                let (text, row, shorter) = (text.clone(), Row::NONE, None);
-                table.beginnings.push(Beginning { text, row, shorter });
+                known.beginnings.entry(text).or_insert_with(|| table.new_row());
             }
             for text in named(matcher) {
-                if !table.texts.contains_key(text) {
-                    let row = table.new_row();
-                    table.texts.insert(text.into(), row);
-                }
+                known.texts.entry(text).or_insert_with(|| table.new_row());
             }
         }
-        table.sort_beginnings();
         for (bit, (question, test)) in (0..).map(Bit).zip(questions.iter().zip(tests)) {
             match test {
-                Some(test) => table.answer(bit, test),
+                Some(test) => table.answer(bit, test, &known),
                 None => table.combine(bit, question),
             }
         }
+        let number = |(text, row): (&&'q [u8], &Row)| (*text, row.0);
+        table.rows = Trie::new(known.texts.iter().map(number), known.beginnings.iter().map(number));
         table
     }
 
     /// The answers for this text.
+    #[inline]
     pub(super) fn row(&self, text: &[u8]) -> Row {
-        if let Some(row) = self.texts.get(text) {
-            return *row;
-        }
-        let mut at = self.beginnings.partition_point(|beginning| *beginning.text <= *text);
-        while let Some(beginning) = at.checked_sub(1).and_then(|at| self.beginnings.get(at)) {
-            if text.starts_with(&beginning.text) {
-                return beginning.row;
-            }
-            at = beginning.shorter.map_or(0, |shorter| shorter + 1);
-        }
-        self.other
+        self.rows.find(text).map_or(self.other, Row)
     }
 
     /// All rows.
@@ -127,36 +114,22 @@ impl TextTable {
         row
     }
 
-    fn sort_beginnings(&mut self) {
-        self.beginnings.sort_by(|a, b| a.text.cmp(&b.text));
-        self.beginnings.dedup_by(|a, b| a.text == b.text);
-        for at in 0..self.beginnings.len() {
-            let row = self.new_row();
-            let (before, rest) = self.beginnings.split_at_mut(at);
-            let Some(this) = rest.first_mut() else { return };
-            this.row = row;
-            this.shorter = before.iter().rposition(|other| this.text.starts_with(&other.text));
-        }
-    }
-
     /// Sets the answers of one test.
-    fn answer(&mut self, bit: Bit, matcher: &ByteMatcher) {
+    fn answer(&mut self, bit: Bit, matcher: &ByteMatcher, known: &Named<'_>) {
         let (words, bits) = (self.words, &mut self.bits);
         let mut set = |row: Row, yes: bool| set(bits, words, row, bit, yes);
+        let all = known.texts.iter().chain(&known.beginnings);
         match matcher {
             ByteMatcher::StartsWith(text) => {
                 set(self.other, text.is_empty());
-                let texts = self.texts.iter().map(|(known, row)| (known, *row));
-                let beginnings = self.beginnings.iter().map(|known| (&known.text, known.row));
-                texts.chain(beginnings).for_each(|(known, row)| set(row, known.starts_with(text)));
+                all.for_each(|(known, row)| set(*row, known.starts_with(text)));
             }
             ByteMatcher::Order { op: Order::Ne, than } => {
                 set(self.other, true);
-                let beginnings = self.beginnings.iter().map(|known| known.row);
-                self.texts.values().copied().chain(beginnings).for_each(|row| set(row, true));
-                self.texts.get(than).into_iter().for_each(|row| set(*row, false));
+                all.for_each(|(_, row)| set(*row, true));
+                known.texts.get(&**than).into_iter().for_each(|row| set(*row, false));
             }
-            _ => named(matcher).filter_map(|text| self.texts.get(text)).for_each(|r| set(*r, true)),
+            _ => named(matcher).filter_map(|t| known.texts.get(t)).for_each(|r| set(*r, true)),
         }
     }
 }
