@@ -31,6 +31,7 @@ impl Pulse {
     }
 
     /// For the loop, between two events: whether somebody has asked. One load, as long as nobody has.
+    #[inline]
     pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed) && self.answer()
     }

@@ -96,11 +96,17 @@ impl<'a> Watch<'a> {
     }
 
     /// Shows that the event loop turns, and does what waits for that.
+    #[inline]
     fn look_up(&mut self, state: &State) {
-        if self.pulse.is_asked()
-            && let Some(metrics) = &mut self.metrics
-        {
-            let Self { events, summary, outputs, drops, .. } = self;
+        if self.pulse.is_asked() {
+            self.tell_metrics(state);
+        }
+    }
+
+    #[cold]
+    fn tell_metrics(&mut self, state: &State) {
+        let Self { events, summary, outputs, drops, metrics, .. } = self;
+        if let Some(metrics) = metrics {
             let ledger = drops.ledger();
             metrics.look_up(&Moment { events: *events, summary, outputs, ledger, state });
         }
@@ -132,6 +138,7 @@ impl Observer for Watch<'_> {
         self.recorder.restart();
     }
 
+    #[inline]
     fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         self.look_up(state);
         if let Some(tally) = &self.tally {
@@ -140,6 +147,7 @@ impl Observer for Watch<'_> {
         self.recorder.arrived(event, state_only, state);
     }
 
+    #[inline]
     fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         self.heed_signals()?;
         let first = *self.first_ts.get_or_insert(event.ts);
@@ -159,6 +167,7 @@ impl Observer for Watch<'_> {
         self.recorder.hit(hit.rule, hit.event.ts);
     }
 
+    #[inline]
     fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         if let Some(message) = self.recorder.done(event, state_only, state) {
             self.outputs.submit(message.alert(self.style));

@@ -1,7 +1,7 @@
 //! Which rules are asked about an event, and how.
 
 use peregrine_event::{EventSet, EventType};
-use peregrine_fields::{EventTypes, Field, OfType, View};
+use peregrine_fields::{Field, OfType, View};
 use peregrine_filter::{Program, ProgramBuilder, Sieve, Verdicts, Whole};
 use peregrine_rules::RuleSet;
 
@@ -57,9 +57,8 @@ impl Dispatch {
             .zip(&rules.rules)
             .filter(|(_, rule)| rule.active && rule.source == "syscall")
             .map(|(index, rule)| {
-                // Loading refuses conditions whose event types can't be told.
-                let types = EventTypes::of(&rule.condition);
-                let mut types = types.map_or_else(|_| EventSet::all(), |types| types.events);
+                let types = rule.event_types.as_ref();
+                let mut types = types.map_or_else(EventSet::all, |types| types.events);
                 // An asynchronous event has a name of its own, which no test of `evt.type` knows.
                 types.insert(EventType::AsynceventE);
                 (index, types, &rule.filter)
@@ -129,13 +128,11 @@ impl Dispatch {
         live.clear();
         live.resize(here.rules.len().div_ceil(64), u64::MAX);
         asked.sift(&here.sieve, live);
-        let rules_left = here.rules.chunks(64).zip(&*live).flat_map(|(rules, live)| {
-            rules
-                .iter()
-                .enumerate()
-                .filter(move |(bit, _)| live >> bit & 1 != 0)
-                .map(|(_, rule)| rule)
-        });
+        let rules_left = here
+            .rules
+            .chunks(64)
+            .zip(&*live)
+            .flat_map(|(rules, live)| Bits(*live).map_while(move |bit| rules.get(bit)));
         for Candidate { rule, condition } in rules_left {
             let rule = *rule as usize;
             let mark = asked.meter.enter(Stage::Rule(rule));
@@ -155,6 +152,20 @@ impl Dispatch {
                 }
             }
         }
+    }
+}
+
+/// The places of the bits that are set, in ascending order.
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let bit = self.0.trailing_zeros() as usize;
+        self.0 &= self.0.checked_sub(1)?;
+        Some(bit)
     }
 }
 
