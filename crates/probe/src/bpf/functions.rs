@@ -6,6 +6,9 @@
 use std::collections::HashSet;
 use std::io;
 
+use super::hooks::Prototype;
+use peregrine_event::{native_syscalls, syscall_name};
+
 /// The kernel's description of its types. Its names, each with a NUL before and after, include those of its functions.
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 
@@ -58,6 +61,41 @@ const RENAMED_COMPAT: [(&str, &str); 3] =
 
 /// The function of all calls of 32-bit programs that have to do with sockets.
 pub(super) const SOCKETCALL: &str = "socketcall";
+
+/// What the programs count on of every function that serves a syscall: it takes the registers of the call and nothing
+/// else, so that its result comes next, an `s64`. Kernels may lack the function of a syscall. On arm64, Linux before 6.12
+/// lets no function be hooked; there it was looked up all the same.
+pub const SYSCALL_FUNCTION: Prototype = Prototype {
+    hook: "functions of syscalls",
+    arguments: &["pt_regs *"],
+    checked: "5.10 to 7.3",
+    optional: true,
+};
+
+/// A syscall and the functions of the running kernel that serve it.
+#[derive(Clone, Debug)]
+pub struct SyscallFunctions {
+    /// Its name.
+    pub syscall: &'static str,
+    /// For the machine's own programs, then for those of 32 bits. Where there are none, hooks on functions do not see
+    /// the syscall, and nobody can call it.
+    pub functions: Vec<String>,
+}
+
+/// The functions that hooks on functions go to when everything is selected.
+///
+/// # Errors
+/// When the kernel does not describe its types.
+pub fn syscall_functions() -> io::Result<Vec<SyscallFunctions>> {
+    let known = Functions::of_kernel()?;
+    let of = |syscall: &'static str| SyscallFunctions {
+        syscall,
+        functions: known.native(syscall).into_iter().chain(known.compat(syscall)).collect(),
+    };
+    let names = native_syscalls().iter().filter_map(|call| syscall_name(call.sc));
+    let sockets = cfg!(target_arch = "x86_64").then_some(SOCKETCALL);
+    Ok(names.chain(sockets).map(of).collect())
+}
 
 /// The functions of this kernel that serve syscalls.
 pub(super) struct Functions(HashSet<String>);

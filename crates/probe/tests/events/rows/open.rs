@@ -79,6 +79,22 @@ pub(super) static ROWS: &[Row] = &[
         let fd = ok!(openat(AT_FDCWD, c"all/x", O_RDWR));
         see! { fd: fd, dirfd: AT_FDCWD, name: "all/x", flags: flags("O_RDWR|FD_UPPER_LAYER"), mode: 0, dev: device(fd), ino: inode(fd) }
     }),
+    row(SyscallOpenat_2X, "below another root", || {
+        std::fs::create_dir("root").unwrap();
+        std::fs::write("root/there", "x").unwrap();
+        ok!(chroot(c"root"));
+        let mut stat = zeroed::<stat>();
+        let fd = ok!(openat(AT_FDCWD, c"/there", O_RDONLY));
+        ok!(fstat(fd, &mut stat));
+        see! { fd: fd, dirfd: AT_FDCWD, name: "/there", flags: flags("O_RDONLY"), mode: 0, dev: encode_device(stat.st_dev), ino: stat.st_ino }
+    }),
+    row(SyscallOpenat_2X, "on a mount that nobody else sees", || {
+        std::fs::create_dir("m").unwrap();
+        own_mounts();
+        ok!(mount(c"none", c"m", c"tmpfs", 0, 0));
+        let fd = ok!(openat(AT_FDCWD, c"m/made", O_CREAT | O_RDWR, 0o600));
+        see! { fd: fd, dirfd: AT_FDCWD, name: "m/made", flags: flags("O_RDWR|O_CREAT|O_F_CREATED"), mode: 0o600, dev: device(fd), ino: inode(fd) }
+    }),
     row(SyscallOpenat_2X, "a device", || {
         let fd = ok!(openat(AT_FDCWD, c"/dev/null", O_WRONLY | O_NONBLOCK));
         see! { fd: fd, dirfd: AT_FDCWD, name: "/dev/null", flags: flags("O_WRONLY|O_NONBLOCK"), mode: 0, dev: device(fd), ino: inode(fd) }
