@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -24,6 +25,14 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Archive {
     cache: PathBuf,
     packages: Vec<Package>,
+}
+
+/// What is booted.
+#[derive(Clone)]
+pub(super) struct Kernel {
+    pub(super) image: PathBuf,
+    /// What is loaded into it, in this order.
+    pub(super) modules: Vec<PathBuf>,
 }
 
 /// A package of a kernel.
@@ -69,43 +78,44 @@ impl Archive {
             .max_by_key(|package| (package.release(), package.name.starts_with("linux-binary-")))
     }
 
-    /// The image in a kernel's package.
-    pub(super) fn kernel(&self, package: &Package) -> Result<PathBuf> {
-        let name = format!("vmlinuz-{}-{}", package.version, package.arch);
-        self.file(&name, package, "*/vmlinuz*")
+    /// A kernel, and the module for overlays, which cloud kernels do not have built in.
+    pub(super) fn kernel(&self, package: &Package) -> Result<Kernel> {
+        let Package { arch, version, .. } = package;
+        let image = (format!("vmlinuz-{version}-{arch}"), "*/vmlinuz*");
+        let module = (format!("overlay-{version}-{arch}.ko"), "*/overlay.ko*");
+        let files = match package.name.strip_prefix("linux-binary-") {
+            None => self.files(package, &[image, module])?,
+            Some(rest) => {
+                let modules = Package { name: format!("linux-modules-{rest}"), ..package.clone() };
+                [self.files(package, &[image])?, self.files(&modules, &[module])?].concat()
+            }
+        };
+        let [image, module] = files.try_into().ok().context("a kernel is two files")?;
+        Ok(Kernel { image, modules: vec![module] })
     }
 
     /// A busybox that needs no libraries.
     pub(super) fn busybox(&self, arch: Arch) -> Result<PathBuf> {
         let arch = arch.debian().to_owned();
         let package = Package { name: "busybox-static".into(), arch, version: String::new() };
-        self.file(&format!("busybox-{}", package.arch), &package, "*/bin/busybox")
+        let wanted = (format!("busybox-{}", package.arch), "*/bin/busybox");
+        self.files(&package, &[wanted])?.pop().context("no busybox")
     }
 
-    /// The one file of a package whose path is like this, from the cache if it is there.
-    fn file(&self, name: &str, package: &Package, like: &str) -> Result<PathBuf> {
-        let path = self.cache.join(name);
-        if path.exists() {
-            return Ok(path);
+    /// Files of a package by their names in the cache, where they may be already, and what their paths are like.
+    fn files(&self, package: &Package, wanted: &[(String, &str)]) -> Result<Vec<PathBuf>> {
+        let paths: Vec<_> = wanted.iter().map(|(name, _)| self.cache.join(name)).collect();
+        if paths.iter().all(|path| path.exists()) {
+            return Ok(paths);
         }
         let deb = self.fetch(package)?;
-        let fresh = path.with_extension("part");
-        let mut unpack = Command::new("dpkg-deb")
-            .arg("--fsys-tarfile")
-            .arg(&deb)
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot run dpkg-deb")?;
-        let tar = unpack.stdout.take().context("dpkg-deb has no output")?;
-        let status = Command::new("tar")
-            .args(["--extract", "--to-stdout", "--wildcards", like])
-            .stdin(tar)
-            .stdout(fs::File::create(&fresh)?)
-            .status()?;
-        ensure!(unpack.wait()?.success() && status.success(), "{} has no {like}", deb.display());
-        fs::rename(&fresh, &path)?;
+        for (path, (_, like)) in paths.iter().zip(wanted) {
+            let fresh = path.with_extension("part");
+            fs::write(&fresh, uncompressed(member(&deb, like)?)?)?;
+            fs::rename(&fresh, path)?;
+        }
         fs::remove_file(deb)?;
-        Ok(path)
+        Ok(paths)
     }
 
     /// Fetches a package; one that came in part goes on where it stopped.
@@ -201,6 +211,45 @@ impl Package {
         let numbers = self.version.split(|c: char| !c.is_ascii_digit());
         numbers.map_while(|number| number.parse().ok()).collect()
     }
+}
+
+/// The one file of a package whose path is like this.
+fn member(deb: &Path, like: &str) -> Result<Vec<u8>> {
+    let mut unpack = Command::new("dpkg-deb")
+        .arg("--fsys-tarfile")
+        .arg(deb)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run dpkg-deb")?;
+    let tar = unpack.stdout.take().context("dpkg-deb has no output")?;
+    let output = Command::new("tar")
+        .args(["--extract", "--to-stdout", "--wildcards", like])
+        .stdin(tar)
+        .output()?;
+    ensure!(unpack.wait()?.success() && output.status.success(), "{} has no {like}", deb.display());
+    Ok(output.stdout)
+}
+
+/// What is in a file that may be compressed as modules are.
+fn uncompressed(bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let tool = match bytes.as_slice() {
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
+        _ => return Ok(bytes),
+    };
+    let mut command = Command::new(tool);
+    let mut child = command
+        .args(["--decompress", "--stdout"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {tool}"))?;
+    let mut stdin = child.stdin.take().context("no way in")?;
+    let writer = std::thread::spawn(move || stdin.write_all(&bytes));
+    let output = child.wait_with_output()?;
+    let written = writer.join().is_ok_and(|result| result.is_ok());
+    ensure!(written && output.status.success(), "{tool} failed");
+    Ok(output.stdout)
 }
 
 /// `name:architecture` of a package with a kernel for virtual machines.
