@@ -14,6 +14,14 @@ pub(super) static ROWS: &[Row] = &[
         assert_eq!(wait(child as i32), 3 << 8);
         parent(child, flags("")).and(beginning(SyscallFork_20X), born(child, ""))
     }),
+    row(SyscallFork_20X, "one child too many", || {
+        no_more();
+        refused(spawn("fork", [0; 5], 3), flags(""))
+    }),
+    row(SyscallVfork_20X, "one child too many", || {
+        no_more();
+        refused(spawn("vfork", [0; 5], 3), flags(""))
+    }),
     row(SyscallVfork_20X, "a child", || {
         let child = spawn("vfork", [0; 5], 4);
         assert_eq!(wait(child as i32), 4 << 8);
@@ -89,6 +97,12 @@ const SHARED: &str = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|C
 /// Where a new thread leaves the kernel unseen, its beginning is told of at once, as `clone`.
 fn silent() -> bool {
     cfg!(target_arch = "aarch64")
+}
+
+/// Becomes somebody who may have no child.
+fn no_more() {
+    ok!(setrlimit(RLIMIT_NPROC, &[0_u64, 0]));
+    ok!(setresuid(1234, 1234, 1234));
 }
 
 /// The event that tells of a child's beginning.

@@ -134,6 +134,10 @@ pub(super) static ROWS: &[Row] = &[
         sys!(openat2(-7, c"x", &how(O_CREAT, 0o400, 4), 24));
         see! { dirfd: -7, name: "x", flags: flags("O_RDONLY|O_CREAT"), mode: 0o400, resolve: flags("RESOLVE_NO_SYMLINKS") }
     }),
+    row(SyscallOpenat2E, "bad pointers", || {
+        sys!(openat2(AT_FDCWD, BAD, BAD, 24));
+        see! { dirfd: AT_FDCWD, name: empty(), flags: flags("O_RDONLY"), mode: 0, resolve: 0 }
+    }),
     row(SyscallCreatX, "makes a file", || {
         let fd = ok!(creat(c"made", 0o751));
         see! { fd: fd, name: "made", mode: 0o751, dev: device(fd), ino: inode(fd), creat_flags: 0 }
@@ -147,6 +151,10 @@ pub(super) static ROWS: &[Row] = &[
     row(SyscallCreatE, "a file", || {
         sys!(creat(c"made", 0o751));
         see! { name: "made", mode: 0o751 }
+    }),
+    row(SyscallCreatE, "a path without an end", || {
+        sys!(creat(unterminated(b"made"), 0o600));
+        see! { name: empty(), mode: 0o600 }
     }),
     row(SyscallOpenByHandleAtX, "a file", || {
         std::fs::write("there", "x").unwrap();
