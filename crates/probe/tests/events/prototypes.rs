@@ -84,7 +84,7 @@ fn functions(types: &Types) -> Vec<(String, Verdict)> {
     let without: Vec<_> = without.map(|syscall| syscall.syscall).collect();
     if !without.is_empty() {
         let why = format!(
-            "this kernel has none for {} system calls, which nobody can call: {}",
+            "there is none to hook for {} system calls, which this kernel does not have or which never end: {}",
             without.len(),
             without.join(" ")
         );

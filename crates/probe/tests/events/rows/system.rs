@@ -2,6 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use peregrine_event::{native_syscalls, syscall_name};
+use peregrine_probe::bpf::syscall_functions;
+
 use super::prelude::*;
 
 #[rustfmt::skip]
@@ -190,6 +193,19 @@ pub(super) static ROWS: &[Row] = &[
         sys!(memfd_secret(-1));
         generic("memfd_secret")
     }),
+    row(GenericX, "every call without an event of its own, all wrong", || {
+        let all = native_syscalls().iter().filter(|call| super::exit_of(call.exit) == GenericX);
+        let names = all.filter_map(|call| syscall_name(call.sc)).filter(|name| !LEFT_OUT.contains(name));
+        let served = syscall_functions().unwrap();
+        let has_function = |name: &str| served.iter().any(|call| call.syscall == name && !call.functions.is_empty());
+        let made = names.filter(|name| {
+            let result = crate::sys::call(name, &[u64::MAX; 6]);
+            // Where no function is known there is none; otherwise a hook would be missing.
+            assert!(has_function(name) || result == error(ENOSYS), "{name}, whose function is not known: {result}");
+            has_function(name)
+        });
+        made.map(generic).reduce(|all, one| all.and(GenericX, one)).unwrap()
+    }),
     row(GenericX, "rseq, a bad pointer", || {
         sys!(rseq(BAD, 1, 2, 3));
         generic("rseq")
@@ -199,6 +215,10 @@ pub(super) static ROWS: &[Row] = &[
         generic("statx")
     }),
 ];
+
+/// Calls that do not return, wait for good, end the process, or have the whole machine write or hang up.
+const LEFT_OUT: [&str; 8] =
+    ["exit", "exit_group", "pause", "rt_sigreturn", "sync", "uprobe", "uretprobe", "vhangup"];
 
 /// The event of a call without one of its own.
 fn generic(name: &str) -> crate::frame::Expected {
