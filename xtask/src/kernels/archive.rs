@@ -14,6 +14,10 @@ use clap::ValueEnum as _;
 
 use super::options::{Arch, Series};
 
+/// Before the version, in packages that are a kernel and its modules, or one of both.
+const BOTH: &str = "linux-image-";
+const ALONE: &str = "linux-binary-";
+const MODULES: &str = "linux-modules-";
 /// Releases that the kernels of the matrix are in.
 const RELEASES: [&str; 5] = ["bullseye", "bookworm", "trixie", "trixie-backports", "sid"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -74,24 +78,30 @@ impl Archive {
         let of_arch = self.packages.iter().filter(|package| package.arch == arch.debian());
         // `linux-binary-…` before `linux-image-…`: where there are both, the latter has no kernel in it.
         of_arch
-            .filter(|package| series.contains(package.series()))
-            .max_by_key(|package| (package.release(), package.name.starts_with("linux-binary-")))
+            .filter(|package| {
+                series.contains(package.series()) && !package.name.starts_with(MODULES)
+            })
+            .max_by_key(|package| (package.release(), package.name.starts_with(ALONE)))
     }
 
-    /// A kernel, and the module for overlays, which cloud kernels do not have built in.
+    /// A kernel, and the module for overlays, which cloud kernels do not have built in. Of some the archive keeps no
+    /// modules.
     pub(super) fn kernel(&self, package: &Package) -> Result<Kernel> {
-        let Package { arch, version, .. } = package;
+        let Package { name, arch, version } = package;
         let image = (format!("vmlinuz-{version}-{arch}"), "*/vmlinuz*");
         let module = (format!("overlay-{version}-{arch}.ko"), "*/overlay.ko*");
-        let files = match package.name.strip_prefix("linux-binary-") {
+        let mut files = match name.strip_prefix(ALONE) {
             None => self.files(package, &[image, module])?,
             Some(rest) => {
-                let modules = Package { name: format!("linux-modules-{rest}"), ..package.clone() };
-                [self.files(package, &[image])?, self.files(&modules, &[module])?].concat()
+                let modules = Package { name: format!("{MODULES}{rest}"), ..package.clone() };
+                let mut files = self.files(package, &[image])?;
+                if self.packages.contains(&modules) {
+                    files.extend(self.files(&modules, &[module])?);
+                }
+                files
             }
         };
-        let [image, module] = files.try_into().ok().context("a kernel is two files")?;
-        Ok(Kernel { image, modules: vec![module] })
+        Ok(Kernel { image: files.remove(0), modules: files })
     }
 
     /// A busybox that needs no libraries.
@@ -252,9 +262,9 @@ fn uncompressed(bytes: Vec<u8>) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// `name:architecture` of a package with a kernel for virtual machines.
+/// `name:architecture` of a package with a kernel for virtual machines, or its modules.
 fn with_architecture(name: &str) -> Option<String> {
-    let kernel = ["linux-image-", "linux-binary-"].iter().find_map(|p| name.strip_prefix(p))?;
+    let kernel = [BOTH, ALONE, MODULES].iter().find_map(|before| name.strip_prefix(before))?;
     let (version, arch) = kernel.split_once("-cloud-")?;
     let known = Arch::value_variants().iter().any(|known| known.debian() == arch);
     (version.starts_with(|c: char| c.is_ascii_digit()) && known).then(|| format!("{name}:{arch}"))
@@ -311,6 +321,7 @@ mod tests {
             package("linux-image-6.12.107+deb13-cloud-amd64", "6.12.107-1"),
             package("linux-image-7.3.4+deb13-cloud-amd64", "7.3.4-1~bpo13+1"),
             package("linux-binary-7.3.4+deb13-cloud-amd64", "7.3.4-1~bpo13+1"),
+            package("linux-modules-7.3.4+deb13-cloud-amd64", "7.3.4-1~bpo13+1"),
         ];
         let archive = Archive { cache: PathBuf::new(), packages };
         let name = |series: &str| {
