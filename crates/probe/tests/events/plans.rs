@@ -6,20 +6,23 @@ use peregrine_event::{Event, EventType};
 
 use crate::rows;
 
-/// Parameters that say how it is just now; the hooks of two plans run one after the other.
-const OF_THE_MOMENT: [&str; 5] = ["pgft_maj", "pgft_min", "vm_size", "vm_rss", "vm_swap"];
+/// Parameters that say how it is just now; the hooks of two plans run one after the other. The parent of a new process
+/// may end in between, and another be in its place.
+const OF_THE_MOMENT: [&str; 6] = ["pgft_maj", "pgft_min", "ptid", "vm_size", "vm_rss", "vm_swap"];
 
-/// Events by thread and type. Of different types the order may differ: the beginning of a child, for instance, comes
-/// from another hook.
-type Groups<'a> = BTreeMap<(i64, u16), Vec<&'a Event<'a>>>;
+/// Events by thread, type, and call where the type does not say which. Of different types the order may differ: the
+/// beginning of a child, for instance, comes from another hook.
+type Groups<'a> = BTreeMap<(i64, u16, Option<u64>), Vec<&'a Event<'a>>>;
 
-/// Holds the events of system calls against each other, up to where this thread closed `end`. The error names the
-/// first event and parameter that differ.
+/// Holds the events of system calls that hooks on functions told of against those of the hook on the end of all, up to
+/// where this thread closed `end`. The error names the first event and parameter that differ.
 pub(crate) fn compare(first: &[Event<'_>], second: &[Event<'_>], end: i32) -> Result<(), String> {
-    let (first, second) = (groups(first, end)?, groups(second, end)?);
+    let (first, mut second) = (groups(first, end)?, groups(second, end)?);
+    // Calls that the kernel was built without have no function. That all others have one a row of its own sees.
+    second.retain(|key, _| key.2.is_none() || first.contains_key(key));
     for key in first.keys().chain(second.keys()) {
         let of = |groups: &'_ Groups<'_>| groups.get(key).map_or(0, Vec::len);
-        let (tid, code) = *key;
+        let (tid, code, _) = *key;
         let name = EventType::from_code(code).map_or("an event", EventType::name);
         if of(&first) != of(&second) {
             let (first, second) = (of(&first), of(&second));
@@ -46,7 +49,9 @@ fn groups<'a>(events: &'a [Event<'a>], end: i32) -> Result<Groups<'a>, String> {
     let at = events.iter().position(is_end).ok_or("a plan does not tell of the end of the act")?;
     let mut groups = Groups::new();
     for event in events.iter().take(at).filter(|event| !rows::is_traced(event.ty)) {
-        groups.entry((event.tid, event.ty.code())).or_default().push(event);
+        let call = event.param_index("ID").filter(|_| event.ty == EventType::GenericX);
+        let call = call.and_then(|index| event.u64(index));
+        groups.entry((event.tid, event.ty.code(), call)).or_default().push(event);
     }
     Ok(groups)
 }
