@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,6 +14,10 @@ use clap::ValueEnum as _;
 
 use super::options::{Arch, Series};
 
+/// Before the version, in packages that are a kernel and its modules, or one of both.
+const BOTH: &str = "linux-image-";
+const ALONE: &str = "linux-binary-";
+const MODULES: &str = "linux-modules-";
 /// Releases that the kernels of the matrix are in.
 const RELEASES: [&str; 5] = ["bullseye", "bookworm", "trixie", "trixie-backports", "sid"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -24,6 +29,14 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Archive {
     cache: PathBuf,
     packages: Vec<Package>,
+}
+
+/// What is booted.
+#[derive(Clone)]
+pub(super) struct Kernel {
+    pub(super) image: PathBuf,
+    /// What is loaded into it, in this order.
+    pub(super) modules: Vec<PathBuf>,
 }
 
 /// A package of a kernel.
@@ -65,47 +78,54 @@ impl Archive {
         let of_arch = self.packages.iter().filter(|package| package.arch == arch.debian());
         // `linux-binary-…` before `linux-image-…`: where there are both, the latter has no kernel in it.
         of_arch
-            .filter(|package| series.contains(package.series()))
-            .max_by_key(|package| (package.release(), package.name.starts_with("linux-binary-")))
+            .filter(|package| {
+                series.contains(package.series()) && !package.name.starts_with(MODULES)
+            })
+            .max_by_key(|package| (package.release(), package.name.starts_with(ALONE)))
     }
 
-    /// The image in a kernel's package.
-    pub(super) fn kernel(&self, package: &Package) -> Result<PathBuf> {
-        let name = format!("vmlinuz-{}-{}", package.version, package.arch);
-        self.file(&name, package, "*/vmlinuz*")
+    /// A kernel, and the module for overlays, which cloud kernels do not have built in. Of some the archive keeps no
+    /// modules.
+    pub(super) fn kernel(&self, package: &Package) -> Result<Kernel> {
+        let Package { name, arch, version } = package;
+        let image = (format!("vmlinuz-{version}-{arch}"), "*/vmlinuz*");
+        let module = (format!("overlay-{version}-{arch}.ko"), "*/overlay.ko*");
+        let mut files = match name.strip_prefix(ALONE) {
+            None => self.files(package, &[image, module])?,
+            Some(rest) => {
+                let modules = Package { name: format!("{MODULES}{rest}"), ..package.clone() };
+                let mut files = self.files(package, &[image])?;
+                if self.packages.contains(&modules) {
+                    files.extend(self.files(&modules, &[module])?);
+                }
+                files
+            }
+        };
+        Ok(Kernel { image: files.remove(0), modules: files })
     }
 
     /// A busybox that needs no libraries.
     pub(super) fn busybox(&self, arch: Arch) -> Result<PathBuf> {
         let arch = arch.debian().to_owned();
         let package = Package { name: "busybox-static".into(), arch, version: String::new() };
-        self.file(&format!("busybox-{}", package.arch), &package, "*/bin/busybox")
+        let wanted = (format!("busybox-{}", package.arch), "*/bin/busybox");
+        self.files(&package, &[wanted])?.pop().context("no busybox")
     }
 
-    /// The one file of a package whose path is like this, from the cache if it is there.
-    fn file(&self, name: &str, package: &Package, like: &str) -> Result<PathBuf> {
-        let path = self.cache.join(name);
-        if path.exists() {
-            return Ok(path);
+    /// Files of a package by their names in the cache, where they may be already, and what their paths are like.
+    fn files(&self, package: &Package, wanted: &[(String, &str)]) -> Result<Vec<PathBuf>> {
+        let paths: Vec<_> = wanted.iter().map(|(name, _)| self.cache.join(name)).collect();
+        if paths.iter().all(|path| path.exists()) {
+            return Ok(paths);
         }
         let deb = self.fetch(package)?;
-        let fresh = path.with_extension("part");
-        let mut unpack = Command::new("dpkg-deb")
-            .arg("--fsys-tarfile")
-            .arg(&deb)
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot run dpkg-deb")?;
-        let tar = unpack.stdout.take().context("dpkg-deb has no output")?;
-        let status = Command::new("tar")
-            .args(["--extract", "--to-stdout", "--wildcards", like])
-            .stdin(tar)
-            .stdout(fs::File::create(&fresh)?)
-            .status()?;
-        ensure!(unpack.wait()?.success() && status.success(), "{} has no {like}", deb.display());
-        fs::rename(&fresh, &path)?;
+        for (path, (_, like)) in paths.iter().zip(wanted) {
+            let fresh = path.with_extension("part");
+            fs::write(&fresh, uncompressed(member(&deb, like)?)?)?;
+            fs::rename(&fresh, path)?;
+        }
         fs::remove_file(deb)?;
-        Ok(path)
+        Ok(paths)
     }
 
     /// Fetches a package; one that came in part goes on where it stopped.
@@ -203,9 +223,48 @@ impl Package {
     }
 }
 
-/// `name:architecture` of a package with a kernel for virtual machines.
+/// The one file of a package whose path is like this.
+fn member(deb: &Path, like: &str) -> Result<Vec<u8>> {
+    let mut unpack = Command::new("dpkg-deb")
+        .arg("--fsys-tarfile")
+        .arg(deb)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run dpkg-deb")?;
+    let tar = unpack.stdout.take().context("dpkg-deb has no output")?;
+    let output = Command::new("tar")
+        .args(["--extract", "--to-stdout", "--wildcards", like])
+        .stdin(tar)
+        .output()?;
+    ensure!(unpack.wait()?.success() && output.status.success(), "{} has no {like}", deb.display());
+    Ok(output.stdout)
+}
+
+/// What is in a file that may be compressed as modules are.
+fn uncompressed(bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let tool = match bytes.as_slice() {
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
+        _ => return Ok(bytes),
+    };
+    let mut command = Command::new(tool);
+    let mut child = command
+        .args(["--decompress", "--stdout"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {tool}"))?;
+    let mut stdin = child.stdin.take().context("no way in")?;
+    let writer = std::thread::spawn(move || stdin.write_all(&bytes));
+    let output = child.wait_with_output()?;
+    let written = writer.join().is_ok_and(|result| result.is_ok());
+    ensure!(written && output.status.success(), "{tool} failed");
+    Ok(output.stdout)
+}
+
+/// `name:architecture` of a package with a kernel for virtual machines, or its modules.
 fn with_architecture(name: &str) -> Option<String> {
-    let kernel = ["linux-image-", "linux-binary-"].iter().find_map(|p| name.strip_prefix(p))?;
+    let kernel = [BOTH, ALONE, MODULES].iter().find_map(|before| name.strip_prefix(before))?;
     let (version, arch) = kernel.split_once("-cloud-")?;
     let known = Arch::value_variants().iter().any(|known| known.debian() == arch);
     (version.starts_with(|c: char| c.is_ascii_digit()) && known).then(|| format!("{name}:{arch}"))
@@ -262,6 +321,7 @@ mod tests {
             package("linux-image-6.12.107+deb13-cloud-amd64", "6.12.107-1"),
             package("linux-image-7.3.4+deb13-cloud-amd64", "7.3.4-1~bpo13+1"),
             package("linux-binary-7.3.4+deb13-cloud-amd64", "7.3.4-1~bpo13+1"),
+            package("linux-modules-7.3.4+deb13-cloud-amd64", "7.3.4-1~bpo13+1"),
         ];
         let archive = Archive { cache: PathBuf::new(), packages };
         let name = |series: &str| {

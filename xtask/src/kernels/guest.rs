@@ -61,6 +61,22 @@ pub(super) fn initramfs(
     Ok(path)
 }
 
+/// An initramfs with these modules beside what it has: the kernel takes several one after the other.
+pub(super) fn with_modules(initramfs: &Path, modules: &[PathBuf], path: &Path) -> Result<()> {
+    let mut archive = Cpio::default();
+    archive.directory("modules");
+    for module in modules {
+        let name = module.file_name().unwrap_or_default().to_string_lossy();
+        archive.file(&format!("modules/{name}"), &fs::read(module)?);
+    }
+    let mut file = fs::File::create(path)?;
+    file.write_all(&fs::read(initramfs)?)?;
+    let mut file = GzEncoder::new(file, Compression::fast());
+    file.write_all(&archive.finish())?;
+    file.finish()?;
+    Ok(())
+}
+
 /// Builds programs without libraries, and tells where they are.
 fn build(
     arch: Arch,

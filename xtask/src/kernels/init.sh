@@ -48,7 +48,7 @@ case $1 in
 load) PEREGRINE_HOOK_PLAN=sys_exit exec /guest/load --nocapture ;;
 load-fexit) PEREGRINE_HOOK_PLAN=per_syscall exec /guest/load --nocapture ;;
 events) PEREGRINE_HOOK_PLAN=sys_exit exec /guest/events ;;
-events-fexit) PEREGRINE_HOOK_PLAN=per_syscall exec /guest/events ;;
+events-fexit) PEREGRINE_HOOK_PLAN=both exec /guest/events ;;
 prototypes) exec /guest/events hooks ;;
 live) exec /guest/live --test-threads=1 --nocapture --skip a_flood ;;
 flood) exec /guest/live --nocapture a_flood ;;
@@ -63,7 +63,6 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 # A security module of 5.10 looks for programs without a name there.
 ln -s /proc/self/fd /dev/fd
-ln -s /proc/self/fd /dev/fd
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t tmpfs tmp /tmp
@@ -71,6 +70,9 @@ echo root:x:0:0:root:/tmp:/bin/sh >/etc/passwd
 echo root:x:0: >/etc/group
 echo root:*:20000:0:99999:7::: >/etc/shadow
 ip link set lo up
+for module in /modules/*.ko; do
+	[ -e "$module" ] && insmod "$module"
+done
 
 # The firmware ends without a new line.
 echo

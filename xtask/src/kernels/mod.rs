@@ -1,10 +1,11 @@
 //! The kernel matrix: boots kernels in virtual machines, runs checks in them, and makes a table of what they found.
 //!
 //! `archive` finds and fetches kernels, `guest` builds what runs inside, `machine` boots one, `verdict` reads what it
-//! says, `report` writes the page.
+//! says, `kept` remembers it, `report` writes the page.
 
 mod archive;
 mod guest;
+mod kept;
 mod machine;
 mod options;
 mod report;
@@ -14,11 +15,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use archive::Archive;
+use archive::{Archive, Kernel};
+use kept::Found;
 use machine::{Clock, Machine};
 use options::{Arch, Check};
 use verdict::{Outcome, Verdict};
@@ -32,12 +34,11 @@ struct Row {
     name: String,
     /// The version of its package.
     version: String,
-    /// The image, or why there is none.
-    image: Result<PathBuf, String>,
-    verdicts: Vec<Verdict>,
-    /// What the kernel found wrong with itself.
-    complaints: Vec<String>,
-    took: Duration,
+    /// What to boot, or why there is nothing.
+    kernel: Result<Kernel, String>,
+    found: Found,
+    /// Whether that is from an earlier run.
+    earlier: bool,
 }
 
 /// Boots, checks and reports. Fails if a check does.
@@ -47,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let checks: Vec<_> = BTreeSet::from_iter(options.checks.iter().copied()).into_iter().collect();
     let mut rows = rows(options, &cache)?;
     let mut initramfs = BTreeMap::new();
-    for arch in rows.iter().filter(|row| row.image.is_ok()).map(|row| row.arch) {
+    for arch in rows.iter().filter(|row| row.kernel.is_ok()).map(|row| row.arch) {
         initramfs.entry(arch).or_insert_with(|| {
             println!("building what runs on {}", arch.machine());
             prepare(arch, &checks, options.busybox.as_deref(), &cache)
@@ -60,9 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         for _ in 0..options.jobs.get() {
             scope.spawn(|| {
                 while let Some(row) = next() {
-                    let begun = Instant::now();
-                    row.check(&checks, initramfs.get(&row.arch), &cache);
-                    row.took = begun.elapsed();
+                    row.check(&checks, initramfs.get(&row.arch), &cache, options.resume);
                 }
             });
         }
@@ -73,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?,
         None => println!("\n{}", report::tables(&rows, &checks)),
     }
-    let verdicts = || rows.iter().flat_map(|row| &row.verdicts);
+    let verdicts = || rows.iter().flat_map(|row| &row.found.verdicts);
     let count = |word| verdicts().filter(|verdict| verdict.outcome.word() == word).count();
     println!(
         "{} success, {} failed, {} skipped",
@@ -99,16 +98,16 @@ fn rows(options: &Options, cache: &Path) -> Result<Vec<Row>> {
         arch,
         name,
         version: String::new(),
-        image: Err(String::new()),
-        verdicts: Vec::new(),
-        complaints: Vec::new(),
-        took: Duration::ZERO,
+        kernel: Err(String::new()),
+        found: Found::default(),
+        earlier: false,
     };
     if let Some(image) = &options.image {
         let bytes = std::fs::read(image).with_context(|| image.display().to_string())?;
         let arch = Arch::of_image(&bytes).with_context(|| image.display().to_string())?;
         let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        return Ok(vec![Row { image: Ok(image.clone()), ..row(arch, name) }]);
+        let kernel = Kernel { image: image.clone(), modules: Vec::new() };
+        return Ok(vec![Row { kernel: Ok(kernel), ..row(arch, name) }]);
     }
     let archive = Archive::open(cache)?;
     let mut rows = Vec::new();
@@ -118,9 +117,9 @@ fn rows(options: &Options, cache: &Path) -> Result<Vec<Row>> {
             match archive.newest(series, arch) {
                 Some(package) => {
                     row.version.clone_from(&package.version);
-                    row.image = Ok(archive.kernel(package)?);
+                    row.kernel = Ok(archive.kernel(package)?);
                 }
-                None => row.image = Err("Debian has no such kernel".into()),
+                None => row.kernel = Err("Debian has no such kernel".into()),
             }
             rows.push(row);
         }
@@ -150,18 +149,47 @@ impl Row {
     fn check(
         &mut self,
         checks: &[Check],
-        initramfs: Option<&Result<PathBuf, String>>,
+        programs: Option<&Result<PathBuf, String>>,
         cache: &Path,
+        resume: bool,
     ) {
-        let initramfs = initramfs.unwrap_or(&Err(String::new())).clone();
-        let (kernel, initramfs) = match (&self.image, initramfs) {
+        let programs = programs.unwrap_or(&Err(String::new())).clone();
+        let (kernel, programs) = match (&self.kernel, programs) {
             (Err(why), _) => return self.skip(checks, &why.clone()),
             (_, Err(why)) => return self.skip(checks, &why),
-            (Ok(kernel), Ok(initramfs)) => (kernel.clone(), initramfs),
+            (Ok(kernel), Ok(programs)) => (kernel.clone(), programs),
         };
+        let own = format!("{}-{}", self.name, self.arch.debian());
+        let own = |what, extension| cache.join(format!("{what}-{own}.{extension}"));
+        let (initramfs, kept) = (own("initramfs", "gz"), own("found", "json"));
+        let of = guest::with_modules(&programs, &kernel.modules, &initramfs)
+            .and_then(|()| kept::identity(&kernel.image, &initramfs, checks));
+        let of = match of {
+            Ok(of) => of,
+            Err(error) => return self.fail(checks, &format!("{error:#}")),
+        };
+        if let (true, Some(found)) = (resume, Found::good(&kept, of)) {
+            println!("{}: all good in an earlier run", self.title());
+            (self.found, self.earlier) = (found, true);
+            return;
+        }
+        let begun = Instant::now();
+        let console = self.boot(&kernel.image, &initramfs, checks);
+        self.found.took = begun.elapsed();
+        let log = own("console", "log");
+        if let Err(error) = std::fs::write(&log, console) {
+            eprintln!("{}: {error}", log.display());
+        }
+        if let Err(error) = self.found.keep(&kept, of) {
+            eprintln!("{}: {error}", kept.display());
+        }
+    }
+
+    /// Boots it and lets it be checked; gives all that was said on the console.
+    fn boot(&mut self, kernel: &Path, initramfs: &Path, checks: &[Check]) -> String {
         let title = self.title();
         println!("{title}: booting {}", self.version);
-        let machine = Machine { arch: self.arch, kernel: &kernel, initramfs: &initramfs };
+        let machine = Machine { arch: self.arch, kernel, initramfs };
         let mut console = String::new();
         // What is counted in instructions takes a machine in which they are the clock.
         let (counted, others): (Vec<_>, Vec<_>) =
@@ -178,8 +206,8 @@ impl Row {
             match run {
                 Ok(run) => {
                     console += &run.console;
-                    self.verdicts.extend(run.verdicts);
-                    self.complaints.extend(run.complaints);
+                    self.found.verdicts.extend(run.verdicts);
+                    self.found.complaints.extend(run.complaints);
                     if let (true, Some(release)) = (self.version.is_empty(), run.release) {
                         self.version = release;
                     }
@@ -187,11 +215,8 @@ impl Row {
                 Err(error) => self.fail(&checks, &format!("{error:#}")),
             }
         }
-        self.verdicts.sort_by_key(|verdict| verdict.check);
-        let log = cache.join(format!("console-{}-{}.log", self.name, self.arch.debian()));
-        if let Err(error) = std::fs::write(&log, console) {
-            eprintln!("{}: {error}", log.display());
-        }
+        self.found.verdicts.sort_by_key(|verdict| verdict.check);
+        console
     }
 
     fn skip(&mut self, checks: &[Check], why: &str) {
@@ -205,7 +230,7 @@ impl Row {
     }
 
     fn all(&mut self, checks: &[Check], outcome: &Outcome) {
-        self.verdicts.extend(checks.iter().map(|&check| Verdict {
+        self.found.verdicts.extend(checks.iter().map(|&check| Verdict {
             check,
             outcome: outcome.clone(),
             seconds: 0.0,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 /// Series that are booted unless others are named: the oldest that is promised, those with a long life, and new ones.
 const SERIES: [&str; 5] = ["5.10", "6.1", "6.12", "6.16-6.19", "newest"];
@@ -31,6 +32,9 @@ pub(crate) struct Options {
     /// Virtual machines at a time; each takes up to two processors and 1 GiB.
     #[arg(long, default_value = "1")]
     pub(super) jobs: NonZeroUsize,
+    /// Boot only what failed, or was not reached, in the last run of the same programs on the same kernel.
+    #[arg(long)]
+    pub(super) resume: bool,
     /// Write the results as a page (`docs/kernels.md` is one).
     #[arg(long, value_name = "PATH")]
     pub(super) report: Option<PathBuf>,
@@ -95,7 +99,7 @@ impl Arch {
 }
 
 /// Something to find out about a kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 pub(super) enum Check {
     /// The kernel takes every program of the probe; how long that takes and how large they are.
     Load,
@@ -103,7 +107,7 @@ pub(super) enum Check {
     LoadFexit,
     /// What programs do becomes events with the right parameters.
     Events,
-    /// The same, hooked into each system call instead of the end of all.
+    /// The same, hooked into each system call; hooked at the end of all, the same events come.
     EventsFexit,
     /// The kernel's functions that are hooked have the arguments that are counted on.
     Prototypes,

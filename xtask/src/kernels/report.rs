@@ -1,5 +1,6 @@
 //! The page that tells what was found.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -27,8 +28,12 @@ A kernel of your own takes one, too: `cargo xtask kernels --image /boot/vmlinuz`
 pub(super) fn page(rows: &[Row], checks: &[Check], took: Duration) -> String {
     let minutes = took.as_secs_f64() / 60.0;
     let failures = failures(rows);
+    let earlier = match rows.iter().filter(|row| row.earlier).count() {
+        0 => String::new(),
+        count => format!(" {count} of the rows are from a run before it, of the same programs."),
+    };
     format!(
-        "{INTRODUCTION}\nThe run took {minutes:.0} minutes.\n\n{}\n{failures}",
+        "{INTRODUCTION}\nThe run took {minutes:.0} minutes.{earlier}\n\n{}\n{failures}",
         tables(rows, checks)
     )
 }
@@ -41,8 +46,8 @@ pub(super) fn tables(rows: &[Row], checks: &[Check]) -> String {
     line(&mut out, titles.chain(["whole"]));
     rule(&mut out, 3 + names.len());
     for row in rows {
-        let whole = format!("{:.0} s", row.took.as_secs_f64());
-        let cells = row.verdicts.iter().map(|verdict| cell(row, verdict)).chain([whole]);
+        let whole = format!("{:.0} s", row.found.took.as_secs_f64());
+        let cells = row.found.verdicts.iter().map(|verdict| cell(row, verdict)).chain([whole]);
         line(&mut out, [row.arch.machine().into(), kernel(row)].into_iter().chain(cells));
     }
     out.push('\n');
@@ -73,18 +78,21 @@ pub(super) fn tables(rows: &[Row], checks: &[Check]) -> String {
         "## Loading, with a hook on each system call's own function\n",
         &loading,
     );
+    let tests = [
+        ("tests", "tests", ""),
+        ("ok", "ok", ""),
+        ("skipped", "skipped", ""),
+        ("failed", "failed", ""),
+        ("parameters checked", "parameters", ""),
+    ];
+    out += &measured(rows, Check::Events, "## Event tests\n", &tests);
     out += &measured(
         rows,
-        Check::Events,
-        "## Event tests\n",
-        &[
-            ("tests", "tests", ""),
-            ("ok", "ok", ""),
-            ("skipped", "skipped", ""),
-            ("failed", "failed", ""),
-            ("parameters checked", "parameters", ""),
-        ],
+        Check::EventsFexit,
+        "## Event tests, with both ways to hook side by side\n",
+        &tests,
     );
+    out += &skipped_tests(rows);
     out += &measured(
         rows,
         Check::Overhead,
@@ -110,9 +118,11 @@ fn meaning(check: Check) -> &'static str {
         Check::Events => {
             "each event, and each of its parameters, is what the kernel really did; hooked at the end of all system calls"
         }
-        Check::EventsFexit => "the same, hooked into each system call's own function",
+        Check::EventsFexit => {
+            "the same, hooked into each system call's own function; and what is hooked at the end of all calls beside it tells the same of the same act"
+        }
         Check::Prototypes => {
-            "the kernel's functions that are hooked have the arguments that are counted on"
+            "what is hooked, tracepoints and the functions of system calls, has the arguments that are counted on"
         }
         Check::Live => {
             "what runs before Peregrine is known, and children are followed from fork to exit"
@@ -129,7 +139,7 @@ fn meaning(check: Check) -> &'static str {
 
 /// A table of what one check measured, a column for each (title, fact, unit).
 fn measured(rows: &[Row], check: Check, title: &str, columns: &[(&str, &str, &str)]) -> String {
-    let of = |row: &Row| row.verdicts.iter().find(|verdict| verdict.check == check).cloned();
+    let of = |row: &Row| row.found.verdicts.iter().find(|verdict| verdict.check == check).cloned();
     let with: Vec<_> = rows.iter().filter_map(|row| Some((row, of(row)?))).collect();
     if with.iter().all(|(_, verdict)| verdict.facts.is_empty()) {
         return String::new();
@@ -152,7 +162,7 @@ fn measured(rows: &[Row], check: Check, title: &str, columns: &[(&str, &str, &st
 fn reasons(rows: &[Row]) -> String {
     let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     for row in rows {
-        for verdict in &row.verdicts {
+        for verdict in &row.found.verdicts {
             let Outcome::Skipped(why) = &verdict.outcome else { continue };
             let place = format!("{} {} {}", row.arch.machine(), kernel(row), verdict.check.name());
             match reasons.iter_mut().find(|(reason, _)| reason == why) {
@@ -171,12 +181,49 @@ fn reasons(rows: &[Row]) -> String {
     out
 }
 
+/// Why tests of events were skipped, each reason once. Of a kernel with few, they are named.
+fn skipped_tests(rows: &[Row]) -> String {
+    const NAMED: usize = 4;
+    let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows {
+        let of_events = |verdict: &&Verdict| {
+            matches!(verdict.check, Check::Events | Check::EventsFexit)
+                && !matches!(verdict.outcome, Outcome::Skipped(_))
+        };
+        let mut tests: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for verdict in row.found.verdicts.iter().filter(of_events) {
+            for line in verdict.log.lines() {
+                let words: Vec<_> = line.split('\t').collect();
+                if let ["skipped", event, case, why] = words[..] {
+                    tests.entry(why).or_default().insert(format!("{event} {case}"));
+                }
+            }
+        }
+        for (why, tests) in tests {
+            let names = match tests.len() {
+                ..=NAMED => Vec::from_iter(tests).join("; "),
+                many => format!("{many} tests"),
+            };
+            let place = format!("{} {} ({names})", row.arch.machine(), kernel(row));
+            reasons.entry(why.to_owned()).or_default().push(place);
+        }
+    }
+    if reasons.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("\nTests that were skipped:\n\n");
+    for (why, places) in reasons {
+        let _ = writeln!(out, "- {why}: {}", places.join(", "));
+    }
+    out
+}
+
 /// What kernels wrote into their logs that should not be there.
 fn complaints(rows: &[Row]) -> String {
     let mut out = String::new();
-    for row in rows.iter().filter(|row| !row.complaints.is_empty()) {
+    for row in rows.iter().filter(|row| !row.found.complaints.is_empty()) {
         let _ = writeln!(out, "\nComplaints of {} {}:\n\n```text", row.arch.machine(), kernel(row));
-        row.complaints.iter().for_each(|line| out.extend([line, "\n"]));
+        row.found.complaints.iter().for_each(|line| out.extend([line, "\n"]));
         out += "```\n";
     }
     out
@@ -186,7 +233,7 @@ fn complaints(rows: &[Row]) -> String {
 fn failures(rows: &[Row]) -> String {
     let mut out = String::new();
     for row in rows {
-        for verdict in &row.verdicts {
+        for verdict in &row.found.verdicts {
             let Outcome::Failed(why) = &verdict.outcome else { continue };
             let place = format!("{} {} {}", row.arch.machine(), row.name, verdict.check.name());
             let _ = writeln!(out, "\n### {place}\n\n{why}\n\n```text");
@@ -200,9 +247,11 @@ fn failures(rows: &[Row]) -> String {
     if out.is_empty() { out } else { format!("## Failures\n{out}") }
 }
 
-/// Not what went well.
+/// Not what went well, nor what is told of elsewhere.
 fn is_of_interest(line: &str) -> bool {
-    !line.starts_with("ok\t") && !line.ends_with("... ok") && !line.trim().is_empty()
+    !["ok\t", "skipped\t"].iter().any(|start| line.starts_with(start))
+        && !line.ends_with("... ok")
+        && !line.trim().is_empty()
 }
 
 fn cell(row: &Row, verdict: &Verdict) -> String {
@@ -241,6 +290,7 @@ fn rule(out: &mut String, columns: usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kept::Found;
     use super::super::options::Arch;
     use super::*;
 
@@ -251,20 +301,27 @@ mod tests {
             outcome,
             seconds: 1.25,
             facts: facts.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-            log: "ok\topen\n\nno such event\n".into(),
+            log: "ok\topen\nskipped\tfork\ta child\tno such call\n\nno such event\n".into(),
         };
         let row = Row {
             arch: Arch::Arm64,
             name: "5.10".into(),
             version: "5.10.0-32-cloud-arm64".into(),
-            image: Ok("vmlinuz".into()),
-            verdicts: vec![
-                verdict(Check::Load, Outcome::Success, &[("programs", "87"), ("load_ms", "900")]),
-                verdict(Check::Events, Outcome::Failed("no such event".into()), &[]),
-                verdict(Check::EventsFexit, Outcome::Skipped("no fexit on it".into()), &[]),
-            ],
-            complaints: vec!["WARNING: CPU 0".into()],
-            took: Duration::ZERO,
+            kernel: Err("booted before".into()),
+            found: Found {
+                verdicts: vec![
+                    verdict(
+                        Check::Load,
+                        Outcome::Success,
+                        &[("programs", "87"), ("load_ms", "900")],
+                    ),
+                    verdict(Check::Events, Outcome::Failed("no such event".into()), &[]),
+                    verdict(Check::EventsFexit, Outcome::Skipped("no fexit on it".into()), &[]),
+                ],
+                complaints: vec!["WARNING: CPU 0".into()],
+                took: Duration::ZERO,
+            },
+            earlier: false,
         };
         let checks = [Check::Load, Check::Events, Check::EventsFexit];
         let page = page(&[row], &checks, Duration::from_secs(125));
@@ -274,6 +331,7 @@ mod tests {
             "- no fexit on it: aarch64 5.10.0-32-cloud-arm64 events-fexit",
             "| 87 | 900 ms | - |",
             "Complaints of aarch64 5.10.0-32-cloud-arm64:\n\n```text\nWARNING: CPU 0\n```",
+            "- no such call: aarch64 5.10.0-32-cloud-arm64 (fork a child)\n",
             "### aarch64 5.10 events\n\nno such event\n\n```text\nno such event\n```",
         ] {
             assert!(page.contains(part), "{part} is not in\n{page}");

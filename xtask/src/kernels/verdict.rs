@@ -1,9 +1,11 @@
 //! What a check found, read from what it said.
 
+use serde::{Deserialize, Serialize};
+
 use super::options::Check;
 
 /// How a check ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Outcome {
     Success,
     /// And why, in a line.
@@ -30,7 +32,7 @@ impl Outcome {
 }
 
 /// A check of a kernel, done.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Verdict {
     pub(super) check: Check,
     pub(super) outcome: Outcome,

@@ -10,6 +10,7 @@ use aya::programs::ProgramError;
 use aya::programs::fexit::{FExit, FExitLink};
 use aya::{Btf, Ebpf};
 use peregrine_event::native_syscalls;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::functions::{Functions, SOCKETCALL};
 use super::load::ProbeError;
@@ -66,6 +67,7 @@ impl FunctionHooks {
             functions.native(name).pop().ok_or_else(|| format!("no function for {name}"))
         };
         let refused = |error: ProgramError| error.to_string();
+        allow_descriptors();
         load(ebpf, types, PROBE, &function(DOUBTFUL)?).map_err(refused)?;
         let probe = attach(ebpf, types, PROBE, &function(SELDOM)?).map_err(refused)?;
         Ok(Self {
@@ -168,6 +170,17 @@ impl FunctionHooks {
             self.twins.insert(syscall.sc);
         }
         Ok(())
+    }
+}
+
+/// Every hook is a descriptor; with rings and programs there can be more than the 1024 that a process is given at first.
+fn allow_descriptors() {
+    const ENOUGH: u64 = 8192;
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < ENOUGH) {
+        limit.current = Some(limit.maximum.unwrap_or(ENOUGH).min(ENOUGH));
+        // Where that is not allowed, the kernel says so when there are too many.
+        let _ = setrlimit(Resource::Nofile, limit);
     }
 }
 

@@ -6,6 +6,9 @@
 use std::collections::HashSet;
 use std::io;
 
+use super::hooks::Prototype;
+use peregrine_event::{native_syscalls, syscall_name};
+
 /// The kernel's description of its types. Its names, each with a NUL before and after, include those of its functions.
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 
@@ -16,7 +19,7 @@ const COMPAT: [&str; 2] = ["__ia32_compat_sys_", "__ia32_sys_"];
 /// In those of [`WITHOUT_ARGUMENTS`]: what begins with the other words is then another name of the same.
 const BARE: &str = "__do_sys_";
 /// Syscalls with one function for all programs.
-const WITHOUT_ARGUMENTS: [&str; 19] = [
+const WITHOUT_ARGUMENTS: [&str; 22] = [
     "fork",
     "getegid",
     "geteuid",
@@ -33,10 +36,16 @@ const WITHOUT_ARGUMENTS: [&str; 19] = [
     "rt_sigreturn",
     "sched_yield",
     "setsid",
+    "sgetmask",
     "sync",
+    "uprobe",
+    "uretprobe",
     "vfork",
     "vhangup",
 ];
+
+/// Syscalls that never come to an end, so that there is nothing to hook.
+const ENDLESS: [&str; 2] = ["exit", "exit_group"];
 
 /// Functions that are not called like their syscall.
 const RENAMED: [(&str, &str); 6] = [
@@ -48,6 +57,10 @@ const RENAMED: [(&str, &str); 6] = [
     ("uname", "newuname"),
 ];
 
+/// The same, on arm64 only. There is also one by the syscall's name, which is never called.
+const RENAMED_ARM64: [(&str, &str); 2] =
+    [("fadvise64", "fadvise64_64"), ("personality", "arm64_personality")];
+
 /// What may be before and after the name of a syscall in functions for 32-bit programs, where it has come in several
 /// widths.
 const BEFORE: [&str; 5] = ["", "new", "old", "old_", "ia32_"];
@@ -58,6 +71,41 @@ const RENAMED_COMPAT: [(&str, &str); 3] =
 
 /// The function of all calls of 32-bit programs that have to do with sockets.
 pub(super) const SOCKETCALL: &str = "socketcall";
+
+/// What the programs count on of every function that serves a syscall: it takes the registers of the call and nothing
+/// else, so that its result comes next, an `s64`. Kernels may lack the function of a syscall. On arm64, Linux before 6.12
+/// lets no function be hooked; there it was looked up all the same.
+pub const SYSCALL_FUNCTION: Prototype = Prototype {
+    hook: "functions of syscalls",
+    arguments: &["pt_regs *"],
+    checked: "5.10 to 7.3",
+    optional: true,
+};
+
+/// A syscall and the functions of the running kernel that serve it.
+#[derive(Clone, Debug)]
+pub struct SyscallFunctions {
+    /// Its name.
+    pub syscall: &'static str,
+    /// For the machine's own programs, then for those of 32 bits. Where there are none, the kernel was built without the
+    /// syscall, or it is one that never ends.
+    pub functions: Vec<String>,
+}
+
+/// The functions that hooks on functions go to when everything is selected.
+///
+/// # Errors
+/// When the kernel does not describe its types.
+pub fn syscall_functions() -> io::Result<Vec<SyscallFunctions>> {
+    let known = Functions::of_kernel()?;
+    let of = |syscall| SyscallFunctions {
+        syscall,
+        functions: known.native(syscall).into_iter().chain(known.compat(syscall)).collect(),
+    };
+    let names = native_syscalls().iter().filter_map(|call| syscall_name(call.sc));
+    let sockets = cfg!(target_arch = "x86_64").then_some(SOCKETCALL);
+    Ok(names.chain(sockets).map(of).collect())
+}
 
 /// The functions of this kernel that serve syscalls.
 pub(super) struct Functions(HashSet<String>);
@@ -82,7 +130,11 @@ impl Functions {
 
     /// Those for the machine's own programs.
     pub(super) fn native(&self, syscall: &str) -> Vec<String> {
-        let renamed = RENAMED.iter().find(|(name, _)| *name == syscall);
+        if ENDLESS.contains(&syscall) {
+            return Vec::new();
+        }
+        let arm64 = RENAMED_ARM64.iter().filter(|_| cfg!(target_arch = "aarch64"));
+        let renamed = RENAMED.iter().chain(arm64).find(|(name, _)| *name == syscall);
         let name = renamed.map_or(syscall, |(_, function)| function);
         let native = || self.known(format!("{NATIVE}{name}"));
         self.bare(syscall).or_else(native).into_iter().collect()
@@ -90,7 +142,8 @@ impl Functions {
 
     /// Those for 32-bit programs.
     pub(super) fn compat(&self, syscall: &str) -> Vec<String> {
-        if cfg!(not(target_arch = "x86_64")) || self.bare(syscall).is_some() {
+        let none = ENDLESS.contains(&syscall) || self.bare(syscall).is_some();
+        if cfg!(not(target_arch = "x86_64")) || none {
             return Vec::new();
         }
         let forms = BEFORE

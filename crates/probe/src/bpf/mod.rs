@@ -12,6 +12,7 @@ mod select;
 
 pub use abi::Lane;
 pub use counters::{KernelCounters, Loser};
+pub use functions::{SYSCALL_FUNCTION, SyscallFunctions, syscall_functions};
 pub use hooks::{Prototype, prototypes};
 pub use load::{HookPlan, Probe, ProbeConfig, ProbeError, Ring, online_cpus};
 pub use programs::{ProgramStatistics, Programs, count_runs};

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use peregrine_event::{Event, EventType};
 
 use crate::is::Is;
+use crate::plans;
 
 /// A row of the table: something is done, and an event tells of it.
 pub(crate) struct Row {
@@ -43,11 +44,6 @@ impl Expected {
     pub(crate) fn by(mut self, thread: i64) -> Self {
         self.last().tid = Some(thread);
         self
-    }
-
-    /// The thread of the event said last.
-    pub(crate) fn thread(&self) -> Option<i64> {
-        self.0.last()?.tid
     }
 
     /// There are exactly so many events like the one said last.
@@ -118,33 +114,38 @@ fn name_of(result: i64) -> &'static str {
     peregrine_event::errno_name(result).unwrap_or("an error without a name")
 }
 
-/// Does what a row says and holds what comes against it.
-pub(crate) fn run(row: &Row, events: impl FnOnce() -> Vec<Vec<u8>>) -> Verdict {
-    let expected = match catch_unwind(AssertUnwindSafe(row.act)) {
-        Ok(expected) => expected,
-        Err(payload) => match payload.downcast::<Skip>() {
-            Ok(skip) => return Verdict::Skipped(skip.0),
-            Err(payload) => {
-                return Verdict::Failed(format!("the act failed: {}", message(&*payload)));
-            }
-        },
+/// Does what a row says; gives what must have been told of it.
+pub(crate) fn act(row: &Row) -> Result<Expected, Verdict> {
+    catch_unwind(AssertUnwindSafe(row.act)).map_err(|payload| match payload.downcast::<Skip>() {
+        Ok(skip) => Verdict::Skipped(skip.0),
+        Err(payload) => Verdict::Failed(format!("the act failed: {}", message(&*payload))),
+    })
+}
+
+/// Holds what was told of an act against what must have been. Where it was told in several ways, the first is held
+/// against it, and the others against the first, up to where the acting thread closed `end`.
+pub(crate) fn hold(row: &Row, expected: &Expected, told: &[Vec<Vec<u8>>], end: i32) -> Verdict {
+    let parsed: Result<Vec<_>, _> = told.iter().map(|events| parse(events)).collect();
+    let told = match parsed {
+        Ok(told) => told,
+        Err(error) => return Verdict::Failed(error),
     };
-    let bytes = events();
-    let mut events = Vec::new();
-    for bytes in &bytes {
-        match Event::parse(bytes, 0) {
-            Ok(event) => events.push(event),
-            Err(error) => return Verdict::Failed(error.to_string()),
-        }
-    }
+    let events = told.first().map(Vec::as_slice).unwrap_or_default();
     let (mut checked, mut failures) = (0, Vec::new());
     for one in &expected.0 {
-        match one.check(row.event, &events) {
+        match one.check(row.event, events) {
             Ok(count) => checked += count,
             Err(failure) => failures.push(failure),
         }
     }
+    let others = told.iter().skip(1);
+    failures.extend(others.filter_map(|other| plans::compare(events, other, end).err()));
     if failures.is_empty() { Verdict::Ok(checked) } else { Verdict::Failed(failures.join("; ")) }
+}
+
+fn parse(events: &[Vec<u8>]) -> Result<Vec<Event<'_>>, String> {
+    let parse = |bytes| Event::parse(bytes, 0).map_err(|error| error.to_string());
+    events.iter().map(|bytes| parse(bytes)).collect()
 }
 
 /// What a panic said.

@@ -10,7 +10,8 @@
 //! `/proc`, `/sys`, `/dev`, a writable `/tmp` and the loopback device; it mounts cgroup v2 and tracefs itself, in a mount
 //! namespace of its own, where they are missing. Nothing is read from the source tree.
 //!
-//! - `PEREGRINE_HOOK_PLAN`: `auto` (the default), `sys_exit` or `per_syscall`.
+//! - `PEREGRINE_HOOK_PLAN`: `auto` (the default), `sys_exit`, `per_syscall`, or `both`: rows are held against what is
+//!   told with `per_syscall`, and `sys_exit`, which watches beside it, must tell the same of the same act.
 //! - An argument: only rows of whose event or case it is a part.
 //!
 //! # Output
@@ -34,6 +35,7 @@
 
 mod frame;
 mod is;
+mod plans;
 mod programs;
 mod prototypes;
 mod rows;
@@ -53,10 +55,11 @@ const PLAN: &str = "PEREGRINE_HOOK_PLAN";
 fn main() -> ExitCode {
     let mut report = Report::default();
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
-    let plan = match std::env::var(PLAN).as_deref() {
-        Err(_) | Ok("auto") => None,
-        Ok("sys_exit") => Some(HookPlan::SysExit),
-        Ok("per_syscall") => Some(HookPlan::PerSyscall),
+    let plans: &[_] = match std::env::var(PLAN).as_deref() {
+        Err(_) | Ok("auto") => &[None],
+        Ok("sys_exit") => &[Some(HookPlan::SysExit)],
+        Ok("per_syscall") => &[Some(HookPlan::PerSyscall)],
+        Ok("both") => &[Some(HookPlan::PerSyscall), Some(HookPlan::SysExit)],
         Ok(other) => {
             report.line("probe", "loads", &Verdict::Failed(format!("no plan is called {other}")));
             return report.end("none");
@@ -66,8 +69,8 @@ fn main() -> ExitCode {
         filter.as_ref().is_none_or(|part| format!("{event}\t{case}").contains(part))
     };
     for (hook, verdict) in prototypes::check() {
-        if wanted("hooks", hook) {
-            report.line("hooks", hook, &verdict);
+        if wanted("hooks", &hook) {
+            report.line("hooks", &hook, &verdict);
         }
     }
     let all: Vec<&Row> = rows::ALL.iter().copied().flatten().collect();
@@ -76,7 +79,7 @@ fn main() -> ExitCode {
     if rows.is_empty() {
         return report.end("none");
     }
-    let mut stage = match Stage::set(plan) {
+    let mut stage = match Stage::set(plans) {
         Ok(stage) => stage,
         Err(unfit) => {
             let verdict = match unfit {
@@ -87,6 +90,9 @@ fn main() -> ExitCode {
             return report.end("none");
         }
     };
+    for (function, why) in stage.unhooked() {
+        report.line("probe", function, &Verdict::Failed(format!("it could not be hooked: {why}")));
+    }
     for row in rows {
         let verdict = match rows::obstacle(row.event, &stage) {
             Some(why) => Verdict::Skipped(why.into()),
@@ -99,7 +105,7 @@ fn main() -> ExitCode {
             report.line(&name_of(event), "has a row", &Verdict::Failed("there is none".into()));
         }
     }
-    report.end(stage.plan())
+    report.end(&stage.plans())
 }
 
 /// Name of an event; entries of calls end in `>`.

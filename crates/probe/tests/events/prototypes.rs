@@ -3,25 +3,29 @@
 use std::collections::HashMap;
 use std::fs;
 
-use peregrine_probe::bpf::{Prototype, prototypes};
+use peregrine_probe::bpf::{Prototype, SYSCALL_FUNCTION, prototypes, syscall_functions};
 
 use crate::frame::Verdict;
 
 /// Each hook and how its arguments were found.
-pub(crate) fn check() -> Vec<(&'static str, Verdict)> {
+pub(crate) fn check() -> Vec<(String, Verdict)> {
+    let all = |verdict| vec![("all".into(), verdict)];
     let types = match fs::read("/sys/kernel/btf/vmlinux") {
         Ok(bytes) => Types::parse(&bytes),
-        Err(error) => {
-            return vec![("all", Verdict::Skipped(format!("no description of types: {error}")))];
-        }
+        Err(error) => return all(Verdict::Skipped(format!("no description of types: {error}"))),
     };
-    prototypes().map(|prototype| (prototype.hook, compare(&prototype, types.as_ref()))).collect()
+    let Some(types) = types else {
+        let why = "the kernel's description of its types cannot be read";
+        return all(Verdict::Failed(why.into()));
+    };
+    let tracepoints = prototypes();
+    let mut found: Vec<_> =
+        tracepoints.map(|hook| (hook.hook.into(), tracepoint(&hook, &types))).collect();
+    found.extend(functions(&types));
+    found
 }
 
-fn compare(prototype: &Prototype, types: Option<&Types>) -> Verdict {
-    let Some(types) = types else {
-        return Verdict::Failed("the kernel's description of its types cannot be read".into());
-    };
+fn tracepoint(prototype: &Prototype, types: &Types) -> Verdict {
     let Some(actual) = types.tracepoint(prototype.hook) else {
         return if prototype.optional {
             Verdict::Skipped("this kernel has no such hook".into())
@@ -32,13 +36,61 @@ fn compare(prototype: &Prototype, types: Option<&Types>) -> Verdict {
     // What newer kernels add behind is nothing to programs that do not look at it.
     match actual.get(..prototype.arguments.len()) {
         Some(first) if first == prototype.arguments => Verdict::Ok(first.len()),
-        _ => Verdict::Failed(format!(
-            "expected ({}), as in Linux {}, got ({})",
-            prototype.arguments.join(", "),
-            prototype.checked,
-            actual.join(", ")
-        )),
+        _ => differs(prototype, &format!("({})", actual.join(", "))),
     }
+}
+
+fn differs(prototype: &Prototype, actual: &str) -> Verdict {
+    Verdict::Failed(format!(
+        "expected ({}), as in Linux {}, got {actual}",
+        prototype.arguments.join(", "),
+        prototype.checked,
+    ))
+}
+
+/// The functions of system calls: in one row those that are as they should be, those that are not each in its own.
+fn functions(types: &Types) -> Vec<(String, Verdict)> {
+    let expected = SYSCALL_FUNCTION;
+    let served = match syscall_functions() {
+        Ok(served) => served,
+        Err(error) => return vec![(expected.hook.into(), Verdict::Failed(error.to_string()))],
+    };
+    let (mut right, mut other, mut unknown) = (0, Vec::new(), Vec::new());
+    for function in served.iter().flat_map(|syscall| &syscall.functions) {
+        match types.function(function) {
+            // Nothing may come behind, as that is where the result is.
+            Some((arguments, result)) if arguments == expected.arguments && result == "s64" => {
+                right += 1;
+            }
+            Some((arguments, _)) if arguments.is_empty() => unknown.push(function.as_str()),
+            Some((arguments, result)) => {
+                let actual = format!("({}) and {result} of it", arguments.join(", "));
+                other.push((function.clone(), differs(&expected, &actual)));
+            }
+            None => unknown.push(function),
+        }
+    }
+    let mut found = vec![(expected.hook.into(), Verdict::Ok(right))];
+    found.append(&mut other);
+    if !unknown.is_empty() {
+        let why = format!(
+            "this kernel does not describe the arguments of {} of them, which can't be hooked: {}",
+            unknown.len(),
+            unknown.join(" ")
+        );
+        found.push(("functions that are described".into(), Verdict::Skipped(why)));
+    }
+    let without = served.iter().filter(|syscall| syscall.functions.is_empty());
+    let without: Vec<_> = without.map(|syscall| syscall.syscall).collect();
+    if !without.is_empty() {
+        let why = format!(
+            "there is none to hook for {} system calls, which this kernel does not have or which never end: {}",
+            without.len(),
+            without.join(" ")
+        );
+        found.push(("functions that are there".into(), Verdict::Skipped(why)));
+    }
+    found
 }
 
 /// The types that a kernel describes (BTF).
@@ -46,6 +98,7 @@ struct Types {
     /// By number, from 1.
     all: Vec<Type>,
     tracepoints: HashMap<String, u32>,
+    functions: HashMap<String, u32>,
 }
 
 /// A type, as much of it as is asked for here.
@@ -56,7 +109,8 @@ enum Type {
     Named(String),
     /// The same by another name.
     Alias(u32),
-    Function(Vec<u32>),
+    /// What it takes, and what comes of it.
+    Function(Vec<u32>, u32),
     Other,
 }
 
@@ -76,7 +130,8 @@ impl Types {
             let end = text.iter().position(|&byte| byte == 0).unwrap_or_default();
             String::from_utf8_lossy(&text[..end]).into_owned()
         };
-        let (mut all, mut tracepoints) = (Vec::new(), HashMap::new());
+        let (mut all, mut tracepoints, mut functions) =
+            (Vec::new(), HashMap::new(), HashMap::new());
         let mut words = types
             .chunks_exact(4)
             .map(|word| word.try_into().map(u32::from_ne_bytes).unwrap_or_default());
@@ -106,18 +161,31 @@ impl Types {
                     Type::Alias(target)
                 }
                 9..=11 | 18 => Type::Alias(target),
-                13 => Type::Function(extra.chunks_exact(2).map(|param| param[1]).collect()),
+                12 => {
+                    functions.insert(name(named), target);
+                    Type::Alias(target)
+                }
+                13 => Type::Function(extra.chunks_exact(2).map(|param| param[1]).collect(), target),
                 _ => Type::Other,
             });
         }
-        Some(Self { all, tracepoints })
+        Some(Self { all, tracepoints, functions })
     }
 
     /// Arguments of a tracepoint, without that of its own that comes first.
     fn tracepoint(&self, name: &str) -> Option<Vec<String>> {
         let Type::Pointer(function) = self.get(*self.tracepoints.get(name)?)? else { return None };
-        let Type::Function(arguments) = self.get(*function)? else { return None };
+        let Type::Function(arguments, _) = self.get(*function)? else { return None };
         Some(arguments.iter().skip(1).map(|argument| self.show(*argument)).collect())
+    }
+
+    /// Arguments of a function, and its result.
+    fn function(&self, name: &str) -> Option<(Vec<String>, String)> {
+        let Type::Function(arguments, result) = self.get(*self.functions.get(name)?)? else {
+            return None;
+        };
+        let arguments = arguments.iter().map(|argument| self.show(*argument)).collect();
+        Some((arguments, self.show(*result)))
     }
 
     /// The type behind all its names.

@@ -20,15 +20,24 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const RING_BYTES: u32 = 1 << 20;
 const TRACEFS: &str = "/sys/kernel/tracing";
 
+/// Closed at the end of an act where two plans are compared: what comes after is nothing that they must agree on.
+const END: i32 = -0x5eed;
+
 /// The loaded probe and what it watches.
 pub(crate) struct Stage {
-    probe: Probe,
-    rings: Vec<Ring>,
+    /// Rows are held against what the first one tells; the others must tell the same.
+    watches: Vec<Watch>,
     cgroup: Cgroup,
     directory: PathBuf,
-    lost: u64,
     /// Tracepoints that this kernel does not have.
     pub(crate) missing: Tracepoints,
+}
+
+/// A loaded probe and its rings.
+struct Watch {
+    probe: Probe,
+    rings: Vec<Ring>,
+    lost: u64,
 }
 
 /// Why no row can be performed.
@@ -40,8 +49,8 @@ pub(crate) enum Unfit {
 }
 
 impl Stage {
-    /// Loads the probe.
-    pub(crate) fn set(plan: Option<HookPlan>) -> Result<Self, Unfit> {
+    /// Loads a probe for each of these plans; `None` is the best that the kernel takes.
+    pub(crate) fn set(plans: &[Option<HookPlan>]) -> Result<Self, Unfit> {
         let lacks = |what: &str| Err(Unfit::Lacks(what.into()));
         if !rustix::process::geteuid().is_root() {
             return lacks("needs root");
@@ -56,49 +65,33 @@ impl Stage {
         if fs::create_dir(&cgroup.0).is_err() {
             return lacks("needs the right to make control groups");
         }
-        let refused = |error: ProbeError| Unfit::Refuses(error.to_string());
-        let config = ProbeConfig {
-            ring_bytes: RING_BYTES,
-            scope: Some(cgroup.0.clone()),
-            plan,
-            ..ProbeConfig::default()
-        };
-        let mut probe = match Probe::load(&config) {
-            Err(error @ ProbeError::Functions(_)) => return lacks(&error.to_string()),
-            probe => probe.map_err(refused)?,
-        };
-        let rings = probe.take_rings().into_iter().map(|ring| Ring::map(&ring.records, ring.bytes));
-        let rings = rings.collect::<Result<_, _>>().map_err(|e| Unfit::Refuses(e.to_string()))?;
-        probe.attach().map_err(refused)?;
         let mut stage =
-            Self { probe, rings, cgroup, directory, lost: 0, missing: Tracepoints::empty() };
-        stage.select().map_err(refused)?;
+            Self { watches: Vec::new(), cgroup, directory, missing: Tracepoints::empty() };
+        for plan in plans {
+            let watch = Watch::of(&stage.cgroup.0, *plan)?;
+            stage.missing |= watch.probe.missing();
+            stage.watches.push(watch);
+        }
         Ok(stage)
     }
 
-    /// Everything that this kernel has, in several steps: rows that count events see whether they double.
-    fn select(&mut self) -> Result<(), ProbeError> {
-        let syscalls = syscall_names().map(|(code, _)| code).collect();
-        let mut tracepoints = Tracepoints::empty();
-        for tracepoint in Tracepoints::all() {
-            tracepoints |= tracepoint;
-            self.probe.select(&Selection { syscalls, tracepoints })?;
-        }
-        self.missing = self.probe.missing();
-        Ok(())
-    }
-
-    /// How the kernel is watched, in a word.
-    pub(crate) fn plan(&self) -> &'static str {
-        match self.probe.plan() {
+    /// How the kernel is watched: a word for each plan.
+    pub(crate) fn plans(&self) -> String {
+        let words = self.watches.iter().map(|watch| match watch.probe.plan() {
             HookPlan::PerSyscall => "per_syscall",
             HookPlan::SysExit => "sys_exit",
-        }
+        });
+        words.collect::<Vec<_>>().join("+")
+    }
+
+    /// Functions of system calls that should have a hook and have none, and why.
+    pub(crate) fn unhooked(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.watches.iter().flat_map(|watch| watch.probe.unhooked())
     }
 
     /// Whether arguments are taken at the entry of calls, too.
     pub(crate) fn entries(&self) -> bool {
-        self.probe.entries()
+        self.watches.iter().all(|watch| watch.probe.entries())
     }
 
     /// Performs a row in a process of its own.
@@ -125,9 +118,7 @@ impl Stage {
             _ => Verdict::Failed(format!("its process ended with status {status:#x}")),
         };
         // The process of the row read its own copy of where the rings are.
-        self.drain();
-        let lost = self.lost() - self.lost;
-        self.lost += lost;
+        let lost: u64 = self.watches.iter_mut().map(Watch::clear).sum();
         match verdict {
             Verdict::Ok(_) if lost > 0 => Verdict::Failed(format!("{lost} events were lost")),
             verdict => verdict,
@@ -156,12 +147,54 @@ impl Stage {
         sys::ok!(mlockall(libc::MCL_CURRENT));
         sys::ok!(munlockall());
         self.drain();
-        let text = match frame::run(row, || self.drain()) {
+        let verdict = match frame::act(row) {
+            Ok(expected) => {
+                if self.watches.len() > 1 {
+                    sys::sys!(close(END));
+                }
+                frame::hold(row, &expected, &self.drain(), END)
+            }
+            Err(verdict) => verdict,
+        };
+        let text = match verdict {
             Verdict::Ok(count) => format!("+{count}"),
             Verdict::Failed(failure) => format!("-{failure}"),
             Verdict::Skipped(why) => format!("~{why}"),
         };
         i32::from(report.write_all(text.as_bytes()).is_err())
+    }
+
+    /// What each plan tells, by time.
+    fn drain(&mut self) -> Vec<Vec<Vec<u8>>> {
+        self.watches.iter_mut().map(Watch::drain).collect()
+    }
+}
+
+impl Watch {
+    /// Loads a probe that watches this control group with this plan.
+    fn of(cgroup: &Path, plan: Option<HookPlan>) -> Result<Self, Unfit> {
+        let refused = |error: ProbeError| Unfit::Refuses(error.to_string());
+        let config = ProbeConfig {
+            ring_bytes: RING_BYTES,
+            scope: Some(cgroup.to_owned()),
+            plan,
+            ..ProbeConfig::default()
+        };
+        let mut probe = match Probe::load(&config) {
+            Err(error @ ProbeError::Functions(_)) => return Err(Unfit::Lacks(error.to_string())),
+            probe => probe.map_err(refused)?,
+        };
+        let rings = probe.take_rings().into_iter().map(|ring| Ring::map(&ring.records, ring.bytes));
+        let rings = rings.collect::<Result<_, _>>().map_err(|e| Unfit::Refuses(e.to_string()))?;
+        probe.attach().map_err(refused)?;
+        // Everything that this kernel has, in several steps: rows that count events see whether they double.
+        let syscalls = syscall_names().map(|(code, _)| code).collect();
+        let mut tracepoints = Tracepoints::empty();
+        for tracepoint in Tracepoints::all() {
+            tracepoints |= tracepoint;
+            probe.select(&Selection { syscalls, tracepoints }).map_err(refused)?;
+        }
+        Ok(Self { probe, rings, lost: 0 })
     }
 
     /// Everything that is in the rings, by time.
@@ -179,9 +212,13 @@ impl Stage {
         events
     }
 
-    fn lost(&self) -> u64 {
+    /// Empties the rings, and tells how many events were lost since the last time.
+    fn clear(&mut self) -> u64 {
+        self.drain();
         let counters = self.probe.counters().by_cpu().unwrap_or_default();
-        counters.iter().map(EventCounters::lost).sum()
+        let all: u64 = counters.iter().map(EventCounters::lost).sum();
+        let before = std::mem::replace(&mut self.lost, all);
+        all - before
     }
 }
 

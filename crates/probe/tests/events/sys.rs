@@ -6,6 +6,7 @@
 use std::ffi::CStr;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use peregrine_event::{native_syscalls, syscall_name};
 
@@ -135,11 +136,15 @@ impl Held {
     }
 }
 
-/// Takes a signal, and does nothing then.
-pub(crate) fn handle(signal: i32) {
-    extern "C" fn nothing(_: i32) {}
-    // SAFETY: the handler touches nothing.
-    unsafe { libc::signal(signal, nothing as extern "C" fn(i32) as usize) };
+/// Takes a signal, and does nothing then but to set this.
+pub(crate) fn handle(signal: i32) -> &'static AtomicBool {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    extern "C" fn take(_: i32) {
+        TAKEN.store(true, Ordering::Relaxed);
+    }
+    // SAFETY: the handler touches nothing else.
+    unsafe { libc::signal(signal, take as extern "C" fn(i32) as usize) };
+    &TAKEN
 }
 
 /// Calls `clone`, `clone3`, `fork` or `vfork`; the child ends at once with this status, whatever it shares.

@@ -159,8 +159,8 @@ pub(super) static ROWS: &[Row] = &[
     }),
     row(SyscallPollX, "one is ready, one is not, one is bad", || {
         let [read, write] = pipe(0);
-        let mut fds = [poll_fd(read, POLLIN), poll_fd(write, POLLOUT), poll_fd(999, POLLIN)];
-        see! { res: ok!(poll(&mut fds, 3, -1)), fds: fd_list(&[(read, 0), (write, 4), (999, 0x40)]), timeout: -1 }
+        let mut fds = [poll_fd(read, POLLIN), poll_fd(write, POLLOUT), poll_fd(30_000, POLLIN)];
+        see! { res: ok!(poll(&mut fds, 3, -1)), fds: fd_list(&[(read, 0), (write, 4), (30_000, 0x40)]), timeout: -1 }
     }),
     row(SyscallPollX, "none", || see! { res: ok!(poll(0, 0, 1)), fds: fd_list(&[]), timeout: 1 }),
     row(SyscallPollX, "a bad list", || {

@@ -1,9 +1,10 @@
 //! Programs that begin, and processes that end.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use super::prelude::*;
 use super::process::{Begun, begin, executed, execve, install, process};
@@ -21,6 +22,18 @@ pub(super) static ROWS: &[Row] = &[
         install("program");
         // Kernels from 5.18 on make up an argument, which is empty.
         succeeds("program", begin(|| sys!(execve(c"program", 0, 0))))
+    }),
+    row(SyscallExecve_19X, "with a list of arguments that is empty", || {
+        install("program");
+        succeeds("program", begin(|| execve(c"program", &[], &[])))
+    }),
+    row(SyscallExecve_19X, "by the longest path", || {
+        install("program");
+        let path = c("./".repeat(2044) + "program");
+        let child = begin(|| execve(&path, &[c"far"], &[]));
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, filename: &path, ..values }.by(pid.into()).times(1)
     }),
     row(SyscallExecve_19X, "huge arguments", || {
         install("program");
@@ -74,6 +87,30 @@ pub(super) static ROWS: &[Row] = &[
             let thread = std::thread::spawn(|| execve(c"program", &[c"from a thread"], &[]));
             thread.join().unwrap()
         }))
+    }),
+    row(SyscallExecve_19X, "by a child that has the memory of its parent", || {
+        install("program");
+        // The library makes it so, and lets the parent go on after the exec only.
+        let mut command = Command::new("./program");
+        let mut child = command.arg("spawned").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        let (pid, values) = (child.id() as i32, executed(child.id() as i32));
+        child.stdin.take().unwrap().write_all(b"x").unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(programs::STATUS));
+        see! { res: 0, filename: "./program", ..values }.by(pid.into()).times(1)
+    }),
+    row(SyscallExecve_19X, "in a user namespace of one's own", || {
+        install("program");
+        let child = begin(|| {
+            if sys!(unshare(CLONE_NEWUSER)) < 0 {
+                exit(99);
+            }
+            execve(c"program", &[c"program"], &[])
+        });
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        // Root's it is as before, whatever it is called there.
+        see! { res: 0, filename: "program", ..values }.by(pid.into())
     }),
     row(SyscallExecve_19X, "of a script", || {
         install("program");
@@ -146,6 +183,21 @@ pub(super) static ROWS: &[Row] = &[
         child.let_go();
         see! { res: 0, flags: flags("EXE_WRITABLE|EXE_FROM_MEMFD"), trusted_exepath: "memfd:program", filename: format!("/dev/fd/{fd}"), ..values }.by(pid.into())
     }),
+    row(SyscallExecve_19X, "of a file without a name, by a path", || {
+        let path = c(format!("/proc/self/fd/{}", in_memory()));
+        let child = begin(|| execve(&path, &[c"x"], &[]));
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, flags: flags("EXE_WRITABLE|EXE_FROM_MEMFD"), trusted_exepath: "memfd:program", filename: &path, ..values }.by(pid.into())
+    }),
+    row(SyscallExecve_19X, "below a directory", || {
+        let fd = directory("d");
+        install("d/program");
+        let child = begin(|| sys!(execveat(fd, c"program", &pointers(&[c"x"])[..], &pointers(&[])[..], 0)));
+        let (pid, values) = (child.pid, executed(child.pid));
+        child.let_go();
+        see! { res: 0, filename: format!("/dev/fd/{fd}/program"), ..values }.by(pid.into()).times(1)
+    }),
     row(SyscallExecve_19X, "of the lower layer of an overlay", || layered(false)),
     row(SyscallExecve_19X, "of the upper layer of an overlay", || layered(true)),
     row(SyscallExecve_19X, "of a file that is gone", || {
@@ -185,6 +237,17 @@ pub(super) static ROWS: &[Row] = &[
         let long = c("x".repeat(10_000));
         let res = execve(c"no", &[c"exe", &long, c"after"], &[]);
         failed(res, "exe".into(), cut(&[b'x'; 5000], 4092).into(), empty(), "no".into())
+    }),
+    row(SyscallExecve_19X, "with an argument that no program is given", || {
+        install("program");
+        let huge = c("x".repeat(200_000));
+        let res = execve(c"program", &[c"exe", &huge], &[]);
+        assert_eq!(res, error(E2BIG));
+        failed(res, "exe".into(), cut(&[b'x'; 5000], 4092).into(), empty(), "program".into())
+    }),
+    row(SyscallExecve_19X, "by a path without an end", || {
+        let res = sys!(execve(unterminated(b"/bin/sh"), 0, 0));
+        failed(res, "".into(), empty(), empty(), empty())
     }),
     row(SyscallExecve_19X, "of nothing, with a list that ends where memory does", || {
         let list = unterminated(&(c"arg".as_ptr() as u64).to_ne_bytes());
@@ -308,8 +371,8 @@ fn in_memory() -> i64 {
 
 /// Whether the kernel takes a program.
 fn runs(path: &str) -> bool {
-    let mut command = std::process::Command::new(path);
-    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+    let mut command = Command::new(path);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     command.status().is_ok_and(|status| status.code() == Some(programs::STATUS))
 }
 

@@ -126,6 +126,14 @@ pub(super) static ROWS: &[Row] = &[
         let fd = ok!(openat(AT_FDCWD, c"/proc/self/ns/uts", 0));
         see! { res: ok!(setns(fd, CLONE_NEWUTS)), fd: fd, nstype: flags("CLONE_NEWUTS") }
     }),
+    row(SyscallSetnsX, "those of a child", || {
+        let child = held(|| _ = ok!(unshare(CLONE_NEWNS | CLONE_NEWPID)));
+        let path = c(format!("/proc/{}/ns/mnt", child.pid));
+        let fd = ok!(openat(AT_FDCWD, path.as_c_str(), 0));
+        let res = ok!(setns(fd, CLONE_NEWNS));
+        child.let_go();
+        see! { res: res, fd: fd, nstype: flags("CLONE_NEWNS") }
+    }),
     row(SyscallSetnsX, "a file", || {
         let fd = anonymous();
         see! { res: sys!(setns(fd, 0)), fd: fd, nstype: 0 }

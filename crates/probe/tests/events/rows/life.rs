@@ -12,12 +12,20 @@ pub(super) static ROWS: &[Row] = &[
     row(SyscallFork_20X, "a child", || {
         let child = spawn("fork", [0; 5], 3);
         assert_eq!(wait(child as i32), 3 << 8);
-        parent(child, flags("")).and(beginning(SyscallFork_20X), born(child, ""))
+        parent(child, flags("")).and(SyscallFork_20X, born(child, ""))
+    }),
+    row(SyscallFork_20X, "one child too many", || {
+        no_more();
+        refused(spawn("fork", [0; 5], 3), flags(""))
+    }),
+    row(SyscallVfork_20X, "one child too many", || {
+        no_more();
+        refused(spawn("vfork", [0; 5], 3), flags(""))
     }),
     row(SyscallVfork_20X, "a child", || {
         let child = spawn("vfork", [0; 5], 4);
         assert_eq!(wait(child as i32), 4 << 8);
-        parent(child, flags("")).and(beginning(SyscallVfork_20X), born(child, ""))
+        parent(child, flags("")).and(SyscallVfork_20X, born(child, ""))
     }),
     row(SyscallClone_20X, "a child", || {
         let child = spawn("clone", [SIGCHLD as u64, 0, 0, 0, 0], 3);
@@ -28,7 +36,7 @@ pub(super) static ROWS: &[Row] = &[
         let child = spawn("clone", [(CLONE_FILES | CLONE_FS | SIGCHLD) as u64, 0, 0, 0, 0], 3);
         wait(child as i32);
         parent(child, flags("CLONE_FILES|CLONE_FS"))
-            .and(SyscallClone_20X, born(child, if silent() { "CLONE_FILES" } else { "CLONE_FILES|CLONE_FS" }))
+            .and(SyscallClone_20X, born(child, "CLONE_FILES|CLONE_FS"))
     }),
     row(SyscallClone_20X, "a thread", || {
         let thread = spawn("clone", [THREAD as u64, 0, 0, 0, 0], 3);
@@ -36,34 +44,44 @@ pub(super) static ROWS: &[Row] = &[
         parent(thread, flags(SHARED)).and(SyscallClone_20X, thread_of(thread))
     }),
     row(SyscallClone_20X, "flags that do not go together", || refused(spawn("clone", [CLONE_SIGHAND as u64, 0, 0, 0, 0], 3), flags("CLONE_SIGHAND"))),
+    row(SyscallClone_20X, "a child that has the memory of its parent", || {
+        let child = spawn("clone", [(CLONE_VM | CLONE_VFORK | SIGCHLD) as u64, 0, 0, 0, 0], 3);
+        assert_eq!(wait(child as i32), 3 << 8);
+        parent(child, flags("CLONE_VM|CLONE_VFORK"))
+            .and(SyscallClone_20X, born(child, "CLONE_VM|CLONE_VFORK"))
+    }),
     row(SyscallClone_20X, "a child in a pid namespace", || {
         let child = spawn("clone", [(CLONE_NEWPID | SIGCHLD) as u64, 0, 0, 0, 0], 5);
-        assert_eq!(wait(child as i32), 5 << 8);
-        let names = if silent() { "CLONE_CHILD_IN_PIDNS" } else { "CLONE_NEWPID|CLONE_CHILD_IN_PIDNS" };
-        let mut values = me();
-        set(&mut values, "tid", child.into());
-        set(&mut values, "pid", child.into());
-        set(&mut values, "ptid", std::process::id().into());
-        set(&mut values, "vtid", 1.into());
-        set(&mut values, "vpid", 1.into());
-        // It is the first of its namespace, and began with this row.
-        set(&mut values, "pidns_init_start_ts", Is::That("a time since boot", |ns| ns > 1_000_000_000));
-        let child = see! { res: 0, flags: flags(names), ..small(values) }.by(child);
-        parent(child_of(&child), flags("CLONE_NEWPID")).and(SyscallClone_20X, child)
+        in_namespace(child, SyscallClone_20X)
+    }),
+    row(SyscallClone_20X, "many children that live short", || {
+        let children = [0; 10].map(|_| spawn("clone", [SIGCHLD as u64, 0, 0, 0, 0], 3));
+        let both = |child| {
+            assert_eq!(wait(child as i32), 3 << 8);
+            parent(child, flags("")).times(1).and(SyscallClone_20X, born(child, "").times(1))
+        };
+        let all = children.map(both).into_iter();
+        all.reduce(|all, one| all.and(SyscallClone_20X, one)).unwrap()
     }),
     row(SyscallClone3X, "a child", || {
         let args = [0_u64, 0, 0, 0, SIGCHLD as u64, 0, 0, 0];
         let child = spawn("clone3", [std::ptr::from_ref(&args) as u64, 64, 0, 0, 0], 6);
         crate::frame::must("clone3", child);
         assert_eq!(wait(child as i32), 6 << 8);
-        parent(child, flags("")).and(beginning(SyscallClone3X), born(child, ""))
+        parent(child, flags("")).and(SyscallClone3X, born(child, ""))
     }),
     row(SyscallClone3X, "a thread", || {
         let args = [THREAD as u64, 0, 0, 0, 0, 0, 0, 0];
         let thread = spawn("clone3", [std::ptr::from_ref(&args) as u64, 64, 0, 0, 0], 3);
         crate::frame::must("clone3", thread);
         gone(thread);
-        parent(thread, flags(SHARED)).and(beginning(SyscallClone3X), thread_of(thread))
+        parent(thread, flags(SHARED)).and(SyscallClone3X, thread_of(thread))
+    }),
+    row(SyscallClone3X, "a child in a pid namespace", || {
+        let args = [CLONE_NEWPID as u64, 0, 0, 0, SIGCHLD as u64, 0, 0, 0];
+        let child = spawn("clone3", [std::ptr::from_ref(&args) as u64, 64, 0, 0, 0], 5);
+        crate::frame::must("clone3", child);
+        in_namespace(child, SyscallClone3X)
     }),
     row(SyscallClone3X, "no arguments", || refused(spawn("clone3", [BAD, 64, 0, 0, 0], 1), 0.into())),
     row(SyscallClone3X, "all flags", || {
@@ -76,14 +94,10 @@ const THREAD: i32 =
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 const SHARED: &str = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM";
 
-/// Where a new thread leaves the kernel unseen, its beginning is told of at once, as `clone`.
-fn silent() -> bool {
-    cfg!(target_arch = "aarch64")
-}
-
-/// The event that tells of a child's beginning.
-fn beginning(call: EventType) -> EventType {
-    if silent() { SyscallClone_20X } else { call }
+/// Becomes somebody who may have no child.
+fn no_more() {
+    ok!(setrlimit(RLIMIT_NPROC, &[0_u64, 0]));
+    ok!(setresuid(1234, 1234, 1234));
 }
 
 /// This process.
@@ -134,11 +148,22 @@ fn thread_of(thread: i64) -> Expected {
         set(&mut values, name, thread.into());
     }
     set(&mut values, "pidns_init_start_ts", start_of(1));
-    let names = if silent() { "CLONE_VM|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD" } else { SHARED };
-    see! { res: 0, flags: flags(names), ..small(values) }.by(thread)
+    see! { res: 0, flags: flags(SHARED), ..small(values) }.by(thread)
 }
 
-/// The thread an expected event is of.
-fn child_of(expected: &Expected) -> i64 {
-    expected.thread().unwrap()
+/// What both say when the child is the first of a pid namespace; it ends with 5.
+fn in_namespace(child: i64, beginning: EventType) -> Expected {
+    assert_eq!(wait(child as i32), 5 << 8);
+    let mut values = me();
+    set(&mut values, "tid", child.into());
+    set(&mut values, "pid", child.into());
+    set(&mut values, "ptid", std::process::id().into());
+    set(&mut values, "vtid", 1.into());
+    set(&mut values, "vpid", 1.into());
+    // It is the first of its namespace, and began with this row.
+    let since_boot = Is::That("a time since boot", |ns| ns > 1_000_000_000);
+    set(&mut values, "pidns_init_start_ts", since_boot);
+    let born = see! { res: 0, flags: flags("CLONE_NEWPID|CLONE_CHILD_IN_PIDNS"), ..small(values) }
+        .by(child);
+    parent(child, flags("CLONE_NEWPID")).and(beginning, born)
 }

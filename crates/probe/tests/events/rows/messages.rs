@@ -60,6 +60,11 @@ pub(super) static ROWS: &[Row] = &[
         let (fd, ..) = connected(loopback(0));
         see! { res: sys!(sendto(fd, BAD, 100, 0, 0, 0)), data: empty(), fd: fd, size: 100, tuple: empty() }
     }),
+    row(SocketSendtoX, "to an address that is cut", || {
+        let (_, there) = bound(loopback(0), SOCK_DGRAM);
+        let (fd, to) = (socket_for(there, SOCK_DGRAM), raw(there));
+        see! { res: sys!(sendto(fd, c"x", 1, 0, &to[..], 4)), data: b"x", fd: fd, size: 1, tuple: empty() }
+    }),
     row(SocketSendtoX, "no socket", || {
         see! { res: sys!(sendto(-1, c"data", 4, -1, BAD, -1)), data: b"data", fd: -1, size: 4, tuple: empty() }
     }),
@@ -82,6 +87,14 @@ pub(super) static ROWS: &[Row] = &[
         let mut data = [0_u8; 4];
         ok!(write(fd, c"stream", 6));
         see! { res: ok!(recvfrom(server, &mut data, 4, 0, 0, 0)), data: b"stre", tuple: (there, here), fd: server, size: 4 }
+    }),
+    row(SocketRecvfromX, "UDP, IPv4 in the clothes of IPv6", || {
+        let (fd, at) = bound("[::]:0".parse().unwrap(), SOCK_DGRAM);
+        let there = loopback(at.port());
+        let (from, to, mut data, mut name, mut len) = (socket_for(there, SOCK_DGRAM), raw(there), [0_u8; 64], [0_u8; 28], 28_u32);
+        ok!(sendto(from, c"datagram", 8, 0, &to[..], to.len()));
+        let res = ok!(recvfrom(fd, &mut data, 64, 0, &mut name, &mut len));
+        see! { res: res, data: b"datagram", tuple: (mapped(local(from).port()), at), fd: fd, size: 64 }
     }),
     row(SocketRecvfromX, "nothing there", || {
         let (fd, ..) = connected(loopback6(0));
@@ -109,6 +122,12 @@ pub(super) static ROWS: &[Row] = &[
         let (fd, ..) = connected(loopback(0));
         let mut header = Message::of(&[]).header();
         (header.msg_iov, header.msg_iovlen) = (BAD as *mut iovec, 3);
+        see! { res: sys!(sendmsg(fd, &header, 0)), data: empty(), fd: fd, size: 0, tuple: empty() }
+    }),
+    row(SocketSendmsgX, "more parts than any", || {
+        let (fd, ..) = connected(loopback(0));
+        let mut header = Message::of(&[]).header();
+        (header.msg_iov, header.msg_iovlen) = (BAD as *mut iovec, 5000);
         see! { res: sys!(sendmsg(fd, &header, 0)), data: empty(), fd: fd, size: 0, tuple: empty() }
     }),
     row(SocketRecvmsgX, "UDP with more beside it", || {

@@ -68,6 +68,11 @@ pub(crate) fn reported() -> impl Iterator<Item = EventType> {
     exits.into_iter().chain(entries).chain(TRACED.map(|(event, _)| event))
 }
 
+/// Whether an event is one of the kernel's, and no system call's.
+pub(crate) fn is_traced(event: EventType) -> bool {
+    TRACED.iter().any(|(traced, _)| *traced == event)
+}
+
 /// Why an event can't come on this machine.
 pub(crate) fn obstacle(event: EventType, stage: &Stage) -> Option<&'static str> {
     if ENTRIES.contains(&event) && !stage.entries() {

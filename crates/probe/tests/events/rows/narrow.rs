@@ -1,8 +1,12 @@
 //! Calls through the table of 32-bit programs, which 64-bit ones may make, too.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use super::net::{listening, local, loopback, raw, socket_for};
 use super::prelude::*;
-use super::process::executed;
+use super::process::{begin, executed, execve};
+use crate::programs;
 use crate::sys::{Low, call32};
 
 #[rustfmt::skip]
@@ -81,6 +85,15 @@ pub(super) static ROWS: &[Row] = &[
         values.retain(|(name, _)| *name != "flags");
         see! { res: res, exe: "exe", args: "one", env: "A=1", filename: "/no/program", flags: anything("as for calls of 64 bits"), ..values }
     }),
+    row(SyscallWriteX, "of a program for 32 bits", || {
+        let child = helper();
+        // The byte below its stack, which it never wrote.
+        see! { res: 1, data: b"\0", fd: 1, size: 1 }.by(child).times(1)
+    }),
+    row(SyscallReadX, "of a program for 32 bits", || {
+        let child = helper();
+        see! { res: 1, data: b"x", fd: 0, size: 1 }.by(child).times(1)
+    }),
     row(GenericX, "of 32 bits: getppid", || {
         low();
         call32(64, &[]);
@@ -88,6 +101,17 @@ pub(super) static ROWS: &[Row] = &[
         see! { ID: code, nativeID: crate::sys::number("getppid") }.times(1)
     }),
 ];
+
+/// A program for 32 bits that ran: it wrote a byte and read one.
+fn helper() -> i64 {
+    std::fs::write("program", programs::narrow()).unwrap();
+    std::fs::set_permissions("program", Permissions::from_mode(0o755)).unwrap();
+    low();
+    let child = begin(|| execve(c"program", &[c"narrow"], &[]));
+    let pid = child.pid;
+    child.let_go();
+    pid.into()
+}
 
 /// Memory that 32-bit calls reach, if there are such calls.
 fn low() -> Low {

@@ -79,6 +79,22 @@ pub(super) static ROWS: &[Row] = &[
         let fd = ok!(openat(AT_FDCWD, c"all/x", O_RDWR));
         see! { fd: fd, dirfd: AT_FDCWD, name: "all/x", flags: flags("O_RDWR|FD_UPPER_LAYER"), mode: 0, dev: device(fd), ino: inode(fd) }
     }),
+    row(SyscallOpenat_2X, "below another root", || {
+        std::fs::create_dir("root").unwrap();
+        std::fs::write("root/there", "x").unwrap();
+        ok!(chroot(c"root"));
+        let mut stat = zeroed::<stat>();
+        let fd = ok!(openat(AT_FDCWD, c"/there", O_RDONLY));
+        ok!(fstat(fd, &mut stat));
+        see! { fd: fd, dirfd: AT_FDCWD, name: "/there", flags: flags("O_RDONLY"), mode: 0, dev: encode_device(stat.st_dev), ino: stat.st_ino }
+    }),
+    row(SyscallOpenat_2X, "on a mount that nobody else sees", || {
+        std::fs::create_dir("m").unwrap();
+        own_mounts();
+        ok!(mount(c"none", c"m", c"tmpfs", 0, 0));
+        let fd = ok!(openat(AT_FDCWD, c"m/made", O_CREAT | O_RDWR, 0o600));
+        see! { fd: fd, dirfd: AT_FDCWD, name: "m/made", flags: flags("O_RDWR|O_CREAT|O_F_CREATED"), mode: 0o600, dev: device(fd), ino: inode(fd) }
+    }),
     row(SyscallOpenat_2X, "a device", || {
         let fd = ok!(openat(AT_FDCWD, c"/dev/null", O_WRONLY | O_NONBLOCK));
         see! { fd: fd, dirfd: AT_FDCWD, name: "/dev/null", flags: flags("O_WRONLY|O_NONBLOCK"), mode: 0, dev: device(fd), ino: inode(fd) }
@@ -118,6 +134,10 @@ pub(super) static ROWS: &[Row] = &[
         sys!(openat2(-7, c"x", &how(O_CREAT, 0o400, 4), 24));
         see! { dirfd: -7, name: "x", flags: flags("O_RDONLY|O_CREAT"), mode: 0o400, resolve: flags("RESOLVE_NO_SYMLINKS") }
     }),
+    row(SyscallOpenat2E, "bad pointers", || {
+        sys!(openat2(AT_FDCWD, BAD, BAD, 24));
+        see! { dirfd: AT_FDCWD, name: empty(), flags: flags("O_RDONLY"), mode: 0, resolve: 0 }
+    }),
     row(SyscallCreatX, "makes a file", || {
         let fd = ok!(creat(c"made", 0o751));
         see! { fd: fd, name: "made", mode: 0o751, dev: device(fd), ino: inode(fd), creat_flags: 0 }
@@ -131,6 +151,10 @@ pub(super) static ROWS: &[Row] = &[
     row(SyscallCreatE, "a file", || {
         sys!(creat(c"made", 0o751));
         see! { name: "made", mode: 0o751 }
+    }),
+    row(SyscallCreatE, "a path without an end", || {
+        sys!(creat(unterminated(b"made"), 0o600));
+        see! { name: empty(), mode: 0o600 }
     }),
     row(SyscallOpenByHandleAtX, "a file", || {
         std::fs::write("there", "x").unwrap();

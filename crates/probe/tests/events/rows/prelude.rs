@@ -91,7 +91,7 @@ pub(super) fn overlay(fill: impl FnOnce()) {
     fill();
     let layers = c"lowerdir=lower,upperdir=upper,workdir=work";
     if sys!(mount(c"none", c"all", c"overlay", 0, layers)) < 0 {
-        skip("the kernel has no overlays");
+        skip("the kernel has no overlays, and there was no module for them");
     }
 }
 

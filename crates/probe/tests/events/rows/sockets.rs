@@ -72,6 +72,22 @@ pub(super) static ROWS: &[Row] = &[
         let (fd, at) = (ok!(socket(AF_INET, SOCK_STREAM, 0)), raw("127.1.2.3:8080".parse().unwrap()));
         see! { res: sys!(bind(fd, &at[..], 5)), addr: empty(), fd: fd }
     }),
+    row(SocketBindX, "to an address of IPv6 that is cut", || {
+        let (fd, at) = (ok!(socket(AF_UNIX, SOCK_STREAM, 0)), raw(loopback6(80)));
+        see! { res: sys!(bind(fd, &at[..], 20)), addr: empty(), fd: fd }
+    }),
+    row(SocketBindX, "to a name with a gap, without a file", || {
+        let (fd, at) = (ok!(socket(AF_UNIX, SOCK_DGRAM, 0)), raw_unix(b"\0peregrine\0test"));
+        see! { res: ok!(bind(fd, &at[..], at.len())), addr: unix(b"peregrine"), fd: fd }
+    }),
+    row(SocketBindX, "to IPv4 in the clothes of IPv6", || {
+        let fd = sys!(socket(AF_INET6, SOCK_DGRAM, 0));
+        if fd < 0 {
+            skip("the machine has no IPv6");
+        }
+        let at = raw(mapped(0));
+        see! { res: ok!(bind(fd, &at[..], at.len())), addr: mapped(0), fd: fd }
+    }),
     row(SocketBindX, "to an address of one byte", || {
         let fd = ok!(socket(AF_INET, SOCK_STREAM, 0));
         see! { res: sys!(bind(fd, &2_u16, 1)), addr: empty(), fd: fd }
@@ -153,6 +169,18 @@ pub(super) static ROWS: &[Row] = &[
     row(SocketConnectX, "a path where nobody listens", || {
         let (fd, to) = (ok!(socket(AF_UNIX, SOCK_STREAM, 0)), raw_unix(b"/nobody\0"));
         see! { res: sys!(connect(fd, &to[..], to.len())), tuple: empty(), fd: fd, addr: unix(b"/nobody") }
+    }),
+    row(SocketConnectX, "an address that is cut", || {
+        let (fd, to) = (ok!(socket(AF_INET, SOCK_STREAM, 0)), raw(loopback(80)));
+        see! { res: sys!(connect(fd, &to[..], 7)), tuple: empty(), fd: fd, addr: empty() }
+    }),
+    row(SocketConnectX, "a path that is cut", || {
+        let (fd, to) = (ok!(socket(AF_UNIX, SOCK_STREAM, 0)), raw_unix(b"/nobody-is-there"));
+        see! { res: sys!(connect(fd, &to[..], 9)), tuple: empty(), fd: fd, addr: unix(b"/nobody") }
+    }),
+    row(SocketConnectX, "an address of another family", || {
+        let (fd, to) = (ok!(socket(AF_UNIX, SOCK_STREAM, 0)), raw(loopback(80)));
+        see! { res: sys!(connect(fd, &to[..], to.len())), tuple: empty(), fd: fd, addr: loopback(80) }
     }),
     row(SocketConnectX, "no more", || {
         // A family of zero dissolves the connection.
