@@ -154,7 +154,8 @@ impl FunctionHooks {
             if !syscalls.contains(&syscall.sc) || self.twins.contains(&syscall.sc) {
                 continue;
             }
-            let mut name = hooks::collector(syscall.exit).unwrap_or_else(|| hooks::GENERIC.into());
+            let collector = hooks::collector(syscall.exit, |name| ebpf.program(name).is_some());
+            let mut name = collector.unwrap_or_else(|| hooks::GENERIC.into());
             // Programs that use their table have a copy that uses the other one.
             let twin = name.replacen("x_", "twin_", 1);
             if ebpf.program(&twin).is_some() {
