@@ -202,6 +202,8 @@ INLINE u32 push(void *lane, struct config *config, struct counters *c, u32 cpu, 
 	if (!ring)
 		return BUG;
 	u64 flags = wake(ring, config, c, len);
+	OPAQUE(len); // said again: older verifiers forget bounds over calls
+	len &= EVENT_LIMIT - 1;
 	return bpf_ringbuf_output(ring, record, len, flags) ? RING_FULL : DELIVERED;
 }
 
