@@ -90,7 +90,8 @@ impl Config {
 pub type CounterWords = [u64; CLASSES * (1 + CAUSES) + 1];
 
 const CLASSES: usize = LossClass::ALL.len();
-const CAUSES: usize = LossCause::ALL.len();
+/// Those that the programs count. They know nothing of the others, which come after.
+const CAUSES: usize = LossCause::Bug as usize + 1;
 
 /// From what lies in the map of [`COUNTERS`].
 pub fn event_counters(words: &CounterWords) -> EventCounters {
@@ -98,7 +99,7 @@ pub fn event_counters(words: &CounterWords) -> EventCounters {
     let mut counters = EventCounters::default();
     counters.seen.copy_from_slice(seen);
     for (row, from) in counters.lost.iter_mut().zip(lost.chunks_exact(CAUSES)) {
-        row.copy_from_slice(from);
+        row.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
     }
     counters
 }

@@ -4,13 +4,15 @@
 //! and its result in the same places. Only the kind they are declared as differs, which is a word in the object file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsFd;
 
 use aya::maps::{MapData, ProgramArray};
-use aya::programs::ProgramError;
 use aya::programs::fexit::{FExit, FExitLink};
+use aya::programs::{ProgramError, ProgramFd};
 use aya::{Btf, Ebpf};
-use peregrine_event::native_syscalls;
+use peregrine_event::{LossClass, native_syscalls};
 
+use super::counters::KernelCounters;
 use super::functions::{Functions, SOCKETCALL};
 use super::load::ProbeError;
 use super::select::SyscallSet;
@@ -67,7 +69,7 @@ impl FunctionHooks {
         };
         let refused = |error: ProgramError| error.to_string();
         load(ebpf, types, PROBE, &function(DOUBTFUL)?).map_err(refused)?;
-        let probe = attach(ebpf, types, PROBE, &function(SELDOM)?).map_err(refused)?;
+        let (probe, _) = attach(ebpf, types, PROBE, &function(SELDOM)?).map_err(refused)?;
         Ok(Self {
             functions,
             links: BTreeMap::new(),
@@ -102,6 +104,7 @@ impl FunctionHooks {
         types: &Btf,
         table: &mut ProgramArray<MapData>,
         syscalls: &SyscallSet,
+        counters: &KernelCounters,
     ) -> Result<(), ProbeError> {
         let wanted = self.wanted(syscalls);
         self.links.retain(|function, _| wanted.contains_key(function));
@@ -115,7 +118,12 @@ impl FunctionHooks {
                 attach(ebpf, types, TWIN_FRONT, &function)
             });
             match link {
-                Ok(link) => drop(self.links.insert(function, link)),
+                Ok((link, program)) => {
+                    // Which of its calls it was is not known, nor how it ended.
+                    let watched = counters.watch(&function, LossClass::Other, program.as_fd());
+                    watched.map_err(ProbeError::Descriptor)?;
+                    self.links.insert(function, link);
+                }
                 Err(error) => drop(self.unhooked.insert(function, reason(&error))),
             }
         }
@@ -178,13 +186,14 @@ fn attach(
     types: &Btf,
     name: &str,
     function: &str,
-) -> Result<FExitLink, ProgramError> {
+) -> Result<(FExitLink, ProgramFd), ProgramError> {
     unload(ebpf, name)?;
     let program = load(ebpf, types, name, function)?;
     let link = program.attach()?;
     let link = program.take_link(link)?;
+    let fd = program.fd()?.try_clone()?;
     program.unload()?;
-    Ok(link)
+    Ok((link, fd))
 }
 
 /// What the kernel said.

@@ -1,6 +1,6 @@
 //! Which programs go where.
 
-use peregrine_event::{EventType, native_syscalls};
+use peregrine_event::{EventType, LossClass, native_syscalls};
 
 use super::load::HookPlan;
 use super::select::{Selection, Tracepoints};
@@ -29,6 +29,18 @@ pub(super) struct Hook {
     /// events compares them with that of the kernel it runs on.
     pub(super) arguments: &'static [&'static str],
     pub(super) wanted: fn(&Selection, HookPlan) -> bool,
+}
+
+impl Hook {
+    /// What is lost when its program does not run.
+    pub(super) fn class(&self) -> LossClass {
+        match self.program {
+            "process_exit" => LossClass::ProcExit,
+            "process_exec" => LossClass::Execve,
+            "process_fork" => LossClass::CloneFork,
+            _ => LossClass::Other,
+        }
+    }
 }
 
 /// Versions whose type information says what the hooks say of their arguments.

@@ -106,9 +106,9 @@ pub enum ProbeError {
     /// A map is refused.
     #[error("a map of the probe: {0}")]
     Map(#[from] MapError),
-    /// There is no descriptor left for a ring.
-    #[error("a ring buffer: {0}")]
-    Ring(std::io::Error),
+    /// There is no descriptor left for a ring or a program.
+    #[error("no descriptor for a part of the probe: {0}")]
+    Descriptor(std::io::Error),
     /// The object lacks what it should have.
     #[error("this build's object has no `{0}`")]
     Missing(String),
@@ -385,7 +385,12 @@ impl Probe {
                 let loaded =
                     load_program(&mut self.ebpf, &mut self.types, hook.program, hook.tracepoint);
                 match (loaded, hooks::optional(hook.tracepoint)) {
-                    (Ok(program), _) => program.attach().map(drop).map_err(failed)?,
+                    (Ok(program), _) => {
+                        program.attach().map_err(failed)?;
+                        let fd = program.fd().map_err(failed)?.as_fd();
+                        let watched = self.counters.watch(hook.program, hook.class(), fd);
+                        watched.map_err(ProbeError::Descriptor)?;
+                    }
                     (Err(error), Some(tracepoint)) if error.is_unknown_tracepoint() => {
                         self.missing |= tracepoint;
                     }
@@ -405,7 +410,8 @@ impl Probe {
         }
         if let Some(functions) = &mut self.functions {
             let table = &mut self.twin_collectors;
-            functions.hook(&mut self.ebpf, self.types.get()?, table, &selection.syscalls)?;
+            let types = self.types.get()?;
+            functions.hook(&mut self.ebpf, types, table, &selection.syscalls, &self.counters)?;
         }
         Ok(())
     }
@@ -552,7 +558,7 @@ fn make_rings(
             for (cpu, _) in (0..).zip(of_cpus).filter(|(_, of)| **of == index) {
                 array.set(cpu, &data, 0)?;
             }
-            let records = data.fd().as_fd().try_clone_to_owned().map_err(ProbeError::Ring)?;
+            let records = data.fd().as_fd().try_clone_to_owned().map_err(ProbeError::Descriptor)?;
             Ok(Ring { lane, index, bytes, records })
         })
         .collect()
