@@ -1,13 +1,12 @@
 //! What the programs count: events, and who lost some.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData, PerCpuArray};
+use aya::programs::ProgramInfo;
 use peregrine_event::{EventCounters, LossClass};
 
 use super::ProbeError;
@@ -33,11 +32,23 @@ struct Hooks {
     missed: [u64; LossClass::ALL.len()],
 }
 
+/// A program, known by its number: descriptors of hundreds would be too many.
 struct Hooked {
     class: LossClass,
-    program: OwnedFd,
-    /// Of programs of that name before.
+    program: ProgramInfo,
+    /// Misses of programs of that name before.
     before: u64,
+    /// Its own when last asked.
+    missed: u64,
+}
+
+impl Hooked {
+    fn missed(&mut self) -> u64 {
+        if let Ok(program) = self.program.fd() {
+            self.missed = missed(program);
+        }
+        self.before + self.missed
+    }
 }
 
 /// A process that lost events.
@@ -70,17 +81,10 @@ impl KernelCounters {
     }
 
     /// Counts from now on what is lost when the kernel does not run this program, as it is at work already.
-    pub(super) fn watch(
-        &self,
-        name: &str,
-        class: LossClass,
-        program: BorrowedFd<'_>,
-    ) -> io::Result<()> {
-        let program = program.try_clone_to_owned()?;
+    pub(super) fn watch(&self, name: &str, class: LossClass, program: ProgramInfo) {
         let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = hooks.programs.get(name).map_or(0, |old| old.before + missed(&old.program));
-        hooks.programs.insert(name.to_owned(), Hooked { class, program, before });
-        Ok(())
+        let before = hooks.programs.get_mut(name).map_or(0, Hooked::missed);
+        hooks.programs.insert(name.to_owned(), Hooked { class, program, before, missed: 0 });
     }
 
     /// Events of each class that were lost because a hook was at work already.
@@ -88,8 +92,8 @@ impl KernelCounters {
         let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
         if hooks.read.is_none_or(|read| read.elapsed() >= MAX_AGE) {
             let mut all = [0; LossClass::ALL.len()];
-            for hook in hooks.programs.values() {
-                all[hook.class as usize] += hook.before + missed(&hook.program);
+            for hook in hooks.programs.values_mut() {
+                all[hook.class as usize] += hook.missed();
             }
             (hooks.read, hooks.missed) = (Some(Instant::now()), all);
         }

@@ -4,11 +4,10 @@
 //! and its result in the same places. Only the kind they are declared as differs, which is a word in the object file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::AsFd;
 
 use aya::maps::{MapData, ProgramArray};
 use aya::programs::fexit::{FExit, FExitLink};
-use aya::programs::{ProgramError, ProgramFd};
+use aya::programs::{ProgramError, ProgramInfo};
 use aya::{Btf, Ebpf};
 use peregrine_event::{LossClass, native_syscalls};
 
@@ -120,8 +119,7 @@ impl FunctionHooks {
             match link {
                 Ok((link, program)) => {
                     // Which of its calls it was is not known, nor how it ended.
-                    let watched = counters.watch(&function, LossClass::Other, program.as_fd());
-                    watched.map_err(ProbeError::Descriptor)?;
+                    counters.watch(&function, LossClass::Other, program);
                     self.links.insert(function, link);
                 }
                 Err(error) => drop(self.unhooked.insert(function, reason(&error))),
@@ -186,14 +184,14 @@ fn attach(
     types: &Btf,
     name: &str,
     function: &str,
-) -> Result<(FExitLink, ProgramFd), ProgramError> {
+) -> Result<(FExitLink, ProgramInfo), ProgramError> {
     unload(ebpf, name)?;
     let program = load(ebpf, types, name, function)?;
     let link = program.attach()?;
     let link = program.take_link(link)?;
-    let fd = program.fd()?.try_clone()?;
+    let info = program.info()?;
     program.unload()?;
-    Ok((link, fd))
+    Ok((link, info))
 }
 
 /// What the kernel said.

@@ -106,9 +106,9 @@ pub enum ProbeError {
     /// A map is refused.
     #[error("a map of the probe: {0}")]
     Map(#[from] MapError),
-    /// There is no descriptor left for a ring or a program.
-    #[error("no descriptor for a part of the probe: {0}")]
-    Descriptor(std::io::Error),
+    /// There is no descriptor left for a ring.
+    #[error("a ring buffer: {0}")]
+    Ring(std::io::Error),
     /// The object lacks what it should have.
     #[error("this build's object has no `{0}`")]
     Missing(String),
@@ -387,9 +387,8 @@ impl Probe {
                 match (loaded, hooks::optional(hook.tracepoint)) {
                     (Ok(program), _) => {
                         program.attach().map_err(failed)?;
-                        let fd = program.fd().map_err(failed)?.as_fd();
-                        let watched = self.counters.watch(hook.program, hook.class(), fd);
-                        watched.map_err(ProbeError::Descriptor)?;
+                        let info = program.info().map_err(failed)?;
+                        self.counters.watch(hook.program, hook.class(), info);
                     }
                     (Err(error), Some(tracepoint)) if error.is_unknown_tracepoint() => {
                         self.missing |= tracepoint;
@@ -558,7 +557,7 @@ fn make_rings(
             for (cpu, _) in (0..).zip(of_cpus).filter(|(_, of)| **of == index) {
                 array.set(cpu, &data, 0)?;
             }
-            let records = data.fd().as_fd().try_clone_to_owned().map_err(ProbeError::Descriptor)?;
+            let records = data.fd().as_fd().try_clone_to_owned().map_err(ProbeError::Ring)?;
             Ok(Ring { lane, index, bytes, records })
         })
         .collect()
