@@ -12,7 +12,8 @@ struct config {
 	u64 own_tgid;
 	u64 snaplen;
 	u64 flags;
-	u64 cpus_per_ring;
+	u64 alone[SYSCALL_WORDS]; // native numbers whose collector needs no scratch
+	u64 ask_bytes; // after so many a CPU asks whether its ring is half full
 };
 
 enum cause { RING_FULL, SCRATCH, PAGE_FAULT, BUG, CAUSES };
@@ -22,6 +23,7 @@ enum class { CLONE_FORK, EXECVE, CONNECT, OPEN, DIR_FILE, OTHER_INTEREST, CLOSE,
 struct counters {
 	u64 seen[CLASSES];
 	u64 lost[CLASSES][CAUSES];
+	u64 unasked; // bytes since the CPU asked how full its ring is
 };
 
 // A process that lost events, and how many.
@@ -91,7 +93,7 @@ struct ring {
 };
 struct {
 	__uint(type, MAP_ARRAY_OF_MAPS);
-	__uint(max_entries, 1); // the loader sets the number of rings
+	__uint(max_entries, 1); // the loader sets the number of CPUs: each has its ring here
 	__type(key, u32);
 	__array(values, struct ring);
 } life_rings SEC(".maps"), data_rings SEC(".maps");

@@ -31,21 +31,38 @@
 // An exec that worked is told of by a tracepoint of its own: here the caller's arguments are gone.
 #define COLLECT_FAILED_LIFE(name, id) COLLECT_INTO(life_rings, failed, name, id)
 
-// All of whose parameters together are `size` bytes long, whatever happens.
+// The call that ends: from where it is entered with one of a 32-bit program, from the registers with all others.
+INLINE bool take_call(struct call *c, u64 *ctx)
+{
+	if (call_is_32()) {
+		struct scratch *s = own_scratch();
+		if (!s)
+			return false;
+		*c = s->call;
+		release_scratch(s);
+		return true;
+	}
+	struct pt_regs *regs = (void *)ctx[0];
+	c->is32 = 0;
+	c->ret = ctx[1];
+	c->id = call_number(regs);
+	read_args(c, regs);
+	return true;
+}
+
+// All of whose parameters together are `size` bytes long, whatever happens. The hook jumps here without a scratch,
+// which takes as long as all else.
 #define COLLECT_FIXED(name, id, size)                                                              \
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
-	SEC("tp_btf/sys_exit") int x_##name(void *ctx)                                             \
+	SEC("tp_btf/sys_exit") int alone_##name(u64 *ctx)                                          \
 	{                                                                                          \
-		struct scratch *s = own_scratch();                                                 \
-		if (!s)                                                                            \
-			return 0;                                                                  \
+		struct call c;                                                                     \
 		struct event e;                                                                    \
-		u8 *record = begin_in_ring(&e, s, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size); \
-		if (record) {                                                                      \
-			write_##name(&e, &s->call);                                                \
-			submit_in_ring(&e, record);                                                \
+		if (take_call(&c, ctx) &&                                                          \
+		    begin_in_ring(&e, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size)) {   \
+			write_##name(&e, &c);                                                      \
+			submit_in_ring(&e);                                                        \
 		}                                                                                  \
-		release_scratch(s);                                                                \
 		return 0;                                                                          \
 	}                                                                                          \
 	INLINE void write_##name(struct event *e, struct call *c)

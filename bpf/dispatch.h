@@ -41,6 +41,10 @@ INLINE int dispatch(u64 *ctx, void *collectors)
 		return 0;
 	if (!in_scope(config))
 		return 0;
+	if (!is32 && selected(config->alone, number)) {
+		bpf_tail_call(ctx, collectors, number);
+		return 0;
+	}
 
 	struct scratch *s = claim_scratch();
 	if (!s) {

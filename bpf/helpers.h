@@ -33,6 +33,7 @@ static u64 (*bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
 static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
 static void (*bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
+static u64 (*bpf_ringbuf_query)(void *ring, u64 what) = (void *)134;
 // Younger than Linux 5.8: to be called only where HAS_HELPER says so.
 static struct task_struct *(*bpf_get_current_task_btf)(void) = (void *)158;
 static void *(*bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
@@ -41,6 +42,7 @@ enum { MAP_ARRAY = 2, MAP_PROG_ARRAY = 3, MAP_PERCPU_ARRAY = 6, MAP_CGROUP_ARRAY
        MAP_LRU_HASH = 9, MAP_ARRAY_OF_MAPS = 12, MAP_RINGBUF = 27 };
 enum { UPDATE_NEW = 1 };
 enum { RB_NO_WAKEUP = 1, RB_FORCE_WAKEUP = 2 };
+enum { RB_AVAIL_DATA = 0, RB_RING_SIZE = 1 };
 
 #define __uint(name, value) int(*name)[value]
 #define __type(name, value) typeof(value) *name

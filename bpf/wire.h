@@ -3,14 +3,6 @@
 #include "abi.h"
 #include "kernel.h"
 
-struct header {
-	u64 ts;
-	u64 tid;
-	u32 len;
-	u16 type;
-	u32 nparams;
-} __attribute__((packed));
-
 enum { PATH_LIMIT = 4096, HEADER_LEN = 26 };
 
 // An event being written. Everything is inlined, so that its members live in registers and offsets
@@ -24,6 +16,7 @@ struct event {
 	u32 type;
 	u32 class;
 	u64 tid;
+	u64 wake;   // flags of its ring
 };
 
 INLINE u8 *room(struct event *e)
@@ -172,51 +165,49 @@ INLINE void lose(struct counters *c, u32 class, u32 cause)
 		__sync_fetch_and_add(&losses->lost[class], 1);
 }
 
-INLINE void write_header(struct header *to, struct config *config, u64 tid, u32 len, u32 type, u32 nparams)
+// Time, thread, length, type and number of parameters: in few stores, wherever it lies.
+INLINE void write_header(u8 *to, struct config *config, u64 tid, u32 len, u32 type, u32 nparams)
 {
-	to->ts = bpf_ktime_get_boot_ns() + config->boot_epoch_ns;
-	to->tid = tid;
-	to->len = len;
-	to->type = type;
-	to->nparams = nparams;
+	*(u64 *)to = bpf_ktime_get_boot_ns() + config->boot_epoch_ns;
+	*(u64 *)(to + 8) = tid;
+	*(u64 *)(to + 16) = len | (u64)type << 32 | (u64)nparams << 48;
+	*(u16 *)(to + 24) = 0;
 }
 
 // The ring of a lane for a CPU.
-INLINE void *ring_of(void *lane, struct config *config, u32 cpu)
+INLINE void *ring_of(void *lane, u32 cpu)
 {
-	u32 per_ring = config->cpus_per_ring;
-	u32 index = per_ring > 1 ? cpu / per_ring : cpu;
-	void *ring = bpf_map_lookup_elem(lane, &index);
-	if (!ring) { // a lane of one ring
-		index = 0;
-		ring = bpf_map_lookup_elem(lane, &index);
-	}
-	return ring;
+	return bpf_map_lookup_elem(lane, &cpu);
+}
+
+// Whether to wake the reader, who else looks at the rings on a timer: when one is half full. Asking the ring is dear,
+// so it is done only once for some bytes.
+INLINE u64 wake(void *ring, struct config *config, struct counters *c, u32 len)
+{
+	c->unasked += len;
+	if (c->unasked < config->ask_bytes)
+		return RB_NO_WAKEUP;
+	c->unasked = 0;
+	u64 size = bpf_ringbuf_query(ring, RB_RING_SIZE);
+	return bpf_ringbuf_query(ring, RB_AVAIL_DATA) < size / 2 ? RB_NO_WAKEUP : RB_FORCE_WAKEUP;
 }
 
 // Puts a record into a ring of the lane; gives the cause if that fails.
 enum { DELIVERED = CAUSES };
-INLINE u32 push(void *lane, struct config *config, u32 cpu, void *record, u32 len)
+INLINE u32 push(void *lane, struct config *config, struct counters *c, u32 cpu, void *record, u32 len)
 {
 	if (len >= EVENT_LIMIT)
 		return SCRATCH;
-	void *ring = ring_of(lane, config, cpu);
+	void *ring = ring_of(lane, cpu);
 	if (!ring)
 		return BUG;
-	return bpf_ringbuf_output(ring, record, len, RB_NO_WAKEUP) ? RING_FULL : DELIVERED;
+	u64 flags = wake(ring, config, c, len);
+	OPAQUE(len); // said again: older verifiers forget bounds over calls
+	len &= EVENT_LIMIT - 1;
+	return bpf_ringbuf_output(ring, record, len, flags) ? RING_FULL : DELIVERED;
 }
 
 // Counts an event and hands it over, or counts that it could not.
-INLINE void deliver(void *lane, struct config *config, struct counters *c, u32 cpu, void *record,
-		    u32 len, u32 class)
-{
-	c->seen[class]++;
-	u32 cause = push(lane, config, cpu, record, len);
-	OPAQUE(cause); // one copy of what follows for all causes
-	if (cause < CAUSES)
-		lose(c, class, cause);
-}
-
 INLINE void send(struct event *e, void *lane)
 {
 	u32 cpu = bpf_get_smp_processor_id();
@@ -224,12 +215,16 @@ INLINE void send(struct event *e, void *lane)
 	struct counters *c = get_counters();
 	if (!config || !c)
 		return;
-	write_header((void *)&e->scratch->record[EVENT_AT], config, e->tid, e->at, e->type, e->nparams);
+	write_header(&e->scratch->record[EVENT_AT], config, e->tid, e->at, e->type, e->nparams);
 	*(u16 *)&e->scratch->record[RECORD_AT] = cpu;
 
 	u32 len = e->at + (EVENT_AT - RECORD_AT);
 	OPAQUE(len);
-	deliver(lane, config, c, cpu, &e->scratch->record[RECORD_AT], len, e->class);
+	c->seen[e->class]++;
+	u32 cause = push(lane, config, c, cpu, &e->scratch->record[RECORD_AT], len);
+	OPAQUE(cause); // one copy of what follows for all causes
+	if (cause < CAUSES)
+		lose(c, e->class, cause);
 }
 
 // The same, for the last event that is put together here.
@@ -239,35 +234,34 @@ INLINE void submit(struct event *e, void *lane)
 	release_scratch(e->scratch);
 }
 
-// An event whose parameters are all of fixed size is written where it lies in the ring. Gives its record;
-// NULL when there is no room, which is counted.
-INLINE u8 *begin_in_ring(struct event *e, struct scratch *s, void *lane, u32 type, u32 nparams, u32 class,
-			 u32 size)
+// An event whose parameters are all of fixed size, `size` bytes together, is written where it lies in the ring, and
+// needs no scratch. False when there is no room, which is counted.
+INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size)
 {
-	u32 cpu = bpf_get_smp_processor_id();
+	u32 cpu = bpf_get_smp_processor_id(), len = HEADER_LEN + 2 * nparams + size;
 	struct config *config = get_config();
 	struct counters *c = get_counters();
 	if (!config || !c)
-		return NULL;
+		return false;
 	c->seen[class]++;
-	void *ring = ring_of(lane, config, cpu);
+	void *ring = ring_of(lane, cpu);
 	u8 *record = NULL;
 	if (ring)
-		record = bpf_ringbuf_reserve(ring, sizeof(u16) + HEADER_LEN + 2 * nparams + size, 0);
+		record = bpf_ringbuf_reserve(ring, sizeof(u16) + len, 0);
 	if (!record) {
 		lose(c, class, ring ? RING_FULL : BUG);
-		return NULL;
+		return false;
 	}
-	begin(e, s, type, nparams, class);
-	e->bytes = record + sizeof(u16);
 	*(u16 *)record = cpu;
-	return record;
+	e->bytes = record + sizeof(u16);
+	e->at = HEADER_LEN + 2 * nparams;
+	e->index = 0;
+	e->wake = wake(ring, config, c, len);
+	write_header(e->bytes, config, current_tid(), len, type, nparams);
+	return true;
 }
 
-INLINE void submit_in_ring(struct event *e, u8 *record)
+INLINE void submit_in_ring(struct event *e)
 {
-	struct config *config = get_config();
-	if (config)
-		write_header((void *)e->bytes, config, e->tid, e->at, e->type, e->nparams);
-	bpf_ringbuf_submit(record, RB_NO_WAKEUP);
+	bpf_ringbuf_submit(e->bytes - sizeof(u16), e->wake);
 }

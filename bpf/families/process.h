@@ -155,6 +155,15 @@ INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
 }
 #define BEGIN_TRACED(e, id, class) begin_traced(e, EVENT_##id, id##_PARAMS, class)
 
+// The same for one whose parameters are all of fixed size, `size` bytes together.
+#define BEGIN_TRACED_IN_RING(e, lane, id, class, size)                                             \
+	(watched() && begin_in_ring(e, lane, EVENT_##id, id##_PARAMS, class, size))
+INLINE bool watched(void)
+{
+	struct config *config = get_config();
+	return config && in_scope(config);
+}
+
 SEC("tp_btf/sched_process_exec") int process_exec(u64 *ctx)
 {
 	struct linux_binprm *binprm = (void *)ctx[2];
@@ -285,7 +294,7 @@ SEC("tp_btf/sched_process_exit") int process_exit(u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
 	struct event e;
-	if (!BEGIN_TRACED(&e, PROCEXIT_1_E, PROC_EXIT))
+	if (!BEGIN_TRACED_IN_RING(&e, &life_rings, PROCEXIT_1_E, PROC_EXIT, 26))
 		return 0;
 	u32 code = READ(task, exit_code);
 	u32 signal = code & 0x7f;
@@ -295,6 +304,6 @@ SEC("tp_btf/sched_process_exit") int process_exit(u64 *ctx)
 	put_u8(&e, (code & 0x80) != 0);
 	bool children = READ(task, children.next) != &task->children;
 	put_id(&e, children ? find_reaper(task) : 0);
-	submit(&e, &life_rings);
+	submit_in_ring(&e);
 	return 0;
 }

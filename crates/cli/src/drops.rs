@@ -350,6 +350,7 @@ fn in_words(cause: LossCause) -> &'static str {
         LossCause::Scratch => "too long",
         LossCause::PageFault => "memory not readable",
         LossCause::Bug => "bug",
+        LossCause::Recursion => "hook at work already",
     }
 }
 

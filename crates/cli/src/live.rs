@@ -68,6 +68,11 @@ pub(crate) fn open(
         HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
         HookPlan::SysExit => "One hook at the end of every syscall passes on the selected ones",
     });
+    if let Some(why) = live.given_up() {
+        log.warning(format_args!(
+            "One hook for all syscalls, as the kernel does not let every function be hooked: {why}"
+        ));
+    }
     for (function, why) in live.probe().unhooked() {
         log.warning(format_args!(
             "The kernel does not let its function {function} be hooked: {why}"

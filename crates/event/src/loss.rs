@@ -36,6 +36,8 @@ pub enum LossCause {
     PageFault,
     /// Something that cannot be.
     Bug,
+    /// The kernel does not run a program in its own midst, as on the same CPU after it was preempted.
+    Recursion,
 }
 
 impl LossClass {
@@ -70,15 +72,17 @@ impl LossClass {
 
 impl LossCause {
     /// All of them, by their number.
-    pub const ALL: [Self; 4] = [Self::RingFull, Self::Scratch, Self::PageFault, Self::Bug];
+    pub const ALL: [Self; 5] =
+        [Self::RingFull, Self::Scratch, Self::PageFault, Self::Bug, Self::Recursion];
 
-    /// Name as Falco's counters have it.
+    /// Name as Falco's counters have it, which know no recursion.
     pub fn name(self) -> &'static str {
         match self {
             Self::RingFull => "buffer",
             Self::Scratch => "scratch_map",
             Self::PageFault => "page_faults",
             Self::Bug => "bug",
+            Self::Recursion => "recursion",
         }
     }
 }

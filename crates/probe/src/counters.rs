@@ -24,7 +24,8 @@ pub(crate) struct ReaderCounters {
 /// The counters at one moment. They only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// By CPU number. Malformed events are lost ones of the first, as nobody knows whose they are.
+    /// By CPU number. Malformed events, and those lost by recursion, are lost ones of the first, as nobody knows whose
+    /// they are.
     pub cpus: Vec<EventCounters>,
     /// Events that were no events: nobody but a bug makes them.
     pub malformed: u64,
@@ -45,6 +46,11 @@ impl Counters {
         let malformed = self.reader.malformed.load(Relaxed);
         let mut cpus = self.kernel.by_cpu()?;
         if let Some(first) = cpus.first_mut() {
+            let missed = self.kernel.missed();
+            for (class, missed) in LossClass::ALL.into_iter().zip(missed) {
+                first.seen[class as usize] += missed;
+                first.lost[class as usize][LossCause::Recursion as usize] += missed;
+            }
             first.lost[LossClass::Other as usize][LossCause::Bug as usize] += malformed;
         }
         Ok(Statistics { cpus, malformed, late: self.reader.late.load(Relaxed) })

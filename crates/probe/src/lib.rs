@@ -24,6 +24,7 @@ mod repair;
 mod ring;
 pub mod scan;
 mod source;
+mod waiter;
 
 pub use counters::{Counters, Statistics};
 pub use losers::Losers;

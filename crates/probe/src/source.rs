@@ -11,19 +11,18 @@ use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Next, Record, Source, Strangers};
 use thiserror::Error;
 
-use crate::bpf::{Probe, ProbeConfig, ProbeError, Selection};
+use crate::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::merge::Merge;
 use crate::repair::Repairer;
 use crate::ring::Ring;
 use crate::scan::{Scan, ScanError, Scanner};
+use crate::waiter::Waiter;
 
 /// Shortest and longest time between two looks at the rings.
 const SHORTEST: Duration = Duration::from_micros(500);
 const LONGEST: Duration = Duration::from_millis(10);
-/// Bytes a second at which a ring fills when a machine does nothing else.
-const FASTEST: u64 = 700_000_000;
 /// Events of one look that are few, and those that are many.
 const FEW: u32 = 32;
 const MANY: u32 = 512;
@@ -49,6 +48,9 @@ pub enum LiveError {
 pub struct Live {
     probe: Probe,
     merge: Merge,
+    waiter: Waiter,
+    /// Why hooks on single syscalls were given up.
+    given_up: Option<String>,
     scan: Option<Scan>,
     pace: Pace,
     clock: Clock,
@@ -66,12 +68,15 @@ impl Live {
     /// When the kernel refuses, or the machine can't be looked at.
     pub fn start(config: &ProbeConfig, host_root: &Path) -> Result<Self, LiveError> {
         let scanner = Scanner::open(host_root)?;
-        let mut probe = Probe::load(config)?;
-        let rings = probe.take_rings().into_iter().map(|ring| {
-            Ok((ring.lane, Ring::map(&ring.records, ring.bytes).map_err(LiveError::Ring)?))
-        });
-        let merge = Merge::new(rings.collect::<Result<_, LiveError>>()?);
-        probe.attach()?;
+        let (mut probe, mut merge, mut waiter) = attach(config)?;
+        let unhooked = probe.unhooked().next().filter(|_| config.plan.is_none());
+        let given_up = unhooked.map(|(function, why)| format!("{function}: {why}"));
+        if given_up.is_some() {
+            // Rather one hook that sees all than a call that nobody sees.
+            drop((probe, merge, waiter));
+            let whole = ProbeConfig { plan: Some(HookPlan::SysExit), ..config.clone() };
+            (probe, merge, waiter) = attach(&whole)?;
+        }
         let scan = scanner.scan(config.scope.as_deref())?;
         let (clock, counters) = (Clock::new(), Counters::new(Arc::clone(probe.counters())));
         Ok(Self {
@@ -79,8 +84,10 @@ impl Live {
             counters,
             probe,
             merge,
+            waiter,
+            given_up,
             scan: Some(scan),
-            pace: Pace::new(config.ring_bytes),
+            pace: Pace::new(),
             clock,
             held: false,
             num: 0,
@@ -98,6 +105,12 @@ impl Live {
     /// The kernel side.
     pub fn probe(&self) -> &Probe {
         &self.probe
+    }
+
+    /// Which function could not be hooked, and why: so that there is one hook for all syscalls, although each might have
+    /// had its own.
+    pub fn given_up(&self) -> Option<&str> {
+        self.given_up.as_deref()
     }
 
     /// Events given out until now.
@@ -122,6 +135,19 @@ impl Live {
     }
 }
 
+/// Loads and attaches the kernel side.
+fn attach(config: &ProbeConfig) -> Result<(Probe, Merge, Waiter), LiveError> {
+    let mut probe = Probe::load(config)?;
+    let (mut rings, mut records) = (Vec::new(), Vec::new());
+    for ring in probe.take_rings() {
+        rings.push((ring.lane, Ring::map(&ring.records, ring.bytes).map_err(LiveError::Ring)?));
+        records.push(ring.records);
+    }
+    let waiter = Waiter::new(records).map_err(LiveError::Ring)?;
+    probe.attach()?;
+    Ok((probe, Merge::new(rings), waiter))
+}
+
 impl Source for Live {
     type Error = LiveError;
 
@@ -143,7 +169,7 @@ impl Source for Live {
         if !event {
             self.merge.release();
             if !self.repairer.work() {
-                self.pace.wait();
+                self.waiter.wait(self.pace.next());
             }
             return Ok(Next::Idle);
         }
@@ -186,18 +212,16 @@ impl Strangers for ProcStrangers {
     }
 }
 
-/// How long to wait between two looks at the rings: the less comes, the longer, as far as the rings have room.
+/// How long to wait between two looks at the rings: the less comes, the longer.
 #[derive(Debug)]
 struct Pace {
     wait: Duration,
-    longest: Duration,
     events: u32,
 }
 
 impl Pace {
-    fn new(ring_bytes: u32) -> Self {
-        let full = Duration::from_nanos(u64::from(ring_bytes) * 1_000_000_000 / FASTEST);
-        Self { wait: SHORTEST, longest: full.clamp(SHORTEST, LONGEST), events: 0 }
+    fn new() -> Self {
+        Self { wait: SHORTEST, events: 0 }
     }
 
     /// An event has come.
@@ -205,18 +229,14 @@ impl Pace {
         self.events = self.events.saturating_add(1);
     }
 
-    /// There are no more just now.
-    fn wait(&mut self) {
-        self.adapt();
-        std::thread::sleep(self.wait);
-    }
-
-    fn adapt(&mut self) {
+    /// There are no more just now: for how long to wait.
+    fn next(&mut self) -> Duration {
         match std::mem::take(&mut self.events) {
-            ..FEW => self.wait = (self.wait * 2).min(self.longest),
+            ..FEW => self.wait = (self.wait * 2).min(LONGEST),
             MANY.. => self.wait = (self.wait / 2).max(SHORTEST),
             _ => {}
         }
+        self.wait
     }
 }
 
@@ -226,28 +246,17 @@ mod tests {
 
     #[test]
     fn waits_grow_with_idleness_and_shrink_with_work() {
-        let mut pace = Pace::new(8 << 20);
+        let mut pace = Pace::new();
         for _ in 0..10 {
-            pace.adapt();
+            pace.next();
         }
         assert_eq!(pace.wait, LONGEST);
         (0..100).for_each(|_| pace.count());
-        pace.adapt();
-        assert_eq!(pace.wait, LONGEST);
+        assert_eq!(pace.next(), LONGEST);
         for _ in 0..10 {
             (0..MANY).for_each(|_| pace.count());
-            pace.adapt();
+            pace.next();
         }
         assert_eq!(pace.wait, SHORTEST);
-    }
-
-    #[test]
-    fn small_rings_are_looked_at_more_often() {
-        let mut pace = Pace::new(1 << 20);
-        for _ in 0..10 {
-            pace.adapt();
-        }
-        assert!(pace.wait < Duration::from_millis(2), "{:?}", pace.wait);
-        assert_eq!(Pace::new(4096).longest, SHORTEST);
     }
 }

@@ -18,9 +18,11 @@ use std::time::{Duration, Instant};
 
 use peregrine_event::source::{Next, Record, Source, Strangers};
 use peregrine_event::{Event, EventType, LossCause, LossClass, syscall_names};
-use peregrine_probe::bpf::{ProbeConfig, Selection, Tracepoints};
+use peregrine_probe::bpf::{Probe, ProbeConfig, Selection, Tracepoints};
 use peregrine_probe::{Live, ProcStrangers};
 use peregrine_state::{Config, Context, State};
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long something may take to happen: much longer than it does, also on an emulated processor.
@@ -280,6 +282,43 @@ fn strangers_are_looked_up() {
     assert_eq!(&*watched.state.fd(stranger, 7).unwrap().name, b"/etc/group");
     assert_eq!(watched.state.parent(stranger).unwrap().tid, i64::from(std::process::id()));
     assert_eq!(watched.state.counters().unknown_threads, 0);
+}
+
+/// Few events wake nobody; a ring that fills does.
+#[test]
+fn a_ring_that_fills_wakes_its_reader() {
+    let Some(cgroup) = Cgroup::new() else { return };
+    let me = std::env::current_exe().unwrap();
+    let mut few = cgroup.shell("read line; mkdir /nowhere/to/be/made; read line");
+    let mut flood =
+        cgroup.shell(&format!("read line; exec {} --exact flood --ignored", me.display()));
+    let codes = syscall_names().filter(|(_, name)| name.starts_with("mkdir"));
+    let codes = codes.map(|(code, _)| code);
+    let mut probe = Probe::load(&ProbeConfig {
+        selection: Selection { syscalls: codes.collect(), ..Selection::default() },
+        ring_bytes: 1 << 20,
+        scope: Some(cgroup.0.clone()),
+        ..ProbeConfig::default()
+    })
+    .unwrap();
+    let rings = probe.take_rings();
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    for ring in &rings {
+        let when = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, &ring.records, epoll::EventData::new_u64(0), when).unwrap();
+    }
+    let woken = |within: Duration| {
+        let mut events = Vec::with_capacity(8);
+        let within = Timespec { tv_sec: within.as_secs() as i64, tv_nsec: 0 };
+        epoll::wait(&epoll, spare_capacity(&mut events), Some(&within)).unwrap();
+        !events.is_empty()
+    };
+    probe.attach().unwrap();
+    few.tell("go");
+    eventually(|| probe.counters().by_cpu().unwrap().iter().any(|cpu| cpu.events() > 0));
+    assert!(!woken(Duration::ZERO));
+    flood.tell("go");
+    assert!(woken(PATIENCE));
 }
 
 /// Not a test: what floods the rings in the next one. Nothing else there makes directories.

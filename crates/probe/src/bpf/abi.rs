@@ -10,9 +10,9 @@ pub const CONFIG: &str = "config";
 pub const COUNTERS: &str = "counters";
 /// Map of the processes that lost events most recently.
 pub const LOSERS: &str = "losers";
-/// Array with the one ring of [`Lane::Life`].
+/// Array with the ring of [`Lane::Life`], which is the same for each CPU.
 pub const LIFE_RINGS: &str = "life_rings";
-/// Array with the rings of [`Lane::Data`], by ring index.
+/// Array with the rings of [`Lane::Data`], by CPU.
 pub const DATA_RINGS: &str = "data_rings";
 /// Cgroup whose tasks alone are watched, when [`SCOPED`] is set.
 pub const SCOPE: &str = "scope";
@@ -59,37 +59,39 @@ pub struct Config {
     pub snaplen: u64,
     /// [`DROP_FAILED`], [`SCOPED`].
     pub flags: u64,
-    /// CPUs that share a ring.
-    pub cpus_per_ring: u64,
+    /// Those of the selected whose collector needs no scratch, a bit for each native number.
+    pub alone: [u64; SYSCALL_WORDS],
+    /// After so many bytes a CPU asks whether its ring is half full, and wakes the reader if it is.
+    pub ask_bytes: u64,
 }
 
 /// [`Config`] as it lies in its map: nothing but 64-bit words, in the order of the fields.
-pub type ConfigWords = [u64; 2 * SYSCALL_WORDS + 5];
+pub type ConfigWords = [u64; 3 * SYSCALL_WORDS + 5];
 
 impl Config {
     /// As it lies in its map.
     pub fn words(&self) -> ConfigWords {
-        let mut words: ConfigWords = [0; 2 * SYSCALL_WORDS + 5];
+        let mut words: ConfigWords = [0; 3 * SYSCALL_WORDS + 5];
         let (selected, rest) = words.split_at_mut(SYSCALL_WORDS);
         let (selected32, rest) = rest.split_at_mut(SYSCALL_WORDS);
         selected.copy_from_slice(&self.selected);
         selected32.copy_from_slice(&self.selected32);
-        rest.copy_from_slice(&[
-            self.boot_epoch_ns,
-            self.own_tgid,
-            self.snaplen,
-            self.flags,
-            self.cpus_per_ring,
-        ]);
+        let (numbers, rest) = rest.split_at_mut(4);
+        numbers.copy_from_slice(&[self.boot_epoch_ns, self.own_tgid, self.snaplen, self.flags]);
+        let (alone, rest) = rest.split_at_mut(SYSCALL_WORDS);
+        alone.copy_from_slice(&self.alone);
+        rest.copy_from_slice(&[self.ask_bytes]);
         words
     }
 }
 
-/// [`EventCounters`] as they lie in their map: events of each class, then a row of losses for each class.
-pub type CounterWords = [u64; CLASSES * (1 + CAUSES)];
+/// [`EventCounters`] as they lie in their map: events of each class, then a row of losses for each class, then a word
+/// that the programs keep for themselves.
+pub type CounterWords = [u64; CLASSES * (1 + CAUSES) + 1];
 
 const CLASSES: usize = LossClass::ALL.len();
-const CAUSES: usize = LossCause::ALL.len();
+/// Those that the programs count. They know nothing of the others, which come after.
+const CAUSES: usize = LossCause::Bug as usize + 1;
 
 /// From what lies in the map of [`COUNTERS`].
 pub fn event_counters(words: &CounterWords) -> EventCounters {
@@ -97,7 +99,7 @@ pub fn event_counters(words: &CounterWords) -> EventCounters {
     let mut counters = EventCounters::default();
     counters.seen.copy_from_slice(seen);
     for (row, from) in counters.lost.iter_mut().zip(lost.chunks_exact(CAUSES)) {
-        row.copy_from_slice(from);
+        row.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
     }
     counters
 }
@@ -131,9 +133,9 @@ mod tests {
 
     #[test]
     fn config_begins_with_the_selection() {
-        let config = Config { selected: [7; SYSCALL_WORDS], cpus_per_ring: 3, ..Config::default() };
+        let config = Config { selected: [7; SYSCALL_WORDS], ask_bytes: 3, ..Config::default() };
         let words = config.words();
         assert_eq!(words[..SYSCALL_WORDS], [7; SYSCALL_WORDS]);
-        assert_eq!(words[2 * SYSCALL_WORDS..], [0, 0, 0, 0, 3]);
+        assert_eq!(words[2 * SYSCALL_WORDS..], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]);
     }
 }

@@ -1,17 +1,54 @@
 //! What the programs count: events, and who lost some.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData, PerCpuArray};
+use aya::programs::ProgramInfo;
 use peregrine_event::{EventCounters, LossClass};
 
 use super::ProbeError;
 use super::abi::{self, CounterWords, LoserWords, LossWords};
 use super::load::take;
+use super::programs::missed;
+
+/// How old what was read of hooks may be: there can be hundreds.
+const MAX_AGE: Duration = Duration::from_millis(500);
 
 /// The kernel's counters. They can be read at any time, from any thread.
 pub struct KernelCounters {
     events: PerCpuArray<MapData, CounterWords>,
     losers: HashMap<MapData, LoserWords, LossWords>,
+    hooks: Mutex<Hooks>,
+}
+
+/// Programs that are hooked, by name.
+#[derive(Default)]
+struct Hooks {
+    programs: BTreeMap<String, Hooked>,
+    read: Option<Instant>,
+    missed: [u64; LossClass::ALL.len()],
+}
+
+/// A program, known by its number: descriptors of hundreds would be too many.
+struct Hooked {
+    class: LossClass,
+    program: ProgramInfo,
+    /// Misses of programs of that name before.
+    before: u64,
+    /// Its own when last asked.
+    missed: u64,
+}
+
+impl Hooked {
+    fn missed(&mut self) -> u64 {
+        if let Ok(program) = self.program.fd() {
+            self.missed = missed(program);
+        }
+        self.before + self.missed
+    }
 }
 
 /// A process that lost events.
@@ -30,6 +67,7 @@ impl KernelCounters {
         Ok(Self {
             events: PerCpuArray::try_from(take(ebpf, abi::COUNTERS)?)?,
             losers: HashMap::try_from(take(ebpf, abi::LOSERS)?)?,
+            hooks: Mutex::default(),
         })
     }
 
@@ -40,6 +78,26 @@ impl KernelCounters {
     pub fn by_cpu(&self) -> Result<Vec<EventCounters>, ProbeError> {
         let words = self.events.get(&0, 0)?;
         Ok(words.iter().map(abi::event_counters).collect())
+    }
+
+    /// Counts from now on what is lost when the kernel does not run this program, as it is at work already.
+    pub(super) fn watch(&self, name: &str, class: LossClass, program: ProgramInfo) {
+        let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = hooks.programs.get_mut(name).map_or(0, Hooked::missed);
+        hooks.programs.insert(name.to_owned(), Hooked { class, program, before, missed: 0 });
+    }
+
+    /// Events of each class that were lost because a hook was at work already.
+    pub fn missed(&self) -> [u64; LossClass::ALL.len()] {
+        let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        if hooks.read.is_none_or(|read| read.elapsed() >= MAX_AGE) {
+            let mut all = [0; LossClass::ALL.len()];
+            for hook in hooks.programs.values_mut() {
+                all[hook.class as usize] += hook.missed();
+            }
+            (hooks.read, hooks.missed) = (Some(Instant::now()), all);
+        }
+        hooks.missed
     }
 
     /// Who lost events most recently. The kernel remembers about a thousand processes, and forgets them in the

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aya::maps::{MapData, ProgramArray};
-use aya::programs::ProgramError;
 use aya::programs::fexit::{FExit, FExitLink};
+use aya::programs::{ProgramError, ProgramInfo};
 use aya::{Btf, Ebpf};
-use peregrine_event::native_syscalls;
+use peregrine_event::{LossClass, native_syscalls};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::counters::KernelCounters;
 use super::functions::{Functions, SOCKETCALL};
 use super::load::ProbeError;
 use super::select::SyscallSet;
@@ -69,7 +70,7 @@ impl FunctionHooks {
         let refused = |error: ProgramError| error.to_string();
         allow_descriptors();
         load(ebpf, types, PROBE, &function(DOUBTFUL)?).map_err(refused)?;
-        let probe = attach(ebpf, types, PROBE, &function(SELDOM)?).map_err(refused)?;
+        let (probe, _) = attach(ebpf, types, PROBE, &function(SELDOM)?).map_err(refused)?;
         Ok(Self {
             functions,
             links: BTreeMap::new(),
@@ -104,6 +105,7 @@ impl FunctionHooks {
         types: &Btf,
         table: &mut ProgramArray<MapData>,
         syscalls: &SyscallSet,
+        counters: &KernelCounters,
     ) -> Result<(), ProbeError> {
         let wanted = self.wanted(syscalls);
         self.links.retain(|function, _| wanted.contains_key(function));
@@ -117,7 +119,11 @@ impl FunctionHooks {
                 attach(ebpf, types, TWIN_FRONT, &function)
             });
             match link {
-                Ok(link) => drop(self.links.insert(function, link)),
+                Ok((link, program)) => {
+                    // Which of its calls it was is not known, nor how it ended.
+                    counters.watch(&function, LossClass::Other, program);
+                    self.links.insert(function, link);
+                }
                 Err(error) => drop(self.unhooked.insert(function, reason(&error))),
             }
         }
@@ -156,7 +162,8 @@ impl FunctionHooks {
             if !syscalls.contains(&syscall.sc) || self.twins.contains(&syscall.sc) {
                 continue;
             }
-            let mut name = hooks::collector(syscall.exit).unwrap_or_else(|| hooks::GENERIC.into());
+            let collector = hooks::collector(syscall.exit, |name| ebpf.program(name).is_some());
+            let mut name = collector.unwrap_or_else(|| hooks::GENERIC.into());
             // Programs that use their table have a copy that uses the other one.
             let twin = name.replacen("x_", "twin_", 1);
             if ebpf.program(&twin).is_some() {
@@ -190,13 +197,14 @@ fn attach(
     types: &Btf,
     name: &str,
     function: &str,
-) -> Result<FExitLink, ProgramError> {
+) -> Result<(FExitLink, ProgramInfo), ProgramError> {
     unload(ebpf, name)?;
     let program = load(ebpf, types, name, function)?;
     let link = program.attach()?;
     let link = program.take_link(link)?;
+    let info = program.info()?;
     program.unload()?;
-    Ok(link)
+    Ok((link, info))
 }
 
 /// What the kernel said.

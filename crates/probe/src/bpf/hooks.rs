@@ -1,6 +1,6 @@
 //! Which programs go where.
 
-use peregrine_event::{EventType, native_syscalls};
+use peregrine_event::{EventType, LossClass, native_syscalls};
 
 use super::load::HookPlan;
 use super::select::{Selection, Tracepoints};
@@ -29,6 +29,18 @@ pub(super) struct Hook {
     /// events compares them with that of the kernel it runs on.
     pub(super) arguments: &'static [&'static str],
     pub(super) wanted: fn(&Selection, HookPlan) -> bool,
+}
+
+impl Hook {
+    /// What is lost when its program does not run.
+    pub(super) fn class(&self) -> LossClass {
+        match self.program {
+            "process_exit" => LossClass::ProcExit,
+            "process_exec" => LossClass::Execve,
+            "process_fork" => LossClass::CloneFork,
+            _ => LossClass::Other,
+        }
+    }
 }
 
 /// Versions whose type information says what the hooks say of their arguments.
@@ -145,12 +157,18 @@ pub(super) fn wants(selection: &Selection, events: &[EventType]) -> bool {
         .any(|call| events.contains(&call.exit) && selection.syscalls.contains(call.sc))
 }
 
-/// Name of the program that collects an event; none for those without one of their own.
-pub(super) fn collector(event: EventType) -> Option<String> {
+/// What the name of a program begins with that takes the call from the registers, and not from a scratch.
+pub(super) const ALONE: &str = "alone_";
+
+/// Name of the program that collects an event, of those in the object; none for events without one of their own.
+pub(super) fn collector(event: EventType, exists: impl Fn(&str) -> bool) -> Option<String> {
     match event {
         _ if CLONES.contains(&event) => Some("x_clone".into()),
         EventType::SyscallExecve_19X | EventType::SyscallExecveatX => Some("x_execve".into()),
-        _ if event.is_exit() && event != EventType::GenericX => Some(format!("x_{}", event.name())),
+        _ if event.is_exit() && event != EventType::GenericX => {
+            let alone = format!("{ALONE}{}", event.name());
+            Some(if exists(&alone) { alone } else { format!("x_{}", event.name()) })
+        }
         _ => None,
     }
 }
@@ -165,9 +183,10 @@ mod tests {
             native_syscalls()
                 .iter()
                 .find(|call| peregrine_event::syscall_name(call.sc) == Some(name))
-                .and_then(|call| collector(call.exit))
+                .and_then(|call| collector(call.exit, |name| name == "alone_dup"))
         };
         assert_eq!(sys("openat").as_deref(), Some("x_openat"));
+        assert_eq!(sys("dup").as_deref(), Some("alone_dup"));
         assert_eq!(sys("clone3").as_deref(), Some("x_clone"));
         assert_eq!(sys("execveat").as_deref(), Some("x_execve"));
         assert_eq!(sys("getppid"), None);

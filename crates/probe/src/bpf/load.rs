@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::iter;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/peregrine.x8
 #[cfg(target_arch = "aarch64")]
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/peregrine.aarch64.o");
 
+/// How often CPUs ask in the time in which a ring is filled.
+const ASKS: u32 = 16;
 /// Where tracepoints of single syscalls are described.
 const TRACEFS: &str = "/sys/kernel/tracing/events/syscalls";
 
@@ -129,12 +132,12 @@ impl ProbeError {
     }
 }
 
-/// One ring. There are no wake-ups: it is to be looked at on a timer.
+/// One ring. It is to be looked at on a timer: who waits for it is woken only when it is half full.
 pub struct Ring {
     /// What travels in it.
     pub lane: Lane,
-    /// Its number within the lane. All CPUs write to the one ring of [`Lane::Life`]; to a data ring
-    /// those from `index * cpus_per_ring` on.
+    /// Its number within the lane. All CPUs write to the one ring of [`Lane::Life`]; to a data ring those from
+    /// `index` times [`ProbeConfig::cpus_per_ring`] on.
     pub index: u32,
     /// Its size in bytes.
     pub bytes: u32,
@@ -170,12 +173,12 @@ impl Probe {
         let possible = nr_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))? as u32;
         let online = util::online_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))?;
         let per_ring = if config.cpus_per_ring == 0 { possible } else { config.cpus_per_ring };
-        let ring_of = |cpu: u32| cpu / per_ring.max(1);
         let load = |object: &[u8], types: &Btf| {
             EbpfLoader::new()
                 .btf(Some(types))
                 .map_max_entries(abi::SCRATCHES, possible.saturating_mul(abi::SCRATCH_SLOTS))
-                .map_max_entries(abi::DATA_RINGS, ring_of(possible.saturating_sub(1)) + 1)
+                .map_max_entries(abi::LIFE_RINGS, possible)
+                .map_max_entries(abi::DATA_RINGS, possible)
                 .load(object)
         };
         let mut ebpf = load(OBJECT, types.get()?)?;
@@ -192,12 +195,14 @@ impl Probe {
             }
         }
 
-        let in_use: Vec<u32> = online.iter().map(|&cpu| ring_of(cpu)).collect();
-        let slots = ring_slots(&in_use, ring_of(possible.saturating_sub(1)) + 1);
-        let data_rings = make_rings(&mut ebpf, Lane::Data, &slots, config.ring_bytes)?;
+        let of_cpus = ring_of_cpus(&online, possible, per_ring);
+        let data_rings = make_rings(&mut ebpf, Lane::Data, &of_cpus, config.ring_bytes)?;
         let life_bytes = life_ring_bytes(config.ring_bytes, data_rings.len());
-        let mut rings = make_rings(&mut ebpf, Lane::Life, &[0], life_bytes)?;
+        let of_cpus = vec![0; possible as usize];
+        let mut rings = make_rings(&mut ebpf, Lane::Life, &of_cpus, life_bytes)?;
         rings.extend(data_rings);
+        let data_share = config.ring_bytes / per_ring.clamp(1, possible.max(1));
+        let ask_bytes = data_share.min(life_bytes / possible.max(1)) / ASKS;
 
         let mut flags = 0;
         if config.drop_failed_exit {
@@ -215,7 +220,7 @@ impl Probe {
                 own_tgid: if config.exclude_self { u64::from(std::process::id()) } else { 0 },
                 snaplen: u64::from(config.snaplen),
                 flags,
-                cpus_per_ring: u64::from(per_ring),
+                ask_bytes: u64::from(ask_bytes),
                 ..Config::default()
             },
             selection: Selection::default(),
@@ -262,30 +267,32 @@ impl Probe {
     /// # Errors
     /// When the kernel refuses a program that was not needed before.
     pub fn select(&mut self, selection: &Selection) -> Result<(), ProbeError> {
-        let mut selected = [0; abi::SYSCALL_WORDS];
+        let (mut selected, mut alone) = ([0; abi::SYSCALL_WORDS], [0; abi::SYSCALL_WORDS]);
         for syscall in native_syscalls() {
             let (nr, bit) = (usize::from(syscall.nr), 1 << (syscall.nr % 64));
             let Some(word) = selected.get_mut(nr / 64) else { continue };
             if !selection.syscalls.contains(syscall.sc) {
                 continue;
             }
+            let exists = |name: &str| self.ebpf.program(name).is_some();
+            let collector = hooks::collector(syscall.exit, exists);
             if self.config.selected[nr / 64] & bit == 0 {
-                let name = match hooks::collector(syscall.exit) {
-                    Some(name) => name,
-                    None => {
-                        self.codes()?.set(u32::from(syscall.nr), u32::from(syscall.sc), 0)?;
-                        hooks::GENERIC.into()
-                    }
-                };
-                self.load_collector(&name, u32::from(syscall.nr))?;
+                if collector.is_none() {
+                    self.codes()?.set(u32::from(syscall.nr), u32::from(syscall.sc), 0)?;
+                }
+                let name = collector.as_deref().unwrap_or(hooks::GENERIC);
+                self.load_collector(name, u32::from(syscall.nr))?;
             }
             *word |= bit;
+            if collector.is_some_and(|name| name.starts_with(hooks::ALONE)) {
+                alone[nr / 64] |= bit;
+            }
         }
         if self.attached {
             self.hook(selection)?;
             self.types.forget();
         }
-        self.config.selected = selected;
+        (self.config.selected, self.config.alone) = (selected, alone);
         self.config.selected32 = self.select_compat(selection)?;
         self.config_map.set(0, self.config.words(), 0)?;
         self.selection = *selection;
@@ -378,7 +385,11 @@ impl Probe {
                 let loaded =
                     load_program(&mut self.ebpf, &mut self.types, hook.program, hook.tracepoint);
                 match (loaded, hooks::optional(hook.tracepoint)) {
-                    (Ok(program), _) => program.attach().map(drop).map_err(failed)?,
+                    (Ok(program), _) => {
+                        program.attach().map_err(failed)?;
+                        let info = program.info().map_err(failed)?;
+                        self.counters.watch(hook.program, hook.class(), info);
+                    }
                     (Err(error), Some(tracepoint)) if error.is_unknown_tracepoint() => {
                         self.missing |= tracepoint;
                     }
@@ -398,7 +409,8 @@ impl Probe {
         }
         if let Some(functions) = &mut self.functions {
             let table = &mut self.twin_collectors;
-            functions.hook(&mut self.ebpf, self.types.get()?, table, &selection.syscalls)?;
+            let types = self.types.get()?;
+            functions.hook(&mut self.ebpf, types, table, &selection.syscalls, &self.counters)?;
         }
         Ok(())
     }
@@ -480,11 +492,15 @@ pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, ProbeError> {
     ebpf.take_map(name).ok_or_else(|| ProbeError::Missing(name.into()))
 }
 
-/// The ring for each slot: one of its own where CPUs of it are online, and one of those for CPUs that come later.
-fn ring_slots(in_use: &[u32], slots: u32) -> Vec<u32> {
+/// The number of the ring for each CPU that there may be. CPUs that come later share those of the ones that are online.
+fn ring_of_cpus(online: &[u32], possible: u32, per_ring: u32) -> Vec<u32> {
+    let ring_of = |cpu: u32| cpu / per_ring.max(1);
+    let in_use: BTreeSet<u32> = online.iter().map(|&cpu| ring_of(cpu)).collect();
     let mut later = in_use.iter().cycle();
-    (0..slots)
-        .map(|slot| if in_use.contains(&slot) { slot } else { later.next().copied().unwrap_or(0) })
+    (0..possible.div_ceil(per_ring.max(1)))
+        .map(|ring| if in_use.contains(&ring) { ring } else { later.next().copied().unwrap_or(0) })
+        .flat_map(|ring| iter::repeat_n(ring, per_ring as usize))
+        .take(possible as usize)
         .collect()
 }
 
@@ -505,11 +521,11 @@ fn life_ring_bytes(data_ring: u32, data_rings: usize) -> u32 {
     eighth.checked_next_power_of_two().unwrap_or(1 << 31).clamp(LEAST.min(data_ring), 1 << 29)
 }
 
-/// Makes a ring for each number that occurs in `slots`.
+/// Makes a ring for each number that occurs in `of_cpus`, and tells each CPU its own.
 fn make_rings(
     ebpf: &mut Ebpf,
     lane: Lane,
-    slots: &[u32],
+    of_cpus: &[u32],
     bytes: u32,
 ) -> Result<Vec<Ring>, ProbeError> {
     let map = match lane {
@@ -517,7 +533,7 @@ fn make_rings(
         Lane::Data => abi::DATA_RINGS,
     };
     let mut array: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(borrow(ebpf, map)?)?;
-    let indices: BTreeSet<u32> = slots.iter().copied().collect();
+    let indices: BTreeSet<u32> = of_cpus.iter().copied().collect();
     indices
         .into_iter()
         .map(|index| {
@@ -538,8 +554,8 @@ fn make_rings(
                 map,
                 None,
             )?;
-            for (slot, _) in (0..).zip(slots).filter(|(_, of)| **of == index) {
-                array.set(slot, &data, 0)?;
+            for (cpu, _) in (0..).zip(of_cpus).filter(|(_, of)| **of == index) {
+                array.set(cpu, &data, 0)?;
             }
             let records = data.fd().as_fd().try_clone_to_owned().map_err(ProbeError::Ring)?;
             Ok(Ring { lane, index, bytes, records })
@@ -562,9 +578,10 @@ mod tests {
 
     #[test]
     fn cpus_that_come_later_share_the_rings_of_others() {
-        assert_eq!(ring_slots(&[0, 1], 2), [0, 1]);
-        assert_eq!(ring_slots(&[0, 0, 1], 4), [0, 1, 0, 0]);
-        assert_eq!(ring_slots(&[1, 3], 6), [1, 1, 3, 3, 1, 3]);
-        assert_eq!(ring_slots(&[], 1), [0]);
+        assert_eq!(ring_of_cpus(&[0, 1], 2, 1), [0, 1]);
+        assert_eq!(ring_of_cpus(&[0, 1, 2], 7, 2), [0, 0, 1, 1, 0, 0, 1]);
+        assert_eq!(ring_of_cpus(&[1, 3], 6, 1), [1, 1, 3, 3, 1, 3]);
+        assert_eq!(ring_of_cpus(&[0, 1], 2, 2), [0, 0]);
+        assert_eq!(ring_of_cpus(&[], 1, 1), [0]);
     }
 }

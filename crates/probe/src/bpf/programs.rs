@@ -2,7 +2,7 @@
 //! `sysctl kernel.bpf_stats_enabled=1`, or by [`count_runs`].
 
 use std::fs;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use aya::sys::{Stats, SyscallError, enable_stats};
 
@@ -50,14 +50,19 @@ impl Programs {
     }
 }
 
+/// How often the kernel left out a run of a program because it was at work already on that CPU. Kernels before 5.12 don't
+/// tell.
+pub(super) fn missed(program: impl AsFd) -> u64 {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd()));
+    info.ok().and_then(|info| value(&info, "recursion_misses:")).unwrap_or(0)
+}
+
 fn value(info: &str, name: &str) -> Option<u64> {
     info.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
-
     use super::*;
 
     #[test]
