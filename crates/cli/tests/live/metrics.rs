@@ -146,7 +146,8 @@ fn a_prometheus_server_takes_all_series_with_their_types() {
     let Some(mut watcher) = place.watch(&arguments) else { return };
     let url = watcher.url();
     place.write("motd", "hello\n");
-    place.act("cd \"$1\"; cat motd motd >/dev/null");
+    // The shell is still there when somebody asks who it is.
+    place.act("cd \"$1\"; cat motd motd >/dev/null; sleep 0.5");
     watcher.wait_for(&["Motd \"read\"", "Motd \"read\""]);
 
     let (status, text) = get(&format!("{url}/metrics"));

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use peregrine_event::source::Record;
 use peregrine_event::{Event, EventFlags};
-use peregrine_fields::{Fields, Run, Scratch};
+use peregrine_fields::{EventTypes, Fields, Run, Scratch};
 use peregrine_filter::{Foresight, Supplier, Vocabulary};
 use peregrine_rules::{EventSource, Loader};
 use peregrine_scap::Reader;
