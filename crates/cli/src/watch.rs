@@ -138,7 +138,7 @@ impl Observer for Watch<'_> {
         self.recorder.restart();
     }
 
-    #[inline]
+    #[inline(always)]
     fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         self.look_up(state);
         if let Some(tally) = &self.tally {
@@ -147,7 +147,7 @@ impl Observer for Watch<'_> {
         self.recorder.arrived(event, state_only, state);
     }
 
-    #[inline]
+    #[inline(always)]
     fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         self.heed_signals()?;
         let first = *self.first_ts.get_or_insert(event.ts);
@@ -167,7 +167,7 @@ impl Observer for Watch<'_> {
         self.recorder.hit(hit.rule, hit.event.ts);
     }
 
-    #[inline]
+    #[inline(always)]
     fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         if let Some(message) = self.recorder.done(event, state_only, state) {
             self.outputs.submit(message.alert(self.style));

@@ -266,27 +266,38 @@ fn each(lengths: &[u8], width: usize) -> impl Iterator<Item = usize> {
     lengths.chunks_exact(width).map(|len| uint(len).unwrap_or_default() as usize)
 }
 
-/// Most events have few parameters: lengths behind those in question are masked away, which needs no loop.
+/// Of so many lengths the sum is found without a loop.
 const FEW: usize = 8;
-
-/// The sum of the first `count` lengths, of two bytes each.
-#[inline]
-fn total_of_few(lengths: [u8; 2 * FEW], count: usize) -> usize {
-    const EVERY_SECOND: u128 = 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff;
-    let lengths = u128::from_le_bytes(lengths) & ((1 << (16 * count)) - 1);
-    let sums = (lengths & EVERY_SECOND) + ((lengths >> 16) & EVERY_SECOND);
-    let sums = (sums as u64) + (sums >> 64) as u64;
-    (sums as u32 as usize) + (sums >> 32) as usize
-}
 
 /// The sum of the first `count` lengths of `all`, which may go on with anything.
 #[inline]
 fn total_of(all: &[u8], count: usize, width: usize) -> usize {
-    match all.first_chunk() {
-        _ if count == 0 => 0,
-        Some(lengths) if width == 2 && count < FEW => total_of_few(*lengths, count),
-        _ => total(all.get(..count * width).unwrap_or_default(), width) as usize,
+    if count == 0 {
+        return 0;
     }
+    // What is behind the lengths in question is masked away.
+    if width == 2
+        && count < FEW / 2
+        && let Some(lengths) = all.first_chunk()
+    {
+        let lengths = u64::from_le_bytes(*lengths);
+        return sum_of_four(lengths & ((1 << (16 * count)) - 1));
+    }
+    if width == 2
+        && count < FEW
+        && let Some(lengths) = all.first_chunk()
+    {
+        let lengths = u128::from_le_bytes(*lengths) & ((1 << (16 * count)) - 1);
+        return sum_of_four(lengths as u64) + sum_of_four((lengths >> 64) as u64);
+    }
+    total(all.get(..count * width).unwrap_or_default(), width) as usize
+}
+
+#[inline]
+fn sum_of_four(lengths: u64) -> usize {
+    const EVERY_SECOND: u64 = 0x0000_ffff_0000_ffff;
+    let sums = (lengths & EVERY_SECOND) + ((lengths >> 16) & EVERY_SECOND);
+    (sums as u32 as usize) + (sums >> 32) as usize
 }
 
 /// The sum of all lengths.

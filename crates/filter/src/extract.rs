@@ -121,9 +121,13 @@ impl<F> Extractor<F> {
 
     /// All fields that the value is made from.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &F> {
-        let mut fields = Vec::new();
-        self.source.collect_fields(&mut fields);
-        fields.into_iter()
+        // Most are a field and nothing else, for which no list is needed.
+        let only = self.as_field();
+        let mut others = Vec::new();
+        if only.is_none() {
+            self.source.collect_fields(&mut others);
+        }
+        only.into_iter().chain(others)
     }
 
     pub(crate) fn each(&self) -> Option<Each> {

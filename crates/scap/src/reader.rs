@@ -136,6 +136,7 @@ impl Reader<File> {
 impl<R: Read> Source for Reader<R> {
     type Error = ScapError;
 
+    #[inline]
     fn next(&mut self) -> Result<Next<'_>, ScapError> {
         Ok(match Reader::next(self)? {
             Some(record) => Next::Record(record),
@@ -166,7 +167,7 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// When the capture can't be read on. There is nothing after an error: further calls give `None`.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::should_implement_trait, reason = "a record borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, ScapError> {
         self.input.consume(std::mem::take(&mut self.given));
@@ -208,7 +209,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The next of the events that follow each other; nothing where something else comes next.
-    #[inline]
+    #[inline(always)]
     fn event(&mut self) -> Result<Option<FoundEvent>, ScapError> {
         loop {
             let Some(block) = UsualBlock::first(self.input.bytes()) else { return Ok(None) };

@@ -17,6 +17,9 @@ use crate::{Supplier, Value};
 pub struct ProgramBuilder<F> {
     parts: Vec<Part<F>>,
     ids: HashMap<Key, NodeId>,
+    /// Nodes of tests that were met before, by their place in memory: texts of tests can be long. They are held, so that
+    /// no other comes to be at their place.
+    tests: HashMap<usize, (Arc<Test<F>>, NodeId)>,
     columns: Vec<Draft<F>>,
     column_ids: HashMap<F, ColumnId>,
     scratch: Bump,
@@ -79,6 +82,7 @@ impl<F> Default for ProgramBuilder<F> {
         Self {
             parts: Vec::new(),
             ids: HashMap::new(),
+            tests: HashMap::new(),
             columns: Vec::new(),
             column_ids: HashMap::new(),
             scratch: Bump::new(),
@@ -279,21 +283,32 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
         {
             return Folded::Known(false);
         }
+        let place = Arc::as_ptr(test).addr();
+        if let Some((_, known)) = self.tests.get(&place) {
+            return Folded::Node(*known);
+        }
+        let node = self.new_test(test, foresight);
+        self.tests.insert(place, (Arc::clone(test), node));
+        Folded::Node(node)
+    }
+
+    /// The node of a test, which another test with the same text may have made already.
+    fn new_test(&mut self, test: &Arc<Test<F>>, foresight: &impl Foresight<F>) -> NodeId {
         let key = Key::Test(test.text.clone());
         if let Some(known) = self.ids.get(&key) {
-            return Folded::Node(*known);
+            return *known;
         }
         let cost = test.fields().map(|field| foresight.cost(field)).sum();
         let step = Step::Test(Arc::clone(test));
         let field = test.left.as_field().map(|field| (field, foresight.cost(field)));
         let Some((id, own)) = field.and_then(|(field, own)| Some((self.column(field, own)?, own)))
         else {
-            return Folded::Node(self.node(key, step, None, cost));
+            return self.node(key, step, None, cost);
         };
         let single = !test.left.is_list() && test.left.each().is_none();
         let tabled = single && matcher(test).is_some_and(is_tabled);
         let bit = tabled.then(|| self.ask(id, Asked::Test(Arc::clone(test)))).flatten();
-        Folded::Node(self.node(key, step, Some((id, bit)), cost - own))
+        self.node(key, step, Some((id, bit)), cost - own)
     }
 
     fn column(&mut self, field: &F, cost: u32) -> Option<ColumnId> {
