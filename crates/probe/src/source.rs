@@ -69,7 +69,7 @@ impl Live {
     pub fn start(config: &ProbeConfig, host_root: &Path) -> Result<Self, LiveError> {
         let scanner = Scanner::open(host_root)?;
         let (mut probe, mut merge, mut waiter) = attach(config)?;
-        let unhooked = probe.unhooked().next().filter(|_| config.plan.is_none());
+        let unhooked = probe.blind_spot().filter(|_| config.plan.is_none());
         let given_up = unhooked.map(|(function, why)| format!("{function}: {why}"));
         if given_up.is_some() {
             // Rather one hook that sees all than a call that nobody sees.
