@@ -23,6 +23,8 @@ use crate::waiter::Waiter;
 /// Shortest and longest time between two looks at the rings.
 const SHORTEST: Duration = Duration::from_micros(500);
 const LONGEST: Duration = Duration::from_millis(10);
+/// Bytes a second at which a ring fills when a machine does nothing else.
+const FASTEST: u64 = 700_000_000;
 /// Events of one look that are few, and those that are many.
 const FEW: u32 = 32;
 const MANY: u32 = 512;
@@ -69,7 +71,7 @@ impl Live {
     pub fn start(config: &ProbeConfig, host_root: &Path) -> Result<Self, LiveError> {
         let scanner = Scanner::open(host_root)?;
         let (mut probe, mut merge, mut waiter) = attach(config)?;
-        let unhooked = probe.unhooked().next().filter(|_| config.plan.is_none());
+        let unhooked = probe.blind_spot().filter(|_| config.plan.is_none());
         let given_up = unhooked.map(|(function, why)| format!("{function}: {why}"));
         if given_up.is_some() {
             // Rather one hook that sees all than a call that nobody sees.
@@ -87,7 +89,7 @@ impl Live {
             waiter,
             given_up,
             scan: Some(scan),
-            pace: Pace::new(),
+            pace: Pace::new(config.ring_bytes),
             clock,
             held: false,
             num: 0,
@@ -212,16 +214,18 @@ impl Strangers for ProcStrangers {
     }
 }
 
-/// How long to wait between two looks at the rings: the less comes, the longer.
+/// How long to wait between two looks at the rings: the less comes, the longer, as far as the rings have room.
 #[derive(Debug)]
 struct Pace {
     wait: Duration,
+    longest: Duration,
     events: u32,
 }
 
 impl Pace {
-    fn new() -> Self {
-        Self { wait: SHORTEST, events: 0 }
+    fn new(ring_bytes: u32) -> Self {
+        let full = Duration::from_nanos(u64::from(ring_bytes) * 1_000_000_000 / FASTEST);
+        Self { wait: SHORTEST, longest: full.clamp(SHORTEST, LONGEST), events: 0 }
     }
 
     /// An event has come.
@@ -232,7 +236,7 @@ impl Pace {
     /// There are no more just now: for how long to wait.
     fn next(&mut self) -> Duration {
         match std::mem::take(&mut self.events) {
-            ..FEW => self.wait = (self.wait * 2).min(LONGEST),
+            ..FEW => self.wait = (self.wait * 2).min(self.longest),
             MANY.. => self.wait = (self.wait / 2).max(SHORTEST),
             _ => {}
         }
@@ -246,7 +250,7 @@ mod tests {
 
     #[test]
     fn waits_grow_with_idleness_and_shrink_with_work() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(8 << 20);
         for _ in 0..10 {
             pace.next();
         }
@@ -258,5 +262,15 @@ mod tests {
             pace.next();
         }
         assert_eq!(pace.wait, SHORTEST);
+    }
+
+    #[test]
+    fn small_rings_are_looked_at_more_often() {
+        let mut pace = Pace::new(1 << 20);
+        for _ in 0..10 {
+            pace.next();
+        }
+        assert!(pace.wait < Duration::from_millis(2), "{:?}", pace.wait);
+        assert_eq!(Pace::new(4096).longest, SHORTEST);
     }
 }

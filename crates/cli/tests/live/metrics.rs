@@ -146,8 +146,8 @@ fn a_prometheus_server_takes_all_series_with_their_types() {
     let Some(mut watcher) = place.watch(&arguments) else { return };
     let url = watcher.url();
     place.write("motd", "hello\n");
-    // The shell is still there when somebody asks who it is.
-    place.act("cd \"$1\"; cat motd motd >/dev/null; sleep 0.5");
+    // A little longer, so that the shell is still there when it is looked up as a stranger.
+    place.act("cd \"$1\"; cat motd motd >/dev/null; sleep 0.3");
     watcher.wait_for(&["Motd \"read\"", "Motd \"read\""]);
 
     let (status, text) = get(&format!("{url}/metrics"));

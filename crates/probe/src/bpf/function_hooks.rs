@@ -32,6 +32,9 @@ const USUAL: &str = "close";
 const FRONT: &str = "sys_exit";
 const TWIN_FRONT: &str = "sys_exit_twin";
 
+/// There is no way out to be hooked.
+const NEVER_RETURN: [&str; 2] = ["exit", "exit_group"];
+
 /// Section of the programs for syscalls, and what makes them hooks on functions. Of the same length and with the same
 /// end, as other names share its bytes.
 const TRACEPOINT: &[u8] = b"tp_btf/sys_exit";
@@ -52,12 +55,19 @@ pub(super) fn made_for_functions(object: &[u8]) -> Vec<u8> {
 pub(super) struct FunctionHooks {
     functions: Functions,
     links: BTreeMap<String, FExitLink>,
-    /// With the kernel's reason.
-    unhooked: BTreeMap<String, String>,
+    unhooked: BTreeMap<String, Unhooked>,
     /// Syscalls whose collector is also there for functions of the other kind.
     twins: BTreeSet<u16>,
     /// Taking a hook off can last, so this one stays as long as the others.
     _probe: FExitLink,
+}
+
+/// A function that should have a hook and has none.
+struct Unhooked {
+    /// The kernel's reason.
+    why: String,
+    /// Whether a syscall that has an event of its own is served by it.
+    matters: bool,
 }
 
 impl FunctionHooks {
@@ -82,7 +92,13 @@ impl FunctionHooks {
 
     /// Functions that should have a hook and have none, and why.
     pub(super) fn unhooked(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.unhooked.iter().map(|(function, why)| (function.as_str(), why.as_str()))
+        self.unhooked.iter().map(|(function, unhooked)| (function.as_str(), unhooked.why.as_str()))
+    }
+
+    /// The first of them that serves a syscall that has an event of its own.
+    pub(super) fn blind_spot(&self) -> Option<(&str, &str)> {
+        let (function, unhooked) = self.unhooked.iter().find(|(_, unhooked)| unhooked.matters)?;
+        Some((function, &unhooked.why))
     }
 
     /// The program of this name, loaded now if it was not before.
@@ -124,7 +140,13 @@ impl FunctionHooks {
                     counters.watch(&function, LossClass::Other, program);
                     self.links.insert(function, link);
                 }
-                Err(error) => drop(self.unhooked.insert(function, reason(&error))),
+                Err(error) => {
+                    let matters = native_syscalls().iter().any(|call| {
+                        leads_to.contains(&call.sc)
+                            && hooks::collector(call.exit, |_| false).is_some()
+                    });
+                    self.unhooked.insert(function, Unhooked { why: reason(&error), matters });
+                }
             }
         }
         Ok(())
@@ -135,6 +157,9 @@ impl FunctionHooks {
         let mut wanted: BTreeMap<String, Vec<u16>> = BTreeMap::new();
         for code in syscalls.iter() {
             let Some(name) = peregrine_event::syscall_name(code) else { continue };
+            if NEVER_RETURN.contains(&name) {
+                continue;
+            }
             let functions = self.functions.native(name).into_iter();
             for function in functions.chain(self.functions.compat(name)) {
                 wanted.entry(function).or_default().push(code);

@@ -336,6 +336,11 @@ impl Probe {
         self.functions.iter().flat_map(FunctionHooks::unhooked)
     }
 
+    /// Of these the first that serves a syscall that has an event of its own, and why it is not hooked.
+    pub fn blind_spot(&self) -> Option<(&str, &str)> {
+        self.functions.as_ref()?.blind_spot()
+    }
+
     /// Loads the program that collects the event of a syscall, and puts it into the table.
     fn load_collector(&mut self, name: &str, number: u32) -> Result<(), ProbeError> {
         let (ebpf, types) = (&mut self.ebpf, &mut self.types);
