@@ -71,4 +71,7 @@ pub trait Strangers {
     /// What there is to know of the thread with this tid and of those above it that are not `known`: the
     /// highest first. Empty when it is gone.
     fn meet(&mut self, tid: i64, known: &dyn Fn(i64) -> bool) -> Vec<Item>;
+
+    /// The users and groups that a process in a container has. Empty when it is gone, or has none.
+    fn accounts(&mut self, tid: i64) -> Vec<Item>;
 }

@@ -212,6 +212,10 @@ impl Strangers for ProcStrangers {
     fn meet(&mut self, tid: i64, known: &dyn Fn(i64) -> bool) -> Vec<Item> {
         self.scanner.stranger(tid, self.scoped, known)
     }
+
+    fn accounts(&mut self, tid: i64) -> Vec<Item> {
+        self.scanner.accounts(tid)
+    }
 }
 
 /// How long to wait between two looks at the rings: the less comes, the longer, as far as the rings have room.

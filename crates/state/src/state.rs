@@ -48,6 +48,8 @@ pub struct State {
     // What the container event being looked at is about; it may be removed already.
     pub(crate) told: Option<Arc<Container>>,
     pub(crate) scratch: Scratch,
+    // Containers whose accounts somebody should read, each with a thread that runs in it.
+    pub(crate) nameless: Vec<(Arc<[u8]>, i64)>,
     pub(crate) traits: &'static [Traits],
 }
 
@@ -210,6 +212,7 @@ impl State {
             clock: Clock::default(),
             told: None,
             scratch: Scratch::default(),
+            nameless: Vec::new(),
             traits: traits::all(),
             config,
         }
@@ -227,19 +230,8 @@ impl State {
         match item {
             Item::Machine(machine) => self.machine = machine,
             Item::Interface(interface) => self.interfaces.add(&interface),
-            Item::User(user) => {
-                let user = User {
-                    uid: user.uid,
-                    gid: user.gid,
-                    name: user.name.into(),
-                    home: user.home.into(),
-                    shell: user.shell.into(),
-                };
-                self.add_user(b"", user);
-            }
-            Item::Group(group) => {
-                self.add_group(b"", Group { gid: group.gid, name: group.name.into() });
-            }
+            Item::User(user) => self.add_user(b"", user.into()),
+            Item::Group(group) => self.add_group(b"", group.into()),
             Item::Thread(thread) => drop(self.load_thread(&thread)),
             Item::Fds(tid, fds) => {
                 if let Some(at) = self.tree.find(tid) {
@@ -255,7 +247,10 @@ impl State {
         let ports = std::mem::take(&mut self.server_ports);
         self.fds.give_all_directions(&ports);
         if self.config.containers {
-            self.tree.refs().into_iter().for_each(|at| self.find_container(at));
+            for at in self.tree.refs() {
+                self.find_container(at);
+                self.want_accounts(at, false);
+            }
         }
     }
 

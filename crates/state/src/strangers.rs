@@ -1,9 +1,12 @@
-//! Threads that act though nobody has told of them: who they are is asked once, as they appear.
+//! What events do not tell and must be asked for: who a thread is that acts though nobody has told of it, and what
+//! accounts a container has. Each is asked once, as it appears.
 
-use crate::apply::traits::Actor;
+use std::sync::Arc;
+
 use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 
+use crate::apply::traits::Actor;
 use crate::state::State;
 use crate::tree::ThreadRef;
 
@@ -37,6 +40,41 @@ impl State {
             }
         }
         self.join(met);
+    }
+
+    /// A container whose accounts should be read now, and a thread that runs in it. Each is named once, if it is then told of.
+    #[inline]
+    pub fn nameless(&mut self) -> Option<(Arc<[u8]>, i64)> {
+        self.nameless.pop()
+    }
+
+    /// Takes in the accounts of a container, in place of those it had. Where none were found, the next program that it
+    /// runs is another chance.
+    pub fn name(&mut self, container: &[u8], accounts: Vec<Item>) {
+        if accounts.is_empty() && self.users.has_accounts(container) {
+            return;
+        }
+        self.users.remove_container(container);
+        for item in accounts {
+            match item {
+                Item::User(user) => self.add_user(container, user.into()),
+                Item::Group(group) => self.add_group(container, group.into()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Has the accounts of the container of a thread read, if nobody has told of them; or `again`.
+    pub(crate) fn want_accounts(&mut self, at: ThreadRef, again: bool) {
+        let Some(thread) = self.tree.get(at).filter(|thread| !thread.container.is_empty()) else {
+            return;
+        };
+        let (container, tid) = (Arc::clone(&thread.container), thread.tid);
+        let wanted = again || !self.users.knows(&container);
+        // In captures events tell of them.
+        if self.config.live && wanted && self.users.expect(&container) {
+            self.nameless.push((container, tid));
+        }
     }
 
     /// Puts new threads where they belong, once all of them are there.
@@ -111,5 +149,44 @@ mod tests {
         state.meet(vec![process(30, 30, 1, "other"), process(31, 30, 1, "t")]);
         assert_eq!(state.by_tid(30).unwrap().comm(), b"cat");
         assert_eq!(state.thread_count(state.by_tid(31).unwrap()), 2);
+    }
+
+    #[test]
+    fn accounts_of_a_container_are_asked_for_once() {
+        let id = "0123456789abcdef".repeat(4);
+        let in_container = |tid| {
+            let Item::Thread(mut thread) = process(tid, tid, 1, "sh") else { unreachable!() };
+            thread.cgroups = format!("cpu=/docker/{id}\0").into_bytes();
+            Item::Thread(thread)
+        };
+        let user = |name: &[u8]| {
+            let (home, shell) = (Vec::new(), Vec::new());
+            Item::User(snapshot::User { uid: 7, gid: 7, name: name.into(), home, shell })
+        };
+        let asked_for = |live| {
+            let mut state = State::new(Config { live, ..Config::default() });
+            state.load(user(b"of_host"));
+            state.load(process(1, 1, 0, "init"));
+            state.load(in_container(20));
+            state.load(in_container(21));
+            state.loaded();
+            let asked: Vec<_> = std::iter::from_fn(|| state.nameless()).collect();
+            (state, asked)
+        };
+        assert!(asked_for(false).1.is_empty());
+        let (mut state, asked) = asked_for(true);
+        let [(container, tid)] = asked.as_slice() else { panic!("{asked:?}") };
+        assert_eq!((&**container, *tid), (&b"0123456789ab"[..], 20));
+
+        let name = |state: &State, tid| {
+            state.user(state.by_tid(tid).unwrap(), 7).map(|user| user.name.to_vec())
+        };
+        assert_eq!(name(&state, 20), None);
+        state.name(container, vec![user(b"inside")]);
+        assert_eq!(name(&state, 21).as_deref(), Some(&b"inside"[..]));
+        assert_eq!(name(&state, 1).as_deref(), Some(&b"of_host"[..]));
+        // A process that was gone by then told of nobody.
+        state.name(container, Vec::new());
+        assert_eq!(name(&state, 20).as_deref(), Some(&b"inside"[..]));
     }
 }

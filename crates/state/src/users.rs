@@ -1,6 +1,7 @@
 //! Users and groups of the host and of containers.
 
 use hashbrown::HashMap;
+use peregrine_event::snapshot;
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,19 @@ pub struct Group {
     pub gid: u32,
     /// Name.
     pub name: Box<[u8]>,
+}
+
+impl From<snapshot::User> for User {
+    fn from(user: snapshot::User) -> Self {
+        let snapshot::User { uid, gid, name, home, shell } = user;
+        Self { uid, gid, name: name.into(), home: home.into(), shell: shell.into() }
+    }
+}
+
+impl From<snapshot::Group> for Group {
+    fn from(group: snapshot::Group) -> Self {
+        Self { gid: group.gid, name: group.name.into() }
+    }
 }
 
 /// Users and groups by container id; the host's are under the empty id.
@@ -53,6 +67,21 @@ impl Users {
     /// The group with this number in this container (empty: on the host).
     pub fn group(&self, container: &[u8], gid: u32) -> Option<&Group> {
         self.accounts(container)?.groups.get(&gid)
+    }
+
+    /// Whether anything was told of this container, if only that it has no accounts.
+    pub(crate) fn knows(&self, container: &[u8]) -> bool {
+        self.accounts(container).is_some()
+    }
+
+    /// Whether any account of this container is known.
+    pub(crate) fn has_accounts(&self, container: &[u8]) -> bool {
+        self.accounts(container).is_some_and(|a| !(a.users.is_empty() && a.groups.is_empty()))
+    }
+
+    /// Notes that a container has accounts, though they are not known yet. False when there is no room.
+    pub(crate) fn expect(&mut self, container: &[u8]) -> bool {
+        self.accounts_mut(container).is_some()
     }
 
     /// Users of the host, in no order.

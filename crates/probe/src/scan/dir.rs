@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat, StatFs};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat, StatFs};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -62,18 +62,25 @@ impl Dir {
         into.clear();
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
         let file = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
-        loop {
-            into.reserve(CHUNK);
-            match rustix::io::read(&file, spare_capacity(into)) {
-                Ok(0) => return Ok(()),
-                Ok(_) if into.len() >= limit || done(into) => {
-                    into.truncate(limit);
-                    return Ok(());
-                }
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
+        read_to_end(&file, limit, into, done)
+    }
+
+    /// Reads a file of a directory tree that somebody else has made: links in it lead nowhere but into it, and what is
+    /// no file is not waited for.
+    pub(crate) fn read_below(
+        &self,
+        name: impl Arg,
+        limit: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Errno> {
+        into.clear();
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let file = rustix::fs::openat2(&self.0, name, flags, Mode::empty(), resolve)?;
+        if !FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file() {
+            return Err(Errno::INVAL);
         }
+        read_to_end(&file, limit, into, |_| false)
     }
 
     /// Where a link leads.
@@ -126,6 +133,26 @@ impl Dir {
             see(entry?.file_name().to_bytes());
         }
         Ok(())
+    }
+}
+
+fn read_to_end(
+    file: &OwnedFd,
+    limit: usize,
+    into: &mut Vec<u8>,
+    done: impl Fn(&Vec<u8>) -> bool,
+) -> Result<(), Errno> {
+    loop {
+        into.reserve(CHUNK);
+        match rustix::io::read(file, spare_capacity(into)) {
+            Ok(0) => return Ok(()),
+            Ok(_) if into.len() >= limit || done(into) => {
+                into.truncate(limit);
+                return Ok(());
+            }
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

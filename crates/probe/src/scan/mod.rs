@@ -36,6 +36,8 @@ use thiserror::Error;
 use dir::{Dir, MAX_FILE};
 use process::{Depth, Processes};
 
+/// Most bytes of a list of accounts that is not of the host: who made it may mean no good.
+const MAX_ACCOUNTS: usize = 4 << 20;
 /// Most processes between a thread and the first one.
 const MAX_ANCESTORS: usize = 256;
 /// How old the socket tables may be in which a stranger's sockets are looked up.
@@ -131,6 +133,21 @@ impl Scanner {
             ancestors.into_iter().rev().map(|pid| (pid, above)).chain([(pid, Depth::Whole)])
         {
             self.processes.read(pid, depth, |item| items.push(item));
+        }
+        items
+    }
+
+    /// The users and groups of the root directory that a thread has, which in a container is not that of the host.
+    pub fn accounts(&self, tid: i64) -> Vec<Item> {
+        let Ok(root) = self.processes.proc.dir(format!("{tid}/root").as_str()) else {
+            return Vec::new();
+        };
+        let (mut text, mut items) = (Vec::new(), Vec::new());
+        if root.read_below("etc/passwd", MAX_ACCOUNTS, &mut text).is_ok() {
+            items.extend(accounts::users(&text).map(Item::User));
+        }
+        if root.read_below("etc/group", MAX_ACCOUNTS, &mut text).is_ok() {
+            items.extend(accounts::groups(&text).map(Item::Group));
         }
         items
     }

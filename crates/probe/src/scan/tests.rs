@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 
 use peregrine_event::snapshot::{Fd, FdKind, Thread};
 use proptest::prelude::*;
+use rustix::fs::{FileType, Mode};
 
 use super::*;
 
@@ -193,6 +194,27 @@ fn strangers_come_with_their_unknown_ancestors() {
     assert!(fds(&items, 20).is_empty() && !fds(&items, 30).is_empty());
     assert_eq!(tids(items), [20, 30]);
     assert!(scanner.stranger(99, false, |_| false).is_empty());
+}
+
+#[test]
+fn accounts_are_those_of_the_root_directory_of_a_thread() {
+    let host = Machine::new();
+    host.write("proc/7/root/etc/real", "carol:x:1000:1000::/home/carol:/bin/sh\n");
+    host.write("proc/7/root/etc/group", "carol:x:1000:\n");
+    // As it is inside: a link to an absolute path leads nowhere outside.
+    host.link("proc/7/root/etc/passwd", "/etc/real");
+    host.write("etc/real", "host:x:1000:1000::/:/bin/sh\n");
+    let scanner = Scanner::open(host.0.path()).unwrap();
+    let items = scanner.accounts(7);
+    assert!(matches!(&items[..], [Item::User(user), Item::Group(group)]
+        if user.name == b"carol" && group.name == b"carol"));
+    assert!(scanner.accounts(8).is_empty());
+
+    // What is no file is not waited for.
+    host.write("proc/9/root/etc/group", "");
+    let fifo = host.0.path().join("proc/9/root/etc/passwd");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    assert!(scanner.accounts(9).is_empty());
 }
 
 #[test]
