@@ -114,7 +114,9 @@ pub(super) fn tables(rows: &[Row], checks: &[Check]) -> String {
 fn meaning(check: Check) -> &'static str {
     match check {
         Check::Load => "the kernel takes every program of the probe",
-        Check::LoadFexit => "the same, hooked into each system call's own function",
+        Check::LoadFexit => {
+            "the same, hooked into each system call's own function; x86_64 takes it where the kernel describes what its functions take, which Debian's 5.10 does not, and aarch64 from Linux 6.12 on"
+        }
         Check::Events => {
             "each event, and each of its parameters, is what the kernel really did; hooked at the end of all system calls"
         }
