@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What watching costs: the same loads with and without the engine, in turns, as a table.
 
-    benches/live.py [--rules a.yaml,b.yaml] [--rounds 5] [--flood]
+    benches/live.py [--rules a.yaml,b.yaml] [--rounds 5] [--flood N | --burst N]
 
 Needs root, cgroup v2 and two CPUs: the loads (benches/load.c) run in a control group of their own on the first, the
 engine watches that group from the second. Minima of many short batches count, as other work on the machine only ever
@@ -184,6 +184,22 @@ def flood(bench):
         print(f"| {loads} | {min(loads, 2)} | {events / took:.0f} | {lost} ({lost / max(events, 1):.1%}) |", flush=True)
 
 
+def burst(bench):
+    """So many opens as fast as one CPU can."""
+    count = bench.options.burst
+    print("| opens | per second | lost | engine µs per event |\n|---|---|---|---|")
+    for act, events in (("openfail", count), ("open", 2 * count)):
+        wait_for_others()
+        engine = Engine(bench)
+        before, began = engine.cpu(), time.monotonic()
+        bench.watched([bench.load, act, "1", str(count)], stdout=subprocess.DEVNULL).wait()
+        took = time.monotonic() - began
+        time.sleep(0.5)
+        cpu = (engine.cpu() - before) / events / 1000
+        _, lost = engine.stop()
+        print(f"| {count} × {act} | {count / took:.0f} | {lost} | {cpu:.2f} |", flush=True)
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--bin", default="target/release/peregrine")
@@ -193,6 +209,7 @@ def main():
     options.add_argument("--preset", type=int, default=4)
     options.add_argument("--cpus-per-ring", type=int, default=2)
     options.add_argument("--flood", type=int, default=0, metavar="N", help="instead: up to N loads of failing opens at once")
+    options.add_argument("--burst", type=int, default=0, metavar="N", help="instead: N opens in one go from one CPU")
     options.add_argument("--act", help="of the loads only those named, with commas between")
     options = options.parse_args()
     if options.act:
@@ -200,7 +217,7 @@ def main():
     if options.rules is None:
         options.rules = f"{HERE}/../crates/cli/assets/rules.yaml"
     bench = Bench(options)
-    flood(bench) if options.flood else ratios(bench)
+    (flood if options.flood else burst if options.burst else ratios)(bench)
 
 
 main()
