@@ -128,27 +128,24 @@ impl Dispatch {
         live.clear();
         live.resize(here.rules.len().div_ceil(64), u64::MAX);
         asked.sift(&here.sieve, live);
-        let rules_left = here
-            .rules
-            .chunks(64)
-            .zip(&*live)
-            .flat_map(|(rules, live)| Bits(*live).map_while(move |bit| rules.get(bit)));
-        for Candidate { rule, condition } in rules_left {
-            let rule = *rule as usize;
-            let mark = asked.meter.enter(Stage::Rule(rule));
-            let matched = match condition {
-                Whole::Never => false,
-                Whole::Always => true,
-                Whole::Node(node) => asked.holds(*node),
-                Whole::Plain => rules.rules.get(rule).is_some_and(|r| r.filter.matches(view)),
-            };
-            asked.meter.leave(Stage::Rule(rule), mark, matched);
-            if matched {
-                let mark = asked.meter.enter(Stage::Alert(rule));
-                hit(rule);
-                asked.meter.leave(Stage::Alert(rule), mark, true);
-                if *matching == Matching::First {
-                    return;
+        for (batch, left) in here.rules.chunks(64).zip(&*live) {
+            for Candidate { rule, condition } in Bits(*left).map_while(|bit| batch.get(bit)) {
+                let rule = *rule as usize;
+                let mark = asked.meter.enter(Stage::Rule(rule));
+                let matched = match condition {
+                    Whole::Never => false,
+                    Whole::Always => true,
+                    Whole::Node(node) => asked.holds(*node),
+                    Whole::Plain => rules.rules.get(rule).is_some_and(|r| r.filter.matches(view)),
+                };
+                asked.meter.leave(Stage::Rule(rule), mark, matched);
+                if matched {
+                    let mark = asked.meter.enter(Stage::Alert(rule));
+                    hit(rule);
+                    asked.meter.leave(Stage::Alert(rule), mark, true);
+                    if *matching == Matching::First {
+                        return;
+                    }
                 }
             }
         }
