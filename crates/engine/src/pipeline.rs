@@ -165,7 +165,9 @@ impl<'r> Engine<'r> {
                     self.introduce(&event);
                     observer.arrived(&event, state_only, &self.state);
                     let mut context = self.state.apply(&event);
-                    self.name_accounts();
+                    if self.state.has_nameless() {
+                        self.name_accounts();
+                    }
                     in_prelude &= tells_of_machine(event.ty);
                     if !(state_only || in_prelude || only_for_state(event.ty)) {
                         // To rules, the event before is the one before that they were asked about.
@@ -191,7 +193,7 @@ impl<'r> Engine<'r> {
     }
 
     /// Finds out which users and groups containers have that have come up.
-    #[inline]
+    #[cold]
     fn name_accounts(&mut self) {
         let Some(strangers) = &mut self.strangers else { return };
         while let Some((container, tid)) = self.state.nameless() {

@@ -80,11 +80,10 @@ enum Position {
     Ended,
 }
 
-/// What [`Reader::find`] found. It borrows nothing, so that it can be looked for in a loop.
+/// What [`Reader::advance`] found. It borrows nothing, so that it can be looked for in a loop.
 enum Found {
     Restart,
-    // Far larger than an event, and far rarer.
-    Item(Box<Item>),
+    Item(Item),
     Event(FoundEvent),
 }
 
@@ -171,18 +170,31 @@ impl<R: Read> Reader<R> {
     #[inline(always)]
     #[expect(clippy::should_implement_trait, reason = "a record borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, ScapError> {
-        let found = match self.find() {
+        self.input.consume(std::mem::take(&mut self.given));
+        let found = match self.position {
+            Position::Events => self.event(),
+            _ => Ok(None),
+        };
+        // Most are events; what is none is looked at from the start. They have a way of their own, as whatever could also
+        // hold an item of the snapshot is large, and is moved for each of them.
+        let found = match found {
+            Ok(Some(found)) => Ok(Some(found)),
+            Ok(None) => match self.advance() {
+                Ok(Some(Found::Event(found))) => Ok(Some(found)),
+                Ok(Some(Found::Restart)) => return Ok(Some(Record::Restart)),
+                Ok(Some(Found::Item(item))) => return Ok(Some(Record::Snapshot(item))),
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        let FoundEvent { place, head, cpu, state_only } = match found {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) => {
                 self.position = Position::Ended;
                 return Err(error);
             }
-        };
-        let FoundEvent { place, head, cpu, state_only } = match found {
-            Found::Event(found) => found,
-            Found::Restart => return Ok(Some(Record::Restart)),
-            Found::Item(item) => return Ok(Some(Record::Snapshot(*item))),
         };
         let bytes = match place {
             Place::Input { start, len } => {
@@ -195,18 +207,6 @@ impl<R: Read> Reader<R> {
         self.counts.delivered += 1;
         event.num = self.counts.delivered;
         Ok(Some(Record::Event { event, state_only }))
-    }
-
-    /// Most are events; what is none is looked at from the start.
-    #[inline(always)]
-    fn find(&mut self) -> Result<Option<Found>, ScapError> {
-        self.input.consume(std::mem::take(&mut self.given));
-        if matches!(self.position, Position::Events)
-            && let Some(found) = self.event()?
-        {
-            return Ok(Some(Found::Event(found)));
-        }
-        self.advance()
     }
 
     /// The next of the events that follow each other; nothing where something else comes next.
@@ -244,7 +244,7 @@ impl<R: Read> Reader<R> {
                 Position::Snapshot => self.snapshot_block()?,
                 Position::List { list, total, at } => {
                     if let Some(item) = self.item(list, total, at)? {
-                        return Ok(Some(Found::Item(Box::new(item))));
+                        return Ok(Some(Found::Item(item)));
                     }
                 }
                 Position::Events => {

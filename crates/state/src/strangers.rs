@@ -42,8 +42,13 @@ impl State {
         self.join(met);
     }
 
-    /// A container whose accounts should be read now, and a thread that runs in it. Each is named once, if it is then told of.
+    /// Whether there is a container whose accounts should be read now.
     #[inline]
+    pub fn has_nameless(&self) -> bool {
+        !self.nameless.is_empty()
+    }
+
+    /// A container whose accounts should be read now, and a thread that runs in it. Each is named once, if it is then told of.
     pub fn nameless(&mut self) -> Option<(Arc<[u8]>, i64)> {
         self.nameless.pop()
     }
