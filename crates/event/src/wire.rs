@@ -122,9 +122,7 @@ impl Head {
         let (ts, tid) = (u64_at(header, 0), u64_at(header, 8) as i64);
         Ok(Self { ty, ts, tid, sent: nparams as u8 })
     }
-}
 
-impl Head {
     /// The header of an event of so many bytes.
     #[inline]
     pub fn bytes(&self, len: u32) -> [u8; HEADER_LEN] {

@@ -1,11 +1,26 @@
-//! Users and groups of the host.
+//! Users and groups of the host, and of containers.
 
-use peregrine_event::snapshot::{Group, User};
+use peregrine_event::snapshot::{Group, Item, User};
+use rustix::io::Errno;
 
 use super::dir::number;
 
+/// The users and groups in the files `passwd` and `group`, as far as `read` can read these.
+pub(crate) fn items(
+    mut read: impl FnMut(&str, &mut Vec<u8>) -> Result<(), Errno>,
+) -> impl Iterator<Item = Item> {
+    let (mut text, mut items) = (Vec::new(), Vec::new());
+    if read("passwd", &mut text).is_ok() {
+        items.extend(users(&text).map(Item::User));
+    }
+    if read("group", &mut text).is_ok() {
+        items.extend(groups(&text).map(Item::Group));
+    }
+    items.into_iter()
+}
+
 /// The users in the text of `/etc/passwd`.
-pub(crate) fn users(text: &[u8]) -> impl Iterator<Item = User> {
+fn users(text: &[u8]) -> impl Iterator<Item = User> {
     lines(text).filter_map(|line| {
         let mut fields = line.split(|&b| b == b':');
         let name = fields.next().filter(|name| !name.is_empty())?;
@@ -18,7 +33,7 @@ pub(crate) fn users(text: &[u8]) -> impl Iterator<Item = User> {
 }
 
 /// The groups in the text of `/etc/group`.
-pub(crate) fn groups(text: &[u8]) -> impl Iterator<Item = Group> {
+fn groups(text: &[u8]) -> impl Iterator<Item = Group> {
     lines(text).filter_map(|line| {
         let mut fields = line.split(|&b| b == b':');
         let name = fields.next().filter(|name| !name.is_empty())?;

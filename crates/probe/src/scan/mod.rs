@@ -142,14 +142,10 @@ impl Scanner {
         let Ok(root) = self.processes.proc.dir(format!("{tid}/root").as_str()) else {
             return Vec::new();
         };
-        let (mut text, mut items) = (Vec::new(), Vec::new());
-        if root.read_below("etc/passwd", MAX_ACCOUNTS, &mut text).is_ok() {
-            items.extend(accounts::users(&text).map(Item::User));
-        }
-        if root.read_below("etc/group", MAX_ACCOUNTS, &mut text).is_ok() {
-            items.extend(accounts::groups(&text).map(Item::Group));
-        }
-        items
+        let read = |name: &str, into: &mut Vec<u8>| {
+            root.read_below(format!("etc/{name}").as_str(), MAX_ACCOUNTS, into)
+        };
+        accounts::items(read).collect()
     }
 
     /// A process that is known already: its threads and what it has open, then the numbers of all its open files.
@@ -180,17 +176,11 @@ impl Scanner {
 
     /// What precedes the processes.
     fn preamble(&self) -> VecDeque<Item> {
-        let mut text = Vec::new();
         let mut items = VecDeque::from([Item::Machine(machine::machine(&self.processes.proc))]);
         items.extend(machine::interfaces().into_iter().map(Item::Interface));
         // A host without accounts, as some containers are, has none to tell of.
         if let Ok(etc) = Dir::open(&self.host_root.join("etc")) {
-            if etc.read("passwd", MAX_FILE, &mut text).is_ok() {
-                items.extend(accounts::users(&text).map(Item::User));
-            }
-            if etc.read("group", MAX_FILE, &mut text).is_ok() {
-                items.extend(accounts::groups(&text).map(Item::Group));
-            }
+            items.extend(accounts::items(|name, into| etc.read(name, MAX_FILE, into)));
         }
         items
     }
