@@ -216,9 +216,36 @@ impl EventType {
     /// Width of a parameter length on the wire: 2 or 4 bytes.
     #[inline]
     pub fn length_width(self) -> usize {
-        if self.info().flags.contains(EventFlags::LARGE_PAYLOAD) { 4 } else { 2 }
+        if self.shape().wide { 4 } else { 2 }
+    }
+
+    /// What is needed to take events apart.
+    #[inline]
+    pub(crate) fn shape(self) -> Shape {
+        SHAPES[self as usize]
     }
 }
+
+/// What is asked of the type of every event, so close together that it stays in the cache.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    /// Number of parameters.
+    pub(crate) nparams: u8,
+    /// Whether the lengths of parameters take four bytes on the wire, or two.
+    pub(crate) wide: bool,
+}
+
+static SHAPES: [Shape; EventType::COUNT] = {
+    let mut shapes = [Shape { nparams: 0, wide: false }; EventType::COUNT];
+    let mut code = 0;
+    while code < EventType::COUNT {
+        let info = &EVENTS[code];
+        let wide = info.flags.contains(EventFlags::LARGE_PAYLOAD);
+        shapes[code] = Shape { nparams: info.params.len() as u8, wide };
+        code += 1;
+    }
+    shapes
+};
 
 /// Name of the syscall with this code of the format, e.g. 3 → `read`.
 pub fn syscall_name(sc: u16) -> Option<&'static str> {

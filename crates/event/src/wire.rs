@@ -5,6 +5,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::EventType;
+use crate::table::Shape;
 
 /// Bytes before the parameter lengths.
 pub const HEADER_LEN: usize = 26;
@@ -31,6 +32,8 @@ pub struct Event<'a> {
     // Those that are there, and those that can be read.
     sent: u8,
     nparams: u8,
+    // Whether lengths take four bytes in place of two.
+    wide: bool,
 }
 
 /// Why bytes are not an event.
@@ -99,28 +102,7 @@ impl Head {
     /// When the bytes are not exactly one well-formed event.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
-        let Some((header, rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
-            return Err(WireError::Header { len: bytes.len() });
-        };
-        let code = u16::from_le_bytes([header[20], header[21]]);
-        let ty = EventType::from_code(code).ok_or(WireError::Type(code))?;
-        let len = u32_at(header, 16);
-        if len as usize != bytes.len() {
-            return Err(WireError::Length { header: len, actual: bytes.len() });
-        }
-        let nparams = u32_at(header, 22);
-        if nparams > MAX_PARAMS as u32 {
-            return Err(WireError::Count { ty, nparams });
-        }
-        let width = ty.length_width();
-        let Some((lengths, values)) = rest.split_at_checked(nparams as usize * width) else {
-            return Err(WireError::Param { ty, index: 0 });
-        };
-        if total_of(rest, nparams as usize, width) > values.len() {
-            return Err(too_long(ty, lengths, values.len()));
-        }
-        let (ts, tid) = (u64_at(header, 0), u64_at(header, 8) as i64);
-        Ok(Self { ty, ts, tid, sent: nparams as u8 })
+        Parts::parse(bytes).map(|parts| parts.head)
     }
 
     /// The header of an event of so many bytes.
@@ -136,10 +118,96 @@ impl Head {
     }
 }
 
+/// An event as it is on the wire, in larger parts than its parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// What its header says.
+    pub head: Head,
+    // The lengths of all parameters, and then the parameters, which begin here.
+    body: &'a [u8],
+    values_at: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes the bytes of one event apart.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one well-formed event.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
+        let Some((header, rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
+            return Err(WireError::Header { len: bytes.len() });
+        };
+        let code = u16::from_le_bytes([header[20], header[21]]);
+        let ty = EventType::from_code(code).ok_or(WireError::Type(code))?;
+        let len = u32_at(header, 16);
+        if len as usize != bytes.len() {
+            return Err(WireError::Length { header: len, actual: bytes.len() });
+        }
+        let nparams = u32_at(header, 22);
+        if nparams > MAX_PARAMS as u32 {
+            return Err(WireError::Count { ty, nparams });
+        }
+        let width = ty.length_width();
+        let values_at = nparams as usize * width;
+        let end = values_at + total_of(rest, nparams as usize, width);
+        let Some(body) = rest.get(..end) else {
+            return Err(too_long(ty, nparams as usize, rest));
+        };
+        let (ts, tid) = (u64_at(header, 0), u64_at(header, 8) as i64);
+        let head = Head { ty, ts, tid, sent: nparams as u8 };
+        Ok(Self { head, body, values_at })
+    }
+
+    /// Of an event of which the head is known, and which has nothing behind its parameters.
+    #[inline]
+    pub fn with_head(head: Head, bytes: &'a [u8]) -> Self {
+        let body = bytes.get(HEADER_LEN..).unwrap_or_default();
+        Self { head, body, values_at: usize::from(head.sent) * head.ty.length_width() }
+    }
+
+    /// Bytes of the event, without what is behind its parameters.
+    #[inline]
+    pub fn len(&self) -> usize {
+        HEADER_LEN + self.body.len()
+    }
+
+    /// The lengths of all parameters, and the parameters.
+    #[inline]
+    pub fn all(&self) -> Option<(&'a [u8], &'a [u8])> {
+        self.body.split_at_checked(self.values_at)
+    }
+
+    /// The lengths of parameters that follow each other, and these parameters. `None` where some are not there.
+    #[inline]
+    pub fn run(&self, params: Range<usize>) -> Option<(&'a [u8], &'a [u8])> {
+        if params == (0..self.head.sent.into()) {
+            return self.all();
+        }
+        self.some(params)
+    }
+
+    fn some(&self, params: Range<usize>) -> Option<(&'a [u8], &'a [u8])> {
+        if params.end > self.head.sent.into() {
+            return None;
+        }
+        let width = self.head.ty.length_width();
+        let lengths = self.body.get(params.start * width..params.end * width)?;
+        let start = self.values_at + total_of(self.body, params.start, width);
+        let len = total_of(self.body.get(params.start * width..)?, params.len(), width);
+        Some((lengths, self.body.get(start..)?.get(..len)?))
+    }
+}
+
 /// Which parameter ends beyond the event.
 #[cold]
-fn too_long(ty: EventType, lengths: &[u8], mut room: usize) -> WireError {
-    let index = each(lengths, ty.length_width()).position(|len| match room.checked_sub(len) {
+fn too_long(ty: EventType, nparams: usize, rest: &[u8]) -> WireError {
+    let width = ty.length_width();
+    let Some((lengths, values)) = rest.split_at_checked(nparams * width) else {
+        return WireError::Param { ty, index: 0 };
+    };
+    let mut room = values.len();
+    let index = each(lengths, width).position(|len| match room.checked_sub(len) {
         Some(rest) => {
             room = rest;
             false
@@ -166,8 +234,8 @@ impl<'a> Event<'a> {
     #[inline]
     pub fn with_head(head: Head, bytes: &'a [u8], cpu: u16) -> Self {
         let Head { ty, ts, tid, sent } = head;
-        let nparams = usize::from(sent).min(ty.info().params.len()) as u8;
-        Self { ty, ts, tid, cpu, num: 0, bytes, sent, nparams }
+        let Shape { nparams, wide } = ty.shape();
+        Self { ty, ts, tid, cpu, num: 0, bytes, sent, nparams: nparams.min(sent), wide }
     }
 
     /// What its header says.
@@ -194,10 +262,10 @@ impl<'a> Event<'a> {
         if index >= self.nparams() {
             return None;
         }
-        let all = self.bytes.get(HEADER_LEN..)?;
-        if self.ty.length_width() != 2 {
+        if self.wide {
             return self.wide_param(index);
         }
+        let all = self.bytes.get(HEADER_LEN..)?;
         let len = u16::from_le_bytes(*all.get(2 * index..)?.first_chunk()?);
         let start = 2 * usize::from(self.sent) + total_of(all, index, 2);
         all.get(start..)?.get(..len.into())
@@ -205,22 +273,8 @@ impl<'a> Event<'a> {
 
     #[cold]
     fn wide_param(&self, index: usize) -> Option<&'a [u8]> {
-        let (_, bytes) = self.run(index..index + 1)?;
+        let (_, bytes) = Parts::with_head(self.head(), self.bytes).some(index..index + 1)?;
         Some(bytes)
-    }
-
-    /// Parameters that follow each other, as they are on the wire: their lengths, and all their bytes. `None` where some
-    /// are not there.
-    #[inline]
-    pub fn run(&self, params: Range<usize>) -> Option<(&'a [u8], &'a [u8])> {
-        if params.end > self.nparams() {
-            return None;
-        }
-        let (all, width) = (self.bytes.get(HEADER_LEN..)?, self.ty.length_width());
-        let lengths = all.get(params.start * width..params.end * width)?;
-        let start = usize::from(self.sent) * width + total_of(all, params.start, width);
-        let len = total_of(all.get(params.start * width..)?, params.len(), width);
-        Some((lengths, all.get(start..)?.get(..len)?))
     }
 
     /// Position of the parameter with this name in events of this type.
@@ -281,14 +335,7 @@ fn total_of(all: &[u8], count: usize, width: usize) -> usize {
         let lengths = u64::from_le_bytes(*lengths);
         return sum_of_four(lengths & ((1 << (16 * count)) - 1));
     }
-    if width == 2
-        && count < FEW
-        && let Some(lengths) = all.first_chunk()
-    {
-        let lengths = u128::from_le_bytes(*lengths) & ((1 << (16 * count)) - 1);
-        return sum_of_four(lengths as u64) + sum_of_four((lengths >> 64) as u64);
-    }
-    total(all.get(..count * width).unwrap_or_default(), width) as usize
+    total(all, count, width)
 }
 
 #[inline]
@@ -298,13 +345,21 @@ fn sum_of_four(lengths: u64) -> usize {
     (sums as u32 as usize) + (sums >> 32) as usize
 }
 
-/// The sum of all lengths.
+/// The sum of any number of lengths.
 #[inline(never)]
-fn total(lengths: &[u8], width: usize) -> u64 {
-    if width == 2 {
-        return lengths.as_chunks().0.iter().map(|len| u64::from(u16::from_le_bytes(*len))).sum();
+fn total(all: &[u8], count: usize, width: usize) -> usize {
+    if width == 2
+        && count < FEW
+        && let Some(lengths) = all.first_chunk()
+    {
+        let lengths = u128::from_le_bytes(*lengths) & ((1 << (16 * count)) - 1);
+        return sum_of_four(lengths as u64) + sum_of_four((lengths >> 64) as u64);
     }
-    each(lengths, width).map(|len| len as u64).sum()
+    let lengths = all.get(..count * width).unwrap_or_default();
+    if width == 2 {
+        return lengths.as_chunks().0.iter().map(|len| usize::from(u16::from_le_bytes(*len))).sum();
+    }
+    each(lengths, width).sum()
 }
 
 /// Unsigned little-endian integer of 1, 2, 4 or 8 bytes.

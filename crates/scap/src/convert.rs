@@ -7,12 +7,12 @@
 mod enters;
 mod plan;
 
-use peregrine_event::wire::Head;
-use peregrine_event::{Event, EventType};
+use peregrine_event::EventType;
+use peregrine_event::wire::{Head, Parts};
 
 use crate::error::Damage;
 use enters::Enters;
-use plan::{PLANS, Plans};
+use plan::{PLANS, Plan, Plans, Rewrite};
 
 /// How one form of an old event is brought one step further.
 #[derive(Debug)]
@@ -52,26 +52,17 @@ pub(crate) enum Fill {
     ContainerJson,
 }
 
-/// What is to be done with an event, as far as its header tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Deliver as it is.
-    Pass,
-    /// Nobody needs it.
-    Drop,
-    /// Needs [`Converter::convert`].
-    Convert,
-}
-
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It is current as it was.
-    Unchanged,
+    Unchanged(Head),
     /// The current form is in [`Converter::output`], and this is its head.
     Rewritten(Head),
-    /// It is not delivered.
+    /// Nobody needs it, or another event says what it says.
     Dropped,
+    /// Only newer writers know it.
+    Unknown,
 }
 
 /// Converts the events of one capture, in their order.
@@ -87,37 +78,41 @@ impl Converter {
         Self { plans: &PLANS, enters: Enters::default(), output: Vec::new() }
     }
 
-    /// What is to be done with an event of this type and number of parameters.
-    #[inline]
-    pub(crate) fn verdict(&self, ty: EventType, nparams: u32) -> Verdict {
-        self.plans.verdict(ty, nparams as usize)
-    }
-
-    /// Brings an event to its current form.
+    /// Brings the event that these bytes are to its current form.
     ///
     /// # Errors
-    /// When it is of a form that the table does not know.
+    /// When they are no event, or one of a form that the table does not know.
     #[inline]
-    pub(crate) fn convert(&mut self, event: &Event<'_>) -> Result<Outcome, Damage> {
-        let (ty, nparams) = (event.ty, event.nparams());
-        let Some(plan) = self.plans.plan(ty, nparams) else {
-            return Err(Damage::Conversion { ty, nparams });
-        };
-        let Some(rewrite) = &plan.rewrite else {
-            if plan.keep {
-                self.enters.put(event.head(), event.bytes());
-            }
-            return Ok(if plan.deliver { Outcome::Unchanged } else { Outcome::Dropped });
-        };
-        let enter = rewrite.enter.and_then(|ty| self.enters.take(event.tid, ty));
-        let head = rewrite.run(event, enter.as_ref(), &mut self.output);
-        if plan.keep {
-            self.enters.put(head, &self.output);
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Outcome, Damage> {
+        let Some((ty, nparams)) = Head::peek(bytes) else { return Ok(Outcome::Unknown) };
+        let plan = self.plans.plan(ty, nparams);
+        if let Plan::Drop = plan {
+            return Ok(Outcome::Dropped);
         }
-        Ok(if plan.deliver { Outcome::Rewritten(head) } else { Outcome::Dropped })
+        let event = Parts::parse(bytes)?;
+        match plan {
+            Plan::Pass => Ok(Outcome::Unchanged(event.head)),
+            Plan::Drop => Ok(Outcome::Dropped),
+            Plan::Never => Err(Damage::Conversion { ty, nparams: event.head.sent.into() }),
+            Plan::Keep { deliver } => {
+                self.enters.put(event.head, bytes.get(..event.len()).unwrap_or(bytes));
+                Ok(if *deliver { Outcome::Unchanged(event.head) } else { Outcome::Dropped })
+            }
+            Plan::Rewrite(rewrite) => Ok(self.rewrite(rewrite, &event)),
+        }
     }
 
-    /// The event that [`Self::convert`] made last.
+    #[inline]
+    fn rewrite(&mut self, rewrite: &Rewrite, event: &Parts<'_>) -> Outcome {
+        let enter = rewrite.enter.and_then(|ty| self.enters.take(event.head.tid, ty));
+        let head = rewrite.run(event, enter.as_ref(), &mut self.output);
+        if rewrite.keep {
+            self.enters.put(head, &self.output);
+        }
+        if rewrite.deliver { Outcome::Rewritten(head) } else { Outcome::Dropped }
+    }
+
+    /// The event that was rewritten last.
     pub(crate) fn output(&self) -> &[u8] {
         &self.output
     }

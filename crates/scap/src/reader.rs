@@ -9,7 +9,7 @@ use peregrine_event::source::{Next, Record, Source};
 use peregrine_event::wire::{HEADER_LEN, Head, WireError};
 use peregrine_event::{Event, EventType};
 
-use crate::convert::{Converter, Outcome, Verdict};
+use crate::convert::{Converter, Outcome};
 use crate::cursor::Cursor;
 use crate::error::{Damage, ScapError};
 use crate::format::{
@@ -101,16 +101,6 @@ enum Place {
     Input { start: usize, len: usize },
     Upgraded,
     Converted,
-}
-
-/// What became of an event.
-enum Taken {
-    Event(Place, Head),
-    /// Another event says what it says.
-    Superfluous,
-    /// Only newer writers know it.
-    Unknown,
-    Damaged(Damage),
 }
 
 /// An event block of the format that is written today, all of which is buffered.
@@ -216,14 +206,10 @@ impl<R: Read> Reader<R> {
             let Some(block) = UsualBlock::first(self.input.bytes()) else { return Ok(None) };
             let UsualBlock { total, cpu, state_only, start, event } = block;
             let place = Place::Input { start, len: event.len() };
-            match take(&mut self.converter, event, place) {
-                Taken::Event(place, head) => {
-                    self.given = total;
-                    return Ok(Some(FoundEvent { place, head, cpu, state_only }));
-                }
-                Taken::Superfluous => self.counts.superfluous += 1,
-                Taken::Unknown => self.counts.unknown += 1,
-                Taken::Damaged(damage) => return Err(self.damaged(damage)),
+            let outcome = self.converter.take(event);
+            if let Some((place, head)) = self.place(outcome, place)? {
+                self.given = total;
+                return Ok(Some(FoundEvent { place, head, cpu, state_only }));
             }
             self.input.consume(total);
         }
@@ -357,33 +343,39 @@ impl<R: Read> Reader<R> {
         let state_only = flags & FLAG_STATE_ONLY != 0;
         let mut fields = Cursor::new(&body[16..]);
         let (len, code) = (fields.u32().unwrap_or(0), fields.u16().unwrap_or(0));
-        let taken = match EventType::from_code(code) {
-            None => Taken::Unknown,
-            Some(ty) if block.v1 => match v1::upgrade(ty, body, &mut self.upgraded) {
-                Ok(()) => take(&mut self.converter, &self.upgraded, Place::Upgraded),
-                Err(damage) => Taken::Damaged(damage),
-            },
-            Some(_) => match body.get(..len as usize) {
-                Some(event) => {
-                    take(&mut self.converter, event, Place::Input { start, len: event.len() })
-                }
-                None => {
-                    Taken::Damaged(WireError::Length { header: len, actual: body.len() }.into())
-                }
-            },
+        let (outcome, place) = match (EventType::from_code(code), body.get(..len as usize)) {
+            (None, _) => (Ok(Outcome::Unknown), Place::Upgraded),
+            (Some(ty), _) if block.v1 => {
+                let upgraded = v1::upgrade(ty, body, &mut self.upgraded);
+                (upgraded.and_then(|()| self.converter.take(&self.upgraded)), Place::Upgraded)
+            }
+            (Some(_), Some(event)) => {
+                (self.converter.take(event), Place::Input { start, len: event.len() })
+            }
+            (Some(_), None) => {
+                let damage = WireError::Length { header: len, actual: body.len() }.into();
+                (Err(damage), Place::Upgraded)
+            }
         };
-        match taken {
-            Taken::Event(place, head) => Ok(Some(FoundEvent { place, head, cpu, state_only })),
-            Taken::Superfluous => {
-                self.counts.superfluous += 1;
-                Ok(None)
-            }
-            Taken::Unknown => {
-                self.counts.unknown += 1;
-                Ok(None)
-            }
-            Taken::Damaged(damage) => Err(self.damaged(damage)),
+        let found = self.place(outcome, place)?;
+        Ok(found.map(|(place, head)| FoundEvent { place, head, cpu, state_only }))
+    }
+
+    /// Where the current form of an event is that was at this place, and its head. `None` when it is not to be delivered.
+    #[inline]
+    fn place(
+        &mut self,
+        outcome: Result<Outcome, Damage>,
+        place: Place,
+    ) -> Result<Option<(Place, Head)>, ScapError> {
+        match outcome {
+            Ok(Outcome::Unchanged(head)) => return Ok(Some((place, head))),
+            Ok(Outcome::Rewritten(head)) => return Ok(Some((Place::Converted, head))),
+            Ok(Outcome::Dropped) => self.counts.superfluous += 1,
+            Ok(Outcome::Unknown) => self.counts.unknown += 1,
+            Err(damage) => return Err(self.damaged(damage)),
         }
+        Ok(None)
     }
 
     /// Type and size of the next block, which is not consumed. `None` at the end of the file.
@@ -512,28 +504,5 @@ impl<'a> UsualBlock<'a> {
         let event = bytes.get(start..start + len)?;
         let (cpu, state_only) = (u16::from_le_bytes([c0, c1]), flags & FLAG_STATE_ONLY != 0);
         Some(Self { total, cpu, state_only, start, event })
-    }
-}
-
-/// Where the current form of an event is, and its head.
-#[inline]
-fn take(converter: &mut Converter, bytes: &[u8], place: Place) -> Taken {
-    let Some((ty, nparams)) = Head::peek(bytes) else { return Taken::Unknown };
-    let verdict = converter.verdict(ty, nparams);
-    if verdict == Verdict::Drop {
-        return Taken::Superfluous;
-    }
-    let head = match Head::parse(bytes) {
-        Ok(head) => head,
-        Err(error) => return Taken::Damaged(error.into()),
-    };
-    if verdict == Verdict::Pass {
-        return Taken::Event(place, head);
-    }
-    match converter.convert(&Event::with_head(head, bytes, 0)) {
-        Ok(Outcome::Unchanged) => Taken::Event(place, head),
-        Ok(Outcome::Rewritten(head)) => Taken::Event(Place::Converted, head),
-        Ok(Outcome::Dropped) => Taken::Superfluous,
-        Err(damage) => Taken::Damaged(damage),
     }
 }

@@ -282,7 +282,7 @@ impl State {
 
     /// The thread of an event.
     fn find(&mut self, tid: i64) -> Option<ThreadRef> {
-        let at = self.tree.find(tid);
+        let at = self.tree.find_actor(tid);
         self.counters.found_threads += u64::from(at.is_some());
         at
     }

@@ -11,6 +11,8 @@ pub struct ProcessTree {
     slots: Vec<Slot>,
     free: Vec<u32>,
     by_tid: HashMap<i64, ThreadRef>,
+    /// The thread that acted last: most often it is asked for again.
+    last: Option<(i64, ThreadRef)>,
     groups: HashMap<i64, ThreadGroup>,
     max_threads: usize,
     exited: Exited,
@@ -65,6 +67,7 @@ impl ProcessTree {
             slots: Vec::new(),
             free: Vec::new(),
             by_tid: HashMap::new(),
+            last: None,
             groups: HashMap::new(),
             max_threads,
             exited: Exited::default(),
@@ -80,6 +83,19 @@ impl ProcessTree {
     /// A reference to the thread with this tid.
     pub fn find(&self, tid: i64) -> Option<ThreadRef> {
         self.by_tid.get(&tid).copied()
+    }
+
+    /// The same, for the thread that acts: quicker where it goes on acting.
+    #[inline]
+    pub(crate) fn find_actor(&mut self, tid: i64) -> Option<ThreadRef> {
+        match self.last {
+            Some((last, at)) if last == tid => Some(at),
+            _ => {
+                let at = self.find(tid)?;
+                self.last = Some((tid, at));
+                Some(at)
+            }
+        }
     }
 
     /// The thread with this tid.
@@ -178,6 +194,7 @@ impl ProcessTree {
             }
         };
         self.by_tid.insert(tid, at);
+        self.last = None;
         Some(at)
     }
 
@@ -306,6 +323,7 @@ impl ProcessTree {
     }
 
     fn erase(&mut self, tid: i64, removed: &mut Removed) {
+        self.last = None;
         if let Some(at) = self.by_tid.remove(&tid) {
             self.free(at);
             removed.push(at);

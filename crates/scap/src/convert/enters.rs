@@ -1,8 +1,8 @@
 //! Enter events that wait for their exit events, one per thread.
 
 use hashbrown::HashMap;
-use peregrine_event::wire::Head;
-use peregrine_event::{Event, EventType};
+use peregrine_event::EventType;
+use peregrine_event::wire::{Head, Parts};
 
 /// Bytes that all waiting events may take. Threads that end inside a syscall leave theirs behind, and a
 /// hostile file may have any number.
@@ -15,12 +15,15 @@ const MAX_SPARE: usize = 4096;
 /// The last enter event of each thread.
 #[derive(Debug, Default)]
 pub(crate) struct Enters {
-    by_tid: HashMap<i64, Waiting>,
+    by_tid: HashMap<i64, usize>,
+    waiting: Vec<Waiting>,
+    /// The thread that was looked up last: most often it is asked for again.
+    last: Option<(i64, usize)>,
     /// Memory of the buffers, and what they cost beside.
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Waiting {
     event: Vec<u8>,
     /// Nothing when the exit event came: the buffer waits for the next one.
@@ -29,14 +32,13 @@ struct Waiting {
 
 impl Enters {
     /// Keeps an event until its exit event comes or the thread enters another syscall.
+    #[inline]
     pub(crate) fn put(&mut self, head: Head, event: &[u8]) {
         if self.bytes + event.len() + OVERHEAD > MAX_BYTES {
             self.clear();
         }
-        let waiting = self.by_tid.entry(head.tid).or_insert_with(|| {
-            self.bytes += OVERHEAD;
-            Waiting { event: Vec::new(), head: None }
-        });
+        let place = self.place(head.tid).unwrap_or_else(|| self.add(head.tid));
+        let Some(waiting) = self.waiting.get_mut(place) else { return };
         let before = waiting.event.capacity();
         if before > MAX_SPARE {
             waiting.event = Vec::new();
@@ -48,16 +50,40 @@ impl Enters {
     }
 
     /// The enter event of a thread, once. One of another type is no use: either event of a pair can be lost.
-    pub(crate) fn take(&mut self, tid: i64, ty: EventType) -> Option<Event<'_>> {
-        let waiting = self.by_tid.get_mut(&tid)?;
+    #[inline]
+    pub(crate) fn take(&mut self, tid: i64, ty: EventType) -> Option<Parts<'_>> {
+        let place = self.place(tid)?;
+        let waiting = self.waiting.get_mut(place)?;
         let head = waiting.head.take_if(|head| head.ty == ty)?;
-        Some(Event::with_head(head, &waiting.event, 0))
+        Some(Parts::with_head(head, &waiting.event))
     }
 
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
-        self.by_tid.clear();
-        self.bytes = 0;
+        *self = Self::default();
+    }
+
+    #[inline]
+    fn place(&mut self, tid: i64) -> Option<usize> {
+        match self.last {
+            Some((last, place)) if last == tid => Some(place),
+            _ => self.look_up(tid),
+        }
+    }
+
+    fn look_up(&mut self, tid: i64) -> Option<usize> {
+        let place = *self.by_tid.get(&tid)?;
+        self.last = Some((tid, place));
+        Some(place)
+    }
+
+    #[cold]
+    fn add(&mut self, tid: i64) -> usize {
+        let place = self.waiting.len();
+        self.waiting.push(Waiting::default());
+        self.by_tid.insert(tid, place);
+        self.bytes += OVERHEAD;
+        place
     }
 }
 
@@ -98,8 +124,9 @@ mod tests {
         };
         put(&mut enters, EventType::SyscallCloseE, 1);
         put(&mut enters, EventType::SyscallCloseE, 2);
-        let enter = enters.take(7, EventType::SyscallCloseE).map(|enter| (enter.ts, enter.i64(0)));
-        assert_eq!(enter, Some((2, Some(3))));
+        let enter =
+            enters.take(7, EventType::SyscallCloseE).map(|enter| (enter.head.ts, enter.all()));
+        assert_eq!(enter, Some((2, Some(([8, 0].as_slice(), 3_i64.to_le_bytes().as_slice())))));
         assert!(enters.take(7, EventType::SyscallCloseE).is_none());
         put(&mut enters, EventType::SyscallFchdirE, 2);
         assert!(enters.take(7, EventType::SyscallCloseE).is_none());
