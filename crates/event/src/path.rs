@@ -42,6 +42,17 @@ pub fn join_at(base: usize, path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Whether a path is what [`join`] makes of it, whatever the directory.
+///
+/// ```
+/// assert!(peregrine_event::path::is_joined(b"/var/log/x"));
+/// assert!(!peregrine_event::path::is_joined(b"/var/log/"));
+/// ```
+#[inline]
+pub fn is_joined(path: &[u8]) -> bool {
+    matches!(path, [b'/', .., last] if *last != b'/') && path.len() < MAX_PATH && is_tidy(path)
+}
+
 /// Whether all that may have to go is a slash at the end.
 fn is_tidy(path: &[u8]) -> bool {
     let pairs = path.iter().zip(path.iter().skip(1));
@@ -165,6 +176,7 @@ mod tests {
                     tidied.pop();
                 }
                 assert_eq!(joined(dir, path).as_bytes(), tidied, "{dir} {path}");
+                assert!(!is_joined(path.as_bytes()) || joined(dir, path) == path, "{path}");
             }
         }
     }

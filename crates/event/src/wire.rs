@@ -166,9 +166,9 @@ impl<'a> Parts<'a> {
         Self { head, body, values_at: usize::from(head.sent) * head.ty.length_width() }
     }
 
-    /// Bytes of the event, without what is behind its parameters.
+    /// Where the last parameter ends: what is behind it means nothing.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub fn end(&self) -> usize {
         HEADER_LEN + self.body.len()
     }
 
@@ -176,6 +176,13 @@ impl<'a> Parts<'a> {
     #[inline]
     pub fn all(&self) -> Option<(&'a [u8], &'a [u8])> {
         self.body.split_at_checked(self.values_at)
+    }
+
+    /// The lengths of the first four parameters as they are on the wire where lengths take two bytes, the first in the lowest
+    /// bits. Where there are fewer parameters the rest means nothing. `None` where there are not so many bytes.
+    #[inline]
+    pub fn first_four_lengths(&self) -> Option<u64> {
+        self.body.first_chunk().map(|lengths| u64::from_le_bytes(*lengths))
     }
 
     /// The lengths of parameters that follow each other, and these parameters. `None` where some are not there.
@@ -269,6 +276,29 @@ impl<'a> Event<'a> {
         let len = u16::from_le_bytes(*all.get(2 * index..)?.first_chunk()?);
         let start = 2 * usize::from(self.sent) + total_of(all, index, 2);
         all.get(start..)?.get(..len.into())
+    }
+
+    /// The first parameters, which is quicker than to ask for each of several. None of those the event lacks.
+    #[inline]
+    pub fn params<const N: usize>(&self) -> [Option<&'a [u8]>; N] {
+        let mut params = [None; N];
+        if self.wide {
+            for (index, param) in params.iter_mut().enumerate() {
+                *param = self.param(index);
+            }
+            return params;
+        }
+        let all = self.bytes.get(HEADER_LEN..).unwrap_or_default();
+        let (lengths, _) = all.as_chunks();
+        let mut rest = all.get(2 * usize::from(self.sent)..).unwrap_or_default();
+        for (param, len) in params.iter_mut().zip(lengths).take(self.nparams()) {
+            let Some((value, after)) = rest.split_at_checked(u16::from_le_bytes(*len).into())
+            else {
+                break;
+            };
+            (*param, rest) = (Some(value), after);
+        }
+        params
     }
 
     #[cold]

@@ -95,7 +95,7 @@ impl Converter {
             Plan::Drop => Ok(Outcome::Dropped),
             Plan::Never => Err(Damage::Conversion { ty, nparams: event.head.sent.into() }),
             Plan::Keep { deliver } => {
-                self.enters.put(event.head, bytes.get(..event.len()).unwrap_or(bytes));
+                self.enters.put(event.head, bytes.get(..event.end()).unwrap_or(bytes));
                 Ok(if *deliver { Outcome::Unchanged(event.head) } else { Outcome::Dropped })
             }
             Plan::Rewrite(rewrite) => Ok(self.rewrite(rewrite, &event)),

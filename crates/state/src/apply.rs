@@ -169,8 +169,8 @@ impl State {
             | Ty::SocketSendmmsgX => self.write(act),
             Ty::SyscallOpenX => self.open(act),
             Ty::SyscallCreatX => self.creat(act),
-            Ty::SyscallOpenat_2X => self.openat(act, 5),
-            Ty::SyscallOpenat2X => self.openat(act, 6),
+            Ty::SyscallOpenat_2X => self.openat(act),
+            Ty::SyscallOpenat2X => self.openat2(act),
             Ty::SyscallOpenByHandleAtX => self.open_by_handle(act),
             Ty::SyscallUnshareX => self.enter_namespace(act, 1),
             Ty::SyscallSetnsX => self.enter_namespace(act, 2),
@@ -267,7 +267,7 @@ impl State {
     ) -> Context {
         let at = at.or_else(|| self.tree.find(event.tid));
         let fd = at.and_then(|at| self.tree.get(at)).map_or(-1, |thread| thread.last.fd);
-        let fd_at = fd_at.or_else(|| self.fd_place(at?, fd));
+        let fd_at = if fd < 0 { fd_at } else { fd_at.or_else(|| self.fd_place(at?, fd)) };
         Context { thread: at, fd, fd_at, ..context }
     }
 

@@ -16,6 +16,8 @@ const DENSE: usize = 1024;
 pub struct FdTables {
     tables: Vec<FdTable>,
     max_fds: usize,
+    /// The file that was closed last: the next one to be opened gets its memory.
+    closed: Option<Arc<Fd>>,
 }
 
 /// The open files of one process. Copies share the files until one of them changes one.
@@ -32,7 +34,7 @@ pub(crate) struct Full;
 
 impl FdTables {
     pub(crate) fn new(max_fds: usize) -> Self {
-        Self { tables: Vec::new(), max_fds }
+        Self { tables: Vec::new(), max_fds, closed: None }
     }
 
     /// The table that this thread owns, where it ever had a file open.
@@ -66,6 +68,20 @@ impl FdTables {
         self.tables.get_mut(owner.place())
     }
 
+    /// What tables hold of a file.
+    #[inline]
+    pub(crate) fn share(&mut self, info: Fd) -> Arc<Fd> {
+        let Some(mut closed) = self.closed.take() else { return Arc::new(info) };
+        match Arc::get_mut(&mut closed) {
+            Some(place) => {
+                *place = info;
+                closed
+            }
+            // Somebody else has it open.
+            None => Arc::new(info),
+        }
+    }
+
     /// Adds a file or replaces it.
     pub(crate) fn insert(&mut self, owner: ThreadRef, fd: i64, info: Arc<Fd>) -> Result<(), Full> {
         let max_fds = self.max_fds;
@@ -79,7 +95,7 @@ impl FdTables {
 
     pub(crate) fn remove(&mut self, owner: ThreadRef, fd: i64) {
         if let Some(table) = self.table_mut(owner) {
-            table.remove(fd);
+            self.closed = table.remove(fd);
         }
     }
 
@@ -213,12 +229,13 @@ impl FdTable {
         self.len += usize::from(old.is_none());
     }
 
-    fn remove(&mut self, fd: i64) {
+    fn remove(&mut self, fd: i64) -> Option<Arc<Fd>> {
         let old = match dense_index(fd) {
             Some(index) => self.dense.get_mut(index).and_then(Option::take),
             None => self.sparse.remove(&fd),
         };
         self.len -= usize::from(old.is_some());
+        old
     }
 }
 
@@ -273,6 +290,22 @@ mod tests {
         assert_eq!(&*fds.get(owner(2), 3).unwrap().name, b"new");
         fds.fork(owner(9), owner(2));
         assert!(fds.table(owner(2)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn memory_of_a_closed_file_is_used_again_unless_another_has_it_open() {
+        let mut fds = FdTables::new(10);
+        fds.insert(owner(1), 3, file("a")).unwrap();
+        fds.insert(owner(1), 4, file("b")).unwrap();
+        fds.fork(owner(1), owner(2));
+        fds.remove(owner(1), 3);
+        let new = fds.share(Fd::new(FdKind::Pipe));
+        fds.insert(owner(1), 3, new).unwrap();
+        assert_eq!(&*fds.get(owner(2), 3).unwrap().name, b"a");
+        let place = Arc::as_ptr(fds.table(owner(1)).unwrap().shared(3).unwrap());
+        fds.remove(owner(1), 3);
+        let new = fds.share(Fd::new(FdKind::Event));
+        assert_eq!((Arc::as_ptr(&new), new.kind), (place, FdKind::Event));
     }
 
     #[test]

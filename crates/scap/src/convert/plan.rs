@@ -60,7 +60,8 @@ pub(super) struct Rewrite {
 }
 
 /// All parameters of the event itself, then some that follow each other in the enter event, then some that are always the
-/// same: what nearly all events are made of.
+/// same: what nearly all events are made of. At most four of the first two, and eight in all, so that their lengths
+/// can be put together as numbers.
 #[derive(Debug, Default)]
 struct Pieces {
     own: usize,
@@ -68,14 +69,20 @@ struct Pieces {
     /// What stands for those of the enter event where there is none.
     missing: Values,
     constant: Values,
+    /// Whether nothing but constants can follow.
+    closed: bool,
 }
 
-/// Parameters as they are on the wire: their lengths, and all their bytes.
+/// Parameters as they are on the wire.
 #[derive(Debug, Default)]
 struct Values {
-    lengths: Vec<u8>,
+    /// Their lengths, and zero in place of those of others.
+    lengths: Lengths,
     bytes: Vec<u8>,
 }
+
+/// Lengths of eight parameters, of 16 bits each, the lowest first.
+type Lengths = u128;
 
 /// Where a parameter comes from.
 #[derive(Clone, Debug)]
@@ -304,15 +311,20 @@ impl Pieces {
         if wide(rewrite.to) || wide(from) || rewrite.enter.is_some_and(wide) {
             return None;
         }
+        if rewrite.params.len() > 8 {
+            return None;
+        }
         let mut pieces = Self::default();
-        for param in &rewrite.params {
+        for (index, param) in rewrite.params.iter().enumerate() {
             let old = match &param.from {
-                From::Event(index) if pieces.take_own(*index) => from.info().params.get(*index),
-                From::Enter { index, missing } if pieces.take_entered(*index, missing) => {
-                    rewrite.enter?.info().params.get(*index)
+                From::Event(own) if pieces.take_own(*own) => from.info().params.get(*own),
+                From::Enter { index: entered, missing } if pieces.take_entered(*entered) => {
+                    pieces.missing.put(index, missing);
+                    rewrite.enter?.info().params.get(*entered)
                 }
                 From::Constant(bytes) => {
-                    pieces.constant.push(bytes);
+                    pieces.constant.put(index, bytes);
+                    pieces.closed = true;
                     continue;
                 }
                 _ => return None,
@@ -325,22 +337,19 @@ impl Pieces {
     }
 
     /// Takes a parameter of the event itself, if that is where it can be put.
-    fn take_own(&mut self, index: usize) -> bool {
-        let fits = index == self.own && self.enter.is_empty() && self.constant.is_empty();
+    fn take_own(&mut self, from: usize) -> bool {
+        let fits = from == self.own && from < 4 && self.enter.is_empty() && !self.closed;
         self.own += usize::from(fits);
         fits
     }
 
     /// Takes a parameter of the enter event, if that is where it can be put.
-    fn take_entered(&mut self, index: usize, missing: &[u8]) -> bool {
+    fn take_entered(&mut self, from: usize) -> bool {
         if self.enter.is_empty() {
-            self.enter = index..index;
+            self.enter = from..from;
         }
-        let fits = index == self.enter.end && self.constant.is_empty();
-        if fits {
-            self.enter.end += 1;
-            self.missing.push(missing);
-        }
+        let fits = from == self.enter.end && from < 4 && !self.closed;
+        self.enter.end += usize::from(fits);
         fits
     }
 
@@ -353,33 +362,49 @@ impl Pieces {
         enter: Option<&Parts<'_>>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
-        let (own_lengths, own) = event.run(0..self.own)?;
+        let (own_lengths, own) = first(event, 0..self.own)?;
         let (enter_lengths, entered) = match enter {
-            Some(enter) => enter.run(self.enter.clone())?,
-            None => (&*self.missing.lengths, &*self.missing.bytes),
+            Some(enter) => {
+                let (lengths, bytes) = first(enter, self.enter.clone())?;
+                (Lengths::from(lengths) << (16 * self.own), bytes)
+            }
+            None => (self.missing.lengths, &*self.missing.bytes),
         };
-        let Values { lengths: constant_lengths, bytes: constant } = &self.constant;
-        let parts = [own_lengths, enter_lengths, constant_lengths, own, entered, constant];
-        let len = HEADER_LEN + parts.iter().map(|part| part.len()).sum::<usize>();
+        let constant = &*self.constant.bytes;
+        let lengths = Lengths::from(own_lengths) | enter_lengths | self.constant.lengths;
+        let front = HEADER_LEN + 2 * usize::from(head.sent);
+        let len = front + own.len() + entered.len() + constant.len();
         out.clear();
         // Blocks are bounded far below, and an event grows by numbers only.
         out.extend_from_slice(&head.bytes(len as u32));
-        for part in parts {
-            out.extend_from_slice(part);
+        out.extend_from_slice(&lengths.to_le_bytes());
+        out.truncate(front);
+        out.extend_from_slice(own);
+        out.extend_from_slice(entered);
+        if !constant.is_empty() {
+            out.extend_from_slice(constant);
         }
         Some(())
     }
 }
 
-impl Values {
-    fn push(&mut self, value: &[u8]) {
-        // Defaults are numbers and empty values.
-        self.lengths.extend((value.len() as u16).to_le_bytes());
-        self.bytes.extend(value);
+/// Some of the first four parameters: their lengths, and all their bytes.
+#[inline]
+fn first<'a>(event: &Parts<'a>, params: Range<usize>) -> Option<(u64, &'a [u8])> {
+    if params.is_empty() {
+        return Some((0, &[]));
     }
+    let lengths = event.first_four_lengths()? >> (16 * params.start);
+    let (_, bytes) = event.run(params.clone())?;
+    Some((lengths & (u64::MAX >> (64 - 16 * params.len())), bytes))
+}
 
-    fn is_empty(&self) -> bool {
-        self.lengths.is_empty()
+impl Values {
+    /// Adds a value as that of the parameter of this number.
+    fn put(&mut self, index: usize, value: &[u8]) {
+        // Defaults are numbers and empty values.
+        self.lengths |= (value.len() as Lengths) << (16 * index);
+        self.bytes.extend(value);
     }
 }
 

@@ -84,10 +84,18 @@ impl State {
 
 /// A path or text of an event; `<NA>` when the kernel could not read it.
 pub(super) fn text<'e>(event: &Event<'e>, index: usize) -> &'e [u8] {
-    match event.text(index) {
-        None | Some(b"(NULL)") => NOT_AVAILABLE,
-        Some(b"") if event.param(index).is_none_or(<[u8]>::is_empty) => NOT_AVAILABLE,
-        Some(text) => text,
+    text_of(event.param(index))
+}
+
+/// The same of a parameter.
+#[inline]
+pub(super) fn text_of(param: Option<&[u8]>) -> &[u8] {
+    match param {
+        None | Some([]) => NOT_AVAILABLE,
+        Some(param) => match wire::until_nul(param) {
+            b"(NULL)" => NOT_AVAILABLE,
+            text => text,
+        },
     }
 }
 
@@ -95,7 +103,11 @@ pub(super) fn text<'e>(event: &Event<'e>, index: usize) -> &'e [u8] {
 #[inline]
 fn result(event: &Event<'_>) -> Option<i64> {
     let bytes = event.param(0)?;
-    Some(if matches!(bytes.len(), 4 | 8) { wire::int(bytes)? } else { 0 })
+    Some(match (bytes.try_into(), bytes.try_into()) {
+        (Ok(wide), _) => i64::from_le_bytes(wide),
+        (_, Ok(narrow)) => i32::from_le_bytes(narrow).into(),
+        _ => 0,
+    })
 }
 
 /// Which parameter holds the fd that an event is about.

@@ -3,9 +3,9 @@
 use std::mem;
 use std::sync::Arc;
 
-use peregrine_event::path;
+use peregrine_event::{path, wire};
 
-use super::act::{Act, text};
+use super::act::{Act, text, text_of};
 use crate::fd::{AskedName, Fd, FdKind, Name};
 use crate::state::{Scratch, State};
 use crate::thread::{Thread, ThreadFlags};
@@ -36,66 +36,91 @@ struct Asked<'e> {
     flags: u32,
 }
 
+/// What the kernel says of the file that was opened.
+struct Found {
+    dev: u32,
+    ino: u64,
+}
+
 impl State {
     pub(super) fn open(&mut self, act: &mut Act<'_>) {
-        let asked = Asked { dir: Some(AT_FDCWD), name: act.text(1), flags: act.u32(2) };
+        let [_, name, flags, _, dev, ino] = act.event.params();
+        let asked = Asked { dir: Some(AT_FDCWD), name: text_of(name), flags: u32_of(flags) };
         let enter = self.start_of(act);
         let asked = asked.unless_changed(enter.map(|enter| Asked {
             dir: Some(AT_FDCWD),
             name: text(enter, 0),
             flags: enter.u32(1).unwrap_or_default(),
         }));
-        self.opened(act, &asked, act.u32(4), act.u64(5));
+        self.opened(act, &asked, Found::of(dev, ino));
     }
 
     pub(super) fn creat(&mut self, act: &mut Act<'_>) {
-        let layers = act.u32(5);
+        let [_, name, _, dev, ino, layers] = act.event.params();
+        let layers = u32_of(layers);
         let mut flags = 0;
         if layers & CREAT_UPPER_LAYER != 0 {
             flags = UPPER_LAYER;
         } else if layers & CREAT_LOWER_LAYER != 0 {
             flags = LOWER_LAYER;
         }
-        let asked = Asked { dir: Some(AT_FDCWD), name: act.text(1), flags };
+        let asked = Asked { dir: Some(AT_FDCWD), name: text_of(name), flags };
         let enter = self.start_of(act);
         let enter = enter.map(|e| Asked { dir: asked.dir, name: text(e, 0), flags: 0 });
-        self.opened(act, &asked.unless_changed(enter), act.u32(3), act.u64(4));
+        self.opened(act, &asked.unless_changed(enter), Found::of(dev, ino));
     }
 
-    /// `openat` and `openat2`, which differ in where the device is.
-    pub(super) fn openat(&mut self, act: &mut Act<'_>, dev: usize) {
-        let asked = Asked { dir: act.event.i64(1), name: act.text(2), flags: act.u32(3) };
+    pub(super) fn openat(&mut self, act: &mut Act<'_>) {
+        let [_, dir, name, flags, _, dev, ino] = act.event.params();
+        self.opened_at(act, [dir, name, flags], Found::of(dev, ino));
+    }
+
+    pub(super) fn openat2(&mut self, act: &mut Act<'_>) {
+        let [_, dir, name, flags, _, _, dev, ino] = act.event.params();
+        self.opened_at(act, [dir, name, flags], Found::of(dev, ino));
+    }
+
+    fn opened_at(
+        &mut self,
+        act: &mut Act<'_>,
+        [dir, name, flags]: [Option<&[u8]>; 3],
+        found: Found,
+    ) {
+        let (dir, flags) = (dir.and_then(wire::int), u32_of(flags));
+        let asked = Asked { dir, name: text_of(name), flags };
         let enter = self.start_of(act);
         let asked = asked.unless_changed(enter.map(|enter| Asked {
             dir: enter.i64(0),
             name: text(enter, 1),
             flags: enter.u32(2).unwrap_or_default(),
         }));
-        self.opened(act, &asked, act.u32(dev), act.u64(dev + 1));
+        self.opened(act, &asked, found);
     }
 
     pub(super) fn open_by_handle(&mut self, act: &mut Act<'_>) {
-        let asked = Asked { dir: None, name: act.text(3), flags: act.u32(2) };
-        self.opened(act, &asked, act.u32(4), act.u64(5));
+        let [_, _, flags, name, dev, ino] = act.event.params();
+        let asked = Asked { dir: None, name: text_of(name), flags: u32_of(flags) };
+        self.opened(act, &asked, Found::of(dev, ino));
     }
 
-    fn opened(&mut self, act: &mut Act<'_>, asked: &Asked<'_>, dev: u32, ino: u64) {
+    fn opened(&mut self, act: &mut Act<'_>, asked: &Asked<'_>, found: Found) {
         let Some((at, fd)) = act.done_by() else { return };
         let Some(thread) = self.tree.get(at) else { return };
-        let Scratch { mut dir, mut joined } = mem::take(&mut self.scratch);
-        dir.clear();
-        joined.clear();
-        if let Some(dirfd) = asked.dir {
-            self.directory(thread, dirfd, asked.name, &mut dir);
-        }
-        path::join(&dir, asked.name, &mut joined);
-        let name = Name::from_slice(&joined);
-        let asked_name = if joined == asked.name {
-            AskedName::Same
+        let (name, asked_name) = if path::is_joined(asked.name) {
+            (Name::from_slice(asked.name), AskedName::Same)
         } else {
-            AskedName::Other(asked.name.into())
+            let Scratch { mut dir, mut joined } = mem::take(&mut self.scratch);
+            dir.clear();
+            joined.clear();
+            if let Some(dirfd) = asked.dir {
+                self.directory(thread, dirfd, asked.name, &mut dir);
+            }
+            path::join(&dir, asked.name, &mut joined);
+            let name = Name::from_slice(&joined);
+            let same = joined == asked.name;
+            self.scratch = Scratch { dir, joined };
+            (name, if same { AskedName::Same } else { AskedName::Other(asked.name.into()) })
         };
-        self.scratch = Scratch { dir, joined };
         let directory = asked.flags & O_DIRECTORY != 0;
         self.add_fd(
             act,
@@ -104,8 +129,8 @@ impl State {
                 name,
                 asked: asked_name,
                 flags: asked.flags,
-                dev,
-                ino,
+                dev: found.dev,
+                ino: found.ino,
                 overlay_upper: asked.flags & UPPER_LAYER != 0,
                 overlay_lower: asked.flags & LOWER_LAYER != 0,
                 ..Fd::new(if directory { FdKind::Directory } else { FdKind::File })
@@ -293,7 +318,8 @@ impl State {
     /// Adds an open file, which then is what the event is about.
     pub(super) fn add_fd(&mut self, act: &mut Act<'_>, fd: i64, info: Fd) {
         let named = !info.name.is_empty();
-        self.put_fd(act, fd, Arc::new(info));
+        let info = self.fds.share(info);
+        self.put_fd(act, fd, info);
         act.renamed = named && act.fd_at.is_some();
     }
 
@@ -312,6 +338,17 @@ impl State {
             thread.last.fd = fd;
         }
     }
+}
+
+impl Found {
+    fn of(dev: Option<&[u8]>, ino: Option<&[u8]>) -> Self {
+        Self { dev: u32_of(dev), ino: ino.and_then(wire::uint).unwrap_or_default() }
+    }
+}
+
+/// A parameter, 0 when it is missing.
+fn u32_of(param: Option<&[u8]>) -> u32 {
+    param.and_then(wire::uint).unwrap_or_default() as u32
 }
 
 impl<'e> Asked<'e> {
