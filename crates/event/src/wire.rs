@@ -172,37 +172,41 @@ impl<'a> Parts<'a> {
         HEADER_LEN + self.body.len()
     }
 
-    /// The lengths of all parameters, and the parameters.
+    /// Some of the first four parameters, where lengths take two bytes: their lengths as they are on the wire, the first in
+    /// the lowest bits, and all their bytes. `None` where some are not there, or hardly more than lengths are.
     #[inline]
-    pub fn all(&self) -> Option<(&'a [u8], &'a [u8])> {
-        self.body.split_at_checked(self.values_at)
-    }
-
-    /// The lengths of the first four parameters as they are on the wire where lengths take two bytes, the first in the lowest
-    /// bits. Where there are fewer parameters the rest means nothing. `None` where there are not so many bytes.
-    #[inline]
-    pub fn first_four_lengths(&self) -> Option<u64> {
-        self.body.first_chunk().map(|lengths| u64::from_le_bytes(*lengths))
-    }
-
-    /// The lengths of parameters that follow each other, and these parameters. `None` where some are not there.
-    #[inline]
-    pub fn run(&self, params: Range<usize>) -> Option<(&'a [u8], &'a [u8])> {
-        if params == (0..self.head.sent.into()) {
-            return self.all();
+    pub fn few(&self, params: Range<usize>) -> Option<(u64, &'a [u8])> {
+        if params.is_empty() {
+            return Some((0, &[]));
         }
-        self.some(params)
+        if params.end > FEW {
+            return None;
+        }
+        let lengths = match self.body.first_chunk() {
+            Some(lengths) => u64::from_le_bytes(*lengths),
+            None => u32::from_le_bytes(*self.body.first_chunk()?).into(),
+        };
+        let own = (lengths >> (16 * params.start)) & (u64::MAX >> (16 * (FEW - params.len())));
+        let bytes = if params == (0..self.head.sent.into()) {
+            self.body.get(self.values_at..)?
+        } else if params.end <= self.head.sent.into() {
+            let before = lengths & !(u64::MAX << (16 * params.start));
+            let rest = self.body.get(self.values_at + sum_of_four(before)..)?;
+            rest.get(..sum_of_four(own))?
+        } else {
+            return None;
+        };
+        Some((own, bytes))
     }
 
-    fn some(&self, params: Range<usize>) -> Option<(&'a [u8], &'a [u8])> {
-        if params.end > self.head.sent.into() {
+    /// Bytes of a parameter: `None` when the event lacks it.
+    pub fn param(&self, index: usize) -> Option<&'a [u8]> {
+        if index >= self.head.sent.into() {
             return None;
         }
         let width = self.head.ty.length_width();
-        let lengths = self.body.get(params.start * width..params.end * width)?;
-        let start = self.values_at + total_of(self.body, params.start, width);
-        let len = total_of(self.body.get(params.start * width..)?, params.len(), width);
-        Some((lengths, self.body.get(start..)?.get(..len)?))
+        let len = total_of(self.body.get(index * width..)?, 1, width);
+        self.body.get(self.values_at + total_of(self.body, index, width)..)?.get(..len)
     }
 }
 
@@ -303,8 +307,7 @@ impl<'a> Event<'a> {
 
     #[cold]
     fn wide_param(&self, index: usize) -> Option<&'a [u8]> {
-        let (_, bytes) = Parts::with_head(self.head(), self.bytes).some(index..index + 1)?;
-        Some(bytes)
+        Parts::with_head(self.head(), self.bytes).param(index)
     }
 
     /// Position of the parameter with this name in events of this type.
@@ -348,8 +351,8 @@ fn each(lengths: &[u8], width: usize) -> impl Iterator<Item = usize> {
     lengths.chunks_exact(width).map(|len| uint(len).unwrap_or_default() as usize)
 }
 
-/// Of so many lengths the sum is found without a loop.
-const FEW: usize = 8;
+/// So many lengths make a number that is quickly dealt with.
+const FEW: usize = 4;
 
 /// The sum of the first `count` lengths of `all`, which may go on with anything.
 #[inline]
@@ -359,7 +362,7 @@ fn total_of(all: &[u8], count: usize, width: usize) -> usize {
     }
     // What is behind the lengths in question is masked away.
     if width == 2
-        && count < FEW / 2
+        && count < FEW
         && let Some(lengths) = all.first_chunk()
     {
         let lengths = u64::from_le_bytes(*lengths);
@@ -379,7 +382,7 @@ fn sum_of_four(lengths: u64) -> usize {
 #[inline(never)]
 fn total(all: &[u8], count: usize, width: usize) -> usize {
     if width == 2
-        && count < FEW
+        && count < 2 * FEW
         && let Some(lengths) = all.first_chunk()
     {
         let lengths = u128::from_le_bytes(*lengths) & ((1 << (16 * count)) - 1);

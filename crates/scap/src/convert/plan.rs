@@ -277,9 +277,9 @@ impl Rewrite {
         let mut json = Vec::new();
         for param in &self.params {
             let value = match &param.from {
-                From::Event(index) => value_of(event, *index).unwrap_or_default(),
+                From::Event(index) => event.param(*index).unwrap_or_default(),
                 From::Enter { index, missing } => {
-                    enter.and_then(|enter| value_of(enter, *index)).unwrap_or(missing)
+                    enter.and_then(|enter| enter.param(*index)).unwrap_or(missing)
                 }
                 From::Constant(bytes) => bytes,
                 From::ContainerJson => {
@@ -362,10 +362,10 @@ impl Pieces {
         enter: Option<&Parts<'_>>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
-        let (own_lengths, own) = first(event, 0..self.own)?;
+        let (own_lengths, own) = event.few(0..self.own)?;
         let (enter_lengths, entered) = match enter {
             Some(enter) => {
-                let (lengths, bytes) = first(enter, self.enter.clone())?;
+                let (lengths, bytes) = enter.few(self.enter.clone())?;
                 (Lengths::from(lengths) << (16 * self.own), bytes)
             }
             None => (self.missing.lengths, &*self.missing.bytes),
@@ -386,17 +386,6 @@ impl Pieces {
         }
         Some(())
     }
-}
-
-/// Some of the first four parameters: their lengths, and all their bytes.
-#[inline]
-fn first<'a>(event: &Parts<'a>, params: Range<usize>) -> Option<(u64, &'a [u8])> {
-    if params.is_empty() {
-        return Some((0, &[]));
-    }
-    let lengths = event.first_four_lengths()? >> (16 * params.start);
-    let (_, bytes) = event.run(params.clone())?;
-    Some((lengths & (u64::MAX >> (64 - 16 * params.len())), bytes))
 }
 
 impl Values {
@@ -438,17 +427,13 @@ fn fixed_len(ty: ParamType) -> Option<usize> {
     })
 }
 
-fn value_of<'a>(event: &Parts<'a>, index: usize) -> Option<&'a [u8]> {
-    event.run(index..index + 1).map(|(_, value)| value)
-}
-
 /// The four parameters of the first container event, as the text that replaced them.
 fn container_json(event: &Parts<'_>) -> Option<Vec<u8>> {
-    let text = |index| value_of(event, index)?.strip_suffix(&[0]);
+    let text = |index| event.param(index)?.strip_suffix(&[0]);
     let mut json = br#"{"id":""#.to_vec();
     json.extend_from_slice(text(0)?);
     json.extend_from_slice(br#"","type":"#);
-    json.extend_from_slice((uint(value_of(event, 1)?)? as u32).to_string().as_bytes());
+    json.extend_from_slice((uint(event.param(1)?)? as u32).to_string().as_bytes());
     json.extend_from_slice(br#","name":""#);
     json.extend_from_slice(text(2)?);
     json.extend_from_slice(br#"","image":""#);
