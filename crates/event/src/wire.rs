@@ -273,13 +273,22 @@ impl<'a> Event<'a> {
         if index >= self.nparams() {
             return None;
         }
-        if self.wide {
-            return self.wide_param(index);
-        }
         let all = self.bytes.get(HEADER_LEN..)?;
-        let len = u16::from_le_bytes(*all.get(2 * index..)?.first_chunk()?);
-        let start = 2 * usize::from(self.sent) + total_of(all, index, 2);
-        all.get(start..)?.get(..len.into())
+        let values_at = 2 * usize::from(self.sent);
+        match all.first_chunk() {
+            _ if self.wide => self.later_param(index),
+            _ if index == 0 => {
+                let len = u16::from_le_bytes(*all.first_chunk()?);
+                all.get(values_at..)?.get(..len.into())
+            }
+            Some(lengths) if index < FEW => {
+                let lengths = u64::from_le_bytes(*lengths);
+                let before = lengths & !(u64::MAX << (16 * index));
+                let len = (lengths >> (16 * index)) as u16;
+                all.get(values_at + sum_of_four(before)..)?.get(..len.into())
+            }
+            _ => self.later_param(index),
+        }
     }
 
     /// The first parameters, which is quicker than to ask for each of several. None of those the event lacks.
@@ -305,8 +314,8 @@ impl<'a> Event<'a> {
         params
     }
 
-    #[cold]
-    fn wide_param(&self, index: usize) -> Option<&'a [u8]> {
+    #[inline(never)]
+    fn later_param(&self, index: usize) -> Option<&'a [u8]> {
         Parts::with_head(self.head(), self.bytes).param(index)
     }
 

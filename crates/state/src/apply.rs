@@ -35,7 +35,7 @@ impl State {
         let traits = self.traits_of(event.ty);
         let at = self.actor(event, traits.actor);
         let mut act = Act::new(event, traits, at);
-        let mut stored = Vec::new();
+        let mut stored = false;
         if matches!(traits.actor, Actor::ComesOrGoes | Actor::Thread)
             && let Some(at) = at
         {
@@ -45,13 +45,9 @@ impl State {
                 self.begin_enter(&mut act, at);
             }
         }
-        let enter = if stored.is_empty() { None } else { Event::parse(&stored, 0).ok() };
-        act.enter = enter.as_ref().filter(|enter| starts(enter.ty, event.ty));
-        let exec_time = self.dispatch(&mut act);
+        let exec_time =
+            if stored { self.dispatch_with_start(&mut act) } else { self.dispatch(&mut act) };
         let Act { at, fd_at, renamed, error, .. } = act;
-        if stored.capacity() > 0 {
-            self.keep_memory(at, stored);
-        }
         self.context(
             event,
             at,
@@ -61,17 +57,23 @@ impl State {
     }
 
     /// Does what the event before left to do.
+    #[inline]
     fn settle(&mut self, ts: u64) {
         self.told = None;
         if let Some(tid) = self.pending.thread.take() {
-            let ptid = self.tree.by_tid(tid).map_or(-1, |thread| thread.ptid);
-            self.tree.note_exit(tid, ptid, ts);
-            self.remove_thread(tid);
+            self.settle_exit(tid, ts);
         }
         if let Some((owner, fd)) = self.pending.fd.take() {
             self.fds.remove(owner, fd);
             self.counters.removed_fds += 1;
         }
+    }
+
+    #[cold]
+    fn settle_exit(&mut self, tid: i64, ts: u64) {
+        let ptid = self.tree.by_tid(tid).map_or(-1, |thread| thread.ptid);
+        self.tree.note_exit(tid, ptid, ts);
+        self.remove_thread(tid);
     }
 
     /// The thread that acts.
@@ -80,13 +82,7 @@ impl State {
         match actor {
             Actor::Nobody => None,
             Actor::Bystander | Actor::ComesOrGoes => self.find(event.tid),
-            Actor::Thread => {
-                let at = self.find_or_add(event.tid);
-                if let Some(thread) = at.and_then(|at| self.tree.get_mut(at)) {
-                    thread.flags.insert(ThreadFlags::ACTIVE);
-                }
-                at
-            }
+            Actor::Thread => self.find_or_add(event.tid),
         }
     }
 
@@ -95,8 +91,12 @@ impl State {
         self.traits.get(ty as usize).copied().unwrap_or_else(|| Traits::of(ty))
     }
 
+    #[inline]
     fn begin_enter(&mut self, act: &mut Act<'_>, at: ThreadRef) {
         let Some(thread) = self.tree.get_mut(at) else { return };
+        if act.traits.actor == Actor::Thread {
+            thread.flags.insert(ThreadFlags::ACTIVE);
+        }
         thread.last.enter = Some(act.event.ty);
         thread.last.fd = -1;
         if act.traits.uses_fd
@@ -108,20 +108,21 @@ impl State {
         }
     }
 
-    /// Returns the bytes of the syscall's start, where they were kept.
-    fn begin_exit(&mut self, act: &mut Act<'_>, at: ThreadRef) -> Vec<u8> {
-        let Some(thread) = self.tree.get_mut(at) else { return Vec::new() };
-        let mut stored = Vec::new();
-        if !thread.last.stored.is_empty() {
-            stored = mem::take(&mut thread.last.stored);
+    /// Tells whether bytes of the syscall's start were kept.
+    #[inline]
+    fn begin_exit(&mut self, act: &mut Act<'_>, at: ThreadRef) -> bool {
+        let Some(thread) = self.tree.get_mut(at) else { return false };
+        if act.traits.actor == Actor::Thread {
+            thread.flags.insert(ThreadFlags::ACTIVE);
         }
         if !thread.last.enter.is_some_and(|enter| starts(enter, act.event.ty)) {
             thread.last.fd = -1;
-            stored.clear();
+            thread.last.stored.clear();
         }
         if act.ret.is_some_and(|ret| ret < 0) {
             act.error = act.ret.unwrap_or_default().unsigned_abs() as u32;
         }
+        let stored = !thread.last.stored.is_empty();
         if act.traits.uses_fd {
             if thread.last.fd == -1
                 && let Some(fd) = act.fd()
@@ -134,6 +135,21 @@ impl State {
             self.counters.unknown_fds += u64::from(act.fd_at.is_none() && fd >= 0);
         }
         stored
+    }
+
+    /// Does what the end of a syscall does of which the start was kept.
+    #[inline(never)]
+    fn dispatch_with_start(&mut self, act: &mut Act<'_>) -> u64 {
+        let thread = act.at.and_then(|at| self.tree.get_mut(at));
+        let stored = thread.map(|thread| mem::take(&mut thread.last.stored)).unwrap_or_default();
+        let enter = Event::parse(&stored, 0).ok();
+        let enter = enter.as_ref().filter(|enter| starts(enter.ty, act.event.ty));
+        let mut with_start = Act { enter, ..*act };
+        let exec_time = self.dispatch(&mut with_start);
+        let Act { at, fd_at, renamed, error, .. } = with_start;
+        *act = Act { at, fd_at, renamed, error, ..*act };
+        self.keep_memory(at, stored);
+        exec_time
     }
 
     fn dispatch(&mut self, act: &mut Act<'_>) -> u64 {
@@ -272,6 +288,7 @@ impl State {
     }
 
     /// Where in the tables an open file of this thread is.
+    #[inline]
     fn fd_place(&self, at: ThreadRef, fd: i64) -> Option<(ThreadRef, i64)> {
         if fd < 0 {
             return None;
