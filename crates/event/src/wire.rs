@@ -133,7 +133,7 @@ impl<'a> Parts<'a> {
     ///
     /// # Errors
     /// When the bytes are not exactly one well-formed event.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
         let Some((header, rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
             return Err(WireError::Header { len: bytes.len() });
@@ -168,14 +168,14 @@ impl<'a> Parts<'a> {
 
     /// Where the last parameter ends: what is behind it means nothing.
     #[inline]
-    pub fn end(&self) -> usize {
+    pub fn end(self) -> usize {
         HEADER_LEN + self.body.len()
     }
 
     /// Some of the first four parameters, where lengths take two bytes: their lengths as they are on the wire, the first in
     /// the lowest bits, and all their bytes. `None` where some are not there, or hardly more than lengths are.
     #[inline]
-    pub fn few(&self, params: Range<usize>) -> Option<(u64, &'a [u8])> {
+    pub fn few(self, params: Range<usize>) -> Option<(u64, &'a [u8])> {
         if params.is_empty() {
             return Some((0, &[]));
         }
@@ -200,7 +200,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Bytes of a parameter: `None` when the event lacks it.
-    pub fn param(&self, index: usize) -> Option<&'a [u8]> {
+    pub fn param(self, index: usize) -> Option<&'a [u8]> {
         if index >= self.head.sent.into() {
             return None;
         }

@@ -246,10 +246,6 @@ impl<R: Read> Reader<R> {
                                 return Ok(Some(Found::Event(found)));
                             }
                             self.input.consume(total as usize);
-                            // The next ones are there and usual, maybe.
-                            if let Some(found) = self.event()? {
-                                return Ok(Some(Found::Event(found)));
-                            }
                         }
                         _ => return Err(self.damaged(Damage::Misplaced(ty))),
                     }
@@ -347,10 +343,10 @@ impl<R: Read> Reader<R> {
             (None, _) => (Ok(Outcome::Unknown), Place::Upgraded),
             (Some(ty), _) if block.v1 => {
                 let upgraded = v1::upgrade(ty, body, &mut self.upgraded);
-                (upgraded.and_then(|()| self.converter.take(&self.upgraded)), Place::Upgraded)
+                (upgraded.and_then(|()| take(&mut self.converter, &self.upgraded)), Place::Upgraded)
             }
             (Some(_), Some(event)) => {
-                (self.converter.take(event), Place::Input { start, len: event.len() })
+                (take(&mut self.converter, event), Place::Input { start, len: event.len() })
             }
             (Some(_), None) => {
                 let damage = WireError::Length { header: len, actual: body.len() }.into();
@@ -505,4 +501,10 @@ impl<'a> UsualBlock<'a> {
         let (cpu, state_only) = (u16::from_le_bytes([c0, c1]), flags & FLAG_STATE_ONLY != 0);
         Some(Self { total, cpu, state_only, start, event })
     }
+}
+
+/// [`Converter::take`] for the events that are no usual block.
+#[inline(never)]
+fn take(converter: &mut Converter, event: &[u8]) -> Result<Outcome, Damage> {
+    converter.take(event)
 }

@@ -1,5 +1,7 @@
 //! The process tree: threads, their groups, parents and children.
 
+use std::num::NonZeroU64;
+
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
@@ -19,22 +21,46 @@ pub struct ProcessTree {
 }
 
 /// Refers to a thread for as long as it is in the tree; never to another one with the same tid.
+///
+/// One number, as it goes from hand to hand for every event: its place in the lower half, the generation of that place in
+/// the upper one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ThreadRef {
-    index: u32,
-    generation: u32,
-}
+pub struct ThreadRef(NonZeroU64);
 
 impl ThreadRef {
+    #[inline]
+    fn new(index: u32, Generation(generation): Generation) -> Self {
+        Self(generation | u64::from(index))
+    }
+
     /// Number of its place in the tree, which others get when it is gone.
     #[inline]
     pub(crate) fn place(self) -> usize {
-        self.index as usize
+        self.index() as usize
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        self.0.get() as u32
     }
 
     #[cfg(test)]
     pub(crate) fn at(index: u32) -> Self {
-        Self { index, generation: 0 }
+        Self::new(index, Generation::FIRST)
+    }
+}
+
+/// How often a place was given away, in the upper half of the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Generation(NonZeroU64);
+
+impl Generation {
+    const STEP: NonZeroU64 = NonZeroU64::new(1 << 32).unwrap();
+    const FIRST: Self = Self(Self::STEP);
+
+    fn next(self) -> Self {
+        let next = self.0.get().wrapping_add(Self::STEP.get());
+        Self(NonZeroU64::new(next).unwrap_or(Self::STEP))
     }
 }
 
@@ -51,8 +77,16 @@ pub struct ThreadGroup {
 
 #[derive(Clone, Debug)]
 struct Slot {
-    generation: u32,
+    generation: Generation,
     thread: Option<Box<Thread>>,
+}
+
+impl Slot {
+    /// Whether a reference to this place means the thread that is in it now.
+    #[inline]
+    fn is(&self, thread: ThreadRef) -> bool {
+        ThreadRef::new(thread.index(), self.generation) == thread
+    }
 }
 
 /// Threads that were removed from the tree.
@@ -75,9 +109,10 @@ impl ProcessTree {
     }
 
     /// The thread this refers to, unless it was removed.
+    #[inline]
     pub fn get(&self, thread: ThreadRef) -> Option<&Thread> {
-        let slot = self.slots.get(thread.index as usize)?;
-        (slot.generation == thread.generation).then_some(slot.thread.as_deref()).flatten()
+        let slot = self.slots.get(thread.place())?;
+        if slot.is(thread) { slot.thread.as_deref() } else { None }
     }
 
     /// A reference to the thread with this tid.
@@ -153,9 +188,10 @@ impl ProcessTree {
         Ancestors { tree: self, slow, fast }
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, thread: ThreadRef) -> Option<&mut Thread> {
-        let slot = self.slots.get_mut(thread.index as usize)?;
-        if slot.generation == thread.generation { slot.thread.as_deref_mut() } else { None }
+        let slot = self.slots.get_mut(thread.place())?;
+        if slot.is(thread) { slot.thread.as_deref_mut() } else { None }
     }
 
     /// Reference to the leader of a thread's group.
@@ -186,11 +222,11 @@ impl ProcessTree {
         let at = match self.free.pop().and_then(|i| Some((i, self.slots.get_mut(i as usize)?))) {
             Some((index, slot)) => {
                 slot.thread = thread;
-                ThreadRef { index, generation: slot.generation }
+                ThreadRef::new(index, slot.generation)
             }
             None => {
-                self.slots.push(Slot { generation: 0, thread });
-                ThreadRef { index: (self.slots.len() - 1) as u32, generation: 0 }
+                self.slots.push(Slot { generation: Generation::FIRST, thread });
+                ThreadRef::new((self.slots.len() - 1) as u32, Generation::FIRST)
             }
         };
         self.by_tid.insert(tid, at);
@@ -233,7 +269,7 @@ impl ProcessTree {
     /// All threads, in the order in which they came where none has left yet.
     pub(crate) fn refs(&self) -> Vec<ThreadRef> {
         let slots = (0..).zip(&self.slots).filter(|(_, slot)| slot.thread.is_some());
-        slots.map(|(index, slot)| ThreadRef { index, generation: slot.generation }).collect()
+        slots.map(|(index, slot)| ThreadRef::new(index, slot.generation)).collect()
     }
 
     /// Marks a thread as dead, to be removed later.
@@ -341,10 +377,10 @@ impl ProcessTree {
     }
 
     fn free(&mut self, at: ThreadRef) {
-        if let Some(slot) = self.slots.get_mut(at.index as usize) {
+        if let Some(slot) = self.slots.get_mut(at.place()) {
             slot.thread = None;
-            slot.generation = slot.generation.wrapping_add(1);
-            self.free.push(at.index);
+            slot.generation = slot.generation.next();
+            self.free.push(at.index());
         }
     }
 

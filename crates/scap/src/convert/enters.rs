@@ -32,7 +32,7 @@ struct Waiting {
 
 impl Enters {
     /// Keeps an event until its exit event comes or the thread enters another syscall.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&mut self, head: Head, event: &[u8]) {
         if self.bytes + event.len() + OVERHEAD > MAX_BYTES {
             self.clear();
@@ -50,7 +50,7 @@ impl Enters {
     }
 
     /// The enter event of a thread, once. One of another type is no use: either event of a pair can be lost.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, tid: i64, ty: EventType) -> Option<Parts<'_>> {
         let place = self.place(tid)?;
         let waiting = self.waiting.get_mut(place)?;

@@ -247,11 +247,11 @@ impl Rewrite {
     }
 
     /// Makes `out` the new event.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run(
         &self,
-        event: &Parts<'_>,
-        enter: Option<&Parts<'_>>,
+        event: Parts<'_>,
+        enter: Option<Parts<'_>>,
         out: &mut Vec<u8>,
     ) -> Head {
         let head = Head { ty: self.to, sent: self.params.len() as u8, ..event.head };
@@ -266,8 +266,8 @@ impl Rewrite {
     fn run_params(
         &self,
         head: Head,
-        event: &Parts<'_>,
-        enter: Option<&Parts<'_>>,
+        event: Parts<'_>,
+        enter: Option<Parts<'_>>,
         out: &mut Vec<u8>,
     ) {
         let width = self.to.length_width();
@@ -354,12 +354,12 @@ impl Pieces {
     }
 
     /// Makes `out` the new event; `None` where something that it is made of is not there.
-    #[inline]
+    #[inline(always)]
     fn run(
         &self,
         head: Head,
-        event: &Parts<'_>,
-        enter: Option<&Parts<'_>>,
+        event: Parts<'_>,
+        enter: Option<Parts<'_>>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
         let (own_lengths, own) = event.few(0..self.own)?;
@@ -428,7 +428,7 @@ fn fixed_len(ty: ParamType) -> Option<usize> {
 }
 
 /// The four parameters of the first container event, as the text that replaced them.
-fn container_json(event: &Parts<'_>) -> Option<Vec<u8>> {
+fn container_json(event: Parts<'_>) -> Option<Vec<u8>> {
     let text = |index| event.param(index)?.strip_suffix(&[0]);
     let mut json = br#"{"id":""#.to_vec();
     json.extend_from_slice(text(0)?);
@@ -470,10 +470,10 @@ mod tests {
             let old = Parts::parse(&old).unwrap();
             let enter = rewrite.enter.map(|ty| event(ty, ty.info().params.len()));
             let enter = enter.as_ref().map(|enter| Parts::parse(enter).unwrap());
-            for enter in [enter.as_ref(), None] {
+            for enter in [enter, None] {
                 let (mut quick, mut slow) = (Vec::new(), Vec::new());
-                let head = rewrite.run(&old, enter, &mut quick);
-                rewrite.run_params(head, &old, enter, &mut slow);
+                let head = rewrite.run(old, enter, &mut quick);
+                rewrite.run_params(head, old, enter, &mut slow);
                 assert_eq!(quick, slow, "{row:?}");
             }
         }
