@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """What watching costs: the same loads with and without the engine, in turns, as a table.
 
-    benches/live.py [--rules a.yaml,b.yaml] [--rounds 5] [--flood N | --burst N]
+    benches/live.py [--rules a.yaml,b.yaml] [--rounds 5] [--flood N | --burst N] [--beside COMMAND]
 
 Needs root, cgroup v2 and two CPUs: the loads (benches/load.c) run in a control group of their own on the first, the
 engine watches that group from the second. Minima of many short batches count, as other work on the machine only ever
 adds. Programs that others have attached would be in all figures, so the rounds wait for them to go away.
+
+--beside measures another engine in the same rounds: COMMAND runs it in the foreground until it gets SIGTERM, and it counts
+as started when it holds links of BPF programs. It sees the whole machine, so let it discard what it has to say.
 """
-import argparse, atexit, json, os, select, shutil, subprocess, sys, tempfile, time
+import argparse, atexit, json, os, select, shlex, shutil, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Acts, batches in a round, acts in a batch, system calls in an act that make events.
@@ -129,6 +132,37 @@ class Engine:
         return int(told["Driver Events"]), int(told["Driver Drops"])
 
 
+class Other:
+    """Another engine, from the moment its programs are attached to its end."""
+
+    def __init__(self, command):
+        self.child = subprocess.Popen(
+            shlex.split(command), preexec_fn=lambda: os.sched_setaffinity(0, {1}), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(400):
+            if self.child.poll() is not None:
+                sys.exit(f"{command} has ended")
+            if self.links() >= 3:
+                return time.sleep(1)
+            time.sleep(0.05)
+        self.stop()
+        sys.exit(f"{command} attaches nothing")
+
+    def links(self):
+        """How many links of BPF programs it holds."""
+        count = 0
+        for name in os.listdir(f"/proc/{self.child.pid}/fdinfo"):
+            try:
+                count += "link_type:" in open(f"/proc/{self.child.pid}/fdinfo/{name}").read()
+            except OSError:
+                pass  # closed meanwhile
+        return count
+
+    def stop(self):
+        self.child.terminate()
+        self.child.wait()
+
+
 def wait_for_others():
     """Waits until nobody else has a program at system calls; says so if that takes too long."""
     if not shutil.which("bpftool"):
@@ -143,25 +177,38 @@ def wait_for_others():
 
 
 def ratios(bench):
-    off, on, cpu, lost, starts, memory = {}, {}, {}, {}, [], []
-    # Threads of a round: off, on; the first round warms both up.
+    off, on, other, cpu, lost, starts, memory = {}, {}, {}, {}, {}, [], []
+    beside = bench.options.beside
+
+    def least(of, act, value):
+        of[act] = min(of.get(act, 1e18), value)
+    # In a round: without, with, with the other; the first round warms all up.
     for _ in range(bench.options.rounds):
         wait_for_others()
-        for act, batches, count in LOADS:
-            off[act] = min(off.get(act, 1e18), bench.measure(act, batches, count))
+        for load in LOADS:
+            least(off, load[0], bench.measure(*load))
         for act, batches, count in LOADS:
             wait_for_others()
             engine = Engine(bench)
             starts.append(engine.start)
             before = engine.cpu()
-            on[act] = min(on.get(act, 1e18), bench.measure(act, batches, count))
+            least(on, act, bench.measure(act, batches, count))
             time.sleep(0.1)
-            cpu[act] = min(cpu.get(act, 1e18), (engine.cpu() - before) / batches / count)
+            least(cpu, act, (engine.cpu() - before) / batches / count)
             memory.append(engine.memory())
             lost[act] = lost.get(act, 0) + engine.stop()[1]
-    print("| act | ns alone | ns watched | ratio | engine µs per act | lost |\n|---|---|---|---|---|---|")
+        for load in LOADS if beside else []:
+            wait_for_others()
+            engine = Other(beside)
+            least(other, load[0], bench.measure(*load))
+            engine.stop()
+    columns = ["act", "ns alone", "ns watched", "ratio", "engine µs per act", "lost"]
+    columns += ["ns by the other", "ratio of the other"] if beside else []
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for act, _, _ in LOADS:
-        print(f"| {act} | {off[act]:.0f} | {on[act]:.0f} | ×{on[act] / off[act]:.2f} | {cpu[act] / 1000:.2f} | {lost[act]} |")
+        row = [act, f"{off[act]:.0f}", f"{on[act]:.0f}", f"×{on[act] / off[act]:.2f}", f"{cpu[act] / 1000:.2f}", str(lost[act])]
+        row += [f"{other[act]:.0f}", f"×{other[act] / off[act]:.2f}"] if beside else []
+        print("| " + " | ".join(row) + " |")
     all_, anon, peak = max(memory)
     print(f"\nstart to first alert {min(starts):.2f}–{max(starts):.2f} s; "
           f"resident {all_:.1f} MB, of which anonymous {anon:.1f} MB; peak {peak:.1f} MB")
@@ -210,6 +257,7 @@ def main():
     options.add_argument("--cpus-per-ring", type=int, default=2)
     options.add_argument("--flood", type=int, default=0, metavar="N", help="instead: up to N loads of failing opens at once")
     options.add_argument("--burst", type=int, default=0, metavar="N", help="instead: N opens in one go from one CPU")
+    options.add_argument("--beside", metavar="COMMAND", help="another engine to be measured in the same rounds")
     options.add_argument("--act", help="of the loads only those named, with commas between")
     options = options.parse_args()
     if options.act:
