@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// Where something stands in the text of a condition, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -83,7 +84,7 @@ pub enum ExprKind {
     /// True when all are. At least two.
     And(Vec<Expr>),
     /// A test of one value.
-    Check(Box<Check>),
+    Check(Arc<Check>),
     /// The name of a macro, to be replaced before compiling.
     Macro(String),
     /// True when the other is false.

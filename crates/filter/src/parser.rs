@@ -1,5 +1,7 @@
 //! Text to tree: recursive descent over bytes.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::ast::{
@@ -270,7 +272,7 @@ impl Parser<'_> {
                 return p.parenthesised();
             }
             let kind = match p.operand()? {
-                Some(left) => ExprKind::Check(Box::new(p.condition(left)?)),
+                Some(left) => ExprKind::Check(Arc::new(p.condition(left)?)),
                 None if p.lexer.identifier() => ExprKind::Macro(p.lexer.token()),
                 None => return Err(p.error(ParseErrorKind::ExpectedCheck)),
             };
