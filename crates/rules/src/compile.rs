@@ -37,6 +37,14 @@ struct Program<F> {
     event_types: Option<EventTypes>,
 }
 
+/// What compiling a rule uses up and adds to.
+struct Work<'w, F> {
+    lists: &'w mut Lists,
+    macros: &'w mut [Macro],
+    tests: &'w mut Tests<F>,
+    findings: &'w mut Vec<Finding>,
+}
+
 pub(crate) struct Compiler<'a, V> {
     sources: &'a [EventSource<V>],
     additions: &'a [OutputAddition],
@@ -68,15 +76,16 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 return None;
             }
         };
-        let mut memo = Memo::default();
-        memo.tests = std::mem::take(&mut known.tests);
+        let mut memo = Memo { tests: std::mem::take(&mut known.tests), ..Memo::default() };
         let mut macros = self.macros(&mut lists, &mut known, &mut memo, findings)?;
         let mut rules = Vec::new();
         for def in self.definitions.rules.iter().filter(|rule| !rule.unknown_source) {
             let before = findings.len();
             let kept = known.rules.remove(&def.name).filter(|kept| Arc::ptr_eq(&kept.def, def));
             let tests = memo.tests.entry(def.source.clone()).or_default();
-            match self.rule(def, kept, &mut lists, &mut macros, tests, findings) {
+            let (lists, macros) = (&mut lists, &mut macros);
+            let mut work = Work { lists, macros, tests, findings: &mut *findings };
+            match self.rule(def, kept, &mut work) {
                 Ok(Some((slot, resolved))) => {
                     let (def, at) = (Arc::clone(def), rules.len());
                     let findings = findings.get(before..).unwrap_or_default().to_vec();
@@ -163,10 +172,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         &self,
         def: &RuleDef,
         kept: Option<Kept>,
-        lists: &mut Lists,
-        macros: &mut [Macro],
-        tests: &mut Tests<V::Field>,
-        findings: &mut Vec<Finding>,
+        work: &mut Work<'_, V::Field>,
     ) -> Decoded<Option<(Slot<V::Field>, Resolved)>> {
         let Some(source) = self.sources.iter().find(|source| source.name == def.source) else {
             return Err(invalid(
@@ -174,6 +180,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 &def.place,
             ));
         };
+        let Work { lists, macros, findings, .. } = &mut *work;
         let text = with_exceptions(&def.condition, &def.exceptions)?;
         let (own, place) = (&def.condition, &def.condition_place);
         if let Some(kept) = kept
@@ -201,7 +208,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         let resolved = self.put_macros(&written, None, macros, None, &def.place)?;
         let condition = Arc::clone(&resolved.condition);
         warn_of_condition(&condition, written.text, &def.condition_place, findings);
-        let program = self.program(&condition, &written, source, def, lists, tests, findings)?;
+        let program = self.program(&condition, &written, source, def, work)?;
         let (Some(Program { filter, event_types }), Some(template)) = (program, template) else {
             return Ok(None);
         };
@@ -211,7 +218,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             let message = "Rule matches too many evt.type values. This has a significant performance \
                            penalty.";
             let place = def.place.clone();
-            findings.push(Finding::warning(WarningCode::NoEvttype, message, place));
+            work.findings.push(Finding::warning(WarningCode::NoEvttype, message, place));
         }
         let names = def.exceptions.iter().map(|exception| exception.name.clone());
         let tested = def.exceptions.iter().filter(|exception| !exception.values.is_empty());
@@ -378,17 +385,15 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         written: &Written<'_>,
         source: &EventSource<V>,
         def: &RuleDef,
-        lists: &mut Lists,
-        tests: &mut Tests<V::Field>,
-        findings: &mut Vec<Finding>,
+        work: &mut Work<'_, V::Field>,
     ) -> Decoded<Option<Program<V::Field>>> {
-        let failed = match compile_with(condition, &source.vocabulary, tests) {
+        let failed = match compile_with(condition, &source.vocabulary, work.tests) {
             Ok(compiled) => match event_types(condition, &def.source) {
                 Ok(event_types) => {
                     for hint in compiled.hints {
                         let (code, place) =
                             (WarningCode::CompileCondition, written.spot(hint.span));
-                        findings.push(Finding::warning(code, hint.to_string(), place));
+                        work.findings.push(Finding::warning(code, hint.to_string(), place));
                     }
                     return Ok(Some(Program { filter: compiled.filter, event_types }));
                 }
@@ -398,14 +403,14 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 }
             },
             Err(error) => {
-                let place = self.blame(&error, written, source, lists);
+                let place = self.blame(&error, written, source, work.lists);
                 let help = meant(&error.kind, &source.vocabulary);
                 Finding::error(ErrorCode::CompileCondition, error.to_string(), place).help(help)
             }
         };
         if def.skip_if_unknown_filter && is_unknown_name(&failed.message) {
             let kind = FindingKind::Warning(WarningCode::UnknownFilter);
-            findings.push(Finding { kind, ..failed });
+            work.findings.push(Finding { kind, ..failed });
             return Ok(None);
         }
         Err(Box::new(failed))
