@@ -29,8 +29,13 @@ impl Text {
 
     /// As a string, with U+FFFD for what is not UTF-8.
     pub fn to_str(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
+        lossy(&self.0)
     }
+}
+
+/// What is right already is passed over quicker than character by character.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 impl From<Vec<u8>> for Text {

@@ -83,8 +83,9 @@ impl<F: Clone> Template<F> {
             }
             let (operand, extractor, after) = operand(token, vocabulary)
                 .ok_or(TemplateError::Unknown { at: text.len() - token.len() })?;
+            Mentioned { template: &mut template, vocabulary, after_call: false }
+                .operand(&operand, Some(&extractor));
             template.parts.push(Part::Value { extractor, width });
-            Mentioned { template: &mut template, vocabulary, after_call: false }.operand(&operand);
             rest = after;
         }
         template.literal(rest);
@@ -217,7 +218,8 @@ struct Mentioned<'a, V: Vocabulary + ?Sized> {
 }
 
 impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
-    fn operand(&mut self, operand: &Operand) {
+    /// `known` is what gives the value of the operand, where that is at hand.
+    fn operand(&mut self, operand: &Operand, known: Option<&Extractor<V::Field>>) {
         let name = operand.described().to_string();
         match &operand.node {
             OperandKind::Call(call) => {
@@ -228,7 +230,8 @@ impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
                 }
             }
             OperandKind::Field(_) => {
-                if let Ok(extractor) = Extractor::new(operand, self.vocabulary) {
+                let found = || Extractor::new(operand, self.vocabulary).ok();
+                if let Some(extractor) = known.cloned().or_else(found) {
                     self.template.fields.push(OutputField { name: name.clone(), extractor });
                 }
             }
@@ -241,7 +244,7 @@ impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
         match argument {
             Argument::List(list) => list.node.iter().for_each(|member| self.argument(member)),
             Argument::Literal(_) => {}
-            Argument::Operand(operand) => self.operand(operand),
+            Argument::Operand(operand) => self.operand(operand, None),
         }
     }
 }

@@ -15,7 +15,7 @@ const MAX_KEY: usize = 100;
 /// Reads a text, if it is one document of plain shapes.
 pub(crate) fn read(text: &str) -> Option<Vec<Node>> {
     // So that every line has an end.
-    if !text.ends_with('\n') || text.bytes().any(is_odd) {
+    if !text.ends_with('\n') || has_odd(text) {
         return None;
     }
     let mut reader = Reader { text, at: 0, line: 0, start: 0 };
@@ -411,6 +411,12 @@ fn push_breaks(text: &mut String, empty: usize, one: &str) {
 /// Bytes that are not plain: tabs and other controls, and what a byte order mark begins with.
 fn is_odd(byte: u8) -> bool {
     byte < b' ' && byte != b'\n' || byte == 0xef
+}
+
+/// Whether there is such a byte; many at once, because there hardly ever is.
+fn has_odd(text: &str) -> bool {
+    let odd = |bytes: &[u8]| bytes.iter().fold(false, |odd, byte| odd | is_odd(*byte));
+    text.as_bytes().chunks(256).any(odd)
 }
 
 fn plain_value(text: String) -> Value {
