@@ -1,5 +1,7 @@
 //! Output formats: text with `%fields` in it.
 
+use std::sync::Arc;
+
 use peregrine_event::render::Buffers;
 use thiserror::Error;
 
@@ -23,7 +25,7 @@ pub struct Template<F> {
 #[derive(Clone, Debug)]
 pub struct OutputField<F> {
     name: String,
-    extractor: Extractor<F>,
+    extractor: Arc<Extractor<F>>,
 }
 
 /// Why a text is no output format.
@@ -50,7 +52,7 @@ pub enum TemplateError {
 #[derive(Clone, Debug)]
 enum Part<F> {
     Literal(String),
-    Value { extractor: Extractor<F>, width: Option<usize> },
+    Value { extractor: Arc<Extractor<F>>, width: Option<usize> },
 }
 
 /// What the text shows for a field without a value.
@@ -83,6 +85,7 @@ impl<F: Clone> Template<F> {
             }
             let (operand, extractor, after) = operand(token, vocabulary)
                 .ok_or(TemplateError::Unknown { at: text.len() - token.len() })?;
+            let extractor = Arc::new(extractor);
             Mentioned { template: &mut template, vocabulary, after_call: false }
                 .operand(&operand, Some(&extractor));
             template.parts.push(Part::Value { extractor, width });
@@ -219,7 +222,7 @@ struct Mentioned<'a, V: Vocabulary + ?Sized> {
 
 impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
     /// `known` is what gives the value of the operand, where that is at hand.
-    fn operand(&mut self, operand: &Operand, known: Option<&Extractor<V::Field>>) {
+    fn operand(&mut self, operand: &Operand, known: Option<&Arc<Extractor<V::Field>>>) {
         let name = operand.described().to_string();
         match &operand.node {
             OperandKind::Call(call) => {
@@ -230,7 +233,7 @@ impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
                 }
             }
             OperandKind::Field(_) => {
-                let found = || Extractor::new(operand, self.vocabulary).ok();
+                let found = || Extractor::new(operand, self.vocabulary).ok().map(Arc::new);
                 if let Some(extractor) = known.cloned().or_else(found) {
                     self.template.fields.push(OutputField { name: name.clone(), extractor });
                 }

@@ -104,11 +104,11 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             .definitions
             .lists
             .iter()
-            .zip(lists.iter())
+            .zip(lists.into_all())
             .map(|(list, resolved)| List {
-                name: list.name.clone(),
+                name: resolved.name,
                 written: list.items.clone(),
-                items: resolved.items.clone(),
+                items: resolved.items,
                 used: resolved.used,
             })
             .collect();
@@ -466,15 +466,15 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
 }
 
 fn warn_of_condition(condition: &Expr, text: &str, place: &Place, findings: &mut Vec<Finding>) {
-    let place = place.of_condition(text);
+    let place = || place.of_condition(text);
     if deprecated::compares_with_na(condition) {
-        findings.push(Finding::warning(WarningCode::UnsafeNaCheck, "", place.clone()));
+        findings.push(Finding::warning(WarningCode::UnsafeNaCheck, "", place()));
     }
     for (field, why) in deprecated::fields_of(condition) {
         findings.push(Finding {
             kind: FindingKind::DeprecatedField(field),
             message: why.to_owned(),
-            place: place.clone(),
+            place: place(),
             help: None,
         });
     }

@@ -1,7 +1,9 @@
 //! The definitions of all files read so far, and what redefining, appending and overriding do to them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use crate::decode::Decoded;
 use crate::exception::Exception;

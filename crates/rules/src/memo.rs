@@ -1,8 +1,8 @@
 //! What compiling the rules of one file after the other need not find out again: most stay what they were.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use peregrine_filter::Tests;
 
 use crate::Finding;
@@ -54,7 +54,9 @@ impl<F> Slot<F> {
             Self::New(rule) => Some(*rule),
             Self::Same(at) => before.get_mut(at)?.take(),
         };
-        slots.into_iter().filter_map(rule).collect()
+        let mut rules = Vec::with_capacity(slots.len());
+        rules.extend(slots.into_iter().filter_map(rule));
+        rules
     }
 }
 
