@@ -1,5 +1,6 @@
 //! Tree to filter: fields are looked up, types checked, literals understood.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -64,6 +65,8 @@ pub struct Tests<F> {
     /// By the address of the tree, which is kept so that no other gets it. Conditions share the trees of the
     /// macros they use.
     known: HashMap<usize, Known<F>>,
+    /// Where texts of tests are put together, so that each is allocated once.
+    scratch: String,
 }
 
 #[derive(Debug)]
@@ -75,7 +78,7 @@ struct Known<F> {
 
 impl<F> Default for Tests<F> {
     fn default() -> Self {
-        Self { known: HashMap::new() }
+        Self { known: HashMap::new(), scratch: String::new() }
     }
 }
 
@@ -274,7 +277,11 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
             Check::Exists(_) => Verdict::Exists,
             Check::Compare(comparison) => self.comparison(&left, comparison)?,
         };
-        let test = Arc::new(Test { text: check.to_string().into(), left, verdict });
+        let text = &mut self.tests.scratch;
+        text.clear();
+        // Writing to memory can't fail.
+        let _ = write!(text, "{check}");
+        let test = Arc::new(Test { text: text.as_str().into(), left, verdict });
         let hints = self.hints.get(before..).unwrap_or_default().to_vec();
         let known = Known { _check: Arc::clone(check), test: Arc::clone(&test), hints };
         self.tests.known.insert(address, known);
