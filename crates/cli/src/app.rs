@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
+use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
@@ -254,6 +255,8 @@ pub(crate) fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
     let ControlFlow::Continue(rules) = rules::load(session)? else {
         return Ok(ExitCode::SUCCESS);
     };
+    // At the end the system takes their memory back at once, instead of piece by piece.
+    let rules = ManuallyDrop::new(rules);
     if options.support {
         print(support::report(session, &rules)?)?;
         return Ok(ExitCode::SUCCESS);
@@ -285,7 +288,7 @@ pub(crate) fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
         read_at: session.loaded.read_at,
         containers,
         fields,
-        rules,
+        rules: &rules,
         selected,
         hostname,
         log,

@@ -34,9 +34,14 @@ impl Log {
         self.stderr
     }
 
+    /// Whether lines of this level are told.
+    pub(crate) fn tells(&self, level: Priority) -> bool {
+        level <= self.level
+    }
+
     /// One line (or several, for messages that have some).
     pub(crate) fn line(&self, level: Priority, message: impl Display) {
-        if level > self.level {
+        if !self.tells(level) {
             return;
         }
         let message = message.to_string();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
+use jiff::tz::TimeZone;
 use peregrine_engine::select::SyscallSet;
 use peregrine_engine::{Engine, Matching, Source, Strangers};
 use peregrine_fields::{Fields, Run};
@@ -44,7 +45,7 @@ pub(crate) struct Job<'a> {
     /// The fields that rules may use.
     pub(crate) fields: Fields,
     /// The rules, selected; and the files they came from.
-    pub(crate) rules: Rules,
+    pub(crate) rules: &'a Rules,
     /// What the kernel is to report, where it is watched.
     pub(crate) selected: SyscallSet,
     /// Name of this host in JSON alerts.
@@ -160,7 +161,7 @@ pub(crate) fn follow<S: Source>(
         RuleMatching::All => Matching::All,
     };
     let buffers = delivery::buffers(job.config);
-    let run = Run { buffers, zone: jiff::tz::TimeZone::system(), ..Run::default() };
+    let run = Run { buffers, zone: zone(), ..Run::default() };
     let mut engine = Engine::new(&job.rules.set, matching, state, run);
     if let Some(strangers) = strangers {
         engine = engine.with_strangers(strangers);
@@ -181,6 +182,13 @@ pub(crate) fn follow<S: Source>(
     watch.recorder.finish(engine.state());
     watch.drops.look_at_repairs(engine.state());
     (engine.events(), result.map(drop))
+}
+
+/// The time zone of this machine. Looked for by its name, all names there are would be listed first.
+fn zone() -> TimeZone {
+    let file = std::env::var_os("TZ").is_none().then(|| std::fs::read("/etc/localtime").ok());
+    let zone = file.flatten().and_then(|file| TimeZone::tzif("", &file).ok());
+    zone.unwrap_or_else(TimeZone::system)
 }
 
 /// Sizes of the state.

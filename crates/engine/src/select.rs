@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use peregrine_event::{Category, EventFlags, EventInfo};
-use peregrine_fields::Field;
+use peregrine_fields::{EventTypes, Field};
 use peregrine_rules::RuleSet;
 
 pub use set::SyscallSet;
@@ -114,7 +114,11 @@ impl Selection {
 pub fn of_rules(rules: &RuleSet<Field>) -> SyscallSet {
     let active = rules.rules.iter().filter(|rule| rule.active && rule.source == "syscall");
     let types = active.filter_map(|rule| rule.event_types.as_ref());
-    types.fold(SyscallSet::default(), |set, types| set.union(&SyscallSet::from(types)))
+    let none = EventTypes::none();
+    SyscallSet::from(&types.fold(none, |all, types| EventTypes {
+        events: all.events.union(types.events),
+        syscalls: all.syscalls.union(types.syscalls),
+    }))
 }
 
 /// What keeps the state right.

@@ -23,20 +23,19 @@ const LONGEST_NAME: usize = 32;
 
 /// All parameters by their names.
 static ALL: LazyLock<HashMap<&'static str, Param>> = LazyLock::new(|| {
-    let mut all: HashMap<_, (&ParamInfo, [u8; EventType::COUNT])> = HashMap::new();
+    let mut all = HashMap::<_, Param>::new();
     for ty in EventType::all() {
-        for (at, info) in (0..).zip(ty.info().params) {
-            let (_, positions) = all.entry(info.name).or_insert((info, [ABSENT; _]));
-            let position = &mut positions[ty as usize];
-            *position = at.min(*position);
+        for (at, info) in (0..).zip(ty.info().params).filter(|(_, info)| !info.name.is_empty()) {
+            let &ParamInfo { name, ty: first, format, .. } = info;
+            let param = all.entry(name).or_insert_with(|| {
+                let positions = Arc::from([ABSENT; EventType::COUNT]);
+                Param { name, ty: first, format, positions }
+            });
+            let positions = Arc::make_mut(&mut param.positions);
+            positions[ty as usize] = at.min(positions[ty as usize]);
         }
     }
-    let known = all.into_iter().filter(|(name, _)| !name.is_empty());
-    let param = |(name, (info, positions)): (_, (&ParamInfo, [u8; _]))| {
-        let positions = Arc::from(positions);
-        (name, Param { name, ty: info.ty, format: info.format, positions })
-    };
-    known.map(param).collect()
+    all
 });
 
 /// Events have fewer parameters than this.

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// Where something stands in the text of a condition, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,8 +29,13 @@ impl Text {
 
     /// As a string, with U+FFFD for what is not UTF-8.
     pub fn to_str(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
+        lossy(&self.0)
     }
+}
+
+/// What is right already is passed over quicker than character by character.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 impl From<Vec<u8>> for Text {
@@ -83,7 +89,7 @@ pub enum ExprKind {
     /// True when all are. At least two.
     And(Vec<Expr>),
     /// A test of one value.
-    Check(Box<Check>),
+    Check(Arc<Check>),
     /// The name of a macro, to be replaced before compiling.
     Macro(String),
     /// True when the other is false.

@@ -1,6 +1,9 @@
 //! Tree to filter: fields are looked up, types checked, literals understood.
 
+use std::fmt::Write;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use thiserror::Error;
 
@@ -36,9 +39,47 @@ pub fn compile<V>(condition: &Expr, vocabulary: &V) -> Result<Compiled<V::Field>
 where
     V: Vocabulary + ?Sized,
 {
-    let mut compiler = Compiler { vocabulary, hints: Vec::new() };
+    compile_with(condition, vocabulary, &mut Tests::default())
+}
+
+/// Like [`compile`], for many conditions: tests that they share are compiled once.
+///
+/// # Errors
+/// The first thing that does not fit.
+pub fn compile_with<V>(
+    condition: &Expr,
+    vocabulary: &V,
+    tests: &mut Tests<V::Field>,
+) -> Result<Compiled<V::Field>, CompileError>
+where
+    V: Vocabulary + ?Sized,
+{
+    let mut compiler = Compiler { vocabulary, tests, hints: Vec::new() };
     let root = compiler.expr(condition, 0)?;
     Ok(Compiled { filter: Filter::new(root), hints: compiler.hints })
+}
+
+/// Tests that were compiled with one vocabulary.
+#[derive(Debug)]
+pub struct Tests<F> {
+    /// By the address of the tree, which is kept so that no other gets it. Conditions share the trees of the
+    /// macros they use.
+    known: HashMap<usize, Known<F>>,
+    /// Where texts of tests are put together, so that each is allocated once.
+    scratch: String,
+}
+
+#[derive(Debug)]
+struct Known<F> {
+    _check: Arc<Check>,
+    test: Arc<Test<F>>,
+    hints: Vec<Hint>,
+}
+
+impl<F> Default for Tests<F> {
+    fn default() -> Self {
+        Self { known: HashMap::new(), scratch: String::new() }
+    }
 }
 
 /// Why a condition can't be compiled.
@@ -195,8 +236,9 @@ fn spelled(op: Operator) -> Operator {
     if op == Operator::EqEq { Operator::Eq } else { op }
 }
 
-struct Compiler<'a, V: ?Sized> {
+struct Compiler<'a, V: Vocabulary + ?Sized> {
     vocabulary: &'a V,
+    tests: &'a mut Tests<V::Field>,
     hints: Vec<Hint>,
 }
 
@@ -223,13 +265,27 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
         children.iter().map(|child| self.expr(child, depth + 1)).collect()
     }
 
-    fn test(&mut self, check: &Check) -> Result<Arc<Test<V::Field>>, CompileErrorKind> {
+    fn test(&mut self, check: &Arc<Check>) -> Result<Arc<Test<V::Field>>, CompileErrorKind> {
+        let address = Arc::as_ptr(check).addr();
+        if let Some(known) = self.tests.known.get(&address) {
+            self.hints.extend_from_slice(&known.hints);
+            return Ok(Arc::clone(&known.test));
+        }
+        let before = self.hints.len();
         let left = Extractor::new(check.left(), self.vocabulary)?;
-        let verdict = match check {
+        let verdict = match &**check {
             Check::Exists(_) => Verdict::Exists,
             Check::Compare(comparison) => self.comparison(&left, comparison)?,
         };
-        Ok(Arc::new(Test { text: check.to_string().into(), left, verdict }))
+        let text = &mut self.tests.scratch;
+        text.clear();
+        // Writing to memory can't fail.
+        let _ = write!(text, "{check}");
+        let test = Arc::new(Test { text: text.as_str().into(), left, verdict });
+        let hints = self.hints.get(before..).unwrap_or_default().to_vec();
+        let known = Known { _check: Arc::clone(check), test: Arc::clone(&test), hints };
+        self.tests.known.insert(address, known);
+        Ok(test)
     }
 
     fn comparison(

@@ -79,7 +79,10 @@ impl<F> Extractor<F> {
     {
         match &operand.node {
             OperandKind::Call(call) => Self::call(call, vocabulary),
-            OperandKind::Field(field) => Self::field(&field.text(), &field.name, vocabulary),
+            OperandKind::Field(field) => match &field.arg {
+                None => Self::field(&field.name, &field.name, vocabulary),
+                Some(_) => Self::field(&field.text(), &field.name, vocabulary),
+            },
         }
     }
 

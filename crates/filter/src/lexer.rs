@@ -1,7 +1,9 @@
 //! Words of conditions. There are no tokens apart from the grammar: what a word is depends on where
 //! it stands, so the parser asks for what it could use next.
 
-use crate::ast::{Operator, Quantifier, Text, Transformer};
+use std::borrow::Cow;
+
+use crate::ast::{Operator, Quantifier, Text, Transformer, lossy};
 use crate::parser::EscapeError;
 
 const NUMBER_OPERATORS: [Operator; 4] = [Operator::Le, Operator::Lt, Operator::Ge, Operator::Gt];
@@ -27,12 +29,12 @@ const LIST_OPERATORS: [Operator; 3] = [Operator::Intersects, Operator::In, Opera
 pub(crate) struct Lexer<'a> {
     text: &'a str,
     offset: usize,
-    token: Vec<u8>,
+    token: Cow<'a, [u8]>,
 }
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, offset: 0, token: Vec::new() }
+        Self { text, offset: 0, token: Cow::Borrowed(&[]) }
     }
 
     pub(crate) fn offset(&self) -> usize {
@@ -45,17 +47,17 @@ impl<'a> Lexer<'a> {
 
     /// The last word.
     pub(crate) fn token(&self) -> String {
-        String::from_utf8_lossy(&self.token).into_owned()
+        lossy(&self.token).into_owned()
     }
 
     /// The last word, as a literal.
     pub(crate) fn text_token(&self) -> Text {
-        self.token.clone().into()
+        self.token.to_vec().into()
     }
 
     /// Skips blanks. Says whether there were any.
     pub(crate) fn blank(&mut self) -> bool {
-        let blanks = leading(self.rest(), |c| matches!(c, ' ' | '\t' | '\u{8}' | '\r' | '\n'));
+        let blanks = leading(self.rest(), |b| matches!(b, b' ' | b'\t' | 8 | b'\r' | b'\n'));
         self.offset += blanks;
         blanks > 0
     }
@@ -103,14 +105,14 @@ impl<'a> Lexer<'a> {
     }
 
     pub(crate) fn bare(&mut self) -> bool {
-        let special = |c| matches!(c, '(' | ')' | '"' | '\'' | '=' | ',') || is_space(c);
-        let len = leading(self.rest(), |c| !special(c));
+        let special = |b| matches!(b, b'(' | b')' | b'"' | b'\'' | b'=' | b',') || is_space(b);
+        let len = leading(self.rest(), |b| !special(b));
         len > 0 && self.accept(len)
     }
 
     pub(crate) fn bare_argument(&mut self) -> bool {
-        let special = |c| matches!(c, '[' | ']' | '"' | '\'') || is_space(c);
-        let len = leading(self.rest(), |c| !special(c));
+        let special = |b| matches!(b, b'[' | b']' | b'"' | b'\'') || is_space(b);
+        let len = leading(self.rest(), |b| !special(b));
         len > 0 && self.accept(len)
     }
 
@@ -188,7 +190,7 @@ impl<'a> Lexer<'a> {
                     .is_some_and(|after| after.starts_with('('))
         })?;
         self.accept(found.as_str().len() + 1);
-        self.token = found.as_str().into();
+        self.token = Cow::Borrowed(found.as_str().as_bytes());
         Some(found)
     }
 
@@ -209,24 +211,25 @@ impl<'a> Lexer<'a> {
 
     fn accept(&mut self, len: usize) -> bool {
         let rest = self.rest();
-        rest.get(..len).unwrap_or(rest).as_bytes().clone_into(&mut self.token);
+        self.token = Cow::Borrowed(rest.get(..len).unwrap_or(rest).as_bytes());
         self.offset += self.token.len();
         true
     }
 }
 
-/// Bytes of `text` before the first character that is not `wanted`.
-fn leading(text: &str, wanted: impl Fn(char) -> bool) -> usize {
-    text.find(|c| !wanted(c)).unwrap_or(text.len())
+/// Bytes of `text` before the first that is not `wanted`. Those of longer characters go together: what
+/// is asked for is ASCII, or anything but some of it.
+fn leading(text: &str, wanted: impl Fn(u8) -> bool) -> usize {
+    text.bytes().position(|b| !wanted(b)).unwrap_or(text.len())
 }
 
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\u{b}' | '\u{c}' | '\r')
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | 0xb | 0xc | b'\r')
 }
 
 fn identifier(text: &str) -> usize {
-    if text.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        leading(text, |c| c.is_ascii_alphanumeric() || c == '_')
+    if text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) {
+        leading(text, |b| b.is_ascii_alphanumeric() || b == b'_')
     } else {
         0
     }
@@ -234,7 +237,7 @@ fn identifier(text: &str) -> usize {
 
 fn hex(text: &str) -> usize {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or_default();
-    match leading(digits, |c| c.is_ascii_hexdigit()) {
+    match leading(digits, |b| b.is_ascii_hexdigit()) {
         0 => 0,
         len => 2 + len,
     }
@@ -242,13 +245,13 @@ fn hex(text: &str) -> usize {
 
 fn decimal(text: &str) -> usize {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let digits = leading(unsigned, |c| c.is_ascii_digit());
+    let digits = leading(unsigned, |b| b.is_ascii_digit());
     if digits == 0 {
         return 0;
     }
     let after = unsigned.get(digits..).unwrap_or_default();
     let mantissa = after.strip_prefix('.').unwrap_or(after);
-    let exponent = mantissa.get(leading(mantissa, |c| c.is_ascii_digit())..).unwrap_or_default();
+    let exponent = mantissa.get(leading(mantissa, |b| b.is_ascii_digit())..).unwrap_or_default();
     let rest = exponent
         .strip_prefix(['e', 'E'])
         .and_then(|r| r.strip_prefix(['+', '-']))
@@ -257,7 +260,10 @@ fn decimal(text: &str) -> usize {
     text.len() - rest.len()
 }
 
-fn unescape(body: &str, delimiter: char) -> Result<Vec<u8>, EscapeError> {
+fn unescape(body: &str, delimiter: char) -> Result<Cow<'_, [u8]>, EscapeError> {
+    if !body.contains('\\') {
+        return Ok(Cow::Borrowed(body.as_bytes()));
+    }
     let mut bytes = Vec::with_capacity(body.len());
     let mut chars = body.chars();
     while let Some(c) = chars.next() {
@@ -282,7 +288,7 @@ fn unescape(body: &str, delimiter: char) -> Result<Vec<u8>, EscapeError> {
             other => return Err(EscapeError::Unknown(other)),
         }
     }
-    Ok(bytes)
+    Ok(Cow::Owned(bytes))
 }
 
 fn push(bytes: &mut Vec<u8>, c: char) {

@@ -32,7 +32,7 @@ pub use ast::{
     Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
     Quantifier, Right, Span, Spanned, Text, Transformer,
 };
-pub use compile::{CompileError, CompileErrorKind, Compiled, compile};
+pub use compile::{CompileError, CompileErrorKind, Compiled, Tests, compile, compile_with};
 pub use extract::Extractor;
 pub use filter::Filter;
 pub use hints::{Hint, HintKind};

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use peregrine_event::ParamType;
 use thiserror::Error;
 
+use crate::ast::lossy;
+
 /// Longest literal, in bytes.
 const MAX_LEN: usize = 255;
 
@@ -103,7 +105,7 @@ pub(crate) fn parse(bytes: &[u8], ty: ParamType) -> Result<Literal, LiteralError
     if bytes.contains(&0) {
         return Err(LiteralError::Nul);
     }
-    let text = String::from_utf8_lossy(bytes).into_owned();
+    let text = lossy(bytes);
     Ok(match ty {
         T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Fd | T::Errno | T::Pid => {
             Literal::Number(signed(&text)? as u64)
@@ -118,14 +120,14 @@ pub(crate) fn parse(bytes: &[u8], ty: ParamType) -> Result<Literal, LiteralError
         T::Uint64 | T::Reltime | T::Abstime => Literal::Number(unsigned(&text)?),
         T::Port => Literal::Number(port(&text)?),
         T::Double => Literal::Double(signed(&text)? as f64),
-        T::Bool => match text.as_str() {
+        T::Bool => match &*text {
             "true" => Literal::Number(1),
             "false" => Literal::Number(0),
-            _ => return Err(LiteralError::Bool(text)),
+            _ => return Err(LiteralError::Bool(text.into_owned())),
         },
         T::Charbuf | T::Fspath | T::Fsrelpath => {
             if bytes.len() > MAX_LEN {
-                return Err(LiteralError::TooLong { text });
+                return Err(LiteralError::TooLong { text: text.into_owned() });
             }
             Literal::Bytes(bytes.into())
         }
@@ -133,7 +135,7 @@ pub(crate) fn parse(bytes: &[u8], ty: ParamType) -> Result<Literal, LiteralError
         T::Ipv4addr => ipv4(&text)?,
         T::Ipaddr | T::Ipv6addr => match text.parse::<Ipv6Addr>() {
             Ok(addr) => Literal::Ip(addr.into()),
-            Err(_) => return Err(LiteralError::Ipv6(text)),
+            Err(_) => return Err(LiteralError::Ipv6(text.into_owned())),
         },
         T::Ipnet if text.contains('.') => Literal::Net(ipv4_net(&text)?),
         T::Ipv4net => Literal::Net(ipv4_net(&text)?),

@@ -1,5 +1,7 @@
 //! Text to tree: recursive descent over bytes.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::ast::{
@@ -211,9 +213,12 @@ impl Parser<'_> {
         self.lexer.blank();
         let first = term(self)?;
         self.lexer.blank();
-        let mut rest = Vec::new();
-        while self.lexer.word(word) {
-            rest.push(if self.lexer.blank() {
+        if !self.lexer.word(word) {
+            return Ok(first);
+        }
+        let mut all = vec![first];
+        loop {
+            all.push(if self.lexer.blank() {
                 term(self)?
             } else if self.lexer.word("(") {
                 self.parenthesised()?
@@ -221,12 +226,10 @@ impl Parser<'_> {
                 return Err(self.error(ParseErrorKind::ExpectedBlank(word)));
             });
             self.lexer.blank();
+            if !self.lexer.word(word) {
+                return Ok(Spanned::new(join(all), self.span(start)));
+            }
         }
-        if rest.is_empty() {
-            return Ok(first);
-        }
-        rest.insert(0, first);
-        Ok(Spanned::new(join(rest), self.span(start)))
     }
 
     fn not(&mut self) -> Parsed<Expr> {
@@ -270,7 +273,7 @@ impl Parser<'_> {
                 return p.parenthesised();
             }
             let kind = match p.operand()? {
-                Some(left) => ExprKind::Check(Box::new(p.condition(left)?)),
+                Some(left) => ExprKind::Check(Arc::new(p.condition(left)?)),
                 None if p.lexer.identifier() => ExprKind::Macro(p.lexer.token()),
                 None => return Err(p.error(ParseErrorKind::ExpectedCheck)),
             };

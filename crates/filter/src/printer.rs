@@ -103,7 +103,9 @@ impl Printer<'_, '_> {
             }
             Check::Compare(Comparison { left, op, quantifier, right }) => {
                 self.operand(left)?;
-                write!(self.f, " {op} ")?;
+                self.f.write_char(' ')?;
+                self.f.write_str(op.as_str())?;
+                self.f.write_char(' ')?;
                 if let Some(quantifier) = quantifier {
                     write!(self.f, "{quantifier} ")?;
                 }
@@ -153,8 +155,10 @@ impl Printer<'_, '_> {
 
     fn text(&mut self, text: &Text) -> fmt::Result {
         let bytes = text.as_bytes();
-        let falco = |b: &u8| b"\x08\x0c\n\r\t =\\\"'\0".contains(b);
-        let faithful = |b: &u8| falco(b) || b"(),\x0b".contains(b);
+        let falco = |b: &u8| {
+            matches!(*b, 8 | 0xc | b'\n' | b'\r' | b'\t' | b' ' | b'=' | b'\\' | b'"' | b'\'' | 0)
+        };
+        let faithful = |b: &u8| falco(b) || matches!(*b, b'(' | b')' | b',' | 0xb);
         let must_quote = match self.style {
             Style::Falco => bytes.iter().any(falco),
             Style::Faithful => {

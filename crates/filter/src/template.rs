@@ -1,5 +1,7 @@
 //! Output formats: text with `%fields` in it.
 
+use std::sync::Arc;
+
 use peregrine_event::render::Buffers;
 use thiserror::Error;
 
@@ -23,7 +25,7 @@ pub struct Template<F> {
 #[derive(Clone, Debug)]
 pub struct OutputField<F> {
     name: String,
-    extractor: Extractor<F>,
+    extractor: Arc<Extractor<F>>,
 }
 
 /// Why a text is no output format.
@@ -50,7 +52,7 @@ pub enum TemplateError {
 #[derive(Clone, Debug)]
 enum Part<F> {
     Literal(String),
-    Value { extractor: Extractor<F>, width: Option<usize> },
+    Value { extractor: Arc<Extractor<F>>, width: Option<usize> },
 }
 
 /// What the text shows for a field without a value.
@@ -83,8 +85,10 @@ impl<F: Clone> Template<F> {
             }
             let (operand, extractor, after) = operand(token, vocabulary)
                 .ok_or(TemplateError::Unknown { at: text.len() - token.len() })?;
+            let extractor = Arc::new(extractor);
+            Mentioned { template: &mut template, vocabulary, after_call: false }
+                .operand(&operand, Some(&extractor));
             template.parts.push(Part::Value { extractor, width });
-            Mentioned { template: &mut template, vocabulary, after_call: false }.operand(&operand);
             rest = after;
         }
         template.literal(rest);
@@ -217,7 +221,8 @@ struct Mentioned<'a, V: Vocabulary + ?Sized> {
 }
 
 impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
-    fn operand(&mut self, operand: &Operand) {
+    /// `known` is what gives the value of the operand, where that is at hand.
+    fn operand(&mut self, operand: &Operand, known: Option<&Arc<Extractor<V::Field>>>) {
         let name = operand.described().to_string();
         match &operand.node {
             OperandKind::Call(call) => {
@@ -228,7 +233,8 @@ impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
                 }
             }
             OperandKind::Field(_) => {
-                if let Ok(extractor) = Extractor::new(operand, self.vocabulary) {
+                let found = || Extractor::new(operand, self.vocabulary).ok().map(Arc::new);
+                if let Some(extractor) = known.cloned().or_else(found) {
                     self.template.fields.push(OutputField { name: name.clone(), extractor });
                 }
             }
@@ -241,7 +247,7 @@ impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
         match argument {
             Argument::List(list) => list.node.iter().for_each(|member| self.argument(member)),
             Argument::Literal(_) => {}
-            Argument::Operand(operand) => self.operand(operand),
+            Argument::Operand(operand) => self.operand(operand, None),
         }
     }
 }

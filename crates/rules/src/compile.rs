@@ -1,21 +1,23 @@
 //! From definitions to rules ready to run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use peregrine_event::{EventType, syscall_names};
 use peregrine_fields::{EventTypeError, EventTypes};
 use peregrine_filter::{
-    CompileError, CompileErrorKind, Expr, ExprKind, Filter, Span, Template, TemplateError,
-    Vocabulary, compile,
+    CompileError, CompileErrorKind, Expr, ExprKind, Filter, Span, Template, TemplateError, Tests,
+    Vocabulary, compile, compile_with,
 };
 
-use crate::condition::Written;
+use crate::condition::{Resolved, Written};
 use crate::decode::Decoded;
 use crate::define::{Definitions, MacroDef, RuleDef, invalid};
 use crate::exception::with_exceptions;
 use crate::expand::Lists;
 use crate::load::{Addition, EventSource, OutputAddition};
 use crate::macros::{self, MacroError};
+use crate::memo::{Kept, Memo, Slot};
 use crate::result::{Finding, FindingKind};
 use crate::rule_set::{ExtraField, List, Macro, Rule, RuleSet};
 use crate::{ErrorCode, Place, WarningCode, deprecated, keys};
@@ -35,6 +37,14 @@ struct Program<F> {
     event_types: Option<EventTypes>,
 }
 
+/// What compiling a rule uses up and adds to.
+struct Work<'w, F> {
+    lists: &'w mut Lists,
+    macros: &'w mut [Macro],
+    tests: &'w mut Tests<F>,
+    findings: &'w mut Vec<Finding>,
+}
+
 pub(crate) struct Compiler<'a, V> {
     sources: &'a [EventSource<V>],
     additions: &'a [OutputAddition],
@@ -50,8 +60,14 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         Self { sources, additions, definitions }
     }
 
-    /// All rules, macros and lists; nothing when there are errors.
-    pub(crate) fn compile(&self, findings: &mut Vec<Finding>) -> Option<RuleSet<V::Field>> {
+    /// Puts all rules, macros and lists there are now in the place of those of `set`, which stays as it is when
+    /// there are errors. What is known from compiling `set` need not be found out again.
+    pub(crate) fn compile(
+        &self,
+        set: &mut RuleSet<V::Field>,
+        mut known: Memo<V::Field>,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Memo<V::Field>> {
         let mut lists = match Lists::resolve(&self.definitions.lists) {
             Ok(lists) => lists,
             Err(error) => {
@@ -60,11 +76,23 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 return None;
             }
         };
-        let mut macros = self.macros(&mut lists, findings)?;
+        let mut memo = Memo { tests: std::mem::take(&mut known.tests), ..Memo::default() };
+        let mut macros = self.macros(&mut lists, &mut known, &mut memo, findings)?;
         let mut rules = Vec::new();
-        for rule in self.definitions.rules.iter().filter(|rule| !rule.unknown_source) {
-            match self.rule(rule, &mut lists, &mut macros, findings) {
-                Ok(rule) => rules.extend(rule),
+        for def in self.definitions.rules.iter().filter(|rule| !rule.unknown_source) {
+            let before = findings.len();
+            let kept = known.rules.remove(&def.name).filter(|kept| Arc::ptr_eq(&kept.def, def));
+            let tests = memo.tests.entry(def.source.clone()).or_default();
+            let (lists, macros) = (&mut lists, &mut macros);
+            let mut work = Work { lists, macros, tests, findings: &mut *findings };
+            match self.rule(def, kept, &mut work) {
+                Ok(Some((slot, resolved))) => {
+                    let (def, at) = (Arc::clone(def), rules.len());
+                    let findings = findings.get(before..).unwrap_or_default().to_vec();
+                    memo.rules.insert(def.name.clone(), Kept { def, resolved, at, findings });
+                    rules.push(slot);
+                }
+                Ok(None) => {}
                 Err(error) => findings.push(*error),
             }
         }
@@ -76,35 +104,42 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             .definitions
             .lists
             .iter()
-            .zip(lists.iter())
+            .zip(lists.into_all())
             .map(|(list, resolved)| List {
-                name: list.name.clone(),
+                name: resolved.name,
                 written: list.items.clone(),
-                items: resolved.items.clone(),
+                items: resolved.items,
                 used: resolved.used,
             })
             .collect();
-        Some(RuleSet {
-            rules,
+        *set = RuleSet {
+            rules: Slot::fill(rules, std::mem::take(&mut set.rules)),
             macros,
             lists,
             engine_version: self.definitions.engine_version,
             plugins: self.definitions.plugins.clone(),
-        })
+        };
+        Some(memo)
     }
 
     /// All macros. A macro sees those that were first defined before its own last definition.
-    fn macros(&self, lists: &mut Lists, findings: &mut Vec<Finding>) -> Option<Vec<Macro>> {
+    fn macros(
+        &self,
+        lists: &mut Lists,
+        known: &mut Memo<V::Field>,
+        memo: &mut Memo<V::Field>,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Vec<Macro>> {
         let before = findings.len();
         let (mut macros, mut all_written) = (Vec::new(), Vec::new());
         for def in self.definitions.macros.iter() {
-            let text = def.condition.clone();
-            match Written::parse(&def.condition, text, &def.condition_place, lists) {
+            let (text, place) = (&def.condition, &def.condition_place);
+            match Written::parse(text, text, place, lists, known.macros.get(&def.name)) {
                 Ok(written) => {
                     macros.push(Macro {
                         name: def.name.clone(),
                         condition_text: def.condition.clone(),
-                        condition: written.expr.clone(),
+                        condition: Arc::clone(&written.expr),
                         used: false,
                     });
                     all_written.push(written);
@@ -117,13 +152,14 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         }
         let defs = self.definitions.macros.iter().zip(&all_written).enumerate();
         for (at, (def, written)) in defs {
-            let mut condition = written.expr.clone();
             let visibility = Some(def.order.visibility);
-            match self.put_macros(&mut condition, &mut macros, visibility, written, &def.place) {
-                Ok(()) => {
+            let kept = known.macros.remove(&def.name);
+            match self.put_macros(written, kept, &mut macros, visibility, &def.place) {
+                Ok(resolved) => {
                     if let Some(this) = macros.get_mut(at) {
-                        this.condition = condition;
+                        this.condition = Arc::clone(&resolved.condition);
                     }
+                    memo.macros.insert(def.name.clone(), resolved);
                 }
                 Err(error) => findings.push(*error),
             }
@@ -131,20 +167,30 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         (findings.len() == before).then_some(macros)
     }
 
+    /// A rule, and the condition it comes from. Nothing when it may be skipped and has to be.
     fn rule(
         &self,
         def: &RuleDef,
-        lists: &mut Lists,
-        macros: &mut [Macro],
-        findings: &mut Vec<Finding>,
-    ) -> Decoded<Option<Rule<V::Field>>> {
+        kept: Option<Kept>,
+        work: &mut Work<'_, V::Field>,
+    ) -> Decoded<Option<(Slot<V::Field>, Resolved)>> {
         let Some(source) = self.sources.iter().find(|source| source.name == def.source) else {
             return Err(invalid(
                 format!("Unknown source at compile-time{}", def.source),
                 &def.place,
             ));
         };
+        let Work { lists, macros, findings, .. } = &mut *work;
         let text = with_exceptions(&def.condition, &def.exceptions)?;
+        let (own, place) = (&def.condition, &def.condition_place);
+        if let Some(kept) = kept
+            && let Ok(written) = Written::parse(own, &text, place, lists, Some(&kept.resolved))
+            && kept.resolved.holds(&written, |name| self.visible(name, macros, None))
+        {
+            self.mark_used(kept.resolved.macros(), macros);
+            findings.extend(kept.findings);
+            return Ok(Some((Slot::Same(kept.at), kept.resolved)));
+        }
         let output = self.output(def, findings);
         let template = match self.template(&output, source, def, findings) {
             Ok(Some(template)) => Some(template),
@@ -158,11 +204,11 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         warn_of_deprecated_output(&output, def, findings);
         let extra_fields = self.extra_fields(source, def, findings)?;
 
-        let written = Written::parse(&def.condition, text, &def.condition_place, lists)?;
-        let mut condition = written.expr.clone();
-        self.put_macros(&mut condition, macros, None, &written, &def.place)?;
-        warn_of_condition(&condition, &written.text, &def.condition_place, findings);
-        let program = self.program(&condition, &written, source, def, lists, findings)?;
+        let written = Written::parse(own, &text, place, lists, None)?;
+        let resolved = self.put_macros(&written, None, macros, None, &def.place)?;
+        let condition = Arc::clone(&resolved.condition);
+        warn_of_condition(&condition, written.text, &def.condition_place, findings);
+        let program = self.program(&condition, &written, source, def, work)?;
         let (Some(Program { filter, event_types }), Some(template)) = (program, template) else {
             return Ok(None);
         };
@@ -172,12 +218,12 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             let message = "Rule matches too many evt.type values. This has a significant performance \
                            penalty.";
             let place = def.place.clone();
-            findings.push(Finding::warning(WarningCode::NoEvttype, message, place));
+            work.findings.push(Finding::warning(WarningCode::NoEvttype, message, place));
         }
         let names = def.exceptions.iter().map(|exception| exception.name.clone());
         let tested = def.exceptions.iter().filter(|exception| !exception.values.is_empty());
         let operators = def.exceptions.iter().flat_map(|exception| exception.comps.texts());
-        Ok(Some(Rule {
+        let rule = Rule {
             name: def.name.clone(),
             source: def.source.clone(),
             priority: def.priority,
@@ -201,39 +247,61 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 .map(str::to_owned)
                 .collect(),
             exception_operators: operators.map(str::to_owned).collect(),
-        }))
+        };
+        Ok(Some((Slot::New(Box::new(rule)), resolved)))
     }
 
+    /// The condition that a name stands for where only what was defined before `visibility` is seen.
+    fn visible<'m>(
+        &self,
+        name: &str,
+        macros: &'m [Macro],
+        visibility: Option<u32>,
+    ) -> Option<&'m Arc<Expr>> {
+        let definitions = &self.definitions.macros;
+        let seen = |def: &&MacroDef| visibility.is_none_or(|now| def.order.index < now);
+        definitions.get(name).filter(seen)?;
+        macros.get(definitions.position(name)?).map(|known| &known.condition)
+    }
+
+    fn mark_used<'n>(&self, names: impl IntoIterator<Item = &'n str>, macros: &mut [Macro]) {
+        for name in names {
+            let at = self.definitions.macros.position(name);
+            if let Some(used) = at.and_then(|at| macros.get_mut(at)) {
+                used.used = true;
+            }
+        }
+    }
+
+    /// The condition with macros in their places. What came out earlier is taken where it still holds.
     fn put_macros(
         &self,
-        condition: &mut Expr,
+        written: &Written<'_>,
+        kept: Option<Resolved>,
         macros: &mut [Macro],
         visibility: Option<u32>,
-        written: &Written<'_>,
         place: &Place,
-    ) -> Decoded<()> {
-        let definitions = &self.definitions.macros;
-        let visible = |name: &str| {
-            let seen = |def: &&MacroDef| visibility.is_none_or(|now| def.order.index < now);
-            definitions.get(name).filter(seen)?;
-            macros.get(definitions.position(name)?).map(|known| &known.condition)
-        };
-        match macros::resolve(condition, &visible) {
-            Ok(used) => {
-                for name in used {
-                    let at = definitions.position(&name);
-                    if let Some(used) = at.and_then(|at| macros.get_mut(at)) {
-                        used.used = true;
-                    }
-                }
-                Ok(())
+    ) -> Decoded<Resolved> {
+        let visible = |name: &str| self.visible(name, macros, visibility);
+        if let Some(kept) = kept.filter(|kept| kept.holds(written, visible)) {
+            self.mark_used(kept.macros(), macros);
+            return Ok(kept);
+        }
+        match macros::resolve(&written.expr, &visible) {
+            Ok((condition, used)) => {
+                let then = |name: String| visible(&name).map(|now| (name, Arc::clone(now)));
+                let used: Vec<_> = used.into_iter().filter_map(then).collect();
+                let resolved = Resolved::new(written, used, condition);
+                self.mark_used(resolved.macros(), macros);
+                Ok(resolved)
             }
             Err((error, span)) => {
+                let names = self.definitions.macros.names();
                 let help = match &error {
-                    MacroError::Undefined(name) => undefined_help(name, definitions.names()),
+                    MacroError::Undefined(name) => undefined_help(name, names),
                     MacroError::Loop(_) | MacroError::TooLarge => None,
                 };
-                let mut place = place.in_condition(&written.text, span.start);
+                let mut place = place.in_condition(written.text, span.start);
                 if let MacroError::Undefined(name) | MacroError::Loop(name) = &error
                     && written.has(name, span)
                 {
@@ -317,16 +385,15 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         written: &Written<'_>,
         source: &EventSource<V>,
         def: &RuleDef,
-        lists: &mut Lists,
-        findings: &mut Vec<Finding>,
+        work: &mut Work<'_, V::Field>,
     ) -> Decoded<Option<Program<V::Field>>> {
-        let failed = match compile(condition, &source.vocabulary) {
+        let failed = match compile_with(condition, &source.vocabulary, work.tests) {
             Ok(compiled) => match event_types(condition, &def.source) {
                 Ok(event_types) => {
                     for hint in compiled.hints {
                         let (code, place) =
                             (WarningCode::CompileCondition, written.spot(hint.span));
-                        findings.push(Finding::warning(code, hint.to_string(), place));
+                        work.findings.push(Finding::warning(code, hint.to_string(), place));
                     }
                     return Ok(Some(Program { filter: compiled.filter, event_types }));
                 }
@@ -336,14 +403,14 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 }
             },
             Err(error) => {
-                let place = self.blame(&error, written, source, lists);
+                let place = self.blame(&error, written, source, work.lists);
                 let help = meant(&error.kind, &source.vocabulary);
                 Finding::error(ErrorCode::CompileCondition, error.to_string(), place).help(help)
             }
         };
         if def.skip_if_unknown_filter && is_unknown_name(&failed.message) {
             let kind = FindingKind::Warning(WarningCode::UnknownFilter);
-            findings.push(Finding { kind, ..failed });
+            work.findings.push(Finding { kind, ..failed });
             return Ok(None);
         }
         Err(Box::new(failed))
@@ -372,8 +439,8 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             return written.shown(spot, error.span);
         }
         for def in self.definitions.macros.iter() {
-            let text = def.condition.clone();
-            let written = Written::parse(&def.condition, text, &def.condition_place, lists);
+            let (text, place) = (&def.condition, &def.condition_place);
+            let written = Written::parse(text, text, place, lists, None);
             if let Ok(written) = written
                 && to_blame(&written.expr)
             {
@@ -399,15 +466,15 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
 }
 
 fn warn_of_condition(condition: &Expr, text: &str, place: &Place, findings: &mut Vec<Finding>) {
-    let place = place.of_condition(text);
+    let place = || place.of_condition(text);
     if deprecated::compares_with_na(condition) {
-        findings.push(Finding::warning(WarningCode::UnsafeNaCheck, "", place.clone()));
+        findings.push(Finding::warning(WarningCode::UnsafeNaCheck, "", place()));
     }
     for (field, why) in deprecated::fields_of(condition) {
         findings.push(Finding {
             kind: FindingKind::DeprecatedField(field),
             message: why.to_owned(),
-            place: place.clone(),
+            place: place(),
             help: None,
         });
     }

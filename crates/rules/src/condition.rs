@@ -1,6 +1,7 @@
 //! A condition as it is written, and where its parts stand.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use peregrine_filter::{Expr, RULES_MAX_DEPTH, Span, parse};
 
@@ -12,8 +13,8 @@ use crate::{ErrorCode, Finding, Place};
 /// A condition of a rule or macro: lists are in their places, macros are not.
 pub(crate) struct Written<'d> {
     /// With the exceptions of a rule.
-    pub(crate) text: String,
-    pub(crate) expr: Expr,
+    pub(crate) text: &'d str,
+    pub(crate) expr: Arc<Expr>,
     /// Without exceptions.
     own: &'d str,
     place: &'d Place,
@@ -21,16 +22,22 @@ pub(crate) struct Written<'d> {
 }
 
 impl<'d> Written<'d> {
-    /// Understands the condition `own` that stands at `place`; `text` is the same with exceptions.
+    /// Understands the condition `own` that stands at `place`; `text` is the same with exceptions. What came
+    /// out `earlier` is taken where it is still the same.
     pub(crate) fn parse(
         own: &'d str,
-        text: String,
+        text: &'d str,
         place: &'d Place,
         lists: &mut Lists,
+        earlier: Option<&Resolved>,
     ) -> Decoded<Self> {
-        let expanded = lists.expand(&text).map_err(|error| invalid(error.to_string(), place))?;
+        let expanded = lists.expand(text).map_err(|error| invalid(error.to_string(), place))?;
+        if let Some(earlier) = earlier.filter(|earlier| earlier.expanded == expanded.text) {
+            let expr = Arc::clone(&earlier.written);
+            return Ok(Self { text, expr, own, place, expanded });
+        }
         match parse(&expanded.text, RULES_MAX_DEPTH) {
-            Ok(expr) => Ok(Self { text, expr, own, place, expanded }),
+            Ok(expr) => Ok(Self { text, expr: Arc::new(expr), own, place, expanded }),
             Err(error) => {
                 let at = error.offset;
                 let spot = place.in_condition(&expanded.text, at);
@@ -43,7 +50,7 @@ impl<'d> Written<'d> {
 
     /// The place of a part, for machines.
     pub(crate) fn spot(&self, span: Span) -> Place {
-        self.place.in_condition(&self.text, span.start)
+        self.place.in_condition(self.text, span.start)
     }
 
     /// The same place for machines; people are shown the part in the file, if it can be found there.
@@ -54,6 +61,47 @@ impl<'d> Written<'d> {
     /// Whether a word stands at a place.
     pub(crate) fn has(&self, word: &str, span: Span) -> bool {
         self.expanded.text.get(span.start..span.end) == Some(word)
+    }
+}
+
+/// A condition with lists and macros in their places, and what it was made from.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// Its text with lists in their places.
+    expanded: String,
+    /// The tree of that text.
+    written: Arc<Expr>,
+    /// The macros that were put in, as they were.
+    macros: Vec<(String, Arc<Expr>)>,
+    /// The tree with macros in their places.
+    pub(crate) condition: Arc<Expr>,
+}
+
+impl Resolved {
+    pub(crate) fn new(
+        written: &Written<'_>,
+        macros: Vec<(String, Arc<Expr>)>,
+        condition: Arc<Expr>,
+    ) -> Self {
+        let (expanded, written) = (written.expanded.text.clone(), Arc::clone(&written.expr));
+        Self { expanded, written, macros, condition }
+    }
+
+    /// Whether it would come out the same again.
+    pub(crate) fn holds<'m>(
+        &self,
+        written: &Written<'_>,
+        visible: impl Fn(&str) -> Option<&'m Arc<Expr>>,
+    ) -> bool {
+        let same = |(name, then): &(String, Arc<Expr>)| {
+            visible(name).is_some_and(|now| Arc::ptr_eq(then, now))
+        };
+        Arc::ptr_eq(&self.written, &written.expr) && self.macros.iter().all(same)
+    }
+
+    /// Names of the macros that were put in.
+    pub(crate) fn macros(&self) -> impl Iterator<Item = &str> {
+        self.macros.iter().map(|(name, _)| name.as_str())
     }
 }
 

@@ -80,8 +80,8 @@ impl<'n> Reading<'n> {
         if value.is_null() {
             return Err(self.error(format!("Mapping for key '{key}' is empty")));
         }
-        let place = self.place.inside(ItemKind::ValueFor, key, value);
-        let wrong = |message: &str| structure_error(message, place.clone());
+        let place = || self.place.inside(ItemKind::ValueFor, key, value);
+        let wrong = |message: &str| structure_error(message, place());
         let text = value.as_str().ok_or_else(|| {
             let mut error = wrong("Value is not a scalar value");
             error.help = Some(format!("`{key}` takes {}, not {}", T::WANTED, value.kind()));
@@ -101,15 +101,15 @@ impl<'n> Reading<'n> {
     /// A sequence of scalars.
     pub(crate) fn texts(&self, key: &str) -> Decoded<Option<Vec<String>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        let place = self.place.inside(ItemKind::ValueFor, key, value);
+        let place = || self.place.inside(ItemKind::ValueFor, key, value);
         let Some(items) = value.as_seq() else {
-            let mut error = structure_error("Value is not a sequence", place);
+            let mut error = structure_error("Value is not a sequence", place());
             error.help = Some(format!("`{key}` takes a list: [a, b, c]"));
             return Err(error);
         };
         let text = |item: &Node| {
             item.as_str().map(str::to_owned).ok_or_else(|| {
-                let place = place.inside(ItemKind::ListItem, "", item);
+                let place = place().inside(ItemKind::ListItem, "", item);
                 let mut error = structure_error("sequence value is not scalar", place);
                 if item.is_null() {
                     error.help = Some("quote the word to have it as text".to_owned());

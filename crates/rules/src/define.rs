@@ -1,6 +1,9 @@
 //! The definitions of all files read so far, and what redefining, appending and overriding do to them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use crate::decode::Decoded;
 use crate::exception::Exception;
@@ -16,10 +19,11 @@ pub(crate) trait Sources {
     fn has_field(&self, source: &str, field: &str) -> bool;
 }
 
-/// Things by name, in the order of their first definition.
+/// Things by name, in the order of their first definition. What is not changed stays at its address, also in
+/// copies: so the compiler knows it again.
 #[derive(Clone, Debug)]
 pub(crate) struct Named<T> {
-    entries: Vec<T>,
+    entries: Vec<Arc<T>>,
     by_name: HashMap<String, usize>,
 }
 
@@ -29,20 +33,21 @@ impl<T> Default for Named<T> {
     }
 }
 
-impl<T> Named<T> {
+impl<T: Clone> Named<T> {
     pub(crate) fn get(&self, name: &str) -> Option<&T> {
-        self.by_name.get(name).and_then(|&at| self.entries.get(at))
+        self.position(name).and_then(|at| self.entries.get(at)).map(|entry| &**entry)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
-        self.by_name.get(name).and_then(|&at| self.entries.get_mut(at))
+        let at = self.position(name)?;
+        self.entries.get_mut(at).map(Arc::make_mut)
     }
 
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, T> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Arc<T>> {
         self.entries.iter()
     }
 
@@ -52,7 +57,8 @@ impl<T> Named<T> {
 
     /// Puts a definition in the place of an earlier one, or at the end.
     pub(crate) fn put(&mut self, name: &str, entry: T) {
-        match self.get_mut(name) {
+        let entry = Arc::new(entry);
+        match self.position(name).and_then(|at| self.entries.get_mut(at)) {
             Some(earlier) => *earlier = entry,
             None => {
                 self.by_name.insert(name.to_owned(), self.entries.len());

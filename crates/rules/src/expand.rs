@@ -3,8 +3,9 @@
 //! This works on the text, because a list may stand wherever a value may (`proc.name in (shells, tmux)`,
 //! `fd.sport = ssh_port`) and the grammar can't tell its name from a value. Quoted texts are left alone.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use hashbrown::HashMap;
 
 use crate::define::{ListDef, Named};
 use crate::literal::{literal, quoted_end};
@@ -113,6 +114,10 @@ impl Lists {
         self.lists.iter()
     }
 
+    pub(crate) fn into_all(self) -> Vec<List> {
+        self.lists
+    }
+
     /// A condition with lists replaced by their items. The lists count as used from now on.
     pub(crate) fn expand(&mut self, condition: &str) -> Result<Expanded, TooLarge> {
         let mut out = String::with_capacity(condition.len());
@@ -124,7 +129,8 @@ impl Lists {
                 rest = rest.get(first.len_utf8()..).unwrap_or_default();
                 continue;
             }
-            if let Some((list, len)) = self.list_at(rest) {
+            let end = word_end(rest);
+            if let Some((list, len)) = self.list_at(rest, end) {
                 let name = condition.len() - rest.len();
                 rest = self.put(list, &mut out, rest.get(len..).unwrap_or_default(), |from| {
                     pieces.push(Piece { from, original: name, name: Some(len) });
@@ -133,10 +139,12 @@ impl Lists {
                 pieces.push(Piece { from: out.len(), original, name: None });
             } else {
                 let len = match first {
-                    '"' | '\'' => quoted_end(rest.as_bytes(), first as u8).map(|end| end + 1),
-                    _ => rest.find(is_delimiter),
+                    '"' | '\'' => {
+                        quoted_end(rest.as_bytes(), first as u8).map_or(rest.len(), |end| end + 1)
+                    }
+                    _ => end,
                 };
-                let (word, after) = rest.split_at(len.unwrap_or(rest.len()));
+                let (word, after) = rest.split_at(len);
                 out.push_str(word);
                 rest = after;
             }
@@ -147,11 +155,10 @@ impl Lists {
         Ok(Expanded { text: out, len: condition.len(), pieces })
     }
 
-    /// The list whose name stands at the start of `text`, followed by a delimiter.
-    fn list_at(&self, text: &str) -> Option<(usize, usize)> {
-        let word = text.find(is_delimiter).map_or(text, |end| text.get(..end).unwrap_or(text));
-        if let Some(&list) = self.by_name.get(word) {
-            return Some((list, word.len()));
+    /// The list whose name stands at the start of `text`, followed by a delimiter; the first is at `end`.
+    fn list_at(&self, text: &str, end: usize) -> Option<(usize, usize)> {
+        if let Some(&list) = text.get(..end).and_then(|word| self.by_name.get(word)) {
+            return Some((list, end));
         }
         self.odd_names.iter().find_map(|&list| {
             let name = &self.lists.get(list)?.name;
@@ -278,6 +285,12 @@ impl<'d> Resolver<'d> {
 
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
+}
+
+/// Where the word at the start of a text ends.
+fn word_end(text: &str) -> usize {
+    let ends = |byte: u8| byte.is_ascii() && is_delimiter(char::from(byte));
+    text.bytes().position(ends).unwrap_or(text.len())
 }
 
 fn is_delimiter(c: char) -> bool {

@@ -19,6 +19,7 @@ mod legacy;
 mod literal;
 mod load;
 mod macros;
+mod memo;
 mod place;
 mod priority;
 mod read;

@@ -73,7 +73,9 @@ fn word(text: &str) -> Option<usize> {
     let Some(&quote @ (b'"' | b'\'')) = bytes.first() else {
         let end = bytes
             .iter()
-            .position(|b| b"()\"'=, \t\r\n\x0b\x0c\0".contains(b))
+            .position(|b| {
+                matches!(b, b'(' | b')' | b'"' | b'\'' | b'=' | b',' | 0 | b' ' | b'\t'..=b'\r')
+            })
             .unwrap_or(bytes.len());
         return (end > 0).then_some(end);
     };

@@ -8,6 +8,7 @@ use peregrine_yaml::{Node, parse};
 
 use crate::compile::Compiler;
 use crate::define::{Definitions, Sources};
+use crate::memo::Memo;
 use crate::place::RulesFile;
 use crate::result::{Finding, LoadResult};
 use crate::{ErrorCode, ItemKind, Place, PluginRequirement, RuleSet, legacy, read, schema};
@@ -82,6 +83,8 @@ pub struct Loader<V: Vocabulary> {
     additions: Vec<OutputAddition>,
     definitions: Definitions,
     rules: RuleSet<V::Field>,
+    /// What is known of these rules.
+    memo: Memo<V::Field>,
 }
 
 impl<V: Vocabulary> Loader<V> {
@@ -89,7 +92,8 @@ impl<V: Vocabulary> Loader<V> {
     #[must_use]
     pub fn new(sources: Vec<EventSource<V>>, additions: Vec<OutputAddition>) -> Self {
         let definitions = Definitions::default();
-        Self { sources, additions, definitions, rules: RuleSet::default() }
+        let (rules, memo) = (RuleSet::default(), Memo::default());
+        Self { sources, additions, definitions, rules, memo }
     }
 
     /// Reads a file and compiles all rules there are now. When something is wrong, the rules stay
@@ -104,11 +108,17 @@ impl<V: Vocabulary> Loader<V> {
         read::read(&documents, &file, &mut self.definitions, &sources, &mut result.findings);
         if result.successful() {
             let compiler = Compiler::new(&self.sources, &self.additions, &self.definitions);
-            if let Some(rules) = compiler.compile(&mut result.findings) {
-                self.rules = rules;
-            }
+            let known = std::mem::take(&mut self.memo);
+            let memo = compiler.compile(&mut self.rules, known, &mut result.findings);
+            self.memo = memo.unwrap_or_default();
         }
         result
+    }
+
+    /// Finds everything out anew with the next file.
+    #[cfg(test)]
+    pub(crate) fn forget(&mut self) {
+        self.memo = Memo::default();
     }
 
     /// The rules of all files so far.

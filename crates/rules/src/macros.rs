@@ -1,5 +1,7 @@
 //! Puts the conditions of macros in the place of their names.
 
+use std::sync::Arc;
+
 use peregrine_filter::{Expr, ExprKind, Span};
 use thiserror::Error;
 
@@ -19,22 +21,28 @@ pub(crate) enum MacroError {
     Undefined(String),
 }
 
-/// Replaces macros by the conditions that `visible` knows. Gives the names of those it replaced.
+/// Replaces macros by the conditions that `visible` knows. Gives also the names of those it replaced.
 pub(crate) fn resolve<'m>(
-    expr: &mut Expr,
-    visible: &dyn Fn(&str) -> Option<&'m Expr>,
-) -> Result<Vec<String>, (MacroError, Span)> {
+    expr: &Arc<Expr>,
+    visible: &dyn Fn(&str) -> Option<&'m Arc<Expr>>,
+) -> Result<(Arc<Expr>, Vec<String>), (MacroError, Span)> {
     let mut resolver =
         Resolver { visible, path: Vec::new(), used: Vec::new(), worst: None, nodes: 0 };
-    resolver.replace(expr, 0);
+    let mut condition = Expr::clone(expr);
+    resolver.replace(&mut condition, 0);
     match resolver.worst {
         Some(error) => Err(error),
-        None => Ok(resolver.used),
+        None if resolver.used.is_empty() => Ok((Arc::clone(expr), Vec::new())),
+        None => {
+            resolver.used.sort_unstable();
+            resolver.used.dedup();
+            Ok((Arc::new(condition), resolver.used))
+        }
     }
 }
 
 struct Resolver<'m, 'v> {
-    visible: &'v dyn Fn(&str) -> Option<&'m Expr>,
+    visible: &'v dyn Fn(&str) -> Option<&'m Arc<Expr>>,
     path: Vec<String>,
     used: Vec<String>,
     /// The first error. Undefined macros give way to other errors.
@@ -80,7 +88,7 @@ impl Resolver<'_, '_> {
             return None;
         }
         self.path.push(name.to_owned());
-        let mut condition = condition.clone();
+        let mut condition = Expr::clone(condition);
         self.replace(&mut condition, depth + 1);
         self.path.pop();
         Some(condition)
@@ -105,10 +113,10 @@ mod tests {
 
     fn resolved(condition: &str, macros: &[(&str, &str)]) -> Result<String, MacroError> {
         let parse = |text: &str| parse(text, DEFAULT_MAX_DEPTH).unwrap();
-        let macros: Vec<(&str, Expr)> = macros.iter().map(|(n, c)| (*n, parse(c))).collect();
-        let mut expr = parse(condition);
-        resolve(&mut expr, &|name| macros.iter().find(|(n, _)| *n == name).map(|(_, c)| c))
-            .map(|_| expr.to_string())
+        let macros: Vec<_> = macros.iter().map(|(n, c)| (*n, Arc::new(parse(c)))).collect();
+        let expr = Arc::new(parse(condition));
+        resolve(&expr, &|name| macros.iter().find(|(n, _)| *n == name).map(|(_, c)| c))
+            .map(|(condition, _)| condition.to_string())
             .map_err(|(error, _)| error)
     }
 

@@ -84,7 +84,7 @@ pub struct Location {
     /// Its name, where it has one.
     pub item: String,
     /// The file, or for places inside of a condition the beginning of its text.
-    pub name: String,
+    pub name: Arc<str>,
     /// The place.
     pub mark: Mark,
 }
@@ -114,7 +114,8 @@ impl Place {
     pub fn file(source: Arc<RulesFile>) -> Self {
         let mark = Mark::default();
         let kind = ItemKind::RulesContent;
-        let steps = vec![Location { kind, item: String::new(), name: source.name.clone(), mark }];
+        let name = source.name.as_str().into();
+        let steps = vec![Location { kind, item: String::new(), name, mark }];
         Self { source, steps, span: (mark, mark), condition: None, found: None }
     }
 
@@ -151,7 +152,7 @@ impl Place {
         };
         let mut place = self.clone();
         let kind = ItemKind::ConditionExpression;
-        let name = name.replace(['\n', '\r'], " ");
+        let name = name.replace(['\n', '\r'], " ").into();
         place.steps.push(Location { kind, item: String::new(), name, mark });
         place.condition = Some(Condition { text: text.to_owned(), offset });
         place
@@ -275,7 +276,7 @@ impl Place {
                     "item_type": step.kind.name(),
                     "item_name": step.item,
                     "position": {
-                        "name": step.name,
+                        "name": &*step.name,
                         "line": step.mark.line,
                         "column": step.mark.column,
                         "offset": step.mark.offset,
@@ -298,12 +299,14 @@ impl Place {
     }
 
     fn step(&self, kind: ItemKind, item: &str, start: Mark, end: Mark) -> Self {
-        let mut place = self.clone();
-        let name = self.source.name.clone();
-        place.steps.push(Location { kind, item: item.to_owned(), name, mark: start });
-        place.span = (start, end);
-        place.found = None;
-        place
+        let file = self.steps.first();
+        let name = file.map_or_else(|| self.source.name.as_str().into(), |file| file.name.clone());
+        let mut steps = Vec::with_capacity(self.steps.len() + 1);
+        steps.extend_from_slice(&self.steps);
+        steps.push(Location { kind, item: item.to_owned(), name, mark: start });
+        let source = Arc::clone(&self.source);
+        let condition = self.condition.clone();
+        Self { source, steps, span: (start, end), condition, found: None }
     }
 }
 

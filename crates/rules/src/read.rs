@@ -445,7 +445,11 @@ fn named<'n>(
     node: &'n Node,
     file: &Place,
 ) -> Decoded<(String, Reading<'n>)> {
-    let name: String = Reading::new(node, file.inside(kind, "", node)).required(item.key())?;
+    // The item without its name is a place for errors only.
+    let name = match node.get(item.key()).and_then(Node::as_str) {
+        Some(name) if !name.is_empty() => name.to_owned(),
+        _ => Reading::new(node, file.inside(kind, "", node)).required(item.key())?,
+    };
     let place = file.inside(kind, &name, node);
     Ok((name, Reading::new(node, place)))
 }

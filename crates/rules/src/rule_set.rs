@@ -1,6 +1,7 @@
 //! Rules ready to run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use peregrine_fields::EventTypes;
 use peregrine_filter::{Expr, Filter, Template};
@@ -46,7 +47,7 @@ pub struct Rule<F> {
     /// The condition as written, with what was appended.
     pub condition_text: String,
     /// The condition with lists, exceptions and macros in their places.
-    pub condition: Expr,
+    pub condition: Arc<Expr>,
     /// The condition, compiled.
     pub filter: Filter<F>,
     /// Events that it can be true for, where they are syscalls; otherwise all of its source.
@@ -86,7 +87,7 @@ pub struct Macro {
     /// The condition as written, with what was appended.
     pub condition_text: String,
     /// The condition with lists and macros in their places.
-    pub condition: Expr,
+    pub condition: Arc<Expr>,
     /// Whether a rule or macro uses it.
     pub used: bool,
 }

@@ -1,5 +1,8 @@
 //! The schema of rules files: as JSON, and held against a document.
 
+use std::fmt;
+use std::sync::LazyLock;
+
 use peregrine_yaml::Node;
 use serde_json::{Map, Value, json};
 
@@ -19,6 +22,27 @@ const PRIORITIES: [&str; 9] = [
 ];
 
 const OPERATIONS: [&str; 2] = ["append", "replace"];
+
+/// Where in a document something stands.
+#[derive(Clone, Copy)]
+enum Path<'p> {
+    Root,
+    Key(&'p Path<'p>, &'p str),
+    Item(&'p Path<'p>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("<root>"),
+            Self::Key(parent, name) => write!(f, "{parent}[{name}]"),
+            Self::Item(parent, at) => write!(f, "{parent}[{at}]"),
+        }
+    }
+}
+
+/// What all items may be; asked for each of them.
+static ANY_ITEM: LazyLock<Shape> = LazyLock::new(any_item);
 
 /// A map of the schema.
 struct Shape {
@@ -50,9 +74,9 @@ pub fn rule_schema() -> Value {
 /// How a document departs from the schema, innermost first.
 pub(crate) fn check(document: &Node) -> Vec<String> {
     let mut warnings = Vec::new();
-    let path = "<root>";
+    let path = Path::Root;
     items(document, path, &mut warnings, |node, path, warnings| {
-        any_item().check(node, path, warnings)
+        ANY_ITEM.check(node, path, warnings)
     });
     wants(is_list(document), path, &mut warnings);
     warnings
@@ -116,7 +140,7 @@ impl Type {
     }
 
     /// Types are weak: every scalar is text, and text that looks like a number is one.
-    fn check(self, node: &Node, path: &str, warnings: &mut Vec<String>) -> bool {
+    fn check(self, node: &Node, path: Path<'_>, warnings: &mut Vec<String>) -> bool {
         let text = node.as_str();
         match self {
             Self::Anything => true,
@@ -175,25 +199,30 @@ impl Shape {
         shape
     }
 
-    fn check(&self, node: &Node, path: &str, warnings: &mut Vec<String>) -> bool {
+    fn check(&self, node: &Node, path: Path<'_>, warnings: &mut Vec<String>) -> bool {
         let before = warnings.len();
-        let known = |name: &str| self.properties.iter().any(|(known, _)| *known == name);
         if let Some(map) = node.as_map() {
             if self.non_empty && map.0.is_empty() {
                 let what = "Object should have no fewer than 1 properties.";
                 warnings.push(format!("failed for {path}: {what}"));
             }
-            let mut properties = self.properties.clone();
-            properties.sort_by_key(|(name, _)| *name);
-            for (name, ty) in properties {
-                let Some(value) = map.get(name) else { continue };
-                if !ty.check(value, &format!("{path}[{name}]"), warnings) {
+            let (mut given, mut unknown) = (Vec::new(), None);
+            for (key, value) in &map.0 {
+                let Some(name) = key.as_str() else { continue };
+                match self.properties.iter().find(|(known, _)| *known == name) {
+                    Some((name, ty)) => given.push((*name, *ty, value)),
+                    None => unknown = unknown.or(Some(name)),
+                }
+            }
+            given.sort_by_key(|(name, ..)| *name);
+            given.dedup_by_key(|(name, ..)| *name);
+            for (name, ty, value) in given {
+                if !ty.check(value, Path::Key(&path, name), warnings) {
                     let what =
                         format!("validate against schema associated with property name '{name}'");
                     warn(path, what, warnings);
                 }
             }
-            let unknown = map.0.iter().filter_map(|(key, _)| key.as_str()).find(|key| !known(key));
             if let Some(name) = unknown {
                 let what = "Object contains a property that could not be validated using \
                             'properties' or 'additionalProperties' constraints";
@@ -214,9 +243,9 @@ impl Shape {
 /// Checks a value that must be a list.
 fn list(
     node: &Node,
-    path: &str,
+    path: Path<'_>,
     warnings: &mut Vec<String>,
-    check: impl Fn(&Node, &str, &mut Vec<String>) -> bool,
+    check: impl Fn(&Node, Path<'_>, &mut Vec<String>) -> bool,
 ) -> bool {
     let right = items(node, path, warnings, check);
     wants(is_list(node), path, warnings) && right
@@ -224,13 +253,13 @@ fn list(
 
 fn items(
     node: &Node,
-    path: &str,
+    path: Path<'_>,
     warnings: &mut Vec<String>,
-    check: impl Fn(&Node, &str, &mut Vec<String>) -> bool,
+    check: impl Fn(&Node, Path<'_>, &mut Vec<String>) -> bool,
 ) -> bool {
     let mut right = true;
     for (i, item) in node.items().iter().enumerate() {
-        if !check(item, &format!("{path}[{i}]"), warnings) {
+        if !check(item, Path::Item(&path, i), warnings) {
             warn(path, format!("validate item #{i} in array"), warnings);
             right = false;
         }
@@ -238,7 +267,7 @@ fn items(
     right
 }
 
-fn one_of(words: &[&str], node: &Node, path: &str, warnings: &mut Vec<String>) -> bool {
+fn one_of(words: &[&str], node: &Node, path: Path<'_>, warnings: &mut Vec<String>) -> bool {
     let found = node.as_str().is_some_and(|word| words.contains(&word));
     if !found {
         warn(path, "match against any enum values".into(), warnings);
@@ -255,14 +284,14 @@ fn is_integer(node: &Node) -> bool {
     node.as_str().is_some_and(|text| text.parse::<i64>().is_ok())
 }
 
-fn wants(right: bool, path: &str, warnings: &mut Vec<String>) -> bool {
+fn wants(right: bool, path: Path<'_>, warnings: &mut Vec<String>) -> bool {
     if !right {
         warnings.push(format!("failed for {path}: Value type not permitted by 'type' constraint."));
     }
     right
 }
 
-fn warn(path: &str, what: String, warnings: &mut Vec<String>) {
+fn warn(path: Path<'_>, what: String, warnings: &mut Vec<String>) {
     warnings.push(format!("failed for {path}: Failed to {what}."));
 }
 

@@ -7,7 +7,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use thiserror::Error;
 
 use crate::lenient::Lenient;
-use crate::{Map, Mark, Node, Value};
+use crate::{Map, Mark, Node, Value, plain};
 
 /// Nesting beyond this is refused: whoever walks the tree may recurse.
 const MAX_DEPTH: usize = 500;
@@ -34,6 +34,14 @@ pub struct Error {
 /// # Errors
 /// When the text is not YAML, is nested too deep, or grows beyond reason through aliases.
 pub fn parse(text: &str) -> Result<Vec<Node>, Error> {
+    match plain::read(text) {
+        Some(documents) => Ok(documents),
+        None => parse_any(text),
+    }
+}
+
+/// Reads what has any shape.
+pub(crate) fn parse_any(text: &str) -> Result<Vec<Node>, Error> {
     let has_nul = text.contains('\0');
     let safe = if has_nul {
         Cow::Owned(text.replace('\0', NUL_STAND_IN.encode_utf8(&mut [0; 4])))

@@ -20,6 +20,7 @@ mod decode;
 mod diagnostic;
 mod lenient;
 mod node;
+mod plain;
 
 pub use build::{Error, parse};
 pub use decode::decode;

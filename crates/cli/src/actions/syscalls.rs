@@ -33,7 +33,7 @@ pub(crate) fn select(session: &Session, rules: &RuleSet<Field>) -> SyscallSet {
 
 fn tell(selection: &Selection, log: &Log) {
     let sets = |level, before: &str, set: &SyscallSet, after: &str| {
-        if !set.is_empty() {
+        if !set.is_empty() && log.tells(level) {
             log.line(level, format_args!("{before}({}) {after}: {set}", set.names().len()));
         }
     };

@@ -74,8 +74,9 @@ macro_rules! section {
                     "type": "object",
                     "title": $title,
                     "additionalProperties": false,
-                    "properties": properties,
                 });
+                // The macro would copy them.
+                schema["properties"] = properties.into();
                 $( $crate::config::declare::extend(&mut schema, serde_json::json!($extra)); )?
                 definitions.insert($title.to_owned(), schema);
                 serde_json::json!({ "$ref": concat!("#/definitions/", $title) })

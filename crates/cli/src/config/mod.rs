@@ -48,13 +48,9 @@ pub(crate) fn json_schema() -> Json {
 pub(crate) fn full_schema() -> Json {
     let mut definitions = Definitions::new();
     let mut schema = Config::schema(&mut definitions);
-    declare::extend(
-        &mut schema,
-        json!({
-            "$schema": "http://json-schema.org/draft-06/schema#",
-            "definitions": definitions,
-        }),
-    );
+    let draft = json!({ "$schema": "http://json-schema.org/draft-06/schema#" });
+    declare::extend(&mut schema, draft);
+    schema["definitions"] = definitions.into();
     schema
 }
 

@@ -316,7 +316,7 @@ fn comparison() -> impl Strategy<Value = ExprKind> {
     .prop_map(|(name, op, right)| {
         let field = Field { name: name.into(), arg: None };
         let left = Spanned::new(OperandKind::Field(field), Span::default());
-        ExprKind::Check(Box::new(Check::Compare(Comparison { left, op, quantifier: None, right })))
+        ExprKind::Check(Arc::new(Check::Compare(Comparison { left, op, quantifier: None, right })))
     })
 }
 
@@ -360,7 +360,7 @@ proptest! {
         let left = Spanned::new(OperandKind::Field(Field { name: field.into(), arg: None }), Span::default());
         let right = Right::List(Spanned::new(vec![Text::from(literal.as_str())], Span::default()));
         let check = Check::Compare(Comparison { left, op, quantifier: None, right });
-        let expr = Spanned::new(ExprKind::Check(Box::new(check)), Span::default());
+        let expr = Spanned::new(ExprKind::Check(Arc::new(check)), Span::default());
         if let Ok(compiled) = compile(&expr, &Words) {
             for value in [Value::Text(&bytes), Value::Bytes(&bytes), Value::Int(number), Value::Uint(number as u64), ip("::1"), Value::Bool(true)] {
                 compiled.filter.matches(&Event::new(&[(field, value)]));

@@ -82,8 +82,8 @@ fn transformers_nest_and_take_lists() {
 #[test]
 fn escapes() {
     let value = |text: &str| match parse(text, 100).expect(text).node {
-        ExprKind::Check(check) => match *check {
-            Check::Compare(Comparison { right: Right::Value(value), .. }) => value.node,
+        ExprKind::Check(check) => match &*check {
+            Check::Compare(Comparison { right: Right::Value(value), .. }) => value.node.clone(),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -231,7 +231,7 @@ fn comparison() -> impl Strategy<Value = Check> {
 fn condition() -> impl Strategy<Value = Expr> {
     let name = "[a-z][a-z0-9_]{0,5}|not|and|or|val|in|exists".prop_map(ExprKind::Macro);
     let check = prop_oneof![3 => comparison(), 1 => operand().prop_map(Check::Exists)]
-        .prop_map(|check| ExprKind::Check(Box::new(check)));
+        .prop_map(|check| ExprKind::Check(Arc::new(check)));
     let leaf = prop_oneof![1 => name, 4 => check].prop_map(|kind| Spanned::new(kind, place()));
     leaf.prop_recursive(4, 16, 3, |inner| {
         let some = || proptest::collection::vec(inner.clone(), 2..4);
