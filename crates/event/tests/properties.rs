@@ -4,6 +4,7 @@
 use std::net::{SocketAddrV4, SocketAddrV6};
 
 use peregrine_event::render::{Buffers, FdName, Names, Renderer};
+use peregrine_event::wire::Parts;
 use peregrine_event::{Builder, Event, EventType, Param, Sockaddr, Socktuple, path};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -99,6 +100,43 @@ proptest! {
             prop_assert_eq!(event.param(index), Some(&param[..]));
         }
         prop_assert_eq!(event.param(event.nparams()), None);
+    }
+
+    /// Every way to a parameter leads to the same bytes.
+    #[test]
+    fn parameters_are_the_same_however_they_are_asked_for(
+        ty in event_type(),
+        params in vec(param(), 0..12),
+        behind in vec(any::<u8>(), 0..9),
+        from in 0..4_usize,
+        count in 0..4_usize,
+    ) {
+        let mut bytes = built(ty, 1, 2, &params);
+        // What is behind the parameters means nothing.
+        bytes.extend(behind);
+        let len = bytes.len() as u32;
+        bytes[16..20].copy_from_slice(&len.to_le_bytes());
+        let event = Event::parse(&bytes, 0).unwrap();
+        let parts = Parts::parse(&bytes).unwrap();
+        let known = event.nparams();
+        for index in 0..params.len() + 1 {
+            let value = params.get(index).map(Vec::as_slice);
+            prop_assert_eq!(parts.param(index), value);
+            prop_assert_eq!(event.param(index), value.filter(|_| index < known));
+        }
+        let first: [_; 8] = event.params();
+        for (index, value) in first.into_iter().enumerate() {
+            prop_assert_eq!(value, event.param(index));
+        }
+
+        if ty.length_width() == 2
+            && let Some((lengths, bytes)) = parts.few(from..from + count)
+        {
+            let there = if count == 0 { &[] } else { &params[from..from + count] };
+            prop_assert_eq!(bytes, there.concat());
+            let of = |n: usize| params.get(from + n).filter(|_| n < count).map_or(0, Vec::len);
+            prop_assert_eq!(lengths, (0..4).map(|n| (of(n) as u64) << (16 * n)).sum::<u64>());
+        }
     }
 
     #[test]
