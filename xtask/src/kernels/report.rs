@@ -173,11 +173,19 @@ fn reasons(rows: &[Row]) -> String {
             }
         }
     }
-    if reasons.is_empty() {
-        return String::new();
-    }
-    let mut out = String::from("\nSkipped:\n\n");
+    with_places("Skipped", reasons)
+}
+
+/// A list of reasons with the places where they hold; nothing without reasons.
+fn with_places<'r>(
+    title: &str,
+    reasons: impl IntoIterator<Item = (&'r str, Vec<String>)>,
+) -> String {
+    let mut out = String::new();
     for (why, places) in reasons {
+        if out.is_empty() {
+            let _ = write!(out, "\n{title}:\n\n");
+        }
         let _ = writeln!(out, "- {why}: {}", places.join(", "));
     }
     out
@@ -186,7 +194,7 @@ fn reasons(rows: &[Row]) -> String {
 /// Why tests of events were skipped, each reason once. Of a kernel with few, they are named.
 fn skipped_tests(rows: &[Row]) -> String {
     const NAMED: usize = 4;
-    let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for row in rows {
         let of_events = |verdict: &&Verdict| {
             matches!(verdict.check, Check::Events | Check::EventsFexit)
@@ -207,17 +215,10 @@ fn skipped_tests(rows: &[Row]) -> String {
                 many => format!("{many} tests"),
             };
             let place = format!("{} {} ({names})", row.arch.machine(), kernel(row));
-            reasons.entry(why.to_owned()).or_default().push(place);
+            reasons.entry(why).or_default().push(place);
         }
     }
-    if reasons.is_empty() {
-        return String::new();
-    }
-    let mut out = String::from("\nTests that were skipped:\n\n");
-    for (why, places) in reasons {
-        let _ = writeln!(out, "- {why}: {}", places.join(", "));
-    }
-    out
+    with_places("Tests that were skipped", reasons)
 }
 
 /// What kernels wrote into their logs that should not be there.
