@@ -45,8 +45,8 @@ struct call {
 };
 
 // Room to put an event together. The record begins two bytes before the event, with the CPU, so that
-// the event itself is aligned.
-enum { EVENT_LIMIT = 1 << 16, RECORD_AT = 6, EVENT_AT = 8, WALK = 64 };
+// the event itself is aligned. The highest bit of those two marks a call of 32 bits.
+enum { EVENT_LIMIT = 1 << 16, RECORD_AT = 6, EVENT_AT = 8, WALK = 64, MARK_SHIFT = 15 };
 struct scratch {
 	struct call call;
 	u64 users; // those who claim it

@@ -59,7 +59,8 @@ INLINE bool take_call(struct call *c, u64 *ctx)
 		struct call c;                                                                     \
 		struct event e;                                                                    \
 		if (take_call(&c, ctx) &&                                                          \
-		    begin_in_ring(&e, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size)) {   \
+		    begin_in_ring(&e, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size,      \
+				  c.is32)) {                                                       \
 			write_##name(&e, &c);                                                      \
 			submit_in_ring(&e);                                                        \
 		}                                                                                  \

@@ -48,11 +48,7 @@ INLINE int dispatch(u64 *ctx, void *collectors)
 
 	struct scratch *s = claim_scratch();
 	if (!s) {
-		struct counters *counters = get_counters();
-		if (counters) {
-			counters->seen[OTHER]++;
-			lose(counters, OTHER, SCRATCH);
-		}
+		no_scratch(OTHER);
 		return 0;
 	}
 	struct call *c = &s->call;

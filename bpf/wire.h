@@ -165,6 +165,16 @@ INLINE void lose(struct counters *c, u32 class, u32 cause)
 		__sync_fetch_and_add(&losses->lost[class], 1);
 }
 
+// Counts an event that there was no room to put together in.
+INLINE void no_scratch(u32 class)
+{
+	struct counters *c = get_counters();
+	if (!c)
+		return;
+	c->seen[class]++;
+	lose(c, class, SCRATCH);
+}
+
 // Time, thread, length, type and number of parameters: in few stores, wherever it lies.
 INLINE void write_header(u8 *to, struct config *config, u64 tid, u32 len, u32 type, u32 nparams)
 {
@@ -216,7 +226,7 @@ INLINE void send(struct event *e, void *lane)
 	if (!config || !c)
 		return;
 	write_header(&e->scratch->record[EVENT_AT], config, e->tid, e->at, e->type, e->nparams);
-	*(u16 *)&e->scratch->record[RECORD_AT] = cpu;
+	*(u16 *)&e->scratch->record[RECORD_AT] = cpu | e->scratch->call.is32 << MARK_SHIFT;
 
 	u32 len = e->at + (EVENT_AT - RECORD_AT);
 	OPAQUE(len);
@@ -236,7 +246,7 @@ INLINE void submit(struct event *e, void *lane)
 
 // An event whose parameters are all of fixed size, `size` bytes together, is written where it lies in the ring, and
 // needs no scratch. False when there is no room, which is counted.
-INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size)
+INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size, u32 is32)
 {
 	u32 cpu = bpf_get_smp_processor_id(), len = HEADER_LEN + 2 * nparams + size;
 	struct config *config = get_config();
@@ -252,7 +262,7 @@ INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u3
 		lose(c, class, ring ? RING_FULL : BUG);
 		return false;
 	}
-	*(u16 *)record = cpu;
+	*(u16 *)record = cpu | is32 << MARK_SHIFT;
 	e->bytes = record + sizeof(u16);
 	e->at = HEADER_LEN + 2 * nparams;
 	e->index = 0;

@@ -137,19 +137,24 @@ COLLECT_FAILED_LIFE(execve, SYSCALL_EXECVE_19_X)
 		put_path(e, c->args[0]);
 }
 
-// Begins an event of a tracepoint; false if it is not wanted.
-INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
+INLINE bool watched(void)
 {
 	struct config *config = get_config();
-	struct counters *c = get_counters();
-	if (!config || !c || !in_scope(config))
+	return config && in_scope(config);
+}
+
+// Begins an event of a tracepoint; false if it is not wanted. Of an exec that worked the kernel has forgotten by then how
+// it was called: its mark is that of the new program.
+INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
+{
+	if (!watched())
 		return false;
 	struct scratch *s = claim_scratch();
 	if (!s) {
-		c->seen[class]++;
-		lose(c, class, SCRATCH);
+		no_scratch(class);
 		return false;
 	}
+	s->call.is32 = call_is_32();
 	begin(e, s, type, nparams, class);
 	return true;
 }
@@ -157,12 +162,7 @@ INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
 
 // The same for one whose parameters are all of fixed size, `size` bytes together.
 #define BEGIN_TRACED_IN_RING(e, lane, id, class, size)                                             \
-	(watched() && begin_in_ring(e, lane, EVENT_##id, id##_PARAMS, class, size))
-INLINE bool watched(void)
-{
-	struct config *config = get_config();
-	return config && in_scope(config);
-}
+	(watched() && begin_in_ring(e, lane, EVENT_##id, id##_PARAMS, class, size, false))
 
 SEC("tp_btf/sched_process_exec") int process_exec(u64 *ctx)
 {
