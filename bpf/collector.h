@@ -9,9 +9,9 @@
 
 #define COLLECT_INTO(lane, wanted, name, id)                                                               \
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
-	SEC("tp_btf/sys_exit") int x_##name(void *ctx)                                             \
+	SEC("tp_btf/sys_exit") int x_##name(u64 *ctx)                                              \
 	{                                                                                          \
-		struct scratch *s = own_scratch();                                                 \
+		struct scratch *s = own_scratch(ctx);                                              \
 		if (!s)                                                                            \
 			return 0;                                                                  \
 		if (!wanted(&s->call)) {                                                           \
@@ -32,10 +32,11 @@
 #define COLLECT_FAILED_LIFE(name, id) COLLECT_INTO(life_rings, failed, name, id)
 
 // The call that ends: from where it is entered with one of a 32-bit program, from the registers with all others.
-INLINE bool take_call(struct call *c, u64 *ctx)
+INLINE bool take_call(struct call *c, struct caller *who, u64 *ctx)
 {
-	if (call_is_32()) {
-		struct scratch *s = own_scratch();
+	*who = caller();
+	if (who->is32) {
+		struct scratch *s = own_scratch(ctx);
 		if (!s)
 			return false;
 		*c = s->call;
@@ -57,10 +58,11 @@ INLINE bool take_call(struct call *c, u64 *ctx)
 	SEC("tp_btf/sys_exit") int alone_##name(u64 *ctx)                                          \
 	{                                                                                          \
 		struct call c;                                                                     \
+		struct caller who;                                                                 \
 		struct event e;                                                                    \
-		if (take_call(&c, ctx) &&                                                          \
+		if (take_call(&c, &who, ctx) &&                                                    \
 		    begin_in_ring(&e, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size,      \
-				  c.is32)) {                                                       \
+				  who.tid, who.is32)) {                                            \
 			write_##name(&e, &c);                                                      \
 			submit_in_ring(&e);                                                        \
 		}                                                                                  \
@@ -72,7 +74,7 @@ INLINE bool take_call(struct call *c, u64 *ctx)
 #define COLLECT_EACH_BY(table, program, name, kind)                                                \
 	SEC("tp_btf/sys_exit") int program(void *ctx)                                              \
 	{                                                                                          \
-		struct scratch *s = own_scratch();                                                 \
+		struct scratch *s = own_scratch(ctx);                                              \
 		if (!s)                                                                            \
 			return 0;                                                                  \
 		struct event e;                                                                    \
@@ -93,19 +95,18 @@ INLINE bool take_call(struct call *c, u64 *ctx)
 INLINE bool always(struct call *c) { return true; }
 INLINE bool failed(struct call *c) { return c->ret < 0; }
 
-INLINE u32 user_u32(u64 from)
-{
-	u32 v = 0;
-	bpf_probe_read_user(&v, sizeof(v), (void *)from);
-	return v;
-}
-
-INLINE u64 user_u64(u64 from)
-{
-	u64 v = 0;
-	bpf_probe_read_user(&v, sizeof(v), (void *)from);
-	return v;
-}
+// A value in the caller's memory; zero where it can't be read. A fault takes as long as ten reads, and pointers that are
+// left out are common.
+#define USER_VALUE(type, from)                                                                     \
+	({                                                                                         \
+		type value_ = 0;                                                                   \
+		u64 from_ = (from);                                                                \
+		if (from_)                                                                         \
+			bpf_probe_read_user(&value_, sizeof(value_), (void *)from_);               \
+		value_;                                                                            \
+	})
+INLINE u32 user_u32(u64 from) { return USER_VALUE(u32, from); }
+INLINE u64 user_u64(u64 from) { return USER_VALUE(u64, from); }
 
 // A pointer in the caller's memory, which is half as wide in a 32-bit program. One read for both, so
 // that the verifier need not look at loops over pointers twice.

@@ -36,12 +36,12 @@ INLINE int dispatch(u64 *ctx, void *collectors)
 	s64 ret = ctx[1];
 	if (ret < 0 && (config->flags & DROP_FAILED))
 		return 0;
-	bool is32 = call_is_32();
-	if (is32 ? !narrow : !native)
+	struct caller who = caller();
+	if (who.is32 ? !narrow : !native)
 		return 0;
-	if (!in_scope(config))
+	if (!in_scope(config, who.tgid))
 		return 0;
-	if (!is32 && selected(config->alone, number)) {
+	if (!who.is32 && selected(config->alone, number)) {
 		bpf_tail_call(ctx, collectors, number);
 		return 0;
 	}
@@ -52,11 +52,13 @@ INLINE int dispatch(u64 *ctx, void *collectors)
 		return 0;
 	}
 	struct call *c = &s->call;
-	c->is32 = is32;
+	s->owner = ctx[0];
+	c->is32 = who.is32;
+	c->tid = who.tid;
 	c->ret = ret;
 	c->round = 0;
 	read_args(c, regs);
-	if (is32) {
+	if (who.is32) {
 		if (number == SOCKETCALL)
 			unpack_socketcall(c, &number);
 		s32 native = native_number(number);

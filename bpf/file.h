@@ -10,11 +10,6 @@ INLINE struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
-// A field of the current task. Where the kernel says what the pointer points to, no helper is called to read it.
-#define OF_CURRENT(field)                                                                          \
-	(HAS_HELPER(get_current_task_btf) ? bpf_get_current_task_btf()->field                      \
-					  : READ(current_task(), field))
-
 INLINE struct file *file_of_fd(s32 fd)
 {
 	if (fd < 0)

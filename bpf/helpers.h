@@ -59,6 +59,9 @@ enum { RB_AVAIL_DATA = 0, RB_RING_SIZE = 1 };
 		value_;                                                                            \
 	})
 
+// The same behind one whose type the kernel knows, without a helper.
+#define FOLLOW(from, field) ((from)->field)
+
 // Questions about the kernel that the loader answers (CO-RE).
 #define FIELD_EXISTS(place) __builtin_preserve_field_info(place, 2)
 #define TYPE_SIZE(type) __builtin_preserve_type_info(*(type *)0, 1)

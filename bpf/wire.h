@@ -47,7 +47,7 @@ INLINE void begin(struct event *e, struct scratch *s, u32 type, u32 nparams, u32
 	e->nparams = nparams;
 	e->type = type;
 	e->class = class;
-	e->tid = current_tid();
+	e->tid = s->call.tid;
 }
 
 // Makes the ways that led here one.
@@ -246,7 +246,8 @@ INLINE void submit(struct event *e, void *lane)
 
 // An event whose parameters are all of fixed size, `size` bytes together, is written where it lies in the ring, and
 // needs no scratch. False when there is no room, which is counted.
-INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size, u32 is32)
+INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size,
+			  u32 tid, u32 is32)
 {
 	u32 cpu = bpf_get_smp_processor_id(), len = HEADER_LEN + 2 * nparams + size;
 	struct config *config = get_config();
@@ -266,8 +267,9 @@ INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u3
 	e->bytes = record + sizeof(u16);
 	e->at = HEADER_LEN + 2 * nparams;
 	e->index = 0;
+	e->tid = tid;
 	e->wake = wake(ring, config, c, len);
-	write_header(e->bytes, config, current_tid(), len, type, nparams);
+	write_header(e->bytes, config, tid, len, type, nparams);
 	return true;
 }
 
