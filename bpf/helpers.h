@@ -59,11 +59,34 @@ enum { RB_AVAIL_DATA = 0, RB_RING_SIZE = 1 };
 		value_;                                                                            \
 	})
 
+// Memory of a kernel structure, from one of its fields on: those that lie close together are read at once.
+struct window {
+	u64 words[3];
+};
+#define WINDOW(from, first)                                                                        \
+	({                                                                                         \
+		struct window window_;                                                             \
+		bpf_probe_read_kernel(&window_, sizeof(window_), &(from)->first);                  \
+		window_;                                                                           \
+	})
+// A field in it; read by itself where a kernel has it elsewhere, which is known when the program is loaded.
+#define IN_WINDOW(window, from, first, field)                                                      \
+	({                                                                                         \
+		typeof((from)->field) value_;                                                      \
+		u64 at_ = FIELD_OFFSET((from)->field) - FIELD_OFFSET((from)->first);               \
+		if (at_ <= sizeof(window) - sizeof(value_))                                        \
+			value_ = *(typeof(value_) *)((void *)&(window) + at_);                     \
+		else                                                                               \
+			value_ = READ(from, field);                                                \
+		value_;                                                                            \
+	})
+
 // The same behind one whose type the kernel knows, without a helper.
 #define FOLLOW(from, field) ((from)->field)
 
 // Questions about the kernel that the loader answers (CO-RE).
 #define FIELD_EXISTS(place) __builtin_preserve_field_info(place, 2)
+#define FIELD_OFFSET(place) __builtin_preserve_field_info(place, 0)
 #define TYPE_SIZE(type) __builtin_preserve_type_info(*(type *)0, 1)
 #define ENUM_EXISTS(type, value) __builtin_preserve_enum_value(*(typeof(type) *)value, 0)
 #define ENUM_VALUE(type, value) __builtin_preserve_enum_value(*(typeof(type) *)value, 1)
