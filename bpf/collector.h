@@ -51,6 +51,20 @@ INLINE bool take_call(struct call *c, struct caller *who, u64 *ctx)
 	return true;
 }
 
+// Begins an event in a scratch that is claimed for it; false if there is none.
+INLINE bool begin_anew(struct event *e, struct caller who, u32 type, u32 nparams, u32 class)
+{
+	struct scratch *s = claim_scratch();
+	if (!s) {
+		no_scratch(class);
+		return false;
+	}
+	s->call.is32 = who.is32;
+	s->call.tid = who.tid;
+	begin(e, s, type, nparams, class);
+	return true;
+}
+
 // All of whose parameters together are `size` bytes long, whatever happens. The hook jumps here without a scratch,
 // which takes as long as all else.
 #define COLLECT_FIXED(name, id, size)                                                              \
@@ -62,9 +76,36 @@ INLINE bool take_call(struct call *c, struct caller *who, u64 *ctx)
 		struct event e;                                                                    \
 		if (take_call(&c, &who, ctx) &&                                                    \
 		    begin_in_ring(&e, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size,      \
-				  who.tid, who.is32)) {                                            \
+				  0, who.tid, who.is32)) {                                         \
 			write_##name(&e, &c);                                                      \
 			submit_in_ring(&e);                                                        \
+		}                                                                                  \
+		return 0;                                                                          \
+	}                                                                                          \
+	INLINE void write_##name(struct event *e, struct call *c)
+
+// The same with one path beside, which nearly always is short; events with others are put together in a scratch.
+enum { SHORT_PATH = 64 };
+#define COLLECT_SHORT(name, id, size)                                                              \
+	INLINE void write_##name(struct event *e, struct call *c);                                 \
+	SEC("tp_btf/sys_exit") int alone_##name(u64 *ctx)                                          \
+	{                                                                                          \
+		struct call c;                                                                     \
+		struct caller who;                                                                 \
+		struct event e;                                                                    \
+		if (!take_call(&c, &who, ctx) ||                                                   \
+		    !begin_in_ring(&e, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size,     \
+				   SHORT_PATH, who.tid, who.is32))                                 \
+			return 0;                                                                  \
+		write_##name(&e, &c);                                                              \
+		if (!e.cut) {                                                                      \
+			submit_in_ring(&e);                                                        \
+			return 0;                                                                  \
+		}                                                                                  \
+		discard_in_ring(&e, id##_CLASS);                                                   \
+		if (begin_anew(&e, who, EVENT_##id, id##_PARAMS, id##_CLASS)) {                    \
+			write_##name(&e, &c);                                                      \
+			submit(&e, &data_rings);                                                   \
 		}                                                                                  \
 		return 0;                                                                          \
 	}                                                                                          \

@@ -149,17 +149,7 @@ INLINE bool watched(struct caller who)
 INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
 {
 	struct caller who = caller();
-	if (!watched(who))
-		return false;
-	struct scratch *s = claim_scratch();
-	if (!s) {
-		no_scratch(class);
-		return false;
-	}
-	s->call.is32 = who.is32;
-	s->call.tid = who.tid;
-	begin(e, s, type, nparams, class);
-	return true;
+	return watched(who) && begin_anew(e, who, type, nparams, class);
 }
 #define BEGIN_TRACED(e, id, class) begin_traced(e, EVENT_##id, id##_PARAMS, class)
 
@@ -167,7 +157,7 @@ INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
 INLINE bool begin_traced_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size)
 {
 	struct caller who = caller();
-	return watched(who) && begin_in_ring(e, lane, type, nparams, class, size, who.tid, false);
+	return watched(who) && begin_in_ring(e, lane, type, nparams, class, size, 0, who.tid, false);
 }
 #define BEGIN_TRACED_IN_RING(e, lane, id, class, size)                                             \
 	begin_traced_in_ring(e, lane, EVENT_##id, id##_PARAMS, class, size)

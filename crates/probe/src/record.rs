@@ -1,4 +1,7 @@
-//! Records of the rings: two bytes that say where the event comes from, then the event in the wire format.
+//! Records of the rings: two bytes that say where the event comes from, then the event in the wire format, then room that
+//! it did not need.
+
+use std::ops::Range;
 
 use peregrine_event::Event;
 use peregrine_event::wire::{Abi, WireError};
@@ -7,6 +10,8 @@ use crate::bpf::abi::COMPAT;
 
 /// Bytes before the event.
 const FRONT: usize = 2;
+/// Where the event tells its length.
+const LEN: Range<usize> = 16..20;
 
 /// The event of a record.
 ///
@@ -18,6 +23,9 @@ pub fn event_of(record: &[u8]) -> Result<Event<'_>, WireError> {
         return Err(WireError::Header { len: 0 });
     };
     let front = u16::from_ne_bytes(*front);
+    // The kernel side makes room before it knows how much it takes.
+    let len = bytes.get(LEN).and_then(<[u8]>::first_chunk).map(|len| u32::from_le_bytes(*len));
+    let bytes = len.and_then(|len| bytes.get(..len as usize)).unwrap_or(bytes);
     let mut event = Event::parse(bytes, front & !COMPAT)?;
     if front & COMPAT != 0 {
         event.abi = Abi::COMPAT;
@@ -42,7 +50,7 @@ mod tests {
         let mut bytes = Vec::new();
         Builder::new(EventType::SyscallCloseX, 5, 7).i64(0).i64(3).finish(&mut bytes).unwrap();
         for (front, cpu, abi) in [(8191, 8191, Abi::Native), (1 << 15 | 3, 3, Abi::COMPAT)] {
-            let record = [&u16::to_ne_bytes(front)[..], &bytes].concat();
+            let record = [&u16::to_ne_bytes(front)[..], &bytes, b"room"].concat();
             let event = event_of(&record).unwrap();
             assert_eq!((event.cpu, event.abi, event.bytes()), (cpu, abi, bytes.as_slice()));
             assert_eq!(ts_of(&record), Some(5));
