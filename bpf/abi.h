@@ -41,16 +41,17 @@ struct call {
 	s64 ret;
 	u32 id;   // native number
 	u32 is32; // made through the 32-bit table
+	u32 tid;
 	s64 round; // how often its collector has run
 };
 
 // Room to put an event together. The record begins two bytes before the event, with the CPU, so that
-// the event itself is aligned.
-enum { EVENT_LIMIT = 1 << 16, RECORD_AT = 6, EVENT_AT = 8, WALK = 64 };
+// the event itself is aligned. The highest bit of those two marks a call of 32 bits.
+enum { EVENT_LIMIT = 1 << 16, RECORD_AT = 6, EVENT_AT = 8, WALK = 64, MARK_SHIFT = 15 };
 struct scratch {
 	struct call call;
 	u64 users; // those who claim it
-	u64 owner; // thread whose event it holds
+	u64 owner; // registers of the call that waits in it for its collector
 	u64 forgotten;
 	u64 walk[WALK];             // names on the way up a tree
 	u8 record[2 * EVENT_LIMIT + 4 * 4096]; // the event, then room for what is read on the way
@@ -144,11 +145,6 @@ INLINE struct scratch *scratch_at(u32 slot)
 	return bpf_map_lookup_elem(&scratches, &at);
 }
 
-INLINE u32 current_tid(void)
-{
-	return bpf_get_current_pid_tgid();
-}
-
 // One that nobody else uses until it is released. A program may be preempted in the middle of an event (as seen on
 // 7.3) and another begin on the same CPU, between any two lines of this: it goes on to the next one, or both do.
 INLINE struct scratch *claim_scratch(void)
@@ -158,10 +154,8 @@ INLINE struct scratch *claim_scratch(void)
 		if (!s)
 			return NULL;
 		__sync_fetch_and_add(&s->users, 1);
-		if (*(volatile u64 *)&s->users == 1) {
-			s->owner = current_tid();
+		if (*(volatile u64 *)&s->users == 1)
 			return s;
-		}
 		__sync_fetch_and_add(&s->users, -1);
 	}
 	return NULL;
@@ -173,13 +167,12 @@ INLINE void release_scratch(struct scratch *s)
 	__sync_fetch_and_add(&s->users, -1);
 }
 
-// The one that the program before took for this thread.
-INLINE struct scratch *own_scratch(void)
+// The one in which the program before put the call: each thread has its registers elsewhere.
+INLINE struct scratch *own_scratch(u64 *ctx)
 {
-	u32 tid = current_tid();
 	for (u32 slot = 0; slot < SLOTS; slot++) {
 		struct scratch *s = scratch_at(slot);
-		if (s && s->owner == tid)
+		if (s && s->owner == ctx[0])
 			return s;
 	}
 	return NULL;

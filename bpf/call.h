@@ -7,7 +7,7 @@
 enum { TS_COMPAT = 2 };
 
 INLINE u32 call_number(struct pt_regs *regs) { return regs->orig_ax; }
-INLINE bool call_is_32(void) { return OF_CURRENT(thread_info.status) & TS_COMPAT; }
+#define IS_32(task, GET) (GET(task, thread_info.status) & TS_COMPAT)
 
 INLINE void read_args(struct call *c, struct pt_regs *regs)
 {
@@ -31,7 +31,7 @@ INLINE void read_args(struct call *c, struct pt_regs *regs)
 enum { TIF_32BIT = 1 << 22 };
 
 INLINE u32 call_number(struct pt_regs *regs) { return regs->syscallno; }
-INLINE bool call_is_32(void) { return OF_CURRENT(thread_info.flags) & TIF_32BIT; }
+#define IS_32(task, GET) (GET(task, thread_info.flags) & TIF_32BIT)
 
 INLINE void read_args(struct call *c, struct pt_regs *regs)
 {
@@ -43,6 +43,23 @@ INLINE void read_args(struct call *c, struct pt_regs *regs)
 	c->args[5] = regs->regs[5];
 }
 #endif
+
+// Who is at work, and whether its call is one of 32 bits.
+struct caller {
+	u32 tid, tgid;
+	bool is32;
+};
+
+// Everything by one helper, where there is one whose pointer can be followed without others.
+INLINE struct caller caller(void)
+{
+	if (HAS_HELPER(get_current_task_btf)) {
+		struct task_struct *task = bpf_get_current_task_btf();
+		return (struct caller){task->pid, task->tgid, IS_32(task, FOLLOW)};
+	}
+	u64 ids = bpf_get_current_pid_tgid();
+	return (struct caller){ids, ids >> 32, IS_32(current_task(), READ)};
+}
 
 // The native number of a call of a 32-bit program; a negative one if it has none.
 INLINE s32 native_number(u32 number)

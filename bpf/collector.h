@@ -9,9 +9,9 @@
 
 #define COLLECT_INTO(lane, wanted, name, id)                                                               \
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
-	SEC("tp_btf/sys_exit") int x_##name(void *ctx)                                             \
+	SEC("tp_btf/sys_exit") int x_##name(u64 *ctx)                                              \
 	{                                                                                          \
-		struct scratch *s = own_scratch();                                                 \
+		struct scratch *s = own_scratch(ctx);                                              \
 		if (!s)                                                                            \
 			return 0;                                                                  \
 		if (!wanted(&s->call)) {                                                           \
@@ -32,10 +32,11 @@
 #define COLLECT_FAILED_LIFE(name, id) COLLECT_INTO(life_rings, failed, name, id)
 
 // The call that ends: from where it is entered with one of a 32-bit program, from the registers with all others.
-INLINE bool take_call(struct call *c, u64 *ctx)
+INLINE bool take_call(struct call *c, struct caller *who, u64 *ctx)
 {
-	if (call_is_32()) {
-		struct scratch *s = own_scratch();
+	*who = caller();
+	if (who->is32) {
+		struct scratch *s = own_scratch(ctx);
 		if (!s)
 			return false;
 		*c = s->call;
@@ -50,6 +51,20 @@ INLINE bool take_call(struct call *c, u64 *ctx)
 	return true;
 }
 
+// Begins an event in a scratch that is claimed for it; false if there is none.
+INLINE bool begin_anew(struct event *e, struct caller who, u32 type, u32 nparams, u32 class)
+{
+	struct scratch *s = claim_scratch();
+	if (!s) {
+		no_scratch(class);
+		return false;
+	}
+	s->call.is32 = who.is32;
+	s->call.tid = who.tid;
+	begin(e, s, type, nparams, class);
+	return true;
+}
+
 // All of whose parameters together are `size` bytes long, whatever happens. The hook jumps here without a scratch,
 // which takes as long as all else.
 #define COLLECT_FIXED(name, id, size)                                                              \
@@ -57,11 +72,40 @@ INLINE bool take_call(struct call *c, u64 *ctx)
 	SEC("tp_btf/sys_exit") int alone_##name(u64 *ctx)                                          \
 	{                                                                                          \
 		struct call c;                                                                     \
+		struct caller who;                                                                 \
 		struct event e;                                                                    \
-		if (take_call(&c, ctx) &&                                                          \
-		    begin_in_ring(&e, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size)) {   \
+		if (take_call(&c, &who, ctx) &&                                                    \
+		    begin_in_ring(&e, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size,      \
+				  0, who.tid, who.is32)) {                                         \
 			write_##name(&e, &c);                                                      \
 			submit_in_ring(&e);                                                        \
+		}                                                                                  \
+		return 0;                                                                          \
+	}                                                                                          \
+	INLINE void write_##name(struct event *e, struct call *c)
+
+// The same with one path beside, which nearly always is short; events with others are put together in a scratch.
+enum { SHORT_PATH = 64 };
+#define COLLECT_SHORT(name, id, size)                                                              \
+	INLINE void write_##name(struct event *e, struct call *c);                                 \
+	SEC("tp_btf/sys_exit") int alone_##name(u64 *ctx)                                          \
+	{                                                                                          \
+		struct call c;                                                                     \
+		struct caller who;                                                                 \
+		struct event e;                                                                    \
+		if (!take_call(&c, &who, ctx) ||                                                   \
+		    !begin_in_ring(&e, &data_rings, EVENT_##id, id##_PARAMS, id##_CLASS, size,     \
+				   SHORT_PATH, who.tid, who.is32))                                 \
+			return 0;                                                                  \
+		write_##name(&e, &c);                                                              \
+		if (!e.cut) {                                                                      \
+			submit_in_ring(&e);                                                        \
+			return 0;                                                                  \
+		}                                                                                  \
+		discard_in_ring(&e, id##_CLASS);                                                   \
+		if (begin_anew(&e, who, EVENT_##id, id##_PARAMS, id##_CLASS)) {                    \
+			write_##name(&e, &c);                                                      \
+			submit(&e, &data_rings);                                                   \
 		}                                                                                  \
 		return 0;                                                                          \
 	}                                                                                          \
@@ -71,7 +115,7 @@ INLINE bool take_call(struct call *c, u64 *ctx)
 #define COLLECT_EACH_BY(table, program, name, kind)                                                \
 	SEC("tp_btf/sys_exit") int program(void *ctx)                                              \
 	{                                                                                          \
-		struct scratch *s = own_scratch();                                                 \
+		struct scratch *s = own_scratch(ctx);                                              \
 		if (!s)                                                                            \
 			return 0;                                                                  \
 		struct event e;                                                                    \
@@ -92,19 +136,18 @@ INLINE bool take_call(struct call *c, u64 *ctx)
 INLINE bool always(struct call *c) { return true; }
 INLINE bool failed(struct call *c) { return c->ret < 0; }
 
-INLINE u32 user_u32(u64 from)
-{
-	u32 v = 0;
-	bpf_probe_read_user(&v, sizeof(v), (void *)from);
-	return v;
-}
-
-INLINE u64 user_u64(u64 from)
-{
-	u64 v = 0;
-	bpf_probe_read_user(&v, sizeof(v), (void *)from);
-	return v;
-}
+// A value in the caller's memory; zero where it can't be read. A fault takes as long as ten reads, and pointers that are
+// left out are common.
+#define USER_VALUE(type, from)                                                                     \
+	({                                                                                         \
+		type value_ = 0;                                                                   \
+		u64 from_ = (from);                                                                \
+		if (from_)                                                                         \
+			bpf_probe_read_user(&value_, sizeof(value_), (void *)from_);               \
+		value_;                                                                            \
+	})
+INLINE u32 user_u32(u64 from) { return USER_VALUE(u32, from); }
+INLINE u64 user_u64(u64 from) { return USER_VALUE(u64, from); }
 
 // A pointer in the caller's memory, which is half as wide in a 32-bit program. One read for both, so
 // that the verifier need not look at loops over pointers twice.

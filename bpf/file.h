@@ -10,11 +10,6 @@ INLINE struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
-// A field of the current task. Where the kernel says what the pointer points to, no helper is called to read it.
-#define OF_CURRENT(field)                                                                          \
-	(HAS_HELPER(get_current_task_btf) ? bpf_get_current_task_btf()->field                      \
-					  : READ(current_task(), field))
-
 INLINE struct file *file_of_fd(s32 fd)
 {
 	if (fd < 0)
@@ -75,12 +70,14 @@ INLINE struct opened opened_file(s64 fd)
 	struct file *file = fd >= 0 ? file_of_fd(fd) : NULL;
 	if (!file)
 		return o;
-	struct inode *inode = READ(file, f_inode);
-	struct super_block *sb = READ(inode, i_sb);
+	struct window of_file = WINDOW(file, f_mode);
+	struct inode *inode = IN_WINDOW(of_file, file, f_mode, f_inode);
+	struct window of_inode = WINDOW(inode, i_sb);
+	struct super_block *sb = IN_WINDOW(of_inode, inode, i_sb, i_sb);
 	o.dev = encode_dev(READ(sb, s_dev));
-	o.ino = READ(inode, i_ino);
+	o.ino = IN_WINDOW(of_inode, inode, i_sb, i_ino);
 	o.layer = overlay_layer(file, sb);
-	if (READ(file, f_mode) & FMODE_CREATED)
+	if (IN_WINDOW(of_file, file, f_mode, f_mode) & FMODE_CREATED)
 		o.flags |= FILE_FLAGS_O_F_CREATED;
 	if (o.layer == UPPER_LAYER)
 		o.flags |= FILE_FLAGS_FD_UPPER_LAYER;

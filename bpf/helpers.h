@@ -33,6 +33,7 @@ static u64 (*bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
 static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
 static void (*bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
+static void (*bpf_ringbuf_discard)(void *data, u64 flags) = (void *)133;
 static u64 (*bpf_ringbuf_query)(void *ring, u64 what) = (void *)134;
 // Younger than Linux 5.8: to be called only where HAS_HELPER says so.
 static struct task_struct *(*bpf_get_current_task_btf)(void) = (void *)158;
@@ -59,8 +60,36 @@ enum { RB_AVAIL_DATA = 0, RB_RING_SIZE = 1 };
 		value_;                                                                            \
 	})
 
+// Memory of a kernel structure, from the word of one of its fields on: those that lie close together are read at once.
+struct window {
+	u64 words[5];
+};
+#define WINDOW_START(from, first) (FIELD_OFFSET((from)->first) & ~7ull)
+#define WINDOW(from, first)                                                                        \
+	({                                                                                         \
+		struct window window_;                                                             \
+		bpf_probe_read_kernel(&window_, sizeof(window_),                                   \
+				      (void *)(from) + WINDOW_START(from, first));                 \
+		window_;                                                                           \
+	})
+// A field in it; read by itself where a kernel has it elsewhere, which is known when the program is loaded.
+#define IN_WINDOW(window, from, first, field)                                                      \
+	({                                                                                         \
+		typeof((from)->field) value_;                                                      \
+		u64 at_ = FIELD_OFFSET((from)->field) - WINDOW_START(from, first);                 \
+		if (at_ <= sizeof(window) - sizeof(value_))                                        \
+			value_ = *(typeof(value_) *)((void *)&(window) + at_);                     \
+		else                                                                               \
+			value_ = READ(from, field);                                                \
+		value_;                                                                            \
+	})
+
+// The same behind one whose type the kernel knows, without a helper.
+#define FOLLOW(from, field) ((from)->field)
+
 // Questions about the kernel that the loader answers (CO-RE).
 #define FIELD_EXISTS(place) __builtin_preserve_field_info(place, 2)
+#define FIELD_OFFSET(place) __builtin_preserve_field_info(place, 0)
 #define TYPE_SIZE(type) __builtin_preserve_type_info(*(type *)0, 1)
 #define ENUM_EXISTS(type, value) __builtin_preserve_enum_value(*(typeof(type) *)value, 0)
 #define ENUM_VALUE(type, value) __builtin_preserve_enum_value(*(typeof(type) *)value, 1)

@@ -4,7 +4,7 @@
 
 enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10 };
 enum direction { OUTBOUND, INBOUND };
-enum { SOCKFS_MAGIC = 0x534f434b, SUN_PATH = 108, SOCK_DGRAM = 2 };
+enum { SUN_PATH = 108, SOCK_DGRAM = 2 };
 // The least that the kernel takes as an address of a family.
 enum { ADDRESS_IN = 16, ADDRESS_IN6 = 24, ADDRESS_UNIX = 2 };
 
@@ -34,12 +34,12 @@ INLINE struct sock *sock_of_fd(s32 fd)
 	struct file *file = file_of_fd(fd);
 	if (!file)
 		return NULL;
-	struct inode *inode = READ(file, f_inode);
-	struct super_block *sb = READ(inode, i_sb);
-	if (READ(sb, s_magic) != SOCKFS_MAGIC)
-		return NULL;
+	// Another file's private data is nothing that points back in this place.
 	struct socket *socket = READ(file, private_data);
-	return READ(socket, sk);
+	struct window window = WINDOW(socket, file);
+	if (IN_WINDOW(window, socket, file, file) != file)
+		return NULL;
+	return IN_WINDOW(window, socket, file, sk);
 }
 
 #define ADD_IN6(e, address)                                                                        \
@@ -71,11 +71,17 @@ INLINE bool given_counts(struct sock *sk, u16 remote_port, struct given given)
 	return given.at && (remote_port == 0 || READ(sk, sk_type) == SOCK_DGRAM);
 }
 
-INLINE void add_tuple_in(struct event *e, struct sock *sk, enum direction direction, struct given given)
+#define COMMON(sk) WINDOW(sk, __sk_common.skc_daddr)
+#define IN_COMMON(field) IN_WINDOW(common, sk, __sk_common.skc_daddr, __sk_common.field)
+
+INLINE void add_tuple_in(struct event *e, struct sock *sk, struct window common, enum direction direction,
+			 struct given given)
 {
 	struct inet_sock *inet = (void *)sk;
-	u32 local = READ(inet, inet_saddr), remote = READ(sk, __sk_common.skc_daddr);
-	u16 local_port = READ(inet, inet_sport), remote_port = READ(sk, __sk_common.skc_dport);
+	struct window window = WINDOW(inet, inet_saddr);
+	u32 local = IN_WINDOW(window, inet, inet_saddr, inet_saddr), remote = IN_COMMON(skc_daddr);
+	u16 local_port = IN_WINDOW(window, inet, inet_saddr, inet_sport);
+	u16 remote_port = IN_COMMON(skc_dport);
 	if (given_counts(sk, remote_port, given)) {
 		struct address_in address = {};
 		bpf_probe_read_user(&address, sizeof(address), (void *)given.at);
@@ -152,9 +158,10 @@ INLINE void put_tuple(struct event *e, s32 fd, enum direction direction, struct 
 	struct sock *sk = sock_of_fd(fd);
 	u32 start = e->at;
 	if (sk) {
-		u16 family = READ(sk, __sk_common.skc_family);
+		struct window common = COMMON(sk);
+		u16 family = IN_COMMON(skc_family);
 		if (family == FAMILY_INET)
-			add_tuple_in(e, sk, direction, given);
+			add_tuple_in(e, sk, common, direction, given);
 		else if (family == FAMILY_INET6)
 			add_tuple_in6(e, sk, direction, given);
 		else if (family == FAMILY_UNIX)
@@ -173,9 +180,7 @@ INLINE void put_sockaddr(struct event *e, u64 from, u32 len)
 		len = 128;
 	OPAQUE(len);
 	len &= 255;
-	u64 *words = (void *)copy;
-	for (u32 i = 0; i < 17; i++)
-		words[i] = 0;
+	copy[len] = 0; // for names that end without
 	if (len && !bpf_probe_read_user(copy, len, (void *)from)) {
 		u16 family = *(u16 *)copy;
 		if (family == FAMILY_INET && len >= ADDRESS_IN) {

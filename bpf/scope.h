@@ -2,9 +2,8 @@
 #pragma once
 #include "wire.h"
 
-INLINE bool in_scope(struct config *config)
+INLINE bool in_scope(struct config *config, u32 tgid)
 {
-	u64 tgid = bpf_get_current_pid_tgid() >> 32;
 	if (tgid == config->own_tgid)
 		return false;
 	return !(config->flags & SCOPED) || bpf_current_task_under_cgroup(&scope, 0) == 1;

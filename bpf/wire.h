@@ -17,6 +17,8 @@ struct event {
 	u32 class;
 	u64 tid;
 	u64 wake;   // flags of its ring
+	u32 path_room; // in the ring; 0 where it is put together elsewhere
+	bool cut;   // that was too small
 };
 
 INLINE u8 *room(struct event *e)
@@ -47,7 +49,8 @@ INLINE void begin(struct event *e, struct scratch *s, u32 type, u32 nparams, u32
 	e->nparams = nparams;
 	e->type = type;
 	e->class = class;
-	e->tid = current_tid();
+	e->tid = s->call.tid;
+	e->path_room = 0;
 }
 
 // Makes the ways that led here one.
@@ -84,17 +87,22 @@ INLINE void put_empty(struct event *e) { put_len(e, 0); }
 // File descriptors and process ids are 32 bits wide and signed.
 INLINE void put_id(struct event *e, u64 v) { PUT(e, s64, (s32)v); }
 
-// Adds a text up to and with its NUL; gives the bytes added.
-INLINE u32 add_user_text(struct event *e, u64 from, u32 limit)
+// Reads a text up to and with its NUL; gives its bytes.
+INLINE u32 read_user_text(u8 *to, u64 from, u32 limit)
 {
-	u8 *to = room(e);
 	*to = 0;
 	long len = bpf_probe_read_user_str(to, limit, (void *)from);
 	// Older kernels do not count the NUL of a text that is empty.
 	if (len == 0)
 		len = 1;
-	if (len < 0)
-		len = 0;
+	return len < 0 ? 0 : len;
+}
+
+// Adds a text; gives the bytes added.
+INLINE u32 add_user_text(struct event *e, u64 from, u32 limit)
+{
+	u32 len = read_user_text(room(e), from, limit);
+	OPAQUE(len);
 	len &= 2 * PATH_LIMIT - 1;
 	e->at = FORGET(e->scratch, e->at + (u32)len);
 	return len;
@@ -117,6 +125,15 @@ INLINE void put_user_text(struct event *e, u64 from, u32 limit)
 
 INLINE void put_path(struct event *e, u64 from)
 {
+	if (e->path_room) {
+		u32 len = from ? read_user_text(room(e), from, e->path_room) : 0;
+		e->cut = len == e->path_room;
+		OPAQUE(len);
+		len &= e->path_room - 1;
+		e->at += len;
+		put_len(e, len);
+		return;
+	}
 	put_user_text(e, from, PATH_LIMIT);
 }
 
@@ -163,6 +180,16 @@ INLINE void lose(struct counters *c, u32 class, u32 cause)
 	}
 	if (losses)
 		__sync_fetch_and_add(&losses->lost[class], 1);
+}
+
+// Counts an event that there was no room to put together in.
+INLINE void no_scratch(u32 class)
+{
+	struct counters *c = get_counters();
+	if (!c)
+		return;
+	c->seen[class]++;
+	lose(c, class, SCRATCH);
 }
 
 // Time, thread, length, type and number of parameters: in few stores, wherever it lies.
@@ -216,7 +243,7 @@ INLINE void send(struct event *e, void *lane)
 	if (!config || !c)
 		return;
 	write_header(&e->scratch->record[EVENT_AT], config, e->tid, e->at, e->type, e->nparams);
-	*(u16 *)&e->scratch->record[RECORD_AT] = cpu;
+	*(u16 *)&e->scratch->record[RECORD_AT] = cpu | e->scratch->call.is32 << MARK_SHIFT;
 
 	u32 len = e->at + (EVENT_AT - RECORD_AT);
 	OPAQUE(len);
@@ -234,11 +261,13 @@ INLINE void submit(struct event *e, void *lane)
 	release_scratch(e->scratch);
 }
 
-// An event whose parameters are all of fixed size, `size` bytes together, is written where it lies in the ring, and
-// needs no scratch. False when there is no room, which is counted.
-INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size)
+// An event whose parameters are all of fixed size, `size` bytes together, but for a path that is shorter than its room (a
+// power of two), is written where it lies in the ring, and needs no scratch. False when there is no room, which is
+// counted.
+INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size, u32 path_room,
+			  u32 tid, u32 is32)
 {
-	u32 cpu = bpf_get_smp_processor_id(), len = HEADER_LEN + 2 * nparams + size;
+	u32 cpu = bpf_get_smp_processor_id(), len = HEADER_LEN + 2 * nparams + size + path_room;
 	struct config *config = get_config();
 	struct counters *c = get_counters();
 	if (!config || !c)
@@ -252,16 +281,30 @@ INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u3
 		lose(c, class, ring ? RING_FULL : BUG);
 		return false;
 	}
-	*(u16 *)record = cpu;
+	*(u16 *)record = cpu | is32 << MARK_SHIFT;
 	e->bytes = record + sizeof(u16);
 	e->at = HEADER_LEN + 2 * nparams;
 	e->index = 0;
+	e->tid = tid;
 	e->wake = wake(ring, config, c, len);
-	write_header(e->bytes, config, current_tid(), len, type, nparams);
+	e->path_room = path_room;
+	write_header(e->bytes, config, tid, len, type, nparams);
 	return true;
 }
 
+// What its path left of its room stays behind it.
 INLINE void submit_in_ring(struct event *e)
 {
+	if (e->path_room)
+		*(u32 *)&e->bytes[16] = e->at;
 	bpf_ringbuf_submit(e->bytes - sizeof(u16), e->wake);
+}
+
+// Takes back one that turned out to need more room.
+INLINE void discard_in_ring(struct event *e, u32 class)
+{
+	struct counters *c = get_counters();
+	if (c)
+		c->seen[class]--;
+	bpf_ringbuf_discard(e->bytes - sizeof(u16), e->wake);
 }

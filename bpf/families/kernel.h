@@ -62,7 +62,7 @@ SEC("tp_btf/signal_deliver") int signal_deliver(u64 *ctx)
 	if (!BEGIN_TRACED_IN_RING(&e, &data_rings, SIGNALDELIVER_E, OTHER, 17))
 		return 0;
 	put_u64(&e, sender(signal, (void *)ctx[1]));
-	put_u64(&e, (u32)bpf_get_current_pid_tgid());
+	put_u64(&e, e.tid);
 	put_u8(&e, signal);
 	submit_in_ring(&e);
 	return 0;

@@ -14,7 +14,7 @@ INLINE void put_device(struct event *e, struct opened *file)
 	put_u64(e, file->ino);
 }
 
-COLLECT(open, SYSCALL_OPEN_X)
+COLLECT_SHORT(open, SYSCALL_OPEN_X, 28)
 {
 	struct opened file = opened_file(c->ret);
 	put_u64(e, c->ret);
@@ -24,7 +24,7 @@ COLLECT(open, SYSCALL_OPEN_X)
 	put_device(e, &file);
 }
 
-COLLECT(openat, SYSCALL_OPENAT_2_X)
+COLLECT_SHORT(openat, SYSCALL_OPENAT_2_X, 36)
 {
 	struct opened file = opened_file(c->ret);
 	put_u64(e, c->ret);

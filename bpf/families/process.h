@@ -137,32 +137,30 @@ COLLECT_FAILED_LIFE(execve, SYSCALL_EXECVE_19_X)
 		put_path(e, c->args[0]);
 }
 
-// Begins an event of a tracepoint; false if it is not wanted.
-INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
+// Whether who is at work is watched.
+INLINE bool watched(struct caller who)
 {
 	struct config *config = get_config();
-	struct counters *c = get_counters();
-	if (!config || !c || !in_scope(config))
-		return false;
-	struct scratch *s = claim_scratch();
-	if (!s) {
-		c->seen[class]++;
-		lose(c, class, SCRATCH);
-		return false;
-	}
-	begin(e, s, type, nparams, class);
-	return true;
+	return config && in_scope(config, who.tgid);
+}
+
+// Begins an event of a tracepoint; false if it is not wanted. Of an exec that worked the kernel has forgotten by then how
+// it was called: its mark is that of the new program.
+INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
+{
+	struct caller who = caller();
+	return watched(who) && begin_anew(e, who, type, nparams, class);
 }
 #define BEGIN_TRACED(e, id, class) begin_traced(e, EVENT_##id, id##_PARAMS, class)
 
 // The same for one whose parameters are all of fixed size, `size` bytes together.
-#define BEGIN_TRACED_IN_RING(e, lane, id, class, size)                                             \
-	(watched() && begin_in_ring(e, lane, EVENT_##id, id##_PARAMS, class, size))
-INLINE bool watched(void)
+INLINE bool begin_traced_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size)
 {
-	struct config *config = get_config();
-	return config && in_scope(config);
+	struct caller who = caller();
+	return watched(who) && begin_in_ring(e, lane, type, nparams, class, size, 0, who.tid, false);
 }
+#define BEGIN_TRACED_IN_RING(e, lane, id, class, size)                                             \
+	begin_traced_in_ring(e, lane, EVENT_##id, id##_PARAMS, class, size)
 
 SEC("tp_btf/sched_process_exec") int process_exec(u64 *ctx)
 {
@@ -184,9 +182,9 @@ SEC("tp_btf/sched_process_exec") int process_exec(u64 *ctx)
 
 // What the call that is under way makes, as its registers say: the event of the child, and flags in the
 // kernel's values. False if it makes no process; kernels before 5.15 don't tell where the registers are.
-INLINE bool made_by(u32 *event, u64 *flags)
+INLINE bool made_by(bool is32, u32 *event, u64 *flags)
 {
-	struct call c = {.is32 = call_is_32()};
+	struct call c = {.is32 = is32};
 	struct pt_regs *regs = bpf_task_pt_regs(bpf_get_current_task_btf());
 	s32 number = c.is32 ? native_number(call_number(regs)) : call_number(regs);
 	read_args(&c, regs);
@@ -215,7 +213,7 @@ SEC("tp_btf/sched_process_fork") int process_fork(u64 *ctx)
 	u32 flags = 0;
 	if (HAS_HELPER(task_pt_regs)) {
 		u64 asked = 0;
-		if (!made_by(&e.type, &asked)) {
+		if (!made_by(e.scratch->call.is32, &e.type, &asked)) {
 			release_scratch(e.scratch);
 			return 0;
 		}

@@ -51,8 +51,9 @@ INLINE void put_accepted(struct event *e, struct call *c)
 	if (c->ret >= 0) {
 		put_tuple(e, c->ret, INBOUND, (struct given){});
 		struct sock *listener = sock_of_fd(c->args[0]);
-		len = READ(listener, sk_ack_backlog);
-		max = READ(listener, sk_max_ack_backlog);
+		struct window window = WINDOW(listener, sk_ack_backlog);
+		len = IN_WINDOW(window, listener, sk_ack_backlog, sk_ack_backlog);
+		max = IN_WINDOW(window, listener, sk_ack_backlog, sk_max_ack_backlog);
 	} else {
 		put_empty(e);
 	}

@@ -16,15 +16,16 @@ fuzz_target!(|bytes: &[u8]| {
             Record::Restart => items.clear(),
             Record::Snapshot(item) => items.push(item),
             Record::Event { event, state_only } => {
-                events.push((event.cpu, state_only, event.bytes().to_vec()));
+                events.push((event.cpu, event.abi, state_only, event.bytes().to_vec()));
             }
         }
     }
     assert!(reader.next().is_ok_and(|record| record.is_none()));
 
     let mut writer = Writer::new(Vec::new(), Compression::None, &items).expect("memory takes all");
-    for (cpu, state_only, bytes) in &events {
-        let event = Event::parse(bytes, *cpu).expect("what was read is an event");
+    for (cpu, abi, state_only, bytes) in &events {
+        let mut event = Event::parse(bytes, *cpu).expect("what was read is an event");
+        event.abi = *abi;
         writer.event(&event, *state_only).expect("what was read can be written");
     }
     let file = writer.finish().expect("memory takes all");
@@ -33,8 +34,9 @@ fuzz_target!(|bytes: &[u8]| {
     loop {
         match reader.next() {
             Ok(Some(Record::Event { event, state_only })) => {
-                let (cpu, flag, bytes) = left.next().expect("as many events as before");
-                assert_eq!((event.cpu, state_only, event.bytes()), (*cpu, *flag, bytes.as_slice()));
+                let (cpu, abi, flag, bytes) = left.next().expect("as many events as before");
+                let read = (event.cpu, event.abi, state_only, event.bytes());
+                assert_eq!(read, (*cpu, *abi, *flag, bytes.as_slice()));
             }
             Ok(Some(_)) => {}
             Ok(None) => break,

@@ -6,6 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use peregrine_event::{Abi, Builder, Event, EventType};
+use peregrine_scap::{Compression, Writer};
+
 const CONFIG: &str = "\
 engine: {kind: nodriver}
 stdout_output: {enabled: true}
@@ -154,4 +157,39 @@ fn alerts_that_go_on_make_one_capture() {
     let more = ["-o", "capture.path_prefix=cap", "-o", "capture.default_duration=1000000"];
     place.replay(&shipped()[0], &[mode, more].concat());
     assert_eq!(captures(&place).len(), 1);
+}
+
+/// The rule that the page about watching shows.
+fn rule_of_the_page() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/live.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, rule) = page.split_once("```yaml\n- rule: Call of 32 bits\n").unwrap();
+    format!("- rule: Call of 32 bits\n{}", rule.split_once("```").unwrap().0)
+}
+
+#[test]
+fn recordings_keep_how_calls_were_made() {
+    let place = Place::new(&rule_of_the_page());
+    let file = fs::File::create(place.path("calls.scap")).unwrap();
+    let mut writer = Writer::new(file, Compression::None, &[]).unwrap();
+    for (ts, abi) in [(1, Abi::Native), (2, Abi::Ia32), (3, Abi::Aarch32)] {
+        let mut bytes = Vec::new();
+        let mut builder = Builder::new(EventType::SyscallOpenX, ts, 7);
+        builder.i64(-2).text("/none").u32(1).u32(0).u32(0).u64(0).finish(&mut bytes).unwrap();
+        let mut event = Event::parse(&bytes, 0).unwrap();
+        event.abi = abi;
+        writer.event(&event, false).unwrap();
+    }
+    writer.finish().unwrap();
+
+    let alerts = place.replay(&place.path("calls.scap"), &["-w", "again.scap"]);
+    let abis: Vec<_> = alerts
+        .iter()
+        .map(|line| {
+            let alert: serde_json::Value = serde_json::from_str(line).unwrap();
+            alert["output_fields"]["evt.abi"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(abis, ["ia32", "aarch32"]);
+    assert_eq!(place.replay(&place.path("again.scap"), &[]), alerts);
 }

@@ -40,4 +40,4 @@ pub use table::{
     Syscall, native_syscalls, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
 };
 pub use types::ParamType;
-pub use wire::{Event, WireError};
+pub use wire::{Abi, Event, WireError};

@@ -26,6 +26,8 @@ pub struct Event<'a> {
     pub tid: i64,
     /// CPU that reported it.
     pub cpu: u16,
+    /// How the call was made. [`Abi::Native`] until the source that delivers it says otherwise.
+    pub abi: Abi,
     /// Number in its stream, from 1. Zero until the source that delivers it has numbered it.
     pub num: u64,
     bytes: &'a [u8],
@@ -34,6 +36,32 @@ pub struct Event<'a> {
     nparams: u8,
     // Whether lengths take four bytes in place of two.
     wide: bool,
+}
+
+/// How a program called the kernel. It is not in the bytes of an event but in what a source has in front of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Abi {
+    /// As 64-bit programs do; also of what is no call, or comes from a writer that does not tell.
+    #[default]
+    Native,
+    /// As 32-bit programs do on x86_64. Any program there can.
+    Ia32,
+    /// As 32-bit programs do on aarch64.
+    Aarch32,
+}
+
+impl Abi {
+    /// What the kernel of this machine has beside its own.
+    pub const COMPAT: Self = if cfg!(target_arch = "aarch64") { Self::Aarch32 } else { Self::Ia32 };
+
+    /// Name, as rules have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Ia32 => "ia32",
+            Self::Aarch32 => "aarch32",
+        }
+    }
 }
 
 /// Why bytes are not an event.
@@ -246,7 +274,8 @@ impl<'a> Event<'a> {
     pub fn with_head(head: Head, bytes: &'a [u8], cpu: u16) -> Self {
         let Head { ty, ts, tid, sent } = head;
         let Shape { nparams, wide } = ty.shape();
-        Self { ty, ts, tid, cpu, num: 0, bytes, sent, nparams: nparams.min(sent), wide }
+        let nparams = nparams.min(sent);
+        Self { ty, ts, tid, cpu, abi: Abi::Native, num: 0, bytes, sent, nparams, wide }
     }
 
     /// What its header says.

@@ -90,6 +90,7 @@ fn syscall(ty: EventType, field: Syscall, arg: &Arg) -> Option<Option<Value<'sta
         Syscall::Type => name(),
         Syscall::SyscallType if is_syscall(ty) => name(),
         Syscall::SyscallType => Some(None),
+        Syscall::Abi => never(!is_syscall(ty)),
         Syscall::TypeIs => match arg {
             Arg::Events(events) => Some(Some(Value::Uint(events.contains(ty).into()))),
             _ => Some(None),

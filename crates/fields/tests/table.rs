@@ -4,6 +4,9 @@
 use peregrine_fields::table::{ListedArgument, classes};
 use serde_json::Value;
 
+/// What the reference does not have.
+const OWN: [&str; 1] = ["evt.abi"];
+
 /// Class, name, type, list, argument.
 type Row = (String, String, String, bool, Option<(bool, Vec<String>)>);
 
@@ -38,7 +41,7 @@ fn ours() -> Vec<Row> {
     let listed = classes().iter().filter(|class| class.listed);
     listed
         .flat_map(|class| class.fields.iter().map(move |field| (class, field)))
-        .filter(|(_, field)| field.is_listed())
+        .filter(|(_, field)| field.is_listed() && !OWN.contains(&field.name))
         .map(|(class, field)| {
             (
                 class.name.to_owned(),

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Machine, START};
-use peregrine_event::EventType;
+use peregrine_event::{Abi, EventType};
 use peregrine_filter::Place;
 
 #[track_caller]
@@ -59,6 +59,20 @@ fn generic_fields() {
     let rawtime = (START + 1_000).to_string();
     assert_eq!(machine.shown("evt.time", Place::Json), Some(rawtime));
     assert_eq!(machine.line("%evt.reltime|%evt.time.s"), "000001000|22:13:20");
+}
+
+#[test]
+fn ways_of_calling() {
+    let mut machine = Machine::new();
+    openat(&mut machine, 6, AT_FDCWD, "notes", RDONLY);
+    for (abi, name) in [(Abi::Native, "native"), (Abi::Ia32, "ia32"), (Abi::Aarch32, "aarch32")] {
+        machine.abi = abi;
+        has(&machine, &[("evt.abi", name)]);
+    }
+    machine.event(EventType::SignaldeliverE, |b| {
+        b.i64(0).i64(200).u8(9);
+    });
+    lacks(&machine, &["evt.abi"]);
 }
 
 #[test]

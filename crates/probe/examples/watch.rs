@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use peregrine_event::{Event, syscall_names};
-use peregrine_probe::Ring;
+use peregrine_event::syscall_names;
 use peregrine_probe::bpf::{Probe, ProbeConfig, Selection, Tracepoints};
+use peregrine_probe::{Ring, event_of};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
@@ -36,12 +36,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         for ring in &mut rings {
             while let Some(record) = ring.peek() {
-                if let Some((cpu, event)) = record.split_first_chunk::<2>() {
-                    let event = Event::parse(event, u16::from_le_bytes(*cpu))?;
-                    *types.entry(event.ty.name()).or_default() += 1;
-                    bytes.extend_from_slice(&(record.len() as u32).to_le_bytes());
-                    bytes.extend_from_slice(record);
-                }
+                *types.entry(event_of(record)?.ty.name()).or_default() += 1;
+                bytes.extend_from_slice(&(record.len() as u32).to_le_bytes());
+                bytes.extend_from_slice(record);
                 ring.advance();
             }
         }

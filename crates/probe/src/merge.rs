@@ -5,14 +5,12 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
 use crate::bpf::Lane;
+use crate::record::ts_of;
 use crate::ring::Ring;
 
 /// How long an event may be on its way from its timestamp into its ring, ns. An event is given out when it
 /// is older than that: then no other ring can come up with an earlier one.
 pub const WINDOW: u64 = 500_000;
-
-/// Bytes of a record before the event: the CPU.
-const CPU: usize = 2;
 
 /// Several rings read as one. Life-cycle events come first where times are equal.
 ///
@@ -69,12 +67,11 @@ impl Merge {
         self.given
     }
 
-    /// The CPU and the bytes of the event that [`Merge::advance`] went to; nothing when there was none.
-    pub fn current(&mut self) -> Option<(u16, &[u8])> {
+    /// The record that [`Merge::advance`] went to; nothing when there was none.
+    pub fn current(&mut self) -> Option<&[u8]> {
         let first = self.heads.peek().filter(|_| self.given)?;
         let (_, ring) = self.rings.get_mut(first.0.ring)?;
-        let (cpu, event) = ring.peek()?.split_first_chunk::<CPU>()?;
-        Some((u16::from_ne_bytes(*cpu), event))
+        ring.peek()
     }
 
     /// The time of the event that [`Merge::advance`] went to.
@@ -137,8 +134,7 @@ impl Merge {
 /// The time of the next record of a ring. One too short to have a time is due at once, and turns out to be no
 /// event.
 fn next_ts(ring: &mut Ring) -> Option<u64> {
-    let ts = ring.peek()?.get(CPU..).and_then(<[u8]>::first_chunk::<8>);
-    Some(ts.map_or(0, |ts| u64::from_le_bytes(*ts)))
+    ring.peek().map(|record| ts_of(record).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -166,8 +162,8 @@ mod tests {
         if !merge.advance() {
             return None;
         }
-        let (cpu, event) = merge.current().unwrap();
-        Some((cpu, u64::from_le_bytes(event.try_into().unwrap())))
+        let (cpu, event) = merge.current()?.split_first_chunk().unwrap();
+        Some((u16::from_ne_bytes(*cpu), u64::from_le_bytes(event.try_into().unwrap())))
     }
 
     #[test]
@@ -206,7 +202,7 @@ mod tests {
         kernel[0].push(&record(0, 5), 0);
         merge.refresh(5 + WINDOW);
         assert!(merge.advance());
-        assert_eq!(merge.current(), None);
+        assert_eq!(merge.current(), Some(&[1][..]));
         assert_eq!(take(&mut merge), Some((0, 5)));
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Next, Record, Source, Strangers};
 use thiserror::Error;
@@ -15,6 +14,7 @@ use crate::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::merge::Merge;
+use crate::record::event_of;
 use crate::repair::Repairer;
 use crate::ring::Ring;
 use crate::scan::{Scan, ScanError, Scanner};
@@ -176,7 +176,7 @@ impl Source for Live {
             return Ok(Next::Idle);
         }
         self.pace.count();
-        let event = self.merge.current().and_then(|(cpu, bytes)| Event::parse(bytes, cpu).ok());
+        let event = self.merge.current().and_then(|record| event_of(record).ok());
         Ok(match event {
             Some(mut event) => {
                 self.num += 1;

@@ -1,4 +1,6 @@
-//! Numbers of the file format: block types, sizes, bounds.
+//! Numbers of the file format: block types, flags, sizes, bounds.
+
+use peregrine_event::Abi;
 
 /// Newest format version that can be read.
 pub(crate) const MAJOR: u16 = 1;
@@ -158,5 +160,39 @@ pub(crate) mod interface {
     pub(crate) const IPV6_NO_SPEED: u16 = 4;
 }
 
-/// The event feeds the state and is not shown.
-pub(crate) const FLAG_STATE_ONLY: u32 = 1;
+/// The flags before an event.
+///
+/// The reference has given the first three a meaning, of which only this one is left in files, and passes over all others. It
+/// is likely to go on with the next ones, so ours are the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags(pub(crate) u32);
+
+impl Flags {
+    /// The event feeds the state and is not shown.
+    const STATE_ONLY: u32 = 1;
+    const AARCH32: u32 = 1 << 30;
+    const IA32: u32 = 1 << 31;
+
+    pub(crate) fn new(abi: Abi, state_only: bool) -> Self {
+        let abi = match abi {
+            Abi::Native => 0,
+            Abi::Ia32 => Self::IA32,
+            Abi::Aarch32 => Self::AARCH32,
+        };
+        Self(abi | if state_only { Self::STATE_ONLY } else { 0 })
+    }
+
+    #[inline]
+    pub(crate) fn state_only(self) -> bool {
+        self.0 & Self::STATE_ONLY != 0
+    }
+
+    #[inline]
+    pub(crate) fn abi(self) -> Abi {
+        match self.0 & (Self::IA32 | Self::AARCH32) {
+            Self::IA32 => Abi::Ia32,
+            Self::AARCH32 => Abi::Aarch32,
+            _ => Abi::Native,
+        }
+    }
+}

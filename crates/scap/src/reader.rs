@@ -13,8 +13,8 @@ use crate::convert::{Converter, Outcome};
 use crate::cursor::Cursor;
 use crate::error::{Damage, ScapError};
 use crate::format::{
-    BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Block, EVENT_FLAGS_V2, EVENT_V2, EventBlock,
-    FLAG_STATE_ONLY, List, MAJOR, MAX_BLOCK, MAX_SMALL_EVENT, SECTION_BODY,
+    BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Block, EVENT_FLAGS_V2, EVENT_V2, EventBlock, Flags,
+    List, MAJOR, MAX_BLOCK, MAX_SMALL_EVENT, SECTION_BODY,
 };
 use crate::input::Input;
 use crate::snapshot;
@@ -92,7 +92,7 @@ struct FoundEvent {
     place: Place,
     head: Head,
     cpu: u16,
-    state_only: bool,
+    flags: Flags,
 }
 
 /// Where the bytes of an event are.
@@ -107,7 +107,7 @@ enum Place {
 struct UsualBlock<'a> {
     total: usize,
     cpu: u16,
-    state_only: bool,
+    flags: Flags,
     /// Where the event begins in the block.
     start: usize,
     event: &'a [u8],
@@ -178,7 +178,7 @@ impl<R: Read> Reader<R> {
             },
             Err(error) => Err(error),
         };
-        let FoundEvent { place, head, cpu, state_only } = match found {
+        let FoundEvent { place, head, cpu, flags } = match found {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -196,7 +196,8 @@ impl<R: Read> Reader<R> {
         let mut event = Event::with_head(head, bytes, cpu);
         self.counts.delivered += 1;
         event.num = self.counts.delivered;
-        Ok(Some(Record::Event { event, state_only }))
+        event.abi = flags.abi();
+        Ok(Some(Record::Event { event, state_only: flags.state_only() }))
     }
 
     /// The next of the events that follow each other; nothing where something else comes next.
@@ -204,12 +205,12 @@ impl<R: Read> Reader<R> {
     fn event(&mut self) -> Result<Option<FoundEvent>, ScapError> {
         loop {
             let Some(block) = UsualBlock::first(self.input.bytes()) else { return Ok(None) };
-            let UsualBlock { total, cpu, state_only, start, event } = block;
+            let UsualBlock { total, cpu, flags, start, event } = block;
             let place = Place::Input { start, len: event.len() };
             let outcome = self.converter.take(event);
             if let Some((place, head)) = self.place(outcome, place)? {
                 self.given = total;
-                return Ok(Some(FoundEvent { place, head, cpu, state_only }));
+                return Ok(Some(FoundEvent { place, head, cpu, flags }));
             }
             self.input.consume(total);
         }
@@ -336,7 +337,6 @@ impl<R: Read> Reader<R> {
         let mut fields = Cursor::new(&before[BLOCK_HEADER..]);
         let cpu = fields.u16().unwrap_or(0);
         let flags = if block.flags { fields.u32().unwrap_or(0) } else { 0 };
-        let state_only = flags & FLAG_STATE_ONLY != 0;
         let mut fields = Cursor::new(&body[16..]);
         let (len, code) = (fields.u32().unwrap_or(0), fields.u16().unwrap_or(0));
         let (outcome, place) = match (EventType::from_code(code), body.get(..len as usize)) {
@@ -354,7 +354,7 @@ impl<R: Read> Reader<R> {
             }
         };
         let found = self.place(outcome, place)?;
-        Ok(found.map(|(place, head)| FoundEvent { place, head, cpu, state_only }))
+        Ok(found.map(|(place, head)| FoundEvent { place, head, cpu, flags: Flags(flags) }))
     }
 
     /// Where the current form of an event is that was at this place, and its head. `None` when it is not to be delivered.
@@ -498,8 +498,8 @@ impl<'a> UsualBlock<'a> {
             return None;
         }
         let event = bytes.get(start..start + len)?;
-        let (cpu, state_only) = (u16::from_le_bytes([c0, c1]), flags & FLAG_STATE_ONLY != 0);
-        Some(Self { total, cpu, state_only, start, event })
+        let (cpu, flags) = (u16::from_le_bytes([c0, c1]), Flags(flags));
+        Some(Self { total, cpu, flags, start, event })
     }
 }
 

@@ -9,8 +9,7 @@ use peregrine_event::{Event, EventFlags};
 use crate::encode;
 use crate::error::ScapError;
 use crate::format::{
-    self, BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, FLAG_STATE_ONLY, MAJOR, MAX_BLOCK,
-    MAX_SMALL_EVENT, MINOR,
+    self, BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Flags, MAJOR, MAX_BLOCK, MAX_SMALL_EVENT, MINOR,
 };
 
 /// Size at which a process list is continued in another block.
@@ -76,20 +75,23 @@ impl<W: Write> Writer<W> {
         self.snapshot(snapshot)
     }
 
-    /// Appends an event. `state_only` marks one that only keeps the state right for readers.
+    /// Appends an event. `state_only` marks one that only keeps the state right for readers; how the call was made is
+    /// marked as well.
     ///
     /// # Errors
     /// When the sink fails or the event is longer than a block can be.
     pub fn event(&mut self, event: &Event<'_>, state_only: bool) -> Result<(), ScapError> {
         self.body.clear();
         self.body.extend_from_slice(&event.cpu.to_le_bytes());
-        if state_only {
-            self.body.extend_from_slice(&FLAG_STATE_ONLY.to_le_bytes());
+        let flags = Flags::new(event.abi, state_only);
+        let flagged = flags != Flags::default();
+        if flagged {
+            self.body.extend_from_slice(&flags.0.to_le_bytes());
         }
         self.body.extend_from_slice(event.bytes());
         let large = event.ty.info().flags.contains(EventFlags::LARGE_PAYLOAD)
             || padded(self.body.len()) + BLOCK_TRAILER > MAX_SMALL_EVENT;
-        self.block(match (large, state_only) {
+        self.block(match (large, flagged) {
             (false, false) => format::EVENT_V2,
             (false, true) => format::EVENT_FLAGS_V2,
             (true, false) => format::EVENT_V2_LARGE,

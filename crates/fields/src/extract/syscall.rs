@@ -37,6 +37,9 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Syscall, arg: &Arg) -> Option<Va
         Syscall::SyscallType => {
             is_syscall(view.event.ty).then(|| name(view).map(Value::Text)).flatten()
         }
+        Syscall::Abi => {
+            is_syscall(view.event.ty).then(|| Value::Text(view.event.abi.name().as_bytes()))
+        }
         Syscall::Category => Some(Value::Text(category(view).as_bytes())),
         Syscall::Cpu => Some(Value::Int(i64::from(view.event.cpu.cast_signed()))),
         Syscall::Args | Syscall::Info => {

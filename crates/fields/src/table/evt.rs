@@ -79,6 +79,9 @@ fields! {
         TypeIs = "evt.type.is" Uint32 Na [event],
         /// Name of the syscall; events that are no syscalls have none.
         SyscallType = "syscall.type" Charbuf Na,
+        /// How the call was made: `ia32` or `aarch32` as 32-bit programs do, else `native`. A successful execve
+        /// tells of the new program. Events that are no syscalls have none.
+        Abi = "evt.abi" Charbuf Na,
         /// Topic of the event, such as `file`, `net`, `memory` or `process`. Reading and writing count
         /// as what the fd refers to.
         Category = "evt.category" Charbuf Na,

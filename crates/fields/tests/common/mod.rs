@@ -8,7 +8,7 @@ use peregrine_event::render::Buffers;
 use peregrine_event::snapshot::{
     Fd, FdKind, Group, Interface, InterfaceAddress, Item, Thread, User,
 };
-use peregrine_event::{Builder, Event, EventType, Sockaddr, Socktuple};
+use peregrine_event::{Abi, Builder, Event, EventType, Sockaddr, Socktuple};
 use peregrine_fields::{Field, Fields, Run, Scratch, View};
 use peregrine_filter::{Place, Shown, Supplier, Template, Value, Vocabulary};
 use peregrine_state::{Config, Context, State};
@@ -28,6 +28,8 @@ pub(crate) struct Machine {
     context: Context,
     run: Run,
     scratch: Scratch,
+    /// How calls are made.
+    pub(crate) abi: Abi,
 }
 
 impl Machine {
@@ -77,6 +79,7 @@ impl Machine {
             context: Context::default(),
             run: Run { hostname: b"host7".as_slice().into(), ..Run::default() },
             scratch: Scratch::default(),
+            abi: Abi::Native,
         }
     }
 
@@ -114,7 +117,7 @@ impl Machine {
 
     fn see<R>(&self, ask: impl FnOnce(&View<'_>) -> R) -> R {
         let mut event = Event::parse(&self.bytes, 3).unwrap();
-        event.num = self.num;
+        (event.num, event.abi) = (self.num, self.abi);
         ask(&View::new(&event, &self.state, self.context, &self.run, &self.scratch))
     }
 

@@ -44,6 +44,10 @@ pub const DROP_FAILED: u32 = 1;
 /// Flag of [`Config`]: only tasks below the cgroup in the map [`SCOPE`].
 pub const SCOPED: u32 = 2;
 
+/// Bit of the first two bytes of a record, which are the CPU else: the call was made as 32-bit programs do. No kernel
+/// has so many CPUs.
+pub const COMPAT: u16 = 1 << 15;
+
 /// What the programs are told, in the one entry of the map [`CONFIG`]. May change while they run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {

@@ -141,7 +141,7 @@ pub struct Ring {
     pub index: u32,
     /// Its size in bytes.
     pub bytes: u32,
-    /// Its records, for [`crate::Ring::map`]: a `u16` with the CPU, then the event in the wire format.
+    /// Its records, for [`crate::Ring::map`]; [`crate::event_of`] finds the event of each.
     pub records: OwnedFd,
 }
 

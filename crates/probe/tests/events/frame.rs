@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use peregrine_event::{Event, EventType};
+use peregrine_event::{Abi, Event, EventType};
+use peregrine_probe::event_of;
 
 use crate::is::Is;
 use crate::plans;
@@ -31,13 +32,14 @@ struct One {
     tid: Option<i64>,
     /// How often it comes; at least once if it is not said.
     times: Option<usize>,
+    abi: Abi,
     params: Values,
 }
 
 impl Expected {
     /// An event of the row's type with these parameters.
     pub(crate) fn event(params: Values) -> Self {
-        Self(vec![One { ty: None, tid: None, times: None, params }])
+        Self(vec![One { ty: None, tid: None, times: None, abi: Abi::Native, params }])
     }
 
     /// The event said last is that of another thread.
@@ -49,6 +51,12 @@ impl Expected {
     /// There are exactly so many events like the one said last.
     pub(crate) fn times(mut self, times: usize) -> Self {
         self.last().times = Some(times);
+        self
+    }
+
+    /// The event said last is marked as one of a 32-bit call; others must not be.
+    pub(crate) fn narrow(mut self) -> Self {
+        self.last().abi = Abi::COMPAT;
         self
     }
 
@@ -144,8 +152,8 @@ pub(crate) fn hold(row: &Row, expected: &Expected, told: &[Vec<Vec<u8>>], end: i
 }
 
 fn parse(events: &[Vec<u8>]) -> Result<Vec<Event<'_>>, String> {
-    let parse = |bytes| Event::parse(bytes, 0).map_err(|error| error.to_string());
-    events.iter().map(|bytes| parse(bytes)).collect()
+    let parse = |record| event_of(record).map_err(|error| error.to_string());
+    events.iter().map(|record| parse(record)).collect()
 }
 
 /// What a panic said.
@@ -203,7 +211,10 @@ impl One {
             let index = event.param_index(name)?;
             is.check(event, index).err().map(|fault| format!("{name} {fault}"))
         });
-        checks.collect()
+        let (abi, expected) = (event.abi.name(), self.abi.name());
+        let mark =
+            (abi != expected).then(|| format!("its way of calling expected {expected}, got {abi}"));
+        checks.chain(mark).collect()
     }
 }
 

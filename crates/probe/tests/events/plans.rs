@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use peregrine_event::{Event, EventType};
+use peregrine_event::{Abi, Event, EventType};
 
 use crate::rows;
 
@@ -57,6 +57,10 @@ fn groups<'a>(events: &'a [Event<'a>], end: i32) -> Result<Groups<'a>, String> {
 }
 
 fn same(event: &Event<'_>, other: &Event<'_>) -> Result<(), String> {
+    if event.abi != other.abi {
+        let (ty, tid, abis) = (event.ty.name(), event.tid, [event.abi, other.abi].map(Abi::name));
+        return Err(format!("{ty} of thread {tid} is {abis:?} for one plan and the other"));
+    }
     for (index, param) in event.ty.info().params.iter().enumerate() {
         let (one, two) = (event.param(index), other.param(index));
         if one != two && !OF_THE_MOMENT.contains(&param.name) {

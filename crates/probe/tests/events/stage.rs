@@ -5,9 +5,9 @@ use std::io::{PipeWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use peregrine_event::{Event, EventCounters, syscall_names};
-use peregrine_probe::Ring;
+use peregrine_event::{EventCounters, syscall_names};
 use peregrine_probe::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection, Tracepoints};
+use peregrine_probe::{Ring, event_of};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Pid, Signal, kill_process};
@@ -197,18 +197,17 @@ impl Watch {
         Ok(Self { probe, rings, lost: 0 })
     }
 
-    /// Everything that is in the rings, by time.
+    /// The records that are in the rings, by time.
     fn drain(&mut self) -> Vec<Vec<u8>> {
         let mut events = Vec::new();
         for ring in &mut self.rings {
             while let Some(record) = ring.peek() {
-                events.push(record.get(2..).unwrap_or_default().to_vec());
+                events.push(record.to_vec());
                 ring.advance();
             }
             ring.release();
         }
-        events
-            .sort_by_key(|bytes| Event::parse(bytes, 0).map(|event| event.ts).unwrap_or_default());
+        events.sort_by_key(|record| event_of(record).map(|event| event.ts).unwrap_or_default());
         events
     }
 

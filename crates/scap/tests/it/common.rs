@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use peregrine_event::snapshot::Item;
-use peregrine_event::{Builder, EventType};
+use peregrine_event::{Abi, Builder, EventType};
 use peregrine_scap::{Reader, Record, ScapError};
 
 /// The captures that come with the project.
@@ -15,7 +15,7 @@ pub(crate) const CAPTURES: &str =
 pub(crate) enum Owned {
     Restart,
     Item(Item),
-    Event { num: u64, cpu: u16, state_only: bool, bytes: Vec<u8> },
+    Event { num: u64, cpu: u16, abi: Abi, state_only: bool, bytes: Vec<u8> },
 }
 
 /// Everything in a capture, and the error at its end if there is one.
@@ -34,6 +34,7 @@ pub(crate) fn read(source: impl Read) -> (Vec<Owned>, Option<ScapError>) {
             Ok(Some(Record::Event { event, state_only })) => Owned::Event {
                 num: event.num,
                 cpu: event.cpu,
+                abi: event.abi,
                 state_only,
                 bytes: event.bytes().to_vec(),
             },

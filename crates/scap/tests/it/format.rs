@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use peregrine_event::EventType;
 use peregrine_event::snapshot::{Fd, FdKind, InterfaceAddress, Item, Thread};
+use peregrine_event::{Abi, EventType};
 use peregrine_scap::{Damage, Reader, ScapError};
 
 use crate::common::{
@@ -163,18 +163,20 @@ fn events_of_all_block_versions() {
     let event = close(7);
     let v1 = without_count(&event, 0);
     let flagged = |event: &[u8]| [&[2, 0, 1, 0, 0, 0], event].concat();
+    let marked = |event: &[u8]| [&[2, 0, 0, 0, 0, 0x80], event].concat();
     let simple = |event: &[u8]| [&[2, 0], event].concat();
-    for (ty, body, state_only) in [
-        (0x204, simple(&v1), false),
-        (0x8010_ABCD, simple(&v1), false),
-        (0x208, flagged(&v1), true),
-        (0x216, simple(&event), false),
-        (0x217, flagged(&event), true),
-        (0x221, simple(&event), false),
-        (0x222, flagged(&event), true),
+    for (ty, body, abi, state_only) in [
+        (0x204, simple(&v1), Abi::Native, false),
+        (0x8010_ABCD, simple(&v1), Abi::Native, false),
+        (0x208, flagged(&v1), Abi::Native, true),
+        (0x216, simple(&event), Abi::Native, false),
+        (0x217, flagged(&event), Abi::Native, true),
+        (0x217, marked(&event), Abi::Ia32, false),
+        (0x221, simple(&event), Abi::Native, false),
+        (0x222, flagged(&event), Abi::Native, true),
     ] {
         let file = [section(), block(ty, &body)].concat();
-        let expected = Owned::Event { num: 1, cpu: 2, state_only, bytes: event.clone() };
+        let expected = Owned::Event { num: 1, cpu: 2, abi, state_only, bytes: event.clone() };
         assert_eq!(read_all(file.as_slice()), [expected], "{ty:#x}");
     }
 }
@@ -244,7 +246,8 @@ fn superfluous_events_take_no_number() {
 fn appended_captures_restart() {
     let one = capture(&block(0x202, &thread_entry(1, 1)));
     let two = capture(&block(0x202, &thread_entry(1, 2)));
-    let event = |num| Owned::Event { num, cpu: 2, state_only: false, bytes: close(1) };
+    let event =
+        |num| Owned::Event { num, cpu: 2, abi: Abi::Native, state_only: false, bytes: close(1) };
     let item = |tid| Owned::Item(Item::Thread(Box::new(thread(1, tid))));
     let expected = [item(1), event(1), Owned::Restart, item(2), event(2)];
     assert_eq!(read_all([one.clone(), two.clone()].concat().as_slice()), expected);

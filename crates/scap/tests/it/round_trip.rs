@@ -8,7 +8,7 @@ use crate::common::{
 use peregrine_event::snapshot::{
     Fd, FdKind, Group, Interface, InterfaceAddress, Item, Machine, Thread, User,
 };
-use peregrine_event::{Builder, Event, EventType};
+use peregrine_event::{Abi, Builder, Event, EventType};
 use peregrine_scap::{Compression, Writer};
 use proptest::prelude::*;
 
@@ -78,6 +78,7 @@ proptest! {
         cpu: u16,
         ts: u64,
         tid: i64,
+        abi in prop::sample::select(&[Abi::Native, Abi::Ia32, Abi::Aarch32][..]),
         state_only: bool,
         params in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..90), 0..12),
     ) {
@@ -92,9 +93,11 @@ proptest! {
         builder.finish(&mut bytes).unwrap();
 
         let mut writer = Writer::new(Vec::new(), Compression::None, &[]).unwrap();
-        writer.event(&Event::parse(&bytes, cpu).unwrap(), state_only).unwrap();
+        let mut event = Event::parse(&bytes, cpu).unwrap();
+        event.abi = abi;
+        writer.event(&event, state_only).unwrap();
         let read = read_all(writer.finish().unwrap().as_slice());
-        prop_assert_eq!(read, [Owned::Event { num: 1, cpu, state_only, bytes }]);
+        prop_assert_eq!(read, [Owned::Event { num: 1, cpu, abi, state_only, bytes }]);
     }
 }
 
@@ -108,8 +111,10 @@ fn is_current(ty: EventType) -> bool {
 fn write(records: &[Owned], compression: Compression) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), compression, &items(records)).unwrap();
     for record in records {
-        if let Owned::Event { cpu, state_only, bytes, .. } = record {
-            writer.event(&Event::parse(bytes, *cpu).unwrap(), *state_only).unwrap();
+        if let Owned::Event { cpu, abi, state_only, bytes, .. } = record {
+            let mut event = Event::parse(bytes, *cpu).unwrap();
+            event.abi = *abi;
+            writer.event(&event, *state_only).unwrap();
         }
     }
     writer.finish().unwrap()

@@ -220,7 +220,7 @@ pub(super) static ROWS: &[Row] = &[
         if !runs("./program") {
             skip("the kernel runs no programs for 32 bits");
         }
-        succeeds("program", begin(|| execve(c"program", &[c"narrow", c"arg"], &[c"E=1"])))
+        succeeds("program", begin(|| execve(c"program", &[c"narrow", c"arg"], &[c"E=1"]))).narrow()
     }),
     row(SyscallExecve_19X, "of nothing", || {
         let res = execve(c"/no/program", &[c"exe", c"one", c"two"], &[c"A=1"]);
@@ -332,7 +332,7 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 /// An exec that worked. It is told of once.
-fn succeeds(filename: &str, child: Begun) -> Expected {
+pub(super) fn succeeds(filename: &str, child: Begun) -> Expected {
     let (pid, values) = (child.pid, executed(child.pid));
     child.let_go();
     see! { res: 0, filename: filename, ..values }.by(pid.into()).times(1)

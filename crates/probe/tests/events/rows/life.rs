@@ -134,7 +134,7 @@ fn small(mut values: Values) -> Values {
 }
 
 /// What the parent says.
-fn parent(child: i64, flags: Is) -> Expected {
+pub(super) fn parent(child: i64, flags: Is) -> Expected {
     see! { res: child, flags: flags, ..me() }
 }
 
@@ -145,7 +145,7 @@ fn refused(error: i64, flags: Is) -> Expected {
 }
 
 /// What the child says.
-fn born(child: i64, names: &'static str) -> Expected {
+pub(super) fn born(child: i64, names: &'static str) -> Expected {
     let mut values = me();
     set(&mut values, "ptid", std::process::id().into());
     for name in ["tid", "pid", "vtid", "vpid"] {

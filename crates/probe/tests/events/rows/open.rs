@@ -57,6 +57,13 @@ pub(super) static ROWS: &[Row] = &[
         let fd = ok!(openat(-100, c"link", 0));
         see! { fd: fd, dirfd: AT_FDCWD, name: "link", flags: flags("O_RDONLY"), mode: 0, dev: device(fd), ino: inode(fd) }
     }),
+    row(SyscallOpenat_2X, "paths just as long as what is written at once", || {
+        let open = |len: usize| {
+            let path = c("x".repeat(len));
+            see! { fd: sys!(openat(-8, path.as_c_str(), 3)), dirfd: -8, name: &path, flags: flags("O_RDONLY"), mode: 0, dev: 0, ino: 0 }
+        };
+        open(62).and(SyscallOpenat_2X, open(63)).and(SyscallOpenat_2X, open(64))
+    }),
     row(SyscallOpenat_2X, "the longest path", || {
         let path = long_path();
         see! { fd: sys!(openat(-8, path.as_c_str(), 3)), dirfd: -8, name: &path, flags: flags("O_RDONLY"), mode: 0, dev: 0, ino: 0 }
