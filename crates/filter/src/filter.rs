@@ -65,6 +65,17 @@ impl<F> Node<F> {
             Self::Test(test) => test.holds(supplier),
         }
     }
+
+    /// Calls `visit` for every test in it.
+    pub(crate) fn each_test<'n>(&'n self, visit: &mut impl FnMut(&'n Arc<Test<F>>)) {
+        match self {
+            Self::All(children) | Self::Any(children) => {
+                children.iter().for_each(|child| child.each_test(visit));
+            }
+            Self::Not(child) => child.each_test(visit),
+            Self::Test(test) => visit(test),
+        }
+    }
 }
 
 impl<F> Test<F> {

@@ -28,6 +28,17 @@ pub(crate) enum Matcher {
     Quantified(Quantifier, Box<[Matcher]>),
 }
 
+/// Where in a text another one stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// It is all of it.
+    Whole,
+    /// It begins so.
+    AtStart,
+    /// It ends so.
+    AtEnd,
+}
+
 /// A comparison of a text or a buffer.
 #[derive(Clone, Debug)]
 pub(crate) enum ByteMatcher {
@@ -294,6 +305,29 @@ impl ByteMatcher {
             Operator::Le => Self::Order { op: Order::Le, than: literal },
             Operator::Gt => Self::Order { op: Order::Gt, than: literal },
             Operator::Ge => Self::Order { op: Order::Ge, than: literal },
+        })
+    }
+
+    /// Texts of which one stands so in every text for which it holds, if that is so.
+    pub(crate) fn literals(&self) -> Option<(Stands, Vec<&[u8]>)> {
+        Some(match self {
+            Self::Order { op: Order::Eq, than } => (Stands::Whole, vec![than]),
+            Self::In(texts) => (Stands::Whole, texts.iter().collect()),
+            Self::StartsWith(text) => (Stands::AtStart, vec![text]),
+            Self::EndsWith(text) => (Stands::AtEnd, vec![text]),
+            Self::Glob { pattern, fold: false } => {
+                let is_special = |byte: &u8| b"*?[]\\".contains(byte);
+                let (first, last) = (
+                    pattern.split(is_special).next().unwrap_or_default(),
+                    pattern.rsplit(is_special).next().unwrap_or_default(),
+                );
+                if first.is_empty() {
+                    (Stands::AtEnd, vec![last])
+                } else {
+                    (Stands::AtStart, vec![first])
+                }
+            }
+            _ => return None,
         })
     }
 

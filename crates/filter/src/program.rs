@@ -11,16 +11,18 @@
 //! are [told apart](Foresight::is_pure): conditions that have them are left to [`Filter::matches`].
 
 mod build;
+mod outlook;
 mod sieve;
 mod table;
 mod trie;
 
 use std::sync::Arc;
 
-pub use build::ProgramBuilder;
-pub use sieve::Sieve;
+pub use build::{Condition, ProgramBuilder};
+pub use sieve::{Lately, Sieve, Sieves};
 
 use crate::filter::Test;
+use crate::matcher::Stands;
 use crate::{Filter, Meter, Supplier, Value};
 use table::{Bit, Row, TextTable};
 
@@ -38,12 +40,27 @@ pub trait Foresight<F> {
         false
     }
 
+    /// What another field begins or ends with wherever this text stands so in the value of the field.
+    fn implied(&self, _field: &F, _stands: Stands, _text: &[u8]) -> Option<(F, Side, Vec<u8>)> {
+        None
+    }
+
     /// How much work it is to get the value, in units of a comparison of numbers.
     fn cost(&self, field: &F) -> u32;
 }
 
+/// An end of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The first byte.
+    #[default]
+    Start,
+    /// The last byte.
+    End,
+}
+
 /// What became of a condition for one kind of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Whole {
     /// It holds for none of them.
     Never,
@@ -88,6 +105,7 @@ pub struct Program<F> {
     // What nodes are, as the conditions have it.
     steps: Vec<Step<F>>,
     columns: Vec<Column<F>>,
+    bounded: Vec<Bounded>,
 }
 
 /// How a sub-condition is decided.
@@ -113,6 +131,16 @@ enum Op {
     Test(ColumnId),
     /// Another test.
     Other,
+    /// One of those that fail where a table says so.
+    Bounded(u32),
+}
+
+/// A test of which a table answers a part, as does another column than its own.
+#[derive(Clone, Copy, Debug)]
+struct Bounded {
+    /// It holds only if this is so.
+    bound: (ColumnId, Bit),
+    op: Op,
 }
 
 #[derive(Debug)]
@@ -123,12 +151,12 @@ enum Step<F> {
     Test(Arc<Test<F>>),
 }
 
-/// A field of which several things are asked.
+/// A field of which several things are asked, of which a table answers those about one end of its texts.
 #[derive(Debug)]
 struct Column<F> {
     field: F,
     table: TextTable,
-    /// Where its value is kept during an event, if others than the table ask for it.
+    /// Where the value is kept during an event, if others than the table ask for it.
     slot: Option<u8>,
 }
 
@@ -208,6 +236,22 @@ impl<F> Program<F> {
         Asked { program: self, supplier, verdicts, meter, values: [None; SLOTS] }
     }
 
+    /// Where a table answers a sub-condition.
+    fn answer(&self, node: NodeId) -> Option<(ColumnId, Bit)> {
+        let op = self.nodes.get(node.index())?.op;
+        match self.bounded(op).map_or(op, |bounded| bounded.op) {
+            Op::Look(column, bit) => Some((column, bit)),
+            _ => None,
+        }
+    }
+
+    fn bounded(&self, op: Op) -> Option<&Bounded> {
+        match op {
+            Op::Bounded(place) => self.bounded.get(place as usize),
+            _ => None,
+        }
+    }
+
     /// How many sub-conditions there are.
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -278,6 +322,7 @@ where
             Op::Look(column, bit) => self.look(column, bit),
             Op::Test(column) => self.test(node, Some(column)),
             Op::Other => self.test(node, None),
+            Op::Bounded(place) => self.bounded(node, place),
         };
         self.meter.leave(node, mark, holds);
         if shared {
@@ -314,6 +359,20 @@ where
             Some(column) => test.holds_for(self.value(column), self.supplier),
             None => test.holds(self.supplier),
         }
+    }
+
+    #[inline]
+    fn bounded(&mut self, node: NodeId, place: u32) -> bool {
+        let Some(Bounded { bound: (column, bit), op }) = self.program.bounded.get(place as usize)
+        else {
+            return false;
+        };
+        self.look(*column, *bit)
+            && match *op {
+                Op::Look(column, bit) => self.look(column, bit),
+                Op::Test(column) => self.test(node, Some(column)),
+                _ => self.test(node, None),
+            }
     }
 
     #[inline]

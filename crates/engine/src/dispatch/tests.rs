@@ -160,6 +160,6 @@ fn types_that_no_rule_is_about_concern_none() {
 #[test]
 fn what_changes_with_every_question_is_asked_in_order() {
     let dispatch = Dispatch::new(&rules(&["thread.cpu > 1 and evt.num > 0".into()]));
-    let here = &dispatch.by_type[EventType::ProcinfoE as usize];
+    let here = dispatch.here(EventType::ProcinfoE).unwrap();
     assert_eq!(here.rules.iter().map(|rule| rule.condition).collect::<Vec<_>>(), [Whole::Plain]);
 }

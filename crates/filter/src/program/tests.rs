@@ -36,7 +36,7 @@ fn filter(condition: &str) -> Filter<&'static str> {
 }
 
 fn added(condition: &str) -> Whole {
-    ProgramBuilder::default().add(&filter(condition), &Kind)
+    ProgramBuilder::default().add(&mut Condition::new(&filter(condition)), &Kind)
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn what_is_known_is_decided_at_once() {
 #[test]
 fn what_is_the_same_stands_once() {
     let mut program = ProgramBuilder::default();
-    let mut add = |condition| program.add(&filter(condition), &Kind);
+    let mut add = |condition| program.add(&mut Condition::new(&filter(condition)), &Kind);
     let one = add("t.text = a and t.uint = 1");
     assert_eq!(add("t.uint = 1 and t.text = a and t.int = 3"), one);
     assert_eq!(add("(t.text = a and t.uint = 1) or t.int = 4"), one);
@@ -84,8 +84,8 @@ impl Supplier<&'static str> for Counting {
 #[test]
 fn a_verdict_holds_for_one_event() {
     let mut program = ProgramBuilder::default();
-    let whole =
-        [program.add(&filter("t.text = a"), &Kind), program.add(&filter("t.text = a"), &Kind)];
+    let whole = ["t.text = a", "t.text = a"]
+        .map(|condition| program.add(&mut Condition::new(&filter(condition)), &Kind));
     let program = program.finish();
     let mut verdicts = program.verdicts();
     verdicts.event = u32::MAX - 3;
