@@ -96,6 +96,7 @@ impl<F> Test<F> {
     }
 
     /// With the value on the left already at hand.
+    #[inline]
     pub(crate) fn holds_for<S>(&self, left: Option<Value<'_>>, supplier: &S) -> bool
     where
         S: Supplier<F> + ?Sized,
@@ -153,6 +154,7 @@ impl<F> Verdict<F> {
 }
 
 /// Applies a test of one value to all of a list.
+#[inline]
 fn spread(
     value: Value<'_>,
     op: Operator,

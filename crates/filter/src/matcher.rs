@@ -246,14 +246,22 @@ impl Matcher {
     }
 
     /// Whether it holds for the value. Values of another kind than the literals match nothing.
+    #[inline]
     pub(crate) fn matches(&self, value: Value<'_>, scratch: &Bump) -> bool {
         match (self, value) {
-            (Self::Bytes(matcher), Value::Text(text) | Value::Bytes(text)) => {
-                matcher.matches(text, scratch)
-            }
+            // Most are of these, of which those with numbers are done as soon as asked.
             (Self::Number { op, than }, Value::Int(v)) => op.holds(v.cmp(&(*than as i64))),
             (Self::Number { op, than }, Value::Uint(v)) => op.holds(v.cmp(than)),
             (Self::Number { op, than }, Value::Bool(v)) => op.holds(u64::from(v).cmp(than)),
+            (Self::Bytes(matcher), Value::Text(text) | Value::Bytes(text)) => {
+                matcher.matches(text, scratch)
+            }
+            _ => self.matches_other(value, scratch),
+        }
+    }
+
+    fn matches_other(&self, value: Value<'_>, scratch: &Bump) -> bool {
+        match (self, value) {
             (Self::Numbers(set), Value::Int(v)) => set.contains(&(v as u64)),
             (Self::Numbers(set), Value::Uint(v)) => set.contains(&v),
             (Self::Numbers(set), Value::Bool(v)) => set.contains(&u64::from(v)),

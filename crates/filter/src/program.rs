@@ -4,13 +4,15 @@
 //! beforehand: tests of these are decided then and there. What remains is a graph in which every
 //! sub-condition stands once, however many conditions of however many kinds of events have it. Its
 //! verdicts are kept for the duration of one event, and so are the values of fields. All that is asked
-//! of a field with whole texts and their beginnings is answered by one look into a [table].
+//! of a field with whole texts and their beginnings is answered by one look into a [table], and all that is asked with
+//! ends by another. What such an answer [excludes](outlook), whatever else there is, is not asked at all.
 //!
 //! Conditions have no effects, so that the order in which their parts are asked cannot be told from
 //! outside; a program asks the cheap parts first. The few fields whose answers change with every question
-//! are [told apart](Foresight::is_pure): conditions that have them are left to [`Filter::matches`].
+//! are [told apart](Foresight::is_pure): conditions that have them are left to [`Filter::matches`](crate::Filter::matches).
 
 mod build;
+mod condition;
 mod outlook;
 mod sieve;
 mod table;
@@ -18,12 +20,13 @@ mod trie;
 
 use std::sync::Arc;
 
-pub use build::{Condition, ProgramBuilder};
+pub use build::ProgramBuilder;
+pub use condition::Condition;
 pub use sieve::{Lately, Sieve, Sieves};
 
 use crate::filter::Test;
 use crate::matcher::Stands;
-use crate::{Filter, Meter, Supplier, Value};
+use crate::{Meter, Supplier, Value};
 use table::{Bit, Row, TextTable};
 
 /// What is known of fields before there is an event.
@@ -68,7 +71,7 @@ pub enum Whole {
     Always,
     /// The program decides.
     Node(NodeId),
-    /// The order of its questions matters: ask [`Filter::matches`].
+    /// The order of its questions matters: ask [`Filter::matches`](crate::Filter::matches).
     Plain,
 }
 
@@ -170,9 +173,34 @@ pub struct Verdicts {
     known: Vec<u32>,
     // Of each column: the same event, and the row of its table.
     rows: Vec<(u32, Row)>,
+    // Of each column: the last text, and its row.
+    last: Vec<Short>,
     // Of each node: which of its children decided it last. It likely does so again.
     decisive: Vec<u32>,
     event: u32,
+}
+
+/// A text and its row. Names of programs are as short as that, and events of one program come after each other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Short {
+    len: u8,
+    bytes: [u8; 16],
+    row: Row,
+}
+
+impl Short {
+    fn new(text: &[u8], row: Row) -> Option<Self> {
+        let mut bytes = [0; 16];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self { len: text.len() as u8, bytes, row })
+    }
+
+    /// The row, if it is that of this text.
+    #[inline]
+    fn row(&self, text: &[u8]) -> Option<Row> {
+        let same = self.row != Row::NONE && self.bytes.get(..self.len.into()) == Some(text);
+        same.then_some(self.row)
+    }
 }
 
 impl Verdicts {
@@ -217,8 +245,9 @@ impl<F> Program<F> {
     /// Room for the verdicts of this program.
     pub fn verdicts(&self) -> Verdicts {
         let rows = vec![(0, Row::NONE); self.columns.len()];
+        let last = vec![Short::default(); self.columns.len()];
         let nodes = self.nodes.len();
-        Verdicts { known: vec![0; nodes], rows, decisive: vec![0; nodes], event: 2 }
+        Verdicts { known: vec![0; nodes], rows, last, decisive: vec![0; nodes], event: 2 }
     }
 
     /// Asks about the event of the supplier, of which nothing is known yet. The meter follows what is decided.
@@ -393,7 +422,18 @@ where
     #[inline(never)]
     fn find_row(&mut self, id: ColumnId, table: &TextTable) -> Row {
         let row = match self.value(id) {
-            Some(Value::Text(text) | Value::Bytes(text)) => table.row(text),
+            Some(Value::Text(text) | Value::Bytes(text)) => {
+                match self.verdicts.last.get_mut(usize::from(id.0)) {
+                    Some(last) => last.row(text).unwrap_or_else(|| {
+                        let row = table.row(text);
+                        if let Some(short) = Short::new(text, row) {
+                            *last = short;
+                        }
+                        row
+                    }),
+                    None => table.row(text),
+                }
+            }
             // Values of another kind than the literals match nothing.
             _ => Row::NONE,
         };

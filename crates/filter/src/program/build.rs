@@ -6,14 +6,13 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use hashbrown::HashMap;
 
+use super::condition::{Condition, Foretold, Tests};
 use super::table::{Bit, Question, TextTable, answering};
 use super::{
-    Bounded, Column, ColumnId, Filter, Foresight, Node, NodeId, Op, Program, SLOTS, Side, Step,
-    Whole,
+    Bounded, Column, ColumnId, Foresight, Node, NodeId, Op, Program, SLOTS, Side, Step, Whole,
 };
 use crate::filter::{self, Test, Verdict};
 use crate::matcher::{Matcher, Stands};
-use crate::{Supplier, Value};
 
 /// Collects the conditions of a program.
 #[derive(Debug)]
@@ -97,97 +96,18 @@ impl<F> Default for ProgramBuilder<F> {
     }
 }
 
-/// A condition that is added for several kinds of events.
-#[derive(Debug)]
-pub struct Condition<'f, F> {
-    filter: &'f Filter<F>,
-    /// By their places in memory, each once, in the order of these.
-    tests: Vec<Leaf<'f, F>>,
-    /// What became of it for kinds of events that decide the same tests.
-    known: HashMap<Box<[Foretold]>, Whole>,
-}
-
-#[derive(Debug)]
-struct Leaf<'f, F> {
-    test: &'f Arc<Test<F>>,
-    fields: Vec<&'f F>,
-}
-
-/// What is known of a test before there is an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Foretold {
-    Is(bool),
-    Open,
-    /// To ask changes later answers.
-    Impure,
-}
-
-/// The tests of a condition for one kind of events.
-struct Tests<'a, F, K> {
-    tests: &'a [Leaf<'a, F>],
-    foretold: &'a [Foretold],
-    kind: &'a K,
-}
-
-impl<'f, F> Condition<'f, F> {
-    /// A condition that is not added yet.
-    pub fn new(filter: &'f Filter<F>) -> Self {
-        let mut tests = Vec::new();
-        filter.root().each_test(&mut |test| {
-            tests.push(Leaf { test, fields: test.fields().collect() });
-        });
-        tests.sort_by_key(Leaf::place);
-        tests.dedup_by_key(|leaf| leaf.place());
-        Self { filter, tests, known: HashMap::new() }
-    }
-}
-
-impl<F> Leaf<'_, F> {
-    /// Where its test is in memory: texts of tests can be long.
-    fn place(&self) -> usize {
-        Arc::as_ptr(self.test).addr()
-    }
-
-    fn foretell(&self, kind: &impl Foresight<F>, scratch: &mut Bump) -> Foretold {
-        let Test { left, verdict, .. } = &**self.test;
-        if !self.fields.iter().all(|field| kind.is_pure(field)) {
-            return Foretold::Impure;
-        }
-        if self.fields.iter().all(|field| kind.known(field).is_some()) {
-            scratch.reset();
-            return Foretold::Is(self.test.holds(&Foreknown { foresight: kind, scratch }));
-        }
-        let Some(left) = left.as_field() else { return Foretold::Open };
-        // Without a value on the left there is nothing to compare.
-        let absent = kind.known(left) == Some(None);
-        if absent || verdict.only_number().is_some_and(|number| kind.excludes(left, number)) {
-            return Foretold::Is(false);
-        }
-        Foretold::Open
-    }
-}
-
-impl<F, K> Tests<'_, F, K> {
-    fn foretold(&self, test: &Arc<Test<F>>) -> Foretold {
-        let place = Arc::as_ptr(test).addr();
-        let found = self.tests.binary_search_by_key(&place, Leaf::place);
-        found.ok().and_then(|at| self.foretold.get(at)).copied().unwrap_or(Foretold::Open)
-    }
-}
-
 impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
     /// Adds a condition for one kind of events.
     pub fn add(&mut self, condition: &mut Condition<'_, F>, kind: &impl Foresight<F>) -> Whole {
-        let Condition { filter, tests, known } = condition;
-        let foretold: Box<[_]> =
-            tests.iter().map(|leaf| leaf.foretell(kind, &mut self.scratch)).collect();
+        let foretold = condition.foretell(kind, &mut self.scratch);
         if foretold.contains(&Foretold::Impure) {
             return Whole::Plain;
         }
-        if let Some(whole) = known.get(&foretold) {
+        if let Some(whole) = condition.known.get(&foretold) {
             return *whole;
         }
-        let whole = match self.fold(filter.root(), &Tests { tests, foretold: &foretold, kind }) {
+        let tests = condition.with(&foretold, kind);
+        let whole = match self.fold(condition.filter.root(), &tests) {
             Folded::Known(false) => Whole::Never,
             Folded::Known(true) => Whole::Always,
             Folded::Node(node) => {
@@ -195,7 +115,7 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
                 Whole::Node(node)
             }
         };
-        known.insert(foretold, whole);
+        condition.known.insert(foretold, whole);
         whole
     }
 
@@ -592,21 +512,5 @@ impl Odds {
     fn chance(self, answer: bool) -> f32 {
         let chance = if answer { self.yes } else { 1.0 - self.yes };
         chance.clamp(0.01, 1.0)
-    }
-}
-
-/// Gives the values of fields that are known before there is an event.
-struct Foreknown<'a, K> {
-    foresight: &'a K,
-    scratch: &'a Bump,
-}
-
-impl<F, K: Foresight<F>> Supplier<F> for Foreknown<'_, K> {
-    fn value<'s>(&'s self, field: &F) -> Option<Value<'s>> {
-        self.foresight.known(field).flatten()
-    }
-
-    fn scratch(&self) -> &Bump {
-        self.scratch
     }
 }

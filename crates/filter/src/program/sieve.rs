@@ -18,9 +18,18 @@ pub struct Sieve {
 }
 
 #[derive(Debug)]
-enum Layer {
-    Texts(Texts),
-    Need(Need),
+struct Layer {
+    /// The conditions that it often excludes.
+    concerned: Box<[u64]>,
+    by: By,
+}
+
+#[derive(Debug)]
+enum By {
+    /// Rows of the table of a column: for each, the conditions that it leaves.
+    Texts(ColumnId, Vec<u64>),
+    /// What all of them need.
+    Need(NodeId),
 }
 
 /// What a layer of a sieve did lately: one that holds back nothing event after event is left out for a while.
@@ -77,23 +86,10 @@ pub struct Sieves<'p, F> {
     outlooks: Vec<(ColumnId, Outlook)>,
 }
 
-#[derive(Debug)]
-struct Texts {
-    column: ColumnId,
-    /// The conditions that most texts exclude.
-    concerned: Box<[u64]>,
-    /// For each row, the conditions that it leaves.
-    left: Vec<u64>,
-}
-
-#[derive(Debug)]
-struct Need {
-    node: NodeId,
-    by: Box<[u64]>,
-}
-
 /// Fewer conditions are asked as quickly one by one.
 const WORTH: usize = 2;
+/// A condition that so many layers may exclude has no need of others.
+const ENOUGH: u32 = 4;
 
 impl<'p, F> Sieves<'p, F> {
     /// For the conditions of this program.
@@ -116,23 +112,35 @@ impl<'p, F> Sieves<'p, F> {
         }
         let mut needs: Vec<_> = needs.into_iter().filter(|(_, by)| by.len() >= WORTH).collect();
         needs.sort_by_key(|(node, _)| *node);
-        let need = |(node, by): (_, Vec<usize>)| {
-            (by.len(), Layer::Need(Need { node, by: bitmap(&by, words) }))
-        };
+        let needs = needs.into_iter().map(|(node, by)| {
+            let concerned = bitmap(&by, words);
+            (by, Layer { concerned, by: By::Need(node) })
+        });
         let texts = self.outlooks.iter().filter_map(|of| texts(of, &known, words));
-        let texts = texts.map(|(count, texts)| (count, Layer::Texts(texts)));
-        let mut layers: Vec<_> = texts.chain(needs.into_iter().map(need)).collect();
-        layers.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-        Sieve { layers: layers.into_iter().map(|(_, layer)| layer).collect() }
+        let mut layers: Vec<_> = texts.chain(needs).collect();
+        layers.sort_by_key(|(by, _)| std::cmp::Reverse(by.len()));
+        let mut layers_of = vec![0; conditions.len()];
+        let mut wanted = |by: &[usize]| {
+            let mut wanting = 0;
+            for index in by {
+                if let Some(layers) = layers_of.get_mut(*index) {
+                    wanting += usize::from(*layers < ENOUGH);
+                    *layers += 1;
+                }
+            }
+            wanting >= WORTH
+        };
+        let layers = layers.into_iter().filter(|(by, _)| wanted(by)).map(|(_, layer)| layer);
+        Sieve { layers: layers.collect() }
     }
 }
 
-/// What the texts of one column exclude, and of how many conditions most of them do.
+/// What the texts of one column exclude, and the conditions that most of them do.
 fn texts(
     (column, outlook): &(ColumnId, Outlook),
     conditions: &[(usize, NodeId)],
     words: usize,
-) -> Option<(usize, Texts)> {
+) -> Option<(Vec<usize>, Layer)> {
     let limited = conditions.iter().filter_map(|(index, node)| Some((*index, outlook.of(*node)?)));
     let limited: Vec<(usize, &[u64])> = limited.collect();
     let excludes = |rows: &[u64], row: usize| {
@@ -151,7 +159,8 @@ fn texts(
             }
         }
     }
-    Some((often.len(), Texts { column: *column, concerned: bitmap(&often, words), left }))
+    let concerned = bitmap(&often, words);
+    Some((often, Layer { concerned, by: By::Texts(*column, left) }))
 }
 
 fn bitmap(indexes: &[usize], words: usize) -> Box<[u64]> {
@@ -190,13 +199,12 @@ where
     pub fn sift(&mut self, sieve: &Sieve, lately: &mut [Lately], live: &mut [u64]) {
         let program = self.program;
         for (layer, lately) in sieve.layers.iter().zip(lately) {
-            let (Layer::Texts(Texts { concerned, .. }) | Layer::Need(Need { by: concerned, .. })) =
-                layer;
+            let Layer { concerned, by } = layer;
             if !is_worth_it(live, concerned) || !lately.is_due() {
                 continue;
             }
-            let held_back = match layer {
-                Layer::Texts(Texts { column: id, left, .. }) => {
+            let held_back = match by {
+                By::Texts(id, left) => {
                     let Some(column) = program.columns.get(usize::from(id.0)) else { continue };
                     let row = self.row(*id, &column.table).0 as usize * live.len();
                     let left = left.get(row..row + live.len()).unwrap_or_default();
@@ -206,10 +214,10 @@ where
                         some | (held_back != 0)
                     })
                 }
-                Layer::Need(Need { node, by }) => {
+                By::Need(node) => {
                     let holds = self.holds(*node);
                     if !holds {
-                        live.iter_mut().zip(by).for_each(|(live, by)| *live &= !by);
+                        live.iter_mut().zip(concerned).for_each(|(live, by)| *live &= !by);
                     }
                     !holds
                 }
@@ -219,20 +227,17 @@ where
     }
 }
 
-/// Whether enough conditions are in both.
+/// Whether several conditions are in both.
 #[inline]
 fn is_worth_it(a: &[u64], b: &[u64]) -> bool {
-    let mut found = 0;
+    let mut one = false;
     for (a, b) in a.iter().zip(b) {
-        // Bit by bit: few processors that we are built for can count them all at once.
-        let mut both = a & b;
-        while both != 0 {
-            found += 1;
-            if found == WORTH {
-                return true;
-            }
-            both &= both - 1;
+        let both = a & b;
+        // Without its lowest bit there are others.
+        if both & both.wrapping_sub(1) != 0 || one && both != 0 {
+            return true;
         }
+        one |= both != 0;
     }
     false
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{Event, Words};
-use crate::{DEFAULT_MAX_DEPTH, compile, parse};
+use crate::{DEFAULT_MAX_DEPTH, Filter, compile, parse};
 
 /// Knows that `t.int` is 3 and that there is no `t.other`; `t.double` changes with every question.
 struct Kind;
