@@ -8,49 +8,101 @@ use super::{ColumnId, NodeId, Program, Step};
 pub(super) struct Outlook {
     /// How many rows the table has.
     pub(super) rows: usize,
+    words: usize,
     // For each node, its place among the chances, and one more; 0 for one of which the table says nothing.
     places: Vec<u32>,
-    chances: Vec<Chances>,
+    // For each place a bitmap of the rows with which the condition can hold, and one of those with which it can fail.
+    chances: Vec<u64>,
 }
 
-/// Bitmaps of rows.
-#[derive(Clone, Debug)]
-struct Chances {
-    /// With which a condition can hold.
-    yes: Box<[u64]>,
-    /// With which it can fail.
-    no: Box<[u64]>,
+/// Which sub-conditions others are made of, the other way round.
+#[derive(Debug)]
+pub(super) struct Parents {
+    // For each node, where its parents start.
+    starts: Vec<u32>,
+    parents: Vec<NodeId>,
+}
+
+/// Some nodes, which are found in their order.
+struct Nodes(Vec<u64>);
+
+impl Parents {
+    pub(super) fn of<F>(program: &Program<F>) -> Self {
+        let mut starts = vec![0; program.steps.len() + 1];
+        let each = |visit: &mut dyn FnMut(NodeId, NodeId)| {
+            for (parent, step) in (0..).map(NodeId).zip(&program.steps) {
+                match step {
+                    Step::All(nodes) | Step::Any(nodes) => {
+                        nodes.iter().for_each(|node| visit(*node, parent));
+                    }
+                    Step::Not(node) => visit(*node, parent),
+                    Step::Test(_) => {}
+                }
+            }
+        };
+        each(&mut |node, _| starts.iter_mut().skip(node.index()).take(1).for_each(|n| *n += 1));
+        let mut end = 0;
+        for start in &mut starts {
+            end += *start;
+            *start = end;
+        }
+        let mut parents = vec![NodeId(0); end as usize];
+        each(&mut |node, parent| {
+            let Some(start) = starts.get_mut(node.index()) else { return };
+            *start -= 1;
+            if let Some(place) = parents.get_mut(*start as usize) {
+                *place = parent;
+            }
+        });
+        Self { starts, parents }
+    }
+
+    fn parents(&self, node: NodeId) -> &[NodeId] {
+        let start = |index: usize| self.starts.get(index).map_or(0, |start| *start as usize);
+        self.parents.get(start(node.index())..start(node.index() + 1)).unwrap_or_default()
+    }
+}
+
+impl Nodes {
+    fn add(&mut self, node: NodeId) {
+        if let Some(word) = self.0.get_mut(node.index() / 64) {
+            *word |= 1 << (node.index() % 64);
+        }
+    }
+
+    /// The first one that is not before this index.
+    fn next(&self, from: usize) -> Option<NodeId> {
+        let mut at = from / 64;
+        let mut word = self.0.get(at)? & (u64::MAX << (from % 64));
+        while word == 0 {
+            at += 1;
+            word = *self.0.get(at)?;
+        }
+        Some(NodeId((at * 64) as u32 + word.trailing_zeros()))
+    }
 }
 
 impl Outlook {
-    /// For all conditions of a program.
-    pub(super) fn new<F>(program: &Program<F>, column: ColumnId, table: &TextTable) -> Self {
+    /// For all conditions of a program, of which the table of the column answers these, or a part of them.
+    pub(super) fn new<F>(
+        program: &Program<F>,
+        parents: &Parents,
+        column: ColumnId,
+        table: &TextTable,
+        answered: &[NodeId],
+    ) -> Self {
         let (rows, words) = (table.len(), table.len().div_ceil(64));
-        let mut outlook = Self { rows, places: Vec::new(), chances: Vec::new() };
-        if !table.is_asked() {
-            return outlook;
-        }
-        outlook.places.reserve(program.nodes.len());
-        // Parts come after what they are made of.
-        for (id, (node, step)) in (0..).map(NodeId).zip(program.nodes.iter().zip(&program.steps)) {
-            let bound = program.bounded(node.op).map(|bounded| bounded.bound);
-            let chances = match (program.answer(id), bound, step) {
-                (Some((of, bit)), _, _) if of == column => {
-                    let yes: Box<[u64]> = table.rows(bit).into();
-                    Some(Chances { no: yes.iter().map(|rows| !rows).collect(), yes })
-                }
-                (_, Some((of, bit)), _) if of == column => {
-                    let (yes, no) = (table.rows(bit).into(), vec![u64::MAX; words].into());
-                    Some(Chances { yes, no })
-                }
-                (_, _, Step::Test(_)) => None,
-                (_, _, Step::All(all)) => outlook.several(all, |all| (&mut all.yes, &mut all.no)),
-                (_, _, Step::Any(any)) => outlook.several(any, |any| (&mut any.no, &mut any.yes)),
-                (_, _, Step::Not(node)) => outlook
-                    .chances(*node)
-                    .map(|not| Chances { yes: not.no.clone(), no: not.yes.clone() }),
-            };
-            outlook.push(chances);
+        let places = vec![0; program.nodes.len()];
+        let mut outlook = Self { rows, words, places, chances: Vec::new() };
+        let mut open = Nodes(vec![0; program.nodes.len().div_ceil(64)]);
+        answered.iter().for_each(|node| open.add(*node));
+        let mut from = 0;
+        // Parts come before what is made of them.
+        while let Some(node) = open.next(from) {
+            from = node.index() + 1;
+            if outlook.add(program, column, table, node) {
+                parents.parents(node).iter().for_each(|parent| open.add(*parent));
+            }
         }
         outlook
     }
@@ -62,43 +114,79 @@ impl Outlook {
 
     /// A bitmap of the rows with which a condition can hold; `None` where that is all.
     pub(super) fn of(&self, node: NodeId) -> Option<&[u64]> {
-        self.chances(node).map(|chances| &*chances.yes)
+        self.chances.get(self.place(node)?..)?.get(..self.words)
     }
 
-    fn chances(&self, node: NodeId) -> Option<&Chances> {
+    /// Where the chances of a node start.
+    fn place(&self, node: NodeId) -> Option<usize> {
         let place = self.places.get(node.index())?.checked_sub(1)?;
-        self.chances.get(place as usize)
+        Some(place as usize * 2 * self.words)
     }
 
-    /// Of several: `parts` gives first what all of them must have, then what one of them must.
-    fn several(
-        &self,
-        nodes: &[NodeId],
-        parts: impl Fn(&mut Chances) -> (&mut Box<[u64]>, &mut Box<[u64]>),
-    ) -> Option<Chances> {
-        let mut known = nodes.iter().filter_map(|node| self.chances(*node)).cloned();
-        let mut joined = known.next()?;
-        let (all, one) = parts(&mut joined);
-        let mut count = 1;
-        for mut other in known {
-            let (others_all, others_one) = parts(&mut other);
-            all.iter_mut().zip(others_all).for_each(|(all, other)| *all &= *other);
-            one.iter_mut().zip(others_one).for_each(|(one, other)| *one |= *other);
-            count += 1;
+    /// Finds out about a node. False when nothing can be said of it.
+    fn add<F>(
+        &mut self,
+        program: &Program<F>,
+        column: ColumnId,
+        table: &TextTable,
+        node: NodeId,
+    ) -> bool {
+        let (start, words) = (self.chances.len(), self.words);
+        let bound = program.nodes.get(node.index()).and_then(|node| program.bounded(node.op));
+        match (
+            program.answer(node),
+            bound.map(|bounded| bounded.bound),
+            program.steps.get(node.index()),
+        ) {
+            (Some((of, bit)), _, _) if of == column => {
+                self.chances.extend_from_slice(table.rows(bit));
+                self.chances.extend(table.rows(bit).iter().map(|rows| !rows));
+            }
+            (_, Some((of, bit)), _) if of == column => {
+                self.chances.extend_from_slice(table.rows(bit));
+                self.chances.resize(start + 2 * words, u64::MAX);
+            }
+            (_, _, Some(Step::All(all))) => self.several(all, false),
+            (_, _, Some(Step::Any(any))) => self.several(any, true),
+            (_, _, Some(Step::Not(node))) => {
+                if let Some(place) = self.place(*node) {
+                    self.chances.extend_from_within(place + words..place + 2 * words);
+                    self.chances.extend_from_within(place..place + words);
+                }
+            }
+            _ => {}
         }
-        if count < nodes.len() {
-            one.fill(u64::MAX);
+        let new = self.chances.get(start..).unwrap_or_default();
+        if new.iter().all(|rows| *rows == u64::MAX) {
+            self.chances.truncate(start);
+            return false;
         }
-        Some(joined)
+        if let Some(place) = self.places.get_mut(node.index()) {
+            *place = (start / (2 * words)) as u32 + 1;
+        }
+        true
     }
 
-    fn push(&mut self, chances: Option<Chances>) {
-        let says = |chances: &Chances| {
-            let bits = chances.yes.iter().chain(&chances.no);
-            bits.fold(u64::MAX, |all, bits| all & bits) != u64::MAX
-        };
-        let chances = chances.filter(says);
-        self.chances.extend(chances.clone());
-        self.places.push(if chances.is_some() { self.chances.len() as u32 } else { 0 });
+    /// All of several, or any.
+    fn several(&mut self, nodes: &[NodeId], any: bool) {
+        let (start, words) = (self.chances.len(), self.words);
+        self.chances.resize(start + 2 * words, 0);
+        let (known, new) = self.chances.split_at_mut(start);
+        let (yes, no) = new.split_at_mut(words);
+        // What all of them must have, and what one of them must.
+        let (all, one) = if any { (no, yes) } else { (yes, no) };
+        all.fill(u64::MAX);
+        for node in nodes {
+            let place = self.places.get(node.index()).and_then(|place| place.checked_sub(1));
+            let Some(place) = place else {
+                one.fill(u64::MAX);
+                continue;
+            };
+            let chances = known.get(place as usize * 2 * words..).unwrap_or_default();
+            let (yes, no) = chances.split_at_checked(words).unwrap_or_default();
+            let (all_of, one_of) = if any { (no, yes) } else { (yes, no) };
+            all.iter_mut().zip(all_of).for_each(|(all, of)| *all &= of);
+            one.iter_mut().zip(one_of).for_each(|(one, of)| *one |= of);
+        }
     }
 }

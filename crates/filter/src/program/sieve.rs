@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::outlook::Outlook;
+use super::outlook::{Outlook, Parents};
 use super::table::Row;
 use super::{Asked, ColumnId, NodeId, Program, Step};
 use crate::{Meter, Supplier};
@@ -94,8 +94,20 @@ const ENOUGH: u32 = 4;
 impl<'p, F> Sieves<'p, F> {
     /// For the conditions of this program.
     pub fn new(program: &'p Program<F>) -> Self {
-        let outlooks = (0..).map(ColumnId).zip(&program.columns);
-        let outlooks = outlooks.map(|(id, column)| (id, Outlook::new(program, id, &column.table)));
+        let mut answered = vec![Vec::new(); program.columns.len()];
+        for (id, node) in (0..).map(NodeId).zip(&program.nodes) {
+            let bound = program.bounded(node.op).map(|bounded| bounded.bound);
+            for (column, _) in program.answer(id).into_iter().chain(bound) {
+                if let Some(answered) = answered.get_mut(usize::from(column.0)) {
+                    answered.push(id);
+                }
+            }
+        }
+        let parents = Parents::of(program);
+        let columns = (0..).map(ColumnId).zip(program.columns.iter().zip(&answered));
+        let outlooks = columns.map(|(id, (column, answered))| {
+            (id, Outlook::new(program, &parents, id, &column.table, answered))
+        });
         Self { program, outlooks: outlooks.filter(|(_, outlook)| !outlook.is_empty()).collect() }
     }
 

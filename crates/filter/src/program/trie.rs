@@ -1,7 +1,5 @@
 //! Texts and beginnings of texts, found by one walk along a text; or its ends, by one from there.
 
-use hashbrown::HashMap;
-
 use super::Side;
 
 /// Tells which of its texts a text is, or else the longest of its beginnings that it has.
@@ -50,17 +48,23 @@ struct Found {
 }
 
 impl Trie {
-    /// Of texts and beginnings, with what is to be found for each. They are given from where texts are read.
+    /// Of texts and beginnings, each in their order, with what is to be found for each. They are given from where texts are
+    /// read.
     pub(super) fn new<'t>(
         from: Side,
         texts: impl Iterator<Item = (&'t [u8], u32)>,
         beginnings: impl Iterator<Item = (&'t [u8], u32)>,
     ) -> Self {
-        let mut found: HashMap<&[u8], Found> = HashMap::new();
-        texts.for_each(|(text, at)| found.entry(text).or_default().text = Some(at));
-        beginnings.for_each(|(text, at)| found.entry(text).or_default().beginning = Some(at));
-        let mut all: Vec<_> = found.into_iter().collect();
-        all.sort_unstable_by_key(|(text, _)| *text);
+        let (mut texts, mut beginnings) = (texts.peekable(), beginnings.peekable());
+        let mut all = Vec::new();
+        while let Some(next) = match (texts.peek(), beginnings.peek()) {
+            (Some((text, _)), Some((beginning, _))) => Some((*text).min(*beginning)),
+            (next, other) => next.or(other).map(|(text, _)| *text),
+        } {
+            let text = texts.next_if(|(text, _)| *text == next).map(|(_, at)| at);
+            let beginning = beginnings.next_if(|(text, _)| *text == next).map(|(_, at)| at);
+            all.push((next, Found { text, beginning }));
+        }
         let mut trie = Self {
             from,
             nodes: Vec::new(),
@@ -165,17 +169,21 @@ impl Default for Trie {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
 
     fn plainly(texts: &[Vec<u8>], beginnings: &[Vec<u8>], text: &[u8]) -> Option<u32> {
-        let last = |all: &[Vec<u8>], found: &dyn Fn(&[u8]) -> bool| {
-            let all = (0..).zip(all).filter(|(_, known)| found(known));
-            all.max_by_key(|(index, known)| (known.len(), *index)).map(|(index, _)| index)
-        };
-        let beginning = last(beginnings, &|known| text.starts_with(known));
-        last(texts, &|known| *known == *text).or(beginning.map(|index| index + 1000))
+        let whole = texts.iter().position(|known| *known == *text);
+        let beginning = (1000..).zip(beginnings).filter(|(_, known)| text.starts_with(known));
+        let longest = beginning.max_by_key(|(_, known)| known.len()).map(|(index, _)| index);
+        whole.map(|index| index as u32).or(longest)
+    }
+
+    fn in_order(texts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        texts.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     proptest! {
@@ -188,7 +196,8 @@ mod tests {
         ) {
             let mut texts: Vec<_> = texts.into_iter().map(String::into_bytes).collect();
             texts.extend(many.iter().map(|byte| vec![*byte, b'x']));
-            let beginnings: Vec<_> = beginnings.into_iter().map(String::into_bytes).collect();
+            let beginnings = beginnings.into_iter().map(String::into_bytes).collect();
+            let (texts, beginnings) = (in_order(texts), in_order(beginnings));
             let [forward, backward] = [Side::Start, Side::End].map(|from| Trie::new(
                 from,
                 texts.iter().map(Vec::as_slice).zip(0..),
