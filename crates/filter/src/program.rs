@@ -159,6 +159,8 @@ enum Step<F> {
 struct Column<F> {
     field: F,
     table: TextTable,
+    /// The column for the ends of the same texts, if this one is for how they begin.
+    ends: Option<ColumnId>,
     /// Where the value is kept during an event, if others than the table ask for it.
     slot: Option<u8>,
 }
@@ -272,6 +274,10 @@ impl<F> Program<F> {
             Op::Look(column, bit) => Some((column, bit)),
             _ => None,
         }
+    }
+
+    fn table(&self, column: ColumnId) -> Option<&TextTable> {
+        self.columns.get(usize::from(column.0)).map(|column| &column.table)
     }
 
     fn bounded(&self, op: Op) -> Option<&Bounded> {
@@ -417,6 +423,12 @@ where
             Some((event, row)) if *event == self.verdicts.event => *row,
             _ => self.find_row(id, table),
         }
+    }
+
+    #[inline]
+    fn row_of(&mut self, id: ColumnId) -> Row {
+        let program = self.program;
+        program.table(id).map_or(Row::NONE, |table| self.row(id, table))
     }
 
     #[inline(never)]

@@ -168,7 +168,9 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
                 })
             });
             let table = TextTable::new(draft.from, &questions.collect::<Vec<_>>());
-            Column { field: draft.field, table, slot: None }
+            let (field, start) = (draft.field, draft.from == Side::Start);
+            let ends = self.column_ids.get(&(field.clone(), Side::End)).copied();
+            Column { field, table, ends: ends.filter(|_| start), slot: None }
         });
         let mut columns: Vec<_> = columns.collect();
         give_slots(&nodes, &bounded, &mut columns);

@@ -1,11 +1,17 @@
 //! What one field alone tells of conditions.
 
-use super::table::TextTable;
+use std::iter::repeat_n;
+
+use super::table::{Bit, Row, TextTable};
 use super::{ColumnId, NodeId, Program, Step};
 
-/// With which rows of one table conditions can hold, when nothing is known but the row.
+/// With which rows of one table conditions can hold, when nothing is known but the row, or else that texts end in no way
+/// that anybody asks for.
 #[derive(Debug)]
 pub(super) struct Outlook {
+    column: ColumnId,
+    /// The column of which it is supposed that its row is that of all others.
+    ends: Option<ColumnId>,
     /// How many rows the table has.
     pub(super) rows: usize,
     words: usize,
@@ -83,24 +89,26 @@ impl Nodes {
 }
 
 impl Outlook {
-    /// For all conditions of a program, of which the table of the column answers these, or a part of them.
+    /// For all conditions of a program. `answered` are those that tables answer, or a part of them, for each column.
     pub(super) fn new<F>(
         program: &Program<F>,
         parents: &Parents,
+        answered: &[Vec<NodeId>],
         column: ColumnId,
-        table: &TextTable,
-        answered: &[NodeId],
+        ends: Option<ColumnId>,
     ) -> Self {
-        let (rows, words) = (table.len(), table.len().div_ceil(64));
-        let places = vec![0; program.nodes.len()];
-        let mut outlook = Self { rows, words, places, chances: Vec::new() };
+        let rows = program.table(column).map_or(0, TextTable::len);
+        let (places, words) = (vec![0; program.nodes.len()], rows.div_ceil(64));
+        let mut outlook = Self { column, ends, rows, words, places, chances: Vec::new() };
+        let columns = [Some(column), ends].into_iter().flatten();
+        let answered = columns.filter_map(|column| answered.get(usize::from(column.0)));
         let mut open = Nodes(vec![0; program.nodes.len().div_ceil(64)]);
-        answered.iter().for_each(|node| open.add(*node));
+        answered.flatten().for_each(|node| open.add(*node));
         let mut from = 0;
         // Parts come before what is made of them.
         while let Some(node) = open.next(from) {
             from = node.index() + 1;
-            if outlook.add(program, column, table, node) {
+            if outlook.add(program, node) {
                 parents.parents(node).iter().for_each(|parent| open.add(*parent));
             }
         }
@@ -123,32 +131,38 @@ impl Outlook {
         Some(place as usize * 2 * self.words)
     }
 
+    /// What is known of a table's answer, as bitmaps of the rows with which it is yes, and no.
+    fn known<F>(&mut self, program: &Program<F>, (column, bit): (ColumnId, Bit)) -> bool {
+        let Some(table) = program.table(column) else { return false };
+        if column == self.column {
+            self.chances.extend_from_slice(table.rows(bit));
+            self.chances.extend(table.rows(bit).iter().map(|rows| !rows));
+        } else if Some(column) == self.ends {
+            let yes = table.has(Row::OTHER, bit);
+            self.chances.extend(repeat_n(if yes { u64::MAX } else { 0 }, self.words));
+            self.chances.extend(repeat_n(if yes { 0 } else { u64::MAX }, self.words));
+        } else {
+            return false;
+        }
+        true
+    }
+
     /// Finds out about a node. False when nothing can be said of it.
-    fn add<F>(
-        &mut self,
-        program: &Program<F>,
-        column: ColumnId,
-        table: &TextTable,
-        node: NodeId,
-    ) -> bool {
+    fn add<F>(&mut self, program: &Program<F>, node: NodeId) -> bool {
         let (start, words) = (self.chances.len(), self.words);
         let bound = program.nodes.get(node.index()).and_then(|node| program.bounded(node.op));
-        match (
-            program.answer(node),
-            bound.map(|bounded| bounded.bound),
-            program.steps.get(node.index()),
-        ) {
-            (Some((of, bit)), _, _) if of == column => {
-                self.chances.extend_from_slice(table.rows(bit));
-                self.chances.extend(table.rows(bit).iter().map(|rows| !rows));
-            }
-            (_, Some((of, bit)), _) if of == column => {
-                self.chances.extend_from_slice(table.rows(bit));
-                self.chances.resize(start + 2 * words, u64::MAX);
-            }
-            (_, _, Some(Step::All(all))) => self.several(all, false),
-            (_, _, Some(Step::Any(any))) => self.several(any, true),
-            (_, _, Some(Step::Not(node))) => {
+        let answered = program.answer(node).is_some_and(|answer| self.known(program, answer));
+        let bounded = !answered && bound.is_some_and(|bound| self.known(program, bound.bound));
+        if bounded {
+            // It may fail whatever is known.
+            self.chances.truncate(start + words);
+            self.chances.resize(start + 2 * words, u64::MAX);
+        }
+        match program.steps.get(node.index()) {
+            _ if answered || bounded => {}
+            Some(Step::All(all)) => self.several(all, false),
+            Some(Step::Any(any)) => self.several(any, true),
+            Some(Step::Not(node)) => {
                 if let Some(place) = self.place(*node) {
                     self.chances.extend_from_within(place + words..place + 2 * words);
                     self.chances.extend_from_within(place..place + words);

@@ -27,7 +27,7 @@ struct Layer {
 #[derive(Debug)]
 enum By {
     /// Rows of the table of a column: for each, the conditions that it leaves.
-    Texts(ColumnId, Vec<u64>),
+    Texts { column: ColumnId, left: Vec<u64>, ends: Option<(ColumnId, Vec<u64>)> },
     /// What all of them need.
     Need(NodeId),
 }
@@ -83,7 +83,16 @@ impl Sieve {
 #[derive(Debug)]
 pub struct Sieves<'p, F> {
     program: &'p Program<F>,
-    outlooks: Vec<(ColumnId, Outlook)>,
+    outlooks: Vec<Outlooks>,
+}
+
+/// What the table of a column excludes.
+#[derive(Debug)]
+struct Outlooks {
+    column: ColumnId,
+    plain: Outlook,
+    /// With what is so when the texts end in no way that anybody asks for.
+    ends: Option<(ColumnId, Outlook)>,
 }
 
 /// Fewer conditions are asked as quickly one by one.
@@ -104,11 +113,13 @@ impl<'p, F> Sieves<'p, F> {
             }
         }
         let parents = Parents::of(program);
-        let columns = (0..).map(ColumnId).zip(program.columns.iter().zip(&answered));
-        let outlooks = columns.map(|(id, (column, answered))| {
-            (id, Outlook::new(program, &parents, id, &column.table, answered))
+        let outlook = |column, ends| Outlook::new(program, &parents, &answered, column, ends);
+        let outlooks = (0..).map(ColumnId).zip(&program.columns).map(|(id, column)| Outlooks {
+            column: id,
+            plain: outlook(id, None),
+            ends: column.ends.map(|ends| (ends, outlook(id, Some(ends)))),
         });
-        Self { program, outlooks: outlooks.filter(|(_, outlook)| !outlook.is_empty()).collect() }
+        Self { program, outlooks: outlooks.filter(|outlook| !outlook.plain.is_empty()).collect() }
     }
 
     /// The sieve for these conditions; it leaves those that are `None`.
@@ -149,30 +160,36 @@ impl<'p, F> Sieves<'p, F> {
 
 /// What the texts of one column exclude, and the conditions that most of them do.
 fn texts(
-    (column, outlook): &(ColumnId, Outlook),
+    Outlooks { column, plain, ends }: &Outlooks,
     conditions: &[(usize, NodeId)],
     words: usize,
 ) -> Option<(Vec<usize>, Layer)> {
-    let limited = conditions.iter().filter_map(|(index, node)| Some((*index, outlook.of(*node)?)));
-    let limited: Vec<(usize, &[u64])> = limited.collect();
     let excludes = |rows: &[u64], row: usize| {
         rows.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 0)
     };
-    let often = limited.iter().filter(|(_, rows)| excludes(rows, Row::OTHER.0 as usize));
+    let likely = ends.as_ref().map_or(plain, |(_, outlook)| outlook);
+    let often = conditions.iter().filter(|(_, node)| {
+        likely.of(*node).is_some_and(|rows| excludes(rows, Row::OTHER.0 as usize))
+    });
     let often: Vec<usize> = often.map(|(index, _)| *index).collect();
     if often.len() < WORTH {
         return None;
     }
-    let mut left = vec![u64::MAX; outlook.rows * words];
-    for (index, rows) in limited {
-        for row in (0..outlook.rows).filter(|row| excludes(rows, *row)) {
-            if let Some(word) = left.get_mut(row * words + index / 64) {
-                *word &= !(1 << (index % 64));
+    let left = |outlook: &Outlook| {
+        let mut left = vec![u64::MAX; outlook.rows * words];
+        for (index, node) in conditions {
+            let Some(rows) = outlook.of(*node) else { continue };
+            for row in (0..outlook.rows).filter(|row| excludes(rows, *row)) {
+                if let Some(word) = left.get_mut(row * words + index / 64) {
+                    *word &= !(1 << (index % 64));
+                }
             }
         }
-    }
+        left
+    };
     let concerned = bitmap(&often, words);
-    Some((often, Layer { concerned, by: By::Texts(*column, left) }))
+    let ends = ends.as_ref().map(|(ends, outlook)| (*ends, left(outlook)));
+    Some((often, Layer { concerned, by: By::Texts { column: *column, left: left(plain), ends } }))
 }
 
 fn bitmap(indexes: &[usize], words: usize) -> Box<[u64]> {
@@ -209,16 +226,18 @@ where
 {
     /// Removes the bits of conditions that the event excludes. `lately` has a place for each layer of the sieve.
     pub fn sift(&mut self, sieve: &Sieve, lately: &mut [Lately], live: &mut [u64]) {
-        let program = self.program;
         for (layer, lately) in sieve.layers.iter().zip(lately) {
             let Layer { concerned, by } = layer;
             if !is_worth_it(live, concerned) || !lately.is_due() {
                 continue;
             }
             let held_back = match by {
-                By::Texts(id, left) => {
-                    let Some(column) = program.columns.get(usize::from(id.0)) else { continue };
-                    let row = self.row(*id, &column.table).0 as usize * live.len();
+                By::Texts { column, left, ends } => {
+                    let left = match ends {
+                        Some((ends, left)) if self.row_of(*ends) == Row::OTHER => left,
+                        _ => left,
+                    };
+                    let row = self.row_of(*column).0 as usize * live.len();
                     let left = left.get(row..row + live.len()).unwrap_or_default();
                     live.iter_mut().zip(left).fold(false, |some, (live, left)| {
                         let held_back = *live & !left;
