@@ -98,7 +98,7 @@ struct Outlooks {
 /// Fewer conditions are asked as quickly one by one.
 const WORTH: usize = 2;
 /// A condition that so many layers may exclude has no need of others.
-const ENOUGH: u32 = 4;
+const ENOUGH: u32 = 3;
 
 impl<'p, F> Sieves<'p, F> {
     /// For the conditions of this program.
