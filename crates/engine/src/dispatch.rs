@@ -1,9 +1,13 @@
 //! Which rules are asked about an event, and how.
 
+use std::collections::HashMap;
+
 use peregrine_event::{EventSet, EventType};
 use peregrine_fields::{Field, OfType, View};
-use peregrine_filter::{Program, ProgramBuilder, Sieve, Verdicts, Whole};
-use peregrine_rules::RuleSet;
+use peregrine_filter::{
+    Condition, Lately, Program, ProgramBuilder, Sieve, Sieves, Verdicts, Whole,
+};
+use peregrine_rules::{Rule, RuleSet};
 
 use crate::profile::{RuleMeter, Stage};
 
@@ -25,14 +29,18 @@ pub enum Matching {
 #[derive(Debug)]
 pub struct Dispatch {
     program: Program<Field>,
-    by_type: Box<[Candidates]>,
+    // For each type, the place of what its events can match.
+    by_type: Box<[u16]>,
+    groups: Box<[Candidates]>,
 }
 
-/// The rules that events of one type can match, in the order in which they are tried.
+/// The rules that events of some types can match, in the order in which they are tried.
 #[derive(Debug)]
 struct Candidates {
     rules: Box<[Candidate]>,
     sieve: Sieve,
+    /// Where what the layers of the sieve did lately is kept.
+    first_layer: usize,
 }
 
 /// What a run of events needs beside the rules.
@@ -40,11 +48,13 @@ struct Candidates {
 pub(crate) struct Working {
     matching: Matching,
     verdicts: Verdicts,
+    // Of the layers of all sieves.
+    lately: Box<[Lately]>,
     // The candidates that may still match, as a bitmap.
     live: Vec<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Candidate {
     rule: u32,
     condition: Whole,
@@ -53,43 +63,48 @@ struct Candidate {
 impl Dispatch {
     /// Compiles the active rules of the source `syscall` for the event types that their conditions allow.
     pub fn new(rules: &RuleSet<Field>) -> Self {
-        let active: Vec<_> = (0..)
-            .zip(&rules.rules)
-            .filter(|(_, rule)| rule.active && rule.source == "syscall")
-            .map(|(index, rule)| {
-                let types = rule.event_types.as_ref();
-                let mut types = types.map_or_else(EventSet::all, |types| types.events);
-                // An asynchronous event has a name of its own, which no test of `evt.type` knows.
-                types.insert(EventType::AsynceventE);
-                (index, types, &rule.filter)
-            })
-            .collect();
+        let active =
+            (0..).zip(&rules.rules).filter(|(_, rule)| rule.active && rule.source == "syscall");
         let mut program = ProgramBuilder::default();
-        let mut conditions = |ty: EventType| -> Box<[Candidate]> {
-            let here = active.iter().filter(|(_, types, _)| types.contains(ty));
-            let compiled = here.map(|(rule, _, filter)| Candidate {
-                rule: *rule,
-                condition: program.add(filter, &OfType(ty)),
-            });
-            compiled.filter(|candidate| candidate.condition != Whole::Never).collect()
-        };
-        let by_type: Vec<_> = EventType::all().map(&mut conditions).collect();
+        let mut by_type: Vec<Vec<Candidate>> = EventType::all().map(|_| Vec::new()).collect();
+        for (rule, Rule { event_types, filter, .. }) in active {
+            let mut types = event_types.as_ref().map_or_else(EventSet::all, |types| types.events);
+            // An asynchronous event has a name of its own, which no test of `evt.type` knows.
+            types.insert(EventType::AsynceventE);
+            let mut condition = Condition::new(filter);
+            let here = EventType::all().zip(&mut by_type).filter(|(ty, _)| types.contains(*ty));
+            for (ty, candidates) in here {
+                match program.add(&mut condition, &OfType(ty)) {
+                    Whole::Never => {}
+                    condition => candidates.push(Candidate { rule, condition }),
+                }
+            }
+        }
         let program = program.finish();
-        let node = |candidate: &Candidate| match candidate.condition {
-            Whole::Node(node) => Some(node),
-            _ => None,
+        let sieves = Sieves::new(&program);
+        let (mut groups, mut layers) = (Vec::new(), 0);
+        let mut known = HashMap::new();
+        let group = |rules: Vec<Candidate>| {
+            let place = *known.entry(rules).or_insert_with_key(|rules| {
+                let node = |candidate: &Candidate| match candidate.condition {
+                    Whole::Node(node) => Some(node),
+                    _ => None,
+                };
+                let sieve = sieves.sieve(&rules.iter().map(node).collect::<Vec<_>>());
+                let first_layer = layers;
+                layers += sieve.len();
+                groups.push(Candidates { rules: rules.as_slice().into(), sieve, first_layer });
+                groups.len() - 1
+            });
+            place as u16
         };
-        let with_sieve = |rules: Box<[Candidate]>| Candidates {
-            sieve: program.sieve(&rules.iter().map(node).collect::<Vec<_>>()),
-            rules,
-        };
-        let by_type = by_type.into_iter().map(with_sieve).collect();
-        Self { program, by_type }
+        let by_type = by_type.into_iter().map(group).collect();
+        Self { program, by_type, groups: groups.into() }
     }
 
     /// Whether events of this type can match any rule.
     pub fn concerns(&self, ty: EventType) -> bool {
-        self.by_type.get(ty as usize).is_some_and(|here| !here.rules.is_empty())
+        self.here(ty).is_some_and(|here| !here.rules.is_empty())
     }
 
     /// Rules that events of this type can match, in the order in which they are tried.
@@ -99,9 +114,13 @@ impl Dispatch {
 
     /// What is left of the conditions of these rules.
     pub(crate) fn candidates(&self, ty: EventType) -> impl Iterator<Item = (usize, Whole)> {
-        let candidates = self.by_type.get(ty as usize);
-        let candidates = candidates.into_iter().flat_map(|here| &here.rules);
+        let candidates = self.here(ty).into_iter().flat_map(|here| &here.rules);
         candidates.map(|candidate| (candidate.rule as usize, candidate.condition))
+    }
+
+    #[inline]
+    fn here(&self, ty: EventType) -> Option<&Candidates> {
+        self.groups.get(usize::from(*self.by_type.get(ty as usize)?))
     }
 
     /// The conditions of all rules.
@@ -110,7 +129,9 @@ impl Dispatch {
     }
 
     pub(crate) fn working(&self, matching: Matching) -> Working {
-        Working { matching, verdicts: self.program.verdicts(), live: Vec::new() }
+        let layers = self.groups.iter().map(|group| group.sieve.len()).sum();
+        let lately = vec![Lately::default(); layers].into();
+        Working { matching, verdicts: self.program.verdicts(), lately, live: Vec::new() }
     }
 
     /// Calls `hit` with the index of each rule that matches.
@@ -119,15 +140,16 @@ impl Dispatch {
         rules: &RuleSet<Field>,
         ty: EventType,
         view: &View<'_>,
-        Working { matching, verdicts, live }: &mut Working,
+        Working { matching, verdicts, lately, live }: &mut Working,
         meter: &mut M,
         mut hit: impl FnMut(usize),
     ) {
-        let Some(here) = self.by_type.get(ty as usize) else { return };
+        let Some(here) = self.here(ty) else { return };
         let mut asked = self.program.ask(view, verdicts, meter);
         live.clear();
         live.resize(here.rules.len().div_ceil(64), u64::MAX);
-        asked.sift(&here.sieve, live);
+        let lately = lately.get_mut(here.first_layer..).unwrap_or_default();
+        asked.sift(&here.sieve, lately, live);
         for (batch, left) in here.rules.chunks(64).zip(&*live) {
             for Candidate { rule, condition } in Bits(*left).map_while(|bit| batch.get(bit)) {
                 let rule = *rule as usize;

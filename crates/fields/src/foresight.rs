@@ -1,11 +1,11 @@
 //! What the type of an event tells of its fields before there is an event.
 
 use peregrine_event::{Category, EventFlags, EventType};
-use peregrine_filter::{Foresight, Value};
+use peregrine_filter::{Foresight, Side, Stands, Value};
 
 use crate::evttypes::is_syscall;
 use crate::extract;
-use crate::table::{Generic, Id, Process, Syscall};
+use crate::table::{Fd, Generic, Id, Process, Syscall};
 use crate::vocabulary::{Arg, Field};
 
 /// Knows the fields of events of one type.
@@ -51,6 +51,29 @@ impl Foresight<Field> for OfType {
     fn excludes(&self, field: &Field, number: u64) -> bool {
         // Events are numbered from 1.
         field.id == Id::Generic(Generic::Num) && number == 0
+    }
+
+    fn implied(
+        &self,
+        field: &Field,
+        stands: Stands,
+        text: &[u8],
+    ) -> Option<(Field, Side, Vec<u8>)> {
+        let name = Field { id: Id::Fd(Fd::Name), arg: field.arg.clone() };
+        match (field.id, stands) {
+            // What is in no directory is said to be in the root.
+            (Id::Fd(Fd::Directory), Stands::Whole | Stands::AtStart) if text.len() > 1 => {
+                Some((name, Side::Start, text.to_vec()))
+            }
+            // Names that end with a slash or have none are not taken apart.
+            (Id::Fd(Fd::Filename), Stands::Whole) if !text.contains(&b'/') => {
+                Some((name, Side::End, [b"/", text].concat()))
+            }
+            (Id::Fd(Fd::Filename), Stands::AtEnd) if !text.contains(&b'/') => {
+                Some((name, Side::End, text.to_vec()))
+            }
+            _ => None,
+        }
     }
 
     fn cost(&self, field: &Field) -> u32 {

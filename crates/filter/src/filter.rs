@@ -65,6 +65,17 @@ impl<F> Node<F> {
             Self::Test(test) => test.holds(supplier),
         }
     }
+
+    /// Calls `visit` for every test in it.
+    pub(crate) fn each_test<'n>(&'n self, visit: &mut impl FnMut(&'n Arc<Test<F>>)) {
+        match self {
+            Self::All(children) | Self::Any(children) => {
+                children.iter().for_each(|child| child.each_test(visit));
+            }
+            Self::Not(child) => child.each_test(visit),
+            Self::Test(test) => visit(test),
+        }
+    }
 }
 
 impl<F> Test<F> {
@@ -85,6 +96,7 @@ impl<F> Test<F> {
     }
 
     /// With the value on the left already at hand.
+    #[inline]
     pub(crate) fn holds_for<S>(&self, left: Option<Value<'_>>, supplier: &S) -> bool
     where
         S: Supplier<F> + ?Sized,
@@ -142,6 +154,7 @@ impl<F> Verdict<F> {
 }
 
 /// Applies a test of one value to all of a list.
+#[inline]
 fn spread(
     value: Value<'_>,
     op: Operator,

@@ -37,6 +37,7 @@ pub use extract::Extractor;
 pub use filter::Filter;
 pub use hints::{Hint, HintKind};
 pub use literal::LiteralError;
+pub use matcher::Stands;
 pub use meter::Meter;
 pub use parser::{
     DEFAULT_MAX_DEPTH, EscapeError, ParseError, ParseErrorKind, RULES_MAX_DEPTH, parse,
@@ -44,7 +45,8 @@ pub use parser::{
 };
 pub use print::{Form, json_escape, json_string, value_json, value_text};
 pub use program::{
-    Asked, Foresight, NodeId, Part, Program, ProgramBuilder, Sieve, Verdicts, Whole,
+    Asked, Condition, Foresight, Lately, NodeId, Part, Program, ProgramBuilder, Side, Sieve,
+    Sieves, Verdicts, Whole,
 };
 pub use regex::RegexError;
 pub use template::{OutputField, Template, TemplateError};

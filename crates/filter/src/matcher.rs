@@ -28,6 +28,17 @@ pub(crate) enum Matcher {
     Quantified(Quantifier, Box<[Matcher]>),
 }
 
+/// Where in a text another one stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// It is all of it.
+    Whole,
+    /// It begins so.
+    AtStart,
+    /// It ends so.
+    AtEnd,
+}
+
 /// A comparison of a text or a buffer.
 #[derive(Clone, Debug)]
 pub(crate) enum ByteMatcher {
@@ -235,14 +246,22 @@ impl Matcher {
     }
 
     /// Whether it holds for the value. Values of another kind than the literals match nothing.
+    #[inline]
     pub(crate) fn matches(&self, value: Value<'_>, scratch: &Bump) -> bool {
         match (self, value) {
-            (Self::Bytes(matcher), Value::Text(text) | Value::Bytes(text)) => {
-                matcher.matches(text, scratch)
-            }
+            // Most are of these, of which those with numbers are done as soon as asked.
             (Self::Number { op, than }, Value::Int(v)) => op.holds(v.cmp(&(*than as i64))),
             (Self::Number { op, than }, Value::Uint(v)) => op.holds(v.cmp(than)),
             (Self::Number { op, than }, Value::Bool(v)) => op.holds(u64::from(v).cmp(than)),
+            (Self::Bytes(matcher), Value::Text(text) | Value::Bytes(text)) => {
+                matcher.matches(text, scratch)
+            }
+            _ => self.matches_other(value, scratch),
+        }
+    }
+
+    fn matches_other(&self, value: Value<'_>, scratch: &Bump) -> bool {
+        match (self, value) {
             (Self::Numbers(set), Value::Int(v)) => set.contains(&(v as u64)),
             (Self::Numbers(set), Value::Uint(v)) => set.contains(&v),
             (Self::Numbers(set), Value::Bool(v)) => set.contains(&u64::from(v)),
@@ -294,6 +313,29 @@ impl ByteMatcher {
             Operator::Le => Self::Order { op: Order::Le, than: literal },
             Operator::Gt => Self::Order { op: Order::Gt, than: literal },
             Operator::Ge => Self::Order { op: Order::Ge, than: literal },
+        })
+    }
+
+    /// Texts of which one stands so in every text for which it holds, if that is so.
+    pub(crate) fn literals(&self) -> Option<(Stands, Vec<&[u8]>)> {
+        Some(match self {
+            Self::Order { op: Order::Eq, than } => (Stands::Whole, vec![than]),
+            Self::In(texts) => (Stands::Whole, texts.iter().collect()),
+            Self::StartsWith(text) => (Stands::AtStart, vec![text]),
+            Self::EndsWith(text) => (Stands::AtEnd, vec![text]),
+            Self::Glob { pattern, fold: false } => {
+                let is_special = |byte: &u8| b"*?[]\\".contains(byte);
+                let (first, last) = (
+                    pattern.split(is_special).next().unwrap_or_default(),
+                    pattern.rsplit(is_special).next().unwrap_or_default(),
+                );
+                if first.is_empty() {
+                    (Stands::AtEnd, vec![last])
+                } else {
+                    (Stands::AtStart, vec![first])
+                }
+            }
+            _ => return None,
         })
     }
 

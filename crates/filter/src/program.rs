@@ -4,13 +4,16 @@
 //! beforehand: tests of these are decided then and there. What remains is a graph in which every
 //! sub-condition stands once, however many conditions of however many kinds of events have it. Its
 //! verdicts are kept for the duration of one event, and so are the values of fields. All that is asked
-//! of a field with whole texts and their beginnings is answered by one look into a [table].
+//! of a field with whole texts and their beginnings is answered by one look into a [table], and all that is asked with
+//! ends by another. What such an answer [excludes](outlook), whatever else there is, is not asked at all.
 //!
 //! Conditions have no effects, so that the order in which their parts are asked cannot be told from
 //! outside; a program asks the cheap parts first. The few fields whose answers change with every question
-//! are [told apart](Foresight::is_pure): conditions that have them are left to [`Filter::matches`].
+//! are [told apart](Foresight::is_pure): conditions that have them are left to [`Filter::matches`](crate::Filter::matches).
 
 mod build;
+mod condition;
+mod outlook;
 mod sieve;
 mod table;
 mod trie;
@@ -18,10 +21,12 @@ mod trie;
 use std::sync::Arc;
 
 pub use build::ProgramBuilder;
-pub use sieve::Sieve;
+pub use condition::Condition;
+pub use sieve::{Lately, Sieve, Sieves};
 
 use crate::filter::Test;
-use crate::{Filter, Meter, Supplier, Value};
+use crate::matcher::Stands;
+use crate::{Meter, Supplier, Value};
 use table::{Bit, Row, TextTable};
 
 /// What is known of fields before there is an event.
@@ -38,12 +43,27 @@ pub trait Foresight<F> {
         false
     }
 
+    /// What another field begins or ends with wherever this text stands so in the value of the field.
+    fn implied(&self, _field: &F, _stands: Stands, _text: &[u8]) -> Option<(F, Side, Vec<u8>)> {
+        None
+    }
+
     /// How much work it is to get the value, in units of a comparison of numbers.
     fn cost(&self, field: &F) -> u32;
 }
 
+/// An end of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The first byte.
+    #[default]
+    Start,
+    /// The last byte.
+    End,
+}
+
 /// What became of a condition for one kind of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Whole {
     /// It holds for none of them.
     Never,
@@ -51,7 +71,7 @@ pub enum Whole {
     Always,
     /// The program decides.
     Node(NodeId),
-    /// The order of its questions matters: ask [`Filter::matches`].
+    /// The order of its questions matters: ask [`Filter::matches`](crate::Filter::matches).
     Plain,
 }
 
@@ -88,6 +108,7 @@ pub struct Program<F> {
     // What nodes are, as the conditions have it.
     steps: Vec<Step<F>>,
     columns: Vec<Column<F>>,
+    bounded: Vec<Bounded>,
 }
 
 /// How a sub-condition is decided.
@@ -113,6 +134,16 @@ enum Op {
     Test(ColumnId),
     /// Another test.
     Other,
+    /// One of those that fail where a table says so.
+    Bounded(u32),
+}
+
+/// A test of which a table answers a part, as does another column than its own.
+#[derive(Clone, Copy, Debug)]
+struct Bounded {
+    /// It holds only if this is so.
+    bound: (ColumnId, Bit),
+    op: Op,
 }
 
 #[derive(Debug)]
@@ -123,12 +154,14 @@ enum Step<F> {
     Test(Arc<Test<F>>),
 }
 
-/// A field of which several things are asked.
+/// A field of which several things are asked, of which a table answers those about one end of its texts.
 #[derive(Debug)]
 struct Column<F> {
     field: F,
     table: TextTable,
-    /// Where its value is kept during an event, if others than the table ask for it.
+    /// The column for the ends of the same texts, if this one is for how they begin.
+    ends: Option<ColumnId>,
+    /// Where the value is kept during an event, if others than the table ask for it.
     slot: Option<u8>,
 }
 
@@ -142,9 +175,34 @@ pub struct Verdicts {
     known: Vec<u32>,
     // Of each column: the same event, and the row of its table.
     rows: Vec<(u32, Row)>,
+    // Of each column: the last text, and its row.
+    last: Vec<Short>,
     // Of each node: which of its children decided it last. It likely does so again.
     decisive: Vec<u32>,
     event: u32,
+}
+
+/// A text and its row. Names of programs are as short as that, and events of one program come after each other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Short {
+    len: u8,
+    bytes: [u8; 16],
+    row: Row,
+}
+
+impl Short {
+    fn new(text: &[u8], row: Row) -> Option<Self> {
+        let mut bytes = [0; 16];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self { len: text.len() as u8, bytes, row })
+    }
+
+    /// The row, if it is that of this text.
+    #[inline]
+    fn row(&self, text: &[u8]) -> Option<Row> {
+        let same = self.row != Row::NONE && self.bytes.get(..self.len.into()) == Some(text);
+        same.then_some(self.row)
+    }
 }
 
 impl Verdicts {
@@ -189,8 +247,9 @@ impl<F> Program<F> {
     /// Room for the verdicts of this program.
     pub fn verdicts(&self) -> Verdicts {
         let rows = vec![(0, Row::NONE); self.columns.len()];
+        let last = vec![Short::default(); self.columns.len()];
         let nodes = self.nodes.len();
-        Verdicts { known: vec![0; nodes], rows, decisive: vec![0; nodes], event: 2 }
+        Verdicts { known: vec![0; nodes], rows, last, decisive: vec![0; nodes], event: 2 }
     }
 
     /// Asks about the event of the supplier, of which nothing is known yet. The meter follows what is decided.
@@ -206,6 +265,26 @@ impl<F> Program<F> {
     {
         verdicts.reset();
         Asked { program: self, supplier, verdicts, meter, values: [None; SLOTS] }
+    }
+
+    /// Where a table answers a sub-condition.
+    fn answer(&self, node: NodeId) -> Option<(ColumnId, Bit)> {
+        let op = self.nodes.get(node.index())?.op;
+        match self.bounded(op).map_or(op, |bounded| bounded.op) {
+            Op::Look(column, bit) => Some((column, bit)),
+            _ => None,
+        }
+    }
+
+    fn table(&self, column: ColumnId) -> Option<&TextTable> {
+        self.columns.get(usize::from(column.0)).map(|column| &column.table)
+    }
+
+    fn bounded(&self, op: Op) -> Option<&Bounded> {
+        match op {
+            Op::Bounded(place) => self.bounded.get(place as usize),
+            _ => None,
+        }
     }
 
     /// How many sub-conditions there are.
@@ -278,6 +357,7 @@ where
             Op::Look(column, bit) => self.look(column, bit),
             Op::Test(column) => self.test(node, Some(column)),
             Op::Other => self.test(node, None),
+            Op::Bounded(place) => self.bounded(node, place),
         };
         self.meter.leave(node, mark, holds);
         if shared {
@@ -317,6 +397,20 @@ where
     }
 
     #[inline]
+    fn bounded(&mut self, node: NodeId, place: u32) -> bool {
+        let Some(Bounded { bound: (column, bit), op }) = self.program.bounded.get(place as usize)
+        else {
+            return false;
+        };
+        self.look(*column, *bit)
+            && match *op {
+                Op::Look(column, bit) => self.look(column, bit),
+                Op::Test(column) => self.test(node, Some(column)),
+                _ => self.test(node, None),
+            }
+    }
+
+    #[inline]
     fn look(&mut self, id: ColumnId, bit: Bit) -> bool {
         let program = self.program;
         let Some(column) = program.columns.get(usize::from(id.0)) else { return false };
@@ -331,10 +425,27 @@ where
         }
     }
 
+    #[inline]
+    fn row_of(&mut self, id: ColumnId) -> Row {
+        let program = self.program;
+        program.table(id).map_or(Row::NONE, |table| self.row(id, table))
+    }
+
     #[inline(never)]
     fn find_row(&mut self, id: ColumnId, table: &TextTable) -> Row {
         let row = match self.value(id) {
-            Some(Value::Text(text) | Value::Bytes(text)) => table.row(text),
+            Some(Value::Text(text) | Value::Bytes(text)) => {
+                match self.verdicts.last.get_mut(usize::from(id.0)) {
+                    Some(last) => last.row(text).unwrap_or_else(|| {
+                        let row = table.row(text);
+                        if let Some(short) = Short::new(text, row) {
+                            *last = short;
+                        }
+                        row
+                    }),
+                    None => table.row(text),
+                }
+            }
             // Values of another kind than the literals match nothing.
             _ => Row::NONE,
         };

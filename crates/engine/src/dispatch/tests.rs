@@ -5,7 +5,7 @@ use std::fs::File;
 use peregrine_event::source::Record;
 use peregrine_event::{Event, EventFlags};
 use peregrine_fields::{EventTypes, Fields, Run, Scratch};
-use peregrine_filter::{Foresight, Supplier, Vocabulary};
+use peregrine_filter::{Foresight, Side, Stands, Supplier, Value, Vocabulary};
 use peregrine_rules::{EventSource, Loader};
 use peregrine_scap::Reader;
 use peregrine_state::{Config, State};
@@ -29,6 +29,9 @@ const TESTS: &[&str] = &[
     "fd.name startswith /etc", "fd.name in (/etc/passwd, /etc/shadow, /dev/null)", "fd.directory = /dev", "fd.num >= 0",
     "fd.name pmatch (/etc, /usr/lib)", "fd.typechar = f", "fd.type in (ipv4, ipv6, unix)", "fd.sip exists", "fd.port = 53",
     "fd.name glob '/proc/*'", "fd.filename endswith .so", "fd.l4proto = tcp", "fd.name contains lib", "fd.ip = 127.0.0.1",
+    "fd.filename in (passwd, cat, libc.so.6, null)", "fd.filename = cat", "fd.directory startswith /usr/l",
+    "fd.directory in (/, /etc, /usr/bin)", "fd.directory = /", "fd.directory glob '/[eu]*'", "fd.name endswith .so.6",
+    "fd.name glob '*/passwd'", "fd.name glob '/usr/*/lib*'", "fd.name endswith c", "proc.exepath endswith /cat",
     "fd.name regex '.*so.[0-9]+'", "fs.path.name exists", "fs.path.name startswith /tmp", "fs.path.source exists",
     "user.name = root", "user.uid = 0", "group.gid != 0", "container.id = host", "container.id != host",
 ];
@@ -149,6 +152,40 @@ fn what_types_tell_of_fields_is_so_for_every_event() {
 }
 
 #[test]
+fn what_one_field_tells_of_another_is_so_for_every_event() {
+    let fields = Fields::syscall();
+    let field = |name| fields.resolve(name).unwrap().field;
+    let known = ["fd.directory", "fd.filename", "fd.name", "fd.nameraw", "fs.path.name"].map(field);
+    let text = |view: &View<'_>, field: &Field| match view.value(field) {
+        Some(Value::Text(text)) => Some(text.to_vec()),
+        _ => None,
+    };
+    let mut told = 0;
+    for capture in CAPTURES {
+        replay(capture, |event, view| {
+            for field in &known {
+                let Some(value) = text(view, field) else { continue };
+                let edges = (1..value.len()).flat_map(|at| {
+                    let (start, end) = value.split_at(at);
+                    [(Stands::AtStart, start), (Stands::AtEnd, end)]
+                });
+                for (stands, part) in edges.chain([(Stands::Whole, &*value)]) {
+                    let told_of = OfType(event.ty).implied(field, stands, part);
+                    let Some((other, side, part)) = told_of else { continue };
+                    let other = text(view, &other).unwrap();
+                    assert!(match side {
+                        Side::Start => other.starts_with(&part),
+                        Side::End => other.ends_with(&part),
+                    });
+                    told += 1;
+                }
+            }
+        });
+    }
+    assert!(told > 10_000, "{told}");
+}
+
+#[test]
 fn types_that_no_rule_is_about_concern_none() {
     let dispatch = Dispatch::new(&rules(&["evt.type = open and proc.name = cat".into()]));
     assert!(dispatch.concerns(EventType::SyscallOpenX));
@@ -160,6 +197,6 @@ fn types_that_no_rule_is_about_concern_none() {
 #[test]
 fn what_changes_with_every_question_is_asked_in_order() {
     let dispatch = Dispatch::new(&rules(&["thread.cpu > 1 and evt.num > 0".into()]));
-    let here = &dispatch.by_type[EventType::ProcinfoE as usize];
+    let here = dispatch.here(EventType::ProcinfoE).unwrap();
     assert_eq!(here.rules.iter().map(|rule| rule.condition).collect::<Vec<_>>(), [Whole::Plain]);
 }

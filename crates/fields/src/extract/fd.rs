@@ -167,13 +167,27 @@ impl<'a> Subject<'a> {
         })
     }
 
-    fn type_char(&self, view: &View<'a>) -> &'a [u8] {
+    fn type_char(&self, view: &View<'a>) -> &'static [u8] {
         match self.fd {
-            Some(fd) => view.text(|out| out.push(fd.kind.typechar() as u8)),
+            Some(fd) => {
+                let byte = usize::from(fd.kind.typechar() as u8);
+                BYTES.get(byte..=byte).unwrap_or_default()
+            }
             None => likely_type(view.event.ty),
         }
     }
 }
+
+/// Texts of one byte.
+static BYTES: [u8; 128] = {
+    let mut bytes = [0; 128];
+    let mut byte = 0;
+    while byte < bytes.len() {
+        bytes[byte] = byte as u8;
+        byte += 1;
+    }
+    bytes
+};
 
 /// What an event makes whose fd is not known.
 fn likely_type(ty: EventType) -> &'static [u8] {

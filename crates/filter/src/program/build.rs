@@ -6,11 +6,13 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use hashbrown::HashMap;
 
-use super::table::{Bit, Question, TextTable, is_tabled};
-use super::{Column, ColumnId, Filter, Foresight, Node, NodeId, Op, Program, SLOTS, Step, Whole};
+use super::condition::{Condition, Foretold, Tests};
+use super::table::{Bit, Question, TextTable, answering};
+use super::{
+    Bounded, Column, ColumnId, Foresight, Node, NodeId, Op, Program, SLOTS, Side, Step, Whole,
+};
 use crate::filter::{self, Test, Verdict};
-use crate::matcher::Matcher;
-use crate::{Supplier, Value};
+use crate::matcher::{Matcher, Stands};
 
 /// Collects the conditions of a program.
 #[derive(Debug)]
@@ -21,7 +23,8 @@ pub struct ProgramBuilder<F> {
     /// no other comes to be at their place.
     tests: HashMap<usize, (Arc<Test<F>>, NodeId)>,
     columns: Vec<Draft<F>>,
-    column_ids: HashMap<F, ColumnId>,
+    column_ids: HashMap<(F, Side), ColumnId>,
+    bounds: HashMap<NodeId, (ColumnId, Bit)>,
     scratch: Bump,
 }
 
@@ -39,6 +42,7 @@ struct Part<F> {
 #[derive(Debug)]
 struct Draft<F> {
     field: F,
+    from: Side,
     cost: u32,
     /// How many tests ask for the value.
     users: u32,
@@ -49,6 +53,7 @@ struct Draft<F> {
 #[derive(Debug)]
 enum Asked<F> {
     Test(Arc<Test<F>>),
+    Begins(Vec<u8>),
     All(Vec<Bit>),
     Any(Vec<Bit>),
     Not(Bit),
@@ -85,25 +90,33 @@ impl<F> Default for ProgramBuilder<F> {
             tests: HashMap::new(),
             columns: Vec::new(),
             column_ids: HashMap::new(),
+            bounds: HashMap::new(),
             scratch: Bump::new(),
         }
     }
 }
 
 impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
-    /// Adds a condition for the kind of events that `foresight` knows of.
-    pub fn add(&mut self, filter: &Filter<F>, foresight: &impl Foresight<F>) -> Whole {
-        if !is_pure(filter.root(), foresight) {
+    /// Adds a condition for one kind of events.
+    pub fn add(&mut self, condition: &mut Condition<'_, F>, kind: &impl Foresight<F>) -> Whole {
+        let foretold = condition.foretell(kind, &mut self.scratch);
+        if foretold.contains(&Foretold::Impure) {
             return Whole::Plain;
         }
-        match self.fold(filter.root(), foresight) {
+        if let Some(whole) = condition.known.get(&foretold) {
+            return *whole;
+        }
+        let tests = condition.with(&foretold, kind);
+        let whole = match self.fold(condition.filter.root(), &tests) {
             Folded::Known(false) => Whole::Never,
             Folded::Known(true) => Whole::Always,
             Folded::Node(node) => {
                 used(&mut self.parts, node);
                 Whole::Node(node)
             }
-        }
+        };
+        condition.known.insert(foretold, whole);
+        whole
     }
 
     /// The program, in which each question comes the earlier, the less it costs and the likelier it decides.
@@ -120,7 +133,8 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
             children.extend_from_slice(of);
             (start, children.len() as u32)
         };
-        for part in self.parts {
+        let mut bounded = Vec::new();
+        for (id, part) in (0..).map(NodeId).zip(self.parts) {
             let step = match part.step {
                 Step::All(all) => Step::All(sorted(all, false)),
                 Step::Any(any) => Step::Any(sorted(any, true)),
@@ -136,6 +150,10 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
                 (Step::Test(_), Some((column, None))) => Op::Test(column),
                 (Step::Test(_), None) => Op::Other,
             };
+            let op = self.bounds.get(&id).map_or(op, |bound| {
+                bounded.push(Bounded { bound: *bound, op });
+                Op::Bounded(bounded.len() as u32 - 1)
+            });
             nodes.push(Node { op, shared: part.users > 1 });
             steps.push(step);
         }
@@ -143,17 +161,20 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
             let questions = draft.asked.iter().filter_map(|asked| {
                 Some(match asked {
                     Asked::Test(test) => Question::Test(matcher(test)?),
+                    Asked::Begins(text) => Question::Begins(text),
                     Asked::All(bits) => Question::All(bits.clone()),
                     Asked::Any(bits) => Question::Any(bits.clone()),
                     Asked::Not(bit) => Question::Not(*bit),
                 })
             });
-            let table = TextTable::new(&questions.collect::<Vec<_>>());
-            Column { field: draft.field, table, slot: None }
+            let table = TextTable::new(draft.from, &questions.collect::<Vec<_>>());
+            let (field, start) = (draft.field, draft.from == Side::Start);
+            let ends = self.column_ids.get(&(field.clone(), Side::End)).copied();
+            Column { field, table, ends: ends.filter(|_| start), slot: None }
         });
         let mut columns: Vec<_> = columns.collect();
-        give_slots(&nodes, &mut columns);
-        Program { nodes, children, steps, columns }
+        give_slots(&nodes, &bounded, &mut columns);
+        Program { nodes, children, steps, columns, bounded }
     }
 
     /// What each node costs where it is asked for. What many ask for is paid for once.
@@ -163,7 +184,7 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
             let of = |node: &NodeId| known.get(node.index()).copied().unwrap_or_default();
             let share = |column: ColumnId| {
                 let draft = self.columns.get(usize::from(column.0));
-                draft.map_or(0.0, |draft| draft.cost as f32 / draft.users as f32)
+                draft.map_or(0.0, |draft| draft.cost as f32 / draft.users.max(1) as f32)
             };
             // Parts come after what they are made of.
             let odds = match &part.step {
@@ -183,36 +204,39 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
         known
     }
 
-    fn fold(&mut self, node: &filter::Node<F>, foresight: &impl Foresight<F>) -> Folded {
+    fn fold<K: Foresight<F>>(&mut self, node: &filter::Node<F>, tests: &Tests<'_, F, K>) -> Folded {
         match node {
-            filter::Node::All(children) => match self.children(children, false, foresight) {
+            filter::Node::All(children) => match self.children(children, false, tests) {
                 Some(all) => self.several(all, Step::All, Key::All, true),
                 None => Folded::Known(false),
             },
-            filter::Node::Any(children) => match self.children(children, true, foresight) {
+            filter::Node::Any(children) => match self.children(children, true, tests) {
                 Some(any) => self.several(any, Step::Any, Key::Any, false),
                 None => Folded::Known(true),
             },
-            filter::Node::Not(child) => match self.fold(child, foresight) {
+            filter::Node::Not(child) => match self.fold(child, tests) {
                 Folded::Known(holds) => Folded::Known(!holds),
                 Folded::Node(node) => {
                     Folded::Node(self.node(Key::Not(node), Step::Not(node), None, 0))
                 }
             },
-            filter::Node::Test(test) => self.test(test, foresight),
+            filter::Node::Test(test) => match tests.foretold(test) {
+                Foretold::Is(holds) => Folded::Known(holds),
+                Foretold::Open | Foretold::Impure => Folded::Node(self.test(test, tests.kind)),
+            },
         }
     }
 
     /// The children that are not decided; `None` when one of them is, and with it the whole.
-    fn children(
+    fn children<K: Foresight<F>>(
         &mut self,
         children: &[filter::Node<F>],
         decides: bool,
-        foresight: &impl Foresight<F>,
+        tests: &Tests<'_, F, K>,
     ) -> Option<Vec<NodeId>> {
         let mut open = Vec::new();
         for child in children {
-            match self.fold(child, foresight) {
+            match self.fold(child, tests) {
                 Folded::Known(holds) if holds == decides => return None,
                 Folded::Known(_) => {}
                 Folded::Node(node) => open.push(node),
@@ -268,28 +292,14 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
         }
     }
 
-    fn test(&mut self, test: &Arc<Test<F>>, foresight: &impl Foresight<F>) -> Folded {
-        if test.fields().all(|field| foresight.known(field).is_some()) {
-            self.scratch.reset();
-            let supplier = Foreknown { foresight, scratch: &self.scratch };
-            return Folded::Known(test.holds(&supplier));
-        }
-        // Without a value on the left there is nothing to compare.
-        if test.left.as_field().is_some_and(|left| foresight.known(left) == Some(None)) {
-            return Folded::Known(false);
-        }
-        if let (Some(left), Some(number)) = (test.left.as_field(), test.verdict.only_number())
-            && foresight.excludes(left, number)
-        {
-            return Folded::Known(false);
-        }
+    fn test(&mut self, test: &Arc<Test<F>>, foresight: &impl Foresight<F>) -> NodeId {
         let place = Arc::as_ptr(test).addr();
         if let Some((_, known)) = self.tests.get(&place) {
-            return Folded::Node(*known);
+            return *known;
         }
         let node = self.new_test(test, foresight);
         self.tests.insert(place, (Arc::clone(test), node));
-        Folded::Node(node)
+        node
     }
 
     /// The node of a test, which another test with the same text may have made already.
@@ -300,27 +310,74 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
         }
         let cost = test.fields().map(|field| foresight.cost(field)).sum();
         let step = Step::Test(Arc::clone(test));
-        let field = test.left.as_field().map(|field| (field, foresight.cost(field)));
-        let Some((id, own)) = field.and_then(|(field, own)| Some((self.column(field, own)?, own)))
-        else {
+        let Some(field) = test.left.as_field() else { return self.node(key, step, None, cost) };
+        let own = foresight.cost(field);
+        let single = !test.left.is_list() && test.left.each().is_none();
+        let matcher = matcher(test).filter(|_| single);
+        let tabled = matcher.and_then(answering);
+        let Some(id) = self.column((field, tabled.unwrap_or_default()), own, 1) else {
             return self.node(key, step, None, cost);
         };
-        let single = !test.left.is_list() && test.left.each().is_none();
-        let tabled = single && matcher(test).is_some_and(is_tabled);
-        let bit = tabled.then(|| self.ask(id, Asked::Test(Arc::clone(test)))).flatten();
-        self.node(key, step, Some((id, bit)), cost - own)
+        let bit = tabled.and_then(|_| self.ask(id, Asked::Test(Arc::clone(test))));
+        let bound = matcher.and_then(|matcher| self.bound(field, matcher, foresight));
+        let node = self.node(key, step, Some((id, bit)), cost - own);
+        self.bounds.extend(bound.map(|bound| (node, bound)));
+        node
     }
 
-    fn column(&mut self, field: &F, cost: u32) -> Option<ColumnId> {
-        if let Some(known) = self.column_ids.get(field) {
+    /// What the table of a column says of a test of a field that it does not answer: how the value must begin or end,
+    /// or that of another field.
+    fn bound(
+        &mut self,
+        field: &F,
+        matcher: &Matcher,
+        foresight: &impl Foresight<F>,
+    ) -> Option<(ColumnId, Bit)> {
+        let Matcher::Bytes(bytes) = matcher else { return None };
+        let (stands, texts) = bytes.literals()?;
+        if texts.iter().any(|text| text.is_empty()) {
+            return None;
+        }
+        let implied: Option<Vec<_>> =
+            texts.iter().map(|text| foresight.implied(field, stands, text)).collect();
+        let (column, texts) = match implied {
+            Some(implied) => {
+                let (other, side, _) = implied.first()?;
+                if implied.iter().any(|(field, at, _)| (field, at) != (other, side)) {
+                    return None;
+                }
+                let column = self.column((other, *side), foresight.cost(other), 0)?;
+                (column, implied.into_iter().map(|(_, _, text)| text).collect::<Vec<_>>())
+            }
+            None if answering(matcher).is_some() => return None,
+            None => {
+                let side = if stands == Stands::AtEnd { Side::End } else { Side::Start };
+                let column = self.column((field, side), foresight.cost(field), 0)?;
+                (column, texts.into_iter().map(<[u8]>::to_vec).collect())
+            }
+        };
+        let mut bits = Vec::new();
+        for text in texts {
+            bits.push(self.ask(column, Asked::Begins(text))?);
+        }
+        match *bits {
+            [] => None,
+            [only] => Some((column, only)),
+            _ => Some((column, self.ask(column, Asked::Any(bits))?)),
+        }
+    }
+
+    fn column(&mut self, (field, from): (&F, Side), cost: u32, users: u32) -> Option<ColumnId> {
+        let key = (field.clone(), from);
+        if let Some(known) = self.column_ids.get(&key) {
             if let Some(column) = self.columns.get_mut(usize::from(known.0)) {
-                column.users += 1;
+                column.users += users;
             }
             return Some(*known);
         }
         let id = ColumnId(u16::try_from(self.columns.len()).ok()?);
-        self.column_ids.insert(field.clone(), id);
-        self.columns.push(Draft { field: field.clone(), cost, users: 1, asked: Vec::new() });
+        self.column_ids.insert(key, id);
+        self.columns.push(Draft { field: field.clone(), from, cost, users, asked: Vec::new() });
         Some(id)
     }
 
@@ -378,23 +435,37 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
     }
 }
 
-/// Gives the slots to those columns whose values most tests ask for. The table of a column is one of them: what it
-/// says is kept anyway.
-fn give_slots<F>(nodes: &[Node], columns: &mut [Column<F>]) {
+/// Gives the slots to those fields whose values most ask for. A table asks once: what it says is kept anyway.
+fn give_slots<F: Clone + Eq + Hash>(
+    nodes: &[Node],
+    bounded: &[Bounded],
+    columns: &mut [Column<F>],
+) {
+    let op = |node: &Node| match node.op {
+        Op::Bounded(place) => bounded.get(place as usize).map_or(node.op, |bounded| bounded.op),
+        op => op,
+    };
     let mut asked = vec![0; columns.len()];
     for node in nodes {
-        if let Op::Test(column) = node.op
+        if let Op::Test(column) = op(node)
             && let Some(asked) = asked.get_mut(usize::from(column.0))
         {
             *asked += 1;
         }
     }
-    let mut order: Vec<_> =
-        (0..columns.len()).filter(|&index| asked.get(index) > Some(&0)).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(asked.get(index)));
-    for (slot, index) in (0..SLOTS as u8).zip(order) {
-        if let Some(column) = columns.get_mut(index) {
-            column.slot = Some(slot);
+    let mut fields: HashMap<F, (u32, Vec<usize>)> = HashMap::new();
+    for (index, (column, tests)) in columns.iter().zip(asked).enumerate() {
+        let (users, places) = fields.entry(column.field.clone()).or_default();
+        *users += tests + u32::from(column.table.is_asked());
+        places.push(index);
+    }
+    let mut order: Vec<_> = fields.into_values().filter(|(users, _)| *users > 1).collect();
+    order.sort_by_key(|(users, places)| (std::cmp::Reverse(*users), places.first().copied()));
+    for (slot, (_, places)) in (0..SLOTS as u8).zip(order) {
+        for place in places {
+            if let Some(column) = columns.get_mut(place) {
+                column.slot = Some(slot);
+            }
         }
     }
 }
@@ -443,31 +514,5 @@ impl Odds {
     fn chance(self, answer: bool) -> f32 {
         let chance = if answer { self.yes } else { 1.0 - self.yes };
         chance.clamp(0.01, 1.0)
-    }
-}
-
-fn is_pure<F>(node: &filter::Node<F>, foresight: &impl Foresight<F>) -> bool {
-    match node {
-        filter::Node::All(children) | filter::Node::Any(children) => {
-            children.iter().all(|child| is_pure(child, foresight))
-        }
-        filter::Node::Not(child) => is_pure(child, foresight),
-        filter::Node::Test(test) => test.fields().all(|field| foresight.is_pure(field)),
-    }
-}
-
-/// Gives the values of fields that are known before there is an event.
-struct Foreknown<'a, K> {
-    foresight: &'a K,
-    scratch: &'a Bump,
-}
-
-impl<F, K: Foresight<F>> Supplier<F> for Foreknown<'_, K> {
-    fn value<'s>(&'s self, field: &F) -> Option<Value<'s>> {
-        self.foresight.known(field).flatten()
-    }
-
-    fn scratch(&self) -> &Bump {
-        self.scratch
     }
 }

@@ -1,28 +1,31 @@
-//! All tests of one field with whole texts and with beginnings of texts, answered by one look.
+//! All tests of one field with whole texts and with beginnings of texts, or with their ends, answered by one look.
 
-use hashbrown::HashMap;
+use std::borrow::Cow;
 
+use super::Side;
 use super::trie::Trie;
 use crate::matcher::{ByteMatcher, Matcher, Order};
 
-/// Answers of several tests for every text there may be.
+/// Answers of several questions for every text there may be. Texts may be read from their ends, so that these are what
+/// is called beginnings here.
 ///
-/// Only the texts that tests name have answers of their own; others are told apart by the longest of the
-/// beginnings that tests name.
+/// Only the texts that questions name have answers of their own; others are told apart by the longest of the
+/// beginnings that questions name.
 #[derive(Debug, Default)]
 pub(super) struct TextTable {
     rows: Trie,
-    other: Row,
-    // Rows of bits, one after the other; the first is that of no text at all.
-    bits: Vec<u64>,
+    count: u32,
+    // For each question, a bitmap of the rows with which the answer is yes.
+    answers: Vec<u64>,
     words: usize,
 }
 
-/// The texts and beginnings that tests name, while the table is made.
-#[derive(Debug, Default)]
-struct Named<'m> {
-    texts: HashMap<&'m [u8], Row>,
-    beginnings: HashMap<&'m [u8], Row>,
+/// The texts and beginnings that questions name, as they are read, in order, while the table is made.
+#[derive(Debug)]
+struct Named<'q> {
+    from: Side,
+    texts: Vec<(Cow<'q, [u8]>, Row)>,
+    beginnings: Vec<(Cow<'q, [u8]>, Row)>,
 }
 
 /// The answers for one text.
@@ -32,6 +35,8 @@ pub(super) struct Row(pub(super) u32);
 impl Row {
     /// Without a text every answer is no.
     pub(super) const NONE: Self = Self(0);
+    /// Of a text that no question names, and that begins with none that one does.
+    pub(super) const OTHER: Self = Self(1);
 }
 
 /// One question that a table answers.
@@ -40,123 +45,171 @@ pub(super) struct Bit(pub(super) u16);
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub(super) enum Question<'m> {
-    Test(&'m Matcher),
+pub(super) enum Question<'q> {
+    Test(&'q Matcher),
+    /// Whether the text begins so.
+    Begins(&'q [u8]),
     /// Something made of questions before it.
     All(Vec<Bit>),
     Any(Vec<Bit>),
     Not(Bit),
 }
 
-/// Whether a table can answer a test.
-pub(super) fn is_tabled(matcher: &Matcher) -> bool {
-    matches!(
-        matcher,
-        Matcher::Bytes(
-            ByteMatcher::Order { op: Order::Eq | Order::Ne, .. }
-                | ByteMatcher::In(_)
-                | ByteMatcher::StartsWith(_)
-        )
-    )
+impl<'q> Question<'q> {
+    /// The beginning of texts that it is about.
+    fn beginning(&self) -> Option<&'q [u8]> {
+        match self {
+            Self::Test(Matcher::Bytes(
+                ByteMatcher::StartsWith(text) | ByteMatcher::EndsWith(text),
+            )) => Some(text),
+            Self::Begins(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// The end of texts from which a table must read them to answer a test, if it can.
+pub(super) fn answering(matcher: &Matcher) -> Option<Side> {
+    let Matcher::Bytes(matcher) = matcher else { return None };
+    match matcher {
+        ByteMatcher::Order { op: Order::Eq | Order::Ne, .. }
+        | ByteMatcher::In(_)
+        | ByteMatcher::StartsWith(_) => Some(Side::Start),
+        ByteMatcher::EndsWith(_) => Some(Side::End),
+        _ => None,
+    }
 }
 
 impl TextTable {
     /// The table for these questions, in the order of their bits.
-    pub(super) fn new<'q>(questions: &[Question<'q>]) -> Self {
-        let tests = questions.iter().map(|question| match question {
-            Question::Test(Matcher::Bytes(matcher)) => Some(matcher),
-            _ => None,
-        });
-        let mut table = Self { words: questions.len().div_ceil(64), ..Self::default() };
-        table.new_row();
-        table.other = table.new_row();
-        let mut known = Named::default();
-        for matcher in tests.clone().flatten() {
-            if let ByteMatcher::StartsWith(text) = matcher {
-                known.beginnings.entry(text).or_insert_with(|| table.new_row());
-            }
-            for text in named(matcher) {
-                known.texts.entry(text).or_insert_with(|| table.new_row());
+    pub(super) fn new(from: Side, questions: &[Question<'_>]) -> Self {
+        let mut named = Named { from, texts: Vec::new(), beginnings: Vec::new() };
+        for question in questions {
+            named.beginnings.extend(question.beginning().map(|text| (read(from, text), Row::NONE)));
+            if let Question::Test(Matcher::Bytes(matcher)) = question {
+                named.texts.extend(whole_texts(matcher).map(|text| (read(from, text), Row::NONE)));
             }
         }
-        for (bit, (question, test)) in (0..).map(Bit).zip(questions.iter().zip(tests)) {
-            match test {
-                Some(test) => table.answer(bit, test, &known),
-                None => table.combine(bit, question),
-            }
+        let mut rows = Row::OTHER.0 + 1..;
+        for texts in [&mut named.texts, &mut named.beginnings] {
+            texts.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            texts.dedup_by(|(a, _), (b, _)| a == b);
+            texts.iter_mut().zip(&mut rows).for_each(|((_, row), next)| *row = Row(next));
         }
-        let number = |(text, row): (&&'q [u8], &Row)| (*text, row.0);
-        table.rows = Trie::new(known.texts.iter().map(number), known.beginnings.iter().map(number));
+        let count = Row::OTHER.0 + 1 + (named.texts.len() + named.beginnings.len()) as u32;
+        let words = count.div_ceil(64) as usize;
+        let mut table = Self { count, words, ..Self::default() };
+        table.answers.reserve(words * questions.len());
+        for question in questions {
+            table.answer(question, &named);
+        }
+        fn number<'t>((text, row): &'t (Cow<'_, [u8]>, Row)) -> (&'t [u8], u32) {
+            (text, row.0)
+        }
+        let (texts, beginnings) = (named.texts.iter(), named.beginnings.iter());
+        table.rows = Trie::new(from, texts.map(number), beginnings.map(number));
         table
     }
 
     /// The answers for this text.
     #[inline]
     pub(super) fn row(&self, text: &[u8]) -> Row {
-        self.rows.find(text).map_or(self.other, Row)
+        self.rows.find(text).map_or(Row::OTHER, Row)
     }
 
-    /// All rows.
-    pub(super) fn rows(&self) -> impl Iterator<Item = Row> + use<> {
-        (0..(self.bits.len() / self.words.max(1)) as u32).map(Row)
+    /// Whether there are questions.
+    pub(super) fn is_asked(&self) -> bool {
+        !self.answers.is_empty()
     }
 
-    /// The answer of one test.
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// The answer of one question.
     #[inline]
     pub(super) fn has(&self, row: Row, bit: Bit) -> bool {
-        let word = row.0 as usize * self.words + usize::from(bit.0 / 64);
-        self.bits.get(word).is_some_and(|word| word >> (bit.0 % 64) & 1 != 0)
+        let word = usize::from(bit.0) * self.words + row.0 as usize / 64;
+        self.answers.get(word).is_some_and(|word| word >> (row.0 % 64) & 1 != 0)
     }
 
-    fn new_row(&mut self) -> Row {
-        let row = Row((self.bits.len() / self.words.max(1)) as u32);
-        self.bits.resize(self.bits.len() + self.words, 0);
-        row
+    /// The rows with which the answer to a question is yes.
+    pub(super) fn rows(&self, bit: Bit) -> &[u64] {
+        let start = usize::from(bit.0) * self.words;
+        self.answers.get(start..start + self.words).unwrap_or_default()
     }
 
-    /// Sets the answers of one test.
-    fn answer(&mut self, bit: Bit, matcher: &ByteMatcher, known: &Named<'_>) {
-        let (words, bits) = (self.words, &mut self.bits);
-        let mut set = |row: Row, yes: bool| set(bits, words, row, bit, yes);
-        let all = known.texts.iter().chain(&known.beginnings);
-        match matcher {
-            ByteMatcher::StartsWith(text) => {
-                set(self.other, text.is_empty());
-                all.for_each(|(known, row)| set(*row, known.starts_with(text)));
+    /// Appends the answers to one question, which may follow from those before it.
+    fn answer(&mut self, question: &Question<'_>, named: &Named<'_>) {
+        let differs = matches!(
+            question,
+            Question::Test(Matcher::Bytes(ByteMatcher::Order { op: Order::Ne, .. }))
+        );
+        let at_first = if differs || matches!(question, Question::All(_)) { u64::MAX } else { 0 };
+        let mut rows = vec![at_first; self.words];
+        let mut set = |row: Row, yes: bool| {
+            if let Some(word) = rows.get_mut(row.0 as usize / 64) {
+                *word = *word & !(1 << (row.0 % 64)) | u64::from(yes) << (row.0 % 64);
             }
-            ByteMatcher::Order { op: Order::Ne, than } => {
-                set(self.other, true);
-                all.for_each(|(_, row)| set(*row, true));
-                known.texts.get(&**than).into_iter().for_each(|row| set(*row, false));
-            }
-            _ => named(matcher).filter_map(|t| known.texts.get(t)).for_each(|r| set(*r, true)),
+        };
+        if let Some(text) = question.beginning() {
+            named.beginning_with(text).for_each(|row| set(row, true));
         }
+        match question {
+            Question::Begins(_) => {}
+            Question::Test(Matcher::Bytes(matcher)) => {
+                whole_texts(matcher)
+                    .filter_map(|text| named.text(text))
+                    .for_each(|row| set(row, !differs));
+                set(Row::NONE, false);
+            }
+            Question::Test(_) => {}
+            Question::All(bits) => bits.iter().for_each(|bit| {
+                rows.iter_mut().zip(self.rows(*bit)).for_each(|(rows, these)| *rows &= these);
+            }),
+            Question::Any(bits) => bits.iter().for_each(|bit| {
+                rows.iter_mut().zip(self.rows(*bit)).for_each(|(rows, these)| *rows |= these);
+            }),
+            Question::Not(bit) => {
+                rows.iter_mut().zip(self.rows(*bit)).for_each(|(rows, these)| *rows = !these);
+            }
+        }
+        self.answers.extend(rows);
     }
 }
 
-impl TextTable {
-    /// Sets the answers that follow from others.
-    fn combine(&mut self, bit: Bit, question: &Question<'_>) {
-        for row in self.rows() {
-            let yes = match question {
-                Question::Test(_) => false,
-                Question::All(bits) => bits.iter().all(|bit| self.has(row, *bit)),
-                Question::Any(bits) => bits.iter().any(|bit| self.has(row, *bit)),
-                Question::Not(bit) => !self.has(row, *bit),
-            };
-            set(&mut self.bits, self.words, row, bit, yes);
-        }
+impl Named<'_> {
+    fn text(&self, text: &[u8]) -> Option<Row> {
+        let text = read(self.from, text);
+        let at = self.texts.binary_search_by(|(known, _)| known.cmp(&text)).ok()?;
+        self.texts.get(at).map(|(_, row)| *row)
+    }
+
+    /// The rows of texts that begin so.
+    fn beginning_with(&self, text: &[u8]) -> impl Iterator<Item = Row> {
+        // That of all others begins with nothing that is named, but for that which everything begins with.
+        let other = text.is_empty().then_some(Row::OTHER);
+        let text = read(self.from, text);
+        let rows = [&self.texts, &self.beginnings].into_iter().flat_map(move |named| {
+            let start = named.partition_point(|(known, _)| *known < text);
+            let same = named.iter().skip(start).take_while(|(known, _)| known.starts_with(&text));
+            same.map(|(_, row)| *row).collect::<Vec<_>>()
+        });
+        rows.chain(other)
     }
 }
 
-fn set(bits: &mut [u64], words: usize, row: Row, bit: Bit, yes: bool) {
-    if let Some(word) = bits.get_mut(row.0 as usize * words + usize::from(bit.0 / 64)) {
-        *word = *word & !(1 << (bit.0 % 64)) | u64::from(yes) << (bit.0 % 64);
+/// A text as it is read from one of its ends.
+fn read(from: Side, text: &[u8]) -> Cow<'_, [u8]> {
+    match from {
+        Side::Start => Cow::Borrowed(text),
+        Side::End => text.iter().rev().copied().collect(),
     }
 }
 
 /// The whole texts that a test names.
-fn named(matcher: &ByteMatcher) -> impl Iterator<Item = &[u8]> {
+fn whole_texts(matcher: &ByteMatcher) -> impl Iterator<Item = &[u8]> {
     let (one, several) = match matcher {
         ByteMatcher::Order { than, .. } => (Some(&**than), None),
         ByteMatcher::In(texts) => (None, Some(texts.iter())),
@@ -184,7 +237,7 @@ mod tests {
             tests in prop::collection::vec(
                 (
                     prop::sample::select(vec![
-                        Operator::Eq, Operator::Ne, Operator::In, Operator::StartsWith,
+                        Operator::Eq, Operator::Ne, Operator::In, Operator::StartsWith, Operator::EndsWith,
                     ]),
                     prop::collection::vec("[ab/]{0,4}", 1..4),
                 ),
@@ -198,25 +251,29 @@ mod tests {
                     matcher(*op, &texts.iter().map(String::as_str).collect::<Vec<_>>())
                 })
                 .collect();
-            prop_assert!(tests.iter().all(is_tabled));
-            let mut questions: Vec<_> = tests.iter().map(Question::Test).collect();
-            let all: Vec<_> = (0..tests.len() as u16).map(Bit).collect();
-            let (any, not) = (Bit(tests.len() as u16 + 1), Bit(tests.len() as u16 + 2));
-            questions.extend([Question::All(all.clone()), Question::Any(all), Question::Not(any)]);
-            let table = TextTable::new(&questions);
-            for text in &texts {
-                let row = table.row(text.as_bytes());
-                let mut expected = Vec::new();
-                for (bit, test) in (0..).map(Bit).zip(&tests) {
-                    let holds = test.matches(Value::Text(text.as_bytes()), &bumpalo::Bump::new());
-                    prop_assert_eq!(table.has(row, bit), holds, "{:?} {:?}", text, test);
-                    prop_assert!(!table.has(Row::NONE, bit));
-                    expected.push(holds);
+            let (start, end): (Vec<_>, Vec<_>) =
+                tests.into_iter().partition(|test| answering(test) == Some(Side::Start));
+            prop_assert!(end.iter().all(|test| answering(test) == Some(Side::End)));
+            for (from, tests) in [(Side::Start, start), (Side::End, end)] {
+                let mut questions: Vec<_> = tests.iter().map(Question::Test).collect();
+                let all: Vec<_> = (0..tests.len() as u16).map(Bit).collect();
+                let (any, not) = (Bit(tests.len() as u16 + 1), Bit(tests.len() as u16 + 2));
+                questions.extend([Question::All(all.clone()), Question::Any(all), Question::Not(any)]);
+                let table = TextTable::new(from, &questions);
+                for text in &texts {
+                    let row = table.row(text.as_bytes());
+                    let mut expected = Vec::new();
+                    for (bit, test) in (0..).map(Bit).zip(&tests) {
+                        let holds = test.matches(Value::Text(text.as_bytes()), &bumpalo::Bump::new());
+                        prop_assert_eq!(table.has(row, bit), holds, "{:?} {:?}", text, test);
+                        prop_assert!(!table.has(Row::NONE, bit));
+                        expected.push(holds);
+                    }
+                    prop_assert_eq!(table.has(row, Bit(tests.len() as u16)), !expected.contains(&false));
+                    prop_assert_eq!(table.has(row, any), expected.contains(&true));
+                    prop_assert_eq!(table.has(row, not), !expected.contains(&true));
+                    prop_assert!(table.has(Row::NONE, not) && !table.has(Row::NONE, any));
                 }
-                prop_assert_eq!(table.has(row, Bit(tests.len() as u16)), !expected.contains(&false));
-                prop_assert_eq!(table.has(row, any), expected.contains(&true));
-                prop_assert_eq!(table.has(row, not), !expected.contains(&true));
-                prop_assert!(table.has(Row::NONE, not) && !table.has(Row::NONE, any));
             }
         }
     }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{Event, Words};
-use crate::{DEFAULT_MAX_DEPTH, compile, parse};
+use crate::{DEFAULT_MAX_DEPTH, Filter, compile, parse};
 
 /// Knows that `t.int` is 3 and that there is no `t.other`; `t.double` changes with every question.
 struct Kind;
@@ -36,7 +36,7 @@ fn filter(condition: &str) -> Filter<&'static str> {
 }
 
 fn added(condition: &str) -> Whole {
-    ProgramBuilder::default().add(&filter(condition), &Kind)
+    ProgramBuilder::default().add(&mut Condition::new(&filter(condition)), &Kind)
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn what_is_known_is_decided_at_once() {
 #[test]
 fn what_is_the_same_stands_once() {
     let mut program = ProgramBuilder::default();
-    let mut add = |condition| program.add(&filter(condition), &Kind);
+    let mut add = |condition| program.add(&mut Condition::new(&filter(condition)), &Kind);
     let one = add("t.text = a and t.uint = 1");
     assert_eq!(add("t.uint = 1 and t.text = a and t.int = 3"), one);
     assert_eq!(add("(t.text = a and t.uint = 1) or t.int = 4"), one);
@@ -84,8 +84,8 @@ impl Supplier<&'static str> for Counting {
 #[test]
 fn a_verdict_holds_for_one_event() {
     let mut program = ProgramBuilder::default();
-    let whole =
-        [program.add(&filter("t.text = a"), &Kind), program.add(&filter("t.text = a"), &Kind)];
+    let whole = ["t.text = a", "t.text = a"]
+        .map(|condition| program.add(&mut Condition::new(&filter(condition)), &Kind));
     let program = program.finish();
     let mut verdicts = program.verdicts();
     verdicts.event = u32::MAX - 3;
@@ -101,6 +101,64 @@ fn a_verdict_holds_for_one_event() {
 }
 
 proptest! {
+    /// Rows of short texts are kept from one event to the next.
+    #[test]
+    fn a_text_is_not_taken_for_the_one_before(
+        texts in prop::collection::vec("[ab]{0,3}|a{15,18}|b{15,17}", 1..60),
+    ) {
+        let filters = [
+            "t.text in (a, ab, aaaaaaaaaaaaaaa, aaaaaaaaaaaaaaaa)", "t.text startswith aaaaaaaaaaaaaaaaa",
+            "t.text endswith b", "t.text != a", "t.text endswith bbbbbbbbbbbbbbbb",
+        ].map(filter);
+        let mut program = ProgramBuilder::default();
+        let whole: Vec<_> =
+            filters.iter().map(|filter| program.add(&mut Condition::new(filter), &Kind)).collect();
+        let program = program.finish();
+        let mut verdicts = program.verdicts();
+        for text in &texts {
+            let event = Event::new(&[("t.text", Value::Text(text.as_bytes()))]);
+            let mut asked = program.ask(&event, &mut verdicts, ());
+            for (filter, node) in filters.iter().zip(&whole) {
+                let Whole::Node(node) = node else { panic!("{node:?}") };
+                prop_assert_eq!(asked.holds(*node), filter.matches(&event), "{}", text);
+            }
+        }
+    }
+
+    /// A sieve removes nothing that holds, and what it removed before does not matter.
+    #[test]
+    fn a_sieve_leaves_what_holds(
+        texts in prop::collection::vec("[a-c/]{0,4}", 1..60),
+        numbers in prop::collection::vec(0u64..3, 60),
+    ) {
+        let filters = [
+            "t.text startswith a and t.uint = 1", "t.text endswith b or t.text startswith a/",
+            "not (t.text startswith a or t.text endswith b) and t.uint = 1", "t.text glob a*b and t.uint = 2",
+            "(t.text glob *c or t.text = ab) and t.uint in (1, 2)", "t.text contains b and not t.text startswith c",
+            "t.uint = 1 and (t.text endswith b or t.text endswith c)", "t.uint != 1 and not t.text != c",
+        ].map(filter);
+        let mut program = ProgramBuilder::default();
+        let whole: Vec<_> =
+            filters.iter().map(|filter| program.add(&mut Condition::new(filter), &Kind)).collect();
+        let program = program.finish();
+        let node = |whole: &Whole| match whole {
+            Whole::Node(node) => Some(*node),
+            _ => None,
+        };
+        let sieve = Sieves::new(&program).sieve(&whole.iter().map(node).collect::<Vec<_>>());
+        prop_assert!(!sieve.is_empty());
+        let (mut verdicts, mut lately) = (program.verdicts(), vec![Lately::default(); sieve.len()]);
+        for (text, number) in texts.iter().zip(numbers) {
+            let text = Value::Text(text.as_bytes());
+            let event = Event::new(&[("t.text", text), ("t.uint", Value::Uint(number))]);
+            let mut live = [u64::MAX];
+            program.ask(&event, &mut verdicts, ()).sift(&sieve, &mut lately, &mut live);
+            for (bit, filter) in filters.iter().enumerate() {
+                prop_assert!(live[0] >> bit & 1 == 1 || !filter.matches(&event), "{:?}", (text, bit));
+            }
+        }
+    }
+
     #[test]
     fn odds_are_odds(costs in prop::collection::vec((0.0f32..100.0, 0.0f32..=1.0), 1..6), any in any::<bool>()) {
         let odds = costs.iter().map(|&(cost, yes)| build::Odds { cost, yes }).collect();

@@ -1,18 +1,19 @@
-//! Texts and beginnings of texts, found by one walk along a text.
+//! Texts and beginnings of texts, found by one walk along a text; or its ends, by one from there.
 
-use hashbrown::HashMap;
+use super::Side;
 
 /// Tells which of its texts a text is, or else the longest of its beginnings that it has.
 ///
 /// A tree of labels: what several texts begin with stands once, so that a text is left at the first byte in which it
-/// differs from all of them.
+/// differs from all of them. Read from its end, a text begins with its last byte.
 #[derive(Debug)]
 pub(super) struct Trie {
+    from: Side,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
     // First bytes of the edges, in their order.
     firsts: Vec<u8>,
-    // Labels of the edges without their first bytes, one after the other.
+    // Labels of the edges without their first bytes, one after the other, as they stand in texts.
     labels: Vec<u8>,
     // For each node with many edges: by first byte, the edge after the start, and one more.
     jumps: Vec<[u8; 256]>,
@@ -47,17 +48,25 @@ struct Found {
 }
 
 impl Trie {
-    /// Of texts and beginnings, with what is to be found for each.
+    /// Of texts and beginnings, each in their order, with what is to be found for each. They are given from where texts are
+    /// read.
     pub(super) fn new<'t>(
+        from: Side,
         texts: impl Iterator<Item = (&'t [u8], u32)>,
         beginnings: impl Iterator<Item = (&'t [u8], u32)>,
     ) -> Self {
-        let mut found: HashMap<&[u8], Found> = HashMap::new();
-        texts.for_each(|(text, at)| found.entry(text).or_default().text = Some(at));
-        beginnings.for_each(|(text, at)| found.entry(text).or_default().beginning = Some(at));
-        let mut all: Vec<_> = found.into_iter().collect();
-        all.sort_unstable_by_key(|(text, _)| *text);
+        let (mut texts, mut beginnings) = (texts.peekable(), beginnings.peekable());
+        let mut all = Vec::new();
+        while let Some(next) = match (texts.peek(), beginnings.peek()) {
+            (Some((text, _)), Some((beginning, _))) => Some((*text).min(*beginning)),
+            (next, other) => next.or(other).map(|(text, _)| *text),
+        } {
+            let text = texts.next_if(|(text, _)| *text == next).map(|(_, at)| at);
+            let beginning = beginnings.next_if(|(text, _)| *text == next).map(|(_, at)| at);
+            all.push((next, Found { text, beginning }));
+        }
         let mut trie = Self {
+            from,
             nodes: Vec::new(),
             edges: Vec::new(),
             firsts: Vec::new(),
@@ -75,14 +84,20 @@ impl Trie {
         let (mut node, mut rest, mut best) = (self.nodes.first()?, text, None);
         loop {
             best = node.beginning.or(best);
-            let Some((first, tail)) = rest.split_first() else { return node.text.or(best) };
+            let split = match self.from {
+                Side::Start => rest.split_first(),
+                Side::End => rest.split_last(),
+            };
+            let Some((first, tail)) = split else { return node.text.or(best) };
             let Some(edge) = self.edge(node, *first) else { return best };
             let (start, end) = edge.label;
             let Some(label) = self.labels.get(start as usize..end as usize) else { return best };
-            match tail.split_at_checked(label.len()) {
-                Some((same, after)) if same == label => rest = after,
-                _ => return best,
-            }
+            let split = match self.from {
+                Side::Start => tail.strip_prefix(label),
+                Side::End => tail.strip_suffix(label),
+            };
+            let Some(after) = split else { return best };
+            rest = after;
             let Some(next) = self.nodes.get(edge.to as usize) else { return best };
             node = next;
         }
@@ -117,6 +132,9 @@ impl Trie {
             let (to, label) = (self.nodes.len(), self.labels.len());
             self.firsts.extend(low.get(depth));
             self.labels.extend_from_slice(low.get(depth + 1..common).unwrap_or_default());
+            if self.from == Side::End {
+                self.labels.get_mut(label..).unwrap_or_default().reverse();
+            }
             let label = (label as u32, self.labels.len() as u32);
             self.edges.push(Edge { label, to: to as u32 });
             self.nodes.push(Node { text: None, beginning: None, start: 0, end: 0, jump: NO_JUMP });
@@ -145,23 +163,27 @@ impl Trie {
 
 impl Default for Trie {
     fn default() -> Self {
-        Self::new([].into_iter(), [].into_iter())
+        Self::new(Side::Start, [].into_iter(), [].into_iter())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
 
     fn plainly(texts: &[Vec<u8>], beginnings: &[Vec<u8>], text: &[u8]) -> Option<u32> {
-        let last = |all: &[Vec<u8>], found: &dyn Fn(&[u8]) -> bool| {
-            let all = (0..).zip(all).filter(|(_, known)| found(known));
-            all.max_by_key(|(index, known)| (known.len(), *index)).map(|(index, _)| index)
-        };
-        let beginning = last(beginnings, &|known| text.starts_with(known));
-        last(texts, &|known| *known == *text).or(beginning.map(|index| index + 1000))
+        let whole = texts.iter().position(|known| *known == *text);
+        let beginning = (1000..).zip(beginnings).filter(|(_, known)| text.starts_with(known));
+        let longest = beginning.max_by_key(|(_, known)| known.len()).map(|(index, _)| index);
+        whole.map(|index| index as u32).or(longest)
+    }
+
+    fn in_order(texts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        texts.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     proptest! {
@@ -174,14 +196,19 @@ mod tests {
         ) {
             let mut texts: Vec<_> = texts.into_iter().map(String::into_bytes).collect();
             texts.extend(many.iter().map(|byte| vec![*byte, b'x']));
-            let beginnings: Vec<_> = beginnings.into_iter().map(String::into_bytes).collect();
-            let trie = Trie::new(
+            let beginnings = beginnings.into_iter().map(String::into_bytes).collect();
+            let (texts, beginnings) = (in_order(texts), in_order(beginnings));
+            let [forward, backward] = [Side::Start, Side::End].map(|from| Trie::new(
+                from,
                 texts.iter().map(Vec::as_slice).zip(0..),
                 beginnings.iter().map(Vec::as_slice).zip(1000..),
-            );
+            ));
             let asked: Vec<_> = asked.into_iter().map(String::into_bytes).collect();
             for text in asked.iter().chain(&texts).chain(&beginnings) {
-                prop_assert_eq!(trie.find(text), plainly(&texts, &beginnings, text), "{:?}", text);
+                let expected = plainly(&texts, &beginnings, text);
+                prop_assert_eq!(forward.find(text), expected, "{:?}", text);
+                let reversed: Vec<_> = text.iter().rev().copied().collect();
+                prop_assert_eq!(backward.find(&reversed), expected, "{:?}", text);
             }
         }
     }
