@@ -1,5 +1,5 @@
-// The hook on the end of system calls: returns at once for what nobody selected. As a tracepoint it sees all
-// of them; the loader can make it a hook on single ones as well (fexit), which has the same context.
+// The hooks on the end of system calls: they return at once for what nobody selected. As a tracepoint `sys_exit` sees all
+// of them; of `call_exit` the loader makes hooks on single ones (fexit), which have the same context.
 #pragma once
 #include "collector.h"
 #include "scope.h"
@@ -24,7 +24,8 @@ INLINE void unpack_socketcall(struct call *c, u32 *number)
 
 // To the collector. A jump to a place of the table that is known beforehand is a direct one, where the kernel can make
 // such (x86_64), and others cost as much as all that comes before them: so calls that come by the million have theirs.
-INLINE void jump(u64 *ctx, void *collectors, u32 number)
+// Making them takes long, so there are none where the hook is made for each of some hundred functions.
+INLINE void jump(u64 *ctx, void *collectors, u32 number, bool direct)
 {
 #define JUMP(known)                                                                                \
 	case known:                                                                                \
@@ -33,7 +34,7 @@ INLINE void jump(u64 *ctx, void *collectors, u32 number)
 			     : [ctx] "r"(ctx), [table] "r"(collectors), [place] "i"(known)         \
 			     : "r0", "r1", "r2", "r3", "r4", "r5", "memory");                      \
 		return;
-	switch (number) {
+	switch (direct ? number : SYSCALL_LIMIT) {
 		FOR_FREQUENT_CALLS(JUMP)
 	default:
 		bpf_tail_call(ctx, collectors, number);
@@ -41,7 +42,7 @@ INLINE void jump(u64 *ctx, void *collectors, u32 number)
 #undef JUMP
 }
 
-INLINE int dispatch(u64 *ctx, void *collectors)
+INLINE int dispatch(u64 *ctx, void *collectors, bool direct)
 {
 	struct pt_regs *regs = (void *)ctx[0];
 	u32 number = call_number(regs);
@@ -61,7 +62,7 @@ INLINE int dispatch(u64 *ctx, void *collectors)
 	if (!in_scope(config, who.tgid))
 		return 0;
 	if (!who.is32 && selected(config->alone, number)) {
-		jump(ctx, collectors, number);
+		jump(ctx, collectors, number, direct);
 		return 0;
 	}
 
@@ -88,16 +89,17 @@ INLINE int dispatch(u64 *ctx, void *collectors)
 		number = native;
 	}
 	c->id = number;
-	jump(ctx, collectors, number);
+	jump(ctx, collectors, number, direct);
 	release_scratch(s);
 	return 0;
 }
 
-SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx) { return dispatch(ctx, &collectors); }
+SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx) { return dispatch(ctx, &collectors, true); }
 
 // The functions of system calls all take the same, but the kernel's description of its types knows them as two
 // kinds, by the name of their parameter, and programs of two kinds can't be in one table.
-SEC("tp_btf/sys_exit") int sys_exit_twin(u64 *ctx) { return dispatch(ctx, &twin_collectors); }
+SEC("tp_btf/sys_exit") int call_exit(u64 *ctx) { return dispatch(ctx, &collectors, false); }
+SEC("tp_btf/sys_exit") int call_exit_twin(u64 *ctx) { return dispatch(ctx, &twin_collectors, false); }
 
 // For a try at the start: whether this kernel lets functions be hooked, and says that they take registers.
 SEC("fexit/any") int takes_functions(u64 *ctx)

@@ -29,8 +29,8 @@ const USUAL: &str = "close";
 /// The program that is attached, and the one for functions of the other kind. The kernel's description of its types
 /// knows the functions of syscalls as two kinds, by the name of their parameter; programs of two kinds can't be in one
 /// table.
-const FRONT: &str = "sys_exit";
-const TWIN_FRONT: &str = "sys_exit_twin";
+const FRONT: &str = "call_exit";
+const TWIN_FRONT: &str = "call_exit_twin";
 
 /// There is no way out to be hooked.
 const NEVER_RETURN: [&str; 2] = ["exit", "exit_group"];
