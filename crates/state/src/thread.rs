@@ -84,6 +84,8 @@ pub struct Thread {
     pub purpose: Purpose,
     pub(crate) cpu_asked: CpuAsked,
     pub(crate) group: Option<i64>,
+    /// The first thread of the group, as long as that is there.
+    pub(crate) first_of_group: Option<ThreadRef>,
     pub(crate) reaper_tid: i64,
     pub(crate) children: Vec<ThreadRef>,
     pub(crate) live_children: usize,
@@ -248,6 +250,7 @@ impl Thread {
             container: nothing,
             purpose: Purpose::Unknown,
             group: None,
+            first_of_group: None,
             reaper_tid: -1,
             children: Vec::new(),
             live_children: 0,

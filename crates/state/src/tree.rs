@@ -163,8 +163,15 @@ impl ProcessTree {
         if thread.is_leader() {
             return Some(thread);
         }
-        let first = self.get(*self.group(thread)?.threads.first()?)?;
+        let first = self.get(self.first_of_group(thread)?)?;
         first.is_leader().then_some(first)
+    }
+
+    /// The first thread of a thread's group, which is its leader if that is there.
+    fn first_of_group(&self, thread: &Thread) -> Option<ThreadRef> {
+        // Nothing while it is there changes who is the first.
+        let known = thread.first_of_group.filter(|&first| self.get(first).is_some());
+        known.or_else(|| self.group(thread)?.threads.first().copied())
     }
 
     /// The parent of a thread.
@@ -200,7 +207,7 @@ impl ProcessTree {
         if thread.is_leader() {
             return Some(at);
         }
-        let first = *self.group(thread)?.threads.first()?;
+        let first = self.first_of_group(thread)?;
         self.get(first)?.is_leader().then_some(first)
     }
 
@@ -249,8 +256,16 @@ impl ProcessTree {
         });
         group.alive += 1;
         group.threads.insert(if leader { 0 } else { group.threads.len() }, at);
+        let first = group.threads.first().copied();
+        // A leader that comes late is the first from now on.
+        let rest = if leader { group.threads.clone() } else { Vec::new() };
         if let Some(thread) = self.get_mut(at) {
-            thread.group = Some(pid);
+            (thread.group, thread.first_of_group) = (Some(pid), first);
+        }
+        for other in rest {
+            if let Some(thread) = self.get_mut(other) {
+                thread.first_of_group = first;
+            }
         }
         if pid == 1 {
             return;
