@@ -69,8 +69,6 @@ struct Pieces {
     /// What stands for those of the enter event where there is none.
     missing: Values,
     constant: Values,
-    /// Whether nothing but constants can follow.
-    closed: bool,
 }
 
 /// Parameters as they are on the wire.
@@ -317,14 +315,13 @@ impl Pieces {
         let mut pieces = Self::default();
         for (index, param) in rewrite.params.iter().enumerate() {
             let old = match &param.from {
-                From::Event(own) if pieces.take_own(*own) => from.info().params.get(*own),
-                From::Enter { index: entered, missing } if pieces.take_entered(*entered) => {
+                From::Event(own) if pieces.take_own(index, *own) => from.info().params.get(*own),
+                From::Enter { index: entered, missing } if pieces.take_entered(index, *entered) => {
                     pieces.missing.put(index, missing);
                     rewrite.enter?.info().params.get(*entered)
                 }
                 From::Constant(bytes) => {
                     pieces.constant.put(index, bytes);
-                    pieces.closed = true;
                     continue;
                 }
                 _ => return None,
@@ -336,19 +333,19 @@ impl Pieces {
         Some(pieces)
     }
 
-    /// Takes a parameter of the event itself, if that is where it can be put.
-    fn take_own(&mut self, from: usize) -> bool {
-        let fits = from == self.own && from < 4 && self.enter.is_empty() && !self.closed;
+    /// Takes a parameter of the event itself as the one of this number, if it goes on with what is there.
+    fn take_own(&mut self, index: usize, from: usize) -> bool {
+        let fits = index == self.own && from == self.own && from < 4;
         self.own += usize::from(fits);
         fits
     }
 
-    /// Takes a parameter of the enter event, if that is where it can be put.
-    fn take_entered(&mut self, from: usize) -> bool {
+    /// Takes a parameter of the enter event as the one of this number, if it goes on with what is there.
+    fn take_entered(&mut self, index: usize, from: usize) -> bool {
         if self.enter.is_empty() {
             self.enter = from..from;
         }
-        let fits = from == self.enter.end && from < 4 && !self.closed;
+        let fits = index == self.own + self.enter.len() && from == self.enter.end && from < 4;
         self.enter.end += usize::from(fits);
         fits
     }
