@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::bail;
+use peregrine_alert::Priority;
 use peregrine_event::{EventCounters, LossCause, LossClass};
 use peregrine_output::{Message, Outputs, Scalar, Style, local_time_of_day};
 use peregrine_probe::{Counters, Losers};
-use peregrine_rules::Priority;
 use peregrine_state::State;
 use peregrine_telemetry::{
     Check, DropAction, DropMonitor, DropPolicy, GroupLoss, Ledger, Period, Reaction, Stretch,

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use peregrine_rules::Priority;
+use peregrine_alert::Priority;
 
 /// Where lines go, and which.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use peregrine_alert::Priority;
 use peregrine_engine::recorder::{CaptureConfig, Captures, RecordError, Recording};
 use peregrine_event::Event;
 use peregrine_output::{Message, Scalar};
-use peregrine_rules::Priority;
 use peregrine_state::State;
 
 use crate::config::CaptureMode;

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use peregrine_alert::Priority;
 use peregrine_engine::{Hit, Observer};
 use peregrine_event::Event;
 use peregrine_fields::Field;
 use peregrine_output::{AlertFormat, Message, Outputs, Scalar, Style, Summary, local_time_of_day};
-use peregrine_rules::Priority;
 use peregrine_state::State;
 use peregrine_telemetry::TimeoutMonitor;
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use peregrine_alert::Priority;
 use peregrine_filter::{
     Buffers, OutputField, Supplier, Template, TemplateError, Vocabulary, json_escape, json_string,
 };
-use peregrine_rules::{Priority, Rule};
+use peregrine_rules::Rule;
 
 use crate::time;
 

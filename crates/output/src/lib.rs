@@ -10,7 +10,7 @@
 //! use std::time::Duration;
 //!
 //! use peregrine_output::{Alert, Channels, Delivery, FileOutput, Outputs};
-//! use peregrine_rules::Priority;
+//! use peregrine_alert::Priority;
 //!
 //! let dir = tempfile::tempdir()?;
 //! let path = dir.path().join("alerts");

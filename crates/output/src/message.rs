@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use peregrine_alert::Priority;
 use peregrine_filter::{json_escape, json_string};
-use peregrine_rules::Priority;
 
 use crate::{Alert, Style, time};
 

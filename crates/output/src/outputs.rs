@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use peregrine_rules::Priority;
+use peregrine_alert::Priority;
 use thiserror::Error;
 
 use crate::Alert;

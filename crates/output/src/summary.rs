@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use peregrine_rules::Priority;
+use peregrine_alert::Priority;
 
 /// Counts alerts by rule and priority. Printed at the end of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use peregrine_alert::Priority;
 
 use crate::decode::Decoded;
 use crate::exception::Exception;
-use crate::{
-    ENGINE_VERSION, ErrorCode, Finding, Place, PluginRequirement, Priority, Version, WarningCode,
-};
+use crate::{ENGINE_VERSION, ErrorCode, Finding, Place, PluginRequirement, Version, WarningCode};
 
 /// Knows event sources and their fields.
 pub(crate) trait Sources {

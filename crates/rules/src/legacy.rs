@@ -8,12 +8,13 @@ mod lines;
 
 use std::collections::BTreeSet;
 
+use peregrine_alert::Priority;
 use peregrine_yaml::{Map, Node, Value};
 
 pub use convert::convert;
 use lines::{Line, Piece};
 
-use crate::{ErrorCode, Finding, ItemKind, Place, Priority, WarningCode};
+use crate::{ErrorCode, Finding, ItemKind, Place, WarningCode};
 
 const DEPRECATED: &str = "The rules format of 2016 is deprecated. `peregrine rules convert FILE` \
                           writes this file as YAML.";

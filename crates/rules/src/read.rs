@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use peregrine_alert::Priority;
 use peregrine_yaml::Node;
 
 use crate::decode::{Decoded, Reading, structure_error};
 use crate::define::{Definitions, ListDef, MacroDef, Order, RuleChange, RuleDef, Sources, invalid};
 use crate::keys::{self, Item};
 use crate::{
-    ENGINE_VERSION, Finding, ItemKind, Place, PluginRequirement, Priority, Version, WarningCode,
-    exception,
+    ENGINE_VERSION, Finding, ItemKind, Place, PluginRequirement, Version, WarningCode, exception,
 };
 
 const OVERRIDE_AND_APPEND: &str = "Keys 'override' and 'append: true' cannot be used together. Add an \

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use peregrine_alert::Priority;
 use peregrine_fields::EventTypes;
 use peregrine_filter::{Expr, Filter, Template};
 
-use crate::{PluginRequirement, Priority, Version};
+use crate::{PluginRequirement, Version};
 
 /// Everything that rules files define, understood.
 #[derive(Debug)]

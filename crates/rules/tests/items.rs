@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use peregrine_alert::Priority;
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
-    Addition, EventSource, Finding, LoadResult, Loader, OutputAddition, Priority, Rule, Selected,
-    Selection,
+    Addition, EventSource, Finding, LoadResult, Loader, OutputAddition, Rule, Selected, Selection,
 };
 
 fn loader(additions: Vec<OutputAddition>) -> Loader<Fields> {

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use peregrine_alert::Priority;
 use peregrine_engine::select::{self, BaseSyscalls, Selection, SyscallSet};
 use peregrine_fields::Field;
-use peregrine_rules::{Priority, RuleSet};
+use peregrine_rules::RuleSet;
 
 use crate::app::Session;
 use crate::log::Log;

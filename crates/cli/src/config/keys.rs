@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use peregrine_rules::Priority;
+use peregrine_alert::Priority;
 use peregrine_telemetry::DropAction;
 
 use super::check;

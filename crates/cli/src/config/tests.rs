@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use peregrine_rules::Priority;
+use peregrine_alert::Priority;
 use peregrine_telemetry::DropAction;
 
 use super::*;

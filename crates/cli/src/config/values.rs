@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use peregrine_rules::Priority;
+use peregrine_alert::Priority;
 use peregrine_telemetry::DropAction;
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};

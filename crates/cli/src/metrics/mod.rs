@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use peregrine_alert::Priority;
 use peregrine_output::{
     Alert, Channels, Delivery, FileOutput, Incident, Message, Outputs, Scalar, Style, Summary,
 };
 use peregrine_probe::bpf::{HookPlan, Programs};
 use peregrine_probe::{Counters, Live};
-use peregrine_rules::Priority;
 use peregrine_state::State;
 use peregrine_telemetry::Ledger;
 use peregrine_telemetry::metrics::{Before, FileDigest, Form, Snapshot, Value};

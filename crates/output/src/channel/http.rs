@@ -229,7 +229,7 @@ mod tests {
     use std::net::TcpListener;
     use std::thread::{self, JoinHandle};
 
-    use peregrine_rules::Priority;
+    use peregrine_alert::Priority;
 
     use super::*;
 

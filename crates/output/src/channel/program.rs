@@ -93,7 +93,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use peregrine_rules::Priority;
+    use peregrine_alert::Priority;
 
     use super::*;
 

@@ -121,7 +121,7 @@ impl Channel for File {
 
 #[cfg(test)]
 mod tests {
-    use peregrine_rules::Priority;
+    use peregrine_alert::Priority;
 
     use super::*;
 

@@ -58,7 +58,7 @@ impl Channel for Syslog {
 
 #[cfg(test)]
 mod tests {
-    use peregrine_rules::Priority;
+    use peregrine_alert::Priority;
 
     use super::*;
 
