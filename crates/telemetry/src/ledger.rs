@@ -1,11 +1,9 @@
 //! The ledger of losses: how many events there were, which of them were lost, when, on which CPU, by whom and why.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use peregrine_event::{EventCounters, LossCause, LossClass};
 
-/// Periods with losses that are kept.
-const MAX_PERIODS: usize = 256;
 /// Control groups that are kept apart.
 const MAX_GROUPS: usize = 1024;
 
@@ -18,7 +16,6 @@ pub struct Ledger {
     total: EventCounters,
     stretches: BTreeMap<(usize, usize, usize), Stretch>,
     groups: BTreeMap<String, [u64; LossClass::ALL.len()]>,
-    periods: VecDeque<Period>,
 }
 
 /// The losses of one class on one CPU for one cause, all together.
@@ -85,23 +82,12 @@ impl Ledger {
             period.by_group.push((name.clone(), lost.iter().sum()));
         }
         period.by_group.sort_by_key(|(_, lost)| std::cmp::Reverse(*lost));
-        if period.events.lost() > 0 {
-            if self.periods.len() == MAX_PERIODS {
-                self.periods.pop_front();
-            }
-            self.periods.push_back(period.clone());
-        }
         period
     }
 
     /// All events of the run.
     pub fn total(&self) -> &EventCounters {
         &self.total
-    }
-
-    /// The same for each CPU, by its number.
-    pub fn by_cpu(&self) -> &[EventCounters] {
-        &self.cpus
     }
 
     /// Lost events of each control group: `lost[class]`. Of some losses nobody knows whose they were, so their sum may
@@ -115,11 +101,6 @@ impl Ledger {
         let mut stretches: Vec<_> = self.stretches.values().copied().collect();
         stretches.sort_by_key(|stretch| std::cmp::Reverse(stretch.lost));
         stretches
-    }
-
-    /// The latest periods in which something was lost, the oldest first.
-    pub fn periods(&self) -> impl Iterator<Item = &Period> {
-        self.periods.iter()
     }
 }
 
@@ -173,7 +154,7 @@ mod tests {
         let mut ledger = Ledger::new(100);
         let first = ledger.book(200, &[cpu(10, 0), cpu(20, 0)], &[]);
         assert_eq!((first.from, first.to, first.events), (100, 200, cpu(30, 0)));
-        assert_eq!(ledger.periods().count(), 0);
+        assert_eq!(ledger.stretches(), []);
         let groups = [group("/a", 1), group("/b", 3)];
         let second = ledger.book(300, &[cpu(10, 0), cpu(30, 5)], &groups);
         assert_eq!((second.from, second.events, &*second.by_cpu), (200, cpu(10, 5), &[(1, 5)][..]));
@@ -181,7 +162,6 @@ mod tests {
         ledger.book(400, &[cpu(10, 0), cpu(40, 5)], &[]);
         ledger.book(500, &[cpu(11, 1), cpu(50, 7)], &groups);
         assert_eq!(ledger.total(), &cpu(61, 8));
-        assert_eq!(ledger.by_cpu(), [cpu(11, 1), cpu(50, 7)]);
         let groups: Vec<_> = ledger.by_group().map(|(name, lost)| (name, lost[3])).collect();
         assert_eq!(groups, [("/a", 2), ("/b", 6)]);
         let stretch = |cpu, lost, from| Stretch {
@@ -193,7 +173,6 @@ mod tests {
             to: 500,
         };
         assert_eq!(ledger.stretches(), [stretch(1, 7, 200), stretch(0, 1, 400)]);
-        assert_eq!(ledger.periods().map(|period| period.to).collect::<Vec<_>>(), [300, 500]);
     }
 
     #[test]
@@ -202,11 +181,7 @@ mod tests {
         for second in 1..2000 {
             ledger.book(second, &[cpu(second, second)], &[group(&format!("/{second}"), 1)]);
         }
-        assert_eq!(
-            (ledger.periods().count(), ledger.by_group().count()),
-            (MAX_PERIODS, MAX_GROUPS)
-        );
-        assert_eq!(ledger.periods().next().unwrap().to, 2000 - MAX_PERIODS as u64);
+        assert_eq!(ledger.by_group().count(), MAX_GROUPS);
         assert_eq!(ledger.total().lost(), 1999);
     }
 
