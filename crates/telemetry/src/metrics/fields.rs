@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Metric, Sample, Snapshot, Unit, Value, Zero, rounded};
+use super::metric::{Metric, Sample, Unit, Value, Zero, rounded};
+use super::snapshot::Snapshot;
 
 /// How fields look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::fields::with_part;
-use super::{Kind, Metric, Sample, Snapshot, Unit, Value, Zero};
+use super::metric::{Kind, Metric, Sample, Unit, Value, Zero};
+use super::snapshot::Snapshot;
 
 impl Snapshot {
     /// The text. `zeros`: with series that are told on demand only.

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peregrine_event::{EventCounters, LossCause, LossClass};
 
+use super::metric::sanitized;
 use super::*;
 
 fn counters(opens: u64, lost: u64) -> EventCounters {

@@ -1,27 +1,7 @@
 //! The picture of the machine: `metrics.state_counters_enabled`.
 
-use super::{Figures, Metric, Value, count, counter, gauge};
-
-/// What the picture of the machine holds, and what became of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the rows of the table say it")]
-pub struct StateFigures {
-    pub threads: u64,
-    pub fds: u64,
-    pub found_fds: u64,
-    pub unknown_fds: u64,
-    pub added_fds: u64,
-    pub removed_fds: u64,
-    pub stored_events: u64,
-    pub dropped_events: u64,
-    pub retrieved_events: u64,
-    pub missing_events: u64,
-    pub found_threads: u64,
-    pub unknown_threads: u64,
-    pub added_threads: u64,
-    pub removed_threads: u64,
-    pub dropped_threads: u64,
-}
+use crate::metrics::inputs::{Figures, StateFigures};
+use crate::metrics::metric::{Metric, Value, count, counter, gauge};
 
 pub(super) static METRICS: &[Metric] = &[
     gauge(

@@ -3,37 +3,11 @@
 
 use peregrine_event::{EventCounters, LossCause, LossClass};
 
-use super::{
-    Figures, Kind, Metric, Read, Sample, Unit, Value, Zero, count, counter, family, field, gauge,
-    rate,
+use crate::ledger::coverage;
+use crate::metrics::inputs::{Figures, ProgramFigures};
+use crate::metrics::metric::{
+    Kind, Metric, Read, Sample, Unit, Value, Zero, count, counter, family, field, gauge, rate,
 };
-
-/// A BPF program.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProgramFigures {
-    /// Its name.
-    pub name: String,
-    /// How often it ran.
-    pub runs: u64,
-    /// How long it ran in all, nanoseconds.
-    pub time: u64,
-}
-
-/// What was read of `/proc`: when watching began, and later of threads that nobody had told of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct ScanFigures {
-    pub threads: u64,
-    pub pipes: u64,
-    pub memfds: u64,
-    pub files: u64,
-    pub directories: u64,
-    pub ipv4_sockets: u64,
-    pub ipv6_sockets: u64,
-    pub unix_sockets: u64,
-    pub netlink_sockets: u64,
-    pub anonymous: u64,
-}
 
 pub(super) static METRICS: &[Metric] = &[
     counter(
@@ -162,7 +136,7 @@ pub(super) static METRICS: &[Metric] = &[
         "peregrine.coverage_perc",
         "peregrine_coverage_ratio",
         "Delivered share of all events; 100 % where none were lost.",
-        |f| Some(Value::Double(crate::coverage(f.kernel.as_ref()?))),
+        |f| Some(Value::Double(coverage(f.kernel.as_ref()?))),
     )
     .unit(Unit::Percent)
     .zero(Zero::Told),

@@ -1,23 +1,7 @@
 //! What matched: `metrics.rules_counters_enabled`.
 
-use std::collections::BTreeSet;
-
-use super::{Figures, Kind, Metric, Read, Sample, Value, Zero, count, family, sanitized};
-
-/// What a rule did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleFigures {
-    /// Its name.
-    pub name: String,
-    /// Its priority, 0 for the most urgent.
-    pub priority: u8,
-    /// Its event source.
-    pub source: String,
-    /// Its tags.
-    pub tags: BTreeSet<String>,
-    /// Events that it matched.
-    pub matches: u64,
-}
+use crate::metrics::inputs::{Figures, RuleFigures};
+use crate::metrics::metric::{Kind, Metric, Read, Sample, Value, Zero, count, family, sanitized};
 
 pub(super) static METRICS: &[Metric] = &[
     Metric::new(

@@ -1,37 +1,7 @@
 //! What system calls and rules cost: `metrics.syscalls_counters_enabled`. The reference engine has no such counters.
 
-use super::{Figures, Kind, Metric, Sample, Unit, Value, Zero, family, sanitized};
-
-/// What was counted of system calls and rules.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CostFigures {
-    /// System calls and other kinds of events, by name.
-    pub syscalls: Vec<SyscallFigures>,
-    /// Rules, in the order of loading.
-    pub rules: Vec<RuleCostFigures>,
-}
-
-/// Events of one name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SyscallFigures {
-    /// The name.
-    pub name: String,
-    /// How many there were.
-    pub events: u64,
-    /// How long they took, in state and rules, nanoseconds.
-    pub time: u64,
-}
-
-/// What a rule cost.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleCostFigures {
-    /// Its name.
-    pub name: String,
-    /// How often it was asked about an event.
-    pub evaluations: u64,
-    /// How long that took, nanoseconds.
-    pub time: u64,
-}
+use crate::metrics::inputs::{Figures, RuleCostFigures, SyscallFigures};
+use crate::metrics::metric::{Kind, Metric, Sample, Unit, Value, Zero, family, sanitized};
 
 pub(super) static METRICS: &[Metric] = &[
     family(

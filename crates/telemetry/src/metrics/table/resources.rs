@@ -1,29 +1,7 @@
 //! CPU and memory of the program and of its host: `metrics.resource_utilization_enabled`.
 
-use super::{Figures, Metric, Unit, Value, count, gauge, rounded};
-
-/// What the program and its host use.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ResourceFigures {
-    /// CPU time of the program in per cent of the time since it started; 100 is one CPU.
-    pub cpu_percent: f64,
-    /// Resident memory, KiB.
-    pub rss_kb: u64,
-    /// Virtual memory, KiB.
-    pub vsz_kb: u64,
-    /// Resident memory, of what is shared only its part, KiB.
-    pub pss_kb: u64,
-    /// Memory of the container or control group the program is in, bytes.
-    pub container_memory: u64,
-    /// CPU time of the host in per cent of the time since it booted; 100 is all CPUs.
-    pub host_cpu_percent: f64,
-    /// Memory of the host in use, KiB.
-    pub host_memory_kb: u64,
-    /// Processes of the host that run.
-    pub host_procs_running: u64,
-    /// Open files of the host.
-    pub host_open_fds: u64,
-}
+use crate::metrics::inputs::{Figures, ResourceFigures};
+use crate::metrics::metric::{Metric, Unit, Value, count, gauge, rounded};
 
 pub(super) static METRICS: &[Metric] = &[
     gauge(

@@ -1,48 +1,10 @@
 //! The run itself: versions, files, times, the machine. Always told.
 
-use super::{
-    Kind, Metric, Sample, Value, Zero, count, counter, family, field, gauge, rate, sanitized, text,
+use crate::metrics::inputs::FileDigest;
+use crate::metrics::metric::{
+    Kind, Metric, Read, Sample, Value, Zero, count, counter, family, field, gauge, rate, sanitized,
+    text,
 };
-
-/// What stays the same during a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunFigures {
-    /// Version that rules and tools ask for.
-    pub version: String,
-    /// Name of the host.
-    pub hostname: String,
-    /// Event source.
-    pub source: String,
-    /// Name of the engine that events come from, where it has one.
-    pub engine: Option<String>,
-    /// How system calls are hooked, where the kernel is watched.
-    pub hook_plan: Option<String>,
-    /// Release of the kernel.
-    pub kernel_release: String,
-    /// When the program started, nanoseconds since the epoch.
-    pub start_ts: u64,
-    /// When the configuration was read, nanoseconds since the epoch.
-    pub reload_ts: u64,
-    /// When the machine booted, nanoseconds since the epoch; 0 where that is not known.
-    pub boot_ts: u64,
-    /// CPUs of the machine.
-    pub cpus: u32,
-    /// Rules files.
-    pub rules_files: Vec<FileDigest>,
-    /// Configuration files.
-    pub config_files: Vec<FileDigest>,
-    /// Addresses of the machine's interfaces, by name and protocol (`ipv4`, `ipv6`).
-    pub addresses: Vec<(String, &'static str, Vec<String>)>,
-}
-
-/// A file that was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FileDigest {
-    /// Its name, without directories.
-    pub name: String,
-    /// SHA-256 of what is in it, in hexadecimal.
-    pub sha256: String,
-}
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -125,7 +87,7 @@ pub(super) static METRICS: &[Metric] = &[
         None,
         "Addresses of each network interface but lo, joined by commas; `<interface>` is `NAME.protocols.ipv4` or \
          `NAME.protocols.ipv6`.",
-        super::Read::Each(|f| {
+        Read::Each(|f| {
             let of = |(name, protocol, addresses): &(String, &str, Vec<String>)| {
                 let part = format!("{name}.protocols.{protocol}");
                 Sample::new(&part, [], Value::Text(addresses.join(",")))

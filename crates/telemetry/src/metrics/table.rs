@@ -1,0 +1,24 @@
+//! The table of metrics, a file per group.
+
+mod costs;
+mod kernel;
+mod resources;
+mod rules;
+mod run;
+mod state;
+
+use super::metric::Metric;
+
+/// The table.
+pub fn metrics() -> impl Iterator<Item = &'static Metric> {
+    [
+        run::METRICS,
+        rules::METRICS,
+        resources::METRICS,
+        state::METRICS,
+        kernel::METRICS,
+        costs::METRICS,
+    ]
+    .into_iter()
+    .flatten()
+}
