@@ -130,8 +130,7 @@ impl Asking {
 /// Conditions and outputs of these rules, compiled; all of them active.
 pub fn load(rules: Rules) -> RuleSet<Field> {
     let vocabulary = Fields::syscall().with_containers(true);
-    let mut loader =
-        Loader::new(vec![EventSource { name: "syscall".into(), vocabulary }], Vec::new());
+    let mut loader = Loader::new(vec![EventSource::syscall(vocabulary)], Vec::new());
     for (name, text) in texts(rules) {
         let result = loader.load(&name, text.as_bytes());
         assert!(result.successful(), "{}", result.explanation());

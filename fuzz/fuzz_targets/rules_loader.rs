@@ -6,7 +6,7 @@ use peregrine_fields::Fields;
 use peregrine_rules::{EventSource, Loader, convert};
 
 fuzz_target!(|bytes: &[u8]| {
-    let syscall = EventSource { name: "syscall".to_owned(), vocabulary: Fields::syscall() };
+    let syscall = EventSource::syscall(Fields::syscall());
     let mut loader = Loader::new(vec![syscall], Vec::new());
     for name in ["fuzz.yaml", "fuzz.conf"] {
         let result = loader.load(name, bytes);

@@ -70,8 +70,7 @@ fn allocations(capture: &str) -> Vec<(&'static str, EventType, u64)> {
     let bytes = twice(&bytes);
 
     let vocabulary = Fields::syscall().with_containers(true);
-    let mut loader =
-        Loader::new(vec![EventSource { name: "syscall".into(), vocabulary }], Vec::new());
+    let mut loader = Loader::new(vec![EventSource::syscall(vocabulary)], Vec::new());
     assert!(loader.load("rules.yaml", RULES.as_bytes()).successful());
     let rules = loader.into_rules();
     let dispatch = Dispatch::new(&rules);

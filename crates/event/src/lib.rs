@@ -35,6 +35,7 @@ pub use loss::{EventCounters, LossCause, LossClass};
 pub use names::{errno_name, signal_name};
 pub use param::{Fdlist, Param, ParamError, Texts};
 pub use set::{CodeSet, EventSet};
+pub use source::SourceId;
 pub use table::{
     Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format, ParamInfo,
     Syscall, native_syscalls, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,

@@ -1,12 +1,80 @@
 //! What every source of events is to those who take them: a snapshot of the machine, then events.
 
+use std::collections::BTreeMap;
+
 use crate::Event;
 use crate::snapshot::Item;
+
+/// Which event source an event comes from and a rule is about: an index, small and dense.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(u16);
+
+impl SourceId {
+    /// The kernel's system calls and tracepoints, live or from a capture file: the source `syscall`.
+    pub const SYSCALL: Self = Self(0);
+
+    /// Position in a table of all sources.
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// The names of event sources, as rules have them under `source`, with their ids.
+///
+/// ```
+/// use peregrine_event::source::{SourceId, SourceNames};
+///
+/// let mut names = SourceNames::default();
+/// assert_eq!(names.intern("syscall"), Some(SourceId::SYSCALL));
+/// let audit = names.intern("k8s_audit").unwrap();
+/// assert_eq!(names.intern("k8s_audit"), Some(audit));
+/// assert_eq!(names.name(audit), Some("k8s_audit"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct SourceNames {
+    names: Vec<String>,
+    ids: BTreeMap<String, SourceId>,
+}
+
+impl Default for SourceNames {
+    fn default() -> Self {
+        let name = Self::SYSCALL.to_owned();
+        Self { names: vec![name.clone()], ids: [(name, SourceId::SYSCALL)].into() }
+    }
+}
+
+impl SourceNames {
+    /// Name of [`SourceId::SYSCALL`].
+    pub const SYSCALL: &'static str = "syscall";
+
+    /// The id of a name, a new one for a new name. `None` when all ids are taken.
+    pub fn intern(&mut self, name: &str) -> Option<SourceId> {
+        if let Some(id) = self.ids.get(name) {
+            return Some(*id);
+        }
+        let id = SourceId(u16::try_from(self.names.len()).ok()?);
+        self.names.push(name.to_owned());
+        self.ids.insert(name.to_owned(), id);
+        Some(id)
+    }
+
+    /// The name of a source.
+    pub fn name(&self, id: SourceId) -> Option<&str> {
+        self.names.get(id.index()).map(String::as_str)
+    }
+}
 
 /// Gives a snapshot of the machine, then events. They borrow from the source until the next one is asked for.
 pub trait Source {
     /// Why it can't go on.
     type Error;
+
+    /// The event source of its events. One that merges several sources marks each
+    /// [event](Event::source) instead.
+    fn id(&self) -> SourceId {
+        SourceId::SYSCALL
+    }
 
     /// What comes next. A source that waits for things to happen does not wait for long.
     ///

@@ -5,6 +5,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::EventType;
+use crate::source::SourceId;
 use crate::table::Shape;
 
 /// Bytes before the parameter lengths.
@@ -28,6 +29,8 @@ pub struct Event<'a> {
     pub cpu: u16,
     /// How the call was made. [`Abi::Native`] until the source that delivers it says otherwise.
     pub abi: Abi,
+    /// Where it comes from. [`SourceId::SYSCALL`] until the source that delivers it says otherwise.
+    pub source: SourceId,
     /// Number in its stream, from 1. Zero until the source that delivers it has numbered it.
     pub num: u64,
     bytes: &'a [u8],
@@ -275,7 +278,8 @@ impl<'a> Event<'a> {
         let Head { ty, ts, tid, sent } = head;
         let Shape { nparams, wide } = ty.shape();
         let nparams = nparams.min(sent);
-        Self { ty, ts, tid, cpu, abi: Abi::Native, num: 0, bytes, sent, nparams, wide }
+        let (abi, source) = (Abi::Native, SourceId::SYSCALL);
+        Self { ty, ts, tid, cpu, abi, source, num: 0, bytes, sent, nparams, wide }
     }
 
     /// What its header says.

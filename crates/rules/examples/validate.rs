@@ -10,10 +10,7 @@ use peregrine_rules::{EventSource, LoadResult, Loader};
 fn main() -> std::io::Result<ExitCode> {
     let (mut json, mut describe) = (false, false);
     let containers = std::env::args().any(|argument| argument == "--containers");
-    let syscall = EventSource {
-        name: "syscall".to_owned(),
-        vocabulary: Fields::syscall().with_containers(containers),
-    };
+    let syscall = EventSource::syscall(Fields::syscall().with_containers(containers));
     let mut loader = Loader::new(vec![syscall], Vec::new());
     let mut results = Vec::new();
     for argument in std::env::args().skip(1) {

@@ -226,6 +226,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         let rule = Rule {
             name: def.name.clone(),
             source: def.source.clone(),
+            source_id: source.id,
             priority: def.priority,
             tags: def.tags.clone(),
             description: def.description.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use peregrine_event::source::{SourceId, SourceNames};
 use peregrine_filter::{DEFAULT_MAX_DEPTH, Vocabulary, parse_operand};
 use peregrine_yaml::{Node, parse};
 
@@ -16,10 +17,19 @@ use crate::{ErrorCode, ItemKind, Place, PluginRequirement, RuleSet, legacy, read
 /// Where events come from, and the fields they have.
 #[derive(Clone, Debug)]
 pub struct EventSource<V> {
+    /// What its events are marked with.
+    pub id: SourceId,
     /// Name, as rules have it under `source`.
     pub name: String,
     /// Fields of its events.
     pub vocabulary: V,
+}
+
+impl<V> EventSource<V> {
+    /// The source `syscall`, whose events have these fields.
+    pub fn syscall(vocabulary: V) -> Self {
+        Self { id: SourceId::SYSCALL, name: SourceNames::SYSCALL.to_owned(), vocabulary }
+    }
 }
 
 /// What the configuration adds to the outputs of rules.
@@ -63,7 +73,7 @@ impl Default for Addition {
 /// use peregrine_fields::Fields;
 /// use peregrine_rules::{EventSource, Loader};
 ///
-/// let syscall = EventSource { name: "syscall".into(), vocabulary: Fields::syscall() };
+/// let syscall = EventSource::syscall(Fields::syscall());
 /// let mut loader = Loader::new(vec![syscall], Vec::new());
 /// let result = loader.load("rules.yaml", b"
 /// - macro: shell

@@ -103,7 +103,7 @@ mod tests {
     ];
 
     fn loader() -> Loader<Fields> {
-        let source = EventSource { name: "syscall".into(), vocabulary: Fields::syscall() };
+        let source = EventSource::syscall(Fields::syscall());
         Loader::new(vec![source], Vec::new())
     }
 

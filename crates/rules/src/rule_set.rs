@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use peregrine_alert::Priority;
+use peregrine_event::SourceId;
 use peregrine_fields::EventTypes;
 use peregrine_filter::{Expr, Filter, Template};
 
@@ -29,8 +30,10 @@ pub struct RuleSet<F> {
 pub struct Rule<F> {
     /// Name.
     pub name: String,
-    /// Event source.
+    /// Name of the event source.
     pub source: String,
+    /// Event source.
+    pub source_id: SourceId,
     /// How much its alerts matter.
     pub priority: Priority,
     /// Tags.

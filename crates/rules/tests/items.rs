@@ -11,7 +11,7 @@ use peregrine_rules::{
 };
 
 fn loader(additions: Vec<OutputAddition>) -> Loader<Fields> {
-    let syscall = EventSource { name: "syscall".to_owned(), vocabulary: Fields::syscall() };
+    let syscall = EventSource::syscall(Fields::syscall());
     Loader::new(vec![syscall], additions)
 }
 

@@ -4,7 +4,7 @@ use peregrine_fields::Fields;
 use peregrine_rules::{EventSource, Loader};
 
 fn explain(text: &str) -> String {
-    let syscall = EventSource { name: "syscall".to_owned(), vocabulary: Fields::syscall() };
+    let syscall = EventSource::syscall(Fields::syscall());
     Loader::new(vec![syscall], Vec::new()).load("rules.yaml", text.as_bytes()).explanation()
 }
 

@@ -63,7 +63,7 @@ fn item() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn loading_never_panics(files in prop::collection::vec(prop::collection::vec(item(), 0..5), 1..3)) {
-        let syscall = EventSource { name: "syscall".to_owned(), vocabulary: Fields::syscall() };
+        let syscall = EventSource::syscall(Fields::syscall());
         let mut loader = Loader::new(vec![syscall], Vec::new());
         for file in files {
             let result = loader.load("f.yaml", file.concat().as_bytes());

@@ -163,7 +163,7 @@ fn loader(session: &Session) -> anyhow::Result<Loader<Fields>> {
             additions.push(OutputAddition { what, ..OutputAddition::default() });
         }
     }
-    let source = EventSource { name: SYSCALL.to_owned(), vocabulary: fields };
+    let source = EventSource::syscall(fields);
     Ok(Loader::new(vec![source], additions))
 }
 
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn the_built_in_rules_are_right() {
         let vocabulary = Fields::syscall().with_containers(true);
-        let source = EventSource { name: SYSCALL.to_owned(), vocabulary };
+        let source = EventSource::syscall(vocabulary);
         let mut loader = Loader::new(vec![source], Vec::new());
         let result = loader.load("built-in", crate::BUILT_IN_RULES.as_bytes());
         assert_eq!(result.to_text(), "built-in: Ok");

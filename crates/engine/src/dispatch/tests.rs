@@ -74,8 +74,7 @@ fn replay(capture: &str, mut each: impl FnMut(&Event<'_>, &View<'_>)) {
 
 fn rules(conditions: &[String]) -> RuleSet<Field> {
     let vocabulary = Fields::syscall().with_containers(true);
-    let mut loader =
-        Loader::new(vec![EventSource { name: "syscall".into(), vocabulary }], Vec::new());
+    let mut loader = Loader::new(vec![EventSource::syscall(vocabulary)], Vec::new());
     let rules = conditions.iter().enumerate().map(|(index, condition)| {
         let condition = quoted(condition);
         format!(

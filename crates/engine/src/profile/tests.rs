@@ -37,8 +37,7 @@ impl Observer for Counting {
 
 fn rules() -> RuleSet<Field> {
     let vocabulary = Fields::syscall();
-    let mut loader =
-        Loader::new(vec![EventSource { name: "syscall".into(), vocabulary }], Vec::new());
+    let mut loader = Loader::new(vec![EventSource::syscall(vocabulary)], Vec::new());
     let result = loader.load("rules.yaml", RULES.as_bytes());
     assert!(result.successful(), "{}", result.explanation());
     loader.into_rules()

@@ -72,7 +72,7 @@ fn rule(output: &str, tags: &[&str], additions: Vec<OutputAddition>) -> Rule<&'s
         "rule": "Opened", "desc": "a rule", "condition": "proc.name exists", "priority": "INFO",
         "output": output, "tags": tags,
     }]);
-    let source = EventSource { name: "syscall".to_owned(), vocabulary: Words };
+    let source = EventSource::syscall(Words);
     let mut loader = Loader::new(vec![source], additions);
     let result = loader.load("rules.yaml", file.to_string().as_bytes());
     assert!(result.successful(), "{}", result.explanation());

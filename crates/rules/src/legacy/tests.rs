@@ -24,7 +24,7 @@ fn items(name: &str, text: &str) -> Result<Node, Vec<Finding>> {
 }
 
 fn load(name: &str, text: &str) -> (LoadResult, Json) {
-    let source = EventSource { name: "syscall".into(), vocabulary: Fields::syscall() };
+    let source = EventSource::syscall(Fields::syscall());
     let mut loader = Loader::new(vec![source], Vec::new());
     let result = loader.load(name, text.as_bytes());
     (result, loader.rules().describe(&|_, _| Vec::new()))
