@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use peregrine_event::{EventSet, EventType};
-use peregrine_fields::{Field, OfType, View};
+use peregrine_fields::{EventTypeFacts, Field, View};
 use peregrine_filter::{
-    Condition, Lately, Program, ProgramBuilder, Sieve, Sieves, Verdicts, Whole,
+    Condition, EvalCache, LayerStats, PreFilter, PreFilterBuilder, Program, ProgramBuilder,
+    Residual,
 };
 use peregrine_rules::{Rule, RuleSet};
 
@@ -38,8 +39,8 @@ pub struct Dispatch {
 #[derive(Debug)]
 struct Candidates {
     rules: Box<[Candidate]>,
-    sieve: Sieve,
-    /// Where what the layers of the sieve did lately is kept.
+    pre_filter: PreFilter,
+    /// Index in `Working::layer_stats` of the first layer of its pre-filter.
     first_layer: usize,
 }
 
@@ -47,9 +48,9 @@ struct Candidates {
 #[derive(Debug)]
 pub(crate) struct Working {
     matching: Matching,
-    verdicts: Verdicts,
-    // Of the layers of all sieves.
-    lately: Box<[Lately]>,
+    cache: EvalCache,
+    // For each layer of all pre-filters.
+    layer_stats: Box<[LayerStats]>,
     // The candidates that may still match, as a bitmap.
     live: Vec<u64>,
 }
@@ -57,7 +58,7 @@ pub(crate) struct Working {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Candidate {
     rule: u32,
-    condition: Whole,
+    condition: Residual,
 }
 
 impl Dispatch {
@@ -74,26 +75,26 @@ impl Dispatch {
             let mut condition = Condition::new(filter);
             let here = EventType::all().zip(&mut by_type).filter(|(ty, _)| types.contains(*ty));
             for (ty, candidates) in here {
-                match program.add(&mut condition, &OfType(ty)) {
-                    Whole::Never => {}
+                match program.add(&mut condition, &EventTypeFacts(ty)) {
+                    Residual::Never => {}
                     condition => candidates.push(Candidate { rule, condition }),
                 }
             }
         }
         let program = program.finish();
-        let sieves = Sieves::new(&program);
+        let pre_filters = PreFilterBuilder::new(&program);
         let (mut groups, mut layers) = (Vec::new(), 0);
         let mut known = HashMap::new();
         let group = |rules: Vec<Candidate>| {
             let place = *known.entry(rules).or_insert_with_key(|rules| {
                 let node = |candidate: &Candidate| match candidate.condition {
-                    Whole::Node(node) => Some(node),
+                    Residual::Compiled(node) => Some(node),
                     _ => None,
                 };
-                let sieve = sieves.sieve(&rules.iter().map(node).collect::<Vec<_>>());
+                let pre_filter = pre_filters.build(&rules.iter().map(node).collect::<Vec<_>>());
                 let first_layer = layers;
-                layers += sieve.len();
-                groups.push(Candidates { rules: rules.as_slice().into(), sieve, first_layer });
+                layers += pre_filter.len();
+                groups.push(Candidates { rules: rules.as_slice().into(), pre_filter, first_layer });
                 groups.len() - 1
             });
             place as u16
@@ -113,7 +114,7 @@ impl Dispatch {
     }
 
     /// What is left of the conditions of these rules.
-    pub(crate) fn candidates(&self, ty: EventType) -> impl Iterator<Item = (usize, Whole)> {
+    pub(crate) fn candidates(&self, ty: EventType) -> impl Iterator<Item = (usize, Residual)> {
         let candidates = self.here(ty).into_iter().flat_map(|here| &here.rules);
         candidates.map(|candidate| (candidate.rule as usize, candidate.condition))
     }
@@ -129,9 +130,9 @@ impl Dispatch {
     }
 
     pub(crate) fn working(&self, matching: Matching) -> Working {
-        let layers = self.groups.iter().map(|group| group.sieve.len()).sum();
-        let lately = vec![Lately::default(); layers].into();
-        Working { matching, verdicts: self.program.verdicts(), lately, live: Vec::new() }
+        let layers = self.groups.iter().map(|group| group.pre_filter.len()).sum();
+        let layer_stats = vec![LayerStats::default(); layers].into();
+        Working { matching, cache: self.program.eval_cache(), layer_stats, live: Vec::new() }
     }
 
     /// Calls `hit` with the index of each rule that matches.
@@ -140,31 +141,33 @@ impl Dispatch {
         rules: &RuleSet<Field>,
         ty: EventType,
         view: &View<'_>,
-        Working { matching, verdicts, lately, live }: &mut Working,
+        Working { matching, cache, layer_stats, live }: &mut Working,
         meter: &mut M,
         mut hit: impl FnMut(usize),
     ) {
         let Some(here) = self.here(ty) else { return };
-        let mut asked = self.program.ask(view, verdicts, meter);
+        let mut evaluator = self.program.evaluator(view, cache, meter);
         live.clear();
         live.resize(here.rules.len().div_ceil(64), u64::MAX);
-        let lately = lately.get_mut(here.first_layer..).unwrap_or_default();
-        asked.sift(&here.sieve, lately, live);
+        let layer_stats = layer_stats.get_mut(here.first_layer..).unwrap_or_default();
+        evaluator.prune(&here.pre_filter, layer_stats, live);
         for (batch, left) in here.rules.chunks(64).zip(&*live) {
             for Candidate { rule, condition } in Bits(*left).map_while(|bit| batch.get(bit)) {
                 let rule = *rule as usize;
-                let mark = asked.meter.enter(Stage::Rule(rule));
+                let mark = evaluator.meter.enter(Stage::Rule(rule));
                 let matched = match condition {
-                    Whole::Never => false,
-                    Whole::Always => true,
-                    Whole::Node(node) => asked.holds(*node),
-                    Whole::Plain => rules.rules.get(rule).is_some_and(|r| r.filter.matches(view)),
+                    Residual::Never => false,
+                    Residual::Always => true,
+                    Residual::Compiled(node) => evaluator.holds(*node),
+                    Residual::Interpreted => {
+                        rules.rules.get(rule).is_some_and(|r| r.filter.matches(view))
+                    }
                 };
-                asked.meter.leave(Stage::Rule(rule), mark, matched);
+                evaluator.meter.leave(Stage::Rule(rule), mark, matched);
                 if matched {
-                    let mark = asked.meter.enter(Stage::Alert(rule));
+                    let mark = evaluator.meter.enter(Stage::Alert(rule));
                     hit(rule);
-                    asked.meter.leave(Stage::Alert(rule), mark, true);
+                    evaluator.meter.leave(Stage::Alert(rule), mark, true);
                     if *matching == Matching::First {
                         return;
                     }

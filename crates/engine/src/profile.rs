@@ -22,7 +22,7 @@ pub use meter::{Profiler, RuleMeter, Stage};
 pub use sampling::{Chance, time_of_a_look};
 pub use tree::{Condition, Root};
 
-use meter::OfType;
+use meter::EventTypeFacts;
 
 /// What was measured of a run.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Profile {
         let look = profiler.look_ns();
         let types: Vec<TypeProfile> = (profiler.types())
             .filter(|(_, measured)| measured.events > 0)
-            .map(|(ty, OfType { events, whole, parts, .. })| {
+            .map(|(ty, EventTypeFacts { events, whole, parts, .. })| {
                 let mean = if whole.count > 0 { whole.mean(0.0) } else { parts.mean(look) };
                 let rules = dispatch.candidates(ty).count();
                 TypeProfile { ty, events: *events, rules, ns: mean * *events as f64 }

@@ -7,14 +7,14 @@
 
 mod evttypes;
 mod extract;
-mod foresight;
 mod params;
 mod similar;
+mod static_facts;
 pub mod table;
 mod view;
 mod vocabulary;
 
 pub use evttypes::{EventTypeError, EventTypes};
-pub use foresight::OfType;
+pub use static_facts::EventTypeFacts;
 pub use view::{Run, Scratch, View};
 pub use vocabulary::{Field, Fields};

@@ -11,7 +11,7 @@ use peregrine_filter::{Place, Shown, Supplier, Value};
 use peregrine_state::{Context, Fd, L4Proto, State, Thread};
 
 use crate::extract;
-use crate::foresight;
+use crate::static_facts;
 use crate::table::Id;
 use crate::vocabulary::{Arg, Field};
 
@@ -95,7 +95,7 @@ impl<'a> View<'a> {
         scratch: &'a Scratch,
     ) -> Self {
         let thread = state.thread(context);
-        let about_fd = foresight::is_about_fd(event.ty);
+        let about_fd = static_facts::is_about_fd(event.ty);
         let fd = if about_fd { state.event_fd(context) } else { None };
         Self { event, state, context, run, scratch, thread, fd }
     }
@@ -116,7 +116,7 @@ impl<'a> View<'a> {
 
     /// Whether the event makes, uses or closes an fd.
     pub(crate) fn is_about_fd(&self) -> bool {
-        foresight::is_about_fd(self.event.ty)
+        static_facts::is_about_fd(self.event.ty)
     }
 
     /// What is known of the fd of the event.

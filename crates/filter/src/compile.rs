@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use thiserror::Error;
 
 use crate::ast::{Check, Comparison, Expr, ExprKind, Right, Span, Text};
-use crate::filter::{Filter, Node, Test, Verdict};
+use crate::filter::{Filter, Node, Predicate, Test};
 use crate::hints::{self, Hint, HintKind};
 use crate::kind::{Kind, comparable, type_name};
 use crate::literal::{self, Literal, LiteralError};
@@ -39,7 +39,7 @@ pub fn compile<V>(condition: &Expr, vocabulary: &V) -> Result<Compiled<V::Field>
 where
     V: Vocabulary + ?Sized,
 {
-    compile_with(condition, vocabulary, &mut Tests::default())
+    compile_with(condition, vocabulary, &mut TestCache::default())
 }
 
 /// Like [`compile`], for many conditions: tests that they share are compiled once.
@@ -49,7 +49,7 @@ where
 pub fn compile_with<V>(
     condition: &Expr,
     vocabulary: &V,
-    tests: &mut Tests<V::Field>,
+    tests: &mut TestCache<V::Field>,
 ) -> Result<Compiled<V::Field>, CompileError>
 where
     V: Vocabulary + ?Sized,
@@ -59,9 +59,9 @@ where
     Ok(Compiled { filter: Filter::new(root), hints: compiler.hints })
 }
 
-/// Tests that were compiled with one vocabulary.
+/// TestCache that were compiled with one vocabulary.
 #[derive(Debug)]
-pub struct Tests<F> {
+pub struct TestCache<F> {
     /// By the address of the tree, which is kept so that no other gets it. Conditions share the trees of the
     /// macros they use.
     known: HashMap<usize, Known<F>>,
@@ -76,7 +76,7 @@ struct Known<F> {
     hints: Vec<Hint>,
 }
 
-impl<F> Default for Tests<F> {
+impl<F> Default for TestCache<F> {
     fn default() -> Self {
         Self { known: HashMap::new(), scratch: String::new() }
     }
@@ -238,7 +238,7 @@ fn spelled(op: Operator) -> Operator {
 
 struct Compiler<'a, V: Vocabulary + ?Sized> {
     vocabulary: &'a V,
-    tests: &'a mut Tests<V::Field>,
+    tests: &'a mut TestCache<V::Field>,
     hints: Vec<Hint>,
 }
 
@@ -273,15 +273,15 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
         }
         let before = self.hints.len();
         let left = Extractor::new(check.left(), self.vocabulary)?;
-        let verdict = match &**check {
-            Check::Exists(_) => Verdict::Exists,
+        let predicate = match &**check {
+            Check::Exists(_) => Predicate::Exists,
             Check::Compare(comparison) => self.comparison(&left, comparison)?,
         };
         let text = &mut self.tests.scratch;
         text.clear();
         // Writing to memory can't fail.
         let _ = write!(text, "{check}");
-        let test = Arc::new(Test { text: text.as_str().into(), left, verdict });
+        let test = Arc::new(Test { text: text.as_str().into(), left, predicate });
         let hints = self.hints.get(before..).unwrap_or_default().to_vec();
         let known = Known { _check: Arc::clone(check), test: Arc::clone(&test), hints };
         self.tests.known.insert(address, known);
@@ -292,13 +292,13 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
         &mut self,
         left: &Extractor<V::Field>,
         comparison: &Comparison,
-    ) -> Result<Verdict<V::Field>, CompileErrorKind> {
+    ) -> Result<Predicate<V::Field>, CompileErrorKind> {
         let Comparison { op, quantifier, right, .. } = comparison;
         let kind = comparable(left.ty(), left.is_list(), *op, *quantifier)?;
         if let Right::Operand(operand) = right {
             let right = Extractor::new(operand, self.vocabulary)?;
             check_sides(left, *op, kind, &right)?;
-            return Ok(Verdict::Field { op: *op, right });
+            return Ok(Predicate::Field { op: *op, right });
         }
         let mut literals = Vec::new();
         for text in right.literals() {
@@ -318,7 +318,7 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
             as_each(*op, kind, left, &mut literals);
         }
         let matcher = Matcher::new(*op, *quantifier, literals)?;
-        Ok(Verdict::Literals { op: *op, matcher })
+        Ok(Predicate::Literals { op: *op, matcher })
     }
 
     fn literal(
@@ -359,11 +359,11 @@ fn distance<F>(
     left: &Extractor<F>,
     op: Operator,
     literals: &[Literal],
-) -> Result<Verdict<F>, CompileErrorKind> {
+) -> Result<Predicate<F>, CompileErrorKind> {
     match (op, literals) {
         (Operator::Eq | Operator::EqEq, [Literal::Number(most)]) => {
             let than = most.wrapping_mul(DISTANCE_UNIT);
-            Ok(Verdict::Literals { op, matcher: Matcher::Number { op: Order::Le, than } })
+            Ok(Predicate::Literals { op, matcher: Matcher::Number { op: Order::Le, than } })
         }
         _ => Err(CompileErrorKind::Distance(left.name().to_owned())),
     }

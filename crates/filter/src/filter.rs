@@ -25,11 +25,11 @@ pub(crate) struct Test<F> {
     /// The test as it is written, which says all of it.
     pub(crate) text: Box<str>,
     pub(crate) left: Extractor<F>,
-    pub(crate) verdict: Verdict<F>,
+    pub(crate) predicate: Predicate<F>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Verdict<F> {
+pub(crate) enum Predicate<F> {
     Exists,
     Literals { op: Operator, matcher: Matcher },
     Field { op: Operator, right: Extractor<F> },
@@ -81,9 +81,9 @@ impl<F> Node<F> {
 impl<F> Test<F> {
     /// All fields that are asked for.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &F> {
-        let right = match &self.verdict {
-            Verdict::Field { right, .. } => Some(right),
-            Verdict::Exists | Verdict::Literals { .. } => None,
+        let right = match &self.predicate {
+            Predicate::Field { right, .. } => Some(right),
+            Predicate::Exists | Predicate::Literals { .. } => None,
         };
         self.left.fields().chain(right.into_iter().flat_map(Extractor::fields))
     }
@@ -103,15 +103,15 @@ impl<F> Test<F> {
     {
         let Some(left) = left else { return false };
         let scratch = supplier.scratch();
-        match &self.verdict {
-            Verdict::Exists => match (self.left.each(), left) {
+        match &self.predicate {
+            Predicate::Exists => match (self.left.each(), left) {
                 (Some(Each::Any), Value::List(members)) => !members.is_empty(),
                 _ => true,
             },
-            Verdict::Literals { op, matcher } => {
+            Predicate::Literals { op, matcher } => {
                 spread(left, *op, self.left.each(), |value| matcher.matches(value, scratch))
             }
-            Verdict::Field { op, right } => {
+            Predicate::Field { op, right } => {
                 let Some(right) = right.value(supplier) else { return false };
                 let members = match &right {
                     Value::List(members) => members,
@@ -125,7 +125,7 @@ impl<F> Test<F> {
     }
 }
 
-impl<F> Verdict<F> {
+impl<F> Predicate<F> {
     /// How much work it is, in units of a comparison of numbers.
     pub(crate) fn cost(&self) -> u32 {
         match self {

@@ -32,12 +32,12 @@ pub use ast::{
     Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
     Quantifier, Right, Span, Spanned, Text, Transformer,
 };
-pub use compile::{CompileError, CompileErrorKind, Compiled, Tests, compile, compile_with};
+pub use compile::{CompileError, CompileErrorKind, Compiled, TestCache, compile, compile_with};
 pub use extract::Extractor;
 pub use filter::Filter;
 pub use hints::{Hint, HintKind};
 pub use literal::LiteralError;
-pub use matcher::Stands;
+pub use matcher::Anchor;
 pub use meter::Meter;
 pub use parser::{
     DEFAULT_MAX_DEPTH, EscapeError, ParseError, ParseErrorKind, RULES_MAX_DEPTH, parse,
@@ -45,8 +45,8 @@ pub use parser::{
 };
 pub use print::{Form, json_escape, json_string, value_json, value_text};
 pub use program::{
-    Asked, Condition, Foresight, Lately, NodeId, Part, Program, ProgramBuilder, Side, Sieve,
-    Sieves, Verdicts, Whole,
+    Condition, EvalCache, Evaluator, LayerStats, NodeId, PreFilter, PreFilterBuilder, Program,
+    ProgramBuilder, Residual, Side, StaticFacts, SubCondition,
 };
 pub use regex::RegexError;
 pub use template::{OutputField, Template, TemplateError};

@@ -30,13 +30,13 @@ pub(crate) enum Matcher {
 
 /// Where in a text another one stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stands {
+pub enum Anchor {
     /// It is all of it.
     Whole,
     /// It begins so.
-    AtStart,
+    Prefix,
     /// It ends so.
-    AtEnd,
+    Suffix,
 }
 
 /// A comparison of a text or a buffer.
@@ -317,12 +317,12 @@ impl ByteMatcher {
     }
 
     /// Texts of which one stands so in every text for which it holds, if that is so.
-    pub(crate) fn literals(&self) -> Option<(Stands, Vec<&[u8]>)> {
+    pub(crate) fn literals(&self) -> Option<(Anchor, Vec<&[u8]>)> {
         Some(match self {
-            Self::Order { op: Order::Eq, than } => (Stands::Whole, vec![than]),
-            Self::In(texts) => (Stands::Whole, texts.iter().collect()),
-            Self::StartsWith(text) => (Stands::AtStart, vec![text]),
-            Self::EndsWith(text) => (Stands::AtEnd, vec![text]),
+            Self::Order { op: Order::Eq, than } => (Anchor::Whole, vec![than]),
+            Self::In(texts) => (Anchor::Whole, texts.iter().collect()),
+            Self::StartsWith(text) => (Anchor::Prefix, vec![text]),
+            Self::EndsWith(text) => (Anchor::Suffix, vec![text]),
             Self::Glob { pattern, fold: false } => {
                 let is_special = |byte: &u8| b"*?[]\\".contains(byte);
                 let (first, last) = (
@@ -330,9 +330,9 @@ impl ByteMatcher {
                     pattern.rsplit(is_special).next().unwrap_or_default(),
                 );
                 if first.is_empty() {
-                    (Stands::AtEnd, vec![last])
+                    (Anchor::Suffix, vec![last])
                 } else {
-                    (Stands::AtStart, vec![first])
+                    (Anchor::Prefix, vec![first])
                 }
             }
             _ => return None,

@@ -1,20 +1,20 @@
 //! Many conditions as one program: what they have in common is decided once per event.
 //!
-//! Conditions are added for one kind of events at a time, of which some fields are [known](Foresight)
+//! Conditions are added for one kind of events at a time, of which some fields are [known](StaticFacts)
 //! beforehand: tests of these are decided then and there. What remains is a graph in which every
 //! sub-condition stands once, however many conditions of however many kinds of events have it. Its
 //! verdicts are kept for the duration of one event, and so are the values of fields. All that is asked
 //! of a field with whole texts and their beginnings is answered by one look into a [table], and all that is asked with
-//! ends by another. What such an answer [excludes](outlook), whatever else there is, is not asked at all.
+//! ends by another. What such an answer [excludes](feasibility), whatever else there is, is not asked at all.
 //!
 //! Conditions have no effects, so that the order in which their parts are asked cannot be told from
-//! outside; a program asks the cheap parts first. The few fields whose answers change with every question
-//! are [told apart](Foresight::is_pure): conditions that have them are left to [`Filter::matches`](crate::Filter::matches).
+//! outside; a program asks the cheap parts first. The few fields whose answers change with every query
+//! are [told apart](StaticFacts::is_pure): conditions that have them are left to [`Filter::matches`](crate::Filter::matches).
 
 mod build;
 mod condition;
-mod outlook;
-mod sieve;
+mod feasibility;
+mod pre_filter;
 mod table;
 mod trie;
 
@@ -22,15 +22,15 @@ use std::sync::Arc;
 
 pub use build::ProgramBuilder;
 pub use condition::Condition;
-pub use sieve::{Lately, Sieve, Sieves};
+pub use pre_filter::{LayerStats, PreFilter, PreFilterBuilder};
 
 use crate::filter::Test;
-use crate::matcher::Stands;
+use crate::matcher::Anchor;
 use crate::{Meter, Supplier, Value};
-use table::{Bit, Row, TextTable};
+use table::{QueryId, TextClass, TextTable};
 
 /// What is known of fields before there is an event.
-pub trait Foresight<F> {
+pub trait StaticFacts<F> {
     /// The value that the field has in every event of this kind, `Some(None)` when it never has one; `None` when
     /// that depends on the event.
     fn known(&self, field: &F) -> Option<Option<Value<'static>>>;
@@ -44,7 +44,7 @@ pub trait Foresight<F> {
     }
 
     /// What another field begins or ends with wherever this text stands so in the value of the field.
-    fn implied(&self, _field: &F, _stands: Stands, _text: &[u8]) -> Option<(F, Side, Vec<u8>)> {
+    fn implied(&self, _field: &F, _anchor: Anchor, _text: &[u8]) -> Option<(F, Side, Vec<u8>)> {
         None
     }
 
@@ -64,15 +64,15 @@ pub enum Side {
 
 /// What became of a condition for one kind of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Whole {
+pub enum Residual {
     /// It holds for none of them.
     Never,
     /// It holds for all of them.
     Always,
     /// The program decides.
-    Node(NodeId),
+    Compiled(NodeId),
     /// The order of its questions matters: ask [`Filter::matches`](crate::Filter::matches).
-    Plain,
+    Interpreted,
 }
 
 /// A sub-condition of a program.
@@ -88,7 +88,7 @@ impl NodeId {
 
 /// What a sub-condition is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum SubCondition<'a> {
     /// All of these.
     All(&'a [NodeId]),
     /// Any of these.
@@ -106,9 +106,9 @@ pub struct Program<F> {
     // Of nodes, one after the other.
     children: Vec<NodeId>,
     // What nodes are, as the conditions have it.
-    steps: Vec<Step<F>>,
-    columns: Vec<Column<F>>,
-    bounded: Vec<Bounded>,
+    terms: Vec<Term<F>>,
+    indexes: Vec<FieldIndex<F>>,
+    guarded: Vec<GuardedTest>,
 }
 
 /// How a sub-condition is decided.
@@ -122,32 +122,32 @@ struct Node {
 #[derive(Clone, Copy, Debug)]
 enum Op {
     /// Decided as soon as one of its children is this.
-    Several {
+    Junction {
         start: u32,
         end: u32,
-        decides: bool,
+        absorbing: bool,
     },
     Not(NodeId),
     /// A table answers it, along with others.
-    Look(ColumnId, Bit),
+    Lookup(IndexId, QueryId),
     /// A test of a field that others ask for too.
-    Test(ColumnId),
+    FieldTest(IndexId),
     /// Another test.
-    Other,
+    OpaqueTest,
     /// One of those that fail where a table says so.
-    Bounded(u32),
+    Guarded(u32),
 }
 
-/// A test of which a table answers a part, as does another column than its own.
+/// A test of which a table answers a part, as does another index than its own.
 #[derive(Clone, Copy, Debug)]
-struct Bounded {
+struct GuardedTest {
     /// It holds only if this is so.
-    bound: (ColumnId, Bit),
+    guard: (IndexId, QueryId),
     op: Op,
 }
 
 #[derive(Debug)]
-enum Step<F> {
+enum Term<F> {
     All(Box<[NodeId]>),
     Any(Box<[NodeId]>),
     Not(NodeId),
@@ -156,63 +156,63 @@ enum Step<F> {
 
 /// A field of which several things are asked, of which a table answers those about one end of its texts.
 #[derive(Debug)]
-struct Column<F> {
+struct FieldIndex<F> {
     field: F,
     table: TextTable,
-    /// The column for the ends of the same texts, if this one is for how they begin.
-    ends: Option<ColumnId>,
+    /// The index for the ends of the same texts, if this one is for how they begin.
+    ends: Option<IndexId>,
     /// Where the value is kept during an event, if others than the table ask for it.
     slot: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct ColumnId(u16);
+struct IndexId(u16);
 
 /// The verdicts on one event; the memory is used again for the next.
 #[derive(Clone, Debug, Default)]
-pub struct Verdicts {
+pub struct EvalCache {
     // Of each node: the event that it was decided for, times two, and one more if it held.
     known: Vec<u32>,
-    // Of each column: the same event, and the row of its table.
-    rows: Vec<(u32, Row)>,
-    // Of each column: the last text, and its row.
-    last: Vec<Short>,
+    // Of each index: the same event, and the class of its table.
+    classes: Vec<(u32, TextClass)>,
+    // Of each index: the last text, and its class.
+    last: Vec<RecentText>,
     // Of each node: which of its children decided it last. It likely does so again.
     decisive: Vec<u32>,
     event: u32,
 }
 
-/// A text and its row. Names of programs are as short as that, and events of one program come after each other.
+/// A text and its class. Names of programs are as short as that, and events of one program come after each other.
 #[derive(Clone, Copy, Debug, Default)]
-struct Short {
+struct RecentText {
     len: u8,
     bytes: [u8; 16],
-    row: Row,
+    class: TextClass,
 }
 
-impl Short {
-    fn new(text: &[u8], row: Row) -> Option<Self> {
+impl RecentText {
+    fn new(text: &[u8], class: TextClass) -> Option<Self> {
         let mut bytes = [0; 16];
         bytes.get_mut(..text.len())?.copy_from_slice(text);
-        Some(Self { len: text.len() as u8, bytes, row })
+        Some(Self { len: text.len() as u8, bytes, class })
     }
 
-    /// The row, if it is that of this text.
+    /// The class, if it is that of this text.
     #[inline]
-    fn row(&self, text: &[u8]) -> Option<Row> {
-        let same = self.row != Row::NONE && self.bytes.get(..self.len.into()) == Some(text);
-        same.then_some(self.row)
+    fn class_of(&self, text: &[u8]) -> Option<TextClass> {
+        let same = self.class != TextClass::NONE && self.bytes.get(..self.len.into()) == Some(text);
+        same.then_some(self.class)
     }
 }
 
-impl Verdicts {
+impl EvalCache {
     /// Forgets all: the next event.
     pub fn reset(&mut self) {
         self.event = match self.event.checked_add(2) {
             Some(event) => event,
             None => {
                 self.known.fill(0);
-                self.rows.fill((0, Row::NONE));
+                self.classes.fill((0, TextClass::NONE));
                 2
             }
         };
@@ -245,44 +245,44 @@ impl Verdicts {
 
 impl<F> Program<F> {
     /// Room for the verdicts of this program.
-    pub fn verdicts(&self) -> Verdicts {
-        let rows = vec![(0, Row::NONE); self.columns.len()];
-        let last = vec![Short::default(); self.columns.len()];
+    pub fn eval_cache(&self) -> EvalCache {
+        let classes = vec![(0, TextClass::NONE); self.indexes.len()];
+        let last = vec![RecentText::default(); self.indexes.len()];
         let nodes = self.nodes.len();
-        Verdicts { known: vec![0; nodes], rows, last, decisive: vec![0; nodes], event: 2 }
+        EvalCache { known: vec![0; nodes], classes, last, decisive: vec![0; nodes], event: 2 }
     }
 
     /// Asks about the event of the supplier, of which nothing is known yet. The meter follows what is decided.
-    pub fn ask<'e, S, M>(
+    pub fn evaluator<'e, S, M>(
         &'e self,
         supplier: &'e S,
-        verdicts: &'e mut Verdicts,
+        cache: &'e mut EvalCache,
         meter: M,
-    ) -> Asked<'e, F, S, M>
+    ) -> Evaluator<'e, F, S, M>
     where
         S: Supplier<F> + ?Sized,
         M: Meter<NodeId>,
     {
-        verdicts.reset();
-        Asked { program: self, supplier, verdicts, meter, values: [None; SLOTS] }
+        cache.reset();
+        Evaluator { program: self, supplier, cache, meter, values: [None; SLOTS] }
     }
 
     /// Where a table answers a sub-condition.
-    fn answer(&self, node: NodeId) -> Option<(ColumnId, Bit)> {
+    fn answer(&self, node: NodeId) -> Option<(IndexId, QueryId)> {
         let op = self.nodes.get(node.index())?.op;
-        match self.bounded(op).map_or(op, |bounded| bounded.op) {
-            Op::Look(column, bit) => Some((column, bit)),
+        match self.guarded(op).map_or(op, |guarded| guarded.op) {
+            Op::Lookup(index, bit) => Some((index, bit)),
             _ => None,
         }
     }
 
-    fn table(&self, column: ColumnId) -> Option<&TextTable> {
-        self.columns.get(usize::from(column.0)).map(|column| &column.table)
+    fn table(&self, index: IndexId) -> Option<&TextTable> {
+        self.indexes.get(usize::from(index.0)).map(|index| &index.table)
     }
 
-    fn bounded(&self, op: Op) -> Option<&Bounded> {
+    fn guarded(&self, op: Op) -> Option<&GuardedTest> {
         match op {
-            Op::Bounded(place) => self.bounded.get(place as usize),
+            Op::Guarded(place) => self.guarded.get(place as usize),
             _ => None,
         }
     }
@@ -298,12 +298,12 @@ impl<F> Program<F> {
     }
 
     /// What a sub-condition is made of, in the order in which it is asked. `None` for one of another program.
-    pub fn part(&self, node: NodeId) -> Option<Part<'_>> {
-        Some(match self.steps.get(node.index())? {
-            Step::All(all) => Part::All(all),
-            Step::Any(any) => Part::Any(any),
-            Step::Not(node) => Part::Not(*node),
-            Step::Test(test) => Part::Test(&test.text),
+    pub fn sub_condition(&self, node: NodeId) -> Option<SubCondition<'_>> {
+        Some(match self.terms.get(node.index())? {
+            Term::All(all) => SubCondition::All(all),
+            Term::Any(any) => SubCondition::Any(any),
+            Term::Not(node) => SubCondition::Not(*node),
+            Term::Test(test) => SubCondition::Test(&test.text),
         })
     }
 }
@@ -313,17 +313,17 @@ impl<F> Program<F> {
 const SLOTS: usize = 12;
 
 /// One event that a program is asked about.
-pub struct Asked<'e, F, S: ?Sized, M> {
+pub struct Evaluator<'e, F, S: ?Sized, M> {
     program: &'e Program<F>,
     supplier: &'e S,
-    verdicts: &'e mut Verdicts,
+    cache: &'e mut EvalCache,
     /// Follows what is decided.
     pub meter: M,
-    // Values of columns, by their slots.
+    // Values of indexes, by their slots.
     values: [Option<Option<Value<'e>>>; SLOTS],
 }
 
-impl<'e, F, S, M> Asked<'e, F, S, M>
+impl<'e, F, S, M> Evaluator<'e, F, S, M>
 where
     S: Supplier<F> + ?Sized,
     M: Meter<NodeId>,
@@ -334,13 +334,13 @@ where
         let Some(Node { op, shared }) = self.program.nodes.get(node.index()).copied() else {
             return false;
         };
-        if let Op::Look(column, bit) = op {
+        if let Op::Lookup(index, bit) = op {
             let mark = self.meter.enter(node);
-            let holds = self.look(column, bit);
+            let holds = self.lookup(index, bit);
             self.meter.leave(node, mark, holds);
             return holds;
         }
-        if shared && let Some(holds) = self.verdicts.get(node) {
+        if shared && let Some(holds) = self.cache.get(node) {
             return holds;
         }
         self.decide(node, op, shared)
@@ -350,18 +350,18 @@ where
     fn decide(&mut self, node: NodeId, op: Op, shared: bool) -> bool {
         let mark = self.meter.enter(node);
         let holds = match op {
-            Op::Several { start, end, decides } => {
-                self.any_is(decides, node, start, end) == decides
+            Op::Junction { start, end, absorbing } => {
+                self.any_is(absorbing, node, start, end) == absorbing
             }
             Op::Not(child) => !self.holds(child),
-            Op::Look(column, bit) => self.look(column, bit),
-            Op::Test(column) => self.test(node, Some(column)),
-            Op::Other => self.test(node, None),
-            Op::Bounded(place) => self.bounded(node, place),
+            Op::Lookup(index, bit) => self.lookup(index, bit),
+            Op::FieldTest(index) => self.test(node, Some(index)),
+            Op::OpaqueTest => self.test(node, None),
+            Op::Guarded(place) => self.guarded(node, place),
         };
         self.meter.leave(node, mark, holds);
         if shared {
-            self.verdicts.set(node, holds);
+            self.cache.set(node, holds);
         }
         holds
     }
@@ -370,7 +370,7 @@ where
     #[inline]
     fn any_is(&mut self, holds: bool, node: NodeId, start: u32, end: u32) -> bool {
         let children = self.program.children.get(start as usize..end as usize).unwrap_or_default();
-        let last = self.verdicts.last(node);
+        let last = self.cache.last(node);
         if let Some(child) = children.get(last as usize)
             && self.holds(*child) == holds
         {
@@ -378,7 +378,7 @@ where
         }
         for (index, child) in (0..).zip(children) {
             if index != last && self.holds(*child) == holds {
-                if let Some(decisive) = self.verdicts.decisive.get_mut(node.index()) {
+                if let Some(decisive) = self.cache.decisive.get_mut(node.index()) {
                     *decisive = index;
                 }
                 return true;
@@ -388,76 +388,77 @@ where
     }
 
     #[inline(never)]
-    fn test(&mut self, node: NodeId, column: Option<ColumnId>) -> bool {
-        let Some(Step::Test(test)) = self.program.steps.get(node.index()) else { return false };
-        match column {
-            Some(column) => test.holds_for(self.value(column), self.supplier),
+    fn test(&mut self, node: NodeId, index: Option<IndexId>) -> bool {
+        let Some(Term::Test(test)) = self.program.terms.get(node.index()) else { return false };
+        match index {
+            Some(index) => test.holds_for(self.value(index), self.supplier),
             None => test.holds(self.supplier),
         }
     }
 
     #[inline]
-    fn bounded(&mut self, node: NodeId, place: u32) -> bool {
-        let Some(Bounded { bound: (column, bit), op }) = self.program.bounded.get(place as usize)
+    fn guarded(&mut self, node: NodeId, place: u32) -> bool {
+        let Some(GuardedTest { guard: (index, bit), op }) =
+            self.program.guarded.get(place as usize)
         else {
             return false;
         };
-        self.look(*column, *bit)
+        self.lookup(*index, *bit)
             && match *op {
-                Op::Look(column, bit) => self.look(column, bit),
-                Op::Test(column) => self.test(node, Some(column)),
+                Op::Lookup(index, bit) => self.lookup(index, bit),
+                Op::FieldTest(index) => self.test(node, Some(index)),
                 _ => self.test(node, None),
             }
     }
 
     #[inline]
-    fn look(&mut self, id: ColumnId, bit: Bit) -> bool {
+    fn lookup(&mut self, id: IndexId, bit: QueryId) -> bool {
         let program = self.program;
-        let Some(column) = program.columns.get(usize::from(id.0)) else { return false };
-        column.table.has(self.row(id, &column.table), bit)
+        let Some(index) = program.indexes.get(usize::from(id.0)) else { return false };
+        index.table.has(self.class_of(id, &index.table), bit)
     }
 
     #[inline]
-    fn row(&mut self, id: ColumnId, table: &TextTable) -> Row {
-        match self.verdicts.rows.get(usize::from(id.0)) {
-            Some((event, row)) if *event == self.verdicts.event => *row,
-            _ => self.find_row(id, table),
+    fn class_of(&mut self, id: IndexId, table: &TextTable) -> TextClass {
+        match self.cache.classes.get(usize::from(id.0)) {
+            Some((event, class)) if *event == self.cache.event => *class,
+            _ => self.find_class(id, table),
         }
     }
 
     #[inline]
-    fn row_of(&mut self, id: ColumnId) -> Row {
+    fn class_in(&mut self, id: IndexId) -> TextClass {
         let program = self.program;
-        program.table(id).map_or(Row::NONE, |table| self.row(id, table))
+        program.table(id).map_or(TextClass::NONE, |table| self.class_of(id, table))
     }
 
     #[inline(never)]
-    fn find_row(&mut self, id: ColumnId, table: &TextTable) -> Row {
-        let row = match self.value(id) {
+    fn find_class(&mut self, id: IndexId, table: &TextTable) -> TextClass {
+        let class = match self.value(id) {
             Some(Value::Text(text) | Value::Bytes(text)) => {
-                match self.verdicts.last.get_mut(usize::from(id.0)) {
-                    Some(last) => last.row(text).unwrap_or_else(|| {
-                        let row = table.row(text);
-                        if let Some(short) = Short::new(text, row) {
+                match self.cache.last.get_mut(usize::from(id.0)) {
+                    Some(last) => last.class_of(text).unwrap_or_else(|| {
+                        let class = table.class_of(text);
+                        if let Some(short) = RecentText::new(text, class) {
                             *last = short;
                         }
-                        row
+                        class
                     }),
-                    None => table.row(text),
+                    None => table.class_of(text),
                 }
             }
             // Values of another kind than the literals match nothing.
-            _ => Row::NONE,
+            _ => TextClass::NONE,
         };
-        let event = self.verdicts.event;
-        if let Some(known) = self.verdicts.rows.get_mut(usize::from(id.0)) {
-            *known = (event, row);
+        let event = self.cache.event;
+        if let Some(known) = self.cache.classes.get_mut(usize::from(id.0)) {
+            *known = (event, class);
         }
-        row
+        class
     }
 
-    fn value(&mut self, id: ColumnId) -> Option<Value<'e>> {
-        let Column { field, slot, .. } = self.program.columns.get(usize::from(id.0))?;
+    fn value(&mut self, id: IndexId) -> Option<Value<'e>> {
+        let FieldIndex { field, slot, .. } = self.program.indexes.get(usize::from(id.0))?;
         let supplier = self.supplier;
         match slot.and_then(|slot| self.values.get_mut(usize::from(slot))) {
             Some(kept) => *kept.get_or_insert_with(|| supplier.value(field)),

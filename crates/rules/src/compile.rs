@@ -6,8 +6,8 @@ use std::sync::Arc;
 use peregrine_event::{EventType, syscall_names};
 use peregrine_fields::{EventTypeError, EventTypes};
 use peregrine_filter::{
-    CompileError, CompileErrorKind, Expr, ExprKind, Filter, Span, Template, TemplateError, Tests,
-    Vocabulary, compile, compile_with,
+    CompileError, CompileErrorKind, Expr, ExprKind, Filter, Span, Template, TemplateError,
+    TestCache, Vocabulary, compile, compile_with,
 };
 
 use crate::condition::{Resolved, Written};
@@ -41,7 +41,7 @@ struct Program<F> {
 struct Work<'w, F> {
     lists: &'w mut Lists,
     macros: &'w mut [Macro],
-    tests: &'w mut Tests<F>,
+    tests: &'w mut TestCache<F>,
     findings: &'w mut Vec<Finding>,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use peregrine_filter::Tests;
+use peregrine_filter::TestCache;
 
 use crate::Finding;
 use crate::condition::Resolved;
@@ -18,7 +18,7 @@ pub(crate) struct Memo<F> {
     /// By name.
     pub(crate) rules: HashMap<String, Kept>,
     /// By the source of events.
-    pub(crate) tests: HashMap<String, Tests<F>>,
+    pub(crate) tests: HashMap<String, TestCache<F>>,
 }
 
 impl<F> Default for Memo<F> {

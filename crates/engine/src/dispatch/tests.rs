@@ -5,7 +5,7 @@ use std::fs::File;
 use peregrine_event::source::Record;
 use peregrine_event::{Event, EventFlags};
 use peregrine_fields::{EventTypes, Fields, Run, Scratch};
-use peregrine_filter::{Foresight, Side, Stands, Supplier, Value, Vocabulary};
+use peregrine_filter::{Anchor, Side, StaticFacts, Supplier, Value, Vocabulary};
 use peregrine_rules::{EventSource, Loader};
 use peregrine_scap::Reader;
 use peregrine_state::{Config, State};
@@ -140,7 +140,7 @@ fn what_types_tell_of_fields_is_so_for_every_event() {
     for capture in CAPTURES {
         replay(capture, |event, view| {
             for (name, field) in &known {
-                if let Some(value) = OfType(event.ty).known(field) {
+                if let Some(value) = EventTypeFacts(event.ty).known(field) {
                     told += 1;
                     assert_eq!(value, view.value(field), "{name} of {:?}", event.ty);
                 }
@@ -166,10 +166,10 @@ fn what_one_field_tells_of_another_is_so_for_every_event() {
                 let Some(value) = text(view, field) else { continue };
                 let edges = (1..value.len()).flat_map(|at| {
                     let (start, end) = value.split_at(at);
-                    [(Stands::AtStart, start), (Stands::AtEnd, end)]
+                    [(Anchor::Prefix, start), (Anchor::Suffix, end)]
                 });
-                for (stands, part) in edges.chain([(Stands::Whole, &*value)]) {
-                    let told_of = OfType(event.ty).implied(field, stands, part);
+                for (anchor, part) in edges.chain([(Anchor::Whole, &*value)]) {
+                    let told_of = EventTypeFacts(event.ty).implied(field, anchor, part);
                     let Some((other, side, part)) = told_of else { continue };
                     let other = text(view, &other).unwrap();
                     assert!(match side {
@@ -197,5 +197,8 @@ fn types_that_no_rule_is_about_concern_none() {
 fn what_changes_with_every_question_is_asked_in_order() {
     let dispatch = Dispatch::new(&rules(&["thread.cpu > 1 and evt.num > 0".into()]));
     let here = dispatch.here(EventType::ProcinfoE).unwrap();
-    assert_eq!(here.rules.iter().map(|rule| rule.condition).collect::<Vec<_>>(), [Whole::Plain]);
+    assert_eq!(
+        here.rules.iter().map(|rule| rule.condition).collect::<Vec<_>>(),
+        [Residual::Interpreted]
+    );
 }

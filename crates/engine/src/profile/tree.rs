@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use peregrine_event::EventType;
 use peregrine_fields::Field;
-use peregrine_filter::{NodeId, Part, Program, Whole};
+use peregrine_filter::{NodeId, Program, Residual, SubCondition};
 
 use super::meter::Slot;
 use super::{Cost, Profiler, RuleProfile, TypeProfile};
@@ -23,7 +23,7 @@ pub struct Root {
 /// A part of a condition.
 #[derive(Clone, Debug)]
 pub struct Condition {
-    /// How deep it stands in the whole.
+    /// How deep it stands in the residual.
     pub depth: usize,
     /// A test as it is written, or how those below are joined: `and`, `or`, `not`.
     pub text: String,
@@ -48,7 +48,7 @@ impl Condition {
 #[derive(Default)]
 struct Left {
     events: u64,
-    roots: Vec<(Whole, Vec<EventType>)>,
+    roots: Vec<(Residual, Vec<EventType>)>,
 }
 
 /// What each rule cost.
@@ -59,12 +59,12 @@ pub(super) fn rules(
 ) -> Vec<RuleProfile> {
     let mut rules: BTreeMap<usize, Left> = BTreeMap::new();
     for TypeProfile { ty, events, .. } in types {
-        for (rule, whole) in dispatch.candidates(*ty) {
+        for (rule, residual) in dispatch.candidates(*ty) {
             let Left { events: all, roots } = rules.entry(rule).or_default();
             *all += events;
-            match roots.iter_mut().find(|(known, _)| *known == whole) {
+            match roots.iter_mut().find(|(known, _)| *known == residual) {
                 Some((_, types)) => types.push(*ty),
-                None => roots.push((whole, vec![*ty])),
+                None => roots.push((residual, vec![*ty])),
             }
         }
     }
@@ -72,8 +72,8 @@ pub(super) fn rules(
     let mut users = vec![0; program.len()];
     for left in rules.values() {
         let mut seen = Seen::new(program);
-        for (whole, _) in &left.roots {
-            seen.walk(*whole, &mut |node, _| {
+        for (residual, _) in &left.roots {
+            seen.walk(*residual, &mut |node, _| {
                 if let Some(users) = users.get_mut(node.index()) {
                     *users += 1;
                 }
@@ -96,9 +96,9 @@ struct Accounts<'a> {
 impl Accounts<'_> {
     fn rule(&self, rule: usize, left: Left) -> RuleProfile {
         let mut seen = Seen::new(self.program);
-        let root = |(whole, types)| {
+        let root = |(residual, types)| {
             let mut conditions = Vec::new();
-            seen.walk(whole, &mut |node, depth| conditions.push(self.condition(node, depth)));
+            seen.walk(residual, &mut |node, depth| conditions.push(self.condition(node, depth)));
             Root { types, conditions }
         };
         let roots: Vec<Root> = left.roots.into_iter().map(root).collect();
@@ -118,11 +118,11 @@ impl Accounts<'_> {
         let Slot { asked, held, .. } = self.profiler.node(node);
         let ns = self.profiler.node(node).total_ns(self.look);
         let rules = self.users.get(node.index()).copied().unwrap_or(0);
-        let text = match self.program.part(node) {
-            Some(Part::All(_)) => "and",
-            Some(Part::Any(_)) => "or",
-            Some(Part::Not(_)) => "not",
-            Some(Part::Test(text)) => text,
+        let text = match self.program.sub_condition(node) {
+            Some(SubCondition::All(_)) => "and",
+            Some(SubCondition::Any(_)) => "or",
+            Some(SubCondition::Not(_)) => "not",
+            Some(SubCondition::Test(text)) => text,
             None => "",
         };
         Condition { depth, text: text.to_owned(), asked, held, ns, rules }
@@ -141,8 +141,8 @@ impl<'p> Seen<'p> {
     }
 
     /// Through all that decides a rule, each with how deep it stands.
-    fn walk(&mut self, whole: Whole, visit: &mut impl FnMut(NodeId, usize)) {
-        if let Whole::Node(node) = whole {
+    fn walk(&mut self, residual: Residual, visit: &mut impl FnMut(NodeId, usize)) {
+        if let Residual::Compiled(node) = residual {
             self.descend(node, 0, visit);
         }
     }
@@ -153,12 +153,12 @@ impl<'p> Seen<'p> {
             return;
         }
         visit(node, depth);
-        match self.program.part(node) {
-            Some(Part::All(parts) | Part::Any(parts)) => {
+        match self.program.sub_condition(node) {
+            Some(SubCondition::All(parts) | SubCondition::Any(parts)) => {
                 parts.iter().for_each(|part| self.descend(*part, depth + 1, visit));
             }
-            Some(Part::Not(part)) => self.descend(part, depth + 1, visit),
-            Some(Part::Test(_)) | None => {}
+            Some(SubCondition::Not(part)) => self.descend(part, depth + 1, visit),
+            Some(SubCondition::Test(_)) | None => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use hashbrown::HashMap;
 
-use super::{Foresight, Whole};
+use super::{Residual, StaticFacts};
 use crate::filter::Test;
 use crate::{Filter, Supplier, Value};
 
@@ -16,7 +16,7 @@ pub struct Condition<'f, F> {
     /// By their places in memory, each once, in the order of these.
     tests: Vec<Leaf<'f, F>>,
     /// What became of it for kinds of events that decide the same tests.
-    pub(super) known: HashMap<Box<[Foretold]>, Whole>,
+    pub(super) known: HashMap<Box<[PartialEval]>, Residual>,
 }
 
 #[derive(Debug)]
@@ -27,17 +27,17 @@ struct Leaf<'f, F> {
 
 /// What is known of a test before there is an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Foretold {
-    Is(bool),
-    Open,
+pub(super) enum PartialEval {
+    Known(bool),
+    Unknown,
     /// To ask changes later answers.
     Impure,
 }
 
 /// The tests of a condition for one kind of events.
-pub(super) struct Tests<'a, F, K> {
+pub(super) struct PartialTests<'a, F, K> {
     tests: &'a [Leaf<'a, F>],
-    foretold: &'a [Foretold],
+    partial: &'a [PartialEval],
     pub(super) kind: &'a K,
 }
 
@@ -54,13 +54,21 @@ impl<'f, F> Condition<'f, F> {
     }
 
     /// What is known of its tests, in their order.
-    pub(super) fn foretell(&self, kind: &impl Foresight<F>, scratch: &mut Bump) -> Box<[Foretold]> {
-        self.tests.iter().map(|leaf| leaf.foretell(kind, scratch)).collect()
+    pub(super) fn evaluate(
+        &self,
+        kind: &impl StaticFacts<F>,
+        scratch: &mut Bump,
+    ) -> Box<[PartialEval]> {
+        self.tests.iter().map(|leaf| leaf.evaluate(kind, scratch)).collect()
     }
 
     /// Its tests with what is known of them.
-    pub(super) fn with<'a, K>(&'a self, foretold: &'a [Foretold], kind: &'a K) -> Tests<'a, F, K> {
-        Tests { tests: &self.tests, foretold, kind }
+    pub(super) fn with<'a, K>(
+        &'a self,
+        partial: &'a [PartialEval],
+        kind: &'a K,
+    ) -> PartialTests<'a, F, K> {
+        PartialTests { tests: &self.tests, partial, kind }
     }
 }
 
@@ -70,42 +78,42 @@ impl<F> Leaf<'_, F> {
         Arc::as_ptr(self.test).addr()
     }
 
-    fn foretell(&self, kind: &impl Foresight<F>, scratch: &mut Bump) -> Foretold {
-        let Test { left, verdict, .. } = &**self.test;
+    fn evaluate(&self, kind: &impl StaticFacts<F>, scratch: &mut Bump) -> PartialEval {
+        let Test { left, predicate, .. } = &**self.test;
         if !self.fields.iter().all(|field| kind.is_pure(field)) {
-            return Foretold::Impure;
+            return PartialEval::Impure;
         }
         if self.fields.iter().all(|field| kind.known(field).is_some()) {
             scratch.reset();
-            return Foretold::Is(self.test.holds(&Foreknown { foresight: kind, scratch }));
+            return PartialEval::Known(self.test.holds(&StaticSupplier { facts: kind, scratch }));
         }
-        let Some(left) = left.as_field() else { return Foretold::Open };
+        let Some(left) = left.as_field() else { return PartialEval::Unknown };
         // Without a value on the left there is nothing to compare.
         let absent = kind.known(left) == Some(None);
-        if absent || verdict.only_number().is_some_and(|number| kind.excludes(left, number)) {
-            return Foretold::Is(false);
+        if absent || predicate.only_number().is_some_and(|number| kind.excludes(left, number)) {
+            return PartialEval::Known(false);
         }
-        Foretold::Open
+        PartialEval::Unknown
     }
 }
 
-impl<F, K> Tests<'_, F, K> {
-    pub(super) fn foretold(&self, test: &Arc<Test<F>>) -> Foretold {
+impl<F, K> PartialTests<'_, F, K> {
+    pub(super) fn partial(&self, test: &Arc<Test<F>>) -> PartialEval {
         let place = Arc::as_ptr(test).addr();
         let found = self.tests.binary_search_by_key(&place, Leaf::place);
-        found.ok().and_then(|at| self.foretold.get(at)).copied().unwrap_or(Foretold::Open)
+        found.ok().and_then(|at| self.partial.get(at)).copied().unwrap_or(PartialEval::Unknown)
     }
 }
 
 /// Gives the values of fields that are known before there is an event.
-struct Foreknown<'a, K> {
-    foresight: &'a K,
+struct StaticSupplier<'a, K> {
+    facts: &'a K,
     scratch: &'a Bump,
 }
 
-impl<F, K: Foresight<F>> Supplier<F> for Foreknown<'_, K> {
+impl<F, K: StaticFacts<F>> Supplier<F> for StaticSupplier<'_, K> {
     fn value<'s>(&'s self, field: &F) -> Option<Value<'s>> {
-        self.foresight.known(field).flatten()
+        self.facts.known(field).flatten()
     }
 
     fn scratch(&self) -> &Bump {

@@ -6,56 +6,56 @@ use super::Side;
 use super::trie::Trie;
 use crate::matcher::{ByteMatcher, Matcher, Order};
 
-/// Answers of several questions for every text there may be. Texts may be read from their ends, so that these are what
+/// Answers of several queries for every text there may be. Texts may be read from their ends, so that these are what
 /// is called beginnings here.
 ///
-/// Only the texts that questions name have answers of their own; others are told apart by the longest of the
-/// beginnings that questions name.
+/// Only the texts that queries name have answers of their own; others are told apart by the longest of the
+/// beginnings that queries name.
 #[derive(Debug, Default)]
 pub(super) struct TextTable {
-    rows: Trie,
+    classes: Trie,
     count: u32,
-    // For each question, a bitmap of the rows with which the answer is yes.
+    // For each query, a bitmap of the classes with which the answer is yes.
     answers: Vec<u64>,
     words: usize,
 }
 
-/// The texts and beginnings that questions name, as they are read, in order, while the table is made.
+/// The texts and beginnings that queries name, as they are read, in order, while the table is made.
 #[derive(Debug)]
-struct Named<'q> {
+struct NamedTexts<'q> {
     from: Side,
-    texts: Vec<(Cow<'q, [u8]>, Row)>,
-    beginnings: Vec<(Cow<'q, [u8]>, Row)>,
+    texts: Vec<(Cow<'q, [u8]>, TextClass)>,
+    beginnings: Vec<(Cow<'q, [u8]>, TextClass)>,
 }
 
 /// The answers for one text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Row(pub(super) u32);
+pub(super) struct TextClass(pub(super) u32);
 
-impl Row {
+impl TextClass {
     /// Without a text every answer is no.
     pub(super) const NONE: Self = Self(0);
-    /// Of a text that no question names, and that begins with none that one does.
+    /// Of a text that no query names, and that begins with none that one does.
     pub(super) const OTHER: Self = Self(1);
 }
 
-/// One question that a table answers.
+/// One query that a table answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bit(pub(super) u16);
+pub(super) struct QueryId(pub(super) u16);
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub(super) enum Question<'q> {
+pub(super) enum Query<'q> {
     Test(&'q Matcher),
     /// Whether the text begins so.
     Begins(&'q [u8]),
-    /// Something made of questions before it.
-    All(Vec<Bit>),
-    Any(Vec<Bit>),
-    Not(Bit),
+    /// Something made of queries before it.
+    All(Vec<QueryId>),
+    Any(Vec<QueryId>),
+    Not(QueryId),
 }
 
-impl<'q> Question<'q> {
+impl<'q> Query<'q> {
     /// The beginning of texts that it is about.
     fn beginning(&self) -> Option<&'q [u8]> {
         match self {
@@ -81,122 +81,136 @@ pub(super) fn answering(matcher: &Matcher) -> Option<Side> {
 }
 
 impl TextTable {
-    /// The table for these questions, in the order of their bits.
-    pub(super) fn new(from: Side, questions: &[Question<'_>]) -> Self {
-        let mut named = Named { from, texts: Vec::new(), beginnings: Vec::new() };
-        for question in questions {
-            named.beginnings.extend(question.beginning().map(|text| (read(from, text), Row::NONE)));
-            if let Question::Test(Matcher::Bytes(matcher)) = question {
-                named.texts.extend(whole_texts(matcher).map(|text| (read(from, text), Row::NONE)));
+    /// The table for these queries, in the order of their bits.
+    pub(super) fn new(from: Side, queries: &[Query<'_>]) -> Self {
+        let mut named = NamedTexts { from, texts: Vec::new(), beginnings: Vec::new() };
+        for query in queries {
+            named
+                .beginnings
+                .extend(query.beginning().map(|text| (read(from, text), TextClass::NONE)));
+            if let Query::Test(Matcher::Bytes(matcher)) = query {
+                named
+                    .texts
+                    .extend(whole_texts(matcher).map(|text| (read(from, text), TextClass::NONE)));
             }
         }
-        let mut rows = Row::OTHER.0 + 1..;
+        let mut classes = TextClass::OTHER.0 + 1..;
         for texts in [&mut named.texts, &mut named.beginnings] {
             texts.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             texts.dedup_by(|(a, _), (b, _)| a == b);
-            texts.iter_mut().zip(&mut rows).for_each(|((_, row), next)| *row = Row(next));
+            texts
+                .iter_mut()
+                .zip(&mut classes)
+                .for_each(|((_, class), next)| *class = TextClass(next));
         }
-        let count = Row::OTHER.0 + 1 + (named.texts.len() + named.beginnings.len()) as u32;
+        let count = TextClass::OTHER.0 + 1 + (named.texts.len() + named.beginnings.len()) as u32;
         let words = count.div_ceil(64) as usize;
         let mut table = Self { count, words, ..Self::default() };
-        table.answers.reserve(words * questions.len());
-        for question in questions {
-            table.answer(question, &named);
+        table.answers.reserve(words * queries.len());
+        for query in queries {
+            table.answer(query, &named);
         }
-        fn number<'t>((text, row): &'t (Cow<'_, [u8]>, Row)) -> (&'t [u8], u32) {
-            (text, row.0)
+        fn number<'t>((text, class): &'t (Cow<'_, [u8]>, TextClass)) -> (&'t [u8], u32) {
+            (text, class.0)
         }
         let (texts, beginnings) = (named.texts.iter(), named.beginnings.iter());
-        table.rows = Trie::new(from, texts.map(number), beginnings.map(number));
+        table.classes = Trie::new(from, texts.map(number), beginnings.map(number));
         table
     }
 
     /// The answers for this text.
     #[inline]
-    pub(super) fn row(&self, text: &[u8]) -> Row {
-        self.rows.find(text).map_or(Row::OTHER, Row)
+    pub(super) fn class_of(&self, text: &[u8]) -> TextClass {
+        self.classes.find(text).map_or(TextClass::OTHER, TextClass)
     }
 
-    /// Whether there are questions.
+    /// Whether there are queries.
     pub(super) fn is_asked(&self) -> bool {
         !self.answers.is_empty()
     }
 
-    /// How many rows there are.
+    /// How many classes there are.
     pub(super) fn len(&self) -> usize {
         self.count as usize
     }
 
-    /// The answer of one question.
+    /// The answer of one query.
     #[inline]
-    pub(super) fn has(&self, row: Row, bit: Bit) -> bool {
-        let word = usize::from(bit.0) * self.words + row.0 as usize / 64;
-        self.answers.get(word).is_some_and(|word| word >> (row.0 % 64) & 1 != 0)
+    pub(super) fn has(&self, class: TextClass, bit: QueryId) -> bool {
+        let word = usize::from(bit.0) * self.words + class.0 as usize / 64;
+        self.answers.get(word).is_some_and(|word| word >> (class.0 % 64) & 1 != 0)
     }
 
-    /// The rows with which the answer to a question is yes.
-    pub(super) fn rows(&self, bit: Bit) -> &[u64] {
+    /// The classes with which the answer to a query is yes.
+    pub(super) fn classes(&self, bit: QueryId) -> &[u64] {
         let start = usize::from(bit.0) * self.words;
         self.answers.get(start..start + self.words).unwrap_or_default()
     }
 
-    /// Appends the answers to one question, which may follow from those before it.
-    fn answer(&mut self, question: &Question<'_>, named: &Named<'_>) {
-        let differs = matches!(
-            question,
-            Question::Test(Matcher::Bytes(ByteMatcher::Order { op: Order::Ne, .. }))
-        );
-        let at_first = if differs || matches!(question, Question::All(_)) { u64::MAX } else { 0 };
-        let mut rows = vec![at_first; self.words];
-        let mut set = |row: Row, yes: bool| {
-            if let Some(word) = rows.get_mut(row.0 as usize / 64) {
-                *word = *word & !(1 << (row.0 % 64)) | u64::from(yes) << (row.0 % 64);
+    /// Appends the answers to one query, which may follow from those before it.
+    fn answer(&mut self, query: &Query<'_>, named: &NamedTexts<'_>) {
+        let differs =
+            matches!(query, Query::Test(Matcher::Bytes(ByteMatcher::Order { op: Order::Ne, .. })));
+        let at_first = if differs || matches!(query, Query::All(_)) { u64::MAX } else { 0 };
+        let mut classes = vec![at_first; self.words];
+        let mut set = |class: TextClass, yes: bool| {
+            if let Some(word) = classes.get_mut(class.0 as usize / 64) {
+                *word = *word & !(1 << (class.0 % 64)) | u64::from(yes) << (class.0 % 64);
             }
         };
-        if let Some(text) = question.beginning() {
-            named.beginning_with(text).for_each(|row| set(row, true));
+        if let Some(text) = query.beginning() {
+            named.beginning_with(text).for_each(|class| set(class, true));
         }
-        match question {
-            Question::Begins(_) => {}
-            Question::Test(Matcher::Bytes(matcher)) => {
+        match query {
+            Query::Begins(_) => {}
+            Query::Test(Matcher::Bytes(matcher)) => {
                 whole_texts(matcher)
                     .filter_map(|text| named.text(text))
-                    .for_each(|row| set(row, !differs));
-                set(Row::NONE, false);
+                    .for_each(|class| set(class, !differs));
+                set(TextClass::NONE, false);
             }
-            Question::Test(_) => {}
-            Question::All(bits) => bits.iter().for_each(|bit| {
-                rows.iter_mut().zip(self.rows(*bit)).for_each(|(rows, these)| *rows &= these);
+            Query::Test(_) => {}
+            Query::All(bits) => bits.iter().for_each(|bit| {
+                classes
+                    .iter_mut()
+                    .zip(self.classes(*bit))
+                    .for_each(|(classes, these)| *classes &= these);
             }),
-            Question::Any(bits) => bits.iter().for_each(|bit| {
-                rows.iter_mut().zip(self.rows(*bit)).for_each(|(rows, these)| *rows |= these);
+            Query::Any(bits) => bits.iter().for_each(|bit| {
+                classes
+                    .iter_mut()
+                    .zip(self.classes(*bit))
+                    .for_each(|(classes, these)| *classes |= these);
             }),
-            Question::Not(bit) => {
-                rows.iter_mut().zip(self.rows(*bit)).for_each(|(rows, these)| *rows = !these);
+            Query::Not(bit) => {
+                classes
+                    .iter_mut()
+                    .zip(self.classes(*bit))
+                    .for_each(|(classes, these)| *classes = !these);
             }
         }
-        self.answers.extend(rows);
+        self.answers.extend(classes);
     }
 }
 
-impl Named<'_> {
-    fn text(&self, text: &[u8]) -> Option<Row> {
+impl NamedTexts<'_> {
+    fn text(&self, text: &[u8]) -> Option<TextClass> {
         let text = read(self.from, text);
         let at = self.texts.binary_search_by(|(known, _)| known.cmp(&text)).ok()?;
-        self.texts.get(at).map(|(_, row)| *row)
+        self.texts.get(at).map(|(_, class)| *class)
     }
 
-    /// The rows of texts that begin so.
-    fn beginning_with(&self, text: &[u8]) -> impl Iterator<Item = Row> {
+    /// The classes of texts that begin so.
+    fn beginning_with(&self, text: &[u8]) -> impl Iterator<Item = TextClass> {
         // That of all others begins with nothing that is named, but for that which everything begins with.
-        let other = text.is_empty().then_some(Row::OTHER);
+        let other = text.is_empty().then_some(TextClass::OTHER);
         let text = read(self.from, text);
-        let rows = [&self.texts, &self.beginnings].into_iter().flat_map(move |named| {
+        let classes = [&self.texts, &self.beginnings].into_iter().flat_map(move |named| {
             let start = named.partition_point(|(known, _)| *known < text);
             let same = named.iter().skip(start).take_while(|(known, _)| known.starts_with(&text));
-            same.map(|(_, row)| *row).collect::<Vec<_>>()
+            same.map(|(_, class)| *class).collect::<Vec<_>>()
         });
-        rows.chain(other)
+        classes.chain(other)
     }
 }
 
@@ -255,24 +269,24 @@ mod tests {
                 tests.into_iter().partition(|test| answering(test) == Some(Side::Start));
             prop_assert!(end.iter().all(|test| answering(test) == Some(Side::End)));
             for (from, tests) in [(Side::Start, start), (Side::End, end)] {
-                let mut questions: Vec<_> = tests.iter().map(Question::Test).collect();
-                let all: Vec<_> = (0..tests.len() as u16).map(Bit).collect();
-                let (any, not) = (Bit(tests.len() as u16 + 1), Bit(tests.len() as u16 + 2));
-                questions.extend([Question::All(all.clone()), Question::Any(all), Question::Not(any)]);
-                let table = TextTable::new(from, &questions);
+                let mut queries: Vec<_> = tests.iter().map(Query::Test).collect();
+                let all: Vec<_> = (0..tests.len() as u16).map(QueryId).collect();
+                let (any, not) = (QueryId(tests.len() as u16 + 1), QueryId(tests.len() as u16 + 2));
+                queries.extend([Query::All(all.clone()), Query::Any(all), Query::Not(any)]);
+                let table = TextTable::new(from, &queries);
                 for text in &texts {
-                    let row = table.row(text.as_bytes());
+                    let class = table.class_of(text.as_bytes());
                     let mut expected = Vec::new();
-                    for (bit, test) in (0..).map(Bit).zip(&tests) {
+                    for (bit, test) in (0..).map(QueryId).zip(&tests) {
                         let holds = test.matches(Value::Text(text.as_bytes()), &bumpalo::Bump::new());
-                        prop_assert_eq!(table.has(row, bit), holds, "{:?} {:?}", text, test);
-                        prop_assert!(!table.has(Row::NONE, bit));
+                        prop_assert_eq!(table.has(class, bit), holds, "{:?} {:?}", text, test);
+                        prop_assert!(!table.has(TextClass::NONE, bit));
                         expected.push(holds);
                     }
-                    prop_assert_eq!(table.has(row, Bit(tests.len() as u16)), !expected.contains(&false));
-                    prop_assert_eq!(table.has(row, any), expected.contains(&true));
-                    prop_assert_eq!(table.has(row, not), !expected.contains(&true));
-                    prop_assert!(table.has(Row::NONE, not) && !table.has(Row::NONE, any));
+                    prop_assert_eq!(table.has(class, QueryId(tests.len() as u16)), !expected.contains(&false));
+                    prop_assert_eq!(table.has(class, any), expected.contains(&true));
+                    prop_assert_eq!(table.has(class, not), !expected.contains(&true));
+                    prop_assert!(table.has(TextClass::NONE, not) && !table.has(TextClass::NONE, any));
                 }
             }
         }

@@ -5,10 +5,10 @@ use super::*;
 use crate::testing::{Event, Words};
 use crate::{DEFAULT_MAX_DEPTH, Filter, compile, parse};
 
-/// Knows that `t.int` is 3 and that there is no `t.other`; `t.double` changes with every question.
+/// Knows that `t.int` is 3 and that there is no `t.other`; `t.double` changes with every query.
 struct Kind;
 
-impl Foresight<&'static str> for Kind {
+impl StaticFacts<&'static str> for Kind {
     fn known(&self, field: &&'static str) -> Option<Option<Value<'static>>> {
         match *field {
             "t.int" => Some(Some(Value::Int(3))),
@@ -35,29 +35,29 @@ fn filter(condition: &str) -> Filter<&'static str> {
     compile(&expr, &Words).expect(condition).filter
 }
 
-fn added(condition: &str) -> Whole {
+fn added(condition: &str) -> Residual {
     ProgramBuilder::default().add(&mut Condition::new(&filter(condition)), &Kind)
 }
 
 #[test]
 fn what_is_known_is_decided_at_once() {
     for (condition, expected) in [
-        ("t.int = 3", Whole::Always),
-        ("t.int = 4 and t.text = a", Whole::Never),
-        ("t.int = 3 or t.text = a", Whole::Always),
-        ("not (t.int = 4) and t.int in (2, 3)", Whole::Always),
-        ("t.other exists", Whole::Never),
-        ("t.other = t.text", Whole::Never),
-        ("t.uint = 0", Whole::Never),
-        ("not t.uint = 0", Whole::Always),
-        ("t.double > 1 and t.int = 4", Whole::Plain),
+        ("t.int = 3", Residual::Always),
+        ("t.int = 4 and t.text = a", Residual::Never),
+        ("t.int = 3 or t.text = a", Residual::Always),
+        ("not (t.int = 4) and t.int in (2, 3)", Residual::Always),
+        ("t.other exists", Residual::Never),
+        ("t.other = t.text", Residual::Never),
+        ("t.uint = 0", Residual::Never),
+        ("not t.uint = 0", Residual::Always),
+        ("t.double > 1 and t.int = 4", Residual::Interpreted),
     ] {
         assert_eq!(added(condition), expected, "{condition}");
     }
 }
 
 #[test]
-fn what_is_the_same_stands_once() {
+fn what_is_the_same_anchor_once() {
     let mut program = ProgramBuilder::default();
     let mut add = |condition| program.add(&mut Condition::new(&filter(condition)), &Kind);
     let one = add("t.text = a and t.uint = 1");
@@ -87,14 +87,14 @@ fn a_verdict_holds_for_one_event() {
     let whole = ["t.text = a", "t.text = a"]
         .map(|condition| program.add(&mut Condition::new(&filter(condition)), &Kind));
     let program = program.finish();
-    let mut verdicts = program.verdicts();
-    verdicts.event = u32::MAX - 3;
+    let mut cache = program.eval_cache();
+    cache.event = u32::MAX - 3;
     for text in [&b"a"[..], b"b", b"a", b"b"] {
         let event = Counting(Event::new(&[("t.text", Value::Text(text))]), 0.into());
-        let mut asked = program.ask(&event, &mut verdicts, ());
+        let mut evaluator = program.evaluator(&event, &mut cache, ());
         for node in whole {
-            let Whole::Node(node) = node else { panic!("{node:?}") };
-            assert_eq!(asked.holds(node), text == b"a");
+            let Residual::Compiled(node) = node else { panic!("{node:?}") };
+            assert_eq!(evaluator.holds(node), text == b"a");
         }
         assert_eq!(event.1.get(), 1);
     }
@@ -114,18 +114,18 @@ proptest! {
         let whole: Vec<_> =
             filters.iter().map(|filter| program.add(&mut Condition::new(filter), &Kind)).collect();
         let program = program.finish();
-        let mut verdicts = program.verdicts();
+        let mut cache = program.eval_cache();
         for text in &texts {
             let event = Event::new(&[("t.text", Value::Text(text.as_bytes()))]);
-            let mut asked = program.ask(&event, &mut verdicts, ());
+            let mut evaluator = program.evaluator(&event, &mut cache, ());
             for (filter, node) in filters.iter().zip(&whole) {
-                let Whole::Node(node) = node else { panic!("{node:?}") };
-                prop_assert_eq!(asked.holds(*node), filter.matches(&event), "{}", text);
+                let Residual::Compiled(node) = node else { panic!("{node:?}") };
+                prop_assert_eq!(evaluator.holds(*node), filter.matches(&event), "{}", text);
             }
         }
     }
 
-    /// A sieve removes nothing that holds, and what it removed before does not matter.
+    /// A pre-filter removes nothing that holds, and what it removed before does not matter.
     #[test]
     fn a_sieve_leaves_what_holds(
         texts in prop::collection::vec("[a-c/]{0,4}", 1..60),
@@ -141,18 +141,18 @@ proptest! {
         let whole: Vec<_> =
             filters.iter().map(|filter| program.add(&mut Condition::new(filter), &Kind)).collect();
         let program = program.finish();
-        let node = |whole: &Whole| match whole {
-            Whole::Node(node) => Some(*node),
+        let node = |whole: &Residual| match whole {
+            Residual::Compiled(node) => Some(*node),
             _ => None,
         };
-        let sieve = Sieves::new(&program).sieve(&whole.iter().map(node).collect::<Vec<_>>());
-        prop_assert!(!sieve.is_empty());
-        let (mut verdicts, mut lately) = (program.verdicts(), vec![Lately::default(); sieve.len()]);
+        let pre_filter = PreFilterBuilder::new(&program).build(&whole.iter().map(node).collect::<Vec<_>>());
+        prop_assert!(!pre_filter.is_empty());
+        let (mut cache, mut stats) = (program.eval_cache(), vec![LayerStats::default(); pre_filter.len()]);
         for (text, number) in texts.iter().zip(numbers) {
             let text = Value::Text(text.as_bytes());
             let event = Event::new(&[("t.text", text), ("t.uint", Value::Uint(number))]);
             let mut live = [u64::MAX];
-            program.ask(&event, &mut verdicts, ()).sift(&sieve, &mut lately, &mut live);
+            program.evaluator(&event, &mut cache, ()).prune(&pre_filter, &mut stats, &mut live);
             for (bit, filter) in filters.iter().enumerate() {
                 prop_assert!(live[0] >> bit & 1 == 1 || !filter.matches(&event), "{:?}", (text, bit));
             }
@@ -161,9 +161,9 @@ proptest! {
 
     #[test]
     fn odds_are_odds(costs in prop::collection::vec((0.0f32..100.0, 0.0f32..=1.0), 1..6), any in any::<bool>()) {
-        let odds = costs.iter().map(|&(cost, yes)| build::Odds { cost, yes }).collect();
-        let odds = build::Odds::of(odds, any);
-        prop_assert!((0.0..=1.0).contains(&odds.yes));
-        prop_assert!(odds.cost <= costs.iter().map(|(cost, _)| cost).sum::<f32>() * 1.001);
+        let estimate = costs.iter().map(|&(cost, probability)| build::Estimate { cost, probability }).collect();
+        let estimate = build::Estimate::of(estimate, any);
+        prop_assert!((0.0..=1.0).contains(&estimate.probability));
+        prop_assert!(estimate.cost <= costs.iter().map(|(cost, _)| cost).sum::<f32>() * 1.001);
     }
 }

@@ -1,7 +1,7 @@
 //! What the type of an event tells of its fields before there is an event.
 
 use peregrine_event::{Category, EventFlags, EventType};
-use peregrine_filter::{Foresight, Side, Stands, Value};
+use peregrine_filter::{Anchor, Side, StaticFacts, Value};
 
 use crate::evttypes::is_syscall;
 use crate::extract;
@@ -12,19 +12,19 @@ use crate::vocabulary::{Arg, Field};
 ///
 /// ```
 /// use peregrine_event::EventType;
-/// use peregrine_fields::{Fields, OfType};
-/// use peregrine_filter::{Foresight, Value, Vocabulary};
+/// use peregrine_fields::{Fields, EventTypeFacts};
+/// use peregrine_filter::{StaticFacts, Value, Vocabulary};
 ///
-/// let close = OfType(EventType::SyscallCloseX);
+/// let close = EventTypeFacts(EventType::SyscallCloseX);
 /// let field = |name| Fields::syscall().resolve(name).unwrap().field;
 /// assert_eq!(close.known(&field("evt.type")), Some(Some(Value::Text(b"close"))));
 /// assert_eq!(close.known(&field("fs.path.name")), Some(None));
 /// assert_eq!(close.known(&field("proc.name")), None);
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct OfType(pub EventType);
+pub struct EventTypeFacts(pub EventType);
 
-impl Foresight<Field> for OfType {
+impl StaticFacts<Field> for EventTypeFacts {
     fn known(&self, field: &Field) -> Option<Option<Value<'static>>> {
         let Self(ty) = *self;
         let never = |never: bool| never.then_some(None);
@@ -56,20 +56,20 @@ impl Foresight<Field> for OfType {
     fn implied(
         &self,
         field: &Field,
-        stands: Stands,
+        anchor: Anchor,
         text: &[u8],
     ) -> Option<(Field, Side, Vec<u8>)> {
         let name = Field { id: Id::Fd(Fd::Name), arg: field.arg.clone() };
-        match (field.id, stands) {
+        match (field.id, anchor) {
             // What is in no directory is said to be in the root.
-            (Id::Fd(Fd::Directory), Stands::Whole | Stands::AtStart) if text.len() > 1 => {
+            (Id::Fd(Fd::Directory), Anchor::Whole | Anchor::Prefix) if text.len() > 1 => {
                 Some((name, Side::Start, text.to_vec()))
             }
             // Names that end with a slash or have none are not taken apart.
-            (Id::Fd(Fd::Filename), Stands::Whole) if !text.contains(&b'/') => {
+            (Id::Fd(Fd::Filename), Anchor::Whole) if !text.contains(&b'/') => {
                 Some((name, Side::End, [b"/", text].concat()))
             }
-            (Id::Fd(Fd::Filename), Stands::AtEnd) if !text.contains(&b'/') => {
+            (Id::Fd(Fd::Filename), Anchor::Suffix) if !text.contains(&b'/') => {
                 Some((name, Side::End, text.to_vec()))
             }
             _ => None,

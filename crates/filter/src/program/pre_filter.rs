@@ -2,9 +2,9 @@
 
 use hashbrown::HashMap;
 
-use super::outlook::{Outlook, Parents};
-use super::table::Row;
-use super::{Asked, ColumnId, NodeId, Program, Step};
+use super::feasibility::{Feasibility, Parents};
+use super::table::TextClass;
+use super::{Evaluator, IndexId, NodeId, Program, Term};
 use crate::{Meter, Supplier};
 
 /// What several conditions lack where they don't hold.
@@ -12,7 +12,7 @@ use crate::{Meter, Supplier};
 /// Conditions are told by their bits. Each text that tables tell apart excludes those that can't hold with it, whatever
 /// else there is; so does each sub-condition that several of them need.
 #[derive(Debug, Default)]
-pub struct Sieve {
+pub struct PreFilter {
     // Those that may exclude most come first.
     layers: Vec<Layer>,
 }
@@ -26,25 +26,25 @@ struct Layer {
 
 #[derive(Debug)]
 enum By {
-    /// Rows of the table of a column: for each, the conditions that it leaves.
-    Texts { column: ColumnId, left: Vec<u64>, ends: Option<(ColumnId, Vec<u64>)> },
+    /// Rows of the table of an index: for each, the conditions that it leaves.
+    Texts { index: IndexId, left: Vec<u64>, ends: Option<(IndexId, Vec<u64>)> },
     /// What all of them need.
     Need(NodeId),
 }
 
-/// What a layer of a sieve did lately: one that holds back nothing event after event is left out for a while.
+/// What a layer of a pre-filter did stats: one that holds back nothing event after event is left out for a while.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Lately {
+pub struct LayerStats {
     idle: u8,
     rest: u8,
 }
 
-/// So often in a row a layer may hold back nothing.
+/// So often in a class a layer may hold back nothing.
 const PATIENCE: u8 = 8;
 /// For so many events it is left out then.
 const REST: u8 = 128;
 
-impl Lately {
+impl LayerStats {
     /// Whether it is the layer's turn.
     fn is_due(&mut self) -> bool {
         match self.rest.checked_sub(1) {
@@ -67,7 +67,7 @@ impl Lately {
     }
 }
 
-impl Sieve {
+impl PreFilter {
     /// How many layers it has.
     pub fn len(&self) -> usize {
         self.layers.len()
@@ -79,20 +79,20 @@ impl Sieve {
     }
 }
 
-/// Makes the sieves of a program.
+/// Makes the pre-filters of a program.
 #[derive(Debug)]
-pub struct Sieves<'p, F> {
+pub struct PreFilterBuilder<'p, F> {
     program: &'p Program<F>,
-    outlooks: Vec<Outlooks>,
+    feasibilities: Vec<IndexFeasibility>,
 }
 
-/// What the table of a column excludes.
+/// What the table of an index excludes.
 #[derive(Debug)]
-struct Outlooks {
-    column: ColumnId,
-    plain: Outlook,
+struct IndexFeasibility {
+    index: IndexId,
+    plain: Feasibility,
     /// With what is so when the texts end in no way that anybody asks for.
-    ends: Option<(ColumnId, Outlook)>,
+    ends: Option<(IndexId, Feasibility)>,
 }
 
 /// Fewer conditions are asked as quickly one by one.
@@ -100,30 +100,36 @@ const WORTH: usize = 2;
 /// A condition that so many layers may exclude has no need of others.
 const ENOUGH: u32 = 3;
 
-impl<'p, F> Sieves<'p, F> {
+impl<'p, F> PreFilterBuilder<'p, F> {
     /// For the conditions of this program.
     pub fn new(program: &'p Program<F>) -> Self {
-        let mut answered = vec![Vec::new(); program.columns.len()];
+        let mut answered = vec![Vec::new(); program.indexes.len()];
         for (id, node) in (0..).map(NodeId).zip(&program.nodes) {
-            let bound = program.bounded(node.op).map(|bounded| bounded.bound);
-            for (column, _) in program.answer(id).into_iter().chain(bound) {
-                if let Some(answered) = answered.get_mut(usize::from(column.0)) {
+            let guard = program.guarded(node.op).map(|guarded| guarded.guard);
+            for (index, _) in program.answer(id).into_iter().chain(guard) {
+                if let Some(answered) = answered.get_mut(usize::from(index.0)) {
                     answered.push(id);
                 }
             }
         }
         let parents = Parents::of(program);
-        let outlook = |column, ends| Outlook::new(program, &parents, &answered, column, ends);
-        let outlooks = (0..).map(ColumnId).zip(&program.columns).map(|(id, column)| Outlooks {
-            column: id,
-            plain: outlook(id, None),
-            ends: column.ends.map(|ends| (ends, outlook(id, Some(ends)))),
-        });
-        Self { program, outlooks: outlooks.filter(|outlook| !outlook.plain.is_empty()).collect() }
+        let feasibility = |index, ends| Feasibility::new(program, &parents, &answered, index, ends);
+        let feasibilities =
+            (0..).map(IndexId).zip(&program.indexes).map(|(id, index)| IndexFeasibility {
+                index: id,
+                plain: feasibility(id, None),
+                ends: index.ends.map(|ends| (ends, feasibility(id, Some(ends)))),
+            });
+        Self {
+            program,
+            feasibilities: feasibilities
+                .filter(|feasibility| !feasibility.plain.is_empty())
+                .collect(),
+        }
     }
 
-    /// The sieve for these conditions; it leaves those that are `None`.
-    pub fn sieve(&self, conditions: &[Option<NodeId>]) -> Sieve {
+    /// The pre-filter for these conditions; it leaves those that are `None`.
+    pub fn build(&self, conditions: &[Option<NodeId>]) -> PreFilter {
         let known = (0..).zip(conditions).filter_map(|(index, node)| Some((index, (*node)?)));
         let known: Vec<(usize, NodeId)> = known.collect();
         let words = conditions.len().div_ceil(64);
@@ -139,7 +145,7 @@ impl<'p, F> Sieves<'p, F> {
             let concerned = bitmap(&by, words);
             (by, Layer { concerned, by: By::Need(node) })
         });
-        let texts = self.outlooks.iter().filter_map(|of| texts(of, &known, words));
+        let texts = self.feasibilities.iter().filter_map(|of| texts(of, &known, words));
         let mut layers: Vec<_> = texts.chain(needs).collect();
         layers.sort_by_key(|(by, _)| std::cmp::Reverse(by.len()));
         let mut layers_of = vec![0; conditions.len()];
@@ -154,33 +160,33 @@ impl<'p, F> Sieves<'p, F> {
             wanting >= WORTH
         };
         let layers = layers.into_iter().filter(|(by, _)| wanted(by)).map(|(_, layer)| layer);
-        Sieve { layers: layers.collect() }
+        PreFilter { layers: layers.collect() }
     }
 }
 
-/// What the texts of one column exclude, and the conditions that most of them do.
+/// What the texts of one index exclude, and the conditions that most of them do.
 fn texts(
-    Outlooks { column, plain, ends }: &Outlooks,
+    IndexFeasibility { index, plain, ends }: &IndexFeasibility,
     conditions: &[(usize, NodeId)],
     words: usize,
 ) -> Option<(Vec<usize>, Layer)> {
-    let excludes = |rows: &[u64], row: usize| {
-        rows.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 0)
+    let excludes = |classes: &[u64], class: usize| {
+        classes.get(class / 64).is_some_and(|word| word >> (class % 64) & 1 == 0)
     };
-    let likely = ends.as_ref().map_or(plain, |(_, outlook)| outlook);
+    let likely = ends.as_ref().map_or(plain, |(_, feasibility)| feasibility);
     let often = conditions.iter().filter(|(_, node)| {
-        likely.of(*node).is_some_and(|rows| excludes(rows, Row::OTHER.0 as usize))
+        likely.of(*node).is_some_and(|classes| excludes(classes, TextClass::OTHER.0 as usize))
     });
     let often: Vec<usize> = often.map(|(index, _)| *index).collect();
     if often.len() < WORTH {
         return None;
     }
-    let left = |outlook: &Outlook| {
-        let mut left = vec![u64::MAX; outlook.rows * words];
+    let left = |feasibility: &Feasibility| {
+        let mut left = vec![u64::MAX; feasibility.classes * words];
         for (index, node) in conditions {
-            let Some(rows) = outlook.of(*node) else { continue };
-            for row in (0..outlook.rows).filter(|row| excludes(rows, *row)) {
-                if let Some(word) = left.get_mut(row * words + index / 64) {
+            let Some(classes) = feasibility.of(*node) else { continue };
+            for class in (0..feasibility.classes).filter(|class| excludes(classes, *class)) {
+                if let Some(word) = left.get_mut(class * words + index / 64) {
                     *word &= !(1 << (index % 64));
                 }
             }
@@ -188,8 +194,8 @@ fn texts(
         left
     };
     let concerned = bitmap(&often, words);
-    let ends = ends.as_ref().map(|(ends, outlook)| (*ends, left(outlook)));
-    Some((often, Layer { concerned, by: By::Texts { column: *column, left: left(plain), ends } }))
+    let ends = ends.as_ref().map(|(ends, feasibility)| (*ends, left(feasibility)));
+    Some((often, Layer { concerned, by: By::Texts { index: *index, left: left(plain), ends } }))
 }
 
 fn bitmap(indexes: &[usize], words: usize) -> Box<[u64]> {
@@ -205,9 +211,9 @@ fn bitmap(indexes: &[usize], words: usize) -> Box<[u64]> {
 impl<F> Program<F> {
     /// Finds what must hold for a condition to hold, but for what tables answer.
     fn needed(&self, condition: NodeId, found: &mut impl FnMut(NodeId)) {
-        match self.steps.get(condition.index()) {
+        match self.terms.get(condition.index()) {
             _ if self.answer(condition).is_some() => {}
-            Some(Step::All(all)) if !self.is_shared(condition) => {
+            Some(Term::All(all)) if !self.is_shared(condition) => {
                 all.iter().for_each(|part| self.needed(*part, found));
             }
             _ => found(condition),
@@ -219,26 +225,26 @@ impl<F> Program<F> {
     }
 }
 
-impl<F, S, M> Asked<'_, F, S, M>
+impl<F, S, M> Evaluator<'_, F, S, M>
 where
     S: Supplier<F> + ?Sized,
     M: Meter<NodeId>,
 {
-    /// Removes the bits of conditions that the event excludes. `lately` has a place for each layer of the sieve.
-    pub fn sift(&mut self, sieve: &Sieve, lately: &mut [Lately], live: &mut [u64]) {
-        for (layer, lately) in sieve.layers.iter().zip(lately) {
+    /// Removes the bits of conditions that the event excludes. `stats` has a place for each layer of the pre_filter.
+    pub fn prune(&mut self, pre_filter: &PreFilter, stats: &mut [LayerStats], live: &mut [u64]) {
+        for (layer, stats) in pre_filter.layers.iter().zip(stats) {
             let Layer { concerned, by } = layer;
-            if !is_worth_it(live, concerned) || !lately.is_due() {
+            if !is_worth_it(live, concerned) || !stats.is_due() {
                 continue;
             }
             let held_back = match by {
-                By::Texts { column, left, ends } => {
+                By::Texts { index, left, ends } => {
                     let left = match ends {
-                        Some((ends, left)) if self.row_of(*ends) == Row::OTHER => left,
+                        Some((ends, left)) if self.class_in(*ends) == TextClass::OTHER => left,
                         _ => left,
                     };
-                    let row = self.row_of(*column).0 as usize * live.len();
-                    let left = left.get(row..row + live.len()).unwrap_or_default();
+                    let class = self.class_in(*index).0 as usize * live.len();
+                    let left = left.get(class..class + live.len()).unwrap_or_default();
                     live.iter_mut().zip(left).fold(false, |some, (live, left)| {
                         let held_back = *live & !left;
                         *live &= left;
@@ -253,7 +259,7 @@ where
                     !holds
                 }
             };
-            lately.note(held_back);
+            stats.note(held_back);
         }
     }
 }

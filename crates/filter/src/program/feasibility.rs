@@ -2,22 +2,22 @@
 
 use std::iter::repeat_n;
 
-use super::table::{Bit, Row, TextTable};
-use super::{ColumnId, NodeId, Program, Step};
+use super::table::{QueryId, TextClass, TextTable};
+use super::{IndexId, NodeId, Program, Term};
 
-/// With which rows of one table conditions can hold, when nothing is known but the row, or else that texts end in no way
+/// With which classes of one table conditions can hold, when nothing is known but the class, or else that texts end in no way
 /// that anybody asks for.
 #[derive(Debug)]
-pub(super) struct Outlook {
-    column: ColumnId,
-    /// The column of which it is supposed that its row is that of all others.
-    ends: Option<ColumnId>,
-    /// How many rows the table has.
-    pub(super) rows: usize,
+pub(super) struct Feasibility {
+    index: IndexId,
+    /// The index of which it is supposed that its class is that of all others.
+    ends: Option<IndexId>,
+    /// How many classes the table has.
+    pub(super) classes: usize,
     words: usize,
     // For each node, its place among the chances, and one more; 0 for one of which the table says nothing.
     places: Vec<u32>,
-    // For each place a bitmap of the rows with which the condition can hold, and one of those with which it can fail.
+    // For each place a bitmap of the classes with which the condition can hold, and one of those with which it can fail.
     chances: Vec<u64>,
 }
 
@@ -34,15 +34,15 @@ struct Nodes(Vec<u64>);
 
 impl Parents {
     pub(super) fn of<F>(program: &Program<F>) -> Self {
-        let mut starts = vec![0; program.steps.len() + 1];
+        let mut starts = vec![0; program.terms.len() + 1];
         let each = |visit: &mut dyn FnMut(NodeId, NodeId)| {
-            for (parent, step) in (0..).map(NodeId).zip(&program.steps) {
-                match step {
-                    Step::All(nodes) | Step::Any(nodes) => {
+            for (parent, term) in (0..).map(NodeId).zip(&program.terms) {
+                match term {
+                    Term::All(nodes) | Term::Any(nodes) => {
                         nodes.iter().for_each(|node| visit(*node, parent));
                     }
-                    Step::Not(node) => visit(*node, parent),
-                    Step::Test(_) => {}
+                    Term::Not(node) => visit(*node, parent),
+                    Term::Test(_) => {}
                 }
             }
         };
@@ -88,31 +88,31 @@ impl Nodes {
     }
 }
 
-impl Outlook {
-    /// For all conditions of a program. `answered` are those that tables answer, or a part of them, for each column.
+impl Feasibility {
+    /// For all conditions of a program. `answered` are those that tables answer, or a part of them, for each index.
     pub(super) fn new<F>(
         program: &Program<F>,
         parents: &Parents,
         answered: &[Vec<NodeId>],
-        column: ColumnId,
-        ends: Option<ColumnId>,
+        index: IndexId,
+        ends: Option<IndexId>,
     ) -> Self {
-        let rows = program.table(column).map_or(0, TextTable::len);
-        let (places, words) = (vec![0; program.nodes.len()], rows.div_ceil(64));
-        let mut outlook = Self { column, ends, rows, words, places, chances: Vec::new() };
-        let columns = [Some(column), ends].into_iter().flatten();
-        let answered = columns.filter_map(|column| answered.get(usize::from(column.0)));
+        let classes = program.table(index).map_or(0, TextTable::len);
+        let (places, words) = (vec![0; program.nodes.len()], classes.div_ceil(64));
+        let mut feasibility = Self { index, ends, classes, words, places, chances: Vec::new() };
+        let indexes = [Some(index), ends].into_iter().flatten();
+        let answered = indexes.filter_map(|index| answered.get(usize::from(index.0)));
         let mut open = Nodes(vec![0; program.nodes.len().div_ceil(64)]);
         answered.flatten().for_each(|node| open.add(*node));
         let mut from = 0;
         // Parts come before what is made of them.
         while let Some(node) = open.next(from) {
             from = node.index() + 1;
-            if outlook.add(program, node) {
+            if feasibility.add(program, node) {
                 parents.parents(node).iter().for_each(|parent| open.add(*parent));
             }
         }
-        outlook
+        feasibility
     }
 
     /// Whether it says nothing of any condition.
@@ -120,7 +120,7 @@ impl Outlook {
         self.chances.is_empty()
     }
 
-    /// A bitmap of the rows with which a condition can hold; `None` where that is all.
+    /// A bitmap of the classes with which a condition can hold; `None` where that is all.
     pub(super) fn of(&self, node: NodeId) -> Option<&[u64]> {
         self.chances.get(self.place(node)?..)?.get(..self.words)
     }
@@ -131,14 +131,14 @@ impl Outlook {
         Some(place as usize * 2 * self.words)
     }
 
-    /// What is known of a table's answer, as bitmaps of the rows with which it is yes, and no.
-    fn known<F>(&mut self, program: &Program<F>, (column, bit): (ColumnId, Bit)) -> bool {
-        let Some(table) = program.table(column) else { return false };
-        if column == self.column {
-            self.chances.extend_from_slice(table.rows(bit));
-            self.chances.extend(table.rows(bit).iter().map(|rows| !rows));
-        } else if Some(column) == self.ends {
-            let yes = table.has(Row::OTHER, bit);
+    /// What is known of a table's answer, as bitmaps of the classes with which it is yes, and no.
+    fn known<F>(&mut self, program: &Program<F>, (index, bit): (IndexId, QueryId)) -> bool {
+        let Some(table) = program.table(index) else { return false };
+        if index == self.index {
+            self.chances.extend_from_slice(table.classes(bit));
+            self.chances.extend(table.classes(bit).iter().map(|classes| !classes));
+        } else if Some(index) == self.ends {
+            let yes = table.has(TextClass::OTHER, bit);
             self.chances.extend(repeat_n(if yes { u64::MAX } else { 0 }, self.words));
             self.chances.extend(repeat_n(if yes { 0 } else { u64::MAX }, self.words));
         } else {
@@ -150,19 +150,19 @@ impl Outlook {
     /// Finds out about a node. False when nothing can be said of it.
     fn add<F>(&mut self, program: &Program<F>, node: NodeId) -> bool {
         let (start, words) = (self.chances.len(), self.words);
-        let bound = program.nodes.get(node.index()).and_then(|node| program.bounded(node.op));
+        let guard = program.nodes.get(node.index()).and_then(|node| program.guarded(node.op));
         let answered = program.answer(node).is_some_and(|answer| self.known(program, answer));
-        let bounded = !answered && bound.is_some_and(|bound| self.known(program, bound.bound));
-        if bounded {
+        let guarded = !answered && guard.is_some_and(|guard| self.known(program, guard.guard));
+        if guarded {
             // It may fail whatever is known.
             self.chances.truncate(start + words);
             self.chances.resize(start + 2 * words, u64::MAX);
         }
-        match program.steps.get(node.index()) {
-            _ if answered || bounded => {}
-            Some(Step::All(all)) => self.several(all, false),
-            Some(Step::Any(any)) => self.several(any, true),
-            Some(Step::Not(node)) => {
+        match program.terms.get(node.index()) {
+            _ if answered || guarded => {}
+            Some(Term::All(all)) => self.several(all, false),
+            Some(Term::Any(any)) => self.several(any, true),
+            Some(Term::Not(node)) => {
                 if let Some(place) = self.place(*node) {
                     self.chances.extend_from_within(place + words..place + 2 * words);
                     self.chances.extend_from_within(place..place + words);
@@ -171,7 +171,7 @@ impl Outlook {
             _ => {}
         }
         let new = self.chances.get(start..).unwrap_or_default();
-        if new.iter().all(|rows| *rows == u64::MAX) {
+        if new.iter().all(|classes| *classes == u64::MAX) {
             self.chances.truncate(start);
             return false;
         }
