@@ -9,11 +9,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::actions::{about, checks, listing, rules, support, syscalls};
+use peregrine_authoring::Format;
+
+use crate::actions::{about, checks, rules, support, syscalls};
 use crate::commands;
 use crate::config::{self, Config, ConfigError, Engine, Loaded, Main};
 use crate::log::Log;
-use crate::options::{self, Format, Options};
+use crate::options::{self, Options};
 use crate::run::{self, Job};
 use crate::signals::Signals;
 use crate::{BUILT_IN_CONFIG, version};
@@ -156,7 +158,7 @@ fn answer_without_config(options: &Options, format: Format) -> Step {
     } else if options.ignored_events {
         about::ignored_syscalls()
     } else if options.list_events {
-        listing::events(format)
+        about::list_events(format)
     } else {
         return Ok(ControlFlow::Continue(()));
     };
@@ -243,7 +245,7 @@ pub(crate) fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
         about::plugin_info,
         about::list_plugins,
         checks::plugins,
-        listing::fields,
+        about::list_fields,
         checks::sources,
         rules::validate,
     ];

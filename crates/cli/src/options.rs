@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use clap::builder::styling::Style;
 use clap::builder::{BoolishValueParser, ValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser};
+use peregrine_authoring::Format;
 use thiserror::Error;
 
 /// What the command line says.
@@ -179,18 +180,6 @@ Examples:
   peregrine demo                                         what would an alert look like?
 ";
 
-/// Form of a listing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For documents.
-    Markdown,
-    /// For programs.
-    Json,
-}
-
 /// A command line that can't be followed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum UsageError {
@@ -240,7 +229,7 @@ impl Options {
             (Some(_), true) => Err(UsageError::TwoFormats),
             (Some(name), false) if name.is_empty() => Ok(Format::default()),
             (Some(name), false) => {
-                Format::from_str(name, true).map_err(|_| UsageError::UnknownFormat(name.clone()))
+                name.parse().map_err(|_| UsageError::UnknownFormat(name.clone()))
             }
             (None, true) => Ok(Format::Markdown),
             (None, false) => Ok(Format::default()),

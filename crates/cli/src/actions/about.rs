@@ -5,11 +5,12 @@ use std::fs;
 use std::ops::ControlFlow;
 
 use anyhow::bail;
+use peregrine_authoring::{Format, events, fields};
 use peregrine_engine::select;
 
+use super::checks::SYSCALL;
 use crate::app::{Session, Step, print};
 use crate::config::{self, Engine};
-use crate::options::Format;
 use crate::version;
 
 /// The JSON schema of the configuration; as markdown, the page that explains its keys.
@@ -35,6 +36,25 @@ pub(crate) fn config_reference() -> String {
         let _ = writeln!(page, "`{}` | {default} | {}", row.key, row.about);
     }
     page
+}
+
+/// `--list-events`
+pub(crate) fn list_events(format: Format) -> String {
+    events::listing(format, version::SCHEMA)
+}
+
+/// `--list`
+pub(crate) fn list_fields(session: &Session) -> Step {
+    let Some(source) = &session.options.list else { return Ok(ControlFlow::Continue(())) };
+    if !source.is_empty() && source != SYSCALL {
+        bail!("Value for --list must be a valid source type");
+    }
+    let vocabulary = super::rules::vocabulary(session);
+    print(match session.options.names_only {
+        true => fields::names(&vocabulary, session.format),
+        false => fields::listing(&vocabulary, session.format, session.options.verbose),
+    })?;
+    Ok(ControlFlow::Break(()))
 }
 
 /// What `-i` prints.

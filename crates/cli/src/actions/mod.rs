@@ -3,7 +3,6 @@
 pub(crate) mod about;
 pub(crate) mod checks;
 pub(crate) mod describe;
-pub(crate) mod listing;
 pub(crate) mod rules;
 pub(crate) mod support;
 pub(crate) mod syscalls;
