@@ -203,29 +203,24 @@ impl<'a> Parts<'a> {
         HEADER_LEN + self.body.len()
     }
 
-    /// Some of the first four parameters, where lengths take two bytes: their lengths as they are on the wire, the first in
-    /// the lowest bits, and all their bytes. `None` where some are not there, or hardly more than lengths are.
+    /// Some of the first four parameters of an event whose lengths take two bytes: their lengths as they are on the wire,
+    /// the first in the lowest bits, and their bytes in one piece. `None` when the event lacks one of them.
     #[inline]
     pub fn few(self, params: Range<usize>) -> Option<(u64, &'a [u8])> {
         if params.is_empty() {
             return Some((0, &[]));
         }
-        if params.end > FEW {
+        if params.end > FEW || params.end > self.head.sent.into() {
             return None;
         }
-        let lengths = match self.body.first_chunk() {
-            Some(lengths) => u64::from_le_bytes(*lengths),
-            None => u32::from_le_bytes(*self.body.first_chunk()?).into(),
-        };
+        let lengths = first_word(self.body);
         let own = (lengths >> (16 * params.start)) & (u64::MAX >> (16 * (FEW - params.len())));
         let bytes = if params == (0..self.head.sent.into()) {
             self.body.get(self.values_at..)?
-        } else if params.end <= self.head.sent.into() {
+        } else {
             let before = lengths & !(u64::MAX << (16 * params.start));
             let rest = self.body.get(self.values_at + sum_of_four(before)..)?;
             rest.get(..sum_of_four(own))?
-        } else {
-            return None;
         };
         Some((own, bytes))
     }
@@ -384,6 +379,15 @@ impl<'a> Event<'a> {
     /// The strings of a string-array parameter.
     pub fn texts(&self, index: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         strings(self.param(index).unwrap_or_default())
+    }
+}
+
+/// The first eight bytes as a number. Bytes beyond the end count as zero, so that lengths that end just before it are whole.
+#[inline]
+fn first_word(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     }
 }
 
