@@ -11,11 +11,14 @@ use std::sync::Arc;
 
 use peregrine_authoring::Format;
 
-use crate::actions::{about, checks, rules, support, syscalls};
-use crate::commands;
+use crate::args::options::Options;
+use crate::args::{commands, options};
+use crate::commands::{about, support};
+use crate::wiring::{checks, rules, syscalls};
+
 use crate::config::{self, Config, ConfigError, Engine, Loaded, Main};
 use crate::log::Log;
-use crate::options::{self, Options};
+
 use crate::run::{self, Job};
 use crate::signals::Signals;
 use crate::{BUILT_IN_CONFIG, version};

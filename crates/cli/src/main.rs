@@ -7,28 +7,26 @@
 //! peregrine -r rules.yaml -o engine.kind=replay -o engine.replay.capture_file=trace.scap
 //! ```
 
-mod actions;
 mod app;
+mod args;
 mod commands;
 mod config;
-mod delivery;
-mod demo;
 mod digest;
 mod drops;
 mod live;
 mod log;
 mod memory;
 mod metrics;
-mod options;
 mod profile;
 mod pulse;
 mod record;
 mod run;
 mod signals;
-mod tune;
 mod version;
 mod watch;
+
 mod webserver;
+mod wiring;
 
 use std::process::ExitCode;
 

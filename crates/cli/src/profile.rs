@@ -10,7 +10,7 @@ use peregrine_engine::profile::{Condition, Profile, Root, RuleProfile};
 use peregrine_fields::Field;
 use peregrine_rules::RuleSet;
 
-use crate::options::Options;
+use crate::args::options::Options;
 
 /// Rules whose conditions are shown, and how much of a condition's text.
 const SHOWN_RULES: usize = 5;

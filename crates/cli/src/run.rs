@@ -16,19 +16,20 @@ use peregrine_output::{AlertFormat, Incident, Outputs};
 use peregrine_scap::Reader;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::actions::rules::Rules;
 use crate::app::print;
+use crate::args::options::Options;
 use crate::config::{Config, Engine as Kind, ReadFile, RuleMatching};
 use crate::log::Log;
 use crate::metrics::Metrics;
-use crate::options::Options;
 use crate::profile::{self, Report};
 use crate::pulse::{Pulse, Ticker};
 use crate::record::Recorder;
 use crate::signals::Signals;
 use crate::watch::Watch;
 use crate::webserver::{Pages, WebServer};
-use crate::{delivery, live, version};
+use crate::wiring::delivery;
+use crate::wiring::rules::Rules;
+use crate::{live, version};
 
 /// What a run needs, all of it checked.
 pub(crate) struct Job<'a> {

@@ -165,6 +165,6 @@ fn a_missing_file_is_an_error() {
 #[test]
 fn the_page_of_all_keys_is_current() {
     let page = fs::read_to_string("../../docs/configuration.md").unwrap();
-    let table = crate::actions::about::config_reference();
+    let table = crate::commands::about::config_reference();
     assert!(page.ends_with(&table), "write it anew: peregrine --config-schema --format markdown");
 }

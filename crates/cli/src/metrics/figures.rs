@@ -14,10 +14,10 @@ use peregrine_telemetry::metrics::{
 };
 
 use super::{Metrics, Moment};
-use crate::actions::checks::SYSCALL;
 use crate::config::Engine;
 use crate::version;
 use crate::watch::now;
+use crate::wiring::checks::SYSCALL;
 
 impl Metrics<'_> {
     /// What was counted until now.

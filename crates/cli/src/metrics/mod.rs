@@ -25,13 +25,13 @@ use peregrine_telemetry::metrics::{Before, FileDigest, Form, Snapshot, Value};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::actions::checks::milliseconds;
-use crate::delivery;
 use crate::digest::sha256;
 use crate::pulse::{Pulse, next_after};
 use crate::run::Job;
 use crate::watch::now;
 use crate::webserver::AskMetrics;
+use crate::wiring::checks::milliseconds;
+use crate::wiring::delivery;
 pub(crate) use tally::{RuleMeter, Tally};
 
 use resources::Resources;

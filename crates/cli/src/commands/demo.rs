@@ -14,11 +14,11 @@ use anyhow::{Context, bail};
 use rustix::process::{Signal, geteuid, getpid, kill_process};
 
 use crate::app::{self, print};
+use crate::args::options::Options;
 use crate::config::Main;
-use crate::options::Options;
 
 /// A web server is broken into. For those who can't watch.
-static CAPTURE: &[u8] = include_bytes!("../../../conformance/captures/demo.scap");
+static CAPTURE: &[u8] = include_bytes!("../../../../conformance/captures/demo.scap");
 
 /// Alerts to the terminal, with what the rules say and nothing more.
 const CONFIG: &str = "\

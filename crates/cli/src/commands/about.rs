@@ -8,10 +8,10 @@ use anyhow::bail;
 use peregrine_authoring::{Format, events, fields};
 use peregrine_engine::select;
 
-use super::checks::SYSCALL;
 use crate::app::{Session, Step, print};
 use crate::config::{self, Engine};
 use crate::version;
+use crate::wiring::checks::SYSCALL;
 
 /// The JSON schema of the configuration; as markdown, the page that explains its keys.
 pub(crate) fn config_schema(format: Format) -> String {
@@ -49,7 +49,7 @@ pub(crate) fn list_fields(session: &Session) -> Step {
     if !source.is_empty() && source != SYSCALL {
         bail!("Value for --list must be a valid source type");
     }
-    let vocabulary = super::rules::vocabulary(session);
+    let vocabulary = crate::wiring::rules::vocabulary(session);
     print(match session.options.names_only {
         true => fields::names(&vocabulary, session.format),
         false => fields::listing(&vocabulary, session.format, session.options.verbose),
@@ -114,7 +114,7 @@ pub(crate) fn list_plugins(session: &Session) -> Step {
     if !session.options.list_plugins {
         return Ok(ControlFlow::Continue(()));
     }
-    let _ = super::checks::plugins(session)?;
+    let _ = crate::wiring::checks::plugins(session)?;
     let plugins = &session.loaded.plugins;
     let infos: String = plugins.iter().map(|_| container_info()).collect();
     print(format!("{} Plugins Loaded:\n\n{infos}\n", plugins.len()))?;

@@ -13,8 +13,8 @@ use peregrine_rules::{
 use serde_json::json;
 
 use super::checks::SYSCALL;
-use super::describe;
 use crate::app::{Session, Step, print};
+use crate::commands::describe;
 use crate::config::{AppendOutput, ExtraField};
 use crate::version;
 

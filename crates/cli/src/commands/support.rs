@@ -3,10 +3,10 @@
 use anyhow::Context;
 use serde_json::json;
 
-use super::rules::Rules;
 use crate::app::Session;
 use crate::config::dump;
 use crate::version;
+use crate::wiring::rules::Rules;
 
 /// The object, on one line.
 pub(crate) fn report(session: &Session, rules: &Rules) -> anyhow::Result<String> {

@@ -27,8 +27,8 @@ use peregrine_state::State;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::app::{self, CONFIG_FILE, print};
+use crate::args::options::Options;
 use crate::config::{Engine as Kind, Main};
-use crate::options::Options;
 use crate::run::{self, Job};
 use crate::watch::now;
 use crate::{BUILT_IN_CONFIG, live};

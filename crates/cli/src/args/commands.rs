@@ -9,8 +9,8 @@ use anyhow::{anyhow, bail};
 use clap::{Parser, Subcommand};
 
 use crate::app::print;
-use crate::demo;
-use crate::tune::{self, Tune};
+use crate::commands::demo;
+use crate::commands::tune::{self, Tune};
 
 /// A command and its words.
 #[derive(Debug, Parser)]

@@ -1,0 +1,4 @@
+//! The command line.
+
+pub(crate) mod commands;
+pub(crate) mod options;

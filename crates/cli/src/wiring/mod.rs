@@ -1,0 +1,6 @@
+//! From configuration and command line to the settings of what runs.
+
+pub(crate) mod checks;
+pub(crate) mod delivery;
+pub(crate) mod rules;
+pub(crate) mod syscalls;
