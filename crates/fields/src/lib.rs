@@ -10,6 +10,7 @@ mod extract;
 mod params;
 mod similar;
 mod static_facts;
+mod supplier;
 pub mod table;
 mod view;
 mod vocabulary;

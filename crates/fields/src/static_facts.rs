@@ -6,6 +6,7 @@ use peregrine_filter::{Anchor, Side, StaticFacts, Value};
 use crate::evttypes::is_syscall;
 use crate::extract;
 use crate::table::{Fd, Generic, Id, Process, Syscall};
+use crate::view::is_about_fd;
 use crate::vocabulary::{Arg, Field};
 
 /// Knows the fields of events of one type.
@@ -91,12 +92,6 @@ impl StaticFacts<Field> for EventTypeFacts {
             Id::Static => 3,
         }
     }
-}
-
-/// Whether events of this type make, use or close an fd.
-pub(crate) fn is_about_fd(ty: EventType) -> bool {
-    let about = EventFlags::CREATES_FD | EventFlags::USES_FD | EventFlags::DESTROYS_FD;
-    ty.info().flags.intersects(about)
 }
 
 fn syscall(ty: EventType, field: Syscall, arg: &Arg) -> Option<Option<Value<'static>>> {

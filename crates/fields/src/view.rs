@@ -6,14 +6,9 @@ use bumpalo::Bump;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use peregrine_event::render::{Buffers, FdName, Names, Renderer};
-use peregrine_event::{Event, Format, ParamType};
-use peregrine_filter::{Place, Shown, Supplier, Value};
+use peregrine_event::{Event, EventFlags, EventType};
+use peregrine_filter::Value;
 use peregrine_state::{Context, Fd, L4Proto, State, Thread};
-
-use crate::extract;
-use crate::static_facts;
-use crate::table::Id;
-use crate::vocabulary::{Arg, Field};
 
 /// What is the same for all events of a run.
 #[derive(Clone, Debug)]
@@ -42,7 +37,7 @@ impl Default for Run {
 /// Memory for values that are put together, used again for each event.
 #[derive(Default)]
 pub struct Scratch {
-    bump: Bump,
+    pub(crate) bump: Bump,
     text: Cell<Vec<u8>>,
 }
 
@@ -79,7 +74,7 @@ pub struct View<'a> {
     pub(crate) state: &'a State,
     pub(crate) context: Context,
     pub(crate) run: &'a Run,
-    scratch: &'a Scratch,
+    pub(crate) scratch: &'a Scratch,
     // Most fields are about these.
     thread: Option<&'a Thread>,
     fd: Option<&'a Fd>,
@@ -95,7 +90,7 @@ impl<'a> View<'a> {
         scratch: &'a Scratch,
     ) -> Self {
         let thread = state.thread(context);
-        let about_fd = static_facts::is_about_fd(event.ty);
+        let about_fd = is_about_fd(event.ty);
         let fd = if about_fd { state.event_fd(context) } else { None };
         Self { event, state, context, run, scratch, thread, fd }
     }
@@ -116,7 +111,7 @@ impl<'a> View<'a> {
 
     /// Whether the event makes, uses or closes an fd.
     pub(crate) fn is_about_fd(&self) -> bool {
-        static_facts::is_about_fd(self.event.ty)
+        is_about_fd(self.event.ty)
     }
 
     /// What is known of the fd of the event.
@@ -144,60 +139,6 @@ impl<'a> View<'a> {
     /// Prints the parameters of the event.
     pub(crate) fn renderer(&self) -> Renderer<'_> {
         Renderer::new(self.event, self)
-    }
-}
-
-impl Supplier<Field> for View<'_> {
-    fn value<'s>(&'s self, field: &Field) -> Option<Value<'s>> {
-        match field.id {
-            Id::Generic(id) => extract::generic::value(self, id),
-            Id::Syscall(id) => extract::syscall::value(self, id, &field.arg),
-            Id::Util(_) => Some(Value::Uint(self.event.num)),
-            Id::Process(id) => extract::process::value(self, id, &field.arg),
-            Id::User(id) => extract::identity::user(self, id),
-            Id::Group(id) => extract::identity::group(self, id),
-            Id::Fd(id) => extract::fd::value(self, id, &field.arg),
-            Id::FdList(id) => extract::fdlist::value(self, id),
-            Id::FsPath(id) => extract::path::value(self, id),
-            Id::Container(id) => extract::container::value(self, id, &field.arg),
-            Id::Static => match &field.arg {
-                // The constant belongs to the field, which need not live as long as this event.
-                Arg::Text(text) => Some(Value::Text(self.text(|out| out.extend_from_slice(text)))),
-                _ => None,
-            },
-        }
-    }
-
-    fn dynamic_type(&self, field: &Field) -> Option<(ParamType, Format)> {
-        match (field.id, &field.arg) {
-            (Id::Syscall(crate::table::Syscall::RawArg), Arg::Param(param)) => {
-                extract::raw::type_of(self, param)
-            }
-            _ => None,
-        }
-    }
-
-    fn shown<'s>(&'s self, field: &Field, place: Place) -> Option<Shown<'s>> {
-        let plain = || self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) });
-        match field.id {
-            Id::Generic(id) if place == Place::Json => extract::generic::time(id)
-                .map_or_else(plain, |ty| {
-                    Some(Shown { value: Value::Uint(self.event.ts), ty: Some(ty) })
-                }),
-            Id::Syscall(id) => {
-                extract::syscall::shown(self, id, &field.arg, place).unwrap_or_else(plain)
-            }
-            Id::Process(id) => {
-                extract::process::shown(self, id, &field.arg, place).unwrap_or_else(plain)
-            }
-            // These are questions about two things: there is nothing to show.
-            Id::Fd(id) if extract::fd::asks_both_ends(id) => None,
-            _ => plain(),
-        }
-    }
-
-    fn scratch(&self) -> &Bump {
-        &self.scratch.bump
     }
 }
 
@@ -233,4 +174,10 @@ impl Names for View<'_> {
     fn utc_offset(&self, seconds: i64) -> i32 {
         Timestamp::from_second(seconds).map_or(0, |time| self.run.zone.to_offset(time).seconds())
     }
+}
+
+/// Whether events of this type make, use or close an fd.
+pub(crate) fn is_about_fd(ty: EventType) -> bool {
+    let about = EventFlags::CREATES_FD | EventFlags::USES_FD | EventFlags::DESTROYS_FD;
+    ty.info().flags.intersects(about)
 }

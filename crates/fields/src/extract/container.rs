@@ -6,7 +6,7 @@ use std::io::Write;
 use peregrine_filter::Value;
 use peregrine_state::{Container as Info, ContainerKind, Mount, ProbeKind};
 
-use super::{SECOND, flag};
+use super::common::{SECOND, flag};
 use crate::table::Container;
 use crate::view::View;
 use crate::vocabulary::Arg;

@@ -8,7 +8,8 @@ use peregrine_event::{EventType, path};
 use peregrine_filter::Value;
 use peregrine_state::{Fd as State, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Thread};
 
-use super::{NA, flag, raw};
+use super::common::{NA, flag};
+use super::raw;
 use crate::table::Fd;
 use crate::view::View;
 use crate::vocabulary::Arg;

@@ -7,7 +7,7 @@ use peregrine_event::{EventType, Fdlist, render};
 use peregrine_filter::Value;
 use peregrine_state::FdKind;
 
-use super::NA;
+use super::common::NA;
 use crate::table::FdList;
 use crate::view::View;
 

@@ -6,7 +6,7 @@ use peregrine_event::render::Names;
 use peregrine_event::{Class, EventType, Format, ParamType};
 use peregrine_filter::Value;
 
-use super::{SECOND, flag};
+use super::common::{SECOND, flag};
 use crate::table::Generic;
 use crate::view::View;
 

@@ -4,7 +4,7 @@ use peregrine_event::EventType;
 use peregrine_filter::Value;
 use peregrine_state::Thread;
 
-use super::NA;
+use super::common::NA;
 use crate::table::{Group, User};
 use crate::view::View;
 

@@ -6,8 +6,8 @@ use peregrine_event::EventType;
 use peregrine_filter::{Place, Shown, Value};
 use peregrine_state::{Texts, Thread};
 
+use super::common::{flag, known};
 use super::lineage::{each, joined, leader_of};
-use super::{flag, known};
 use crate::table::Process;
 use crate::view::View;
 use crate::vocabulary::Arg;

@@ -6,7 +6,7 @@ use peregrine_event::wire::{int, uint, until_nul};
 use peregrine_event::{Format, ParamInfo, ParamType};
 use peregrine_filter::Value;
 
-use super::NA;
+use super::common::NA;
 use crate::params::Param;
 use crate::view::View;
 

@@ -7,8 +7,9 @@ use peregrine_event::{
 use peregrine_filter::{Place, Shown, Value};
 use peregrine_state::FdKind;
 
+use super::common::{SECOND, flag};
 use super::generic::time_text;
-use super::{SECOND, flag, raw};
+use super::raw;
 use crate::evttypes::is_syscall;
 use crate::table::Syscall;
 use crate::view::View;

@@ -1,0 +1,64 @@
+//! Answers for the rule language: each field goes to the extraction of its class.
+
+use bumpalo::Bump;
+use peregrine_event::{Format, ParamType};
+use peregrine_filter::{Place, Shown, Supplier, Value};
+
+use crate::extract;
+use crate::table::Id;
+use crate::view::View;
+use crate::vocabulary::{Arg, Field};
+
+impl Supplier<Field> for View<'_> {
+    fn value<'s>(&'s self, field: &Field) -> Option<Value<'s>> {
+        match field.id {
+            Id::Generic(id) => extract::generic::value(self, id),
+            Id::Syscall(id) => extract::syscall::value(self, id, &field.arg),
+            Id::Util(_) => Some(Value::Uint(self.event.num)),
+            Id::Process(id) => extract::process::value(self, id, &field.arg),
+            Id::User(id) => extract::identity::user(self, id),
+            Id::Group(id) => extract::identity::group(self, id),
+            Id::Fd(id) => extract::fd::value(self, id, &field.arg),
+            Id::FdList(id) => extract::fdlist::value(self, id),
+            Id::FsPath(id) => extract::path::value(self, id),
+            Id::Container(id) => extract::container::value(self, id, &field.arg),
+            Id::Static => match &field.arg {
+                // The constant belongs to the field, which need not live as long as this event.
+                Arg::Text(text) => Some(Value::Text(self.text(|out| out.extend_from_slice(text)))),
+                _ => None,
+            },
+        }
+    }
+
+    fn dynamic_type(&self, field: &Field) -> Option<(ParamType, Format)> {
+        match (field.id, &field.arg) {
+            (Id::Syscall(crate::table::Syscall::RawArg), Arg::Param(param)) => {
+                extract::raw::type_of(self, param)
+            }
+            _ => None,
+        }
+    }
+
+    fn shown<'s>(&'s self, field: &Field, place: Place) -> Option<Shown<'s>> {
+        let plain = || self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) });
+        match field.id {
+            Id::Generic(id) if place == Place::Json => extract::generic::time(id)
+                .map_or_else(plain, |ty| {
+                    Some(Shown { value: Value::Uint(self.event.ts), ty: Some(ty) })
+                }),
+            Id::Syscall(id) => {
+                extract::syscall::shown(self, id, &field.arg, place).unwrap_or_else(plain)
+            }
+            Id::Process(id) => {
+                extract::process::shown(self, id, &field.arg, place).unwrap_or_else(plain)
+            }
+            // These are questions about two things: there is nothing to show.
+            Id::Fd(id) if extract::fd::asks_both_ends(id) => None,
+            _ => plain(),
+        }
+    }
+
+    fn scratch(&self) -> &Bump {
+        &self.scratch.bump
+    }
+}
