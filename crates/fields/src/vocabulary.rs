@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use peregrine_event::{EventSet, EventType, Format, ParamType};
-use peregrine_filter::{FieldError, Limits, Resolved, Vocabulary};
+use peregrine_filter::{FieldError, Limits, Resolved, UnknownLiteral, Vocabulary};
 
 use crate::evttypes::is_event_name;
 use crate::params::Param;
@@ -163,11 +163,12 @@ impl Vocabulary for Fields {
         })
     }
 
-    fn check_literal(&self, field: &Field, literal: &[u8]) -> Result<(), String> {
+    fn check_literal(&self, field: &Field, literal: &[u8]) -> Result<(), UnknownLiteral> {
         if field.id != Id::Syscall(Syscall::Type) || is_event_name(literal) {
             return Ok(());
         }
-        Err(format!("unknown event type {}", String::from_utf8_lossy(literal)))
+        let literal = String::from_utf8_lossy(literal).into_owned();
+        Err(UnknownLiteral { kind: "event type", literal })
     }
 
     fn similar(&self, name: &str) -> Vec<String> {

@@ -6,7 +6,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use peregrine_event::{Format, ParamType};
 
-use crate::compile::CompileErrorKind;
+use crate::error::CompileErrorKind;
 use crate::kind::type_name;
 use crate::transform::{self, Optstring};
 use crate::{

@@ -2,7 +2,7 @@
 
 use peregrine_event::ParamType;
 
-use crate::compile::CompileErrorKind;
+use crate::error::CompileErrorKind;
 use crate::{Operator, Quantifier};
 
 /// Types that are compared alike.

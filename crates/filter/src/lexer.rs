@@ -3,8 +3,32 @@
 
 use std::borrow::Cow;
 
+use thiserror::Error;
+
 use crate::ast::{Operator, Quantifier, Text, Transformer, lossy};
-use crate::parser::EscapeError;
+
+/// An escape that means nothing.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EscapeError {
+    /// `\xZZ`
+    #[error("invalid hex char escape sequence: {0}")]
+    BadHex(String),
+    /// `\x4` at the end.
+    #[error("truncated hex char escape sequence")]
+    TruncatedHex,
+    /// Any other.
+    #[error("unsupported string escape sequence: \\{0}")]
+    Unknown(char),
+    /// `\'` between `"`, or the reverse.
+    #[error("invalid \\{escaped} escape in {delimiter}-quoted string")]
+    WrongQuote {
+        /// The quote that was escaped.
+        escaped: char,
+        /// The quote around the text.
+        delimiter: char,
+    },
+}
 
 const NUMBER_OPERATORS: [Operator; 4] = [Operator::Le, Operator::Lt, Operator::Ge, Operator::Gt];
 

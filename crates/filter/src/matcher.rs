@@ -39,6 +39,16 @@ pub enum Anchor {
     Suffix,
 }
 
+/// An end of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The first byte.
+    #[default]
+    Start,
+    /// The last byte.
+    End,
+}
+
 /// A comparison of a text or a buffer.
 #[derive(Clone, Debug)]
 pub(crate) enum ByteMatcher {

@@ -8,7 +8,7 @@ use crate::ast::{
     Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
     Right, Span, Spanned, Text, Transformer,
 };
-use crate::lexer::Lexer;
+use crate::lexer::{EscapeError, Lexer};
 
 /// How deep conditions may nest where nothing else is said.
 pub const DEFAULT_MAX_DEPTH: usize = 100;
@@ -152,29 +152,6 @@ pub enum ParseErrorKind {
     TrailingToken {
         /// The last word that was understood.
         after: String,
-    },
-}
-
-/// An escape that means nothing.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EscapeError {
-    /// `\xZZ`
-    #[error("invalid hex char escape sequence: {0}")]
-    BadHex(String),
-    /// `\x4` at the end.
-    #[error("truncated hex char escape sequence")]
-    TruncatedHex,
-    /// Any other.
-    #[error("unsupported string escape sequence: \\{0}")]
-    Unknown(char),
-    /// `\'` between `"`, or the reverse.
-    #[error("invalid \\{escaped} escape in {delimiter}-quoted string")]
-    WrongQuote {
-        /// The quote that was escaped.
-        escaped: char,
-        /// The quote around the text.
-        delimiter: char,
     },
 }
 

@@ -25,7 +25,7 @@ pub use condition::Condition;
 pub use pre_filter::{LayerStats, PreFilter, PreFilterBuilder};
 
 use crate::filter::Test;
-use crate::matcher::Anchor;
+use crate::matcher::{Anchor, Side};
 use crate::{Meter, Supplier, Value};
 use table::{QueryId, TextClass, TextTable};
 
@@ -50,16 +50,6 @@ pub trait StaticFacts<F> {
 
     /// How much work it is to get the value, in units of a comparison of numbers.
     fn cost(&self, field: &F) -> u32;
-}
-
-/// An end of a text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// The first byte.
-    #[default]
-    Start,
-    /// The last byte.
-    End,
 }
 
 /// What became of a condition for one kind of events.

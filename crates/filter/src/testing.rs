@@ -4,8 +4,8 @@ use bumpalo::Bump;
 use peregrine_event::{Format, ParamType};
 
 use crate::{
-    DEFAULT_MAX_DEPTH, Each, FieldError, Limits, Resolved, Supplier, Value, Vocabulary, compile,
-    parse,
+    DEFAULT_MAX_DEPTH, Each, FieldError, Limits, Resolved, Supplier, UnknownLiteral, Value,
+    Vocabulary, compile, parse,
 };
 
 pub(crate) struct Words;
@@ -69,9 +69,11 @@ impl Vocabulary for Words {
         })
     }
 
-    fn check_literal(&self, field: &&'static str, literal: &[u8]) -> Result<(), String> {
+    fn check_literal(&self, field: &&'static str, literal: &[u8]) -> Result<(), UnknownLiteral> {
         match (*field, literal) {
-            ("t.other", b"impossible") => Err("t.other is never impossible".into()),
+            ("t.other", b"impossible") => {
+                Err(UnknownLiteral { kind: "thing", literal: "impossible".into() })
+            }
             _ => Ok(()),
         }
     }

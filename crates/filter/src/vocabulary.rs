@@ -27,8 +27,8 @@ pub trait Vocabulary {
     /// `opne`. Asked for every literal on the right of the field, with its bytes unquoted.
     ///
     /// # Errors
-    /// A message, when it could not.
-    fn check_literal(&self, _field: &Self::Field, _literal: &[u8]) -> Result<(), String> {
+    /// When no event can give the field this value.
+    fn check_literal(&self, _field: &Self::Field, _literal: &[u8]) -> Result<(), UnknownLiteral> {
         Ok(())
     }
 
@@ -100,6 +100,16 @@ pub enum FieldError {
     /// The field is known, its argument is not acceptable. The message is whole.
     #[error("{0}")]
     Argument(String),
+}
+
+/// A literal that no value of the field it is compared with can equal.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("unknown {kind} {literal}")]
+pub struct UnknownLiteral {
+    /// What the values of the field are: `event type`.
+    pub kind: &'static str,
+    /// The literal, unquoted.
+    pub literal: String,
 }
 
 /// Gives the values of fields for one event.

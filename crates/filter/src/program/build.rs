@@ -9,11 +9,10 @@ use hashbrown::HashMap;
 use super::condition::{Condition, PartialEval, PartialTests};
 use super::table::{Query, QueryId, TextTable, answering};
 use super::{
-    FieldIndex, GuardedTest, IndexId, Node, NodeId, Op, Program, Residual, SLOTS, Side,
-    StaticFacts, Term,
+    FieldIndex, GuardedTest, IndexId, Node, NodeId, Op, Program, Residual, SLOTS, StaticFacts, Term,
 };
 use crate::filter::{self, Predicate, Test};
-use crate::matcher::{Anchor, Matcher};
+use crate::matcher::{Anchor, Matcher, Side};
 
 /// Collects the conditions of a program.
 #[derive(Debug)]

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::Side;
 use super::trie::Trie;
-use crate::matcher::{ByteMatcher, Matcher, Order};
+use crate::matcher::{ByteMatcher, Matcher, Order, Side};
 
 /// Answers of several queries for every text there may be. Texts may be read from their ends, so that these are what
 /// is called beginnings here.

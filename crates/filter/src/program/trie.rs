@@ -1,6 +1,6 @@
 //! Texts and beginnings of texts, found by one walk along a text; or its ends, by one from there.
 
-use super::Side;
+use crate::matcher::Side;
 
 /// Tells which of its texts a text is, or else the longest of its beginnings that it has.
 ///
