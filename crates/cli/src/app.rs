@@ -10,18 +10,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use peregrine_authoring::Format;
+use peregrine_config::{BUILT_IN_CONFIG, Config, ConfigError, Engine, Loaded, Main};
 
 use crate::args::options::Options;
 use crate::args::{commands, options};
 use crate::commands::{about, support};
 use crate::wiring::{checks, rules, syscalls};
 
-use crate::config::{self, Config, ConfigError, Engine, Loaded, Main};
 use crate::log::Log;
 
 use crate::run::{self, Job};
 use crate::signals::Signals;
-use crate::{BUILT_IN_CONFIG, version};
+use crate::version;
 
 /// Where the configuration is looked for.
 pub(crate) const CONFIG_FILE: &str = "/etc/falco/falco.yaml";
@@ -204,7 +204,8 @@ pub(crate) fn open(
 ) -> anyhow::Result<Session> {
     let built_in = matches!(main, Main::BuiltIn(_));
     let early = Log::at_start();
-    let mut loaded = config::load(main, &options.overrides, &mut |line| early.warning(line))?;
+    let mut loaded =
+        peregrine_config::load(main, &options.overrides, &mut |line| early.warning(line))?;
     let keys = &mut loaded.config;
     keys.buffered_outputs &= !options.unbuffered;
     let log =

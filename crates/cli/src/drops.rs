@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use peregrine_alert::Priority;
+use peregrine_config::SyscallEventDrops;
 use peregrine_event::{EventCounters, LossCause, LossClass};
 use peregrine_output::{Message, Outputs, Scalar, Style, local_time_of_day};
 use peregrine_probe::{Counters, Losers};
@@ -17,7 +18,6 @@ use peregrine_telemetry::{
     coverage,
 };
 
-use crate::config::SyscallEventDrops;
 use crate::log::Log;
 use crate::watch::now;
 

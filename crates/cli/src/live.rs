@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
+use peregrine_config::{Engine, Hooks, ModernEbpf};
 use peregrine_engine::select::SyscallSet;
 use peregrine_event::{EventType, native_syscalls};
 use peregrine_probe::bpf::{
@@ -13,7 +14,6 @@ use peregrine_probe::bpf::{
 };
 use peregrine_probe::{Live, LiveError, ProcStrangers};
 
-use crate::config::{Engine, Hooks, ModernEbpf};
 use crate::log::Log;
 use crate::run::{Job, follow, state, tell_rate};
 use crate::watch::Watch;

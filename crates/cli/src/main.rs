@@ -10,8 +10,6 @@
 mod app;
 mod args;
 mod commands;
-mod config;
-mod digest;
 mod drops;
 mod live;
 mod log;
@@ -30,9 +28,7 @@ mod wiring;
 
 use std::process::ExitCode;
 
-/// What applies where there is no configuration file.
-pub(crate) const BUILT_IN_CONFIG: &str = include_str!("../assets/falco.yaml");
-/// The rules that go with it.
+/// The rules that go with the built-in configuration.
 pub(crate) const BUILT_IN_RULES: &str = include_str!("../assets/rules.yaml");
 
 fn main() -> ExitCode {

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use peregrine_alert::Priority;
+use peregrine_config::CaptureMode;
 use peregrine_engine::recorder::{CaptureConfig, Captures, RecordError, Recording};
 use peregrine_event::Event;
 use peregrine_output::{Message, Scalar};
 use peregrine_state::State;
 
-use crate::config::CaptureMode;
 use crate::log::Log;
 use crate::run::Job;
 use crate::watch::now;

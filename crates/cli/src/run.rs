@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
+use peregrine_config::{Config, Engine as Kind, ReadFile, RuleMatching};
 use peregrine_engine::select::SyscallSet;
 use peregrine_engine::{Engine, Matching, Source, Strangers};
 use peregrine_fields::{Fields, Run};
@@ -18,7 +19,6 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::app::print;
 use crate::args::options::Options;
-use crate::config::{Config, Engine as Kind, ReadFile, RuleMatching};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::profile::{self, Report};

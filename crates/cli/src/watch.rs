@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peregrine_alert::Priority;
+use peregrine_config::{Config, Engine};
 use peregrine_engine::{Hit, Observer};
 use peregrine_event::Event;
 use peregrine_fields::Field;
@@ -12,7 +13,6 @@ use peregrine_output::{AlertFormat, Message, Outputs, Scalar, Style, Summary, lo
 use peregrine_state::State;
 use peregrine_telemetry::TimeoutMonitor;
 
-use crate::config::{Config, Engine};
 use crate::drops::Drops;
 use crate::log::Log;
 use crate::memory;

@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 
 use anyhow::bail;
 use peregrine_authoring::{Format, events, fields};
+use peregrine_config::Engine;
 use peregrine_engine::select;
 
 use crate::app::{Session, Step, print};
-use crate::config::{self, Engine};
 use crate::version;
 use crate::wiring::checks::SYSCALL;
 
@@ -18,7 +18,7 @@ pub(crate) fn config_schema(format: Format) -> String {
     if format == Format::Markdown {
         return config_reference();
     }
-    format!("{:#}", config::json_schema())
+    format!("{:#}", peregrine_config::json_schema())
 }
 
 /// The JSON schema of rules files.
@@ -29,7 +29,7 @@ pub(crate) fn rule_schema() -> String {
 /// Every key of the configuration as a markdown table.
 pub(crate) fn config_reference() -> String {
     let mut page = String::from("Key | Default | Meaning\n:---|:---|:---\n");
-    for row in config::reference() {
+    for row in peregrine_config::reference() {
         let default =
             if row.default.is_empty() { String::new() } else { format!("`{}`", row.default) };
         // Writing into a string does not fail.
@@ -128,4 +128,17 @@ fn container_info() -> String {
          Capabilities: \n  - Field Extraction\n  - Event Parsing\n  - Async Events\n\n",
         version::CONTAINER_PLUGIN
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_of_all_keys_is_current() {
+        let page = std::fs::read_to_string("../../docs/configuration.md").unwrap();
+        let table = super::config_reference();
+        assert!(
+            page.ends_with(&table),
+            "write it anew: peregrine --config-schema --format markdown"
+        );
+    }
 }

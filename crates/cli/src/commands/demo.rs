@@ -11,11 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use peregrine_config::Main;
 use rustix::process::{Signal, geteuid, getpid, kill_process};
 
 use crate::app::{self, print};
 use crate::args::options::Options;
-use crate::config::Main;
 
 /// A web server is broken into. For those who can't watch.
 static CAPTURE: &[u8] = include_bytes!("../../../../conformance/captures/demo.scap");

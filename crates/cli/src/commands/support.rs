@@ -1,10 +1,10 @@
 //! `--support`: all that a report of a fault needs, as one JSON object.
 
 use anyhow::Context;
+use peregrine_config::dump;
 use serde_json::json;
 
 use crate::app::Session;
-use crate::config::dump;
 use crate::version;
 use crate::wiring::rules::Rules;
 

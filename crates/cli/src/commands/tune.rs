@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use peregrine_config::{BUILT_IN_CONFIG, Engine as Kind, Main};
 use peregrine_engine::select::{self, BaseSyscalls};
 use peregrine_engine::{Engine, Hit, Matching, Observer, Source, Strangers};
 use peregrine_event::Event;
@@ -28,10 +29,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::app::{self, CONFIG_FILE, print};
 use crate::args::options::Options;
-use crate::config::{Engine as Kind, Main};
+use crate::live;
 use crate::run::{self, Job};
 use crate::watch::now;
-use crate::{BUILT_IN_CONFIG, live};
 
 use count::Counts;
 use report::{Measured, Report};

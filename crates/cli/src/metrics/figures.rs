@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
+use peregrine_config::Engine;
 use peregrine_event::snapshot::InterfaceAddress;
 use peregrine_output::Summary;
 use peregrine_probe::Statistics;
@@ -14,7 +15,6 @@ use peregrine_telemetry::metrics::{
 };
 
 use super::{Metrics, Moment};
-use crate::config::Engine;
 use crate::version;
 use crate::watch::now;
 use crate::wiring::checks::SYSCALL;

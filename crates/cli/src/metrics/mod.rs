@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use peregrine_alert::Priority;
+use peregrine_config::sha256;
 use peregrine_output::{
     Alert, Channels, Delivery, FileOutput, Incident, Message, Outputs, Scalar, Style, Summary,
 };
@@ -25,7 +26,6 @@ use peregrine_telemetry::metrics::{Before, FileDigest, Form, Snapshot, Value};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::digest::sha256;
 use crate::pulse::{Pulse, next_after};
 use crate::run::Job;
 use crate::watch::now;

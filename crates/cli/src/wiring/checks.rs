@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::ops::ControlFlow;
 
 use anyhow::{Context, bail};
+use peregrine_config::Engine;
 
 use crate::app::{Session, Step};
-use crate::config::Engine;
 
 /// The one event source that there is without plugins.
 pub(crate) const SYSCALL: &str = "syscall";

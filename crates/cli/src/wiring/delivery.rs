@@ -4,13 +4,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use peregrine_config::Config;
 use peregrine_event::render::Buffers;
 use peregrine_output::{
     Channels, ClientIdentity, Delivery, FileOutput, HttpOutput, JsonStyle, ProgramOutput, Style,
     SyslogOutput, Trust,
 };
-
-use crate::config::Config;
 
 /// How and where alerts are delivered.
 pub(crate) fn delivery(config: &Config) -> Delivery {

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
+use peregrine_config::{AppendOutput, ExtraField};
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
     Addition, EventSource, LoadResult, Loader, OutputAddition, RuleSet, Selected, Selection,
@@ -15,7 +16,6 @@ use serde_json::json;
 use super::checks::SYSCALL;
 use crate::app::{Session, Step, print};
 use crate::commands::describe;
-use crate::config::{AppendOutput, ExtraField};
 use crate::version;
 
 /// Names and texts of rules files.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use peregrine_yaml::{Mark, Node};
 
-use super::sources::Sources;
+use crate::sources::Sources;
 
 /// Something wrong with a value, as the one who read it knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,14 +88,14 @@ impl Fault {
 
 /// A configuration that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ConfigError {
+pub struct ConfigError {
     message: String,
     picture: Option<String>,
 }
 
 impl ConfigError {
     /// The place, the line and what would be right, where there is a place.
-    pub(crate) fn picture(&self) -> Option<&str> {
+    pub fn picture(&self) -> Option<&str> {
         self.picture.as_deref()
     }
 }

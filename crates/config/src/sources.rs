@@ -5,7 +5,7 @@
 
 use peregrine_yaml::{Diagnostic, Mark, Node, Value, decode, parse};
 
-use super::fault::Fault;
+use crate::fault::Fault;
 
 /// All texts read so far.
 #[derive(Clone, Debug, Default)]

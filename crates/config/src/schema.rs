@@ -178,8 +178,8 @@ fn check_scalar(node: &Node, schema: &Json, path: &Path<'_>) -> Result<(), Strin
 
 #[cfg(test)]
 mod tests {
-    use super::super::full_schema;
     use super::*;
+    use crate::full_schema;
 
     fn first_fault(yaml: &str) -> String {
         let documents = peregrine_yaml::parse(yaml).unwrap();

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use peregrine_telemetry::DropAction;
 use peregrine_yaml::Node;
 
-use super::fault::Fault;
-use super::keys::{
+use crate::fault::Fault;
+use crate::keys::{
     FileOutput, HttpOutput, LibsLogger, ProgramOutput, SyscallEventDrops, SyscallEventTimeouts,
     Webserver,
 };

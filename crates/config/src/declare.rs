@@ -7,7 +7,7 @@ use std::fmt::Display;
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
-use super::fault::Fault;
+use crate::fault::Fault;
 
 /// Named parts of the JSON schema.
 pub(crate) type Definitions = serde_json::Map<String, Json>;
@@ -27,29 +27,29 @@ pub(crate) trait Setting: Sized {
 
 /// One key on the reference page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
+pub struct Row {
     /// Name, sections before it.
-    pub(crate) key: String,
+    pub key: String,
     /// What it holds when nobody sets it.
-    pub(crate) default: String,
+    pub default: String,
     /// What it is for.
-    pub(crate) about: String,
+    pub about: String,
 }
 
-/// Declares a section of the configuration: `Name "Title in the schema" { keys }`.
+/// Declares a section of the configuration: `pub Name "Title in the schema" { keys }`.
 ///
 /// `extra` adds words to the JSON schema of the section or of a key; `check` looks at the whole section once it is read.
 macro_rules! section {
     (
         $(#[doc = $about:literal])*
-        $name:ident $title:literal $(extra $extra:tt)? $(check $check:path)? {
+        $vis:vis $name:ident $title:literal $(extra $extra:tt)? $(check $check:path)? {
             $( $(#[doc = $key_about:literal])+ $key:ident: $type:ty = $default:expr $(, extra $key_extra:tt)?; )+
         }
     ) => {
         $(#[doc = $about])*
         #[derive(Clone, Debug, PartialEq)]
-        pub(crate) struct $name {
-            $( $(#[doc = $key_about])+ pub(crate) $key: $type, )+
+        $vis struct $name {
+            $( $(#[doc = $key_about])+ pub $key: $type, )+
         }
 
         impl Default for $name {
@@ -58,15 +58,15 @@ macro_rules! section {
             }
         }
 
-        impl $crate::config::declare::Setting for $name {
+        impl $crate::declare::Setting for $name {
             fn schema(
-                definitions: &mut $crate::config::declare::Definitions,
+                definitions: &mut $crate::declare::Definitions,
             ) -> serde_json::Value {
                 let mut properties = serde_json::Map::new();
                 $(
                     #[allow(unused_mut)]
-                    let mut schema = <$type as $crate::config::declare::Setting>::schema(definitions);
-                    $( $crate::config::declare::extend(&mut schema, serde_json::json!($key_extra)); )?
+                    let mut schema = <$type as $crate::declare::Setting>::schema(definitions);
+                    $( $crate::declare::extend(&mut schema, serde_json::json!($key_extra)); )?
                     properties.insert(stringify!($key).to_owned(), schema);
                 )+
                 #[allow(unused_mut)]
@@ -77,7 +77,7 @@ macro_rules! section {
                 });
                 // The macro would copy them.
                 schema["properties"] = properties.into();
-                $( $crate::config::declare::extend(&mut schema, serde_json::json!($extra)); )?
+                $( $crate::declare::extend(&mut schema, serde_json::json!($extra)); )?
                 definitions.insert($title.to_owned(), schema);
                 serde_json::json!({ "$ref": concat!("#/definitions/", $title) })
             }
@@ -85,14 +85,14 @@ macro_rules! section {
             fn read(
                 node: &peregrine_yaml::Node,
                 key: &str,
-            ) -> Result<Option<Self>, $crate::config::fault::Fault> {
+            ) -> Result<Option<Self>, $crate::fault::Fault> {
                 const FIRST: &str = [$( stringify!($key) ),+][0];
-                $crate::config::declare::refuse_scalar(node, key, FIRST)?;
+                $crate::declare::refuse_scalar(node, key, FIRST)?;
                 let section = Self {
                     $( $key: match node.get(stringify!($key)) {
                         Some(node) => {
-                            let key = $crate::config::declare::join(key, stringify!($key));
-                            $crate::config::declare::Setting::read(node, &key)?.unwrap_or_else(|| $default)
+                            let key = $crate::declare::join(key, stringify!($key));
+                            $crate::declare::Setting::read(node, &key)?.unwrap_or_else(|| $default)
                         }
                         None => $default,
                     }, )+
@@ -101,10 +101,10 @@ macro_rules! section {
                 Ok(Some(section))
             }
 
-            fn rows(&self, key: &str, _: &str, rows: &mut Vec<$crate::config::declare::Row>) {
-                $( $crate::config::declare::Setting::rows(
+            fn rows(&self, key: &str, _: &str, rows: &mut Vec<$crate::declare::Row>) {
+                $( $crate::declare::Setting::rows(
                     &self.$key,
-                    &$crate::config::declare::join(key, stringify!($key)),
+                    &$crate::declare::join(key, stringify!($key)),
                     concat!($($key_about),+).trim(),
                     rows,
                 ); )+

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ring::digest::{SHA256, digest};
 
 /// SHA-256 in hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     let mut text = String::new();
     for byte in digest(&SHA256, bytes).as_ref() {
         // Writing into a string does not fail.

@@ -1,7 +1,19 @@
-//! falco.yaml: one declaration of its keys ([`keys`]), and the way from files and options to them ([`load()`]).
+//! falco.yaml: one declaration of every key, and the way from files and `-o` options to a [`Config`].
+//!
+//! The crate reads configuration files and nothing else: it does not know what the settings are used for.
+//!
+//! ```
+//! use peregrine_config::{BUILT_IN_CONFIG, Main, load};
+//!
+//! let options = ["json_output=true".to_owned()];
+//! let loaded = load(Main::BuiltIn(BUILT_IN_CONFIG), &options, &mut |_| ())?;
+//! assert!(loaded.config.json_output);
+//! # Ok::<(), peregrine_config::ConfigError>(())
+//! ```
 
 mod check;
 mod declare;
+mod digest;
 mod environment;
 mod fault;
 mod keys;
@@ -14,16 +26,27 @@ mod values;
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
-pub(crate) use declare::Row;
-pub(crate) use fault::ConfigError;
-pub(crate) use keys::{Config, ModernEbpf, SyscallEventDrops, Webserver};
-pub(crate) use load::{Loaded, Main, ReadFile, load};
-pub(crate) use values::{AppendOutput, CaptureMode, Engine, ExtraField, Hooks, RuleMatching};
+pub use declare::Row;
+pub use digest::sha256;
+pub use fault::ConfigError;
+pub use keys::{
+    BaseSyscalls, Capture, Config, FalcoLibs, FileOutput, HttpOutput, Kmod, LibsLogger, Metrics,
+    ModernEbpf, OutputsQueue, ProgramOutput, Replay, Scope, Switch, SyscallEventDrops,
+    SyscallEventTimeouts, Webserver,
+};
+pub use load::{Loaded, Main, ReadFile, load};
+pub use values::{
+    AppendOutput, CaptureMode, Engine, ExtraField, Hooks, Include, LogLevel, Plugin, Plugins,
+    RuleMatching, RuleSelection, Strategy,
+};
+
+/// The configuration that applies where there is no file.
+pub const BUILT_IN_CONFIG: &str = include_str!("../assets/falco.yaml");
 
 use declare::{Definitions, Setting};
 
 /// JSON schema of Falco's keys. Tools hold it against Falco's own, so our few additions are not in it.
-pub(crate) fn json_schema() -> Json {
+pub fn json_schema() -> Json {
     let mut schema = full_schema();
     if let Some(definitions) = schema.get_mut("definitions").and_then(Json::as_object_mut) {
         let mut gone = Vec::new();
@@ -45,7 +68,7 @@ pub(crate) fn json_schema() -> Json {
 }
 
 /// JSON schema of all keys; those that Falco does not have carry a `$comment`.
-pub(crate) fn full_schema() -> Json {
+pub fn full_schema() -> Json {
     let mut definitions = Definitions::new();
     let mut schema = Config::schema(&mut definitions);
     let draft = json!({ "$schema": "http://json-schema.org/draft-06/schema#" });
@@ -55,14 +78,14 @@ pub(crate) fn full_schema() -> Json {
 }
 
 /// Every key with its default and what it is for.
-pub(crate) fn reference() -> Vec<Row> {
+pub fn reference() -> Vec<Row> {
     let mut rows = Vec::new();
     Config::default().rows("", "", &mut rows);
     rows
 }
 
 /// A tree on one line, every scalar in double quotes; JSON that is YAML as well.
-pub(crate) fn dump(node: &Node) -> String {
+pub fn dump(node: &Node) -> String {
     match &node.value {
         Value::Null => "null".to_owned(),
         Value::Scalar { text, .. } => Json::from(text.as_str()).to_string(),

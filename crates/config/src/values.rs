@@ -8,16 +8,16 @@ use peregrine_telemetry::DropAction;
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
-use super::declare::{Definitions, Row, Setting, refuse_scalar};
-use super::fault::Fault;
-use super::keys::{EngineKeys, ModernEbpf};
+use crate::declare::{Definitions, Row, Setting, refuse_scalar};
+use crate::fault::Fault;
+use crate::keys::{EngineKeys, ModernEbpf};
 
 /// Where plugins live that are named by a relative path.
-pub(crate) const PLUGINS_DIRECTORY: &str = "/usr/share/falco/plugins/";
+const PLUGINS_DIRECTORY: &str = "/usr/share/falco/plugins/";
 
 /// `log_level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LogLevel(pub(crate) Priority);
+pub struct LogLevel(pub Priority);
 
 impl Default for LogLevel {
     fn default() -> Self {
@@ -27,7 +27,7 @@ impl Default for LogLevel {
 
 /// How many rules an event may match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RuleMatching {
+pub enum RuleMatching {
     /// The first one.
     First,
     /// All.
@@ -36,7 +36,7 @@ pub(crate) enum RuleMatching {
 
 /// What starts a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CaptureMode {
+pub enum CaptureMode {
     /// Rules that ask for it.
     Rules,
     /// Every rule.
@@ -45,7 +45,7 @@ pub(crate) enum CaptureMode {
 
 /// Where system call events come from.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Engine {
+pub enum Engine {
     /// The running kernel. `modern_ebpf` and `kmod` come to the same, up to the name in messages.
     Live {
         /// `kmod` was asked for.
@@ -64,7 +64,7 @@ pub(crate) enum Engine {
 
 /// How system calls are hooked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Hooks {
+pub enum Hooks {
     /// The best way that the kernel takes.
     #[default]
     Auto,
@@ -76,16 +76,16 @@ pub(crate) enum Hooks {
 
 /// One of `config_files`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Include {
+pub struct Include {
     /// File or directory.
-    pub(crate) path: String,
+    pub path: String,
     /// How its keys meet those that are there.
-    pub(crate) strategy: Strategy,
+    pub strategy: Strategy,
 }
 
 /// How the top-level keys of an included file meet those that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Strategy {
+pub enum Strategy {
     /// Lists grow, all else is replaced.
     Append,
     /// Everything is replaced.
@@ -96,35 +96,35 @@ pub(crate) enum Strategy {
 
 /// One of `rules`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RuleSelection {
+pub struct RuleSelection {
     /// Enable, or disable.
-    pub(crate) enable: bool,
+    pub enable: bool,
     /// Rules of this name, which may hold `*`.
-    pub(crate) rule: Option<String>,
+    pub rule: Option<String>,
     /// Rules of this tag.
-    pub(crate) tag: Option<String>,
+    pub tag: Option<String>,
 }
 
 /// One of `append_output`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct AppendOutput {
+pub struct AppendOutput {
     /// Only alerts of this source, where it is not empty.
-    pub(crate) source: String,
+    pub source: String,
     /// Only rules with all of these tags.
-    pub(crate) tags: BTreeSet<String>,
+    pub tags: BTreeSet<String>,
     /// Only the rule of this name, where it is not empty.
-    pub(crate) rule: String,
+    pub rule: String,
     /// Text to add to the output.
-    pub(crate) extra_output: String,
+    pub extra_output: String,
     /// Fields to add to JSON.
-    pub(crate) extra_fields: Vec<ExtraField>,
+    pub extra_fields: Vec<ExtraField>,
     /// Add the fields that the vocabulary itself suggests.
-    pub(crate) suggested_output: bool,
+    pub suggested_output: bool,
 }
 
 /// One of `append_output[].extra_fields`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ExtraField {
+pub enum ExtraField {
     /// A field, under its own name.
     Raw(String),
     /// A text with fields in it, under a name of its own.
@@ -138,19 +138,19 @@ pub(crate) enum ExtraField {
 
 /// `plugins`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plugins(pub(crate) Vec<Plugin>);
+pub struct Plugins(pub Vec<Plugin>);
 
 /// One of `plugins`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Plugin {
+pub struct Plugin {
     /// Name that `load_plugins` uses.
-    pub(crate) name: String,
+    pub name: String,
     /// The shared library.
-    pub(crate) library_path: PathBuf,
+    pub library_path: PathBuf,
     /// What the plugin is given at its start; maps become JSON.
-    pub(crate) init_config: String,
+    pub init_config: String,
     /// What it is given when it opens its source.
-    pub(crate) open_params: String,
+    pub open_params: String,
 }
 
 /// One enumeration: its words, and what to say to another one.

@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use peregrine_yaml::{Map, Node, Value};
 
-use super::fault::Fault;
-use super::sources::Sources;
+use crate::fault::Fault;
+use crate::sources::Sources;
 
 /// Where values of options stand, for messages.
 const COMMAND_LINE: &str = "command line";
@@ -156,7 +156,7 @@ fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::dump;
+    use crate::dump;
 
     fn after(yaml: &str, options: &[&str]) -> Result<String, String> {
         let mut sources = Sources::default();

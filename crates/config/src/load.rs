@@ -8,18 +8,18 @@ use std::time::SystemTime;
 use peregrine_yaml::{Map, Node, Value};
 use serde_json::Value as Json;
 
-use super::declare::Setting;
-use super::environment::expand_tree;
-use super::fault::{ConfigError, Fault};
-use super::keys::Config;
-use super::sources::Sources;
-use super::values::{Include, Plugin, Strategy};
-use super::{full_schema, overrides, schema};
+use crate::declare::Setting;
 use crate::digest::sha256;
+use crate::environment::expand_tree;
+use crate::fault::{ConfigError, Fault};
+use crate::keys::Config;
+use crate::sources::Sources;
+use crate::values::{Include, Plugin, Strategy};
+use crate::{full_schema, overrides, schema};
 
 /// Where the configuration begins.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Main<'a> {
+pub enum Main<'a> {
     /// A file.
     File(&'a Path),
     /// A text of our own, where there is no file.
@@ -28,30 +28,30 @@ pub(crate) enum Main<'a> {
 
 /// A configuration, and what there is to say about it.
 #[derive(Clone, Debug)]
-pub(crate) struct Loaded {
+pub struct Loaded {
     /// The keys.
-    pub(crate) config: Config,
+    pub config: Config,
     /// The tree they were read from, all files and options in it.
-    pub(crate) effective: Node,
+    pub effective: Node,
     /// Files that went into it, by name.
-    pub(crate) files: BTreeMap<String, ReadFile>,
+    pub files: BTreeMap<String, ReadFile>,
     /// When they were read.
-    pub(crate) read_at: SystemTime,
+    pub read_at: SystemTime,
     /// The plugins that are to be loaded, in order.
-    pub(crate) plugins: Vec<Plugin>,
+    pub plugins: Vec<Plugin>,
     /// Rules files and directories that exist, in order.
-    pub(crate) rules: Vec<String>,
+    pub rules: Vec<String>,
     /// What deserves a warning although it works.
-    pub(crate) warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// A file that was read.
 #[derive(Clone, Debug)]
-pub(crate) struct ReadFile {
+pub struct ReadFile {
     /// What the schema says to it.
-    pub(crate) validation: Result<(), String>,
+    pub validation: Result<(), String>,
     /// SHA-256 of what is in it, in hexadecimal.
-    pub(crate) sha256: String,
+    pub sha256: String,
 }
 
 /// Name of the key that includes files.
@@ -60,7 +60,7 @@ const INCLUDES: &str = "config_files";
 /// Reads a configuration: the main file, those it includes, then the options, the last of which is the strongest.
 ///
 /// `deprecated` is told at once, not with the other warnings, because it also stands before a fault.
-pub(crate) fn load(
+pub fn load(
     main: Main<'_>,
     options: &[String],
     deprecated: &mut dyn FnMut(&str),
@@ -125,7 +125,7 @@ impl Loader {
     }
 
     fn include_files(&mut self, root: &mut Node, main: &Path, schema: &Json) -> Result<(), Fault> {
-        super::declare::refuse_scalar(root, "", INCLUDES)?;
+        crate::declare::refuse_scalar(root, "", INCLUDES)?;
         let Some(includes) = root.get(INCLUDES) else { return Ok(()) };
         let includes = Vec::<Include>::read(includes, INCLUDES)?.unwrap_or_default();
         for Include { path, strategy } in includes {

@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 use peregrine_alert::Priority;
 use peregrine_telemetry::DropAction;
 
-use super::check;
-use super::declare::section;
-use super::values::{
+use crate::check;
+use crate::declare::section;
+use crate::values::{
     AppendOutput, CaptureMode, Engine, Hooks, Include, LogLevel, Plugins, RuleMatching,
     RuleSelection,
 };
 
 section! {
     /// The whole configuration.
-    Config "FalcoConfig" {
+    pub Config "FalcoConfig" {
         /// Further configuration files and directories, merged into this one: a path, or a map of `path` and `strategy` (`append`, `override` or `add-only`).
         config_files: Vec<Include> = Vec::new();
         /// Lightest log line to write: emergency, alert, critical, error, warning, notice, info or debug.
@@ -100,7 +100,7 @@ section! {
 
 section! {
     /// Messages of the capture layer.
-    LibsLogger "LibsLogger" extra { "minProperties": 1 } check check::libs_logger {
+    pub LibsLogger "LibsLogger" extra { "minProperties": 1 } check check::libs_logger {
         /// Write them.
         enabled: bool = true;
         /// Lightest one to write: fatal, critical, error, warning, notice, info, debug or trace.
@@ -110,7 +110,7 @@ section! {
 
 section! {
     /// The event source as it is written; [`Engine`] is what it comes to.
-    EngineKeys "Engine" extra { "required": ["kind"] } {
+    pub(crate) EngineKeys "Engine" extra { "required": ["kind"] } {
         /// Source of events: kmod and modern_ebpf are the running kernel, replay is a capture file, nodriver is none.
         kind: String = "kmod".to_owned();
         /// Buffers with `kind: kmod`. Taken as for modern_ebpf: there is no kernel module.
@@ -124,7 +124,7 @@ section! {
 
 section! {
     /// Kernel module.
-    Kmod "Kmod" extra { "minProperties": 1 } {
+    pub Kmod "Kmod" extra { "minProperties": 1 } {
         /// Size of the ring of each CPU: 1 MB at 1, twice as much with every step, 512 MB at 10.
         buf_size_preset: i16 = 4;
         /// Leave out system calls that failed.
@@ -134,7 +134,7 @@ section! {
 
 section! {
     /// BPF.
-    ModernEbpf "ModernEbpf" {
+    pub ModernEbpf "ModernEbpf" {
         /// CPUs that share a ring; 0 is one ring for all.
         cpus_for_each_buffer: u16 = 2;
         /// Size of each ring, in the steps of `engine.kmod.buf_size_preset`.
@@ -153,7 +153,7 @@ section! {
 
 section! {
     /// Part of the machine that is watched. Falco has no such thing.
-    Scope "Scope" {
+    pub Scope "Scope" {
         /// Directory of a cgroup v2: only its tasks and those of the cgroups below it are watched. Empty is the whole machine.
         cgroup: String = String::new();
     }
@@ -161,7 +161,7 @@ section! {
 
 section! {
     /// A capture file.
-    Replay "Replay" extra { "required": ["capture_file"] } {
+    pub Replay "Replay" extra { "required": ["capture_file"] } {
         /// Path of the capture file.
         capture_file: String = String::new();
     }
@@ -169,7 +169,7 @@ section! {
 
 section! {
     /// An output with nothing to set.
-    Switch "Output" extra { "minProperties": 1 } {
+    pub Switch "Output" extra { "minProperties": 1 } {
         /// Use it.
         enabled: bool = false;
     }
@@ -177,7 +177,7 @@ section! {
 
 section! {
     /// Alerts into a file.
-    FileOutput "FileOutput" extra { "minProperties": 1 } check check::file_output {
+    pub FileOutput "FileOutput" extra { "minProperties": 1 } check check::file_output {
         /// Use it.
         enabled: bool = false;
         /// Hold the file open between alerts; SIGUSR1 opens it anew.
@@ -189,7 +189,7 @@ section! {
 
 section! {
     /// Alerts to a program.
-    ProgramOutput "ProgramOutput" extra { "required": ["program"] } check check::program_output {
+    pub ProgramOutput "ProgramOutput" extra { "required": ["program"] } check check::program_output {
         /// Use it.
         enabled: bool = false;
         /// Start the program once, not for every alert; SIGUSR1 starts it anew.
@@ -201,7 +201,7 @@ section! {
 
 section! {
     /// Alerts to a web server.
-    HttpOutput "HTTPOutput" extra { "minProperties": 1 } check check::http_output {
+    pub HttpOutput "HTTPOutput" extra { "minProperties": 1 } check check::http_output {
         /// Use it.
         enabled: bool = false;
         /// Where to POST alerts.
@@ -235,7 +235,7 @@ section! {
 
 section! {
     /// The queue before the outputs.
-    OutputsQueue "OutputsQueue" extra { "minProperties": 1 } {
+    pub OutputsQueue "OutputsQueue" extra { "minProperties": 1 } {
         /// Alerts it holds at most; 0 is as many as memory does.
         capacity: u64 = 0;
     }
@@ -243,7 +243,7 @@ section! {
 
 section! {
     /// The web server.
-    Webserver "Webserver" extra { "minProperties": 1 } check check::webserver {
+    pub Webserver "Webserver" extra { "minProperties": 1 } check check::webserver {
         /// Run it.
         enabled: bool = false;
         /// Threads that answer; 0 is one for each CPU.
@@ -267,7 +267,7 @@ section! {
 
 section! {
     /// Lost events.
-    SyscallEventDrops "SyscallEventDrops" extra { "minProperties": 1 } check check::drops {
+    pub SyscallEventDrops "SyscallEventDrops" extra { "minProperties": 1 } check check::drops {
         /// What follows a loss: ignore, log, alert, exit. Nothing stands for ignore.
         actions: Vec<DropAction> = Vec::new();
         /// Lost share of a second's events above which the actions are taken.
@@ -283,7 +283,7 @@ section! {
 
 section! {
     /// Silence.
-    SyscallEventTimeouts "SyscallEventTimeouts" extra { "minProperties": 1 } check check::timeouts {
+    pub SyscallEventTimeouts "SyscallEventTimeouts" extra { "minProperties": 1 } check check::timeouts {
         /// Empty reads in a row after which an alert says that no events come.
         max_consecutives: u32 = 1000;
     }
@@ -291,7 +291,7 @@ section! {
 
 section! {
     /// The picture of the machine.
-    FalcoLibs "FalcoLibs" extra { "minProperties": 1 } {
+    pub FalcoLibs "FalcoLibs" extra { "minProperties": 1 } {
         /// Threads it holds at most.
         thread_table_size: u32 = 262_144;
         /// Seconds between searches for threads that have gone unnoticed.
@@ -305,7 +305,7 @@ section! {
 
 section! {
     /// System calls besides those of the rules.
-    BaseSyscalls "BaseSyscalls" extra { "minProperties": 1 } {
+    pub BaseSyscalls "BaseSyscalls" extra { "minProperties": 1 } {
         /// Names to watch; with `!` before it, one not to watch.
         custom_set: Vec<String> = Vec::new();
         /// Watch the fewest that keep the picture of the machine right.
@@ -317,7 +317,7 @@ section! {
 
 section! {
     /// Numbers about the program.
-    Metrics "Metrics" extra { "minProperties": 1 } {
+    pub Metrics "Metrics" extra { "minProperties": 1 } {
         /// Collect them.
         enabled: bool = false;
         /// Time between two reports, with units: 1h, 1m30s, 500ms.
@@ -357,7 +357,7 @@ section! {
 
 section! {
     /// Recording.
-    Capture "Capture" {
+    pub Capture "Capture" {
         /// Record.
         enabled: bool = false;
         /// Beginning of the names of the files.
