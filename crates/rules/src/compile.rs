@@ -1,4 +1,4 @@
-//! From definitions to rules ready to run.
+//! Compiles definitions into executable rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,22 +22,22 @@ use crate::result::{Finding, FindingKind};
 use crate::rule_set::{ExtraField, List, Macro, Rule, RuleSet};
 use crate::{ErrorCode, Place, WarningCode, deprecated, keys};
 
-/// More event types than this are nearly all.
+/// A rule that matches more event types than this is reported as matching nearly all.
 const MANY_EVENT_TYPES: usize = 100;
 
-/// The source of syscall events.
+/// Name of the syscall event source.
 const SYSCALL: &str = "syscall";
 
-/// What the configuration had to add before containers were known by their own fields.
+/// Output suffix of configurations from before container fields were suggested individually.
 const CONTAINER_INFO: &str = "%container.info";
 
-/// A compiled condition, and the events it can be true for where these are syscalls.
+/// A compiled condition and, for syscall sources, the events for which it can be true.
 struct Program<F> {
     filter: Filter<F>,
     event_types: Option<EventTypes>,
 }
 
-/// What compiling a rule uses up and adds to.
+/// Inputs and accumulators of the compilation of a rule.
 struct Work<'w, F> {
     lists: &'w mut Lists,
     macros: &'w mut [Macro],
@@ -60,8 +60,9 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         Self { sources, additions, definitions }
     }
 
-    /// Puts all rules, macros and lists there are now in the place of those of `set`, which stays as it is when
-    /// there are errors. What is known from compiling `set` need not be found out again.
+    /// Replaces the contents of `set` with all current rules, macros and lists; on errors `set`
+    /// stays unchanged. Results of the compilation that produced `set` are reused where they still
+    /// apply.
     pub(crate) fn compile(
         &self,
         set: &mut RuleSet<V::Field>,
@@ -122,7 +123,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         Some(memo)
     }
 
-    /// All macros. A macro sees those that were first defined before its own last definition.
+    /// All macros. A macro sees the macros whose first definition precedes its own last definition.
     fn macros(
         &self,
         lists: &mut Lists,
@@ -167,7 +168,8 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         (findings.len() == before).then_some(macros)
     }
 
-    /// A rule, and the condition it comes from. Nothing when it may be skipped and has to be.
+    /// A rule and its source condition. `None` if the rule sets `skip-if-unknown-filter` and has an
+    /// unknown field.
     fn rule(
         &self,
         def: &RuleDef,
@@ -195,7 +197,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         let template = match self.template(&output, source, def, findings) {
             Ok(Some(template)) => Some(template),
             Ok(None) => return Ok(None),
-            // The condition may have faults of its own, which people want to know at once.
+            // The condition may contain errors of its own; report them in the same run.
             Err(error) => {
                 findings.push(*error);
                 None
@@ -252,7 +254,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         Ok(Some((Slot::New(Box::new(rule)), resolved)))
     }
 
-    /// The condition that a name stands for where only what was defined before `visibility` is seen.
+    /// The condition of a macro as seen by definitions before `visibility`.
     fn visible<'m>(
         &self,
         name: &str,
@@ -274,7 +276,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         }
     }
 
-    /// The condition with macros in their places. What came out earlier is taken where it still holds.
+    /// The condition with macros expanded. An earlier result is reused if it is still valid.
     fn put_macros(
         &self,
         written: &Written<'_>,
@@ -379,7 +381,8 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         }
     }
 
-    /// The compiled condition. Nothing when the rule may be skipped and has to be.
+    /// The compiled condition. `None` if the rule sets `skip-if-unknown-filter` and has an unknown
+    /// field.
     fn program(
         &self,
         condition: &Expr,
@@ -417,8 +420,8 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         Err(Box::new(failed))
     }
 
-    /// The place of a condition that does not compile, showing the test that is to blame: one of the rule,
-    /// or one of a macro it uses.
+    /// The place of a condition that does not compile: the offending test, in the rule itself or in
+    /// a macro that it uses.
     fn blame(
         &self,
         error: &CompileError,
@@ -481,7 +484,7 @@ fn warn_of_condition(condition: &Expr, text: &str, place: &Place, findings: &mut
     }
 }
 
-/// What was probably meant by a name that nothing has.
+/// The likely intended name for an unknown one.
 fn meant(error: &CompileErrorKind, vocabulary: &impl Vocabulary) -> Option<String> {
     let name = match error {
         CompileErrorKind::UnknownField(name) => vocabulary.similar(name).into_iter().next()?,
@@ -517,7 +520,7 @@ fn event_types(condition: &Expr, source: &str) -> Result<Option<EventTypes>, Eve
     }
 }
 
-/// `text` is the output format, which may be longer than what the rule says.
+/// `text` is the output format including configured suffixes; it may be longer than the rule's own.
 fn output_error(
     error: &TemplateError,
     text: &str,
@@ -539,7 +542,7 @@ fn output_error(
     Box::new(Finding::error(ErrorCode::CompileOutput, error.to_string(), place).help(help))
 }
 
-/// Whether an error is one that a rule may be skipped for, when it says so.
+/// Whether `skip-if-unknown-filter` covers an error.
 fn is_unknown_name(message: &str) -> bool {
     ["nonexistent field", "invalid formatting token", "unknown event type", "unknown filter:"]
         .iter()

@@ -1,4 +1,4 @@
-//! A condition as it is written, and where its parts stand.
+//! A condition's text, its tree and the source places of its parts.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use crate::define::invalid;
 use crate::expand::{Expanded, Lists};
 use crate::{ErrorCode, Finding, Place};
 
-/// A condition of a rule or macro: lists are in their places, macros are not.
+/// A condition of a rule or macro with lists expanded and macros not expanded.
 pub(crate) struct Written<'d> {
-    /// With the exceptions of a rule.
+    /// Including the exceptions of a rule.
     pub(crate) text: &'d str,
     pub(crate) expr: Arc<Expr>,
     /// Without exceptions.
@@ -22,8 +22,8 @@ pub(crate) struct Written<'d> {
 }
 
 impl<'d> Written<'d> {
-    /// Understands the condition `own` that stands at `place`; `text` is the same with exceptions. What came
-    /// out `earlier` is taken where it is still the same.
+    /// Parses the condition `own` at `place`; `text` is the same condition with exceptions. The
+    /// result `earlier` is reused if its text is unchanged.
     pub(crate) fn parse(
         own: &'d str,
         text: &'d str,
@@ -48,32 +48,33 @@ impl<'d> Written<'d> {
         }
     }
 
-    /// The place of a part, for machines.
+    /// The place of a part, for machine-readable output.
     pub(crate) fn spot(&self, span: Span) -> Place {
         self.place.in_condition(self.text, span.start)
     }
 
-    /// The same place for machines; people are shown the part in the file, if it can be found there.
+    /// The same place for machine-readable output; the snippet shows the part in the file if it
+    /// occurs there.
     pub(crate) fn shown(&self, spot: Place, span: Span) -> Place {
         show(spot, self.own, self.place, &self.expanded, span.start..span.end)
     }
 
-    /// Whether a word stands at a place.
+    /// Whether a place holds a word.
     pub(crate) fn has(&self, word: &str, span: Span) -> bool {
         self.expanded.text.get(span.start..span.end) == Some(word)
     }
 }
 
-/// A condition with lists and macros in their places, and what it was made from.
+/// A condition with lists and macros expanded, and its inputs.
 #[derive(Debug)]
 pub(crate) struct Resolved {
-    /// Its text with lists in their places.
+    /// Its text with lists expanded.
     expanded: String,
     /// The tree of that text.
     written: Arc<Expr>,
-    /// The macros that were put in, as they were.
+    /// The expanded macros, as they were at that time.
     macros: Vec<(String, Arc<Expr>)>,
-    /// The tree with macros in their places.
+    /// The tree with macros expanded.
     pub(crate) condition: Arc<Expr>,
 }
 
@@ -87,7 +88,7 @@ impl Resolved {
         Self { expanded, written, macros, condition }
     }
 
-    /// Whether it would come out the same again.
+    /// Whether expanding again would give the same result.
     pub(crate) fn holds<'m>(
         &self,
         written: &Written<'_>,
@@ -99,7 +100,7 @@ impl Resolved {
         Arc::ptr_eq(&self.written, &written.expr) && self.macros.iter().all(same)
     }
 
-    /// Names of the macros that were put in.
+    /// Names of the expanded macros.
     pub(crate) fn macros(&self) -> impl Iterator<Item = &str> {
         self.macros.iter().map(|(name, _)| name.as_str())
     }
@@ -107,7 +108,7 @@ impl Resolved {
 
 fn show(spot: Place, own: &str, place: &Place, expanded: &Expanded, part: Range<usize>) -> Place {
     let part = expanded.original(part);
-    // With exceptions the condition stands between parentheses.
+    // A condition with exceptions is enclosed in parentheses.
     let shift = usize::from(!expanded.is_of(own));
     match (part.start.checked_sub(shift), part.end.checked_sub(shift)) {
         (Some(start), Some(end)) if start <= own.len() => {

@@ -1,4 +1,5 @@
-//! The definitions of all files read so far, and what redefining, appending and overriding do to them.
+//! The definitions of all files read so far, and the effects of redefining, appending and
+//! overriding.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,16 +11,16 @@ use crate::decode::Decoded;
 use crate::exception::Exception;
 use crate::{ENGINE_VERSION, ErrorCode, Finding, Place, PluginRequirement, Version, WarningCode};
 
-/// Knows event sources and their fields.
+/// Looks up event sources and their fields.
 pub(crate) trait Sources {
     fn has(&self, source: &str) -> bool;
 
-    /// Whether events of the source have a field, or a transformer can be applied so.
+    /// Whether events of the source have a field, or whether a transformer accepts its arguments.
     fn has_field(&self, source: &str, field: &str) -> bool;
 }
 
-/// Things by name, in the order of their first definition. What is not changed stays at its address, also in
-/// copies: so the compiler knows it again.
+/// Items by name, in the order of their first definition. An unchanged item keeps its address, also
+/// in clones, so the compiler recognises it.
 #[derive(Clone, Debug)]
 pub(crate) struct Named<T> {
     entries: Vec<Arc<T>>,
@@ -54,7 +55,7 @@ impl<T: Clone> Named<T> {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// Puts a definition in the place of an earlier one, or at the end.
+    /// Replaces an earlier definition in its place, or appends at the end.
     pub(crate) fn put(&mut self, name: &str, entry: T) {
         let entry = Arc::new(entry);
         match self.position(name).and_then(|at| self.entries.get_mut(at)) {
@@ -67,9 +68,10 @@ impl<T: Clone> Named<T> {
     }
 }
 
-/// When something was defined, and what it can see.
+/// When an item was defined, and which definitions it can see.
 ///
-/// A redefinition keeps the order of the first one, but sees all that was defined before itself.
+/// A redefinition keeps the position of the first definition, but sees everything defined before
+/// itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Order {
     pub(crate) index: u32,
@@ -104,7 +106,7 @@ pub(crate) struct RuleDef {
     pub(crate) description: String,
     pub(crate) priority: Priority,
     pub(crate) source: String,
-    /// Nobody supplies such events, so the rule is left out.
+    /// No loaded source supplies such events, so the rule is skipped.
     pub(crate) unknown_source: bool,
     pub(crate) tags: BTreeSet<String>,
     pub(crate) exceptions: Vec<Exception>,
@@ -116,7 +118,7 @@ pub(crate) struct RuleDef {
     pub(crate) order: Order,
 }
 
-/// What is to be changed of a rule: everything that is there.
+/// The changes that an override makes to a rule: every key that is present.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RuleChange {
     pub(crate) name: String,
@@ -134,14 +136,14 @@ pub(crate) struct RuleChange {
     pub(crate) skip_if_unknown_filter: Option<bool>,
 }
 
-/// Everything that was defined.
+/// All definitions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Definitions {
     pub(crate) lists: Named<ListDef>,
     pub(crate) macros: Named<MacroDef>,
     pub(crate) rules: Named<RuleDef>,
     pub(crate) engine_version: Version,
-    /// For each requirement the ways to meet it, the first one first.
+    /// For each requirement its alternatives, the preferred one first.
     pub(crate) plugins: Vec<Vec<PluginRequirement>>,
     next: u32,
 }
@@ -400,7 +402,7 @@ impl RuleChange {
     }
 }
 
-/// An error of what items say.
+/// An error in the content of an item.
 pub(crate) fn invalid(message: impl Into<String>, place: &Place) -> Box<Finding> {
     Box::new(Finding::error(ErrorCode::Validate, message, place.clone()))
 }

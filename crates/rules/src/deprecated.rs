@@ -1,10 +1,10 @@
-//! Things in conditions that are allowed and not wise.
+//! Valid but discouraged constructs in conditions.
 
 use peregrine_filter::{Check, Comparison, Expr, Operator};
 
 const ENTER_EVENTS: &str = "field is not available due to the drop of enter events.";
 
-/// Fields that will go away, and why.
+/// Deprecated fields, and the reasons.
 pub(crate) const FIELDS: [(&str, &str); 6] = [
     (
         "evt.dir",
@@ -19,13 +19,13 @@ pub(crate) const FIELDS: [(&str, &str); 6] = [
     ("evt.wait_latency", ENTER_EVENTS),
 ];
 
-/// The fields of a condition that will go away.
+/// The deprecated fields of a condition.
 pub(crate) fn fields_of(condition: &Expr) -> Vec<(&'static str, &'static str)> {
     let used = condition.fields();
     FIELDS.into_iter().filter(|(name, _)| used.iter().any(|field| field.name == *name)).collect()
 }
 
-/// Whether a field of audit events is compared with the text that stands for no value.
+/// Whether a field of audit events is compared with the text `<NA>`.
 pub(crate) fn compares_with_na(condition: &Expr) -> bool {
     condition.checks().into_iter().any(|check| {
         let Check::Compare(Comparison { left, op, right, .. }) = check else { return false };

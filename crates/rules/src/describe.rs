@@ -9,16 +9,17 @@ use thiserror::Error;
 
 use crate::rule_set::{List, Macro, Rule, RuleSet};
 
-/// A rule that was asked for and does not exist.
+/// The requested rule does not exist.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("Rule \"{0}\" is not loaded")]
 pub struct NotLoaded(pub String);
 
-/// Plugins that a rule uses: what `plugins` asks about a source and the fields of a rule.
+/// Returns the plugins that a rule uses, from its source and fields.
 pub type UsedPlugins<'a> = &'a dyn Fn(&str, &BTreeSet<String>) -> Vec<String>;
 
 impl<F> RuleSet<F> {
-    /// Describes everything. `plugins` tells which plugins supply a source or any of some fields.
+    /// Describes everything. `plugins` returns the plugins that supply a source or any of some
+    /// fields.
     #[must_use]
     pub fn describe(&self, plugins: UsedPlugins<'_>) -> Value {
         let names = Names::of(self);
@@ -49,16 +50,16 @@ impl<F> RuleSet<F> {
     /// Describes one rule.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// If no rule has this name.
     pub fn describe_rule(&self, name: &str, plugins: UsedPlugins<'_>) -> Result<Value, NotLoaded> {
         let rule = self.rule(name).ok_or_else(|| NotLoaded(name.to_owned()))?;
         Ok(json!({ "rules": [Names::of(self).rule(rule, plugins)] }))
     }
 
-    /// Names and descriptions in two columns: of one rule, or of all.
+    /// Names and descriptions in two columns, of one rule or of all.
     ///
     /// # Errors
-    /// When there is no rule of that name.
+    /// If no rule has this name.
     pub fn describe_as_text(&self, name: Option<&str>) -> Result<String, NotLoaded> {
         let one = match name {
             Some(name) => Some(self.rule(name).ok_or_else(|| NotLoaded(name.to_owned()))?),
@@ -72,7 +73,7 @@ impl<F> RuleSet<F> {
     }
 }
 
-/// Names that conditions may refer to.
+/// The names that conditions may refer to.
 struct Names<'a> {
     macros: BTreeSet<&'a str>,
     lists: BTreeSet<&'a str>,
@@ -132,10 +133,10 @@ impl<'a> Names<'a> {
         details["used"] = this.used.into();
         details["events"] = match EventTypes::of(&this.condition) {
             Ok(types) => events(&types),
-            // Nothing uses it, or loading would have failed.
+            // An unused macro; a used one would have made loading fail.
             Err(_) => json!([]),
         };
-        // Which plugins it takes depends on the source of the rule that uses it.
+        // The plugins that a macro needs depend on the source of the rule that uses it.
         details["plugins"] = json!([]);
         json!({
             "info": { "name": this.name, "condition": this.condition_text },
@@ -143,8 +144,8 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// What both rules and macros say of their condition: what it refers to as it is written, and
-    /// what it tests once it is complete.
+    /// The part of the description that rules and macros share: names in the condition as written,
+    /// and tests in the expanded condition.
     fn condition(&self, written: &str, compiled: &Expr) -> Value {
         let (mut macros, mut lists) = (BTreeSet::<&str>::new(), BTreeSet::<&str>::new());
         if let Ok(written) = parse(written, RULES_MAX_DEPTH) {
@@ -167,7 +168,7 @@ impl<'a> Names<'a> {
 }
 
 fn list(list: &List) -> Value {
-    // What stands in the definition and not among the items was the name of a list.
+    // An entry of the definition that is not among the resolved items is the name of a list.
     let items: BTreeSet<&str> = list.items.iter().map(String::as_str).collect();
     let (written, names): (Vec<&str>, Vec<&str>) =
         list.written.iter().map(String::as_str).partition(|item| items.contains(item));
@@ -215,7 +216,7 @@ fn columns(left: &str, right: &str) -> String {
     format!("{left:<50} {right}\n")
 }
 
-/// Words in lines as wide as the second column.
+/// Wraps text to the width of the second column.
 fn wrap(text: &str) -> String {
     const INDENT: usize = 51;
     const WIDTH: usize = 110 - INDENT;

@@ -1,4 +1,4 @@
-//! Exceptions of rules: reading them, filling in what is left out, and their part of the condition.
+//! Exceptions of rules: parsing, default operators, and the condition they add.
 
 use peregrine_filter::{Operator, Quantifier};
 use peregrine_yaml::{Node, Value};
@@ -8,7 +8,7 @@ use crate::define::{Sources, invalid};
 use crate::literal::{literal, members};
 use crate::{Finding, ItemKind, Place, WarningCode};
 
-/// A named way out of a rule: combinations of values of fields with which it does not match.
+/// A named exception of a rule: combinations of field values for which the rule does not match.
 #[derive(Clone, Debug)]
 pub(crate) struct Exception {
     pub(crate) name: String,
@@ -28,7 +28,7 @@ pub(crate) enum Entry {
 impl Entry {
     pub(crate) const NONE: Self = Self::Item(String::new());
 
-    /// Whether there is something.
+    /// Whether any value is present.
     pub(crate) fn is_given(&self) -> bool {
         match self {
             Self::Item(item) => !item.is_empty(),
@@ -36,7 +36,7 @@ impl Entry {
         }
     }
 
-    /// The texts at the top: itself, or those of its list.
+    /// The texts at the top level: the value itself, or the items of its list.
     pub(crate) fn texts(&self) -> Vec<&str> {
         match self {
             Self::Item(item) => vec![item],
@@ -69,9 +69,9 @@ impl Entry {
     }
 }
 
-/// The exceptions of an item; `None` when it has no such key.
+/// The exceptions of an item; `None` without the key.
 ///
-/// With `append`, fields may be left out: they are those of the exception of that name.
+/// With `append`, fields may be omitted: the exception of the same name supplies them.
 pub(crate) fn read(
     item: &Reading<'_>,
     append: bool,
@@ -135,8 +135,8 @@ fn read_one(
 }
 
 impl Exception {
-    /// Fills in operators that were left out, and checks that fields and operators make sense.
-    /// Fields can't be checked when the source of the rule is not known.
+    /// Adds default operators, and checks fields and operators. Fields are not checked if the
+    /// source of the rule is unknown.
     pub(crate) fn complete(&mut self, source: Option<&str>, sources: &dyn Sources) -> Decoded<()> {
         let wrong = |message: String| Err(invalid(message, &self.place));
         match &self.fields {
@@ -182,7 +182,7 @@ impl Exception {
         }
     }
 
-    /// Its part of the condition, without `not`; `None` when it has no values.
+    /// Its condition, without `not`; `None` without values.
     fn condition(&self) -> Decoded<Option<String>> {
         if self.values.is_empty() {
             return Ok(None);
@@ -215,8 +215,8 @@ impl Exception {
         Ok(format!("({field} {} ({}))", self.comps.text(), values.join(", ")))
     }
 
-    /// `( field1 op1 a and  field2 op2 b)`: the blanks are those of the reference engine, so that
-    /// places within the condition are the same.
+    /// `( field1 op1 a and  field2 op2 b)`: blanks are placed as the reference engine places them,
+    /// so that positions within the condition agree.
     fn tuple(&self, fields: &[Entry], values: &Entry) -> Decoded<String> {
         let values = match values {
             Entry::List(values) if values.len() == fields.len() => values,
@@ -247,7 +247,7 @@ impl Exception {
     }
 }
 
-/// A condition with its exceptions.
+/// A condition combined with its exceptions.
 pub(crate) fn with_exceptions(condition: &str, exceptions: &[Exception]) -> Decoded<String> {
     if exceptions.is_empty() {
         return Ok(condition.to_owned());

@@ -1,7 +1,8 @@
-//! Puts the items of lists into conditions.
+//! Expands the names of lists in conditions.
 //!
-//! This works on the text, because a list may stand wherever a value may (`proc.name in (shells, tmux)`,
-//! `fd.sport = ssh_port`) and the grammar can't tell its name from a value. Quoted texts are left alone.
+//! Expansion works on the text, because a list may stand wherever a value may (`proc.name in
+//! (shells, tmux)`, `fd.sport = ssh_port`) and the grammar cannot tell its name from a value.
+//! Quoted strings are not expanded.
 
 use std::ops::Range;
 
@@ -10,49 +11,49 @@ use hashbrown::HashMap;
 use crate::define::{ListDef, Named};
 use crate::literal::{literal, quoted_end};
 
-/// Items that all lists together may have once the lists in them are resolved, and bytes that a
-/// condition may have once lists are put in. Lists of lists of lists could otherwise fill any memory.
+/// Limits on the number of items of all resolved lists together, and on the bytes of an expanded
+/// condition. Without them lists of lists of lists could exhaust memory.
 const MAX_ITEMS: usize = 4_000_000;
 const MAX_BYTES: usize = 256 << 20;
 
-/// How deep lists may stand in one another by way of redefinitions.
+/// Deepest nesting of lists, possible through redefinitions.
 const MAX_DEPTH: usize = 500;
 
-/// All lists with the lists inside of them resolved.
+/// All lists with nested lists resolved.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     lists: Vec<List>,
     by_name: HashMap<String, usize>,
-    /// Lists whose names hold delimiters, so that words of a condition can't be looked up by them.
+    /// Lists whose names contain delimiters; words of a condition cannot be looked up by them.
     odd_names: Vec<usize>,
 }
 
-/// A list with the lists inside of it resolved.
+/// A list with nested lists resolved.
 #[derive(Debug, Default)]
 pub(crate) struct List {
     pub(crate) name: String,
     pub(crate) items: Vec<String>,
     pub(crate) used: bool,
-    /// Its items as they stand in conditions.
+    /// Its items as written into conditions.
     pasted: String,
 }
 
-/// A condition with the items of lists in it.
+/// A condition with lists expanded.
 #[derive(Debug)]
 pub(crate) struct Expanded {
     pub(crate) text: String,
-    /// Length of the condition before.
+    /// Length of the condition before expansion.
     len: usize,
     pieces: Vec<Piece>,
 }
 
-/// From some byte on, what an expanded condition comes from.
+/// The origin of an expanded condition from some byte on.
 #[derive(Debug)]
 struct Piece {
     from: usize,
-    /// The byte of the condition before.
+    /// Byte in the condition before expansion.
     original: usize,
-    /// Length of the name of a list, where it is its items.
+    /// Length of the list's name, if this is an expanded list.
     name: Option<usize>,
 }
 
@@ -62,7 +63,7 @@ impl Expanded {
         self.len == condition.len()
     }
 
-    /// What a part of the text was before lists were put in.
+    /// Maps a span of the expanded text back to the text before expansion.
     pub(crate) fn original(&self, part: Range<usize>) -> Range<usize> {
         let last = part.end.saturating_sub(1).max(part.start);
         self.around(part.start).start..self.around(last).end
@@ -80,7 +81,7 @@ impl Expanded {
     }
 }
 
-/// Lists that would grow beyond reason.
+/// Lists that exceed the limits.
 #[derive(Debug, thiserror::Error)]
 #[error("Lists in lists make more than {MAX_ITEMS} items or {MAX_BYTES} bytes")]
 pub(crate) struct TooLarge;
@@ -118,7 +119,7 @@ impl Lists {
         self.lists
     }
 
-    /// A condition with lists replaced by their items. The lists count as used from now on.
+    /// A condition with lists replaced by their items. Marks these lists as used.
     pub(crate) fn expand(&mut self, condition: &str) -> Result<Expanded, TooLarge> {
         let mut out = String::with_capacity(condition.len());
         let mut pieces = Vec::new();
@@ -155,7 +156,8 @@ impl Lists {
         Ok(Expanded { text: out, len: condition.len(), pieces })
     }
 
-    /// The list whose name stands at the start of `text`, followed by a delimiter; the first is at `end`.
+    /// The list whose name starts `text` and is followed by a delimiter; the first delimiter is at
+    /// `end`.
     fn list_at(&self, text: &str, end: usize) -> Option<(usize, usize)> {
         if let Some(&list) = text.get(..end).and_then(|word| self.by_name.get(word)) {
             return Some((list, end));
@@ -167,10 +169,10 @@ impl Lists {
         })
     }
 
-    /// Puts the items of a list between what stands before and after it; gives what is left of `rest`.
+    /// Inserts the items of a list; returns the remainder of `rest`.
     ///
-    /// Blanks around become one blank on each side, and where there are no items a comma goes with
-    /// them, so that places in the condition are where tools expect them.
+    /// Surrounding blanks collapse to one on each side, and without items an adjacent comma is
+    /// removed, so that positions in the condition are those that tools expect.
     fn put<'t>(
         &mut self,
         list: usize,
@@ -198,8 +200,8 @@ impl Lists {
         rest
     }
 
-    /// Makes the texts that stand in conditions. A list sees those after it by name too, though its
-    /// items do not show it: that is how conditions have always come out.
+    /// Renders the texts used in conditions. The name of a list also refers to lists defined after
+    /// it, although its items do not show this: conditions have always been expanded this way.
     fn paste(&mut self) -> Result<(), TooLarge> {
         let mut total = 0;
         for at in (0..self.lists.len()).rev() {
@@ -240,18 +242,18 @@ impl Lists {
     }
 }
 
-/// Resolves lists in lists.
+/// Resolves nested lists.
 struct Resolver<'d> {
     definitions: &'d Named<ListDef>,
-    /// Those resolved; `None` while under way.
+    /// Resolved lists; `None` while in progress.
     lists: HashMap<String, Option<Vec<String>>>,
     used: Vec<String>,
     total: usize,
 }
 
 impl<'d> Resolver<'d> {
-    /// A list sees those that were first defined before its own last definition. By redefinitions
-    /// two lists may see each other; the one seen again is then taken for a value.
+    /// A list sees the lists whose first definition precedes its own last definition. Through
+    /// redefinitions two lists may see each other; the second occurrence is then taken as a value.
     fn resolve(&mut self, list: &'d ListDef, depth: usize) -> Result<(), TooLarge> {
         if self.lists.contains_key(&list.name) {
             return Ok(());
@@ -287,7 +289,7 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
-/// Where the word at the start of a text ends.
+/// End of the word at the start of a text.
 fn word_end(text: &str) -> usize {
     let ends = |byte: u8| byte.is_ascii() && is_delimiter(char::from(byte));
     text.bytes().position(ends).unwrap_or(text.len())

@@ -1,6 +1,6 @@
-//! Every key of every item, declared once: reading, overriding and the schema follow from it.
+//! Every key of every item, declared once: parsing, overrides and the schema are derived from it.
 
-/// What an item of a rules file is.
+/// The kinds of items in a rules file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     EngineVersion,
@@ -11,11 +11,11 @@ pub(crate) enum Item {
 }
 
 impl Item {
-    /// In this order an item is looked at; the first key that it has says what it is.
+    /// Precedence of kinds: the first key that an item has decides its kind.
     pub(crate) const ALL: [Self; 5] =
         [Self::EngineVersion, Self::PluginVersions, Self::List, Self::Macro, Self::Rule];
 
-    /// The key that makes it what it is.
+    /// The key that decides the kind.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::EngineVersion => "required_engine_version",
@@ -26,7 +26,7 @@ impl Item {
         }
     }
 
-    /// All keys that it may have.
+    /// All keys that the item may have.
     pub(crate) fn keys(self) -> impl Iterator<Item = &'static Key> {
         KEYS.iter().filter(move |key| key.of.contains(&self))
     }
@@ -37,7 +37,7 @@ impl Item {
     }
 }
 
-/// What a value must be.
+/// Type of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Type {
     Text,
@@ -107,7 +107,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("append", Type::Boolean, &[Item::List, Item::Macro, Item::Rule]),
 ];
 
-/// The name of `names` that was probably meant by `word`.
+/// The entry of `names` closest to `word`, if close enough to be meant.
 pub(crate) fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     names
         .map(|name| (distance(word, name), name))
@@ -116,9 +116,9 @@ pub(crate) fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> O
         .map(|(_, name)| name)
 }
 
-/// How many letters must be put in, taken out or replaced to make one word the other.
+/// Edit distance of two words.
 fn distance(a: &str, b: &str) -> usize {
-    // The work grows with the product of the lengths.
+    // The cost grows with the product of the lengths.
     const LONGEST: usize = 64;
     let cut = |word: &str| word.to_lowercase().chars().take(LONGEST).collect::<String>();
     strsim::levenshtein(&cut(a), &cut(b))

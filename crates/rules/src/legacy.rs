@@ -1,7 +1,7 @@
 //! The rules format of 2016: `condition | PRIORITY output` and `macro: condition`, line by line.
 //!
-//! Its statements become the items that say the same in YAML, at the places where they stand in the
-//! old file. All that comes after reading is one for both formats.
+//! Statements become the equivalent YAML items, with the places of the old file. Everything after
+//! parsing is shared by both formats.
 
 mod convert;
 mod lines;
@@ -20,11 +20,12 @@ const DEPRECATED: &str = "The rules format of 2016 is deprecated. `peregrine rul
                           writes this file as YAML.";
 const FORM: &str = "a rule is `condition | PRIORITY output`, a macro is `name: condition`";
 
-/// Shows the event itself, where a rule has no output.
+/// Output of rules that have none: shows the event.
 const DEFAULT_OUTPUT: &str = "%proc.name (%thread.tid) %evt.type %evt.args";
 const DEFAULT_PRIORITY: Priority = Priority::Warning;
 
-/// Whether a file is in this format: by its name, or because it is no sequence and has such rules.
+/// Whether a file is in this format: by its name, or because it is not a sequence and has such
+/// rules.
 pub(crate) fn is_legacy(name: &str, text: &str) -> bool {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.find(|line| !line.starts_with('#'));
@@ -39,7 +40,7 @@ pub(crate) fn is_legacy(name: &str, text: &str) -> bool {
     name.ends_with(".conf") || text.lines().any(is_rule)
 }
 
-/// A sequence of items, as a document of a YAML file has it. What is wrong is reported.
+/// A sequence of items, like a document of a YAML file. Errors are reported.
 pub(crate) fn document(file: &Place, findings: &mut Vec<Finding>) -> Option<Node> {
     let OldFile { statements, .. } = read(file, findings)?;
     let first = statements.first().map(|statement| statement.condition.start).unwrap_or_default();
@@ -51,7 +52,7 @@ pub(crate) fn document(file: &Place, findings: &mut Vec<Finding>) -> Option<Node
 
 struct OldFile {
     statements: Vec<Statement>,
-    /// Lines of comments below the last one.
+    /// Comment lines after the last statement.
     rest: Vec<String>,
 }
 
@@ -68,7 +69,7 @@ enum Kind {
     Rule { name: String, priority: Node, output: Node },
 }
 
-/// All statements, or none where something is wrong.
+/// All statements, or none if there are errors.
 fn read(file: &Place, findings: &mut Vec<Finding>) -> Option<OldFile> {
     let text = file.rules_file().text.as_str();
     let mut reader = Reader {
@@ -105,7 +106,7 @@ fn read(file: &Place, findings: &mut Vec<Finding>) -> Option<OldFile> {
     right.then_some(OldFile { statements: reader.statements, rest: comments })
 }
 
-/// A statement whose end has not been seen.
+/// A statement whose end is not reached yet.
 struct Open<'t> {
     comments: Vec<String>,
     indent: usize,
@@ -116,7 +117,7 @@ struct Open<'t> {
     depth: i32,
     start: peregrine_yaml::Mark,
     end: peregrine_yaml::Mark,
-    /// What stands behind the pipe, and the pipe itself.
+    /// The pipe and the text after it.
     output: Option<Node>,
 }
 
@@ -136,7 +137,7 @@ impl<'t> Open<'t> {
         }
     }
 
-    /// Whether this line belongs to it. A blank or a comment between them ends what is complete.
+    /// Whether this line continues the statement. A blank line or comment ends a complete one.
     fn goes_on(&self, line: &Line<'t>, between: &[String]) -> bool {
         let last = self.parts.last().copied().unwrap_or_default();
         let incomplete = self.depth > 0 || last.is_empty() || lines::ends_open(last);
@@ -145,7 +146,7 @@ impl<'t> Open<'t> {
             && (incomplete || indented || lines::begins_joined(line.text.trim_start()))
     }
 
-    /// Adds a line. Whether that was the last one.
+    /// Adds a line; returns whether it was the last one.
     fn take(&mut self, line: &Line<'t>) -> bool {
         let begin = match (&self.name, self.parts.is_empty()) {
             (Some(_), true) => line.macro_name().map_or(0, |name| line.after_colon(name.end)),
@@ -174,14 +175,14 @@ impl<'t> Open<'t> {
     }
 }
 
-/// Turns what was read into statements.
+/// Converts parsed lines into statements.
 struct Reader<'f> {
     file: &'f Place,
     statements: Vec<Statement>,
     findings: Vec<Finding>,
-    /// How many rules there are.
+    /// Number of rules.
     rules: usize,
-    /// What they are called.
+    /// Their names.
     names: BTreeSet<String>,
 }
 
@@ -230,12 +231,12 @@ impl Reader<'_> {
     }
 }
 
-/// Priority and output, from what stands behind the pipe.
+/// Priority and output, from the text after the pipe.
 fn output(behind: &Node) -> Result<(Node, Node), &'static str> {
     let text = behind.as_str().unwrap_or_default();
-    // Before there were priorities an output began with its first field.
+    // Before priorities existed, an output began with its first field.
     let word = if text.starts_with('%') { "" } else { word(text) };
-    // The beginning of a word was enough: INFO, WARN.
+    // An abbreviation is enough: INFO, WARN.
     let meant = |priority: &Priority| {
         let start = priority.name().get(..word.len()).unwrap_or_default();
         start.eq_ignore_ascii_case(word)
@@ -264,16 +265,16 @@ fn output(behind: &Node) -> Result<(Node, Node), &'static str> {
     ))
 }
 
-/// What the output says before it comes to details.
+/// The text of an output up to its first field.
 fn name_of(output: &str) -> Option<String> {
     let end = output.find(['%', '(']).unwrap_or(output.len());
     let text = output.get(..end)?;
     let name = text.trim_matches(|c: char| c.is_whitespace() || c.is_ascii_punctuation());
-    // "on %container.id" is no name.
+    // "on %container.id" is not a name.
     (name.chars().filter(|c| c.is_alphabetic()).count() >= 4).then(|| name.to_owned())
 }
 
-/// The name, with a number where another rule has it.
+/// The name, with a number if another rule has it.
 fn unused(wanted: String, names: &mut BTreeSet<String>) -> String {
     let numbered = (2..).map(|number| format!("{wanted} {number}"));
     let name = std::iter::once(wanted.clone()).chain(numbered).find(|name| !names.contains(name));
@@ -307,7 +308,7 @@ impl Statement {
         Node { value: Value::Map(Map(entries)), start, end }
     }
 
-    /// The comment right above a rule, or else its name.
+    /// The comment directly above a rule, or its name.
     fn description(&self, name: &str) -> String {
         let above: Vec<&str> = self
             .described()
@@ -318,14 +319,14 @@ impl Statement {
         if above.is_empty() { name.to_owned() } else { above.join(" ") }
     }
 
-    /// The comment lines right above.
+    /// The comment lines directly above.
     fn described(&self) -> &[String] {
         let begin = self.comments.iter().rposition(String::is_empty).map_or(0, |at| at + 1);
         self.comments.get(begin..).unwrap_or_default()
     }
 }
 
-/// The first word of what stands behind a pipe.
+/// The first word after a pipe.
 fn word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or_default()
 }

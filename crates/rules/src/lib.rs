@@ -1,9 +1,10 @@
-//! Rules files: lists, macros, rules, exceptions and overrides, with every error and warning and its
-//! place in the source.
+//! Rules files: lists, macros, rules, exceptions and overrides, with every error and warning and
+//! its place in the source.
 //!
-//! [`Loader`] reads files one after the other and gives a [`LoadResult`] for each; [`RuleSet`] is what
-//! comes out. Files in the format of 2016 are read too, and [`convert`] writes them as YAML. This crate knows the format of rules files and the rule language, and nothing of events
-//! and state: which fields exist it learns from a [`Vocabulary`](peregrine_filter::Vocabulary).
+//! [`Loader`] reads files one after the other and returns a [`LoadResult`] for each; [`RuleSet`] is
+//! the result. Files in the format of 2016 are read too, and [`convert`] converts them to YAML.
+//! This crate knows the format of rules files and the rule language, and nothing of events and
+//! state: the existing fields come from a [`Vocabulary`](peregrine_filter::Vocabulary).
 
 mod code;
 mod compile;

@@ -1,12 +1,13 @@
-//! Values from YAML as words of a condition.
+//! YAML values as words of a condition.
 //!
-//! Items of lists and values of exceptions are put into the text of conditions, where places in error
-//! messages refer to. The reference engine pastes them as they are; here they are quoted where they
-//! would otherwise mean something else. What was pasted right stays byte for byte the same.
+//! Items of lists and values of exceptions are inserted into the text of conditions, to which
+//! positions in error messages refer. The reference engine pastes them verbatim; here they are
+//! quoted where they would change meaning. A value that needs no quoting stays byte for byte the
+//! same.
 
 use std::borrow::Cow;
 
-/// A value as one word: as it stands where it already is one, quoted otherwise.
+/// A value as one word: verbatim if it is one, quoted otherwise.
 pub(crate) fn literal(value: &str) -> Cow<'_, str> {
     if is_word(value) {
         return Cow::Borrowed(value);
@@ -20,7 +21,7 @@ pub(crate) fn literal(value: &str) -> Cow<'_, str> {
     Cow::Owned(quote(value))
 }
 
-/// A value as a list: as it stands where it is one, in parentheses otherwise.
+/// A value as a list: verbatim if it is one, in parentheses otherwise.
 pub(crate) fn members(value: &str) -> Cow<'_, str> {
     if value.starts_with('(') && is_list(value) {
         return Cow::Borrowed(value);
@@ -34,7 +35,7 @@ fn quote(value: &str) -> String {
     quoted.push('"');
     for c in value.chars() {
         match c {
-            // Not `\\`: a quote after it would not close the text.
+            // Not `\\`: a quote after it would not end the string.
             '\\' => quoted.push_str("\\x5c"),
             '"' => quoted.push_str("\\\""),
             '\0' => quoted.push_str("\\x00"),
@@ -45,12 +46,12 @@ fn quote(value: &str) -> String {
     quoted
 }
 
-/// Whether a text is read as one value: bare, or quoted from the first byte to the last.
+/// Whether a text parses as one value: bare, or quoted from the first byte to the last.
 fn is_word(text: &str) -> bool {
     word(text).is_some_and(|len| len == text.len())
 }
 
-/// Whether a text is read as `(a, b, c)`.
+/// Whether a text parses as `(a, b, c)`.
 fn is_list(text: &str) -> bool {
     let blank = |text: &str| text.len() - text.trim_start_matches([' ', '\t', '\r', '\n']).len();
     let Some(mut rest) = text.strip_prefix('(') else { return false };
@@ -92,7 +93,7 @@ fn word(text: &str) -> Option<usize> {
     escapes_known.then_some(end + 1)
 }
 
-/// Where the quotation that a text starts with ends: at a quote that no backslash stands before.
+/// End of the quoted string at the start of a text: a quote without a backslash before it.
 pub(crate) fn quoted_end(text: &[u8], quote: u8) -> Option<usize> {
     (1..text.len()).find(|&at| text.get(at) == Some(&quote) && text.get(at - 1) != Some(&b'\\'))
 }

@@ -14,12 +14,12 @@ use crate::place::RulesFile;
 use crate::result::{Finding, LoadResult};
 use crate::{ErrorCode, ItemKind, Place, PluginRequirement, RuleSet, legacy, read, schema};
 
-/// Where events come from, and the fields they have.
+/// An event source and its fields.
 #[derive(Clone, Debug)]
 pub struct EventSource<V> {
-    /// What its events are marked with.
+    /// Id that its events carry.
     pub id: SourceId,
-    /// Name, as rules have it under `source`.
+    /// Name, as in the key `source` of rules.
     pub name: String,
     /// Fields of its events.
     pub vocabulary: V,
@@ -32,7 +32,7 @@ impl<V> EventSource<V> {
     }
 }
 
-/// What the configuration adds to the outputs of rules.
+/// Additions of the configuration to the outputs of rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputAddition {
     /// Only for rules of this source.
@@ -41,23 +41,23 @@ pub struct OutputAddition {
     pub rule: Option<String>,
     /// Only for rules that have all these tags.
     pub tags: BTreeSet<String>,
-    /// What is added.
+    /// The addition.
     pub what: Addition,
 }
 
-/// What is added to an output.
+/// An addition to an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Addition {
     /// Text at its end, after a blank.
     Text(String),
-    /// An output field that holds a text.
+    /// An output field with a formatted text.
     Formatted {
         /// Name of the output field.
         key: String,
         /// Format of the text.
         format: String,
     },
-    /// An output field that holds the value of a field.
+    /// An output field with the typed value of a field.
     Raw(String),
 }
 
@@ -93,7 +93,7 @@ pub struct Loader<V: Vocabulary> {
     additions: Vec<OutputAddition>,
     definitions: Definitions,
     rules: RuleSet<V::Field>,
-    /// What is known of these rules.
+    /// Results that later files reuse.
     memo: Memo<V::Field>,
 }
 
@@ -106,8 +106,8 @@ impl<V: Vocabulary> Loader<V> {
         Self { sources, additions, definitions, rules, memo }
     }
 
-    /// Reads a file and compiles all rules there are now. When something is wrong, the rules stay
-    /// those of the last file that was right.
+    /// Reads a file and compiles all current rules. On errors the rules stay those of the last
+    /// valid file.
     pub fn load(&mut self, name: &str, content: &[u8]) -> LoadResult {
         let text = peregrine_yaml::decode(content).into_owned();
         let file = Place::file(Arc::new(RulesFile { name: name.to_owned(), text }));
@@ -125,7 +125,7 @@ impl<V: Vocabulary> Loader<V> {
         result
     }
 
-    /// Finds everything out anew with the next file.
+    /// Discards reusable results before the next file.
     #[cfg(test)]
     pub(crate) fn forget(&mut self) {
         self.memo = Memo::default();
@@ -143,15 +143,15 @@ impl<V: Vocabulary> Loader<V> {
         self.rules
     }
 
-    /// Plugins that the files so far ask for, also those with errors: for each the ways to meet the
-    /// need, the first one first.
+    /// Plugins that the files so far require, files with errors included: for each requirement its
+    /// alternatives, the preferred one first.
     #[must_use]
     pub fn required_plugins(&self) -> &[Vec<PluginRequirement>] {
         &self.definitions.plugins
     }
 }
 
-/// What a file holds, in whichever format. What is wrong with its form is reported.
+/// The content of a file in either format. Errors of form are reported.
 fn documents(file: &Place, result: &mut LoadResult) -> Option<Vec<Node>> {
     let RulesFile { name, text } = file.rules_file();
     if legacy::is_legacy(name, text) {
@@ -165,13 +165,13 @@ fn documents(file: &Place, result: &mut LoadResult) -> Option<Vec<Node>> {
             return None;
         }
     };
-    // An empty document ends a file, as it always has.
+    // An empty document ends a file, as in the reference engine.
     if let Some(end) = documents.iter().position(Node::is_null) {
         documents.truncate(end);
     }
     let checks: Vec<Vec<String>> = documents.iter().map(schema::check).collect();
     if let Some(first) = checks.first() {
-        // A file counts as valid when its first document is.
+        // A file counts as valid if its first document is.
         let valid = first.is_empty();
         let warnings = if valid { Vec::new() } else { checks.concat() };
         result.schema_warnings = Some(warnings);

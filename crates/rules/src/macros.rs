@@ -1,16 +1,16 @@
-//! Puts the conditions of macros in the place of their names.
+//! Expands macros in conditions.
 
 use std::sync::Arc;
 
 use peregrine_filter::{Expr, ExprKind, Span};
 use thiserror::Error;
 
-/// Nodes that a condition may have once macros are put in, and how deep they may nest. A few lines of
-/// macros in macros could otherwise fill any memory.
+/// Limits on the nodes and the depth of an expanded condition. Without them a few lines of nested
+/// macros could exhaust memory.
 const MAX_NODES: usize = 1_000_000;
 const MAX_DEPTH: usize = 1000;
 
-/// Why macros can't be put in. The messages are those that tools know.
+/// Why macros cannot be expanded. The messages are those that tools know.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum MacroError {
     #[error("reference loop in macro '{0}'")]
@@ -21,7 +21,7 @@ pub(crate) enum MacroError {
     Undefined(String),
 }
 
-/// Replaces macros by the conditions that `visible` knows. Gives also the names of those it replaced.
+/// Replaces macros by the conditions in `visible`. Returns also the names of the replaced ones.
 pub(crate) fn resolve<'m>(
     expr: &Arc<Expr>,
     visible: &dyn Fn(&str) -> Option<&'m Arc<Expr>>,
@@ -45,7 +45,7 @@ struct Resolver<'m, 'v> {
     visible: &'v dyn Fn(&str) -> Option<&'m Arc<Expr>>,
     path: Vec<String>,
     used: Vec<String>,
-    /// The first error. Undefined macros give way to other errors.
+    /// The first error. Undefined macros have the lowest precedence.
     worst: Option<(MacroError, Span)>,
     nodes: usize,
 }
@@ -81,7 +81,7 @@ impl Resolver<'_, '_> {
             self.report(MacroError::Loop(name.to_owned()), span);
             return None;
         }
-        // Cloning is work too: a large macro in a loop of others is counted before it is copied.
+        // Cloning costs time too, so a large macro is counted before it is copied.
         condition.walk(&mut |_| self.nodes += 1);
         if self.nodes > MAX_NODES {
             self.report(MacroError::TooLarge, span);

@@ -1,4 +1,4 @@
-//! What compiling the rules of one file after the other need not find out again: most stay what they were.
+//! Results that the compilation of one file can reuse for the next: most rules stay unchanged.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::condition::Resolved;
 use crate::define::RuleDef;
 use crate::rule_set::Rule;
 
-/// What is known of a set of rules.
+/// Reusable results of compiling a rule set.
 #[derive(Debug)]
 pub(crate) struct Memo<F> {
     /// By name.
@@ -27,27 +27,27 @@ impl<F> Default for Memo<F> {
     }
 }
 
-/// A rule that was compiled, and what from: with the same definition and the same lists and macros in its
-/// condition it comes out the same.
+/// A compiled rule and its inputs: with the same definition and the same lists and macros in its
+/// condition the result is the same.
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) def: Arc<RuleDef>,
     pub(crate) resolved: Resolved,
-    /// Its place among the rules.
+    /// Its index among the rules.
     pub(crate) at: usize,
-    /// What there was to say.
+    /// Its warnings.
     pub(crate) findings: Vec<Finding>,
 }
 
-/// A rule of a set that is being made.
+/// A rule of a set under construction.
 pub(crate) enum Slot<F> {
     New(Box<Rule<F>>),
-    /// That of the set before which stands there.
+    /// The index of an unchanged rule in the previous set.
     Same(usize),
 }
 
 impl<F> Slot<F> {
-    /// The rules, with those of the set before.
+    /// The rules, with unchanged ones taken from the previous set.
     pub(crate) fn fill(slots: Vec<Self>, before: Vec<Rule<F>>) -> Vec<Rule<F>> {
         let mut before: Vec<_> = before.into_iter().map(Some).collect();
         let rule = |slot| match slot {
@@ -93,7 +93,8 @@ mod tests {
   output: closed %fd.num
   priority: INFO
 ",
-        // Others than before: nothing, a list by way of a macro, what was no list, a macro, a rule.
+        // Each is redefined: nothing, a list used through a macro, a name that was no list, a
+        // macro, a rule.
         "- {list: unused, items: [x]}\n",
         "- {list: shells, append: true, items: [zsh]}\n",
         "- {list: etc, items: [/etc]}\n",

@@ -1,4 +1,4 @@
-//! From the YAML of a file to definitions.
+//! Parses the YAML of a file into definitions.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ const ENABLED_DEPRECATED: &str = "The standalone 'enabled' key usage is deprecat
                                   approach requires also a 'replace' entry under the 'override' key \
                                   (i.e. 'enabled: replace').";
 
-/// Reads all documents of a file. What is wrong is reported and left out.
+/// Reads all documents of a file. Items with errors are reported and skipped.
 pub(crate) fn read(
     documents: &[Node],
     file: &Place,
@@ -51,8 +51,8 @@ struct Reader<'a> {
     definitions: &'a mut Definitions,
     sources: &'a dyn Sources,
     findings: &'a mut Vec<Finding>,
-    /// What was defined up to the first error. The items after it are looked at for more errors, but
-    /// other files see nothing of them, as if reading had stopped.
+    /// The definitions up to the first error. Later items are only checked for more errors; other
+    /// files see none of them, as if reading had stopped.
     at_error: Option<Definitions>,
 }
 
@@ -99,7 +99,7 @@ impl Reader<'_> {
         let place = file.inside(ItemKind::RequiredEngineVersion, "", node);
         let item = Reading::new(node, place);
         let text: String = item.required(Item::EngineVersion.key())?;
-        // A single number is the middle one of three.
+        // A single number is the minor version.
         let minor = item.optional::<u32>(Item::EngineVersion.key()).ok().flatten();
         let version = match minor {
             Some(minor) => Version { minor, ..ENGINE_VERSION },
@@ -195,7 +195,7 @@ impl Reader<'_> {
 
     fn rule(&mut self, node: &Node, file: &Place) -> Decoded<()> {
         let (name, item) = named(Item::Rule, ItemKind::Rule, node, file)?;
-        // Of a rule that changes another the source may be left empty.
+        // An override or append may omit the source of the rule.
         let source = match item.get("source") {
             Some(value) if value.is_null() || value.as_str() == Some("") => String::new(),
             _ => item.optional("source")?.unwrap_or_default(),
@@ -260,7 +260,7 @@ impl Reader<'_> {
         overrides: Overrides,
         item: &Reading<'_>,
     ) -> Decoded<()> {
-        // Every key that can be overridden and is there must be named exactly once.
+        // Every overridable key that is present must be named exactly once.
         let mut given: BTreeSet<&str> = Item::Rule
             .keys()
             .filter(|key| (key.append || key.replace) && item.has(key.name))
@@ -303,7 +303,7 @@ impl Reader<'_> {
         Err(Box::new(structure_error(message, place_of_named(item, key)).help(help)))
     }
 
-    /// Takes the keys that can be both appended to and replaced.
+    /// Parses the keys that can be both appended and replaced.
     fn change_texts(
         &mut self,
         change: &mut RuleChange,
@@ -359,7 +359,7 @@ impl Reader<'_> {
     }
 }
 
-/// What stands under `override`.
+/// The content of `override`.
 #[derive(Debug, Default)]
 struct Overrides {
     append: BTreeSet<String>,
@@ -419,7 +419,7 @@ impl Overrides {
     }
 }
 
-/// Whether a key is to be overridden so; takes it from those that must be.
+/// Whether a key has this override; removes it from the keys that must be named.
 fn take(
     given: &mut BTreeSet<&str>,
     overridden: &BTreeSet<String>,
@@ -438,14 +438,14 @@ fn take(
     Ok(true)
 }
 
-/// The name of an item, and the item with its name in its place.
+/// The name of an item, and the item with its name as its place.
 fn named<'n>(
     item: Item,
     kind: ItemKind,
     node: &'n Node,
     file: &Place,
 ) -> Decoded<(String, Reading<'n>)> {
-    // The item without its name is a place for errors only.
+    // Without a name the item's own place is used, for errors only.
     let name = match node.get(item.key()).and_then(Node::as_str) {
         Some(name) if !name.is_empty() => name.to_owned(),
         _ => Reading::new(node, file.inside(kind, "", node)).required(item.key())?,
@@ -496,7 +496,7 @@ fn place_of_named(item: &Reading<'_>, key: &str) -> Place {
     }
 }
 
-/// The text of a key, or of another scalar that must be one.
+/// The text of a key, or of another required scalar.
 fn key_name<'n>(node: &'n Node, place: &Place) -> Decoded<&'n str> {
     match node.as_str() {
         Some(name) => Ok(name),

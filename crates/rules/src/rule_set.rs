@@ -1,4 +1,4 @@
-//! Rules ready to run.
+//! Compiled rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use peregrine_filter::{Expr, Filter, Template};
 
 use crate::{PluginRequirement, Version};
 
-/// Everything that rules files define, understood.
+/// All definitions of rules files, compiled.
 #[derive(Debug)]
 pub struct RuleSet<F> {
-    /// Rules, in the order in which they are tried.
+    /// Rules, in evaluation order.
     pub rules: Vec<Rule<F>>,
-    /// Macros, in the order of their definition.
+    /// Macros, in order of definition.
     pub macros: Vec<Macro>,
-    /// Lists, in the order of their definition.
+    /// Lists, in order of definition.
     pub lists: Vec<List>,
-    /// The newest engine that a file asked for; zeros when none did.
+    /// The highest engine version that a file requires; zeros if none does.
     pub engine_version: Version,
-    /// Plugins that are needed: for each the ways to meet the need, the first one first.
+    /// Required plugins: for each requirement its alternatives, the preferred one first.
     pub plugins: Vec<Vec<PluginRequirement>>,
 }
 
@@ -34,52 +34,52 @@ pub struct Rule<F> {
     pub source: String,
     /// Event source.
     pub source_id: SourceId,
-    /// How much its alerts matter.
+    /// Priority of its alerts.
     pub priority: Priority,
     /// Tags.
     pub tags: BTreeSet<String>,
-    /// What it is about.
+    /// Description.
     pub description: String,
     /// Whether its file enables it.
     pub enabled: bool,
-    /// Whether it takes part: [`select`](RuleSet::select) decides.
+    /// Whether it is evaluated: [`select`](RuleSet::select) decides.
     pub active: bool,
     /// Whether its alerts start a capture.
     pub capture: bool,
-    /// For how long, in milliseconds; 0 for as long as configured.
+    /// Duration of that capture in milliseconds; 0 for the configured default.
     pub capture_duration: u32,
-    /// The condition as written, with what was appended.
+    /// The condition as written, including appended parts.
     pub condition_text: String,
-    /// The condition with lists, exceptions and macros in their places.
+    /// The condition with lists, exceptions and macros expanded.
     pub condition: Arc<Expr>,
     /// The condition, compiled.
     pub filter: Filter<F>,
-    /// Events that it can be true for, where they are syscalls; otherwise all of its source.
+    /// Syscall events for which it can be true; `None` means all events of its source.
     pub event_types: Option<EventTypes>,
-    /// The output as written, with what was appended.
+    /// The output as written, including appended parts.
     pub output_text: String,
-    /// The output with what the configuration adds.
+    /// The output with additions of the configuration.
     pub output: String,
     /// The output, compiled.
     pub template: Template<F>,
-    /// Output fields that the configuration adds, by their key.
+    /// Output fields added by the configuration, by key.
     pub extra_fields: BTreeMap<String, ExtraField<F>>,
     /// Names of its exceptions.
     pub exception_names: Vec<String>,
-    /// Fields that exceptions with values test.
+    /// Fields tested by exceptions that have values.
     pub exception_fields: BTreeSet<String>,
-    /// Operators that exceptions test with.
+    /// Operators used by exceptions.
     pub exception_operators: BTreeSet<String>,
 }
 
-/// An output field that the configuration adds.
+/// An output field added by the configuration.
 #[derive(Debug)]
 pub struct ExtraField<F> {
     /// Its format.
     pub format: String,
     /// The format, compiled.
     pub template: Template<F>,
-    /// Whether it is one field whose value keeps its type, and not a text.
+    /// Whether it is a single field whose value keeps its type, and not a text.
     pub raw: bool,
 }
 
@@ -88,9 +88,9 @@ pub struct ExtraField<F> {
 pub struct Macro {
     /// Name.
     pub name: String,
-    /// The condition as written, with what was appended.
+    /// The condition as written, including appended parts.
     pub condition_text: String,
-    /// The condition with lists and macros in their places.
+    /// The condition with lists and macros expanded.
     pub condition: Arc<Expr>,
     /// Whether a rule or macro uses it.
     pub used: bool,
@@ -101,18 +101,18 @@ pub struct Macro {
 pub struct List {
     /// Name.
     pub name: String,
-    /// Items as written, with what was appended.
+    /// Items as written, including appended ones.
     pub written: Vec<String>,
-    /// Items with those of lists in the place of their names.
+    /// Items with nested lists expanded.
     pub items: Vec<String>,
     /// Whether a rule, macro or list uses it.
     pub used: bool,
 }
 
-/// Which rules take part.
+/// Enables or disables some rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// Whether the rules are to take part or not.
+    /// Whether to enable or disable them.
     pub enable: bool,
     /// Which rules.
     pub rules: Selected,
@@ -121,9 +121,9 @@ pub struct Selection {
 /// Some of the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selected {
-    /// Those of this name; `*` stands for any text.
+    /// Rules with this name; `*` matches any text.
     Named(String),
-    /// Those with this tag.
+    /// Rules with this tag.
     Tagged(String),
 }
 
@@ -140,8 +140,8 @@ impl<F> Default for RuleSet<F> {
 }
 
 impl<F> RuleSet<F> {
-    /// Decides which rules take part: those that their files enable, then the selections one after
-    /// the other. Rules of less than `minimum` never do.
+    /// Decides which rules are evaluated: those that their files enable, then the selections in
+    /// order. Rules below the priority `minimum` never are.
     pub fn select(&mut self, selections: &[Selection], minimum: Priority) {
         for rule in &mut self.rules {
             let chosen = selections
@@ -169,7 +169,7 @@ impl Selected {
     }
 }
 
-/// Whether a text fits a pattern in which `*` stands for any text.
+/// Whether a text matches a pattern in which `*` matches any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(start) else { return false };

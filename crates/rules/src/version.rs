@@ -2,22 +2,22 @@
 
 use std::fmt;
 
-/// Version of the rules language that this engine speaks.
+/// Version of the rules language that this engine implements.
 pub const ENGINE_VERSION: Version = Version { major: 0, minor: 63, patch: 0 };
 
 /// Three numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// Changes when the old no longer works.
+    /// Incremented by incompatible changes.
     pub major: u32,
-    /// Changes when there is something new.
+    /// Incremented by additions.
     pub minor: u32,
-    /// Changes when something was mended.
+    /// Incremented by fixes.
     pub patch: u32,
 }
 
 impl Version {
-    /// Reads `1.2.3`; what follows does not matter.
+    /// Parses `1.2.3`; trailing text is ignored.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (major, rest) = number(text.trim_start())?;
@@ -26,7 +26,7 @@ impl Version {
         Some(Self { major, minor, patch })
     }
 
-    /// Whether what asks for `required` works with this one.
+    /// Whether this version satisfies a requirement.
     #[must_use]
     pub fn satisfies(self, required: Self) -> bool {
         self.major == required.major && self >= required
@@ -45,7 +45,7 @@ fn number(text: &str) -> Option<(u32, &str)> {
     Some((digits.parse().ok()?, rest))
 }
 
-/// A plugin that rules need, or one of its alternatives.
+/// A required plugin, or one of its alternatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginRequirement {
     /// Name of the plugin.
@@ -55,7 +55,7 @@ pub struct PluginRequirement {
 }
 
 impl PluginRequirement {
-    /// Whether a plugin of this name and version will do.
+    /// Whether a plugin with this name and version satisfies the requirement.
     #[must_use]
     pub fn satisfied_by(&self, name: &str, version: Version) -> bool {
         self.name == name

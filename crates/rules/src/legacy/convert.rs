@@ -1,4 +1,4 @@
-//! Writing the old format as YAML.
+//! Converts the old format to YAML.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub fn convert(name: &str, content: &[u8]) -> Result<String, Box<LoadResult>> {
 fn yaml(old: &OldFile) -> String {
     let mut text = String::new();
     for statement in &old.statements {
-        // A comment that became a description is not kept twice.
+        // A comment that became a description is not repeated.
         let described = match statement.kind {
             Kind::Macro { .. } => 0,
             Kind::Rule { .. } => statement.described().len(),
@@ -65,7 +65,7 @@ fn yaml(old: &OldFile) -> String {
     text
 }
 
-/// Comment lines below an empty one.
+/// Comment lines after an empty one.
 fn paragraph(text: &mut String, lines: &[String]) {
     if !text.is_empty() {
         text.push('\n');
@@ -77,12 +77,12 @@ fn paragraph(text: &mut String, lines: &[String]) {
     }
 }
 
-/// Whether YAML takes it for the end of a line, or does not take it.
+/// Whether YAML treats the character as a line break or rejects it.
 fn is_unprintable(c: char) -> bool {
     c != '\t' && (c.is_control() || "\u{2028}\u{2029}\u{feff}".contains(c))
 }
 
-/// A text as YAML has it: as it is where that is safe, and quoted else.
+/// A text as a YAML scalar: plain if that is safe, quoted otherwise.
 fn scalar(text: &str) -> String {
     let meant_otherwise = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || "(/".contains(c))

@@ -1,10 +1,10 @@
-//! Lines of the old format, and what can be told of one by itself.
+//! Lines of the old format, and what follows from a single line.
 
 use std::ops::Range;
 
 use peregrine_yaml::{Mark, Node, Value};
 
-/// Words that stand between two parts of a condition.
+/// Words that connect two parts of a condition.
 const JOINING: [&str; 15] = [
     "and",
     "bcontains",
@@ -23,7 +23,7 @@ const JOINING: [&str; 15] = [
     "exists",
 ];
 
-/// A line and where it stands.
+/// A line and its place.
 pub(super) struct Line<'t> {
     pub(super) text: &'t str,
     start: Mark,
@@ -47,7 +47,7 @@ impl<'t> Line<'t> {
         self.text.len() - self.text.trim_start().len()
     }
 
-    /// The place of a byte of it.
+    /// The place of one of its bytes.
     pub(super) fn mark(&self, at: usize) -> Mark {
         Mark { offset: self.start.offset + at, line: self.start.line, column: at }
     }
@@ -59,7 +59,7 @@ impl<'t> Line<'t> {
         Node { value, start: self.mark(range.start), end: self.mark(range.end) }
     }
 
-    /// The name, where a macro begins here.
+    /// The name, if a macro begins here.
     pub(super) fn macro_name(&self) -> Option<Range<usize>> {
         let begin = self.indent();
         let text = self.text.get(begin..)?;
@@ -70,20 +70,20 @@ impl<'t> Line<'t> {
         (is_name && colon).then_some(begin..begin + length)
     }
 
-    /// The byte behind the colon of a macro whose name ends at `end`.
+    /// The byte after the colon of a macro whose name ends at `end`.
     pub(super) fn after_colon(&self, end: usize) -> usize {
         let rest = self.text.get(end..).unwrap_or_default();
         end + rest.find(':').map_or(0, |at| at + 1)
     }
 }
 
-/// What a line holds.
+/// Structure of a line.
 pub(super) struct Piece {
-    /// Where its part of the condition ends: at a pipe, at a comment, or with the line.
+    /// End of its part of the condition: at a pipe, a comment, or the end of the line.
     pub(super) condition: usize,
-    /// Brackets opened and not closed.
+    /// Brackets that are opened and not closed.
     pub(super) depth: i32,
-    /// Where the text behind the pipe begins.
+    /// Start of the text after the pipe.
     pub(super) output: Option<usize>,
 }
 
@@ -124,7 +124,7 @@ impl Piece {
     }
 }
 
-/// Whether a condition can't end with this text.
+/// Whether a condition cannot end with this text.
 pub(super) fn ends_open(text: &str) -> bool {
     let last = text.rsplit(|c: char| c.is_whitespace() || "()".contains(c)).next();
     // `evt.dir = >` is complete.
