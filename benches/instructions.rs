@@ -1,7 +1,7 @@
-//! How many instructions it takes: to parse an event, to apply it, to get the values of fields, to ask rules.
+//! Instruction counts: parsing an event, applying it, extracting fields, evaluating rules.
 //!
-//! Counts are of a thousand times: what is shown as 123,456 instructions is 123.5 for one event. They don't depend on what
-//! else the machine does. docs/performance.md says how to run them.
+//! Each benchmark repeats its work a thousand times: 123,456 instructions are 123.5 per event. The
+//! counts do not depend on other load on the machine. docs/performance.md shows how to run them.
 
 #![allow(missing_docs, unused_qualifications, reason = "what the macros make")]
 
@@ -40,7 +40,7 @@ fn apply(mut scene: Scene) -> Scene {
     scene
 }
 
-/// A scene, and fields to ask for.
+/// A scene, and the fields to extract.
 fn asking(kind: &str, names: &[&str]) -> (Scene, Vec<Field>) {
     (Scene::of(kind), fields(names))
 }
@@ -91,7 +91,7 @@ fn evaluate(mut asking: Asking) -> Asking {
     asking
 }
 
-// Not a thousand times.
+// Once, not a thousand times.
 #[library_benchmark]
 #[bench::stable(Rules::Stable)]
 #[bench::all(Rules::All)]

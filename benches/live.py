@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What watching costs: the same loads with and without the engine, in turns, as a table.
+"""The cost of monitoring: the same loads with and without the engine, alternating, as a table.
 
     benches/live.py [--rules a.yaml,b.yaml] [--rounds 5] [--flood N | --burst N] [--beside COMMAND]
 
@@ -38,7 +38,7 @@ MARKER = f"""
 
 
 def cgroup():
-    """A new control group; goes away with this program."""
+    """A new cgroup, removed when this program ends."""
     mounts = [line.split() for line in open("/proc/mounts")]
     mount = next((m[1] for m in mounts if m[2] == "cgroup2"), None) or sys.exit("there is no cgroup v2")
     path = os.path.join(mount, f"peregrine-live-{os.getpid()}")
@@ -74,7 +74,7 @@ class Bench:
         return path
 
     def watched(self, args, cpu=0, **how):
-        """Starts a program in the control group."""
+        """Starts a program in the cgroup."""
         def enter():
             os.sched_setaffinity(0, {cpu})
             with open(f"{self.group}/cgroup.procs", "w") as procs:
@@ -82,13 +82,13 @@ class Bench:
         return subprocess.Popen(args, preexec_fn=enter, stdin=subprocess.DEVNULL, **how)
 
     def measure(self, act, batches, count):
-        """Nanoseconds for one act in the fastest batch."""
+        """Nanoseconds per act in the fastest batch."""
         out, _ = self.watched([self.load, act, str(batches), str(count)], stdout=subprocess.PIPE).communicate()
         return float(out.split()[0])
 
 
 class Engine:
-    """The engine, from its start to its end, with what it used."""
+    """The engine, from start to end, and its resource usage."""
 
     def __init__(self, bench):
         options = bench.options
@@ -112,7 +112,7 @@ class Engine:
         time.sleep(0.3)
 
     def cpu(self):
-        """Nanoseconds of CPU that all threads had."""
+        """CPU time of all threads, nanoseconds."""
         tasks = f"/proc/{self.child.pid}/task"
         return sum(int(open(f"{tasks}/{tid}/schedstat").read().split()[0]) for tid in os.listdir(tasks))
 
@@ -123,7 +123,7 @@ class Engine:
         return of["VmRSS:"], of["RssAnon:"], of["VmHWM:"]
 
     def stop(self):
-        """Events there were, and those lost of them."""
+        """Events that occurred, and events lost."""
         self.child.terminate()
         while select.select([self.child.stdout], [], [], 20)[0] and os.read(self.child.stdout.fileno(), 1 << 16):
             pass
@@ -149,7 +149,7 @@ class Other:
         sys.exit(f"{command} attaches nothing")
 
     def links(self):
-        """How many links of BPF programs it holds."""
+        """Number of BPF links it holds."""
         count = 0
         for name in os.listdir(f"/proc/{self.child.pid}/fdinfo"):
             try:
@@ -164,7 +164,7 @@ class Other:
 
 
 def wait_for_others():
-    """Waits until nobody else has a program at system calls; says so if that takes too long."""
+    """Waits until no other BPF program traces system calls; reports if that takes too long."""
     if not shutil.which("bpftool"):
         return
     for _ in range(20):
@@ -232,7 +232,7 @@ def flood(bench):
 
 
 def burst(bench):
-    """So many opens as fast as one CPU can."""
+    """A number of opens as fast as one CPU can issue them."""
     count = bench.options.burst
     print("| opens | per second | lost | engine µs per event |\n|---|---|---|---|")
     for act, events in (("openfail", count), ("open", 2 * count)):
@@ -250,7 +250,7 @@ def burst(bench):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--bin", default="target/release/peregrine")
-    options.add_argument("--rules", help="files with commas between; without, the built-in rules")
+    options.add_argument("--rules", help="comma-separated files [default: the built-in rules]")
     options.add_argument("--config", action="append", default=[], help="more lines of configuration")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--preset", type=int, default=4)
@@ -258,7 +258,7 @@ def main():
     options.add_argument("--flood", type=int, default=0, metavar="N", help="instead: up to N loads of failing opens at once")
     options.add_argument("--burst", type=int, default=0, metavar="N", help="instead: N opens in one go from one CPU")
     options.add_argument("--beside", metavar="COMMAND", help="another engine to be measured in the same rounds")
-    options.add_argument("--act", help="of the loads only those named, with commas between")
+    options.add_argument("--act", help="comma-separated names of the loads to run")
     options = options.parse_args()
     if options.act:
         LOADS[:] = [load for load in LOADS if load[0] in options.act.split(",")]

@@ -1,10 +1,10 @@
-// Loads for measuring what being watched costs: one kind of act, over and over.
+// Loads for measuring the cost of being monitored: one kind of act, repeated.
 //
 //     load ACT BATCHES COUNT [PATH…]
 //
-// does COUNT acts BATCHES times and prints the nanoseconds for one in the fastest batch, then in all. A batch is short,
-// so that in some of them nothing else on the machine comes between. The paths are for the act `open`: it opens them in
-// turn, whether they are there or not.
+// performs BATCHES batches of COUNT acts and prints nanoseconds per act, in the fastest batch and over
+// all. A batch is short, so that some run without interruption. The paths are for the act `open`, which
+// opens them in turn, whether they exist or not.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -67,7 +67,7 @@ def main():
 
         works = [(capture, rules) for capture in captures
                  for rules in [[never]] + [each.split(",") for each in options.rules]]
-        # In rounds, so that a busy minute does not fall on one of them alone.
+        # Alternate, so that other load does not hit one of them only.
         rounds = [[replay(*work, subprocess.DEVNULL) for work in works] for _ in range(options.runs)]
         events = {capture: count(capture) for capture in captures}
         print("| capture | rules | events | events/s | CPU s per M events | peak MB |\n|---|---|---|---|---|---|")

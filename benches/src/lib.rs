@@ -1,4 +1,4 @@
-//! What benchmarks work on: an event of each kind on the machine of a capture, and sets of rules.
+//! Inputs of benchmarks: one event of each kind with the state of its machine, and rule sets.
 
 #![allow(clippy::expect_used, reason = "a benchmark that can't go on has failed")]
 
@@ -15,24 +15,25 @@ use peregrine_rules::{EventSource, Loader, RuleSet};
 use peregrine_scap::{Reader, ScapError};
 use peregrine_state::{Config, Context, State};
 
-/// How often a benchmark does what it measures: divide by it.
+/// Repetitions in one benchmark: divide its count by this.
 pub const TIMES: u64 = 1000;
 
 /// The environment variable that names a directory of rules.
 pub const RULES: &str = "PEREGRINE_UPSTREAM_RULES";
 
-/// Rules to be asked.
+/// Rules to evaluate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
-    /// One that no event matches.
+    /// A rule that no event matches.
     Never,
-    /// The file `falco_rules.yaml` of the [directory](RULES); without one, the built-in rules.
+    /// The file `falco_rules.yaml` of the [directory](RULES); without the variable, the built-in
+    /// rules.
     Stable,
-    /// All files of the directory; without one, the built-in rules.
+    /// All files of the directory; without the variable, the built-in rules.
     All,
 }
 
-/// An event, and the machine as it is right after it.
+/// An event, and the state of the machine right after it.
 pub struct Scene {
     state: State,
     context: Context,
@@ -65,14 +66,14 @@ impl Scene {
         Self { state, context, event, run: Run::default(), scratch: Scratch::default() }
     }
 
-    /// Takes the bytes of the event apart, [many](TIMES) times.
+    /// Parses the event [many](TIMES) times.
     pub fn parse(&self) -> u64 {
         let OwnedEvent { bytes, cpu, .. } = &self.event;
         (0..TIMES).filter(|_| Event::parse(std::hint::black_box(bytes), *cpu).is_ok()).count()
             as u64
     }
 
-    /// Applies the event again and again.
+    /// Applies the event repeatedly.
     pub fn apply(&mut self) {
         let event = self.event.event();
         for _ in 0..TIMES {
@@ -80,7 +81,7 @@ impl Scene {
         }
     }
 
-    /// Asks for the values of fields, as if for a new event each time. Gives how many there were.
+    /// Extracts fields, each time as for a new event. Returns the number of values.
     pub fn values(&mut self, fields: &[Field]) -> u64 {
         let event = self.event.event();
         let mut found = 0;
@@ -95,20 +96,20 @@ impl Scene {
     }
 }
 
-/// The fields of these names.
+/// The fields with these names.
 pub fn fields(names: &[&str]) -> Vec<Field> {
     let vocabulary = Fields::syscall().with_containers(true);
     names.iter().map(|name| vocabulary.resolve(name).expect(name).field).collect()
 }
 
-/// An engine that is about to see an event many times.
+/// An engine that will process one event many times.
 pub struct Asking {
     engine: Engine<'static>,
     event: OwnedEvent,
 }
 
 impl Asking {
-    /// All that came before the event has been seen.
+    /// An engine that has processed everything before the event.
     pub fn about(kind: &str, rules: Rules) -> Self {
         let event = OwnedEvent::find(kind);
         let rules = Box::leak(Box::new(load(rules)));
@@ -118,7 +119,8 @@ impl Asking {
         Self { engine, event }
     }
 
-    /// Shows the event to the engine, [many](TIMES) times. Gives the number of events that the engine has seen.
+    /// Passes the event to the engine [many](TIMES) times. Returns the number of events it has
+    /// processed.
     pub fn ask(&mut self) -> u64 {
         let mut again = Again { event: &self.event, left: TIMES };
         let seen = self.engine.run(&mut again, &mut Nobody);
@@ -127,7 +129,7 @@ impl Asking {
     }
 }
 
-/// Conditions and outputs of these rules, compiled; all of them active.
+/// Compiled conditions and outputs of these rules, all active.
 pub fn load(rules: Rules) -> RuleSet<Field> {
     let vocabulary = Fields::syscall().with_containers(true);
     let mut loader = Loader::new(vec![EventSource::syscall(vocabulary)], Vec::new());
@@ -140,7 +142,7 @@ pub fn load(rules: Rules) -> RuleSet<Field> {
     rules
 }
 
-/// The files of a set of rules.
+/// The files of a rule set.
 pub fn texts(rules: Rules) -> Vec<(String, String)> {
     const NEVER: &str = "- {rule: never, desc: d, condition: evt.type = open and proc.name = never, output: o, priority: INFO}";
     let read = |path: &Path| {
@@ -196,13 +198,13 @@ fn succeeded(event: &Event<'_>) -> bool {
     index.and_then(|index| event.i64(index)).is_some_and(|result| result >= 0)
 }
 
-/// Shells and tools that do what rules look out for.
+/// Shells and tools that perform what rules detect.
 fn capture() -> Reader<File> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/captures/own_acts.scap");
     Reader::open(path).expect("the capture is there")
 }
 
-/// The capture up to an event, and with it.
+/// A capture up to and including an event.
 struct Prelude {
     reader: Reader<File>,
     last: u64,
@@ -230,7 +232,7 @@ impl Source for Prelude {
     }
 }
 
-/// One event over and over.
+/// A source that returns one event repeatedly.
 struct Again<'a> {
     event: &'a OwnedEvent,
     left: u64,

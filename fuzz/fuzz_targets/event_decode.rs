@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use peregrine_event::render::{Buffers, FdName, Names, Renderer};
 use peregrine_event::{Builder, Event};
 
-/// Every fd is a directory, so that paths are resolved.
+/// Every fd is a directory, so that relative paths are resolved.
 struct Dirs;
 
 impl Names for Dirs {

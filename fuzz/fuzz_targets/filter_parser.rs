@@ -1,5 +1,5 @@
-//! Any text as a condition: what parses prints to a text that parses to the same, and compiling it
-//! against a vocabulary where every name is a field never panics.
+//! Any text as a condition: a parsed condition prints to a text that parses to the same tree, and
+//! compiling it against a vocabulary in which every name is a field never panics.
 #![no_main]
 
 use bumpalo::Bump;
@@ -9,7 +9,7 @@ use peregrine_filter::{
     DEFAULT_MAX_DEPTH, FieldError, Limits, Resolved, Supplier, Value, Vocabulary, compile, parse,
 };
 
-/// Fields of names that end in the first letter of a type.
+/// Fields whose type is given by the last letter of their name.
 struct AnyField;
 
 impl Vocabulary for AnyField {

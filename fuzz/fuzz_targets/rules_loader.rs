@@ -1,4 +1,5 @@
-//! Any bytes as a rules file, in YAML and in the format of 2016: read them, compile what they define, describe it.
+//! Any bytes as a rules file, in YAML and in the format of 2016: read it, compile its definitions,
+//! describe them.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -15,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(yaml) = convert("fuzz.conf", bytes) {
         let result = loader.load("fuzz.yaml", yaml.as_bytes());
-        // What is written as YAML is YAML, whatever its conditions say.
+        // Converted rules are valid YAML, whatever their conditions contain.
         assert!(result.schema_warnings.is_some_and(|warnings| warnings.is_empty()), "{yaml}");
     }
     assert!(loader.rules().describe(&|_, _| Vec::new()).is_object());

@@ -1,4 +1,4 @@
-//! Any bytes as a capture: read it to its end, then write what was read and read that again.
+//! Any bytes as a capture: read it to its end, write what was read, and read that again.
 //!
 //! The captures in `conformance/captures`, decompressed, make a good corpus.
 #![no_main]

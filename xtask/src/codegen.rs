@@ -1,4 +1,5 @@
-//! `data/schema.json` (the facts of the event format) becomes the tables of `crates/event`; see `bpf` for the kernel side's share.
+//! Generates the tables of `crates/event` from `data/schema.json`, the facts of the event format.
+//! The module `bpf` generates the kernel side's part.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-/// Writes every generated file, or with `check` fails when one differs from what is committed.
+/// Writes every generated file; with `check`, fails if one differs from the committed file.
 pub fn run(check: bool) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let schema: Schema = read(&root.join("data/schema.json"))?;

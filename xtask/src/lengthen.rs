@@ -1,4 +1,5 @@
-//! Makes a long capture out of a short one, for benchmarks: its events again and again, later each time.
+//! Makes a long capture out of a short one for benchmarks: its events repeated, with advancing
+//! times.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -11,7 +12,7 @@ use peregrine_event::{Class, EventType};
 /// Time between one round and the next.
 const PAUSE: u64 = 1_000_000;
 
-/// An event block: its bytes, where its header starts, and what that says.
+/// An event block: its bytes, the offset of its header, and the decoded header.
 struct Block<'a> {
     bytes: &'a [u8],
     header: usize,
@@ -20,7 +21,7 @@ struct Block<'a> {
     ty: Option<EventType>,
 }
 
-/// Writes the snapshot of `input` and then its events `times` times.
+/// Writes the snapshot of `input`, then its events `times` times.
 pub(crate) fn run(input: &Path, times: u64, output: &Path) -> Result<()> {
     let mut bytes = std::fs::read(input).with_context(|| input.display().to_string())?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
@@ -38,7 +39,7 @@ pub(crate) fn run(input: &Path, times: u64, output: &Path) -> Result<()> {
         }
         rest = after;
     }
-    // What happens beside the machine's events may carry no time.
+    // Events that do not come from the machine may have no time.
     let timed = |ts: u64| ts > 0 && ts < 1 << 63;
     let times_seen = || events.iter().map(|event| event.ts).filter(|&ts| timed(ts));
     let (first, last) = (times_seen().min().unwrap_or(0), times_seen().max().unwrap_or(0));
@@ -48,7 +49,7 @@ pub(crate) fn run(input: &Path, times: u64, output: &Path) -> Result<()> {
             if is_enter(event.ty) {
                 entered.insert(event.tid);
             } else if round > 0 && event.ty.is_some_and(EventType::is_exit) {
-                // Its enter event may be in the round before.
+                // Its enter event may be in the previous round.
                 if !entered.contains(&event.tid) {
                     continue;
                 }

@@ -29,19 +29,19 @@ enum Task {
     },
     /// Write the capture that ships with the project, `conformance/captures/demo.scap`.
     DemoCapture,
-    /// Make a long capture out of a short one, for benchmarks: its events again and again.
+    /// Make a long capture out of a short one for benchmarks, by repeating its events.
     LengthenCapture {
-        /// A capture, plain or gzip.
+        /// A capture, plain or gzip-compressed.
         input: PathBuf,
-        /// How often.
+        /// Number of repetitions.
         times: u64,
         /// Where to write the plain result.
         output: PathBuf,
     },
-    /// Boot kernels in virtual machines, and check what works on them.
+    /// Boot kernels in virtual machines and run checks on them.
     ///
-    /// Kernels are Debian's, for x86_64 and aarch64. It takes qemu, and gcc and Rust's standard library for a foreign
-    /// architecture; what can't be had is skipped, and the table says why.
+    /// Kernels are Debian's, for x86_64 and aarch64. Requires qemu, and for a foreign architecture
+    /// gcc and Rust's standard library; what is not available is skipped, and the table says why.
     #[command(after_help = "\
 Examples:
   cargo xtask kernels --report docs/kernels.md          everything, about half an hour
@@ -49,7 +49,7 @@ Examples:
   cargo xtask kernels --kernel newest --check load      does the newest kernel take the probe?
   cargo xtask kernels --image /boot/vmlinuz-6.8.0       a kernel of your own")]
     Kernels(kernels::Options),
-    /// Cut captures and rules into first inputs for the fuzz targets, `fuzz/seeds/`.
+    /// Write seeds for the fuzz targets, cut from captures and rules, to `fuzz/seeds/`.
     FuzzSeeds,
 }
 

@@ -1,4 +1,4 @@
-//! What fuzz targets start from: the captures and rules of the project, cut into inputs of each target.
+//! Seeds of fuzz targets: the captures and rules of the project, cut into inputs of each target.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use flate2::read::MultiGzDecoder;
 use peregrine_scap::{Reader, Record};
 
-/// Largest input: longer ones only slow a fuzzer down.
+/// Largest seed: larger ones only slow down the fuzzer.
 const MAX_LEN: usize = 128 << 10;
 
 /// Writes `fuzz/seeds/<target>/*`, which is not committed.
@@ -54,7 +54,7 @@ struct Seeds {
 }
 
 impl Seeds {
-    /// The name is the content's hash, so that the same input stands once.
+    /// The name is a hash of the content, so that equal inputs are stored once.
     fn add(&self, target: &str, input: &[u8]) -> Result<()> {
         let directory = self.directory.join(target);
         fs::create_dir_all(&directory)?;

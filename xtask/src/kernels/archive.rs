@@ -1,6 +1,6 @@
-//! Kernels and busybox from Debian's archive, found and fetched by apt with a configuration of its own.
+//! Kernels and busybox from Debian's archive, fetched by apt with a private configuration.
 //!
-//! The mirror is the one that this machine uses; nothing of the machine's own package lists is touched.
+//! The mirror is the one that this machine uses; its own package lists stay untouched.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,42 +14,42 @@ use clap::ValueEnum as _;
 
 use super::options::{Arch, Series};
 
-/// Before the version, in packages that are a kernel and its modules, or one of both.
+/// Prefixes, before the version, of packages that contain a kernel, its modules, or both.
 const BOTH: &str = "linux-image-";
 const ALONE: &str = "linux-binary-";
 const MODULES: &str = "linux-modules-";
-/// Releases that the kernels of the matrix are in.
+/// Debian releases that contain the kernels of the matrix.
 const RELEASES: [&str; 5] = ["bullseye", "bookworm", "trixie", "trixie-backports", "sid"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const HELPER: &str = "/usr/lib/apt/apt-helper";
-/// How long package lists are taken for current.
+/// Age up to which package lists count as current.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Debian's archive as of today or yesterday.
+/// Debian's archive, at most a day old.
 pub(super) struct Archive {
     cache: PathBuf,
     packages: Vec<Package>,
 }
 
-/// What is booted.
+/// The kernel image.
 #[derive(Clone)]
 pub(super) struct Kernel {
     pub(super) image: PathBuf,
-    /// What is loaded into it, in this order.
+    /// Modules to load, in this order.
     pub(super) modules: Vec<PathBuf>,
 }
 
-/// A package of a kernel.
+/// A kernel package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Package {
     name: String,
     arch: String,
-    /// Its whole version, such as `6.12.107-1`.
+    /// Its full version, such as `6.12.107-1`.
     pub(super) version: String,
 }
 
 impl Archive {
-    /// Fetches the lists of packages, if those in the cache are older than a day.
+    /// Fetches the package lists if the cached ones are older than a day.
     pub(super) fn open(cache: &Path) -> Result<Self> {
         let mut archive = Self { cache: cache.to_owned(), packages: Vec::new() };
         fs::create_dir_all(archive.lists().join("partial"))?;
@@ -76,7 +76,7 @@ impl Archive {
     /// The newest kernel of a series.
     pub(super) fn newest(&self, series: Series, arch: Arch) -> Option<&Package> {
         let of_arch = self.packages.iter().filter(|package| package.arch == arch.debian());
-        // `linux-binary-…` before `linux-image-…`: where there are both, the latter has no kernel in it.
+        // `linux-binary-…` before `linux-image-…`: if both exist, the latter contains no kernel.
         of_arch
             .filter(|package| {
                 series.contains(package.series()) && !package.name.starts_with(MODULES)
@@ -84,8 +84,8 @@ impl Archive {
             .max_by_key(|package| (package.release(), package.name.starts_with(ALONE)))
     }
 
-    /// A kernel, and the module for overlays, which cloud kernels do not have built in. Of some the archive keeps no
-    /// modules.
+    /// A kernel, and the overlay module, which cloud kernels do not have built in. The archive
+    /// lacks the modules of some kernels.
     pub(super) fn kernel(&self, package: &Package) -> Result<Kernel> {
         let Package { name, arch, version } = package;
         let image = (format!("vmlinuz-{version}-{arch}"), "*/vmlinuz*");
@@ -104,7 +104,7 @@ impl Archive {
         Ok(Kernel { image: files.remove(0), modules: files })
     }
 
-    /// A busybox that needs no libraries.
+    /// A statically linked busybox.
     pub(super) fn busybox(&self, arch: Arch) -> Result<PathBuf> {
         let arch = arch.debian().to_owned();
         let package = Package { name: "busybox-static".into(), arch, version: String::new() };
@@ -112,7 +112,8 @@ impl Archive {
         self.files(&package, &[wanted])?.pop().context("no busybox")
     }
 
-    /// Files of a package by their names in the cache, where they may be already, and what their paths are like.
+    /// Extracts files of a package into the cache unless they are there; pairs of cached name and
+    /// path pattern.
     fn files(&self, package: &Package, wanted: &[(String, &str)]) -> Result<Vec<PathBuf>> {
         let paths: Vec<_> = wanted.iter().map(|(name, _)| self.cache.join(name)).collect();
         if paths.iter().all(|path| path.exists()) {
@@ -128,7 +129,7 @@ impl Archive {
         Ok(paths)
     }
 
-    /// Fetches a package; one that came in part goes on where it stopped.
+    /// Fetches a package; a partial download is resumed.
     fn fetch(&self, package: &Package) -> Result<PathBuf> {
         let Package { name, arch, version } = package;
         println!("fetching {name} {version} {arch}");
@@ -151,7 +152,7 @@ impl Archive {
 
     /// All kernels for virtual machines.
     fn kernels(&self) -> Result<Vec<Package>> {
-        // `search` would leave out what only the foreign architecture has.
+        // `search` would omit packages that exist for the foreign architecture only.
         let found = text(self.apt("apt-cache").args(["pkgnames", "linux-"]))?;
         let names: Vec<_> = found.lines().filter_map(with_architecture).collect();
         ensure!(!names.is_empty(), "Debian's lists have no kernels");
@@ -159,7 +160,7 @@ impl Archive {
         Ok(shown.split("\n\n").filter_map(Package::parse).collect())
     }
 
-    /// A program of apt with the private configuration.
+    /// A command of apt with the private configuration.
     fn apt(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let mut set = |name: &str, value: &Path| {
@@ -173,13 +174,13 @@ impl Archive {
         set("Dir::State::lists", &self.lists());
         set("Dir::State::status", Path::new("/dev/null"));
         set("Dir::Cache", &self.cache.join("apt/cache"));
-        // Containers are often told to do without.
+        // Container images often disable this.
         set("Dir::Cache::pkgcache", Path::new("pkgcache.bin"));
         set("Dir::Cache::srcpkgcache", Path::new("srcpkgcache.bin"));
         set("APT::Architecture", Path::new("amd64"));
         set("APT::Architectures", Path::new("amd64"));
         set("APT::Architectures::", Path::new("arm64"));
-        // Root may read its cache, the user whom apt fetches as may not.
+        // apt fetches as another user, who may have no access to root's cache.
         set("APT::Sandbox::User", Path::new(""));
         command.stdin(Stdio::null());
         command
@@ -195,7 +196,7 @@ impl Archive {
 }
 
 impl Package {
-    /// From a paragraph of a list.
+    /// Parses a paragraph of a list.
     fn parse(paragraph: &str) -> Option<Self> {
         let field = |name: &str| {
             let value = |line: &str| Some(line.strip_prefix(name)?.strip_prefix(": ")?.to_owned());
@@ -223,7 +224,7 @@ impl Package {
     }
 }
 
-/// The one file of a package whose path is like this.
+/// The only file of a package whose path matches.
 fn member(deb: &Path, like: &str) -> Result<Vec<u8>> {
     let mut unpack = Command::new("dpkg-deb")
         .arg("--fsys-tarfile")
@@ -240,7 +241,7 @@ fn member(deb: &Path, like: &str) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// What is in a file that may be compressed as modules are.
+/// The content of a file that may be compressed like a module.
 fn uncompressed(bytes: Vec<u8>) -> Result<Vec<u8>> {
     let tool = match bytes.as_slice() {
         [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz",
@@ -270,7 +271,7 @@ fn with_architecture(name: &str) -> Option<String> {
     (version.starts_with(|c: char| c.is_ascii_digit()) && known).then(|| format!("{name}:{arch}"))
 }
 
-/// Where this machine has Debian's packages from.
+/// The mirror from which this machine gets Debian's packages.
 fn mirror() -> Result<String> {
     let system = fs::read_to_string("/etc/os-release")?;
     let field = |name: &str| system.lines().find_map(|line| line.strip_prefix(name));

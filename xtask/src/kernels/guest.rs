@@ -1,4 +1,5 @@
-//! What a virtual machine is booted with: an initramfs of busybox, the programs under test, built static, and `init.sh`.
+//! The initramfs of a virtual machine: busybox, the statically linked programs under test, and
+//! `init.sh`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 
 use super::options::{Arch, Check};
 
-/// Something that cargo builds and a check runs.
+/// A program that cargo builds and a check runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Program {
     kind: &'static str,
@@ -22,7 +23,7 @@ struct Program {
 }
 
 impl Program {
-    /// What a check runs.
+    /// The programs that a check runs.
     fn of(check: Check) -> Self {
         let probe = |kind, name| Self { kind, name, package: "peregrine-probe" };
         match check {
@@ -35,7 +36,7 @@ impl Program {
     }
 }
 
-/// Builds the initramfs for an architecture. The error says what is missing here.
+/// Builds the initramfs for an architecture. An error names what is missing on this machine.
 pub(super) fn initramfs(
     arch: Arch,
     checks: &[Check],
@@ -61,7 +62,7 @@ pub(super) fn initramfs(
     Ok(path)
 }
 
-/// An initramfs with these modules beside what it has: the kernel takes several one after the other.
+/// Appends an initramfs with these modules: the kernel unpacks several in sequence.
 pub(super) fn with_modules(initramfs: &Path, modules: &[PathBuf], path: &Path) -> Result<()> {
     let mut archive = Cpio::default();
     archive.directory("modules");
@@ -77,7 +78,7 @@ pub(super) fn with_modules(initramfs: &Path, modules: &[PathBuf], path: &Path) -
     Ok(())
 }
 
-/// Builds programs without libraries, and tells where they are.
+/// Builds static programs and returns their paths.
 fn build(
     arch: Arch,
     programs: &BTreeSet<Program>,
@@ -86,7 +87,7 @@ fn build(
     let target = format!("{}-unknown-linux-gnu", arch.machine());
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(super::root()).stdout(Stdio::piped());
-    // Only for the target: build scripts stay as they are.
+    // For the target only: build scripts are not affected.
     let variable =
         |name: &str| format!("CARGO_TARGET_{}_{name}", target.to_uppercase().replace('-', "_"));
     command.env(variable("RUSTFLAGS"), "-C target-feature=+crt-static");
@@ -117,7 +118,7 @@ fn build(
     Ok(built)
 }
 
-/// What cargo says of something that it made.
+/// cargo's message about an artifact.
 #[derive(Deserialize)]
 struct Artifact {
     package_id: Option<String>,
@@ -126,7 +127,7 @@ struct Artifact {
 }
 
 impl Artifact {
-    /// Whether it is this program; other packages may have one of the same name.
+    /// Whether it is this program; another package may have one of the same name.
     fn is(&self, program: &Program) -> bool {
         let package = format!("#{}@", program.package);
         self.target.as_ref().is_some_and(|t| t.name == program.name && t.kind == [program.kind])
@@ -140,7 +141,7 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Installs what a foreign architecture's programs are built on.
+/// Installs the Rust target of a foreign architecture.
 fn have_standard_library(target: &str) -> Result<()> {
     let mut command = Command::new("rustc");
     let found = command.args(["--print", "target-libdir", "--target", target]).output()?;
@@ -154,7 +155,7 @@ fn have_standard_library(target: &str) -> Result<()> {
     }
 }
 
-/// An archive as the kernel unpacks it: cpio in the form called newc.
+/// An archive in the format that the kernel unpacks: cpio "newc".
 #[derive(Default)]
 struct Cpio {
     bytes: Vec<u8>,
@@ -178,7 +179,8 @@ impl Cpio {
     fn add(&mut self, path: &str, mode: u32, content: &[u8]) {
         self.entries += 1;
         let (size, name_size) = (content.len() as u32, path.len() as u32 + 1);
-        // Inode, mode, owner, group, links, time, size, device, device it is, length of the name, sum.
+        // Inode, mode, owner, group, links, time, size, device, represented device, length of the
+        // name, checksum.
         let fields = [self.entries, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0];
         self.bytes.extend_from_slice(b"070701");
         for field in fields {

@@ -1,4 +1,5 @@
-//! What rows found, kept beside the kernels, so that a run that was interrupted or found a failure can go on.
+//! Results of earlier rows, stored beside the kernels, so that an interrupted or failed run can
+//! resume.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,30 +12,30 @@ use serde::{Deserialize, Serialize};
 use super::options::Check;
 use super::verdict::{Outcome, Verdict};
 
-/// What was found out about a kernel.
+/// Results for a kernel.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Found {
     pub(super) verdicts: Vec<Verdict>,
-    /// What the kernel found wrong with itself.
+    /// Warnings and errors in the kernel's own log.
     pub(super) complaints: Vec<String>,
     pub(super) took: Duration,
 }
 
 impl Found {
-    /// What was found before of the same thing, if nothing of it failed.
+    /// Earlier results for the same key, if none of them failed.
     pub(super) fn good(path: &Path, of: u64) -> Option<Self> {
         let (was_of, found): (u64, Self) = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
         let failed = |verdict: &Verdict| matches!(verdict.outcome, Outcome::Failed(_));
         (was_of == of && !found.verdicts.iter().any(failed)).then_some(found)
     }
 
-    /// Keeps it for a later run.
+    /// Stores them for a later run.
     pub(super) fn keep(&self, path: &Path, of: u64) -> Result<()> {
         Ok(fs::write(path, serde_json::to_vec(&(of, self))?)?)
     }
 }
 
-/// Tells one pair of kernel and programs, and what is checked, from all others.
+/// Identifies a kernel, the programs and the checks.
 pub(super) fn identity(kernel: &Path, initramfs: &Path, checks: &[Check]) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     for file in [kernel, initramfs] {

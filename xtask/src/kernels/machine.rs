@@ -1,4 +1,5 @@
-//! One virtual machine: qemu without hardware help, so that it is the same everywhere, and what it says on its console.
+//! One virtual machine: qemu without hardware acceleration, so that it behaves the same everywhere,
+//! and its console.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,44 +12,44 @@ use anyhow::{Context, Result};
 use super::options::{Arch, Check};
 use super::verdict::{Outcome, Verdict};
 
-/// Seconds a check may take.
+/// Time limit of a check, seconds.
 const LIMIT: u32 = 900;
-/// For the machine to come up and to go down.
+/// Time limit for boot and shutdown.
 const BOOT: Duration = Duration::from_secs(180);
 
-/// A kernel, and what it is booted with.
+/// A kernel and its boot parameters.
 pub(super) struct Machine<'a> {
     pub(super) arch: Arch,
     pub(super) kernel: &'a Path,
     pub(super) initramfs: &'a Path,
 }
 
-/// What time is inside.
+/// The clock inside the machine.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Clock {
-    /// That of this machine.
+    /// The clock of the host.
     Wall,
-    /// A nanosecond for each instruction, whatever else this machine does.
+    /// One nanosecond per instruction, independent of the host's load.
     Instructions,
 }
 
-/// What a run of a machine gave.
+/// The result of running a machine.
 #[derive(Default)]
 pub(super) struct Run {
-    /// The kernel's own name of its version.
+    /// The version that the kernel reports.
     pub(super) release: Option<String>,
     pub(super) verdicts: Vec<Verdict>,
-    /// What the kernel found wrong with itself.
+    /// Warnings and errors in the kernel's own log.
     pub(super) complaints: Vec<String>,
-    /// All that was said.
+    /// The whole console output.
     pub(super) console: String,
-    /// The check that runs, and what it said so far.
+    /// The running check, and its output so far.
     current: Option<(Check, String)>,
 }
 
 impl Machine<'_> {
-    /// Runs checks in it; `told` hears of each that ends. A machine that does not come up is given a second chance:
-    /// emulated timers fail now and then when this machine is busy.
+    /// Runs checks in it; `told` is called for each that ends. A machine that fails to boot is
+    /// started once more: emulated timers fail occasionally when the host is busy.
     pub(super) fn run(
         &self,
         checks: &[Check],
@@ -67,7 +68,7 @@ impl Machine<'_> {
         Ok(run)
     }
 
-    /// Runs it until it turns itself off or is turned off, and says how it ended.
+    /// Runs it until it powers off or is killed, and returns how it ended.
     fn boot(
         &self,
         checks: &[Check],
@@ -98,7 +99,8 @@ impl Machine<'_> {
         let mut command = Command::new(emulator(self.arch));
         let console = match self.arch {
             Arch::Amd64 => {
-                // With several processors qemu 7.2 at times leaves wrong flags behind cmpxchg16b, and the kernel dies of it.
+                // With several CPUs qemu 7.2 sometimes leaves wrong flags after cmpxchg16b, which
+                // crashes the kernel.
                 command.args(["-cpu", "max,-cx16"]);
                 "ttyS0"
             }
@@ -124,7 +126,7 @@ impl Machine<'_> {
 }
 
 impl Run {
-    /// Takes a line of the console, and gives the verdict if it ends a check.
+    /// Processes a line of the console; returns the verdict if the line ends a check.
     fn hear(&mut self, line: &str, checks: &[Check]) -> Option<&Verdict> {
         self.console += line;
         self.console.push('\n');
@@ -153,7 +155,7 @@ impl Run {
         None
     }
 
-    /// The verdict about a check that did not end.
+    /// The verdict on a check that did not end.
     fn give_up(&mut self, check: Check, why: &str) -> &Verdict {
         let log = match &self.current {
             Some((current, log)) if *current == check => log.clone(),
@@ -170,7 +172,7 @@ pub(super) fn emulator(arch: Arch) -> String {
     format!("qemu-system-{}", arch.machine())
 }
 
-/// Ends with its owner.
+/// A process that is killed with its owner.
 struct Qemu(Child);
 
 impl Drop for Qemu {

@@ -1,7 +1,8 @@
-//! The kernel matrix: boots kernels in virtual machines, runs checks in them, and makes a table of what they found.
+//! The kernel matrix: boots kernels in virtual machines, runs checks in them, and tabulates the
+//! results.
 //!
-//! `archive` finds and fetches kernels, `guest` builds what runs inside, `machine` boots one, `verdict` reads what it
-//! says, `kept` remembers it, `report` writes the page.
+//! `archive` fetches kernels, `guest` builds what runs inside, `machine` boots one, `verdict`
+//! parses its output, `kept` stores results, `report` writes the page.
 
 mod archive;
 mod guest;
@@ -27,21 +28,21 @@ use verdict::{Outcome, Verdict};
 
 pub(crate) use options::Options;
 
-/// A row of the table: a kernel, and what was found out about it.
+/// A row of the table: a kernel and its results.
 struct Row {
     arch: Arch,
-    /// What was asked for: a series, or the name of an image.
+    /// The request: a series, or the name of an image.
     name: String,
     /// The version of its package.
     version: String,
-    /// What to boot, or why there is nothing.
+    /// What to boot, or why nothing can be booted.
     kernel: Result<Kernel, String>,
     found: Found,
-    /// Whether that is from an earlier run.
+    /// Whether the result is from an earlier run.
     earlier: bool,
 }
 
-/// Boots, checks and reports. Fails if a check does.
+/// Boots, checks and reports. Fails if a check fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let started = Instant::now();
     let cache = options.cache()?;
@@ -92,7 +93,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The kernels that are asked for.
+/// The requested kernels.
 fn rows(options: &Options, cache: &Path) -> Result<Vec<Row>> {
     let row = |arch, name: String| Row {
         arch,
@@ -127,7 +128,7 @@ fn rows(options: &Options, cache: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Builds the initramfs of an architecture, if it can be booted here.
+/// Builds the initramfs of an architecture, if this machine can boot it.
 fn prepare(arch: Arch, checks: &[Check], busybox: Option<&Path>, cache: &Path) -> Result<PathBuf> {
     let emulator = machine::emulator(arch);
     if Command::new(&emulator).arg("--version").output().is_err() {
@@ -141,7 +142,7 @@ fn prepare(arch: Arch, checks: &[Check], busybox: Option<&Path>, cache: &Path) -
 }
 
 impl Row {
-    /// How the row is called while it is worked on.
+    /// Name of the row in progress messages.
     fn title(&self) -> String {
         format!("{} {}", self.arch.machine(), self.name)
     }
@@ -185,13 +186,13 @@ impl Row {
         }
     }
 
-    /// Boots it and lets it be checked; gives all that was said on the console.
+    /// Boots it and runs the checks; returns the console output.
     fn boot(&mut self, kernel: &Path, initramfs: &Path, checks: &[Check]) -> String {
         let title = self.title();
         println!("{title}: booting {}", self.version);
         let machine = Machine { arch: self.arch, kernel, initramfs };
         let mut console = String::new();
-        // What is counted in instructions takes a machine in which they are the clock.
+        // Checks that count instructions need a machine whose clock is the instruction counter.
         let (counted, others): (Vec<_>, Vec<_>) =
             checks.iter().partition(|check| check.is_counted());
         for (checks, clock) in [(others, Clock::Wall), (counted, Clock::Instructions)] {

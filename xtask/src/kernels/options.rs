@@ -1,4 +1,4 @@
-//! What to boot and what to check there.
+//! Which kernels to boot and what to check on them.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-/// Series that are booted unless others are named: the oldest that is promised, those with a long life, and new ones.
+/// Default series: the oldest supported one, those with long-term support, and recent ones.
 const SERIES: [&str; 5] = ["5.10", "6.1", "6.12", "6.16-6.19", "newest"];
 
 #[derive(Args)]
@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// Boot this kernel image instead: a bzImage or an arm64 Image with BTF, and no modules needed.
     #[arg(long, value_name = "PATH", conflicts_with = "series")]
     pub(super) image: Option<PathBuf>,
-    /// The static busybox to boot it with, where Debian's cannot be fetched.
+    /// The static busybox to boot it with, if Debian's cannot be fetched.
     #[arg(long, value_name = "PATH", requires = "image")]
     pub(super) busybox: Option<PathBuf>,
     /// Architectures; with `--image` it is the image's.
@@ -29,23 +29,24 @@ pub(crate) struct Options {
     /// Checks.
     #[arg(long = "check", value_enum, value_delimiter = ',', default_values_t = Check::value_variants().iter().copied())]
     pub(super) checks: Vec<Check>,
-    /// Virtual machines at a time; each takes up to two processors and 1 GiB.
+    /// Virtual machines to run at a time; each takes up to two CPUs and 1 GiB.
     #[arg(long, default_value = "1")]
     pub(super) jobs: NonZeroUsize,
-    /// Boot only what failed, or was not reached, in the last run of the same programs on the same kernel.
+    /// Boot only what failed or was not reached in the last run of the same programs on the same
+    /// kernel.
     #[arg(long)]
     pub(super) resume: bool,
     /// Write the results as a page (`docs/kernels.md` is one).
     #[arg(long, value_name = "PATH")]
     pub(super) report: Option<PathBuf>,
-    /// Where downloads, builds and logs are kept [default: peregrine-kernels in $XDG_CACHE_HOME, or kernels in the
-    /// target directory].
+    /// Directory for downloads, builds and logs [default: peregrine-kernels in $XDG_CACHE_HOME, or
+    /// kernels in the target directory].
     #[arg(long, value_name = "DIRECTORY")]
     cache: Option<PathBuf>,
 }
 
 impl Options {
-    /// The directory of downloads, builds and logs, made if it is not there.
+    /// The directory for downloads, builds and logs, created if missing.
     pub(super) fn cache(&self) -> Result<PathBuf> {
         let of_user = || Some(PathBuf::from(std::env::var_os("XDG_CACHE_HOME")?));
         let target = || match std::env::var_os("CARGO_TARGET_DIR") {
@@ -85,7 +86,7 @@ impl Arch {
         }
     }
 
-    /// What a kernel image is built for.
+    /// The architecture of a kernel image.
     pub(super) fn of_image(image: &[u8]) -> Result<Self> {
         let has = |at: usize, magic: &[u8]| image.get(at..at + magic.len()) == Some(magic);
         if has(0x202, b"HdrS") {
@@ -98,26 +99,27 @@ impl Arch {
     }
 }
 
-/// Something to find out about a kernel.
+/// A check to run on a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 pub(super) enum Check {
-    /// The kernel takes every program of the probe; how long that takes and how large they are.
+    /// The kernel accepts every program of the probe; measures load time and size.
     Load,
-    /// The same, hooked into each system call instead of the end of all.
+    /// The same with one hook per system call.
     LoadFexit,
-    /// What programs do becomes events with the right parameters.
+    /// System calls produce events with correct parameters.
     Events,
-    /// The same, hooked into each system call; hooked at the end of all, the same events come.
+    /// The same with one hook per system call; the hook at the exit of all calls produces equal
+    /// events.
     EventsFexit,
-    /// The kernel's functions that are hooked have the arguments that are counted on.
+    /// Hooked kernel functions have the expected arguments.
     Prototypes,
-    /// What runs before is known, and children are followed.
+    /// Processes that started earlier are known, and children are followed.
     Live,
     /// The whole program: an act raises its alert, live and again from the recording.
     Program,
-    /// Of a flood no event of a process is lost, and what is lost is counted exactly.
+    /// A flood loses no process event, and every loss is counted exactly.
     Flood,
-    /// How much longer system calls take, counted in instructions.
+    /// The cost of system calls, in instructions.
     Overhead,
 }
 
@@ -137,7 +139,7 @@ impl Check {
         }
     }
 
-    /// Whether it takes a machine whose clock counts instructions.
+    /// Whether it needs a machine whose clock is the instruction counter.
     pub(super) fn is_counted(self) -> bool {
         self == Self::Overhead
     }

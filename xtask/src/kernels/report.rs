@@ -1,4 +1,4 @@
-//! The page that tells what was found.
+//! The page with the results.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use super::Row;
 use super::options::Check;
 use super::verdict::{Outcome, Verdict};
 
-/// Lines of a log that are shown.
+/// Lines of a log to show.
 const EXCERPT: usize = 40;
 
 const INTRODUCTION: &str = "\
@@ -38,7 +38,7 @@ pub(super) fn page(rows: &[Row], checks: &[Check], took: Duration) -> String {
     )
 }
 
-/// The tables: what succeeded, what loading takes, what watching costs.
+/// The tables: results, cost of loading, cost of monitoring.
 pub(super) fn tables(rows: &[Row], checks: &[Check]) -> String {
     let mut out = String::from("## Checks\n\n");
     let names: Vec<_> = checks.iter().map(|check| check.name()).collect();
@@ -139,7 +139,7 @@ fn meaning(check: Check) -> &'static str {
     }
 }
 
-/// A table of what one check measured, a column for each (title, fact, unit).
+/// A table of the measurements of one check, one column per (title, fact, unit).
 fn measured(rows: &[Row], check: Check, title: &str, columns: &[(&str, &str, &str)]) -> String {
     let of = |row: &Row| row.found.verdicts.iter().find(|verdict| verdict.check == check).cloned();
     let with: Vec<_> = rows.iter().filter_map(|row| Some((row, of(row)?))).collect();
@@ -160,7 +160,7 @@ fn measured(rows: &[Row], check: Check, title: &str, columns: &[(&str, &str, &st
     out
 }
 
-/// Why something was skipped, each reason once.
+/// Reasons for skipped checks, each once.
 fn reasons(rows: &[Row]) -> String {
     let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     for row in rows {
@@ -176,7 +176,7 @@ fn reasons(rows: &[Row]) -> String {
     with_places("Skipped", reasons)
 }
 
-/// A list of reasons with the places where they hold; nothing without reasons.
+/// A list of reasons and where they apply; empty without reasons.
 fn with_places<'r>(
     title: &str,
     reasons: impl IntoIterator<Item = (&'r str, Vec<String>)>,
@@ -191,7 +191,7 @@ fn with_places<'r>(
     out
 }
 
-/// Why tests of events were skipped, each reason once. Of a kernel with few, they are named.
+/// Reasons for skipped event tests, each once. If a kernel has few, they are named.
 fn skipped_tests(rows: &[Row]) -> String {
     const NAMED: usize = 4;
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -221,7 +221,7 @@ fn skipped_tests(rows: &[Row]) -> String {
     with_places("Tests that were skipped", reasons)
 }
 
-/// What kernels wrote into their logs that should not be there.
+/// Unexpected messages in kernel logs.
 fn complaints(rows: &[Row]) -> String {
     let mut out = String::new();
     for row in rows.iter().filter(|row| !row.found.complaints.is_empty()) {
@@ -232,7 +232,7 @@ fn complaints(rows: &[Row]) -> String {
     out
 }
 
-/// What failed checks said.
+/// Output of failed checks.
 fn failures(rows: &[Row]) -> String {
     let mut out = String::new();
     for row in rows {
@@ -250,7 +250,7 @@ fn failures(rows: &[Row]) -> String {
     if out.is_empty() { out } else { format!("## Failures\n{out}") }
 }
 
-/// Not what went well, nor what is told of elsewhere.
+/// Omits what succeeded and what is reported elsewhere.
 fn is_of_interest(line: &str) -> bool {
     !["ok\t", "skipped\t"].iter().any(|start| line.starts_with(start))
         && !line.ends_with("... ok")
@@ -269,7 +269,7 @@ fn cell(row: &Row, verdict: &Verdict) -> String {
     }
 }
 
-/// As a heading is linked to.
+/// The anchor of a heading.
 fn anchor(heading: &str) -> String {
     let keep = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     heading.to_lowercase().replace(' ', "-").chars().filter(keep).collect()

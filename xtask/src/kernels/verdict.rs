@@ -1,4 +1,4 @@
-//! What a check found, read from what it said.
+//! The result of a check, parsed from its output.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use super::options::Check;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Outcome {
     Success,
-    /// And why, in a line.
+    /// With the reason in a line.
     Failed(String),
-    /// And why, in a line.
+    /// With the reason in a line.
     Skipped(String),
 }
 
@@ -31,23 +31,23 @@ impl Outcome {
     }
 }
 
-/// A check of a kernel, done.
+/// A finished check of a kernel.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Verdict {
     pub(super) check: Check,
     pub(super) outcome: Outcome,
-    /// In the virtual machine.
+    /// Time inside the virtual machine.
     pub(super) seconds: f64,
-    /// What was measured: names and values.
+    /// Measurements: names and values.
     pub(super) facts: Vec<(String, String)>,
-    /// All that it said.
+    /// Its output.
     pub(super) log: String,
 }
 
 impl Verdict {
-    /// From the exit status of a check and what it said.
+    /// From the exit status of a check and its output.
     pub(super) fn of_check(check: Check, status: &str, seconds: f64, log: String) -> Self {
-        // Tests of their own that need something say the first, the event tests the second.
+        // Ordinary tests print the first form when they are skipped, the event tests the second.
         let whole = ["skipped: ", "skipped\tprobe\tloads\t"];
         let why = |line| whole.iter().find_map(|start| said(line).strip_prefix(start));
         let skipped = || log.lines().find_map(why);
@@ -60,18 +60,18 @@ impl Verdict {
         Self { check, outcome, seconds, facts, log }
     }
 
-    /// What was measured under this name.
+    /// The measurement with this name.
     pub(super) fn fact(&self, name: &str) -> Option<&str> {
         self.facts.iter().find_map(|(n, value)| (n == name).then_some(value.as_str()))
     }
 }
 
-/// A line without the name of the test that says it.
+/// A line without the prefix of its test's name.
 fn said(line: &str) -> &str {
     line.rsplit("... ").next().unwrap_or(line)
 }
 
-/// Names and values in a line `fact name=value …` or the last line of the event tests.
+/// Names and values in a line `fact name=value …` or in the last line of the event tests.
 fn facts(line: &str) -> Option<Vec<(String, String)>> {
     let line = said(line);
     let line = line.strip_prefix("fact ").or_else(|| line.strip_prefix("summary\t"))?;
@@ -79,7 +79,7 @@ fn facts(line: &str) -> Option<Vec<(String, String)>> {
     Some(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// The first line that says what went wrong.
+/// The first line that describes a failure.
 fn cause(log: &str) -> Option<String> {
     let mut lines = log.lines();
     while let Some(line) = lines.next() {

@@ -1,4 +1,4 @@
-//! What the reference answered, as the files of `conformance/` hold it.
+//! The recorded answers of the reference, as stored in `conformance/`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,10 +27,10 @@ pub(crate) fn lines<T: DeserializeOwned>(name: impl AsRef<Path>) -> Vec<T> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Files in a folder, and command lines that are run there one after the other.
+/// Files of a directory, and command lines that run in it one after the other.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Case {
-    /// Folder and name, as the list of known differences has them.
+    /// Directory and name, as in the list of known differences.
     pub(crate) case: String,
     pub(crate) files: BTreeMap<PathBuf, Content>,
     pub(crate) runs: Vec<Run>,
@@ -56,7 +56,7 @@ impl Content {
     }
 }
 
-/// A command line and what came of it. What is not there was not recorded and is not compared.
+/// A command line and its outcome. Absent parts were not recorded and are not compared.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Run {
     /// Name within the case.
@@ -64,37 +64,37 @@ pub(crate) struct Run {
     pub(crate) args: Vec<String>,
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
-    /// Nothing where the reference itself went wrong: any orderly end will do.
+    /// `None` if the reference itself failed: any orderly end is accepted.
     pub(crate) exit: Option<i32>,
     #[serde(default)]
     pub(crate) answer: Answer,
-    /// The last thing on stderr, from `Error:` on.
+    /// The end of stderr, from `Error:` on.
     pub(crate) error: Option<String>,
     /// Log lines without their time.
     pub(crate) log: Option<Vec<String>>,
-    /// What stands on stderr besides the log, with N for each number.
+    /// Lines of stderr apart from the log, with N for each number.
     pub(crate) stderr: Option<Vec<String>>,
-    /// Lines of files that the run wrote.
+    /// Lines of files written by the run.
     #[serde(default)]
     pub(crate) written: BTreeMap<PathBuf, Vec<String>>,
 }
 
-/// What stood on stdout.
+/// What was on stdout.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
     /// Not compared.
     #[default]
     None,
-    /// Some JSON; the reference had none.
+    /// Any JSON; the reference printed none.
     AnyJson,
-    /// Of `-V`.
+    /// The result of `-V`.
     LoadResults(Value),
-    /// Of `-L`.
+    /// The result of `-L`.
     Description(Value),
     /// `config` of `--support`, every scalar as a text.
     Effective(Value),
-    /// Line by line; JSON lines are objects, whose keys have no order.
+    /// Line by line; JSON lines are compared as objects, whose keys have no order.
     Lines(Vec<String>),
     /// A part of it, see [`extract`](crate::extract::extract).
     Extract { how: String, value: Value },

@@ -12,9 +12,9 @@ use crate::report::Report;
 #[derive(Deserialize)]
 struct Condition {
     condition: String,
-    /// Code of the error; none where the condition is accepted.
+    /// Code of the error; none if the condition is accepted.
     error: Option<String>,
-    /// By capture, numbers of the events that match, as ranges.
+    /// By capture, numbers of the matching events, as ranges.
     #[serde(default)]
     matches: BTreeMap<String, Vec<(u64, u64)>>,
 }
@@ -32,7 +32,7 @@ fn rule((number, condition): &(usize, Condition)) -> String {
     )
 }
 
-/// Validates each condition alone.
+/// Validates each condition by itself.
 pub(crate) fn verdicts() -> Report {
     let conditions = conditions();
     let config = path("fields/config.yaml");
@@ -56,7 +56,7 @@ pub(crate) fn verdicts() -> Report {
     report
 }
 
-/// Replays captures with a rule for each condition.
+/// Replays captures with one rule per condition.
 pub(crate) fn matches() -> Report {
     let conditions: Vec<_> =
         conditions().into_iter().filter(|(_, condition)| condition.error.is_none()).collect();
@@ -83,7 +83,7 @@ pub(crate) fn matches() -> Report {
     report
 }
 
-/// By rule, the numbers of the events that match.
+/// By rule, the numbers of the matching events.
 fn replay(capture: &str, rules: &str) -> BTreeMap<usize, BTreeSet<u64>> {
     let place = Place::new();
     place.write("rules.yaml", rules);

@@ -10,7 +10,7 @@ use crate::json::{apart, as_texts, difference, without_order};
 use crate::program::{Outcome, Place, each};
 use crate::report::Report;
 
-/// Runs all cases of a folder.
+/// Runs all cases of a directory.
 pub(crate) fn folder(name: &'static str) -> Report {
     let cases: Vec<Case> = lines(format!("corpus/{name}.jsonl.gz"));
     let mut report = Report::new(name);
@@ -31,7 +31,7 @@ fn run(group: &'static str, case: &Case) -> Report {
     report
 }
 
-/// Holds an outcome against what was recorded: the answer itself, and what is worded around it.
+/// Compares an outcome with the recorded one: the answer itself, and its wording.
 fn compare(name: &str, run: &Run, outcome: &Outcome, place: &Place, report: &mut Report) {
     let counters = || run.stderr.as_ref().and_then(|want| texts(want, &outcome.counters()));
     let different = exit(run, outcome)
@@ -85,7 +85,7 @@ fn answer(want: &Answer, outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// For each file whether it is right, and the codes of errors and warnings.
+/// For each file whether it is valid, and the codes of errors and warnings.
 fn codes(results: &Value) -> Value {
     let items = |of: &Value, key: &str| of[key].as_array().cloned().unwrap_or_default();
     let codes = |of: &Value, key: &str| -> Vec<Value> {

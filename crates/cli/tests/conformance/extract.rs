@@ -1,4 +1,4 @@
-//! The part of what a command printed that other programs rely on. Prose is nobody's contract.
+//! The part of a command's output that other programs rely on. Prose is not part of the contract.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 use crate::json::without_order;
 use crate::program::Outcome;
 
-/// Fields that the reference does not have: lists are compared without them.
+/// Fields that the reference does not have; lists are compared without them.
 const OWN: [&str; 1] = ["evt.abi"];
 
 fn is_shared(name: &&str) -> bool {
     !OWN.contains(name)
 }
 
-/// Reduces stdout as the recorded answer was.
+/// Reduces stdout in the same way as the recorded answer.
 ///
 /// # Panics
 ///
-/// For a way nobody knows.
+/// If the way of reducing is unknown.
 pub(crate) fn extract(how: &str, outcome: &Outcome) -> Value {
     let text = outcome.stdout.as_str();
     let json = || serde_json::from_str::<Value>(text).unwrap_or_default();

@@ -19,7 +19,7 @@ const CAPTURES: [&str; 6] = [
     "test_ipv6_client",
 ];
 
-/// The values of a field, event after event, as runs of equal ones.
+/// The values of a field by event, as runs of equal values.
 #[derive(Deserialize)]
 struct Column {
     field: String,
@@ -32,7 +32,7 @@ impl Column {
     }
 }
 
-/// Compares all fields; an answer is a field of a capture.
+/// Compares all fields; one answer is one field of one capture.
 pub(crate) fn run() -> Report {
     let mut report = Report::new("fields");
     each(&CAPTURES, |capture| compare(capture)).into_iter().for_each(|part| report.merge(part));
@@ -80,7 +80,7 @@ fn output_fields(line: &str) -> Option<Map<String, Value>> {
     }
 }
 
-/// Fractions may differ where nobody sees it.
+/// Fractions may differ in insignificant digits.
 fn same(want: &Value, got: &Value) -> bool {
     let is_fraction = |value: &Value| value.is_f64();
     match (want.as_f64(), got.as_f64()) {

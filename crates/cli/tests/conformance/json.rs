@@ -1,13 +1,13 @@
-//! Comparing JSON.
+//! Comparison of JSON values.
 
 use serde_json::Value;
 
-/// The first thing that is different, for people.
+/// The first difference, as text.
 pub(crate) fn difference(want: &Value, got: &Value) -> Option<String> {
     (want != got).then(|| describe(want, got, String::from("$")))
 }
 
-/// With the items of all lists in one order, for answers whose lists have none.
+/// Sorts the items of all lists, for answers whose lists have no order.
 pub(crate) fn without_order(value: &Value) -> Value {
     match value {
         Value::Array(items) => {
@@ -22,7 +22,7 @@ pub(crate) fn without_order(value: &Value) -> Value {
     }
 }
 
-/// With every scalar as a text.
+/// Converts every scalar to a text.
 pub(crate) fn as_texts(value: &Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.iter().map(as_texts).collect()),
@@ -35,7 +35,7 @@ pub(crate) fn as_texts(value: &Value) -> Value {
     }
 }
 
-/// Two texts, cut to what can be read.
+/// Two texts, truncated to a readable length.
 pub(crate) fn apart(want: &str, got: &str) -> String {
     format!("\n    want {}\n    got  {}", cut(want), cut(got))
 }

@@ -1,7 +1,9 @@
-//! Answers of the reference engine (`conformance/` at the root of the project), held against ours.
+//! Compares the answers of the reference engine (`conformance/` at the root) with those of the
+//! program.
 //!
-//! The built program is run as a user would run it. A difference fails the test unless
-//! `conformance/known-differences.yaml` names it with its reason; so does a named one that is gone.
+//! The built program runs as a user would run it. A difference fails the test unless
+//! `conformance/known-differences.yaml` lists it with its reason; so does a listed one that is
+//! gone.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that can't go on has failed")]
 

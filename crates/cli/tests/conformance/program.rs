@@ -16,12 +16,12 @@ use crate::answers::captures;
 /// Longest time for one run.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A folder to run in, which goes away afterwards.
+/// A directory to run in, removed afterwards.
 pub(crate) struct Place {
     root: TempDir,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 pub(crate) struct Outcome {
     pub(crate) code: i32,
     pub(crate) stdout: String,
@@ -36,19 +36,19 @@ impl Place {
         place
     }
 
-    /// Where the program runs. Beside it there is room for what cases share.
+    /// The working directory. Its parent holds what cases share.
     pub(crate) fn folder(&self) -> PathBuf {
         self.root.path().join("case")
     }
 
-    /// Writes a file; the path is relative to the folder.
+    /// Writes a file; the path is relative to the working directory.
     pub(crate) fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) {
         let path = self.folder().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    /// Runs the program; `{SCAP}` in arguments is the folder of the captures.
+    /// Runs the program; `{SCAP}` in arguments stands for the directory of the captures.
     pub(crate) fn run<'a>(
         &self,
         arguments: impl IntoIterator<Item = &'a str>,
@@ -109,7 +109,7 @@ impl Outcome {
         lines.map(|line| line.replace(&self.folder, "")).collect()
     }
 
-    /// The lines of stderr that are not the log's, with N for each number.
+    /// Lines of stderr that are not part of the log, with N for each number.
     pub(crate) fn counters(&self) -> Vec<String> {
         static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d+(\.\d+)?").unwrap());
         let lines = self.stderr.lines().filter(|line| without_time(line).is_none());
@@ -137,7 +137,7 @@ fn without_time(line: &str) -> Option<&str> {
     TIME.find(line).map(|time| &line[time.end()..])
 }
 
-/// Does something with each item, on all processors. The results are in the order of the items.
+/// Processes items on all CPUs. The results are in the order of the items.
 pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let worker = || {

@@ -1,4 +1,4 @@
-//! Counts what agrees, and holds the rest against the list of known differences.
+//! Counts equal answers, and compares the others with the list of known differences.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,21 +9,21 @@ use crate::answers;
 
 const KNOWN: &str = "known-differences.yaml";
 
-/// Answers that were compared.
+/// Compared answers.
 pub(crate) struct Report {
     group: &'static str,
     compared: usize,
-    /// By the name of the answer, what is different.
+    /// The difference, by the name of the answer.
     differences: BTreeMap<String, String>,
 }
 
 impl Report {
-    /// Nothing yet. `group` is what the names of all its answers begin with, up to a slash.
+    /// An empty report. `group` is the prefix of the names of all its answers, up to a slash.
     pub(crate) fn new(group: &'static str) -> Self {
         Self { group, compared: 0, differences: BTreeMap::new() }
     }
 
-    /// One more answer: equal, or different as described.
+    /// Adds an answer: equal, or different as described.
     pub(crate) fn add(&mut self, answer: String, difference: Option<String>) {
         self.compared += 1;
         if let Some(difference) = difference {
@@ -31,17 +31,17 @@ impl Report {
         }
     }
 
-    /// Takes over what another one counted.
+    /// Adds the counts of another report.
     pub(crate) fn merge(&mut self, other: Self) {
         self.compared += other.compared;
         self.differences.extend(other.differences);
     }
 
-    /// Says how much agrees.
+    /// Prints how many answers are equal.
     ///
     /// # Panics
     ///
-    /// Where the differences are not the known ones.
+    /// If the differences are not the known ones.
     pub(crate) fn finish(self) {
         let Self { group, compared, differences } = self;
         let agree = compared - differences.len();
@@ -59,12 +59,12 @@ impl Report {
     }
 }
 
-/// Says something that is shown for passing tests too: the test harness keeps back what is printed.
+/// Prints a line that is shown for passing tests too: the test harness captures what tests print.
 pub(crate) fn say(message: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "conformance: {message}");
 }
 
-/// Names of the answers of a group that are known to differ. Each stands under a reason.
+/// Names of the answers of a group that are known to differ. Each is listed under a reason.
 fn known(group: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(answers::path(KNOWN)).unwrap();
     let documents = peregrine_yaml::parse(&text).unwrap();

@@ -1,4 +1,4 @@
-//! Alerts of the upstream rules, all of them enabled.
+//! Alerts of the upstream rules, all enabled.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use crate::json::apart;
 use crate::program::{Place, each};
 use crate::report::Report;
 
-/// Names the folder with the rules.
+/// Environment variable that names the directory of the rules.
 pub(crate) const VARIABLE: &str = "PEREGRINE_UPSTREAM_RULES";
 
 const FILES: [&str; 3] =
@@ -46,7 +46,7 @@ fn compare(answers: &Answers, folder: &Path) -> Option<String> {
     if outcome.code != 0 {
         return Some(outcome.error());
     }
-    // Alerts of one event come in no order.
+    // Alerts of one event have no order.
     let mut balance = BTreeMap::<String, i32>::new();
     for alert in &answers.alerts {
         *balance.entry(alert.to_string()).or_default() -= 1;
@@ -62,7 +62,7 @@ fn compare(answers: &Answers, folder: &Path) -> Option<String> {
     balance.values().any(|&balance| balance != 0).then(|| apart(first(-1), first(1)))
 }
 
-/// What was recorded of an alert. Fields that the reference asks a plugin for are left out.
+/// The recorded part of an alert. Fields that the reference takes from a plugin are left out.
 fn essence(mut alert: Value) -> Value {
     if let Some(fields) = alert["output_fields"].as_object_mut() {
         fields.retain(|name, _| !name.starts_with("container.") && !name.starts_with("k8s."));
