@@ -5,8 +5,10 @@
 use std::fs::{self, File};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use peregrine_engine::{Engine, Hit, Matching, Observer};
+use peregrine_alert::RuleRegistry;
+use peregrine_engine::{Engine, Generation, Match, Observer};
 use peregrine_event::Event;
 use peregrine_event::source::{Next, Record, Source};
 use peregrine_fields::{Field, Fields, Run, Scratch, View};
@@ -104,7 +106,7 @@ pub fn fields(names: &[&str]) -> Vec<Field> {
 
 /// An engine that will process one event many times.
 pub struct Asking {
-    engine: Engine<'static>,
+    engine: Engine,
     event: OwnedEvent,
 }
 
@@ -112,9 +114,9 @@ impl Asking {
     /// An engine that has processed everything before the event.
     pub fn about(kind: &str, rules: Rules) -> Self {
         let event = OwnedEvent::find(kind);
-        let rules = Box::leak(Box::new(load(rules)));
-        let mut engine = Engine::new(rules, Matching::First, Config::default(), Run::default());
-        let seen = engine.run(&mut Prelude::until(&event), &mut Nobody);
+        let generation = Generation::new(load(rules), &RuleRegistry::new(), Default::default());
+        let mut engine = Engine::new(Arc::new(generation), Config::default());
+        let seen = engine.run(&mut Prelude::until(&event), &mut Nobody, &mut ());
         seen.expect("the capture can be read");
         Self { engine, event }
     }
@@ -123,7 +125,7 @@ impl Asking {
     /// processed.
     pub fn ask(&mut self) -> u64 {
         let mut again = Again { event: &self.event, left: TIMES };
-        let seen = self.engine.run(&mut again, &mut Nobody);
+        let seen = self.engine.run(&mut again, &mut Nobody, &mut ());
         seen.expect("an event in memory can be read");
         self.engine.events()
     }
@@ -255,5 +257,5 @@ impl Observer for Nobody {
         ControlFlow::Continue(())
     }
 
-    fn hit(&mut self, _: &Hit<'_>) {}
+    fn matched(&mut self, _: &Match<'_>) {}
 }

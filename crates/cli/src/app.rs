@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
-use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,13 +11,16 @@ use std::sync::Arc;
 use peregrine_authoring::Format;
 use peregrine_config::{BUILT_IN_CONFIG, Config, ConfigError, Engine, Loaded, Main};
 
+use peregrine_alert::RuleRegistry;
+use peregrine_engine::{Generation, GenerationSettings};
+
 use crate::args::options::Options;
 use crate::args::{commands, options};
 use crate::commands::{about, support};
+use crate::wiring::rules::Rules;
 use crate::wiring::{checks, rules, syscalls};
 
 use crate::log::Log;
-
 use crate::run::{self, Job};
 use crate::signals::Signals;
 use crate::version;
@@ -261,8 +263,6 @@ pub(crate) fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
     let ControlFlow::Continue(rules) = rules::load(session)? else {
         return Ok(ExitCode::SUCCESS);
     };
-    // At the end the system takes their memory back at once, instead of piece by piece.
-    let rules = ManuallyDrop::new(rules);
     if options.support {
         print(support::report(session, &rules)?)?;
         return Ok(ExitCode::SUCCESS);
@@ -277,7 +277,10 @@ pub(crate) fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
         log.error(format_args!("Could not write pid to pidfile {path}. Exiting."));
         return Ok(ExitCode::from(NO_PIDFILE));
     }
-    let selected = syscalls::select(session, &rules.set);
+    let settings = GenerationSettings {
+        selected: syscalls::select(session, &rules.set),
+        ..run::generation_settings(session.config())
+    };
     checks::buffers(session)?;
     checks::metrics(session)?;
     if options.dry_run {
@@ -287,6 +290,11 @@ pub(crate) fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
     let containers = session.containers();
     let (config, log) = (session.config(), Arc::clone(log));
     let fields = rules::vocabulary(session);
+    let registry = Arc::new(RuleRegistry::new());
+    let Rules { texts, set } = rules;
+    let generation = Arc::new(Generation::new(set, &registry, settings));
+    // At the end the system takes their memory back at once, instead of piece by piece.
+    std::mem::forget(Arc::clone(&generation));
     (session.run)(&Job {
         options,
         config,
@@ -294,8 +302,8 @@ pub(crate) fn with_config(session: &Session) -> anyhow::Result<ExitCode> {
         read_at: session.loaded.read_at,
         containers,
         fields,
-        rules: &rules,
-        selected,
+        generation,
+        rules_files: &texts,
         hostname,
         log,
         signals,

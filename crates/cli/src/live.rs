@@ -29,7 +29,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let log = &job.log;
     let started = Instant::now();
-    let (mut live, strangers) = open(job, settings, &job.selected)?;
+    let (mut live, strangers) = open(job, settings, &job.generation.settings().selected)?;
     watch.drops.count_by(live.counters(), &job.host_root());
     // As long as this is open, the kernel counts runs of programs.
     let mut _runs = None;

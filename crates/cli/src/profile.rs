@@ -1,14 +1,15 @@
 //! `--profile`: what the rules cost, as tables and as stacks for a flame graph.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::time::Duration;
 
 use anyhow::Context;
-use peregrine_engine::profile::{Condition, Profile, Root, RuleProfile};
-use peregrine_fields::Field;
-use peregrine_rules::RuleSet;
+use peregrine_alert::RuleId;
+use peregrine_engine::Generation;
+use peregrine_engine::profile::{Condition, Profile, Profiler, Root, RuleProfile};
 
 use crate::args::options::Options;
 
@@ -20,8 +21,8 @@ const SHOWN_TEXT: usize = 90;
 pub(crate) struct Report {
     /// What was measured.
     pub(crate) profile: Profile,
-    /// Names of the rules, by their place.
-    pub(crate) names: Vec<String>,
+    /// Names of the rules.
+    pub(crate) names: BTreeMap<RuleId, String>,
     /// CPU time of the whole run.
     pub(crate) cpu: Duration,
 }
@@ -39,10 +40,10 @@ pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
 }
 
 impl Report {
-    /// Of these rules.
-    pub(crate) fn new(profile: Profile, rules: &RuleSet<Field>, cpu: Duration) -> Self {
-        let names = rules.rules.iter().map(|rule| rule.name.clone()).collect();
-        Self { profile, names, cpu }
+    /// What the profiler of a generation has measured.
+    pub(crate) fn new(generation: &Generation, profiler: &Profiler, cpu: Duration) -> Self {
+        let names = generation.iter().map(|(id, rule)| (id, rule.name.clone())).collect();
+        Self { profile: generation.profile(profiler), names, cpu }
     }
 
     /// Gives what was asked for: the tables on stderr, the stacks to their file.
@@ -88,7 +89,7 @@ impl Report {
     }
 
     fn name(&self, rule: &RuleProfile) -> &str {
-        self.names.get(rule.rule).map_or("", String::as_str)
+        self.names.get(&rule.rule).map_or("", String::as_str)
     }
 
     /// Of the time that all rules took, in per cent.
@@ -114,7 +115,7 @@ impl Report {
                 cost.alerts_ns / 1e6,
                 rule.events,
                 rule.asked,
-                rule.hits,
+                rule.matches,
                 per(total, rule.events),
                 self.name(rule)
             )?;

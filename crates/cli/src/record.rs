@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use peregrine_alert::Priority;
 use peregrine_config::CaptureMode;
+use peregrine_engine::Match;
 use peregrine_engine::recorder::{CaptureConfig, Captures, RecordError, Recording};
 use peregrine_event::Event;
 use peregrine_output::{Message, Scalar};
@@ -23,8 +24,6 @@ use crate::watch::now;
 pub(crate) struct Recorder {
     all: All,
     captures: Option<Captures>,
-    /// For each rule whether it asks for a capture, and of what length.
-    rules: Vec<(bool, Duration)>,
     max_mb: u64,
     log: Arc<Log>,
 }
@@ -66,12 +65,8 @@ impl Recorder {
                 max_bytes: (keys.max_file_size_mb > 0).then_some(keys.max_file_size_mb << 20),
             })
         });
-        let rules = job.rules.set.rules.iter();
-        let rules = rules
-            .map(|rule| (rule.capture, Duration::from_millis(rule.capture_duration.into())))
-            .collect();
         let log = Arc::clone(&job.log);
-        Ok(Self { all, captures, rules, max_mb: keys.max_file_size_mb, log })
+        Ok(Self { all, captures, max_mb: keys.max_file_size_mb, log })
     }
 
     /// Another capture begins.
@@ -96,11 +91,10 @@ impl Recorder {
     }
 
     /// A rule matched the event being looked at.
-    pub(crate) fn hit(&mut self, rule: usize, ts: u64) {
-        if let (Some(captures), Some(&(starts, duration))) =
-            (&mut self.captures, self.rules.get(rule))
-        {
-            captures.hit(ts, starts, duration);
+    pub(crate) fn matched(&mut self, matched: &Match<'_>) {
+        if let Some(captures) = &mut self.captures {
+            let duration = Duration::from_millis(matched.rule.capture_duration.into());
+            captures.hit(matched.event.ts, matched.rule.capture, duration);
         }
     }
 

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
 use peregrine_config::{Config, Engine as Kind, ReadFile, RuleMatching};
-use peregrine_engine::select::SyscallSet;
-use peregrine_engine::{Engine, Matching, Source, Strangers};
+use peregrine_engine::{Engine, Generation, GenerationSettings, Matching, Source, Strangers};
 use peregrine_fields::{Fields, Run};
 use peregrine_output::{AlertFormat, Incident, Outputs};
 use peregrine_scap::Reader;
@@ -28,7 +27,7 @@ use crate::signals::Signals;
 use crate::watch::Watch;
 use crate::webserver::{Pages, WebServer};
 use crate::wiring::delivery;
-use crate::wiring::rules::Rules;
+use crate::wiring::rules::Texts;
 use crate::{live, version};
 
 /// What a run needs, all of it checked.
@@ -45,10 +44,10 @@ pub(crate) struct Job<'a> {
     pub(crate) containers: bool,
     /// The fields that rules may use.
     pub(crate) fields: Fields,
-    /// The rules, selected; and the files they came from.
-    pub(crate) rules: &'a Rules,
-    /// What the kernel is to report, where it is watched.
-    pub(crate) selected: SyscallSet,
+    /// The rules, and how they are evaluated.
+    pub(crate) generation: Arc<Generation>,
+    /// Names and texts of the files that the rules came from.
+    pub(crate) rules_files: &'a Texts,
     /// Name of this host in JSON alerts.
     pub(crate) hostname: String,
     /// Where to talk about oneself.
@@ -73,7 +72,7 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
         return Ok(());
     }
     let style = delivery::style(job.config, job.hostname.clone());
-    let formats: Vec<_> = (job.rules.set.rules.iter())
+    let formats: Vec<_> = (job.generation.rules().rules.iter())
         .map(|rule| AlertFormat::new(rule, &style, &job.fields))
         .collect::<Result<_, _>>()?;
     let recorder = Recorder::new(job)?;
@@ -157,32 +156,36 @@ pub(crate) fn follow<S: Source>(
     state: peregrine_state::Config,
     strangers: Option<Box<dyn Strangers>>,
 ) -> (u64, Result<(), S::Error>) {
-    let matching = match job.config.rule_matching {
-        RuleMatching::First => Matching::First,
-        RuleMatching::All => Matching::All,
-    };
-    let buffers = delivery::buffers(job.config);
-    let run = Run { buffers, zone: zone(), ..Run::default() };
-    let mut engine = Engine::new(&job.rules.set, matching, state, run);
+    let mut engine = Engine::new(Arc::clone(&job.generation), state);
     if let Some(strangers) = strangers {
         engine = engine.with_strangers(strangers);
     }
     let result = if profile::is_asked(job.options) {
-        let mut profiler = engine.profiler();
+        let mut profiler = job.generation.profiler();
         let begun = clock_gettime(ClockId::ThreadCPUTime);
-        let result = engine.run_metered(source, watch, &mut profiler);
+        let result = engine.run(source, watch, &mut profiler);
         let cpu = clock_gettime(ClockId::ThreadCPUTime) - begun;
         let cpu = Duration::try_from(cpu).unwrap_or_default();
-        watch.profile = Some(Report::new(engine.profile(&profiler), &job.rules.set, cpu));
+        watch.profile = Some(Report::new(&job.generation, &profiler, cpu));
         result
     } else if let Some(mut meter) = watch.metrics.as_ref().and_then(Metrics::meter) {
-        engine.run_metered(source, watch, &mut meter)
+        engine.run(source, watch, &mut meter)
     } else {
-        engine.run(source, watch)
+        engine.run(source, watch, &mut ())
     };
     watch.recorder.finish(engine.state());
     watch.drops.look_at_repairs(engine.state());
     (engine.events(), result.map(drop))
+}
+
+/// How rules are evaluated and their fields print.
+pub(crate) fn generation_settings(config: &Config) -> GenerationSettings {
+    let matching = match config.rule_matching {
+        RuleMatching::First => Matching::First,
+        RuleMatching::All => Matching::All,
+    };
+    let run = Run { buffers: delivery::buffers(config), zone: zone(), ..Run::default() };
+    GenerationSettings { matching, run, ..GenerationSettings::default() }
 }
 
 /// The time zone of this machine. Looked for by its name, all names there are would be listed first.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peregrine_alert::Priority;
 use peregrine_config::{Config, Engine};
-use peregrine_engine::{Hit, Observer};
+use peregrine_engine::{Match, Observer};
 use peregrine_event::Event;
 use peregrine_fields::Field;
 use peregrine_output::{AlertFormat, Message, Outputs, Scalar, Style, Summary, local_time_of_day};
@@ -70,7 +70,9 @@ impl<'a> Watch<'a> {
         pulse: &'a Pulse,
     ) -> Self {
         Self {
-            summary: Summary::new(job.rules.set.rules.iter().map(|rule| rule.name.clone())),
+            summary: Summary::new(
+                job.generation.rules().rules.iter().map(|rule| rule.name.clone()),
+            ),
             recorder,
             profile: None,
             drops: Drops::new(&job.config.syscall_event_drops, outputs, style, &job.log),
@@ -159,12 +161,12 @@ impl Observer for Watch<'_> {
         self.drops.tick(event.ts)
     }
 
-    fn hit(&mut self, hit: &Hit<'_>) {
-        let Some(format) = self.formats.get(hit.rule) else { return };
-        let alert = format.alert(hit.event.ts, hit.view);
-        self.summary.count(hit.rule, alert.priority);
+    fn matched(&mut self, matched: &Match<'_>) {
+        let Some(format) = self.formats.get(matched.index) else { return };
+        let alert = format.alert(matched.event.ts, matched.view);
+        self.summary.count(matched.index, alert.priority);
         self.outputs.submit(alert);
-        self.recorder.hit(hit.rule, hit.event.ts);
+        self.recorder.matched(matched);
     }
 
     #[inline(always)]

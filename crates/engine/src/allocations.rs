@@ -3,17 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::io::Read;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use allocation_counter::measure;
 use flate2::read::MultiGzDecoder;
-use peregrine_event::source::Record;
-use peregrine_event::{EventFlags, EventType};
-use peregrine_fields::{Fields, Run, Scratch, View};
+use peregrine_alert::RuleRegistry;
+use peregrine_event::{Event, EventFlags, EventType};
+use peregrine_fields::Fields;
 use peregrine_rules::{EventSource, Loader};
 use peregrine_scap::Reader;
-use peregrine_state::{Config, State};
+use peregrine_state::State;
 
-use crate::{Dispatch, Matching};
+use crate::{Engine, Generation, GenerationSettings, Match, Matching, Observer, Step};
 
 /// Rules that ask for much and never match.
 const RULES: &str = r#"
@@ -54,8 +56,26 @@ fn told_names(ty: EventType) -> bool {
     ty == EventType::SyscallGetcwdX
 }
 
-/// Where events of a capture allocate the second time round, with how often.
-fn allocations(capture: &str) -> Vec<(&'static str, EventType, u64)> {
+/// The event that went through the engine last.
+#[derive(Default)]
+struct Last(Option<(u64, EventType)>);
+
+impl Observer for Last {
+    fn event(&mut self, _: &Event<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn matched(&mut self, matched: &Match<'_>) {
+        panic!("{} matches event {}", matched.rule.name, matched.event.num);
+    }
+
+    fn done(&mut self, event: &Event<'_>, _: bool, _: &State) {
+        self.0 = Some((event.num, event.ty));
+    }
+}
+
+/// Types of events of a capture that allocate the second time round, with how often.
+fn allocations(capture: &str) -> Vec<(EventType, u64)> {
     let path = format!("{}/../../conformance/captures/{capture}.scap", env!("CARGO_MANIFEST_DIR"));
     let mut bytes = std::fs::read(path).unwrap();
     if bytes.starts_with(&[0x1f, 0x8b]) {
@@ -72,52 +92,34 @@ fn allocations(capture: &str) -> Vec<(&'static str, EventType, u64)> {
     let vocabulary = Fields::syscall().with_containers(true);
     let mut loader = Loader::new(vec![EventSource::syscall(vocabulary)], Vec::new());
     assert!(loader.load("rules.yaml", RULES.as_bytes()).successful());
-    let rules = loader.into_rules();
-    let dispatch = Dispatch::new(&rules);
-    let mut working = dispatch.working(Matching::All);
-
-    let mut reader = Reader::new(&*bytes);
-    let mut state = State::new(Config::default());
-    let (run, mut scratch) = (Run::default(), Scratch::default());
-    let mut in_snapshot = true;
-    let mut found = Vec::new();
-    let mut seen = 0;
+    let settings = GenerationSettings { matching: Matching::All, ..Default::default() };
+    let generation = Generation::new(loader.into_rules(), &RuleRegistry::new(), settings);
+    let mut engine = Engine::new(Arc::new(generation), Default::default());
+    let (mut reader, mut last) = (Reader::new(&*bytes), Last::default());
+    let (mut found, mut seen) = (Vec::new(), 0);
     let mut after_change = false;
     loop {
-        let mut record = None;
-        let source = measure(|| record = reader.next().unwrap()).count_total;
-        let event = match record {
-            None => break,
-            Some(Record::Restart) => panic!("one section is enough"),
-            Some(Record::Snapshot(item)) => {
-                state.load(item);
-                continue;
-            }
-            Some(Record::Event { event, .. }) => event,
-        };
-        if std::mem::take(&mut in_snapshot) {
-            state.loaded();
-        }
-        let mut context = None;
-        let applied = measure(|| context = Some(state.apply(&event))).count_total;
-        let asked = measure(|| {
-            scratch.reset();
-            let view = View::new(&event, &state, context.unwrap(), &run, &scratch);
-            dispatch.matches(&rules, event.ty, &view, &mut working, &mut (), |rule| {
-                panic!("rule {rule} matches event {}", event.num)
-            });
+        let mut step = Step::Idle;
+        let allocated = measure(|| {
+            step = engine.step(&mut reader, &mut last, &mut ()).unwrap();
         });
+        match step {
+            Step::End(_) => break,
+            Step::Event => {}
+            Step::Loaded | Step::Idle => continue,
+        }
+        let (num, ty) = last.0.unwrap();
         seen += 1;
-        if event.num <= count {
+        if num <= count {
             continue;
         }
-        // What an event removes goes with the next one.
+        // What an event removes is freed with the next one.
         let changes = EventFlags::MODIFIES_STATE | EventFlags::CREATES_FD;
-        let changes = event.ty.info().flags.intersects(changes);
+        let changes = ty.info().flags.intersects(changes);
         let changed = std::mem::replace(&mut after_change, changes);
-        let applied = if changes || changed || told_names(event.ty) { 0 } else { applied };
-        let all = [("source", source), ("state", applied), ("rules", asked.count_total)];
-        found.extend(all.into_iter().filter(|(_, n)| *n > 0).map(|(what, n)| (what, event.ty, n)));
+        if !(changes || changed || told_names(ty)) && allocated.count_total > 0 {
+            found.push((ty, allocated.count_total));
+        }
     }
     assert!(seen > count);
     found

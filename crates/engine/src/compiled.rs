@@ -1,8 +1,8 @@
-//! Which rules are asked about an event, and how.
+//! Rules compiled for evaluation: which are evaluated for an event, and how.
 
 use std::collections::HashMap;
 
-use peregrine_event::{EventSet, EventType};
+use peregrine_event::{EventSet, EventType, SourceId};
 use peregrine_fields::{EventTypeFacts, Field, View};
 use peregrine_filter::{
     Condition, EvalCache, LayerStats, PreFilter, PreFilterBuilder, Program, ProgramBuilder,
@@ -18,18 +18,27 @@ pub enum Matching {
     /// The first rule that matches is the only one.
     #[default]
     First,
-    /// Every rule is asked.
+    /// Every rule is evaluated.
     All,
 }
 
-/// The active rules of a rule set as one program for each event type.
+/// The active rules of a rule set as one program, and for each source of events which of it to evaluate.
 ///
-/// Rules are asked in their order, with the answers that their conditions give one by one. But what they
-/// have in common is decided once, what excludes many comes first, and each is first asked for what it lacked last
-/// time.
+/// Rules are evaluated in their order, with the results that their conditions give one by one. But what they
+/// have in common is decided once, what excludes many comes first, and each begins with the part that decided it
+/// last.
 #[derive(Debug)]
-pub struct Dispatch {
+pub struct CompiledRules {
     program: Program<Field>,
+    // By `SourceId::index`.
+    dispatches: Box<[Dispatch]>,
+    // Layers of all pre-filters.
+    layers: usize,
+}
+
+/// Which rules to evaluate for events of one source, by type.
+#[derive(Debug)]
+struct Dispatch {
     // For each type, the place of what its events can match.
     by_type: Box<[u16]>,
     groups: Box<[Candidates]>,
@@ -37,19 +46,19 @@ pub struct Dispatch {
 
 /// The rules that events of some types can match, in the order in which they are tried.
 #[derive(Debug)]
-struct Candidates {
+pub(crate) struct Candidates {
     rules: Box<[Candidate]>,
     pre_filter: PreFilter,
     /// Index in `Working::layer_stats` of the first layer of its pre-filter.
     first_layer: usize,
 }
 
-/// What a run of events needs beside the rules.
+/// What evaluation remembers from event to event, rebuilt for each generation.
 #[derive(Debug)]
 pub(crate) struct Working {
     matching: Matching,
     cache: EvalCache,
-    // For each layer of all pre-filters.
+    // Of the layers of all pre-filters.
     layer_stats: Box<[LayerStats]>,
     // The candidates that may still match, as a bitmap.
     live: Vec<u64>,
@@ -61,67 +70,46 @@ struct Candidate {
     condition: Residual,
 }
 
-impl Dispatch {
-    /// Compiles the active rules of the source `syscall` for the event types that their conditions allow.
+impl CompiledRules {
+    /// Compiles the active rules for the event types that their conditions allow.
     pub fn new(rules: &RuleSet<Field>) -> Self {
-        let active =
-            (0..).zip(&rules.rules).filter(|(_, rule)| rule.active && rule.source == "syscall");
         let mut program = ProgramBuilder::default();
-        let mut by_type: Vec<Vec<Candidate>> = EventType::all().map(|_| Vec::new()).collect();
-        for (rule, Rule { event_types, filter, .. }) in active {
-            let mut types = event_types.as_ref().map_or_else(EventSet::all, |types| types.events);
-            // An asynchronous event has a name of its own, which no test of `evt.type` knows.
-            types.insert(EventType::AsynceventE);
-            let mut condition = Condition::new(filter);
-            let here = EventType::all().zip(&mut by_type).filter(|(ty, _)| types.contains(*ty));
-            for (ty, candidates) in here {
-                match program.add(&mut condition, &EventTypeFacts(ty)) {
-                    Residual::Never => {}
-                    condition => candidates.push(Candidate { rule, condition }),
-                }
+        let sources = rules.rules.iter().map(|rule| rule.source_id.index() + 1).max();
+        let mut by_source: Vec<_> = Vec::new();
+        by_source.resize_with(sources.unwrap_or(0), || vec![Vec::new(); EventType::COUNT]);
+        for (index, rule) in (0..).zip(&rules.rules).filter(|(_, rule)| rule.active) {
+            if let Some(by_type) = by_source.get_mut(rule.source_id.index()) {
+                compile(index, rule, &mut program, by_type);
             }
         }
         let program = program.finish();
         let pre_filters = PreFilterBuilder::new(&program);
-        let (mut groups, mut layers) = (Vec::new(), 0);
-        let mut known = HashMap::new();
-        let group = |rules: Vec<Candidate>| {
-            let place = *known.entry(rules).or_insert_with_key(|rules| {
-                let node = |candidate: &Candidate| match candidate.condition {
-                    Residual::Compiled(node) => Some(node),
-                    _ => None,
-                };
-                let pre_filter = pre_filters.build(&rules.iter().map(node).collect::<Vec<_>>());
-                let first_layer = layers;
-                layers += pre_filter.len();
-                groups.push(Candidates { rules: rules.as_slice().into(), pre_filter, first_layer });
-                groups.len() - 1
-            });
-            place as u16
-        };
-        let by_type = by_type.into_iter().map(group).collect();
-        Self { program, by_type, groups: groups.into() }
+        let mut layers = 0;
+        let dispatches =
+            by_source.into_iter().map(|by_type| Dispatch::new(by_type, &pre_filters, &mut layers));
+        Self { dispatches: dispatches.collect(), program, layers }
     }
 
-    /// Whether events of this type can match any rule.
-    pub fn concerns(&self, ty: EventType) -> bool {
-        self.here(ty).is_some_and(|here| !here.rules.is_empty())
+    /// Whether events of this source and type can match any rule.
+    pub fn concerns(&self, source: SourceId, ty: EventType) -> bool {
+        self.candidates(source, ty).is_some()
     }
 
-    /// Rules that events of this type can match, in the order in which they are tried.
-    pub fn rules(&self, ty: EventType) -> impl Iterator<Item = usize> {
-        self.candidates(ty).map(|(rule, _)| rule)
+    /// Positions of the rules that events of this source and type can match, in the order in which they are tried.
+    pub fn rules(&self, source: SourceId, ty: EventType) -> impl Iterator<Item = usize> {
+        self.candidates(source, ty).into_iter().flat_map(Candidates::rules).map(|(rule, _)| rule)
     }
 
-    /// What is left of the conditions of these rules.
-    pub(crate) fn candidates(&self, ty: EventType) -> impl Iterator<Item = (usize, Residual)> {
-        let candidates = self.here(ty).into_iter().flat_map(|here| &here.rules);
-        candidates.map(|candidate| (candidate.rule as usize, candidate.condition))
-    }
-
+    /// What events of this source and type can match; `None` for nothing.
     #[inline]
-    fn here(&self, ty: EventType) -> Option<&Candidates> {
-        self.groups.get(usize::from(*self.by_type.get(ty as usize)?))
+    pub(crate) fn candidates(&self, source: SourceId, ty: EventType) -> Option<&Candidates> {
+        self.dispatches.get(source.index())?.candidates(ty)
+    }
+
+    /// The rules that events of this type from any source can match.
+    pub(crate) fn residuals(&self, ty: EventType) -> impl Iterator<Item = (usize, Residual)> {
+        let sources = self.dispatches.iter();
+        sources.filter_map(move |source| source.candidates(ty)).flat_map(Candidates::rules)
     }
 
     /// The conditions of all rules.
@@ -130,22 +118,21 @@ impl Dispatch {
     }
 
     pub(crate) fn working(&self, matching: Matching) -> Working {
-        let layers = self.groups.iter().map(|group| group.pre_filter.len()).sum();
-        let layer_stats = vec![LayerStats::default(); layers].into();
+        let layer_stats = vec![LayerStats::default(); self.layers].into();
         Working { matching, cache: self.program.eval_cache(), layer_stats, live: Vec::new() }
     }
 
-    /// Calls `hit` with the index of each rule that matches.
+    /// Calls `matched` with the position of each rule that matches.
+    #[inline]
     pub(crate) fn matches<M: RuleMeter>(
         &self,
+        here: &Candidates,
         rules: &RuleSet<Field>,
-        ty: EventType,
         view: &View<'_>,
         Working { matching, cache, layer_stats, live }: &mut Working,
         meter: &mut M,
-        mut hit: impl FnMut(usize),
+        mut matched: impl FnMut(usize),
     ) {
-        let Some(here) = self.here(ty) else { return };
         let mut evaluator = self.program.evaluator(view, cache, meter);
         live.clear();
         live.resize(here.rules.len().div_ceil(64), u64::MAX);
@@ -155,7 +142,7 @@ impl Dispatch {
             for Candidate { rule, condition } in Bits(*left).map_while(|bit| batch.get(bit)) {
                 let rule = *rule as usize;
                 let mark = evaluator.meter.enter(Stage::Rule(rule));
-                let matched = match condition {
+                let holds = match condition {
                     Residual::Never => false,
                     Residual::Always => true,
                     Residual::Compiled(node) => evaluator.holds(*node),
@@ -163,10 +150,10 @@ impl Dispatch {
                         rules.rules.get(rule).is_some_and(|r| r.filter.matches(view))
                     }
                 };
-                evaluator.meter.leave(Stage::Rule(rule), mark, matched);
-                if matched {
+                evaluator.meter.leave(Stage::Rule(rule), mark, holds);
+                if holds {
                     let mark = evaluator.meter.enter(Stage::Alert(rule));
-                    hit(rule);
+                    matched(rule);
                     evaluator.meter.leave(Stage::Alert(rule), mark, true);
                     if *matching == Matching::First {
                         return;
@@ -174,6 +161,69 @@ impl Dispatch {
                 }
             }
         }
+    }
+}
+
+/// Adds a rule to the program, specialised for each event type that it can match.
+fn compile(
+    index: u32,
+    rule: &Rule<Field>,
+    program: &mut ProgramBuilder<Field>,
+    by_type: &mut [Vec<Candidate>],
+) {
+    let mut types = rule.event_types.as_ref().map_or_else(EventSet::all, |types| types.events);
+    // An asynchronous event has a name of its own, which no test of `evt.type` knows.
+    types.insert(EventType::AsynceventE);
+    let mut condition = Condition::new(&rule.filter);
+    for (ty, candidates) in EventType::all().zip(by_type) {
+        if !types.contains(ty) {
+            continue;
+        }
+        match program.add(&mut condition, &EventTypeFacts(ty)) {
+            Residual::Never => {}
+            condition => candidates.push(Candidate { rule: index, condition }),
+        }
+    }
+}
+
+impl Dispatch {
+    /// Types with the same candidates share a pre_filter. `layers` counts the layers of all pre-filters.
+    fn new(
+        by_type: Vec<Vec<Candidate>>,
+        pre_filters: &PreFilterBuilder<'_, Field>,
+        layers: &mut usize,
+    ) -> Self {
+        let mut groups = Vec::new();
+        let mut known = HashMap::new();
+        let group = |rules: Vec<Candidate>| {
+            let place = *known.entry(rules).or_insert_with_key(|rules| {
+                let node = |candidate: &Candidate| match candidate.condition {
+                    Residual::Compiled(node) => Some(node),
+                    _ => None,
+                };
+                let pre_filter = pre_filters.build(&rules.iter().map(node).collect::<Vec<_>>());
+                let first_layer = *layers;
+                *layers += pre_filter.len();
+                groups.push(Candidates { rules: rules.as_slice().into(), pre_filter, first_layer });
+                groups.len() - 1
+            });
+            place as u16
+        };
+        let by_type = by_type.into_iter().map(group).collect();
+        Self { by_type, groups: groups.into() }
+    }
+
+    #[inline]
+    fn candidates(&self, ty: EventType) -> Option<&Candidates> {
+        let group = usize::from(*self.by_type.get(ty as usize)?);
+        self.groups.get(group).filter(|candidates| !candidates.rules.is_empty())
+    }
+}
+
+impl Candidates {
+    /// Positions of the rules, and what is left of their conditions.
+    fn rules(&self) -> impl Iterator<Item = (usize, Residual)> {
+        self.rules.iter().map(|candidate| (candidate.rule as usize, candidate.condition))
     }
 }
 

@@ -1,63 +1,105 @@
 //! Source → state → rules.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use peregrine_alert::RuleId;
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Record, Repair};
 use peregrine_event::{Event, EventType};
-use peregrine_fields::{Field, Run, Scratch, View};
-use peregrine_rules::RuleSet;
+use peregrine_fields::{Field, Scratch, View};
+use peregrine_rules::Rule;
 use peregrine_state::{Config, Context, State};
 
-use crate::dispatch::Working;
-use crate::profile::{Profile, Profiler, RuleMeter, Stage};
-use crate::{Dispatch, Matching, Next, Source, Strangers};
+use crate::compiled::Working;
+use crate::profile::{RuleMeter, Stage};
+use crate::{Generation, Next, Source, Strangers};
 
-/// State and rules, through which events go.
-pub struct Engine<'r> {
-    state: State,
-    rules: &'r RuleSet<Field>,
-    dispatch: Dispatch,
+/// Applies events to the state and evaluates the rules of a [`Generation`] against them.
+///
+/// The state, what is remembered of each rule, and all counters outlive a generation:
+/// [`install`](Self::install) swaps it between two events.
+pub struct Engine {
+    generation: Arc<Generation>,
     working: Working,
-    run: Run,
+    state: State,
     scratch: Scratch,
+    // By `RuleId::index`.
+    rules: Vec<RuleHistory>,
     events: u64,
-    // When each rule matched last; 0 before.
-    hits: Vec<u64>,
+    position: Position,
     strangers: Option<Box<dyn Strangers>>,
+}
+
+/// What is remembered of a rule, whichever generation it matched in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleHistory {
+    /// Events that it matched.
+    pub matches: u64,
+    /// When it matched last, in nanoseconds since the epoch; 0 before.
+    pub last_match: u64,
+}
+
+/// Where in the stream of its source the engine is.
+#[derive(Clone, Copy, Debug)]
+struct Position {
+    /// A snapshot has no end mark: the first event is it.
+    in_snapshot: bool,
+    /// Events right after the snapshot that describe the machine belong to it.
+    in_prelude: bool,
+    /// Time of the last event that rules were evaluated for.
+    prev_ts: u64,
 }
 
 /// Sees what goes through the engine.
 pub trait Observer {
-    /// Another capture begins: what was known of the machine is void.
+    /// Another capture begins: the state is about to be reset.
     fn restart(&mut self) {}
 
-    /// Something has happened, and the state does not know it yet. Rules are not asked about all that arrives here.
+    /// An event has arrived that is not applied to the state yet. Rules are not evaluated for all of them.
     fn arrived(&mut self, _event: &Event<'_>, _state_only: bool, _state: &State) {}
 
-    /// An event arrived that rules will be asked about. `Break` ends the run before they are.
+    /// Rules are about to be evaluated for an event. `Break` stops the engine before that.
     fn event(&mut self, event: &Event<'_>) -> ControlFlow<()>;
 
     /// A rule matched.
-    fn hit(&mut self, hit: &Hit<'_>);
+    fn matched(&mut self, matched: &Match<'_>);
 
-    /// The state knows what has [arrived](Self::arrived), and rules were asked where they are.
+    /// The event that has [arrived](Self::arrived) is applied, and rules were evaluated where they are.
     fn done(&mut self, _event: &Event<'_>, _state_only: bool, _state: &State) {}
 
-    /// The source has nothing just now. `Break` ends the run.
+    /// No event is currently available. `Break` stops the engine.
     fn idle(&mut self, _state: &State) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
 
 /// A rule that matched an event.
-pub struct Hit<'a> {
-    /// Place of the rule in the rule set.
-    pub rule: usize,
+#[derive(Clone, Copy)]
+pub struct Match<'a> {
+    /// The rule's id.
+    pub id: RuleId,
+    /// Position of the rule in the rule set of its generation.
+    pub index: usize,
+    /// The rule.
+    pub rule: &'a Rule<Field>,
     /// The event.
     pub event: &'a Event<'a>,
     /// The event with the state after it: gives the values of fields.
     pub view: &'a View<'a>,
+}
+
+/// What one [step](Engine::step) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Took a part of the snapshot, a repair, or the beginning of another capture.
+    Loaded,
+    /// Took an event.
+    Event,
+    /// No event is currently available.
+    Idle,
+    /// The source has ended, or the observer stopped the engine.
+    End(End),
 }
 
 /// How a run ended.
@@ -69,115 +111,149 @@ pub enum End {
     Stopped,
 }
 
-impl<'r> Engine<'r> {
-    /// An engine that knows nothing of the machine yet.
-    pub fn new(rules: &'r RuleSet<Field>, matching: Matching, state: Config, run: Run) -> Self {
-        let dispatch = Dispatch::new(rules);
-        let working = dispatch.working(matching);
-        let (state, scratch) = (State::new(state), Scratch::default());
-        let hits = vec![0; rules.rules.len()];
-        Self { state, rules, dispatch, working, run, scratch, events: 0, hits, strangers: None }
+impl Engine {
+    /// An engine whose state is empty.
+    pub fn new(generation: Arc<Generation>, state: Config) -> Self {
+        Self {
+            working: generation.compiled().working(generation.settings().matching),
+            generation,
+            state: State::new(state),
+            scratch: Scratch::default(),
+            rules: Vec::new(),
+            events: 0,
+            position: Position { in_snapshot: true, in_prelude: true, prev_ts: 0 },
+            strangers: None,
+        }
     }
 
-    /// Asks about threads that act though no source has told of them.
+    /// Looks up threads that appear in events but not in the snapshot.
     #[must_use]
     pub fn with_strangers(self, strangers: Box<dyn Strangers>) -> Self {
         Self { strangers: Some(strangers), ..self }
     }
 
-    /// What is known of the machine.
+    /// Evaluates the rules of another generation from the next event on. State, rule histories and counters
+    /// stay. Returns the generation before, whose memory is best freed on another thread.
+    pub fn install(&mut self, generation: Arc<Generation>) -> Arc<Generation> {
+        self.working = generation.compiled().working(generation.settings().matching);
+        std::mem::replace(&mut self.generation, generation)
+    }
+
+    /// The rules that are evaluated.
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    /// The state of the machine.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// Events that rules were asked about.
+    /// Events that rules were evaluated for.
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// Takes everything the source has, until its end or until the observer stops.
+    /// What is remembered of a rule.
+    pub fn history(&self, rule: RuleId) -> RuleHistory {
+        self.rules.get(rule.index()).copied().unwrap_or_default()
+    }
+
+    /// Steps until the source ends or the observer stops the engine.
     ///
     /// # Errors
-    /// When the source can't go on. What came before has been dealt with.
+    /// When the source fails. Everything before that is processed.
     pub fn run<S: Source>(
-        &mut self,
-        source: &mut S,
-        observer: &mut impl Observer,
-    ) -> Result<End, S::Error> {
-        self.run_metered(source, observer, &mut ())
-    }
-
-    /// What measures a [run](Self::run_metered) of this engine.
-    pub fn profiler(&self) -> Profiler {
-        Profiler::new(&self.dispatch, self.rules.rules.len())
-    }
-
-    /// What a profiler of this engine has measured so far.
-    pub fn profile(&self, profiler: &Profiler) -> Profile {
-        Profile::new(&self.dispatch, profiler)
-    }
-
-    /// Like [`run`](Self::run), and tells a meter, such as a [`Profiler`], of every rule that is asked.
-    ///
-    /// # Errors
-    /// When the source can't go on.
-    pub fn run_metered<S: Source>(
         &mut self,
         source: &mut S,
         observer: &mut impl Observer,
         meter: &mut impl RuleMeter,
     ) -> Result<End, S::Error> {
-        // A snapshot has no end mark: the first event is it.
-        let mut in_snapshot = true;
-        // Events that go on telling of the machine right after it belong to it too.
-        let mut in_prelude = true;
-        let mut prev_ts = 0;
         loop {
-            let next = source.next();
-            // An event is looked at where it is: to move it costs more than many a rule.
-            if let Ok(Next::Record(Record::Event { event, state_only })) = &next {
-                let state_only = *state_only;
-                if std::mem::take(&mut in_snapshot) {
-                    self.state.loaded();
-                }
-                self.introduce(event);
-                observer.arrived(event, state_only, &self.state);
-                let mut context = self.state.apply(event);
-                if self.state.has_nameless() {
-                    self.name_accounts();
-                }
-                in_prelude &= tells_of_machine(event.ty);
-                if !(state_only || in_prelude || only_for_state(event.ty)) {
-                    // To rules, the event before is the one before that they were asked about.
-                    context.prev_ts = std::mem::replace(&mut prev_ts, event.ts);
-                    if observer.event(event).is_break() {
-                        return Ok(End::Stopped);
-                    }
-                    self.ask(event, context, observer, meter);
-                }
-                observer.done(event, state_only, &self.state);
-                continue;
+            if let Step::End(end) = self.step(source, observer, meter)? {
+                return Ok(end);
             }
-            match next? {
-                Next::End => return Ok(End::Source),
-                Next::Idle => {
-                    if std::mem::take(&mut in_snapshot) {
-                        self.state.loaded();
-                    }
-                    if observer.idle(&self.state).is_break() {
-                        return Ok(End::Stopped);
-                    }
+        }
+    }
+
+    /// Takes one record of the source. The meter, such as a [`Profiler`](crate::profile::Profiler), is called
+    /// for every rule that is evaluated; `()` measures nothing.
+    ///
+    /// # Errors
+    /// When the source fails.
+    #[inline(always)]
+    pub fn step<S: Source>(
+        &mut self,
+        source: &mut S,
+        observer: &mut impl Observer,
+        meter: &mut impl RuleMeter,
+    ) -> Result<Step, S::Error> {
+        let next = source.next();
+        // An event is used in place: moving it costs more than evaluating many rules does.
+        if let Ok(Next::Record(Record::Event { event, state_only })) = &next {
+            return Ok(match self.event(event, *state_only, observer, meter) {
+                ControlFlow::Continue(()) => Step::Event,
+                ControlFlow::Break(()) => Step::End(End::Stopped),
+            });
+        }
+        Ok(match next? {
+            Next::End => Step::End(End::Source),
+            Next::Idle => {
+                self.loaded();
+                match observer.idle(&self.state) {
+                    ControlFlow::Continue(()) => Step::Idle,
+                    ControlFlow::Break(()) => Step::End(End::Stopped),
                 }
-                Next::Repair(repair) => self.repair(repair),
-                Next::Record(Record::Restart) => {
-                    observer.restart();
-                    self.state.reset();
-                    in_snapshot = true;
-                    in_prelude = true;
-                }
-                Next::Record(Record::Snapshot(item)) => self.state.load(item),
-                Next::Record(Record::Event { .. }) => {}
             }
+            Next::Repair(repair) => {
+                self.repair(repair);
+                Step::Loaded
+            }
+            Next::Record(Record::Restart) => {
+                observer.restart();
+                self.state.reset();
+                self.position.in_snapshot = true;
+                self.position.in_prelude = true;
+                Step::Loaded
+            }
+            Next::Record(Record::Snapshot(item)) => {
+                self.state.load(item);
+                Step::Loaded
+            }
+            Next::Record(Record::Event { .. }) => Step::Event,
+        })
+    }
+
+    #[inline(always)]
+    fn event(
+        &mut self,
+        event: &Event<'_>,
+        state_only: bool,
+        observer: &mut impl Observer,
+        meter: &mut impl RuleMeter,
+    ) -> ControlFlow<()> {
+        self.loaded();
+        self.introduce(event);
+        observer.arrived(event, state_only, &self.state);
+        let mut context = self.state.apply(event);
+        if self.state.has_nameless() {
+            self.name_accounts();
+        }
+        self.position.in_prelude &= tells_of_machine(event.ty);
+        if !(state_only || self.position.in_prelude || only_for_state(event.ty)) {
+            context.prev_ts = std::mem::replace(&mut self.position.prev_ts, event.ts);
+            observer.event(event)?;
+            self.evaluate(event, context, observer, meter);
+        }
+        observer.done(event, state_only, &self.state);
+        ControlFlow::Continue(())
+    }
+
+    /// The snapshot, if one was being read, is complete.
+    #[inline]
+    fn loaded(&mut self) {
+        if std::mem::take(&mut self.position.in_snapshot) {
+            self.state.loaded();
         }
     }
 
@@ -211,7 +287,7 @@ impl<'r> Engine<'r> {
         self.state.repair(repair);
     }
 
-    fn ask(
+    fn evaluate(
         &mut self,
         event: &Event<'_>,
         context: Context,
@@ -219,22 +295,32 @@ impl<'r> Engine<'r> {
         meter: &mut impl RuleMeter,
     ) {
         self.events += 1;
-        if !self.dispatch.concerns(event.ty) {
-            return;
-        }
-        self.scratch.reset();
-        let view = View::new(event, &self.state, context, &self.run, &self.scratch);
-        let Self { dispatch, rules, working, hits, .. } = self;
+        let Self { generation, working, state, scratch, rules: histories, .. } = self;
+        let generation = &**generation;
+        let compiled = generation.compiled();
+        let Some(candidates) = compiled.candidates(event.source, event.ty) else { return };
+        scratch.reset();
+        let view = View::new(event, state, context, &generation.settings().run, scratch);
         let mark = meter.enter(Stage::Event(event.ty));
-        dispatch.matches(rules, event.ty, &view, working, meter, |rule| {
-            let last = hits.get_mut(rule);
-            let last = last.map_or(0, |last| std::mem::replace(last, event.ts));
-            observer.hit(&Hit { rule, event, view: &view.after(last) });
+        compiled.matches(candidates, generation.rules(), &view, working, meter, |index| {
+            let Some((id, rule)) = generation.rule(index) else { return };
+            let last_match = remember(histories, id, event.ts);
+            let view = &view.after(last_match);
+            observer.matched(&Match { id, index, rule, event, view });
         });
         meter.leave(Stage::Event(event.ty), mark, false);
     }
 }
 
+/// Notes that a rule matches now. Returns when it matched before.
+fn remember(histories: &mut Vec<RuleHistory>, id: RuleId, ts: u64) -> u64 {
+    if histories.len() <= id.index() {
+        histories.resize(id.index() + 1, RuleHistory::default());
+    }
+    let Some(history) = histories.get_mut(id.index()) else { return 0 };
+    history.matches += 1;
+    std::mem::replace(&mut history.last_match, ts)
+}
 /// Whether an event tells of users, groups or containers, as a snapshot does.
 pub(crate) fn tells_of_machine(ty: EventType) -> bool {
     matches!(

@@ -1,12 +1,15 @@
-//! The pipeline: events from a source go through the state, then through the rules.
+//! The engine: events from a source go through the state, then through the rules.
 //!
-//! The engine knows sources, state, fields and rules; it knows neither the command line nor what becomes of
-//! a match. An event that matches no rule allocates nothing.
+//! [`Engine`] owns the state and evaluates one [`Generation`] of rules. A reload builds the next generation aside
+//! and [installs](Engine::install) it between two events. The engine knows sources, state, fields and rules; it
+//! knows neither the command line nor what becomes of a match. An event that matches no rule allocates nothing.
 //!
 //! ```
 //! use std::ops::ControlFlow;
+//! use std::sync::Arc;
 //!
-//! use peregrine_engine::{End, Engine, Hit, Matching, Observer};
+//! use peregrine_alert::RuleRegistry;
+//! use peregrine_engine::{End, Engine, Generation, Match, Observer};
 //! use peregrine_event::Event;
 //! use peregrine_rules::RuleSet;
 //! use peregrine_scap::Reader;
@@ -17,27 +20,30 @@
 //!     fn event(&mut self, _: &Event<'_>) -> ControlFlow<()> {
 //!         ControlFlow::Continue(())
 //!     }
-//!     fn hit(&mut self, hit: &Hit<'_>) {
-//!         println!("rule {} matched event {}", hit.rule, hit.event.num);
+//!     fn matched(&mut self, matched: &Match<'_>) {
+//!         println!("{} matched event {}", matched.rule.name, matched.event.num);
 //!     }
 //! }
 //!
-//! let capture = std::fs::File::open("../../conformance/captures/demo.scap")?;
-//! let rules = RuleSet::default();
-//! let mut engine = Engine::new(&rules, Matching::First, Default::default(), Default::default());
-//! assert_eq!(engine.run(&mut Reader::new(capture), &mut Print)?, End::Source);
+//! let registry = RuleRegistry::new();
+//! let generation = Generation::new(RuleSet::default(), &registry, Default::default());
+//! let mut engine = Engine::new(Arc::new(generation), Default::default());
+//! let mut capture = Reader::open("../../conformance/captures/demo.scap")?;
+//! assert_eq!(engine.run(&mut capture, &mut Print, &mut ())?, End::Source);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 #[cfg(test)]
 mod allocations;
-mod dispatch;
-mod pipeline;
+mod compiled;
+mod engine;
+mod generation;
 pub mod profile;
 pub mod recorder;
 pub mod select;
 
 pub use peregrine_event::source::{Next, Source, Strangers};
 
-pub use dispatch::{Dispatch, Matching};
-pub use pipeline::{End, Engine, Hit, Observer};
+pub use compiled::{CompiledRules, Matching};
+pub use engine::{End, Engine, Match, Observer, RuleHistory, Step};
+pub use generation::{Generation, GenerationSettings};

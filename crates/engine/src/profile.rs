@@ -14,15 +14,16 @@ mod meter;
 mod sampling;
 mod tree;
 
+use peregrine_alert::RuleId;
 use peregrine_event::EventType;
 
-use crate::Dispatch;
+use crate::Generation;
 
 pub use meter::{Profiler, RuleMeter, Stage};
 pub use sampling::{Chance, time_of_a_look};
 pub use tree::{Condition, Root};
 
-use meter::EventTypeFacts;
+use meter::TypeCosts;
 
 /// What was measured of a run.
 #[derive(Clone, Debug)]
@@ -42,14 +43,14 @@ pub struct Profile {
 /// What one rule cost.
 #[derive(Clone, Debug)]
 pub struct RuleProfile {
-    /// Its place in the rule set.
-    pub rule: usize,
+    /// Its id.
+    pub rule: RuleId,
     /// Events of the types that it can match.
     pub events: u64,
     /// Those for which it was asked, as nothing that it shares with others had excluded it.
     pub asked: u64,
     /// Those that it matched.
-    pub hits: u64,
+    pub matches: u64,
     /// Where the time went.
     pub cost: Cost,
     /// Its condition, for each group of event types for which it comes to the same.
@@ -88,17 +89,18 @@ pub struct TypeProfile {
 }
 
 impl Profile {
-    pub(crate) fn new(dispatch: &Dispatch, profiler: &Profiler) -> Self {
+    pub(crate) fn new(generation: &Generation, profiler: &Profiler) -> Self {
+        let compiled = generation.compiled();
         let look = profiler.look_ns();
         let types: Vec<TypeProfile> = (profiler.types())
             .filter(|(_, measured)| measured.events > 0)
-            .map(|(ty, EventTypeFacts { events, whole, parts, .. })| {
+            .map(|(ty, TypeCosts { events, whole, parts, .. })| {
                 let mean = if whole.count > 0 { whole.mean(0.0) } else { parts.mean(look) };
-                let rules = dispatch.candidates(ty).count();
+                let rules = compiled.residuals(ty).count();
                 TypeProfile { ty, events: *events, rules, ns: mean * *events as f64 }
             })
             .collect();
-        let mut rules = tree::rules(dispatch, profiler, &types);
+        let mut rules = tree::rules(generation, profiler, &types);
         rules.sort_by(|a, b| b.cost.total_ns().total_cmp(&a.cost.total_ns()));
         let mut profile = Self {
             events: types.iter().map(|ty| ty.events).sum(),

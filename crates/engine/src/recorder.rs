@@ -28,7 +28,7 @@ use peregrine_scap::{Compression, ScapError, Writer};
 use peregrine_state::State;
 use thiserror::Error;
 
-use crate::pipeline::tells_of_machine;
+use crate::engine::tells_of_machine;
 
 /// Why there is no recording.
 #[derive(Debug, Error)]

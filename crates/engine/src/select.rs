@@ -18,7 +18,7 @@ mod set;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use peregrine_event::{Category, EventFlags, EventInfo};
+use peregrine_event::{Category, EventFlags, EventInfo, SourceId};
 use peregrine_fields::{EventTypes, Field};
 use peregrine_rules::RuleSet;
 
@@ -112,7 +112,8 @@ impl Selection {
 
 /// What the active rules of the source `syscall` are asked about.
 pub fn of_rules(rules: &RuleSet<Field>) -> SyscallSet {
-    let active = rules.rules.iter().filter(|rule| rule.active && rule.source == "syscall");
+    let active =
+        rules.rules.iter().filter(|rule| rule.active && rule.source_id == SourceId::SYSCALL);
     let types = active.filter_map(|rule| rule.event_types.as_ref());
     let none = EventTypes::none();
     SyscallSet::from(&types.fold(none, |all, types| EventTypes {

@@ -13,15 +13,15 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use peregrine_config::{BUILT_IN_CONFIG, Engine as Kind, Main};
 use peregrine_engine::select::{self, BaseSyscalls};
-use peregrine_engine::{Engine, Hit, Matching, Observer, Source, Strangers};
+use peregrine_engine::{Engine, Match, Observer, Source, Strangers};
 use peregrine_event::Event;
-use peregrine_fields::Run;
 use peregrine_probe::bpf::online_cpus;
 use peregrine_scap::Reader;
 use peregrine_state::State;
@@ -60,8 +60,9 @@ pub(crate) struct Tune {
     set: Option<String>,
 }
 
-/// Alerts are not what this is about: none leaves the program.
-const KEYS: [&str; 8] = [
+/// Every rule is measured. Alerts are not what this is about: none leaves the program.
+const KEYS: [&str; 9] = [
+    "rule_matching=all",
     "stdout_output.enabled=true",
     "file_output.enabled=false",
     "syslog_output.enabled=false",
@@ -102,7 +103,7 @@ fn measure(tune: &Tune, job: &Job<'_>) -> anyhow::Result<()> {
     let keys = &job.config.base_syscalls;
     let configured =
         BaseSyscalls { custom_set: keys.custom_set.clone(), repair: keys.repair, all: keys.all };
-    let candidates = sets::candidates(&select::of_rules(&job.rules.set), &configured);
+    let candidates = sets::candidates(&select::of_rules(job.generation.rules()), &configured);
     if let Some(name) = &tune.set
         && !candidates.iter().any(|candidate| candidate.name == *name)
     {
@@ -121,7 +122,8 @@ fn measure(tune: &Tune, job: &Job<'_>) -> anyhow::Result<()> {
         }
         Kind::Live { settings, .. } => {
             let all = candidates.iter().map(|candidate| &candidate.set);
-            let all = all.fold(job.selected.clone(), |all, set| all.union(set));
+            let all =
+                all.fold(job.generation.settings().selected.clone(), |all, set| all.union(set));
             let (mut source, strangers) = live::open(job, settings, &all)?;
             let cpus = online_cpus().context("CPUs of this machine")? as usize;
             let per_ring = match settings.cpus_for_each_buffer {
@@ -156,12 +158,12 @@ fn follow<S: Source>(
     state: peregrine_state::Config,
     strangers: Option<Box<dyn Strangers>>,
 ) -> (Measured, Result<(), S::Error>) {
-    let mut engine = Engine::new(&job.rules.set, Matching::All, state, Run::default());
+    let mut engine = Engine::new(Arc::clone(&job.generation), state);
     if let Some(strangers) = strangers {
         engine = engine.with_strangers(strangers);
     }
-    let mut profiler = engine.profiler();
-    let result = engine.run_metered(source, &mut tuner, &mut profiler);
+    let mut profiler = job.generation.profiler();
+    let result = engine.run(source, &mut tuner, &mut profiler);
     tuner.pause();
     let seconds = match tuner.limit {
         Some(_) => tuner.begun.elapsed().as_secs_f64(),
@@ -169,7 +171,7 @@ fn follow<S: Source>(
     };
     let measured = Measured {
         seconds,
-        profile: engine.profile(&profiler),
+        profile: job.generation.profile(&profiler),
         cpu: tuner.cpu,
         behind: tuner.limit.is_some().then_some(tuner.behind),
         counts: tuner.counts,
@@ -268,7 +270,7 @@ impl Observer for Tuner<'_> {
         self.heed()
     }
 
-    fn hit(&mut self, _: &Hit<'_>) {}
+    fn matched(&mut self, _: &Match<'_>) {}
 
     fn idle(&mut self, _: &State) -> ControlFlow<()> {
         if !self.counts_now {

@@ -53,7 +53,9 @@ impl Metrics<'_> {
                 .filter(|_| keys.kernel_event_counters_enabled)
                 .map(|_| lost_by_group(moment.ledger)),
             costs: self.tally.as_ref().map(|tally| {
-                tally.figures(self.job.rules.set.rules.iter().map(|rule| rule.name.as_str()))
+                tally.figures(
+                    self.job.generation.rules().rules.iter().map(|rule| rule.name.as_str()),
+                )
             }),
             before: None,
         }
@@ -86,7 +88,7 @@ impl Metrics<'_> {
     }
 
     fn rules(&self, summary: &Summary) -> Vec<RuleFigures> {
-        let rules = self.job.rules.set.rules.iter().zip(summary.rules());
+        let rules = self.job.generation.rules().rules.iter().zip(summary.rules());
         let figures =
             rules.filter(|(rule, _)| rule.active).map(|(rule, (_, matches))| RuleFigures {
                 name: rule.name.clone(),

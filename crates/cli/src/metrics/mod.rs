@@ -118,8 +118,7 @@ impl<'a> Metrics<'a> {
             form: Form { megabytes: keys.convert_memory_to_mb, zeros: keys.include_empty_values },
             started: now().saturating_sub((resources::age() * 1e9) as u64),
             rules_files: job
-                .rules
-                .texts
+                .rules_files
                 .iter()
                 .map(|(name, text)| digest(name, sha256(text)))
                 .collect(),
@@ -132,7 +131,7 @@ impl<'a> Metrics<'a> {
             kernel: None,
             tally: keys
                 .syscalls_counters_enabled
-                .then(|| Rc::new(Tally::new(job.rules.set.rules.len()))),
+                .then(|| Rc::new(Tally::new(job.generation.rules().rules.len()))),
             reports,
             scrapes: None,
         }))

@@ -19,7 +19,7 @@ use crate::commands::describe;
 use crate::version;
 
 /// Names and texts of rules files.
-type Texts = Vec<(String, Vec<u8>)>;
+pub(crate) type Texts = Vec<(String, Vec<u8>)>;
 
 /// The rules of a run.
 pub(crate) struct Rules {

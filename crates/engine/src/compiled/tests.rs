@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use peregrine_event::source::Record;
+use peregrine_event::source::{Record, SourceNames};
 use peregrine_event::{Event, EventFlags};
 use peregrine_fields::{EventTypes, Fields, Run, Scratch};
 use peregrine_filter::{Anchor, Side, StaticFacts, Supplier, Value, Vocabulary};
@@ -113,8 +113,8 @@ proptest! {
     ) {
         let rules = rules(&conditions);
         let matching = if all { Matching::All } else { Matching::First };
-        let dispatch = Dispatch::new(&rules);
-        let mut working = dispatch.working(matching);
+        let compiled = CompiledRules::new(&rules);
+        let mut working = compiled.working(matching);
         replay(capture, |event, view| {
             let allowed = |types: &EventTypes| types.events.contains(event.ty) || event.ty == EventType::AsynceventE;
             let holds = rules.rules.iter().enumerate().filter(|(_, rule)| {
@@ -123,7 +123,9 @@ proptest! {
             let expected: Vec<usize> =
                 holds.map(|(index, _)| index).take(if all { usize::MAX } else { 1 }).collect();
             let mut found = Vec::new();
-            dispatch.matches(&rules, event.ty, view, &mut working, &mut (), |rule| found.push(rule));
+            if let Some(here) = compiled.candidates(event.source, event.ty) {
+                compiled.matches(here, &rules, view, &mut working, &mut (), |rule| found.push(rule));
+            }
             assert_eq!(found, expected, "event {} {}", event.num, event.ty.name());
         });
     }
@@ -168,8 +170,8 @@ fn what_one_field_tells_of_another_is_so_for_every_event() {
                     let (start, end) = value.split_at(at);
                     [(Anchor::Prefix, start), (Anchor::Suffix, end)]
                 });
-                for (anchor, part) in edges.chain([(Anchor::Whole, &*value)]) {
-                    let told_of = EventTypeFacts(event.ty).implied(field, anchor, part);
+                for (stands, part) in edges.chain([(Anchor::Whole, &*value)]) {
+                    let told_of = EventTypeFacts(event.ty).implied(field, stands, part);
                     let Some((other, side, part)) = told_of else { continue };
                     let other = text(view, &other).unwrap();
                     assert!(match side {
@@ -186,19 +188,42 @@ fn what_one_field_tells_of_another_is_so_for_every_event() {
 
 #[test]
 fn types_that_no_rule_is_about_concern_none() {
-    let dispatch = Dispatch::new(&rules(&["evt.type = open and proc.name = cat".into()]));
-    assert!(dispatch.concerns(EventType::SyscallOpenX));
-    assert!(!dispatch.concerns(EventType::SyscallCloseX));
+    let compiled = CompiledRules::new(&rules(&["evt.type = open and proc.name = cat".into()]));
+    let concerns = |ty| compiled.concerns(SourceId::SYSCALL, ty);
+    assert!(concerns(EventType::SyscallOpenX));
+    assert!(!concerns(EventType::SyscallCloseX));
     let old = EventType::all().filter(|ty| ty.info().flags.contains(EventFlags::OLD_VERSION));
-    assert!(old.filter(|ty| ty.name() == "close").all(|ty| !dispatch.concerns(ty)));
+    assert!(old.filter(|ty| ty.name() == "close").all(|ty| !concerns(ty)));
 }
 
 #[test]
 fn what_changes_with_every_question_is_asked_in_order() {
-    let dispatch = Dispatch::new(&rules(&["thread.cpu > 1 and evt.num > 0".into()]));
-    let here = dispatch.here(EventType::ProcinfoE).unwrap();
+    let compiled = CompiledRules::new(&rules(&["thread.cpu > 1 and evt.num > 0".into()]));
+    let here = compiled.candidates(SourceId::SYSCALL, EventType::ProcinfoE).unwrap();
     assert_eq!(
         here.rules.iter().map(|rule| rule.condition).collect::<Vec<_>>(),
         [Residual::Interpreted]
     );
+}
+
+#[test]
+fn rules_of_another_source_see_only_its_events() {
+    let mut names = SourceNames::default();
+    let id = names.intern("audit").unwrap();
+    let audit = EventSource { id, name: "audit".to_owned(), vocabulary: Fields::syscall() };
+    let syscall = EventSource::syscall(Fields::syscall());
+    let mut loader = Loader::new(vec![syscall, audit], Vec::new());
+    let result = loader.load(
+        "rules.yaml",
+        b"
+- {rule: syscall, desc: d, condition: evt.type = close, output: o, priority: INFO}
+- {rule: audit, desc: d, condition: evt.num > 0, output: o, priority: INFO, source: audit}
+",
+    );
+    assert!(result.successful(), "{}", result.explanation());
+    let compiled = CompiledRules::new(&loader.into_rules());
+    let rules = |source| compiled.rules(source, EventType::SyscallCloseX).collect::<Vec<_>>();
+    assert_eq!((rules(SourceId::SYSCALL), rules(id)), (vec![0], vec![1]));
+    assert!(!compiled.concerns(SourceId::SYSCALL, EventType::SyscallOpenX));
+    assert!(!compiled.concerns(names.intern("unknown").unwrap(), EventType::SyscallCloseX));
 }

@@ -6,7 +6,7 @@ use peregrine_event::EventType;
 use peregrine_filter::{Meter, NodeId};
 
 use super::sampling::{Chance, time_of_a_look};
-use crate::Dispatch;
+use crate::CompiledRules;
 
 /// What the rules do beside deciding conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl<M: Meter<Stage> + Meter<NodeId>> RuleMeter for M {}
 /// Measures what [`Profile`](super::Profile) tells.
 #[derive(Debug)]
 pub struct Profiler {
-    types: Box<[EventTypeFacts]>,
+    types: Box<[TypeCosts]>,
     /// Of conditions, then of rules, then of their alerts.
     slots: Box<[Slot]>,
     nodes: usize,
@@ -40,7 +40,7 @@ pub struct Profiler {
 
 /// What was measured of events of one type.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct EventTypeFacts {
+pub(super) struct TypeCosts {
     /// How many there were.
     pub(super) events: u64,
     /// Those timed as a whole.
@@ -109,11 +109,11 @@ impl Sum {
 }
 
 impl Profiler {
-    /// For the rules of a dispatch, numbered below `rules`.
-    pub(crate) fn new(dispatch: &Dispatch, rules: usize) -> Self {
-        let nodes = dispatch.program().len();
+    /// For compiled rules at positions below `rules`.
+    pub(crate) fn new(compiled: &CompiledRules, rules: usize) -> Self {
+        let nodes = compiled.program().len();
         Self {
-            types: vec![EventTypeFacts::default(); EventType::COUNT].into(),
+            types: vec![TypeCosts::default(); EventType::COUNT].into(),
             slots: vec![Slot::default(); nodes + 2 * rules].into(),
             nodes,
             rules,
@@ -123,7 +123,7 @@ impl Profiler {
         }
     }
 
-    pub(super) fn types(&self) -> impl Iterator<Item = (EventType, &EventTypeFacts)> {
+    pub(super) fn types(&self) -> impl Iterator<Item = (EventType, &TypeCosts)> {
         EventType::all().zip(&self.types)
     }
 
@@ -143,7 +143,7 @@ impl Profiler {
     /// events timed as a whole.
     pub(super) fn look_ns(&self) -> f64 {
         let (mut added, mut looks) = (0.0, 0);
-        for EventTypeFacts { whole, parts, .. } in &self.types {
+        for TypeCosts { whole, parts, .. } in &self.types {
             if whole.count >= ENOUGH && parts.count >= ENOUGH {
                 added += parts.ns as f64 - whole.mean(0.0) * parts.count as f64;
                 looks += parts.looks;

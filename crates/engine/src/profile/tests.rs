@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use peregrine_alert::RuleRegistry;
 use peregrine_event::Event;
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{EventSource, Loader, RuleSet};
 use peregrine_scap::Reader;
 
 use super::*;
-use crate::{Engine, Hit, Matching, Observer};
+use crate::{Engine, Generation, GenerationSettings, Match, Matching, Observer};
 
 const RULES: &str = "\
 - {rule: often, desc: d, condition: 'evt.type in (open, openat) and fd.num >= 0', output: o, priority: INFO}
@@ -21,7 +23,7 @@ const RULES: &str = "\
 #[derive(Default)]
 struct Counting {
     events: u64,
-    hits: [u64; 4],
+    matches: [u64; 4],
 }
 
 impl Observer for Counting {
@@ -30,8 +32,8 @@ impl Observer for Counting {
         ControlFlow::Continue(())
     }
 
-    fn hit(&mut self, hit: &Hit<'_>) {
-        self.hits[hit.rule] += 1;
+    fn matched(&mut self, matched: &Match<'_>) {
+        self.matches[matched.index] += 1;
     }
 }
 
@@ -47,31 +49,32 @@ fn rules() -> RuleSet<Field> {
 fn run() -> (Counting, Counting, Profile) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/captures/own_acts.scap");
     let rules = rules();
-    let engine = || Engine::new(&rules, Matching::All, Default::default(), Default::default());
+    let settings = GenerationSettings { matching: Matching::All, ..Default::default() };
+    let generation = Arc::new(Generation::new(rules, &RuleRegistry::new(), settings));
+    let engine = || Engine::new(Arc::clone(&generation), Default::default());
     let (mut plain, mut profiled) = (Counting::default(), Counting::default());
     let capture = || Reader::new(File::open(path).unwrap());
-    engine().run(&mut capture(), &mut plain).unwrap();
-    let mut engine = engine();
-    let mut profiler = engine.profiler();
-    engine.run_metered(&mut capture(), &mut profiled, &mut profiler).unwrap();
-    let profile = engine.profile(&profiler);
+    engine().run(&mut capture(), &mut plain, &mut ()).unwrap();
+    let mut profiler = generation.profiler();
+    engine().run(&mut capture(), &mut profiled, &mut profiler).unwrap();
+    let profile = generation.profile(&profiler);
     (plain, profiled, profile)
 }
 
 fn rule(profile: &Profile, index: usize) -> &RuleProfile {
-    profile.rules.iter().find(|rule| rule.rule == index).unwrap()
+    profile.rules.iter().find(|rule| rule.rule.index() == index).unwrap()
 }
 
 #[test]
 fn a_profile_counts_all_and_changes_nothing() {
     let (plain, profiled, profile) = run();
-    assert_eq!(plain.hits, profiled.hits);
+    assert_eq!(plain.matches, profiled.matches);
     assert_eq!(plain.events, profiled.events);
-    assert!(plain.hits[..3].iter().all(|&hits| hits > 0), "{:?}", plain.hits);
+    assert!(plain.matches[..3].iter().all(|&matches| matches > 0), "{:?}", plain.matches);
     for index in 0..3 {
-        let RuleProfile { events, asked, hits, .. } = *rule(&profile, index);
-        assert_eq!(hits, plain.hits[index]);
-        assert!(hits <= asked && asked <= events && events <= profile.events);
+        let RuleProfile { events, asked, matches, .. } = *rule(&profile, index);
+        assert_eq!(matches, plain.matches[index]);
+        assert!(matches <= asked && asked <= events && events <= profile.events);
     }
     // No event is a reboot.
     assert_eq!(profile.rules.len(), 3);

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use peregrine_alert::RuleId;
 use peregrine_event::EventType;
 use peregrine_fields::Field;
 use peregrine_filter::{NodeId, Program, Residual, SubCondition};
 
 use super::meter::Slot;
 use super::{Cost, Profiler, RuleProfile, TypeProfile};
-use crate::Dispatch;
+use crate::Generation;
 
 /// A rule's condition for some event types.
 #[derive(Clone, Debug)]
@@ -53,13 +54,14 @@ struct Left {
 
 /// What each rule cost.
 pub(super) fn rules(
-    dispatch: &Dispatch,
+    generation: &Generation,
     profiler: &Profiler,
     types: &[TypeProfile],
 ) -> Vec<RuleProfile> {
+    let compiled = generation.compiled();
     let mut rules: BTreeMap<usize, Left> = BTreeMap::new();
     for TypeProfile { ty, events, .. } in types {
-        for (rule, residual) in dispatch.candidates(*ty) {
+        for (rule, residual) in compiled.residuals(*ty) {
             let Left { events: all, roots } = rules.entry(rule).or_default();
             *all += events;
             match roots.iter_mut().find(|(known, _)| *known == residual) {
@@ -68,7 +70,7 @@ pub(super) fn rules(
             }
         }
     }
-    let program = dispatch.program();
+    let program = compiled.program();
     let mut users = vec![0; program.len()];
     for left in rules.values() {
         let mut seen = Seen::new(program);
@@ -81,7 +83,8 @@ pub(super) fn rules(
         }
     }
     let accounts = Accounts { program, profiler, users, look: profiler.look_ns() };
-    rules.into_iter().map(|(rule, left)| accounts.rule(rule, left)).collect()
+    let ids = |(index, left)| generation.rule(index).map(|(id, _)| accounts.rule(id, index, left));
+    rules.into_iter().filter_map(ids).collect()
 }
 
 /// What is needed to say what a rule cost.
@@ -94,7 +97,7 @@ struct Accounts<'a> {
 }
 
 impl Accounts<'_> {
-    fn rule(&self, rule: usize, left: Left) -> RuleProfile {
+    fn rule(&self, rule: RuleId, index: usize, left: Left) -> RuleProfile {
         let mut seen = Seen::new(self.program);
         let root = |(residual, types)| {
             let mut conditions = Vec::new();
@@ -102,8 +105,8 @@ impl Accounts<'_> {
             Root { types, conditions }
         };
         let roots: Vec<Root> = left.roots.into_iter().map(root).collect();
-        let slot = self.profiler.rule(rule);
-        let alerts_ns = self.profiler.alerts(rule).total_ns(self.look);
+        let slot = self.profiler.rule(index);
+        let alerts_ns = self.profiler.alerts(index).total_ns(self.look);
         let mut cost = Cost { own_ns: slot.total_ns(self.look), shared_ns: 0.0, alerts_ns };
         for condition in roots.iter().flat_map(|root| &root.conditions) {
             match condition.rules {
@@ -111,7 +114,8 @@ impl Accounts<'_> {
                 _ => cost.shared_ns += condition.part_ns(),
             }
         }
-        RuleProfile { rule, events: left.events, asked: slot.asked, hits: slot.held, cost, roots }
+        let (asked, matches) = (slot.asked, slot.held);
+        RuleProfile { rule, events: left.events, asked, matches, cost, roots }
     }
 
     fn condition(&self, node: NodeId, depth: usize) -> Condition {

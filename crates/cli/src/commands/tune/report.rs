@@ -332,17 +332,17 @@ fn calls(job: &Job<'_>, measured: &Measured) -> Vec<Call> {
 
 /// How many rules ask for this system call.
 fn wanted_by(job: &Job<'_>, name: &str) -> usize {
-    let rules = job.rules.set.rules.iter().filter(|rule| rule.active);
+    let rules = job.generation.rules().rules.iter().filter(|rule| rule.active);
     let types = rules.filter_map(|rule| rule.event_types.as_ref());
     types.filter(|types| SyscallSet::from(*types).contains_name(name)).count()
 }
 
 fn rules(job: &Job<'_>, measured: &Measured) -> Vec<Rule> {
-    let name = |place: usize| job.rules.set.rules.get(place).map_or("", |rule| &rule.name);
+    let names: BTreeMap<_, _> = job.generation.iter().collect();
     let rule = |profile: &peregrine_engine::profile::RuleProfile| Rule {
-        name: name(profile.rule).to_owned(),
+        name: names.get(&profile.rule).map_or_else(String::new, |rule| rule.name.clone()),
         events: profile.events as f64 * measured.part(),
-        hits: profile.hits as f64 * measured.part(),
+        hits: profile.matches as f64 * measured.part(),
         ns: profile.cost.total_ns() * measured.part(),
     };
     measured.profile.rules.iter().map(rule).collect()

@@ -1,0 +1,83 @@
+//! What a run evaluates, built aside and never changed: rules, their compiled form, and how their fields print.
+
+use peregrine_alert::{RuleId, RuleRegistry};
+use peregrine_fields::{Field, Run};
+use peregrine_rules::{Rule, RuleSet};
+
+use crate::profile::{Profile, Profiler};
+use crate::select::SyscallSet;
+use crate::{CompiledRules, Matching};
+
+/// One version of the rules with everything compiled from them.
+///
+/// A generation is immutable and shared through an `Arc`. A reload builds a new one while events go on, then
+/// [installs](crate::Engine::install) it between two events.
+#[derive(Debug)]
+pub struct Generation {
+    rules: RuleSet<Field>,
+    compiled: CompiledRules,
+    // Of each rule, in the order of `rules`.
+    ids: Box<[RuleId]>,
+    settings: GenerationSettings,
+}
+
+/// What a generation has beside its rules.
+#[derive(Clone, Debug, Default)]
+pub struct GenerationSettings {
+    /// Whether an event can match more than one rule.
+    pub matching: Matching,
+    /// How fields print.
+    pub run: Run,
+    /// Syscalls and tracepoints that the kernel reports for these rules.
+    pub selected: SyscallSet,
+}
+
+impl Generation {
+    /// Compiles the active rules. The registry gives a rule the id that it had in earlier generations.
+    pub fn new(
+        rules: RuleSet<Field>,
+        registry: &RuleRegistry,
+        settings: GenerationSettings,
+    ) -> Self {
+        let compiled = CompiledRules::new(&rules);
+        let ids = rules.rules.iter().map(|rule| registry.intern(&rule.source, &rule.name));
+        let ids = ids.collect();
+        Self { rules, compiled, ids, settings }
+    }
+
+    /// The rules, active or not.
+    pub fn rules(&self) -> &RuleSet<Field> {
+        &self.rules
+    }
+
+    /// The active rules, compiled.
+    pub fn compiled(&self) -> &CompiledRules {
+        &self.compiled
+    }
+
+    /// What it has beside the rules.
+    pub fn settings(&self) -> &GenerationSettings {
+        &self.settings
+    }
+
+    /// All rules with their ids, in the order in which they are tried.
+    pub fn iter(&self) -> impl Iterator<Item = (RuleId, &Rule<Field>)> {
+        self.ids.iter().copied().zip(&self.rules.rules)
+    }
+
+    /// The rule at this position of the rule set, with its id.
+    #[inline]
+    pub fn rule(&self, index: usize) -> Option<(RuleId, &Rule<Field>)> {
+        Some((*self.ids.get(index)?, self.rules.rules.get(index)?))
+    }
+
+    /// Measures what the rules of this generation cost.
+    pub fn profiler(&self) -> Profiler {
+        Profiler::new(&self.compiled, self.rules.rules.len())
+    }
+
+    /// What a profiler of this generation has measured so far.
+    pub fn profile(&self, profiler: &Profiler) -> Profile {
+        Profile::new(self, profiler)
+    }
+}
