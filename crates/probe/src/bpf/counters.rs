@@ -9,9 +9,9 @@ use aya::maps::{HashMap, MapData, PerCpuArray};
 use aya::programs::ProgramInfo;
 use peregrine_event::{EventCounters, LossClass};
 
-use super::ProbeError;
 use super::abi::{self, CounterWords, LoserWords, LossWords};
-use super::load::take;
+use super::error::ProbeError;
+use super::maps::take;
 use super::programs::missed;
 
 /// How old what was read of hooks may be: there can be hundreds.

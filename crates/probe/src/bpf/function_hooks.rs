@@ -1,7 +1,7 @@
-//! A hook on the function of each selected syscall (`fexit`), so that others cost nothing.
+//! A hook on the function of each selected syscall (`fexit`), so that other syscalls cost nothing.
 //!
-//! The programs are the same as those for the tracepoint at the end of all syscalls: both find the registers of the call
-//! and its result in the same places. Only the kind they are declared as differs, which is a word in the object file.
+//! The programs are those of the `sys_exit` tracepoint: in both contexts the registers of the call and its result are at
+//! the same offsets. Only the program type differs, which [`super::object`] takes care of.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,12 @@ use aya::{Btf, Ebpf};
 use peregrine_event::{LossClass, native_syscalls};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::compat;
 use super::counters::KernelCounters;
+use super::error::ProbeError;
 use super::functions::{Functions, SOCKETCALL};
-use super::load::ProbeError;
+use super::hooks::Collector;
 use super::select::SyscallSet;
-use super::{compat, hooks};
 
 /// Program that sees whether the kernel takes any.
 const PROBE: &str = "takes_functions";
@@ -34,22 +35,6 @@ const TWIN_FRONT: &str = "call_exit_twin";
 
 /// There is no way out to be hooked.
 const NEVER_RETURN: [&str; 2] = ["exit", "exit_group"];
-
-/// Section of the programs for syscalls, and what makes them hooks on functions. Of the same length and with the same
-/// end, as other names share its bytes.
-const TRACEPOINT: &[u8] = b"tp_btf/sys_exit";
-const FUNCTION: &[u8] = b"fexit/_sys_exit";
-
-/// The object with its programs for syscalls declared as hooks on functions.
-pub(super) fn made_for_functions(object: &[u8]) -> Vec<u8> {
-    let mut made = object.to_vec();
-    for at in memchr::memmem::find_iter(object, TRACEPOINT) {
-        if let Some(place) = made.get_mut(at..at + FUNCTION.len()) {
-            place.copy_from_slice(FUNCTION);
-        }
-    }
-    made
-}
 
 /// Functions of this kernel, and the hooks on them.
 pub(super) struct FunctionHooks {
@@ -143,7 +128,7 @@ impl FunctionHooks {
                 Err(error) => {
                     let matters = native_syscalls().iter().any(|call| {
                         leads_to.contains(&call.sc)
-                            && hooks::collector(call.exit, |_| false).is_some()
+                            && Collector::of(call.exit, |_| false) != Collector::Generic
                     });
                     self.unhooked.insert(function, Unhooked { why: reason(&error), matters });
                 }
@@ -187,13 +172,9 @@ impl FunctionHooks {
             if !syscalls.contains(&syscall.sc) || self.twins.contains(&syscall.sc) {
                 continue;
             }
-            let collector = hooks::collector(syscall.exit, |name| ebpf.program(name).is_some());
-            let mut name = collector.unwrap_or_else(|| hooks::GENERIC.into());
-            // Programs that use their table have a copy that uses the other one.
-            let twin = name.replacen("x_", "twin_", 1);
-            if ebpf.program(&twin).is_some() {
-                name = twin;
-            }
+            let collector = Collector::of(syscall.exit, |name| ebpf.program(name).is_some());
+            let alt = collector.alt_program();
+            let name = if ebpf.program(&alt).is_some() { alt } else { collector.program() };
             // The other table keeps the program of that name that was loaded for it.
             unload(ebpf, &name)?;
             let program = load(ebpf, types, &name, function)?;

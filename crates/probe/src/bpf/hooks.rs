@@ -2,12 +2,9 @@
 
 use peregrine_event::{EventType, LossClass, native_syscalls};
 
-use super::load::HookPlan;
+use super::config::HookPlan;
 use super::select::{Selection, Tracepoints};
 use super::{abi, compat};
-
-/// Tracepoint at the end of every syscall.
-pub(super) const SYS_EXIT: &str = "sys_exit";
 
 /// The syscalls of 32-bit programs: number, place in the map of numbers, and code.
 pub(super) fn compat_syscalls() -> impl Iterator<Item = (usize, usize, u16)> {
@@ -17,28 +14,52 @@ pub(super) fn compat_syscalls() -> impl Iterator<Item = (usize, usize, u16)> {
     own.chain(sockets).filter(|_| cfg!(target_arch = "x86_64"))
 }
 
-/// Program for syscalls that have no event of their own.
-pub(super) const GENERIC: &str = "x_generic";
-
-/// A program and the tracepoint it goes to, for as long as a selection wants it.
+/// A program and the tracepoint it attaches to while a selection needs it.
 pub(super) struct Hook {
     pub(super) program: &'static str,
     pub(super) tracepoint: &'static str,
-    /// Types of the arguments that the program takes from its context, in their order. The kernel promises
-    /// nothing about them: each was looked up in the type information of Linux [`CHECKED`], and the test of
-    /// events compares them with that of the kernel it runs on.
+    /// Types of the arguments that the program reads from its context, in order. The kernel makes no promise about them:
+    /// each was looked up in the type information of Linux [`CHECKED`], and the test of events compares them with that
+    /// of the running kernel.
     pub(super) arguments: &'static [&'static str],
-    pub(super) wanted: fn(&Selection, HookPlan) -> bool,
+    pub(super) needed: Needed,
+    /// What is lost when the kernel skips its program.
+    pub(super) class: LossClass,
+    /// Whether a kernel may lack the tracepoint: then its events are missing and all else works.
+    pub(super) optional: bool,
+}
+
+/// When a hook is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needed {
+    /// This tracepoint is selected.
+    By(Tracepoints),
+    /// A syscall that ends with one of these events is selected.
+    BySyscall(&'static [EventType]),
+    /// The same, where the new thread of such a syscall does not pass the hook of its exit.
+    ByChildOf(&'static [EventType]),
+    /// Any syscall is selected, and one hook serves them all.
+    BySysExit,
+}
+
+impl Needed {
+    /// Whether a selection needs the hook.
+    pub(super) fn with(self, selection: &Selection, plan: HookPlan) -> bool {
+        match self {
+            Self::By(tracepoint) => selection.tracepoints.contains(tracepoint),
+            Self::BySyscall(events) => wants(selection, events),
+            Self::ByChildOf(events) => child_is_silent(plan) && wants(selection, events),
+            Self::BySysExit => plan == HookPlan::SysExit && !selection.syscalls.is_empty(),
+        }
+    }
 }
 
 impl Hook {
-    /// What is lost when its program does not run.
-    pub(super) fn class(&self) -> LossClass {
-        match self.program {
-            "process_exit" => LossClass::ProcExit,
-            "process_exec" => LossClass::Execve,
-            "process_fork" => LossClass::CloneFork,
-            _ => LossClass::Other,
+    /// Events that are missing where the kernel lacks the tracepoint.
+    pub(super) fn missing(&self) -> Option<Tracepoints> {
+        match self.needed {
+            Needed::By(tracepoint) if self.optional => Some(tracepoint),
+            _ => None,
         }
     }
 }
@@ -65,69 +86,80 @@ pub fn prototypes() -> impl Iterator<Item = Prototype> {
         hook: hook.tracepoint,
         arguments: hook.arguments,
         checked: CHECKED,
-        optional: optional(hook.tracepoint).is_some(),
+        optional: hook.optional,
     })
 }
 
+/// The tracepoint at the exit of every syscall, which also is the type that collectors are loaded as.
+pub(super) const SYS_EXIT: &str = "sys_exit";
+
+/// All hooks. arm64 has the tracepoints of page faults since 6.17 only.
 pub(super) static HOOKS: &[Hook] = &[
     Hook {
         program: "process_exit",
         tracepoint: "sched_process_exit",
         arguments: &["task_struct *"],
-        wanted: |s, _| s.tracepoints.contains(Tracepoints::PROCESS_EXIT),
+        needed: Needed::By(Tracepoints::PROCESS_EXIT),
+        class: LossClass::ProcExit,
+        optional: false,
     },
     Hook {
         program: "process_exec",
         tracepoint: "sched_process_exec",
         arguments: &["task_struct *", "s32", "linux_binprm *"],
-        wanted: |s, _| wants(s, &[EventType::SyscallExecve_19X, EventType::SyscallExecveatX]),
+        needed: Needed::BySyscall(EXECS),
+        class: LossClass::Execve,
+        optional: false,
     },
     Hook {
         program: "process_fork",
         tracepoint: "sched_process_fork",
         arguments: &["task_struct *", "task_struct *"],
-        wanted: |s, plan| child_is_silent(plan) && wants(s, CLONES),
+        needed: Needed::ByChildOf(CLONES),
+        class: LossClass::CloneFork,
+        optional: false,
     },
     Hook {
         program: "sched_switch",
         tracepoint: "sched_switch",
         arguments: &["bool", "task_struct *", "task_struct *"],
-        wanted: |s, _| s.tracepoints.contains(Tracepoints::SWITCH),
+        needed: Needed::By(Tracepoints::SWITCH),
+        class: LossClass::Other,
+        optional: false,
     },
     Hook {
         program: "page_fault_user",
         tracepoint: "page_fault_user",
         arguments: &["u64", "pt_regs *", "u64"],
-        wanted: |s, _| s.tracepoints.contains(Tracepoints::PAGE_FAULT_USER),
+        needed: Needed::By(Tracepoints::PAGE_FAULT_USER),
+        class: LossClass::Other,
+        optional: true,
     },
     Hook {
         program: "page_fault_kernel",
         tracepoint: "page_fault_kernel",
         arguments: &["u64", "pt_regs *", "u64"],
-        wanted: |s, _| s.tracepoints.contains(Tracepoints::PAGE_FAULT_KERNEL),
+        needed: Needed::By(Tracepoints::PAGE_FAULT_KERNEL),
+        class: LossClass::Other,
+        optional: true,
     },
     Hook {
         program: "signal_deliver",
         tracepoint: "signal_deliver",
         arguments: &["s32", "kernel_siginfo *"],
-        wanted: |s, _| s.tracepoints.contains(Tracepoints::SIGNAL_DELIVER),
+        needed: Needed::By(Tracepoints::SIGNAL_DELIVER),
+        class: LossClass::Other,
+        optional: false,
     },
     Hook {
-        program: "sys_exit",
+        program: SYS_EXIT,
         tracepoint: SYS_EXIT,
         arguments: &["pt_regs *", "s64"],
-        wanted: |s, plan| plan == HookPlan::SysExit && !s.syscalls.is_empty(),
+        needed: Needed::BySysExit,
+        class: LossClass::Other,
+        optional: false,
     },
 ];
-
-/// What there is nothing of where the kernel lacks this tracepoint, if all else works. arm64 has these since 6.17 only.
-pub(super) fn optional(tracepoint: &str) -> Option<Tracepoints> {
-    match tracepoint {
-        "page_fault_user" => Some(Tracepoints::PAGE_FAULT_USER),
-        "page_fault_kernel" => Some(Tracepoints::PAGE_FAULT_KERNEL),
-        _ => None,
-    }
-}
 
 /// Syscalls whose arguments are also taken at their entry, where another thread can't have changed them yet:
 /// the event of their end, and their name. Their programs are `enter_` and the name.
@@ -144,6 +176,7 @@ fn child_is_silent(plan: HookPlan) -> bool {
     plan == HookPlan::PerSyscall || cfg!(target_arch = "aarch64")
 }
 
+const EXECS: &[EventType] = &[EventType::SyscallExecve_19X, EventType::SyscallExecveatX];
 const CLONES: &[EventType] = &[
     EventType::SyscallClone_20X,
     EventType::SyscallClone3X,
@@ -157,19 +190,58 @@ pub(super) fn wants(selection: &Selection, events: &[EventType]) -> bool {
         .any(|call| events.contains(&call.exit) && selection.syscalls.contains(call.sc))
 }
 
-/// What the name of a program begins with that takes the call from the registers, and not from a scratch.
-pub(super) const ALONE: &str = "alone_";
+/// The program that collects the event of a syscall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Collector {
+    /// For all syscalls without an event of their own.
+    Generic,
+    /// For the whole family of clone and fork.
+    Clone,
+    /// For execve and execveat that failed.
+    Execve,
+    /// For this event, put together in a scratch buffer.
+    Event(EventType),
+    /// For this event, which is small enough to be written into the ring in place, straight from the registers.
+    Inline(EventType),
+}
 
-/// Name of the program that collects an event, of those in the object; none for events without one of their own.
-pub(super) fn collector(event: EventType, exists: impl Fn(&str) -> bool) -> Option<String> {
-    match event {
-        _ if CLONES.contains(&event) => Some("x_clone".into()),
-        EventType::SyscallExecve_19X | EventType::SyscallExecveatX => Some("x_execve".into()),
-        _ if event.is_exit() && event != EventType::GenericX => {
-            let alone = format!("{ALONE}{}", event.name());
-            Some(if exists(&alone) { alone } else { format!("x_{}", event.name()) })
+impl Collector {
+    /// The collector of an event, given the names of the programs in the object.
+    pub(super) fn of(event: EventType, exists: impl Fn(&str) -> bool) -> Self {
+        if CLONES.contains(&event) {
+            Self::Clone
+        } else if EXECS.contains(&event) {
+            Self::Execve
+        } else if !event.is_exit() || event == EventType::GenericX {
+            Self::Generic
+        } else if exists(&Self::Inline(event).program()) {
+            Self::Inline(event)
+        } else {
+            Self::Event(event)
         }
-        _ => None,
+    }
+
+    /// The name of its program in the object.
+    pub(super) fn program(self) -> String {
+        match self {
+            Self::Inline(event) => format!("alone_{}", event.name()),
+            _ => format!("x_{}", self.suffix()),
+        }
+    }
+
+    /// The name of the copy of its program that tail-calls through the table for functions of the other prototype.
+    /// Programs without tail calls have none and are loaded a second time instead.
+    pub(super) fn alt_program(self) -> String {
+        format!("twin_{}", self.suffix())
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Generic => "generic",
+            Self::Clone => "clone",
+            Self::Execve => "execve",
+            Self::Event(event) | Self::Inline(event) => event.name(),
+        }
     }
 }
 
@@ -179,16 +251,32 @@ mod tests {
 
     #[test]
     fn every_selected_syscall_has_a_program() {
-        let sys = |name: &str| {
-            native_syscalls()
+        let collector = |name: &str| {
+            let call = native_syscalls()
                 .iter()
-                .find(|call| peregrine_event::syscall_name(call.sc) == Some(name))
-                .and_then(|call| collector(call.exit, |name| name == "alone_dup"))
+                .find(|call| peregrine_event::syscall_name(call.sc) == Some(name));
+            Collector::of(call.unwrap().exit, |name| name == "alone_dup")
         };
-        assert_eq!(sys("openat").as_deref(), Some("x_openat"));
-        assert_eq!(sys("dup").as_deref(), Some("alone_dup"));
-        assert_eq!(sys("clone3").as_deref(), Some("x_clone"));
-        assert_eq!(sys("execveat").as_deref(), Some("x_execve"));
-        assert_eq!(sys("getppid"), None);
+        assert_eq!(collector("openat").program(), "x_openat");
+        assert_eq!(collector("dup").program(), "alone_dup");
+        assert_eq!(collector("clone3"), Collector::Clone);
+        assert_eq!(collector("execveat"), Collector::Execve);
+        assert_eq!(collector("getppid").program(), "x_generic");
+    }
+
+    #[test]
+    fn hooks_follow_the_selection() {
+        let needed = |selection: &Selection, plan| {
+            let hooks = HOOKS.iter().filter(|hook| hook.needed.with(selection, plan));
+            hooks.map(|hook| hook.tracepoint).collect::<Vec<_>>()
+        };
+        let none = Selection::default();
+        assert_eq!(needed(&none, HookPlan::SysExit), [""; 0]);
+        let code = |name| peregrine_event::syscall_names().find(|(_, n)| *n == name).unwrap().0;
+        let clone = Selection { syscalls: [code("clone")].into_iter().collect(), ..none };
+        assert!(needed(&clone, HookPlan::SysExit).contains(&SYS_EXIT));
+        assert_eq!(needed(&clone, HookPlan::PerSyscall), ["sched_process_fork"]);
+        let faults = Selection { tracepoints: Tracepoints::PAGE_FAULT_USER, ..none };
+        assert_eq!(needed(&faults, HookPlan::SysExit), ["page_fault_user"]);
     }
 }

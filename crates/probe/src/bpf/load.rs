@@ -1,149 +1,31 @@
-//! Loading the programs and getting at their maps.
+//! Loads the programs, attaches them to what is selected, and gives access to their maps.
 
-use std::collections::BTreeSet;
 use std::fs::File;
-use std::iter;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use aya::maps::{Array, ArrayOfMaps, CgroupArray, Map, MapData, MapError, ProgramArray};
+use aya::maps::{Array, CgroupArray, MapData, ProgramArray};
 use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
 use aya::util::{self, nr_cpus};
-use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
-use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
-use aya_obj::maps::{LegacyMap, bpf_map_def};
+use aya::{Btf, BtfError, Ebpf, EbpfLoader};
 use peregrine_event::native_syscalls;
 use rustix::time::{ClockId, clock_gettime};
-use thiserror::Error;
 
 use super::abi::{self, Config, ConfigWords, Lane};
+use super::config::{HookPlan, ProbeConfig};
 use super::counters::KernelCounters;
-use super::function_hooks::{self, FunctionHooks};
-use super::hooks;
+use super::error::ProbeError;
+use super::function_hooks::FunctionHooks;
+use super::hooks::{self, Collector, Needed};
+use super::maps::{Ring, borrow, life_ring_bytes, make_rings, ring_of_cpus, take};
+use super::object;
 use super::programs::Programs;
 use super::select::{Selection, Tracepoints};
-
-#[cfg(target_arch = "x86_64")]
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/peregrine.x86_64.o");
-#[cfg(target_arch = "aarch64")]
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/peregrine.aarch64.o");
 
 /// How often CPUs ask in the time in which a ring is filled.
 const ASKS: u32 = 16;
 /// Where tracepoints of single syscalls are described.
 const TRACEFS: &str = "/sys/kernel/tracing/events/syscalls";
-
-/// How to watch this machine.
-#[derive(Clone, Debug)]
-pub struct ProbeConfig {
-    /// What to watch. Can be changed later with [`Probe::select`].
-    pub selection: Selection,
-    /// Bytes of each data ring: a power of two and a multiple of the page size.
-    pub ring_bytes: u32,
-    /// CPUs that share a ring; 0 for one ring for all.
-    pub cpus_per_ring: u32,
-    /// Bytes kept of what is read and written.
-    pub snaplen: u16,
-    /// Leave out syscalls that failed.
-    pub drop_failed_exit: bool,
-    /// Watch only tasks in this cgroup v2 directory and below.
-    pub scope: Option<PathBuf>,
-    /// Leave out what this very process does.
-    pub exclude_self: bool,
-    /// Take the arguments of the open family and of connect also at their entry, so that a thread that
-    /// changes them meanwhile deceives nobody. Needs tracefs; without it there are no such events.
-    pub entries: bool,
-    /// How to hook syscalls; the best that the kernel takes where nothing is said.
-    pub plan: Option<HookPlan>,
-}
-
-impl Default for ProbeConfig {
-    fn default() -> Self {
-        Self {
-            selection: Selection::default(),
-            ring_bytes: 8 << 20,
-            cpus_per_ring: 1,
-            snaplen: 80,
-            drop_failed_exit: false,
-            scope: None,
-            exclude_self: true,
-            entries: true,
-            plan: None,
-        }
-    }
-}
-
-/// How syscalls are hooked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HookPlan {
-    /// A hook on each selected syscall's own function: others cost nothing.
-    PerSyscall,
-    /// One hook on the end of every syscall, which passes on those selected.
-    SysExit,
-}
-
-/// Why this kernel can't be watched.
-#[derive(Debug, Error)]
-pub enum ProbeError {
-    /// The kernel does not describe its types.
-    #[error("the kernel's type information (/sys/kernel/btf/vmlinux) cannot be used: {0}")]
-    Btf(#[from] BtfError),
-    /// The programs do not fit this kernel, or it may not be watched.
-    #[error("the kernel does not take the probe: {0}")]
-    Object(#[from] EbpfError),
-    /// One program is refused.
-    #[error("the kernel refuses program `{name}`: {source}")]
-    Program {
-        /// Its name.
-        name: String,
-        /// Why.
-        source: ProgramError,
-    },
-    /// Hooks on functions were asked for.
-    #[error("the kernel lets no functions be hooked: {0}")]
-    Functions(String),
-    /// A map is refused.
-    #[error("a map of the probe: {0}")]
-    Map(#[from] MapError),
-    /// There is no descriptor left for a ring.
-    #[error("a ring buffer: {0}")]
-    Ring(std::io::Error),
-    /// The object lacks what it should have.
-    #[error("this build's object has no `{0}`")]
-    Missing(String),
-    /// The cgroup to watch can't be opened.
-    #[error("cgroup {}: {source}", .path.display())]
-    Scope {
-        /// Its directory.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The machine's CPUs are not known.
-    #[error("{0}: {1}")]
-    Cpus(&'static str, std::io::Error),
-}
-
-impl ProbeError {
-    fn is_unknown_tracepoint(&self) -> bool {
-        let Self::Program { source: ProgramError::Btf(error), .. } = self else { return false };
-        matches!(error, BtfError::UnknownBtfTypeName { .. })
-    }
-}
-
-/// One ring. It is to be looked at on a timer: who waits for it is woken only when it is half full.
-pub struct Ring {
-    /// What travels in it.
-    pub lane: Lane,
-    /// Its number within the lane. All CPUs write to the one ring of [`Lane::Life`]; to a data ring those from
-    /// `index` times [`ProbeConfig::cpus_per_ring`] on.
-    pub index: u32,
-    /// Its size in bytes.
-    pub bytes: u32,
-    /// Its records, for [`crate::Ring::map`]; [`crate::event_of`] finds the event of each.
-    pub records: OwnedFd,
-}
 
 /// The loaded programs. Dropping it detaches them.
 pub struct Probe {
@@ -181,12 +63,12 @@ impl Probe {
                 .map_max_entries(abi::DATA_RINGS, possible)
                 .load(object)
         };
-        let mut ebpf = load(OBJECT, types.get()?)?;
+        let mut ebpf = load(object::OBJECT, types.get()?)?;
         let mut functions = None;
         if config.plan != Some(HookPlan::SysExit) {
             match FunctionHooks::probe(&mut ebpf, types.get()?) {
                 Ok(hooks) => {
-                    let object = function_hooks::made_for_functions(OBJECT);
+                    let object = object::with_function_hooks();
                     ebpf = load(&object, types.get()?)?;
                     functions = Some(hooks);
                 }
@@ -275,17 +157,16 @@ impl Probe {
                 continue;
             }
             let exists = |name: &str| self.ebpf.program(name).is_some();
-            let collector = hooks::collector(syscall.exit, exists);
-            if self.config.selected[nr / 64] & bit == 0 {
-                if collector.is_none() {
+            let collector = Collector::of(syscall.exit, exists);
+            if self.config.selected.get(nr / 64).is_none_or(|word| word & bit == 0) {
+                if collector == Collector::Generic {
                     self.codes()?.set(u32::from(syscall.nr), u32::from(syscall.sc), 0)?;
                 }
-                let name = collector.as_deref().unwrap_or(hooks::GENERIC);
-                self.load_collector(name, u32::from(syscall.nr))?;
+                self.load_collector(&collector.program(), u32::from(syscall.nr))?;
             }
             *word |= bit;
-            if collector.is_some_and(|name| name.starts_with(hooks::ALONE)) {
-                alone[nr / 64] |= bit;
+            if let (Collector::Inline(_), Some(word)) = (collector, alone.get_mut(nr / 64)) {
+                *word |= bit;
             }
         }
         if self.attached {
@@ -301,9 +182,10 @@ impl Probe {
 
     /// The programs that are loaded now, to ask the kernel about their runs.
     pub fn programs(&self) -> Programs {
-        let fd = |program: &Program| Some(program.fd().ok()?.as_fd().as_raw_fd());
-        let programs = self.ebpf.programs();
-        Programs::new(programs.filter_map(|(name, program)| Some((name.to_owned(), fd(program)?))))
+        let loaded = self.ebpf.programs();
+        Programs::new(
+            loaded.filter_map(|(name, program)| Some((name.to_owned(), program.info().ok()?))),
+        )
     }
 
     /// Moves timestamps when the wall clock was set.
@@ -381,7 +263,7 @@ impl Probe {
         let plan = self.plan();
         for hook in hooks::HOOKS {
             let failed = |source| ProbeError::Program { name: hook.program.into(), source };
-            if (hook.wanted)(selection, plan) {
+            if hook.needed.with(selection, plan) {
                 // From Linux 6.10 on the kernel attaches a program as often as it is asked to, and each
                 // event would come as often. Programs of hooks are loaded here only.
                 if find_program(&mut self.ebpf, hook.program)?.fd().is_ok() {
@@ -389,18 +271,18 @@ impl Probe {
                 }
                 let loaded =
                     load_program(&mut self.ebpf, &mut self.types, hook.program, hook.tracepoint);
-                match (loaded, hooks::optional(hook.tracepoint)) {
+                match (loaded, hook.missing()) {
                     (Ok(program), _) => {
                         program.attach().map_err(failed)?;
                         let info = program.info().map_err(failed)?;
-                        self.counters.watch(hook.program, hook.class(), info);
+                        self.counters.watch(hook.program, hook.class, info);
                     }
                     (Err(error), Some(tracepoint)) if error.is_unknown_tracepoint() => {
                         self.missing |= tracepoint;
                     }
                     (Err(error), _) => return Err(error),
                 }
-            } else if plan == HookPlan::SysExit || hook.tracepoint != hooks::SYS_EXIT {
+            } else if plan == HookPlan::SysExit || hook.needed != Needed::BySysExit {
                 find_program(&mut self.ebpf, hook.program)?.unload().or_else(
                     |error| match error {
                         ProgramError::NotLoaded => Ok(()),
@@ -487,87 +369,6 @@ fn load_program<'a>(
     }
 }
 
-/// A map for a while. Programs are loaded with the descriptors of maps, so none may be closed before.
-fn borrow<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Map, ProbeError> {
-    ebpf.map_mut(name).ok_or_else(|| ProbeError::Missing(name.into()))
-}
-
-/// A map for as long as the probe lives.
-pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, ProbeError> {
-    ebpf.take_map(name).ok_or_else(|| ProbeError::Missing(name.into()))
-}
-
-/// The number of the ring for each CPU that there may be. CPUs that come later share those of the ones that are online.
-fn ring_of_cpus(online: &[u32], possible: u32, per_ring: u32) -> Vec<u32> {
-    let ring_of = |cpu: u32| cpu / per_ring.max(1);
-    let in_use: BTreeSet<u32> = online.iter().map(|&cpu| ring_of(cpu)).collect();
-    let mut later = in_use.iter().cycle();
-    (0..possible.div_ceil(per_ring.max(1)))
-        .map(|ring| if in_use.contains(&ring) { ring } else { later.next().copied().unwrap_or(0) })
-        .flat_map(|ring| iter::repeat_n(ring, per_ring as usize))
-        .take(possible as usize)
-        .collect()
-}
-
-/// How many CPUs of this machine are on; those on which this program may run can be fewer.
-///
-/// # Errors
-/// When the system does not tell.
-pub fn online_cpus() -> std::io::Result<u32> {
-    let online = util::online_cpus().map_err(|(_, error)| error)?;
-    Ok(u32::try_from(online.len()).unwrap_or(u32::MAX))
-}
-
-/// Bytes of the one ring of [`Lane::Life`]. It has to last for as long as the data rings do, and processes come and go
-/// at a small part of the rate of other events.
-fn life_ring_bytes(data_ring: u32, data_rings: usize) -> u32 {
-    const LEAST: u32 = 1 << 20;
-    let eighth = (data_ring / 8).saturating_mul(u32::try_from(data_rings).unwrap_or(u32::MAX));
-    eighth.checked_next_power_of_two().unwrap_or(1 << 31).clamp(LEAST.min(data_ring), 1 << 29)
-}
-
-/// Makes a ring for each number that occurs in `of_cpus`, and tells each CPU its own.
-fn make_rings(
-    ebpf: &mut Ebpf,
-    lane: Lane,
-    of_cpus: &[u32],
-    bytes: u32,
-) -> Result<Vec<Ring>, ProbeError> {
-    let map = match lane {
-        Lane::Life => abi::LIFE_RINGS,
-        Lane::Data => abi::DATA_RINGS,
-    };
-    let mut array: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(borrow(ebpf, map)?)?;
-    let indices: BTreeSet<u32> = of_cpus.iter().copied().collect();
-    indices
-        .into_iter()
-        .map(|index| {
-            let def = bpf_map_def {
-                map_type: BPF_MAP_TYPE_RINGBUF as u32,
-                max_entries: bytes,
-                ..bpf_map_def::default()
-            };
-            let data = MapData::create(
-                aya_obj::Map::Legacy(LegacyMap {
-                    def,
-                    section_index: 0,
-                    section_kind: aya_obj::EbpfSectionKind::Undefined,
-                    symbol_index: None,
-                    data: Vec::new(),
-                    inner_def: None,
-                }),
-                map,
-                None,
-            )?;
-            for (cpu, _) in (0..).zip(of_cpus).filter(|(_, of)| **of == index) {
-                array.set(cpu, &data, 0)?;
-            }
-            let records = data.fd().as_fd().try_clone_to_owned().map_err(ProbeError::Ring)?;
-            Ok(Ring { lane, index, bytes, records })
-        })
-        .collect()
-}
-
 /// Nanoseconds from the epoch to boot.
 fn boot_epoch_ns() -> u64 {
     let ns = |clock| {
@@ -575,18 +376,4 @@ fn boot_epoch_ns() -> u64 {
         time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
     };
     ns(ClockId::Realtime).saturating_sub(ns(ClockId::Boottime))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cpus_that_come_later_share_the_rings_of_others() {
-        assert_eq!(ring_of_cpus(&[0, 1], 2, 1), [0, 1]);
-        assert_eq!(ring_of_cpus(&[0, 1, 2], 7, 2), [0, 0, 1, 1, 0, 0, 1]);
-        assert_eq!(ring_of_cpus(&[1, 3], 6, 1), [1, 1, 3, 3, 1, 3]);
-        assert_eq!(ring_of_cpus(&[0, 1], 2, 2), [0, 0]);
-        assert_eq!(ring_of_cpus(&[], 1, 1), [0]);
-    }
 }

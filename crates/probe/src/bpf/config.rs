@@ -1,0 +1,54 @@
+//! What the probe is asked to monitor, and how.
+
+use std::path::PathBuf;
+
+use super::select::Selection;
+
+/// How to watch this machine.
+#[derive(Clone, Debug)]
+pub struct ProbeConfig {
+    /// What to watch. Can be changed later with [`Probe::select`].
+    pub selection: Selection,
+    /// Bytes of each data ring: a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// CPUs that share a ring; 0 for one ring for all.
+    pub cpus_per_ring: u32,
+    /// Bytes kept of what is read and written.
+    pub snaplen: u16,
+    /// Leave out syscalls that failed.
+    pub drop_failed_exit: bool,
+    /// Watch only tasks in this cgroup v2 directory and below.
+    pub scope: Option<PathBuf>,
+    /// Leave out what this very process does.
+    pub exclude_self: bool,
+    /// Take the arguments of the open family and of connect also at their entry, so that a thread that
+    /// changes them meanwhile deceives nobody. Needs tracefs; without it there are no such events.
+    pub entries: bool,
+    /// How to hook syscalls; the best that the kernel takes where nothing is said.
+    pub plan: Option<HookPlan>,
+}
+
+impl Default for ProbeConfig {
+    fn default() -> Self {
+        Self {
+            selection: Selection::default(),
+            ring_bytes: 8 << 20,
+            cpus_per_ring: 1,
+            snaplen: 80,
+            drop_failed_exit: false,
+            scope: None,
+            exclude_self: true,
+            entries: true,
+            plan: None,
+        }
+    }
+}
+
+/// How syscalls are hooked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookPlan {
+    /// A hook on each selected syscall's own function: others cost nothing.
+    PerSyscall,
+    /// One hook on the end of every syscall, which passes on those selected.
+    SysExit,
+}

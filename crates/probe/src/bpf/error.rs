@@ -1,0 +1,57 @@
+//! Why a kernel cannot be monitored.
+
+use std::path::PathBuf;
+
+use aya::maps::MapError;
+use aya::programs::ProgramError;
+use aya::{BtfError, EbpfError};
+use thiserror::Error;
+
+/// Why this kernel can't be watched.
+#[derive(Debug, Error)]
+pub enum ProbeError {
+    /// The kernel does not describe its types.
+    #[error("the kernel's type information (/sys/kernel/btf/vmlinux) cannot be used: {0}")]
+    Btf(#[from] BtfError),
+    /// The programs do not fit this kernel, or it may not be watched.
+    #[error("the kernel does not take the probe: {0}")]
+    Object(#[from] EbpfError),
+    /// One program is refused.
+    #[error("the kernel refuses program `{name}`: {source}")]
+    Program {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: ProgramError,
+    },
+    /// Hooks on functions were asked for.
+    #[error("the kernel lets no functions be hooked: {0}")]
+    Functions(String),
+    /// A map is refused.
+    #[error("a map of the probe: {0}")]
+    Map(#[from] MapError),
+    /// There is no descriptor left for a ring.
+    #[error("a ring buffer: {0}")]
+    Ring(std::io::Error),
+    /// The object lacks what it should have.
+    #[error("this build's object has no `{0}`")]
+    Missing(String),
+    /// The cgroup to watch can't be opened.
+    #[error("cgroup {}: {source}", .path.display())]
+    Scope {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The machine's CPUs are not known.
+    #[error("{0}: {1}")]
+    Cpus(&'static str, std::io::Error),
+}
+
+impl ProbeError {
+    pub(super) fn is_unknown_tracepoint(&self) -> bool {
+        let Self::Program { source: ProgramError::Btf(error), .. } = self else { return false };
+        matches!(error, BtfError::UnknownBtfTypeName { .. })
+    }
+}

@@ -1,0 +1,122 @@
+//! Maps of the loaded object, and the ring buffers that are created at run time.
+
+use std::collections::BTreeSet;
+use std::iter;
+use std::os::fd::{AsFd, OwnedFd};
+
+use aya::Ebpf;
+use aya::maps::{ArrayOfMaps, Map, MapData};
+use aya::util;
+use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
+use aya_obj::maps::{LegacyMap, bpf_map_def};
+
+use super::abi::{self, Lane};
+use super::error::ProbeError;
+
+/// One ring. It is to be looked at on a timer: who waits for it is woken only when it is half full.
+pub struct Ring {
+    /// What travels in it.
+    pub lane: Lane,
+    /// Its number within the lane. All CPUs write to the one ring of [`Lane::Life`]; to a data ring those from
+    /// `index` times [`super::ProbeConfig::cpus_per_ring`] on.
+    pub index: u32,
+    /// Its size in bytes.
+    pub bytes: u32,
+    /// Its records, for [`crate::Ring::map`]; [`crate::event_of`] finds the event of each.
+    pub records: OwnedFd,
+}
+
+/// A map for a while. Programs are loaded with the descriptors of maps, so none may be closed before.
+pub(super) fn borrow<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Map, ProbeError> {
+    ebpf.map_mut(name).ok_or_else(|| ProbeError::Missing(name.into()))
+}
+
+/// A map for as long as the probe lives.
+pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, ProbeError> {
+    ebpf.take_map(name).ok_or_else(|| ProbeError::Missing(name.into()))
+}
+
+/// The number of the ring for each CPU that there may be. CPUs that come later share those of the ones that are online.
+pub(super) fn ring_of_cpus(online: &[u32], possible: u32, per_ring: u32) -> Vec<u32> {
+    let ring_of = |cpu: u32| cpu / per_ring.max(1);
+    let in_use: BTreeSet<u32> = online.iter().map(|&cpu| ring_of(cpu)).collect();
+    let mut later = in_use.iter().cycle();
+    (0..possible.div_ceil(per_ring.max(1)))
+        .map(|ring| if in_use.contains(&ring) { ring } else { later.next().copied().unwrap_or(0) })
+        .flat_map(|ring| iter::repeat_n(ring, per_ring as usize))
+        .take(possible as usize)
+        .collect()
+}
+
+/// How many CPUs of this machine are on; those on which this program may run can be fewer.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn online_cpus() -> std::io::Result<u32> {
+    let online = util::online_cpus().map_err(|(_, error)| error)?;
+    Ok(u32::try_from(online.len()).unwrap_or(u32::MAX))
+}
+
+/// Bytes of the one ring of [`Lane::Life`]. It has to last for as long as the data rings do, and processes come and go
+/// at a small part of the rate of other events.
+pub(super) fn life_ring_bytes(data_ring: u32, data_rings: usize) -> u32 {
+    const LEAST: u32 = 1 << 20;
+    let eighth = (data_ring / 8).saturating_mul(u32::try_from(data_rings).unwrap_or(u32::MAX));
+    eighth.checked_next_power_of_two().unwrap_or(1 << 31).clamp(LEAST.min(data_ring), 1 << 29)
+}
+
+/// Makes a ring for each number that occurs in `of_cpus`, and tells each CPU its own.
+pub(super) fn make_rings(
+    ebpf: &mut Ebpf,
+    lane: Lane,
+    of_cpus: &[u32],
+    bytes: u32,
+) -> Result<Vec<Ring>, ProbeError> {
+    let map = match lane {
+        Lane::Life => abi::LIFE_RINGS,
+        Lane::Data => abi::DATA_RINGS,
+    };
+    let mut array: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(borrow(ebpf, map)?)?;
+    let indices: BTreeSet<u32> = of_cpus.iter().copied().collect();
+    indices
+        .into_iter()
+        .map(|index| {
+            let def = bpf_map_def {
+                map_type: BPF_MAP_TYPE_RINGBUF as u32,
+                max_entries: bytes,
+                ..bpf_map_def::default()
+            };
+            let data = MapData::create(
+                aya_obj::Map::Legacy(LegacyMap {
+                    def,
+                    section_index: 0,
+                    section_kind: aya_obj::EbpfSectionKind::Undefined,
+                    symbol_index: None,
+                    data: Vec::new(),
+                    inner_def: None,
+                }),
+                map,
+                None,
+            )?;
+            for (cpu, _) in (0..).zip(of_cpus).filter(|(_, of)| **of == index) {
+                array.set(cpu, &data, 0)?;
+            }
+            let records = data.fd().as_fd().try_clone_to_owned().map_err(ProbeError::Ring)?;
+            Ok(Ring { lane, index, bytes, records })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_that_come_later_share_the_rings_of_others() {
+        assert_eq!(ring_of_cpus(&[0, 1], 2, 1), [0, 1]);
+        assert_eq!(ring_of_cpus(&[0, 1, 2], 7, 2), [0, 0, 1, 1, 0, 0, 1]);
+        assert_eq!(ring_of_cpus(&[1, 3], 6, 1), [1, 1, 3, 3, 1, 3]);
+        assert_eq!(ring_of_cpus(&[0, 1], 2, 2), [0, 0]);
+        assert_eq!(ring_of_cpus(&[], 1, 1), [0]);
+    }
+}
