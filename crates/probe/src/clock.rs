@@ -1,19 +1,32 @@
-//! The clock of the events.
+//! The clock of event timestamps.
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Tells the time as timestamps have it: nobody can set it, and it goes on while the machine sleeps.
+/// Smallest change of the wall clock that timestamps follow, ns. Below that, the difference of two clocks that are read one
+/// after the other says nothing.
+const SMALLEST_STEP: u64 = 1_000_000;
+/// Two readings further apart than this, ns, are not compared: the thread was preempted in between.
+const LARGEST_GAP: u64 = 100_000;
+
+/// Boot time, moved to the epoch. It never stops, not even while the machine sleeps, and it moves with the wall clock only
+/// when [`Clock::follow`] says so, at one point for kernel and reader.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     /// Nanoseconds from the epoch to boot.
     boot_epoch: u64,
+    /// Added to the wall clock, for tests: they cannot set the machine's.
+    wall_shift: i64,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
         let boot_epoch =
             nanoseconds(ClockId::Realtime).saturating_sub(nanoseconds(ClockId::Boottime));
-        Self { boot_epoch }
+        Self::with_boot_epoch(boot_epoch)
+    }
+
+    pub(crate) fn with_boot_epoch(boot_epoch: u64) -> Self {
+        Self { boot_epoch, wall_shift: 0 }
     }
 
     /// Nanoseconds from the epoch to boot.
@@ -25,9 +38,49 @@ impl Clock {
     pub(crate) fn now(self) -> u64 {
         nanoseconds(ClockId::Boottime).saturating_add(self.boot_epoch)
     }
+
+    /// Takes over a wall clock that was set since, and returns by how many nanoseconds. `None` when it was not.
+    pub(crate) fn follow(&mut self) -> Option<i64> {
+        let before = nanoseconds(ClockId::Boottime);
+        let wall = nanoseconds(ClockId::Realtime).saturating_add_signed(self.wall_shift);
+        let after = nanoseconds(ClockId::Boottime);
+        if after.saturating_sub(before) > LARGEST_GAP {
+            return None;
+        }
+        self.follow_epoch(wall.saturating_sub(before))
+    }
+
+    /// Behaves from now on as if the wall clock had been set by this many nanoseconds.
+    pub(crate) fn shift_wall(&mut self, by: i64) {
+        self.wall_shift = self.wall_shift.saturating_add(by);
+    }
+
+    fn follow_epoch(&mut self, boot_epoch: u64) -> Option<i64> {
+        if boot_epoch.abs_diff(self.boot_epoch) < SMALLEST_STEP {
+            return None;
+        }
+        let step = boot_epoch.wrapping_sub(self.boot_epoch) as i64;
+        self.boot_epoch = boot_epoch;
+        Some(step)
+    }
 }
 
 fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clock_that_was_set_is_followed() {
+        let mut clock = Clock::with_boot_epoch(5_000_000_000);
+        assert_eq!(clock.follow_epoch(5_000_000_000 + SMALLEST_STEP - 1), None);
+        assert_eq!(clock.boot_epoch(), 5_000_000_000);
+        assert_eq!(clock.follow_epoch(6_000_000_000), Some(1_000_000_000));
+        assert_eq!(clock.follow_epoch(3_000_000_000), Some(-3_000_000_000));
+        assert_eq!(clock.boot_epoch(), 3_000_000_000);
+    }
 }

@@ -11,6 +11,11 @@ use crate::ring::Ring;
 /// How long an event may be on its way from its timestamp into its ring, ns. An event is given out when it
 /// is older than that: then no other ring can come up with an earlier one.
 pub const WINDOW: u64 = 500_000;
+/// How far in the future a timestamp must be to show that the clock has been set back since, ns. Records can be a little in
+/// the future, as rings are read on after the time was.
+const FUTURE: u64 = 1_000_000_000;
+/// The time of a record that is due at once.
+const AT_ONCE: u64 = 0;
 
 /// Several rings read as one. Life-cycle events come first where times are equal.
 ///
@@ -27,6 +32,8 @@ pub struct Merge {
     empty: Vec<usize>,
     /// Up to which time everything is there.
     horizon: u64,
+    /// A record of a later time than this was stamped before the clock was set back.
+    future: u64,
     latest: u64,
     late: u64,
 }
@@ -48,6 +55,7 @@ impl Merge {
             rings,
             given: false,
             horizon: 0,
+            future: u64::MAX,
             latest: 0,
             late: 0,
         }
@@ -60,7 +68,7 @@ impl Merge {
         if let Some(&Reverse(head)) = self.heads.peek()
             && head.ts <= self.horizon
         {
-            self.late += u64::from(head.ts < self.latest);
+            self.late += u64::from(head.ts != AT_ONCE && head.ts < self.latest);
             self.latest = self.latest.max(head.ts);
             self.given = true;
         }
@@ -89,9 +97,22 @@ impl Merge {
     pub fn refresh(&mut self, now: u64) {
         self.pass();
         self.horizon = now.saturating_sub(WINDOW);
+        self.future = now.saturating_add(FUTURE);
         for ring in std::mem::take(&mut self.empty) {
             self.look(ring);
         }
+    }
+
+    /// The clock of the events was set by this many nanoseconds. Records stamped before keep their timestamps, and come before
+    /// those stamped after.
+    pub fn clock_set(&mut self, by: i64) {
+        self.latest = self.latest.saturating_add_signed(by);
+        self.future = self.future.saturating_add_signed(by);
+        let mut heads = std::mem::take(&mut self.heads).into_vec();
+        for Reverse(head) in &mut heads {
+            head.ts = head.ts.saturating_add_signed(by);
+        }
+        self.heads = heads.into();
     }
 
     /// Gives all memory that was read back to the kernel. To be called when there is time.
@@ -111,7 +132,7 @@ impl Merge {
             && let Some((_, ring)) = self.rings.get_mut(first.0.ring)
         {
             ring.advance();
-            match next_ts(ring) {
+            match next_ts(ring, self.future) {
                 Some(ts) => first.0.ts = ts,
                 None => self.empty.push(PeekMut::pop(first).0.ring),
             }
@@ -121,7 +142,7 @@ impl Merge {
     /// Notes the time of the next record of a ring, if it has one.
     fn look(&mut self, index: usize) {
         let Some((lane, ring)) = self.rings.get_mut(index) else { return };
-        match next_ts(ring) {
+        match next_ts(ring, self.future) {
             Some(ts) => {
                 let lane = u8::from(*lane != Lane::Life);
                 self.heads.push(Reverse(Head { ts, lane, ring: index }));
@@ -131,10 +152,10 @@ impl Merge {
     }
 }
 
-/// The time of the next record of a ring. One too short to have a time is due at once, and turns out to be no
-/// event.
-fn next_ts(ring: &mut Ring) -> Option<u64> {
-    ring.peek().map(|record| ts_of(record).unwrap_or_default())
+/// The time of the next record of a ring. A record that is too short to have a time is due at once, so that it goes away,
+/// and so is one that was stamped before the clock was set back.
+fn next_ts(ring: &mut Ring, future: u64) -> Option<u64> {
+    ring.peek().map(|record| ts_of(record).filter(|ts| *ts <= future).unwrap_or(AT_ONCE))
 }
 
 #[cfg(test)]
@@ -204,6 +225,23 @@ mod tests {
         assert!(merge.advance());
         assert_eq!(merge.current(), Some(&[1][..]));
         assert_eq!(take(&mut merge), Some((0, 5)));
+    }
+
+    #[test]
+    fn a_clock_set_back_delays_no_event() {
+        const HOUR: u64 = 3600 * 1_000_000_000;
+        let (mut kernel, mut merge) = rings(2);
+        kernel[0].push(&record(0, 2 * HOUR), 0);
+        merge.refresh(2 * HOUR + WINDOW);
+        assert_eq!(take(&mut merge), Some((0, 2 * HOUR)));
+        kernel[0].push(&record(0, 2 * HOUR + 1), 0);
+        kernel[0].push(&record(0, HOUR + 2), 0);
+        kernel[1].push(&record(1, HOUR + 3), 0);
+        merge.clock_set(-(HOUR as i64));
+        merge.refresh(HOUR + 3 + WINDOW);
+        let all: Vec<_> = std::iter::from_fn(|| take(&mut merge)).collect();
+        assert_eq!(all, [(0, 2 * HOUR + 1), (0, HOUR + 2), (1, HOUR + 3)]);
+        assert_eq!((merge.late(), merge.ts()), (0, HOUR + 3));
     }
 
     proptest! {

@@ -27,6 +27,9 @@ pub(crate) struct Repairer {
     counters: Counters,
     losers: Losers,
     clock: Clock,
+    /// The earliest boot time that the clock ever had. A process that began before the clock was set is still not taken for
+    /// a later one with the same id.
+    earliest_boot: u64,
     host_root: PathBuf,
     scope: Option<PathBuf>,
     looked: u64,
@@ -51,6 +54,7 @@ impl Repairer {
             counters: counters.clone(),
             losers: Losers::new(counters.clone(), host_root),
             clock,
+            earliest_boot: clock.boot_epoch(),
             host_root: host_root.to_owned(),
             scope: scope.map(Path::to_owned),
             looked: 0,
@@ -59,6 +63,16 @@ impl Repairer {
             scanner: None,
             worked: 0,
             found: VecDeque::new(),
+        }
+    }
+
+    /// The clock of the events was set by this many nanoseconds.
+    pub(crate) fn clock_set(&mut self, clock: Clock, by: i64) {
+        self.clock = clock;
+        self.earliest_boot = self.earliest_boot.min(clock.boot_epoch());
+        let found = self.found.iter_mut().map(|(ts, _)| ts);
+        for ts in found.chain([&mut self.looked, &mut self.worked]) {
+            *ts = ts.saturating_add_signed(by);
         }
     }
 
@@ -89,8 +103,7 @@ impl Repairer {
         let Some(pid) = self.waiting.pop_first() else { return false };
         if self.scanner.is_none() {
             let scanner = Scanner::open(&self.host_root).ok();
-            // Somebody may have set the clock since the start, and processes are known by when they began.
-            self.scanner = scanner.map(|scanner| scanner.with_boot(self.clock.boot_epoch()));
+            self.scanner = scanner.map(|scanner| scanner.with_boot(self.earliest_boot));
         }
         if let Some(scanner) = &mut self.scanner {
             let before = self.clock.now();

@@ -23,6 +23,8 @@ use crate::waiter::Waiter;
 /// Shortest and longest time between two looks at the rings.
 const SHORTEST: Duration = Duration::from_micros(500);
 const LONGEST: Duration = Duration::from_millis(10);
+/// Nanoseconds between two looks at the wall clock.
+const CLOCK_CHECK: u64 = 1_000_000_000;
 /// Bytes a second at which a ring fills when a machine does nothing else.
 const FASTEST: u64 = 700_000_000;
 /// Events of one look that are few, and those that are many.
@@ -56,6 +58,8 @@ pub struct Live {
     scan: Option<Scan>,
     pace: Pace,
     clock: Clock,
+    /// When the wall clock is looked at next.
+    clock_check: u64,
     repairer: Repairer,
     /// An event is out that nobody has seen, because something else came first.
     held: bool,
@@ -80,7 +84,8 @@ impl Live {
             (probe, merge, waiter) = attach(&whole)?;
         }
         let scan = scanner.scan(config.scope.as_deref())?;
-        let (clock, counters) = (Clock::new(), Counters::new(Arc::clone(probe.counters())));
+        let clock = Clock::with_boot_epoch(probe.boot_epoch());
+        let counters = Counters::new(Arc::clone(probe.counters()));
         Ok(Self {
             repairer: Repairer::new(&counters, clock, host_root, config.scope.as_deref()),
             counters,
@@ -91,6 +96,7 @@ impl Live {
             scan: Some(scan),
             pace: Pace::new(config.ring_bytes),
             clock,
+            clock_check: clock.now(),
             held: false,
             num: 0,
         })
@@ -125,10 +131,35 @@ impl Live {
         &self.counters
     }
 
+    /// Behaves from now on as if the wall clock had been set by this many nanoseconds: for tests.
+    #[doc(hidden)]
+    pub fn shift_wall_clock(&mut self, by: i64) {
+        self.clock.shift_wall(by);
+    }
+
+    /// Moves the timestamps of all later events when the wall clock was set.
+    #[cold]
+    fn follow_clock(&mut self) {
+        let mut clock = self.clock;
+        if let Some(step) = clock.follow()
+            // Kernel and reader agree on the time: where the kernel refuses, both keep the old one.
+            && self.probe.set_boot_epoch(clock.boot_epoch()).is_ok()
+        {
+            self.clock = clock;
+            self.merge.clock_set(step);
+            self.repairer.clock_set(clock, step);
+        }
+    }
+
     /// Whether there is an event that is due.
     fn advance(&mut self) -> bool {
         self.merge.advance() || {
-            let now = self.clock.now();
+            let mut now = self.clock.now();
+            if now >= self.clock_check {
+                self.follow_clock();
+                now = self.clock.now();
+                self.clock_check = now.saturating_add(CLOCK_CHECK);
+            }
             self.repairer.tick(now);
             self.merge.refresh(now);
             self.counters.reader.late.store(self.merge.late(), Relaxed);

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use peregrine_event::source::{Next, Record, Source, Strangers};
 use peregrine_event::{Event, EventType, LossCause, LossClass, syscall_names};
-use peregrine_probe::bpf::{Probe, ProbeConfig, Selection, Tracepoints};
-use peregrine_probe::{Live, ProcStrangers};
+use peregrine_probe::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection, Tracepoints};
+use peregrine_probe::{Live, LiveError, ProcStrangers};
 use peregrine_state::{Config, Context, State};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -285,6 +285,133 @@ fn strangers_are_looked_up() {
     assert_eq!(&*watched.state.fd(stranger, 7).unwrap().name, b"/etc/group");
     assert_eq!(watched.state.parent(stranger).unwrap().tid, i64::from(std::process::id()));
     assert_eq!(watched.state.counters().unknown_threads, 0);
+}
+
+#[test]
+fn timestamps_follow_the_wall_clock() {
+    const HOUR: i64 = 3600 * 1_000_000_000;
+    let Some(cgroup) = Cgroup::new() else { return };
+    let mut shell = cgroup.shell("exec 2>/dev/null; while read line; do mkdir /nowhere/x; done");
+    let codes = syscall_names().filter(|(_, name)| name.starts_with("mkdir"));
+    let config = ProbeConfig {
+        selection: Selection {
+            syscalls: codes.map(|(code, _)| code).collect(),
+            ..Selection::default()
+        },
+        ring_bytes: 1 << 20,
+        scope: Some(cgroup.0.clone()),
+        ..ProbeConfig::default()
+    };
+    let mut live = Live::start(&config, Path::new("/")).unwrap();
+    let wall = || {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+        now.tv_sec * 1_000_000_000 + now.tv_nsec
+    };
+    let mut shifted = 0;
+    for shift in [0, HOUR, -2 * HOUR] {
+        live.shift_wall_clock(shift);
+        shifted += shift;
+        let deadline = Instant::now() + PATIENCE;
+        // The clock is looked at once a second: some events may come with the old time.
+        loop {
+            assert!(Instant::now() < deadline, "it never comes");
+            match live.next().unwrap() {
+                Next::Record(Record::Event { event, .. }) => {
+                    let apart = (event.ts as i64).abs_diff(wall() + shifted);
+                    if apart < HOUR as u64 / 4 {
+                        break;
+                    }
+                }
+                Next::Idle => shell.tell("go"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What reload needs: hooks come and go, and what stays selected has no gap.
+#[test]
+fn a_selection_is_changed_while_events_come() {
+    let Some(cgroup) = Cgroup::new() else { return };
+    for plan in [HookPlan::SysExit, HookPlan::PerSyscall] {
+        let mut shell = cgroup.shell(
+            "exec 2>/dev/null; while read line; do mkdir /nowhere/x; rmdir /nowhere/x; done",
+        );
+        let select = |names: &[&str], tracepoints| Selection {
+            syscalls: syscall_names().filter(|(_, n)| names.contains(n)).map(|(c, _)| c).collect(),
+            tracepoints,
+        };
+        let (before, after) = (["mkdir", "mkdirat"], ["rmdir", "unlinkat", "mkdir", "mkdirat"]);
+        let config = ProbeConfig {
+            selection: select(&before, Tracepoints::PROCESS_EXIT),
+            ring_bytes: 1 << 20,
+            scope: Some(cgroup.0.clone()),
+            plan: Some(plan),
+            ..ProbeConfig::default()
+        };
+        let mut live = match Live::start(&config, Path::new("/")) {
+            Err(LiveError::Probe(ProbeError::Functions(why))) => {
+                eprintln!("skipped {plan:?}: {why}");
+                continue;
+            }
+            live => live.unwrap(),
+        };
+        let (mut told, mut seen) = (0, Seen::default());
+        // Each line makes two processes.
+        let mut tell = |lines: usize| {
+            (0..lines).for_each(|_| shell.tell("go"));
+            told += lines;
+            told
+        };
+        let line = tell(1);
+        seen.take(&mut live, |seen| seen.mkdirs == line && seen.exits == 2);
+        assert_eq!(seen.rmdirs, 0);
+
+        let programs = live.probe().programs();
+        let is_loaded = || programs.read().iter().any(|program| program.name == "process_exit");
+        assert!(is_loaded());
+        live.select(&select(&after, Tracepoints::empty())).unwrap();
+        // The kernel frees it some time after the last run.
+        eventually(|| !is_loaded());
+        let line = tell(1);
+        seen.take(&mut live, |seen| seen.mkdirs == line && seen.rmdirs == 1);
+        assert_eq!(seen.exits, 2);
+
+        tell(10);
+        live.select(&select(&before, Tracepoints::PROCESS_EXIT)).unwrap();
+        let line = tell(10);
+        seen.take(&mut live, |seen| seen.mkdirs == line);
+        let exits = seen.exits;
+        seen.take(&mut live, |seen| seen.exits == exits + 2);
+        let (line, rmdirs) = (tell(1), seen.rmdirs);
+        seen.take(&mut live, |seen| seen.mkdirs == line && seen.exits == exits + 4);
+        assert_eq!(seen.rmdirs, rmdirs);
+        assert_eq!(live.counters().read().unwrap().total().lost(), 0);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    mkdirs: usize,
+    rmdirs: usize,
+    exits: usize,
+}
+
+impl Seen {
+    /// Takes what comes until it is enough.
+    fn take(&mut self, live: &mut Live, enough: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !enough(self) {
+            assert!(Instant::now() < deadline, "it never comes: {self:?}");
+            let Next::Record(Record::Event { event, .. }) = live.next().unwrap() else { continue };
+            match event.ty {
+                EventType::SyscallMkdir_2X | EventType::SyscallMkdiratX => self.mkdirs += 1,
+                EventType::SyscallRmdir_2X | EventType::SyscallUnlinkat_2X => self.rmdirs += 1,
+                EventType::Procexit_1E => self.exits += 1,
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Few events wake nobody; a ring that fills does.

@@ -9,7 +9,8 @@ use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
 use aya::util::{self, nr_cpus};
 use aya::{Btf, BtfError, Ebpf, EbpfLoader};
 use peregrine_event::native_syscalls;
-use rustix::time::{ClockId, clock_gettime};
+
+use crate::clock::Clock;
 
 use super::abi::{self, Config, ConfigWords, Lane};
 use super::config::{HookPlan, ProbeConfig};
@@ -98,7 +99,7 @@ impl Probe {
         }
         let mut probe = Self {
             config: Config {
-                boot_epoch_ns: boot_epoch_ns(),
+                boot_epoch_ns: Clock::new().boot_epoch(),
                 own_tgid: if config.exclude_self { u64::from(std::process::id()) } else { 0 },
                 snaplen: u64::from(config.snaplen),
                 flags,
@@ -188,14 +189,18 @@ impl Probe {
         )
     }
 
-    /// Moves timestamps when the wall clock was set.
+    /// Nanoseconds from the epoch to boot, which the programs add to the boot clock to make a timestamp.
+    pub fn boot_epoch(&self) -> u64 {
+        self.config.boot_epoch_ns
+    }
+
+    /// Moves the timestamps of all later events, after the wall clock was set.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn follow_clock(&mut self) -> Result<(), ProbeError> {
-        self.config.boot_epoch_ns = boot_epoch_ns();
-        self.config_map.set(0, self.config.words(), 0)?;
-        Ok(())
+    pub fn set_boot_epoch(&mut self, nanoseconds: u64) -> Result<(), ProbeError> {
+        self.config.boot_epoch_ns = nanoseconds;
+        Ok(self.config_map.set(0, self.config.words(), 0)?)
     }
 
     /// Whether arguments are also taken at the entry of calls: wanted, and possible here.
@@ -367,13 +372,4 @@ fn load_program<'a>(
         Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(program),
         Err(source) => Err(ProbeError::Program { name: name.into(), source }),
     }
-}
-
-/// Nanoseconds from the epoch to boot.
-fn boot_epoch_ns() -> u64 {
-    let ns = |clock| {
-        let time = clock_gettime(clock);
-        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-    };
-    ns(ClockId::Realtime).saturating_sub(ns(ClockId::Boottime))
 }
