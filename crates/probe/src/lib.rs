@@ -19,10 +19,14 @@ pub mod bpf;
 mod clock;
 mod counters;
 mod losers;
+#[warn(clippy::indexing_slicing)]
 mod merge;
+#[warn(clippy::indexing_slicing)]
 mod record;
 mod repair;
+#[warn(clippy::indexing_slicing)]
 mod ring;
+#[warn(clippy::indexing_slicing)]
 pub mod scan;
 mod source;
 mod waiter;

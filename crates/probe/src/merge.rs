@@ -168,9 +168,7 @@ mod tests {
     fn rings(count: usize) -> (Vec<Producer>, Merge) {
         let kernel: Vec<_> = (0..count).map(|_| Producer::new(1 << 16)).collect();
         let lane = |index| if index == 0 { Lane::Life } else { Lane::Data };
-        let ring = |(index, kernel): (usize, &Producer)| {
-            (lane(index), Ring::map(&kernel.file, 1 << 16).unwrap())
-        };
+        let ring = |(index, kernel): (usize, &Producer)| (lane(index), kernel.ring());
         let rings = kernel.iter().enumerate().map(ring).collect();
         (kernel, Merge::new(rings))
     }

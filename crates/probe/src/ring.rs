@@ -1,18 +1,21 @@
 //! Reads a BPF ring buffer in place.
 //!
 //! Positions only grow. The kernel writes a record, then clears its busy bit; we read it where it is, and tell the
-//! kernel from time to time how far we are. This is the only module of the program that reads memory by address.
+//! kernel from time to time how far we are.
 //!
 //! The kernel offers the data twice, one behind the other, so that a record that goes over the end lies in one piece.
 //! All that is mapped is resident, so we take it once, and put the one record that goes over the end together.
 
+mod memory;
+
 use std::io;
 use std::os::fd::AsFd;
-use std::ptr::NonNull;
-use std::slice;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::mm::{MapFlags, ProtFlags};
+use rustix::mm::ProtFlags;
+
+use memory::Memory;
 
 /// Set while a record is written.
 const BUSY: u32 = 1 << 31;
@@ -24,10 +27,11 @@ const HEADER: u64 = 8;
 /// A ring, read by one reader.
 #[derive(Debug)]
 pub struct Ring {
-    consumer: Mapping,
-    /// One page with the position up to which there are records, then the data.
-    producer: Mapping,
-    page: usize,
+    consumer: Memory,
+    /// The position up to which there are records, then the data.
+    producer: Memory,
+    /// Where in it the data begins.
+    data_at: usize,
     size: u64,
     /// Where the next record begins.
     position: u64,
@@ -45,7 +49,7 @@ impl Ring {
     /// Maps the ring buffer map behind a file descriptor. `bytes` is its size.
     ///
     /// # Errors
-    /// When the size is none a ring can have, or the system refuses.
+    /// When no ring can have that size, or the system refuses.
     pub fn map(map: impl AsFd, bytes: u32) -> io::Result<Self> {
         let page = rustix::param::page_size();
         let size = bytes as usize;
@@ -53,27 +57,39 @@ impl Ring {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let writable = ProtFlags::READ | ProtFlags::WRITE;
-        let consumer = Mapping::new(&map, page, 0, writable)?;
-        let producer = Mapping::new(&map, page + size, page as u64, ProtFlags::READ)?;
-        let position = consumer.counter().load(Ordering::Acquire);
-        Ok(Self {
+        let consumer = Memory::map(&map, page, 0, writable)?;
+        let producer = Memory::map(&map, page + size, page as u64, ProtFlags::READ)?;
+        Ok(Self::over(consumer, producer, page, size as u64))
+    }
+
+    /// Reads a ring on the heap.
+    #[doc(hidden)]
+    pub fn on_heap(memory: &HeapRing) -> io::Result<Self> {
+        let producer = Memory::heap(Arc::clone(&memory.producer))?;
+        let consumer = Memory::heap(Arc::clone(&memory.consumer))?;
+        Ok(Self::over(consumer, producer, HeapRing::DATA_AT, memory.size()))
+    }
+
+    fn over(consumer: Memory, producer: Memory, data_at: usize, size: u64) -> Self {
+        let position = consumer.position().load(Ordering::Acquire);
+        Self {
             consumer,
             producer,
-            page,
-            size: size as u64,
+            data_at,
+            size,
             position,
             end: position,
             released: position,
             joined: Vec::new(),
             joined_at: None,
-        })
+        }
     }
 
     /// The next record, where it lies. `None` when there is none yet, also while it is being written.
     pub fn peek(&mut self) -> Option<&[u8]> {
         loop {
             if self.position >= self.end {
-                self.end = self.producer.counter().load(Ordering::Acquire);
+                self.end = self.producer.position().load(Ordering::Acquire);
                 if self.position >= self.end {
                     return None;
                 }
@@ -107,7 +123,7 @@ impl Ring {
     /// Gives everything passed back to the kernel.
     pub fn release(&mut self) {
         if self.released != self.position {
-            self.consumer.counter().store(self.position, Ordering::Release);
+            self.consumer.position().store(self.position, Ordering::Release);
             self.released = self.position;
         }
     }
@@ -119,11 +135,7 @@ impl Ring {
 
     /// The first word of the header at the position.
     fn header(&self) -> u32 {
-        let at = self.page + (self.position & (self.size - 1)) as usize;
-        // SAFETY: `at` is below `page + size` and a multiple of 8, as every record begins at one; the mapping
-        // is longer than that, lives as long as `self`, and the kernel writes this word atomically.
-        let word = unsafe { self.producer.start.byte_add(at).cast::<AtomicU32>().as_ref() };
-        word.load(Ordering::Acquire)
+        self.producer.word(self.data_at + (self.position & (self.size - 1)) as usize)
     }
 
     fn record(&mut self, header: u32) -> &[u8] {
@@ -147,55 +159,65 @@ impl Ring {
     fn data(&self, from: u64, len: u64) -> &[u8] {
         let at = from & (self.size - 1);
         let len = len.min(self.size - at) as usize;
-        // SAFETY: `at + len` is at most `size`, and so within the mapping. The kernel does not write to the record
-        // again before `release` has told it that the position is beyond, for which the borrow given here must have
-        // ended.
-        unsafe {
-            slice::from_raw_parts(
-                self.producer.start.byte_add(self.page + at as usize).as_ptr(),
-                len,
-            )
+        // SAFETY: the kernel does not write to the record again before `release` has told it that the position is beyond,
+        // for which the borrow given here must have ended.
+        unsafe { self.producer.bytes(self.data_at + at as usize, len) }
+    }
+}
+
+/// A ring in ordinary memory, which tests and fuzz targets fill. What a [`Ring`] does with it is the same.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct HeapRing {
+    consumer: Arc<[AtomicU64]>,
+    /// The position, then the data.
+    producer: Arc<[AtomicU64]>,
+}
+
+impl HeapRing {
+    const DATA_AT: usize = size_of::<u64>();
+
+    /// An empty ring of this size, or the next one that a ring can have.
+    pub fn new(bytes: usize) -> Self {
+        let words = bytes.max(64).next_power_of_two() / size_of::<u64>();
+        let zeros = |count| (0..count).map(|_| AtomicU64::new(0)).collect();
+        Self { consumer: zeros(1), producer: zeros(1 + words) }
+    }
+
+    /// Bytes of data.
+    pub fn size(&self) -> u64 {
+        (size_of_val(&*self.producer) - Self::DATA_AT) as u64
+    }
+
+    /// Up to where the reader has released.
+    pub fn released(&self) -> u64 {
+        self.consumer.first().map_or(0, |position| position.load(Ordering::Acquire))
+    }
+
+    /// Offers everything up to this position.
+    pub fn commit(&self, position: u64) {
+        if let Some(word) = self.producer.first() {
+            word.store(position, Ordering::Release);
+        }
+    }
+
+    /// Writes bytes at a position, past the end of the data to its start.
+    pub fn write(&self, position: u64, bytes: &[u8]) {
+        for (at, &byte) in (position..).zip(bytes) {
+            let at = at & (self.size() - 1);
+            let Some(word) = self.producer.get(1 + at as usize / 8) else { continue };
+            let mut bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+            if let Some(place) = bytes.get_mut(at as usize % 8) {
+                *place = byte;
+            }
+            word.store(u64::from_ne_bytes(bytes), Ordering::Release);
         }
     }
 }
 
-/// Memory shared with the kernel.
-#[derive(Debug)]
-struct Mapping {
-    start: NonNull<u8>,
-    len: usize,
-}
-
-impl Mapping {
-    fn new(file: impl AsFd, len: usize, offset: u64, access: ProtFlags) -> io::Result<Self> {
-        // SAFETY: without a wanted address the system takes one where nothing is.
-        let start = unsafe {
-            rustix::mm::mmap(std::ptr::null_mut(), len, access, MapFlags::SHARED, file, offset)?
-        };
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, len })
-    }
-
-    /// The position at the start of the page.
-    fn counter(&self) -> &AtomicU64 {
-        // SAFETY: a mapping begins at a page, which is aligned and holds 8 bytes, and lives as long as `self`.
-        unsafe { self.start.cast().as_ref() }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: we mapped this and nothing borrows from it any more. It can't fail for a mapping.
-        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
-    }
-}
-
-// SAFETY: the memory belongs to no thread, and all access to it but by atomics goes through `&mut Ring`.
-unsafe impl Send for Mapping {}
-
 #[cfg(test)]
 pub(crate) mod testing {
-    //! The kernel's side of a ring, played by a file in memory. It holds the data once.
+    //! The kernel's side of a ring: on the heap, or in a file in memory, which is mapped as the kernel's is.
 
     use std::fs::File;
     use std::os::unix::fs::FileExt;
@@ -206,26 +228,48 @@ pub(crate) mod testing {
 
     /// Writes records as the kernel does.
     pub(crate) struct Producer {
-        pub(crate) file: File,
+        memory: Backing,
         size: u64,
         position: u64,
     }
 
+    enum Backing {
+        Heap(HeapRing),
+        File(File),
+    }
+
     impl Producer {
         pub(crate) fn new(size: u32) -> Self {
+            let memory = Backing::Heap(HeapRing::new(size as usize));
+            Self { memory, size: size.into(), position: 0 }
+        }
+
+        pub(crate) fn mapped(size: u32) -> Self {
             let page = rustix::param::page_size() as u64;
             let file = File::from(rustix::fs::memfd_create("ring", MemfdFlags::CLOEXEC).unwrap());
             file.set_len(2 * page + u64::from(size)).unwrap();
-            Self { file, size: size.into(), position: 0 }
+            Self { memory: Backing::File(file), size: size.into(), position: 0 }
+        }
+
+        /// One of each kind. Miri knows no mapping of files.
+        pub(crate) fn each(size: u32) -> Vec<Self> {
+            let mapped = (!cfg!(miri)).then(|| Self::mapped(size));
+            [Self::new(size)].into_iter().chain(mapped).collect()
+        }
+
+        /// Its reader.
+        pub(crate) fn ring(&self) -> Ring {
+            match &self.memory {
+                Backing::Heap(heap) => Ring::on_heap(heap).unwrap(),
+                Backing::File(file) => Ring::map(file, self.size as u32).unwrap(),
+            }
         }
 
         /// Whether there was room.
         pub(crate) fn push(&mut self, record: &[u8], flags: u32) -> bool {
             let len = record.len() as u64;
             let end = self.position + (HEADER + len).next_multiple_of(HEADER);
-            let mut consumer = [0; 8];
-            self.file.read_exact_at(&mut consumer, 0).unwrap();
-            if end - u64::from_ne_bytes(consumer) > self.size {
+            if end - self.released() > self.size {
                 return false;
             }
             let header = (len as u32 | flags).to_ne_bytes();
@@ -233,7 +277,10 @@ pub(crate) mod testing {
             self.write(self.position, &header);
             self.position = end;
             let page = rustix::param::page_size() as u64;
-            self.file.write_all_at(&end.to_ne_bytes(), page).unwrap();
+            match &self.memory {
+                Backing::Heap(heap) => heap.commit(end),
+                Backing::File(file) => file.write_all_at(&end.to_ne_bytes(), page).unwrap(),
+            }
             true
         }
 
@@ -242,11 +289,27 @@ pub(crate) mod testing {
             self.write(position, &len.to_ne_bytes());
         }
 
+        fn released(&self) -> u64 {
+            match &self.memory {
+                Backing::Heap(heap) => heap.released(),
+                Backing::File(file) => {
+                    let mut position = [0; 8];
+                    file.read_exact_at(&mut position, 0).unwrap();
+                    u64::from_ne_bytes(position)
+                }
+            }
+        }
+
         fn write(&self, position: u64, bytes: &[u8]) {
             let data = 2 * rustix::param::page_size() as u64;
-            for (offset, &byte) in (0..).zip(bytes) {
-                let at = (position + offset) % self.size;
-                self.file.write_all_at(&[byte], data + at).unwrap();
+            match &self.memory {
+                Backing::Heap(heap) => heap.write(position, bytes),
+                Backing::File(file) => {
+                    for (offset, &byte) in (0..).zip(bytes) {
+                        let at = (position + offset) % self.size;
+                        file.write_all_at(&[byte], data + at).unwrap();
+                    }
+                }
             }
         }
     }
@@ -261,26 +324,27 @@ mod tests {
 
     #[test]
     fn records_come_in_order_and_in_one_piece() {
-        let mut kernel = Producer::new(4096);
-        let mut ring = Ring::map(&kernel.file, 4096).unwrap();
-        assert_eq!(ring.peek(), None);
-        // Some thousand bytes, so that the ring is gone round several times.
-        for round in 0..40_u8 {
-            let record = vec![round; 300 + usize::from(round)];
-            assert!(kernel.push(&record, 0));
-            assert!(kernel.push(b"not this one", DISCARDED));
-            assert_eq!(ring.peek(), Some(record.as_slice()));
-            assert_eq!(ring.peek(), Some(record.as_slice()));
-            ring.advance();
+        for mut kernel in Producer::each(4096) {
+            let mut ring = kernel.ring();
             assert_eq!(ring.peek(), None);
-            ring.release();
+            // Some thousand bytes, so that the ring is gone round several times.
+            for round in 0..40_u8 {
+                let record = vec![round; 300 + usize::from(round)];
+                assert!(kernel.push(&record, 0));
+                assert!(kernel.push(b"not this one", DISCARDED));
+                assert_eq!(ring.peek(), Some(record.as_slice()));
+                assert_eq!(ring.peek(), Some(record.as_slice()));
+                ring.advance();
+                assert_eq!(ring.peek(), None);
+                ring.release();
+            }
         }
     }
 
     #[test]
     fn a_record_that_is_being_written_holds_back_what_follows() {
         let mut kernel = Producer::new(4096);
-        let mut ring = Ring::map(&kernel.file, 4096).unwrap();
+        let mut ring = kernel.ring();
         kernel.push(b"first", BUSY);
         kernel.push(b"second", 0);
         assert_eq!(ring.peek(), None);
@@ -294,7 +358,7 @@ mod tests {
     #[test]
     fn the_kernel_gets_its_room_back() {
         let mut kernel = Producer::new(4096);
-        let mut ring = Ring::map(&kernel.file, 4096).unwrap();
+        let mut ring = kernel.ring();
         while kernel.push(&[7; 100], 0) {}
         ring.peek();
         ring.advance();
@@ -310,31 +374,48 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "it maps a file")]
     fn sizes_that_no_ring_has_are_refused() {
-        let kernel = Producer::new(4096);
-        assert!(Ring::map(&kernel.file, 0).is_err());
-        assert!(Ring::map(&kernel.file, 5000).is_err());
-        assert!(Ring::map(&kernel.file, 12288).is_err());
+        let file = tempfile::tempfile().unwrap();
+        for size in [0, 5000, 12288] {
+            assert!(Ring::map(&file, size).is_err());
+        }
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 64 }) })]
 
         #[test]
         fn what_goes_in_comes_out(steps in prop::collection::vec((any::<bool>(), 0..900_usize), 1..60)) {
-            let mut kernel = Producer::new(4096);
-            let mut ring = Ring::map(&kernel.file, 4096).unwrap();
-            let mut waiting = std::collections::VecDeque::new();
-            for (index, (write, len)) in steps.into_iter().enumerate() {
-                let record = vec![index as u8; len];
-                if write && kernel.push(&record, 0) {
-                    waiting.push_back(record);
-                } else {
-                    let expected = waiting.pop_front();
-                    prop_assert_eq!(ring.peek(), expected.as_deref());
-                    ring.advance();
-                    ring.release();
+            for mut kernel in Producer::each(4096) {
+                let mut ring = kernel.ring();
+                let mut waiting = std::collections::VecDeque::new();
+                for (index, &(write, len)) in steps.iter().enumerate() {
+                    let record = vec![index as u8; len];
+                    if write && kernel.push(&record, 0) {
+                        waiting.push_back(record);
+                    } else {
+                        let expected = waiting.pop_front();
+                        prop_assert_eq!(ring.peek(), expected.as_deref());
+                        ring.advance();
+                        ring.release();
+                    }
                 }
+            }
+        }
+
+        #[test]
+        fn any_bytes_can_be_in_a_ring(
+            bytes in prop::collection::vec(any::<u8>(), 0..256),
+            end in 0..400_u64,
+        ) {
+            let memory = HeapRing::new(256);
+            memory.write(0, &bytes);
+            memory.commit(end);
+            let mut ring = Ring::on_heap(&memory).unwrap();
+            for _ in 0..=400 / HEADER {
+                prop_assert!(ring.peek().is_none_or(|record| record.len() as u64 <= memory.size()));
+                ring.advance();
             }
         }
     }

@@ -135,11 +135,125 @@ mod tests {
         assert_eq!(counters.lost_of(LossClass::Other, LossCause::Bug), 44);
     }
 
-    #[test]
-    fn config_begins_with_the_selection() {
-        let config = Config { selected: [7; SYSCALL_WORDS], ask_bytes: 3, ..Config::default() };
+    /// Offset and size in bytes of each member of a struct of the object, from its BTF.
+    fn members(name: &str) -> Vec<(String, u32, u32)> {
+        let object = aya_obj::Object::parse(super::super::object::OBJECT).unwrap();
+        let btf = object.btf.unwrap();
+        Types(btf.to_bytes()).members(name)
+    }
+
+    /// BTF in its binary form, as far as these tests need it: aya keeps members to itself.
+    struct Types(Vec<u8>);
+
+    impl Types {
+        fn word(&self, at: usize) -> u32 {
+            u32::from_le_bytes(self.0[at..at + 4].try_into().unwrap())
+        }
+
+        fn name(&self, offset: u32) -> &str {
+            let strings = self.word(4) as usize + self.word(16) as usize;
+            let text = &self.0[strings + offset as usize..];
+            let end = text.iter().position(|byte| *byte == 0).unwrap();
+            std::str::from_utf8(&text[..end]).unwrap()
+        }
+
+        /// Where each type begins, by id; 0 is `void`.
+        fn types(&self) -> Vec<usize> {
+            let begin = self.word(4) as usize + self.word(8) as usize;
+            let (mut at, end) = (begin, begin + self.word(12) as usize);
+            let mut types = vec![0];
+            while at < end {
+                types.push(at);
+                let (kind, count) = self.kind(at);
+                at += 12
+                    + match kind {
+                        1 | 14 | 17 => 4,
+                        3 => 12,
+                        4 | 5 | 15 | 19 => 12 * count,
+                        6 | 13 => 8 * count,
+                        _ => 0,
+                    };
+            }
+            types
+        }
+
+        fn kind(&self, at: usize) -> (u32, usize) {
+            let info = self.word(at + 4);
+            (info >> 24 & 0x1f, (info & 0xffff) as usize)
+        }
+
+        /// Bytes that a type takes: integers, arrays, and typedefs of them.
+        fn size(&self, types: &[usize], id: u32) -> u32 {
+            let at = types[id as usize];
+            match self.kind(at).0 {
+                1 | 4 | 6 => self.word(at + 8),
+                3 => self.size(types, self.word(at + 12)) * self.word(at + 20),
+                8..=11 => self.size(types, self.word(at + 8)),
+                kind => panic!("kind {kind}"),
+            }
+        }
+
+        fn members(&self, name: &str) -> Vec<(String, u32, u32)> {
+            let types = self.types();
+            let is_it = |at: &&usize| self.kind(**at).0 == 4 && self.name(self.word(**at)) == name;
+            let at = *types.iter().skip(1).find(is_it).expect(name);
+            let member = |index| at + 12 + 12 * index;
+            (0..self.kind(at).1)
+                .map(|index| {
+                    let [name, ty, bits] = [0, 4, 8].map(|word| self.word(member(index) + word));
+                    (self.name(name).to_owned(), bits / 8, self.size(&types, ty))
+                })
+                .collect()
+        }
+    }
+
+    /// Bytes of `words` that a field of `config` fills.
+    fn filled(config: Config) -> (u32, u32) {
         let words = config.words();
-        assert_eq!(words[..SYSCALL_WORDS], [7; SYSCALL_WORDS]);
-        assert_eq!(words[2 * SYSCALL_WORDS..], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]);
+        let first = words.iter().position(|word| *word != 0).unwrap();
+        let count = words.iter().filter(|word| **word != 0).count();
+        assert!(words[first..first + count].iter().all(|word| *word != 0));
+        (8 * first as u32, 8 * count as u32)
+    }
+
+    #[test]
+    fn config_has_the_layout_of_the_object() {
+        let all = [u64::MAX; SYSCALL_WORDS];
+        let none = Config::default();
+        let fields = [
+            ("selected", Config { selected: all, ..none }),
+            ("selected32", Config { selected32: all, ..none }),
+            ("boot_epoch_ns", Config { boot_epoch_ns: 1, ..none }),
+            ("own_tgid", Config { own_tgid: 1, ..none }),
+            ("snaplen", Config { snaplen: 1, ..none }),
+            ("flags", Config { flags: 1, ..none }),
+            ("alone", Config { alone: all, ..none }),
+            ("ask_bytes", Config { ask_bytes: 1, ..none }),
+        ];
+        let fields = fields.map(|(name, config)| {
+            let (offset, size) = filled(config);
+            (name.to_owned(), offset, size)
+        });
+        assert_eq!(members("config"), fields);
+        let size: u32 = fields.iter().map(|(_, _, size)| size).sum();
+        assert_eq!(size as usize, size_of::<ConfigWords>());
+    }
+
+    #[test]
+    fn counters_have_the_layout_of_the_object() {
+        let layout = |name: &str| {
+            let members = members(name);
+            let (_, offset, size) = members.last().unwrap();
+            (
+                members.iter().map(|(_, _, size)| *size as usize / 8).collect::<Vec<_>>(),
+                offset + size,
+            )
+        };
+        assert_eq!(
+            layout("counters"),
+            (vec![CLASSES, CLASSES * CAUSES, 1], size_of::<CounterWords>() as u32)
+        );
+        assert_eq!(layout("loser"), (vec![1, 1], size_of::<LoserWords>() as u32));
+        assert_eq!(layout("losses"), (vec![CLASSES], size_of::<LossWords>() as u32));
     }
 }

@@ -39,7 +39,8 @@ pub(crate) fn absolute(root: &[u8], path: &[u8]) -> Vec<u8> {
     while let Some(up) =
         rest.strip_prefix(b"/..").filter(|up| up.is_empty() || up.starts_with(b"/"))
     {
-        root = &root[..root.iter().rposition(|&b| b == b'/').unwrap_or(0)];
+        let above = root.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        root = root.get(..above).unwrap_or_default();
         rest = up;
     }
     let rest = if rest == b"/" { b"" } else { rest };

@@ -92,7 +92,7 @@ impl Cgroups {
                 _ if path.len() <= 1 => return,
                 None => return,
                 Some(0) => b"/",
-                Some(slash) => &path[..slash],
+                Some(slash) => path.get(..slash).unwrap_or_default(),
             };
         }
     }

@@ -156,6 +156,12 @@ fn read_to_end(
     }
 }
 
+/// What is before the first of these bytes, and what is after it.
+pub(crate) fn split_once(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = text.split_at_checked(memchr::memchr(at, text)?)?;
+    Some((before, rest.get(1..)?))
+}
+
 /// A decimal number that fills the text.
 pub(crate) fn number(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok().filter(|text| !text.starts_with('+'))?.parse().ok()

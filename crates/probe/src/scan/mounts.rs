@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::dir::{Dir, MAX_FILE, number};
+use super::dir::{Dir, MAX_FILE, number, split_once};
 use super::status::words;
 
 /// What a mount table says of one mount.
@@ -89,9 +89,9 @@ impl Mount {
         let mut fields = words(line);
         let id = u32::try_from(number(fields.next()?)?).ok()?;
         let device = fields.nth(1)?;
-        let colon = memchr::memchr(b':', device)?;
+        let (major, minor) = split_once(device, b':')?;
         let part = |text| number(text).and_then(|part| u32::try_from(part).ok());
-        let dev = device_code(part(&device[..colon])?, part(&device[colon + 1..])?);
+        let dev = device_code(part(major)?, part(minor)?);
         let (root, point) = (fields.next()?, fields.next()?);
         let mut fields = fields.skip_while(|&field| field != b"-").skip(1);
         let overlay = fields.next()? == b"overlay";
@@ -129,10 +129,10 @@ pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, tail)) = rest.split_first() {
-        match *tail {
-            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] if first == b'\\' => {
+        match tail {
+            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..] if first == b'\\' => {
                 out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-                rest = &tail[3..];
+                rest = tail;
             }
             _ => {
                 out.push(first);

@@ -1,6 +1,6 @@
 //! The texts in which the kernel describes a thread: `status`, `stat`, `limits`.
 
-use super::dir::number;
+use super::dir::{number, split_once};
 
 /// What `/proc/<tid>/status` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,8 +42,7 @@ impl Status {
         let mut status = Self::default();
         let (mut pid, mut ppid) = (None, None);
         for line in text.split(|&b| b == b'\n') {
-            let Some(colon) = memchr::memchr(b':', line) else { continue };
-            let (key, value) = (&line[..colon], &line[colon + 1..]);
+            let Some((key, value)) = split_once(line, b':') else { continue };
             let first = || word(value, 0).and_then(number);
             let kb = || first().and_then(|kb| u32::try_from(kb).ok()).unwrap_or(0);
             let last = || words(value).last().and_then(number).unwrap_or(0);
