@@ -1,4 +1,4 @@
-//! Prints what is in captures, one record a line; with `-q` only how much of it there is.
+//! Prints the contents of captures, one record per line; with `-q` only counts.
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;

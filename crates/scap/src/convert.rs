@@ -1,8 +1,8 @@
-//! Old events become current ones.
+//! Converts old events to current ones.
 //!
-//! The format grew for ten years: parameters were appended, events replaced, and enter events given up
-//! in favour of exit events that carry their parameters too. A table says for each old form how the
-//! next one is made of it; [plans](plan) say how the current one is, without the steps between.
+//! The format grew over ten years: parameters were appended, events replaced, and enter events
+//! given up in favour of exit events that carry their parameters too. A table gives one conversion
+//! step for each old form; [plans](plan) combine these steps into a single one.
 
 mod enters;
 mod plan;
@@ -14,7 +14,7 @@ use crate::error::Damage;
 use enters::Enters;
 use plan::{PLANS, Plan, Plans, Rewrite};
 
-/// How one form of an old event is brought one step further.
+/// One conversion step for one form of an old event.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) event: EventType,
@@ -22,18 +22,18 @@ pub(crate) struct Row {
     pub(crate) action: Action,
 }
 
-/// What to do with an event.
+/// What a step does with an event.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// It is current.
+    /// Nothing: the event is current.
     Pass,
-    /// It only serves to complete its exit event.
+    /// Keeps it for its exit event and drops it.
     Store,
     /// Both.
     StoreAndPass,
-    /// Append parameters.
+    /// Appends parameters.
     AddParams(&'static [Fill]),
-    /// Become another event, with these parameters.
+    /// Converts it to another event with these parameters.
     ChangeType(EventType, &'static [Fill]),
 }
 
@@ -44,28 +44,28 @@ pub(crate) enum Fill {
     Empty,
     /// The default of its type.
     Default,
-    /// A parameter of the enter event; without one the default, or no value.
+    /// A parameter of the enter event; if that is missing, the default or no value.
     Enter { index: u8, or_empty: bool },
     /// A parameter of the event itself.
     Old(u8),
-    /// The parameters of the first container event, as JSON.
+    /// The parameters of the first version of the container event, as JSON.
     ContainerJson,
 }
 
-/// What became of an event.
+/// Result of converting an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is current as it was.
+    /// The event was current.
     Unchanged(Head),
-    /// The current form is in [`Converter::output`], and this is its head.
+    /// The current form is in [`Converter::output`]; this is its header.
     Rewritten(Head),
-    /// Nobody needs it, or another event says what it says.
+    /// The event is not needed, or another event carries its content.
     Dropped,
-    /// Only newer writers know it.
+    /// An event type of a newer writer.
     Unknown,
 }
 
-/// Converts the events of one capture, in their order.
+/// Converts the events of one capture, in order.
 #[derive(Debug)]
 pub(crate) struct Converter {
     plans: &'static Plans,
@@ -78,11 +78,12 @@ impl Converter {
         Self { plans: &PLANS, enters: Enters::default(), output: Vec::new() }
     }
 
-    /// Brings the event that these bytes are to its current form.
+    /// Converts an event to its current form.
     ///
     /// # Errors
-    /// When they are no event, or one of a form that the table does not know.
-    // Into the loop of the reader: what it gives stays in registers, which is a tenth of the time of a replay.
+    /// If the bytes are not an event, or have a form that the table does not contain.
+    // Inlined into the loop of the reader, so that its result stays in registers: a tenth of the
+    // time of a replay.
     #[inline(always)]
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Outcome, Damage> {
         let Some((ty, nparams)) = Head::peek(bytes) else { return Ok(Outcome::Unknown) };
@@ -113,12 +114,12 @@ impl Converter {
         if rewrite.deliver { Outcome::Rewritten(head) } else { Outcome::Dropped }
     }
 
-    /// The event that was rewritten last.
+    /// The last converted event.
     pub(crate) fn output(&self) -> &[u8] {
         &self.output
     }
 
-    /// Forgets the enter events of a section that ended.
+    /// Removes the enter events of a section that has ended.
     pub(crate) fn reset(&mut self) {
         self.enters.clear();
     }

@@ -1,6 +1,6 @@
-//! Takes little-endian values off the front of bytes, never beyond their end.
+//! Reads little-endian values from the front of a byte slice, never beyond its end.
 
-/// What is left of some bytes.
+/// The remainder of a byte slice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -12,7 +12,7 @@ impl<'a> Cursor<'a> {
         Self { bytes }
     }
 
-    /// Bytes left.
+    /// Number of bytes left.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()

@@ -1,4 +1,4 @@
-//! Entries of the lists of a snapshot, in the newest form. The counterpart of `snapshot`.
+//! Encodes entries of the snapshot lists in the newest form. The counterpart of `snapshot`.
 
 use peregrine_event::snapshot::{
     Fd, FdKind, Group, Interface, InterfaceAddress, Machine, Thread, User,
@@ -6,7 +6,7 @@ use peregrine_event::snapshot::{
 
 use crate::format::{fd, interface};
 
-/// Most bytes that readers take, as older ones have buffers of fixed size.
+/// Longest string that all readers accept: older ones have buffers of fixed size.
 const MAX_PATH: usize = 1023;
 const MAX_STRINGS: usize = 4096;
 const MAX_CREDENTIAL: usize = 255;
@@ -68,7 +68,7 @@ pub(crate) fn thread(out: &mut Vec<u8>, thread: &Thread) {
     });
 }
 
-/// An open file; nothing when its kind was never found out.
+/// An open file; nothing if its kind is unknown.
 pub(crate) fn fd(out: &mut Vec<u8>, file: &Fd) {
     let ty = match &file.kind {
         FdKind::Ipv4 { .. } => fd::IPV4,
@@ -170,7 +170,7 @@ pub(crate) fn group(out: &mut Vec<u8>, group: &Group) {
     });
 }
 
-/// An entry behind its length, which counts itself or not.
+/// An entry preceded by its length, which may include itself.
 fn sized(out: &mut Vec<u8>, counts_itself: bool, write: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
     u32(out, 0);
@@ -179,7 +179,7 @@ fn sized(out: &mut Vec<u8>, counts_itself: bool, write: impl FnOnce(&mut Vec<u8>
     out[at..at + 4].copy_from_slice(&(len as u32).to_le_bytes());
 }
 
-/// Bytes behind their length, cut to what readers take.
+/// Bytes preceded by their length, truncated to what readers accept.
 fn string(out: &mut Vec<u8>, bytes: &[u8], max: usize) {
     let bytes = &bytes[..bytes.len().min(max)];
     u16(out, bytes.len() as u16);

@@ -1,4 +1,4 @@
-//! Why a capture can't be read or written, in words for the person who has the file.
+//! Errors of reading and writing captures, worded for the owner of the file.
 
 use std::io;
 
@@ -10,47 +10,47 @@ use thiserror::Error;
 /// Offsets count bytes of the capture after decompression. The name of the file is the caller's to add.
 #[derive(Debug, Error)]
 pub enum ScapError {
-    /// The file can't be opened.
+    /// The file cannot be opened.
     #[error("can't be opened: {0}")]
     Open(#[source] io::Error),
-    /// The system refuses to read on.
+    /// Reading failed.
     #[error("can't be read after byte {offset}: {source}")]
     Read {
         /// Bytes read so far.
         offset: u64,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The first bytes are not those of a capture.
+    /// The file does not start like a capture.
     #[error("is not a capture file")]
     NotACapture,
     /// A later, incompatible version of the format.
     #[error("has format version {major}, the newest known is {newest}", newest = crate::format::MAJOR)]
     Version {
-        /// What the file says.
+        /// Version in the file.
         major: u16,
     },
     /// The capture ends before its first event.
     #[error("holds no events")]
     NoEvents,
-    /// What the bytes say can't be.
+    /// The bytes are invalid.
     #[error("damaged at byte {offset}: {damage}")]
     Damaged {
-        /// Where the block begins.
+        /// Start of the block.
         offset: u64,
         /// What is wrong with it.
         #[source]
         damage: Damage,
     },
-    /// The capture can't be written.
+    /// The capture cannot be written.
     #[error("can't be written: {0}")]
     Write(#[source] io::Error),
-    /// A list or an event is too long for the lengths of the format.
+    /// A list or an event exceeds the length fields of the format.
     #[error("can't be written: {what} of {len} bytes is longer than the format allows")]
     TooLong {
-        /// What it is.
+        /// What is too long.
         what: &'static str,
-        /// How long it is.
+        /// Its length.
         len: usize,
     },
 }
@@ -58,37 +58,37 @@ pub enum ScapError {
 /// What is wrong with the bytes of a capture.
 #[derive(Debug, Error)]
 pub enum Damage {
-    /// The file ends in the middle of something.
+    /// The file ends inside an item.
     #[error("the file ends inside {what}: {want} bytes needed, {have} there")]
     Truncated {
-        /// What is cut off.
+        /// The truncated item.
         what: &'static str,
         /// Its size.
         want: u64,
-        /// What is there of it.
+        /// Bytes present.
         have: u64,
     },
-    /// The compressed bytes are not gzip.
+    /// The compressed bytes are not valid gzip.
     #[error("the compressed data is broken: {0}")]
     Gzip(#[source] io::Error),
-    /// A block shorter than what each block of this kind has.
+    /// A block shorter than the minimum for its kind.
     #[error("{what} says it has {len} bytes, it needs at least {min}")]
     Short {
         /// Kind of block.
         what: &'static str,
-        /// What it says.
+        /// Its length.
         len: u64,
-        /// What it needs.
+        /// The minimum.
         min: u64,
     },
-    /// A block longer than it may be.
+    /// A block longer than allowed.
     #[error("{what} says it has {len} bytes, at most {max} can be")]
     Long {
         /// Kind of block.
         what: &'static str,
-        /// What it says.
+        /// Its length.
         len: u64,
-        /// The bound.
+        /// The limit.
         max: u64,
     },
     /// The length before a block differs from the one after it.
@@ -101,28 +101,28 @@ pub enum Damage {
         /// Length after.
         trailer: u32,
     },
-    /// The byte-order mark is neither ours nor known.
+    /// An unknown byte-order mark, or that of the other byte order.
     #[error("the section header has byte-order mark {0:#010x}, not 0x1a2b3c4d")]
     ByteOrder(u32),
-    /// A block that may not stand here.
+    /// A block that is not allowed here.
     #[error("a block of type {0:#x} stands between the events")]
     Misplaced(u32),
-    /// An entry of a list ends beyond the list.
+    /// An entry of a list extends beyond the list.
     #[error("an entry of {list} ends beyond it")]
     Entry {
         /// Which list.
         list: &'static str,
     },
-    /// An interface of a kind that does not exist.
+    /// An unknown kind of interface.
     #[error("the interface list has an address of unknown kind {0}")]
     Interface(u16),
-    /// The bytes of an event contradict each other.
+    /// An event contradicts itself.
     #[error(transparent)]
     Event(#[from] WireError),
-    /// The current form of an old event does not fit the format.
+    /// The converted form of an old event exceeds the limits of the format.
     #[error(transparent)]
     Rewrite(#[from] BuildError),
-    /// An event of the old format whose parameter count can't be found.
+    /// An event of the first block format whose parameter count cannot be determined.
     #[error("no number of parameters fits the {len} bytes of old event {}", .ty.name())]
     ParamCount {
         /// Which event.
@@ -130,7 +130,7 @@ pub enum Damage {
         /// Its bytes.
         len: usize,
     },
-    /// An old event in a form that never was.
+    /// An old event in a form that never existed.
     #[error("old event {} with {nparams} parameters has no current form", .ty.info().id)]
     Conversion {
         /// Which event.

@@ -1,12 +1,12 @@
-//! Numbers of the file format: block types, flags, sizes, bounds.
+//! Constants of the file format: block types, flags, sizes, limits.
 
 use peregrine_event::Abi;
 
 /// Newest format version that can be read.
 pub(crate) const MAJOR: u16 = 1;
-/// Version that is written beside [`MAJOR`]. Since 1.2 blocks grow at their end only.
+/// Minor version that is written with [`MAJOR`]. Since 1.2 blocks grow only at their end.
 pub(crate) const MINOR: u16 = 2;
-/// Says that the file was written by a little-endian machine.
+/// Byte-order mark of a little-endian writer.
 pub(crate) const BYTE_ORDER: u32 = 0x1A2B_3C4D;
 /// Block type and total length.
 pub(crate) const BLOCK_HEADER: usize = 8;
@@ -14,12 +14,12 @@ pub(crate) const BLOCK_HEADER: usize = 8;
 pub(crate) const BLOCK_TRAILER: usize = 4;
 /// Byte order, versions, section length.
 pub(crate) const SECTION_BODY: usize = 16;
-/// Most bytes after the header of an event block that is not of the large kind.
+/// Limit on the bytes after the header of an event block that is not of the large kind.
 pub(crate) const MAX_SMALL_EVENT: usize = 1 << 16;
-/// Most bytes of any block. The format has no bound; memory has.
+/// Limit on the bytes of any block. The format has none; memory has.
 pub(crate) const MAX_BLOCK: usize = 256 << 20;
 
-/// What a block is.
+/// The kind of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Block {
     Section,
@@ -34,7 +34,7 @@ pub(crate) enum List {
     Machine,
     /// Version 1 to 9.
     Threads(u8),
-    /// Whether entries tell their length; also below.
+    /// Whether entries are preceded by their length; the same below.
     Fds {
         sized: bool,
     },
@@ -69,7 +69,7 @@ pub(crate) const EVENT_V2_LARGE: u32 = 0x221;
 pub(crate) const EVENT_FLAGS_V2_LARGE: u32 = 0x222;
 
 impl Block {
-    /// What a block type means. The numbers of the form `80__ABCD` predate the first release.
+    /// The meaning of a block type. Numbers of the form `80__ABCD` predate the first release.
     #[inline]
     pub(crate) fn from_type(ty: u32) -> Self {
         EventBlock::from_type(ty).map_or_else(|| Self::other(ty), Self::Event)
@@ -93,7 +93,7 @@ impl Block {
         }
     }
 
-    /// How messages call it.
+    /// Its name in messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Section => "the section header",
@@ -121,7 +121,7 @@ impl EventBlock {
 }
 
 impl List {
-    /// How messages call it.
+    /// Its name in messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Machine => "the machine info",
@@ -133,7 +133,7 @@ impl List {
     }
 }
 
-/// Codes of fd types that have a form of their own.
+/// Codes of fd types with an encoding of their own.
 pub(crate) mod fd {
     pub(crate) const IPV4: u8 = 3;
     pub(crate) const IPV6: u8 = 4;
@@ -142,10 +142,10 @@ pub(crate) mod fd {
     pub(crate) const UNIX: u8 = 8;
     pub(crate) const UNSUPPORTED: u8 = 10;
     pub(crate) const FILE_V2: u8 = 16;
-    /// Largest code known.
+    /// Largest known code.
     pub(crate) const LAST: u8 = 21;
 
-    /// Whether an fd of this type has a name and nothing else.
+    /// Whether fds of this type have a name and nothing else.
     pub(crate) fn is_named(ty: u8) -> bool {
         (1..=LAST).contains(&ty)
             && !matches!(ty, IPV4 | IPV6 | IPV4_SERVER | IPV6_SERVER | UNIX | FILE_V2)
@@ -162,13 +162,13 @@ pub(crate) mod interface {
 
 /// The flags before an event.
 ///
-/// The reference has given the first three a meaning, of which only this one is left in files, and passes over all others. It
-/// is likely to go on with the next ones, so ours are the last.
+/// The reference has assigned the first three, of which only this one still occurs in files, and
+/// ignores all others. It is likely to continue with the next ones, so ours are the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Flags(pub(crate) u32);
 
 impl Flags {
-    /// The event feeds the state and is not shown.
+    /// The event only updates the state and is not shown.
     const STATE_ONLY: u32 = 1;
     const AARCH32: u32 = 1 << 30;
     const IA32: u32 = 1 << 31;

@@ -1,4 +1,5 @@
-//! Bytes of a capture: decompressed when need be, and buffered so that a block can be read in place.
+//! The bytes of a capture: decompressed if necessary, and buffered so that a block is read in
+//! place.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
@@ -6,7 +7,7 @@ use flate2::bufread::GzDecoder;
 
 /// First bytes of a gzip member.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// Bytes asked of the source at once. The buffer is larger only when a block is.
+/// Bytes requested from the source at once. The buffer grows only for larger blocks.
 const CHUNK: usize = 256 << 10;
 
 /// A window over the decompressed bytes of `R`.
@@ -22,7 +23,7 @@ pub(crate) struct Input<R> {
 
 impl<R: Read> Input<R> {
     pub(crate) fn new(reader: R) -> Self {
-        // Smaller than what we ask for, so that a plain file is read into our buffer at once.
+        // Smaller than our requests, so that a plain file is read directly into our buffer.
         let reader = BufReader::with_capacity(CHUNK / 4, reader);
         Self { source: Source::Unknown(reader), buffer: Vec::new(), start: 0, end: 0, offset: 0 }
     }
@@ -33,13 +34,14 @@ impl<R: Read> Input<R> {
         self.offset
     }
 
-    /// What is buffered.
+    /// The buffered bytes.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
-    /// Reads until `want` bytes are buffered. Gives how many are: fewer only at the end of the source.
+    /// Reads until `want` bytes are buffered. Returns the number of buffered bytes: fewer only at
+    /// the end of the source.
     #[inline]
     pub(crate) fn fill(&mut self, want: usize) -> io::Result<usize> {
         if self.end - self.start < want {
@@ -62,8 +64,8 @@ impl<R: Read> Input<R> {
         Ok(())
     }
 
-    /// Moves what is buffered to the front. A full buffer is doubled, so that a lying length costs no
-    /// more memory than there are bytes.
+    /// Moves the buffered bytes to the front. A full buffer is doubled, so that a false length
+    /// costs no more memory than there are bytes.
     fn make_room(&mut self) {
         let len = self.end - self.start;
         if len == self.buffer.len() {
@@ -76,7 +78,7 @@ impl<R: Read> Input<R> {
         (self.start, self.end) = (0, len);
     }
 
-    /// Forgets the first `count` bytes of what is buffered.
+    /// Consumes `count` buffered bytes.
     #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
         let count = count.min(self.end - self.start);
@@ -84,7 +86,7 @@ impl<R: Read> Input<R> {
         self.offset += count as u64;
     }
 
-    /// Reads past `count` bytes. Gives how many there were.
+    /// Skips `count` bytes. Returns how many existed.
     pub(crate) fn skip(&mut self, count: u64) -> io::Result<u64> {
         let mut left = count;
         while left > 0 {
@@ -100,7 +102,7 @@ impl<R: Read> Input<R> {
     }
 }
 
-/// Plain or compressed bytes; the first ones tell.
+/// Plain or compressed bytes, detected by the first ones.
 #[derive(Debug)]
 enum Source<R> {
     Unknown(BufReader<R>),
@@ -135,7 +137,7 @@ impl<R: Read> Read for Source<R> {
 }
 
 impl<R: Read> Source<R> {
-    /// A gzip file may be several, one after the other. What follows the last is not ours.
+    /// A gzip file may consist of several members. Bytes after the last are ignored.
     fn next_member(&mut self) -> io::Result<()> {
         let more = match self {
             Self::Gzip(decoder) => is_gzip(decoder.get_mut().fill_buf()?),

@@ -1,8 +1,8 @@
-//! Capture files: reads every version of them, and writes the newest.
+//! Capture files: reads every version, and writes the newest.
 //!
-//! A capture is a snapshot of a machine (threads, open files, users, interfaces) and the events that
-//! followed. [`Reader`] gives both, old events in their current form; [`Writer`] makes such a file. This
-//! crate knows neither what the state of the machine means nor what rules are.
+//! A capture is a snapshot of a machine (threads, open files, users, interfaces) followed by
+//! events. [`Reader`] returns both, old events in their current form; [`Writer`] writes such a
+//! file. This crate knows nothing of the state engine and of rules.
 //!
 //! ```
 //! use peregrine_scap::{Reader, ScapError};

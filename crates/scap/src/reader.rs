@@ -1,4 +1,4 @@
-//! Reads a capture: its snapshot, then its events, brought to the current form.
+//! Reads a capture: its snapshot, then its events in their current form.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -46,48 +46,48 @@ use crate::v1;
 pub struct Reader<R> {
     input: Input<R>,
     position: Position,
-    /// Size of the block given out last; it stays buffered until the next call.
+    /// Size of the last returned block; it stays buffered until the next call.
     given: usize,
     converter: Converter,
-    /// An event of the old block format in the new one.
+    /// An event of the first block format, rewritten in the second.
     upgraded: Vec<u8>,
     counts: Counts,
 }
 
-/// How many events were met.
+/// Numbers of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Given to the caller.
+    /// Returned to the caller.
     pub delivered: u64,
-    /// Old events that are not delivered, as another event says what they say.
+    /// Old events that are not delivered because another event carries their content.
     pub superfluous: u64,
-    /// Events of types that only a newer writer knows.
+    /// Events of types that only newer writers know.
     pub unknown: u64,
 }
 
-/// Where in the capture we are.
+/// Position within the structure of the capture.
 #[derive(Debug)]
 enum Position {
-    /// Before a section header; whether it is the first.
+    /// Before a section header; whether it is the first one.
     Section { first: bool },
     /// Between the lists of the snapshot.
     Snapshot,
-    /// In a list that is wholly buffered: its size and how far it was read.
+    /// In a fully buffered list: its size and the position in it.
     List { list: List, total: usize, at: usize },
     /// Between events.
     Events,
-    /// At the end, or behind damage.
+    /// At the end, or after damage.
     Ended,
 }
 
-/// What [`Reader::advance`] found. It borrows nothing, so that it can be looked for in a loop.
+/// Result of [`Reader::advance`]. It borrows nothing, so that it can be produced in a loop.
 enum Found {
     Restart,
     Item(Item),
     Event(FoundEvent),
 }
 
-/// An event to be given out.
+/// An event to return.
 struct FoundEvent {
     place: Place,
     head: Head,
@@ -103,12 +103,12 @@ enum Place {
     Converted,
 }
 
-/// An event block of the format that is written today, all of which is buffered.
+/// A fully buffered event block of the current format.
 struct UsualBlock<'a> {
     total: usize,
     cpu: u16,
     flags: Flags,
-    /// Where the event begins in the block.
+    /// Offset of the event in the block.
     start: usize,
     event: &'a [u8],
 }
@@ -117,7 +117,8 @@ impl Reader<File> {
     /// Opens a capture file.
     ///
     /// # Errors
-    /// When the system does not open it. What is in it shows in the first call of [`Self::next`].
+    /// If the file cannot be opened. Errors in its content are returned by the first call of
+    /// [`Self::next`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ScapError> {
         File::open(path).map(Self::new).map_err(ScapError::Open)
     }
@@ -136,7 +137,7 @@ impl<R: Read> Source for Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads a capture from anything. Buffers itself.
+    /// Reads a capture from any source. Buffers internally.
     pub fn new(source: R) -> Self {
         Self {
             input: Input::new(source),
@@ -148,7 +149,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// How many events were met so far.
+    /// Numbers of events so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
@@ -156,7 +157,7 @@ impl<R: Read> Reader<R> {
     /// The next record, or `None` at the end.
     ///
     /// # Errors
-    /// When the capture can't be read on. There is nothing after an error: further calls give `None`.
+    /// If the capture is damaged. After an error further calls return `None`.
     #[inline(always)]
     #[expect(clippy::should_implement_trait, reason = "a record borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, ScapError> {
@@ -165,8 +166,8 @@ impl<R: Read> Reader<R> {
             Position::Events => self.event(),
             _ => Ok(None),
         };
-        // Most are events; what is none is looked at from the start. They have a way of their own, as whatever could also
-        // hold an item of the snapshot is large, and is moved for each of them.
+        // Most records are events. They take a path of their own, because a type that can also hold
+        // a snapshot item is large and would be moved for each of them.
         let found = match found {
             Ok(Some(found)) => Ok(Some(found)),
             Ok(None) => match self.advance() {
@@ -200,7 +201,7 @@ impl<R: Read> Reader<R> {
         Ok(Some(Record::Event { event, state_only: flags.state_only() }))
     }
 
-    /// The next of the events that follow each other; nothing where something else comes next.
+    /// The next of consecutive events; `None` before anything else.
     #[inline(always)]
     fn event(&mut self) -> Result<Option<FoundEvent>, ScapError> {
         loop {
@@ -279,7 +280,7 @@ impl<R: Read> Reader<R> {
         self.skip(WHAT, total.into())
     }
 
-    /// Enters the list, or the events, that come next. Skips what is not known.
+    /// Enters the next list, or the events. Skips unknown blocks.
     fn snapshot_block(&mut self) -> Result<(), ScapError> {
         let Some((ty, total)) = self.block_header()? else { return Err(ScapError::NoEvents) };
         let block = Block::from_type(ty);
@@ -301,7 +302,7 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// The item at `at` of the list that is buffered, or leaves the list.
+    /// The item at `at` of the buffered list, or leaves the list.
     fn item(&mut self, list: List, total: usize, at: usize) -> Result<Option<Item>, ScapError> {
         let end = total - BLOCK_TRAILER;
         let mut body = Cursor::new(self.input.bytes().get(at..end).unwrap_or_default());
@@ -317,7 +318,7 @@ impl<R: Read> Reader<R> {
         Ok(item)
     }
 
-    /// Finds the event of a block of any kind, which stays buffered. `None` when it is not to be delivered.
+    /// Finds the event of a block of any kind, which stays buffered. `None` if it is not delivered.
     fn event_block(
         &mut self,
         block: EventBlock,
@@ -357,7 +358,8 @@ impl<R: Read> Reader<R> {
         Ok(found.map(|(place, head)| FoundEvent { place, head, cpu, flags: Flags(flags) }))
     }
 
-    /// Where the current form of an event is that was at this place, and its head. `None` when it is not to be delivered.
+    /// Place and header of the current form of the event at this place. `None` if it is not
+    /// delivered.
     #[inline]
     fn place(
         &mut self,
@@ -374,7 +376,7 @@ impl<R: Read> Reader<R> {
         Ok(None)
     }
 
-    /// Type and size of the next block, which is not consumed. `None` at the end of the file.
+    /// Type and size of the next block, without consuming it. `None` at the end of the file.
     #[inline]
     fn block_header(&mut self) -> Result<Option<(u32, u32)>, ScapError> {
         const WHAT: &str = "a block header";
@@ -391,7 +393,7 @@ impl<R: Read> Reader<R> {
         Ok(Some((ty, total)))
     }
 
-    /// Holds the length behind a block against the one before it.
+    /// Compares the length after a block with the one before it.
     fn trailer(&self, what: &'static str, header: u32, at: usize) -> Result<(), ScapError> {
         let mut trailer = Cursor::new(self.input.bytes().get(at..).unwrap_or_default());
         match trailer.u32() {
@@ -403,7 +405,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Has `len` bytes buffered.
+    /// Buffers `len` bytes.
     #[inline]
     fn buffer(&mut self, what: &'static str, len: usize) -> Result<(), ScapError> {
         let have = self.fill(len)?;
@@ -461,7 +463,7 @@ impl<R: Read> Reader<R> {
     fn unreadable(&self, source: io::Error) -> ScapError {
         let offset = self.input.offset() + self.input.bytes().len() as u64;
         match source.kind() {
-            // What the decompressor says of bytes that are not its format.
+            // The error kind of the decompressor for invalid input.
             ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
                 ScapError::Damaged { offset, damage: Damage::Gzip(source) }
             }
@@ -471,12 +473,13 @@ impl<R: Read> Reader<R> {
 }
 
 impl<'a> UsualBlock<'a> {
-    /// The block at the start of `bytes`, if it is one.
+    /// The block at the start of `bytes`, if it is complete.
     #[inline]
     fn first(bytes: &'a [u8]) -> Option<Self> {
         const WITH_FLAGS: usize = BLOCK_HEADER + 6;
         const WITHOUT: usize = BLOCK_HEADER + 2;
-        // As long as the shortest block of either kind, so that one look is enough for all that is in front.
+        // The size of the shortest block of either kind, so that one check covers all fields before
+        // the event.
         let front = bytes.first_chunk::<{ WITHOUT + HEADER_LEN + BLOCK_TRAILER }>()?;
         let [t0, t1, t2, t3, l0, l1, l2, l3, c0, c1, f0, f1, f2, f3, ..] = *front;
         let len_at = |start: usize| {
@@ -503,7 +506,7 @@ impl<'a> UsualBlock<'a> {
     }
 }
 
-/// [`Converter::take`] for the events that are no usual block.
+/// [`Converter::take`] for events in less common blocks.
 #[inline(never)]
 fn take(converter: &mut Converter, event: &[u8]) -> Result<Outcome, Damage> {
     converter.take(event)

@@ -1,4 +1,5 @@
-//! The lists that precede the events: machine, threads, fds, interfaces, users. All versions.
+//! Decodes the lists that precede the events (machine, threads, fds, interfaces, users), all
+//! versions.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -11,13 +12,13 @@ use crate::cursor::Cursor;
 use crate::error::Damage;
 use crate::format::{List, fd, interface};
 
-/// What is left of a list this short is padding.
+/// A remainder of a list up to this size is padding.
 const PADDING: usize = 4;
-/// Most bytes that a thread entry of release 0.9 has after its root directory. Release 0.10 put two
-/// fields before them instead of after, so the size must tell the two apart.
+/// Longest tail of a thread entry of release 0.9 after its root directory. Release 0.10 put two
+/// fields before it instead of after it, so only the size distinguishes them.
 const TAIL_BEFORE_0_10: usize = 29;
 
-/// Takes the next item off the body of a list block. `None` at its end.
+/// Decodes the next item of a list block. `None` at its end.
 pub(crate) fn next_item(list: List, body: &mut Cursor<'_>) -> Result<Option<Item>, Damage> {
     if body.len() < PADDING {
         return Ok(None);
@@ -45,7 +46,7 @@ fn machine(body: &mut Cursor<'_>) -> Option<Machine> {
     Some(machine)
 }
 
-/// The entry at the front of a list whose entries begin with their length, which counts itself.
+/// The first entry of a list whose entries start with their length, which includes itself.
 fn sized<'a>(body: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     let len = usize::try_from(body.u32()?).ok()?;
     body.take(len.checked_sub(4)?).map(Cursor::new)
@@ -62,7 +63,7 @@ fn thread(version: u8, body: &mut Cursor<'_>) -> Option<Thread> {
     }
 }
 
-/// The fields that every entry of this version has. A struct expression evaluates in written order,
+/// The fields of every entry of this version. A struct expression is evaluated in written order,
 /// which here is the order of the format.
 fn thread_fields(version: u8, entry: &mut Cursor<'_>) -> Option<Thread> {
     let mut thread = Thread {
@@ -107,7 +108,7 @@ fn thread_fields(version: u8, entry: &mut Cursor<'_>) -> Option<Thread> {
     Some(thread)
 }
 
-/// The fields that later releases appended. Each is there when its bytes are.
+/// Fields that later releases appended, each present if its bytes are.
 fn thread_tail(thread: &mut Thread, entry: &mut Cursor<'_>) {
     if entry.len() > TAIL_BEFORE_0_10 {
         thread.pidns_init_start_ts = entry.u64().unwrap_or(0);
@@ -197,7 +198,7 @@ fn interface(sized: bool, body: &mut Cursor<'_>) -> Result<Item, Damage> {
     if !sized {
         return interface_fields(body)?.ok_or(BEYOND);
     }
-    // Unlike in the other lists the length does not count itself.
+    // Unlike in the other lists, the length does not include itself.
     let len = body.u32().and_then(|len| usize::try_from(len).ok()).ok_or(BEYOND)?;
     let mut entry = body.take(len).map(Cursor::new).ok_or(BEYOND)?;
     interface_fields(&mut entry)?.ok_or(BEYOND)

@@ -7,10 +7,10 @@ use crate::error::Damage;
 
 /// Bytes before the parameter lengths.
 pub(crate) const HEADER_LEN: usize = wire::HEADER_LEN - 4;
-/// Old writers count so many bytes too many in the length of these two events.
+/// Old writers overstate the length of these two events by this many bytes.
 const MISCOUNT: usize = 3;
 
-/// Writes the event at the start of `bytes` to `out` as it would be in the second block format.
+/// Writes the event at the start of `bytes` to `out` in the second block format.
 pub(crate) fn upgrade(ty: EventType, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Damage> {
     let says = bytes.get(16..20).and_then(wire::uint).unwrap_or(0) as usize;
     let miscounted = matches!(ty, EventType::NotificationE | EventType::InfrastructureEventE);
@@ -29,8 +29,8 @@ pub(crate) fn upgrade(ty: EventType, bytes: &[u8], out: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
-/// The number of parameters whose lengths add up to the bytes there are. Writers of old knew no more
-/// parameters than the table has today, so the search starts there.
+/// The number of parameters whose lengths add up to the available bytes. Old writers knew no more
+/// parameters than the current table, so the search starts there.
 fn count_params(ty: EventType, rest: &[u8]) -> Option<usize> {
     let width = ty.length_width();
     let most = ty.info().params.len().min(MAX_PARAMS);

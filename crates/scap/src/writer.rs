@@ -12,7 +12,7 @@ use crate::format::{
     self, BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Flags, MAJOR, MAX_BLOCK, MAX_SMALL_EVENT, MINOR,
 };
 
-/// Size at which a process list is continued in another block.
+/// Size at which a process list continues in another block.
 const LIST_CHUNK: usize = 1 << 20;
 
 /// Whether a capture is compressed.
@@ -47,15 +47,15 @@ pub enum Compression {
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     sink: Sink<W>,
-    /// Body of the block being made.
+    /// Body of the current block.
     body: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins a capture with what is known of the machine.
+    /// Starts a capture with a snapshot of the machine.
     ///
     /// # Errors
-    /// When `sink` fails, or a list is longer than a block can be.
+    /// If `sink` fails, or a list exceeds the size of a block.
     pub fn new(sink: W, compression: Compression, snapshot: &[Item]) -> Result<Self, ScapError> {
         let sink = match compression {
             Compression::None => Sink::Plain(BufWriter::new(sink)),
@@ -66,7 +66,8 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Begins another capture in the same place, with what is known of the machine there. The numbers of events continue.
+    /// Starts another section in the same sink with a snapshot of its machine. The numbers of
+    /// events continue.
     ///
     /// # Errors
     /// As for [`new`](Self::new).
@@ -75,11 +76,11 @@ impl<W: Write> Writer<W> {
         self.snapshot(snapshot)
     }
 
-    /// Appends an event. `state_only` marks one that only keeps the state right for readers; how the call was made is
-    /// marked as well.
+    /// Appends an event. `state_only` marks an event that only updates the reader's state; the ABI
+    /// of the call is marked as well.
     ///
     /// # Errors
-    /// When the sink fails or the event is longer than a block can be.
+    /// If the sink fails or the event exceeds the size of a block.
     pub fn event(&mut self, event: &Event<'_>, state_only: bool) -> Result<(), ScapError> {
         self.body.clear();
         self.body.extend_from_slice(&event.cpu.to_le_bytes());
@@ -99,19 +100,19 @@ impl<W: Write> Writer<W> {
         })
     }
 
-    /// Writes out what is buffered, so that a reader of the file finds all events so far.
+    /// Flushes buffers, so that a reader of the file finds all events so far.
     ///
     /// # Errors
-    /// When the sink fails.
+    /// If the sink fails.
     pub fn flush(&mut self) -> Result<(), ScapError> {
         self.sink.as_write().flush().map_err(ScapError::Write)
     }
 
-    /// Ends the capture and gives the sink back. A writer that is dropped instead ends it as well, but
-    /// can't tell whether that went well.
+    /// Ends the capture and returns the sink. Dropping the writer ends the capture as well, but
+    /// hides errors.
     ///
     /// # Errors
-    /// When the sink fails.
+    /// If the sink fails.
     pub fn finish(self) -> Result<W, ScapError> {
         match self.sink {
             Sink::Plain(sink) => {
@@ -129,12 +130,12 @@ impl<W: Write> Writer<W> {
         self.body.extend_from_slice(&BYTE_ORDER.to_le_bytes());
         self.body.extend_from_slice(&MAJOR.to_le_bytes());
         self.body.extend_from_slice(&MINOR.to_le_bytes());
-        // The length of the section is not known before its end.
+        // The length of the section is unknown until its end.
         self.body.extend_from_slice(&u64::MAX.to_le_bytes());
         self.block(format::SECTION)
     }
 
-    /// Interfaces and users each fill one block, as readers may forget earlier ones.
+    /// Interfaces and users fill one block each, because readers may replace earlier ones.
     fn snapshot(&mut self, items: &[Item]) -> Result<(), ScapError> {
         self.body.clear();
         for item in items {
@@ -180,7 +181,7 @@ impl<W: Write> Writer<W> {
         if self.body.is_empty() { Ok(()) } else { self.block(ty) }
     }
 
-    /// Writes the body as a block of this type and empties it.
+    /// Writes the body as a block of this type and clears it.
     fn block(&mut self, ty: u32) -> Result<(), ScapError> {
         let body = padded(self.body.len());
         let total = BLOCK_HEADER + body + BLOCK_TRAILER;
@@ -201,7 +202,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Where the blocks go.
+/// Destination of the blocks.
 #[derive(Debug)]
 enum Sink<W: Write> {
     Plain(BufWriter<W>),

@@ -1,13 +1,13 @@
-//! Enter events that wait for their exit events, one per thread.
+//! Enter events stored until their exit events, one per thread.
 
 use hashbrown::HashMap;
 use peregrine_event::EventType;
 use peregrine_event::wire::{Head, Parts};
 
-/// Bytes that all waiting events may take. Threads that end inside a syscall leave theirs behind, and a
-/// hostile file may have any number.
+/// Limit on the memory of all stored events, bytes. Threads that end inside a syscall leave theirs
+/// behind, and a hostile file may contain any number.
 const MAX_BYTES: usize = 64 << 20;
-/// What a waiting event costs beside its bytes.
+/// Overhead of a stored event, bytes.
 const OVERHEAD: usize = 64;
 /// Largest buffer kept for reuse.
 const MAX_SPARE: usize = 4096;
@@ -17,21 +17,21 @@ const MAX_SPARE: usize = 4096;
 pub(crate) struct Enters {
     by_tid: HashMap<i64, usize>,
     waiting: Vec<Waiting>,
-    /// The thread that was looked up last: most often it is asked for again.
+    /// Cache of the last lookup: the same thread is often looked up again.
     last: Option<(i64, usize)>,
-    /// Memory of the buffers, and what they cost beside.
+    /// Memory of the buffers, overhead included.
     bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     event: Vec<u8>,
-    /// Nothing when the exit event came: the buffer waits for the next one.
+    /// `None` after the exit event: the buffer is kept for the next one.
     head: Option<Head>,
 }
 
 impl Enters {
-    /// Keeps an event until its exit event comes or the thread enters another syscall.
+    /// Stores an event until its exit event or until the thread enters another syscall.
     #[inline(always)]
     pub(crate) fn put(&mut self, head: Head, event: &[u8]) {
         if self.bytes + event.len() + OVERHEAD > MAX_BYTES {
@@ -49,7 +49,8 @@ impl Enters {
         self.bytes = self.bytes + waiting.event.capacity() - before;
     }
 
-    /// The enter event of a thread, once. One of another type is no use: either event of a pair can be lost.
+    /// Takes the enter event of a thread. One of another type is discarded: either event of a pair
+    /// can be lost.
     #[inline(always)]
     pub(crate) fn take(&mut self, tid: i64, ty: EventType) -> Option<Parts<'_>> {
         let place = self.place(tid)?;
@@ -58,7 +59,7 @@ impl Enters {
         Some(Parts::with_head(head, &waiting.event))
     }
 
-    /// Forgets all.
+    /// Removes all.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

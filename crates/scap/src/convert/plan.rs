@@ -1,4 +1,4 @@
-//! How each old form of an event becomes current: all steps that the table asks for, made into one.
+//! Conversion plans: for each old form of an event, all steps of the table combined into one.
 
 use std::iter::repeat_n;
 use std::ops::Range;
@@ -11,62 +11,63 @@ use peregrine_event::{EventFlags, EventType, ParamType};
 use super::{Action, Fill};
 use crate::generated::ROWS;
 
-/// Most steps that one event may take. The table needs far fewer; a cycle in it must not hang us.
+/// Limit on the steps for one event. The table needs far fewer; a cycle in it must not hang the
+/// program.
 const MAX_STEPS: usize = 50;
-/// So many numbers of parameters are told from each other: those that an event can have, and all that it can't.
+/// Distinguished numbers of parameters: those an event can have, and one for all larger ones.
 const COUNTS: usize = MAX_PARAMS + 2;
 
-/// What becomes of every form of every event.
+/// The plans of every form of every event.
 pub(super) static PLANS: LazyLock<Plans> = LazyLock::new(Plans::new);
 
-/// What is to be done with events of each form, which is a type and a number of parameters.
+/// Plans of the forms; a form is a type and a number of parameters.
 #[derive(Debug)]
 pub(super) struct Plans {
     plans: Vec<Plan>,
-    /// Place of the plan of each form, by type and then by number.
+    /// Index of the plan of each form, by type and number.
     places: Vec<u16>,
 }
 
-/// What is to be done with an event.
+/// A plan for an event.
 #[derive(Debug)]
 pub(super) enum Plan {
     /// Deliver it as it is.
     Pass,
-    /// Nobody needs it.
+    /// Drop it.
     Drop,
-    /// No writer ever wrote this form.
+    /// An invalid form that no writer produced.
     Never,
-    /// Deliver it as it is or not at all, and keep it for its exit event.
+    /// Deliver it unchanged or drop it, and store it for its exit event.
     Keep { deliver: bool },
-    /// Bring it to its current form.
+    /// Convert it.
     Rewrite(Rewrite),
 }
 
-/// How an event is made of another.
+/// How an event is built from another.
 #[derive(Debug)]
 pub(super) struct Rewrite {
     to: EventType,
-    /// How many rows of the table were followed to get there.
+    /// Number of table rows that were combined.
     steps: usize,
-    /// The enter event from which it takes parameters.
+    /// The enter event whose parameters it uses.
     pub(super) enter: Option<EventType>,
     params: Vec<Param>,
-    /// The same in large pieces, where they can be had.
+    /// The same as a bulk copy, if possible.
     pieces: Option<Pieces>,
-    /// Whether the exit event wants it.
+    /// Whether its exit event needs it.
     pub(super) keep: bool,
-    /// Whether it is more than a part of its exit event.
+    /// Whether it is delivered itself, and not only as a part of its exit event.
     pub(super) deliver: bool,
 }
 
-/// All parameters of the event itself, then some that follow each other in the enter event, then some that are always the
-/// same: what nearly all events are made of. At most four of the first two, and eight in all, so that their lengths
-/// can be put together as numbers.
+/// A bulk copy: all parameters of the event itself, then consecutive ones of the enter event, then
+/// constants. Nearly all events have this shape. At most four of the first two and eight in all, so
+/// that their lengths can be combined by integer arithmetic.
 #[derive(Debug, Default)]
 struct Pieces {
     own: usize,
     enter: Range<usize>,
-    /// What stands for those of the enter event where there is none.
+    /// Replacements for the parameters of a missing enter event.
     missing: Values,
     constant: Values,
 }
@@ -74,7 +75,7 @@ struct Pieces {
 /// Parameters as they are on the wire.
 #[derive(Debug, Default)]
 struct Values {
-    /// Their lengths, and zero in place of those of others.
+    /// Their lengths, with zeros at the positions of others.
     lengths: Lengths,
     bytes: Vec<u8>,
 }
@@ -86,7 +87,7 @@ type Lengths = u128;
 #[derive(Clone, Debug)]
 struct Param {
     from: From,
-    /// What its type and its length field can hold.
+    /// Limits of its type and its length field.
     longest: usize,
 }
 
@@ -98,14 +99,14 @@ enum From {
     ContainerJson,
 }
 
-/// What the table of events says of one type.
+/// Facts of the event table about one type.
 #[derive(Clone, Copy, Debug)]
 enum Rule {
     Pass,
     Drop,
-    /// Always to be converted.
+    /// Always converted.
     Old,
-    /// Current when it has at least so many parameters.
+    /// Current with at least this many parameters.
     Complete(usize),
 }
 
@@ -127,7 +128,7 @@ impl Plans {
         };
         let mut places = Vec::with_capacity(EventType::COUNT * COUNTS);
         for ty in EventType::all() {
-            // Those that only newer writers know can't be read, and change nothing.
+            // Types of newer writers cannot be read, and change nothing.
             let known = ty.info().params.len();
             places.extend((0..=known).map(|nparams| place(ty, nparams)));
             let last = places.last().copied().unwrap_or_default();
@@ -136,7 +137,7 @@ impl Plans {
         Self { plans, places }
     }
 
-    /// What is to be done with an event of this type and with so many parameters.
+    /// The plan for an event of this type with this number of parameters.
     #[inline]
     pub(super) fn plan(&self, ty: EventType, nparams: u32) -> &Plan {
         let form = ty as usize * COUNTS + (nparams as usize).min(COUNTS - 1);
@@ -160,12 +161,12 @@ impl Rule {
         }
     }
 
-    /// Whether an event is delivered as it is, or dropped. `None` where the table of conversions tells.
+    /// Whether an event is delivered unchanged or dropped. `None` if the conversion table decides.
     fn delivers(self, nparams: usize) -> Option<bool> {
         match self {
             Self::Pass => Some(true),
             Self::Drop => Some(false),
-            // More parameters than we know come from a newer writer: they do no harm.
+            // Additional parameters come from a newer writer and are harmless.
             Self::Complete(count) if nparams >= count => Some(true),
             Self::Old | Self::Complete(_) => None,
         }
@@ -209,14 +210,14 @@ impl Plan {
 }
 
 impl Rewrite {
-    /// What makes an event of itself.
+    /// The identity: an event built from itself.
     fn nothing(ty: EventType, nparams: usize) -> Self {
         let own = |index| Param { from: From::Event(index), longest: usize::MAX };
         let params = (0..nparams).map(own).collect();
         Self { to: ty, steps: 0, enter: None, params, pieces: None, keep: false, deliver: true }
     }
 
-    /// One step more: the event that begins with the first `kept` parameters and goes on as `fills` says.
+    /// Adds a step: an event with the first `kept` parameters, followed by `fills`.
     fn step(&self, to: EventType, kept: usize, fills: &[Fill]) -> Self {
         let nothing = Param { from: From::Constant(&[]), longest: 0 };
         let old = |index: usize| self.params.get(index).unwrap_or(&nothing).clone();
@@ -244,7 +245,7 @@ impl Rewrite {
         new
     }
 
-    /// Makes `out` the new event.
+    /// Writes the new event to `out`.
     #[inline(always)]
     pub(super) fn run(
         &self,
@@ -293,7 +294,7 @@ impl Rewrite {
             out.extend_from_slice(value);
             at += width;
         }
-        // Blocks are bounded far below, and an event grows by numbers only.
+        // Blocks are far smaller than the limit, and an event grows by numbers only.
         let len = out.len() as u32;
         if let Some(header) = out.first_chunk_mut() {
             *header = head.bytes(len);
@@ -302,8 +303,8 @@ impl Rewrite {
 }
 
 impl Pieces {
-    /// How an event of type `from` is rewritten. `None` where it takes more than these pieces, or where parameters must be
-    /// looked at one by one, because their lengths are wide or they may not be as long as they were.
+    /// The bulk copy for an event of type `from`. `None` if it needs more than these pieces, or if
+    /// parameters must be checked individually because their lengths are wide or may change.
     fn of(rewrite: &Rewrite, from: EventType) -> Option<Self> {
         let wide = |ty: EventType| ty.length_width() != 2;
         if wide(rewrite.to) || wide(from) || rewrite.enter.is_some_and(wide) {
@@ -333,14 +334,14 @@ impl Pieces {
         Some(pieces)
     }
 
-    /// Takes a parameter of the event itself as the one of this number, if it goes on with what is there.
+    /// Adds a parameter of the event itself at this position, if it continues the current run.
     fn take_own(&mut self, index: usize, from: usize) -> bool {
         let fits = index == self.own && from == self.own && from < 4;
         self.own += usize::from(fits);
         fits
     }
 
-    /// Takes a parameter of the enter event as the one of this number, if it goes on with what is there.
+    /// Adds a parameter of the enter event at this position, if it continues the current run.
     fn take_entered(&mut self, index: usize, from: usize) -> bool {
         if self.enter.is_empty() {
             self.enter = from..from;
@@ -350,7 +351,7 @@ impl Pieces {
         fits
     }
 
-    /// Makes `out` the new event; `None` where something that it is made of is not there.
+    /// Writes the new event to `out`; `None` if an input is missing.
     #[inline(always)]
     fn run(
         &self,
@@ -372,7 +373,7 @@ impl Pieces {
         let front = HEADER_LEN + 2 * usize::from(head.sent);
         let len = front + own.len() + entered.len() + constant.len();
         out.clear();
-        // Blocks are bounded far below, and an event grows by numbers only.
+        // Blocks are far smaller than the limit, and an event grows by numbers only.
         out.extend_from_slice(&head.bytes(len as u32));
         out.extend_from_slice(&lengths.to_le_bytes());
         out.truncate(front);
@@ -386,7 +387,7 @@ impl Pieces {
 }
 
 impl Values {
-    /// Adds a value as that of the parameter of this number.
+    /// Sets the value of the parameter at this position.
     fn put(&mut self, index: usize, value: &[u8]) {
         // Defaults are numbers and empty values.
         self.lengths |= (value.len() as Lengths) << (16 * index);
@@ -394,7 +395,7 @@ impl Values {
     }
 }
 
-/// The value that stands for an unknown one.
+/// The value that means "unknown".
 fn default(ty: ParamType) -> &'static [u8] {
     let bytes: &[u8; 16] = match ty {
         ParamType::Uid | ParamType::Gid => &[0xff; 16],
@@ -403,7 +404,7 @@ fn default(ty: ParamType) -> &'static [u8] {
     &bytes[..fixed_len(ty).unwrap_or(0).min(bytes.len())]
 }
 
-/// Length of a value of this type, if all have the same.
+/// Length of a value of this type, if it is fixed.
 fn fixed_len(ty: ParamType) -> Option<usize> {
     use ParamType as P;
     Some(match ty {
@@ -424,7 +425,7 @@ fn fixed_len(ty: ParamType) -> Option<usize> {
     })
 }
 
-/// The four parameters of the first container event, as the text that replaced them.
+/// The four parameters of the first version of the container event, as the JSON that replaced them.
 fn container_json(event: Parts<'_>) -> Option<Vec<u8>> {
     let text = |index| event.param(index)?.strip_suffix(&[0]);
     let mut json = br#"{"id":""#.to_vec();
@@ -445,7 +446,7 @@ mod tests {
 
     use super::*;
 
-    /// An event of this type, each value of which is of a length that its type allows.
+    /// An event of this type whose values have lengths that their types allow.
     fn event(ty: EventType, nparams: usize) -> Vec<u8> {
         let mut builder = Builder::new(ty, 5, 1);
         for (index, param) in ty.info().params.iter().take(nparams).enumerate() {

@@ -17,7 +17,7 @@ fn event(ty: EventType, tid: i64, params: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// What became of an event.
+/// Result of converting an event.
 #[derive(Debug, PartialEq)]
 enum Done {
     Unchanged,
@@ -26,7 +26,7 @@ enum Done {
     Unknown,
 }
 
-/// Converts an event, and holds what is said of the new one against its bytes.
+/// Converts an event, and compares the returned header with the bytes.
 fn convert(converter: &mut Converter, event: &[u8]) -> Result<Done, Damage> {
     Ok(match converter.take(event)? {
         Outcome::Unchanged(head) => {
@@ -42,7 +42,7 @@ fn convert(converter: &mut Converter, event: &[u8]) -> Result<Done, Damage> {
     })
 }
 
-/// The parameters of the event that a converter made.
+/// The parameters of a converted event.
 fn params(converter: &Converter) -> (EventType, Vec<Vec<u8>>) {
     let event = Event::parse(converter.output(), 0).unwrap();
     let params = (0..event.nparams()).map(|i| event.param(i).unwrap().to_vec()).collect();
@@ -60,7 +60,7 @@ fn every_row_of_the_table_ends_in_a_current_event() {
             let new = Event::parse(converter.output(), 0).unwrap();
             let complete = new.nparams() == new.ty.info().params.len();
             assert!(complete, "{:?} became {:?} with {}", row, new.ty, new.nparams());
-            // Enter events all count as old, but exec's are still asked for the path.
+            // Enter events all count as old, but those of exec are still used for the path.
             let old = new.ty.info().flags.contains(EventFlags::OLD_VERSION);
             assert!(!old || !new.ty.is_exit(), "{row:?}");
             assert_eq!((new.ts, new.tid), (5, 1));

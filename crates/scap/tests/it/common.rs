@@ -1,4 +1,4 @@
-//! What the tests of captures share.
+//! Shared by the tests of captures.
 
 use std::io::Read;
 
@@ -6,7 +6,7 @@ use peregrine_event::snapshot::Item;
 use peregrine_event::{Abi, Builder, EventType};
 use peregrine_scap::{Reader, Record, ScapError};
 
-/// The captures that come with the project.
+/// The captures of the project.
 pub(crate) const CAPTURES: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/captures");
 
@@ -18,7 +18,7 @@ pub(crate) enum Owned {
     Event { num: u64, cpu: u16, abi: Abi, state_only: bool, bytes: Vec<u8> },
 }
 
-/// Everything in a capture, and the error at its end if there is one.
+/// All records of a capture, and the error at its end, if any.
 pub(crate) fn read(source: impl Read) -> (Vec<Owned>, Option<ScapError>) {
     let mut reader = Reader::new(source);
     let mut records = Vec::new();
@@ -42,7 +42,7 @@ pub(crate) fn read(source: impl Read) -> (Vec<Owned>, Option<ScapError>) {
     }
 }
 
-/// Everything in a capture that is sound.
+/// All records of a valid capture.
 pub(crate) fn read_all(source: impl Read) -> Vec<Owned> {
     let (records, error) = read(source);
     assert!(error.is_none(), "{error:?}");

@@ -1,6 +1,6 @@
-//! Broken files: an error that says where, the events before it, and never more than that.
+//! Damaged files: an error with its place, the events before it, and nothing more.
 //!
-//! `PEREGRINE_DAMAGE_ROUNDS` and `PEREGRINE_DAMAGE_CAPTURES` (a folder) make it thorough.
+//! `PEREGRINE_DAMAGE_ROUNDS` and `PEREGRINE_DAMAGE_CAPTURES` (a directory) make it thorough.
 
 use crate::common::{CAPTURES, Owned, captures, events, gzip, items, plain, read, read_all};
 use peregrine_event::Event;
@@ -48,7 +48,7 @@ fn a_file_that_ends_early_gives_all_events_before() {
     }
 }
 
-/// Damages a file in many ways. What precedes the first damaged byte must read as if nothing were.
+/// Damages a file in many ways. Everything before the first damaged byte must read as before.
 fn wound(file: &[u8], rounds: u32, seed: u64) {
     let whole = read_all(file);
     let mut random = Random(seed);
@@ -69,7 +69,7 @@ fn wound(file: &[u8], rounds: u32, seed: u64) {
     }
 }
 
-/// A capture of some kilobytes with all kinds of blocks.
+/// A capture of a few kilobytes with all kinds of blocks.
 fn small_capture() -> Vec<u8> {
     let path = format!("{CAPTURES}/curl_google.scap");
     let records = read_all(std::fs::File::open(path).unwrap());
@@ -92,7 +92,7 @@ fn rounds(default: u32) -> u32 {
     rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(default)
 }
 
-/// Numbers that are the same in every run (xorshift).
+/// A generator with the same numbers in every run (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -103,7 +103,7 @@ impl Random {
         (self.0 % bound as u64) as usize
     }
 
-    /// Flips bits, writes numbers of note, or cuts. Gives the first byte that differs.
+    /// Flips bits, writes boundary values, or truncates. Returns the first byte that differs.
     fn damage(&mut self, bytes: &mut Vec<u8>) -> usize {
         let mut first = bytes.len();
         for _ in 0..=self.below(3) {

@@ -1,4 +1,4 @@
-//! Every version of every block, made by hand.
+//! Every version of every block, built by hand.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -33,7 +33,7 @@ fn process_lists_of_all_versions() {
 
 #[test]
 fn process_lists_of_version_nine_grew_at_their_end() {
-    // As in release 0.9: 29 bytes, without the two fields that 0.10 put in front of them.
+    // As in release 0.9: 29 bytes, without the two fields that 0.10 put before them.
     let mut tail = 501_u32.to_le_bytes().to_vec();
     tail.push(1);
     for set in [1_u64, 2, 3] {
@@ -48,7 +48,7 @@ fn process_lists_of_version_nine_grew_at_their_end() {
         cap_effective: 3,
         ..thread(9, 1)
     };
-    // As in 0.10, with half of what came later, and bytes that only a newer writer knows.
+    // As in 0.10, with half of the later fields, and bytes of a newer writer.
     let tail = [&[7; 8][..], &[8, 0, 0, 0], tail.as_slice(), &[1], &[9; 8]].concat();
     let middle = nine(&tail);
     let in_0_10 = Thread {
@@ -193,7 +193,7 @@ fn parameter_counts_of_the_first_version_are_found() {
     let event = peregrine_event::Event::parse(bytes, 0).unwrap();
     assert_eq!((event.nparams(), event.i64(0), event.i64(1)), (2, Some(-9), Some(0)));
 
-    // Two events said three bytes too many.
+    // Two events overstated their length by three bytes.
     let mut notification = Vec::new();
     peregrine_event::Builder::new(EventType::NotificationE, 9, 7)
         .text("id")
@@ -204,7 +204,7 @@ fn parameter_counts_of_the_first_version_are_found() {
     let records = read_all([section(), block(0x204, &body)].concat().as_slice());
     assert_eq!(events(&records), [notification]);
 
-    // No count fits.
+    // No parameter count fits.
     let mut broken = without_count(&close(7), 0);
     broken[22] = 200;
     broken[24] = 0;
@@ -342,22 +342,23 @@ fn capture(list: &[u8]) -> Vec<u8> {
     [section().as_slice(), list, &event_block(&close(1))].concat()
 }
 
-/// The items that a list block gives.
+/// The items of a list block.
 fn snapshot(list: &[u8]) -> Vec<Item> {
     items(&read_all(capture(list).as_slice()))
 }
 
-/// An entry behind its length.
+/// An entry preceded by its length.
 fn sized(entry: &[u8]) -> Vec<u8> {
     [&(entry.len() as u32 + 4).to_le_bytes(), entry].concat()
 }
 
-/// What all fd entries begin with.
+/// The common start of all fd entries.
 fn fd_entry(fd: i64, ty: u8) -> Vec<u8> {
     [&fd.to_le_bytes()[..], &40_u64.to_le_bytes(), &[ty]].concat()
 }
 
-/// The event without its parameter count, as the first version has it. Its length is `more` too much.
+/// The event without its parameter count, as in the first version. Its length is overstated by
+/// `more`.
 fn without_count(event: &[u8], more: u32) -> Vec<u8> {
     let len = (event.len() as u32 - 4 + more).to_le_bytes();
     [&event[..16], &len, &event[20..22], &event[26..]].concat()
@@ -410,7 +411,7 @@ fn thread_entry(version: u8, tid: i64) -> Vec<u8> {
     out
 }
 
-/// What [`thread_entry`] means.
+/// The decoded form of [`thread_entry`].
 fn thread(version: u8, tid: i64) -> Thread {
     let since = |first: u8| version >= first;
     let text = |first, text: &[u8]| if since(first) { text.to_vec() } else { Vec::new() };

@@ -1,4 +1,4 @@
-//! Captures as their readers see them.
+//! Tests of captures through the public API.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 

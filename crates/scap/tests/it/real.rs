@@ -1,4 +1,4 @@
-//! Captures of old releases: the events that Falco gives, with its numbers.
+//! Captures of old releases: the events that Falco delivers, with its numbers.
 
 use peregrine_event::{Event, EventType};
 use peregrine_scap::{Counts, Reader, Record};
@@ -38,7 +38,7 @@ fn exit_events_are_complete() {
     assert_eq!((exec.ty, exec.tid), (EventType::SyscallExecve_19X, 20_072));
     assert_eq!((exec.text(1), exec.nparams()), (Some(&b"cat"[..]), exec.ty.info().params.len()));
 
-    // The capture has fd and size in the enter event only.
+    // The capture contains fd and size in the enter event only.
     let read = event(172);
     assert_eq!(read.ty, EventType::SyscallReadX);
     assert_eq!((read.i64(0), read.i64(2), read.u32(3)), (Some(0), Some(3), Some(131_072)));

@@ -1,4 +1,4 @@
-//! What the writer writes, the reader reads.
+//! The reader reads what the writer writes.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -82,7 +82,7 @@ proptest! {
         state_only: bool,
         params in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..90), 0..12),
     ) {
-        // Only events that are current come back as they are.
+        // Only current events are returned unchanged.
         let ty = EventType::from_code(code).unwrap();
         prop_assume!(is_current(ty));
         let mut builder = Builder::new(ty, ts, tid);
@@ -120,7 +120,7 @@ fn write(records: &[Owned], compression: Compression) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// One of each, with no two values alike, in the order of the format.
+/// One of each, with distinct values, in the order of the format.
 fn everything() -> Vec<Item> {
     let v4 = |last| Ipv4Addr::new(10, 0, 0, last);
     let v6 = |last| Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last);
