@@ -1,6 +1,6 @@
-//! The probe on this very kernel, watching nothing but control groups of these tests.
+//! The probe on the running kernel, monitoring only cgroups of these tests.
 //!
-//! They need root, cgroup v2 and a kernel that describes its types; where one is missing they say so and pass.
+//! Requires root, cgroup v2 and BTF; without one of them the tests say so and pass.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -25,10 +25,10 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long something may take to happen: much longer than it does, also on an emulated processor.
+/// Time limit for something to happen: far longer than needed, also on an emulated CPU.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A control group that goes away with all that runs in it.
+/// A cgroup that is removed with all its processes.
 struct Cgroup(PathBuf);
 
 impl Cgroup {
@@ -58,7 +58,7 @@ impl Cgroup {
         None
     }
 
-    /// Runs a shell script here; what it does before `exec` or its first command is not seen.
+    /// Runs a shell script in the cgroup; events before its first command are not checked.
     fn shell(&self, script: &str) -> Running {
         let script = format!("echo $$ > {}/cgroup.procs; {script}", self.0.display());
         let mut command = Command::new("/bin/sh");
@@ -93,7 +93,7 @@ impl Running {
         writeln!(self.0.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// Waits until it has become this program.
+    /// Waits until the process executes this program.
     fn is_called(&self, comm: &str) {
         let path = format!("/proc/{}/comm", self.0.id());
         eventually(|| fs::read_to_string(&path).is_ok_and(|text| text.trim() == comm));
@@ -115,7 +115,7 @@ fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A watched control group and what is known of it.
+/// A monitored cgroup and its state.
 struct Watched {
     live: Live,
     state: State,
@@ -144,10 +144,10 @@ impl Watched {
         }
     }
 
-    /// Takes what comes, until `see` says that it is enough.
+    /// Consumes records until `see` returns true.
     fn until(&mut self, mut see: impl FnMut(Option<(&Event<'_>, Context)>, &State) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        // Events that were longer on their way than is waited for come late, and are counted.
+        // Events delayed for longer than the merge window arrive late, and are counted.
         let (mut num, mut ts, mut late) = (0, 0, 0);
         loop {
             assert!(Instant::now() < deadline, "it never comes");
@@ -213,7 +213,7 @@ fn what_runs_before_is_known() {
     assert_eq!(watched.state.cwd(sleep), b"/usr/");
     assert_eq!(&*watched.state.fd(sleep, 5).unwrap().name, b"/etc/passwd");
     assert!(sleep.clone_ts > 0 && sleep.exec.exe_ino > 0);
-    // Its ancestors are known by name; of everybody else there is nothing.
+    // Its ancestors are known by name; other processes are absent.
     let me = i64::from(std::process::id());
     let above: Vec<_> = watched.state.ancestors(sleep).map(|thread| thread.tid).collect();
     assert_eq!(above.first(), Some(&me));
@@ -414,7 +414,7 @@ impl Seen {
     }
 }
 
-/// Few events wake nobody; a ring that fills does.
+/// A few events cause no wakeup; a ring that fills up does.
 #[test]
 fn a_ring_that_fills_wakes_its_reader() {
     let Some(cgroup) = Cgroup::new() else { return };
@@ -451,7 +451,7 @@ fn a_ring_that_fills_wakes_its_reader() {
     assert!(woken(PATIENCE));
 }
 
-/// Not a test: what floods the rings in the next one. Nothing else there makes directories.
+/// Not a test: floods the rings for the next one. Nothing else there creates directories.
 #[test]
 #[ignore = "it is run by another test"]
 fn flood() {
@@ -477,7 +477,7 @@ fn a_flood_costs_no_life_cycle_event_and_what_it_costs_is_counted() {
     for mut shell in [&flood, &life].map(|running| running.0.stdin.as_ref().unwrap()) {
         shell.write_all(b"go\n").unwrap();
     }
-    // Nobody reads until both have done all that they do, whichever is slower.
+    // Nothing is read until both have finished.
     for process in [living, flooding] {
         let path = format!("/proc/{process}/stat");
         eventually(|| fs::read_to_string(&path).is_ok_and(|stat| stat.contains(") Z ")));
@@ -512,7 +512,8 @@ fn a_flood_costs_no_life_cycle_event_and_what_it_costs_is_counted() {
     println!("fact lost={lost}");
 }
 
-/// While nobody reads, both lanes are full: processes come and go, and files are opened and closed, without an event.
+/// While nothing is read, both rings are full: processes start and exit, and files are opened and
+/// closed, without events.
 #[test]
 fn what_a_loss_made_wrong_is_found_out() {
     let Some(cgroup) = Cgroup::new() else { return };
@@ -570,7 +571,7 @@ fn what_a_loss_made_wrong_is_found_out() {
     assert_eq!(state.cwd(shell_known), b"/tmp/");
     assert!(state.fd(shell_known, 5).is_none());
     assert_eq!(&*state.fd(shell_known, 6).unwrap().name, b"/etc/passwd");
-    // Nobody is left that is no longer there.
+    // No process remains that has ended.
     let alive = |tid: i64| Path::new(&format!("/proc/{tid}")).exists();
     let dead: Vec<_> =
         state.tree().iter().filter(|thread| !alive(thread.tid)).map(|t| t.tid).collect();

@@ -1,8 +1,9 @@
-//! This very kernel takes every program of the probe; how long that takes and how large they are is told in a line
-//! `fact …`, for the table of kernels.
+//! The running kernel accepts every program of the probe; load times and sizes are printed in a
+//! line `fact …` for the table of kernels.
 //!
-//! It needs root and a kernel that describes its types; where one is missing it says so and passes. With
-//! `PEREGRINE_HOOK_PLAN=per_syscall` each system call is hooked by itself, where the kernel lets it.
+//! Requires root and BTF; without one of them the test says so and passes. With
+//! `PEREGRINE_HOOK_PLAN=per_syscall` each system call is hooked individually, if the kernel
+//! supports it.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "this is a test")]
 
 use std::collections::HashMap;
@@ -46,7 +47,7 @@ fn every_program_is_taken() {
         bytecode += program.size_translated().unwrap_or(0);
         native += program.size_jitted();
     }
-    // Kernels before 5.16 do not tell.
+    // Not reported before Linux 5.16.
     let instructions: Option<u64> = own.values().copied().sum();
     let instructions = instructions.map_or("-".into(), |number| number.to_string());
     let begun = Instant::now();
@@ -60,7 +61,8 @@ fn every_program_is_taken() {
     );
 }
 
-/// Ids of the programs that this process has, and how many instructions the verifier looked at for each.
+/// Ids of the programs of this process, and the number of instructions the verifier processed for
+/// each.
 fn own_programs() -> HashMap<u32, Option<u64>> {
     let mut programs = HashMap::new();
     for entry in fs::read_dir("/proc/self/fdinfo").unwrap() {

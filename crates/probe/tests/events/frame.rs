@@ -1,4 +1,4 @@
-//! What a row of the table is, and how events are held against it.
+//! Rows of the table, and the comparison of events with them.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,28 +9,28 @@ use peregrine_probe::event_of;
 use crate::is::Is;
 use crate::plans;
 
-/// A row of the table: something is done, and an event tells of it.
+/// A row of the table: an act, and the event it causes.
 pub(crate) struct Row {
-    /// The event that the row is about.
+    /// The event that the row checks.
     pub(crate) event: EventType,
-    /// What is done, in words.
+    /// Description of the act.
     pub(crate) case: &'static str,
-    /// Does it, and says what is known of it.
+    /// Performs the act and returns the expected events.
     pub(crate) act: fn() -> Expected,
 }
 
 /// Values by the names of parameters.
 pub(crate) type Values = Vec<(&'static str, Is)>;
 
-/// Events that must have come. The first is of the row's type.
+/// Expected events. The first is of the row's type.
 pub(crate) struct Expected(Vec<One>);
 
 struct One {
-    /// That of the row if it is not said.
+    /// That of the row by default.
     ty: Option<EventType>,
-    /// The thread that acted; the row's own if it is not said.
+    /// The thread that acted; the row's own by default.
     tid: Option<i64>,
-    /// How often it comes; at least once if it is not said.
+    /// Number of occurrences; at least one by default.
     times: Option<usize>,
     abi: Abi,
     params: Values,
@@ -42,25 +42,25 @@ impl Expected {
         Self(vec![One { ty: None, tid: None, times: None, abi: Abi::Native, params }])
     }
 
-    /// The event said last is that of another thread.
+    /// The last event is that of another thread.
     pub(crate) fn by(mut self, thread: i64) -> Self {
         self.last().tid = Some(thread);
         self
     }
 
-    /// There are exactly so many events like the one said last.
+    /// The last event occurs exactly this often.
     pub(crate) fn times(mut self, times: usize) -> Self {
         self.last().times = Some(times);
         self
     }
 
-    /// The event said last is marked as one of a 32-bit call; others must not be.
+    /// The last event is marked as a 32-bit call; others must not be.
     pub(crate) fn narrow(mut self) -> Self {
         self.last().abi = Abi::COMPAT;
         self
     }
 
-    /// And another event; of this type unless it says otherwise.
+    /// Adds another event; of this type unless stated otherwise.
     pub(crate) fn and(mut self, ty: EventType, mut others: Self) -> Self {
         for other in &mut others.0 {
             other.ty.get_or_insert(ty);
@@ -74,7 +74,8 @@ impl Expected {
     }
 }
 
-/// `see! { fd: 3, name: "made" }`: every parameter of the event by its name. `..values` gives the others.
+/// `see! { fd: 3, name: "made" }`: every parameter of the event by name. `..values` supplies the
+/// others.
 macro_rules! see {
     ($($name:ident: $is:expr),* $(,)?) => {
         $crate::frame::Expected::event(vec![$((stringify!($name), $crate::is::Is::from($is))),*])
@@ -91,25 +92,25 @@ macro_rules! see {
 }
 pub(crate) use see;
 
-/// How a row ended.
+/// The outcome of a row.
 pub(crate) enum Verdict {
-    /// Everything was as expected: so many parameters.
+    /// All as expected; the number of parameters.
     Ok(usize),
-    /// What was not.
+    /// The differences.
     Failed(String),
-    /// Why there was nothing to look at.
+    /// Why the row was skipped.
     Skipped(String),
 }
 
-/// Ends a row for a reason that is no fault.
+/// Skips the row for a reason that is not a failure.
 struct Skip(String);
 
-/// Ends the row: this machine can't do what it is about.
+/// Skips the row: this machine lacks what it needs.
 pub(crate) fn skip(why: impl Into<String>) -> ! {
     std::panic::panic_any(Skip(why.into()))
 }
 
-/// The result of a call that must work; a kernel need not have it.
+/// The result of a call that must succeed; a kernel may lack the call.
 pub(crate) fn must(call: &str, result: i64) -> i64 {
     if result == -i64::from(libc::ENOSYS) {
         skip(format!("the kernel has no {call}"));
@@ -122,7 +123,7 @@ fn name_of(result: i64) -> &'static str {
     peregrine_event::errno_name(result).unwrap_or("an error without a name")
 }
 
-/// Does what a row says; gives what must have been told of it.
+/// Performs the act of a row; returns the expected events.
 pub(crate) fn act(row: &Row) -> Result<Expected, Verdict> {
     catch_unwind(AssertUnwindSafe(row.act)).map_err(|payload| match payload.downcast::<Skip>() {
         Ok(skip) => Verdict::Skipped(skip.0),
@@ -130,8 +131,8 @@ pub(crate) fn act(row: &Row) -> Result<Expected, Verdict> {
     })
 }
 
-/// Holds what was told of an act against what must have been. Where it was told in several ways, the first is held
-/// against it, and the others against the first, up to where the acting thread closed `end`.
+/// Compares the events of an act with the expected ones. With several plans, the first is compared
+/// with the expectation, and the others with the first, up to where the acting thread closed `end`.
 pub(crate) fn hold(row: &Row, expected: &Expected, told: &[Vec<Vec<u8>>], end: i32) -> Verdict {
     let parsed: Result<Vec<_>, _> = told.iter().map(|events| parse(events)).collect();
     let told = match parsed {
@@ -156,14 +157,14 @@ fn parse(events: &[Vec<u8>]) -> Result<Vec<Event<'_>>, String> {
     events.iter().map(|record| parse(record)).collect()
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn message(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no message").replace('\n', " ")
 }
 
 impl One {
-    /// Number of parameters that are right.
+    /// Number of correct parameters.
     fn check(&self, ty: EventType, events: &[Event<'_>]) -> Result<usize, String> {
         let ty = self.ty.unwrap_or(ty);
         let tid = self.tid.unwrap_or_else(|| std::process::id().into());
@@ -171,8 +172,8 @@ impl One {
         let of_thread = events.iter().filter(|event| event.tid == tid);
         let faults: Vec<_> =
             of_thread.filter(|event| event.ty == ty).map(|event| self.faults(event)).collect();
-        // Others of the same type may come from what the row does beside its act: the one meant is the
-        // one that fits best.
+        // The row may cause other events of the same type besides its act: the best match is
+        // compared.
         let Some(best) = faults.iter().min_by_key(|faults| faults.len()) else {
             return Err(format!("no event {} of thread {tid}, but {}", ty.name(), list(events)));
         };
@@ -191,7 +192,7 @@ impl One {
         }
     }
 
-    /// Every parameter must be spoken of, and no other.
+    /// Every parameter must be listed, and no other.
     fn names_all(&self, ty: EventType) -> Result<(), String> {
         let mut known: Vec<_> = ty.info().params.iter().map(|param| param.name).collect();
         let mut named: Vec<_> = self.params.iter().map(|(name, _)| *name).collect();
@@ -218,7 +219,7 @@ impl One {
     }
 }
 
-/// Which events there are, and how often.
+/// Which events occurred, and how often.
 fn list(events: &[Event<'_>]) -> String {
     let mut counts = BTreeMap::new();
     for event in events {

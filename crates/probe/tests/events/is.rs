@@ -1,4 +1,4 @@
-//! What a parameter is expected to be.
+//! Expected values of parameters.
 
 use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
@@ -7,10 +7,10 @@ use std::ops::RangeInclusive;
 use peregrine_event::wire::uint;
 use peregrine_event::{Event, Extra, Param, ParamInfo, Sockaddr, Socktuple};
 
-/// What a parameter is expected to be. Numbers, texts, bytes and addresses become one by themselves.
+/// An expected value. Numbers, texts, bytes and addresses convert to one.
 #[derive(Clone, Debug)]
 pub(crate) enum Is {
-    /// This number, cut to the width of the parameter.
+    /// This number, truncated to the width of the parameter.
     Number(i128),
     /// A number in this range.
     Between(u64, u64),
@@ -24,7 +24,7 @@ pub(crate) enum Is {
     OneOf(Vec<Is>),
     /// Something for which this holds.
     That(&'static str, fn(u64) -> bool),
-    /// Nobody can know; the reason.
+    /// Unpredictable, with the reason.
     Anything(&'static str),
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn one_of<T: Into<Is>, const N: usize>(all: [T; N]) -> Is {
     Is::OneOf(all.into_iter().map(Into::into).collect())
 }
 
-/// Nobody can know what it is; the reason.
+/// Unpredictable, with the reason.
 pub(crate) fn anything(why: &'static str) -> Is {
     Is::Anything(why)
 }
@@ -81,7 +81,7 @@ pub(crate) fn dynamic(alternative: u8, value: &[u8]) -> Is {
 }
 
 impl Is {
-    /// Whether a parameter is it; otherwise what was expected and what came.
+    /// Whether a parameter has this value; otherwise the expected and the actual one.
     pub(crate) fn check(&self, event: &Event<'_>, index: usize) -> Result<(), String> {
         let info = &event.ty.info().params[index];
         let Some(value) = event.value(index) else { return Err("the event lacks it".into()) };
@@ -173,7 +173,7 @@ fn show(value: &Param<'_>, bytes: &[u8]) -> String {
     }
 }
 
-/// Bytes as a text on one line, the middle left out when they are many.
+/// Bytes as a text on one line; the middle of a long one is omitted.
 fn printable(bytes: &[u8]) -> String {
     match bytes {
         [] => "nothing".into(),

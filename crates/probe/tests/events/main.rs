@@ -1,34 +1,36 @@
-//! Every event that the probe can emit, every parameter, against what the kernel really did.
+//! Checks every event that the probe can emit, and every parameter, against what the kernel did.
 //!
-//! A test is a row of a table (`rows/`): an event, what is done, and what each parameter must then be. The
-//! probe is loaded once and watches a control group of its own; each row acts in a process of its own in
-//! it, and finds the events of what it did in the rings. A row that leaves a parameter out fails, and so
-//! does an event without a row.
+//! A test is a row of a table (`rows/`): an event, an act that causes it, and the expected value of
+//! each parameter. The probe is loaded once and monitors its own cgroup; each row acts in a process
+//! of its own in that cgroup, and finds its events in the rings. A row that omits a parameter
+//! fails, and so does an event without a row.
 //!
-//! It needs root, cgroup v2 and a kernel that describes its types. It runs on the host (`cargo test -p
-//! peregrine-probe --test events`) and, as a static binary, in a virtual machine that has no more than
-//! `/proc`, `/sys`, `/dev`, a writable `/tmp` and the loopback device; it mounts cgroup v2 and tracefs itself, in a mount
-//! namespace of its own, where they are missing. Nothing is read from the source tree.
+//! Requires root, cgroup v2 and BTF. It runs on the host (`cargo test -p peregrine-probe --test
+//! events`) and, as a static binary, in a virtual machine that has only `/proc`, `/sys`, `/dev`, a
+//! writable `/tmp` and the loopback device; missing mounts of cgroup v2 and tracefs are added in a
+//! private mount namespace. Nothing is read from the source tree.
 //!
-//! - `PEREGRINE_HOOK_PLAN`: `auto` (the default), `sys_exit`, `per_syscall`, or `both`: rows are held against what is
-//!   told with `per_syscall`, and `sys_exit`, which watches beside it, must tell the same of the same act.
-//! - An argument: only rows of whose event or case it is a part.
+//! - `PEREGRINE_HOOK_PLAN`: `auto` (the default), `sys_exit`, `per_syscall`, or `both`: rows are
+//!   checked with `per_syscall`, while `sys_exit` runs beside it and must report the same for the
+//!   same act.
+//! - An argument selects rows whose event or case contains it.
 //!
 //! # Output
 //!
-//! Lines of fields with a tab between them, on stdout; lines that begin otherwise mean nothing.
+//! Tab-separated lines on stdout; lines that start differently have no meaning.
 //!
 //! | first field | then |
 //! |---|---|
-//! | `ok` | event, case, number of parameters that were checked |
+//! | `ok` | event, case, number of checked parameters |
 //! | `FAILED` | event, case, each wrong parameter: `name expected …, got …` |
 //! | `skipped` | event, case, why |
 //! | `summary` | `tests=N ok=N failed=N skipped=N parameters=N plan=sys_exit` as fields |
 //!
-//! The event is `name>` for the entry of a call and its name alone for its end. It is `hooks` for the arguments of
-//! what is hooked, compared with the type information of the running kernel: there the case is the hook, and the
-//! number that of its arguments, which `parameters` does not count. The argument `hooks` checks nothing else. `summary` is the last line. The exit code is 0 when nothing failed,
-//! also when the machine lacks what is needed: then there is one row, which is skipped.
+//! The event is `name>` for the entry of a call and its name for the exit. It is `hooks` for the
+//! arguments of hooked functions, compared with the BTF of the running kernel: the case is then the
+//! hook, and the number that of its arguments, which `parameters` does not include. The argument
+//! `hooks` checks nothing else. `summary` is the last line. The exit code is 0 if nothing failed,
+//! also if the machine lacks a requirement: then there is a single, skipped row.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
@@ -49,7 +51,7 @@ use peregrine_event::EventType;
 use peregrine_probe::bpf::HookPlan;
 use stage::{Stage, Unfit};
 
-/// Names the hook plan to load.
+/// Environment variable that selects the hook plan.
 const PLAN: &str = "PEREGRINE_HOOK_PLAN";
 
 fn main() -> ExitCode {
@@ -114,7 +116,7 @@ fn name_of(event: EventType) -> String {
     format!("{}{}", event.name(), if entry { ">" } else { "" })
 }
 
-/// What is told, and the sums of it.
+/// Prints results, and counts them.
 #[derive(Default)]
 struct Report {
     ok: usize,
@@ -154,7 +156,7 @@ impl Report {
     }
 }
 
-/// A tab or a new line would be read as more than it is.
+/// A tab or a line feed would change the format.
 fn one_line(text: &str) -> String {
     text.replace(['\t', '\n'], " ")
 }

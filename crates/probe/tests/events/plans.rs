@@ -1,4 +1,4 @@
-//! Two plans to hook the kernel must tell the same of one act.
+//! Two hook plans must report the same for one act.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,21 @@ use peregrine_event::{Abi, Event, EventType};
 
 use crate::rows;
 
-/// Parameters that say how it is just now; the hooks of two plans run one after the other. The parent of a new process
-/// may end in between, and another be in its place.
+/// Parameters with momentary values: the hooks of two plans run one after the other. In between,
+/// the parent of a new process may end and be replaced.
 const OF_THE_MOMENT: [&str; 6] = ["pgft_maj", "pgft_min", "ptid", "vm_size", "vm_rss", "vm_swap"];
 
-/// Events by thread, type, and call where the type does not say which. Of different types the order may differ: the
-/// beginning of a child, for instance, comes from another hook.
+/// Events by thread, type, and call if the type does not determine it. The order of different types
+/// may differ: the start of a child, for instance, comes from another hook.
 type Groups<'a> = BTreeMap<(i64, u16, Option<u64>), Vec<&'a Event<'a>>>;
 
-/// Holds the events of system calls that hooks on functions told of against those of the hook on the end of all, up to
-/// where this thread closed `end`. The error names the first event and parameter that differ.
+/// Compares system call events of the function hooks with those of the hook at the exit of all
+/// calls, up to where this thread closed `end`. The error names the first event and parameter that
+/// differ.
 pub(crate) fn compare(first: &[Event<'_>], second: &[Event<'_>], end: i32) -> Result<(), String> {
     let (first, mut second) = (groups(first, end)?, groups(second, end)?);
-    // Calls that the kernel was built without have no function. That all others have one a row of its own sees.
+    // Calls that the kernel was built without have no function. Another row checks that all others
+    // have one.
     second.retain(|key, _| key.2.is_none() || first.contains_key(key));
     for key in first.keys().chain(second.keys()) {
         let of = |groups: &'_ Groups<'_>| groups.get(key).map_or(0, Vec::len);

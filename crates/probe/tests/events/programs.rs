@@ -1,7 +1,7 @@
-//! The smallest of programs, made by hand so that nothing need be installed: one writes a byte, reads a byte
-//! and ends with 7.
+//! A minimal program, assembled by hand so that nothing needs to be installed: it writes a byte,
+//! reads a byte and exits with 7.
 
-/// The status it ends with.
+/// Its exit status.
 pub(crate) const STATUS: i32 = 7;
 
 #[cfg(target_arch = "x86_64")]
@@ -44,7 +44,7 @@ pub(crate) fn native() -> Vec<u8> {
     file
 }
 
-/// The program for machines of 32 bits.
+/// The 32-bit program.
 pub(crate) fn narrow() -> Vec<u8> {
     let header = 52 + 32;
     let len = (header + CODE32.len()) as u32;

@@ -1,4 +1,5 @@
-//! What is hooked has the arguments that the programs count on: as the running kernel describes them.
+//! Checks that hooked functions and tracepoints have the arguments that the programs expect,
+//! according to the BTF of the running kernel.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,7 +8,7 @@ use peregrine_probe::bpf::{Prototype, SYSCALL_FUNCTION, prototypes, syscall_func
 
 use crate::frame::Verdict;
 
-/// Each hook and how its arguments were found.
+/// Each hook and the arguments found.
 pub(crate) fn check() -> Vec<(String, Verdict)> {
     let all = |verdict| vec![("all".into(), verdict)];
     let types = match fs::read("/sys/kernel/btf/vmlinux") {
@@ -33,7 +34,7 @@ fn tracepoint(prototype: &Prototype, types: &Types) -> Verdict {
             Verdict::Failed("this kernel has no such hook".into())
         };
     };
-    // What newer kernels add behind is nothing to programs that do not look at it.
+    // Arguments that newer kernels append do not affect programs that ignore them.
     match actual.get(..prototype.arguments.len()) {
         Some(first) if first == prototype.arguments => Verdict::Ok(first.len()),
         _ => differs(prototype, &format!("({})", actual.join(", "))),
@@ -48,7 +49,7 @@ fn differs(prototype: &Prototype, actual: &str) -> Verdict {
     ))
 }
 
-/// The functions of system calls: in one row those that are as they should be, those that are not each in its own.
+/// The functions of system calls: one row for all correct ones, and one for each wrong one.
 fn functions(types: &Types) -> Vec<(String, Verdict)> {
     let expected = SYSCALL_FUNCTION;
     let served = match syscall_functions() {
@@ -58,7 +59,7 @@ fn functions(types: &Types) -> Vec<(String, Verdict)> {
     let (mut right, mut other, mut unknown) = (0, Vec::new(), Vec::new());
     for function in served.iter().flat_map(|syscall| &syscall.functions) {
         match types.function(function) {
-            // Nothing may come behind, as that is where the result is.
+            // Nothing may follow: the result is stored there.
             Some((arguments, result)) if arguments == expected.arguments && result == "s64" => {
                 right += 1;
             }
@@ -93,7 +94,7 @@ fn functions(types: &Types) -> Vec<(String, Verdict)> {
     found
 }
 
-/// The types that a kernel describes (BTF).
+/// The types of a kernel (BTF).
 struct Types {
     /// By number, from 1.
     all: Vec<Type>,
@@ -101,15 +102,15 @@ struct Types {
     functions: HashMap<String, u32>,
 }
 
-/// A type, as much of it as is asked for here.
+/// A type, reduced to what the checks need.
 enum Type {
-    /// Bits, and whether it is signed; `None` for the type of true and false.
+    /// Bits, and signedness; `None` for bool.
     Number(Option<(u32, bool)>),
     Pointer(u32),
     Named(String),
-    /// The same by another name.
+    /// An alias.
     Alias(u32),
-    /// What it takes, and what comes of it.
+    /// Arguments and result.
     Function(Vec<u32>, u32),
     Other,
 }
@@ -172,7 +173,7 @@ impl Types {
         Some(Self { all, tracepoints, functions })
     }
 
-    /// Arguments of a tracepoint, without that of its own that comes first.
+    /// Arguments of a tracepoint, without the implicit first one.
     fn tracepoint(&self, name: &str) -> Option<Vec<String>> {
         let Type::Pointer(function) = self.get(*self.tracepoints.get(name)?)? else { return None };
         let Type::Function(arguments, _) = self.get(*function)? else { return None };
@@ -188,7 +189,7 @@ impl Types {
         Some((arguments, self.show(*result)))
     }
 
-    /// The type behind all its names.
+    /// The type behind aliases.
     fn get(&self, mut id: u32) -> Option<&Type> {
         for _ in 0..32 {
             match self.all.get(id.checked_sub(1)? as usize)? {

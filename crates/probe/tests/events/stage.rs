@@ -1,4 +1,4 @@
-//! Where rows are performed: a loaded probe that watches one control group, and a process in it for each row.
+//! Runs rows: a loaded probe that monitors one cgroup, and a process in it for each row.
 
 use std::fs;
 use std::io::{PipeWriter, Read, Write};
@@ -15,17 +15,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::frame::{self, Row, Verdict};
 use crate::sys;
 
-/// How long a row may take.
+/// Time limit of a row.
 const PATIENCE: Duration = Duration::from_secs(20);
 const RING_BYTES: u32 = 1 << 20;
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// Closed at the end of an act where two plans are compared: what comes after is nothing that they must agree on.
+/// Closed at the end of an act when two plans are compared: later events need not agree.
 const END: i32 = -0x5eed;
 
-/// The loaded probe and what it watches.
+/// The loaded probe and its cgroup.
 pub(crate) struct Stage {
-    /// Rows are held against what the first one tells; the others must tell the same.
+    /// Rows are checked against the first probe; the others must report the same.
     watches: Vec<Watch>,
     cgroup: Cgroup,
     directory: PathBuf,
@@ -40,16 +40,16 @@ struct Watch {
     lost: u64,
 }
 
-/// Why no row can be performed.
+/// Why no row can run.
 pub(crate) enum Unfit {
     /// The machine lacks something.
     Lacks(String),
-    /// The kernel refuses what it should take.
+    /// The kernel rejects what it should accept.
     Refuses(String),
 }
 
 impl Stage {
-    /// Loads a probe for each of these plans; `None` is the best that the kernel takes.
+    /// Loads a probe for each of these plans; `None` is the best that the kernel supports.
     pub(crate) fn set(plans: &[Option<HookPlan>]) -> Result<Self, Unfit> {
         let lacks = |what: &str| Err(Unfit::Lacks(what.into()));
         if !rustix::process::geteuid().is_root() {
@@ -75,7 +75,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// How the kernel is watched: a word for each plan.
+    /// The plans in use, one word each.
     pub(crate) fn plans(&self) -> String {
         let words = self.watches.iter().map(|watch| match watch.probe.plan() {
             HookPlan::PerSyscall => "per_syscall",
@@ -84,17 +84,17 @@ impl Stage {
         words.collect::<Vec<_>>().join("+")
     }
 
-    /// Functions of system calls that should have a hook and have none, and why.
+    /// Functions of system calls that should be hooked and are not, with reasons.
     pub(crate) fn unhooked(&self) -> impl Iterator<Item = (&str, &str)> {
         self.watches.iter().flat_map(|watch| watch.probe.unhooked())
     }
 
-    /// Whether arguments are taken at the entry of calls, too.
+    /// Whether arguments are also captured at the entry of calls.
     pub(crate) fn entries(&self) -> bool {
         self.watches.iter().all(|watch| watch.probe.entries())
     }
 
-    /// Performs a row in a process of its own.
+    /// Runs a row in a process of its own.
     pub(crate) fn perform(&mut self, row: &Row) -> Verdict {
         let (mut reader, writer) = match std::io::pipe() {
             Ok(pipe) => pipe,
@@ -117,7 +117,7 @@ impl Stage {
             Some(("~", why)) => Verdict::Skipped(why.into()),
             _ => Verdict::Failed(format!("its process ended with status {status:#x}")),
         };
-        // The process of the row read its own copy of where the rings are.
+        // The process of the row advanced its own copy of the ring positions.
         let lost: u64 = self.watches.iter_mut().map(Watch::clear).sum();
         match verdict {
             Verdict::Ok(_) if lost > 0 => Verdict::Failed(format!("{lost} events were lost")),
@@ -125,7 +125,7 @@ impl Stage {
         }
     }
 
-    /// Ends what a row left behind in its control group, where nobody else is.
+    /// Kills what a row left behind in its private cgroup.
     fn clear(&self) {
         let left = fs::read_to_string(self.cgroup.0.join("cgroup.procs")).unwrap_or_default();
         for pid in left.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
@@ -133,7 +133,7 @@ impl Stage {
         }
     }
 
-    /// What the process of a row does. The first letter of its report says how it ended.
+    /// The body of a row's process. The first byte of its report is its outcome.
     fn act(&mut self, row: &Row, mut report: PipeWriter) -> i32 {
         std::panic::set_hook(Box::new(|_| {}));
         let pid = std::process::id().to_string();
@@ -143,7 +143,7 @@ impl Stage {
             let _ = write!(report, "-{error}");
             return 1;
         }
-        // What a fork has not touched is not in memory, and what is not cannot be read while a hook runs.
+        // After a fork, untouched pages are not mapped, and a hook cannot fault them in.
         sys::ok!(mlockall(libc::MCL_CURRENT));
         sys::ok!(munlockall());
         self.drain();
@@ -164,14 +164,14 @@ impl Stage {
         i32::from(report.write_all(text.as_bytes()).is_err())
     }
 
-    /// What each plan tells, by time.
+    /// The events of each plan, by time.
     fn drain(&mut self) -> Vec<Vec<Vec<u8>>> {
         self.watches.iter_mut().map(Watch::drain).collect()
     }
 }
 
 impl Watch {
-    /// Loads a probe that watches this control group with this plan.
+    /// Loads a probe with this plan for this cgroup.
     fn of(cgroup: &Path, plan: Option<HookPlan>) -> Result<Self, Unfit> {
         let refused = |error: ProbeError| Unfit::Refuses(error.to_string());
         let config = ProbeConfig {
@@ -187,7 +187,8 @@ impl Watch {
         let rings = probe.take_rings().into_iter().map(|ring| Ring::map(&ring.records, ring.bytes));
         let rings = rings.collect::<Result<_, _>>().map_err(|e| Unfit::Refuses(e.to_string()))?;
         probe.attach().map_err(refused)?;
-        // Everything that this kernel has, in several steps: rows that count events see whether they double.
+        // Selects everything the kernel has, in several steps: rows that count events detect
+        // duplicates.
         let syscalls = syscall_names().map(|(code, _)| code).collect();
         let mut tracepoints = Tracepoints::empty();
         for tracepoint in Tracepoints::all() {
@@ -197,7 +198,7 @@ impl Watch {
         Ok(Self { probe, rings, lost: 0 })
     }
 
-    /// The records that are in the rings, by time.
+    /// The records in the rings, by time.
     fn drain(&mut self) -> Vec<Vec<u8>> {
         let mut events = Vec::new();
         for ring in &mut self.rings {
@@ -211,7 +212,7 @@ impl Watch {
         events
     }
 
-    /// Empties the rings, and tells how many events were lost since the last time.
+    /// Drains the rings; returns the number of events lost since the last call.
     fn clear(&mut self) -> u64 {
         self.drain();
         let counters = self.probe.counters().by_cpu().unwrap_or_default();
@@ -227,7 +228,7 @@ impl Drop for Stage {
     }
 }
 
-/// A control group that goes away when nobody is left in it.
+/// A cgroup, removed when it is empty.
 struct Cgroup(PathBuf);
 
 impl Drop for Cgroup {
@@ -241,7 +242,7 @@ impl Drop for Cgroup {
     }
 }
 
-/// Makes the mounts this process's own and adds what is missing. Gives where cgroup v2 is.
+/// Makes the mounts private and adds missing ones. Returns the mount point of cgroup v2.
 fn private_mounts(directory: &Path) -> Option<PathBuf> {
     sys::ok!(unshare(libc::CLONE_NEWNS));
     let _ = mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC);
@@ -262,7 +263,7 @@ fn private_mounts(directory: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Reads until the other side ends; false if that takes too long.
+/// Reads until end of file; false on timeout.
 fn read_in_time(from: &mut std::io::PipeReader, to: &mut String) -> bool {
     let deadline = Instant::now() + PATIENCE;
     let mut bytes = Vec::new();

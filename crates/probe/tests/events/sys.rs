@@ -1,7 +1,7 @@
-//! System calls as numbers, and the few things that need `unsafe`.
+//! Raw system calls, and the few helpers that need `unsafe`.
 //!
-//! A row asks the kernel for things that no library would: bad pointers, lengths beyond the end, children
-//! that end at once. Each row runs in a process of its own, which ends with it.
+//! Rows make calls that no library would: bad pointers, lengths beyond the end, children that exit
+//! at once. Each row runs in a process of its own, which ends with it.
 
 use std::ffi::CStr;
 use std::io::{Read, Write};
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use peregrine_event::{native_syscalls, syscall_name};
 
-/// What a system call can be given: a number, or the address of a value.
+/// An argument of a system call: a number, or the address of a value.
 pub(crate) trait Arg {
-    /// As it lies in the register.
+    /// The value of the register.
     fn arg(self) -> u64;
 }
 
@@ -37,7 +37,7 @@ impl<T: ?Sized> Arg for &mut T {
     }
 }
 
-/// An address at which no process has memory.
+/// An address that no process has mapped.
 pub(crate) const BAD: u64 = 0x10;
 
 /// Number of a call by its name.
@@ -46,25 +46,27 @@ pub(crate) fn number(name: &str) -> i64 {
     i64::from(call.unwrap_or_else(|| panic!("no call {name} here")).nr)
 }
 
-/// Calls the kernel: the result, or the negative number of the error.
+/// Issues a system call: the result, or the negative error number.
 pub(crate) fn call(name: &str, args: &[u64]) -> i64 {
     let mut all = [0; 6];
     all[..args.len()].copy_from_slice(args);
     let [a, b, c, d, e, f] = all;
-    // SAFETY: the process lives for one row and its parent looks at nothing of its memory. Pointers are
-    // those of values that the caller borrows for the call, or point to no memory, which the kernel refuses.
+    // SAFETY: the process lives for one row, and its parent reads none of its memory. Pointers are
+    // those of values that the caller borrows for the call, or point to unmapped memory, which the
+    // kernel rejects.
     let result = unsafe { libc::syscall(number(name), a, b, c, d, e, f) };
     if result < 0 { -i64::from(errno()) } else { result }
 }
 
-/// `sys!(close(fd))`: calls the kernel by the name of the call.
+/// `sys!(close(fd))`: issues a system call by name.
 macro_rules! sys {
     ($call:ident ( $($arg:expr),* $(,)? )) => {
         $crate::sys::call(stringify!($call), &[$($crate::sys::Arg::arg($arg)),*])
     };
 }
 
-/// The same for a call that must work; otherwise the row fails. On a kernel that does not have it the row is skipped.
+/// The same for a call that must succeed; otherwise the row fails. On a kernel without the call the
+/// row is skipped.
 macro_rules! ok {
     ($call:ident ( $($arg:expr),* $(,)? )) => {
         $crate::frame::must(stringify!($call), $crate::sys::sys!($call($($arg),*)))
@@ -76,7 +78,7 @@ fn errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or_default()
 }
 
-/// Forks: the child does this and ends with what it returns, unless it ends otherwise.
+/// Forks: the child runs this and exits with the returned status.
 pub(crate) fn fork(child: impl FnOnce() -> i32) -> i32 {
     // SAFETY: this process has one thread, so the child finds no lock held by another.
     match unsafe { libc::fork() } {
@@ -89,16 +91,16 @@ pub(crate) fn fork(child: impl FnOnce() -> i32) -> i32 {
     }
 }
 
-/// Ends this process without any of what `exit` of the C library does.
+/// Ends this process without the exit handlers of the C library.
 pub(crate) fn exit(status: i32) -> ! {
     // SAFETY: it has no conditions.
     unsafe { libc::_exit(status) }
 }
 
-/// Waits for a child: its status as `wait` gives it.
+/// Waits for a child; returns its status as `wait` reports it.
 pub(crate) fn wait(pid: i32) -> i32 {
     let mut status = 0;
-    // SAFETY: the kernel writes an int to where there is one.
+    // SAFETY: the kernel writes one int, to a valid location.
     while unsafe { libc::waitpid(pid, &mut status, libc::__WALL) } < 0 {
         assert_eq!(errno(), libc::EINTR, "waitpid");
     }
@@ -112,12 +114,12 @@ pub(crate) struct Held {
     line: std::io::PipeWriter,
 }
 
-/// Forks: the child does this, then waits until it is let go, and ends with 0.
+/// Forks: the child runs this, waits until it is released, and exits with 0.
 pub(crate) fn held(first: impl FnOnce()) -> Held {
     let (mut here, mut ready) = std::io::pipe().unwrap();
     let (mut there, line) = std::io::pipe().unwrap();
     let pid = fork(|| {
-        // Otherwise it would keep itself waiting if the parent ended before.
+        // Otherwise the child would keep the pipe open itself if the parent ended first.
         call("close", &[line.as_raw_fd().arg()]);
         first();
         let _ = ready.write_all(b"x");
@@ -129,14 +131,14 @@ pub(crate) fn held(first: impl FnOnce()) -> Held {
 }
 
 impl Held {
-    /// Lets it end, and waits for that.
+    /// Releases it, and waits for its end.
     pub(crate) fn let_go(&self) {
         (&self.line).write_all(b"x").unwrap();
         wait(self.pid);
     }
 }
 
-/// Takes a signal, and does nothing then but to set this.
+/// Handles a signal by setting this flag.
 pub(crate) fn handle(signal: i32) -> &'static AtomicBool {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     extern "C" fn take(_: i32) {
@@ -147,11 +149,12 @@ pub(crate) fn handle(signal: i32) -> &'static AtomicBool {
     &TAKEN
 }
 
-/// Calls `clone`, `clone3`, `fork` or `vfork`; the child ends at once with this status, whatever it shares.
+/// Calls `clone`, `clone3`, `fork` or `vfork`; the child exits at once with this status, whatever
+/// it shares.
 pub(crate) fn spawn(name: &str, args: [u64; 5], status: i32) -> i64 {
     let (number, exit) = (number(name), number("exit"));
     let result: i64;
-    // SAFETY: the child touches no memory, not even its stack, so that it may share all of it.
+    // SAFETY: the child touches no memory, not even its stack, so it may share all of it.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         std::arch::asm!(
@@ -176,13 +179,13 @@ pub(crate) fn spawn(name: &str, args: [u64; 5], status: i32) -> i64 {
     result
 }
 
-/// Calls the kernel through the table of 32-bit programs. Pointers must lie below 4 GiB: see [`Low`].
+/// Issues a system call through the 32-bit table. Pointers must lie below 4 GiB: see [`Low`].
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn call32(number: u32, args: &[u64]) -> i64 {
     let mut all = [0_u64; 6];
     all[..args.len()].copy_from_slice(args);
     let result: u64;
-    // SAFETY: as for `call`. rbx and rbp, which the compiler keeps to itself, are put back.
+    // SAFETY: as for `call`. rbx and rbp, which the compiler reserves, are restored.
     unsafe {
         std::arch::asm!(
             "push rbx", "push rbp", "mov rbx, [r11]", "mov rbp, [r11 + 8]", "int 0x80", "pop rbp", "pop rbx",
@@ -208,14 +211,14 @@ impl Low {
         Self(unsafe { std::slice::from_raw_parts_mut(at as *mut u8, 4096) })
     }
 
-    /// Puts bytes there; gives their address.
+    /// Stores bytes; returns their address.
     pub(crate) fn put(&mut self, at: usize, bytes: &[u8]) -> u64 {
         self.0[at..at + bytes.len()].copy_from_slice(bytes);
         self.0[at..].as_ptr() as u64
     }
 }
 
-/// A page with another behind it that can't be read: what lies at the end has no end.
+/// A page followed by an inaccessible one: a text at its end has no terminator.
 pub(crate) fn unterminated(text: &[u8]) -> u64 {
     let page = 4096;
     let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -228,10 +231,10 @@ pub(crate) fn unterminated(text: &[u8]) -> u64 {
     start as u64
 }
 
-/// Writes a byte. Where there is no memory, that ends the process.
+/// Writes a byte. At an unmapped address this ends the process.
 pub(crate) fn touch(at: u64) {
-    // SAFETY: callers give a page that they mapped for nothing else, or an address at which there is none: the
-    // signal for that is what they want.
+    // SAFETY: callers pass a page that they mapped for this purpose, or an unmapped address to
+    // cause the signal.
     unsafe { std::ptr::write_volatile(at as *mut u8, 1) };
 }
 

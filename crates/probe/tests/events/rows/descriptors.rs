@@ -1,4 +1,4 @@
-//! Descriptors: what copies and closes them, and what makes those that are no files.
+//! Descriptors: copying and closing them, and creating those that are not files.
 
 use super::prelude::*;
 
@@ -113,7 +113,7 @@ pub(super) static ROWS: &[Row] = &[
         see! { res: sys!(signalfd4(fd, &mask, 8, O_CLOEXEC)), flags: flags("O_CLOEXEC"), fd: fd, mask: 0 }
     }),
     row(SyscallTimerfdCreateX, "of the clock since boot", || {
-        // The format keeps 8 bits, which the flag beyond does not fit in.
+        // The format keeps 8 bits, which do not hold the last flag.
         see! { res: ok!(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK)), clockid: CLOCK_BOOTTIME, flags: 0x40 }
     }),
     row(SyscallTimerfdCreateX, "a clock that is none", || see! { res: sys!(timerfd_create(55, 0)), clockid: 55, flags: 0 }),
@@ -175,7 +175,7 @@ pub(super) static ROWS: &[Row] = &[
         let [_, write] = pipe(0);
         let (mut fds, mut time, mask) = ([poll_fd(write, POLLOUT)], [1_u64, 500], 0x0fff_0123_4567_u64);
         let res = ok!(ppoll(&mut fds, 1, &mut time, &mask, 8));
-        // The kernel says how much of the time is left.
+        // The kernel writes the remaining time.
         see! { res: res, fds: fd_list(&[(write, 4)]), timeout: time[0] * 1_000_000_000 + time[1], sigmask: 0x0123_4567 }
     }),
     row(SyscallPpollX, "all bad", || {
@@ -199,7 +199,7 @@ fn poll_fd(fd: i64, events: i16) -> pollfd {
     pollfd { fd: fd as i32, events, revents: 0 }
 }
 
-/// Descriptors and what they are ready for, as the format has them.
+/// Descriptors and their ready events, in the encoding of the format.
 fn fd_list(all: &[(i64, u16)]) -> Vec<u8> {
     let mut bytes = (all.len() as u16).to_le_bytes().to_vec();
     for (fd, flags) in all {

@@ -1,4 +1,4 @@
-//! Programs that begin, and processes that end.
+//! Execution of programs, and exits of processes.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
     row(SyscallExecve_19X, "without either", || {
         install("program");
-        // Kernels from 5.18 on make up an argument, which is empty.
+        // Kernels from 5.18 on add an empty argument.
         succeeds("program", begin(|| sys!(execve(c"program", 0, 0))))
     }),
     row(SyscallExecve_19X, "with a list of arguments that is empty", || {
@@ -42,7 +42,7 @@ pub(super) static ROWS: &[Row] = &[
             execve(c"program", &many, &many)
         });
         let all = b"0123456789abcdef\0".repeat(1000);
-        // Both are cut to 4096 bytes; of the arguments, the first is counted as well.
+        // Both are truncated to 4096 bytes; for the arguments, the first one counts as well.
         let (args, env) = (cut(&all[17..], 4096 - 17), cut(&all, 4096));
         let (pid, values) = (child.pid, executed(child.pid));
         child.let_go();
@@ -90,7 +90,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
     row(SyscallExecve_19X, "by a child that has the memory of its parent", || {
         install("program");
-        // The library makes it so, and lets the parent go on after the exec only.
+        // The library calls it this way, and lets the parent continue only after the exec.
         let mut command = Command::new("./program");
         let mut child = command.arg("spawned").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
@@ -109,7 +109,7 @@ pub(super) static ROWS: &[Row] = &[
         });
         let (pid, values) = (child.pid, executed(child.pid));
         child.let_go();
-        // Root's it is as before, whatever it is called there.
+        // The owner is root as before, whatever its number in the namespace.
         see! { res: 0, filename: "program", ..values }.by(pid.into())
     }),
     row(SyscallExecve_19X, "of a script", || {
@@ -331,28 +331,28 @@ pub(super) static ROWS: &[Row] = &[
     }),
 ];
 
-/// An exec that worked. It is told of once.
+/// A successful exec. It is reported once.
 pub(super) fn succeeds(filename: &str, child: Begun) -> Expected {
     let (pid, values) = (child.pid, executed(child.pid));
     child.let_go();
     see! { res: 0, filename: filename, ..values }.by(pid.into()).times(1)
 }
 
-/// An exec that did not: what was asked for, and who asked.
+/// A failed exec: the request and its caller.
 fn failed(res: i64, exe: Is, args: Is, env: Is, filename: Is) -> Expected {
     assert!(res < 0);
     let values = executed(std::process::id() as i32);
     see! { res: res, exe: exe, args: args, env: env, filename: filename, flags: own_flags(), ..values }
 }
 
-/// This very program may be root's or somebody else's, in a layer or not.
+/// The test binary may be owned by root or another user, on an overlay or not.
 fn own_flags() -> Is {
     one_of(
         ["EXE_WRITABLE", "EXE_WRITABLE|EXE_UPPER_LAYER", "EXE_WRITABLE|EXE_LOWER_LAYER"].map(flags),
     )
 }
 
-/// The first bytes, with a NUL at their end.
+/// A prefix, with a NUL at its end.
 fn cut(bytes: &[u8], len: usize) -> Vec<u8> {
     [&bytes[..len - 1], &[0]].concat()
 }
@@ -361,7 +361,7 @@ fn chmod_at(path: &std::ffi::CStr) -> i64 {
     sys!(fchmodat(AT_FDCWD, path, 0o755))
 }
 
-/// The program in a file without a name.
+/// The program in a memfd.
 fn in_memory() -> i64 {
     let fd = ok!(memfd_create(c"program", 0));
     let mut file = fs::OpenOptions::new().write(true).open(format!("/proc/self/fd/{fd}")).unwrap();
@@ -369,7 +369,7 @@ fn in_memory() -> i64 {
     fd
 }
 
-/// Whether the kernel takes a program.
+/// Whether the kernel can execute a program.
 fn runs(path: &str) -> bool {
     let mut command = Command::new(path);
     command.stdin(Stdio::null()).stdout(Stdio::null());

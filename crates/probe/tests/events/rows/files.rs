@@ -1,4 +1,4 @@
-//! What is done to files by name or by descriptor, beside opening, reading and writing them.
+//! Operations on files by name or descriptor, except opening, reading and writing.
 
 use super::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Who a process is and what it may: ids, capabilities, limits, and what it asks of itself.
+//! Identity of processes: ids, capabilities, limits, and the calls that query them.
 
 use super::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What is read from descriptors and written to them.
+//! Reading from and writing to descriptors.
 
 use super::descriptors::pipe;
 use super::prelude::*;
@@ -32,7 +32,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
     row(SyscallWriteX, "as far as there is memory", || {
         let (fd, from) = (pipe(0)[1], unterminated(b"12345"));
-        // A pipe takes what is there; other kernels refuse it all.
+        // A pipe accepts a partial buffer; some kernels reject it.
         let res = sys!(write(fd, from, 50));
         see! { res: res, data: if res > 0 { &b"12345"[..] } else { b"" }, fd: fd, size: 50 }
     }),
@@ -105,7 +105,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
     row(SyscallSendfileX, "part of a file", || {
         let (from, to, mut offset) = (file("x"), pipe(0)[1], 4_u64);
-        // The kernel moves the offset on.
+        // The kernel advances the offset.
         see! { res: ok!(sendfile(to, from, &mut offset, 3)), offset: 7, out_fd: to, in_fd: from, size: 3 }
     }),
     row(SyscallSendfileX, "from where it is", || {
@@ -172,7 +172,7 @@ pub(super) static ROWS: &[Row] = &[
     row(SyscallIoUringRegisterX, "no ring", || see! { res: sys!(io_uring_register(-1, 3, BAD, -1)), fd: -1, opcode: flags("IORING_UNREGISTER_FILES"), arg: BAD, nr_args: u32::MAX }),
 ];
 
-/// Parts of memory, as the kernel takes them.
+/// An iovec array.
 fn parts(all: &[&[u8]]) -> Vec<iovec> {
     let part =
         |part: &&[u8]| iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() };

@@ -1,4 +1,4 @@
-//! The beginning of processes and threads.
+//! The start of processes and threads.
 
 use peregrine_event::EventType;
 
@@ -94,8 +94,9 @@ const THREAD: i32 =
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 const SHARED: &str = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM";
 
-/// Where a new thread leaves the kernel unseen and the kernel does not say what its parent had called (arm64 before
-/// Linux 5.15), its beginning is told of as `clone`, with those flags that show in what both have.
+/// If a new thread's return from the kernel is not hooked and the kernel does not tell which call
+/// created it (arm64 before Linux 5.15), its start is reported as `clone`, with the flags that can
+/// be derived from what both share.
 fn guessed() -> bool {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
@@ -103,12 +104,12 @@ fn guessed() -> bool {
     cfg!(target_arch = "aarch64") && version < (5, 15)
 }
 
-/// The event that tells of a child's beginning.
+/// The event about a child's start.
 fn beginning(call: EventType) -> EventType {
     if guessed() { SyscallClone_20X } else { call }
 }
 
-/// Becomes somebody who may have no child.
+/// Changes to a user who may not create processes.
 fn no_more() {
     ok!(setrlimit(RLIMIT_NPROC, &[0_u64, 0]));
     ok!(setresuid(1234, 1234, 1234));
@@ -126,25 +127,25 @@ fn set(values: &mut Values, name: &str, is: Is) {
         .for_each(|(_, value)| *value = is.clone());
 }
 
-/// A new process has had few faults, and little memory of its own.
+/// A new process has few page faults, and little memory of its own.
 fn small(mut values: Values) -> Values {
     set(&mut values, "pgft_maj", 0.into());
     set(&mut values, "pgft_min", between(0..=100_000));
     values
 }
 
-/// What the parent says.
+/// The parent's event.
 pub(super) fn parent(child: i64, flags: Is) -> Expected {
     see! { res: child, flags: flags, ..me() }
 }
 
-/// What the parent says when there is no child.
+/// The parent's event if no child was created.
 fn refused(error: i64, flags: Is) -> Expected {
     assert!(error < 0);
     see! { res: error, exe: empty(), args: empty(), flags: flags, ..me() }
 }
 
-/// What the child says.
+/// The child's event.
 pub(super) fn born(child: i64, names: &'static str) -> Expected {
     let mut values = me();
     set(&mut values, "ptid", std::process::id().into());
@@ -155,7 +156,7 @@ pub(super) fn born(child: i64, names: &'static str) -> Expected {
     see! { res: 0, flags: flags(names), ..small(values) }.by(child)
 }
 
-/// What a thread says.
+/// A thread's event.
 fn thread_of(thread: i64) -> Expected {
     let mut values = me();
     for name in ["tid", "vtid"] {
@@ -166,7 +167,7 @@ fn thread_of(thread: i64) -> Expected {
     see! { res: 0, flags: flags(names), ..small(values) }.by(thread)
 }
 
-/// What both say when the child is the first of a pid namespace; it ends with 5.
+/// Both events if the child is the first of a pid namespace; it exits with 5.
 fn in_namespace(child: i64, beginning: EventType) -> Expected {
     assert_eq!(wait(child as i32), 5 << 8);
     let mut values = me();

@@ -1,4 +1,4 @@
-//! Memory: what maps, protects and locks it.
+//! Memory: mapping, protecting and locking it.
 
 use super::prelude::*;
 
@@ -62,22 +62,22 @@ pub(super) static ROWS: &[Row] = &[
     row(PageFaultE, "a page that the kernel touches", || {
         let at = room();
         ok!(read(ok!(openat(AT_FDCWD, c"/dev/zero", 0)), at, 8));
-        // The kernel writes there for the process: as itself, to a page that is not there.
+        // The kernel writes to an unmapped page on behalf of the process.
         see! { addr: at, ip: kernel_address(), error: flags("PAGE_NOT_PRESENT|WRITE_ACCESS|SUPERVISOR_FAULT") }
     }),
 ];
 
-/// A page of one's own.
+/// A private page.
 fn room() -> u64 {
     ok!(mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) as u64
 }
 
-/// What this process has of memory, in KiB. A little may come while it is asked.
+/// Memory of this process in KiB. It may grow slightly during the query.
 fn used() -> Values {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: Vec<u64> = statm.split(' ').take(2).map(|word| word.parse().unwrap()).collect();
     let near =
         |pages: u64, slack: u64| between(pages.saturating_sub(slack) * 4..=(pages + slack) * 4);
-    // What is resident the kernel counts by CPU, and sums up now and then.
+    // The kernel counts resident pages per CPU and sums them up occasionally.
     vec![("vm_size", near(pages[0], 64)), ("vm_rss", near(pages[1], 600)), ("vm_swap", 0.into())]
 }

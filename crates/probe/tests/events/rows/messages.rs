@@ -1,4 +1,4 @@
-//! What goes through sockets.
+//! Data sent and received on sockets.
 
 use super::net::{
     Message, bound, connected, local, loopback, loopback6, mapped, nowhere, raw, raw_unix,
@@ -139,7 +139,7 @@ pub(super) static ROWS: &[Row] = &[
         let mut message = Message::of(&[&one, &two]).name(vec![0; 16]).control(vec![0; 128]);
         let mut header = message.header();
         let res = ok!(recvmsg(fd, &mut header, 0));
-        // The kernel says how much of the room it took.
+        // The kernel writes how much of the buffer it used.
         let control = message.control_of(&header);
         see! { res: res, size: 8, data: b"datagram", tuple: (loopback(local(from).port()), there), msgcontrol: control, fd: fd }
     }),

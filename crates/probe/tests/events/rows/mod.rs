@@ -1,4 +1,4 @@
-//! The table, by families of calls, and what it must cover.
+//! The table of rows, by families of calls, and the events it must cover.
 
 mod descriptors;
 mod exec;
@@ -50,7 +50,7 @@ pub(crate) const ENTRIES: [EventType; 5] = [
     EventType::SocketConnectE,
 ];
 
-/// Events of the kernel that are no system calls, and the tracepoints they come from.
+/// Kernel events that are not system calls, and their tracepoints.
 const TRACED: [(EventType, Tracepoints); 4] = [
     (EventType::Procexit_1E, Tracepoints::PROCESS_EXIT),
     (EventType::Schedswitch_6E, Tracepoints::SWITCH),
@@ -68,12 +68,12 @@ pub(crate) fn reported() -> impl Iterator<Item = EventType> {
     exits.into_iter().chain(entries).chain(TRACED.map(|(event, _)| event))
 }
 
-/// Whether an event is one of the kernel's, and no system call's.
+/// Whether an event is a kernel event and not a system call.
 pub(crate) fn is_traced(event: EventType) -> bool {
     TRACED.iter().any(|(traced, _)| *traced == event)
 }
 
-/// Why an event can't come on this machine.
+/// Why an event cannot occur on this machine.
 pub(crate) fn obstacle(event: EventType, stage: &Stage) -> Option<&'static str> {
     if ENTRIES.contains(&event) && !stage.entries() {
         return Some("the kernel has no tracefs");
@@ -88,12 +88,12 @@ pub(crate) fn obstacle(event: EventType, stage: &Stage) -> Option<&'static str> 
     }
 }
 
-/// Whether a call of this architecture makes events of this family.
+/// Whether a call of this architecture produces events of this family.
 fn has_call(event: EventType) -> bool {
     native_syscalls().iter().any(|call| exit_of(call.exit).family() == event.family())
 }
 
-/// The table says the entry for calls without an event of their own.
+/// The table uses the enter event for calls without an event of their own.
 fn exit_of(event: EventType) -> EventType {
     if event == EventType::GenericE { EventType::GenericX } else { event }
 }

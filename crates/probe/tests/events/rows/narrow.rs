@@ -1,4 +1,4 @@
-//! Calls through the table of 32-bit programs, which 64-bit ones may make, too.
+//! Calls through the 32-bit table, which 64-bit programs can make too.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -104,7 +104,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
     row(SyscallWriteX, "of a program for 32 bits", || {
         let child = helper();
-        // The byte below its stack, which it never wrote.
+        // The byte below its stack, which was never written.
         see! { res: 1, data: b"\0", fd: 1, size: 1 }.by(child).times(1).narrow()
     }),
     row(SyscallReadX, "of a program for 32 bits", || {
@@ -119,7 +119,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
 ];
 
-/// A program for 32 bits that ran: it wrote a byte and read one.
+/// A 32-bit program that ran: it wrote a byte and read one.
 fn helper() -> i64 {
     std::fs::write("program", programs::narrow()).unwrap();
     std::fs::set_permissions("program", Permissions::from_mode(0o755)).unwrap();
@@ -130,7 +130,7 @@ fn helper() -> i64 {
     pid.into()
 }
 
-/// Memory that 32-bit calls reach, if there are such calls.
+/// Memory that 32-bit calls can address, if the kernel has such calls.
 fn low() -> Low {
     let child = fork(|| i32::from(call32(20, &[]) > 0));
     if wait(child) != 1 << 8 {

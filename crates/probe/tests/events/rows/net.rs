@@ -1,10 +1,10 @@
-//! What the rows about sockets are written with.
+//! Helpers for the rows about sockets.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::prelude::*;
 
-/// An address on this machine.
+/// An IPv4 address of this machine.
 pub(super) fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
@@ -14,7 +14,7 @@ pub(super) fn loopback6(port: u16) -> SocketAddr {
     (Ipv6Addr::LOCALHOST, port).into()
 }
 
-/// IPv4 in the clothes of IPv6.
+/// An IPv4-mapped IPv6 address.
 pub(super) fn mapped(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST.to_ipv6_mapped(), port).into()
 }
@@ -24,7 +24,7 @@ pub(super) fn nowhere() -> SocketAddr {
     (Ipv4Addr::UNSPECIFIED, 0).into()
 }
 
-/// As the kernel takes addresses.
+/// As a sockaddr.
 pub(super) fn raw(address: SocketAddr) -> Vec<u8> {
     let port = address.port().to_be_bytes();
     match address {
@@ -37,7 +37,7 @@ pub(super) fn raw(address: SocketAddr) -> Vec<u8> {
     }
 }
 
-/// The address of a unix socket as the kernel takes it.
+/// The sockaddr of a unix socket.
 pub(super) fn raw_unix(path: &[u8]) -> Vec<u8> {
     [&1_u16.to_ne_bytes()[..], path].concat()
 }
@@ -48,7 +48,7 @@ pub(super) fn socket_for(address: SocketAddr, kind: i32) -> i64 {
     ok!(socket(family, kind, 0))
 }
 
-/// A socket bound to an address of this machine, and which that is.
+/// A bound socket, and its address.
 pub(super) fn bound(address: SocketAddr, kind: i32) -> (i64, SocketAddr) {
     let fd = socket_for(address, kind);
     let raw = raw(address);
@@ -60,7 +60,7 @@ pub(super) fn bound(address: SocketAddr, kind: i32) -> (i64, SocketAddr) {
     (fd, local(fd))
 }
 
-/// A socket that listens, and where.
+/// A listening socket, and its address.
 pub(super) fn listening(address: SocketAddr) -> (i64, SocketAddr) {
     let (fd, at) = bound(address, SOCK_STREAM);
     ok!(listen(fd, 5));
@@ -84,7 +84,7 @@ pub(super) fn unix_at(path: &[u8], kind: i32) -> i64 {
     fd
 }
 
-/// Where a socket is bound.
+/// The local address of a socket.
 pub(super) fn local(fd: i64) -> SocketAddr {
     let (mut to, mut len) = ([0_u8; 28], 28_u32);
     ok!(getsockname(fd, &mut to, &mut len));
@@ -96,7 +96,7 @@ pub(super) fn local(fd: i64) -> SocketAddr {
     }
 }
 
-/// A message of these parts, to or from this address.
+/// A message header with these buffers, to or from this address.
 pub(super) struct Message {
     parts: Vec<iovec>,
     name: Vec<u8>,
@@ -104,7 +104,7 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// Of these parts.
+    /// With these buffers.
     pub(super) fn of(parts: &[&[u8]]) -> Self {
         let parts = parts
             .iter()
@@ -118,13 +118,13 @@ impl Message {
         self
     }
 
-    /// With this beside the data, or room for it.
+    /// With this control data, or room for it.
     pub(super) fn control(mut self, control: Vec<u8>) -> Self {
         self.control = control;
         self
     }
 
-    /// As the kernel takes it. What it points to is in `self`.
+    /// As a msghdr. Its pointers refer to `self`.
     pub(super) fn header(&mut self) -> msghdr {
         let mut header: msghdr = zeroed();
         if !self.name.is_empty() {
@@ -140,7 +140,7 @@ impl Message {
         header
     }
 
-    /// What the kernel put beside the data.
+    /// The control data that the kernel returned.
     pub(super) fn control_of(&self, header: &msghdr) -> Vec<u8> {
         self.control[..header.msg_controllen].to_vec()
     }

@@ -1,4 +1,4 @@
-//! Opening of files, at its end and at its entry.
+//! Opening files: at the exit and at the entry of calls.
 
 use super::prelude::*;
 
@@ -115,7 +115,8 @@ pub(super) static ROWS: &[Row] = &[
         see! { dirfd: -1, name: empty(), flags: flags("O_RDONLY"), mode: 0 }
     }),
     row(SyscallOpenat_2E, "a name that is not in memory yet", || {
-        // Most hooks can't wait for a page. The end of the call has the name, as the kernel read it meanwhile.
+        // Most hooks cannot fault pages in. The exit event has the name, because the kernel read it
+        // meanwhile.
         let (fd, kind) = (anonymous(), MAP_PRIVATE);
         ok!(pwrite64(fd, c"far", 4, 0));
         let name = ok!(mmap(0, 4096, PROT_READ, kind, fd, 0));
@@ -181,7 +182,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
 ];
 
-/// What the C library calls so is nothing on machines of 64 bits.
+/// The C library's constant is zero on 64-bit machines.
 #[cfg(target_arch = "x86_64")]
 const O_LARGEFILE_NATIVE: i32 = 0o100_000;
 #[cfg(target_arch = "aarch64")]

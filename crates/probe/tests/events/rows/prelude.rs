@@ -1,4 +1,4 @@
-//! What the rows are written with.
+//! Helpers to write rows with.
 
 use std::ffi::CString;
 use std::os::unix::fs::MetadataExt;
@@ -46,7 +46,7 @@ pub(super) fn directory(name: &str) -> i64 {
     ok!(openat(AT_FDCWD, c(name).as_c_str(), O_RDONLY | O_DIRECTORY, 0))
 }
 
-/// Waits until a thread of this process is no more.
+/// Waits until a thread of this process has ended.
 pub(super) fn gone(thread: i64) {
     while std::fs::exists(format!("/proc/self/task/{thread}")).unwrap() {
         std::thread::yield_now();
@@ -58,7 +58,7 @@ pub(super) fn stay() {
     sys!(ppoll(0, 0, 0, 0, 0));
 }
 
-/// As the kernel takes texts.
+/// A NUL-terminated text.
 pub(super) fn c(text: impl Into<Vec<u8>>) -> CString {
     CString::new(text).unwrap()
 }
@@ -68,18 +68,19 @@ pub(super) fn inode(fd: i64) -> u64 {
     std::fs::metadata(format!("/proc/self/fd/{fd}")).unwrap().ino()
 }
 
-/// The device of the file behind a descriptor, as the format numbers devices.
+/// The device of the file behind a descriptor, in the encoding of the format.
 pub(super) fn device(fd: i64) -> u32 {
     encode_device(std::fs::metadata(format!("/proc/self/fd/{fd}")).unwrap().dev())
 }
 
-/// A device as the format numbers them.
+/// A device in the encoding of the format.
 pub(super) fn encode_device(dev: u64) -> u32 {
     let (major, minor) = (major(dev), minor(dev));
     minor & 0xff | major << 8 | (minor & !0xff) << 12
 }
 
-/// Goes to a directory in which `all` is an overlay of `lower`, which is first filled, and `upper`.
+/// Changes to a directory in which `all` is an overlay of `lower`, which is filled first, and
+/// `upper`.
 pub(super) fn overlay(fill: impl FnOnce()) {
     own_mounts();
     std::fs::create_dir("base").unwrap();
@@ -95,13 +96,13 @@ pub(super) fn overlay(fill: impl FnOnce()) {
     }
 }
 
-/// Mounts that nobody else sees.
+/// Enters a private mount namespace.
 pub(super) fn own_mounts() {
     ok!(unshare(CLONE_NEWNS));
     ok!(mount(0, c"/", 0, MS_REC | MS_PRIVATE, 0));
 }
 
-/// The longest name that the kernel takes as a path: 4095 bytes that lead nowhere.
+/// The longest path that the kernel accepts: 4095 bytes; the file does not exist.
 pub(super) fn long_path() -> CString {
     c("a/".repeat(2047) + "z")
 }

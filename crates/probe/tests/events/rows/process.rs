@@ -1,4 +1,4 @@
-//! What is known of processes from outside, for the rows about their beginning.
+//! Facts about processes from `/proc`, for the rows about their start.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -11,7 +11,7 @@ use super::prelude::*;
 use crate::programs;
 use crate::sys::pointers;
 
-/// What `/proc` says of a process that stands still: the parameters that beginnings of processes share.
+/// What `/proc` says of a stopped process: parameters that fork and exec events share.
 pub(super) fn process(pid: i32) -> Values {
     let proc = format!("/proc/{pid}");
     let read = |name: &str| fs::read(format!("{proc}/{name}")).unwrap();
@@ -52,7 +52,7 @@ pub(super) fn process(pid: i32) -> Values {
     ]
 }
 
-/// What `/proc` says of a process that stands still after it became another program.
+/// What `/proc` says of a stopped process after an exec.
 pub(super) fn executed(pid: i32) -> Values {
     let (stat, status) = (stat(pid), status(pid));
     let capability = |field: &str| Is::from(u64::from_str_radix(&status[field], 16).unwrap());
@@ -83,7 +83,7 @@ pub(super) fn executed(pid: i32) -> Values {
     values
 }
 
-/// Fields of `stat`, from the state on; what is no number is 0.
+/// Fields of `stat`, from the state on; non-numbers become 0.
 fn stat(pid: i32) -> Vec<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, fields) = stat.rsplit_once(") ").unwrap();
@@ -101,14 +101,14 @@ fn ids(four: &str) -> u32 {
     four.split('\t').nth(1).unwrap().parse().unwrap()
 }
 
-/// When the first process of this machine began, by the clock since boot.
+/// Start time of the first process of this machine, since boot.
 pub(super) fn start_of(pid: i32) -> Is {
     let ticks = stat(pid)[19];
     between(ticks * 10_000_000..=ticks * 10_000_000 + 9_999_999)
 }
 
-/// `controller=/path` of those that the format has. What the kernel was built without is not there, which
-/// nobody tells: with and without each that is at the root.
+/// `controller=/path` for the controllers of the format. Which ones the kernel was built without is
+/// not visible, so both forms are accepted for each that is at the root.
 fn cgroups(pid: i32) -> Vec<Is> {
     let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let mounts = fs::read_to_string("/proc/mounts").unwrap();
@@ -142,21 +142,22 @@ fn cgroups(pid: i32) -> Vec<Is> {
     variants.into_iter().map(|text| text.into_bytes().into()).collect()
 }
 
-/// A program that has begun and waits to be let go.
+/// A program that has started and waits to be released.
 pub(super) struct Begun {
     pub(super) pid: i32,
     line: PipeWriter,
 }
 
 impl Begun {
-    /// Lets it end; its status is that of the program.
+    /// Releases it; returns the status of the program.
     pub(super) fn let_go(mut self) {
         self.line.write_all(b"x").unwrap();
         assert_eq!(wait(self.pid), programs::STATUS << 8);
     }
 }
 
-/// Forks a child that calls this, which is to become the program and gives why it did not; waits until it has.
+/// Forks a child that calls this function, which executes the program or returns why it failed;
+/// waits until the program runs.
 pub(super) fn begin(become_it: impl FnOnce() -> i64) -> Begun {
     let (mut here, ready) = std::io::pipe().unwrap();
     let (there, line) = std::io::pipe().unwrap();
@@ -174,13 +175,13 @@ pub(super) fn begin(become_it: impl FnOnce() -> i64) -> Begun {
     Begun { pid, line }
 }
 
-/// Puts the program there.
+/// Writes the program to a file.
 pub(super) fn install(path: &str) {
     fs::write(path, programs::native()).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Becomes a program.
+/// Executes a program.
 pub(super) fn execve(path: &CStr, args: &[&CStr], env: &[&CStr]) -> i64 {
     sys!(execve(path, &pointers(args)[..], &pointers(env)[..]))
 }

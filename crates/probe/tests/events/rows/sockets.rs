@@ -1,4 +1,4 @@
-//! Sockets: what makes, binds and connects them.
+//! Sockets: creating, binding and connecting them.
 
 use super::net::{
     bound, connected, listening, local, loopback, loopback6, mapped, raw, raw_unix, socket_for,

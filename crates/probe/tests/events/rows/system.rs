@@ -1,4 +1,4 @@
-//! What is asked of the whole machine: mounts, modules, quotas, keys, programs for the kernel, other processes.
+//! Operations on the whole machine: mounts, modules, quotas, keys, BPF programs, other processes.
 
 use std::sync::atomic::Ordering;
 
@@ -133,7 +133,7 @@ pub(super) static ROWS: &[Row] = &[
     row(SignaldeliverE, "of a timer", || {
         let taken = handle(SIGALRM);
         ok!(setitimer(ITIMER_REAL, &[0_u64, 0, 0, 1000], 0));
-        // Without a call that would have to be there first. A timer of an emulated machine may be late.
+        // Without waiting for another call first. A timer of an emulated machine may be late.
         while !taken.load(Ordering::Relaxed) {
             std::hint::spin_loop();
         }
@@ -195,7 +195,7 @@ pub(super) static ROWS: &[Row] = &[
     row(GenericX, "every call without an event of its own, all wrong", || {
         let all = native_syscalls().iter().filter(|call| super::exit_of(call.exit) == GenericX);
         let names = all.filter_map(|call| syscall_name(call.sc)).filter(|name| !LEFT_OUT.contains(name));
-        // What the kernel does not have, only a hook on the end of all calls sees.
+        // Calls that the kernel lacks are seen only by the hook at the exit of all calls.
         let made = names.filter(|name| crate::sys::call(name, &[u64::MAX; 6]) != error(ENOSYS));
         made.map(generic).reduce(|all, one| all.and(GenericX, one)).unwrap()
     }),
@@ -209,7 +209,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
 ];
 
-/// Calls that do not return, wait for good, end the process, or have the whole machine write or hang up.
+/// Calls that do not return, block forever, end the process, or affect the whole machine.
 const LEFT_OUT: [&str; 8] =
     ["exit", "exit_group", "pause", "rt_sigreturn", "sync", "uprobe", "uretprobe", "vhangup"];
 
@@ -219,22 +219,22 @@ fn generic(name: &str) -> crate::frame::Expected {
     see! { ID: code, nativeID: crate::sys::number(name) }
 }
 
-/// A file system that is being put together.
+/// A file system under construction.
 fn file_system() -> i64 {
     ok!(fsopen(c"tmpfs", 0))
 }
 
-/// A number for the operations on keys.
+/// The number of a key operation.
 fn key(number: i64) -> Is {
     dynamic(0, &number.to_ne_bytes())
 }
 
-/// A text for the operations on keys.
+/// The text of a key operation.
 fn key_text(name: &str) -> Is {
     dynamic(1, &[name.as_bytes(), &[0]].concat())
 }
 
-/// What is said of quotas when nothing is.
+/// Default parameters of a quota event.
 fn no_quota() -> Values {
     let numbers = [
         "dqb_bhardlimit",
@@ -252,7 +252,7 @@ fn no_quota() -> Values {
     zeros.chain([("quota_fmt_out", flags("QFMT_NOT_USED"))]).collect()
 }
 
-/// A child that we trace, stopped.
+/// A stopped child that this process traces.
 fn traced() -> i32 {
     let child = fork(|| {
         sys!(ptrace(PTRACE_TRACEME, 0, 0, 0));
