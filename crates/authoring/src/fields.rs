@@ -48,7 +48,7 @@ struct ListedField<'a> {
     name: &'a str,
     description: &'a str,
     ty: String,
-    definition: Option<&'static Definition>,
+    definition: Option<&'a Definition>,
 }
 
 fn listed_classes(fields: &Fields) -> Vec<ListedClass<'_>> {
@@ -58,14 +58,14 @@ fn listed_classes(fields: &Fields) -> Vec<ListedClass<'_>> {
         .map(|class| {
             let listed = class.fields.iter().filter(|field| field.is_listed());
             let fields = listed.map(|field| ListedField {
-                name: field.name,
-                description: field.description,
+                name: &field.name,
+                description: &field.description,
                 ty: type_name(field.ty),
                 definition: Some(field),
             });
             ListedClass {
-                name: class.name,
-                description: class.description,
+                name: &class.name,
+                description: &class.description,
                 fields: fields.collect(),
             }
         })

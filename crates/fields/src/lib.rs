@@ -8,6 +8,7 @@
 mod evttypes;
 mod extract;
 mod params;
+mod runtime_class;
 mod similar;
 mod static_facts;
 mod supplier;
@@ -16,6 +17,7 @@ mod view;
 mod vocabulary;
 
 pub use evttypes::{EventTypeError, EventTypes};
+pub use runtime_class::{ClassError, FieldArgument, FieldExtractor, RuntimeClass, RuntimeField};
 pub use static_facts::EventTypeFacts;
 pub use view::{Run, Scratch, View};
 pub use vocabulary::{Field, Fields};

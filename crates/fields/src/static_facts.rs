@@ -5,7 +5,7 @@ use peregrine_filter::{Anchor, Side, StaticFacts, Value};
 
 use crate::evttypes::is_syscall;
 use crate::extract;
-use crate::table::{Fd, Generic, Id, Process, Syscall};
+use crate::table::{Fd, FieldId, Generic, Process, Purity, Syscall};
 use crate::view::is_about_fd;
 use crate::vocabulary::{Arg, Field};
 
@@ -30,28 +30,27 @@ impl StaticFacts<Field> for EventTypeFacts {
         let Self(ty) = *self;
         let never = |never: bool| never.then_some(None);
         match (field.id, &field.arg) {
-            (Id::Syscall(id), arg) => syscall(ty, id, arg),
-            (Id::Fd(_), _) => never(!is_about_fd(ty)),
-            (Id::FsPath(_), _) => never(!extract::path::has_paths(ty)),
-            (Id::FdList(_), _) => never(!extract::fdlist::has_list(ty)),
-            (Id::Process(Process::Cpu | Process::CpuUser | Process::CpuSystem), _) => {
+            (FieldId::Syscall(id), arg) => syscall(ty, id, arg),
+            (FieldId::Fd(_), _) => never(!is_about_fd(ty)),
+            (FieldId::FsPath(_), _) => never(!extract::path::has_paths(ty)),
+            (FieldId::FdList(_), _) => never(!extract::fdlist::has_list(ty)),
+            (FieldId::Process(Process::Cpu | Process::CpuUser | Process::CpuSystem), _) => {
                 never(ty != EventType::ProcinfoE)
+            }
+            (FieldId::Plugin(_), Arg::Registered(registered)) => {
+                never(!registered.class().events().contains(ty))
             }
             _ => None,
         }
     }
 
     fn is_pure(&self, field: &Field) -> bool {
-        !matches!(
-            field.id,
-            Id::Process(Process::Cpu | Process::CpuUser | Process::CpuSystem)
-                | Id::Syscall(Syscall::Delta | Syscall::DeltaSeconds | Syscall::DeltaNanos)
-        )
+        field.definition().purity == Purity::Pure
     }
 
     fn excludes(&self, field: &Field, number: u64) -> bool {
         // Events are numbered from 1.
-        field.id == Id::Generic(Generic::Num) && number == 0
+        field.id == FieldId::Generic(Generic::Num) && number == 0
     }
 
     fn implied(
@@ -60,17 +59,17 @@ impl StaticFacts<Field> for EventTypeFacts {
         anchor: Anchor,
         text: &[u8],
     ) -> Option<(Field, Side, Vec<u8>)> {
-        let name = Field { id: Id::Fd(Fd::Name), arg: field.arg.clone() };
+        let name = Field { id: FieldId::Fd(Fd::Name), arg: field.arg.clone() };
         match (field.id, anchor) {
             // What is in no directory is said to be in the root.
-            (Id::Fd(Fd::Directory), Anchor::Whole | Anchor::Prefix) if text.len() > 1 => {
+            (FieldId::Fd(Fd::Directory), Anchor::Whole | Anchor::Prefix) if text.len() > 1 => {
                 Some((name, Side::Start, text.to_vec()))
             }
             // Names that end with a slash or have none are not taken apart.
-            (Id::Fd(Fd::Filename), Anchor::Whole) if !text.contains(&b'/') => {
+            (FieldId::Fd(Fd::Filename), Anchor::Whole) if !text.contains(&b'/') => {
                 Some((name, Side::End, [b"/", text].concat()))
             }
-            (Id::Fd(Fd::Filename), Anchor::Suffix) if !text.contains(&b'/') => {
+            (FieldId::Fd(Fd::Filename), Anchor::Suffix) if !text.contains(&b'/') => {
                 Some((name, Side::End, text.to_vec()))
             }
             _ => None,
@@ -78,19 +77,8 @@ impl StaticFacts<Field> for EventTypeFacts {
     }
 
     fn cost(&self, field: &Field) -> u32 {
-        match field.id {
-            Id::Generic(Generic::Num) => 1,
-            Id::Generic(_) => 40,
-            Id::Syscall(Syscall::Arg | Syscall::Args | Syscall::Info | Syscall::Abspath) => 40,
-            Id::Syscall(_) | Id::Util(_) => 2,
-            Id::Process(id) => process_cost(id, &field.arg),
-            Id::User(_) | Id::Group(_) => 8,
-            Id::Fd(_) => 4,
-            Id::FsPath(_) => 20,
-            Id::FdList(_) => 60,
-            Id::Container(_) => 10,
-            Id::Static => 3,
-        }
+        let cost = field.definition().cost;
+        if field.has_argument() { cost.with_argument } else { cost.bare }
     }
 }
 
@@ -140,33 +128,5 @@ fn syscall(ty: EventType, field: Syscall, arg: &Arg) -> Option<Option<Value<'sta
             Category::IoRead | Category::IoWrite | Category::IoOther
         )),
         _ => None,
-    }
-}
-
-fn process_cost(field: Process, arg: &Arg) -> u32 {
-    match (field, arg) {
-        (
-            Process::AncestorExe
-            | Process::AncestorExepath
-            | Process::AncestorName
-            | Process::AncestorArgs
-            | Process::AncestorCmdline
-            | Process::AncestorPid
-            | Process::AncestorEnv,
-            Arg::None,
-        ) => 30,
-        (
-            Process::Env
-            | Process::AncestorEnv
-            | Process::Exeline
-            | Process::Cgroups
-            | Process::NameTid
-            | Process::CapPermitted
-            | Process::CapInheritable
-            | Process::CapEffective,
-            _,
-        ) => 40,
-        (Process::Tid | Process::Name | Process::Exe | Process::Exepath | Process::Pid, _) => 2,
-        _ => 4,
     }
 }

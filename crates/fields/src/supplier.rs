@@ -5,24 +5,28 @@ use peregrine_event::{Format, ParamType};
 use peregrine_filter::{Place, Shown, Supplier, Value};
 
 use crate::extract;
-use crate::table::Id;
+use crate::table::FieldId;
 use crate::view::View;
 use crate::vocabulary::{Arg, Field};
 
 impl Supplier<Field> for View<'_> {
     fn value<'s>(&'s self, field: &Field) -> Option<Value<'s>> {
         match field.id {
-            Id::Generic(id) => extract::generic::value(self, id),
-            Id::Syscall(id) => extract::syscall::value(self, id, &field.arg),
-            Id::Util(_) => Some(Value::Uint(self.event.num)),
-            Id::Process(id) => extract::process::value(self, id, &field.arg),
-            Id::User(id) => extract::identity::user(self, id),
-            Id::Group(id) => extract::identity::group(self, id),
-            Id::Fd(id) => extract::fd::value(self, id, &field.arg),
-            Id::FdList(id) => extract::fdlist::value(self, id),
-            Id::FsPath(id) => extract::path::value(self, id),
-            Id::Container(id) => extract::container::value(self, id, &field.arg),
-            Id::Static => match &field.arg {
+            FieldId::Generic(id) => extract::generic::value(self, id),
+            FieldId::Syscall(id) => extract::syscall::value(self, id, &field.arg),
+            FieldId::Util(_) => Some(Value::Uint(self.event.num)),
+            FieldId::Process(id) => extract::process::value(self, id, &field.arg),
+            FieldId::User(id) => extract::identity::user(self, id),
+            FieldId::Group(id) => extract::identity::group(self, id),
+            FieldId::Fd(id) => extract::fd::value(self, id, &field.arg),
+            FieldId::FdList(id) => extract::fdlist::value(self, id),
+            FieldId::FsPath(id) => extract::path::value(self, id),
+            FieldId::Container(id) => extract::container::value(self, id, &field.arg),
+            FieldId::Plugin(_) => match &field.arg {
+                Arg::Registered(registered) => registered.value(self),
+                _ => None,
+            },
+            FieldId::Static => match &field.arg {
                 // The constant belongs to the field, which need not live as long as this event.
                 Arg::Text(text) => Some(Value::Text(self.text(|out| out.extend_from_slice(text)))),
                 _ => None,
@@ -32,7 +36,7 @@ impl Supplier<Field> for View<'_> {
 
     fn dynamic_type(&self, field: &Field) -> Option<(ParamType, Format)> {
         match (field.id, &field.arg) {
-            (Id::Syscall(crate::table::Syscall::RawArg), Arg::Param(param)) => {
+            (FieldId::Syscall(crate::table::Syscall::RawArg), Arg::Param(param)) => {
                 extract::raw::type_of(self, param)
             }
             _ => None,
@@ -42,18 +46,18 @@ impl Supplier<Field> for View<'_> {
     fn shown<'s>(&'s self, field: &Field, place: Place) -> Option<Shown<'s>> {
         let plain = || self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) });
         match field.id {
-            Id::Generic(id) if place == Place::Json => extract::generic::time(id)
+            FieldId::Generic(id) if place == Place::Json => extract::generic::time(id)
                 .map_or_else(plain, |ty| {
                     Some(Shown { value: Value::Uint(self.event.ts), ty: Some(ty) })
                 }),
-            Id::Syscall(id) => {
+            FieldId::Syscall(id) => {
                 extract::syscall::shown(self, id, &field.arg, place).unwrap_or_else(plain)
             }
-            Id::Process(id) => {
+            FieldId::Process(id) => {
                 extract::process::shown(self, id, &field.arg, place).unwrap_or_else(plain)
             }
             // These are questions about two things: there is nothing to show.
-            Id::Fd(id) if extract::fd::asks_both_ends(id) => None,
+            FieldId::Fd(id) if extract::fd::asks_both_ends(id) => None,
             _ => plain(),
         }
     }

@@ -104,6 +104,16 @@ impl<'a> View<'a> {
         view
     }
 
+    /// The event.
+    pub fn event(&self) -> &'a Event<'a> {
+        self.event
+    }
+
+    /// The state after the event.
+    pub fn state(&self) -> &'a State {
+        self.state
+    }
+
     /// The thread that caused the event.
     pub(crate) fn thread(&self) -> Option<&'a Thread> {
         self.thread
@@ -119,8 +129,8 @@ impl<'a> View<'a> {
         self.fd
     }
 
-    /// A text that is put together: whatever `write` appends.
-    pub(crate) fn text(&self, write: impl FnOnce(&mut Vec<u8>)) -> &'a [u8] {
+    /// A text that `write` puts together, in memory that is freed after the event.
+    pub fn text(&self, write: impl FnOnce(&mut Vec<u8>)) -> &'a [u8] {
         let mut text = self.scratch.text.take();
         text.clear();
         write(&mut text);
@@ -129,8 +139,8 @@ impl<'a> View<'a> {
         kept
     }
 
-    /// Several values.
-    pub(crate) fn list(&self, values: impl IntoIterator<Item = Value<'a>>) -> Value<'a> {
+    /// Several values, in memory that is freed after the event.
+    pub fn list(&self, values: impl IntoIterator<Item = Value<'a>>) -> Value<'a> {
         let mut list = bumpalo::collections::Vec::new_in(&self.scratch.bump);
         list.extend(values);
         Value::List(list.into_bump_slice())

@@ -2,18 +2,22 @@
 
 use std::sync::{Arc, LazyLock};
 
-use peregrine_event::{EventSet, EventType, Format, ParamType};
-use peregrine_filter::{FieldError, Limits, Resolved, UnknownLiteral, Vocabulary};
+use peregrine_event::source::SourceNames;
+use peregrine_event::{EventSet, EventType};
+use peregrine_filter::{FieldError, Resolved, UnknownLiteral, Vocabulary};
 
 use crate::evttypes::is_event_name;
 use crate::params::Param;
+use crate::runtime_class::{ClassError, FieldArgument, RegisteredField, RuntimeClass};
 use crate::similar::similar;
-use crate::table::{Argument, Class, Definition, Id, Scope, Syscall, classes};
+use crate::table::{
+    Argument, CONSTANT, Class, Definition, FieldId, ListedArgument, Scope, Syscall, classes,
+};
 
 /// A field and its argument, understood.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Field {
-    pub(crate) id: Id,
+    pub(crate) id: FieldId,
     pub(crate) arg: Arg,
 }
 
@@ -31,6 +35,8 @@ pub(crate) enum Arg {
     Path(WhichPath),
     /// A name or key: of a variable, a controller or a label. Or the value of a field that is a constant.
     Text(Arc<[u8]>),
+    /// A field of a class registered at run time, with its own argument.
+    Registered(RegisteredField),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,20 +57,22 @@ pub(crate) enum WhichPath {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Fields {
-    syscall: bool,
+    source: Box<str>,
     containers: bool,
-    statics: Vec<(String, Arc<[u8]>)>,
+    classes: Vec<Arc<RuntimeClass>>,
+    constants: Vec<(String, Arc<[u8]>)>,
 }
 
 impl Fields {
     /// Fields of the source `syscall`, without those of containers.
     pub fn syscall() -> Self {
-        Self { syscall: true, containers: false, statics: Vec::new() }
+        Self::of_source(SourceNames::SYSCALL)
     }
 
-    /// Fields that events of every source have.
-    pub fn any_source() -> Self {
-        Self { syscall: false, containers: false, statics: Vec::new() }
+    /// Fields of the source with this name. Any source but `syscall` has those of every source, and of
+    /// the classes [registered](Self::with_class) for it.
+    pub fn of_source(name: &str) -> Self {
+        Self { source: name.into(), containers: false, classes: Vec::new(), constants: Vec::new() }
     }
 
     /// With the fields of containers and pods, or without.
@@ -73,47 +81,65 @@ impl Fields {
         Self { containers, ..self }
     }
 
+    /// With the fields of a class registered at run time, if it has any for this source.
+    ///
+    /// # Errors
+    /// When the source has a field of that name already.
+    pub fn with_class(mut self, class: Arc<RuntimeClass>) -> Result<Self, ClassError> {
+        if self.knows(&class.class().scope) {
+            for field in &*class.class().fields {
+                if self.definitions().any(|known| known.name == field.name) {
+                    return Err(ClassError::Duplicate(field.name.to_string()));
+                }
+            }
+            self.classes.push(class);
+        }
+        Ok(self)
+    }
+
     /// With constants, which are the fields `static.<name>`.
     #[must_use]
-    pub fn with_statics<N, V>(self, statics: impl IntoIterator<Item = (N, V)>) -> Self
+    pub fn with_statics<N, V>(self, constants: impl IntoIterator<Item = (N, V)>) -> Self
     where
         N: AsRef<str>,
         V: AsRef<str>,
     {
-        let statics = statics
+        let constants = constants
             .into_iter()
             .map(|(name, value)| {
                 (format!("static.{}", name.as_ref()), value.as_ref().as_bytes().into())
             })
             .collect();
-        Self { statics, ..self }
+        Self { constants, ..self }
     }
 
-    /// The classes of these fields, in the order in which users see them.
-    pub fn classes(&self) -> impl Iterator<Item = &'static Class> {
-        classes().iter().filter(|class| self.knows(class.scope))
+    /// The classes of these fields, in the order in which `--list` shows them: those of the table, then
+    /// those registered at run time.
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        let known = classes().iter().filter(|class| self.knows(&class.scope));
+        known.chain(self.classes.iter().map(|class| class.class()))
     }
 
     /// Names of the fields `static.<name>`, which no class has.
     pub fn statics(&self) -> impl Iterator<Item = &str> {
-        self.statics.iter().map(|(name, _)| name.as_str())
+        self.constants.iter().map(|(name, _)| name.as_str())
     }
 
     /// Names of the fields that alerts should show, whether or not a rule's output does.
     pub fn suggested(&self) -> impl Iterator<Item = &str> {
-        let defined = self.definitions().filter(|d| d.options.suggested).map(|d| d.name);
+        let defined = self.definitions().filter(|d| d.options.suggested).map(|d| &*d.name);
         defined.chain(self.statics())
     }
 
-    /// The field with the longest name that the text begins with.
+    /// The field of the table with the longest name that the text begins with.
     fn longest(&self, text: &str) -> Option<&'static Definition> {
         let mut key = text;
         loop {
             // Every name that the text begins with, also begins the greatest name that is not above the text.
-            let below = BY_NAME.partition_point(|(_, definition)| definition.name <= key);
+            let below = BY_NAME.partition_point(|(_, definition)| *definition.name <= *key);
             let (scope, definition) = BY_NAME.get(below.checked_sub(1)?)?;
-            let name = definition.name;
-            if text.starts_with(name) && self.knows(*scope) {
+            let name: &str = &definition.name;
+            if text.starts_with(name) && self.knows(scope) {
                 return Some(definition);
             }
             let common = name.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
@@ -121,24 +147,58 @@ impl Fields {
         }
     }
 
-    fn knows(&self, scope: Scope) -> bool {
+    /// The same among the classes registered at run time.
+    fn longest_registered(&self, text: &str) -> Option<(&Arc<RuntimeClass>, &Definition)> {
+        let fields = self
+            .classes
+            .iter()
+            .flat_map(|class| class.class().fields.iter().map(move |field| (class, field)));
+        fields
+            .filter(|(_, field)| text.starts_with(&*field.name))
+            .max_by_key(|(_, field)| field.name.len())
+    }
+
+    fn knows(&self, scope: &Scope) -> bool {
+        let syscall = *self.source == *SourceNames::SYSCALL;
         match scope {
             Scope::All => true,
-            Scope::Syscall => self.syscall,
-            Scope::Containers => self.syscall && self.containers,
+            Scope::Syscall => syscall,
+            Scope::Containers => syscall && self.containers,
+            Scope::Sources(names) => names.contains(&self.source),
         }
     }
 
-    fn definitions(&self) -> impl Iterator<Item = &'static Definition> {
-        self.classes().flat_map(|class| class.fields)
+    fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        self.classes().flat_map(|class| class.fields.iter())
     }
 }
 
-/// All fields in order of their names.
-static BY_NAME: LazyLock<Vec<(Scope, &'static Definition)>> = LazyLock::new(|| {
-    let scoped = |class: &'static Class| class.fields.iter().map(|field| (class.scope, field));
+impl Field {
+    /// Its row in the table.
+    pub(crate) fn definition(&self) -> &Definition {
+        let row = match &self.arg {
+            Arg::Registered(field) => field.definition(),
+            _ => self.id.definition(),
+        };
+        debug_assert!(row.is_some(), "{self:?} has no row");
+        row.unwrap_or(&CONSTANT)
+    }
+
+    /// Whether it has an argument.
+    pub(crate) fn has_argument(&self) -> bool {
+        match &self.arg {
+            Arg::None => false,
+            Arg::Registered(field) => field.has_argument(),
+            _ => true,
+        }
+    }
+}
+
+/// All fields of the table in order of their names.
+static BY_NAME: LazyLock<Vec<(&'static Scope, &'static Definition)>> = LazyLock::new(|| {
+    let scoped = |class: &'static Class| class.fields.iter().map(|field| (&class.scope, field));
     let mut all: Vec<_> = classes().iter().flat_map(scoped).collect();
-    all.sort_by_key(|(_, definition)| definition.name);
+    all.sort_by_key(|(_, definition)| &*definition.name);
     all
 });
 
@@ -147,24 +207,31 @@ impl Vocabulary for Fields {
 
     fn resolve(&self, text: &str) -> Result<Resolved<Field>, FieldError> {
         let unknown = || FieldError::Unknown { name: token(text).to_owned() };
-        if let Some(definition) = self.longest(text) {
+        let built_in = self.longest(text);
+        if let Some((class, definition)) = self.longest_registered(text)
+            && built_in.is_none_or(|known| known.name.len() < definition.name.len())
+        {
+            let resolved = resolve(definition, text)?;
+            return resolved.and_then(|r| registered(class, r)).ok_or_else(unknown);
+        }
+        if let Some(definition) = built_in {
             return resolve(definition, text)?.ok_or_else(unknown);
         }
-        let constants = self.statics.iter().filter(|(name, _)| text.starts_with(name.as_str()));
+        let constants = self.constants.iter().filter(|(name, _)| text.starts_with(name.as_str()));
         let (name, value) = constants.max_by_key(|(name, _)| name.len()).ok_or_else(unknown)?;
         Ok(Resolved {
-            field: Field { id: Id::Static, arg: Arg::Text(Arc::clone(value)) },
+            field: Field { id: FieldId::Static, arg: Arg::Text(Arc::clone(value)) },
             len: name.len(),
-            ty: ParamType::Charbuf,
-            format: Format::Na,
-            list: false,
-            each: None,
-            limits: Limits::default(),
+            ty: CONSTANT.ty,
+            format: CONSTANT.format,
+            list: CONSTANT.options.list,
+            each: CONSTANT.options.each,
+            limits: CONSTANT.options.limits,
         })
     }
 
     fn check_literal(&self, field: &Field, literal: &[u8]) -> Result<(), UnknownLiteral> {
-        if field.id != Id::Syscall(Syscall::Type) || is_event_name(literal) {
+        if field.id != FieldId::Syscall(Syscall::Type) || is_event_name(literal) {
             return Ok(());
         }
         let literal = String::from_utf8_lossy(literal).into_owned();
@@ -172,12 +239,12 @@ impl Vocabulary for Fields {
     }
 
     fn similar(&self, name: &str) -> Vec<String> {
-        let names = self.definitions().map(|d| d.name).chain(self.statics());
+        let names = self.definitions().map(|d| &*d.name).chain(self.statics());
         similar(token(name), names)
     }
 
     fn is_distance(&self, field: &Field) -> bool {
-        field.id == Id::Syscall(Syscall::Around)
+        field.id == FieldId::Syscall(Syscall::Around)
     }
 }
 
@@ -197,6 +264,19 @@ fn resolve(definition: &Definition, text: &str) -> Result<Option<Resolved<Field>
         list: definition.options.list,
         limits: definition.options.limits,
     }))
+}
+
+/// A resolved field of a class registered at run time, which takes the argument along.
+fn registered(class: &Arc<RuntimeClass>, resolved: Resolved<Field>) -> Option<Resolved<Field>> {
+    let Field { id, arg } = resolved.field;
+    let FieldId::Plugin(index) = id else { return None };
+    let argument = match arg {
+        Arg::Index(index) => FieldArgument::Index(index),
+        Arg::Text(key) => FieldArgument::Key(key),
+        _ => FieldArgument::None,
+    };
+    let arg = Arg::Registered(RegisteredField::new(class, index, argument)?);
+    Some(Resolved { field: Field { id, arg }, ..resolved })
 }
 
 /// Whether the argument leaves open what is asked. The number of an ancestor does not, except of the one
@@ -265,15 +345,26 @@ fn argument(definition: &Definition, text: &str) -> Result<Option<(Arg, usize)>,
             Ok(Some((Arg::Text(name.as_bytes().into()), len + 1)))
         }
         Argument::Key | Argument::IndexOrKey => {
-            let key = bracket().ok_or_else(|| {
-                let (text, name) = (token(text), definition.name);
-                FieldError::Argument(format!(
-                    "filter '{text}': {name} requires an argument but none provided"
-                ))
-            })?;
+            let key = bracket().ok_or_else(|| missing_argument(definition, text))?;
             Ok(Some((key_or_index(definition.argument, key), key.len() + 2)))
         }
+        Argument::Declared(ListedArgument { required, index, key }) => {
+            let Some(inside) = bracket() else {
+                return if required { Err(missing_argument(definition, text)) } else { optional };
+            };
+            let arg = match parse(inside) {
+                Ok(number) if index => Arg::Index(number),
+                Err(error) if !key => return Err(error),
+                _ => Arg::Text(inside.as_bytes().into()),
+            };
+            Ok(Some((arg, inside.len() + 2)))
+        }
     }
+}
+
+fn missing_argument(definition: &Definition, text: &str) -> FieldError {
+    let (text, name) = (token(text), &definition.name);
+    FieldError::Argument(format!("filter '{text}': {name} requires an argument but none provided"))
 }
 
 fn param(text: &str) -> Result<Option<(Arg, usize)>, FieldError> {
@@ -339,6 +430,7 @@ fn token(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use peregrine_event::{Format, ParamType};
     use peregrine_filter::Each;
 
     use super::*;
@@ -353,7 +445,7 @@ mod tests {
 
     #[test]
     fn every_field_of_the_table_has_its_own_name() {
-        for definition in classes().iter().flat_map(|class| class.fields) {
+        for definition in classes().iter().flat_map(|class| class.fields.iter()) {
             let suffix = match definition.argument {
                 Argument::Param | Argument::RawParam => ".fd",
                 Argument::Event => ".open",
@@ -436,7 +528,7 @@ mod tests {
 
     #[test]
     fn sources_have_their_fields() {
-        let plugin = Fields::any_source().with_statics([("site", "attic")]);
+        let plugin = Fields::of_source("k8s_audit").with_statics([("site", "attic")]);
         assert!(plugin.resolve("evt.num").is_ok());
         assert!(plugin.resolve("evt.type").is_err());
         assert!(plugin.resolve("static.site").is_ok());

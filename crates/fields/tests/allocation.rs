@@ -10,7 +10,7 @@ use peregrine_fields::table::{Argument, classes};
 fn asking_for_every_field_allocates_nothing() {
     let fields: Vec<_> = classes()
         .iter()
-        .flat_map(|class| class.fields)
+        .flat_map(|class| class.fields.iter())
         .map(|field| {
             let argument = match field.argument {
                 Argument::Param | Argument::RawParam => ".name",

@@ -41,11 +41,11 @@ fn ours() -> Vec<Row> {
     let listed = classes().iter().filter(|class| class.listed);
     listed
         .flat_map(|class| class.fields.iter().map(move |field| (class, field)))
-        .filter(|(_, field)| field.is_listed() && !OWN.contains(&field.name))
+        .filter(|(_, field)| field.is_listed() && !OWN.contains(&&*field.name))
         .map(|(class, field)| {
             (
-                class.name.to_owned(),
-                field.name.to_owned(),
+                class.name.to_string(),
+                field.name.to_string(),
                 format!("{:?}", field.ty).to_uppercase(),
                 field.options.list,
                 field.argument.listed().map(kinds),
@@ -61,8 +61,8 @@ fn the_table_is_the_list() {
 
 #[test]
 fn every_field_is_described_in_a_sentence() {
-    for field in classes().iter().flat_map(|class| class.fields) {
-        let text = field.description;
+    for field in classes().iter().flat_map(|class| class.fields.iter()) {
+        let text = &field.description;
         assert!(text.ends_with('.') && text.len() > 10, "{}: {text}", field.name);
         assert!(!text.contains("  "), "{}: {text}", field.name);
     }

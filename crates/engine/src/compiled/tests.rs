@@ -134,7 +134,8 @@ proptest! {
 #[test]
 fn what_types_tell_of_fields_is_so_for_every_event() {
     let fields = Fields::syscall().with_containers(true);
-    let names = fields.classes().flat_map(|class| class.fields).map(|definition| definition.name);
+    let names =
+        fields.classes().flat_map(|class| class.fields.iter()).map(|definition| &*definition.name);
     let known = names.chain(WITH_ARGUMENTS.iter().copied());
     let known: Vec<_> =
         known.filter_map(|name| Some((name, fields.resolve(name).ok()?.field))).collect();

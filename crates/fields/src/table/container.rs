@@ -11,126 +11,126 @@ fields! {
     /// Fields of the container in which the thread runs.
     pub enum Container {
         /// Id of the container, cut to 12 letters; `host` outside of containers.
-        Id = "container.id" Charbuf Na [suggested],
+        Id = "container.id" Charbuf Na Pure 10 [suggested],
         /// Whole id of the container.
-        FullId = "container.full_id" Charbuf Na,
+        FullId = "container.full_id" Charbuf Na Pure 10,
         /// Name of the container; `host` outside of containers.
-        Name = "container.name" Charbuf Na [suggested],
+        Name = "container.name" Charbuf Na Pure 10 [suggested],
         /// Image of the container, as its runtime names it.
-        Image = "container.image" Charbuf Na,
+        Image = "container.image" Charbuf Na Pure 10,
         /// Id of the image.
-        ImageId = "container.image.id" Charbuf Na,
+        ImageId = "container.image.id" Charbuf Na Pure 10,
         /// Runtime of the container, such as docker or containerd; `host` outside of containers.
-        Type = "container.type" Charbuf Na,
+        Type = "container.type" Charbuf Na Pure 10,
         /// Whether the container is privileged.
-        Privileged = "container.privileged" Bool Na,
+        Privileged = "container.privileged" Bool Na Pure 10,
         /// All mounts, with commas between, each as source:destination:mode:rdwr:propagation.
-        Mounts = "container.mounts" Charbuf Na,
+        Mounts = "container.mounts" Charbuf Na Pure 10,
         /// A mount, by number or by source: container.mount[0], container.mount[/var/log].
-        Mount = "container.mount" Charbuf Na [index_or_key],
+        Mount = "container.mount" Charbuf Na Pure 10 [index_or_key],
         /// Source of a mount, by number or by destination.
-        MountSource = "container.mount.source" Charbuf Na [index_or_key],
+        MountSource = "container.mount.source" Charbuf Na Pure 10 [index_or_key],
         /// Destination of a mount, by number or by source.
-        MountDest = "container.mount.dest" Charbuf Na [index_or_key],
+        MountDest = "container.mount.dest" Charbuf Na Pure 10 [index_or_key],
         /// Mode of a mount, by number or by source.
-        MountMode = "container.mount.mode" Charbuf Na [index_or_key],
+        MountMode = "container.mount.mode" Charbuf Na Pure 10 [index_or_key],
         /// Whether a mount can be written to, by number or by source.
-        MountRdwr = "container.mount.rdwr" Charbuf Na [index_or_key],
+        MountRdwr = "container.mount.rdwr" Charbuf Na Pure 10 [index_or_key],
         /// Propagation of a mount, by number or by source.
-        MountPropagation = "container.mount.propagation" Charbuf Na [index_or_key],
+        MountPropagation = "container.mount.propagation" Charbuf Na Pure 10 [index_or_key],
         /// Image without tag and digest.
-        ImageRepository = "container.image.repository" Charbuf Na [suggested],
+        ImageRepository = "container.image.repository" Charbuf Na Pure 10 [suggested],
         /// Tag of the image, such as latest.
-        ImageTag = "container.image.tag" Charbuf Na [suggested],
+        ImageTag = "container.image.tag" Charbuf Na Pure 10 [suggested],
         /// Digest of the image.
-        ImageDigest = "container.image.digest" Charbuf Na,
+        ImageDigest = "container.image.digest" Charbuf Na Pure 10,
         /// Command that checks the health of the container.
-        Healthcheck = "container.healthcheck" Charbuf Na,
+        Healthcheck = "container.healthcheck" Charbuf Na Pure 10,
         /// Command that checks whether the container lives.
-        LivenessProbe = "container.liveness_probe" Charbuf Na,
+        LivenessProbe = "container.liveness_probe" Charbuf Na Pure 10,
         /// Command that checks whether the container is ready.
-        ReadinessProbe = "container.readiness_probe" Charbuf Na,
+        ReadinessProbe = "container.readiness_probe" Charbuf Na Pure 10,
         /// When the container was started, nanoseconds since the epoch.
-        StartTs = "container.start_ts" Abstime Dec,
+        StartTs = "container.start_ts" Abstime Dec Pure 10,
         /// Nanoseconds since the container was started.
-        Duration = "container.duration" Reltime Dec,
+        Duration = "container.duration" Reltime Dec Pure 10,
         /// Address of the container.
-        Ip = "container.ip" Charbuf Na,
+        Ip = "container.ip" Charbuf Na Pure 10,
         /// What the network plugin reported about the container, as JSON.
-        CniJson = "container.cni.json" Charbuf Na,
+        CniJson = "container.cni.json" Charbuf Na Pure 10,
         /// Whether the container shares the pid namespace of the host.
-        HostPid = "container.host_pid" Bool Na,
+        HostPid = "container.host_pid" Bool Na Pure 10,
         /// Whether the container shares the network namespace of the host.
-        HostNetwork = "container.host_network" Bool Na,
+        HostNetwork = "container.host_network" Bool Na Pure 10,
         /// Whether the container shares the IPC namespace of the host.
-        HostIpc = "container.host_ipc" Bool Na,
+        HostIpc = "container.host_ipc" Bool Na Pure 10,
         /// Value of a label: container.label[maintainer].
-        Label = "container.label" Charbuf Na [key],
+        Label = "container.label" Charbuf Na Pure 10 [key],
         /// All labels, as key:value with commas between.
-        Labels = "container.labels" Charbuf Na,
+        Labels = "container.labels" Charbuf Na Pure 10,
         /// Whether the process is part of the command that checks the health of its container.
-        IsHealthcheck = "proc.is_container_healthcheck" Bool Na,
+        IsHealthcheck = "proc.is_container_healthcheck" Bool Na Pure 10,
         /// Whether the process is part of the command that checks whether its container lives.
-        IsLivenessProbe = "proc.is_container_liveness_probe" Bool Na,
+        IsLivenessProbe = "proc.is_container_liveness_probe" Bool Na Pure 10,
         /// Whether the process is part of the command that checks whether its container is ready.
-        IsReadinessProbe = "proc.is_container_readiness_probe" Bool Na,
+        IsReadinessProbe = "proc.is_container_readiness_probe" Bool Na Pure 10,
         /// Name of the pod.
-        PodName = "k8s.pod.name" Charbuf Na [suggested],
+        PodName = "k8s.pod.name" Charbuf Na Pure 10 [suggested],
         /// Namespace of the pod.
-        NsName = "k8s.ns.name" Charbuf Na [suggested],
+        NsName = "k8s.ns.name" Charbuf Na Pure 10 [suggested],
         /// Former name of k8s.pod.uid.
-        PodId = "k8s.pod.id" Charbuf Na,
+        PodId = "k8s.pod.id" Charbuf Na Pure 10,
         /// UID of the pod.
-        PodUid = "k8s.pod.uid" Charbuf Na,
+        PodUid = "k8s.pod.uid" Charbuf Na Pure 10,
         /// Id of the pod's sandbox container, cut to 12 letters.
-        PodSandboxId = "k8s.pod.sandbox_id" Charbuf Na,
+        PodSandboxId = "k8s.pod.sandbox_id" Charbuf Na Pure 10,
         /// Whole id of the pod's sandbox container.
-        PodFullSandboxId = "k8s.pod.full_sandbox_id" Charbuf Na,
+        PodFullSandboxId = "k8s.pod.full_sandbox_id" Charbuf Na Pure 10,
         /// Value of a label of the pod: k8s.pod.label[app].
-        PodLabel = "k8s.pod.label" Charbuf Na [key],
+        PodLabel = "k8s.pod.label" Charbuf Na Pure 10 [key],
         /// All labels of the pod, as key:value with commas between.
-        PodLabels = "k8s.pod.labels" Charbuf Na,
+        PodLabels = "k8s.pod.labels" Charbuf Na Pure 10,
         /// Address of the pod.
-        PodIp = "k8s.pod.ip" Charbuf Na,
+        PodIp = "k8s.pod.ip" Charbuf Na Pure 10,
         /// What the network plugin reported about the pod, as JSON.
-        PodCniJson = "k8s.pod.cni.json" Charbuf Na,
+        PodCniJson = "k8s.pod.cni.json" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        RcName = "k8s.rc.name" Charbuf Na,
+        RcName = "k8s.rc.name" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        RcId = "k8s.rc.id" Charbuf Na,
+        RcId = "k8s.rc.id" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        RcLabel = "k8s.rc.label" Charbuf Na [key],
+        RcLabel = "k8s.rc.label" Charbuf Na Pure 10 [key],
         /// No longer known; load a plugin that asks the API server.
-        RcLabels = "k8s.rc.labels" Charbuf Na,
+        RcLabels = "k8s.rc.labels" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        SvcName = "k8s.svc.name" Charbuf Na,
+        SvcName = "k8s.svc.name" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        SvcId = "k8s.svc.id" Charbuf Na,
+        SvcId = "k8s.svc.id" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        SvcLabel = "k8s.svc.label" Charbuf Na [key],
+        SvcLabel = "k8s.svc.label" Charbuf Na Pure 10 [key],
         /// No longer known; load a plugin that asks the API server.
-        SvcLabels = "k8s.svc.labels" Charbuf Na,
+        SvcLabels = "k8s.svc.labels" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        NsId = "k8s.ns.id" Charbuf Na,
+        NsId = "k8s.ns.id" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        NsLabel = "k8s.ns.label" Charbuf Na [key],
+        NsLabel = "k8s.ns.label" Charbuf Na Pure 10 [key],
         /// No longer known; load a plugin that asks the API server.
-        NsLabels = "k8s.ns.labels" Charbuf Na,
+        NsLabels = "k8s.ns.labels" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        RsName = "k8s.rs.name" Charbuf Na,
+        RsName = "k8s.rs.name" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        RsId = "k8s.rs.id" Charbuf Na,
+        RsId = "k8s.rs.id" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        RsLabel = "k8s.rs.label" Charbuf Na [key],
+        RsLabel = "k8s.rs.label" Charbuf Na Pure 10 [key],
         /// No longer known; load a plugin that asks the API server.
-        RsLabels = "k8s.rs.labels" Charbuf Na,
+        RsLabels = "k8s.rs.labels" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        DeploymentName = "k8s.deployment.name" Charbuf Na,
+        DeploymentName = "k8s.deployment.name" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        DeploymentId = "k8s.deployment.id" Charbuf Na,
+        DeploymentId = "k8s.deployment.id" Charbuf Na Pure 10,
         /// No longer known; load a plugin that asks the API server.
-        DeploymentLabel = "k8s.deployment.label" Charbuf Na [key],
+        DeploymentLabel = "k8s.deployment.label" Charbuf Na Pure 10 [key],
         /// No longer known; load a plugin that asks the API server.
-        DeploymentLabels = "k8s.deployment.labels" Charbuf Na,
+        DeploymentLabels = "k8s.deployment.labels" Charbuf Na Pure 10,
     }
 }

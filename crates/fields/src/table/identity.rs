@@ -6,17 +6,17 @@ fields! {
     /// Fields of the user on whose behalf the thread acts.
     pub enum User {
         /// Number of the user.
-        Uid = "user.uid" Uint32 Dec,
+        Uid = "user.uid" Uint32 Dec Pure 8,
         /// Name of the user.
-        Name = "user.name" Charbuf Na,
+        Name = "user.name" Charbuf Na Pure 8,
         /// Home directory of the user.
-        Homedir = "user.homedir" Charbuf Na,
+        Homedir = "user.homedir" Charbuf Na Pure 8,
         /// Shell of the user.
-        Shell = "user.shell" Charbuf Na,
+        Shell = "user.shell" Charbuf Na Pure 8,
         /// Number of the user who logged in, whoever the process became since; -1 when nobody did.
-        LoginUid = "user.loginuid" Int64 Dec,
+        LoginUid = "user.loginuid" Int64 Dec Pure 8,
         /// Name of the user who logged in.
-        LoginName = "user.loginname" Charbuf Na,
+        LoginName = "user.loginname" Charbuf Na Pure 8,
     }
 }
 
@@ -24,8 +24,8 @@ fields! {
     /// Fields of the group on whose behalf the thread acts.
     pub enum Group {
         /// Number of the group.
-        Gid = "group.gid" Uint32 Dec,
+        Gid = "group.gid" Uint32 Dec Pure 8,
         /// Name of the group.
-        Name = "group.name" Charbuf Na,
+        Name = "group.name" Charbuf Na Pure 8,
     }
 }

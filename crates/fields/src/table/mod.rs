@@ -8,6 +8,8 @@ mod identity;
 mod path;
 mod process;
 
+use std::borrow::Cow;
+
 use peregrine_event::{Format, ParamType};
 use peregrine_filter::{Each, Limits};
 
@@ -22,43 +24,49 @@ pub use process::Process;
 #[derive(Clone, Debug)]
 pub struct Class {
     /// Name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What its fields are about.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// Which events have its fields.
     pub scope: Scope,
-    /// Whether users are told of it.
+    /// Whether `--list` shows it.
     pub listed: bool,
     /// Its fields.
-    pub fields: &'static [Definition],
+    pub fields: Cow<'static, [Definition]>,
 }
 
 /// Which events have the fields of a class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Those of every source.
     All,
     /// Those of the source `syscall`.
     Syscall,
-    /// Those of the source `syscall`, when containers are looked after.
+    /// Those of the source `syscall`, when container metadata is collected.
     Containers,
+    /// Those of the sources with these names.
+    Sources(Box<[Box<str>]>),
 }
 
 /// A field as the language knows it.
 #[derive(Clone, Debug)]
 pub struct Definition {
     /// Which it is.
-    pub id: Id,
+    pub id: FieldId,
     /// Name, without argument.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it says, in a sentence or two.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// Type of its value, or of each of its values.
     pub ty: ParamType,
     /// Base in which numbers are printed.
     pub format: Format,
     /// What may or must follow the name.
     pub argument: Argument,
+    /// Whether reading it changes later reads.
+    pub purity: Purity,
+    /// What reading it costs.
+    pub cost: Cost,
     /// Properties.
     pub options: Options,
 }
@@ -66,7 +74,7 @@ pub struct Definition {
 /// Which field, without its argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names of the classes say it")]
-pub enum Id {
+pub enum FieldId {
     Generic(Generic),
     Syscall(Syscall),
     Util(Util),
@@ -79,6 +87,45 @@ pub enum Id {
     Container(Container),
     /// A field that the configuration defines.
     Static,
+    /// A field of a class registered at run time, by its index in the class.
+    Plugin(u16),
+}
+
+/// Whether reading a field changes what it reads later.
+///
+/// A condition with an impure field is evaluated as it is written: no read is reordered, shared or
+/// saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purity {
+    /// Any number of reads of one event give the same value.
+    Pure,
+    /// Each read measures from the read before it.
+    Impure,
+}
+
+/// What reading a field costs, in units of a comparison of two numbers (about a nanosecond). The
+/// compiler of conditions orders tests by it; no result depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Without an argument.
+    pub bare: u32,
+    /// With an argument.
+    pub with_argument: u32,
+}
+
+impl Cost {
+    /// The same cost with and without an argument.
+    pub const fn flat(cost: u32) -> Self {
+        Self { bare: cost, with_argument: cost }
+    }
+
+    /// From a row: `with_argument` is empty where the argument makes no difference.
+    const fn of_row(bare: u32, with_argument: &[u32]) -> Self {
+        match *with_argument {
+            [with_argument, ..] => Self { bare, with_argument },
+            [] => Self::flat(bare),
+        }
+    }
 }
 
 /// What may or must follow the name of a field.
@@ -110,6 +157,8 @@ pub enum Argument {
     Key,
     /// `[number]` or `[key]`.
     IndexOrKey,
+    /// What the class registered at run time declares, in brackets.
+    Declared(ListedArgument),
 }
 
 /// What users are told of the argument of a field.
@@ -134,6 +183,7 @@ impl Argument {
             Self::AncestorVariable => (false, false, false),
             Self::Key => (true, false, true),
             Self::IndexOrKey => (true, true, true),
+            Self::Declared(listed) => return Some(listed),
         };
         Some(ListedArgument { required, index, key })
     }
@@ -170,96 +220,137 @@ pub fn classes() -> &'static [Class] {
 
 static CLASSES: [Class; 11] = [
     Class {
-        name: "evt",
-        description: "The event itself. Events of every source have these fields.",
+        name: Cow::Borrowed("evt"),
+        description: Cow::Borrowed("The event itself. Events of every source have these fields."),
         scope: Scope::All,
         listed: true,
-        fields: Generic::DEFINITIONS,
+        fields: Cow::Borrowed(Generic::DEFINITIONS),
     },
     Class {
-        name: "evt",
-        description: "The event itself, where the kernel reported it. Parameters of the syscall are \
+        name: Cow::Borrowed("evt"),
+        description: Cow::Borrowed(
+            "The event itself, where the kernel reported it. Parameters of the syscall are \
                       at evt.arg and evt.rawarg.",
+        ),
         scope: Scope::Syscall,
         listed: true,
-        fields: Syscall::DEFINITIONS,
+        fields: Cow::Borrowed(Syscall::DEFINITIONS),
     },
     Class {
-        name: "process",
-        description: "The thread that caused the event, its process and its ancestors.",
+        name: Cow::Borrowed("process"),
+        description: Cow::Borrowed(
+            "The thread that caused the event, its process and its ancestors.",
+        ),
         scope: Scope::Syscall,
         listed: true,
-        fields: Process::DEFINITIONS,
+        fields: Cow::Borrowed(Process::DEFINITIONS),
     },
     Class {
-        name: "user",
-        description: "The user on whose behalf the thread acts.",
+        name: Cow::Borrowed("user"),
+        description: Cow::Borrowed("The user on whose behalf the thread acts."),
         scope: Scope::Syscall,
         listed: true,
-        fields: User::DEFINITIONS,
+        fields: Cow::Borrowed(User::DEFINITIONS),
     },
     Class {
-        name: "group",
-        description: "The group on whose behalf the thread acts.",
+        name: Cow::Borrowed("group"),
+        description: Cow::Borrowed("The group on whose behalf the thread acts."),
         scope: Scope::Syscall,
         listed: true,
-        fields: Group::DEFINITIONS,
+        fields: Cow::Borrowed(Group::DEFINITIONS),
     },
     Class {
-        name: "fd",
-        description: "The fd that a syscall makes, uses or closes.",
+        name: Cow::Borrowed("fd"),
+        description: Cow::Borrowed("The fd that a syscall makes, uses or closes."),
         scope: Scope::Syscall,
         listed: true,
-        fields: Fd::DEFINITIONS,
+        fields: Cow::Borrowed(Fd::DEFINITIONS),
     },
     Class {
-        name: "fs.path",
-        description: "The paths that a syscall acts on, also where it has no fd, as in unlink and \
+        name: Cow::Borrowed("fs.path"),
+        description: Cow::Borrowed(
+            "The paths that a syscall acts on, also where it has no fd, as in unlink and \
                       rename.",
+        ),
         scope: Scope::Syscall,
         listed: true,
-        fields: FsPath::DEFINITIONS,
+        fields: Cow::Borrowed(FsPath::DEFINITIONS),
     },
     Class {
-        name: "util",
-        description: "Measurements.",
+        name: Cow::Borrowed("util"),
+        description: Cow::Borrowed("Measurements."),
         scope: Scope::Syscall,
         listed: false,
-        fields: Util::DEFINITIONS,
+        fields: Cow::Borrowed(Util::DEFINITIONS),
     },
     Class {
-        name: "fdlist",
-        description: "The fds that poll and ppoll wait for.",
+        name: Cow::Borrowed("fdlist"),
+        description: Cow::Borrowed("The fds that poll and ppoll wait for."),
         scope: Scope::Syscall,
         listed: true,
-        fields: FdList::DEFINITIONS,
+        fields: Cow::Borrowed(FdList::DEFINITIONS),
     },
     Class {
-        name: "container",
-        description: "The container and the pod in which the thread runs.",
+        name: Cow::Borrowed("container"),
+        description: Cow::Borrowed("The container and the pod in which the thread runs."),
         scope: Scope::Containers,
         listed: true,
-        fields: Container::DEFINITIONS,
+        fields: Cow::Borrowed(Container::DEFINITIONS),
     },
     Class {
-        name: "static",
-        description: "Texts that the configuration defines.",
+        name: Cow::Borrowed("static"),
+        description: Cow::Borrowed("Texts that the configuration defines."),
         scope: Scope::All,
         listed: true,
-        fields: &[],
+        fields: Cow::Borrowed(&[]),
     },
 ];
 
+/// The row of all constants of the configuration: they differ in name and value only.
+pub(crate) static CONSTANT: Definition = Definition {
+    id: FieldId::Static,
+    name: Cow::Borrowed("static"),
+    description: Cow::Borrowed("A text that the configuration defines."),
+    ty: ParamType::Charbuf,
+    format: Format::Na,
+    argument: Argument::None,
+    purity: Purity::Pure,
+    cost: Cost::flat(3),
+    options: Options::NONE,
+};
+
+impl FieldId {
+    /// The row of a field of this crate or of a constant; a class registered at run time holds its own.
+    pub(crate) fn definition(self) -> Option<&'static Definition> {
+        Some(match self {
+            Self::Generic(id) => id.definition(),
+            Self::Syscall(id) => id.definition(),
+            Self::Util(id) => id.definition(),
+            Self::Process(id) => id.definition(),
+            Self::User(id) => id.definition(),
+            Self::Group(id) => id.definition(),
+            Self::Fd(id) => id.definition(),
+            Self::FdList(id) => id.definition(),
+            Self::FsPath(id) => id.definition(),
+            Self::Container(id) => id.definition(),
+            Self::Static => &CONSTANT,
+            Self::Plugin(_) => return None,
+        })
+    }
+}
+
 /// Makes an enum of fields and their definitions out of one list; the doc line of each is what users read.
 ///
-/// The words in brackets are [`Argument`]s and [`Options`].
+/// A row is: variant, name, type, base of numbers, [`Purity`], [`Cost`] (`bare|with_argument` where they
+/// differ) and, in brackets, words for [`Argument`]s and [`Options`].
 macro_rules! fields {
     (
         $(#[$meta:meta])*
         pub enum $class:ident {
             $(
                 $(#[doc = $doc:literal])+
-                $id:ident = $name:literal $ty:ident $format:ident $([$($option:ident),+])?,
+                $id:ident = $name:literal $ty:ident $format:ident $purity:ident
+                    $cost:literal $(| $with_argument:literal)? $([$($option:ident),+])?,
             )+
         }
     ) => {
@@ -273,15 +364,23 @@ macro_rules! fields {
             /// Its fields, in the order in which users see them.
             pub(super) const DEFINITIONS: &'static [$crate::table::Definition] = &[
                 $( $crate::table::Definition {
-                    id: $crate::table::Id::$class(Self::$id),
-                    name: $name,
-                    description: concat!($($doc),+).trim_ascii(),
+                    id: $crate::table::FieldId::$class(Self::$id),
+                    name: std::borrow::Cow::Borrowed($name),
+                    description: std::borrow::Cow::Borrowed(concat!($($doc),+).trim_ascii()),
                     ty: peregrine_event::ParamType::$ty,
                     format: peregrine_event::Format::$format,
                     argument: $crate::table::Argument::None,
+                    purity: $crate::table::Purity::$purity,
+                    cost: $crate::table::Cost::of_row($cost, &[$($with_argument)?]),
                     options: $crate::table::Options::NONE,
                 } $($( .$option() )+)?, )+
             ];
+
+            /// Its row in the table.
+            pub(super) fn definition(self) -> &'static $crate::table::Definition {
+                // Rows stand in the order of the variants.
+                &Self::DEFINITIONS[self as usize]
+            }
         }
     };
 }
@@ -373,7 +472,7 @@ impl Definition {
 }
 
 impl Options {
-    const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         limits: Limits {
             filter_only: false,
             print_only: false,
