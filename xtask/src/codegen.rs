@@ -16,8 +16,9 @@ pub fn run(check: bool) -> Result<()> {
     let schema: Schema = read(&root.join("data/schema.json"))?;
     let rules: Vec<ConversionRow> = read(&root.join("data/converter.json"))?;
     let event = root.join("crates/event/src/generated");
-    let outputs: [(PathBuf, String); 5] = [
+    let outputs: [(PathBuf, String); 6] = [
         (event.join("events.rs"), events(&schema)?),
+        (event.join("params.rs"), params(&schema)?),
         (event.join("flags.rs"), flags(&schema)),
         (event.join("syscalls.rs"), syscalls(&schema)),
         (root.join("crates/scap/src/generated.rs"), conversions(&rules)?),
@@ -58,6 +59,20 @@ struct Event {
     flags: Vec<String>,
     class: Vec<String>,
     params: Vec<Param>,
+    #[serde(default)]
+    actor: Actor,
+    /// Name of the parameter that holds the fd the event is about.
+    fd_param: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Actor {
+    None,
+    Passive,
+    Lifecycle,
+    #[default]
+    Thread,
 }
 
 #[derive(Deserialize)]
@@ -99,7 +114,7 @@ struct ConversionParam {
 
 fn events(schema: &Schema) -> Result<String> {
     let mut out = String::from(
-        "use super::flags::*;\nuse crate::table::{Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format, ParamInfo};\nuse crate::types::ParamType;\n\n",
+        "use super::flags::*;\nuse crate::table::{Actor, Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format, ParamInfo};\nuse crate::types::ParamType;\n\n",
     );
     out += "/// Every event of the format, named after its code.\n#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]\n#[repr(u16)]\n#[allow(missing_docs, non_camel_case_types, reason = \"the names are the format's own\")]\npub enum EventType {\n";
     for (i, event) in schema.events.iter().enumerate() {
@@ -123,14 +138,16 @@ fn events(schema: &Schema) -> Result<String> {
             }
         };
         let classes: Vec<_> = event.class.iter().map(|c| format!("Class::{}", camel(c))).collect();
+        let fd_param = event.fd_param.as_deref().map(|name| event.position(name)).transpose()?;
         write!(
             out,
-            "EventInfo {{ name: {:?}, id: {:?}, direction: Direction::{}, category: Category::{}, classes: &[{}], flags: {flags}, params: &[",
+            "EventInfo {{ name: {:?}, id: {:?}, direction: Direction::{}, category: Category::{}, classes: &[{}], flags: {flags}, actor: Actor::{:?}, fd_param: {fd_param:?}, params: &[",
             event.name,
             event.id,
             if event.dir == ">" { "Enter" } else { "Exit" },
             camel(&event.category),
             classes.join(", "),
+            event.actor,
         )?;
         for param in &event.params {
             let extra = match (&param.table, param.dirfd_param, &param.dynamic) {
@@ -164,6 +181,45 @@ fn events(schema: &Schema) -> Result<String> {
         out += "];\n";
     }
     Ok(out)
+}
+
+impl Event {
+    fn position(&self, param: &str) -> Result<usize> {
+        let found = self.params.iter().position(|p| p.name == param);
+        found.with_context(|| format!("{} has no parameter {param}", self.id))
+    }
+}
+
+/// The position of each parameter by its name, in a module per event type.
+fn params(schema: &Schema) -> Result<String> {
+    let mut out = String::new();
+    for event in schema.events.iter().filter(|event| !event.params.is_empty()) {
+        let name = event.id.trim_start_matches("PPME_").to_lowercase();
+        write!(
+            out,
+            "\n/// Parameters of [`{}`](crate::EventType::{0}).\npub mod {name} {{\n",
+            variant(&event.id)
+        )?;
+        for (index, param) in event.params.iter().enumerate() {
+            writeln!(out, "pub const {}: usize = {index};", constant(&param.name))?;
+        }
+        out += "}\n";
+    }
+    Ok(out)
+}
+
+/// `nativeID` → `NATIVE_ID`.
+fn constant(name: &str) -> String {
+    let mut out = String::new();
+    let mut lower = false;
+    for c in name.chars() {
+        if lower && c.is_ascii_uppercase() {
+            out.push('_');
+        }
+        lower = c.is_ascii_lowercase();
+        out.push(c.to_ascii_uppercase());
+    }
+    out
 }
 
 fn flags(schema: &Schema) -> String {

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use peregrine_alert::RuleId;
+use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Record, Repair};
-use peregrine_event::{Event, EventType};
 use peregrine_fields::{Field, Scratch, View};
 use peregrine_rules::Rule;
 use peregrine_state::{Config, Context, State};
@@ -239,8 +239,8 @@ impl Engine {
         if self.state.has_nameless() {
             self.name_accounts();
         }
-        self.position.in_prelude &= tells_of_machine(event.ty);
-        if !(state_only || self.position.in_prelude || only_for_state(event.ty)) {
+        self.position.in_prelude &= event.ty.describes_machine();
+        if !(state_only || self.position.in_prelude || event.ty.is_stored_for_exit()) {
             context.prev_ts = std::mem::replace(&mut self.position.prev_ts, event.ts);
             observer.event(event)?;
             self.evaluate(event, context, observer, meter);
@@ -320,31 +320,4 @@ fn remember(histories: &mut Vec<RuleHistory>, id: RuleId, ts: u64) -> u64 {
     let Some(history) = histories.get_mut(id.index()) else { return 0 };
     history.matches += 1;
     std::mem::replace(&mut history.last_match, ts)
-}
-/// Whether an event tells of users, groups or containers, as a snapshot does.
-pub(crate) fn tells_of_machine(ty: EventType) -> bool {
-    matches!(
-        ty,
-        EventType::ContainerJson_2E
-            | EventType::UserAddedE
-            | EventType::UserDeletedE
-            | EventType::GroupAddedE
-            | EventType::GroupDeletedE
-            | EventType::AsynceventE
-    )
-}
-
-/// Whether an event is recorded only for what the end of its syscall may lack: what the program had asked
-/// for before it could change it, or the path of an executable. Rules are asked about the end.
-fn only_for_state(ty: EventType) -> bool {
-    matches!(
-        ty,
-        EventType::SyscallOpenE
-            | EventType::SyscallCreatE
-            | EventType::SyscallOpenat_2E
-            | EventType::SyscallOpenat2E
-            | EventType::SocketConnectE
-            | EventType::SyscallExecve_19E
-            | EventType::SyscallExecveatE
-    )
 }

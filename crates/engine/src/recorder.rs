@@ -28,8 +28,6 @@ use peregrine_scap::{Compression, ScapError, Writer};
 use peregrine_state::State;
 use thiserror::Error;
 
-use crate::engine::tells_of_machine;
-
 /// Why there is no recording.
 #[derive(Debug, Error)]
 pub enum RecordError {
@@ -176,7 +174,7 @@ impl Captures {
 
     /// Something has happened that a recording may have to begin with.
     pub fn arrived(&mut self, event: &Event<'_>) {
-        if tells_of_machine(event.ty) {
+        if event.ty.describes_machine() {
             self.told.push(event);
         }
     }

@@ -18,6 +18,7 @@ mod generated;
 mod loss;
 mod names;
 mod param;
+pub mod params;
 pub mod path;
 pub mod render;
 mod set;
@@ -37,8 +38,9 @@ pub use param::{Fdlist, Param, ParamError, Texts};
 pub use set::{CodeSet, EventSet};
 pub use source::SourceId;
 pub use table::{
-    Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format, ParamInfo,
-    Syscall, native_syscalls, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
+    Actor, Category, Class, Direction, DynamicParam, EventFlags, EventInfo, EventTraits, Extra,
+    Format, ParamInfo, Syscall, native_syscalls, syscall_name, syscall_names, syscalls_aarch64,
+    syscalls_x86_64,
 };
 pub use types::ParamType;
 pub use wire::{Abi, Event, WireError};

@@ -20,8 +20,46 @@ pub struct EventInfo {
     pub classes: &'static [Class],
     /// Properties.
     pub flags: EventFlags,
+    /// Whose act it is.
+    pub actor: Actor,
+    /// Position of the parameter that holds the fd the event is about.
+    pub fd_param: Option<u8>,
     /// Parameters in wire order.
     pub params: &'static [ParamInfo],
+}
+
+/// Whose act an event is, and what it requires to be known of that thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Not an act of a thread, whatever its header says.
+    None,
+    /// Of its thread, as far as that is known: it gives no reason to look the thread up.
+    Passive,
+    /// Of its thread, which it describes: the thread begins or ends.
+    Lifecycle,
+    /// Of its thread, which must be known to understand it.
+    Thread,
+}
+
+/// What the state asks about the type of every event, small enough that all types stay in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventTraits {
+    /// Whose act it is.
+    pub actor: Actor,
+    /// Position of the parameter that holds the fd the event is about.
+    pub fd_param: Option<u8>,
+    /// Whether it reports the end of a syscall.
+    pub is_exit: bool,
+    /// Whether its first parameter is the result of a syscall.
+    pub has_result: bool,
+    /// Whether it is about an fd.
+    pub uses_fd: bool,
+    /// See [`EventFlags::CHANGES_TREE`].
+    pub changes_tree: bool,
+    /// See [`EventFlags::DESCRIBES_MACHINE`].
+    pub describes_machine: bool,
+    /// See [`EventFlags::STORED_FOR_EXIT`].
+    pub stored_for_exit: bool,
 }
 
 /// What the format says of one parameter.
@@ -149,6 +187,16 @@ bitflags::bitflags! {
         const LARGE_PAYLOAD = 1 << 10;
         /// Old captures hold it in forms that must be converted.
         const CONVERTER_MANAGED = 1 << 11;
+
+        // Of Peregrine, not of the format:
+
+        /// Changes threads and processes, and not only fds and what is remembered per thread.
+        const CHANGES_TREE = 1 << 16;
+        /// Describes users, groups or containers, as a snapshot does.
+        const DESCRIBES_MACHINE = 1 << 17;
+        /// Enter event that is delivered only for what its exit event may lack: the arguments before the program could
+        /// change them, or the path of an executable. Rules are evaluated on the exit event.
+        const STORED_FOR_EXIT = 1 << 18;
     }
 }
 
@@ -219,6 +267,24 @@ impl EventType {
         if self.shape().wide { 4 } else { 2 }
     }
 
+    /// What the state asks about every event.
+    #[inline]
+    pub fn traits(self) -> EventTraits {
+        TRAITS[self as usize]
+    }
+
+    /// Whether it describes users, groups or containers, as a snapshot does.
+    #[inline]
+    pub fn describes_machine(self) -> bool {
+        self.traits().describes_machine
+    }
+
+    /// Whether it is an enter event that is delivered only for its exit event; rules are not evaluated on it.
+    #[inline]
+    pub fn is_stored_for_exit(self) -> bool {
+        self.traits().stored_for_exit
+    }
+
     /// What is needed to take events apart.
     #[inline]
     pub(crate) fn shape(self) -> Shape {
@@ -246,6 +312,40 @@ static SHAPES: [Shape; EventType::COUNT] = {
     }
     shapes
 };
+
+static TRAITS: [EventTraits; EventType::COUNT] = {
+    let mut traits = [EventTraits::of(&EVENTS[0]); EventType::COUNT];
+    let mut code = 0;
+    while code < EventType::COUNT {
+        traits[code] = EventTraits::of(&EVENTS[code]);
+        code += 1;
+    }
+    // The first parameter of a generic event is the code of its syscall.
+    traits[EventType::GenericX as usize].has_result = false;
+    traits
+};
+
+impl EventTraits {
+    const fn of(info: &EventInfo) -> Self {
+        let is_exit = matches!(info.direction, Direction::Exit);
+        let mut syscall = false;
+        let mut index = 0;
+        while index < info.classes.len() {
+            syscall |= matches!(info.classes[index], Class::Syscall);
+            index += 1;
+        }
+        Self {
+            actor: info.actor,
+            fd_param: info.fd_param,
+            is_exit,
+            has_result: is_exit && syscall,
+            uses_fd: info.flags.contains(EventFlags::USES_FD),
+            changes_tree: info.flags.contains(EventFlags::CHANGES_TREE),
+            describes_machine: info.flags.contains(EventFlags::DESCRIBES_MACHINE),
+            stored_for_exit: info.flags.contains(EventFlags::STORED_FOR_EXIT),
+        }
+    }
+}
 
 /// Name of the syscall with this code of the format, e.g. 3 → `read`.
 pub fn syscall_name(sc: u16) -> Option<&'static str> {
@@ -296,4 +396,36 @@ pub fn syscalls_aarch64() -> &'static [Syscall] {
 /// Syscalls of the architecture that this is built for, by number.
 pub fn native_syscalls() -> &'static [Syscall] {
     if cfg!(target_arch = "aarch64") { syscalls_aarch64() } else { syscalls_x86_64() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fd_parameter_is_an_fd() {
+        for info in EventType::all().map(EventType::info) {
+            let Some(index) = info.fd_param else { continue };
+            assert!(info.flags.contains(EventFlags::USES_FD), "{}", info.id);
+            assert_eq!(info.params[usize::from(index)].ty, ParamType::Fd, "{}", info.id);
+        }
+    }
+
+    #[test]
+    fn what_describes_the_machine_is_no_act_of_a_thread() {
+        for ty in EventType::all() {
+            let flags = ty.info().flags;
+            let no_act = flags.contains(EventFlags::SKIP_PARSER_RESET) || ty.describes_machine();
+            assert!(!no_act || ty.traits().actor == Actor::None, "{ty:?}");
+        }
+    }
+
+    #[test]
+    fn only_enter_events_with_an_exit_are_stored_for_it() {
+        for ty in EventType::all().filter(|ty| ty.is_stored_for_exit()) {
+            assert!(!ty.is_exit(), "{ty:?}");
+            let exit = EventType::from_code(ty.code() + 1).unwrap();
+            assert!(exit.is_exit() && exit.name() == ty.name(), "{ty:?}");
+        }
+    }
 }

@@ -1,23 +1,21 @@
 //! What each event does to the state: from the event to the family that knows.
 
-mod act;
+mod context;
 mod creds;
 mod files;
 mod process;
 mod sockets;
 mod tables;
-pub(crate) mod traits;
 
 use std::mem;
 
-use peregrine_event::{Class, Event, EventType as Ty};
+use peregrine_event::{Actor, Class, Event, EventType as Ty};
 
 use crate::fd::FdKind;
 use crate::state::{Context, State};
 use crate::thread::{Thread, ThreadFlags};
 use crate::tree::ThreadRef;
-use act::Act;
-use traits::{Actor, Traits};
+use context::ApplyContext;
 
 /// Longest start of a syscall that is kept.
 const MAX_STORED: usize = 4096;
@@ -32,14 +30,14 @@ impl State {
         if self.clock.first == 0 && !event.ty.info().classes.contains(&Class::Metaevent) {
             self.clock.first = event.ts;
         }
-        let traits = self.traits_of(event.ty);
+        let traits = event.ty.traits();
         let at = self.actor(event, traits.actor);
-        let mut act = Act::new(event, traits, at);
+        let mut act = ApplyContext::new(event, traits, at);
         let mut stored = false;
-        if matches!(traits.actor, Actor::ComesOrGoes | Actor::Thread)
+        if matches!(traits.actor, Actor::Lifecycle | Actor::Thread)
             && let Some(at) = at
         {
-            if traits.ends {
+            if traits.is_exit {
                 stored = self.begin_exit(&mut act, at);
             } else {
                 self.begin_enter(&mut act, at);
@@ -47,7 +45,7 @@ impl State {
         }
         let exec_time =
             if stored { self.dispatch_with_start(&mut act) } else { self.dispatch(&mut act) };
-        let Act { at, fd_at, renamed, error, .. } = act;
+        let ApplyContext { at, fd_at, renamed, error, .. } = act;
         self.context(
             event,
             at,
@@ -80,19 +78,14 @@ impl State {
     #[inline]
     fn actor(&mut self, event: &Event<'_>, actor: Actor) -> Option<ThreadRef> {
         match actor {
-            Actor::Nobody => None,
-            Actor::Bystander | Actor::ComesOrGoes => self.find(event.tid),
+            Actor::None => None,
+            Actor::Passive | Actor::Lifecycle => self.find(event.tid),
             Actor::Thread => self.find_or_add(event.tid),
         }
     }
 
     #[inline]
-    pub(crate) fn traits_of(&self, ty: Ty) -> Traits {
-        self.traits.get(ty as usize).copied().unwrap_or_else(|| Traits::of(ty))
-    }
-
-    #[inline]
-    fn begin_enter(&mut self, act: &mut Act<'_>, at: ThreadRef) {
+    fn begin_enter(&mut self, act: &mut ApplyContext<'_>, at: ThreadRef) {
         let Some(thread) = self.tree.get_mut(at) else { return };
         if act.traits.actor == Actor::Thread {
             thread.flags.insert(ThreadFlags::ACTIVE);
@@ -110,7 +103,7 @@ impl State {
 
     /// Tells whether bytes of the syscall's start were kept.
     #[inline]
-    fn begin_exit(&mut self, act: &mut Act<'_>, at: ThreadRef) -> bool {
+    fn begin_exit(&mut self, act: &mut ApplyContext<'_>, at: ThreadRef) -> bool {
         let Some(thread) = self.tree.get_mut(at) else { return false };
         if act.traits.actor == Actor::Thread {
             thread.flags.insert(ThreadFlags::ACTIVE);
@@ -139,20 +132,20 @@ impl State {
 
     /// Does what the end of a syscall does of which the start was kept.
     #[inline(never)]
-    fn dispatch_with_start(&mut self, act: &mut Act<'_>) -> u64 {
+    fn dispatch_with_start(&mut self, act: &mut ApplyContext<'_>) -> u64 {
         let thread = act.at.and_then(|at| self.tree.get_mut(at));
         let stored = thread.map(|thread| mem::take(&mut thread.last.stored)).unwrap_or_default();
         let enter = Event::parse(&stored, 0).ok();
         let enter = enter.as_ref().filter(|enter| starts(enter.ty, act.event.ty));
-        let mut with_start = Act { enter, ..*act };
+        let mut with_start = ApplyContext { enter, ..*act };
         let exec_time = self.dispatch(&mut with_start);
-        let Act { at, fd_at, renamed, error, .. } = with_start;
-        *act = Act { at, fd_at, renamed, error, ..*act };
+        let ApplyContext { at, fd_at, renamed, error, .. } = with_start;
+        *act = ApplyContext { at, fd_at, renamed, error, ..*act };
         self.keep_memory(at, stored);
         exec_time
     }
 
-    fn dispatch(&mut self, act: &mut Act<'_>) -> u64 {
+    fn dispatch(&mut self, act: &mut ApplyContext<'_>) -> u64 {
         match act.event.ty {
             Ty::SyscallOpenE
             | Ty::SyscallCreatE
@@ -253,7 +246,7 @@ impl State {
         0
     }
 
-    fn store(&mut self, act: &Act<'_>) {
+    fn store(&mut self, act: &ApplyContext<'_>) {
         let bytes = act.event.bytes();
         match act.at.and_then(|at| self.tree.get_mut(at)) {
             Some(thread) if bytes.len() <= MAX_STORED => {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Item, Machine};
 
-use crate::apply::traits::{self, Traits};
 use crate::containers::{Cgroups, Container, Containers};
 use crate::fd::{Fd, FdKind};
 use crate::fds::{FdTable, FdTables};
@@ -50,7 +49,6 @@ pub struct State {
     pub(crate) scratch: Scratch,
     // Containers whose accounts somebody should read, each with a thread that runs in it.
     pub(crate) nameless: Vec<(Arc<[u8]>, i64)>,
-    pub(crate) traits: &'static [Traits],
 }
 
 /// What an event is about, as of the state after it.
@@ -213,7 +211,6 @@ impl State {
             told: None,
             scratch: Scratch::default(),
             nameless: Vec::new(),
-            traits: traits::all(),
             config,
         }
     }

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
+use peregrine_event::{Actor, Event};
 
-use crate::apply::traits::Actor;
 use crate::state::State;
 use crate::tree::ThreadRef;
 
@@ -14,7 +13,7 @@ impl State {
     /// The tid of the thread whose act an event is, when nobody has told of it. Beginnings and ends of
     /// threads tell of them themselves.
     pub fn stranger(&self, event: &Event<'_>) -> Option<i64> {
-        (self.tree.find(event.tid).is_none() && self.traits_of(event.ty).actor == Actor::Thread)
+        (self.tree.find(event.tid).is_none() && event.ty.traits().actor == Actor::Thread)
             .then_some(event.tid)
     }
 

@@ -2,7 +2,8 @@
 
 use super::flags::*;
 use crate::table::{
-    Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format, ParamInfo,
+    Actor, Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format,
+    ParamInfo,
 };
 use crate::types::ParamType;
 
@@ -932,6 +933,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "ID",
@@ -954,6 +957,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "ID",
@@ -977,7 +982,10 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
-            .union(EventFlags::CONVERTER_MANAGED),
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::STORED_FOR_EXIT),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "name",
@@ -1008,6 +1016,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1053,6 +1063,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -1070,6 +1082,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::USES_FD)
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1090,6 +1104,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1109,6 +1125,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1141,6 +1159,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1160,6 +1180,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1189,6 +1211,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "size",
             ty: ParamType::Uint32,
@@ -1203,6 +1227,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Uint64,
@@ -1219,6 +1245,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -1230,6 +1258,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1273,6 +1303,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -1284,6 +1316,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1342,6 +1376,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -1351,6 +1387,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -1363,6 +1401,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "domain",
@@ -1393,6 +1433,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1431,6 +1473,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -1447,6 +1491,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1471,7 +1517,10 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD
             .union(EventFlags::MODIFIES_STATE)
-            .union(EventFlags::CONVERTER_MANAGED),
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::STORED_FOR_EXIT),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1491,6 +1540,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1522,6 +1573,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1539,6 +1592,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Net,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1564,6 +1619,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -1576,6 +1633,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1602,6 +1661,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1621,6 +1682,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1660,6 +1723,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1686,6 +1751,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1724,6 +1791,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1743,6 +1812,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1782,6 +1853,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1802,6 +1875,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(3),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1840,6 +1915,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1859,6 +1936,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -1882,6 +1961,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Net,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -1891,6 +1972,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Net,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -1900,6 +1983,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Net,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -1909,6 +1994,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Net,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -1921,6 +2008,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "domain",
@@ -1951,6 +2040,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1999,6 +2090,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Net,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2008,6 +2101,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Net,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -2049,6 +2144,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Net,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2058,6 +2155,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Net,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -2103,6 +2202,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -2129,6 +2230,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -2164,6 +2267,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoWrite,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2176,6 +2281,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -2215,6 +2322,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -2232,6 +2341,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(5),
         params: &[
             ParamInfo {
                 name: "res",
@@ -2273,6 +2384,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoRead,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2285,6 +2398,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -2329,6 +2444,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Int32,
@@ -2346,6 +2463,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -2370,7 +2489,10 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
-            .union(EventFlags::CONVERTER_MANAGED),
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::STORED_FOR_EXIT),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "name",
@@ -2395,6 +2517,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -2438,6 +2562,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2447,6 +2573,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Ipc,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2474,6 +2602,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "initval",
@@ -2498,6 +2628,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -2521,6 +2653,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Ipc,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "addr",
@@ -2549,6 +2683,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Ipc,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2583,6 +2719,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2592,6 +2730,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2614,6 +2754,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2623,6 +2765,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2647,6 +2791,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -2661,6 +2807,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -2678,6 +2826,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2687,6 +2837,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2709,6 +2861,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2718,6 +2872,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2740,6 +2896,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -2754,6 +2912,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -2770,6 +2930,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "maxevents",
             ty: ParamType::Errno,
@@ -2784,6 +2946,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Syscall, Class::Wait],
         flags: EventFlags::WAITS.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2808,6 +2972,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "fds",
@@ -2830,6 +2996,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Syscall, Class::Wait],
         flags: EventFlags::WAITS.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2858,6 +3026,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Syscall, Class::Wait],
         flags: EventFlags::WAITS.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2867,6 +3037,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Syscall, Class::Wait],
         flags: EventFlags::WAITS,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -2881,6 +3053,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Syscall, Class::Wait],
         flags: EventFlags::WAITS.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -2892,6 +3066,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -2908,6 +3084,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -2931,6 +3109,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -2962,6 +3142,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -2985,6 +3167,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -3016,6 +3200,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3035,6 +3221,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3049,6 +3237,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -3057,7 +3247,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::File,
         classes: &[Class::Syscall],
-        flags: EventFlags::empty(),
+        flags: EventFlags::CHANGES_TREE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3080,6 +3272,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -3088,7 +3282,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::File,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3114,6 +3310,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -3129,7 +3327,10 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD
             .union(EventFlags::MODIFIES_STATE)
-            .union(EventFlags::CONVERTER_MANAGED),
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -3147,6 +3348,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "path",
@@ -3169,6 +3372,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3183,6 +3388,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "path",
             ty: ParamType::Fspath,
@@ -3197,6 +3404,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3214,6 +3423,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3246,6 +3457,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -3260,6 +3473,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "oldpath",
@@ -3282,6 +3497,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3296,6 +3513,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "olddir",
@@ -3330,6 +3549,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3344,6 +3565,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "path",
             ty: ParamType::Fspath,
@@ -3358,6 +3581,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3372,6 +3597,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3389,6 +3616,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3406,6 +3635,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3431,6 +3662,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -3469,6 +3702,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3494,6 +3729,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -3532,6 +3769,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -3548,6 +3787,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(3),
         params: &[
             ParamInfo {
                 name: "res",
@@ -3580,6 +3821,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3599,6 +3842,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -3631,6 +3876,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3650,6 +3897,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(3),
         params: &[
             ParamInfo {
                 name: "res",
@@ -3688,6 +3937,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3713,6 +3964,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -3752,6 +4005,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -3770,6 +4025,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Fd,
@@ -3787,6 +4044,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3812,6 +4071,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -3836,6 +4097,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Signal,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "pid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3853,6 +4116,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Signal,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3876,6 +4141,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Signal,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "tid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3893,6 +4160,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Signal,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3916,6 +4185,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Signal,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "pid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "tid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
@@ -3934,6 +4205,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Signal,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3960,6 +4233,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "interval",
             ty: ParamType::Reltime,
@@ -3974,6 +4249,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Sleep,
         classes: &[Class::Syscall],
         flags: EventFlags::WAITS.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3999,6 +4276,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "clockid",
@@ -4023,6 +4302,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4049,6 +4330,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Uint8,
@@ -4065,6 +4348,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4082,6 +4367,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "resource",
             ty: ParamType::Enumflags8,
@@ -4095,7 +4382,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::CONVERTER_MANAGED,
+        flags: EventFlags::CONVERTER_MANAGED.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4130,6 +4419,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "resource",
             ty: ParamType::Enumflags8,
@@ -4143,7 +4434,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::CONVERTER_MANAGED,
+        flags: EventFlags::CONVERTER_MANAGED.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4178,6 +4471,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "pid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4194,7 +4489,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::CONVERTER_MANAGED,
+        flags: EventFlags::CONVERTER_MANAGED.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4249,6 +4546,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::SKIP_PARSER_RESET
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::None,
+        fd_param: None,
         params: &[ParamInfo {
             name: "next",
             ty: ParamType::Pid,
@@ -4263,6 +4562,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -4272,6 +4573,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Metaevent, Class::Internal],
         flags: EventFlags::SKIP_PARSER_RESET,
+        actor: Actor::None,
+        fd_param: None,
         params: &[ParamInfo {
             name: "ratio",
             ty: ParamType::Uint32,
@@ -4286,6 +4589,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Metaevent, Class::Internal],
         flags: EventFlags::SKIP_PARSER_RESET,
+        actor: Actor::None,
+        fd_param: None,
         params: &[ParamInfo {
             name: "ratio",
             ty: ParamType::Uint32,
@@ -4303,6 +4608,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4322,6 +4629,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -4346,6 +4655,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Tracepoint, Class::Scheduler],
         flags: EventFlags::empty(),
+        actor: Actor::Passive,
+        fd_param: None,
         params: &[
             ParamInfo { name: "next", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4387,6 +4698,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -4398,6 +4711,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -4409,6 +4724,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4482,6 +4799,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -4493,6 +4812,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4579,6 +4900,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "addr",
             ty: ParamType::Uint64,
@@ -4593,6 +4916,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4635,6 +4960,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(4),
         params: &[
             ParamInfo {
                 name: "addr",
@@ -4676,6 +5003,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(8),
         params: &[
             ParamInfo {
                 name: "res",
@@ -4743,6 +5072,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(4),
         params: &[
             ParamInfo {
                 name: "addr",
@@ -4784,6 +5115,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(8),
         params: &[
             ParamInfo {
                 name: "res",
@@ -4849,6 +5182,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "addr",
@@ -4871,6 +5206,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4919,6 +5256,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo { name: "fd_in", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4948,6 +5287,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -4983,6 +5324,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "request",
@@ -5000,6 +5343,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5037,6 +5382,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -5060,6 +5407,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -5091,6 +5440,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -5102,6 +5453,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5181,6 +5534,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -5190,6 +5545,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5218,6 +5575,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -5227,6 +5586,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5267,6 +5628,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -5276,6 +5639,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5304,6 +5669,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -5313,6 +5680,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -5347,6 +5716,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -5358,6 +5729,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -5444,6 +5817,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -5455,6 +5830,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -5540,7 +5917,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Enter,
         category: Category::Process,
         classes: &[Class::Tracepoint],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Lifecycle,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "status",
@@ -5581,6 +5960,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -5592,6 +5973,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo {
                 name: "out_fd",
@@ -5621,6 +6004,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoWrite,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(2),
         params: &[
             ParamInfo {
                 name: "res",
@@ -5656,6 +6041,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "cmd",
@@ -5690,6 +6077,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5810,6 +6199,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "ruid", ty: ParamType::Uid, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "euid", ty: ParamType::Uid, format: Format::Dec, extra: Extra::None },
@@ -5822,7 +6213,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::User,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5844,6 +6239,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "rgid", ty: ParamType::Gid, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "egid", ty: ParamType::Gid, format: Format::Dec, extra: Extra::None },
@@ -5856,7 +6253,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::User,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5876,6 +6277,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Metaevent, Class::Internal],
         flags: EventFlags::SKIP_PARSER_RESET,
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "event_type",
@@ -5898,6 +6301,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -5909,6 +6314,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "uid",
             ty: ParamType::Uid,
@@ -5922,7 +6329,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::User,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5942,6 +6353,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "gid",
             ty: ParamType::Gid,
@@ -5955,7 +6368,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::User,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5973,6 +6390,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -5982,6 +6401,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "uid",
             ty: ParamType::Uid,
@@ -5996,6 +6417,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6005,6 +6428,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "euid",
             ty: ParamType::Uid,
@@ -6019,6 +6444,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6028,6 +6455,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "gid",
             ty: ParamType::Gid,
@@ -6042,6 +6471,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6051,6 +6482,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "egid",
             ty: ParamType::Gid,
@@ -6065,6 +6498,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6074,6 +6509,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6093,6 +6530,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6102,6 +6541,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6123,6 +6564,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6134,6 +6577,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6219,6 +6664,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6230,6 +6677,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -6322,6 +6771,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6333,6 +6784,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -6425,6 +6878,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6436,6 +6891,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -6528,6 +6985,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6536,7 +6995,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Lifecycle,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -6643,6 +7106,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6651,7 +7116,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Lifecycle,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -6758,6 +7227,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6766,7 +7237,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Lifecycle,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -6876,6 +7351,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::SKIP_PARSER_RESET)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "id",
@@ -6910,6 +7387,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6921,6 +7400,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -6932,6 +7413,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7023,6 +7506,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Signal,
         classes: &[Class::Tracepoint],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "spid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "dpid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
@@ -7041,6 +7526,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -7050,6 +7537,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Metaevent, Class::Internal],
         flags: EventFlags::SKIP_PARSER_RESET,
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "cpu_usr",
@@ -7072,6 +7561,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -7083,6 +7574,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -7097,6 +7590,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -7116,6 +7611,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -7130,6 +7627,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -7149,6 +7648,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Na, extra: Extra::None },
             ParamInfo {
@@ -7165,7 +7666,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::USES_FD
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -7191,6 +7696,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Na, extra: Extra::None },
             ParamInfo {
@@ -7208,6 +7715,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -7231,6 +7740,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::System,
         classes: &[Class::Metaevent],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::SKIP_PARSER_RESET),
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "cpu",
@@ -7253,6 +7764,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -7264,6 +7777,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -7273,6 +7788,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Net,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -7311,6 +7828,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Int32,
@@ -7328,6 +7847,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -7363,6 +7884,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "semid",
             ty: ParamType::Int32,
@@ -7377,6 +7900,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7441,6 +7966,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "semid",
@@ -7475,6 +8002,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7517,6 +8046,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "fds",
@@ -7545,6 +8076,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Syscall, Class::Wait],
         flags: EventFlags::WAITS.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7581,6 +8114,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Flags32,
@@ -7595,6 +8130,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7635,6 +8172,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Flags32,
@@ -7651,6 +8190,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7675,6 +8216,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::SKIP_PARSER_RESET)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::None,
+        fd_param: None,
         params: &[ParamInfo {
             name: "json",
             ty: ParamType::Charbuf,
@@ -7689,6 +8232,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -7698,6 +8243,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "key",
@@ -7726,6 +8273,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7760,6 +8309,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "mode",
             ty: ParamType::Flags32,
@@ -7774,6 +8325,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7802,6 +8355,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -7810,7 +8365,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7833,6 +8390,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Metaevent],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "id", ty: ParamType::Int64, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -7856,6 +8415,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "id", ty: ParamType::Int64, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -7881,6 +8442,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::SKIP_PARSER_RESET)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::None,
+        fd_param: None,
         params: &[ParamInfo {
             name: "json",
             ty: ParamType::Charbuf,
@@ -7895,6 +8458,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -7906,6 +8471,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "json",
             ty: ParamType::Charbuf,
@@ -7920,6 +8487,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -7929,6 +8498,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -7937,7 +8508,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Pid,
@@ -7952,6 +8525,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "mode",
             ty: ParamType::Uint32,
@@ -7966,6 +8541,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7994,6 +8571,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8003,6 +8582,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8025,6 +8606,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Metaevent],
         flags: EventFlags::SKIP_PARSER_RESET,
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "id",
@@ -8047,6 +8630,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8058,6 +8643,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8069,6 +8656,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8166,6 +8755,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Flags32,
@@ -8179,7 +8770,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::CONVERTER_MANAGED,
+        flags: EventFlags::CONVERTER_MANAGED.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8202,6 +8795,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[Class::Metaevent, Class::Internal],
         flags: EventFlags::SKIP_PARSER_RESET,
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "source",
@@ -8236,6 +8831,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8247,6 +8844,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "filename",
             ty: ParamType::Fspath,
@@ -8263,6 +8862,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8360,6 +8961,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Tracepoint],
         flags: EventFlags::SKIP_PARSER_RESET,
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "addr",
@@ -8388,6 +8991,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8398,7 +9003,10 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
-            .union(EventFlags::CONVERTER_MANAGED),
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::STORED_FOR_EXIT),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "filename",
             ty: ParamType::Fspath,
@@ -8412,7 +9020,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8579,6 +9191,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "pid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "pgid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
@@ -8591,6 +9205,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8611,6 +9227,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "cmd",
             ty: ParamType::Int64,
@@ -8627,6 +9245,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res_or_fd",
             ty: ParamType::Dyn,
@@ -8641,6 +9261,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "op",
@@ -8663,6 +9285,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8691,6 +9315,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8700,6 +9326,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8722,6 +9350,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8731,6 +9361,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -8760,6 +9392,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8769,6 +9403,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -8799,7 +9435,10 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
-            .union(EventFlags::CONVERTER_MANAGED),
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::STORED_FOR_EXIT),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -8831,6 +9470,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -8873,6 +9514,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8882,6 +9525,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8910,6 +9555,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8919,6 +9566,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8965,6 +9614,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -8974,6 +9625,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -9003,6 +9656,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9012,6 +9667,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9040,6 +9697,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9049,6 +9708,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -9072,6 +9733,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9081,6 +9744,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9129,6 +9794,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9138,6 +9805,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9160,6 +9829,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Plugin],
         flags: EventFlags::LARGE_PAYLOAD,
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "plugin_id",
@@ -9182,6 +9853,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9190,7 +9863,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Enter,
         category: Category::Process,
         classes: &[Class::Metaevent],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::LARGE_PAYLOAD),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::LARGE_PAYLOAD)
+            .union(EventFlags::DESCRIBES_MACHINE),
+        actor: Actor::None,
+        fd_param: None,
         params: &[ParamInfo {
             name: "json",
             ty: ParamType::Charbuf,
@@ -9205,6 +9882,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9215,7 +9894,10 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
-            .union(EventFlags::CONVERTER_MANAGED),
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::STORED_FOR_EXIT),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -9253,6 +9935,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -9301,6 +9985,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "addr",
@@ -9329,6 +10015,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::CONVERTER_MANAGED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9364,7 +10052,10 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
-            .union(EventFlags::CONVERTER_MANAGED),
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::STORED_FOR_EXIT),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -9387,7 +10078,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9552,6 +10247,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[
             ParamInfo { name: "fdin", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -9578,6 +10275,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::READS_FROM_FD)
             .union(EventFlags::WRITES_TO_FD)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -9614,6 +10313,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9622,7 +10323,11 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        flags: EventFlags::MODIFIES_STATE
+            .union(EventFlags::CONVERTER_MANAGED)
+            .union(EventFlags::CHANGES_TREE),
+        actor: Actor::Lifecycle,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -9731,6 +10436,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9740,6 +10447,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -9783,6 +10492,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9792,6 +10503,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9850,6 +10563,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9859,6 +10574,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -9900,6 +10617,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9909,6 +10628,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -9944,6 +10665,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9953,6 +10676,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9981,6 +10706,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -9990,6 +10717,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10018,6 +10747,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10027,6 +10758,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10049,6 +10782,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10058,6 +10793,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -10072,6 +10809,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10080,7 +10819,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10114,7 +10855,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Enter,
         category: Category::Process,
         classes: &[Class::Metaevent],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::DESCRIBES_MACHINE),
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "uid",
@@ -10161,6 +10904,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10169,7 +10914,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Enter,
         category: Category::Process,
         classes: &[Class::Metaevent],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::DESCRIBES_MACHINE),
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "uid",
@@ -10216,6 +10963,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10224,7 +10973,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Enter,
         category: Category::Process,
         classes: &[Class::Metaevent],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::DESCRIBES_MACHINE),
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "gid",
@@ -10253,6 +11004,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10261,7 +11014,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Enter,
         category: Category::Process,
         classes: &[Class::Metaevent],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::DESCRIBES_MACHINE),
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "gid",
@@ -10290,6 +11045,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10302,6 +11059,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::USES_FD)
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -10316,6 +11075,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::USES_FD).union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "oldfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -10332,6 +11093,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::USES_FD)
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -10346,6 +11109,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::USES_FD).union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "oldfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -10368,6 +11133,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::USES_FD)
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: Some(0),
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -10382,6 +11149,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::USES_FD).union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "oldfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -10394,6 +11163,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "cmd",
             ty: ParamType::Int64,
@@ -10408,6 +11179,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -10425,6 +11198,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10434,6 +11209,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10468,6 +11245,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::System,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10477,6 +11256,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::System,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -10527,6 +11308,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "size",
             ty: ParamType::Int32,
@@ -10543,6 +11326,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10568,6 +11353,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Flags32,
@@ -10584,6 +11371,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10606,6 +11395,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10615,6 +11406,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10649,6 +11442,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10658,6 +11453,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10692,6 +11489,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10701,6 +11500,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -10730,6 +11531,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10739,6 +11542,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -10780,6 +11585,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10789,6 +11596,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10814,6 +11623,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Int32,
@@ -10830,6 +11641,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -10873,6 +11686,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Flags32,
@@ -10887,6 +11702,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10917,6 +11734,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10926,6 +11745,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Ipc,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10958,6 +11779,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -10967,6 +11790,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Ipc,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -10987,6 +11812,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[ParamInfo {
             name: "initval",
             ty: ParamType::Uint64,
@@ -11003,6 +11830,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11029,6 +11858,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11048,6 +11879,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::CONVERTER_MANAGED),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11072,6 +11905,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11080,7 +11915,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11114,7 +11951,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Enter,
         category: Category::Other,
         classes: &[Class::Metaevent],
-        flags: EventFlags::LARGE_PAYLOAD,
+        flags: EventFlags::LARGE_PAYLOAD.union(EventFlags::DESCRIBES_MACHINE),
+        actor: Actor::None,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "plugin_id",
@@ -11143,6 +11982,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11154,6 +11995,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11163,6 +12006,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Memory,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11188,6 +12033,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11197,6 +12044,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11228,6 +12077,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD
             .union(EventFlags::MODIFIES_STATE)
             .union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11237,6 +12088,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Syscall],
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "pid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
@@ -11255,6 +12108,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11264,6 +12119,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11298,6 +12155,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11307,6 +12166,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD.union(EventFlags::READS_FROM_FD),
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -11336,6 +12197,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11345,6 +12208,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11379,6 +12244,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11388,6 +12255,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -11423,6 +12292,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11432,6 +12303,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Syscall],
         flags: EventFlags::USES_FD,
+        actor: Actor::Thread,
+        fd_param: Some(1),
         params: &[
             ParamInfo {
                 name: "res",
@@ -11461,6 +12334,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Ipc,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11470,6 +12345,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Ipc,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11493,6 +12370,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Ipc,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11502,6 +12381,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Ipc,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11525,6 +12406,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11534,6 +12417,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11562,6 +12447,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11570,7 +12457,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::User,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11589,6 +12478,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::User,
         classes: &[Class::Syscall],
         flags: EventFlags::OLD_VERSION,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11597,7 +12488,9 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::User,
         classes: &[Class::Syscall],
-        flags: EventFlags::MODIFIES_STATE,
+        flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11616,6 +12509,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Process,
         classes: &[Class::Iter],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "ppid",
@@ -11808,6 +12703,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11817,6 +12714,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Iter],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11840,6 +12739,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11849,6 +12750,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Iter],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11872,6 +12775,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11881,6 +12786,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Iter],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11916,6 +12823,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11925,6 +12834,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Iter],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11948,6 +12859,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -11957,6 +12870,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Iter],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12010,6 +12925,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -12019,6 +12936,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Iter],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12072,6 +12991,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -12081,6 +13002,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Iter],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12122,6 +13045,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -12131,6 +13056,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Iter],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12160,6 +13087,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -12169,6 +13098,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::File,
         classes: &[Class::Iter],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12198,6 +13129,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -12207,6 +13140,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -12216,6 +13151,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::IoOther,
         classes: &[Class::Syscall],
         flags: EventFlags::MODIFIES_STATE,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12250,6 +13187,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Unknown,
         classes: &[],
         flags: EventFlags::UNUSED,
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[],
     },
     EventInfo {
@@ -12259,6 +13198,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         category: Category::Other,
         classes: &[Class::Syscall],
         flags: EventFlags::empty(),
+        actor: Actor::Thread,
+        fd_param: None,
         params: &[
             ParamInfo {
                 name: "res",

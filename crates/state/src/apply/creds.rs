@@ -1,6 +1,6 @@
 //! Credentials, limits and what the kernel counts of a thread.
 
-use super::act::Act;
+use super::context::ApplyContext;
 use crate::state::State;
 use crate::thread::{Thread, ThreadFlags};
 use crate::users::{Group, User};
@@ -11,7 +11,7 @@ const RLIMIT_NOFILE: u64 = 7;
 const ALL_CAPS: u64 = (1 << 41) - 1;
 
 impl State {
-    pub(super) fn set_uid(&mut self, act: &mut Act<'_>, index: usize) {
+    pub(super) fn set_uid(&mut self, act: &mut ApplyContext<'_>, index: usize) {
         let Some(uid) = act.event.u32(index).filter(|_| act.ret == Some(0)) else { return };
         if let Some(thread) = self.actor_mut(act) {
             thread.uid = uid;
@@ -20,7 +20,7 @@ impl State {
         }
     }
 
-    pub(super) fn set_gid(&mut self, act: &mut Act<'_>, index: usize) {
+    pub(super) fn set_gid(&mut self, act: &mut ApplyContext<'_>, index: usize) {
         let Some(gid) = act.event.u32(index).filter(|_| act.ret == Some(0)) else { return };
         if let Some(thread) = self.actor_mut(act) {
             thread.gid = gid;
@@ -29,19 +29,19 @@ impl State {
         }
     }
 
-    pub(super) fn capset(&mut self, act: &mut Act<'_>) {
+    pub(super) fn capset(&mut self, act: &mut ApplyContext<'_>) {
         let sets = [act.u64(1), act.u64(2), act.u64(3)];
         self.set_caps(act, sets);
     }
 
     /// Who makes or enters a user namespace has all capabilities in it.
-    pub(super) fn enter_namespace(&mut self, act: &mut Act<'_>, flags: usize) {
+    pub(super) fn enter_namespace(&mut self, act: &mut ApplyContext<'_>, flags: usize) {
         if ThreadFlags(act.u32(flags)).any(ThreadFlags::CLONE_NEWUSER) {
             self.set_caps(act, [ALL_CAPS; 3]);
         }
     }
 
-    fn set_caps(&mut self, act: &Act<'_>, [inheritable, permitted, effective]: [u64; 3]) {
+    fn set_caps(&mut self, act: &ApplyContext<'_>, [inheritable, permitted, effective]: [u64; 3]) {
         if act.done().is_some()
             && let Some(thread) = self.actor_mut(act)
         {
@@ -51,7 +51,7 @@ impl State {
         }
     }
 
-    pub(super) fn rlimit(&mut self, act: &mut Act<'_>) {
+    pub(super) fn rlimit(&mut self, act: &mut ApplyContext<'_>) {
         let current = act.event.i64(1).filter(|&current| current != -1);
         if act.u64(3) == RLIMIT_NOFILE
             && let Some(limit) = current
@@ -61,7 +61,7 @@ impl State {
         }
     }
 
-    pub(super) fn prlimit(&mut self, act: &mut Act<'_>) {
+    pub(super) fn prlimit(&mut self, act: &mut ApplyContext<'_>) {
         let current = act.event.i64(1).filter(|&current| current != -1);
         let (Some(limit), Some(tid)) = (current, act.event.i64(5)) else { return };
         if act.ret != Some(0) || act.event.u64(6) != Some(RLIMIT_NOFILE) {
@@ -81,7 +81,7 @@ impl State {
     }
 
     /// Returns how long the thread ran, ns.
-    pub(super) fn switch(&mut self, act: &mut Act<'_>) -> u64 {
+    pub(super) fn switch(&mut self, act: &mut ApplyContext<'_>) -> u64 {
         let live = self.config.live;
         let ran = if live { self.clock.switch(act.event.cpu, act.event.ts) } else { 0 };
         let swap = act.event.u32(5);
@@ -99,7 +99,7 @@ impl State {
         ran
     }
 
-    pub(super) fn memory(&mut self, act: &mut Act<'_>) {
+    pub(super) fn memory(&mut self, act: &mut ApplyContext<'_>) {
         let Some(thread) = self.actor_mut(act) else { return };
         if let Some(size) = act.event.u32(1) {
             thread.vmsize_kb = size;
@@ -130,7 +130,7 @@ impl State {
         }
     }
 
-    pub(super) fn actor_mut(&mut self, act: &Act<'_>) -> Option<&mut Thread> {
+    pub(super) fn actor_mut(&mut self, act: &ApplyContext<'_>) -> Option<&mut Thread> {
         self.tree.get_mut(act.at?)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use peregrine_event::{path, wire};
 
-use super::act::{Act, text, text_of};
+use super::context::{ApplyContext, text, text_of};
 use crate::fd::{AskedName, Fd, FdKind, Name};
 use crate::state::{Scratch, State};
 use crate::thread::{Thread, ThreadFlags};
@@ -43,7 +43,7 @@ struct Found {
 }
 
 impl State {
-    pub(super) fn open(&mut self, act: &mut Act<'_>) {
+    pub(super) fn open(&mut self, act: &mut ApplyContext<'_>) {
         let [_, name, flags, _, dev, ino] = act.event.params();
         let asked = Asked { dir: Some(AT_FDCWD), name: text_of(name), flags: u32_of(flags) };
         let enter = self.start_of(act);
@@ -55,7 +55,7 @@ impl State {
         self.opened(act, &asked, Found::of(dev, ino));
     }
 
-    pub(super) fn creat(&mut self, act: &mut Act<'_>) {
+    pub(super) fn creat(&mut self, act: &mut ApplyContext<'_>) {
         let [_, name, _, dev, ino, layers] = act.event.params();
         let layers = u32_of(layers);
         let mut flags = 0;
@@ -70,19 +70,19 @@ impl State {
         self.opened(act, &asked.unless_changed(enter), Found::of(dev, ino));
     }
 
-    pub(super) fn openat(&mut self, act: &mut Act<'_>) {
+    pub(super) fn openat(&mut self, act: &mut ApplyContext<'_>) {
         let [_, dir, name, flags, _, dev, ino] = act.event.params();
         self.opened_at(act, [dir, name, flags], Found::of(dev, ino));
     }
 
-    pub(super) fn openat2(&mut self, act: &mut Act<'_>) {
+    pub(super) fn openat2(&mut self, act: &mut ApplyContext<'_>) {
         let [_, dir, name, flags, _, _, dev, ino] = act.event.params();
         self.opened_at(act, [dir, name, flags], Found::of(dev, ino));
     }
 
     fn opened_at(
         &mut self,
-        act: &mut Act<'_>,
+        act: &mut ApplyContext<'_>,
         [dir, name, flags]: [Option<&[u8]>; 3],
         found: Found,
     ) {
@@ -97,13 +97,13 @@ impl State {
         self.opened(act, &asked, found);
     }
 
-    pub(super) fn open_by_handle(&mut self, act: &mut Act<'_>) {
+    pub(super) fn open_by_handle(&mut self, act: &mut ApplyContext<'_>) {
         let [_, _, flags, name, dev, ino] = act.event.params();
         let asked = Asked { dir: None, name: text_of(name), flags: u32_of(flags) };
         self.opened(act, &asked, Found::of(dev, ino));
     }
 
-    fn opened(&mut self, act: &mut Act<'_>, asked: &Asked<'_>, found: Found) {
+    fn opened(&mut self, act: &mut ApplyContext<'_>, asked: &Asked<'_>, found: Found) {
         let Some((at, fd)) = act.done_by() else { return };
         let Some(thread) = self.tree.get(at) else { return };
         let (name, asked_name) = if path::is_joined(asked.name) {
@@ -165,20 +165,20 @@ impl State {
     }
 
     /// A new fd of a kind that has no more to it.
-    pub(super) fn new_fd(&mut self, act: &mut Act<'_>, kind: FdKind, flags: u32) {
+    pub(super) fn new_fd(&mut self, act: &mut ApplyContext<'_>, kind: FdKind, flags: u32) {
         if let Some((_, fd)) = act.done_by() {
             self.add_fd(act, fd, Fd { flags, ..Fd::new(kind) });
         }
     }
 
-    pub(super) fn memfd_create(&mut self, act: &mut Act<'_>) {
+    pub(super) fn memfd_create(&mut self, act: &mut ApplyContext<'_>) {
         if let Some((_, fd)) = act.done_by() {
             let (name, flags) = (act.text(1).into(), act.u32(2));
             self.add_fd(act, fd, Fd { name, flags, ..Fd::new(FdKind::Memfd) });
         }
     }
 
-    pub(super) fn pidfd_open(&mut self, act: &mut Act<'_>) {
+    pub(super) fn pidfd_open(&mut self, act: &mut ApplyContext<'_>) {
         if let Some((_, fd)) = act.done_by() {
             let pid = act.event.i64(1).unwrap_or(-1);
             let name = format!("/proc/{pid}").into_bytes().into();
@@ -187,7 +187,7 @@ impl State {
         }
     }
 
-    pub(super) fn pidfd_getfd(&mut self, act: &mut Act<'_>) {
+    pub(super) fn pidfd_getfd(&mut self, act: &mut ApplyContext<'_>) {
         let (Some((at, fd)), Some(pidfd)) = (act.done_by(), act.event.i64(1)) else { return };
         let target = act.event.i64(2).unwrap_or(-1);
         let found = self.tree.get(at).and_then(|thread| {
@@ -201,7 +201,7 @@ impl State {
         }
     }
 
-    pub(super) fn pipe(&mut self, act: &mut Act<'_>, flags: u32) {
+    pub(super) fn pipe(&mut self, act: &mut ApplyContext<'_>, flags: u32) {
         if act.done_by().is_none() {
             return;
         }
@@ -213,13 +213,13 @@ impl State {
         }
     }
 
-    pub(super) fn close(&mut self, act: &mut Act<'_>) {
+    pub(super) fn close(&mut self, act: &mut ApplyContext<'_>) {
         if act.done().is_some() {
             self.pending.fd = act.fd_at;
         }
     }
 
-    pub(super) fn close_range(&mut self, act: &mut Act<'_>) {
+    pub(super) fn close_range(&mut self, act: &mut ApplyContext<'_>) {
         let Some((at, _)) = act.done_by() else { return };
         let (first, last) = (i64::from(act.u32(1)), i64::from(act.u32(2)));
         let Some(table) = self.fd_owner(at).and_then(|at| self.fds.table_mut(at)) else { return };
@@ -236,7 +236,7 @@ impl State {
         }
     }
 
-    pub(super) fn dup(&mut self, act: &mut Act<'_>, cloexec: bool) {
+    pub(super) fn dup(&mut self, act: &mut ApplyContext<'_>, cloexec: bool) {
         let (Some((at, fd)), Some(_)) = (act.done_by(), act.fd_at) else { return };
         // Who replaces standard input or output is likely part of a shell pipe.
         if let (Some(thread), 0 | 1) = (self.tree.get_mut(at), fd) {
@@ -249,7 +249,7 @@ impl State {
         self.copy_fd(act, fd, cloexec);
     }
 
-    pub(super) fn fcntl(&mut self, act: &mut Act<'_>) {
+    pub(super) fn fcntl(&mut self, act: &mut ApplyContext<'_>) {
         let (Some((_, ret)), Some((owner, fd))) = (act.done_by(), act.fd_at) else { return };
         match act.u64(2) {
             F_SETFD => {
@@ -267,7 +267,7 @@ impl State {
     }
 
     /// Makes `fd` another number of the file the event is about.
-    fn copy_fd(&mut self, act: &mut Act<'_>, fd: i64, cloexec: bool) {
+    fn copy_fd(&mut self, act: &mut ApplyContext<'_>, fd: i64, cloexec: bool) {
         let shared = act.fd_at.and_then(|(owner, fd)| self.fds.table(owner)?.shared(fd));
         let Some(mut info) = shared.cloned() else { return };
         if info.closes_on_exec() != cloexec {
@@ -276,13 +276,13 @@ impl State {
         self.put_fd(act, fd, info);
     }
 
-    pub(super) fn chdir(&mut self, act: &mut Act<'_>) {
+    pub(super) fn chdir(&mut self, act: &mut ApplyContext<'_>) {
         if let (Some((at, _)), name) = (act.done_by(), act.text(1)) {
             self.set_cwd(at, name);
         }
     }
 
-    pub(super) fn fchdir(&mut self, act: &mut Act<'_>) {
+    pub(super) fn fchdir(&mut self, act: &mut ApplyContext<'_>) {
         let (Some((at, _)), Some((owner, fd))) = (act.done_by(), act.fd_at) else { return };
         if let Some(name) = self.fds.get(owner, fd).map(|info| info.name.clone()) {
             self.set_cwd(at, &name);
@@ -304,7 +304,7 @@ impl State {
         self.scratch.joined = cwd;
     }
 
-    pub(super) fn chroot(&mut self, act: &mut Act<'_>) {
+    pub(super) fn chroot(&mut self, act: &mut ApplyContext<'_>) {
         let Some((at, 0)) = act.done_by() else { return };
         let Some(thread) = self.tree.get(at) else { return };
         let mut root = Vec::new();
@@ -316,14 +316,14 @@ impl State {
     }
 
     /// Adds an open file, which then is what the event is about.
-    pub(super) fn add_fd(&mut self, act: &mut Act<'_>, fd: i64, info: Fd) {
+    pub(super) fn add_fd(&mut self, act: &mut ApplyContext<'_>, fd: i64, info: Fd) {
         let named = !info.name.is_empty();
         let info = self.fds.share(info);
         self.put_fd(act, fd, info);
         act.renamed = named && act.fd_at.is_some();
     }
 
-    fn put_fd(&mut self, act: &mut Act<'_>, fd: i64, info: Arc<Fd>) {
+    fn put_fd(&mut self, act: &mut ApplyContext<'_>, fd: i64, info: Arc<Fd>) {
         act.fd_at = None;
         let Some(at) = act.at else { return };
         let Some(owner) = self.fd_owner(at) else { return };

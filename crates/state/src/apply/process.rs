@@ -5,7 +5,7 @@ use std::sync::Arc;
 use peregrine_event::path;
 use peregrine_event::{Event, EventType as Ty};
 
-use super::act::{Act, text};
+use super::context::{ApplyContext, text};
 use super::files::AT_FDCWD;
 use crate::state::State;
 use crate::texts::Texts;
@@ -26,7 +26,7 @@ const SET_CHILD_SUBREAPER: u32 = 36;
 const GET_CHILD_SUBREAPER: u32 = 37;
 
 impl State {
-    pub(super) fn clone_exit(&mut self, act: &mut Act<'_>) {
+    pub(super) fn clone_exit(&mut self, act: &mut ApplyContext<'_>) {
         match act.ret {
             Some(0) => self.clone_in_child(act),
             Some(child) if child > 0 => self.clone_in_parent(act, child),
@@ -39,7 +39,7 @@ impl State {
 
     /// The parent's side. It makes the child only where it can't be wrong: the child may have come
     /// first, and in another pid namespace the parent doesn't even know its tid.
-    fn clone_in_parent(&mut self, act: &mut Act<'_>, child: i64) {
+    fn clone_in_parent(&mut self, act: &mut ApplyContext<'_>, child: i64) {
         let event = act.event;
         act.at = self.find_or_add(event.tid);
         let Some(at) = act.at else { return };
@@ -120,7 +120,7 @@ impl State {
     }
 
     /// The child's side, which knows all of itself but not what it inherited.
-    fn clone_in_child(&mut self, act: &mut Act<'_>) {
+    fn clone_in_child(&mut self, act: &mut ApplyContext<'_>) {
         let event = act.event;
         let made = act.at.and_then(|at| self.tree.get(at)).map_or(0, |thread| thread.clone_ts);
         if made != 0 {
@@ -193,7 +193,7 @@ impl State {
         Some(at)
     }
 
-    pub(super) fn exec(&mut self, act: &mut Act<'_>) {
+    pub(super) fn exec(&mut self, act: &mut ApplyContext<'_>) {
         let Some((at, _)) = act.done_by() else { return };
         self.tree.resurrect(at);
         let exepath = self.exepath(act, at);
@@ -232,7 +232,7 @@ impl State {
 
     /// Path of the new program. Old captures only have what the caller asked for; `None` where that
     /// is not known either.
-    fn exepath(&mut self, act: &Act<'_>, at: ThreadRef) -> Option<Vec<u8>> {
+    fn exepath(&mut self, act: &ApplyContext<'_>, at: ThreadRef) -> Option<Vec<u8>> {
         if act.event.param(27).is_some_and(|path| !path.is_empty()) {
             return Some(without_deleted(act.text(27)).to_vec());
         }
@@ -268,7 +268,7 @@ impl State {
         }
     }
 
-    pub(super) fn exit(&mut self, act: &mut Act<'_>) {
+    pub(super) fn exit(&mut self, act: &mut ApplyContext<'_>) {
         let Some(at) = act.at else { return };
         self.tree.set_dead(at);
         self.pending.thread = Some(act.event.tid);
@@ -283,7 +283,7 @@ impl State {
         }
     }
 
-    pub(super) fn prctl(&mut self, act: &mut Act<'_>) {
+    pub(super) fn prctl(&mut self, act: &mut ApplyContext<'_>) {
         let Some((at, _)) = act.done_by() else { return };
         if !matches!(act.u32(1), SET_CHILD_SUBREAPER | GET_CHILD_SUBREAPER) {
             return;
@@ -296,7 +296,7 @@ impl State {
         }
     }
 
-    pub(super) fn setsid(&mut self, act: &mut Act<'_>) {
+    pub(super) fn setsid(&mut self, act: &mut ApplyContext<'_>) {
         if let Some((at, sid)) = act.done_by()
             && let Some(thread) = self.tree.get_mut(at)
         {

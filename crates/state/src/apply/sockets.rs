@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use peregrine_event::address::{AF_INET, AF_INET6, AF_UNIX, mapped_v4};
 use peregrine_event::{EventType as Ty, Sockaddr, Socktuple};
 
-use super::act::Act;
+use super::context::ApplyContext;
 use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};
 use crate::net::{swap_ends, tuple_name, tuple_text, unix_name, written};
 use crate::state::State;
@@ -34,7 +34,7 @@ enum Flow {
 }
 
 impl State {
-    pub(super) fn socket(&mut self, act: &mut Act<'_>) {
+    pub(super) fn socket(&mut self, act: &mut ApplyContext<'_>) {
         if let Some((_, fd)) = act.done_by() {
             let kind = socket_kind(act.u32(1), act.u32(2), act.u32(3));
             let flags = act.u32(4);
@@ -42,7 +42,7 @@ impl State {
         }
     }
 
-    pub(super) fn socketpair(&mut self, act: &mut Act<'_>) {
+    pub(super) fn socketpair(&mut self, act: &mut ApplyContext<'_>) {
         let (Some(one), Some(other)) = (act.event.i64(1), act.event.i64(2)) else { return };
         if act.done_by().is_none() {
             return;
@@ -56,7 +56,7 @@ impl State {
         self.add_fd(act, other, Fd::new(kind));
     }
 
-    pub(super) fn bind(&mut self, act: &mut Act<'_>) {
+    pub(super) fn bind(&mut self, act: &mut ApplyContext<'_>) {
         let address = act.event.param(1).and_then(Sockaddr::decode);
         let (Some((owner, fd)), Some(_), Some(address)) = (act.fd_at, act.done(), address) else {
             return;
@@ -82,7 +82,7 @@ impl State {
         act.renamed = rename(info, address_name(&address));
     }
 
-    pub(super) fn accept(&mut self, act: &mut Act<'_>, flags: u32) {
+    pub(super) fn accept(&mut self, act: &mut ApplyContext<'_>, flags: u32) {
         let Some((at, fd)) = act.done_by() else { return };
         if let Some(thread) = self.tree.get_mut(at) {
             thread.last.fd = fd;
@@ -103,7 +103,7 @@ impl State {
         );
     }
 
-    pub(super) fn connect(&mut self, act: &mut Act<'_>) {
+    pub(super) fn connect(&mut self, act: &mut ApplyContext<'_>) {
         // A connection under way counts as made: its end is not seen.
         let made = act.ret.is_some_and(|ret| ret >= 0 || ret == -EINPROGRESS);
         let (Some((owner, fd)), true) = (act.fd_at, made) else { return };
@@ -125,7 +125,7 @@ impl State {
         }
     }
 
-    pub(super) fn read(&mut self, act: &mut Act<'_>) {
+    pub(super) fn read(&mut self, act: &mut ApplyContext<'_>) {
         let tuple = match act.event.ty {
             Ty::SocketRecvfromX => 2,
             Ty::SocketRecvmsgX => 3,
@@ -135,7 +135,7 @@ impl State {
         self.moved_data(act, Some(tuple), Flow::In);
     }
 
-    pub(super) fn write(&mut self, act: &mut Act<'_>) {
+    pub(super) fn write(&mut self, act: &mut ApplyContext<'_>) {
         match act.event.ty {
             Ty::SocketSendX | Ty::SocketSendtoX | Ty::SocketSendmsgX => {
                 self.guess_socket(act);
@@ -147,7 +147,7 @@ impl State {
     }
 
     /// Who sends to an address through an fd that nobody told of has a UDP socket.
-    fn guess_socket(&mut self, act: &mut Act<'_>) {
+    fn guess_socket(&mut self, act: &mut ApplyContext<'_>) {
         let (None, Some(_), Some(fd)) = (act.fd_at, act.done_by(), act.event.i64(2)) else {
             return;
         };
@@ -159,7 +159,7 @@ impl State {
     }
 
     /// Data went through a socket: it is connected, and the event may tell its ends.
-    fn moved_data(&mut self, act: &mut Act<'_>, tuple: Option<usize>, flow: Flow) {
+    fn moved_data(&mut self, act: &mut ApplyContext<'_>, tuple: Option<usize>, flow: Flow) {
         let (Some((owner, fd)), Some(_)) = (act.fd_at, act.done()) else { return };
         let Some(old) = self.fds.get(owner, fd) else { return };
         let socket = matches!(old.kind, FdKind::Ipv4(_) | FdKind::Ipv6(_));

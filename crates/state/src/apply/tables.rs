@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::act::Act;
+use super::context::ApplyContext;
 use crate::containers::{Container, ContainerKind};
 use crate::state::State;
 use crate::thread::{Purpose, Thread};
@@ -10,7 +10,7 @@ use crate::tree::ThreadRef;
 use crate::users::{Group, User};
 
 impl State {
-    pub(super) fn user_added(&mut self, act: &mut Act<'_>) {
+    pub(super) fn user_added(&mut self, act: &mut ApplyContext<'_>) {
         let user = User {
             uid: act.u32(0),
             gid: act.u32(1),
@@ -21,21 +21,21 @@ impl State {
         self.add_user(container(act, 5), user);
     }
 
-    pub(super) fn user_deleted(&mut self, act: &mut Act<'_>) {
+    pub(super) fn user_deleted(&mut self, act: &mut ApplyContext<'_>) {
         self.users.remove_user(container(act, 5), act.u32(0));
     }
 
-    pub(super) fn group_added(&mut self, act: &mut Act<'_>) {
+    pub(super) fn group_added(&mut self, act: &mut ApplyContext<'_>) {
         let group = Group { gid: act.u32(0), name: act.text(1).into() };
         self.add_group(container(act, 2), group);
     }
 
-    pub(super) fn group_deleted(&mut self, act: &mut Act<'_>) {
+    pub(super) fn group_deleted(&mut self, act: &mut ApplyContext<'_>) {
         self.users.remove_group(container(act, 2), act.u32(0));
     }
 
     /// The oldest form, which says little.
-    pub(super) fn container_added(&mut self, act: &mut Act<'_>) {
+    pub(super) fn container_added(&mut self, act: &mut ApplyContext<'_>) {
         let text = |index| String::from_utf8_lossy(act.text(index)).into_owned();
         self.tell_of(Container {
             id: text(0),
@@ -46,13 +46,13 @@ impl State {
         });
     }
 
-    pub(super) fn container_described(&mut self, act: &mut Act<'_>) {
+    pub(super) fn container_described(&mut self, act: &mut ApplyContext<'_>) {
         if let Some(container) = self.read_container(act.event.text(0)) {
             self.tell_of(container);
         }
     }
 
-    pub(super) fn async_event(&mut self, act: &mut Act<'_>) {
+    pub(super) fn async_event(&mut self, act: &mut ApplyContext<'_>) {
         match act.event.text(1) {
             Some(b"container") => {
                 if let Some(container) = self.read_container(act.event.text(2)) {
@@ -128,6 +128,6 @@ impl State {
 }
 
 /// The container an account belongs to.
-fn container<'e>(act: &Act<'e>, index: usize) -> &'e [u8] {
+fn container<'e>(act: &ApplyContext<'e>, index: usize) -> &'e [u8] {
     act.event.text(index).unwrap_or_default()
 }

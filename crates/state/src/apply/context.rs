@@ -1,15 +1,14 @@
 //! One event on its way through the state.
 
-use peregrine_event::{Event, EventType as Ty, wire};
+use peregrine_event::{Event, EventTraits, wire};
 
-use super::traits::Traits;
 use crate::state::State;
 use crate::tree::ThreadRef;
 
 /// One event, who does it and to what.
-pub(super) struct Act<'e> {
+pub(super) struct ApplyContext<'e> {
     pub(super) event: &'e Event<'e>,
-    pub(super) traits: Traits,
+    pub(super) traits: EventTraits,
     /// The start of the syscall, where it was kept. To be had from [`State::start_of`].
     pub(super) enter: Option<&'e Event<'e>>,
     /// The thread that acts.
@@ -27,9 +26,9 @@ pub(super) struct Act<'e> {
 const O_CLOEXEC: u32 = 1 << 12;
 const NOT_AVAILABLE: &[u8] = b"<NA>";
 
-impl<'e> Act<'e> {
+impl<'e> ApplyContext<'e> {
     #[inline]
-    pub(super) fn new(event: &'e Event<'e>, traits: Traits, at: Option<ThreadRef>) -> Self {
+    pub(super) fn new(event: &'e Event<'e>, traits: EventTraits, at: Option<ThreadRef>) -> Self {
         let ret = if traits.has_result { result(event) } else { None };
         Self { event, traits, enter: None, at, fd_at: None, renamed: false, ret, error: 0 }
     }
@@ -73,7 +72,7 @@ impl<'e> Act<'e> {
 
 impl State {
     /// The start of the syscall that an event ends.
-    pub(super) fn start_of<'e>(&mut self, act: &Act<'e>) -> Option<&'e Event<'e>> {
+    pub(super) fn start_of<'e>(&mut self, act: &ApplyContext<'e>) -> Option<&'e Event<'e>> {
         match act.enter {
             Some(_) => self.counters.retrieved_events += 1,
             None => self.counters.missing_events += 1,
@@ -108,82 +107,4 @@ fn result(event: &Event<'_>) -> Option<i64> {
         (_, Ok(narrow)) => i32::from_le_bytes(narrow).into(),
         _ => 0,
     })
-}
-
-/// Which parameter holds the fd that an event is about.
-pub(super) fn fd_param(ty: Ty) -> Option<usize> {
-    Some(match ty {
-        Ty::SyscallMmapE | Ty::SyscallMmap2E => 4,
-        Ty::SyscallSpliceE => 1,
-        _ if !ty.is_exit() => 0,
-        Ty::SyscallSetnsX
-        | Ty::SocketListenX
-        | Ty::SocketShutdownX
-        | Ty::SyscallFchdirX
-        | Ty::SyscallLseekX
-        | Ty::SyscallLlseekX
-        | Ty::SyscallIoctl_3X
-        | Ty::SyscallFstatX
-        | Ty::SyscallCloseX
-        | Ty::SyscallGetdentsX
-        | Ty::SyscallGetdents64X
-        | Ty::SyscallFlockX
-        | Ty::SyscallCopyFileRangeX
-        | Ty::SyscallFcntlX
-        | Ty::SyscallDup_1X
-        | Ty::SyscallDup2X
-        | Ty::SyscallDup3X
-        | Ty::SyscallNewfstatatX
-        | Ty::SyscallFchownatX
-        | Ty::SyscallFchmodatX
-        | Ty::SyscallMkdiratX
-        | Ty::SyscallUnlinkat_2X
-        | Ty::SyscallMknodatX
-        | Ty::SocketSendmmsgX
-        | Ty::SocketRecvmmsgX
-        | Ty::SyscallIoUringRegisterX
-        | Ty::SyscallIoUringEnterX
-        | Ty::SocketSetsockoptX
-        | Ty::SocketGetsockoptX
-        | Ty::SyscallFsconfigX
-        | Ty::SyscallFinitModuleX
-        | Ty::SyscallFchmodX
-        | Ty::SyscallFchownX => 1,
-        Ty::SyscallReadX
-        | Ty::SyscallPreadX
-        | Ty::SocketBindX
-        | Ty::SyscallWriteX
-        | Ty::SyscallPwriteX
-        | Ty::SocketRecvX
-        | Ty::SocketSendX
-        | Ty::SocketSendtoX
-        | Ty::SocketSendmsgX
-        | Ty::SyscallSendfileX
-        | Ty::SyscallSpliceX
-        | Ty::SyscallWritevX
-        | Ty::SyscallPwritevX
-        | Ty::SocketConnectX
-        | Ty::SyscallSymlinkatX => 2,
-        Ty::SocketRecvfromX | Ty::SyscallReadvX | Ty::SyscallPreadvX => 3,
-        Ty::SocketRecvmsgX => 5,
-        Ty::SyscallMmapX | Ty::SyscallMmap2X => 8,
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use peregrine_event::{EventFlags, ParamType};
-
-    use super::*;
-
-    #[test]
-    fn the_fd_is_an_fd() {
-        for ty in Ty::all().filter(|ty| ty.is_exit()) {
-            let info = ty.info();
-            let Some(index) = fd_param(ty) else { continue };
-            assert!(info.flags.contains(EventFlags::USES_FD), "{}", info.id);
-            assert_eq!(info.params[index].ty, ParamType::Fd, "{}", info.id);
-        }
-    }
 }
