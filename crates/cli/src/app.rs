@@ -97,10 +97,8 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let mut stderr = io::stderr().lock();
-            if let Some(picture) =
-                error.downcast_ref::<ConfigError>().and_then(ConfigError::picture)
-            {
-                let _ = write!(stderr, "{picture}");
+            if let Some(snippet) = error.downcast_ref::<ConfigError>().map(ConfigError::snippet) {
+                let _ = write!(stderr, "{snippet}");
             }
             let _ = writeln!(stderr, "Error: {error:#}");
             ExitCode::FAILURE

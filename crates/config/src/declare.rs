@@ -7,7 +7,7 @@ use std::fmt::Display;
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
-use crate::fault::Fault;
+use crate::issue::{ConfigCode, ConfigIssue};
 
 /// Named parts of the JSON schema.
 pub(crate) type Definitions = serde_json::Map<String, Json>;
@@ -19,7 +19,7 @@ pub(crate) trait Setting: Sized {
 
     /// Reads what stands at `key`. `None` where it is of another type: then the default applies, and the schema
     /// validation has something to say in the log.
-    fn read(node: &Node, key: &str) -> Result<Option<Self>, Fault>;
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue>;
 
     /// Rows of the reference page for this key.
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>);
@@ -85,7 +85,7 @@ macro_rules! section {
             fn read(
                 node: &peregrine_yaml::Node,
                 key: &str,
-            ) -> Result<Option<Self>, $crate::fault::Fault> {
+            ) -> Result<Option<Self>, $crate::issue::ConfigIssue> {
                 const FIRST: &str = [$( stringify!($key) ),+][0];
                 $crate::declare::refuse_scalar(node, key, FIRST)?;
                 let section = Self {
@@ -127,12 +127,16 @@ pub(crate) fn extend(schema: &mut Json, extra: Json) {
 }
 
 /// A scalar where keys are expected is the one wrong type that stops the program: nothing of the section could be meant.
-pub(crate) fn refuse_scalar(node: &Node, section: &str, first_key: &str) -> Result<(), Fault> {
+pub(crate) fn refuse_scalar(
+    node: &Node,
+    section: &str,
+    first_key: &str,
+) -> Result<(), ConfigIssue> {
     match node.value {
-        Value::Scalar { .. } => Err(Fault::new(format!(
+        Value::Scalar { .. } => Err(ConfigIssue::new(ConfigCode::Type, format!(
             "Config error at key \"{}\": {}: operator[] call on a scalar (key: \"{first_key}\")",
             join(section, first_key),
-            Fault::place(node.start),
+            ConfigIssue::place(node.start),
         ))
         .at(node)
         .help(format!("`{section}` is a map of keys, such as `{first_key}: …`"))),
@@ -149,7 +153,7 @@ impl Setting for bool {
         json!({ "type": "boolean" })
     }
 
-    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
         Ok(node.as_bool())
     }
 
@@ -163,7 +167,7 @@ impl Setting for f64 {
         json!({ "type": "number" })
     }
 
-    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
         Ok(node.as_f64())
     }
 
@@ -179,7 +183,7 @@ macro_rules! integers {
                 json!({ "type": "integer" })
             }
 
-            fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+            fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
                 let number = node.as_i64().map(i128::from).or(node.as_u64().map(i128::from));
                 Ok(number.and_then(|number| number.try_into().ok()))
             }
@@ -197,7 +201,7 @@ impl Setting for String {
         json!({ "type": "string" })
     }
 
-    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
         Ok(node.as_str().map(str::to_owned))
     }
 
@@ -212,13 +216,13 @@ impl<T: Setting> Setting for Vec<T> {
     }
 
     /// A single value stands for a list of one.
-    fn read(node: &Node, key: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
         let items = match &node.value {
             Value::Seq(items) => items.as_slice(),
             Value::Scalar { .. } => std::slice::from_ref(node),
             Value::Null | Value::Map(_) => &[],
         };
-        let item = |node| T::read(node, key)?.ok_or_else(|| Fault::bad_conversion(node));
+        let item = |node| T::read(node, key)?.ok_or_else(|| ConfigIssue::bad_conversion(node));
         items.iter().map(item).collect::<Result<_, _>>().map(Some)
     }
 
@@ -233,7 +237,7 @@ impl<T: Setting + Default> Setting for Option<T> {
         T::schema(definitions)
     }
 
-    fn read(node: &Node, key: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
         Ok(Some(Some(T::read(node, key)?.unwrap_or_default())))
     }
 
@@ -247,11 +251,11 @@ impl Setting for BTreeMap<String, String> {
         json!({ "type": "object" })
     }
 
-    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
         let Some(map) = node.as_map() else { return Ok(None) };
         let text = |node: &Node| match node.as_str() {
             Some(text) => Ok(text.to_owned()),
-            None => Err(Fault::bad_conversion(node).help("a text")),
+            None => Err(ConfigIssue::bad_conversion(node).help("a text")),
         };
         let entry = |(key, value): &(Node, Node)| Ok((text(key)?, text(value)?));
         map.0.iter().map(entry).collect::<Result<_, _>>().map(Some)

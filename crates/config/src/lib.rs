@@ -15,7 +15,7 @@ mod check;
 mod declare;
 mod digest;
 mod environment;
-mod fault;
+mod issue;
 mod keys;
 mod load;
 mod overrides;
@@ -28,7 +28,7 @@ use serde_json::{Value as Json, json};
 
 pub use declare::Row;
 pub use digest::sha256;
-pub use fault::ConfigError;
+pub use issue::{ConfigCode, ConfigError, ConfigIssue};
 pub use keys::{
     BaseSyscalls, Capture, Config, FalcoLibs, FileOutput, HttpOutput, Kmod, LibsLogger, Metrics,
     ModernEbpf, OutputsQueue, ProgramOutput, Replay, Scope, Switch, SyscallEventDrops,

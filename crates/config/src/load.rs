@@ -5,17 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use peregrine_diagnostics::SourceMap;
 use peregrine_yaml::{Map, Node, Value};
 use serde_json::Value as Json;
 
 use crate::declare::Setting;
 use crate::digest::sha256;
 use crate::environment::expand_tree;
-use crate::fault::{ConfigError, Fault};
+use crate::issue::{ConfigCode, ConfigError, ConfigIssue};
 use crate::keys::Config;
-use crate::sources::Sources;
 use crate::values::{Include, Plugin, Strategy};
-use crate::{full_schema, overrides, schema};
+use crate::{full_schema, overrides, schema, sources};
 
 /// Where the configuration begins.
 #[derive(Clone, Copy, Debug)]
@@ -65,17 +65,17 @@ pub fn load(
     options: &[String],
     deprecated: &mut dyn FnMut(&str),
 ) -> Result<Loaded, ConfigError> {
-    let mut loader = Loader { sources: Sources::default(), files: BTreeMap::new() };
+    let mut loader = Loader { sources: SourceMap::default(), files: BTreeMap::new() };
     let name = match main {
         Main::File(path) => path.display().to_string(),
         Main::BuiltIn(_) => "default".to_owned(),
     };
     let loaded = loader.load(main, &name, options, deprecated);
-    loaded.map_err(|fault| fault.tell(&name, &loader.sources))
+    loaded.map_err(|issue| ConfigError::new(issue, &name, &loader.sources))
 }
 
 struct Loader {
-    sources: Sources,
+    sources: SourceMap,
     files: BTreeMap<String, ReadFile>,
 }
 
@@ -86,11 +86,11 @@ impl Loader {
         name: &str,
         options: &[String],
         deprecated: &mut dyn FnMut(&str),
-    ) -> Result<Loaded, Fault> {
+    ) -> Result<Loaded, ConfigIssue> {
         let schema = full_schema();
         let mut root = match main {
             Main::File(path) => self.read_file(path, &schema)?,
-            Main::BuiltIn(text) => self.sources.read(name, text.as_bytes())?,
+            Main::BuiltIn(text) => sources::read(&mut self.sources, name, text.as_bytes())?,
         };
         for option in options.iter().filter(|option| option.starts_with(INCLUDES)) {
             overrides::apply(&mut root, option, &mut self.sources)?;
@@ -111,11 +111,15 @@ impl Loader {
         Ok(Loaded { config, effective: root, files, read_at, plugins, rules, warnings })
     }
 
-    fn read_file(&mut self, path: &Path, schema: &Json) -> Result<Node, Fault> {
+    fn read_file(&mut self, path: &Path, schema: &Json) -> Result<Node, ConfigIssue> {
         let name = path.display().to_string();
-        let bytes = fs::read(path)
-            .map_err(|error| Fault::new(format!("Cannot read config file ({name}): {error}")))?;
-        let mut node = self.sources.read(&name, &bytes)?;
+        let bytes = fs::read(path).map_err(|error| {
+            ConfigIssue::new(
+                ConfigCode::FileRead,
+                format!("Cannot read config file ({name}): {error}"),
+            )
+        })?;
+        let mut node = sources::read(&mut self.sources, &name, &bytes)?;
         expand_tree(&mut node, &|name| {
             std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         });
@@ -124,17 +128,25 @@ impl Loader {
         Ok(node)
     }
 
-    fn include_files(&mut self, root: &mut Node, main: &Path, schema: &Json) -> Result<(), Fault> {
+    fn include_files(
+        &mut self,
+        root: &mut Node,
+        main: &Path,
+        schema: &Json,
+    ) -> Result<(), ConfigIssue> {
         crate::declare::refuse_scalar(root, "", INCLUDES)?;
         let Some(includes) = root.get(INCLUDES) else { return Ok(()) };
         let includes = Vec::<Include>::read(includes, INCLUDES)?.unwrap_or_default();
         for Include { path, strategy } in includes {
             let path = Path::new(&path);
             if path == main {
-                return Err(Fault::new(format!(
-                    "Config error: '{INCLUDES}' directive tried to recursively include main config file: {}.",
-                    main.display()
-                )));
+                return Err(ConfigIssue::new(
+                    ConfigCode::Include,
+                    format!(
+                        "Config error: '{INCLUDES}' directive tried to recursively include main config file: {}.",
+                        main.display()
+                    ),
+                ));
             }
             for file in files_at(path)? {
                 let node = self.read_file(&file, schema)?;
@@ -146,14 +158,16 @@ impl Loader {
 }
 
 /// The file, or those of the directory by name. What does not exist is passed over.
-fn files_at(path: &Path) -> Result<Vec<PathBuf>, Fault> {
+fn files_at(path: &Path) -> Result<Vec<PathBuf>, ConfigIssue> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
     }
     if !path.is_dir() {
         return Ok(Vec::new());
     }
-    let unreadable = |error| Fault::new(format!("Cannot read {}: {error}", path.display()));
+    let unreadable = |error| {
+        ConfigIssue::new(ConfigCode::FileRead, format!("Cannot read {}: {error}", path.display()))
+    };
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(unreadable)? {
         let file = entry.map_err(unreadable)?.path();
@@ -166,7 +180,12 @@ fn files_at(path: &Path) -> Result<Vec<PathBuf>, Fault> {
 }
 
 /// Merges the top-level keys of a file. Deeper ones are no matter of merging: a section comes whole.
-fn merge(root: &mut Node, included: Node, strategy: Strategy, file: &Path) -> Result<(), Fault> {
+fn merge(
+    root: &mut Node,
+    included: Node,
+    strategy: Strategy,
+    file: &Path,
+) -> Result<(), ConfigIssue> {
     let Value::Map(included) = included.value else { return Ok(()) };
     let mut map = match std::mem::replace(&mut root.value, Value::Null) {
         Value::Map(map) => map,
@@ -178,7 +197,7 @@ fn merge(root: &mut Node, included: Node, strategy: Strategy, file: &Path) -> Re
                 "Config error: '{INCLUDES}' directive in included config file {}.",
                 file.display()
             );
-            return Err(Fault::new(message).at(&key));
+            return Err(ConfigIssue::new(ConfigCode::Include, message).at(&key));
         }
         let known = map.0.iter_mut().find(|(known, _)| known.value == key.value);
         match (known, strategy) {
@@ -200,7 +219,7 @@ fn rules_files(
     root: &Node,
     config: &Config,
     deprecated: &mut dyn FnMut(&str),
-) -> Result<Vec<String>, Fault> {
+) -> Result<Vec<String>, ConfigIssue> {
     let mut files = config.rules_files.clone();
     if let Some(old) = root.get("rules_file") {
         files.extend(Vec::<String>::read(old, "rules_file")?.unwrap_or_default());
@@ -208,7 +227,7 @@ fn rules_files(
             "Using deprecated config key 'rules_file' (singular form). Please use new 'rules_files' config key (plural form).",
         );
         if root.get("rules_files").is_some() {
-            return Err(Fault::in_file("both 'rules_files' and 'rules_file' keys set")
+            return Err(ConfigIssue::in_file("both 'rules_files' and 'rules_file' keys set")
                 .at(old)
                 .help("`rules_files` alone will do"));
         }
@@ -217,15 +236,16 @@ fn rules_files(
     Ok(files)
 }
 
-fn chosen_plugins(config: &Config) -> Result<Vec<Plugin>, Fault> {
+fn chosen_plugins(config: &Config) -> Result<Vec<Plugin>, ConfigIssue> {
     let configured = &config.plugins.0;
     let Some(names) = &config.load_plugins else { return Ok(configured.clone()) };
     let find = |name: &String| {
         let plugin = configured.iter().find(|plugin| plugin.name == *name);
         plugin.cloned().ok_or_else(|| {
-            Fault::new(format!(
-                "Cannot load plugin '{name}': plugin config not found for given name"
-            ))
+            ConfigIssue::new(
+                ConfigCode::Value,
+                format!("Cannot load plugin '{name}': plugin config not found for given name"),
+            )
         })
     };
     names.iter().map(find).collect()

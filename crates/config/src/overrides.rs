@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 
+use peregrine_diagnostics::SourceMap;
 use peregrine_yaml::{Map, Node, Value};
 
-use crate::fault::Fault;
-use crate::sources::Sources;
+use crate::issue::{ConfigCode, ConfigIssue};
+use crate::sources;
 
 /// Where values of options stand, for messages.
 const COMMAND_LINE: &str = "command line";
@@ -19,27 +20,34 @@ enum Step {
 }
 
 /// Applies one `-o` argument.
-pub(crate) fn apply(root: &mut Node, option: &str, sources: &mut Sources) -> Result<(), Fault> {
+pub(crate) fn apply(
+    root: &mut Node,
+    option: &str,
+    sources: &mut SourceMap,
+) -> Result<(), ConfigIssue> {
     let Some((key, value)) = option.split_once('=') else {
-        return Err(Fault::new(format!(
-            "Error parsing config option \"{option}\". Must be of the form key=val or key.subkey=val"
-        )));
+        return Err(ConfigIssue::new(
+            ConfigCode::Override,
+            format!(
+                "Error parsing config option \"{option}\". Must be of the form key=val or key.subkey=val"
+            ),
+        ));
     };
     let value = if value.len() >= 2 && value.starts_with('{') && value.ends_with('}') {
-        sources.read(COMMAND_LINE, value.as_bytes())?
+        sources::read(sources, COMMAND_LINE, value.as_bytes())?
     } else {
-        sources.scalar(COMMAND_LINE, option, key.len() + 1)
+        sources::scalar(sources, COMMAND_LINE, option, key.len() + 1)
     };
     let steps = parse_path(key)?;
     set(root, &steps, value).map_err(|reason| wrong_key(key, reason))
 }
 
-fn wrong_key(key: &str, reason: impl Display) -> Fault {
-    Fault::new(format!("Config error at key \"{key}\": {reason}"))
+fn wrong_key(key: &str, reason: impl Display) -> ConfigIssue {
+    ConfigIssue::new(ConfigCode::Override, format!("Config error at key \"{key}\": {reason}"))
 }
 
 /// Reads a path such as `engine.kind`, `append_output[0].match.rule`, `rules_files[]` or `static_fields.a\.b`.
-fn parse_path(path: &str) -> Result<Vec<Step>, Fault> {
+fn parse_path(path: &str) -> Result<Vec<Step>, ConfigIssue> {
     let wrong = |reason: String| wrong_key(path, format_args!("Parsing error: {reason}"));
     let mut steps = Vec::new();
     let mut name = String::new();
@@ -90,8 +98,8 @@ fn parse_index(
     path: &str,
     open: usize,
     rest: &mut std::str::CharIndices<'_>,
-    wrong: impl Fn(String) -> Fault,
-) -> Result<Step, Fault> {
+    wrong: impl Fn(String) -> ConfigIssue,
+) -> Result<Step, ConfigIssue> {
     let inside = path.get(open + 1..).unwrap_or_default();
     let Some((index, _)) = inside.split_once(']') else {
         return Err(wrong(format!("'[' at pos {open} is never closed")));
@@ -156,14 +164,14 @@ fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dump;
+    use crate::{ConfigError, dump};
 
     fn after(yaml: &str, options: &[&str]) -> Result<String, String> {
-        let mut sources = Sources::default();
-        let mut root = sources.read("test.yaml", yaml.as_bytes()).unwrap();
+        let mut sources = SourceMap::default();
+        let mut root = sources::read(&mut sources, "test.yaml", yaml.as_bytes()).unwrap();
         for option in options {
             let applied = apply(&mut root, option, &mut sources);
-            applied.map_err(|fault| fault.tell("test.yaml", &sources).to_string())?;
+            applied.map_err(|issue| ConfigError::new(issue, "test.yaml", &sources).to_string())?;
         }
         Ok(dump(&root))
     }

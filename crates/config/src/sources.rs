@@ -1,75 +1,43 @@
-//! The texts that a configuration came from, so that every value can say where it stands.
+//! The texts that a configuration is read from, so that every value knows where it stands.
 //!
-//! Values of several files and of the command line end up in one tree. To tell them apart, each text gets a range of
-//! offsets of its own, and the marks of its nodes are moved into that range.
+//! Values of several files and of the command line end up in one tree. Each text gets a range of offsets
+//! of its own, and the positions of its nodes are moved into that range.
 
-use peregrine_yaml::{Diagnostic, Mark, Node, Value, decode, parse};
+use peregrine_diagnostics::{Position, Source, SourceMap, Span};
+use peregrine_yaml::{Node, Value, decode, parse};
 
-use crate::fault::Fault;
+use crate::issue::{ConfigCode, ConfigIssue};
 
-/// All texts read so far.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sources {
-    texts: Vec<Source>,
-}
-
-#[derive(Clone, Debug)]
-struct Source {
-    name: String,
-    text: String,
-    base: usize,
-}
-
-impl Sources {
-    /// Reads a text as YAML: its first document, or nothing.
-    pub(crate) fn read(&mut self, name: &str, bytes: &[u8]) -> Result<Node, Fault> {
-        let text = decode(bytes).into_owned();
-        let parsed = parse(&text);
-        let base = self.add(name, text);
-        match parsed {
-            Ok(documents) => {
-                let first = documents.into_iter().next();
-                let mut node = first.unwrap_or_else(|| Node::nowhere(Value::Null));
-                shift(&mut node, base);
-                Ok(node)
-            }
-            Err(error) => {
-                let at = Mark { offset: error.at.offset + base, ..error.at };
-                let nowhere = Node { value: Value::Null, start: at, end: at };
-                let (line, column) = (at.line + 1, at.column + 1);
-                Err(Fault::new(format!("{name}:{line}:{column}: {}", error.message)).at(&nowhere))
-            }
+/// Reads a text as YAML: its first document, or nothing.
+pub(crate) fn read(sources: &mut SourceMap, name: &str, bytes: &[u8]) -> Result<Node, ConfigIssue> {
+    let text = decode(bytes).into_owned();
+    let parsed = parse(&text);
+    let base = sources.add(Source::new(name, text));
+    match parsed {
+        Ok(documents) => {
+            let first = documents.into_iter().next();
+            let mut node = first.unwrap_or_else(|| Node::nowhere(Value::Null));
+            shift(&mut node, base);
+            Ok(node)
+        }
+        Err(error) => {
+            let at = Position { offset: error.at.offset + base, ..error.at };
+            let (line, column) = (at.line + 1, at.column + 1);
+            let message = format!("{name}:{line}:{column}: {}", error.message);
+            let span = Span { start: at, end: at };
+            Err(ConfigIssue::new(ConfigCode::YamlParse, message).at_span(span))
         }
     }
+}
 
-    /// The rest of a line from a byte on, as a scalar.
-    pub(crate) fn scalar(&mut self, name: &str, line: &str, from: usize) -> Node {
-        let base = self.add(name, line.to_owned());
-        let value = line.get(from..).unwrap_or_default();
-        let before = line.get(..from).unwrap_or(line).chars().count();
-        let start = Mark { offset: base + from, line: 0, column: before };
-        let column = before + value.chars().count();
-        let end = Mark { offset: base + line.len(), line: 0, column };
-        Node { start, end, ..Node::scalar(value) }
-    }
-
-    /// Keeps a text, and gives it a range of offsets that begins with the answer.
-    fn add(&mut self, name: &str, text: String) -> usize {
-        let base = self.texts.last().map_or(0, |last| last.base + last.text.len() + 1);
-        self.texts.push(Source { name: name.to_owned(), text, base });
-        base
-    }
-
-    /// The line at a place, with a mark under it.
-    pub(crate) fn picture(&self, start: Mark, end: Mark, help: Option<String>) -> Option<String> {
-        let source = self.texts.iter().rev().find(|source| source.base <= start.offset)?;
-        let local = |mark: Mark| Mark { offset: mark.offset.saturating_sub(source.base), ..mark };
-        let picture = Diagnostic::new(&source.name, &source.text, local(start)).up_to(local(end));
-        Some(match help {
-            Some(help) => picture.help(help).to_string(),
-            None => picture.to_string(),
-        })
-    }
+/// The rest of a line from a byte on, as a scalar.
+pub(crate) fn scalar(sources: &mut SourceMap, name: &str, line: &str, from: usize) -> Node {
+    let source = Source::new(name, line);
+    let mut node = Node::scalar(line.get(from..).unwrap_or_default());
+    (node.start, node.end) = (source.position(from), source.position(line.len()));
+    let base = sources.add(source);
+    shift(&mut node, base);
+    node
 }
 
 fn shift(node: &mut Node, base: usize) {
@@ -88,22 +56,24 @@ fn shift(node: &mut Node, base: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ConfigError;
 
     #[test]
     fn places_of_two_texts_stay_apart() {
-        let mut sources = Sources::default();
-        sources.read("one.yaml", b"a: 1\nb: 2\n").unwrap();
-        let two = sources.read("two.yaml", b"# two\nc: 3\n").unwrap();
-        let value = two.get("c").unwrap();
-        let picture = sources.picture(value.start, value.end, None).unwrap();
-        assert!(picture.contains("two.yaml:2:4") && picture.contains("c: 3"), "{picture}");
+        let mut sources = SourceMap::default();
+        read(&mut sources, "one.yaml", b"a: 1\nb: 2\n").unwrap();
+        let two = read(&mut sources, "two.yaml", b"# two\nc: 3\n").unwrap();
+        let issue = ConfigIssue::bad_conversion(two.get("c").unwrap());
+        let snippet = ConfigError::new(issue, "one.yaml", &sources).snippet();
+        assert!(snippet.contains("two.yaml:2:4") && snippet.contains("c: 3"), "{snippet}");
     }
 
     #[test]
-    fn a_text_that_is_no_yaml_says_where() {
-        let mut sources = Sources::default();
-        let error = sources.read("bad.yaml", b"a: {b: 1\n").unwrap_err().tell("bad.yaml", &sources);
+    fn a_syntax_error_has_a_place() {
+        let mut sources = SourceMap::default();
+        let issue = read(&mut sources, "bad.yaml", b"a: {b: 1\n").unwrap_err();
+        let error = ConfigError::new(issue, "bad.yaml", &sources);
         assert!(error.to_string().starts_with("bad.yaml:"), "{error}");
-        assert!(error.picture().is_some());
+        assert!(!error.snippet().is_empty());
     }
 }

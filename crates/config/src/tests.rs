@@ -4,6 +4,8 @@ use std::path::Path;
 use peregrine_alert::Priority;
 use peregrine_telemetry::DropAction;
 
+use peregrine_diagnostics::SourceMap;
+
 use super::*;
 
 fn loaded(yaml: &str, options: &[&str]) -> Result<Loaded, String> {
@@ -96,15 +98,15 @@ fn errors_show_the_place() {
     let file = directory.path().join("falco.yaml");
     fs::write(&file, "json_output: true\ncapture: {mode: sometimes}\n").unwrap();
     let error = load(Main::File(&file), &[], &mut |_| ()).unwrap_err();
-    let picture = error.picture().unwrap();
-    assert!(picture.contains("falco.yaml:2:17"), "{picture}");
-    assert!(picture.contains("capture: {mode: sometimes}"), "{picture}");
+    let snippet = error.snippet();
+    assert!(snippet.contains("falco.yaml:2:17"), "{snippet}");
+    assert!(snippet.contains("capture: {mode: sometimes}"), "{snippet}");
     let error = load(Main::File(&file), &["capture.mode=never".to_owned()], &mut |_| ());
     let error = error.unwrap_err();
-    let picture = error.picture().unwrap();
-    assert!(picture.contains("command line:1:14"), "{picture}");
-    assert!(picture.contains("capture.mode=never"), "{picture}");
-    assert!(picture.contains("one of rules, all_rules"), "{picture}");
+    let snippet = error.snippet();
+    assert!(snippet.contains("command line:1:14"), "{snippet}");
+    assert!(snippet.contains("capture.mode=never"), "{snippet}");
+    assert!(snippet.contains("one of rules, all_rules"), "{snippet}");
 }
 
 #[test]
@@ -143,8 +145,8 @@ fn includes_do_not_nest() {
 fn the_built_in_configuration_is_right() {
     let loaded = load(Main::BuiltIn(BUILT_IN_CONFIG), &[], &mut |_| ()).unwrap();
     assert_eq!(loaded.plugins.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["container"]);
-    let mut sources = sources::Sources::default();
-    let node = sources.read("built in", BUILT_IN_CONFIG.as_bytes()).unwrap();
+    let mut sources = SourceMap::default();
+    let node = sources::read(&mut sources, "built in", BUILT_IN_CONFIG.as_bytes()).unwrap();
     assert_eq!(schema::validate(&node, &full_schema()), Ok(()));
 }
 

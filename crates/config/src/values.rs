@@ -9,7 +9,7 @@ use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
 use crate::declare::{Definitions, Row, Setting, refuse_scalar};
-use crate::fault::Fault;
+use crate::issue::{ConfigCode, ConfigIssue};
 use crate::keys::{EngineKeys, ModernEbpf};
 
 /// Where plugins live that are named by a relative path.
@@ -161,13 +161,13 @@ macro_rules! words {
                 json!($schema)
             }
 
-            fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+            fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
                 let Some(text) = node.as_str() else { return Ok(None) };
                 let fold: fn(&str) -> String = $fold;
                 match fold(text).as_str() {
                     $( $word => Ok(Some($value)), )+
                     _ => {
-                        let fault: fn(&str) -> Fault = $fault;
+                        let fault: fn(&str) -> ConfigIssue = $fault;
                         Err(fault(text).at(node).help(format!("one of {}", [$($word),+].join(", "))))
                     }
                 }
@@ -189,7 +189,7 @@ words!(
         "info" => Self(Priority::Informational), "debug" => Self(Priority::Debug)
     },
     str::to_owned,
-    |word| Fault::new(format!("Unknown log level {word}"))
+    |word| ConfigIssue::new(ConfigCode::Value, format!("Unknown log level {word}"))
 );
 
 impl Setting for Priority {
@@ -197,10 +197,10 @@ impl Setting for Priority {
         json!({ "type": "string" })
     }
 
-    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
         let Some(word) = node.as_str() else { return Ok(None) };
         word.parse().map(Some).map_err(|_| {
-            Fault::new(format!(
+            ConfigIssue::new(ConfigCode::Value, format!(
                 "Unknown priority \"{word}\"--must be one of emergency, alert, critical, error, warning, notice, informational, debug"
             ))
             .at(node)
@@ -217,7 +217,7 @@ words!(
     DropAction, { "type": "string" }, "ignore",
     { "ignore" => Self::Ignore, "log" => Self::Log, "alert" => Self::Alert, "exit" => Self::Exit },
     str::to_owned,
-    |_| Fault::in_file(
+    |_| ConfigIssue::in_file(
         "available actions for syscall event drops are \"ignore\", \"log\", \"alert\", and \"exit\""
     )
 );
@@ -226,7 +226,7 @@ words!(
     RuleMatching, { "type": "string" }, "first",
     { "first" => Self::First, "all" => Self::All },
     str::to_ascii_lowercase,
-    |word| Fault::new(format!(
+    |word| ConfigIssue::new(ConfigCode::Value, format!(
         "Unknown rule matching strategy \"{word}\"--must be one of first, all"
     ))
 );
@@ -235,14 +235,14 @@ words!(
     CaptureMode, { "type": "string", "enum": ["rules", "all_rules"] }, "rules",
     { "rules" => Self::Rules, "all_rules" => Self::AllRules },
     str::to_owned,
-    |word| Fault::in_file(format!("capture.mode '{word}' is not a valid mode."))
+    |word| ConfigIssue::in_file(format!("capture.mode '{word}' is not a valid mode."))
 );
 
 words!(
     Hooks, { "type": "string", "enum": ["auto", "per_syscall", "sys_exit"] }, "auto",
     { "auto" => Self::Auto, "per_syscall" => Self::PerSyscall, "sys_exit" => Self::SysExit },
     str::to_owned,
-    |word| Fault::in_file(format!("engine.modern_ebpf.hooks '{word}' is not a way to hook system calls."))
+    |word| ConfigIssue::in_file(format!("engine.modern_ebpf.hooks '{word}' is not a way to hook system calls."))
 );
 
 impl Default for Engine {
@@ -256,7 +256,7 @@ impl Setting for Engine {
         EngineKeys::schema(definitions)
     }
 
-    fn read(node: &Node, key: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
         let Some(keys) = EngineKeys::read(node, key)? else { return Ok(None) };
         let at = |name: &str| node.get(name).unwrap_or(node);
         Ok(Some(match keys.kind.as_str() {
@@ -271,16 +271,18 @@ impl Setting for Engine {
             "replay" if keys.replay.capture_file.is_empty() => {
                 let message =
                     "engine.kind is 'replay' but no engine.replay.capture_file specified.";
-                return Err(Fault::in_file(message).at(at("kind")).help(
+                return Err(ConfigIssue::in_file(message).at(at("kind")).help(
                     "name the file: -o engine.replay.capture_file=PATH, or in the configuration",
                 ));
             }
             "replay" => Self::Replay { capture_file: keys.replay.capture_file.into() },
             "nodriver" => Self::NoDriver,
             other => {
-                return Err(Fault::in_file(format!("engine.kind '{other}' is not a valid kind."))
-                    .at(at("kind"))
-                    .help("one of modern_ebpf, kmod, replay, nodriver"));
+                return Err(ConfigIssue::in_file(format!(
+                    "engine.kind '{other}' is not a valid kind."
+                ))
+                .at(at("kind"))
+                .help("one of modern_ebpf, kmod, replay, nodriver"));
             }
         }))
     }
@@ -291,12 +293,12 @@ impl Setting for Engine {
 }
 
 /// Text of a key of a list entry; absent is none.
-fn text(node: &Node, key: &str) -> Result<Option<String>, Fault> {
+fn text(node: &Node, key: &str) -> Result<Option<String>, ConfigIssue> {
     match node.get(key) {
         None => Ok(None),
         Some(value) => match value.as_str() {
             Some(text) => Ok(Some(text.to_owned())),
-            None => Err(Fault::bad_conversion(value).help(format!("`{key}` is a text"))),
+            None => Err(ConfigIssue::bad_conversion(value).help(format!("`{key}` is a text"))),
         },
     }
 }
@@ -323,7 +325,7 @@ impl Setting for Include {
         ] })
     }
 
-    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
         if let Some(path) = node.as_str() {
             return Ok(Some(Self { path: path.to_owned(), strategy: Strategy::Append }));
         }
@@ -361,7 +363,7 @@ impl Setting for RuleSelection {
         json!({ "$ref": "#/definitions/Rule" })
     }
 
-    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
         let (enable, what) = match (node.get("enable"), node.get("disable")) {
             (Some(what), _) => (true, what),
             (None, Some(what)) => (false, what),
@@ -406,7 +408,7 @@ impl Setting for AppendOutput {
         json!({ "$ref": "#/definitions/AppendOutput" })
     }
 
-    fn read(node: &Node, key: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
         if node.as_map().is_none() {
             return Ok(None);
         }
@@ -432,7 +434,7 @@ impl Setting for AppendOutput {
         }
         if let Some(suggested) = node.get("suggested_output") {
             let word = suggested.as_bool();
-            entry.suggested_output = word.ok_or_else(|| Fault::bad_conversion(suggested))?;
+            entry.suggested_output = word.ok_or_else(|| ConfigIssue::bad_conversion(suggested))?;
         }
         Ok(Some(entry))
     }
@@ -441,7 +443,7 @@ impl Setting for AppendOutput {
 }
 
 /// A name may be given once, except that a plain field may be repeated.
-fn extra_field(node: &Node, before: &[ExtraField]) -> Result<Option<ExtraField>, Fault> {
+fn extra_field(node: &Node, before: &[ExtraField]) -> Result<Option<ExtraField>, ConfigIssue> {
     let is_formatted = |known: &ExtraField, new| matches!(known, ExtraField::Formatted { name, .. } if name == new);
     let is_raw = |known: &ExtraField, new| matches!(known, ExtraField::Raw(name) if name == new);
     match (&node.value, node.entries()) {
@@ -451,8 +453,8 @@ fn extra_field(node: &Node, before: &[ExtraField]) -> Result<Option<ExtraField>,
         }
         (_, [(name, format)]) => {
             let text = |node: &Node| node.as_str().map(str::to_owned);
-            let name = text(name).ok_or_else(|| Fault::bad_conversion(name))?;
-            let format = text(format).ok_or_else(|| Fault::bad_conversion(format))?;
+            let name = text(name).ok_or_else(|| ConfigIssue::bad_conversion(name))?;
+            let format = text(format).ok_or_else(|| ConfigIssue::bad_conversion(format))?;
             let taken = before.iter().any(|old| is_formatted(old, &name) || is_raw(old, &name));
             Ok((!taken).then_some(ExtraField::Formatted { name, format }))
         }
@@ -480,7 +482,7 @@ impl Setting for Plugins {
         json!({ "type": "array", "items": { "$ref": "#/definitions/Plugin" } })
     }
 
-    fn read(node: &Node, _: &str) -> Result<Option<Self>, Fault> {
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
         let plugins = match &node.value {
             Value::Seq(items) => items.as_slice(),
             Value::Scalar { .. } => std::slice::from_ref(node),
@@ -497,15 +499,15 @@ impl Setting for Plugins {
     }
 }
 
-fn plugin(node: &Node) -> Result<Plugin, Fault> {
+fn plugin(node: &Node) -> Result<Plugin, ConfigIssue> {
     let (Some(name), Some(path)) = (text(node, "name")?, text(node, "library_path")?) else {
-        return Err(Fault::bad_conversion(node).help("a map with `name` and `library_path`"));
+        return Err(ConfigIssue::bad_conversion(node).help("a map with `name` and `library_path`"));
     };
     let path_node = node.get("library_path").unwrap_or(node);
     let library_path = plugin_path(&path).ok_or_else(|| {
-        Fault::new(format!(
+        ConfigIssue::new(ConfigCode::Value, format!(
             "{}: plugin library_path '{path}' resolves outside the plugins directory ({PLUGINS_DIRECTORY})",
-            Fault::place(path_node.start)
+            ConfigIssue::place(path_node.start)
         ))
         .at(path_node)
         .help("a relative path stays inside the directory of plugins; an absolute one is free")

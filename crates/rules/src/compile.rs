@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use peregrine_diagnostics::closest;
 use peregrine_event::{EventType, syscall_names};
 use peregrine_fields::{EventTypeError, EventTypes};
 use peregrine_filter::{
@@ -20,7 +21,7 @@ use crate::macros::{self, MacroError};
 use crate::memo::{Kept, Memo, Slot};
 use crate::result::{Finding, FindingKind};
 use crate::rule_set::{ExtraField, List, Macro, Rule, RuleSet};
-use crate::{ErrorCode, Place, WarningCode, deprecated, keys};
+use crate::{ErrorCode, Place, WarningCode, deprecated};
 
 /// A rule that matches more event types than this is reported as matching nearly all.
 const MANY_EVENT_TYPES: usize = 100;
@@ -493,7 +494,7 @@ fn meant(error: &CompileErrorKind, vocabulary: &impl Vocabulary) -> Option<Strin
             let name = message.strip_prefix("unknown event type ")?;
             let events = EventType::all().map(EventType::name);
             let syscalls = syscall_names().map(|(_, name)| name);
-            keys::closest(name, events.chain(syscalls))?.to_owned()
+            closest(name, events.chain(syscalls))?.to_owned()
         }
     };
     Some(format!("did you mean `{name}`?"))
@@ -553,7 +554,7 @@ fn undefined_help<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Optio
     if matches!(name, "and" | "or" | "not") {
         return Some(format!("a condition is missing beside `{name}`"));
     }
-    keys::closest(name, names).map(|name| format!("did you mean the macro `{name}`?"))
+    closest(name, names).map(|name| format!("did you mean the macro `{name}`?"))
 }
 
 fn warn_of_deprecated_output(format: &str, def: &RuleDef, findings: &mut Vec<Finding>) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use peregrine_alert::Priority;
+use peregrine_diagnostics::closest;
 
 use crate::decode::Decoded;
 use crate::exception::Exception;
@@ -413,7 +414,7 @@ fn unknown(message: &str, place: &Place, similar: Option<String>) -> Box<Finding
 }
 
 fn similar<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
-    crate::keys::closest(name, names).map(str::to_owned)
+    closest(name, names).map(str::to_owned)
 }
 
 fn check_source(earlier: Option<&RuleDef>, source: &str, place: &Place) -> Decoded<()> {

@@ -9,6 +9,7 @@ mod lines;
 use std::collections::BTreeSet;
 
 use peregrine_alert::Priority;
+use peregrine_diagnostics::Position;
 use peregrine_yaml::{Map, Node, Value};
 
 pub use convert::convert;
@@ -71,7 +72,7 @@ enum Kind {
 
 /// All statements, or none if there are errors.
 fn read(file: &Place, findings: &mut Vec<Finding>) -> Option<OldFile> {
-    let text = file.rules_file().text.as_str();
+    let text = file.source().text.as_str();
     let mut reader = Reader {
         file,
         statements: Vec::new(),
@@ -115,8 +116,8 @@ struct Open<'t> {
     /// The parts of the condition, line by line.
     parts: Vec<&'t str>,
     depth: i32,
-    start: peregrine_yaml::Mark,
-    end: peregrine_yaml::Mark,
+    start: Position,
+    end: Position,
     /// The pipe and the text after it.
     output: Option<Node>,
 }
@@ -252,7 +253,7 @@ fn output(behind: &Node) -> Result<(Node, Node), &'static str> {
     if output.is_empty() {
         return Err("The output is missing");
     }
-    let mark = |at: usize| peregrine_yaml::Mark {
+    let mark = |at: usize| Position {
         offset: behind.start.offset + at,
         line: behind.start.line,
         column: behind.start.column + at,
@@ -331,7 +332,7 @@ fn word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or_default()
 }
 
-fn node(text: String, start: peregrine_yaml::Mark, end: peregrine_yaml::Mark) -> Node {
+fn node(text: String, start: Position, end: Position) -> Node {
     Node { value: Value::Scalar { text, quoted: true }, start, end }
 }
 

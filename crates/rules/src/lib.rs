@@ -32,7 +32,7 @@ pub use code::{ErrorCode, WarningCode};
 pub use describe::{NotLoaded, UsedPlugins};
 pub use legacy::convert;
 pub use load::{Addition, EventSource, Loader, OutputAddition};
-pub use place::{ItemKind, Location, Place, RulesFile};
+pub use place::{ItemKind, Location, Place};
 pub use result::{Finding, FindingKind, LoadResult};
 pub use rule_set::{ExtraField, List, Macro, Rule, RuleSet, Selected, Selection};
 pub use schema::rule_schema;

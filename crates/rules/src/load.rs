@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use peregrine_diagnostics::Source;
 use peregrine_event::source::{SourceId, SourceNames};
 use peregrine_filter::{DEFAULT_MAX_DEPTH, Vocabulary, parse_operand};
 use peregrine_yaml::{Node, parse};
@@ -10,7 +11,6 @@ use peregrine_yaml::{Node, parse};
 use crate::compile::Compiler;
 use crate::define::{Definitions, Sources};
 use crate::memo::Memo;
-use crate::place::RulesFile;
 use crate::result::{Finding, LoadResult};
 use crate::{ErrorCode, ItemKind, Place, PluginRequirement, RuleSet, legacy, read, schema};
 
@@ -110,7 +110,7 @@ impl<V: Vocabulary> Loader<V> {
     /// valid file.
     pub fn load(&mut self, name: &str, content: &[u8]) -> LoadResult {
         let text = peregrine_yaml::decode(content).into_owned();
-        let file = Place::file(Arc::new(RulesFile { name: name.to_owned(), text }));
+        let file = Place::file(Arc::new(Source::new(name, text)));
         let mut result =
             LoadResult { name: name.to_owned(), findings: Vec::new(), schema_warnings: None };
         let Some(documents) = documents(&file, &mut result) else { return result };
@@ -153,7 +153,7 @@ impl<V: Vocabulary> Loader<V> {
 
 /// The content of a file in either format. Errors of form are reported.
 fn documents(file: &Place, result: &mut LoadResult) -> Option<Vec<Node>> {
-    let RulesFile { name, text } = file.rules_file();
+    let Source { name, text } = file.source();
     if legacy::is_legacy(name, text) {
         return legacy::document(file, &mut result.findings).map(|document| vec![document]);
     }

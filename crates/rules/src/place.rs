@@ -4,20 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use peregrine_yaml::{Mark, Node};
+use peregrine_diagnostics::{Label, Position, Source, Span, excerpt};
+use peregrine_yaml::Node;
 use serde_json::{Value, json};
-
-/// Widest snippet, in bytes.
-const SNIPPET_WIDTH: usize = 160;
-
-/// A rules file.
-#[derive(Debug)]
-pub struct RulesFile {
-    /// Name, generally the path.
-    pub name: String,
-    /// Content.
-    pub text: String,
-}
 
 /// What kind of thing stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,20 +75,20 @@ pub struct Location {
     /// The file, or for places inside of a condition the beginning of its text.
     pub name: Arc<str>,
     /// The place.
-    pub mark: Mark,
+    pub mark: Position,
 }
 
 /// A place in the rules.
 #[derive(Clone, Debug)]
 pub struct Place {
-    source: Arc<RulesFile>,
+    source: Arc<Source>,
     steps: Vec<Location>,
-    /// The innermost node of the file, for those who underline it.
-    span: (Mark, Mark),
+    /// The innermost node of the file.
+    span: Span,
     /// The condition that the last step points into.
     condition: Option<Condition>,
-    /// Where in which file people find it, when that is not the innermost node.
-    found: Option<(Arc<RulesFile>, Mark, Mark)>,
+    /// What messages for people show instead of the innermost node.
+    exact: Option<Label>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,24 +100,24 @@ struct Condition {
 impl Place {
     /// A whole file.
     #[must_use]
-    pub fn file(source: Arc<RulesFile>) -> Self {
-        let mark = Mark::default();
+    pub fn file(source: Arc<Source>) -> Self {
+        let mark = Position::default();
         let kind = ItemKind::RulesContent;
         let name = source.name.as_str().into();
         let steps = vec![Location { kind, item: String::new(), name, mark }];
-        Self { source, steps, span: (mark, mark), condition: None, found: None }
+        Self { source, steps, span: Span::default(), condition: None, exact: None }
     }
 
     /// A node inside of this place.
     #[must_use]
     pub fn inside(&self, kind: ItemKind, item: &str, node: &Node) -> Self {
-        self.step(kind, item, node.start, node.end)
+        self.step(kind, item, node.span())
     }
 
     /// A spot inside of this place.
     #[must_use]
-    pub fn spot(&self, kind: ItemKind, at: Mark) -> Self {
-        self.step(kind, "", at, at)
+    pub fn spot(&self, kind: ItemKind, at: Position) -> Self {
+        self.step(kind, "", Span { start: at, end: at })
     }
 
     /// A byte of the text of a condition, as it is compiled, inside of this place.
@@ -141,7 +130,7 @@ impl Place {
         let line = before.matches('\n').count();
         let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
         let parent = self.steps.last().map(|step| step.mark).unwrap_or_default();
-        let mark = Mark {
+        let mark = Position {
             offset: parent.offset + offset,
             line: parent.line + line + 1,
             column: parent.column + column + 1,
@@ -171,7 +160,13 @@ impl Place {
 
     /// The file.
     #[must_use]
-    pub fn rules_file(&self) -> &RulesFile {
+    pub fn rules_file(&self) -> &Source {
+        &self.source
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn source(&self) -> &Source {
         &self.source
     }
 
@@ -181,25 +176,28 @@ impl Place {
         &self.steps
     }
 
-    /// What people should look at: the file, and begin and end of what is meant.
+    /// What messages for people show: the word itself where it can be found in the file. Otherwise the node
+    /// that it stands in, and below it the text of the condition, which may have been appended to or have
+    /// escapes.
     #[must_use]
-    pub fn shown(&self) -> (&RulesFile, Mark, Mark) {
-        match &self.found {
-            Some((file, start, end)) => (file, *start, *end),
-            None => (&self.source, self.span.0, self.span.1),
+    pub fn labels(&self) -> Vec<Label> {
+        if let Some(exact) = &self.exact {
+            return vec![exact.clone()];
         }
-    }
-
-    /// Whether people are shown the very word, and not only what it stands in.
-    #[must_use]
-    pub fn is_exact(&self) -> bool {
-        self.found.is_some()
+        let node = Label { source: Arc::clone(&self.source), span: self.span };
+        match &self.condition {
+            Some(Condition { text, offset }) if !text.is_empty() => {
+                let source = Arc::new(Source::new("condition", text.as_str()));
+                vec![node, Label::bytes(source, *offset..*offset)]
+            }
+            _ => vec![node],
+        }
     }
 
     /// The same place for machines; people are shown this node.
     #[must_use]
     pub fn showing(mut self, node: &Node) -> Self {
-        self.found = Some((Arc::clone(&self.source), node.start, node.end));
+        self.exact = Some(Label { source: Arc::clone(&self.source), span: node.span() });
         self
     }
 
@@ -210,18 +208,20 @@ impl Place {
         let start = condition.find(text, part.start);
         // The end lies behind the last byte, which may be followed by blanks.
         let last = part.end.saturating_sub(1).max(part.start);
-        let end = condition.find(text, last).map(|mark| Mark { offset: mark.offset + 1, ..mark });
+        let end =
+            condition.find(text, last).map(|mark| Position { offset: mark.offset + 1, ..mark });
         if let (Some(start), Some(end)) = (start, end) {
-            self.found = Some((Arc::clone(&condition.source), start, end));
+            let source = Arc::clone(&condition.source);
+            self.exact = Some(Label { source, span: Span { start, end } });
         }
         self
     }
 
     /// Where a byte of a scalar stands in the file. Blanks are taken for equal, because folding changes
     /// them; other differences, such as escapes or what was appended elsewhere, make it unknown.
-    fn find(&self, text: &str, offset: usize) -> Option<Mark> {
+    fn find(&self, text: &str, offset: usize) -> Option<Position> {
         let file = self.source.text.as_str();
-        let begin = self.span.0.offset;
+        let begin = self.span.start.offset;
         let scalar = file.get(begin..)?;
         let skipped = match scalar.chars().next()? {
             '"' | '\'' => 1,
@@ -246,23 +246,17 @@ impl Place {
         let at = file.len() - written.len();
         let before = file.get(begin..at)?;
         Some(match before.rfind('\n') {
-            Some(newline) => Mark {
+            Some(newline) => Position {
                 offset: at,
-                line: self.span.0.line + before.matches('\n').count(),
+                line: self.span.start.line + before.matches('\n').count(),
                 column: before.len() - newline - 1,
             },
-            None => Mark {
+            None => Position {
                 offset: at,
-                line: self.span.0.line,
-                column: self.span.0.column + before.len(),
+                line: self.span.start.line,
+                column: self.span.start.column + before.len(),
             },
         })
-    }
-
-    /// Text of the condition that this place points into, and the byte it points to.
-    #[must_use]
-    pub fn condition(&self) -> Option<(&str, usize)> {
-        self.condition.as_ref().map(|condition| (condition.text.as_str(), condition.offset))
     }
 
     /// For the machine-readable result.
@@ -295,18 +289,18 @@ impl Place {
             _ => &self.source.text,
         };
         let offset = self.steps.last().map_or(0, |step| step.mark.offset);
-        snippet(text.as_bytes(), offset)
+        excerpt(text.as_bytes(), offset)
     }
 
-    fn step(&self, kind: ItemKind, item: &str, start: Mark, end: Mark) -> Self {
+    fn step(&self, kind: ItemKind, item: &str, span: Span) -> Self {
         let file = self.steps.first();
         let name = file.map_or_else(|| self.source.name.as_str().into(), |file| file.name.clone());
         let mut steps = Vec::with_capacity(self.steps.len() + 1);
         steps.extend_from_slice(&self.steps);
-        steps.push(Location { kind, item: item.to_owned(), name, mark: start });
+        steps.push(Location { kind, item: item.to_owned(), name, mark: span.start });
         let source = Arc::clone(&self.source);
         let condition = self.condition.clone();
-        Self { source, steps, span: (start, end), condition, found: None }
+        Self { source, steps, span, condition, exact: None }
     }
 }
 
@@ -324,65 +318,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// The line around `offset`, at most half a width to both sides, and a caret below.
-fn snippet(text: &[u8], offset: usize) -> String {
-    const HALF: usize = SNIPPET_WIDTH / 2;
-    let Some(last) = text.len().checked_sub(1) else {
-        return "<No context available>\n".to_owned();
-    };
-    let newline = |at: usize| text.get(at) == Some(&b'\n');
-
-    // A place may lie past the end, or on the end of its line: show what stands before.
-    let mut at = offset.min(last);
-    if offset <= last || last > 0 {
-        while at > 0 && newline(at) {
-            at -= 1;
-        }
-    }
-    let mut from = at;
-    while from > 0 && !newline(from) && at - from < HALF {
-        from -= 1;
-    }
-    let mut to = at;
-    while to < last && !newline(to) && to - at < HALF {
-        to += 1;
-    }
-    let (cut_before, cut_after) = (at - from >= HALF, to - at >= HALF);
-    if newline(from) {
-        from += 1;
-    }
-    if newline(to) {
-        to = to.saturating_sub(1);
-    }
-    let mut line = text.get(from..=to).unwrap_or_default().to_vec();
-    if line.is_empty() {
-        return "<No context available>\n".to_owned();
-    }
-    if cut_before {
-        line.splice(..3.min(line.len()), *b"...");
-    }
-    if cut_after {
-        line.splice(line.len().saturating_sub(3).., *b"...");
-    }
-    let width = line.len();
-    let mut shown = String::from_utf8_lossy(&line).into_owned();
-    shown.push('\n');
-    let caret = at.saturating_sub(from);
-    if caret <= width {
-        shown.push_str(&" ".repeat(caret));
-        shown.push_str("^\n");
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn parts_of_conditions_are_found_in_the_file() {
-        let file =
-            |text: &str| Place::file(Arc::new(RulesFile { name: "f".into(), text: text.into() }));
+        let file = |text: &str| Place::file(Arc::new(Source::new("f", text)));
         let find = |text: &str, offset: usize| {
             let node = &peregrine_yaml::parse(text).unwrap()[0];
             let condition = node.get("c").unwrap();
@@ -394,24 +336,5 @@ mod tests {
         assert_eq!(find("c: >\n  a.b = 1\n  and\n    c.d = 2\n", 14), Some((3, 4)));
         assert_eq!(find("c: a.b = 1 and\n  c.d = 2", 12), Some((1, 2)));
         assert_eq!(find("c: \"a.b = '\\t' or c.d = 1\"", 13), None);
-    }
-
-    #[test]
-    fn snippets_show_one_line() {
-        assert_eq!(snippet(b"one\ntwo three\nfour", 8), "two three\n    ^\n");
-        assert_eq!(snippet(b"one\ntags:\n", 10), "tags:\n    ^\n");
-        assert_eq!(snippet(b"one", 99), "one\n  ^\n");
-        assert_eq!(snippet(b"", 0), "<No context available>\n");
-        assert_eq!(snippet(b"\n", 0), "<No context available>\n");
-    }
-
-    #[test]
-    fn snippets_of_long_lines_are_cut() {
-        let text = "x".repeat(500);
-        let shown = snippet(text.as_bytes(), 250);
-        let lines: Vec<&str> = shown.lines().collect();
-        assert!(lines[0].starts_with("...x") && lines[0].ends_with("x..."));
-        assert_eq!(lines[0].len(), 161);
-        assert_eq!(lines[1].len(), 81);
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use peregrine_alert::Priority;
+use peregrine_diagnostics::closest;
 use peregrine_yaml::Node;
 
 use crate::decode::{Decoded, Reading, structure_error};
 use crate::define::{Definitions, ListDef, MacroDef, Order, RuleChange, RuleDef, Sources, invalid};
-use crate::keys::{self, Item};
+use crate::keys::Item;
 use crate::{
     ENGINE_VERSION, Finding, ItemKind, Place, PluginRequirement, Version, WarningCode, exception,
 };
@@ -86,7 +87,7 @@ impl Reader<'_> {
                 let first = node.entries().first().and_then(|(key, _)| key.as_str());
                 let names = Item::ALL.into_iter().map(Item::key);
                 let help = first
-                    .and_then(|word| keys::closest(word, names))
+                    .and_then(|word| closest(word, names))
                     .map(|name| format!("did you mean `{name}`?"));
                 let warning = Finding::warning(WarningCode::UnknownItem, message, unknown());
                 self.findings.push(warning.help(help));
@@ -344,7 +345,7 @@ impl Reader<'_> {
             let name = key_name(key, &item.place)?;
             if kind.find(name).is_none() {
                 let message = format!("Unknown key '{name}'. The key will be ignored.");
-                let help = keys::closest(name, kind.keys().map(|key| key.name))
+                let help = closest(name, kind.keys().map(|key| key.name))
                     .map(|name| format!("did you mean `{name}`?"));
                 let place = item.place.clone().showing(key);
                 let warning = Finding::warning(WarningCode::UnknownKey, message, place);
@@ -393,8 +394,7 @@ impl Overrides {
                 "replace" => {
                     let message = format!("Key '{name}' cannot be replaced");
                     let names = kind.keys().filter(|key| key.replace).map(|key| key.name);
-                    let help =
-                        keys::closest(name, names).map(|name| format!("did you mean `{name}`?"));
+                    let help = closest(name, names).map(|name| format!("did you mean `{name}`?"));
                     return Err(Box::new(structure_error(message, place).help(help)));
                 }
                 other => {
@@ -475,7 +475,7 @@ fn priority(item: &Reading<'_>) -> Decoded<Priority> {
     word.parse().map_err(|_| {
         let place = place_of(item, "priority", ItemKind::RulePriority);
         let names = Priority::ALL.map(|priority| priority.name().to_ascii_uppercase());
-        let help = keys::closest(&word, names.iter().map(String::as_str)).map_or_else(
+        let help = closest(&word, names.iter().map(String::as_str)).map_or_else(
             || format!("one of {}", names.join(", ")),
             |name| format!("did you mean `{name}`?"),
         );

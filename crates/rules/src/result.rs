@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use peregrine_yaml::Diagnostic;
+use peregrine_diagnostics::{Problem, Severity};
 use serde_json::{Value, json};
 
 use crate::{ErrorCode, Place, WarningCode};
@@ -109,31 +109,13 @@ impl Finding {
         )
     }
 
-    /// With the line of the file, marked.
-    fn explanation(&self) -> String {
-        let severity = if self.is_error() { "error" } else { "warning" };
+    /// The finding for people and for code scanners.
+    #[must_use]
+    pub fn to_problem(&self) -> Problem {
         let message = if self.message.is_empty() { self.title() } else { self.message.clone() };
-        let mut text = format!("{severity}: {message} [{}]\n", self.code());
-        let (file, start, end) = self.place.shown();
-        let mut shown = Diagnostic::new(&file.name, &file.text, start).up_to(end);
-        match self.place.condition() {
-            // The condition may have been appended to or have escapes, so that the word can't be found
-            // in the file: its own text is shown below the place it comes from.
-            Some((condition, offset)) if !self.place.is_exact() && !condition.is_empty() => {
-                text.push_str(&shown.to_string());
-                let before = condition.get(..offset).unwrap_or(condition);
-                let line = before.matches('\n').count();
-                let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
-                let mark = peregrine_yaml::Mark { offset: before.len(), line, column };
-                shown = Diagnostic::new("condition", condition, mark);
-            }
-            _ => {}
-        }
-        if let Some(help) = &self.help {
-            shown = shown.help(help);
-        }
-        text.push_str(&shown.to_string());
-        text
+        let severity = if self.is_error() { Severity::Error } else { Severity::Warning };
+        let (labels, help) = (self.place.labels(), self.help.clone());
+        Problem { severity, code: self.code(), message, labels, help }
     }
 }
 
@@ -228,11 +210,16 @@ impl LoadResult {
         text
     }
 
+    /// All errors and warnings of the file, for people and for code scanners.
+    pub fn problems(&self) -> impl Iterator<Item = Problem> {
+        self.findings.iter().map(Finding::to_problem)
+    }
+
     /// All errors and warnings of the file, each with its line marked and, where it can be told, what
     /// would be right.
     #[must_use]
     pub fn explanation(&self) -> String {
-        self.findings.iter().map(Finding::explanation).collect::<Vec<_>>().join("\n")
+        self.problems().map(|problem| problem.to_string()).collect::<Vec<_>>().join("\n")
     }
 
     fn headline(&self) -> String {

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use peregrine_diagnostics::Position;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use thiserror::Error;
 
 use crate::lenient::Lenient;
-use crate::{Map, Mark, Node, Value, plain};
+use crate::{Map, Node, Value, plain};
 
 /// Nesting beyond this is refused: whoever walks the tree may recurse.
 const MAX_DEPTH: usize = 500;
@@ -26,7 +27,7 @@ pub struct Error {
     /// What is wrong.
     pub message: String,
     /// Where.
-    pub at: Mark,
+    pub at: Position,
 }
 
 /// Reads every document of a text.
@@ -293,7 +294,7 @@ impl<'t> Places<'t> {
         Self { text, lines, wide, lenient }
     }
 
-    fn mark(&self, character: usize) -> Mark {
+    fn mark(&self, character: usize) -> Position {
         let character = self.lenient.original(character);
         let before = self.wide.partition_point(|&(number, _)| number < character);
         let offset = match before.checked_sub(1).and_then(|i| self.wide.get(i)) {
@@ -305,7 +306,7 @@ impl<'t> Places<'t> {
     }
 
     /// Where a block scalar begins: at its `|` or `>`. The scanner tells where its content begins.
-    fn block_header(&self, content: Mark) -> Mark {
+    fn block_header(&self, content: Position) -> Position {
         let before = self.text.get(..content.offset).unwrap_or_default();
         // Already there, when it has no content.
         let Some(header) = before.trim_end().lines().next_back() else { return content };
@@ -325,7 +326,7 @@ impl<'t> Places<'t> {
 
     /// Where a sequence begins whose dashes stand right below the key: at its first dash. The scanner
     /// tells where its first item begins.
-    fn dash_below(&self, key: Mark, item: Mark) -> Mark {
+    fn dash_below(&self, key: Position, item: Position) -> Position {
         let dash = item.offset.saturating_sub(item.column) + key.column;
         let below = item.line > key.line
             && item.column > key.column
@@ -333,12 +334,12 @@ impl<'t> Places<'t> {
         if below { self.mark_of_byte(dash) } else { item }
     }
 
-    fn starts_with(&self, at: Mark, first: [char; 2]) -> bool {
+    fn starts_with(&self, at: Position, first: [char; 2]) -> bool {
         self.text.get(at.offset..).is_some_and(|text| text.starts_with(first))
     }
 
     /// Whether a tab stands between a `-`, `?` or `:` and this place.
-    fn tab_before(&self, at: Mark) -> bool {
+    fn tab_before(&self, at: Position) -> bool {
         let line = self.text.get(at.offset - at.column..at.offset).unwrap_or_default();
         let indicators = line.trim_end_matches([' ', '\t']);
         line.len() > indicators.len()
@@ -346,10 +347,10 @@ impl<'t> Places<'t> {
             && line.get(indicators.len()..).is_some_and(|blanks| blanks.contains('\t'))
     }
 
-    fn mark_of_byte(&self, offset: usize) -> Mark {
+    fn mark_of_byte(&self, offset: usize) -> Position {
         let line = self.lines.partition_point(|&start| start <= offset).saturating_sub(1);
         let start = self.lines.get(line).copied().unwrap_or(0);
-        Mark { offset, line, column: offset - start }
+        Position { offset, line, column: offset - start }
     }
 }
 
@@ -363,7 +364,7 @@ mod tests {
         parse(text).unwrap().remove(0)
     }
 
-    fn at(mark: Mark) -> (usize, usize, usize) {
+    fn at(mark: Position) -> (usize, usize, usize) {
         (mark.offset, mark.line, mark.column)
     }
 

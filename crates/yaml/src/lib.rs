@@ -17,12 +17,10 @@
 
 mod build;
 mod decode;
-mod diagnostic;
 mod lenient;
 mod node;
 mod plain;
 
 pub use build::{Error, parse};
 pub use decode::decode;
-pub use diagnostic::Diagnostic;
-pub use node::{Map, Mark, Node, Value};
+pub use node::{Map, Node, Value};

@@ -1,15 +1,6 @@
 //! The tree and how it is read.
 
-/// Place in a text. All counted from 0, as the reference engine prints them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    /// Byte from the start of the text.
-    pub offset: usize,
-    /// Line.
-    pub line: usize,
-    /// Byte from the start of the line.
-    pub column: usize,
-}
+use peregrine_diagnostics::{Position, Span};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,9 +8,9 @@ pub struct Node {
     /// What it is.
     pub value: Value,
     /// Where it begins.
-    pub start: Mark,
+    pub start: Position,
     /// Where it ends.
-    pub end: Mark,
+    pub end: Position,
 }
 
 /// What a node is.
@@ -68,7 +59,13 @@ impl Node {
     /// A value that stands nowhere.
     #[must_use]
     pub fn nowhere(value: Value) -> Self {
-        Self { value, start: Mark::default(), end: Mark::default() }
+        Self { value, start: Position::default(), end: Position::default() }
+    }
+
+    /// Where it begins and ends.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        Span { start: self.start, end: self.end }
     }
 
     /// Value of the first entry of this name, where this is a map that has it.

@@ -4,7 +4,9 @@
 //! knows all of YAML (`build`). What is read here comes out the same there, down to the places; tests hold one
 //! against the other.
 
-use crate::{Map, Mark, Node, Value};
+use peregrine_diagnostics::Position;
+
+use crate::{Map, Node, Value};
 
 /// Nesting beyond this is not plain.
 const MAX_DEPTH: usize = 50;
@@ -53,15 +55,15 @@ impl<'t> Reader<'t> {
         self.at - self.start
     }
 
-    fn mark(&self) -> Mark {
-        Mark { offset: self.at, line: self.line, column: self.column() }
+    fn mark(&self) -> Position {
+        Position { offset: self.at, line: self.line, column: self.column() }
     }
 
     fn since(&self, start: usize) -> Option<&'t str> {
         self.text.get(start..self.at)
     }
 
-    fn node(&self, value: Value, start: Mark) -> Option<Node> {
+    fn node(&self, value: Value, start: Position) -> Option<Node> {
         Some(Node { value, start, end: self.mark() })
     }
 
@@ -244,7 +246,7 @@ impl<'t> Reader<'t> {
             end = self.at;
         }
         let value = plain_value(self.text.get(start.offset..end)?.to_owned());
-        let end = Mark { offset: end, column: end - self.start, ..start };
+        let end = Position { offset: end, column: end - self.start, ..start };
         Some(Node { value, start, end })
     }
 

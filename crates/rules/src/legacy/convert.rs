@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{Kind, OldFile, is_legacy, read};
-use crate::{ErrorCode, Finding, ItemKind, LoadResult, Place, RulesFile};
+use peregrine_diagnostics::{Position, Source};
+
+use crate::{ErrorCode, Finding, ItemKind, LoadResult, Place};
 
 /// A file of the format of 2016 as YAML. It raises the same alerts.
 ///
@@ -28,14 +30,14 @@ use crate::{ErrorCode, Finding, ItemKind, LoadResult, Place, RulesFile};
 /// Where it is not in this format, or wrong; all that is wrong. Conditions are not looked into.
 pub fn convert(name: &str, content: &[u8]) -> Result<String, Box<LoadResult>> {
     let text = peregrine_yaml::decode(content).into_owned();
-    let file = Place::file(Arc::new(RulesFile { name: name.to_owned(), text }));
+    let file = Place::file(Arc::new(Source::new(name, text)));
     let mut findings = Vec::new();
-    if is_legacy(name, &file.rules_file().text) {
+    if is_legacy(name, &file.source().text) {
         if let Some(old) = read(&file, &mut findings) {
             return Ok(yaml(&old));
         }
     } else {
-        let place = file.spot(ItemKind::RulesContent, peregrine_yaml::Mark::default());
+        let place = file.spot(ItemKind::RulesContent, Position::default());
         let message = "This file is not in the rules format of 2016";
         findings.push(Finding::error(ErrorCode::Validate, message, place));
     }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use peregrine_yaml::{Mark, Node, Value};
+use peregrine_diagnostics::Position;
+use peregrine_yaml::{Node, Value};
 
 /// Words that connect two parts of a condition.
 const JOINING: [&str; 15] = [
@@ -26,14 +27,14 @@ const JOINING: [&str; 15] = [
 /// A line and its place.
 pub(super) struct Line<'t> {
     pub(super) text: &'t str,
-    start: Mark,
+    start: Position,
 }
 
 impl<'t> Line<'t> {
     pub(super) fn all(text: &'t str) -> impl Iterator<Item = Self> {
         let mut offset = 0;
         text.split_inclusive('\n').enumerate().map(move |(line, text)| {
-            let start = Mark { offset, line, column: 0 };
+            let start = Position { offset, line, column: 0 };
             offset += text.len();
             Self { text: text.trim_end_matches(['\n', '\r']), start }
         })
@@ -48,8 +49,8 @@ impl<'t> Line<'t> {
     }
 
     /// The place of one of its bytes.
-    pub(super) fn mark(&self, at: usize) -> Mark {
-        Mark { offset: self.start.offset + at, line: self.start.line, column: at }
+    pub(super) fn mark(&self, at: usize) -> Position {
+        Position { offset: self.start.offset + at, line: self.start.line, column: at }
     }
 
     /// A part of it as a scalar.

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
+use peregrine_diagnostics::Source;
 use peregrine_fields::Fields;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
-use crate::{EventSource, LoadResult, Loader, RulesFile};
+use crate::{EventSource, LoadResult, Loader};
 
 /// Name, condition, priority and output of the rules of a text.
 fn rules(text: &str) -> Vec<[String; 4]> {
@@ -18,7 +19,7 @@ fn rules(text: &str) -> Vec<[String; 4]> {
 }
 
 fn items(name: &str, text: &str) -> Result<Node, Vec<Finding>> {
-    let file = Place::file(Arc::new(RulesFile { name: name.into(), text: text.into() }));
+    let file = Place::file(Arc::new(Source::new(name, text)));
     let mut findings = Vec::new();
     document(&file, &mut findings).ok_or(findings)
 }

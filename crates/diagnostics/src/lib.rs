@@ -1,0 +1,44 @@
+//! Problems in texts that people write: where they are, what they are and what would be right.
+//!
+//! A [`Problem`] has a code, a message, the spans it is about and, where it is known, a remedy. It has
+//! three forms: text with the source line and carets ([`Display`](std::fmt::Display)), JSON
+//! ([`Problem::to_json`]) and SARIF 2.1.0 ([`sarif()`]). The crate knows spans and source texts; it does
+//! not know YAML, rules or settings.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use peregrine_diagnostics::{Label, Problem, Source};
+//!
+//! let source = Arc::new(Source::new("rules.yaml", "- rule: Shell\n  prio: HIGH\n"));
+//! let label = Label::bytes(source, 16..20);
+//! let problem = Problem::error("UNKNOWN_KEY", "Unknown key 'prio'")
+//!     .at(label)
+//!     .help("did you mean `priority`?");
+//! assert_eq!(
+//!     problem.to_string().lines().collect::<Vec<_>>(),
+//!     [
+//!         "error: Unknown key 'prio' [UNKNOWN_KEY]",
+//!         " --> rules.yaml:2:3",
+//!         "  |",
+//!         "2 |   prio: HIGH",
+//!         "  |   ^^^^",
+//!         "  = help: did you mean `priority`?",
+//!     ]
+//! );
+//! assert_eq!(problem.to_json()["locations"][0]["start"]["line"], 2);
+//! ```
+
+mod excerpt;
+mod problem;
+mod sarif;
+mod snippet;
+mod source;
+mod suggest;
+
+pub use excerpt::excerpt;
+pub use problem::{Label, Problem, Severity};
+pub use sarif::{Tool, sarif};
+pub use snippet::Snippet;
+pub use source::{Position, Source, SourceMap, Span};
+pub use suggest::closest;

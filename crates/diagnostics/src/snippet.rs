@@ -1,0 +1,117 @@
+//! A place in a text, with its line and carets under what is meant.
+
+use std::fmt;
+
+use crate::{Source, Span};
+
+/// Characters of a line that are shown around the place.
+const WIDTH: usize = 120;
+
+/// Shows a span as `file:line:column` (counted from 1, as editors do), its first line, and carets under
+/// what is meant.
+///
+/// ```
+/// use peregrine_diagnostics::{Snippet, Source};
+///
+/// let source = Source::new("rules.yaml", "- rule: Shell\n  prio: HIGH\n");
+/// let shown = Snippet::new(&source, source.span(16..20)).help(Some("did you mean `priority`?"));
+/// assert_eq!(
+///     shown.to_string().lines().collect::<Vec<_>>(),
+///     [
+///         " --> rules.yaml:2:3",
+///         "  |",
+///         "2 |   prio: HIGH",
+///         "  |   ^^^^",
+///         "  = help: did you mean `priority`?",
+///     ]
+/// );
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Snippet<'a> {
+    source: &'a Source,
+    span: Span,
+    help: Option<&'a str>,
+}
+
+impl<'a> Snippet<'a> {
+    /// A part of a text. An empty span gets one caret.
+    #[must_use]
+    pub fn new(source: &'a Source, span: Span) -> Self {
+        Self { source, span, help: None }
+    }
+
+    /// What would be right, on a line below.
+    #[must_use]
+    pub fn help(self, help: Option<&'a str>) -> Self {
+        Self { help, ..self }
+    }
+}
+
+impl fmt::Display for Snippet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Span { start, end } = self.span;
+        let begin = start.offset.saturating_sub(start.column);
+        let line =
+            self.source.text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        // The place may lie on the line break or past the end of the text.
+        let before = line.get(..start.column).unwrap_or(line);
+        let rest = line.get(before.len()..).unwrap_or_default();
+        let marked = end.offset.saturating_sub(start.offset).min(rest.len());
+        let marked = rest.get(..marked).unwrap_or(rest);
+
+        let number = (start.line + 1).to_string();
+        let gutter = " ".repeat(number.len());
+        let column = before.chars().count();
+        writeln!(f, "{gutter}--> {}:{number}:{}", self.source.name, column + 1)?;
+        writeln!(f, "{gutter} |")?;
+
+        let skip = column.saturating_sub(WIDTH / 2);
+        let shown: String = line.chars().skip(skip).take(WIDTH).map(printable).collect();
+        let cut = if skip > 0 { "…" } else { "" };
+        writeln!(f, "{number} | {cut}{}", shown.trim_end())?;
+        let indent = " ".repeat(column - skip + cut.chars().count());
+        let carets = "^".repeat(marked.trim_end().chars().count().clamp(1, WIDTH / 2));
+        writeln!(f, "{gutter} | {indent}{carets}")?;
+        if let Some(help) = self.help {
+            writeln!(f, "{gutter} = help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One column for one character, and nothing that a terminal interprets.
+fn printable(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Position;
+
+    #[test]
+    fn long_lines_are_cut_around_the_place() {
+        let source = Source::new("f", format!("{}here{}", "x".repeat(300), "y".repeat(300)));
+        let shown = Snippet::new(&source, source.span(300..304)).to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[0], " --> f:1:301");
+        let caret = lines[3].chars().position(|c| c == '^').unwrap();
+        assert_eq!(lines[2].chars().skip(caret).take(4).collect::<String>(), "here");
+        assert!(lines[2].chars().count() < 140);
+    }
+
+    #[test]
+    fn spans_outside_of_the_text_are_shown_at_its_end() {
+        for (text, offset, column) in
+            [("ü", 9, 9), ("ü", 2, 2), ("ü", 1, 5), ("ü", 0, 3), ("", 0, 0)]
+        {
+            let start = Position { offset, line: 0, column };
+            let source = Source::new("f", text);
+            assert!(Snippet::new(&source, Span { start, end: start }).to_string().contains('^'));
+        }
+    }
+}
