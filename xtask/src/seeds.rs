@@ -1,4 +1,4 @@
-//! Seeds of fuzz targets: the captures and rules of the project, cut into inputs of each target.
+//! Seeds of fuzz targets: captures and rules of the project, and files of this machine, cut into inputs of each target.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,9 +32,32 @@ pub fn run() -> Result<()> {
                 && seen.insert((event.ty, event.bytes().len() / 64))
             {
                 seeds.add("event_decode", event.bytes())?;
+                seeds.add("ring_records", &ring_of(event.bytes()))?;
             }
         }
     }
+    for (target, path) in [
+        ("accounts", "/etc/passwd"),
+        ("accounts", "/etc/group"),
+        ("proc_cgroup", "/proc/self/cgroup"),
+        ("proc_mountinfo", "/proc/self/mountinfo"),
+        ("proc_sockets", "/proc/self/net/netlink"),
+        ("proc_sockets", "/proc/self/net/tcp"),
+        ("proc_sockets", "/proc/self/net/tcp6"),
+        ("proc_sockets", "/proc/self/net/unix"),
+        ("proc_status", "/proc/self/limits"),
+        ("proc_status", "/proc/self/stat"),
+        ("proc_status", "/proc/self/status"),
+        ("proc_status", "/proc/stat"),
+    ] {
+        // A kernel without IPv6, or a machine without accounts, has fewer of them.
+        if let Ok(mut text) = fs::read(path) {
+            text.truncate(MAX_LEN);
+            seeds.add(target, &text)?;
+        }
+    }
+    seeds
+        .add("proc_cgroup", b"0::/../../kubepods.slice/cri-containerd-0123456789abcdef.scope\n")?;
     for path in files(&root.join("crates/cli/assets"), "yaml")? {
         let text = fs::read_to_string(&path)?;
         seeds.add("rules_loader", text.as_bytes())?;
@@ -47,6 +70,14 @@ pub fn run() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A ring with one record, as the target takes it: how far it is written, then the data.
+fn ring_of(event: &[u8]) -> Vec<u8> {
+    let record = [&0_u16.to_ne_bytes()[..], event].concat();
+    let end = (8 + record.len() as u64).next_multiple_of(8);
+    let header = [record.len() as u32, 0].map(u32::to_ne_bytes).concat();
+    [&end.to_le_bytes()[..], &header, &record].concat()
 }
 
 struct Seeds {

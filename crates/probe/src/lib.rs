@@ -35,5 +35,7 @@ pub use counters::{Counters, Statistics};
 pub use losers::Losers;
 pub use merge::{Merge, WINDOW};
 pub use record::event_of;
+#[doc(hidden)]
+pub use ring::HeapRing;
 pub use ring::Ring;
 pub use source::{Live, LiveError, ProcStrangers};

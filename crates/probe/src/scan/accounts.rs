@@ -20,7 +20,7 @@ pub(crate) fn items(
 }
 
 /// The users in the text of `/etc/passwd`.
-fn users(text: &[u8]) -> impl Iterator<Item = User> {
+pub(super) fn users(text: &[u8]) -> impl Iterator<Item = User> {
     lines(text).filter_map(|line| {
         let mut fields = line.split(|&b| b == b':');
         let name = fields.next().filter(|name| !name.is_empty())?;
@@ -33,7 +33,7 @@ fn users(text: &[u8]) -> impl Iterator<Item = User> {
 }
 
 /// The groups in the text of `/etc/group`.
-fn groups(text: &[u8]) -> impl Iterator<Item = Group> {
+pub(super) fn groups(text: &[u8]) -> impl Iterator<Item = Group> {
     lines(text).filter_map(|line| {
         let mut fields = line.split(|&b| b == b':');
         let name = fields.next().filter(|name| !name.is_empty())?;

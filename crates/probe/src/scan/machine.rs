@@ -67,13 +67,13 @@ pub(crate) fn interfaces() -> Vec<Interface> {
 }
 
 /// CPUs that are on: each has a line.
-fn cpus(stat: &[u8]) -> u32 {
+pub(super) fn cpus(stat: &[u8]) -> u32 {
     let lines = stat.split(|&b| b == b'\n').filter_map(|line| word(line, 0)?.strip_prefix(b"cpu"));
     lines.filter(|name| number(name).is_some()).count() as u32
 }
 
 /// The number in the line that begins with this word, 0 without such a line.
-fn value(text: &[u8], key: &[u8]) -> u64 {
+pub(super) fn value(text: &[u8], key: &[u8]) -> u64 {
     let mut lines = text.split(|&b| b == b'\n');
     let line = lines.find(|line| word(line, 0) == Some(key));
     line.and_then(|line| number(word(line, 1)?)).map_or(0, i64::unsigned_abs)

@@ -19,6 +19,8 @@ pub(crate) mod dir;
 mod fds;
 mod machine;
 mod mounts;
+#[doc(hidden)]
+pub mod parsers;
 mod process;
 pub(crate) mod scope;
 mod sockets;

@@ -7,7 +7,7 @@ use super::status::words;
 
 /// What a mount table says of one mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Mount {
+pub(super) struct Mount {
     id: u32,
     dev: u32,
     overlay: Option<Overlay>,
@@ -85,7 +85,7 @@ impl Mounts {
 }
 
 impl Mount {
-    fn parse(line: &[u8]) -> Option<Self> {
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = words(line);
         let id = u32::try_from(number(fields.next()?)?).ok()?;
         let device = fields.nth(1)?;

@@ -68,7 +68,7 @@ fn read(proc: &Dir) -> HashMap<u64, FdKind> {
     sockets
 }
 
-fn ipv4(line: &[u8], l4proto: u8) -> Option<Socket> {
+pub(super) fn ipv4(line: &[u8], l4proto: u8) -> Option<Socket> {
     let mut words = words(line).skip(1);
     let address = |text: &[u8]| {
         let (address, port) = split_port(text)?;
@@ -88,7 +88,7 @@ fn ipv4(line: &[u8], l4proto: u8) -> Option<Socket> {
     ))
 }
 
-fn ipv6(line: &[u8], l4proto: u8) -> Option<Socket> {
+pub(super) fn ipv6(line: &[u8], l4proto: u8) -> Option<Socket> {
     let mut words = words(line).skip(1);
     let address = |text: &[u8]| {
         let (digits, port) = split_port(text)?;
@@ -118,7 +118,7 @@ fn split_port(text: &[u8]) -> Option<(&[u8], u16)> {
     Some((text.get(..colon)?, port))
 }
 
-fn unix(line: &[u8]) -> Option<Socket> {
+pub(super) fn unix(line: &[u8]) -> Option<Socket> {
     let (source, mut rest) = cut(line);
     for _ in 0..5 {
         (_, rest) = cut(rest);
@@ -136,7 +136,7 @@ fn cut(line: &[u8]) -> (&[u8], &[u8]) {
     line.split_at(memchr::memchr(b' ', line).unwrap_or(line.len()))
 }
 
-fn netlink(line: &[u8]) -> Option<Socket> {
+pub(super) fn netlink(line: &[u8]) -> Option<Socket> {
     let ino = number(word(line, 9)?)? as u64;
     Some((ino, FdKind::Named { ty: ty::NETLINK, name: Vec::new() }))
 }
