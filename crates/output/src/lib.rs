@@ -41,6 +41,6 @@ pub use channel::{
     SyslogOutput, Trust,
 };
 pub use message::{Message, Scalar};
-pub use outputs::{Delivery, Incident, Outputs, Report};
+pub use outputs::{AlertSender, Delivery, Incident, Outputs, Report};
 pub use summary::Summary;
 pub use time::local_time_of_day;

@@ -88,6 +88,13 @@ struct Shared {
     ended: AtomicBool,
 }
 
+/// Submits alerts to [`Outputs`] from another thread.
+#[derive(Clone)]
+pub struct AlertSender {
+    shared: Arc<Shared>,
+    report: Report,
+}
+
 /// Alerts that a channel gets at once, so that progress shows while many wait.
 const BATCH: usize = 128;
 /// How often the watchdog looks, at most.
@@ -131,9 +138,13 @@ impl Outputs {
 
     /// Takes an alert. Never waits: when the queue is full the alert is lost, counted and reported.
     pub fn submit(&self, alert: Alert) {
-        if self.shared.queue.push(alert) == Pushed::FirstDrop {
-            (self.report)(&Incident::QueueFull);
-        }
+        self.shared.submit(alert, &self.report);
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn sender(&self) -> AlertSender {
+        AlertSender { shared: self.shared.clone(), report: self.report.clone() }
     }
 
     /// Makes channels open their files and start their programs again, for what is delivered from now on.
@@ -174,6 +185,27 @@ impl Outputs {
             watchdog.thread().unpark();
             let _ = watchdog.join();
         }
+    }
+}
+
+impl AlertSender {
+    /// As [`Outputs::submit`]. An alert that comes after [`Outputs::close`] is lost.
+    pub fn submit(&self, alert: Alert) {
+        self.shared.submit(alert, &self.report);
+    }
+}
+
+impl Shared {
+    fn submit(&self, alert: Alert, report: &Report) {
+        if self.queue.push(alert) == Pushed::FirstDrop {
+            report(&Incident::QueueFull);
+        }
+    }
+}
+
+impl fmt::Debug for AlertSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AlertSender").finish_non_exhaustive()
     }
 }
 
