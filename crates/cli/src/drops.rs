@@ -14,7 +14,7 @@ use peregrine_output::{Message, Outputs, Scalar, Style, local_time_of_day};
 use peregrine_probe::{Counters, Losers};
 use peregrine_state::State;
 use peregrine_telemetry::{
-    Check, DropAction, DropMonitor, DropPolicy, GroupLoss, Ledger, Period, Reaction, Stretch,
+    Check, DropAction, DropMonitor, DropPolicy, GroupLoss, Ledger, LossInterval, Period, Reaction,
     coverage,
 };
 
@@ -175,7 +175,7 @@ impl<'a> Drops<'a> {
         let now = kernel.counters.read().ok()?;
         let lost = now.total().lost() > self.ledger.total().lost();
         let groups = if lost { kernel.groups() } else { Vec::new() };
-        let period = self.ledger.book(ts, &now.cpus, &groups);
+        let period = self.ledger.record(ts, &now.cpus, &groups);
         if lost {
             self.log.warning(losses(&period.events));
         }
@@ -296,14 +296,14 @@ fn summary(ledger: &Ledger, waiting: u64) -> String {
         // Writing into a string does not fail.
         let _ = writeln!(text, "   - {words}");
     };
-    let stretches = ledger.stretches();
-    for stretch in stretches.iter().take(MAX_TOLD) {
-        let Stretch { class, cpu, cause, lost, from, to } = *stretch;
+    let intervals = ledger.intervals();
+    for interval in intervals.iter().take(MAX_TOLD) {
+        let LossInterval { class, cpu, cause, lost, from, to } = *interval;
         let (class, cause) = (class.name(), in_words(cause));
         let (from, to) = (time_of_day(from), time_of_day(to));
         line(format_args!("{lost} {class} lost on CPU {cpu} between {from} and {to} ({cause})"));
     }
-    let more: u64 = stretches.iter().skip(MAX_TOLD).map(|stretch| stretch.lost).sum();
+    let more: u64 = intervals.iter().skip(MAX_TOLD).map(|interval| interval.lost).sum();
     if more > 0 {
         line(format_args!("{more} others"));
     }
@@ -407,7 +407,7 @@ mod tests {
         let mut many = some();
         many.seen[LossClass::Open as usize] = 900_000;
         let groups = [("/b".to_owned(), [0, 1, 0, 7, 0, 0, 0, 0, 2])];
-        ledger.book(5 * SECOND, &[EventCounters::default(), many], &groups);
+        ledger.record(5 * SECOND, &[EventCounters::default(), many], &groups);
         let times = |text: String| {
             text.replace(&time_of_day(SECOND), "FROM").replace(&time_of_day(5 * SECOND), "TO")
         };

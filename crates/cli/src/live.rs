@@ -34,7 +34,7 @@ pub(crate) fn run(
     // As long as this is open, the kernel counts runs of programs.
     let mut _runs = None;
     if let Some(metrics) = &mut watch.metrics {
-        metrics.watch_kernel(&live);
+        metrics.attach_kernel(&live);
         _runs = job.config.metrics.bpf_enable_stats.then(count_runs).transpose()?;
     }
     watch.goes_by_the_clock();

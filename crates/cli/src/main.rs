@@ -16,14 +16,12 @@ mod log;
 mod memory;
 mod metrics;
 mod profile;
-mod pulse;
 mod record;
 mod run;
 mod signals;
 mod version;
 mod watch;
 
-mod webserver;
 mod wiring;
 
 use std::process::ExitCode;

@@ -12,23 +12,22 @@ use jiff::tz::TimeZone;
 use peregrine_config::{Config, Engine as Kind, ReadFile, RuleMatching};
 use peregrine_engine::{Engine, Generation, GenerationSettings, Matching, Source, Strangers};
 use peregrine_fields::{Fields, Run};
-use peregrine_output::{AlertFormat, Incident, Outputs};
+use peregrine_output::{AlertFormat, Incident, Outputs, Style};
 use peregrine_scap::Reader;
+use peregrine_telemetry::{Heartbeat, Ticker};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::app::print;
 use crate::args::options::Options;
 use crate::log::Log;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, MetricsSettings};
 use crate::profile::{self, Report};
-use crate::pulse::{Pulse, Ticker};
 use crate::record::Recorder;
 use crate::signals::Signals;
 use crate::watch::Watch;
-use crate::webserver::{Pages, WebServer};
 use crate::wiring::delivery;
 use crate::wiring::rules::Texts;
-use crate::{live, version};
+use crate::{live, wiring};
 
 /// What a run needs, all of it checked.
 pub(crate) struct Job<'a> {
@@ -80,16 +79,18 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
     let log = Arc::clone(&job.log);
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
     let outputs = Outputs::start(delivery::delivery(job.config), Arc::new(report))?;
-    let pulse = Arc::new(Pulse::new());
-    let mut metrics = Metrics::new(job, &style)?;
-    let webserver = match &job.config.engine {
-        Kind::Live { .. } => webserver(job, &pulse, metrics.as_mut())?,
+    let heartbeat = Arc::new(Heartbeat::new());
+    let metrics = MetricsSettings::new(job)
+        .map(|settings| metrics(job, settings, &heartbeat, &outputs, &style))
+        .transpose()?;
+    let server = match &job.config.engine {
+        Kind::Live { .. } => {
+            wiring::server::start(job, &heartbeat, metrics.as_ref().map(Metrics::scraper))?
+        }
         Kind::Replay { .. } | Kind::NoDriver => None,
     };
-    let interval = metrics.as_ref().and_then(Metrics::interval);
-    let asked = webserver.is_some() || interval.is_some();
-    let _ticker = asked.then(|| Ticker::start(pulse.clone(), interval)).transpose()?;
-    let mut watch = Watch::new(job, &formats, &style, &outputs, recorder, metrics, &pulse);
+    let _ticker = server.is_some().then(|| Ticker::start(heartbeat.clone())).transpose()?;
+    let mut watch = Watch::new(job, &formats, &style, &outputs, recorder, metrics, &heartbeat);
     let result = match &job.config.engine {
         Kind::Replay { capture_file } => replay(job, &mut watch, capture_file),
         Kind::Live { settings, .. } => live::run(job, &mut watch, settings),
@@ -97,36 +98,29 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
     };
     let result = result.and_then(|()| watch.drops.result());
     let Watch { summary, profile, metrics, .. } = watch;
-    drop(webserver);
-    metrics.into_iter().for_each(Metrics::close);
+    drop(server);
+    // Writes the last reports before the outputs are closed.
+    drop(metrics);
     outputs.close();
     print(summary.to_string())?;
     result?;
     profile.map_or(Ok(()), |profile| profile.tell(job.options))
 }
 
-/// The web server, where one is wanted. The run does not start without it.
-fn webserver(
-    job: &Job<'_>,
-    pulse: &Arc<Pulse>,
-    metrics: Option<&mut Metrics<'_>>,
-) -> anyhow::Result<Option<WebServer>> {
-    let keys = &job.config.webserver;
-    if !keys.enabled {
-        return Ok(None);
-    }
-    let metrics = metrics.filter(|_| keys.prometheus_metrics_enabled);
-    let pages = Pages {
-        health: keys.k8s_healthz_endpoint.clone(),
-        patience: Duration::from_millis(keys.healthz_timeout.into()),
-        pulse: pulse.clone(),
-        versions: version::json().to_string(),
-        metrics: metrics.map(|metrics| metrics.serve(pulse.clone())),
+/// Starts to collect metrics.
+fn metrics<'a>(
+    job: &'a Job<'_>,
+    settings: MetricsSettings,
+    heartbeat: &Arc<Heartbeat>,
+    outputs: &Outputs,
+    style: &Style,
+) -> io::Result<Metrics<'a>> {
+    let log = Arc::clone(&job.log);
+    let report = move |incident: &Incident| {
+        log.line(incident.priority(), format_args!("metrics.output_file: {incident}"));
     };
-    let server = WebServer::start(keys, pages);
-    let server = server.context("an error occurred while starting webserver")?;
-    job.log.info(format_args!("Starting health webserver with {server}"));
-    Ok(Some(server))
+    let (rules, alerts) = (&job.generation.rules().rules, outputs.sender());
+    Metrics::start(settings, rules, heartbeat.clone(), alerts, style, Arc::new(report))
 }
 
 fn replay(job: &Job<'_>, watch: &mut Watch<'_>, capture: &Path) -> anyhow::Result<()> {

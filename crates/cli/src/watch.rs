@@ -11,14 +11,13 @@ use peregrine_event::Event;
 use peregrine_fields::Field;
 use peregrine_output::{AlertFormat, Message, Outputs, Scalar, Style, Summary, local_time_of_day};
 use peregrine_state::State;
-use peregrine_telemetry::TimeoutMonitor;
+use peregrine_telemetry::{Heartbeat, TimeoutMonitor};
 
 use crate::drops::Drops;
 use crate::log::Log;
 use crate::memory;
-use crate::metrics::{Metrics, Moment, Tally};
+use crate::metrics::{LoopState, Metrics, Tally};
 use crate::profile::Report;
-use crate::pulse::Pulse;
 use crate::record::Recorder;
 use crate::run::{Job, duration};
 use crate::signals::Signals;
@@ -48,7 +47,7 @@ pub(crate) struct Watch<'a> {
     outputs: &'a Outputs,
     signals: &'a Signals,
     log: &'a Log,
-    pulse: &'a Pulse,
+    heartbeat: &'a Heartbeat,
     /// Events that rules were asked about.
     events: u64,
     first_ts: Option<u64>,
@@ -67,7 +66,7 @@ impl<'a> Watch<'a> {
         outputs: &'a Outputs,
         recorder: Recorder,
         metrics: Option<Metrics<'a>>,
-        pulse: &'a Pulse,
+        heartbeat: &'a Heartbeat,
     ) -> Self {
         Self {
             summary: Summary::new(
@@ -83,7 +82,7 @@ impl<'a> Watch<'a> {
             outputs,
             signals: &job.signals,
             log: &job.log,
-            pulse,
+            heartbeat,
             events: 0,
             first_ts: None,
             limit: duration(job),
@@ -97,20 +96,20 @@ impl<'a> Watch<'a> {
         self.first_ts = Some(now());
     }
 
-    /// Shows that the event loop turns, and does what waits for that.
+    /// Answers the heartbeat, and does what waits for it.
     #[inline]
-    fn look_up(&mut self, state: &State) {
-        if self.pulse.is_asked() {
-            self.tell_metrics(state);
+    fn poll(&self, state: &State) {
+        if self.heartbeat.poll() {
+            self.poll_metrics(state);
         }
     }
 
     #[cold]
-    fn tell_metrics(&mut self, state: &State) {
+    fn poll_metrics(&self, state: &State) {
         let Self { events, summary, outputs, drops, metrics, .. } = self;
         if let Some(metrics) = metrics {
             let ledger = drops.ledger();
-            metrics.look_up(&Moment { events: *events, summary, outputs, ledger, state });
+            metrics.poll(&LoopState { events: *events, summary, outputs, ledger, state });
         }
     }
 
@@ -142,7 +141,7 @@ impl Observer for Watch<'_> {
 
     #[inline(always)]
     fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
-        self.look_up(state);
+        self.poll(state);
         if let Some(tally) = &self.tally {
             tally.arrived(event);
         }
@@ -180,7 +179,7 @@ impl Observer for Watch<'_> {
     }
 
     fn idle(&mut self, state: &State) -> ControlFlow<()> {
-        self.look_up(state);
+        self.poll(state);
         self.heed_signals()?;
         if !std::mem::replace(&mut self.settled, true) {
             memory::give_back();

@@ -1,67 +1,67 @@
-//! The ledger of losses: how many events there were, which of them were lost, when, on which CPU, by whom and why.
+//! The ledger of losses: how many events there were, and how many were lost by class, CPU, cause, time and control group.
 
 use std::collections::BTreeMap;
 
 use peregrine_event::{EventCounters, LossCause, LossClass};
 
-/// Control groups that are kept apart.
+/// Largest number of control groups.
 const MAX_GROUPS: usize = 1024;
 
-/// Books what was counted, from look to look. Its memory has bounds: it grows with CPUs, and no further with time.
+/// Accumulates readings of the counters. Its memory is bounded: it grows with the number of CPUs, not with time.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// When the last look was, nanoseconds since the epoch.
-    looked: u64,
+    /// Time of the last reading, nanoseconds since the epoch.
+    last_read: u64,
     cpus: Vec<EventCounters>,
     total: EventCounters,
-    stretches: BTreeMap<(usize, usize, usize), Stretch>,
+    intervals: BTreeMap<(usize, usize, usize), LossInterval>,
     groups: BTreeMap<String, [u64; LossClass::ALL.len()]>,
 }
 
-/// The losses of one class on one CPU for one cause, all together.
+/// All losses of one class on one CPU for one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stretch {
+pub struct LossInterval {
     /// Kind of events.
     pub class: LossClass,
-    /// Where it was.
+    /// CPU number.
     pub cpu: usize,
-    /// Why.
+    /// Cause of the loss.
     pub cause: LossCause,
     /// Lost events.
     pub lost: u64,
-    /// Time of the last look at which none of them was lost, nanoseconds since the epoch.
+    /// Time of the last reading before the first of them, nanoseconds since the epoch.
     pub from: u64,
-    /// Time of the look that found the last of them.
+    /// Time of the reading that counted the last of them.
     pub to: u64,
 }
 
-/// What was counted from one look to the next.
+/// Events and losses between two readings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Period {
-    /// Time of the earlier look, nanoseconds since the epoch.
+    /// Time of the earlier reading, nanoseconds since the epoch.
     pub from: u64,
     /// Time of the later one.
     pub to: u64,
     /// Events of all CPUs.
     pub events: EventCounters,
-    /// Lost events of each CPU that lost some.
+    /// Lost events of each CPU that has some.
     pub by_cpu: Vec<(usize, u64)>,
-    /// Lost events of each control group of which that is known, the most first.
+    /// Lost events of each control group as far as it is known, the largest first.
     pub by_group: Vec<(String, u64)>,
 }
 
-/// What a control group lost in a period: `lost[class]`.
+/// Losses of a control group in a period: `lost[class]`.
 pub type GroupLoss = (String, [u64; LossClass::ALL.len()]);
 
 impl Ledger {
-    /// Counting begins at this time.
+    /// An empty ledger whose first period starts at `ts`.
     pub fn new(ts: u64) -> Self {
-        Self { looked: ts, ..Self::default() }
+        Self { last_read: ts, ..Self::default() }
     }
 
-    /// A look at the counters of all CPUs, and at who lost what since the look before.
-    pub fn book(&mut self, ts: u64, cpus: &[EventCounters], groups: &[GroupLoss]) -> Period {
-        let mut period = Period { from: self.looked, to: ts, ..Period::default() };
+    /// Records the counters of all CPUs, and what each control group lost since the last reading.
+    pub fn record(&mut self, ts: u64, cpus: &[EventCounters], groups: &[GroupLoss]) -> Period {
+        let mut period = Period { from: self.last_read, to: ts, ..Period::default() };
         self.cpus.resize(cpus.len().max(self.cpus.len()), EventCounters::default());
         for (cpu, (now, before)) in cpus.iter().zip(&mut self.cpus).enumerate() {
             let new = now.since(before);
@@ -69,11 +69,11 @@ impl Ledger {
             period.events.add(&new);
             if new.lost() > 0 {
                 period.by_cpu.push((cpu, new.lost()));
-                note(&mut self.stretches, cpu, &new, (period.from, period.to));
+                record_intervals(&mut self.intervals, cpu, &new, (period.from, period.to));
             }
         }
         self.total.add(&period.events);
-        self.looked = ts;
+        self.last_read = ts;
         for (name, lost) in groups {
             if self.groups.len() < MAX_GROUPS || self.groups.contains_key(name) {
                 let sums = self.groups.entry(name.clone()).or_default();
@@ -85,27 +85,27 @@ impl Ledger {
         period
     }
 
-    /// All events of the run.
+    /// Events and losses of the run.
     pub fn total(&self) -> &EventCounters {
         &self.total
     }
 
-    /// Lost events of each control group: `lost[class]`. Of some losses nobody knows whose they were, so their sum may
-    /// be less than all.
+    /// Lost events of each control group: `lost[class]`. Some losses have no known owner, so the sum can be less than the
+    /// total.
     pub fn by_group(&self) -> impl Iterator<Item = (&str, &[u64; LossClass::ALL.len()])> {
         self.groups.iter().map(|(name, lost)| (name.as_str(), lost))
     }
 
     /// All losses, the largest first.
-    pub fn stretches(&self) -> Vec<Stretch> {
-        let mut stretches: Vec<_> = self.stretches.values().copied().collect();
-        stretches.sort_by_key(|stretch| std::cmp::Reverse(stretch.lost));
-        stretches
+    pub fn intervals(&self) -> Vec<LossInterval> {
+        let mut intervals: Vec<_> = self.intervals.values().copied().collect();
+        intervals.sort_by_key(|interval| std::cmp::Reverse(interval.lost));
+        intervals
     }
 }
 
-fn note(
-    stretches: &mut BTreeMap<(usize, usize, usize), Stretch>,
+fn record_intervals(
+    intervals: &mut BTreeMap<(usize, usize, usize), LossInterval>,
     cpu: usize,
     new: &EventCounters,
     (from, to): (u64, u64),
@@ -115,16 +115,16 @@ fn note(
             let lost = new.lost_of(class, cause);
             if lost > 0 {
                 let key = (class as usize, cpu, cause as usize);
-                let none = Stretch { class, cpu, cause, lost: 0, from, to };
-                let stretch = stretches.entry(key).or_insert(none);
-                stretch.lost += lost;
-                stretch.to = to;
+                let none = LossInterval { class, cpu, cause, lost: 0, from, to };
+                let interval = intervals.entry(key).or_insert(none);
+                interval.lost += lost;
+                interval.to = to;
             }
         }
     }
 }
 
-/// Delivered share of events in percent: 100 where there were none.
+/// Delivered share of events in percent; 100 when there were no events.
 pub fn coverage(events: &EventCounters) -> f64 {
     match (events.events(), events.lost()) {
         (_, 0) | (0, _) => 100.0,
@@ -150,21 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn a_period_is_what_came_since_the_last_look() {
+    fn a_period_covers_the_time_since_the_last_reading() {
         let mut ledger = Ledger::new(100);
-        let first = ledger.book(200, &[cpu(10, 0), cpu(20, 0)], &[]);
+        let first = ledger.record(200, &[cpu(10, 0), cpu(20, 0)], &[]);
         assert_eq!((first.from, first.to, first.events), (100, 200, cpu(30, 0)));
-        assert_eq!(ledger.stretches(), []);
+        assert_eq!(ledger.intervals(), []);
         let groups = [group("/a", 1), group("/b", 3)];
-        let second = ledger.book(300, &[cpu(10, 0), cpu(30, 5)], &groups);
+        let second = ledger.record(300, &[cpu(10, 0), cpu(30, 5)], &groups);
         assert_eq!((second.from, second.events, &*second.by_cpu), (200, cpu(10, 5), &[(1, 5)][..]));
         assert_eq!(second.by_group, [("/b".to_owned(), 3), ("/a".to_owned(), 1)]);
-        ledger.book(400, &[cpu(10, 0), cpu(40, 5)], &[]);
-        ledger.book(500, &[cpu(11, 1), cpu(50, 7)], &groups);
+        ledger.record(400, &[cpu(10, 0), cpu(40, 5)], &[]);
+        ledger.record(500, &[cpu(11, 1), cpu(50, 7)], &groups);
         assert_eq!(ledger.total(), &cpu(61, 8));
         let groups: Vec<_> = ledger.by_group().map(|(name, lost)| (name, lost[3])).collect();
         assert_eq!(groups, [("/a", 2), ("/b", 6)]);
-        let stretch = |cpu, lost, from| Stretch {
+        let interval = |cpu, lost, from| LossInterval {
             class: LossClass::Open,
             cpu,
             cause: LossCause::RingFull,
@@ -172,14 +172,14 @@ mod tests {
             from,
             to: 500,
         };
-        assert_eq!(ledger.stretches(), [stretch(1, 7, 200), stretch(0, 1, 400)]);
+        assert_eq!(ledger.intervals(), [interval(1, 7, 200), interval(0, 1, 400)]);
     }
 
     #[test]
-    fn memory_has_bounds() {
+    fn memory_is_bounded() {
         let mut ledger = Ledger::new(0);
         for second in 1..2000 {
-            ledger.book(second, &[cpu(second, second)], &[group(&format!("/{second}"), 1)]);
+            ledger.record(second, &[cpu(second, second)], &[group(&format!("/{second}"), 1)]);
         }
         assert_eq!(ledger.by_group().count(), MAX_GROUPS);
         assert_eq!(ledger.total().lost(), 1999);

@@ -1,13 +1,36 @@
-//! What the engine tells of itself: losses and what is done about them, metrics and their forms.
+//! What the engine reports about itself: losses and the reaction to them, metrics and their text forms, the heartbeat of the
+//! event loop.
 //!
-//! It is given numbers and times, and gives back decisions and texts. It knows no kernel, no files and no network: who reads
-//! counters, and who sends what comes out, is `cli`'s business.
+//! Counters come from the event loop and from a [`KernelSource`]; the crate reads `/proc` for CPU and memory usage itself, on
+//! the thread of a [`Collector`]. It knows no kernel interface beyond that, no network and no configuration: the runtime
+//! feeds it and sends what it returns.
+//!
+//! ```
+//! use peregrine_event::EventCounters;
+//! use peregrine_telemetry::{Ledger, coverage};
+//!
+//! let mut counters = EventCounters::default();
+//! counters.seen[0] = 1000;
+//! counters.lost[0][0] = 3;
+//! let mut ledger = Ledger::new(0);
+//! let period = ledger.record(1_000_000_000, &[counters], &[]);
+//! assert_eq!((period.events.lost(), coverage(ledger.total())), (3, 99.7));
+//! ```
 
+mod collector;
 mod drops;
+mod heartbeat;
 mod ledger;
 pub mod metrics;
+mod resources;
 mod timeouts;
 
+pub use collector::{
+    Collector, CollectorSettings, HostInfo, KernelSource, KernelStats, MetricGroups, MetricReport,
+    ReportSink, Scraper, SnapshotContext,
+};
 pub use drops::{Check, DropAction, DropMonitor, DropPolicy, Reaction};
-pub use ledger::{GroupLoss, Ledger, Period, Stretch, coverage};
+pub use heartbeat::{Heartbeat, Ticker};
+pub use ledger::{GroupLoss, Ledger, LossInterval, Period, coverage};
+pub use resources::{ResourceReader, process_age};
 pub use timeouts::TimeoutMonitor;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use peregrine_engine::profile::{Chance, Stage, time_of_a_look};
 use peregrine_event::{Event, EventType, syscall_name};
 use peregrine_filter::{Meter, NodeId};
-use peregrine_telemetry::metrics::{CostFigures, RuleCostFigures, SyscallFigures};
+use peregrine_telemetry::metrics::{CostStats, RuleCost, SyscallCost};
 
 /// The counters of a run. The observer of events and the meter of rules share them.
 #[derive(Debug)]
@@ -93,8 +93,8 @@ impl Tally {
     }
 
     /// What was counted until now; `rules` are the names of the rules.
-    pub(super) fn figures<'a>(&self, rules: impl Iterator<Item = &'a str>) -> CostFigures {
-        let mut syscalls: BTreeMap<&str, SyscallFigures> = BTreeMap::new();
+    pub(super) fn figures<'a>(&self, rules: impl Iterator<Item = &'a str>) -> CostStats {
+        let mut syscalls: BTreeMap<&str, SyscallCost> = BTreeMap::new();
         let names = EventType::all().map(EventType::name).map(Some);
         let names = names.chain((0..).map(syscall_name));
         for (name, count) in names.zip(&self.syscalls) {
@@ -105,12 +105,12 @@ impl Tally {
             figures.events += count.events.get();
             figures.time += count.time.get();
         }
-        let rules = rules.zip(&self.rules).map(|(name, count)| RuleCostFigures {
+        let rules = rules.zip(&self.rules).map(|(name, count)| RuleCost {
             name: name.to_owned(),
             evaluations: count.events.get(),
             time: count.time.get(),
         });
-        CostFigures { syscalls: syscalls.into_values().collect(), rules: rules.collect() }
+        CostStats { syscalls: syscalls.into_values().collect(), rules: rules.collect() }
     }
 
     fn count(&self, event: &Event<'_>) -> Option<&Count> {

@@ -2,5 +2,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod delivery;
+pub(crate) mod metrics;
 pub(crate) mod rules;
+pub(crate) mod server;
 pub(crate) mod syscalls;

@@ -1,50 +1,50 @@
-//! What metrics are made of: counters and facts, by value.
+//! The inputs of metrics: counters and facts, by value. A group that the configuration leaves out is `None`.
 
 use std::collections::BTreeSet;
 
 use peregrine_event::EventCounters;
 
-/// What was counted up to a moment.
+/// Everything that a snapshot of metrics is computed from.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Figures {
-    /// The moment, nanoseconds since the epoch.
+pub struct MetricInputs {
+    /// Time of the snapshot, nanoseconds since the epoch.
     pub ts: u64,
-    /// What stays the same.
-    pub run: RunFigures,
-    /// Events that rules were asked about.
+    /// Facts of the run.
+    pub run: RunInfo,
+    /// Events that rules were evaluated on.
     pub events: u64,
-    /// Alerts that found the queue before the outputs full.
+    /// Alerts dropped because the output queue was full.
     pub queue_drops: u64,
     /// Rules, in the order of loading.
-    pub rules: Option<Vec<RuleFigures>>,
+    pub rules: Option<Vec<RuleStats>>,
     /// CPU and memory.
-    pub resources: Option<ResourceFigures>,
-    /// The picture of the machine.
-    pub state: Option<StateFigures>,
+    pub resources: Option<ResourceUsage>,
+    /// Process and fd tables.
+    pub state: Option<StateStats>,
     /// Events and losses in the kernel.
     pub kernel: Option<EventCounters>,
     /// Events and losses of each CPU, by its number.
     pub cpus: Option<Vec<EventCounters>>,
-    /// Events given out after a later one.
+    /// Events delivered after a later one.
     pub late: Option<u64>,
     /// Events lost by control group.
     pub lost_by_group: Option<Vec<(String, u64)>>,
     /// BPF programs.
-    pub programs: Option<Vec<ProgramFigures>>,
-    /// What was read of `/proc`.
-    pub scan: Option<ScanFigures>,
-    /// What system calls and rules cost.
-    pub costs: Option<CostFigures>,
-    /// The snapshot before this one.
-    pub before: Option<Before>,
+    pub programs: Option<Vec<ProgramStats>>,
+    /// Items read from `/proc`.
+    pub scan: Option<ScanStats>,
+    /// Cost of system calls and rules.
+    pub costs: Option<CostStats>,
+    /// The previous snapshot, which rates refer to.
+    pub previous: Option<PreviousSnapshot>,
 }
 
-/// What rates are reckoned from.
+/// The values of the previous snapshot that rates are computed from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Before {
-    /// When that was, nanoseconds since the epoch.
+pub struct PreviousSnapshot {
+    /// Time of that snapshot, nanoseconds since the epoch.
     pub ts: u64,
-    /// [`Figures::events`] then.
+    /// [`MetricInputs::events`] then.
     pub events: u64,
     /// Events in the kernel then.
     pub kernel_events: u64,
@@ -52,18 +52,18 @@ pub struct Before {
     pub kernel_drops: u64,
 }
 
-/// What stays the same during a run.
+/// Facts of the run: versions, host, files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunFigures {
-    /// Version that rules and tools ask for.
+pub struct RunInfo {
+    /// Falco version that rules and tools check.
     pub version: String,
     /// Name of the host.
     pub hostname: String,
     /// Event source.
     pub source: String,
-    /// Name of the engine that events come from, where it has one.
+    /// Falco's name of the event engine; a replay has none.
     pub engine: Option<String>,
-    /// How system calls are hooked, where the kernel is watched.
+    /// Hook plan of a live run.
     pub hook_plan: Option<String>,
     /// Release of the kernel.
     pub kernel_release: String,
@@ -83,18 +83,27 @@ pub struct RunFigures {
     pub addresses: Vec<(String, &'static str, Vec<String>)>,
 }
 
-/// A file that was read.
+/// A loaded file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileDigest {
     /// Its name, without directories.
     pub name: String,
-    /// SHA-256 of what is in it, in hexadecimal.
+    /// SHA-256 of its content, in hexadecimal.
     pub sha256: String,
 }
 
-/// What a rule did.
+/// A rule and its matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleFigures {
+pub struct RuleStats {
+    /// The rule.
+    pub rule: RuleInfo,
+    /// Events that it matched.
+    pub matches: u64,
+}
+
+/// Identity of a rule, as its metrics show it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleInfo {
     /// Its name.
     pub name: String,
     /// Its priority, 0 for the most urgent.
@@ -103,20 +112,18 @@ pub struct RuleFigures {
     pub source: String,
     /// Its tags.
     pub tags: BTreeSet<String>,
-    /// Events that it matched.
-    pub matches: u64,
 }
 
-/// What the program and its host use.
+/// CPU and memory used by the program and by its host.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ResourceFigures {
+pub struct ResourceUsage {
     /// CPU time of the program in per cent of the time since it started; 100 is one CPU.
     pub cpu_percent: f64,
     /// Resident memory, KiB.
     pub rss_kb: u64,
     /// Virtual memory, KiB.
     pub vsz_kb: u64,
-    /// Resident memory, of what is shared only its part, KiB.
+    /// Proportional set size: shared pages count by share, KiB.
     pub pss_kb: u64,
     /// Memory of the container or control group the program is in, bytes.
     pub container_memory: u64,
@@ -130,10 +137,10 @@ pub struct ResourceFigures {
     pub host_open_fds: u64,
 }
 
-/// What the picture of the machine holds, and what became of it.
+/// Sizes and counters of the process and fd tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the rows of the table say it")]
-pub struct StateFigures {
+pub struct StateStats {
     pub threads: u64,
     pub fds: u64,
     pub found_fds: u64,
@@ -153,19 +160,19 @@ pub struct StateFigures {
 
 /// A BPF program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProgramFigures {
+pub struct ProgramStats {
     /// Its name.
     pub name: String,
-    /// How often it ran.
+    /// Number of runs.
     pub runs: u64,
-    /// How long it ran in all, nanoseconds.
+    /// Total run time, nanoseconds.
     pub time: u64,
 }
 
-/// What was read of `/proc`: when watching began, and later of threads that nobody had told of.
+/// Items read from `/proc`: in the start-up scan, and later for unknown threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
-pub struct ScanFigures {
+pub struct ScanStats {
     pub threads: u64,
     pub pipes: u64,
     pub memfds: u64,
@@ -178,44 +185,44 @@ pub struct ScanFigures {
     pub anonymous: u64,
 }
 
-/// What was counted of system calls and rules.
+/// Cost of system calls and rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CostFigures {
+pub struct CostStats {
     /// System calls and other kinds of events, by name.
-    pub syscalls: Vec<SyscallFigures>,
+    pub syscalls: Vec<SyscallCost>,
     /// Rules, in the order of loading.
-    pub rules: Vec<RuleCostFigures>,
+    pub rules: Vec<RuleCost>,
 }
 
 /// Events of one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SyscallFigures {
+pub struct SyscallCost {
     /// The name.
     pub name: String,
-    /// How many there were.
+    /// Number of events.
     pub events: u64,
-    /// How long they took, in state and rules, nanoseconds.
+    /// Time spent on them in state and rules, nanoseconds.
     pub time: u64,
 }
 
-/// What a rule cost.
+/// Cost of a rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleCostFigures {
+pub struct RuleCost {
     /// Its name.
     pub name: String,
-    /// How often it was asked about an event.
+    /// Events that it was evaluated on.
     pub evaluations: u64,
-    /// How long that took, nanoseconds.
+    /// Time of these evaluations, nanoseconds.
     pub time: u64,
 }
 
-impl Figures {
-    /// Time since the snapshot before, 0 for the first.
+impl MetricInputs {
+    /// Seconds since the previous snapshot, 0 for the first.
     pub(super) fn seconds(&self) -> f64 {
-        self.before.map_or(0.0, |before| self.ts.saturating_sub(before.ts) as f64 / 1e9)
+        self.previous.map_or(0.0, |previous| self.ts.saturating_sub(previous.ts) as f64 / 1e9)
     }
 
-    pub(super) fn before(&self) -> Before {
-        self.before.unwrap_or_default()
+    pub(super) fn previous(&self) -> PreviousSnapshot {
+        self.previous.unwrap_or_default()
     }
 }

@@ -3,41 +3,41 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::inputs::Figures;
+use super::inputs::MetricInputs;
 
-/// One row of the table: what is told, and how.
+/// One row of the table: names, kind, unit and how its samples are computed.
 #[derive(Debug)]
 pub struct Metric {
-    /// Name in alerts and files. `<…>` stands for what differs from sample to sample.
+    /// Name in alerts and files. `<…>` is replaced by the part of each sample.
     pub name: &'static str,
-    /// Name for Prometheus, where it is told so.
+    /// Name in the Prometheus text; `None` leaves the metric out of it.
     pub prometheus: Option<&'static str>,
-    /// What happens to it.
-    pub kind: Kind,
-    /// What it is measured in.
-    pub unit: Unit,
-    /// Whether it is told when it is zero.
-    pub zero: Zero,
-    /// What it means.
+    /// Counter, gauge or text.
+    pub kind: MetricKind,
+    /// Unit of the values.
+    pub unit: MetricUnit,
+    /// Whether a value of zero is shown.
+    pub zero: ZeroPolicy,
+    /// Description, as in docs/metrics.md and the Prometheus help.
     pub about: &'static str,
-    pub(super) read: Read,
+    pub(super) read: Extract,
 }
 
-/// What happens to a value as time goes by.
+/// How a value changes over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It only grows.
+pub enum MetricKind {
+    /// Only grows.
     Counter,
-    /// It goes up and down.
+    /// Goes up and down.
     Gauge,
-    /// It is a text. Prometheus gets it as a label of the number 1.
+    /// A text. Prometheus gets it as a label of the number 1.
     Info,
 }
 
-/// What a value is measured in, where that depends on the form.
+/// The unit of a value; some forms convert it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// What the name says, in every form.
+pub enum MetricUnit {
+    /// As the name says, in every form.
     Plain,
     /// Bytes.
     Bytes,
@@ -49,70 +49,82 @@ pub enum Unit {
     Nanoseconds,
 }
 
-/// Whether a value of zero is told.
+/// Whether a value of zero is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Zero {
+pub enum ZeroPolicy {
     /// Always.
-    Told,
-    /// For Prometheus; in fields only where that is asked for.
+    Always,
+    /// In the Prometheus text; in fields only with [`FieldOptions::zeros`](super::FieldOptions::zeros).
     InPrometheus,
-    /// Only where that is asked for.
+    /// Only where the configuration asks for zeros.
     OnDemand,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Read {
-    One(fn(&Figures) -> Option<Value>),
-    Each(fn(&Figures) -> Vec<Sample>),
+pub(super) enum Extract {
+    Single(fn(&MetricInputs) -> Option<MetricValue>),
+    Multiple(fn(&MetricInputs) -> Vec<Sample>),
 }
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names say it")]
-pub enum Value {
+pub enum MetricValue {
     Uint(u64),
     Double(f64),
     Text(String),
 }
 
-/// A value of a metric that has several.
+/// One value of a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sample {
-    /// What stands for `<…>` in names.
+    /// Replaces `<…>` in names.
     pub(super) part: String,
     /// By name.
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) value: Value,
+    pub(super) value: MetricValue,
 }
 
 impl Metric {
     pub(super) const fn new(
-        kind: Kind,
+        kind: MetricKind,
         name: &'static str,
         prometheus: Option<&'static str>,
         about: &'static str,
-        read: Read,
+        read: Extract,
     ) -> Self {
-        Self { name, prometheus, kind, unit: Unit::Plain, zero: Zero::InPrometheus, about, read }
+        Self {
+            name,
+            prometheus,
+            kind,
+            unit: MetricUnit::Plain,
+            zero: ZeroPolicy::InPrometheus,
+            about,
+            read,
+        }
     }
 
-    pub(super) const fn unit(self, unit: Unit) -> Self {
+    pub(super) const fn unit(self, unit: MetricUnit) -> Self {
         Self { unit, ..self }
     }
 
-    pub(super) const fn zero(self, zero: Zero) -> Self {
+    pub(super) const fn zero(self, zero: ZeroPolicy) -> Self {
         Self { zero, ..self }
     }
 }
 
 impl Sample {
-    pub(super) fn new<const N: usize>(part: &str, labels: [(&str, &str); N], value: Value) -> Self {
+    pub(super) fn new<const N: usize>(
+        part: &str,
+        labels: [(&str, &str); N],
+        value: MetricValue,
+    ) -> Self {
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self { part: part.to_owned(), labels: labels.into(), value }
     }
 }
 
-impl Value {
+impl MetricValue {
     pub(super) fn is_zero(&self) -> bool {
         match self {
             Self::Uint(v) => *v == 0,
@@ -123,7 +135,7 @@ impl Value {
 }
 
 /// As JSON has it, and texts as they are.
-impl fmt::Display for Value {
+impl fmt::Display for MetricValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uint(v) => v.fmt(f),
@@ -133,78 +145,79 @@ impl fmt::Display for Value {
     }
 }
 
-impl fmt::Debug for Read {
+impl fmt::Debug for Extract {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::One(_) => "One",
-            Self::Each(_) => "Each",
+            Self::Single(_) => "Single",
+            Self::Multiple(_) => "Multiple",
         })
     }
 }
 
-/// A row with one value that only grows.
+/// A row with one counter.
 pub(super) const fn counter(
     name: &'static str,
     prometheus: &'static str,
     about: &'static str,
-    read: fn(&Figures) -> Option<Value>,
+    read: fn(&MetricInputs) -> Option<MetricValue>,
 ) -> Metric {
-    Metric::new(Kind::Counter, name, Some(prometheus), about, Read::One(read))
+    Metric::new(MetricKind::Counter, name, Some(prometheus), about, Extract::Single(read))
 }
 
-/// A row with one value that goes up and down.
+/// A row with one gauge.
 pub(super) const fn gauge(
     name: &'static str,
     prometheus: &'static str,
     about: &'static str,
-    read: fn(&Figures) -> Option<Value>,
+    read: fn(&MetricInputs) -> Option<MetricValue>,
 ) -> Metric {
-    Metric::new(Kind::Gauge, name, Some(prometheus), about, Read::One(read))
+    Metric::new(MetricKind::Gauge, name, Some(prometheus), about, Extract::Single(read))
 }
 
-/// A row that Prometheus does not get: it reckons such things itself.
+/// A row for alerts and files only: Prometheus computes rates and differences itself.
 pub(super) const fn field(
     name: &'static str,
     about: &'static str,
-    read: fn(&Figures) -> Option<Value>,
+    read: fn(&MetricInputs) -> Option<MetricValue>,
 ) -> Metric {
-    Metric::new(Kind::Gauge, name, None, about, Read::One(read)).zero(Zero::Told)
+    Metric::new(MetricKind::Gauge, name, None, about, Extract::Single(read))
+        .zero(ZeroPolicy::Always)
 }
 
 /// A row with many values.
 pub(super) const fn family(
-    kind: Kind,
+    kind: MetricKind,
     name: &'static str,
     prometheus: &'static str,
     about: &'static str,
-    read: fn(&Figures) -> Vec<Sample>,
+    read: fn(&MetricInputs) -> Vec<Sample>,
 ) -> Metric {
-    Metric::new(kind, name, Some(prometheus), about, Read::Each(read))
+    Metric::new(kind, name, Some(prometheus), about, Extract::Multiple(read))
 }
 
-pub(super) fn count(value: impl Into<u64>) -> Option<Value> {
-    Some(Value::Uint(value.into()))
+pub(super) fn count(value: impl Into<u64>) -> Option<MetricValue> {
+    Some(MetricValue::Uint(value.into()))
 }
 
-pub(super) fn text(value: &str) -> Option<Value> {
-    Some(Value::Text(value.to_owned()))
+pub(super) fn text(value: &str) -> Option<MetricValue> {
+    Some(MetricValue::Text(value.to_owned()))
 }
 
-/// To one decimal, as the reference engine has it.
-pub(super) fn rounded(value: f64) -> Value {
-    Value::Double((value * 10.0).round() / 10.0)
+/// Rounds to one decimal, as Falco does.
+pub(super) fn rounded(value: f64) -> MetricValue {
+    MetricValue::Double((value * 10.0).round() / 10.0)
 }
 
-/// What `now` is more than `before`, for a second.
-pub(super) fn rate(now: u64, before: u64, seconds: f64) -> Value {
+/// The increase from `previous` to `now` per second.
+pub(super) fn rate(now: u64, previous: u64, seconds: f64) -> MetricValue {
     if seconds > 0.0 {
-        rounded(now.saturating_sub(before) as f64 / seconds)
+        rounded(now.saturating_sub(previous) as f64 / seconds)
     } else {
-        Value::Double(0.0)
+        MetricValue::Double(0.0)
     }
 }
 
-/// What may stand in a name, as the reference engine makes names of rules and files fit.
+/// Replaces characters that a name may not have, as Falco does for rules and files.
 pub(super) fn sanitized(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for c in name.chars() {

@@ -1,14 +1,12 @@
-//! Metrics: what was counted ([`Figures`]), one table of what is told of it ([`Metric`]), and the forms in which that is
-//! told: fields of an alert or of a line in a file, and text for Prometheus.
-//!
-//! A part of the figures that is not wanted is `None`, and nothing is told of it.
+//! Metrics: their inputs ([`MetricInputs`]), one table of rows that read them ([`Metric`]), and two text forms: fields of
+//! an alert or of a line in a file, and the Prometheus text format.
 //!
 //! ```
-//! use peregrine_telemetry::metrics::{Figures, Form, Snapshot};
+//! use peregrine_telemetry::metrics::{MetricInputs, FieldOptions, MetricSnapshot};
 //!
-//! let figures = Figures { ts: 1_000_000_000, events: 7, ..Figures::default() };
-//! let snapshot = Snapshot::take(&figures);
-//! let fields = snapshot.fields(Form::default());
+//! let inputs = MetricInputs { ts: 1_000_000_000, events: 7, ..MetricInputs::default() };
+//! let snapshot = MetricSnapshot::take(&inputs);
+//! let fields = snapshot.fields(FieldOptions::default());
 //! assert_eq!(fields["falco.num_evts"].to_string(), "7");
 //! ```
 
@@ -19,13 +17,13 @@ mod prometheus;
 mod snapshot;
 mod table;
 
-pub use fields::Form;
+pub use fields::FieldOptions;
 pub use inputs::{
-    Before, CostFigures, Figures, FileDigest, ProgramFigures, ResourceFigures, RuleCostFigures,
-    RuleFigures, RunFigures, ScanFigures, StateFigures, SyscallFigures,
+    CostStats, FileDigest, MetricInputs, PreviousSnapshot, ProgramStats, ResourceUsage, RuleCost,
+    RuleInfo, RuleStats, RunInfo, ScanStats, StateStats, SyscallCost,
 };
-pub use metric::{Kind, Metric, Unit, Value, Zero};
-pub use snapshot::Snapshot;
+pub use metric::{Metric, MetricKind, MetricUnit, MetricValue, ZeroPolicy};
+pub use snapshot::MetricSnapshot;
 pub use table::metrics;
 
 #[cfg(test)]

@@ -1,24 +1,24 @@
-//! The form for Prometheus: its text format, version 0.0.4. Crates that write it check and change names, and these names are
-//! a contract, so it is written here.
+//! Metrics in the Prometheus text format, version 0.0.4. Crates that write this format validate and change names; Falco's
+//! names are a contract, so the writer is our own.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::fields::with_part;
-use super::metric::{Kind, Metric, Sample, Unit, Value, Zero};
-use super::snapshot::Snapshot;
+use super::metric::{Metric, MetricKind, MetricUnit, MetricValue, Sample, ZeroPolicy};
+use super::snapshot::MetricSnapshot;
 
-impl Snapshot {
-    /// The text. `zeros`: with series that are told on demand only.
+impl MetricSnapshot {
+    /// The text. `zeros` includes the series that are left out at zero by default.
     #[must_use]
     pub fn prometheus(&self, zeros: bool) -> String {
-        // Families stand together, each with one help and one type: those of programs differ in their names.
+        // A family has one help and one type line; a row about BPF programs yields a family per program.
         let mut text = String::new();
         for (metric, samples) in &self.metrics {
             let Some(name) = metric.prometheus else { continue };
             let mut families: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
             for sample in samples {
-                if metric.zero != Zero::OnDemand || zeros || !sample.value.is_zero() {
+                if metric.zero != ZeroPolicy::OnDemand || zeros || !sample.value.is_zero() {
                     let family = fit(&with_part(name, &sample.part), true);
                     families
                         .entry(family)
@@ -41,7 +41,7 @@ impl Snapshot {
 
 fn labels(sample: &Sample) -> String {
     let mut text = String::new();
-    // Two labels may become the same by being made fit.
+    // Sanitizing may make two labels equal.
     let labels: BTreeMap<_, _> =
         sample.labels.iter().map(|(name, value)| (fit(name, false), value)).collect();
     let mut before = '{';
@@ -57,24 +57,24 @@ fn labels(sample: &Sample) -> String {
 
 fn value(metric: &Metric, sample: &Sample) -> String {
     match (metric.unit, &sample.value) {
-        (_, Value::Text(_)) => "1".to_owned(),
-        (Unit::Kibibytes, Value::Uint(kib)) => kib.saturating_mul(1024).to_string(),
-        (Unit::Percent, Value::Double(percent)) => format!("{:.6}", percent / 100.0),
-        (Unit::Nanoseconds, Value::Uint(ns)) => (*ns as f64 / 1e9).to_string(),
-        (_, Value::Uint(value)) => value.to_string(),
-        (_, Value::Double(value)) => value.to_string(),
+        (_, MetricValue::Text(_)) => "1".to_owned(),
+        (MetricUnit::Kibibytes, MetricValue::Uint(kib)) => kib.saturating_mul(1024).to_string(),
+        (MetricUnit::Percent, MetricValue::Double(percent)) => format!("{:.6}", percent / 100.0),
+        (MetricUnit::Nanoseconds, MetricValue::Uint(ns)) => (*ns as f64 / 1e9).to_string(),
+        (_, MetricValue::Uint(value)) => value.to_string(),
+        (_, MetricValue::Double(value)) => value.to_string(),
     }
 }
 
-fn type_name(kind: Kind) -> &'static str {
+fn type_name(kind: MetricKind) -> &'static str {
     match kind {
-        Kind::Counter => "counter",
-        // Prometheus knows no type for texts.
-        Kind::Gauge | Kind::Info => "gauge",
+        MetricKind::Counter => "counter",
+        // The format has no type for texts.
+        MetricKind::Gauge | MetricKind::Info => "gauge",
     }
 }
 
-/// A name that Prometheus takes: `_` for what may not be in it, and only one of them in a row.
+/// A valid name: runs of other characters become one `_`.
 fn fit(name: &str, colons: bool) -> String {
     let mut out = String::with_capacity(name.len());
     for c in name.chars() {

@@ -2,30 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use super::inputs::Figures;
-use super::metric::{Metric, Read, Sample};
+use super::inputs::MetricInputs;
+use super::metric::{Extract, Metric, Sample};
 use super::table::metrics;
 
-/// All that is told of some figures, in the order of the table.
+/// The samples of every metric, in the order of the table.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub struct MetricSnapshot {
     pub(super) metrics: Vec<(&'static Metric, Vec<Sample>)>,
 }
 
-impl Snapshot {
-    /// Looks up every row of the table.
+impl MetricSnapshot {
+    /// Computes every row of the table.
     #[must_use]
-    pub fn take(figures: &Figures) -> Self {
+    pub fn take(inputs: &MetricInputs) -> Self {
         let samples = |metric: &Metric| match metric.read {
-            Read::One(read) => {
+            Extract::Single(read) => {
                 let labels = BTreeMap::new();
-                let value = read(figures);
+                let value = read(inputs);
                 value
                     .map(|value| Sample { part: String::new(), labels, value })
                     .into_iter()
                     .collect()
             }
-            Read::Each(read) => read(figures),
+            Extract::Multiple(read) => read(inputs),
         };
         Self { metrics: metrics().map(|metric| (metric, samples(metric))).collect() }
     }

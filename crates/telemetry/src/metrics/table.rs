@@ -9,7 +9,7 @@ mod state;
 
 use super::metric::Metric;
 
-/// The table.
+/// All rows, in the order of output.
 pub fn metrics() -> impl Iterator<Item = &'static Metric> {
     [
         run::METRICS,

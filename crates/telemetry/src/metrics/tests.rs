@@ -14,9 +14,10 @@ fn counters(opens: u64, lost: u64) -> EventCounters {
     counters
 }
 
-fn rule(name: &str, tags: &[&str], matches: u64) -> RuleFigures {
+fn rule(name: &str, tags: &[&str], matches: u64) -> RuleStats {
     let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-    RuleFigures { name: name.to_owned(), priority: 4, source: "syscall".to_owned(), tags, matches }
+    let rule = RuleInfo { name: name.to_owned(), priority: 4, source: "syscall".to_owned(), tags };
+    RuleStats { rule, matches }
 }
 
 fn file(name: &str) -> FileDigest {
@@ -24,10 +25,10 @@ fn file(name: &str) -> FileDigest {
 }
 
 /// Something of everything.
-fn all() -> Figures {
-    Figures {
+fn all() -> MetricInputs {
+    MetricInputs {
         ts: 1_700_000_090_500_000_000,
-        run: RunFigures {
+        run: RunInfo {
             version: "0.45.0".to_owned(),
             hostname: "host".to_owned(),
             source: "syscall".to_owned(),
@@ -56,7 +57,7 @@ fn all() -> Figures {
             ),
             rule("Never", &[], 0),
         ]),
-        resources: Some(ResourceFigures {
+        resources: Some(ResourceUsage {
             cpu_percent: 12.34,
             rss_kb: 32_000,
             vsz_kb: 64_000,
@@ -67,7 +68,7 @@ fn all() -> Figures {
             host_procs_running: 3,
             host_open_fds: 4096,
         }),
-        state: Some(StateFigures {
+        state: Some(StateStats {
             threads: 100,
             fds: 200,
             found_fds: 3,
@@ -88,24 +89,20 @@ fn all() -> Figures {
         cpus: Some(vec![counters(1900, 10), EventCounters::default()]),
         late: Some(1),
         lost_by_group: Some(vec![("/system.slice/a.service".to_owned(), 3)]),
-        costs: Some(CostFigures {
-            syscalls: vec![SyscallFigures {
+        costs: Some(CostStats {
+            syscalls: vec![SyscallCost {
                 name: "openat".to_owned(),
                 events: 2000,
                 time: 1_250_000,
             }],
-            rules: vec![RuleCostFigures {
-                name: "Never".to_owned(),
-                evaluations: 1500,
-                time: 30_000,
-            }],
+            rules: vec![RuleCost { name: "Never".to_owned(), evaluations: 1500, time: 30_000 }],
         }),
         programs: Some(vec![
-            ProgramFigures { name: "sys_exit".to_owned(), runs: 4, time: 1001 },
-            ProgramFigures { name: "proc_fork".to_owned(), runs: 0, time: 0 },
+            ProgramStats { name: "sys_exit".to_owned(), runs: 4, time: 1001 },
+            ProgramStats { name: "proc_fork".to_owned(), runs: 0, time: 0 },
         ]),
-        scan: Some(ScanFigures { threads: 90, pipes: 8, files: 70, ..ScanFigures::default() }),
-        before: Some(Before {
+        scan: Some(ScanStats { threads: 90, pipes: 8, files: 70, ..ScanStats::default() }),
+        previous: Some(PreviousSnapshot {
             ts: 1_700_000_080_500_000_000,
             events: 500,
             kernel_events: 1020,
@@ -114,45 +111,46 @@ fn all() -> Figures {
     }
 }
 
-fn lines(fields: &BTreeMap<String, Value>) -> String {
+fn lines(fields: &BTreeMap<String, MetricValue>) -> String {
     fields.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
 }
 
 #[test]
 fn fields_of_everything() {
-    insta::assert_snapshot!(lines(&Snapshot::take(&all()).fields(Form::default())));
+    insta::assert_snapshot!(lines(&MetricSnapshot::take(&all()).fields(FieldOptions::default())));
 }
 
 #[test]
 fn prometheus_text_of_everything() {
-    insta::assert_snapshot!(Snapshot::take(&all()).prometheus(false));
+    insta::assert_snapshot!(MetricSnapshot::take(&all()).prometheus(false));
 }
 
 #[test]
 fn what_is_not_wanted_is_not_told() {
-    let figures = Figures { ts: 5, ..Figures::default() };
-    let names: Vec<_> = Snapshot::take(&figures).fields(Form::default()).into_keys().collect();
+    let inputs = MetricInputs { ts: 5, ..MetricInputs::default() };
+    let names: Vec<_> =
+        MetricSnapshot::take(&inputs).fields(FieldOptions::default()).into_keys().collect();
     insta::assert_snapshot!(names.join("\n"));
 }
 
 #[test]
 fn zeros_are_told_on_demand() {
-    let figures = Figures {
+    let inputs = MetricInputs {
         rules: Some(vec![rule("Never", &[], 0)]),
-        state: Some(StateFigures::default()),
+        state: Some(StateStats::default()),
         kernel: Some(EventCounters::default()),
-        ..Figures::default()
+        ..MetricInputs::default()
     };
-    let snapshot = Snapshot::take(&figures);
-    let fields = snapshot.fields(Form::default());
+    let snapshot = MetricSnapshot::take(&inputs);
+    let fields = snapshot.fields(FieldOptions::default());
     assert!(
         fields.contains_key("scap.n_drops") && fields.contains_key("falco.rules.matches_total")
     );
     assert!(!fields.contains_key("falco.n_threads") && !fields.contains_key("falco.rules.Never"));
-    let fields = snapshot.fields(Form { zeros: true, ..Form::default() });
-    assert_eq!(fields["falco.n_threads"], Value::Uint(0));
-    assert_eq!(fields["falco.rules.Never"], Value::Uint(0));
-    assert_eq!(fields["scap.n_drops_buffer_connect_enter"], Value::Uint(0));
+    let fields = snapshot.fields(FieldOptions { zeros: true, ..FieldOptions::default() });
+    assert_eq!(fields["falco.n_threads"], MetricValue::Uint(0));
+    assert_eq!(fields["falco.rules.Never"], MetricValue::Uint(0));
+    assert_eq!(fields["scap.n_drops_buffer_connect_enter"], MetricValue::Uint(0));
     assert!(!snapshot.prometheus(false).contains("Never"));
     assert!(snapshot.prometheus(false).contains("\nfalcosecurity_scap_n_threads_total 0\n"));
     assert!(snapshot.prometheus(true).contains("rule_name=\"Never\""));
@@ -160,18 +158,22 @@ fn zeros_are_told_on_demand() {
 
 #[test]
 fn memory_in_the_unit_it_is_measured_in() {
-    let fields = Snapshot::take(&all()).fields(Form { megabytes: false, zeros: false });
-    assert_eq!(fields["falco.memory_rss_kb"], Value::Uint(32_000));
-    assert_eq!(fields["falco.container_memory_used_bytes"], Value::Uint(33_554_432));
+    let fields =
+        MetricSnapshot::take(&all()).fields(FieldOptions { megabytes: false, zeros: false });
+    assert_eq!(fields["falco.memory_rss_kb"], MetricValue::Uint(32_000));
+    assert_eq!(fields["falco.container_memory_used_bytes"], MetricValue::Uint(33_554_432));
     assert!(!fields.contains_key("falco.memory_rss_mb"));
 }
 
 #[test]
 fn rates_count_from_the_snapshot_before() {
-    let field = |figures: &Figures, name: &str| {
-        Snapshot::take(figures).fields(Form::default()).get(name).map(Value::to_string)
+    let field = |inputs: &MetricInputs, name: &str| {
+        MetricSnapshot::take(inputs)
+            .fields(FieldOptions::default())
+            .get(name)
+            .map(MetricValue::to_string)
     };
-    let first = Figures { before: None, ..all() };
+    let first = MetricInputs { previous: None, ..all() };
     assert_eq!(field(&first, "falco.evts_rate_sec"), None);
     assert_eq!(field(&first, "falco.num_evts_prev").unwrap(), "0");
     assert_eq!(field(&first, "scap.evts_rate_sec").unwrap(), "0.0");
@@ -181,7 +183,7 @@ fn rates_count_from_the_snapshot_before() {
     assert_eq!(field(&second, "scap.evts_drop_rate_sec").unwrap(), "1.0");
     assert_eq!(field(&second, "scap.n_drops_perc").unwrap(), "1.0");
     // A clock that was set back makes no negative rate.
-    let back = Figures { ts: 0, ..all() };
+    let back = MetricInputs { ts: 0, ..all() };
     assert_eq!(field(&back, "scap.evts_rate_sec").unwrap(), "0.0");
     assert_eq!(field(&back, "falco.duration_sec").unwrap(), "0");
 }
@@ -189,8 +191,8 @@ fn rates_count_from_the_snapshot_before() {
 #[test]
 fn names_that_become_the_same_are_added_up() {
     let rules = Some(vec![rule("a b", &[], 1), rule("a-b", &[], 2)]);
-    let snapshot = Snapshot::take(&Figures { rules, ..Figures::default() });
-    assert_eq!(snapshot.fields(Form::default())["falco.rules.a_b"], Value::Uint(3));
+    let snapshot = MetricSnapshot::take(&MetricInputs { rules, ..MetricInputs::default() });
+    assert_eq!(snapshot.fields(FieldOptions::default())["falco.rules.a_b"], MetricValue::Uint(3));
     assert_eq!(snapshot.prometheus(false).matches("falco_rules_matches_total{").count(), 2);
 }
 
@@ -204,7 +206,7 @@ fn names_are_made_fit() {
 
 #[test]
 fn a_family_has_one_help_and_one_type_and_no_series_twice() {
-    let text = Snapshot::take(&all()).prometheus(true);
+    let text = MetricSnapshot::take(&all()).prometheus(true);
     let (mut helped, mut typed, mut series) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut family = "";
     for line in text.lines() {
@@ -232,7 +234,7 @@ fn names_say_where_they_come_from() {
         let ours = metric.name.starts_with("peregrine.");
         assert_eq!(prometheus.starts_with("peregrine_"), ours, "{metric:?}");
         assert_eq!(prometheus.starts_with("falcosecurity_"), !ours, "{metric:?}");
-        if metric.kind == Kind::Counter {
+        if metric.kind == MetricKind::Counter {
             assert!(prometheus.ends_with("_total"), "{metric:?}");
         }
     }

@@ -4,9 +4,10 @@
 use peregrine_event::{EventCounters, LossCause, LossClass};
 
 use crate::ledger::coverage;
-use crate::metrics::inputs::{Figures, ProgramFigures};
+use crate::metrics::inputs::{MetricInputs, ProgramStats};
 use crate::metrics::metric::{
-    Kind, Metric, Read, Sample, Unit, Value, Zero, count, counter, family, field, gauge, rate,
+    Extract, Metric, MetricKind, MetricUnit, MetricValue, Sample, ZeroPolicy, count, counter,
+    family, field, gauge, rate,
 };
 
 pub(super) static METRICS: &[Metric] = &[
@@ -16,13 +17,13 @@ pub(super) static METRICS: &[Metric] = &[
         "Events in the kernel, delivered or lost.",
         |f| count(f.kernel?.events()),
     )
-    .zero(Zero::Told),
+    .zero(ZeroPolicy::Always),
     field("scap.n_evts_prev", "The same in the snapshot before.", |f| {
         f.kernel?;
-        count(f.before().kernel_events)
+        count(f.previous().kernel_events)
     }),
     field("scap.evts_rate_sec", "The same a second, since the snapshot before.", |f| {
-        Some(rate(f.kernel?.events(), f.before().kernel_events, f.seconds()))
+        Some(rate(f.kernel?.events(), f.previous().kernel_events, f.seconds()))
     }),
     counter(
         "scap.n_drops",
@@ -30,33 +31,37 @@ pub(super) static METRICS: &[Metric] = &[
         "Events lost between kernel and rules, for whatever cause.",
         |f| count(f.kernel?.lost()),
     )
-    .zero(Zero::Told),
+    .zero(ZeroPolicy::Always),
     field("scap.n_drops_prev", "The same in the snapshot before.", |f| {
         f.kernel?;
-        count(f.before().kernel_drops)
+        count(f.previous().kernel_drops)
     }),
     field("scap.evts_drop_rate_sec", "The same a second, since the snapshot before.", |f| {
-        Some(rate(f.kernel?.lost(), f.before().kernel_drops, f.seconds()))
+        Some(rate(f.kernel?.lost(), f.previous().kernel_drops, f.seconds()))
     }),
     field(
         "scap.n_drops_perc",
         "Lost events in per cent of all events, since the snapshot before.",
         |f| {
-            let (kernel, before) = (f.kernel?, f.before());
-            let events = kernel.events().saturating_sub(before.kernel_events);
-            let drops = kernel.lost().saturating_sub(before.kernel_drops);
-            Some(Value::Double(if events > 0 { 100.0 * drops as f64 / events as f64 } else { 0.0 }))
+            let (kernel, previous) = (f.kernel?, f.previous());
+            let events = kernel.events().saturating_sub(previous.kernel_events);
+            let drops = kernel.lost().saturating_sub(previous.kernel_drops);
+            Some(MetricValue::Double(if events > 0 {
+                100.0 * drops as f64 / events as f64
+            } else {
+                0.0
+            }))
         },
     ),
     Metric::new(
-        Kind::Counter,
+        MetricKind::Counter,
         "scap.n_drops_buffer_total",
         None,
         "Events lost because a ring was full.",
-        Read::One(|f| count(f.kernel?.lost_for(LossCause::RingFull))),
+        Extract::Single(|f| count(f.kernel?.lost_for(LossCause::RingFull))),
     ),
     family(
-        Kind::Counter,
+        MetricKind::Counter,
         "scap.n_drops_buffer_<kind>",
         "falcosecurity_scap_n_drops_buffer_total",
         "Events lost because a ring was full, by kind. Those of beginnings (`enter`) are always 0: only the ends \
@@ -82,28 +87,28 @@ pub(super) static METRICS: &[Metric] = &[
         |f| count(f.kernel?.lost_for(LossCause::Bug)),
     ),
     family(
-        Kind::Counter,
+        MetricKind::Counter,
         "scap.n_evts_cpu_<cpu>",
         "falcosecurity_scap_n_evts_cpu_total",
         "Events on each CPU, delivered or lost.",
         |f| by_cpu(f, EventCounters::events),
     ),
     family(
-        Kind::Counter,
+        MetricKind::Counter,
         "scap.n_drops_cpu_<cpu>",
         "falcosecurity_scap_n_drops_cpu_total",
         "Events lost on each CPU.",
         |f| by_cpu(f, EventCounters::lost),
     ),
     family(
-        Kind::Counter,
+        MetricKind::Counter,
         "peregrine.events.<class>",
         "peregrine_events_total",
         "Events in the kernel by kind, delivered or lost.",
         |f| {
             let kernel = f.kernel.as_ref().into_iter();
             let of = |class: LossClass, seen: u64| {
-                Sample::new(class.name(), [("class", class.name())], Value::Uint(seen))
+                Sample::new(class.name(), [("class", class.name())], MetricValue::Uint(seen))
             };
             kernel
                 .flat_map(|k| LossClass::ALL.into_iter().zip(k.seen))
@@ -112,22 +117,22 @@ pub(super) static METRICS: &[Metric] = &[
         },
     ),
     family(
-        Kind::Counter,
+        MetricKind::Counter,
         "peregrine.events_lost.<class>",
         "peregrine_events_lost_total",
         "Events lost by kind and cause.",
         losses,
     )
-    .zero(Zero::OnDemand),
+    .zero(ZeroPolicy::OnDemand),
     family(
-        Kind::Counter,
+        MetricKind::Counter,
         "peregrine.events_lost_by_cgroup.<cgroup>",
         "peregrine_events_lost_by_cgroup_total",
         "Events lost by control group.",
         |f| {
             let groups = f.lost_by_group.iter().flatten();
             let sample = |(group, lost): &(String, u64)| {
-                Sample::new(group, [("cgroup", group)], Value::Uint(*lost))
+                Sample::new(group, [("cgroup", group)], MetricValue::Uint(*lost))
             };
             groups.map(sample).collect()
         },
@@ -136,10 +141,10 @@ pub(super) static METRICS: &[Metric] = &[
         "peregrine.coverage_perc",
         "peregrine_coverage_ratio",
         "Delivered share of all events; 100 % where none were lost.",
-        |f| Some(Value::Double(coverage(f.kernel.as_ref()?))),
+        |f| Some(MetricValue::Double(coverage(f.kernel.as_ref()?))),
     )
-    .unit(Unit::Percent)
-    .zero(Zero::Told),
+    .unit(MetricUnit::Percent)
+    .zero(ZeroPolicy::Always),
     counter(
         "peregrine.events_late",
         "peregrine_events_late_total",
@@ -147,29 +152,29 @@ pub(super) static METRICS: &[Metric] = &[
         |f| count(f.late?),
     ),
     family(
-        Kind::Counter,
+        MetricKind::Counter,
         "scap.<program>.run_cnt",
         "falcosecurity_scap_<program>_run_cnt_total",
         "Runs of the BPF program.",
         |f| by_program(f, |program| program.runs),
     )
-    .zero(Zero::OnDemand),
+    .zero(ZeroPolicy::OnDemand),
     family(
-        Kind::Counter,
+        MetricKind::Counter,
         "scap.<program>.run_time_ns",
         "falcosecurity_scap_<program>_run_time_nanoseconds_total",
         "Time the BPF program ran.",
         |f| by_program(f, |program| program.time),
     )
-    .zero(Zero::OnDemand),
+    .zero(ZeroPolicy::OnDemand),
     family(
-        Kind::Gauge,
+        MetricKind::Gauge,
         "scap.<program>.avg_time_ns",
         "falcosecurity_scap_<program>_avg_time_nanoseconds",
         "Time of one run of the BPF program, on average.",
         |f| by_program(f, |program| program.time.checked_div(program.runs).unwrap_or(0)),
     )
-    .zero(Zero::OnDemand),
+    .zero(ZeroPolicy::OnDemand),
     counter(
         "scap.n_evts_task",
         "falcosecurity_scap_n_evts_task_total",
@@ -177,7 +182,7 @@ pub(super) static METRICS: &[Metric] = &[
         |f| count(f.scan?.threads),
     ),
     family(
-        Kind::Counter,
+        MetricKind::Counter,
         "scap.n_evts_task_file_<kind>",
         "falcosecurity_scap_n_evts_task_file_<kind>_total",
         "Open files that were read of /proc, by kind.",
@@ -190,7 +195,7 @@ pub(super) static METRICS: &[Metric] = &[
         |f| f.scan.and_then(|_| count(0_u64)),
     ),
     family(
-        Kind::Counter,
+        MetricKind::Counter,
         "scap.n_drops_task_file_<kind>",
         "falcosecurity_scap_n_drops_task_file_<kind>_total",
         "Always 0: nothing is lost when /proc is read.",
@@ -204,11 +209,11 @@ pub(super) static METRICS: &[Metric] = &[
     ),
 ];
 
-/// Kinds for which older versions told of the beginnings of system calls too.
+/// Classes whose enter events older versions of Falco counted too.
 const ENTERS: [&str; 6] = ["clone_fork", "execve", "connect", "open", "dir_file", "other_interest"];
 
-fn ring_drops(figures: &Figures) -> Vec<Sample> {
-    let Some(kernel) = figures.kernel else { return Vec::new() };
+fn ring_drops(inputs: &MetricInputs) -> Vec<Sample> {
+    let Some(kernel) = inputs.kernel else { return Vec::new() };
     let exits = LossClass::ALL.into_iter().filter_map(|class| {
         let lost = kernel.lost_of(class, LossCause::RingFull);
         match class {
@@ -219,15 +224,15 @@ fn ring_drops(figures: &Figures) -> Vec<Sample> {
     });
     let sample = |direction: &str, class: &str, lost| {
         let labels = [("dir", direction), ("drop", class)];
-        Sample::new(&format!("{class}_{direction}"), labels, Value::Uint(lost))
+        Sample::new(&format!("{class}_{direction}"), labels, MetricValue::Uint(lost))
     };
     let exits = exits.map(|(class, lost)| sample("exit", class, lost));
     exits.chain(ENTERS.map(|class| sample("enter", class, 0))).collect()
 }
 
-fn losses(figures: &Figures) -> Vec<Sample> {
+fn losses(inputs: &MetricInputs) -> Vec<Sample> {
     let mut samples = Vec::new();
-    if let Some(kernel) = &figures.kernel {
+    if let Some(kernel) = &inputs.kernel {
         for (class, row) in LossClass::ALL.into_iter().zip(kernel.lost) {
             for (cause, lost) in LossCause::ALL.into_iter().zip(row) {
                 let (class, cause) = (class.name(), cause.name());
@@ -235,7 +240,7 @@ fn losses(figures: &Figures) -> Vec<Sample> {
                 samples.push(Sample::new(
                     &part,
                     [("class", class), ("cause", cause)],
-                    Value::Uint(lost),
+                    MetricValue::Uint(lost),
                 ));
             }
         }
@@ -243,22 +248,22 @@ fn losses(figures: &Figures) -> Vec<Sample> {
     samples
 }
 
-fn by_cpu(figures: &Figures, of: fn(&EventCounters) -> u64) -> Vec<Sample> {
-    let cpus = figures.cpus.iter().flatten();
+fn by_cpu(inputs: &MetricInputs, of: fn(&EventCounters) -> u64) -> Vec<Sample> {
+    let cpus = inputs.cpus.iter().flatten();
     let sample = |(cpu, counters): (usize, &EventCounters)| {
         let cpu = cpu.to_string();
-        Sample::new(&cpu, [("cpu", &cpu)], Value::Uint(of(counters)))
+        Sample::new(&cpu, [("cpu", &cpu)], MetricValue::Uint(of(counters)))
     };
     cpus.enumerate().map(sample).collect()
 }
 
-fn by_program(figures: &Figures, of: fn(&ProgramFigures) -> u64) -> Vec<Sample> {
-    let programs = figures.programs.iter().flatten();
-    programs.map(|program| Sample::new(&program.name, [], Value::Uint(of(program)))).collect()
+fn by_program(inputs: &MetricInputs, of: fn(&ProgramStats) -> u64) -> Vec<Sample> {
+    let programs = inputs.programs.iter().flatten();
+    programs.map(|program| Sample::new(&program.name, [], MetricValue::Uint(of(program)))).collect()
 }
 
-fn by_file(figures: &Figures, of: fn(u64) -> u64) -> Vec<Sample> {
-    let Some(scan) = figures.scan else { return Vec::new() };
+fn by_file(inputs: &MetricInputs, of: fn(u64) -> u64) -> Vec<Sample> {
+    let Some(scan) = inputs.scan else { return Vec::new() };
     let files = [
         ("pipe", scan.pipes),
         ("memfd", scan.memfds),
@@ -270,5 +275,5 @@ fn by_file(figures: &Figures, of: fn(u64) -> u64) -> Vec<Sample> {
         ("socket_netlink", scan.netlink_sockets),
         ("anon_inode", scan.anonymous),
     ];
-    files.map(|(kind, files)| Sample::new(kind, [], Value::Uint(of(files)))).into()
+    files.map(|(kind, files)| Sample::new(kind, [], MetricValue::Uint(of(files)))).into()
 }

@@ -1,9 +1,9 @@
-//! The run itself: versions, files, times, the machine. Always told.
+//! The run itself: versions, files, times, the machine. Always included.
 
 use crate::metrics::inputs::FileDigest;
 use crate::metrics::metric::{
-    Kind, Metric, Read, Sample, Value, Zero, count, counter, family, field, gauge, rate, sanitized,
-    text,
+    Extract, Metric, MetricKind, MetricValue, Sample, ZeroPolicy, count, counter, family, field,
+    gauge, rate, sanitized, text,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -11,7 +11,7 @@ const SECOND: u64 = 1_000_000_000;
 pub(super) static METRICS: &[Metric] = &[
     field("evt.time", "When the snapshot was taken, in nanoseconds since 1970.", |f| count(f.ts)),
     family(
-        Kind::Info,
+        MetricKind::Info,
         "evt.hostname",
         "falcosecurity_evt_hostname_info",
         "Name of this host.",
@@ -19,7 +19,7 @@ pub(super) static METRICS: &[Metric] = &[
     ),
     field("evt.source", "The event source.", |f| text(&f.run.source)),
     family(
-        Kind::Info,
+        MetricKind::Info,
         "falco.version",
         "falcosecurity_falco_version_info",
         "The version of Falco whose behaviour this program has.",
@@ -31,23 +31,23 @@ pub(super) static METRICS: &[Metric] = &[
         "When the program started.",
         |f| count(f.run.start_ts),
     )
-    .zero(Zero::Told),
+    .zero(ZeroPolicy::Always),
     gauge(
         "falco.reload_ts",
         "falcosecurity_falco_reload_timestamp_nanoseconds",
         "When the configuration was read last.",
         |f| count(f.run.reload_ts),
     )
-    .zero(Zero::Told),
+    .zero(ZeroPolicy::Always),
     counter(
         "falco.duration_sec",
         "falcosecurity_falco_duration_seconds_total",
         "How long the program has been running.",
         |f| count(f.ts.saturating_sub(f.run.start_ts) / SECOND),
     )
-    .zero(Zero::Told),
+    .zero(ZeroPolicy::Always),
     family(
-        Kind::Info,
+        MetricKind::Info,
         "falco.kernel_release",
         "falcosecurity_falco_kernel_release_info",
         "Release of the running kernel.",
@@ -59,44 +59,44 @@ pub(super) static METRICS: &[Metric] = &[
         "When the machine booted.",
         |f| count(f.run.boot_ts),
     )
-    .zero(Zero::Told),
+    .zero(ZeroPolicy::Always),
     gauge(
         "falco.host_num_cpus",
         "falcosecurity_falco_host_num_cpus_total",
         "CPUs of the machine.",
         |f| count(f.run.cpus),
     )
-    .zero(Zero::Told),
+    .zero(ZeroPolicy::Always),
     family(
-        Kind::Info,
+        MetricKind::Info,
         "falco.sha256_rules_file.<file>",
         "falcosecurity_falco_sha256_rules_files_info",
         "SHA-256 of each rules file.",
         |f| digests(&f.run.rules_files),
     ),
     family(
-        Kind::Info,
+        MetricKind::Info,
         "falco.sha256_config_file.<file>",
         "falcosecurity_falco_sha256_config_files_info",
         "SHA-256 of each configuration file.",
         |f| digests(&f.run.config_files),
     ),
     Metric::new(
-        Kind::Info,
+        MetricKind::Info,
         "falco.host_netinfo.interfaces.<interface>.addresses",
         None,
         "Addresses of each network interface but lo, joined by commas; `<interface>` is `NAME.protocols.ipv4` or \
          `NAME.protocols.ipv6`.",
-        Read::Each(|f| {
+        Extract::Multiple(|f| {
             let of = |(name, protocol, addresses): &(String, &str, Vec<String>)| {
                 let part = format!("{name}.protocols.{protocol}");
-                Sample::new(&part, [], Value::Text(addresses.join(",")))
+                Sample::new(&part, [], MetricValue::Text(addresses.join(",")))
             };
             f.run.addresses.iter().map(of).collect()
         }),
     ),
     family(
-        Kind::Info,
+        MetricKind::Info,
         "scap.engine_name",
         "falcosecurity_scap_engine_name_info",
         "Where events come from: `modern_bpf` is the running kernel. A replay has no such name.",
@@ -106,7 +106,7 @@ pub(super) static METRICS: &[Metric] = &[
         },
     ),
     family(
-        Kind::Info,
+        MetricKind::Info,
         "peregrine.hook_plan",
         "peregrine_hook_plan_info",
         "How system calls are hooked: `fexit`, each selected one by itself, or `sys_exit`, all at their end.",
@@ -121,12 +121,14 @@ pub(super) static METRICS: &[Metric] = &[
         "Alerts lost because the queue before the outputs was full.",
         |f| count(f.queue_drops),
     )
-    .zero(Zero::Told),
+    .zero(ZeroPolicy::Always),
     field("falco.num_evts", "Events that rules were asked about.", |f| count(f.events)),
-    field("falco.num_evts_prev", "The same in the snapshot before.", |f| count(f.before().events)),
+    field("falco.num_evts_prev", "The same in the snapshot before.", |f| {
+        count(f.previous().events)
+    }),
     field("falco.evts_rate_sec", "The same a second, since the snapshot before.", |f| {
-        let before = f.before?;
-        (before.events > 0).then(|| rate(f.events, before.events, f.seconds()))
+        let previous = f.previous?;
+        (previous.events > 0).then(|| rate(f.events, previous.events, f.seconds()))
     }),
 ];
 
@@ -134,14 +136,14 @@ fn one<const N: usize>(value: &str, labels: [(&str, &String); N]) -> Vec<Sample>
     vec![Sample::new(
         "",
         labels.map(|(name, value)| (name, value.as_str())),
-        Value::Text(value.to_owned()),
+        MetricValue::Text(value.to_owned()),
     )]
 }
 
 fn digests(files: &[FileDigest]) -> Vec<Sample> {
     let of = |FileDigest { name, sha256 }: &FileDigest| {
         let labels = [("file_name", name.as_str()), ("sha256", sha256)];
-        Sample::new(&sanitized(name), labels, Value::Text(sha256.clone()))
+        Sample::new(&sanitized(name), labels, MetricValue::Text(sha256.clone()))
     };
     files.iter().map(of).collect()
 }

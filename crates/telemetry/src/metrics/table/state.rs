@@ -1,7 +1,7 @@
-//! The picture of the machine: `metrics.state_counters_enabled`.
+//! Process and fd tables: `metrics.state_counters_enabled`.
 
-use crate::metrics::inputs::{Figures, StateFigures};
-use crate::metrics::metric::{Metric, Value, count, counter, gauge};
+use crate::metrics::inputs::{MetricInputs, StateStats};
+use crate::metrics::metric::{Metric, MetricValue, count, counter, gauge};
 
 pub(super) static METRICS: &[Metric] = &[
     gauge(
@@ -106,6 +106,6 @@ pub(super) static METRICS: &[Metric] = &[
     ),
 ];
 
-fn of(figures: &Figures, value: fn(&StateFigures) -> u64) -> Option<Value> {
-    count(value(figures.state.as_ref()?))
+fn of(inputs: &MetricInputs, value: fn(&StateStats) -> u64) -> Option<MetricValue> {
+    count(value(inputs.state.as_ref()?))
 }

@@ -1,28 +1,30 @@
 use std::fs;
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
 
+use peregrine_telemetry::metrics::{FieldOptions, RunInfo};
+use peregrine_telemetry::{
+    Collector, CollectorSettings, Heartbeat, MetricGroups, MetricReport, ReportSink,
+    ResourceReader, SnapshotContext,
+};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::*;
 
-fn keys() -> Webserver {
-    Webserver {
-        threadiness: 2,
-        listen_address: "127.0.0.1".to_owned(),
-        listen_port: 0,
-        ..Webserver::default()
-    }
+fn settings() -> ServerSettings {
+    ServerSettings { address: "127.0.0.1".to_owned(), port: 0, tls_file: None, threadiness: 2 }
 }
 
-fn pages(pulse: &Arc<Pulse>) -> Pages {
+fn pages(heartbeat: &Arc<Heartbeat>) -> Pages {
     Pages {
-        health: "/healthz".to_owned(),
-        patience: Duration::from_secs(15),
-        pulse: pulse.clone(),
+        health_path: "/healthz".to_owned(),
+        stall_timeout: Duration::from_secs(15),
+        heartbeat: heartbeat.clone(),
         versions: r#"{"falco_version":"x"}"#.to_owned(),
-        metrics: None,
+        scraper: None,
     }
 }
 
@@ -50,7 +52,7 @@ fn seen(status: u16, content_type: &str, body: &str) -> Seen {
 
 #[test]
 fn health_and_versions() {
-    let server = WebServer::start(&keys(), pages(&Arc::new(Pulse::new()))).unwrap();
+    let server = Server::start(&settings(), pages(&Arc::new(Heartbeat::new()))).unwrap();
     let (agent, root) = (plain(), format!("http://{}", server.address()));
     assert_eq!(
         server.to_string(),
@@ -76,58 +78,89 @@ fn health_and_versions() {
 }
 
 #[test]
-fn an_event_loop_that_does_not_look_up_is_unhealthy() {
-    let pulse = Arc::new(Pulse::silent_for(Duration::from_secs(20)));
-    let server = WebServer::start(&keys(), pages(&pulse)).unwrap();
+fn a_silent_event_loop_is_unhealthy() {
+    let heartbeat = Arc::new(Heartbeat::aged(Duration::from_secs(20), true));
+    let server = Server::start(&settings(), pages(&heartbeat)).unwrap();
     let url = format!("http://{}/healthz", server.address());
     let (status, content_type, body) = get(&plain(), &url);
     assert_eq!((status, content_type.as_str()), (503, "application/json"));
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["status"], "stalled");
     assert!(body["seconds"].as_u64().unwrap() >= 20, "{body}");
-    pulse.ask();
+    heartbeat.request();
     assert_eq!(get(&plain(), &url).0, 503);
-    assert!(pulse.is_asked());
+    assert!(heartbeat.poll());
     assert_eq!(get(&plain(), &url).0, 200);
 }
 
 #[test]
 fn an_event_loop_that_has_not_begun_is_given_time() {
     for (age, status) in [(60, 200), (600, 503)] {
-        let pulse = Arc::new(Pulse::born_before(Duration::from_secs(age)));
-        let server = WebServer::start(&keys(), pages(&pulse)).unwrap();
+        let heartbeat = Arc::new(Heartbeat::aged(Duration::from_secs(age), false));
+        let server = Server::start(&settings(), pages(&heartbeat)).unwrap();
         assert_eq!(get(&plain(), &format!("http://{}/healthz", server.address())).0, status);
     }
 }
 
 #[test]
 fn without_a_timeout_the_loop_is_always_healthy() {
-    let pulse = Arc::new(Pulse::silent_for(Duration::from_secs(1_000_000)));
-    let pages = Pages { patience: Duration::ZERO, ..pages(&pulse) };
-    let server = WebServer::start(&keys(), pages).unwrap();
+    let heartbeat = Arc::new(Heartbeat::aged(Duration::from_secs(1_000_000), true));
+    let pages = Pages { stall_timeout: Duration::ZERO, ..pages(&heartbeat) };
+    let server = Server::start(&settings(), pages).unwrap();
     assert_eq!(get(&plain(), &format!("http://{}/healthz", server.address())).0, 200);
+}
+
+/// For a collector that reports nothing.
+struct NoReports;
+
+impl ReportSink for NoReports {
+    fn report(&mut self, _: MetricReport) {}
+
+    fn close(self: Box<Self>) {}
 }
 
 #[test]
 fn metrics_come_from_the_event_loop() {
-    let (requests, asked) = std::sync::mpsc::channel();
-    let ask = move || {
-        let (sender, receiver) = oneshot::channel();
-        requests.send(sender).unwrap();
-        receiver
+    let heartbeat = Arc::new(Heartbeat::new());
+    let settings_of_collector = CollectorSettings {
+        groups: MetricGroups::default(),
+        fields: FieldOptions::default(),
+        interval: None,
+        run: RunInfo { hostname: "host".to_owned(), ..RunInfo::default() },
+        resources: ResourceReader::new("/".as_ref()),
     };
-    let pages = Pages { metrics: Some(Box::new(ask)), ..pages(&Arc::new(Pulse::new())) };
-    let server = WebServer::start(&keys(), pages).unwrap();
+    let collector =
+        Collector::start(settings_of_collector, heartbeat.clone(), Box::new(NoReports)).unwrap();
+    let pages = Pages { scraper: Some(collector.scraper()), ..pages(&heartbeat) };
+    let server = Server::start(&settings(), pages).unwrap();
     let event_loop = std::thread::spawn(move || {
-        let first: oneshot::Sender<String> = asked.recv().unwrap();
-        first.send("up 1\n".to_owned()).unwrap();
-        // The next request finds that it has ended.
-        drop(asked.recv().unwrap());
+        while !(heartbeat.poll() && collector.wants_snapshot()) {
+            std::thread::yield_now();
+        }
+        collector.submit(SnapshotContext::default());
+        // The next request finds that the loop has ended.
+        while !(heartbeat.poll() && collector.wants_snapshot()) {
+            std::thread::yield_now();
+        }
     });
     let (agent, url) = (plain(), format!("http://{}/metrics", server.address()));
-    assert_eq!(get(&agent, &url), seen(200, "text/plain; version=0.0.4", "up 1\n"));
+    let (status, content_type, text) = get(&agent, &url);
+    assert_eq!((status, content_type.as_str()), (200, "text/plain; version=0.0.4"));
+    assert!(text.contains("falcosecurity_evt_hostname_info{hostname=\"host\"} 1\n"), "{text}");
+    // Within a tenth of a second the same text is served again.
+    while get(&agent, &url).0 == 200 {}
     assert_eq!(get(&agent, &url).0, 503);
     event_loop.join().unwrap();
+}
+
+#[test]
+fn dropping_the_server_closes_idle_connections() {
+    let server = Server::start(&settings(), pages(&Arc::new(Heartbeat::new()))).unwrap();
+    let mut idle = std::net::TcpStream::connect(server.address()).unwrap();
+    // The server has accepted the idle connection once it has answered on a later one.
+    assert_eq!(get(&plain(), &format!("http://{}/healthz", server.address())).0, 200);
+    drop(server);
+    assert!(matches!(std::io::Read::read(&mut idle, &mut [0]), Ok(0) | Err(_)));
 }
 
 #[test]
@@ -137,12 +170,8 @@ fn tls_with_certificate_and_key_in_one_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("falco.pem");
     fs::write(&path, cert.pem() + &signing_key.serialize_pem()).unwrap();
-    let keys = Webserver {
-        ssl_enabled: true,
-        ssl_certificate: path.to_str().unwrap().to_owned(),
-        ..keys()
-    };
-    let server = WebServer::start(&keys, pages(&Arc::new(Pulse::new()))).unwrap();
+    let settings = ServerSettings { tls_file: Some(path.clone()), ..settings() };
+    let server = Server::start(&settings, pages(&Arc::new(Heartbeat::new()))).unwrap();
     assert!(server.to_string().ends_with(" (SSL)"));
     let port = server.address().port();
     let trusting =
@@ -156,13 +185,16 @@ fn tls_with_certificate_and_key_in_one_file() {
     assert!(plain().get(format!("http://localhost:{port}/healthz")).call().is_err());
 
     fs::write(&path, cert.pem()).unwrap();
-    let error = WebServer::start(&keys, pages(&Arc::new(Pulse::new()))).err().unwrap().to_string();
+    let error =
+        Server::start(&settings, pages(&Arc::new(Heartbeat::new()))).err().unwrap().to_string();
     assert!(error.ends_with("falco.pem: there is no private key in it"), "{error}");
     fs::write(&path, "nothing of the kind").unwrap();
-    let error = WebServer::start(&keys, pages(&Arc::new(Pulse::new()))).err().unwrap().to_string();
+    let error =
+        Server::start(&settings, pages(&Arc::new(Heartbeat::new()))).err().unwrap().to_string();
     assert!(error.ends_with("falco.pem: there is no certificate in it"), "{error}");
     fs::remove_file(&path).unwrap();
-    let error = WebServer::start(&keys, pages(&Arc::new(Pulse::new()))).err().unwrap().to_string();
+    let error =
+        Server::start(&settings, pages(&Arc::new(Heartbeat::new()))).err().unwrap().to_string();
     assert!(error.contains("falco.pem: ") && error.contains("No such file"), "{error}");
 }
 
@@ -170,13 +202,15 @@ fn tls_with_certificate_and_key_in_one_file() {
 fn an_address_that_is_taken_is_an_error() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = u32::from(other.local_addr().unwrap().port());
-    let keys = Webserver { listen_port: port, ..keys() };
-    let error = WebServer::start(&keys, pages(&Arc::new(Pulse::new()))).err().unwrap().to_string();
+    let settings = ServerSettings { port, ..settings() };
+    let error =
+        Server::start(&settings, pages(&Arc::new(Heartbeat::new()))).err().unwrap().to_string();
     assert!(
         error.starts_with(&format!("cannot listen on 127.0.0.1:{port}: Address already")),
         "{error}"
     );
-    let keys = Webserver { listen_port: 70_000, ..keys };
-    let error = WebServer::start(&keys, pages(&Arc::new(Pulse::new()))).err().unwrap().to_string();
+    let settings = ServerSettings { port: 70_000, ..settings };
+    let error =
+        Server::start(&settings, pages(&Arc::new(Heartbeat::new()))).err().unwrap().to_string();
     assert_eq!(error, "cannot listen on 127.0.0.1:70000: ports end at 65535");
 }

@@ -1,29 +1,31 @@
-//! What the program and its host use, as `/proc` says.
+//! CPU and memory of the program and its host, read from `/proc`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use peregrine_telemetry::metrics::ResourceFigures;
+use crate::metrics::ResourceUsage;
 
-/// Where the memory of a container is told, unless this variable says otherwise.
+/// Environment variable with the file that holds the memory of the container.
 const CONTAINER_MEMORY: &str = "FALCO_CGROUP_MEM_PATH";
-/// Places for that, of the first and of the second version of control groups.
+/// Defaults of that file, for cgroup v1 and v2.
 const CONTAINER_MEMORY_FILES: [&str; 2] =
     ["/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory.current"];
 
-/// Ticks of a second in `/proc/PID/stat`: the same on all machines, however fast their kernel ticks.
+/// `USER_HZ`, the unit of times in `/proc/PID/stat`; the same on all machines.
 const TICKS: u64 = 100;
 
-/// Reads what is used.
-#[derive(Debug)]
-pub(super) struct Resources {
+/// Reads CPU and memory usage. Slow: the kernel walks all mappings of the process for its proportional set size.
+#[derive(Clone, Debug)]
+pub struct ResourceReader {
     /// The `/proc` of the host.
     host: PathBuf,
     container_memory: Vec<PathBuf>,
 }
 
-impl Resources {
-    pub(super) fn new(host_root: &Path) -> Self {
+impl ResourceReader {
+    /// `host_root` is the root directory of the host, `/` outside a container.
+    #[must_use]
+    pub fn new(host_root: &Path) -> Self {
         let chosen =
             std::env::var_os(CONTAINER_MEMORY).map(PathBuf::from).filter(|path| is_plain(path));
         let container_memory = match chosen {
@@ -33,15 +35,16 @@ impl Resources {
         Self { host: host_root.join("proc"), container_memory }
     }
 
-    /// What can't be read is 0.
-    pub(super) fn read(&self) -> ResourceFigures {
+    /// The current usage; what can't be read is 0.
+    #[must_use]
+    pub fn read(&self) -> ResourceUsage {
         let status = read("/proc/self/status");
         let host = |name: &str| read(self.host.join(name));
         let memory = host("meminfo");
         let of_memory = |name| field(&memory, name);
         let (used, age) = times(&read("/proc/self/stat"), &host("uptime"));
         let stat = host("stat");
-        ResourceFigures {
+        ResourceUsage {
             cpu_percent: if age > 0.0 { 100.0 * used / age } else { 0.0 },
             rss_kb: field(&status, "VmRSS:"),
             vsz_kb: field(&status, "VmSize:"),
@@ -63,8 +66,9 @@ impl Resources {
     }
 }
 
-/// Seconds since this program started.
-pub(super) fn age() -> f64 {
+/// Seconds since this process started.
+#[must_use]
+pub fn process_age() -> f64 {
     times(&read("/proc/self/stat"), &read("/proc/uptime")).1
 }
 
@@ -77,7 +81,7 @@ fn is_plain(path: &Path) -> bool {
     !bytes.is_empty() && !bytes.windows(2).any(|two| two == b"..")
 }
 
-/// The number behind this name at the beginning of a line.
+/// The number after this name at the start of a line.
 fn field(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.map_or(0, |line| word(line, 0))
@@ -87,16 +91,16 @@ fn word(text: &str, index: usize) -> u64 {
     text.split_whitespace().nth(index).and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
-/// CPU time used, and time since the start of a process, in seconds: from its `stat` and the host's `uptime`.
+/// CPU time and age of a process in seconds, from its `stat` and the host's `uptime`.
 fn times(stat: &str, uptime: &str) -> (f64, f64) {
-    // The second field is the name in brackets, and may hold anything.
+    // The second field is the name in brackets, with any character in it.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let seconds = |index| word(after_name, index) as f64 / TICKS as f64;
     let uptime = uptime.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
     (seconds(11) + seconds(12), f64::max(uptime - seconds(19), 0.0))
 }
 
-/// Share of CPU time since boot that was not idle, in per cent.
+/// Share of CPU time since boot that was not idle, in percent.
 fn host_cpu(stat: &str) -> f64 {
     const IDLE: usize = 3;
     // User, nice, system, idle, waiting, and two kinds of interrupts.
@@ -111,11 +115,11 @@ mod tests {
 
     #[test]
     fn this_process() {
-        let resources = Resources::new("/".as_ref()).read();
+        let resources = ResourceReader::new("/".as_ref()).read();
         assert!(resources.rss_kb > 0 && resources.vsz_kb > resources.rss_kb);
         assert!(resources.host_memory_kb > 0 && resources.host_procs_running > 0);
         assert!(resources.host_cpu_percent >= 0.0 && resources.host_cpu_percent <= 100.0);
-        assert!(age() > 0.0);
+        assert!(process_age() > 0.0);
     }
 
     #[test]
@@ -130,7 +134,7 @@ mod tests {
         );
         write("stat", "cpu  10 0 10 60 20 0 0 9 9 9\ncpu0 1 1 1 1\nprocs_running 3\n");
         write("sys/fs/file-nr", "4096\t0\t9223372036854775807\n");
-        let resources = Resources::new(place.path()).read();
+        let resources = ResourceReader::new(place.path()).read();
         assert_eq!(resources.host_memory_kb, 800);
         assert_eq!((resources.host_procs_running, resources.host_open_fds), (3, 4096));
         assert_eq!(resources.host_cpu_percent, 40.0);

@@ -1,0 +1,133 @@
+//! Counters of the event loop and of the kernel side, as telemetry takes them.
+
+use std::collections::BTreeMap;
+
+use peregrine_event::snapshot::InterfaceAddress;
+use peregrine_probe::bpf::{HookPlan, ProgramStatistics, Programs};
+use peregrine_probe::{Counters, Live};
+use peregrine_state::{Scanned, State};
+use peregrine_telemetry::metrics::{ProgramStats, ScanStats, StateStats};
+use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotContext};
+
+use super::{LoopState, Metrics};
+use crate::watch::now;
+
+/// Counters of the kernel side, and the name of its hook plan.
+pub(super) fn kernel(live: &Live) -> (impl KernelSource + 'static, &'static str) {
+    let plan = match live.probe().plan() {
+        HookPlan::PerSyscall => "fexit",
+        HookPlan::SysExit => "sys_exit",
+    };
+    (Kernel { counters: live.counters().clone(), programs: live.probe().programs() }, plan)
+}
+
+struct Kernel {
+    counters: Counters,
+    programs: Programs,
+}
+
+impl KernelSource for Kernel {
+    fn counters(&mut self) -> Option<KernelStats> {
+        let statistics = self.counters.read().ok()?;
+        Some(KernelStats { cpus: statistics.cpus, late: statistics.late })
+    }
+
+    fn programs(&mut self) -> Vec<ProgramStats> {
+        self.programs.read().into_iter().map(program).collect()
+    }
+}
+
+impl Metrics<'_> {
+    /// The counters of the event loop at this moment.
+    pub(super) fn snapshot(&self, event_loop: &LoopState<'_>) -> SnapshotContext {
+        let LoopState { events, summary, outputs, ledger, state } = event_loop;
+        let rules = self.rules.iter().zip(summary.rules());
+        SnapshotContext {
+            ts: now(),
+            events: *events,
+            queue_drops: outputs.dropped(),
+            rules: self.active.clone(),
+            matches: rules
+                .filter(|(rule, _)| rule.active)
+                .map(|(_, (_, matches))| matches)
+                .collect(),
+            host: self.host(state),
+            state: state_stats(state),
+            scan: scan_stats(&state.counters().scanned),
+            lost_by_group: lost_by_group(ledger),
+            costs: self
+                .costs
+                .as_ref()
+                .map(|costs| costs.figures(self.rules.iter().map(|rule| rule.name.as_str()))),
+        }
+    }
+
+    fn host(&self, state: &State) -> HostInfo {
+        let machine = state.machine();
+        let recorded = String::from_utf8_lossy(&machine.hostname).into_owned();
+        HostInfo {
+            hostname: Some(recorded).filter(|name| !self.live && !name.is_empty()),
+            boot_ts: machine.boot_ts,
+            cpus: machine.num_cpus,
+            addresses: addresses(state),
+        }
+    }
+}
+
+fn state_stats(state: &State) -> StateStats {
+    let counters = state.counters();
+    StateStats {
+        threads: state.tree().len() as u64,
+        fds: state.fd_tables().total() as u64,
+        found_fds: counters.found_fds,
+        unknown_fds: counters.unknown_fds,
+        added_fds: counters.added_fds,
+        removed_fds: counters.removed_fds,
+        stored_events: counters.stored_events,
+        dropped_events: counters.dropped_events,
+        retrieved_events: counters.retrieved_events,
+        missing_events: counters.missing_events,
+        found_threads: counters.found_threads,
+        unknown_threads: counters.unknown_threads,
+        added_threads: counters.added_threads,
+        removed_threads: counters.removed_threads,
+        dropped_threads: counters.dropped_threads,
+    }
+}
+
+fn scan_stats(scanned: &Scanned) -> ScanStats {
+    ScanStats {
+        threads: scanned.threads,
+        pipes: scanned.pipes,
+        memfds: scanned.memfds,
+        files: scanned.files,
+        directories: scanned.directories,
+        ipv4_sockets: scanned.ipv4_sockets,
+        ipv6_sockets: scanned.ipv6_sockets,
+        unix_sockets: scanned.unix_sockets,
+        netlink_sockets: scanned.netlink_sockets,
+        anonymous: scanned.anonymous,
+    }
+}
+
+fn lost_by_group(ledger: &Ledger) -> Vec<(String, u64)> {
+    ledger.by_group().map(|(name, lost)| (name.to_owned(), lost.iter().sum())).collect()
+}
+
+fn program(program: ProgramStatistics) -> ProgramStats {
+    ProgramStats { name: program.name, runs: program.runs, time: program.time_ns }
+}
+
+/// Addresses of all interfaces except the loopback interface, by name and protocol.
+fn addresses(state: &State) -> Vec<(String, &'static str, Vec<String>)> {
+    let mut addresses: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
+    for interface in state.interfaces().told().iter().filter(|interface| interface.name != b"lo") {
+        let (protocol, address) = match interface.address {
+            InterfaceAddress::V4 { address, .. } => ("ipv4", address.to_string()),
+            InterfaceAddress::V6 { address, .. } => ("ipv6", address.to_string()),
+        };
+        let name = String::from_utf8_lossy(&interface.name).into_owned();
+        addresses.entry((name, protocol)).or_default().push(address);
+    }
+    addresses.into_iter().map(|((name, protocol), all)| (name, protocol, all)).collect()
+}

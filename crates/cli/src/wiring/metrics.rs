@@ -1,0 +1,85 @@
+//! From configuration keys to the settings of metrics.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use peregrine_config::{Engine, sha256};
+use peregrine_output::{Channels, Delivery, FileOutput};
+use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
+use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, process_age};
+
+use super::checks::{SYSCALL, milliseconds};
+use super::delivery;
+use crate::metrics::MetricsSettings;
+use crate::run::Job;
+use crate::version;
+use crate::watch::now;
+
+impl MetricsSettings {
+    /// `None` where metrics are off.
+    pub(crate) fn new(job: &Job<'_>) -> Option<Self> {
+        let keys = &job.config.metrics;
+        if !keys.enabled {
+            return None;
+        }
+        let file = (!keys.output_file.is_empty()).then(|| file(job, &keys.output_file));
+        let reports = keys.output_rule || file.is_some();
+        Some(Self {
+            collector: CollectorSettings {
+                groups: MetricGroups {
+                    rules: keys.rules_counters_enabled,
+                    resources: keys.resource_utilization_enabled,
+                    state: keys.state_counters_enabled,
+                    kernel: keys.kernel_event_counters_enabled,
+                    kernel_by_cpu: keys.kernel_event_counters_per_cpu_enabled,
+                    programs: keys.libbpf_stats_enabled,
+                    scan: keys.kernel_iter_event_counters_enabled,
+                },
+                fields: FieldOptions {
+                    megabytes: keys.convert_memory_to_mb,
+                    zeros: keys.include_empty_values,
+                },
+                interval: reports.then(|| Duration::from_millis(milliseconds(&keys.interval))),
+                run: run_info(job),
+                resources: ResourceReader::new(&job.host_root()),
+            },
+            file,
+            as_alert: keys.output_rule,
+            costs: keys.syscalls_counters_enabled,
+        })
+    }
+}
+
+fn run_info(job: &Job<'_>) -> RunInfo {
+    let read_at = job.read_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    RunInfo {
+        version: version::FALCO.to_owned(),
+        hostname: job.hostname.clone(),
+        source: SYSCALL.to_owned(),
+        engine: matches!(job.config.engine, Engine::Live { .. }).then(|| "modern_bpf".to_owned()),
+        kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
+        start_ts: now().saturating_sub((process_age() * 1e9) as u64),
+        reload_ts: read_at.as_nanos().try_into().unwrap_or(u64::MAX),
+        rules_files: (job.rules_files.iter())
+            .map(|(name, text)| digest(name, sha256(text)))
+            .collect(),
+        config_files: (job.files.iter())
+            .map(|(name, file)| digest(name, file.sha256.clone()))
+            .collect(),
+        ..RunInfo::default()
+    }
+}
+
+fn digest(path: &str, sha256: String) -> FileDigest {
+    let name = Path::new(path).file_name().unwrap_or_default();
+    FileDigest { name: name.to_string_lossy().into_owned(), sha256 }
+}
+
+/// The file is written as alerts are, on a thread of its own: a slow disk must not delay scrapes.
+fn file(job: &Job<'_>, path: &str) -> Delivery {
+    let channels = Channels {
+        file: Some(FileOutput { path: PathBuf::from(path), keep_alive: true }),
+        ..Channels::default()
+    };
+    Delivery { channels, buffered: false, ..delivery::delivery(job.config) }
+}

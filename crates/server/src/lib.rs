@@ -1,0 +1,42 @@
+//! The HTTP server: health of the event loop, versions, and metrics in the Prometheus text format, with or without TLS.
+//!
+//! It runs on one thread with a current-thread runtime. The event loop never waits for it: health is read from the
+//! [`Heartbeat`](peregrine_telemetry::Heartbeat), metrics are requested through a [`Scraper`](peregrine_telemetry::Scraper).
+//! It knows no configuration files; [`ServerSettings`] and [`Pages`] say what to serve.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use peregrine_server::{Pages, Server, ServerSettings};
+//! use peregrine_telemetry::Heartbeat;
+//!
+//! let settings = ServerSettings {
+//!     address: "127.0.0.1".to_owned(),
+//!     port: 0,
+//!     tls_file: None,
+//!     threadiness: 1,
+//! };
+//! let pages = Pages {
+//!     health_path: "/healthz".to_owned(),
+//!     stall_timeout: Duration::from_secs(15),
+//!     heartbeat: Arc::new(Heartbeat::new()),
+//!     versions: "{}".to_owned(),
+//!     scraper: None,
+//! };
+//! let server = Server::start(&settings, pages)?;
+//! assert_ne!(server.address().port(), 0);
+//! # Ok::<(), peregrine_server::ServerError>(())
+//! ```
+
+mod error;
+mod pages;
+mod server;
+mod tls;
+
+pub use error::{CertificateError, ServerError};
+pub use pages::Pages;
+pub use server::{Server, ServerSettings};
+
+#[cfg(test)]
+mod tests;
