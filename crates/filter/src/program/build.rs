@@ -1,4 +1,4 @@
-//! Conditions made into a program.
+//! Building a program: partial evaluation, hash-consing, indexes and guards.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -7,20 +7,22 @@ use bumpalo::Bump;
 use hashbrown::HashMap;
 
 use super::condition::{Condition, PartialEval, PartialTests};
-use super::table::{Query, QueryId, TextTable, answering};
-use super::{
-    FieldIndex, GuardedTest, IndexId, Node, NodeId, Op, Program, Residual, SLOTS, StaticFacts, Term,
-};
+use super::estimate::Estimate;
+use super::evaluator::SLOTS;
+use super::facts::{Residual, StaticFacts};
+use super::graph::{FieldIndex, GuardedTest, IndexId, Node, NodeId, Op, Program, Term};
+use super::table::{Query, QueryId, TextTable, table_side};
 use crate::filter::{self, Predicate, Test};
 use crate::matcher::{Anchor, Matcher, Side};
 
-/// Collects the conditions of a program.
+/// Collects conditions and builds their program.
 #[derive(Debug)]
 pub struct ProgramBuilder<F> {
-    parts: Vec<DraftNode<F>>,
+    nodes: Vec<DraftNode<F>>,
+    /// Hash-consing: the node of each sub-condition.
     ids: HashMap<Key, NodeId>,
-    /// Nodes of tests that were met before, by their place in memory: texts of tests can be long. They are held, so that
-    /// no other comes to be at their place.
+    /// Nodes of tests by address, which is shorter to hash than a text. The test is held, so that
+    /// the address stays its own.
     tests: HashMap<usize, (Arc<Test<F>>, NodeId)>,
     indexes: Vec<DraftIndex<F>>,
     index_ids: HashMap<(F, Side), IndexId>,
@@ -31,42 +33,38 @@ pub struct ProgramBuilder<F> {
 #[derive(Debug)]
 struct DraftNode<F> {
     term: Term<F>,
-    /// The field that it asks, if it is one alone, and its place in the table of that.
+    /// The index of the only field that it reads, and its query if the table of that decides it.
     index: Option<(IndexId, Option<QueryId>)>,
-    /// Of a test, what it costs to get other values.
+    /// For a test, the cost of reading all fields but that one.
     cost: u32,
+    /// Nodes and conditions that use it.
     users: u32,
 }
 
-/// An index being collected.
+/// An index whose table is not built yet.
 #[derive(Debug)]
 struct DraftIndex<F> {
     field: F,
     from: Side,
+    /// Cost of reading the field.
     cost: u32,
-    /// How many tests ask for the value.
+    /// Number of tests that read the field.
     users: u32,
-    /// What its table answers.
-    asked: Vec<PendingQuery<F>>,
+    /// What its table decides.
+    queries: Vec<PendingQuery<F>>,
 }
 
+/// A [`Query`] that owns what it names.
 #[derive(Debug)]
 enum PendingQuery<F> {
     Test(Arc<Test<F>>),
-    Begins(Vec<u8>),
+    HasPrefix(Vec<u8>),
     All(Vec<QueryId>),
     Any(Vec<QueryId>),
     Not(QueryId),
 }
 
-/// What asking costs, and how often the answer is yes: guesses, which decide the order of questions only.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Estimate {
-    pub(super) cost: f32,
-    pub(super) probability: f32,
-}
-
-/// What makes a sub-condition the same as another.
+/// The identity of a sub-condition: equal keys are one node.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Key {
     All(Box<[NodeId]>),
@@ -75,7 +73,7 @@ enum Key {
     Test(Box<str>),
 }
 
-/// A sub-condition that may be decided already.
+/// A sub-condition after constant folding.
 #[derive(Clone, Copy)]
 enum Folded {
     Known(bool),
@@ -85,7 +83,7 @@ enum Folded {
 impl<F> Default for ProgramBuilder<F> {
     fn default() -> Self {
         Self {
-            parts: Vec::new(),
+            nodes: Vec::new(),
             ids: HashMap::new(),
             tests: HashMap::new(),
             indexes: Vec::new(),
@@ -97,33 +95,33 @@ impl<F> Default for ProgramBuilder<F> {
 }
 
 impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
-    /// Adds a condition for one kind of events.
+    /// Adds a condition for one type of events.
     pub fn add(
         &mut self,
         condition: &mut Condition<'_, F>,
-        kind: &impl StaticFacts<F>,
+        facts: &impl StaticFacts<F>,
     ) -> Residual {
-        let partial = condition.evaluate(kind, &mut self.scratch);
+        let partial = condition.evaluate(facts, &mut self.scratch);
         if partial.contains(&PartialEval::Impure) {
             return Residual::Interpreted;
         }
-        if let Some(whole) = condition.known.get(&partial) {
-            return *whole;
+        if let Some(residual) = condition.residuals.get(&partial) {
+            return *residual;
         }
-        let tests = condition.with(&partial, kind);
-        let whole = match self.fold(condition.filter.root(), &tests) {
+        let tests = condition.with(&partial, facts);
+        let residual = match self.fold(condition.filter.root(), &tests) {
             Folded::Known(false) => Residual::Never,
             Folded::Known(true) => Residual::Always,
             Folded::Node(node) => {
-                used(&mut self.parts, node);
+                count_use(&mut self.nodes, node);
                 Residual::Compiled(node)
             }
         };
-        condition.known.insert(partial, whole);
-        whole
+        condition.residuals.insert(partial, residual);
+        residual
     }
 
-    /// The program, in which each query comes the earlier, the less it costs and the likelier it decides.
+    /// The program. Operands of a junction are sorted by cost per chance of deciding it.
     pub fn finish(self) -> Program<F> {
         let estimates = self.estimates();
         let sorted = |mut nodes: Box<[NodeId]>, absorbing: bool| {
@@ -132,23 +130,23 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
             nodes.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
             nodes
         };
-        let (mut nodes, mut terms, mut children) = (Vec::new(), Vec::new(), Vec::new());
-        let mut run = |of: &[NodeId]| {
-            let start = children.len() as u32;
-            children.extend_from_slice(of);
-            (start, children.len() as u32)
+        let (mut nodes, mut terms, mut operands) = (Vec::new(), Vec::new(), Vec::new());
+        let mut push_operands = |nodes: &[NodeId]| {
+            let start = operands.len() as u32;
+            operands.extend_from_slice(nodes);
+            (start, operands.len() as u32)
         };
         let mut guarded = Vec::new();
-        for (id, part) in (0..).map(NodeId).zip(self.parts) {
-            let term = match part.term {
+        for (id, draft) in (0..).map(NodeId).zip(self.nodes) {
+            let term = match draft.term {
                 Term::All(all) => Term::All(sorted(all, false)),
                 Term::Any(any) => Term::Any(sorted(any, true)),
                 term => term,
             };
-            let op = match (&term, part.index) {
-                (_, Some((index, Some(bit)))) => Op::Lookup(index, bit),
+            let op = match (&term, draft.index) {
+                (_, Some((index, Some(query)))) => Op::Lookup(index, query),
                 (Term::All(several), _) | (Term::Any(several), _) => {
-                    let (start, end) = run(several);
+                    let (start, end) = push_operands(several);
                     Op::Junction { start, end, absorbing: matches!(term, Term::Any(_)) }
                 }
                 (Term::Not(node), _) => Op::Not(*node),
@@ -159,17 +157,17 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
                 guarded.push(GuardedTest { guard: *guard, op });
                 Op::Guarded(guarded.len() as u32 - 1)
             });
-            nodes.push(Node { op, shared: part.users > 1 });
+            nodes.push(Node { op, shared: draft.users > 1 });
             terms.push(term);
         }
         let indexes = self.indexes.into_iter().map(|draft| {
-            let queries = draft.asked.iter().filter_map(|asked| {
-                Some(match asked {
+            let queries = draft.queries.iter().filter_map(|query| {
+                Some(match query {
                     PendingQuery::Test(test) => Query::Test(matcher(test)?),
-                    PendingQuery::Begins(text) => Query::Begins(text),
-                    PendingQuery::All(bits) => Query::All(bits.clone()),
-                    PendingQuery::Any(bits) => Query::Any(bits.clone()),
-                    PendingQuery::Not(bit) => Query::Not(*bit),
+                    PendingQuery::HasPrefix(text) => Query::HasPrefix(text),
+                    PendingQuery::All(queries) => Query::All(queries.clone()),
+                    PendingQuery::Any(queries) => Query::Any(queries.clone()),
+                    PendingQuery::Not(query) => Query::Not(*query),
                 })
             });
             let table = TextTable::new(draft.from, &queries.collect::<Vec<_>>());
@@ -179,51 +177,56 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
         });
         let mut indexes: Vec<_> = indexes.collect();
         give_slots(&nodes, &guarded, &mut indexes);
-        Program { nodes, children, terms, indexes, guarded }
+        Program { nodes, operands, terms, indexes, guarded }
     }
 
-    /// What each node costs where it is asked for. What many ask for is paid for once.
+    /// For each node, the estimate for one of its users: the first one pays, the others read the
+    /// cache.
     fn estimates(&self) -> Vec<Estimate> {
-        let mut known: Vec<Estimate> = Vec::with_capacity(self.parts.len());
-        for part in &self.parts {
-            let of = |node: &NodeId| known.get(node.index()).copied().unwrap_or_default();
-            let share = |index: IndexId| {
-                let draft = self.indexes.get(usize::from(index.0));
-                draft.map_or(0.0, |draft| draft.cost as f32 / draft.users.max(1) as f32)
+        let mut known: Vec<Estimate> = Vec::with_capacity(self.nodes.len());
+        for draft in &self.nodes {
+            let of = |node: &NodeId| {
+                debug_assert!(node.index() < known.len(), "operands come first");
+                known.get(node.index()).copied().unwrap_or_default()
             };
-            // Parts come after what they are made of.
-            let estimate = match &part.term {
-                Term::All(_) | Term::Any(_) | Term::Not(_) if part.index.is_some() => {
-                    Estimate { cost: 1.0, probability: estimate_of(&part.term, of).probability }
+            let share = |index: IndexId| {
+                let index = self.indexes.get(usize::from(index.0));
+                index.map_or(0.0, |index| index.cost as f32 / index.users.max(1) as f32)
+            };
+            // Operands come before what is made of them.
+            let estimate = match &draft.term {
+                Term::All(_) | Term::Any(_) | Term::Not(_) if draft.index.is_some() => {
+                    Estimate { cost: 1.0, probability: estimate_of(&draft.term, of).probability }
                 }
                 Term::Test(test) => {
-                    let values = part.cost as f32 + part.index.map_or(0.0, |(id, _)| share(id));
-                    let tabled = part.index.is_some_and(|(_, bit)| bit.is_some());
-                    let predicate = if tabled { 1 } else { test.predicate.cost() };
+                    let values = draft.cost as f32 + draft.index.map_or(0.0, |(id, _)| share(id));
+                    let in_table = draft.index.is_some_and(|(_, query)| query.is_some());
+                    let comparison = if in_table { 1 } else { test.predicate.cost() };
                     Estimate {
-                        cost: values + predicate as f32,
+                        cost: values + comparison as f32,
                         probability: test.predicate.likelihood(),
                     }
                 }
                 term => estimate_of(term, of),
             };
-            known.push(Estimate { cost: estimate.cost / part.users.max(1) as f32, ..estimate });
+            known.push(Estimate { cost: estimate.cost / draft.users.max(1) as f32, ..estimate });
         }
         known
     }
 
+    /// The node of a sub-condition, or its result where the type of the event decides it.
     fn fold<K: StaticFacts<F>>(
         &mut self,
         node: &filter::Node<F>,
         tests: &PartialTests<'_, F, K>,
     ) -> Folded {
         match node {
-            filter::Node::All(children) => match self.children(children, false, tests) {
-                Some(all) => self.several(all, Term::All, Key::All, true),
+            filter::Node::All(children) => match self.operands(children, false, tests) {
+                Some(all) => self.junction(all, Term::All, Key::All, true),
                 None => Folded::Known(false),
             },
-            filter::Node::Any(children) => match self.children(children, true, tests) {
-                Some(any) => self.several(any, Term::Any, Key::Any, false),
+            filter::Node::Any(children) => match self.operands(children, true, tests) {
+                Some(any) => self.junction(any, Term::Any, Key::Any, false),
                 None => Folded::Known(true),
             },
             filter::Node::Not(child) => match self.fold(child, tests) {
@@ -235,14 +238,14 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
             filter::Node::Test(test) => match tests.partial(test) {
                 PartialEval::Known(holds) => Folded::Known(holds),
                 PartialEval::Unknown | PartialEval::Impure => {
-                    Folded::Node(self.test(test, tests.kind))
+                    Folded::Node(self.test(test, tests.facts))
                 }
             },
         }
     }
 
-    /// The children that are not decided; `None` when one of them is, and with it the whole.
-    fn children<K: StaticFacts<F>>(
+    /// The nodes of the operands of a junction; `None` when one of them decides it.
+    fn operands<K: StaticFacts<F>>(
         &mut self,
         children: &[filter::Node<F>],
         absorbing: bool,
@@ -261,37 +264,38 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
         Some(open)
     }
 
-    /// Those that a table answers become one, as it answers all together as quickly as one of them.
-    fn several(
+    /// The node of a junction. Operands that one text table decides become a junction of their own,
+    /// which that table decides by one bit.
+    fn junction(
         &mut self,
         nodes: Vec<NodeId>,
         term: fn(Box<[NodeId]>) -> Term<F>,
         key: fn(Box<[NodeId]>) -> Key,
-        of_none: bool,
+        of_no_operands: bool,
     ) -> Folded {
-        let table = |parts: &[DraftNode<F>], node: &NodeId| match parts.get(node.index())?.index {
+        let table = |nodes: &[DraftNode<F>], node: &NodeId| match nodes.get(node.index())?.index {
             Some((index, Some(_))) => Some(index),
             _ => None,
         };
         let (mut open, mut left) = (Vec::new(), nodes);
         while let Some(first) = left.first().copied() {
-            let index = table(&self.parts, &first);
+            let index = table(&self.nodes, &first);
             let (same, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|node| {
-                *node == first || index.is_some() && table(&self.parts, node) == index
+                *node == first || index.is_some() && table(&self.nodes, node) == index
             });
-            open.push(self.one(same, term, key));
+            open.push(self.join(same, term, key));
             left = others;
         }
         open.sort();
         open.dedup();
         if open.is_empty() {
-            return Folded::Known(of_none);
+            return Folded::Known(of_no_operands);
         }
-        Folded::Node(self.one(open, term, key))
+        Folded::Node(self.join(open, term, key))
     }
 
-    /// The node for some, which is the only one of them where they are not more.
-    fn one(
+    /// The node of a junction of at least one operand; a junction of one is that operand.
+    fn join(
         &mut self,
         nodes: Vec<NodeId>,
         term: fn(Box<[NodeId]>) -> Term<F>,
@@ -306,17 +310,18 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
         }
     }
 
+    /// The node of a test.
     fn test(&mut self, test: &Arc<Test<F>>, facts: &impl StaticFacts<F>) -> NodeId {
-        let place = Arc::as_ptr(test).addr();
-        if let Some((_, known)) = self.tests.get(&place) {
+        let address = Arc::as_ptr(test).addr();
+        if let Some((_, known)) = self.tests.get(&address) {
             return *known;
         }
         let node = self.new_test(test, facts);
-        self.tests.insert(place, (Arc::clone(test), node));
+        self.tests.insert(address, (Arc::clone(test), node));
         node
     }
 
-    /// The node of a test, which another test with the same text may have made already.
+    /// The node of a test that was not met before, though maybe one of the same text was.
     fn new_test(&mut self, test: &Arc<Test<F>>, facts: &impl StaticFacts<F>) -> NodeId {
         let key = Key::Test(test.text.clone());
         if let Some(known) = self.ids.get(&key) {
@@ -328,19 +333,19 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
         let own = facts.cost(field);
         let single = !test.left.is_list() && test.left.each().is_none();
         let matcher = matcher(test).filter(|_| single);
-        let tabled = matcher.and_then(answering);
-        let Some(id) = self.index((field, tabled.unwrap_or_default()), own, 1) else {
+        let side = matcher.and_then(table_side);
+        let Some(id) = self.index((field, side.unwrap_or_default()), own, 1) else {
             return self.node(key, term, None, cost);
         };
-        let bit = tabled.and_then(|_| self.ask(id, PendingQuery::Test(Arc::clone(test))));
+        let query = side.and_then(|_| self.query(id, PendingQuery::Test(Arc::clone(test))));
         let guard = matcher.and_then(|matcher| self.guard(field, matcher, facts));
-        let node = self.node(key, term, Some((id, bit)), cost - own);
+        let node = self.node(key, term, Some((id, query)), cost - own);
         self.guards.extend(guard.map(|guard| (node, guard)));
         node
     }
 
-    /// What the table of an index says of a test of a field that it does not answer: how the value must begin or end,
-    /// or that of another field.
+    /// A query of a text table that holds wherever this test does: the value, or that of another
+    /// field, has a prefix or suffix. `None` for a test that a table decides by itself.
     fn guard(
         &mut self,
         field: &F,
@@ -363,24 +368,25 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
                 let index = self.index((other, *side), facts.cost(other), 0)?;
                 (index, implied.into_iter().map(|(_, _, text)| text).collect::<Vec<_>>())
             }
-            None if answering(matcher).is_some() => return None,
+            None if table_side(matcher).is_some() => return None,
             None => {
                 let side = if anchor == Anchor::Suffix { Side::End } else { Side::Start };
                 let index = self.index((field, side), facts.cost(field), 0)?;
                 (index, texts.into_iter().map(<[u8]>::to_vec).collect())
             }
         };
-        let mut bits = Vec::new();
+        let mut queries = Vec::new();
         for text in texts {
-            bits.push(self.ask(index, PendingQuery::Begins(text))?);
+            queries.push(self.query(index, PendingQuery::HasPrefix(text))?);
         }
-        match *bits {
+        match *queries {
             [] => None,
             [only] => Some((index, only)),
-            _ => Some((index, self.ask(index, PendingQuery::Any(bits))?)),
+            _ => Some((index, self.query(index, PendingQuery::Any(queries))?)),
         }
     }
 
+    /// The index of a field for one side of its texts, with `users` more tests that read the field.
     fn index(&mut self, (field, from): (&F, Side), cost: u32, users: u32) -> Option<IndexId> {
         let key = (field.clone(), from);
         if let Some(known) = self.index_ids.get(&key) {
@@ -396,45 +402,47 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
             from,
             cost,
             users,
-            asked: Vec::new(),
+            queries: Vec::new(),
         });
         Some(id)
     }
 
-    /// One more query for the table of an index.
-    fn ask(&mut self, id: IndexId, asked: PendingQuery<F>) -> Option<QueryId> {
+    /// Adds a query to the table of an index; `None` when it is full.
+    fn query(&mut self, id: IndexId, query: PendingQuery<F>) -> Option<QueryId> {
         let index = self.indexes.get_mut(usize::from(id.0))?;
-        let bit = QueryId(u16::try_from(index.asked.len()).ok()?);
-        index.asked.push(asked);
-        Some(bit)
+        let id = QueryId(u16::try_from(index.queries.len()).ok()?);
+        index.queries.push(query);
+        Some(id)
     }
 
-    /// What the table of an index has to answer in place of this term, if it can.
-    fn combined(&mut self, term: &Term<F>) -> Option<(IndexId, Option<QueryId>)> {
-        let place = |node: &NodeId| match self.parts.get(node.index())?.index {
-            Some((index, Some(bit))) => Some((index, bit)),
+    /// A query for a junction or negation of what one text table decides.
+    fn combined_query(&mut self, term: &Term<F>) -> Option<(IndexId, Option<QueryId>)> {
+        let lookup = |node: &NodeId| match self.nodes.get(node.index())?.index {
+            Some((index, Some(query))) => Some((index, query)),
             _ => None,
         };
         let together = |nodes: &[NodeId]| {
-            let places = nodes.iter().map(place).collect::<Option<Vec<_>>>()?;
-            let (index, _) = *places.first()?;
-            let same = places.iter().all(|(other, _)| *other == index);
-            same.then(|| (index, places.into_iter().map(|(_, bit)| bit).collect()))
+            let lookups = nodes.iter().map(lookup).collect::<Option<Vec<_>>>()?;
+            let (index, _) = *lookups.first()?;
+            let same = lookups.iter().all(|(other, _)| *other == index);
+            same.then(|| (index, lookups.into_iter().map(|(_, query)| query).collect()))
         };
-        let (index, asked) = match term {
+        let (index, query) = match term {
             Term::All(all) => {
-                together(all).map(|(index, bits)| (index, PendingQuery::All(bits)))?
+                together(all).map(|(index, queries)| (index, PendingQuery::All(queries)))?
             }
             Term::Any(any) => {
-                together(any).map(|(index, bits)| (index, PendingQuery::Any(bits)))?
+                together(any).map(|(index, queries)| (index, PendingQuery::Any(queries)))?
             }
-            Term::Not(node) => place(node).map(|(index, bit)| (index, PendingQuery::Not(bit)))?,
+            Term::Not(node) => {
+                lookup(node).map(|(index, query)| (index, PendingQuery::Not(query)))?
+            }
             Term::Test(_) => return None,
         };
-        Some((index, Some(self.ask(index, asked)?)))
+        Some((index, Some(self.query(index, query)?)))
     }
 
-    /// The one node that is this term.
+    /// The node of a term: the known one for a known key, else a new one.
     fn node(
         &mut self,
         key: Key,
@@ -442,24 +450,25 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
         index: Option<(IndexId, Option<QueryId>)>,
         cost: u32,
     ) -> NodeId {
-        let next = NodeId(self.parts.len() as u32);
+        let next = NodeId(self.nodes.len() as u32);
         let id = *self.ids.entry(key).or_insert(next);
         if id == next {
             match &term {
-                Term::All(children) | Term::Any(children) => {
-                    children.iter().for_each(|child| used(&mut self.parts, *child));
+                Term::All(nodes) | Term::Any(nodes) => {
+                    nodes.iter().for_each(|node| count_use(&mut self.nodes, *node));
                 }
-                Term::Not(child) => used(&mut self.parts, *child),
+                Term::Not(node) => count_use(&mut self.nodes, *node),
                 Term::Test(_) => {}
             }
-            let index = index.or_else(|| self.combined(&term));
-            self.parts.push(DraftNode { term, index, cost, users: 0 });
+            let index = index.or_else(|| self.combined_query(&term));
+            self.nodes.push(DraftNode { term, index, cost, users: 0 });
         }
         id
     }
 }
 
-/// Gives the slots to those fields whose values most ask for. A table asks once: what it says is kept anyway.
+/// Gives the slots for values to the fields that most tests read. A table reads a value once per
+/// event.
 fn give_slots<F: Clone + Eq + Hash>(
     nodes: &[Node],
     guarded: &[GuardedTest],
@@ -469,18 +478,18 @@ fn give_slots<F: Clone + Eq + Hash>(
         Op::Guarded(place) => guarded.get(place as usize).map_or(node.op, |guarded| guarded.op),
         op => op,
     };
-    let mut asked = vec![0; indexes.len()];
+    let mut tests = vec![0; indexes.len()];
     for node in nodes {
         if let Op::FieldTest(index) = op(node)
-            && let Some(asked) = asked.get_mut(usize::from(index.0))
+            && let Some(tests) = tests.get_mut(usize::from(index.0))
         {
-            *asked += 1;
+            *tests += 1;
         }
     }
     let mut fields: HashMap<F, (u32, Vec<usize>)> = HashMap::new();
-    for (place, (index, tests)) in indexes.iter().zip(asked).enumerate() {
+    for (place, (index, tests)) in indexes.iter().zip(tests).enumerate() {
         let (users, places) = fields.entry(index.field.clone()).or_default();
-        *users += tests + u32::from(index.table.is_asked());
+        *users += tests + u32::from(index.table.has_queries());
         places.push(place);
     }
     let mut order: Vec<_> = fields.into_values().filter(|(users, _)| *users > 1).collect();
@@ -494,7 +503,7 @@ fn give_slots<F: Clone + Eq + Hash>(
     }
 }
 
-/// What several parts cost together, and how often they hold.
+/// The estimate of a term from those of its operands.
 fn estimate_of<F>(term: &Term<F>, of: impl Fn(&NodeId) -> Estimate) -> Estimate {
     match term {
         Term::All(all) => Estimate::of(all.iter().map(of).collect(), false),
@@ -504,9 +513,9 @@ fn estimate_of<F>(term: &Term<F>, of: impl Fn(&NodeId) -> Estimate) -> Estimate 
     }
 }
 
-fn used<F>(parts: &mut [DraftNode<F>], node: NodeId) {
-    if let Some(part) = parts.get_mut(node.index()) {
-        part.users += 1;
+fn count_use<F>(nodes: &mut [DraftNode<F>], node: NodeId) {
+    if let Some(node) = nodes.get_mut(node.index()) {
+        node.users += 1;
     }
 }
 
@@ -514,29 +523,5 @@ fn matcher<F>(test: &Test<F>) -> Option<&Matcher> {
     match &test.predicate {
         Predicate::Literals { matcher, .. } => Some(matcher),
         Predicate::Exists | Predicate::Field { .. } => None,
-    }
-}
-
-impl Estimate {
-    /// Of several, which are asked until one answers so as to decide.
-    pub(super) fn of(mut several: Vec<Self>, absorbing: bool) -> Self {
-        several.sort_by(|a, b| a.rank(absorbing).total_cmp(&b.rank(absorbing)));
-        let mut cost = 0.0;
-        let mut asked = 1.0;
-        for estimate in several {
-            cost += asked * estimate.cost;
-            asked *= 1.0 - estimate.chance(absorbing);
-        }
-        Self { cost, probability: if absorbing { 1.0 - asked } else { asked } }
-    }
-
-    /// What is paid until the answer is this one.
-    fn rank(self, answer: bool) -> f32 {
-        self.cost / self.chance(answer)
-    }
-
-    fn chance(self, answer: bool) -> f32 {
-        let chance = if answer { self.probability } else { 1.0 - self.probability };
-        chance.clamp(0.01, 1.0)
     }
 }

@@ -1,36 +1,44 @@
-//! What one field alone tells of conditions.
+//! Which conditions can hold given the text of one field, whatever the rest of the event is.
 
 use std::iter::repeat_n;
 
+use super::graph::{IndexId, NodeId, Program, Term};
 use super::table::{QueryId, TextClass, TextTable};
-use super::{IndexId, NodeId, Program, Term};
 
-/// With which classes of one table conditions can hold, when nothing is known but the class, or else that texts end in no way
-/// that anybody asks for.
+/// For each node, the classes of one text table with which it can be true, and those with which it
+/// can be false.
+///
+/// Computed bottom-up. A lookup in this table is exactly one of the two per class; any test of
+/// something else can be both; junctions combine their operands. With `ends`, the class in the
+/// table for the ends of the same texts is assumed to be [`TextClass::OTHER`], which most texts
+/// have.
 #[derive(Debug)]
 pub(super) struct Feasibility {
     index: IndexId,
-    /// The index of which it is supposed that its class is that of all others.
+    /// The index whose class is assumed to be [`TextClass::OTHER`].
     ends: Option<IndexId>,
-    /// How many classes the table has.
+    /// Number of classes of the table.
     pub(super) classes: usize,
+    /// Words of a bitmap of classes.
     words: usize,
-    // For each node, its place among the chances, and one more; 0 for one of which the table says nothing.
-    places: Vec<u32>,
-    // For each place a bitmap of the classes with which the condition can hold, and one of those with which it can fail.
-    chances: Vec<u64>,
+    /// For each node, its position in `bitmaps` plus 1; 0 for one that can be both with every
+    /// class.
+    positions: Vec<u32>,
+    /// For each position, the bitmap of classes with which the node can be true, then the one of
+    /// those with which it can be false.
+    bitmaps: Vec<u64>,
 }
 
-/// Which sub-conditions others are made of, the other way round.
+/// For each node, the nodes that it is an operand of.
 #[derive(Debug)]
 pub(super) struct Parents {
-    // For each node, where its parents start.
+    /// For each node, where its parents start.
     starts: Vec<u32>,
     parents: Vec<NodeId>,
 }
 
-/// Some nodes, which are found in their order.
-struct Nodes(Vec<u64>);
+/// A set of nodes, iterated in ascending order.
+struct NodeSet(Vec<u64>);
 
 impl Parents {
     pub(super) fn of<F>(program: &Program<F>) -> Self {
@@ -56,8 +64,8 @@ impl Parents {
         each(&mut |node, parent| {
             let Some(start) = starts.get_mut(node.index()) else { return };
             *start -= 1;
-            if let Some(place) = parents.get_mut(*start as usize) {
-                *place = parent;
+            if let Some(position) = parents.get_mut(*start as usize) {
+                *position = parent;
             }
         });
         Self { starts, parents }
@@ -69,14 +77,14 @@ impl Parents {
     }
 }
 
-impl Nodes {
+impl NodeSet {
     fn add(&mut self, node: NodeId) {
         if let Some(word) = self.0.get_mut(node.index() / 64) {
             *word |= 1 << (node.index() % 64);
         }
     }
 
-    /// The first one that is not before this index.
+    /// The first node at or after this index.
     fn next(&self, from: usize) -> Option<NodeId> {
         let mut at = from / 64;
         let mut word = self.0.get(at)? & (u64::MAX << (from % 64));
@@ -89,23 +97,24 @@ impl Nodes {
 }
 
 impl Feasibility {
-    /// For all conditions of a program. `answered` are those that tables answer, or a part of them, for each index.
+    /// For all nodes of a program. `lookups` are, for each index, the nodes that read its table,
+    /// also as a guard.
     pub(super) fn new<F>(
         program: &Program<F>,
         parents: &Parents,
-        answered: &[Vec<NodeId>],
+        lookups: &[Vec<NodeId>],
         index: IndexId,
         ends: Option<IndexId>,
     ) -> Self {
         let classes = program.table(index).map_or(0, TextTable::len);
-        let (places, words) = (vec![0; program.nodes.len()], classes.div_ceil(64));
-        let mut feasibility = Self { index, ends, classes, words, places, chances: Vec::new() };
+        let (positions, words) = (vec![0; program.nodes.len()], classes.div_ceil(64));
+        let mut feasibility = Self { index, ends, classes, words, positions, bitmaps: Vec::new() };
         let indexes = [Some(index), ends].into_iter().flatten();
-        let answered = indexes.filter_map(|index| answered.get(usize::from(index.0)));
-        let mut open = Nodes(vec![0; program.nodes.len().div_ceil(64)]);
-        answered.flatten().for_each(|node| open.add(*node));
+        let lookups = indexes.filter_map(|index| lookups.get(usize::from(index.0)));
+        let mut open = NodeSet(vec![0; program.nodes.len().div_ceil(64)]);
+        lookups.flatten().for_each(|node| open.add(*node));
         let mut from = 0;
-        // Parts come before what is made of them.
+        // Operands come before what is made of them.
         while let Some(node) = open.next(from) {
             from = node.index() + 1;
             if feasibility.add(program, node) {
@@ -115,89 +124,90 @@ impl Feasibility {
         feasibility
     }
 
-    /// Whether it says nothing of any condition.
+    /// Whether every node can be both with every class.
     pub(super) fn is_empty(&self) -> bool {
-        self.chances.is_empty()
+        self.bitmaps.is_empty()
     }
 
-    /// A bitmap of the classes with which a condition can hold; `None` where that is all.
-    pub(super) fn of(&self, node: NodeId) -> Option<&[u64]> {
-        self.chances.get(self.place(node)?..)?.get(..self.words)
+    /// A bitmap of the classes with which a node can be true; `None` where that is all of them.
+    pub(super) fn can_hold(&self, node: NodeId) -> Option<&[u64]> {
+        self.bitmaps.get(self.start_of(node)?..)?.get(..self.words)
     }
 
-    /// Where the chances of a node start.
-    fn place(&self, node: NodeId) -> Option<usize> {
-        let place = self.places.get(node.index())?.checked_sub(1)?;
-        Some(place as usize * 2 * self.words)
+    /// Where the bitmaps of a node start.
+    fn start_of(&self, node: NodeId) -> Option<usize> {
+        let position = self.positions.get(node.index())?.checked_sub(1)?;
+        Some(position as usize * 2 * self.words)
     }
 
-    /// What is known of a table's answer, as bitmaps of the classes with which it is yes, and no.
-    fn known<F>(&mut self, program: &Program<F>, (index, bit): (IndexId, QueryId)) -> bool {
+    /// Appends the bitmaps of a bit of a text table. False for a table that says nothing here.
+    fn push_lookup<F>(&mut self, program: &Program<F>, (index, query): (IndexId, QueryId)) -> bool {
         let Some(table) = program.table(index) else { return false };
         if index == self.index {
-            self.chances.extend_from_slice(table.classes(bit));
-            self.chances.extend(table.classes(bit).iter().map(|classes| !classes));
+            self.bitmaps.extend_from_slice(table.classes(query));
+            self.bitmaps.extend(table.classes(query).iter().map(|classes| !classes));
         } else if Some(index) == self.ends {
-            let yes = table.has(TextClass::OTHER, bit);
-            self.chances.extend(repeat_n(if yes { u64::MAX } else { 0 }, self.words));
-            self.chances.extend(repeat_n(if yes { 0 } else { u64::MAX }, self.words));
+            let yes = table.has(TextClass::OTHER, query);
+            self.bitmaps.extend(repeat_n(if yes { u64::MAX } else { 0 }, self.words));
+            self.bitmaps.extend(repeat_n(if yes { 0 } else { u64::MAX }, self.words));
         } else {
             return false;
         }
         true
     }
 
-    /// Finds out about a node. False when nothing can be said of it.
+    /// Computes the bitmaps of a node. False when it can be both with every class.
     fn add<F>(&mut self, program: &Program<F>, node: NodeId) -> bool {
-        let (start, words) = (self.chances.len(), self.words);
+        let (start, words) = (self.bitmaps.len(), self.words);
         let guard = program.nodes.get(node.index()).and_then(|node| program.guarded(node.op));
-        let answered = program.answer(node).is_some_and(|answer| self.known(program, answer));
-        let guarded = !answered && guard.is_some_and(|guard| self.known(program, guard.guard));
+        let exact = program.answer(node).is_some_and(|bit| self.push_lookup(program, bit));
+        let guarded = !exact && guard.is_some_and(|guard| self.push_lookup(program, guard.guard));
         if guarded {
-            // It may fail whatever is known.
-            self.chances.truncate(start + words);
-            self.chances.resize(start + 2 * words, u64::MAX);
+            // The test can fail also where its guard holds.
+            self.bitmaps.truncate(start + words);
+            self.bitmaps.resize(start + 2 * words, u64::MAX);
         }
         match program.terms.get(node.index()) {
-            _ if answered || guarded => {}
-            Some(Term::All(all)) => self.several(all, false),
-            Some(Term::Any(any)) => self.several(any, true),
+            _ if exact || guarded => {}
+            Some(Term::All(all)) => self.push_junction(all, false),
+            Some(Term::Any(any)) => self.push_junction(any, true),
             Some(Term::Not(node)) => {
-                if let Some(place) = self.place(*node) {
-                    self.chances.extend_from_within(place + words..place + 2 * words);
-                    self.chances.extend_from_within(place..place + words);
+                if let Some(position) = self.start_of(*node) {
+                    self.bitmaps.extend_from_within(position + words..position + 2 * words);
+                    self.bitmaps.extend_from_within(position..position + words);
                 }
             }
             _ => {}
         }
-        let new = self.chances.get(start..).unwrap_or_default();
+        let new = self.bitmaps.get(start..).unwrap_or_default();
         if new.iter().all(|classes| *classes == u64::MAX) {
-            self.chances.truncate(start);
+            self.bitmaps.truncate(start);
             return false;
         }
-        if let Some(place) = self.places.get_mut(node.index()) {
-            *place = (start / (2 * words)) as u32 + 1;
+        if let Some(position) = self.positions.get_mut(node.index()) {
+            *position = (start / (2 * words)) as u32 + 1;
         }
         true
     }
 
-    /// All of several, or any.
-    fn several(&mut self, nodes: &[NodeId], any: bool) {
-        let (start, words) = (self.chances.len(), self.words);
-        self.chances.resize(start + 2 * words, 0);
-        let (known, new) = self.chances.split_at_mut(start);
+    /// Appends the bitmaps of a junction.
+    fn push_junction(&mut self, nodes: &[NodeId], any: bool) {
+        let (start, words) = (self.bitmaps.len(), self.words);
+        self.bitmaps.resize(start + 2 * words, 0);
+        let (known, new) = self.bitmaps.split_at_mut(start);
         let (yes, no) = new.split_at_mut(words);
-        // What all of them must have, and what one of them must.
+        // A conjunction can be true where all operands can, and false where one can.
         let (all, one) = if any { (no, yes) } else { (yes, no) };
         all.fill(u64::MAX);
         for node in nodes {
-            let place = self.places.get(node.index()).and_then(|place| place.checked_sub(1));
-            let Some(place) = place else {
+            let position =
+                self.positions.get(node.index()).and_then(|position| position.checked_sub(1));
+            let Some(position) = position else {
                 one.fill(u64::MAX);
                 continue;
             };
-            let chances = known.get(place as usize * 2 * words..).unwrap_or_default();
-            let (yes, no) = chances.split_at_checked(words).unwrap_or_default();
+            let bitmaps = known.get(position as usize * 2 * words..).unwrap_or_default();
+            let (yes, no) = bitmaps.split_at_checked(words).unwrap_or_default();
             let (all_of, one_of) = if any { (no, yes) } else { (yes, no) };
             all.iter_mut().zip(all_of).for_each(|(all, of)| *all &= of);
             one.iter_mut().zip(one_of).for_each(|(one, of)| *one |= of);

@@ -1,19 +1,21 @@
-//! Conditions that an event excludes, many at a time, before any of them is asked.
+//! Excludes conditions many at a time, before any of them is evaluated.
 
 use hashbrown::HashMap;
 
+use super::evaluator::Evaluator;
 use super::feasibility::{Feasibility, Parents};
+use super::graph::{IndexId, NodeId, Program, Term};
 use super::table::TextClass;
-use super::{Evaluator, IndexId, NodeId, Program, Term};
 use crate::{Meter, Supplier};
 
-/// What several conditions lack where they don't hold.
+/// Necessary conditions that many conditions share, in layers.
 ///
-/// Conditions are told by their bits. Each text that tables tell apart excludes those that can't hold with it, whatever
-/// else there is; so does each sub-condition that several of them need.
+/// Conditions are bits of a bitmap. A layer of texts looks up the class of one field and clears the
+/// conditions that can't hold with it; a layer of a common operand evaluates one sub-condition and
+/// clears those that need it.
 #[derive(Debug, Default)]
 pub struct PreFilter {
-    // Those that may exclude most come first.
+    /// Those that may exclude most conditions come first.
     layers: Vec<Layer>,
 }
 
@@ -21,131 +23,135 @@ pub struct PreFilter {
 struct Layer {
     /// The conditions that it often excludes.
     concerned: Box<[u64]>,
-    by: By,
+    kind: LayerKind,
 }
 
 #[derive(Debug)]
-enum By {
-    /// Rows of the table of an index: for each, the conditions that it leaves.
+enum LayerKind {
+    /// For each class of the texts of an index, the conditions that it leaves: `ends` where the
+    /// class in that index is [`TextClass::OTHER`], else `left`.
     Texts { index: IndexId, left: Vec<u64>, ends: Option<(IndexId, Vec<u64>)> },
-    /// What all of them need.
-    Need(NodeId),
+    /// An operand that all of them need.
+    Operand(NodeId),
 }
 
-/// What a layer of a pre-filter did stats: one that holds back nothing event after event is left out for a while.
+/// Recent use of a layer: one that excludes nothing event after event is suspended for a while.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LayerStats {
-    idle: u8,
-    rest: u8,
+    /// Events in a row in which it excluded nothing.
+    misses: u8,
+    /// Events for which it stays suspended.
+    suspended: u8,
 }
 
-/// So often in a class a layer may hold back nothing.
-const PATIENCE: u8 = 8;
-/// For so many events it is left out then.
-const REST: u8 = 128;
+/// Consecutive misses before a layer is suspended.
+const MAX_MISSES: u8 = 8;
+/// Events for which it is suspended.
+const SUSPENSION: u8 = 128;
 
 impl LayerStats {
-    /// Whether it is the layer's turn.
-    fn is_due(&mut self) -> bool {
-        match self.rest.checked_sub(1) {
-            Some(rest) => {
-                self.rest = rest;
+    /// Whether the layer takes part in this event.
+    fn is_active(&mut self) -> bool {
+        match self.suspended.checked_sub(1) {
+            Some(suspended) => {
+                self.suspended = suspended;
                 false
             }
             None => true,
         }
     }
 
-    fn note(&mut self, held_back: bool) {
-        if held_back {
-            self.idle = 0;
-        } else if self.idle == PATIENCE {
-            self.rest = REST;
+    fn record(&mut self, excluded: bool) {
+        if excluded {
+            self.misses = 0;
+        } else if self.misses == MAX_MISSES {
+            self.suspended = SUSPENSION;
         } else {
-            self.idle += 1;
+            self.misses += 1;
         }
     }
 }
 
 impl PreFilter {
-    /// How many layers it has.
+    /// Number of layers.
     pub fn len(&self) -> usize {
         self.layers.len()
     }
 
-    /// Whether it leaves everything.
+    /// Whether it excludes nothing.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()
     }
 }
 
-/// Makes the pre-filters of a program.
+/// Builds pre-filters for groups of conditions of one program.
 #[derive(Debug)]
 pub struct PreFilterBuilder<'p, F> {
     program: &'p Program<F>,
     feasibilities: Vec<IndexFeasibility>,
 }
 
-/// What the table of an index excludes.
+/// What the texts of an index exclude.
 #[derive(Debug)]
 struct IndexFeasibility {
     index: IndexId,
-    plain: Feasibility,
-    /// With what is so when the texts end in no way that anybody asks for.
+    any: Feasibility,
+    /// The same for texts that end in no way that a test names.
     ends: Option<(IndexId, Feasibility)>,
 }
 
-/// Fewer conditions are asked as quickly one by one.
-const WORTH: usize = 2;
-/// A condition that so many layers may exclude has no need of others.
-const ENOUGH: u32 = 3;
+/// Conditions that a layer must concern: fewer are as cheap to evaluate.
+const MIN_CONDITIONS: usize = 2;
+/// Layers for one condition: further ones exclude it hardly more often.
+const MAX_LAYERS: u32 = 3;
 
 impl<'p, F> PreFilterBuilder<'p, F> {
-    /// For the conditions of this program.
+    /// Computes which texts exclude which nodes of the program.
     pub fn new(program: &'p Program<F>) -> Self {
-        let mut answered = vec![Vec::new(); program.indexes.len()];
+        let mut lookups = vec![Vec::new(); program.indexes.len()];
         for (id, node) in (0..).map(NodeId).zip(&program.nodes) {
             let guard = program.guarded(node.op).map(|guarded| guarded.guard);
             for (index, _) in program.answer(id).into_iter().chain(guard) {
-                if let Some(answered) = answered.get_mut(usize::from(index.0)) {
-                    answered.push(id);
+                if let Some(nodes) = lookups.get_mut(usize::from(index.0)) {
+                    nodes.push(id);
                 }
             }
         }
         let parents = Parents::of(program);
-        let feasibility = |index, ends| Feasibility::new(program, &parents, &answered, index, ends);
+        let feasibility = |index, ends| Feasibility::new(program, &parents, &lookups, index, ends);
         let feasibilities =
             (0..).map(IndexId).zip(&program.indexes).map(|(id, index)| IndexFeasibility {
                 index: id,
-                plain: feasibility(id, None),
+                any: feasibility(id, None),
                 ends: index.ends.map(|ends| (ends, feasibility(id, Some(ends)))),
             });
         Self {
             program,
             feasibilities: feasibilities
-                .filter(|feasibility| !feasibility.plain.is_empty())
+                .filter(|feasibility| !feasibility.any.is_empty())
                 .collect(),
         }
     }
 
-    /// The pre-filter for these conditions; it leaves those that are `None`.
+    /// The pre-filter for these conditions, which never excludes those that are `None`.
     pub fn build(&self, conditions: &[Option<NodeId>]) -> PreFilter {
-        let known = (0..).zip(conditions).filter_map(|(index, node)| Some((index, (*node)?)));
-        let known: Vec<(usize, NodeId)> = known.collect();
+        let nodes = (0..).zip(conditions).filter_map(|(index, node)| Some((index, (*node)?)));
+        let nodes: Vec<(usize, NodeId)> = nodes.collect();
         let words = conditions.len().div_ceil(64);
-        let mut needs: HashMap<NodeId, Vec<usize>> = HashMap::new();
-        for (index, condition) in &known {
-            self.program.needed(*condition, &mut |part| {
-                needs.entry(part).or_default().push(*index);
+        let mut users: HashMap<NodeId, Vec<usize>> = HashMap::new();
+        for (index, condition) in &nodes {
+            self.program.needed(*condition, &mut |operand| {
+                users.entry(operand).or_default().push(*index);
             });
         }
-        let mut needs: Vec<_> = needs.into_iter().filter(|(_, by)| by.len() >= WORTH).collect();
+        let mut needs: Vec<_> =
+            users.into_iter().filter(|(_, by)| by.len() >= MIN_CONDITIONS).collect();
         needs.sort_by_key(|(node, _)| *node);
         let needs = needs.into_iter().map(|(node, by)| {
             let concerned = bitmap(&by, words);
-            (by, Layer { concerned, by: By::Need(node) })
+            (by, Layer { concerned, kind: LayerKind::Operand(node) })
         });
-        let texts = self.feasibilities.iter().filter_map(|of| texts(of, &known, words));
+        let texts = self.feasibilities.iter().filter_map(|of| texts(of, &nodes, words));
         let mut layers: Vec<_> = texts.chain(needs).collect();
         layers.sort_by_key(|(by, _)| std::cmp::Reverse(by.len()));
         let mut layers_of = vec![0; conditions.len()];
@@ -153,38 +159,38 @@ impl<'p, F> PreFilterBuilder<'p, F> {
             let mut wanting = 0;
             for index in by {
                 if let Some(layers) = layers_of.get_mut(*index) {
-                    wanting += usize::from(*layers < ENOUGH);
+                    wanting += usize::from(*layers < MAX_LAYERS);
                     *layers += 1;
                 }
             }
-            wanting >= WORTH
+            wanting >= MIN_CONDITIONS
         };
         let layers = layers.into_iter().filter(|(by, _)| wanted(by)).map(|(_, layer)| layer);
         PreFilter { layers: layers.collect() }
     }
 }
 
-/// What the texts of one index exclude, and the conditions that most of them do.
+/// The layer of the texts of one index, with the conditions that most texts exclude.
 fn texts(
-    IndexFeasibility { index, plain, ends }: &IndexFeasibility,
+    IndexFeasibility { index, any, ends }: &IndexFeasibility,
     conditions: &[(usize, NodeId)],
     words: usize,
 ) -> Option<(Vec<usize>, Layer)> {
     let excludes = |classes: &[u64], class: usize| {
         classes.get(class / 64).is_some_and(|word| word >> (class % 64) & 1 == 0)
     };
-    let likely = ends.as_ref().map_or(plain, |(_, feasibility)| feasibility);
+    let likely = ends.as_ref().map_or(any, |(_, feasibility)| feasibility);
     let often = conditions.iter().filter(|(_, node)| {
-        likely.of(*node).is_some_and(|classes| excludes(classes, TextClass::OTHER.0 as usize))
+        likely.can_hold(*node).is_some_and(|classes| excludes(classes, TextClass::OTHER.0 as usize))
     });
     let often: Vec<usize> = often.map(|(index, _)| *index).collect();
-    if often.len() < WORTH {
+    if often.len() < MIN_CONDITIONS {
         return None;
     }
     let left = |feasibility: &Feasibility| {
         let mut left = vec![u64::MAX; feasibility.classes * words];
         for (index, node) in conditions {
-            let Some(classes) = feasibility.of(*node) else { continue };
+            let Some(classes) = feasibility.can_hold(*node) else { continue };
             for class in (0..feasibility.classes).filter(|class| excludes(classes, *class)) {
                 if let Some(word) = left.get_mut(class * words + index / 64) {
                     *word &= !(1 << (index % 64));
@@ -195,7 +201,10 @@ fn texts(
     };
     let concerned = bitmap(&often, words);
     let ends = ends.as_ref().map(|(ends, feasibility)| (*ends, left(feasibility)));
-    Some((often, Layer { concerned, by: By::Texts { index: *index, left: left(plain), ends } }))
+    Some((
+        often,
+        Layer { concerned, kind: LayerKind::Texts { index: *index, left: left(any), ends } },
+    ))
 }
 
 fn bitmap(indexes: &[usize], words: usize) -> Box<[u64]> {
@@ -209,12 +218,13 @@ fn bitmap(indexes: &[usize], words: usize) -> Box<[u64]> {
 }
 
 impl<F> Program<F> {
-    /// Finds what must hold for a condition to hold, but for what tables answer.
+    /// Finds the operands that a condition needs, but for lookups, which layers of texts cover. A
+    /// shared conjunction counts as one.
     fn needed(&self, condition: NodeId, found: &mut impl FnMut(NodeId)) {
         match self.terms.get(condition.index()) {
             _ if self.answer(condition).is_some() => {}
             Some(Term::All(all)) if !self.is_shared(condition) => {
-                all.iter().for_each(|part| self.needed(*part, found));
+                all.iter().for_each(|operand| self.needed(*operand, found));
             }
             _ => found(condition),
         }
@@ -230,15 +240,15 @@ where
     S: Supplier<F> + ?Sized,
     M: Meter<NodeId>,
 {
-    /// Removes the bits of conditions that the event excludes. `stats` has a place for each layer of the pre_filter.
+    /// Clears the bits of conditions that the event excludes. `stats` has an entry for each layer.
     pub fn prune(&mut self, pre_filter: &PreFilter, stats: &mut [LayerStats], live: &mut [u64]) {
         for (layer, stats) in pre_filter.layers.iter().zip(stats) {
-            let Layer { concerned, by } = layer;
-            if !is_worth_it(live, concerned) || !stats.is_due() {
+            let Layer { concerned, kind } = layer;
+            if !share_two(live, concerned) || !stats.is_active() {
                 continue;
             }
-            let held_back = match by {
-                By::Texts { index, left, ends } => {
+            let excluded = match kind {
+                LayerKind::Texts { index, left, ends } => {
                     let left = match ends {
                         Some((ends, left)) if self.class_in(*ends) == TextClass::OTHER => left,
                         _ => left,
@@ -246,31 +256,31 @@ where
                     let class = self.class_in(*index).0 as usize * live.len();
                     let left = left.get(class..class + live.len()).unwrap_or_default();
                     live.iter_mut().zip(left).fold(false, |some, (live, left)| {
-                        let held_back = *live & !left;
+                        let excluded = *live & !left;
                         *live &= left;
-                        some | (held_back != 0)
+                        some | (excluded != 0)
                     })
                 }
-                By::Need(node) => {
+                LayerKind::Operand(node) => {
                     let holds = self.holds(*node);
                     if !holds {
-                        live.iter_mut().zip(concerned).for_each(|(live, by)| *live &= !by);
+                        live.iter_mut().zip(concerned).for_each(|(live, needs)| *live &= !needs);
                     }
                     !holds
                 }
             };
-            stats.note(held_back);
+            stats.record(excluded);
         }
     }
 }
 
-/// Whether several conditions are in both.
+/// Whether two bitmaps have two bits or more in common.
 #[inline]
-fn is_worth_it(a: &[u64], b: &[u64]) -> bool {
+fn share_two(a: &[u64], b: &[u64]) -> bool {
     let mut one = false;
     for (a, b) in a.iter().zip(b) {
         let both = a & b;
-        // Without its lowest bit there are others.
+        // Clearing the lowest bit leaves another.
         if both & both.wrapping_sub(1) != 0 || one && both != 0 {
             return true;
         }

@@ -1,74 +1,78 @@
-//! All tests of one field with whole texts and with beginnings of texts, or with their ends, answered by one look.
+//! One table for all tests of a field with whole texts and prefixes, or with suffixes.
 
 use std::borrow::Cow;
 
 use super::trie::Trie;
 use crate::matcher::{ByteMatcher, Matcher, Order, Side};
 
-/// Answers of several queries for every text there may be. Texts may be read from their ends, so that these are what
-/// is called beginnings here.
+/// The results of several queries for every text.
 ///
-/// Only the texts that queries name have answers of their own; others are told apart by the longest of the
-/// beginnings that queries name.
+/// Texts fall into classes: one for each text that a query names, one for each prefix that a query
+/// names (the texts with that as their longest named prefix), one for all others, and one for no
+/// text. All texts of a class give the same results, so a lookup finds the class by one walk
+/// through a trie and reads one bit. A table for suffixes reads texts from their ends; "prefix"
+/// then means suffix.
 #[derive(Debug, Default)]
 pub(super) struct TextTable {
-    classes: Trie,
+    trie: Trie,
+    /// Number of classes.
     count: u32,
-    // For each query, a bitmap of the classes with which the answer is yes.
-    answers: Vec<u64>,
+    /// For each query, the bitmap of the classes for which it holds.
+    results: Vec<u64>,
+    /// Words of a bitmap.
     words: usize,
 }
 
-/// The texts and beginnings that queries name, as they are read, in order, while the table is made.
+/// The texts and prefixes that queries name, as they are read, sorted, while the table is built.
 #[derive(Debug)]
 struct NamedTexts<'q> {
     from: Side,
     texts: Vec<(Cow<'q, [u8]>, TextClass)>,
-    beginnings: Vec<(Cow<'q, [u8]>, TextClass)>,
+    prefixes: Vec<(Cow<'q, [u8]>, TextClass)>,
 }
 
-/// The answers for one text.
+/// A set of texts for which all queries of a table have the same results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TextClass(pub(super) u32);
 
 impl TextClass {
-    /// Without a text every answer is no.
+    /// There is no text: no test holds.
     pub(super) const NONE: Self = Self(0);
-    /// Of a text that no query names, and that begins with none that one does.
+    /// The texts that no query names, as a whole or by a prefix.
     pub(super) const OTHER: Self = Self(1);
 }
 
-/// One query that a table answers.
+/// A query of a table, by its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct QueryId(pub(super) u16);
 
-/// What is asked.
+/// What a table is to decide for each text.
 #[derive(Clone, Debug)]
 pub(super) enum Query<'q> {
     Test(&'q Matcher),
-    /// Whether the text begins so.
-    Begins(&'q [u8]),
-    /// Something made of queries before it.
+    /// Whether the text has this prefix.
+    HasPrefix(&'q [u8]),
+    /// All of these queries, which stand before this one.
     All(Vec<QueryId>),
     Any(Vec<QueryId>),
     Not(QueryId),
 }
 
 impl<'q> Query<'q> {
-    /// The beginning of texts that it is about.
-    fn beginning(&self) -> Option<&'q [u8]> {
+    /// The prefix that it names.
+    fn prefix(&self) -> Option<&'q [u8]> {
         match self {
             Self::Test(Matcher::Bytes(
                 ByteMatcher::StartsWith(text) | ByteMatcher::EndsWith(text),
             )) => Some(text),
-            Self::Begins(text) => Some(text),
+            Self::HasPrefix(text) => Some(text),
             _ => None,
         }
     }
 }
 
-/// The end of texts from which a table must read them to answer a test, if it can.
-pub(super) fn answering(matcher: &Matcher) -> Option<Side> {
+/// The side from which a table must read texts to decide a test; `None` when none can.
+pub(super) fn table_side(matcher: &Matcher) -> Option<Side> {
     let Matcher::Bytes(matcher) = matcher else { return None };
     match matcher {
         ByteMatcher::Order { op: Order::Eq | Order::Ne, .. }
@@ -80,13 +84,11 @@ pub(super) fn answering(matcher: &Matcher) -> Option<Side> {
 }
 
 impl TextTable {
-    /// The table for these queries, in the order of their bits.
+    /// The table for these queries.
     pub(super) fn new(from: Side, queries: &[Query<'_>]) -> Self {
-        let mut named = NamedTexts { from, texts: Vec::new(), beginnings: Vec::new() };
+        let mut named = NamedTexts { from, texts: Vec::new(), prefixes: Vec::new() };
         for query in queries {
-            named
-                .beginnings
-                .extend(query.beginning().map(|text| (read(from, text), TextClass::NONE)));
+            named.prefixes.extend(query.prefix().map(|text| (read(from, text), TextClass::NONE)));
             if let Query::Test(Matcher::Bytes(matcher)) = query {
                 named
                     .texts
@@ -94,7 +96,7 @@ impl TextTable {
             }
         }
         let mut classes = TextClass::OTHER.0 + 1..;
-        for texts in [&mut named.texts, &mut named.beginnings] {
+        for texts in [&mut named.texts, &mut named.prefixes] {
             texts.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             texts.dedup_by(|(a, _), (b, _)| a == b);
             texts
@@ -102,66 +104,66 @@ impl TextTable {
                 .zip(&mut classes)
                 .for_each(|((_, class), next)| *class = TextClass(next));
         }
-        let count = TextClass::OTHER.0 + 1 + (named.texts.len() + named.beginnings.len()) as u32;
+        let count = TextClass::OTHER.0 + 1 + (named.texts.len() + named.prefixes.len()) as u32;
         let words = count.div_ceil(64) as usize;
         let mut table = Self { count, words, ..Self::default() };
-        table.answers.reserve(words * queries.len());
+        table.results.reserve(words * queries.len());
         for query in queries {
-            table.answer(query, &named);
+            table.push(query, &named);
         }
         fn number<'t>((text, class): &'t (Cow<'_, [u8]>, TextClass)) -> (&'t [u8], u32) {
             (text, class.0)
         }
-        let (texts, beginnings) = (named.texts.iter(), named.beginnings.iter());
-        table.classes = Trie::new(from, texts.map(number), beginnings.map(number));
+        let (texts, prefixes) = (named.texts.iter(), named.prefixes.iter());
+        table.trie = Trie::new(from, texts.map(number), prefixes.map(number));
         table
     }
 
-    /// The answers for this text.
+    /// The class of this text.
     #[inline]
     pub(super) fn class_of(&self, text: &[u8]) -> TextClass {
-        self.classes.find(text).map_or(TextClass::OTHER, TextClass)
+        self.trie.find(text).map_or(TextClass::OTHER, TextClass)
     }
 
     /// Whether there are queries.
-    pub(super) fn is_asked(&self) -> bool {
-        !self.answers.is_empty()
+    pub(super) fn has_queries(&self) -> bool {
+        !self.results.is_empty()
     }
 
-    /// How many classes there are.
+    /// Number of classes.
     pub(super) fn len(&self) -> usize {
         self.count as usize
     }
 
-    /// The answer of one query.
+    /// Whether a query holds for the texts of a class.
     #[inline]
-    pub(super) fn has(&self, class: TextClass, bit: QueryId) -> bool {
-        let word = usize::from(bit.0) * self.words + class.0 as usize / 64;
-        self.answers.get(word).is_some_and(|word| word >> (class.0 % 64) & 1 != 0)
+    pub(super) fn has(&self, class: TextClass, query: QueryId) -> bool {
+        let word = usize::from(query.0) * self.words + class.0 as usize / 64;
+        self.results.get(word).is_some_and(|word| word >> (class.0 % 64) & 1 != 0)
     }
 
-    /// The classes with which the answer to a query is yes.
-    pub(super) fn classes(&self, bit: QueryId) -> &[u64] {
-        let start = usize::from(bit.0) * self.words;
-        self.answers.get(start..start + self.words).unwrap_or_default()
+    /// The bitmap of the classes for which a query holds.
+    pub(super) fn classes(&self, query: QueryId) -> &[u64] {
+        let start = usize::from(query.0) * self.words;
+        self.results.get(start..start + self.words).unwrap_or_default()
     }
 
-    /// Appends the answers to one query, which may follow from those before it.
-    fn answer(&mut self, query: &Query<'_>, named: &NamedTexts<'_>) {
+    /// Appends the results of one query.
+    fn push(&mut self, query: &Query<'_>, named: &NamedTexts<'_>) {
         let differs =
             matches!(query, Query::Test(Matcher::Bytes(ByteMatcher::Order { op: Order::Ne, .. })));
-        let at_first = if differs || matches!(query, Query::All(_)) { u64::MAX } else { 0 };
-        let mut classes = vec![at_first; self.words];
+        let initial = if differs || matches!(query, Query::All(_)) { u64::MAX } else { 0 };
+        let mut classes = vec![initial; self.words];
         let mut set = |class: TextClass, yes: bool| {
             if let Some(word) = classes.get_mut(class.0 as usize / 64) {
                 *word = *word & !(1 << (class.0 % 64)) | u64::from(yes) << (class.0 % 64);
             }
         };
-        if let Some(text) = query.beginning() {
-            named.beginning_with(text).for_each(|class| set(class, true));
+        if let Some(text) = query.prefix() {
+            named.with_prefix(text).for_each(|class| set(class, true));
         }
         match query {
-            Query::Begins(_) => {}
+            Query::HasPrefix(_) => {}
             Query::Test(Matcher::Bytes(matcher)) => {
                 whole_texts(matcher)
                     .filter_map(|text| named.text(text))
@@ -169,26 +171,26 @@ impl TextTable {
                 set(TextClass::NONE, false);
             }
             Query::Test(_) => {}
-            Query::All(bits) => bits.iter().for_each(|bit| {
+            Query::All(queries) => queries.iter().for_each(|query| {
                 classes
                     .iter_mut()
-                    .zip(self.classes(*bit))
+                    .zip(self.classes(*query))
                     .for_each(|(classes, these)| *classes &= these);
             }),
-            Query::Any(bits) => bits.iter().for_each(|bit| {
+            Query::Any(queries) => queries.iter().for_each(|query| {
                 classes
                     .iter_mut()
-                    .zip(self.classes(*bit))
+                    .zip(self.classes(*query))
                     .for_each(|(classes, these)| *classes |= these);
             }),
-            Query::Not(bit) => {
+            Query::Not(query) => {
                 classes
                     .iter_mut()
-                    .zip(self.classes(*bit))
+                    .zip(self.classes(*query))
                     .for_each(|(classes, these)| *classes = !these);
             }
         }
-        self.answers.extend(classes);
+        self.results.extend(classes);
     }
 }
 
@@ -199,12 +201,12 @@ impl NamedTexts<'_> {
         self.texts.get(at).map(|(_, class)| *class)
     }
 
-    /// The classes of texts that begin so.
-    fn beginning_with(&self, text: &[u8]) -> impl Iterator<Item = TextClass> {
-        // That of all others begins with nothing that is named, but for that which everything begins with.
+    /// The classes of texts with this prefix.
+    fn with_prefix(&self, text: &[u8]) -> impl Iterator<Item = TextClass> {
+        // Texts of the class of others have no named prefix but the empty one.
         let other = text.is_empty().then_some(TextClass::OTHER);
         let text = read(self.from, text);
-        let classes = [&self.texts, &self.beginnings].into_iter().flat_map(move |named| {
+        let classes = [&self.texts, &self.prefixes].into_iter().flat_map(move |named| {
             let start = named.partition_point(|(known, _)| *known < text);
             let same = named.iter().skip(start).take_while(|(known, _)| known.starts_with(&text));
             same.map(|(_, class)| *class).collect::<Vec<_>>()
@@ -213,7 +215,7 @@ impl NamedTexts<'_> {
     }
 }
 
-/// A text as it is read from one of its ends.
+/// A text as it is read from one of its sides.
 fn read(from: Side, text: &[u8]) -> Cow<'_, [u8]> {
     match from {
         Side::Start => Cow::Borrowed(text),
@@ -246,7 +248,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_table_answers_as_its_tests_do(
+        fn a_table_decides_what_its_tests_decide(
             tests in prop::collection::vec(
                 (
                     prop::sample::select(vec![
@@ -265,8 +267,8 @@ mod tests {
                 })
                 .collect();
             let (start, end): (Vec<_>, Vec<_>) =
-                tests.into_iter().partition(|test| answering(test) == Some(Side::Start));
-            prop_assert!(end.iter().all(|test| answering(test) == Some(Side::End)));
+                tests.into_iter().partition(|test| table_side(test) == Some(Side::Start));
+            prop_assert!(end.iter().all(|test| table_side(test) == Some(Side::End)));
             for (from, tests) in [(Side::Start, start), (Side::End, end)] {
                 let mut queries: Vec<_> = tests.iter().map(Query::Test).collect();
                 let all: Vec<_> = (0..tests.len() as u16).map(QueryId).collect();

@@ -3,12 +3,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{Event, Words};
-use crate::{DEFAULT_MAX_DEPTH, Filter, compile, parse};
+use crate::{DEFAULT_MAX_DEPTH, Filter, Supplier, Value, compile, parse};
 
-/// Knows that `t.int` is 3 and that there is no `t.other`; `t.double` changes with every query.
-struct Kind;
+/// `t.int` is always 3, `t.other` never has a value, `t.double` is impure, `t.uint` is never 0.
+struct Facts;
 
-impl StaticFacts<&'static str> for Kind {
+impl StaticFacts<&'static str> for Facts {
     fn known(&self, field: &&'static str) -> Option<Option<Value<'static>>> {
         match *field {
             "t.int" => Some(Some(Value::Int(3))),
@@ -35,12 +35,12 @@ fn filter(condition: &str) -> Filter<&'static str> {
     compile(&expr, &Words).expect(condition).filter
 }
 
-fn added(condition: &str) -> Residual {
-    ProgramBuilder::default().add(&mut Condition::new(&filter(condition)), &Kind)
+fn residual(condition: &str) -> Residual {
+    ProgramBuilder::default().add(&mut Condition::new(&filter(condition)), &Facts)
 }
 
 #[test]
-fn what_is_known_is_decided_at_once() {
+fn tests_of_known_fields_are_decided_at_compile_time() {
     for (condition, expected) in [
         ("t.int = 3", Residual::Always),
         ("t.int = 4 and t.text = a", Residual::Never),
@@ -52,14 +52,14 @@ fn what_is_known_is_decided_at_once() {
         ("not t.uint = 0", Residual::Always),
         ("t.double > 1 and t.int = 4", Residual::Interpreted),
     ] {
-        assert_eq!(added(condition), expected, "{condition}");
+        assert_eq!(residual(condition), expected, "{condition}");
     }
 }
 
 #[test]
-fn what_is_the_same_anchor_once() {
+fn equal_sub_conditions_are_one_node() {
     let mut program = ProgramBuilder::default();
-    let mut add = |condition| program.add(&mut Condition::new(&filter(condition)), &Kind);
+    let mut add = |condition| program.add(&mut Condition::new(&filter(condition)), &Facts);
     let one = add("t.text = a and t.uint = 1");
     assert_eq!(add("t.uint = 1 and t.text = a and t.int = 3"), one);
     assert_eq!(add("(t.text = a and t.uint = 1) or t.int = 4"), one);
@@ -67,7 +67,7 @@ fn what_is_the_same_anchor_once() {
     assert_eq!(program.finish().nodes.len(), 4);
 }
 
-/// Counts how often it is asked.
+/// Counts reads.
 struct Counting(Event<'static>, std::cell::Cell<u32>);
 
 impl Supplier<&'static str> for Counting {
@@ -82,17 +82,17 @@ impl Supplier<&'static str> for Counting {
 }
 
 #[test]
-fn a_verdict_holds_for_one_event() {
+fn results_are_cached_for_one_event() {
     let mut program = ProgramBuilder::default();
-    let whole = ["t.text = a", "t.text = a"]
-        .map(|condition| program.add(&mut Condition::new(&filter(condition)), &Kind));
+    let residuals = ["t.text = a", "t.text = a"]
+        .map(|condition| program.add(&mut Condition::new(&filter(condition)), &Facts));
     let program = program.finish();
     let mut cache = program.eval_cache();
-    cache.event = u32::MAX - 3;
+    cache.skip_to(u32::MAX - 3);
     for text in [&b"a"[..], b"b", b"a", b"b"] {
         let event = Counting(Event::new(&[("t.text", Value::Text(text))]), 0.into());
         let mut evaluator = program.evaluator(&event, &mut cache, ());
-        for node in whole {
+        for node in residuals {
             let Residual::Compiled(node) = node else { panic!("{node:?}") };
             assert_eq!(evaluator.holds(node), text == b"a");
         }
@@ -101,9 +101,9 @@ fn a_verdict_holds_for_one_event() {
 }
 
 proptest! {
-    /// Rows of short texts are kept from one event to the next.
+    /// Classes of short texts are cached from one event to the next.
     #[test]
-    fn a_text_is_not_taken_for_the_one_before(
+    fn a_cached_text_is_not_taken_for_another(
         texts in prop::collection::vec("[ab]{0,3}|a{15,18}|b{15,17}", 1..60),
     ) {
         let filters = [
@@ -111,23 +111,23 @@ proptest! {
             "t.text endswith b", "t.text != a", "t.text endswith bbbbbbbbbbbbbbbb",
         ].map(filter);
         let mut program = ProgramBuilder::default();
-        let whole: Vec<_> =
-            filters.iter().map(|filter| program.add(&mut Condition::new(filter), &Kind)).collect();
+        let residuals: Vec<_> =
+            filters.iter().map(|filter| program.add(&mut Condition::new(filter), &Facts)).collect();
         let program = program.finish();
         let mut cache = program.eval_cache();
         for text in &texts {
             let event = Event::new(&[("t.text", Value::Text(text.as_bytes()))]);
             let mut evaluator = program.evaluator(&event, &mut cache, ());
-            for (filter, node) in filters.iter().zip(&whole) {
+            for (filter, node) in filters.iter().zip(&residuals) {
                 let Residual::Compiled(node) = node else { panic!("{node:?}") };
                 prop_assert_eq!(evaluator.holds(*node), filter.matches(&event), "{}", text);
             }
         }
     }
 
-    /// A pre-filter removes nothing that holds, and what it removed before does not matter.
+    /// Whatever the layers excluded for earlier events.
     #[test]
-    fn a_sieve_leaves_what_holds(
+    fn a_pre_filter_excludes_no_condition_that_holds(
         texts in prop::collection::vec("[a-c/]{0,4}", 1..60),
         numbers in prop::collection::vec(0u64..3, 60),
     ) {
@@ -138,14 +138,14 @@ proptest! {
             "t.uint = 1 and (t.text endswith b or t.text endswith c)", "t.uint != 1 and not t.text != c",
         ].map(filter);
         let mut program = ProgramBuilder::default();
-        let whole: Vec<_> =
-            filters.iter().map(|filter| program.add(&mut Condition::new(filter), &Kind)).collect();
+        let residuals: Vec<_> =
+            filters.iter().map(|filter| program.add(&mut Condition::new(filter), &Facts)).collect();
         let program = program.finish();
-        let node = |whole: &Residual| match whole {
+        let node = |residuals: &Residual| match residuals {
             Residual::Compiled(node) => Some(*node),
             _ => None,
         };
-        let pre_filter = PreFilterBuilder::new(&program).build(&whole.iter().map(node).collect::<Vec<_>>());
+        let pre_filter = PreFilterBuilder::new(&program).build(&residuals.iter().map(node).collect::<Vec<_>>());
         prop_assert!(!pre_filter.is_empty());
         let (mut cache, mut stats) = (program.eval_cache(), vec![LayerStats::default(); pre_filter.len()]);
         for (text, number) in texts.iter().zip(numbers) {
@@ -160,9 +160,12 @@ proptest! {
     }
 
     #[test]
-    fn odds_are_odds(costs in prop::collection::vec((0.0f32..100.0, 0.0f32..=1.0), 1..6), any in any::<bool>()) {
-        let estimate = costs.iter().map(|&(cost, probability)| build::Estimate { cost, probability }).collect();
-        let estimate = build::Estimate::of(estimate, any);
+    fn a_junction_costs_no_more_than_all_operands(
+        costs in prop::collection::vec((0.0f32..100.0, 0.0f32..=1.0), 1..6),
+        any in any::<bool>(),
+    ) {
+        let estimate = costs.iter().map(|&(cost, probability)| estimate::Estimate { cost, probability }).collect();
+        let estimate = estimate::Estimate::of(estimate, any);
         prop_assert!((0.0..=1.0).contains(&estimate.probability));
         prop_assert!(estimate.cost <= costs.iter().map(|(cost, _)| cost).sum::<f32>() * 1.001);
     }

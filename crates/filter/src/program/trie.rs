@@ -1,69 +1,72 @@
-//! Texts and beginnings of texts, found by one walk along a text; or its ends, by one from there.
+//! A radix trie of texts and prefixes, searched from either side of a text.
 
 use crate::matcher::Side;
 
-/// Tells which of its texts a text is, or else the longest of its beginnings that it has.
+/// Finds which of its texts a text equals, or else the longest of its prefixes that the text has.
 ///
-/// A tree of labels: what several texts begin with stands once, so that a text is left at the first byte in which it
-/// differs from all of them. Read from its end, a text begins with its last byte.
+/// Edges carry labels of one byte or more, and a search ends at the first byte that no text shares.
+/// A trie for suffixes reads texts from their ends; "prefix" then means suffix.
 #[derive(Debug)]
 pub(super) struct Trie {
     from: Side,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
-    // First bytes of the edges, in their order.
+    /// The first byte of each edge.
     firsts: Vec<u8>,
-    // Labels of the edges without their first bytes, one after the other, as they stand in texts.
+    /// Labels of the edges without their first bytes, in the order of the text.
     labels: Vec<u8>,
-    // For each node with many edges: by first byte, the edge after the start, and one more.
+    /// For each node with many edges: by first byte, the position of the edge among them plus 1.
     jumps: Vec<[u8; 256]>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    /// Found where a text ends here.
+    /// Value of the text that ends here.
     text: Option<u32>,
-    /// Found where a text ends here or goes on.
-    beginning: Option<u32>,
+    /// Value of the prefix that ends here.
+    prefix: Option<u32>,
+    /// Its edges are those from `start` to `end`.
     start: u32,
     end: u32,
+    /// Position in `jumps`, or [`NO_JUMP`].
     jump: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Edge {
+    /// Range of `labels`.
     label: (u32, u32),
     to: u32,
 }
 
-/// Fewer edges are looked through as quickly.
-const MANY: usize = 4;
+/// Up to this number of edges a linear search is as fast as a jump table.
+const LINEAR_SEARCH_MAX: usize = 4;
 const NO_JUMP: u32 = u32::MAX;
 
-/// What is to be found with a text.
+/// The values of a text that is inserted.
 #[derive(Clone, Copy, Debug, Default)]
-struct Found {
+struct Values {
     text: Option<u32>,
-    beginning: Option<u32>,
+    prefix: Option<u32>,
 }
 
 impl Trie {
-    /// Of texts and beginnings, each in their order, with what is to be found for each. They are given from where texts are
-    /// read.
+    /// A trie of texts and prefixes, each sorted and with its value. For [`Side::End`] they are
+    /// given reversed.
     pub(super) fn new<'t>(
         from: Side,
         texts: impl Iterator<Item = (&'t [u8], u32)>,
-        beginnings: impl Iterator<Item = (&'t [u8], u32)>,
+        prefixes: impl Iterator<Item = (&'t [u8], u32)>,
     ) -> Self {
-        let (mut texts, mut beginnings) = (texts.peekable(), beginnings.peekable());
+        let (mut texts, mut prefixes) = (texts.peekable(), prefixes.peekable());
         let mut all = Vec::new();
-        while let Some(next) = match (texts.peek(), beginnings.peek()) {
-            (Some((text, _)), Some((beginning, _))) => Some((*text).min(*beginning)),
+        while let Some(next) = match (texts.peek(), prefixes.peek()) {
+            (Some((text, _)), Some((prefix, _))) => Some((*text).min(*prefix)),
             (next, other) => next.or(other).map(|(text, _)| *text),
         } {
             let text = texts.next_if(|(text, _)| *text == next).map(|(_, at)| at);
-            let beginning = beginnings.next_if(|(text, _)| *text == next).map(|(_, at)| at);
-            all.push((next, Found { text, beginning }));
+            let prefix = prefixes.next_if(|(text, _)| *text == next).map(|(_, at)| at);
+            all.push((next, Values { text, prefix }));
         }
         let mut trie = Self {
             from,
@@ -73,17 +76,17 @@ impl Trie {
             labels: Vec::new(),
             jumps: Vec::new(),
         };
-        trie.nodes.push(Node { text: None, beginning: None, start: 0, end: 0, jump: NO_JUMP });
+        trie.nodes.push(Node { text: None, prefix: None, start: 0, end: 0, jump: NO_JUMP });
         trie.fill(0, &all, 0);
         trie
     }
 
-    /// What is found with this text.
+    /// The value of the text, or of its longest prefix.
     #[inline]
     pub(super) fn find(&self, text: &[u8]) -> Option<u32> {
         let (mut node, mut rest, mut best) = (self.nodes.first()?, text, None);
         loop {
-            best = node.beginning.or(best);
+            best = node.prefix.or(best);
             let split = match self.from {
                 Side::Start => rest.split_first(),
                 Side::End => rest.split_last(),
@@ -116,11 +119,11 @@ impl Trie {
         self.edges.get(start + index)
     }
 
-    /// Hangs these sorted texts, which have their first `depth` bytes in common, below a node.
-    fn fill(&mut self, node: usize, texts: &[(&[u8], Found)], depth: usize) {
+    /// Inserts sorted texts, which share their first `depth` bytes, below a node.
+    fn fill(&mut self, node: usize, texts: &[(&[u8], Values)], depth: usize) {
         let (ends, longer) = match texts.split_first() {
-            Some(((text, found), longer)) if text.len() == depth => (*found, longer),
-            _ => (Found::default(), texts),
+            Some(((text, values), longer)) if text.len() == depth => (*values, longer),
+            _ => (Values::default(), texts),
         };
         let groups: Vec<_> =
             longer.chunk_by(|(a, _), (b, _)| a.get(depth) == b.get(depth)).collect();
@@ -137,12 +140,12 @@ impl Trie {
             }
             let label = (label as u32, self.labels.len() as u32);
             self.edges.push(Edge { label, to: to as u32 });
-            self.nodes.push(Node { text: None, beginning: None, start: 0, end: 0, jump: NO_JUMP });
+            self.nodes.push(Node { text: None, prefix: None, start: 0, end: 0, jump: NO_JUMP });
             below.push((to, *group, common));
         }
         let mut jump = NO_JUMP;
-        // An index must fit beside the mark for none.
-        if (MANY + 1..usize::from(u8::MAX)).contains(&groups.len()) {
+        // A position plus 1 must fit a byte.
+        if (LINEAR_SEARCH_MAX + 1..usize::from(u8::MAX)).contains(&groups.len()) {
             jump = self.jumps.len() as u32;
             let mut by_first = [0; 256];
             for (index, first) in (1..).zip(self.firsts.iter().skip(start)) {
@@ -153,9 +156,9 @@ impl Trie {
             self.jumps.push(by_first);
         }
         if let Some(node) = self.nodes.get_mut(node) {
-            let Found { text, beginning } = ends;
+            let Values { text, prefix } = ends;
             let (start, end) = (start as u32, self.edges.len() as u32);
-            *node = Node { text, beginning, start, end, jump };
+            *node = Node { text, prefix, start, end, jump };
         }
         below.into_iter().for_each(|(node, group, depth)| self.fill(node, group, depth));
     }
@@ -175,37 +178,37 @@ mod tests {
 
     use super::*;
 
-    fn plainly(texts: &[Vec<u8>], beginnings: &[Vec<u8>], text: &[u8]) -> Option<u32> {
+    fn by_linear_search(texts: &[Vec<u8>], prefixes: &[Vec<u8>], text: &[u8]) -> Option<u32> {
         let whole = texts.iter().position(|known| *known == *text);
-        let beginning = (1000..).zip(beginnings).filter(|(_, known)| text.starts_with(known));
-        let longest = beginning.max_by_key(|(_, known)| known.len()).map(|(index, _)| index);
+        let prefix = (1000..).zip(prefixes).filter(|(_, known)| text.starts_with(known));
+        let longest = prefix.max_by_key(|(_, known)| known.len()).map(|(index, _)| index);
         whole.map(|index| index as u32).or(longest)
     }
 
-    fn in_order(texts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    fn sorted(texts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         texts.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     proptest! {
         #[test]
-        fn a_walk_finds_what_a_search_finds(
+        fn a_search_finds_the_text_or_its_longest_prefix(
             texts in prop::collection::vec("[ab/]{0,5}", 0..12),
-            beginnings in prop::collection::vec("[ab/]{0,4}", 0..12),
+            prefixes in prop::collection::vec("[ab/]{0,4}", 0..12),
             many in prop::collection::vec(any::<u8>(), 0..300),
             asked in prop::collection::vec("[ab/]{0,7}", 1..20),
         ) {
             let mut texts: Vec<_> = texts.into_iter().map(String::into_bytes).collect();
             texts.extend(many.iter().map(|byte| vec![*byte, b'x']));
-            let beginnings = beginnings.into_iter().map(String::into_bytes).collect();
-            let (texts, beginnings) = (in_order(texts), in_order(beginnings));
+            let prefixes = prefixes.into_iter().map(String::into_bytes).collect();
+            let (texts, prefixes) = (sorted(texts), sorted(prefixes));
             let [forward, backward] = [Side::Start, Side::End].map(|from| Trie::new(
                 from,
                 texts.iter().map(Vec::as_slice).zip(0..),
-                beginnings.iter().map(Vec::as_slice).zip(1000..),
+                prefixes.iter().map(Vec::as_slice).zip(1000..),
             ));
             let asked: Vec<_> = asked.into_iter().map(String::into_bytes).collect();
-            for text in asked.iter().chain(&texts).chain(&beginnings) {
-                let expected = plainly(&texts, &beginnings, text);
+            for text in asked.iter().chain(&texts).chain(&prefixes) {
+                let expected = by_linear_search(&texts, &prefixes, text);
                 prop_assert_eq!(forward.find(text), expected, "{:?}", text);
                 let reversed: Vec<_> = text.iter().rev().copied().collect();
                 prop_assert_eq!(backward.find(&reversed), expected, "{:?}", text);
