@@ -9,10 +9,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
-use peregrine_config::{Config, Engine as Kind, ReadFile, RuleMatching};
+use peregrine_config::{CaptureMode, Config, Engine as Kind, ReadFile, RuleMatching};
 use peregrine_engine::{Engine, Generation, GenerationSettings, Matching, Source, Strangers};
 use peregrine_fields::{Fields, Run};
 use peregrine_output::{AlertFormat, Incident, Outputs, Style};
+use peregrine_runtime::capture::{Backpressure, MatchCaptureSettings};
+use peregrine_runtime::observers::{Recorder, RecordingSettings};
 use peregrine_scap::Reader;
 use peregrine_telemetry::{Heartbeat, Ticker};
 use rustix::time::{ClockId, clock_gettime};
@@ -22,7 +24,6 @@ use crate::args::options::Options;
 use crate::log::Log;
 use crate::metrics::{Metrics, MetricsSettings};
 use crate::profile::{self, Report};
-use crate::record::Recorder;
 use crate::signals::Signals;
 use crate::watch::Watch;
 use crate::wiring::delivery;
@@ -74,7 +75,11 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
     let formats: Vec<_> = (job.generation.rules().rules.iter())
         .map(|rule| AlertFormat::new(rule, &style, &job.fields))
         .collect::<Result<_, _>>()?;
-    let recorder = Recorder::new(job)?;
+    let backpressure = match job.config.engine {
+        Kind::Live { .. } => Backpressure::Drop,
+        Kind::Replay { .. } | Kind::NoDriver => Backpressure::Wait,
+    };
+    let recorder = Recorder::start(recording(job), backpressure, &runtime_log(job))?;
     profile::prepare(job.options)?;
     let log = Arc::clone(&job.log);
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
@@ -180,6 +185,32 @@ pub(crate) fn generation_settings(config: &Config) -> GenerationSettings {
     };
     let run = Run { buffers: delivery::buffers(config), zone: zone(), ..Run::default() };
     GenerationSettings { matching, run, ..GenerationSettings::default() }
+}
+
+/// Which files are recorded.
+fn recording(job: &Job<'_>) -> RecordingSettings {
+    let keys = &job.config.capture;
+    let matches = keys.enabled.then(|| {
+        let all_rules = keys.mode == CaptureMode::AllRules;
+        job.log.info(format_args!(
+            "Capture is enabled in mode '{}'. Capturing events to {}",
+            if all_rules { "all_rules" } else { "rules" },
+            keys.path_prefix
+        ));
+        MatchCaptureSettings {
+            path_prefix: keys.path_prefix.clone(),
+            all_rules,
+            default_duration: Duration::from_millis(keys.default_duration.into()),
+            max_bytes: (keys.max_file_size_mb > 0).then_some(keys.max_file_size_mb << 20),
+        }
+    });
+    RecordingSettings { all: job.options.write.clone(), matches }
+}
+
+/// The log, as the crates below know it.
+fn runtime_log(job: &Job<'_>) -> peregrine_runtime::Log {
+    let log = Arc::clone(&job.log);
+    peregrine_runtime::Log::new(move |level, line| log.line(level, line))
 }
 
 /// The time zone of this machine. Looked for by its name, all names there are would be listed first.

@@ -10,15 +10,15 @@ use peregrine_engine::{Match, Observer};
 use peregrine_event::Event;
 use peregrine_fields::Field;
 use peregrine_output::{AlertFormat, Message, Outputs, Scalar, Style, Summary, local_time_of_day};
+use peregrine_runtime::memory;
+use peregrine_runtime::observers::Recorder;
 use peregrine_state::State;
 use peregrine_telemetry::{Heartbeat, TimeoutMonitor};
 
 use crate::drops::Drops;
 use crate::log::Log;
-use crate::memory;
 use crate::metrics::{LoopState, Metrics, Tally};
 use crate::profile::Report;
-use crate::record::Recorder;
 use crate::run::{Job, duration};
 use crate::signals::Signals;
 
@@ -55,6 +55,7 @@ pub(crate) struct Watch<'a> {
     /// Whether there was a pause: then everything that was there at the start is known.
     settled: bool,
     timeouts: TimeoutMonitor,
+    max_file_size_mb: u64,
 }
 
 impl<'a> Watch<'a> {
@@ -88,6 +89,7 @@ impl<'a> Watch<'a> {
             limit: duration(job),
             settled: false,
             timeouts: timeouts(job.config),
+            max_file_size_mb: job.config.capture.max_file_size_mb,
         }
     }
 
@@ -170,7 +172,8 @@ impl Observer for Watch<'_> {
 
     #[inline(always)]
     fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
-        if let Some(message) = self.recorder.done(event, state_only, state) {
+        if let Some(reached) = self.recorder.done(event, state_only, state) {
+            let message = size_reached(self.max_file_size_mb, reached.written);
             self.outputs.submit(message.alert(self.style));
         }
         if let Some(tally) = &self.tally {
@@ -201,6 +204,19 @@ impl Observer for Watch<'_> {
 fn timeouts(config: &Config) -> TimeoutMonitor {
     let alone = matches!(&config.engine, Engine::Live { settings, .. } if !settings.scope.cgroup.is_empty());
     TimeoutMonitor::new(config.syscall_event_timeouts.max_consecutives, !alone)
+}
+
+/// The alert about a capture that is as large as it may get.
+fn size_reached(max_mb: u64, written: u64) -> Message {
+    let rule = "Falco internal: capture size limit reached";
+    let fields = [("max_file_size_mb", max_mb), ("written_bytes", written)];
+    Message {
+        ts: now(),
+        priority: Priority::Informational,
+        rule: rule.to_owned(),
+        text: format!("{rule}. Configured limit: {max_mb} MB."),
+        fields: fields.map(|(name, value)| (name.to_owned(), Scalar::Uint(value))).into(),
+    }
 }
 
 /// The alert about no events.

@@ -39,7 +39,6 @@ mod compiled;
 mod engine;
 mod generation;
 pub mod profile;
-pub mod recorder;
 pub mod select;
 
 pub use peregrine_event::source::{Next, Source, Strangers};

@@ -1,8 +1,8 @@
-//! Memory that only the start needed.
+//! Memory that only the start needs.
 
-/// Gives memory that was freed back to the system. Loading rules and the kernel's types takes ten times of what stays,
-/// and the allocator keeps all of it because of a few small blocks at its end.
-pub(crate) fn give_back() {
+/// Returns freed memory to the system. Loading rules and the kernel's types takes ten times what stays in use, and the
+/// allocator keeps all of it because of a few small blocks at its end.
+pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: it touches free memory only, under the allocator's own locks.
     unsafe {

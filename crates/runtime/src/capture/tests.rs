@@ -1,18 +1,23 @@
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 use std::fs;
+use std::sync::{Arc, Mutex};
 
 use peregrine_event::snapshot::{Item, Thread};
 use peregrine_event::{Builder, EventType};
 use peregrine_scap::{Reader, Record};
 use peregrine_state::{Config, ThreadFlags};
 
+use std::path::Path;
+
+use super::super::writer::Backpressure;
 use super::*;
+use crate::Log;
 
 const MS: u64 = 1_000_000;
 
-fn config(directory: &Path) -> CaptureConfig {
-    CaptureConfig {
+fn config(directory: &Path) -> MatchCaptureSettings {
+    MatchCaptureSettings {
         path_prefix: directory.join("cap").to_str().unwrap().to_owned(),
         all_rules: false,
         default_duration: Duration::from_millis(10),
@@ -38,18 +43,30 @@ fn close(ms: u64, fd: i64) -> Vec<u8> {
 
 /// Lets a close happen, with a match of a rule or without.
 fn happens(
-    captures: &mut Captures,
+    (captures, writer): &mut (MatchCaptures, CaptureWriter),
     ms: u64,
     rule: Option<(bool, u64)>,
-) -> Result<Option<SizeReached>, RecordError> {
+) -> Option<SizeReached> {
     let bytes = close(ms, 3);
     let mut event = Event::parse(&bytes, 0).unwrap();
     event.num = ms;
     captures.arrived(&event);
     if let Some((starts, duration)) = rule {
-        captures.hit(event.ts, starts, Duration::from_millis(duration));
+        captures.matched(event.ts, starts, Duration::from_millis(duration));
     }
-    captures.event(&event, false, &state())
+    captures.done(&event, false, &state(), writer)
+}
+
+/// Captures with a writer of their own.
+fn start(settings: MatchCaptureSettings) -> (MatchCaptures, CaptureWriter) {
+    let writer = CaptureWriter::start(Backpressure::Wait, Log::new(|_, line| panic!("{line}")));
+    (MatchCaptures::new(settings), writer.unwrap())
+}
+
+/// Ends the running capture and waits until it is written.
+fn finish((captures, writer): &mut (MatchCaptures, CaptureWriter)) {
+    captures.finish(writer);
+    writer.sync();
 }
 
 /// Files there are, and the times of the events in each.
@@ -76,17 +93,17 @@ fn recorded(directory: &Path) -> Vec<(String, Vec<u64>)> {
 #[test]
 fn a_capture_lasts_as_long_as_the_rule_says_and_matches_prolong_it() {
     let directory = tempfile::tempdir().unwrap();
-    let mut captures = Captures::new(config(directory.path()));
-    happens(&mut captures, 1, None).unwrap();
-    happens(&mut captures, 2, Some((false, 0))).unwrap();
-    happens(&mut captures, 3, Some((true, 4))).unwrap();
-    happens(&mut captures, 5, Some((false, 0))).unwrap();
-    happens(&mut captures, 6, Some((false, 1))).unwrap();
-    happens(&mut captures, 14, None).unwrap();
-    happens(&mut captures, 15, None).unwrap();
-    happens(&mut captures, 16, None).unwrap();
-    happens(&mut captures, 20, Some((true, 0))).unwrap();
-    captures.finish().unwrap();
+    let mut captures = start(config(directory.path()));
+    happens(&mut captures, 1, None);
+    happens(&mut captures, 2, Some((false, 0)));
+    happens(&mut captures, 3, Some((true, 4)));
+    happens(&mut captures, 5, Some((false, 0)));
+    happens(&mut captures, 6, Some((false, 1)));
+    happens(&mut captures, 14, None);
+    happens(&mut captures, 15, None);
+    happens(&mut captures, 16, None);
+    happens(&mut captures, 20, Some((true, 0)));
+    finish(&mut captures);
     assert_eq!(
         recorded(directory.path()),
         [
@@ -102,13 +119,14 @@ fn a_capture_lasts_as_long_as_the_rule_says_and_matches_prolong_it() {
 #[test]
 fn every_rule_may_start_one() {
     let directory = tempfile::tempdir().unwrap();
-    let all = CaptureConfig { all_rules: true, ..config(directory.path()) };
-    let mut captures = Captures::new(all);
-    happens(&mut captures, 2, Some((false, 0))).unwrap();
-    captures.idle(11 * MS).unwrap();
-    happens(&mut captures, 11, None).unwrap();
-    captures.idle(12 * MS).unwrap();
-    happens(&mut captures, 13, None).unwrap();
+    let all = MatchCaptureSettings { all_rules: true, ..config(directory.path()) };
+    let mut captures = start(all);
+    happens(&mut captures, 2, Some((false, 0)));
+    captures.0.idle(11 * MS, &mut captures.1);
+    happens(&mut captures, 11, None);
+    captures.0.idle(12 * MS, &mut captures.1);
+    happens(&mut captures, 13, None);
+    captures.1.sync();
     let times: Vec<_> = recorded(directory.path()).into_iter().map(|(_, times)| times).collect();
     assert_eq!(times, [[2, 11]]);
 }
@@ -116,13 +134,13 @@ fn every_rule_may_start_one() {
 #[test]
 fn a_capture_ends_at_its_size_and_that_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    let small = CaptureConfig { max_bytes: Some(1), ..config(directory.path()) };
-    let mut captures = Captures::new(small);
+    let small = MatchCaptureSettings { max_bytes: Some(1), ..config(directory.path()) };
+    let mut captures = start(small);
     let mut reached = None;
     // The encoder holds some back before the first byte is in the file.
     for ms in 1..100_000 {
         let rule = (ms == 1).then_some((true, 1_000_000));
-        reached = happens(&mut captures, ms, rule).unwrap();
+        reached = happens(&mut captures, ms, rule);
         if reached.is_some() {
             break;
         }
@@ -130,32 +148,60 @@ fn a_capture_ends_at_its_size_and_that_is_told() {
     let file = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
     let length = file.metadata().unwrap().len();
     assert_eq!(reached, Some(SizeReached { written: length }));
-    assert!(matches!(captures.state, Progress::None));
+    assert!(matches!(captures.0.state, Phase::Off));
 }
 
 #[test]
 fn what_was_told_of_containers_comes_first() {
     let directory = tempfile::tempdir().unwrap();
-    let mut captures = Captures::new(config(directory.path()));
+    let mut captures = start(config(directory.path()));
     let mut bytes = Vec::new();
     let mut told = Builder::new(EventType::AsynceventE, MS, -1);
     told.u32(0).text("container").param(b"{}").finish(&mut bytes).unwrap();
-    captures.arrived(&Event::parse(&bytes, 0).unwrap());
-    happens(&mut captures, 5, Some((true, 0))).unwrap();
-    captures.finish().unwrap();
+    captures.0.arrived(&Event::parse(&bytes, 0).unwrap());
+    happens(&mut captures, 5, Some((true, 0)));
+    finish(&mut captures);
     assert_eq!(recorded(directory.path())[0].1, [1, 5]);
-    captures.restart().unwrap();
-    happens(&mut captures, 6, Some((true, 0))).unwrap();
-    captures.finish().unwrap();
+    captures.0.restart(&mut captures.1);
+    happens(&mut captures, 6, Some((true, 0)));
+    finish(&mut captures);
     assert_eq!(recorded(directory.path())[1].1, [6]);
 }
 
 #[test]
-fn a_place_that_can_not_be_written_is_an_error_of_its_own() {
-    let mut captures = Captures::new(config(Path::new("/no/such/directory")));
-    let error = happens(&mut captures, 1, Some((true, 0))).unwrap_err();
-    assert!(error.to_string().starts_with("cannot record into /no/such/directory/cap_"), "{error}");
-    assert!(happens(&mut captures, 2, None).unwrap().is_none());
+fn a_file_that_can_not_be_created_is_reported_once() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let log = {
+        let lines = Arc::clone(&lines);
+        Log::new(move |_, line| lines.lock().unwrap().push(line.to_string()))
+    };
+    let captures = MatchCaptures::new(config(Path::new("/no/such/directory")));
+    let mut captures = (captures, CaptureWriter::start(Backpressure::Wait, log).unwrap());
+    assert!(happens(&mut captures, 1, Some((true, 0))).is_none());
+    captures.1.sync();
+    assert!(happens(&mut captures, 2, None).is_none());
+    assert!(matches!(captures.0.state, Phase::Off), "the next match tries another file");
+    finish(&mut captures);
+    let lines = lines.lock().unwrap();
+    assert!(lines[0].starts_with("cannot record into /no/such/directory/cap_"), "{lines:?}");
+    assert_eq!(lines.len(), 1);
+}
+
+#[test]
+fn a_writer_that_drops_counts_what_it_drops() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut writer = CaptureWriter::start(Backpressure::Drop, Log::new(|_, _| ())).unwrap();
+    let settings = FileSettings::by_name(&directory.path().join("cap_all.scap"));
+    let mut file = writer.create(settings, state().snapshot(|_| true));
+    let bytes = close(1, 3);
+    let events = 200_000;
+    for _ in 0..events {
+        writer.event(&mut file, &Event::parse(&bytes, 0).unwrap(), false);
+    }
+    writer.finish(file);
+    writer.close();
+    let written = recorded(directory.path())[0].1.len() as u64;
+    assert_eq!(written + writer.dropped(), events);
 }
 
 /// What a capture leads to, told and loaded again, is the same.

@@ -1,0 +1,404 @@
+//! The thread that writes capture files.
+//!
+//! The event thread copies events into batches and hands them over through a bounded channel; encoding, compression and
+//! the disk are the business of this thread. What is written of the state at the beginning of a file is collected on the
+//! event thread, because the state moves on, and encoded here.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use peregrine_event::Event;
+use peregrine_event::snapshot::Item;
+use peregrine_event::wire::Abi;
+use peregrine_scap::{Compression, ScapError, Writer};
+use thiserror::Error;
+
+use crate::Log;
+
+/// Bytes of events that are handed over at once.
+const BATCH_BYTES: usize = 128 << 10;
+/// Batches that may wait: 16 MiB of events.
+const MAX_WAITING: usize = 128;
+
+/// Why a capture file ends early or does not come about.
+#[derive(Debug, Error)]
+pub enum CaptureError {
+    /// The file can't be created.
+    #[error("cannot record into {}: {error}", path.display())]
+    Create {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file can't be written. What it holds so far can be replayed.
+    #[error("recording into {} ends: {error}", path.display())]
+    Write {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        error: ScapError,
+    },
+    /// There is no thread for the writer.
+    #[error("cannot start the thread that writes captures: {0}")]
+    Thread(io::Error),
+}
+
+/// What happens when the writer can't keep up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backpressure {
+    /// The event thread waits: right for a replay, which loses nothing.
+    Wait,
+    /// Events are left out of the file and counted: the kernel's rings do not wait.
+    Drop,
+}
+
+/// Hands files over to the writing thread.
+#[derive(Debug)]
+pub struct CaptureWriter {
+    tasks: Option<SyncSender<Task>>,
+    thread: Option<JoinHandle<()>>,
+    backpressure: Backpressure,
+    files: u64,
+    dropped: u64,
+    log: Log,
+}
+
+/// A file being written.
+#[derive(Debug)]
+pub struct CaptureFile {
+    id: u64,
+    batch: Batch,
+    progress: Arc<Progress>,
+}
+
+/// Where a file is written to, and how far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSettings {
+    /// The file.
+    pub path: PathBuf,
+    /// How it is compressed.
+    pub compression: Compression,
+    /// Size at which it ends.
+    pub max_bytes: Option<u64>,
+}
+
+impl FileSettings {
+    /// A file without a limit, compressed when its name ends in `.gz`.
+    pub fn by_name(path: &Path) -> Self {
+        let gz = path.extension().is_some_and(|extension| extension == "gz");
+        let compression = if gz { Compression::Gzip } else { Compression::None };
+        Self { path: path.to_owned(), compression, max_bytes: None }
+    }
+}
+
+/// What the writing thread says of a file.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Nothing more is written: it failed or has reached its size.
+    ended: AtomicBool,
+    /// Its size, where it has ended because of that.
+    full: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Task {
+    Create {
+        id: u64,
+        settings: FileSettings,
+        snapshot: Vec<Item>,
+        progress: Arc<Progress>,
+    },
+    Events(u64, Batch),
+    Restart(u64, Vec<Item>),
+    Finish(u64),
+    /// Answers when everything before it is done.
+    Sync(SyncSender<()>),
+}
+
+/// Events, one after the other.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    events: Vec<Meta>,
+}
+
+/// What is not in the bytes of an event.
+#[derive(Clone, Copy, Debug)]
+struct Meta {
+    len: u32,
+    cpu: u16,
+    abi: Abi,
+    state_only: bool,
+}
+
+impl CaptureWriter {
+    /// Starts the thread. Errors of files go to the log.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(backpressure: Backpressure, log: Log) -> Result<Self, CaptureError> {
+        let (tasks, receiver) = sync_channel(MAX_WAITING);
+        let errors = log.clone();
+        let write = move || Files { open: HashMap::new(), log: errors }.run(&receiver);
+        let thread = thread::Builder::new().name("captures".to_owned()).spawn(write);
+        let thread = Some(thread.map_err(CaptureError::Thread)?);
+        Ok(Self { tasks: Some(tasks), thread, backpressure, files: 0, dropped: 0, log })
+    }
+
+    /// Begins a file with this state.
+    pub fn create(&mut self, settings: FileSettings, snapshot: Vec<Item>) -> CaptureFile {
+        self.files += 1;
+        let (id, progress) = (self.files, Arc::new(Progress::default()));
+        self.send(Task::Create { id, settings, snapshot, progress: Arc::clone(&progress) });
+        CaptureFile { id, batch: Batch::default(), progress }
+    }
+
+    /// Appends an event. `state_only` marks one that rules are not evaluated for.
+    #[inline]
+    pub fn event(&mut self, file: &mut CaptureFile, event: &Event<'_>, state_only: bool) {
+        file.batch.push(event, state_only);
+        if file.batch.bytes.len() >= BATCH_BYTES {
+            self.flush(file);
+        }
+    }
+
+    /// Goes on with another capture, which begins with this state.
+    pub fn restart(&mut self, file: &mut CaptureFile, snapshot: Vec<Item>) {
+        self.flush(file);
+        self.send(Task::Restart(file.id, snapshot));
+    }
+
+    /// Ends a file. It is complete when the writer was [closed](Self::close).
+    pub fn finish(&mut self, mut file: CaptureFile) {
+        self.flush(&mut file);
+        self.send(Task::Finish(file.id));
+    }
+
+    /// Hands over the events that were appended.
+    pub fn flush(&mut self, file: &mut CaptureFile) {
+        if file.batch.events.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut file.batch);
+        let events = batch.events.len() as u64;
+        let Some(tasks) = &self.tasks else { return };
+        match self.backpressure {
+            Backpressure::Wait => self.send(Task::Events(file.id, batch)),
+            Backpressure::Drop => match tasks.try_send(Task::Events(file.id, batch)) {
+                Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+                Err(TrySendError::Full(_)) => self.dropped += events,
+            },
+        }
+    }
+
+    /// Whether the event thread waits for the writer.
+    pub fn waits(&self) -> bool {
+        self.backpressure == Backpressure::Wait
+    }
+
+    /// Returns when all that was handed over is written.
+    pub fn sync(&mut self) {
+        let (done, synced) = sync_channel(1);
+        self.send(Task::Sync(done));
+        // An error says that the thread has ended, and with it everything is done.
+        let _ = synced.recv();
+    }
+
+    /// Events that were left out because the writer did not keep up.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Returns when all files are written. Files that were not finished are.
+    pub fn close(&mut self) {
+        self.tasks = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of that thread was reported when it happened.
+            let _ = thread.join();
+            if self.dropped > 0 {
+                let dropped = self.dropped;
+                self.log.warning(format_args!(
+                    "{dropped} events are missing in recordings: they could not be written fast enough"
+                ));
+            }
+        }
+    }
+
+    fn send(&self, task: Task) {
+        if let Some(tasks) = &self.tasks {
+            // An error says that the thread has ended, which it does only when it panics.
+            let _ = tasks.send(task);
+        }
+    }
+}
+
+impl Drop for CaptureWriter {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl CaptureFile {
+    /// Whether nothing more is written to it.
+    #[inline]
+    pub fn has_ended(&self) -> bool {
+        self.progress.ended.load(Ordering::Acquire)
+    }
+
+    /// Its size, where it has ended because it reached its limit.
+    pub fn full(&self) -> Option<u64> {
+        Some(self.progress.full.load(Ordering::Acquire)).filter(|written| *written > 0)
+    }
+}
+
+impl Batch {
+    fn push(&mut self, event: &Event<'_>, state_only: bool) {
+        let bytes = event.bytes();
+        let Ok(len) = u32::try_from(bytes.len()) else { return };
+        self.bytes.extend_from_slice(bytes);
+        self.events.push(Meta { len, cpu: event.cpu, abi: event.abi, state_only });
+    }
+
+    /// The events with whether each is for the state only.
+    fn events(&self) -> impl Iterator<Item = (Event<'_>, bool)> {
+        let mut rest = self.bytes.as_slice();
+        self.events.iter().filter_map(move |meta| {
+            let (bytes, after) = rest.split_at_checked(meta.len as usize)?;
+            rest = after;
+            let mut event = Event::parse(bytes, meta.cpu).ok()?;
+            event.abi = meta.abi;
+            Some((event, meta.state_only))
+        })
+    }
+}
+
+/// All files of the writing thread.
+struct Files {
+    open: HashMap<u64, OpenFile>,
+    log: Log,
+}
+
+struct OpenFile {
+    settings: FileSettings,
+    writer: Writer<CountedFile>,
+    written: Arc<AtomicU64>,
+    progress: Arc<Progress>,
+}
+
+impl Files {
+    fn run(mut self, tasks: &Receiver<Task>) {
+        for task in tasks {
+            match task {
+                Task::Create { id, settings, snapshot, progress } => {
+                    match OpenFile::create(settings, &snapshot, &progress) {
+                        Ok(file) => drop(self.open.insert(id, file)),
+                        Err(error) => {
+                            progress.ended.store(true, Ordering::Release);
+                            self.log.error(error);
+                        }
+                    }
+                }
+                Task::Events(id, batch) => self.update(id, |file| file.write(&batch)),
+                Task::Restart(id, snapshot) => {
+                    self.update(id, |file| file.writer.restart(&snapshot).map(|()| false));
+                }
+                Task::Finish(id) => self.update(id, |_| Ok(true)),
+                Task::Sync(done) => {
+                    // An error says that the event thread does not wait any more.
+                    let _ = done.send(());
+                }
+            }
+        }
+        for file in self.open.into_values() {
+            if let Err(error) = file.finish() {
+                self.log.error(error);
+            }
+        }
+    }
+
+    /// Works on a file that has not ended. It ends with an error, or when `work` returns true.
+    fn update(&mut self, id: u64, work: impl FnOnce(&mut OpenFile) -> Result<bool, ScapError>) {
+        let Some(file) = self.open.get_mut(&id) else { return };
+        let error = match work(file) {
+            Ok(false) => return,
+            Ok(true) => None,
+            Err(error) => Some(file.failed(error)),
+        };
+        let finished = self.open.remove(&id).map_or(Ok(()), OpenFile::finish);
+        // Only the first error is of interest.
+        if let Some(error) = error.or(finished.err()) {
+            self.log.error(error);
+        }
+    }
+}
+
+impl OpenFile {
+    fn create(
+        settings: FileSettings,
+        snapshot: &[Item],
+        progress: &Arc<Progress>,
+    ) -> Result<Self, CaptureError> {
+        let path = || settings.path.clone();
+        let file = File::create(&settings.path);
+        let file = file.map_err(|error| CaptureError::Create { path: path(), error })?;
+        let written = Arc::new(AtomicU64::new(0));
+        let sink = CountedFile { file, written: Arc::clone(&written) };
+        let writer = Writer::new(sink, settings.compression, snapshot);
+        let writer = writer.map_err(|error| CaptureError::Write { path: path(), error })?;
+        Ok(Self { settings, writer, written, progress: Arc::clone(progress) })
+    }
+
+    /// Appends events until the file has reached its size. Says whether it has.
+    fn write(&mut self, batch: &Batch) -> Result<bool, ScapError> {
+        for (event, state_only) in batch.events() {
+            self.writer.event(&event, state_only)?;
+            let limit = self.settings.max_bytes;
+            if limit.is_some_and(|max| self.written.load(Ordering::Relaxed) >= max) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn finish(self) -> Result<(), CaptureError> {
+        let Self { settings: FileSettings { path, max_bytes, .. }, writer, written, progress } =
+            self;
+        let result = writer.finish();
+        let written = written.load(Ordering::Relaxed);
+        if result.is_ok() && max_bytes.is_some_and(|max| written >= max) {
+            progress.full.store(written, Ordering::Release);
+        }
+        progress.ended.store(true, Ordering::Release);
+        result.map(drop).map_err(|error| CaptureError::Write { path, error })
+    }
+
+    fn failed(&self, error: ScapError) -> CaptureError {
+        CaptureError::Write { path: self.settings.path.clone(), error }
+    }
+}
+
+/// A file that counts what is written to it.
+#[derive(Debug)]
+struct CountedFile {
+    file: File,
+    written: Arc<AtomicU64>,
+}
+
+impl Write for CountedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.written.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

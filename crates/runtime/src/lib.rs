@@ -1,0 +1,26 @@
+//! What runs: sources, the event loop with its observers, and what is written on the way.
+//!
+//! The command line maps the configuration to the settings of this crate, which knows neither of them. Everything that
+//! may be slow, such as writing captures, happens on threads of its own.
+//!
+//! ```
+//! use peregrine_runtime::Log;
+//! use peregrine_runtime::capture::{Backpressure, CaptureWriter, FileSettings};
+//!
+//! let path = std::env::temp_dir().join("runtime-example.scap");
+//! let log = Log::new(|level, line| eprintln!("{level}: {line}"));
+//! let mut writer = CaptureWriter::start(Backpressure::Wait, log)?;
+//! let file = writer.create(FileSettings::by_name(&path), Vec::new());
+//! writer.finish(file);
+//! writer.close();
+//! assert!(std::fs::metadata(&path)?.len() > 0);
+//! # std::fs::remove_file(&path)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod capture;
+mod log;
+pub mod memory;
+pub mod observers;
+
+pub use log::Log;

@@ -1,0 +1,153 @@
+//! The files that a run writes: all events (`-w`), and those around alerts (`capture`).
+//!
+//! A file that can't be written is reported once, and the run goes on: alerts matter more than recordings.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use peregrine_engine::Match;
+use peregrine_event::Event;
+use peregrine_state::State;
+
+use crate::Log;
+use crate::capture::{
+    Backpressure, CaptureError, CaptureFile, CaptureWriter, FileSettings, MatchCaptureSettings,
+    MatchCaptures, SizeReached,
+};
+
+/// What a run records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordingSettings {
+    /// The file with all events.
+    pub all: Option<PathBuf>,
+    /// Files around matches.
+    pub matches: Option<MatchCaptureSettings>,
+}
+
+/// Records events.
+#[derive(Debug)]
+pub struct Recorder {
+    /// Nothing is recorded without one.
+    writer: Option<CaptureWriter>,
+    all: AllEvents,
+    matches: Option<MatchCaptures>,
+}
+
+/// The file with all events.
+#[derive(Debug)]
+enum AllEvents {
+    Off,
+    /// Begins with the first event.
+    Ready(PathBuf),
+    Running(CaptureFile),
+    /// Goes on with a new capture at the next event.
+    Restarting(CaptureFile),
+}
+
+impl Recorder {
+    /// Creates the file for all events at once, so that a wrong name is reported before the run. The thread that writes
+    /// is started only when something is to be recorded.
+    ///
+    /// # Errors
+    /// When the file can't be created, or there is no thread.
+    pub fn start(
+        settings: RecordingSettings,
+        backpressure: Backpressure,
+        log: &Log,
+    ) -> Result<Self, CaptureError> {
+        let RecordingSettings { all, matches } = settings;
+        if let Some(path) = &all {
+            File::create(path)
+                .map_err(|error| CaptureError::Create { path: path.clone(), error })?;
+        }
+        let any = all.is_some() || matches.is_some();
+        let writer = any.then(|| CaptureWriter::start(backpressure, log.clone())).transpose()?;
+        let all = all.map_or(AllEvents::Off, AllEvents::Ready);
+        Ok(Self { writer, all, matches: matches.map(MatchCaptures::new) })
+    }
+
+    /// Another capture begins.
+    pub fn restart(&mut self) {
+        let Some(writer) = &mut self.writer else { return };
+        self.all = match std::mem::replace(&mut self.all, AllEvents::Off) {
+            AllEvents::Running(file) => AllEvents::Restarting(file),
+            other => other,
+        };
+        if let Some(matches) = &mut self.matches {
+            matches.restart(writer);
+        }
+    }
+
+    /// An event has arrived that is not applied to the state yet.
+    #[inline]
+    pub fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
+        let Some(writer) = &mut self.writer else { return };
+        if let Some(matches) = &mut self.matches {
+            matches.arrived(event);
+        }
+        self.all = match std::mem::replace(&mut self.all, AllEvents::Off) {
+            AllEvents::Off => return,
+            AllEvents::Ready(path) => {
+                let file = FileSettings::by_name(&path);
+                AllEvents::Running(writer.create(file, state.snapshot(|_| true)))
+            }
+            AllEvents::Restarting(mut file) => {
+                writer.restart(&mut file, state.snapshot(|_| true));
+                AllEvents::Running(file)
+            }
+            running @ AllEvents::Running(_) => running,
+        };
+        if let AllEvents::Running(file) = &mut self.all {
+            writer.event(file, event, state_only);
+        }
+    }
+
+    /// A rule matched the current event.
+    pub fn matched(&mut self, matched: &Match<'_>) {
+        if let Some(matches) = &mut self.matches {
+            let duration = Duration::from_millis(matched.rule.capture_duration.into());
+            matches.matched(matched.event.ts, matched.rule.capture, duration);
+        }
+    }
+
+    /// Rules were evaluated for the event. Says when its capture has reached its size.
+    #[inline]
+    pub fn done(
+        &mut self,
+        event: &Event<'_>,
+        state_only: bool,
+        state: &State,
+    ) -> Option<SizeReached> {
+        self.matches.as_mut()?.done(event, state_only, state, self.writer.as_mut()?)
+    }
+
+    /// No event has come, and it is `now`.
+    pub fn idle(&mut self, now: u64) {
+        let Some(writer) = &mut self.writer else { return };
+        if let Some(matches) = &mut self.matches {
+            matches.idle(now, writer);
+        }
+        if let AllEvents::Running(file) = &mut self.all {
+            writer.flush(file);
+        }
+    }
+
+    /// The run is over: returns when everything is written.
+    pub fn finish(&mut self, state: &State) {
+        let Some(mut writer) = self.writer.take() else { return };
+        if let Some(matches) = &mut self.matches {
+            matches.finish(&mut writer);
+        }
+        match std::mem::replace(&mut self.all, AllEvents::Off) {
+            AllEvents::Off => {}
+            // There was no event: the file holds the state alone.
+            AllEvents::Ready(path) => {
+                let file = writer.create(FileSettings::by_name(&path), state.snapshot(|_| true));
+                writer.finish(file);
+            }
+            AllEvents::Running(file) | AllEvents::Restarting(file) => writer.finish(file),
+        }
+        writer.close();
+    }
+}
