@@ -210,7 +210,7 @@ pub(crate) fn open(
     keys.buffered_outputs &= !options.unbuffered;
     let log =
         Log::new(keys.log_level.0, keys.log_stderr, keys.log_syslog, keys.time_format_iso_8601);
-    loaded.warnings.iter().for_each(|warning| log.warning(warning));
+    loaded.warnings.iter().for_each(|warning| log.warning(warning.to_line()));
     let (log, opened) = (Arc::new(log), Box::new(|| ()));
     let run = Box::new(|job: &Job<'_>| run::run(job));
     let session = Session { command_line, options, format, loaded, built_in, log, opened, run };

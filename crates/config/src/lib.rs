@@ -19,11 +19,10 @@ mod issue;
 mod keys;
 mod load;
 mod overrides;
-mod schema;
 mod sources;
 mod values;
 
-use peregrine_yaml::{Node, Value};
+use peregrine_yaml::{Node, Schema, Value};
 use serde_json::{Value as Json, json};
 
 pub use declare::Row;
@@ -47,7 +46,7 @@ use declare::{Definitions, Setting};
 
 /// JSON schema of Falco's keys. Tools hold it against Falco's own, so our few additions are not in it.
 pub fn json_schema() -> Json {
-    let mut schema = full_schema();
+    let mut schema = full_schema().json().clone();
     if let Some(definitions) = schema.get_mut("definitions").and_then(Json::as_object_mut) {
         let mut gone = Vec::new();
         for definition in definitions.values_mut() {
@@ -67,14 +66,14 @@ pub fn json_schema() -> Json {
     schema
 }
 
-/// JSON schema of all keys; those that Falco does not have carry a `$comment`.
-pub fn full_schema() -> Json {
+/// The schema of all keys; those that Falco does not have carry a `$comment`.
+fn full_schema() -> Schema {
     let mut definitions = Definitions::new();
     let mut schema = Config::schema(&mut definitions);
     let draft = json!({ "$schema": "http://json-schema.org/draft-06/schema#" });
     declare::extend(&mut schema, draft);
     schema["definitions"] = definitions.into();
-    schema
+    Schema::new(schema)
 }
 
 /// Every key with its default and what it is for.

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use peregrine_diagnostics::SourceMap;
-use peregrine_yaml::{Map, Node, Value};
-use serde_json::Value as Json;
+use peregrine_diagnostics::{Label, Problem, Severity, Source, SourceMap};
+use peregrine_yaml::{Map, Node, Schema, UnknownKey, Value, Violation};
 
 use crate::declare::Setting;
 use crate::digest::sha256;
 use crate::environment::expand_tree;
 use crate::issue::{ConfigCode, ConfigError, ConfigIssue};
 use crate::keys::Config;
+use crate::overrides::COMMAND_LINE;
 use crate::values::{Include, Plugin, Strategy};
-use crate::{full_schema, overrides, schema, sources};
+use crate::{full_schema, overrides, sources};
 
 /// Where the configuration begins.
 #[derive(Clone, Copy, Debug)]
@@ -42,14 +43,14 @@ pub struct Loaded {
     /// Rules files and directories that exist, in order.
     pub rules: Vec<String>,
     /// What deserves a warning although it works.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Problem>,
 }
 
 /// A file that was read.
 #[derive(Clone, Debug)]
 pub struct ReadFile {
-    /// What the schema says to it.
-    pub validation: Result<(), String>,
+    /// The first departure from the schema, if there is one.
+    pub validation: Result<(), Violation>,
     /// SHA-256 of what is in it, in hexadecimal.
     pub sha256: String,
 }
@@ -65,7 +66,7 @@ pub fn load(
     options: &[String],
     deprecated: &mut dyn FnMut(&str),
 ) -> Result<Loaded, ConfigError> {
-    let mut loader = Loader { sources: SourceMap::default(), files: BTreeMap::new() };
+    let mut loader = Loader::default();
     let name = match main {
         Main::File(path) => path.display().to_string(),
         Main::BuiltIn(_) => "default".to_owned(),
@@ -74,9 +75,11 @@ pub fn load(
     loaded.map_err(|issue| ConfigError::new(issue, &name, &loader.sources))
 }
 
+#[derive(Default)]
 struct Loader {
     sources: SourceMap,
     files: BTreeMap<String, ReadFile>,
+    warnings: Vec<Problem>,
 }
 
 impl Loader {
@@ -100,18 +103,20 @@ impl Loader {
         }
         for option in options {
             overrides::apply(&mut root, option, &mut self.sources)?;
+            self.warn_of_unknown_override(option, &schema)?;
         }
 
         let config = Config::read(&root, "")?.unwrap_or_default();
         let rules = rules_files(&root, &config, deprecated)?;
         let plugins = chosen_plugins(&config)?;
-        let warnings = doubtful_entries(&config);
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.extend(doubtful_entries(&config));
         let files = std::mem::take(&mut self.files);
         let read_at = SystemTime::now();
         Ok(Loaded { config, effective: root, files, read_at, plugins, rules, warnings })
     }
 
-    fn read_file(&mut self, path: &Path, schema: &Json) -> Result<Node, ConfigIssue> {
+    fn read_file(&mut self, path: &Path, schema: &Schema) -> Result<Node, ConfigIssue> {
         let name = path.display().to_string();
         let bytes = fs::read(path).map_err(|error| {
             ConfigIssue::new(
@@ -123,16 +128,41 @@ impl Loader {
         expand_tree(&mut node, &|name| {
             std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         });
-        let validation = schema::validate(&node, schema);
+        let validation = schema.check(&node).into_iter().next().map_or(Ok(()), Err);
+        for key in schema.unknown_keys(&node) {
+            if let Some(issue) = unknown_key(&key) {
+                let issue = issue.at_span(key.span);
+                self.warnings.push(issue.into_problem(Severity::Warning, &name, &self.sources));
+            }
+        }
         self.files.insert(name, ReadFile { validation, sha256: sha256(&bytes) });
         Ok(node)
+    }
+
+    /// Options are not validated against the schema, but their keys are looked up in it.
+    fn warn_of_unknown_override(
+        &mut self,
+        option: &str,
+        schema: &Schema,
+    ) -> Result<(), ConfigIssue> {
+        let mut alone = Node::nowhere(Value::Null);
+        overrides::apply(&mut alone, option, &mut SourceMap::default())?;
+        let written = option.split_once('=').map_or(option.len(), |(key, _)| key.len());
+        for key in schema.unknown_keys(&alone) {
+            if let Some(issue) = unknown_key(&key) {
+                let problem = issue.into_problem(Severity::Warning, COMMAND_LINE, &self.sources);
+                let source = Arc::new(Source::new(COMMAND_LINE, option));
+                self.warnings.push(problem.at(Label::bytes(source, 0..written)));
+            }
+        }
+        Ok(())
     }
 
     fn include_files(
         &mut self,
         root: &mut Node,
         main: &Path,
-        schema: &Json,
+        schema: &Schema,
     ) -> Result<(), ConfigIssue> {
         crate::declare::refuse_scalar(root, "", INCLUDES)?;
         let Some(includes) = root.get(INCLUDES) else { return Ok(()) };
@@ -155,6 +185,19 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// The warning of a key that no section declares. `rules_file` has a warning of its own.
+fn unknown_key(key: &UnknownKey) -> Option<ConfigIssue> {
+    if key.path == "rules_file" {
+        return None;
+    }
+    let message = format!("unknown key '{}'", key.path);
+    let issue = ConfigIssue::new(ConfigCode::UnknownKey, message);
+    Some(match &key.nearest {
+        Some(nearest) => issue.help(format!("did you mean `{nearest}`?")),
+        None => issue,
+    })
 }
 
 /// The file, or those of the directory by name. What does not exist is passed over.
@@ -251,7 +294,7 @@ fn chosen_plugins(config: &Config) -> Result<Vec<Plugin>, ConfigIssue> {
     names.iter().map(find).collect()
 }
 
-fn doubtful_entries(config: &Config) -> Vec<String> {
+fn doubtful_entries(config: &Config) -> Vec<Problem> {
     let doubtful = config
         .append_output
         .iter()
@@ -261,9 +304,10 @@ fn doubtful_entries(config: &Config) -> Vec<String> {
             let rule = &entry.rule;
             let tags = entry.tags.iter().cloned().collect::<Vec<_>>().join(", ") + ",";
             // The misspelt word is part of the line that people search their logs for.
-            format!(
+            let message = format!(
                 "An append_ouptut entry specifies both a rule ({rule}) and a list of tags ({tags}). This means that output will be appended only to the {rule} rule and only if it has all the tags: {tags}."
-            )
+            );
+            Problem::warning(ConfigCode::Value.name(), message)
         })
         .collect()
 }

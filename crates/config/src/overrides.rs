@@ -9,7 +9,7 @@ use crate::issue::{ConfigCode, ConfigIssue};
 use crate::sources;
 
 /// Where values of options stand, for messages.
-const COMMAND_LINE: &str = "command line";
+pub(crate) const COMMAND_LINE: &str = "command line";
 
 /// One step of a path into the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use peregrine_alert::Priority;
 use peregrine_telemetry::DropAction;
 
-use peregrine_diagnostics::SourceMap;
+use peregrine_diagnostics::{Problem, SourceMap};
 
 use super::*;
 
@@ -87,7 +87,7 @@ fn append_output_entries() {
     let entry = &loaded_once.config.append_output[0];
     assert_eq!(entry.tags.iter().collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(entry.extra_fields[0], ExtraField::Raw("evt.num".to_owned()));
-    assert!(loaded_once.warnings[0].contains("tags (a, b,)"));
+    assert!(loaded_once.warnings[0].message.contains("tags (a, b,)"));
     let twice = "append_output: [{extra_fields: [a, {a: b}]}]\n";
     assert!(loaded(twice, &[]).unwrap_err().contains("bad conversion"));
 }
@@ -147,7 +147,52 @@ fn the_built_in_configuration_is_right() {
     assert_eq!(loaded.plugins.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["container"]);
     let mut sources = SourceMap::default();
     let node = sources::read(&mut sources, "built in", BUILT_IN_CONFIG.as_bytes()).unwrap();
-    assert_eq!(schema::validate(&node, &full_schema()), Ok(()));
+    assert_eq!(full_schema().check(&node), []);
+}
+
+/// What Falco's log says of a text: the first violation.
+fn first_violation(yaml: &str) -> String {
+    let documents = peregrine_yaml::parse(yaml).unwrap();
+    let violations = full_schema().check(&documents[0]);
+    violations.first().map(ToString::to_string).unwrap_or_default()
+}
+
+#[test]
+fn violations_are_worded_as_falco_does() {
+    assert_eq!(first_violation("engine: {kind: nodriver}\nstatic_fields: {a: 1, b: [x]}\n"), "");
+    assert_eq!(first_violation("config_files: [a, {path: b, strategy: override}]\n"), "");
+    let kind = "Value type not permitted by 'type' constraint.";
+    assert_eq!(first_violation("json_output: perhaps\n"), format!("<root>[json_output]: {kind}"));
+    assert_eq!(
+        first_violation("engine: {}\n"),
+        "<root>[engine]: Missing required property 'kind'."
+    );
+    assert_eq!(
+        first_violation("config_files: [{path: x, strategy: blend}]\n"),
+        format!("<root>[config_files][0]: {kind}")
+    );
+    assert_eq!(
+        first_violation("capture: {max_file_size_mb: -4}\n"),
+        "<root>[capture][max_file_size_mb]: Expected number greater than or equal to 0.000000"
+    );
+    assert!(first_violation("coffee: strong\n").ends_with("constraints: 'coffee'."));
+    assert!(first_violation("priority: info\npriority: debug\n").ends_with("constraints: ''."));
+}
+
+#[test]
+fn unknown_keys_are_reported_with_their_place() {
+    let yaml = "json_output: true\nwebserver: {listen_prot: 1}\ncoffee: strong\nrules_file: x\n";
+    let loaded = loaded(yaml, &["outputs_queue.capcity=1", "static_fields.x=y"]).unwrap();
+    let lines: Vec<_> = loaded.warnings.iter().map(Problem::to_line).collect();
+    assert!(lines[0].ends_with(
+        "falco.yaml:2:13: unknown key 'webserver.listen_prot' (did you mean `listen_port`?)"
+    ));
+    assert!(lines[1].ends_with("falco.yaml:3:1: unknown key 'coffee'"), "{lines:?}");
+    assert_eq!(
+        lines[2],
+        "command line:1:1: unknown key 'outputs_queue.capcity' (did you mean `capacity`?)"
+    );
+    assert_eq!(lines.len(), 3);
 }
 
 #[test]

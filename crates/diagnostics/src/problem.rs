@@ -120,6 +120,21 @@ impl Problem {
         text + &Snippet::new(&last.source, last.span).help(help).to_string()
     }
 
+    /// One line, for logs: `file:line:column: message (help)`.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let mut line = String::new();
+        if let Some(label) = self.labels.first() {
+            let (row, column) = label.source.line_and_column(label.range().0);
+            line = format!("{}:{row}:{column}: ", label.source.name);
+        }
+        line += &self.message;
+        match &self.help {
+            Some(help) => format!("{line} ({help})"),
+            None => line,
+        }
+    }
+
     /// `severity`, `code`, `message`, `locations` (`file`, `start`, `end`) and `help` or null.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -154,6 +169,15 @@ mod tests {
         let text = problem.snippets();
         assert_eq!(text.matches("help: better").count(), 1);
         assert!(text.ends_with("= help: better\n"), "{text}");
+    }
+
+    #[test]
+    fn one_line_has_place_message_and_help() {
+        let source = Arc::new(Source::new("f.yaml", "a: 1\nb: 2\n"));
+        let problem = Problem::warning("CODE", "odd");
+        assert_eq!(problem.to_line(), "odd");
+        let problem = problem.at(Label::bytes(source, 5..6)).help("better");
+        assert_eq!(problem.to_line(), "f.yaml:2:1: odd (better)");
     }
 
     #[test]

@@ -20,7 +20,9 @@ mod decode;
 mod lenient;
 mod node;
 mod plain;
+mod schema;
 
 pub use build::{Error, parse};
 pub use decode::decode;
 pub use node::{Map, Node, Value};
+pub use schema::{Schema, UnknownKey, Violation};
