@@ -18,6 +18,9 @@
 
 pub use crate::generated::params::*;
 
+/// The result of a syscall is the first parameter of its exit event, whatever its name.
+pub const RESULT: usize = 0;
+
 /// Asserts at compile time that event types have parameters of the same names at the same positions, so that one function
 /// can read the events of all of them.
 ///

@@ -7,9 +7,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use peregrine_engine::profile::{Chance, Stage, time_of_a_look};
+use peregrine_event::params::{generic_e, generic_x};
 use peregrine_event::{Event, EventType, syscall_name};
 use peregrine_filter::{Meter, NodeId};
 use peregrine_telemetry::metrics::{CostStats, RuleCost, SyscallCost};
+
+peregrine_event::same_params!(generic_e, generic_x: ID);
 
 /// The counters of a run. The observer of events and the meter of rules share them.
 #[derive(Debug)]
@@ -115,7 +118,7 @@ impl Tally {
 
     fn count(&self, event: &Event<'_>) -> Option<&Count> {
         let code = match event.ty {
-            EventType::GenericE | EventType::GenericX => event.u64(0),
+            EventType::GenericE | EventType::GenericX => event.u64(generic_x::ID),
             _ => None,
         };
         let code = code.and_then(|code| usize::try_from(code).ok()).filter(|&code| code > 0);

@@ -3,6 +3,11 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
+use peregrine_event::params::{
+    socket_accept_5_x as accept, socket_accept4_6_x as accept4, socket_connect_x as connect,
+    syscall_creat_x as creat, syscall_open_by_handle_at_x as open_by_handle_at,
+    syscall_open_x as open, syscall_openat_2_x as openat, syscall_openat2_x as openat2,
+};
 use peregrine_event::render::AT_FDCWD;
 use peregrine_event::{EventType, path};
 use peregrine_filter::Value;
@@ -13,6 +18,10 @@ use super::raw;
 use crate::table::Fd;
 use crate::view::View;
 use crate::vocabulary::Arg;
+
+peregrine_event::same_params!(open, creat: NAME);
+peregrine_event::same_params!(openat, openat2: DIRFD, NAME);
+peregrine_event::same_params!(connect, accept, accept4: TUPLE);
 
 pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'a>> {
     let subject = Subject::of(view, arg)?;
@@ -215,24 +224,28 @@ fn told_name<'a>(view: &View<'a>, thread: &'a Thread, want: Path) -> Option<&'a 
     let event = view.event;
     match event.ty {
         ty if !ty.is_exit() => None,
-        EventType::SyscallOpenX
-        | EventType::SocketAccept_5X
-        | EventType::SocketAccept4_6X
-        | EventType::SyscallCreatX
-        | EventType::SocketConnectX => Some(view.text(|out| {
-            view.renderer().buffers(view.run.buffers).arg(1, out);
-        })),
+        EventType::SyscallOpenX | EventType::SyscallCreatX => Some(printed(view, open::NAME)),
+        EventType::SocketAccept_5X | EventType::SocketAccept4_6X | EventType::SocketConnectX => {
+            Some(printed(view, connect::TUPLE))
+        }
         EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X => {
-            let name = event.param(2).filter(|name| !name.is_empty()).map(raw::text)?;
+            let name = event.param(openat::NAME).filter(|name| !name.is_empty()).map(raw::text)?;
             if want == Path::Raw {
                 return Some(name);
             }
-            let dir = directory(view, thread, event.i64(1)?);
+            let dir = directory(view, thread, event.i64(openat::DIRFD)?);
             Some(view.text(|out| path::join(dir, name, out)))
         }
-        EventType::SyscallOpenByHandleAtX => event.param(3).map(raw::text),
+        EventType::SyscallOpenByHandleAtX => event.param(open_by_handle_at::PATH).map(raw::text),
         _ => Some(b""),
     }
+}
+
+/// A parameter of the event as it is printed.
+fn printed<'a>(view: &View<'a>, param: usize) -> &'a [u8] {
+    view.text(|out| {
+        view.renderer().buffers(view.run.buffers).arg(param, out);
+    })
 }
 
 /// Path of a directory fd, with a slash at its end.

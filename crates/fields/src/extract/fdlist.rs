@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
+use peregrine_event::params::{syscall_poll_x as poll, syscall_ppoll_x as ppoll};
 use peregrine_event::{EventType, Fdlist, render};
 use peregrine_filter::Value;
 use peregrine_state::FdKind;
@@ -10,6 +11,8 @@ use peregrine_state::FdKind;
 use super::common::NA;
 use crate::table::FdList;
 use crate::view::View;
+
+peregrine_event::same_params!(poll, ppoll: FDS);
 
 /// Whether events of this type have a list of fds.
 pub(crate) fn has_list(ty: EventType) -> bool {
@@ -20,7 +23,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: FdList) -> Option<Value<'a>> {
     if !has_list(view.event.ty) {
         return None;
     }
-    let fds = Fdlist::decode(view.event.param(1)?)?;
+    let fds = Fdlist::decode(view.event.param(poll::FDS)?)?;
     let thread = view.thread()?;
     let text = view.text(|out| {
         for (number, _) in fds.iter() {

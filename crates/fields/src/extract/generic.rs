@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use peregrine_event::params::asyncevent_e;
 use peregrine_event::render::Names;
 use peregrine_event::{Class, EventType, Format, ParamType};
 use peregrine_filter::Value;
@@ -31,7 +32,9 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Generic) -> Option<Value<'a>> {
         Generic::PluginName | Generic::PluginInfo => None,
         Generic::Source => Some(Value::Text(&view.run.source)),
         Generic::IsAsync => flag(is_async(event.ty)),
-        Generic::AsyncType if event.ty == EventType::AsynceventE => event.text(1).map(Value::Text),
+        Generic::AsyncType if event.ty == EventType::AsynceventE => {
+            event.text(asyncevent_e::NAME).map(Value::Text)
+        }
         Generic::AsyncType if is_async(event.ty) => Some(Value::Text(event.ty.name().as_bytes())),
         Generic::AsyncType => None,
         Generic::Hostname => Some(Value::Text(&view.run.hostname)),

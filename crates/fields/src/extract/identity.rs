@@ -1,6 +1,7 @@
 //! Classes `user` and `group`.
 
 use peregrine_event::EventType;
+use peregrine_event::params::asyncevent_e;
 use peregrine_filter::Value;
 use peregrine_state::Thread;
 
@@ -57,7 +58,7 @@ fn told_user<'a>(view: &View<'a>) -> Option<&'a [u8]> {
     let event = view.event;
     let tells = match event.ty {
         EventType::ContainerJson_2E => true,
-        EventType::AsynceventE => event.text(1) == Some(b"container"),
+        EventType::AsynceventE => event.text(asyncevent_e::NAME) == Some(b"container"),
         _ => false,
     };
     let user = view.state.container(view.context).filter(|_| tells)?.user.as_bytes();

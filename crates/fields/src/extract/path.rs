@@ -1,5 +1,9 @@
 //! Class `fs.path`.
 
+use peregrine_event::params::{
+    syscall_open_x as open, syscall_openat_2_x as openat, syscall_openat2_x as openat2,
+    syscall_renameat2_x as renameat2,
+};
 use peregrine_event::{EventType, path};
 use peregrine_filter::Value;
 use peregrine_state::FdKind;
@@ -8,6 +12,8 @@ use super::fd::{UNKNOWN, directory, name, slashed};
 use super::raw;
 use crate::table::FsPath;
 use crate::view::View;
+
+peregrine_event::same_params!(open, openat, openat2: FD);
 
 /// Where an event has a path.
 #[derive(Clone, Copy)]
@@ -90,7 +96,7 @@ fn succeeded(view: &View<'_>) -> bool {
     match event.ty {
         // Only -1 counts as a failure here, which is why other errors show a path.
         EventType::SyscallOpenX | EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X => {
-            event.i64(0).is_some_and(|fd| fd != -1)
+            event.i64(open::FD).is_some_and(|fd| fd != -1)
         }
         _ => event.param_index("res").and_then(|res| event.i64(res)) == Some(0),
     }
@@ -115,7 +121,8 @@ fn resolved<'a>(view: &View<'a>, field: FsPath, given: &'a [u8]) -> Option<&'a [
         EventType::SyscallSymlinkatX if field == FsPath::Source => fd_directory(view),
         EventType::SyscallSymlinkatX => UNKNOWN,
         EventType::SyscallRenameat2X => {
-            let dirfd = if field == FsPath::Target { 3 } else { 1 };
+            let target = field == FsPath::Target;
+            let dirfd = if target { renameat2::NEWDIRFD } else { renameat2::OLDDIRFD };
             directory(view, thread, event.i64(dirfd)?)
         }
         _ => view.state.cwd(thread),

@@ -1,5 +1,9 @@
 //! Class `evt`, events that the kernel reports.
 
+use peregrine_event::params::{
+    RESULT, asyncevent_e, generic_x, infrastructure_event_e,
+    syscall_open_by_handle_at_x as open_by_handle_at,
+};
 use peregrine_event::render::AT_FDCWD;
 use peregrine_event::{
     Category, Class, EventFlags, EventType, Format, ParamType, path, syscall_name, syscalls_x86_64,
@@ -67,7 +71,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Syscall, arg: &Arg) -> Option<Va
         Syscall::Res => match result(view)? {
             0.. => Some(Value::Text(b"SUCCESS")),
             _ => Some(Value::Text(view.text(|out| {
-                view.renderer().arg(0, out);
+                view.renderer().arg(RESULT, out);
             }))),
         },
         Syscall::RawRes => result(view).map(Value::Int),
@@ -171,12 +175,15 @@ fn delta(view: &View<'_>) -> u64 {
 fn name<'a>(view: &View<'a>) -> Option<&'a [u8]> {
     let event = view.event;
     match event.ty {
-        EventType::AsynceventE => event.text(1),
+        EventType::AsynceventE => event.text(asyncevent_e::NAME),
         EventType::GenericX => {
-            let code = event.u64(0).and_then(|code| u16::try_from(code).ok()).unwrap_or_default();
+            let code = event
+                .u64(generic_x::ID)
+                .and_then(|code| u16::try_from(code).ok())
+                .unwrap_or_default();
             // Who wrote the capture may not have known the syscall yet, but its number.
             let newer = || {
-                let number = event.u64(1)?;
+                let number = event.u64(generic_x::NATIVE_ID)?;
                 let syscall = syscalls_x86_64().iter().find(|s| u64::from(s.nr) == number)?;
                 syscall_name(syscall.sc)
             };
@@ -244,9 +251,9 @@ fn argument<'a>(view: &View<'a>, arg: &Arg) -> Option<Value<'a>> {
 pub(super) fn result(view: &View<'_>) -> Option<i64> {
     let event = view.event;
     let returns = event.ty != EventType::GenericX && event.ty.is_exit() && is_syscall(event.ty);
-    let value = event.param(0).filter(|_| returns)?;
+    let value = event.param(RESULT).filter(|_| returns)?;
     match value.len() {
-        4 | 8 => event.i64(0),
+        4 | 8 => event.i64(RESULT),
         _ => Some(0),
     }
 }
@@ -384,7 +391,7 @@ fn abspath<'a>(view: &View<'a>, arg: &Arg) -> Option<Value<'a>> {
     let which = if let Arg::Path(which) = *arg { which } else { WhichPath::First };
     if event.ty == EventType::SyscallOpenByHandleAtX {
         let opened = result(view)? > 0;
-        let name = event.text(3).filter(|_| opened)?;
+        let name = event.text(open_by_handle_at::PATH).filter(|_| opened)?;
         return Some(Value::Text(view.text(|out| path::normalize(name, out))));
     }
     let (dirfd, name) = at_params(event.ty, which)?;
@@ -405,7 +412,8 @@ fn abspath<'a>(view: &View<'a>, arg: &Arg) -> Option<Value<'a>> {
 /// A part of the description of an event of old captures: `Event:create;ID:8c4d…;name:web`.
 fn infrastructure<'a>(view: &View<'a>, key: &[u8], longest: usize) -> Option<Value<'a>> {
     let event = view.event;
-    let text = event.text(2).filter(|_| event.ty == EventType::InfrastructureEventE)?;
+    let infrastructure = event.ty == EventType::InfrastructureEventE;
+    let text = event.text(infrastructure_event_e::DESCRIPTION).filter(|_| infrastructure)?;
     let part = text.split(|&b| b == b';').map(<[u8]>::trim_ascii).find(|p| p.starts_with(key))?;
     let colon = part.iter().position(|&b| b == b':')?;
     let value = part.get(colon + 1..)?.trim_ascii();

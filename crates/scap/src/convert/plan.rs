@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use hashbrown::HashMap;
+use peregrine_event::params::container_e;
 use peregrine_event::wire::{HEADER_LEN, Head, MAX_PARAMS, Parts, uint};
 use peregrine_event::{EventFlags, EventType, ParamType};
 
@@ -429,13 +430,13 @@ fn fixed_len(ty: ParamType) -> Option<usize> {
 fn container_json(event: Parts<'_>) -> Option<Vec<u8>> {
     let text = |index| event.param(index)?.strip_suffix(&[0]);
     let mut json = br#"{"id":""#.to_vec();
-    json.extend_from_slice(text(0)?);
+    json.extend_from_slice(text(container_e::ID)?);
     json.extend_from_slice(br#"","type":"#);
-    json.extend_from_slice((uint(event.param(1)?)? as u32).to_string().as_bytes());
+    json.extend_from_slice((uint(event.param(container_e::TYPE)?)? as u32).to_string().as_bytes());
     json.extend_from_slice(br#","name":""#);
-    json.extend_from_slice(text(2)?);
+    json.extend_from_slice(text(container_e::NAME)?);
     json.extend_from_slice(br#"","image":""#);
-    json.extend_from_slice(text(3)?);
+    json.extend_from_slice(text(container_e::IMAGE)?);
     json.extend_from_slice(b"\"}\0");
     Some(json)
 }

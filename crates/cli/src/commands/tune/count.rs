@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use peregrine_event::params::{generic_e, generic_x};
 use peregrine_event::{Event, EventType, Syscall, native_syscalls, syscall_name};
 
 use super::Candidate;
+
+peregrine_event::same_params!(generic_e, generic_x: ID);
 
 /// What was counted.
 #[derive(Clone, Debug)]
@@ -94,7 +97,7 @@ impl Counts {
         let cpu = usize::from(event.cpu).min(MOST_CPUS);
         let kind = match event.ty {
             EventType::GenericE | EventType::GenericX => {
-                let code = event.u64(0).and_then(|code| u16::try_from(code).ok());
+                let code = event.u64(generic_x::ID).and_then(|code| u16::try_from(code).ok());
                 self.generic.entry(code.unwrap_or_default()).or_default()
             }
             ty => match self.by_type.get_mut(ty as usize) {
