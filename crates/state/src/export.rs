@@ -55,8 +55,12 @@ impl State {
 
     fn thread_item(&self, thread: &Thread) -> snapshot::Thread {
         let exec = &thread.exec;
-        let mut flags = thread.flags;
-        if self.pending.thread == Some(thread.tid) {
+        let activity = self.tree.find(thread.tid).and_then(|at| self.partition.activity(at));
+        let pipe = activity.map(|activity| activity.pipe).unwrap_or_default();
+        let usage = activity.map(|activity| activity.usage).unwrap_or_default();
+        // Readers take the threads of a snapshot to be active.
+        let mut flags = thread.flags.or(pipe).or(ThreadFlags::ACTIVE);
+        if self.exiting == Some(thread.tid) {
             // Its end is the event being looked at, which a recording still tells of.
             flags.remove(ThreadFlags::CLOSED);
         }
@@ -82,11 +86,11 @@ impl State {
             uid: thread.uid,
             gid: thread.gid,
             loginuid: thread.loginuid,
-            vmsize_kb: thread.vmsize_kb,
-            vmrss_kb: thread.vmrss_kb,
-            vmswap_kb: thread.vmswap_kb,
-            pfmajor: thread.pfmajor,
-            pfminor: thread.pfminor,
+            vmsize_kb: usage.vmsize_kb,
+            vmrss_kb: usage.vmrss_kb,
+            vmswap_kb: usage.vmswap_kb,
+            pfmajor: usage.pfmajor,
+            pfminor: usage.pfminor,
             pidns_init_start_ts: thread.pidns_init_start_ts,
             clone_ts: thread.clone_ts,
             tty: thread.tty,

@@ -5,8 +5,10 @@
 //! next event, so that rules see the thread that exits and the file that is closed. The crate knows
 //! events and nothing above them: neither rules nor where events come from.
 //!
-//! State is two things that never reach into each other: the [process tree](ProcessTree) and the
-//! [fd tables](FdTables), one per thread group. [`State`] composes them.
+//! State is two things: the process [`Tree`], which only life-cycle events change, and the [`Partition`], which
+//! holds what all other events change: fd tables and what is remembered per thread. A high-rate event
+//! changes one partition and reads the tree, so that many threads can share the tree and split the rest by
+//! thread group. [`State`] owns one of each.
 //!
 //! ```
 //! use peregrine_event::snapshot::{Item, Thread};
@@ -24,12 +26,15 @@
 //! assert_eq!(state.by_tid(7).map(|t| t.exec.cmdline()), Some(&b"cat /etc/hosts"[..]));
 //! ```
 
+mod activity;
 mod apply;
 mod containers;
+mod counters;
 mod export;
 mod fd;
 mod fds;
 mod net;
+mod partition;
 mod repair;
 mod state;
 mod strangers;
@@ -38,14 +43,17 @@ mod thread;
 mod tree;
 mod users;
 
+pub use activity::Usage;
 pub use containers::{
     Container, ContainerError, ContainerKind, Containers, HealthProbe, Mount, ProbeKind,
 };
+pub use counters::{Counters, Scanned};
 pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};
 pub use fds::{FdTable, FdTables};
 pub use net::Interfaces;
-pub use state::{Config, Context, Counters, Scanned, State};
+pub use partition::Partition;
+pub use state::{Config, Context, State};
 pub use texts::Texts;
 pub use thread::{Exec, Purpose, Thread, ThreadFlags};
-pub use tree::{Ancestors, ProcessTree, ThreadGroup, ThreadRef};
+pub use tree::{Ancestors, ThreadGroup, ThreadRef, Tree};
 pub use users::{Group, User, Users};

@@ -6,6 +6,7 @@ use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Item};
 use peregrine_event::source::Repair;
 
+use crate::activity::Usage;
 use crate::fd::{Fd, FdKind};
 use crate::fds::FdTable;
 use crate::state::State;
@@ -59,8 +60,8 @@ impl State {
         let mut new = Vec::new();
         for item in items {
             match item {
-                Item::Thread(found) => {
-                    let found = Thread::from_snapshot(&found);
+                Item::Thread(item) => {
+                    let found = Thread::from_snapshot(&item);
                     match self.same(&found) {
                         Some(at) => {
                             let corrected = self.correct_thread(at, found);
@@ -69,7 +70,7 @@ impl State {
                         None => {
                             self.counters.corrected_threads += 1;
                             self.remove_thread(found.tid);
-                            new.extend(self.add_thread(found));
+                            new.extend(self.add_thread(found, Usage::from(&*item)));
                         }
                     }
                 }
@@ -136,23 +137,23 @@ impl State {
         let mut ports = HashSet::new();
         for item in fds {
             let fd = item.fd;
-            let Some(info) = Fd::from_snapshot(item, &self.interfaces) else { continue };
+            let Some(info) = Fd::from_snapshot(item, &self.partition.interfaces) else { continue };
             ports.extend(info.kind.server_port());
             found.insert(fd, Arc::new(info));
         }
         found.give_directions(&ports);
         let mut corrected = 0;
-        if let Some(known) = self.fds.table_mut(owner) {
+        if let Some(known) = self.partition.fds.table_mut(owner) {
             let before = known.len();
             known.retain(|fd, _| open.contains(&fd));
             corrected += before - known.len();
         }
         for (fd, info) in found.iter_shared() {
-            if self.fds.get(owner, fd).is_some_and(|known| is_same_file(known, info)) {
+            if self.partition.fds.get(owner, fd).is_some_and(|known| is_same_file(known, info)) {
                 continue;
             }
             corrected += 1;
-            if self.fds.insert(owner, fd, Arc::clone(info)).is_err() {
+            if self.partition.fds.insert(owner, fd, Arc::clone(info)).is_err() {
                 self.counters.dropped_fds += 1;
             }
         }
@@ -223,7 +224,7 @@ mod tests {
     }
 
     fn found(state: &mut State, pid: i64, items: Vec<Item>, open: &[i64]) -> (u64, u64) {
-        let before = *state.counters();
+        let before = state.counters();
         state.repair(Repair::Process { pid, items, open: open.to_vec() });
         let now = state.counters();
         assert_eq!(now.reread_processes, before.reread_processes + 1);

@@ -1,17 +1,20 @@
-//! The state as a whole: the process tree, the fd tables and everything else, put together.
+//! The state as a whole: the process tree, the partition and what is known of the machine.
 
 use std::sync::Arc;
 
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Item, Machine};
 
+use crate::activity::{Activity, Usage};
 use crate::containers::{Cgroups, Container, Containers};
-use crate::fd::{Fd, FdKind};
+use crate::counters::Counters;
+use crate::fd::Fd;
 use crate::fds::{FdTable, FdTables};
 use crate::net::Interfaces;
+use crate::partition::Partition;
 use crate::texts::Texts;
 use crate::thread::Thread;
-use crate::tree::{Ancestors, ProcessTree, ThreadGroup, ThreadRef};
+use crate::tree::{Ancestors, ThreadGroup, ThreadRef, Tree};
 use crate::users::{Group, User, Users};
 
 /// Limits and choices.
@@ -32,21 +35,19 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct State {
     pub(crate) config: Config,
-    pub(crate) tree: ProcessTree,
-    pub(crate) fds: FdTables,
+    pub(crate) tree: Tree,
+    pub(crate) partition: Partition,
     pub(crate) users: Users,
     pub(crate) containers: Containers,
     pub(crate) cgroups: Cgroups,
     pub(crate) machine: Machine,
-    pub(crate) interfaces: Interfaces,
     pub(crate) counters: Counters,
     // Ports on which somebody listened when the snapshot was taken.
     pub(crate) server_ports: HashSet<u16>,
-    pub(crate) pending: Pending,
-    pub(crate) clock: Clock,
+    /// A thread that the last event ended: visible until the next event.
+    pub(crate) exiting: Option<i64>,
     // What the container event being looked at is about; it may be removed already.
     pub(crate) told: Option<Arc<Container>>,
-    pub(crate) scratch: Scratch,
     // Containers whose accounts somebody should read, each with a thread that runs in it.
     pub(crate) nameless: Vec<(Arc<[u8]>, i64)>,
 }
@@ -68,121 +69,6 @@ pub struct Context {
     pub(crate) fd_at: Option<(ThreadRef, i64)>,
 }
 
-/// How much there is and what was lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Threads added.
-    pub added_threads: u64,
-    /// Threads removed.
-    pub removed_threads: u64,
-    /// Threads that found no room.
-    pub dropped_threads: u64,
-    /// Open files added.
-    pub added_fds: u64,
-    /// Open files removed.
-    pub removed_fds: u64,
-    /// Open files that found no room.
-    pub dropped_fds: u64,
-    /// Events whose thread was known.
-    pub found_threads: u64,
-    /// Events of threads nobody had told of.
-    pub unknown_threads: u64,
-    /// Events whose fd was known.
-    pub found_fds: u64,
-    /// Events about fds nobody had told of.
-    pub unknown_fds: u64,
-    /// Starts of syscalls kept for their ends.
-    pub stored_events: u64,
-    /// Starts of syscalls that could not be kept.
-    pub dropped_events: u64,
-    /// Starts of syscalls that were kept and used.
-    pub retrieved_events: u64,
-    /// Ends of syscalls that wanted their start and had none.
-    pub missing_events: u64,
-    /// Container descriptions that could not be read.
-    pub bad_containers: u64,
-    /// Users, groups and containers that found no room.
-    pub dropped_others: u64,
-    /// Processes that were read again because they had lost events.
-    pub reread_processes: u64,
-    /// Threads that were then found to be new, gone or changed.
-    pub corrected_threads: u64,
-    /// Open files that were then found to be new, closed or others.
-    pub corrected_fds: u64,
-    /// What the source told of besides events.
-    pub scanned: Scanned,
-}
-
-/// What snapshots told of, and what was found out about strangers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Scanned {
-    pub threads: u64,
-    pub files: u64,
-    pub directories: u64,
-    pub pipes: u64,
-    pub memfds: u64,
-    pub ipv4_sockets: u64,
-    pub ipv6_sockets: u64,
-    pub unix_sockets: u64,
-    pub netlink_sockets: u64,
-    /// What has no other name than its kind: eventfd, epoll and the like.
-    pub anonymous: u64,
-}
-
-/// What an event removes, done before the next one.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Pending {
-    pub(crate) thread: Option<i64>,
-    pub(crate) fd: Option<(ThreadRef, i64)>,
-}
-
-/// Memory in which paths are put together.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Scratch {
-    pub(crate) dir: Vec<u8>,
-    pub(crate) joined: Vec<u8>,
-}
-
-/// Times seen so far.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Clock {
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-    // Last scheduler switch of each CPU.
-    pub(crate) switches: Vec<u64>,
-}
-
-impl Clock {
-    /// Time since the last switch on this CPU, 0 for the first.
-    pub(crate) fn switch(&mut self, cpu: u16, ts: u64) -> u64 {
-        let cpu = usize::from(cpu);
-        if self.switches.len() <= cpu {
-            self.switches.resize(cpu + 1, 0);
-        }
-        match self.switches.get_mut(cpu).map(|last| std::mem::replace(last, ts)) {
-            None | Some(0) => 0,
-            Some(last) => ts.wrapping_sub(last),
-        }
-    }
-}
-
-impl Scanned {
-    fn count(&mut self, kind: &FdKind) {
-        *match kind {
-            FdKind::File => &mut self.files,
-            FdKind::Directory => &mut self.directories,
-            FdKind::Pipe => &mut self.pipes,
-            FdKind::Memfd => &mut self.memfds,
-            FdKind::Ipv4(_) | FdKind::Ipv4Server { .. } => &mut self.ipv4_sockets,
-            FdKind::Ipv6(_) | FdKind::Ipv6Server { .. } => &mut self.ipv6_sockets,
-            FdKind::Unix { .. } => &mut self.unix_sockets,
-            FdKind::Netlink => &mut self.netlink_sockets,
-            _ => &mut self.anonymous,
-        } += 1;
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self { max_threads: 262_144, max_fds: 4096, containers: true, live: false }
@@ -193,8 +79,8 @@ impl State {
     /// Knows nothing yet.
     pub fn new(config: Config) -> Self {
         Self {
-            tree: ProcessTree::new(config.max_threads),
-            fds: FdTables::new(config.max_fds),
+            tree: Tree::new(config.max_threads),
+            partition: Partition::new(config.max_fds, config.live),
             users: Users::default(),
             containers: if config.containers {
                 Containers::with_host()
@@ -203,13 +89,10 @@ impl State {
             },
             cgroups: Cgroups::default(),
             machine: Machine::default(),
-            interfaces: Interfaces::default(),
             counters: Counters::default(),
             server_ports: HashSet::new(),
-            pending: Pending::default(),
-            clock: Clock::default(),
+            exiting: None,
             told: None,
-            scratch: Scratch::default(),
             nameless: Vec::new(),
             config,
         }
@@ -217,16 +100,16 @@ impl State {
 
     /// Forgets everything but the counters: another capture begins.
     pub fn reset(&mut self) {
-        let counters = self.counters;
+        let (counters, of_partition) = (self.counters, self.partition.counters);
         *self = Self::new(self.config.clone());
-        self.counters = counters;
+        (self.counters, self.partition.counters) = (counters, of_partition);
     }
 
     /// Takes in one item of a snapshot.
     pub fn load(&mut self, item: Item) {
         match item {
             Item::Machine(machine) => self.machine = machine,
-            Item::Interface(interface) => self.interfaces.add(&interface),
+            Item::Interface(interface) => self.partition.interfaces.add(&interface),
             Item::User(user) => self.add_user(b"", user.into()),
             Item::Group(group) => self.add_group(b"", group.into()),
             Item::Thread(thread) => drop(self.load_thread(&thread)),
@@ -242,7 +125,7 @@ impl State {
     pub fn loaded(&mut self) {
         self.tree.link_all();
         let ports = std::mem::take(&mut self.server_ports);
-        self.fds.give_all_directions(&ports);
+        self.partition.fds.give_all_directions(&ports);
         if self.config.containers {
             for at in self.tree.refs() {
                 self.find_container(at);
@@ -259,7 +142,7 @@ impl State {
     /// What is known of the fd of an event.
     pub fn event_fd(&self, context: Context) -> Option<&Fd> {
         let (owner, fd) = context.fd_at?;
-        self.fds.get(owner, fd)
+        self.partition.fds.get(owner, fd)
     }
 
     /// The container of an event: of its thread, or the one the event tells of.
@@ -319,7 +202,7 @@ impl State {
 
     /// Working directory of a thread's process, ending in `/`; `./` when it has lost its leader.
     pub fn cwd<'a>(&'a self, thread: &'a Thread) -> &'a [u8] {
-        self.leader(thread).map_or(b"./", |leader| &leader.cwd)
+        self.tree.cwd(thread)
     }
 
     /// Most files a thread's process may open; 0 when it has lost its leader.
@@ -329,17 +212,17 @@ impl State {
 
     /// What a thread's process has open.
     pub fn fd_table(&self, thread: &Thread) -> Option<&FdTable> {
-        self.fds.table(self.fd_owner(self.tree.find(thread.tid)?)?)
+        self.partition.fd_table(&self.tree, thread)
     }
 
     /// What a thread has open by itself, and not with its process.
     pub(crate) fn own_fds(&self, thread: &Thread) -> Option<&FdTable> {
-        self.fds.table(self.tree.find(thread.tid)?)
+        self.partition.fds.table(self.tree.find(thread.tid)?)
     }
 
     /// One open file of a thread's process.
     pub fn fd(&self, thread: &Thread, fd: i64) -> Option<&Fd> {
-        if fd < 0 { None } else { self.fd_table(thread)?.get(fd) }
+        self.partition.fd(&self.tree, thread, fd)
     }
 
     /// All open files of a thread's process.
@@ -350,6 +233,23 @@ impl State {
     /// Number of open files of a thread's leader.
     pub fn fd_count(&self, thread: &Thread) -> usize {
         self.leader(thread).and_then(|leader| self.own_fds(leader)).map_or(0, FdTable::len)
+    }
+
+    /// Memory, page faults and CPU time of a thread.
+    pub fn usage(&self, thread: &Thread) -> Usage {
+        self.activity(thread).map(|activity| activity.usage).unwrap_or_default()
+    }
+
+    /// CPU time of a thread since the time that was reported last; 0 for the first report. Reports `time`.
+    ///
+    /// A thread remembers one number, be it time in user mode, in the kernel or both: an answer depends on
+    /// the questions before it. `thread.cpu` has always answered so.
+    pub fn cpu_since_report(&self, thread: &Thread, time: u64) -> u64 {
+        self.activity(thread).map_or(0, |activity| activity.cpu_since_report(time))
+    }
+
+    fn activity(&self, thread: &Thread) -> Option<&Activity> {
+        self.partition.activity(self.tree.find(thread.tid)?)
     }
 
     /// The user with this number, as the container of the thread knows it.
@@ -363,13 +263,13 @@ impl State {
     }
 
     /// All threads.
-    pub fn tree(&self) -> &ProcessTree {
+    pub fn tree(&self) -> &Tree {
         &self.tree
     }
 
     /// What all processes have open.
     pub fn fd_tables(&self) -> &FdTables {
-        &self.fds
+        self.partition.fd_tables()
     }
 
     /// Users and groups.
@@ -389,31 +289,25 @@ impl State {
 
     /// Addresses of the machine.
     pub fn interfaces(&self) -> &Interfaces {
-        &self.interfaces
+        &self.partition.interfaces
     }
 
-    /// Counters.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    /// Counters of the tree and of the partition.
+    pub fn counters(&self) -> Counters {
+        self.counters + self.partition.counters
     }
 
     /// Time of the first event that is an act of the machine, 0 before it.
     pub fn first_ts(&self) -> u64 {
-        self.clock.first
+        self.partition.clock.first
     }
 }
 
 impl State {
-    /// The owner of the fd table a thread uses: itself, or its leader when they share.
-    #[inline]
-    pub(crate) fn fd_owner(&self, at: ThreadRef) -> Option<ThreadRef> {
-        if self.tree.get(at)?.shares_fds() { self.tree.leader_ref(at) } else { Some(at) }
-    }
-
-    pub(crate) fn add_thread(&mut self, thread: Thread) -> Option<ThreadRef> {
+    pub(crate) fn add_thread(&mut self, thread: Thread, usage: Usage) -> Option<ThreadRef> {
         let at = self.tree.insert(thread);
         if let Some(at) = at {
-            self.fds.clear(at);
+            self.partition.add_thread(at, usage);
             self.counters.added_threads += 1;
         } else {
             self.counters.dropped_threads += 1;
@@ -436,17 +330,14 @@ impl State {
 
     pub(crate) fn load_thread(&mut self, item: &snapshot::Thread) -> Option<ThreadRef> {
         self.counters.scanned.threads += 1;
-        self.add_thread(Thread::from_snapshot(item))
+        self.add_thread(Thread::from_snapshot(item), Usage::from(item))
     }
 
     pub(crate) fn load_fd(&mut self, owner: ThreadRef, item: snapshot::Fd) {
         let fd = item.fd;
-        let Some(info) = Fd::from_snapshot(item, &self.interfaces) else { return };
+        let Some(info) = Fd::from_snapshot(item, &self.partition.interfaces) else { return };
         self.counters.scanned.count(&info.kind);
         self.server_ports.extend(info.kind.server_port());
-        match self.fds.insert(owner, fd, Arc::new(info)) {
-            Ok(()) => self.counters.added_fds += 1,
-            Err(_) => self.counters.dropped_fds += 1,
-        }
+        self.partition.insert_fd(owner, fd, Arc::new(info));
     }
 }

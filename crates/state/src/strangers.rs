@@ -86,7 +86,7 @@ impl State {
         new.iter().for_each(|&at| self.tree.link(at));
         let ports = std::mem::take(&mut self.server_ports);
         for at in new {
-            self.fds.give_directions(at, &ports);
+            self.partition.fds.give_directions(at, &ports);
             if self.config.containers {
                 self.find_container(at);
             }

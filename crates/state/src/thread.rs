@@ -1,9 +1,8 @@
-//! What is known of one thread.
+//! What is known of one thread. What its high-rate events change is in [`activity`](crate::activity).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use peregrine_event::{EventType, snapshot};
+use peregrine_event::snapshot;
 
 use crate::containers::ProbeKind;
 use crate::texts::Texts;
@@ -56,16 +55,6 @@ pub struct Thread {
     pub cap_permitted: u64,
     /// Effective capabilities.
     pub cap_effective: u64,
-    /// Virtual memory, kB.
-    pub vmsize_kb: u32,
-    /// Resident memory, kB.
-    pub vmrss_kb: u32,
-    /// Swapped memory, kB.
-    pub vmswap_kb: u32,
-    /// Major page faults.
-    pub pfmajor: u64,
-    /// Minor page faults.
-    pub pfminor: u64,
     /// When the first process of its pid namespace started.
     pub pidns_init_start_ts: u64,
     /// When it was cloned, 0 when nobody knows.
@@ -76,20 +65,16 @@ pub struct Thread {
     pub exe_ino_ctime_duration_clone_ts: u64,
     /// From the start of the pid namespace to the last change of the executable's inode, 0 when unknown.
     pub exe_ino_ctime_duration_pidns_start: u64,
-    /// CPU time between scheduler switches seen, ns.
-    pub exec_time_total: u64,
     /// Id of the container it runs in, empty on the host.
     pub container: Arc<[u8]>,
     /// Why it runs in its container.
     pub purpose: Purpose,
-    pub(crate) cpu_asked: CpuAsked,
     pub(crate) group: Option<i64>,
     /// The first thread of the group, as long as that is there.
     pub(crate) first_of_group: Option<ThreadRef>,
     pub(crate) reaper_tid: i64,
     pub(crate) children: Vec<ThreadRef>,
     pub(crate) live_children: usize,
-    pub(crate) last: LastEvent,
 }
 
 /// The program a thread runs: immutable, made by an exec and shared with those who inherit it.
@@ -129,27 +114,6 @@ pub enum Purpose {
     Container,
     /// It watches the health of the container.
     Probe(ProbeKind),
-}
-
-/// What must be remembered between an event of a thread and its next one.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LastEvent {
-    /// The fd it was about.
-    pub(crate) fd: i64,
-    /// The last start of a syscall.
-    pub(crate) enter: Option<EventType>,
-    /// Bytes of that event, where the end of the syscall wants them.
-    pub(crate) stored: Vec<u8>,
-}
-
-/// The CPU time that was last asked for. A question changes it, though it only reads the thread.
-#[derive(Debug, Default)]
-pub(crate) struct CpuAsked(AtomicU64);
-
-impl Clone for CpuAsked {
-    fn clone(&self) -> Self {
-        Self(AtomicU64::new(self.0.load(Relaxed)))
-    }
 }
 
 /// Flags of a thread: bits of the format, most of them those given to `clone`.
@@ -198,17 +162,6 @@ impl ThreadFlags {
 }
 
 impl Thread {
-    /// CPU time since the last time that was asked about; 0 when it is the first.
-    ///
-    /// A thread remembers one number, be it time in user mode, in the kernel or both: answers depend on
-    /// who asked before. That is how `thread.cpu` has always answered.
-    pub fn cpu_since_asked(&self, time: u64) -> u64 {
-        match self.cpu_asked.0.swap(time, Relaxed) {
-            0 => 0,
-            before => time.wrapping_sub(before),
-        }
-    }
-
     /// A thread of which only the id is known.
     pub(crate) fn new(tid: i64) -> Self {
         let nothing: Arc<[u8]> = Arc::default();
@@ -235,18 +188,11 @@ impl Thread {
             cap_inheritable: 0,
             cap_permitted: 0,
             cap_effective: 0,
-            vmsize_kb: 0,
-            vmrss_kb: 0,
-            vmswap_kb: 0,
-            pfmajor: 0,
-            pfminor: 0,
             pidns_init_start_ts: 0,
             clone_ts: 0,
             exec_ts: 0,
             exe_ino_ctime_duration_clone_ts: 0,
             exe_ino_ctime_duration_pidns_start: 0,
-            exec_time_total: 0,
-            cpu_asked: CpuAsked::default(),
             container: nothing,
             purpose: Purpose::Unknown,
             group: None,
@@ -254,7 +200,6 @@ impl Thread {
             reaper_tid: -1,
             children: Vec::new(),
             live_children: 0,
-            last: LastEvent::default(),
         }
     }
 
@@ -277,7 +222,7 @@ impl Thread {
             exe_ino_mtime: item.exe_ino_mtime,
             ..Exec::named(&item.comm, Texts::new(&item.args))
         };
-        let flags = ThreadFlags::NAME_CHANGED.or(ThreadFlags::ACTIVE).or(ThreadFlags(item.flags));
+        let flags = ThreadFlags::NAME_CHANGED.or(ThreadFlags(item.flags));
         // The tid alone decides who is a leader here: the flags of the item come too late for that.
         let leader = item.tid == item.pid;
         Self {
@@ -302,11 +247,6 @@ impl Thread {
             cap_inheritable: item.cap_inheritable,
             cap_permitted: item.cap_permitted,
             cap_effective: item.cap_effective,
-            vmsize_kb: item.vmsize_kb,
-            vmrss_kb: item.vmrss_kb,
-            vmswap_kb: item.vmswap_kb,
-            pfmajor: item.pfmajor,
-            pfminor: item.pfminor,
             pidns_init_start_ts: item.pidns_init_start_ts,
             clone_ts: item.clone_ts,
             ..Self::new(item.tid)

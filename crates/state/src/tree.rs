@@ -1,4 +1,4 @@
-//! The process tree: threads, their groups, parents and children.
+//! The process tree: threads, their groups, parents and children. Only life-cycle events change it.
 
 use std::num::NonZeroU64;
 
@@ -9,12 +9,10 @@ use crate::thread::{Thread, ThreadFlags};
 
 /// All threads that are known.
 #[derive(Clone, Debug)]
-pub struct ProcessTree {
+pub struct Tree {
     slots: Vec<Slot>,
     free: Vec<u32>,
     by_tid: HashMap<i64, ThreadRef>,
-    /// The thread that acted last: most often it is asked for again.
-    last: Option<(i64, ThreadRef)>,
     groups: HashMap<i64, ThreadGroup>,
     max_threads: usize,
     exited: Exited,
@@ -95,13 +93,12 @@ pub(crate) type Removed = SmallVec<[ThreadRef; 2]>;
 /// So many stale references are kept in a list before it is cleaned.
 const STALE_REFS: usize = 11;
 
-impl ProcessTree {
+impl Tree {
     pub(crate) fn new(max_threads: usize) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
             by_tid: HashMap::new(),
-            last: None,
             groups: HashMap::new(),
             max_threads,
             exited: Exited::default(),
@@ -118,19 +115,6 @@ impl ProcessTree {
     /// A reference to the thread with this tid.
     pub fn find(&self, tid: i64) -> Option<ThreadRef> {
         self.by_tid.get(&tid).copied()
-    }
-
-    /// The same, for the thread that acts: quicker where it goes on acting.
-    #[inline]
-    pub(crate) fn find_actor(&mut self, tid: i64) -> Option<ThreadRef> {
-        match self.last {
-            Some((last, at)) if last == tid => Some(at),
-            _ => {
-                let at = self.find(tid)?;
-                self.last = Some((tid, at));
-                Some(at)
-            }
-        }
     }
 
     /// The thread with this tid.
@@ -172,6 +156,17 @@ impl ProcessTree {
         // Nothing while it is there changes who is the first.
         let known = thread.first_of_group.filter(|&first| self.get(first).is_some());
         known.or_else(|| self.group(thread)?.threads.first().copied())
+    }
+
+    /// Working directory of a thread's process, ending in `/`; `./` when it has lost its leader.
+    pub fn cwd<'a>(&'a self, thread: &'a Thread) -> &'a [u8] {
+        self.leader(thread).map_or(b"./", |leader| &leader.cwd)
+    }
+
+    /// The owner of the fd table a thread uses: itself, or its leader when they share.
+    #[inline]
+    pub(crate) fn fd_owner(&self, at: ThreadRef) -> Option<ThreadRef> {
+        if self.get(at)?.shares_fds() { self.leader_ref(at) } else { Some(at) }
     }
 
     /// The parent of a thread.
@@ -237,7 +232,6 @@ impl ProcessTree {
             }
         };
         self.by_tid.insert(tid, at);
-        self.last = None;
         Some(at)
     }
 
@@ -374,7 +368,6 @@ impl ProcessTree {
     }
 
     fn erase(&mut self, tid: i64, removed: &mut Removed) {
-        self.last = None;
         if let Some(at) = self.by_tid.remove(&tid) {
             self.free(at);
             removed.push(at);
@@ -491,10 +484,10 @@ impl ProcessTree {
     }
 }
 
-/// See [`ProcessTree::ancestors`].
+/// See [`Tree::ancestors`].
 #[derive(Clone, Debug)]
 pub struct Ancestors<'a> {
-    tree: &'a ProcessTree,
+    tree: &'a Tree,
     slow: Option<&'a Thread>,
     fast: Option<&'a Thread>,
 }

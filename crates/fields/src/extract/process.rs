@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use peregrine_event::EventType;
+use peregrine_event::params::procinfo_e as procinfo;
 use peregrine_filter::{Place, Shown, Value};
 use peregrine_state::{Texts, Thread};
 
@@ -112,11 +113,11 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
         Process::FdOpenCount => Some(Value::Uint(view.state.fd_count(thread) as u64)),
         Process::FdLimit => Some(Value::Int(view.state.fdlimit(thread))),
         Process::FdUsage => Some(Value::Double(fd_usage(view, thread))),
-        Process::VmSize => Some(Value::Uint(thread.vmsize_kb.into())),
-        Process::VmRss => Some(Value::Uint(thread.vmrss_kb.into())),
-        Process::VmSwap => Some(Value::Uint(thread.vmswap_kb.into())),
-        Process::PfMajor => Some(Value::Uint(thread.pfmajor)),
-        Process::PfMinor => Some(Value::Uint(thread.pfminor)),
+        Process::VmSize => Some(Value::Uint(view.state.usage(thread).vmsize_kb.into())),
+        Process::VmRss => Some(Value::Uint(view.state.usage(thread).vmrss_kb.into())),
+        Process::VmSwap => Some(Value::Uint(view.state.usage(thread).vmswap_kb.into())),
+        Process::PfMajor => Some(Value::Uint(view.state.usage(thread).pfmajor)),
+        Process::PfMinor => Some(Value::Uint(view.state.usage(thread).pfminor)),
         Process::IsMain => flag(thread.is_leader()),
         Process::Vtid => (thread.vtid != -1).then_some(Value::Int(thread.vtid)),
         Process::NameTid => text(view.text(|out| {
@@ -124,7 +125,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
             // Writing to memory can't fail.
             let _ = write!(out, "{}", event.tid);
         })),
-        Process::TotalExecTime => Some(Value::Uint(thread.exec_time_total)),
+        Process::TotalExecTime => Some(Value::Uint(view.state.usage(thread).exec_time_total)),
         Process::Cgroups => {
             let cgroups = spaced(view, &thread.cgroups);
             (!cgroups.is_empty()).then_some(Value::Text(cgroups))
@@ -138,10 +139,18 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
         Process::Cpu | Process::CpuUser | Process::CpuSystem => {
             cpu(view, thread, field).map(Value::Double)
         }
-        Process::ThreadVmSize => Some(Value::Uint(of_leader(thread, thread.vmsize_kb))),
-        Process::ThreadVmRss => Some(Value::Uint(of_leader(thread, thread.vmrss_kb))),
-        Process::ThreadVmSizeBytes => Some(Value::Uint(of_leader(thread, thread.vmsize_kb) * 1024)),
-        Process::ThreadVmRssBytes => Some(Value::Uint(of_leader(thread, thread.vmrss_kb) * 1024)),
+        Process::ThreadVmSize => {
+            Some(Value::Uint(of_leader(thread, view.state.usage(thread).vmsize_kb)))
+        }
+        Process::ThreadVmRss => {
+            Some(Value::Uint(of_leader(thread, view.state.usage(thread).vmrss_kb)))
+        }
+        Process::ThreadVmSizeBytes => {
+            Some(Value::Uint(of_leader(thread, view.state.usage(thread).vmsize_kb) * 1024))
+        }
+        Process::ThreadVmRssBytes => {
+            Some(Value::Uint(of_leader(thread, view.state.usage(thread).vmrss_kb) * 1024))
+        }
         Process::StdinType => standard_type(view, thread, 0),
         Process::StdoutType => standard_type(view, thread, 1),
         Process::StderrType => standard_type(view, thread, 2),
@@ -312,13 +321,13 @@ fn cpu(view: &View<'_>, thread: &Thread, field: Process) -> Option<f64> {
     if view.event.ty != EventType::ProcinfoE {
         return None;
     }
-    let (user, system) = (view.event.u64(0)?, view.event.u64(1)?);
+    let (user, system) = (view.event.u64(procinfo::CPU_USR)?, view.event.u64(procinfo::CPU_SYS)?);
     let time = match field {
         Process::CpuUser => user,
         Process::CpuSystem => system,
         _ => user.wrapping_add(system),
     };
-    Some(thread.cpu_since_asked(time).min(100) as f64)
+    Some(view.state.cpu_since_report(thread, time).min(100) as f64)
 }
 
 /// What belongs to the process is told of its leader alone.

@@ -3,16 +3,26 @@
 use std::mem;
 use std::sync::Arc;
 
-use peregrine_event::{path, wire};
+use peregrine_event::params::{
+    syscall_close_range_x as close_range, syscall_creat_e as creat_enter, syscall_creat_x as creat,
+    syscall_fcntl_x as fcntl, syscall_memfd_create_x as memfd_create,
+    syscall_open_by_handle_at_x as open_by_handle_at, syscall_open_e as open_enter,
+    syscall_open_x as open, syscall_openat_2_e as openat_enter, syscall_openat_2_x as openat,
+    syscall_openat2_e as openat2_enter, syscall_openat2_x as openat2,
+    syscall_pidfd_getfd_x as pidfd_getfd, syscall_pidfd_open_x as pidfd_open,
+    syscall_pipe_x as pipe, syscall_pipe2_x as pipe2,
+};
+use peregrine_event::render::AT_FDCWD;
+use peregrine_event::{Event, path, wire};
 
 use super::context::{ApplyContext, text, text_of};
 use crate::fd::{AskedName, Fd, FdKind, Name};
-use crate::state::{Scratch, State};
+use crate::partition::{Partition, Scratch};
 use crate::thread::{Thread, ThreadFlags};
-use crate::tree::ThreadRef;
+use crate::tree::Tree;
 
-/// In place of a directory's fd: the working directory.
-pub(super) const AT_FDCWD: i64 = -100;
+peregrine_event::same_params!(openat_enter, openat2_enter: DIRFD, NAME, FLAGS);
+peregrine_event::same_params!(pipe, pipe2: FD1, FD2, INO);
 
 const O_DIRECTORY: u32 = 1 << 10;
 /// This flag and those above it are the kernel's answer, those below what the caller asked for.
@@ -42,70 +52,101 @@ struct Found {
     ino: u64,
 }
 
-impl State {
-    pub(super) fn open(&mut self, act: &mut ApplyContext<'_>) {
-        let [_, name, flags, _, dev, ino] = act.event.params();
-        let asked = Asked { dir: Some(AT_FDCWD), name: text_of(name), flags: u32_of(flags) };
-        let enter = self.start_of(act);
+impl Partition {
+    pub(super) fn open(
+        &mut self,
+        tree: &Tree,
+        cx: &mut ApplyContext<'_>,
+        enter: Option<&Event<'_>>,
+    ) {
+        let params: [_; 6] = cx.event.params();
+        let name = text_of(params[open::NAME]);
+        let asked = Asked { dir: Some(AT_FDCWD), name, flags: u32_of(params[open::FLAGS]) };
+        self.count_enter(enter);
         let asked = asked.unless_changed(enter.map(|enter| Asked {
             dir: Some(AT_FDCWD),
-            name: text(enter, 0),
-            flags: enter.u32(1).unwrap_or_default(),
+            name: text(enter, open_enter::NAME),
+            flags: enter.u32(open_enter::FLAGS).unwrap_or_default(),
         }));
-        self.opened(act, &asked, Found::of(dev, ino));
+        self.opened(tree, cx, &asked, Found::of(params[open::DEV], params[open::INO]));
     }
 
-    pub(super) fn creat(&mut self, act: &mut ApplyContext<'_>) {
-        let [_, name, _, dev, ino, layers] = act.event.params();
-        let layers = u32_of(layers);
+    pub(super) fn creat(
+        &mut self,
+        tree: &Tree,
+        cx: &mut ApplyContext<'_>,
+        enter: Option<&Event<'_>>,
+    ) {
+        let params: [_; 6] = cx.event.params();
+        let layers = u32_of(params[creat::CREAT_FLAGS]);
         let mut flags = 0;
         if layers & CREAT_UPPER_LAYER != 0 {
             flags = UPPER_LAYER;
         } else if layers & CREAT_LOWER_LAYER != 0 {
             flags = LOWER_LAYER;
         }
-        let asked = Asked { dir: Some(AT_FDCWD), name: text_of(name), flags };
-        let enter = self.start_of(act);
-        let enter = enter.map(|e| Asked { dir: asked.dir, name: text(e, 0), flags: 0 });
-        self.opened(act, &asked.unless_changed(enter), Found::of(dev, ino));
+        let asked = Asked { dir: Some(AT_FDCWD), name: text_of(params[creat::NAME]), flags };
+        self.count_enter(enter);
+        let name = |enter| text(enter, creat_enter::NAME);
+        let enter = enter.map(|enter| Asked { dir: asked.dir, name: name(enter), flags: 0 });
+        let found = Found::of(params[creat::DEV], params[creat::INO]);
+        self.opened(tree, cx, &asked.unless_changed(enter), found);
     }
 
-    pub(super) fn openat(&mut self, act: &mut ApplyContext<'_>) {
-        let [_, dir, name, flags, _, dev, ino] = act.event.params();
-        self.opened_at(act, [dir, name, flags], Found::of(dev, ino));
+    pub(super) fn openat(
+        &mut self,
+        tree: &Tree,
+        cx: &mut ApplyContext<'_>,
+        enter: Option<&Event<'_>>,
+    ) {
+        let params: [_; 7] = cx.event.params();
+        let asked = [params[openat::DIRFD], params[openat::NAME], params[openat::FLAGS]];
+        let found = Found::of(params[openat::DEV], params[openat::INO]);
+        self.opened_at(tree, cx, asked, found, enter);
     }
 
-    pub(super) fn openat2(&mut self, act: &mut ApplyContext<'_>) {
-        let [_, dir, name, flags, _, _, dev, ino] = act.event.params();
-        self.opened_at(act, [dir, name, flags], Found::of(dev, ino));
+    pub(super) fn openat2(
+        &mut self,
+        tree: &Tree,
+        cx: &mut ApplyContext<'_>,
+        enter: Option<&Event<'_>>,
+    ) {
+        let params: [_; 8] = cx.event.params();
+        let asked = [params[openat2::DIRFD], params[openat2::NAME], params[openat2::FLAGS]];
+        let found = Found::of(params[openat2::DEV], params[openat2::INO]);
+        self.opened_at(tree, cx, asked, found, enter);
     }
 
     fn opened_at(
         &mut self,
-        act: &mut ApplyContext<'_>,
+        tree: &Tree,
+        cx: &mut ApplyContext<'_>,
         [dir, name, flags]: [Option<&[u8]>; 3],
         found: Found,
+        enter: Option<&Event<'_>>,
     ) {
         let (dir, flags) = (dir.and_then(wire::int), u32_of(flags));
         let asked = Asked { dir, name: text_of(name), flags };
-        let enter = self.start_of(act);
+        self.count_enter(enter);
         let asked = asked.unless_changed(enter.map(|enter| Asked {
-            dir: enter.i64(0),
-            name: text(enter, 1),
-            flags: enter.u32(2).unwrap_or_default(),
+            dir: enter.i64(openat_enter::DIRFD),
+            name: text(enter, openat_enter::NAME),
+            flags: enter.u32(openat_enter::FLAGS).unwrap_or_default(),
         }));
-        self.opened(act, &asked, found);
+        self.opened(tree, cx, &asked, found);
     }
 
-    pub(super) fn open_by_handle(&mut self, act: &mut ApplyContext<'_>) {
-        let [_, _, flags, name, dev, ino] = act.event.params();
-        let asked = Asked { dir: None, name: text_of(name), flags: u32_of(flags) };
-        self.opened(act, &asked, Found::of(dev, ino));
+    pub(super) fn open_by_handle(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) {
+        let params: [_; 6] = cx.event.params();
+        let name = text_of(params[open_by_handle_at::PATH]);
+        let flags = u32_of(params[open_by_handle_at::FLAGS]);
+        let found = Found::of(params[open_by_handle_at::DEV], params[open_by_handle_at::INO]);
+        self.opened(tree, cx, &Asked { dir: None, name, flags }, found);
     }
 
-    fn opened(&mut self, act: &mut ApplyContext<'_>, asked: &Asked<'_>, found: Found) {
-        let Some((at, fd)) = act.done_by() else { return };
-        let Some(thread) = self.tree.get(at) else { return };
+    fn opened(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, asked: &Asked<'_>, found: Found) {
+        let Some((at, fd)) = cx.done_by() else { return };
+        let Some(thread) = tree.get(at) else { return };
         let (name, asked_name) = if path::is_joined(asked.name) {
             (Name::from_slice(asked.name), AskedName::Same)
         } else {
@@ -113,7 +154,7 @@ impl State {
             dir.clear();
             joined.clear();
             if let Some(dirfd) = asked.dir {
-                self.directory(thread, dirfd, asked.name, &mut dir);
+                self.directory(tree, thread, dirfd, asked.name, &mut dir);
             }
             path::join(&dir, asked.name, &mut joined);
             let name = Name::from_slice(&joined);
@@ -122,25 +163,23 @@ impl State {
             (name, if same { AskedName::Same } else { AskedName::Other(asked.name.into()) })
         };
         let directory = asked.flags & O_DIRECTORY != 0;
-        self.add_fd(
-            act,
-            fd,
-            Fd {
-                name,
-                asked: asked_name,
-                flags: asked.flags,
-                dev: found.dev,
-                ino: found.ino,
-                overlay_upper: asked.flags & UPPER_LAYER != 0,
-                overlay_lower: asked.flags & LOWER_LAYER != 0,
-                ..Fd::new(if directory { FdKind::Directory } else { FdKind::File })
-            },
-        );
+        let info = Fd {
+            name,
+            asked: asked_name,
+            flags: asked.flags,
+            dev: found.dev,
+            ino: found.ino,
+            overlay_upper: asked.flags & UPPER_LAYER != 0,
+            overlay_lower: asked.flags & LOWER_LAYER != 0,
+            ..Fd::new(if directory { FdKind::Directory } else { FdKind::File })
+        };
+        self.add_fd(tree, cx, fd, info);
     }
 
     /// Appends the directory that `name` is relative to; false when it is not known.
     pub(super) fn directory(
         &self,
+        tree: &Tree,
         thread: &Thread,
         dirfd: i64,
         name: &[u8],
@@ -150,10 +189,10 @@ impl State {
             return true;
         }
         if dirfd == AT_FDCWD {
-            out.extend_from_slice(self.cwd(thread));
+            out.extend_from_slice(tree.cwd(thread));
             return true;
         }
-        let Some(fd) = self.fd(thread, dirfd) else {
+        let Some(fd) = self.fd(tree, thread, dirfd) else {
             out.extend_from_slice(b"<UNKNOWN>");
             return false;
         };
@@ -165,177 +204,143 @@ impl State {
     }
 
     /// A new fd of a kind that has no more to it.
-    pub(super) fn new_fd(&mut self, act: &mut ApplyContext<'_>, kind: FdKind, flags: u32) {
-        if let Some((_, fd)) = act.done_by() {
-            self.add_fd(act, fd, Fd { flags, ..Fd::new(kind) });
+    pub(super) fn new_fd(
+        &mut self,
+        tree: &Tree,
+        cx: &mut ApplyContext<'_>,
+        kind: FdKind,
+        flags: u32,
+    ) {
+        if let Some((_, fd)) = cx.done_by() {
+            self.add_fd(tree, cx, fd, Fd { flags, ..Fd::new(kind) });
         }
     }
 
-    pub(super) fn memfd_create(&mut self, act: &mut ApplyContext<'_>) {
-        if let Some((_, fd)) = act.done_by() {
-            let (name, flags) = (act.text(1).into(), act.u32(2));
-            self.add_fd(act, fd, Fd { name, flags, ..Fd::new(FdKind::Memfd) });
+    pub(super) fn memfd_create(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) {
+        if let Some((_, fd)) = cx.done_by() {
+            let name = cx.text(memfd_create::NAME).into();
+            let flags = cx.u32(memfd_create::FLAGS);
+            self.add_fd(tree, cx, fd, Fd { name, flags, ..Fd::new(FdKind::Memfd) });
         }
     }
 
-    pub(super) fn pidfd_open(&mut self, act: &mut ApplyContext<'_>) {
-        if let Some((_, fd)) = act.done_by() {
-            let pid = act.event.i64(1).unwrap_or(-1);
+    pub(super) fn pidfd_open(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) {
+        if let Some((_, fd)) = cx.done_by() {
+            let pid = cx.event.i64(pidfd_open::PID).unwrap_or(-1);
             let name = format!("/proc/{pid}").into_bytes().into();
-            let flags = act.u32(2);
-            self.add_fd(act, fd, Fd { name, flags, ..Fd::new(FdKind::Pidfd { pid }) });
+            let flags = cx.u32(pidfd_open::FLAGS);
+            self.add_fd(tree, cx, fd, Fd { name, flags, ..Fd::new(FdKind::Pidfd { pid }) });
         }
     }
 
-    pub(super) fn pidfd_getfd(&mut self, act: &mut ApplyContext<'_>) {
-        let (Some((at, fd)), Some(pidfd)) = (act.done_by(), act.event.i64(1)) else { return };
-        let target = act.event.i64(2).unwrap_or(-1);
-        let found = self.tree.get(at).and_then(|thread| {
-            let FdKind::Pidfd { pid } = self.fd(thread, pidfd)?.kind else { return None };
-            self.fd(self.by_tid(pid)?, target).cloned()
+    /// The file comes from another process. If that is in another partition, the file stays unknown.
+    pub(super) fn pidfd_getfd(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) {
+        let pidfd = cx.event.i64(pidfd_getfd::PID_FD);
+        let (Some((at, fd)), Some(pidfd)) = (cx.done_by(), pidfd) else { return };
+        let target = cx.event.i64(pidfd_getfd::TARGET_FD).unwrap_or(-1);
+        let found = tree.get(at).and_then(|thread| {
+            let FdKind::Pidfd { pid } = self.fd(tree, thread, pidfd)?.kind else { return None };
+            self.fd(tree, tree.by_tid(pid)?, target).cloned()
         });
         if let Some(mut info) = found {
             info.set_close_on_exec(true);
-            self.add_fd(act, fd, info);
-            act.renamed = false;
+            self.add_fd(tree, cx, fd, info);
+            cx.renamed = false;
         }
     }
 
-    pub(super) fn pipe(&mut self, act: &mut ApplyContext<'_>, flags: u32) {
-        if act.done_by().is_none() {
+    pub(super) fn pipe(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, flags: u32) {
+        if cx.done_by().is_none() {
             return;
         }
-        let ino = act.u64(3);
-        for index in [1, 2] {
-            if let Some(fd) = act.event.i64(index) {
-                self.add_fd(act, fd, Fd { ino, flags, ..Fd::new(FdKind::Pipe) });
+        let ino = cx.u64(pipe::INO);
+        for end in [pipe::FD1, pipe::FD2] {
+            if let Some(fd) = cx.event.i64(end) {
+                self.add_fd(tree, cx, fd, Fd { ino, flags, ..Fd::new(FdKind::Pipe) });
             }
         }
     }
 
-    pub(super) fn close(&mut self, act: &mut ApplyContext<'_>) {
-        if act.done().is_some() {
-            self.pending.fd = act.fd_at;
+    pub(super) fn close(&mut self, cx: &ApplyContext<'_>) {
+        if cx.done().is_some() {
+            self.closing = cx.fd_at;
         }
     }
 
-    pub(super) fn close_range(&mut self, act: &mut ApplyContext<'_>) {
-        let Some((at, _)) = act.done_by() else { return };
-        let (first, last) = (i64::from(act.u32(1)), i64::from(act.u32(2)));
-        let Some(table) = self.fd_owner(at).and_then(|at| self.fds.table_mut(at)) else { return };
-        if act.u32(3) & CLOSE_RANGE_CLOEXEC != 0 {
+    pub(super) fn close_range(&mut self, tree: &Tree, cx: &ApplyContext<'_>) {
+        let Some((at, _)) = cx.done_by() else { return };
+        let Some(owner) = tree.fd_owner(at) else { return };
+        let first = i64::from(cx.u32(close_range::FIRST));
+        let last = i64::from(cx.u32(close_range::LAST));
+        if cx.u32(close_range::FLAGS) & CLOSE_RANGE_CLOEXEC == 0 {
+            self.retain_fds(owner, |fd, _| !(first..=last).contains(&fd));
+        } else if let Some(table) = self.fds.table_mut(owner) {
             table.for_each_mut(|fd, info| {
                 if (first..=last).contains(&fd) {
                     info.set_close_on_exec(true);
                 }
             });
-        } else {
-            let before = table.len();
-            table.retain(|fd, _| !(first..=last).contains(&fd));
-            self.counters.removed_fds += (before - table.len()) as u64;
         }
     }
 
-    pub(super) fn dup(&mut self, act: &mut ApplyContext<'_>, cloexec: bool) {
-        let (Some((at, fd)), Some(_)) = (act.done_by(), act.fd_at) else { return };
-        // Who replaces standard input or output is likely part of a shell pipe.
-        if let (Some(thread), 0 | 1) = (self.tree.get_mut(at), fd) {
-            thread.flags.insert(if fd == 0 {
-                ThreadFlags::PIPE_DST
-            } else {
-                ThreadFlags::PIPE_SRC
-            });
+    pub(super) fn dup(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, cloexec: bool) {
+        let (Some((at, fd)), Some(_)) = (cx.done_by(), cx.fd_at) else { return };
+        // A thread that replaces standard input or output is likely part of a shell pipe.
+        let pipe = match fd {
+            0 => ThreadFlags::PIPE_DST,
+            1 => ThreadFlags::PIPE_SRC,
+            _ => ThreadFlags::default(),
+        };
+        if let Some(activity) = self.activity_mut(at) {
+            activity.pipe.insert(pipe);
         }
-        self.copy_fd(act, fd, cloexec);
+        self.copy_fd(tree, cx, fd, cloexec);
     }
 
-    pub(super) fn fcntl(&mut self, act: &mut ApplyContext<'_>) {
-        let (Some((_, ret)), Some((owner, fd))) = (act.done_by(), act.fd_at) else { return };
-        match act.u64(2) {
+    pub(super) fn fcntl(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) {
+        let (Some((_, ret)), Some((owner, fd))) = (cx.done_by(), cx.fd_at) else { return };
+        match cx.u64(fcntl::CMD) {
             F_SETFD => {
-                let on = act.u64(3) & FD_CLOEXEC != 0;
+                let on = cx.u64(fcntl::ARG) & FD_CLOEXEC != 0;
                 if self.fds.get(owner, fd).is_some_and(|info| info.closes_on_exec() != on)
                     && let Some(info) = self.fds.get_mut(owner, fd)
                 {
                     info.set_close_on_exec(on);
                 }
             }
-            F_DUPFD => self.copy_fd(act, ret, false),
-            F_DUPFD_CLOEXEC => self.copy_fd(act, ret, true),
+            F_DUPFD => self.copy_fd(tree, cx, ret, false),
+            F_DUPFD_CLOEXEC => self.copy_fd(tree, cx, ret, true),
             _ => {}
         }
     }
 
     /// Makes `fd` another number of the file the event is about.
-    fn copy_fd(&mut self, act: &mut ApplyContext<'_>, fd: i64, cloexec: bool) {
-        let shared = act.fd_at.and_then(|(owner, fd)| self.fds.table(owner)?.shared(fd));
+    fn copy_fd(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, fd: i64, cloexec: bool) {
+        let shared = cx.fd_at.and_then(|(owner, fd)| self.fds.table(owner)?.shared(fd));
         let Some(mut info) = shared.cloned() else { return };
         if info.closes_on_exec() != cloexec {
             Arc::make_mut(&mut info).set_close_on_exec(cloexec);
         }
-        self.put_fd(act, fd, info);
-    }
-
-    pub(super) fn chdir(&mut self, act: &mut ApplyContext<'_>) {
-        if let (Some((at, _)), name) = (act.done_by(), act.text(1)) {
-            self.set_cwd(at, name);
-        }
-    }
-
-    pub(super) fn fchdir(&mut self, act: &mut ApplyContext<'_>) {
-        let (Some((at, _)), Some((owner, fd))) = (act.done_by(), act.fd_at) else { return };
-        if let Some(name) = self.fds.get(owner, fd).map(|info| info.name.clone()) {
-            self.set_cwd(at, &name);
-        }
-    }
-
-    fn set_cwd(&mut self, at: ThreadRef, name: &[u8]) {
-        let Some(leader) = self.tree.leader_ref(at) else { return };
-        let Some(leader) = self.tree.get_mut(leader) else { return };
-        let mut cwd = mem::take(&mut self.scratch.joined);
-        cwd.clear();
-        path::join(&leader.cwd, name, &mut cwd);
-        if cwd.last() != Some(&b'/') {
-            cwd.push(b'/');
-        }
-        if *leader.cwd != *cwd {
-            leader.cwd = cwd.as_slice().into();
-        }
-        self.scratch.joined = cwd;
-    }
-
-    pub(super) fn chroot(&mut self, act: &mut ApplyContext<'_>) {
-        let Some((at, 0)) = act.done_by() else { return };
-        let Some(thread) = self.tree.get(at) else { return };
-        let mut root = Vec::new();
-        path::join(self.cwd(thread), act.text(1), &mut root);
-        if let Some(thread) = self.tree.get_mut(at) {
-            thread.root = root.into();
-        }
-        self.find_container(at);
+        self.put_fd(tree, cx, fd, info);
     }
 
     /// Adds an open file, which then is what the event is about.
-    pub(super) fn add_fd(&mut self, act: &mut ApplyContext<'_>, fd: i64, info: Fd) {
+    pub(super) fn add_fd(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, fd: i64, info: Fd) {
         let named = !info.name.is_empty();
         let info = self.fds.share(info);
-        self.put_fd(act, fd, info);
-        act.renamed = named && act.fd_at.is_some();
+        self.put_fd(tree, cx, fd, info);
+        cx.renamed = named && cx.fd_at.is_some();
     }
 
-    fn put_fd(&mut self, act: &mut ApplyContext<'_>, fd: i64, info: Arc<Fd>) {
-        act.fd_at = None;
-        let Some(at) = act.at else { return };
-        let Some(owner) = self.fd_owner(at) else { return };
-        match self.fds.insert(owner, fd, info) {
-            Ok(()) => {
-                self.counters.added_fds += 1;
-                act.fd_at = Some((owner, fd));
-            }
-            Err(_) => self.counters.dropped_fds += 1,
+    fn put_fd(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, fd: i64, info: Arc<Fd>) {
+        cx.fd_at = None;
+        let Some(at) = cx.at else { return };
+        let Some(owner) = tree.fd_owner(at) else { return };
+        if self.insert_fd(owner, fd, info) {
+            cx.fd_at = Some((owner, fd));
         }
-        if let Some(thread) = self.tree.get_mut(at) {
-            thread.last.fd = fd;
+        if let Some(activity) = self.activity_mut(at) {
+            activity.fd = fd;
         }
     }
 }

@@ -2,15 +2,34 @@
 
 use std::sync::Arc;
 
-use peregrine_event::path;
-use peregrine_event::{Event, EventType as Ty};
+use peregrine_event::params::{
+    procexit_1_e as exit, syscall_clone_20_x as clone, syscall_clone3_x as clone3,
+    syscall_execve_19_e as execve_enter, syscall_execve_19_x as exec,
+    syscall_execveat_e as execveat_enter, syscall_execveat_x as execveat,
+    syscall_fork_20_x as fork, syscall_prctl_x as prctl, syscall_vfork_20_x as vfork,
+};
+use peregrine_event::render::AT_FDCWD;
+use peregrine_event::{Event, EventType as Ty, path};
 
 use super::context::{ApplyContext, text};
-use super::files::AT_FDCWD;
+use crate::activity::Usage;
 use crate::state::State;
 use crate::texts::Texts;
 use crate::thread::{Exec, Thread, ThreadFlags, cgroups, without_deleted};
 use crate::tree::ThreadRef;
+
+peregrine_event::same_params!(
+    clone, clone3, fork, vfork, exec, execveat:
+    EXE, ARGS, PID, PTID, FDLIMIT, PGFT_MAJ, PGFT_MIN, VM_SIZE, VM_RSS, VM_SWAP, COMM, CGROUPS
+);
+peregrine_event::same_params!(
+    clone, clone3, fork, vfork: FLAGS, UID, GID, VTID, VPID, PIDNS_INIT_START_TS
+);
+peregrine_event::same_params!(
+    exec, execveat:
+    ENV, TTY, VPGID, LOGINUID, FLAGS, CAP_INHERITABLE, CAP_PERMITTED, CAP_EFFECTIVE, EXE_INO,
+    EXE_INO_CTIME, EXE_INO_MTIME, UID, TRUSTED_EXEPATH, PGID, GID
+);
 
 /// A child made longer ago is not the one that returns from clone now.
 const STALE_NS: u64 = 2_000_000_000;
@@ -26,28 +45,28 @@ const SET_CHILD_SUBREAPER: u32 = 36;
 const GET_CHILD_SUBREAPER: u32 = 37;
 
 impl State {
-    pub(super) fn clone_exit(&mut self, act: &mut ApplyContext<'_>) {
-        match act.ret {
-            Some(0) => self.clone_in_child(act),
-            Some(child) if child > 0 => self.clone_in_parent(act, child),
+    pub(super) fn clone_exit(&mut self, cx: &mut ApplyContext<'_>) {
+        match cx.ret {
+            Some(0) => self.clone_in_child(cx),
+            Some(child) if child > 0 => self.clone_in_parent(cx, child),
             _ => return,
         }
-        if let Some(at) = self.tree.find(act.event.tid) {
+        if let Some(at) = self.tree.find(cx.event.tid) {
             self.find_container(at);
         }
     }
 
     /// The parent's side. It makes the child only where it can't be wrong: the child may have come
     /// first, and in another pid namespace the parent doesn't even know its tid.
-    fn clone_in_parent(&mut self, act: &mut ApplyContext<'_>, child: i64) {
-        let event = act.event;
-        act.at = self.find_or_add(event.tid);
-        let Some(at) = act.at else { return };
+    fn clone_in_parent(&mut self, cx: &mut ApplyContext<'_>, child: i64) {
+        let event = cx.event;
+        cx.at = self.find_or_add(event.tid);
+        let Some(at) = cx.at else { return };
         let known = self.tree.get(at).is_some_and(|thread| !thread.is_unknown());
         if !known {
             self.introduce_parent(at, event);
         }
-        let flags = ThreadFlags(act.u32(15));
+        let flags = ThreadFlags(cx.u32(clone::FLAGS));
         let elsewhere = ThreadFlags::CHILD_IN_PIDNS
             .or(ThreadFlags::CLONE_NEWPID)
             .or(ThreadFlags::CLONE_PARENT)
@@ -68,14 +87,14 @@ impl State {
             self.remove_thread(child);
         }
         self.make_child(at, known, child, flags, event);
-        act.at = self.tree.find(event.tid);
+        cx.at = self.tree.find(event.tid);
     }
 
     /// What an event says of the unknown thread that made a child.
     fn introduce_parent(&mut self, at: ThreadRef, event: &Event<'_>) {
         let Some(thread) = self.tree.get_mut(at) else { return };
-        thread.pid = event.i64(4).unwrap_or(-1);
-        thread.ptid = event.i64(5).unwrap_or(-1);
+        thread.pid = event.i64(clone::PID).unwrap_or(-1);
+        thread.ptid = event.i64(clone::PTID).unwrap_or(-1);
         (thread.vtid, thread.vpid) = virtual_ids(event);
         self.tree.link(at);
     }
@@ -116,25 +135,25 @@ impl State {
                 parent.exec = called_as(&parent.exec, event);
             }
         }
-        self.add_relative(child, (leader && known).then_some(at));
+        self.add_relative(child, usage(event), (leader && known).then_some(at));
     }
 
     /// The child's side, which knows all of itself but not what it inherited.
-    fn clone_in_child(&mut self, act: &mut ApplyContext<'_>) {
-        let event = act.event;
-        let made = act.at.and_then(|at| self.tree.get(at)).map_or(0, |thread| thread.clone_ts);
+    fn clone_in_child(&mut self, cx: &mut ApplyContext<'_>) {
+        let event = cx.event;
+        let made = cx.at.and_then(|at| self.tree.get(at)).map_or(0, |thread| thread.clone_ts);
         if made != 0 {
             if event.ts.wrapping_sub(made) < STALE_NS {
                 return;
             }
             self.remove_thread(event.tid);
-            act.at = None;
+            cx.at = None;
         }
         let mut child = Thread::new(event.tid);
-        child.pid = event.i64(4).unwrap_or(-1);
-        child.ptid = event.i64(5).unwrap_or(-1);
+        child.pid = event.i64(clone::PID).unwrap_or(-1);
+        child.ptid = event.i64(clone::PTID).unwrap_or(-1);
         (child.vtid, child.vpid) = virtual_ids(event);
-        child.flags = ThreadFlags(act.u32(15)).or(ThreadFlags::CLONE_INVERTED);
+        child.flags = ThreadFlags(cx.u32(clone::FLAGS)).or(ThreadFlags::CLONE_INVERTED);
         let leader = !child.flags.any(ThreadFlags::CLONE_THREAD);
         if !leader {
             child.flags.insert(ThreadFlags::CLONE_FILES);
@@ -142,14 +161,14 @@ impl State {
         describe(&mut child, event);
         let other_pidns = ThreadFlags::CHILD_IN_PIDNS.or(ThreadFlags::CLONE_NEWPID);
         if child.flags.any(other_pidns) || child.tid != child.vtid {
-            if let Some(start) = event.u64(20) {
+            if let Some(start) = event.u64(clone::PIDNS_INIT_START_TS) {
                 child.pidns_init_start_ts = start.wrapping_add(self.boot_ts());
             }
         } else {
             child.pidns_init_start_ts = self.boot_ts();
         }
         let Some(from) = self.find_or_add(if leader { child.ptid } else { child.pid }) else {
-            act.at = None;
+            cx.at = None;
             return;
         };
         let known = self.tree.get(from).is_some_and(|thread| !thread.is_unknown());
@@ -168,10 +187,10 @@ impl State {
                 self.introduce_leader(from, &child);
             }
         }
-        act.at = self.add_relative(child, (leader && known).then_some(from));
+        cx.at = self.add_relative(child, usage(event), (leader && known).then_some(from));
     }
 
-    /// What a new thread says of the leader nobody has told of.
+    /// What a new thread says of the leader that is not known.
     fn introduce_leader(&mut self, at: ThreadRef, child: &Thread) {
         let Some(leader) = self.tree.get_mut(at) else { return };
         (leader.pid, leader.ptid) = (child.pid, child.ptid);
@@ -181,28 +200,33 @@ impl State {
     }
 
     /// Adds a new thread; a new process gets copies of the open files of `from`.
-    fn add_relative(&mut self, child: Thread, from: Option<ThreadRef>) -> Option<ThreadRef> {
+    fn add_relative(
+        &mut self,
+        child: Thread,
+        usage: Option<Usage>,
+        from: Option<ThreadRef>,
+    ) -> Option<ThreadRef> {
         let (uid, gid) = (child.uid, child.gid);
         self.note_user(b"", uid, gid);
-        let owner = from.and_then(|at| self.fd_owner(at));
-        let at = self.add_thread(child)?;
+        let owner = from.and_then(|at| self.tree.fd_owner(at));
+        let at = self.add_thread(child, usage.unwrap_or_default())?;
         self.tree.link(at);
         if let Some(owner) = owner {
-            self.fds.fork(owner, at);
+            self.partition.fds.fork(owner, at);
         }
         Some(at)
     }
 
-    pub(super) fn exec(&mut self, act: &mut ApplyContext<'_>) {
-        let Some((at, _)) = act.done_by() else { return };
+    pub(super) fn exec(&mut self, cx: &mut ApplyContext<'_>, enter: Option<&Event<'_>>) {
+        let Some((at, _)) = cx.done_by() else { return };
         self.tree.resurrect(at);
-        let exepath = self.exepath(act, at);
-        let event = act.event;
+        let exepath = self.exepath(cx, enter, at);
+        let event = cx.event;
         let Some(thread) = self.tree.get_mut(at) else { return };
         thread.exec_ts = event.ts;
-        thread.pid = event.i64(4).unwrap_or(-1);
+        thread.pid = event.i64(exec::PID).unwrap_or(-1);
         if thread.is_unknown() {
-            thread.ptid = event.i64(5).unwrap_or(-1);
+            thread.ptid = event.i64(exec::PTID).unwrap_or(-1);
             if !thread.flags.any(ThreadFlags::CHILD_IN_PIDNS) {
                 (thread.vtid, thread.vpid) = (thread.tid, thread.pid);
             }
@@ -212,14 +236,18 @@ impl State {
         update_from_exec(thread, event, exepath);
         let (container, uid, gid) = (Arc::clone(&thread.container), thread.uid, thread.gid);
         self.note_user(&container, uid, gid);
-        self.close_on_exec(at);
+        if let (Some(new), Some(usage)) = (usage(event), self.partition.usage_mut(at)) {
+            *usage = Usage { exec_time_total: usage.exec_time_total, ..new };
+        }
+        if let Some(owner) = self.tree.fd_owner(at) {
+            self.partition.retain_fds(owner, |_, fd| !fd.closes_on_exec());
+        }
         if let Some(thread) = self.tree.get_mut(at) {
             let kept = ThreadFlags::PIPE_SRC
                 .or(ThreadFlags::PIPE_DST)
                 .or(ThreadFlags::IS_MAIN_THREAD)
                 .or(ThreadFlags::CLONE_INVERTED);
-            let new = ThreadFlags::ACTIVE.or(ThreadFlags::NAME_CHANGED);
-            thread.flags = thread.flags.and(kept).or(new);
+            thread.flags = thread.flags.and(kept).or(ThreadFlags::NAME_CHANGED);
         }
         for tid in self.tree.others(at) {
             self.remove_thread(tid);
@@ -232,23 +260,31 @@ impl State {
 
     /// Path of the new program. Old captures only have what the caller asked for; `None` where that
     /// is not known either.
-    fn exepath(&mut self, act: &ApplyContext<'_>, at: ThreadRef) -> Option<Vec<u8>> {
-        if act.event.param(27).is_some_and(|path| !path.is_empty()) {
-            return Some(without_deleted(act.text(27)).to_vec());
+    fn exepath(
+        &mut self,
+        cx: &ApplyContext<'_>,
+        enter: Option<&Event<'_>>,
+        at: ThreadRef,
+    ) -> Option<Vec<u8>> {
+        if cx.event.param(exec::TRUSTED_EXEPATH).is_some_and(|path| !path.is_empty()) {
+            return Some(without_deleted(cx.text(exec::TRUSTED_EXEPATH)).to_vec());
         }
-        let enter = self.start_of(act)?;
+        self.partition.count_enter(enter);
+        let enter = enter?;
         let thread = self.tree.get(at)?;
         let mut joined = Vec::new();
         if enter.ty == Ty::SyscallExecve_19E {
-            match text(enter, 0) {
+            match text(enter, execve_enter::FILENAME) {
                 b"<NA>" => joined.extend_from_slice(b"<NA>"),
-                name => path::join(self.cwd(thread), name, &mut joined),
+                name => path::join(self.tree.cwd(thread), name, &mut joined),
             }
         } else {
-            let name = text(enter, 1);
-            let empty = enter.u32(2).unwrap_or_default() & EXECVEAT_EMPTY_PATH != 0;
+            let name = text(enter, execveat_enter::PATHNAME);
+            let flags = enter.u32(execveat_enter::FLAGS).unwrap_or_default();
+            let empty = flags & EXECVEAT_EMPTY_PATH != 0;
+            let dirfd = enter.i64(execveat_enter::DIRFD).unwrap_or(AT_FDCWD);
             let mut dir = Vec::new();
-            let known = self.directory(thread, enter.i64(0).unwrap_or(AT_FDCWD), name, &mut dir);
+            let known = self.partition.directory(&self.tree, thread, dirfd, name, &mut dir);
             if !known || (!empty && name == b"<NA>") {
                 joined.extend_from_slice(b"<NA>");
             } else if empty {
@@ -260,35 +296,27 @@ impl State {
         Some(without_deleted(&joined).to_vec())
     }
 
-    fn close_on_exec(&mut self, at: ThreadRef) {
-        if let Some(table) = self.fd_owner(at).and_then(|owner| self.fds.table_mut(owner)) {
-            let before = table.len();
-            table.retain(|_, fd| !fd.closes_on_exec());
-            self.counters.removed_fds += (before - table.len()) as u64;
-        }
-    }
-
-    pub(super) fn exit(&mut self, act: &mut ApplyContext<'_>) {
-        let Some(at) = act.at else { return };
+    pub(super) fn exit(&mut self, cx: &mut ApplyContext<'_>) {
+        let Some(at) = cx.at else { return };
         self.tree.set_dead(at);
-        self.pending.thread = Some(act.event.tid);
+        self.exiting = Some(cx.event.tid);
         let Some(thread) = self.tree.get_mut(at) else { return };
         if thread.children.is_empty() {
             return;
         }
-        if act.event.nparams() <= 4 {
+        if cx.event.nparams() <= exit::REAPER_TID {
             thread.reaper_tid = -1;
-        } else if let Some(reaper) = act.event.i64(4) {
+        } else if let Some(reaper) = cx.event.i64(exit::REAPER_TID) {
             thread.reaper_tid = reaper;
         }
     }
 
-    pub(super) fn prctl(&mut self, act: &mut ApplyContext<'_>) {
-        let Some((at, _)) = act.done_by() else { return };
-        if !matches!(act.u32(1), SET_CHILD_SUBREAPER | GET_CHILD_SUBREAPER) {
+    pub(super) fn prctl(&mut self, cx: &mut ApplyContext<'_>) {
+        let Some((at, _)) = cx.done_by() else { return };
+        if !matches!(cx.u32(prctl::OPTION), SET_CHILD_SUBREAPER | GET_CHILD_SUBREAPER) {
             return;
         }
-        let reaper = act.u64(3) != 0;
+        let reaper = cx.u64(prctl::ARG2_INT) != 0;
         if self.tree.get(at).is_some_and(|thread| !thread.is_unknown())
             && let Some(group) = self.tree.group_mut(at)
         {
@@ -296,8 +324,8 @@ impl State {
         }
     }
 
-    pub(super) fn setsid(&mut self, act: &mut ApplyContext<'_>) {
-        if let Some((at, sid)) = act.done_by()
+    pub(super) fn setsid(&mut self, cx: &mut ApplyContext<'_>) {
+        if let Some((at, sid)) = cx.done_by()
             && let Some(thread) = self.tree.get_mut(at)
         {
             thread.sid = sid;
@@ -307,7 +335,7 @@ impl State {
 
 /// Ids as the namespace of the thread sees them; without them it is taken to be in the host's.
 fn virtual_ids(event: &Event<'_>) -> (i64, i64) {
-    match (event.i64(18), event.i64(19)) {
+    match (event.i64(clone::VTID), event.i64(clone::VPID)) {
         (vtid, Some(vpid)) => (vtid.unwrap_or(-1), vpid),
         (_, None) => (event.tid, -1),
     }
@@ -315,24 +343,27 @@ fn virtual_ids(event: &Event<'_>) -> (i64, i64) {
 
 /// What the end of a clone says of the child itself.
 fn describe(child: &mut Thread, event: &Event<'_>) {
-    child.fdlimit = event.i64(7).unwrap_or(-1);
-    memory(child, event);
-    child.uid = event.u32(16).unwrap_or(u32::MAX);
-    child.gid = event.u32(17).unwrap_or(u32::MAX);
-    if let Some(groups) = event.param(14).filter(|bytes| !bytes.is_empty()).and_then(cgroups) {
+    child.fdlimit = event.i64(clone::FDLIMIT).unwrap_or(-1);
+    child.uid = event.u32(clone::UID).unwrap_or(u32::MAX);
+    child.gid = event.u32(clone::GID).unwrap_or(u32::MAX);
+    if let Some(groups) =
+        event.param(clone::CGROUPS).filter(|bytes| !bytes.is_empty()).and_then(cgroups)
+    {
         child.cgroups = groups;
     }
     child.clone_ts = event.ts;
 }
 
 /// Page faults and memory, which come all or none.
-fn memory(thread: &mut Thread, event: &Event<'_>) {
-    let Some(swap) = event.u32(12) else { return };
-    thread.vmswap_kb = swap;
-    thread.pfmajor = event.u64(8).unwrap_or_default();
-    thread.pfminor = event.u64(9).unwrap_or_default();
-    thread.vmsize_kb = event.u32(10).unwrap_or_default();
-    thread.vmrss_kb = event.u32(11).unwrap_or_default();
+fn usage(event: &Event<'_>) -> Option<Usage> {
+    Some(Usage {
+        vmswap_kb: event.u32(clone::VM_SWAP)?,
+        pfmajor: event.u64(clone::PGFT_MAJ).unwrap_or_default(),
+        pfminor: event.u64(clone::PGFT_MIN).unwrap_or_default(),
+        vmsize_kb: event.u32(clone::VM_SIZE).unwrap_or_default(),
+        vmrss_kb: event.u32(clone::VM_RSS).unwrap_or_default(),
+        exec_time_total: 0,
+    })
 }
 
 fn inherit(child: &mut Thread, from: &Thread) {
@@ -350,15 +381,15 @@ fn inherit(child: &mut Thread, from: &Thread) {
 
 /// Name the kernel keeps, and what the program was called as. Old captures only have the latter.
 fn names<'e>(event: &Event<'e>) -> (&'e [u8], &'e [u8]) {
-    let exe = text(event, 1);
-    let comm = event.param(13).is_some_and(|comm| !comm.is_empty());
-    (if comm { text(event, 13) } else { exe }, exe)
+    let exe = text(event, clone::EXE);
+    let comm = event.param(clone::COMM).is_some_and(|comm| !comm.is_empty());
+    (if comm { text(event, clone::COMM) } else { exe }, exe)
 }
 
 /// The same program under the name and arguments of the event: mostly the very same.
 fn called_as(exec: &Arc<Exec>, event: &Event<'_>) -> Arc<Exec> {
     let (comm, exe) = names(event);
-    let args = event.param(2).unwrap_or_default();
+    let args = event.param(clone::ARGS).unwrap_or_default();
     let body = args.strip_suffix(&[0]).unwrap_or(args);
     if exec.comm() == comm && *exec.exe == *exe && exec.args.bytes() == body {
         return Arc::clone(exec);
@@ -368,20 +399,20 @@ fn called_as(exec: &Arc<Exec>, event: &Event<'_>) -> Arc<Exec> {
 
 fn update_from_exec(thread: &mut Thread, event: &Event<'_>, exepath: Option<Vec<u8>>) {
     let (comm, exe) = names(event);
-    let args = Texts::new(event.param(2).unwrap_or_default());
+    let args = Texts::new(event.param(exec::ARGS).unwrap_or_default());
     let mut exec = thread.exec.renamed(comm, exe, args);
     if let Some(path) = exepath {
         exec.exepath = path.into();
     }
-    if let Some(flags) = event.u32(19) {
+    if let Some(flags) = event.u32(exec::FLAGS) {
         exec.exe_writable = flags & EXE_WRITABLE != 0;
         exec.exe_upper_layer = flags & EXE_UPPER_LAYER != 0;
         exec.exe_lower_layer = flags & EXE_LOWER_LAYER != 0;
         exec.exe_from_memfd = flags & EXE_FROM_MEMFD != 0;
     }
-    if let Some(mtime) = event.u64(25) {
-        exec.exe_ino = event.u64(23).unwrap_or_default();
-        exec.exe_ino_ctime = event.u64(24).unwrap_or_default();
+    if let Some(mtime) = event.u64(exec::EXE_INO_MTIME) {
+        exec.exe_ino = event.u64(exec::EXE_INO).unwrap_or_default();
+        exec.exe_ino_ctime = event.u64(exec::EXE_INO_CTIME).unwrap_or_default();
         exec.exe_ino_mtime = mtime;
         let ctime = exec.exe_ino_ctime;
         if thread.clone_ts != 0 {
@@ -392,26 +423,27 @@ fn update_from_exec(thread: &mut Thread, event: &Event<'_>, exepath: Option<Vec<
         }
     }
     thread.exec = Arc::new(exec);
-    thread.fdlimit = event.i64(7).unwrap_or(-1);
-    memory(thread, event);
+    thread.fdlimit = event.i64(exec::FDLIMIT).unwrap_or(-1);
     let given = |index| event.param(index).filter(|bytes| !bytes.is_empty());
-    if let Some(groups) = given(14).and_then(cgroups).filter(|groups| *groups != thread.cgroups) {
+    if let Some(groups) =
+        given(exec::CGROUPS).and_then(cgroups).filter(|groups| *groups != thread.cgroups)
+    {
         thread.cgroups = groups;
     }
-    if let Some(env) = given(15).map(Texts::new).filter(|env| *env != thread.env) {
+    if let Some(env) = given(exec::ENV).map(Texts::new).filter(|env| *env != thread.env) {
         thread.env = env;
     }
-    thread.tty = event.u32(16).unwrap_or(thread.tty);
-    thread.vpgid = event.i64(17).unwrap_or(thread.vpgid);
-    thread.loginuid = event.u32(18).unwrap_or(thread.loginuid);
-    if let Some(effective) = event.u64(22) {
-        thread.cap_inheritable = event.u64(20).unwrap_or_default();
-        thread.cap_permitted = event.u64(21).unwrap_or_default();
+    thread.tty = event.u32(exec::TTY).unwrap_or(thread.tty);
+    thread.vpgid = event.i64(exec::VPGID).unwrap_or(thread.vpgid);
+    thread.loginuid = event.u32(exec::LOGINUID).unwrap_or(thread.loginuid);
+    if let Some(effective) = event.u64(exec::CAP_EFFECTIVE) {
+        thread.cap_inheritable = event.u64(exec::CAP_INHERITABLE).unwrap_or_default();
+        thread.cap_permitted = event.u64(exec::CAP_PERMITTED).unwrap_or_default();
         thread.cap_effective = effective;
     }
-    thread.uid = event.u32(26).unwrap_or(thread.uid);
-    thread.pgid = event.i64(28).unwrap_or(-1);
-    thread.gid = event.u32(29).unwrap_or(thread.gid);
+    thread.uid = event.u32(exec::UID).unwrap_or(thread.uid);
+    thread.pgid = event.i64(exec::PGID).unwrap_or(-1);
+    thread.gid = event.u32(exec::GID).unwrap_or(thread.gid);
 }
 
 /// Working directory of a process that has lost its leader.

@@ -4,12 +4,20 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use peregrine_event::address::{AF_INET, AF_INET6, AF_UNIX, mapped_v4};
-use peregrine_event::{EventType as Ty, Sockaddr, Socktuple};
+use peregrine_event::params::{
+    socket_accept_5_x as accept, socket_accept4_6_x as accept4, socket_bind_x as bind,
+    socket_connect_e as connect_enter, socket_connect_x as connect, socket_socket_x as socket,
+    socket_socketpair_x as socketpair,
+};
+use peregrine_event::{Event, Sockaddr, Socktuple};
 
 use super::context::ApplyContext;
 use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};
 use crate::net::{swap_ends, tuple_name, tuple_text, unix_name, written};
-use crate::state::State;
+use crate::partition::Partition;
+use crate::tree::Tree;
+
+peregrine_event::same_params!(accept, accept4: TUPLE);
 
 const AF_NETLINK: u32 = 16;
 const SOCK_STREAM: u32 = 1;
@@ -28,37 +36,40 @@ const EINPROGRESS: i64 = 115;
 
 /// Way of data through a socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Flow {
+pub(super) enum Flow {
     In,
     Out,
 }
 
-impl State {
-    pub(super) fn socket(&mut self, act: &mut ApplyContext<'_>) {
-        if let Some((_, fd)) = act.done_by() {
-            let kind = socket_kind(act.u32(1), act.u32(2), act.u32(3));
-            let flags = act.u32(4);
-            self.add_fd(act, fd, Fd { flags, ..Fd::new(kind) });
+impl Partition {
+    pub(super) fn socket(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) {
+        if let Some((_, fd)) = cx.done_by() {
+            let (domain, ty) = (cx.u32(socket::DOMAIN), cx.u32(socket::TYPE));
+            let kind = socket_kind(domain, ty, cx.u32(socket::PROTO));
+            let flags = cx.u32(socket::FLAGS);
+            self.add_fd(tree, cx, fd, Fd { flags, ..Fd::new(kind) });
         }
     }
 
-    pub(super) fn socketpair(&mut self, act: &mut ApplyContext<'_>) {
-        let (Some(one), Some(other)) = (act.event.i64(1), act.event.i64(2)) else { return };
-        if act.done_by().is_none() {
+    pub(super) fn socketpair(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) {
+        let fds = (cx.event.i64(socketpair::FD1), cx.event.i64(socketpair::FD2));
+        let (Some(one), Some(other)) = fds else { return };
+        if cx.done_by().is_none() {
             return;
         }
         if one == other {
-            act.fd_at = None;
+            cx.fd_at = None;
             return;
         }
-        let kind = FdKind::Unix { source: act.u64(3), destination: act.u64(4) };
-        self.add_fd(act, one, Fd::new(kind));
-        self.add_fd(act, other, Fd::new(kind));
+        let (source, destination) = (cx.u64(socketpair::SOURCE), cx.u64(socketpair::PEER));
+        let kind = FdKind::Unix { source, destination };
+        self.add_fd(tree, cx, one, Fd::new(kind));
+        self.add_fd(tree, cx, other, Fd::new(kind));
     }
 
-    pub(super) fn bind(&mut self, act: &mut ApplyContext<'_>) {
-        let address = act.event.param(1).and_then(Sockaddr::decode);
-        let (Some((owner, fd)), Some(_), Some(address)) = (act.fd_at, act.done(), address) else {
+    pub(super) fn bind(&mut self, cx: &mut ApplyContext<'_>) {
+        let address = cx.event.param(bind::ADDR).and_then(Sockaddr::decode);
+        let (Some((owner, fd)), Some(_), Some(address)) = (cx.fd_at, cx.done(), address) else {
             return;
         };
         let Some(info) = self.fds.get_mut(owner, fd) else { return };
@@ -79,88 +90,78 @@ impl State {
             };
             info.role = Some(Role::Server);
         }
-        act.renamed = rename(info, address_name(&address));
+        cx.renamed = rename(info, address_name(&address));
     }
 
-    pub(super) fn accept(&mut self, act: &mut ApplyContext<'_>, flags: u32) {
-        let Some((at, fd)) = act.done_by() else { return };
-        if let Some(thread) = self.tree.get_mut(at) {
-            thread.last.fd = fd;
+    pub(super) fn accept(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, flags: u32) {
+        let Some((at, fd)) = cx.done_by() else { return };
+        if let Some(activity) = self.activity_mut(at) {
+            activity.fd = fd;
         }
-        let Some(tuple) = act.event.param(1).and_then(Socktuple::decode) else { return };
-        let tuple = tuple.unmapped();
+        let tuple = cx.event.param(accept::TUPLE).and_then(Socktuple::decode);
+        let Some(tuple) = tuple.map(Socktuple::unmapped) else { return };
         let Some(kind) = new_connection(&tuple, L4Proto::Tcp) else { return };
-        self.add_fd(
-            act,
-            fd,
-            Fd {
-                name: tuple_text(&tuple),
-                flags: flags & O_CLOEXEC,
-                role: Some(Role::Server),
-                connected: true,
-                ..Fd::new(kind)
-            },
-        );
+        let info = Fd {
+            name: tuple_text(&tuple),
+            flags: flags & O_CLOEXEC,
+            role: Some(Role::Server),
+            connected: true,
+            ..Fd::new(kind)
+        };
+        self.add_fd(tree, cx, fd, info);
     }
 
-    pub(super) fn connect(&mut self, act: &mut ApplyContext<'_>) {
+    pub(super) fn connect(&mut self, cx: &mut ApplyContext<'_>, enter: Option<&Event<'_>>) {
         // A connection under way counts as made: its end is not seen.
-        let made = act.ret.is_some_and(|ret| ret >= 0 || ret == -EINPROGRESS);
-        let (Some((owner, fd)), true) = (act.fd_at, made) else { return };
-        let enter = self.start_of(act);
+        let made = cx.ret.is_some_and(|ret| ret >= 0 || ret == -EINPROGRESS);
+        let (Some((owner, fd)), true) = (cx.fd_at, made) else { return };
+        self.count_enter(enter);
         let Some(info) = self.fds.get_mut(owner, fd) else { return };
         info.connected = true;
-        let asked = enter.and_then(|e| e.param(1)).and_then(Sockaddr::decode);
-        match act.event.param(1) {
+        let asked = enter.and_then(|e| e.param(connect_enter::ADDR)).and_then(Sockaddr::decode);
+        match cx.event.param(connect::TUPLE) {
             Some(tuple) if !tuple.is_empty() => {
                 let Some(tuple) = Socktuple::decode(tuple) else { return };
-                let told = act.event.param(3).and_then(Sockaddr::decode);
-                act.renamed = connected(info, trusted(tuple, told, asked));
+                let told = cx.event.param(connect::ADDR).and_then(Sockaddr::decode);
+                cx.renamed = connected(info, trusted(tuple, told, asked));
             }
             // TCP fast open knows no source yet.
             _ => {
                 let Some(asked) = asked else { return };
-                act.renamed = connecting(info, &asked);
+                cx.renamed = connecting(info, &asked);
             }
         }
     }
 
-    pub(super) fn read(&mut self, act: &mut ApplyContext<'_>) {
-        let tuple = match act.event.ty {
-            Ty::SocketRecvfromX => 2,
-            Ty::SocketRecvmsgX => 3,
-            Ty::SocketRecvmmsgX | Ty::SocketRecvX => 4,
-            _ => return self.moved_data(act, None, Flow::In),
-        };
-        self.moved_data(act, Some(tuple), Flow::In);
+    /// Data came in; the socket tuple is in this parameter.
+    pub(super) fn received(&mut self, cx: &mut ApplyContext<'_>, tuple: usize) {
+        self.moved_data(cx, Some((tuple, Flow::In)));
     }
 
-    pub(super) fn write(&mut self, act: &mut ApplyContext<'_>) {
-        match act.event.ty {
-            Ty::SocketSendX | Ty::SocketSendtoX | Ty::SocketSendmsgX => {
-                self.guess_socket(act);
-                self.moved_data(act, Some(4), Flow::Out);
-            }
-            Ty::SocketSendmmsgX => self.moved_data(act, Some(4), Flow::Out),
-            _ => self.moved_data(act, None, Flow::Out),
-        }
+    /// Data went out; the socket tuple is in this parameter.
+    pub(super) fn sent(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, tuple: usize) {
+        self.guess_socket(tree, cx, tuple);
+        self.sent_many(cx, tuple);
     }
 
-    /// Who sends to an address through an fd that nobody told of has a UDP socket.
-    fn guess_socket(&mut self, act: &mut ApplyContext<'_>) {
-        let (None, Some(_), Some(fd)) = (act.fd_at, act.done_by(), act.event.i64(2)) else {
-            return;
-        };
-        let family = act.event.param(4).and_then(|tuple| tuple.first().copied());
+    /// The same where the kernel reports each message of one call.
+    pub(super) fn sent_many(&mut self, cx: &mut ApplyContext<'_>, tuple: usize) {
+        self.moved_data(cx, Some((tuple, Flow::Out)));
+    }
+
+    /// An unknown fd that is used to send to an address is a UDP socket.
+    fn guess_socket(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, tuple: usize) {
+        let (None, Some(_), Some(fd)) = (cx.fd_at, cx.done_by(), cx.fd()) else { return };
+        let family = cx.event.param(tuple).and_then(|tuple| tuple.first().copied());
         if let Some(family @ (AF_INET | AF_INET6)) = family {
             let kind = socket_kind(family.into(), SOCK_DGRAM, IPPROTO_UDP);
-            self.add_fd(act, fd, Fd::new(kind));
+            self.add_fd(tree, cx, fd, Fd::new(kind));
         }
     }
 
-    /// Data went through a socket: it is connected, and the event may tell its ends.
-    fn moved_data(&mut self, act: &mut ApplyContext<'_>, tuple: Option<usize>, flow: Flow) {
-        let (Some((owner, fd)), Some(_)) = (act.fd_at, act.done()) else { return };
+    /// Data went through a socket: it is connected, and the event may contain its ends.
+    pub(super) fn moved_data(&mut self, cx: &mut ApplyContext<'_>, tuple: Option<(usize, Flow)>) {
+        let (Some((owner, fd)), Some(_)) = (cx.fd_at, cx.done()) else { return };
         let Some(old) = self.fds.get(owner, fd) else { return };
         let socket = matches!(old.kind, FdKind::Ipv4(_) | FdKind::Ipv6(_));
         if !socket && tuple.is_none() {
@@ -168,18 +169,17 @@ impl State {
         }
         let tcp = matches!(old.kind, FdKind::Ipv4(Ipv4Tuple { l4proto: L4Proto::Tcp, .. }));
         // The ends of a TCP connection never change, those of others may with every message.
-        let told = tuple
-            .filter(|_| old.name.is_empty() || !tcp)
-            .and_then(|index| act.event.param(index))
-            .and_then(Socktuple::decode);
-        let mut new = told.and_then(|told| self.with_ends(old, told.unmapped(), flow));
+        let mut new = tuple.filter(|_| old.name.is_empty() || !tcp).and_then(|(param, flow)| {
+            let told = cx.event.param(param).and_then(Socktuple::decode)?;
+            self.with_ends(old, told.unmapped(), flow)
+        });
         if socket && !old.connected {
             new.get_or_insert_with(|| old.clone()).connected = true;
         }
         if let Some(new) = new
             && let Some(info) = self.fds.get_mut(owner, fd)
         {
-            act.renamed |= info.name != new.name;
+            cx.renamed |= info.name != new.name;
             *info = new;
         }
     }

@@ -2,6 +2,13 @@
 
 use std::sync::Arc;
 
+use peregrine_event::params::{
+    asyncevent_e as asyncevent, container_e as container_event,
+    container_json_2_e as container_json, container_json_e as old_container_json,
+    group_added_e as group, group_deleted_e as deleted_group, user_added_e as user,
+    user_deleted_e as deleted_user,
+};
+
 use super::context::ApplyContext;
 use crate::containers::{Container, ContainerKind};
 use crate::state::State;
@@ -9,58 +16,62 @@ use crate::thread::{Purpose, Thread};
 use crate::tree::ThreadRef;
 use crate::users::{Group, User};
 
+peregrine_event::same_params!(container_json, old_container_json: JSON);
+peregrine_event::same_params!(user, deleted_user: UID, CONTAINER_ID);
+peregrine_event::same_params!(group, deleted_group: GID, CONTAINER_ID);
+
 impl State {
-    pub(super) fn user_added(&mut self, act: &mut ApplyContext<'_>) {
+    pub(super) fn user_added(&mut self, cx: &ApplyContext<'_>) {
         let user = User {
-            uid: act.u32(0),
-            gid: act.u32(1),
-            name: act.text(2).into(),
-            home: act.text(3).into(),
-            shell: act.text(4).into(),
+            uid: cx.u32(user::UID),
+            gid: cx.u32(user::GID),
+            name: cx.text(user::NAME).into(),
+            home: cx.text(user::HOME).into(),
+            shell: cx.text(user::SHELL).into(),
         };
-        self.add_user(container(act, 5), user);
+        self.add_user(container(cx, user::CONTAINER_ID), user);
     }
 
-    pub(super) fn user_deleted(&mut self, act: &mut ApplyContext<'_>) {
-        self.users.remove_user(container(act, 5), act.u32(0));
+    pub(super) fn user_deleted(&mut self, cx: &ApplyContext<'_>) {
+        self.users.remove_user(container(cx, user::CONTAINER_ID), cx.u32(user::UID));
     }
 
-    pub(super) fn group_added(&mut self, act: &mut ApplyContext<'_>) {
-        let group = Group { gid: act.u32(0), name: act.text(1).into() };
-        self.add_group(container(act, 2), group);
+    pub(super) fn group_added(&mut self, cx: &ApplyContext<'_>) {
+        let group = Group { gid: cx.u32(group::GID), name: cx.text(group::NAME).into() };
+        self.add_group(container(cx, group::CONTAINER_ID), group);
     }
 
-    pub(super) fn group_deleted(&mut self, act: &mut ApplyContext<'_>) {
-        self.users.remove_group(container(act, 2), act.u32(0));
+    pub(super) fn group_deleted(&mut self, cx: &ApplyContext<'_>) {
+        self.users.remove_group(container(cx, group::CONTAINER_ID), cx.u32(group::GID));
     }
 
     /// The oldest form, which says little.
-    pub(super) fn container_added(&mut self, act: &mut ApplyContext<'_>) {
-        let text = |index| String::from_utf8_lossy(act.text(index)).into_owned();
+    pub(super) fn container_added(&mut self, cx: &ApplyContext<'_>) {
+        let text = |param| String::from_utf8_lossy(cx.text(param)).into_owned();
         self.tell_of(Container {
-            id: text(0),
-            kind: ContainerKind::from_code(act.u64(1)),
-            name: text(2),
-            image: text(3),
+            id: text(container_event::ID),
+            kind: ContainerKind::from_code(cx.u64(container_event::TYPE)),
+            name: text(container_event::NAME),
+            image: text(container_event::IMAGE),
             ..Container::default()
         });
     }
 
-    pub(super) fn container_described(&mut self, act: &mut ApplyContext<'_>) {
-        if let Some(container) = self.read_container(act.event.text(0)) {
+    pub(super) fn container_described(&mut self, cx: &ApplyContext<'_>) {
+        if let Some(container) = self.read_container(cx.event.text(container_json::JSON)) {
             self.tell_of(container);
         }
     }
 
-    pub(super) fn async_event(&mut self, act: &mut ApplyContext<'_>) {
-        match act.event.text(1) {
+    pub(super) fn async_event(&mut self, cx: &ApplyContext<'_>) {
+        match cx.event.text(asyncevent::NAME) {
             Some(b"container") => {
-                if let Some(container) = self.read_container(act.event.text(2)) {
+                if let Some(container) = self.read_container(cx.event.text(asyncevent::DATA)) {
                     self.tell_of(container);
                 }
             }
             Some(b"container_removed") => {
-                if let Some(container) = self.read_container(act.event.text(2)) {
+                if let Some(container) = self.read_container(cx.event.text(asyncevent::DATA)) {
                     self.containers.remove(container.id.as_bytes());
                     self.told = Some(Arc::new(container));
                 }
@@ -128,6 +139,6 @@ impl State {
 }
 
 /// The container an account belongs to.
-fn container<'e>(act: &ApplyContext<'e>, index: usize) -> &'e [u8] {
-    act.event.text(index).unwrap_or_default()
+fn container<'e>(cx: &ApplyContext<'e>, param: usize) -> &'e [u8] {
+    cx.event.text(param).unwrap_or_default()
 }

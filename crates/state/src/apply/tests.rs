@@ -9,9 +9,10 @@ mod tables;
 use peregrine_event::snapshot::{self, Item};
 use peregrine_event::{Builder, Event, EventType};
 
+use crate::activity::Usage;
 use crate::fd::Fd;
 use crate::state::{Config, Context, State};
-use crate::thread::Thread;
+use crate::thread::{Thread, ThreadFlags};
 
 /// A machine on which things happen, a millisecond after another.
 struct World {
@@ -62,6 +63,20 @@ impl World {
 
     fn thread(&self, tid: i64) -> &Thread {
         self.state.by_tid(tid).unwrap()
+    }
+
+    fn usage(&self, tid: i64) -> Usage {
+        self.state.usage(self.thread(tid))
+    }
+
+    /// Flags of a thread as a recording has them.
+    fn exported_flags(&self, tid: i64) -> ThreadFlags {
+        let items = self.state.snapshot(|thread| thread.tid == tid);
+        let flags = items.into_iter().find_map(|item| match item {
+            Item::Thread(thread) if thread.tid == tid => Some(thread.flags),
+            _ => None,
+        });
+        ThreadFlags(flags.unwrap())
     }
 
     fn fd(&self, tid: i64, fd: i64) -> Option<&Fd> {
@@ -129,7 +144,7 @@ impl World {
 
     /// A new thread of the same process, parent's side.
     fn spawns(&mut self, parent: i64, child: i64) -> Context {
-        let flags = crate::ThreadFlags::CLONE_THREAD.0;
+        let flags = ThreadFlags::CLONE_THREAD.0;
         let clone = Clone { flags, ..Clone::returns(child, parent, self.thread(parent).ptid) };
         self.event(EventType::SyscallClone_20X, parent, clone.fill(parent))
     }

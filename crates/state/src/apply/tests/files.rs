@@ -1,8 +1,9 @@
 use peregrine_event::EventType;
 
 use super::{Clone, World};
+use crate::counters::Counters;
 use crate::fd::FdKind;
-use crate::state::{Config, Counters};
+use crate::state::Config;
 use crate::thread::ThreadFlags;
 
 const O_DIRECTORY: u32 = 1 << 10;
@@ -108,7 +109,7 @@ fn dup_makes_another_number() {
     assert_eq!((context.fd, context.name_changed), (1, false));
     assert!(!world.fd(100, 1).unwrap().closes_on_exec());
     assert!(world.fd(100, 3).unwrap().closes_on_exec());
-    assert!(world.thread(100).flags.any(ThreadFlags::PIPE_SRC));
+    assert!(world.exported_flags(100).any(ThreadFlags::PIPE_SRC));
     world.event(EventType::SyscallDup3X, 100, |b| {
         b.i64(8).i64(1).i64(1).u32(O_CLOEXEC);
     });
@@ -228,7 +229,7 @@ fn no_more_files_than_allowed() {
 #[test]
 fn what_was_looked_up_is_counted() {
     let mut world = World::new();
-    let before = *world.state.counters();
+    let before = world.state.counters();
     world.open(100, 3, "/x", 0);
     for fd in [3, 4] {
         world.event(EventType::SyscallFchdirX, 100, |b| {
@@ -238,7 +239,7 @@ fn what_was_looked_up_is_counted() {
     world.event(EventType::SyscallFchdirX, 7, |b| {
         b.i64(-9).i64(-1);
     });
-    let now = *world.state.counters();
+    let now = world.state.counters();
     let since = |count: fn(&Counters) -> u64| count(&now) - count(&before);
     assert_eq!((since(|c| c.found_threads), since(|c| c.unknown_threads)), (3, 1));
     assert_eq!((since(|c| c.found_fds), since(|c| c.unknown_fds)), (1, 1));

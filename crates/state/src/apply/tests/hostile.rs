@@ -1,6 +1,6 @@
 //! Events that nobody sane would send.
 
-use peregrine_event::{Builder, Event, EventType};
+use peregrine_event::{Actor, Builder, Event, EventType};
 use proptest::prelude::*;
 
 use super::{World, process};
@@ -54,7 +54,7 @@ fn check(state: &State) {
         assert!(state.ancestors(thread).count() <= 2 * state.tree.len());
     }
     let threads: Vec<_> = state.tree.refs().into_iter().map(ThreadRef::place).collect();
-    for place in state.fds.places() {
+    for place in state.fd_tables().places() {
         assert!(threads.contains(&place), "a table at {place}, where no thread is");
     }
 }
@@ -82,5 +82,18 @@ proptest! {
             world.state.container(context);
             check(&world.state);
         }
+    }
+}
+
+/// An event that the schema does not say changes the tree leaves it as it is; one that does has its function.
+#[test]
+fn only_events_that_change_the_tree_do() {
+    for ty in EventType::all() {
+        let mut world = World::new();
+        let before = format!("{:?}", world.state.tree);
+        world.event(ty, 100, |_| {});
+        let traits = ty.traits();
+        let may_change = traits.changes_tree || traits.actor == Actor::None;
+        assert!(may_change || format!("{:?}", world.state.tree) == before, "{ty:?}");
     }
 }

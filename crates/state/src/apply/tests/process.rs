@@ -145,7 +145,7 @@ fn who_exits_is_seen_until_the_next_event() {
     assert!(world.fd(200, 3).is_some());
     world.tick();
     assert!(world.state.by_tid(200).is_none());
-    assert_eq!(world.state.fds.total(), 0);
+    assert_eq!(world.state.fd_tables().total(), 0);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn memory_and_switches() {
     world.event(EventType::SyscallBrk_4X, 100, |b| {
         b.u64(0).u32(10).u32(20).u32(30);
     });
-    assert_eq!(world.thread(100).vmrss_kb, 20);
+    assert_eq!(world.usage(100).vmrss_kb, 20);
     let switch = |world: &mut World| {
         world.event(EventType::Schedswitch_6E, 100, |b| {
             b.i64(1).u64(4).u64(5).u32(11).u32(21).u32(31);
@@ -269,6 +269,6 @@ fn memory_and_switches() {
     };
     assert_eq!(switch(&mut world).exec_time, 0);
     assert_eq!(switch(&mut world).exec_time, 1_000_000);
-    let thread = world.thread(100);
-    assert_eq!((thread.pfminor, thread.vmsize_kb, thread.exec_time_total), (5, 11, 1_000_000));
+    let usage = world.usage(100);
+    assert_eq!((usage.pfminor, usage.vmsize_kb, usage.exec_time_total), (5, 11, 1_000_000));
 }

@@ -204,8 +204,8 @@ fn limits_belong_to_the_process() {
 fn another_capture_starts_from_nothing() {
     let mut world = World::new();
     world.open(100, 3, "/x", 0);
-    let before = *world.state.counters();
+    let before = world.state.counters();
     world.state.reset();
     assert!(world.state.tree().is_empty() && world.state.first_ts() == 0);
-    assert_eq!(*world.state.counters(), before);
+    assert_eq!(world.state.counters(), before);
 }
