@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use peregrine_event::params::RESULT;
 use peregrine_event::source::{Next, Record, Source, Strangers};
 use peregrine_event::{Event, EventType, LossCause, LossClass, syscall_names};
 use peregrine_probe::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection, Tracepoints};
@@ -237,7 +238,7 @@ fn children_are_followed_from_fork_to_exit() {
         let Some((event, context)) = seen else { return false };
         let thread = state.thread(context).expect("it is known");
         match event.ty {
-            EventType::SyscallExecve_19X if event.i64(0) == Some(0) => {
+            EventType::SyscallExecve_19X if event.i64(RESULT) == Some(0) => {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 execs.push((
                     thread.tid,
@@ -487,7 +488,7 @@ fn a_flood_costs_no_life_cycle_event_and_what_it_costs_is_counted() {
     watched.until(|seen, state| {
         let Some((event, context)) = seen else { return false };
         match event.ty {
-            EventType::SyscallExecve_19X if event.i64(0) == Some(0) => {
+            EventType::SyscallExecve_19X if event.i64(RESULT) == Some(0) => {
                 execs += usize::from(state.thread(context).unwrap().comm() == b"true");
             }
             EventType::SyscallMkdir_2X | EventType::SyscallMkdiratX => made += 1,
