@@ -2,11 +2,12 @@
 
 use peregrine_event::ParamType;
 use peregrine_fields::Fields;
-use peregrine_fields::table::Definition;
+use peregrine_fields::table::{Argument, Definition};
 use serde_json::{Value as Json, json};
 
 use crate::Format;
 use crate::columns::columns;
+use crate::similar;
 use crate::types::type_name;
 
 /// The event source that has all these fields.
@@ -34,6 +35,70 @@ pub fn names(fields: &Fields, format: Format) -> String {
     match format {
         Format::Text | Format::Markdown => names.join("\n") + "\n",
         Format::Json => format!("{:#}\n", json!({ "fieldnames": names })),
+    }
+}
+
+/// No listed field has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no field {name}{}", similar::hint(.nearest.as_deref()))]
+pub struct UnknownField {
+    /// What was asked for.
+    pub name: String,
+    /// The most similar field.
+    pub nearest: Option<String>,
+}
+
+/// The page of one field; `name` may have an argument (`proc.aname[2]`, `evt.arg.flags`).
+///
+/// # Errors
+/// No listed field has this name.
+pub fn page(fields: &Fields, name: &str) -> Result<String, UnknownField> {
+    let classes = listed_classes(fields);
+    let all =
+        || classes.iter().flat_map(|class| class.fields.iter().map(move |field| (class, field)));
+    let named = |name: &str| all().find(|(_, field)| field.name == name);
+    let takes_argument = |field: &ListedField<'_>| {
+        field.definition.is_some_and(|definition| definition.argument != Argument::None)
+    };
+    let without_argument = || {
+        let (name, _) = name.split_once('[').or_else(|| name.rsplit_once('.'))?;
+        named(name).filter(|(_, field)| takes_argument(field))
+    };
+    let Some((class, field)) = named(name).or_else(without_argument) else {
+        let nearest = similar::nearest(name, all().map(|(_, field)| field.name));
+        let nearest = nearest.map(str::to_owned);
+        return Err(UnknownField { name: name.to_owned(), nearest });
+    };
+    let ty = if field.is_list() { format!("list of {}", field.ty) } else { field.ty.clone() };
+    let argument = field.definition.map_or(Argument::None, |definition| definition.argument);
+    let rows = [
+        ("Field:", field.name),
+        ("Type:", &ty),
+        ("Argument:", describe_argument(argument)),
+        ("Description:", field.description),
+        ("Class:", class.name),
+        ("Event Sources:", SYSCALL),
+    ];
+    Ok(rows.into_iter().map(|(label, text)| columns(label, text)).collect())
+}
+
+fn describe_argument(argument: Argument) -> &'static str {
+    match argument {
+        Argument::None => "none",
+        Argument::Param => "a parameter of the event: .name or [number]",
+        Argument::RawParam => "a parameter of the event: .name",
+        Argument::Event => "an event type: .name",
+        Argument::Time => "nanoseconds since the epoch: [number]",
+        Argument::WhichPath => ".src or .dst, optional",
+        Argument::Index => "[number], optional",
+        Argument::FdNumber => "the number of an fd, optional: [number]",
+        Argument::Variable => "the name of an environment variable, optional: [name]",
+        Argument::AncestorVariable => {
+            "the number of an ancestor or the name of an environment variable, optional: [number] or [name]"
+        }
+        Argument::Subsystem => "a cgroup controller: .name",
+        Argument::Key => "[key]",
+        Argument::IndexOrKey => "[number] or [key]",
     }
 }
 
@@ -157,5 +222,19 @@ mod tests {
         assert!(names.lines().any(|name| name == "static.site"));
         assert!(names.lines().any(|name| name == "proc.name"));
         assert!(!names.lines().any(|name| name == "container.id"));
+    }
+
+    #[test]
+    fn a_field_has_a_page() {
+        let fields = Fields::syscall();
+        let page = |name: &str| page(&fields, name).map_err(|error| error.to_string());
+        assert!(page("proc.name").unwrap().contains("CHARBUF"));
+        assert!(page("proc.aname[2]").unwrap().contains("proc.aname"));
+        assert!(page("evt.arg.flags").unwrap().contains("a parameter of the event"));
+        assert_eq!(
+            page("proc.nmae").unwrap_err(),
+            "there is no field proc.nmae; did you mean proc.name?"
+        );
+        assert!(page("proc.name.x").is_err());
     }
 }

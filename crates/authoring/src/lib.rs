@@ -1,4 +1,4 @@
-//! Tools for authors of rules: reference listings of fields and events. Lint, rule tests, explain, format and the
+//! Tools for authors of rules: reference pages about fields, events and error codes. Lint, rule tests, explain, format and the
 //! language server belong here too.
 //!
 //! This crate may know rules, fields, events and the engine; it knows no live source, no output and no configuration.
@@ -11,10 +11,12 @@
 //! assert!(names.lines().any(|name| name == "proc.name"));
 //! ```
 
+pub mod codes;
 mod columns;
 pub mod events;
 pub mod fields;
 mod format;
+mod similar;
 mod types;
 
 pub use format::{Format, UnknownFormat};

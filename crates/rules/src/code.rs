@@ -18,6 +18,16 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::FileRead,
+        Self::YamlParse,
+        Self::YamlValidate,
+        Self::CompileCondition,
+        Self::CompileOutput,
+        Self::Validate,
+    ];
+
     /// Name for machines.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -79,6 +89,24 @@ pub enum WarningCode {
 }
 
 impl WarningCode {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::UnknownSource,
+        Self::UnsafeNaCheck,
+        Self::NoEvttype,
+        Self::UnknownFilter,
+        Self::UnusedMacro,
+        Self::UnusedList,
+        Self::UnknownItem,
+        Self::DeprecatedItem,
+        Self::AppendNoValues,
+        Self::ExceptionNameNotUnique,
+        Self::InvalidMacroName,
+        Self::InvalidListName,
+        Self::CompileCondition,
+        Self::UnknownKey,
+    ];
+
     /// Name for machines.
     #[must_use]
     pub fn name(self) -> &'static str {
