@@ -99,6 +99,14 @@ fn describe_argument(argument: Argument) -> &'static str {
         Argument::Subsystem => "a cgroup controller: .name",
         Argument::Key => "[key]",
         Argument::IndexOrKey => "[number] or [key]",
+        Argument::Declared(listed) => match (listed.required, listed.index, listed.key) {
+            (true, true, true) => "[number] or [key]",
+            (true, true, false) => "[number]",
+            (true, false, _) => "[key]",
+            (false, true, true) => "[number] or [key], optional",
+            (false, true, false) => "[number], optional",
+            (false, false, _) => "[key], optional",
+        },
     }
 }
 

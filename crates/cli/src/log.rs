@@ -29,11 +29,6 @@ impl Log {
         Self { level, stderr, syslog, iso_8601 }
     }
 
-    /// Whether lines reach stderr.
-    pub(crate) fn reaches_stderr(&self) -> bool {
-        self.stderr
-    }
-
     /// Whether lines of this level are told.
     pub(crate) fn tells(&self, level: Priority) -> bool {
         level <= self.level
@@ -60,6 +55,15 @@ impl Log {
     /// Something has failed.
     pub(crate) fn error(&self, message: impl Display) {
         self.line(Priority::Error, message);
+    }
+
+    /// The program ends because of this: also on stderr if the log does not go there.
+    pub(crate) fn runtime_error(&self, error: impl Display) {
+        let line = format!("Runtime error: {error}. Exiting.");
+        if !self.stderr {
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+        self.error(line);
     }
 
     /// Something may not be what was meant.

@@ -1,32 +1,52 @@
-//! `peregrine`: the program. Reads the command line and the configuration, answers questions about rules and fields,
-//! and runs the engine.
+//! `peregrine`: the program. [`args`] reads the command line, [`wiring`] turns configuration into the settings of what
+//! runs, and [`commands`] has one file for each command.
 //!
-//! It may know every other crate and is known by none. Started under the name `falco`, it does just the same.
+//! It may know every other crate and no crate knows it. Started under the name `falco`, it does just the same.
 //!
 //! ```sh
 //! peregrine -r rules.yaml -o engine.kind=replay -o engine.replay.capture_file=trace.scap
 //! ```
 
-mod app;
 mod args;
 mod commands;
 mod drops;
 mod live;
 mod log;
 mod metrics;
+mod print;
 mod profile;
 mod run;
 mod signals;
 mod version;
 mod watch;
-
 mod wiring;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use peregrine_config::ConfigError;
 
 /// The rules that go with the built-in configuration.
 pub(crate) const BUILT_IN_RULES: &str = include_str!("../assets/rules.yaml");
 
+/// Exit code 0 is success, 1 nearly any failure.
 fn main() -> ExitCode {
-    app::main(std::env::args_os())
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let result = args::read(&arguments).map_err(Into::into).and_then(commands::run);
+    result.unwrap_or_else(|error| {
+        if is_broken_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
+        let mut stderr = io::stderr().lock();
+        if let Some(snippet) = error.downcast_ref::<ConfigError>().map(ConfigError::snippet) {
+            let _ = write!(stderr, "{snippet}");
+        }
+        let _ = writeln!(stderr, "Error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Whether the reader of our output has closed it (`peregrine --list | head`).
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

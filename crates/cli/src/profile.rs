@@ -11,7 +11,7 @@ use peregrine_alert::RuleId;
 use peregrine_engine::Generation;
 use peregrine_engine::profile::{Condition, Profile, Profiler, Root, RuleProfile};
 
-use crate::args::options::Options;
+use crate::args::RunArgs;
 
 /// Rules whose conditions are shown, and how much of a condition's text.
 const SHOWN_RULES: usize = 5;
@@ -28,12 +28,12 @@ pub(crate) struct Report {
 }
 
 /// Whether the rules are to be measured.
-pub(crate) fn is_asked(options: &Options) -> bool {
+pub(crate) fn is_asked(options: &RunArgs) -> bool {
     options.profile || options.profile_folded.is_some()
 }
 
 /// Makes the file for the stacks, so that a wrong name is told before the run.
-pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
+pub(crate) fn prepare(options: &RunArgs) -> anyhow::Result<()> {
     let Some(path) = &options.profile_folded else { return Ok(()) };
     File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(())
@@ -47,7 +47,7 @@ impl Report {
     }
 
     /// Gives what was asked for: the tables on stderr, the stacks to their file.
-    pub(crate) fn tell(&self, options: &Options) -> anyhow::Result<()> {
+    pub(crate) fn tell(&self, options: &RunArgs) -> anyhow::Result<()> {
         if options.profile {
             let _ = write!(io::stderr().lock(), "{self}");
         }

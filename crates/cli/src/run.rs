@@ -19,10 +19,10 @@ use peregrine_scap::Reader;
 use peregrine_telemetry::{Heartbeat, Ticker};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::app::print;
-use crate::args::options::Options;
+use crate::args::RunArgs;
 use crate::log::Log;
 use crate::metrics::{Metrics, MetricsSettings};
+use crate::print::print;
 use crate::profile::{self, Report};
 use crate::signals::Signals;
 use crate::watch::Watch;
@@ -33,7 +33,7 @@ use crate::{live, wiring};
 /// What a run needs, all of it checked.
 pub(crate) struct Job<'a> {
     /// The command line.
-    pub(crate) options: &'a Options,
+    pub(crate) options: &'a RunArgs,
     /// The configuration.
     pub(crate) config: &'a Config,
     /// The files it was read from.

@@ -30,6 +30,12 @@ pub(crate) fn program() -> String {
     name.unwrap_or_else(|| "peregrine".to_owned())
 }
 
+/// The command line, as it was typed.
+pub(crate) fn command_line() -> String {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// Versions for people. The labels are a contract; our own version stands behind Falco's.
 pub(crate) fn text() -> String {
     format!(

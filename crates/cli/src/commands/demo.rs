@@ -6,7 +6,7 @@ mod acts;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use anyhow::{Context, bail};
 use peregrine_config::Main;
 use rustix::process::{Signal, geteuid, getpid, kill_process};
 
-use crate::app::{self, print};
-use crate::args::options::Options;
+use crate::args::{RulesArgs, RunArgs};
+use crate::print::print;
+use crate::wiring::setup::Setup;
 
 /// A web server is broken into. For those who can't watch.
 static CAPTURE: &[u8] = include_bytes!("../../../../conformance/captures/demo.scap");
@@ -34,16 +35,19 @@ plugins: [{name: container, library_path: libcontainer.so}]
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Runs the demo, or with further words a part of it: it starts this program again for the acts.
-pub(crate) fn run(words: &[OsString]) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     match words {
         [] => show(),
-        [part, rest @ ..] => acts::run(part, rest),
+        [part, rest @ ..] => acts::run(part, rest).map(|()| ExitCode::SUCCESS),
     }
 }
 
-fn show() -> anyhow::Result<()> {
+fn show() -> anyhow::Result<ExitCode> {
     let directory = Directory::new(&std::env::temp_dir())?;
-    let Err(reason) = watch(&directory.0) else { return Ok(()) };
+    let reason = match watch(&directory.0) {
+        Ok(code) => return Ok(code),
+        Err(reason) => reason,
+    };
     print(format!(
         "\nThis machine can't be watched: {reason:#}.\n\
          What follows was recorded elsewhere, where somebody broke into a web server.\n\n"
@@ -52,7 +56,7 @@ fn show() -> anyhow::Result<()> {
 }
 
 /// Watches the acts.
-fn watch(directory: &Path) -> anyhow::Result<()> {
+fn watch(directory: &Path) -> anyhow::Result<ExitCode> {
     if !geteuid().is_root() {
         bail!("that takes root (try: sudo peregrine demo)");
     }
@@ -63,21 +67,20 @@ fn watch(directory: &Path) -> anyhow::Result<()> {
          mount namespace and a control group of its own ({cgroup}).\n\
          Peregrine watches that group alone. It needs a moment to start.\n\n"
     ))?;
-    let mut session = session(&[
+    let setup = setup(&[
         "engine.kind=modern_ebpf".to_owned(),
         format!("engine.modern_ebpf.scope.cgroup={cgroup}"),
     ])?;
-    let (directory, cgroup) = (directory.to_owned(), group.0.clone());
-    session.opened = Box::new(move || {
-        let (directory, cgroup) = (directory.clone(), cgroup.clone());
+    let opened = || {
+        let (directory, cgroup) = (directory.to_owned(), group.0.clone());
         thread::spawn(move || {
             perform(&directory, &cgroup);
             thread::sleep(GRACE);
-            // The run ends as it does when somebody presses Ctrl-C.
+            // The run ends as it does when a user presses Ctrl-C.
             let _ = kill_process(getpid(), Signal::INT);
         });
-    });
-    app::with_config(&session).map(drop)
+    };
+    start(&setup, &opened)
 }
 
 /// Lets a child do the acts. What goes wrong there it tells itself.
@@ -91,19 +94,21 @@ fn perform(directory: &Path, cgroup: &Path) {
     }
 }
 
-fn replay(directory: &Path) -> anyhow::Result<()> {
+fn replay(directory: &Path) -> anyhow::Result<ExitCode> {
     let capture = directory.join("demo.scap");
     fs::write(&capture, CAPTURE)?;
     let file = format!("engine.replay.capture_file={}", capture.display());
-    app::with_config(&session(&["engine.kind=replay".to_owned(), file])?).map(drop)
+    start(&setup(&["engine.kind=replay".to_owned(), file])?, &|| ())
 }
 
-/// The built-in rules, whatever is installed here, with these keys of the configuration.
-fn session(keys: &[String]) -> anyhow::Result<app::Session> {
-    let options = keys.iter().flat_map(|key| ["-o", key]);
-    let options = Options::read(["peregrine"].into_iter().chain(options).map(OsString::from))?;
-    let format = options.list_format()?;
-    app::open(Main::BuiltIn(CONFIG), options, format, "peregrine demo".to_owned())
+/// The configuration of the demo, whatever is installed here, with these keys.
+fn setup(keys: &[String]) -> anyhow::Result<Setup> {
+    Setup::from_main(Main::BuiltIn(CONFIG), keys)
+}
+
+/// Runs with the built-in rules.
+fn start(setup: &Setup, opened: &dyn Fn()) -> anyhow::Result<ExitCode> {
+    super::run::start(setup, &RulesArgs::default(), &RunArgs::default(), opened)
 }
 
 /// Where the cgroup v2 file system is.

@@ -1,41 +1,61 @@
-//! `-L` and `-l`: what rules, macros and lists are made of.
+//! `peregrine describe`, `-L` and `-l`: what rules, macros and lists are made of.
 
 use std::collections::BTreeSet;
+use std::process::ExitCode;
 
 use peregrine_fields::Field;
 use peregrine_rules::{NotLoaded, RuleSet};
 use serde_json::Value as Json;
 
-use crate::app::{RuntimeError, Session};
+use crate::args::DescribeCommand;
+use crate::print::print;
+use crate::wiring::rules;
+use crate::wiring::setup::Setup;
 
-/// Everything, or one rule, for programs.
-pub(crate) fn as_json(
-    session: &Session,
+/// Describes the rules of a run, or one of them.
+pub(crate) fn run(args: &DescribeCommand) -> anyhow::Result<ExitCode> {
+    let setup = Setup::load(&args.config)?;
+    let rules = rules::load(&setup, &args.rules)?;
+    let only = args.rule.as_deref();
+    let description = match setup.config().json_output {
+        true => as_json(&setup, &rules.set, only).map(|json| format!("{json}\n")),
+        false => as_text(&rules.set, only),
+    };
+    match description {
+        Ok(description) => print(description)?,
+        Err(error) => return Ok(not_loaded(&setup, &error)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All rules with their macros and lists, or one rule, as JSON.
+pub(super) fn as_json(
+    setup: &Setup,
     rules: &RuleSet<Field>,
     only: Option<&str>,
-) -> Result<Json, RuntimeError> {
-    let containers = session.containers();
+) -> Result<Json, NotLoaded> {
+    let containers = setup.containers();
     let plugins = |_: &str, fields: &BTreeSet<String>| {
         let used = containers && fields.iter().any(|field| is_of_containers(field));
         used.then(|| "container".to_owned()).into_iter().collect()
     };
     match only {
-        Some(name) => Ok(rules.describe_rule(name, &plugins)?),
+        Some(name) => rules.describe_rule(name, &plugins),
         None => Ok(rules.describe(&plugins)),
     }
 }
 
-/// Names and descriptions in two columns, for people.
-pub(crate) fn as_text(rules: &RuleSet<Field>, only: Option<&str>) -> Result<String, RuntimeError> {
-    Ok(rules.describe_as_text(only)?)
+/// Names and descriptions in two columns.
+pub(super) fn as_text(rules: &RuleSet<Field>, only: Option<&str>) -> Result<String, NotLoaded> {
+    rules.describe_as_text(only)
+}
+
+/// Falco words this as a runtime error, in the log.
+pub(super) fn not_loaded(setup: &Setup, error: &NotLoaded) -> ExitCode {
+    setup.log.runtime_error(error);
+    ExitCode::FAILURE
 }
 
 fn is_of_containers(field: &str) -> bool {
     field.starts_with("container.") || field.starts_with("k8s.")
-}
-
-impl From<NotLoaded> for RuntimeError {
-    fn from(error: NotLoaded) -> Self {
-        Self(error.to_string())
-    }
 }

@@ -1,7 +1,44 @@
 //! One file for each command.
 
-pub(crate) mod about;
-pub(crate) mod demo;
-pub(crate) mod describe;
-pub(crate) mod support;
-pub(crate) mod tune;
+mod code;
+mod convert;
+mod demo;
+mod describe;
+mod fields;
+mod info;
+mod list;
+mod run;
+mod schema;
+mod support;
+mod tune;
+mod validate;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use crate::args::{Command, help_page};
+use crate::print::print;
+
+/// Does what the command line asks for.
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => return run::run(args),
+        Command::Validate(args) => return validate::run(&args),
+        Command::Describe(args) => return describe::run(&args),
+        Command::Demo(words) => return demo::run(&words),
+        Command::Help => print(help_page(io::stdout().is_terminal()))?,
+        Command::Page(page) => print(page)?,
+        Command::ConfigSchema(format) => print(schema::config(format))?,
+        Command::RuleSchema => print(schema::rules())?,
+        Command::Version(config) => info::version(&config)?,
+        Command::PageSize(config) => info::page_size(&config)?,
+        Command::PluginInfo(config, plugin) => info::plugin(&config, &plugin)?,
+        Command::List(args) => list::run(&args)?,
+        Command::Fields(args) => fields::run(&args)?,
+        Command::Code(code) => code::run(code.as_deref())?,
+        Command::Support(args) => support::run(&args)?,
+        Command::Tune(args) => tune::run(&args)?,
+        Command::Convert(file) => convert::run(&file)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,15 +1,23 @@
-//! `--support`: all that a report of a fault needs, as one JSON object.
+//! `peregrine support` and `--support`: what a bug report needs, as one JSON object.
 
 use anyhow::Context;
 use peregrine_config::dump;
 use serde_json::json;
 
-use crate::app::Session;
+use crate::args::SupportCommand;
+use crate::print::print;
 use crate::version;
-use crate::wiring::rules::Rules;
+use crate::wiring::rules::{self, Rules};
+use crate::wiring::setup::Setup;
 
-/// The object, on one line.
-pub(crate) fn report(session: &Session, rules: &Rules) -> anyhow::Result<String> {
+/// Prints the object, on one line.
+pub(crate) fn run(args: &SupportCommand) -> anyhow::Result<()> {
+    let setup = Setup::load(&args.config)?;
+    let rules = rules::load(&setup, &args.rules)?;
+    Ok(print(report(&setup, &rules)?)?)
+}
+
+fn report(setup: &Setup, rules: &Rules) -> anyhow::Result<String> {
     let system = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     let rules_files: Vec<_> = rules
@@ -30,8 +38,8 @@ pub(crate) fn report(session: &Session, rules: &Rules) -> anyhow::Result<String>
             "version": text(system.version()),
             "machine": text(system.machine()),
         },
-        "cmdline": session.command_line,
-        "config": dump(&session.loaded.effective),
+        "cmdline": version::command_line(),
+        "config": dump(&setup.loaded.effective),
         "rules_files": rules_files,
     });
     let report = serde_json::to_string(&report).context("Could not write the report")?;

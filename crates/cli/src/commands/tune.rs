@@ -8,17 +8,14 @@ mod count;
 mod report;
 mod sets;
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use clap::Args;
-use peregrine_config::{BUILT_IN_CONFIG, Engine as Kind, Main};
+use peregrine_config::Engine as Kind;
 use peregrine_engine::select::{self, BaseSyscalls};
 use peregrine_engine::{Engine, Match, Observer, Source, Strangers};
 use peregrine_event::Event;
@@ -27,79 +24,43 @@ use peregrine_scap::Reader;
 use peregrine_state::State;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::app::{self, CONFIG_FILE, print};
-use crate::args::options::Options;
+use crate::args::{ConfigArgs, RunArgs, TuneCommand};
 use crate::live;
+use crate::print::print;
 use crate::run::{self, Job};
+use crate::signals::Signals;
 use crate::watch::now;
+use crate::wiring::rules::{self, Rules};
+use crate::wiring::setup::Setup;
+use crate::wiring::{checks, job};
 
 use count::Counts;
 use report::{Measured, Report};
 use sets::Candidate;
 
-/// What `peregrine tune` is told.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Tune {
-    /// Read the configuration from this file [default: /etc/falco/falco.yaml]
-    #[arg(short, long, value_name = "path")]
-    config: Option<PathBuf>,
-    /// Load rules from this file or directory; may be given again
-    #[arg(short, long, value_name = "rules_file")]
-    rules: Vec<String>,
-    /// Set one key of the configuration; may be given again
-    #[arg(short = 'o', long = "option", value_name = "opt>=<val")]
-    overrides: Vec<String>,
-    /// Measure this capture, and not this machine
-    #[arg(long, value_name = "capture_file")]
-    capture: Option<PathBuf>,
-    /// How long to watch this machine
-    #[arg(long, value_name = "seconds", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    seconds: u32,
-    /// Print the settings for this set of system calls, and not for the recommended one
-    #[arg(long, value_name = "name")]
-    set: Option<String>,
-}
-
-/// Every rule is measured. Alerts are not what this is about: none leaves the program.
-const KEYS: [&str; 9] = [
-    "rule_matching=all",
-    "stdout_output.enabled=true",
-    "file_output.enabled=false",
-    "syslog_output.enabled=false",
-    "program_output.enabled=false",
-    "http_output.enabled=false",
-    "webserver.enabled=false",
-    "metrics.enabled=false",
-    "capture.enabled=false",
-];
-
-/// Measures and recommends: tables on stderr, settings on stdout.
-pub(crate) fn run(tune: &Tune) -> anyhow::Result<()> {
+/// Measures and recommends: tables on stderr, settings on stdout. No alert leaves the program.
+pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
     let mut keys = vec!["log_level=warning".to_owned()];
-    keys.extend(tune.overrides.clone());
-    keys.extend(KEYS.map(str::to_owned));
-    keys.push(match &tune.capture {
+    keys.extend(args.config.overrides.clone());
+    // Every rule is measured, also behind another that matches.
+    keys.push("rule_matching=all".to_owned());
+    keys.push(match &args.capture {
         None => "engine.kind=modern_ebpf".to_owned(),
         Some(_) => "engine.kind=replay".to_owned(),
     });
-    if let Some(capture) = &tune.capture {
+    if let Some(capture) = &args.capture {
         keys.push(format!("engine.replay.capture_file={}", capture.display()));
     }
-    let mut words = vec!["peregrine".to_owned()];
-    words.extend(keys.into_iter().flat_map(|key| ["-o".to_owned(), key]));
-    words.extend(tune.rules.iter().flat_map(|rules| ["-r".to_owned(), rules.clone()]));
-    let options = Options::read(words.into_iter().map(OsString::from))?;
-    let format = options.list_format()?;
-    let given = tune.config.clone();
-    let path = given.or_else(|| Some(PathBuf::from(CONFIG_FILE)).filter(|path| path.exists()));
-    let main = path.as_deref().map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
-    let mut session = app::open(main, options, format, "peregrine tune".to_owned())?;
-    let tune = tune.clone();
-    session.run = Box::new(move |job| measure(&tune, job));
-    app::with_config(&session).map(drop)
+    let config = ConfigArgs { config: args.config.config.clone(), overrides: keys };
+    let setup = Setup::load(&config)?;
+    let Rules { texts, set } = rules::load(&setup, &args.rules)?;
+    let run = RunArgs::default();
+    let job = job::job(&setup, set, &texts, &run, Signals::listen()?, &|| ());
+    checks::buffers(&setup)?;
+    measure(args, &job)
 }
 
-fn measure(tune: &Tune, job: &Job<'_>) -> anyhow::Result<()> {
+fn measure(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
     let keys = &job.config.base_syscalls;
     let configured =
         BaseSyscalls { custom_set: keys.custom_set.clone(), repair: keys.repair, all: keys.all };

@@ -1,19 +1,19 @@
-//! What can be found wrong before the first event.
+//! Checks before the first event.
 
 use std::fs::OpenOptions;
-use std::ops::ControlFlow;
 
 use anyhow::{Context, bail};
 use peregrine_config::Engine;
 
-use crate::app::{Session, Step};
+use super::setup::Setup;
+use crate::args::LoadArgs;
 
-/// The one event source that there is without plugins.
+/// The one event source that exists without plugins.
 pub(crate) const SYSCALL: &str = "syscall";
 
-/// Plugins other than the one that is built in can't be loaded.
-pub(crate) fn plugins(session: &Session) -> Step {
-    let foreign = session.loaded.plugins.iter().find(|plugin| plugin.name != "container");
+/// Plugins other than the built-in one can't be loaded.
+pub(crate) fn plugins(setup: &Setup) -> anyhow::Result<()> {
+    let foreign = setup.loaded.plugins.iter().find(|plugin| plugin.name != "container");
     if let Some(plugin) = foreign {
         bail!(
             "plugins are not supported yet: cannot load '{}' from {} (leave it out of load_plugins)",
@@ -21,14 +21,14 @@ pub(crate) fn plugins(session: &Session) -> Step {
             plugin.library_path.display()
         );
     }
-    Ok(ControlFlow::Continue(()))
+    Ok(())
 }
 
-/// `--enable-source` and `--disable-source`, which a replay does not look at.
-pub(crate) fn sources(session: &Session) -> Step {
-    let (enable, disable) = (&session.options.enable_source, &session.options.disable_source);
-    if session.replays() {
-        return Ok(ControlFlow::Continue(()));
+/// `--enable-source` and `--disable-source`, which a replay ignores.
+pub(crate) fn sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<()> {
+    let (enable, disable) = (&args.enable_source, &args.disable_source);
+    if setup.replays() {
+        return Ok(());
     }
     if !enable.is_empty() && !disable.is_empty() {
         bail!("You can not mix --enable-source and --disable-source");
@@ -42,12 +42,12 @@ pub(crate) fn sources(session: &Session) -> Step {
     if !disable.is_empty() {
         bail!("Must enable at least one event source");
     }
-    Ok(ControlFlow::Continue(()))
+    Ok(())
 }
 
 /// Alerts have somewhere to go.
-pub(crate) fn outputs(session: &Session) -> anyhow::Result<()> {
-    let config = session.config();
+pub(crate) fn outputs(setup: &Setup) -> anyhow::Result<()> {
+    let config = setup.config();
     let any = config.file_output.enabled
         || config.stdout_output.enabled
         || config.syslog_output.enabled
@@ -62,20 +62,20 @@ pub(crate) fn outputs(session: &Session) -> anyhow::Result<()> {
 }
 
 /// Size and number of the kernel's rings.
-pub(crate) fn buffers(session: &Session) -> anyhow::Result<()> {
-    let Engine::Live { kmod, settings } = &session.config().engine else { return Ok(()) };
+pub(crate) fn buffers(setup: &Setup) -> anyhow::Result<()> {
+    let Engine::Live { kmod, settings } = &setup.config().engine else { return Ok(()) };
     let size = match settings.buf_size_preset {
         preset @ 1..=10 => 1_u64 << (19 + preset),
         _ => bail!("The 'buf_size_preset' value must be between '1' and '10'\n"),
     };
     let megabytes = size >> 20;
-    session.log.info(format_args!(
+    setup.log.info(format_args!(
         "The chosen syscall buffer dimension is: {size} bytes ({megabytes} MBs)"
     ));
     let cpus = peregrine_probe::bpf::online_cpus().context("CPUs of this machine")?;
     let wanted = settings.cpus_for_each_buffer;
     if !kmod && u32::from(wanted) > cpus {
-        session.log.warning(format_args!(
+        setup.log.warning(format_args!(
             "you required a buffer every '{wanted}' CPUs but there are only '{cpus}' online CPUs. Falco changed the config to: one buffer every '{cpus}' CPUs"
         ));
     }
@@ -83,8 +83,8 @@ pub(crate) fn buffers(session: &Session) -> anyhow::Result<()> {
 }
 
 /// Reports have an interval and somewhere to go.
-pub(crate) fn metrics(session: &Session) -> anyhow::Result<()> {
-    let config = session.config();
+pub(crate) fn metrics(setup: &Setup) -> anyhow::Result<()> {
+    let config = setup.config();
     let metrics = &config.metrics;
     if !metrics.enabled {
         return Ok(());
@@ -109,7 +109,7 @@ pub(crate) fn metrics(session: &Session) -> anyhow::Result<()> {
             "Metrics are enabled with no output configured. Please enable at least one output channel ('metrics.output_rule', 'metrics.output_file' or 'webserver.prometheus_metrics_enabled')"
         );
     }
-    session.log.info(format_args!(
+    setup.log.info(format_args!(
         "Setting metrics interval to {}, equivalent to {interval} (ms)",
         metrics.interval
     ));

@@ -2,7 +2,9 @@
 
 pub(crate) mod checks;
 pub(crate) mod delivery;
+pub(crate) mod job;
 pub(crate) mod metrics;
 pub(crate) mod rules;
 pub(crate) mod server;
+pub(crate) mod setup;
 pub(crate) mod syscalls;

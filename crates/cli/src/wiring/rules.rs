@@ -1,8 +1,7 @@
-//! Rules files: reading, validating, and making the rule set of a run.
+//! Rules files: reading them, and making the rule set of a run.
 
 use std::fs;
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
@@ -11,11 +10,10 @@ use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
     Addition, EventSource, LoadResult, Loader, OutputAddition, RuleSet, Selected, Selection,
 };
-use serde_json::json;
 
-use super::checks::SYSCALL;
-use crate::app::{Session, Step, print};
-use crate::commands::describe;
+use super::checks::{self, SYSCALL};
+use super::setup::Setup;
+use crate::args::{LoadArgs, RulesArgs};
 use crate::version;
 
 /// Names and texts of rules files.
@@ -30,131 +28,69 @@ pub(crate) struct Rules {
 }
 
 /// The fields that rules may use.
-pub(crate) fn vocabulary(session: &Session) -> Fields {
+pub(crate) fn vocabulary(setup: &Setup) -> Fields {
     Fields::syscall()
-        .with_containers(session.containers())
-        .with_statics(session.config().static_fields.iter())
+        .with_containers(setup.containers())
+        .with_statics(setup.config().static_fields.iter())
 }
 
-/// `-V`
-pub(crate) fn validate(session: &Session) -> Step {
-    let names = &session.options.validate;
-    if names.is_empty() {
-        return Ok(ControlFlow::Continue(()));
-    }
-    let texts = read(names)?;
-    session.log.info("Validating rules file(s):");
-    names.iter().for_each(|name| session.log.info(format_args!("   {name}")));
-
-    let mut loader = loader(session)?;
-    let mut results = Vec::new();
-    for (name, text) in &texts {
-        results.push(loader.load(name, text));
-        check_plugins(session, &loader)?;
-    }
-    let successful = results.iter().all(LoadResult::successful);
-    let summary = summary(session, &results);
-    let described = session.options.to_describe().filter(|_| successful);
-    if session.config().json_output {
-        let results: Vec<_> = results.iter().map(LoadResult::to_json).collect();
-        let mut answer = json!({ "falco_load_results": results });
-        if let Some(rule) = described {
-            answer["falco_describe_results"] = describe::as_json(session, loader.rules(), rule)?;
-        }
-        print(format!("{answer}\n"))?;
-    } else {
-        let mut answer = format!("{summary}\n");
-        if let Some(rule) = described {
-            answer += &format!("\n{}", describe::as_text(loader.rules(), rule)?);
-        }
-        print(answer)?;
-    }
-    if !successful {
-        if !session.config().json_output {
-            explain(&results);
-        }
-        bail!("{summary}");
-    }
-    Ok(ControlFlow::Break(()))
-}
-
-/// A line or more for each file. Of what is right with warnings only the verdict; the warnings go into the log.
-fn summary(session: &Session, results: &[LoadResult]) -> String {
-    let parts: Vec<_> = results
-        .iter()
-        .map(|result| {
-            if !result.successful() || result.warnings().next().is_none() {
-                return result.to_text();
-            }
-            session.log.warning(result.to_text());
-            format!("{}: Ok, with warnings", result.name)
-        })
-        .collect();
-    parts.join("\n")
-}
-
-/// The rules of this run. Ends the program where they were only to be described.
-pub(crate) fn load(session: &Session) -> anyhow::Result<ControlFlow<(), Rules>> {
-    let texts = chosen(session)?;
-    let mut loader = loader(session)?;
-    session.log.info("Loading rules from:");
+/// Reads and selects the rules of a run.
+pub(crate) fn load(setup: &Setup, args: &RulesArgs) -> anyhow::Result<Rules> {
+    checks::plugins(setup)?;
+    checks::sources(setup, &args.load)?;
+    let texts = chosen(setup, &args.rules)?;
+    let mut loader = loader(setup, &args.load)?;
+    setup.log.info("Loading rules from:");
     let mut failed = None;
     for (name, text) in &texts {
         let result = loader.load(name, text);
-        tell_result(session, &result);
+        log_result(setup, &result);
         if !result.successful() {
             failed = Some(result);
             break;
         }
     }
-    // A plugin that is missing is the cause of unknown fields, so it is told first.
-    check_plugins(session, &loader)?;
+    // A missing plugin is the cause of unknown fields, so it comes first.
+    check_plugins(setup, &loader)?;
     if let Some(result) = failed {
         explain(std::slice::from_ref(&result));
         bail!("{}", result.to_text());
     }
     let mut set = loader.into_rules();
-    set.select(&selections(session), session.config().priority);
-    if let Some(rule) = session.options.to_describe() {
-        print(match session.config().json_output {
-            true => format!("{}\n", describe::as_json(session, &set, rule)?),
-            false => describe::as_text(&set, rule)?,
-        })?;
-        return Ok(ControlFlow::Break(()));
-    }
-    Ok(ControlFlow::Continue(Rules { texts, set }))
+    set.select(&selections(setup), setup.config().priority);
+    Ok(Rules { texts, set })
 }
 
-fn tell_result(session: &Session, result: &LoadResult) {
+fn log_result(setup: &Setup, result: &LoadResult) {
     let name = &result.name;
     match result.schema_warnings.as_deref() {
-        Some([]) => session.log.info(format_args!("   {name} | schema validation: ok")),
+        Some([]) => setup.log.info(format_args!("   {name} | schema validation: ok")),
         Some([first, ..]) => {
-            session.log.warning(format_args!("   {name} | schema validation: {first}"));
+            setup.log.warning(format_args!("   {name} | schema validation: {first}"));
         }
-        None => session.log.warning(format_args!("   {name} | schema validation: none")),
+        None => setup.log.warning(format_args!("   {name} | schema validation: none")),
     }
     if result.successful() && result.warnings().next().is_some() {
-        session.log.warning(result.to_text());
+        setup.log.warning(result.to_text());
     }
 }
 
 /// Shows every place where something is wrong, with its line. The error line that follows names the first only.
-fn explain(results: &[LoadResult]) {
+pub(crate) fn explain(results: &[LoadResult]) {
     let mut stderr = io::stderr().lock();
     for result in results.iter().filter(|result| !result.successful()) {
         let _ = writeln!(stderr, "{}", result.explanation().trim_end());
     }
 }
 
-fn loader(session: &Session) -> anyhow::Result<Loader<Fields>> {
-    let fields = vocabulary(session);
+pub(crate) fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fields>> {
+    let fields = vocabulary(setup);
     let mut additions = Vec::new();
-    for entry in &session.config().append_output {
+    for entry in &setup.config().append_output {
         add_outputs(entry, &fields, &mut additions);
     }
-    if let Some(format) = session.options.print.as_deref().filter(|format| !format.is_empty()) {
-        session.log.warning(
+    if let Some(format) = args.print.as_deref().filter(|format| !format.is_empty()) {
+        setup.log.warning(
             "The -p/--print option is deprecated and will be removed. Use -o append_output=... instead.",
         );
         // What these asked for, containers and pods, is suggested by the vocabulary.
@@ -194,8 +130,8 @@ fn add_outputs(entry: &AppendOutput, fields: &Fields, additions: &mut Vec<Output
 }
 
 /// Plugins that rules ask for are there.
-fn check_plugins(session: &Session, loader: &Loader<Fields>) -> anyhow::Result<()> {
-    let container = session.containers().then_some(version::CONTAINER_PLUGIN);
+pub(crate) fn check_plugins(setup: &Setup, loader: &Loader<Fields>) -> anyhow::Result<()> {
+    let container = setup.containers().then_some(version::CONTAINER_PLUGIN);
     for alternatives in loader.required_plugins() {
         let met = alternatives.iter().any(|wanted| {
             container.is_some_and(|version| wanted.satisfied_by("container", version))
@@ -210,17 +146,17 @@ fn check_plugins(session: &Session, loader: &Loader<Fields>) -> anyhow::Result<(
 }
 
 /// `rules` of the configuration: by name, then by tag.
-fn selections(session: &Session) -> Vec<Selection> {
+fn selections(setup: &Setup) -> Vec<Selection> {
     let mut selections = Vec::new();
-    for selection in &session.config().rules {
+    for selection in &setup.config().rules {
         let enable = selection.enable;
         let verb = if enable { "Enabling" } else { "Disabling" };
         if let Some(name) = &selection.rule {
-            session.log.info(format_args!("{verb} rules with name: {name}"));
+            setup.log.info(format_args!("{verb} rules with name: {name}"));
             selections.push(Selection { enable, rules: Selected::Named(name.clone()) });
         }
         if let Some(tag) = &selection.tag {
-            session.log.info(format_args!("{verb} rules with tag: {tag}"));
+            setup.log.info(format_args!("{verb} rules with tag: {tag}"));
             selections.push(Selection { enable, rules: Selected::Tagged(tag.clone()) });
         }
     }
@@ -228,19 +164,18 @@ fn selections(session: &Session) -> Vec<Selection> {
 }
 
 /// The rules files of the command line, or else those of the configuration.
-fn chosen(session: &Session) -> anyhow::Result<Texts> {
-    let named = &session.options.rules;
-    let paths = if named.is_empty() { &session.loaded.rules } else { named };
+fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
+    let paths = if named.is_empty() { setup.loaded.rules.as_slice() } else { named };
     if paths.is_empty() {
-        if session.built_in {
+        if setup.built_in {
             return Ok(vec![("built-in rules".to_owned(), crate::BUILT_IN_RULES.into())]);
         }
         bail!(
             "You must specify at least one rules file/directory via -r or a rules_file entry in falco.yaml"
         );
     }
-    session.log.debug("Configured rules filenames:");
-    paths.iter().for_each(|path| session.log.debug(format_args!("   {path}")));
+    setup.log.debug("Configured rules filenames:");
+    paths.iter().for_each(|path| setup.log.debug(format_args!("   {path}")));
     let mut files = Vec::new();
     for path in paths {
         files.extend(files_at(path)?);
@@ -268,7 +203,7 @@ fn files_at(path: &str) -> anyhow::Result<Vec<String>> {
     Ok(files)
 }
 
-fn read(names: &[String]) -> anyhow::Result<Texts> {
+pub(crate) fn read(names: &[String]) -> anyhow::Result<Texts> {
     let read = |name: &String| match fs::read(name) {
         Ok(text) => Ok((name.clone(), text)),
         Err(_) => Err(anyhow!("Could not open file {name} for reading")),

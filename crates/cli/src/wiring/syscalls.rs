@@ -1,4 +1,4 @@
-//! Which syscalls are watched, and what there is to tell about that.
+//! Which system calls are monitored, and what the log says about it.
 
 use std::io::{self, Write};
 
@@ -7,16 +7,16 @@ use peregrine_engine::select::{self, BaseSyscalls, Selection, SyscallSet};
 use peregrine_fields::Field;
 use peregrine_rules::RuleSet;
 
-use crate::app::Session;
+use super::setup::Setup;
 use crate::log::Log;
 
 /// Selects what the kernel is to report. The log says how it came to that, in the words of Falco.
-pub(crate) fn select(session: &Session, rules: &RuleSet<Field>) -> SyscallSet {
-    let keys = &session.config().base_syscalls;
+pub(crate) fn select(setup: &Setup, rules: &RuleSet<Field>) -> SyscallSet {
+    let keys = &setup.config().base_syscalls;
     let base =
         BaseSyscalls { custom_set: keys.custom_set.clone(), repair: keys.repair, all: keys.all };
     let selection = Selection::new(&select::of_rules(rules), &SyscallSet::default(), &base);
-    tell(&selection, &session.log);
+    tell(&selection, &setup.log);
     let unreported = selection.unreported();
     if !unreported.is_empty() {
         let _ = writeln!(

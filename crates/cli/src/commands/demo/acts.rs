@@ -19,7 +19,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::process::getppid;
 
-use crate::app::print;
+use crate::print::print;
 
 /// Time between two acts, for people to read.
 const PAUSE: Duration = Duration::from_millis(600);

@@ -1,0 +1,68 @@
+//! What a command line asks for.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use peregrine_authoring::Format;
+
+use super::groups::ConfigArgs;
+use super::subcommands::{
+    DescribeCommand, FieldsCommand, ListCommand, RulesCommand, RunCommand, Subcommands,
+    SupportCommand, TuneCommand, ValidateCommand,
+};
+
+/// What the command line asks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    /// Print the help page.
+    Help,
+    /// Print this page about a command.
+    Page(String),
+    /// Print the JSON schema of the configuration, or the page about its keys.
+    ConfigSchema(Format),
+    /// Print the JSON schema of rules files.
+    RuleSchema,
+    /// Print versions.
+    Version(ConfigArgs),
+    /// Print the size of a page of memory.
+    PageSize(ConfigArgs),
+    /// Describe the plugin of this name or library path.
+    PluginInfo(ConfigArgs, String),
+    /// Print a list.
+    List(ListCommand),
+    /// Explain a field.
+    Fields(FieldsCommand),
+    /// Explain an error or warning code.
+    Code(Option<String>),
+    /// Check rules files.
+    Validate(ValidateCommand),
+    /// Describe rules.
+    Describe(DescribeCommand),
+    /// Print what a bug report needs.
+    Support(SupportCommand),
+    /// Process events.
+    Run(RunCommand),
+    /// Measure and recommend settings.
+    Tune(TuneCommand),
+    /// Show alerts.
+    Demo(Vec<OsString>),
+    /// Convert rules of the first releases.
+    Convert(PathBuf),
+}
+
+impl From<Subcommands> for Command {
+    fn from(command: Subcommands) -> Self {
+        match command {
+            Subcommands::Run(words) => Self::Run(words),
+            Subcommands::Validate(words) => Self::Validate(words),
+            Subcommands::List(words) => Self::List(words),
+            Subcommands::Describe(words) => Self::Describe(words),
+            Subcommands::Support(words) => Self::Support(words),
+            Subcommands::Tune(words) => Self::Tune(words),
+            Subcommands::Demo { words } => Self::Demo(words),
+            Subcommands::Rules(RulesCommand::Convert { file }) => Self::Convert(file),
+            Subcommands::Code { code } => Self::Code(code),
+            Subcommands::Fields(words) => Self::Fields(words),
+        }
+    }
+}

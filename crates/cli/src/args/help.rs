@@ -1,0 +1,101 @@
+//! The help page: Falco's options by topic, commands and examples.
+
+use clap::Arg;
+use clap::builder::styling::Style;
+
+use super::flags::is_flag;
+use super::groups::RUN;
+use super::options::{GENERAL, RULES, declaration};
+use super::subcommands::tree;
+
+const EXAMPLES: &str = "\
+Examples:
+  peregrine                                              monitor this machine with /etc/falco/falco.yaml
+  peregrine -r my_rules.yaml --dry-run                   would it start?
+  peregrine validate my_rules.yaml                       what is wrong with my rules?
+  peregrine -r my_rules.yaml -o engine.kind=replay \\
+            -o engine.replay.capture_file=trace.scap     what would have been seen?
+  peregrine -o json_output=true -L                       all rules as JSON
+  peregrine --list=syscall --format markdown             fields as markdown
+  peregrine -w trace.scap                                record all events (--write; gzip when named .gz)
+  peregrine -r my_rules.yaml --profile                   what does each rule cost?
+  peregrine tune                                         which settings suit this machine?
+  peregrine demo                                         what does an alert look like?
+";
+
+/// The page.
+pub(crate) fn page(color: bool) -> String {
+    let bold = if color { Style::new().bold() } else { Style::new() };
+    let tree = tree();
+    let mut page = String::new();
+    if let Some(about) = tree.get_about() {
+        page += &format!("{about}\n\n");
+    }
+    page += &format!(
+        "{bold}Usage:{bold:#} peregrine [options]\n       peregrine <command> [options]\n"
+    );
+    let options = declaration();
+    for heading in [RUN, RULES, GENERAL] {
+        page += &format!("\n{bold}{heading}:{bold:#}\n");
+        let group = options.get_arguments().filter(|arg| arg.get_help_heading() == Some(heading));
+        group.for_each(|arg| page += &option(arg));
+    }
+    page += &format!("\n{bold}Commands{bold:#} (`peregrine <command> --help` explains each):\n");
+    for command in tree.get_subcommands() {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        page += &columns(&format!("  {}", command.get_name()), &about);
+    }
+    page.push('\n');
+    page + EXAMPLES
+}
+
+/// Column where the explanation of an option begins, and where its lines end.
+const HELP_COLUMN: usize = 34;
+const HELP_WIDTH: usize = 100;
+
+fn option(arg: &Arg) -> String {
+    let mut line = match (arg.get_short(), arg.get_long()) {
+        (Some(short), Some(long)) => format!("  -{short}, --{long}"),
+        (Some(short), None) => format!("  -{short}"),
+        (None, long) => format!("      --{}", long.unwrap_or_default()),
+    };
+    if let (true, Some([value])) =
+        (arg.get_action().takes_values() && !is_flag(arg), arg.get_value_names())
+    {
+        let optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
+        line += &if optional { format!(" [=<{value}>(=)]") } else { format!(" <{value}>") };
+    }
+    let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    columns(&line, &about)
+}
+
+/// A name with its explanation beside it, wrapped.
+fn columns(name: &str, about: &str) -> String {
+    let mut line = name.to_owned();
+    let mut column = line.chars().count();
+    if column + 2 > HELP_COLUMN {
+        line.push('\n');
+        column = 0;
+    }
+    for word in about.split_whitespace() {
+        if column + 1 + word.chars().count() > HELP_WIDTH {
+            line.push('\n');
+            column = 0;
+        }
+        let gap = if column < HELP_COLUMN { HELP_COLUMN - column } else { 1 };
+        line += &" ".repeat(gap);
+        line += word;
+        column += gap + word.chars().count();
+    }
+    line + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_page() {
+        insta::assert_snapshot!(page(false));
+    }
+}

@@ -1,0 +1,95 @@
+//! Commands whose names are reserved. Help does not list them; typing one gives an error that names what serves its
+//! purpose today. A command that gets its code moves from here into [`super::subcommands`] and a file in `commands/`.
+
+use super::usage::UsageError;
+
+/// A command that has no code yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planned {
+    /// `rules lint`: rules that are valid but probably wrong. Belongs in `authoring`.
+    RulesLint,
+    /// `rules test`: rules against recorded or written events. Belongs in `authoring`, on top of `engine`.
+    RulesTest,
+    /// `rules fix`: applies the remedies of problems. Belongs in `authoring`, on top of `diagnostics`.
+    RulesFix,
+    /// `rules fmt`: rules files in one layout. Belongs in `authoring`.
+    RulesFmt,
+    /// `rules diff`: what changes between two sets of rules. Belongs in `authoring`.
+    RulesDiff,
+    /// `rules except`: an exception for an alert. Belongs in `authoring`.
+    RulesExcept,
+    /// `explain`: why a rule matches an event or does not. Belongs in `authoring`, on top of `engine`.
+    Explain,
+    /// `query`: events of a capture that satisfy a condition. Belongs in `runtime`.
+    Query,
+    /// `lsp`: language server for rules files. Belongs in `authoring`.
+    Lsp,
+    /// `ctl …`: asks and commands a running engine. Client in `commands/ctl.rs`, the socket in `server`, what it does in
+    /// `runtime::control`.
+    Ctl,
+    /// `top`: rules and system calls by cost, live. A client of the control socket, like `ctl`.
+    Top,
+    /// `migrate`: from Falco's installation to Peregrine's. Belongs here, on top of `config`.
+    Migrate,
+    /// `artifact`: fetches rules and plugins from registries. Belongs in a crate of its own.
+    Artifact,
+}
+
+const VALIDATE: &str = "`peregrine validate FILE` shows what is wrong with a rules file";
+const REPLAY: &str = "`peregrine run` replays a capture with engine.kind=replay";
+
+impl Planned {
+    const ALL: [Self; 13] = [
+        Self::RulesLint,
+        Self::RulesTest,
+        Self::RulesFix,
+        Self::RulesFmt,
+        Self::RulesDiff,
+        Self::RulesExcept,
+        Self::Explain,
+        Self::Query,
+        Self::Lsp,
+        Self::Ctl,
+        Self::Top,
+        Self::Migrate,
+        Self::Artifact,
+    ];
+
+    /// The planned command that these words (without the program's name) begin with.
+    pub(super) fn named(words: &[String]) -> Option<Self> {
+        let begins = |planned: &Self| {
+            let mut words = words.iter().map(String::as_str);
+            planned.row().0.split(' ').all(|part| words.next() == Some(part))
+        };
+        Self::ALL.into_iter().find(begins)
+    }
+
+    /// The error for a user who types its name.
+    pub(super) fn error(self) -> UsageError {
+        let (command, instead) = self.row();
+        UsageError::Planned { command, instead }
+    }
+
+    /// Its words, and what serves its purpose today.
+    fn row(self) -> (&'static str, &'static str) {
+        match self {
+            Self::RulesLint => ("rules lint", VALIDATE),
+            Self::RulesTest => ("rules test", REPLAY),
+            Self::RulesFix => ("rules fix", VALIDATE),
+            Self::RulesFmt => ("rules fmt", "rules files are formatted by hand"),
+            Self::RulesDiff => {
+                ("rules diff", "`peregrine describe -o json_output=true` prints rules to compare")
+            }
+            Self::RulesExcept => ("rules except", "exceptions are written into the rules file"),
+            Self::Explain => ("explain", "`peregrine describe RULE` shows what a rule is made of"),
+            Self::Query => ("query", REPLAY),
+            Self::Lsp => ("lsp", VALIDATE),
+            Self::Ctl => ("ctl", "signals and the web server control and show a running engine"),
+            Self::Top => ("top", "`peregrine tune` and `peregrine run --profile` measure costs"),
+            Self::Migrate => {
+                ("migrate", "Falco's configuration and rules files are read unchanged")
+            }
+            Self::Artifact => ("artifact", "rules files are installed by hand"),
+        }
+    }
+}

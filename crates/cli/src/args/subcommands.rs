@@ -1,0 +1,264 @@
+//! Commands that Falco does not have, as a tree of clap subcommands.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use peregrine_authoring::Format;
+
+use super::flags::{Flag, with_flags};
+use super::groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
+
+/// Line width of help pages.
+const HELP_WIDTH: usize = 100;
+
+/// A command and its words.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "peregrine",
+    about = "Peregrine monitors system calls, evaluates every event against rules and raises alerts.",
+    args_override_self = true
+)]
+pub(crate) enum Subcommands {
+    /// Monitor this machine or replay a capture (what happens without a command)
+    #[command(after_help = "\
+Examples:
+  peregrine run -c falco.yaml -r my_rules.yaml
+  peregrine run -r my_rules.yaml -o engine.kind=replay -o engine.replay.capture_file=trace.scap")]
+    Run(RunCommand),
+    /// Check rules files and print what is wrong with them
+    #[command(after_help = "\
+Examples:
+  peregrine validate my_rules.yaml
+  peregrine validate base.yaml my_rules.yaml      later files see what earlier ones define
+  peregrine validate -o json_output=true my_rules.yaml")]
+    Validate(ValidateCommand),
+    /// List fields, events, plugins or the system calls ignored by default
+    #[command(after_help = "\
+Examples:
+  peregrine list                                  fields that rules can use
+  peregrine list events --format json
+  peregrine list fields --format markdown")]
+    List(ListCommand),
+    /// Describe all rules, or one
+    #[command(after_help = "\
+Examples:
+  peregrine describe -r my_rules.yaml
+  peregrine describe 'Shell in a server'
+  peregrine describe -o json_output=true          macros, lists and fields of each rule too")]
+    Describe(DescribeCommand),
+    /// Print versions, system, configuration and rules as one JSON object, for a bug report
+    #[command(after_help = "\
+Example:
+  peregrine support > support.json")]
+    Support(SupportCommand),
+    /// Measure what rules and system calls cost here, and recommend settings
+    #[command(after_help = "\
+Examples:
+  peregrine tune --seconds 60 > tuned.yaml
+  peregrine tune --capture trace.scap -r my_rules.yaml")]
+    Tune(TuneCommand),
+    /// Show what alerts look like: perform a few harmless suspicious acts and monitor them
+    #[command(after_help = "\
+Example:
+  sudo peregrine demo")]
+    Demo {
+        #[arg(hide = true)]
+        words: Vec<OsString>,
+    },
+    /// Work on rules files
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Explain an error or warning code of a rules file
+    #[command(after_help = "\
+Examples:
+  peregrine code LOAD_NO_EVTTYPE
+  peregrine code                                  all codes")]
+    Code {
+        /// The code, such as LOAD_UNKNOWN_FILTER; without one, all are listed
+        code: Option<String>,
+    },
+    /// Explain a field that rules can use
+    #[command(after_help = "\
+Examples:
+  peregrine fields proc.name
+  peregrine fields 'proc.aname[2]'
+  peregrine fields                                all fields")]
+    Fields(FieldsCommand),
+}
+
+/// Words of `run`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RunCommand {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) rules: RulesArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Words of `validate`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ValidateCommand {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    /// The rules files
+    #[arg(required = true, value_name = "rules_file")]
+    pub(crate) files: Vec<String>,
+    /// Falco's `-L` or `-l` beside `-V`: also describe all rules, or this one.
+    #[arg(skip)]
+    pub(crate) describe: Option<Described>,
+}
+
+/// Which rules to describe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Described {
+    /// All of them.
+    #[default]
+    All,
+    /// The one of this name.
+    Rule(String),
+}
+
+/// Words of `list`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ListCommand {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// What to list
+    #[arg(value_enum, default_value_t)]
+    pub(crate) what: Listed,
+    /// Only fields of this event source
+    #[arg(long, value_name = "source", default_value = "", hide_default_value = true)]
+    pub(crate) source: String,
+    /// Form of the list: text, markdown or json
+    #[arg(long, value_name = "format", default_value = "text", hide_default_value = true, value_parser = format)]
+    pub(crate) format: Format,
+    /// Print names of fields and nothing else
+    #[arg(short = 'N')]
+    pub(crate) names_only: Flag,
+    /// Print types of fields too
+    #[arg(short)]
+    pub(crate) verbose: Flag,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Listed {
+    /// Fields that conditions and outputs can use
+    #[default]
+    Fields,
+    /// Events with their parameters
+    Events,
+    /// System calls that are not monitored unless a rule needs them
+    Ignored,
+    /// Plugins that the configuration loads
+    Plugins,
+}
+
+/// Words of `describe`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct DescribeCommand {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) rules: RulesArgs,
+    /// The rule; without one, all are described
+    pub(crate) rule: Option<String>,
+}
+
+/// Words of `support`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SupportCommand {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) rules: RulesArgs,
+}
+
+/// Words of `tune`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TuneCommand {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) rules: RulesArgs,
+    /// Measure this capture instead of this machine
+    #[arg(long, value_name = "capture_file")]
+    pub(crate) capture: Option<PathBuf>,
+    /// How long to monitor this machine
+    #[arg(long, value_name = "seconds", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seconds: u32,
+    /// Print the settings for this set of system calls instead of the recommended one
+    #[arg(long, value_name = "name")]
+    pub(crate) set: Option<String>,
+}
+
+/// What can be done with rules files.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Print a rules file of the first releases as YAML
+    #[command(after_help = "\
+Example:
+  peregrine rules convert old.conf > rules.yaml")]
+    Convert {
+        /// The file, in lines of `condition | PRIORITY output` and `macro: condition`
+        file: PathBuf,
+    },
+}
+
+/// Words of `fields`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FieldsCommand {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The field, with or without its argument; without one, all are listed
+    pub(crate) name: Option<String>,
+}
+
+impl Subcommands {
+    /// Reads a command line whose first word (after the program's name) is a command.
+    pub(super) fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let matches = tree().try_get_matches_from(arguments)?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// The tree, with all it needs to read a command line and to print help.
+pub(super) fn tree() -> clap::Command {
+    with_flags(Subcommands::command().max_term_width(HELP_WIDTH))
+}
+
+fn format(name: &str) -> Result<Format, &'static str> {
+    name.parse().map_err(|_| "valid values are: text, markdown, json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_accepts_the_declaration() {
+        tree().debug_assert();
+    }
+
+    #[test]
+    fn help_pages() {
+        let mut tree = tree();
+        tree.build();
+        let mut pages = String::new();
+        let mut commands: Vec<_> = tree.get_subcommands().cloned().collect();
+        while !commands.is_empty() {
+            let mut command = commands.remove(0);
+            commands.splice(0..0, command.get_subcommands().cloned().collect::<Vec<_>>());
+            let name = command.get_bin_name().unwrap().to_owned();
+            if !name.contains(" help") {
+                pages += &format!("======== {name}\n{}\n", command.render_help());
+            }
+        }
+        insta::assert_snapshot!(pages);
+    }
+}

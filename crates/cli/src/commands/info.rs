@@ -1,0 +1,43 @@
+//! Versions, plugins and facts of the machine.
+
+use anyhow::bail;
+
+use crate::args::ConfigArgs;
+use crate::print::print;
+use crate::version;
+use crate::wiring::setup::Setup;
+
+/// `--version`
+pub(crate) fn version(args: &ConfigArgs) -> anyhow::Result<()> {
+    let setup = Setup::load(args)?;
+    let json = setup.config().json_output;
+    Ok(print(if json { format!("{}\n", version::json()) } else { version::text() })?)
+}
+
+/// `--page-size`
+pub(crate) fn page_size(args: &ConfigArgs) -> anyhow::Result<()> {
+    let setup = Setup::load(args)?;
+    let size = rustix::param::page_size();
+    setup.log.info(format_args!("Your system page size is: {size} bytes"));
+    Ok(())
+}
+
+/// `--plugin-info`
+pub(crate) fn plugin(args: &ConfigArgs, wanted: &str) -> anyhow::Result<()> {
+    let setup = Setup::load(args)?;
+    let mut plugins = setup.loaded.plugins.iter();
+    match plugins.find(|p| p.name == wanted || p.library_path.to_str() == Some(wanted)) {
+        Some(plugin) if plugin.name == "container" => Ok(print(container_plugin())?),
+        Some(plugin) => bail!("plugins are not supported yet: {}", plugin.name),
+        None => bail!("can't find plugin and print its info: {wanted}"),
+    }
+}
+
+/// Description of the built-in replacement of the plugin `container`, in the form of plugin descriptions.
+pub(crate) fn container_plugin() -> String {
+    format!(
+        "Name: container\nDescription: Containers and pods, built into Peregrine\nVersion: {}\n\
+         Capabilities: \n  - Field Extraction\n  - Event Parsing\n  - Async Events\n\n",
+        version::CONTAINER_PLUGIN
+    )
+}

@@ -1,0 +1,87 @@
+//! `peregrine validate` and `-V`: whether rules files are valid.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use peregrine_fields::Field;
+use peregrine_rules::{LoadResult, NotLoaded, RuleSet};
+use serde_json::json;
+
+use super::describe;
+use crate::args::{Described, ValidateCommand};
+use crate::print::print;
+use crate::wiring::setup::Setup;
+use crate::wiring::{checks, rules};
+
+/// Loads the files one after the other, so that later ones see what earlier ones define, and prints the results.
+pub(crate) fn run(args: &ValidateCommand) -> anyhow::Result<ExitCode> {
+    let setup = Setup::load(&args.config)?;
+    checks::plugins(&setup)?;
+    checks::sources(&setup, &args.load)?;
+    let texts = rules::read(&args.files)?;
+    setup.log.info("Validating rules file(s):");
+    args.files.iter().for_each(|name| setup.log.info(format_args!("   {name}")));
+
+    let mut loader = rules::loader(&setup, &args.load)?;
+    let mut results = Vec::new();
+    for (name, text) in &texts {
+        results.push(loader.load(name, text));
+        rules::check_plugins(&setup, &loader)?;
+    }
+    let successful = results.iter().all(LoadResult::successful);
+    let summary = summary(&setup, &results);
+    let described = args.describe.as_ref().filter(|_| successful);
+    match answer(&setup, &results, &summary, loader.rules(), described) {
+        Ok(answer) => print(answer)?,
+        Err(error) => return Ok(describe::not_loaded(&setup, &error)),
+    }
+    if !successful {
+        if !setup.config().json_output {
+            rules::explain(&results);
+        }
+        bail!("{summary}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is printed: the results, and the description that was asked for.
+fn answer(
+    setup: &Setup,
+    results: &[LoadResult],
+    summary: &str,
+    rules: &RuleSet<Field>,
+    described: Option<&Described>,
+) -> Result<String, NotLoaded> {
+    let only = |described| match described {
+        &Described::All => None,
+        Described::Rule(name) => Some(name.as_str()),
+    };
+    if setup.config().json_output {
+        let results: Vec<_> = results.iter().map(LoadResult::to_json).collect();
+        let mut answer = json!({ "falco_load_results": results });
+        if let Some(described) = described {
+            answer["falco_describe_results"] = describe::as_json(setup, rules, only(described))?;
+        }
+        return Ok(format!("{answer}\n"));
+    }
+    let mut answer = format!("{summary}\n");
+    if let Some(described) = described {
+        answer += &format!("\n{}", describe::as_text(rules, only(described))?);
+    }
+    Ok(answer)
+}
+
+/// The verdict on each file, with all errors. Warnings of valid files go into the log.
+fn summary(setup: &Setup, results: &[LoadResult]) -> String {
+    let parts: Vec<_> = results
+        .iter()
+        .map(|result| {
+            if !result.successful() || result.warnings().next().is_none() {
+                return result.to_text();
+            }
+            setup.log.warning(result.to_text());
+            format!("{}: Ok, with warnings", result.name)
+        })
+        .collect();
+    parts.join("\n")
+}

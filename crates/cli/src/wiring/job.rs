@@ -1,0 +1,61 @@
+//! What a run needs, from configuration, rules and command line.
+
+use std::sync::Arc;
+
+use peregrine_alert::RuleRegistry;
+use peregrine_engine::{Generation, GenerationSettings};
+use peregrine_fields::Field;
+use peregrine_rules::RuleSet;
+
+use super::rules::{self, Texts};
+use super::setup::Setup;
+use super::syscalls;
+use crate::args::RunArgs;
+use crate::log::Log;
+use crate::run::{self, Job};
+use crate::signals::Signals;
+
+/// Selects the system calls and puts together what a run needs.
+pub(crate) fn job<'a>(
+    setup: &'a Setup,
+    rules: RuleSet<Field>,
+    rules_files: &'a Texts,
+    options: &'a RunArgs,
+    signals: Signals,
+    opened: &'a dyn Fn(),
+) -> Job<'a> {
+    let hostname = hostname(&setup.log);
+    let settings = GenerationSettings {
+        selected: syscalls::select(setup, &rules),
+        ..run::generation_settings(setup.config())
+    };
+    let generation = Arc::new(Generation::new(rules, &Arc::new(RuleRegistry::new()), settings));
+    // At exit the kernel takes this memory back at once, which is faster than freeing it piece by piece.
+    std::mem::forget(Arc::clone(&generation));
+    Job {
+        options,
+        config: setup.config(),
+        files: &setup.loaded.files,
+        read_at: setup.loaded.read_at,
+        containers: setup.containers(),
+        fields: rules::vocabulary(setup),
+        generation,
+        rules_files,
+        hostname,
+        log: Arc::clone(&setup.log),
+        signals,
+        opened,
+    }
+}
+
+/// Name of this host: the variable `FALCO_HOSTNAME`, or the kernel's.
+fn hostname(log: &Log) -> String {
+    if let Some(name) = std::env::var_os("FALCO_HOSTNAME") {
+        let name = name.to_string_lossy().into_owned();
+        log.info(format_args!(
+            "Hostname value has been overridden via environment variable to: {name}"
+        ));
+        return name;
+    }
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

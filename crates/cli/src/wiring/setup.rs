@@ -1,0 +1,125 @@
+//! The configuration in force and the log that it asks for: where every command that needs them begins.
+
+use std::fs::{self, File};
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::bail;
+use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, Main};
+
+use crate::args::{ConfigArgs, UsageError};
+use crate::log::Log;
+use crate::version;
+
+/// Where the configuration is looked for.
+const CONFIG_FILE: &str = "/etc/falco/falco.yaml";
+
+/// The configuration and the log.
+pub(crate) struct Setup {
+    /// The configuration and what was read with it.
+    pub(crate) loaded: Loaded,
+    /// Whether the configuration is the built-in one.
+    pub(crate) built_in: bool,
+    /// The log.
+    pub(crate) log: Arc<Log>,
+}
+
+impl Setup {
+    /// Reads the configuration that the command line names, the installed one, or else the built-in one.
+    pub(crate) fn load(args: &ConfigArgs) -> anyhow::Result<Self> {
+        let main = config_file(args).map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
+        if let Main::File(path) = main {
+            File::open(path).map_err(|_| UsageError::NoConfig(path.display().to_string()))?;
+        }
+        Self::from_main(main, &args.overrides)
+    }
+
+    /// The same for a run, which does not fall back to the built-in configuration if the program was started without
+    /// any option and away from a terminal: a service that has lost its configuration must fail.
+    pub(crate) fn load_for_run(args: &ConfigArgs) -> anyhow::Result<Self> {
+        if config_file(args).is_none() && has_no_options() && !has_terminal() {
+            bail!(
+                "You must create a config file at {CONFIG_FILE} or by passing -c\n\
+                 (the built-in configuration is for people: at a terminal, or with any option, such as \
+                 -o engine.kind=modern_ebpf)"
+            );
+        }
+        Self::load(args)
+    }
+
+    /// Reads this configuration, with keys that override it.
+    pub(crate) fn from_main(main: Main<'_>, overrides: &[String]) -> anyhow::Result<Self> {
+        let built_in = matches!(main, Main::BuiltIn(_));
+        let early = Log::at_start();
+        let loaded = peregrine_config::load(main, overrides, &mut |line| early.warning(line))?;
+        let keys = &loaded.config;
+        let log =
+            Log::new(keys.log_level.0, keys.log_stderr, keys.log_syslog, keys.time_format_iso_8601);
+        let setup = Self { loaded, built_in, log: Arc::new(log) };
+        setup.log_start();
+        Ok(setup)
+    }
+
+    /// The keys of the configuration.
+    pub(crate) fn config(&self) -> &Config {
+        &self.loaded.config
+    }
+
+    /// Whether container metadata is collected: whether the plugin `container` is loaded.
+    pub(crate) fn containers(&self) -> bool {
+        self.loaded.plugins.iter().any(|plugin| plugin.name == "container")
+    }
+
+    /// Whether events come from a file.
+    pub(crate) fn replays(&self) -> bool {
+        matches!(self.config().engine, Engine::Replay { .. })
+    }
+
+    fn log_start(&self) {
+        let log = &self.log;
+        self.loaded.warnings.iter().for_each(|warning| log.warning(warning.to_line()));
+        log.info(format_args!("Falco version: {} ({})", version::FALCO, std::env::consts::ARCH));
+        log.debug(format_args!("CLI args: {}", version::command_line()));
+        if self.built_in {
+            log.info("No configuration file: using the built-in configuration and rules");
+        } else {
+            self.log_files();
+        }
+        if let Engine::Live { .. } = self.config().engine {
+            match fs::read_to_string("/proc/version") {
+                Ok(text) => log.info(format_args!("System info: {}", text.trim_end())),
+                Err(error) => log.info(format_args!("Cannot read /proc/version: {error}")),
+            }
+        }
+    }
+
+    fn log_files(&self) {
+        let log = &self.log;
+        log.info("Falco initialized with configuration files:");
+        for (file, read) in &self.loaded.files {
+            match &read.validation {
+                Ok(()) => log.info(format_args!("   {file} | schema validation: ok")),
+                Err(fault) => {
+                    log.warning(format_args!("   {file} | schema validation: failed for {fault}"));
+                }
+            }
+        }
+    }
+}
+
+/// The file that is named, or the installed one. One that exists but can't be read is an error, not a reason to take
+/// the built-in configuration.
+fn config_file(args: &ConfigArgs) -> Option<&Path> {
+    let installed = || Some(Path::new(CONFIG_FILE)).filter(|path| path.exists());
+    args.config.as_deref().or_else(installed)
+}
+
+/// Whether the program was started by its name alone, or as `peregrine run`.
+fn has_no_options() -> bool {
+    !std::env::args_os().skip(1).any(|word| word != "run")
+}
+
+fn has_terminal() -> bool {
+    io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
+}
