@@ -58,6 +58,17 @@ pub fn run() -> Result<()> {
     }
     seeds
         .add("proc_cgroup", b"0::/../../kubepods.slice/cri-containerd-0123456789abcdef.scope\n")?;
+    for output in ["%evt.arg[0] %20proc.name %proc.aname[2]x", "%toupper(proc.name) %%", "*%fd.nam"] {
+        seeds.add("output_templates", output.as_bytes())?;
+    }
+    for pattern in [
+        "^/etc/(passwd|shadow)$\n/etc/shadow",
+        "[[:alpha:]_][^0-9-]*\nname",
+        "a{2,3}b{,1}(c|d)+?\naab",
+        "\\x41\\x{1f600}\\101\\.\nA",
+    ] {
+        seeds.add("regular_expressions", pattern.as_bytes())?;
+    }
     for path in files(&root.join("crates/cli/assets"), "yaml")? {
         let text = fs::read_to_string(&path)?;
         seeds.add("rules_loader", text.as_bytes())?;
@@ -65,6 +76,9 @@ pub fn run() -> Result<()> {
             for item in document.items() {
                 if let Some(condition) = item.get("condition").and_then(|node| node.as_str()) {
                     seeds.add("filter_parser", condition.as_bytes())?;
+                }
+                if let Some(output) = item.get("output").and_then(|node| node.as_str()) {
+                    seeds.add("output_templates", output.as_bytes())?;
                 }
             }
         }
