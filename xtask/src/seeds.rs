@@ -58,7 +58,8 @@ pub fn run() -> Result<()> {
     }
     seeds
         .add("proc_cgroup", b"0::/../../kubepods.slice/cri-containerd-0123456789abcdef.scope\n")?;
-    for output in ["%evt.arg[0] %20proc.name %proc.aname[2]x", "%toupper(proc.name) %%", "*%fd.nam"] {
+    for output in ["%evt.arg[0] %20proc.name %proc.aname[2]x", "%toupper(proc.name) %%", "*%fd.nam"]
+    {
         seeds.add("output_templates", output.as_bytes())?;
     }
     for pattern in [

@@ -1,14 +1,14 @@
 //! Conditions as trees.
 //!
-//! Every node knows where it stands in the text. Two nodes are equal when they say the same,
-//! wherever they stand.
+//! Every node has its span in the text. Spans do not count in comparisons: two nodes are equal when
+//! they mean the same.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// Where something stands in the text of a condition, in bytes.
+/// A range of the text of a condition, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     /// First byte.
@@ -17,7 +17,7 @@ pub struct Span {
     pub end: usize,
 }
 
-/// A literal, unquoted: nearly always text, but `\xff` makes any byte.
+/// A literal, unquoted: nearly always UTF-8, but `\xff` stands for any byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Text(Vec<u8>);
 
@@ -27,13 +27,13 @@ impl Text {
         &self.0
     }
 
-    /// As a string, with U+FFFD for what is not UTF-8.
+    /// As a string, with U+FFFD in place of what is not UTF-8.
     pub fn to_str(&self) -> Cow<'_, str> {
         lossy(&self.0)
     }
 }
 
-/// What is right already is passed over quicker than character by character.
+/// As a string. Valid UTF-8, the usual case, is checked faster than chunk by chunk.
 pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
@@ -50,17 +50,17 @@ impl From<&str> for Text {
     }
 }
 
-/// Something with its place. Equality and hash leave the place out.
+/// A node with its span. Equality and hash ignore the span.
 #[derive(Clone, Debug)]
 pub struct Spanned<T> {
-    /// The thing.
+    /// The node.
     pub node: T,
-    /// Its place.
+    /// Its span.
     pub span: Span,
 }
 
 impl<T> Spanned<T> {
-    /// Puts a thing at its place.
+    /// A node at a span.
     pub fn new(node: T, span: Span) -> Self {
         Self { node, span }
     }
@@ -124,7 +124,7 @@ pub struct Comparison {
     pub left: Operand,
     /// How.
     pub op: Operator,
-    /// With how many values of the list on the right it must hold. Text operators only.
+    /// For how many values of the list on the right it must hold. Text operators only.
     pub quantifier: Option<Quantifier>,
     /// With what.
     pub right: Right,
@@ -142,7 +142,7 @@ pub enum Right {
 }
 
 impl Right {
-    /// Its place.
+    /// Its span.
     pub fn span(&self) -> Span {
         match self {
             Self::List(list) => list.span,
@@ -151,7 +151,7 @@ impl Right {
         }
     }
 
-    /// The literals it is made of; none when it is a field.
+    /// Its literals; none when it is an operand.
     pub fn literals(&self) -> &[Text] {
         match self {
             Self::List(list) => &list.node,
@@ -161,7 +161,7 @@ impl Right {
     }
 }
 
-/// Something that has a value for each event.
+/// What has a value for each event.
 pub type Operand = Spanned<OperandKind>;
 
 /// What has a value.
@@ -178,7 +178,7 @@ pub enum OperandKind {
 pub struct Field {
     /// Its name, with dots.
     pub name: String,
-    /// What stands between brackets, unquoted.
+    /// The text between brackets, unquoted.
     pub arg: Option<String>,
 }
 
@@ -192,14 +192,14 @@ impl Field {
     }
 }
 
-/// A transformer with what it is applied to.
+/// A transformer with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
     /// Which one.
     pub transformer: Transformer,
-    /// What stands between the parentheses. At least one.
+    /// The arguments between the parentheses. At least one.
     pub args: Vec<Argument>,
-    /// What stands between brackets after them, unquoted.
+    /// The text between brackets after them, unquoted.
     pub arg: Option<String>,
 }
 
@@ -257,33 +257,33 @@ words! {
         Ne = "!=",
         /// Shell pattern for the whole text.
         Glob = "glob",
-        /// The same without regard to case.
+        /// The same, ignoring the case of ASCII letters.
         IGlob = "iglob",
-        /// Has it somewhere.
+        /// Contains it.
         Contains = "contains",
-        /// The same without regard to case.
+        /// The same, ignoring the case of ASCII letters.
         IContains = "icontains",
-        /// Has these bytes, written in hex, somewhere.
+        /// Contains these bytes, written in hex.
         BContains = "bcontains",
-        /// Begins with it.
+        /// Starts with it.
         StartsWith = "startswith",
-        /// Begins with these bytes, written in hex.
+        /// Starts with these bytes, written in hex.
         BStartsWith = "bstartswith",
         /// Ends with it.
         EndsWith = "endswith",
         /// Regular expression for the whole text.
         Regex = "regex",
-        /// Shares a member with the list.
+        /// Has a member in common with the list.
         Intersects = "intersects",
         /// Is a member of the list; for a list, all members are.
         In = "in",
-        /// Lies at or below one of the paths of the list.
+        /// Is one of the paths of the list, or below one.
         PMatch = "pmatch",
     }
 }
 
 words! {
-    /// With how many values of a list a comparison must hold.
+    /// For how many values of a list a comparison must hold.
     Quantifier {
         /// Exactly one.
         OneOf = "oneof",
@@ -295,17 +295,17 @@ words! {
 }
 
 words! {
-    /// What makes a value out of others.
+    /// A function that makes a value of others.
     Transformer {
-        /// The field itself; makes a field of what would be a literal on the right.
+        /// The field itself: on the right, what would be a literal without it.
         Val = "val",
-        /// Small letters.
+        /// To lower case.
         ToLower = "tolower",
-        /// Capital letters.
+        /// To upper case.
         ToUpper = "toupper",
         /// Decodes base64.
         B64 = "b64",
-        /// What follows the last slash.
+        /// The part after the last slash.
         Basename = "basename",
         /// Number of bytes of a text, of members of a list.
         Len = "len",

@@ -1,4 +1,4 @@
-//! Tree to filter: fields are looked up, types checked, literals understood.
+//! Compiles a tree to a filter: resolves fields, checks types and parses literals.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use crate::literal::{self, Literal};
 use crate::matcher::{Matcher, Order};
 use crate::{Each, Extractor, Operator, Vocabulary};
 
-/// How deep a condition may nest once macros are in place.
+/// How deep a condition may nest after macros are expanded.
 const MAX_DEPTH: usize = 500;
 
-/// Nanoseconds of the unit in which distances are written.
+/// Nanoseconds of the unit of distances.
 const DISTANCE_UNIT: u64 = 1_000_000;
 
-/// A condition that was compiled.
+/// A compiled condition with remarks for its author.
 #[derive(Clone, Debug)]
 pub struct Compiled<F> {
-    /// What decides.
+    /// The condition.
     pub filter: Filter<F>,
-    /// What the author may have meant otherwise, in the order of the text.
+    /// What may be a mistake, in the order of the text.
     pub hints: Vec<Hint>,
 }
 
-/// Compiles a condition in which macros have been replaced.
+/// Compiles a condition whose macros are expanded.
 ///
 /// # Errors
-/// The first thing that does not fit.
+/// For the first test that is not valid.
 pub fn compile<V>(condition: &Expr, vocabulary: &V) -> Result<Compiled<V::Field>, CompileError>
 where
     V: Vocabulary + ?Sized,
@@ -40,10 +40,10 @@ where
     compile_with(condition, vocabulary, &mut TestCache::default())
 }
 
-/// Like [`compile`], for many conditions: tests that they share are compiled once.
+/// Like [`compile`], for many conditions: tests that they share through macros are compiled once.
 ///
 /// # Errors
-/// The first thing that does not fit.
+/// For the first test that is not valid.
 pub fn compile_with<V>(
     condition: &Expr,
     vocabulary: &V,
@@ -57,13 +57,13 @@ where
     Ok(Compiled { filter: Filter::new(root), hints: compiler.hints })
 }
 
-/// TestCache that were compiled with one vocabulary.
+/// Tests compiled with one vocabulary.
 #[derive(Debug)]
 pub struct TestCache<F> {
-    /// By the address of the tree, which is kept so that no other gets it. Conditions share the trees of the
-    /// macros they use.
+    /// By the address of the tree, which is held so that the address stays its own. Conditions
+    /// share the trees of the macros they use.
     known: HashMap<usize, Known<F>>,
-    /// Where texts of tests are put together, so that each is allocated once.
+    /// A buffer for printing tests, so that each text is allocated once.
     scratch: String,
 }
 
@@ -182,8 +182,8 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
     }
 }
 
-/// Falco looks at the members of such fields one by one, and there it finds neither addresses nor
-/// process ids in sets, and of several nets it sees the first only. Rules are written for what it does.
+/// Falco compares the members of such fields one by one, and then finds neither addresses nor
+/// process ids in sets, and only the first of several nets. Rules rely on that.
 fn as_each<F>(op: Operator, kind: Kind, left: &Extractor<F>, literals: &mut Vec<Literal>) {
     use peregrine_event::ParamType;
     if !matches!(op, Operator::In | Operator::Intersects) {

@@ -11,17 +11,17 @@ use crate::{Operator, Transformer, UnknownLiteral};
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{kind}")]
 pub struct CompileError {
-    /// The test that does not fit.
+    /// The test that is not valid.
     pub span: Span,
     /// What is wrong with it.
     pub kind: CompileErrorKind,
 }
 
-/// What does not fit. The messages are those of Falco, which tools compare.
+/// What is not valid in a condition. The messages are those of Falco, which tools compare.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompileErrorKind {
-    /// `concat` of something that is no text.
+    /// `concat` of a value that is not a text.
     #[error("concat() arguments must be strings")]
     ConcatOfOthers,
     /// A distance compared otherwise than with `=`.
@@ -33,10 +33,10 @@ pub enum CompileErrorKind {
     /// `getopt` without its two arguments.
     #[error("getopt() requires exactly 2 arguments: args list and optstring")]
     GetoptArguments,
-    /// `getopt` of something that is no list.
+    /// `getopt` of a value that is not a list.
     #[error("getopt() first argument must be a list")]
     GetoptList,
-    /// `getopt` of something that is no text.
+    /// `getopt` of a value that is not a text.
     #[error("getopt() arguments must be strings")]
     GetoptOfOthers,
     /// `getopt` with several descriptions of options.
@@ -48,7 +48,7 @@ pub enum CompileErrorKind {
     /// `join` without its two arguments.
     #[error("join() requires exactly 2 arguments: separator and list")]
     JoinArguments,
-    /// `join` of something that is no list.
+    /// `join` of a value that is not a list.
     #[error("join() second argument must be a list")]
     JoinList,
     /// `join` with several separators.
@@ -57,16 +57,16 @@ pub enum CompileErrorKind {
     /// Lists of this type can't be compared.
     #[error("filter error: list filters are not supported for type '{0}'")]
     ListOfType(&'static str),
-    /// A literal is no value of the type it is compared with.
+    /// A literal is not a value of the type it is compared with.
     #[error("{0}")]
     Literal(#[from] LiteralError),
-    /// A name that is no macro.
+    /// A macro that is not expanded: no macro has this name.
     #[error("filter error: unexpected identifier '{0}'")]
     Macro(String),
     /// The field can't be inside a transformer.
     #[error("field '{0}' does not support transformers")]
     NoTransformer(String),
-    /// The operator is not for this kind of values.
+    /// The operator does not apply to values of this kind.
     #[error("filter error: '{}' operator not supported for {kind} filters", spelled(*op))]
     OperatorOfKind {
         /// The operator.
@@ -74,10 +74,10 @@ pub enum CompileErrorKind {
         /// What is compared.
         kind: &'static str,
     },
-    /// The operator is not for lists.
+    /// The operator does not apply to lists.
     #[error("filter error: '{}' operator not supported list filters", spelled(*.0))]
     OperatorOfList(Operator),
-    /// The operator is not for values of this type.
+    /// The operator does not apply to values of this type.
     #[error("filter error: '{}' operator not supported for type '{ty}'", spelled(*op))]
     OperatorOfType {
         /// The operator.
@@ -85,25 +85,25 @@ pub enum CompileErrorKind {
         /// The type.
         ty: &'static str,
     },
-    /// The operator compares with paths or patterns, and those must be literals.
+    /// The operator takes paths or patterns, which must be literals.
     #[error("operator '{}' doesn't support right-hand side fields", .0.as_str().to_uppercase())]
     OperatorOfField(Operator),
-    /// The operator is not for addresses, with `anyof` and its like.
+    /// The operator does not apply to addresses together with `anyof`, `oneof` or `allof`.
     #[error(
         "filter error: '{}' with modifier not supported for ip address and network filters",
         spelled(*.0)
     )]
     QuantifierOfAddress(Operator),
-    /// The literal is no regular expression.
+    /// The literal is not a valid regular expression.
     #[error("invalid regex pattern: {0}")]
     Regex(#[from] RegexError),
-    /// Nothing but literals may stand on the right of this field.
+    /// The field can be compared with literals only.
     #[error("field '{0}' doesn't support right-hand side fields")]
     RightOfField(String),
-    /// The field can't stand on the right.
+    /// The field can't be the right side of a comparison.
     #[error("field '{0}' can't be used as a right-hand side field")]
     RightField(String),
-    /// Nothing but literals may stand on the right of nets.
+    /// Nets can be compared with literals only.
     #[error("field type 'IPNET' doesn't support right-hand side fields")]
     RightOfNet,
     /// Nested too deep.
@@ -152,7 +152,7 @@ pub enum CompileErrorKind {
     /// The transformer needs more arguments.
     #[error("unknown field transfomer '{0}'")]
     UnknownTransformer(Transformer),
-    /// The field can never be what it is compared with.
+    /// The field never has this value.
     #[error("{0}")]
     UnknownLiteral(#[from] UnknownLiteral),
 }

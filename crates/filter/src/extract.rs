@@ -1,4 +1,4 @@
-//! Operands with their types: fields, and what transformers make of them.
+//! Compiled operands: fields and transformers with their types.
 
 use std::io::Write;
 
@@ -14,13 +14,13 @@ use crate::{
     Transformer, Value, Vocabulary,
 };
 
-/// An operand, understood: what gives its value, and what is known of that.
+/// A compiled operand: it gives a value for each event, of a type that is known.
 ///
-/// Outputs use it for `%tolower(proc.name)`, conditions for both sides of comparisons.
+/// Output templates use it for `%tolower(proc.name)`, conditions for both sides of comparisons.
 #[derive(Clone, Debug)]
 pub struct Extractor<F> {
     source: Source<F>,
-    /// What the value was made from; for messages, and for what transformers of several values take.
+    /// Name of the field it is made of, for messages.
     name: String,
     base: Typed,
     typed: Typed,
@@ -53,12 +53,12 @@ enum Source<F> {
 struct Getopt<F> {
     args: Source<F>,
     options: Source<F>,
-    /// `options` read at load, when it is a literal.
+    /// `options` parsed at compile time, when it is a literal.
     known: Option<Optstring>,
     select: Option<u8>,
 }
 
-/// What transformers of one value do.
+/// A transformer of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Map {
     B64,
@@ -69,10 +69,10 @@ enum Map {
 }
 
 impl<F> Extractor<F> {
-    /// Understands an operand.
+    /// Compiles an operand.
     ///
     /// # Errors
-    /// When a field does not exist, or a transformer can't be applied to what it is given.
+    /// When a field does not exist, or a transformer does not apply to its arguments.
     pub fn new<V>(operand: &Operand, vocabulary: &V) -> Result<Self, CompileErrorKind>
     where
         V: Vocabulary<Field = F> + ?Sized,
@@ -96,17 +96,17 @@ impl<F> Extractor<F> {
         self.format
     }
 
-    /// Whether the value is a list that users see as one.
+    /// Whether the value is a list.
     pub fn is_list(&self) -> bool {
         self.typed.list
     }
 
-    /// What may not be done with it.
+    /// Restrictions on its use.
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// The field, when it is nothing but one.
+    /// The field, when it is one without a transformer.
     pub fn as_field(&self) -> Option<&F> {
         match &self.source {
             Source::Field(field) => Some(field),
@@ -122,9 +122,9 @@ impl<F> Extractor<F> {
         self.source.value(supplier)
     }
 
-    /// All fields that the value is made from.
+    /// All fields that it reads.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &F> {
-        // Most are a field and nothing else, for which no list is needed.
+        // Most operands are a field alone, which needs no list.
         let only = self.as_field();
         let mut others = Vec::new();
         if only.is_none() {
@@ -294,7 +294,7 @@ impl<F> Extractor<F> {
         };
         let getopt = Getopt { args: args.source, options: options.source, known, select };
         let made = Self::made(Source::Getopt(Box::new(getopt)), TEXT);
-        // Transformers of several values take it for one text, even when it is a list.
+        // To transformers of several values this is one text, even when it is a list.
         Ok(Self { typed: if select.is_some() { TEXT } else { TEXTS }, ..made })
     }
 }
@@ -422,7 +422,7 @@ fn until_nul(text: &[u8]) -> &[u8] {
     memchr::memchr(0, text).and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// Numbers in lists count as texts.
+/// Numbers in lists are texts.
 fn in_words<'s>(value: Value<'s>, format: Format, scratch: &'s Bump) -> Value<'s> {
     match value {
         Value::Text(_) | Value::Bytes(_) | Value::List(_) => value,

@@ -1,4 +1,4 @@
-//! Conditions ready to decide.
+//! Compiled conditions and their plain evaluation, test by test.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ pub(crate) enum Node<F> {
     Test(Arc<Test<F>>),
 }
 
-/// A test of one value, which is false when there is none.
+/// A test of one value; false when there is no value.
 #[derive(Clone, Debug)]
 pub(crate) struct Test<F> {
-    /// The test as it is written, which says all of it.
+    /// The test as text, printed from its tree: two tests with the same text are the same test.
     pub(crate) text: Box<str>,
     pub(crate) left: Extractor<F>,
     pub(crate) predicate: Predicate<F>,
@@ -44,7 +44,8 @@ impl<F> Filter<F> {
         &self.root
     }
 
-    /// Whether the condition holds for the event of the supplier. Stops as soon as that is known.
+    /// Whether the condition holds for the event of the supplier. Stops at the first test that
+    /// decides.
     pub fn matches<S>(&self, supplier: &S) -> bool
     where
         S: Supplier<F> + ?Sized,
@@ -79,7 +80,7 @@ impl<F> Node<F> {
 }
 
 impl<F> Test<F> {
-    /// All fields that are asked for.
+    /// All fields that it reads.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &F> {
         let right = match &self.predicate {
             Predicate::Field { right, .. } => Some(right),
@@ -95,7 +96,7 @@ impl<F> Test<F> {
         self.holds_for(self.left.value(supplier), supplier)
     }
 
-    /// With the value on the left already at hand.
+    /// Whether it holds, given the value on the left.
     #[inline]
     pub(crate) fn holds_for<S>(&self, left: Option<Value<'_>>, supplier: &S) -> bool
     where
@@ -126,7 +127,7 @@ impl<F> Test<F> {
 }
 
 impl<F> Predicate<F> {
-    /// How much work it is, in units of a comparison of numbers.
+    /// Cost of a test without reading the field, in units of a comparison of two numbers.
     pub(crate) fn cost(&self) -> u32 {
         match self {
             Self::Exists => 0,
@@ -135,7 +136,7 @@ impl<F> Predicate<F> {
         }
     }
 
-    /// How often it holds: a guess.
+    /// Probability that it holds: a guess.
     pub(crate) fn likelihood(&self) -> f32 {
         match self {
             Self::Exists => 0.8,
@@ -144,7 +145,7 @@ impl<F> Predicate<F> {
         }
     }
 
-    /// The one number for which it holds, if there is one.
+    /// The only number for which it holds, if there is one.
     pub(crate) fn only_number(&self) -> Option<u64> {
         match self {
             Self::Literals { matcher: Matcher::Number { op: Order::Eq, than }, .. } => Some(*than),
@@ -153,7 +154,7 @@ impl<F> Predicate<F> {
     }
 }
 
-/// Applies a test of one value to all of a list.
+/// Applies a test of one value to a list: for all members or for any, as operator and field demand.
 #[inline]
 fn spread(
     value: Value<'_>,
@@ -165,13 +166,13 @@ fn spread(
     let all = match each {
         None => op == Operator::In,
         Some(Each::Any) => false,
-        // Of no ends nothing can be said.
+        // An empty list of ends satisfies no comparison.
         Some(Each::Ends) => op == Operator::Ne && !members.is_empty(),
     };
     if all { members.iter().all(|v| holds(*v)) } else { members.iter().any(|v| holds(*v)) }
 }
 
-/// Compares two values that are both known only now.
+/// Compares two values of fields.
 fn compare(left: Value<'_>, op: Operator, right: Value<'_>) -> bool {
     if matches!(op, Operator::In | Operator::Intersects) {
         return compare(left, Operator::Eq, right);

@@ -1,8 +1,8 @@
-//! Shell patterns, as `fnmatch(3)` without flags understands them in the C locale.
+//! Shell patterns with the semantics of `fnmatch(3)` without flags in the C locale.
 
-/// Whether the pattern is the whole text. `*` and `?` match slashes and leading dots too.
+/// Whether the pattern matches the whole text. `*` and `?` match slashes and leading dots too.
 ///
-/// Goes back to the last `*` only, which is enough, so that time is bounded by the product of the
+/// Backtracks to the last `*` only, which is enough, so that time is bounded by the product of the
 /// lengths.
 pub(crate) fn matches(pattern: &[u8], text: &[u8], fold: bool) -> bool {
     let (mut pattern_at, mut text_at) = (pattern, text);
@@ -54,7 +54,7 @@ fn one(pattern: &[u8], byte: u8, fold: bool) -> Option<&[u8]> {
 enum Bracket<'a> {
     Matched(&'a [u8]),
     Differs,
-    /// No `]`: the `[` stands for itself.
+    /// There is no `]`: the `[` stands for itself.
     Unclosed,
 }
 
@@ -105,7 +105,7 @@ fn bracket(pattern: &[u8], byte: u8, fold: bool) -> Bracket<'_> {
     }
 }
 
-/// One member of a bracket, or an end of a range.
+/// One member of a bracket, or a bound of a range.
 fn member(pattern: &[u8]) -> Option<(u8, &[u8])> {
     match pattern {
         [b'\\', escaped, rest @ ..] => Some((*escaped, rest)),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn backslashes_take_the_next_byte_as_it_is() {
+    fn a_backslash_escapes_the_next_byte() {
         yes("a\\*", "a*");
         no("a\\*", "ab");
         no("a\\", "a\\");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_take_no_exponential_time() {
+    fn many_stars_take_polynomial_time() {
         let pattern = "a*".repeat(30) + "b";
         no(&pattern, &"a".repeat(300));
     }

@@ -1,31 +1,31 @@
-//! What authors of conditions may have meant otherwise.
+//! Remarks on conditions that compile but may not mean what their author wants.
 
 use thiserror::Error;
 
 use crate::ast::Span;
 use crate::{Operator, Transformer, Vocabulary};
 
-/// A part of a condition that may be meant otherwise.
+/// A remark on a comparison.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{kind}")]
 pub struct Hint {
     /// The right side of the comparison.
     pub span: Span,
-    /// What about it.
+    /// What may be wrong with it.
     pub kind: HintKind,
 }
 
-/// What may be meant otherwise. The messages are those of Falco, which tools compare.
+/// What may be a mistake. The messages are those of Falco, which tools compare.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HintKind {
     /// A literal that reads like a field.
     #[error("'{0}' may be a valid field misused as a const string value")]
     Field(String),
-    /// A number that no value of the field can be.
+    /// A number outside of the range of the field.
     #[error("'{0}' is out of the range of this field")]
     OutOfRange(String),
-    /// A regular expression that is none.
+    /// A regular expression that a simpler operator can replace.
     #[error(
         "regex check with '{0}' may be optimized with simpler operators such as '=', 'contains', \
          'startswith', 'endswith'"
@@ -41,7 +41,7 @@ pub(crate) fn of_literal<V>(op: Operator, text: &str, span: Span, vocabulary: &V
 where
     V: Vocabulary + ?Sized,
 {
-    // Most literals are neither.
+    // Most literals have no remark.
     if op != Operator::Regex && !text.contains(['.', '(']) {
         return Vec::new();
     }
@@ -69,7 +69,7 @@ where
     kinds.into_iter().map(|kind| Hint { span, kind }).collect()
 }
 
-/// Whether nothing but anchors and repeated dots at the ends makes it a regular expression.
+/// Whether a pattern has no operators but anchors and repeated dots at its ends.
 fn is_simple(pattern: &str) -> bool {
     let bytes = pattern.as_bytes();
     let last = bytes.len().saturating_sub(1);

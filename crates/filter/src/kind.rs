@@ -1,11 +1,11 @@
-//! What can be done with values of each type.
+//! Which operators apply to which types.
 
 use peregrine_event::ParamType;
 
 use crate::error::CompileErrorKind;
 use crate::{Operator, Quantifier};
 
-/// Types that are compared alike.
+/// Groups of types that are compared alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Number,
@@ -64,7 +64,7 @@ impl Kind {
     }
 }
 
-/// The kind of a type whose values can be compared so.
+/// The kind of a type, if the operator applies to it.
 pub(crate) fn comparable(
     ty: ParamType,
     list: bool,

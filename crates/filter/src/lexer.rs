@@ -1,5 +1,5 @@
-//! Words of conditions. There are no tokens apart from the grammar: what a word is depends on where
-//! it stands, so the parser asks for what it could use next.
+//! The words of conditions. The grammar has no context-free tokens: what a word is depends on where
+//! it stands, so the parser tries what is valid next.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::ast::{Operator, Quantifier, Text, Transformer, lossy};
 
-/// An escape that means nothing.
+/// An invalid escape sequence in a quoted text.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EscapeError {
@@ -17,7 +17,7 @@ pub enum EscapeError {
     /// `\x4` at the end.
     #[error("truncated hex char escape sequence")]
     TruncatedHex,
-    /// Any other.
+    /// Any other character after the backslash.
     #[error("unsupported string escape sequence: \\{0}")]
     Unknown(char),
     /// `\'` between `"`, or the reverse.
@@ -49,7 +49,7 @@ const TEXT_OPERATORS: [Operator; 12] = [
 
 const LIST_OPERATORS: [Operator; 3] = [Operator::Intersects, Operator::In, Operator::PMatch];
 
-/// A place in a text, and the last word before it.
+/// A position in a text, and the last word before it.
 pub(crate) struct Lexer<'a> {
     text: &'a str,
     offset: usize,
@@ -79,7 +79,7 @@ impl<'a> Lexer<'a> {
         self.token.to_vec().into()
     }
 
-    /// Skips blanks. Says whether there were any.
+    /// Skips blanks; true when there are any.
     pub(crate) fn blank(&mut self) -> bool {
         let blanks = leading(self.rest(), |b| matches!(b, b' ' | b'\t' | 8 | b'\r' | b'\n'));
         self.offset += blanks;
@@ -140,8 +140,8 @@ impl<'a> Lexer<'a> {
         len > 0 && self.accept(len)
     }
 
-    /// A text between quotes; the token is what they hold. A quote after a backslash never closes,
-    /// not even when the backslash is itself escaped.
+    /// A quoted text; the token is the text without quotes. A quote after a backslash never closes
+    /// it, not even when the backslash is itself escaped.
     pub(crate) fn quoted(&mut self) -> Result<bool, EscapeError> {
         let rest = self.rest();
         let Some(delimiter) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
@@ -167,7 +167,8 @@ impl<'a> Lexer<'a> {
         NUMBER_OPERATORS.into_iter().find(|op| self.word(op.as_str()))
     }
 
-    /// An operator that takes a text, and whether blanks followed it. Those that are words need them.
+    /// An operator that takes a text, and whether blanks follow it. Operators that are words need
+    /// them.
     pub(crate) fn text_operator(&mut self) -> Option<(Operator, bool)> {
         TEXT_OPERATORS.into_iter().find_map(|op| {
             if op.as_str().starts_with(|c: char| c.is_ascii_alphabetic()) {
@@ -182,8 +183,8 @@ impl<'a> Lexer<'a> {
         LIST_OPERATORS.into_iter().find(|op| self.word(op.as_str()))
     }
 
-    /// `anyof` and its like, but only before what can be a list: `proc.name = anyof` asks for a
-    /// process of that name.
+    /// `anyof`, `oneof` or `allof`, but only before what can be a list: `proc.name = anyof`
+    /// compares with the text `anyof`.
     pub(crate) fn quantifier(&mut self) -> Option<Quantifier> {
         let (offset, token) = (self.offset, self.token.clone());
         let found = Quantifier::ALL
@@ -204,7 +205,8 @@ impl<'a> Lexer<'a> {
         None
     }
 
-    /// The name of a transformer with its parenthesis. `val(` is none: it has its own places.
+    /// The name of a transformer with its parenthesis. `val(` is parsed where it is valid, not
+    /// here.
     pub(crate) fn transformer(&mut self) -> Option<Transformer> {
         let found = Transformer::ALL.iter().copied().find(|transformer| {
             *transformer != Transformer::Val
@@ -241,8 +243,8 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Bytes of `text` before the first that is not `wanted`. Those of longer characters go together: what
-/// is asked for is ASCII, or anything but some of it.
+/// Bytes of `text` before the first that is not `wanted`. Those of longer characters go together:
+/// what is asked for is ASCII, or anything but some of it.
 fn leading(text: &str, wanted: impl Fn(u8) -> bool) -> usize {
     text.bytes().position(|b| !wanted(b)).unwrap_or(text.len())
 }
@@ -295,7 +297,7 @@ fn unescape(body: &str, delimiter: char) -> Result<Cow<'_, [u8]>, EscapeError> {
             push(&mut bytes, c);
             continue;
         }
-        // There is one: the last backslash would have escaped the closing quote.
+        // There is a next one: a backslash at the end would escape the closing quote.
         let Some(escaped) = chars.next() else { break };
         match escaped {
             'b' => bytes.push(8),
@@ -324,7 +326,7 @@ fn hex_escape(chars: &mut std::str::Chars<'_>) -> Result<u8, EscapeError> {
         return Err(EscapeError::TruncatedHex);
     };
     let digits = format!("{high}{low}");
-    // Not all that parses will do: `+f` parses.
+    // `from_str_radix` also accepts a sign: `+f`.
     if high.is_ascii_hexdigit()
         && let Ok(byte) = u8::from_str_radix(&digits, 16)
     {

@@ -1,4 +1,58 @@
-//! The language of rules: conditions and output formats. Generic over who supplies fields.
+//! The language of rules: conditions and output templates.
+//!
+//! A condition is parsed to a tree ([`parse`]), compiled against the fields that exist
+//! ([`compile`]) and evaluated on events ([`Filter::matches`]). Many conditions are evaluated
+//! together as one [`Program`]. The crate knows the types of values, but neither fields nor events:
+//! a [`Vocabulary`] resolves names of fields, a [`Supplier`] gives their values for an event, and
+//! [`StaticFacts`] say what the type of an event determines.
+//!
+//! ```
+//! use bumpalo::Bump;
+//! use peregrine_event::{Format, ParamType};
+//! use peregrine_filter::{
+//!     DEFAULT_MAX_DEPTH, FieldError, Limits, Resolved, Supplier, Value, Vocabulary, compile, parse,
+//! };
+//!
+//! /// One field, the name of a process.
+//! struct Names;
+//!
+//! impl Vocabulary for Names {
+//!     type Field = ();
+//!
+//!     fn resolve(&self, text: &str) -> Result<Resolved<()>, FieldError> {
+//!         if !text.starts_with("proc.name") {
+//!             return Err(FieldError::Unknown { name: text.into() });
+//!         }
+//!         Ok(Resolved {
+//!             field: (),
+//!             len: "proc.name".len(),
+//!             ty: ParamType::Charbuf,
+//!             format: Format::Na,
+//!             list: false,
+//!             each: None,
+//!             limits: Limits::default(),
+//!         })
+//!     }
+//! }
+//!
+//! struct Event(&'static [u8], Bump);
+//!
+//! impl Supplier<()> for Event {
+//!     fn value<'s>(&'s self, (): &()) -> Option<Value<'s>> {
+//!         Some(Value::Text(self.0))
+//!     }
+//!
+//!     fn scratch(&self) -> &Bump {
+//!         &self.1
+//!     }
+//! }
+//!
+//! let condition = parse("proc.name in (cat, less) and not proc.name = cat", DEFAULT_MAX_DEPTH)?;
+//! let filter = compile(&condition, &Names)?.filter;
+//! assert!(filter.matches(&Event(b"less", Bump::new())));
+//! assert!(!filter.matches(&Event(b"cat", Bump::new())));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod ast;
 mod compile;
@@ -26,7 +80,7 @@ mod value;
 mod vocabulary;
 mod walk;
 
-/// How outputs show bytes: a part of how values print, so it stands here too.
+/// How outputs show bytes; re-exported, as it is part of how values are printed.
 pub use peregrine_event::render::Buffers;
 
 pub use ast::{

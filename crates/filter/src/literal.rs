@@ -1,4 +1,4 @@
-//! Literals of conditions as values of the types they are compared with.
+//! Parses literals of conditions as values of the types they are compared with.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,10 +10,10 @@ use crate::ast::lossy;
 /// Longest literal, in bytes.
 const MAX_LEN: usize = 255;
 
-/// A literal, understood.
+/// A parsed literal.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Literal {
-    /// Two's complement of 64 bits, of signed and unsigned types alike.
+    /// In two's complement of 64 bits, for signed and unsigned types alike.
     Number(u64),
     Double(f64),
     Bytes(Box<[u8]>),
@@ -21,53 +21,53 @@ pub(crate) enum Literal {
     Net(Net),
 }
 
-/// Why a text is no value of a type. The messages are those of Falco, which tools compare.
+/// Why a text is not a value of a type. The messages are those of Falco, which tools compare.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LiteralError {
     /// Neither `true` nor `false`.
     #[error("filter error: unrecognized boolean value {0}")]
     Bool(String),
-    /// Longer than literals for byte buffers may be.
+    /// Longer than a literal for a byte buffer may be.
     #[error("filter parameter too long (byte buf)")]
     BufferTooLong,
-    /// Not pairs of hex digits.
+    /// Not a sequence of pairs of hex digits.
     #[error("filter error: bcontains and bstartswith operator support hex strings only")]
     Hex,
-    /// No IPv4 address.
+    /// Not an IPv4 address.
     #[error("unrecognized IPv4 address {0}")]
     Ipv4(String),
-    /// No IPv6 address.
+    /// Not an IPv6 address.
     #[error("unrecognized IPv6 address {0}")]
     Ipv6(String),
-    /// No prefix length of an IPv4 net.
+    /// Not a prefix length of an IPv4 net.
     #[error("invalid netmask {0}")]
     Mask(String),
-    /// No prefix length of an IPv6 net.
+    /// Not a prefix length of an IPv6 net.
     #[error("invalid v6 netmask {0}")]
     Maskv6(String),
-    /// An IPv4 address where a net must be.
+    /// An IPv4 address in place of a net.
     #[error("unrecognized IP network {0}")]
     Net(String),
-    /// The address of an IPv4 net is none.
+    /// The address of an IPv4 net is not valid.
     #[error("unrecognized IP address {0}")]
     NetAddress(String),
-    /// An IPv6 address where a net must be.
+    /// An IPv6 address in place of a net.
     #[error("invalid v6 netmask: {0}")]
     Netv6(String),
-    /// A text with a NUL.
+    /// A text that contains NUL.
     #[error("filter error: filter value cannot contain a NUL byte (\\x00)")]
     Nul,
-    /// No number.
+    /// Not a number.
     #[error("{0} is not a valid number")]
     Number(String),
-    /// A type that has no literals.
+    /// A type without literals.
     #[error("wrong parameter type {0}")]
     NoLiterals(u8),
-    /// No port, and no service of that name.
+    /// Neither a port nor the name of a service.
     #[error("unrecognized protocol {0}")]
     Service(String),
-    /// Longer than literals may be.
+    /// Longer than a literal may be.
     #[error("filter parameter too long (used={}, available={}):{text}", text.len() + 1, MAX_LEN + 1)]
     TooLong {
         /// The literal.
@@ -75,7 +75,7 @@ pub enum LiteralError {
     },
 }
 
-/// Whether no value of the type is as large, or as small.
+/// Whether the number is outside of the range of the type.
 pub(crate) fn is_out_of_range(literal: &Literal, ty: ParamType) -> bool {
     use ParamType as T;
     let Literal::Number(number) = literal else { return false };
@@ -96,7 +96,7 @@ pub(crate) fn is_out_of_range(literal: &Literal, ty: ParamType) -> bool {
     }
 }
 
-/// Understands a literal.
+/// Parses a literal.
 pub(crate) fn parse(bytes: &[u8], ty: ParamType) -> Result<Literal, LiteralError> {
     use ParamType as T;
     if ty == T::Bytebuf {
@@ -144,7 +144,7 @@ pub(crate) fn parse(bytes: &[u8], ty: ParamType) -> Result<Literal, LiteralError
     })
 }
 
-/// Understands a literal written in hex.
+/// Parses a literal written in hex.
 pub(crate) fn parse_hex(digits: &[u8]) -> Result<Literal, LiteralError> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     if !digits.len().is_multiple_of(2) {
@@ -167,8 +167,8 @@ fn buffer(bytes: &[u8]) -> Result<Literal, LiteralError> {
     Ok(Literal::Bytes(bytes.into()))
 }
 
-/// A decimal number as `strtol` reads it: blanks and a sign may come first, what is too large
-/// becomes the largest.
+/// A decimal number with the semantics of `strtol`: blanks and a sign may come first, and it
+/// saturates.
 fn signed(text: &str) -> Result<i64, LiteralError> {
     let (negative, digits) = decimal(text)?;
     let magnitude = digits.parse::<i128>().unwrap_or(i128::MAX);
@@ -176,7 +176,7 @@ fn signed(text: &str) -> Result<i64, LiteralError> {
     Ok(value.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
 }
 
-/// Like [`signed`], as `strtoul`: negative numbers wrap.
+/// Like [`signed`], with the semantics of `strtoul`: negative numbers wrap.
 fn unsigned(text: &str) -> Result<u64, LiteralError> {
     let (negative, digits) = decimal(text)?;
     Ok(match digits.parse::<u64>() {
@@ -186,8 +186,8 @@ fn unsigned(text: &str) -> Result<u64, LiteralError> {
     })
 }
 
-/// A number of a type of so many bits. A negative one stands for that of the same bits (`user.uid = -1`).
-/// One that is too large for the type stays what it is, so that no value equals it.
+/// A number for a type of this width. A negative one is the unsigned one with the same bits
+/// (`user.uid = -1`). One that is out of range is kept, so that no value equals it.
 fn unsigned_of(text: &str, bits: u32) -> Result<u64, LiteralError> {
     let (negative, _) = decimal(text)?;
     let value = unsigned(text)?;
@@ -219,7 +219,7 @@ fn port(text: &str) -> Result<u64, LiteralError> {
     Ok(u64::from(port))
 }
 
-/// Port of a service, from the system's list. Where there is none, the few that rules name.
+/// Port of a service, from `/etc/services`; without that file, from the few names that rules use.
 fn service(name: &str) -> Option<u16> {
     const KNOWN: &str = "ftp 21/tcp\nssh 22/tcp\ntelnet 23/tcp\nsmtp 25/tcp mail\ndomain 53/tcp\n\
         bootps 67/udp\nbootpc 68/udp\nhttp 80/tcp www\npop3 110/tcp\nsunrpc 111/tcp\nntp 123/udp\n\
@@ -267,7 +267,7 @@ fn prefix(mask: &str) -> Result<Option<u8>, LiteralError> {
     Ok(u8::try_from(unsigned(mask)?).ok())
 }
 
-/// A range of addresses with a common prefix.
+/// Addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Net {
     addr: IpAddr,

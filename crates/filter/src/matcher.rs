@@ -1,4 +1,4 @@
-//! Comparisons with literals, prepared at load.
+//! Comparisons with literals, prepared at compile time.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -28,24 +28,24 @@ pub(crate) enum Matcher {
     Quantified(Quantifier, Box<[Matcher]>),
 }
 
-/// Where in a text another one stands.
+/// Where a part of a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
-    /// It is all of it.
+    /// It is the whole text.
     Whole,
-    /// It begins so.
+    /// The text starts with it.
     Prefix,
-    /// It ends so.
+    /// The text ends with it.
     Suffix,
 }
 
-/// An end of a text.
+/// A side of a text, from which it is compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// The first byte.
+    /// From the first byte on.
     #[default]
     Start,
-    /// The last byte.
+    /// From the last byte back.
     End,
 }
 
@@ -98,7 +98,7 @@ impl Order {
         }
     }
 
-    /// Of numbers that may have no order.
+    /// For numbers that may have no order: NaN differs from everything.
     pub(crate) fn holds_partially(self, ordering: Option<Ordering>) -> bool {
         match ordering {
             Some(ordering) => self.holds(ordering),
@@ -107,7 +107,7 @@ impl Order {
     }
 }
 
-/// Few texts are compared one by one, many are hashed; lengths tell most apart before that.
+/// A set of texts: few are compared one by one, many are hashed. Lengths exclude most texts before.
 #[derive(Clone, Debug)]
 pub(crate) struct Texts {
     shortest: usize,
@@ -141,7 +141,7 @@ impl Texts {
 }
 
 impl Matcher {
-    /// Prepares a comparison. Operators that take one literal use the first.
+    /// A comparison with literals. Operators that take one literal use the first.
     pub(crate) fn new(
         op: Operator,
         quantifier: Option<Quantifier>,
@@ -206,7 +206,7 @@ impl Matcher {
         Self::Bytes(ByteMatcher::Below(Box::new(paths)))
     }
 
-    /// How much work it is, in units of a comparison of numbers.
+    /// Its cost, in units of a comparison of two numbers.
     pub(crate) fn cost(&self) -> u32 {
         match self {
             Self::Never | Self::Number { .. } | Self::Double { .. } | Self::Ip { .. } => 1,
@@ -226,11 +226,11 @@ impl Matcher {
         }
     }
 
-    /// How often it holds: a guess from what rules look for, which is the unusual.
+    /// Probability that it holds: a guess. Rules look for what is unusual.
     pub(crate) fn likelihood(&self) -> f32 {
         match self {
             Self::Never => 0.0,
-            // Flags are as often set as not.
+            // Flags are set as often as not.
             Self::Number { op: Order::Eq, than: 0 | 1 } => 0.5,
             Self::Number { op: Order::Eq, .. } | Self::Numbers(_) => 0.1,
             Self::Number { op: Order::Ne, .. } => 0.9,
@@ -255,11 +255,11 @@ impl Matcher {
         }
     }
 
-    /// Whether it holds for the value. Values of another kind than the literals match nothing.
+    /// Whether it holds for the value. A value of another type than the literals satisfies nothing.
     #[inline]
     pub(crate) fn matches(&self, value: Value<'_>, scratch: &Bump) -> bool {
         match (self, value) {
-            // Most are of these, of which those with numbers are done as soon as asked.
+            // The most frequent ones; those of numbers are inlined.
             (Self::Number { op, than }, Value::Int(v)) => op.holds(v.cmp(&(*than as i64))),
             (Self::Number { op, than }, Value::Uint(v)) => op.holds(v.cmp(than)),
             (Self::Number { op, than }, Value::Bool(v)) => op.holds(u64::from(v).cmp(than)),
@@ -326,7 +326,7 @@ impl ByteMatcher {
         })
     }
 
-    /// Texts of which one stands so in every text for which it holds, if that is so.
+    /// Texts of which one is at the anchor of every text for which the comparison holds.
     pub(crate) fn literals(&self) -> Option<(Anchor, Vec<&[u8]>)> {
         Some(match self {
             Self::Order { op: Order::Eq, than } => (Anchor::Whole, vec![than]),
@@ -366,7 +366,7 @@ impl ByteMatcher {
     }
 }
 
-/// Whether the text has the needle, without regard to the case of ASCII letters.
+/// Whether the text contains the needle, ignoring the case of ASCII letters.
 pub(crate) fn contains_folded(text: &[u8], needle: &[u8]) -> bool {
     let Some(first) = needle.first() else { return true };
     let (low, up) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());

@@ -1,14 +1,14 @@
-//! The place where a profiler looks in.
+//! The interface of profilers.
 
-/// Follows how things of one kind are decided. `()` follows nothing, and costs nothing.
+/// Follows the evaluation of things of one kind. `()` follows nothing, at no cost.
 pub trait Meter<Thing> {
-    /// What it keeps of the beginning until the end.
+    /// What it passes from the start of an evaluation to its end, such as a time.
     type Mark;
 
-    /// It is about to be decided.
+    /// The evaluation of a thing starts.
     fn enter(&mut self, thing: Thing) -> Self::Mark;
 
-    /// It was decided. `mark` is what [`enter`](Self::enter) gave for it.
+    /// It ended with a result. `mark` is what [`enter`](Self::enter) returned.
     fn leave(&mut self, thing: Thing, mark: Self::Mark, holds: bool);
 }
 

@@ -1,4 +1,4 @@
-//! Text to tree: recursive descent over bytes.
+//! Parses a condition to a tree, by recursive descent over bytes.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use crate::ast::{
 };
 use crate::lexer::{EscapeError, Lexer};
 
-/// How deep conditions may nest where nothing else is said.
+/// How deep conditions may nest by default.
 pub const DEFAULT_MAX_DEPTH: usize = 100;
 
 /// How deep conditions of rules may nest.
 pub const RULES_MAX_DEPTH: usize = 1000;
 
-/// Understands a condition.
+/// Parses a condition.
 ///
-/// `max_depth` bounds the steps of recursion, of which a pair of parentheses takes five.
+/// `max_depth` bounds the recursion; a pair of parentheses takes five steps.
 ///
 /// # Errors
-/// When the text is no condition; the first place where that shows.
+/// When the text is not a condition, with the first position at which that shows.
 ///
 /// ```
 /// use peregrine_filter::{DEFAULT_MAX_DEPTH, parse};
@@ -43,8 +43,8 @@ pub fn parse(text: &str, max_depth: usize) -> Result<Expr, ParseError> {
     Err(parser.error(ParseErrorKind::TrailingToken { after }))
 }
 
-/// Understands the field or transformer at the start of a text: what stands after `%` in an output
-/// format. The second value is its length; what follows is not looked at.
+/// Parses the field or transformer at the start of a text, as after `%` in an output template. The
+/// second value is its length; the text after it is ignored.
 ///
 /// # Errors
 /// When no field or transformer starts there.
@@ -59,41 +59,41 @@ pub fn parse_operand(text: &str, max_depth: usize) -> Result<(Operand, usize), P
     }
 }
 
-/// Why a text is no condition.
+/// Why a text is not a condition.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{kind}")]
 pub struct ParseError {
-    /// Byte of the text at which it showed.
+    /// Position in the text, in bytes.
     pub offset: usize,
     /// What is wrong.
     pub kind: ParseErrorKind,
 }
 
-/// What is wrong with a text. The messages are those of Falco, which tools compare.
+/// What is wrong with a condition. The messages are those of Falco, which tools compare.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseErrorKind {
-    /// No text at all.
+    /// The text is empty.
     #[error("filter input string is empty")]
     Empty,
-    /// A quoted text has an escape that means nothing.
+    /// A quoted text has an invalid escape sequence.
     #[error("{0}")]
     Escape(#[from] EscapeError),
-    /// No argument of a transformer where one must be.
+    /// Expected an argument of a transformer.
     #[error(
         "expected field transformer argument: field, transformer, quoted string, number, or transformer list"
     )]
     ExpectedArgument,
-    /// `and` or `or` run into the next word.
+    /// Expected a blank or parenthesis after `and` or `or`.
     #[error("expected blank or '(' after '{0}'")]
     ExpectedBlank(&'static str),
-    /// No condition where one must be.
+    /// Expected a condition.
     #[error("expected a '(' token, a field check, or an identifier")]
     ExpectedCheck,
-    /// Parenthesis not closed.
+    /// A parenthesis is not closed.
     #[error("expected a ')' token")]
     ExpectedClosing,
-    /// Bracket not closed.
+    /// A bracket is not closed.
     #[error("expected a ']' token")]
     ExpectedClosingBracket,
     /// `val(` without a field.
@@ -102,13 +102,13 @@ pub enum ParseErrorKind {
     /// `[` without an argument.
     #[error("expected a valid field argument: a quoted string or a bare string")]
     ExpectedFieldArgument,
-    /// No list where one must be.
+    /// Expected a list.
     #[error("expected a list or an identifier")]
     ExpectedList,
-    /// No member of the list of a transformer where one must be.
+    /// Expected a member of the list of a transformer.
     #[error("expected transformer list argument: field, transformer, quoted string, or number")]
     ExpectedListArgument,
-    /// No list or field where one must be.
+    /// Expected a list or a field.
     #[error(
         "expected a list, an identifier, or a field with a valid transformer: {}",
         quoted(Transformer::ALL.iter().map(|t| t.as_str()))
@@ -117,19 +117,19 @@ pub enum ParseErrorKind {
     /// The list of a transformer is not closed.
     #[error("expected ')'")]
     ExpectedListClosing,
-    /// No number or field where one must be.
+    /// Expected a number or a field.
     #[error(
         "expected a number value or a field with a valid transformer: {}",
         quoted(Transformer::ALL.iter().map(|t| t.as_str()))
     )]
     ExpectedNumberOrOperand,
-    /// No operator after a field.
+    /// Expected an operator after a field.
     #[error("expected a valid check operator: one of {}", quoted(operators()))]
     ExpectedOperator,
-    /// No text where one must be.
+    /// Expected a text.
     #[error("expected a string value")]
     ExpectedText,
-    /// No text or field where one must be.
+    /// Expected a text or a field.
     #[error(
         "expected a string value or a field with a valid transformer: {}",
         quoted(Transformer::ALL.iter().map(|t| t.as_str()))
@@ -141,16 +141,16 @@ pub enum ParseErrorKind {
     /// No field or transformer at the start of a text.
     #[error("unexpected token after '{after}")]
     NoOperand {
-        /// The last word that was understood.
+        /// The last valid word.
         after: String,
     },
     /// Nested too deep.
     #[error("exceeded max depth limit of {0}")]
     TooDeep(usize),
-    /// Something follows that belongs to nothing.
+    /// Text after the end of the condition.
     #[error("unexpected token after '{after}', expecting 'or', 'and'")]
     TrailingToken {
-        /// The last word that was understood.
+        /// The last valid word.
         after: String,
     },
 }
@@ -231,7 +231,7 @@ impl Parser<'_> {
         })
     }
 
-    /// What follows `(`.
+    /// Parses after `(`.
     fn parenthesised(&mut self) -> Parsed<Expr> {
         self.nested(|p| {
             p.lexer.blank();
@@ -367,7 +367,7 @@ impl Parser<'_> {
         Ok((self.quoted()? || self.lexer.bare()).then(|| self.token(start)))
     }
 
-    /// `val(field)` or a transformer: what is not taken for a literal on the right.
+    /// `val(field)` or a transformer, which on the right are not literals.
     fn right_operand(&mut self) -> Parsed<Option<Operand>> {
         self.nested(|p| {
             let start = p.lexer.offset();
@@ -409,7 +409,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What follows the name of a field, which is the last token.
+    /// Parses after the name of a field, which is the last token.
     fn field(&mut self, start: usize) -> Parsed<Operand> {
         self.nested(|p| {
             let field = Field { name: p.lexer.token(), arg: p.field_argument()? };
@@ -431,7 +431,7 @@ impl Parser<'_> {
         Ok(Some(arg))
     }
 
-    /// What follows `tolower(`.
+    /// Parses after `tolower(`.
     fn call(&mut self, transformer: Transformer, start: usize) -> Parsed<Operand> {
         self.nested(|p| {
             p.lexer.blank();

@@ -1,11 +1,11 @@
-//! Sets of paths, asked whether one of them is an ancestor of another path or that path itself.
+//! Sets of paths: whether a path is one of them, or below one.
 
 use hashbrown::HashMap;
 
 use crate::glob;
 
-/// Paths, component by component. Components may be shell patterns. Slashes that lead, trail or
-/// repeat say nothing.
+/// A trie of paths by components, which may be shell patterns. Leading, trailing and repeated
+/// slashes are ignored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PathSet {
     /// Whether a path of the set ends here.
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_covered_by_no_paths() {
+    fn an_empty_set_covers_nothing() {
         assert!(!set(&[]).covers(b"/"));
     }
 }

@@ -1,4 +1,4 @@
-//! Values as users see them: in a line of text and in JSON.
+//! Prints values, as text and as JSON.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use peregrine_event::{Format, ParamType};
 
 use crate::Value;
 
-/// What a value is, as far as printing it needs to know.
+/// How a value is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
     /// Type of the value, or of each item of a list.
@@ -18,9 +18,9 @@ pub struct Form {
     pub buffers: Buffers,
 }
 
-/// Longest text of a list; what exceeds it is cut.
+/// Longest text of a list; the rest is cut.
 const LIST_TEXT_MAX: usize = 1023;
-/// Longest printable form of a byte buffer that is shown whole, and what is shown of a longer one.
+/// Longest byte buffer that is shown whole, and the part that is shown of a longer one.
 const BUFFER_TEXT_MAX: usize = 1022;
 const BUFFER_TEXT_CUT: usize = 1021;
 
@@ -39,7 +39,7 @@ pub fn value_text(out: &mut Vec<u8>, value: Value<'_>, form: Form) {
     }
 }
 
-/// Appends a value as JSON. Always valid JSON: bytes that are no UTF-8 become U+FFFD.
+/// Appends a value as JSON. Always valid JSON: bytes that are not UTF-8 become U+FFFD.
 ///
 /// Numbers are JSON numbers when they are printed in decimal, and strings otherwise.
 pub fn value_json(out: &mut Vec<u8>, value: Value<'_>, form: Form) {
@@ -59,7 +59,7 @@ pub fn value_json(out: &mut Vec<u8>, value: Value<'_>, form: Form) {
         }
         Value::Text(v) => json_string(out, v),
         Value::Uint(v) if is_number(form.format) => decimal(out, false, v),
-        // What is left prints as ASCII without quotes, backslashes and control characters …
+        // The other types print as ASCII without quotes, backslashes and control characters …
         Value::Int(_) | Value::Uint(_) | Value::Ip(_) => {
             out.push(b'"');
             value_text(out, value, form);
@@ -90,8 +90,8 @@ pub fn json_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
-/// Appends text as the inside of a JSON string: quotes, backslashes and control characters are escaped,
-/// everything that is no UTF-8 becomes U+FFFD.
+/// Appends text as the inside of a JSON string: quotes, backslashes and control characters are
+/// escaped, what is not UTF-8 becomes U+FFFD.
 pub fn json_escape(out: &mut Vec<u8>, text: &[u8]) {
     for chunk in text.utf8_chunks() {
         escape_valid(out, chunk.valid().as_bytes());
@@ -101,7 +101,7 @@ pub fn json_escape(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// What follows the backslash for each byte: 0 is no escape, `u` the long form.
+/// For each byte, the character after the backslash: 0 for no escape, `u` for the long form.
 const ESCAPES: [u8; 256] = {
     let mut table = [0; 256];
     let mut control = 0;
@@ -146,7 +146,7 @@ fn signed_text(out: &mut Vec<u8>, value: i64, form: Form) {
     match form.format {
         Format::Dec | Format::Na => decimal(out, value < 0, value.unsigned_abs()),
         Format::Padded => put(out, format_args!("{value:09}")),
-        // Negative numbers show as many digits as their type has.
+        // Negative numbers have as many digits as their type.
         Format::Hex | Format::Oct => {
             unsigned_text(out, value.cast_unsigned() & width_mask(form.ty), form.format);
         }
@@ -171,7 +171,7 @@ fn width_mask(ty: ParamType) -> u64 {
     }
 }
 
-/// Decimal digits without the formatting machinery: most values of an alert are numbers.
+/// Decimal digits, without `fmt`: most values of an alert are numbers.
 fn decimal(out: &mut Vec<u8>, negative: bool, mut value: u64) {
     let mut digits = [0; 20];
     let mut len = 0;
@@ -192,7 +192,7 @@ fn decimal(out: &mut Vec<u8>, negative: bool, mut value: u64) {
 fn double_json(out: &mut Vec<u8>, value: f64, format: Format) {
     match format {
         _ if !value.is_finite() => out.extend_from_slice(b"null"),
-        // A double that is declared decimal loses its fraction.
+        // A double that is declared decimal is truncated.
         Format::Dec => decimal(out, value <= -1.0, value.trunc().abs() as u64),
         _ => put(out, format_args!("{value:?}")),
     }
@@ -202,7 +202,7 @@ fn list_text(out: &mut Vec<u8>, items: &[Value<'_>], form: Form) {
     let start = out.len();
     out.push(b'(');
     for item in items {
-        // An empty first item leaves no comma behind.
+        // There is no comma after an empty first item.
         if out.len() > start + 1 {
             out.push(b',');
         }
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_each_base() {
+    fn numbers_print_in_each_base() {
         let cases: [(Value<'_>, ParamType, Format, &str, &str); 11] = [
             (Value::Int(-42), ParamType::Int64, Format::Dec, "-42", "-42"),
             (
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn lists() {
+    fn lists_print_in_parentheses_and_are_cut() {
         let form = form(ParamType::Charbuf, Format::Na);
         let items = [Value::Text(b"file"), Value::Text(b"ipv4")];
         assert_eq!(text(Value::List(&items), form), "(file,ipv4)");

@@ -1,4 +1,4 @@
-//! Tree to text.
+//! Prints a tree as a condition.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -6,21 +6,21 @@ use crate::ast::{
     Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Right, Text,
 };
 
-/// As a text that parses to the same tree. Literals are quoted where they must be.
+/// Prints a condition that parses to the same tree. Literals are quoted where they must be.
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Printer { f, style: Style::Faithful }.expr(self)
     }
 }
 
-/// As a text that parses to the same test.
+/// Prints a test that parses to the same test.
 impl Display for Check {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Printer { f, style: Style::Faithful }.check(self)
     }
 }
 
-/// As a text that parses to the same operand.
+/// Prints an operand that parses to the same operand.
 impl Display for Operand {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Printer { f, style: Style::Faithful }.operand(self)
@@ -28,8 +28,8 @@ impl Display for Operand {
 }
 
 impl Expr {
-    /// The form in which Falco describes compiled conditions. It differs from `Display` in that many
-    /// literals stand bare that could not be parsed again, such as an empty one.
+    /// The form in which Falco describes compiled conditions. Unlike `Display` it leaves literals
+    /// bare that can't be parsed again, such as an empty one.
     pub fn described(&self) -> impl Display + '_ {
         Described(self)
     }
@@ -86,7 +86,7 @@ impl Printer<'_, '_> {
                 self.f.write_str("not ")?;
                 self.expr(child)
             }
-            // Bare, it would negate what follows.
+            // Bare, it negates the next word.
             ExprKind::Macro(name) if self.style == Style::Faithful && name == "not" => {
                 self.f.write_str("(not)")
             }
@@ -180,7 +180,7 @@ impl Printer<'_, '_> {
                     '\n' => self.f.write_str("\\n")?,
                     '\r' => self.f.write_str("\\r")?,
                     '\t' => self.f.write_str("\\t")?,
-                    // A quote after an escaped backslash would not close.
+                    // A quote after an escaped backslash does not close the text.
                     '\\' if self.style == Style::Faithful => self.f.write_str("\\x5c")?,
                     '\\' => self.f.write_str("\\\\")?,
                     '"' => self.f.write_str("\\\"")?,

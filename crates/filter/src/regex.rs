@@ -1,5 +1,5 @@
-//! Regular expressions in the POSIX syntax of RE2: no lazy repetition, no `(?…)`, no `\d`; `^` and `$`
-//! match at line ends too. They are rewritten for `regex-automata`, whose syntax is Perl's.
+//! Regular expressions in the POSIX syntax of RE2: no lazy repetition, no `(?…)`, no `\d`; `^` and
+//! `$` match at line ends too. They are rewritten for `regex-automata`, whose syntax is Perl's.
 
 use std::fmt::Write;
 
@@ -7,16 +7,16 @@ use bumpalo::Bump;
 use regex_automata::{Anchored, Input, meta};
 use thiserror::Error;
 
-/// Most repetitions of one thing, also when repetitions nest.
+/// Most repetitions of one item, also when repetitions nest.
 const MAX_REPEAT: u32 = 1000;
 /// Memory a compiled expression may take.
 const MAX_SIZE: usize = 8 << 20;
 
-/// A regular expression for whole texts.
+/// A regular expression that matches whole texts.
 #[derive(Clone, Debug)]
 pub(crate) struct Regex(meta::Regex);
 
-/// Why a text is no regular expression. The messages are those of RE2, which tools compare.
+/// Why a text is not a regular expression. The messages are those of RE2, which tools compare.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegexError {
@@ -38,7 +38,7 @@ pub enum RegexError {
     /// `a{2,1}`
     #[error("invalid repetition size: {0}")]
     RepeatSize(String),
-    /// Takes too much memory.
+    /// The compiled expression takes too much memory.
     #[error("pattern too large - compile failed")]
     TooLarge,
     /// `a\`
@@ -59,7 +59,7 @@ impl Regex {
             .map_err(|_| RegexError::TooLarge)
     }
 
-    /// Whether it matches the whole text. What is not UTF-8 counts as U+FFFD.
+    /// Whether it matches the whole text. What is not UTF-8 is matched as U+FFFD.
     pub(crate) fn matches(&self, text: &[u8], scratch: &Bump) -> bool {
         let text = match std::str::from_utf8(text) {
             Ok(text) => text,
@@ -83,13 +83,13 @@ fn sanitised<'s>(text: &[u8], scratch: &'s Bump) -> &'s str {
     std::str::from_utf8(copy).unwrap_or_default()
 }
 
-/// What an alternative or a group holds so far.
+/// A group while it is read.
 struct Group {
     /// Where it starts in the output.
     start: usize,
-    /// Where its last repeatable item starts, and how often that repeats parts of itself.
+    /// Where its last item starts in the output, and how often that repeats parts of itself.
     item: Option<(usize, u32)>,
-    /// The largest repetition within.
+    /// The largest repetition in it.
     repeats: u32,
 }
 
@@ -184,7 +184,8 @@ impl<'a> Rewriter<'a> {
         Err(RegexError::UnexpectedParenthesis(self.pattern.to_owned()))
     }
 
-    /// Applies a repetition to the last item. Wrapped, so that `a+?` is not lazy but `(a+)?`.
+    /// Applies a repetition to the last item. Wrapped in a group, so that `a+?` is not lazy but
+    /// `(a+)?`.
     fn repeat(&mut self, op: &str, times: u32) -> Result<(), RegexError> {
         let Some(group) = self.groups.last_mut() else { return Err(RegexError::TooLarge) };
         let Some((start, repeats)) = group.item else {
@@ -234,7 +235,7 @@ impl<'a> Rewriter<'a> {
                 return Err(RegexError::MissingBracket(whole.to_owned()));
             }
             let mut ahead = self.rest.chars();
-            // A minus stands for itself as the first or last member only.
+            // A minus is literal as the first or last member only.
             if !first
                 && ahead.next() == Some('-')
                 && let Some(after) = ahead.next()
@@ -398,14 +399,14 @@ mod tests {
     }
 
     #[test]
-    fn lines() {
+    fn anchors_match_at_line_ends() {
         assert!(!is_match("a.b", b"a\nb"));
         assert!(is_match("a[^x]b", b"a\nb"));
         assert!(is_match("a$\n^b", b"a\nb"));
     }
 
     #[test]
-    fn repetitions() {
+    fn repetitions_are_bounded() {
         assert!(is_match("a{2,3}", b"aaa"));
         assert!(!is_match("a{2}", b"aaa"));
         assert!(is_match("a{,3}", b"a{,3}"));
@@ -417,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn classes() {
+    fn classes_have_posix_names() {
         assert!(is_match("[[:alpha:]_-]+", b"a_-Z"));
         assert!(is_match("[]a]", b"]"));
         assert!(is_match(r"[\]\-]", b"-"));
@@ -429,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes() {
+    fn escapes_are_those_of_re2() {
         assert!(is_match(
             r"\.\x41\x{20ac}\101\t\_",
             "..".replace("..", ".A\u{20ac}A\t_").as_bytes()
@@ -441,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn parentheses() {
+    fn parentheses_must_match() {
         assert_eq!(error("a(b"), "missing ): a(b");
         assert_eq!(error("a)b"), "unexpected ): a)b");
         assert_eq!(error("a(?=b)"), "no argument for repetition operator: ?");

@@ -1,4 +1,4 @@
-//! Output formats: text with `%fields` in it.
+//! Output templates: text with `%fields` in it.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::parser::{DEFAULT_MAX_DEPTH, parse_operand};
 use crate::print::{Form, value_json, value_text};
 use crate::{Argument, Extractor, Operand, OperandKind, Place, Shown, Supplier, Vocabulary};
 
-/// An output format, understood: `%proc.name opened %20fd.name`.
+/// A compiled output template: `%proc.name opened %20fd.name`.
 ///
-/// After `%` may stand a width (`%20fd.name` fills with blanks or cuts to 20 bytes), then a field or a
-/// transformer. The longest text that is one is taken, the rest is printed as it stands. A leading `*` is dropped:
-/// fields without a value print `<NA>` with and without it.
+/// `%` is followed by an optional width (`%20fd.name` fills with blanks or cuts to 20 bytes) and a
+/// field or a transformer: the longest text that is one. A leading `*` is dropped: fields without a
+/// value print `<NA>` with and without it.
 #[derive(Clone, Debug)]
 pub struct Template<F> {
     parts: Vec<Part<F>>,
@@ -21,17 +21,17 @@ pub struct Template<F> {
     names: Vec<String>,
 }
 
-/// A field of an output format, with the name it has among the output fields.
+/// A field of a template, with its name among the output fields.
 #[derive(Clone, Debug)]
 pub struct OutputField<F> {
     name: String,
     extractor: Arc<Extractor<F>>,
 }
 
-/// Why a text is no output format.
+/// Why a text is not an output template.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TemplateError {
-    /// Nothing to print.
+    /// The text is empty.
     #[error("empty formatting token")]
     Empty,
     /// A width without a field.
@@ -40,11 +40,11 @@ pub enum TemplateError {
     /// A lone `%` at the end.
     #[error("invalid formatting syntax: formatting cannot end with a %")]
     EndsWithPercent,
-    /// No field starts after a `%`. The message is cut where the reference engine cuts it, because tools
-    /// compare it; `at` says where the trouble is.
+    /// No field starts after a `%`. The message is cut where Falco cuts it, because tools compare
+    /// it.
     #[error("unknown filter: unexpected token after '")]
     Unknown {
-        /// Offset in the text of what should have been a field.
+        /// Offset in the text of what is not a field.
         at: usize,
     },
 }
@@ -55,16 +55,16 @@ enum Part<F> {
     Value { extractor: Arc<Extractor<F>>, width: Option<usize> },
 }
 
-/// What the text shows for a field without a value.
+/// Printed for a field without a value.
 const NOT_AVAILABLE: &[u8] = b"<NA>";
-/// Widths above this are cut down to it: nobody reads them, and they cost memory for each alert.
+/// Widest width; wider ones cost memory for each alert and help no reader.
 const WIDTH_MAX: usize = 65_535;
 
 impl<F: Clone> Template<F> {
-    /// Understands an output format.
+    /// Compiles an output template.
     ///
     /// # Errors
-    /// When the text is empty, ends too early, or a `%` is not followed by a field.
+    /// When the text is empty, ends after `%` or a width, or a `%` is not followed by a field.
     pub fn compile<V>(text: &str, vocabulary: &V) -> Result<Self, TemplateError>
     where
         V: Vocabulary<Field = F> + ?Sized,
@@ -129,13 +129,13 @@ impl<F> Template<F> {
         }
     }
 
-    /// The fields that `output_fields` shows: each once, by name.
+    /// The output fields: each once, sorted by name.
     #[must_use]
     pub fn fields(&self) -> &[OutputField<F>] {
         &self.fields
     }
 
-    /// Everything the text names, in its order: fields, and transformers after what they transform.
+    /// All fields and transformers of the text in its order, transformers after their arguments.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
@@ -166,7 +166,7 @@ where
     S: Supplier<F> + ?Sized,
 {
     match extractor.as_field() {
-        // Fields for conditions never have a value here.
+        // Fields for conditions only have no value in outputs.
         Some(_) if extractor.limits().filter_only => None,
         Some(field) => supplier.shown(field, place),
         None => extractor.value(supplier).map(|value| Shown { value, ty: None }),
@@ -178,7 +178,7 @@ fn form<F>(extractor: &Extractor<F>, shown: &Shown<'_>, buffers: Buffers) -> For
     Form { ty, format, buffers }
 }
 
-/// Splits a width off; 0 is none.
+/// Splits a width off; 0 is no width.
 fn width(token: &str) -> (Option<usize>, &str) {
     let digits = token.len() - token.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, rest) = token.split_at(digits);
@@ -189,10 +189,10 @@ fn width(token: &str) -> (Option<usize>, &str) {
     ((width > 0).then_some(width), rest)
 }
 
-/// Splits the longest text off that is a field the vocabulary knows, or a transformer of such fields.
+/// Splits off the longest text that is a field or a transformer of fields.
 ///
-/// What is too long is tried shorter and shorter, because anything may follow a field: `%proc.names` is
-/// the name of a process and an `s`.
+/// Any text may follow a field, so shorter and shorter texts are tried: `%proc.names` is the name
+/// of a process and an `s`.
 fn operand<'t, V>(token: &'t str, vocabulary: &V) -> Option<(Operand, Extractor<V::Field>, &'t str)>
 where
     V: Vocabulary + ?Sized,
@@ -204,7 +204,7 @@ where
                 Ok(extractor) => return Some((operand, extractor, token.get(len..)?)),
                 Err(_) => len - 1,
             },
-            // The same error would show again at every place behind it.
+            // Any longer text has the same error.
             Err(error) => error.offset.min(end - 1),
         };
         end = token.floor_char_boundary(shorter);
@@ -212,22 +212,22 @@ where
     None
 }
 
-/// Collects what a token mentions: fields become output fields, and all is named in order.
+/// Collects output fields and names from one token.
 struct Mentioned<'a, V: Vocabulary + ?Sized> {
     template: &'a mut Template<V::Field>,
     vocabulary: &'a V,
-    /// The last name is that of a transformer.
+    /// Whether the last name is that of a transformer.
     after_call: bool,
 }
 
 impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
-    /// `known` is what gives the value of the operand, where that is at hand.
+    /// `known` is the compiled operand, where there is one already.
     fn operand(&mut self, operand: &Operand, known: Option<&Arc<Extractor<V::Field>>>) {
         let name = operand.described().to_string();
         match &operand.node {
             OperandKind::Call(call) => {
                 call.args.iter().for_each(|argument| self.argument(argument));
-                // Of transformers inside each other only the outer one is named.
+                // Of nested transformers only the outer one is named.
                 if self.after_call {
                     self.template.names.pop();
                 }

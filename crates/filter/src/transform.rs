@@ -1,11 +1,11 @@
-//! Transformers that are more than a line: base64 and getopt.
+//! The transformers `b64` and `getopt`.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
 use crate::Value;
 
-/// Decodes base64. Padding may be missing; anything else that is not base64 makes it fail.
+/// Decodes base64; `None` for anything else. Padding may be missing.
 pub(crate) fn base64<'s>(text: &[u8], scratch: &'s Bump) -> Option<&'s [u8]> {
     let body = text.strip_suffix(b"=").unwrap_or(text);
     let body = if body.len() < text.len() { body.strip_suffix(b"=").unwrap_or(body) } else { body };
@@ -24,7 +24,7 @@ pub(crate) fn base64<'s>(text: &[u8], scratch: &'s Bump) -> Option<&'s [u8]> {
         held -= 8;
         Ok::<u8, ()>((bits >> held) as u8)
     });
-    // The last digits may hold less than a byte: they must be digits all the same.
+    // The last digits may hold less than a byte, but must be digits.
     decoded.ok().filter(|_| digits.all(|d| digit(*d).is_some())).map(|d| &*d)
 }
 
@@ -39,7 +39,7 @@ fn digit(byte: u8) -> Option<u8> {
     })
 }
 
-/// Which options a command has, and which of them take a value, as `getopt(3)` is told.
+/// The options of a command and which of them take a value, as in `getopt(3)`.
 #[derive(Clone, Debug)]
 pub(crate) struct Optstring {
     known: [u64; 4],
@@ -77,8 +77,8 @@ fn has(bits: &[u64; 4], byte: u8) -> bool {
     bits.get(usize::from(byte / 64)).is_some_and(|word| word >> (byte % 64) & 1 == 1)
 }
 
-/// All options of a command line, each followed by its value if it takes one; `?` for one that the
-/// command does not have, nothing but an empty text for one whose value is missing.
+/// All options of a command line, each followed by its value if it takes one: `?` for an unknown
+/// option, an empty text for a missing value.
 pub(crate) fn options<'a>(
     args: &[Value<'a>],
     options: &Optstring,
@@ -94,7 +94,7 @@ pub(crate) fn options<'a>(
     found.into_bump_slice()
 }
 
-/// The value of an option, or its name if it takes none. The last one counts.
+/// The value of an option, or its name if it takes none. The last occurrence counts.
 pub(crate) fn option<'a>(args: &[Value<'a>], options: &Optstring, wanted: u8) -> Option<&'a [u8]> {
     let mut found: Option<&'a [u8]> = None;
     each_option(args, options, |option| match option {
@@ -113,7 +113,7 @@ enum Opt<'a> {
     ValueMissing(&'a [u8]),
 }
 
-/// Goes through the options in front: long ones are skipped, `--` and the first that is none end it.
+/// Visits the options in front. Long ones are skipped; `--` or the first other argument ends them.
 fn each_option<'a>(args: &[Value<'a>], options: &Optstring, mut see: impl FnMut(Opt<'a>)) {
     let mut args = args.iter().map(|arg| match arg {
         Value::Text(text) | Value::Bytes(text) => *text,

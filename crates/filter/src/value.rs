@@ -1,11 +1,11 @@
-//! Values of fields, borrowed from whatever supplies them.
+//! Values of fields, borrowed from the event and the state.
 
 use std::net::IpAddr;
 
 /// Value of a field for one event.
 ///
-/// Text is bytes, as the kernel gives it; nothing says it is UTF-8. Signs and widths of integers are
-/// those of the field's [`ParamType`](peregrine_event::ParamType), which travels beside the value.
+/// Text is bytes, as the kernel gives it, and need not be UTF-8. Signs and widths of integers are
+/// those of the field's [`ParamType`](peregrine_event::ParamType), which is known beside the value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
     /// True or false.
@@ -22,6 +22,7 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// Address.
     Ip(IpAddr),
-    /// Several values: of a list field, or of a field that asks several things (see [`Each`](crate::Each)).
+    /// Several values: of a list field, or of a field that compares with each of them (see
+    /// [`Each`](crate::Each)).
     List(&'a [Value<'a>]),
 }

@@ -1,4 +1,4 @@
-//! What the language asks of whoever knows the fields.
+//! The interfaces of what supplies fields: names at compile time, values at run time.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -9,22 +9,23 @@ use thiserror::Error;
 
 use crate::Value;
 
-/// Knows which fields exist. Asked at load time only.
+/// The fields that exist. Used at compile time only.
 pub trait Vocabulary {
-    /// A field with its argument, understood: what [`Supplier`] is asked with at run time.
+    /// A resolved field with its argument, for which a [`Supplier`] has a value.
     type Field: Clone + Debug + Eq + Hash;
 
-    /// Understands the longest field at the start of `text` (`proc.aname[2]`, `evt.arg.flags`, `fd.name`).
+    /// Resolves the longest field at the start of `text` (`proc.aname[2]`, `evt.arg.flags`,
+    /// `fd.name`).
     ///
-    /// [`Resolved::len`] says how much of `text` it is; a condition wants all of it, an output format takes
-    /// what it gets and prints the rest as it stands.
+    /// [`Resolved::len`] is the length of its name. In a condition that must be all of `text`; an
+    /// output template prints the rest.
     ///
     /// # Errors
-    /// When no field starts there, or its argument is missing or wrong.
+    /// When no field starts there, or its argument is missing or not valid.
     fn resolve(&self, text: &str) -> Result<Resolved<Self::Field>, FieldError>;
 
-    /// Whether the field could ever be what a condition compares it with: there is no event type
-    /// `opne`. Asked for every literal on the right of the field, with its bytes unquoted.
+    /// Checks that a field can have the value of a literal that it is compared with, unquoted:
+    /// there is no event type `opne`.
     ///
     /// # Errors
     /// When no event can give the field this value.
@@ -32,72 +33,72 @@ pub trait Vocabulary {
         Ok(())
     }
 
-    /// Names of fields that look like this name, the likest first: for messages about a name that is none.
+    /// Names of fields similar to a name that does not exist, the nearest first. For messages.
     fn similar(&self, _name: &str) -> Vec<String> {
         Vec::new()
     }
 
-    /// Whether the field is a distance (`evt.around`): its value is one in nanoseconds, the literal
-    /// one in milliseconds, `=` asks that the value is not above it, and no other operator applies.
+    /// Whether the field is a distance in time (`evt.around`): its value is in nanoseconds,
+    /// literals are in milliseconds, `=` means "at most", and no other operator applies.
     fn is_distance(&self, _field: &Self::Field) -> bool {
         false
     }
 }
 
-/// A field that was understood.
+/// A resolved field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved<F> {
-    /// How to ask for it.
+    /// The field.
     pub field: F,
-    /// Bytes of the text that name it.
+    /// Length of its name with argument, in bytes.
     pub len: usize,
     /// Type of its value, or of each of its values.
     pub ty: ParamType,
     /// Base in which numbers are printed.
     pub format: Format,
-    /// Whether its value is a list that users see as a list (`fd.types`).
+    /// Whether its value is a list (`fd.types`).
     pub list: bool,
-    /// Set when a comparison is made with several values, none of which the user names one by one.
+    /// Set for a field with several values that is compared like one with a single value.
     pub each: Option<Each>,
-    /// What may not be done with it.
+    /// Restrictions on its use.
     pub limits: Limits,
 }
 
-/// How a comparison with several values comes out.
+/// When a comparison of several values holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Each {
-    /// True when it is true for any of them (`proc.aname` without an argument: any ancestor).
+    /// When it holds for any of them (`proc.aname` without an argument: any ancestor).
     Any,
-    /// Like `Any`, but `!=` must be true for all of them (`fd.ip`: both ends of a connection).
+    /// Like `Any`, but `!=` must hold for all of them (`fd.ip`: both ends of a connection).
     ///
-    /// An empty list says that there is an fd, but no address: `exists` holds and every comparison,
-    /// also `!=`, is false.
+    /// An empty list means an fd without an address: `exists` holds, and every comparison, also
+    /// `!=`, is false.
     Ends,
 }
 
-/// What may not be done with a field.
+/// Restrictions on the use of a field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Not in outputs.
+    /// Not allowed in outputs.
     pub filter_only: bool,
-    /// Not in conditions.
+    /// Not allowed in conditions.
     pub print_only: bool,
-    /// Not on the right of a comparison.
+    /// Not allowed on the right of a comparison.
     pub no_rhs: bool,
-    /// Not inside a transformer.
+    /// Not allowed inside a transformer.
     pub no_transformer: bool,
 }
 
-/// Why a text is no field.
+/// Why a text is not a field.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum FieldError {
-    /// Nothing of that name.
+    /// No field has this name.
     #[error("nonexistent field {name}")]
     Unknown {
         /// The name as written.
         name: String,
     },
-    /// The field is known, its argument is not acceptable. The message is whole.
+    /// The field exists, but its argument is not valid. The text is the whole message.
     #[error("{0}")]
     Argument(String),
 }
@@ -112,32 +113,32 @@ pub struct UnknownLiteral {
     pub literal: String,
 }
 
-/// Gives the values of fields for one event.
+/// The values of fields for one event.
 pub trait Supplier<F> {
     /// The value, or `None` when the event (or the state of its thread) has none.
     fn value<'s>(&'s self, field: &F) -> Option<Value<'s>>;
 
-    /// Type and base of the value just given, where they differ from event to event (`evt.rawarg`).
+    /// Type and base of the value, where they differ from event to event (`evt.rawarg`).
     fn dynamic_type(&self, _field: &F) -> Option<(ParamType, Format)> {
         None
     }
 
-    /// The value as an output shows it. A few fields differ from what conditions compare: times are
-    /// numbers in JSON, all ancestors are one text, bytes are made printable.
+    /// The value as an output shows it. It differs for a few fields: times are numbers in JSON, all
+    /// ancestors are one text, bytes are made printable.
     fn shown<'s>(&'s self, field: &F, _place: Place) -> Option<Shown<'s>> {
         self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) })
     }
 
-    /// Memory for values that must be put together; freed as a whole after the event.
+    /// Memory for values that are built during the event; freed as a whole after it.
     fn scratch(&self) -> &Bump;
 }
 
-/// Kind of output a value goes into.
+/// Where an output shows a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A line of text.
+    /// In the text.
     Text,
-    /// `output_fields`.
+    /// In `output_fields`.
     Json,
 }
 
@@ -146,6 +147,6 @@ pub enum Place {
 pub struct Shown<'a> {
     /// The value.
     pub value: Value<'a>,
-    /// Its type and base, where they are not those of the field.
+    /// Its type and base, where they differ from those of the field.
     pub ty: Option<(ParamType, Format)>,
 }

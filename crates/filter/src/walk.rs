@@ -1,4 +1,4 @@
-//! Ways through a condition.
+//! Traversal of trees.
 
 use crate::ast::{Argument, Check, Expr, ExprKind, Field, Operand, OperandKind, Right};
 
@@ -15,7 +15,8 @@ impl Expr {
         }
     }
 
-    /// Like [`walk`](Self::walk), for changing nodes: what `visit` put in place is walked too.
+    /// Like [`walk`](Self::walk), with mutable nodes: what `visit` puts in place of one is walked
+    /// too.
     pub fn walk_mut(&mut self, visit: &mut impl FnMut(&mut Expr)) {
         visit(self);
         match &mut self.node {
@@ -52,7 +53,7 @@ impl Expr {
         found
     }
 
-    /// Names of the macros it uses, in the order of the text, each as often as it is used.
+    /// Names of the macros it uses, in the order of the text, once per use.
     pub fn macros(&self) -> Vec<&str> {
         let mut found = Vec::new();
         self.walk(&mut |expr| {

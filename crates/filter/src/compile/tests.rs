@@ -8,9 +8,9 @@ fn accepted(condition: &str) -> bool {
     compile(&expr, &Words).is_ok()
 }
 
-/// For each type the operators it has, with a right side that suits.
+/// For each type, the operators that apply, with a valid right side.
 #[test]
-fn operators_by_type() {
+fn operators_apply_to_the_types_that_have_them() {
     let numeric =
         ["= 1", "== 1", "!= 1", "< 1", "<= 1", "> 1", ">= 1", "in (1, 2)", "intersects (1)"];
     let textual = [
@@ -200,7 +200,7 @@ fn messages_about_fields() {
 }
 
 #[test]
-fn errors_stand_at_their_test() {
+fn errors_have_the_span_of_their_test() {
     let condition = "t.int = 1 and  t.nothing = 2";
     let expr = parse(condition, DEFAULT_MAX_DEPTH).expect("parses");
     let error = compile(&expr, &Words).expect_err("no such field");
@@ -208,12 +208,12 @@ fn errors_stand_at_their_test() {
 }
 
 #[test]
-fn macros_must_be_gone() {
+fn unexpanded_macros_are_errors() {
     assert_eq!(error("a_macro"), "filter error: unexpected identifier 'a_macro'");
 }
 
 #[test]
-fn hints_in_order() {
+fn hints_come_in_the_order_of_the_text() {
     let hints = |condition: &str| {
         let expr = parse(condition, DEFAULT_MAX_DEPTH).expect(condition);
         let compiled = compile(&expr, &Words).expect(condition);
@@ -240,7 +240,7 @@ fn nested(levels: usize) -> Expr {
 }
 
 #[test]
-fn depth_is_bounded_before_the_stack_is() {
+fn depth_is_bounded_below_the_stack_size() {
     assert!(compile(&nested(499), &Words).is_ok());
     assert_eq!(
         compile(&nested(500), &Words).expect_err("too deep").kind,

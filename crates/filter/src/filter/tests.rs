@@ -17,7 +17,7 @@ fn ip(addr: &str) -> Value<'static> {
 }
 
 #[test]
-fn texts() {
+fn text_operators_compare_bytes() {
     for (condition, yes, no) in [
         ("t.text = bash", "bash", "bashful"),
         ("t.text == ''", "", " "),
@@ -44,7 +44,7 @@ fn texts() {
 }
 
 #[test]
-fn quantifiers() {
+fn quantifiers_count_literals_that_hold() {
     for (condition, yes, no) in [
         ("t.text startswith anyof (a, b)", "bx", "cx"),
         ("t.text contains allof (a, b)", "ab", "a"),
@@ -65,7 +65,7 @@ fn quantifiers() {
 }
 
 #[test]
-fn numbers() {
+fn numbers_compare_with_their_signs() {
     let int = |condition: &str, v| holds(condition, &[("t.int", Value::Int(v))]);
     assert!(int("t.int = -1", -1) && int("t.int < 0", -1) && int("t.int in (-1, 4)", -1));
     assert!(int("t.int >= +3", 3) && int("t.int != 3", 4) && !int("t.int in ()", 3));
@@ -101,7 +101,7 @@ fn services_have_ports() {
 }
 
 #[test]
-fn addresses() {
+fn addresses_and_nets_compare() {
     let v4 = [("t.ip", ip("10.1.2.3"))];
     assert!(holds("t.ip = 10.1.2.3 and t.ip in (10.1.2.3, ::1) and t.ip != ::1", &v4));
     assert!(!holds("t.ip = ::1 or t.ip != 10.1.2.3", &v4));
@@ -113,7 +113,7 @@ fn addresses() {
 }
 
 #[test]
-fn buffers() {
+fn buffers_compare_with_text_and_hex() {
     let buffer = [("t.buffer", Value::Bytes(b"\x7fELF\0\xff"))];
     assert!(holds("t.buffer contains ELF and t.buffer startswith '\\x7f'", &buffer));
     assert!(holds("t.buffer bcontains 464c or t.buffer bcontains 4c4600", &buffer));
@@ -123,7 +123,7 @@ fn buffers() {
 }
 
 #[test]
-fn lists() {
+fn lists_compare_by_members() {
     let members = [Value::Text(b"file"), Value::Text(b"pipe")];
     let list = [("list.text", Value::List(&members))];
     assert!(holds("list.text in (file, pipe, unix) and list.text intersects (pipe, x)", &list));
@@ -139,7 +139,7 @@ fn lists() {
 }
 
 #[test]
-fn any_of_several() {
+fn one_of_several_values_is_enough() {
     let members = [Value::Text(b"sh"), Value::Text(b"sshd")];
     let any = [("any.text", Value::List(&members))];
     assert!(holds("any.text = sshd and any.text in (sshd) and any.text exists", &any));
@@ -150,7 +150,7 @@ fn any_of_several() {
 }
 
 #[test]
-fn both_ends() {
+fn either_end_satisfies_equality_and_both_inequality() {
     let ends = [ip("10.0.0.1"), ip("8.8.8.8")];
     let of = [("ends.ip", Value::List(&ends)), ("ends.net", Value::List(&ends))];
     assert!(holds("ends.ip = 8.8.8.8 and ends.ip != 1.1.1.1", &of));
@@ -185,13 +185,13 @@ fn missing_values_make_comparisons_false() {
 }
 
 #[test]
-fn distances() {
+fn distances_are_upper_bounds_in_milliseconds() {
     let within = |v| holds("t.around = 5", &[("t.around", Value::Uint(v))]);
     assert!(within(0) && within(5_000_000) && !within(5_000_001));
 }
 
 #[test]
-fn fields_on_the_right() {
+fn fields_compare_with_fields() {
     let values = [
         ("t.text", Value::Text(b"bashful")),
         ("t.other", Value::Text(b"BASH")),
@@ -205,7 +205,7 @@ fn fields_on_the_right() {
 }
 
 #[test]
-fn transformers() {
+fn transformers_compute_values() {
     let args = [Value::Text(b"-e"), Value::Text(b"cmd"), Value::Text(b"-v")];
     let values = [
         ("t.text", Value::Text(b"Zm9v")),
@@ -230,7 +230,7 @@ fn transformers() {
     assert!(!holds("b64(t.text) exists", &[("t.text", Value::Text(b"!"))]));
 }
 
-/// Decides a condition over `t.text`, `t.other` and `t.int` as it stands, without compiling.
+/// Evaluates a tree over `t.text`, `t.other` and `t.int` without compiling it.
 fn naive(expr: &Expr, values: &[(&str, Value<'_>)]) -> bool {
     let check = match &expr.node {
         ExprKind::And(children) => return children.iter().all(|child| naive(child, values)),
@@ -269,7 +269,7 @@ fn naive(expr: &Expr, values: &[(&str, Value<'_>)]) -> bool {
     })
 }
 
-/// Sets of paths don't tell `etc` from `/etc`.
+/// To sets of paths, `etc` and `/etc` are the same.
 fn absolute(path: &str) -> String {
     format!("/{}", path.trim_start_matches('/'))
 }

@@ -32,12 +32,12 @@ fn pairs_of_nots_cancel() {
 }
 
 #[test]
-fn words_that_only_begin_like_operators_are_macros() {
+fn words_that_start_like_operators_are_macros() {
     assert_eq!(printed("notable or andy and order_1"), "(notable or (andy and order_1))");
 }
 
 #[test]
-fn operators_need_blanks_only_where_they_are_letters_for_texts() {
+fn only_text_operators_of_letters_need_blanks() {
     assert_eq!(
         printed("a.b=c and a.b in(x,y) and a.b<=-3"),
         "(a.b = c and a.b in (x, y) and a.b <= -3)"
@@ -59,7 +59,7 @@ fn quantifiers_need_a_list() {
 }
 
 #[test]
-fn right_sides() {
+fn right_sides_are_literals_lists_or_operands() {
     assert_eq!(printed("a.b = val( c.d[1] )"), "a.b = val(c.d[1])");
     assert_eq!(printed("a.b > toupper(c.d)"), "a.b > toupper(c.d)");
     assert_eq!(printed("a.b in val(c.d)"), "a.b in val(c.d)");
@@ -80,7 +80,7 @@ fn transformers_nest_and_take_lists() {
 }
 
 #[test]
-fn escapes() {
+fn escapes_stand_for_bytes() {
     let value = |text: &str| match parse(text, 100).expect(text).node {
         ExprKind::Check(check) => match &*check {
             Check::Compare(Comparison { right: Right::Value(value), .. }) => value.node.clone(),
@@ -99,7 +99,7 @@ fn escapes() {
 }
 
 #[test]
-fn errors_say_where() {
+fn errors_have_offsets() {
     let missing = "expected a string value or a field with a valid transformer: 'val', 'tolower', \
         'toupper', 'b64', 'basename', 'len', 'join', 'concat', 'getopt'";
     assert_eq!(error(""), (0, "filter input string is empty".into()));
@@ -125,7 +125,7 @@ fn errors_say_where() {
 }
 
 #[test]
-fn depth_is_bounded_before_the_stack_is() {
+fn depth_is_bounded_below_the_stack_size() {
     let nested = |n| format!("{}a{}", "(".repeat(n), ")".repeat(n));
     assert!(parse(&nested(18), DEFAULT_MAX_DEPTH).is_ok());
     let e = parse(&nested(600), RULES_MAX_DEPTH).expect_err("too deep");
@@ -138,7 +138,7 @@ fn depth_is_bounded_before_the_stack_is() {
 }
 
 #[test]
-fn operands_of_outputs_end_where_they_end() {
+fn operands_of_outputs_end_before_other_text() {
     let parsed = |text| {
         parse_operand(text, DEFAULT_MAX_DEPTH)
             .map(|(operand, len)| (operand.to_string(), len))

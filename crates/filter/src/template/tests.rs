@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{FieldError, Limits, Resolved, Value};
 
-/// Knows a few fields; `proc.env` takes an argument, `evt.arg` needs one.
+/// A few fields: `proc.env` takes an argument, `evt.arg` needs one.
 struct Words;
 
 impl Vocabulary for Words {
@@ -91,7 +91,7 @@ fn output_fields(text: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn fields_stand_between_text() {
+fn fields_are_replaced_in_text() {
     assert_eq!(
         rendered("%proc.name(%proc.pid) opens ключ %fd.name."),
         "cat\"(-7) opens ключ <NA>."
@@ -123,13 +123,13 @@ fn widths_fill_and_cut() {
 }
 
 #[test]
-fn fields_for_conditions_have_no_value() {
+fn fields_for_conditions_only_have_no_value() {
     assert_eq!(rendered("%fd.net"), "<NA>");
     assert_eq!(output_fields("%fd.net"), [("fd.net".to_owned(), "null".to_owned())]);
 }
 
 #[test]
-fn output_fields_come_once_and_by_name() {
+fn output_fields_are_unique_and_sorted() {
     let expected = [
         ("fd.name", "null"),
         ("proc.env[\"B=C D\"]", "\"b\""),
@@ -150,7 +150,7 @@ fn output_fields_come_once_and_by_name() {
 }
 
 #[test]
-fn transformers_print_but_are_no_output_fields() {
+fn transformers_print_but_are_not_output_fields() {
     assert_eq!(
         rendered("%toupper(proc.name)|%len(proc.name)|%6len( tolower(proc.name) )|"),
         "CAT\"|4|4     |"
@@ -170,7 +170,7 @@ fn transformers_print_but_are_no_output_fields() {
 }
 
 #[test]
-fn what_is_no_format_is_told() {
+fn invalid_templates_are_errors() {
     let error = |text| Template::compile(text, &Words).unwrap_err();
     assert_eq!(error("").to_string(), "empty formatting token");
     assert_eq!(
@@ -197,7 +197,7 @@ fn what_is_no_format_is_told() {
 
 proptest! {
     #[test]
-    fn any_text_compiles_or_is_refused(text in "[%*0-9a-z.\\[\\]() é\"',]{0,40}|(%proc\\.(name|env\\[[^\\]]?\\]?))*") {
+    fn any_text_compiles_or_is_an_error(text in "[%*0-9a-z.\\[\\]() é\"',]{0,40}|(%proc\\.(name|env\\[[^\\]]?\\]?))*") {
         if let Ok(template) = Template::compile(&text, &Words) {
             // The argument of a field may hold a percent sign of its own.
             prop_assert!(template.names().len() <= text.matches('%').count());
