@@ -12,6 +12,8 @@
 //! [`Builder`] writes events, [`Event::value`] gives a parameter as a typed [`Param`], [`render`] prints
 //! it, and [`path::join`] joins and tidies paths for every crate that prints them.
 
+#![warn(clippy::indexing_slicing)]
+
 pub mod address;
 mod builder;
 mod generated;

@@ -96,6 +96,7 @@ pub struct EventCounters {
     pub lost: [[u64; LossCause::ALL.len()]; LossClass::ALL.len()],
 }
 
+#[expect(clippy::indexing_slicing, reason = "the arrays have a place for every class and cause")]
 impl EventCounters {
     /// Events there were, delivered or lost.
     pub fn events(&self) -> u64 {

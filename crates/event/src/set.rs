@@ -29,7 +29,11 @@ impl<const WORDS: usize> Bits<WORDS> {
     }
 
     fn zip(self, other: Self, op: impl Fn(u64, u64) -> u64) -> Self {
-        Self(std::array::from_fn(|i| op(self.0[i], other.0[i])))
+        let mut words = self.0;
+        for (word, other) in words.iter_mut().zip(other.0) {
+            *word = op(*word, other);
+        }
+        Self(words)
     }
 
     fn len(&self) -> usize {

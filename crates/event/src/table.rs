@@ -234,6 +234,7 @@ impl EventType {
 
     /// What the format says of it.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the table has an entry for every type")]
     pub fn info(self) -> &'static EventInfo {
         &EVENTS[self as usize]
     }
@@ -269,6 +270,7 @@ impl EventType {
 
     /// What the state asks about every event.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the table has an entry for every type")]
     pub fn traits(self) -> EventTraits {
         TRAITS[self as usize]
     }
@@ -287,6 +289,7 @@ impl EventType {
 
     /// What is needed to take events apart.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the table has an entry for every type")]
     pub(crate) fn shape(self) -> Shape {
         SHAPES[self as usize]
     }
@@ -301,6 +304,7 @@ pub(crate) struct Shape {
     pub(crate) wide: bool,
 }
 
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
 static SHAPES: [Shape; EventType::COUNT] = {
     let mut shapes = [Shape { nparams: 0, wide: false }; EventType::COUNT];
     let mut code = 0;
@@ -313,6 +317,7 @@ static SHAPES: [Shape; EventType::COUNT] = {
     shapes
 };
 
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
 static TRAITS: [EventTraits; EventType::COUNT] = {
     let mut traits = [EventTraits::of(&EVENTS[0]); EventType::COUNT];
     let mut code = 0;
@@ -326,6 +331,7 @@ static TRAITS: [EventTraits; EventType::COUNT] = {
 };
 
 impl EventTraits {
+    #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
     const fn of(info: &EventInfo) -> Self {
         let is_exit = matches!(info.direction, Direction::Exit);
         let mut syscall = false;

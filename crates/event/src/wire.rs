@@ -482,13 +482,19 @@ pub fn strings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     body.split(|&b| b == 0).filter(move |_| !empty)
 }
 
-// Always inline: with a place that is known, nothing remains of the checks.
 #[inline(always)]
 fn u32_at(header: &[u8; HEADER_LEN], at: usize) -> u32 {
-    u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    u32::from_le_bytes(bytes_at(header, at))
 }
 
 #[inline(always)]
 fn u64_at(header: &[u8; HEADER_LEN], at: usize) -> u64 {
-    u64::from(u32_at(header, at)) | u64::from(u32_at(header, at + 4)) << 32
+    u64::from_le_bytes(bytes_at(header, at))
+}
+
+// Always inline: nothing remains of the checks where the position is a constant.
+#[inline(always)]
+fn bytes_at<const N: usize>(header: &[u8; HEADER_LEN], at: usize) -> [u8; N] {
+    debug_assert!(at + N <= HEADER_LEN);
+    header.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
 }

@@ -127,7 +127,7 @@ pub(crate) fn fd(out: &mut Vec<u8>, file: &Fd) {
 
 pub(crate) fn interface(out: &mut Vec<u8>, entry: &Interface) {
     sized(out, false, |out| {
-        let name = &entry.name[..entry.name.len().min(MAX_PATH)];
+        let name = truncated(&entry.name, MAX_PATH);
         let kind = match entry.address {
             InterfaceAddress::V4 { .. } => interface::IPV4,
             InterfaceAddress::V6 { .. } => interface::IPV6,
@@ -176,14 +176,20 @@ fn sized(out: &mut Vec<u8>, counts_itself: bool, write: impl FnOnce(&mut Vec<u8>
     u32(out, 0);
     write(out);
     let len = out.len() - at - if counts_itself { 0 } else { 4 };
-    out[at..at + 4].copy_from_slice(&(len as u32).to_le_bytes());
+    if let Some(place) = out.get_mut(at..at + 4) {
+        place.copy_from_slice(&(len as u32).to_le_bytes());
+    }
 }
 
 /// Bytes preceded by their length, truncated to what readers accept.
 fn string(out: &mut Vec<u8>, bytes: &[u8], max: usize) {
-    let bytes = &bytes[..bytes.len().min(max)];
+    let bytes = truncated(bytes, max);
     u16(out, bytes.len() as u16);
     out.extend_from_slice(bytes);
+}
+
+fn truncated(bytes: &[u8], max: usize) -> &[u8] {
+    bytes.get(..max).unwrap_or(bytes)
 }
 
 fn u16(out: &mut Vec<u8>, value: u16) {

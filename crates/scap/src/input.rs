@@ -37,7 +37,8 @@ impl<R: Read> Input<R> {
     /// The buffered bytes.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+        debug_assert!(self.start <= self.end && self.end <= self.buffer.len());
+        self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Reads until `want` bytes are buffered. Returns the number of buffered bytes: fewer only at
@@ -54,7 +55,8 @@ impl<R: Read> Input<R> {
     fn read(&mut self, want: usize) -> io::Result<()> {
         while self.end - self.start < want {
             self.make_room();
-            match self.source.read(&mut self.buffer[self.end..]) {
+            let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+            match self.source.read(room) {
                 Ok(0) => break,
                 Ok(count) => self.end += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -69,9 +71,7 @@ impl<R: Read> Input<R> {
     fn make_room(&mut self) {
         let len = self.end - self.start;
         if len == self.buffer.len() {
-            let mut larger = vec![0; (2 * len).max(CHUNK)];
-            larger[..len].copy_from_slice(&self.buffer);
-            self.buffer = larger;
+            self.buffer.resize((2 * len).max(CHUNK), 0);
         } else if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
         }

@@ -11,6 +11,8 @@
 //! assert!(matches!(reader.next(), Err(ScapError::NotACapture)));
 //! ```
 
+#![warn(clippy::indexing_slicing)]
+
 mod convert;
 mod cursor;
 mod encode;

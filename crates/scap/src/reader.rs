@@ -269,7 +269,7 @@ impl<R: Read> Reader<R> {
         let min = BLOCK_HEADER + SECTION_BODY + BLOCK_TRAILER;
         self.at_least(WHAT, total, min)?;
         self.buffer(WHAT, min)?;
-        let mut body = Cursor::new(&self.input.bytes()[BLOCK_HEADER..]);
+        let mut body = Cursor::new(self.input.bytes().get(BLOCK_HEADER..).unwrap_or_default());
         let (order, major) = (body.u32().unwrap_or(0), body.u16().unwrap_or(0));
         if order != BYTE_ORDER {
             return Err(self.damaged(Damage::ByteOrder(order)));
@@ -333,12 +333,13 @@ impl<R: Read> Reader<R> {
         self.at_most(WHAT, total, max)?;
         self.buffer(WHAT, total as usize)?;
 
-        let bytes = &self.input.bytes()[..total as usize - BLOCK_TRAILER];
-        let (before, body) = bytes.split_at(start);
-        let mut fields = Cursor::new(&before[BLOCK_HEADER..]);
+        let bytes = self.input.bytes().get(..total as usize - BLOCK_TRAILER).unwrap_or_default();
+        debug_assert!(start <= bytes.len());
+        let (before, body) = bytes.split_at_checked(start).unwrap_or_default();
+        let mut fields = Cursor::new(before.get(BLOCK_HEADER..).unwrap_or_default());
         let cpu = fields.u16().unwrap_or(0);
         let flags = if block.flags { fields.u32().unwrap_or(0) } else { 0 };
-        let mut fields = Cursor::new(&body[16..]);
+        let mut fields = Cursor::new(body.get(16..).unwrap_or_default());
         let (len, code) = (fields.u32().unwrap_or(0), fields.u16().unwrap_or(0));
         let (outcome, place) = match (EventType::from_code(code), body.get(..len as usize)) {
             (None, _) => (Ok(Outcome::Unknown), Place::Upgraded),

@@ -15,7 +15,9 @@ pub(crate) fn upgrade(ty: EventType, bytes: &[u8], out: &mut Vec<u8>) -> Result<
     let says = bytes.get(16..20).and_then(wire::uint).unwrap_or(0) as usize;
     let miscounted = matches!(ty, EventType::NotificationE | EventType::InfrastructureEventE);
     let len = says.saturating_sub(if miscounted { MISCOUNT } else { 0 });
-    let (Some(header), Some(rest)) = (bytes.get(..HEADER_LEN), bytes.get(HEADER_LEN..len)) else {
+    let (Some(header), Some(rest)) =
+        (bytes.first_chunk::<HEADER_LEN>(), bytes.get(HEADER_LEN..len))
+    else {
         let header = u32::try_from(len).unwrap_or(u32::MAX);
         return Err(wire::WireError::Length { header, actual: bytes.len() }.into());
     };

@@ -26,6 +26,8 @@
 //! assert_eq!(state.by_tid(7).map(|t| t.exec.cmdline()), Some(&b"cat /etc/hosts"[..]));
 //! ```
 
+#![warn(clippy::indexing_slicing)]
+
 mod activity;
 mod apply;
 mod containers;

@@ -402,7 +402,7 @@ fn default(ty: ParamType) -> &'static [u8] {
         ParamType::Uid | ParamType::Gid => &[0xff; 16],
         _ => &[0; 16],
     };
-    &bytes[..fixed_len(ty).unwrap_or(0).min(bytes.len())]
+    bytes.get(..fixed_len(ty).unwrap_or(0)).unwrap_or(bytes)
 }
 
 /// Length of a value of this type, if it is fixed.

@@ -142,7 +142,7 @@ fn libvirt(path: &[u8]) -> Option<&[u8]> {
 
 fn bpm(path: &[u8]) -> Option<&[u8]> {
     let rest = path.get(find(path, b"bpm-")? + 4..)?;
-    let id = find(rest, b".scope").map_or(rest, |end| &rest[..end]);
+    let id = find(rest, b".scope").and_then(|end| rest.get(..end)).unwrap_or(rest);
     let valid = |&b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     (!id.is_empty() && id.iter().all(valid)).then_some(id)
 }
