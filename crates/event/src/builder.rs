@@ -6,7 +6,7 @@ use crate::EventType;
 use crate::address::{Sockaddr, Socktuple};
 use crate::wire::{HEADER_LEN, MAX_PARAMS};
 
-/// Puts an event together, parameter by parameter. One builder can make many events.
+/// Builds an event, parameter by parameter. One builder can make many events.
 ///
 /// ```
 /// use peregrine_event::{Builder, Event, EventType};

@@ -1,7 +1,7 @@
 //! The event format: which events there are, what their parameters mean, and their bytes.
 //!
-//! An event is the same bytes everywhere (kernel ring, capture file, plugin): [`Event`] reads them in
-//! place. This crate does no I/O and knows neither files nor rules nor the state of the machine.
+//! An event is the same bytes everywhere (kernel ring, capture file, plugin): [`Event`] reads them
+//! in place. This crate does no I/O and knows neither files nor rules nor the state of the machine.
 //!
 //! ```
 //! use peregrine_event::EventType;
@@ -9,8 +9,8 @@
 //! assert_eq!(EventType::SyscallOpenX.info().params[1].name, "name");
 //! ```
 //!
-//! [`Builder`] writes events, [`Event::value`] gives a parameter as a typed [`Param`], [`render`] prints
-//! it, and [`path::join`] joins and tidies paths for every crate that prints them.
+//! [`Builder`] writes events, [`Event::value`] gives a parameter as a typed [`Param`], [`render`]
+//! prints it, and [`path::join`] joins and tidies paths for every crate that prints them.
 
 #![warn(clippy::indexing_slicing)]
 

@@ -36,7 +36,8 @@ pub enum LossCause {
     PageFault,
     /// Something that cannot be.
     Bug,
-    /// The kernel does not run a program in its own midst, as on the same CPU after it was preempted.
+    /// The kernel does not run a program in its own midst, as on the same CPU after it was
+    /// preempted.
     Recursion,
 }
 

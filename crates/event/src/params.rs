@@ -1,8 +1,9 @@
 //! Positions of the parameters of each event type, by name.
 //!
-//! One module per type, named after its identifier in the format: those of `PPME_SYSCALL_OPENAT_2_X`, which is
-//! [`EventType::SyscallOpenat_2X`](crate::EventType::SyscallOpenat_2X), are in [`syscall_openat_2_x`]. They cost nothing at
-//! run time.
+//! One module per type, named after its identifier in the format: those of
+//! `PPME_SYSCALL_OPENAT_2_X`, which is
+//! [`EventType::SyscallOpenat_2X`](crate::EventType::SyscallOpenat_2X), are in
+//! [`syscall_openat_2_x`]. They cost nothing at run time.
 //!
 //! ```
 //! use peregrine_event::params::syscall_openat_2_x as openat;
@@ -21,8 +22,8 @@ pub use crate::generated::params::*;
 /// The result of a syscall is the first parameter of its exit event, whatever its name.
 pub const RESULT: usize = 0;
 
-/// Asserts at compile time that event types have parameters of the same names at the same positions, so that one function
-/// can read the events of all of them.
+/// Asserts at compile time that event types have parameters of the same names at the same
+/// positions, so that one function can read the events of all of them.
 ///
 /// ```
 /// use peregrine_event::params::{syscall_dup2_x, syscall_dup3_x};

@@ -7,8 +7,8 @@ pub const TOO_LONG: &[u8] = b"/DIR_TOO_LONG/FILENAME_TOO_LONG";
 
 /// Appends `path` as seen from `dir` to `out`, without `.`, `..`, doubled and trailing slashes.
 ///
-/// `dir` is taken as it is and should end with a slash; it does not count when `path` is absolute or
-/// empty. Nothing looks at the file system, so links are not followed.
+/// `dir` is taken as it is and should end with a slash; it does not count when `path` is absolute
+/// or empty. Nothing looks at the file system, so links are not followed.
 ///
 /// ```
 /// let mut out = Vec::new();

@@ -96,8 +96,8 @@ pub struct Group {
     pub name: Vec<u8>,
 }
 
-/// A thread as a process list has it. Texts are without NUL; args, env and cgroups keep the NULs that
-/// separate their items.
+/// A thread as a process list has it. Texts are without NUL; args, env and cgroups keep the NULs
+/// that separate their items.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs, reason = "the names are the format's own")]
 pub struct Thread {

@@ -10,7 +10,8 @@ use crate::snapshot::Item;
 pub struct SourceId(u16);
 
 impl SourceId {
-    /// The kernel's system calls and tracepoints, live or from a capture file: the source `syscall`.
+    /// The kernel's system calls and tracepoints, live or from a capture file: the source
+    /// `syscall`.
     pub const SYSCALL: Self = Self(0);
 
     /// Position in a table of all sources.
@@ -65,7 +66,7 @@ impl SourceNames {
     }
 }
 
-/// Gives a snapshot of the machine, then events. They borrow from the source until the next one is asked for.
+/// Gives a snapshot of the machine, then events. Each borrows from the source until the next call.
 pub trait Source {
     /// Why it can't go on.
     type Error;
@@ -90,7 +91,7 @@ pub enum Next<'a> {
     Record(Record<'a>),
     /// What was found when events had been lost, at its time between the others.
     Repair(Repair),
-    /// Nothing just now; more may come.
+    /// No event is currently available; more may come.
     Idle,
     /// Nothing any more.
     End,
@@ -99,8 +100,8 @@ pub enum Next<'a> {
 /// What a source consists of.
 #[derive(Debug)]
 pub enum Record<'a> {
-    /// Another stretch begins here, as where a capture was appended to another: what is known of the
-    /// machine is void, and a new snapshot follows. The numbers of events continue.
+    /// Another stretch begins here, as where a capture was appended to another: what is known of
+    /// the machine is void, and a new snapshot follows. The numbers of events continue.
     Restart,
     /// A part of the state of the machine before the first event.
     Snapshot(Item),
@@ -136,8 +137,8 @@ pub enum Repair {
 
 /// Tells of threads that act though no source has told of them.
 pub trait Strangers {
-    /// What there is to know of the thread with this tid and of those above it that are not `known`: the
-    /// highest first. Empty when it is gone.
+    /// What there is to know of the thread with this tid and of those above it that are not
+    /// `known`: the highest first. Empty when it is gone.
     fn meet(&mut self, tid: i64, known: &dyn Fn(i64) -> bool) -> Vec<Item>;
 
     /// The users and groups that a process in a container has. Empty when it is gone, or has none.

@@ -1,4 +1,4 @@
-//! What is known of each event and syscall: the shape of the generated tables and how to ask them.
+//! Types of the generated tables of events and syscalls, and their accessors.
 
 use crate::generated::events::{ALL, EVENTS};
 use crate::generated::syscalls::{AARCH64, SC_NAMES, X86_64};
@@ -41,7 +41,8 @@ pub enum Actor {
     Thread,
 }
 
-/// What the state asks about the type of every event, small enough that all types stay in the cache.
+/// What the state asks about the type of every event, small enough that all types stay in the
+/// cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventTraits {
     /// Whose act it is.
@@ -71,11 +72,11 @@ pub struct ParamInfo {
     pub ty: ParamType,
     /// Base in which numbers are printed.
     pub format: Format,
-    /// What is needed beside the value to print it.
+    /// What printing needs besides the value.
     pub extra: Extra,
 }
 
-/// What a parameter needs beside its value to be printed.
+/// What printing a parameter needs besides its value.
 #[derive(Clone, Copy, Debug)]
 pub enum Extra {
     /// Nothing.
@@ -173,13 +174,13 @@ bitflags::bitflags! {
         const READS_FROM_FD = 1 << 3;
         /// Writes through an fd.
         const WRITES_TO_FD = 1 << 4;
-        /// Changes what is known of the machine.
+        /// Changes the state.
         const MODIFIES_STATE = 1 << 5;
         /// Never sent.
         const UNUSED = 1 << 6;
         /// May block.
         const WAITS = 1 << 7;
-        /// Is no act of the thread in its header.
+        /// Is not an act of the thread in its header.
         const SKIP_PARSER_RESET = 1 << 8;
         /// Replaced by a newer event.
         const OLD_VERSION = 1 << 9;
@@ -194,8 +195,9 @@ bitflags::bitflags! {
         const CHANGES_TREE = 1 << 16;
         /// Describes users, groups or containers, as a snapshot does.
         const DESCRIBES_MACHINE = 1 << 17;
-        /// Enter event that is delivered only for what its exit event may lack: the arguments before the program could
-        /// change them, or the path of an executable. Rules are evaluated on the exit event.
+        /// Enter event that is delivered only for what its exit event may lack: the arguments
+        /// before the program could change them, or the path of an executable. Rules are evaluated
+        /// on the exit event.
         const STORED_FOR_EXIT = 1 << 18;
     }
 }
@@ -245,7 +247,7 @@ impl EventType {
         self.info().name
     }
 
-    /// What the identifiers of all versions of an event have in common, start and end alike
+    /// The common part of the identifiers of all versions of an event, enter and exit
     /// (`PPME_SYSCALL_OPENAT`): one syscall reports one family.
     pub fn family(self) -> &'static str {
         let id = self.info().id;
@@ -256,7 +258,7 @@ impl EventType {
         }
     }
 
-    /// Whether this event reports the end of a syscall (or has no other half).
+    /// Whether this event reports the end of a syscall or has no enter event.
     #[inline]
     pub fn is_exit(self) -> bool {
         self.info().direction == Direction::Exit
@@ -281,13 +283,14 @@ impl EventType {
         self.traits().describes_machine
     }
 
-    /// Whether it is an enter event that is delivered only for its exit event; rules are not evaluated on it.
+    /// Whether it is an enter event that is delivered only for its exit event; rules are not
+    /// evaluated on it.
     #[inline]
     pub fn is_stored_for_exit(self) -> bool {
         self.traits().stored_for_exit
     }
 
-    /// What is needed to take events apart.
+    /// What decoding needs to know.
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "the table has an entry for every type")]
     pub(crate) fn shape(self) -> Shape {
@@ -295,7 +298,7 @@ impl EventType {
     }
 }
 
-/// What is asked of the type of every event, so close together that it stays in the cache.
+/// What decoding asks about the type of every event, small enough that all types stay in the cache.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     /// Number of parameters.
@@ -376,8 +379,8 @@ pub fn syscall_names() -> impl Iterator<Item = (u16, &'static str)> {
     (0..).zip(names).filter(|(_, name)| !name.is_empty())
 }
 
-/// Syscalls that other architectures have and the tables do not. Rules may name them, and descriptions of rules
-/// do; they get the codes after those of the format, which no event has.
+/// Syscalls that other architectures have and the tables do not. Rules may name them, and
+/// descriptions of rules do; they get the codes after those of the format, which no event has.
 #[rustfmt::skip]
 static FOREIGN_SYSCALLS: [&str; 53] = [
     "_newselect", "_sysctl", "bdflush", "create_module", "fstatat64", "fstatfs64", "get_kernel_syms", "getpmsg",

@@ -1,4 +1,4 @@
-//! The bytes of an event: header, lengths, parameters. The only place that takes them apart.
+//! The bytes of an event: header, lengths, parameters. Only this module decodes them.
 
 use std::ops::Range;
 
@@ -15,8 +15,8 @@ pub const MAX_PARAMS: usize = 32;
 
 /// One event, borrowed from the buffer that holds it.
 ///
-/// [`Event::parse`] makes sure of the lengths of all parameters; where one begins is summed up when it is read,
-/// as few are, so that events stay small enough to be handed on by value.
+/// [`Event::parse`] checks the lengths of all parameters. The offset of a parameter is computed
+/// when it is read, as few are, so that an event stays small enough to be passed by value.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
     /// Which event it is.
@@ -27,37 +27,38 @@ pub struct Event<'a> {
     pub tid: i64,
     /// CPU that reported it.
     pub cpu: u16,
-    /// How the call was made. [`Abi::Native`] until the source that delivers it says otherwise.
+    /// How the call was made. [`Abi::Native`] until the source sets it.
     pub abi: Abi,
     /// Where it comes from. [`SourceId::SYSCALL`] until the source that delivers it says otherwise.
     pub source: SourceId,
-    /// Number in its stream, from 1. Zero until the source that delivers it has numbered it.
+    /// Number in its stream, from 1. Zero until the source sets it.
     pub num: u64,
     bytes: &'a [u8],
-    // Those that are there, and those that can be read.
+    // Parameters on the wire, and those of them that the table knows.
     sent: u8,
     nparams: u8,
     // Whether lengths take four bytes in place of two.
     wide: bool,
 }
 
-/// How a program called the kernel. It is not in the bytes of an event but in what a source has in front of them.
+/// How a program called the kernel. Sources store it in front of the bytes of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Abi {
-    /// As 64-bit programs do; also of what is no call, or comes from a writer that does not tell.
+    /// As 64-bit programs do. Also for events that are no syscalls and for writers that do not
+    /// store it.
     #[default]
     Native,
-    /// As 32-bit programs do on x86_64. Any program there can.
+    /// As 32-bit programs do on x86_64, and any program there can.
     Ia32,
     /// As 32-bit programs do on aarch64.
     Aarch32,
 }
 
 impl Abi {
-    /// What the kernel of this machine has beside its own.
+    /// The compatibility ABI of this architecture.
     pub const COMPAT: Self = if cfg!(target_arch = "aarch64") { Self::Aarch32 } else { Self::Ia32 };
 
-    /// Name, as rules have it.
+    /// Name as rules write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -73,7 +74,7 @@ pub enum WireError {
     /// Fewer bytes than a header.
     #[error("event of {len} bytes is shorter than its header")]
     Header {
-        /// Bytes there are.
+        /// Length of the bytes.
         len: usize,
     },
     /// The length in the header is not the length of the bytes.
@@ -105,7 +106,7 @@ pub enum WireError {
     },
 }
 
-/// What the header of an event says, found to be true of its bytes.
+/// The header of an event, checked against its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Which event it is.
@@ -119,7 +120,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// Type and number of parameters that a header tells of. `None` where there is none, or its type is not known.
+    /// Type and number of parameters in a header. `None` when the bytes are too few or the type is
+    /// unknown.
     #[inline]
     pub fn peek(bytes: &[u8]) -> Option<(EventType, u32)> {
         let header = bytes.first_chunk::<HEADER_LEN>()?;
@@ -127,7 +129,7 @@ impl Head {
         Some((ty, u32_at(header, 22)))
     }
 
-    /// Of the bytes of one event.
+    /// The header of the bytes of one event.
     ///
     /// # Errors
     /// When the bytes are not exactly one well-formed event.
@@ -136,7 +138,7 @@ impl Head {
         Parts::parse(bytes).map(|parts| parts.head)
     }
 
-    /// The header of an event of so many bytes.
+    /// The header as bytes, for an event of `len` bytes.
     #[inline]
     pub fn bytes(&self, len: u32) -> [u8; HEADER_LEN] {
         let mut header = [0; HEADER_LEN];
@@ -149,7 +151,7 @@ impl Head {
     }
 }
 
-/// An event as it is on the wire, in larger parts than its parameters.
+/// An event as it is on the wire: header, parameter lengths, parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     /// What its header says.
@@ -160,7 +162,7 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Takes the bytes of one event apart.
+    /// Decodes the bytes of one event.
     ///
     /// # Errors
     /// When the bytes are not exactly one well-formed event.
@@ -190,21 +192,22 @@ impl<'a> Parts<'a> {
         Ok(Self { head, body, values_at })
     }
 
-    /// Of an event of which the head is known, and which has nothing behind its parameters.
+    /// The parts of an event whose header is decoded and that has nothing behind its parameters.
     #[inline]
     pub fn with_head(head: Head, bytes: &'a [u8]) -> Self {
         let body = bytes.get(HEADER_LEN..).unwrap_or_default();
         Self { head, body, values_at: usize::from(head.sent) * head.ty.length_width() }
     }
 
-    /// Where the last parameter ends: what is behind it means nothing.
+    /// End of the last parameter. Bytes behind it have no meaning.
     #[inline]
     pub fn end(self) -> usize {
         HEADER_LEN + self.body.len()
     }
 
-    /// Some of the first four parameters of an event whose lengths take two bytes: their lengths as they are on the wire,
-    /// the first in the lowest bits, and their bytes in one piece. `None` when the event lacks one of them.
+    /// Some of the first four parameters of an event whose lengths take two bytes: their lengths as
+    /// they are on the wire, the first in the lowest bits, and their bytes in one piece. `None`
+    /// when the event lacks one of them.
     #[inline]
     pub fn few(self, params: Range<usize>) -> Option<(u64, &'a [u8])> {
         if params.is_empty() {
@@ -255,9 +258,9 @@ fn too_long(ty: EventType, nparams: usize, rest: &[u8]) -> WireError {
 }
 
 impl<'a> Event<'a> {
-    /// Takes the bytes of one event apart.
+    /// Decodes the bytes of one event.
     ///
-    /// Parameters beyond those the table knows are kept out of reach, as newer writers may add some.
+    /// Parameters beyond those of the table, which newer writers may add, cannot be read.
     ///
     /// # Errors
     /// When the bytes are not exactly one well-formed event.
@@ -266,8 +269,8 @@ impl<'a> Event<'a> {
         Ok(Self::with_head(Head::parse(bytes)?, bytes, cpu))
     }
 
-    /// An event of which the head is known. Where the bytes are those of another event, parameters are missing or
-    /// others.
+    /// An event whose header is decoded. With the bytes of another event, parameters are missing or
+    /// wrong.
     #[inline]
     pub fn with_head(head: Head, bytes: &'a [u8], cpu: u16) -> Self {
         let Head { ty, ts, tid, sent } = head;
@@ -295,7 +298,8 @@ impl<'a> Event<'a> {
         usize::from(self.nparams)
     }
 
-    /// Bytes of a parameter: `None` when the event lacks it, empty when it was sent without a value.
+    /// Bytes of a parameter: `None` when the event lacks it, empty when it was sent without a
+    /// value.
     #[inline]
     pub fn param(&self, index: usize) -> Option<&'a [u8]> {
         if index >= self.nparams() {
@@ -319,7 +323,8 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The first parameters, which is quicker than to ask for each of several. None of those the event lacks.
+    /// The first parameters at once, which costs less than one call for each. `None` for those the
+    /// event lacks.
     #[inline]
     pub fn params<const N: usize>(&self) -> [Option<&'a [u8]>; N] {
         let mut params = [None; N];
@@ -382,7 +387,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// The first eight bytes as a number. Bytes beyond the end count as zero, so that lengths that end just before it are whole.
+/// The first eight bytes as a number. Bytes beyond the end count as zero, so that lengths that end
+/// just before it are whole.
 #[inline]
 fn first_word(bytes: &[u8]) -> u64 {
     match bytes.first_chunk() {
@@ -391,22 +397,22 @@ fn first_word(bytes: &[u8]) -> u64 {
     }
 }
 
-/// The lengths, which are as wide as this.
+/// The lengths, of `width` bytes each.
 #[inline]
 fn each(lengths: &[u8], width: usize) -> impl Iterator<Item = usize> {
     lengths.chunks_exact(width).map(|len| uint(len).unwrap_or_default() as usize)
 }
 
-/// So many lengths make a number that is quickly dealt with.
+/// Lengths that fit one machine word.
 const FEW: usize = 4;
 
-/// The sum of the first `count` lengths of `all`, which may go on with anything.
+/// The sum of the first `count` lengths of `all`. What follows them does not count.
 #[inline]
 fn total_of(all: &[u8], count: usize, width: usize) -> usize {
     if count == 0 {
         return 0;
     }
-    // What is behind the lengths in question is masked away.
+    // Mask what follows the lengths.
     if width == 2
         && count < FEW
         && let Some(lengths) = all.first_chunk()

@@ -69,7 +69,8 @@ fn render_all(event: &Event<'_>, names: &dyn Names) -> Vec<u8> {
     out
 }
 
-/// Every accessor gives the same bytes: of the event, of its parts, and of several parameters at once.
+/// Every accessor gives the same bytes: of the event, of its parts, and of several parameters at
+/// once.
 fn check_accessors(ty: EventType, params: &[Vec<u8>], behind: &[u8]) {
     let mut bytes = built(ty, 1, 2, params);
     // Bytes behind the parameters mean nothing.

@@ -46,7 +46,8 @@ pub(crate) struct Activity {
     /// Bytes of that event, where the exit event needs them.
     pub(crate) stored: Vec<u8>,
     pub(crate) usage: Usage,
-    /// [`ThreadFlags::PIPE_SRC`] and [`ThreadFlags::PIPE_DST`]: the thread replaced standard input or output.
+    /// [`ThreadFlags::PIPE_SRC`] and [`ThreadFlags::PIPE_DST`]: the thread replaced standard input
+    /// or output.
     pub(crate) pipe: ThreadFlags,
     cpu_reported: CpuReported,
 }
@@ -65,7 +66,8 @@ impl Activity {
     }
 }
 
-/// The CPU time that a field reported last. Reading the field changes it, although it only borrows the state.
+/// The CPU time that a field reported last. Reading the field changes it, although it only borrows
+/// the state.
 #[derive(Debug, Default)]
 struct CpuReported(AtomicU64);
 

@@ -22,7 +22,7 @@ pub struct Container {
     pub kind: ContainerKind,
     /// Name.
     pub name: String,
-    /// Image as it was asked for.
+    /// Image as it was requested.
     pub image: String,
     /// Id of the image.
     pub image_id: String,

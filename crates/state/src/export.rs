@@ -1,4 +1,4 @@
-//! The state as a snapshot, for who begins a recording in the midst of things.
+//! The state as a snapshot, with which a recording begins.
 
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Item};
@@ -9,8 +9,9 @@ use crate::state::State;
 use crate::thread::{Thread, ThreadFlags};
 
 impl State {
-    /// What a source would tell of the machine as it is now: loading it gives this state again. Of the threads, only
-    /// those that are `wanted`, with their processes and all above them, without whom they could not be understood.
+    /// The snapshot that a source would give of the machine now: loading it gives this state again.
+    /// Of the threads, only those that are `wanted`, with their processes and all ancestors, which
+    /// their fields refer to.
     pub fn snapshot(&self, wanted: impl Fn(&Thread) -> bool) -> Vec<Item> {
         let mut items = vec![Item::Machine(self.machine().clone())];
         items.extend(self.interfaces().told().iter().cloned().map(Item::Interface));
@@ -61,7 +62,7 @@ impl State {
         // Readers take the threads of a snapshot to be active.
         let mut flags = thread.flags.or(pipe).or(ThreadFlags::ACTIVE);
         if self.exiting == Some(thread.tid) {
-            // Its end is the event being looked at, which a recording still tells of.
+            // Its exit is the current event, which the recording contains.
             flags.remove(ThreadFlags::CLOSED);
         }
         snapshot::Thread {
@@ -132,7 +133,8 @@ fn fd_kind(fd: &Fd, server_ports: &HashSet<u16>) -> snapshot::FdKind {
         FdKind::Ipv4(tuple) => {
             let l4proto = tuple.l4proto.code();
             let (sip, sport, dip, dport) = (tuple.sip, tuple.sport, tuple.dip, tuple.dport);
-            // Snapshots tell the own end first, and readers turn what was accepted at a port they know of.
+            // Snapshots tell the own end first, and readers turn what was accepted at a port they
+            // know of.
             if fd.role == Some(Role::Server) && server_ports.contains(&dport) {
                 Told::Ipv4 { sip: dip, dip: sip, sport: dport, dport: sport, l4proto }
             } else {

@@ -13,7 +13,8 @@ use crate::net::{Interfaces, socket_name};
 pub struct Fd {
     /// What it refers to.
     pub kind: FdKind,
-    /// Resolved path, connection (`1.2.3.4:5->6.7.8.9:80`) or other rendering; empty when there is none.
+    /// Resolved path, connection (`1.2.3.4:5->6.7.8.9:80`) or other rendering; empty when there is
+    /// none.
     pub name: Name,
     /// The path as the program gave it: ask [`Fd::name_raw`].
     pub(crate) asked: AskedName,

@@ -77,7 +77,7 @@ impl FdTables {
                 *place = info;
                 closed
             }
-            // Somebody else has it open.
+            // Another process has it open.
             None => Arc::new(info),
         }
     }
@@ -123,8 +123,9 @@ impl FdTables {
 }
 
 impl FdTables {
-    /// Turns connections of a snapshot so that they go from client to server: it does not know who
-    /// connected, but a connection from a port on which somebody listens was accepted there.
+    /// Turns connections of a snapshot so that they go from client to server: a snapshot does not
+    /// say which end connected, but a connection from a port with a listening socket was accepted
+    /// there.
     pub(crate) fn give_all_directions(&mut self, server_ports: &HashSet<u16>) {
         self.tables.iter_mut().for_each(|table| table.give_directions(server_ports));
     }

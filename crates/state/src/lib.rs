@@ -1,14 +1,15 @@
-//! What is known of the machine: processes, open files, users, containers, and how events change it.
+//! What is known of the machine: processes, open files, users, containers, and how events change
+//! it.
 //!
-//! [`State`] starts from a snapshot, then every event goes through [`State::apply`], which says what the
-//! event is about ([`Context`]). Threads that died and files that were closed stay visible until the
-//! next event, so that rules see the thread that exits and the file that is closed. The crate knows
-//! events and nothing above them: neither rules nor where events come from.
+//! [`State`] starts from a snapshot, then every event goes through [`State::apply`], which says
+//! what the event is about ([`Context`]). Threads that died and files that were closed stay visible
+//! until the next event, so that rules see the thread that exits and the file that is closed. The
+//! crate knows events and nothing above them: neither rules nor where events come from.
 //!
-//! State is two things: the process [`Tree`], which only life-cycle events change, and the [`Partition`], which
-//! holds what all other events change: fd tables and what is remembered per thread. A high-rate event
-//! changes one partition and reads the tree, so that many threads can share the tree and split the rest by
-//! thread group. [`State`] owns one of each.
+//! State is two things: the process [`Tree`], which only life-cycle events change, and the
+//! [`Partition`], which holds what all other events change: fd tables and what is remembered per
+//! thread. A high-rate event changes one partition and reads the tree, so that many threads can
+//! share the tree and split the rest by thread group. [`State`] owns one of each.
 //!
 //! ```
 //! use peregrine_event::snapshot::{Item, Thread};

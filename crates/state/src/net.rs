@@ -16,7 +16,7 @@ const MAX_INTERFACES: usize = 4096;
 pub struct Interfaces {
     v4: Vec<V4>,
     v6: Vec<Ipv6Addr>,
-    // As the source told of them.
+    // As the source described them.
     told: Vec<Interface>,
 }
 
@@ -46,7 +46,7 @@ impl Interfaces {
         self.v4.iter().any(|interface| interface.holds(ip))
     }
 
-    /// What the source told of them.
+    /// The interfaces as the source described them.
     pub fn told(&self) -> &[Interface] {
         &self.told
     }
@@ -97,7 +97,8 @@ impl Interfaces {
         }
     }
 
-    /// The address itself when it is ours, else ours in the same net, else our first to the outside.
+    /// The address itself when it is ours, else ours in the same net, else our first to the
+    /// outside.
     fn likely_v4(&self, peer: Ipv4Addr) -> Ipv4Addr {
         let exact = self.v4.iter().find(|interface| interface.address == peer);
         let near = || self.v4.iter().find(|interface| interface.holds(peer));
@@ -121,7 +122,7 @@ impl V4 {
     }
 }
 
-/// The first 64 bits are the net, as nobody tells the prefix.
+/// The first 64 bits are the net, as no source gives the prefix.
 fn same_v6_net(a: Ipv6Addr, b: Ipv6Addr) -> bool {
     a.segments()[..4] == b.segments()[..4]
 }
@@ -237,7 +238,7 @@ pub(crate) fn swap_ends(fd: &mut Fd) {
     }
 }
 
-/// How both ends are written that an event tells of.
+/// How both ends in an event are written.
 pub(crate) fn tuple_text(tuple: &Socktuple<'_>) -> Name {
     match *tuple {
         Socktuple::V4 { source, destination } => {

@@ -1,4 +1,5 @@
-//! The part of the state that high-rate events change: open files, and what is remembered per thread.
+//! The part of the state that high-rate events change: open files, and what is remembered per
+//! thread.
 
 use std::sync::Arc;
 
@@ -12,10 +13,12 @@ use crate::net::Interfaces;
 use crate::thread::Thread;
 use crate::tree::{ThreadRef, Tree};
 
-/// The fd tables of thread groups and what is remembered of their threads from one event to the next.
+/// The fd tables of thread groups and what is remembered of their threads from one event to the
+/// next.
 ///
-/// Events that change only this read the [`Tree`] and no other partition. Tables are found by the place of their owner in the
-/// tree: the leader of a thread group, or a thread that does not share the table of its leader.
+/// Events that change only this read the [`Tree`] and no other partition. Tables are found by the
+/// place of their owner in the tree: the leader of a thread group, or a thread that does not share
+/// the table of its leader.
 #[derive(Clone, Debug)]
 pub struct Partition {
     pub(crate) fds: FdTables,
@@ -125,6 +128,7 @@ impl Partition {
 
     #[inline]
     pub(crate) fn activity_mut(&mut self, at: ThreadRef) -> Option<&mut Activity> {
+        debug_assert!(at.place() < self.activities.len(), "a thread without activity");
         self.activities.get_mut(at.place())
     }
 

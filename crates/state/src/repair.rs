@@ -1,4 +1,4 @@
-//! After a loss of events: what is known is held against what was found on the machine, and corrected.
+//! After a loss of events: the state is compared with what was read from the machine and corrected.
 
 use std::sync::Arc;
 
@@ -13,14 +13,15 @@ use crate::state::State;
 use crate::thread::Thread;
 use crate::tree::ThreadRef;
 
-/// A process that began later than the known one, by more than clocks differ, is another one.
+/// A process that began later than the known one by more than this is another one; less is clock
+/// error.
 const SAME_START: u64 = 50_000_000;
 
 impl State {
-    /// Takes in what was found. It must come at its time between the events.
+    /// Applies what was read from the machine. Must be applied in timestamp order with the events.
     pub fn repair(&mut self, repair: Repair) {
         match repair {
-            Repair::Alive { since, pids } => self.bury(since, &pids.into_iter().collect()),
+            Repair::Alive { since, pids } => self.remove_dead(since, &pids.into_iter().collect()),
             Repair::Process { pid, items, open } => {
                 self.counters.reread_processes += 1;
                 if items.is_empty() {
@@ -33,7 +34,7 @@ impl State {
     }
 
     /// Removes the processes whose end was lost.
-    fn bury(&mut self, since: u64, alive: &HashSet<i64>) {
+    fn remove_dead(&mut self, since: u64, alive: &HashSet<i64>) {
         let dead = self.tree.iter().filter(|thread| {
             let leads = thread.is_leader() && !thread.is_unknown();
             leads && thread.clone_ts < since && !alive.contains(&thread.pid)
@@ -94,7 +95,7 @@ impl State {
         (!other).then_some(at)
     }
 
-    /// Says whether there was something to correct.
+    /// Returns whether there was something to correct.
     fn correct_thread(&mut self, at: ThreadRef, found: Thread) -> bool {
         let mut corrected = self.tree.move_child(at, found.ptid);
         let Some(thread) = self.tree.get_mut(at) else { return corrected };
@@ -131,7 +132,7 @@ impl State {
         corrected
     }
 
-    /// `open` are the numbers of all open files: of some that is all there is to find out.
+    /// `open` are the numbers of all open files; of some nothing else could be read.
     fn correct_fds(&mut self, owner: ThreadRef, fds: Vec<snapshot::Fd>, open: &HashSet<i64>) {
         let mut found = FdTable::default();
         let mut ports = HashSet::new();
@@ -168,8 +169,8 @@ fn tid_of(item: &Item) -> Option<i64> {
     }
 }
 
-/// Whether what an event told of an fd and what was found are the same file. Events know more of connections, and
-/// not always the inode.
+/// Whether an fd of the state and one that was read are the same file. Events know more of
+/// connections, and not always the inode.
 fn is_same_file(known: &Fd, found: &Fd) -> bool {
     if known.ino != 0 && found.ino != 0 && known.ino != found.ino {
         return false;
@@ -252,7 +253,8 @@ mod tests {
             thread(23, 20, 1, "other"),
             Item::Fds(20, vec![file(3, 30, "/a"), file(4, 41, "/new"), file(6, 60, "/d")]),
         ];
-        // One has ended, one is new, and two were changed; 5 was closed, and 4 closed and used again.
+        // One has ended, one is new, and two were changed; 5 was closed, and 4 closed and used
+        // again.
         assert_eq!(found(&mut state, 20, items, &[3, 4, 6, 7]), (4, 3));
         let server = state.by_tid(20).unwrap();
         assert_eq!((&*server.exec.exepath, server.ptid), (&b"/bin/other"[..], 1));

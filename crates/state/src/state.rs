@@ -24,14 +24,14 @@ pub struct Config {
     pub max_threads: usize,
     /// Most open files of one process.
     pub max_fds: usize,
-    /// Whether threads are told the container they run in.
+    /// Whether threads are assigned to containers.
     pub containers: bool,
-    /// Whether events come from this machine as they happen. What captures say of the CPUs and the
-    /// boot time of theirs does not count, as users of replays know it.
+    /// Whether events come from this machine as they happen. CPU switches and the boot time of a
+    /// capture are not used, as in the reference engine.
     pub live: bool,
 }
 
-/// What is known of the machine. See the [crate](crate) page.
+/// What is known of the machine. See the [crate] documentation.
 #[derive(Clone, Debug)]
 pub struct State {
     pub(crate) config: Config,
@@ -42,11 +42,11 @@ pub struct State {
     pub(crate) cgroups: Cgroups,
     pub(crate) machine: Machine,
     pub(crate) counters: Counters,
-    // Ports on which somebody listened when the snapshot was taken.
+    // Ports with a listening socket when the snapshot was taken.
     pub(crate) server_ports: HashSet<u16>,
     /// A thread that the last event ended: visible until the next event.
     pub(crate) exiting: Option<i64>,
-    // What the container event being looked at is about; it may be removed already.
+    // The container that the current event describes; it may be removed already.
     pub(crate) told: Option<Arc<Container>>,
     // Containers whose accounts somebody should read, each with a thread that runs in it.
     pub(crate) nameless: Vec<(Arc<[u8]>, i64)>,
@@ -76,7 +76,7 @@ impl Default for Config {
 }
 
 impl State {
-    /// Knows nothing yet.
+    /// A state that knows nothing yet.
     pub fn new(config: Config) -> Self {
         Self {
             tree: Tree::new(config.max_threads),
@@ -105,7 +105,7 @@ impl State {
         (self.counters, self.partition.counters) = (counters, of_partition);
     }
 
-    /// Takes in one item of a snapshot.
+    /// Loads one item of a snapshot.
     pub fn load(&mut self, item: Item) {
         match item {
             Item::Machine(machine) => self.machine = machine,
@@ -121,7 +121,7 @@ impl State {
         }
     }
 
-    /// The snapshot is complete: now parents are found and connections get their direction.
+    /// Ends the snapshot: links threads to their parents and gives connections their direction.
     pub fn loaded(&mut self) {
         self.tree.link_all();
         let ports = std::mem::take(&mut self.server_ports);
@@ -145,7 +145,7 @@ impl State {
         self.partition.fds.get(owner, fd)
     }
 
-    /// The container of an event: of its thread, or the one the event tells of.
+    /// The container of an event: of its thread, or the one the event describes.
     pub fn container(&self, context: Context) -> Option<&Container> {
         match &self.told {
             Some(told) => Some(told),
@@ -240,10 +240,11 @@ impl State {
         self.activity(thread).map(|activity| activity.usage).unwrap_or_default()
     }
 
-    /// CPU time of a thread since the time that was reported last; 0 for the first report. Reports `time`.
+    /// CPU time of a thread since the time that was reported last; 0 for the first report. Reports
+    /// `time`.
     ///
-    /// A thread remembers one number, be it time in user mode, in the kernel or both: an answer depends on
-    /// the questions before it. `thread.cpu` has always answered so.
+    /// A thread remembers one number, be it time in user mode, in the kernel or both: an answer
+    /// depends on the questions before it. `thread.cpu` has always answered so.
     pub fn cpu_since_report(&self, thread: &Thread, time: u64) -> u64 {
         self.activity(thread).map_or(0, |activity| activity.cpu_since_report(time))
     }

@@ -1,5 +1,5 @@
-//! What events do not tell and must be asked for: who a thread is that acts though nobody has told of it, and what
-//! accounts a container has. Each is asked once, as it appears.
+//! What events do not tell and must be asked for: who a thread is that acts though nobody has told
+//! of it, and what accounts a container has. Each is asked once, as it appears.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::state::State;
 use crate::tree::ThreadRef;
 
 impl State {
-    /// The tid of the thread whose act an event is, when nobody has told of it. Beginnings and ends of
-    /// threads tell of them themselves.
+    /// The tid of the thread whose act an event is, when nobody has told of it. Beginnings and ends
+    /// of threads tell of them themselves.
     pub fn stranger(&self, event: &Event<'_>) -> Option<i64> {
         (self.tree.find(event.tid).is_none() && event.ty.traits().actor == Actor::Thread)
             .then_some(event.tid)
@@ -47,13 +47,14 @@ impl State {
         !self.nameless.is_empty()
     }
 
-    /// A container whose accounts should be read now, and a thread that runs in it. Each is named once, if it is then told of.
+    /// A container whose accounts should be read now, and a thread that runs in it. Each is named
+    /// once, if it is then told of.
     pub fn nameless(&mut self) -> Option<(Arc<[u8]>, i64)> {
         self.nameless.pop()
     }
 
-    /// Takes in the accounts of a container, in place of those it had. Where none were found, the next program that it
-    /// runs is another chance.
+    /// Takes in the accounts of a container, in place of those it had. Where none were found, the
+    /// next program that it runs is another chance.
     pub fn name(&mut self, container: &[u8], accounts: Vec<Item>) {
         if accounts.is_empty() && self.users.has_accounts(container) {
             return;

@@ -1,4 +1,4 @@
-//! Lists of texts, shared by everybody who inherits them.
+//! Lists of texts, shared by all threads that inherit them.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! What is known of one thread. What its high-rate events change is in [`activity`](crate::activity).
+//! What is known of one thread. What its high-rate events change is in
+//! [`activity`](crate::activity).
 
 use std::sync::Arc;
 
@@ -27,13 +28,14 @@ pub struct Thread {
     pub vtid: i64,
     /// Id of the process as its namespace sees it.
     pub vpid: i64,
-    /// The program it runs, shared with whoever inherited it.
+    /// The program it runs, shared with the threads that inherited it.
     pub exec: Arc<Exec>,
     /// Environment. Only leaders have it: ask [`State::env`](crate::State::env).
     pub env: Texts,
     /// Control groups, `subsystem=path`.
     pub cgroups: Texts,
-    /// Working directory, ending in `/`. Only leaders have it: ask [`State::cwd`](crate::State::cwd).
+    /// Working directory, ending in `/`. Only leaders have it: ask
+    /// [`State::cwd`](crate::State::cwd).
     pub cwd: Arc<[u8]>,
     /// Root directory.
     pub root: Arc<[u8]>,
@@ -45,7 +47,7 @@ pub struct Thread {
     pub uid: u32,
     /// Effective group.
     pub gid: u32,
-    /// User who logged in, all ones when nobody did.
+    /// User of the login session, all ones for none.
     pub loginuid: u32,
     /// Controlling terminal, 0 when there is none.
     pub tty: u32,
@@ -57,13 +59,14 @@ pub struct Thread {
     pub cap_effective: u64,
     /// When the first process of its pid namespace started.
     pub pidns_init_start_ts: u64,
-    /// When it was cloned, 0 when nobody knows.
+    /// When it was cloned, 0 when unknown.
     pub clone_ts: u64,
     /// When it last called exec, 0 for never.
     pub exec_ts: u64,
     /// From the last change of the executable's inode to the clone, 0 when unknown.
     pub exe_ino_ctime_duration_clone_ts: u64,
-    /// From the start of the pid namespace to the last change of the executable's inode, 0 when unknown.
+    /// From the start of the pid namespace to the last change of the executable's inode, 0 when
+    /// unknown.
     pub exe_ino_ctime_duration_pidns_start: u64,
     /// Id of the container it runs in, empty on the host.
     pub container: Arc<[u8]>,
@@ -77,7 +80,8 @@ pub struct Thread {
     pub(crate) live_children: usize,
 }
 
-/// The program a thread runs: immutable, made by an exec and shared with those who inherit it.
+/// The program a thread runs: immutable, made by an exec and shared with the threads that inherit
+/// it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exec {
     cmdline: Box<[u8]>,
@@ -107,7 +111,7 @@ pub struct Exec {
 /// Why a process runs in its container. Children have the purpose of their parent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Purpose {
-    /// Nobody knows, or it runs on the host.
+    /// Unknown, or it runs on the host.
     #[default]
     Unknown,
     /// It is the first process of the container, or comes from it.
@@ -203,7 +207,7 @@ impl Thread {
         }
     }
 
-    /// Stands for a thread that acts but that nobody has told of: users see `<NA>`.
+    /// A placeholder for a thread that appears in events only: users see `<NA>`.
     pub(crate) fn unknown(tid: i64) -> Self {
         let exec = Exec { exe: b"<NA>"[..].into(), ..Exec::named(b"<NA>", Texts::default()) };
         Self { exec: Arc::new(exec), ..Self::new(tid) }
@@ -268,7 +272,7 @@ impl Thread {
         self.flags.any(ThreadFlags::CHILD_IN_PIDNS) || (self.tid != self.vtid && self.vtid >= 0)
     }
 
-    /// Whether nobody has told of it: it acts, and that is all that is known.
+    /// Whether it is a placeholder: only its id is known.
     pub fn is_unknown(&self) -> bool {
         self.tid < 0 || self.pid < 0 || self.ptid < 0
     }

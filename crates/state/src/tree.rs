@@ -20,8 +20,8 @@ pub struct Tree {
 
 /// Refers to a thread for as long as it is in the tree; never to another one with the same tid.
 ///
-/// One number, as it goes from hand to hand for every event: its place in the lower half, the generation of that place in
-/// the upper one.
+/// One number, as it goes from hand to hand for every event: its place in the lower half, the
+/// generation of that place in the upper one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ThreadRef(NonZeroU64);
 
@@ -90,7 +90,7 @@ impl Slot {
 /// Threads that were removed from the tree.
 pub(crate) type Removed = SmallVec<[ThreadRef; 2]>;
 
-/// So many stale references are kept in a list before it is cleaned.
+/// Stale references that a list keeps before it is cleaned.
 const STALE_REFS: usize = 11;
 
 impl Tree {
@@ -137,7 +137,7 @@ impl Tree {
         self.by_tid.is_empty()
     }
 
-    /// The group a thread is in. Threads nobody has told of are in none.
+    /// The group a thread is in. Placeholders are in none.
     pub fn group(&self, thread: &Thread) -> Option<&ThreadGroup> {
         self.groups.get(&thread.group?)
     }
@@ -342,7 +342,8 @@ impl Tree {
         removed
     }
 
-    /// Puts a thread below another parent, if it has another one that is known; says whether it did.
+    /// Puts a thread below another parent, if it has another one that is known; says whether it
+    /// did.
     pub(crate) fn move_child(&mut self, at: ThreadRef, ptid: i64) -> bool {
         let Some(old) = self.get(at).map(|thread| thread.ptid).filter(|&old| old != ptid) else {
             return false;
@@ -374,7 +375,7 @@ impl Tree {
         }
     }
 
-    /// Drops a thread whose exit was lost: another one has its tid.
+    /// Removes a thread whose exit was lost: another one has its tid.
     fn forget(&mut self, old: ThreadRef) {
         self.set_dead(old);
         let pid = self.get(old).and_then(|thread| thread.group);
@@ -433,7 +434,7 @@ impl Tree {
         }
     }
 
-    /// As the kernel does: to the reaper it named, or one found here, or to nobody.
+    /// As the kernel does: to the reaper it named, else to one found here, else to none.
     fn give_children_away(&mut self, at: ThreadRef) {
         let Some(thread) = self.get_mut(at) else { return };
         let (pid, named) = (thread.pid, thread.reaper_tid);
@@ -461,7 +462,8 @@ impl Tree {
         }
     }
 
-    /// A live thread of the same group, or of the nearest reaper above in the same kind of namespace.
+    /// A live thread of the same group, or of the nearest reaper above in the same kind of
+    /// namespace.
     fn find_reaper(&self, at: ThreadRef) -> Option<ThreadRef> {
         let thread = self.get(at)?;
         let alive = |group: &ThreadGroup| {

@@ -69,7 +69,7 @@ impl Users {
         self.accounts(container)?.groups.get(&gid)
     }
 
-    /// Whether anything was told of this container, if only that it has no accounts.
+    /// Whether the accounts of this container are known or expected.
     pub(crate) fn knows(&self, container: &[u8]) -> bool {
         self.accounts(container).is_some()
     }
@@ -79,7 +79,8 @@ impl Users {
         self.accounts(container).is_some_and(|a| !(a.users.is_empty() && a.groups.is_empty()))
     }
 
-    /// Notes that a container has accounts, though they are not known yet. False when there is no room.
+    /// Notes that a container has accounts, though they are not known yet. False when there is no
+    /// room.
     pub(crate) fn expect(&mut self, container: &[u8]) -> bool {
         self.accounts_mut(container).is_some()
     }

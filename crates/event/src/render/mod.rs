@@ -1,9 +1,9 @@
 //! Parameters as text, the way alerts print them.
 //!
-//! A parameter has two texts: its value (`3`, `-2`, `65`) and what that stands for (`<f>/etc/passwd`,
-//! `ENOENT`, `O_CREAT|O_RDWR`), which may be empty. `evt.args` prints both, `evt.arg` the second
-//! where there is one, else the first. What a value stands for may depend on the state of the
-//! machine: [`Names`] is how it is asked.
+//! A parameter has two texts: its value (`3`, `-2`, `65`) and what that stands for
+//! (`<f>/etc/passwd`, `ENOENT`, `O_CREAT|O_RDWR`), which may be empty. `evt.args` prints both,
+//! `evt.arg` the second where there is one, else the first. What a value stands for may depend on
+//! the state of the machine: [`Names`] is how it is asked.
 //!
 //! ```
 //! use peregrine_event::render::{NoNames, Renderer};
@@ -166,8 +166,8 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// One parameter, as `evt.arg` prints it: what it stands for, or else its value. Returns whether
-    /// the event has the parameter.
+    /// One parameter, as `evt.arg` prints it: what it stands for, or else its value. Returns
+    /// whether the event has the parameter.
     pub fn arg(&self, index: usize, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         self.meaning(index, out);
@@ -248,7 +248,8 @@ impl<'a> Renderer<'a> {
                 out.push(b':');
                 out.extend_from_slice(value.unwrap_or_default());
             }),
-            // Only the events that list the machine at start have these, and nobody prints those.
+            // Only events that list the machine at start have these types, and they are never
+            // printed.
             Param::Port(_)
             | Param::L4proto(_)
             | Param::Sockfamily(_)

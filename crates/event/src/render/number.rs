@@ -7,7 +7,8 @@ use jiff::tz::Offset;
 
 use crate::table::Format;
 
-/// A number of `width` bytes in the base of its format. Decimal ones are signed whatever their type.
+/// A number of `width` bytes in the base of its format. Decimal ones are signed whatever their
+/// type.
 pub(super) fn signed(value: i64, width: usize, format: Format, out: &mut Vec<u8>) {
     let bits = if width == 8 { value as u64 } else { u64::from(value as u32) };
     let value = if width == 8 { value } else { i64::from(value as i32) };

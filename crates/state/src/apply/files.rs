@@ -233,7 +233,8 @@ impl Partition {
         }
     }
 
-    /// The file comes from another process. If that is in another partition, the file stays unknown.
+    /// The file comes from another process. If that is in another partition, the file stays
+    /// unknown.
     pub(super) fn pidfd_getfd(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) {
         let pidfd = cx.event.i64(pidfd_getfd::PID_FD);
         let (Some((at, fd)), Some(pidfd)) = (cx.done_by(), pidfd) else { return };

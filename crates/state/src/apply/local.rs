@@ -15,7 +15,8 @@ const MAX_STORED: usize = 4096;
 const KEPT_CAPACITY: usize = 256;
 
 impl Partition {
-    /// Takes the enter or exit event of a thread. Says whether the enter event of that exit is stored.
+    /// Takes the enter or exit event of a thread. Says whether the enter event of that exit is
+    /// stored.
     #[inline]
     pub(super) fn begin(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) -> bool {
         match (cx.traits.actor, cx.at) {
@@ -69,7 +70,8 @@ impl Partition {
         stored
     }
 
-    /// The stored enter event of the thread that acts. To be given back with [`Partition::keep_memory`].
+    /// The stored enter event of the thread that acts. To be given back with
+    /// [`Partition::keep_memory`].
     pub(super) fn take_stored(&mut self, cx: &ApplyContext<'_>) -> Vec<u8> {
         let activity = cx.at.and_then(|at| self.activity_mut(at));
         activity.map(|activity| mem::take(&mut activity.stored)).unwrap_or_default()

@@ -253,7 +253,8 @@ impl State {
             self.remove_thread(tid);
         }
         self.find_container(at);
-        // What a runtime runs before the program of the container may still see the files of the host.
+        // What a runtime runs before the program of the container may still see the files of the
+        // host.
         let first = self.tree.get(at).is_some_and(|thread| thread.vpid == 1);
         self.want_accounts(at, first);
     }
@@ -386,7 +387,7 @@ fn names<'e>(event: &Event<'e>) -> (&'e [u8], &'e [u8]) {
     (if comm { text(event, clone::COMM) } else { exe }, exe)
 }
 
-/// The same program under the name and arguments of the event: mostly the very same.
+/// The same program under the name and arguments of the event: most often `exec` itself.
 fn called_as(exec: &Arc<Exec>, event: &Event<'_>) -> Arc<Exec> {
     let (comm, exe) = names(event);
     let args = event.param(clone::ARGS).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Sockets: their ends, and who is client and who server.
+//! Sockets: their ends, and which of them is the client.
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -255,7 +255,7 @@ fn socket_kind(domain: u32, ty: u32, protocol: u32) -> FdKind {
     }
 }
 
-/// What a connection is like that an event tells of for the first time.
+/// The kind of a connection that an event contains for the first time.
 fn new_connection(tuple: &Socktuple<'_>, l4proto: L4Proto) -> Option<FdKind> {
     Some(match *tuple {
         Socktuple::V4 { source, destination } => FdKind::Ipv4(Ipv4Tuple {

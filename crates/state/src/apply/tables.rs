@@ -1,4 +1,4 @@
-//! Events that tell of users, groups and containers.
+//! Events that describe users, groups and containers.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl State {
     /// The oldest form, which says little.
     pub(super) fn container_added(&mut self, cx: &ApplyContext<'_>) {
         let text = |param| String::from_utf8_lossy(cx.text(param)).into_owned();
-        self.tell_of(Container {
+        self.describe(Container {
             id: text(container_event::ID),
             kind: ContainerKind::from_code(cx.u64(container_event::TYPE)),
             name: text(container_event::NAME),
@@ -59,7 +59,7 @@ impl State {
 
     pub(super) fn container_described(&mut self, cx: &ApplyContext<'_>) {
         if let Some(container) = self.read_container(cx.event.text(container_json::JSON)) {
-            self.tell_of(container);
+            self.describe(container);
         }
     }
 
@@ -67,7 +67,7 @@ impl State {
         match cx.event.text(asyncevent::NAME) {
             Some(b"container") => {
                 if let Some(container) = self.read_container(cx.event.text(asyncevent::DATA)) {
-                    self.tell_of(container);
+                    self.describe(container);
                 }
             }
             Some(b"container_removed") => {
@@ -87,7 +87,7 @@ impl State {
         container.ok()
     }
 
-    fn tell_of(&mut self, container: Container) {
+    fn describe(&mut self, container: Container) {
         if !self.config.containers {
             return;
         }
@@ -105,7 +105,7 @@ impl State {
         let (id, kind) = self.cgroups.container(&thread.cgroups);
         let changed = thread.container != id;
         if let Some(kind) = kind {
-            // Nobody will say more of it.
+            // No event describes it further.
             let id = String::from_utf8_lossy(&id).into_owned();
             let bare = Container { id, kind, ..Container::default() };
             self.counters.dropped_others += u64::from(!self.containers.insert(Arc::new(bare)));

@@ -51,8 +51,8 @@ pub(crate) struct Cgroups {
 const MAX_KNOWN: usize = 4096;
 
 impl Cgroups {
-    /// Id of the container that threads with these control groups are in, empty for the host; and its
-    /// runtime, where that will say nothing more.
+    /// Id of the container that threads with these control groups are in, empty for the host; and
+    /// its runtime, where that will say nothing more.
     pub(crate) fn container(&mut self, groups: &Texts) -> (Arc<[u8]>, Option<ContainerKind>) {
         if let Some(known) = self.known.get(groups) {
             return known.clone();
@@ -97,7 +97,8 @@ fn hex_id<'a>(path: &'a [u8], prefix: &[u8], suffix: &[u8]) -> Option<&'a [u8]> 
     whole.then(|| id.get(..SHORT_ID)).flatten()
 }
 
-/// `/namespace/container`, with names that anybody may choose, so groups of systemd must be told apart.
+/// `/namespace/container`, with names that anybody may choose, so groups of systemd must be told
+/// apart.
 fn containerd(path: &[u8]) -> Option<&[u8]> {
     let id = between(path, namespace(path)?, b"")?;
     let systemd = [&b".service"[..], b".slice", b".scope"].iter().any(|end| path.ends_with(end));
@@ -105,7 +106,8 @@ fn containerd(path: &[u8]) -> Option<&[u8]> {
     (fits && !systemd).then(|| id.get(..SHORT_ID.min(id.len()))).flatten()
 }
 
-/// The first component, with its slashes, that is alphanumeric words with `.`, `_` or `-` between them.
+/// The first component, with its slashes, that is alphanumeric words with `.`, `_` or `-` between
+/// them.
 fn namespace(path: &[u8]) -> Option<&[u8]> {
     let slashes = || path.iter().enumerate().filter(|&(_, &b)| b == b'/').map(|(at, _)| at);
     slashes().zip(slashes().skip(1)).find_map(|(from, to)| {

@@ -1,4 +1,4 @@
-//! Events that nobody sane would send.
+//! Events that no real source would send.
 
 use peregrine_event::{Actor, Builder, Event, EventType};
 use proptest::prelude::*;
@@ -85,7 +85,8 @@ proptest! {
     }
 }
 
-/// An event that the schema does not say changes the tree leaves it as it is; one that does has its function.
+/// An event that the schema does not say changes the tree leaves it as it is; one that does has its
+/// function.
 #[test]
 fn only_events_that_change_the_tree_do() {
     for ty in EventType::all() {

@@ -192,12 +192,12 @@ fn orphans_go_to_the_nearest_reaper() {
 }
 
 #[test]
-fn strangers_are_seen_to_act() {
+fn an_unknown_thread_gets_a_placeholder() {
     let mut world = World::new();
     let context = world.open(900, 3, "/x", 0);
-    let stranger = world.state.thread(context).unwrap();
-    assert!(stranger.is_unknown());
-    assert_eq!((stranger.comm(), stranger.pid), (&b"<NA>"[..], -1));
+    let unknown = world.state.thread(context).unwrap();
+    assert!(unknown.is_unknown());
+    assert_eq!((unknown.comm(), unknown.pid), (&b"<NA>"[..], -1));
     world.forks(900, 901);
     world.event(EventType::Schedswitch_6E, 950, |b| {
         b.i64(1);
