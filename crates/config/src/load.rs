@@ -103,7 +103,7 @@ impl Loader {
         }
         for option in options {
             overrides::apply(&mut root, option, &mut self.sources)?;
-            self.warn_of_unknown_override(option, &schema)?;
+            self.warn_of_unknown_override(option, &schema);
         }
 
         let config = Config::read(&root, "")?.unwrap_or_default();
@@ -140,13 +140,10 @@ impl Loader {
     }
 
     /// Options are not validated against the schema, but their keys are looked up in it.
-    fn warn_of_unknown_override(
-        &mut self,
-        option: &str,
-        schema: &Schema,
-    ) -> Result<(), ConfigIssue> {
+    fn warn_of_unknown_override(&mut self, option: &str, schema: &Schema) {
         let mut alone = Node::nowhere(Value::Null);
-        overrides::apply(&mut alone, option, &mut SourceMap::default())?;
+        // An index into a list fails here: the item it needs is in the tree. Then the key is known.
+        let _ = overrides::apply(&mut alone, option, &mut SourceMap::default());
         let written = option.split_once('=').map_or(option.len(), |(key, _)| key.len());
         for key in schema.unknown_keys(&alone) {
             if let Some(issue) = unknown_key(&key) {
@@ -155,7 +152,6 @@ impl Loader {
                 self.warnings.push(problem.at(Label::bytes(source, 0..written)));
             }
         }
-        Ok(())
     }
 
     fn include_files(

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use peregrine_diagnostics::SourceMap;
 use peregrine_yaml::{Map, Node, Value};
+use thiserror::Error;
 
 use crate::issue::{ConfigCode, ConfigIssue};
 use crate::sources;
@@ -112,8 +113,19 @@ fn parse_index(
     number.map_err(|_| wrong(format!("expected a numeric index, found '{index}'")))
 }
 
+/// Why a path can't be followed in the tree.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+enum SetError {
+    #[error("Parsing error: [] adds to a list, and this is {0}")]
+    AppendTo(&'static str),
+    #[error("Parsing error: [{index}] is for lists, and this is {kind}")]
+    IndexOf { index: usize, kind: &'static str },
+    #[error("index {index} is past the end of a list of {length}; [] adds an item")]
+    PastEnd { index: usize, length: usize },
+}
+
 /// Sets the value at the end of the path. What stands in the way and is no container makes room for one.
-fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), String> {
+fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), SetError> {
     let Some((step, rest)) = steps.split_first() else {
         *node = value;
         return Ok(());
@@ -136,10 +148,10 @@ fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), String> {
             (Value::Map(map), result)
         }
         (Step::Append, old @ (Value::Scalar { .. } | Value::Map(_))) => {
-            (old, Err(format!("Parsing error: [] adds to a list, and this is {kind}")))
+            (old, Err(SetError::AppendTo(kind)))
         }
         (Step::Index(index), old @ Value::Map(_)) => {
-            (old, Err(format!("Parsing error: [{index}] is for lists, and this is {kind}")))
+            (old, Err(SetError::IndexOf { index: *index, kind }))
         }
         (step, old) => {
             let mut items = if let Value::Seq(items) = old { items } else { Vec::new() };
@@ -150,9 +162,7 @@ fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), String> {
             let length = items.len();
             let result = match items.get_mut(at) {
                 Some(child) => set(child, rest, value),
-                None => Err(format!(
-                    "index {at} is past the end of a list of {length}; [] adds an item"
-                )),
+                None => Err(SetError::PastEnd { index: at, length }),
             };
             (Value::Seq(items), result)
         }

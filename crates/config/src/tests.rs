@@ -196,6 +196,13 @@ fn unknown_keys_are_reported_with_their_place() {
 }
 
 #[test]
+fn an_index_into_a_list_of_the_file_is_no_unknown_key() {
+    let loaded = loaded("rules_files: [a, b]\n", &["rules_files[1]=c"]).unwrap();
+    assert_eq!(loaded.config.rules_files, ["a", "c"]);
+    assert!(loaded.warnings.is_empty());
+}
+
+#[test]
 fn every_key_is_explained() {
     let rows = reference();
     assert!(rows.len() > 90);

@@ -8,7 +8,7 @@ use peregrine_event::{EventType, syscall_names};
 use peregrine_fields::{EventTypeError, EventTypes};
 use peregrine_filter::{
     CompileError, CompileErrorKind, Expr, ExprKind, Filter, Span, Template, TemplateError,
-    TestCache, Vocabulary, compile, compile_with,
+    TestCache, UnknownLiteral, Vocabulary, compile, compile_with,
 };
 
 use crate::condition::{Resolved, Written};
@@ -372,7 +372,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
     ) -> Decoded<Option<Template<V::Field>>> {
         match Template::compile(output, &source.vocabulary) {
             Ok(template) => Ok(Some(template)),
-            Err(error) if def.skip_if_unknown_filter && is_unknown_name(&error.to_string()) => {
+            Err(error @ TemplateError::Unknown { .. }) if def.skip_if_unknown_filter => {
                 let place = def.output_place.clone();
                 let code = WarningCode::UnknownFilter;
                 findings.push(Finding::warning(code, error.to_string(), place));
@@ -392,7 +392,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         def: &RuleDef,
         work: &mut Work<'_, V::Field>,
     ) -> Decoded<Option<Program<V::Field>>> {
-        let failed = match compile_with(condition, &source.vocabulary, work.tests) {
+        let (failed, unknown_name) = match compile_with(condition, &source.vocabulary, work.tests) {
             Ok(compiled) => match event_types(condition, &def.source) {
                 Ok(event_types) => {
                     for hint in compiled.hints {
@@ -404,16 +404,19 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 }
                 Err(error) => {
                     let place = written.spot(span(&error));
-                    Finding::error(ErrorCode::CompileCondition, error.to_string(), place)
+                    let code = ErrorCode::CompileCondition;
+                    (Finding::error(code, error.to_string(), place), false)
                 }
             },
             Err(error) => {
                 let place = self.blame(&error, written, source, work.lists);
                 let help = meant(&error.kind, &source.vocabulary);
-                Finding::error(ErrorCode::CompileCondition, error.to_string(), place).help(help)
+                let code = ErrorCode::CompileCondition;
+                let failed = Finding::error(code, error.to_string(), place).help(help);
+                (failed, is_unknown_name(&error.kind))
             }
         };
-        if def.skip_if_unknown_filter && is_unknown_name(&failed.message) {
+        if def.skip_if_unknown_filter && unknown_name {
             let kind = FindingKind::Warning(WarningCode::UnknownFilter);
             work.findings.push(Finding { kind, ..failed });
             return Ok(None);
@@ -489,13 +492,12 @@ fn warn_of_condition(condition: &Expr, text: &str, place: &Place, findings: &mut
 fn meant(error: &CompileErrorKind, vocabulary: &impl Vocabulary) -> Option<String> {
     let name = match error {
         CompileErrorKind::UnknownField(name) => vocabulary.similar(name).into_iter().next()?,
-        error => {
-            let message = error.to_string();
-            let name = message.strip_prefix("unknown event type ")?;
+        CompileErrorKind::UnknownLiteral(UnknownLiteral { kind: "event type", literal: name }) => {
             let events = EventType::all().map(EventType::name);
             let syscalls = syscall_names().map(|(_, name)| name);
             closest(name, events.chain(syscalls))?.to_owned()
         }
+        _ => return None,
     };
     Some(format!("did you mean `{name}`?"))
 }
@@ -544,10 +546,8 @@ fn output_error(
 }
 
 /// Whether `skip-if-unknown-filter` covers an error.
-fn is_unknown_name(message: &str) -> bool {
-    ["nonexistent field", "invalid formatting token", "unknown event type", "unknown filter:"]
-        .iter()
-        .any(|part| message.contains(part))
+fn is_unknown_name(error: &CompileErrorKind) -> bool {
+    matches!(error, CompileErrorKind::UnknownField(_) | CompileErrorKind::UnknownLiteral(_))
 }
 
 fn undefined_help<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {

@@ -243,6 +243,15 @@ fn rules_with_unknown_names_can_be_skipped() {
 }
 
 #[test]
+fn other_errors_are_not_skipped_whatever_words_they_quote() {
+    let (_, result) = load(&["
+- {rule: a, desc: d, condition: evt.type = opne, output: o, priority: INFO, skip-if-unknown-filter: true}
+- {rule: b, desc: d, condition: evt.type = open and proc.pid = 'nonexistent field', output: o, priority: INFO, skip-if-unknown-filter: true}
+"]);
+    assert_eq!(codes(&result), ["LOAD_UNKNOWN_FILTER", "LOAD_ERR_COMPILE_CONDITION"]);
+}
+
+#[test]
 fn warnings_for_what_may_be_meant_otherwise() {
     let (_, result) = load(&["
 - {macro: unused, condition: evt.type = open}
