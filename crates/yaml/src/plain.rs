@@ -1,8 +1,12 @@
-//! The plain shapes of YAML, which nearly all files have: read in one go over the bytes.
+//! A fast path for the common subset of YAML: block maps and sequences, flow sequences, scalars and comments.
 //!
-//! Anchors, tags, flow maps, tabs, several documents, and above all what is wrong, are left to the reader that
-//! knows all of YAML (`build`). What is read here comes out the same there, down to the places; tests hold one
-//! against the other.
+//! Anchors, tags, flow maps, tabs, several documents and syntax errors are left to the complete reader
+//! ([`build`](crate::build)). A text that is read here gives the same tree there, positions included; tests
+//! compare the two.
+//!
+//! It stays because start-up needs it. Measured with callgrind on a release build that loads the 93 upstream
+//! rules (251 KB): this reader takes 5.4 million instructions, the complete one 51.8 million, of 68 and 114
+//! million for the whole process. The CPU time of a start falls from 12 ms to 9 ms.
 
 use peregrine_diagnostics::Position;
 

@@ -58,10 +58,9 @@ impl Schema {
     /// How a tree departs from the schema, innermost first.
     #[must_use]
     pub fn check(&self, node: &Node) -> Vec<Violation> {
-        let mut violations = Vec::new();
-        let path = Path::Root;
-        Validator { schema: self, violations: &mut violations }.check(node, &self.root, path);
-        violations
+        let mut validator = Validator { schema: self, count: 0, violations: Some(Vec::new()) };
+        validator.check(node, &self.root, Path::Root);
+        validator.violations.unwrap_or_default()
     }
 
     /// All keys that no section declares, in the order of the text.
@@ -133,7 +132,10 @@ impl fmt::Display for Path<'_> {
 
 struct Validator<'a> {
     schema: &'a Schema,
-    violations: &'a mut Vec<Violation>,
+    /// Violations so far.
+    count: usize,
+    /// What they are; `None` when only their number matters.
+    violations: Option<Vec<Violation>>,
 }
 
 impl Validator<'_> {
@@ -141,7 +143,7 @@ impl Validator<'_> {
     fn check(&mut self, node: &Node, schema: &Json, path: Path<'_>) -> bool {
         let owner = self.schema;
         let schema = owner.resolve(schema);
-        let before = self.violations.len();
+        let before = self.count;
         self.check_alternatives("anyOf", node, schema, path);
         self.check_enum(node, schema, path);
         self.check_items(node, schema, path);
@@ -151,28 +153,28 @@ impl Validator<'_> {
             self.check_keys(map, schema, path);
         }
         self.check_type(node, schema, path);
-        self.violations.len() == before
+        self.count == before
     }
 
     fn check_alternatives(&mut self, word: &str, node: &Node, schema: &Json, path: Path<'_>) {
         let Some(alternatives) = schema.get(word).and_then(Json::as_array) else { return };
-        let before = self.violations.len();
+        let mut trial = Validator { schema: self.schema, count: 0, violations: None };
+        if alternatives.iter().any(|alternative| trial.check(node, alternative, path)) {
+            return;
+        }
         for (index, alternative) in alternatives.iter().enumerate() {
-            if self.check(node, alternative, path) {
-                self.violations.truncate(before);
-                return;
-            }
-            self.report(path, format!("Failed to validate against child schema #{index}."));
+            self.check(node, alternative, path);
+            self.report(path, format_args!("Failed to validate against child schema #{index}."));
         }
         let what = "Failed to validate against any schemas allowed by";
-        self.report(path, format!("{what} {word} constraint."));
+        self.report(path, format_args!("{what} {word} constraint."));
     }
 
     fn check_enum(&mut self, node: &Node, schema: &Json, path: Path<'_>) {
         if let Some(words) = schema.get("enum").and_then(Json::as_array)
             && !node.as_str().is_some_and(|text| words.iter().any(|word| word == text))
         {
-            self.report(path, "Failed to match against any enum values.");
+            self.report(path, format_args!("Failed to match against any enum values."));
         }
     }
 
@@ -180,7 +182,7 @@ impl Validator<'_> {
         let Some(schema) = schema.get("items") else { return };
         for (index, item) in node.items().iter().enumerate() {
             if !self.check(item, schema, Path::Item(&path, index)) {
-                self.report(path, format!("Failed to validate item #{index} in array."));
+                self.report(path, format_args!("Failed to validate item #{index} in array."));
             }
         }
     }
@@ -192,16 +194,16 @@ impl Validator<'_> {
             return;
         };
         if let Some(most) = most.filter(|most| number > *most) {
-            self.report(path, format!("Expected number less than or equal to {most:.6}"));
+            self.report(path, format_args!("Expected number less than or equal to {most:.6}"));
         }
         if let Some(least) = least.filter(|least| number < *least) {
-            self.report(path, format!("Expected number greater than or equal to {least:.6}"));
+            self.report(path, format_args!("Expected number greater than or equal to {least:.6}"));
         }
     }
 
     fn check_keys(&mut self, map: &Map, schema: &Json, path: Path<'_>) {
         if schema.get("minProperties").and_then(Json::as_u64) > Some(map.0.len() as u64) {
-            self.report(path, "Object should have no fewer than 1 properties.");
+            self.report(path, format_args!("Object should have no fewer than 1 properties."));
         }
         let empty = JsonMap::new();
         let properties = schema.get("properties").and_then(Json::as_object).unwrap_or(&empty);
@@ -218,14 +220,14 @@ impl Validator<'_> {
         for (name, value, schema) in given {
             if !self.check(value, schema, Path::Key(&path, name)) {
                 let what = "Failed to validate against schema associated with property name";
-                self.report(path, format!("{what} '{name}'."));
+                self.report(path, format_args!("{what} '{name}'."));
             }
         }
         self.check_other_keys(map, distinct, properties, schema, path);
         let required = schema.get("required").and_then(Json::as_array);
         for name in required.into_iter().flatten().filter_map(Json::as_str) {
             if map.get(name).is_none() {
-                self.report(path, format!("Missing required property '{name}'."));
+                self.report(path, format_args!("Missing required property '{name}'."));
             }
         }
     }
@@ -246,14 +248,14 @@ impl Validator<'_> {
                 let name = unknown.and_then(|(key, _)| key.as_str()).unwrap_or_default();
                 let what = "Object contains a property that could not be validated using \
                             'properties' or 'additionalProperties' constraints";
-                self.report(path, format!("{what}: '{name}'."));
+                self.report(path, format_args!("{what}: '{name}'."));
             }
             Some(others @ Json::Object(_)) => {
                 for (key, value) in map.0.iter().filter(|(key, _)| !declared(key)) {
                     let name = key.as_str().unwrap_or_default();
                     if !self.check(value, others, Path::Key(&path, name)) {
                         let what = "Failed to validate against additional properties schema";
-                        self.report(path, format!("{what}."));
+                        self.report(path, format_args!("{what}."));
                     }
                 }
             }
@@ -279,12 +281,15 @@ impl Validator<'_> {
             _ => true,
         };
         if !fits {
-            self.report(path, "Value type not permitted by 'type' constraint.");
+            self.report(path, format_args!("Value type not permitted by 'type' constraint."));
         }
     }
 
-    fn report(&mut self, path: Path<'_>, message: impl Into<String>) {
-        self.violations.push(Violation { path: path.to_string(), message: message.into() });
+    fn report(&mut self, path: Path<'_>, message: fmt::Arguments<'_>) {
+        self.count += 1;
+        if let Some(violations) = &mut self.violations {
+            violations.push(Violation { path: path.to_string(), message: message.to_string() });
+        }
     }
 }
 
