@@ -1,8 +1,9 @@
-//! Which events a condition can be true for.
+//! The event types for which a condition can hold.
 //!
-//! Tests of `evt.type` and `syscall.type` say it, with `=`, `!=`, `in` and `exists`; so do tests of
-//! `evt.num` that are always or never true. Everything else may be true for every event. Negations go
-//! down to the tests, so that what says nothing about events says nothing when negated.
+//! Tests of `evt.type` and `syscall.type` with `=`, `!=`, `in` and `exists` restrict the types, and
+//! so do tests of `evt.num` that always or never hold. Any other test may hold for every event.
+//! Negations are pushed down to the tests, so that such a test restricts nothing when negated
+//! either.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
@@ -17,22 +18,23 @@ use peregrine_filter::{
 };
 use thiserror::Error;
 
-/// The events that a condition can be true for.
+/// A set of event types and of the syscalls that they report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventTypes {
-    /// Types of the events. Syscalls without an event of their own share the generic one.
+    /// The event types. Syscalls without a type of their own share the generic one.
     pub events: EventSet,
-    /// Codes of the syscalls and tracepoints that report these events, one by one.
+    /// Codes of the syscalls and tracepoints that report these events, also of those that share a
+    /// type.
     pub syscalls: CodeSet,
 }
 
-/// Why the events of a condition cannot be told.
+/// Why the event types of a condition can't be determined.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum EventTypeError {
-    /// `evt.type` is changed before it is compared.
+    /// `evt.type` is transformed before it is compared.
     #[error("event code search does not support `evt.type` checks with transformers")]
     Transformed {
-        /// Place of the transformer.
+        /// Span of the transformer.
         span: Span,
     },
     /// `evt.type` is compared with another field.
@@ -40,33 +42,33 @@ pub enum EventTypeError {
         "right-hand field comparisons on `evt.type`/`syscall.type` checks are not supported by event code search"
     )]
     Field {
-        /// Place of the other field.
+        /// Span of the other field.
         span: Span,
     },
 }
 
 impl EventTypes {
-    /// The events that a condition can be true for.
+    /// The event types for which a condition can hold.
     ///
     /// # Errors
-    /// When `evt.type` is used in a way that does not tell.
+    /// When a test of `evt.type` does not name event types.
     pub fn of(condition: &Expr) -> Result<Self, EventTypeError> {
         infer(condition, false)
     }
 
-    /// Every event.
+    /// All event types.
     pub fn all() -> Self {
         static ALL: LazyLock<EventTypes> =
             LazyLock::new(|| EventTypes { events: EventSet::all(), syscalls: CodeSet::all() });
         *ALL
     }
 
-    /// No event.
+    /// No event type.
     pub fn none() -> Self {
         Self { events: EventSet::EMPTY, syscalls: CodeSet::EMPTY }
     }
 
-    /// The events with these names.
+    /// The event types with these names.
     pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let known = names.into_iter().filter_map(|name| NAMED.get(name));
         known.fold(Self::none(), |found, types| found.union(*types))
@@ -102,7 +104,7 @@ impl EventTypes {
         let all = Self::all();
         let syscalls = all.syscalls.difference(self.syscalls);
         let mut events = all.events.difference(self.events);
-        // Who leaves out one syscall that shares the generic event does not leave out the others.
+        // To exclude one syscall that shares the generic type does not exclude the others.
         if !syscalls.intersection(*GENERIC).is_empty() {
             events.insert(EventType::GenericE);
             events.insert(EventType::GenericX);
@@ -117,7 +119,7 @@ pub(crate) fn is_event_name(name: &[u8]) -> bool {
     std::str::from_utf8(name).is_ok_and(|name| name == generic || NAMED.contains_key(name))
 }
 
-/// What syscalls are called that nobody knows.
+/// Name of syscalls that are in no table.
 const UNKNOWN: &str = "unknown";
 
 fn infer(expr: &Expr, negated: bool) -> Result<EventTypes, EventTypeError> {
@@ -146,7 +148,7 @@ fn infer(expr: &Expr, negated: bool) -> Result<EventTypes, EventTypeError> {
     }
 }
 
-/// The events of one test; `None` when it says nothing about them.
+/// The event types of one test; `None` when it restricts nothing.
 fn leaf(check: &Check) -> Result<Option<EventTypes>, EventTypeError> {
     match check {
         Check::Exists(operand) => Ok(is_type(operand).then(EventTypes::all)),
@@ -200,7 +202,7 @@ fn transforms_type(call: &Call) -> bool {
     })
 }
 
-/// Events are numbered from 1, so that some tests of `evt.num` are always true and some never.
+/// The result of a test of `evt.num` that is the same for all events, which are numbered from 1.
 fn always(comparison: &Comparison) -> Option<bool> {
     let field = field(&comparison.left)?;
     if field.name != "evt.num" || field.arg.is_some() {
@@ -230,7 +232,7 @@ fn specific() -> impl Iterator<Item = EventType> {
     EventType::all().filter(|ty| !is_generic(*ty))
 }
 
-/// What has each name. Syscalls of the format's own count by the events that have their name.
+/// Event types and syscalls by name.
 static NAMED: LazyLock<HashMap<&'static str, EventTypes>> = LazyLock::new(|| {
     let mut named = HashMap::new();
     for ty in specific() {
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_of_the_type_say_it() {
+    fn tests_of_the_type_restrict_event_types() {
         for (condition, expected) in [
             ("evt.type = unlink", &["unlink"][..]),
             ("evt.type in (open, openat, creat) and not evt.type = creat", &["open", "openat"]),
@@ -303,7 +305,7 @@ mod tests {
                 "evt.type in (procexit, switch, signaldeliver)",
                 &["procexit", "signaldeliver", "switch"],
             ),
-            // An old form of accept4 has the name of accept.
+            // An old form of accept4 is named accept.
             ("evt.type = accept", &["accept", "accept4"]),
         ] {
             assert_eq!(names(condition), expected, "{condition}");
@@ -311,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn other_tests_say_nothing_also_when_negated() {
+    fn other_tests_restrict_nothing_also_when_negated() {
         for condition in [
             "proc.name = cat",
             "not proc.name = cat",
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn syscalls_without_an_event_share_one() {
+    fn syscalls_without_an_event_type_share_the_generic_one() {
         let clock = types("evt.type = clock_gettime");
         let generic: EventSet = [EventType::GenericE, EventType::GenericX].into_iter().collect();
         assert_eq!(clock.events, generic);
@@ -333,12 +335,12 @@ mod tests {
         let others = types("evt.type != clock_gettime");
         assert!(!others.names().contains("clock_gettime"));
         assert!(others.names().contains("madvise"));
-        // Other syscalls that share it must still be seen.
+        // Other syscalls that share it are still included.
         assert_eq!(others.events, EventSet::all());
     }
 
     #[test]
-    fn types_that_cannot_be_told_are_errors() {
+    fn tests_that_do_not_name_event_types_are_errors() {
         let error = |condition: &str| {
             EventTypes::of(&parse(condition, DEFAULT_MAX_DEPTH).unwrap()).unwrap_err().to_string()
         };

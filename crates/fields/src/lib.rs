@@ -1,9 +1,27 @@
-//! The fields that rules may use: what they are called, what they mean and what they say of an event.
+//! The fields that rules may use: their names, their types and their values for an event.
 //!
-//! [`table`] lists them all. [`Fields`] understands their names for the rule language, and a [`View`] of
-//! an event gives their values. [`EventTypes`] tells which events a condition can be true for.
-//! This crate knows events, the state of the machine and the contract of the language, and nothing
-//! of files, threads or rules.
+//! [`table`] lists them. [`Fields`] resolves their names for the rule language, and a [`View`] of
+//! an event and the state after it gives their values. Plugins add classes of fields at run time
+//! ([`RuntimeClass`]). [`EventTypes`] are the event types for which a condition can hold, and
+//! [`EventTypeFacts`] what an event type determines about fields.
+//!
+//! The crate knows events, the state of the machine and the interfaces of the rule language; it
+//! knows neither rules nor sources of events, and does no I/O.
+//!
+//! ```
+//! use peregrine_event::EventType;
+//! use peregrine_fields::{EventTypes, Fields};
+//! use peregrine_filter::{DEFAULT_MAX_DEPTH, compile, parse};
+//!
+//! let condition = parse("evt.type = unlink and fs.path.name startswith /etc/", DEFAULT_MAX_DEPTH)?;
+//! assert!(compile(&condition, &Fields::syscall()).is_ok());
+//! let types = EventTypes::of(&condition)?.events;
+//! assert!(types.contains(EventType::SyscallUnlink_2X));
+//! assert!(!types.contains(EventType::SyscallOpenX));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod evttypes;
 mod extract;

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use peregrine_event::{Event, EventType, Format, ParamInfo, ParamType};
 
-/// A parameter by name: where each event has it, found once.
+/// A parameter by name, with its position in each event type.
 #[derive(Clone, Debug)]
 pub(crate) struct Param {
     /// Its name.
@@ -18,7 +18,7 @@ pub(crate) struct Param {
     positions: Arc<[u8]>,
 }
 
-/// No name of a parameter is longer.
+/// Length of the longest name of a parameter, rounded up.
 const LONGEST_NAME: usize = 32;
 
 /// All parameters by their names.
@@ -32,35 +32,37 @@ static ALL: LazyLock<HashMap<&'static str, Param>> = LazyLock::new(|| {
                 Param { name, ty: first, format, positions }
             });
             let positions = Arc::make_mut(&mut param.positions);
-            positions[ty as usize] = at.min(positions[ty as usize]);
+            if let Some(position) = positions.get_mut(ty as usize) {
+                *position = at.min(*position);
+            }
         }
     }
     all
 });
 
-/// Events have fewer parameters than this.
+/// Marks event types without the parameter: events have fewer parameters than this.
 const ABSENT: u8 = u8::MAX;
 
 impl Param {
-    /// The longest name of a parameter, of any event, at the start of a text.
+    /// The parameter with the longest name at the start of a text, of any event type.
     pub(crate) fn longest(text: &str) -> Option<Self> {
         let lens = (1..=text.len().min(LONGEST_NAME)).rev();
         lens.filter_map(|len| text.get(..len)).find_map(|start| ALL.get(start)).cloned()
     }
 
-    /// Its position in this event.
+    /// Its position among the parameters of an event.
     pub(crate) fn position(&self, event: &Event<'_>) -> Option<usize> {
         self.position_in(event.ty)
     }
 
-    /// Its position in events of this type.
+    /// Its position among the parameters of an event type.
     pub(crate) fn position_in(&self, ty: EventType) -> Option<usize> {
         let at = self.positions.get(ty as usize).copied()?;
         (at != ABSENT).then_some(usize::from(at))
     }
 }
 
-// The name says all: the rest is found by it.
+// The name identifies a parameter: the rest follows from it.
 impl PartialEq for Param {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

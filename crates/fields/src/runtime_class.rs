@@ -88,8 +88,8 @@ pub enum ClassError {
 impl RuntimeClass {
     /// A class with these fields for the events of the named sources.
     ///
-    /// `events` are the types of events that can have values; a condition on any other type is decided
-    /// when it is compiled.
+    /// `events` are the types of events that can have values; a condition on any other type is
+    /// decided when it is compiled.
     ///
     /// # Errors
     /// When the name of a field can't be used, or two fields have the same.

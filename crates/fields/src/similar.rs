@@ -1,11 +1,11 @@
-//! Names that look like a name.
+//! Suggestions for misspelled names.
 
 use strsim::osa_distance;
 
-/// How many names are offered.
+/// Most names that are suggested.
 const MAX: usize = 3;
 
-/// The names that are a slip or two away from `name`, nearest first.
+/// The names within a small edit distance of `name`, nearest first.
 pub(crate) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let limit = 1 + name.len() / 5;
     let mut near: Vec<(usize, &str)> =
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_slips() {
+    fn distances_count_edits() {
         for (a, b, slips) in [
             ("", "", 0),
             ("abc", "", 3),
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn offers_the_nearest_first_and_nothing_far() {
+    fn the_nearest_names_come_first_and_far_ones_not_at_all() {
         let names = ["fd.name", "fd.names", "fd.num", "proc.cmdline"];
         assert_eq!(similar("fd.nam", names.into_iter()), ["fd.name", "fd.num", "fd.names"]);
         assert!(similar("proc.aname", names.into_iter()).is_empty());

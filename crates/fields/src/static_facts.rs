@@ -1,4 +1,4 @@
-//! What the type of an event tells of its fields before there is an event.
+//! What the type of an event determines about fields.
 
 use peregrine_event::{Category, EventFlags, EventType};
 use peregrine_filter::{Anchor, Side, StaticFacts, Value};
@@ -9,7 +9,7 @@ use crate::table::{Fd, FieldId, Generic, Process, Purity, Syscall};
 use crate::view::is_about_fd;
 use crate::vocabulary::{Arg, Field};
 
-/// Knows the fields of events of one type.
+/// The [`StaticFacts`] of one event type.
 ///
 /// ```
 /// use peregrine_event::EventType;
@@ -61,11 +61,11 @@ impl StaticFacts<Field> for EventTypeFacts {
     ) -> Option<(Field, Side, Vec<u8>)> {
         let name = Field { id: FieldId::Fd(Fd::Name), arg: field.arg.clone() };
         match (field.id, anchor) {
-            // What is in no directory is said to be in the root.
+            // A name without a directory has the directory `/`, so `/` alone implies nothing.
             (FieldId::Fd(Fd::Directory), Anchor::Whole | Anchor::Prefix) if text.len() > 1 => {
                 Some((name, Side::Start, text.to_vec()))
             }
-            // Names that end with a slash or have none are not taken apart.
+            // For a name without a slash, or with one at its end, both fields are the same.
             (FieldId::Fd(Fd::Filename), Anchor::Whole) if !text.contains(&b'/') => {
                 Some((name, Side::End, [b"/", text].concat()))
             }
@@ -86,7 +86,7 @@ fn syscall(ty: EventType, field: Syscall, arg: &Arg) -> Option<Option<Value<'sta
     let flags = ty.info().flags;
     let flag = |yes: bool| Some(Some(Value::Bool(yes)));
     let never = |never: bool| never.then_some(None);
-    // The name of some events stands in the event itself.
+    // For these types the name is a parameter of the event.
     let named = !matches!(ty, EventType::AsynceventE | EventType::GenericX);
     let name = || named.then_some(Some(Value::Text(ty.name().as_bytes())));
     let returns = ty != EventType::GenericX && ty.is_exit() && is_syscall(ty);

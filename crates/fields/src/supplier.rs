@@ -27,7 +27,8 @@ impl Supplier<Field> for View<'_> {
                 _ => None,
             },
             FieldId::Static => match &field.arg {
-                // The constant belongs to the field, which need not live as long as this event.
+                // Copied, because the constant belongs to the field, which may not outlive the
+                // event.
                 Arg::Text(text) => Some(Value::Text(self.text(|out| out.extend_from_slice(text)))),
                 _ => None,
             },
@@ -56,8 +57,8 @@ impl Supplier<Field> for View<'_> {
             FieldId::Process(id) => {
                 extract::process::shown(self, id, &field.arg, place).unwrap_or_else(plain)
             }
-            // These are questions about two things: there is nothing to show.
-            FieldId::Fd(id) if extract::fd::asks_both_ends(id) => None,
+            // A comparison with either of two ends, which has no single value to show.
+            FieldId::Fd(id) if extract::fd::compares_both_ends(id) => None,
             _ => plain(),
         }
     }

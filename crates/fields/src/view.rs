@@ -1,4 +1,4 @@
-//! One event as the rule language sees it.
+//! One event with the state after it, from which fields are extracted.
 
 use std::cell::Cell;
 
@@ -15,11 +15,11 @@ use peregrine_state::{Context, Fd, L4Proto, State, Thread};
 pub struct Run {
     /// Event source of the events.
     pub source: Box<[u8]>,
-    /// Name of the machine; empty when that is not known, as in replays.
+    /// Name of the machine; empty when it is not known, as in replays.
     pub hostname: Box<[u8]>,
     /// How outputs show bytes.
     pub buffers: Buffers,
-    /// Time zone of the texts that name no time zone.
+    /// Time zone of times that are printed without one.
     pub zone: TimeZone,
 }
 
@@ -34,7 +34,7 @@ impl Default for Run {
     }
 }
 
-/// Memory for values that are put together, used again for each event.
+/// Memory for values that are built during an event; reused for the next.
 #[derive(Default)]
 pub struct Scratch {
     pub(crate) bump: Bump,
@@ -42,13 +42,13 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Frees what the event needed; the memory stays.
+    /// Frees all values; the memory is kept for the next event.
     pub fn reset(&mut self) {
         self.bump.reset();
     }
 }
 
-/// One event with the state after it: gives the values of fields.
+/// One event with the state after it: a [`Supplier`](peregrine_filter::Supplier) of all fields.
 ///
 /// ```
 /// use peregrine_event::{Builder, Event, EventType};
@@ -75,7 +75,7 @@ pub struct View<'a> {
     pub(crate) context: Context,
     pub(crate) run: &'a Run,
     pub(crate) scratch: &'a Scratch,
-    // Most fields are about these.
+    // Most fields read one of these.
     thread: Option<&'a Thread>,
     fd: Option<&'a Fd>,
 }
@@ -95,8 +95,8 @@ impl<'a> View<'a> {
         Self { event, state, context, run, scratch, thread, fd }
     }
 
-    /// The same, as if the event before were one at this time (0 for none). Outputs of a rule count from
-    /// its last one.
+    /// The same view with another time of the previous event (0 for none). In outputs of a rule,
+    /// `evt.deltatime` counts from the last match of that rule.
     #[must_use]
     pub fn after(&self, ts: u64) -> Self {
         let mut view = *self;
@@ -124,12 +124,12 @@ impl<'a> View<'a> {
         is_about_fd(self.event.ty)
     }
 
-    /// What is known of the fd of the event.
+    /// The fd of the event, if the state has it.
     pub(crate) fn event_fd(&self) -> Option<&'a Fd> {
         self.fd
     }
 
-    /// A text that `write` puts together, in memory that is freed after the event.
+    /// A text that `write` appends to a buffer, in memory that is freed after the event.
     pub fn text(&self, write: impl FnOnce(&mut Vec<u8>)) -> &'a [u8] {
         let mut text = self.scratch.text.take();
         text.clear();

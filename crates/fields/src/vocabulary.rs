@@ -1,4 +1,4 @@
-//! Understanding the names of fields and their arguments.
+//! Resolves names of fields and their arguments.
 
 use std::sync::{Arc, LazyLock};
 
@@ -14,7 +14,7 @@ use crate::table::{
     Argument, CONSTANT, Class, Definition, FieldId, ListedArgument, Scope, Syscall, classes,
 };
 
-/// A field and its argument, understood.
+/// A resolved field with its argument.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Field {
     pub(crate) id: FieldId,
@@ -27,13 +27,13 @@ pub(crate) enum Arg {
     None,
     /// A parameter by name.
     Param(Param),
-    /// A number in brackets: of a parameter, an argument, an ancestor or an fd.
+    /// A number: of a parameter, an argument, an ancestor or an fd.
     Index(u64),
-    /// Events: all that have a name, or the one with a code.
+    /// Event types: all of one name, or the one with a code.
     Events(EventSet),
     /// Which of the two paths of an event.
     Path(WhichPath),
-    /// A name or key: of a variable, a controller or a label. Or the value of a field that is a constant.
+    /// A name or key: of a variable, a controller or a label. For a constant, its value.
     Text(Arc<[u8]>),
     /// A field of a class registered at run time, with its own argument.
     Registered(RegisteredField),
@@ -69,8 +69,8 @@ impl Fields {
         Self::of_source(SourceNames::SYSCALL)
     }
 
-    /// Fields of the source with this name. Any source but `syscall` has those of every source, and of
-    /// the classes [registered](Self::with_class) for it.
+    /// Fields of the source with this name. Any source but `syscall` has those of every source, and
+    /// of the classes [registered](Self::with_class) for it.
     pub fn of_source(name: &str) -> Self {
         Self { source: name.into(), containers: false, classes: Vec::new(), constants: Vec::new() }
     }
@@ -113,29 +113,29 @@ impl Fields {
         Self { constants, ..self }
     }
 
-    /// The classes of these fields, in the order in which `--list` shows them: those of the table, then
-    /// those registered at run time.
+    /// The classes of these fields, in the order in which `--list` shows them: those of the table,
+    /// then those registered at run time.
     pub fn classes(&self) -> impl Iterator<Item = &Class> {
         let known = classes().iter().filter(|class| self.knows(&class.scope));
         known.chain(self.classes.iter().map(|class| class.class()))
     }
 
-    /// Names of the fields `static.<name>`, which no class has.
+    /// Names of the fields `static.<name>`, which belong to no class.
     pub fn statics(&self) -> impl Iterator<Item = &str> {
         self.constants.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Names of the fields that alerts should show, whether or not a rule's output does.
+    /// Names of the fields that every alert should show.
     pub fn suggested(&self) -> impl Iterator<Item = &str> {
         let defined = self.definitions().filter(|d| d.options.suggested).map(|d| &*d.name);
         defined.chain(self.statics())
     }
 
-    /// The field of the table with the longest name that the text begins with.
+    /// The field of the table with the longest name that is a prefix of the text.
     fn longest(&self, text: &str) -> Option<&'static Definition> {
         let mut key = text;
         loop {
-            // Every name that the text begins with, also begins the greatest name that is not above the text.
+            // A name that is a prefix of the text is also one of the greatest name up to the text.
             let below = BY_NAME.partition_point(|(_, definition)| *definition.name <= *key);
             let (scope, definition) = BY_NAME.get(below.checked_sub(1)?)?;
             let name: &str = &definition.name;
@@ -147,7 +147,7 @@ impl Fields {
         }
     }
 
-    /// The same among the classes registered at run time.
+    /// The same for the classes registered at run time.
     fn longest_registered(&self, text: &str) -> Option<(&Arc<RuntimeClass>, &Definition)> {
         let fields = self
             .classes
@@ -248,7 +248,7 @@ impl Vocabulary for Fields {
     }
 }
 
-/// Understands the field. `None` when there is one but it names nothing.
+/// Resolves a field of a definition. `None` when its argument names nothing that exists.
 fn resolve(definition: &Definition, text: &str) -> Result<Option<Resolved<Field>>, FieldError> {
     let Some((arg, len)) = argument(definition, text)? else { return Ok(None) };
     let (ty, format) = match (&arg, definition.argument) {
@@ -256,7 +256,7 @@ fn resolve(definition: &Definition, text: &str) -> Result<Option<Resolved<Field>
         _ => (definition.ty, definition.format),
     };
     Ok(Some(Resolved {
-        each: definition.options.each.filter(|_| asks_several(definition, &arg)),
+        each: definition.options.each.filter(|_| has_several_values(definition, &arg)),
         field: Field { id: definition.id, arg },
         len: definition.name.len() + len,
         ty,
@@ -266,7 +266,7 @@ fn resolve(definition: &Definition, text: &str) -> Result<Option<Resolved<Field>
     }))
 }
 
-/// A resolved field of a class registered at run time, which takes the argument along.
+/// Completes a field of a class registered at run time with a reference to the class.
 fn registered(class: &Arc<RuntimeClass>, resolved: Resolved<Field>) -> Option<Resolved<Field>> {
     let Field { id, arg } = resolved.field;
     let FieldId::Plugin(index) = id else { return None };
@@ -279,9 +279,9 @@ fn registered(class: &Arc<RuntimeClass>, resolved: Resolved<Field>) -> Option<Re
     Some(Resolved { field: Field { id, arg }, ..resolved })
 }
 
-/// Whether the argument leaves open what is asked. The number of an ancestor does not, except of the one
-/// whose environment is meant: rules have always been held against all of them.
-fn asks_several(definition: &Definition, arg: &Arg) -> bool {
+/// Whether the field has several values, given its argument. With the number of an ancestor it has
+/// one, except `proc.aenv`: Falco compares `proc.aenv[2]` with the environments of all ancestors.
+fn has_several_values(definition: &Definition, arg: &Arg) -> bool {
     match arg {
         Arg::None => true,
         Arg::Index(_) => definition.argument == Argument::AncestorVariable,
@@ -289,7 +289,7 @@ fn asks_several(definition: &Definition, arg: &Arg) -> bool {
     }
 }
 
-/// The argument at the start of what follows the name, and its length.
+/// Parses the argument after the name; the second value is its length.
 fn argument(definition: &Definition, text: &str) -> Result<Option<(Arg, usize)>, FieldError> {
     let rest = text.get(definition.name.len()..).unwrap_or_default();
     let syntax = || FieldError::Argument(format!("filter syntax error: {}", token(text)));
@@ -323,7 +323,7 @@ fn argument(definition: &Definition, text: &str) -> Result<Option<(Arg, usize)>,
         } else {
             (Arg::None, 0)
         })),
-        // What is no number there may still be text of an output. Nobody has that many ancestors.
+        // Without a number in range, the bracket may be text of an output template.
         Argument::Index => match bracket().map(|number| (parse(number), number.len())) {
             Some((Ok(number), len)) if number <= u32::MAX.into() => {
                 Ok(Some((Arg::Index(number), len + 2)))
@@ -374,7 +374,7 @@ fn param(text: &str) -> Result<Option<(Arg, usize)>, FieldError> {
     Ok(Some((Arg::Param(param), len)))
 }
 
-/// Events by name, or one by its code.
+/// Event types by name, or one by its code.
 fn event(text: &str) -> Option<(Arg, usize)> {
     let name = text.split('.').next().unwrap_or_default();
     let code = name.parse().ok();
@@ -383,7 +383,7 @@ fn event(text: &str) -> Option<(Arg, usize)> {
     (!events.is_empty()).then(|| (Arg::Events(events), name.len() + 1))
 }
 
-/// All digits are a number, which means an ancestor, or the whole environment where there is only one.
+/// A number means an ancestor for `proc.aenv` and the whole environment for `proc.env`.
 fn variable(argument: Argument, name: &str) -> Arg {
     match name.parse::<u32>() {
         Ok(number) if argument == Argument::AncestorVariable => Arg::Index(u64::from(number)),
@@ -409,19 +409,19 @@ fn parse(number: &str) -> Result<u64, FieldError> {
         .ok_or_else(|| FieldError::Argument(format!("{number} is not a valid number")))
 }
 
-/// What is in the brackets at the start of a text.
+/// The text inside brackets at the start of a text.
 fn in_brackets(text: &str) -> Option<&str> {
     text.strip_prefix('[')?.split_once(']').map(|(inside, _)| inside)
 }
 
-/// What can be a name at the start of a text, dots included.
+/// The longest name at the start of a text, dots included.
 fn word(text: &str) -> &str {
     let len =
         text.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
     text.get(..len).unwrap_or_default()
 }
 
-/// What looks like a field at the start of a text, as errors name it.
+/// The name and bracket at the start of a text, as errors show them.
 fn token(text: &str) -> &str {
     let name = word(text).len();
     let bracket = text.get(name..).and_then(in_brackets).map_or(0, |inside| inside.len() + 2);
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_field_without_an_argument_asks_several_things() {
+    fn only_a_field_without_an_argument_has_several_values_things() {
         assert_eq!(resolved("proc.aname").each, Some(Each::Any));
         assert_eq!(resolved("proc.aname[1]").each, None);
         assert_eq!(resolved("proc.aenv[HOME]").each, None);
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_arguments_are_explained() {
+    fn invalid_arguments_are_errors() {
         for (text, message) in [
             ("proc.shoe", "nonexistent field proc.shoe"),
             ("evt.type.is.nosuch", "nonexistent field evt.type.is.nosuch"),
@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_pen_is_forgiven() {
+    fn similar_names_are_suggested() {
         let similar = Fields::syscall().similar("proc.nmae");
         assert!(similar.contains(&"proc.name".to_owned()), "{similar:?}");
     }

@@ -1,4 +1,4 @@
-//! Asking for fields allocates nothing, once the memory for putting values together is there.
+//! Reading fields does not allocate once the scratch memory has grown.
 
 mod common;
 
@@ -7,7 +7,7 @@ use peregrine_event::EventType;
 use peregrine_fields::table::{Argument, classes};
 
 #[test]
-fn asking_for_every_field_allocates_nothing() {
+fn reading_fields_does_not_allocate() {
     let fields: Vec<_> = classes()
         .iter()
         .flat_map(|class| class.fields.iter())

@@ -1,10 +1,10 @@
-//! The table against the list of fields that the language is known to have.
+//! The table against Falco's list of fields.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use peregrine_fields::table::{ListedArgument, classes};
 use serde_json::Value;
 
-/// What the reference does not have.
+/// Fields that Falco does not have.
 const OWN: [&str; 1] = ["evt.abi"];
 
 /// Class, name, type, list, argument.
@@ -55,7 +55,7 @@ fn ours() -> Vec<Row> {
 }
 
 #[test]
-fn the_table_is_the_list() {
+fn the_table_has_the_fields_of_falco() {
     assert_eq!(ours(), known());
 }
 

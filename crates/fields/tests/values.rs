@@ -1,4 +1,4 @@
-//! What fields say of events on a small machine, class by class.
+//! Values of fields for events on a small machine, class by class.
 
 mod common;
 
@@ -32,7 +32,7 @@ const WRONLY_CREAT_CREATED: u32 = 2 | 4 | 1 << 14;
 const AT_FDCWD: i64 = -100;
 
 #[test]
-fn generic_fields() {
+fn generic_fields_have_values() {
     let mut machine = Machine::new();
     openat(&mut machine, 6, AT_FDCWD, "notes", RDONLY);
     openat(&mut machine, 7, AT_FDCWD, "notes", RDONLY);
@@ -62,7 +62,7 @@ fn generic_fields() {
 }
 
 #[test]
-fn ways_of_calling() {
+fn abi_is_that_of_the_program() {
     let mut machine = Machine::new();
     openat(&mut machine, 6, AT_FDCWD, "notes", RDONLY);
     for (abi, name) in [(Abi::Native, "native"), (Abi::Ia32, "ia32"), (Abi::Aarch32, "aarch32")] {
@@ -76,7 +76,7 @@ fn ways_of_calling() {
 }
 
 #[test]
-fn syscall_fields() {
+fn syscall_fields_have_values() {
     let mut machine = Machine::new();
     openat(&mut machine, 6, 4, "../new", WRONLY_CREAT_CREATED);
     has(
@@ -122,7 +122,7 @@ fn syscall_fields() {
 }
 
 #[test]
-fn data_is_bytes_for_conditions_and_dots_for_people() {
+fn buffers_are_bytes_in_conditions_and_printable_in_outputs() {
     let mut machine = Machine::new();
     machine.event(EventType::SyscallWriteX, |b| {
         b.i64(3).param(b"a\0b").i64(3).u32(3);
@@ -143,7 +143,7 @@ fn data_is_bytes_for_conditions_and_dots_for_people() {
 }
 
 #[test]
-fn syscalls_without_an_event_of_their_own_have_their_name() {
+fn syscalls_without_an_event_type_have_their_own_name() {
     let mut machine = Machine::new();
     machine.event(EventType::GenericX, |b| {
         b.u16(11).u16(201);
@@ -153,7 +153,7 @@ fn syscalls_without_an_event_of_their_own_have_their_name() {
 }
 
 #[test]
-fn processes_and_ancestors() {
+fn process_fields_read_ancestors() {
     let mut machine = Machine::new();
     openat(&mut machine, 6, AT_FDCWD, "notes", RDONLY);
     has(
@@ -227,7 +227,7 @@ fn unknown_threads_have_no_process() {
 }
 
 #[test]
-fn users_and_groups() {
+fn users_and_groups_have_names() {
     let mut machine = Machine::new();
     openat(&mut machine, 6, AT_FDCWD, "notes", RDONLY);
     has(
@@ -259,7 +259,7 @@ fn users_and_groups() {
 }
 
 #[test]
-fn files() {
+fn files_have_names_and_directories() {
     let mut machine = Machine::new();
     machine.event(EventType::SyscallCloseX, |b| {
         b.i64(0).i64(3);
@@ -291,7 +291,7 @@ fn files() {
 }
 
 #[test]
-fn connections() {
+fn connections_have_ends() {
     let mut machine = Machine::new();
     machine.connect();
     has(
@@ -330,7 +330,7 @@ fn events_without_an_fd_have_no_fd_fields() {
 }
 
 #[test]
-fn polled_fds() {
+fn polled_fds_are_listed() {
     let mut machine = Machine::new();
     machine.connect();
     machine.event(EventType::SyscallPollX, |b| {
@@ -349,7 +349,7 @@ fn polled_fds() {
 }
 
 #[test]
-fn paths() {
+fn paths_resolve_to_absolute_ones() {
     let mut machine = Machine::new();
     machine.event(EventType::SyscallUnlink_2X, |b| {
         b.i64(0).text("./a/../b");
@@ -379,7 +379,7 @@ fn paths() {
 }
 
 #[test]
-fn outside_of_containers_is_the_host() {
+fn threads_outside_of_containers_belong_to_the_host() {
     let mut machine = Machine::new();
     openat(&mut machine, 6, AT_FDCWD, "notes", RDONLY);
     has(

@@ -1,4 +1,5 @@
-//! The example of the page on programs (`crates/filter/src/program/README.md`) comes out as it says.
+//! The example of the page on programs (`crates/filter/src/program/README.md`) comes out as it
+//! says.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use peregrine_event::EventType;

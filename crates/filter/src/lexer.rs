@@ -232,6 +232,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn rest(&self) -> &'a str {
+        debug_assert!(self.text.is_char_boundary(self.offset), "words end at characters");
         self.text.get(self.offset..).unwrap_or_default()
     }
 

@@ -54,6 +54,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod ast;
 mod compile;
 mod error;

@@ -70,10 +70,7 @@ pub fn value_json(out: &mut Vec<u8>, value: Value<'_>, form: Form) {
             out.push(b'"');
             let start = out.len();
             buffer_text(out, v, form.buffers);
-            if out
-                .get(start..)
-                .is_some_and(|text| text.iter().any(|&b| ESCAPES[usize::from(b)] != 0))
-            {
+            if out.get(start..).is_some_and(|text| text.iter().any(|&b| escape(b) != 0)) {
                 let text = out.split_off(start);
                 json_escape(out, &text);
             }
@@ -102,6 +99,7 @@ pub fn json_escape(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// For each byte, the character after the backslash: 0 for no escape, `u` for the long form.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 const ESCAPES: [u8; 256] = {
     let mut table = [0; 256];
     let mut control = 0;
@@ -119,13 +117,19 @@ const ESCAPES: [u8; 256] = {
     table
 };
 
+#[allow(clippy::indexing_slicing, reason = "the table has an entry for each byte")]
+#[inline]
+fn escape(byte: u8) -> u8 {
+    ESCAPES[usize::from(byte)]
+}
+
 fn escape_valid(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|&b| ESCAPES[usize::from(b)] != 0) {
+    while let Some(at) = rest.iter().position(|&b| escape(b) != 0) {
         let (plain, from) = rest.split_at(at);
         out.extend_from_slice(plain);
         let Some((&byte, after)) = from.split_first() else { return };
-        match ESCAPES[usize::from(byte)] {
+        match escape(byte) {
             b'u' => put(out, format_args!("\\u{byte:04x}")),
             letter => out.extend_from_slice(&[b'\\', letter]),
         }

@@ -347,6 +347,7 @@ impl<'a> Rewriter<'a> {
     }
 
     fn skip(&mut self, len: usize) {
+        debug_assert!(self.rest.is_char_boundary(len), "items end at characters");
         self.rest = self.rest.get(len..).unwrap_or_default();
     }
 }

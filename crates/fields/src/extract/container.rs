@@ -14,7 +14,7 @@ use crate::vocabulary::Arg;
 pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<Value<'a>> {
     let info = view.state.container(view.context);
     if field == Container::Id && info.is_none() {
-        // Its runtime said nothing yet, but its control group did.
+        // The id is known from the control group before the runtime reports the container.
         return text(&view.thread()?.container);
     }
     let info = info?;
@@ -29,7 +29,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
         Container::ImageTag => any_text(&info.image_tag),
         Container::ImageDigest => any_text(&info.image_digest),
         Container::Ip | Container::PodIp => any_text(&info.ip),
-        // The host is a container in name alone.
+        // The host has a container name, but nothing else of a container.
         _ if info.kind == ContainerKind::Host => None,
         Container::Privileged => flag(info.privileged),
         Container::HostPid => flag(info.host_pid),
@@ -83,7 +83,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
         Container::PodFullSandboxId => text(info.pod_sandbox_id.as_bytes()),
         Container::PodLabel => label(&info.pod_sandbox_labels, arg),
         Container::PodLabels => labels(view, &info.pod_sandbox_labels),
-        // The API server knows these, and nobody asks it.
+        // Only the API server has these, and it is not queried.
         Container::RcName
         | Container::RcId
         | Container::RcLabel
@@ -106,15 +106,15 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
     }
 }
 
-/// Letters of an id that users see.
+/// Characters of a shortened id.
 const SHORT_ID: usize = 12;
 
-/// A text, empty when the runtime did not tell it.
+/// A text, possibly empty.
 fn any_text<'a>(text: &'a str) -> Option<Value<'a>> {
     Some(Value::Text(text.as_bytes()))
 }
 
-/// A text, unless the runtime did not tell it.
+/// A text; `None` when it is empty because the runtime did not report it.
 fn text(text: &[u8]) -> Option<Value<'_>> {
     (!text.is_empty()).then_some(Value::Text(text))
 }
@@ -138,7 +138,7 @@ fn write_mount(mount: &Mount, out: &mut Vec<u8>) {
     let _ = write!(out, "{source}:{destination}:{mode}:{writable}:{propagation}");
 }
 
-/// The command that watches something.
+/// The command of a health check or probe.
 fn probe<'a>(view: &View<'a>, info: &'a Info, kind: ProbeKind) -> Option<Value<'a>> {
     let Some(probe) = info.probes.iter().find(|probe| probe.kind == kind) else {
         return Some(Value::Text(b"NONE"));
@@ -152,7 +152,7 @@ fn probe<'a>(view: &View<'a>, info: &'a Info, kind: ProbeKind) -> Option<Value<'
     }))
 }
 
-/// Whether the process or one of its ancestors is the command that watches something.
+/// Whether the process or one of its ancestors is the command of a health check or probe.
 fn runs_probe<'a>(view: &View<'_>, info: &Info, kind: ProbeKind) -> Option<Value<'a>> {
     if info.probes.is_empty() {
         return flag(false);

@@ -26,7 +26,7 @@ peregrine_event::same_params!(connect, accept, accept4: TUPLE);
 pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'a>> {
     let subject = Subject::of(view, arg)?;
     let text = |text: &'a [u8]| Some(Value::Text(text));
-    // These need no fd to be known.
+    // These do not need the fd in the state.
     match field {
         Fd::Num => return Some(Value::Int(view.context.fd)),
         Fd::Name => return text(subject.name(view)?),
@@ -68,7 +68,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'
             fd.role?;
             Some(service(view, client(fd)))
         }
-        // A bound port has no text, though it has a number.
+        // A bound port has a number, but no text.
         Fd::ServerProto => {
             server(fd).map(|end| service(view, connection(fd).is_some().then_some(end)))
         }
@@ -92,7 +92,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'
         }),
         Fd::Connected => flag(fd.connected),
         Fd::NameChanged => flag(view.context.name_changed),
-        // Nobody is asked for names: that would take time, and tell others what is looked at.
+        // No reverse lookup: a query would block and reveal what is monitored.
         Fd::ClientIpName | Fd::ServerIpName | Fd::LocalIpName | Fd::RemoteIpName => None,
         Fd::Dev => Some(Value::Int(fd.dev.cast_signed().into())),
         Fd::DevMajor => Some(Value::Int(fd.dev_major().into())),
@@ -111,8 +111,8 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'
     }
 }
 
-/// Whether a field is a question about both ends of a connection.
-pub(crate) fn asks_both_ends(field: Fd) -> bool {
+/// Whether a field compares with both ends of a connection.
+pub(crate) fn compares_both_ends(field: Fd) -> bool {
     matches!(field, Fd::Ip | Fd::Port | Fd::Proto | Fd::Net)
 }
 
@@ -121,7 +121,7 @@ pub(super) fn name<'a>(view: &View<'a>) -> Option<&'a [u8]> {
     Subject::of(view, &Arg::None)?.name(view)
 }
 
-/// What the fields are about: the thread of an event that has to do with an fd, and that fd.
+/// The thread and the fd of an event that makes, uses or closes an fd.
 struct Subject<'a> {
     thread: &'a Thread,
     fd: Option<&'a State>,
@@ -150,7 +150,7 @@ impl<'a> Subject<'a> {
             None => told_name(view, self.thread, Path::Raw)?,
         };
         let pairs = name.iter().zip(name.iter().skip(1));
-        // Looks at all of them, which is quicker than to stop early.
+        // No early exit: a loop without branches is faster.
         let doubled = pairs.fold(false, |doubled, (a, b)| doubled | ((*a == b'/') & (*b == b'/')));
         Some(if doubled { view.text(|out| without_doubled_slashes(name, out)) } else { name })
     }
@@ -189,6 +189,7 @@ impl<'a> Subject<'a> {
 }
 
 /// Texts of one byte.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 static BYTES: [u8; 128] = {
     let mut bytes = [0; 128];
     let mut byte = 0;
@@ -199,7 +200,7 @@ static BYTES: [u8; 128] = {
     bytes
 };
 
-/// What an event makes whose fd is not known.
+/// The type of fd that an event creates, for an fd that the state does not have.
 fn likely_type(ty: EventType) -> &'static [u8] {
     match ty {
         EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X | EventType::SyscallCreatX => b"f",
@@ -219,7 +220,8 @@ enum Path {
     Resolved,
 }
 
-/// Name of an fd that is not known, as its event tells it: the call failed, or nobody saw the fd made.
+/// Name of an fd that the state does not have, from the parameters of the event: the call failed,
+/// or the creation of the fd was not captured.
 fn told_name<'a>(view: &View<'a>, thread: &'a Thread, want: Path) -> Option<&'a [u8]> {
     let event = view.event;
     match event.ty {
@@ -256,7 +258,7 @@ pub(super) fn directory<'a>(view: &View<'a>, thread: &'a Thread, fd: i64) -> &'a
     view.state.fd(thread, fd).map_or(UNKNOWN, |dir| slashed(view, &dir.name))
 }
 
-/// Stands for a directory that is not known.
+/// Text in place of an unknown directory.
 pub(super) const UNKNOWN: &[u8] = b"<UNKNOWN>";
 
 /// A path with a slash at its end, unless it is empty.
@@ -289,7 +291,7 @@ fn filename(fd: &State) -> Option<&[u8]> {
     })
 }
 
-/// What the fds of a process refer to, each kind once.
+/// The types of the fds of a process, each once.
 fn types<'a>(view: &View<'a>, thread: &'a Thread) -> Value<'a> {
     let mut seen = [""; 32];
     let mut len = 0;
@@ -298,7 +300,7 @@ fn types<'a>(view: &View<'a>, thread: &'a Thread) -> Value<'a> {
         if seen.iter().take(len).any(|other| *other == name) {
             return None;
         }
-        // There are fewer kinds than places.
+        // There are fewer types than slots.
         *seen.get_mut(len)? = name;
         len += 1;
         Some(Value::Text(name.as_bytes()))
@@ -353,7 +355,7 @@ fn bound(kind: FdKind) -> Option<End> {
     }
 }
 
-/// A connection of which it is known who is the client.
+/// A connection whose client end is known.
 fn connection(fd: &State) -> Option<Ends> {
     fd.role?;
     ends(fd.kind)
@@ -373,7 +375,7 @@ fn both_ends<'a>(fd: &State, of: impl Fn(End) -> Value<'a>) -> impl Iterator<Ite
     sides.into_iter().flatten().map(of)
 }
 
-/// A port as text. Empty where there is none.
+/// A port as text; empty when there is none.
 fn service<'a>(view: &View<'a>, end: Option<End>) -> Value<'a> {
     Value::Text(match end {
         // Writing to memory can't fail.
@@ -382,13 +384,13 @@ fn service<'a>(view: &View<'a>, end: Option<End>) -> Value<'a> {
     })
 }
 
-/// Whether an address is this machine's, or that of the container in which the thread runs.
+/// Whether an address belongs to this machine or to the container of the thread.
 fn is_local(view: &View<'_>, thread: &Thread, ip: IpAddr) -> bool {
     let interfaces = view.state.interfaces();
     if thread.container.is_empty() {
         return interfaces.has(ip);
     }
-    // Containers have IPv4 addresses alone here.
+    // Containers report IPv4 addresses only.
     let IpAddr::V4(ip) = ip else { return false };
     let is = |text: &str| text.parse::<Ipv4Addr>() == Ok(ip);
     let containers = view.state.containers();

@@ -13,7 +13,7 @@ use crate::view::View;
 
 pub(crate) fn value<'a>(view: &View<'a>, field: Generic) -> Option<Value<'a>> {
     let event = view.event;
-    // Nothing is before the first event, except what describes the machine at the start.
+    // Only records of the initial snapshot come before the first event.
     let since = event.ts.wrapping_sub(view.state.first_ts());
     match field {
         Generic::Num => Some(Value::Uint(event.num)),
@@ -28,7 +28,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Generic) -> Option<Value<'a>> {
         Generic::Reltime => Some(Value::Uint(since)),
         Generic::ReltimeSeconds => Some(Value::Uint(since / SECOND)),
         Generic::ReltimeNanos => Some(Value::Uint(since % SECOND)),
-        // No plugin makes events of the sources there are.
+        // No source of events is a plugin yet.
         Generic::PluginName | Generic::PluginInfo => None,
         Generic::Source => Some(Value::Text(&view.run.source)),
         Generic::IsAsync => flag(is_async(event.ty)),
@@ -41,7 +41,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Generic) -> Option<Value<'a>> {
     }
 }
 
-/// Type of the fields that are text for people but nanoseconds since the epoch in JSON.
+/// Type in JSON of fields that are nanoseconds since the epoch there, and text elsewhere.
 pub(crate) fn time(field: Generic) -> Option<(ParamType, Format)> {
     match field {
         Generic::Time
@@ -85,8 +85,8 @@ fn write_date(seconds: i64, out: &mut Vec<u8>) {
     let _ = write!(out, "{year:04}-{month:02}-{day:02}");
 }
 
-/// Year, month and day of a number of days since the epoch. Years are counted from March here, so that
-/// the leap day is the last one of a year.
+/// Year, month and day of a number of days since the epoch. Computed with years that start in
+/// March, so that the leap day is the last one of a year.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
@@ -100,7 +100,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// Whether an event tells of something that did not happen at this moment, such as what a scan found.
+/// Whether an event reports what did not happen at its time, such as the result of a scan.
 fn is_async(ty: EventType) -> bool {
     ty.info().classes.contains(&Class::Metaevent)
 }
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_have_dates() {
+    fn days_since_the_epoch_convert_to_dates() {
         for (days, date) in [
             (0, (1970, 1, 1)),
             (-1, (1969, 12, 31)),

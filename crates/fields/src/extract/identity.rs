@@ -12,12 +12,12 @@ use crate::view::View;
 pub(crate) fn user<'a>(view: &View<'a>, field: User) -> Option<Value<'a>> {
     let thread = view.thread()?;
     if field == User::Name
-        && let Some(user) = told_user(view)
+        && let Some(user) = reported_user(view)
     {
         return Some(Value::Text(user));
     }
     let known = view.state.user(thread, thread.uid);
-    // Root needs no entry.
+    // Root has a name and a home without an entry.
     let or_root = |known: Option<&'a [u8]>, root: &'static [u8]| {
         known.unwrap_or(if thread.uid == 0 { root } else { NA })
     };
@@ -48,19 +48,19 @@ pub(crate) fn group<'a>(view: &View<'a>, field: Group) -> Option<Value<'a>> {
     })
 }
 
-/// All ones means that nobody logged in.
+/// The login uid; -1 without a login, which the kernel reports as all ones.
 fn login_uid(thread: &Thread) -> i64 {
     if thread.loginuid == u32::MAX { -1 } else { thread.loginuid.into() }
 }
 
-/// The user that an event about a container tells of.
-fn told_user<'a>(view: &View<'a>) -> Option<&'a [u8]> {
+/// The user that an event about a container reports.
+fn reported_user<'a>(view: &View<'a>) -> Option<&'a [u8]> {
     let event = view.event;
-    let tells = match event.ty {
+    let reports = match event.ty {
         EventType::ContainerJson_2E => true,
         EventType::AsynceventE => event.text(asyncevent_e::NAME) == Some(b"container"),
         _ => false,
     };
-    let user = view.state.container(view.context).filter(|_| tells)?.user.as_bytes();
+    let user = view.state.container(view.context).filter(|_| reports)?.user.as_bytes();
     (!user.is_empty()).then_some(user)
 }

@@ -1,11 +1,11 @@
-//! Ancestors of a thread, and who leads its session and its process group.
+//! Ancestors of a thread, and the leaders of its session and process group.
 
 use peregrine_filter::Value;
 use peregrine_state::Thread;
 
 use crate::view::View;
 
-/// One value of each ancestor, from the parent up; `None` when there is no ancestor.
+/// A list with one value per ancestor, from the parent up; `None` without an ancestor.
 pub(super) fn each<'a>(
     view: &View<'a>,
     thread: &'a Thread,
@@ -18,7 +18,7 @@ pub(super) fn each<'a>(
     }
 }
 
-/// A text of each ancestor, from the parent up, in one text; `None` when that is empty.
+/// The texts of all ancestors, from the parent up, joined by spaces; `None` when that is empty.
 pub(super) fn joined<'a>(
     view: &View<'a>,
     thread: &'a Thread,
@@ -36,8 +36,8 @@ pub(super) fn joined<'a>(
     (!text.is_empty()).then_some(Value::Text(text))
 }
 
-/// The process that gave its number to a session or group: the one with that number, or, when the
-/// number is that of another pid namespace, the oldest of the ancestors that have it too.
+/// The leader of a session or process group: the process with its number or, when the number
+/// belongs to another pid namespace, the oldest ancestor in the same session or group.
 pub(super) fn leader_of<'a>(
     view: &View<'a>,
     thread: &Thread,

@@ -1,4 +1,4 @@
-//! What each field says of an event, one file for each class.
+//! Extraction of fields from a view, one file for each class.
 
 mod common;
 pub(crate) mod container;

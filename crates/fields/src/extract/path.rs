@@ -82,7 +82,7 @@ fn paths(ty: EventType) -> Option<Paths> {
         EventType::SyscallRenameX | EventType::SyscallRenameatX | EventType::SyscallRenameat2X => {
             two("oldpath", "newpath")
         }
-        // A link is told by what is new: that is its source.
+        // The source of a link is the new path.
         EventType::SyscallLink_2X | EventType::SyscallLinkat_2X => two("newpath", "oldpath"),
         EventType::SyscallSymlinkX | EventType::SyscallSymlinkatX => two("linkpath", "target"),
         EventType::SyscallMountX => two("dev", "dir"),
@@ -90,11 +90,11 @@ fn paths(ty: EventType) -> Option<Paths> {
     }
 }
 
-/// Whether the call did what it was asked for.
+/// Whether the call succeeded.
 fn succeeded(view: &View<'_>) -> bool {
     let event = view.event;
     match event.ty {
-        // Only -1 counts as a failure here, which is why other errors show a path.
+        // Falco takes only -1 as a failure here, so that other errors show a path.
         EventType::SyscallOpenX | EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X => {
             event.i64(open::FD).is_some_and(|fd| fd != -1)
         }
@@ -102,7 +102,7 @@ fn succeeded(view: &View<'_>) -> bool {
     }
 }
 
-/// The path as seen from the root.
+/// The absolute path.
 fn resolved<'a>(view: &View<'a>, field: FsPath, given: &'a [u8]) -> Option<&'a [u8]> {
     let event = view.event;
     let thread = view.thread()?;

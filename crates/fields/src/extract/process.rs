@@ -87,8 +87,8 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
         Process::PgidExe => leader_text(view, thread, Session::Pgid, |t| &t.exec.exe),
         Process::PgidExepath => leader_text(view, thread, Session::Pgid, |t| &t.exec.exepath),
         Process::Duration => age(view, thread),
-        // Of a parent that was there before us the age is not known. Users know the number of open fds
-        // in its place, which compatibility asks for.
+        // The age of a parent that started before the capture is unknown. Falco returns the number
+        // of its open fds instead.
         Process::ParentDuration => {
             age(view, parent()?).or_else(|| Some(Value::Uint(view.state.fd_count(thread) as u64)))
         }
@@ -160,8 +160,8 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
     }
 }
 
-/// The value for outputs where it is another than that for conditions: all ancestors in one text, and
-/// for some fields the process itself. `None` when it is not.
+/// The value for outputs where it differs from that for conditions: all ancestors in one text, and
+/// for some fields the process itself. `None` where it does not differ.
 pub(crate) fn shown<'a>(
     view: &View<'a>,
     field: Process,
@@ -169,7 +169,7 @@ pub(crate) fn shown<'a>(
     place: Place,
 ) -> Option<Option<Shown<'a>>> {
     let value = match (field, arg) {
-        // Measured from the last time that somebody asked; JSON asks right after the text.
+        // Measured from the previous read, and JSON is rendered right after the text.
         (Process::Cpu | Process::CpuUser | Process::CpuSystem, _) if place == Place::Json => {
             let known = view.event.ty == EventType::ProcinfoE && view.thread().is_some();
             known.then_some(Value::Double(0.0))
@@ -205,7 +205,7 @@ pub(crate) fn shown<'a>(
     Some(value.map(|value| Shown { value, ty: None }))
 }
 
-/// An id of a process or thread, unless nobody can have it.
+/// The id of a process or thread; `None` for one that is not valid.
 fn id<'a>(id: i64) -> Option<Value<'a>> {
     (-1..=i64::from(u32::MAX)).contains(&id).then_some(Value::Int(id))
 }
@@ -214,12 +214,12 @@ fn text_of(text: &[u8]) -> Value<'_> {
     Value::Text(text)
 }
 
-/// The process so many steps up.
+/// The ancestor this many steps up.
 fn above<'a>(view: &View<'a>, thread: &'a Thread, steps: u64) -> Option<&'a Thread> {
     view.state.ancestor(thread, u32::try_from(steps).ok()?)
 }
 
-/// A value of one ancestor, or of each.
+/// The value of one ancestor, or of all.
 fn ancestor<'a>(
     view: &View<'a>,
     thread: &'a Thread,
@@ -232,7 +232,7 @@ fn ancestor<'a>(
     }
 }
 
-/// An argument; empty when there are not so many.
+/// An argument by position; empty when there are fewer.
 fn argument(args: &Texts, index: u64) -> &[u8] {
     usize::try_from(index).ok().and_then(|index| args.get(index)).unwrap_or_default()
 }
@@ -241,7 +241,7 @@ fn environment<'a>(view: &View<'a>, thread: &'a Thread) -> Value<'a> {
     Value::Text(spaced(view, view.state.env(thread)))
 }
 
-/// Texts with a space between one and the next.
+/// Texts joined by spaces.
 fn spaced<'a>(view: &View<'a>, texts: &'a Texts) -> &'a [u8] {
     view.text(|out| out.extend(texts.bytes().iter().map(|&b| if b == 0 { b' ' } else { b })))
 }
@@ -257,10 +257,10 @@ fn variable<'a>(env: &'a Texts, name: &[u8]) -> &'a [u8] {
     value.get(start..end).unwrap_or_default()
 }
 
-/// So many ancestors are asked for a variable.
+/// Most ancestors that are searched for a variable.
 const MAX_INHERITANCE: usize = 20;
 
-/// What the nearest ancestor that has a variable has in it.
+/// The value of a variable in the nearest ancestor that has it.
 fn inherited_variable<'a>(view: &View<'a>, thread: &'a Thread, name: &[u8]) -> &'a [u8] {
     let Some(leader) = view.state.leader(thread) else { return b"" };
     let ancestors = std::iter::successors(view.state.parent(leader), |t| view.state.parent(t));
@@ -279,7 +279,7 @@ fn login_shell<'a>(view: &View<'a>, thread: &'a Thread) -> Option<Value<'a>> {
     Some(Value::Int(shell.pid))
 }
 
-/// What gives several processes a number in common.
+/// A number that several processes share.
 #[derive(Clone, Copy, PartialEq)]
 enum Session {
     Sid,
@@ -316,7 +316,8 @@ fn fd_usage(view: &View<'_>, thread: &Thread) -> f64 {
     }
 }
 
-/// CPU time since the thread was last asked for it, at most 100. Each answer changes the next one.
+/// CPU time since the previous read for the thread, in percent and at most 100. Impure: each read
+/// changes the next one.
 fn cpu(view: &View<'_>, thread: &Thread, field: Process) -> Option<f64> {
     if view.event.ty != EventType::ProcinfoE {
         return None;
@@ -330,7 +331,7 @@ fn cpu(view: &View<'_>, thread: &Thread, field: Process) -> Option<f64> {
     Some(view.state.cpu_since_report(thread, time).min(100) as f64)
 }
 
-/// What belongs to the process is told of its leader alone.
+/// A value of the process, reported for its main thread only.
 fn of_leader(thread: &Thread, value: u32) -> u64 {
     if thread.is_leader() { value.into() } else { 0 }
 }
@@ -357,7 +358,7 @@ fn capabilities<'a>(view: &View<'a>, bits: u64) -> Value<'a> {
     }))
 }
 
-/// Names of the capabilities of the kernel, in order of their numbers, without `CAP_`.
+/// Names of capabilities by number, without `CAP_`.
 #[rustfmt::skip]
 static CAPABILITIES: [&str; 41] = [
     "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID",

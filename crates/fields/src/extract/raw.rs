@@ -1,4 +1,4 @@
-//! Parameters as the values they are: `evt.rawarg`.
+//! Parameters as typed values: `evt.rawarg`.
 
 use std::net::IpAddr;
 
@@ -10,14 +10,14 @@ use super::common::NA;
 use crate::params::Param;
 use crate::view::View;
 
-/// The parameter of the event that has this name.
+/// The value of a parameter by name.
 pub(crate) fn value<'a>(view: &View<'a>, param: &Param) -> Option<Value<'a>> {
     let index = param.position(view.event)?;
     let info = view.event.ty.info().params.get(index)?;
     decode(info, view.event.param(index)?)
 }
 
-/// Its type in this event, which need not be that in others.
+/// Its type in this event, which may differ from that in others.
 pub(crate) fn type_of(view: &View<'_>, param: &Param) -> Option<(ParamType, Format)> {
     let info = view.event.ty.info().params.get(param.position(view.event)?)?;
     Some((info.ty, info.format))
@@ -96,7 +96,7 @@ pub(super) fn is_number(ty: ParamType) -> bool {
     )
 }
 
-/// A text parameter as old captures and outputs show it when there is none.
+/// A text parameter, `<NA>` when it is empty or `(NULL)`, as in old captures.
 pub(super) fn text(bytes: &[u8]) -> &[u8] {
     match until_nul(bytes) {
         b"(NULL)" => NA,

@@ -22,7 +22,7 @@ use crate::vocabulary::{Arg, WhichPath};
 pub(crate) fn value<'a>(view: &View<'a>, field: Syscall, arg: &Arg) -> Option<Value<'a>> {
     let flags = view.event.ty.info().flags;
     match field {
-        // Kept for rules that still name them, with what they always say.
+        // Kept for rules that still name them, with the value they always have.
         Syscall::Latency
         | Syscall::LatencySeconds
         | Syscall::LatencyNanos
@@ -105,7 +105,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Syscall, arg: &Arg) -> Option<Va
         Syscall::CountThreadinfo => {
             Some(Value::Uint(u64::from(view.event.ty == EventType::ProcinfoE)))
         }
-        // The distance: a condition compares it with the width of its window.
+        // The distance, which a condition compares with the width of its window.
         Syscall::Around => match *arg {
             Arg::Index(ts) => Some(Value::Uint(view.event.ts.abs_diff(ts))),
             _ => None,
@@ -122,7 +122,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Syscall, arg: &Arg) -> Option<Va
     }
 }
 
-/// The value for outputs where it is another: `None` when it is not.
+/// The value for outputs where it differs from that for conditions; `None` where it does not.
 pub(crate) fn shown<'a>(
     view: &View<'a>,
     field: Syscall,
@@ -131,17 +131,17 @@ pub(crate) fn shown<'a>(
 ) -> Option<Option<Shown<'a>>> {
     let number = |number| Some(Some(Shown { value: Value::Uint(number), ty: None }));
     match field {
-        // Has no base to be printed in: users have never seen a value.
+        // Falco prints no value for it.
         Syscall::TypeIs => Some(None),
         Syscall::OutputTime if place == Place::Json => Some(Some(Shown {
             value: Value::Uint(view.event.ts),
             ty: Some((ParamType::Abstime, Format::Dec)),
         })),
-        // Measured from the last time that somebody asked, and JSON asks twice.
+        // Measured from the previous read, and JSON reads twice.
         Syscall::Delta | Syscall::DeltaSeconds | Syscall::DeltaNanos if place == Place::Json => {
             number(0)
         }
-        // A number that was not sent shows as zero.
+        // A number that is missing in the event prints as zero.
         Syscall::RawArg if value(view, field, arg).is_none() => {
             let Arg::Param(param) = arg else { return None };
             let ty = raw::type_of(view, param).filter(|(ty, _)| raw::is_number(*ty));
@@ -181,7 +181,7 @@ fn name<'a>(view: &View<'a>) -> Option<&'a [u8]> {
                 .u64(generic_x::ID)
                 .and_then(|code| u16::try_from(code).ok())
                 .unwrap_or_default();
-            // Who wrote the capture may not have known the syscall yet, but its number.
+            // The writer of the capture may have known the number of the syscall, but not its name.
             let newer = || {
                 let number = event.u64(generic_x::NATIVE_ID)?;
                 let syscall = syscalls_x86_64().iter().find(|s| u64::from(s.nr) == number)?;
@@ -197,7 +197,7 @@ fn name<'a>(view: &View<'a>) -> Option<&'a [u8]> {
 fn category(view: &View<'_>) -> &'static str {
     let info = view.event.ty.info();
     match info.category {
-        // Some topics are kept with where the event comes from.
+        // Some categories also contain the source of the event.
         Category::Unknown if info.classes.contains(&Class::Internal) => "internal",
         Category::Unknown if info.classes.contains(&Class::Scheduler) => "scheduler",
         Category::Unknown if info.classes.contains(&Class::Wait) => "wait",
@@ -247,7 +247,7 @@ fn argument<'a>(view: &View<'a>, arg: &Arg) -> Option<Value<'a>> {
     })
 }
 
-/// What the syscall returned; `None` when the event is not the end of one.
+/// The return value of a syscall; `None` for events that are not the end of one.
 pub(super) fn result(view: &View<'_>) -> Option<i64> {
     let event = view.event;
     let returns = event.ty != EventType::GenericX && event.ty.is_exit() && is_syscall(event.ty);
@@ -270,7 +270,7 @@ enum Topic {
     Other,
 }
 
-/// What a call is about: what its fd refers to, else what it would have made.
+/// The type of the fd of a call, or of the fd that it was to create.
 fn topic(view: &View<'_>) -> Topic {
     match view.event_fd() {
         Some(fd) => match fd.kind {
@@ -300,7 +300,7 @@ enum Io {
     Other,
 }
 
-/// Bytes moved, for calls of these directions on fds of this kind.
+/// Bytes transferred, for calls of these directions on fds of this type.
 fn io_bytes<'a>(
     view: &View<'_>,
     directions: &[Io],
@@ -330,7 +330,7 @@ const O_WRONLY: u32 = 1 << 1;
 const O_CREAT: u32 = 1 << 2;
 const O_TMPFILE: u32 = 1 << 13;
 const O_F_CREATED: u32 = 1 << 14;
-/// Anybody may execute it.
+/// Any execute bit.
 const S_IXALL: u32 = 0o111;
 
 /// Flags and mode of a call of the open family: positions of its parameters.
@@ -364,7 +364,7 @@ fn opens_executable(view: &View<'_>) -> bool {
     mode.and_then(|mode| view.event.u32(mode)).is_some_and(|mode| mode & S_IXALL != 0)
 }
 
-/// Names of the parameters with the directory fd and the path.
+/// Names of the parameters for the directory fd and the path.
 fn at_params(ty: EventType, which: WhichPath) -> Option<(&'static str, &'static str)> {
     Some(match (ty, which) {
         (EventType::SyscallRenameatX | EventType::SyscallRenameat2X, WhichPath::First) => {

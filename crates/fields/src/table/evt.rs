@@ -62,12 +62,14 @@ fields! {
         LatencyQuantized = "evt.latency.quantized" Uint64 Dec Pure 2 [hidden, deprecated],
         /// Always 0ns: the start of a syscall is no longer an event of its own.
         LatencyHuman = "evt.latency.human" Charbuf Na Pure 2 [deprecated],
-        /// Nanoseconds since the event before this one; in an output, since the last one of the rule.
+        /// Nanoseconds since the event before this one; in an output, since the last one of the
+        /// rule.
         Delta = "evt.deltatime" Reltime Dec Impure 2,
-        /// Whole seconds since the event before this one; in an output, since the last one of the rule.
+        /// Whole seconds since the event before this one; in an output, since the last one of the
+        /// rule.
         DeltaSeconds = "evt.deltatime.s" Reltime Dec Impure 2,
-        /// Nanoseconds, within the second, since the event before this one; in an output, since the last
-        /// one of the rule.
+        /// Nanoseconds, within the second, since the event before this one; in an output, since the
+        /// last one of the rule.
         DeltaNanos = "evt.deltatime.ns" Reltime Padded Impure 2,
         /// The same as evt.time.
         OutputTime = "evt.outputtime" Charbuf Na Pure 2 [print_only],
@@ -79,11 +81,11 @@ fields! {
         TypeIs = "evt.type.is" Uint32 Na Pure 2 [event],
         /// Name of the syscall; events that are no syscalls have none.
         SyscallType = "syscall.type" Charbuf Na Pure 2,
-        /// How the call was made: `ia32` or `aarch32` as 32-bit programs do, else `native`. A successful execve
-        /// tells of the new program. Events that are no syscalls have none.
+        /// How the call was made: `ia32` or `aarch32` as 32-bit programs do, else `native`. A
+        /// successful execve tells of the new program. Events that are no syscalls have none.
         Abi = "evt.abi" Charbuf Na Pure 2,
-        /// Topic of the event, such as `file`, `net`, `memory` or `process`. Reading and writing count
-        /// as what the fd refers to.
+        /// Topic of the event, such as `file`, `net`, `memory` or `process`. Reading and writing
+        /// count as what the fd refers to.
         Category = "evt.category" Charbuf Na Pure 2,
         /// CPU on which the event happened.
         Cpu = "evt.cpu" Int16 Dec Pure 2,
@@ -137,11 +139,11 @@ fields! {
         CountProcinfo = "evt.count.procinfo" Uint32 Dec Pure 2 [hidden],
         /// 1 for process information events, to be summed up.
         CountThreadinfo = "evt.count.threadinfo" Uint32 Dec Pure 2 [hidden],
-        /// Events at most this many milliseconds from the time in brackets, which is nanoseconds since
-        /// the epoch: evt.around[1404996934793590564]=1000.
+        /// Events at most this many milliseconds from the time in brackets, which is nanoseconds
+        /// since the epoch: evt.around[1404996934793590564]=1000.
         Around = "evt.around" Uint64 Dec Pure 2 [time, filter_only, no_rhs, no_transformer],
-        /// Absolute path built from the directory fd and the path of calls such as openat or renameat;
-        /// with .src or .dst for the calls that take two.
+        /// Absolute path built from the directory fd and the path of calls such as openat or
+        /// renameat; with .src or .dst for the calls that take two.
         Abspath = "evt.abspath" Charbuf Na Pure 40 [which_path],
         /// Like evt.buflen, for calls that read.
         BuflenIn = "evt.buflen.in" Uint64 Dec Pure 2 [hidden],

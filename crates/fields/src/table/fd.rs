@@ -7,11 +7,11 @@ fields! {
     pub enum Fd {
         /// Number of the fd.
         Num = "fd.num" Int64 Dec Pure 4,
-        /// What the fd refers to: file, directory, ipv4, ipv6, unix, pipe, event, signalfd, eventpoll,
-        /// inotify, timerfd, netlink, bpf, userfaultfd, io_uring, memfd or pidfd.
+        /// What the fd refers to: file, directory, ipv4, ipv6, unix, pipe, event, signalfd,
+        /// eventpoll, inotify, timerfd, netlink, bpf, userfaultfd, io_uring, memfd or pidfd.
         Type = "fd.type" Charbuf Dec Pure 4,
-        /// One letter for what the fd refers to: f, d, 4, 6, u, p, e, s, l, i, t, n, b, r, m, P, or o
-        /// for others.
+        /// One letter for what the fd refers to: f, d, 4, 6, u, p, e, s, l, i, t, n, b, r, m, P, or
+        /// o for others.
         TypeChar = "fd.typechar" Charbuf Dec Pure 4,
         /// Path of a file, or both ends of a connection.
         Name = "fd.name" Charbuf Na Pure 4,
@@ -93,7 +93,8 @@ fields! {
         Ino = "fd.ino" Int64 Dec Pure 4,
         /// Path as it was given to the syscall.
         NameRaw = "fd.nameraw" Charbuf Na Pure 4,
-        /// What all fds of the process refer to, each kind once, or what the fd in brackets refers to.
+        /// What all fds of the process refer to, each kind once, or what the fd in brackets refers
+        /// to.
         Types = "fd.types" Charbuf Dec Pure 4 [fd_number, list, no_rhs],
         /// Whether the file is in the upper layer of an overlay: not from the image.
         IsUpperLayer = "fd.is_upper_layer" Bool Na Pure 4,

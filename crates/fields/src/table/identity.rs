@@ -13,7 +13,8 @@ fields! {
         Homedir = "user.homedir" Charbuf Na Pure 8,
         /// Shell of the user.
         Shell = "user.shell" Charbuf Na Pure 8,
-        /// Number of the user who logged in, whoever the process became since; -1 when nobody did.
+        /// Number of the user who logged in, even if the process changed users since; -1 without a
+        /// login.
         LoginUid = "user.loginuid" Int64 Dec Pure 8,
         /// Name of the user who logged in.
         LoginName = "user.loginname" Charbuf Na Pure 8,

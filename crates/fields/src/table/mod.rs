@@ -1,5 +1,5 @@
-//! The one table of all fields: what the vocabulary understands, what extraction answers and what users
-//! are told is all made from it.
+//! The table of all fields: names, types, arguments, purity, cost and descriptions. Name
+//! resolution, the compiler of conditions and `--list` read it.
 
 mod container;
 mod evt;
@@ -20,12 +20,12 @@ pub use identity::{Group, User};
 pub use path::FsPath;
 pub use process::Process;
 
-/// A topic of fields.
+/// A class of fields.
 #[derive(Clone, Debug)]
 pub struct Class {
     /// Name.
     pub name: Cow<'static, str>,
-    /// What its fields are about.
+    /// Description of its fields.
     pub description: Cow<'static, str>,
     /// Which events have its fields.
     pub scope: Scope,
@@ -48,14 +48,14 @@ pub enum Scope {
     Sources(Box<[Box<str>]>),
 }
 
-/// A field as the language knows it.
+/// A row of the table: one field.
 #[derive(Clone, Debug)]
 pub struct Definition {
-    /// Which it is.
+    /// Identity of the field.
     pub id: FieldId,
     /// Name, without argument.
     pub name: Cow<'static, str>,
-    /// What it says, in a sentence or two.
+    /// Description, in a sentence or two.
     pub description: Cow<'static, str>,
     /// Type of its value, or of each of its values.
     pub ty: ParamType,
@@ -67,11 +67,11 @@ pub struct Definition {
     pub purity: Purity,
     /// What reading it costs.
     pub cost: Cost,
-    /// Properties.
+    /// Further properties.
     pub options: Options,
 }
 
-/// Which field, without its argument.
+/// Identity of a field, without its argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names of the classes say it")]
 pub enum FieldId {
@@ -161,19 +161,19 @@ pub enum Argument {
     Declared(ListedArgument),
 }
 
-/// What users are told of the argument of a field.
+/// The argument of a field as `--list` describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListedArgument {
-    /// The field makes no sense without it.
+    /// Whether the field requires it.
     pub required: bool,
-    /// It may be a number, as far as users are told.
+    /// Whether it may be a number.
     pub index: bool,
-    /// It may be a key, as far as users are told.
+    /// Whether it may be a key.
     pub key: bool,
 }
 
 impl Argument {
-    /// What users are told; `None` when there is no argument.
+    /// Its description for `--list`; `None` when there is no argument.
     pub fn listed(self) -> Option<ListedArgument> {
         let (required, index, key) = match self {
             Self::None => return None,
@@ -189,20 +189,20 @@ impl Argument {
     }
 }
 
-/// Properties of a field.
+/// Further properties of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// What may not be done with it.
+    /// Restrictions on its use.
     pub limits: Limits,
-    /// How comparisons with several values come out, when it has no argument.
+    /// Set when it has several values without an argument, which are compared one by one.
     pub each: Option<Each>,
-    /// Its value is a list that users see as a list.
+    /// Whether its value is a list.
     pub list: bool,
-    /// Users are not told of it.
+    /// Whether `--list` leaves it out.
     pub hidden: bool,
-    /// Users are told not to use it any more.
+    /// Whether it is deprecated.
     pub deprecated: bool,
-    /// Alerts should show it, whether or not a rule's output does.
+    /// Whether every alert should show it.
     pub suggested: bool,
 }
 
@@ -213,7 +213,7 @@ impl Definition {
     }
 }
 
-/// All classes, in the order in which users see them. Fields of the configuration are not among them.
+/// All classes of this crate, in the order of `--list`.
 pub fn classes() -> &'static [Class] {
     &CLASSES
 }
@@ -320,7 +320,8 @@ pub(crate) static CONSTANT: Definition = Definition {
 };
 
 impl FieldId {
-    /// The row of a field of this crate or of a constant; a class registered at run time holds its own.
+    /// The row of a field of this crate or of a constant; a class registered at run time holds its
+    /// own.
     pub(crate) fn definition(self) -> Option<&'static Definition> {
         Some(match self {
             Self::Generic(id) => id.definition(),
@@ -339,10 +340,11 @@ impl FieldId {
     }
 }
 
-/// Makes an enum of fields and their definitions out of one list; the doc line of each is what users read.
+/// Makes an enum of fields and their rows from one list; the doc comment of each is its description
+/// in `--list`.
 ///
-/// A row is: variant, name, type, base of numbers, [`Purity`], [`Cost`] (`bare|with_argument` where they
-/// differ) and, in brackets, words for [`Argument`]s and [`Options`].
+/// A row is: variant, name, type, base of numbers, [`Purity`], [`Cost`] (`bare|with_argument` where
+/// they differ) and, in brackets, words for [`Argument`]s and [`Options`].
 macro_rules! fields {
     (
         $(#[$meta:meta])*
@@ -361,7 +363,7 @@ macro_rules! fields {
         }
 
         impl $class {
-            /// Its fields, in the order in which users see them.
+            /// Its rows, in the order of `--list`.
             pub(super) const DEFINITIONS: &'static [$crate::table::Definition] = &[
                 $( $crate::table::Definition {
                     id: $crate::table::FieldId::$class(Self::$id),
@@ -377,8 +379,9 @@ macro_rules! fields {
             ];
 
             /// Its row in the table.
+            #[allow(clippy::indexing_slicing, reason = "there is a row for each variant")]
             pub(super) fn definition(self) -> &'static $crate::table::Definition {
-                // Rows stand in the order of the variants.
+                // Rows are in the order of the variants.
                 &Self::DEFINITIONS[self as usize]
             }
         }
@@ -386,7 +389,7 @@ macro_rules! fields {
 }
 use fields;
 
-/// The words that the table uses.
+/// The words in brackets of a row.
 impl Definition {
     const fn with(mut self, argument: Argument) -> Self {
         self.argument = argument;

@@ -13,7 +13,8 @@ fields! {
         Source = "fs.path.source" Charbuf Na Pure 20,
         /// The first of two paths, as it was given.
         SourceRaw = "fs.path.sourceraw" Charbuf Na Pure 20,
-        /// The second of two paths, absolute and tidied: new name, what a link points to, mount point.
+        /// The second of two paths, absolute and tidied: new name, what a link points to, mount
+        /// point.
         Target = "fs.path.target" Charbuf Na Pure 20,
         /// The second of two paths, as it was given.
         TargetRaw = "fs.path.targetraw" Charbuf Na Pure 20,

@@ -14,22 +14,22 @@ fields! {
         Exe = "proc.exe" Charbuf Na Pure 2,
         /// proc.exe of the parent.
         ParentExe = "proc.pexe" Charbuf Na Pure 4,
-        /// proc.exe of an ancestor: 1 is the parent, 2 its parent. Without a number, a condition holds
-        /// when it holds for any ancestor.
+        /// proc.exe of an ancestor: 1 is the parent, 2 its parent. Without a number, a condition
+        /// holds when it holds for any ancestor.
         AncestorExe = "proc.aexe" Charbuf Na Pure 30|4 [ancestor, no_rhs, no_transformer],
         /// Path of the program that runs, with links followed.
         Exepath = "proc.exepath" Charbuf Na Pure 2,
         /// proc.exepath of the parent.
         ParentExepath = "proc.pexepath" Charbuf Na Pure 4,
-        /// proc.exepath of an ancestor: 1 is the parent, 2 its parent. Without a number, a condition
-        /// holds when it holds for any ancestor.
+        /// proc.exepath of an ancestor: 1 is the parent, 2 its parent. Without a number, a
+        /// condition holds when it holds for any ancestor.
         AncestorExepath = "proc.aexepath" Charbuf Na Pure 30|4 [ancestor, no_rhs, no_transformer],
         /// Name of the program that runs, cut to 15 bytes by the kernel.
         Name = "proc.name" Charbuf Na Pure 2,
         /// proc.name of the parent.
         ParentName = "proc.pname" Charbuf Na Pure 4,
-        /// proc.name of an ancestor: 1 is the parent, 2 its parent. Without a number, a condition holds
-        /// when it holds for any ancestor.
+        /// proc.name of an ancestor: 1 is the parent, 2 its parent. Without a number, a condition
+        /// holds when it holds for any ancestor.
         AncestorName = "proc.aname" Charbuf Na Pure 30|4 [ancestor, no_rhs, no_transformer],
         /// Arguments on the command line after the program, or the one with the number in brackets.
         Args = "proc.args" Charbuf Na Pure 4 [index],
@@ -39,8 +39,8 @@ fields! {
         Cmdline = "proc.cmdline" Charbuf Na Pure 4,
         /// proc.cmdline of the parent.
         ParentCmdline = "proc.pcmdline" Charbuf Na Pure 4,
-        /// proc.cmdline of an ancestor: 1 is the parent, 2 its parent. Without a number, a condition
-        /// holds when it holds for any ancestor.
+        /// proc.cmdline of an ancestor: 1 is the parent, 2 its parent. Without a number, a
+        /// condition holds when it holds for any ancestor.
         AncestorCmdline = "proc.acmdline" Charbuf Na Pure 30|4 [ancestor, no_rhs, no_transformer],
         /// Number of arguments after the program.
         Cmdnargs = "proc.cmdnargs" Uint64 Dec Pure 4,
@@ -51,8 +51,8 @@ fields! {
         /// Environment of the process, or the value of the variable in brackets: proc.env[HOME].
         Env = "proc.env" Charbuf Na Pure 40 [variable],
         /// Environment of an ancestor, by number (1 is the parent), or the value that the nearest
-        /// ancestor has for the variable in brackets. Without brackets, a condition holds when it holds
-        /// for any ancestor.
+        /// ancestor has for the variable in brackets. Without brackets, a condition holds when it
+        /// holds for any ancestor.
         AncestorEnv = "proc.aenv" Charbuf Na Pure 30|40 [ancestor_variable, no_rhs, no_transformer],
         /// Working directory.
         Cwd = "proc.cwd" Charbuf Na Pure 4,
@@ -64,8 +64,8 @@ fields! {
         Pid = "proc.pid" Int64 Dec Pure 2,
         /// Pid of the parent.
         Ppid = "proc.ppid" Int64 Dec Pure 4,
-        /// Pid of an ancestor: 1 is the parent, 2 its parent. Without a number, a condition holds when
-        /// it holds for any ancestor.
+        /// Pid of an ancestor: 1 is the parent, 2 its parent. Without a number, a condition holds
+        /// when it holds for any ancestor.
         AncestorPid = "proc.apid" Int64 Dec Pure 30|4 [ancestor, no_rhs, no_transformer],
         /// Pid as the process itself sees it, in its pid namespace.
         Vpid = "proc.vpid" Int64 Dec Pure 4,
@@ -73,11 +73,14 @@ fields! {
         ParentVpid = "proc.pvpid" Int64 Dec Pure 4,
         /// Session, as the process itself sees it.
         Sid = "proc.sid" Int64 Dec Pure 4,
-        /// proc.name of the process that leads the session, or of the oldest ancestor in the session.
+        /// proc.name of the process that leads the session, or of the oldest ancestor in the
+        /// session.
         SidName = "proc.sname" Charbuf Na Pure 4,
-        /// proc.exe of the process that leads the session, or of the oldest ancestor in the session.
+        /// proc.exe of the process that leads the session, or of the oldest ancestor in the
+        /// session.
         SidExe = "proc.sid.exe" Charbuf Na Pure 4,
-        /// proc.exepath of the process that leads the session, or of the oldest ancestor in the session.
+        /// proc.exepath of the process that leads the session, or of the oldest ancestor in the
+        /// session.
         SidExepath = "proc.sid.exepath" Charbuf Na Pure 4,
         /// Process group, as the process itself sees it.
         Vpgid = "proc.vpgid" Int64 Dec Pure 4,
@@ -85,7 +88,8 @@ fields! {
         VpgidName = "proc.vpgid.name" Charbuf Na Pure 4,
         /// proc.exe of the process that leads the process group, or of the oldest ancestor in it.
         VpgidExe = "proc.vpgid.exe" Charbuf Na Pure 4,
-        /// proc.exepath of the process that leads the process group, or of the oldest ancestor in it.
+        /// proc.exepath of the process that leads the process group, or of the oldest ancestor in
+        /// it.
         VpgidExepath = "proc.vpgid.exepath" Charbuf Na Pure 4,
         /// Process group, as the host sees it.
         Pgid = "proc.pgid" Int64 Dec Pure 4,
@@ -125,7 +129,8 @@ fields! {
         ExeInoMtime = "proc.exe_ino.mtime" Abstime Dec Pure 4,
         /// Nanoseconds from the last change of the program's inode to the start of the process.
         ExeInoCtimeToStart = "proc.exe_ino.ctime_duration_proc_start" Abstime Dec Pure 4,
-        /// Nanoseconds from the start of the pid namespace to the last change of the program's inode.
+        /// Nanoseconds from the start of the pid namespace to the last change of the program's
+        /// inode.
         ExeInoCtimeFromPidns = "proc.exe_ino.ctime_duration_pidns_start" Abstime Dec Pure 4,
         /// When the pid namespace of the process was started, nanoseconds since the epoch.
         PidnsStartTs = "proc.pidns_init_start_ts" Uint64 Dec Pure 4,

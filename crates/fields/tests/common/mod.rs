@@ -28,7 +28,7 @@ pub(crate) struct Machine {
     context: Context,
     run: Run,
     scratch: Scratch,
-    /// How calls are made.
+    /// Calling convention of events.
     pub(crate) abi: Abi,
 }
 
@@ -83,12 +83,12 @@ impl Machine {
         }
     }
 
-    /// Lets thread 200 cause an event.
+    /// Applies an event of thread 200.
     pub(crate) fn event(&mut self, ty: EventType, params: impl FnOnce(&mut Builder)) -> &mut Self {
         self.event_of(200, ty, params)
     }
 
-    /// Lets a thread cause an event.
+    /// Applies an event of a thread.
     pub(crate) fn event_of(
         &mut self,
         tid: i64,
@@ -141,7 +141,7 @@ impl Machine {
         String::from_utf8(out).unwrap()
     }
 
-    /// Asks for the values of all these fields and forgets them.
+    /// Reads all these fields and drops the values.
     pub(crate) fn ask(&mut self, fields: &[Field]) {
         self.see(|view| {
             for field in fields {

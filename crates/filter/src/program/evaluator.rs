@@ -188,7 +188,9 @@ where
     /// Whether one of the operands of a node evaluates to this.
     #[inline]
     fn any_is(&mut self, holds: bool, node: NodeId, start: u32, end: u32) -> bool {
-        let operands = self.program.operands.get(start as usize..end as usize).unwrap_or_default();
+        let operands = self.program.operands.get(start as usize..end as usize);
+        debug_assert!(operands.is_some(), "operands of a node are in the program");
+        let operands = operands.unwrap_or_default();
         let last = self.cache.decisive(node);
         if let Some(operand) = operands.get(last as usize)
             && self.holds(*operand) == holds

@@ -206,8 +206,10 @@ impl Feasibility {
                 one.fill(u64::MAX);
                 continue;
             };
-            let bitmaps = known.get(position as usize * 2 * words..).unwrap_or_default();
-            let (yes, no) = bitmaps.split_at_checked(words).unwrap_or_default();
+            let start = position as usize * 2 * words;
+            let bitmaps = known.get(start..start + 2 * words);
+            debug_assert!(bitmaps.is_some(), "operands come before what is made of them");
+            let (yes, no) = bitmaps.unwrap_or_default().split_at_checked(words).unwrap_or_default();
             let (all_of, one_of) = if any { (no, yes) } else { (yes, no) };
             all.iter_mut().zip(all_of).for_each(|(all, of)| *all &= of);
             one.iter_mut().zip(one_of).for_each(|(one, of)| *one |= of);

@@ -254,7 +254,9 @@ where
                         _ => left,
                     };
                     let class = self.class_in(*index).0 as usize * live.len();
-                    let left = left.get(class..class + live.len()).unwrap_or_default();
+                    let left = left.get(class..class + live.len());
+                    debug_assert!(left.is_some(), "every class has a row");
+                    let left = left.unwrap_or_default();
                     live.iter_mut().zip(left).fold(false, |some, (live, left)| {
                         let excluded = *live & !left;
                         *live &= left;

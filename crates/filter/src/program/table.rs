@@ -145,7 +145,9 @@ impl TextTable {
     /// The bitmap of the classes for which a query holds.
     pub(super) fn classes(&self, query: QueryId) -> &[u64] {
         let start = usize::from(query.0) * self.words;
-        self.results.get(start..start + self.words).unwrap_or_default()
+        let classes = self.results.get(start..start + self.words);
+        debug_assert!(classes.is_some(), "queries refer to earlier ones");
+        classes.unwrap_or_default()
     }
 
     /// Appends the results of one query.
