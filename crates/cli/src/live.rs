@@ -12,7 +12,7 @@ use peregrine_event::{EventType, native_syscalls};
 use peregrine_probe::bpf::{
     HookPlan, ProbeConfig, ProbeError, Selection, Tracepoints, count_runs, online_cpus,
 };
-use peregrine_probe::{Live, LiveError, ProcStrangers};
+use peregrine_probe::{Live, LiveError, ProcLookup};
 
 use crate::log::Log;
 use crate::run::{Job, follow, state, tell_rate};
@@ -29,7 +29,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let log = &job.log;
     let started = Instant::now();
-    let (mut live, strangers) = open(job, settings, &job.generation.settings().selected)?;
+    let (mut live, resolver) = open(job, settings, &job.generation.settings().selected)?;
     watch.drops.count_by(live.counters(), &job.host_root());
     // As long as this is open, the kernel counts runs of programs.
     let mut _runs = None;
@@ -40,7 +40,7 @@ pub(crate) fn run(
     watch.goes_by_the_clock();
     (job.opened)();
     let state = peregrine_state::Config { live: true, ..state(job) };
-    let (events, result) = follow(job, &mut live, watch, state, Some(Box::new(strangers)));
+    let (events, result) = follow(job, &mut live, watch, state, Some(Box::new(resolver)));
     watch.drops.finish(live.given());
     if job.options.verbose {
         let total = watch.drops.ledger().total();
@@ -57,13 +57,13 @@ pub(crate) fn open(
     job: &Job<'_>,
     settings: &ModernEbpf,
     selected: &SyscallSet,
-) -> anyhow::Result<(Live, ProcStrangers)> {
+) -> anyhow::Result<(Live, ProcLookup)> {
     let log = &job.log;
     let config = probe_config(job, settings, selected)?;
     tell_start(job, &config);
     let host_root = job.host_root();
-    let live = Live::start(&config, &host_root).map_err(|error| explain(&error, log))?;
-    let strangers = ProcStrangers::new(&host_root, config.scope.as_ref())?;
+    let mut live = Live::start(&config, &host_root).map_err(|error| explain(&error, log))?;
+    let resolver = live.resolver()?;
     log.debug(match live.probe().plan() {
         HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
         HookPlan::SysExit => "One hook at the end of every syscall passes on the selected ones",
@@ -88,7 +88,7 @@ pub(crate) fn open(
             log.info(format_args!("Watching control group {scope} and those below it"));
         }
     }
-    Ok((live, strangers))
+    Ok((live, resolver))
 }
 
 fn probe_config(

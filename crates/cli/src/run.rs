@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
 use peregrine_config::{CaptureMode, Config, Engine as Kind, ReadFile, RuleMatching};
-use peregrine_engine::{Engine, Generation, GenerationSettings, Matching, Source, Strangers};
+use peregrine_engine::{Engine, Generation, GenerationSettings, Matching, ProcResolver, Source};
 use peregrine_fields::{Fields, Run};
 use peregrine_output::{AlertFormat, Incident, Outputs, Style};
 use peregrine_runtime::capture::{Backpressure, MatchCaptureSettings};
@@ -153,11 +153,11 @@ pub(crate) fn follow<S: Source>(
     source: &mut S,
     watch: &mut Watch<'_>,
     state: peregrine_state::Config,
-    strangers: Option<Box<dyn Strangers>>,
+    resolver: Option<Box<dyn ProcResolver>>,
 ) -> (u64, Result<(), S::Error>) {
     let mut engine = Engine::new(Arc::clone(&job.generation), state);
-    if let Some(strangers) = strangers {
-        engine = engine.with_strangers(strangers);
+    if let Some(resolver) = resolver {
+        engine = engine.with_resolver(resolver);
     }
     let result = if profile::is_asked(job.options) {
         let mut profiler = job.generation.profiler();

@@ -13,7 +13,7 @@ use peregrine_state::{Config, Context, State};
 
 use crate::compiled::Working;
 use crate::profile::{RuleMeter, Stage};
-use crate::{Generation, Next, Source, Strangers};
+use crate::{Generation, Next, ProcResolver, Source};
 
 /// Applies events to the state and evaluates the rules of a [`Generation`] against them.
 ///
@@ -28,7 +28,9 @@ pub struct Engine {
     rules: Vec<RuleHistory>,
     events: u64,
     position: Position,
-    strangers: Option<Box<dyn Strangers>>,
+    resolver: Option<Box<dyn ProcResolver>>,
+    // The resolver's queue was full; until it moves, nothing is sent.
+    resolver_full: bool,
 }
 
 /// What is remembered of a rule, whichever generation it matched in.
@@ -67,6 +69,9 @@ pub trait Observer {
 
     /// The event that has [arrived](Self::arrived) is applied, and rules were evaluated where they are.
     fn done(&mut self, _event: &Event<'_>, _state_only: bool, _state: &State) {}
+
+    /// The answer to a question has been applied to the state.
+    fn observed(&mut self, _state: &State) {}
 
     /// No event is currently available. `Break` stops the engine.
     fn idle(&mut self, _state: &State) -> ControlFlow<()> {
@@ -122,14 +127,15 @@ impl Engine {
             rules: Vec::new(),
             events: 0,
             position: Position { in_snapshot: true, in_prelude: true, prev_ts: 0 },
-            strangers: None,
+            resolver: None,
+            resolver_full: false,
         }
     }
 
-    /// Looks up threads that appear in events but not in the snapshot.
+    /// Asks this resolver for threads that appear in events but not in the snapshot, and for the accounts of containers.
     #[must_use]
-    pub fn with_strangers(self, strangers: Box<dyn Strangers>) -> Self {
-        Self { strangers: Some(strangers), ..self }
+    pub fn with_resolver(self, resolver: Box<dyn ProcResolver>) -> Self {
+        Self { resolver: Some(resolver), ..self }
     }
 
     /// Evaluates the rules of another generation from the next event on. State, rule histories and counters
@@ -200,6 +206,8 @@ impl Engine {
             Next::End => Step::End(End::Source),
             Next::Idle => {
                 self.loaded();
+                self.resolver_full = false;
+                self.request_accounts();
                 match observer.idle(&self.state) {
                     ControlFlow::Continue(()) => Step::Idle,
                     ControlFlow::Break(()) => Step::End(End::Stopped),
@@ -207,6 +215,13 @@ impl Engine {
             }
             Next::Repair(repair) => {
                 self.repair(repair);
+                Step::Loaded
+            }
+            Next::Observation(observation) => {
+                self.state.observe(observation);
+                self.resolver_full = false;
+                self.request_accounts();
+                observer.observed(&self.state);
                 Step::Loaded
             }
             Next::Record(Record::Restart) => {
@@ -233,11 +248,11 @@ impl Engine {
         meter: &mut impl RuleMeter,
     ) -> ControlFlow<()> {
         self.loaded();
-        self.introduce(event);
+        self.resolve(event);
         observer.arrived(event, state_only, &self.state);
         let mut context = self.state.apply(event);
-        if self.state.has_nameless() {
-            self.name_accounts();
+        if self.state.has_account_requests() && !self.resolver_full {
+            self.request_accounts();
         }
         self.position.in_prelude &= event.ty.describes_machine();
         if !(state_only || self.position.in_prelude || event.ty.is_stored_for_exit()) {
@@ -257,32 +272,36 @@ impl Engine {
         }
     }
 
-    /// Finds out who acts, where that is not known.
-    fn introduce(&mut self, event: &Event<'_>) {
-        let Some(strangers) = &mut self.strangers else { return };
-        if let Some(tid) = self.state.stranger(event) {
-            let items = strangers.meet(tid, &|tid| self.state.knows(tid));
-            self.state.meet(items);
+    /// Adds the thread of an event to the state where it is not known.
+    fn resolve(&mut self, event: &Event<'_>) {
+        let Some(resolver) = &mut self.resolver else { return };
+        if let Some(tid) = self.state.unknown_tid(event) {
+            let items = resolver.resolve(tid, &|tid| self.state.knows(tid));
+            self.state.add_resolved(items);
         }
     }
 
-    /// Finds out which users and groups containers have that have come up.
+    /// Sends the requests for accounts of containers. What finds no room is sent later.
     #[cold]
-    fn name_accounts(&mut self) {
-        let Some(strangers) = &mut self.strangers else { return };
-        while let Some((container, tid)) = self.state.nameless() {
-            self.state.name(&container, strangers.accounts(tid));
+    fn request_accounts(&mut self) {
+        let Some(resolver) = &mut self.resolver else { return };
+        while let Some(request) = self.state.next_account_request() {
+            if !resolver.request_accounts(&request) {
+                self.state.postpone_account_request(request);
+                self.resolver_full = true;
+                return;
+            }
         }
     }
 
     /// Corrects what lost events have made wrong.
     fn repair(&mut self, repair: Repair) {
-        if let (Some(strangers), Repair::Process { items, .. }) = (&mut self.strangers, &repair)
+        if let (Some(resolver), Repair::Process { items, .. }) = (&mut self.resolver, &repair)
             && let Some(Item::Thread(leader)) = items.first()
             && !self.state.knows(leader.ptid)
         {
-            let items = strangers.meet(leader.ptid, &|tid| self.state.knows(tid));
-            self.state.meet(items);
+            let items = resolver.resolve(leader.ptid, &|tid| self.state.knows(tid));
+            self.state.add_resolved(items);
         }
         self.state.repair(repair);
     }

@@ -41,7 +41,7 @@ mod generation;
 pub mod profile;
 pub mod select;
 
-pub use peregrine_event::source::{Next, Source, Strangers};
+pub use peregrine_event::source::{Next, ProcResolver, Source};
 
 pub use compiled::{CompiledRules, Matching};
 pub use engine::{End, Engine, Match, Observer, RuleHistory, Step};

@@ -14,6 +14,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod accounts;
 pub mod address;
 mod builder;
 mod generated;
@@ -30,6 +31,7 @@ mod table;
 mod types;
 pub mod wire;
 
+pub use accounts::Accounts;
 pub use address::{Sockaddr, Socktuple};
 pub use builder::{BuildError, Builder};
 pub use generated::events::EventType;

@@ -1,9 +1,10 @@
 //! What every source of events is to those who take them: a snapshot of the machine, then events.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::Event;
 use crate::snapshot::Item;
+use crate::{Accounts, Event};
 
 /// Which event source an event comes from and a rule is about: an index, small and dense.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +92,8 @@ pub enum Next<'a> {
     Record(Record<'a>),
     /// What was found when events had been lost, at its time between the others.
     Repair(Repair),
+    /// The answer to a question, at its time between the others.
+    Observation(Observation),
     /// No event is currently available; more may come.
     Idle,
     /// Nothing any more.
@@ -135,12 +138,34 @@ pub enum Repair {
     },
 }
 
-/// Tells of threads that act though no source has told of them.
-pub trait Strangers {
-    /// What there is to know of the thread with this tid and of those above it that are not
-    /// `known`: the highest first. Empty when it is gone.
-    fn meet(&mut self, tid: i64, known: &dyn Fn(i64) -> bool) -> Vec<Item>;
+/// The answer to a question about the machine that was asked before. It belongs between the events at its time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observation {
+    /// The answer to an [`AccountsRequest`].
+    Accounts {
+        /// The container.
+        container: Arc<[u8]>,
+        /// Its users and groups. `None` when its files have not changed, or its process is gone.
+        accounts: Option<Accounts>,
+    },
+}
 
-    /// The users and groups that a process in a container has. Empty when it is gone, or has none.
-    fn accounts(&mut self, tid: i64) -> Vec<Item>;
+/// Asks for the users and groups of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountsRequest {
+    /// The container.
+    pub container: Arc<[u8]>,
+    /// A thread that runs in it.
+    pub tid: i64,
+}
+
+/// Answers questions about the machine that events leave open.
+pub trait ProcResolver {
+    /// Describes a thread that appears in an event but not in the state, and those of its ancestors that are not `known`,
+    /// the highest first. Empty when it is gone. The event waits, so the time that this takes is bounded.
+    fn resolve(&mut self, tid: i64, known: &dyn Fn(i64) -> bool) -> Vec<Item>;
+
+    /// Queues a read of the accounts of a container; the source delivers the answer as an [`Observation`]. Never waits:
+    /// false when the queue is full.
+    fn request_accounts(&mut self, request: &AccountsRequest) -> bool;
 }

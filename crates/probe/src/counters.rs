@@ -19,6 +19,9 @@ pub struct Counters {
 pub(crate) struct ReaderCounters {
     pub(crate) malformed: AtomicU64,
     pub(crate) late: AtomicU64,
+    pub(crate) resolved: AtomicU64,
+    pub(crate) resolved_in_part: AtomicU64,
+    pub(crate) account_reads: AtomicU64,
 }
 
 /// The counters at one moment. They only grow.
@@ -31,6 +34,12 @@ pub struct Statistics {
     pub malformed: u64,
     /// Events given out after a later one.
     pub late: u64,
+    /// Unknown threads that were looked up in `/proc` while their event waited.
+    pub resolved: u64,
+    /// Of these, lookups that were cut short because they took too long.
+    pub resolved_in_part: u64,
+    /// Reads of the account files of a container.
+    pub account_reads: u64,
 }
 
 impl Counters {
@@ -53,7 +62,14 @@ impl Counters {
             }
             first.lost[LossClass::Other as usize][LossCause::Bug as usize] += malformed;
         }
-        Ok(Statistics { cpus, malformed, late: self.reader.late.load(Relaxed) })
+        Ok(Statistics {
+            cpus,
+            malformed,
+            late: self.reader.late.load(Relaxed),
+            resolved: self.reader.resolved.load(Relaxed),
+            resolved_in_part: self.reader.resolved_in_part.load(Relaxed),
+            account_reads: self.reader.account_reads.load(Relaxed),
+        })
     }
 
     /// Who lost events most recently.
@@ -87,7 +103,7 @@ mod tests {
             cpu
         };
         let cpus = vec![cpu(100, 3), cpu(50, 4)];
-        let total = Statistics { cpus, malformed: 0, late: 0 }.total();
+        let total = Statistics { cpus, ..Statistics::default() }.total();
         assert_eq!((total.events(), total.lost_in(LossClass::Open)), (150, 7));
     }
 }

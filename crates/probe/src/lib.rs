@@ -24,6 +24,7 @@ mod merge;
 #[warn(clippy::indexing_slicing)]
 mod record;
 mod repair;
+mod resolver;
 #[warn(clippy::indexing_slicing)]
 mod ring;
 #[warn(clippy::indexing_slicing)]
@@ -35,7 +36,8 @@ pub use counters::{Counters, Statistics};
 pub use losers::Losers;
 pub use merge::{Merge, WINDOW};
 pub use record::event_of;
+pub use resolver::ProcLookup;
 #[doc(hidden)]
 pub use ring::HeapRing;
 pub use ring::Ring;
-pub use source::{Live, LiveError, ProcStrangers};
+pub use source::{Live, LiveError};

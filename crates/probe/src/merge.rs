@@ -166,7 +166,7 @@ mod tests {
     use crate::ring::testing::Producer;
 
     fn rings(count: usize) -> (Vec<Producer>, Merge) {
-        let kernel: Vec<_> = (0..count).map(|_| Producer::new(1 << 16)).collect();
+        let kernel: Vec<_> = (0..count).map(|_| Producer::new(4096)).collect();
         let lane = |index| if index == 0 { Lane::Life } else { Lane::Data };
         let ring = |(index, kernel): (usize, &Producer)| (lane(index), kernel.ring());
         let rings = kernel.iter().enumerate().map(ring).collect();
@@ -243,7 +243,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 48 })
+        })]
 
         #[test]
         fn nothing_is_lost_and_time_does_not_go_back(

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use peregrine_event::snapshot::Item;
-use peregrine_event::source::{Next, Record, Source, Strangers};
+use peregrine_event::source::{Next, Record, Source};
 use thiserror::Error;
 
 use crate::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection};
@@ -16,6 +15,7 @@ use crate::counters::Counters;
 use crate::merge::Merge;
 use crate::record::event_of;
 use crate::repair::Repairer;
+use crate::resolver::{Answers, ProcLookup};
 use crate::ring::Ring;
 use crate::scan::{Scan, ScanError, Scanner};
 use crate::waiter::Waiter;
@@ -61,6 +61,9 @@ pub struct Live {
     /// When the wall clock is looked at next.
     clock_check: u64,
     repairer: Repairer,
+    answers: Answers,
+    host_root: PathBuf,
+    scoped: bool,
     /// An event is out that nobody has seen, because something else came first.
     held: bool,
     num: u64,
@@ -97,6 +100,9 @@ impl Live {
             pace: Pace::new(config.ring_bytes),
             clock,
             clock_check: clock.now(),
+            answers: Answers::new(),
+            host_root: host_root.to_owned(),
+            scoped: config.scope.is_some(),
             held: false,
             num: 0,
         })
@@ -108,6 +114,17 @@ impl Live {
     /// When the kernel refuses.
     pub fn select(&mut self, selection: &Selection) -> Result<(), ProbeError> {
         self.probe.select(selection)
+    }
+
+    /// Answers questions about this machine. The answers that take time come from this source, if this was the last call.
+    ///
+    /// # Errors
+    /// When there is no `/proc`, or no thread can be started.
+    pub fn resolver(&mut self) -> Result<ProcLookup, ScanError> {
+        let counters = Arc::clone(&self.counters.reader);
+        let (lookup, answers) = ProcLookup::start(&self.host_root, self.scoped, counters)?;
+        self.answers.listen(answers);
+        Ok(lookup)
     }
 
     /// The kernel side.
@@ -148,6 +165,7 @@ impl Live {
             self.clock = clock;
             self.merge.clock_set(step);
             self.repairer.clock_set(clock, step);
+            self.answers.clock_set(step);
         }
     }
 
@@ -161,6 +179,7 @@ impl Live {
                 self.clock_check = now.saturating_add(CLOCK_CHECK);
             }
             self.repairer.tick(now);
+            self.answers.tick(now);
             self.merge.refresh(now);
             self.counters.reader.late.store(self.merge.late(), Relaxed);
             self.merge.advance()
@@ -193,6 +212,12 @@ impl Source for Live {
         }
         let event = std::mem::take(&mut self.held) || self.advance();
         let due = if event { self.merge.ts() } else { self.merge.horizon() };
+        if self.answers.due() <= due.min(self.repairer.due())
+            && let Some(answer) = self.answers.take()
+        {
+            self.held = event;
+            return Ok(Next::Observation(answer));
+        }
         if self.repairer.due() <= due
             && let Some(repair) = self.repairer.take()
         {
@@ -219,33 +244,6 @@ impl Source for Live {
                 Next::Idle
             }
         })
-    }
-}
-
-/// Looks strangers up in `/proc`.
-#[derive(Debug)]
-pub struct ProcStrangers {
-    scanner: Scanner,
-    scoped: bool,
-}
-
-impl ProcStrangers {
-    /// For a machine watched as a whole, or with a scope: then little is read of those outside.
-    ///
-    /// # Errors
-    /// When there is no `/proc`.
-    pub fn new(host_root: &Path, scope: Option<&PathBuf>) -> Result<Self, ScanError> {
-        Ok(Self { scanner: Scanner::open(host_root)?, scoped: scope.is_some() })
-    }
-}
-
-impl Strangers for ProcStrangers {
-    fn meet(&mut self, tid: i64, known: &dyn Fn(i64) -> bool) -> Vec<Item> {
-        self.scanner.stranger(tid, self.scoped, known)
-    }
-
-    fn accounts(&mut self, tid: i64) -> Vec<Item> {
-        self.scanner.accounts(tid)
     }
 }
 

@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use peregrine_event::params::RESULT;
-use peregrine_event::source::{Next, Record, Source, Strangers};
+use peregrine_event::source::{Next, ProcResolver, Record, Source};
 use peregrine_event::{Event, EventType, LossCause, LossClass, syscall_names};
 use peregrine_probe::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection, Tracepoints};
-use peregrine_probe::{Live, LiveError, ProcStrangers};
+use peregrine_probe::{Live, LiveError, ProcLookup};
 use peregrine_state::{Config, Context, State};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -120,7 +120,7 @@ fn eventually(mut condition: impl FnMut() -> bool) {
 struct Watched {
     live: Live,
     state: State,
-    strangers: ProcStrangers,
+    resolver: ProcLookup,
     loaded: bool,
 }
 
@@ -136,11 +136,12 @@ impl Watched {
             scope: Some(cgroup.0.clone()),
             ..ProbeConfig::default()
         };
-        let root = Path::new("/");
+        let mut live = Live::start(&config, Path::new("/")).unwrap();
+        let resolver = live.resolver().unwrap();
         Self {
-            live: Live::start(&config, root).unwrap(),
+            live,
+            resolver,
             state: State::new(Config { live: true, ..Config::default() }),
-            strangers: ProcStrangers::new(root, config.scope.as_ref()).unwrap(),
             loaded: false,
         }
     }
@@ -164,6 +165,10 @@ impl Watched {
                     self.state.repair(repair);
                     see(None, &self.state)
                 }
+                Next::Observation(observation) => {
+                    self.state.observe(observation);
+                    see(None, &self.state)
+                }
                 Next::Idle => {
                     let counted = self.live.counters().read().unwrap().late;
                     assert!(late <= counted, "time goes back {late} times, {counted} are counted");
@@ -181,11 +186,14 @@ impl Watched {
                     num = event.num;
                     late += u64::from(event.ts < ts);
                     ts = ts.max(event.ts);
-                    if let Some(tid) = self.state.stranger(&event) {
-                        let items = self.strangers.meet(tid, &|tid| self.state.knows(tid));
-                        self.state.meet(items);
+                    if let Some(tid) = self.state.unknown_tid(&event) {
+                        let items = self.resolver.resolve(tid, &|tid| self.state.knows(tid));
+                        self.state.add_resolved(items);
                     }
                     let context = self.state.apply(&event);
+                    while let Some(request) = self.state.next_account_request() {
+                        assert!(self.resolver.request_accounts(&request));
+                    }
                     see(Some((&event, context)), &self.state)
                 }
             };
@@ -268,7 +276,7 @@ fn children_are_followed_from_fork_to_exit() {
 }
 
 #[test]
-fn strangers_are_looked_up() {
+fn unknown_threads_are_looked_up() {
     let Some(cgroup) = Cgroup::new() else { return };
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "exec 7</etc/group; read line; exec 8</etc/passwd; read line"]);
@@ -281,10 +289,10 @@ fn strangers_are_looked_up() {
     fs::write(cgroup.0.join("cgroup.procs"), shell.0.id().to_string()).unwrap();
     shell.tell("go");
     watched.until(|seen, _| seen.is_some());
-    let stranger = watched.state.by_tid(shell.pid()).unwrap();
-    assert_eq!(stranger.comm(), b"sh");
-    assert_eq!(&*watched.state.fd(stranger, 7).unwrap().name, b"/etc/group");
-    assert_eq!(watched.state.parent(stranger).unwrap().tid, i64::from(std::process::id()));
+    let found = watched.state.by_tid(shell.pid()).unwrap();
+    assert_eq!(found.comm(), b"sh");
+    assert_eq!(&*watched.state.fd(found, 7).unwrap().name, b"/etc/group");
+    assert_eq!(watched.state.parent(found).unwrap().tid, i64::from(std::process::id()));
     assert_eq!(watched.state.counters().unknown_threads, 0);
 }
 

@@ -38,7 +38,7 @@ impl State {
     /// Does what the event before left to do.
     #[inline]
     fn settle(&mut self, ts: u64) {
-        self.told = None;
+        self.event_container = None;
         if let Some(tid) = self.exiting.take() {
             self.settle_exit(tid, ts);
         }

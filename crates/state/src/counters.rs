@@ -56,6 +56,8 @@ counters! {
         pub retrieved_events: u64,
         /// Exit events that needed a stored enter event and had none.
         pub missing_events: u64,
+        /// Requests for a container's accounts that had to wait for room in the queue.
+        pub postponed_account_requests: u64,
         /// Container descriptions that could not be read.
         pub bad_containers: u64,
         /// Users, groups and containers that found no room.

@@ -15,18 +15,8 @@ impl State {
     pub fn snapshot(&self, wanted: impl Fn(&Thread) -> bool) -> Vec<Item> {
         let mut items = vec![Item::Machine(self.machine().clone())];
         items.extend(self.interfaces().told().iter().cloned().map(Item::Interface));
-        items.extend(self.users().host_users().map(|user| {
-            Item::User(snapshot::User {
-                uid: user.uid,
-                gid: user.gid,
-                name: user.name.to_vec(),
-                home: user.home.to_vec(),
-                shell: user.shell.to_vec(),
-            })
-        }));
-        items.extend(self.users().host_groups().map(|group| {
-            Item::Group(snapshot::Group { gid: group.gid, name: group.name.to_vec() })
-        }));
+        items.extend(self.users().host_users().cloned().map(Item::User));
+        items.extend(self.users().host_groups().cloned().map(Item::Group));
         let threads = self.with_relatives(wanted);
         items.extend(threads.iter().map(|thread| Item::Thread(Box::new(self.thread_item(thread)))));
         let ports = self.server_ports_now();

@@ -83,7 +83,7 @@ impl State {
                 _ => {}
             }
         }
-        self.join(new);
+        self.link_new(new);
     }
 
     /// The thread that is known by the same tid, if it is the same one.

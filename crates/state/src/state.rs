@@ -12,6 +12,7 @@ use crate::fd::Fd;
 use crate::fds::{FdTable, FdTables};
 use crate::net::Interfaces;
 use crate::partition::Partition;
+use crate::resolve::PendingAccounts;
 use crate::texts::Texts;
 use crate::thread::Thread;
 use crate::tree::{Ancestors, ThreadGroup, ThreadRef, Tree};
@@ -46,10 +47,9 @@ pub struct State {
     pub(crate) server_ports: HashSet<u16>,
     /// A thread that the last event ended: visible until the next event.
     pub(crate) exiting: Option<i64>,
-    // The container that the current event describes; it may be removed already.
-    pub(crate) told: Option<Arc<Container>>,
-    // Containers whose accounts somebody should read, each with a thread that runs in it.
-    pub(crate) nameless: Vec<(Arc<[u8]>, i64)>,
+    // What the container event being looked at is about; it may be removed already.
+    pub(crate) event_container: Option<Arc<Container>>,
+    pub(crate) pending_accounts: PendingAccounts,
 }
 
 /// What an event is about, as of the state after it.
@@ -92,8 +92,8 @@ impl State {
             counters: Counters::default(),
             server_ports: HashSet::new(),
             exiting: None,
-            told: None,
-            nameless: Vec::new(),
+            event_container: None,
+            pending_accounts: PendingAccounts::default(),
             config,
         }
     }
@@ -110,8 +110,8 @@ impl State {
         match item {
             Item::Machine(machine) => self.machine = machine,
             Item::Interface(interface) => self.partition.interfaces.add(&interface),
-            Item::User(user) => self.add_user(b"", user.into()),
-            Item::Group(group) => self.add_group(b"", group.into()),
+            Item::User(user) => self.add_user(b"", user),
+            Item::Group(group) => self.add_group(b"", group),
             Item::Thread(thread) => drop(self.load_thread(&thread)),
             Item::Fds(tid, fds) => {
                 if let Some(at) = self.tree.find(tid) {
@@ -129,7 +129,7 @@ impl State {
         if self.config.containers {
             for at in self.tree.refs() {
                 self.find_container(at);
-                self.want_accounts(at, false);
+                self.request_accounts(at, false);
             }
         }
     }
@@ -147,7 +147,7 @@ impl State {
 
     /// The container of an event: of its thread, or the one the event describes.
     pub fn container(&self, context: Context) -> Option<&Container> {
-        match &self.told {
+        match &self.event_container {
             Some(told) => Some(told),
             None => self.containers.get(&self.thread(context)?.container),
         }

@@ -1,44 +1,8 @@
 //! Users and groups of the host and of containers.
 
 use hashbrown::HashMap;
-use peregrine_event::snapshot;
-
-/// A user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// Number.
-    pub uid: u32,
-    /// Primary group.
-    pub gid: u32,
-    /// Name.
-    pub name: Box<[u8]>,
-    /// Home directory.
-    pub home: Box<[u8]>,
-    /// Shell.
-    pub shell: Box<[u8]>,
-}
-
-/// A group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// Number.
-    pub gid: u32,
-    /// Name.
-    pub name: Box<[u8]>,
-}
-
-impl From<snapshot::User> for User {
-    fn from(user: snapshot::User) -> Self {
-        let snapshot::User { uid, gid, name, home, shell } = user;
-        Self { uid, gid, name: name.into(), home: home.into(), shell: shell.into() }
-    }
-}
-
-impl From<snapshot::Group> for Group {
-    fn from(group: snapshot::Group) -> Self {
-        Self { gid: group.gid, name: group.name.into() }
-    }
-}
+use peregrine_event::Accounts;
+pub use peregrine_event::snapshot::{Group, User};
 
 /// Users and groups by container id; the host's are under the empty id.
 #[derive(Clone, Debug, Default)]
@@ -47,96 +11,75 @@ pub struct Users {
     containers: HashMap<Vec<u8>, Accounts>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Accounts {
-    users: HashMap<u32, User>,
-    groups: HashMap<u32, Group>,
-}
-
-/// Containers of which accounts are kept.
+/// Containers whose accounts are kept.
 const MAX_CONTAINERS: usize = 16_384;
-/// Users, and groups, kept for each.
-const MAX_ACCOUNTS: usize = 65_536;
 
 impl Users {
     /// The user with this number in this container (empty: on the host).
     pub fn user(&self, container: &[u8], uid: u32) -> Option<&User> {
-        self.accounts(container)?.users.get(&uid)
+        self.accounts(container)?.user(uid)
     }
 
     /// The group with this number in this container (empty: on the host).
     pub fn group(&self, container: &[u8], gid: u32) -> Option<&Group> {
-        self.accounts(container)?.groups.get(&gid)
+        self.accounts(container)?.group(gid)
     }
 
-    /// Whether the accounts of this container are known or expected.
+    /// Whether there is an entry for this container, be it that it has no accounts.
     pub(crate) fn knows(&self, container: &[u8]) -> bool {
         self.accounts(container).is_some()
     }
 
     /// Whether any account of this container is known.
     pub(crate) fn has_accounts(&self, container: &[u8]) -> bool {
-        self.accounts(container).is_some_and(|a| !(a.users.is_empty() && a.groups.is_empty()))
+        self.accounts(container).is_some_and(|accounts| !accounts.is_empty())
     }
 
-    /// Notes that a container has accounts, though they are not known yet. False when there is no
-    /// room.
+    /// Makes an entry for a container whose accounts are not known yet. False when there is no room.
     pub(crate) fn expect(&mut self, container: &[u8]) -> bool {
         self.accounts_mut(container).is_some()
     }
 
     /// Users of the host, in no order.
     pub(crate) fn host_users(&self) -> impl Iterator<Item = &User> {
-        self.host.users.values()
+        self.host.users()
     }
 
     /// Groups of the host, in no order.
     pub(crate) fn host_groups(&self) -> impl Iterator<Item = &Group> {
-        self.host.groups.values()
+        self.host.groups()
     }
 
-    /// Adds a user or changes what is known of it. False when there is no room.
+    /// Adds a user or changes it. False when there is no room.
     pub fn add_user(&mut self, container: &[u8], user: User) -> bool {
-        // Entries of name services that merge files start so; they are no users.
-        if matches!(user.name.first(), Some(b'+' | b'-')) {
-            return true;
-        }
-        let Some(accounts) = self.accounts_mut(container) else { return false };
-        let room = accounts.users.len() < MAX_ACCOUNTS || accounts.users.contains_key(&user.uid);
-        if room {
-            accounts.users.insert(user.uid, user);
-        }
-        room
+        self.accounts_mut(container).is_some_and(|accounts| accounts.add_user(user))
     }
 
-    /// Adds a group or changes what is known of it. False when there is no room.
+    /// Adds a group or changes it. False when there is no room.
     pub fn add_group(&mut self, container: &[u8], group: Group) -> bool {
-        if matches!(group.name.first(), Some(b'+' | b'-')) {
-            return true;
-        }
-        let Some(accounts) = self.accounts_mut(container) else { return false };
-        let room = accounts.groups.len() < MAX_ACCOUNTS || accounts.groups.contains_key(&group.gid);
-        if room {
-            accounts.groups.insert(group.gid, group);
-        }
-        room
+        self.accounts_mut(container).is_some_and(|accounts| accounts.add_group(group))
     }
 
-    /// Forgets a user.
+    /// Removes a user.
     pub fn remove_user(&mut self, container: &[u8], uid: u32) {
         if let Some(accounts) = self.accounts_mut(container) {
-            accounts.users.remove(&uid);
+            accounts.remove_user(uid);
         }
     }
 
-    /// Forgets a group.
+    /// Removes a group.
     pub fn remove_group(&mut self, container: &[u8], gid: u32) {
         if let Some(accounts) = self.accounts_mut(container) {
-            accounts.groups.remove(&gid);
+            accounts.remove_group(gid);
         }
     }
 
-    /// Forgets all accounts of a container.
+    /// Puts the accounts of a container in place of those it had. False when there is no room.
+    pub(crate) fn set_container(&mut self, container: &[u8], accounts: Accounts) -> bool {
+        self.accounts_mut(container).map(|known| *known = accounts).is_some()
+    }
+
+    /// Removes all accounts of a container.
     pub fn remove_container(&mut self, container: &[u8]) {
         self.containers.remove(container);
     }
@@ -161,13 +104,7 @@ mod tests {
     use super::*;
 
     fn user(uid: u32, name: &str) -> User {
-        User {
-            uid,
-            gid: uid,
-            name: name.as_bytes().into(),
-            home: Box::default(),
-            shell: Box::default(),
-        }
+        User { uid, gid: uid, name: name.into(), home: Vec::new(), shell: Vec::new() }
     }
 
     #[test]
@@ -175,17 +112,10 @@ mod tests {
         let mut users = Users::default();
         users.add_user(b"", user(5, "host"));
         users.add_user(b"c1", user(5, "inside"));
-        assert_eq!(users.user(b"", 5).map(|u| &*u.name), Some(&b"host"[..]));
-        assert_eq!(users.user(b"c1", 5).map(|u| &*u.name), Some(&b"inside"[..]));
+        assert_eq!(users.user(b"", 5).map(|u| u.name.as_slice()), Some(&b"host"[..]));
+        assert_eq!(users.user(b"c1", 5).map(|u| u.name.as_slice()), Some(&b"inside"[..]));
         assert_eq!(users.user(b"c2", 5), None);
         users.remove_container(b"c1");
         assert_eq!(users.user(b"c1", 5), None);
-    }
-
-    #[test]
-    fn name_service_entries_are_no_users() {
-        let mut users = Users::default();
-        users.add_user(b"", user(5, "+nis"));
-        assert_eq!(users.user(b"", 5), None);
     }
 }

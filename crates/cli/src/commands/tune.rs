@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use peregrine_config::Engine as Kind;
 use peregrine_engine::select::{self, BaseSyscalls};
-use peregrine_engine::{Engine, Match, Observer, Source, Strangers};
+use peregrine_engine::{Engine, Match, Observer, ProcResolver, Source};
 use peregrine_event::Event;
 use peregrine_probe::bpf::online_cpus;
 use peregrine_scap::Reader;
@@ -85,7 +85,7 @@ fn measure(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
             let all = candidates.iter().map(|candidate| &candidate.set);
             let all =
                 all.fold(job.generation.settings().selected.clone(), |all, set| all.union(set));
-            let (mut source, strangers) = live::open(job, settings, &all)?;
+            let (mut source, resolver) = live::open(job, settings, &all)?;
             let cpus = online_cpus().context("CPUs of this machine")? as usize;
             let per_ring = match settings.cpus_for_each_buffer {
                 0 => cpus,
@@ -96,8 +96,8 @@ fn measure(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
             let counts = Counts::new(&candidates, cpus, per_ring);
             let tuner = Tuner::new(job, counts, Some(seconds));
             let config = peregrine_state::Config { live: true, ..run::state(job) };
-            let strangers: Box<dyn Strangers> = Box::new(strangers);
-            let (measured, result) = follow(job, &mut source, tuner, config, Some(strangers));
+            let resolver: Box<dyn ProcResolver> = Box::new(resolver);
+            let (measured, result) = follow(job, &mut source, tuner, config, Some(resolver));
             result.map_err(|error| live::explain(&error, &job.log))?;
             let lost = source.counters().read()?.total().lost();
             Measured { lost, preset: Some(settings.buf_size_preset), ..measured }
@@ -117,11 +117,11 @@ fn follow<S: Source>(
     source: &mut S,
     mut tuner: Tuner<'_>,
     state: peregrine_state::Config,
-    strangers: Option<Box<dyn Strangers>>,
+    resolver: Option<Box<dyn ProcResolver>>,
 ) -> (Measured, Result<(), S::Error>) {
     let mut engine = Engine::new(Arc::clone(&job.generation), state);
-    if let Some(strangers) = strangers {
-        engine = engine.with_strangers(strangers);
+    if let Some(resolver) = resolver {
+        engine = engine.with_resolver(resolver);
     }
     let mut profiler = job.generation.profiler();
     let result = engine.run(source, &mut tuner, &mut profiler);

@@ -1,9 +1,77 @@
 //! Users and groups of the host, and of containers.
 
+use std::path::Path;
+
+use peregrine_event::Accounts;
 use peregrine_event::snapshot::{Group, Item, User};
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
-use super::dir::number;
+use super::dir::{Dir, number};
+
+/// Most bytes of an account file of a container, which can be made to be as large as one likes.
+const MAX_BYTES: usize = 4 << 20;
+
+/// Reads the account files of containers.
+#[derive(Debug)]
+pub(crate) struct AccountFiles {
+    proc: Dir,
+    text: Vec<u8>,
+}
+
+/// Tells two versions of the account files of a container apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    passwd: Option<FileVersion>,
+    group: Option<FileVersion>,
+}
+
+/// Device, inode, size, and times of content and inode, in seconds and nanoseconds.
+type FileVersion = (u64, u64, i64, [i64; 4]);
+
+impl AccountFiles {
+    /// For the machine whose root directory is here.
+    pub(crate) fn open(host_root: &Path) -> Result<Self, Errno> {
+        Ok(Self { proc: Dir::open(&host_root.join("proc"))?, text: Vec::new() })
+    }
+
+    /// The version of the files below the root directory of a thread. `None` when the thread is gone.
+    pub(crate) fn version(&self, tid: i64) -> Option<Version> {
+        let root = self.root(tid)?;
+        let version = |name| root.stat_below(name).ok().map(|stat| file_version(&stat));
+        Some(Version { passwd: version("etc/passwd"), group: version("etc/group") })
+    }
+
+    /// The accounts in these files; none when the thread is gone.
+    pub(crate) fn read(&mut self, tid: i64) -> Accounts {
+        let mut accounts = Accounts::default();
+        let Some(root) = self.root(tid) else { return accounts };
+        if root.read_below("etc/passwd", MAX_BYTES, &mut self.text).is_ok() {
+            users(&self.text).all(|user| accounts.add_user(user));
+        }
+        if root.read_below("etc/group", MAX_BYTES, &mut self.text).is_ok() {
+            groups(&self.text).all(|group| accounts.add_group(group));
+        }
+        // They are large once and small most times.
+        self.text = Vec::new();
+        accounts
+    }
+
+    fn root(&self, tid: i64) -> Option<Dir> {
+        self.proc.dir(format!("{tid}/root").as_str()).ok()
+    }
+}
+
+#[allow(clippy::unnecessary_cast, reason = "their types differ between architectures")]
+fn file_version(stat: &Stat) -> FileVersion {
+    let times = [
+        stat.st_mtime as i64,
+        stat.st_mtime_nsec as i64,
+        stat.st_ctime as i64,
+        stat.st_ctime_nsec as i64,
+    ];
+    (stat.st_dev as u64, stat.st_ino as u64, stat.st_size as i64, times)
+}
 
 /// The users and groups in the files `passwd` and `group`, as far as `read` can read these.
 pub(crate) fn items(

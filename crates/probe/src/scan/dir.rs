@@ -16,6 +16,9 @@ const CHUNK: usize = 4096;
 /// Most bytes of one file: a socket table has megabytes on a large host, nothing else comes near.
 pub(crate) const MAX_FILE: usize = 256 << 20;
 
+/// How names are resolved in a directory tree of a container.
+const BELOW: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
 /// An open directory. What is read through it stays of the same process, even if its number is used again.
 #[derive(Debug)]
 pub(crate) struct Dir(OwnedFd);
@@ -75,12 +78,17 @@ impl Dir {
     ) -> Result<(), Errno> {
         into.clear();
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let file = rustix::fs::openat2(&self.0, name, flags, Mode::empty(), resolve)?;
+        let file = rustix::fs::openat2(&self.0, name, flags, Mode::empty(), BELOW)?;
         if !FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file() {
             return Err(Errno::INVAL);
         }
         read_to_end(&file, limit, into, |_| false)
+    }
+
+    /// What is behind a name in such a tree.
+    pub(crate) fn stat_below(&self, name: impl Arg) -> Result<Stat, Errno> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        rustix::fs::fstat(rustix::fs::openat2(&self.0, name, flags, Mode::empty(), BELOW)?)
     }
 
     /// Where a link leads.

@@ -3,6 +3,7 @@
 use peregrine_event::snapshot::{Fd, FdKind};
 use rustix::fs::{FileType, OFlags};
 
+use super::deadline::Deadline;
 use super::dir::{Dir, number};
 use super::mounts::{Mounts, device_code};
 use super::sockets::Sockets;
@@ -47,22 +48,23 @@ struct Of<'p> {
     links: Dir,
     infos: Dir,
     namespace: u64,
+    deadline: Deadline,
 }
 
 impl Fds {
     /// The open files of the process that `proc` is about, none when it is gone.
-    pub(crate) fn read(&mut self, proc: &Dir, limit: usize) -> Vec<Fd> {
+    pub(crate) fn read(&mut self, proc: &Dir, limit: usize, deadline: Deadline) -> Vec<Fd> {
         let (Ok(links), Ok(infos)) = (proc.dir("fd"), proc.dir("fdinfo")) else {
             return Vec::new();
         };
         // A kernel without network namespaces has one for all.
         let namespace = proc.stat("ns/net").map_or(0, |stat| stat.st_ino);
-        let of = Of { proc, links, infos, namespace };
+        let of = Of { proc, links, infos, namespace, deadline };
         let mut numbers = std::mem::take(&mut self.numbers);
         let mut fds = Vec::new();
         if proc.numbers("fd", &mut numbers).is_ok() {
             fds.reserve(numbers.len().min(limit));
-            let found = numbers.iter().take(limit);
+            let found = numbers.iter().take(limit).take_while(|_| !deadline.is_over());
             fds.extend(found.filter_map(|&fd| self.open_file(&of, fd)));
         }
         self.numbers = numbers;
@@ -74,7 +76,7 @@ impl Fds {
         of.links.link(name.as_c_str(), &mut self.link).ok()?;
         if let Some(ino) = bracketed(&self.link, b"socket:[") {
             // Sockets that are in no table have no address yet; their next event will tell.
-            let kind = self.sockets.find(of.proc, of.namespace, ino)?;
+            let kind = self.sockets.find(of.proc, of.namespace, ino, of.deadline)?;
             return Some(Fd { fd, ino, kind });
         }
         if let Some(ino) = bracketed(&self.link, b"pipe:[") {

@@ -1,4 +1,4 @@
-//! What runs on this machine already: read from `/proc` when watching begins, and for strangers later.
+//! What runs on this machine already: read from `/proc` when monitoring starts, and later for threads that appear in events only.
 //!
 //! ```no_run
 //! use peregrine_event::snapshot::Item;
@@ -12,9 +12,10 @@
 //! # }
 //! ```
 
-mod accounts;
+pub(crate) mod accounts;
 mod cgroup_root;
 mod cgroups;
+mod deadline;
 pub(crate) mod dir;
 mod fds;
 mod machine;
@@ -35,14 +36,13 @@ use hashbrown::HashSet;
 use peregrine_event::snapshot::Item;
 use thiserror::Error;
 
+use deadline::Deadline;
 use dir::{Dir, MAX_FILE};
 use process::{Depth, Processes};
 
-/// Most bytes of a list of accounts that is not of the host: who made it may mean no good.
-const MAX_ACCOUNTS: usize = 4 << 20;
 /// Most processes between a thread and the first one.
 const MAX_ANCESTORS: usize = 256;
-/// How old the socket tables may be in which a stranger's sockets are looked up.
+/// How old the socket tables may be in which the sockets of an unknown thread are looked up.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Why there is no picture of the machine.
@@ -121,33 +121,36 @@ impl Scanner {
         Ok(Scan { scanner: self, processes: processes.into_iter(), ready })
     }
 
-    /// A thread that nobody has told of, with its process and those above it that are not `known` either:
-    /// the highest one first. Empty when it is gone. With a scope only what is said there is read of those
-    /// above.
-    pub fn stranger(&mut self, tid: i64, scoped: bool, known: impl Fn(i64) -> bool) -> Vec<Item> {
+    /// Describes a thread with its process and those of its ancestors that are not `known`, the highest first. Empty when it
+    /// is gone. With a scope, ancestors are read only as far as they are of a scoped [`scan`](Self::scan).
+    ///
+    /// What takes longer than `time` is cut short, at the granularity of a file: open files and threads are missing then,
+    /// or distant ancestors, and the second value is true.
+    pub fn resolve(
+        &mut self,
+        tid: i64,
+        scoped: bool,
+        known: impl Fn(i64) -> bool,
+        time: Duration,
+    ) -> (Vec<Item>, bool) {
         self.processes.fds.sockets.expire(MAX_AGE);
         self.processes.fds.mounts.clear();
-        let Some((pid, ppid)) = self.processes.process_of(tid) else { return Vec::new() };
+        let deadline = Deadline::within(time);
+        let Some((pid, ppid)) = self.processes.process_of(tid) else { return (Vec::new(), false) };
         let above = if scoped { Depth::Ancestor } else { Depth::Whole };
-        let mut items = Vec::new();
-        let ancestors = self.ancestors(ppid, known);
-        for (pid, depth) in
-            ancestors.into_iter().rev().map(|pid| (pid, above)).chain([(pid, Depth::Whole)])
-        {
+        let ancestors = self.ancestors(ppid, known).into_iter().map(|pid| (pid, above));
+        self.processes.deadline = deadline;
+        let mut found = Vec::new();
+        for (pid, depth) in [(pid, Depth::Whole)].into_iter().chain(ancestors) {
+            let mut items = Vec::new();
             self.processes.read(pid, depth, |item| items.push(item));
+            found.push(items);
+            if deadline.is_over() {
+                break;
+            }
         }
-        items
-    }
-
-    /// The users and groups of the root directory that a thread has, which in a container is not that of the host.
-    pub fn accounts(&self, tid: i64) -> Vec<Item> {
-        let Ok(root) = self.processes.proc.dir(format!("{tid}/root").as_str()) else {
-            return Vec::new();
-        };
-        let read = |name: &str, into: &mut Vec<u8>| {
-            root.read_below(format!("etc/{name}").as_str(), MAX_ACCOUNTS, into)
-        };
-        accounts::items(read).collect()
+        self.processes.deadline = Deadline::default();
+        (found.into_iter().rev().flatten().collect(), deadline.is_over())
     }
 
     /// A process that is known already: its threads and what it has open, then the numbers of all its open files.

@@ -4,6 +4,7 @@ use peregrine_event::snapshot::{Fd, Item, Thread};
 use rustix::fs::{Stat as FileStat, StatFs};
 
 use super::cgroups::Cgroups;
+use super::deadline::Deadline;
 use super::dir::{Dir, number};
 use super::fds::Fds;
 use super::mounts::Layer;
@@ -43,6 +44,8 @@ pub(crate) struct Processes {
     cgroups: Cgroups,
     /// Nanoseconds from the epoch to boot.
     pub(crate) boot: u64,
+    /// Up to when threads and open files are read.
+    pub(crate) deadline: Deadline,
     /// Nanoseconds of a clock tick.
     tick: u64,
     text: Vec<u8>,
@@ -56,6 +59,7 @@ impl Processes {
             proc,
             fds: Fds::default(),
             boot: boot_ts(),
+            deadline: Deadline::default(),
             tick: 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1),
             text: Vec::new(),
             tids: Vec::new(),
@@ -71,7 +75,9 @@ impl Processes {
         if depth == Depth::Whole && threads > 1 {
             let mut tids = std::mem::take(&mut self.tids);
             if let (Ok(()), Ok(tasks)) = (proc.numbers("task", &mut tids), proc.dir("task")) {
+                let deadline = self.deadline;
                 let tids = tids.iter().filter(|&&tid| tid != pid);
+                let tids = tids.take_while(|_| !deadline.is_over());
                 others.extend(tids.filter_map(|&tid| self.follower(&tasks, tid, &leader)));
             }
             self.tids = tids;
@@ -79,7 +85,7 @@ impl Processes {
         give(Item::Thread(Box::new(leader)));
         others.into_iter().for_each(|thread| give(Item::Thread(Box::new(thread))));
         if depth == Depth::Whole {
-            let fds: Vec<Fd> = self.fds.read(&proc, MAX_FDS);
+            let fds: Vec<Fd> = self.fds.read(&proc, MAX_FDS, self.deadline);
             give(Item::Fds(pid, fds));
         }
     }

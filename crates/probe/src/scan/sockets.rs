@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hashbrown::HashMap;
 use peregrine_event::snapshot::FdKind;
 
+use super::deadline::Deadline;
 use super::dir::{Dir, MAX_FILE, number};
 use super::fds::ty;
 use super::status::{hex, word, words};
@@ -29,11 +30,17 @@ struct Table {
 
 impl Sockets {
     /// What the socket with this inode is. The tables are those of the process that `proc` is about.
-    pub(crate) fn find(&mut self, proc: &Dir, namespace: u64, ino: u64) -> Option<FdKind> {
+    pub(crate) fn find(
+        &mut self,
+        proc: &Dir,
+        namespace: u64,
+        ino: u64,
+        deadline: Deadline,
+    ) -> Option<FdKind> {
         let table = self
             .namespaces
             .entry(namespace)
-            .or_insert_with(|| Table { read: Instant::now(), sockets: read(proc) });
+            .or_insert_with(|| Table { read: Instant::now(), sockets: read(proc, deadline) });
         table.sockets.get(&ino).cloned()
     }
 
@@ -47,11 +54,11 @@ impl Sockets {
 type Socket = (u64, FdKind);
 
 /// Reads the tables of a namespace. One that is missing is of a protocol the kernel does not speak.
-fn read(proc: &Dir) -> HashMap<u64, FdKind> {
+fn read(proc: &Dir, deadline: Deadline) -> HashMap<u64, FdKind> {
     let mut sockets = HashMap::new();
     let mut text = Vec::new();
     let mut table = |name: &str, parse: &dyn Fn(&[u8]) -> Option<Socket>| {
-        if proc.read(name, MAX_FILE, &mut text).is_ok() {
+        if !deadline.is_over() && proc.read(name, MAX_FILE, &mut text).is_ok() {
             let found = text.split(|&b| b == b'\n').skip(1).filter_map(parse);
             // A connection that nobody has open any more has no inode.
             sockets.extend(found.filter(|&(ino, _)| ino != 0));

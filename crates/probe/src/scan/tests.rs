@@ -9,6 +9,9 @@ use rustix::fs::{FileType, Mode};
 
 use super::*;
 
+/// Time enough for every read.
+const LONG: Duration = Duration::from_secs(60);
+
 /// A machine in a temporary directory.
 struct Machine(tempfile::TempDir);
 
@@ -182,18 +185,23 @@ fn threads_of_the_kernel_and_the_dead_are_passed_over() {
 }
 
 #[test]
-fn strangers_come_with_their_unknown_ancestors() {
+fn unknown_threads_come_with_their_unknown_ancestors() {
     let machine = Machine::new();
     for (pid, ppid) in [(1, 0), (20, 1), (30, 20)] {
         machine.process(pid, ppid, "/bin/true");
     }
     let mut scanner = Scanner::open(machine.0.path()).unwrap();
     let tids = |items: Vec<Item>| threads(&items).iter().map(|t| t.tid).collect::<Vec<_>>();
-    assert_eq!(tids(scanner.stranger(30, false, |pid| pid == 1)), [20, 30]);
-    let items = scanner.stranger(30, true, |pid| pid == 1);
+    assert_eq!(tids(scanner.resolve(30, false, |pid| pid == 1, LONG).0), [20, 30]);
+    let (items, _) = scanner.resolve(30, true, |pid| pid == 1, LONG);
     assert!(fds(&items, 20).is_empty() && !fds(&items, 30).is_empty());
     assert_eq!(tids(items), [20, 30]);
-    assert!(scanner.stranger(99, false, |_| false).is_empty());
+    assert!(scanner.resolve(99, false, |_| false, LONG).0.is_empty());
+
+    // What is out of time lacks ancestors and open files.
+    let (items, cut) = scanner.resolve(30, false, |_| false, Duration::ZERO);
+    assert!(cut && fds(&items, 30).is_empty());
+    assert_eq!(tids(items), [30]);
 }
 
 #[test]
@@ -204,17 +212,22 @@ fn accounts_are_those_of_the_root_directory_of_a_thread() {
     // As it is inside: a link to an absolute path leads nowhere outside.
     host.link("proc/7/root/etc/passwd", "/etc/real");
     host.write("etc/real", "host:x:1000:1000::/:/bin/sh\n");
-    let scanner = Scanner::open(host.0.path()).unwrap();
-    let items = scanner.accounts(7);
-    assert!(matches!(&items[..], [Item::User(user), Item::Group(group)]
-        if user.name == b"carol" && group.name == b"carol"));
-    assert!(scanner.accounts(8).is_empty());
+    let mut files = accounts::AccountFiles::open(host.0.path()).unwrap();
+    let inside = files.read(7);
+    assert_eq!(inside.user(1000).map(|user| user.name.as_slice()), Some(&b"carol"[..]));
+    assert_eq!(inside.group(1000).map(|group| group.name.as_slice()), Some(&b"carol"[..]));
+    assert!(files.read(8).is_empty() && files.version(8).is_none());
+
+    let version = files.version(7).unwrap();
+    assert_eq!(files.version(7), Some(version));
+    host.write("proc/7/root/etc/group", "carol:x:1000:\ndave:x:1001:\n");
+    assert_ne!(files.version(7), Some(version));
 
     // What is no file is not waited for.
     host.write("proc/9/root/etc/group", "");
     let fifo = host.0.path().join("proc/9/root/etc/passwd");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
-    assert!(scanner.accounts(9).is_empty());
+    assert!(files.read(9).is_empty());
 }
 
 #[test]
@@ -233,7 +246,8 @@ fn this_very_process_is_found_with_what_it_has_open() {
     let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
     let mut scanner = Scanner::open(Path::new("/")).unwrap();
     let me = i64::from(std::process::id());
-    let items = scanner.stranger(me, false, |pid| pid != me);
+    let (items, cut) = scanner.resolve(me, false, |pid| pid != me, LONG);
+    assert!(!cut);
     let leader = threads(&items)[0].clone();
     let exe = std::env::current_exe().unwrap();
     assert_eq!(leader.exepath, exe.as_os_str().as_encoded_bytes());

@@ -256,7 +256,7 @@ impl State {
         // What a runtime runs before the program of the container may still see the files of the
         // host.
         let first = self.tree.get(at).is_some_and(|thread| thread.vpid == 1);
-        self.want_accounts(at, first);
+        self.request_accounts(at, first);
     }
 
     /// Path of the new program. Old captures only have what the caller asked for; `None` where that

@@ -73,7 +73,7 @@ impl State {
             Some(b"container_removed") => {
                 if let Some(container) = self.read_container(cx.event.text(asyncevent::DATA)) {
                     self.containers.remove(container.id.as_bytes());
-                    self.told = Some(Arc::new(container));
+                    self.event_container = Some(Arc::new(container));
                 }
             }
             _ => {}
@@ -92,7 +92,7 @@ impl State {
             return;
         }
         let container = Arc::new(container);
-        self.told = Some(Arc::clone(&container));
+        self.event_container = Some(Arc::clone(&container));
         self.counters.dropped_others += u64::from(!self.containers.insert(container));
     }
 

@@ -1,0 +1,296 @@
+//! What events leave open: threads that appear in events but not in the snapshot, and the users and groups of containers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+use peregrine_event::snapshot::Item;
+use peregrine_event::source::{AccountsRequest, Observation};
+use peregrine_event::{Accounts, Actor, Event};
+
+use crate::state::State;
+use crate::tree::ThreadRef;
+
+/// Requests for the accounts of containers that have no answer yet. There is one entry for each container.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PendingAccounts {
+    waiting: HashMap<Arc<[u8]>, Waiting>,
+    unsent: VecDeque<AccountsRequest>,
+    last_ticket: u64,
+}
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+struct Waiting {
+    ticket: u64,
+    /// Asked again meanwhile, with this ticket and about this thread: a running read may have seen the files of before.
+    again: Option<(u64, i64)>,
+}
+
+impl PendingAccounts {
+    fn request(&mut self, container: Arc<[u8]>, tid: i64) {
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        match self.waiting.entry(container) {
+            Entry::Occupied(mut waiting) => waiting.get_mut().again = Some((ticket, tid)),
+            Entry::Vacant(entry) => {
+                let container = Arc::clone(entry.key());
+                entry.insert(Waiting { ticket, again: None });
+                self.unsent.push_back(AccountsRequest { container, tid });
+            }
+        }
+    }
+
+    fn answer(&mut self, container: Arc<[u8]>) {
+        if let Some(Waiting { again: Some((ticket, tid)), .. }) = self.waiting.remove(&container) {
+            self.waiting.insert(Arc::clone(&container), Waiting { ticket, again: None });
+            self.unsent.push_back(AccountsRequest { container, tid });
+        }
+    }
+}
+
+impl State {
+    /// The tid of the thread that an event belongs to, when it is not in the tree. Starts and ends of threads describe
+    /// theirs themselves.
+    pub fn unknown_tid(&self, event: &Event<'_>) -> Option<i64> {
+        (self.tree.find(event.tid).is_none() && event.ty.traits().actor == Actor::Thread)
+            .then_some(event.tid)
+    }
+
+    /// Whether more is known of a thread than its id.
+    pub fn knows(&self, tid: i64) -> bool {
+        self.tree.by_tid(tid).is_some_and(|thread| !thread.is_unknown())
+    }
+
+    /// Adds threads that a [`ProcResolver`](peregrine_event::source::ProcResolver) has described. Known threads stay as
+    /// they are.
+    pub fn add_resolved(&mut self, items: Vec<Item>) {
+        let mut added = Vec::new();
+        for item in items {
+            match item {
+                Item::Thread(thread) if !self.knows(thread.tid) => {
+                    added.extend(self.load_thread(&thread));
+                }
+                Item::Fds(tid, fds) => {
+                    if let Some(at) = self.tree.find(tid).filter(|at| added.contains(at)) {
+                        fds.into_iter().for_each(|fd| self.load_fd(at, fd));
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.link_new(added);
+    }
+
+    /// Whether a request for accounts is to be sent.
+    #[inline]
+    pub fn has_account_requests(&self) -> bool {
+        !self.pending_accounts.unsent.is_empty()
+    }
+
+    /// The next request for accounts to be sent.
+    pub fn next_account_request(&mut self) -> Option<AccountsRequest> {
+        self.pending_accounts.unsent.pop_front()
+    }
+
+    /// Takes a request back that could not be sent: it is the next one again.
+    pub fn postpone_account_request(&mut self, request: AccountsRequest) {
+        self.counters.postponed_account_requests += 1;
+        self.pending_accounts.unsent.push_front(request);
+    }
+
+    /// A ticket for the last request for the accounts of a container that has no answer yet.
+    pub fn pending_accounts(&self, container: &[u8]) -> Option<u64> {
+        let waiting = self.pending_accounts.waiting.get(container)?;
+        Some(waiting.again.map_or(waiting.ticket, |(ticket, _)| ticket))
+    }
+
+    /// Whether the request with this ticket has been answered.
+    pub fn has_answer(&self, container: &[u8], ticket: u64) -> bool {
+        let waiting = self.pending_accounts.waiting.get(container);
+        waiting.is_none_or(|waiting| waiting.ticket > ticket)
+    }
+
+    /// Takes in an answer. Must be called in timestamp order.
+    pub fn observe(&mut self, observation: Observation) {
+        match observation {
+            Observation::Accounts { container, accounts } => {
+                if let Some(accounts) = accounts {
+                    self.set_accounts(&container, accounts);
+                }
+                self.pending_accounts.answer(container);
+            }
+        }
+    }
+
+    /// Replaces the accounts of a container. Where none were found, those that are known stay, and the next program that
+    /// it runs causes another read.
+    fn set_accounts(&mut self, container: &[u8], accounts: Accounts) {
+        if accounts.is_empty() {
+            if !self.users.has_accounts(container) {
+                self.users.remove_container(container);
+            }
+        } else if !self.users.set_container(container, accounts) {
+            self.counters.dropped_others += 1;
+        }
+    }
+
+    /// Queues a read of the container's passwd and group files unless they are known; `again` forces it.
+    pub(crate) fn request_accounts(&mut self, at: ThreadRef, again: bool) {
+        let Some(thread) = self.tree.get(at).filter(|thread| !thread.container.is_empty()) else {
+            return;
+        };
+        let (container, tid) = (Arc::clone(&thread.container), thread.tid);
+        let wanted = again || !self.users.knows(&container);
+        // Captures have events with the accounts.
+        if self.config.live && wanted && self.users.expect(&container) {
+            self.pending_accounts.request(container, tid);
+        }
+    }
+
+    /// Links new threads into the tree, once all of them are there.
+    pub(crate) fn link_new(&mut self, new: Vec<ThreadRef>) {
+        new.iter().for_each(|&at| self.tree.link(at));
+        let ports = std::mem::take(&mut self.server_ports);
+        for at in new {
+            self.partition.fds.give_directions(at, &ports);
+            if self.config.containers {
+                self.find_container(at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peregrine_event::snapshot::{self, Fd, FdKind};
+    use peregrine_event::{Builder, EventType};
+
+    use super::*;
+    use crate::Config;
+
+    fn process(tid: i64, pid: i64, ptid: i64, comm: &str) -> Item {
+        let comm = comm.as_bytes().to_vec();
+        Item::Thread(Box::new(snapshot::Thread { tid, pid, ptid, comm, ..Default::default() }))
+    }
+
+    fn unknown_tid(state: &State, ty: EventType, tid: i64) -> Option<i64> {
+        let mut bytes = Vec::new();
+        let builder = Builder::new(ty, 1, tid);
+        builder.finish(&mut bytes).unwrap();
+        state.unknown_tid(&Event::parse(&bytes, 0).unwrap())
+    }
+
+    #[test]
+    fn resolved_threads_join_the_tree_with_their_fds() {
+        let mut state = State::new(Config::default());
+        state.load(process(1, 1, 0, "init"));
+        state.loaded();
+        assert_eq!(state.counters().scanned.threads, 1);
+        assert_eq!(unknown_tid(&state, EventType::SyscallCloseX, 30), Some(30));
+        assert_eq!(unknown_tid(&state, EventType::SyscallCloseX, 1), None);
+        assert_eq!(unknown_tid(&state, EventType::SyscallClone_20X, 30), None);
+        assert_eq!(unknown_tid(&state, EventType::Procexit_1E, 30), None);
+
+        let name = b"/etc/motd".to_vec();
+        let kind = FdKind::File { flags: 1, name, mount_id: 0, dev: 0 };
+        let fds = Item::Fds(30, vec![Fd { fd: 3, ino: 5, kind }]);
+        let items = vec![
+            process(20, 20, 1, "sh"),
+            process(30, 30, 20, "cat"),
+            process(31, 30, 20, "t"),
+            fds,
+        ];
+        state.add_resolved(items);
+        let cat = state.by_tid(30).unwrap();
+        let above: Vec<_> = state.ancestors(cat).map(|thread| thread.tid).collect();
+        assert_eq!(above, [20, 1]);
+        assert_eq!(&*state.fd(cat, 3).unwrap().name, b"/etc/motd");
+        assert_eq!(state.thread_count(cat), 2);
+        let scanned = state.counters().scanned;
+        assert_eq!((scanned.threads, scanned.files, scanned.pipes), (4, 1, 0));
+    }
+
+    #[test]
+    fn known_threads_are_not_overwritten() {
+        let mut state = State::new(Config::default());
+        state.load(process(1, 1, 0, "init"));
+        state.load(process(30, 30, 1, "cat"));
+        state.loaded();
+        state.add_resolved(vec![process(30, 30, 1, "other"), process(31, 30, 1, "t")]);
+        assert_eq!(state.by_tid(30).unwrap().comm(), b"cat");
+        assert_eq!(state.thread_count(state.by_tid(31).unwrap()), 2);
+    }
+
+    #[test]
+    fn accounts_of_a_container_are_asked_for_once() {
+        let id = "0123456789abcdef".repeat(4);
+        let in_container = |tid| {
+            let Item::Thread(mut thread) = process(tid, tid, 1, "sh") else { unreachable!() };
+            thread.cgroups = format!("cpu=/docker/{id}\0").into_bytes();
+            Item::Thread(thread)
+        };
+        let user = |name: &[u8]| snapshot::User {
+            uid: 7,
+            gid: 7,
+            name: name.into(),
+            home: Vec::new(),
+            shell: Vec::new(),
+        };
+        let answer = |container: &Arc<[u8]>, users: Option<&[snapshot::User]>| {
+            let accounts = users.map(|users| {
+                let mut accounts = Accounts::default();
+                users.iter().for_each(|user| assert!(accounts.add_user(user.clone())));
+                accounts
+            });
+            Observation::Accounts { container: Arc::clone(container), accounts }
+        };
+        let asked_for = |live| {
+            let mut state = State::new(Config { live, ..Config::default() });
+            state.load(Item::User(user(b"of_host")));
+            state.load(process(1, 1, 0, "init"));
+            state.load(in_container(20));
+            state.load(in_container(21));
+            state.loaded();
+            let asked: Vec<_> = std::iter::from_fn(|| state.next_account_request()).collect();
+            (state, asked)
+        };
+        assert!(asked_for(false).1.is_empty());
+        let (mut state, asked) = asked_for(true);
+        let [AccountsRequest { container, tid }] = asked.as_slice() else { panic!("{asked:?}") };
+        assert_eq!((&**container, *tid), (&b"0123456789ab"[..], 20));
+
+        let name = |state: &State, tid| {
+            state.user(state.by_tid(tid).unwrap(), 7).map(|user| user.name.clone())
+        };
+        assert_eq!(name(&state, 20), None);
+        let ticket = state.pending_accounts(container).unwrap();
+        assert!(!state.has_answer(container, ticket));
+        state.observe(answer(container, Some(&[user(b"inside")])));
+        assert!(state.has_answer(container, ticket));
+        assert_eq!(state.pending_accounts(container), None);
+        assert_eq!(name(&state, 21).as_deref(), Some(&b"inside"[..]));
+        assert_eq!(name(&state, 1).as_deref(), Some(&b"of_host"[..]));
+        // No change, or a process that was gone, changes nothing.
+        state.observe(answer(container, None));
+        state.observe(answer(container, Some(&[])));
+        assert_eq!(name(&state, 20).as_deref(), Some(&b"inside"[..]));
+    }
+
+    #[test]
+    fn a_request_during_another_is_sent_after_its_answer() {
+        let mut pending = PendingAccounts::default();
+        let container: Arc<[u8]> = b"c"[..].into();
+        for tid in 1..=3 {
+            pending.request(Arc::clone(&container), tid);
+        }
+        let request = |tid| AccountsRequest { container: Arc::clone(&container), tid };
+        assert_eq!(pending.unsent.drain(..).collect::<Vec<_>>(), [request(1)]);
+        pending.answer(Arc::clone(&container));
+        assert_eq!(pending.unsent.drain(..).collect::<Vec<_>>(), [request(3)]);
+        assert_eq!(pending.waiting.get(&container).map(|waiting| waiting.ticket), Some(3));
+        pending.answer(Arc::clone(&container));
+        assert!(pending.unsent.is_empty() && pending.waiting.is_empty());
+    }
+}
