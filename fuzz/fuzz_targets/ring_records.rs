@@ -1,4 +1,5 @@
-//! Any bytes as the content of a ring buffer: the first eight are how far it was written, the rest are the data.
+//! Any bytes as the content of a ring buffer: the first eight are how far it was written, the rest
+//! are the data.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

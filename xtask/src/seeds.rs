@@ -1,4 +1,5 @@
-//! Seeds of fuzz targets: captures and rules of the project, and files of this machine, cut into inputs of each target.
+//! Seeds of fuzz targets: captures and rules of the project, and files of this machine, cut into
+//! inputs of each target.
 
 use std::collections::BTreeSet;
 use std::fs;

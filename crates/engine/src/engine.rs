@@ -58,7 +58,8 @@ pub trait Observer {
     /// Another capture begins: the state is about to be reset.
     fn restart(&mut self) {}
 
-    /// An event has arrived that is not applied to the state yet. Rules are not evaluated for all of them.
+    /// An event has arrived that is not applied to the state yet. Rules are not evaluated for all
+    /// of them.
     fn arrived(&mut self, _event: &Event<'_>, _state_only: bool, _state: &State) {}
 
     /// Rules are about to be evaluated for an event. `Break` stops the engine before that.
@@ -67,7 +68,8 @@ pub trait Observer {
     /// A rule matched.
     fn matched(&mut self, matched: &Match<'_>);
 
-    /// The event that has [arrived](Self::arrived) is applied, and rules were evaluated where they are.
+    /// The event that has [arrived](Self::arrived) is applied, and rules were evaluated where they
+    /// are.
     fn done(&mut self, _event: &Event<'_>, _state_only: bool, _state: &State) {}
 
     /// The answer to a question has been applied to the state.
@@ -132,14 +134,15 @@ impl Engine {
         }
     }
 
-    /// Asks this resolver for threads that appear in events but not in the snapshot, and for the accounts of containers.
+    /// Asks this resolver for threads that appear in events but not in the snapshot, and for the
+    /// accounts of containers.
     #[must_use]
     pub fn with_resolver(self, resolver: Box<dyn ProcResolver>) -> Self {
         Self { resolver: Some(resolver), ..self }
     }
 
-    /// Evaluates the rules of another generation from the next event on. State, rule histories and counters
-    /// stay. Returns the generation before, whose memory is best freed on another thread.
+    /// Evaluates the rules of another generation from the next event on. State, rule histories and
+    /// counters stay. Returns the generation before, whose memory is best freed on another thread.
     pub fn install(&mut self, generation: Arc<Generation>) -> Arc<Generation> {
         self.working = generation.compiled().working(generation.settings().matching);
         std::mem::replace(&mut self.generation, generation)
@@ -182,8 +185,8 @@ impl Engine {
         }
     }
 
-    /// Takes one record of the source. The meter, such as a [`Profiler`](crate::profile::Profiler), is called
-    /// for every rule that is evaluated; `()` measures nothing.
+    /// Takes one record of the source. The meter, such as a [`Profiler`](crate::profile::Profiler),
+    /// is called for every rule that is evaluated; `()` measures nothing.
     ///
     /// # Errors
     /// When the source fails.

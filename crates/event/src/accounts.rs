@@ -4,7 +4,8 @@ use hashbrown::HashMap;
 
 use crate::snapshot::{Group, User};
 
-/// Users and groups by number. Their count is bounded: whoever makes a container decides how many there are.
+/// Users and groups by number. Their count is bounded: whoever makes a container decides how many
+/// there are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Accounts {
     users: HashMap<u32, User>,

@@ -138,7 +138,8 @@ pub enum Repair {
     },
 }
 
-/// The answer to a question about the machine that was asked before. It belongs between the events at its time.
+/// The answer to a question about the machine that was asked before. It belongs between the events
+/// at its time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observation {
     /// The answer to an [`AccountsRequest`].
@@ -161,11 +162,12 @@ pub struct AccountsRequest {
 
 /// Answers questions about the machine that events leave open.
 pub trait ProcResolver {
-    /// Describes a thread that appears in an event but not in the state, and those of its ancestors that are not `known`,
-    /// the highest first. Empty when it is gone. The event waits, so the time that this takes is bounded.
+    /// Describes a thread that appears in an event but not in the state, and those of its ancestors
+    /// that are not `known`, the highest first. Empty when it is gone. The event waits, so the time
+    /// that this takes is bounded.
     fn resolve(&mut self, tid: i64, known: &dyn Fn(i64) -> bool) -> Vec<Item>;
 
-    /// Queues a read of the accounts of a container; the source delivers the answer as an [`Observation`]. Never waits:
-    /// false when the queue is full.
+    /// Queues a read of the accounts of a container; the source delivers the answer as an
+    /// [`Observation`]. Never waits: false when the queue is full.
     fn request_accounts(&mut self, request: &AccountsRequest) -> bool;
 }

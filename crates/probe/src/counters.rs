@@ -27,8 +27,8 @@ pub(crate) struct ReaderCounters {
 /// The counters at one moment. They only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// By CPU number. Malformed events, and those lost by recursion, are lost ones of the first, as nobody knows whose
-    /// they are.
+    /// By CPU number. Malformed events, and those lost by recursion, are lost ones of the first, as
+    /// nobody knows whose they are.
     pub cpus: Vec<EventCounters>,
     /// Events that were no events: nobody but a bug makes them.
     pub malformed: u64,

@@ -40,7 +40,8 @@ impl Losers {
         Ok(new)
     }
 
-    /// The path of the control group of a process that lost events, as long as one of it could be asked.
+    /// The path of the control group of a process that lost events, as long as one of it could be
+    /// asked.
     pub fn group(&mut self, loser: &Loser) -> String {
         if let Some(name) = self.names.get(&loser.cgroup) {
             return name.clone();
@@ -71,7 +72,8 @@ fn key(loser: &Loser) -> (u64, i64) {
     (loser.cgroup, loser.pid)
 }
 
-/// What a process lost since then. The kernel may have forgotten it meanwhile, and counts from zero then.
+/// What a process lost since then. The kernel may have forgotten it meanwhile, and counts from zero
+/// then.
 fn since(now: &Loser, before: Option<&[u64; LossClass::ALL.len()]>) -> Loser {
     let mut new = *now;
     if let Some(before) = before.filter(|b| b.iter().zip(&now.lost).all(|(b, now)| b <= now)) {

@@ -8,19 +8,19 @@ use crate::bpf::Lane;
 use crate::record::ts_of;
 use crate::ring::Ring;
 
-/// How long an event may be on its way from its timestamp into its ring, ns. An event is given out when it
-/// is older than that: then no other ring can come up with an earlier one.
+/// How long an event may be on its way from its timestamp into its ring, ns. An event is given out
+/// when it is older than that: then no other ring can come up with an earlier one.
 pub const WINDOW: u64 = 500_000;
-/// How far in the future a timestamp must be to show that the clock has been set back since, ns. Records can be a little in
-/// the future, as rings are read on after the time was.
+/// How far in the future a timestamp must be to show that the clock has been set back since, ns.
+/// Records can be a little in the future, as rings are read on after the time was.
 const FUTURE: u64 = 1_000_000_000;
 /// The time of a record that is due at once.
 const AT_ONCE: u64 = 0;
 
 /// Several rings read as one. Life-cycle events come first where times are equal.
 ///
-/// Within a ring the order stays as it is: of two events of which one causes the other, the cause is
-/// always there first, whatever their clocks say.
+/// Within a ring the order stays as it is: of two events of which one causes the other, the cause
+/// is always there first, whatever their clocks say.
 #[derive(Debug)]
 pub struct Merge {
     rings: Vec<(Lane, Ring)>,
@@ -61,8 +61,8 @@ impl Merge {
         }
     }
 
-    /// Goes on to the next record that is due, and says whether there is one. The memory of the one before
-    /// goes back to the kernel sooner or later.
+    /// Goes on to the next record that is due, and says whether there is one. The memory of the one
+    /// before goes back to the kernel sooner or later.
     pub fn advance(&mut self) -> bool {
         self.pass();
         if let Some(&Reverse(head)) = self.heads.peek()
@@ -92,8 +92,8 @@ impl Merge {
         self.horizon
     }
 
-    /// Looks for what has come since, and is done with the current record. `now` is the time on the clock of
-    /// the events.
+    /// Looks for what has come since, and is done with the current record. `now` is the time on the
+    /// clock of the events.
     pub fn refresh(&mut self, now: u64) {
         self.pass();
         self.horizon = now.saturating_sub(WINDOW);
@@ -103,8 +103,8 @@ impl Merge {
         }
     }
 
-    /// The clock of the events was set by this many nanoseconds. Records stamped before keep their timestamps, and come before
-    /// those stamped after.
+    /// The clock of the events was set by this many nanoseconds. Records stamped before keep their
+    /// timestamps, and come before those stamped after.
     pub fn clock_set(&mut self, by: i64) {
         self.latest = self.latest.saturating_add_signed(by);
         self.future = self.future.saturating_add_signed(by);
@@ -152,8 +152,8 @@ impl Merge {
     }
 }
 
-/// The time of the next record of a ring. A record that is too short to have a time is due at once, so that it goes away,
-/// and so is one that was stamped before the clock was set back.
+/// The time of the next record of a ring. A record that is too short to have a time is due at once,
+/// so that it goes away, and so is one that was stamped before the clock was set back.
 fn next_ts(ring: &mut Ring, future: u64) -> Option<u64> {
     ring.peek().map(|record| ts_of(record).filter(|ts| *ts <= future).unwrap_or(AT_ONCE))
 }

@@ -1,5 +1,5 @@
-//! Records of the rings: two bytes that say where the event comes from, then the event in the wire format, then room that
-//! it did not need.
+//! Records of the rings: two bytes that say where the event comes from, then the event in the wire
+//! format, then room that it did not need.
 
 use std::ops::Range;
 

@@ -1,8 +1,9 @@
 //! Looks at the machine again after events were lost.
 //!
-//! Who lost events is read again from `/proc`, a process at a time, so that events never wait for long. What is found
-//! goes between the events at the time of its reading: what happened before is known by then as far as events tell
-//! of it, and what happened meanwhile comes after, as with the snapshot at the start.
+//! Who lost events is read again from `/proc`, a process at a time, so that events never wait for
+//! long. What is found goes between the events at the time of its reading: what happened before is
+//! known by then as far as events tell of it, and what happened meanwhile comes after, as with the
+//! snapshot at the start.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -27,8 +28,8 @@ pub(crate) struct Repairer {
     counters: Counters,
     losers: Losers,
     clock: Clock,
-    /// The earliest boot time that the clock ever had. A process that began before the clock was set is still not taken for
-    /// a later one with the same id.
+    /// The earliest boot time that the clock ever had. A process that began before the clock was
+    /// set is still not taken for a later one with the same id.
     earliest_boot: u64,
     host_root: PathBuf,
     scope: Option<PathBuf>,
@@ -159,7 +160,8 @@ impl Repairer {
     }
 }
 
-/// Whether a loss can make wrong what is known of a process. What is done to directories changes no process.
+/// Whether a loss can make wrong what is known of a process. What is done to directories changes no
+/// process.
 fn can_be_wrong(loser: &Loser) -> bool {
     let other = loser.lost.iter().sum::<u64>() > loser.lost[LossClass::DirFile as usize];
     loser.pid > 0 && other

@@ -1,8 +1,8 @@
 //! Answers to the questions of the event loop that only `/proc` knows.
 //!
-//! A thread that appears in an event but is not known is looked up at once, in bounded time: the event cannot go on without
-//! its process. Account files of containers can be large and are read by a worker thread; the answer enters the stream of
-//! events later.
+//! A thread that appears in an event but is not known is looked up at once, in bounded time: the
+//! event cannot go on without its process. Account files of containers can be large and are read by
+//! a worker thread; the answer enters the stream of events later.
 
 use std::collections::VecDeque;
 use std::io;
@@ -41,7 +41,8 @@ pub struct ProcLookup {
 }
 
 impl ProcLookup {
-    /// Starts the worker. Its answers come through the receiver; it ends when one of the two is dropped.
+    /// Starts the worker. Its answers come through the receiver; it ends when one of the two is
+    /// dropped.
     pub(crate) fn start(
         host_root: &Path,
         scoped: bool,

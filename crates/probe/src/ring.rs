@@ -1,10 +1,11 @@
 //! Reads a BPF ring buffer in place.
 //!
-//! Positions only grow. The kernel writes a record, then clears its busy bit; we read it where it is, and tell the
-//! kernel from time to time how far we are.
+//! Positions only grow. The kernel writes a record, then clears its busy bit; we read it where it
+//! is, and tell the kernel from time to time how far we are.
 //!
-//! The kernel offers the data twice, one behind the other, so that a record that goes over the end lies in one piece.
-//! All that is mapped is resident, so we take it once, and put the one record that goes over the end together.
+//! The kernel offers the data twice, one behind the other, so that a record that goes over the end
+//! lies in one piece. All that is mapped is resident, so we take it once, and put the one record
+//! that goes over the end together.
 
 mod memory;
 
@@ -85,7 +86,8 @@ impl Ring {
         }
     }
 
-    /// The next record, where it lies. `None` when there is none yet, also while it is being written.
+    /// The next record, where it lies. `None` when there is none yet, also while it is being
+    /// written.
     pub fn peek(&mut self) -> Option<&[u8]> {
         loop {
             if self.position >= self.end {
@@ -159,13 +161,14 @@ impl Ring {
     fn data(&self, from: u64, len: u64) -> &[u8] {
         let at = from & (self.size - 1);
         let len = len.min(self.size - at) as usize;
-        // SAFETY: the kernel does not write to the record again before `release` has told it that the position is beyond,
-        // for which the borrow given here must have ended.
+        // SAFETY: the kernel does not write to the record again before `release` has told it that
+        // the position is beyond, for which the borrow given here must have ended.
         unsafe { self.producer.bytes(self.data_at + at as usize, len) }
     }
 }
 
-/// A ring in ordinary memory, which tests and fuzz targets fill. What a [`Ring`] does with it is the same.
+/// A ring in ordinary memory, which tests and fuzz targets fill. What a [`Ring`] does with it is
+/// the same.
 #[doc(hidden)]
 #[derive(Clone, Debug)]
 pub struct HeapRing {
@@ -217,7 +220,8 @@ impl HeapRing {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! The kernel's side of a ring: on the heap, or in a file in memory, which is mapped as the kernel's is.
+    //! The kernel's side of a ring: on the heap, or in a file in memory, which is mapped as the
+    //! kernel's is.
 
     use std::fs::File;
     use std::os::unix::fs::FileExt;

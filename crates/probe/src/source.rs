@@ -47,8 +47,8 @@ pub enum LiveError {
 
 /// What happens on this machine: first what there is, then events as they come.
 ///
-/// The hooks are on before the machine is looked at, so that nothing happens unseen in between: what
-/// happened while it was looked at comes after the snapshot that may know it already.
+/// The hooks are on before the machine is looked at, so that nothing happens unseen in between:
+/// what happened while it was looked at comes after the snapshot that may know it already.
 pub struct Live {
     probe: Probe,
     merge: Merge,
@@ -116,7 +116,8 @@ impl Live {
         self.probe.select(selection)
     }
 
-    /// Answers questions about this machine. The answers that take time come from this source, if this was the last call.
+    /// Answers questions about this machine. The answers that take time come from this source, if
+    /// this was the last call.
     ///
     /// # Errors
     /// When there is no `/proc`, or no thread can be started.
@@ -132,8 +133,8 @@ impl Live {
         &self.probe
     }
 
-    /// Which function could not be hooked, and why: so that there is one hook for all syscalls, although each might have
-    /// had its own.
+    /// Which function could not be hooked, and why: so that there is one hook for all syscalls,
+    /// although each might have had its own.
     pub fn given_up(&self) -> Option<&str> {
         self.given_up.as_deref()
     }
@@ -247,7 +248,8 @@ impl Source for Live {
     }
 }
 
-/// How long to wait between two looks at the rings: the less comes, the longer, as far as the rings have room.
+/// How long to wait between two looks at the rings: the less comes, the longer, as far as the rings
+/// have room.
 #[derive(Debug)]
 struct Pace {
     wait: Duration,

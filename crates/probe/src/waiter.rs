@@ -1,7 +1,7 @@
 //! Sleep that ends early when a ring is half full.
 //!
-//! The kernel side wakes nobody for a single event, which would cost more than the event. It does when it finds a ring
-//! half full, and then a reader that sleeps is in a hurry.
+//! The kernel side wakes nobody for a single event, which would cost more than the event. It does
+//! when it finds a ring half full, and then a reader that sleeps is in a hurry.
 
 use std::io;
 use std::mem::MaybeUninit;

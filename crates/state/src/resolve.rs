@@ -1,4 +1,5 @@
-//! What events leave open: threads that appear in events but not in the snapshot, and the users and groups of containers.
+//! What events leave open: threads that appear in events but not in the snapshot, and the users and
+//! groups of containers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use peregrine_event::{Accounts, Actor, Event};
 use crate::state::State;
 use crate::tree::ThreadRef;
 
-/// Requests for the accounts of containers that have no answer yet. There is one entry for each container.
+/// Requests for the accounts of containers that have no answer yet. There is one entry for each
+/// container.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PendingAccounts {
     waiting: HashMap<Arc<[u8]>, Waiting>,
@@ -24,7 +26,8 @@ pub(crate) struct PendingAccounts {
 #[derive(Clone, Debug)]
 struct Waiting {
     ticket: u64,
-    /// Asked again meanwhile, with this ticket and about this thread: a running read may have seen the files of before.
+    /// Asked again meanwhile, with this ticket and about this thread: a running read may have seen
+    /// the files of before.
     again: Option<(u64, i64)>,
 }
 
@@ -51,8 +54,8 @@ impl PendingAccounts {
 }
 
 impl State {
-    /// The tid of the thread that an event belongs to, when it is not in the tree. Starts and ends of threads describe
-    /// theirs themselves.
+    /// The tid of the thread that an event belongs to, when it is not in the tree. Starts and ends
+    /// of threads describe theirs themselves.
     pub fn unknown_tid(&self, event: &Event<'_>) -> Option<i64> {
         (self.tree.find(event.tid).is_none() && event.ty.traits().actor == Actor::Thread)
             .then_some(event.tid)
@@ -63,8 +66,8 @@ impl State {
         self.tree.by_tid(tid).is_some_and(|thread| !thread.is_unknown())
     }
 
-    /// Adds threads that a [`ProcResolver`](peregrine_event::source::ProcResolver) has described. Known threads stay as
-    /// they are.
+    /// Adds threads that a [`ProcResolver`](peregrine_event::source::ProcResolver) has described.
+    /// Known threads stay as they are.
     pub fn add_resolved(&mut self, items: Vec<Item>) {
         let mut added = Vec::new();
         for item in items {
@@ -124,8 +127,8 @@ impl State {
         }
     }
 
-    /// Replaces the accounts of a container. Where none were found, those that are known stay, and the next program that
-    /// it runs causes another read.
+    /// Replaces the accounts of a container. Where none were found, those that are known stay, and
+    /// the next program that it runs causes another read.
     fn set_accounts(&mut self, container: &[u8], accounts: Accounts) {
         if accounts.is_empty() {
             if !self.users.has_accounts(container) {
@@ -136,7 +139,8 @@ impl State {
         }
     }
 
-    /// Queues a read of the container's passwd and group files unless they are known; `again` forces it.
+    /// Queues a read of the container's passwd and group files unless they are known; `again`
+    /// forces it.
     pub(crate) fn request_accounts(&mut self, at: ThreadRef, again: bool) {
         let Some(thread) = self.tree.get(at).filter(|thread| !thread.container.is_empty()) else {
             return;

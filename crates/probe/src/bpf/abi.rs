@@ -44,8 +44,8 @@ pub const DROP_FAILED: u32 = 1;
 /// Flag of [`Config`]: only tasks below the cgroup in the map [`SCOPE`].
 pub const SCOPED: u32 = 2;
 
-/// Bit of the first two bytes of a record, which are the CPU else: the call was made as 32-bit programs do. No kernel
-/// has so many CPUs.
+/// Bit of the first two bytes of a record, which are the CPU else: the call was made as 32-bit
+/// programs do. No kernel has so many CPUs.
 pub const COMPAT: u16 = 1 << 15;
 
 /// What the programs are told, in the one entry of the map [`CONFIG`]. May change while they run.
@@ -89,8 +89,8 @@ impl Config {
     }
 }
 
-/// [`EventCounters`] as they lie in their map: events of each class, then a row of losses for each class, then a word
-/// that the programs keep for themselves.
+/// [`EventCounters`] as they lie in their map: events of each class, then a row of losses for each
+/// class, then a word that the programs keep for themselves.
 pub type CounterWords = [u64; CLASSES * (1 + CAUSES) + 1];
 
 const CLASSES: usize = LossClass::ALL.len();
@@ -116,7 +116,8 @@ pub type LossWords = [u64; CLASSES];
 /// Which rings an event travels in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Start, change and end of processes: `clone` and its family, `execve`, `execveat`, `procexit`.
+    /// Start, change and end of processes: `clone` and its family, `execve`, `execveat`,
+    /// `procexit`.
     Life,
     /// Everything else.
     Data,

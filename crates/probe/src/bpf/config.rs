@@ -21,8 +21,9 @@ pub struct ProbeConfig {
     pub scope: Option<PathBuf>,
     /// Leave out what this very process does.
     pub exclude_self: bool,
-    /// Take the arguments of the open family and of connect also at their entry, so that a thread that
-    /// changes them meanwhile deceives nobody. Needs tracefs; without it there are no such events.
+    /// Take the arguments of the open family and of connect also at their entry, so that a thread
+    /// that changes them meanwhile deceives nobody. Needs tracefs; without it there are no such
+    /// events.
     pub entries: bool,
     /// How to hook syscalls; the best that the kernel takes where nothing is said.
     pub plan: Option<HookPlan>,

@@ -80,7 +80,8 @@ impl KernelCounters {
         Ok(words.iter().map(abi::event_counters).collect())
     }
 
-    /// Counts from now on what is lost when the kernel does not run this program, as it is at work already.
+    /// Counts from now on what is lost when the kernel does not run this program, as it is at work
+    /// already.
     pub(super) fn watch(&self, name: &str, class: LossClass, program: ProgramInfo) {
         let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
         let before = hooks.programs.get_mut(name).map_or(0, Hooked::missed);
@@ -100,8 +101,8 @@ impl KernelCounters {
         hooks.missed
     }
 
-    /// Who lost events most recently. The kernel remembers about a thousand processes, and forgets them in the
-    /// order in which they lost something last.
+    /// Who lost events most recently. The kernel remembers about a thousand processes, and forgets
+    /// them in the order in which they lost something last.
     ///
     /// # Errors
     /// When the kernel refuses.

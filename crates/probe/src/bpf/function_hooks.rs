@@ -1,7 +1,8 @@
 //! A hook on the function of each selected syscall (`fexit`), so that other syscalls cost nothing.
 //!
-//! The programs are those of the `sys_exit` tracepoint: in both contexts the registers of the call and its result are at
-//! the same offsets. Only the program type differs, which [`super::object`] takes care of.
+//! The programs are those of the `sys_exit` tracepoint: in both contexts the registers of the call
+//! and its result are at the same offsets. Only the program type differs, which [`super::object`]
+//! takes care of.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,13 +24,14 @@ use super::select::SyscallSet;
 const PROBE: &str = "takes_functions";
 /// What it is attached to: hardly ever called, and in every kernel.
 const SELDOM: &str = "acct";
-/// One of those whose argument older kernels do not describe (Linux 5.10, where it was built with the tools of its time).
+/// One of those whose argument older kernels do not describe (Linux 5.10, where it was built with
+/// the tools of its time).
 const DOUBTFUL: &str = "socket";
 /// What collectors are loaded for. They are not attached to it, but the kernel wants to know.
 const USUAL: &str = "close";
-/// The program that is attached, and the one for functions of the other kind. The kernel's description of its types
-/// knows the functions of syscalls as two kinds, by the name of their parameter; programs of two kinds can't be in one
-/// table.
+/// The program that is attached, and the one for functions of the other kind. The kernel's
+/// description of its types knows the functions of syscalls as two kinds, by the name of their
+/// parameter; programs of two kinds can't be in one table.
 const FRONT: &str = "call_exit";
 const TWIN_FRONT: &str = "call_exit_twin";
 
@@ -98,8 +100,8 @@ impl FunctionHooks {
             .map_err(|source| ProbeError::Program { name: name.into(), source })
     }
 
-    /// Hooks the functions of these syscalls and of no others. `table` is that of the collectors for functions of the
-    /// other kind.
+    /// Hooks the functions of these syscalls and of no others. `table` is that of the collectors
+    /// for functions of the other kind.
     pub(super) fn hook(
         &mut self,
         ebpf: &mut Ebpf,
@@ -159,7 +161,8 @@ impl FunctionHooks {
         wanted
     }
 
-    /// Loads the collectors of syscalls for functions of the other kind, of which `function` is one.
+    /// Loads the collectors of syscalls for functions of the other kind, of which `function` is
+    /// one.
     fn load_twins(
         &mut self,
         ebpf: &mut Ebpf,
@@ -186,7 +189,8 @@ impl FunctionHooks {
     }
 }
 
-/// Every hook is a descriptor; with rings and programs there can be more than the 1024 that a process is given at first.
+/// Every hook is a descriptor; with rings and programs there can be more than the 1024 that a
+/// process is given at first.
 fn allow_descriptors() {
     const ENOUGH: u64 = 8192;
     let mut limit = getrlimit(Resource::Nofile);

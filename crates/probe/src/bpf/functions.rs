@@ -1,7 +1,8 @@
 //! Which functions of the kernel serve a syscall.
 //!
-//! The kernel has a function for each way into a syscall: `__x64_sys_close`, `__ia32_compat_sys_open`. Their names follow
-//! those of the syscalls with few exceptions. More functions than a kernel uses do no harm: they are never called.
+//! The kernel has a function for each way into a syscall: `__x64_sys_close`,
+//! `__ia32_compat_sys_open`. Their names follow those of the syscalls with few exceptions. More
+//! functions than a kernel uses do no harm: they are never called.
 
 use std::collections::HashSet;
 use std::io;
@@ -9,14 +10,16 @@ use std::io;
 use super::hooks::Prototype;
 use peregrine_event::{native_syscalls, syscall_name};
 
-/// The kernel's description of its types. Its names, each with a NUL before and after, include those of its functions.
+/// The kernel's description of its types. Its names, each with a NUL before and after, include
+/// those of its functions.
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 
 /// Before the name, in functions for the machine's own programs.
 const NATIVE: &str = if cfg!(target_arch = "aarch64") { "__arm64_sys_" } else { "__x64_sys_" };
 /// In those for 32-bit programs: the first that exists is the one that is called.
 const COMPAT: [&str; 2] = ["__ia32_compat_sys_", "__ia32_sys_"];
-/// In those of [`WITHOUT_ARGUMENTS`]: what begins with the other words is then another name of the same.
+/// In those of [`WITHOUT_ARGUMENTS`]: what begins with the other words is then another name of the
+/// same.
 const BARE: &str = "__do_sys_";
 /// Syscalls with one function for all programs.
 const WITHOUT_ARGUMENTS: [&str; 22] = [
@@ -61,8 +64,8 @@ const RENAMED: [(&str, &str); 6] = [
 const RENAMED_ARM64: [(&str, &str); 2] =
     [("fadvise64", "fadvise64_64"), ("personality", "arm64_personality")];
 
-/// What may be before and after the name of a syscall in functions for 32-bit programs, where it has come in several
-/// widths.
+/// What may be before and after the name of a syscall in functions for 32-bit programs, where it
+/// has come in several widths.
 const BEFORE: [&str; 5] = ["", "new", "old", "old_", "ia32_"];
 const AFTER: [&str; 8] = ["", "16", "32", "64", "64_64", "_time32", "_time64", "_pgoff"];
 /// Where not even that is enough.
@@ -72,9 +75,10 @@ const RENAMED_COMPAT: [(&str, &str); 3] =
 /// The function of all calls of 32-bit programs that have to do with sockets.
 pub(super) const SOCKETCALL: &str = "socketcall";
 
-/// What the programs count on of every function that serves a syscall: it takes the registers of the call and nothing
-/// else, so that its result comes next, an `s64`. Kernels may lack the function of a syscall. On arm64, Linux before 6.12
-/// lets no function be hooked; there it was looked up all the same.
+/// What the programs count on of every function that serves a syscall: it takes the registers of
+/// the call and nothing else, so that its result comes next, an `s64`. Kernels may lack the
+/// function of a syscall. On arm64, Linux before 6.12 lets no function be hooked; there it was
+/// looked up all the same.
 pub const SYSCALL_FUNCTION: Prototype = Prototype {
     hook: "functions of syscalls",
     arguments: &["pt_regs *"],
@@ -87,8 +91,8 @@ pub const SYSCALL_FUNCTION: Prototype = Prototype {
 pub struct SyscallFunctions {
     /// Its name.
     pub syscall: &'static str,
-    /// For the machine's own programs, then for those of 32 bits. Where there are none, the kernel was built without the
-    /// syscall, or it is one that never ends.
+    /// For the machine's own programs, then for those of 32 bits. Where there are none, the kernel
+    /// was built without the syscall, or it is one that never ends.
     pub functions: Vec<String>,
 }
 

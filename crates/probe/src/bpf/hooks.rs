@@ -18,9 +18,9 @@ pub(super) fn compat_syscalls() -> impl Iterator<Item = (usize, usize, u16)> {
 pub(super) struct Hook {
     pub(super) program: &'static str,
     pub(super) tracepoint: &'static str,
-    /// Types of the arguments that the program reads from its context, in order. The kernel makes no promise about them:
-    /// each was looked up in the type information of Linux [`CHECKED`], and the test of events compares them with that
-    /// of the running kernel.
+    /// Types of the arguments that the program reads from its context, in order. The kernel makes
+    /// no promise about them: each was looked up in the type information of Linux [`CHECKED`], and
+    /// the test of events compares them with that of the running kernel.
     pub(super) arguments: &'static [&'static str],
     pub(super) needed: Needed,
     /// What is lost when the kernel skips its program.
@@ -72,7 +72,8 @@ const CHECKED: &str = "5.10 to 7.3";
 pub struct Prototype {
     /// Name of the tracepoint.
     pub hook: &'static str,
-    /// Types of the arguments that are looked at, in their order: `task_struct *`, `u64`, `bool`. There may be more.
+    /// Types of the arguments that are looked at, in their order: `task_struct *`, `u64`, `bool`.
+    /// There may be more.
     pub arguments: &'static [&'static str],
     /// Versions of Linux in which they were found so.
     pub checked: &'static str,
@@ -90,7 +91,8 @@ pub fn prototypes() -> impl Iterator<Item = Prototype> {
     })
 }
 
-/// The tracepoint at the exit of every syscall, which also is the type that collectors are loaded as.
+/// The tracepoint at the exit of every syscall, which also is the type that collectors are loaded
+/// as.
 pub(super) const SYS_EXIT: &str = "sys_exit";
 
 /// All hooks. arm64 has the tracepoints of page faults since 6.17 only.
@@ -161,8 +163,8 @@ pub(super) static HOOKS: &[Hook] = &[
     },
 ];
 
-/// Syscalls whose arguments are also taken at their entry, where another thread can't have changed them yet:
-/// the event of their end, and their name. Their programs are `enter_` and the name.
+/// Syscalls whose arguments are also taken at their entry, where another thread can't have changed
+/// them yet: the event of their end, and their name. Their programs are `enter_` and the name.
 pub(super) static ENTRIES: &[(EventType, &str)] = &[
     (EventType::SyscallOpenX, "open"),
     (EventType::SyscallOpenat_2X, "openat"),
@@ -201,7 +203,8 @@ pub(super) enum Collector {
     Execve,
     /// For this event, put together in a scratch buffer.
     Event(EventType),
-    /// For this event, which is small enough to be written into the ring in place, straight from the registers.
+    /// For this event, which is small enough to be written into the ring in place, straight from
+    /// the registers.
     Inline(EventType),
 }
 
@@ -229,8 +232,8 @@ impl Collector {
         }
     }
 
-    /// The name of the copy of its program that tail-calls through the table for functions of the other prototype.
-    /// Programs without tail calls have none and are loaded a second time instead.
+    /// The name of the copy of its program that tail-calls through the table for functions of the
+    /// other prototype. Programs without tail calls have none and are loaded a second time instead.
     pub(super) fn alt_program(self) -> String {
         format!("twin_{}", self.suffix())
     }

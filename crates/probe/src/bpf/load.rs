@@ -189,7 +189,8 @@ impl Probe {
         )
     }
 
-    /// Nanoseconds from the epoch to boot, which the programs add to the boot clock to make a timestamp.
+    /// Nanoseconds from the epoch to boot, which the programs add to the boot clock to make a
+    /// timestamp.
     pub fn boot_epoch(&self) -> u64 {
         self.config.boot_epoch_ns
     }
@@ -223,7 +224,8 @@ impl Probe {
         self.functions.iter().flat_map(FunctionHooks::unhooked)
     }
 
-    /// Of these the first that serves a syscall that has an event of its own, and why it is not hooked.
+    /// Of these the first that serves a syscall that has an event of its own, and why it is not
+    /// hooked.
     pub fn blind_spot(&self) -> Option<(&str, &str)> {
         self.functions.as_ref()?.blind_spot()
     }
@@ -239,7 +241,8 @@ impl Probe {
         Ok(self.collectors.set(number, fd, 0)?)
     }
 
-    /// What 32-bit programs are watched for; the numbers are passed on to those of the same meaning.
+    /// What 32-bit programs are watched for; the numbers are passed on to those of the same
+    /// meaning.
     fn select_compat(
         &mut self,
         selection: &Selection,
@@ -269,8 +272,8 @@ impl Probe {
         for hook in hooks::HOOKS {
             let failed = |source| ProbeError::Program { name: hook.program.into(), source };
             if hook.needed.with(selection, plan) {
-                // From Linux 6.10 on the kernel attaches a program as often as it is asked to, and each
-                // event would come as often. Programs of hooks are loaded here only.
+                // From Linux 6.10 on the kernel attaches a program as often as it is asked to, and
+                // each event would come as often. Programs of hooks are loaded here only.
                 if find_program(&mut self.ebpf, hook.program)?.fd().is_ok() {
                     continue;
                 }
@@ -319,8 +322,8 @@ impl Probe {
     }
 }
 
-/// The kernel's type information: read when a program is loaded, and forgotten when all are, because it
-/// takes more memory than all else.
+/// The kernel's type information: read when a program is loaded, and forgotten when all are,
+/// because it takes more memory than all else.
 #[derive(Default)]
 struct KernelTypes(Option<Btf>);
 

@@ -17,8 +17,8 @@ use super::error::ProbeError;
 pub struct Ring {
     /// What travels in it.
     pub lane: Lane,
-    /// Its number within the lane. All CPUs write to the one ring of [`Lane::Life`]; to a data ring those from
-    /// `index` times [`super::ProbeConfig::cpus_per_ring`] on.
+    /// Its number within the lane. All CPUs write to the one ring of [`Lane::Life`]; to a data ring
+    /// those from `index` times [`super::ProbeConfig::cpus_per_ring`] on.
     pub index: u32,
     /// Its size in bytes.
     pub bytes: u32,
@@ -26,7 +26,8 @@ pub struct Ring {
     pub records: OwnedFd,
 }
 
-/// A map for a while. Programs are loaded with the descriptors of maps, so none may be closed before.
+/// A map for a while. Programs are loaded with the descriptors of maps, so none may be closed
+/// before.
 pub(super) fn borrow<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Map, ProbeError> {
     ebpf.map_mut(name).ok_or_else(|| ProbeError::Missing(name.into()))
 }
@@ -36,7 +37,8 @@ pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, ProbeError> {
     ebpf.take_map(name).ok_or_else(|| ProbeError::Missing(name.into()))
 }
 
-/// The number of the ring for each CPU that there may be. CPUs that come later share those of the ones that are online.
+/// The number of the ring for each CPU that there may be. CPUs that come later share those of the
+/// ones that are online.
 pub(super) fn ring_of_cpus(online: &[u32], possible: u32, per_ring: u32) -> Vec<u32> {
     let ring_of = |cpu: u32| cpu / per_ring.max(1);
     let in_use: BTreeSet<u32> = online.iter().map(|&cpu| ring_of(cpu)).collect();
@@ -57,8 +59,8 @@ pub fn online_cpus() -> std::io::Result<u32> {
     Ok(u32::try_from(online.len()).unwrap_or(u32::MAX))
 }
 
-/// Bytes of the one ring of [`Lane::Life`]. It has to last for as long as the data rings do, and processes come and go
-/// at a small part of the rate of other events.
+/// Bytes of the one ring of [`Lane::Life`]. It has to last for as long as the data rings do, and
+/// processes come and go at a small part of the rate of other events.
 pub(super) fn life_ring_bytes(data_ring: u32, data_rings: usize) -> u32 {
     const LEAST: u32 = 1 << 20;
     let eighth = (data_ring / 8).saturating_mul(u32::try_from(data_rings).unwrap_or(u32::MAX));

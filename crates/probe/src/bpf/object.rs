@@ -1,14 +1,15 @@
 //! The compiled object, and the same object with its syscall programs declared as `fexit` programs.
 //!
-//! The syscall programs serve both hook plans unchanged: at `tp_btf/sys_exit` and at `fexit` of a syscall's function, the
-//! context holds the registers and then the result. aya derives the program type from the section name when it parses an
-//! ELF file, and offers no other entrance: `EbpfLoader::load` takes bytes only, and the program types cannot be converted
-//! into each other. The choice is therefore between a second compiled object (1.5 MB more in the executable) and
+//! The syscall programs serve both hook plans unchanged: at `tp_btf/sys_exit` and at `fexit` of a
+//! syscall's function, the context holds the registers and then the result. aya derives the program
+//! type from the section name when it parses an ELF file, and offers no other entrance:
+//! `EbpfLoader::load` takes bytes only, and the program types cannot be converted into each other.
+//! The choice is therefore between a second compiled object (1.5 MB more in the executable) and
 //! renaming the section before it is parsed. This module renames it.
 //!
-//! The name occurs twice, in the string table of the ELF file and in that of its BTF, and other strings share its tail
-//! (`sys_exit`) and are prefixed to it (`.reltp_btf/sys_exit`). The new name has the same length and the same tail, so no
-//! offset changes.
+//! The name occurs twice, in the string table of the ELF file and in that of its BTF, and other
+//! strings share its tail (`sys_exit`) and are prefixed to it (`.reltp_btf/sys_exit`). The new name
+//! has the same length and the same tail, so no offset changes.
 
 #[cfg(target_arch = "x86_64")]
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/peregrine.x86_64.o");

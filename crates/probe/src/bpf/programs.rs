@@ -1,5 +1,5 @@
-//! How often the kernel ran the loaded programs, and for how long. It counts only while that is turned on: by
-//! `sysctl kernel.bpf_stats_enabled=1`, or by [`count_runs`].
+//! How often the kernel ran the loaded programs, and for how long. It counts only while that is
+//! turned on: by `sysctl kernel.bpf_stats_enabled=1`, or by [`count_runs`].
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -9,8 +9,8 @@ use aya::sys::{Stats, SyscallError, enable_stats};
 
 /// The programs that were loaded when this was made. Their counters can be read while they run.
 ///
-/// Programs are known by their id, which the kernel does not reuse soon, and opened for each read: a descriptor of each
-/// would keep programs loaded that a change of selection unloads.
+/// Programs are known by their id, which the kernel does not reuse soon, and opened for each read:
+/// a descriptor of each would keep programs loaded that a change of selection unloads.
 #[derive(Debug, Default)]
 pub struct Programs(Vec<(String, ProgramInfo)>);
 
@@ -25,8 +25,8 @@ pub struct ProgramStatistics {
     pub time_ns: u64,
 }
 
-/// Lets the kernel count runs of all programs of the machine, as long as the descriptor is open. Each run takes a little
-/// longer then.
+/// Lets the kernel count runs of all programs of the machine, as long as the descriptor is open.
+/// Each run takes a little longer then.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -54,8 +54,8 @@ impl Programs {
     }
 }
 
-/// How often the kernel skipped a program because it was already running on that CPU. Kernels before 5.12 do not report
-/// this.
+/// How often the kernel skipped a program because it was already running on that CPU. Kernels
+/// before 5.12 do not report this.
 pub(super) fn missed(program: impl AsFd) -> u64 {
     fd_info(program).and_then(|info| value(&info, "recursion_misses:")).unwrap_or(0)
 }

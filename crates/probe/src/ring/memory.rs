@@ -1,6 +1,7 @@
 //! The memory of a ring: mapped from the kernel, or on the heap for tests and fuzz targets.
 //!
-//! This is the only module of the program that reads memory by address. Every access is checked against the length.
+//! This is the only module of the program that reads memory by address. Every access is checked
+//! against the length.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -50,8 +51,8 @@ impl Memory {
 
     /// The position at the start.
     pub(super) fn position(&self) -> &AtomicU64 {
-        // SAFETY: a mapping begins at a page and an array of words at a word, both hold 8 bytes, and both live as long as
-        // `self`.
+        // SAFETY: a mapping begins at a page and an array of words at a word, both hold 8 bytes,
+        // and both live as long as `self`.
         unsafe { self.start.cast().as_ref() }
     }
 
@@ -61,8 +62,8 @@ impl Memory {
         if !is_inside || !at.is_multiple_of(4) {
             return 0;
         }
-        // SAFETY: the word is inside the memory, which lives as long as `self`, and it is aligned. Whoever writes to it
-        // does so atomically.
+        // SAFETY: the word is inside the memory, which lives as long as `self`, and it is aligned.
+        // Whoever writes to it does so atomically.
         let word = unsafe { self.start.byte_add(at).cast::<AtomicU32>().as_ref() };
         word.load(Ordering::Acquire)
     }
@@ -74,8 +75,8 @@ impl Memory {
     pub(super) unsafe fn bytes(&self, at: usize, len: usize) -> &[u8] {
         let at = at.min(self.len);
         let len = len.min(self.len - at);
-        // SAFETY: `at + len` is at most the length of the memory, which lives as long as `self`; the caller keeps it from
-        // being written to.
+        // SAFETY: `at + len` is at most the length of the memory, which lives as long as `self`;
+        // the caller keeps it from being written to.
         unsafe { slice::from_raw_parts(self.start.byte_add(at).as_ptr(), len) }
     }
 }
@@ -83,11 +84,13 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         if self.heap.is_none() {
-            // SAFETY: `map` made this mapping, and nothing borrows from it any more. Unmapping a mapping cannot fail.
+            // SAFETY: `map` made this mapping, and nothing borrows from it any more. Unmapping a
+            // mapping cannot fail.
             let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
         }
     }
 }
 
-// SAFETY: the memory belongs to no thread, and all access to it but by atomics goes through `&mut Ring`.
+// SAFETY: the memory belongs to no thread, and all access to it but by atomics goes through `&mut
+// Ring`.
 unsafe impl Send for Memory {}

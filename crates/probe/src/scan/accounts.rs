@@ -35,7 +35,8 @@ impl AccountFiles {
         Ok(Self { proc: Dir::open(&host_root.join("proc"))?, text: Vec::new() })
     }
 
-    /// The version of the files below the root directory of a thread. `None` when the thread is gone.
+    /// The version of the files below the root directory of a thread. `None` when the thread is
+    /// gone.
     pub(crate) fn version(&self, tid: i64) -> Option<Version> {
         let root = self.root(tid)?;
         let version = |name| root.stat_below(name).ok().map(|stat| file_version(&stat));

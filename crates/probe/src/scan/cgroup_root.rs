@@ -1,15 +1,16 @@
 //! Paths of control groups as the host has them, also from within a container.
 //!
-//! The kernel names a group by its way from the root of the reader's cgroup namespace: `/../b` is a sibling
-//! of that root. Whoever runs in a container must know where on the host this root is.
+//! The kernel names a group by its way from the root of the reader's cgroup namespace: `/../b` is a
+//! sibling of that root. Whoever runs in a container must know where on the host this root is.
 
 use super::dir::{Dir, MAX_FILE, number};
 
 /// Deepest nesting that is searched.
 const MAX_DEPTH: usize = 32;
 
-/// Where on the host the root of our cgroup namespace is, without a slash at the end: empty for the host's own
-/// namespace, and where that can't be found out. `unified` is the host's mount of version 2.
+/// Where on the host the root of our cgroup namespace is, without a slash at the end: empty for the
+/// host's own namespace, and where that can't be found out. `unified` is the host's mount of
+/// version 2.
 pub(crate) fn own_root(proc: &Dir, unified: &Dir) -> Vec<u8> {
     let (mut ours, mut hosts) = (Vec::new(), Vec::new());
     let known = proc.link("self/ns/cgroup", &mut ours).is_ok()

@@ -1,4 +1,5 @@
-//! Reading what a directory of `/proc` holds: small files, links and numbers, into memory that is used again.
+//! Reading what a directory of `/proc` holds: small files, links and numbers, into memory that is
+//! used again.
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -19,7 +20,8 @@ pub(crate) const MAX_FILE: usize = 256 << 20;
 /// How names are resolved in a directory tree of a container.
 const BELOW: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 
-/// An open directory. What is read through it stays of the same process, even if its number is used again.
+/// An open directory. What is read through it stays of the same process, even if its number is used
+/// again.
 #[derive(Debug)]
 pub(crate) struct Dir(OwnedFd);
 
@@ -44,8 +46,8 @@ impl Dir {
         self.read_until(name, limit, into, |_| false)
     }
 
-    /// The same for a file that the kernel writes in one go, so that a read that is not filled is the last:
-    /// all but tables are.
+    /// The same for a file that the kernel writes in one go, so that a read that is not filled is
+    /// the last: all but tables are.
     pub(crate) fn read_small(
         &self,
         name: impl Arg,
@@ -68,8 +70,8 @@ impl Dir {
         read_to_end(&file, limit, into, done)
     }
 
-    /// Reads a file of a directory tree that somebody else has made: links in it lead nowhere but into it, and what is
-    /// no file is not waited for.
+    /// Reads a file of a directory tree that somebody else has made: links in it lead nowhere but
+    /// into it, and what is no file is not waited for.
     pub(crate) fn read_below(
         &self,
         name: impl Arg,

@@ -169,7 +169,8 @@ fn open_flags(flags: u32) -> u32 {
         (OFlags::CLOEXEC, 1 << 12),
         (OFlags::TMPFILE, 1 << 13),
     ];
-    // `SYNC` and `DSYNC` share a bit, and so do `TMPFILE` and `DIRECTORY`, which no file is opened with.
+    // `SYNC` and `DSYNC` share a bit, and so do `TMPFILE` and `DIRECTORY`, which no file is opened
+    // with.
     let set = table.iter().filter(|(flag, _)| given.intersects(*flag));
     set.fold(access, |all, (_, bit)| all | bit)
 }

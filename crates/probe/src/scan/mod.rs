@@ -1,4 +1,5 @@
-//! What runs on this machine already: read from `/proc` when monitoring starts, and later for threads that appear in events only.
+//! What runs on this machine already: read from `/proc` when monitoring starts, and later for
+//! threads that appear in events only.
 //!
 //! ```no_run
 //! use peregrine_event::snapshot::Item;
@@ -76,8 +77,9 @@ pub struct Scanner {
     host_root: PathBuf,
 }
 
-/// The machine as it was found, item by item: machine, interfaces, users, groups, then threads and open
-/// files process by process. Each process is read when its turn comes, so that memory stays small.
+/// The machine as it was found, item by item: machine, interfaces, users, groups, then threads and
+/// open files process by process. Each process is read when its turn comes, so that memory stays
+/// small.
 #[derive(Debug)]
 pub struct Scan {
     scanner: Scanner,
@@ -107,8 +109,8 @@ impl Scanner {
         self
     }
 
-    /// Everything, or only the processes in a cgroup v2 directory and below it, and of their ancestors what
-    /// they are and no more.
+    /// Everything, or only the processes in a cgroup v2 directory and below it, and of their
+    /// ancestors what they are and no more.
     ///
     /// # Errors
     /// When the processes can't be listed.
@@ -121,11 +123,12 @@ impl Scanner {
         Ok(Scan { scanner: self, processes: processes.into_iter(), ready })
     }
 
-    /// Describes a thread with its process and those of its ancestors that are not `known`, the highest first. Empty when it
-    /// is gone. With a scope, ancestors are read only as far as they are of a scoped [`scan`](Self::scan).
+    /// Describes a thread with its process and those of its ancestors that are not `known`, the
+    /// highest first. Empty when it is gone. With a scope, ancestors are read only as far as they
+    /// are of a scoped [`scan`](Self::scan).
     ///
-    /// What takes longer than `time` is cut short, at the granularity of a file: open files and threads are missing then,
-    /// or distant ancestors, and the second value is true.
+    /// What takes longer than `time` is cut short, at the granularity of a file: open files and
+    /// threads are missing then, or distant ancestors, and the second value is true.
     pub fn resolve(
         &mut self,
         tid: i64,
@@ -153,8 +156,8 @@ impl Scanner {
         (found.into_iter().rev().flatten().collect(), deadline.is_over())
     }
 
-    /// A process that is known already: its threads and what it has open, then the numbers of all its open files.
-    /// Nothing when it is gone.
+    /// A process that is known already: its threads and what it has open, then the numbers of all
+    /// its open files. Nothing when it is gone.
     pub fn process(&mut self, pid: i64) -> (Vec<Item>, Vec<i64>) {
         let (mut items, mut open) = (Vec::new(), Vec::new());
         self.processes.read(pid, Depth::Whole, |item| items.push(item));

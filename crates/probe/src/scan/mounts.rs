@@ -46,8 +46,9 @@ impl Mounts {
         self.by_id.get(&mount_id).map(|mount| mount.dev)
     }
 
-    /// Which layer a file is from, by its device and its path as the process sees it. `None` when it is on
-    /// no overlay file system. `host` is the directory of the first process, whose files are the host's.
+    /// Which layer a file is from, by its device and its path as the process sees it. `None` when
+    /// it is on no overlay file system. `host` is the directory of the first process, whose files
+    /// are the host's.
     pub(crate) fn layer(
         &mut self,
         proc: &Dir,

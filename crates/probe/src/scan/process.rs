@@ -66,8 +66,8 @@ impl Processes {
         }
     }
 
-    /// Reads a process: its leader first, then its other threads, then what it has open. Nothing for
-    /// kernel threads, and for processes that are over.
+    /// Reads a process: its leader first, then its other threads, then what it has open. Nothing
+    /// for kernel threads, and for processes that are over.
     pub(crate) fn read(&mut self, pid: i64, depth: Depth, mut give: impl FnMut(Item)) {
         let Ok(proc) = self.proc.dir(rustix::path::DecInt::new(pid).as_c_str()) else { return };
         let Some((leader, threads)) = self.leader(&proc, pid, depth) else { return };

@@ -29,7 +29,8 @@ struct Table {
 }
 
 impl Sockets {
-    /// What the socket with this inode is. The tables are those of the process that `proc` is about.
+    /// What the socket with this inode is. The tables are those of the process that `proc` is
+    /// about.
     pub(crate) fn find(
         &mut self,
         proc: &Dir,
