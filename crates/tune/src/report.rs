@@ -1,59 +1,24 @@
-//! What was measured, as tables; what follows from it, as settings.
+//! The report: measurements as tables, recommendations as settings.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use peregrine_engine::profile::Profile;
+use peregrine_engine::Generation;
 use peregrine_engine::select::SyscallSet;
-use peregrine_event::EventType;
 use serde_json::json;
 
-use super::Candidate;
-use super::count::{Counts, Load};
-use crate::run::Job;
+use crate::count::Load;
+use crate::measure::Measured;
+use crate::sets::Candidate;
 
-/// What was measured.
-pub(super) struct Measured {
-    /// For how long.
-    pub(super) seconds: f64,
-    /// Events.
-    pub(super) counts: Counts,
-    /// Events that came before these, while the reader started.
-    pub(super) skipped: u64,
-    /// What the rules took, for all of them.
-    pub(super) profile: Profile,
-    /// CPU time for all events.
-    pub(super) cpu: Duration,
-    /// How long at worst an event of this machine waited for the reader.
-    pub(super) behind: Option<Duration>,
-    /// Events that got lost.
-    pub(super) lost: u64,
-    /// Size of the rings meanwhile.
-    pub(super) preset: Option<i16>,
-}
-
-impl Measured {
-    /// Nanoseconds that rules take for an event of each type.
-    fn rules_ns(&self) -> BTreeMap<EventType, f64> {
-        let types = self.profile.types.iter();
-        types.map(|ty| (ty.ty, ty.ns / ty.events.max(1) as f64)).collect()
-    }
-
-    /// How much of the profile is about the events that were counted.
-    fn part(&self) -> f64 {
-        let events = self.counts.events();
-        events as f64 / (events + self.skipped).max(1) as f64
-    }
-}
-
-/// What is told of it.
-pub(super) struct Report<'a> {
+/// Tables and recommendations.
+pub struct Report<'a> {
     candidates: &'a [Candidate],
     measured: &'a Measured,
-    /// The set to watch, by its place.
+    /// The recommended set, by its place.
     set: usize,
-    /// The rings must hold what comes in this time.
+    /// The rings must hold the events of this time.
     pause: Duration,
     preset: i16,
     /// The smallest that holds it.
@@ -95,8 +60,8 @@ const PRESETS: std::ops::RangeInclusive<i16> = 1..=10;
 
 impl<'a> Report<'a> {
     /// `chosen` is the name of the set to watch; otherwise one is recommended.
-    pub(super) fn new(
-        job: &Job<'_>,
+    pub fn new(
+        generation: &Generation,
         candidates: &'a [Candidate],
         measured: &'a Measured,
         chosen: Option<&str>,
@@ -114,12 +79,12 @@ impl<'a> Report<'a> {
         // What was lost was not counted: rings of this size are too small whatever the figures say.
         let lossy = measured.preset.filter(|_| measured.lost > 0).map_or(0, |preset| preset + 1);
         let preset = fits.max(lossy).clamp(DEFAULT_PRESET, *PRESETS.end());
-        let (calls, rules) = (calls(job, measured), rules(job, measured));
+        let (calls, rules) = (calls(generation, measured), rules(generation, measured));
         Self { candidates, measured, set, pause, preset, fits, calls, rules }
     }
 
     /// All tables, and what they say.
-    pub(super) fn tables(&self) -> String {
+    pub fn tables(&self) -> String {
         let mut text = String::new();
         // Writing into a string does not fail.
         let _ = self.write(&mut text);
@@ -267,7 +232,7 @@ impl<'a> Report<'a> {
     }
 
     /// The settings, as YAML.
-    pub(super) fn settings(&self) -> String {
+    pub fn settings(&self) -> String {
         let mut text = String::new();
         for reason in self.reasons() {
             text += &format!("# {reason}\n");
@@ -301,7 +266,7 @@ impl<'a> Report<'a> {
     }
 }
 
-fn calls(job: &Job<'_>, measured: &Measured) -> Vec<Call> {
+fn calls(generation: &Generation, measured: &Measured) -> Vec<Call> {
     let rules_ns = measured.rules_ns();
     let rest_ns = measured.cpu.as_nanos() as f64 - measured.profile.total_ns() * measured.part();
     let base_ns = rest_ns.max(0.0) / measured.counts.events().max(1) as f64;
@@ -314,7 +279,7 @@ fn calls(job: &Job<'_>, measured: &Measured) -> Vec<Call> {
             by_cpu: Vec::new(),
             engine_ns: 0.0,
             sets: 0,
-            wanted_by: wanted_by(job, name),
+            wanted_by: wanted_by(generation, name),
         };
         let call = calls.entry(name).or_insert_with(none);
         call.events += kind.events;
@@ -331,14 +296,14 @@ fn calls(job: &Job<'_>, measured: &Measured) -> Vec<Call> {
 }
 
 /// How many rules ask for this system call.
-fn wanted_by(job: &Job<'_>, name: &str) -> usize {
-    let rules = job.generation.rules().rules.iter().filter(|rule| rule.active);
+fn wanted_by(generation: &Generation, name: &str) -> usize {
+    let rules = generation.rules().rules.iter().filter(|rule| rule.active);
     let types = rules.filter_map(|rule| rule.event_types.as_ref());
     types.filter(|types| SyscallSet::from(*types).contains_name(name)).count()
 }
 
-fn rules(job: &Job<'_>, measured: &Measured) -> Vec<Rule> {
-    let names: BTreeMap<_, _> = job.generation.iter().collect();
+fn rules(generation: &Generation, measured: &Measured) -> Vec<Rule> {
+    let names: BTreeMap<_, _> = generation.iter().collect();
     let rule = |profile: &peregrine_engine::profile::RuleProfile| Rule {
         name: names.get(&profile.rule).map_or_else(String::new, |rule| rule.name.clone()),
         events: profile.events as f64 * measured.part(),

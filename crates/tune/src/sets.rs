@@ -1,21 +1,21 @@
-//! Sets of system calls that could be watched.
+//! Sets of system calls that could be monitored.
 
 use peregrine_engine::select::{self, BaseSyscalls, Selection, SyscallSet};
 
-/// A set, and how to ask for it.
+/// A set and the settings that select it.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
+pub struct Candidate {
     /// Its name.
-    pub(super) name: &'static str,
-    /// What the configuration says for it.
-    pub(super) keys: BaseSyscalls,
-    /// What is watched then.
-    pub(super) set: SyscallSet,
-    /// Whether all rules see what they are about.
-    pub(super) whole: bool,
+    pub name: &'static str,
+    /// Keys of the configuration that select it.
+    pub keys: BaseSyscalls,
+    /// System calls that are monitored with these keys.
+    pub set: SyscallSet,
+    /// Whether every rule still sees the events it is about.
+    pub whole: bool,
 }
 
-/// What rules can be about if they are about one thing only.
+/// System calls for rules with a single concern.
 const CONCERNS: [(&str, &[&str]); 4] = [
     ("processes", &["execve", "execveat"]),
     ("accept", &["accept", "accept4"]),
@@ -23,8 +23,8 @@ const CONCERNS: [(&str, &[&str]); 4] = [
     ("open", &["open", "openat", "openat2", "creat"]),
 ];
 
-/// All there are for rules that are about these system calls. The first one is in force.
-pub(super) fn candidates(rules: &SyscallSet, configured: &BaseSyscalls) -> Vec<Candidate> {
+/// All sets for rules that are about these system calls. The first one is in force.
+pub fn candidates(rules: &SyscallSet, configured: &BaseSyscalls) -> Vec<Candidate> {
     let candidate = |name, keys: BaseSyscalls, whole| {
         let set = Selection::new(rules, &SyscallSet::default(), &keys).selected;
         Candidate { name, keys, set, whole }

@@ -5,13 +5,29 @@ use std::collections::BTreeMap;
 use peregrine_event::params::{generic_e, generic_x};
 use peregrine_event::{Event, EventType, Syscall, native_syscalls, syscall_name};
 
-use super::Candidate;
+use crate::sets::Candidate;
 
 peregrine_event::same_params!(generic_e, generic_x: ID);
 
+/// CPUs of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpus {
+    /// How many there are at least.
+    pub count: usize,
+    /// How many share a ring.
+    pub per_ring: usize,
+}
+
+impl Default for Cpus {
+    /// The machine of a capture is unknown: one CPU with a ring of its own.
+    fn default() -> Self {
+        Self { count: 1, per_ring: 1 }
+    }
+}
+
 /// What was counted.
 #[derive(Clone, Debug)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     by_type: Vec<Kind>,
     /// System calls that share the generic event, by their code.
     generic: BTreeMap<u16, Kind>,
@@ -24,26 +40,26 @@ pub(super) struct Counts {
 
 /// Events of one kind.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kind {
+pub(crate) struct Kind {
     /// How many there were.
-    pub(super) events: u64,
+    pub(crate) events: u64,
     /// Room they took in a ring.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// How many each CPU had.
-    pub(super) by_cpu: Vec<u64>,
+    pub(crate) by_cpu: Vec<u64>,
     /// The sets that they are of: a bit for each.
-    pub(super) sets: u16,
+    pub(crate) sets: u16,
 }
 
 /// What a set of system calls brings.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Load {
+pub(crate) struct Load {
     /// Events.
-    pub(super) events: u64,
+    pub(crate) events: u64,
     /// Room they take in rings.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// Events of each CPU.
-    pub(super) by_cpu: Vec<u64>,
+    pub(crate) by_cpu: Vec<u64>,
     /// Events of the busiest second of a CPU.
     seconds: Vec<Busiest>,
     /// Bytes for the busiest tenth of a second of a ring.
@@ -65,8 +81,9 @@ const SECOND: u64 = 1_000_000_000;
 const MOST_CPUS: usize = 4096;
 
 impl Counts {
-    /// Nothing has been counted yet. There are at least so many CPUs, of which so many share a ring.
-    pub(super) fn new(candidates: &[Candidate], cpus: usize, per_ring: usize) -> Self {
+    /// Nothing has been counted yet.
+    pub(crate) fn new(candidates: &[Candidate], machine: Cpus) -> Self {
+        let cpus = machine.count;
         let sets = |contains: &dyn Fn(&Candidate) -> bool| {
             let bits = candidates.iter().zip(0u16..).filter(|(candidate, _)| contains(candidate));
             bits.map(|(_, bit)| 1 << bit).sum()
@@ -82,14 +99,14 @@ impl Counts {
             by_type,
             generic: generic.collect(),
             loads: vec![Load { by_cpu: vec![0; cpus], ..Load::default() }; candidates.len()],
-            per_ring: per_ring.max(1),
+            per_ring: machine.per_ring.max(1),
             first: None,
             last: 0,
         }
     }
 
     /// One more event.
-    pub(super) fn count(&mut self, event: &Event<'_>) {
+    pub(crate) fn count(&mut self, event: &Event<'_>) {
         let first = *self.first.get_or_insert(event.ts);
         self.last = self.last.max(event.ts);
         let time = event.ts.saturating_sub(first);
@@ -120,18 +137,18 @@ impl Counts {
     }
 
     /// All events.
-    pub(super) fn events(&self) -> u64 {
+    pub(crate) fn events(&self) -> u64 {
         self.kinds().map(|(_, _, kind)| kind.events).sum()
     }
 
     /// Seconds between the first event and the last.
-    pub(super) fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         let time = self.last.saturating_sub(self.first.unwrap_or(self.last));
         (time as f64 / SECOND as f64).max(1e-3)
     }
 
     /// Each kind of which there were events: its type, its name.
-    pub(super) fn kinds(&self) -> impl Iterator<Item = (EventType, &'static str, &Kind)> {
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (EventType, &'static str, &Kind)> {
         let named = EventType::all().zip(&self.by_type).map(|(ty, kind)| (ty, ty.name(), kind));
         let generic = self.generic.iter().map(|(&code, kind)| {
             (EventType::GenericX, syscall_name(code).unwrap_or("unknown"), kind)
@@ -140,29 +157,29 @@ impl Counts {
     }
 
     /// What the set at this place brings.
-    pub(super) fn load(&self, set: usize) -> Load {
+    pub(crate) fn load(&self, set: usize) -> Load {
         self.loads.get(set).cloned().unwrap_or_default()
     }
 
     /// CPUs that share a ring.
-    pub(super) fn per_ring(&self) -> usize {
+    pub(crate) fn per_ring(&self) -> usize {
         self.per_ring
     }
 
     /// CPUs that there are, or that had events.
-    pub(super) fn cpus(&self) -> usize {
+    pub(crate) fn cpus(&self) -> usize {
         self.kinds().map(|(_, _, kind)| kind.by_cpu.len()).max().unwrap_or(1)
     }
 }
 
 impl Load {
     /// Events of the busiest second of a CPU.
-    pub(super) fn busiest_second(&self) -> u64 {
+    pub(crate) fn busiest_second(&self) -> u64 {
         self.seconds.iter().map(|busiest| busiest.most).max().unwrap_or(0)
     }
 
     /// Bytes for the busiest tenth of a second of a ring.
-    pub(super) fn busiest_tenth(&self) -> u64 {
+    pub(crate) fn busiest_tenth(&self) -> u64 {
         self.tenths.iter().map(|busiest| busiest.most).max().unwrap_or(0)
     }
 }
