@@ -8471,7 +8471,7 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE
             .union(EventFlags::OLD_VERSION)
             .union(EventFlags::CONVERTER_MANAGED),
-        actor: Actor::Thread,
+        actor: Actor::None,
         fd_param: None,
         params: &[ParamInfo {
             name: "json",

@@ -47,11 +47,15 @@ fn containers_come_and_go() {
     world.state.loaded();
     let context = world.asyncevent("container", &describe("first"));
     assert_eq!(world.state.container(context).map(|c| c.name.as_str()), Some("first"));
-    world.event(EventType::ContainerJson_2E, -1, |b| {
-        b.text(describe("second"));
-    });
-    let context = world.open(10, 3, "/x", 0);
-    assert_eq!(world.state.container(context).map(|c| c.name.as_str()), Some("second"));
+    for (ty, name) in
+        [(EventType::ContainerJsonE, "old form"), (EventType::ContainerJson_2E, "second")]
+    {
+        world.event(ty, -1, |b| {
+            b.text(describe(name));
+        });
+        let context = world.open(10, 3, "/x", 0);
+        assert_eq!(world.state.container(context).map(|c| c.name.as_str()), Some(name));
+    }
     let context = world.asyncevent("container_removed", &describe("second"));
     assert_eq!(world.state.container(context).map(|c| c.name.as_str()), Some("second"));
     let context = world.open(10, 3, "/x", 0);
