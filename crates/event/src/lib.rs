@@ -17,6 +17,7 @@
 mod accounts;
 pub mod address;
 mod builder;
+mod event_type;
 mod generated;
 mod loss;
 mod names;
@@ -34,6 +35,9 @@ pub mod wire;
 pub use accounts::Accounts;
 pub use address::{Sockaddr, Socktuple};
 pub use builder::{BuildError, Builder};
+pub use event_type::{
+    native_syscalls, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
+};
 pub use generated::events::EventType;
 pub use generated::flags::{self, FlagTable};
 pub use loss::{EventCounters, LossCause, LossClass};
@@ -43,8 +47,7 @@ pub use set::{CodeSet, EventSet};
 pub use source::SourceId;
 pub use table::{
     Actor, Category, Class, Direction, DynamicParam, EventFlags, EventInfo, EventTraits, Extra,
-    Format, ParamInfo, Syscall, native_syscalls, syscall_name, syscall_names, syscalls_aarch64,
-    syscalls_x86_64,
+    Format, ParamInfo, Syscall,
 };
 pub use types::ParamType;
 pub use wire::{Abi, Event, WireError};

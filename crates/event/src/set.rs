@@ -1,7 +1,7 @@
 //! Sets of event types and of syscalls.
 
 use crate::EventType;
-use crate::table::SYSCALL_CODES;
+use crate::event_type::SYSCALL_CODES;
 
 /// A set of event types as a bitmap.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,8 +5,8 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::EventType;
+use crate::event_type::Shape;
 use crate::source::SourceId;
-use crate::table::Shape;
 
 /// Bytes before the parameter lengths.
 pub const HEADER_LEN: usize = 26;

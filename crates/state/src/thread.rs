@@ -1,5 +1,4 @@
-//! What is known of one thread. What its high-rate events change is in
-//! [`activity`](crate::activity).
+//! What is known of one thread, except what its high-rate events change.
 
 use std::sync::Arc;
 

@@ -33,9 +33,10 @@ mod tests;
 use std::fmt::Display;
 use std::io::Write;
 
+use crate::event_type::{is_syscall, syscall_name};
 use crate::names::{errno_name, signal_name};
 use crate::param::{Param, ParamError, chosen};
-use crate::table::{Extra, Format, ParamInfo, is_syscall, syscall_name};
+use crate::table::{Extra, Format, ParamInfo};
 use crate::types::ParamType;
 use crate::{Event, EventType, path};
 
