@@ -265,3 +265,54 @@ impl Setting for BTreeMap<String, String> {
         row(rows, &format!("{key}{{}}"), "empty", about);
     }
 }
+
+/// One enumeration: its words, and what to say to another one.
+macro_rules! words {
+    ($type:ty, $schema:tt, $default:literal, { $($word:literal => $value:expr),+ }, $fold:expr, $fault:expr) => {
+        impl Setting for $type {
+            fn schema(_: &mut Definitions) -> Json {
+                json!($schema)
+            }
+
+            fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
+                let Some(text) = node.as_str() else { return Ok(None) };
+                let fold: fn(&str) -> String = $fold;
+                match fold(text).as_str() {
+                    $( $word => Ok(Some($value)), )+
+                    _ => {
+                        let fault: fn(&str) -> ConfigIssue = $fault;
+                        Err(fault(text).at(node).help(format!("one of {}", [$($word),+].join(", "))))
+                    }
+                }
+            }
+
+            fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+                rows.push(Row { key: key.into(), default: $default.into(), about: about.into() });
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+/// Entries of lists have no row of their own on the reference page: their list describes them.
+macro_rules! no_rows {
+    () => {
+        fn rows(&self, _: &str, _: &str, _: &mut Vec<Row>) {}
+    };
+}
+pub(crate) use no_rows;
+
+/// Text of a key of a list entry; absent is none.
+pub(crate) fn text(node: &Node, key: &str) -> Result<Option<String>, ConfigIssue> {
+    match node.get(key) {
+        None => Ok(None),
+        Some(value) => match value.as_str() {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => Err(ConfigIssue::bad_conversion(value).help(format!("`{key}` is a text"))),
+        },
+    }
+}
+
+pub(crate) fn at_key(fault: ConfigIssue, node: &Node, key: &str) -> ConfigIssue {
+    fault.at(node.get(key).unwrap_or(node))
+}

@@ -11,32 +11,29 @@
 //! # Ok::<(), peregrine_config::ConfigError>(())
 //! ```
 
-mod check;
+mod config;
 mod declare;
 mod digest;
 mod environment;
 mod issue;
-mod keys;
 mod load;
 mod overrides;
+mod sections;
 mod sources;
-mod values;
 
 use peregrine_yaml::{Node, Schema, Value};
 use serde_json::{Value as Json, json};
 
+pub use config::Config;
 pub use declare::Row;
 pub use digest::sha256;
 pub use issue::{ConfigCode, ConfigError, ConfigIssue};
-pub use keys::{
-    BaseSyscalls, Capture, Config, FalcoLibs, FileOutput, HttpOutput, Kmod, LibsLogger, Metrics,
-    ModernEbpf, OutputsQueue, ProgramOutput, Replay, Scope, Switch, SyscallEventDrops,
-    SyscallEventTimeouts, Webserver,
-};
 pub use load::{Loaded, Main, ReadFile, load};
-pub use values::{
-    AppendOutput, CaptureMode, Engine, ExtraField, Hooks, Include, LogLevel, Plugin, Plugins,
-    RuleMatching, RuleSelection, Strategy,
+pub use sections::{
+    AppendOutput, BaseSyscalls, Capture, CaptureMode, Engine, ExtraField, FalcoLibs, FileOutput,
+    Hooks, HttpOutput, Include, Kmod, LibsLogger, LogLevel, Metrics, ModernEbpf, OutputsQueue,
+    Plugin, Plugins, ProgramOutput, Replay, RuleMatching, RuleSelection, Scope, Strategy, Switch,
+    SyscallEventDrops, SyscallEventTimeouts, Webserver,
 };
 
 /// The configuration that applies where there is no file.

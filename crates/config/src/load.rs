@@ -9,13 +9,13 @@ use std::time::SystemTime;
 use peregrine_diagnostics::{Label, Problem, Severity, Source, SourceMap};
 use peregrine_yaml::{Map, Node, Schema, UnknownKey, Value, Violation};
 
+use crate::config::Config;
 use crate::declare::Setting;
 use crate::digest::sha256;
 use crate::environment::expand_tree;
 use crate::issue::{ConfigCode, ConfigError, ConfigIssue};
-use crate::keys::Config;
 use crate::overrides::COMMAND_LINE;
-use crate::values::{Include, Plugin, Strategy};
+use crate::sections::{Include, Plugin, Strategy};
 use crate::{full_schema, overrides, sources};
 
 /// Where the configuration begins.

@@ -1,0 +1,99 @@
+//! Every key at the top of falco.yaml: name, type, default and what it is for.
+//!
+//! The order of the keys is the order in which they are read, so it decides which of several issues is
+//! reported.
+
+use std::collections::BTreeMap;
+
+use peregrine_alert::Priority;
+
+use crate::declare::section;
+use crate::sections::{
+    AppendOutput, BaseSyscalls, Capture, Engine, FalcoLibs, FileOutput, HttpOutput, Include,
+    LibsLogger, LogLevel, Metrics, OutputsQueue, Plugins, ProgramOutput, RuleMatching,
+    RuleSelection, Switch, SyscallEventDrops, SyscallEventTimeouts, Webserver,
+};
+
+section! {
+    /// The whole configuration.
+    pub Config "FalcoConfig" {
+        /// Further configuration files and directories, merged into this one: a path, or a map of `path` and `strategy` (`append`, `override` or `add-only`).
+        config_files: Vec<Include> = Vec::new();
+        /// Lightest log line to write: emergency, alert, critical, error, warning, notice, info or debug.
+        log_level: LogLevel = LogLevel::default();
+        /// Messages of the capture layer among the log lines.
+        libs_logger: LibsLogger = LibsLogger::default();
+        /// Write log lines to stderr.
+        log_stderr: bool = false;
+        /// Send log lines to syslog.
+        log_syslog: bool = true;
+        /// Where system call events come from.
+        engine: Engine = Engine::default();
+        /// Rules files and directories of them, loaded in this order. Paths that do not exist are passed over.
+        rules_files: Vec<String> = Vec::new();
+        /// Listed by the schema, read by nobody. The key is `rules_files`.
+        rule_files: Vec<String> = Vec::new();
+        /// Print alerts, and the answers of -L, -V and --version, as JSON.
+        json_output: bool = false;
+        /// JSON alerts: with the text under `output`.
+        json_include_output_property: bool = true;
+        /// JSON alerts: with the tags of the rule.
+        json_include_tags_property: bool = true;
+        /// JSON alerts: with the text alone, no time and priority before it, under `message`.
+        json_include_message_property: bool = false;
+        /// JSON alerts: with the fields of the text under `output_fields`.
+        json_include_output_fields_property: bool = true;
+        /// Alerts into a file.
+        file_output: FileOutput = FileOutput::default();
+        /// Alerts to standard output.
+        stdout_output: Switch = Switch::default();
+        /// Alerts to syslog.
+        syslog_output: Switch = Switch::default();
+        /// Alerts to the standard input of a program.
+        program_output: ProgramOutput = ProgramOutput::default();
+        /// Alerts to a web server.
+        http_output: HttpOutput = HttpOutput::default();
+        /// Milliseconds an output may take for one alert before that is complained about.
+        output_timeout: u32 = 2000;
+        /// Whether the first rule that matches an event ends the search (`first`) or all are asked (`all`).
+        rule_matching: RuleMatching = RuleMatching::First;
+        /// Least priority of rules to load: emergency, alert, critical, error, warning, notice, informational or debug.
+        priority: Priority = Priority::Debug;
+        /// Let outputs collect some alerts before they write.
+        buffered_outputs: bool = false;
+        /// The queue between rules and outputs.
+        outputs_queue: OutputsQueue = OutputsQueue::default();
+        /// Times in log lines and alerts as in 2026-11-22T09:38:00+0000.
+        time_format_iso_8601: bool = false;
+        /// Print buffers in base64 rather than with dots for what can't be printed.
+        buffer_format_base64: bool = false;
+        /// Health, versions and metrics over HTTP.
+        webserver: Webserver = Webserver::default();
+        /// What to do when events were lost.
+        syscall_event_drops: SyscallEventDrops = SyscallEventDrops::default();
+        /// What to do when no event comes.
+        syscall_event_timeouts: SyscallEventTimeouts = SyscallEventTimeouts::default();
+        /// Sizes of the picture of the machine.
+        falco_libs: FalcoLibs = FalcoLibs::default();
+        /// Which system calls to watch besides those of the rules.
+        base_syscalls: BaseSyscalls = BaseSyscalls::default();
+        /// Numbers about the program itself.
+        metrics: Metrics = Metrics::default();
+        /// Recording of events around alerts.
+        capture: Capture = Capture::default();
+        /// Give plugins that are event sources the picture of this machine too.
+        plugins_hostinfo: bool = true;
+        /// Rules to enable or disable, in this order: `enable` or `disable` with a `rule` (may hold `*`) or a `tag`.
+        rules: Vec<RuleSelection> = Vec::new();
+        /// Texts and fields to add to alerts: `match` (`source`, `tags`, `rule`), `extra_output`, `extra_fields`, `suggested_output`.
+        append_output: Vec<AppendOutput> = Vec::new();
+        /// Values of your own that rules and outputs read as `static.NAME`.
+        static_fields: BTreeMap<String, String> = BTreeMap::new();
+        /// Names of the plugins to load, in this order; where the key is absent, all of `plugins`.
+        load_plugins: Option<Vec<String>> = None;
+        /// Plugins: `name`, `library_path`, `init_config`, `open_params`. `container` is built in, and its library is not opened.
+        plugins: Plugins = Plugins::default();
+        /// Start anew when a configuration or rules file changes.
+        watch_config_files: bool = true;
+    }
+}

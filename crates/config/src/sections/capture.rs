@@ -1,0 +1,39 @@
+//! `capture`: recording of events around alerts.
+
+use peregrine_yaml::Node;
+use serde_json::{Value as Json, json};
+
+use crate::declare::{Definitions, Row, Setting, section, words};
+use crate::issue::ConfigIssue;
+
+section! {
+    /// Recording.
+    pub Capture "Capture" {
+        /// Record.
+        enabled: bool = false;
+        /// Beginning of the names of the files.
+        path_prefix: String = "/tmp/falco".to_owned();
+        /// Which alerts start a recording: those of rules with `capture: true` (`rules`) or all (`all_rules`).
+        mode: CaptureMode = CaptureMode::Rules;
+        /// Milliseconds to record after an alert whose rule does not say.
+        default_duration: u32 = 5000, extra { "minimum": 0 };
+        /// Size at which a recording ends; 0 is none.
+        max_file_size_mb: u64 = 0, extra { "minimum": 0, "maximum": 1_048_576 };
+    }
+}
+
+/// What starts a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptureMode {
+    /// Rules that ask for it.
+    Rules,
+    /// Every rule.
+    AllRules,
+}
+
+words!(
+    CaptureMode, { "type": "string", "enum": ["rules", "all_rules"] }, "rules",
+    { "rules" => Self::Rules, "all_rules" => Self::AllRules },
+    str::to_owned,
+    |word| ConfigIssue::in_file(format!("capture.mode '{word}' is not a valid mode."))
+);

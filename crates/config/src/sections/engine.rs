@@ -1,0 +1,153 @@
+//! `engine`: where system call events come from.
+
+use std::path::PathBuf;
+
+use peregrine_yaml::Node;
+use serde_json::{Value as Json, json};
+
+use crate::declare::{Definitions, Row, Setting, section, words};
+use crate::issue::ConfigIssue;
+
+/// Where system call events come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Engine {
+    /// The running kernel. `modern_ebpf` and `kmod` come to the same, up to the name in messages.
+    Live {
+        /// `kmod` was asked for.
+        kmod: bool,
+        /// Rings and what goes into them.
+        settings: ModernEbpf,
+    },
+    /// A capture file.
+    Replay {
+        /// Its path; never empty.
+        capture_file: PathBuf,
+    },
+    /// Nowhere: the program only checks things.
+    NoDriver,
+}
+
+/// How system calls are hooked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hooks {
+    /// The best way that the kernel takes.
+    #[default]
+    Auto,
+    /// On the functions of those selected.
+    PerSyscall,
+    /// At the end of all.
+    SysExit,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::Live { kmod: true, settings: ModernEbpf::default() }
+    }
+}
+
+impl Setting for Engine {
+    fn schema(definitions: &mut Definitions) -> Json {
+        EngineKeys::schema(definitions)
+    }
+
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
+        let Some(keys) = EngineKeys::read(node, key)? else { return Ok(None) };
+        let at = |name: &str| node.get(name).unwrap_or(node);
+        Ok(Some(match keys.kind.as_str() {
+            "kmod" => {
+                let buf_size_preset = keys.kmod.buf_size_preset;
+                let drop_failed_exit = keys.kmod.drop_failed_exit;
+                let settings =
+                    ModernEbpf { buf_size_preset, drop_failed_exit, ..ModernEbpf::default() };
+                Self::Live { kmod: true, settings }
+            }
+            "modern_ebpf" => Self::Live { kmod: false, settings: keys.modern_ebpf },
+            "replay" if keys.replay.capture_file.is_empty() => {
+                let message =
+                    "engine.kind is 'replay' but no engine.replay.capture_file specified.";
+                return Err(ConfigIssue::in_file(message).at(at("kind")).help(
+                    "name the file: -o engine.replay.capture_file=PATH, or in the configuration",
+                ));
+            }
+            "replay" => Self::Replay { capture_file: keys.replay.capture_file.into() },
+            "nodriver" => Self::NoDriver,
+            other => {
+                return Err(ConfigIssue::in_file(format!(
+                    "engine.kind '{other}' is not a valid kind."
+                ))
+                .at(at("kind"))
+                .help("one of modern_ebpf, kmod, replay, nodriver"));
+            }
+        }))
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        EngineKeys::default().rows(key, about, rows);
+    }
+}
+
+section! {
+    /// The event source as it is written; [`Engine`] is what it comes to.
+    pub(crate) EngineKeys "Engine" extra { "required": ["kind"] } {
+        /// Source of events: kmod and modern_ebpf are the running kernel, replay is a capture file, nodriver is none.
+        kind: String = "kmod".to_owned();
+        /// Buffers with `kind: kmod`. Taken as for modern_ebpf: there is no kernel module.
+        kmod: Kmod = Kmod::default();
+        /// Buffers with `kind: modern_ebpf`.
+        modern_ebpf: ModernEbpf = ModernEbpf::default();
+        /// The file with `kind: replay`.
+        replay: Replay = Replay::default();
+    }
+}
+
+section! {
+    /// Kernel module.
+    pub Kmod "Kmod" extra { "minProperties": 1 } {
+        /// Size of the ring of each CPU: 1 MB at 1, twice as much with every step, 512 MB at 10.
+        buf_size_preset: i16 = 4;
+        /// Leave out system calls that failed.
+        drop_failed_exit: bool = false;
+    }
+}
+
+section! {
+    /// BPF.
+    pub ModernEbpf "ModernEbpf" {
+        /// CPUs that share a ring; 0 is one ring for all.
+        cpus_for_each_buffer: u16 = 2;
+        /// Size of each ring, in the steps of `engine.kmod.buf_size_preset`.
+        buf_size_preset: i16 = 4;
+        /// Leave out system calls that failed.
+        drop_failed_exit: bool = false;
+        /// Look around at the start through /proc only, not through BPF iterators.
+        disable_iterators: bool = false;
+        /// How system calls are hooked: per_syscall (each selected one by itself), sys_exit (all at their end), or auto, the first that
+        /// the kernel takes.
+        hooks: Hooks = Hooks::default(), extra { "$comment": "Peregrine" };
+        /// What to watch of the machine.
+        scope: Scope = Scope::default(), extra { "$comment": "Peregrine" };
+    }
+}
+
+section! {
+    /// Part of the machine that is watched. Falco has no such thing.
+    pub Scope "Scope" {
+        /// Directory of a cgroup v2: only its tasks and those of the cgroups below it are watched. Empty is the whole machine.
+        cgroup: String = String::new();
+    }
+}
+
+section! {
+    /// A capture file.
+    pub Replay "Replay" extra { "required": ["capture_file"] } {
+        /// Path of the capture file.
+        capture_file: String = String::new();
+    }
+}
+
+words!(
+    Hooks, { "type": "string", "enum": ["auto", "per_syscall", "sys_exit"] }, "auto",
+    { "auto" => Self::Auto, "per_syscall" => Self::PerSyscall, "sys_exit" => Self::SysExit },
+    str::to_owned,
+    |word| ConfigIssue::in_file(format!("engine.modern_ebpf.hooks '{word}' is not a way to hook system calls."))
+);

@@ -1,0 +1,27 @@
+//! The keys, one file per section.
+
+mod append_output;
+mod capture;
+mod drops;
+mod engine;
+mod includes;
+mod libs;
+mod log;
+mod metrics;
+mod outputs;
+mod plugins;
+mod rules;
+mod webserver;
+
+pub use append_output::{AppendOutput, ExtraField};
+pub use capture::{Capture, CaptureMode};
+pub use drops::{SyscallEventDrops, SyscallEventTimeouts};
+pub use engine::{Engine, Hooks, Kmod, ModernEbpf, Replay, Scope};
+pub use includes::{Include, Strategy};
+pub use libs::{BaseSyscalls, FalcoLibs};
+pub use log::{LibsLogger, LogLevel};
+pub use metrics::Metrics;
+pub use outputs::{FileOutput, HttpOutput, OutputsQueue, ProgramOutput, Switch};
+pub use plugins::{Plugin, Plugins};
+pub use rules::{RuleMatching, RuleSelection};
+pub use webserver::Webserver;
