@@ -1,152 +1,158 @@
-//! Rules by number instead of name.
+//! What all alerts of a rule have in common.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-/// A rule, interned by source and name in a [`RuleRegistry`]. Ids are dense and start at 0, so per-rule
-/// figures fit in a vector; the order of ids means nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RuleId(u32);
+use crate::id::IdSeed;
+use crate::{AlertId, Priority, RuleId, RuleRegistry};
 
-impl RuleId {
-    /// Position of this rule in a vector with one entry per interned rule.
+/// The event source of alerts that the engine raises about itself.
+pub const INTERNAL_SOURCE: &str = "internal";
+
+/// The running engine, as far as its alerts name it.
+#[derive(Clone, Debug)]
+pub struct AlertOrigin {
+    registry: Arc<RuleRegistry>,
+    hostname: Arc<str>,
+}
+
+impl AlertOrigin {
+    /// An engine on a host.
     #[must_use]
-    pub fn index(self) -> usize {
-        self.0 as usize
+    pub fn new(registry: Arc<RuleRegistry>, hostname: &str) -> Self {
+        Self { registry, hostname: hostname.into() }
+    }
+
+    /// The ids of all rules.
+    #[must_use]
+    pub fn registry(&self) -> &RuleRegistry {
+        &self.registry
+    }
+
+    /// Name of the host.
+    #[must_use]
+    pub fn hostname(&self) -> &str {
+        &self.hostname
     }
 }
 
-/// All rules that have been seen since the start. A rule keeps its id for the life of the process, across
-/// reloads that drop it and bring it back; an id is never given to another rule.
-#[derive(Debug, Default)]
-pub struct RuleRegistry(RwLock<Rules>);
-
-#[derive(Debug, Default)]
-struct Rules {
-    // Source, then name.
-    ids: HashMap<Arc<str>, HashMap<Arc<str>, RuleId>>,
-    by_id: Vec<Interned>,
+/// Who wrote a rule. It decides how text and JSON of its alerts look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleKind {
+    /// A rules file.
+    User,
+    /// The engine, to report about itself: losses, timeouts, metrics.
+    Internal,
 }
 
+/// What all alerts of a rule have in common. They share it, so an alert costs no copy of it.
 #[derive(Debug)]
-struct Interned {
-    source: Arc<str>,
+pub struct RuleInfo {
+    id: RuleId,
+    kind: RuleKind,
     name: Arc<str>,
+    source: Arc<str>,
+    priority: Priority,
+    tags: Vec<String>,
+    fields: Vec<String>,
+    hostname: Arc<str>,
+    seed: IdSeed,
 }
 
-impl RuleRegistry {
-    /// Knows no rule yet.
+impl RuleInfo {
+    /// A rule of a rules file. `fields` are the names of the values of each alert, in their order.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(
+        origin: &AlertOrigin,
+        source: &str,
+        name: &str,
+        priority: Priority,
+        tags: Vec<String>,
+        fields: Vec<String>,
+    ) -> Self {
+        let kind = RuleKind::User;
+        Self { kind, tags, ..Self::with_fields(origin, source, name, priority, fields) }
     }
 
-    /// The id of a rule. The first call for a source and name assigns it, later ones return it.
-    ///
-    /// # Panics
-    /// After 2³² different rules.
-    pub fn intern(&self, source: &str, name: &str) -> RuleId {
-        let known = self.read(|rules| rules.id(source, name));
-        known.unwrap_or_else(|| {
-            self.0.write().unwrap_or_else(PoisonError::into_inner).intern(source, name)
-        })
+    /// A rule of the engine itself.
+    pub(crate) fn internal(
+        origin: &AlertOrigin,
+        name: &str,
+        priority: Priority,
+        fields: Vec<String>,
+    ) -> Self {
+        Self::with_fields(origin, INTERNAL_SOURCE, name, priority, fields)
     }
 
-    /// The id of a rule, if it was interned.
-    #[must_use]
-    pub fn id(&self, source: &str, name: &str) -> Option<RuleId> {
-        self.read(|rules| rules.id(source, name))
-    }
-
-    /// Name of a rule; empty for an id of another registry.
-    #[must_use]
-    pub fn name(&self, id: RuleId) -> Arc<str> {
-        self.read(|rules| rules.get(id).map(|rule| rule.name.clone())).unwrap_or_default()
-    }
-
-    /// Name of the event source of a rule; empty for an id of another registry.
-    #[must_use]
-    pub fn source(&self, id: RuleId) -> Arc<str> {
-        self.read(|rules| rules.get(id).map(|rule| rule.source.clone())).unwrap_or_default()
-    }
-
-    /// How many rules were interned: every [`RuleId::index`] is below.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.read(|rules| rules.by_id.len())
-    }
-
-    /// Whether no rule was interned.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// A panic of another thread leaves no half-written entry that matters: at worst a rule without an id.
-    fn read<T>(&self, get: impl FnOnce(&Rules) -> T) -> T {
-        get(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Rules {
-    fn id(&self, source: &str, name: &str) -> Option<RuleId> {
-        self.ids.get(source)?.get(name).copied()
-    }
-
-    fn get(&self, id: RuleId) -> Option<&Interned> {
-        let rule = self.by_id.get(id.index());
-        debug_assert!(rule.is_some(), "{id:?} is from another registry");
-        rule
-    }
-
-    fn intern(&mut self, source: &str, name: &str) -> RuleId {
-        // Another thread may have been faster.
-        if let Some(id) = self.id(source, name) {
-            return id;
+    fn with_fields(
+        origin: &AlertOrigin,
+        source: &str,
+        name: &str,
+        priority: Priority,
+        fields: Vec<String>,
+    ) -> Self {
+        let id = origin.registry.intern(source, name);
+        Self {
+            id,
+            kind: RuleKind::Internal,
+            name: origin.registry.name(id),
+            source: origin.registry.source(id),
+            priority,
+            tags: Vec::new(),
+            fields,
+            hostname: origin.hostname.clone(),
+            seed: IdSeed::new(&origin.hostname, source, name),
         }
-        let id = RuleId(self.by_id.len() as u32);
-        assert!(id.index() == self.by_id.len(), "more than 2^32 rules");
-        let source = match self.ids.get_key_value(source) {
-            Some((source, _)) => source.clone(),
-            None => source.into(),
-        };
-        let name: Arc<str> = name.into();
-        self.by_id.push(Interned { source: source.clone(), name: name.clone() });
-        self.ids.entry(source).or_default().insert(name, id);
-        id
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::*;
-
-    #[test]
-    fn an_id_stands_for_a_source_and_a_name() {
-        let registry = RuleRegistry::new();
-        let ids = [("syscall", "A"), ("syscall", "B"), ("k8s_audit", "A"), ("syscall", "A")]
-            .map(|(source, name)| registry.intern(source, name));
-        assert_eq!(ids.map(RuleId::index), [0, 1, 2, 0]);
-        assert_eq!((&*registry.source(ids[2]), &*registry.name(ids[2])), ("k8s_audit", "A"));
-        assert_eq!(registry.id("syscall", "B"), Some(ids[1]));
-        assert_eq!(registry.id("k8s_audit", "B"), None);
-        assert_eq!(registry.len(), 3);
     }
 
-    #[test]
-    fn threads_agree_on_ids() {
-        let registry = RuleRegistry::new();
-        let intern = || (0..100).map(|n| registry.intern("s", &n.to_string())).collect::<Vec<_>>();
-        thread::scope(|scope| {
-            let threads = [(); 4].map(|()| scope.spawn(intern));
-            for ids in threads.map(|thread| thread.join().unwrap()) {
-                for (n, id) in ids.into_iter().enumerate() {
-                    assert_eq!(*registry.name(id), *n.to_string());
-                }
-            }
-        });
-        assert_eq!(registry.len(), 100);
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> RuleId {
+        self.id
+    }
+
+    /// Who wrote it.
+    #[must_use]
+    pub fn kind(&self) -> RuleKind {
+        self.kind
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name of its event source.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// How urgent its alerts are.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Its tags.
+    #[must_use]
+    pub fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
+    /// Names of the values of its alerts.
+    #[must_use]
+    pub fn fields(&self) -> &[String] {
+        &self.fields
+    }
+
+    /// Name of the host that its alerts come from.
+    #[must_use]
+    pub fn hostname(&self) -> &str {
+        &self.hostname
+    }
+
+    pub(crate) fn alert_id(&self, time: u64, number: u64) -> AlertId {
+        self.seed.id(time, number)
     }
 }
