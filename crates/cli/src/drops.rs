@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::bail;
-use peregrine_alert::Priority;
+use peregrine_alert::{AlertOrigin, InternalRule, Priority, Scalar};
 use peregrine_config::SyscallEventDrops;
 use peregrine_event::{EventCounters, LossCause, LossClass};
-use peregrine_output::{Message, Outputs, Scalar, Style, local_time_of_day};
+use peregrine_output::{Outputs, local_time_of_day};
 use peregrine_probe::{Counters, Losers};
 use peregrine_state::State;
 use peregrine_telemetry::{
@@ -52,8 +52,8 @@ pub(crate) struct Drops<'a> {
     repairs: Repairs,
     /// The run must end because of losses.
     exits: bool,
+    rule: InternalRule,
     outputs: &'a Outputs,
-    style: &'a Style,
     log: &'a Log,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Drops<'a> {
     pub(crate) fn new(
         keys: &SyscallEventDrops,
         outputs: &'a Outputs,
-        style: &'a Style,
+        origin: &AlertOrigin,
         log: &'a Log,
     ) -> Self {
         let policy = DropPolicy {
@@ -80,8 +80,8 @@ impl<'a> Drops<'a> {
             waiting: 0,
             repairs: Repairs::default(),
             exits: false,
+            rule: InternalRule::new(origin, RULE, Priority::Debug),
             outputs,
-            style,
             log,
         }
     }
@@ -184,15 +184,15 @@ impl<'a> Drops<'a> {
 
     fn act(&mut self, ts: u64, check: &Check, period: Option<&Period>) -> ControlFlow<()> {
         let policy = self.monitor.policy();
-        let message = message(ts, check, period);
+        let text = text(check);
         if policy.has(DropAction::Log) {
-            self.log.debug(&message.text);
+            self.log.debug(&text);
         }
         if policy.has(DropAction::Alert) {
-            self.outputs.submit(message.alert(self.style));
+            self.outputs.submit(self.rule.alert(ts, &text, alert_fields(check, period)));
         }
         if policy.has(DropAction::Exit) {
-            self.log.line(Priority::Critical, &message.text);
+            self.log.line(Priority::Critical, &text);
             self.log.line(Priority::Critical, "Exiting.");
             self.exits = true;
             return ControlFlow::Break(());
@@ -233,8 +233,13 @@ impl Kernel {
     }
 }
 
-/// The alert about lost events. Falco's values are all texts; those of the ledger are there in a live run.
-fn message(ts: u64, check: &Check, period: Option<&Period>) -> Message {
+/// The text of the alert about lost events.
+fn text(check: &Check) -> String {
+    format!("{RULE}. {} system calls dropped in last second.", check.drops)
+}
+
+/// Its fields. Falco's values are all texts; those of the ledger are there in a live run.
+fn alert_fields(check: &Check, period: Option<&Period>) -> BTreeMap<String, Scalar> {
     let Check { new, drops, .. } = check;
     let mut fields = BTreeMap::new();
     let mut field = |name: &str, value: u64| {
@@ -252,8 +257,7 @@ fn message(ts: u64, check: &Check, period: Option<&Period>) -> Message {
         field(&format!("n_drops_{}", cause.name()), new.lost_for(cause));
     }
     fields.extend(period.into_iter().flat_map(coverage_fields));
-    let text = format!("{RULE}. {drops} system calls dropped in last second.");
-    Message { ts, priority: Priority::Debug, rule: RULE.to_owned(), text, fields }
+    fields
 }
 
 /// What the ledger says of a period.
@@ -356,8 +360,11 @@ fn in_words(cause: LossCause) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use peregrine_event::render::Buffers;
-    use peregrine_output::JsonStyle;
+    use std::sync::Arc;
+
+    use jiff::tz::TimeZone;
+    use peregrine_alert::RuleRegistry;
+    use peregrine_output::{Format, Formatter, JsonStyle, Layout};
 
     use super::*;
 
@@ -382,12 +389,6 @@ mod tests {
     #[test]
     fn the_alert_has_the_fields_that_users_know() {
         let check = Check { new: some(), drops: 10, reaction: Reaction::Act };
-        let style = Style {
-            json: Some(JsonStyle::default()),
-            iso_time: false,
-            buffers: Buffers::Dots,
-            hostname: "HOST".to_owned(),
-        };
         let period = Period {
             from: 1_470_327_476_881_785_348,
             to: 1_470_327_477_881_785_348,
@@ -395,8 +396,14 @@ mod tests {
             by_cpu: vec![(1, 10)],
             by_group: vec![("/b".to_owned(), 8), ("/a".to_owned(), 2)],
         };
-        let alert = message(period.to, &check, Some(&period)).alert(&style);
-        insta::assert_snapshot!(String::from_utf8(alert.line).unwrap(), @r#"{"hostname":"HOST","output":"Falco internal: syscall event drop. 10 system calls dropped in last second.","output_fields":{"ebpf_enabled":"1","falco.coverage.delivered":90,"falco.coverage.events":100,"falco.coverage.from":1470327476881785348,"falco.coverage.lost":10,"falco.coverage.lost_cgroups":"/b=8 /a=2","falco.coverage.lost_cpu_1":10,"falco.coverage.lost_execve_scratch_map":1,"falco.coverage.lost_open_buffer":7,"falco.coverage.lost_other_buffer":2,"falco.coverage.perc":90.0,"falco.coverage.to":1470327477881785348,"n_drops":"10","n_drops_buffer_clone_fork_exit":"0","n_drops_buffer_close_exit":"0","n_drops_buffer_connect_exit":"0","n_drops_buffer_dir_file_exit":"0","n_drops_buffer_execve_exit":"0","n_drops_buffer_open_exit":"7","n_drops_buffer_other_interest_exit":"0","n_drops_buffer_proc_exit":"0","n_drops_buffer_total":"9","n_drops_bug":"0","n_drops_page_faults":"0","n_drops_scratch_map":"1","n_evts":"100"},"priority":"Debug","rule":"Falco internal: syscall event drop","source":"internal","time":"2016-08-04T16:17:57.881785348Z"}"#);
+        let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
+        let rule = InternalRule::new(&origin, RULE, Priority::Debug);
+        let alert = rule.alert(period.to, &text(&check), alert_fields(&check, Some(&period)));
+        let layout = Layout::Json(JsonStyle::default());
+        let format = Format { layout, iso_time: false, zone: TimeZone::UTC };
+        let mut line = Vec::new();
+        Formatter::new(format).line(&alert, &mut line);
+        insta::assert_snapshot!(String::from_utf8(line).unwrap(), @r#"{"hostname":"HOST","output":"Falco internal: syscall event drop. 10 system calls dropped in last second.","output_fields":{"ebpf_enabled":"1","falco.coverage.delivered":90,"falco.coverage.events":100,"falco.coverage.from":1470327476881785348,"falco.coverage.lost":10,"falco.coverage.lost_cgroups":"/b=8 /a=2","falco.coverage.lost_cpu_1":10,"falco.coverage.lost_execve_scratch_map":1,"falco.coverage.lost_open_buffer":7,"falco.coverage.lost_other_buffer":2,"falco.coverage.perc":90.0,"falco.coverage.to":1470327477881785348,"n_drops":"10","n_drops_buffer_clone_fork_exit":"0","n_drops_buffer_close_exit":"0","n_drops_buffer_connect_exit":"0","n_drops_buffer_dir_file_exit":"0","n_drops_buffer_execve_exit":"0","n_drops_buffer_open_exit":"7","n_drops_buffer_other_interest_exit":"0","n_drops_buffer_proc_exit":"0","n_drops_buffer_total":"9","n_drops_bug":"0","n_drops_page_faults":"0","n_drops_scratch_map":"1","n_evts":"100"},"priority":"Debug","rule":"Falco internal: syscall event drop","source":"internal","time":"2016-08-04T16:17:57.881785348Z"}"#);
     }
 
     #[test]

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
-use jiff::tz::TimeZone;
+use peregrine_alert::AlertOrigin;
 use peregrine_config::{CaptureMode, Config, Engine as Kind, ReadFile, RuleMatching};
-use peregrine_engine::{Engine, Generation, GenerationSettings, Matching, ProcResolver, Source};
+use peregrine_engine::{
+    AlertTemplate, Engine, Generation, GenerationSettings, Matching, ProcResolver, Source,
+};
 use peregrine_fields::{Fields, Run};
-use peregrine_output::{AlertFormat, Incident, Outputs, Style};
+use peregrine_output::{Incident, Outputs};
 use peregrine_runtime::capture::{Backpressure, MatchCaptureSettings};
 use peregrine_runtime::observers::{Recorder, RecordingSettings};
 use peregrine_scap::Reader;
@@ -48,8 +50,8 @@ pub(crate) struct Job<'a> {
     pub(crate) generation: Arc<Generation>,
     /// Names and texts of the files that the rules came from.
     pub(crate) rules_files: &'a Texts,
-    /// Name of this host in JSON alerts.
-    pub(crate) hostname: String,
+    /// What alerts say about this engine: its host and the ids of its rules.
+    pub(crate) origin: AlertOrigin,
     /// Where to talk about oneself.
     pub(crate) log: Arc<Log>,
     /// Requests from outside.
@@ -71,9 +73,9 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
     if matches!(job.config.engine, Kind::NoDriver) {
         return Ok(());
     }
-    let style = delivery::style(job.config, job.hostname.clone());
-    let formats: Vec<_> = (job.generation.rules().rules.iter())
-        .map(|rule| AlertFormat::new(rule, &style, &job.fields))
+    let content = delivery::content(job.config);
+    let templates: Vec<_> = (job.generation.rules().rules.iter())
+        .map(|rule| AlertTemplate::new(rule, &job.origin, content, &job.fields))
         .collect::<Result<_, _>>()?;
     let backpressure = match job.config.engine {
         Kind::Live { .. } => Backpressure::Drop,
@@ -86,7 +88,7 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
     let outputs = Outputs::start(delivery::delivery(job.config), Arc::new(report))?;
     let heartbeat = Arc::new(Heartbeat::new());
     let metrics = MetricsSettings::new(job)
-        .map(|settings| metrics(job, settings, &heartbeat, &outputs, &style))
+        .map(|settings| metrics(job, settings, &heartbeat, &outputs))
         .transpose()?;
     let server = match &job.config.engine {
         Kind::Live { .. } => {
@@ -95,7 +97,7 @@ pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
         Kind::Replay { .. } | Kind::NoDriver => None,
     };
     let _ticker = server.is_some().then(|| Ticker::start(heartbeat.clone())).transpose()?;
-    let mut watch = Watch::new(job, &formats, &style, &outputs, recorder, metrics, &heartbeat);
+    let mut watch = Watch::new(job, &templates, &outputs, recorder, metrics, &heartbeat);
     let result = match &job.config.engine {
         Kind::Replay { capture_file } => replay(job, &mut watch, capture_file),
         Kind::Live { settings, .. } => live::run(job, &mut watch, settings),
@@ -118,14 +120,13 @@ fn metrics<'a>(
     settings: MetricsSettings,
     heartbeat: &Arc<Heartbeat>,
     outputs: &Outputs,
-    style: &Style,
 ) -> io::Result<Metrics<'a>> {
     let log = Arc::clone(&job.log);
     let report = move |incident: &Incident| {
         log.line(incident.priority(), format_args!("metrics.output_file: {incident}"));
     };
     let (rules, alerts) = (&job.generation.rules().rules, outputs.sender());
-    Metrics::start(settings, rules, heartbeat.clone(), alerts, style, Arc::new(report))
+    Metrics::start(settings, rules, heartbeat.clone(), alerts, &job.origin, Arc::new(report))
 }
 
 fn replay(job: &Job<'_>, watch: &mut Watch<'_>, capture: &Path) -> anyhow::Result<()> {
@@ -183,7 +184,7 @@ pub(crate) fn generation_settings(config: &Config) -> GenerationSettings {
         RuleMatching::First => Matching::First,
         RuleMatching::All => Matching::All,
     };
-    let run = Run { buffers: delivery::buffers(config), zone: zone(), ..Run::default() };
+    let run = Run { buffers: delivery::buffers(config), zone: delivery::zone(), ..Run::default() };
     GenerationSettings { matching, run, ..GenerationSettings::default() }
 }
 
@@ -211,13 +212,6 @@ fn recording(job: &Job<'_>) -> RecordingSettings {
 fn runtime_log(job: &Job<'_>) -> peregrine_runtime::Log {
     let log = Arc::clone(&job.log);
     peregrine_runtime::Log::new(move |level, line| log.line(level, line))
-}
-
-/// The time zone of this machine. Looked for by its name, all names there are would be listed first.
-fn zone() -> TimeZone {
-    let file = std::env::var_os("TZ").is_none().then(|| std::fs::read("/etc/localtime").ok());
-    let zone = file.flatten().and_then(|file| TimeZone::tzif("", &file).ok());
-    zone.unwrap_or_else(TimeZone::system)
 }
 
 /// Sizes of the state.

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use peregrine_alert::Priority;
+use peregrine_alert::{Alert, InternalRule, Priority, Scalar};
 use peregrine_config::{Config, Engine};
-use peregrine_engine::{Match, Observer};
+use peregrine_engine::{AlertTemplate, Match, Observer};
 use peregrine_event::Event;
 use peregrine_fields::Field;
-use peregrine_output::{AlertFormat, Message, Outputs, Scalar, Style, Summary, local_time_of_day};
+use peregrine_output::{Outputs, Summary, local_time_of_day};
 use peregrine_runtime::memory;
 use peregrine_runtime::observers::Recorder;
 use peregrine_state::State;
@@ -42,8 +42,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) metrics: Option<Metrics<'a>>,
     /// What system calls cost, where that is wanted.
     tally: Option<Rc<Tally>>,
-    formats: &'a [AlertFormat<Field>],
-    style: &'a Style,
+    /// For each rule, in the order of the rule set.
+    templates: &'a [AlertTemplate<Field>],
     outputs: &'a Outputs,
     signals: &'a Signals,
     log: &'a Log,
@@ -55,31 +55,37 @@ pub(crate) struct Watch<'a> {
     /// Whether there was a pause: then everything that was there at the start is known.
     settled: bool,
     timeouts: TimeoutMonitor,
+    timeouts_rule: InternalRule,
+    size_rule: InternalRule,
     max_file_size_mb: u64,
 }
+
+/// Name of the rule about no events.
+const TIMEOUTS: &str = "Falco internal: timeouts notification";
+/// Name of the rule about a capture that is as large as it may get.
+const CAPTURE_SIZE: &str = "Falco internal: capture size limit reached";
 
 impl<'a> Watch<'a> {
     /// Nothing has happened yet.
     pub(crate) fn new(
         job: &'a Job<'_>,
-        formats: &'a [AlertFormat<Field>],
-        style: &'a Style,
+        templates: &'a [AlertTemplate<Field>],
         outputs: &'a Outputs,
         recorder: Recorder,
         metrics: Option<Metrics<'a>>,
         heartbeat: &'a Heartbeat,
     ) -> Self {
         Self {
-            summary: Summary::new(
-                job.generation.rules().rules.iter().map(|rule| rule.name.clone()),
-            ),
+            summary: Summary::new(templates.iter().map(|template| {
+                let rule = template.rule();
+                (rule.id(), rule.name().to_owned())
+            })),
             recorder,
             profile: None,
-            drops: Drops::new(&job.config.syscall_event_drops, outputs, style, &job.log),
+            drops: Drops::new(&job.config.syscall_event_drops, outputs, &job.origin, &job.log),
             tally: metrics.as_ref().and_then(Metrics::tally),
             metrics,
-            formats,
-            style,
+            templates,
             outputs,
             signals: &job.signals,
             log: &job.log,
@@ -89,6 +95,8 @@ impl<'a> Watch<'a> {
             limit: duration(job),
             settled: false,
             timeouts: timeouts(job.config),
+            timeouts_rule: InternalRule::new(&job.origin, TIMEOUTS, Priority::Debug),
+            size_rule: InternalRule::new(&job.origin, CAPTURE_SIZE, Priority::Informational),
             max_file_size_mb: job.config.capture.max_file_size_mb,
         }
     }
@@ -163,9 +171,9 @@ impl Observer for Watch<'_> {
     }
 
     fn matched(&mut self, matched: &Match<'_>) {
-        let Some(format) = self.formats.get(matched.index) else { return };
-        let alert = format.alert(matched.event.ts, matched.view);
-        self.summary.count(matched.index, alert.priority);
+        let Some(template) = self.templates.get(matched.index) else { return };
+        let alert = template.render(matched.event.ts, matched.event.num, matched.view);
+        self.summary.count(matched.id, alert.priority());
         self.outputs.submit(alert);
         self.recorder.matched(matched);
     }
@@ -173,8 +181,8 @@ impl Observer for Watch<'_> {
     #[inline(always)]
     fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         if let Some(reached) = self.recorder.done(event, state_only, state) {
-            let message = size_reached(self.max_file_size_mb, reached.written);
-            self.outputs.submit(message.alert(self.style));
+            let max = self.max_file_size_mb;
+            self.outputs.submit(size_reached(max, reached.written, &self.size_rule));
         }
         if let Some(tally) = &self.tally {
             tally.done(event);
@@ -191,7 +199,7 @@ impl Observer for Watch<'_> {
         self.recorder.idle(now);
         self.drops.look_at_repairs(state);
         if self.timeouts.idle(now) {
-            self.outputs.submit(silence(now, &self.timeouts).alert(self.style));
+            self.outputs.submit(silence(now, &self.timeouts, &self.timeouts_rule));
         }
         match self.first_ts {
             Some(first) if self.is_over(first, now) => ControlFlow::Break(()),
@@ -207,28 +215,17 @@ fn timeouts(config: &Config) -> TimeoutMonitor {
 }
 
 /// The alert about a capture that is as large as it may get.
-fn size_reached(max_mb: u64, written: u64) -> Message {
-    let rule = "Falco internal: capture size limit reached";
+fn size_reached(max_mb: u64, written: u64, rule: &InternalRule) -> Alert {
     let fields = [("max_file_size_mb", max_mb), ("written_bytes", written)];
-    Message {
-        ts: now(),
-        priority: Priority::Informational,
-        rule: rule.to_owned(),
-        text: format!("{rule}. Configured limit: {max_mb} MB."),
-        fields: fields.map(|(name, value)| (name.to_owned(), Scalar::Uint(value))).into(),
-    }
+    let fields = fields.map(|(name, value)| (name.to_owned(), Scalar::Uint(value)));
+    let text = format!("{}. Configured limit: {max_mb} MB.", rule.name());
+    rule.alert(now(), &text, fields.into())
 }
 
 /// The alert about no events.
-fn silence(now: u64, timeouts: &TimeoutMonitor) -> Message {
-    let rule = "Falco internal: timeouts notification".to_owned();
+fn silence(now: u64, timeouts: &TimeoutMonitor, rule: &InternalRule) -> Alert {
     let last = timeouts.last_event().map_or_else(|| "none".to_owned(), local_time_of_day);
     let max = timeouts.max_consecutives();
-    Message {
-        ts: now,
-        priority: Priority::Debug,
-        text: format!("{rule}. {max} consecutive timeouts without event."),
-        rule,
-        fields: [("last_event_time".to_owned(), Scalar::Text(last))].into(),
-    }
+    let text = format!("{}. {max} consecutive timeouts without event.", rule.name());
+    rule.alert(now, &text, [("last_event_time".to_owned(), Scalar::Text(last))].into())
 }

@@ -33,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod alert_template;
 #[cfg(test)]
 mod allocations;
 mod compiled;
@@ -43,6 +44,7 @@ pub mod select;
 
 pub use peregrine_event::source::{Next, ProcResolver, Source};
 
+pub use alert_template::{AlertContent, AlertTemplate};
 pub use compiled::{CompiledRules, Matching};
 pub use engine::{End, Engine, Match, Observer, RuleHistory, Step};
 pub use generation::{Generation, GenerationSettings};

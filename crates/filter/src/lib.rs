@@ -101,7 +101,7 @@ pub use meter::Meter;
 pub use parser::{
     DEFAULT_MAX_DEPTH, ParseError, ParseErrorKind, RULES_MAX_DEPTH, parse, parse_operand,
 };
-pub use print::{Form, json_escape, json_string, value_json, value_text};
+pub use print::{Form, value_text};
 pub use program::{
     Condition, EvalCache, Evaluator, LayerStats, NodeId, PreFilter, PreFilterBuilder, Program,
     ProgramBuilder, Residual, StaticFacts, SubCondition,

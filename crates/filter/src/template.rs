@@ -6,8 +6,8 @@ use peregrine_event::render::Buffers;
 use thiserror::Error;
 
 use crate::parser::{DEFAULT_MAX_DEPTH, parse_operand};
-use crate::print::{Form, value_json, value_text};
-use crate::{Argument, Extractor, Operand, OperandKind, Place, Shown, Supplier, Vocabulary};
+use crate::print::{Form, value_text};
+use crate::{Argument, Extractor, Operand, OperandKind, Place, Shown, Supplier, Value, Vocabulary};
 
 /// A compiled output template: `%proc.name opened %20fd.name`.
 ///
@@ -149,15 +149,13 @@ impl<F> OutputField<F> {
         &self.name
     }
 
-    /// Appends the value for one event as JSON; `null` where there is none.
-    pub fn json<S>(&self, supplier: &S, buffers: Buffers, out: &mut Vec<u8>)
+    /// The value for one event, and how it prints.
+    pub fn value<'s, S>(&'s self, supplier: &'s S, buffers: Buffers) -> Option<(Value<'s>, Form)>
     where
         S: Supplier<F> + ?Sized,
     {
-        match shown(&self.extractor, supplier, Place::Json) {
-            Some(shown) => value_json(out, shown.value, form(&self.extractor, &shown, buffers)),
-            None => out.extend_from_slice(b"null"),
-        }
+        let shown = shown(&self.extractor, supplier, Place::Json)?;
+        Some((shown.value, form(&self.extractor, &shown, buffers)))
     }
 }
 

@@ -1,16 +1,16 @@
-//! Alerts: how they look and how they get out.
+//! How alerts look and how they get out.
 //!
-//! A rule that matched becomes an [`Alert`] on the event thread, because its text asks for the state of that
-//! moment ([`AlertFormat`]). From there on nothing needs the event: [`Outputs`] delivers alerts on a thread of
-//! its own, through channels that may be slow. This crate knows of fields only that a vocabulary has them,
-//! and nothing of events and state.
+//! [`Outputs`] takes [`Alert`](peregrine_alert::Alert)s from the event thread and delivers them on a thread
+//! of its own, through channels that may be slow. Each channel formats them itself ([`Format`]). This crate
+//! does not know rules, fields or state: an alert owns everything that it needs.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use peregrine_output::{Alert, Channels, Delivery, FileOutput, Outputs};
-//! use peregrine_alert::Priority;
+//! use jiff::tz::TimeZone;
+//! use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleRegistry};
+//! use peregrine_output::{Channels, Delivery, FileOutput, Format, JsonStyle, Layout, Outputs};
 //!
 //! let dir = tempfile::tempdir()?;
 //! let path = dir.path().join("alerts");
@@ -18,29 +18,36 @@
 //!     file: Some(FileOutput { path: path.clone(), keep_alive: true }),
 //!     ..Channels::default()
 //! };
-//! let delivery =
-//!     Delivery { channels, buffered: true, queue_capacity: None, timeout: Duration::from_secs(2) };
+//! let layout = Layout::Json(JsonStyle::default());
+//! let format = Format { layout, iso_time: false, zone: TimeZone::UTC };
+//! let timeout = Duration::from_secs(2);
+//! let delivery = Delivery { channels, format, buffered: true, queue_capacity: None, timeout };
 //! let outputs = Outputs::start(delivery, Arc::new(|incident| panic!("{incident}")))?;
-//! outputs.submit(Alert { priority: Priority::Notice, line: b"something happened".to_vec() });
+//!
+//! let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "host-1");
+//! let rule = InternalRule::new(&origin, "test", Priority::Notice);
+//! outputs.submit(rule.alert(1_470_327_477_881_785_348, "something happened", Default::default()));
 //! outputs.close();
-//! assert_eq!(std::fs::read(path)?, b"something happened\n");
+//! assert!(std::fs::read_to_string(path)?.starts_with(
+//!     r#"{"hostname":"host-1","output":"something happened","output_fields":{},"#
+//! ));
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-mod alert;
 mod channel;
-mod message;
+mod format;
 mod outputs;
 mod queue;
 mod summary;
+#[cfg(test)]
+mod testing;
 mod time;
 
-pub use alert::{Alert, AlertFormat, JsonStyle, Style};
 pub use channel::{
     ChannelError, Channels, ClientIdentity, FileOutput, HttpError, HttpOutput, ProgramOutput,
     SyslogOutput, Trust,
 };
-pub use message::{Message, Scalar};
+pub use format::{Format, Formatter, JsonStyle, Layout};
 pub use outputs::{AlertSender, Delivery, Incident, Outputs, Report};
 pub use summary::Summary;
 pub use time::local_time_of_day;

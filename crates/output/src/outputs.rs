@@ -9,11 +9,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use peregrine_alert::Priority;
+use peregrine_alert::{Alert, Priority};
 use thiserror::Error;
 
-use crate::Alert;
 use crate::channel::{Channel, ChannelError, Channels};
+use crate::format::Format;
 use crate::queue::{Pushed, Queue, Taken};
 
 /// How alerts are delivered.
@@ -21,6 +21,8 @@ use crate::queue::{Pushed, Queue, Taken};
 pub struct Delivery {
     /// Where to.
     pub channels: Channels,
+    /// How alerts look there.
+    pub format: Format,
     /// `buffered_outputs`: lines may wait until many can be written at once.
     pub buffered: bool,
     /// `outputs_queue.capacity`: alerts that may wait. None: as many as memory holds.
@@ -106,8 +108,8 @@ impl Outputs {
     /// # Errors
     /// When the system has no thread left.
     pub fn start(delivery: Delivery, report: Report) -> io::Result<Self> {
-        let Delivery { channels, buffered, queue_capacity, timeout } = delivery;
-        Self::with_channels(channels.build(buffered), queue_capacity, timeout, report)
+        let Delivery { channels, format, buffered, queue_capacity, timeout } = delivery;
+        Self::with_channels(channels.build(&format, buffered), queue_capacity, timeout, report)
     }
 
     fn with_channels(

@@ -1,31 +1,48 @@
-//! What was detected, in numbers.
+//! How many alerts each rule has raised.
 
 use std::fmt;
 
-use peregrine_alert::Priority;
+use peregrine_alert::{Priority, RuleId};
 
-/// Counts alerts by rule and priority. Printed at the end of a run.
+/// Counts alerts by rule and priority, over all reloads. Printed at the end of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     total: u64,
     by_priority: [u64; Priority::ALL.len()],
-    rules: Vec<(String, u64)>,
+    /// In the order in which they were added.
+    rules: Vec<(RuleId, String)>,
+    /// By [`RuleId::index`]; `None` for rules that were not added.
+    by_rule: Vec<Option<u64>>,
 }
 
 impl Summary {
     /// Starts with no alert of any of these rules, in the order in which they were loaded.
-    pub fn new(rules: impl IntoIterator<Item = String>) -> Self {
-        let rules = rules.into_iter().map(|name| (name, 0)).collect();
-        Self { rules, ..Self::default() }
+    pub fn new(rules: impl IntoIterator<Item = (RuleId, String)>) -> Self {
+        let mut summary = Self::default();
+        rules.into_iter().for_each(|(rule, name)| summary.add_rule(rule, name));
+        summary
     }
 
-    /// Counts one alert of the rule at this place in the order of loading.
-    pub fn count(&mut self, rule: usize, priority: Priority) {
+    /// Adds a rule to those that are listed, unless it is one of them. What it has raised stays.
+    pub fn add_rule(&mut self, rule: RuleId, name: String) {
+        if self.by_rule.len() <= rule.index() {
+            self.by_rule.resize(rule.index() + 1, None);
+        }
+        if let Some(count @ None) = self.by_rule.get_mut(rule.index()) {
+            *count = Some(0);
+            self.rules.push((rule, name));
+        }
+    }
+
+    /// Counts one alert of a rule that was added.
+    pub fn count(&mut self, rule: RuleId, priority: Priority) {
         self.total += 1;
         if let Some(count) = self.by_priority.get_mut(priority as usize) {
             *count += 1;
         }
-        if let Some((_, count)) = self.rules.get_mut(rule) {
+        let count = self.by_rule.get_mut(rule.index()).and_then(Option::as_mut);
+        debug_assert!(count.is_some(), "{rule:?} was not added");
+        if let Some(count) = count {
             *count += 1;
         }
     }
@@ -36,9 +53,11 @@ impl Summary {
         self.total
     }
 
-    /// Rules with their alerts, in the order of loading.
+    /// Rules with their alerts, in the order in which they were added.
     pub fn rules(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.rules.iter().map(|(name, count)| (name.as_str(), *count))
+        let count =
+            |rule: RuleId| self.by_rule.get(rule.index()).copied().flatten().unwrap_or_default();
+        self.rules.iter().map(move |(rule, name)| (name.as_str(), count(*rule)))
     }
 }
 
@@ -65,16 +84,21 @@ impl fmt::Display for Summary {
 
 #[cfg(test)]
 mod tests {
+    use peregrine_alert::RuleRegistry;
+
     use super::*;
 
     #[test]
     fn several_severities() {
-        let mut summary = Summary::new(["Zed", "Never", "Ant"].map(String::from));
+        let registry = RuleRegistry::new();
+        let [ant, zed, never] = ["Ant", "Zed", "Never"].map(|name| registry.intern("s", name));
+        let rules = [(zed, "Zed"), (never, "Never"), (ant, "Ant")];
+        let mut summary = Summary::new(rules.map(|(rule, name)| (rule, name.to_owned())));
         for (rule, priority) in [
-            (2, Priority::Debug),
-            (0, Priority::Informational),
-            (2, Priority::Debug),
-            (2, Priority::Emergency),
+            (ant, Priority::Debug),
+            (zed, Priority::Informational),
+            (ant, Priority::Debug),
+            (ant, Priority::Emergency),
         ] {
             summary.count(rule, priority);
         }
@@ -89,6 +113,19 @@ mod tests {
            Zed: 1
            Ant: 3
         ");
+    }
+
+    #[test]
+    fn counts_survive_a_reload() {
+        let registry = RuleRegistry::new();
+        let [old, new] = ["Old", "New"].map(|name| registry.intern("s", name));
+        let mut summary = Summary::new([(old, "Old".to_owned())]);
+        summary.count(old, Priority::Error);
+        for (rule, name) in [(new, "New"), (old, "Old")] {
+            summary.add_rule(rule, name.to_owned());
+        }
+        summary.count(old, Priority::Error);
+        assert_eq!(summary.rules().collect::<Vec<_>>(), [("Old", 2), ("New", 0)]);
     }
 
     #[test]

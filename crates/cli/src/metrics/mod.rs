@@ -11,8 +11,9 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use peregrine_alert::AlertOrigin;
 use peregrine_fields::Field;
-use peregrine_output::{AlertSender, Delivery, Outputs, Style, Summary};
+use peregrine_output::{AlertSender, Delivery, Outputs, Summary};
 use peregrine_probe::Live;
 use peregrine_rules::Rule;
 use peregrine_state::State;
@@ -66,12 +67,12 @@ impl<'a> Metrics<'a> {
         rules: &'a [Rule<Field>],
         heartbeat: Arc<Heartbeat>,
         alerts: AlertSender,
-        style: &Style,
+        origin: &AlertOrigin,
         report: peregrine_output::Report,
     ) -> io::Result<Self> {
         let file = settings.file.map(|delivery| Outputs::start(delivery, report)).transpose()?;
-        let alerts = settings.as_alert.then(|| (alerts, style.clone()));
-        let sink = Box::new(Reports { file, alerts });
+        let alerts = settings.as_alert.then_some(alerts);
+        let sink = Box::new(Reports::new(origin, file, alerts));
         let active = rules.iter().filter(|rule| rule.active).map(rule_info);
         Ok(Self {
             collector: Collector::start(settings.collector, heartbeat, sink)?,

@@ -1,27 +1,38 @@
 //! Where reports go: into alerts, and into a file, one JSON object per line.
 
-use std::collections::BTreeMap;
-
-use peregrine_alert::Priority;
-use peregrine_output::{Alert, AlertSender, Message, Outputs, Scalar, Style};
+use peregrine_alert::{AlertOrigin, InternalRule, Priority, Scalar};
+use peregrine_output::{AlertSender, Outputs};
 use peregrine_telemetry::metrics::MetricValue;
 use peregrine_telemetry::{MetricReport, ReportSink};
-use serde_json::json;
 
 /// The destinations of reports.
 pub(super) struct Reports {
-    pub(super) file: Option<Outputs>,
-    pub(super) alerts: Option<(AlertSender, Style)>,
+    rule: InternalRule,
+    file: Option<Outputs>,
+    alerts: Option<AlertSender>,
+}
+
+impl Reports {
+    pub(super) fn new(
+        origin: &AlertOrigin,
+        file: Option<Outputs>,
+        alerts: Option<AlertSender>,
+    ) -> Self {
+        let name = "Falco internal: metrics snapshot";
+        Self { rule: InternalRule::new(origin, name, Priority::Informational), file, alerts }
+    }
 }
 
 impl ReportSink for Reports {
     fn report(&mut self, report: MetricReport) {
+        let fields = report.fields.into_iter().map(|(name, value)| (name, scalar(value)));
+        let alert = self.rule.alert(report.ts, "Falco metrics snapshot", fields.collect());
+        debug_assert_eq!(alert.number(), report.sample);
         if let Some(file) = &self.file {
-            let line = line(&report.fields, report.sample);
-            file.submit(Alert { priority: Priority::Informational, line });
+            file.submit(alert.clone());
         }
-        if let Some((alerts, style)) = &self.alerts {
-            alerts.submit(message(report).alert(style));
+        if let Some(alerts) = &self.alerts {
+            alerts.submit(alert);
         }
     }
 
@@ -38,32 +49,10 @@ impl ReportSink for Reports {
     }
 }
 
-fn line(fields: &BTreeMap<String, MetricValue>, sample: u64) -> Vec<u8> {
-    let fields: serde_json::Map<_, _> = fields
-        .iter()
-        .map(|(name, value)| {
-            let value = match value {
-                MetricValue::Uint(value) => json!(value),
-                MetricValue::Double(value) => json!(value),
-                MetricValue::Text(value) => json!(value),
-            };
-            (name.clone(), value)
-        })
-        .collect();
-    json!({ "output_fields": fields, "sample": sample }).to_string().into_bytes()
-}
-
-fn message(report: MetricReport) -> Message {
-    let scalar = |value| match value {
+fn scalar(value: MetricValue) -> Scalar {
+    match value {
         MetricValue::Uint(value) => Scalar::Uint(value),
         MetricValue::Double(value) => Scalar::Double(value),
         MetricValue::Text(value) => Scalar::Text(value),
-    };
-    Message {
-        ts: report.ts,
-        priority: Priority::Informational,
-        rule: "Falco internal: metrics snapshot".to_owned(),
-        text: "Falco metrics snapshot".to_owned(),
-        fields: report.fields.into_iter().map(|(name, value)| (name, scalar(value))).collect(),
     }
 }

@@ -4,11 +4,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use peregrine_config::Config;
+use peregrine_engine::AlertContent;
 use peregrine_event::render::Buffers;
 use peregrine_output::{
-    Channels, ClientIdentity, Delivery, FileOutput, HttpOutput, JsonStyle, ProgramOutput, Style,
-    SyslogOutput, Trust,
+    Channels, ClientIdentity, Delivery, FileOutput, Format, HttpOutput, JsonStyle, Layout,
+    ProgramOutput, SyslogOutput, Trust,
 };
 
 /// How and where alerts are delivered.
@@ -32,6 +34,7 @@ pub(crate) fn delivery(config: &Config) -> Delivery {
             }),
             http: config.http_output.enabled.then(|| http(config)),
         },
+        format: format(config),
         buffered: config.buffered_outputs,
         queue_capacity: usize::try_from(config.outputs_queue.capacity)
             .ok()
@@ -46,7 +49,6 @@ fn http(config: &Config) -> HttpOutput {
     HttpOutput {
         url: keys.url.clone(),
         user_agent: keys.user_agent.clone(),
-        json: config.json_output,
         trust: match keys.insecure {
             true => Trust::Anyone,
             false => Trust::Authorities(authorities.unwrap_or(&keys.ca_path).into()),
@@ -60,22 +62,38 @@ fn http(config: &Config) -> HttpOutput {
     }
 }
 
-/// How alerts look.
-pub(crate) fn style(config: &Config, hostname: String) -> Style {
-    Style {
-        json: config.json_output.then_some(JsonStyle {
-            message: config.json_include_message_property,
-            output: config.json_include_output_property,
-            output_fields: config.json_include_output_fields_property,
-            tags: config.json_include_tags_property,
-        }),
+/// How channels write alerts.
+fn format(config: &Config) -> Format {
+    let json = JsonStyle {
+        message: config.json_include_message_property,
+        output: config.json_include_output_property,
+        output_fields: config.json_include_output_fields_property,
+        tags: config.json_include_tags_property,
+    };
+    Format {
+        layout: if config.json_output { Layout::Json(json) } else { Layout::Text },
+        iso_time: config.time_format_iso_8601,
+        zone: zone(),
+    }
+}
+
+/// What alerts carry: fields only where channels print them.
+pub(crate) fn content(config: &Config) -> AlertContent {
+    AlertContent {
+        fields: config.json_output && config.json_include_output_fields_property,
         iso_time: config.time_format_iso_8601,
         buffers: buffers(config),
-        hostname,
     }
 }
 
 /// How bytes of any value are shown.
 pub(crate) fn buffers(config: &Config) -> Buffers {
     if config.buffer_format_base64 { Buffers::Base64 } else { Buffers::Dots }
+}
+
+/// The time zone of this machine. Looked for by its name, all names there are would be listed first.
+pub(crate) fn zone() -> TimeZone {
+    let file = std::env::var_os("TZ").is_none().then(|| std::fs::read("/etc/localtime").ok());
+    let zone = file.flatten().and_then(|file| TimeZone::tzif("", &file).ok());
+    zone.unwrap_or_else(TimeZone::system)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use peregrine_alert::RuleRegistry;
+use peregrine_alert::{AlertOrigin, RuleRegistry};
 use peregrine_engine::{Generation, GenerationSettings};
 use peregrine_fields::Field;
 use peregrine_rules::RuleSet;
@@ -29,7 +29,8 @@ pub(crate) fn job<'a>(
         selected: syscalls::select(setup, &rules),
         ..run::generation_settings(setup.config())
     };
-    let generation = Arc::new(Generation::new(rules, &Arc::new(RuleRegistry::new()), settings));
+    let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), &hostname);
+    let generation = Arc::new(Generation::new(rules, origin.registry(), settings));
     // At exit the kernel takes this memory back at once, which is faster than freeing it piece by piece.
     std::mem::forget(Arc::clone(&generation));
     Job {
@@ -41,7 +42,7 @@ pub(crate) fn job<'a>(
         fields: rules::vocabulary(setup),
         generation,
         rules_files,
-        hostname,
+        origin,
         log: Arc::clone(&setup.log),
         signals,
         opened,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use peregrine_config::{Engine, sha256};
-use peregrine_output::{Channels, Delivery, FileOutput};
+use peregrine_output::{Channels, Delivery, FileOutput, Format, Layout};
 use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
 use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, process_age};
 
@@ -54,7 +54,7 @@ fn run_info(job: &Job<'_>) -> RunInfo {
     let read_at = job.read_at.duration_since(UNIX_EPOCH).unwrap_or_default();
     RunInfo {
         version: version::FALCO.to_owned(),
-        hostname: job.hostname.clone(),
+        hostname: job.origin.hostname().to_owned(),
         source: SYSCALL.to_owned(),
         engine: matches!(job.config.engine, Engine::Live { .. }).then(|| "modern_bpf".to_owned()),
         kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
@@ -81,5 +81,7 @@ fn file(job: &Job<'_>, path: &str) -> Delivery {
         file: Some(FileOutput { path: PathBuf::from(path), keep_alive: true }),
         ..Channels::default()
     };
-    Delivery { channels, buffered: false, ..delivery::delivery(job.config) }
+    let delivery = delivery::delivery(job.config);
+    let format = Format { layout: Layout::Sample, ..delivery.format };
+    Delivery { channels, format, buffered: false, ..delivery }
 }

@@ -25,6 +25,7 @@
 
 mod buffer;
 mod flags;
+mod json;
 mod number;
 mod socket;
 #[cfg(test)]
@@ -41,6 +42,8 @@ use crate::types::ParamType;
 use crate::{Event, EventType, path};
 
 pub use buffer::{base64, dots};
+pub use json::{json_escape, json_string};
+pub use number::decimal;
 pub use socket::{ip, sockaddr, socktuple};
 
 /// The directory fd that means the current directory of the thread.

@@ -22,6 +22,24 @@ pub(super) fn signed(value: i64, width: usize, format: Format, out: &mut Vec<u8>
     };
 }
 
+/// Decimal digits, without `fmt`: most values of an alert are numbers.
+pub fn decimal(out: &mut Vec<u8>, negative: bool, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut len = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+        len += 1;
+        if value == 0 {
+            break;
+        }
+    }
+    if negative {
+        out.push(b'-');
+    }
+    out.extend(digits.iter().skip(digits.len() - len));
+}
+
 /// Six significant digits without trailing zeros, as `%g` has them.
 pub(super) fn general(value: f64, out: &mut Vec<u8>) {
     const DIGITS: i32 = 6;

@@ -83,9 +83,12 @@ fn rendered(text: &str) -> String {
 fn output_fields(text: &str) -> Vec<(String, String)> {
     let template = compile(text);
     let show = |field: &OutputField<String>| {
-        let mut json = Vec::new();
-        field.json(&Event(Bump::new()), Buffers::Dots, &mut json);
-        (field.name().to_owned(), String::from_utf8(json).unwrap())
+        let mut text = Vec::new();
+        match field.value(&Event(Bump::new()), Buffers::Dots) {
+            Some((value, form)) => value_text(&mut text, value, form),
+            None => text.extend_from_slice(b"null"),
+        }
+        (field.name().to_owned(), String::from_utf8(text).unwrap())
     };
     template.fields().iter().map(show).collect()
 }
@@ -132,16 +135,16 @@ fn fields_for_conditions_only_have_no_value() {
 fn output_fields_are_unique_and_sorted() {
     let expected = [
         ("fd.name", "null"),
-        ("proc.env[\"B=C D\"]", "\"b\""),
-        ("proc.env[A]", "\"a\""),
-        ("proc.name", "\"cat\\\"\""),
+        ("proc.env[\"B=C D\"]", "b"),
+        ("proc.env[A]", "a"),
+        ("proc.name", "cat\""),
         ("proc.pid", "-7"),
     ];
     let text =
         "%proc.pid %proc.name %4proc.pid %fd.name %proc.env['A'] %proc.env[A] %proc.env[\"B=C D\"]";
     assert_eq!(
         output_fields(text),
-        expected.map(|(name, json)| (name.to_owned(), json.to_owned()))
+        expected.map(|(name, shown)| (name.to_owned(), shown.to_owned()))
     );
     assert_eq!(
         compile("%proc.pid %fd.name %proc.pid").names(),
@@ -161,8 +164,11 @@ fn transformers_print_but_are_not_output_fields() {
     );
     assert_eq!(rendered("%basename(fd.name) %tolower(evt.type)s"), "<NA> opens");
     let text = "%toupper(proc.name) %join('-', (proc.name, proc.pid))";
-    let fields = [("proc.name", "\"cat\\\"\""), ("proc.pid", "-7")];
-    assert_eq!(output_fields(text), fields.map(|(name, json)| (name.to_owned(), json.to_owned())));
+    let fields = [("proc.name", "cat\""), ("proc.pid", "-7")];
+    assert_eq!(
+        output_fields(text),
+        fields.map(|(name, shown)| (name.to_owned(), shown.to_owned()))
+    );
     assert_eq!(
         compile("%toupper(tolower(proc.name))").names(),
         ["proc.name", "toupper(tolower(proc.name))"]

@@ -6,12 +6,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use thiserror::Error;
+use peregrine_alert::Alert;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-use super::{Channel, ChannelError};
-use crate::Alert;
+use super::deliver::Channel;
+use super::error::{ChannelError, HttpError};
+use crate::format::Formatter;
 
 /// A web server that each alert is posted to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +21,6 @@ pub struct HttpOutput {
     pub url: String,
     /// What the program calls itself.
     pub user_agent: String,
-    /// Whether alerts are JSON; the header says so.
-    pub json: bool,
     /// Which servers are believed to be who they say they are.
     pub trust: Trust,
     /// Who we are, where the server wants to know (`mtls`).
@@ -50,43 +49,22 @@ pub struct ClientIdentity {
     pub key: PathBuf,
 }
 
-/// Why an alert could not be posted.
-#[derive(Debug, Error)]
-pub enum HttpError {
-    /// A file with certificates or a key could not be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file has not what it should have.
-    #[error("{path}: no {what} in PEM form")]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// What it should have.
-        what: &'static str,
-    },
-    /// The transfer failed.
-    #[error("failed to post: {0}")]
-    Transfer(#[from] Box<ureq::Error>),
-}
-
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
 pub(crate) struct Http {
     output: HttpOutput,
+    format: Formatter,
+    /// The alert being posted; kept for its memory.
+    body: Vec<u8>,
     /// Made at the first alert, so that a certificate that is missing is no reason not to start.
     agent: Option<Agent>,
 }
 
 impl Http {
-    pub(crate) fn new(output: HttpOutput) -> Self {
-        Self { output, agent: None }
+    pub(crate) fn new(output: HttpOutput, format: Formatter) -> Self {
+        Self { output, format, body: Vec::new(), agent: None }
     }
 
     fn agent(&mut self) -> Result<&Agent, HttpError> {
@@ -110,11 +88,13 @@ impl Http {
 
     fn send(&mut self, alert: &Alert) -> Result<Body, HttpError> {
         let agent = self.agent()?.clone();
-        let HttpOutput { url, json, max_consecutive_timeouts, .. } = &self.output;
-        let content_type = if *json { "application/json" } else { "text/plain" };
+        let HttpOutput { url, max_consecutive_timeouts, .. } = &self.output;
+        self.body.clear();
+        self.format.line(alert, &mut self.body);
+        let content_type = if self.format.is_json() { "application/json" } else { "text/plain" };
         let mut tries_left = *max_consecutive_timeouts;
         loop {
-            let sent = agent.post(url).header("Content-Type", content_type).send(&alert.line);
+            let sent = agent.post(url).header("Content-Type", content_type).send(&self.body);
             match sent {
                 Ok(response) => return Ok(response.into_body()),
                 Err(error) if tries_left > 0 && is_timeout(&error) => tries_left -= 1,
@@ -229,9 +209,9 @@ mod tests {
     use std::net::TcpListener;
     use std::thread::{self, JoinHandle};
 
-    use peregrine_alert::Priority;
-
     use super::*;
+    use crate::format::{Format, JsonStyle, Layout};
+    use crate::testing::{self, alert, format, formatter, line};
 
     /// Answers this many requests on one connection and gives back what they said.
     fn server(requests: usize, status: &'static str) -> (String, JoinHandle<Vec<String>>) {
@@ -270,7 +250,6 @@ mod tests {
         HttpOutput {
             url,
             user_agent: "engine/1".to_owned(),
-            json: true,
             trust: Trust::Authorities("/nonexistent".into()),
             client: None,
             echo: false,
@@ -278,29 +257,35 @@ mod tests {
         }
     }
 
-    fn alert(line: &str) -> Alert {
-        Alert { priority: Priority::Notice, line: line.as_bytes().to_vec() }
-    }
-
     #[test]
     fn each_alert_is_one_request_on_one_connection() {
         let (url, server) = server(2, "200 OK");
-        let mut http = Http::new(output(url));
-        http.deliver(&[alert(r#"{"a":1}"#), alert(r#"{"b":2}"#)]).unwrap();
+        let mut http = Http::new(output(url), formatter());
+        http.deliver(&testing::alerts(&["a", "b"])).unwrap();
         let seen = server.join().unwrap();
         assert!(seen[0].starts_with("POST /alerts HTTP/1.1\r\n"), "{}", seen[0]);
         let head = seen[0].to_lowercase();
-        assert!(head.contains("content-type: application/json\r\n"), "{head}");
+        assert!(head.contains("content-type: text/plain\r\n"), "{head}");
         assert!(head.contains("user-agent: engine/1\r\n"), "{head}");
-        assert!(seen[0].ends_with("\r\n\r\n{\"a\":1}"), "{}", seen[0]);
-        assert!(seen[1].ends_with("\r\n\r\n{\"b\":2}"), "{}", seen[1]);
+        assert!(seen[0].ends_with(&format!("\r\n\r\n{}", line("a"))), "{}", seen[0]);
+        assert!(seen[1].ends_with(&format!("\r\n\r\n{}", line("b"))), "{}", seen[1]);
+    }
+
+    #[test]
+    fn json_is_announced_as_such() {
+        let (url, server) = server(1, "200 OK");
+        let json = Format { layout: Layout::Json(JsonStyle::default()), ..format() };
+        Http::new(output(url), Formatter::new(json)).deliver(&[alert("a")]).unwrap();
+        let seen = server.join().unwrap();
+        assert!(seen[0].to_lowercase().contains("content-type: application/json\r\n"));
+        assert!(seen[0].contains("\r\n\r\n{\"hostname\":"), "{}", seen[0]);
     }
 
     #[test]
     fn any_answer_is_a_delivery() {
         for status in ["404 Not Found", "500 Oh", "302 Found"] {
             let (url, server) = server(1, status);
-            Http::new(output(url)).deliver(&[alert("x")]).unwrap();
+            Http::new(output(url), formatter()).deliver(&[alert("x")]).unwrap();
             assert_eq!(server.join().unwrap().len(), 1);
         }
     }
@@ -310,7 +295,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
-        let error = Http::new(output(url)).deliver(&[alert("x")]).unwrap_err();
+        let error = Http::new(output(url), formatter()).deliver(&[alert("x")]).unwrap_err();
         assert!(error.to_string().starts_with("failed to post: "), "{error}");
     }
 
@@ -319,7 +304,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut output = output("https://127.0.0.1:1/".to_owned());
         let error = |output: &HttpOutput| {
-            Http::new(output.clone()).deliver(&[alert("x")]).unwrap_err().to_string()
+            Http::new(output.clone(), formatter()).deliver(&[alert("x")]).unwrap_err().to_string()
         };
         assert!(error(&output).starts_with("/nonexistent: "), "{}", error(&output));
         output.trust = Trust::Authorities(dir.path().to_owned());

@@ -2,13 +2,26 @@
 
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use peregrine_alert::Alert;
+
+use super::deliver::Channel;
+use super::error::ChannelError;
 use super::stream::Lines;
-use super::{Channel, ChannelError, ProgramOutput};
-use crate::Alert;
+use crate::format::Formatter;
+
+/// A program that reads alerts from its standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramOutput {
+    /// A command of the shell.
+    pub command: String,
+    /// One program for all alerts instead of one for each.
+    pub keep_alive: bool,
+}
 
 #[derive(Debug)]
 pub(crate) struct Program {
     output: ProgramOutput,
+    format: Formatter,
     buffered: bool,
     running: Option<Running>,
 }
@@ -20,16 +33,17 @@ struct Running {
 }
 
 impl Program {
-    pub(crate) fn new(output: ProgramOutput, buffered: bool) -> Self {
-        Self { output, buffered, running: None }
+    pub(crate) fn new(output: ProgramOutput, format: Formatter, buffered: bool) -> Self {
+        Self { output, format, buffered, running: None }
     }
 
-    fn start(&mut self) -> Result<&mut Running, ChannelError> {
+    /// The program, and the format of its lines.
+    fn start(&mut self) -> Result<(&mut Running, &mut Formatter), ChannelError> {
         let running = match self.running.take() {
             Some(running) => running,
             None => self.spawn()?,
         };
-        Ok(self.running.insert(running))
+        Ok((self.running.insert(running), &mut self.format))
     }
 
     fn spawn(&self) -> Result<Running, ChannelError> {
@@ -63,7 +77,8 @@ impl Channel for Program {
 
     fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
         if self.output.keep_alive {
-            let written = self.start()?.lines.write(alerts);
+            let (running, format) = self.start()?;
+            let written = running.lines.write(alerts, format);
             if written.is_err() {
                 // It ended by itself; the next alert starts a new one.
                 let _ = self.stop();
@@ -71,7 +86,8 @@ impl Channel for Program {
             return Ok(written?);
         }
         for alert in alerts {
-            let written = self.start()?.lines.write(std::slice::from_ref(alert));
+            let (running, format) = self.start()?;
+            let written = running.lines.write(std::slice::from_ref(alert), format);
             self.stop()?;
             written?;
         }
@@ -93,17 +109,12 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use peregrine_alert::Priority;
-
     use super::*;
+    use crate::testing::{alert, formatter, line, lines};
 
     fn program(dir: &Path, command: &str, keep_alive: bool) -> Program {
         let command = format!("cd '{}' && {command}", dir.display());
-        Program::new(ProgramOutput { command, keep_alive }, false)
-    }
-
-    fn alert(line: &str) -> Alert {
-        Alert { priority: Priority::Notice, line: line.as_bytes().to_vec() }
+        Program::new(ProgramOutput { command, keep_alive }, formatter(), false)
     }
 
     #[test]
@@ -112,7 +123,7 @@ mod tests {
         let mut program = program(dir.path(), "(echo start; cat) >> out", false);
         program.deliver(&[alert("one"), alert("two")]).unwrap();
         let out = fs::read_to_string(dir.path().join("out")).unwrap();
-        assert_eq!(out, "start\none\nstart\ntwo\n");
+        assert_eq!(out, format!("start\n{}\nstart\n{}\n", line("one"), line("two")));
     }
 
     #[test]
@@ -125,7 +136,7 @@ mod tests {
         program.deliver(&[alert("three")]).unwrap();
         program.finish().unwrap();
         let out = fs::read_to_string(dir.path().join("out")).unwrap();
-        assert_eq!(out, "start\none\ntwo\nstart\nthree\n");
+        assert_eq!(out, format!("start\n{}start\n{}", lines(&["one", "two"]), lines(&["three"])));
     }
 
     #[test]
@@ -133,10 +144,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut program = program(dir.path(), "head -n 1 >> out", true);
         program.deliver(&[alert("one")]).unwrap();
-        program.start().unwrap().child.wait().unwrap();
+        program.start().unwrap().0.child.wait().unwrap();
         assert!(program.deliver(&[alert("lost")]).is_err());
         program.deliver(&[alert("two")]).unwrap();
         program.finish().unwrap();
-        assert_eq!(fs::read_to_string(dir.path().join("out")).unwrap(), "one\ntwo\n");
+        assert_eq!(fs::read_to_string(dir.path().join("out")).unwrap(), lines(&["one", "two"]));
     }
 }

@@ -2,9 +2,22 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
-use super::{Channel, ChannelError, FileOutput};
-use crate::Alert;
+use peregrine_alert::Alert;
+
+use super::deliver::Channel;
+use super::error::ChannelError;
+use crate::format::Formatter;
+
+/// A file that alerts are appended to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileOutput {
+    /// Its path.
+    pub path: PathBuf,
+    /// Keeps it open between alerts.
+    pub keep_alive: bool,
+}
 
 /// Bytes that are gathered before they are written.
 const BUFFER: usize = 64 * 1024;
@@ -22,9 +35,9 @@ impl<W: Write> Lines<W> {
         Self { to, pending: Vec::new(), buffered }
     }
 
-    pub(crate) fn write(&mut self, alerts: &[Alert]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, alerts: &[Alert], format: &mut Formatter) -> io::Result<()> {
         for alert in alerts {
-            self.pending.extend_from_slice(&alert.line);
+            format.line(alert, &mut self.pending);
             self.pending.push(b'\n');
             if self.pending.len() >= BUFFER {
                 self.flush()?;
@@ -43,11 +56,14 @@ impl<W: Write> Lines<W> {
 
 /// Standard output.
 #[derive(Debug)]
-pub(crate) struct Stdout(Lines<io::Stdout>);
+pub(crate) struct Stdout {
+    lines: Lines<io::Stdout>,
+    format: Formatter,
+}
 
 impl Stdout {
-    pub(crate) fn new(buffered: bool) -> Self {
-        Self(Lines::new(io::stdout(), buffered))
+    pub(crate) fn new(format: Formatter, buffered: bool) -> Self {
+        Self { lines: Lines::new(io::stdout(), buffered), format }
     }
 }
 
@@ -57,11 +73,11 @@ impl Channel for Stdout {
     }
 
     fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
-        Ok(self.0.write(alerts)?)
+        Ok(self.lines.write(alerts, &mut self.format)?)
     }
 
     fn finish(&mut self) -> Result<(), ChannelError> {
-        Ok(self.0.flush()?)
+        Ok(self.lines.flush()?)
     }
 }
 
@@ -69,16 +85,18 @@ impl Channel for Stdout {
 #[derive(Debug)]
 pub(crate) struct File {
     output: FileOutput,
+    format: Formatter,
     buffered: bool,
     open: Option<Lines<fs::File>>,
 }
 
 impl File {
-    pub(crate) fn new(output: FileOutput, buffered: bool) -> Self {
-        Self { output, buffered, open: None }
+    pub(crate) fn new(output: FileOutput, format: Formatter, buffered: bool) -> Self {
+        Self { output, format, buffered, open: None }
     }
 
-    fn open(&mut self) -> Result<&mut Lines<fs::File>, ChannelError> {
+    /// The file, and the format of its lines.
+    fn open(&mut self) -> Result<(&mut Lines<fs::File>, &mut Formatter), ChannelError> {
         let lines = match self.open.take() {
             Some(lines) => lines,
             None => {
@@ -89,7 +107,7 @@ impl File {
                 Lines::new(file, self.buffered)
             }
         };
-        Ok(self.open.insert(lines))
+        Ok((self.open.insert(lines), &mut self.format))
     }
 }
 
@@ -99,7 +117,8 @@ impl Channel for File {
     }
 
     fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
-        let written = self.open()?.write(alerts);
+        let (lines, format) = self.open()?;
+        let written = lines.write(alerts, format);
         if !self.output.keep_alive {
             self.finish()?;
         }
@@ -121,26 +140,19 @@ impl Channel for File {
 
 #[cfg(test)]
 mod tests {
-    use peregrine_alert::Priority;
-
     use super::*;
-
-    fn alerts(lines: &[&str]) -> Vec<Alert> {
-        let alert =
-            |line: &&str| Alert { priority: Priority::Notice, line: line.as_bytes().to_vec() };
-        lines.iter().map(alert).collect()
-    }
+    use crate::testing::{alerts, formatter, lines};
 
     #[test]
     fn buffered_lines_wait_for_the_flush() {
-        let mut lines = Lines::new(Vec::new(), true);
-        lines.write(&alerts(&["a", "b"])).unwrap();
-        assert_eq!(lines.to, b"");
-        lines.flush().unwrap();
-        assert_eq!(lines.to, b"a\nb\n");
-        let mut lines = Lines::new(Vec::new(), false);
-        lines.write(&alerts(&["a"])).unwrap();
-        assert_eq!(lines.to, b"a\n");
+        let mut buffered = Lines::new(Vec::new(), true);
+        buffered.write(&alerts(&["a", "b"]), &mut formatter()).unwrap();
+        assert_eq!(buffered.to, b"");
+        buffered.flush().unwrap();
+        assert_eq!(buffered.to, lines(&["a", "b"]).as_bytes());
+        let mut direct = Lines::new(Vec::new(), false);
+        direct.write(&alerts(&["a"]), &mut formatter()).unwrap();
+        assert_eq!(direct.to, lines(&["a"]).as_bytes());
     }
 
     #[test]
@@ -148,34 +160,39 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, rotated) = (dir.path().join("out"), dir.path().join("out.1"));
         fs::write(&path, "before\n").unwrap();
-        let mut file = File::new(FileOutput { path: path.clone(), keep_alive: true }, false);
+        let mut file =
+            File::new(FileOutput { path: path.clone(), keep_alive: true }, formatter(), false);
         file.deliver(&alerts(&["one"])).unwrap();
         fs::rename(&path, &rotated).unwrap();
         file.deliver(&alerts(&["two"])).unwrap();
         file.reopen().unwrap();
         file.deliver(&alerts(&["three"])).unwrap();
         file.finish().unwrap();
-        assert_eq!(fs::read_to_string(&rotated).unwrap(), "before\none\ntwo\n");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+        assert_eq!(
+            fs::read_to_string(&rotated).unwrap(),
+            format!("before\n{}", lines(&["one", "two"]))
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), lines(&["three"]));
     }
 
     #[test]
     fn a_file_that_is_not_kept_open_follows_its_name() {
         let dir = tempfile::tempdir().unwrap();
         let (path, rotated) = (dir.path().join("out"), dir.path().join("out.1"));
-        let mut file = File::new(FileOutput { path: path.clone(), keep_alive: false }, true);
+        let mut file =
+            File::new(FileOutput { path: path.clone(), keep_alive: false }, formatter(), true);
         file.deliver(&alerts(&["one"])).unwrap();
         fs::rename(&path, &rotated).unwrap();
         file.deliver(&alerts(&["two"])).unwrap();
-        assert_eq!(fs::read_to_string(&rotated).unwrap(), "one\n");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+        assert_eq!(fs::read_to_string(&rotated).unwrap(), lines(&["one"]));
+        assert_eq!(fs::read_to_string(&path).unwrap(), lines(&["two"]));
     }
 
     #[test]
     fn a_file_that_can_not_be_opened_is_named() {
         let path = "/nonexistent/dir/out".into();
-        let error =
-            File::new(FileOutput { path, keep_alive: true }, false).deliver(&alerts(&["x"]));
+        let error = File::new(FileOutput { path, keep_alive: true }, formatter(), false)
+            .deliver(&alerts(&["x"]));
         assert!(
             error
                 .unwrap_err()

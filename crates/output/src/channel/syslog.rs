@@ -2,9 +2,23 @@
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 
-use super::{Channel, ChannelError, SyslogOutput};
-use crate::{Alert, time};
+use peregrine_alert::Alert;
+
+use super::deliver::Channel;
+use super::error::ChannelError;
+use crate::format::Formatter;
+use crate::time;
+
+/// The system log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyslogOutput {
+    /// The socket, `/dev/log` as a rule.
+    pub socket: PathBuf,
+    /// Name of the program, in front of each message.
+    pub ident: String,
+}
 
 /// The facility `user`, shifted to its place beside the severity.
 const FACILITY_USER: u8 = 1 << 3;
@@ -12,15 +26,18 @@ const FACILITY_USER: u8 = 1 << 3;
 #[derive(Debug)]
 pub(crate) struct Syslog {
     output: SyslogOutput,
+    format: Formatter,
+    /// The message being sent; kept for its memory.
+    message: Vec<u8>,
     connected: Option<UnixDatagram>,
 }
 
 impl Syslog {
-    pub(crate) fn new(output: SyslogOutput) -> Self {
-        Self { output, connected: None }
+    pub(crate) fn new(output: SyslogOutput, format: Formatter) -> Self {
+        Self { output, format, message: Vec::new(), connected: None }
     }
 
-    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+    fn send(&mut self) -> io::Result<()> {
         let socket = match self.connected.take() {
             Some(socket) => socket,
             None => {
@@ -29,7 +46,7 @@ impl Syslog {
                 socket
             }
         };
-        socket.send(message)?;
+        socket.send(&self.message)?;
         self.connected = Some(socket);
         Ok(())
     }
@@ -42,14 +59,14 @@ impl Channel for Syslog {
 
     fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
         for alert in alerts {
-            let mut message = Vec::with_capacity(alert.line.len() + 64);
-            write!(message, "<{}>", FACILITY_USER | alert.priority as u8)?;
-            time::syslog_now(&mut message);
-            write!(message, " {}: ", self.output.ident)?;
-            message.extend_from_slice(&alert.line);
-            // The daemon may have been started anew; a second failure is one.
-            if self.send(&message).is_err() {
-                self.send(&message)?;
+            self.message.clear();
+            write!(self.message, "<{}>", FACILITY_USER | alert.priority() as u8)?;
+            time::syslog_now(&mut self.message);
+            write!(self.message, " {}: ", self.output.ident)?;
+            self.format.line(alert, &mut self.message);
+            // The daemon may have restarted: connect once more before giving up.
+            if self.send().is_err() {
+                self.send()?;
             }
         }
         Ok(())
@@ -58,17 +75,17 @@ impl Channel for Syslog {
 
 #[cfg(test)]
 mod tests {
-    use peregrine_alert::Priority;
-
     use super::*;
+    use crate::testing;
 
     #[test]
     fn messages_survive_a_restart_of_the_daemon() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("log");
-        let mut syslog =
-            Syslog::new(SyslogOutput { socket: socket.clone(), ident: "engine".to_owned() });
-        let alert = Alert { priority: Priority::Critical, line: b"line with \xc3\xa9".to_vec() };
+        let output = SyslogOutput { socket: socket.clone(), ident: "engine".to_owned() };
+        let mut syslog = Syslog::new(output, testing::formatter());
+        let alert = testing::alert("line with é");
+        let line = testing::line("line with é");
         assert!(syslog.deliver(std::slice::from_ref(&alert)).is_err());
         for _ in 0..2 {
             let daemon = UnixDatagram::bind(&socket).unwrap();
@@ -76,9 +93,9 @@ mod tests {
             let mut buffer = [0; 256];
             let len = daemon.recv(&mut buffer).unwrap();
             let message = std::str::from_utf8(&buffer[..len]).unwrap();
-            assert!(message.starts_with("<10>"), "{message}");
-            assert!(message.ends_with(" engine: line with é"), "{message}");
-            assert_eq!(message.len(), "<10>Jan  1 00:00:00 engine: line with é".len());
+            assert!(message.starts_with("<13>"), "{message}");
+            assert!(message.ends_with(&format!(" engine: {line}")), "{message}");
+            assert_eq!(message.len(), format!("<13>Jan  1 00:00:00 engine: {line}").len());
             std::fs::remove_file(&socket).unwrap();
         }
     }

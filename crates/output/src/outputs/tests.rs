@@ -3,10 +3,7 @@ use std::sync::mpsc::Sender;
 
 use super::*;
 use crate::channel::{FileOutput, ProgramOutput};
-
-fn alert(line: impl Into<String>) -> Alert {
-    Alert { priority: Priority::Notice, line: line.into().into_bytes() }
-}
+use crate::testing::{alert, format, line, lines};
 
 /// Incidents, as they print.
 #[derive(Clone, Default)]
@@ -61,14 +58,15 @@ fn every_alert_arrives_in_order_at_every_channel() {
     let log = Log::default();
     let delivery = Delivery {
         channels,
+        format: format(),
         buffered: true,
         queue_capacity: None,
         timeout: Duration::from_secs(30),
     };
     let outputs = Outputs::start(delivery, log.report()).unwrap();
-    let expected: String = (0..10_000).map(|n| format!("alert {n}\n")).collect();
+    let expected: String = (0..10_000).map(|n| line(&format!("alert {n}")) + "\n").collect();
     for n in 0..10_000 {
-        outputs.submit(alert(format!("alert {n}")));
+        outputs.submit(alert(&format!("alert {n}")));
     }
     outputs.close();
     assert_eq!(std::fs::read_to_string(file).unwrap(), expected);
@@ -133,7 +131,7 @@ fn a_slow_channel_that_moves_loses_nothing() {
         Outputs::with_channels(vec![channel], None, Duration::from_millis(400), log.report())
             .unwrap();
     for n in 0..BATCH * 8 {
-        outputs.submit(alert(n.to_string()));
+        outputs.submit(alert(&n.to_string()));
     }
     let opener = thread::spawn(move || {
         // More in all than the timeout, each far less.
@@ -163,6 +161,7 @@ fn a_channel_that_fails_is_reported_once_and_others_go_on() {
     let log = Log::default();
     let delivery = Delivery {
         channels,
+        format: format(),
         buffered: false,
         queue_capacity: None,
         timeout: Duration::from_secs(30),
@@ -172,7 +171,7 @@ fn a_channel_that_fails_is_reported_once_and_others_go_on() {
     outputs.submit(alert("two"));
     outputs.reopen();
     outputs.close();
-    assert_eq!(std::fs::read_to_string(copy).unwrap(), "one\ntwo\n");
+    assert_eq!(std::fs::read_to_string(copy).unwrap(), lines(&["one", "two"]));
     assert_eq!(log.lines().len(), 1);
     assert!(log.lines()[0].starts_with("file: failed to open output file /nonexistent/dir/file: "));
 }

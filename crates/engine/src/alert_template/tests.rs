@@ -1,6 +1,9 @@
 use bumpalo::Bump;
+use jiff::tz::TimeZone;
+use peregrine_alert::{Priority, RuleRegistry, Value as Kept};
 use peregrine_event::{Format, ParamType};
 use peregrine_filter::{FieldError, Limits, Place, Resolved, Shown, Value};
+use peregrine_output::{Format as Style, Formatter, JsonStyle, Layout};
 use peregrine_rules::{Addition, EventSource, Loader, OutputAddition};
 use proptest::prelude::*;
 
@@ -58,8 +61,12 @@ impl Supplier<&'static str> for Event<'_> {
     }
 }
 
-fn style(json: Option<JsonStyle>) -> Style {
-    Style { json, iso_time: false, buffers: Buffers::Dots, hostname: "HOST".to_owned() }
+fn text() -> Style {
+    Style { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC }
+}
+
+fn json(style: JsonStyle) -> Style {
+    Style { layout: Layout::Json(style), ..text() }
 }
 
 fn extra(what: Addition) -> OutputAddition {
@@ -79,17 +86,27 @@ fn rule(output: &str, tags: &[&str], additions: Vec<OutputAddition>) -> Rule<&'s
     loader.into_rules().rules.pop().unwrap()
 }
 
+fn alert(rule: &Rule<&'static str>, content: AlertContent, fd_name: &[u8]) -> Alert {
+    let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
+    let template = AlertTemplate::new(rule, &origin, content, &Words).unwrap();
+    let alert = template.render(TS, 7, &Event { fd_name, scratch: Bump::new() });
+    assert_eq!(alert.priority(), Priority::Informational);
+    assert_eq!((alert.time(), alert.number()), (TS, 7));
+    alert
+}
+
 fn line(rule: &Rule<&'static str>, style: &Style, fd_name: &[u8]) -> String {
-    let format = AlertFormat::new(rule, style, &Words).unwrap();
-    let alert = format.alert(TS, &Event { fd_name, scratch: Bump::new() });
-    assert_eq!(alert.priority, Priority::Informational);
-    String::from_utf8(alert.line).unwrap()
+    let fields = style.layout != Layout::Text;
+    let content = AlertContent { fields, iso_time: style.iso_time, buffers: Buffers::Dots };
+    let mut line = Vec::new();
+    Formatter::new(style.clone()).line(&alert(rule, content, fd_name), &mut line);
+    String::from_utf8(line).unwrap()
 }
 
 #[test]
-fn text() {
+fn lines_of_text() {
     let opened = rule("%proc.name opened %fd.name ip=%fd.sip", &[], vec![]);
-    let mut style = style(None);
+    let mut style = text();
     assert_eq!(
         line(&opened, &style, b"/dev/null"),
         "16:17:57.881785348: Informational cat opened /dev/null ip=<NA>"
@@ -105,7 +122,7 @@ fn text() {
 fn text_is_escaped_like_json() {
     let quoted = rule("*first\nsecond\t%fd.name \"q\" \\ \u{7}", &[], vec![]);
     assert_eq!(
-        line(&quoted, &style(None), b"caf\xe9"),
+        line(&quoted, &text(), b"caf\xe9"),
         "16:17:57.881785348: Informational first\\nsecond\\tcaf\u{FFFD} \\\"q\\\" \\\\ \\u0007"
     );
 }
@@ -115,7 +132,7 @@ fn json_has_its_keys_in_order() {
     let opened =
         rule("%proc.name(%proc.pid) opened %fd.name %fd.sip", &["read", "files", "read"], vec![]);
     assert_eq!(
-        line(&opened, &style(Some(JsonStyle { message: true, ..JsonStyle::default() })), b"a\"b"),
+        line(&opened, &json(JsonStyle { message: true, ..JsonStyle::default() }), b"a\"b"),
         concat!(
             r#"{"hostname":"HOST","message":"cat(20072) opened a\"b <NA>","#,
             r#""output":"16:17:57.881785348: Informational cat(20072) opened a\"b <NA>","#,
@@ -130,7 +147,7 @@ fn json_has_its_keys_in_order() {
 fn json_leaves_out_what_it_is_told_to() {
     let nothing = JsonStyle { message: false, output: false, output_fields: false, tags: false };
     assert_eq!(
-        line(&rule("%fd.name", &[], vec![]), &style(Some(nothing)), b""),
+        line(&rule("%fd.name", &[], vec![]), &json(nothing), b""),
         concat!(
             r#"{"hostname":"HOST","priority":"Informational","rule":"Opened","source":"syscall","#,
             r#""time":"2016-08-04T16:17:57.881785348Z"}"#
@@ -148,7 +165,7 @@ fn extra_fields_keep_their_type_or_are_text() {
         formatted("label", "pid is %proc.pid"),
         formatted("fd.name", "mine"),
     ];
-    let json = line(&rule("%fd.name", &[], additions), &style(Some(JsonStyle::default())), b"x");
+    let json = line(&rule("%fd.name", &[], additions), &json(JsonStyle::default()), b"x");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(
         json["output_fields"],
@@ -160,9 +177,9 @@ proptest! {
     #[test]
     fn any_name_of_a_file_gives_one_valid_line(fd_name in prop::collection::vec(any::<u8>(), 0..64)) {
         let opened = rule("%fd.name", &[], vec![]);
-        let json = line(&opened, &style(Some(JsonStyle::default())), &fd_name);
+        let json = line(&opened, &json(JsonStyle::default()), &fd_name);
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-        let text = line(&opened, &style(None), &fd_name);
+        let text = line(&opened, &text(), &fd_name);
         prop_assert!(!text.contains('\n'));
         // Text escapes what JSON escapes.
         let unescaped: String = serde_json::from_str(&format!("\"{text}\"")).unwrap();
@@ -170,4 +187,69 @@ proptest! {
         let name = String::from_utf8_lossy(&fd_name);
         prop_assert_eq!(json["output_fields"]["fd.name"].as_str(), Some(&*name));
     }
+}
+
+/// A value as an alert keeps it.
+fn kept(value: Value<'_>, form: Form, check: impl FnOnce(Kept<'_>)) {
+    let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
+    let fields = vec!["field".to_owned()];
+    let rule = RuleInfo::new(&origin, "syscall", "R", Priority::Error, vec![], fields);
+    let mut alert = AlertBuilder::new(Arc::new(rule), TS, 1, |_| {});
+    add_value(&mut alert, value, form);
+    let alert = alert.finish();
+    let (_name, kept) = alert.fields().next().unwrap();
+    check(kept);
+}
+
+fn form(ty: ParamType, format: Format) -> Form {
+    Form { ty, format, buffers: Buffers::Dots }
+}
+
+#[test]
+fn numbers_stay_numbers_in_decimal_only() {
+    for (value, ty, format, expected) in [
+        (Value::Int(-42), ParamType::Int64, Format::Dec, Kept::Int(-42)),
+        (Value::Int(i64::MIN), ParamType::Fd, Format::Dec, Kept::Int(i64::MIN)),
+        (Value::Uint(u64::MAX), ParamType::Uint64, Format::Dec, Kept::Uint(u64::MAX)),
+        (Value::Int(0xfe00), ParamType::Int32, Format::Hex, Kept::Text(b"FE00")),
+        (Value::Int(-1), ParamType::Int32, Format::Hex, Kept::Text(b"FFFFFFFF")),
+        (Value::Int(-1), ParamType::Int8, Format::Oct, Kept::Text(b"377")),
+        (Value::Uint(0o644), ParamType::Mode, Format::Oct, Kept::Text(b"644")),
+        (Value::Uint(7), ParamType::Reltime, Format::Padded, Kept::Uint(7)),
+        (Value::Int(3), ParamType::Fd, Format::Na, Kept::Text(b"3")),
+        (Value::Double(0.054_931), ParamType::Double, Format::Na, Kept::Double(0.054_931)),
+        (Value::Double(f64::NAN), ParamType::Double, Format::Na, Kept::Null),
+        (Value::Double(-2.9), ParamType::Double, Format::Dec, Kept::Int(-2)),
+        (Value::Double(-0.9), ParamType::Double, Format::Dec, Kept::Uint(0)),
+        (Value::Double(2.9), ParamType::Double, Format::Dec, Kept::Uint(2)),
+        (Value::Double(f64::INFINITY), ParamType::Double, Format::Dec, Kept::Null),
+    ] {
+        kept(value, form(ty, format), |kept| assert_eq!(kept, expected, "{value:?}"));
+    }
+}
+
+#[test]
+fn other_values_keep_what_json_needs() {
+    let na = |ty| form(ty, Format::Na);
+    let ip = "::1.2.3.4".parse().unwrap();
+    kept(Value::Ip(ip), na(ParamType::Ipaddr), |kept| assert_eq!(kept, Kept::Ip(ip)));
+    kept(Value::Ip(ip), na(ParamType::Ipnet), |kept| assert_eq!(kept, Kept::Text(b"<IPNET>")));
+    kept(Value::Bool(true), na(ParamType::Bool), |kept| assert_eq!(kept, Kept::Bool(true)));
+    let bytes = Value::Bytes(b"a\"\\\n");
+    kept(bytes, na(ParamType::Bytebuf), |kept| assert_eq!(kept, Kept::Text(b"a\"\\.")));
+    let items = [Value::Text(b"file"), Value::Text(b"ipv4\xff")];
+    kept(Value::List(&items), na(ParamType::Charbuf), |kept| {
+        let Kept::List(items) = kept else { panic!("{kept:?}") };
+        assert!(items.eq([Kept::Text(b"file"), Kept::Text(b"ipv4\xff")]));
+    });
+    kept(Value::List(&[]), na(ParamType::Charbuf), |kept| assert_eq!(kept, Kept::Null));
+}
+
+#[test]
+fn alerts_without_fields_are_text_alone() {
+    let opened = rule("%fd.name", &[], vec![]);
+    let content = AlertContent { fields: false, iso_time: false, buffers: Buffers::Dots };
+    let alert = alert(&opened, content, b"caf\xe9");
+    assert_eq!(alert.text(), b"caf\xe9");
+    assert_eq!(alert.fields().count(), 0);
 }

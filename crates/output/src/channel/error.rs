@@ -1,0 +1,57 @@
+//! What goes wrong in channels.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// What went wrong in a channel.
+#[derive(Debug, Error)]
+pub enum ChannelError {
+    /// An alert could not be posted.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A file could not be opened.
+    #[error("failed to open output file {path}: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program could not be started.
+    #[error("Failed to open program output: {command} (error: {source})")]
+    Spawn {
+        /// The command.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// An alert could not be written.
+    #[error(transparent)]
+    Write(#[from] io::Error),
+}
+
+/// Why an alert could not be posted.
+#[derive(Debug, Error)]
+pub enum HttpError {
+    /// A file with certificates or a key could not be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file lacks what it should contain.
+    #[error("{path}: no {what} in PEM form")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What it should contain.
+        what: &'static str,
+    },
+    /// The transfer failed.
+    #[error("failed to post: {0}")]
+    Transfer(#[from] Box<ureq::Error>),
+}
