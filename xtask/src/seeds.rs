@@ -8,10 +8,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use flate2::read::MultiGzDecoder;
+use peregrine_event::EventType;
 use peregrine_scap::{Reader, Record};
 
 /// Largest seed: larger ones only slow down the fuzzer.
 const MAX_LEN: usize = 128 << 10;
+
+/// Rows of `/proc/net` tables. Those of this machine would show what other programs do.
+const SOCKETS: [&str; 4] = [
+    "  sl  local_address rem_address   st\n   0: 0100007F:0016 00000000:0000 0A 00000000:00000000 \
+     00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0\n",
+    "  sl  local_address                         remote_address                        st\n   0: \
+     00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A \
+     00000000:00000000 00:00000000 00000000     0        0 4712 1 0000000000000000 100 0 0 10 0\n",
+    "Num       RefCount Protocol Flags    Type St Inode Path\n0000000000000000: 00000002 00000000 \
+     00010000 0001 01 4713 /run/a.sock\n",
+    "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n\
+     0000000000000000 0   1          00000001 0        0        0     2        0        4714\n",
+];
 
 /// Writes `fuzz/seeds/<target>/*`, which is not committed.
 pub fn run() -> Result<()> {
@@ -34,6 +48,11 @@ pub fn run() -> Result<()> {
             {
                 seeds.add("event_decode", event.bytes())?;
                 seeds.add("ring_records", &ring_of(event.bytes()))?;
+                if event.ty == EventType::ContainerJson_2E
+                    && let Some(json) = event.param(0)
+                {
+                    seeds.add("container_json", json.strip_suffix(b"\0").unwrap_or(json))?;
+                }
             }
         }
     }
@@ -42,10 +61,6 @@ pub fn run() -> Result<()> {
         ("accounts", "/etc/group"),
         ("proc_cgroup", "/proc/self/cgroup"),
         ("proc_mountinfo", "/proc/self/mountinfo"),
-        ("proc_sockets", "/proc/self/net/netlink"),
-        ("proc_sockets", "/proc/self/net/tcp"),
-        ("proc_sockets", "/proc/self/net/tcp6"),
-        ("proc_sockets", "/proc/self/net/unix"),
         ("proc_status", "/proc/self/limits"),
         ("proc_status", "/proc/self/stat"),
         ("proc_status", "/proc/self/status"),
@@ -56,6 +71,9 @@ pub fn run() -> Result<()> {
             text.truncate(MAX_LEN);
             seeds.add(target, &text)?;
         }
+    }
+    for table in SOCKETS {
+        seeds.add("proc_sockets", table.as_bytes())?;
     }
     seeds
         .add("proc_cgroup", b"0::/../../kubepods.slice/cri-containerd-0123456789abcdef.scope\n")?;
@@ -71,6 +89,7 @@ pub fn run() -> Result<()> {
     ] {
         seeds.add("regular_expressions", pattern.as_bytes())?;
     }
+    seeds.add("config", &fs::read(root.join("crates/config/assets/falco.yaml"))?)?;
     for path in files(&root.join("crates/cli/assets"), "yaml")? {
         let text = fs::read_to_string(&path)?;
         seeds.add("rules_loader", text.as_bytes())?;
