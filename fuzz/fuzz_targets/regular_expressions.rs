@@ -8,7 +8,7 @@ use bumpalo::Bump;
 use libfuzzer_sys::fuzz_target;
 use peregrine_event::{Format, ParamType};
 use peregrine_filter::{
-    Check, Comparison, Expr, ExprKind, Field, FieldError, Filter, Limits, OperandKind, Operator,
+    Check, Comparison, Expr, ExprKind, FieldError, FieldRef, Filter, Limits, OperandKind, Operator,
     Resolved, Right, Span, Spanned, Supplier, Text, Value, Vocabulary, compile,
 };
 
@@ -48,7 +48,7 @@ fn compiled(pattern: &[u8]) -> Option<Filter<()>> {
     let at = |node| Spanned::new(node, Span::default());
     let comparison = Comparison {
         left: Spanned::new(
-            OperandKind::Field(Field { name: "text".into(), arg: None }),
+            OperandKind::Field(FieldRef { name: "text".into(), arg: None }),
             Span::default(),
         ),
         op: Operator::Regex,

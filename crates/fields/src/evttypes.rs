@@ -13,7 +13,7 @@ use peregrine_event::{
     syscalls_x86_64,
 };
 use peregrine_filter::{
-    Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
+    Argument, Call, Check, Comparison, Expr, ExprKind, FieldRef, Operand, OperandKind, Operator,
     Right, Span, Text,
 };
 use thiserror::Error;
@@ -188,7 +188,7 @@ fn is_type(operand: &Operand) -> bool {
     })
 }
 
-fn field(operand: &Operand) -> Option<&Field> {
+fn field(operand: &Operand) -> Option<&FieldRef> {
     match &operand.node {
         OperandKind::Field(field) => Some(field),
         OperandKind::Call(_) => None,

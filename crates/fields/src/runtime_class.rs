@@ -60,7 +60,7 @@ pub struct RuntimeField {
     pub cost: Cost,
 }
 
-/// A class of fields whose values somebody else extracts.
+/// A class of fields with the extractor that supplies their values.
 ///
 /// Conditions hold a reference to the class of each field they read, so that a class lives as long
 /// as any rule compiled with it.

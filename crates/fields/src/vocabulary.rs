@@ -431,7 +431,7 @@ fn token(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use peregrine_event::{Format, ParamType};
-    use peregrine_filter::Each;
+    use peregrine_filter::MultiValue;
 
     use super::*;
 
@@ -485,10 +485,10 @@ mod tests {
 
     #[test]
     fn only_a_field_without_an_argument_has_several_values_things() {
-        assert_eq!(resolved("proc.aname").each, Some(Each::Any));
+        assert_eq!(resolved("proc.aname").each, Some(MultiValue::Any));
         assert_eq!(resolved("proc.aname[1]").each, None);
         assert_eq!(resolved("proc.aenv[HOME]").each, None);
-        assert_eq!(resolved("fd.ip").each, Some(Each::Ends));
+        assert_eq!(resolved("fd.ip").each, Some(MultiValue::Ends));
     }
 
     #[test]

@@ -170,19 +170,19 @@ pub enum OperandKind {
     /// `tolower(proc.name)`
     Call(Call),
     /// `proc.aname[2]`
-    Field(Field),
+    Field(FieldRef),
 }
 
 /// A field as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Field {
+pub struct FieldRef {
     /// Its name, with dots.
     pub name: String,
     /// The text between brackets, unquoted.
     pub arg: Option<String>,
 }
 
-impl Field {
+impl FieldRef {
     /// Name and argument in one, as a [`Vocabulary`](crate::Vocabulary) understands them.
     pub fn text(&self) -> String {
         match &self.arg {

@@ -12,7 +12,7 @@ use crate::hints::{self, Hint, HintKind};
 use crate::kind::{Kind, comparable, type_name};
 use crate::literal::{self, Literal};
 use crate::matcher::{Matcher, Order};
-use crate::{Each, Extractor, Operator, Vocabulary};
+use crate::{Extractor, MultiValue, Operator, Vocabulary};
 
 /// How deep a condition may nest after macros are expanded.
 const MAX_DEPTH: usize = 500;
@@ -190,9 +190,9 @@ fn as_each<F>(op: Operator, kind: Kind, left: &Extractor<F>, literals: &mut Vec<
         return;
     }
     match (left.each(), kind) {
-        (Some(Each::Ends), Kind::Address) => literals.clear(),
-        (Some(Each::Ends), Kind::Net) => literals.truncate(1),
-        (Some(Each::Any), Kind::Number) if left.ty() != ParamType::Port => literals.clear(),
+        (Some(MultiValue::Ends), Kind::Address) => literals.clear(),
+        (Some(MultiValue::Ends), Kind::Net) => literals.truncate(1),
+        (Some(MultiValue::Any), Kind::Number) if left.ty() != ParamType::Port => literals.clear(),
         _ => {}
     }
 }

@@ -10,7 +10,7 @@ use crate::error::CompileErrorKind;
 use crate::kind::type_name;
 use crate::transform::{self, Optstring};
 use crate::{
-    Argument, Call, Each, FieldError, Limits, Operand, OperandKind, Resolved, Supplier,
+    Argument, Call, FieldError, Limits, MultiValue, Operand, OperandKind, Resolved, Supplier,
     Transformer, Value, Vocabulary,
 };
 
@@ -25,7 +25,7 @@ pub struct Extractor<F> {
     base: Typed,
     typed: Typed,
     format: Format,
-    each: Option<Each>,
+    each: Option<MultiValue>,
     limits: Limits,
 }
 
@@ -133,7 +133,7 @@ impl<F> Extractor<F> {
         only.into_iter().chain(others)
     }
 
-    pub(crate) fn each(&self) -> Option<Each> {
+    pub(crate) fn each(&self) -> Option<MultiValue> {
         self.each
     }
 

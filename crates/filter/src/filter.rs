@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::matcher::{Matcher, Order, contains_folded};
-use crate::{Each, Extractor, Operator, Supplier, Value, glob};
+use crate::{Extractor, MultiValue, Operator, Supplier, Value, glob};
 
 /// A compiled condition. See [`compile`](crate::compile).
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl<F> Test<F> {
         let scratch = supplier.scratch();
         match &self.predicate {
             Predicate::Exists => match (self.left.each(), left) {
-                (Some(Each::Any), Value::List(members)) => !members.is_empty(),
+                (Some(MultiValue::Any), Value::List(members)) => !members.is_empty(),
                 _ => true,
             },
             Predicate::Literals { op, matcher } => {
@@ -159,15 +159,15 @@ impl<F> Predicate<F> {
 fn spread(
     value: Value<'_>,
     op: Operator,
-    each: Option<Each>,
+    each: Option<MultiValue>,
     mut holds: impl FnMut(Value<'_>) -> bool,
 ) -> bool {
     let Value::List(members) = value else { return holds(value) };
     let all = match each {
         None => op == Operator::In,
-        Some(Each::Any) => false,
+        Some(MultiValue::Any) => false,
         // An empty list of ends satisfies no comparison.
-        Some(Each::Ends) => op == Operator::Ne && !members.is_empty(),
+        Some(MultiValue::Ends) => op == Operator::Ne && !members.is_empty(),
     };
     if all { members.iter().all(|v| holds(*v)) } else { members.iter().any(|v| holds(*v)) }
 }

@@ -244,8 +244,8 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Bytes of `text` before the first that is not `wanted`. Those of longer characters go together:
-/// what is asked for is ASCII, or anything but some of it.
+/// Length of the longest prefix of bytes that are `wanted`. It ends between characters: `wanted`
+/// accepts either no byte above ASCII or all of them.
 fn leading(text: &str, wanted: impl Fn(u8) -> bool) -> usize {
     text.bytes().position(|b| !wanted(b)).unwrap_or(text.len())
 }

@@ -86,7 +86,7 @@ mod walk;
 pub use peregrine_event::render::Buffers;
 
 pub use ast::{
-    Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
+    Argument, Call, Check, Comparison, Expr, ExprKind, FieldRef, Operand, OperandKind, Operator,
     Quantifier, Right, Span, Spanned, Text, Transformer,
 };
 pub use compile::{Compiled, TestCache, compile, compile_with};
@@ -110,5 +110,5 @@ pub use regex::RegexError;
 pub use template::{OutputField, Template, TemplateError};
 pub use value::Value;
 pub use vocabulary::{
-    Each, FieldError, Limits, Place, Resolved, Shown, Supplier, UnknownLiteral, Vocabulary,
+    FieldError, Limits, MultiValue, Place, Resolved, Shown, Supplier, UnknownLiteral, Vocabulary,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::ast::{
-    Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Operator,
+    Argument, Call, Check, Comparison, Expr, ExprKind, FieldRef, Operand, OperandKind, Operator,
     Right, Span, Spanned, Text, Transformer,
 };
 use crate::lexer::{EscapeError, Lexer};
@@ -412,7 +412,7 @@ impl Parser<'_> {
     /// Parses after the name of a field, which is the last token.
     fn field(&mut self, start: usize) -> Parsed<Operand> {
         self.nested(|p| {
-            let field = Field { name: p.lexer.token(), arg: p.field_argument()? };
+            let field = FieldRef { name: p.lexer.token(), arg: p.field_argument()? };
             Ok(Spanned::new(OperandKind::Field(field), p.span(start)))
         })
     }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use crate::ast::{
-    Argument, Call, Check, Comparison, Expr, ExprKind, Field, Operand, OperandKind, Right, Text,
+    Argument, Call, Check, Comparison, Expr, ExprKind, FieldRef, Operand, OperandKind, Right, Text,
 };
 
 /// Prints a condition that parses to the same tree. Literals are quoted where they must be.
@@ -125,7 +125,7 @@ impl Printer<'_, '_> {
                 self.joined(args, ",", Self::argument)?;
                 self.field_argument(arg.as_deref())
             }
-            OperandKind::Field(Field { name, arg }) => {
+            OperandKind::Field(FieldRef { name, arg }) => {
                 self.f.write_str(name)?;
                 self.field_argument(arg.as_deref())
             }

@@ -4,7 +4,7 @@ use bumpalo::Bump;
 use peregrine_event::{Format, ParamType};
 
 use crate::{
-    DEFAULT_MAX_DEPTH, Each, FieldError, Limits, Resolved, Supplier, UnknownLiteral, Value,
+    DEFAULT_MAX_DEPTH, FieldError, Limits, MultiValue, Resolved, Supplier, UnknownLiteral, Value,
     Vocabulary, compile, parse,
 };
 
@@ -50,8 +50,8 @@ impl Vocabulary for Words {
             .max_by_key(|(name, _)| name.len())
             .ok_or_else(|| FieldError::Unknown { name: text.to_owned() })?;
         let each = match name {
-            n if n.starts_with("any.") => Some(Each::Any),
-            n if n.starts_with("ends.") => Some(Each::Ends),
+            n if n.starts_with("any.") => Some(MultiValue::Any),
+            n if n.starts_with("ends.") => Some(MultiValue::Ends),
             _ => None,
         };
         Ok(Resolved {

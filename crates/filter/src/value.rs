@@ -23,6 +23,6 @@ pub enum Value<'a> {
     /// Address.
     Ip(IpAddr),
     /// Several values: of a list field, or of a field that compares with each of them (see
-    /// [`Each`](crate::Each)).
+    /// [`MultiValue`](crate::MultiValue)).
     List(&'a [Value<'a>]),
 }

@@ -59,14 +59,14 @@ pub struct Resolved<F> {
     /// Whether its value is a list (`fd.types`).
     pub list: bool,
     /// Set for a field with several values that is compared like one with a single value.
-    pub each: Option<Each>,
+    pub each: Option<MultiValue>,
     /// Restrictions on its use.
     pub limits: Limits,
 }
 
 /// When a comparison of several values holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Each {
+pub enum MultiValue {
     /// When it holds for any of them (`proc.aname` without an argument: any ancestor).
     Any,
     /// Like `Any`, but `!=` must hold for all of them (`fd.ip`: both ends of a connection).

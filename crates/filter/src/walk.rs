@@ -1,6 +1,6 @@
 //! Traversal of trees.
 
-use crate::ast::{Argument, Check, Expr, ExprKind, Field, Operand, OperandKind, Right};
+use crate::ast::{Argument, Check, Expr, ExprKind, FieldRef, Operand, OperandKind, Right};
 
 impl Expr {
     /// Calls `visit` for this node and all below it, parents first.
@@ -40,7 +40,7 @@ impl Expr {
     }
 
     /// All fields on either side of comparisons and inside transformers, in the order of the text.
-    pub fn fields(&self) -> Vec<&Field> {
+    pub fn fields(&self) -> Vec<&FieldRef> {
         let mut found = Vec::new();
         for check in self.checks() {
             check.left().each_field(&mut |field| found.push(field));
@@ -67,7 +67,7 @@ impl Expr {
 
 impl Operand {
     /// Calls `visit` for every field in it.
-    pub fn each_field<'a>(&'a self, visit: &mut impl FnMut(&'a Field)) {
+    pub fn each_field<'a>(&'a self, visit: &mut impl FnMut(&'a FieldRef)) {
         match &self.node {
             OperandKind::Field(field) => visit(field),
             OperandKind::Call(call) => call.args.iter().for_each(|arg| arg.each_field(visit)),
@@ -76,7 +76,7 @@ impl Operand {
 }
 
 impl Argument {
-    fn each_field<'a>(&'a self, visit: &mut impl FnMut(&'a Field)) {
+    fn each_field<'a>(&'a self, visit: &mut impl FnMut(&'a FieldRef)) {
         match self {
             Self::List(list) => list.node.iter().for_each(|arg| arg.each_field(visit)),
             Self::Literal(_) => {}

@@ -201,7 +201,7 @@ fn operators(condition: &Expr) -> BTreeSet<String> {
 }
 
 fn fields(condition: &Expr) -> BTreeSet<String> {
-    let text = |field: &peregrine_filter::Field| match &field.arg {
+    let text = |field: &peregrine_filter::FieldRef| match &field.arg {
         Some(arg) if arg.is_empty() => field.name.clone(),
         _ => field.text(),
     };

@@ -17,7 +17,7 @@ peregrine_event::same_params!(open, openat, openat2: FD);
 
 /// Where an event has a path.
 #[derive(Clone, Copy)]
-enum Place {
+enum PathSource {
     /// In the parameter of this name.
     Param(&'static str),
     /// It is the name of its fd.
@@ -26,8 +26,8 @@ enum Place {
 
 /// The paths of an event.
 enum Paths {
-    One(Place),
-    Two { source: Place, target: Place },
+    One(PathSource),
+    Two { source: PathSource, target: PathSource },
 }
 
 pub(crate) fn value<'a>(view: &View<'a>, field: FsPath) -> Option<Value<'a>> {
@@ -42,8 +42,8 @@ pub(crate) fn value<'a>(view: &View<'a>, field: FsPath) -> Option<Value<'a>> {
         _ => return None,
     };
     let given = match place {
-        Place::Fd => name(view)?,
-        Place::Param(param) => {
+        PathSource::Fd => name(view)?,
+        PathSource::Param(param) => {
             let bytes = view.event.param(view.event.param_index(param)?)?;
             raw::text(bytes)
         }
@@ -58,9 +58,9 @@ pub(crate) fn has_paths(ty: EventType) -> bool {
 
 /// The paths of events of this type.
 fn paths(ty: EventType) -> Option<Paths> {
-    let one = |param| Some(Paths::One(Place::Param(param)));
+    let one = |param| Some(Paths::One(PathSource::Param(param)));
     let two = |source, target| {
-        Some(Paths::Two { source: Place::Param(source), target: Place::Param(target) })
+        Some(Paths::Two { source: PathSource::Param(source), target: PathSource::Param(target) })
     };
     match ty {
         EventType::SyscallMkdir_2X
@@ -78,7 +78,7 @@ fn paths(ty: EventType) -> Option<Paths> {
         EventType::SyscallFchmodatX | EventType::SyscallChmodX => one("filename"),
         EventType::SyscallFchownatX => one("pathname"),
         EventType::SyscallQuotactlX => one("special"),
-        EventType::SyscallFchmodX | EventType::SyscallFchownX => Some(Paths::One(Place::Fd)),
+        EventType::SyscallFchmodX | EventType::SyscallFchownX => Some(Paths::One(PathSource::Fd)),
         EventType::SyscallRenameX | EventType::SyscallRenameatX | EventType::SyscallRenameat2X => {
             two("oldpath", "newpath")
         }

@@ -79,10 +79,10 @@ fields! {
         Type = "evt.type" Charbuf Na Pure 2,
         /// 1 for events with the name given as argument and 0 for others: evt.type.is.open.
         TypeIs = "evt.type.is" Uint32 Na Pure 2 [event],
-        /// Name of the syscall; events that are no syscalls have none.
+        /// Name of the syscall; other events have none.
         SyscallType = "syscall.type" Charbuf Na Pure 2,
         /// How the call was made: `ia32` or `aarch32` as 32-bit programs do, else `native`. A
-        /// successful execve tells of the new program. Events that are no syscalls have none.
+        /// successful execve reports the new program. Other events than syscalls have none.
         Abi = "evt.abi" Charbuf Na Pure 2,
         /// Topic of the event, such as `file`, `net`, `memory` or `process`. Reading and writing
         /// count as what the fd refers to.

@@ -11,7 +11,7 @@ mod process;
 use std::borrow::Cow;
 
 use peregrine_event::{Format, ParamType};
-use peregrine_filter::{Each, Limits};
+use peregrine_filter::{Limits, MultiValue};
 
 pub use container::Container;
 pub use evt::{Generic, Syscall, Util};
@@ -195,7 +195,7 @@ pub struct Options {
     /// Restrictions on its use.
     pub limits: Limits,
     /// Set when it has several values without an argument, which are compared one by one.
-    pub each: Option<Each>,
+    pub each: Option<MultiValue>,
     /// Whether its value is a list.
     pub list: bool,
     /// Whether `--list` leaves it out.
@@ -429,15 +429,15 @@ impl Definition {
         self.with(Argument::IndexOrKey)
     }
     const fn ancestor(mut self) -> Self {
-        self.options.each = Some(Each::Any);
+        self.options.each = Some(MultiValue::Any);
         self.with(Argument::Index)
     }
     const fn ancestor_variable(mut self) -> Self {
-        self.options.each = Some(Each::Any);
+        self.options.each = Some(MultiValue::Any);
         self.with(Argument::AncestorVariable)
     }
     const fn ends(mut self) -> Self {
-        self.options.each = Some(Each::Ends);
+        self.options.each = Some(MultiValue::Ends);
         self
     }
     const fn list(mut self) -> Self {

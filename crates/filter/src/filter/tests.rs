@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::{Event, Words, holds};
 use crate::{
-    Check, Comparison, Expr, ExprKind, Field, OperandKind, Right, Span, Spanned, Text, compile,
+    Check, Comparison, Expr, ExprKind, FieldRef, OperandKind, Right, Span, Spanned, Text, compile,
 };
 
 fn text(condition: &str, value: &str) -> bool {
@@ -314,7 +314,7 @@ fn comparison() -> impl Strategy<Value = ExprKind> {
         )),
     ]
     .prop_map(|(name, op, right)| {
-        let field = Field { name: name.into(), arg: None };
+        let field = FieldRef { name: name.into(), arg: None };
         let left = Spanned::new(OperandKind::Field(field), Span::default());
         ExprKind::Check(Arc::new(Check::Compare(Comparison { left, op, quantifier: None, right })))
     })
@@ -357,7 +357,7 @@ proptest! {
         bytes: Vec<u8>,
         number: i64,
     ) {
-        let left = Spanned::new(OperandKind::Field(Field { name: field.into(), arg: None }), Span::default());
+        let left = Spanned::new(OperandKind::Field(FieldRef { name: field.into(), arg: None }), Span::default());
         let right = Right::List(Spanned::new(vec![Text::from(literal.as_str())], Span::default()));
         let check = Check::Compare(Comparison { left, op, quantifier: None, right });
         let expr = Spanned::new(ExprKind::Check(Arc::new(check)), Span::default());

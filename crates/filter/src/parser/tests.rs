@@ -162,9 +162,9 @@ fn literal() -> impl Strategy<Value = Text> {
     ]
 }
 
-fn field() -> impl Strategy<Value = Field> {
+fn field() -> impl Strategy<Value = FieldRef> {
     ("[a-z][a-z0-9_]{0,4}(\\.[a-z][a-z0-9_]{0,4}){1,3}", proptest::option::of(any::<String>()))
-        .prop_map(|(name, arg)| Field { name, arg })
+        .prop_map(|(name, arg)| FieldRef { name, arg })
 }
 
 fn operand() -> impl Strategy<Value = Operand> {

@@ -195,7 +195,7 @@ mod tests {
             texts in prop::collection::vec("[ab/]{0,5}", 0..12),
             prefixes in prop::collection::vec("[ab/]{0,4}", 0..12),
             many in prop::collection::vec(any::<u8>(), 0..300),
-            asked in prop::collection::vec("[ab/]{0,7}", 1..20),
+            searched in prop::collection::vec("[ab/]{0,7}", 1..20),
         ) {
             let mut texts: Vec<_> = texts.into_iter().map(String::into_bytes).collect();
             texts.extend(many.iter().map(|byte| vec![*byte, b'x']));
@@ -206,8 +206,8 @@ mod tests {
                 texts.iter().map(Vec::as_slice).zip(0..),
                 prefixes.iter().map(Vec::as_slice).zip(1000..),
             ));
-            let asked: Vec<_> = asked.into_iter().map(String::into_bytes).collect();
-            for text in asked.iter().chain(&texts).chain(&prefixes) {
+            let searched: Vec<_> = searched.into_iter().map(String::into_bytes).collect();
+            for text in searched.iter().chain(&texts).chain(&prefixes) {
                 let expected = by_linear_search(&texts, &prefixes, text);
                 prop_assert_eq!(forward.find(text), expected, "{:?}", text);
                 let reversed: Vec<_> = text.iter().rev().copied().collect();
