@@ -131,10 +131,8 @@ fn metrics<'a>(
 
 fn replay(job: &Job<'_>, watch: &mut Watch<'_>, capture: &Path) -> anyhow::Result<()> {
     let file = File::open(capture).map_err(|error| {
-        // `io::Error` ends with the number of the error, which Falco does not print.
-        let error = error.to_string();
-        let reason = error.split(" (os error").next().unwrap_or_default();
-        anyhow!("Could not open trace filename {} for reading: {reason}", capture.display())
+        let (capture, reason) = (capture.display(), describe(&error));
+        anyhow!("Could not open trace filename {capture} for reading: {reason}")
     })?;
     let started = Instant::now();
     let (events, result) = follow(job, &mut Reader::new(file), watch, state(job), None);
@@ -146,6 +144,12 @@ fn replay(job: &Job<'_>, watch: &mut Watch<'_>, capture: &Path) -> anyhow::Resul
     // Falco waits as long as it may run, also when the capture is over: scripts rely on it.
     wait(&job.signals, duration(job).unwrap_or_default());
     Ok(())
+}
+
+/// What went wrong, without the number that an `io::Error` prints and Falco does not.
+fn describe(error: &io::Error) -> String {
+    let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
+    errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned())
 }
 
 /// Lets everything the source has go through the engine. Gives the number of events.
