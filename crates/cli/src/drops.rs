@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::time::Duration;
 
 use anyhow::bail;
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, Scalar};
 use peregrine_config::SyscallEventDrops;
 use peregrine_event::{EventCounters, LossCause, LossClass};
 use peregrine_output::{Outputs, local_time_of_day};
-use peregrine_probe::{Counters, Losers};
+use peregrine_probe::{LossSubscription, LossUpdate, Losses, Offender};
 use peregrine_state::State;
 use peregrine_telemetry::{
     Check, DropAction, DropMonitor, DropPolicy, GroupLoss, Ledger, LossInterval, Period, Reaction,
@@ -28,8 +28,8 @@ const MAX_TOLD: usize = 8;
 
 /// Where a live run gets its counters from.
 struct Kernel {
-    counters: Counters,
-    losers: Losers,
+    losses: Losses,
+    subscription: LossSubscription,
 }
 
 /// What was found wrong after losses, and corrected.
@@ -86,10 +86,10 @@ impl<'a> Drops<'a> {
         }
     }
 
-    /// Looks at these counters from now on. `host_root` is where the root directory of the host is.
-    pub(crate) fn count_by(&mut self, counters: &Counters, host_root: &Path) {
-        let losers = Losers::new(counters.clone(), host_root);
-        self.kernel = Some(Kernel { counters: counters.clone(), losers });
+    /// Records these losses from now on.
+    pub(crate) fn count_by(&mut self, losses: &Losses) {
+        let subscription = losses.subscribe();
+        self.kernel = Some(Kernel { losses: losses.clone(), subscription });
         self.ledger = Ledger::new(now());
     }
 
@@ -98,7 +98,7 @@ impl<'a> Drops<'a> {
         &self.ledger
     }
 
-    /// It is this time, in nanoseconds: looks at the counters once a second. `Break` ends the run.
+    /// It is this time, in nanoseconds: evaluates the losses once a second. `Break` ends the run.
     #[inline]
     pub(crate) fn tick(&mut self, ts: u64) -> ControlFlow<()> {
         if self.monitor.is_due(ts) { self.check(ts) } else { ControlFlow::Continue(()) }
@@ -118,9 +118,13 @@ impl<'a> Drops<'a> {
         }
     }
 
-    /// The run is over, in which so many events were given out: looks a last time.
+    /// Ends the record with a last reading. `given` is the number of events that the source has handed out.
     pub(crate) fn finish(&mut self, given: u64) {
-        self.look(now());
+        if let Some(kernel) = &self.kernel {
+            // Every subscription gets the reading.
+            let _ = kernel.losses.refresh(Duration::ZERO);
+        }
+        let _ = self.record_losses();
         let total = self.ledger.total();
         self.waiting = total.events().saturating_sub(total.lost()).saturating_sub(given);
     }
@@ -154,7 +158,11 @@ impl<'a> Drops<'a> {
         if self.monitor.start(ts) {
             return ControlFlow::Continue(());
         }
-        let period = self.look(ts);
+        let period = self.record_losses();
+        if period.is_none() && self.kernel.is_some() {
+            // The reader is a little late: check when it has read.
+            return ControlFlow::Continue(());
+        }
         let check = self.monitor.check(ts, self.ledger.total());
         if self.monitor.policy().simulate {
             self.log.info("Simulating syscall event drop");
@@ -169,14 +177,12 @@ impl<'a> Drops<'a> {
         ControlFlow::Continue(())
     }
 
-    /// Reads the counters, and tells when something was lost since they were read last.
-    fn look(&mut self, ts: u64) -> Option<Period> {
-        let kernel = self.kernel.as_mut()?;
-        let now = kernel.counters.read().ok()?;
-        let lost = now.total().lost() > self.ledger.total().lost();
-        let groups = if lost { kernel.groups() } else { Vec::new() };
-        let period = self.ledger.record(ts, &now.cpus, &groups);
-        if lost {
+    /// Records the readings since the last call, and logs new losses. `None` when there is no new reading.
+    fn record_losses(&mut self) -> Option<Period> {
+        let LossUpdate { reading, offenders } = self.kernel.as_ref()?.subscription.take()?;
+        let period =
+            self.ledger.record(reading.ts, &reading.statistics.cpus, &by_group(&offenders));
+        if period.events.lost() > 0 {
             self.log.warning(losses(&period.events));
         }
         Some(period)
@@ -221,16 +227,14 @@ impl fmt::Display for Repairs {
     }
 }
 
-impl Kernel {
-    /// What each control group lost since the last question; nothing where the kernel does not say.
-    fn groups(&mut self) -> Vec<GroupLoss> {
-        let mut groups: BTreeMap<String, [u64; LossClass::ALL.len()]> = BTreeMap::new();
-        for loser in self.losers.new_losses().unwrap_or_default() {
-            let sums = groups.entry(self.losers.group(&loser)).or_default();
-            sums.iter_mut().zip(loser.lost).for_each(|(sum, lost)| *sum += lost);
-        }
-        groups.into_iter().collect()
+/// Losses of each control group.
+fn by_group(offenders: &[Offender]) -> Vec<GroupLoss> {
+    let mut groups: BTreeMap<&str, [u64; LossClass::ALL.len()]> = BTreeMap::new();
+    for offender in offenders {
+        let sums = groups.entry(&offender.group).or_default();
+        sums.iter_mut().zip(offender.lost).for_each(|(sum, lost)| *sum += lost);
     }
+    groups.into_iter().map(|(name, lost)| (name.to_owned(), lost)).collect()
 }
 
 /// The text of the alert about lost events.

@@ -30,7 +30,7 @@ pub(crate) fn run(
     let log = &job.log;
     let started = Instant::now();
     let (mut live, resolver) = open(job, settings, &job.generation.settings().selected)?;
-    watch.drops.count_by(live.counters(), &job.host_root());
+    watch.drops.count_by(live.losses());
     // As long as this is open, the kernel counts runs of programs.
     let mut _runs = None;
     if let Some(metrics) = &mut watch.metrics {
@@ -160,7 +160,7 @@ fn tell_start(job: &Job<'_>, config: &ProbeConfig) {
 /// lines: they are in the log, for those who look for a fault.
 pub(crate) fn explain(error: &LiveError, log: &Log) -> anyhow::Error {
     let hint = match error {
-        LiveError::Scan(_) => return anyhow!("{error}"),
+        LiveError::Scan(_) | LiveError::Thread(_) => return anyhow!("{error}"),
         LiveError::Probe(ProbeError::Functions(_)) => {
             "engine.modern_ebpf.hooks: with sys_exit, or auto, it can be watched all the same"
         }

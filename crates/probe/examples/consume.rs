@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let Some((began, cpu_before)) = began else { return Ok(()) };
     let (wall, cpu) = (last - began, spent - cpu_before);
-    let lost = live.counters().read()?.total().lost();
+    let lost = live.losses().refresh(Duration::ZERO)?.statistics.total().lost();
     println!("{events} events, {bytes} bytes, {lost} lost in {wall:?}");
     println!("{:.1} ns of CPU per event", cpu.as_nanos() as f64 / events as f64);
     Ok(())

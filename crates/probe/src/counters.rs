@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use peregrine_event::{EventCounters, LossCause, LossClass};
 
-use crate::bpf::{KernelCounters, Loser, ProbeError};
+use crate::bpf::{KernelCounters, OffenderRow, ProbeError};
 
 /// The counters of a live source: a copy can be read while the source is in use.
 #[derive(Clone)]
-pub struct Counters {
+pub(crate) struct Counters {
     kernel: Arc<KernelCounters>,
     pub(crate) reader: Arc<ReaderCounters>,
 }
@@ -51,7 +51,7 @@ impl Counters {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn read(&self) -> Result<Statistics, ProbeError> {
+    pub(crate) fn read(&self) -> Result<Statistics, ProbeError> {
         let malformed = self.reader.malformed.load(Relaxed);
         let mut cpus = self.kernel.by_cpu()?;
         if let Some(first) = cpus.first_mut() {
@@ -76,8 +76,8 @@ impl Counters {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn losers(&self) -> Result<Vec<Loser>, ProbeError> {
-        self.kernel.losers()
+    pub(crate) fn offenders(&self) -> Result<Vec<OffenderRow>, ProbeError> {
+        self.kernel.offenders()
     }
 }
 

@@ -18,9 +18,10 @@
 pub mod bpf;
 mod clock;
 mod counters;
-mod losers;
+mod losses;
 #[warn(clippy::indexing_slicing)]
 mod merge;
+mod offenders;
 #[warn(clippy::indexing_slicing)]
 mod record;
 mod repair;
@@ -32,9 +33,10 @@ pub mod scan;
 mod source;
 mod waiter;
 
-pub use counters::{Counters, Statistics};
-pub use losers::Losers;
+pub use counters::Statistics;
+pub use losses::{LossReading, LossSubscription, LossUpdate, Losses};
 pub use merge::{Merge, WINDOW};
+pub use offenders::Offender;
 pub use record::event_of;
 pub use resolver::ProcLookup;
 #[doc(hidden)]

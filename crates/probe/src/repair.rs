@@ -11,13 +11,11 @@ use std::path::{Path, PathBuf};
 use peregrine_event::source::Repair;
 use peregrine_event::{EventCounters, LossClass};
 
-use crate::bpf::Loser;
 use crate::clock::Clock;
+use crate::losses::{LossSubscription, LossUpdate};
+use crate::offenders::Offender;
 use crate::scan::{Scanner, scope};
-use crate::{Counters, Losers};
 
-/// Nanoseconds between two looks at the counters.
-const LOOK: u64 = 1_000_000_000;
 /// Nanoseconds between two processes that are read while events come without a pause.
 const BUSY: u64 = 20_000_000;
 
@@ -25,15 +23,13 @@ const BUSY: u64 = 20_000_000;
 const LIFE: [LossClass; 3] = [LossClass::CloneFork, LossClass::Execve, LossClass::ProcExit];
 
 pub(crate) struct Repairer {
-    counters: Counters,
-    losers: Losers,
+    losses: LossSubscription,
     clock: Clock,
     /// The earliest boot time that the clock ever had. A process that began before the clock was
     /// set is still not taken for a later one with the same id.
     earliest_boot: u64,
     host_root: PathBuf,
     scope: Option<PathBuf>,
-    looked: u64,
     seen: EventCounters,
     /// Processes to be read.
     waiting: BTreeSet<i64>,
@@ -46,19 +42,17 @@ pub(crate) struct Repairer {
 
 impl Repairer {
     pub(crate) fn new(
-        counters: &Counters,
+        losses: LossSubscription,
         clock: Clock,
         host_root: &Path,
         scope: Option<&Path>,
     ) -> Self {
         Self {
-            counters: counters.clone(),
-            losers: Losers::new(counters.clone(), host_root),
+            losses,
             clock,
             earliest_boot: clock.boot_epoch(),
             host_root: host_root.to_owned(),
             scope: scope.map(Path::to_owned),
-            looked: 0,
             seen: EventCounters::default(),
             waiting: BTreeSet::new(),
             scanner: None,
@@ -72,7 +66,7 @@ impl Repairer {
         self.clock = clock;
         self.earliest_boot = self.earliest_boot.min(clock.boot_epoch());
         let found = self.found.iter_mut().map(|(ts, _)| ts);
-        for ts in found.chain([&mut self.looked, &mut self.worked]) {
+        for ts in found.chain([&mut self.worked]) {
             *ts = ts.saturating_add_signed(by);
         }
     }
@@ -87,11 +81,11 @@ impl Repairer {
         self.found.pop_front().map(|(_, repair)| repair)
     }
 
-    /// It is this time, and events may be waiting: looks for losses now and then, and works slowly.
+    /// To be called now and then while events may be waiting: takes in new losses, and reads a
+    /// process every [`BUSY`].
     pub(crate) fn tick(&mut self, now: u64) {
-        if now >= self.looked.saturating_add(LOOK) {
-            self.looked = now;
-            self.look();
+        if let Some(update) = self.losses.take() {
+            self.plan(&update);
         }
         if !self.waiting.is_empty() && now >= self.worked.saturating_add(BUSY) {
             self.worked = now;
@@ -119,23 +113,23 @@ impl Repairer {
         true
     }
 
-    fn look(&mut self) {
-        let Ok(now) = self.counters.read() else { return };
-        let now = now.total();
+    /// Decides which processes have to be read again.
+    fn plan(&mut self, update: &LossUpdate) {
+        let now = update.reading.statistics.total();
         let new = now.since(&self.seen);
         self.seen = now;
         if new.lost() == 0 {
             return;
         }
         self.scanner = None;
-        let losers = self.losers.new_losses().unwrap_or_default();
-        self.waiting.extend(losers.iter().filter(|loser| can_be_wrong(loser)).map(|l| l.pid));
+        let offenders = &update.offenders;
+        self.waiting.extend(offenders.iter().filter(|o| can_be_wrong(o)).map(|o| o.pid));
         let life = LIFE.into_iter().any(|class| new.lost_in(class) > 0);
-        let told: u64 = losers.iter().flat_map(|loser| loser.lost).sum();
+        let attributed: u64 = offenders.iter().flat_map(|offender| offender.lost).sum();
         if life {
             self.list_living();
         }
-        if life || told < new.lost() {
+        if life || attributed < new.lost() {
             self.waiting.extend(self.watched());
         }
     }
@@ -160,9 +154,9 @@ impl Repairer {
     }
 }
 
-/// Whether a loss can make wrong what is known of a process. What is done to directories changes no
+/// Whether a loss can make the known state of a process wrong. Directory operations change no
 /// process.
-fn can_be_wrong(loser: &Loser) -> bool {
-    let other = loser.lost.iter().sum::<u64>() > loser.lost[LossClass::DirFile as usize];
-    loser.pid > 0 && other
+fn can_be_wrong(offender: &Offender) -> bool {
+    let other = offender.lost.iter().sum::<u64>() > offender.lost[LossClass::DirFile as usize];
+    offender.pid > 0 && other
 }

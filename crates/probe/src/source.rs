@@ -11,7 +11,8 @@ use thiserror::Error;
 
 use crate::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection};
 use crate::clock::Clock;
-use crate::counters::Counters;
+use crate::counters::{Counters, ReaderCounters};
+use crate::losses::{KernelLosses, LossReader, Losses};
 use crate::merge::Merge;
 use crate::record::event_of;
 use crate::repair::Repairer;
@@ -37,6 +38,9 @@ pub enum LiveError {
     /// The kernel does not take the probe.
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    /// The system has no thread left for the reader of the loss counters.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
     /// A ring can't be read.
     #[error("cannot map a ring buffer: {0}")]
     Ring(io::Error),
@@ -67,7 +71,8 @@ pub struct Live {
     /// An event is out that nobody has seen, because something else came first.
     held: bool,
     num: u64,
-    counters: Counters,
+    reader: Arc<ReaderCounters>,
+    losses: LossReader,
 }
 
 impl Live {
@@ -89,9 +94,14 @@ impl Live {
         let scan = scanner.scan(config.scope.as_deref())?;
         let clock = Clock::with_boot_epoch(probe.boot_epoch());
         let counters = Counters::new(Arc::clone(probe.counters()));
+        let reader = Arc::clone(&counters.reader);
+        let losses = LossReader::start(KernelLosses::new(counters, host_root));
+        let losses = losses.map_err(LiveError::Thread)?;
+        let for_repair = losses.losses().subscribe();
         Ok(Self {
-            repairer: Repairer::new(&counters, clock, host_root, config.scope.as_deref()),
-            counters,
+            repairer: Repairer::new(for_repair, clock, host_root, config.scope.as_deref()),
+            reader,
+            losses,
             probe,
             merge,
             waiter,
@@ -122,7 +132,7 @@ impl Live {
     /// # Errors
     /// When there is no `/proc`, or no thread can be started.
     pub fn resolver(&mut self) -> Result<ProcLookup, ScanError> {
-        let counters = Arc::clone(&self.counters.reader);
+        let counters = Arc::clone(&self.reader);
         let (lookup, answers) = ProcLookup::start(&self.host_root, self.scoped, counters)?;
         self.answers.listen(answers);
         Ok(lookup)
@@ -144,9 +154,9 @@ impl Live {
         self.num
     }
 
-    /// The counters, to be read at any time.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    /// The counters of events and losses, for any thread.
+    pub fn losses(&self) -> &Losses {
+        self.losses.losses()
     }
 
     /// Behaves from now on as if the wall clock had been set by this many nanoseconds: for tests.
@@ -182,7 +192,7 @@ impl Live {
             self.repairer.tick(now);
             self.answers.tick(now);
             self.merge.refresh(now);
-            self.counters.reader.late.store(self.merge.late(), Relaxed);
+            self.reader.late.store(self.merge.late(), Relaxed);
             self.merge.advance()
         }
     }
@@ -241,7 +251,7 @@ impl Source for Live {
                 Next::Record(Record::Event { event, state_only: false })
             }
             None => {
-                self.counters.reader.malformed.fetch_add(1, Relaxed);
+                self.reader.malformed.fetch_add(1, Relaxed);
                 Next::Idle
             }
         })

@@ -170,7 +170,8 @@ impl Watched {
                     see(None, &self.state)
                 }
                 Next::Idle => {
-                    let counted = self.live.counters().read().unwrap().late;
+                    let counted =
+                        self.live.losses().refresh(Duration::ZERO).unwrap().statistics.late;
                     assert!(late <= counted, "time goes back {late} times, {counted} are counted");
                     self.loaded |= {
                         self.state.loaded();
@@ -395,7 +396,7 @@ fn a_selection_is_changed_while_events_come() {
         let (line, rmdirs) = (tell(1), seen.rmdirs);
         seen.take(&mut live, |seen| seen.mkdirs == line && seen.exits == exits + 4);
         assert_eq!(seen.rmdirs, rmdirs);
-        assert_eq!(live.counters().read().unwrap().total().lost(), 0);
+        assert_eq!(live.losses().refresh(Duration::ZERO).unwrap().statistics.total().lost(), 0);
     }
 }
 
@@ -508,7 +509,8 @@ fn a_flood_costs_no_life_cycle_event_and_what_it_costs_is_counted() {
         }
         ended.contains(&flooding) && ended.contains(&living)
     });
-    let statistics = watched.live.counters().read().unwrap();
+    let reading = watched.live.losses().refresh(Duration::ZERO).unwrap();
+    let statistics = &reading.statistics;
     let total = statistics.total();
     let lost = total.lost_of(LossClass::DirFile, LossCause::RingFull);
     assert!(lost > 0, "the ring never was full");
@@ -560,7 +562,7 @@ fn what_a_loss_made_wrong_is_found_out() {
     let parent = shell.pid();
     watched.until(|_, state| state.counters().reread_processes > 0 && known(state, new).is_some());
     watched.until(|seen, _| seen.is_none());
-    let total = watched.live.counters().read().unwrap().total();
+    let total = watched.live.losses().refresh(Duration::ZERO).unwrap().statistics.total();
     for class in [
         LossClass::CloneFork,
         LossClass::Execve,

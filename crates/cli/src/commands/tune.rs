@@ -83,7 +83,7 @@ fn recommend(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
             engine = engine.with_resolver(Box::new(resolver));
             let measured = measure(&mut engine, &mut source, &candidates, &limits);
             let measured = measured.map_err(|error| live::explain(&error, &job.log))?;
-            let lost = source.counters().read()?.total().lost();
+            let lost = source.losses().refresh(Duration::ZERO)?.statistics.total().lost();
             measured.with_rings(lost, settings.buf_size_preset)
         }
         Kind::NoDriver => return Ok(()),

@@ -1,10 +1,11 @@
 //! Counters of the event loop and of the kernel side, as telemetry takes them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use peregrine_event::snapshot::InterfaceAddress;
 use peregrine_probe::bpf::{HookPlan, ProgramStatistics, Programs};
-use peregrine_probe::{Counters, Live};
+use peregrine_probe::{Live, Losses};
 use peregrine_state::{Scanned, State};
 use peregrine_telemetry::metrics::{ProgramStats, ScanStats, StateStats};
 use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotContext};
@@ -12,24 +13,28 @@ use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotC
 use super::{LoopState, Metrics};
 use crate::watch::now;
 
+/// Largest age of the counters of a snapshot.
+const MAX_AGE: Duration = Duration::from_millis(100);
+
 /// Counters of the kernel side, and the name of its hook plan.
 pub(super) fn kernel(live: &Live) -> (impl KernelSource + 'static, &'static str) {
     let plan = match live.probe().plan() {
         HookPlan::PerSyscall => "fexit",
         HookPlan::SysExit => "sys_exit",
     };
-    (Kernel { counters: live.counters().clone(), programs: live.probe().programs() }, plan)
+    (Kernel { losses: live.losses().clone(), programs: live.probe().programs() }, plan)
 }
 
 struct Kernel {
-    counters: Counters,
+    losses: Losses,
     programs: Programs,
 }
 
 impl KernelSource for Kernel {
     fn counters(&mut self) -> Option<KernelStats> {
-        let statistics = self.counters.read().ok()?;
-        Some(KernelStats { cpus: statistics.cpus, late: statistics.late })
+        let reading = self.losses.refresh(MAX_AGE).ok()?;
+        let statistics = &reading.statistics;
+        Some(KernelStats { cpus: statistics.cpus.clone(), late: statistics.late })
     }
 
     fn programs(&mut self) -> Vec<ProgramStats> {

@@ -9,7 +9,7 @@ pub const CONFIG: &str = "config";
 /// Map with one [`EventCounters`] per CPU.
 pub const COUNTERS: &str = "counters";
 /// Map of the processes that lost events most recently.
-pub const LOSERS: &str = "losers";
+pub const OFFENDERS: &str = "losers";
 /// Array with the ring of [`Lane::Life`], which is the same for each CPU.
 pub const LIFE_RINGS: &str = "life_rings";
 /// Array with the rings of [`Lane::Data`], by CPU.
@@ -108,8 +108,8 @@ pub fn event_counters(words: &CounterWords) -> EventCounters {
     counters
 }
 
-/// Key of the map of [`LOSERS`]: id of the cgroup, then of the process.
-pub type LoserWords = [u64; 2];
+/// Key of the map of [`OFFENDERS`]: id of the cgroup, then of the process.
+pub type OffenderWords = [u64; 2];
 /// Its value: events of each class that were lost.
 pub type LossWords = [u64; CLASSES];
 
@@ -254,7 +254,7 @@ mod tests {
             layout("counters"),
             (vec![CLASSES, CLASSES * CAUSES, 1], size_of::<CounterWords>() as u32)
         );
-        assert_eq!(layout("loser"), (vec![1, 1], size_of::<LoserWords>() as u32));
+        assert_eq!(layout("loser"), (vec![1, 1], size_of::<OffenderWords>() as u32));
         assert_eq!(layout("losses"), (vec![CLASSES], size_of::<LossWords>() as u32));
     }
 }

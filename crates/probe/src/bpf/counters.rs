@@ -9,7 +9,7 @@ use aya::maps::{HashMap, MapData, PerCpuArray};
 use aya::programs::ProgramInfo;
 use peregrine_event::{EventCounters, LossClass};
 
-use super::abi::{self, CounterWords, LoserWords, LossWords};
+use super::abi::{self, CounterWords, LossWords, OffenderWords};
 use super::error::ProbeError;
 use super::maps::take;
 use super::programs::missed;
@@ -20,7 +20,7 @@ const MAX_AGE: Duration = Duration::from_millis(500);
 /// The kernel's counters. They can be read at any time, from any thread.
 pub struct KernelCounters {
     events: PerCpuArray<MapData, CounterWords>,
-    losers: HashMap<MapData, LoserWords, LossWords>,
+    offenders: HashMap<MapData, OffenderWords, LossWords>,
     hooks: Mutex<Hooks>,
 }
 
@@ -53,7 +53,7 @@ impl Hooked {
 
 /// A process that lost events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loser {
+pub struct OffenderRow {
     /// Id of its cgroup v2 when it lost them.
     pub cgroup: u64,
     /// Its id.
@@ -66,7 +66,7 @@ impl KernelCounters {
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
         Ok(Self {
             events: PerCpuArray::try_from(take(ebpf, abi::COUNTERS)?)?,
-            losers: HashMap::try_from(take(ebpf, abi::LOSERS)?)?,
+            offenders: HashMap::try_from(take(ebpf, abi::OFFENDERS)?)?,
             hooks: Mutex::default(),
         })
     }
@@ -106,11 +106,11 @@ impl KernelCounters {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn losers(&self) -> Result<Vec<Loser>, ProbeError> {
-        let losers = self.losers.iter().map(|entry| {
+    pub fn offenders(&self) -> Result<Vec<OffenderRow>, ProbeError> {
+        let offenders = self.offenders.iter().map(|entry| {
             let ([cgroup, pid], lost) = entry?;
-            Ok(Loser { cgroup, pid: pid as i64, lost })
+            Ok(OffenderRow { cgroup, pid: pid as i64, lost })
         });
-        losers.collect()
+        offenders.collect()
     }
 }

@@ -16,7 +16,7 @@ mod select;
 
 pub use abi::Lane;
 pub use config::{HookPlan, ProbeConfig};
-pub use counters::{KernelCounters, Loser};
+pub use counters::{KernelCounters, OffenderRow};
 pub use error::ProbeError;
 pub use functions::{SYSCALL_FUNCTION, SyscallFunctions, syscall_functions};
 pub use hooks::{Prototype, prototypes};
