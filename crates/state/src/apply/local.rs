@@ -15,7 +15,7 @@ const MAX_STORED: usize = 4096;
 const KEPT_CAPACITY: usize = 256;
 
 impl Partition {
-    /// Takes the enter or exit event of a thread. Says whether the enter event of that exit is
+    /// Begins the enter or exit event of a thread. Returns whether the enter event of that exit is
     /// stored.
     #[inline]
     pub(super) fn begin(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) -> bool {
@@ -96,20 +96,6 @@ impl Partition {
         enter: Option<&Event<'_>>,
     ) {
         match cx.event.ty {
-            // Their first parameter is the path, which the kernel could not read then.
-            Ty::SyscallOpenE
-            | Ty::SyscallCreatE
-            | Ty::SyscallOpenat_2E
-            | Ty::SyscallOpenat2E
-            | Ty::SyscallExecve_19E
-                if cx.event.param(0).is_none_or(<[u8]>::is_empty) => {}
-            Ty::SyscallOpenE
-            | Ty::SyscallCreatE
-            | Ty::SyscallOpenat_2E
-            | Ty::SyscallOpenat2E
-            | Ty::SyscallExecve_19E
-            | Ty::SyscallExecveatE
-            | Ty::SocketConnectE => self.store(cx),
             Ty::SyscallReadX | Ty::SyscallReadvX | Ty::SyscallPreadX | Ty::SyscallPreadvX => {
                 self.moved_data(cx, None);
             }
@@ -178,6 +164,7 @@ impl Partition {
             Ty::SyscallBrk_4X | Ty::SyscallMmapX | Ty::SyscallMmap2X | Ty::SyscallMunmapX => {
                 self.memory(cx);
             }
+            _ if cx.traits.stored_for_exit => self.store(cx),
             _ => {}
         }
     }
@@ -190,7 +177,12 @@ impl Partition {
         }
     }
 
+    /// Stores an enter event, unless its arguments are missing.
     fn store(&mut self, cx: &ApplyContext<'_>) {
+        const FIRST: usize = 0;
+        if cx.event.param(FIRST).is_none_or(<[u8]>::is_empty) {
+            return;
+        }
         let bytes = cx.event.bytes();
         match cx.at.and_then(|at| self.activity_mut(at)) {
             Some(activity) if bytes.len() <= MAX_STORED => {
