@@ -1,4 +1,4 @@
-//! Socket addresses as parameters hold them.
+//! Socket addresses in parameters.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
@@ -39,7 +39,7 @@ pub enum Socktuple<'a> {
 }
 
 impl<'a> Sockaddr<'a> {
-    /// Takes the bytes of a parameter apart; `None` when they are too few for their family.
+    /// Decodes the bytes of a parameter; `None` when they are too few for their family.
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
         let (&family, rest) = bytes.split_first()?;
         Some(match family {
@@ -72,7 +72,7 @@ impl<'a> Sockaddr<'a> {
 }
 
 impl<'a> Socktuple<'a> {
-    /// Takes the bytes of a parameter apart; `None` when they are too few for their family.
+    /// Decodes the bytes of a parameter; `None` when they are too few for their family.
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
         let (&family, rest) = bytes.split_first()?;
         Some(match family {
@@ -121,7 +121,7 @@ impl<'a> Socktuple<'a> {
         }
     }
 
-    /// The same with IPv6 addresses that stand for IPv4 ones made so, when both ends are.
+    /// The same, with IPv4-mapped IPv6 addresses turned into IPv4 when both ends are mapped.
     #[must_use]
     pub fn unmapped(self) -> Self {
         let Self::V6 { source, destination } = self else { return self };
@@ -135,8 +135,8 @@ impl<'a> Socktuple<'a> {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for. The unspecified address stands for one too,
-/// as an IPv6 socket that talks IPv4 has it before it is bound.
+/// The IPv4 address that an IPv6 address is mapped to. The unspecified address is mapped too: an
+/// IPv6 socket that uses IPv4 has it before it is bound.
 pub fn mapped_v4(ip: &Ipv6Addr) -> Option<Ipv4Addr> {
     if ip.is_unspecified() { Some(Ipv4Addr::UNSPECIFIED) } else { ip.to_ipv4_mapped() }
 }
@@ -153,7 +153,7 @@ fn v6(bytes: &[u8]) -> Option<(SocketAddrV6, &[u8])> {
     Some((SocketAddrV6::new(Ipv6Addr::from(*ip), u16::from_le_bytes(*port), 0, 0), rest))
 }
 
-/// A path must be ended by NUL: where it is not, the bytes were cut.
+/// A path ends with NUL; without it, the bytes were truncated.
 fn path(bytes: &[u8]) -> Option<&[u8]> {
     (bytes.last() == Some(&0)).then(|| until_nul(bytes))
 }

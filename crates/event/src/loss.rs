@@ -1,6 +1,6 @@
-//! Events that did not arrive: the kinds and causes by which everybody counts them.
+//! Lost events: the classes and causes by which they are counted.
 
-/// Kinds of events that are counted apart.
+/// Classes of events that are counted separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub enum LossClass {
@@ -30,14 +30,13 @@ pub enum LossClass {
 pub enum LossCause {
     /// The ring was full.
     RingFull,
-    /// The event was longer than the memory it is put together in.
+    /// The event was longer than the buffer it is built in.
     Scratch,
     /// Memory of the program could not be read.
     PageFault,
-    /// Something that cannot be.
+    /// An inconsistency that should not occur.
     Bug,
-    /// The kernel does not run a program in its own midst, as on the same CPU after it was
-    /// preempted.
+    /// The kernel refused to run a BPF program inside itself, e.g. on a CPU where it was preempted.
     Recursion,
 }
 
@@ -76,7 +75,7 @@ impl LossCause {
     pub const ALL: [Self; 5] =
         [Self::RingFull, Self::Scratch, Self::PageFault, Self::Bug, Self::Recursion];
 
-    /// Name as Falco's counters have it, which know no recursion.
+    /// Name as Falco's counters have it. They do not count recursion.
     pub fn name(self) -> &'static str {
         match self {
             Self::RingFull => "buffer",
@@ -88,10 +87,10 @@ impl LossCause {
     }
 }
 
-/// Events by class: how many there were, and how many of those were lost. Counters only grow.
+/// Events by class: all of them, and those of them that were lost. Counters only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventCounters {
-    /// Events there were, delivered or lost: `seen[class]`.
+    /// All events, delivered or lost: `seen[class]`.
     pub seen: [u64; LossClass::ALL.len()],
     /// Lost events: `lost[class][cause]`.
     pub lost: [[u64; LossCause::ALL.len()]; LossClass::ALL.len()],
@@ -99,7 +98,7 @@ pub struct EventCounters {
 
 #[expect(clippy::indexing_slicing, reason = "the arrays have a place for every class and cause")]
 impl EventCounters {
-    /// Events there were, delivered or lost.
+    /// All events, delivered or lost.
     pub fn events(&self) -> u64 {
         self.seen.iter().sum()
     }
@@ -119,22 +118,22 @@ impl EventCounters {
         self.lost[class as usize][cause as usize]
     }
 
-    /// Events of one class lost for whatever cause.
+    /// Events of one class lost for any cause.
     pub fn lost_in(&self, class: LossClass) -> u64 {
         self.lost[class as usize].iter().sum()
     }
 
-    /// Events of one class that arrived, or still may.
+    /// Events of one class that were not lost.
     pub fn delivered(&self, class: LossClass) -> u64 {
         self.seen[class as usize].saturating_sub(self.lost_in(class))
     }
 
-    /// Counts these too.
+    /// Adds other counters.
     pub fn add(&mut self, more: &Self) {
         self.combine(more, u64::saturating_add);
     }
 
-    /// What was counted since an earlier moment.
+    /// The difference to an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut new = *self;

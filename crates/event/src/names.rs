@@ -2,7 +2,7 @@
 
 /// Name of an error, from the negative number that a syscall returns: -2 → `ENOENT`.
 ///
-/// Numbers that only newer kernels know have no name here, as alerts print them bare.
+/// Numbers of newer kernels have no name: alerts print the number alone.
 pub fn errno_name(result: i64) -> Option<&'static str> {
     let number = usize::try_from(result.checked_neg()?).ok()?;
     match number {
@@ -36,7 +36,7 @@ static ERRNOS: [&str; 126] = [
     "EISNAM", "EREMOTEIO", "EDQUOT", "ENOMEDIUM", "EMEDIUMTYPE", "ECANCELED",
 ];
 
-/// From 512: results that the kernel keeps to itself but that a probe sees.
+/// From 512: results that are internal to the kernel but visible to a probe.
 static INTERNAL: [&str; 5] =
     ["ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND", "ENOIOCTLCMD", "ERESTART_RESTARTBLOCK"];
 

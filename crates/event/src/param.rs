@@ -1,4 +1,4 @@
-//! Values of parameters: bytes on the wire made into types.
+//! Values of parameters: wire bytes decoded into types.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +12,8 @@ use crate::wire::{int, strings, uint, until_nul};
 
 /// Value of a parameter, borrowed from the event.
 ///
-/// Bases, names of bits and the directory of a relative path stand in the [`ParamInfo`].
+/// The [`ParamInfo`] has the base of numbers, the names of bits and the directory of a relative
+/// path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Param<'a> {
     /// Sent without a value.
@@ -88,7 +89,7 @@ pub enum ParamError {
     Length {
         /// What it should be.
         ty: ParamType,
-        /// Bytes there are.
+        /// Length of the bytes.
         len: usize,
     },
     /// Events cannot hold values of this type.
@@ -232,7 +233,7 @@ const ENTRY: usize = 10;
 pub struct Fdlist<'a>(&'a [u8]);
 
 impl<'a> Fdlist<'a> {
-    /// `None` when the bytes are not exactly as many entries as they say.
+    /// `None` when the number of entries differs from the count in front of them.
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
         let (count, entries) = bytes.split_first_chunk()?;
         let len = usize::from(u16::from_le_bytes(*count)) * ENTRY;
@@ -268,7 +269,7 @@ impl<'a> Texts<'a> {
         strings(self.0)
     }
 
-    /// The texts two by two; the last one lacks its partner when their number is odd.
+    /// The texts in pairs; the last one is alone when their number is odd.
     pub fn pairs(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
         let mut texts = self.iter();
         std::iter::from_fn(move || Some((texts.next()?, texts.next())))

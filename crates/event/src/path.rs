@@ -1,4 +1,4 @@
-//! Joining and tidying paths the way alerts print them.
+//! Joining and normalizing paths the way alerts print them.
 
 /// Longest path that is kept; longer ones become [`TOO_LONG`].
 pub const MAX_PATH: usize = 1024;
@@ -8,7 +8,7 @@ pub const TOO_LONG: &[u8] = b"/DIR_TOO_LONG/FILENAME_TOO_LONG";
 /// Appends `path` as seen from `dir` to `out`, without `.`, `..`, doubled and trailing slashes.
 ///
 /// `dir` is taken as it is and should end with a slash; it does not count when `path` is absolute
-/// or empty. Nothing looks at the file system, so links are not followed.
+/// or empty. The file system is not consulted, so links are not followed.
 ///
 /// ```
 /// let mut out = Vec::new();
@@ -53,7 +53,7 @@ pub fn is_joined(path: &[u8]) -> bool {
     matches!(path, [b'/', .., last] if *last != b'/') && path.len() < MAX_PATH && is_tidy(path)
 }
 
-/// Whether all that may have to go is a slash at the end.
+/// Whether only a trailing slash may have to be removed.
 fn is_tidy(path: &[u8]) -> bool {
     let pairs = path.iter().zip(path.iter().skip(1));
     // Looks at all of them, which is quicker than to stop early.
@@ -89,7 +89,7 @@ fn append_tidied(base: usize, path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Tidies a path that needs no directory. See [`join`].
+/// Normalizes a path that needs no directory. See [`join`].
 pub fn normalize(path: &[u8], out: &mut Vec<u8>) {
     join(b"", path, out);
 }

@@ -1,10 +1,11 @@
-//! What a source says of the machine before its first event: threads, open files, users, addresses.
+//! The snapshot of the machine that comes before the first event: threads, open files, users,
+//! addresses.
 //!
-//! Capture files hold it and the live source reads it from the kernel; `state` starts from it.
+//! Capture files contain it and the live source reads it from the kernel; `state` starts from it.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// One item of a snapshot, in the order in which the source has them.
+/// One item of a snapshot, in the order of the source.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     /// The machine itself.
@@ -21,7 +22,7 @@ pub enum Item {
     Fds(i64, Vec<Fd>),
 }
 
-/// The machine. All zero and empty where the source does not know.
+/// The machine. Fields that the source does not know are zero or empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Machine {
     /// CPUs.

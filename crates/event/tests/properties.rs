@@ -1,4 +1,4 @@
-//! What must hold for any event and any path.
+//! Properties of any event and any path.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::net::{SocketAddrV4, SocketAddrV6};
@@ -9,7 +9,7 @@ use peregrine_event::{Builder, Event, EventType, Param, Sockaddr, Socktuple, pat
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Names every number after the same bytes.
+/// Names every number with the same bytes.
 struct Same<'a>(&'a [u8]);
 
 impl Names for Same<'_> {
@@ -143,7 +143,7 @@ fn by_the_book(path: &str) -> String {
 
 proptest! {
     #[test]
-    fn what_is_built_is_parsed(
+    fn built_events_parse_to_their_parameters(
         ty in event_type(),
         ts: u64,
         tid: i64,
@@ -196,7 +196,7 @@ proptest! {
     }
 
     #[test]
-    fn an_event_cut_short_is_refused(
+    fn truncated_events_are_refused(
         ty in event_type(),
         params in vec(param(), 1..=32),
         cut: prop::sample::Index,
@@ -206,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn addresses_survive(source: SocketAddrV6, destination: SocketAddrV6, old: SocketAddrV4) {
+    fn addresses_round_trip(source: SocketAddrV6, destination: SocketAddrV6, old: SocketAddrV4) {
         // Flow and scope are not on the wire.
         let [source, destination] =
             [source, destination].map(|a| SocketAddrV6::new(*a.ip(), a.port(), 0, 0));

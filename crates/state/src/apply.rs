@@ -19,7 +19,7 @@ use context::ApplyContext;
 use local::is_enter_of;
 
 impl State {
-    /// Applies an event and says what it is about. What it removes stays visible until the next
+    /// Applies an event and returns what it is about. What it removes stays visible until the next
     /// one.
     pub fn apply(&mut self, event: &Event<'_>) -> Context {
         self.settle(event.ts);

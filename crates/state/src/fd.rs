@@ -42,10 +42,10 @@ pub type Name = SmallVec<[u8; 48]>;
 /// What a program called a file when it opened it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum AskedName {
-    /// It is no path.
+    /// It is not a path.
     #[default]
     None,
-    /// As it is called.
+    /// The same as its resolved name.
     Same,
     Other(Box<[u8]>),
 }
@@ -56,7 +56,7 @@ pub(crate) enum AskedName {
 pub enum FdKind {
     /// Something this crate has no name for.
     Unknown,
-    /// Something the source could not tell.
+    /// Something the source could not identify.
     Unsupported,
     File,
     Directory,
@@ -160,7 +160,7 @@ impl Fd {
         }
     }
 
-    /// As a snapshot has it; `None` for kinds it should not have.
+    /// From an item of a snapshot; `None` for kinds that snapshots do not have.
     pub(crate) fn from_snapshot(item: snapshot::Fd, interfaces: &Interfaces) -> Option<Self> {
         let l4 = L4Proto::from_code;
         let mut fd = match item.kind {
@@ -244,7 +244,7 @@ impl Fd {
         self.flags & self.cloexec_mask() != 0
     }
 
-    /// Makes an exec close it, or not.
+    /// Sets whether an exec closes it.
     pub fn set_close_on_exec(&mut self, on: bool) {
         self.flags &= !self.cloexec_mask();
         if on {

@@ -11,12 +11,12 @@ use crate::tree::ThreadRef;
 /// Fds below this number are found by index.
 const DENSE: usize = 1024;
 
-/// The fd tables of all processes, by the place in the tree of the thread that owns each.
+/// The fd tables of all processes, indexed by the place of their owner in the tree.
 #[derive(Clone, Debug)]
 pub struct FdTables {
     tables: Vec<FdTable>,
     max_fds: usize,
-    /// The file that was closed last: the next one to be opened gets its memory.
+    /// The file that was closed last: its memory is reused for the next one.
     closed: Option<Arc<Fd>>,
 }
 
@@ -37,7 +37,7 @@ impl FdTables {
         Self { tables: Vec::new(), max_fds, closed: None }
     }
 
-    /// The table that this thread owns, where it ever had a file open.
+    /// The table that this thread owns. `None` until it first has a file open.
     #[inline]
     pub fn table(&self, owner: ThreadRef) -> Option<&FdTable> {
         self.tables.get(owner.place())
@@ -68,7 +68,7 @@ impl FdTables {
         self.tables.get_mut(owner.place())
     }
 
-    /// What tables hold of a file.
+    /// A file as tables hold it.
     #[inline]
     pub(crate) fn share(&mut self, info: Fd) -> Arc<Fd> {
         let Some(mut closed) = self.closed.take() else { return Arc::new(info) };
@@ -99,7 +99,7 @@ impl FdTables {
         }
     }
 
-    /// Forgets everything that this thread has open.
+    /// Removes everything that this thread has open.
     pub(crate) fn clear(&mut self, owner: ThreadRef) {
         if let Some(table) = self.table_mut(owner) {
             *table = FdTable::default();

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_stays_as_it_is() {
+    fn a_correct_state_stays_as_it_is() {
         let mut state = state();
         let items = vec![
             thread(20, 20, 10, "server"),
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_ends_are_found_by_the_list_of_the_living() {
+    fn processes_missing_in_the_list_are_removed() {
         let mut state = state();
         state.repair(Repair::Alive { since: START + 1, pids: vec![1, 20, 99] });
         assert!(state.by_tid(10).is_none() && state.by_tid(1).is_some());

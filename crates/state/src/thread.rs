@@ -38,9 +38,9 @@ pub struct Thread {
     pub cwd: Arc<[u8]>,
     /// Root directory.
     pub root: Arc<[u8]>,
-    /// Flags of its making and of its state.
+    /// Flags of its clone and of its state.
     pub flags: ThreadFlags,
-    /// Most files it may open; only leaders have a good one.
+    /// Limit of open files; only that of leaders is accurate.
     pub fdlimit: i64,
     /// Effective user.
     pub uid: u32,

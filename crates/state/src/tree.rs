@@ -20,8 +20,8 @@ pub struct Tree {
 
 /// Refers to a thread for as long as it is in the tree; never to another one with the same tid.
 ///
-/// One number, as it goes from hand to hand for every event: its place in the lower half, the
-/// generation of that place in the upper one.
+/// One number, because every event passes it along: the place of the thread in the lower half, the
+/// generation of that place in the upper half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ThreadRef(NonZeroU64);
 
@@ -31,7 +31,7 @@ impl ThreadRef {
         Self(generation | u64::from(index))
     }
 
-    /// Number of its place in the tree, which others get when it is gone.
+    /// Its place in the tree, which is reused when the thread is removed.
     #[inline]
     pub(crate) fn place(self) -> usize {
         self.index() as usize
@@ -48,7 +48,7 @@ impl ThreadRef {
     }
 }
 
-/// How often a place was given away, in the upper half of the number.
+/// How often a place was reused, in the upper half of the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Generation(NonZeroU64);
 
@@ -153,7 +153,7 @@ impl Tree {
 
     /// The first thread of a thread's group, which is its leader if that is there.
     fn first_of_group(&self, thread: &Thread) -> Option<ThreadRef> {
-        // Nothing while it is there changes who is the first.
+        // As long as the first thread is there, it stays the first.
         let known = thread.first_of_group.filter(|&first| self.get(first).is_some());
         known.or_else(|| self.group(thread)?.threads.first().copied())
     }
@@ -183,7 +183,7 @@ impl Tree {
         Some(process)
     }
 
-    /// The parent, its parent, and so on. Ends before it would go round in a loop for ever.
+    /// The parent, its parent, and so on. Ends where the chain would loop.
     pub fn ancestors<'a>(&'a self, thread: &Thread) -> Ancestors<'a> {
         let slow = self.parent(thread);
         let fast = slow.and_then(|parent| self.parent(parent));
@@ -275,7 +275,7 @@ impl Tree {
         self.refs().into_iter().for_each(|at| self.link(at));
     }
 
-    /// All threads, in the order in which they came where none has left yet.
+    /// All threads, in the order of their places.
     pub(crate) fn refs(&self) -> Vec<ThreadRef> {
         let slots = (0..).zip(&self.slots).filter(|(_, slot)| slot.thread.is_some());
         slots.map(|(index, slot)| ThreadRef::new(index, slot.generation)).collect()
@@ -291,7 +291,7 @@ impl Tree {
         }
     }
 
-    /// A dead leader lives again: another thread of its group called exec and took its place.
+    /// Marks a dead leader as alive: another thread of its group called exec and took its tid.
     pub(crate) fn resurrect(&mut self, at: ThreadRef) {
         let Some(thread) = self.get_mut(at) else { return };
         if !thread.is_dead() {
@@ -342,8 +342,7 @@ impl Tree {
         removed
     }
 
-    /// Puts a thread below another parent, if it has another one that is known; says whether it
-    /// did.
+    /// Moves a thread to another parent if that is known. Returns whether it moved.
     pub(crate) fn move_child(&mut self, at: ThreadRef, ptid: i64) -> bool {
         let Some(old) = self.get(at).map(|thread| thread.ptid).filter(|&old| old != ptid) else {
             return false;
@@ -515,7 +514,7 @@ impl<'a> Iterator for Ancestors<'a> {
 const EXITED: usize = 8192;
 const EXITED_NS: u64 = 2_000_000_000;
 
-/// The last threads that exited: a parent may learn of a child's birth after the child's death.
+/// The last threads that exited: the parent's clone event may come after the exit of its child.
 #[derive(Clone, Debug, Default)]
 struct Exited {
     // When, and in which slot of the ring.

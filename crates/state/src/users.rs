@@ -35,7 +35,8 @@ impl Users {
         self.accounts(container).is_some_and(|accounts| !accounts.is_empty())
     }
 
-    /// Makes an entry for a container whose accounts are not known yet. False when there is no room.
+    /// Makes an entry for a container whose accounts are not known yet. False when there is no
+    /// room.
     pub(crate) fn expect(&mut self, container: &[u8]) -> bool {
         self.accounts_mut(container).is_some()
     }

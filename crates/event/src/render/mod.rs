@@ -3,7 +3,7 @@
 //! A parameter has two texts: its value (`3`, `-2`, `65`) and what that stands for
 //! (`<f>/etc/passwd`, `ENOENT`, `O_CREAT|O_RDWR`), which may be empty. `evt.args` prints both,
 //! `evt.arg` the second where there is one, else the first. What a value stands for may depend on
-//! the state of the machine: [`Names`] is how it is asked.
+//! the state of the machine, which [`Names`] supplies.
 //!
 //! ```
 //! use peregrine_event::render::{NoNames, Renderer};
@@ -94,7 +94,7 @@ pub struct FdName<'a> {
     pub name: &'a [u8],
 }
 
-/// Knows nothing: numbers stay numbers.
+/// Names nothing: numbers stay numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct NoNames;
 
@@ -126,7 +126,7 @@ pub enum Buffers {
     Base64,
 }
 
-/// Makes texts of the parameters of one event. All methods append to `out`.
+/// Prints the parameters of one event. All methods append to `out`.
 #[derive(Clone, Copy)]
 pub struct Renderer<'a> {
     event: &'a Event<'a>,
@@ -135,12 +135,12 @@ pub struct Renderer<'a> {
 }
 
 impl<'a> Renderer<'a> {
-    /// For this event.
+    /// A renderer for this event.
     pub fn new(event: &'a Event<'a>, names: &'a dyn Names) -> Self {
         Self { event, names, buffers: Buffers::default() }
     }
 
-    /// With buffers in another form.
+    /// Prints buffers in another form.
     #[must_use]
     pub fn buffers(self, buffers: Buffers) -> Self {
         Self { buffers, ..self }

@@ -1,4 +1,4 @@
-//! Files and everything else that is an fd but no socket.
+//! Files and all other fds that are not sockets.
 
 use std::mem;
 use std::sync::Arc;
@@ -358,8 +358,8 @@ fn u32_of(param: Option<&[u8]>) -> u32 {
 }
 
 impl<'e> Asked<'e> {
-    /// What the start of the syscall says counts: a program may change its memory while the kernel
-    /// works. The kernel's own flags come with the end only.
+    /// The arguments of the enter event count: a program may change its memory during the call. The
+    /// kernel's own flags are only in the exit event.
     fn unless_changed(self, enter: Option<Self>) -> Self {
         match enter {
             Some(enter) if enter.name != b"<NA>" => {

@@ -1,4 +1,4 @@
-//! Processes: clone, exec, exit and what they are to each other.
+//! Processes: clone, exec, exit and the relations between them.
 
 use std::sync::Arc;
 
@@ -56,8 +56,8 @@ impl State {
         }
     }
 
-    /// The parent's side. It makes the child only where it can't be wrong: the child may have come
-    /// first, and in another pid namespace the parent doesn't even know its tid.
+    /// The parent's side. It adds the child only where that is certain: the event of the child may
+    /// have come first, and across pid namespaces the parent does not know the child's tid.
     fn clone_in_parent(&mut self, cx: &mut ApplyContext<'_>, child: i64) {
         let event = cx.event;
         cx.at = self.find_or_add(event.tid);
@@ -90,7 +90,7 @@ impl State {
         cx.at = self.tree.find(event.tid);
     }
 
-    /// What an event says of the unknown thread that made a child.
+    /// Sets the ids of an unknown parent from the event of its clone.
     fn introduce_parent(&mut self, at: ThreadRef, event: &Event<'_>) {
         let Some(thread) = self.tree.get_mut(at) else { return };
         thread.pid = event.i64(clone::PID).unwrap_or(-1);
@@ -138,7 +138,7 @@ impl State {
         self.add_relative(child, usage(event), (leader && known).then_some(at));
     }
 
-    /// The child's side, which knows all of itself but not what it inherited.
+    /// The child's side, which contains the child's ids but not what it inherited.
     fn clone_in_child(&mut self, cx: &mut ApplyContext<'_>) {
         let event = cx.event;
         let made = cx.at.and_then(|at| self.tree.get(at)).map_or(0, |thread| thread.clone_ts);
@@ -190,7 +190,7 @@ impl State {
         cx.at = self.add_relative(child, usage(event), (leader && known).then_some(from));
     }
 
-    /// What a new thread says of the leader that is not known.
+    /// Sets the ids of an unknown leader from those of its new thread.
     fn introduce_leader(&mut self, at: ThreadRef, child: &Thread) {
         let Some(leader) = self.tree.get_mut(at) else { return };
         (leader.pid, leader.ptid) = (child.pid, child.ptid);
@@ -199,7 +199,7 @@ impl State {
         self.tree.link(at);
     }
 
-    /// Adds a new thread; a new process gets copies of the open files of `from`.
+    /// Adds a new thread; a new process gets a copy of the fd table of `from`.
     fn add_relative(
         &mut self,
         child: Thread,
@@ -253,8 +253,8 @@ impl State {
             self.remove_thread(tid);
         }
         self.find_container(at);
-        // What a runtime runs before the program of the container may still see the files of the
-        // host.
+        // A program that the runtime starts before that of the container may still see the
+        // files of the host.
         let first = self.tree.get(at).is_some_and(|thread| thread.vpid == 1);
         self.request_accounts(at, first);
     }
@@ -342,7 +342,7 @@ fn virtual_ids(event: &Event<'_>) -> (i64, i64) {
     }
 }
 
-/// What the end of a clone says of the child itself.
+/// Sets what the exit event of a clone contains about the child.
 fn describe(child: &mut Thread, event: &Event<'_>) {
     child.fdlimit = event.i64(clone::FDLIMIT).unwrap_or(-1);
     child.uid = event.u32(clone::UID).unwrap_or(u32::MAX);
@@ -355,7 +355,7 @@ fn describe(child: &mut Thread, event: &Event<'_>) {
     child.clone_ts = event.ts;
 }
 
-/// Page faults and memory, which come all or none.
+/// Page faults and memory. Events have all of them or none.
 fn usage(event: &Event<'_>) -> Option<Usage> {
     Some(Usage {
         vmswap_kb: event.u32(clone::VM_SWAP)?,

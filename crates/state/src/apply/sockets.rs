@@ -34,7 +34,7 @@ const IPPROTO_RAW: u32 = 255;
 const O_CLOEXEC: u32 = 1 << 12;
 const EINPROGRESS: i64 = 115;
 
-/// Way of data through a socket.
+/// Direction of data through a socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
     In,
@@ -184,7 +184,7 @@ impl Partition {
         }
     }
 
-    /// The socket with the ends that an event tells, `None` when they are what was known.
+    /// The socket with the ends of an event; `None` when they are known already.
     fn with_ends(&self, old: &Fd, tuple: Socktuple<'_>, flow: Flow) -> Option<Fd> {
         let mut new = old.clone();
         let changed = match tuple {
@@ -206,7 +206,7 @@ impl Partition {
         if !changed {
             return None;
         }
-        // TCP would not take another address, so without a protocol it must be UDP.
+        // A TCP socket keeps its peer, so a socket of unknown protocol whose ends change uses UDP.
         match &mut new.kind {
             FdKind::Ipv4(Ipv4Tuple { l4proto, .. }) | FdKind::Ipv6(Ipv6Tuple { l4proto, .. })
                 if *l4proto == L4Proto::Unknown =>
@@ -304,7 +304,7 @@ fn trusted<'a>(
     }
 }
 
-/// A connect worked. Says whether the name changed.
+/// A connect succeeded. Returns whether the name changed.
 fn connected(info: &mut Fd, tuple: Socktuple<'_>) -> bool {
     let name = match tuple.unmapped() {
         Socktuple::V4 { source, destination } => {
@@ -332,7 +332,7 @@ fn connected(info: &mut Fd, tuple: Socktuple<'_>) -> bool {
     rename(info, name)
 }
 
-/// A connect was begun of which only the destination is known. Says whether the name changed.
+/// A connect began and only its destination is known. Returns whether the name changed.
 fn connecting(info: &mut Fd, destination: &Sockaddr<'_>) -> bool {
     let v6 = |at: &SocketAddrV6| match mapped_v4(at.ip()) {
         Some(ip) => SocketAddr::from((ip, at.port())),
@@ -397,7 +397,7 @@ fn protocol(kind: &FdKind) -> L4Proto {
     }
 }
 
-/// Takes over both ends. Says whether they were not known, in either direction.
+/// Sets both ends. Returns whether they are new in either direction.
 fn update_v4(kind: &mut FdKind, source: SocketAddrV4, destination: SocketAddrV4) -> bool {
     let known = v4_tuple(kind);
     if matches!(kind, FdKind::Ipv4(_)) {
@@ -447,7 +447,7 @@ fn address_name(address: &Sockaddr<'_>) -> Name {
     }
 }
 
-/// Says whether the name changed.
+/// Returns whether the name changed.
 fn rename(info: &mut Fd, name: Name) -> bool {
     let changed = info.name != name;
     info.name = name;

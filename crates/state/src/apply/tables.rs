@@ -45,7 +45,7 @@ impl State {
         self.users.remove_group(container(cx, group::CONTAINER_ID), cx.u32(group::GID));
     }
 
-    /// The oldest form, which says little.
+    /// The oldest form, which has few fields.
     pub(super) fn container_added(&mut self, cx: &ApplyContext<'_>) {
         let text = |param| String::from_utf8_lossy(cx.text(param)).into_owned();
         self.describe(Container {
@@ -120,7 +120,7 @@ impl State {
         }
     }
 
-    /// Why a process runs in this container, where that can be told.
+    /// Why a process runs in this container, if that is known.
     fn purpose(&self, thread: &Thread, container: &[u8]) -> Option<Purpose> {
         let container = self.containers.get(container).filter(|_| !container.is_empty())?;
         if thread.vpid == 1 {
@@ -132,7 +132,7 @@ impl State {
         }
         let args = thread.exec.args.iter().filter(|arg| !arg.is_empty());
         let probe = container.probe(&thread.exec.exe, args)?;
-        // What comes from the container's first process is no probe, whatever it looks like.
+        // Descendants of the container's first process are not probes, even with the same command.
         let inside = |t: &Thread| t.vpid == 1 && !t.container.is_empty();
         (!self.tree.ancestors(thread).any(inside)).then_some(Purpose::Probe(probe))
     }

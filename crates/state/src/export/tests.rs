@@ -64,7 +64,7 @@ fn machine() -> Vec<Item> {
 }
 
 #[test]
-fn what_is_told_is_told_again() {
+fn a_loaded_snapshot_exports_the_same() {
     let state = loaded(machine());
     let items = state.snapshot(|_| true);
     let again = loaded(items.clone());
@@ -80,7 +80,7 @@ fn what_is_told_is_told_again() {
 }
 
 #[test]
-fn of_a_part_only_what_it_needs_is_told() {
+fn a_partial_export_has_the_relatives_it_needs() {
     let state = loaded(machine());
     let tids = |wanted: i64| {
         let mut tids = Vec::new();
@@ -101,7 +101,7 @@ fn of_a_part_only_what_it_needs_is_told() {
 }
 
 #[test]
-fn who_is_about_to_go_is_still_told_of() {
+fn an_exiting_thread_is_exported() {
     let mut state = loaded(machine());
     let mut bytes = Vec::new();
     let mut exit = Builder::new(EventType::Procexit_1E, 1_000, 20);

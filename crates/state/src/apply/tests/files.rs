@@ -46,7 +46,7 @@ fn openat_starts_from_a_directory() {
 }
 
 #[test]
-fn what_the_start_says_counts() {
+fn the_enter_event_overrides_the_exit() {
     let mut world = World::new();
     world.event(EventType::SyscallOpenatE, 100, |b| {
         b.i64(-100).text("/ignored").u32(0).u32(0);
@@ -64,7 +64,7 @@ fn what_the_start_says_counts() {
 }
 
 #[test]
-fn a_closed_file_is_seen_until_the_next_event() {
+fn a_closed_file_stays_until_the_next_event() {
     let mut world = World::new();
     world.open(100, 3, "/x", 0);
     let close = |world: &mut World, res: i64| {
@@ -100,7 +100,7 @@ fn close_range_closes_or_marks() {
 }
 
 #[test]
-fn dup_makes_another_number() {
+fn dup_adds_another_number_of_the_file() {
     let mut world = World::new();
     world.open(100, 3, "/x", O_CLOEXEC);
     let context = world.event(EventType::SyscallDup2X, 100, |b| {
@@ -149,7 +149,7 @@ fn pipes_have_two_ends() {
 }
 
 #[test]
-fn fds_of_every_kind() {
+fn every_kind_of_fd_is_added() {
     let mut world = World::new();
     let mut number = 10;
     for (ty, kind, name) in [
@@ -172,7 +172,7 @@ fn fds_of_every_kind() {
 }
 
 #[test]
-fn memory_files_and_pidfds() {
+fn memfds_and_pidfds_have_names() {
     let mut world = World::new();
     world.event(EventType::SyscallMemfdCreateX, 100, |b| {
         b.i64(5).text("secret").u32(1);
@@ -192,7 +192,7 @@ fn memory_files_and_pidfds() {
 }
 
 #[test]
-fn directories_and_roots() {
+fn chdir_and_chroot_change_directories() {
     let mut world = World::new();
     world.open(100, 3, "/srv/www", O_DIRECTORY);
     world.event(EventType::SyscallFchdirX, 100, |b| {
@@ -218,7 +218,7 @@ fn directories_and_roots() {
 }
 
 #[test]
-fn no_more_files_than_allowed() {
+fn a_table_keeps_its_limit() {
     let mut world = World::with(Config { max_fds: 1, ..Config::default() });
     world.open(100, 3, "/x", 0);
     let context = world.open(100, 4, "/y", 0);
@@ -227,7 +227,7 @@ fn no_more_files_than_allowed() {
 }
 
 #[test]
-fn what_was_looked_up_is_counted() {
+fn lookups_are_counted() {
     let mut world = World::new();
     let before = world.state.counters();
     world.open(100, 3, "/x", 0);
@@ -246,7 +246,7 @@ fn what_was_looked_up_is_counted() {
 }
 
 #[test]
-fn a_new_thread_tells_of_its_leader() {
+fn a_new_thread_describes_its_unknown_leader() {
     let mut world = World::new();
     let flags = ThreadFlags::CLONE_THREAD.0;
     let clone = Clone { flags, ..Clone::returns(0, 500, 1) };

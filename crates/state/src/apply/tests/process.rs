@@ -5,7 +5,7 @@ use crate::state::Config;
 use crate::thread::ThreadFlags;
 
 #[test]
-fn a_child_inherits() {
+fn a_child_inherits_from_its_parent() {
     let mut world = World::new();
     world.open(100, 3, "notes", 0);
     world.forks(100, 200);
@@ -22,7 +22,7 @@ fn a_child_inherits() {
 }
 
 #[test]
-fn the_child_may_come_first() {
+fn the_event_of_the_child_may_come_first() {
     let mut world = World::new();
     let child = Clone::returns(0, 200, 100);
     let context = world.event(EventType::SyscallClone_20X, 200, child.fill(200));
@@ -34,7 +34,7 @@ fn the_child_may_come_first() {
 }
 
 #[test]
-fn a_vfork_is_told_by_the_child() {
+fn only_the_child_of_a_vfork_adds_it() {
     let mut world = World::new();
     let clone = Clone::returns(200, 100, 1);
     world.event(EventType::SyscallVfork_20X, 100, clone.fill(100));
@@ -42,7 +42,7 @@ fn a_vfork_is_told_by_the_child() {
 }
 
 #[test]
-fn a_parent_outside_does_not_know_the_tid_inside() {
+fn a_parent_in_another_pid_namespace_does_not_add_the_child() {
     let mut world = World::new();
     let flags = ThreadFlags::CLONE_NEWPID.0;
     let clone = Clone { flags, ..Clone::returns(200, 100, 1) };
@@ -56,7 +56,7 @@ fn a_parent_outside_does_not_know_the_tid_inside() {
 }
 
 #[test]
-fn a_child_that_has_exited_is_not_made_again() {
+fn an_exited_child_is_not_added_again() {
     let mut world = World::new();
     let child = Clone::returns(0, 200, 100);
     world.event(EventType::SyscallClone_20X, 200, child.fill(200));
@@ -69,7 +69,7 @@ fn a_child_that_has_exited_is_not_made_again() {
 }
 
 #[test]
-fn threads_share_what_their_leader_has() {
+fn threads_share_fds_and_cwd_of_their_leader() {
     let mut world = World::new();
     world.spawns(100, 101);
     let thread = world.thread(101);
@@ -86,7 +86,7 @@ fn threads_share_what_their_leader_has() {
 }
 
 #[test]
-fn exec_is_a_new_program() {
+fn exec_replaces_the_program() {
     let mut world = World::new();
     world.open(100, 3, "/kept", 0);
     world.open(100, 4, "/closed", 1 << 12);
@@ -113,7 +113,7 @@ fn exec_ends_the_other_threads() {
 }
 
 #[test]
-fn old_captures_tell_the_path_when_the_syscall_starts() {
+fn exec_takes_the_path_of_the_enter_event() {
     let mut world = World::new();
     let exec = |world: &mut World| {
         world.event(EventType::SyscallExecve_19X, 100, |b| {
@@ -136,7 +136,7 @@ fn old_captures_tell_the_path_when_the_syscall_starts() {
 }
 
 #[test]
-fn who_exits_is_seen_until_the_next_event() {
+fn an_exited_thread_stays_until_the_next_event() {
     let mut world = World::new();
     world.forks(100, 200);
     world.open(200, 3, "/x", 0);
@@ -149,7 +149,7 @@ fn who_exits_is_seen_until_the_next_event() {
 }
 
 #[test]
-fn a_leader_stays_while_its_threads_live() {
+fn a_leader_stays_as_long_as_its_threads() {
     let mut world = World::new();
     world.open(100, 3, "/x", 0);
     world.spawns(100, 101);
@@ -164,7 +164,7 @@ fn a_leader_stays_while_its_threads_live() {
 }
 
 #[test]
-fn orphans_go_where_the_kernel_says() {
+fn orphans_go_to_the_reaper_of_the_event() {
     let mut world = World::new();
     world.load(process(300, 1, "manager"));
     let manager = world.state.tree.find(300).unwrap();
@@ -206,7 +206,7 @@ fn an_unknown_thread_gets_a_placeholder() {
 }
 
 #[test]
-fn no_more_threads_than_allowed() {
+fn the_tree_keeps_its_limit() {
     let mut world = World::with(Config { max_threads: 2, ..Config::default() });
     let context = world.open(900, 3, "/x", 0);
     assert!(world.state.thread(context).is_none());
@@ -216,7 +216,7 @@ fn no_more_threads_than_allowed() {
 }
 
 #[test]
-fn ancestors_end_in_loops_too() {
+fn ancestors_end_in_a_loop() {
     let mut world = World::new();
     world.forks(100, 200);
     world.forks(200, 201);
@@ -232,7 +232,7 @@ fn ancestors_end_in_loops_too() {
 }
 
 #[test]
-fn a_tid_is_used_again() {
+fn a_reused_tid_is_another_thread() {
     let mut world = World::new();
     let context = world.forks(100, 200);
     world.exits(200, 0);
@@ -244,7 +244,7 @@ fn a_tid_is_used_again() {
 }
 
 #[test]
-fn children_of_a_busy_parent_are_forgotten() {
+fn stale_children_are_cleaned_up() {
     let mut world = World::new();
     for child in 1000..3000 {
         world.forks(100, child);
@@ -256,7 +256,7 @@ fn children_of_a_busy_parent_are_forgotten() {
 }
 
 #[test]
-fn memory_and_switches() {
+fn memory_and_cpu_time_follow_events() {
     let mut world = World::with(Config { live: true, ..Config::default() });
     world.event(EventType::SyscallBrk_4X, 100, |b| {
         b.u64(0).u32(10).u32(20).u32(30);

@@ -94,7 +94,7 @@ fn a_connection_under_way_counts_and_a_refused_one_does_not() {
 }
 
 #[test]
-fn the_address_asked_for_is_believed() {
+fn connect_trusts_the_address_of_the_enter_event() {
     let mut world = World::new();
     world.socket(3, INET, STREAM);
     world.event(EventType::SocketConnectE, 100, |b| {
@@ -111,7 +111,7 @@ fn the_address_asked_for_is_believed() {
 }
 
 #[test]
-fn ipv4_through_an_ipv6_socket() {
+fn mapped_addresses_are_ipv4() {
     let mut world = World::new();
     world.socket(3, INET6, STREAM);
     let tuple = tuple6("[::ffff:1.1.1.1]:1", "[::ffff:2.2.2.2]:2");
@@ -149,7 +149,7 @@ fn a_bind_without_a_port_makes_no_server() {
 }
 
 #[test]
-fn datagrams_tell_their_ends() {
+fn datagrams_set_the_ends() {
     let mut world = World::new();
     world.socket(3, INET, DGRAM);
     world.sendto(3, &tuple4("10.0.0.1:999", "8.8.8.8:53"));
@@ -193,7 +193,7 @@ fn an_unknown_source_is_taken_from_the_interfaces() {
 }
 
 #[test]
-fn who_sends_without_a_socket_has_one() {
+fn a_send_through_an_unknown_fd_adds_a_udp_socket() {
     let mut world = World::new();
     let context = world.sendto(9, &tuple4("10.0.0.1:999", "8.8.8.8:53"));
     assert_eq!(world.state.event_fd(context).unwrap().l4proto(), L4Proto::Udp);
@@ -201,7 +201,7 @@ fn who_sends_without_a_socket_has_one() {
 }
 
 #[test]
-fn ends_of_tcp_never_change() {
+fn ends_of_tcp_do_not_change() {
     let mut world = World::new();
     world.socket(3, INET, STREAM);
     world.connect(0, 3, &tuple4("1.1.1.1:1", "2.2.2.2:2"), &Sockaddr::Other(0));
@@ -210,7 +210,7 @@ fn ends_of_tcp_never_change() {
 }
 
 #[test]
-fn unix_sockets() {
+fn unix_sockets_have_kernel_addresses_and_a_path() {
     let mut world = World::new();
     world.socket(3, 1, STREAM);
     let tuple = Socktuple::Unix { source: 0xa0, destination: 0xb0, path: b"/run/x" };

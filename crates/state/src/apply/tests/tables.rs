@@ -28,7 +28,7 @@ impl World {
 }
 
 #[test]
-fn threads_know_their_container() {
+fn threads_are_assigned_to_containers() {
     let mut world = World::new();
     world.load(contained(10, 1, 1, "web"));
     world.state.loaded();
@@ -41,7 +41,7 @@ fn threads_know_their_container() {
 }
 
 #[test]
-fn containers_come_and_go() {
+fn containers_are_added_and_removed() {
     let mut world = World::new();
     world.load(contained(10, 1, 1, "web"));
     world.state.loaded();
@@ -76,7 +76,7 @@ fn containers_can_be_off() {
 }
 
 #[test]
-fn probes_are_told_from_what_they_watch() {
+fn health_probes_are_recognized() {
     let mut world = World::new();
     world.asyncevent("container", &describe("web"));
     world.load(contained(10, 100, 1, "httpd"));
@@ -90,7 +90,7 @@ fn probes_are_told_from_what_they_watch() {
 }
 
 #[test]
-fn runtimes_that_say_nothing_more() {
+fn runtimes_without_metadata_have_bare_containers() {
     let mut world = World::new();
     let cgroups = b"cpu=/lxc/box\0".to_vec();
     world.load(snapshot::Thread { cgroups, ..process(10, 1, "web") });
@@ -114,7 +114,7 @@ fn a_new_process_is_in_its_container() {
 }
 
 #[test]
-fn users_and_groups() {
+fn users_and_groups_are_added_and_removed() {
     let mut world = World::new();
     world.state.load(Item::User(snapshot::User {
         uid: 1000,
@@ -147,7 +147,7 @@ fn users_and_groups() {
 }
 
 #[test]
-fn root_needs_no_list() {
+fn root_is_known_without_a_user_list() {
     let state = State::new(Config::default());
     assert!(state.users().user(b"", 0).is_none());
     let mut world = World::new();
@@ -159,7 +159,7 @@ fn root_needs_no_list() {
 }
 
 #[test]
-fn credentials_change_when_the_syscall_works() {
+fn credentials_change_on_success_only() {
     let mut world = World::new();
     let setuid = |world: &mut World, ty, res: i64, id: u32| {
         world.event(ty, 100, |b| {
@@ -205,7 +205,7 @@ fn limits_belong_to_the_process() {
 }
 
 #[test]
-fn another_capture_starts_from_nothing() {
+fn a_reset_keeps_only_counters() {
     let mut world = World::new();
     world.open(100, 3, "/x", 0);
     let before = world.state.counters();
