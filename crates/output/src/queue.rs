@@ -1,10 +1,18 @@
 //! The queue between the event thread and the thread that delivers.
+//!
+//! Loom checks it in all orders in which its threads can run:
+//! `RUSTFLAGS="--cfg loom" cargo test -p peregrine-output --lib loom`.
 
 use std::num::NonZeroUsize;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+#[cfg(not(loom))]
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// Alerts on their way. The consumer takes all that wait at once: one lock for many alerts.
+#[cfg(loom)]
+use loom::sync::{Condvar, Mutex, MutexGuard};
+
+/// Alerts that wait for delivery. The consumer takes all of them at once: one lock for many alerts.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -21,19 +29,19 @@ struct State<T> {
     dropped: u64,
 }
 
-/// What the consumer is at. Waking it costs the producer more than making an alert does, so it is not woken
-/// for each: while alerts keep coming it looks for them by itself.
+/// State of the consumer. Waking it costs the producer more than making an alert, so not every alert wakes
+/// it: while alerts keep coming, the consumer polls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Consumer {
     /// Delivers, or is about to.
     Busy,
-    /// Sleeps for a moment, and looks then.
+    /// Sleeps for [`LINGER`], then polls.
     Lingers,
     /// Sleeps until it is woken.
     Sleeps,
 }
 
-/// How long the consumer lingers: no human sees the delay, and a burst of alerts wakes nobody.
+/// Pause between two polls: too short for a human to notice, long enough that a burst needs no wake-up.
 const LINGER: Duration = Duration::from_millis(1);
 
 /// What became of an item that was pushed.
@@ -52,14 +60,14 @@ pub(crate) enum Pushed {
 pub(crate) enum Taken {
     /// Items are in the buffer.
     Items,
-    /// Channels shall open their files again.
+    /// Channels must open their files again.
     Reopen,
-    /// Nothing comes any more, and all has been taken.
+    /// The queue is closed and empty.
     End,
 }
 
 impl<T> Queue<T> {
-    /// Without a capacity it grows as far as memory goes.
+    /// Without a capacity it grows as far as memory allows.
     pub(crate) fn new(capacity: Option<NonZeroUsize>) -> Self {
         let state = State {
             waiting: Vec::new(),
@@ -104,7 +112,7 @@ impl<T> Queue<T> {
         self.ready.notify_one();
     }
 
-    /// Throws away what waits and says how much that was.
+    /// Drops all items that wait; returns their number.
     pub(crate) fn discard(&self) -> usize {
         std::mem::take(&mut self.lock().waiting).len()
     }
@@ -134,21 +142,39 @@ impl<T> Queue<T> {
                 state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
             } else {
                 state.consumer = Consumer::Lingers;
-                let waited = self.ready.wait_timeout(state, LINGER);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                state = self.linger(state);
                 lingered = true;
             }
             state.consumer = Consumer::Busy;
         }
     }
 
-    /// A thread that died with the lock leaves whole items behind, never half ones.
+    /// Waits to be woken, for [`LINGER`] at most.
+    #[cfg(not(loom))]
+    fn linger<'a>(&self, state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
+        let waited = self.ready.wait_timeout(state, LINGER);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Loom has no clock: the time may have passed after any step of the other threads.
+    #[cfg(loom)]
+    fn linger<'a>(&'a self, state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
+        let _ = LINGER;
+        drop(state);
+        loom::thread::yield_now();
+        self.lock()
+    }
+
+    /// A thread that panics while it holds the lock leaves only complete items behind.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod loom_tests;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
