@@ -1,9 +1,9 @@
-//! How much an alert matters.
+//! How urgent an alert is.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// How much an alert matters, the most urgent first.
+/// How urgent an alert is, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// 0.
@@ -59,7 +59,7 @@ impl fmt::Display for Priority {
     }
 }
 
-/// A word that is no priority.
+/// A word that is not a priority.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("Unknown priority value: {0}")]
 pub struct UnknownPriority(pub String);
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_in_any_case() {
+    fn priorities_parse_in_any_case() {
         assert_eq!("crItical".parse(), Ok(Priority::Critical));
         assert_eq!("INFO".parse(), Ok(Priority::Informational));
         assert_eq!("informational".parse(), Ok(Priority::Informational));

@@ -1,4 +1,4 @@
-//! The thread that delivers alerts, and the one that watches it.
+//! The thread that delivers alerts, and its watchdog.
 
 use std::fmt;
 use std::io;
@@ -31,24 +31,24 @@ pub struct Delivery {
     pub timeout: Duration,
 }
 
-/// Something about the delivery of alerts that the user should know. Prints as the message for the log.
+/// A problem with the delivery of alerts. Prints as the message for the log.
 #[derive(Debug, Error)]
 pub enum Incident {
-    /// A channel takes too long, and all others wait for it.
+    /// A channel exceeds the timeout, and all others wait for it.
     #[error("\"{channel}\" output timeout, all output channels are blocked")]
     Blocked {
-        /// The slow one.
+        /// The slow channel.
         channel: &'static str,
     },
-    /// A channel failed; what it should have delivered is lost. Reported once until it works again.
+    /// A channel failed, so the alerts it was given are lost. Reported once until the channel works again.
     #[error("{channel}: {error}")]
     Channel {
-        /// Which one.
+        /// The channel.
         channel: &'static str,
         /// What went wrong.
         error: ChannelError,
     },
-    /// Channels were still blocked at the end, so what waited for them is lost.
+    /// Channels were still blocked at the end, so the alerts in the queue are lost.
     #[error("output channels still blocked, discarding all remaining notifications")]
     Discarded,
     /// The queue is full and an alert was lost. Reported once; [`Outputs::dropped`] counts.
@@ -57,7 +57,7 @@ pub enum Incident {
 }
 
 impl Incident {
-    /// How bad it is.
+    /// Level in the log.
     #[must_use]
     pub fn priority(&self) -> Priority {
         match self {
@@ -68,10 +68,10 @@ impl Incident {
     }
 }
 
-/// Who is told about incidents, from any thread.
+/// Called for each incident, from any thread.
 pub type Report = Arc<dyn Fn(&Incident) + Send + Sync>;
 
-/// Delivers alerts on a thread of its own, in the order in which they come.
+/// Delivers alerts on a thread of its own, in the order in which they were submitted.
 pub struct Outputs {
     shared: Arc<Shared>,
     deliverer: JoinHandle<()>,
@@ -85,7 +85,7 @@ pub struct Outputs {
 struct Shared {
     queue: Queue<Alert>,
     activity: Activity,
-    /// Set when nobody waits for the deliverer any more.
+    /// Set when `close` has given up on the deliverer.
     abandoned: AtomicBool,
     ended: AtomicBool,
 }
@@ -97,16 +97,16 @@ pub struct AlertSender {
     report: Report,
 }
 
-/// Alerts that a channel gets at once, so that progress shows while many wait.
+/// Alerts that a channel gets at once. Progress is visible after each batch.
 const BATCH: usize = 128;
-/// How often the watchdog looks, at most.
+/// Time between two checks of the watchdog, at most.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Outputs {
     /// Starts to deliver.
     ///
     /// # Errors
-    /// When the system has no thread left.
+    /// When a thread cannot be created.
     pub fn start(delivery: Delivery, report: Report) -> io::Result<Self> {
         let Delivery { channels, format, buffered, queue_capacity, timeout } = delivery;
         Self::with_channels(channels.build(&format, buffered), queue_capacity, timeout, report)
@@ -132,13 +132,13 @@ impl Outputs {
         })?;
         let watchdog = {
             let (shared, report) = (shared.clone(), report.clone());
-            let watch = move || watch(&shared, timeout, &report);
+            let watch = move || watchdog(&shared, timeout, &report);
             thread::Builder::new().name("outputs-watch".to_owned()).spawn(watch)?
         };
         Ok(Self { shared, deliverer, ended, watchdog: Some(watchdog), report, timeout })
     }
 
-    /// Takes an alert. Never waits: when the queue is full the alert is lost, counted and reported.
+    /// Queues an alert. Never blocks: when the queue is full, the alert is dropped, counted and reported.
     pub fn submit(&self, alert: Alert) {
         self.shared.submit(alert, &self.report);
     }
@@ -149,19 +149,19 @@ impl Outputs {
         AlertSender { shared: self.shared.clone(), report: self.report.clone() }
     }
 
-    /// Makes channels open their files and start their programs again, for what is delivered from now on.
+    /// Makes channels reopen their files and restart their programs before the next alert.
     pub fn reopen(&self) {
         self.shared.queue.reopen();
     }
 
-    /// Alerts that found the queue full.
+    /// Alerts that were dropped because the queue was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.shared.queue.dropped()
     }
 
-    /// Delivers what still waits, and ends. A channel that makes no progress for the time of
-    /// `output_timeout` is given up, and with it all alerts that wait.
+    /// Delivers the alerts in the queue, then stops. If no channel makes progress within the timeout of the
+    /// delivery, the rest of the queue is dropped.
     pub fn close(mut self) {
         self.shared.queue.close();
         let mut seen = self.shared.activity.count();
@@ -177,7 +177,7 @@ impl Outputs {
             seen = count;
         }
         self.stop_watching();
-        // It has ended: this waits for nothing.
+        // The thread has ended, so this does not block.
         let _ = self.deliverer.join();
     }
 
@@ -219,7 +219,7 @@ impl fmt::Debug for Outputs {
 
 struct Deliverer {
     channels: Vec<Box<dyn Channel>>,
-    /// Which channels failed when last used.
+    /// For each channel, whether its last operation failed.
     failing: Vec<bool>,
     shared: Arc<Shared>,
     report: Report,
@@ -259,7 +259,7 @@ impl Deliverer {
             match done {
                 Ok(()) => *failing = false,
                 Err(error) => {
-                    // A channel that fails for each alert would fill the log.
+                    // Reporting every failure would flood the log.
                     if !std::mem::replace(failing, true) {
                         (self.report)(&Incident::Channel { channel: channel.name(), error });
                     }
@@ -269,12 +269,12 @@ impl Deliverer {
     }
 }
 
-/// What the deliverer is doing, for those who watch it: it pays for no clock.
+/// Progress of the deliverer, for the watchdog. Counting is cheaper than reading a clock.
 struct Activity {
     names: Vec<&'static str>,
-    /// Odd while a channel is at work; the deliverer alone writes it.
+    /// Odd while a channel works. Only the deliverer writes it.
     count: AtomicU64,
-    /// Which channel.
+    /// The channel that works.
     index: AtomicU64,
 }
 
@@ -302,15 +302,15 @@ impl Activity {
     }
 }
 
-/// Reports a channel that takes longer than the timeout, once each time.
-fn watch(shared: &Shared, timeout: Duration, report: &Report) {
+/// Reports a channel operation that takes longer than the timeout, once per operation.
+fn watchdog(shared: &Shared, timeout: Duration, report: &Report) {
     let interval = WATCH_INTERVAL.min(timeout).max(Duration::from_millis(1));
     let (mut seen, mut since, mut reported) = (shared.activity.count(), Instant::now(), false);
     while !shared.ended.load(Relaxed) {
         thread::park_timeout(interval);
         let count = shared.activity.count();
-        let at_work = count % 2 == 1;
-        if count != seen || !at_work {
+        let is_working = count % 2 == 1;
+        if count != seen || !is_working {
             (seen, since, reported) = (count, Instant::now(), false);
         } else if !reported && since.elapsed() >= timeout {
             report(&Incident::Blocked { channel: shared.activity.channel() });

@@ -14,42 +14,42 @@ use super::deliver::Channel;
 use super::error::{ChannelError, HttpError};
 use crate::format::Formatter;
 
-/// A web server that each alert is posted to.
+/// A server that every alert is posted to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOutput {
-    /// Where to.
+    /// URL of the requests.
     pub url: String,
-    /// What the program calls itself.
+    /// Value of the `User-Agent` header.
     pub user_agent: String,
-    /// Which servers are believed to be who they say they are.
+    /// Which server certificates are accepted.
     pub trust: Trust,
-    /// Who we are, where the server wants to know (`mtls`).
+    /// Client certificate (`mtls`).
     pub client: Option<ClientIdentity>,
-    /// Prints what the server answers.
+    /// Prints the responses of the server.
     pub echo: bool,
-    /// How often an alert is tried again after a timeout.
+    /// Retries of an alert after timeouts.
     pub max_consecutive_timeouts: u8,
 }
 
-/// Which servers are believed to be who they say they are.
+/// Which server certificates are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// All (`insecure`).
+    /// All of them (`insecure`).
     Anyone,
-    /// Those that one of the authorities in these certificates vouches for: a file, or all files of a directory.
+    /// Those issued by one of these authorities: a PEM file, or a directory of PEM files.
     Authorities(PathBuf),
 }
 
-/// Who we are: two PEM files.
+/// A client certificate: two PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientIdentity {
-    /// Certificates, our own first.
+    /// The certificate chain, the client's first.
     pub certificate: PathBuf,
-    /// The key of the first.
+    /// The key of the client's certificate.
     pub key: PathBuf,
 }
 
-/// How long a connection may take to be made.
+/// Time limit for establishing a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(crate) struct Http {
     format: Formatter,
     /// The alert being posted; kept for its memory.
     body: Vec<u8>,
-    /// Made at the first alert, so that a certificate that is missing is no reason not to start.
+    /// Created at the first alert, so that a missing certificate does not prevent the start.
     agent: Option<Agent>,
 }
 
@@ -78,7 +78,7 @@ impl Http {
     fn post(&mut self, alert: &Alert) -> Result<(), ChannelError> {
         let echo = self.output.echo;
         let mut answer = self.send(alert)?;
-        // Reading it to the end lets the connection be used again.
+        // Reading the response to its end lets the connection be reused.
         let answer = answer.read_to_vec().map_err(|error| HttpError::Transfer(error.into()))?;
         if echo {
             io::stdout().write_all(&answer)?;
@@ -112,7 +112,7 @@ impl Channel for Http {
     fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
         let mut result = Ok(());
         for alert in alerts {
-            // One that fails takes no other with it.
+            // A failure does not keep the other alerts from being sent.
             result = result.and(self.post(alert));
         }
         result
@@ -127,8 +127,8 @@ fn is_timeout(error: &ureq::Error) -> bool {
     }
 }
 
-/// Answers of any status count as delivered and are not followed elsewhere: that is what the reference
-/// engine does, and servers rely on it.
+/// A response of any status counts as delivered and redirects are not followed, as in Falco: servers rely
+/// on it.
 fn agent(output: &HttpOutput) -> Result<Agent, HttpError> {
     let mut config = Agent::config_builder()
         .user_agent(&output.user_agent)
@@ -167,7 +167,7 @@ fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>, HttpError> {
     let mut seen = BTreeSet::new();
     for file in files(path)? {
         for certificate in certificates(&read(&file)?) {
-            // Directories of authorities have each under several names.
+            // Directories of authorities contain each of them under several names.
             if seen.insert(certificate.der().to_owned()) {
                 found.push(certificate);
             }
@@ -183,7 +183,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, HttpError> {
     let failed = |source| HttpError::Read { path: path.to_owned(), source };
     let entries: Result<Vec<_>, _> = fs::read_dir(path).map_err(failed)?.collect();
     let files = entries.map_err(failed)?.into_iter().map(|entry| entry.path());
-    // Links may lead nowhere, and what is no file can't be read.
+    // Skip dangling links and everything else that is not a file.
     Ok(files.filter(|file| file.is_file()).collect())
 }
 
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn any_answer_is_a_delivery() {
+    fn a_response_of_any_status_is_a_delivery() {
         for status in ["404 Not Found", "500 Oh", "302 Found"] {
             let (url, server) = server(1, status);
             Http::new(output(url), formatter()).deliver(&[alert("x")]).unwrap();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_an_error() {
+    fn a_refused_connection_is_an_error() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_that_are_missing_are_named() {
+    fn an_error_names_the_missing_certificate() {
         let dir = tempfile::tempdir().unwrap();
         let mut output = output("https://127.0.0.1:1/".to_owned());
         let error = |output: &HttpOutput| {

@@ -80,7 +80,7 @@ impl Channel for Program {
             let (running, format) = self.start()?;
             let written = running.lines.write(alerts, format);
             if written.is_err() {
-                // It ended by itself; the next alert starts a new one.
+                // The program has exited; the next alert starts a new one.
                 let _ = self.stop();
             }
             return Ok(written?);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_kept_reads_all_alerts() {
+    fn a_kept_program_reads_all_alerts() {
         let dir = tempfile::tempdir().unwrap();
         let mut program = program(dir.path(), "(echo start; cat) >> out", true);
         program.deliver(&[alert("one")]).unwrap();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_ended_is_started_again() {
+    fn an_exited_program_is_restarted() {
         let dir = tempfile::tempdir().unwrap();
         let mut program = program(dir.path(), "head -n 1 >> out", true);
         program.deliver(&[alert("one")]).unwrap();

@@ -19,10 +19,10 @@ pub struct FileOutput {
     pub keep_alive: bool,
 }
 
-/// Bytes that are gathered before they are written.
+/// Bytes that are collected before they are written.
 const BUFFER: usize = 64 * 1024;
 
-/// Lines on their way to somewhere. Without buffering, what was delivered together is written at once.
+/// Writes alerts as lines. Without buffering, alerts that were delivered together are written at once.
 #[derive(Debug)]
 pub(crate) struct Lines<W: Write> {
     to: W,
@@ -46,7 +46,7 @@ impl<W: Write> Lines<W> {
         if self.buffered { Ok(()) } else { self.flush() }
     }
 
-    /// What can't be written is lost: trying again would only repeat a half line.
+    /// Bytes that cannot be written are lost: a second attempt could repeat half a line.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let written = self.to.write_all(&self.pending).and_then(|()| self.to.flush());
         self.pending.clear();
