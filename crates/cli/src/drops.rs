@@ -66,8 +66,8 @@ impl<'a> Drops<'a> {
         log: &'a Log,
     ) -> Self {
         let policy = DropPolicy {
-            actions: keys.actions.clone(),
-            threshold: keys.threshold,
+            actions: keys.actions.as_slice().iter().copied().map(action).collect(),
+            threshold: keys.threshold.get(),
             rate: keys.rate,
             max_burst: keys.max_burst,
             simulate: keys.simulate_drops,
@@ -359,6 +359,15 @@ fn in_words(cause: LossCause) -> &'static str {
         LossCause::PageFault => "memory not readable",
         LossCause::Bug => "bug",
         LossCause::Recursion => "hook at work already",
+    }
+}
+
+fn action(action: peregrine_config::DropAction) -> DropAction {
+    match action {
+        peregrine_config::DropAction::Ignore => DropAction::Ignore,
+        peregrine_config::DropAction::Log => DropAction::Log,
+        peregrine_config::DropAction::Alert => DropAction::Alert,
+        peregrine_config::DropAction::Exit => DropAction::Exit,
     }
 }
 

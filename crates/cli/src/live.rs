@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
-use peregrine_config::{Engine, Hooks, ModernEbpf};
+use peregrine_config::{Engine, Hooks, LiveSettings};
 use peregrine_engine::select::SyscallSet;
 use peregrine_event::{EventType, native_syscalls};
 use peregrine_probe::bpf::{
@@ -25,7 +25,7 @@ const BTF: &str = "/sys/kernel/btf/vmlinux";
 pub(crate) fn run(
     job: &Job<'_>,
     watch: &mut Watch<'_>,
-    settings: &ModernEbpf,
+    settings: &LiveSettings,
 ) -> anyhow::Result<()> {
     let log = &job.log;
     let started = Instant::now();
@@ -55,7 +55,7 @@ pub(crate) fn run(
 /// Begins to watch these system calls.
 pub(crate) fn open(
     job: &Job<'_>,
-    settings: &ModernEbpf,
+    settings: &LiveSettings,
     selected: &SyscallSet,
 ) -> anyhow::Result<(Live, ProcLookup)> {
     let log = &job.log;
@@ -93,7 +93,7 @@ pub(crate) fn open(
 
 fn probe_config(
     job: &Job<'_>,
-    settings: &ModernEbpf,
+    settings: &LiveSettings,
     selected: &SyscallSet,
 ) -> anyhow::Result<ProbeConfig> {
     let scope = &settings.scope.cgroup;
@@ -112,8 +112,7 @@ fn probe_config(
     };
     Ok(ProbeConfig {
         selection: selection(selected),
-        // The preset was checked.
-        ring_bytes: 1 << (19 + settings.buf_size_preset.clamp(1, 10)),
+        ring_bytes: settings.ring_size.bytes(),
         cpus_per_ring: u32::from(settings.cpus_for_each_buffer).min(cpus),
         snaplen,
         drop_failed_exit: settings.drop_failed_exit,

@@ -211,7 +211,7 @@ impl Observer for Watch<'_> {
 /// A service that is watched alone may have nothing to do: its silence is told once.
 fn timeouts(config: &Config) -> TimeoutMonitor {
     let alone = matches!(&config.engine, Engine::Live { settings, .. } if !settings.scope.cgroup.is_empty());
-    TimeoutMonitor::new(config.syscall_event_timeouts.max_consecutives, !alone)
+    TimeoutMonitor::new(config.syscall_event_timeouts.max_consecutives.get(), !alone)
 }
 
 /// The alert about a capture that is as large as it may get.

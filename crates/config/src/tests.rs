@@ -2,7 +2,6 @@ use std::fs;
 use std::path::Path;
 
 use peregrine_alert::Priority;
-use peregrine_telemetry::DropAction;
 
 use peregrine_diagnostics::{Problem, SourceMap};
 
@@ -36,8 +35,8 @@ fn keys_are_decoded_and_wrong_types_leave_the_default() {
     let config = loaded(yaml, &[]).unwrap().config;
     assert!(config.json_output);
     assert_eq!((config.webserver.listen_port, config.webserver.threadiness), (8765, 16));
-    assert_eq!(config.syscall_event_drops.threshold, 0.1);
-    assert_eq!(config.syscall_event_drops.actions, [DropAction::Log]);
+    assert_eq!(config.syscall_event_drops.threshold.get(), 0.1);
+    assert_eq!(config.syscall_event_drops.actions.as_slice(), [DropAction::Log]);
     assert_eq!(config.http_output.max_consecutive_timeouts, 5);
 }
 
@@ -53,8 +52,58 @@ fn the_engine_is_one_thing() {
         loaded("engine: {kind: modern_ebpf, modern_ebpf: {buf_size_preset: 7}}", &[]).unwrap();
     assert!(matches!(
         live.config.engine,
-        Engine::Live { kmod: false, settings } if settings.buf_size_preset == 7
+        Engine::Live { kmod: false, settings } if settings.ring_size.preset() == 7
     ));
+}
+
+#[test]
+fn ranges_are_checked_for_what_is_used() {
+    let preset = "The 'buf_size_preset' value must be between '1' and '10'\n";
+    let yaml =
+        "engine: {kind: kmod, kmod: {buf_size_preset: 11}, modern_ebpf: {buf_size_preset: 0}}\n";
+    assert_eq!(loaded(yaml, &[]).unwrap_err(), preset);
+    assert_eq!(loaded(yaml, &["engine.kind=modern_ebpf"]).unwrap_err(), preset);
+    assert!(loaded(yaml, &["engine.kind=nodriver"]).is_ok());
+    assert_eq!(RingSize::default().bytes(), 8 << 20);
+
+    let error = loaded("metrics: {enabled: true}\n", &[]).unwrap_err();
+    assert!(error.starts_with("Metrics interval must have a minimum value of 100ms"), "{error}");
+    assert!(loaded("metrics: {interval: 5}\n", &[]).is_ok());
+    let metrics = loaded("metrics: {enabled: true, interval: 1m 30s}\n", &[]).unwrap();
+    let interval = metrics.config.metrics.interval;
+    assert_eq!(
+        (interval.to_string().as_str(), interval.duration().unwrap().as_secs()),
+        ("1m 30s", 90)
+    );
+}
+
+#[test]
+fn values_that_contradict_are_refused() {
+    let error = |yaml| loaded(yaml, &[]).unwrap_err();
+    let prefix = "Error reading config file (falco.yaml): ";
+    assert_eq!(
+        error("syscall_event_drops: {actions: [exit, ignore, alert]}\n"),
+        format!(
+            "{prefix}syscall event drop action \"alert\" does not make sense with the \"ignore\" action"
+        )
+    );
+    assert_eq!(
+        error("syscall_event_drops: {threshold: 1.1}\n"),
+        format!("{prefix}syscall event drops threshold must be a double in the range [0, 1]")
+    );
+    assert_eq!(
+        error("syscall_event_timeouts: {max_consecutives: 0}\n"),
+        "Error reading config file(falco.yaml): the maximum consecutive timeouts without an event must be an unsigned integer > 0"
+    );
+    assert_eq!(
+        error("webserver: {listen_address: '[::1]'}\n"),
+        format!("{prefix}webserver listen address \"[::1]\" is not a valid IP address")
+    );
+    assert!(loaded("webserver: {listen_address: ' fe80::1%eth0'}\n", &[]).is_ok());
+    assert_eq!(
+        error("file_output: {enabled: true}\n"),
+        format!("{prefix}file output enabled but no filename in configuration block")
+    );
 }
 
 #[test]

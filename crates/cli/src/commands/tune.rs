@@ -84,7 +84,7 @@ fn recommend(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
             let measured = measure(&mut engine, &mut source, &candidates, &limits);
             let measured = measured.map_err(|error| live::explain(&error, &job.log))?;
             let lost = source.losses().refresh(Duration::ZERO)?.statistics.total().lost();
-            measured.with_rings(lost, settings.buf_size_preset)
+            measured.with_rings(lost, settings.ring_size.preset())
         }
         Kind::NoDriver => return Ok(()),
     };

@@ -1,14 +1,14 @@
 //! From configuration keys to the settings of metrics.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use peregrine_config::{Engine, sha256};
 use peregrine_output::{Channels, Delivery, FileOutput, Format, Layout};
 use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
 use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, process_age};
 
-use super::checks::{SYSCALL, milliseconds};
+use super::checks::SYSCALL;
 use super::delivery;
 use crate::metrics::MetricsSettings;
 use crate::run::Job;
@@ -39,7 +39,7 @@ impl MetricsSettings {
                     megabytes: keys.convert_memory_to_mb,
                     zeros: keys.include_empty_values,
                 },
-                interval: reports.then(|| Duration::from_millis(milliseconds(&keys.interval))),
+                interval: keys.interval.duration().filter(|_| reports),
                 run: run_info(job),
                 resources: ResourceReader::new(&job.host_root()),
             },

@@ -22,7 +22,7 @@ pub(crate) fn start(
         return Ok(None);
     }
     let settings = ServerSettings {
-        address: keys.listen_address.clone(),
+        address: keys.listen_address.as_str().to_owned(),
         port: keys.listen_port,
         tls_file: keys.ssl_enabled.then(|| PathBuf::from(&keys.ssl_certificate)),
         threadiness: keys.threadiness as usize,

@@ -1,19 +1,20 @@
 //! What follows lost events and silence.
 
-use peregrine_telemetry::DropAction;
+use std::num::NonZeroU32;
+
 use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
-use crate::declare::{Definitions, Row, Setting, at_key, section, words};
+use crate::declare::{Definitions, Row, Setting, section, words};
 use crate::issue::ConfigIssue;
 
 section! {
     /// Lost events.
-    pub SyscallEventDrops "SyscallEventDrops" extra { "minProperties": 1 } check drops {
+    pub SyscallEventDrops "SyscallEventDrops" extra { "minProperties": 1 } {
         /// What follows a loss: ignore, log, alert, exit. Nothing stands for ignore.
-        actions: Vec<DropAction> = Vec::new();
+        actions: DropActions = DropActions::default();
         /// Lost share of a second's events above which the actions are taken.
-        threshold: f64 = 0.1;
+        threshold: Share = Share(0.1);
         /// Actions per second in the long run.
         rate: f64 = 0.03333;
         /// Actions at once before the rate applies.
@@ -25,41 +26,113 @@ section! {
 
 section! {
     /// Silence.
-    pub SyscallEventTimeouts "SyscallEventTimeouts" extra { "minProperties": 1 } check timeouts {
+    pub SyscallEventTimeouts "SyscallEventTimeouts" extra { "minProperties": 1 } {
         /// Empty reads in a row after which an alert says that no events come.
-        max_consecutives: u32 = 1000;
+        max_consecutives: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
     }
 }
 
-/// Actions do not contradict each other; the threshold is a share.
-fn drops(section: &SyscallEventDrops, node: &Node) -> Result<(), ConfigIssue> {
-    let ignored = section.actions.iter().skip_while(|action| **action != DropAction::Ignore);
-    let contradicts = ignored.into_iter().find_map(|action| match action {
-        DropAction::Log => Some("log"),
-        DropAction::Alert => Some("alert"),
-        DropAction::Ignore | DropAction::Exit => None,
-    });
-    if let Some(action) = contradicts {
-        let fault = ConfigIssue::in_file(format!(
-            "syscall event drop action \"{action}\" does not make sense with the \"ignore\" action"
-        ));
-        return Err(at_key(fault, node, "actions"));
+/// What follows a loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropAction {
+    /// Nothing.
+    Ignore,
+    /// A line in the log.
+    Log,
+    /// An alert.
+    Alert,
+    /// The program ends.
+    Exit,
+}
+
+/// Actions that do not contradict each other. None stand for [`DropAction::Ignore`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DropActions(Vec<DropAction>);
+
+impl DropActions {
+    /// The actions, in the order of the file.
+    #[must_use]
+    pub fn as_slice(&self) -> &[DropAction] {
+        &self.0
     }
-    if section.threshold < 0.0 || section.threshold > 1.0 {
+}
+
+impl Setting for DropActions {
+    fn schema(definitions: &mut Definitions) -> Json {
+        Vec::<DropAction>::schema(definitions)
+    }
+
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
+        let Some(actions) = Vec::<DropAction>::read(node, key)? else { return Ok(None) };
+        let after_ignore = actions.iter().skip_while(|action| **action != DropAction::Ignore);
+        let contradicts = after_ignore.into_iter().find_map(|action| match action {
+            DropAction::Log => Some("log"),
+            DropAction::Alert => Some("alert"),
+            DropAction::Ignore | DropAction::Exit => None,
+        });
+        match contradicts {
+            Some(action) => Err(ConfigIssue::in_file(format!(
+                "syscall event drop action \"{action}\" does not make sense with the \"ignore\" action"
+            ))
+            .at(node)),
+            None => Ok(Some(Self(actions))),
+        }
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        self.0.rows(key, about, rows);
+    }
+}
+
+/// A share: 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share(f64);
+
+impl Share {
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Setting for Share {
+    fn schema(definitions: &mut Definitions) -> Json {
+        f64::schema(definitions)
+    }
+
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
         let message = "syscall event drops threshold must be a double in the range [0, 1]";
-        return Err(at_key(ConfigIssue::in_file(message), node, "threshold"));
+        match f64::read(node, key)? {
+            Some(share) if !(0.0..=1.0).contains(&share) => {
+                Err(ConfigIssue::in_file(message).at(node))
+            }
+            share => Ok(share.map(Self)),
+        }
     }
-    Ok(())
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        self.0.rows(key, about, rows);
+    }
 }
 
-/// At least one timeout.
-fn timeouts(section: &SyscallEventTimeouts, node: &Node) -> Result<(), ConfigIssue> {
-    if section.max_consecutives > 0 {
-        return Ok(());
+impl Setting for NonZeroU32 {
+    fn schema(definitions: &mut Definitions) -> Json {
+        u32::schema(definitions)
     }
-    let message =
-        "the maximum consecutive timeouts without an event must be an unsigned integer > 0";
-    Err(at_key(ConfigIssue::in_file_without_blank(message), node, "max_consecutives"))
+
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
+        let message =
+            "the maximum consecutive timeouts without an event must be an unsigned integer > 0";
+        match u32::read(node, key)? {
+            Some(0) => Err(ConfigIssue::in_file_without_blank(message).at(node)),
+            number => Ok(number.and_then(Self::new)),
+        }
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        self.get().rows(key, about, rows);
+    }
 }
 
 words!(

@@ -6,7 +6,7 @@ use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
 use crate::declare::{Definitions, Row, Setting, section, words};
-use crate::issue::ConfigIssue;
+use crate::issue::{ConfigCode, ConfigIssue};
 
 /// Where system call events come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,7 @@ pub enum Engine {
         /// `kmod` was asked for.
         kmod: bool,
         /// Rings and what goes into them.
-        settings: ModernEbpf,
+        settings: LiveSettings,
     },
     /// A capture file.
     Replay {
@@ -25,6 +25,65 @@ pub enum Engine {
     },
     /// Nowhere: the program only checks things.
     NoDriver,
+}
+
+/// Rings of the running kernel and what goes into them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveSettings {
+    /// CPUs that share a ring; 0 is one ring for all.
+    pub cpus_for_each_buffer: u16,
+    /// Size of each ring.
+    pub ring_size: RingSize,
+    /// Leave out system calls that failed.
+    pub drop_failed_exit: bool,
+    /// Scan at the start through /proc only.
+    pub disable_iterators: bool,
+    /// How system calls are hooked.
+    pub hooks: Hooks,
+    /// What to watch of the machine.
+    pub scope: Scope,
+}
+
+/// Size of a ring, as one of Falco's ten presets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingSize(u8);
+
+impl RingSize {
+    /// `None` for a preset outside of 1 to 10.
+    #[must_use]
+    pub fn from_preset(preset: i16) -> Option<Self> {
+        u8::try_from(preset).ok().filter(|preset| (1..=10).contains(preset)).map(Self)
+    }
+
+    /// 1 to 10.
+    #[must_use]
+    pub fn preset(self) -> i16 {
+        self.0.into()
+    }
+
+    /// 1 MiB for preset 1, doubled with each further one.
+    #[must_use]
+    pub fn bytes(self) -> u32 {
+        1 << (19 + self.0)
+    }
+
+    fn read(preset: i16, section: Option<&Node>) -> Result<Self, ConfigIssue> {
+        Self::from_preset(preset).ok_or_else(|| {
+            // The line feed at the end is part of Falco's text.
+            let message = "The 'buf_size_preset' value must be between '1' and '10'\n";
+            let issue = ConfigIssue::new(ConfigCode::Value, message);
+            match section.and_then(|section| section.get("buf_size_preset")) {
+                Some(node) => issue.at(node),
+                None => issue,
+            }
+        })
+    }
+}
+
+impl Default for RingSize {
+    fn default() -> Self {
+        Self(4)
+    }
 }
 
 /// How system calls are hooked.
@@ -41,7 +100,7 @@ pub enum Hooks {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self::Live { kmod: true, settings: ModernEbpf::default() }
+        Self::Live { kmod: true, settings: ModernEbpf::default().with_ring(RingSize::default()) }
     }
 }
 
@@ -55,13 +114,16 @@ impl Setting for Engine {
         let at = |name: &str| node.get(name).unwrap_or(node);
         Ok(Some(match keys.kind.as_str() {
             "kmod" => {
-                let buf_size_preset = keys.kmod.buf_size_preset;
+                let ring_size = RingSize::read(keys.kmod.buf_size_preset, node.get("kmod"))?;
                 let drop_failed_exit = keys.kmod.drop_failed_exit;
-                let settings =
-                    ModernEbpf { buf_size_preset, drop_failed_exit, ..ModernEbpf::default() };
-                Self::Live { kmod: true, settings }
+                let keys = ModernEbpf { drop_failed_exit, ..ModernEbpf::default() };
+                Self::Live { kmod: true, settings: keys.with_ring(ring_size) }
             }
-            "modern_ebpf" => Self::Live { kmod: false, settings: keys.modern_ebpf },
+            "modern_ebpf" => {
+                let (keys, node) = (keys.modern_ebpf, node.get("modern_ebpf"));
+                let ring_size = RingSize::read(keys.buf_size_preset, node)?;
+                Self::Live { kmod: false, settings: keys.with_ring(ring_size) }
+            }
             "replay" if keys.replay.capture_file.is_empty() => {
                 let message =
                     "engine.kind is 'replay' but no engine.replay.capture_file specified.";
@@ -102,7 +164,7 @@ section! {
 
 section! {
     /// Kernel module.
-    pub Kmod "Kmod" extra { "minProperties": 1 } {
+    pub(crate) Kmod "Kmod" extra { "minProperties": 1 } {
         /// Size of the ring of each CPU: 1 MB at 1, twice as much with every step, 512 MB at 10.
         buf_size_preset: i16 = 4;
         /// Leave out system calls that failed.
@@ -112,7 +174,7 @@ section! {
 
 section! {
     /// BPF.
-    pub ModernEbpf "ModernEbpf" {
+    pub(crate) ModernEbpf "ModernEbpf" {
         /// CPUs that share a ring; 0 is one ring for all.
         cpus_for_each_buffer: u16 = 2;
         /// Size of each ring, in the steps of `engine.kmod.buf_size_preset`.
@@ -129,6 +191,19 @@ section! {
     }
 }
 
+impl ModernEbpf {
+    fn with_ring(self, ring_size: RingSize) -> LiveSettings {
+        LiveSettings {
+            cpus_for_each_buffer: self.cpus_for_each_buffer,
+            ring_size,
+            drop_failed_exit: self.drop_failed_exit,
+            disable_iterators: self.disable_iterators,
+            hooks: self.hooks,
+            scope: self.scope,
+        }
+    }
+}
+
 section! {
     /// Part of the machine that is watched. Falco has no such thing.
     pub Scope "Scope" {
@@ -139,7 +214,7 @@ section! {
 
 section! {
     /// A capture file.
-    pub Replay "Replay" extra { "required": ["capture_file"] } {
+    pub(crate) Replay "Replay" extra { "required": ["capture_file"] } {
         /// Path of the capture file.
         capture_file: String = String::new();
     }

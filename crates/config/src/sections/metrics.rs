@@ -1,14 +1,21 @@
 //! `metrics`: numbers about the program itself.
 
-use crate::declare::section;
+use std::fmt;
+use std::time::Duration;
+
+use peregrine_yaml::Node;
+use serde_json::Value as Json;
+
+use crate::declare::{Definitions, Row, Setting, at_key, section};
+use crate::issue::{ConfigCode, ConfigIssue};
 
 section! {
     /// Numbers about the program.
-    pub Metrics "Metrics" extra { "minProperties": 1 } {
+    pub Metrics "Metrics" extra { "minProperties": 1 } check interval {
         /// Collect them.
         enabled: bool = false;
         /// Time between two reports, with units: 1h, 1m30s, 500ms.
-        interval: String = "5000".to_owned();
+        interval: Interval = Interval::unset();
         /// Report as an alert.
         output_rule: bool = false;
         /// Report into this file, one JSON object a line.
@@ -39,5 +46,115 @@ section! {
         convert_memory_to_mb: bool = true;
         /// With numbers that are zero.
         include_empty_values: bool = false;
+    }
+}
+
+/// Time between two reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval {
+    text: String,
+    duration: Option<Duration>,
+}
+
+impl Interval {
+    const SHORTEST: Duration = Duration::from_millis(100);
+
+    /// Falco's default, which is no duration: the key must be set where metrics are enabled.
+    fn unset() -> Self {
+        Self::parse("5000")
+    }
+
+    fn parse(text: &str) -> Self {
+        let duration = milliseconds(text).map(Duration::from_millis);
+        let duration = duration.filter(|duration| *duration >= Self::SHORTEST);
+        Self { text: text.to_owned(), duration }
+    }
+
+    /// The time, at least 100 ms. Always there where metrics are enabled.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Setting for Interval {
+    fn schema(definitions: &mut Definitions) -> Json {
+        String::schema(definitions)
+    }
+
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
+        Ok(String::read(node, key)?.map(|text| Self::parse(&text)))
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        self.text.rows(key, about, rows);
+    }
+}
+
+/// An interval that is no duration is refused only if it would be used.
+fn interval(section: &Metrics, node: &Node) -> Result<(), ConfigIssue> {
+    if !section.enabled || section.interval.duration.is_some() {
+        return Ok(());
+    }
+    let message = "Metrics interval must have a minimum value of 100ms and reflect a Prometheus compliant time duration format: https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations. ";
+    let issue = ConfigIssue::new(ConfigCode::Value, message);
+    Err(at_key(issue, node, "interval").help("for example 1h, 1m30s or 500ms"))
+}
+
+/// A duration in the notation of Prometheus, blanks allowed.
+fn milliseconds(interval: &str) -> Option<u64> {
+    const SECOND: u64 = 1000;
+    const DAY: u64 = 24 * 3600 * SECOND;
+    const UNITS: [(&str, u64); 7] = [
+        ("y", 365 * DAY),
+        ("w", 7 * DAY),
+        ("d", DAY),
+        ("h", 3600 * SECOND),
+        ("m", 60 * SECOND),
+        ("s", SECOND),
+        ("ms", 1),
+    ];
+    let text: String = interval.split_ascii_whitespace().collect();
+    let mut rest = text.as_str();
+    let mut units = UNITS.as_slice();
+    let mut total = 0_u64;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, after) = rest.split_at(digits);
+        let letters =
+            after.len() - after.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
+        let (unit, after) = after.split_at(letters);
+        // Each unit once, the large before the small.
+        let at = units.iter().position(|(name, _)| *name == unit)?;
+        let (_, worth) = units.get(at)?;
+        let number = number.parse::<u64>().ok()?;
+        total = total.saturating_add(number.saturating_mul(*worth));
+        units = units.get(at + 1..).unwrap_or_default();
+        rest = after;
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_have_units_in_descending_order() {
+        assert_eq!(milliseconds("1h 5m"), Some(3_900_000));
+        assert_eq!(
+            milliseconds("1y2w3d4h5m6s7ms"),
+            Some(31_536_000_000 + 1_209_600_000 + 259_200_000 + 14_706_007)
+        );
+        assert_eq!(Interval::parse("500ms").duration(), Some(Duration::from_millis(500)));
+        for wrong in ["", "5000", "5parsecs", "s", "1m1h", "1h1h", "-1h", "99ms"] {
+            assert_eq!(Interval::parse(wrong).duration(), None, "{wrong}");
+        }
     }
 }

@@ -15,13 +15,13 @@ mod webserver;
 
 pub use append_output::{AppendOutput, ExtraField};
 pub use capture::{Capture, CaptureMode};
-pub use drops::{SyscallEventDrops, SyscallEventTimeouts};
-pub use engine::{Engine, Hooks, Kmod, ModernEbpf, Replay, Scope};
+pub use drops::{DropAction, DropActions, Share, SyscallEventDrops, SyscallEventTimeouts};
+pub use engine::{Engine, Hooks, LiveSettings, RingSize, Scope};
 pub use includes::{Include, Strategy};
 pub use libs::{BaseSyscalls, FalcoLibs};
 pub use log::{LibsLogger, LogLevel};
-pub use metrics::Metrics;
+pub use metrics::{Interval, Metrics};
 pub use outputs::{FileOutput, HttpOutput, OutputsQueue, ProgramOutput, Switch};
 pub use plugins::{Plugin, Plugins};
 pub use rules::{RuleMatching, RuleSelection};
-pub use webserver::Webserver;
+pub use webserver::{ListenAddress, Webserver};

@@ -3,13 +3,14 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use peregrine_yaml::Node;
+use serde_json::Value as Json;
 
-use crate::declare::{at_key, section};
+use crate::declare::{Definitions, Row, Setting, section};
 use crate::issue::ConfigIssue;
 
 section! {
     /// The web server.
-    pub Webserver "Webserver" extra { "minProperties": 1 } check webserver {
+    pub Webserver "Webserver" extra { "minProperties": 1 } {
         /// Run it.
         enabled: bool = false;
         /// Threads that answer; 0 is one for each CPU.
@@ -17,7 +18,7 @@ section! {
         /// Port to listen on.
         listen_port: u32 = 8765;
         /// IPv4 or IPv6 address to listen on.
-        listen_address: String = "0.0.0.0".to_owned();
+        listen_address: ListenAddress = ListenAddress("0.0.0.0".to_owned());
         /// Path of the page that says whether all is well.
         k8s_healthz_endpoint: String = "/healthz".to_owned();
         /// Milliseconds without any progress of the event loop after which that page says 503; 0 is never.
@@ -31,17 +32,37 @@ section! {
     }
 }
 
-/// The address is checked even if the server is off. Blanks around it and a zone behind it are accepted.
-fn webserver(section: &Webserver, node: &Node) -> Result<(), ConfigIssue> {
-    let address = section.listen_address.trim();
-    let without_zone = address.split_once('%').map_or(address, |(address, _)| address);
-    if address.parse::<Ipv4Addr>().is_ok() || without_zone.parse::<Ipv6Addr>().is_ok() {
-        return Ok(());
+/// An IP address, as it is written: blanks around it and a zone behind it are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenAddress(String);
+
+impl ListenAddress {
+    /// The address as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
-    let fault = ConfigIssue::in_file(format!(
-        "webserver listen address \"{}\" is not a valid IP address",
-        section.listen_address
-    ));
-    let help = "an address such as 0.0.0.0, 127.0.0.1 or ::1, without brackets";
-    Err(at_key(fault, node, "listen_address").help(help))
+}
+
+impl Setting for ListenAddress {
+    fn schema(definitions: &mut Definitions) -> Json {
+        String::schema(definitions)
+    }
+
+    /// The address is refused even if the server is off.
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
+        let Some(written) = String::read(node, key)? else { return Ok(None) };
+        let address = written.trim();
+        let without_zone = address.split_once('%').map_or(address, |(address, _)| address);
+        if address.parse::<Ipv4Addr>().is_ok() || without_zone.parse::<Ipv6Addr>().is_ok() {
+            return Ok(Some(Self(written)));
+        }
+        let message = format!("webserver listen address \"{written}\" is not a valid IP address");
+        let help = "an address such as 0.0.0.0, 127.0.0.1 or ::1, without brackets";
+        Err(ConfigIssue::in_file(message).at(node).help(help))
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        self.0.rows(key, about, rows);
+    }
 }
