@@ -25,6 +25,7 @@
 
 mod evttypes;
 mod extract;
+mod frozen;
 mod params;
 mod runtime_class;
 mod similar;
@@ -35,6 +36,7 @@ mod view;
 mod vocabulary;
 
 pub use evttypes::{EventTypeError, EventTypes};
+pub use frozen::{Frozen, Recording};
 pub use runtime_class::{ClassError, FieldArgument, FieldExtractor, RuntimeClass, RuntimeField};
 pub use static_facts::EventTypeFacts;
 pub use view::{Run, Scratch, View};

@@ -114,6 +114,12 @@ impl<'a> View<'a> {
         self.state
     }
 
+    /// A ticket for the request for the accounts of the container of the event's thread, if they are
+    /// not known yet (see [`State::pending_accounts`]).
+    pub fn pending_accounts(&self) -> Option<u64> {
+        self.state.pending_accounts(&self.thread?.container)
+    }
+
     /// The thread that caused the event.
     pub(crate) fn thread(&self) -> Option<&'a Thread> {
         self.thread
