@@ -1,4 +1,4 @@
-// What both sides of the border agree on; crates/probe/src/bpf/abi.rs is the other half.
+// Maps and structures that kernel and user space share; crates/probe/src/bpf/abi.rs is the other half.
 #pragma once
 #include "helpers.h"
 
@@ -12,8 +12,8 @@ struct config {
 	u64 own_tgid;
 	u64 snaplen;
 	u64 flags;
-	u64 alone[SYSCALL_WORDS]; // native numbers whose collector needs no scratch
-	u64 ask_bytes; // after so many a CPU asks whether its ring is half full
+	u64 inline_record[SYSCALL_WORDS]; // native numbers whose collector needs no scratch buffer
+	u64 wakeup_check_bytes; // after so many bytes a CPU checks whether its ring is half full
 };
 
 enum cause { RING_FULL, SCRATCH, PAGE_FAULT, BUG, CAUSES };
@@ -23,11 +23,11 @@ enum class { CLONE_FORK, EXECVE, CONNECT, OPEN, DIR_FILE, OTHER_INTEREST, CLOSE,
 struct counters {
 	u64 seen[CLASSES];
 	u64 lost[CLASSES][CAUSES];
-	u64 unasked; // bytes since the CPU asked how full its ring is
+	u64 unchecked_bytes; // since the CPU last checked how full its ring is
 };
 
-// A process that lost events, and how many.
-struct loser {
+// A process that lost events, and how many it lost.
+struct offender {
 	u64 cgroup;
 	u64 tgid;
 };
@@ -35,7 +35,7 @@ struct losses {
 	u64 lost[CLASSES];
 };
 
-// A system call that ended, whichever hook saw it.
+// A system call at its exit, the same for all hooks.
 struct call {
 	u64 args[6];
 	s64 ret;
@@ -45,16 +45,16 @@ struct call {
 	s64 round; // how often its collector has run
 };
 
-// Room to put an event together. The record begins two bytes before the event, with the CPU, so that
-// the event itself is aligned. The highest bit of those two marks a call of 32 bits.
+// A buffer in which an event is assembled. The record starts two bytes before the event, with the CPU
+// number, so that the event itself is aligned. The highest bit of these two marks a 32-bit call.
 enum { EVENT_LIMIT = 1 << 16, RECORD_AT = 6, EVENT_AT = 8, WALK = 64, MARK_SHIFT = 15 };
 struct scratch {
 	struct call call;
-	u64 users; // those who claim it
-	u64 owner; // registers of the call that waits in it for its collector
+	u64 users; // programs that claim it
+	u64 owner; // registers of the call that it holds for the collector
 	u64 forgotten;
-	u64 walk[WALK];             // names on the way up a tree
-	u8 record[2 * EVENT_LIMIT + 4 * 4096]; // the event, then room for what is read on the way
+	u64 walk[WALK];             // names of the directories or cgroups up to the root
+	u8 record[2 * EVENT_LIMIT + 4 * 4096]; // the event, then room for intermediate reads
 };
 
 struct {
@@ -74,16 +74,16 @@ struct {
 struct {
 	__uint(type, MAP_LRU_HASH);
 	__uint(max_entries, 1024);
-	__type(key, struct loser);
+	__type(key, struct offender);
 	__type(value, struct losses);
-} losers SEC(".maps");
+} offenders SEC(".maps");
 
-// Each CPU has several: kernels may preempt a program, and then another one runs in its midst. Nearly always
-// the first one is free.
+// Each CPU has several, as the kernel may preempt a program and run another one on the same CPU. The
+// first one is nearly always free.
 enum { SLOTS = 3 };
 struct {
 	__uint(type, MAP_ARRAY);
-	__uint(max_entries, SLOTS); // for each CPU; the loader sets their number
+	__uint(max_entries, SLOTS); // per CPU; the loader multiplies by the number of CPUs
 	__type(key, u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -94,10 +94,10 @@ struct ring {
 };
 struct {
 	__uint(type, MAP_ARRAY_OF_MAPS);
-	__uint(max_entries, 1); // the loader sets the number of CPUs: each has its ring here
+	__uint(max_entries, 1); // the loader sets the number of CPUs; each entry is the ring of a CPU
 	__type(key, u32);
 	__array(values, struct ring);
-} life_rings SEC(".maps"), data_rings SEC(".maps");
+} lifecycle_rings SEC(".maps"), data_rings SEC(".maps");
 
 struct {
 	__uint(type, MAP_CGROUP_ARRAY);
@@ -111,14 +111,14 @@ struct {
 	__uint(max_entries, SYSCALL_LIMIT);
 	__type(key, u32);
 	__type(value, u32);
-} collectors SEC(".maps"), twin_collectors SEC(".maps");
+} collectors SEC(".maps"), alt_collectors SEC(".maps");
 
 struct {
 	__uint(type, MAP_ARRAY);
 	__uint(max_entries, SYSCALL_LIMIT);
 	__type(key, u32);
 	__type(value, u32);
-} native_numbers SEC(".maps"); // plus one, of syscalls in the 32-bit table; 0 where there is none
+} native_numbers SEC(".maps"); // native number plus one by number of the 32-bit table; 0 where there is none
 
 struct {
 	__uint(type, MAP_ARRAY);
@@ -145,8 +145,9 @@ INLINE struct scratch *scratch_at(u32 slot)
 	return bpf_map_lookup_elem(&scratches, &at);
 }
 
-// One that nobody else uses until it is released. A program may be preempted in the middle of an event (as seen on
-// 7.3) and another begin on the same CPU, between any two lines of this: it goes on to the next one, or both do.
+// Claims a scratch buffer until it is released. A program may be preempted in the middle of an event
+// (seen on 7.3) and another one start on the same CPU, between any two lines of this function: then one of
+// them, or both, take the next buffer.
 INLINE struct scratch *claim_scratch(void)
 {
 	for (u32 slot = 0; slot < SLOTS; slot++) {
@@ -167,7 +168,7 @@ INLINE void release_scratch(struct scratch *s)
 	__sync_fetch_and_add(&s->users, -1);
 }
 
-// The one in which the program before put the call: each thread has its registers elsewhere.
+// The buffer in which the hook stored the call. Registers identify it: those of each thread have their own address.
 INLINE struct scratch *own_scratch(u64 *ctx)
 {
 	for (u32 slot = 0; slot < SLOTS; slot++) {

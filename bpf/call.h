@@ -1,4 +1,4 @@
-// Number and arguments of a system call, as the registers of its thread have them.
+// Number and arguments of a system call, from the registers of its thread.
 #pragma once
 #include "abi.h"
 #include "task.h"
@@ -44,13 +44,13 @@ INLINE void read_args(struct call *c, struct pt_regs *regs)
 }
 #endif
 
-// Who is at work, and whether its call is one of 32 bits.
+// The current thread, and whether its call is a 32-bit one.
 struct caller {
 	u32 tid, tgid;
 	bool is32;
 };
 
-// Everything by one helper, where there is one whose pointer can be followed without others.
+// One helper gives both where it returns a pointer that can be dereferenced without helpers.
 INLINE struct caller caller(void)
 {
 	if (HAS_HELPER(get_current_task_btf)) {
@@ -61,7 +61,7 @@ INLINE struct caller caller(void)
 	return (struct caller){ids, ids >> 32, IS_32(current_task(), READ)};
 }
 
-// The native number of a call of a 32-bit program; a negative one if it has none.
+// The native number of a 32-bit call; negative if there is none.
 INLINE s32 native_number(u32 number)
 {
 	u32 *known = bpf_map_lookup_elem(&native_numbers, &number);

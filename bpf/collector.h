@@ -1,5 +1,5 @@
-// A collector writes the event of one kind of system call. It is entered with the call in the CPU's
-// scratch, so that it is the same whichever hook saw the call end.
+// A collector writes the event of one kind of system call. The hook stores the call in a scratch buffer of
+// the CPU before it jumps here, so that collectors do not depend on the hook.
 #pragma once
 #include "call.h"
 #include "net.h"
@@ -7,7 +7,7 @@
 #include "uapi.h"
 #include "generated/convert.h"
 
-#define COLLECT_INTO(lane, wanted, name, id)                                                               \
+#define COLLECT_INTO(rings, wanted, name, id)                                                               \
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
 	SEC("tp_btf/sys_exit") int x_##name(u64 *ctx)                                              \
 	{                                                                                          \
@@ -21,17 +21,17 @@
 		struct event e;                                                                    \
 		begin(&e, s, EVENT_##id, id##_PARAMS, id##_CLASS);                                 \
 		write_##name(&e, &s->call);                                                        \
-		submit(&e, &lane);                                                                 \
+		submit(&e, &rings);                                                                 \
 		return 0;                                                                          \
 	}                                                                                          \
 	INLINE void write_##name(struct event *e, struct call *c)
 
 #define COLLECT(name, id) COLLECT_INTO(data_rings, always, name, id)
-#define COLLECT_LIFE(name, id) COLLECT_INTO(life_rings, always, name, id)
-// An exec that worked is told of by a tracepoint of its own: here the caller's arguments are gone.
-#define COLLECT_FAILED_LIFE(name, id) COLLECT_INTO(life_rings, failed, name, id)
+#define COLLECT_LIFECYCLE(name, id) COLLECT_INTO(lifecycle_rings, always, name, id)
+// A tracepoint reports an exec that succeeded: here the arguments of the caller are gone.
+#define COLLECT_FAILED_LIFECYCLE(name, id) COLLECT_INTO(lifecycle_rings, failed, name, id)
 
-// The call that ends: from where it is entered with one of a 32-bit program, from the registers with all others.
+// The call at its exit: from the scratch buffer for 32-bit calls, from the registers for all others.
 INLINE bool take_call(struct call *c, struct caller *who, u64 *ctx)
 {
 	*who = caller();
@@ -51,7 +51,7 @@ INLINE bool take_call(struct call *c, struct caller *who, u64 *ctx)
 	return true;
 }
 
-// Begins an event in a scratch that is claimed for it; false if there is none.
+// Begins an event in a newly claimed scratch buffer; false if none is free.
 INLINE bool begin_anew(struct event *e, struct caller who, u32 type, u32 nparams, u32 class)
 {
 	struct scratch *s = claim_scratch();
@@ -65,11 +65,11 @@ INLINE bool begin_anew(struct event *e, struct caller who, u32 type, u32 nparams
 	return true;
 }
 
-// All of whose parameters together are `size` bytes long, whatever happens. The hook jumps here without a scratch,
-// which takes as long as all else.
+// For events whose parameters take exactly `size` bytes. The record is written in place in the ring, without a
+// scratch buffer, which would double the cost.
 #define COLLECT_FIXED(name, id, size)                                                              \
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
-	SEC("tp_btf/sys_exit") int alone_##name(u64 *ctx)                                          \
+	SEC("tp_btf/sys_exit") int inline_##name(u64 *ctx)                                          \
 	{                                                                                          \
 		struct call c;                                                                     \
 		struct caller who;                                                                 \
@@ -84,11 +84,12 @@ INLINE bool begin_anew(struct event *e, struct caller who, u32 type, u32 nparams
 	}                                                                                          \
 	INLINE void write_##name(struct event *e, struct call *c)
 
-// The same with one path beside, which nearly always is short; events with others are put together in a scratch.
+// The same with one path in addition, which is nearly always short; with a longer path the event is
+// assembled in a scratch buffer.
 enum { SHORT_PATH = 64 };
 #define COLLECT_SHORT(name, id, size)                                                              \
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
-	SEC("tp_btf/sys_exit") int alone_##name(u64 *ctx)                                          \
+	SEC("tp_btf/sys_exit") int inline_##name(u64 *ctx)                                          \
 	{                                                                                          \
 		struct call c;                                                                     \
 		struct caller who;                                                                 \
@@ -111,7 +112,7 @@ enum { SHORT_PATH = 64 };
 	}                                                                                          \
 	INLINE void write_##name(struct event *e, struct call *c)
 
-// As many events as the result says: the program enters itself again, which the kernel allows 32 times.
+// As many events as the result says: the program tail-calls itself, which the kernel allows 32 times.
 #define COLLECT_EACH_BY(table, program, name, kind)                                                \
 	SEC("tp_btf/sys_exit") int program(void *ctx)                                              \
 	{                                                                                          \
@@ -130,14 +131,14 @@ enum { SHORT_PATH = 64 };
 #define COLLECT_EACH(name, kind)                                                                   \
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
 	COLLECT_EACH_BY(collectors, x_##name, name, kind)                                          \
-	COLLECT_EACH_BY(twin_collectors, twin_##name, name, kind)                                  \
+	COLLECT_EACH_BY(alt_collectors, alt_proto_##name, name, kind)                                  \
 	INLINE void write_##name(struct event *e, struct call *c)
 
 INLINE bool always(struct call *c) { return true; }
 INLINE bool failed(struct call *c) { return c->ret < 0; }
 
-// A value in the caller's memory; zero where it can't be read. A fault takes as long as ten reads, and pointers that are
-// left out are common.
+// A value in the caller's memory; zero where it cannot be read. A fault costs as much as ten reads, and null
+// pointers are common.
 #define USER_VALUE(type, from)                                                                     \
 	({                                                                                         \
 		type value_ = 0;                                                                   \
@@ -149,8 +150,8 @@ INLINE bool failed(struct call *c) { return c->ret < 0; }
 INLINE u32 user_u32(u64 from) { return USER_VALUE(u32, from); }
 INLINE u64 user_u64(u64 from) { return USER_VALUE(u64, from); }
 
-// A pointer in the caller's memory, which is half as wide in a 32-bit program. One read for both, so
-// that the verifier need not look at loops over pointers twice.
+// A pointer in the caller's memory, which is half as wide in a 32-bit program. Both widths share one read, so
+// that the verifier need not analyse loops over pointers twice.
 INLINE u64 user_pointer(struct call *c, u64 array, u32 index)
 {
 	u64 pointer[2] = {};

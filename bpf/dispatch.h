@@ -1,5 +1,6 @@
-// The hooks on the end of system calls: they return at once for what nobody selected. As a tracepoint `sys_exit` sees all
-// of them; of `call_exit` the loader makes hooks on single ones (fexit), which have the same context.
+// The hooks at the exit of system calls, which return at once for calls that are not selected. `sys_exit` is
+// attached to the tracepoint of all calls; the loader attaches `call_exit` to the functions of single calls
+// (fexit), whose context is the same.
 #pragma once
 #include "collector.h"
 #include "scope.h"
@@ -9,8 +10,8 @@ INLINE bool selected(const u64 *set, u32 number)
 	return set[number / 64 & (SYSCALL_WORDS - 1)] >> (number & 63) & 1;
 }
 
-// Arguments of a call through socketcall lie in memory; its first argument says which call it is,
-// and the loader put those after the table's own numbers.
+// The arguments of a call through socketcall are in memory; the first argument of socketcall says which call
+// it is, and the loader puts the numbers of these calls behind those of the table.
 enum { SOCKETCALL = 102, SOCKETCALLS_AT = SYSCALL_LIMIT - 32, SEND = 9, RECV = 10 };
 INLINE void unpack_socketcall(struct call *c, u32 *number)
 {
@@ -22,9 +23,9 @@ INLINE void unpack_socketcall(struct call *c, u32 *number)
 		c->args[i] = i < 4 || has_address ? user_u32(from + 4 * i) : 0;
 }
 
-// To the collector. A jump to a place of the table that is known beforehand is a direct one, where the kernel can make
-// such (x86_64), and others cost as much as all that comes before them: so calls that come by the million have theirs.
-// Making them takes long, so there are none where the hook is made for each of some hundred functions.
+// Tail-calls the collector. With a constant index the JIT emits a direct jump where it can (x86_64); an indirect
+// one costs as much as everything before it. So the most frequent calls have constant indices. Patching them
+// takes long, so there are none where the hook is loaded for each of some hundred functions.
 INLINE void jump(u64 *ctx, void *collectors, u32 number, bool direct)
 {
 #define JUMP(known)                                                                                \
@@ -61,7 +62,7 @@ INLINE int dispatch(u64 *ctx, void *collectors, bool direct)
 		return 0;
 	if (!in_scope(config, who.tgid))
 		return 0;
-	if (!who.is32 && selected(config->alone, number)) {
+	if (!who.is32 && selected(config->inline_record, number)) {
 		jump(ctx, collectors, number, direct);
 		return 0;
 	}
@@ -96,12 +97,12 @@ INLINE int dispatch(u64 *ctx, void *collectors, bool direct)
 
 SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx) { return dispatch(ctx, &collectors, true); }
 
-// The functions of system calls all take the same, but the kernel's description of its types knows them as two
-// kinds, by the name of their parameter, and programs of two kinds can't be in one table.
+// The functions of system calls all take the same parameter, but its name has two spellings, so that the kernel's
+// BTF has two prototypes; programs of different prototypes cannot be in one program array.
 SEC("tp_btf/sys_exit") int call_exit(u64 *ctx) { return dispatch(ctx, &collectors, false); }
-SEC("tp_btf/sys_exit") int call_exit_twin(u64 *ctx) { return dispatch(ctx, &twin_collectors, false); }
+SEC("tp_btf/sys_exit") int call_exit_alt_proto(u64 *ctx) { return dispatch(ctx, &alt_collectors, false); }
 
-// For a try at the start: whether this kernel lets functions be hooked, and says that they take registers.
+// Loaded at start to find out whether this kernel supports fexit and knows that syscall functions take registers.
 SEC("fexit/any") int takes_functions(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];

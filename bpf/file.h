@@ -42,7 +42,7 @@ INLINE u32 encode_dev(u32 dev)
 
 enum layer { NO_OVERLAY, UPPER_LAYER, LOWER_LAYER };
 
-// An overlay inode is followed in memory by the dentry of its upper layer, if it has one.
+// The kernel places the dentry of the upper layer, if there is one, directly behind an overlay inode.
 INLINE enum layer overlay_layer(struct file *file, struct super_block *sb)
 {
 	if (READ(sb, s_magic) != OVERLAYFS_MAGIC)
@@ -95,7 +95,7 @@ INLINE u64 ino_of_fd(s32 fd)
 	return READ(inode, i_ino);
 }
 
-// The path from the root of all mounts, as deep as `WALK` names; what has no path has its name.
+// The path from the root of all mounts, up to `WALK` components; files without a path have their name.
 INLINE void put_kernel_path(struct event *e, struct path *path)
 {
 	struct vfsmount *vfsmount = READ(path, mnt);
@@ -141,7 +141,7 @@ INLINE void put_kernel_path(struct event *e, struct path *path)
 		ADD(e, u8, '/');
 		u32 len = add_kernel_text(e, (void *)e->scratch->walk[depth & (WALK - 1)], 256);
 		if (len > 0)
-			e->at--; // the next name begins where this one's NUL is
+			e->at--; // the next name overwrites the NUL of this one
 	}
 	ADD(e, u8, 0);
 	put_len(e, e->at - start);

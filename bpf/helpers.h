@@ -1,4 +1,4 @@
-// What a program may ask of the kernel, and how it reads kernel memory.
+// BPF helpers, and how kernel memory is read.
 #pragma once
 
 typedef unsigned char u8;
@@ -35,7 +35,7 @@ static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)1
 static void (*bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
 static void (*bpf_ringbuf_discard)(void *data, u64 flags) = (void *)133;
 static u64 (*bpf_ringbuf_query)(void *ring, u64 what) = (void *)134;
-// Younger than Linux 5.8: to be called only where HAS_HELPER says so.
+// Newer than Linux 5.8: to be called only where HAS_HELPER is true.
 static struct task_struct *(*bpf_get_current_task_btf)(void) = (void *)158;
 static void *(*bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
 
@@ -49,10 +49,10 @@ enum { RB_AVAIL_DATA = 0, RB_RING_SIZE = 1 };
 #define __type(name, value) typeof(value) *name
 #define __array(name, value) typeof(value) *name[]
 
-// Keeps the compiler from folding a bound that the verifier must see.
+// Keeps the compiler from removing a bounds check that the verifier must see.
 #define OPAQUE(x) asm volatile("" : "+r"(x))
 
-// The value of a field behind a kernel pointer; zero where it can't be read.
+// The value of a field behind a kernel pointer; zero where it cannot be read.
 #define READ(from, field)                                                                          \
 	({                                                                                         \
 		typeof((from)->field) value_;                                                      \
@@ -60,7 +60,7 @@ enum { RB_AVAIL_DATA = 0, RB_RING_SIZE = 1 };
 		value_;                                                                            \
 	})
 
-// Memory of a kernel structure, from the word of one of its fields on: those that lie close together are read at once.
+// A copy of part of a kernel structure, from a given field on, so that neighbouring fields take one read.
 struct window {
 	u64 words[5];
 };
@@ -72,7 +72,7 @@ struct window {
 				      (void *)(from) + WINDOW_START(from, first));                 \
 		window_;                                                                           \
 	})
-// A field in it; read by itself where a kernel has it elsewhere, which is known when the program is loaded.
+// A field of the copy. Where a kernel has the field elsewhere (known at load time), it is read by itself.
 #define IN_WINDOW(window, from, first, field)                                                      \
 	({                                                                                         \
 		typeof((from)->field) value_;                                                      \
@@ -84,10 +84,10 @@ struct window {
 		value_;                                                                            \
 	})
 
-// The same behind one whose type the kernel knows, without a helper.
+// The same for a pointer whose type the verifier knows: read without a helper.
 #define FOLLOW(from, field) ((from)->field)
 
-// Questions about the kernel that the loader answers (CO-RE).
+// Facts about the running kernel, resolved by the loader (CO-RE).
 #define FIELD_EXISTS(place) __builtin_preserve_field_info(place, 2)
 #define FIELD_OFFSET(place) __builtin_preserve_field_info(place, 0)
 #define TYPE_SIZE(type) __builtin_preserve_type_info(*(type *)0, 1)

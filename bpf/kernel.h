@@ -1,9 +1,9 @@
-// The fields of kernel structures that are read here, and no others. Their places come from the
-// running kernel (CO-RE); `___since_X` names a structure as it is from that version on.
+// The fields of kernel structures that are read, and no others. Their offsets come from the running kernel
+// (CO-RE); `___since_X` is a structure as it is from version X on.
 #pragma once
 #include "helpers.h"
 
-// Of the format, and so not among those that follow the kernel.
+// Part of the event format, so not relocated.
 struct in6 {
 	u32 words[4];
 };

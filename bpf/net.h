@@ -5,7 +5,7 @@
 enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10 };
 enum direction { OUTBOUND, INBOUND };
 enum { SUN_PATH = 108, SOCK_DGRAM = 2 };
-// The least that the kernel takes as an address of a family.
+// The shortest address of a family that the kernel accepts.
 enum { ADDRESS_IN = 16, ADDRESS_IN6 = 24, ADDRESS_UNIX = 2 };
 
 // An address in the caller's memory.
@@ -34,7 +34,7 @@ INLINE struct sock *sock_of_fd(s32 fd)
 	struct file *file = file_of_fd(fd);
 	if (!file)
 		return NULL;
-	// Another file's private data is nothing that points back in this place.
+	// Only the private data of a socket points back to its file.
 	struct socket *socket = READ(file, private_data);
 	struct window window = WINDOW(socket, file);
 	if (IN_WINDOW(window, socket, file, file) != file)
@@ -65,7 +65,7 @@ INLINE void add_unix_path(struct event *e, const char *path, u32 len)
 	add_kernel_text(e, path, limit);
 }
 
-// Where a datagram goes is for each to say, whatever its socket is connected to.
+// A datagram may name its own destination, whatever its socket is connected to.
 INLINE bool given_counts(struct sock *sk, u16 remote_port, struct given given)
 {
 	return given.at && (remote_port == 0 || READ(sk, sk_type) == SOCK_DGRAM);
@@ -113,7 +113,7 @@ INLINE void add_tuple_in6(struct event *e, struct sock *sk, enum direction direc
 		} else if (address.family == FAMILY_INET && given.len >= ADDRESS_IN) {
 			remote.words[0] = remote.words[1] = 0;
 			remote.words[2] = 0xffff0000;
-			remote.words[3] = address.flow; // where the other family has its address
+			remote.words[3] = address.flow; // the IPv4 address is at this offset
 			remote_port = address.port;
 		}
 	}
@@ -152,7 +152,7 @@ INLINE void add_tuple_unix(struct event *e, struct sock *sk, enum direction dire
 		ADD(e, u8, 0);
 }
 
-// The two ends of a socket. `given` is an address from the caller, for ends that the kernel does not keep.
+// The local and remote address of a socket. `given` is an address from the caller, where the kernel keeps none.
 INLINE void put_tuple(struct event *e, s32 fd, enum direction direction, struct given given)
 {
 	struct sock *sk = sock_of_fd(fd);
@@ -170,7 +170,7 @@ INLINE void put_tuple(struct event *e, s32 fd, enum direction direction, struct 
 	put_len(e, e->at - start);
 }
 
-// An address as the caller gave it.
+// An address as passed by the caller.
 INLINE void put_sockaddr(struct event *e, u64 from, u32 len)
 {
 	u32 start = e->at;
@@ -180,7 +180,7 @@ INLINE void put_sockaddr(struct event *e, u64 from, u32 len)
 		len = 128;
 	OPAQUE(len);
 	len &= 255;
-	copy[len] = 0; // for names that end without
+	copy[len] = 0; // for names that do not end with NUL
 	if (len && !bpf_probe_read_user(copy, len, (void *)from)) {
 		u16 family = *(u16 *)copy;
 		if (family == FAMILY_INET && len >= ADDRESS_IN) {
@@ -211,9 +211,9 @@ struct iovec32 {
 	u32 base, len;
 };
 struct iovecs {
-	struct iovec *all; // aside, always in the 64-bit form
+	struct iovec *all; // in the scratch buffer, always in the 64-bit layout
 	u32 count;
-	u32 size; // of all together
+	u32 size; // of all buffers together
 };
 
 INLINE struct iovecs read_iovecs(struct scratch *s, u64 from, u64 count)

@@ -1,5 +1,5 @@
-// The kernel side of Peregrine. Every program of an object lies in one translation unit, so that the
-// loader sees each map once; the parts are headers, one for each concern.
+// The kernel side of Peregrine. All programs are in one translation unit, so that the object has each map once;
+// there is one header per concern.
 #include "scope.h"
 #include "families/process.h"
 #include "families/open.h"
@@ -10,5 +10,5 @@
 #include "generated/collect.h"
 #include "dispatch.h"
 
-// The kernel lends some helpers to programs under the GPL only.
+// Some helpers are available to GPL programs only.
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,4 +1,4 @@
-// Who is watched.
+// Which threads are monitored.
 #pragma once
 #include "wire.h"
 

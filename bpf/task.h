@@ -18,7 +18,7 @@ INLINE struct pid *pid_of(struct task_struct *task, u32 kind)
 	return pid;
 }
 
-// Number of a pid in the namespace at a level. Indexed by hand: the array grows with the level.
+// The number of a pid in the namespace at a level. The offset is computed here, as the array is of variable length.
 INLINE struct upid number_at(struct pid *pid, u32 level)
 {
 	struct upid upid = {};
@@ -32,7 +32,7 @@ INLINE struct upid own_number(struct pid *pid)
 	return number_at(pid, READ(pid, level));
 }
 
-// An id of a task as the task's own pid namespace sees it; 0 if the namespace does not.
+// An id of a task in the task's own pid namespace; 0 if it has none there.
 INLINE s32 id_in_namespace(struct task_struct *task, u32 kind)
 {
 	struct pid *own = pid_of(task, 0), *pid = pid_of(task, kind);
@@ -43,7 +43,7 @@ INLINE s32 id_in_namespace(struct task_struct *task, u32 kind)
 	return number.ns == number_at(own, level).ns ? number.nr : 0;
 }
 
-// Process groups as the host sees them.
+// Process groups in the initial pid namespace.
 INLINE s32 host_process_group(struct task_struct *task)
 {
 	return number_at(pid_of(task, PID_OF_PROCESS_GROUP), 0).nr;
@@ -69,7 +69,7 @@ INLINE u64 capabilities(const kernel_cap_t *from)
 #define CAPABILITIES(task, set) capabilities(&READ(task, cred)->set)
 enum { CAP_DAC_OVERRIDE = 1, CAP_FOWNER = 3 };
 
-// The format counts capabilities of Linux up to CHECKPOINT_RESTORE, bit by bit as the kernel does.
+// The format has the capabilities of Linux up to CHECKPOINT_RESTORE, with the bits of the kernel.
 enum { PAGE_KIB = 4 };
 
 INLINE s64 rss_count(struct mm_struct *mm, u32 kind)
@@ -116,7 +116,7 @@ INLINE u32 login_uid(struct task_struct *task)
 	return FIELD_EXISTS(task->loginuid) ? READ(task, loginuid.val) : (u32)-1;
 }
 
-// `controller=/path` of one cgroup controller, with its NUL.
+// `controller=/path` of one cgroup controller, with the NUL.
 INLINE void add_cgroup(struct event *e, struct css_set *set, u32 controller)
 {
 	struct cgroup_subsys_state *state = NULL;
@@ -171,7 +171,7 @@ INLINE void put_cgroups(struct event *e, struct task_struct *task)
 	put_len(e, e->at - start);
 }
 
-// exe and args as the kernel laid them out for the process. The first text is the exe.
+// exe and args from the memory of the process, as the kernel put them there. The first string is the exe.
 INLINE void put_exe_and_args(struct event *e, struct task_struct *task)
 {
 	struct mm_struct *mm = READ(task, mm);
@@ -185,7 +185,7 @@ INLINE void put_exe_and_args(struct event *e, struct task_struct *task)
 	u32 args = add_user_bytes(e, from + exe, len < limit ? len : limit);
 	if (args) {
 		e->at--;
-		ADD(e, u8, 0); // the last one may have been cut
+		ADD(e, u8, 0); // the last string may be truncated
 	}
 	put_len(e, args);
 }
@@ -240,7 +240,7 @@ INLINE bool is_mapped(struct uid_gid_map *map, u32 id)
 {
 	u32 extents = READ(map, nr_extents);
 	if (extents > 5)
-		return true; // kept elsewhere; such maps cover what is in use
+		return true; // in another field; CPU maps of this size cover the possible CPUs
 	for (u32 i = 0; i < 5; i++) {
 		struct uid_gid_extent extent = {};
 		bpf_probe_read_kernel(&extent, sizeof(extent), &map->extent[i]);
@@ -250,7 +250,7 @@ INLINE bool is_mapped(struct uid_gid_map *map, u32 id)
 	return false;
 }
 
-// Whether the process could have written to the file it runs.
+// Whether the process may write to the file that it executes.
 INLINE bool exe_is_writable(struct task_struct *task, struct inode *inode)
 {
 	enum { READ_ONLY = 1, IMMUTABLE = 8, WRITE = 2 };
@@ -304,7 +304,7 @@ INLINE u64 changed_at(struct inode *inode)
 	if (FIELD_EXISTS(since_6_6->__i_ctime))
 		return nanoseconds(READ(since_6_6, __i_ctime.tv_sec),
 				   READ(since_6_6, __i_ctime.tv_nsec));
-	// From 6.13 on the highest bit says that somebody has asked for it.
+	// From 6.13 on the highest bit says that the value was queried.
 	struct inode___since_6_11 *since_6_11 = (void *)inode;
 	return nanoseconds(READ(since_6_11, i_ctime_sec), READ(since_6_11, i_ctime_nsec) & ~(1u << 31));
 }

@@ -1,4 +1,4 @@
-// Constants of system calls that are looked at while collecting.
+// Constants of system calls that collectors use.
 #pragma once
 
 #if defined(__TARGET_ARCH_x86)

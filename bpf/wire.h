@@ -5,20 +5,20 @@
 
 enum { PATH_LIMIT = 4096, HEADER_LEN = 26 };
 
-// An event being written. Everything is inlined, so that its members live in registers and offsets
+// An event being written. All functions are inlined, so that its members are in registers and the offsets
 // before the first parameter of variable length are constants.
 struct event {
 	struct scratch *scratch;
-	u8 *bytes;  // where it begins: in the scratch, or in the ring
-	u32 at;     // where the next parameter goes, from the start of the event
-	u32 index;  // which one that is
+	u8 *bytes;  // its start: in a scratch buffer, or in the ring
+	u32 at;     // offset of the next parameter
+	u32 index;  // number of the next parameter
 	u32 nparams;
 	u32 type;
 	u32 class;
 	u64 tid;
-	u64 wake;   // flags of its ring
-	u32 path_room; // in the ring; 0 where it is put together elsewhere
-	bool cut;   // that was too small
+	u64 wake;   // wakeup flag for the ring
+	u32 path_room; // reserved for the path in the ring; 0 in a scratch buffer
+	bool cut;   // the reserved room was too small
 };
 
 INLINE u8 *room(struct event *e)
@@ -26,14 +26,14 @@ INLINE u8 *room(struct event *e)
 	return &e->bytes[e->at & (EVENT_LIMIT - 1)];
 }
 
-// Memory that no event reaches: what has to be read to know what to write.
+// Room behind the event for what must be read before it is known what to write.
 INLINE void *aside(struct scratch *s)
 {
 	return &s->record[EVENT_LIMIT + 2 * 4096];
 }
 
-// The same value, but the verifier no longer knows what it can be. States that differ only in what is
-// known of a value are then one, and loops and optional parts don't multiply what it has to look at.
+// Hides the range of a value from the verifier. States that differ only in the range of a value are then
+// merged, and loops and optional parts do not multiply the instructions it analyses.
 #define FORGET(s, value)                                                                           \
 	({                                                                                         \
 		*(volatile u64 *)&(s)->forgotten = (value);                                        \
@@ -53,7 +53,7 @@ INLINE void begin(struct event *e, struct scratch *s, u32 type, u32 nparams, u32
 	e->path_room = 0;
 }
 
-// Makes the ways that led here one.
+// Merges the verifier states of all paths that lead here.
 INLINE void forget(struct event *e)
 {
 	e->at = FORGET(e->scratch, e->at);
@@ -87,18 +87,18 @@ INLINE void put_empty(struct event *e) { put_len(e, 0); }
 // File descriptors and process ids are 32 bits wide and signed.
 INLINE void put_id(struct event *e, u64 v) { PUT(e, s64, (s32)v); }
 
-// Reads a text up to and with its NUL; gives its bytes.
+// Reads a string with its NUL; returns the number of bytes.
 INLINE u32 read_user_text(u8 *to, u64 from, u32 limit)
 {
 	*to = 0;
 	long len = bpf_probe_read_user_str(to, limit, (void *)from);
-	// Older kernels do not count the NUL of a text that is empty.
+	// Older kernels return 0 for an empty string.
 	if (len == 0)
 		len = 1;
 	return len < 0 ? 0 : len;
 }
 
-// Adds a text; gives the bytes added.
+// Adds a string; returns the number of bytes added.
 INLINE u32 add_user_text(struct event *e, u64 from, u32 limit)
 {
 	u32 len = read_user_text(room(e), from, limit);
@@ -142,7 +142,7 @@ INLINE void put_kernel_text(struct event *e, const void *from, u32 limit)
 	put_len(e, add_kernel_text(e, from, limit));
 }
 
-// Adds bytes, all or none; gives how many.
+// Adds bytes, all or none; returns the number added.
 INLINE u32 add_user_bytes(struct event *e, u64 from, u64 len)
 {
 	u32 bounded = len;
@@ -159,7 +159,7 @@ INLINE void put_user_bytes(struct event *e, u64 from, u64 len)
 	put_len(e, from ? add_user_bytes(e, from, len) : 0);
 }
 
-// Of `len` bytes as many as are wanted of data.
+// `len`, at most the configured snaplen.
 INLINE u64 snap(u64 len)
 {
 	struct config *c = get_config();
@@ -167,22 +167,22 @@ INLINE u64 snap(u64 len)
 	return len < snaplen ? len : snaplen;
 }
 
-// Counts a lost event, for the CPU and for the process, which may have to be read anew.
+// Counts a lost event for the CPU and for the process, whose state may have to be read again.
 INLINE void lose(struct counters *c, u32 class, u32 cause)
 {
 	c->lost[class][cause]++;
-	struct loser who = {bpf_get_current_cgroup_id(), bpf_get_current_pid_tgid() >> 32};
-	struct losses *losses = bpf_map_lookup_elem(&losers, &who);
+	struct offender who = {bpf_get_current_cgroup_id(), bpf_get_current_pid_tgid() >> 32};
+	struct losses *losses = bpf_map_lookup_elem(&offenders, &who);
 	if (!losses) {
 		struct losses none = {};
-		bpf_map_update_elem(&losers, &who, &none, UPDATE_NEW);
-		losses = bpf_map_lookup_elem(&losers, &who);
+		bpf_map_update_elem(&offenders, &who, &none, UPDATE_NEW);
+		losses = bpf_map_lookup_elem(&offenders, &who);
 	}
 	if (losses)
 		__sync_fetch_and_add(&losses->lost[class], 1);
 }
 
-// Counts an event that there was no room to put together in.
+// Counts an event that is lost because no scratch buffer is free.
 INLINE void no_scratch(u32 class)
 {
 	struct counters *c = get_counters();
@@ -192,7 +192,7 @@ INLINE void no_scratch(u32 class)
 	lose(c, class, SCRATCH);
 }
 
-// Time, thread, length, type and number of parameters: in few stores, wherever it lies.
+// Writes time, thread, length, type and number of parameters with few stores.
 INLINE void write_header(u8 *to, struct config *config, u64 tid, u32 len, u32 type, u32 nparams)
 {
 	*(u64 *)to = bpf_ktime_get_boot_ns() + config->boot_epoch_ns;
@@ -201,41 +201,41 @@ INLINE void write_header(u8 *to, struct config *config, u64 tid, u32 len, u32 ty
 	*(u16 *)(to + 24) = 0;
 }
 
-// The ring of a lane for a CPU.
-INLINE void *ring_of(void *lane, u32 cpu)
+// The ring of one kind for a CPU.
+INLINE void *ring_of(void *rings, u32 cpu)
 {
-	return bpf_map_lookup_elem(lane, &cpu);
+	return bpf_map_lookup_elem(rings, &cpu);
 }
 
-// Whether to wake the reader, who else looks at the rings on a timer: when one is half full. Asking the ring is dear,
-// so it is done only once for some bytes.
+// Whether to wake the reader, which otherwise polls on a timer: when the ring is half full. Querying the fill level
+// is expensive, so it is done once per `wakeup_check_bytes`.
 INLINE u64 wake(void *ring, struct config *config, struct counters *c, u32 len)
 {
-	c->unasked += len;
-	if (c->unasked < config->ask_bytes)
+	c->unchecked_bytes += len;
+	if (c->unchecked_bytes < config->wakeup_check_bytes)
 		return RB_NO_WAKEUP;
-	c->unasked = 0;
+	c->unchecked_bytes = 0;
 	u64 size = bpf_ringbuf_query(ring, RB_RING_SIZE);
 	return bpf_ringbuf_query(ring, RB_AVAIL_DATA) < size / 2 ? RB_NO_WAKEUP : RB_FORCE_WAKEUP;
 }
 
-// Puts a record into a ring of the lane; gives the cause if that fails.
+// Puts a record into a ring of this kind; returns the cause if that fails.
 enum { DELIVERED = CAUSES };
-INLINE u32 push(void *lane, struct config *config, struct counters *c, u32 cpu, void *record, u32 len)
+INLINE u32 push(void *rings, struct config *config, struct counters *c, u32 cpu, void *record, u32 len)
 {
 	if (len >= EVENT_LIMIT)
 		return SCRATCH;
-	void *ring = ring_of(lane, cpu);
+	void *ring = ring_of(rings, cpu);
 	if (!ring)
 		return BUG;
 	u64 flags = wake(ring, config, c, len);
-	OPAQUE(len); // said again: older verifiers forget bounds over calls
+	OPAQUE(len); // repeated, as older verifiers forget bounds across calls
 	len &= EVENT_LIMIT - 1;
 	return bpf_ringbuf_output(ring, record, len, flags) ? RING_FULL : DELIVERED;
 }
 
-// Counts an event and hands it over, or counts that it could not.
-INLINE void send(struct event *e, void *lane)
+// Counts an event and submits it, or counts it as lost.
+INLINE void send(struct event *e, void *rings)
 {
 	u32 cpu = bpf_get_smp_processor_id();
 	struct config *config = get_config();
@@ -248,23 +248,22 @@ INLINE void send(struct event *e, void *lane)
 	u32 len = e->at + (EVENT_AT - RECORD_AT);
 	OPAQUE(len);
 	c->seen[e->class]++;
-	u32 cause = push(lane, config, c, cpu, &e->scratch->record[RECORD_AT], len);
-	OPAQUE(cause); // one copy of what follows for all causes
+	u32 cause = push(rings, config, c, cpu, &e->scratch->record[RECORD_AT], len);
+	OPAQUE(cause); // keeps the compiler from duplicating the code below per cause
 	if (cause < CAUSES)
 		lose(c, e->class, cause);
 }
 
-// The same, for the last event that is put together here.
-INLINE void submit(struct event *e, void *lane)
+// The same for the last event in this scratch buffer, which is released.
+INLINE void submit(struct event *e, void *rings)
 {
-	send(e, lane);
+	send(e, rings);
 	release_scratch(e->scratch);
 }
 
-// An event whose parameters are all of fixed size, `size` bytes together, but for a path that is shorter than its room (a
-// power of two), is written where it lies in the ring, and needs no scratch. False when there is no room, which is
-// counted.
-INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size, u32 path_room,
+// Begins an event directly in the ring, without a scratch buffer: its parameters take `size` bytes, apart from a
+// path that is shorter than its reserved room (a power of two). False when the ring is full, which is counted.
+INLINE bool begin_in_ring(struct event *e, void *rings, u32 type, u32 nparams, u32 class, u32 size, u32 path_room,
 			  u32 tid, u32 is32)
 {
 	u32 cpu = bpf_get_smp_processor_id(), len = HEADER_LEN + 2 * nparams + size + path_room;
@@ -273,7 +272,7 @@ INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u3
 	if (!config || !c)
 		return false;
 	c->seen[class]++;
-	void *ring = ring_of(lane, cpu);
+	void *ring = ring_of(rings, cpu);
 	u8 *record = NULL;
 	if (ring)
 		record = bpf_ringbuf_reserve(ring, sizeof(u16) + len, 0);
@@ -292,7 +291,7 @@ INLINE bool begin_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u3
 	return true;
 }
 
-// What its path left of its room stays behind it.
+// The unused rest of the path's room stays behind the event.
 INLINE void submit_in_ring(struct event *e)
 {
 	if (e->path_room)
@@ -300,7 +299,7 @@ INLINE void submit_in_ring(struct event *e)
 	bpf_ringbuf_submit(e->bytes - sizeof(u16), e->wake);
 }
 
-// Takes back one that turned out to need more room.
+// Discards a record whose path turned out to need more room.
 INLINE void discard_in_ring(struct event *e, u32 class)
 {
 	struct counters *c = get_counters();

@@ -1,4 +1,4 @@
-// What five calls ask for, at their entry: by their end another thread may have changed the arguments.
+// The arguments of five calls at their entry: at their exit another thread may have changed them.
 #pragma once
 #include "open.h"
 #include "process.h"

@@ -1,4 +1,4 @@
-// Events of the kernel that are no system calls, for those who ask for them.
+// Events that are not system calls, for rules that use them.
 #pragma once
 #include "process.h"
 
@@ -42,11 +42,11 @@ INLINE int page_fault(u64 *ctx)
 SEC("tp_btf/page_fault_user") int page_fault_user(u64 *ctx) { return page_fault(ctx); }
 SEC("tp_btf/page_fault_kernel") int page_fault_kernel(u64 *ctx) { return page_fault(ctx); }
 
-// Who sent a signal is in the third word of its description, for those kinds that have a sender.
+// The sender of a signal is in the third word of siginfo, for kinds that have one.
 INLINE s32 sender(u32 signal, struct kernel_siginfo *info)
 {
 	enum { CHLD = 17, USER = 0, QUEUE = -1, MESGQ = -3, TKILL = -6 };
-	if ((u64)info <= 2) // no description: the kernel's own
+	if ((u64)info <= 2) // no siginfo: sent by the kernel
 		return 0;
 	s32 code = READ(info, si_code), pid = 0;
 	bool sent = code == USER || code == QUEUE || code == MESGQ || code == TKILL;

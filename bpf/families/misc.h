@@ -1,4 +1,4 @@
-// What other events hold beyond their arguments: memory, limits, files, credentials, modules.
+// Parameters of other events beyond the arguments of the call: memory, limits, files, credentials, modules.
 #pragma once
 #include "../collector.h"
 
@@ -50,7 +50,7 @@ struct pollfd {
 };
 enum { POLL_LIMIT = 16, POLL_KNOWN = 0x2fff };
 
-// The format numbers the events of poll without the kernel's gap.
+// The format numbers poll events without the gap of the kernel's numbers.
 INLINE u16 poll_flags(u16 v)
 {
 	u16 r = 0;
@@ -281,7 +281,7 @@ INLINE void put_quota(struct event *e, struct call *c)
 	put_u8(e, to_quotactl_quota_fmts(on ? c->args[2] : 0));
 }
 
-// Which arguments of each keyctl operation mean something: a bit for a number, a higher one for a text.
+// Which arguments each keyctl operation uses: a low bit for a number, a high bit for a string.
 enum { KEY_NUMBER, KEY_TEXT };
 enum { N2 = 1, N3 = 2, N4 = 4, N5 = 8, T2 = 16, T3 = 32, T4 = 64 };
 
@@ -308,7 +308,7 @@ INLINE u32 key_arguments(u32 operation)
 		return N2 | N3 | N4 | N5;
 	case 25: case 26: case 27: case 28: // PKEY_ENCRYPT PKEY_DECRYPT PKEY_SIGN PKEY_VERIFY
 		return N2 | T3 | N4 | N5;
-	default: // SESSION_TO_PARENT and what is not known
+	default: // SESSION_TO_PARENT and unknown operations
 		return 0;
 	}
 }

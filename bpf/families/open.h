@@ -2,7 +2,7 @@
 #pragma once
 #include "../collector.h"
 
-// A mode means something only where a file may be made.
+// The mode is used only where a file may be created.
 INLINE u32 creation_mode(u64 flags, u64 mode)
 {
 	return flags & (O_CREAT | O_TMPFILE) ? mode & 07777 : 0;

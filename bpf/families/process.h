@@ -1,4 +1,4 @@
-// The life of processes: clone and its family, exec, exit.
+// Process life cycle: the clone family, exec, exit.
 #pragma once
 #include "../collector.h"
 #include "../scope.h"
@@ -23,7 +23,7 @@ INLINE void put_child(struct event *e, struct task_struct *task, bool with_exe, 
 	put_u64(e, started ? namespace_start(task) : 0);
 }
 
-// Whether children live, or will live, in another pid namespace than the host's.
+// Whether children are or will be in another pid namespace than the initial one.
 INLINE u32 namespace_flag(struct task_struct *task)
 {
 	struct pid_namespace *ns = own_number(pid_of(task, 0)).ns;
@@ -32,8 +32,8 @@ INLINE u32 namespace_flag(struct task_struct *task)
 	return inside ? CLONE_FLAGS_CLONE_CHILD_IN_PIDNS : 0;
 }
 
-// One program for all four: their events have the same parameters.
-COLLECT_LIFE(clone, SYSCALL_CLONE_20_X)
+// One program for all four calls, as their events have the same parameters.
+COLLECT_LIFECYCLE(clone, SYSCALL_CLONE_20_X)
 {
 	struct task_struct *task = current_task();
 	u64 flags = 0;
@@ -49,7 +49,7 @@ COLLECT_LIFE(clone, SYSCALL_CLONE_20_X)
 	put_child(e, task, c->ret >= 0, to_clone_flags((u32)flags) | namespace_flag(task), c->ret == 0);
 }
 
-// An array of texts in the caller's memory. Failed calls have their arguments nowhere else.
+// An array of strings in the caller's memory, the only place where a failed exec has its arguments.
 enum { TEXTS = 24 };
 INLINE void put_user_texts(struct event *e, struct call *c, u64 array, u32 first, u32 limit)
 {
@@ -95,7 +95,7 @@ INLINE u32 exe_flags(struct task_struct *task, struct file *file, struct inode *
 	return flags;
 }
 
-// tty to gid: what exec events say of the process after its environment.
+// tty to gid: the parameters of exec events after the environment.
 INLINE void put_identity(struct event *e, struct task_struct *task)
 {
 	struct mm_struct *mm = READ(task, mm);
@@ -118,8 +118,8 @@ INLINE void put_identity(struct event *e, struct task_struct *task)
 	put_u32(e, READ(cred, egid.val));
 }
 
-// One program for both; the event of execveat has no `filename`.
-COLLECT_FAILED_LIFE(execve, SYSCALL_EXECVE_19_X)
+// One program for both calls; the event of execveat has no `filename`.
+COLLECT_FAILED_LIFECYCLE(execve, SYSCALL_EXECVE_19_X)
 {
 	struct task_struct *task = current_task();
 	u32 at = c->id == NR_EXECVEAT;
@@ -137,15 +137,15 @@ COLLECT_FAILED_LIFE(execve, SYSCALL_EXECVE_19_X)
 		put_path(e, c->args[0]);
 }
 
-// Whether who is at work is watched.
+// Whether the current thread is monitored.
 INLINE bool watched(struct caller who)
 {
 	struct config *config = get_config();
 	return config && in_scope(config, who.tgid);
 }
 
-// Begins an event of a tracepoint; false if it is not wanted. Of an exec that worked the kernel has forgotten by then how
-// it was called: its mark is that of the new program.
+// Begins an event of a tracepoint; false if it is not selected. At the tracepoint of an exec the 32-bit flag is that
+// of the new program, not that of the call.
 INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
 {
 	struct caller who = caller();
@@ -153,14 +153,14 @@ INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
 }
 #define BEGIN_TRACED(e, id, class) begin_traced(e, EVENT_##id, id##_PARAMS, class)
 
-// The same for one whose parameters are all of fixed size, `size` bytes together.
-INLINE bool begin_traced_in_ring(struct event *e, void *lane, u32 type, u32 nparams, u32 class, u32 size)
+// The same for an event whose parameters take exactly `size` bytes.
+INLINE bool begin_traced_in_ring(struct event *e, void *rings, u32 type, u32 nparams, u32 class, u32 size)
 {
 	struct caller who = caller();
-	return watched(who) && begin_in_ring(e, lane, type, nparams, class, size, 0, who.tid, false);
+	return watched(who) && begin_in_ring(e, rings, type, nparams, class, size, 0, who.tid, false);
 }
-#define BEGIN_TRACED_IN_RING(e, lane, id, class, size)                                             \
-	begin_traced_in_ring(e, lane, EVENT_##id, id##_PARAMS, class, size)
+#define BEGIN_TRACED_IN_RING(e, rings, id, class, size)                                             \
+	begin_traced_in_ring(e, rings, EVENT_##id, id##_PARAMS, class, size)
 
 SEC("tp_btf/sched_process_exec") int process_exec(u64 *ctx)
 {
@@ -176,12 +176,12 @@ SEC("tp_btf/sched_process_exec") int process_exec(u64 *ctx)
 	put_environment(&e, task);
 	put_identity(&e, task);
 	put_kernel_text(&e, READ(binprm, filename), PATH_LIMIT);
-	submit(&e, &life_rings);
+	submit(&e, &lifecycle_rings);
 	return 0;
 }
 
-// What the call that is under way makes, as its registers say: the event of the child, and flags in the
-// kernel's values. False if it makes no process; kernels before 5.15 don't tell where the registers are.
+// What the current call creates, from its registers: the event type of the child, and clone flags in the kernel's
+// values. False if it creates no process, or on kernels before 5.15, which do not give the registers.
 INLINE bool made_by(bool is32, u32 *event, u64 *flags)
 {
 	struct call c = {.is32 = is32};
@@ -201,8 +201,8 @@ INLINE bool made_by(bool is32, u32 *event, u64 *flags)
 	return *event;
 }
 
-// Where the child's way out of clone passes no hook for system calls (arm64, hooks on single calls), this
-// tells of the child.
+// Reports the child of a clone where the child does not pass a syscall exit hook (arm64, and hooks on single
+// functions).
 SEC("tp_btf/sched_process_fork") int process_fork(u64 *ctx)
 {
 	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
@@ -227,11 +227,11 @@ SEC("tp_btf/sched_process_fork") int process_fork(u64 *ctx)
 	}
 	put_u64(&e, 0);
 	put_child(&e, child, true, flags | namespace_flag(child), true);
-	submit(&e, &life_rings);
+	submit(&e, &lifecycle_rings);
 	return 0;
 }
 
-// A thread of the group that still lives: 0 if there is none, -1 if too many had to be asked.
+// A thread of the group that is still alive: 0 if there is none, -1 if the search was cut short.
 enum { GROUP_STEPS = 24, ANCESTOR_STEPS = 24 };
 INLINE s32 living_thread(struct task_struct *task)
 {
@@ -260,7 +260,7 @@ INLINE u64 bitfield(const void *base, u32 offset, u32 size, u32 left, u32 right)
 		 __builtin_preserve_field_info((pointer)->field, 4),                               \
 		 __builtin_preserve_field_info((pointer)->field, 5))
 
-// Who inherits the children of a thread that ends: as the kernel will decide after this hook.
+// The reaper of the children of a thread that exits, chosen as the kernel will do after this hook.
 INLINE s32 find_reaper(struct task_struct *task)
 {
 	s32 thread = living_thread(task);
@@ -269,7 +269,7 @@ INLINE s32 find_reaper(struct task_struct *task)
 	struct pid_namespace *ns = own_number(pid_of(task, 0)).ns;
 	struct task_struct *init = READ(ns, child_reaper);
 	if (init == task)
-		return 0; // its namespace ends with it
+		return 0; // its pid namespace ends with it
 	struct signal_struct *signal = READ(task, signal);
 	s32 init_pid = READ(init, pid);
 	if (!BIT(signal, has_child_subreaper))
@@ -292,7 +292,7 @@ SEC("tp_btf/sched_process_exit") int process_exit(u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
 	struct event e;
-	if (!BEGIN_TRACED_IN_RING(&e, &life_rings, PROCEXIT_1_E, PROC_EXIT, 26))
+	if (!BEGIN_TRACED_IN_RING(&e, &lifecycle_rings, PROCEXIT_1_E, PROC_EXIT, 26))
 		return 0;
 	u32 code = READ(task, exit_code);
 	u32 signal = code & 0x7f;

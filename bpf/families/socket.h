@@ -1,4 +1,4 @@
-// What the events of sockets hold beyond their arguments.
+// Parameters of socket events beyond the arguments of the call.
 #pragma once
 #include "../collector.h"
 
@@ -27,7 +27,7 @@ INLINE void put_received_tuple(struct event *e, struct call *c)
 		put_empty(e);
 }
 
-// fd1, fd2 and the two ends.
+// fd1, fd2 and the two addresses.
 INLINE void put_socketpair(struct event *e, struct call *c)
 {
 	s32 fds[2] = {-1, -1};
@@ -162,7 +162,7 @@ INLINE void put_recvmsg(struct event *e, struct call *c)
 	put_control(e, &header);
 }
 
-// Calls for several messages make an event for each.
+// Calls with several messages produce one event per message.
 struct message {
 	struct msghdr header;
 	u32 len;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
-use crate::bpf::Lane;
+use crate::bpf::RingKind;
 use crate::record::ts_of;
 use crate::ring::Ring;
 
@@ -23,7 +23,7 @@ const AT_ONCE: u64 = 0;
 /// is always there first, whatever their clocks say.
 #[derive(Debug)]
 pub struct Merge {
-    rings: Vec<(Lane, Ring)>,
+    rings: Vec<(RingKind, Ring)>,
     /// The rings whose next record is known, by its time.
     heads: BinaryHeap<Reverse<Head>>,
     /// Whether the record of the first of them is out.
@@ -38,17 +38,17 @@ pub struct Merge {
     late: u64,
 }
 
-/// Time, lane and ring of a record. The order of the fields is that of delivery.
+/// Time, kind and ring of a record. The order of the fields is that of delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Head {
     ts: u64,
-    lane: u8,
+    kind: u8,
     ring: usize,
 }
 
 impl Merge {
     /// Of these rings.
-    pub fn new(rings: Vec<(Lane, Ring)>) -> Self {
+    pub fn new(rings: Vec<(RingKind, Ring)>) -> Self {
         Self {
             empty: (0..rings.len()).collect(),
             heads: BinaryHeap::with_capacity(rings.len()),
@@ -141,11 +141,11 @@ impl Merge {
 
     /// Notes the time of the next record of a ring, if it has one.
     fn look(&mut self, index: usize) {
-        let Some((lane, ring)) = self.rings.get_mut(index) else { return };
+        let Some((kind, ring)) = self.rings.get_mut(index) else { return };
         match next_ts(ring, self.future) {
             Some(ts) => {
-                let lane = u8::from(*lane != Lane::Life);
-                self.heads.push(Reverse(Head { ts, lane, ring: index }));
+                let kind = u8::from(*kind != RingKind::Lifecycle);
+                self.heads.push(Reverse(Head { ts, kind, ring: index }));
             }
             None => self.empty.push(index),
         }
@@ -167,8 +167,8 @@ mod tests {
 
     fn rings(count: usize) -> (Vec<Producer>, Merge) {
         let kernel: Vec<_> = (0..count).map(|_| Producer::new(4096)).collect();
-        let lane = |index| if index == 0 { Lane::Life } else { Lane::Data };
-        let ring = |(index, kernel): (usize, &Producer)| (lane(index), kernel.ring());
+        let kind = |index| if index == 0 { RingKind::Lifecycle } else { RingKind::Data };
+        let ring = |(index, kernel): (usize, &Producer)| (kind(index), kernel.ring());
         let rings = kernel.iter().enumerate().map(ring).collect();
         (kernel, Merge::new(rings))
     }

@@ -203,7 +203,7 @@ fn attach(config: &ProbeConfig) -> Result<(Probe, Merge, Waiter), LiveError> {
     let mut probe = Probe::load(config)?;
     let (mut rings, mut records) = (Vec::new(), Vec::new());
     for ring in probe.take_rings() {
-        rings.push((ring.lane, Ring::map(&ring.records, ring.bytes).map_err(LiveError::Ring)?));
+        rings.push((ring.kind, Ring::map(&ring.records, ring.bytes).map_err(LiveError::Ring)?));
         records.push(ring.records);
     }
     let waiter = Waiter::new(records).map_err(LiveError::Ring)?;

@@ -9,10 +9,10 @@ pub const CONFIG: &str = "config";
 /// Map with one [`EventCounters`] per CPU.
 pub const COUNTERS: &str = "counters";
 /// Map of the processes that lost events most recently.
-pub const OFFENDERS: &str = "losers";
-/// Array with the ring of [`Lane::Life`], which is the same for each CPU.
-pub const LIFE_RINGS: &str = "life_rings";
-/// Array with the rings of [`Lane::Data`], by CPU.
+pub const OFFENDERS: &str = "offenders";
+/// Array with the ring of [`RingKind::Lifecycle`], which is the same for each CPU.
+pub const LIFECYCLE_RINGS: &str = "lifecycle_rings";
+/// Array with the rings of [`RingKind::Data`], by CPU.
 pub const DATA_RINGS: &str = "data_rings";
 /// Cgroup whose tasks alone are watched, when [`SCOPED`] is set.
 pub const SCOPE: &str = "scope";
@@ -27,7 +27,7 @@ pub const SYSCALL_CODES: &str = "syscall_codes";
 /// Programs that collect the event of a syscall, by native number.
 pub const COLLECTORS: &str = "collectors";
 /// The same for functions of the kernel of the other kind.
-pub const TWIN_COLLECTORS: &str = "twin_collectors";
+pub const ALT_COLLECTORS: &str = "alt_collectors";
 
 /// Words of a bitmap of syscall numbers.
 pub const SYSCALL_WORDS: usize = 8;
@@ -64,9 +64,9 @@ pub struct Config {
     /// [`DROP_FAILED`], [`SCOPED`].
     pub flags: u64,
     /// Those of the selected whose collector needs no scratch, a bit for each native number.
-    pub alone: [u64; SYSCALL_WORDS],
+    pub inline_record: [u64; SYSCALL_WORDS],
     /// After so many bytes a CPU asks whether its ring is half full, and wakes the reader if it is.
-    pub ask_bytes: u64,
+    pub wakeup_check_bytes: u64,
 }
 
 /// [`Config`] as it lies in its map: nothing but 64-bit words, in the order of the fields.
@@ -82,9 +82,9 @@ impl Config {
         selected32.copy_from_slice(&self.selected32);
         let (numbers, rest) = rest.split_at_mut(4);
         numbers.copy_from_slice(&[self.boot_epoch_ns, self.own_tgid, self.snaplen, self.flags]);
-        let (alone, rest) = rest.split_at_mut(SYSCALL_WORDS);
-        alone.copy_from_slice(&self.alone);
-        rest.copy_from_slice(&[self.ask_bytes]);
+        let (inline_record, rest) = rest.split_at_mut(SYSCALL_WORDS);
+        inline_record.copy_from_slice(&self.inline_record);
+        rest.copy_from_slice(&[self.wakeup_check_bytes]);
         words
     }
 }
@@ -115,10 +115,10 @@ pub type LossWords = [u64; CLASSES];
 
 /// Which rings an event travels in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
+pub enum RingKind {
     /// Start, change and end of processes: `clone` and its family, `execve`, `execveat`,
     /// `procexit`.
-    Life,
+    Lifecycle,
     /// Everything else.
     Data,
 }
@@ -228,8 +228,8 @@ mod tests {
             ("own_tgid", Config { own_tgid: 1, ..none }),
             ("snaplen", Config { snaplen: 1, ..none }),
             ("flags", Config { flags: 1, ..none }),
-            ("alone", Config { alone: all, ..none }),
-            ("ask_bytes", Config { ask_bytes: 1, ..none }),
+            ("inline_record", Config { inline_record: all, ..none }),
+            ("wakeup_check_bytes", Config { wakeup_check_bytes: 1, ..none }),
         ];
         let fields = fields.map(|(name, config)| {
             let (offset, size) = filled(config);
@@ -254,7 +254,7 @@ mod tests {
             layout("counters"),
             (vec![CLASSES, CLASSES * CAUSES, 1], size_of::<CounterWords>() as u32)
         );
-        assert_eq!(layout("loser"), (vec![1, 1], size_of::<OffenderWords>() as u32));
+        assert_eq!(layout("offender"), (vec![1, 1], size_of::<OffenderWords>() as u32));
         assert_eq!(layout("losses"), (vec![CLASSES], size_of::<LossWords>() as u32));
     }
 }

@@ -33,7 +33,7 @@ const USUAL: &str = "close";
 /// description of its types knows the functions of syscalls as two kinds, by the name of their
 /// parameter; programs of two kinds can't be in one table.
 const FRONT: &str = "call_exit";
-const TWIN_FRONT: &str = "call_exit_twin";
+const ALT_PROTO_FRONT: &str = "call_exit_alt_proto";
 
 /// There is no way out to be hooked.
 const NEVER_RETURN: [&str; 2] = ["exit", "exit_group"];
@@ -44,7 +44,7 @@ pub(super) struct FunctionHooks {
     links: BTreeMap<String, FExitLink>,
     unhooked: BTreeMap<String, Unhooked>,
     /// Syscalls whose collector is also there for functions of the other kind.
-    twins: BTreeSet<u16>,
+    alt_proto: BTreeSet<u16>,
     /// Taking a hook off can last, so this one stays as long as the others.
     _probe: FExitLink,
 }
@@ -72,7 +72,7 @@ impl FunctionHooks {
             functions,
             links: BTreeMap::new(),
             unhooked: BTreeMap::new(),
-            twins: BTreeSet::new(),
+            alt_proto: BTreeSet::new(),
             _probe: probe,
         })
     }
@@ -118,8 +118,8 @@ impl FunctionHooks {
                 continue;
             }
             let link = attach(ebpf, types, FRONT, &function).or_else(|_| {
-                self.load_twins(ebpf, types, table, &function, &leads_to)?;
-                attach(ebpf, types, TWIN_FRONT, &function)
+                self.load_alt_proto(ebpf, types, table, &function, &leads_to)?;
+                attach(ebpf, types, ALT_PROTO_FRONT, &function)
             });
             match link {
                 Ok((link, program)) => {
@@ -163,7 +163,7 @@ impl FunctionHooks {
 
     /// Loads the collectors of syscalls for functions of the other kind, of which `function` is
     /// one.
-    fn load_twins(
+    fn load_alt_proto(
         &mut self,
         ebpf: &mut Ebpf,
         types: &Btf,
@@ -172,7 +172,7 @@ impl FunctionHooks {
         syscalls: &[u16],
     ) -> Result<(), ProgramError> {
         for syscall in native_syscalls() {
-            if !syscalls.contains(&syscall.sc) || self.twins.contains(&syscall.sc) {
+            if !syscalls.contains(&syscall.sc) || self.alt_proto.contains(&syscall.sc) {
                 continue;
             }
             let collector = Collector::of(syscall.exit, |name| ebpf.program(name).is_some());
@@ -183,7 +183,7 @@ impl FunctionHooks {
             let program = load(ebpf, types, &name, function)?;
             table.set(u32::from(syscall.nr), program.fd()?, 0)?;
             unload(ebpf, &name)?;
-            self.twins.insert(syscall.sc);
+            self.alt_proto.insert(syscall.sc);
         }
         Ok(())
     }

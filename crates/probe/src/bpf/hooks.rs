@@ -227,7 +227,7 @@ impl Collector {
     /// The name of its program in the object.
     pub(super) fn program(self) -> String {
         match self {
-            Self::Inline(event) => format!("alone_{}", event.name()),
+            Self::Inline(event) => format!("inline_{}", event.name()),
             _ => format!("x_{}", self.suffix()),
         }
     }
@@ -235,7 +235,7 @@ impl Collector {
     /// The name of the copy of its program that tail-calls through the table for functions of the
     /// other prototype. Programs without tail calls have none and are loaded a second time instead.
     pub(super) fn alt_program(self) -> String {
-        format!("twin_{}", self.suffix())
+        format!("alt_proto_{}", self.suffix())
     }
 
     fn suffix(self) -> &'static str {
@@ -258,10 +258,10 @@ mod tests {
             let call = native_syscalls()
                 .iter()
                 .find(|call| peregrine_event::syscall_name(call.sc) == Some(name));
-            Collector::of(call.unwrap().exit, |name| name == "alone_dup")
+            Collector::of(call.unwrap().exit, |name| name == "inline_dup")
         };
         assert_eq!(collector("openat").program(), "x_openat");
-        assert_eq!(collector("dup").program(), "alone_dup");
+        assert_eq!(collector("dup").program(), "inline_dup");
         assert_eq!(collector("clone3"), Collector::Clone);
         assert_eq!(collector("execveat"), Collector::Execve);
         assert_eq!(collector("getppid").program(), "x_generic");

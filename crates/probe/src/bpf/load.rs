@@ -12,19 +12,19 @@ use peregrine_event::native_syscalls;
 
 use crate::clock::Clock;
 
-use super::abi::{self, Config, ConfigWords, Lane};
+use super::abi::{self, Config, ConfigWords, RingKind};
 use super::config::{HookPlan, ProbeConfig};
 use super::counters::KernelCounters;
 use super::error::ProbeError;
 use super::function_hooks::FunctionHooks;
 use super::hooks::{self, Collector, Needed};
-use super::maps::{Ring, borrow, life_ring_bytes, make_rings, ring_of_cpus, take};
+use super::maps::{Ring, borrow, lifecycle_ring_bytes, make_rings, ring_of_cpus, take};
 use super::object;
 use super::programs::Programs;
 use super::select::{Selection, Tracepoints};
 
 /// How often CPUs ask in the time in which a ring is filled.
-const ASKS: u32 = 16;
+const WAKEUP_CHECKS: u32 = 16;
 /// Where tracepoints of single syscalls are described.
 const TRACEFS: &str = "/sys/kernel/tracing/events/syscalls";
 
@@ -40,7 +40,7 @@ pub struct Probe {
     config_map: Array<MapData, ConfigWords>,
     counters: Arc<KernelCounters>,
     collectors: ProgramArray<MapData>,
-    twin_collectors: ProgramArray<MapData>,
+    alt_collectors: ProgramArray<MapData>,
     /// Where hooks are on single functions.
     functions: Option<FunctionHooks>,
     rings: Vec<Ring>,
@@ -60,7 +60,7 @@ impl Probe {
             EbpfLoader::new()
                 .btf(Some(types))
                 .map_max_entries(abi::SCRATCHES, possible.saturating_mul(abi::SCRATCH_SLOTS))
-                .map_max_entries(abi::LIFE_RINGS, possible)
+                .map_max_entries(abi::LIFECYCLE_RINGS, possible)
                 .map_max_entries(abi::DATA_RINGS, possible)
                 .load(object)
         };
@@ -79,13 +79,13 @@ impl Probe {
         }
 
         let of_cpus = ring_of_cpus(&online, possible, per_ring);
-        let data_rings = make_rings(&mut ebpf, Lane::Data, &of_cpus, config.ring_bytes)?;
-        let life_bytes = life_ring_bytes(config.ring_bytes, data_rings.len());
+        let data_rings = make_rings(&mut ebpf, RingKind::Data, &of_cpus, config.ring_bytes)?;
+        let lifecycle_bytes = lifecycle_ring_bytes(config.ring_bytes, data_rings.len());
         let of_cpus = vec![0; possible as usize];
-        let mut rings = make_rings(&mut ebpf, Lane::Life, &of_cpus, life_bytes)?;
+        let mut rings = make_rings(&mut ebpf, RingKind::Lifecycle, &of_cpus, lifecycle_bytes)?;
         rings.extend(data_rings);
         let data_share = config.ring_bytes / per_ring.clamp(1, possible.max(1));
-        let ask_bytes = data_share.min(life_bytes / possible.max(1)) / ASKS;
+        let wakeup_check_bytes = data_share.min(lifecycle_bytes / possible.max(1)) / WAKEUP_CHECKS;
 
         let mut flags = 0;
         if config.drop_failed_exit {
@@ -103,7 +103,7 @@ impl Probe {
                 own_tgid: if config.exclude_self { u64::from(std::process::id()) } else { 0 },
                 snaplen: u64::from(config.snaplen),
                 flags,
-                ask_bytes: u64::from(ask_bytes),
+                wakeup_check_bytes: u64::from(wakeup_check_bytes),
                 ..Config::default()
             },
             selection: Selection::default(),
@@ -113,7 +113,7 @@ impl Probe {
             config_map: Array::try_from(take(&mut ebpf, abi::CONFIG)?)?,
             counters: Arc::new(KernelCounters::new(&mut ebpf)?),
             collectors: ProgramArray::try_from(take(&mut ebpf, abi::COLLECTORS)?)?,
-            twin_collectors: ProgramArray::try_from(take(&mut ebpf, abi::TWIN_COLLECTORS)?)?,
+            alt_collectors: ProgramArray::try_from(take(&mut ebpf, abi::ALT_COLLECTORS)?)?,
             functions,
             rings,
             types,
@@ -150,7 +150,7 @@ impl Probe {
     /// # Errors
     /// When the kernel refuses a program that was not needed before.
     pub fn select(&mut self, selection: &Selection) -> Result<(), ProbeError> {
-        let (mut selected, mut alone) = ([0; abi::SYSCALL_WORDS], [0; abi::SYSCALL_WORDS]);
+        let (mut selected, mut inline_record) = ([0; abi::SYSCALL_WORDS], [0; abi::SYSCALL_WORDS]);
         for syscall in native_syscalls() {
             let (nr, bit) = (usize::from(syscall.nr), 1 << (syscall.nr % 64));
             let Some(word) = selected.get_mut(nr / 64) else { continue };
@@ -166,7 +166,8 @@ impl Probe {
                 self.load_collector(&collector.program(), u32::from(syscall.nr))?;
             }
             *word |= bit;
-            if let (Collector::Inline(_), Some(word)) = (collector, alone.get_mut(nr / 64)) {
+            if let (Collector::Inline(_), Some(word)) = (collector, inline_record.get_mut(nr / 64))
+            {
                 *word |= bit;
             }
         }
@@ -174,7 +175,7 @@ impl Probe {
             self.hook(selection)?;
             self.types.forget();
         }
-        (self.config.selected, self.config.alone) = (selected, alone);
+        (self.config.selected, self.config.inline_record) = (selected, inline_record);
         self.config.selected32 = self.select_compat(selection)?;
         self.config_map.set(0, self.config.words(), 0)?;
         self.selection = *selection;
@@ -303,7 +304,7 @@ impl Probe {
             self.hook_entries(selection)?;
         }
         if let Some(functions) = &mut self.functions {
-            let table = &mut self.twin_collectors;
+            let table = &mut self.alt_collectors;
             let types = self.types.get()?;
             functions.hook(&mut self.ebpf, types, table, &selection.syscalls, &self.counters)?;
         }

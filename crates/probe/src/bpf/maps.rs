@@ -10,15 +10,15 @@ use aya::util;
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use aya_obj::maps::{LegacyMap, bpf_map_def};
 
-use super::abi::{self, Lane};
+use super::abi::{self, RingKind};
 use super::error::ProbeError;
 
 /// One ring. It is to be looked at on a timer: who waits for it is woken only when it is half full.
 pub struct Ring {
     /// What travels in it.
-    pub lane: Lane,
-    /// Its number within the lane. All CPUs write to the one ring of [`Lane::Life`]; to a data ring
-    /// those from `index` times [`super::ProbeConfig::cpus_per_ring`] on.
+    pub kind: RingKind,
+    /// Its number within the kind. All CPUs write to the one ring of [`RingKind::Lifecycle`]; to a
+    /// data ring those from `index` times [`super::ProbeConfig::cpus_per_ring`] on.
     pub index: u32,
     /// Its size in bytes.
     pub bytes: u32,
@@ -59,9 +59,9 @@ pub fn online_cpus() -> std::io::Result<u32> {
     Ok(u32::try_from(online.len()).unwrap_or(u32::MAX))
 }
 
-/// Bytes of the one ring of [`Lane::Life`]. It has to last for as long as the data rings do, and
-/// processes come and go at a small part of the rate of other events.
-pub(super) fn life_ring_bytes(data_ring: u32, data_rings: usize) -> u32 {
+/// Bytes of the one ring of [`RingKind::Lifecycle`]. It has to last for as long as the data rings
+/// do, and processes come and go at a small part of the rate of other events.
+pub(super) fn lifecycle_ring_bytes(data_ring: u32, data_rings: usize) -> u32 {
     const LEAST: u32 = 1 << 20;
     let eighth = (data_ring / 8).saturating_mul(u32::try_from(data_rings).unwrap_or(u32::MAX));
     eighth.checked_next_power_of_two().unwrap_or(1 << 31).clamp(LEAST.min(data_ring), 1 << 29)
@@ -70,13 +70,13 @@ pub(super) fn life_ring_bytes(data_ring: u32, data_rings: usize) -> u32 {
 /// Makes a ring for each number that occurs in `of_cpus`, and tells each CPU its own.
 pub(super) fn make_rings(
     ebpf: &mut Ebpf,
-    lane: Lane,
+    kind: RingKind,
     of_cpus: &[u32],
     bytes: u32,
 ) -> Result<Vec<Ring>, ProbeError> {
-    let map = match lane {
-        Lane::Life => abi::LIFE_RINGS,
-        Lane::Data => abi::DATA_RINGS,
+    let map = match kind {
+        RingKind::Lifecycle => abi::LIFECYCLE_RINGS,
+        RingKind::Data => abi::DATA_RINGS,
     };
     let mut array: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(borrow(ebpf, map)?)?;
     let indices: BTreeSet<u32> = of_cpus.iter().copied().collect();
@@ -104,7 +104,7 @@ pub(super) fn make_rings(
                 array.set(cpu, &data, 0)?;
             }
             let records = data.fd().as_fd().try_clone_to_owned().map_err(ProbeError::Ring)?;
-            Ok(Ring { lane, index, bytes, records })
+            Ok(Ring { kind, index, bytes, records })
         })
         .collect()
 }

@@ -14,7 +14,7 @@ mod object;
 mod programs;
 mod select;
 
-pub use abi::Lane;
+pub use abi::RingKind;
 pub use config::{HookPlan, ProbeConfig};
 pub use counters::{KernelCounters, OffenderRow};
 pub use error::ProbeError;

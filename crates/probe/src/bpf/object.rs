@@ -63,7 +63,7 @@ mod tests {
         let (before, after) = (programs(&before), programs(&after));
         assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
         for (name, kind) in &after {
-            let of_syscalls = ["x_", "alone_", "twin_", "call_exit"];
+            let of_syscalls = ["x_", "inline_", "alt_proto_", "call_exit"];
             let of_syscalls = of_syscalls.iter().any(|prefix| name.starts_with(prefix));
             match (of_syscalls, *name) {
                 (true, _) | (_, "sys_exit" | "takes_functions") => {
