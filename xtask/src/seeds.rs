@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use flate2::read::MultiGzDecoder;
 use peregrine_event::EventType;
+use peregrine_event::params::container_json_2_e as container_json;
 use peregrine_scap::{Reader, Record};
 
 /// Largest seed: larger ones only slow down the fuzzer.
@@ -49,7 +50,7 @@ pub fn run() -> Result<()> {
                 seeds.add("event_decode", event.bytes())?;
                 seeds.add("ring_records", &ring_of(event.bytes()))?;
                 if event.ty == EventType::ContainerJson_2E
-                    && let Some(json) = event.param(0)
+                    && let Some(json) = event.param(container_json::JSON)
                 {
                     seeds.add("container_json", json.strip_suffix(b"\0").unwrap_or(json))?;
                 }

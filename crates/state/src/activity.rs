@@ -6,7 +6,7 @@ use peregrine_event::{EventType, snapshot};
 
 use crate::thread::ThreadFlags;
 
-/// Memory, page faults and CPU time of a thread, as its last events told them.
+/// Memory, page faults and CPU time of a thread, from its last events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Virtual memory, kB.

@@ -14,7 +14,7 @@ impl State {
     /// their fields refer to.
     pub fn snapshot(&self, wanted: impl Fn(&Thread) -> bool) -> Vec<Item> {
         let mut items = vec![Item::Machine(self.machine().clone())];
-        items.extend(self.interfaces().told().iter().cloned().map(Item::Interface));
+        items.extend(self.interfaces().described().iter().cloned().map(Item::Interface));
         items.extend(self.users().host_users().cloned().map(Item::User));
         items.extend(self.users().host_groups().cloned().map(Item::Group));
         let threads = self.with_relatives(wanted);

@@ -17,7 +17,7 @@ pub struct Interfaces {
     v4: Vec<V4>,
     v6: Vec<Ipv6Addr>,
     // As the source described them.
-    told: Vec<Interface>,
+    described: Vec<Interface>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,15 +47,15 @@ impl Interfaces {
     }
 
     /// The interfaces as the source described them.
-    pub fn told(&self) -> &[Interface] {
-        &self.told
+    pub fn described(&self) -> &[Interface] {
+        &self.described
     }
 
     pub(crate) fn add(&mut self, interface: &Interface) {
-        if self.told.len() >= MAX_INTERFACES {
+        if self.described.len() >= MAX_INTERFACES {
             return;
         }
-        self.told.push(interface.clone());
+        self.described.push(interface.clone());
         match interface.address {
             InterfaceAddress::V4 { address, netmask, .. } => self.v4.push(V4 { address, netmask }),
             InterfaceAddress::V6 { address, .. } => self.v6.push(address),

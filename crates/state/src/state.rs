@@ -148,7 +148,7 @@ impl State {
     /// The container of an event: of its thread, or the one the event describes.
     pub fn container(&self, context: Context) -> Option<&Container> {
         match &self.event_container {
-            Some(told) => Some(told),
+            Some(described) => Some(described),
             None => self.containers.get(&self.thread(context)?.container),
         }
     }

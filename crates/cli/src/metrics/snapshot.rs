@@ -126,7 +126,9 @@ fn program(program: ProgramStatistics) -> ProgramStats {
 /// Addresses of all interfaces except the loopback interface, by name and protocol.
 fn addresses(state: &State) -> Vec<(String, &'static str, Vec<String>)> {
     let mut addresses: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
-    for interface in state.interfaces().told().iter().filter(|interface| interface.name != b"lo") {
+    for interface in
+        state.interfaces().described().iter().filter(|interface| interface.name != b"lo")
+    {
         let (protocol, address) = match interface.address {
             InterfaceAddress::V4 { address, .. } => ("ipv4", address.to_string()),
             InterfaceAddress::V6 { address, .. } => ("ipv6", address.to_string()),
