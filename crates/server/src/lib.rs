@@ -1,8 +1,10 @@
-//! The HTTP server: health of the event loop, versions, and metrics in the Prometheus text format, with or without TLS.
+//! The HTTP server: health of the event loop, versions, and metrics in the Prometheus text format,
+//! with or without TLS.
 //!
-//! It runs on one thread with a current-thread runtime. The event loop never waits for it: health is read from the
-//! [`Heartbeat`](peregrine_telemetry::Heartbeat), metrics are requested through a [`Scraper`](peregrine_telemetry::Scraper).
-//! It knows no configuration files; [`ServerSettings`] and [`Pages`] say what to serve.
+//! It runs on one thread with a current-thread runtime. The event loop never waits for it: health
+//! is read from the [`Heartbeat`](peregrine_telemetry::Heartbeat), metrics are requested through a
+//! [`Scraper`](peregrine_telemetry::Scraper). It knows no configuration files; [`ServerSettings`]
+//! and [`Pages`] say what to serve.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -35,7 +35,8 @@ pub struct ServerSettings {
     pub port: u32,
     /// PEM file with certificates and private key, for HTTPS.
     pub tls_file: Option<PathBuf>,
-    /// Falco's number of threads; 0 is one for each CPU. Shown by [`Server`]'s display only: one thread serves all.
+    /// Falco's number of threads; 0 is one for each CPU. Shown by [`Server`]'s display only: one
+    /// thread serves all.
     pub threadiness: usize,
 }
 
@@ -58,7 +59,8 @@ impl Server {
     /// Listens and starts to answer.
     ///
     /// # Errors
-    /// When the address can't be listened on, the TLS file is not usable, or the system has no thread left.
+    /// When the address can't be listened on, the TLS file is not usable, or the system has no
+    /// thread left.
     pub fn start(settings: &ServerSettings, pages: Pages) -> Result<Self, ServerError> {
         let tls = settings.tls_file.as_ref().map(|path| {
             tls::acceptor(path)

@@ -1,8 +1,9 @@
 //! The collecting thread of metrics.
 //!
-//! A snapshot of metrics needs counters that only the event loop has, and files below `/proc` that are slow to read. The
-//! event loop hands over the former by value ([`SnapshotContext`]) when it is asked through the [`Heartbeat`]; the thread of
-//! a [`Collector`] reads the latter, joins both and renders the result, for reports at an interval and for scrapes.
+//! A snapshot of metrics needs counters that only the event loop has, and files below `/proc` that
+//! are slow to read. The event loop hands over the former by value ([`SnapshotContext`]) when it is
+//! asked through the [`Heartbeat`]; the thread of a [`Collector`] reads the latter, joins both and
+//! renders the result, for reports at an interval and for scrapes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,7 +22,8 @@ use crate::metrics::{
 };
 use crate::resources::ResourceReader;
 
-/// Scrapes within this time after another get the same text, so that clients can't keep the event loop from its work.
+/// Scrapes within this time after another get the same text, so that clients can't keep the event
+/// loop from its work.
 const SCRAPE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the event loop contributes to a snapshot: counters, by value.
@@ -189,7 +191,8 @@ impl Collector {
         Ok(Self { commands, wanted, thread: Some(thread) })
     }
 
-    /// For the event loop, after a heartbeat: whether the thread waits for [`submit`](Self::submit).
+    /// For the event loop, after a heartbeat: whether the thread waits for
+    /// [`submit`](Self::submit).
     #[must_use]
     pub fn wants_snapshot(&self) -> bool {
         self.wanted.swap(false, Ordering::Relaxed)
@@ -232,8 +235,8 @@ impl Drop for Collector {
 }
 
 impl Scraper {
-    /// Requests the text. `reply` runs on the collecting thread once the event loop has answered; it is dropped without a
-    /// call when the run ends before.
+    /// Requests the text. `reply` runs on the collecting thread once the event loop has answered;
+    /// it is dropped without a call when the run ends before.
     pub fn scrape(&self, reply: impl FnOnce(&str) + Send + 'static) {
         let _ = self.0.send(Command::Scrape(Box::new(reply)));
     }
@@ -388,7 +391,8 @@ impl KernelStats {
     }
 }
 
-/// The next time on the grid of `period` from `due` that is after `now`: missed times are not made up for.
+/// The next time on the grid of `period` from `due` that is after `now`: missed times are not made
+/// up for.
 fn next_after(due: Instant, now: Instant, period: Duration) -> Instant {
     let late = now.saturating_duration_since(due).as_nanos();
     let missed = late / period.as_nanos().max(1);

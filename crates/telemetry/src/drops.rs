@@ -90,7 +90,8 @@ impl DropMonitor {
         self.due < ts
     }
 
-    /// Starts the clock at this time, in nanoseconds, if it has not been started yet, and says whether it did.
+    /// Starts the clock at this time, in nanoseconds, if it has not been started yet, and says
+    /// whether it did.
     pub fn start(&mut self, ts: u64) -> bool {
         let first = self.due == 0;
         if first {

@@ -1,4 +1,5 @@
-//! The heartbeat of the event loop: other threads request its attention, and its answer shows that it makes progress.
+//! The heartbeat of the event loop: other threads request its attention, and its answer shows that
+//! it makes progress.
 
 use std::io;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ pub struct Heartbeat {
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Heartbeat {
-    /// The loop counts as alive from now on. The first request is pending, so that the loop has begun with its first event.
+    /// The loop counts as alive from now on. The first request is pending, so that the loop has
+    /// begun with its first event.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -40,8 +42,8 @@ impl Heartbeat {
         }
     }
 
-    /// A heartbeat of the past, without a pending request: created `age` ago and last answered at that age, or never. For
-    /// tests of what depends on it.
+    /// A heartbeat of the past, without a pending request: created `age` ago and last answered at
+    /// that age, or never. For tests of what depends on it.
     #[must_use]
     pub fn aged(age: Duration, answered: bool) -> Self {
         Self {
@@ -56,7 +58,8 @@ impl Heartbeat {
         self.requested.store(true, Ordering::Release);
     }
 
-    /// For the loop, between two events: whether there was a request since the last poll. Costs one load while there is none.
+    /// For the loop, between two events: whether there was a request since the last poll. Costs one
+    /// load while there is none.
     #[inline]
     pub fn poll(&self) -> bool {
         self.requested.load(Ordering::Relaxed) && self.answer()

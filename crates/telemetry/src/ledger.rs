@@ -1,4 +1,5 @@
-//! The ledger of losses: how many events there were, and how many were lost by class, CPU, cause, time and control group.
+//! The ledger of losses: how many events there were, and how many were lost by class, CPU, cause,
+//! time and control group.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,8 @@ use peregrine_event::{EventCounters, LossCause, LossClass};
 /// Largest number of control groups.
 const MAX_GROUPS: usize = 1024;
 
-/// Accumulates readings of the counters. Its memory is bounded: it grows with the number of CPUs, not with time.
+/// Accumulates readings of the counters. Its memory is bounded: it grows with the number of CPUs,
+/// not with time.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// Time of the last reading, nanoseconds since the epoch.
@@ -90,8 +92,8 @@ impl Ledger {
         &self.total
     }
 
-    /// Lost events of each control group: `lost[class]`. Some losses have no known owner, so the sum can be less than the
-    /// total.
+    /// Lost events of each control group: `lost[class]`. Some losses have no known owner, so the
+    /// sum can be less than the total.
     pub fn by_group(&self) -> impl Iterator<Item = (&str, &[u64; LossClass::ALL.len()])> {
         self.groups.iter().map(|(name, lost)| (name.as_str(), lost))
     }

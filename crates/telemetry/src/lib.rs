@@ -1,9 +1,9 @@
-//! What the engine reports about itself: losses and the reaction to them, metrics and their text forms, the heartbeat of the
-//! event loop.
+//! What the engine reports about itself: losses and the reaction to them, metrics and their text
+//! forms, the heartbeat of the event loop.
 //!
-//! Counters come from the event loop and from a [`KernelSource`]; the crate reads `/proc` for CPU and memory usage itself, on
-//! the thread of a [`Collector`]. It knows no kernel interface beyond that, no network and no configuration: the runtime
-//! feeds it and sends what it returns.
+//! Counters come from the event loop and from a [`KernelSource`]; the crate reads `/proc` for CPU
+//! and memory usage itself, on the thread of a [`Collector`]. It knows no kernel interface beyond
+//! that, no network and no configuration: the runtime feeds it and sends what it returns.
 //!
 //! ```
 //! use peregrine_event::EventCounters;

@@ -14,7 +14,8 @@ const CONTAINER_MEMORY_FILES: [&str; 2] =
 /// `USER_HZ`, the unit of times in `/proc/PID/stat`; the same on all machines.
 const TICKS: u64 = 100;
 
-/// Reads CPU and memory usage. Slow: the kernel walks all mappings of the process for its proportional set size.
+/// Reads CPU and memory usage. Slow: the kernel walks all mappings of the process for its
+/// proportional set size.
 #[derive(Clone, Debug)]
 pub struct ResourceReader {
     /// The `/proc` of the host.

@@ -7,8 +7,8 @@ const LONGEST: u64 = 30_000_000;
 
 /// Counts waits that no event has ended, one after the other.
 ///
-/// Falco counts its own waits. How long ours are depends on the size of the rings, so they are counted as if they were
-/// Falco's: a thousand of them are half a minute.
+/// Falco counts its own waits. How long ours are depends on the size of the rings, so they are
+/// counted as if they were Falco's: a thousand of them are half a minute.
 #[derive(Clone, Debug)]
 pub struct TimeoutMonitor {
     max_consecutives: u32,

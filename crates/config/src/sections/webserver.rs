@@ -13,7 +13,7 @@ section! {
     pub Webserver "Webserver" extra { "minProperties": 1 } {
         /// Run it.
         enabled: bool = false;
-        /// Threads that answer; 0 is one for each CPU.
+        /// Accepted for compatibility; one thread answers all requests.
         threadiness: u32 = 0;
         /// Port to listen on.
         listen_port: u32 = 8765;

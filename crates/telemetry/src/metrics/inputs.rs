@@ -1,4 +1,5 @@
-//! The inputs of metrics: counters and facts, by value. A group that the configuration leaves out is `None`.
+//! The inputs of metrics: counters and facts, by value. A group that the configuration leaves out
+//! is `None`.
 
 use std::collections::BTreeSet;
 

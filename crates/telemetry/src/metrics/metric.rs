@@ -54,7 +54,8 @@ pub enum MetricUnit {
 pub enum ZeroPolicy {
     /// Always.
     Always,
-    /// In the Prometheus text; in fields only with [`FieldOptions::zeros`](super::FieldOptions::zeros).
+    /// In the Prometheus text; in fields only with
+    /// [`FieldOptions::zeros`](super::FieldOptions::zeros).
     InPrometheus,
     /// Only where the configuration asks for zeros.
     OnDemand,

@@ -1,5 +1,5 @@
-//! Metrics: their inputs ([`MetricInputs`]), one table of rows that read them ([`Metric`]), and two text forms: fields of
-//! an alert or of a line in a file, and the Prometheus text format.
+//! Metrics: their inputs ([`MetricInputs`]), one table of rows that read them ([`Metric`]), and two
+//! text forms: fields of an alert or of a line in a file, and the Prometheus text format.
 //!
 //! ```
 //! use peregrine_telemetry::metrics::{MetricInputs, FieldOptions, MetricSnapshot};

@@ -1,5 +1,5 @@
-//! Metrics in the Prometheus text format, version 0.0.4. Crates that write this format validate and change names; Falco's
-//! names are a contract, so the writer is our own.
+//! Metrics in the Prometheus text format, version 0.0.4. Crates that write this format validate and
+//! change names; Falco's names are a contract, so the writer is our own.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,7 +12,8 @@ impl MetricSnapshot {
     /// The text. `zeros` includes the series that are left out at zero by default.
     #[must_use]
     pub fn prometheus(&self, zeros: bool) -> String {
-        // A family has one help and one type line; a row about BPF programs yields a family per program.
+        // A family has one help and one type line; a row about BPF programs yields a family per
+        // program.
         let mut text = String::new();
         for (metric, samples) in &self.metrics {
             let Some(name) = metric.prometheus else { continue };
