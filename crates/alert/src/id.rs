@@ -4,11 +4,12 @@ use std::fmt;
 
 /// Identifies one alert, in every channel and across restarts.
 ///
-/// The id has the layout of a [ULID](https://github.com/ulid/spec) and prints as one: 48 bits of Unix
-/// milliseconds, then 80 bits that are random in a ULID and a hash here. So ids sort by the time of the
-/// event. The hash covers the host name, the event source, the rule, and the time and number of the event.
-/// It does not depend on anything of the running process: replaying a capture gives the same ids, and a
-/// receiver can drop duplicates after a restart. The layout and hash must not change between versions.
+/// The id has the layout of a [ULID](https://github.com/ulid/spec) and prints as one: 48 bits of
+/// Unix milliseconds, then 80 bits that are random in a ULID and a hash here. So ids sort by the
+/// time of the event. The hash covers the host name, the event source, the rule, and the time and
+/// number of the event. It does not depend on anything of the running process: replaying a capture
+/// gives the same ids, and a receiver can drop duplicates after a restart. The layout and hash must
+/// not change between versions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertId(u128);
 
@@ -54,7 +55,8 @@ impl IdSeed {
 
     /// The id of the alert about event `number` at `time` (nanoseconds since the epoch).
     ///
-    /// Both steps are bijections, so events of one time and different numbers never get the same id.
+    /// Both steps are bijections, so events of one time and different numbers never get the same
+    /// id.
     pub(crate) fn id(self, time: u64, number: u64) -> AlertId {
         let of_time = mix(time ^ (self.0 >> 64) as u64);
         let of_number = mix(number ^ self.0 as u64 ^ of_time.rotate_left(32));

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{Alert, AlertBuilder, AlertOrigin, Priority, RuleInfo};
 
-/// A rule of the engine itself: losses, timeouts, metrics. No rules file has it and no selection switches it off.
+/// A rule of the engine itself: losses, timeouts, metrics. No rules file has it and no selection
+/// switches it off.
 #[derive(Debug)]
 pub struct InternalRule {
     origin: AlertOrigin,
@@ -39,7 +40,8 @@ impl InternalRule {
         self.name
     }
 
-    /// The next alert, which happened at `time` (nanoseconds since the epoch). The first has number 1.
+    /// The next alert, which happened at `time` (nanoseconds since the epoch). The first has number
+    /// 1.
     #[must_use]
     pub fn alert(&self, time: u64, text: &str, fields: BTreeMap<String, Scalar>) -> Alert {
         let number = self.raised.fetch_add(1, Relaxed) + 1;

@@ -1,9 +1,9 @@
 //! Alerts: what was detected, by which rule, how urgent it is, and the values that show it.
 //!
-//! An [`Alert`] is made on the event thread, because its text and values need the state of that moment. It
-//! owns everything that channels need, so they format and deliver it on threads of their own. This is a
-//! ground crate: it depends on no other crate of the workspace, and it does not know how alerts come about
-//! or where they go.
+//! An [`Alert`] is made on the event thread, because its text and values need the state of that
+//! moment. It owns everything that channels need, so they format and deliver it on threads of their
+//! own. This is a ground crate: it depends on no other crate of the workspace, and it does not know
+//! how alerts come about or where they go.
 //!
 //! ```
 //! use std::sync::Arc;

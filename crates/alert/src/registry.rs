@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// A rule, interned by source and name in a [`RuleRegistry`]. Ids are dense and start at 0, so per-rule
-/// figures fit in a vector; the order of ids means nothing.
+/// A rule, interned by source and name in a [`RuleRegistry`]. Ids are dense and start at 0, so
+/// per-rule figures fit in a vector; the order of ids means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(u32);
 
@@ -16,8 +16,8 @@ impl RuleId {
     }
 }
 
-/// All rules that have been seen since the start. A rule keeps its id for the life of the process, across
-/// reloads that drop it and bring it back; an id is never given to another rule.
+/// All rules that have been seen since the start. A rule keeps its id for the life of the process,
+/// across reloads that drop it and bring it back; an id is never given to another rule.
 #[derive(Debug, Default)]
 pub struct RuleRegistry(RwLock<Rules>);
 
@@ -82,7 +82,8 @@ impl RuleRegistry {
         self.len() == 0
     }
 
-    /// A panic of another thread leaves no half-written entry that matters: at worst a rule without an id.
+    /// A panic of another thread leaves no half-written entry that matters: at worst a rule without
+    /// an id.
     fn read<T>(&self, get: impl FnOnce(&Rules) -> T) -> T {
         get(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }

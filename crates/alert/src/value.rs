@@ -17,7 +17,8 @@ pub enum Value<'a> {
     Double(f64),
     /// A network address.
     Ip(IpAddr),
-    /// Text, as the kernel gave it: not always UTF-8. Numbers in hexadecimal or octal are texts too.
+    /// Text, as the kernel gave it: not always UTF-8. Numbers in hexadecimal or octal are texts
+    /// too.
     Text(&'a [u8]),
     /// Several values.
     List(Values<'a>),

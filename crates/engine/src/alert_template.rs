@@ -16,14 +16,16 @@ use peregrine_rules::Rule;
 pub struct AlertContent {
     /// Fields with typed values. Without them an alert is its text; only JSON shows them.
     pub fields: bool,
-    /// The field with the time is `evt.time.iso8601` instead of `evt.time` (`time_format_iso_8601`).
+    /// The field with the time is `evt.time.iso8601` instead of `evt.time`
+    /// (`time_format_iso_8601`).
     pub iso_time: bool,
     /// How byte buffers look (`buffer_format_base64`).
     pub buffers: Buffers,
 }
 
-/// Makes the alerts of one rule. It is compiled when rules are loaded; rendering takes values out of event
-/// and state on the event thread, because the state moves on, and leaves all formatting to the channels.
+/// Makes the alerts of one rule. It is compiled when rules are loaded; rendering takes values out
+/// of event and state on the event thread, because the state moves on, and leaves all formatting to
+/// the channels.
 #[derive(Clone, Debug)]
 pub struct AlertTemplate<F> {
     rule: Arc<RuleInfo>,
@@ -117,8 +119,8 @@ fn field_sources<F: Clone>(rule: &Rule<F>, time: &Template<F>) -> BTreeMap<Strin
     fields.chain(extra).collect()
 }
 
-/// Adds a value in the type that JSON shows it in: numbers are numbers where they print in decimal, and
-/// texts otherwise.
+/// Adds a value in the type that JSON shows it in: numbers are numbers where they print in decimal,
+/// and texts otherwise.
 fn add_value(alert: &mut AlertBuilder, value: Value<'_>, form: Form) {
     let is_decimal = matches!(form.format, Format::Dec | Format::Padded);
     match value {

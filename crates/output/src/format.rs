@@ -127,8 +127,8 @@ impl Formatter {
         self.end(alert, out);
     }
 
-    /// Alerts of the engine itself have all properties but tags, and no time and priority in their output,
-    /// whatever the configuration says: so does Falco.
+    /// Alerts of the engine itself have all properties but tags, and no time and priority in their
+    /// output, whatever the configuration says: so does Falco.
     fn internal_json(&mut self, alert: &Alert, out: &mut Vec<u8>) {
         hostname(alert, out);
         out.extend_from_slice(br#","output":"#);
@@ -139,7 +139,8 @@ impl Formatter {
         self.end(alert, out);
     }
 
-    /// Text has the short local time whatever the configuration says, and lists the fields: so does Falco.
+    /// Text has the short local time whatever the configuration says, and lists the fields: so does
+    /// Falco.
     fn internal_text(&mut self, alert: &Alert, out: &mut Vec<u8>) {
         self.prefix(alert, false, out);
         out.extend_from_slice(alert.text());

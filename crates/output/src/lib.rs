@@ -1,8 +1,9 @@
 //! How alerts look and how they get out.
 //!
-//! [`Outputs`] takes [`Alert`](peregrine_alert::Alert)s from the event thread and delivers them on a thread
-//! of its own, through channels that may be slow. Each channel formats them itself ([`Format`]). This crate
-//! does not know rules, fields or state: an alert owns everything that it needs.
+//! [`Outputs`] takes [`Alert`](peregrine_alert::Alert)s from the event thread and delivers them on
+//! a thread of its own, through channels that may be slow. Each channel formats them itself
+//! ([`Format`]). This crate does not know rules, fields or state: an alert owns everything that it
+//! needs.
 //!
 //! ```
 //! use std::sync::Arc;

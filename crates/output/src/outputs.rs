@@ -40,7 +40,8 @@ pub enum Incident {
         /// The slow channel.
         channel: &'static str,
     },
-    /// A channel failed, so the alerts it was given are lost. Reported once until the channel works again.
+    /// A channel failed, so the alerts it was given are lost. Reported once until the channel works
+    /// again.
     #[error("{channel}: {error}")]
     Channel {
         /// The channel.
@@ -138,7 +139,8 @@ impl Outputs {
         Ok(Self { shared, deliverer, ended, watchdog: Some(watchdog), report, timeout })
     }
 
-    /// Queues an alert. Never blocks: when the queue is full, the alert is dropped, counted and reported.
+    /// Queues an alert. Never blocks: when the queue is full, the alert is dropped, counted and
+    /// reported.
     pub fn submit(&self, alert: Alert) {
         self.shared.submit(alert, &self.report);
     }
@@ -160,8 +162,8 @@ impl Outputs {
         self.shared.queue.dropped()
     }
 
-    /// Delivers the alerts in the queue, then stops. If no channel makes progress within the timeout of the
-    /// delivery, the rest of the queue is dropped.
+    /// Delivers the alerts in the queue, then stops. If no channel makes progress within the
+    /// timeout of the delivery, the rest of the queue is dropped.
     pub fn close(mut self) {
         self.shared.queue.close();
         let mut seen = self.shared.activity.count();

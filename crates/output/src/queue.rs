@@ -29,8 +29,8 @@ struct State<T> {
     dropped: u64,
 }
 
-/// State of the consumer. Waking it costs the producer more than making an alert, so not every alert wakes
-/// it: while alerts keep coming, the consumer polls.
+/// State of the consumer. Waking it costs the producer more than making an alert, so not every
+/// alert wakes it: while alerts keep coming, the consumer polls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Consumer {
     /// Delivers, or is about to.
@@ -41,7 +41,8 @@ enum Consumer {
     Sleeps,
 }
 
-/// Pause between two polls: too short for a human to notice, long enough that a burst needs no wake-up.
+/// Pause between two polls: too short for a human to notice, long enough that a burst needs no
+/// wake-up.
 const LINGER: Duration = Duration::from_millis(1);
 
 /// What became of an item that was pushed.

@@ -253,3 +253,20 @@ fn alerts_without_fields_are_text_alone() {
     assert_eq!(alert.text(), b"caf\xe9");
     assert_eq!(alert.fields().count(), 0);
 }
+
+#[test]
+fn an_alert_takes_one_allocation_and_its_fields_another() {
+    let opened = rule("%proc.name(%proc.pid) opened %fd.name %fd.sip", &[], vec![]);
+    let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
+    let event = Event { fd_name: b"/etc/shadow", scratch: Bump::new() };
+    for (fields, expected) in [(false, 1), (true, 2)] {
+        let content = AlertContent { fields, iso_time: false, buffers: Buffers::Dots };
+        let template = AlertTemplate::new(&opened, &origin, content, &Words).unwrap();
+        let mut alert = None;
+        let allocations = allocation_counter::measure(|| {
+            alert = Some(template.render(TS, 7, &event));
+        });
+        assert_eq!(allocations.count_total, expected);
+        assert_eq!(alert.unwrap().text(), b"cat(20072) opened /etc/shadow <NA>");
+    }
+}

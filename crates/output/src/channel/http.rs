@@ -127,8 +127,8 @@ fn is_timeout(error: &ureq::Error) -> bool {
     }
 }
 
-/// A response of any status counts as delivered and redirects are not followed, as in Falco: servers rely
-/// on it.
+/// A response of any status counts as delivered and redirects are not followed, as in Falco:
+/// servers rely on it.
 fn agent(output: &HttpOutput) -> Result<Agent, HttpError> {
     let mut config = Agent::config_builder()
         .user_agent(&output.user_agent)

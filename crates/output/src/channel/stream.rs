@@ -22,7 +22,8 @@ pub struct FileOutput {
 /// Bytes that are collected before they are written.
 const BUFFER: usize = 64 * 1024;
 
-/// Writes alerts as lines. Without buffering, alerts that were delivered together are written at once.
+/// Writes alerts as lines. Without buffering, alerts that were delivered together are written at
+/// once.
 #[derive(Debug)]
 pub(crate) struct Lines<W: Write> {
     to: W,

@@ -1,4 +1,5 @@
-//! The queue in all orders in which its threads can run. A wake-up that is lost shows as a deadlock.
+//! The queue in all orders in which its threads can run. A wake-up that is lost shows as a
+//! deadlock.
 
 use loom::sync::Arc;
 use loom::thread;
