@@ -31,8 +31,9 @@ case " $* " in
 " demo "*) echo "SKIPPED: peregrine $*: takes root" >&2; exit 0 ;;
 " tune "*" --capture "*) exec "$program" "$@" ;;
 " tune "*) exec "$program" "$@" --capture trace.scap ;;
-" "[a-z]*) [ "$1" = run ] || exec "$program" "$@" ;;
 *engine.kind=replay*) exec "$program" "$@" ;;
+" run "*) shift; exec "$program" run --dry-run "$@" ;;
+" "[a-z]*) exec "$program" "$@" ;;
 esac
 exec "$program" --dry-run "$@"
 "#;

@@ -122,6 +122,66 @@ fn help_is_not_coloured_in_a_pipe() {
 }
 
 #[test]
+fn commands_answer_as_the_options_do() {
+    let place = Place::new();
+    for (options, command) in [
+        (&["-V", "rules.yaml"][..], &["validate", "-c", "falco.yaml", "rules.yaml"][..]),
+        (&["-r", "rules.yaml", "-L"], &["describe", "-c", "falco.yaml", "-r", "rules.yaml"]),
+        (
+            &["-r", "rules.yaml", "-l", "Opened"],
+            &["describe", "-c", "falco.yaml", "-r", "rules.yaml", "Opened"],
+        ),
+        (&["--list", "-N"], &["list", "-c", "falco.yaml", "-N"]),
+        (&["--list", "-v"], &["fields", "-c", "falco.yaml"]),
+        (&["--list-events", "--format", "json"], &["list", "events", "--format", "json"]),
+        (&["-i"], &["list", "ignored"]),
+        (&["--list-plugins"], &["list", "plugins", "-c", "falco.yaml"]),
+        (&["-r", "rules.yaml"], &["run", "-c", "falco.yaml", "-r", "rules.yaml"]),
+    ] {
+        let (expected, outcome) = (place.run(options), place.run_bare(command));
+        assert_eq!((outcome.code, expected.code), (0, 0), "{command:?}: {}", outcome.stderr);
+        assert_eq!(outcome.stdout, expected.stdout, "{command:?}");
+    }
+    let report = place.run_bare(&["support", "-c", "falco.yaml", "-r", "rules.yaml"]).json();
+    assert_eq!(report["cmdline"].as_str().unwrap().split(' ').nth(1), Some("support"));
+}
+
+#[test]
+fn words_that_are_no_command_are_told() {
+    let place = Place::new();
+    for (words, error) in [
+        (
+            &["tpo", "--help"][..],
+            "Error: there is no command `tpo`; `peregrine --help` lists all commands\n",
+        ),
+        (&["vaildate"], "Error: there is no command `vaildate`; did you mean `validate`?\n"),
+        (
+            &["top", "--help"],
+            "Error: `peregrine top` does not exist yet; `peregrine tune` and `peregrine run --profile` measure costs\n",
+        ),
+    ] {
+        let outcome = place.run_bare(words);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""));
+        assert_eq!(outcome.stderr, error);
+    }
+    let ignored = place.run(&["-r", "rules.yaml", "--dry-run", "stray"]);
+    assert_eq!(ignored.code, 0);
+    assert!(ignored.stderr.starts_with("WARNING: ignoring `stray`: "), "{}", ignored.stderr);
+}
+
+#[test]
+fn pages_explain_a_field_and_a_code() {
+    let place = Place::new();
+    let field = place.run_bare(&["fields", "-c", "falco.yaml", "proc.aname[2]"]).stdout;
+    assert!(field.contains("CHARBUF") && field.contains("[number], optional"), "{field}");
+    let code = place.run_bare(&["code", "LOAD_NO_EVTTYPE"]).stdout;
+    assert!(code.contains("evt.type in (open, openat, openat2)"), "{code}");
+    let unknown = place.run_bare(&["code", "LOAD_NO_EVTYPE"]);
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.stderr.contains("did you mean LOAD_NO_EVTTYPE?"), "{}", unknown.stderr);
+}
+
+#[test]
 fn an_unreadable_configuration_is_an_error_even_for_help() {
     let outcome = Place::new().run_bare(&["-c", "gone.yaml", "-h"]);
     assert_eq!(outcome.code, 1);
