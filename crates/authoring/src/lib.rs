@@ -1,7 +1,8 @@
-//! Tools for authors of rules: reference pages about fields, events and error codes. Lint, rule tests, explain, format and the
-//! language server belong here too.
+//! Tools for authors of rules: reference pages about fields, events and error codes. Lint, rule
+//! tests, explain, format and the language server belong here too.
 //!
-//! This crate may know rules, fields, events and the engine; it knows no live source, no output and no configuration.
+//! This crate may know rules, fields, events and the engine; it knows no live source, no output and
+//! no configuration.
 //!
 //! ```
 //! use peregrine_authoring::{Format, fields};

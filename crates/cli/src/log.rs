@@ -1,4 +1,4 @@
-//! What the program says about itself: lines on stderr and in syslog, in the form Falco's have.
+//! The log: lines on stderr and in syslog, in Falco's form.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use peregrine_alert::Priority;
 
-/// Where lines go, and which.
+/// Destinations of log lines, and the least severe level that is logged.
 #[derive(Debug)]
 pub(crate) struct Log {
     level: Priority,
@@ -18,25 +18,25 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The log before the configuration is known: everything from `info` up, on stderr.
+    /// The log until the configuration is known: `info` and above, on stderr.
     pub(crate) fn at_start() -> Self {
         Self { level: Priority::Informational, stderr: true, syslog: None, iso_8601: false }
     }
 
-    /// The log that was asked for. Where there is no syslog to talk to, lines to it are lost, as with `syslog(3)`.
+    /// The configured log. Without a syslog daemon, lines to it are lost, as with `syslog(3)`.
     pub(crate) fn new(level: Priority, stderr: bool, syslog: bool, iso_8601: bool) -> Self {
         let syslog = if syslog { connect_syslog().ok() } else { None };
         Self { level, stderr, syslog, iso_8601 }
     }
 
-    /// Whether lines of this level are told.
-    pub(crate) fn tells(&self, level: Priority) -> bool {
+    /// Whether lines of this level are logged.
+    pub(crate) fn logs(&self, level: Priority) -> bool {
         level <= self.level
     }
 
-    /// One line (or several, for messages that have some).
+    /// Logs a message, which may have several lines.
     pub(crate) fn line(&self, level: Priority, message: impl Display) {
-        if !self.tells(level) {
+        if !self.logs(level) {
             return;
         }
         let message = message.to_string();
@@ -44,7 +44,7 @@ impl Log {
         let now = Timestamp::now();
         if let Some(syslog) = &self.syslog {
             let packet = syslog_packet(level, now, message);
-            // A full or vanished syslog must not stop the one who only wanted to tell something.
+            // A full or vanished syslog must not block the program.
             let _ = syslog.send(packet.as_bytes());
         }
         if self.stderr {
@@ -52,12 +52,12 @@ impl Log {
         }
     }
 
-    /// Something has failed.
+    /// Logs a failure.
     pub(crate) fn error(&self, message: impl Display) {
         self.line(Priority::Error, message);
     }
 
-    /// The program ends because of this: also on stderr if the log does not go there.
+    /// Logs why the program ends; on stderr even if the log does not go there.
     pub(crate) fn runtime_error(&self, error: impl Display) {
         let line = format!("Runtime error: {error}. Exiting.");
         if !self.stderr {
@@ -66,17 +66,17 @@ impl Log {
         self.error(line);
     }
 
-    /// Something may not be what was meant.
+    /// Logs something that is probably not intended.
     pub(crate) fn warning(&self, message: impl Display) {
         self.line(Priority::Warning, message);
     }
 
-    /// What goes on.
+    /// Logs progress.
     pub(crate) fn info(&self, message: impl Display) {
         self.line(Priority::Informational, message);
     }
 
-    /// For those who look for a fault.
+    /// Logs details for debugging.
     pub(crate) fn debug(&self, message: impl Display) {
         self.line(Priority::Debug, message);
     }
@@ -98,7 +98,7 @@ fn connect_syslog() -> io::Result<UnixDatagram> {
     Ok(socket)
 }
 
-/// The form that `syslog(3)` sends: facility "user", local time, the program's name.
+/// A packet as `syslog(3)` sends it: facility "user", local time, the program's name.
 fn syslog_packet(level: Priority, now: Timestamp, message: &str) -> String {
     const FACILITY_USER: u8 = 1 << 3;
     let time = now.to_zoned(TimeZone::system()).strftime("%b %e %H:%M:%S").to_string();

@@ -1,7 +1,8 @@
-//! `peregrine`: the program. [`args`] reads the command line, [`wiring`] turns configuration into the settings of what
-//! runs, and [`commands`] has one file for each command.
+//! `peregrine`: the program. [`args`] reads the command line, [`wiring`] turns configuration into
+//! the settings of what runs, and [`commands`] has one file for each command.
 //!
-//! It may know every other crate and no crate knows it. Started under the name `falco`, it does just the same.
+//! It may know every other crate and no crate knows it. Started under the name `falco`, it does
+//! just the same.
 //!
 //! ```sh
 //! peregrine -r rules.yaml -o engine.kind=replay -o engine.replay.capture_file=trace.scap

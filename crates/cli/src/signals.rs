@@ -14,8 +14,8 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Flags that the signals of this process raise from now on. A second request to stop ends the process at once,
-    /// should the first one find nobody who looks.
+    /// Flags that the signals of this process raise from now on. A second request to stop ends the
+    /// process at once, should the first one find nobody who looks.
     pub(crate) fn listen() -> std::io::Result<Self> {
         let signals = Self::default();
         for signal in [SIGINT, SIGTERM] {

@@ -1,4 +1,4 @@
-//! Versions: our own, and those that rules, plugins and tools ask for.
+//! Versions: Peregrine's own, and those that rules, plugins and tools require.
 
 use peregrine_rules::Version;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub(crate) const FALCO: &str = "0.45.0-main-13074749";
 /// Version of the rules language and its fields, as `required_engine_version` names it.
 pub(crate) const ENGINE: &str = "0.63.0";
-/// Minor part of [`ENGINE`]; old tools know no more of it.
+/// Minor part of [`ENGINE`], for old tools that read only that.
 pub(crate) const ENGINE_MINOR: &str = "63";
 /// Version of the interface to plugins.
 pub(crate) const PLUGIN_API: &str = "3.12.0";
@@ -15,12 +15,12 @@ pub(crate) const PLUGIN_API: &str = "3.12.0";
 pub(crate) const DRIVER_API: &str = "10.1.0";
 /// Version of the event tables.
 pub(crate) const SCHEMA: &str = "4.5.1";
-/// Version of the plugin `container` whose fields are built in, for rules that ask for it.
+/// Version of the plugin `container` whose fields are built in, for rules that require it.
 pub(crate) const CONTAINER_PLUGIN: Version = Version { major: 0, minor: 7, patch: 1 };
-/// Our own version.
+/// Peregrine's version.
 pub(crate) const OWN: &str = env!("CARGO_PKG_VERSION");
 
-/// Name the program was started by.
+/// The name under which the program was started.
 pub(crate) fn program() -> String {
     let path = std::env::args_os().next().map(std::path::PathBuf::from);
     let name = path
@@ -36,7 +36,7 @@ pub(crate) fn command_line() -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Versions for people. The labels are a contract; our own version stands behind Falco's.
+/// Versions as text. Tools parse the labels; Peregrine's version follows Falco's.
 pub(crate) fn text() -> String {
     format!(
         "Falco version: {FALCO} (Peregrine {OWN})\n\
@@ -50,7 +50,7 @@ pub(crate) fn text() -> String {
     )
 }
 
-/// Versions for programs, by the keys they know.
+/// Versions as JSON, with Falco's keys.
 pub(crate) fn json() -> Value {
     json!({
         "default_driver_version": OWN,

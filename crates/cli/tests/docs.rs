@@ -1,8 +1,9 @@
 //! The commands in README.md and docs/ work.
 //!
-//! Every line of a block marked `sh` is run by a shell, in a directory with the files that the pages mention. Replays and
-//! questions run in full. Runs on a live machine stop before the first event, `tune` measures a capture instead, and
-//! what takes root (`demo`) or a tool chain (`cargo`) is reported as skipped.
+//! Every line of a block marked `sh` is run by a shell, in a directory with the files that the
+//! pages mention. Replays and questions run in full. Runs on a live machine stop before the first
+//! event, `tune` measures a capture instead, and what takes root (`demo`) or a tool chain (`cargo`)
+//! is reported as skipped.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -105,7 +106,8 @@ fn place(root: &Path, page: &str) -> TempDir {
     place
 }
 
-/// The command lines of a page. A block that shows options alone stands for a command that reads them.
+/// The command lines of a page. A block that shows options alone stands for a command that reads
+/// them.
 fn commands(page: &str) -> Vec<String> {
     let mut commands = Vec::new();
     let mut rest = page;

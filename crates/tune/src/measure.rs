@@ -46,7 +46,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// The same with what only the live source knows: lost events and the `buf_size_preset` of the rings.
+    /// The same with what only the live source knows: lost events and the `buf_size_preset` of the
+    /// rings.
     #[must_use]
     pub fn with_rings(self, lost: u64, preset: i16) -> Self {
         Self { lost, preset: Some(preset), ..self }
@@ -105,11 +106,13 @@ struct Meter<'a> {
     limits: &'a Limits<'a>,
     counts: Counts,
     begun: Instant,
-    /// Whether events are counted: not until the reader has caught up with those that arrived during its start.
+    /// Whether events are counted: not until the reader has caught up with those that arrived
+    /// during its start.
     counts_now: bool,
     /// Events before that.
     skipped: u64,
-    /// CPU time for events so far, without that for waiting; and that of the thread when it last resumed.
+    /// CPU time for events so far, without that for waiting; and that of the thread when it last
+    /// resumed.
     cpu: Duration,
     resumed: Option<Duration>,
     /// Longest time from an event to its evaluation.

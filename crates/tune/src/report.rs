@@ -51,7 +51,8 @@ const CALLS: usize = 20;
 const RULES: usize = 10;
 /// How much less must come for a smaller set to be recommended.
 const WORTH: f64 = 0.9;
-/// The reader can be kept from its CPU for longer than it was while it was watched: by this factor, and this long at least.
+/// The reader can be kept from its CPU for longer than it was while it was watched: by this factor,
+/// and this long at least.
 const TIMES_WORSE: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(250);
 /// A short look at a machine does not justify less than what Falco begins with.

@@ -11,7 +11,8 @@ pub(super) fn is_flag(arg: &Arg) -> bool {
     arg.get_value_parser().type_id() == ValueParser::bool().type_id()
 }
 
-/// Lets the switches of a command, and of those below it, stand alone or be followed by `=` and a value.
+/// Lets the switches of a command, and of those below it, stand alone or be followed by `=` and a
+/// value.
 pub(super) fn with_flags(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         if !is_flag(&arg) {

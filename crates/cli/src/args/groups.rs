@@ -13,8 +13,8 @@ use super::flags::Flag;
 
 /// Heading of options that concern a run.
 pub(super) const RUN: &str = "Running";
-/// Heading of options Falco does not have. Tools compare the options of the help page with Falco's, so the page names
-/// these in its examples only.
+/// Heading of options Falco does not have. Tools compare the options of the help page with Falco's,
+/// so the page names these in its examples only.
 pub(super) const OWN: &str = "Peregrine's own";
 
 /// Where the configuration comes from.
@@ -24,9 +24,9 @@ pub(crate) struct ConfigArgs {
     #[arg(short, alias = "config", value_name = "path", allow_hyphen_values = true, help_heading = RUN)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Set one key of the configuration; overrides every file and may be repeated. Keys of maps are joined by dots,
-    /// items of lists are [0], [1], … and [] appends one; a backslash makes a dot, bracket or backslash literal;
-    /// {…} as value is a map
+    /// Set one key of the configuration; overrides every file and may be repeated. Keys of maps are
+    /// joined by dots, items of lists are [0], [1], … and [] appends one; a backslash makes a dot,
+    /// bracket or backslash literal; {…} as value is a map
     #[arg(short = 'o', long = "option", value_name = "opt>=<val", allow_hyphen_values = true, help_heading = RUN)]
     pub(crate) overrides: Vec<String>,
 }
@@ -34,8 +34,8 @@ pub(crate) struct ConfigArgs {
 /// Which rules are loaded, and how.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct RulesArgs {
-    /// Load rules from this .yaml or .yml file, or from all such files of this directory, instead of those the
-    /// configuration names; may be repeated
+    /// Load rules from this .yaml or .yml file, or from all such files of this directory, instead
+    /// of those the configuration names; may be repeated
     #[arg(short, alias = "rules", value_name = "rules_file", allow_hyphen_values = true, help_heading = RUN)]
     pub(crate) rules: Vec<String>,
 
@@ -46,7 +46,8 @@ pub(crate) struct RulesArgs {
 /// How rules are loaded.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct LoadArgs {
-    /// Take events from this source only; may be repeated. A replay takes them from its file regardless
+    /// Take events from this source only; may be repeated. A replay takes them from its file
+    /// regardless
     #[arg(long, value_name = "event_source", allow_hyphen_values = true, help_heading = RUN)]
     pub(crate) enable_source: Vec<String>,
 
@@ -70,7 +71,8 @@ pub(crate) struct RunArgs {
     #[arg(short = 'M', value_name = "num_seconds", allow_hyphen_values = true, default_value_t = 0, hide_default_value = true, help_heading = RUN)]
     pub(crate) seconds: i32,
 
-    /// Record all events into this capture file, compressed if its name ends in .gz. Not an option of Falco
+    /// Record all events into this capture file, compressed if its name ends in .gz. Not an option
+    /// of Falco
     #[arg(short = 'w', long, value_name = "capture_file", allow_hyphen_values = true, help_heading = OWN)]
     pub(crate) write: Option<PathBuf>,
 
@@ -78,7 +80,8 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = OWN)]
     pub(crate) profile: Flag,
 
-    /// Measure what each rule costs and write it to this file as stacks for a flame graph. Not an option of Falco
+    /// Measure what each rule costs and write it to this file as stacks for a flame graph. Not an
+    /// option of Falco
     #[arg(long, value_name = "file", allow_hyphen_values = true, help_heading = OWN)]
     pub(crate) profile_folded: Option<PathBuf>,
 

@@ -1,7 +1,7 @@
 //! Falco's options, by their Falco names.
 //!
-//! The parser is clap's; what differs between clap and the parser Falco users know (error texts, values that begin
-//! with a dash, flags given twice, stray words) is evened out here.
+//! The parser is clap's; what differs between clap and the parser Falco users know (error texts,
+//! values that begin with a dash, flags given twice, stray words) is evened out here.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -212,8 +212,8 @@ pub(super) fn declaration() -> Clap {
     with_flags(Options::command())
 }
 
-/// Name of the option that the line ends with. Only the last option can lack its value; the error calls it what the
-/// user called it, not by its longest name.
+/// Name of the option that the line ends with. Only the last option can lack its value; the error
+/// calls it what the user called it, not by its longest name.
 fn last_option(arguments: &[OsString]) -> String {
     let last = arguments.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     match last.strip_prefix("--") {

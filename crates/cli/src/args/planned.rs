@@ -1,5 +1,6 @@
-//! Commands whose names are reserved. Help does not list them; typing one gives an error that names what serves its
-//! purpose today. A command that gets its code moves from here into [`super::subcommands`] and a file in `commands/`.
+//! Commands whose names are reserved. Help does not list them; typing one gives an error that names
+//! what serves its purpose today. A command that gets its code moves from here into
+//! [`super::subcommands`] and a file in `commands/`.
 
 use super::usage::UsageError;
 
@@ -8,9 +9,11 @@ use super::usage::UsageError;
 pub(crate) enum Planned {
     /// `rules lint`: rules that are valid but probably wrong. Belongs in `authoring`.
     RulesLint,
-    /// `rules test`: rules against recorded or written events. Belongs in `authoring`, on top of `engine`.
+    /// `rules test`: rules against recorded or written events. Belongs in `authoring`, on top of
+    /// `engine`.
     RulesTest,
-    /// `rules fix`: applies the remedies of problems. Belongs in `authoring`, on top of `diagnostics`.
+    /// `rules fix`: applies the remedies of problems. Belongs in `authoring`, on top of
+    /// `diagnostics`.
     RulesFix,
     /// `rules fmt`: rules files in one layout. Belongs in `authoring`.
     RulesFmt,
@@ -18,14 +21,15 @@ pub(crate) enum Planned {
     RulesDiff,
     /// `rules except`: an exception for an alert. Belongs in `authoring`.
     RulesExcept,
-    /// `explain`: why a rule matches an event or does not. Belongs in `authoring`, on top of `engine`.
+    /// `explain`: why a rule matches an event or does not. Belongs in `authoring`, on top of
+    /// `engine`.
     Explain,
     /// `query`: events of a capture that satisfy a condition. Belongs in `runtime`.
     Query,
     /// `lsp`: language server for rules files. Belongs in `authoring`.
     Lsp,
-    /// `ctl …`: asks and commands a running engine. Client in `commands/ctl.rs`, the socket in `server`, what it does in
-    /// `runtime::control`.
+    /// `ctl …`: asks and commands a running engine. Client in `commands/ctl.rs`, the socket in
+    /// `server`, what it does in `runtime::control`.
     Ctl,
     /// `top`: rules and system calls by cost, live. A client of the control socket, like `ctl`.
     Top,

@@ -62,7 +62,8 @@ impl From<&clap::Error> for UsageError {
             Some(ContextValue::Strings(texts)) => texts.join(" "),
             _ => String::new(),
         };
-        // clap names an argument as help shows it ("-c <path>", "--option <opt>=<val>"); users know it by its name.
+        // clap names an argument as help shows it ("-c <path>", "--option <opt>=<val>"); users know
+        // it by its name.
         let named = || {
             let argument = context(ContextKind::InvalidArg);
             let name = argument.split([' ', '=', '[']).next().unwrap_or_default();

@@ -1,5 +1,6 @@
-//! `peregrine demo`: what alerts look like. A child does a few harmless suspicious things in a control group of its own,
-//! and that alone is watched. Where the kernel can't be watched, a small capture is replayed instead.
+//! `peregrine demo`: what alerts look like. A child performs a few harmless suspicious acts in a
+//! cgroup of its own, and only that cgroup is monitored. If the kernel can't be monitored, a small
+//! capture is replayed instead.
 
 mod acts;
 
@@ -18,10 +19,10 @@ use crate::args::{RulesArgs, RunArgs};
 use crate::print::print;
 use crate::wiring::setup::Setup;
 
-/// A web server is broken into. For those who can't watch.
+/// An attack on a web server, recorded for machines that can't be monitored.
 static CAPTURE: &[u8] = include_bytes!("../../../../conformance/captures/demo.scap");
 
-/// Alerts to the terminal, with what the rules say and nothing more.
+/// Prints alerts to the terminal, without additions to the rules' outputs.
 const CONFIG: &str = "\
 stdout_output: {enabled: true}
 log_stderr: true
@@ -31,10 +32,11 @@ append_output: []
 plugins: [{name: container, library_path: libcontainer.so}]
 ";
 
-/// Time that the last events have to arrive.
+/// Time for the last events to arrive.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Runs the demo, or with further words a part of it: it starts this program again for the acts.
+/// Runs the demo, or, with further words, a part of it: the demo starts this program again for the
+/// acts.
 pub(crate) fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     match words {
         [] => show(),
@@ -49,23 +51,23 @@ fn show() -> anyhow::Result<ExitCode> {
         Err(reason) => reason,
     };
     print(format!(
-        "\nThis machine can't be watched: {reason:#}.\n\
-         What follows was recorded elsewhere, where somebody broke into a web server.\n\n"
+        "\nThis machine can't be monitored: {reason:#}.\n\
+         The following was recorded elsewhere, during an attack on a web server.\n\n"
     ))?;
     replay(&directory.0)
 }
 
-/// Watches the acts.
+/// Monitors the acts.
 fn watch(directory: &Path) -> anyhow::Result<ExitCode> {
     if !geteuid().is_root() {
-        bail!("that takes root (try: sudo peregrine demo)");
+        bail!("it takes root (try: sudo peregrine demo)");
     }
     let group = Directory::new(cgroup_root()?)?;
     let cgroup = group.0.display();
     print(format!(
-        "A child of this program is about to do six suspicious things, all of them harmless, in a\n\
-         mount namespace and a control group of its own ({cgroup}).\n\
-         Peregrine watches that group alone. It needs a moment to start.\n\n"
+        "A child of this program is about to perform six suspicious acts, all of them harmless, in\n\
+         a mount namespace and a cgroup of its own ({cgroup}).\n\
+         Peregrine monitors only that cgroup. It needs a moment to start.\n\n"
     ))?;
     let setup = setup(&[
         "engine.kind=modern_ebpf".to_owned(),
@@ -83,7 +85,7 @@ fn watch(directory: &Path) -> anyhow::Result<ExitCode> {
     start(&setup, &opened)
 }
 
-/// Lets a child do the acts. What goes wrong there it tells itself.
+/// Runs the acts in a child, which reports its own failures.
 fn perform(directory: &Path, cgroup: &Path) {
     let Ok(program) = std::env::current_exe() else { return };
     // `unshare` gives the child a mount namespace in which nothing it mounts is seen outside.
@@ -111,14 +113,14 @@ fn start(setup: &Setup, opened: &dyn Fn()) -> anyhow::Result<ExitCode> {
     super::run::start(setup, &RulesArgs::default(), &RunArgs::default(), opened)
 }
 
-/// Where the cgroup v2 file system is.
+/// Root of the cgroup v2 file system.
 fn cgroup_root() -> anyhow::Result<&'static Path> {
     let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
     let root = roots.into_iter().find(|root| root.join("cgroup.controllers").exists());
     root.context("there is no cgroup v2 file system below /sys/fs/cgroup")
 }
 
-/// A directory that goes when this does: of files, or a control group without any processes left.
+/// A directory that is removed on drop: with its files, or a cgroup once it has no processes.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -131,7 +133,8 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // The files of a control group can't be removed one by one: they go with it, once its last process has gone.
+        // The files of a cgroup can't be removed one by one; the cgroup can, once its last process
+        // has exited.
         for _ in 0..20 {
             if fs::remove_dir(&self.0).is_ok() {
                 return;

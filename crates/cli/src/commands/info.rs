@@ -33,7 +33,8 @@ pub(crate) fn plugin(args: &ConfigArgs, wanted: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Description of the built-in replacement of the plugin `container`, in the form of plugin descriptions.
+/// Description of the built-in replacement of the plugin `container`, in the form of plugin
+/// descriptions.
 pub(crate) fn container_plugin() -> String {
     format!(
         "Name: container\nDescription: Containers and pods, built into Peregrine\nVersion: {}\n\

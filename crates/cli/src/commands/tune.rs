@@ -1,4 +1,5 @@
-//! `peregrine tune`: what rules and system calls cost on this machine, or on that of a capture, and which settings follow.
+//! `peregrine tune`: what rules and system calls cost on this machine, or on that of a capture, and
+//! which settings follow.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -13,7 +13,8 @@ use crate::print::print;
 use crate::wiring::setup::Setup;
 use crate::wiring::{checks, rules};
 
-/// Loads the files one after the other, so that later ones see what earlier ones define, and prints the results.
+/// Loads the files one after the other, so that later ones see what earlier ones define, and prints
+/// the results.
 pub(crate) fn run(args: &ValidateCommand) -> anyhow::Result<ExitCode> {
     let setup = Setup::load(&args.config)?;
     checks::plugins(&setup)?;

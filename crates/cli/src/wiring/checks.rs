@@ -45,7 +45,7 @@ pub(crate) fn sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Alerts have somewhere to go.
+/// At least one output is enabled.
 pub(crate) fn outputs(setup: &Setup) -> anyhow::Result<()> {
     let config = setup.config();
     let any = config.file_output.enabled
@@ -61,7 +61,7 @@ pub(crate) fn outputs(setup: &Setup) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Size and number of the kernel's rings.
+/// Size and number of the kernel's ring buffers.
 pub(crate) fn buffers(setup: &Setup) -> anyhow::Result<()> {
     let Engine::Live { kmod, settings } = &setup.config().engine else { return Ok(()) };
     let size = settings.ring_size.bytes();
@@ -79,7 +79,7 @@ pub(crate) fn buffers(setup: &Setup) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reports have an interval and somewhere to go.
+/// Metrics have an interval and an output.
 pub(crate) fn metrics(setup: &Setup) -> anyhow::Result<()> {
     let config = setup.config();
     let metrics = &config.metrics;

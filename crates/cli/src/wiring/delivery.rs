@@ -1,4 +1,4 @@
-//! From configuration keys to what crate `output` wants to know: channels and looks.
+//! From configuration keys to settings of crate `output`: channels and alert formats.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -91,7 +91,8 @@ pub(crate) fn buffers(config: &Config) -> Buffers {
     if config.buffer_format_base64 { Buffers::Base64 } else { Buffers::Dots }
 }
 
-/// The time zone of this machine. Looked for by its name, all names there are would be listed first.
+/// The time zone of this machine. Looked for by its name, all names there are would be listed
+/// first.
 pub(crate) fn zone() -> TimeZone {
     let file = std::env::var_os("TZ").is_none().then(|| std::fs::read("/etc/localtime").ok());
     let zone = file.flatten().and_then(|file| TimeZone::tzif("", &file).ok());

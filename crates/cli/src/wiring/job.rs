@@ -31,7 +31,8 @@ pub(crate) fn job<'a>(
     };
     let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), &hostname);
     let generation = Arc::new(Generation::new(rules, origin.registry(), settings));
-    // At exit the kernel takes this memory back at once, which is faster than freeing it piece by piece.
+    // At exit the kernel takes this memory back at once, which is faster than freeing it piece by
+    // piece.
     std::mem::forget(Arc::clone(&generation));
     Job {
         options,

@@ -75,7 +75,7 @@ fn log_result(setup: &Setup, result: &LoadResult) {
     }
 }
 
-/// Shows every place where something is wrong, with its line. The error line that follows names the first only.
+/// Prints every error with its place and line. The error message that follows names only the first.
 pub(crate) fn explain(results: &[LoadResult]) {
     let mut stderr = io::stderr().lock();
     for result in results.iter().filter(|result| !result.successful()) {
@@ -93,7 +93,7 @@ pub(crate) fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fi
         setup.log.warning(
             "The -p/--print option is deprecated and will be removed. Use -o append_output=... instead.",
         );
-        // What these asked for, containers and pods, is suggested by the vocabulary.
+        // These added container and pod fields, which the vocabulary suggests anyway.
         if !["c", "container", "k", "kubernetes"].contains(&format) {
             let what = Addition::Text(format.to_owned());
             additions.push(OutputAddition { what, ..OutputAddition::default() });
@@ -129,7 +129,7 @@ fn add_outputs(entry: &AppendOutput, fields: &Fields, additions: &mut Vec<Output
     }
 }
 
-/// Plugins that rules ask for are there.
+/// The plugins that rules require are loaded.
 pub(crate) fn check_plugins(setup: &Setup, loader: &Loader<Fields>) -> anyhow::Result<()> {
     let container = setup.containers().then_some(version::CONTAINER_PLUGIN);
     for alternatives in loader.required_plugins() {
@@ -183,8 +183,9 @@ fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
     read(&files)
 }
 
-/// The file, or those of the directory by name; in both cases only what is called .yaml or .yml. Rules of the first
-/// releases (.conf) are to be named: directories hold .conf files of other programs.
+/// The file, or the files of a directory sorted by name, in both cases only .yaml and .yml. Rules
+/// of the first releases (.conf) must be named explicitly: directories hold .conf files of other
+/// programs.
 fn files_at(path: &str) -> anyhow::Result<Vec<String>> {
     let is_yaml = |file: &str| file.ends_with(".yaml") || file.ends_with(".yml");
     if !Path::new(path).is_dir() {

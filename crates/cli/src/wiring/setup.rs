@@ -1,4 +1,5 @@
-//! The configuration in force and the log that it asks for: where every command that needs them begins.
+//! The configuration in force and the log that it asks for: where every command that needs them
+//! begins.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
@@ -26,7 +27,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Reads the configuration that the command line names, the installed one, or else the built-in one.
+    /// Reads the configuration that the command line names, the installed one, or else the built-in
+    /// one.
     pub(crate) fn load(args: &ConfigArgs) -> anyhow::Result<Self> {
         let main = config_file(args).map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
         if let Main::File(path) = main {
@@ -35,8 +37,9 @@ impl Setup {
         Self::from_main(main, &args.overrides)
     }
 
-    /// The same for a run, which does not fall back to the built-in configuration if the program was started without
-    /// any option and away from a terminal: a service that has lost its configuration must fail.
+    /// The same for a run, which does not fall back to the built-in configuration if the program
+    /// was started without any option and away from a terminal: a service that has lost its
+    /// configuration must fail.
     pub(crate) fn load_for_run(args: &ConfigArgs) -> anyhow::Result<Self> {
         if config_file(args).is_none() && has_no_options() && !has_terminal() {
             bail!(
@@ -108,8 +111,8 @@ impl Setup {
     }
 }
 
-/// The file that is named, or the installed one. One that exists but can't be read is an error, not a reason to take
-/// the built-in configuration.
+/// The file that is named, or the installed one. One that exists but can't be read is an error, not
+/// a reason to take the built-in configuration.
 fn config_file(args: &ConfigArgs) -> Option<&Path> {
     let installed = || Some(Path::new(CONFIG_FILE)).filter(|path| path.exists());
     args.config.as_deref().or_else(installed)

@@ -10,13 +10,13 @@ use peregrine_rules::RuleSet;
 use super::setup::Setup;
 use crate::log::Log;
 
-/// Selects what the kernel is to report. The log says how it came to that, in the words of Falco.
+/// Selects the system calls to monitor, and logs how, in Falco's words.
 pub(crate) fn select(setup: &Setup, rules: &RuleSet<Field>) -> SyscallSet {
     let keys = &setup.config().base_syscalls;
     let base =
         BaseSyscalls { custom_set: keys.custom_set.clone(), repair: keys.repair, all: keys.all };
     let selection = Selection::new(&select::of_rules(rules), &SyscallSet::default(), &base);
-    tell(&selection, &setup.log);
+    log_selection(&selection, &setup.log);
     let unreported = selection.unreported();
     if !unreported.is_empty() {
         let _ = writeln!(
@@ -32,9 +32,9 @@ pub(crate) fn select(setup: &Setup, rules: &RuleSet<Field>) -> SyscallSet {
     selection.selected
 }
 
-fn tell(selection: &Selection, log: &Log) {
+fn log_selection(selection: &Selection, log: &Log) {
     let sets = |level, before: &str, set: &SyscallSet, after: &str| {
-        if !set.is_empty() && log.tells(level) {
+        if !set.is_empty() && log.logs(level) {
             log.line(level, format_args!("{before}({}) {after}: {set}", set.names().len()));
         }
     };

@@ -1,7 +1,7 @@
-//! The child of the demo: does harmless things that the built-in rules find suspicious.
+//! The child of the demo: performs harmless acts that the built-in rules find suspicious.
 //!
-//! It has a mount namespace of its own, in which `/etc` is a directory made for the demo: nothing of the machine is read
-//! or changed.
+//! It has a mount namespace of its own, in which `/etc` is a directory made for the demo: no file
+//! of the machine is read or changed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -21,33 +21,33 @@ use rustix::process::getppid;
 
 use crate::print::print;
 
-/// Time between two acts, for people to read.
+/// Time between two acts, for reading.
 const PAUSE: Duration = Duration::from_millis(600);
 
-/// Something suspicious: what is said of it, and how it is done.
+/// A suspicious act: its description, and the function that performs it.
 type Act = (&'static str, fn(&Path) -> anyhow::Result<()>);
 
 const ACTS: [Act; 6] = [
     ("A web server starts a shell.", server_starts_shell),
-    ("Somebody reads the password hashes (of a made-up /etc/shadow).", read_hashes),
-    ("Somebody writes below /etc (a directory made for this demo).", write_below_etc),
+    ("The password hashes are read (of a made-up /etc/shadow).", read_hashes),
+    ("A file below /etc is written (a directory made for this demo).", write_below_etc),
     ("A shell connects to the network (it is the loopback interface).", shell_connects),
-    ("A program is run that is on no disk.", run_from_memory),
+    ("A program runs from memory, without a file.", run_from_memory),
     ("A shell's history is removed (an empty one).", hide_traces),
 ];
 
-/// Does one part: all acts, or what one of them has another process do.
+/// Performs one part: all acts, or what an act runs in another process.
 pub(super) fn run(part: &OsStr, rest: &[OsString]) -> anyhow::Result<()> {
     match (part.to_str(), rest) {
         (Some("acts"), [directory, cgroup]) => all(Path::new(directory), Path::new(cgroup)),
         (Some("serve"), []) => done(Command::new("sh").args(["-c", ":"])),
-        _ => bail!("`peregrine demo` takes no further words"),
+        _ => bail!("`peregrine demo` takes no arguments"),
     }
 }
 
 fn all(directory: &Path, cgroup: &Path) -> anyhow::Result<()> {
     prepare(directory)?;
-    // From here on this process is watched, and all that it starts.
+    // From here on this process and its children are monitored.
     fs::write(cgroup.join("cgroup.procs"), std::process::id().to_string())
         .with_context(|| format!("cannot enter {}", cgroup.display()))?;
     for (number, (about, act)) in (1..).zip(ACTS) {
@@ -60,7 +60,7 @@ fn all(directory: &Path, cgroup: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes `/etc` another directory, for this process and its children alone.
+/// Mounts another directory at `/etc`, for this process and its children only.
 fn prepare(directory: &Path) -> anyhow::Result<()> {
     let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
     let parent = getppid().context("there is no parent")?;
@@ -76,7 +76,7 @@ fn prepare(directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A program is called by the name it is started under.
+/// The name of a program is the one it is started under.
 fn server_starts_shell(directory: &Path) -> anyhow::Result<()> {
     let nginx = directory.join("nginx");
     symlink(std::env::current_exe()?, &nginx)?;
@@ -102,7 +102,8 @@ fn run_from_memory(_: &Path) -> anyhow::Result<()> {
     let memory = memfd_create("demo", MemfdFlags::CLOEXEC)?;
     let mut memory = fs::File::from(memory);
     memory.write_all(&fs::read("/bin/sh")?)?;
-    // Writable and run at once is refused: the path is opened anew, for reading alone.
+    // The kernel refuses to execute a file that is open for writing, so the path is reopened
+    // read-only.
     let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
     let readable = fs::File::open(path)?;
     drop(memory);
