@@ -1,4 +1,4 @@
-//! Decides what is done when events were lost: `syscall_event_drops` of the configuration.
+//! The reaction to lost events: `syscall_event_drops` of the configuration.
 
 mod token_bucket;
 
@@ -9,10 +9,10 @@ use token_bucket::TokenBucket;
 /// Nanoseconds of event time between two checks.
 const INTERVAL: u64 = 1_000_000_000;
 
-/// What can be done about lost events.
+/// An action after lost events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropAction {
-    /// Nothing.
+    /// No action.
     Ignore,
     /// A line in the log.
     Log,
@@ -25,13 +25,13 @@ pub enum DropAction {
 /// When something is done about lost events, and what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DropPolicy {
-    /// Everything that is done; nothing stands for [`DropAction::Ignore`].
+    /// The actions; an empty list stands for [`DropAction::Ignore`].
     pub actions: Vec<DropAction>,
     /// Share of a second's events, lost and delivered, that must be exceeded: 0 to 1.
     pub threshold: f64,
-    /// Times a second that something is done in the long run.
+    /// Actions per second in the long run.
     pub rate: f64,
-    /// Times that something is done before the rate applies.
+    /// Actions before the rate applies.
     pub max_burst: f64,
     /// Acts as if an event were lost in each second, and has no threshold then.
     pub simulate: bool,
@@ -49,30 +49,30 @@ pub struct DropMonitor {
     actions_taken: u64,
 }
 
-/// What a check found.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What was counted since the last check.
+    /// Events and losses since the last check.
     pub new: EventCounters,
     /// Events lost since then, with the one that is simulated.
     pub drops: u64,
-    /// What follows.
+    /// What to do.
     pub reaction: Reaction,
 }
 
-/// What follows from a check.
+/// What to do after a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaction {
-    /// Nothing: too little was lost.
+    /// Nothing: the losses are below the threshold.
     None,
-    /// Nothing, because something was done too lately.
+    /// Nothing: the rate of actions is exceeded.
     Throttled,
     /// The actions of the policy.
     Act,
 }
 
 impl DropMonitor {
-    /// Nothing was counted yet.
+    /// A monitor that has seen no event.
     pub fn new(policy: DropPolicy) -> Self {
         Self {
             bucket: TokenBucket::new(policy.rate, policy.max_burst),
@@ -100,7 +100,7 @@ impl DropMonitor {
         first
     }
 
-    /// Looks at the counters of all CPUs at this time, in nanoseconds.
+    /// Checks the sum of the counters at this time, in nanoseconds.
     pub fn check(&mut self, ts: u64, counters: &EventCounters) -> Check {
         self.due = ts.saturating_add(INTERVAL);
         let new = counters.since(&self.last);
@@ -121,12 +121,12 @@ impl DropMonitor {
         Check { new, drops, reaction }
     }
 
-    /// What is done, and when.
+    /// The policy.
     pub fn policy(&self) -> &DropPolicy {
         &self.policy
     }
 
-    /// Checks that found more lost than the threshold allows.
+    /// Checks whose losses exceeded the threshold.
     pub fn occurrences(&self) -> u64 {
         self.occurrences
     }
@@ -138,7 +138,7 @@ impl DropMonitor {
 }
 
 impl DropPolicy {
-    /// Whether this is done.
+    /// Whether the policy includes this action.
     pub fn has(&self, action: DropAction) -> bool {
         self.actions.contains(&action)
     }

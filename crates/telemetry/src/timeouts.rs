@@ -1,11 +1,11 @@
-//! Notices that no event comes: `syscall_event_timeouts` of the configuration.
+//! Detects that no events arrive: `syscall_event_timeouts` of the configuration.
 
 /// A wait for events ends without one after this time, at first.
 const SHORTEST: u64 = 500_000;
 /// It doubles each time, up to this.
 const LONGEST: u64 = 30_000_000;
 
-/// Counts waits that no event has ended, one after the other.
+/// Counts consecutive waits that end without an event.
 ///
 /// Falco counts its own waits. How long ours are depends on the size of the rings, so they are
 /// counted as if they were Falco's: a thousand of them are half a minute.
@@ -13,7 +13,7 @@ const LONGEST: u64 = 30_000_000;
 pub struct TimeoutMonitor {
     max_consecutives: u32,
     repeats: bool,
-    /// When the last event was, nanoseconds since the epoch; 0 before the first.
+    /// Time of the last event, nanoseconds since the epoch; 0 before the first.
     last_event: u64,
     silence: Option<Silence>,
 }
@@ -21,7 +21,7 @@ pub struct TimeoutMonitor {
 #[derive(Clone, Copy, Debug)]
 struct Silence {
     timeouts: u32,
-    /// When the wait that goes on ends, and how long it is.
+    /// End and length of the current wait.
     ends: u64,
     wait: u64,
     told: bool,
@@ -33,14 +33,14 @@ impl TimeoutMonitor {
         Self { max_consecutives, repeats, last_event: 0, silence: None }
     }
 
-    /// There was an event at this time, in nanoseconds.
+    /// An event arrived at this time, in nanoseconds.
     #[inline]
     pub fn event(&mut self, ts: u64) {
         self.last_event = ts;
         self.silence = None;
     }
 
-    /// There is none at this time. Says whether that is to be told.
+    /// No event is available at this time. Returns whether to report the silence.
     pub fn idle(&mut self, now: u64) -> bool {
         let silence = self.silence.get_or_insert(Silence {
             timeouts: 0,
@@ -61,12 +61,12 @@ impl TimeoutMonitor {
         false
     }
 
-    /// When the last event was, if there was one.
+    /// Time of the last event, if there was one.
     pub fn last_event(&self) -> Option<u64> {
         Some(self.last_event).filter(|&ts| ts != 0)
     }
 
-    /// Timeouts in a row that are still no news.
+    /// Consecutive timeouts that are not reported.
     pub fn max_consecutives(&self) -> u32 {
         self.max_consecutives
     }

@@ -1,13 +1,13 @@
-//! Lets something happen so many times at once, and so many times a second in the long run.
+//! A token bucket: limits a rate in the long run and allows bursts.
 
-/// A bucket that fills with time. It is full at the start.
+/// A bucket that fills with time. Full at the start.
 #[derive(Clone, Debug)]
 pub(super) struct TokenBucket {
-    /// Tokens a second.
+    /// Tokens per second.
     rate: f64,
     max: f64,
     tokens: f64,
-    /// When it was last asked, in nanoseconds.
+    /// Time of the last claim, in nanoseconds.
     last: u64,
 }
 
@@ -16,7 +16,7 @@ impl TokenBucket {
         Self { rate, max, tokens: max, last: 0 }
     }
 
-    /// Takes a token, if there is one at this time.
+    /// Takes a token if one is available at this time.
     pub(super) fn claim(&mut self, ts: u64) -> bool {
         let passed = ts.saturating_sub(self.last) as f64 / 1e9;
         self.last = ts;
