@@ -7,7 +7,7 @@ use peregrine_alert::{Alert, AlertBuilder, AlertOrigin, RuleInfo};
 use peregrine_event::render::Buffers;
 use peregrine_event::{Format, ParamType};
 use peregrine_filter::{
-    Form, OutputField, Supplier, Template, TemplateError, Value, Vocabulary, value_text,
+    OutputField, PrintFormat, Supplier, Template, TemplateError, Value, Vocabulary, value_text,
 };
 use peregrine_rules::Rule;
 
@@ -121,7 +121,7 @@ fn field_sources<F: Clone>(rule: &Rule<F>, time: &Template<F>) -> BTreeMap<Strin
 
 /// Adds a value in the type that JSON shows it in: numbers are numbers where they print in decimal,
 /// and texts otherwise.
-fn add_value(alert: &mut AlertBuilder, value: Value<'_>, form: Form) {
+fn add_value(alert: &mut AlertBuilder, value: Value<'_>, form: PrintFormat) {
     let is_decimal = matches!(form.format, Format::Dec | Format::Padded);
     match value {
         Value::Bool(value) => alert.bool(value),

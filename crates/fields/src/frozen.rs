@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use peregrine_event::{Format, ParamType};
-use peregrine_filter::{Place, Shown, Supplier, Value};
+use peregrine_filter::{OutputKind, OutputValue, Supplier, Value};
 use peregrine_state::State;
 
 use crate::extract::identity::{self, Ids};
@@ -37,7 +37,7 @@ pub struct Frozen {
 struct Read {
     field: Field,
     /// What it was read for; `None` where it was an operand.
-    place: Option<Place>,
+    kind: Option<OutputKind>,
     value: Option<OwnedValue>,
     ty: Option<(ParamType, Format)>,
 }
@@ -70,12 +70,12 @@ impl<'a> Recording<'a> {
         })
     }
 
-    fn record(&self, field: &Field, place: Option<Place>, shown: Option<Shown<'_>>) {
+    fn record(&self, field: &Field, kind: Option<OutputKind>, shown: Option<OutputValue<'_>>) {
         if identity::depends_on_accounts(self.view, field.id) {
             self.reads_accounts.set(true);
         }
         let (value, ty) = (shown.map(|s| OwnedValue::from(s.value)), shown.and_then(|s| s.ty));
-        self.reads.borrow_mut().push(Read { field: field.clone(), place, value, ty });
+        self.reads.borrow_mut().push(Read { field: field.clone(), kind, value, ty });
     }
 }
 
@@ -83,7 +83,7 @@ impl Supplier<Field> for Recording<'_> {
     fn value<'s>(&'s self, field: &Field) -> Option<Value<'s>> {
         let value = self.view.value(field);
         let ty = self.view.dynamic_type(field);
-        self.record(field, None, value.map(|value| Shown { value, ty }));
+        self.record(field, None, value.map(|value| OutputValue { value, ty }));
         value
     }
 
@@ -91,9 +91,9 @@ impl Supplier<Field> for Recording<'_> {
         self.view.dynamic_type(field)
     }
 
-    fn shown<'s>(&'s self, field: &Field, place: Place) -> Option<Shown<'s>> {
-        let shown = self.view.shown(field, place);
-        self.record(field, Some(place), shown);
+    fn output_value<'s>(&'s self, field: &Field, kind: OutputKind) -> Option<OutputValue<'s>> {
+        let shown = self.view.output_value(field, kind);
+        self.record(field, Some(kind), shown);
         shown
     }
 
@@ -120,8 +120,8 @@ impl Frozen {
         }
     }
 
-    fn find(&self, field: &Field, place: Option<Place>) -> Option<&Read> {
-        self.reads.iter().find(|read| read.place == place && read.field == *field)
+    fn find(&self, field: &Field, kind: Option<OutputKind>) -> Option<&Read> {
+        self.reads.iter().find(|read| read.kind == kind && read.field == *field)
     }
 }
 
@@ -134,10 +134,10 @@ impl Supplier<Field> for Frozen {
         self.find(field, None)?.ty
     }
 
-    fn shown<'s>(&'s self, field: &Field, place: Place) -> Option<Shown<'s>> {
-        let read = self.find(field, Some(place))?;
+    fn output_value<'s>(&'s self, field: &Field, kind: OutputKind) -> Option<OutputValue<'s>> {
+        let read = self.find(field, Some(kind))?;
         let value = read.value.as_ref()?.borrow(&self.bump);
-        Some(Shown { value, ty: read.ty })
+        Some(OutputValue { value, ty: read.ty })
     }
 
     fn scratch(&self) -> &Bump {

@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 use peregrine_event::{Format, ParamType};
-use peregrine_filter::{Place, Shown, Supplier, Value};
+use peregrine_filter::{OutputKind, OutputValue, Supplier, Value};
 
 use crate::extract;
 use crate::table::FieldId;
@@ -44,18 +44,19 @@ impl Supplier<Field> for View<'_> {
         }
     }
 
-    fn shown<'s>(&'s self, field: &Field, place: Place) -> Option<Shown<'s>> {
-        let plain = || self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) });
+    fn output_value<'s>(&'s self, field: &Field, kind: OutputKind) -> Option<OutputValue<'s>> {
+        let plain =
+            || self.value(field).map(|value| OutputValue { value, ty: self.dynamic_type(field) });
         match field.id {
-            FieldId::Generic(id) if place == Place::Json => extract::generic::time(id)
+            FieldId::Generic(id) if kind == OutputKind::Json => extract::generic::time(id)
                 .map_or_else(plain, |ty| {
-                    Some(Shown { value: Value::Uint(self.event.ts), ty: Some(ty) })
+                    Some(OutputValue { value: Value::Uint(self.event.ts), ty: Some(ty) })
                 }),
             FieldId::Syscall(id) => {
-                extract::syscall::shown(self, id, &field.arg, place).unwrap_or_else(plain)
+                extract::syscall::output_value(self, id, &field.arg, kind).unwrap_or_else(plain)
             }
             FieldId::Process(id) => {
-                extract::process::shown(self, id, &field.arg, place).unwrap_or_else(plain)
+                extract::process::output_value(self, id, &field.arg, kind).unwrap_or_else(plain)
             }
             // A comparison with either of two ends, which has no single value to show.
             FieldId::Fd(id) if extract::fd::compares_both_ends(id) => None,

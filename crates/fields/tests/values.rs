@@ -4,7 +4,7 @@ mod common;
 
 use common::{Machine, START};
 use peregrine_event::{Abi, EventType};
-use peregrine_filter::Place;
+use peregrine_filter::OutputKind;
 
 #[track_caller]
 fn has(machine: &Machine, values: &[(&str, &str)]) {
@@ -57,7 +57,7 @@ fn generic_fields_have_values() {
     );
     lacks(&machine, &["evt.asynctype", "evt.pluginname"]);
     let rawtime = (START + 1_000).to_string();
-    assert_eq!(machine.shown("evt.time", Place::Json), Some(rawtime));
+    assert_eq!(machine.output_value("evt.time", OutputKind::Json), Some(rawtime));
     assert_eq!(machine.line("%evt.reltime|%evt.time.s"), "000001000|22:13:20");
 }
 
@@ -103,7 +103,7 @@ fn syscall_fields_have_values() {
         ],
     );
     lacks(&machine, &["evt.buffer", "evt.buflen", "evt.io_dir", "evt.arg.data", "evt.arg[9]"]);
-    assert_eq!(machine.shown("evt.type.is.open", Place::Json), None);
+    assert_eq!(machine.output_value("evt.type.is.open", OutputKind::Json), None);
 
     openat(&mut machine, -2, AT_FDCWD, "gone", RDONLY);
     has(
@@ -138,7 +138,7 @@ fn buffers_are_bytes_in_conditions_and_printable_in_outputs() {
             ("evt.category", "file"),
         ],
     );
-    assert_eq!(machine.shown("evt.buffer", Place::Text).as_deref(), Some("a.b"));
+    assert_eq!(machine.output_value("evt.buffer", OutputKind::Text).as_deref(), Some("a.b"));
     lacks(&machine, &["evt.buflen.in", "evt.buflen.net"]);
 }
 
@@ -209,10 +209,10 @@ fn process_fields_read_ancestors() {
             "thread.cpu",
         ],
     );
-    assert_eq!(machine.shown("proc.aname", Place::Json).as_deref(), Some("bash init"));
-    assert_eq!(machine.shown("proc.apid", Place::Text).as_deref(), Some("200"));
+    assert_eq!(machine.output_value("proc.aname", OutputKind::Json).as_deref(), Some("bash init"));
+    assert_eq!(machine.output_value("proc.apid", OutputKind::Text).as_deref(), Some("200"));
     assert!(machine.value("proc.aenv[1]").is_some_and(|all| all.starts_with("[HOME=/home/bash")));
-    let parent = machine.shown("proc.aenv[1]", Place::Text);
+    let parent = machine.output_value("proc.aenv[1]", OutputKind::Text);
     assert_eq!(parent.as_deref(), Some("HOME=/home/bash EMPTY= WHO= bash "));
 }
 
@@ -316,7 +316,7 @@ fn connections_have_ends() {
         ],
     );
     lacks(&machine, &["fd.directory", "fd.filename"]);
-    assert_eq!(machine.shown("fd.ip", Place::Text), None);
+    assert_eq!(machine.output_value("fd.ip", OutputKind::Text), None);
     assert_eq!(machine.line("%fd.snet"), "<IPNET>");
 }
 

@@ -12,7 +12,7 @@ use crate::hints::{self, Hint, HintKind};
 use crate::kind::{Kind, comparable, type_name};
 use crate::literal::{self, Literal};
 use crate::matcher::{Matcher, Order};
-use crate::{Extractor, MultiValue, Operator, Vocabulary};
+use crate::{CompiledOperand, MultiValue, Operator, Vocabulary};
 
 /// How deep a condition may nest after macros are expanded.
 const MAX_DEPTH: usize = 500;
@@ -116,7 +116,7 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
             return Ok(Arc::clone(&known.test));
         }
         let before = self.hints.len();
-        let left = Extractor::new(check.left(), self.vocabulary)?;
+        let left = CompiledOperand::new(check.left(), self.vocabulary)?;
         let predicate = match &**check {
             Check::Exists(_) => Predicate::Exists,
             Check::Compare(comparison) => self.comparison(&left, comparison)?,
@@ -134,13 +134,13 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
 
     fn comparison(
         &mut self,
-        left: &Extractor<V::Field>,
+        left: &CompiledOperand<V::Field>,
         comparison: &Comparison,
     ) -> Result<Predicate<V::Field>, CompileErrorKind> {
         let Comparison { op, quantifier, right, .. } = comparison;
         let kind = comparable(left.ty(), left.is_list(), *op, *quantifier)?;
         if let Right::Operand(operand) = right {
-            let right = Extractor::new(operand, self.vocabulary)?;
+            let right = CompiledOperand::new(operand, self.vocabulary)?;
             check_sides(left, *op, kind, &right)?;
             return Ok(Predicate::Field { op: *op, right });
         }
@@ -167,7 +167,7 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
 
     fn literal(
         &self,
-        left: &Extractor<V::Field>,
+        left: &CompiledOperand<V::Field>,
         op: Operator,
         text: &Text,
     ) -> Result<Literal, CompileErrorKind> {
@@ -184,7 +184,7 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
 
 /// Falco compares the members of such fields one by one, and then finds neither addresses nor
 /// process ids in sets, and only the first of several nets. Rules rely on that.
-fn as_each<F>(op: Operator, kind: Kind, left: &Extractor<F>, literals: &mut Vec<Literal>) {
+fn as_each<F>(op: Operator, kind: Kind, left: &CompiledOperand<F>, literals: &mut Vec<Literal>) {
     use peregrine_event::ParamType;
     if !matches!(op, Operator::In | Operator::Intersects) {
         return;
@@ -198,7 +198,7 @@ fn as_each<F>(op: Operator, kind: Kind, left: &Extractor<F>, literals: &mut Vec<
 }
 
 fn distance<F>(
-    left: &Extractor<F>,
+    left: &CompiledOperand<F>,
     op: Operator,
     literals: &[Literal],
 ) -> Result<Predicate<F>, CompileErrorKind> {
@@ -212,10 +212,10 @@ fn distance<F>(
 }
 
 fn check_sides<F>(
-    left: &Extractor<F>,
+    left: &CompiledOperand<F>,
     op: Operator,
     kind: Kind,
-    right: &Extractor<F>,
+    right: &CompiledOperand<F>,
 ) -> Result<(), CompileErrorKind> {
     if matches!(op, Operator::PMatch | Operator::Regex) {
         return Err(CompileErrorKind::OperatorOfField(op));
@@ -232,7 +232,7 @@ fn check_sides<F>(
     if left.ty() == right.ty() && left.is_list() == right.is_list() {
         return Ok(());
     }
-    let described = |side: &Extractor<F>| {
+    let described = |side: &CompiledOperand<F>| {
         format!("{}{}", type_name(side.ty()), if side.is_list() { " (list)" } else { "" })
     };
     Err(CompileErrorKind::Types {

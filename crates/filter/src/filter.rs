@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::matcher::{Matcher, Order, contains_folded};
-use crate::{Extractor, MultiValue, Operator, Supplier, Value, glob};
+use crate::{CompiledOperand, MultiValue, Operator, Supplier, Value, glob};
 
 /// A compiled condition. See [`compile`](crate::compile).
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(crate) enum Node<F> {
 pub(crate) struct Test<F> {
     /// The test as text, printed from its tree: two tests with the same text are the same test.
     pub(crate) text: Box<str>,
-    pub(crate) left: Extractor<F>,
+    pub(crate) left: CompiledOperand<F>,
     pub(crate) predicate: Predicate<F>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Test<F> {
 pub(crate) enum Predicate<F> {
     Exists,
     Literals { op: Operator, matcher: Matcher },
-    Field { op: Operator, right: Extractor<F> },
+    Field { op: Operator, right: CompiledOperand<F> },
 }
 
 impl<F> Filter<F> {
@@ -86,7 +86,7 @@ impl<F> Test<F> {
             Predicate::Field { right, .. } => Some(right),
             Predicate::Exists | Predicate::Literals { .. } => None,
         };
-        self.left.fields().chain(right.into_iter().flat_map(Extractor::fields))
+        self.left.fields().chain(right.into_iter().flat_map(CompiledOperand::fields))
     }
 
     pub(crate) fn holds<S>(&self, supplier: &S) -> bool

@@ -59,7 +59,6 @@
 mod ast;
 mod compile;
 mod error;
-mod extract;
 mod filter;
 mod glob;
 mod hints;
@@ -68,6 +67,7 @@ mod lexer;
 mod literal;
 mod matcher;
 mod meter;
+mod operand;
 mod parser;
 mod paths;
 mod print;
@@ -91,17 +91,17 @@ pub use ast::{
 };
 pub use compile::{Compiled, TestCache, compile, compile_with};
 pub use error::{CompileError, CompileErrorKind};
-pub use extract::Extractor;
 pub use filter::Filter;
 pub use hints::{Hint, HintKind};
 pub use lexer::EscapeError;
 pub use literal::LiteralError;
 pub use matcher::{Anchor, Side};
 pub use meter::Meter;
+pub use operand::CompiledOperand;
 pub use parser::{
     DEFAULT_MAX_DEPTH, ParseError, ParseErrorKind, RULES_MAX_DEPTH, parse, parse_operand,
 };
-pub use print::{Form, value_text};
+pub use print::{PrintFormat, value_text};
 pub use program::{
     Condition, EvalCache, Evaluator, LayerStats, NodeId, PreFilter, PreFilterBuilder, Program,
     ProgramBuilder, Residual, StaticFacts, SubCondition,
@@ -110,5 +110,6 @@ pub use regex::RegexError;
 pub use template::{OutputField, Template, TemplateError};
 pub use value::Value;
 pub use vocabulary::{
-    FieldError, Limits, MultiValue, Place, Resolved, Shown, Supplier, UnknownLiteral, Vocabulary,
+    FieldError, Limits, MultiValue, OutputKind, OutputValue, Resolved, Supplier, UnknownLiteral,
+    Vocabulary,
 };

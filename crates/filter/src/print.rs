@@ -9,7 +9,7 @@ use crate::Value;
 
 /// How a value is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Form {
+pub struct PrintFormat {
     /// Type of the value, or of each item of a list.
     pub ty: ParamType,
     /// Base in which numbers are printed.
@@ -25,7 +25,7 @@ const BUFFER_TEXT_MAX: usize = 1022;
 const BUFFER_TEXT_CUT: usize = 1021;
 
 /// Appends a value as text.
-pub fn value_text(out: &mut Vec<u8>, value: Value<'_>, form: Form) {
+pub fn value_text(out: &mut Vec<u8>, value: Value<'_>, form: PrintFormat) {
     match value {
         Value::Bool(v) => out.extend_from_slice(if v { b"true" } else { b"false" }),
         Value::Bytes(v) => buffer_text(out, v, form.buffers),
@@ -43,7 +43,7 @@ fn is_net(ty: ParamType) -> bool {
     matches!(ty, ParamType::Ipv4net | ParamType::Ipv6net | ParamType::Ipnet)
 }
 
-fn signed_text(out: &mut Vec<u8>, value: i64, form: Form) {
+fn signed_text(out: &mut Vec<u8>, value: i64, form: PrintFormat) {
     match form.format {
         Format::Dec | Format::Na => decimal(out, value < 0, value.unsigned_abs()),
         Format::Padded => put(out, format_args!("{value:09}")),
@@ -72,7 +72,7 @@ fn width_mask(ty: ParamType) -> u64 {
     }
 }
 
-fn list_text(out: &mut Vec<u8>, items: &[Value<'_>], form: Form) {
+fn list_text(out: &mut Vec<u8>, items: &[Value<'_>], form: PrintFormat) {
     let start = out.len();
     out.push(b'(');
     for item in items {
@@ -109,11 +109,11 @@ mod tests {
 
     use super::*;
 
-    fn form(ty: ParamType, format: Format) -> Form {
-        Form { ty, format, buffers: Buffers::Dots }
+    fn form(ty: ParamType, format: Format) -> PrintFormat {
+        PrintFormat { ty, format, buffers: Buffers::Dots }
     }
 
-    fn text(value: Value<'_>, form: Form) -> String {
+    fn text(value: Value<'_>, form: PrintFormat) -> String {
         let mut out = Vec::new();
         value_text(&mut out, value, form);
         String::from_utf8(out).unwrap()
@@ -152,7 +152,7 @@ mod tests {
         ] {
             assert_eq!(text(Value::Ip(shown.parse().unwrap()), form), shown);
         }
-        let net = Form { ty: ParamType::Ipnet, ..form };
+        let net = PrintFormat { ty: ParamType::Ipnet, ..form };
         assert_eq!(text(Value::Ip(Ipv4Addr::LOCALHOST.into()), net), "<IPNET>");
     }
 
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn buffers_are_printable_or_base64() {
         let printable = form(ParamType::Bytebuf, Format::Na);
-        let base64 = Form { buffers: Buffers::Base64, ..printable };
+        let base64 = PrintFormat { buffers: Buffers::Base64, ..printable };
         assert_eq!(text(Value::Bytes(b"\x7fELF \"\\\n"), printable), ".ELF \"\\.");
         for (bytes, expected) in
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]

@@ -6,8 +6,11 @@ use peregrine_event::render::Buffers;
 use thiserror::Error;
 
 use crate::parser::{DEFAULT_MAX_DEPTH, parse_operand};
-use crate::print::{Form, value_text};
-use crate::{Argument, Extractor, Operand, OperandKind, Place, Shown, Supplier, Value, Vocabulary};
+use crate::print::{PrintFormat, value_text};
+use crate::{
+    Argument, CompiledOperand, Operand, OperandKind, OutputKind, OutputValue, Supplier, Value,
+    Vocabulary,
+};
 
 /// A compiled output template: `%proc.name opened %20fd.name`.
 ///
@@ -25,7 +28,7 @@ pub struct Template<F> {
 #[derive(Clone, Debug)]
 pub struct OutputField<F> {
     name: String,
-    extractor: Arc<Extractor<F>>,
+    extractor: Arc<CompiledOperand<F>>,
 }
 
 /// Why a text is not an output template.
@@ -52,7 +55,7 @@ pub enum TemplateError {
 #[derive(Clone, Debug)]
 enum Part<F> {
     Literal(String),
-    Value { extractor: Arc<Extractor<F>>, width: Option<usize> },
+    Value { extractor: Arc<CompiledOperand<F>>, width: Option<usize> },
 }
 
 /// Printed for a field without a value.
@@ -115,7 +118,7 @@ impl<F> Template<F> {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Value { extractor, width } => {
                     let start = out.len();
-                    match shown(extractor, supplier, Place::Text) {
+                    match output_value(extractor, supplier, OutputKind::Text) {
                         Some(shown) => {
                             value_text(out, shown.value, form(extractor, &shown, buffers));
                         }
@@ -150,30 +153,42 @@ impl<F> OutputField<F> {
     }
 
     /// The value for one event, and how it prints.
-    pub fn value<'s, S>(&'s self, supplier: &'s S, buffers: Buffers) -> Option<(Value<'s>, Form)>
+    pub fn value<'s, S>(
+        &'s self,
+        supplier: &'s S,
+        buffers: Buffers,
+    ) -> Option<(Value<'s>, PrintFormat)>
     where
         S: Supplier<F> + ?Sized,
     {
-        let shown = shown(&self.extractor, supplier, Place::Json)?;
+        let shown = output_value(&self.extractor, supplier, OutputKind::Json)?;
         Some((shown.value, form(&self.extractor, &shown, buffers)))
     }
 }
 
-fn shown<'s, F, S>(extractor: &'s Extractor<F>, supplier: &'s S, place: Place) -> Option<Shown<'s>>
+fn output_value<'s, F, S>(
+    extractor: &'s CompiledOperand<F>,
+    supplier: &'s S,
+    kind: OutputKind,
+) -> Option<OutputValue<'s>>
 where
     S: Supplier<F> + ?Sized,
 {
     match extractor.as_field() {
         // Fields for conditions only have no value in outputs.
         Some(_) if extractor.limits().filter_only => None,
-        Some(field) => supplier.shown(field, place),
-        None => extractor.value(supplier).map(|value| Shown { value, ty: None }),
+        Some(field) => supplier.output_value(field, kind),
+        None => extractor.value(supplier).map(|value| OutputValue { value, ty: None }),
     }
 }
 
-fn form<F>(extractor: &Extractor<F>, shown: &Shown<'_>, buffers: Buffers) -> Form {
+fn form<F>(
+    extractor: &CompiledOperand<F>,
+    shown: &OutputValue<'_>,
+    buffers: Buffers,
+) -> PrintFormat {
     let (ty, format) = shown.ty.unwrap_or((extractor.ty(), extractor.format()));
-    Form { ty, format, buffers }
+    PrintFormat { ty, format, buffers }
 }
 
 /// Splits a width off; 0 is no width.
@@ -191,14 +206,17 @@ fn width(token: &str) -> (Option<usize>, &str) {
 ///
 /// Any text may follow a field, so shorter and shorter texts are tried: `%proc.names` is the name
 /// of a process and an `s`.
-fn operand<'t, V>(token: &'t str, vocabulary: &V) -> Option<(Operand, Extractor<V::Field>, &'t str)>
+fn operand<'t, V>(
+    token: &'t str,
+    vocabulary: &V,
+) -> Option<(Operand, CompiledOperand<V::Field>, &'t str)>
 where
     V: Vocabulary + ?Sized,
 {
     let mut end = token.len();
     while end > 0 {
         let shorter = match parse_operand(token.get(..end)?, DEFAULT_MAX_DEPTH) {
-            Ok((operand, len)) => match Extractor::new(&operand, vocabulary) {
+            Ok((operand, len)) => match CompiledOperand::new(&operand, vocabulary) {
                 Ok(extractor) => return Some((operand, extractor, token.get(len..)?)),
                 Err(_) => len - 1,
             },
@@ -220,7 +238,7 @@ struct Mentioned<'a, V: Vocabulary + ?Sized> {
 
 impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
     /// `known` is the compiled operand, where there is one already.
-    fn operand(&mut self, operand: &Operand, known: Option<&Arc<Extractor<V::Field>>>) {
+    fn operand(&mut self, operand: &Operand, known: Option<&Arc<CompiledOperand<V::Field>>>) {
         let name = operand.described().to_string();
         match &operand.node {
             OperandKind::Call(call) => {
@@ -231,7 +249,7 @@ impl<V: Vocabulary + ?Sized> Mentioned<'_, V> {
                 }
             }
             OperandKind::Field(_) => {
-                let found = || Extractor::new(operand, self.vocabulary).ok().map(Arc::new);
+                let found = || CompiledOperand::new(operand, self.vocabulary).ok().map(Arc::new);
                 if let Some(extractor) = known.cloned().or_else(found) {
                     self.template.fields.push(OutputField { name: name.clone(), extractor });
                 }

@@ -125,8 +125,8 @@ pub trait Supplier<F> {
 
     /// The value as an output shows it. It differs for a few fields: times are numbers in JSON, all
     /// ancestors are one text, bytes are made printable.
-    fn shown<'s>(&'s self, field: &F, _place: Place) -> Option<Shown<'s>> {
-        self.value(field).map(|value| Shown { value, ty: self.dynamic_type(field) })
+    fn output_value<'s>(&'s self, field: &F, _place: OutputKind) -> Option<OutputValue<'s>> {
+        self.value(field).map(|value| OutputValue { value, ty: self.dynamic_type(field) })
     }
 
     /// Memory for values that are built during the event; freed as a whole after it.
@@ -135,7 +135,7 @@ pub trait Supplier<F> {
 
 /// Where an output shows a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum OutputKind {
     /// In the text.
     Text,
     /// In `output_fields`.
@@ -144,7 +144,7 @@ pub enum Place {
 
 /// A value for an output.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shown<'a> {
+pub struct OutputValue<'a> {
     /// The value.
     pub value: Value<'a>,
     /// Its type and base, where they differ from those of the field.

@@ -2,7 +2,7 @@ use bumpalo::Bump;
 use jiff::tz::TimeZone;
 use peregrine_alert::{Priority, RuleRegistry, Value as Kept};
 use peregrine_event::{Format, ParamType};
-use peregrine_filter::{FieldError, Limits, Place, Resolved, Shown, Value};
+use peregrine_filter::{FieldError, Limits, OutputKind, OutputValue, Resolved, Value};
 use peregrine_output::{Format as Style, Formatter, JsonStyle, Layout};
 use peregrine_rules::{Addition, EventSource, Loader, OutputAddition};
 use proptest::prelude::*;
@@ -47,12 +47,17 @@ impl Supplier<&'static str> for Event<'_> {
         }
     }
 
-    fn shown<'s>(&'s self, field: &&'static str, place: Place) -> Option<Shown<'s>> {
-        match place {
-            Place::Json if field.starts_with("evt.time") => {
-                Some(Shown { value: Value::Uint(TS), ty: Some((ParamType::Abstime, Format::Dec)) })
-            }
-            _ => self.value(field).map(|value| Shown { value, ty: None }),
+    fn output_value<'s>(
+        &'s self,
+        field: &&'static str,
+        kind: OutputKind,
+    ) -> Option<OutputValue<'s>> {
+        match kind {
+            OutputKind::Json if field.starts_with("evt.time") => Some(OutputValue {
+                value: Value::Uint(TS),
+                ty: Some((ParamType::Abstime, Format::Dec)),
+            }),
+            _ => self.value(field).map(|value| OutputValue { value, ty: None }),
         }
     }
 
@@ -190,7 +195,7 @@ proptest! {
 }
 
 /// A value as an alert keeps it.
-fn kept(value: Value<'_>, form: Form, check: impl FnOnce(Kept<'_>)) {
+fn kept(value: Value<'_>, form: PrintFormat, check: impl FnOnce(Kept<'_>)) {
     let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
     let fields = vec!["field".to_owned()];
     let rule = RuleInfo::new(&origin, "syscall", "R", Priority::Error, vec![], fields);
@@ -201,8 +206,8 @@ fn kept(value: Value<'_>, form: Form, check: impl FnOnce(Kept<'_>)) {
     check(kept);
 }
 
-fn form(ty: ParamType, format: Format) -> Form {
-    Form { ty, format, buffers: Buffers::Dots }
+fn form(ty: ParamType, format: Format) -> PrintFormat {
+    PrintFormat { ty, format, buffers: Buffers::Dots }
 }
 
 #[test]

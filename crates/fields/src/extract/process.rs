@@ -4,7 +4,7 @@ use std::io::Write;
 
 use peregrine_event::EventType;
 use peregrine_event::params::procinfo_e as procinfo;
-use peregrine_filter::{Place, Shown, Value};
+use peregrine_filter::{OutputKind, OutputValue, Value};
 use peregrine_state::{Texts, Thread};
 
 use super::common::{flag, known};
@@ -162,15 +162,15 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
 
 /// The value for outputs where it differs from that for conditions: all ancestors in one text, and
 /// for some fields the process itself. `None` where it does not differ.
-pub(crate) fn shown<'a>(
+pub(crate) fn output_value<'a>(
     view: &View<'a>,
     field: Process,
     arg: &Arg,
-    place: Place,
-) -> Option<Option<Shown<'a>>> {
+    kind: OutputKind,
+) -> Option<Option<OutputValue<'a>>> {
     let value = match (field, arg) {
         // Measured from the previous read, and JSON is rendered right after the text.
-        (Process::Cpu | Process::CpuUser | Process::CpuSystem, _) if place == Place::Json => {
+        (Process::Cpu | Process::CpuUser | Process::CpuSystem, _) if kind == OutputKind::Json => {
             let known = view.event.ty == EventType::ProcinfoE && view.thread().is_some();
             known.then_some(Value::Double(0.0))
         }
@@ -202,7 +202,7 @@ pub(crate) fn shown<'a>(
         }),
         _ => return None,
     };
-    Some(value.map(|value| Shown { value, ty: None }))
+    Some(value.map(|value| OutputValue { value, ty: None }))
 }
 
 /// The id of a process or thread; `None` for one that is not valid.

@@ -8,7 +8,7 @@ use peregrine_event::render::AT_FDCWD;
 use peregrine_event::{
     Category, Class, EventFlags, EventType, Format, ParamType, path, syscall_name, syscalls_x86_64,
 };
-use peregrine_filter::{Place, Shown, Value};
+use peregrine_filter::{OutputKind, OutputValue, Value};
 use peregrine_state::FdKind;
 
 use super::common::{SECOND, flag};
@@ -123,22 +123,24 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Syscall, arg: &Arg) -> Option<Va
 }
 
 /// The value for outputs where it differs from that for conditions; `None` where it does not.
-pub(crate) fn shown<'a>(
+pub(crate) fn output_value<'a>(
     view: &View<'a>,
     field: Syscall,
     arg: &Arg,
-    place: Place,
-) -> Option<Option<Shown<'a>>> {
-    let number = |number| Some(Some(Shown { value: Value::Uint(number), ty: None }));
+    kind: OutputKind,
+) -> Option<Option<OutputValue<'a>>> {
+    let number = |number| Some(Some(OutputValue { value: Value::Uint(number), ty: None }));
     match field {
         // Falco prints no value for it.
         Syscall::TypeIs => Some(None),
-        Syscall::OutputTime if place == Place::Json => Some(Some(Shown {
+        Syscall::OutputTime if kind == OutputKind::Json => Some(Some(OutputValue {
             value: Value::Uint(view.event.ts),
             ty: Some((ParamType::Abstime, Format::Dec)),
         })),
         // Measured from the previous read, and JSON reads twice.
-        Syscall::Delta | Syscall::DeltaSeconds | Syscall::DeltaNanos if place == Place::Json => {
+        Syscall::Delta | Syscall::DeltaSeconds | Syscall::DeltaNanos
+            if kind == OutputKind::Json =>
+        {
             number(0)
         }
         // A number that is missing in the event prints as zero.
@@ -146,14 +148,14 @@ pub(crate) fn shown<'a>(
             let Arg::Param(param) = arg else { return None };
             let ty = raw::type_of(view, param).filter(|(ty, _)| raw::is_number(*ty));
             let sent = param.position(view.event).is_some_and(|at| at < view.event.nparams());
-            Some(ty.filter(|_| sent).map(|ty| Shown { value: Value::Uint(0), ty: Some(ty) }))
+            Some(ty.filter(|_| sent).map(|ty| OutputValue { value: Value::Uint(0), ty: Some(ty) }))
         }
         Syscall::Buffer => {
             let shown = view
                 .event
                 .param_index("data")
                 .filter(|&index| view.event.param(index).is_some_and(|bytes| !bytes.is_empty()));
-            Some(shown.map(|index| Shown {
+            Some(shown.map(|index| OutputValue {
                 value: Value::Text(view.text(|out| {
                     view.renderer().buffers(view.run.buffers).value(index, out);
                 })),

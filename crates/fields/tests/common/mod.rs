@@ -10,7 +10,7 @@ use peregrine_event::snapshot::{
 };
 use peregrine_event::{Abi, Builder, Event, EventType, Sockaddr, Socktuple};
 use peregrine_fields::{Field, Fields, Run, Scratch, View};
-use peregrine_filter::{Place, Shown, Supplier, Template, Value, Vocabulary};
+use peregrine_filter::{OutputKind, OutputValue, Supplier, Template, Value, Vocabulary};
 use peregrine_state::{Config, Context, State};
 
 /// Time of the first event.
@@ -128,9 +128,11 @@ impl Machine {
     }
 
     /// The value for an output, as text.
-    pub(crate) fn shown(&self, field: &str, place: Place) -> Option<String> {
+    pub(crate) fn output_value(&self, field: &str, kind: OutputKind) -> Option<String> {
         let field = resolve(field);
-        self.see(|view| view.shown(&field, place).map(|Shown { value, .. }| plain(value)))
+        self.see(|view| {
+            view.output_value(&field, kind).map(|OutputValue { value, .. }| plain(value))
+        })
     }
 
     /// An output line.

@@ -18,7 +18,7 @@ use crate::{
 ///
 /// Output templates use it for `%tolower(proc.name)`, conditions for both sides of comparisons.
 #[derive(Clone, Debug)]
-pub struct Extractor<F> {
+pub struct CompiledOperand<F> {
     source: Source<F>,
     /// Name of the field it is made of, for messages.
     name: String,
@@ -42,9 +42,9 @@ const TEXTS: Typed = Typed { ty: ParamType::Charbuf, list: true };
 enum Source<F> {
     Field(F),
     Literal(Box<[u8]>),
-    List(Box<[Extractor<F>]>),
+    List(Box<[CompiledOperand<F>]>),
     Map(Map, Box<Source<F>>),
-    Concat(Box<[Extractor<F>]>),
+    Concat(Box<[CompiledOperand<F>]>),
     Join(Box<[Source<F>; 2]>),
     Getopt(Box<Getopt<F>>),
 }
@@ -68,7 +68,7 @@ enum Map {
     ToUpper,
 }
 
-impl<F> Extractor<F> {
+impl<F> CompiledOperand<F> {
     /// Compiles an operand.
     ///
     /// # Errors
