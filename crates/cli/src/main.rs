@@ -10,16 +10,11 @@
 
 mod args;
 mod commands;
-mod drops;
-mod live;
 mod log;
-mod metrics;
 mod print;
-mod profile;
 mod run;
 mod signals;
 mod version;
-mod watch;
 mod wiring;
 
 use std::io::{self, Write};

@@ -1,36 +1,34 @@
-//! The run itself: events from their source through state and rules to the outputs.
+//! `peregrine run`: maps the configuration to a run, and prints what it has come to.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
 use peregrine_alert::AlertOrigin;
 use peregrine_config::{CaptureMode, Config, Engine as Kind, ReadFile, RuleMatching};
-use peregrine_engine::{
-    AlertTemplate, Engine, Generation, GenerationSettings, Matching, ProcResolver, Source,
-};
-use peregrine_fields::{Fields, Run};
+use peregrine_engine::{Generation, GenerationSettings, Matching};
+use peregrine_fields::Run as PrintSettings;
 use peregrine_output::{Incident, Outputs};
-use peregrine_runtime::capture::{Backpressure, MatchCaptureSettings};
-use peregrine_runtime::observers::{Recorder, RecordingSettings};
-use peregrine_scap::Reader;
-use peregrine_telemetry::{Heartbeat, Ticker};
-use rustix::time::{ClockId, clock_gettime};
+use peregrine_runtime::capture::MatchCaptureSettings;
+use peregrine_runtime::control::Controls;
+use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
+use peregrine_runtime::observers::{RecordingSettings, TimeoutSettings};
+use peregrine_runtime::{
+    Log as RuntimeLog, ProfileReport, Run, RunContext, RunError, RunReport, RunSettings,
+    SourceSettings,
+};
+use peregrine_telemetry::{DropAction, DropPolicy, Ticker};
 
 use crate::args::RunArgs;
 use crate::log::Log;
-use crate::metrics::{Metrics, MetricsSettings};
 use crate::print::print;
-use crate::profile::{self, Report};
-use crate::signals::Signals;
-use crate::watch::Watch;
-use crate::wiring::delivery;
+use crate::wiring;
 use crate::wiring::rules::Texts;
-use crate::{live, wiring};
+use crate::wiring::{delivery, live};
 
 /// What a run needs, all of it checked.
 pub(crate) struct Job<'a> {
@@ -42,21 +40,19 @@ pub(crate) struct Job<'a> {
     pub(crate) files: &'a BTreeMap<String, ReadFile>,
     /// When it was read.
     pub(crate) read_at: SystemTime,
-    /// Whether containers are looked after (the plugin `container` is loaded).
+    /// Whether container metadata is wanted (the plugin `container` is loaded).
     pub(crate) containers: bool,
-    /// The fields that rules may use.
-    pub(crate) fields: Fields,
     /// The rules, and how they are evaluated.
     pub(crate) generation: Arc<Generation>,
     /// Names and texts of the files that the rules came from.
     pub(crate) rules_files: &'a Texts,
     /// What alerts say about this engine: its host and the ids of its rules.
     pub(crate) origin: AlertOrigin,
-    /// Where to talk about oneself.
+    /// The log.
     pub(crate) log: Arc<Log>,
     /// Requests from outside.
-    pub(crate) signals: Signals,
-    /// To be called when the kernel is being watched.
+    pub(crate) controls: Controls,
+    /// To be called when the kernel is being monitored.
     pub(crate) opened: &'a dyn Fn(),
 }
 
@@ -66,130 +62,89 @@ impl Job<'_> {
         let root = std::env::var_os("HOST_ROOT").filter(|root| !root.is_empty());
         root.map_or_else(|| PathBuf::from("/"), PathBuf::from)
     }
+
+    /// The log, as the runtime knows it.
+    pub(crate) fn runtime_log(&self) -> RuntimeLog {
+        let log = Arc::clone(&self.log);
+        RuntimeLog::new(move |level, line| log.line(level, line))
+    }
 }
 
-/// Runs until the source ends or somebody asks to stop. The summary is printed whatever happens, after the last alert is out.
+/// Runs until the source ends or a stop is requested. The summary is printed whatever happens, after the last alert is out.
 pub(crate) fn run(job: &Job<'_>) -> anyhow::Result<()> {
-    if matches!(job.config.engine, Kind::NoDriver) {
-        return Ok(());
-    }
-    let content = delivery::content(job.config);
-    let templates: Vec<_> = (job.generation.rules().rules.iter())
-        .map(|rule| AlertTemplate::new(rule, &job.origin, content, &job.fields))
-        .collect::<Result<_, _>>()?;
-    let backpressure = match job.config.engine {
-        Kind::Live { .. } => Backpressure::Drop,
-        Kind::Replay { .. } | Kind::NoDriver => Backpressure::Wait,
+    let source = match &job.config.engine {
+        Kind::NoDriver => return Ok(()),
+        Kind::Replay { capture_file } => SourceSettings::Replay(capture_file.clone()),
+        Kind::Live { settings, .. } => {
+            let settings = live::settings(job, settings)?;
+            live::log_start(job, &settings.probe);
+            SourceSettings::Live(settings)
+        }
     };
-    let recorder = Recorder::start(recording(job), backpressure, &runtime_log(job))?;
-    profile::prepare(job.options)?;
+    let live = matches!(source, SourceSettings::Live(_));
+    let settings = settings(job, source);
+    prepare_profile(job.options)?;
     let log = Arc::clone(&job.log);
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
     let outputs = Outputs::start(delivery::delivery(job.config), Arc::new(report))?;
-    let heartbeat = Arc::new(Heartbeat::new());
-    let metrics = MetricsSettings::new(job)
-        .map(|settings| metrics(job, settings, &heartbeat, &outputs))
-        .transpose()?;
-    let server = match &job.config.engine {
-        Kind::Live { .. } => {
-            wiring::server::start(job, &heartbeat, metrics.as_ref().map(Metrics::scraper))?
-        }
-        Kind::Replay { .. } | Kind::NoDriver => None,
+    let metrics = wiring::metrics::settings(job);
+    let metrics = metrics.map(|settings| metrics_of(job, settings, &outputs)).transpose()?;
+    let scraper = metrics.as_ref().map(Metrics::scraper);
+    let context = RunContext {
+        generation: Arc::clone(&job.generation),
+        outputs,
+        origin: job.origin.clone(),
+        metrics,
+        log: job.runtime_log(),
+        opened: job.opened,
     };
-    let _ticker = server.is_some().then(|| Ticker::start(heartbeat.clone())).transpose()?;
-    let mut watch = Watch::new(job, &templates, &outputs, recorder, metrics, &heartbeat);
-    let result = match &job.config.engine {
-        Kind::Replay { capture_file } => replay(job, &mut watch, capture_file),
-        Kind::Live { settings, .. } => live::run(job, &mut watch, settings),
-        Kind::NoDriver => Ok(()),
-    };
-    let result = result.and_then(|()| watch.drops.result());
-    let Watch { summary, profile, metrics, .. } = watch;
-    drop(server);
-    // Writes the last reports before the outputs are closed.
-    drop(metrics);
-    outputs.close();
-    print(summary.to_string())?;
-    result?;
-    profile.map_or(Ok(()), |profile| profile.tell(job.options))
+    let run = Run::prepare(settings, context)?;
+    let heartbeat = job.controls.heartbeat();
+    let server = if live { wiring::server::start(job, heartbeat, scraper)? } else { None };
+    let ticker = server.is_some().then(|| Ticker::start(heartbeat.clone())).transpose()?;
+    let report = run.run(&job.controls);
+    drop((server, ticker));
+    print_report(job, &report)?;
+    result(job, report.result)?;
+    report.profile.map_or(Ok(()), |profile| print_profile(job.options, &profile))
 }
 
-/// Starts to collect metrics.
-fn metrics<'a>(
-    job: &'a Job<'_>,
-    settings: MetricsSettings,
-    heartbeat: &Arc<Heartbeat>,
-    outputs: &Outputs,
-) -> io::Result<Metrics<'a>> {
-    let log = Arc::clone(&job.log);
-    let report = move |incident: &Incident| {
-        log.line(incident.priority(), format_args!("metrics.output_file: {incident}"));
-    };
-    let (rules, alerts) = (&job.generation.rules().rules, outputs.sender());
-    Metrics::start(settings, rules, heartbeat.clone(), alerts, &job.origin, Arc::new(report))
-}
-
-fn replay(job: &Job<'_>, watch: &mut Watch<'_>, capture: &Path) -> anyhow::Result<()> {
-    let file = File::open(capture).map_err(|error| {
-        let (capture, reason) = (capture.display(), describe(&error));
-        anyhow!("Could not open trace filename {capture} for reading: {reason}")
-    })?;
-    let started = Instant::now();
-    let (events, result) = follow(job, &mut Reader::new(file), watch, state(job), None);
-    if job.options.verbose {
-        tell_rate("", events, started.elapsed());
+fn settings(job: &Job<'_>, source: SourceSettings) -> RunSettings {
+    let (options, config) = (job.options, job.config);
+    let drops = &config.syscall_event_drops;
+    // A service that is monitored alone may have nothing to do: its silence is reported once.
+    let alone = matches!(&source, SourceSettings::Live(live) if live.probe.scope.is_some());
+    RunSettings {
+        source,
+        state: state(job),
+        // `-M`: zero and less is no limit.
+        limit: u64::try_from(options.seconds)
+            .ok()
+            .filter(|&seconds| seconds > 0)
+            .map(Duration::from_secs),
+        drops: DropPolicy {
+            actions: drops.actions.as_slice().iter().copied().map(drop_action).collect(),
+            threshold: drops.threshold.get(),
+            rate: drops.rate,
+            max_burst: drops.max_burst,
+            simulate: drops.simulate_drops,
+        },
+        timeouts: TimeoutSettings {
+            max_consecutives: config.syscall_event_timeouts.max_consecutives.get(),
+            repeats: !alone,
+        },
+        recording: recording(job),
+        profile: options.profile || options.profile_folded.is_some(),
     }
-    watch.drops.sum_up();
-    result.with_context(|| capture.display().to_string())?;
-    // Falco waits as long as it may run, also when the capture is over: scripts rely on it.
-    wait(&job.signals, duration(job).unwrap_or_default());
-    Ok(())
 }
 
-/// What went wrong, without the number that an `io::Error` prints and Falco does not.
-fn describe(error: &io::Error) -> String {
-    let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
-    errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned())
-}
-
-/// Lets everything the source has go through the engine. Gives the number of events.
-pub(crate) fn follow<S: Source>(
-    job: &Job<'_>,
-    source: &mut S,
-    watch: &mut Watch<'_>,
-    state: peregrine_state::Config,
-    resolver: Option<Box<dyn ProcResolver>>,
-) -> (u64, Result<(), S::Error>) {
-    let mut engine = Engine::new(Arc::clone(&job.generation), state);
-    if let Some(resolver) = resolver {
-        engine = engine.with_resolver(resolver);
+fn drop_action(action: peregrine_config::DropAction) -> DropAction {
+    match action {
+        peregrine_config::DropAction::Ignore => DropAction::Ignore,
+        peregrine_config::DropAction::Log => DropAction::Log,
+        peregrine_config::DropAction::Alert => DropAction::Alert,
+        peregrine_config::DropAction::Exit => DropAction::Exit,
     }
-    let result = if profile::is_asked(job.options) {
-        let mut profiler = job.generation.profiler();
-        let begun = clock_gettime(ClockId::ThreadCPUTime);
-        let result = engine.run(source, watch, &mut profiler);
-        let cpu = clock_gettime(ClockId::ThreadCPUTime) - begun;
-        let cpu = Duration::try_from(cpu).unwrap_or_default();
-        watch.profile = Some(Report::new(&job.generation, &profiler, cpu));
-        result
-    } else if let Some(mut meter) = watch.metrics.as_ref().and_then(Metrics::meter) {
-        engine.run(source, watch, &mut meter)
-    } else {
-        engine.run(source, watch, &mut ())
-    };
-    watch.recorder.finish(engine.state());
-    watch.drops.look_at_repairs(engine.state());
-    (engine.events(), result.map(drop))
-}
-
-/// How rules are evaluated and their fields print.
-pub(crate) fn generation_settings(config: &Config) -> GenerationSettings {
-    let matching = match config.rule_matching {
-        RuleMatching::First => Matching::First,
-        RuleMatching::All => Matching::All,
-    };
-    let run = Run { buffers: delivery::buffers(config), zone: delivery::zone(), ..Run::default() };
-    GenerationSettings { matching, run, ..GenerationSettings::default() }
 }
 
 /// Which files are recorded.
@@ -212,10 +167,25 @@ fn recording(job: &Job<'_>) -> RecordingSettings {
     RecordingSettings { all: job.options.write.clone(), matches }
 }
 
-/// The log, as the crates below know it.
-fn runtime_log(job: &Job<'_>) -> peregrine_runtime::Log {
+/// Starts to collect metrics.
+fn metrics_of(job: &Job<'_>, settings: MetricsSettings, outputs: &Outputs) -> io::Result<Metrics> {
     let log = Arc::clone(&job.log);
-    peregrine_runtime::Log::new(move |level, line| log.line(level, line))
+    let report = move |incident: &Incident| {
+        log.line(incident.priority(), format_args!("metrics.output_file: {incident}"));
+    };
+    let (heartbeat, alerts) = (job.controls.heartbeat().clone(), outputs.sender());
+    Metrics::start(settings, &job.generation, heartbeat, alerts, &job.origin, Arc::new(report))
+}
+
+/// How rules are evaluated and their fields print.
+pub(crate) fn generation_settings(config: &Config) -> GenerationSettings {
+    let matching = match config.rule_matching {
+        RuleMatching::First => Matching::First,
+        RuleMatching::All => Matching::All,
+    };
+    let (buffers, zone) = (delivery::buffers(config), delivery::zone());
+    let run = PrintSettings { buffers, zone, ..PrintSettings::default() };
+    GenerationSettings { matching, run, ..GenerationSettings::default() }
 }
 
 /// Sizes of the state.
@@ -227,29 +197,64 @@ pub(crate) fn state(job: &Job<'_>) -> peregrine_state::Config {
     }
 }
 
-/// `-v`: how fast it went. `source` stands before it where there is more than one way to get events.
-pub(crate) fn tell_rate(source: &str, events: u64, time: Duration) {
-    let seconds = time.as_secs_f64();
-    let rate = events as f64 / seconds;
-    let _ = writeln!(
-        io::stderr(),
-        "{source}Elapsed time: {seconds:.3}, Captured Events: {events}, {rate:.2} eps"
-    );
-}
-
-/// `-M`: how long to run, in time of the events. Zero and less is no limit.
-pub(crate) fn duration(job: &Job<'_>) -> Option<Duration> {
-    let seconds = u64::try_from(job.options.seconds).ok().filter(|&seconds| seconds > 0);
-    seconds.map(Duration::from_secs)
-}
-
-fn wait(signals: &Signals, duration: Duration) {
-    let deadline = Instant::now() + duration;
-    while !signals.stop_asked() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return;
+/// What the run has come to: rates and losses on stderr, the summary on stdout.
+fn print_report(job: &Job<'_>, report: &RunReport) -> anyhow::Result<()> {
+    if report.started {
+        let mut stderr = io::stderr().lock();
+        if job.options.verbose {
+            let _ = stderr.write_all(rates(report).as_bytes());
         }
-        std::thread::sleep(left.min(Duration::from_millis(50)));
+        let _ = write!(stderr, "{}", report.drops);
     }
+    Ok(print(report.summary.to_string())?)
+}
+
+/// `-v`: how fast it went.
+fn rates(report: &RunReport) -> String {
+    let (seconds, events) = (report.elapsed.as_secs_f64(), report.events);
+    let rate = events as f64 / seconds;
+    let rate = format!("Elapsed time: {seconds:.3}, Captured Events: {events}, {rate:.2} eps\n");
+    if !report.live {
+        return rate;
+    }
+    let total = report.drops.ledger().total();
+    let (seen, lost) = (total.events(), total.lost());
+    format!("Driver Events:{seen}\nDriver Drops:{lost}\n(syscall) {rate}")
+}
+
+fn result(job: &Job<'_>, result: Result<(), RunError>) -> anyhow::Result<()> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(RunError::Live(error)) => Err(live::explain(&error, &job.log)),
+        Err(RunError::Open { path, error }) => {
+            let (path, reason) = (path.display(), describe(&error));
+            Err(anyhow!("Could not open trace filename {path} for reading: {reason}"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What went wrong, without the number that an `io::Error` prints and Falco does not.
+fn describe(error: &io::Error) -> String {
+    let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
+    errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned())
+}
+
+/// Creates the file for the stacks, so that a wrong name is reported before the run.
+fn prepare_profile(options: &RunArgs) -> anyhow::Result<()> {
+    let Some(path) = &options.profile_folded else { return Ok(()) };
+    File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+/// `--profile` prints tables on stderr, `--profile-folded` writes stacks to a file.
+fn print_profile(options: &RunArgs, profile: &ProfileReport) -> anyhow::Result<()> {
+    if options.profile {
+        let _ = write!(io::stderr().lock(), "{profile}");
+    }
+    if let Some(path) = &options.profile_folded {
+        fs::write(path, profile.folded())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }

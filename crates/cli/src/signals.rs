@@ -1,54 +1,58 @@
-//! Signals, as flags that the event loop looks at between two events.
+//! Signals, turned into requests to the run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::{io, thread};
 
+use peregrine_runtime::control::{Control, Controller};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
 
-/// What was asked for from outside.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Signals {
-    stop: Arc<AtomicBool>,
-    reopen: Arc<AtomicBool>,
-}
-
-impl Signals {
-    /// Flags that the signals of this process raise from now on. A second request to stop ends the
-    /// process at once, should the first one find nobody who looks.
-    pub(crate) fn listen() -> std::io::Result<Self> {
-        let signals = Self::default();
-        for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_shutdown(signal, 1, Arc::clone(&signals.stop))?;
-            flag::register(signal, Arc::clone(&signals.stop))?;
+/// Forwards the signals of this process from now on: SIGINT and SIGTERM stop the run, SIGUSR1
+/// reopens its outputs. A second request to stop ends the process at once, should the run not heed
+/// the first.
+pub(crate) fn forward(controller: Controller) -> io::Result<()> {
+    let stopping = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 1, Arc::clone(&stopping))?;
+        flag::register(signal, Arc::clone(&stopping))?;
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+    let forward = move || {
+        for signal in signals.forever() {
+            controller.send(match signal {
+                SIGUSR1 => Control::Reopen,
+                _ => Control::Stop,
+            });
         }
-        flag::register(SIGUSR1, Arc::clone(&signals.reopen))?;
-        Ok(signals)
-    }
-
-    /// Whether to end (SIGINT, SIGTERM). Stays so.
-    pub(crate) fn stop_asked(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Whether outputs are to be reopened (SIGUSR1). Asks once.
-    pub(crate) fn take_reopen(&self) -> bool {
-        self.reopen.load(Ordering::Relaxed) && self.reopen.swap(false, Ordering::Relaxed)
-    }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(forward)?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use peregrine_runtime::control::channel;
+
     use super::*;
 
     #[test]
-    fn reopening_is_asked_once_and_stopping_stays() {
-        let signals = Signals::listen().unwrap();
-        assert!(!signals.take_reopen() && !signals.stop_asked());
+    fn signals_become_requests() {
+        let (controller, controls) = channel();
+        forward(controller).unwrap();
+        controls.poll();
+        let wait = || {
+            while !controls.poll() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            controls.next()
+        };
         signal_hook::low_level::raise(SIGUSR1).unwrap();
-        assert!(signals.take_reopen());
-        assert!(!signals.take_reopen());
+        assert!(matches!(wait(), Some(Control::Reopen)));
         signal_hook::low_level::raise(SIGTERM).unwrap();
-        assert!(signals.stop_asked() && signals.stop_asked());
+        assert!(matches!(wait(), Some(Control::Stop)));
     }
 }

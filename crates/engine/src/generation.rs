@@ -1,12 +1,13 @@
 //! What a run evaluates, built aside and never changed: rules, their compiled form, and how their fields print.
 
-use peregrine_alert::{RuleId, RuleRegistry};
-use peregrine_fields::{Field, Run};
+use peregrine_alert::{AlertOrigin, RuleId, RuleRegistry};
+use peregrine_fields::{Field, Fields, Run};
+use peregrine_filter::TemplateError;
 use peregrine_rules::{Rule, RuleSet};
 
 use crate::profile::{Profile, Profiler};
 use crate::select::SyscallSet;
-use crate::{CompiledRules, Matching};
+use crate::{AlertContent, AlertTemplate, CompiledRules, Matching};
 
 /// One version of the rules with everything compiled from them.
 ///
@@ -18,6 +19,8 @@ pub struct Generation {
     compiled: CompiledRules,
     // Of each rule, in the order of `rules`.
     ids: Box<[RuleId]>,
+    // Of each rule; empty where no alerts are made.
+    templates: Box<[AlertTemplate<Field>]>,
     settings: GenerationSettings,
 }
 
@@ -42,7 +45,23 @@ impl Generation {
         let compiled = CompiledRules::new(&rules);
         let ids = rules.rules.iter().map(|rule| registry.intern(&rule.source, &rule.name));
         let ids = ids.collect();
-        Self { rules, compiled, ids, settings }
+        Self { rules, compiled, ids, templates: Box::default(), settings }
+    }
+
+    /// Compiles what makes alerts of matches.
+    ///
+    /// # Errors
+    /// When the vocabulary does not know the time of an event.
+    pub fn with_alerts(
+        mut self,
+        origin: &AlertOrigin,
+        content: AlertContent,
+        fields: &Fields,
+    ) -> Result<Self, TemplateError> {
+        let rules = self.rules.rules.iter();
+        let templates = rules.map(|rule| AlertTemplate::new(rule, origin, content, fields));
+        self.templates = templates.collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
     /// The rules, active or not.
@@ -69,6 +88,12 @@ impl Generation {
     #[inline]
     pub fn rule(&self, index: usize) -> Option<(RuleId, &Rule<Field>)> {
         Some((*self.ids.get(index)?, self.rules.rules.get(index)?))
+    }
+
+    /// What makes alerts of the matches of the rule at this position.
+    #[inline]
+    pub fn template(&self, index: usize) -> Option<&AlertTemplate<Field>> {
+        self.templates.get(index)
     }
 
     /// Measures what the rules of this generation cost.

@@ -20,7 +20,7 @@ use peregrine_event::EventType;
 use crate::Generation;
 
 pub use meter::{Profiler, RuleMeter, Stage};
-pub use sampling::{Chance, time_of_a_look};
+pub use sampling::{Chance, clock_overhead};
 pub use tree::{Condition, Root};
 
 use meter::TypeCosts;

@@ -53,11 +53,15 @@ impl Summary {
         self.total
     }
 
+    /// Alerts of one rule.
+    #[must_use]
+    pub fn matches(&self, rule: RuleId) -> u64 {
+        self.by_rule.get(rule.index()).copied().flatten().unwrap_or_default()
+    }
+
     /// Rules with their alerts, in the order in which they were added.
     pub fn rules(&self) -> impl Iterator<Item = (&str, u64)> {
-        let count =
-            |rule: RuleId| self.by_rule.get(rule.index()).copied().flatten().unwrap_or_default();
-        self.rules.iter().map(move |(rule, name)| (name.as_str(), count(*rule)))
+        self.rules.iter().map(|(rule, name)| (name.as_str(), self.matches(*rule)))
     }
 }
 

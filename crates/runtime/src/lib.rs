@@ -19,8 +19,17 @@
 //! ```
 
 pub mod capture;
+pub mod control;
+mod event_loop;
 mod log;
 pub mod memory;
 pub mod observers;
+mod profile;
+mod run;
+mod settings;
+pub mod sources;
 
 pub use log::Log;
+pub use profile::ProfileReport;
+pub use run::{Run, RunContext, RunError, RunReport};
+pub use settings::{RunSettings, SourceSettings};

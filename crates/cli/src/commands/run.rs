@@ -3,8 +3,10 @@
 use std::fs;
 use std::process::ExitCode;
 
+use peregrine_runtime::control;
+
 use crate::args::{RulesArgs, RunArgs, RunCommand};
-use crate::signals::Signals;
+use crate::signals;
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
 use crate::wiring::{checks, job};
@@ -29,7 +31,10 @@ pub(super) fn start(
     let log = &setup.log;
     let Rules { texts, set } = rules::load(setup, rules)?;
     checks::outputs(setup)?;
-    let signals = if args.dry_run { Signals::default() } else { Signals::listen()? };
+    let (controller, controls) = control::channel();
+    if !args.dry_run {
+        signals::forward(controller)?;
+    }
     if let Some(path) = args.pidfile.as_ref().filter(|_| !args.dry_run)
         && fs::write(path, std::process::id().to_string()).is_err()
     {
@@ -37,7 +42,7 @@ pub(super) fn start(
         log.error(format_args!("Could not write pid to pidfile {path}. Exiting."));
         return Ok(ExitCode::from(NO_PIDFILE));
     }
-    let job = job::job(setup, set, &texts, args, signals, opened);
+    let job = job::job(setup, set, &texts, args, controls, opened)?;
     checks::buffers(setup)?;
     checks::metrics(setup)?;
     if args.dry_run {

@@ -11,17 +11,18 @@ use peregrine_config::Engine as Kind;
 use peregrine_engine::Engine;
 use peregrine_engine::select::{self, BaseSyscalls};
 use peregrine_probe::bpf::online_cpus;
+use peregrine_runtime::control::{self, Control};
+use peregrine_runtime::sources;
 use peregrine_scap::Reader;
 use peregrine_tune::{Cpus, Limits, Report, candidates, measure};
 
 use crate::args::{ConfigArgs, RunArgs, TuneCommand};
-use crate::live;
 use crate::print::print;
 use crate::run::{self, Job};
-use crate::signals::Signals;
+use crate::signals;
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
-use crate::wiring::{checks, job};
+use crate::wiring::{checks, job, live};
 
 /// Measures and recommends: tables on stderr, settings on stdout. No alert leaves the program.
 pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
@@ -40,7 +41,9 @@ pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
     let setup = Setup::load(&config)?;
     let Rules { texts, set } = rules::load(&setup, &args.rules)?;
     let run = RunArgs::default();
-    let job = job::job(&setup, set, &texts, &run, Signals::listen()?, &|| ());
+    let (controller, controls) = control::channel();
+    signals::forward(controller)?;
+    let job = job::job(&setup, set, &texts, &run, controls, &|| ())?;
     checks::buffers(&setup)?;
     recommend(args, &job)
 }
@@ -56,7 +59,8 @@ fn recommend(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
         let names: Vec<_> = candidates.iter().map(|candidate| candidate.name).collect();
         bail!("there is no set {name}; there are: {}", names.join(", "));
     }
-    let stopped = || job.signals.stop_asked();
+    let controls = &job.controls;
+    let stopped = || controls.poll() && matches!(controls.next(), Some(Control::Stop));
     let generation = &job.generation;
     let measured = match &job.config.engine {
         Kind::Replay { capture_file } => {
@@ -70,7 +74,11 @@ fn recommend(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
         Kind::Live { settings, .. } => {
             let all = candidates.iter().map(|candidate| &candidate.set);
             let all = all.fold(generation.settings().selected.clone(), |all, set| all.union(set));
-            let (mut source, resolver) = live::open(job, settings, &all)?;
+            let mut live = live::settings(job, settings)?;
+            live.probe.selection = sources::probe_selection(&all);
+            live::log_start(job, &live.probe);
+            let opened = sources::open(&live, &job.runtime_log());
+            let (mut source, resolver) = opened.map_err(|error| live::explain(&error, &job.log))?;
             let count = online_cpus().context("CPUs of this machine")? as usize;
             let per_ring = match settings.cpus_for_each_buffer {
                 0 => count,

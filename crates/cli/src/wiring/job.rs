@@ -6,48 +6,49 @@ use peregrine_alert::{AlertOrigin, RuleRegistry};
 use peregrine_engine::{Generation, GenerationSettings};
 use peregrine_fields::Field;
 use peregrine_rules::RuleSet;
+use peregrine_runtime::control::Controls;
 
 use super::rules::{self, Texts};
 use super::setup::Setup;
-use super::syscalls;
+use super::{delivery, syscalls};
 use crate::args::RunArgs;
 use crate::log::Log;
 use crate::run::{self, Job};
-use crate::signals::Signals;
 
 /// Selects the system calls and puts together what a run needs.
 pub(crate) fn job<'a>(
     setup: &'a Setup,
-    rules: RuleSet<Field>,
+    set: RuleSet<Field>,
     rules_files: &'a Texts,
     options: &'a RunArgs,
-    signals: Signals,
+    controls: Controls,
     opened: &'a dyn Fn(),
-) -> Job<'a> {
+) -> anyhow::Result<Job<'a>> {
     let hostname = hostname(&setup.log);
     let settings = GenerationSettings {
-        selected: syscalls::select(setup, &rules),
+        selected: syscalls::select(setup, &set),
         ..run::generation_settings(setup.config())
     };
     let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), &hostname);
-    let generation = Arc::new(Generation::new(rules, origin.registry(), settings));
+    let (content, fields) = (delivery::content(setup.config()), rules::vocabulary(setup));
+    let generation = Generation::new(set, origin.registry(), settings);
+    let generation = Arc::new(generation.with_alerts(&origin, content, &fields)?);
     // At exit the kernel takes this memory back at once, which is faster than freeing it piece by
     // piece.
     std::mem::forget(Arc::clone(&generation));
-    Job {
+    Ok(Job {
         options,
         config: setup.config(),
         files: &setup.loaded.files,
         read_at: setup.loaded.read_at,
         containers: setup.containers(),
-        fields: rules::vocabulary(setup),
         generation,
         rules_files,
         origin,
         log: Arc::clone(&setup.log),
-        signals,
+        controls,
         opened,
-    }
+    })
 }
 
 /// Name of this host: the variable `FALCO_HOSTNAME`, or the kernel's.

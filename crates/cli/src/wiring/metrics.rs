@@ -5,49 +5,47 @@ use std::time::UNIX_EPOCH;
 
 use peregrine_config::{Engine, sha256};
 use peregrine_output::{Channels, Delivery, FileOutput, Format, Layout};
+use peregrine_runtime::observers::metrics::MetricsSettings;
+use peregrine_runtime::observers::now;
 use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
 use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, process_age};
 
 use super::checks::SYSCALL;
 use super::delivery;
-use crate::metrics::MetricsSettings;
 use crate::run::Job;
 use crate::version;
-use crate::watch::now;
 
-impl MetricsSettings {
-    /// `None` where metrics are off.
-    pub(crate) fn new(job: &Job<'_>) -> Option<Self> {
-        let keys = &job.config.metrics;
-        if !keys.enabled {
-            return None;
-        }
-        let file = (!keys.output_file.is_empty()).then(|| file(job, &keys.output_file));
-        let reports = keys.output_rule || file.is_some();
-        Some(Self {
-            collector: CollectorSettings {
-                groups: MetricGroups {
-                    rules: keys.rules_counters_enabled,
-                    resources: keys.resource_utilization_enabled,
-                    state: keys.state_counters_enabled,
-                    kernel: keys.kernel_event_counters_enabled,
-                    kernel_by_cpu: keys.kernel_event_counters_per_cpu_enabled,
-                    programs: keys.libbpf_stats_enabled,
-                    scan: keys.kernel_iter_event_counters_enabled,
-                },
-                fields: FieldOptions {
-                    megabytes: keys.convert_memory_to_mb,
-                    zeros: keys.include_empty_values,
-                },
-                interval: keys.interval.duration().filter(|_| reports),
-                run: run_info(job),
-                resources: ResourceReader::new(&job.host_root()),
-            },
-            file,
-            as_alert: keys.output_rule,
-            costs: keys.syscalls_counters_enabled,
-        })
+/// `None` where metrics are off.
+pub(crate) fn settings(job: &Job<'_>) -> Option<MetricsSettings> {
+    let keys = &job.config.metrics;
+    if !keys.enabled {
+        return None;
     }
+    let file = (!keys.output_file.is_empty()).then(|| file(job, &keys.output_file));
+    let reports = keys.output_rule || file.is_some();
+    Some(MetricsSettings {
+        collector: CollectorSettings {
+            groups: MetricGroups {
+                rules: keys.rules_counters_enabled,
+                resources: keys.resource_utilization_enabled,
+                state: keys.state_counters_enabled,
+                kernel: keys.kernel_event_counters_enabled,
+                kernel_by_cpu: keys.kernel_event_counters_per_cpu_enabled,
+                programs: keys.libbpf_stats_enabled,
+                scan: keys.kernel_iter_event_counters_enabled,
+            },
+            fields: FieldOptions {
+                megabytes: keys.convert_memory_to_mb,
+                zeros: keys.include_empty_values,
+            },
+            interval: keys.interval.duration().filter(|_| reports),
+            run: run_info(job),
+            resources: ResourceReader::new(&job.host_root()),
+        },
+        file,
+        as_alert: keys.output_rule,
+        costs: keys.syscalls_counters_enabled,
+    })
 }
 
 fn run_info(job: &Job<'_>) -> RunInfo {

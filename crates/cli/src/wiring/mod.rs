@@ -3,6 +3,7 @@
 pub(crate) mod checks;
 pub(crate) mod delivery;
 pub(crate) mod job;
+pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod rules;
 pub(crate) mod server;

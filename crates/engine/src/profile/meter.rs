@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use peregrine_event::EventType;
 use peregrine_filter::{Meter, NodeId};
 
-use super::sampling::{Chance, time_of_a_look};
-use crate::CompiledRules;
+use super::sampling::{Chance, clock_overhead};
+use crate::{CompiledRules, Generation};
 
 /// What the rules do beside deciding conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +19,20 @@ pub enum Stage {
     Alert(usize),
 }
 
-/// Follows rules and their conditions.
-pub trait RuleMeter: Meter<Stage> + Meter<NodeId> {}
+/// Follows the evaluation of rules and of their conditions. `()` follows nothing, and costs nothing.
+pub trait RuleMeter: Meter<Stage> + Meter<NodeId> {
+    /// The rules of another generation are evaluated from now on: positions and conditions are its.
+    fn install(&mut self, _generation: &Generation) {}
+}
 
-impl<M: Meter<Stage> + Meter<NodeId>> RuleMeter for M {}
+impl RuleMeter for () {}
+
+/// A profile is that of one generation: it begins anew.
+impl RuleMeter for Profiler {
+    fn install(&mut self, generation: &Generation) {
+        *self = generation.profiler();
+    }
+}
 
 /// Measures what [`Profile`](super::Profile) tells.
 #[derive(Debug)]
@@ -119,7 +129,7 @@ impl Profiler {
             rules,
             timing: Timing::Not,
             chance: Chance::default(),
-            look: time_of_a_look(),
+            look: clock_overhead(),
         }
     }
 

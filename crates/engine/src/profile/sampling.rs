@@ -26,7 +26,7 @@ impl Chance {
 const LOOKS: usize = 1001;
 
 /// What two looks at the clock with nothing between them are apart.
-pub fn time_of_a_look() -> Duration {
+pub fn clock_overhead() -> Duration {
     let mut looks: Vec<Duration> = (0..LOOKS).map(|_| Instant::now().elapsed()).collect();
     looks.sort_unstable();
     looks.get(LOOKS / 2).copied().unwrap_or_default()

@@ -44,7 +44,9 @@ enum Phase {
 /// A file has reached its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeReached {
-    /// That size.
+    /// The limit.
+    pub max_bytes: u64,
+    /// Its size.
     pub written: u64,
 }
 
@@ -133,7 +135,8 @@ impl MatchCaptures {
             }
         }
         if file.has_ended() {
-            return file.full().map(|written| SizeReached { written });
+            let max_bytes = self.settings.max_bytes?;
+            return file.full().map(|written| SizeReached { max_bytes, written });
         }
         if event.ts >= deadline {
             writer.finish(file);

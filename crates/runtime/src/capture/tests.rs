@@ -147,7 +147,7 @@ fn a_capture_ends_at_its_size_and_that_is_told() {
     }
     let file = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
     let length = file.metadata().unwrap().len();
-    assert_eq!(reached, Some(SizeReached { written: length }));
+    assert_eq!(reached, Some(SizeReached { max_bytes: 1, written: length }));
     assert!(matches!(captures.0.state, Phase::Off));
 }
 

@@ -1,5 +1,206 @@
-//! What follows the events of a run.
+//! What follows the events of a run: alerts, recordings, losses, timeouts and metrics.
 
+pub mod drops;
+pub mod metrics;
 mod recorder;
+mod timeouts;
+
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleId, Scalar};
+use peregrine_engine::{Generation, Match, Observer};
+use peregrine_event::Event;
+use peregrine_output::{Outputs, Summary};
+use peregrine_state::State;
+
+use crate::memory;
+
+use drops::Drops;
+use metrics::{CostCounters, LoopState, Metrics};
 
 pub use recorder::{Recorder, RecordingSettings};
+pub use timeouts::{TimeoutSettings, Timeouts};
+
+/// Nanoseconds since the epoch, now.
+pub fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+/// The observer of a run.
+pub struct RunObserver {
+    /// Matches so far.
+    pub summary: Summary,
+    /// Losses.
+    pub drops: Drops,
+    /// Files that are written on the way.
+    pub recorder: Recorder,
+    /// Metrics, where they are wanted.
+    pub metrics: Option<Metrics>,
+    costs: Option<Rc<CostCounters>>,
+    timeouts: Timeouts,
+    outputs: Outputs,
+    capture_full: InternalRule,
+    /// Events that rules were evaluated for.
+    events: u64,
+    first_ts: Option<u64>,
+    limit: Option<Duration>,
+    /// Whether there was a pause: then everything that was there at the start is known.
+    settled: bool,
+}
+
+/// What an observer is made of.
+pub struct Observers {
+    /// Losses.
+    pub drops: Drops,
+    /// Files that are written on the way.
+    pub recorder: Recorder,
+    /// Metrics, where they are wanted.
+    pub metrics: Option<Metrics>,
+    /// Silence.
+    pub timeouts: TimeoutSettings,
+    /// Where alerts go.
+    pub outputs: Outputs,
+    /// How long to run, in time of the events.
+    pub limit: Option<Duration>,
+}
+
+impl RunObserver {
+    /// Nothing has happened yet.
+    pub fn new(parts: Observers, generation: &Generation, origin: &AlertOrigin) -> Self {
+        let Observers { drops, recorder, metrics, timeouts, outputs, limit } = parts;
+        Self {
+            summary: Summary::new(names(generation)),
+            drops,
+            recorder,
+            costs: metrics.as_ref().and_then(Metrics::costs),
+            metrics,
+            timeouts: Timeouts::new(timeouts, origin),
+            outputs,
+            capture_full: InternalRule::new(origin, CAPTURE_FULL, Priority::Informational),
+            events: 0,
+            first_ts: None,
+            limit,
+            settled: false,
+        }
+    }
+
+    /// Events have the time of the clock, and the run begins now.
+    pub(crate) fn start_clock(&mut self) {
+        self.first_ts = Some(now());
+    }
+
+    /// Hands a snapshot of the counters to the collecting thread, if it wants one.
+    pub(crate) fn poll_metrics(&self, state: &State) {
+        let Self { events, summary, outputs, drops, metrics, .. } = self;
+        if let Some(metrics) = metrics {
+            let ledger = drops.ledger();
+            metrics.poll(&LoopState { events: *events, summary, outputs, ledger, state });
+        }
+    }
+
+    /// Opens the files and connections of outputs again.
+    pub(crate) fn reopen(&self) {
+        self.outputs.reopen();
+        self.metrics.iter().for_each(Metrics::reopen);
+    }
+
+    /// The rules of another generation are about to be evaluated.
+    pub(crate) fn install(&mut self, generation: &Generation) {
+        names(generation).for_each(|(rule, name)| self.summary.add_rule(rule, name));
+        if let Some(metrics) = &mut self.metrics {
+            metrics.install(generation);
+        }
+    }
+
+    /// The run is over: completes files, and delivers what waits.
+    pub(crate) fn close(self) -> (Summary, Drops) {
+        // Reports of metrics go to the outputs.
+        drop(self.metrics);
+        self.outputs.close();
+        (self.summary, self.drops)
+    }
+
+    fn is_over(&self, first: u64, ts: u64) -> bool {
+        // An asynchronous event may be older than the first one.
+        let age = ts.wrapping_sub(first) as i64;
+        self.limit.is_some_and(|limit| i128::from(age) >= limit.as_nanos() as i128)
+    }
+
+    /// The alert about a capture that has reached its size.
+    #[cold]
+    fn report_full_capture(&self, max_bytes: u64, written: u64) {
+        let max = max_bytes >> 20;
+        let fields = [("max_file_size_mb", max), ("written_bytes", written)];
+        let fields = fields.map(|(name, value)| (name.to_owned(), Scalar::Uint(value)));
+        let text = format!("{CAPTURE_FULL}. Configured limit: {max} MB.");
+        self.outputs.submit(self.capture_full.alert(now(), &text, fields.into()));
+    }
+}
+
+/// Name of the rule about captures that have reached their size.
+const CAPTURE_FULL: &str = "Falco internal: capture size limit reached";
+
+fn names(generation: &Generation) -> impl Iterator<Item = (RuleId, String)> {
+    generation.iter().map(|(id, rule)| (id, rule.name.clone()))
+}
+
+impl Observer for RunObserver {
+    fn restart(&mut self) {
+        self.recorder.restart();
+    }
+
+    #[inline(always)]
+    fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
+        if let Some(costs) = &self.costs {
+            costs.arrived(event);
+        }
+        self.recorder.arrived(event, state_only, state);
+    }
+
+    #[inline(always)]
+    fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        let first = *self.first_ts.get_or_insert(event.ts);
+        if self.is_over(first, event.ts) {
+            return ControlFlow::Break(());
+        }
+        self.events += 1;
+        self.timeouts.event(event.ts);
+        self.drops.tick(event.ts)
+    }
+
+    fn matched(&mut self, matched: &Match<'_>) {
+        let Some(alert) = matched.alert() else { return };
+        self.summary.count(matched.id, alert.priority());
+        self.outputs.submit(alert);
+        self.recorder.matched(matched);
+    }
+
+    #[inline(always)]
+    fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
+        if let Some(full) = self.recorder.done(event, state_only, state) {
+            self.report_full_capture(full.max_bytes, full.written);
+        }
+        if let Some(costs) = &self.costs {
+            costs.done(event);
+        }
+    }
+
+    fn idle(&mut self, state: &State) -> ControlFlow<()> {
+        if !std::mem::replace(&mut self.settled, true) {
+            memory::give_back();
+        }
+        let now = now();
+        self.recorder.idle(now);
+        self.drops.report_repairs(state);
+        if let Some(alert) = self.timeouts.idle(now) {
+            self.outputs.submit(alert);
+        }
+        match self.first_ts {
+            Some(first) if self.is_over(first, now) => ControlFlow::Break(()),
+            _ => self.drops.tick(now),
+        }
+    }
+}

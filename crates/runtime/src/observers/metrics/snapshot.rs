@@ -11,7 +11,7 @@ use peregrine_telemetry::metrics::{ProgramStats, ScanStats, StateStats};
 use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotContext};
 
 use super::{LoopState, Metrics};
-use crate::watch::now;
+use crate::observers::now;
 
 /// Largest age of the counters of a snapshot.
 const MAX_AGE: Duration = Duration::from_millis(100);
@@ -42,28 +42,21 @@ impl KernelSource for Kernel {
     }
 }
 
-impl Metrics<'_> {
+impl Metrics {
     /// The counters of the event loop at this moment.
     pub(super) fn snapshot(&self, event_loop: &LoopState<'_>) -> SnapshotContext {
         let LoopState { events, summary, outputs, ledger, state } = event_loop;
-        let rules = self.rules.iter().zip(summary.rules());
         SnapshotContext {
             ts: now(),
             events: *events,
             queue_drops: outputs.dropped(),
             rules: self.active.clone(),
-            matches: rules
-                .filter(|(rule, _)| rule.active)
-                .map(|(_, (_, matches))| matches)
-                .collect(),
+            matches: self.ids.iter().map(|rule| summary.matches(*rule)).collect(),
             host: self.host(state),
             state: state_stats(state),
             scan: scan_stats(&state.counters().scanned),
             lost_by_group: lost_by_group(ledger),
-            costs: self
-                .costs
-                .as_ref()
-                .map(|costs| costs.figures(self.rules.iter().map(|rule| rule.name.as_str()))),
+            costs: self.costs.as_ref().map(|costs| costs.stats(&self.names)),
         }
     }
 

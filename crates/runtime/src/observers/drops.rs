@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use anyhow::bail;
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, Scalar};
-use peregrine_config::SyscallEventDrops;
 use peregrine_event::{EventCounters, LossCause, LossClass};
-use peregrine_output::{Outputs, local_time_of_day};
+use peregrine_output::{AlertSender, local_time_of_day};
 use peregrine_probe::{LossSubscription, LossUpdate, Losses, Offender};
 use peregrine_state::State;
 use peregrine_telemetry::{
@@ -18,8 +15,8 @@ use peregrine_telemetry::{
     coverage,
 };
 
-use crate::log::Log;
-use crate::watch::now;
+use super::now;
+use crate::Log;
 
 /// Name that alerts about lost events have for a rule.
 const RULE: &str = "Falco internal: syscall event drop";
@@ -41,7 +38,7 @@ struct Repairs {
 }
 
 /// Looks after the losses of a run.
-pub(crate) struct Drops<'a> {
+pub struct Drops {
     monitor: DropMonitor,
     /// None in a replay, which loses nothing.
     kernel: Option<Kernel>,
@@ -53,25 +50,13 @@ pub(crate) struct Drops<'a> {
     /// The run must end because of losses.
     exits: bool,
     rule: InternalRule,
-    outputs: &'a Outputs,
-    log: &'a Log,
+    alerts: AlertSender,
+    log: Log,
 }
 
-impl<'a> Drops<'a> {
+impl Drops {
     /// For a run in which nothing is counted.
-    pub(crate) fn new(
-        keys: &SyscallEventDrops,
-        outputs: &'a Outputs,
-        origin: &AlertOrigin,
-        log: &'a Log,
-    ) -> Self {
-        let policy = DropPolicy {
-            actions: keys.actions.as_slice().iter().copied().map(action).collect(),
-            threshold: keys.threshold.get(),
-            rate: keys.rate,
-            max_burst: keys.max_burst,
-            simulate: keys.simulate_drops,
-        };
+    pub fn new(policy: DropPolicy, alerts: AlertSender, origin: &AlertOrigin, log: Log) -> Self {
         let (monitor, ledger) = (DropMonitor::new(policy), Ledger::default());
         Self {
             monitor,
@@ -81,7 +66,7 @@ impl<'a> Drops<'a> {
             repairs: Repairs::default(),
             exits: false,
             rule: InternalRule::new(origin, RULE, Priority::Debug),
-            outputs,
+            alerts,
             log,
         }
     }
@@ -94,7 +79,7 @@ impl<'a> Drops<'a> {
     }
 
     /// All that was counted, up to the last look.
-    pub(crate) fn ledger(&self) -> &Ledger {
+    pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
@@ -105,7 +90,7 @@ impl<'a> Drops<'a> {
     }
 
     /// Tells what was corrected in the picture of the machine since the last look at it.
-    pub(crate) fn look_at_repairs(&mut self, state: &State) {
+    pub(crate) fn report_repairs(&mut self, state: &State) {
         let counters = state.counters();
         let now = Repairs {
             processes: counters.reread_processes,
@@ -129,29 +114,9 @@ impl<'a> Drops<'a> {
         self.waiting = total.events().saturating_sub(total.lost()).saturating_sub(given);
     }
 
-    /// Says how often something was lost and how often something was done about it, and sums up.
-    pub(crate) fn sum_up(&self) {
-        let (occurrences, taken) = (self.monitor.occurrences(), self.monitor.actions_taken());
-        let _ = writeln!(
-            io::stderr(),
-            "Syscall event drop monitoring:\n   - event drop detected: {occurrences} occurrences\n   \
-             - num times actions taken: {taken}"
-        );
-        if self.kernel.is_some() {
-            let _ = io::stderr().write_all(summary(&self.ledger, self.waiting).as_bytes());
-            if self.repairs != Repairs::default() {
-                let _ = writeln!(io::stderr(), "   - {}", self.repairs);
-            }
-        }
-    }
-
-    /// # Errors
-    /// When the run ended because of losses.
-    pub(crate) fn result(&self) -> anyhow::Result<()> {
-        if self.exits {
-            bail!("Drop manager internal error");
-        }
-        Ok(())
+    /// Whether the run had to end because of losses.
+    pub(crate) fn exits(&self) -> bool {
+        self.exits
     }
 
     fn check(&mut self, ts: u64) -> ControlFlow<()> {
@@ -195,7 +160,7 @@ impl<'a> Drops<'a> {
             self.log.debug(&text);
         }
         if policy.has(DropAction::Alert) {
-            self.outputs.submit(self.rule.alert(ts, &text, alert_fields(check, period)));
+            self.alerts.submit(self.rule.alert(ts, &text, alert_fields(check, period)));
         }
         if policy.has(DropAction::Exit) {
             self.log.line(Priority::Critical, &text);
@@ -204,6 +169,26 @@ impl<'a> Drops<'a> {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// How often something was lost and how often something was done about it, and what was lost in the whole run.
+impl fmt::Display for Drops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (occurrences, taken) = (self.monitor.occurrences(), self.monitor.actions_taken());
+        writeln!(
+            f,
+            "Syscall event drop monitoring:\n   - event drop detected: {occurrences} occurrences\n   \
+             - num times actions taken: {taken}"
+        )?;
+        if self.kernel.is_none() {
+            return Ok(());
+        }
+        f.write_str(&summary(&self.ledger, self.waiting))?;
+        if self.repairs != Repairs::default() {
+            writeln!(f, "   - {}", self.repairs)?;
+        }
+        Ok(())
     }
 }
 
@@ -359,15 +344,6 @@ fn in_words(cause: LossCause) -> &'static str {
         LossCause::PageFault => "memory not readable",
         LossCause::Bug => "bug",
         LossCause::Recursion => "hook at work already",
-    }
-}
-
-fn action(action: peregrine_config::DropAction) -> DropAction {
-    match action {
-        peregrine_config::DropAction::Ignore => DropAction::Ignore,
-        peregrine_config::DropAction::Log => DropAction::Log,
-        peregrine_config::DropAction::Alert => DropAction::Alert,
-        peregrine_config::DropAction::Exit => DropAction::Exit,
     }
 }
 

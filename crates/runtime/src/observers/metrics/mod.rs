@@ -3,15 +3,16 @@
 //! The event loop hands counters over when the collecting thread wants a snapshot; that thread writes reports to the alerts
 //! and to a file, and answers scrapes of the web server.
 
+mod costs;
 mod sink;
 mod snapshot;
-mod tally;
 
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use peregrine_alert::AlertOrigin;
+use peregrine_alert::{AlertOrigin, RuleId};
+use peregrine_engine::Generation;
 use peregrine_fields::Field;
 use peregrine_output::{AlertSender, Delivery, Outputs, Summary};
 use peregrine_probe::Live;
@@ -20,51 +21,54 @@ use peregrine_state::State;
 use peregrine_telemetry::metrics::RuleInfo;
 use peregrine_telemetry::{Collector, CollectorSettings, Heartbeat, Ledger, Scraper};
 
-pub(crate) use tally::{RuleMeter, Tally};
+pub(crate) use costs::{CostCounters, CostMeter};
 
 use sink::Reports;
 
 /// Which metrics there are, and where their reports go.
-pub(crate) struct MetricsSettings {
+pub struct MetricsSettings {
     /// Groups, interval and facts of the run.
-    pub(crate) collector: CollectorSettings,
+    pub collector: CollectorSettings,
     /// The file that reports are written to.
-    pub(crate) file: Option<Delivery>,
+    pub file: Option<Delivery>,
     /// Reports are alerts.
-    pub(crate) as_alert: bool,
+    pub as_alert: bool,
     /// Costs of system calls and rules are counted.
-    pub(crate) costs: bool,
+    pub costs: bool,
 }
 
 /// The part of metrics that belongs to the event loop.
-pub(crate) struct Metrics<'a> {
+pub struct Metrics {
     collector: Collector,
-    rules: &'a [Rule<Field>],
-    /// Those of `rules` that are active.
+    /// The active rules of the generation, by id.
+    ids: Box<[RuleId]>,
+    /// Facts of these rules.
     active: Arc<[RuleInfo]>,
+    /// All rules of the generation, by id.
+    names: Box<[(RuleId, String)]>,
     live: bool,
-    costs: Option<Rc<Tally>>,
+    costs: Option<Rc<CostCounters>>,
 }
 
 /// State of the event loop that a snapshot is taken of.
 pub(crate) struct LoopState<'a> {
     /// Events that rules were evaluated on.
-    pub(crate) events: u64,
+    pub events: u64,
     /// Matches by rule.
-    pub(crate) summary: &'a Summary,
+    pub summary: &'a Summary,
     /// The output queue.
-    pub(crate) outputs: &'a Outputs,
+    pub outputs: &'a Outputs,
     /// Losses.
-    pub(crate) ledger: &'a Ledger,
+    pub ledger: &'a Ledger,
     /// Process and fd tables.
-    pub(crate) state: &'a State,
+    pub state: &'a State,
 }
 
-impl<'a> Metrics<'a> {
+impl Metrics {
     /// Opens the file of the reports and starts the collecting thread.
-    pub(crate) fn start(
+    pub fn start(
         settings: MetricsSettings,
-        rules: &'a [Rule<Field>],
+        generation: &Generation,
         heartbeat: Arc<Heartbeat>,
         alerts: AlertSender,
         origin: &AlertOrigin,
@@ -73,18 +77,28 @@ impl<'a> Metrics<'a> {
         let file = settings.file.map(|delivery| Outputs::start(delivery, report)).transpose()?;
         let alerts = settings.as_alert.then_some(alerts);
         let sink = Box::new(Reports::new(origin, file, alerts));
-        let active = rules.iter().filter(|rule| rule.active).map(rule_info);
-        Ok(Self {
+        let mut metrics = Self {
             collector: Collector::start(settings.collector, heartbeat, sink)?,
-            rules,
-            active: active.collect(),
+            ids: Box::default(),
+            active: Arc::default(),
+            names: Box::default(),
             live: false,
-            costs: settings.costs.then(|| Rc::new(Tally::new(rules.len()))),
-        })
+            costs: settings.costs.then(|| Rc::new(CostCounters::new())),
+        };
+        metrics.install(generation);
+        Ok(metrics)
+    }
+
+    /// Names and counts the rules of this generation from now on.
+    pub(crate) fn install(&mut self, generation: &Generation) {
+        let active = || generation.iter().filter(|(_, rule)| rule.active);
+        self.ids = active().map(|(id, _)| id).collect();
+        self.active = active().map(|(_, rule)| rule_info(rule)).collect();
+        self.names = generation.iter().map(|(id, rule)| (id, rule.name.clone())).collect();
     }
 
     /// A handle for scrapes.
-    pub(crate) fn scraper(&self) -> Scraper {
+    pub fn scraper(&self) -> Scraper {
         self.collector.scraper()
     }
 
@@ -96,13 +110,13 @@ impl<'a> Metrics<'a> {
     }
 
     /// Counts the costs of events, where they are counted.
-    pub(crate) fn tally(&self) -> Option<Rc<Tally>> {
+    pub(crate) fn costs(&self) -> Option<Rc<CostCounters>> {
         self.costs.clone()
     }
 
     /// Counts the costs of rules, where they are counted.
-    pub(crate) fn meter(&self) -> Option<RuleMeter> {
-        self.costs.as_ref().map(Tally::meter)
+    pub(crate) fn meter(&self, generation: &Generation) -> Option<CostMeter> {
+        self.costs.as_ref().map(|costs| costs.meter(generation))
     }
 
     /// Hands over a snapshot if the collecting thread wants one. To be called at every heartbeat.

@@ -2,64 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter, Write as _};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::time::Duration;
 
-use anyhow::Context;
 use peregrine_alert::RuleId;
 use peregrine_engine::Generation;
-use peregrine_engine::profile::{Condition, Profile, Profiler, Root, RuleProfile};
-
-use crate::args::RunArgs;
+use peregrine_engine::profile::{Condition, Profile, Root, RuleProfile};
 
 /// Rules whose conditions are shown, and how much of a condition's text.
 const SHOWN_RULES: usize = 5;
 const SHOWN_TEXT: usize = 90;
 
 /// A profile, ready to print.
-pub(crate) struct Report {
+pub struct ProfileReport {
     /// What was measured.
-    pub(crate) profile: Profile,
+    pub profile: Profile,
     /// Names of the rules.
-    pub(crate) names: BTreeMap<RuleId, String>,
+    pub names: BTreeMap<RuleId, String>,
     /// CPU time of the whole run.
-    pub(crate) cpu: Duration,
+    pub cpu: Duration,
 }
 
-/// Whether the rules are to be measured.
-pub(crate) fn is_asked(options: &RunArgs) -> bool {
-    options.profile || options.profile_folded.is_some()
-}
-
-/// Makes the file for the stacks, so that a wrong name is told before the run.
-pub(crate) fn prepare(options: &RunArgs) -> anyhow::Result<()> {
-    let Some(path) = &options.profile_folded else { return Ok(()) };
-    File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(())
-}
-
-impl Report {
-    /// What the profiler of a generation has measured.
-    pub(crate) fn new(generation: &Generation, profiler: &Profiler, cpu: Duration) -> Self {
+impl ProfileReport {
+    /// What was measured of the rules of a generation.
+    pub fn new(generation: &Generation, profile: Profile, cpu: Duration) -> Self {
         let names = generation.iter().map(|(id, rule)| (id, rule.name.clone())).collect();
-        Self { profile: generation.profile(profiler), names, cpu }
-    }
-
-    /// Gives what was asked for: the tables on stderr, the stacks to their file.
-    pub(crate) fn tell(&self, options: &RunArgs) -> anyhow::Result<()> {
-        if options.profile {
-            let _ = write!(io::stderr().lock(), "{self}");
-        }
-        if let Some(path) = &options.profile_folded {
-            fs::write(path, self.folded())
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        Ok(())
+        Self { profile, names, cpu }
     }
 
     /// One line for each stack, with its nanoseconds: the rule, then its condition from the whole to its parts.
-    fn folded(&self) -> String {
+    pub fn folded(&self) -> String {
         let mut text = String::new();
         let mut line = |stack: &[String], ns: f64| {
             // What takes no time is not seen.
@@ -173,7 +144,7 @@ impl Report {
 }
 
 /// The tables.
-impl Display for Report {
+impl Display for ProfileReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { profile, names, cpu } = self;
         let (total, cpu) = (profile.total_ns() / 1e9, cpu.as_secs_f64());

@@ -1,12 +1,14 @@
 //! What system calls and rules cost, counted as events pass. All events are counted; one of many is timed, because a look
 //! at the clock takes as long as many a rule does.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use peregrine_engine::profile::{Chance, Stage, time_of_a_look};
+use peregrine_alert::RuleId;
+use peregrine_engine::Generation;
+use peregrine_engine::profile::{Chance, RuleMeter, Stage, clock_overhead};
 use peregrine_event::params::{generic_e, generic_x};
 use peregrine_event::{Event, EventType, syscall_name};
 use peregrine_filter::{Meter, NodeId};
@@ -16,22 +18,27 @@ peregrine_event::same_params!(generic_e, generic_x: ID);
 
 /// The counters of a run. The observer of events and the meter of rules share them.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct CostCounters {
     /// By type; then syscalls without a type of their own, by code.
     syscalls: Box<[Count]>,
-    rules: Box<[Count]>,
+    /// By [`RuleId::index`].
+    rules: RefCell<Vec<Count>>,
     timing: Cell<Timing>,
     /// Events until the next one that is timed.
     wait: Cell<u32>,
     /// Whether the next one is timed as a whole, or each rule of it.
     whole: Cell<bool>,
     chance: Cell<Chance>,
-    /// How long a look at the clock takes.
-    look: Duration,
+    /// How long reading the clock takes.
+    overhead: Duration,
 }
 
 /// Measures rules while they are asked.
-pub(crate) struct RuleMeter(Rc<Tally>);
+pub(crate) struct CostMeter {
+    counters: Rc<CostCounters>,
+    /// Ids of the rules, by their position in the generation.
+    ids: Box<[RuleId]>,
+}
 
 #[derive(Debug, Default)]
 struct Count {
@@ -55,18 +62,18 @@ const INTERRUPTED: Duration = Duration::from_millis(1);
 /// Codes of syscalls that have no event of their own.
 const CODES: usize = 1024;
 
-impl Tally {
-    /// For so many rules.
-    pub(super) fn new(rules: usize) -> Self {
+impl CostCounters {
+    /// Nothing has been counted yet.
+    pub(super) fn new() -> Self {
         let counts = |count| std::iter::repeat_with(Count::default).take(count).collect();
         Self {
             syscalls: counts(EventType::COUNT + CODES),
-            rules: counts(rules),
+            rules: RefCell::default(),
             timing: Cell::default(),
             wait: Cell::default(),
             whole: Cell::default(),
             chance: Cell::default(),
-            look: time_of_a_look(),
+            overhead: clock_overhead(),
         }
     }
 
@@ -86,17 +93,19 @@ impl Tally {
         if let Timing::Whole(since) = self.timing.take()
             && let Some(count) = self.count(event)
         {
-            count.add(since.elapsed(), self.look);
+            count.add(since.elapsed(), self.overhead);
         }
     }
 
-    /// To be told of rules that are asked.
-    pub(super) fn meter(self: &Rc<Self>) -> RuleMeter {
-        RuleMeter(self.clone())
+    /// Counts the rules of this generation.
+    pub(super) fn meter(self: &Rc<Self>, generation: &Generation) -> CostMeter {
+        let mut meter = CostMeter { counters: self.clone(), ids: Box::default() };
+        meter.install(generation);
+        meter
     }
 
-    /// What was counted until now; `rules` are the names of the rules.
-    pub(super) fn figures<'a>(&self, rules: impl Iterator<Item = &'a str>) -> CostStats {
+    /// What was counted until now of system calls and of these rules.
+    pub(super) fn stats(&self, rules: &[(RuleId, String)]) -> CostStats {
         let mut syscalls: BTreeMap<&str, SyscallCost> = BTreeMap::new();
         let names = EventType::all().map(EventType::name).map(Some);
         let names = names.chain((0..).map(syscall_name));
@@ -108,10 +117,11 @@ impl Tally {
             figures.events += count.events.get();
             figures.time += count.time.get();
         }
-        let rules = rules.zip(&self.rules).map(|(name, count)| RuleCost {
-            name: name.to_owned(),
-            evaluations: count.events.get(),
-            time: count.time.get(),
+        let counts = self.rules.borrow();
+        let rules = rules.iter().filter_map(|(rule, name)| {
+            let count = counts.get(rule.index())?;
+            let (evaluations, time) = (count.events.get(), count.time.get());
+            Some(RuleCost { name: name.clone(), evaluations, time })
         });
         CostStats { syscalls: syscalls.into_values().collect(), rules: rules.collect() }
     }
@@ -139,34 +149,47 @@ impl Tally {
 
 impl Count {
     /// Stands for all that were not timed.
-    fn add(&self, took: Duration, look: Duration) {
+    fn add(&self, took: Duration, overhead: Duration) {
         if took < INTERRUPTED {
-            let took = u64::try_from(took.saturating_sub(look).as_nanos()).unwrap_or(u64::MAX);
+            let took = u64::try_from(took.saturating_sub(overhead).as_nanos()).unwrap_or(u64::MAX);
             self.time.set(self.time.get().saturating_add(took * u64::from(SELDOM)));
         }
     }
 }
 
-impl Meter<Stage> for RuleMeter {
-    type Mark = Option<Instant>;
-
-    fn enter(&mut self, stage: Stage) -> Option<Instant> {
-        let timed = matches!((self.0.timing.get(), stage), (Timing::Rules, Stage::Rule(_)));
-        timed.then(Instant::now)
-    }
-
-    fn leave(&mut self, stage: Stage, since: Option<Instant>, _: bool) {
-        let Stage::Rule(rule) = stage else { return };
-        let Some(count) = self.0.rules.get(rule) else { return };
-        count.events.set(count.events.get() + 1);
-        if let Some(since) = since {
-            count.add(since.elapsed(), self.0.look);
+impl RuleMeter for CostMeter {
+    fn install(&mut self, generation: &Generation) {
+        self.ids = generation.iter().map(|(id, _)| id).collect();
+        let rules = self.ids.iter().map(|id| id.index() + 1).max().unwrap_or(0);
+        let mut counts = self.counters.rules.borrow_mut();
+        if counts.len() < rules {
+            counts.resize_with(rules, Count::default);
         }
     }
 }
 
-/// Conditions are no concern of it.
-impl Meter<NodeId> for RuleMeter {
+impl Meter<Stage> for CostMeter {
+    type Mark = Option<Instant>;
+
+    fn enter(&mut self, stage: Stage) -> Option<Instant> {
+        let timing = self.counters.timing.get();
+        matches!((timing, stage), (Timing::Rules, Stage::Rule(_))).then(Instant::now)
+    }
+
+    fn leave(&mut self, stage: Stage, since: Option<Instant>, _: bool) {
+        let Stage::Rule(index) = stage else { return };
+        let counts = self.counters.rules.borrow();
+        let count = self.ids.get(index).and_then(|rule| counts.get(rule.index()));
+        let Some(count) = count else { return };
+        count.events.set(count.events.get() + 1);
+        if let Some(since) = since {
+            count.add(since.elapsed(), self.counters.overhead);
+        }
+    }
+}
+
+/// Single conditions are not counted.
+impl Meter<NodeId> for CostMeter {
     type Mark = ();
 
     fn enter(&mut self, _: NodeId) {}
@@ -176,11 +199,14 @@ impl Meter<NodeId> for RuleMeter {
 
 #[cfg(test)]
 mod tests {
+    use peregrine_alert::RuleRegistry;
     use peregrine_event::Builder;
+    use peregrine_fields::Fields;
+    use peregrine_rules::{EventSource, Loader};
 
     use super::*;
 
-    fn pass(tally: &Tally, ty: EventType, code: Option<u16>) {
+    fn pass(costs: &CostCounters, ty: EventType, code: Option<u16>) {
         let mut bytes = Vec::new();
         let mut builder = Builder::new(ty, 1, 7);
         match code {
@@ -189,45 +215,64 @@ mod tests {
         };
         builder.finish(&mut bytes).unwrap();
         let event = Event::parse(&bytes, 0).unwrap();
-        tally.arrived(&event);
-        tally.done(&event);
+        costs.arrived(&event);
+        costs.done(&event);
     }
 
     #[test]
     fn events_are_counted_by_the_name_of_their_syscall() {
-        let tally = Tally::new(0);
+        let costs = CostCounters::new();
         let (code, name) =
             peregrine_event::syscall_names().find(|(_, name)| *name == "sync").unwrap();
         for _ in 0..3 {
-            pass(&tally, EventType::GenericX, Some(code));
+            pass(&costs, EventType::GenericX, Some(code));
         }
-        pass(&tally, EventType::GenericX, Some(u16::MAX));
-        pass(&tally, EventType::SyscallFchdirX, None);
-        let figures = tally.figures(std::iter::empty());
+        pass(&costs, EventType::GenericX, Some(u16::MAX));
+        pass(&costs, EventType::SyscallFchdirX, None);
+        let figures = costs.stats(&[]);
         let counts = figures.syscalls.iter().map(|s| (s.name.as_str(), s.events));
         assert_eq!(counts.collect::<Vec<_>>(), [("fchdir", 1), (name, 3)]);
     }
 
+    fn two_rules() -> (Generation, [(RuleId, String); 2]) {
+        let mut loader = Loader::new(vec![EventSource::syscall(Fields::syscall())], Vec::new());
+        let result = loader.load(
+            "rules.yaml",
+            b"
+- {rule: none, desc: d, condition: evt.type = close, output: o, priority: INFO}
+- {rule: all, desc: d, condition: evt.type = fchdir, output: o, priority: INFO}
+",
+        );
+        assert!(result.successful(), "{}", result.explanation());
+        let registry = RuleRegistry::new();
+        // Ids are not positions.
+        registry.intern("syscall", "of an earlier generation");
+        let generation = Generation::new(loader.into_rules(), &registry, Default::default());
+        let id = |name: &str| (registry.id("syscall", name).unwrap(), name.to_owned());
+        (generation, [id("none"), id("all")])
+    }
+
     #[test]
     fn rules_are_counted_and_some_timed() {
-        let tally = Rc::new(Tally::new(2));
-        let mut meter = tally.meter();
+        let costs = Rc::new(CostCounters::new());
+        let (generation, names) = two_rules();
+        let mut meter = costs.meter(&generation);
         let mut bytes = Vec::new();
         Builder::new(EventType::SyscallFchdirX, 1, 7).i64(0).i64(3).finish(&mut bytes).unwrap();
         let event = Event::parse(&bytes, 0).unwrap();
         let (mut whole, mut rules) = (0, 0);
         for _ in 0..128_000 {
-            tally.arrived(&event);
-            match tally.timing.get() {
+            costs.arrived(&event);
+            match costs.timing.get() {
                 Timing::Nothing => {}
                 Timing::Whole(_) => whole += 1,
                 Timing::Rules => rules += 1,
             }
             let mark = meter.enter(Stage::Rule(1));
             meter.leave(Stage::Rule(1), mark, true);
-            tally.done(&event);
+            costs.done(&event);
         }
-        let figures = tally.figures(["none", "all"].into_iter());
+        let figures = costs.stats(&names);
         let evaluations: Vec<_> = figures.rules.iter().map(|rule| rule.evaluations).collect();
         assert_eq!(evaluations, [0, 128_000]);
         // A thousand of each are expected.
@@ -237,10 +282,10 @@ mod tests {
     #[test]
     fn times_stand_for_those_that_were_not_taken() {
         let count = Count::default();
-        let look = Duration::from_nanos(30);
-        count.add(Duration::from_nanos(130), look);
-        count.add(Duration::from_nanos(10), look);
-        count.add(Duration::from_millis(5), look);
+        let overhead = Duration::from_nanos(30);
+        count.add(Duration::from_nanos(130), overhead);
+        count.add(Duration::from_nanos(10), overhead);
+        count.add(Duration::from_millis(5), overhead);
         assert_eq!(count.time.get(), 100 * u64::from(SELDOM));
     }
 }

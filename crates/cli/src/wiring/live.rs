@@ -1,0 +1,123 @@
+//! From the configuration to the settings of the live source, and why it can't be opened.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use peregrine_config::{Engine, Hooks, LiveSettings as LiveKeys};
+use peregrine_engine::select::SyscallSet;
+use peregrine_probe::LiveError;
+use peregrine_probe::bpf::{HookPlan, ProbeConfig, ProbeError, online_cpus};
+use peregrine_runtime::sources::{LiveSettings, probe_selection};
+
+use crate::log::Log;
+use crate::run::Job;
+
+/// Where the kernel describes its types.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// How the kernel is monitored.
+///
+/// # Errors
+/// When the control group does not exist, or CPUs can't be counted.
+pub(crate) fn settings(job: &Job<'_>, settings: &LiveKeys) -> anyhow::Result<LiveSettings> {
+    let selected = &job.generation.settings().selected;
+    Ok(LiveSettings {
+        probe: probe_config(job, settings, selected)?,
+        host_root: job.host_root(),
+        count_runs: job.config.metrics.enabled && job.config.metrics.bpf_enable_stats,
+    })
+}
+
+fn probe_config(
+    job: &Job<'_>,
+    settings: &LiveKeys,
+    selected: &SyscallSet,
+) -> anyhow::Result<ProbeConfig> {
+    let scope = &settings.scope.cgroup;
+    let scope = (!scope.is_empty()).then(|| PathBuf::from(scope));
+    if let Some(path) = scope.as_ref().filter(|path| !path.join("cgroup.procs").exists()) {
+        bail!(
+            "engine.modern_ebpf.scope.cgroup: {} is no control group: it takes a directory of the cgroup v2 file system, \
+             such as one below /sys/fs/cgroup",
+            path.display()
+        );
+    }
+    let cpus = online_cpus().context("CPUs of this machine")?;
+    let snaplen = match job.config.falco_libs.snaplen {
+        0 => ProbeConfig::default().snaplen,
+        snaplen => snaplen.try_into().unwrap_or(u16::MAX),
+    };
+    Ok(ProbeConfig {
+        selection: probe_selection(selected),
+        ring_bytes: settings.ring_size.bytes(),
+        cpus_per_ring: u32::from(settings.cpus_for_each_buffer).min(cpus),
+        snaplen,
+        drop_failed_exit: settings.drop_failed_exit,
+        scope,
+        plan: match settings.hooks {
+            Hooks::Auto => None,
+            Hooks::PerSyscall => Some(HookPlan::PerSyscall),
+            Hooks::SysExit => Some(HookPlan::SysExit),
+        },
+        ..ProbeConfig::default()
+    })
+}
+
+/// Logs what is about to be opened, in the words of Falco.
+pub(crate) fn log_start(job: &Job<'_>, config: &ProbeConfig) {
+    let log = &job.log;
+    log.info("Enabled event sources: syscall");
+    log.debug("Opening event source 'syscall'");
+    if matches!(job.config.engine, Engine::Live { kmod: true, .. }) {
+        log.info("There is no kernel module: engine.kind=kmod is taken for modern_ebpf");
+    }
+    log.info("Opening 'syscall' source with modern BPF probe.");
+    log.info(format_args!("One ring buffer every '{}' CPUs.", config.cpus_per_ring));
+    if config.drop_failed_exit {
+        log.info("Failed syscalls are left out in the kernel");
+    }
+}
+
+/// What went wrong, and what can be done about it. The kernel's own words about a program it refuses can be thousands of
+/// lines: they are in the log, for those who look for a fault.
+pub(crate) fn explain(error: &LiveError, log: &Log) -> anyhow::Error {
+    let hint = match error {
+        LiveError::Scan(_) | LiveError::Thread(_) => return anyhow!("{error}"),
+        LiveError::Probe(ProbeError::Functions(_)) => {
+            "engine.modern_ebpf.hooks: with sys_exit, or auto, it can be watched all the same"
+        }
+        _ if !Path::new(BTF).exists() => {
+            "this kernel does not describe its types (no /sys/kernel/btf/vmlinux): it takes Linux 5.8 or newer, \
+             built with CONFIG_DEBUG_INFO_BTF"
+        }
+        _ if !rustix::process::geteuid().is_root() => {
+            "it takes root, or the capabilities CAP_BPF, CAP_PERFMON, CAP_SYS_RESOURCE and CAP_SYS_PTRACE: try sudo"
+        }
+        _ => {
+            "the kernel refuses BPF programs even to root: in a container, run it privileged; elsewhere look for lockdown \
+             mode or a security module"
+        }
+    };
+    let whole = chain(error);
+    let (first, more) = whole.split_once('\n').unwrap_or((&whole, ""));
+    if !more.is_empty() {
+        log.debug(&whole);
+    }
+    anyhow!("cannot watch this kernel: {first}\n{hint}")
+}
+
+/// An error with its causes, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            // Writing into a string does not fail.
+            let _ = write!(text, ": {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

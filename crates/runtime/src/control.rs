@@ -1,0 +1,127 @@
+//! Requests to a running event loop: one channel for all of them.
+//!
+//! The loop polls the [`Heartbeat`] between two events, which costs one relaxed load; a request raises it. Only then
+//! does the loop receive from the channel.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use peregrine_engine::Generation;
+use peregrine_telemetry::Heartbeat;
+
+/// What can be requested from a run.
+#[derive(Clone, Debug)]
+pub enum Control {
+    /// End as if the source had ended.
+    Stop,
+    /// Open the files and connections of outputs again.
+    Reopen,
+    /// Evaluate these rules from the next event on.
+    Reload(Arc<Generation>),
+}
+
+/// Sends requests to a run, from any thread.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    sender: Sender<Control>,
+    heartbeat: Arc<Heartbeat>,
+}
+
+/// The receiving end, for the event loop.
+#[derive(Debug)]
+pub struct Controls {
+    receiver: Receiver<Control>,
+    heartbeat: Arc<Heartbeat>,
+    /// Keeps the channel connected when all controllers are gone.
+    _sender: Sender<Control>,
+}
+
+/// A channel to a run.
+///
+/// ```
+/// use peregrine_runtime::control::{Control, channel};
+///
+/// let (controller, controls) = channel();
+/// assert!(controls.poll() && controls.next().is_none(), "the first poll is a sign of life");
+/// assert!(!controls.poll());
+/// controller.send(Control::Stop);
+/// assert!(controls.poll());
+/// assert!(matches!(controls.next(), Some(Control::Stop)));
+/// ```
+pub fn channel() -> (Controller, Controls) {
+    let heartbeat = Arc::new(Heartbeat::new());
+    let (sender, receiver) = mpsc::channel();
+    let controller = Controller { sender: sender.clone(), heartbeat: Arc::clone(&heartbeat) };
+    (controller, Controls { receiver, heartbeat, _sender: sender })
+}
+
+impl Controller {
+    /// Requests something. After the end of the run nothing happens.
+    pub fn send(&self, control: Control) {
+        // An error says that the run is over.
+        let _ = self.sender.send(control);
+        self.heartbeat.request();
+    }
+
+    /// Shows whether the event loop makes progress.
+    pub fn heartbeat(&self) -> &Arc<Heartbeat> {
+        &self.heartbeat
+    }
+}
+
+impl Controls {
+    /// Whether something was requested since the last poll.
+    #[inline]
+    pub fn poll(&self) -> bool {
+        self.heartbeat.poll()
+    }
+
+    /// The next request, in the order of sending.
+    pub fn next(&self) -> Option<Control> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// The heartbeat that [`poll`](Self::poll) answers.
+    pub fn heartbeat(&self) -> &Arc<Heartbeat> {
+        &self.heartbeat
+    }
+
+    /// Waits for so long, or until [`Control::Stop`] arrives.
+    pub fn wait_for_stop(&self, duration: Duration) {
+        let deadline = Instant::now() + duration;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.receiver.recv_timeout(left) {
+                Ok(Control::Stop) | Err(_) => return,
+                Ok(Control::Reopen | Control::Reload(_)) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_arrive_in_order_and_stay_until_they_are_received() {
+        let (controller, controls) = channel();
+        controls.poll();
+        controller.send(Control::Reopen);
+        controller.clone().send(Control::Stop);
+        assert!(controls.poll());
+        assert!(matches!(controls.next(), Some(Control::Reopen)));
+        assert!(matches!(controls.next(), Some(Control::Stop)));
+        assert!(controls.next().is_none() && !controls.poll());
+    }
+
+    #[test]
+    fn a_wait_ends_with_a_stop() {
+        let (controller, controls) = channel();
+        controls.wait_for_stop(Duration::ZERO);
+        controller.send(Control::Reopen);
+        controller.send(Control::Stop);
+        controls.wait_for_stop(Duration::from_secs(3600));
+    }
+}

@@ -1,0 +1,53 @@
+//! Alerts about silence (`syscall_event_timeouts`).
+
+use peregrine_alert::{Alert, AlertOrigin, InternalRule, Priority, Scalar};
+use peregrine_output::local_time_of_day;
+use peregrine_telemetry::TimeoutMonitor;
+
+/// When silence is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeoutSettings {
+    /// Timeouts in a row that are not reported.
+    pub max_consecutives: u32,
+    /// Whether a silence that goes on is reported again. One service alone may have nothing to do.
+    pub repeats: bool,
+}
+
+/// Name of the rule about no events.
+const RULE: &str = "Falco internal: timeouts notification";
+
+/// Reports that no event comes.
+#[derive(Debug)]
+pub struct Timeouts {
+    monitor: TimeoutMonitor,
+    rule: InternalRule,
+}
+
+impl Timeouts {
+    /// No event has come yet.
+    pub fn new(settings: TimeoutSettings, origin: &AlertOrigin) -> Self {
+        let TimeoutSettings { max_consecutives, repeats } = settings;
+        Self {
+            monitor: TimeoutMonitor::new(max_consecutives, repeats),
+            rule: InternalRule::new(origin, RULE, Priority::Debug),
+        }
+    }
+
+    /// There was an event at this time, in nanoseconds.
+    #[inline]
+    pub(crate) fn event(&mut self, ts: u64) {
+        self.monitor.event(ts);
+    }
+
+    /// There is none now. An alert where that is to be reported.
+    pub(crate) fn idle(&mut self, now: u64) -> Option<Alert> {
+        self.monitor.idle(now).then(|| self.silence(now))
+    }
+
+    fn silence(&self, now: u64) -> Alert {
+        let last = self.monitor.last_event().map_or_else(|| "none".to_owned(), local_time_of_day);
+        let max = self.monitor.max_consecutives();
+        let text = format!("{RULE}. {max} consecutive timeouts without event.");
+        self.rule.alert(now, &text, [("last_event_time".to_owned(), Scalar::Text(last))].into())
+    }
+}

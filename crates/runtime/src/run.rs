@@ -1,0 +1,271 @@
+//! A run from its first event to its report.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use peregrine_alert::AlertOrigin;
+use peregrine_engine::profile::RuleMeter;
+use peregrine_engine::{Engine, Generation, Source};
+use peregrine_output::{Outputs, Summary};
+use peregrine_probe::LiveError;
+use peregrine_probe::bpf::count_runs;
+use peregrine_scap::{Reader, ScapError};
+use rustix::time::{ClockId, clock_gettime};
+use thiserror::Error;
+
+use crate::capture::{Backpressure, CaptureError};
+use crate::control::Controls;
+use crate::event_loop::{Ended, EventLoop};
+use crate::observers::drops::Drops;
+use crate::observers::metrics::Metrics;
+use crate::observers::{Observers, Recorder, RunObserver};
+use crate::settings::{RunSettings, SourceSettings};
+use crate::sources::{self, LiveSettings};
+use crate::{Log, ProfileReport};
+
+/// What a run works with.
+pub struct RunContext<'a> {
+    /// The rules that it begins with.
+    pub generation: Arc<Generation>,
+    /// Where alerts go.
+    pub outputs: Outputs,
+    /// What alerts say about this engine.
+    pub origin: AlertOrigin,
+    /// Metrics, where they are wanted.
+    pub metrics: Option<Metrics>,
+    /// Where to report what is not an alert.
+    pub log: Log,
+    /// Called once the kernel is monitored.
+    pub opened: &'a dyn Fn(),
+}
+
+/// A run whose files are open.
+pub struct Run<'a> {
+    settings: RunSettings,
+    context: RunContext<'a>,
+    recorder: Recorder,
+}
+
+/// What a run has come to.
+pub struct RunReport {
+    /// Matches by rule.
+    pub summary: Summary,
+    /// Losses. Prints as their summary.
+    pub drops: Drops,
+    /// Events that rules were evaluated for, and the time it took.
+    pub events: u64,
+    /// Time from the opening of the source to its end.
+    pub elapsed: Duration,
+    /// What rules have cost, where that was measured.
+    pub profile: Option<ProfileReport>,
+    /// Whether the source could be opened.
+    pub started: bool,
+    /// Whether it was the running kernel.
+    pub live: bool,
+    /// Whether it ended as it should.
+    pub result: Result<(), RunError>,
+}
+
+/// Why a run failed.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The capture file can't be opened.
+    #[error("cannot open {}: {error}", path.display())]
+    Open {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The capture file can't be read to its end.
+    #[error("{}: {error}", path.display())]
+    Replay {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        error: ScapError,
+    },
+    /// The kernel can't be monitored, or not any more.
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    /// The kernel does not count the runs of programs.
+    #[error(transparent)]
+    CountRuns(Box<dyn std::error::Error + Send + Sync>),
+    /// The run ended because of losses, as it was told to.
+    #[error("Drop manager internal error")]
+    Losses,
+}
+
+/// How a source was followed.
+struct Followed<E> {
+    result: Result<Ended, E>,
+    events: u64,
+    profile: Option<ProfileReport>,
+    started: bool,
+}
+
+impl<'a> Run<'a> {
+    /// Creates the files that are recorded.
+    ///
+    /// # Errors
+    /// When one of them can't be created.
+    pub fn prepare(settings: RunSettings, context: RunContext<'a>) -> Result<Self, CaptureError> {
+        let backpressure = match settings.source {
+            SourceSettings::Live(_) => Backpressure::Drop,
+            SourceSettings::Replay(_) => Backpressure::Wait,
+        };
+        let recorder = Recorder::start(settings.recording.clone(), backpressure, &context.log)?;
+        Ok(Self { settings, context, recorder })
+    }
+
+    /// Runs until the source ends or a stop is requested, and delivers all alerts.
+    pub fn run(self, controls: &Controls) -> RunReport {
+        let Self { settings, context, recorder } = self;
+        let RunContext { generation, outputs, origin, metrics, log, opened } = context;
+        let drops = Drops::new(settings.drops.clone(), outputs.sender(), &origin, log.clone());
+        let parts = Observers {
+            drops,
+            recorder,
+            metrics,
+            timeouts: settings.timeouts,
+            outputs,
+            limit: settings.limit,
+        };
+        let mut observer = RunObserver::new(parts, &generation, &origin);
+        let work = Work { settings: &settings, generation, controls, log: &log };
+        let begun = Instant::now();
+        let Followed { result, events, profile, started } = match &settings.source {
+            SourceSettings::Replay(path) => work.replay(&mut observer, path.clone()),
+            SourceSettings::Live(live) => work.live(&mut observer, live, opened),
+        };
+        let elapsed = begun.elapsed();
+        let result = result.and_then(|_| match observer.drops.exits() {
+            true => Err(RunError::Losses),
+            false => Ok(()),
+        });
+        let (summary, drops) = observer.close();
+        let live = matches!(settings.source, SourceSettings::Live(_));
+        RunReport { summary, drops, events, elapsed, profile, started, live, result }
+    }
+}
+
+/// What following a source needs.
+struct Work<'a> {
+    settings: &'a RunSettings,
+    generation: Arc<Generation>,
+    controls: &'a Controls,
+    log: &'a Log,
+}
+
+impl Work<'_> {
+    fn replay(self, observer: &mut RunObserver, path: PathBuf) -> Followed<RunError> {
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) => return Followed::failed(RunError::Open { path, error }),
+        };
+        let engine = Engine::new(Arc::clone(&self.generation), self.settings.state.clone());
+        let followed = self.follow(engine, &mut Reader::new(file), observer, |_, _| ());
+        if matches!(followed.result, Ok(Ended::Source | Ended::Observer)) {
+            // Falco waits as long as it may run, also when the capture is over: scripts rely on it.
+            self.controls.wait_for_stop(self.settings.limit.unwrap_or_default());
+        }
+        followed.map_err(|error| RunError::Replay { path, error })
+    }
+
+    fn live(
+        self,
+        observer: &mut RunObserver,
+        settings: &LiveSettings,
+        opened: &dyn Fn(),
+    ) -> Followed<RunError> {
+        let (mut live, resolver) = match sources::open(settings, self.log) {
+            Ok(opened) => opened,
+            Err(error) => return Followed::failed(error.into()),
+        };
+        observer.drops.count_by(live.losses());
+        if let Some(metrics) = &mut observer.metrics {
+            metrics.attach_kernel(&live);
+        }
+        // As long as this is open, the kernel counts runs of programs.
+        let _runs = match settings.count_runs.then(count_runs).transpose() {
+            Ok(runs) => runs,
+            Err(error) => return Followed::failed(RunError::CountRuns(error.into())),
+        };
+        observer.start_clock();
+        opened();
+        let state = peregrine_state::Config { live: true, ..self.settings.state.clone() };
+        let engine = Engine::new(Arc::clone(&self.generation), state);
+        let engine = engine.with_resolver(Box::new(resolver));
+        let log = self.log.clone();
+        let followed = self.follow(engine, &mut live, observer, |live, generation| {
+            let selection = sources::probe_selection(&generation.settings().selected);
+            if let Err(error) = live.select(&selection) {
+                log.error(format_args!("The kernel goes on with what was selected: {error}"));
+            }
+        });
+        observer.drops.finish(live.given());
+        followed.map_err(RunError::Live)
+    }
+
+    /// Lets everything that the source has go through the engine.
+    fn follow<S: Source>(
+        &self,
+        engine: Engine,
+        source: &mut S,
+        observer: &mut RunObserver,
+        reselect: impl FnMut(&mut S, &Generation),
+    ) -> Followed<S::Error> {
+        if self.settings.profile {
+            let mut profiler = self.generation.profiler();
+            let begun = cpu_time();
+            let (result, engine) = self.drive(engine, source, observer, &mut profiler, reselect);
+            let cpu = cpu_time().saturating_sub(begun);
+            let generation = engine.generation();
+            let profile = ProfileReport::new(generation, generation.profile(&profiler), cpu);
+            let (events, profile) = (engine.events(), Some(profile));
+            return Followed { result, events, profile, started: true };
+        }
+        let meter = observer.metrics.as_ref().and_then(|metrics| metrics.meter(&self.generation));
+        let (result, engine) = match meter {
+            Some(mut meter) => self.drive(engine, source, observer, &mut meter, reselect),
+            None => self.drive(engine, source, observer, &mut (), reselect),
+        };
+        Followed { result, events: engine.events(), profile: None, started: true }
+    }
+
+    fn drive<S: Source>(
+        &self,
+        engine: Engine,
+        source: &mut S,
+        observer: &mut RunObserver,
+        meter: &mut impl RuleMeter,
+        reselect: impl FnMut(&mut S, &Generation),
+    ) -> (Result<Ended, S::Error>, Engine) {
+        let (controls, log) = (self.controls, self.log);
+        let mut events = EventLoop { engine, observer, meter, controls, log };
+        let result = events.run(source, reselect);
+        let engine = events.engine;
+        observer.recorder.finish(engine.state());
+        observer.drops.report_repairs(engine.state());
+        (result, engine)
+    }
+}
+
+impl<E> Followed<E> {
+    fn failed(error: E) -> Self {
+        Self { result: Err(error), events: 0, profile: None, started: false }
+    }
+
+    fn map_err<F>(self, map: impl FnOnce(E) -> F) -> Followed<F> {
+        let Self { result, events, profile, started } = self;
+        Followed { result: result.map_err(map), events, profile, started }
+    }
+}
+
+/// CPU time of this thread.
+fn cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
