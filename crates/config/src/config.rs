@@ -29,9 +29,9 @@ section! {
         log_syslog: bool = true;
         /// Where system call events come from.
         engine: Engine = Engine::default();
-        /// Rules files and directories of them, loaded in this order. Paths that do not exist are passed over.
+        /// Rules files and directories of them, loaded in this order. Paths that do not exist are ignored.
         rules_files: Vec<String> = Vec::new();
-        /// Listed by the schema, read by nobody. The key is `rules_files`.
+        /// Listed by the schema and never read. The key is `rules_files`.
         rule_files: Vec<String> = Vec::new();
         /// Print alerts, and the answers of -L, -V and --version, as JSON.
         json_output: bool = false;
@@ -53,9 +53,9 @@ section! {
         program_output: ProgramOutput = ProgramOutput::default();
         /// Alerts to a web server.
         http_output: HttpOutput = HttpOutput::default();
-        /// Milliseconds an output may take for one alert before that is complained about.
+        /// Milliseconds an output may take for one alert before a warning is logged.
         output_timeout: u32 = 2000;
-        /// Whether the first rule that matches an event ends the search (`first`) or all are asked (`all`).
+        /// Whether the first rule that matches an event ends the search (`first`) or all rules are evaluated (`all`).
         rule_matching: RuleMatching = RuleMatching::First;
         /// Least priority of rules to load: emergency, alert, critical, error, warning, notice, informational or debug.
         priority: Priority = Priority::Debug;
@@ -73,15 +73,15 @@ section! {
         syscall_event_drops: SyscallEventDrops = SyscallEventDrops::default();
         /// What to do when no event comes.
         syscall_event_timeouts: SyscallEventTimeouts = SyscallEventTimeouts::default();
-        /// Sizes of the picture of the machine.
+        /// Sizes of the state.
         falco_libs: FalcoLibs = FalcoLibs::default();
-        /// Which system calls to watch besides those of the rules.
+        /// Which system calls to monitor besides those of the rules.
         base_syscalls: BaseSyscalls = BaseSyscalls::default();
         /// Numbers about the program itself.
         metrics: Metrics = Metrics::default();
         /// Recording of events around alerts.
         capture: Capture = Capture::default();
-        /// Give plugins that are event sources the picture of this machine too.
+        /// Give plugins that are event sources the state of this machine too.
         plugins_hostinfo: bool = true;
         /// Rules to enable or disable, in this order: `enable` or `disable` with a `rule` (may hold `*`) or a `tag`.
         rules: Vec<RuleSelection> = Vec::new();

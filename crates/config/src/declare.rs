@@ -17,8 +17,8 @@ pub(crate) trait Setting: Sized {
     /// JSON schema of the values. Sections put themselves into `definitions` and answer with a reference.
     fn schema(definitions: &mut Definitions) -> Json;
 
-    /// Reads what stands at `key`. `None` where it is of another type: then the default applies, and the schema
-    /// validation has something to say in the log.
+    /// Reads the value of `key`. `None` if it has another type: then the default applies, and the schema
+    /// validation logs a warning.
     fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue>;
 
     /// Rows of the reference page for this key.
@@ -30,7 +30,7 @@ pub(crate) trait Setting: Sized {
 pub struct Row {
     /// Name, sections before it.
     pub key: String,
-    /// What it holds when nobody sets it.
+    /// Value when the key is not set.
     pub default: String,
     /// What it is for.
     pub about: String,
@@ -38,7 +38,7 @@ pub struct Row {
 
 /// Declares a section of the configuration: `pub Name "Title in the schema" { keys }`.
 ///
-/// `extra` adds words to the JSON schema of the section or of a key; `check` looks at the whole section once it is read.
+/// `extra` adds keywords to the JSON schema of the section or of a key; `check` refuses a section whose keys do not fit together, as it is read.
 macro_rules! section {
     (
         $(#[doc = $about:literal])*

@@ -1,4 +1,4 @@
-//! Digests, by which people see which file it was that was read.
+//! Digests that identify the files that were read.
 
 use std::fmt::Write;
 

@@ -2,7 +2,7 @@
 
 use peregrine_yaml::{Node, Value};
 
-/// So many replacements in one value are no configuration but a variable that contains itself.
+/// Replacements in one value before expansion stops: a variable may contain itself.
 const MOST_REPLACEMENTS: usize = 1000;
 
 /// Replaces variables in every value (not in keys) of a tree.
@@ -15,8 +15,8 @@ pub(crate) fn expand_tree(node: &mut Node, variable: &dyn Fn(&str) -> Option<Str
     }
 }
 
-/// `${NAME}` is the variable or nothing, and what it holds is looked at again; `$${x}` is the text `${x}`. A dollar that
-/// begins neither ends the search, and so does a brace that nothing closes.
+/// `${NAME}` is the variable or nothing, and its value is expanded in turn; `$${x}` is the text `${x}`. A dollar that
+/// begins neither ends the search, and so does an unclosed brace.
 fn expand(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
     let mut text = text.to_owned();
     let mut from = 0;

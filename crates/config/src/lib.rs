@@ -42,7 +42,7 @@ pub const BUILT_IN_CONFIG: &str = include_str!("../assets/falco.yaml");
 
 use declare::{Definitions, Setting};
 
-/// JSON schema of Falco's keys. Tools hold it against Falco's own, so our few additions are not in it.
+/// JSON schema of Falco's keys. Tools compare it with Falco's own, so Peregrine's additions are left out.
 pub fn json_schema() -> Json {
     let mut schema = full_schema().json().clone();
     if let Some(definitions) = schema.get_mut("definitions").and_then(Json::as_object_mut) {

@@ -23,11 +23,11 @@ use crate::{full_schema, overrides, sources};
 pub enum Main<'a> {
     /// A file.
     File(&'a Path),
-    /// A text of our own, where there is no file.
+    /// A built-in text, if there is no file.
     BuiltIn(&'a str),
 }
 
-/// A configuration, and what there is to say about it.
+/// A configuration and everything that loading it yields.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The keys.
@@ -42,7 +42,7 @@ pub struct Loaded {
     pub plugins: Vec<Plugin>,
     /// Rules files and directories that exist, in order.
     pub rules: Vec<String>,
-    /// What deserves a warning although it works.
+    /// Problems that do not prevent a start: unknown keys, doubtful entries.
     pub warnings: Vec<Problem>,
 }
 
@@ -60,7 +60,7 @@ const INCLUDES: &str = "config_files";
 
 /// Reads a configuration: the main file, those it includes, then the options, the last of which is the strongest.
 ///
-/// `deprecated` is told at once, not with the other warnings, because it also stands before a fault.
+/// `deprecated` is called at once, not with the other warnings: its line also precedes an error.
 pub fn load(
     main: Main<'_>,
     options: &[String],
@@ -196,7 +196,7 @@ fn unknown_key(key: &UnknownKey) -> Option<ConfigIssue> {
     })
 }
 
-/// The file, or those of the directory by name. What does not exist is passed over.
+/// The file, or those of the directory by name. A path that does not exist yields none.
 fn files_at(path: &Path) -> Result<Vec<PathBuf>, ConfigIssue> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
@@ -218,7 +218,7 @@ fn files_at(path: &Path) -> Result<Vec<PathBuf>, ConfigIssue> {
     Ok(files)
 }
 
-/// Merges the top-level keys of a file. Deeper ones are no matter of merging: a section comes whole.
+/// Merges the top-level keys of a file. Sections are replaced as a whole.
 fn merge(
     root: &mut Node,
     included: Node,

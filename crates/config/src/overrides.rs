@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::issue::{ConfigCode, ConfigIssue};
 use crate::sources;
 
-/// Where values of options stand, for messages.
+/// Name of the source of option values, for messages.
 pub(crate) const COMMAND_LINE: &str = "command line";
 
 /// One step of a path into the tree.
@@ -124,7 +124,7 @@ enum SetError {
     PastEnd { index: usize, length: usize },
 }
 
-/// Sets the value at the end of the path. What stands in the way and is no container makes room for one.
+/// Sets the value at the end of the path. A scalar on the way is replaced by a container.
 fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), SetError> {
     let Some((step, rest)) = steps.split_first() else {
         *node = value;

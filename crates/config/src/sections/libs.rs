@@ -3,7 +3,7 @@
 use crate::declare::section;
 
 section! {
-    /// The picture of the machine.
+    /// Sizes of the state.
     pub FalcoLibs "FalcoLibs" extra { "minProperties": 1 } {
         /// Threads it holds at most.
         thread_table_size: u32 = 262_144;
@@ -21,7 +21,7 @@ section! {
     pub BaseSyscalls "BaseSyscalls" extra { "minProperties": 1 } {
         /// Names to watch; with `!` before it, one not to watch.
         custom_set: Vec<String> = Vec::new();
-        /// Watch the fewest that keep the picture of the machine right.
+        /// Monitor the fewest that keep the state of the machine right.
         repair: bool = false;
         /// Watch also those that -i names.
         all: bool = false;

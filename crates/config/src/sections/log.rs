@@ -24,11 +24,11 @@ fn libs_logger(section: &LibsLogger, node: &Node) -> Result<(), ConfigIssue> {
     if !section.enabled || SEVERITIES.contains(&section.severity.as_str()) {
         return Ok(());
     }
-    let fault = ConfigIssue::new(
+    let issue = ConfigIssue::new(
         ConfigCode::Value,
         format!("Unknown sinsp log severity {}", section.severity),
     );
-    Err(at_key(fault, node, "severity").help(format!("one of {}", SEVERITIES.join(", "))))
+    Err(at_key(issue, node, "severity").help(format!("one of {}", SEVERITIES.join(", "))))
 }
 
 /// `log_level`.

@@ -24,7 +24,7 @@ section! {
         rules_counters_enabled: bool = true;
         /// With CPU and memory.
         resource_utilization_enabled: bool = true;
-        /// With counters of the picture of the machine.
+        /// With counters of the state.
         state_counters_enabled: bool = true;
         /// With events and losses in the kernel.
         kernel_event_counters_enabled: bool = true;

@@ -57,7 +57,7 @@ impl Setting for Plugins {
         let plugins = plugins.iter().map(plugin).collect::<Result<_, _>>();
         plugins
             .map(|plugins| Some(Self(plugins)))
-            .map_err(|fault| fault.within("could not load plugins config"))
+            .map_err(|issue| issue.within("could not load plugins config"))
     }
 
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
