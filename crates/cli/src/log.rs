@@ -29,6 +29,11 @@ impl Log {
         Self { level, stderr, syslog, iso_8601 }
     }
 
+    /// Whether lines reach stderr.
+    pub(crate) fn reaches_stderr(&self) -> bool {
+        self.stderr
+    }
+
     /// Whether lines of this level are logged.
     pub(crate) fn logs(&self, level: Priority) -> bool {
         level <= self.level

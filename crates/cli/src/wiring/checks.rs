@@ -92,6 +92,11 @@ pub(crate) fn metrics(setup: &Setup) -> anyhow::Result<()> {
             format!("Could not open metrics.output_file {}", metrics.output_file)
         })?;
     }
+    let Some(interval) = metrics.interval.duration() else {
+        bail!(
+            "Metrics interval must have a minimum value of 100ms and reflect a Prometheus compliant time duration format: https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations. "
+        );
+    };
     if !metrics.output_rule
         && metrics.output_file.is_empty()
         && !config.webserver.prometheus_metrics_enabled
@@ -103,7 +108,7 @@ pub(crate) fn metrics(setup: &Setup) -> anyhow::Result<()> {
     setup.log.info(format_args!(
         "Setting metrics interval to {}, equivalent to {} (ms)",
         metrics.interval,
-        metrics.interval.duration().unwrap_or_default().as_millis()
+        interval.as_millis()
     ));
     Ok(())
 }

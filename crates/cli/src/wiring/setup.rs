@@ -2,12 +2,13 @@
 //! begins.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
 use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, Main};
+use peregrine_diagnostics::Problem;
 
 use crate::args::{ConfigArgs, UsageError};
 use crate::log::Log;
@@ -81,7 +82,7 @@ impl Setup {
 
     fn log_start(&self) {
         let log = &self.log;
-        self.loaded.warnings.iter().for_each(|warning| log.warning(warning.to_line()));
+        self.loaded.warnings.iter().for_each(|warning| self.warn(warning));
         log.info(format_args!("Falco version: {} ({})", version::FALCO, std::env::consts::ARCH));
         log.debug(format_args!("CLI args: {}", version::command_line()));
         if self.built_in {
@@ -94,6 +95,16 @@ impl Setup {
                 Ok(text) => log.info(format_args!("System info: {}", text.trim_end())),
                 Err(error) => log.info(format_args!("Cannot read /proc/version: {error}")),
             }
+        }
+    }
+
+    /// A warning with a place is shown with its line on stderr; Falco's log lines stay as they are. Otherwise, and
+    /// where stderr is not wanted, it is a line of the log.
+    fn warn(&self, warning: &Problem) {
+        if warning.labels.is_empty() || !self.log.reaches_stderr() {
+            self.log.warning(warning.to_line());
+        } else {
+            let _ = write!(io::stderr(), "{warning}");
         }
     }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 use peregrine_yaml::Node;
 use serde_json::Value as Json;
 
-use crate::declare::{Definitions, Row, Setting, at_key, section};
-use crate::issue::{ConfigCode, ConfigIssue};
+use crate::declare::{Definitions, Row, Setting, section};
+use crate::issue::ConfigIssue;
 
 section! {
     /// Numbers about the program.
-    pub Metrics "Metrics" extra { "minProperties": 1 } check interval {
+    pub Metrics "Metrics" extra { "minProperties": 1 } {
         /// Collect them.
         enabled: bool = false;
         /// Time between two reports, with units: 1h, 1m30s, 500ms.
@@ -70,7 +70,8 @@ impl Interval {
         Self { text: text.to_owned(), duration }
     }
 
-    /// The time, at least 100 ms. Always there where metrics are enabled.
+    /// The time, at least 100 ms; `None` if the text is no such duration. Falco refuses that only when
+    /// metrics start.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         self.duration
@@ -95,16 +96,6 @@ impl Setting for Interval {
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
         self.text.rows(key, about, rows);
     }
-}
-
-/// An interval that is no duration is refused only if it would be used.
-fn interval(section: &Metrics, node: &Node) -> Result<(), ConfigIssue> {
-    if !section.enabled || section.interval.duration.is_some() {
-        return Ok(());
-    }
-    let message = "Metrics interval must have a minimum value of 100ms and reflect a Prometheus compliant time duration format: https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations. ";
-    let issue = ConfigIssue::new(ConfigCode::Value, message);
-    Err(at_key(issue, node, "interval").help("for example 1h, 1m30s or 500ms"))
 }
 
 /// A duration in the notation of Prometheus, blanks allowed.
