@@ -117,6 +117,7 @@ fn settings(job: &Job<'_>, source: SourceSettings) -> RunSettings {
     RunSettings {
         source,
         state: state(job),
+        accounts_max_wait: Duration::from_millis(config.containers.accounts_max_wait_ms.into()),
         // `-M`: zero and less is no limit.
         limit: u64::try_from(options.seconds)
             .ok()

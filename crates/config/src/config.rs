@@ -9,8 +9,8 @@ use peregrine_alert::Priority;
 
 use crate::declare::section;
 use crate::sections::{
-    AppendOutput, BaseSyscalls, Capture, Engine, FalcoLibs, FileOutput, HttpOutput, Include,
-    LibsLogger, LogLevel, Metrics, OutputsQueue, Plugins, ProgramOutput, RuleMatching,
+    AppendOutput, BaseSyscalls, Capture, Containers, Engine, FalcoLibs, FileOutput, HttpOutput,
+    Include, LibsLogger, LogLevel, Metrics, OutputsQueue, Plugins, ProgramOutput, RuleMatching,
     RuleSelection, Switch, SyscallEventDrops, SyscallEventTimeouts, Webserver,
 };
 
@@ -75,6 +75,8 @@ section! {
         syscall_event_timeouts: SyscallEventTimeouts = SyscallEventTimeouts::default();
         /// Sizes of the state.
         falco_libs: FalcoLibs = FalcoLibs::default();
+        /// What is asked about containers.
+        containers: Containers = Containers::default();
         /// Which system calls to monitor besides those of the rules.
         base_syscalls: BaseSyscalls = BaseSyscalls::default();
         /// Numbers about the program itself.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use peregrine_alert::{Alert, RuleId};
+use peregrine_alert::RuleId;
 use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Record, Repair};
@@ -13,7 +13,7 @@ use peregrine_state::{Config, Context, State};
 
 use crate::compiled::Working;
 use crate::profile::{RuleMeter, Stage};
-use crate::{AlertTemplate, Generation, Next, ProcResolver, Source};
+use crate::{Generation, Next, ProcResolver, Source};
 
 /// Applies events to the state and evaluates the rules of a [`Generation`] against them.
 ///
@@ -94,16 +94,8 @@ pub struct Match<'a> {
     pub event: &'a Event<'a>,
     /// The event with the state after it: gives the values of fields.
     pub view: &'a View<'a>,
-    /// What makes an alert of it, where the generation has that.
-    pub template: Option<&'a AlertTemplate<Field>>,
-}
-
-impl Match<'_> {
-    /// The alert about this match, which owns all that it needs. `None` where the generation makes no alerts.
-    pub fn alert(&self) -> Option<Alert> {
-        let Event { ts, num, .. } = *self.event;
-        self.template.map(|template| template.render(ts, num, self.view))
-    }
+    /// The rules it is one of.
+    pub(crate) generation: &'a Arc<Generation>,
 }
 
 /// What one [step](Engine::step) did.
@@ -328,7 +320,7 @@ impl Engine {
     ) {
         self.events += 1;
         let Self { generation, working, state, scratch, rules: histories, .. } = self;
-        let generation = &**generation;
+        let generation = &*generation;
         let compiled = generation.compiled();
         let Some(candidates) = compiled.candidates(event.source, event.ty) else { return };
         scratch.reset();
@@ -338,8 +330,7 @@ impl Engine {
             let Some((id, rule)) = generation.rule(index) else { return };
             let last_match = remember(histories, id, event.ts);
             let view = &view.after(last_match);
-            let template = generation.template(index);
-            observer.matched(&Match { id, index, rule, event, view, template });
+            observer.matched(&Match { id, index, rule, event, view, generation });
         });
         meter.leave(Stage::Event(event.ty), mark, false);
     }

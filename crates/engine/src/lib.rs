@@ -39,6 +39,7 @@ mod allocations;
 mod compiled;
 mod engine;
 mod generation;
+mod pending_alert;
 pub mod profile;
 pub mod select;
 
@@ -48,3 +49,4 @@ pub use alert_template::{AlertContent, AlertTemplate};
 pub use compiled::{CompiledRules, Matching};
 pub use engine::{End, Engine, Match, Observer, RuleHistory, Step};
 pub use generation::{Generation, GenerationSettings};
+pub use pending_alert::{MatchAlert, PendingAlert};

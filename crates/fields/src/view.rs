@@ -114,6 +114,11 @@ impl<'a> View<'a> {
         self.state
     }
 
+    /// Id of the container of the event's thread; empty on the host.
+    pub fn container_id(&self) -> &'a [u8] {
+        self.thread.map_or(&[], |thread| &*thread.container)
+    }
+
     /// A ticket for the request for the accounts of the container of the event's thread, if they are
     /// not known yet (see [`State::pending_accounts`]).
     pub fn pending_accounts(&self) -> Option<u64> {

@@ -132,6 +132,7 @@ impl<'a> Run<'a> {
             metrics,
             timeouts: settings.timeouts,
             outputs,
+            accounts_max_wait: settings.accounts_max_wait,
             limit: settings.limit,
         };
         let mut observer = RunObserver::new(parts, &generation, &origin);
@@ -146,6 +147,13 @@ impl<'a> Run<'a> {
             true => Err(RunError::Losses),
             false => Ok(()),
         });
+        observer.give_up_held();
+        let incomplete = observer.incomplete_alerts();
+        if incomplete > 0 {
+            log.warning(format_args!(
+                "{incomplete} alerts went out before the users and groups of their containers were read"
+            ));
+        }
         let (summary, drops) = observer.close();
         let live = matches!(settings.source, SourceSettings::Live(_));
         RunReport { summary, drops, events, elapsed, profile, started, live, result }

@@ -15,6 +15,8 @@ pub struct RunSettings {
     pub source: SourceSettings,
     /// Sizes of the state.
     pub state: peregrine_state::Config,
+    /// How long an alert waits at most for the users and groups of its container.
+    pub accounts_max_wait: Duration,
     /// How long to run, in time of the events.
     pub limit: Option<Duration>,
     /// What is done about losses.

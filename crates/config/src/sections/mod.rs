@@ -2,6 +2,7 @@
 
 mod append_output;
 mod capture;
+mod containers;
 mod drops;
 mod engine;
 mod includes;
@@ -15,6 +16,7 @@ mod webserver;
 
 pub use append_output::{AppendOutput, ExtraField};
 pub use capture::{Capture, CaptureMode};
+pub use containers::Containers;
 pub use drops::{DropAction, DropActions, Share, SyscallEventDrops, SyscallEventTimeouts};
 pub use engine::{Engine, Hooks, LiveSettings, RingSize, Scope};
 pub use includes::{Include, Strategy};

@@ -1,6 +1,7 @@
 //! What follows the events of a run: alerts, recordings, losses, timeouts and metrics.
 
 pub mod drops;
+mod held;
 pub mod metrics;
 mod recorder;
 mod timeouts;
@@ -18,6 +19,7 @@ use peregrine_state::State;
 use crate::memory;
 
 use drops::Drops;
+use held::HeldAlerts;
 use metrics::{CostCounters, LoopState, Metrics};
 
 pub use recorder::{Recorder, RecordingSettings};
@@ -42,6 +44,7 @@ pub struct RunObserver {
     costs: Option<Rc<CostCounters>>,
     timeouts: Timeouts,
     outputs: Outputs,
+    held: HeldAlerts,
     capture_full: InternalRule,
     /// Events that rules were evaluated for.
     events: u64,
@@ -63,6 +66,8 @@ pub struct Observers {
     pub timeouts: TimeoutSettings,
     /// Where alerts go.
     pub outputs: Outputs,
+    /// How long an alert waits at most for the accounts of its container.
+    pub accounts_max_wait: Duration,
     /// How long to run, in time of the events.
     pub limit: Option<Duration>,
 }
@@ -70,7 +75,8 @@ pub struct Observers {
 impl RunObserver {
     /// Nothing has happened yet.
     pub fn new(parts: Observers, generation: &Generation, origin: &AlertOrigin) -> Self {
-        let Observers { drops, recorder, metrics, timeouts, outputs, limit } = parts;
+        let Observers { drops, recorder, metrics, timeouts, outputs, accounts_max_wait, limit } =
+            parts;
         Self {
             summary: Summary::new(names(generation)),
             drops,
@@ -79,6 +85,7 @@ impl RunObserver {
             metrics,
             timeouts: Timeouts::new(timeouts, origin),
             outputs,
+            held: HeldAlerts::new(accounts_max_wait),
             capture_full: InternalRule::new(origin, CAPTURE_FULL, Priority::Informational),
             events: 0,
             first_ts: None,
@@ -115,12 +122,29 @@ impl RunObserver {
         }
     }
 
+    /// Alerts that went out before the accounts of their container were known.
+    pub(crate) fn incomplete_alerts(&self) -> u64 {
+        self.held.incomplete()
+    }
+
+    /// The run is over: delivers alerts that are held as they are.
+    pub(crate) fn give_up_held(&mut self) {
+        let Self { held, outputs, .. } = self;
+        held.release_all(|alert| outputs.submit(alert));
+    }
+
     /// The run is over: completes files, and delivers what waits.
     pub(crate) fn close(self) -> (Summary, Drops) {
         // Reports of metrics go to the outputs.
         drop(self.metrics);
         self.outputs.close();
         (self.summary, self.drops)
+    }
+
+    #[cold]
+    fn release_held(&mut self, now: u64, state: &State) {
+        let Self { held, outputs, .. } = self;
+        held.release(now, state, |alert| outputs.submit(alert));
     }
 
     fn is_over(&self, first: u64, ts: u64) -> bool {
@@ -173,13 +197,22 @@ impl Observer for RunObserver {
 
     fn matched(&mut self, matched: &Match<'_>) {
         let Some(alert) = matched.alert() else { return };
-        self.summary.count(matched.id, alert.priority());
-        self.outputs.submit(alert);
+        self.summary.count(matched.id, matched.rule.priority);
+        if let Some(alert) = self.held.add(matched, alert) {
+            self.outputs.submit(alert);
+        }
         self.recorder.matched(matched);
+    }
+
+    fn observed(&mut self, state: &State) {
+        self.release_held(now(), state);
     }
 
     #[inline(always)]
     fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
+        if self.held.is_due(event.ts) {
+            self.release_held(event.ts, state);
+        }
         if let Some(full) = self.recorder.done(event, state_only, state) {
             self.report_full_capture(full.max_bytes, full.written);
         }
@@ -193,6 +226,9 @@ impl Observer for RunObserver {
             memory::give_back();
         }
         let now = now();
+        if self.held.is_due(now) {
+            self.release_held(now, state);
+        }
         self.recorder.idle(now);
         self.drops.report_repairs(state);
         if let Some(alert) = self.timeouts.idle(now) {
