@@ -76,7 +76,7 @@ section! {
         /// Sizes of the state.
         falco_libs: FalcoLibs = FalcoLibs::default();
         /// What is asked about containers.
-        containers: Containers = Containers::default();
+        containers: Containers = Containers::default(), extra { "$comment": "Peregrine" };
         /// Which system calls to monitor besides those of the rules.
         base_syscalls: BaseSyscalls = BaseSyscalls::default();
         /// Numbers about the program itself.

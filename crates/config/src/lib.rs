@@ -30,10 +30,10 @@ pub use digest::sha256;
 pub use issue::{ConfigCode, ConfigError, ConfigIssue};
 pub use load::{Loaded, Main, ReadFile, load};
 pub use sections::{
-    AppendOutput, BaseSyscalls, Capture, CaptureMode, DropAction, DropActions, Engine, ExtraField,
-    FalcoLibs, FileOutput, Hooks, HttpOutput, Include, Interval, LibsLogger, ListenAddress,
-    LiveSettings, LogLevel, Metrics, OutputsQueue, Plugin, Plugins, ProgramOutput, RingSize,
-    RuleMatching, RuleSelection, Scope, Share, Strategy, Switch, SyscallEventDrops,
+    AppendOutput, BaseSyscalls, Capture, CaptureMode, Containers, DropAction, DropActions, Engine,
+    ExtraField, FalcoLibs, FileOutput, Hooks, HttpOutput, Include, Interval, LibsLogger,
+    ListenAddress, LiveSettings, LogLevel, Metrics, OutputsQueue, Plugin, Plugins, ProgramOutput,
+    RingSize, RuleMatching, RuleSelection, Scope, Share, Strategy, Switch, SyscallEventDrops,
     SyscallEventTimeouts, Webserver,
 };
 

@@ -339,6 +339,58 @@ fn timestamps_follow_the_wall_clock() {
     }
 }
 
+/// A container whose first process executes programs in a loop causes one read of its account files,
+/// off the thread that takes events.
+#[test]
+fn an_exec_storm_reads_large_account_files_once() {
+    const EXECS: usize = 200;
+    if !["unshare", "setpriv"].iter().all(|tool| Path::new("/usr/bin").join(tool).exists()) {
+        eprintln!("skipped: this test needs unshare and setpriv");
+        return;
+    }
+    let Some(cgroup) = Cgroup::new() else { return };
+    let container = Cgroup(cgroup.0.join(format!("docker-{}.scope", "0123456789abcdef".repeat(4))));
+    fs::create_dir(&container.0).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).display().to_string();
+    let mut passwd = "carol:x:4242:1::/home/carol:/bin/sh\n".to_owned();
+    let line = "#".repeat(1023) + "\n";
+    while passwd.len() < 4 << 20 {
+        passwd.push_str(&line);
+    }
+    fs::write(path("passwd"), passwd).unwrap();
+    let storm =
+        format!("[ $1 -gt 0 ] && exec /bin/sh {} $(($1-1)); exec sleep 1000", path("storm"));
+    fs::write(path("storm"), storm).unwrap();
+    // The mount comes first, so that the first process of the container never has other files.
+    let mut first = container.shell(&format!(
+        "read line; exec unshare --mount --pid --fork --kill-child /bin/sh -c \
+         'mount --bind {} /etc/passwd && exec setpriv --reuid 4242 --clear-groups /bin/sh {} {EXECS}'",
+        path("passwd"),
+        path("storm")
+    ));
+    let mut watched = Watched::new(&cgroup, &[LIFE, &["setuid", "setresuid"]].concat(), 1 << 22);
+    watched.until(|seen, _| seen.is_none());
+    first.tell("go");
+    let (mut execs, mut sleeps) = (0, None);
+    watched.until(|seen, state| {
+        if let Some((event, context)) = seen
+            && event.ty == EventType::SyscallExecve_19X
+            && let Some(thread) = state.thread(context).filter(|thread| thread.vpid == 1)
+        {
+            execs += 1;
+            sleeps = (thread.comm() == b"sleep").then_some(thread.tid).or(sleeps);
+        }
+        let user = sleeps.and_then(|tid| state.user(state.by_tid(tid)?, 4242));
+        user.is_some_and(|user| user.name == b"carol")
+    });
+    assert!(execs > EXECS, "{execs}");
+    let statistics = watched.live.losses().refresh(Duration::ZERO).unwrap().statistics.clone();
+    // Before the mount, the files are those of the host.
+    assert!((1..=2).contains(&statistics.account_reads), "{statistics:?}");
+    assert_eq!((statistics.total().lost(), statistics.resolved_in_part), (0, 0));
+}
+
 /// What reload needs: hooks come and go, and what stays selected has no gap.
 #[test]
 fn a_selection_is_changed_while_events_come() {

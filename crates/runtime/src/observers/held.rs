@@ -126,3 +126,208 @@ impl HeldAlerts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::ops::ControlFlow;
+
+    use peregrine_alert::{AlertOrigin, RuleRegistry};
+    use peregrine_engine::{AlertContent, Engine, Generation, Source, Step};
+    use peregrine_event::render::Buffers;
+    use peregrine_event::snapshot::{self, Item, User};
+    use peregrine_event::source::{
+        AccountsRequest, Next, Observation, ProcResolver, Record, SourceId,
+    };
+    use peregrine_event::{Accounts, Builder, Event, EventType};
+    use peregrine_fields::Fields;
+    use peregrine_rules::{EventSource, Loader};
+    use peregrine_state::Config;
+
+    use super::*;
+
+    const RULES: &str = "
+- rule: names
+  desc: d
+  condition: evt.type = close
+  output: closed by %user.name
+  priority: INFO
+- rule: plain
+  desc: d
+  condition: evt.type = dup
+  output: duplicated by %user.uid
+  priority: INFO
+";
+    const WAIT: u64 = 500_000_000;
+
+    /// A source of one record.
+    struct Once(Option<Given>);
+
+    enum Given {
+        Snapshot(Item),
+        Event(Vec<u8>),
+        Observation(Observation),
+    }
+
+    impl Source for Once {
+        type Error = Infallible;
+
+        fn id(&self) -> SourceId {
+            SourceId::SYSCALL
+        }
+
+        fn next(&mut self) -> Result<Next<'_>, Infallible> {
+            Ok(match &mut self.0 {
+                Some(Given::Event(bytes)) => {
+                    let event = Event::parse(bytes, 0).unwrap();
+                    Next::Record(Record::Event { event, state_only: false })
+                }
+                given => match given.take() {
+                    Some(Given::Snapshot(item)) => Next::Record(Record::Snapshot(item)),
+                    Some(Given::Observation(observation)) => Next::Observation(observation),
+                    Some(Given::Event(_)) | None => Next::Idle,
+                },
+            })
+        }
+    }
+
+    /// Takes all requests, and answers none.
+    struct Silent;
+
+    impl ProcResolver for Silent {
+        fn resolve(&mut self, _: i64, _: &dyn Fn(i64) -> bool) -> Vec<Item> {
+            Vec::new()
+        }
+
+        fn request_accounts(&mut self, _: &AccountsRequest) -> bool {
+            true
+        }
+    }
+
+    struct Alerts {
+        held: HeldAlerts,
+        out: Vec<String>,
+    }
+
+    impl Alerts {
+        fn release(&mut self, now: u64, state: &State) {
+            let Self { held, out } = self;
+            held.release(now, state, |alert| out.push(text(&alert)));
+        }
+    }
+
+    fn text(alert: &Alert) -> String {
+        String::from_utf8_lossy(alert.text()).into_owned()
+    }
+
+    impl peregrine_engine::Observer for Alerts {
+        fn event(&mut self, _: &Event<'_>) -> ControlFlow<()> {
+            ControlFlow::Continue(())
+        }
+
+        fn matched(&mut self, matched: &Match<'_>) {
+            let alert = matched.alert().unwrap();
+            self.out.extend(self.held.add(matched, alert).map(|alert| text(&alert)));
+        }
+
+        fn observed(&mut self, state: &State) {
+            self.release(0, state);
+        }
+    }
+
+    struct World {
+        engine: Engine,
+        alerts: Alerts,
+    }
+
+    impl World {
+        /// Two containers with a process each, 20 and 30, and one on the host, 10.
+        fn new() -> Self {
+            let fields = Fields::syscall().with_containers(true);
+            let mut loader = Loader::new(vec![EventSource::syscall(fields.clone())], Vec::new());
+            assert!(loader.load("rules.yaml", RULES.as_bytes()).successful());
+            let registry = Arc::new(RuleRegistry::new());
+            let origin = AlertOrigin::new(Arc::clone(&registry), "host");
+            let content =
+                AlertContent { fields: true, iso_time: false, buffers: Buffers::default() };
+            let generation = Generation::new(loader.into_rules(), &registry, Default::default());
+            let generation = generation.with_alerts(&origin, content, &fields).unwrap();
+            let state = Config { live: true, ..Config::default() };
+            let engine = Engine::new(Arc::new(generation), state).with_resolver(Box::new(Silent));
+            let held = HeldAlerts::new(Duration::from_nanos(WAIT));
+            let mut world = Self { engine, alerts: Alerts { held, out: Vec::new() } };
+            for (tid, id) in [(10, None), (20, Some('a')), (30, Some('b'))] {
+                let id: Option<String> = id.map(|digit| digit.to_string().repeat(64));
+                let cgroups = id.map_or_else(Vec::new, |id| format!("cpu=/docker/{id}\0").into());
+                let thread =
+                    snapshot::Thread { tid, pid: tid, uid: 7, cgroups, ..Default::default() };
+                world.give(Given::Snapshot(Item::Thread(Box::new(thread))));
+            }
+            world
+        }
+
+        fn give(&mut self, given: Given) -> &mut Self {
+            let step = self.engine.step(&mut Once(Some(given)), &mut self.alerts, &mut ());
+            assert!(matches!(step, Ok(Step::Loaded | Step::Event)));
+            self
+        }
+
+        fn event(&mut self, ty: EventType, ts: u64, tid: i64) -> &mut Self {
+            let mut bytes = Vec::new();
+            Builder::new(ty, ts, tid).i64(0).i64(3).finish(&mut bytes).unwrap();
+            self.give(Given::Event(bytes))
+        }
+
+        fn answer(&mut self, digit: char) {
+            let container = digit.to_string().repeat(12).into_bytes().into();
+            let mut accounts = Accounts::default();
+            let (home, shell) = (Vec::new(), Vec::new());
+            accounts.add_user(User { uid: 7, gid: 7, name: b"carol".to_vec(), home, shell });
+            self.give(Given::Observation(Observation::Accounts {
+                container,
+                accounts: Some(accounts),
+            }));
+        }
+
+        fn taken(&mut self) -> Vec<String> {
+            std::mem::take(&mut self.alerts.out)
+        }
+    }
+
+    use EventType::{SyscallCloseX as CLOSE, SyscallDup_1X as DUP};
+
+    #[test]
+    fn an_alert_waits_for_the_names_and_keeps_the_order_of_its_container() {
+        let mut world = World::new();
+        world.event(CLOSE, 1, 20).event(DUP, 2, 20).event(DUP, 3, 30).event(CLOSE, 4, 10);
+        assert_eq!(world.taken(), ["duplicated by 7", "closed by <NA>"]);
+        world.answer('b');
+        assert_eq!(world.taken(), [""; 0]);
+        world.answer('a');
+        assert_eq!(world.taken(), ["closed by carol", "duplicated by 7"]);
+        world.event(CLOSE, 5, 20);
+        assert_eq!(world.taken(), ["closed by carol"]);
+        assert_eq!(world.alerts.held.incomplete(), 0);
+    }
+
+    #[test]
+    fn at_its_deadline_an_alert_goes_out_as_it_is() {
+        let mut world = World::new();
+        world.event(CLOSE, 1, 20).event(CLOSE, 2, 20);
+        assert!(!world.alerts.held.is_due(WAIT) && world.alerts.held.is_due(WAIT + 1));
+        world.alerts.release(WAIT + 1, world.engine.state());
+        assert_eq!(world.taken(), ["closed by <NA>"]);
+        let World { alerts: Alerts { held, out }, .. } = &mut world;
+        held.release_all(|alert| out.push(text(&alert)));
+        assert_eq!((world.taken().len(), world.alerts.held.incomplete()), (1, 2));
+    }
+
+    #[test]
+    fn no_more_alerts_are_held_than_allowed() {
+        let mut world = World::new();
+        for ts in 0..=MAX_HELD as u64 {
+            world.event(CLOSE, ts, 20);
+        }
+        assert_eq!((world.taken().len(), world.alerts.held.incomplete()), (1, 1));
+    }
+}
