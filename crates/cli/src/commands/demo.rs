@@ -2,17 +2,16 @@
 //! cgroup of its own, and only that cgroup is monitored. If the kernel can't be monitored, a small
 //! capture is replayed instead.
 
-mod acts;
-
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use peregrine_config::Main;
+use peregrine_demo::{Scratch, cgroup_root};
 use rustix::process::{Signal, geteuid, getpid, kill_process};
 
 use crate::args::{RulesArgs, RunArgs};
@@ -38,15 +37,16 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Runs the demo, or, with further words, a part of it: the demo starts this program again for the
 /// acts.
 pub(crate) fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
-    match words {
-        [] => show(),
-        [part, rest @ ..] => acts::run(part, rest).map(|()| ExitCode::SUCCESS),
+    if words.is_empty() {
+        return show();
     }
+    peregrine_demo::run_part(words)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show() -> anyhow::Result<ExitCode> {
-    let directory = Directory::new(&std::env::temp_dir())?;
-    let reason = match watch(&directory.0) {
+    let directory = Scratch::new(&std::env::temp_dir())?;
+    let reason = match watch(directory.path()) {
         Ok(code) => return Ok(code),
         Err(reason) => reason,
     };
@@ -54,7 +54,7 @@ fn show() -> anyhow::Result<ExitCode> {
         "\nThis machine can't be monitored: {reason:#}.\n\
          The following was recorded elsewhere, during an attack on a web server.\n\n"
     ))?;
-    replay(&directory.0)
+    replay(directory.path())
 }
 
 /// Monitors the acts.
@@ -62,8 +62,8 @@ fn watch(directory: &Path) -> anyhow::Result<ExitCode> {
     if !geteuid().is_root() {
         bail!("it takes root (try: sudo peregrine demo)");
     }
-    let group = Directory::new(cgroup_root()?)?;
-    let cgroup = group.0.display();
+    let group = Scratch::new(cgroup_root()?)?;
+    let cgroup = group.path().display();
     print(format!(
         "A child of this program is about to perform six suspicious acts, all of them harmless, in\n\
          a mount namespace and a cgroup of its own ({cgroup}).\n\
@@ -74,26 +74,17 @@ fn watch(directory: &Path) -> anyhow::Result<ExitCode> {
         format!("engine.modern_ebpf.scope.cgroup={cgroup}"),
     ])?;
     let opened = || {
-        let (directory, cgroup) = (directory.to_owned(), group.0.clone());
+        let (directory, cgroup) = (directory.to_owned(), group.path().to_owned());
         thread::spawn(move || {
-            perform(&directory, &cgroup);
+            if let Err(error) = peregrine_demo::perform(&directory, &cgroup) {
+                let _ = print(format!("{error}\n"));
+            }
             thread::sleep(GRACE);
             // The run ends as it does when a user presses Ctrl-C.
             let _ = kill_process(getpid(), Signal::INT);
         });
     };
     start(&setup, &opened)
-}
-
-/// Runs the acts in a child, which reports its own failures.
-fn perform(directory: &Path, cgroup: &Path) {
-    let Ok(program) = std::env::current_exe() else { return };
-    // `unshare` gives the child a mount namespace in which nothing it mounts is seen outside.
-    let mut child = Command::new("unshare");
-    child.arg("--mount").arg(program).args(["demo", "acts"]).arg(directory).arg(cgroup);
-    if let Err(error) = child.status() {
-        let _ = print(format!("The program `unshare` is needed and can't be run: {error}\n"));
-    }
 }
 
 fn replay(directory: &Path) -> anyhow::Result<ExitCode> {
@@ -111,39 +102,4 @@ fn setup(keys: &[String]) -> anyhow::Result<Setup> {
 /// Runs with the built-in rules.
 fn start(setup: &Setup, opened: &dyn Fn()) -> anyhow::Result<ExitCode> {
     super::run::start(setup, &RulesArgs::default(), &RunArgs::default(), opened)
-}
-
-/// Root of the cgroup v2 file system.
-fn cgroup_root() -> anyhow::Result<&'static Path> {
-    let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
-    let root = roots.into_iter().find(|root| root.join("cgroup.controllers").exists());
-    root.context("there is no cgroup v2 file system below /sys/fs/cgroup")
-}
-
-/// A directory that is removed on drop: with its files, or a cgroup once it has no processes.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(parent: &Path) -> anyhow::Result<Self> {
-        let path = parent.join(format!("peregrine-demo-{}", std::process::id()));
-        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // The files of a cgroup can't be removed one by one; the cgroup can, once its last process
-        // has exited.
-        for _ in 0..20 {
-            if fs::remove_dir(&self.0).is_ok() {
-                return;
-            }
-            if !self.0.join("cgroup.procs").exists() {
-                let _ = fs::remove_dir_all(&self.0);
-                return;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
 }
