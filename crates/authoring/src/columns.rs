@@ -1,14 +1,19 @@
 //! Two columns of text: names and their explanations.
 
-/// Column where explanations begin, and where their lines end.
+/// Column where explanations begin in listings, and where all lines end.
 const TEXT_COLUMN: usize = 30;
 const TEXT_WIDTH: usize = 100;
 
-/// A name with its explanation beside it, wrapped. A long name stands on a line of its own.
+/// A name with its explanation beside it, wrapped.
 pub(crate) fn columns(name: &str, text: &str) -> String {
+    two_columns(name, text, TEXT_COLUMN)
+}
+
+/// A name with a text that begins at this column, wrapped. A long name stands on a line of its own.
+pub fn two_columns(name: &str, text: &str, start: usize) -> String {
     let mut line = name.to_owned();
     let mut column = name.chars().count();
-    if column >= TEXT_COLUMN {
+    if column >= start {
         line.push('\n');
         column = 0;
     }
@@ -17,7 +22,7 @@ pub(crate) fn columns(name: &str, text: &str) -> String {
             line.push('\n');
             column = 0;
         }
-        let gap = if column < TEXT_COLUMN { TEXT_COLUMN - column } else { 1 };
+        let gap = if column < start { start - column } else { 1 };
         line += &" ".repeat(gap);
         line += word;
         column += gap + word.chars().count();

@@ -20,4 +20,5 @@ mod format;
 mod similar;
 mod types;
 
+pub use columns::two_columns;
 pub use format::{Format, UnknownFormat};

@@ -34,14 +34,9 @@ impl Log {
         self.stderr
     }
 
-    /// Whether lines of this level are logged.
-    pub(crate) fn logs(&self, level: Priority) -> bool {
-        level <= self.level
-    }
-
     /// Logs a message, which may have several lines.
     pub(crate) fn line(&self, level: Priority, message: impl Display) {
-        if !self.logs(level) {
+        if level > self.level {
             return;
         }
         let message = message.to_string();

@@ -13,6 +13,7 @@
 //! assert!(selection.ignored.contains_name("read") && !selection.selected.contains_name("read"));
 //! ```
 
+mod notes;
 mod set;
 
 use std::collections::BTreeSet;

@@ -2,6 +2,7 @@
 
 use clap::Arg;
 use clap::builder::styling::Style;
+use peregrine_authoring::two_columns;
 
 use super::flags::is_flag;
 use super::groups::RUN;
@@ -43,15 +44,14 @@ pub(crate) fn page(color: bool) -> String {
     page += &format!("\n{bold}Commands{bold:#} (`peregrine <command> --help` explains each):\n");
     for command in tree.get_subcommands() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        page += &columns(&format!("  {}", command.get_name()), &about);
+        page += &two_columns(&format!("  {}", command.get_name()), &about, HELP_COLUMN);
     }
     page.push('\n');
     page + EXAMPLES
 }
 
-/// Column where the explanation of an option begins, and where its lines end.
+/// Column where explanations begin.
 const HELP_COLUMN: usize = 34;
-const HELP_WIDTH: usize = 100;
 
 fn option(arg: &Arg) -> String {
     let mut line = match (arg.get_short(), arg.get_long()) {
@@ -66,28 +66,7 @@ fn option(arg: &Arg) -> String {
         line += &if optional { format!(" [=<{value}>(=)]") } else { format!(" <{value}>") };
     }
     let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    columns(&line, &about)
-}
-
-/// A name with its explanation beside it, wrapped.
-fn columns(name: &str, about: &str) -> String {
-    let mut line = name.to_owned();
-    let mut column = line.chars().count();
-    if column + 2 > HELP_COLUMN {
-        line.push('\n');
-        column = 0;
-    }
-    for word in about.split_whitespace() {
-        if column + 1 + word.chars().count() > HELP_WIDTH {
-            line.push('\n');
-            column = 0;
-        }
-        let gap = if column < HELP_COLUMN { HELP_COLUMN - column } else { 1 };
-        line += &" ".repeat(gap);
-        line += word;
-        column += gap + word.chars().count();
-    }
-    line + "\n"
+    two_columns(&line, &about, HELP_COLUMN)
 }
 
 #[cfg(test)]
