@@ -27,12 +27,12 @@ pub(crate) struct ReaderCounters {
 /// The counters at one moment. They only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// By CPU number. Malformed events, and those lost by recursion, are lost ones of the first, as
-    /// nobody knows whose they are.
+    /// By CPU number. Malformed events, and those lost by recursion, count as lost on the first
+    /// CPU, as their CPU is not known.
     pub cpus: Vec<EventCounters>,
-    /// Events that were no events: nobody but a bug makes them.
+    /// Malformed records, which only a bug can produce.
     pub malformed: u64,
-    /// Events given out after a later one.
+    /// Events delivered after a later one.
     pub late: u64,
     /// Unknown threads that were looked up in `/proc` while their event waited.
     pub resolved: u64,

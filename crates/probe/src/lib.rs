@@ -1,9 +1,9 @@
-//! The live source: what programs on this machine ask of the kernel, as events.
+//! The live source: system calls and other kernel events of this machine.
 //!
 //! [`Live`] is that source: [`bpf::Probe`] loads the kernel side (`bpf/` in this repository),
-//! attaches it and hands out its rings and counters; [`scan`] tells what there was before the first
+//! attaches it and provides its rings and counters; [`scan`] describes the machine before the first
 //! event; each [`Ring`] is read in place, and [`Merge`] puts their events in order. It knows the
-//! kernel and the event format, and nothing of rules.
+//! kernel and the event format, but no rules.
 //!
 //! ```
 //! use peregrine_probe::bpf::{Selection, SyscallSet, Tracepoints};

@@ -8,8 +8,8 @@ use crate::bpf::RingKind;
 use crate::record::ts_of;
 use crate::ring::Ring;
 
-/// How long an event may be on its way from its timestamp into its ring, ns. An event is given out
-/// when it is older than that: then no other ring can come up with an earlier one.
+/// How long an event may be on its way from its timestamp into its ring, ns. An event is delivered
+/// when it is older than that: then no other ring can have an earlier one.
 pub const WINDOW: u64 = 500_000;
 /// How far in the future a timestamp must be to show that the clock has been set back since, ns.
 /// Records can be a little in the future, as rings are read on after the time was.
@@ -28,7 +28,7 @@ pub struct Merge {
     heads: BinaryHeap<Reverse<Head>>,
     /// Whether the record of the first of them is out.
     given: bool,
-    /// The other rings, by their place: there was nothing in them when last looked at.
+    /// Indices of the other rings, which were empty when they were last read.
     empty: Vec<usize>,
     /// Up to which time everything is there.
     horizon: u64,
@@ -75,7 +75,7 @@ impl Merge {
         self.given
     }
 
-    /// The record that [`Merge::advance`] went to; nothing when there was none.
+    /// The record that [`Merge::advance`] moved to; `None` when there was none.
     pub fn current(&mut self) -> Option<&[u8]> {
         let first = self.heads.peek().filter(|_| self.given)?;
         let (_, ring) = self.rings.get_mut(first.0.ring)?;
@@ -87,7 +87,7 @@ impl Merge {
         self.latest
     }
 
-    /// The time up to which every event was given out when there is no further one that is due.
+    /// All events up to this time have been delivered when no further one is due.
     pub fn horizon(&self) -> u64 {
         self.horizon
     }
@@ -120,7 +120,8 @@ impl Merge {
         self.rings.iter_mut().for_each(|(_, ring)| ring.release());
     }
 
-    /// Events that were given out after a later one: they were longer on their way than [`WINDOW`].
+    /// Events delivered after a later one, because they took longer than [`WINDOW`] to reach their
+    /// ring.
     pub fn late(&self) -> u64 {
         self.late
     }

@@ -10,7 +10,7 @@ use crate::bpf::abi::COMPAT;
 
 /// Bytes before the event.
 const FRONT: usize = 2;
-/// Where the event tells its length.
+/// Offset of the length of the event.
 const LEN: Range<usize> = 16..20;
 
 /// The event of a record.

@@ -1,9 +1,9 @@
-//! Looks at the machine again after events were lost.
+//! Reads the state of the machine again after events were lost.
 //!
-//! Who lost events is read again from `/proc`, a process at a time, so that events never wait for
-//! long. What is found goes between the events at the time of its reading: what happened before is
-//! known by then as far as events tell of it, and what happened meanwhile comes after, as with the
-//! snapshot at the start.
+//! Processes that lost events are read again from `/proc`, one at a time, so that events never wait
+//! for long. The result is delivered between the events at the time of the reading: earlier changes
+//! are known by then as far as they have events, and later ones follow, as with the snapshot at the
+//! start.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::scan::{Scanner, scope};
 /// Nanoseconds between two processes that are read while events come without a pause.
 const BUSY: u64 = 20_000_000;
 
-/// Losses that make the picture of the machine wrong as to which processes there are.
+/// Losses after which the set of processes in the state may be wrong.
 const LIFE: [LossClass; 3] = [LossClass::CloneFork, LossClass::Execve, LossClass::ProcExit];
 
 pub(crate) struct Repairer {
@@ -71,7 +71,7 @@ impl Repairer {
         }
     }
 
-    /// Time at which something is to be given out; the end of time when there is nothing.
+    /// Time at which the next result is due; `u64::MAX` when there is none.
     pub(crate) fn due(&self) -> u64 {
         self.found.front().map_or(u64::MAX, |(ts, _)| *ts)
     }
@@ -141,7 +141,7 @@ impl Repairer {
         }
     }
 
-    /// The processes that are watched.
+    /// The monitored processes.
     fn watched(&self) -> Vec<i64> {
         match &self.scope {
             Some(scope) => scope::members(scope).unwrap_or_default(),

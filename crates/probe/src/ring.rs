@@ -1,11 +1,14 @@
 //! Reads a BPF ring buffer in place.
 //!
-//! Positions only grow. The kernel writes a record, then clears its busy bit; we read it where it
-//! is, and tell the kernel from time to time how far we are.
+//! Positions only grow. The kernel writes a record, then clears its busy bit; the reader uses it in
+//! place, and releases memory to the kernel from time to time.
 //!
 //! The kernel offers the data twice, one behind the other, so that a record that goes over the end
 //! lies in one piece. All that is mapped is resident, so we take it once, and put the one record
 //! that goes over the end together.
+//!
+//! The tests also read rings on the heap, for Miri:
+//! `MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p peregrine-probe --lib -- ring`.
 
 mod memory;
 
@@ -20,7 +23,7 @@ use memory::Memory;
 
 /// Set while a record is written.
 const BUSY: u32 = 1 << 31;
-/// Set when it is to be passed over.
+/// Set when the reader must skip it.
 const DISCARDED: u32 = 1 << 30;
 /// Bytes before each record: its length and a number for the kernel.
 const HEADER: u64 = 8;
@@ -36,9 +39,9 @@ pub struct Ring {
     size: u64,
     /// Where the next record begins.
     position: u64,
-    /// Up to where records were when last asked.
+    /// End of the records when it was last read.
     end: u64,
-    /// Up to where the kernel may write again.
+    /// Memory before this position is released to the kernel.
     released: u64,
     /// The record that goes over the end of the data, in one piece.
     joined: Vec<u8>,
@@ -86,8 +89,7 @@ impl Ring {
         }
     }
 
-    /// The next record, where it lies. `None` when there is none yet, also while it is being
-    /// written.
+    /// The next record, in place. `None` while there is none, or while it is being written.
     pub fn peek(&mut self) -> Option<&[u8]> {
         loop {
             if self.position >= self.end {
@@ -107,7 +109,7 @@ impl Ring {
         }
     }
 
-    /// Passes the record that [`Ring::peek`] gives; nothing when it gives none.
+    /// Skips the record that [`Ring::peek`] returns, if any.
     pub fn advance(&mut self) {
         if self.position < self.end {
             let header = self.header();
@@ -115,14 +117,14 @@ impl Ring {
                 self.skip(header);
             }
         }
-        // The kernel needs room before the ring is read through, and each time we tell it of some
-        // both sides wait for memory.
+        // The kernel needs room before the ring has been read to its end, but each release makes a
+        // cache line move between CPUs.
         if self.position - self.released >= self.size / 8 {
             self.release();
         }
     }
 
-    /// Gives everything passed back to the kernel.
+    /// Releases all skipped records to the kernel.
     pub fn release(&mut self) {
         if self.released != self.position {
             self.consumer.position().store(self.position, Ordering::Release);

@@ -26,13 +26,13 @@ const SHORTEST: Duration = Duration::from_micros(500);
 const LONGEST: Duration = Duration::from_millis(10);
 /// Nanoseconds between two looks at the wall clock.
 const CLOCK_CHECK: u64 = 1_000_000_000;
-/// Bytes a second at which a ring fills when a machine does nothing else.
+/// Bytes per second of the fastest producer.
 const FASTEST: u64 = 700_000_000;
 /// Events of one look that are few, and those that are many.
 const FEW: u32 = 32;
 const MANY: u32 = 512;
 
-/// Why this machine can't be watched.
+/// Why this machine cannot be monitored.
 #[derive(Debug, Error)]
 pub enum LiveError {
     /// The kernel does not take the probe.
@@ -49,26 +49,27 @@ pub enum LiveError {
     Scan(#[from] ScanError),
 }
 
-/// What happens on this machine: first what there is, then events as they come.
+/// Events of this machine: a snapshot first, then events as they occur.
 ///
-/// The hooks are on before the machine is looked at, so that nothing happens unseen in between:
-/// what happened while it was looked at comes after the snapshot that may know it already.
+/// The hooks are attached before the scan, so that no change is missed: events during the scan
+/// follow the snapshot, which may already contain their effects.
 pub struct Live {
     probe: Probe,
     merge: Merge,
     waiter: Waiter,
-    /// Why hooks on single syscalls were given up.
+    /// Why per-syscall hooks are not used.
     given_up: Option<String>,
     scan: Option<Scan>,
     pace: Pace,
     clock: Clock,
-    /// When the wall clock is looked at next.
+    /// When the wall clock is read next.
     clock_check: u64,
     repairer: Repairer,
     answers: Answers,
     host_root: PathBuf,
     scoped: bool,
-    /// An event is out that nobody has seen, because something else came first.
+    /// The merge has moved to an event that is not delivered yet, because something else was due
+    /// first.
     held: bool,
     num: u64,
     reader: Arc<ReaderCounters>,
@@ -76,17 +77,16 @@ pub struct Live {
 }
 
 impl Live {
-    /// Begins to watch. `host_root` is where the root directory of the host is.
+    /// Starts monitoring. `host_root` is the path of the host's root directory.
     ///
-    /// # Errors
-    /// When the kernel refuses, or the machine can't be looked at.
+    /// # Errors When the kernel refuses, or the machine cannot be scanned.
     pub fn start(config: &ProbeConfig, host_root: &Path) -> Result<Self, LiveError> {
         let scanner = Scanner::open(host_root)?;
         let (mut probe, mut merge, mut waiter) = attach(config)?;
         let unhooked = probe.blind_spot().filter(|_| config.plan.is_none());
         let given_up = unhooked.map(|(function, why)| format!("{function}: {why}"));
         if given_up.is_some() {
-            // Rather one hook that sees all than a call that nobody sees.
+            // One hook for all calls is better than a call without a hook.
             drop((probe, merge, waiter));
             let whole = ProbeConfig { plan: Some(HookPlan::SysExit), ..config.clone() };
             (probe, merge, waiter) = attach(&whole)?;
@@ -118,7 +118,7 @@ impl Live {
         })
     }
 
-    /// Watches something else from now on, without a gap for what stays selected.
+    /// Changes the selection, without a gap for what stays selected.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -143,13 +143,13 @@ impl Live {
         &self.probe
     }
 
-    /// Which function could not be hooked, and why: so that there is one hook for all syscalls,
-    /// although each might have had its own.
+    /// Which function could not be hooked, and why. Then one hook serves all syscalls, although the
+    /// kernel supports per-syscall hooks.
     pub fn given_up(&self) -> Option<&str> {
         self.given_up.as_deref()
     }
 
-    /// Events given out until now.
+    /// Events delivered so far.
     pub fn given(&self) -> u64 {
         self.num
     }

@@ -1,7 +1,7 @@
 //! Sleep that ends early when a ring is half full.
 //!
-//! The kernel side wakes nobody for a single event, which would cost more than the event. It does
-//! when it finds a ring half full, and then a reader that sleeps is in a hurry.
+//! The kernel side does not wake the reader for each event, which would cost more than the event.
+//! It does when a ring is half full, and then a sleeping reader must hurry.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
-/// Rings told of at once; the others are told of the next time.
+/// Rings reported per wakeup; others are reported by the next one.
 const AT_ONCE: usize = 16;
 const AT_LAST: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Waits for these rings.
 pub(crate) struct Waiter {
     epoll: OwnedFd,
-    /// What is closed would not be told of.
+    /// epoll drops closed descriptors, so they are kept open.
     _rings: Vec<OwnedFd>,
 }
 
@@ -27,14 +27,14 @@ impl Waiter {
     pub(crate) fn new(rings: Vec<OwnedFd>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for ring in &rings {
-            // A ring that is merely not empty is of no interest: only that somebody was woken is.
+            // Edge-triggered: only a wakeup counts, not that the ring is not empty.
             let when = epoll::EventFlags::IN | epoll::EventFlags::ET;
             epoll::add(&epoll, ring, epoll::EventData::new_u64(0), when)?;
         }
         Ok(Self { epoll, _rings: rings })
     }
 
-    /// Sleeps for this time, or until a ring is half full. Says whether one was.
+    /// Sleeps for this time, or until a ring is half full. Returns whether one was.
     pub(crate) fn wait(&self, time: Duration) -> bool {
         let time = Timespec {
             tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),

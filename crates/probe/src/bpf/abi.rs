@@ -1,4 +1,4 @@
-//! What both sides of the kernel border agree on: names of maps and the layout of what is in them.
+//! What kernel and user space share: names of maps, and the layout of their entries.
 //!
 //! `bpf/abi.h` is the other half of this file.
 
@@ -14,11 +14,11 @@ pub const OFFENDERS: &str = "offenders";
 pub const LIFECYCLE_RINGS: &str = "lifecycle_rings";
 /// Array with the rings of [`RingKind::Data`], by CPU.
 pub const DATA_RINGS: &str = "data_rings";
-/// Cgroup whose tasks alone are watched, when [`SCOPED`] is set.
+/// Cgroup outside of which nothing is monitored, when [`SCOPED`] is set.
 pub const SCOPE: &str = "scope";
-/// Memory to put events together in, [`SCRATCH_SLOTS`] entries per CPU.
+/// Buffers in which events are assembled, [`SCRATCH_SLOTS`] per CPU.
 pub const SCRATCHES: &str = "scratches";
-/// Programs that may be at work at once on one CPU, each in the midst of another.
+/// Programs that may run at once on one CPU, each preempting another.
 pub const SCRATCH_SLOTS: u32 = 3;
 /// Native numbers plus one of the syscalls of 32-bit programs; 0 where there is none.
 pub const NATIVE_NUMBERS: &str = "native_numbers";
@@ -26,7 +26,7 @@ pub const NATIVE_NUMBERS: &str = "native_numbers";
 pub const SYSCALL_CODES: &str = "syscall_codes";
 /// Programs that collect the event of a syscall, by native number.
 pub const COLLECTORS: &str = "collectors";
-/// The same for functions of the kernel of the other kind.
+/// The same for kernel functions of the alternative prototype.
 pub const ALT_COLLECTORS: &str = "alt_collectors";
 
 /// Words of a bitmap of syscall numbers.
@@ -44,11 +44,12 @@ pub const DROP_FAILED: u32 = 1;
 /// Flag of [`Config`]: only tasks below the cgroup in the map [`SCOPE`].
 pub const SCOPED: u32 = 2;
 
-/// Bit of the first two bytes of a record, which are the CPU else: the call was made as 32-bit
-/// programs do. No kernel has so many CPUs.
+/// Bit in the CPU number that starts a record: the call was a 32-bit one. No kernel has that many
+/// CPUs.
 pub const COMPAT: u16 = 1 << 15;
 
-/// What the programs are told, in the one entry of the map [`CONFIG`]. May change while they run.
+/// The configuration of the programs, in the only entry of the map [`CONFIG`]. May change while
+/// they run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// Selected syscalls, a bit for each native number.
@@ -63,17 +64,18 @@ pub struct Config {
     pub snaplen: u64,
     /// [`DROP_FAILED`], [`SCOPED`].
     pub flags: u64,
-    /// Those of the selected whose collector needs no scratch, a bit for each native number.
+    /// Selected syscalls whose collector needs no scratch buffer, a bit for each native number.
     pub inline_record: [u64; SYSCALL_WORDS],
-    /// After so many bytes a CPU asks whether its ring is half full, and wakes the reader if it is.
+    /// After this many bytes a CPU checks whether its ring is half full, and wakes the reader if
+    /// so.
     pub wakeup_check_bytes: u64,
 }
 
-/// [`Config`] as it lies in its map: nothing but 64-bit words, in the order of the fields.
+/// [`Config`] as stored in its map: 64-bit words only, in the order of the fields.
 pub type ConfigWords = [u64; 3 * SYSCALL_WORDS + 5];
 
 impl Config {
-    /// As it lies in its map.
+    /// The words stored in the map.
     pub fn words(&self) -> ConfigWords {
         let mut words: ConfigWords = [0; 3 * SYSCALL_WORDS + 5];
         let (selected, rest) = words.split_at_mut(SYSCALL_WORDS);
@@ -94,7 +96,7 @@ impl Config {
 pub type CounterWords = [u64; CLASSES * (1 + CAUSES) + 1];
 
 const CLASSES: usize = LossClass::ALL.len();
-/// Those that the programs count. They know nothing of the others, which come after.
+/// Causes that the programs count; user space adds the others.
 const CAUSES: usize = LossCause::Bug as usize + 1;
 
 /// From what lies in the map of [`COUNTERS`].

@@ -1,13 +1,13 @@
-//! What the probe is asked to monitor, and how.
+//! What the probe monitors, and how.
 
 use std::path::PathBuf;
 
 use super::select::Selection;
 
-/// How to watch this machine.
+/// How to monitor this machine.
 #[derive(Clone, Debug)]
 pub struct ProbeConfig {
-    /// What to watch. Can be changed later with [`Probe::select`].
+    /// What to monitor. Can be changed later with [`Probe::select`].
     pub selection: Selection,
     /// Bytes of each data ring: a power of two and a multiple of the page size.
     pub ring_bytes: u32,
@@ -17,15 +17,14 @@ pub struct ProbeConfig {
     pub snaplen: u16,
     /// Leave out syscalls that failed.
     pub drop_failed_exit: bool,
-    /// Watch only tasks in this cgroup v2 directory and below.
+    /// Monitor only tasks in this cgroup v2 directory and below.
     pub scope: Option<PathBuf>,
-    /// Leave out what this very process does.
+    /// Leave out events of this process.
     pub exclude_self: bool,
-    /// Take the arguments of the open family and of connect also at their entry, so that a thread
-    /// that changes them meanwhile deceives nobody. Needs tracefs; without it there are no such
-    /// events.
+    /// Take the arguments of the open family and of connect also at their entry, because another
+    /// thread may change them before the exit. Needs tracefs; without it there are no such events.
     pub entries: bool,
-    /// How to hook syscalls; the best that the kernel takes where nothing is said.
+    /// How to hook syscalls; by default the best that the kernel supports.
     pub plan: Option<HookPlan>,
 }
 
@@ -50,6 +49,6 @@ impl Default for ProbeConfig {
 pub enum HookPlan {
     /// A hook on each selected syscall's own function: others cost nothing.
     PerSyscall,
-    /// One hook on the end of every syscall, which passes on those selected.
+    /// One hook at the exit of every syscall, which filters by selection.
     SysExit,
 }

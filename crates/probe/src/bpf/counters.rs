@@ -1,4 +1,4 @@
-//! What the programs count: events, and who lost some.
+//! What the programs count: events, and the processes that lost some.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -38,7 +38,7 @@ struct Hooked {
     program: ProgramInfo,
     /// Misses of programs of that name before.
     before: u64,
-    /// Its own when last asked.
+    /// Its own misses at the last reading.
     missed: u64,
 }
 

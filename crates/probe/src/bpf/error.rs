@@ -7,13 +7,13 @@ use aya::programs::ProgramError;
 use aya::{BtfError, EbpfError};
 use thiserror::Error;
 
-/// Why this kernel can't be watched.
+/// Why this kernel cannot be monitored.
 #[derive(Debug, Error)]
 pub enum ProbeError {
     /// The kernel does not describe its types.
     #[error("the kernel's type information (/sys/kernel/btf/vmlinux) cannot be used: {0}")]
     Btf(#[from] BtfError),
-    /// The programs do not fit this kernel, or it may not be watched.
+    /// The programs do not fit this kernel, or permission is missing.
     #[error("the kernel does not take the probe: {0}")]
     Object(#[from] EbpfError),
     /// One program is refused.
@@ -24,7 +24,7 @@ pub enum ProbeError {
         /// Why.
         source: ProgramError,
     },
-    /// Hooks on functions were asked for.
+    /// Per-syscall hooks were requested, and are not supported.
     #[error("the kernel lets no functions be hooked: {0}")]
     Functions(String),
     /// A map is refused.
@@ -36,7 +36,7 @@ pub enum ProbeError {
     /// The object lacks what it should have.
     #[error("this build's object has no `{0}`")]
     Missing(String),
-    /// The cgroup to watch can't be opened.
+    /// The cgroup to monitor cannot be opened.
     #[error("cgroup {}: {source}", .path.display())]
     Scope {
         /// Its directory.

@@ -47,7 +47,7 @@ const WITHOUT_ARGUMENTS: [&str; 22] = [
     "vhangup",
 ];
 
-/// Syscalls that never come to an end, so that there is nothing to hook.
+/// Syscalls that never return, so that there is no exit to hook.
 const ENDLESS: [&str; 2] = ["exit", "exit_group"];
 
 /// Functions that are not called like their syscall.

@@ -67,13 +67,13 @@ impl Hook {
 /// Versions whose type information says what the hooks say of their arguments.
 const CHECKED: &str = "5.10 to 7.3";
 
-/// What the programs count on of something they are hooked to.
+/// What the programs assume of a hook point.
 #[derive(Clone, Copy, Debug)]
 pub struct Prototype {
     /// Name of the tracepoint.
     pub hook: &'static str,
-    /// Types of the arguments that are looked at, in their order: `task_struct *`, `u64`, `bool`.
-    /// There may be more.
+    /// Types of the arguments that are read, in order: `task_struct *`, `u64`, `bool`. There may be
+    /// more.
     pub arguments: &'static [&'static str],
     /// Versions of Linux in which they were found so.
     pub checked: &'static str,
@@ -81,7 +81,7 @@ pub struct Prototype {
     pub optional: bool,
 }
 
-/// What the programs count on, by hook.
+/// What the programs assume, by hook.
 pub fn prototypes() -> impl Iterator<Item = Prototype> {
     HOOKS.iter().map(|hook| Prototype {
         hook: hook.tracepoint,

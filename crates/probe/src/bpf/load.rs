@@ -135,7 +135,7 @@ impl Probe {
         Ok(())
     }
 
-    /// Takes the rings out; the second call gives none.
+    /// Takes the rings out; a second call returns none.
     pub fn take_rings(&mut self) -> Vec<Ring> {
         std::mem::take(&mut self.rings)
     }
@@ -145,7 +145,7 @@ impl Probe {
         &self.counters
     }
 
-    /// Watches something else from now on, without a gap for what stays selected.
+    /// Changes the selection, without a gap for what stays selected.
     ///
     /// # Errors
     /// When the kernel refuses a program that was not needed before.
@@ -242,8 +242,7 @@ impl Probe {
         Ok(self.collectors.set(number, fd, 0)?)
     }
 
-    /// What 32-bit programs are watched for; the numbers are passed on to those of the same
-    /// meaning.
+    /// The selection for 32-bit programs; the map gets the native number of each of their calls.
     fn select_compat(
         &mut self,
         selection: &Selection,

@@ -13,7 +13,7 @@ use aya_obj::maps::{LegacyMap, bpf_map_def};
 use super::abi::{self, RingKind};
 use super::error::ProbeError;
 
-/// One ring. It is to be looked at on a timer: who waits for it is woken only when it is half full.
+/// One ring. The reader must poll on a timer, as it is woken only when the ring is half full.
 pub struct Ring {
     /// What travels in it.
     pub kind: RingKind,
@@ -52,8 +52,7 @@ pub(super) fn ring_of_cpus(online: &[u32], possible: u32, per_ring: u32) -> Vec<
 
 /// How many CPUs of this machine are on; those on which this program may run can be fewer.
 ///
-/// # Errors
-/// When the system does not tell.
+/// # Errors When the system does not report them.
 pub fn online_cpus() -> std::io::Result<u32> {
     let online = util::online_cpus().map_err(|(_, error)| error)?;
     Ok(u32::try_from(online.len()).unwrap_or(u32::MAX))
@@ -67,7 +66,7 @@ pub(super) fn lifecycle_ring_bytes(data_ring: u32, data_rings: usize) -> u32 {
     eighth.checked_next_power_of_two().unwrap_or(1 << 31).clamp(LEAST.min(data_ring), 1 << 29)
 }
 
-/// Makes a ring for each number that occurs in `of_cpus`, and tells each CPU its own.
+/// Creates a ring for each number in `of_cpus`, and enters it for each of its CPUs.
 pub(super) fn make_rings(
     ebpf: &mut Ebpf,
     kind: RingKind,

@@ -1,4 +1,4 @@
-//! What to watch.
+//! What to monitor.
 
 use bitflags::bitflags;
 
@@ -12,7 +12,7 @@ impl SyscallSet {
     /// The empty set.
     pub const EMPTY: Self = Self([0; WORDS]);
 
-    /// Adds one. Codes that no syscall can have are passed over.
+    /// Adds one. Codes out of range are ignored.
     pub fn insert(&mut self, sc: u16) {
         if let Some(word) = self.0.get_mut(usize::from(sc) / 64) {
             *word |= 1 << (sc % 64);
@@ -65,7 +65,7 @@ bitflags! {
     }
 }
 
-/// What to watch: syscalls and tracepoints.
+/// What to monitor: syscalls and tracepoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Syscalls.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use rustix::mm::{MapFlags, ProtFlags};
 
-/// Memory that somebody else may write to. It begins with a 64-bit position.
+/// Memory that the producer may write to at any time. It starts with a 64-bit position.
 #[derive(Debug)]
 pub(super) struct Memory {
     start: NonNull<u8>,

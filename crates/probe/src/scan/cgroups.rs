@@ -17,7 +17,7 @@ const REMEMBERED: usize = 4096;
 pub(crate) struct Cgroups {
     // As the first process sees it, which is how the host does.
     unified: Option<Dir>,
-    // The root from which we are told paths, where we run in a container.
+    // The root that the kernel's paths are relative to, when this process runs in a container.
     root: Vec<u8>,
     subsystems: HashMap<Vec<u8>, Vec<Vec<u8>>>,
     // Many threads are in the same groups.

@@ -12,9 +12,9 @@ use rustix::path::Arg;
 
 /// Longest path the kernel gives.
 const PATH_MAX: usize = 4096;
-/// Bytes asked for at once.
+/// Bytes per read.
 const CHUNK: usize = 4096;
-/// Most bytes of one file: a socket table has megabytes on a large host, nothing else comes near.
+/// Most bytes of one file. Only the socket tables of large hosts have megabytes.
 pub(crate) const MAX_FILE: usize = 256 << 20;
 
 /// How names are resolved in a directory tree of a container.
@@ -70,8 +70,8 @@ impl Dir {
         read_to_end(&file, limit, into, done)
     }
 
-    /// Reads a file of a directory tree that somebody else has made: links in it lead nowhere but
-    /// into it, and what is no file is not waited for.
+    /// Reads a file in an untrusted directory tree: links are resolved within the tree, and files
+    /// that are not regular are refused, so that the read never blocks.
     pub(crate) fn read_below(
         &self,
         name: impl Arg,

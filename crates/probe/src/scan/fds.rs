@@ -75,7 +75,7 @@ impl Fds {
         let name = rustix::path::DecInt::new(fd);
         of.links.link(name.as_c_str(), &mut self.link).ok()?;
         if let Some(ino) = bracketed(&self.link, b"socket:[") {
-            // Sockets that are in no table have no address yet; their next event will tell.
+            // Sockets that are in no table have no address yet; a later event has it.
             let kind = self.sockets.find(of.proc, of.namespace, ino, of.deadline)?;
             return Some(Fd { fd, ino, kind });
         }
@@ -175,7 +175,7 @@ fn open_flags(flags: u32) -> u32 {
     set.fold(access, |all, (_, bit)| all | bit)
 }
 
-/// The kind of a file that is in no directory, by the name the kernel gives it.
+/// The kind of an anonymous file, by its name in the kernel.
 fn anonymous(link: &[u8]) -> u8 {
     match link.strip_prefix(b"anon_inode:").unwrap_or(b"[pidfd]") {
         b"[eventfd]" => ty::EVENT,

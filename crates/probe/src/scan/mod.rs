@@ -1,5 +1,5 @@
-//! What runs on this machine already: read from `/proc` when monitoring starts, and later for
-//! threads that appear in events only.
+//! The processes of this machine: read from `/proc` when monitoring starts, and later for threads
+//! that appear in events only.
 //!
 //! ```no_run
 //! use peregrine_event::snapshot::Item;
@@ -46,7 +46,7 @@ const MAX_ANCESTORS: usize = 256;
 /// How old the socket tables may be in which the sockets of an unknown thread are looked up.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
-/// Why there is no picture of the machine.
+/// Why the machine cannot be scanned.
 #[derive(Debug, Error)]
 pub enum ScanError {
     /// There is no `/proc` to read.
@@ -186,7 +186,7 @@ impl Scanner {
     fn preamble(&self) -> VecDeque<Item> {
         let mut items = VecDeque::from([Item::Machine(machine::machine(&self.processes.proc))]);
         items.extend(machine::interfaces().into_iter().map(Item::Interface));
-        // A host without accounts, as some containers are, has none to tell of.
+        // Some hosts have no account files.
         if let Ok(etc) = Dir::open(&self.host_root.join("etc")) {
             items.extend(accounts::items(|name, into| etc.read(name, MAX_FILE, into)));
         }

@@ -16,7 +16,7 @@ const MAX_PATH: usize = 1024;
 const MAX_TEXTS: usize = 4096;
 /// Bytes of a small file.
 const SMALL: usize = 64 << 10;
-/// Open files of one process that are looked at.
+/// Open files read per process.
 const MAX_FDS: usize = 65_536;
 
 const CLONE_FILES: u32 = 1 << 0;
@@ -32,7 +32,7 @@ const READ_ONLY: u64 = 1;
 pub(crate) enum Depth {
     /// Every thread, the environment and what is open.
     Whole,
-    /// Only what its descendants are asked about: it is none of those watched.
+    /// Only what fields about ancestors need: the process is out of scope.
     Ancestor,
 }
 
@@ -113,7 +113,7 @@ impl Processes {
         let status = self.own(proc, &mut thread)?;
         self.executable(proc, &mut thread);
         if depth == Depth::Whole {
-            // An environment is nobody's business but its owner's: it may be out of reach.
+            // The environment may be unreadable, as only its owner has access.
             let _ = proc.read_small("environ", MAX_TEXTS, &mut self.text);
             thread.env = texts(&self.text);
         }
@@ -195,7 +195,7 @@ impl Processes {
         }
     }
 
-    /// When the first process of the pid namespace of a process started, 0 when that can't be told.
+    /// When the first process of the pid namespace of a process started; 0 when unknown.
     fn namespace_start(&mut self, proc: &Dir, nested: bool) -> u64 {
         let read = if nested {
             proc.read_small("root/proc/1/stat", SMALL, &mut self.text)
@@ -223,7 +223,7 @@ fn texts(text: &[u8]) -> Vec<u8> {
     texts
 }
 
-/// Whether a user may write to a file, or may give himself the right to.
+/// Whether a user may write to a file, or may change its permissions.
 fn writable(file: &FileStat, file_system: Option<&StatFs>, uid: u32, gid: u32) -> bool {
     const BY_GROUP: u32 = 0o020;
     const BY_OTHERS: u32 = 0o002;
@@ -242,7 +242,7 @@ fn nanoseconds(seconds: impl TryInto<u64>, nanoseconds: impl TryInto<u64>) -> u6
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds.try_into().unwrap_or(0))
 }
 
-/// When the machine booted, nanoseconds since the epoch, as exactly as the clocks tell.
+/// When the machine booted, nanoseconds since the epoch, at the precision of the clocks.
 fn boot_ts() -> u64 {
     use rustix::time::{ClockId, clock_gettime};
     let ns = |clock| {

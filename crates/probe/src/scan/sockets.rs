@@ -1,4 +1,4 @@
-//! Sockets by inode, as the tables of a network namespace tell of them.
+//! Sockets by inode, from the tables of a network namespace.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ fn read(proc: &Dir, deadline: Deadline) -> HashMap<u64, FdKind> {
     let mut table = |name: &str, parse: &dyn Fn(&[u8]) -> Option<Socket>| {
         if !deadline.is_over() && proc.read(name, MAX_FILE, &mut text).is_ok() {
             let found = text.split(|&b| b == b'\n').skip(1).filter_map(parse);
-            // A connection that nobody has open any more has no inode.
+            // A connection without an open descriptor has no inode.
             sockets.extend(found.filter(|&(ino, _)| ino != 0));
         }
     };

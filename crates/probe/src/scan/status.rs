@@ -37,7 +37,7 @@ pub(crate) struct Stat<'a> {
 }
 
 impl Status {
-    /// `None` when the ids are missing, without which the rest is worth nothing.
+    /// `None` when the ids are missing, without which the rest is useless.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let mut status = Self::default();
         let (mut pid, mut ppid) = (None, None);
@@ -98,7 +98,7 @@ impl<'a> Stat<'a> {
     }
 }
 
-/// The soft limit of open files in `/proc/<pid>/limits`; -1 for none, as for a limit nobody knows.
+/// The soft limit of open files in `/proc/<pid>/limits`; -1 for none or unknown.
 pub(crate) fn max_open_files(text: &[u8]) -> i64 {
     let line = text.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"Max open files"));
     line.and_then(|line| word(line, 0)).and_then(number).unwrap_or(-1)
