@@ -5,7 +5,7 @@ use peregrine_fields::{Field, Fields, Run};
 use peregrine_filter::TemplateError;
 use peregrine_rules::{Rule, RuleSet};
 
-use crate::profile::{Profile, Profiler};
+use crate::profile::{CostCounters, Profile, Profiler};
 use crate::select::SyscallSet;
 use crate::{AlertContent, AlertTemplate, CompiledRules, Matching};
 
@@ -98,7 +98,12 @@ impl Generation {
 
     /// Measures what the rules of this generation cost.
     pub fn profiler(&self) -> Profiler {
-        Profiler::new(&self.compiled, self.rules.rules.len())
+        Profiler::new(self)
+    }
+
+    /// Counts what rules cost, from this generation on.
+    pub fn cost_counters(&self) -> CostCounters {
+        CostCounters::new(self)
     }
 
     /// What a profiler of this generation has measured so far.

@@ -19,7 +19,7 @@ use peregrine_event::EventType;
 
 use crate::Generation;
 
-pub use meter::{Profiler, RuleMeter, Stage};
+pub use meter::{CostCounters, CostMeter, Profiler, RuleCost, RuleMeter, Stage};
 pub use sampling::{Chance, clock_overhead};
 pub use tree::{Condition, Root};
 

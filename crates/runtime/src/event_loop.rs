@@ -60,7 +60,7 @@ impl<M: RuleMeter> EventLoop<'_, M> {
         source: &mut S,
         reselect: &mut impl FnMut(&mut S, &Generation),
     ) -> ControlFlow<()> {
-        self.observer.poll_metrics(self.engine.state());
+        self.observer.poll_metrics(self.engine.state(), &*self.meter);
         while let Some(control) = self.controls.next() {
             match control {
                 Control::Stop => {

@@ -236,10 +236,11 @@ impl Work<'_> {
             let (events, profile) = (engine.events(), Some(profile));
             return Followed { result, events, profile, started: true };
         }
-        let meter = observer.metrics.as_ref().and_then(|metrics| metrics.meter(&self.generation));
-        let (result, engine) = match meter {
-            Some(mut meter) => self.drive(engine, source, observer, &mut meter, reselect),
-            None => self.drive(engine, source, observer, &mut (), reselect),
+        let (result, engine) = if observer.metrics.as_ref().is_some_and(Metrics::counts_costs) {
+            let mut counters = self.generation.cost_counters();
+            self.drive(engine, source, observer, &mut counters, reselect)
+        } else {
+            self.drive(engine, source, observer, &mut (), reselect)
         };
         Followed { result, events: engine.events(), profile: None, started: true }
     }

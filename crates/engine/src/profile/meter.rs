@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use peregrine_alert::RuleId;
 use peregrine_event::EventType;
 use peregrine_filter::{Meter, NodeId};
 
 use super::sampling::{Chance, clock_overhead};
-use crate::{CompiledRules, Generation};
+use crate::Generation;
 
 /// What the rules do beside deciding conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,29 +24,47 @@ pub enum Stage {
 pub trait RuleMeter: Meter<Stage> + Meter<NodeId> {
     /// The rules of another generation are evaluated from now on: positions and conditions are its.
     fn install(&mut self, _generation: &Generation) {}
+
+    /// What each rule of the generation has cost, in their order. `None` where that is not counted.
+    fn rule_costs(&self) -> Option<Vec<RuleCost>> {
+        None
+    }
 }
 
 impl RuleMeter for () {}
 
-/// A profile is that of one generation: it begins anew.
-impl RuleMeter for Profiler {
-    fn install(&mut self, generation: &Generation) {
-        *self = generation.profiler();
-    }
-}
-
-/// Measures what [`Profile`](super::Profile) tells.
+/// Counts every evaluation of a rule and times some of them. With `CONDITIONS` it does so for each part of a condition, too.
 #[derive(Debug)]
-pub struct Profiler {
+pub struct CostMeter<const CONDITIONS: bool> {
     types: Box<[TypeCosts]>,
     /// Of conditions, then of rules, then of their alerts.
     slots: Box<[Slot]>,
     nodes: usize,
-    rules: usize,
+    /// The rules, by their position in the generation.
+    ids: Box<[RuleId]>,
+    /// What rules have cost in earlier generations, by [`RuleId::index`].
+    earlier: Vec<(u64, u64)>,
     timing: Timing,
     chance: Chance,
-    /// What two looks at the clock with nothing between them are apart.
-    look: Duration,
+    /// What two readings of the clock with nothing between them are apart.
+    overhead: Duration,
+}
+
+/// Measures what [`Profile`](super::Profile) shows. It is that of one generation: with another it begins anew.
+pub type Profiler = CostMeter<true>;
+
+/// Measures [what rules cost](RuleMeter::rule_costs), over all generations.
+pub type CostCounters = CostMeter<false>;
+
+/// What a rule has cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleCost {
+    /// The rule.
+    pub rule: RuleId,
+    /// Events that it was evaluated for.
+    pub evaluations: u64,
+    /// Time of these evaluations, extrapolated from those that were timed, in nanoseconds. It never decreases.
+    pub ns: u64,
 }
 
 /// What was measured of events of one type.
@@ -70,6 +89,10 @@ pub(super) struct Slot {
     pub(super) held: u64,
     /// What was timed, without that of others asked for it.
     pub(super) timed: Sum,
+    /// Nanoseconds of all, each timed one standing for those before it that were not.
+    extrapolated: u64,
+    /// How often it was asked up to the last timed one.
+    covered: u64,
 }
 
 /// A sum of times.
@@ -118,18 +141,20 @@ impl Sum {
     }
 }
 
-impl Profiler {
-    /// For compiled rules at positions below `rules`.
-    pub(crate) fn new(compiled: &CompiledRules, rules: usize) -> Self {
-        let nodes = compiled.program().len();
+impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
+    /// Nothing has been measured of the rules of this generation.
+    pub(crate) fn new(generation: &Generation) -> Self {
+        let nodes = if CONDITIONS { generation.compiled().program().len() } else { 0 };
+        let ids: Box<[RuleId]> = generation.iter().map(|(id, _)| id).collect();
         Self {
             types: vec![TypeCosts::default(); EventType::COUNT].into(),
-            slots: vec![Slot::default(); nodes + 2 * rules].into(),
+            slots: vec![Slot::default(); nodes + 2 * ids.len()].into(),
             nodes,
-            rules,
+            ids,
+            earlier: Vec::new(),
             timing: Timing::Not,
             chance: Chance::default(),
-            look: clock_overhead(),
+            overhead: clock_overhead(),
         }
     }
 
@@ -146,7 +171,7 @@ impl Profiler {
     }
 
     pub(super) fn alerts(&self, rule: usize) -> Slot {
-        self.slot(self.nodes + self.rules + rule)
+        self.slot(self.nodes + self.ids.len() + rule)
     }
 
     /// Nanoseconds that each look at the clock has added to an event that was timed part by part: what made it longer than
@@ -159,7 +184,7 @@ impl Profiler {
                 looks += parts.looks;
             }
         }
-        let look = self.look.as_nanos() as f64;
+        let look = self.overhead.as_nanos() as f64;
         // Where chance made the first ones shorter, a look costs what it does elsewhere.
         if looks == 0 { look } else { (added / looks as f64).max(look) }
     }
@@ -193,7 +218,7 @@ impl Profiler {
                 let took = since.elapsed();
                 of_type.whole.count += 1;
                 if took < INTERRUPTED {
-                    of_type.whole.add(took.saturating_sub(self.look));
+                    of_type.whole.add(took.saturating_sub(self.overhead));
                 }
             }
             Timing::Parts { event, .. } => {
@@ -216,8 +241,27 @@ impl Profiler {
         slot.held += u64::from(holds);
         if matches!(self.timing, Timing::Parts { .. }) {
             slot.timed.count += 1;
+            let timed = slot.timed.ns;
             self.lap(before);
+            self.extrapolate(at, timed);
         }
+    }
+
+    /// Lets what was just timed stand for what was not. `before` is what was timed before.
+    #[cold]
+    fn extrapolate(&mut self, at: usize, before: u64) {
+        let overhead = u64::try_from(self.overhead.as_nanos()).unwrap_or(u64::MAX);
+        let Some(slot) = self.slots.get_mut(at) else { return };
+        let took = slot.timed.ns - before;
+        // 0 where something else had the CPU.
+        if took > 0 {
+            let count = slot.asked - std::mem::replace(&mut slot.covered, slot.asked);
+            slot.extrapolated += took.saturating_sub(overhead) * count;
+        }
+    }
+
+    fn earlier(&self, rule: RuleId) -> (u64, u64) {
+        self.earlier.get(rule.index()).copied().unwrap_or_default()
     }
 
     /// Something else runs from now on. Gives what ran until now.
@@ -236,19 +280,50 @@ impl Profiler {
     }
 }
 
-impl Meter<NodeId> for Profiler {
-    type Mark = usize;
-
-    fn enter(&mut self, node: NodeId) -> usize {
-        self.ask(node.index())
+impl<const CONDITIONS: bool> RuleMeter for CostMeter<CONDITIONS> {
+    fn install(&mut self, generation: &Generation) {
+        let mut next = Self::new(generation);
+        if !CONDITIONS {
+            next.earlier = std::mem::take(&mut self.earlier);
+            for (index, rule) in self.ids.iter().enumerate() {
+                let Slot { asked, extrapolated, .. } = self.rule(index);
+                if next.earlier.len() <= rule.index() {
+                    next.earlier.resize(rule.index() + 1, (0, 0));
+                }
+                if let Some((evaluations, ns)) = next.earlier.get_mut(rule.index()) {
+                    *evaluations += asked;
+                    *ns += extrapolated;
+                }
+            }
+        }
+        *self = next;
     }
 
-    fn leave(&mut self, node: NodeId, before: usize, holds: bool) {
-        self.answer(node.index(), before, holds);
+    fn rule_costs(&self) -> Option<Vec<RuleCost>> {
+        let rules = self.ids.iter().enumerate().map(|(index, &rule)| {
+            let Slot { asked, extrapolated, .. } = self.rule(index);
+            let (evaluations, ns) = self.earlier(rule);
+            RuleCost { rule, evaluations: evaluations + asked, ns: ns + extrapolated }
+        });
+        Some(rules.collect())
     }
 }
 
-impl Meter<Stage> for Profiler {
+impl<const CONDITIONS: bool> Meter<NodeId> for CostMeter<CONDITIONS> {
+    type Mark = usize;
+
+    fn enter(&mut self, node: NodeId) -> usize {
+        if CONDITIONS { self.ask(node.index()) } else { NOTHING }
+    }
+
+    fn leave(&mut self, node: NodeId, before: usize, holds: bool) {
+        if CONDITIONS {
+            self.answer(node.index(), before, holds);
+        }
+    }
+}
+
+impl<const CONDITIONS: bool> Meter<Stage> for CostMeter<CONDITIONS> {
     type Mark = usize;
 
     fn enter(&mut self, stage: Stage) -> usize {
@@ -258,7 +333,7 @@ impl Meter<Stage> for Profiler {
                 NOTHING
             }
             Stage::Rule(rule) => self.ask(self.nodes + rule),
-            Stage::Alert(rule) => self.ask(self.nodes + self.rules + rule),
+            Stage::Alert(rule) => self.ask(self.nodes + self.ids.len() + rule),
         }
     }
 
@@ -266,7 +341,7 @@ impl Meter<Stage> for Profiler {
         match stage {
             Stage::Event(ty) => self.end(ty),
             Stage::Rule(rule) => self.answer(self.nodes + rule, before, holds),
-            Stage::Alert(rule) => self.answer(self.nodes + self.rules + rule, before, holds),
+            Stage::Alert(rule) => self.answer(self.nodes + self.ids.len() + rule, before, holds),
         }
     }
 }
@@ -279,7 +354,12 @@ mod tests {
 
     #[test]
     fn times_are_scaled_to_what_was_not_timed_and_without_the_looks() {
-        let slot = Slot { asked: 100, held: 1, timed: Sum { count: 10, ns: 80, looks: 15 } };
+        let slot = Slot {
+            asked: 100,
+            held: 1,
+            timed: Sum { count: 10, ns: 80, looks: 15 },
+            ..Slot::default()
+        };
         assert_eq!(slot.total_ns(2.0), 500.0);
         assert_eq!(slot.total_ns(9.0), 0.0);
         assert_eq!(Slot::default().total_ns(1.0), 0.0);

@@ -111,3 +111,41 @@ fn no_time_is_told_twice() {
     let costs: Vec<f64> = profile.rules.iter().map(|rule| rule.cost.total_ns()).collect();
     assert!(costs.is_sorted_by(|a, b| a >= b));
 }
+
+#[test]
+fn costs_of_rules_survive_a_reload() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/captures/own_acts.scap");
+    let registry = RuleRegistry::new();
+    let generation = || {
+        let settings = GenerationSettings { matching: Matching::All, ..Default::default() };
+        Generation::new(rules(), &registry, settings)
+    };
+    let first = Arc::new(generation());
+    let mut counters = first.cost_counters();
+    let run = |counters: &mut CostCounters| {
+        let mut engine = Engine::new(Arc::clone(&first), Default::default());
+        let mut capture = Reader::new(File::open(path).unwrap());
+        engine.run(&mut capture, &mut Counting::default(), counters).unwrap();
+        counters.rule_costs().unwrap()
+    };
+    let once = run(&mut counters);
+    assert_eq!(once.len(), 4);
+    assert!(once[..3].iter().all(|cost| cost.evaluations > 0 && cost.ns > 0), "{once:?}");
+    assert_eq!((once[3].evaluations, once[3].ns), (0, 0));
+    let mut profiler = first.profiler();
+    let mut engine = Engine::new(Arc::clone(&first), Default::default());
+    let mut capture = Reader::new(File::open(path).unwrap());
+    engine.run(&mut capture, &mut Counting::default(), &mut profiler).unwrap();
+    let profile = first.profile(&profiler);
+    for (index, cost) in once[..3].iter().enumerate() {
+        assert_eq!(cost.evaluations, rule(&profile, index).asked);
+    }
+
+    counters.install(&generation());
+    assert_eq!(counters.rule_costs().unwrap(), once);
+    let twice = run(&mut counters);
+    for (once, twice) in once.iter().zip(&twice).take(3) {
+        assert_eq!((twice.rule, twice.evaluations), (once.rule, 2 * once.evaluations));
+        assert!(twice.ns > once.ns);
+    }
+}

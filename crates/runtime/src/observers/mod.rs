@@ -7,10 +7,10 @@ mod recorder;
 mod timeouts;
 
 use std::ops::ControlFlow;
-use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleId, Scalar};
+use peregrine_engine::profile::RuleMeter;
 use peregrine_engine::{Generation, Match, Observer};
 use peregrine_event::Event;
 use peregrine_output::{Outputs, Summary};
@@ -20,7 +20,7 @@ use crate::memory;
 
 use drops::Drops;
 use held::HeldAlerts;
-use metrics::{CostCounters, LoopState, Metrics};
+use metrics::{LoopState, Metrics, SyscallCosts};
 
 pub use recorder::{Recorder, RecordingSettings};
 pub use timeouts::{TimeoutSettings, Timeouts};
@@ -41,7 +41,7 @@ pub struct RunObserver {
     pub recorder: Recorder,
     /// Metrics, where they are wanted.
     pub metrics: Option<Metrics>,
-    costs: Option<Rc<CostCounters>>,
+    syscalls: Option<SyscallCosts>,
     timeouts: Timeouts,
     outputs: Outputs,
     held: HeldAlerts,
@@ -81,7 +81,9 @@ impl RunObserver {
             summary: Summary::new(names(generation)),
             drops,
             recorder,
-            costs: metrics.as_ref().and_then(Metrics::costs),
+            syscalls: (metrics.as_ref())
+                .filter(|metrics| metrics.counts_costs())
+                .map(|_| SyscallCosts::new()),
             metrics,
             timeouts: Timeouts::new(timeouts, origin),
             outputs,
@@ -100,11 +102,13 @@ impl RunObserver {
     }
 
     /// Hands a snapshot of the counters to the collecting thread, if it wants one.
-    pub(crate) fn poll_metrics(&self, state: &State) {
-        let Self { events, summary, outputs, drops, metrics, .. } = self;
+    pub(crate) fn poll_metrics(&self, state: &State, meter: &impl RuleMeter) {
+        let Self { events, summary, outputs, drops, metrics, syscalls, .. } = self;
         if let Some(metrics) = metrics {
             let ledger = drops.ledger();
-            metrics.poll(&LoopState { events: *events, summary, outputs, ledger, state });
+            let (events, syscalls) = (*events, syscalls.as_ref());
+            let rules = &|| meter.rule_costs();
+            metrics.poll(&LoopState { events, summary, outputs, ledger, state, syscalls, rules });
         }
     }
 
@@ -178,8 +182,8 @@ impl Observer for RunObserver {
 
     #[inline(always)]
     fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
-        if let Some(costs) = &self.costs {
-            costs.arrived(event);
+        if let Some(syscalls) = &mut self.syscalls {
+            syscalls.arrived(event);
         }
         self.recorder.arrived(event, state_only, state);
     }
@@ -216,8 +220,8 @@ impl Observer for RunObserver {
         if let Some(full) = self.recorder.done(event, state_only, state) {
             self.report_full_capture(full.max_bytes, full.written);
         }
-        if let Some(costs) = &self.costs {
-            costs.done(event);
+        if let Some(syscalls) = &mut self.syscalls {
+            syscalls.done(event);
         }
     }
 

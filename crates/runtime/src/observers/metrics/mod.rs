@@ -8,11 +8,11 @@ mod sink;
 mod snapshot;
 
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use peregrine_alert::{AlertOrigin, RuleId};
 use peregrine_engine::Generation;
+use peregrine_engine::profile::RuleCost;
 use peregrine_fields::Field;
 use peregrine_output::{AlertSender, Delivery, Outputs, Summary};
 use peregrine_probe::Live;
@@ -21,7 +21,7 @@ use peregrine_state::State;
 use peregrine_telemetry::metrics::RuleInfo;
 use peregrine_telemetry::{Collector, CollectorSettings, Heartbeat, Ledger, Scraper};
 
-pub(crate) use costs::{CostCounters, CostMeter};
+pub(crate) use costs::SyscallCosts;
 
 use sink::Reports;
 
@@ -44,10 +44,10 @@ pub struct Metrics {
     ids: Box<[RuleId]>,
     /// Facts of these rules.
     active: Arc<[RuleInfo]>,
-    /// All rules of the generation, by id.
-    names: Box<[(RuleId, String)]>,
+    /// Names of all rules of the generation.
+    names: Box<[String]>,
     live: bool,
-    costs: Option<Rc<CostCounters>>,
+    costs: bool,
 }
 
 /// State of the event loop that a snapshot is taken of.
@@ -62,6 +62,10 @@ pub(crate) struct LoopState<'a> {
     pub ledger: &'a Ledger,
     /// Process and fd tables.
     pub state: &'a State,
+    /// Costs of system calls, where they are counted.
+    pub syscalls: Option<&'a SyscallCosts>,
+    /// Costs of the rules of the generation, where they are counted.
+    pub rules: &'a dyn Fn() -> Option<Vec<RuleCost>>,
 }
 
 impl Metrics {
@@ -83,7 +87,7 @@ impl Metrics {
             active: Arc::default(),
             names: Box::default(),
             live: false,
-            costs: settings.costs.then(|| Rc::new(CostCounters::new())),
+            costs: settings.costs,
         };
         metrics.install(generation);
         Ok(metrics)
@@ -94,7 +98,7 @@ impl Metrics {
         let active = || generation.iter().filter(|(_, rule)| rule.active);
         self.ids = active().map(|(id, _)| id).collect();
         self.active = active().map(|(_, rule)| rule_info(rule)).collect();
-        self.names = generation.iter().map(|(id, rule)| (id, rule.name.clone())).collect();
+        self.names = generation.iter().map(|(_, rule)| rule.name.clone()).collect();
     }
 
     /// A handle for scrapes.
@@ -109,14 +113,9 @@ impl Metrics {
         self.collector.attach_kernel(Box::new(kernel), plan.to_owned());
     }
 
-    /// Counts the costs of events, where they are counted.
-    pub(crate) fn costs(&self) -> Option<Rc<CostCounters>> {
-        self.costs.clone()
-    }
-
-    /// Counts the costs of rules, where they are counted.
-    pub(crate) fn meter(&self, generation: &Generation) -> Option<CostMeter> {
-        self.costs.as_ref().map(|costs| costs.meter(generation))
+    /// Whether costs of system calls and rules are counted.
+    pub(crate) fn counts_costs(&self) -> bool {
+        self.costs
     }
 
     /// Hands over a snapshot if the collecting thread wants one. To be called at every heartbeat.

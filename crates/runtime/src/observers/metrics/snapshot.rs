@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use peregrine_engine::profile;
 use peregrine_event::snapshot::InterfaceAddress;
 use peregrine_probe::bpf::{HookPlan, ProgramStatistics, Programs};
 use peregrine_probe::{Live, Losses};
 use peregrine_state::{Scanned, State};
-use peregrine_telemetry::metrics::{ProgramStats, ScanStats, StateStats};
+use peregrine_telemetry::metrics::{CostStats, ProgramStats, RuleCost, ScanStats, StateStats};
 use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotContext};
 
 use super::{LoopState, Metrics};
@@ -45,7 +46,7 @@ impl KernelSource for Kernel {
 impl Metrics {
     /// The counters of the event loop at this moment.
     pub(super) fn snapshot(&self, event_loop: &LoopState<'_>) -> SnapshotContext {
-        let LoopState { events, summary, outputs, ledger, state } = event_loop;
+        let LoopState { events, summary, outputs, ledger, state, .. } = event_loop;
         SnapshotContext {
             ts: now(),
             events: *events,
@@ -56,8 +57,21 @@ impl Metrics {
             state: state_stats(state),
             scan: scan_stats(&state.counters().scanned),
             lost_by_group: lost_by_group(ledger),
-            costs: self.costs.as_ref().map(|costs| costs.stats(&self.names)),
+            costs: event_loop.syscalls.map(|syscalls| CostStats {
+                syscalls: syscalls.stats(),
+                rules: self.rule_costs((event_loop.rules)().unwrap_or_default()),
+            }),
         }
+    }
+
+    /// Costs come in the order of the names.
+    fn rule_costs(&self, costs: Vec<profile::RuleCost>) -> Vec<RuleCost> {
+        let costs = self.names.iter().zip(costs).map(|(name, cost)| RuleCost {
+            name: name.clone(),
+            evaluations: cost.evaluations,
+            time: cost.ns,
+        });
+        costs.collect()
     }
 
     fn host(&self, state: &State) -> HostInfo {
