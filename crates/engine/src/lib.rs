@@ -34,8 +34,6 @@
 //! ```
 
 mod alert_template;
-#[cfg(test)]
-mod allocations;
 mod compiled;
 mod engine;
 mod generation;

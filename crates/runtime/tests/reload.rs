@@ -1,0 +1,112 @@
+//! A run that is asked for a reload goes on with the new rules, and counts by rule over both generations.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use peregrine_alert::{AlertOrigin, RuleRegistry};
+use peregrine_engine::{AlertContent, Generation, GenerationSettings, Matching};
+use peregrine_event::render::Buffers;
+use peregrine_fields::Fields;
+use peregrine_output::{Channels, Delivery, FileOutput, Format, Layout, Outputs};
+use peregrine_rules::{EventSource, Loader};
+use peregrine_runtime::control::{Control, channel};
+use peregrine_runtime::observers::{RecordingSettings, TimeoutSettings};
+use peregrine_runtime::{Log, Run, RunContext, RunReport, RunSettings, SourceSettings};
+use peregrine_telemetry::DropPolicy;
+
+const OLD: &str = "\
+- {rule: all, desc: d, condition: evt.num > 0, output: old %evt.num, priority: INFO}
+";
+const NEW: &str = "\
+- {rule: late, desc: d, condition: evt.num > 5, output: late %evt.num, priority: INFO}
+- {rule: all, desc: d, condition: evt.num > 0, output: new %evt.num, priority: INFO}
+";
+
+fn generation(rules: &str, origin: &AlertOrigin) -> Arc<Generation> {
+    let fields = Fields::syscall();
+    let mut loader = Loader::new(vec![EventSource::syscall(fields.clone())], Vec::new());
+    let result = loader.load("rules.yaml", rules.as_bytes());
+    assert!(result.successful(), "{}", result.explanation());
+    let settings = GenerationSettings { matching: Matching::All, ..Default::default() };
+    let generation = Generation::new(loader.into_rules(), origin.registry(), settings);
+    let content = AlertContent { fields: false, iso_time: false, buffers: Buffers::Dots };
+    Arc::new(generation.with_alerts(origin, content, &fields).unwrap())
+}
+
+fn settings(capture: PathBuf) -> RunSettings {
+    let drops = DropPolicy {
+        actions: Vec::new(),
+        threshold: 0.1,
+        rate: 0.03,
+        max_burst: 1.0,
+        simulate: false,
+    };
+    RunSettings {
+        source: SourceSettings::Replay(capture),
+        state: peregrine_state::Config::default(),
+        limit: None,
+        accounts_max_wait: Duration::ZERO,
+        drops,
+        timeouts: TimeoutSettings { max_consecutives: 1000, repeats: true },
+        recording: RecordingSettings::default(),
+        profile: false,
+    }
+}
+
+/// Replays a capture with a reload after its first event. Gives the number of alerts of the old rules.
+fn replay(capture: PathBuf) -> u64 {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("alerts");
+    let file = Some(FileOutput { path: path.clone(), keep_alive: true });
+    let outputs = Outputs::start(
+        Delivery {
+            channels: Channels { file, ..Channels::default() },
+            format: Format { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC },
+            buffered: true,
+            queue_capacity: None,
+            timeout: Duration::from_secs(2),
+        },
+        Arc::new(|incident| panic!("{incident}")),
+    );
+    let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
+    let old = generation(OLD, &origin);
+    let (controller, controls) = channel();
+    // The loop receives it after the first event.
+    controller.send(Control::Reload(generation(NEW, &origin)));
+    let context = RunContext {
+        generation: Arc::clone(&old),
+        outputs: outputs.unwrap(),
+        origin,
+        metrics: None,
+        log: Log::new(|_, line| panic!("{line}")),
+        opened: &|| (),
+    };
+    let report = Run::prepare(settings(capture), context).unwrap().run(&controls);
+
+    let RunReport { result, summary, events, .. } = report;
+    result.unwrap();
+    let alerts = std::fs::read_to_string(path).unwrap();
+    let texts: Vec<_> =
+        alerts.lines().filter_map(|line| line.split_once("Informational ")).collect();
+    let of = |word: &str| texts.iter().filter(|(_, text)| text.starts_with(word)).count() as u64;
+    // Rules are not evaluated for a first event that describes the machine.
+    assert!(of("old") <= 1);
+    assert_eq!(of("old") + of("new"), events);
+    let counted: Vec<_> = summary.rules().map(|(name, count)| (name.to_owned(), count)).collect();
+    assert_eq!(counted, [("all".to_owned(), events), ("late".to_owned(), of("late"))]);
+    of("old")
+}
+
+#[test]
+fn a_reload_takes_effect_between_two_events() {
+    let captures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/captures");
+    let captures = std::fs::read_dir(captures).unwrap().map(|entry| entry.unwrap().path());
+    let scap =
+        captures.filter(|path| path.extension().is_some_and(|extension| extension == "scap"));
+    let old: Vec<_> = scap.map(replay).collect();
+    assert!(old.contains(&1) && old.len() > 1, "{old:?}");
+}
