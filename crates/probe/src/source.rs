@@ -79,7 +79,8 @@ pub struct Live {
 impl Live {
     /// Starts monitoring. `host_root` is the path of the host's root directory.
     ///
-    /// # Errors When the kernel refuses, or the machine cannot be scanned.
+    /// # Errors
+    /// When the kernel refuses, or the machine cannot be scanned.
     pub fn start(config: &ProbeConfig, host_root: &Path) -> Result<Self, LiveError> {
         let scanner = Scanner::open(host_root)?;
         let (mut probe, mut merge, mut waiter) = attach(config)?;

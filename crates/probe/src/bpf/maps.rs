@@ -52,7 +52,8 @@ pub(super) fn ring_of_cpus(online: &[u32], possible: u32, per_ring: u32) -> Vec<
 
 /// How many CPUs of this machine are on; those on which this program may run can be fewer.
 ///
-/// # Errors When the system does not report them.
+/// # Errors
+/// When the system does not report them.
 pub fn online_cpus() -> std::io::Result<u32> {
     let online = util::online_cpus().map_err(|(_, error)| error)?;
     Ok(u32::try_from(online.len()).unwrap_or(u32::MAX))

@@ -9,7 +9,8 @@ use super::dir::{Dir, MAX_FILE, number};
 
 /// The processes in a cgroup v2 directory and below it.
 ///
-/// # Errors When the directory itself cannot be read. Directories that vanish below it are skipped.
+/// # Errors
+/// When the directory itself cannot be read. Directories that vanish below it are skipped.
 pub(crate) fn members(scope: &Path) -> Result<Vec<i64>, Errno> {
     let mut pids = Vec::new();
     let mut text = Vec::new();
