@@ -72,6 +72,9 @@ mod tests {
                 _ => assert_eq!(before.get(name), Some(kind), "{name}"),
             }
         }
+        for name in ["call_exit", "call_exit_alt_proto", "takes_functions"] {
+            assert_eq!(after.get(name), Some(&Kind::Function), "{name}");
+        }
         let is =
             |kind: &Kind, of: &BTreeMap<&str, Kind>| of.values().filter(|k| *k == kind).count();
         assert!(is(&Kind::Function, &after) > 100, "{}", is(&Kind::Function, &after));
