@@ -12,7 +12,6 @@ mod args;
 mod commands;
 mod log;
 mod print;
-mod run;
 mod signals;
 mod version;
 mod wiring;

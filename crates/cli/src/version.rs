@@ -1,5 +1,7 @@
 //! Versions: Peregrine's own, and those that rules, plugins and tools require.
 
+use std::path::PathBuf;
+
 use peregrine_rules::Version;
 use serde_json::{Value, json};
 
@@ -22,12 +24,8 @@ pub(crate) const OWN: &str = env!("CARGO_PKG_VERSION");
 
 /// The name under which the program was started.
 pub(crate) fn program() -> String {
-    let path = std::env::args_os().next().map(std::path::PathBuf::from);
-    let name = path
-        .as_deref()
-        .and_then(std::path::Path::file_name)
-        .map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| "peregrine".to_owned())
+    let path = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    path.file_name().map_or("peregrine".into(), |name| name.to_string_lossy()).into_owned()
 }
 
 /// The command line, as it was typed.

@@ -81,6 +81,17 @@ pub fn reference() -> Vec<Row> {
     rows
 }
 
+/// The same as a markdown table.
+pub fn reference_page() -> String {
+    let mut page = String::from("Key | Default | Meaning\n:---|:---|:---\n");
+    for row in reference() {
+        let default =
+            if row.default.is_empty() { String::new() } else { format!("`{}`", row.default) };
+        page += &format!("`{}` | {default} | {}\n", row.key, row.about);
+    }
+    page
+}
+
 /// A tree on one line, every scalar in double quotes; JSON that is YAML as well.
 pub fn dump(node: &Node) -> String {
     match &node.value {

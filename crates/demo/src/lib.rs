@@ -1,5 +1,5 @@
-//! What `peregrine demo` shows: a few suspicious acts, all of them harmless, that a child performs in
-//! a mount namespace and a cgroup of its own.
+//! What `peregrine demo` shows: a few suspicious acts, all of them harmless, that a child performs
+//! in a mount namespace and a cgroup of its own.
 //!
 //! The crate knows nothing of rules, events or the engine that monitors the cgroup.
 //!

@@ -18,6 +18,7 @@
 pub mod bpf;
 mod clock;
 mod counters;
+mod hint;
 mod losses;
 #[warn(clippy::indexing_slicing)]
 mod merge;

@@ -15,6 +15,7 @@ mod deprecated;
 mod describe;
 mod exception;
 mod expand;
+mod files;
 mod keys;
 mod legacy;
 mod literal;
@@ -30,6 +31,7 @@ mod version;
 
 pub use code::{ErrorCode, WarningCode};
 pub use describe::{NotLoaded, UsedPlugins};
+pub use files::files_at;
 pub use legacy::convert;
 pub use load::{Addition, EventSource, Loader, OutputAddition};
 pub use place::{ItemKind, Location, Place};

@@ -69,11 +69,27 @@ pub struct RunReport {
     pub result: Result<(), RunError>,
 }
 
+impl RunReport {
+    /// How many events were processed in which time, and what the kernel delivered and lost; as lines.
+    pub fn rates(&self) -> String {
+        let (seconds, events) = (self.elapsed.as_secs_f64(), self.events);
+        let rate = events as f64 / seconds;
+        let rate =
+            format!("Elapsed time: {seconds:.3}, Captured Events: {events}, {rate:.2} eps\n");
+        if !self.live {
+            return rate;
+        }
+        let total = self.drops.ledger().total();
+        let (seen, lost) = (total.events(), total.lost());
+        format!("Driver Events:{seen}\nDriver Drops:{lost}\n(syscall) {rate}")
+    }
+}
+
 /// Why a run failed.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// The capture file can't be opened.
-    #[error("cannot open {}: {error}", path.display())]
+    #[error("Could not open trace filename {} for reading: {}", path.display(), describe(error))]
     Open {
         /// Its path.
         path: PathBuf,
@@ -97,6 +113,12 @@ pub enum RunError {
     /// The run ended because of losses, as it was told to.
     #[error("Drop manager internal error")]
     Losses,
+}
+
+/// The error without the number that an `io::Error` prints and Falco does not.
+fn describe(error: &io::Error) -> String {
+    let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
+    errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned())
 }
 
 /// How a source was followed.

@@ -41,9 +41,7 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Command, UsageError> {
 
 /// The command that the first word names.
 fn command(first: &str, words: &[String], arguments: &[OsString]) -> Result<Command, UsageError> {
-    if let Some(planned) = Planned::named(words) {
-        return Err(planned.error());
-    }
+    Planned::check(words)?;
     if words == ["help"] {
         return Ok(Command::Help);
     }

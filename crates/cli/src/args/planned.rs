@@ -42,58 +42,33 @@ pub(crate) enum Planned {
 const VALIDATE: &str = "`peregrine validate FILE` shows what is wrong with a rules file";
 const REPLAY: &str = "`peregrine run` replays a capture with engine.kind=replay";
 
+/// Each with its words, and with what serves its purpose today.
+const ALL: [(Planned, &str, &str); 13] = [
+    (Planned::RulesLint, "rules lint", VALIDATE),
+    (Planned::RulesTest, "rules test", REPLAY),
+    (Planned::RulesFix, "rules fix", VALIDATE),
+    (Planned::RulesFmt, "rules fmt", "rules files are formatted by hand"),
+    (Planned::RulesDiff, "rules diff", "`peregrine describe` prints rules to compare"),
+    (Planned::RulesExcept, "rules except", "exceptions are written into the rules file"),
+    (Planned::Explain, "explain", "`peregrine describe RULE` shows what a rule is made of"),
+    (Planned::Query, "query", REPLAY),
+    (Planned::Lsp, "lsp", VALIDATE),
+    (Planned::Ctl, "ctl", "signals and the web server control and show a running engine"),
+    (Planned::Top, "top", "`peregrine tune` and `peregrine run --profile` measure costs"),
+    (Planned::Migrate, "migrate", "Falco's configuration and rules files are read unchanged"),
+    (Planned::Artifact, "artifact", "rules files are installed by hand"),
+];
+
 impl Planned {
-    const ALL: [Self; 13] = [
-        Self::RulesLint,
-        Self::RulesTest,
-        Self::RulesFix,
-        Self::RulesFmt,
-        Self::RulesDiff,
-        Self::RulesExcept,
-        Self::Explain,
-        Self::Query,
-        Self::Lsp,
-        Self::Ctl,
-        Self::Top,
-        Self::Migrate,
-        Self::Artifact,
-    ];
-
-    /// The planned command that these words (without the program's name) begin with.
-    pub(super) fn named(words: &[String]) -> Option<Self> {
-        let begins = |planned: &Self| {
+    /// The error if these words (without the program's name) begin with a planned command.
+    pub(super) fn check(words: &[String]) -> Result<(), UsageError> {
+        let begins = |name: &str| {
             let mut words = words.iter().map(String::as_str);
-            planned.row().0.split(' ').all(|part| words.next() == Some(part))
+            name.split(' ').all(|part| words.next() == Some(part))
         };
-        Self::ALL.into_iter().find(begins)
-    }
-
-    /// The error for a user who types its name.
-    pub(super) fn error(self) -> UsageError {
-        let (command, instead) = self.row();
-        UsageError::Planned { command, instead }
-    }
-
-    /// Its words, and what serves its purpose today.
-    fn row(self) -> (&'static str, &'static str) {
-        match self {
-            Self::RulesLint => ("rules lint", VALIDATE),
-            Self::RulesTest => ("rules test", REPLAY),
-            Self::RulesFix => ("rules fix", VALIDATE),
-            Self::RulesFmt => ("rules fmt", "rules files are formatted by hand"),
-            Self::RulesDiff => {
-                ("rules diff", "`peregrine describe -o json_output=true` prints rules to compare")
-            }
-            Self::RulesExcept => ("rules except", "exceptions are written into the rules file"),
-            Self::Explain => ("explain", "`peregrine describe RULE` shows what a rule is made of"),
-            Self::Query => ("query", REPLAY),
-            Self::Lsp => ("lsp", VALIDATE),
-            Self::Ctl => ("ctl", "signals and the web server control and show a running engine"),
-            Self::Top => ("top", "`peregrine tune` and `peregrine run --profile` measure costs"),
-            Self::Migrate => {
-                ("migrate", "Falco's configuration and rules files are read unchanged")
-            }
-            Self::Artifact => ("artifact", "rules files are installed by hand"),
+        match ALL.into_iter().find(|(_, name, _)| begins(name)) {
+            Some((_, command, instead)) => Err(UsageError::Planned { command, instead }),
+            None => Ok(()),
         }
     }
 }

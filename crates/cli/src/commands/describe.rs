@@ -19,7 +19,7 @@ pub(crate) fn run(args: &DescribeCommand) -> anyhow::Result<ExitCode> {
     let only = args.rule.as_deref();
     let description = match setup.config().json_output {
         true => as_json(&setup, &rules.set, only).map(|json| format!("{json}\n")),
-        false => as_text(&rules.set, only),
+        false => rules.set.describe_as_text(only),
     };
     match description {
         Ok(description) => print(description)?,
@@ -36,7 +36,9 @@ pub(super) fn as_json(
 ) -> Result<Json, NotLoaded> {
     let containers = setup.containers();
     let plugins = |_: &str, fields: &BTreeSet<String>| {
-        let used = containers && fields.iter().any(|field| is_of_containers(field));
+        let of_containers =
+            |field: &String| field.starts_with("container.") || field.starts_with("k8s.");
+        let used = containers && fields.iter().any(of_containers);
         used.then(|| "container".to_owned()).into_iter().collect()
     };
     match only {
@@ -45,17 +47,8 @@ pub(super) fn as_json(
     }
 }
 
-/// Names and descriptions in two columns.
-pub(super) fn as_text(rules: &RuleSet<Field>, only: Option<&str>) -> Result<String, NotLoaded> {
-    rules.describe_as_text(only)
-}
-
 /// Falco words this as a runtime error, in the log.
 pub(super) fn not_loaded(setup: &Setup, error: &NotLoaded) -> ExitCode {
     setup.log.runtime_error(error);
     ExitCode::FAILURE
-}
-
-fn is_of_containers(field: &str) -> bool {
-    field.starts_with("container.") || field.starts_with("k8s.")
 }

@@ -1,15 +1,26 @@
 //! `peregrine run`, also without the word: processes events.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use peregrine_runtime::control;
+use anyhow::Context;
+use peregrine_config::Engine as Kind;
+use peregrine_output::{Incident, Outputs};
+use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
+use peregrine_runtime::{
+    ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, control,
+};
+use peregrine_telemetry::Ticker;
 
 use crate::args::{RulesArgs, RunArgs, RunCommand};
+use crate::print::print;
 use crate::signals;
+use crate::wiring::job::{self, Job};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
-use crate::wiring::{checks, job};
+use crate::wiring::{checks, delivery, live, metrics, run, server};
 
 /// Exit code if the pid file can't be written; scripts tell it from other failures.
 const NO_PIDFILE: u8 = 255;
@@ -49,6 +60,90 @@ pub(super) fn start(
         log.debug("Skipping event processing in dry-run");
         return Ok(ExitCode::SUCCESS);
     }
-    crate::run::run(&job)?;
+    process(&job)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Processes events until the source ends or a stop is requested. The summary is printed in any
+/// case, after the last alert.
+fn process(job: &Job<'_>) -> anyhow::Result<()> {
+    let source = match &job.config.engine {
+        Kind::NoDriver => return Ok(()),
+        Kind::Replay { capture_file } => SourceSettings::Replay(capture_file.clone()),
+        Kind::Live { settings, .. } => {
+            let settings = live::settings(job, settings)?;
+            live::log_start(job, &settings.probe);
+            SourceSettings::Live(settings)
+        }
+    };
+    let live = matches!(source, SourceSettings::Live(_));
+    let settings = run::settings(job, source);
+    prepare_profile(job.options)?;
+    let log = Arc::clone(&job.log);
+    let report = move |incident: &Incident| log.line(incident.priority(), incident);
+    let outputs = Outputs::start(delivery::delivery(job.config), Arc::new(report))?;
+    let metrics =
+        metrics::settings(job).map(|settings| metrics_of(job, settings, &outputs)).transpose()?;
+    let scraper = metrics.as_ref().map(Metrics::scraper);
+    let context = RunContext {
+        generation: Arc::clone(&job.generation),
+        outputs,
+        origin: job.origin.clone(),
+        metrics,
+        log: job.runtime_log(),
+        opened: job.opened,
+    };
+    let run = Run::prepare(settings, context)?;
+    let heartbeat = job.controls.heartbeat();
+    let server = if live { server::start(job, heartbeat, scraper)? } else { None };
+    let ticker = server.is_some().then(|| Ticker::start(heartbeat.clone())).transpose()?;
+    let report = run.run(&job.controls);
+    drop((server, ticker));
+    print_report(job, &report)?;
+    report.result.map_err(|error| match error {
+        RunError::Live(error) => live::failed(&error, &job.log),
+        error => error.into(),
+    })?;
+    report.profile.map_or(Ok(()), |profile| print_profile(job.options, &profile))
+}
+
+/// Starts to collect metrics.
+fn metrics_of(job: &Job<'_>, settings: MetricsSettings, outputs: &Outputs) -> io::Result<Metrics> {
+    let log = Arc::clone(&job.log);
+    let report = move |incident: &Incident| {
+        log.line(incident.priority(), format_args!("metrics.output_file: {incident}"));
+    };
+    let (heartbeat, alerts) = (job.controls.heartbeat().clone(), outputs.sender());
+    Metrics::start(settings, &job.generation, heartbeat, alerts, &job.origin, Arc::new(report))
+}
+
+/// Prints rates and losses on stderr, the summary on stdout.
+fn print_report(job: &Job<'_>, report: &RunReport) -> anyhow::Result<()> {
+    if report.started {
+        let mut stderr = io::stderr().lock();
+        if job.options.verbose {
+            let _ = stderr.write_all(report.rates().as_bytes());
+        }
+        let _ = write!(stderr, "{}", report.drops);
+    }
+    Ok(print(report.summary.to_string())?)
+}
+
+/// Creates the file for the stacks, so that a wrong name is reported before the run.
+fn prepare_profile(options: &RunArgs) -> anyhow::Result<()> {
+    let Some(path) = &options.profile_folded else { return Ok(()) };
+    File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+/// `--profile` prints tables on stderr, `--profile-folded` writes stacks to a file.
+fn print_profile(options: &RunArgs, profile: &ProfileReport) -> anyhow::Result<()> {
+    if options.profile {
+        let _ = write!(io::stderr().lock(), "{profile}");
+    }
+    if let Some(path) = &options.profile_folded {
+        fs::write(path, profile.folded())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }

@@ -18,11 +18,11 @@ use peregrine_tune::{Cpus, Limits, Report, candidates, measure};
 
 use crate::args::{ConfigArgs, RunArgs, TuneCommand};
 use crate::print::print;
-use crate::run::{self, Job};
 use crate::signals;
+use crate::wiring::job::{self, Job};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
-use crate::wiring::{checks, job, live};
+use crate::wiring::{checks, live, run};
 
 /// Measures and recommends: tables on stderr, settings on stdout. No alert leaves the program.
 pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
@@ -78,7 +78,7 @@ fn recommend(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
             live.probe.selection = sources::probe_selection(&all);
             live::log_start(job, &live.probe);
             let opened = sources::open(&live, &job.runtime_log());
-            let (mut source, resolver) = opened.map_err(|error| live::explain(&error, &job.log))?;
+            let (mut source, resolver) = opened.map_err(|error| live::failed(&error, &job.log))?;
             let count = online_cpus().context("CPUs of this machine")? as usize;
             let per_ring = match settings.cpus_for_each_buffer {
                 0 => count,
@@ -91,7 +91,7 @@ fn recommend(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
             let mut engine = Engine::new(Arc::clone(generation), config);
             engine = engine.with_resolver(Box::new(resolver));
             let measured = measure(&mut engine, &mut source, &candidates, &limits);
-            let measured = measured.map_err(|error| live::explain(&error, &job.log))?;
+            let measured = measured.map_err(|error| live::failed(&error, &job.log))?;
             let lost = source.losses().refresh(Duration::ZERO)?.statistics.total().lost();
             measured.with_rings(lost, settings.ring_size.preset())
         }

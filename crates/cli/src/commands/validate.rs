@@ -67,7 +67,7 @@ fn answer(
     }
     let mut answer = format!("{summary}\n");
     if let Some(described) = described {
-        answer += &format!("\n{}", describe::as_text(rules, only(described))?);
+        answer += &format!("\n{}", rules.describe_as_text(only(described))?);
     }
     Ok(answer)
 }

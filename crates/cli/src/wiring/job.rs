@@ -1,11 +1,16 @@
 //! What a run needs, from configuration, rules and command line.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use peregrine_alert::{AlertOrigin, RuleRegistry};
-use peregrine_engine::{Generation, GenerationSettings};
-use peregrine_fields::Field;
+use peregrine_config::{Config, ReadFile, RuleMatching};
+use peregrine_engine::{Generation, GenerationSettings, Matching};
+use peregrine_fields::{Field, Run as PrintSettings};
 use peregrine_rules::RuleSet;
+use peregrine_runtime::Log as RuntimeLog;
 use peregrine_runtime::control::Controls;
 
 use super::rules::{self, Texts};
@@ -13,7 +18,46 @@ use super::setup::Setup;
 use super::{delivery, syscalls};
 use crate::args::RunArgs;
 use crate::log::Log;
-use crate::run::{self, Job};
+
+/// What a run needs, all of it checked.
+pub(crate) struct Job<'a> {
+    /// The command line.
+    pub(crate) options: &'a RunArgs,
+    /// The configuration.
+    pub(crate) config: &'a Config,
+    /// The files it was read from.
+    pub(crate) files: &'a BTreeMap<String, ReadFile>,
+    /// When it was read.
+    pub(crate) read_at: SystemTime,
+    /// Whether container metadata is wanted (the plugin `container` is loaded).
+    pub(crate) containers: bool,
+    /// The rules, and how they are evaluated.
+    pub(crate) generation: Arc<Generation>,
+    /// Names and texts of the files that the rules came from.
+    pub(crate) rules_files: &'a Texts,
+    /// What alerts say about this engine: its host and the ids of its rules.
+    pub(crate) origin: AlertOrigin,
+    /// The log.
+    pub(crate) log: Arc<Log>,
+    /// Requests from outside.
+    pub(crate) controls: Controls,
+    /// To be called when the kernel is being monitored.
+    pub(crate) opened: &'a dyn Fn(),
+}
+
+impl Job<'_> {
+    /// Where the root directory of the host is: elsewhere in a container that watches it.
+    pub(crate) fn host_root(&self) -> PathBuf {
+        let root = std::env::var_os("HOST_ROOT").filter(|root| !root.is_empty());
+        root.map_or_else(|| PathBuf::from("/"), PathBuf::from)
+    }
+
+    /// The log, as the runtime knows it.
+    pub(crate) fn runtime_log(&self) -> RuntimeLog {
+        let log = Arc::clone(&self.log);
+        RuntimeLog::new(move |level, line| log.line(level, line))
+    }
+}
 
 /// Selects the system calls and puts together what a run needs.
 pub(crate) fn job<'a>(
@@ -27,7 +71,7 @@ pub(crate) fn job<'a>(
     let hostname = hostname(&setup.log);
     let settings = GenerationSettings {
         selected: syscalls::select(setup, &set),
-        ..run::generation_settings(setup.config())
+        ..generation_settings(setup.config())
     };
     let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), &hostname);
     let (content, fields) = (delivery::content(setup.config()), rules::vocabulary(setup));
@@ -61,4 +105,15 @@ fn hostname(log: &Log) -> String {
         return name;
     }
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// How rules are evaluated and their fields print.
+fn generation_settings(config: &Config) -> GenerationSettings {
+    let matching = match config.rule_matching {
+        RuleMatching::First => Matching::First,
+        RuleMatching::All => Matching::All,
+    };
+    let (buffers, zone) = (delivery::buffers(config), delivery::zone());
+    let run = PrintSettings { buffers, zone, ..PrintSettings::default() };
+    GenerationSettings { matching, run, ..GenerationSettings::default() }
 }

@@ -1,20 +1,16 @@
 //! From the configuration to the settings of the live source, and why it can't be opened.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use peregrine_config::{Engine, Hooks, LiveSettings as LiveKeys};
 use peregrine_engine::select::SyscallSet;
 use peregrine_probe::LiveError;
-use peregrine_probe::bpf::{HookPlan, ProbeConfig, ProbeError, online_cpus};
+use peregrine_probe::bpf::{HookPlan, ProbeConfig, online_cpus};
 use peregrine_runtime::sources::{LiveSettings, probe_selection};
 
+use super::job::Job;
 use crate::log::Log;
-use crate::run::Job;
-
-/// Where the kernel describes its types.
-const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// How the kernel is monitored.
 ///
@@ -79,45 +75,14 @@ pub(crate) fn log_start(job: &Job<'_>, config: &ProbeConfig) {
     }
 }
 
-/// What went wrong, and what can be done about it. The kernel's own words about a program it refuses can be thousands of
-/// lines: they are in the log, for those who look for a fault.
-pub(crate) fn explain(error: &LiveError, log: &Log) -> anyhow::Error {
-    let hint = match error {
-        LiveError::Scan(_) | LiveError::Thread(_) => return anyhow!("{error}"),
-        LiveError::Probe(ProbeError::Functions(_)) => {
-            "engine.modern_ebpf.hooks: with sys_exit, or auto, it can be watched all the same"
-        }
-        _ if !Path::new(BTF).exists() => {
-            "this kernel does not describe its types (no /sys/kernel/btf/vmlinux): it takes Linux 5.8 or newer, \
-             built with CONFIG_DEBUG_INFO_BTF"
-        }
-        _ if !rustix::process::geteuid().is_root() => {
-            "it takes root, or the capabilities CAP_BPF, CAP_PERFMON, CAP_SYS_RESOURCE and CAP_SYS_PTRACE: try sudo"
-        }
-        _ => {
-            "the kernel refuses BPF programs even to root: in a container, run it privileged; elsewhere look for lockdown \
-             mode or a security module"
-        }
-    };
-    let whole = chain(error);
+/// The error of a live source with its remedy. What the kernel prints about a program it rejects
+/// can be thousands of lines: they go into the log, at level debug.
+pub(crate) fn failed(error: &LiveError, log: &Log) -> anyhow::Error {
+    let Some(hint) = error.hint() else { return anyhow!("{error}") };
+    let whole = error.with_causes();
     let (first, more) = whole.split_once('\n').unwrap_or((&whole, ""));
     if !more.is_empty() {
         log.debug(&whole);
     }
     anyhow!("cannot watch this kernel: {first}\n{hint}")
-}
-
-/// An error with its causes, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            // Writing into a string does not fail.
-            let _ = write!(text, ": {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -12,7 +12,7 @@ use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, proce
 
 use super::checks::SYSCALL;
 use super::delivery;
-use crate::run::Job;
+use super::job::Job;
 use crate::version;
 
 /// `None` where metrics are off.

@@ -6,6 +6,7 @@ pub(crate) mod job;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod rules;
+pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod setup;
 pub(crate) mod syscalls;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
 
 use anyhow::{anyhow, bail};
 use peregrine_config::{AppendOutput, ExtraField};
@@ -178,32 +177,12 @@ fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
     paths.iter().for_each(|path| setup.log.debug(format_args!("   {path}")));
     let mut files = Vec::new();
     for path in paths {
-        files.extend(files_at(path)?);
+        files.extend(peregrine_rules::files_at(path)?);
     }
     read(&files)
 }
 
-/// The file, or the files of a directory sorted by name, in both cases only .yaml and .yml. Rules
-/// of the first releases (.conf) must be named explicitly: directories hold .conf files of other
-/// programs.
-fn files_at(path: &str) -> anyhow::Result<Vec<String>> {
-    let is_yaml = |file: &str| file.ends_with(".yaml") || file.ends_with(".yml");
-    if !Path::new(path).is_dir() {
-        let is_rules = is_yaml(path) || path.ends_with(".conf");
-        return Ok(is_rules.then(|| path.to_owned()).into_iter().collect());
-    }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let file = entry?.path();
-        if file.is_file() {
-            files.push(file.to_string_lossy().into_owned());
-        }
-    }
-    files.retain(|file| is_yaml(file));
-    files.sort();
-    Ok(files)
-}
-
+/// Reads these files.
 pub(crate) fn read(names: &[String]) -> anyhow::Result<Texts> {
     let read = |name: &String| match fs::read(name) {
         Ok(text) => Ok((name.clone(), text)),
@@ -224,20 +203,6 @@ mod tests {
         let result = loader.load("built-in", crate::BUILT_IN_RULES.as_bytes());
         assert_eq!(result.to_text(), "built-in: Ok");
         assert!(loader.rules().rules.len() >= 6);
-    }
-
-    #[test]
-    fn a_directory_gives_its_yaml_files_by_name() {
-        let directory = tempfile::tempdir().unwrap();
-        for name in ["b.yaml", "a.yml", "c.conf", "notes.txt"] {
-            fs::write(directory.path().join(name), "").unwrap();
-        }
-        fs::create_dir(directory.path().join("c.yaml")).unwrap();
-        let files = files_at(directory.path().to_str().unwrap()).unwrap();
-        let names: Vec<_> = files.iter().filter_map(|file| file.rsplit('/').next()).collect();
-        assert_eq!(names, ["a.yml", "b.yaml"]);
-        assert!(files_at("rules.txt").unwrap().is_empty());
-        assert_eq!(files_at("old.conf").unwrap(), ["old.conf"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::Context;
 use peregrine_server::{Pages, Server, ServerSettings};
 use peregrine_telemetry::{Heartbeat, Scraper};
 
-use crate::run::Job;
+use super::job::Job;
 use crate::version;
 
 /// Starts the server where it is enabled. The run does not start without it.

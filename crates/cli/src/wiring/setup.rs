@@ -98,8 +98,8 @@ impl Setup {
         }
     }
 
-    /// A warning with a place is shown with its line on stderr; Falco's log lines stay as they are. Otherwise, and
-    /// where stderr is not wanted, it is a line of the log.
+    /// A warning with a place is shown with its line on stderr; Falco's log lines stay as they are.
+    /// Otherwise, and where stderr is not wanted, it is a line of the log.
     fn warn(&self, warning: &Problem) {
         if warning.labels.is_empty() || !self.log.reaches_stderr() {
             self.log.warning(warning.to_line());
