@@ -1,4 +1,5 @@
-//! What is done about lost events, through the program. Losses are simulated in replays, so that time is that of events.
+//! Reactions to lost events, through the program. Losses are simulated in replays, so that time is
+//! event time.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -45,14 +46,14 @@ impl Outcome {
         self.stderr.iter().filter(|line| line.ends_with(end)).count()
     }
 
-    /// Alerts about losses.
+    /// Alerts about lost events.
     fn alerts(&self) -> Vec<&str> {
         let alerts = self.stdout.iter().filter(|line| line.contains("syscall event drop"));
         alerts.map(String::as_str).collect()
     }
 }
 
-/// Replays an event in each of so many seconds.
+/// Replays one event per second.
 fn replay(seconds: u64, drops: &str, more: &str) -> Outcome {
     const START: u64 = 1_470_327_477_881_785_348;
     let place = tempfile::tempdir().unwrap();
@@ -78,7 +79,7 @@ fn replay(seconds: u64, drops: &str, more: &str) -> Outcome {
     }
 }
 
-/// What stderr says at the end.
+/// The summary on stderr.
 fn assert_monitored(outcome: &Outcome, occurrences: usize, actions: usize) {
     assert_eq!(outcome.logged("Syscall event drop monitoring:"), 1);
     assert_eq!(outcome.logged(&format!("   - event drop detected: {occurrences} occurrences")), 1);
@@ -115,7 +116,7 @@ fn exit_ends_the_run_with_an_error() {
             &format!("actions: {actions}, simulate_drops: true"),
             "log_level: critical\n",
         );
-        // The event at which it is noticed is no longer looked at.
+        // Rules are not evaluated for the event at which the loss is detected.
         assert_eq!((outcome.code, outcome.events()), (1, 1), "{actions}");
         assert_eq!((outcome.logged(DROPS), outcome.logged(": Exiting.")), (1, 1));
         assert_eq!(outcome.stderr.last().unwrap(), "Error: Drop manager internal error");

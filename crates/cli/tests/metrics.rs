@@ -1,5 +1,5 @@
-//! Metrics of a replay: alerts and lines of a file, at intervals. A capture that comes through a pipe lasts as long as it
-//! must.
+//! Metrics of a replay: alerts and lines of a file, at intervals. A capture from a pipe lasts as
+//! long as required.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -32,7 +32,7 @@ const RULES: &str = "\
   tags: [files]
 ";
 
-/// Replays events until the file has so many lines. Gives them and the alerts about metrics.
+/// Replays events until the file has this many lines. Returns them and the alerts about metrics.
 fn replay(place: &Path, lines: usize) -> (Vec<Value>, Vec<Value>) {
     let pipe = place.join("events.scap");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)

@@ -1,4 +1,4 @@
-//! Rules of the first releases: the page about them is followed to the letter.
+//! Rules of the first releases: executes the page about them literally.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 

@@ -50,7 +50,7 @@ fn hits_are_those_of_the_summary() {
         assert!(hits <= asked && asked <= events && events > 0, "{rule}: {figures:?}");
         assert_eq!(hits > 0, alerts.contains_key(rule), "{rule}");
     }
-    // The conditions of the dearest rules follow.
+    // The conditions of the most expensive rules follow.
     assert!(stderr.contains("of rules  condition\n"), "{stderr}");
     assert!(stderr.contains("evt.is_open_write = true"), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! The program from outside: what it prints where, and its exit code.
+//! The program from outside: its output and exit codes.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -14,7 +14,7 @@ struct Place {
     directory: TempDir,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 struct Outcome {
     code: i32,
     stdout: String,

@@ -1,4 +1,4 @@
-//! Recordings, through the program: what is recorded and replayed again raises the same alerts.
+//! Recordings, through the program: a replay of a recording raises the same alerts.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -18,7 +18,7 @@ log_syslog: false
 plugins: [{name: container, library_path: libcontainer.so}]
 ";
 
-/// Says all there is of every fd and process event, so that a state that was recorded wrong shows.
+/// Prints everything about each fd and process event, so that wrongly recorded state is detected.
 const RULES: &str = "\
 - rule: Everything
   desc: Every event.
@@ -59,7 +59,7 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// Replays a capture and gives the alerts, without the summary after them.
+    /// Replays a capture and returns the alerts, without the summary after them.
     fn replay(&self, capture: &Path, more: &[&str]) -> Vec<String> {
         let output = self.run(capture, more);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -133,7 +133,7 @@ fn captures_around_alerts_raise_them_again() {
     for file in &files {
         let again = place.replay(&place.path(file), &[]);
         assert!(!again.is_empty(), "{file}");
-        // Events are numbered anew, all else is as it was.
+        // Events are renumbered; everything else is unchanged.
         let without_number = |line: &String| {
             let alert: serde_json::Value = serde_json::from_str(line).unwrap();
             let mut fields = alert["output_fields"].clone();
@@ -159,7 +159,7 @@ fn alerts_that_go_on_make_one_capture() {
     assert_eq!(captures(&place).len(), 1);
 }
 
-/// The rule that the page about watching shows.
+/// The rule shown on the page about live monitoring.
 fn rule_of_the_page() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/live.md");
     let page = fs::read_to_string(page).unwrap();

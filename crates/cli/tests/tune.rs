@@ -35,7 +35,7 @@ fn sets(tables: &str) -> Vec<(String, f64)> {
     lines.map_while(row).collect()
 }
 
-/// What would be watched with these settings, in the words of the log.
+/// The selection with these settings, as the log reports it.
 fn selected(settings: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("falco.yaml");
@@ -64,7 +64,7 @@ fn a_smaller_set_brings_less_and_is_recommended() {
     assert!(settings.contains("\n    buf_size_preset: 4\n"), "{settings}");
     assert!(tables.contains("openat\n"), "{tables}");
     assert!(tables.contains("Password hashes read\n"), "{tables}");
-    // Everything there is to read is said with the settings too.
+    // The settings contain all reasons as comments.
     let reasons: Vec<_> = settings.lines().filter_map(|line| line.strip_prefix("# ")).collect();
     assert!(reasons.len() == 4 && reasons.iter().all(|reason| tables.contains(reason)));
 }
@@ -108,7 +108,7 @@ fn a_machine_is_watched_for_as_long_as_asked() {
         return;
     }
     let scope = format!("engine.modern_ebpf.scope.cgroup={}", group.display());
-    // Opens files for about as long as is watched.
+    // Opens files for about as long as `tune` measures.
     let enter = "echo $$ >\"$0/cgroup.procs\"; for i in $(seq 400); do cat /etc/hosts >/dev/null; sleep 0.01; done";
     let mut load = Command::new("sh").args(["-c", enter]).arg(&group).spawn().unwrap();
     let output = peregrine(&["tune", "--seconds", "2", "-o", &scope]);

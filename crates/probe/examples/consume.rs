@@ -1,5 +1,5 @@
-//! What taking events from the kernel costs: watches these syscalls in a control group until nothing has come
-//! for three seconds, and prints the CPU time of this thread per event.
+//! Measures the cost of consuming events: monitors these syscalls in a cgroup until nothing has
+//! arrived for three seconds, and prints the CPU time of this thread per event.
 //!
 //! `cargo run --release -p peregrine-probe --example consume -- CGROUP SYSCALL…`
 #![allow(clippy::print_stdout, reason = "it is a program")]

@@ -1,13 +1,14 @@
-//! What watching costs a system call: one that nobody selected, and one whose event is written.
+//! Measures what monitoring adds to a system call: one that is not selected, and one whose event is
+//! written.
 //!
-//! Nothing attached and each hook plan take turns; of each the shortest of many short rounds counts. Prints lines
-//! `fact name=value`: nanoseconds per call with nothing attached, and the ratios to that with each plan. Run it on a quiet
-//! machine where nobody else traces system calls, or in a virtual machine whose clock counts instructions
-//! (`cargo xtask kernels --check overhead`).
+//! No hooks and each hook plan alternate; the shortest of many short rounds counts. Prints lines
+//! `fact name=value`: nanoseconds per call without hooks, and the ratio to that with each plan. Run
+//! it on a quiet machine without other tracers, or in a virtual machine whose clock counts
+//! instructions (`cargo xtask kernels --check overhead`).
 //!
 //! `cargo run --release -p peregrine-probe --example overhead -- [CGROUP]`
 //!
-//! With a control group, which it should run in, only that is watched.
+//! With a cgroup, in which it should run, only that is monitored.
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
 use std::error::Error;
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 live => live?,
             };
             cost.measure(|| {
-                // Rings are emptied, so that events are written.
+                // Drains the rings, so that events are written.
                 while !matches!(live.next()?, Next::Idle) {}
                 Ok(())
             })?;
@@ -59,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Attaches what the event of openat takes.
+/// Attaches the hooks for the event of openat.
 fn watch(plan: HookPlan) -> Result<Live, LiveError> {
     let openat = syscall_names().filter(|(_, name)| *name == "openat").map(|(code, _)| code);
     let config = ProbeConfig {
@@ -76,7 +77,7 @@ fn watch(plan: HookPlan) -> Result<Live, LiveError> {
 impl Cost {
     const UNKNOWN: Self = Self { unselected: f64::INFINITY, selected: f64::INFINITY };
 
-    /// Takes the least of what it was and of some rounds; `between` runs between them.
+    /// Lowers the minimum by some rounds; `between` runs between them.
     fn measure(
         &mut self,
         mut between: impl FnMut() -> Result<(), Box<dyn Error>>,

@@ -1,4 +1,4 @@
-//! How long a scan of this machine takes: `cargo run --release -p peregrine-probe --example scan`.
+//! Measures a scan of this machine: `cargo run --release -p peregrine-probe --example scan`.
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
 use std::time::Instant;

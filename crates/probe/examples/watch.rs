@@ -1,4 +1,4 @@
-//! Watches one cgroup and prints what each event is: for trying the probe by hand.
+//! Monitors one cgroup and prints each event: for trying the probe by hand.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Losses: counted to the last event, and repaired. Silence.
+//! Losses, counted to the last event and repaired; and silence.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +12,8 @@ use rustix::process::Signal;
 
 use crate::{CONFIG, Owned, Place, RULES};
 
-/// Opens, closes, doubles and makes (what is there already) as often as it is told to; `keep` leaves a file open as number 7, `use` uses that.
+/// Opens, closes, duplicates and creates (existing directories) as often as requested; `keep`
+/// leaves a file open as fd 7, `use` uses it.
 const FLOOD: &str = r#"
 import os, sys
 print("ready", flush=True)
@@ -33,7 +34,7 @@ for line in sys.stdin:
     print("done", flush=True)
 "#;
 
-/// Matches the last call of a round, so that the others were counted before.
+/// Matches the last call of a round, so that earlier ones have been counted.
 const FLOODED: &str = "\
 - rule: Last
   desc: d
@@ -42,14 +43,14 @@ const FLOODED: &str = "\
   priority: NOTICE
 ";
 
-/// A child that does as it is told, line by line.
+/// A child that executes commands line by line.
 struct Told {
     child: Owned,
     answers: BufReader<ChildStdout>,
 }
 
 impl Told {
-    /// Starts it in the group of a place.
+    /// Starts it in the cgroup of a place.
     fn start(place: &Place) -> Self {
         place.write("flood.py", FLOOD);
         let enter = "echo $$ >\"$0/cgroup.procs\" && exec python3 \"$1\"";
@@ -79,7 +80,7 @@ impl Told {
     }
 }
 
-/// Peregrine stands still while more happens than its rings hold.
+/// Stops Peregrine while more events occur than its rings hold.
 #[test]
 fn what_a_flood_sends_is_what_is_delivered_and_what_is_lost() {
     let Some(place) = Place::new("flood") else { return };
@@ -95,7 +96,7 @@ fn what_a_flood_sends_is_what_is_delivered_and_what_is_lost() {
     let mut sent = told.flood(40_000, "/dev/zero");
     watcher.signal(Signal::CONT);
     watcher.wait_for(&["Falco internal: syscall event drop"]);
-    // One that arrives comes after all that were waiting; it may be lost too.
+    // An event that arrives comes after all waiting ones; it may be lost too.
     sent += told.flood(1, "/dev/full");
     while !watcher.sees("Last", Duration::from_millis(200)) {
         sent += told.flood(1, "/dev/full");
@@ -145,7 +146,7 @@ fn what_a_flood_sends_is_what_is_delivered_and_what_is_lost() {
     assert!(log.contains(" of them in control group /peregrine-test-flood-"), "{log}");
 }
 
-/// The opening of a file is lost; what is done with it later must be understood all the same.
+/// The open is lost; later operations on the file must still be resolved.
 #[test]
 fn a_file_whose_opening_was_lost_is_known_afterwards() {
     let Some(place) = Place::new("repair") else { return };
@@ -165,7 +166,7 @@ fn a_file_whose_opening_was_lost_is_known_afterwards() {
     watcher.wait_for(&["Uses it"]);
     watcher.signal(Signal::STOP);
     told.flood(30_000, "/dev/zero");
-    // The number is used again.
+    // The fd number is reused.
     told.does("keep /usr/lib");
     watcher.signal(Signal::CONT);
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -194,7 +195,7 @@ fn silence_is_told() {
     let Some(mut watcher) = place.watch(&more) else { return };
     watcher.wait_for(&["Falco internal: timeouts notification"]);
     let alerts = watcher.end();
-    // Of one service alone, once.
+    // For a single cgroup, once.
     assert_eq!(alerts.len(), 1);
     let text = "Falco internal: timeouts notification. 3 consecutive timeouts without event.";
     assert_eq!(alerts[0]["output"], text);

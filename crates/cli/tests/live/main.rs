@@ -1,7 +1,7 @@
-//! The running kernel, watched through the program.
+//! The running kernel, monitored through the program.
 //!
-//! Each test makes a control group of its own and watches that alone. Without root, or where the kernel takes no BPF
-//! programs, there is nothing to test, and a line says so.
+//! Each test creates its own cgroup and monitors only that. Without root, or if the kernel accepts
+//! no BPF programs, the tests are skipped and say so.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
@@ -34,7 +34,7 @@ rule_matching: all
 load_plugins: []
 ";
 
-/// One rule for each act, and everything said that a snapshot or an event of another process must have told.
+/// One rule per act, with fields that depend on the snapshot or on events of other processes.
 const RULES: &str = r#"
 - rule: Sensitive file read
   desc: d
@@ -88,8 +88,8 @@ const RULES: &str = r#"
   priority: WARNING
 "#;
 
-/// All acts, in a mount namespace in which `/etc` and `/var/log` are directories made for the test. `$1` is the directory
-/// of the test, `$2` a port somebody listens on.
+/// All acts, in a mount namespace in which `/etc` and `/var/log` are directories of the test. `$1`
+/// is the directory of the test, `$2` a listening port.
 const ACTS: &str = r#"
 set -e
 mount --make-rprivate /
@@ -132,19 +132,19 @@ ln -s /etc/shadow link
 : >/var/log/some.log
 "#;
 
-/// A control group and a directory for a test.
+/// A cgroup and a directory for a test.
 struct Place {
     group: PathBuf,
     directory: tempfile::TempDir,
 }
 
-/// A process that does not outlive a test, whether that passes or fails.
+/// A process that ends with the test, whether that passes or fails.
 struct Owned(Child);
 
-/// Peregrine, watching the group of a place.
+/// Peregrine, monitoring the cgroup of a place.
 struct Watcher {
     child: Owned,
-    /// What it said before it began to watch.
+    /// Its output before it started monitoring.
     start_log: String,
     alerts: Receiver<String>,
     seen: Vec<Value>,
@@ -152,7 +152,7 @@ struct Watcher {
 }
 
 impl Place {
-    /// `None`, with a line that says why, where there is nothing to test.
+    /// `None`, with a line that says why, if the test cannot run.
     fn new(name: &str) -> Option<Self> {
         if !geteuid().is_root() {
             return skip("it takes root");
@@ -171,7 +171,7 @@ impl Place {
             return skip(&format!("{}: {error}", group.display()));
         }
         let place = Self { group, directory: tempfile::tempdir().unwrap() };
-        // Others than root walk through it too.
+        // Other users than root traverse it too.
         fs::set_permissions(place.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         place.write("falco.yaml", CONFIG);
         for directory in ["etc", "log"] {
@@ -194,7 +194,7 @@ impl Place {
         fs::write(self.path(name), text).unwrap();
     }
 
-    /// Starts Peregrine. `None`, with a line that says why, where the kernel can't be watched.
+    /// Starts Peregrine. `None`, with a line that says why, if the kernel cannot be monitored.
     fn watch(&self, more: &[&str]) -> Option<Watcher> {
         let mut command = peregrine(self.directory.path());
         command.arg("-o").arg(format!("engine.modern_ebpf.scope.cgroup={}", self.group.display()));
@@ -225,7 +225,7 @@ impl Place {
         Some(Watcher { child, start_log, alerts, seen: Vec::new(), log })
     }
 
-    /// Does the acts, as members of the group.
+    /// Performs the acts in the cgroup.
     fn act(&self, script: &str) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port().to_string();
@@ -252,14 +252,14 @@ impl Drop for Place {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // Nothing happens to one that has ended.
+        // Does nothing if the process has ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl Watcher {
-    /// Waits until each of these rules has matched, as often as it is named.
+    /// Waits until each of these rules has matched as often as it is listed.
     fn wait_for(&mut self, rules: &[&str]) {
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut missing: Vec<_> = rules.to_vec();
@@ -276,7 +276,7 @@ impl Watcher {
         }
     }
 
-    /// Whether this rule matches before so much time has passed without any alert.
+    /// Whether this rule matches before this time has passed without any alert.
     fn sees(&mut self, rule: &str, patience: Duration) -> bool {
         while let Ok(line) = self.alerts.recv_timeout(patience) {
             self.seen.push(serde_json::from_str(&line).unwrap());
@@ -291,12 +291,12 @@ impl Watcher {
         kill_process(Pid::from_child(&self.child.0), signal).unwrap();
     }
 
-    /// Ends the run and gives all alerts.
+    /// Ends the run and returns all alerts.
     fn end(self) -> Vec<Value> {
         self.end_and_tell().0
     }
 
-    /// The same, with what was said on stderr.
+    /// The same, with the output on stderr.
     fn end_and_tell(mut self) -> (Vec<Value>, String) {
         self.signal(Signal::TERM);
         let rest: Vec<String> = self.alerts.iter().collect();
@@ -413,7 +413,7 @@ fn acts_raise_alerts_with_the_right_fields_and_their_recording_does_so_again() {
     assert_nobody_else_is_recorded(&place.path("live.scap"));
 }
 
-/// A recording of a group tells of it and of the processes above it. This test runs among few of those.
+/// A recording of a cgroup contains it and its ancestors. This test has few ancestors.
 fn assert_nobody_else_is_recorded(capture: &Path) {
     let mut reader = Reader::open(capture).unwrap();
     let (mut parents, mut actors) = (BTreeMap::new(), Vec::new());
@@ -437,7 +437,7 @@ fn assert_nobody_else_is_recorded(capture: &Path) {
     assert!(strangers.is_empty(), "{} threads of others are recorded", strangers.len());
 }
 
-/// The rules people have, where their directory is named.
+/// The upstream rules, if their directory is given.
 #[test]
 fn upstream_rules_see_the_acts() {
     let Some(directory) = std::env::var_os("PEREGRINE_UPSTREAM_RULES") else {
@@ -461,12 +461,12 @@ fn upstream_rules_see_the_acts() {
         "Create Symlink Over Sensitive Files",
         "Clear Log Activities",
         "Directory traversal monitored file read",
-        // Both are about containers, and the group of a test looks like one.
+        // Both concern containers, and the cgroup of a test looks like one.
         "Netcat Remote Code Execution in Container",
         "Non sudo setuid",
     ]);
     let alerts = watcher.end();
-    // Which the list of users says that the container has.
+    // A user of the container's own passwd file.
     let setuid = alerts.iter().find(|alert| alert["rule"] == "Non sudo setuid").unwrap();
     assert_eq!(setuid["output_fields"]["user.name"], "nobody");
 }

@@ -1,5 +1,5 @@
-//! Metrics and health of the running kernel, asked for over the loopback interface: by ourselves, by `promtool`, and by a
-//! Prometheus server.
+//! Metrics and health of the running kernel, requested over the loopback interface: directly, by
+//! `promtool`, and by a Prometheus server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -36,7 +36,7 @@ const WEBSERVER: [&str; 8] = [
 ];
 
 impl Watcher {
-    /// Where its web server is.
+    /// Address of its web server.
     fn url(&self) -> String {
         let address = self.start_log.split("listening on ").nth(1).unwrap();
         format!("http://{}", address.lines().next().unwrap())
@@ -50,7 +50,7 @@ fn get(url: &str) -> (u16, String) {
     (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
 }
 
-/// Asks until the answer is right.
+/// Repeats a request until the answer satisfies the predicate.
 fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -62,7 +62,7 @@ fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A Prometheus server that asks a target again and again.
+/// A Prometheus server that scrapes a target periodically.
 struct Prometheus {
     _child: Owned,
     url: String,
@@ -76,7 +76,7 @@ impl Prometheus {
             "scrape_configs: [{{job_name: peregrine, scrape_interval: 1s, static_configs: [{{targets: ['{target}']}}]}}]\n"
         );
         std::fs::write(directory.path().join("prometheus.yml"), config).unwrap();
-        // It does not say which port it took, so it is given one that was free just now.
+        // It does not report a port it chose itself, so it is given one that was free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new("prometheus")
             .current_dir(directory.path())
@@ -94,7 +94,7 @@ impl Prometheus {
         }
     }
 
-    /// What it answers, where it does.
+    /// Its answer, if any.
     fn ask(&self, path: &str) -> Option<Value> {
         let mut answer = ureq::get(format!("{}/api/v1/{path}", self.url)).call().ok()?;
         let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()?;
@@ -108,7 +108,7 @@ fn types(text: &str) -> BTreeMap<String, String> {
     types.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
 }
 
-/// Complaints about names are about Falco's, which stay as they are.
+/// Complaints about names concern Falco's names, which stay as they are.
 fn check_by_promtool(text: &str) {
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -147,7 +147,7 @@ fn a_prometheus_server_takes_all_series_with_their_types() {
     let Some(mut watcher) = place.watch(&arguments) else { return };
     let url = watcher.url();
     place.write("motd", "hello\n");
-    // A little longer, so that the shell is still there when it is looked up as a stranger.
+    // A little longer, so that the shell still runs when it is looked up as an unknown thread.
     place.act("cd \"$1\"; cat motd motd >/dev/null; sleep 0.3");
     watcher.wait_for(&["Motd \"read\"", "Motd \"read\""]);
 
