@@ -19,7 +19,7 @@ section! {
     pub Config "FalcoConfig" {
         /// Further configuration files and directories, merged into this one: a path, or a map of `path` and `strategy` (`append`, `override` or `add-only`).
         config_files: Vec<Include> = Vec::new();
-        /// Lightest log line to write: emergency, alert, critical, error, warning, notice, info or debug.
+        /// Lowest severity of log lines to write: emergency, alert, critical, error, warning, notice, info or debug.
         log_level: LogLevel = LogLevel::default();
         /// Messages of the capture layer among the log lines.
         libs_logger: LibsLogger = LibsLogger::default();
@@ -35,13 +35,13 @@ section! {
         rule_files: Vec<String> = Vec::new();
         /// Print alerts, and the answers of -L, -V and --version, as JSON.
         json_output: bool = false;
-        /// JSON alerts: with the text under `output`.
+        /// JSON alerts: include the text as `output`.
         json_include_output_property: bool = true;
-        /// JSON alerts: with the tags of the rule.
+        /// JSON alerts: include the tags of the rule.
         json_include_tags_property: bool = true;
-        /// JSON alerts: with the text alone, no time and priority before it, under `message`.
+        /// JSON alerts: include the text without time and priority as `message`.
         json_include_message_property: bool = false;
-        /// JSON alerts: with the fields of the text under `output_fields`.
+        /// JSON alerts: include the fields of the text as `output_fields`.
         json_include_output_fields_property: bool = true;
         /// Alerts into a file.
         file_output: FileOutput = FileOutput::default();
@@ -57,15 +57,15 @@ section! {
         output_timeout: u32 = 2000;
         /// Whether the first rule that matches an event ends the search (`first`) or all rules are evaluated (`all`).
         rule_matching: RuleMatching = RuleMatching::First;
-        /// Least priority of rules to load: emergency, alert, critical, error, warning, notice, informational or debug.
+        /// Lowest priority of rules to load: emergency, alert, critical, error, warning, notice, informational or debug.
         priority: Priority = Priority::Debug;
-        /// Let outputs collect some alerts before they write.
+        /// Let outputs collect alerts before writing.
         buffered_outputs: bool = false;
         /// The queue between rules and outputs.
         outputs_queue: OutputsQueue = OutputsQueue::default();
         /// Times in log lines and alerts as in 2026-11-22T09:38:00+0000.
         time_format_iso_8601: bool = false;
-        /// Print buffers in base64 rather than with dots for what can't be printed.
+        /// Print buffers in base64 instead of replacing unprintable bytes by dots.
         buffer_format_base64: bool = false;
         /// Health, versions and metrics over HTTP.
         webserver: Webserver = Webserver::default();
@@ -91,11 +91,11 @@ section! {
         append_output: Vec<AppendOutput> = Vec::new();
         /// Values of your own that rules and outputs read as `static.NAME`.
         static_fields: BTreeMap<String, String> = BTreeMap::new();
-        /// Names of the plugins to load, in this order; where the key is absent, all of `plugins`.
+        /// Names of the plugins to load, in this order; if the key is absent, all of `plugins`.
         load_plugins: Option<Vec<String>> = None;
         /// Plugins: `name`, `library_path`, `init_config`, `open_params`. `container` is built in, and its library is not opened.
         plugins: Plugins = Plugins::default();
-        /// Start anew when a configuration or rules file changes.
+        /// Restart when a configuration or rules file changes.
         watch_config_files: bool = true;
     }
 }

@@ -11,13 +11,13 @@ section! {
     pub Capture "Capture" {
         /// Record.
         enabled: bool = false;
-        /// Beginning of the names of the files.
+        /// Prefix of the names of the files.
         path_prefix: String = "/tmp/falco".to_owned();
         /// Which alerts start a recording: those of rules with `capture: true` (`rules`) or all (`all_rules`).
         mode: CaptureMode = CaptureMode::Rules;
-        /// Milliseconds to record after an alert whose rule does not say.
+        /// Milliseconds to record after an alert whose rule sets no duration.
         default_duration: u32 = 5000, extra { "minimum": 0 };
-        /// Size at which a recording ends; 0 is none.
+        /// Size at which a recording ends; 0 means no limit.
         max_file_size_mb: u64 = 0, extra { "minimum": 0, "maximum": 1_048_576 };
     }
 }

@@ -11,15 +11,15 @@ use crate::issue::ConfigIssue;
 section! {
     /// Lost events.
     pub SyscallEventDrops "SyscallEventDrops" extra { "minProperties": 1 } {
-        /// What follows a loss: ignore, log, alert, exit. Nothing stands for ignore.
+        /// Actions after a loss: ignore, log, alert, exit. Empty means ignore.
         actions: DropActions = DropActions::default();
-        /// Lost share of a second's events above which the actions are taken.
+        /// Share of a second's events that must be lost before actions are taken.
         threshold: Share = Share(0.1);
         /// Actions per second in the long run.
         rate: f64 = 0.03333;
-        /// Actions at once before the rate applies.
+        /// Actions that may follow each other before the rate applies.
         max_burst: f64 = 1.0, extra { "type": "integer" };
-        /// Act as if events were lost, to try the actions.
+        /// Behave as if events were lost, to try the actions.
         simulate_drops: bool = false;
     }
 }
@@ -27,7 +27,7 @@ section! {
 section! {
     /// Silence.
     pub SyscallEventTimeouts "SyscallEventTimeouts" extra { "minProperties": 1 } {
-        /// Empty reads in a row after which an alert says that no events come.
+        /// Consecutive empty polls after which an alert reports that no events arrive.
         max_consecutives: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
     }
 }

@@ -30,11 +30,11 @@ pub enum Engine {
 /// Rings of the running kernel and what goes into them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveSettings {
-    /// CPUs that share a ring; 0 is one ring for all.
+    /// CPUs that share a ring; 0 means one ring for all.
     pub cpus_for_each_buffer: u16,
     /// Size of each ring.
     pub ring_size: RingSize,
-    /// Leave out system calls that failed.
+    /// Do not report system calls that failed.
     pub drop_failed_exit: bool,
     /// Scan at the start through /proc only.
     pub disable_iterators: bool,
@@ -165,9 +165,9 @@ section! {
 section! {
     /// Kernel module.
     pub(crate) Kmod "Kmod" extra { "minProperties": 1 } {
-        /// Size of the ring of each CPU: 1 MB at 1, twice as much with every step, 512 MB at 10.
+        /// Size of the ring of each CPU: 1 MB at 1, doubled with every step, 512 MB at 10.
         buf_size_preset: i16 = 4;
-        /// Leave out system calls that failed.
+        /// Do not report system calls that failed.
         drop_failed_exit: bool = false;
     }
 }
@@ -175,16 +175,16 @@ section! {
 section! {
     /// BPF.
     pub(crate) ModernEbpf "ModernEbpf" {
-        /// CPUs that share a ring; 0 is one ring for all.
+        /// CPUs that share a ring; 0 means one ring for all.
         cpus_for_each_buffer: u16 = 2;
         /// Size of each ring, in the steps of `engine.kmod.buf_size_preset`.
         buf_size_preset: i16 = 4;
-        /// Leave out system calls that failed.
+        /// Do not report system calls that failed.
         drop_failed_exit: bool = false;
-        /// Look around at the start through /proc only, not through BPF iterators.
+        /// Read the initial state from /proc only, not through BPF iterators.
         disable_iterators: bool = false;
-        /// How system calls are hooked: per_syscall (each selected one by itself), sys_exit (all at their end), or auto, the first that
-        /// the kernel takes.
+        /// How system calls are hooked: per_syscall (one hook per selected call), sys_exit (one hook at
+        /// the exit of all), or auto, the first that the kernel supports.
         hooks: Hooks = Hooks::default(), extra { "$comment": "Peregrine" };
         /// What to watch of the machine.
         scope: Scope = Scope::default(), extra { "$comment": "Peregrine" };
@@ -207,7 +207,7 @@ impl ModernEbpf {
 section! {
     /// Part of the machine that is watched. Falco has no such thing.
     pub Scope "Scope" {
-        /// Directory of a cgroup v2: only its tasks and those of the cgroups below it are watched. Empty is the whole machine.
+        /// Directory of a cgroup v2: only its tasks and those of the cgroups below it are monitored. Empty means the whole machine.
         cgroup: String = String::new();
     }
 }

@@ -12,7 +12,7 @@ section! {
     pub LibsLogger "LibsLogger" extra { "minProperties": 1 } check libs_logger {
         /// Write them.
         enabled: bool = true;
-        /// Lightest one to write: fatal, critical, error, warning, notice, info, debug or trace.
+        /// Lowest severity to write: fatal, critical, error, warning, notice, info, debug or trace.
         severity: String = "info".to_owned();
     }
 }

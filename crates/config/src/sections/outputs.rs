@@ -18,9 +18,9 @@ section! {
     pub FileOutput "FileOutput" extra { "minProperties": 1 } check file_output {
         /// Use it.
         enabled: bool = false;
-        /// Hold the file open between alerts; SIGUSR1 opens it anew.
+        /// Keep the file open between alerts; SIGUSR1 reopens it.
         keep_alive: bool = false;
-        /// Path of the file; alerts are added at its end.
+        /// Path of the file; alerts are appended.
         filename: String = String::new();
     }
 }
@@ -30,9 +30,9 @@ section! {
     pub ProgramOutput "ProgramOutput" extra { "required": ["program"] } check program_output {
         /// Use it.
         enabled: bool = false;
-        /// Start the program once, not for every alert; SIGUSR1 starts it anew.
+        /// Start the program once, not for every alert; SIGUSR1 restarts it.
         keep_alive: bool = false;
-        /// The command, as a shell understands it.
+        /// The command, run by a shell.
         program: String = String::new();
     }
 }
@@ -42,19 +42,19 @@ section! {
     pub HttpOutput "HTTPOutput" extra { "minProperties": 1 } check http_output {
         /// Use it.
         enabled: bool = false;
-        /// Where to POST alerts.
+        /// URL that alerts are posted to.
         url: String = String::new(), extra { "format": "uri", "qt-uri-protocols": ["http"] };
-        /// The client's name in requests.
+        /// The User-Agent of requests.
         user_agent: String = "falcosecurity/falco".to_owned();
         /// Trust any certificate of the server.
         insecure: bool = false;
-        /// Certificate of the authority that signs the server's.
+        /// Certificate of the authority that signed the server's.
         ca_cert: String = String::new();
         /// File of such certificates.
         ca_bundle: String = String::new();
         /// Directory of such certificates.
         ca_path: String = "/etc/ssl/certs".to_owned();
-        /// Show a certificate to the server.
+        /// Present a client certificate.
         mtls: bool = false;
         /// That certificate.
         client_cert: String = "/etc/ssl/certs/client.crt".to_owned();
@@ -62,11 +62,11 @@ section! {
         client_key: String = "/etc/ssl/certs/client.key".to_owned();
         /// Copy the server's answers to standard output.
         echo: bool = false;
-        /// Compress what is sent.
+        /// Compress request bodies.
         compress_uploads: bool = false;
-        /// Hold the connection open between alerts.
+        /// Keep the connection open between alerts.
         keep_alive: bool = false;
-        /// Timeouts in a row after which the server counts as gone.
+        /// Consecutive timeouts after which the server counts as gone.
         max_consecutive_timeouts: u8 = 5;
     }
 }
@@ -74,7 +74,7 @@ section! {
 section! {
     /// The queue before the outputs.
     pub OutputsQueue "OutputsQueue" extra { "minProperties": 1 } {
-        /// Alerts it holds at most; 0 is as many as memory does.
+        /// Maximum number of queued alerts; 0 means unlimited.
         capacity: u64 = 0;
     }
 }

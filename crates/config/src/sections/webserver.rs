@@ -19,13 +19,13 @@ section! {
         listen_port: u32 = 8765;
         /// IPv4 or IPv6 address to listen on.
         listen_address: ListenAddress = ListenAddress("0.0.0.0".to_owned());
-        /// Path of the page that says whether all is well.
+        /// Path of the health page.
         k8s_healthz_endpoint: String = "/healthz".to_owned();
-        /// Milliseconds without any progress of the event loop after which that page says 503; 0 is never.
+        /// Milliseconds without progress of the event loop after which that page returns 503; 0 means never.
         healthz_timeout: u32 = 15_000, extra { "$comment": "Peregrine" };
         /// Serve the metrics under /metrics in the format of Prometheus.
         prometheus_metrics_enabled: bool = false;
-        /// Speak HTTPS.
+        /// Serve HTTPS.
         ssl_enabled: bool = false;
         /// File of certificate and key for HTTPS.
         ssl_certificate: String = "/etc/falco/falco.pem".to_owned();

@@ -13,7 +13,7 @@ use super::writer::{CaptureFile, CaptureWriter, FileSettings};
 /// When captures around matches begin and end (`capture` of the configuration).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatchCaptureSettings {
-    /// Beginning of the names of the files.
+    /// Prefix of the names of the files.
     pub path_prefix: String,
     /// Whether every match starts one, or only those of rules that ask for it.
     pub all_rules: bool,

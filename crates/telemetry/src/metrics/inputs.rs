@@ -28,7 +28,7 @@ pub struct MetricInputs {
     pub cpus: Option<Vec<EventCounters>>,
     /// Events delivered after a later one.
     pub late: Option<u64>,
-    /// Events lost by control group.
+    /// Events lost by cgroup.
     pub lost_by_group: Option<Vec<(String, u64)>>,
     /// BPF programs.
     pub programs: Option<Vec<ProgramStats>>,
@@ -132,7 +132,7 @@ pub struct ResourceUsage {
     pub host_cpu_percent: f64,
     /// Memory of the host in use, KiB.
     pub host_memory_kb: u64,
-    /// Processes of the host that run.
+    /// Running processes of the host.
     pub host_procs_running: u64,
     /// Open files of the host.
     pub host_open_fds: u64,

@@ -10,7 +10,7 @@ pub(super) static METRICS: &[Metric] = &[
         MetricKind::Counter,
         "peregrine.syscalls.<syscall>.events",
         "peregrine_syscall_events_total",
-        "Events of each system call, and of what else is reported.",
+        "Events of each system call and of other kinds.",
         |f| syscalls(f, |syscall| syscall.events),
     )
     .zero(ZeroPolicy::OnDemand),
@@ -18,7 +18,7 @@ pub(super) static METRICS: &[Metric] = &[
         MetricKind::Counter,
         "peregrine.syscalls.<syscall>.time_ns",
         "peregrine_syscall_time_seconds_total",
-        "Time that these events took in the picture of the machine and in rules. One event of 128 is timed, so it is an \
+        "Time spent on these events in state and rules. One event of 128 is timed, so it is an \
          estimate.",
         |f| syscalls(f, |syscall| syscall.time),
     )
@@ -28,7 +28,7 @@ pub(super) static METRICS: &[Metric] = &[
         MetricKind::Counter,
         "peregrine.rules.<rule>.evaluations",
         "peregrine_rule_evaluations_total",
-        "Events that each rule was asked about.",
+        "Evaluations of each rule.",
         |f| rules(f, |rule| rule.evaluations),
     )
     .zero(ZeroPolicy::OnDemand),
@@ -36,8 +36,8 @@ pub(super) static METRICS: &[Metric] = &[
         MetricKind::Counter,
         "peregrine.rules.<rule>.time_ns",
         "peregrine_rule_time_seconds_total",
-        "Time that this took, its alerts not included. A condition that rules share is on the account of the first that asks \
-         for it. An estimate too; `--profile` knows more.",
+        "Time of these evaluations, alerts excluded. A shared condition counts for the first rule that \
+         evaluates it. Also an estimate; `--profile` is more precise.",
         |f| rules(f, |rule| rule.time),
     )
     .unit(MetricUnit::Nanoseconds)

@@ -18,30 +18,30 @@ pub(super) static METRICS: &[Metric] = &[
         |f| count(f.kernel?.events()),
     )
     .zero(ZeroPolicy::Always),
-    field("scap.n_evts_prev", "The same in the snapshot before.", |f| {
+    field("scap.n_evts_prev", "The same in the previous snapshot.", |f| {
         f.kernel?;
         count(f.previous().kernel_events)
     }),
-    field("scap.evts_rate_sec", "The same a second, since the snapshot before.", |f| {
+    field("scap.evts_rate_sec", "The same per second, since the previous snapshot.", |f| {
         Some(rate(f.kernel?.events(), f.previous().kernel_events, f.seconds()))
     }),
     counter(
         "scap.n_drops",
         "falcosecurity_scap_n_drops_total",
-        "Events lost between kernel and rules, for whatever cause.",
+        "Events lost between kernel and rules, for any cause.",
         |f| count(f.kernel?.lost()),
     )
     .zero(ZeroPolicy::Always),
-    field("scap.n_drops_prev", "The same in the snapshot before.", |f| {
+    field("scap.n_drops_prev", "The same in the previous snapshot.", |f| {
         f.kernel?;
         count(f.previous().kernel_drops)
     }),
-    field("scap.evts_drop_rate_sec", "The same a second, since the snapshot before.", |f| {
+    field("scap.evts_drop_rate_sec", "The same per second, since the previous snapshot.", |f| {
         Some(rate(f.kernel?.lost(), f.previous().kernel_drops, f.seconds()))
     }),
     field(
         "scap.n_drops_perc",
-        "Lost events in per cent of all events, since the snapshot before.",
+        "Lost events in per cent of all events, since the previous snapshot.",
         |f| {
             let (kernel, previous) = (f.kernel?, f.previous());
             let events = kernel.events().saturating_sub(previous.kernel_events);
@@ -64,8 +64,8 @@ pub(super) static METRICS: &[Metric] = &[
         MetricKind::Counter,
         "scap.n_drops_buffer_<kind>",
         "falcosecurity_scap_n_drops_buffer_total",
-        "Events lost because a ring was full, by kind. Those of beginnings (`enter`) are always 0: only the ends \
-         of system calls are events.",
+        "Events lost because a ring was full, by kind. Those of `enter` are always 0: enter events count \
+         with their exit events.",
         ring_drops,
     ),
     counter(
@@ -83,7 +83,7 @@ pub(super) static METRICS: &[Metric] = &[
     counter(
         "scap.n_drops_bug",
         "falcosecurity_scap_n_drops_bug_total",
-        "Events lost because of something that cannot be.",
+        "Events lost because of a bug.",
         |f| count(f.kernel?.lost_for(LossCause::Bug)),
     ),
     family(
@@ -128,7 +128,7 @@ pub(super) static METRICS: &[Metric] = &[
         MetricKind::Counter,
         "peregrine.events_lost_by_cgroup.<cgroup>",
         "peregrine_events_lost_by_cgroup_total",
-        "Events lost by control group.",
+        "Events lost by cgroup.",
         |f| {
             let groups = f.lost_by_group.iter().flatten();
             let sample = |(group, lost): &(String, u64)| {
@@ -140,7 +140,7 @@ pub(super) static METRICS: &[Metric] = &[
     gauge(
         "peregrine.coverage_perc",
         "peregrine_coverage_ratio",
-        "Delivered share of all events; 100 % where none were lost.",
+        "Delivered share of all events; 100 % if none were lost.",
         |f| Some(MetricValue::Double(coverage(f.kernel.as_ref()?))),
     )
     .unit(MetricUnit::Percent)
@@ -148,7 +148,7 @@ pub(super) static METRICS: &[Metric] = &[
     counter(
         "peregrine.events_late",
         "peregrine_events_late_total",
-        "Events that came after one that happened later.",
+        "Events delivered after a later one.",
         |f| count(f.late?),
     ),
     family(
@@ -178,14 +178,14 @@ pub(super) static METRICS: &[Metric] = &[
     counter(
         "scap.n_evts_task",
         "falcosecurity_scap_n_evts_task_total",
-        "Threads that were read of /proc: when watching began, and later those that nothing had told of.",
+        "Threads read from /proc: at start, and later those that were not in the table.",
         |f| count(f.scan?.threads),
     ),
     family(
         MetricKind::Counter,
         "scap.n_evts_task_file_<kind>",
         "falcosecurity_scap_n_evts_task_file_<kind>_total",
-        "Open files that were read of /proc, by kind.",
+        "Open files read from /proc, by kind.",
         |f| by_file(f, |files| files),
     ),
     counter(

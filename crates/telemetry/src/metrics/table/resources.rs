@@ -28,7 +28,7 @@ pub(super) static METRICS: &[Metric] = &[
     gauge(
         "falco.memory_pss_kb",
         "falcosecurity_falco_memory_pss_bytes",
-        "Memory of this program that is in RAM; of what it shares with others only its part.",
+        "Memory of this program that is in RAM; shared pages count in part.",
         |f| of(f, |r| r.pss_kb),
     )
     .unit(MetricUnit::Kibibytes),
@@ -56,7 +56,7 @@ pub(super) static METRICS: &[Metric] = &[
     gauge(
         "falco.host_procs_running",
         "falcosecurity_falco_host_procs_running_total",
-        "Processes of the host that run.",
+        "Running processes of the host.",
         |f| of(f, |r| r.host_procs_running),
     ),
     gauge(

@@ -22,7 +22,7 @@ pub(super) static METRICS: &[Metric] = &[
         MetricKind::Info,
         "falco.version",
         "falcosecurity_falco_version_info",
-        "The version of Falco whose behaviour this program has.",
+        "The version of Falco that this program is compatible with.",
         |f| one(&f.run.version, [("version", &f.run.version)]),
     ),
     gauge(
@@ -35,7 +35,7 @@ pub(super) static METRICS: &[Metric] = &[
     gauge(
         "falco.reload_ts",
         "falcosecurity_falco_reload_timestamp_nanoseconds",
-        "When the configuration was read last.",
+        "When the configuration was last read.",
         |f| count(f.run.reload_ts),
     )
     .zero(ZeroPolicy::Always),
@@ -99,7 +99,7 @@ pub(super) static METRICS: &[Metric] = &[
         MetricKind::Info,
         "scap.engine_name",
         "falcosecurity_scap_engine_name_info",
-        "Where events come from: `modern_bpf` is the running kernel. A replay has no such name.",
+        "Source of the events: `modern_bpf` is the running kernel. A replay has none.",
         |f| {
             let Some(engine) = &f.run.engine else { return Vec::new() };
             one(engine, [("engine_name", engine), ("evt_source", &f.run.source)])
@@ -109,7 +109,7 @@ pub(super) static METRICS: &[Metric] = &[
         MetricKind::Info,
         "peregrine.hook_plan",
         "peregrine_hook_plan_info",
-        "How system calls are hooked: `fexit`, each selected one by itself, or `sys_exit`, all at their end.",
+        "How system calls are hooked: `fexit`, one hook per selected call, or `sys_exit`, one hook at the exit of all.",
         |f| {
             let Some(plan) = &f.run.hook_plan else { return Vec::new() };
             one(plan, [("plan", plan)])
@@ -122,11 +122,11 @@ pub(super) static METRICS: &[Metric] = &[
         |f| count(f.queue_drops),
     )
     .zero(ZeroPolicy::Always),
-    field("falco.num_evts", "Events that rules were asked about.", |f| count(f.events)),
-    field("falco.num_evts_prev", "The same in the snapshot before.", |f| {
+    field("falco.num_evts", "Events that rules were evaluated on.", |f| count(f.events)),
+    field("falco.num_evts_prev", "The same in the previous snapshot.", |f| {
         count(f.previous().events)
     }),
-    field("falco.evts_rate_sec", "The same a second, since the snapshot before.", |f| {
+    field("falco.evts_rate_sec", "The same per second, since the previous snapshot.", |f| {
         let previous = f.previous?;
         (previous.events > 0).then(|| rate(f.events, previous.events, f.seconds()))
     }),

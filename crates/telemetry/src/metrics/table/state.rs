@@ -4,13 +4,10 @@ use crate::metrics::inputs::{MetricInputs, StateStats};
 use crate::metrics::metric::{Metric, MetricValue, count, counter, gauge};
 
 pub(super) static METRICS: &[Metric] = &[
-    gauge(
-        "falco.n_threads",
-        "falcosecurity_scap_n_threads_total",
-        "Threads that are known.",
-        |f| of(f, |s| s.threads),
-    ),
-    gauge("falco.n_fds", "falcosecurity_scap_n_fds_total", "Open files that are known.", |f| {
+    gauge("falco.n_threads", "falcosecurity_scap_n_threads_total", "Threads in the table.", |f| {
+        of(f, |s| s.threads)
+    }),
+    gauge("falco.n_fds", "falcosecurity_scap_n_fds_total", "Open files in the table.", |f| {
         of(f, |s| s.fds)
     }),
     counter(
@@ -28,7 +25,7 @@ pub(super) static METRICS: &[Metric] = &[
     counter(
         "falco.n_failed_fd_lookups",
         "falcosecurity_scap_n_failed_fd_lookups_total",
-        "Events about an open file that nothing has told of.",
+        "Events about an open file that is not in the table.",
         |f| of(f, |s| s.unknown_fds),
     ),
     counter(
@@ -46,26 +43,26 @@ pub(super) static METRICS: &[Metric] = &[
     counter(
         "falco.n_stored_evts",
         "falcosecurity_scap_n_stored_evts_total",
-        "Beginnings of system calls kept for their ends.",
+        "Enter events stored for their exit events.",
         |f| of(f, |s| s.stored_events),
     ),
     counter(
         "falco.n_store_evts_drops",
         "falcosecurity_scap_n_store_evts_drops_total",
-        "Beginnings of system calls that could not be kept.",
+        "Enter events that could not be stored.",
         |f| of(f, |s| s.dropped_events),
     ),
     counter(
         "falco.n_retrieved_evts",
         "falcosecurity_scap_n_retrieved_evts_total",
-        "Ends of system calls that found their beginning.",
+        "Exit events that found their enter event.",
         |f| of(f, |s| s.retrieved_events),
     ),
     counter(
         "falco.n_retrieve_evts_drops",
         "falcosecurity_scap_n_retrieve_evts_drops_total",
-        "Ends of system calls that found no beginning. Where the arguments of opens and connects are not taken at \
-         their beginning too (it takes tracefs), each of them.",
+        "Exit events that found no enter event. Without tracefs, opens and connects have no enter \
+         events, and each of them counts.",
         |f| of(f, |s| s.missing_events),
     ),
     counter(
@@ -83,7 +80,7 @@ pub(super) static METRICS: &[Metric] = &[
     counter(
         "falco.n_failed_thread_lookups",
         "falcosecurity_scap_n_failed_thread_lookups_total",
-        "Events of a thread that nothing has told of.",
+        "Events of a thread that is not in the table.",
         |f| of(f, |s| s.unknown_threads),
     ),
     counter(
@@ -101,7 +98,7 @@ pub(super) static METRICS: &[Metric] = &[
     counter(
         "falco.n_drops_full_threadtable",
         "falcosecurity_scap_n_drops_full_threadtable_total",
-        "Threads that found the table full.",
+        "Threads dropped because the table was full.",
         |f| of(f, |s| s.dropped_threads),
     ),
 ];
