@@ -10,7 +10,7 @@ use peregrine_filter::{
 };
 use peregrine_rules::{Rule, RuleSet};
 
-use crate::profile::{RuleMeter, Stage};
+use crate::meter::{RuleMeter, Stage};
 
 /// Whether an event can match more than one rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

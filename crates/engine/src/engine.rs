@@ -12,7 +12,7 @@ use peregrine_rules::Rule;
 use peregrine_state::{Config, Context, State};
 
 use crate::compiled::Working;
-use crate::profile::{RuleMeter, Stage};
+use crate::meter::{RuleMeter, Stage};
 use crate::{Generation, Next, ProcResolver, Source};
 
 /// Applies events to the state and evaluates the rules of a [`Generation`] against them.
@@ -187,7 +187,7 @@ impl Engine {
         }
     }
 
-    /// Takes one record of the source. The meter, such as a [`Profiler`](crate::profile::Profiler),
+    /// Takes one record of the source. The meter, such as a [`Profiler`](crate::meter::Profiler),
     /// is called for every rule that is evaluated; `()` measures nothing.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use peregrine_fields::{Field, Fields, Run};
 use peregrine_filter::TemplateError;
 use peregrine_rules::{Rule, RuleSet};
 
-use crate::profile::{CostCounters, Profile, Profiler};
+use crate::meter::{CostCounters, Profiler, RuleMeter};
 use crate::select::SyscallSet;
 use crate::{AlertContent, AlertTemplate, CompiledRules, Matching};
 
@@ -98,16 +98,16 @@ impl Generation {
 
     /// Measures what the rules of this generation cost.
     pub fn profiler(&self) -> Profiler {
-        Profiler::new(self)
+        Profiler::new(&self.ids, self.compiled.program().len())
     }
 
     /// Counts what rules cost, from this generation on.
     pub fn cost_counters(&self) -> CostCounters {
-        CostCounters::new(self)
+        CostCounters::new(&self.ids, self.compiled.program().len())
     }
 
-    /// What a profiler of this generation has measured so far.
-    pub fn profile(&self, profiler: &Profiler) -> Profile {
-        Profile::new(self, profiler)
+    /// Lets a meter measure the rules of this generation from now on.
+    pub fn install_in(&self, meter: &mut impl RuleMeter) {
+        meter.install(&self.ids, self.compiled.program().len());
     }
 }

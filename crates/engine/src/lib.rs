@@ -37,6 +37,7 @@ mod alert_template;
 mod compiled;
 mod engine;
 mod generation;
+pub mod meter;
 mod pending_alert;
 pub mod profile;
 pub mod select;

@@ -10,20 +10,15 @@
 //!
 //! A test that asks first for a value pays for getting it; those after it find it at hand.
 
-mod meter;
-mod sampling;
 mod tree;
 
 use peregrine_alert::RuleId;
 use peregrine_event::EventType;
 
 use crate::Generation;
+use crate::meter::{Profiler, TypeCosts};
 
-pub use meter::{CostCounters, CostMeter, Profiler, RuleCost, RuleMeter, Stage};
-pub use sampling::{Chance, clock_overhead};
 pub use tree::{Condition, Root};
-
-use meter::TypeCosts;
 
 /// What was measured of a run.
 #[derive(Clone, Debug)]
@@ -89,7 +84,8 @@ pub struct TypeProfile {
 }
 
 impl Profile {
-    pub(crate) fn new(generation: &Generation, profiler: &Profiler) -> Self {
+    /// What a profiler of this generation has measured so far.
+    pub fn new(generation: &Generation, profiler: &Profiler) -> Self {
         let compiled = generation.compiled();
         let look = profiler.look_ns();
         let types: Vec<TypeProfile> = (profiler.types())

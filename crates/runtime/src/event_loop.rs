@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
 
-use peregrine_engine::profile::RuleMeter;
+use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{End, Engine, Generation, Source, Step};
 
 use crate::Log;
@@ -82,7 +82,7 @@ impl<M: RuleMeter> EventLoop<'_, M> {
 
     fn install(&mut self, generation: Arc<Generation>) {
         self.observer.install(&generation);
-        self.meter.install(&generation);
+        generation.install_in(self.meter);
         let old = self.engine.install(generation);
         // Freeing the programs of hundreds of rules takes longer than events may wait.
         let dropper = thread::Builder::new().name("dropper".to_owned());

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use peregrine_alert::AlertOrigin;
-use peregrine_engine::profile::RuleMeter;
+use peregrine_engine::meter::RuleMeter;
+use peregrine_engine::profile::Profile;
 use peregrine_engine::{Engine, Generation, Source};
 use peregrine_output::{Outputs, Summary};
 use peregrine_probe::LiveError;
@@ -254,7 +255,7 @@ impl Work<'_> {
             let (result, engine) = self.drive(engine, source, observer, &mut profiler, reselect);
             let cpu = cpu_time().saturating_sub(begun);
             let generation = engine.generation();
-            let profile = ProfileReport::new(generation, generation.profile(&profiler), cpu);
+            let profile = ProfileReport::new(generation, Profile::new(generation, &profiler), cpu);
             let (events, profile) = (engine.events(), Some(profile));
             return Followed { result, events, profile, started: true };
         }

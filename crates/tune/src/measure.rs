@@ -91,7 +91,7 @@ pub fn measure<S: Source>(
             Some(_) => meter.begun.elapsed().as_secs_f64(),
             None => meter.counts.seconds(),
         },
-        profile: generation.profile(&profiler),
+        profile: Profile::new(&generation, &profiler),
         cpu: meter.cpu,
         behind: limits.time.is_some().then_some(meter.behind),
         counts: meter.counts,

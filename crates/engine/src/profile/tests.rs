@@ -11,6 +11,7 @@ use peregrine_rules::{EventSource, Loader, RuleSet};
 use peregrine_scap::Reader;
 
 use super::*;
+use crate::meter::{CostCounters, RuleMeter};
 use crate::{Engine, Generation, GenerationSettings, Match, Matching, Observer};
 
 const RULES: &str = "\
@@ -57,7 +58,7 @@ fn run() -> (Counting, Counting, Profile) {
     engine().run(&mut capture(), &mut plain, &mut ()).unwrap();
     let mut profiler = generation.profiler();
     engine().run(&mut capture(), &mut profiled, &mut profiler).unwrap();
-    let profile = generation.profile(&profiler);
+    let profile = Profile::new(&generation, &profiler);
     (plain, profiled, profile)
 }
 
@@ -136,12 +137,12 @@ fn costs_of_rules_survive_a_reload() {
     let mut engine = Engine::new(Arc::clone(&first), Default::default());
     let mut capture = Reader::new(File::open(path).unwrap());
     engine.run(&mut capture, &mut Counting::default(), &mut profiler).unwrap();
-    let profile = first.profile(&profiler);
+    let profile = Profile::new(&first, &profiler);
     for (index, cost) in once[..3].iter().enumerate() {
         assert_eq!(cost.evaluations, rule(&profile, index).asked);
     }
 
-    counters.install(&generation());
+    generation().install_in(&mut counters);
     assert_eq!(counters.rule_costs().unwrap(), once);
     let twice = run(&mut counters);
     for (once, twice) in once.iter().zip(&twice).take(3) {

@@ -7,9 +7,9 @@ use peregrine_event::EventType;
 use peregrine_fields::Field;
 use peregrine_filter::{NodeId, Program, Residual, SubCondition};
 
-use super::meter::Slot;
-use super::{Cost, Profiler, RuleProfile, TypeProfile};
+use super::{Cost, RuleProfile, TypeProfile};
 use crate::Generation;
+use crate::meter::{Profiler, Slot};
 
 /// A rule's condition for some event types.
 #[derive(Clone, Debug)]

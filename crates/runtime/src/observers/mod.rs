@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleId, Scalar};
-use peregrine_engine::profile::RuleMeter;
+use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{Generation, Match, Observer};
 use peregrine_event::Event;
 use peregrine_output::{Outputs, Summary};

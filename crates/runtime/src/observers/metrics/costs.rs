@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use peregrine_engine::profile::{Chance, clock_overhead};
+use peregrine_engine::meter::{Chance, clock_overhead};
 use peregrine_event::params::{generic_e, generic_x};
 use peregrine_event::{Event, EventType, syscall_name};
 use peregrine_telemetry::metrics::SyscallCost;

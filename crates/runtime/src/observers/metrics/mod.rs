@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use peregrine_alert::{AlertOrigin, RuleId};
 use peregrine_engine::Generation;
-use peregrine_engine::profile::RuleCost;
+use peregrine_engine::meter::RuleCost;
 use peregrine_fields::Field;
 use peregrine_output::{AlertSender, Delivery, Outputs, Summary};
 use peregrine_probe::Live;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use peregrine_engine::profile;
+use peregrine_engine::meter;
 use peregrine_event::snapshot::InterfaceAddress;
 use peregrine_probe::bpf::{HookPlan, ProgramStatistics, Programs};
 use peregrine_probe::{Live, Losses};
@@ -65,7 +65,7 @@ impl Metrics {
     }
 
     /// Costs come in the order of the names.
-    fn rule_costs(&self, costs: Vec<profile::RuleCost>) -> Vec<RuleCost> {
+    fn rule_costs(&self, costs: Vec<meter::RuleCost>) -> Vec<RuleCost> {
         let costs = self.names.iter().zip(costs).map(|(name, cost)| RuleCost {
             name: name.clone(),
             evaluations: cost.evaluations,

@@ -1,4 +1,6 @@
-//! Counting and timing while rules are asked.
+//! Counting and timing while rules are evaluated.
+
+mod sampling;
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +8,7 @@ use peregrine_alert::RuleId;
 use peregrine_event::EventType;
 use peregrine_filter::{Meter, NodeId};
 
-use super::sampling::{Chance, clock_overhead};
-use crate::Generation;
+pub use sampling::{Chance, clock_overhead};
 
 /// What the rules do beside deciding conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +23,9 @@ pub enum Stage {
 
 /// Follows the evaluation of rules and of their conditions. `()` follows nothing, and costs nothing.
 pub trait RuleMeter: Meter<Stage> + Meter<NodeId> {
-    /// The rules of another generation are evaluated from now on: positions and conditions are its.
-    fn install(&mut self, _generation: &Generation) {}
+    /// The rules of another generation are evaluated from now on: positions and conditions are its. `rules` has the rule
+    /// at each position, `conditions` is the number of parts of conditions.
+    fn install(&mut self, _rules: &[RuleId], _conditions: usize) {}
 
     /// What each rule of the generation has cost, in their order. `None` where that is not counted.
     fn rule_costs(&self) -> Option<Vec<RuleCost>> {
@@ -50,7 +52,7 @@ pub struct CostMeter<const CONDITIONS: bool> {
     overhead: Duration,
 }
 
-/// Measures what [`Profile`](super::Profile) shows. It is that of one generation: with another it begins anew.
+/// Measures what [`Profile`](crate::profile::Profile) shows. It is that of one generation: with another it begins anew.
 pub type Profiler = CostMeter<true>;
 
 /// Measures [what rules cost](RuleMeter::rule_costs), over all generations.
@@ -69,26 +71,26 @@ pub struct RuleCost {
 
 /// What was measured of events of one type.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct TypeCosts {
+pub(crate) struct TypeCosts {
     /// How many there were.
-    pub(super) events: u64,
+    pub(crate) events: u64,
     /// Those timed as a whole.
-    pub(super) whole: Sum,
+    pub(crate) whole: Sum,
     /// Those timed part by part.
-    pub(super) parts: Sum,
+    pub(crate) parts: Sum,
     /// Events until the next one that is timed.
     wait: u64,
 }
 
 /// What was measured of a condition, or of what else rules do.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     /// How often it was asked.
-    pub(super) asked: u64,
+    pub(crate) asked: u64,
     /// How often it held.
-    pub(super) held: u64,
+    pub(crate) held: u64,
     /// What was timed, without that of others asked for it.
-    pub(super) timed: Sum,
+    pub(crate) timed: Sum,
     /// Nanoseconds of all, each timed one standing for those before it that were not.
     extrapolated: u64,
     /// How often it was asked up to the last timed one.
@@ -97,13 +99,13 @@ pub(super) struct Slot {
 
 /// A sum of times.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sum {
+pub(crate) struct Sum {
     /// How many.
-    pub(super) count: u64,
+    pub(crate) count: u64,
     /// Nanoseconds of all.
-    pub(super) ns: u64,
+    pub(crate) ns: u64,
     /// How often the clock was looked at for it.
-    pub(super) looks: u64,
+    pub(crate) looks: u64,
 }
 
 /// What is going on with the event at hand.
@@ -125,14 +127,14 @@ const NOTHING: usize = usize::MAX;
 
 impl Slot {
     /// All its time, in nanoseconds, where each look at the clock has added `look`.
-    pub(super) fn total_ns(&self, look: f64) -> f64 {
+    pub(crate) fn total_ns(&self, look: f64) -> f64 {
         self.timed.mean(look) * self.asked as f64
     }
 }
 
 impl Sum {
     /// Nanoseconds of each, without those that looks at the clock have added. 0 of none.
-    pub(super) fn mean(&self, look: f64) -> f64 {
+    pub(crate) fn mean(&self, look: f64) -> f64 {
         (self.ns as f64 - look * self.looks as f64).max(0.0) / self.count.max(1) as f64
     }
 
@@ -142,10 +144,10 @@ impl Sum {
 }
 
 impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
-    /// Nothing has been measured of the rules of this generation.
-    pub(crate) fn new(generation: &Generation) -> Self {
-        let nodes = if CONDITIONS { generation.compiled().program().len() } else { 0 };
-        let ids: Box<[RuleId]> = generation.iter().map(|(id, _)| id).collect();
+    /// Nothing has been measured of these rules.
+    pub(crate) fn new(rules: &[RuleId], conditions: usize) -> Self {
+        let nodes = if CONDITIONS { conditions } else { 0 };
+        let ids: Box<[RuleId]> = rules.into();
         Self {
             types: vec![TypeCosts::default(); EventType::COUNT].into(),
             slots: vec![Slot::default(); nodes + 2 * ids.len()].into(),
@@ -158,25 +160,25 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
         }
     }
 
-    pub(super) fn types(&self) -> impl Iterator<Item = (EventType, &TypeCosts)> {
+    pub(crate) fn types(&self) -> impl Iterator<Item = (EventType, &TypeCosts)> {
         EventType::all().zip(&self.types)
     }
 
-    pub(super) fn node(&self, node: NodeId) -> Slot {
+    pub(crate) fn node(&self, node: NodeId) -> Slot {
         self.slot(node.index())
     }
 
-    pub(super) fn rule(&self, rule: usize) -> Slot {
+    pub(crate) fn rule(&self, rule: usize) -> Slot {
         self.slot(self.nodes + rule)
     }
 
-    pub(super) fn alerts(&self, rule: usize) -> Slot {
+    pub(crate) fn alerts(&self, rule: usize) -> Slot {
         self.slot(self.nodes + self.ids.len() + rule)
     }
 
     /// Nanoseconds that each look at the clock has added to an event that was timed part by part: what made it longer than
     /// events timed as a whole.
-    pub(super) fn look_ns(&self) -> f64 {
+    pub(crate) fn look_ns(&self) -> f64 {
         let (mut added, mut looks) = (0.0, 0);
         for TypeCosts { whole, parts, .. } in &self.types {
             if whole.count >= ENOUGH && parts.count >= ENOUGH {
@@ -281,8 +283,8 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
 }
 
 impl<const CONDITIONS: bool> RuleMeter for CostMeter<CONDITIONS> {
-    fn install(&mut self, generation: &Generation) {
-        let mut next = Self::new(generation);
+    fn install(&mut self, rules: &[RuleId], conditions: usize) {
+        let mut next = Self::new(rules, conditions);
         if !CONDITIONS {
             next.earlier = std::mem::take(&mut self.earlier);
             for (index, rule) in self.ids.iter().enumerate() {
