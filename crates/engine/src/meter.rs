@@ -52,7 +52,7 @@ pub struct CostMeter<const CONDITIONS: bool> {
     overhead: Duration,
 }
 
-/// Measures what [`Profile`](crate::profile::Profile) shows. It is that of one generation: with another it begins anew.
+/// Measures the conditions of one generation for a profile. Another generation starts from zero.
 pub type Profiler = CostMeter<true>;
 
 /// Measures [what rules cost](RuleMeter::rule_costs), over all generations.

@@ -19,6 +19,7 @@
 //! ```
 
 pub mod capture;
+pub mod clock;
 pub mod control;
 mod event_loop;
 mod log;

@@ -5,8 +5,8 @@ use std::time::UNIX_EPOCH;
 
 use peregrine_config::{Engine, sha256};
 use peregrine_output::{Channels, Delivery, FileOutput, Format, Layout};
+use peregrine_runtime::clock::now;
 use peregrine_runtime::observers::metrics::MetricsSettings;
-use peregrine_runtime::observers::now;
 use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
 use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, process_age};
 

@@ -15,8 +15,8 @@ use peregrine_telemetry::{
     coverage,
 };
 
-use super::now;
 use crate::Log;
+use crate::clock::now;
 
 /// Name that alerts about lost events have for a rule.
 const RULE: &str = "Falco internal: syscall event drop";

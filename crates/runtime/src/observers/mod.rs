@@ -7,7 +7,7 @@ mod recorder;
 mod timeouts;
 
 use std::ops::ControlFlow;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleId, Scalar};
 use peregrine_engine::meter::RuleMeter;
@@ -16,6 +16,7 @@ use peregrine_event::Event;
 use peregrine_output::{Outputs, Summary};
 use peregrine_state::State;
 
+use crate::clock::now;
 use crate::memory;
 
 use drops::Drops;
@@ -24,12 +25,6 @@ use metrics::{LoopState, Metrics, SyscallCosts};
 
 pub use recorder::{Recorder, RecordingSettings};
 pub use timeouts::{TimeoutSettings, Timeouts};
-
-/// Nanoseconds since the epoch, now.
-pub fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.as_nanos().try_into().unwrap_or(u64::MAX)
-}
 
 /// The observer of a run.
 pub struct RunObserver {

@@ -12,7 +12,7 @@ use peregrine_telemetry::metrics::{CostStats, ProgramStats, RuleCost, ScanStats,
 use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotContext};
 
 use super::{LoopState, Metrics};
-use crate::observers::now;
+use crate::clock::now;
 
 /// Largest age of the counters of a snapshot.
 const MAX_AGE: Duration = Duration::from_millis(100);
