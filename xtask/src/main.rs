@@ -1,5 +1,6 @@
 //! Developer chores that are not part of the product: `cargo xtask help` lists them.
 
+mod bench;
 mod bpf;
 mod codegen;
 mod demo;
@@ -15,6 +16,15 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer chores of Peregrine")]
 enum Task {
+    /// Compare the instruction counts of the benchmarks with `benches/baseline.json`.
+    ///
+    /// Each toolchain (rustc, valgrind, architecture) has a baseline of its own. Requires valgrind
+    /// and gungraun-runner.
+    #[command(after_help = "\
+Examples:
+  cargo xtask bench --check     did an event become more expensive? CI asks the same
+  cargo xtask bench --accept    it did, and the commit says why; or this toolchain has no baseline")]
+    Bench(bench::Options),
     /// Generate Rust and C from the format's data tables (`data/*.json`).
     Codegen {
         /// Change nothing; fail if the committed output is not what would be generated.
@@ -55,6 +65,7 @@ Examples:
 
 fn main() -> Result<()> {
     match Task::parse() {
+        Task::Bench(options) => bench::run(&options),
         Task::Codegen { check } => codegen::run(check),
         Task::Bpf { check } => bpf::build(check),
         Task::DemoCapture => demo::run(),
