@@ -17,8 +17,8 @@ use peregrine_event::EventCounters;
 
 use crate::heartbeat::Heartbeat;
 use crate::metrics::{
-    CostStats, FieldOptions, MetricInputs, MetricSnapshot, MetricValue, PreviousSnapshot,
-    ProgramStats, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats,
+    CostStats, FieldOptions, LookupStats, MetricInputs, MetricSnapshot, MetricValue,
+    PreviousSnapshot, ProgramStats, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats,
 };
 use crate::resources::ResourceReader;
 
@@ -35,6 +35,10 @@ pub struct SnapshotContext {
     pub events: u64,
     /// Alerts dropped because the output queue was full.
     pub queue_drops: u64,
+    /// Alerts sent before the users and groups of their container were read.
+    pub incomplete_alerts: u64,
+    /// Events left out of capture files.
+    pub capture_drops: u64,
     /// Active rules, in the order of loading.
     pub rules: Arc<[RuleInfo]>,
     /// Matches of each of [`rules`](Self::rules).
@@ -114,6 +118,8 @@ pub struct KernelStats {
     pub cpus: Vec<EventCounters>,
     /// Events delivered after a later one.
     pub late: u64,
+    /// Lookups in `/proc` that events asked for.
+    pub lookups: LookupStats,
 }
 
 /// Metrics as they go to alerts and files at each interval.
@@ -364,6 +370,8 @@ impl Worker {
             run: RunInfo { hostname, boot_ts, cpus, addresses, ..run.clone() },
             events: context.events,
             queue_drops: context.queue_drops,
+            incomplete_alerts: context.incomplete_alerts,
+            capture_drops: context.capture_drops,
             rules: groups.rules.then(|| {
                 let rules = context.rules.iter().cloned().zip(context.matches);
                 rules.map(|(rule, matches)| RuleStats { rule, matches }).collect()
@@ -372,6 +380,7 @@ impl Worker {
             state: groups.state.then_some(context.state),
             kernel: stats.as_ref().map(KernelStats::total),
             late: stats.as_ref().map(|stats| stats.late),
+            lookups: stats.as_ref().map(|stats| stats.lookups),
             cpus: stats.filter(|_| groups.kernel_by_cpu).map(|stats| stats.cpus),
             programs,
             scan: (live && groups.scan).then_some(context.scan),

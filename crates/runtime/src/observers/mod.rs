@@ -98,12 +98,19 @@ impl RunObserver {
 
     /// Hands a snapshot of the counters to the collecting thread, if it wants one.
     pub(crate) fn poll_metrics(&self, state: &State, meter: &impl RuleMeter) {
-        let Self { events, summary, outputs, drops, metrics, syscalls, .. } = self;
+        let Self { events, summary, outputs, held, drops, recorder, metrics, syscalls, .. } = self;
         if let Some(metrics) = metrics {
-            let ledger = drops.ledger();
-            let (events, syscalls) = (*events, syscalls.as_ref());
-            let rules = &|| meter.rule_costs();
-            metrics.poll(&LoopState { events, summary, outputs, ledger, state, syscalls, rules });
+            metrics.poll(&LoopState {
+                events: *events,
+                incomplete_alerts: held.incomplete(),
+                capture_drops: recorder.dropped(),
+                summary,
+                outputs,
+                ledger: drops.ledger(),
+                state,
+                syscalls: syscalls.as_ref(),
+                rules: &|| meter.rule_costs(),
+            });
         }
     }
 

@@ -133,6 +133,11 @@ impl Recorder {
         }
     }
 
+    /// Events left out because the writer did not keep up.
+    pub fn dropped(&self) -> u64 {
+        self.writer.as_ref().map_or(0, CaptureWriter::dropped)
+    }
+
     /// The run is over: returns when everything is written.
     pub fn finish(&mut self, state: &State) {
         let Some(mut writer) = self.writer.take() else { return };

@@ -21,7 +21,7 @@ impl KernelSource for Kernel {
     fn counters(&mut self) -> Option<KernelStats> {
         let mut cpu = EventCounters::default();
         cpu.seen[LossClass::Open as usize] = 10;
-        Some(KernelStats { cpus: vec![cpu; 2], late: 1 })
+        Some(KernelStats { cpus: vec![cpu; 2], late: 1, lookups: LookupStats::default() })
     }
 
     fn programs(&mut self) -> Vec<ProgramStats> {

@@ -16,6 +16,10 @@ pub struct MetricInputs {
     pub events: u64,
     /// Alerts dropped because the output queue was full.
     pub queue_drops: u64,
+    /// Alerts sent before the users and groups of their container were read.
+    pub incomplete_alerts: u64,
+    /// Events left out of capture files.
+    pub capture_drops: u64,
     /// Rules, in the order of loading.
     pub rules: Option<Vec<RuleStats>>,
     /// CPU and memory.
@@ -28,6 +32,8 @@ pub struct MetricInputs {
     pub cpus: Option<Vec<EventCounters>>,
     /// Events delivered after a later one.
     pub late: Option<u64>,
+    /// Lookups in `/proc` that events asked for.
+    pub lookups: Option<LookupStats>,
     /// Events lost by cgroup.
     pub lost_by_group: Option<Vec<(String, u64)>>,
     /// BPF programs.
@@ -157,6 +163,18 @@ pub struct StateStats {
     pub added_threads: u64,
     pub removed_threads: u64,
     pub dropped_threads: u64,
+    pub postponed_account_requests: u64,
+}
+
+/// Lookups in `/proc` that events asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookupStats {
+    /// Unknown threads that were looked up while their event waited.
+    pub threads: u64,
+    /// Of these, lookups that were cut short by their time limit.
+    pub thread_timeouts: u64,
+    /// Reads of the account files of a container.
+    pub account_reads: u64,
 }
 
 /// A BPF program.

@@ -19,8 +19,8 @@ mod table;
 
 pub use fields::FieldOptions;
 pub use inputs::{
-    CostStats, FileDigest, MetricInputs, PreviousSnapshot, ProgramStats, ResourceUsage, RuleCost,
-    RuleInfo, RuleStats, RunInfo, ScanStats, StateStats, SyscallCost,
+    CostStats, FileDigest, LookupStats, MetricInputs, PreviousSnapshot, ProgramStats,
+    ResourceUsage, RuleCost, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats, SyscallCost,
 };
 pub use metric::{Metric, MetricKind, MetricUnit, MetricValue, ZeroPolicy};
 pub use snapshot::MetricSnapshot;

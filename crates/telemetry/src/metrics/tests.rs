@@ -49,6 +49,8 @@ fn all() -> MetricInputs {
         },
         events: 1500,
         queue_drops: 1,
+        incomplete_alerts: 2,
+        capture_drops: 3,
         rules: Some(vec![
             rule(
                 "Read \"sensitive\" file (x)",
@@ -84,10 +86,12 @@ fn all() -> MetricInputs {
             added_threads: 13,
             removed_threads: 14,
             dropped_threads: 15,
+            postponed_account_requests: 16,
         }),
         kernel: Some(counters(2000, 10)),
         cpus: Some(vec![counters(1900, 10), EventCounters::default()]),
         late: Some(1),
+        lookups: Some(LookupStats { threads: 21, thread_timeouts: 22, account_reads: 23 }),
         lost_by_group: Some(vec![("/system.slice/a.service".to_owned(), 3)]),
         costs: Some(CostStats {
             syscalls: vec![SyscallCost {

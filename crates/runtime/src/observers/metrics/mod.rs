@@ -56,6 +56,10 @@ pub(crate) struct LoopState<'a> {
     pub events: u64,
     /// Matches by rule.
     pub summary: &'a Summary,
+    /// Alerts sent before the users and groups of their container were read.
+    pub incomplete_alerts: u64,
+    /// Events left out of capture files.
+    pub capture_drops: u64,
     /// The output queue.
     pub outputs: &'a Outputs,
     /// Losses.

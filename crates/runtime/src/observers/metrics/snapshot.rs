@@ -8,7 +8,9 @@ use peregrine_event::snapshot::InterfaceAddress;
 use peregrine_probe::bpf::{HookPlan, ProgramStatistics, Programs};
 use peregrine_probe::{Live, Losses};
 use peregrine_state::{Scanned, State};
-use peregrine_telemetry::metrics::{CostStats, ProgramStats, RuleCost, ScanStats, StateStats};
+use peregrine_telemetry::metrics::{
+    CostStats, LookupStats, ProgramStats, RuleCost, ScanStats, StateStats,
+};
 use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotContext};
 
 use super::{LoopState, Metrics};
@@ -35,7 +37,15 @@ impl KernelSource for Kernel {
     fn counters(&mut self) -> Option<KernelStats> {
         let reading = self.losses.refresh(MAX_AGE).ok()?;
         let statistics = &reading.statistics;
-        Some(KernelStats { cpus: statistics.cpus.clone(), late: statistics.late })
+        Some(KernelStats {
+            cpus: statistics.cpus.clone(),
+            late: statistics.late,
+            lookups: LookupStats {
+                threads: statistics.resolved,
+                thread_timeouts: statistics.resolved_in_part,
+                account_reads: statistics.account_reads,
+            },
+        })
     }
 
     fn programs(&mut self) -> Vec<ProgramStats> {
@@ -51,6 +61,8 @@ impl Metrics {
             ts: now(),
             events: *events,
             queue_drops: outputs.dropped(),
+            incomplete_alerts: event_loop.incomplete_alerts,
+            capture_drops: event_loop.capture_drops,
             rules: self.active.clone(),
             matches: self.ids.iter().map(|rule| summary.matches(*rule)).collect(),
             host: self.host(state),
@@ -104,6 +116,7 @@ fn state_stats(state: &State) -> StateStats {
         added_threads: counters.added_threads,
         removed_threads: counters.removed_threads,
         dropped_threads: counters.dropped_threads,
+        postponed_account_requests: counters.postponed_account_requests,
     }
 }
 

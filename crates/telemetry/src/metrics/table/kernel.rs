@@ -151,6 +151,24 @@ pub(super) static METRICS: &[Metric] = &[
         "Events delivered after a later one.",
         |f| count(f.late?),
     ),
+    counter(
+        "peregrine.thread_lookups",
+        "peregrine_thread_lookups_total",
+        "Unknown threads that were looked up in /proc while their event waited.",
+        |f| count(f.lookups?.threads),
+    ),
+    counter(
+        "peregrine.thread_lookup_timeouts",
+        "peregrine_thread_lookup_timeouts_total",
+        "Of these, lookups that were cut short by their time limit.",
+        |f| count(f.lookups?.thread_timeouts),
+    ),
+    counter(
+        "peregrine.account_reads",
+        "peregrine_account_reads_total",
+        "Reads of the users and groups of a container.",
+        |f| count(f.lookups?.account_reads),
+    ),
     family(
         MetricKind::Counter,
         "scap.<program>.run_cnt",

@@ -122,6 +122,18 @@ pub(super) static METRICS: &[Metric] = &[
         |f| count(f.queue_drops),
     )
     .zero(ZeroPolicy::Always),
+    counter(
+        "peregrine.alerts_incomplete",
+        "peregrine_alerts_incomplete_total",
+        "Alerts sent before the users and groups of their container were read.",
+        |f| count(f.incomplete_alerts),
+    ),
+    counter(
+        "peregrine.capture_events_lost",
+        "peregrine_capture_events_lost_total",
+        "Events left out of capture files because they could not be written fast enough.",
+        |f| count(f.capture_drops),
+    ),
     field("falco.num_evts", "Events that rules were evaluated on.", |f| count(f.events)),
     field("falco.num_evts_prev", "The same in the previous snapshot.", |f| {
         count(f.previous().events)

@@ -101,6 +101,12 @@ pub(super) static METRICS: &[Metric] = &[
         "Threads dropped because the table was full.",
         |f| of(f, |s| s.dropped_threads),
     ),
+    counter(
+        "peregrine.account_requests_postponed",
+        "peregrine_account_requests_postponed_total",
+        "Requests to read the users and groups of a container that waited because the queue was full.",
+        |f| of(f, |s| s.postponed_account_requests),
+    ),
 ];
 
 fn of(inputs: &MetricInputs, value: fn(&StateStats) -> u64) -> Option<MetricValue> {
