@@ -17,7 +17,7 @@ use peregrine_telemetry::Ticker;
 use crate::args::{RulesArgs, RunArgs, RunCommand};
 use crate::print::print;
 use crate::signals;
-use crate::wiring::job::{self, Job};
+use crate::wiring::prepare::{PreparedRun, prepare};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
 use crate::wiring::{checks, delivery, live, metrics, run, server};
@@ -53,75 +53,87 @@ pub(super) fn start(
         log.error(format_args!("Could not write pid to pidfile {path}. Exiting."));
         return Ok(ExitCode::from(NO_PIDFILE));
     }
-    let job = job::job(setup, set, &texts, args, controls, opened)?;
+    let prepared = prepare(setup, set, &texts, args, controls, opened)?;
     checks::buffers(setup)?;
     checks::metrics(setup)?;
     if args.dry_run {
         log.debug("Skipping event processing in dry-run");
         return Ok(ExitCode::SUCCESS);
     }
-    process(&job)?;
+    process(&prepared)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Processes events until the source ends or a stop is requested. The summary is printed in any
 /// case, after the last alert.
-fn process(job: &Job<'_>) -> anyhow::Result<()> {
-    let source = match &job.config.engine {
+fn process(prepared: &PreparedRun<'_>) -> anyhow::Result<()> {
+    let source = match &prepared.config.engine {
         Kind::NoDriver => return Ok(()),
         Kind::Replay { capture_file } => SourceSettings::Replay(capture_file.clone()),
         Kind::Live { settings, .. } => {
-            let settings = live::settings(job, settings)?;
-            live::log_start(job, &settings.probe);
+            let settings = live::settings(prepared, settings)?;
+            live::log_start(prepared, &settings.probe);
             SourceSettings::Live(settings)
         }
     };
     let live = matches!(source, SourceSettings::Live(_));
-    let settings = run::settings(job, source);
-    prepare_profile(job.options)?;
-    let log = Arc::clone(&job.log);
+    let settings = run::settings(prepared, source);
+    prepare_profile(prepared.options)?;
+    let log = Arc::clone(&prepared.log);
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
-    let outputs = Outputs::start(delivery::delivery(job.config), Arc::new(report))?;
-    let metrics =
-        metrics::settings(job).map(|settings| metrics_of(job, settings, &outputs)).transpose()?;
+    let outputs = Outputs::start(delivery::delivery(prepared.config), Arc::new(report))?;
+    let metrics = metrics::settings(prepared)
+        .map(|settings| metrics_of(prepared, settings, &outputs))
+        .transpose()?;
     let scraper = metrics.as_ref().map(Metrics::scraper);
     let context = RunContext {
-        generation: Arc::clone(&job.generation),
+        generation: Arc::clone(&prepared.generation),
         outputs,
-        origin: job.origin.clone(),
+        origin: prepared.origin.clone(),
         metrics,
-        log: job.runtime_log(),
-        opened: job.opened,
+        log: prepared.runtime_log(),
+        opened: prepared.opened,
     };
     let run = Run::prepare(settings, context)?;
-    let heartbeat = job.controls.heartbeat();
-    let server = if live { server::start(job, heartbeat, scraper)? } else { None };
+    let heartbeat = prepared.controls.heartbeat();
+    let server = if live { server::start(prepared, heartbeat, scraper)? } else { None };
     let ticker = server.is_some().then(|| Ticker::start(heartbeat.clone())).transpose()?;
-    let report = run.run(&job.controls);
+    let report = run.run(&prepared.controls);
     drop((server, ticker));
-    print_report(job, &report)?;
+    print_report(prepared, &report)?;
     report.result.map_err(|error| match error {
-        RunError::Live(error) => live::failed(&error, &job.log),
+        RunError::Live(error) => live::failed(&error, &prepared.log),
         error => error.into(),
     })?;
-    report.profile.map_or(Ok(()), |profile| print_profile(job.options, &profile))
+    report.profile.map_or(Ok(()), |profile| print_profile(prepared.options, &profile))
 }
 
 /// Starts to collect metrics.
-fn metrics_of(job: &Job<'_>, settings: MetricsSettings, outputs: &Outputs) -> io::Result<Metrics> {
-    let log = Arc::clone(&job.log);
+fn metrics_of(
+    prepared: &PreparedRun<'_>,
+    settings: MetricsSettings,
+    outputs: &Outputs,
+) -> io::Result<Metrics> {
+    let log = Arc::clone(&prepared.log);
     let report = move |incident: &Incident| {
         log.line(incident.priority(), format_args!("metrics.output_file: {incident}"));
     };
-    let (heartbeat, alerts) = (job.controls.heartbeat().clone(), outputs.sender());
-    Metrics::start(settings, &job.generation, heartbeat, alerts, &job.origin, Arc::new(report))
+    let (heartbeat, alerts) = (prepared.controls.heartbeat().clone(), outputs.sender());
+    Metrics::start(
+        settings,
+        &prepared.generation,
+        heartbeat,
+        alerts,
+        &prepared.origin,
+        Arc::new(report),
+    )
 }
 
 /// Prints rates and losses on stderr, the summary on stdout.
-fn print_report(job: &Job<'_>, report: &RunReport) -> anyhow::Result<()> {
+fn print_report(prepared: &PreparedRun<'_>, report: &RunReport) -> anyhow::Result<()> {
     if report.started {
         let mut stderr = io::stderr().lock();
-        if job.options.verbose {
+        if prepared.options.verbose {
             let _ = stderr.write_all(report.rates().as_bytes());
         }
         let _ = write!(stderr, "{}", report.drops);

@@ -19,7 +19,7 @@ use peregrine_tune::{Cpus, Limits, Report, candidates, measure};
 use crate::args::{ConfigArgs, RunArgs, TuneCommand};
 use crate::print::print;
 use crate::signals;
-use crate::wiring::job::{self, Job};
+use crate::wiring::prepare::{PreparedRun, prepare};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
 use crate::wiring::{checks, live, run};
@@ -43,42 +43,43 @@ pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
     let run = RunArgs::default();
     let (controller, controls) = control::channel();
     signals::forward(controller)?;
-    let job = job::job(&setup, set, &texts, &run, controls, &|| ())?;
+    let prepared = prepare(&setup, set, &texts, &run, controls, &|| ())?;
     checks::buffers(&setup)?;
-    recommend(args, &job)
+    recommend(args, &prepared)
 }
 
-fn recommend(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
-    let keys = &job.config.base_syscalls;
+fn recommend(tune: &TuneCommand, prepared: &PreparedRun<'_>) -> anyhow::Result<()> {
+    let keys = &prepared.config.base_syscalls;
     let configured =
         BaseSyscalls { custom_set: keys.custom_set.clone(), repair: keys.repair, all: keys.all };
-    let candidates = candidates(&select::of_rules(job.generation.rules()), &configured);
+    let candidates = candidates(&select::of_rules(prepared.generation.rules()), &configured);
     if let Some(name) = &tune.set
         && !candidates.iter().any(|candidate| candidate.name == *name)
     {
         let names: Vec<_> = candidates.iter().map(|candidate| candidate.name).collect();
         bail!("there is no set {name}; there are: {}", names.join(", "));
     }
-    let controls = &job.controls;
+    let controls = &prepared.controls;
     let stopped = || controls.poll() && matches!(controls.next(), Some(Control::Stop));
-    let generation = &job.generation;
-    let measured = match &job.config.engine {
+    let generation = &prepared.generation;
+    let measured = match &prepared.config.engine {
         Kind::Replay { capture_file } => {
             let file = File::open(capture_file)
                 .with_context(|| format!("cannot read {}", capture_file.display()))?;
             let limits = Limits { cpus: Cpus::default(), time: None, stopped: &stopped };
-            let mut engine = Engine::new(Arc::clone(generation), run::state(job));
+            let mut engine = Engine::new(Arc::clone(generation), run::state(prepared));
             let measured = measure(&mut engine, &mut Reader::new(file), &candidates, &limits);
             measured.with_context(|| capture_file.display().to_string())?
         }
         Kind::Live { settings, .. } => {
             let all = candidates.iter().map(|candidate| &candidate.set);
             let all = all.fold(generation.settings().selected.clone(), |all, set| all.union(set));
-            let mut live = live::settings(job, settings)?;
+            let mut live = live::settings(prepared, settings)?;
             live.probe.selection = sources::probe_selection(&all);
-            live::log_start(job, &live.probe);
-            let opened = sources::open(&live, &job.runtime_log());
-            let (mut source, resolver) = opened.map_err(|error| live::failed(&error, &job.log))?;
+            live::log_start(prepared, &live.probe);
+            let opened = sources::open(&live, &prepared.runtime_log());
+            let (mut source, resolver) =
+                opened.map_err(|error| live::failed(&error, &prepared.log))?;
             let count = online_cpus().context("CPUs of this machine")? as usize;
             let per_ring = match settings.cpus_for_each_buffer {
                 0 => count,
@@ -87,11 +88,11 @@ fn recommend(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
             let time = Some(Duration::from_secs(tune.seconds.into()));
             let limits = Limits { cpus: Cpus { count, per_ring }, time, stopped: &stopped };
             let _ = writeln!(io::stderr(), "Monitoring for {} seconds …", tune.seconds);
-            let config = peregrine_state::Config { live: true, ..run::state(job) };
+            let config = peregrine_state::Config { live: true, ..run::state(prepared) };
             let mut engine = Engine::new(Arc::clone(generation), config);
             engine = engine.with_resolver(Box::new(resolver));
             let measured = measure(&mut engine, &mut source, &candidates, &limits);
-            let measured = measured.map_err(|error| live::failed(&error, &job.log))?;
+            let measured = measured.map_err(|error| live::failed(&error, &prepared.log))?;
             let lost = source.losses().refresh(Duration::ZERO)?.statistics.total().lost();
             measured.with_rings(lost, settings.ring_size.preset())
         }
@@ -100,7 +101,7 @@ fn recommend(tune: &TuneCommand, job: &Job<'_>) -> anyhow::Result<()> {
     if measured.events() == 0 {
         bail!("there was no event to measure");
     }
-    let report = Report::new(&job.generation, &candidates, &measured, tune.set.as_deref());
+    let report = Report::new(&prepared.generation, &candidates, &measured, tune.set.as_deref());
     let _ = write!(io::stderr(), "{}", report.tables());
     Ok(print(report.settings())?)
 }

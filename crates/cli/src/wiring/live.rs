@@ -9,24 +9,27 @@ use peregrine_probe::LiveError;
 use peregrine_probe::bpf::{HookPlan, ProbeConfig, online_cpus};
 use peregrine_runtime::sources::{LiveSettings, probe_selection};
 
-use super::job::Job;
+use super::prepare::PreparedRun;
 use crate::log::Log;
 
 /// How the kernel is monitored.
 ///
 /// # Errors
 /// When the control group does not exist, or CPUs can't be counted.
-pub(crate) fn settings(job: &Job<'_>, settings: &LiveKeys) -> anyhow::Result<LiveSettings> {
-    let selected = &job.generation.settings().selected;
+pub(crate) fn settings(
+    prepared: &PreparedRun<'_>,
+    settings: &LiveKeys,
+) -> anyhow::Result<LiveSettings> {
+    let selected = &prepared.generation.settings().selected;
     Ok(LiveSettings {
-        probe: probe_config(job, settings, selected)?,
-        host_root: job.host_root(),
-        count_runs: job.config.metrics.enabled && job.config.metrics.bpf_enable_stats,
+        probe: probe_config(prepared, settings, selected)?,
+        host_root: prepared.host_root(),
+        count_runs: prepared.config.metrics.enabled && prepared.config.metrics.bpf_enable_stats,
     })
 }
 
 fn probe_config(
-    job: &Job<'_>,
+    prepared: &PreparedRun<'_>,
     settings: &LiveKeys,
     selected: &SyscallSet,
 ) -> anyhow::Result<ProbeConfig> {
@@ -40,7 +43,7 @@ fn probe_config(
         );
     }
     let cpus = online_cpus().context("CPUs of this machine")?;
-    let snaplen = match job.config.falco_libs.snaplen {
+    let snaplen = match prepared.config.falco_libs.snaplen {
         0 => ProbeConfig::default().snaplen,
         snaplen => snaplen.try_into().unwrap_or(u16::MAX),
     };
@@ -61,11 +64,11 @@ fn probe_config(
 }
 
 /// Logs what is about to be opened, in the words of Falco.
-pub(crate) fn log_start(job: &Job<'_>, config: &ProbeConfig) {
-    let log = &job.log;
+pub(crate) fn log_start(prepared: &PreparedRun<'_>, config: &ProbeConfig) {
+    let log = &prepared.log;
     log.info("Enabled event sources: syscall");
     log.debug("Opening event source 'syscall'");
-    if matches!(job.config.engine, Engine::Live { kmod: true, .. }) {
+    if matches!(prepared.config.engine, Engine::Live { kmod: true, .. }) {
         log.info("There is no kernel module: engine.kind=kmod is taken for modern_ebpf");
     }
     log.info("Opening 'syscall' source with modern BPF probe.");

@@ -12,16 +12,16 @@ use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, proce
 
 use super::checks::SYSCALL;
 use super::delivery;
-use super::job::Job;
+use super::prepare::PreparedRun;
 use crate::version;
 
 /// `None` where metrics are off.
-pub(crate) fn settings(job: &Job<'_>) -> Option<MetricsSettings> {
-    let keys = &job.config.metrics;
+pub(crate) fn settings(prepared: &PreparedRun<'_>) -> Option<MetricsSettings> {
+    let keys = &prepared.config.metrics;
     if !keys.enabled {
         return None;
     }
-    let file = (!keys.output_file.is_empty()).then(|| file(job, &keys.output_file));
+    let file = (!keys.output_file.is_empty()).then(|| file(prepared, &keys.output_file));
     let reports = keys.output_rule || file.is_some();
     Some(MetricsSettings {
         collector: CollectorSettings {
@@ -39,8 +39,8 @@ pub(crate) fn settings(job: &Job<'_>) -> Option<MetricsSettings> {
                 zeros: keys.include_empty_values,
             },
             interval: keys.interval.duration().filter(|_| reports),
-            run: run_info(job),
-            resources: ResourceReader::new(&job.host_root()),
+            run: run_info(prepared),
+            resources: ResourceReader::new(&prepared.host_root()),
         },
         file,
         as_alert: keys.output_rule,
@@ -48,20 +48,21 @@ pub(crate) fn settings(job: &Job<'_>) -> Option<MetricsSettings> {
     })
 }
 
-fn run_info(job: &Job<'_>) -> RunInfo {
-    let read_at = job.read_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+fn run_info(prepared: &PreparedRun<'_>) -> RunInfo {
+    let read_at = prepared.read_at.duration_since(UNIX_EPOCH).unwrap_or_default();
     RunInfo {
         version: version::FALCO.to_owned(),
-        hostname: job.origin.hostname().to_owned(),
+        hostname: prepared.origin.hostname().to_owned(),
         source: SYSCALL.to_owned(),
-        engine: matches!(job.config.engine, Engine::Live { .. }).then(|| "modern_bpf".to_owned()),
+        engine: matches!(prepared.config.engine, Engine::Live { .. })
+            .then(|| "modern_bpf".to_owned()),
         kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
         start_ts: now().saturating_sub((process_age() * 1e9) as u64),
         reload_ts: read_at.as_nanos().try_into().unwrap_or(u64::MAX),
-        rules_files: (job.rules_files.iter())
+        rules_files: (prepared.rules_files.iter())
             .map(|(name, text)| digest(name, sha256(text)))
             .collect(),
-        config_files: (job.files.iter())
+        config_files: (prepared.files.iter())
             .map(|(name, file)| digest(name, file.sha256.clone()))
             .collect(),
         ..RunInfo::default()
@@ -74,12 +75,12 @@ fn digest(path: &str, sha256: String) -> FileDigest {
 }
 
 /// The file is written as alerts are, on a thread of its own: a slow disk must not delay scrapes.
-fn file(job: &Job<'_>, path: &str) -> Delivery {
+fn file(prepared: &PreparedRun<'_>, path: &str) -> Delivery {
     let channels = Channels {
         file: Some(FileOutput { path: PathBuf::from(path), keep_alive: true }),
         ..Channels::default()
     };
-    let delivery = delivery::delivery(job.config);
+    let delivery = delivery::delivery(prepared.config);
     let format = Format { layout: Layout::Sample, ..delivery.format };
     Delivery { channels, format, buffered: false, ..delivery }
 }

@@ -2,9 +2,9 @@
 
 pub(crate) mod checks;
 pub(crate) mod delivery;
-pub(crate) mod job;
 pub(crate) mod live;
 pub(crate) mod metrics;
+pub(crate) mod prepare;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod server;

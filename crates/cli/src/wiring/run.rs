@@ -8,17 +8,17 @@ use peregrine_runtime::observers::{RecordingSettings, TimeoutSettings};
 use peregrine_runtime::{RunSettings, SourceSettings};
 use peregrine_telemetry::{DropAction, DropPolicy};
 
-use super::job::Job;
+use super::prepare::PreparedRun;
 
 /// Everything but rules and outputs.
-pub(crate) fn settings(job: &Job<'_>, source: SourceSettings) -> RunSettings {
-    let (options, config) = (job.options, job.config);
+pub(crate) fn settings(prepared: &PreparedRun<'_>, source: SourceSettings) -> RunSettings {
+    let (options, config) = (prepared.options, prepared.config);
     let drops = &config.syscall_event_drops;
     // A service that is monitored alone may have nothing to do: its silence is reported once.
     let alone = matches!(&source, SourceSettings::Live(live) if live.probe.scope.is_some());
     RunSettings {
         source,
-        state: state(job),
+        state: state(prepared),
         accounts_max_wait: Duration::from_millis(config.containers.accounts_max_wait_ms.into()),
         // `-M`: zero and less is no limit.
         limit: u64::try_from(options.seconds)
@@ -36,7 +36,7 @@ pub(crate) fn settings(job: &Job<'_>, source: SourceSettings) -> RunSettings {
             max_consecutives: config.syscall_event_timeouts.max_consecutives.get(),
             repeats: !alone,
         },
-        recording: recording(job),
+        recording: recording(prepared),
         profile: options.profile || options.profile_folded.is_some(),
     }
 }
@@ -51,11 +51,11 @@ fn drop_action(action: peregrine_config::DropAction) -> DropAction {
 }
 
 /// Which files are recorded.
-fn recording(job: &Job<'_>) -> RecordingSettings {
-    let keys = &job.config.capture;
+fn recording(prepared: &PreparedRun<'_>) -> RecordingSettings {
+    let keys = &prepared.config.capture;
     let matches = keys.enabled.then(|| {
         let all_rules = keys.mode == CaptureMode::AllRules;
-        job.log.info(format_args!(
+        prepared.log.info(format_args!(
             "Capture is enabled in mode '{}'. Capturing events to {}",
             if all_rules { "all_rules" } else { "rules" },
             keys.path_prefix
@@ -67,14 +67,14 @@ fn recording(job: &Job<'_>) -> RecordingSettings {
             max_bytes: (keys.max_file_size_mb > 0).then_some(keys.max_file_size_mb << 20),
         }
     });
-    RecordingSettings { all: job.options.write.clone(), matches }
+    RecordingSettings { all: prepared.options.write.clone(), matches }
 }
 
 /// Sizes of the state.
-pub(crate) fn state(job: &Job<'_>) -> peregrine_state::Config {
+pub(crate) fn state(prepared: &PreparedRun<'_>) -> peregrine_state::Config {
     peregrine_state::Config {
-        max_threads: job.config.falco_libs.thread_table_size as usize,
-        containers: job.containers,
+        max_threads: prepared.config.falco_libs.thread_table_size as usize,
+        containers: prepared.containers,
         ..peregrine_state::Config::default()
     }
 }

@@ -8,16 +8,16 @@ use anyhow::Context;
 use peregrine_server::{Pages, Server, ServerSettings};
 use peregrine_telemetry::{Heartbeat, Scraper};
 
-use super::job::Job;
+use super::prepare::PreparedRun;
 use crate::version;
 
 /// Starts the server where it is enabled. The run does not start without it.
 pub(crate) fn start(
-    job: &Job<'_>,
+    prepared: &PreparedRun<'_>,
     heartbeat: &Arc<Heartbeat>,
     scraper: Option<Scraper>,
 ) -> anyhow::Result<Option<Server>> {
-    let keys = &job.config.webserver;
+    let keys = &prepared.config.webserver;
     if !keys.enabled {
         return Ok(None);
     }
@@ -36,6 +36,6 @@ pub(crate) fn start(
     };
     let server = Server::start(&settings, pages);
     let server = server.context("an error occurred while starting webserver")?;
-    job.log.info(format_args!("Starting health webserver with {server}"));
+    prepared.log.info(format_args!("Starting health webserver with {server}"));
     Ok(Some(server))
 }

@@ -20,7 +20,7 @@ use crate::args::RunArgs;
 use crate::log::Log;
 
 /// What a run needs, all of it checked.
-pub(crate) struct Job<'a> {
+pub(crate) struct PreparedRun<'a> {
     /// The command line.
     pub(crate) options: &'a RunArgs,
     /// The configuration.
@@ -45,7 +45,7 @@ pub(crate) struct Job<'a> {
     pub(crate) opened: &'a dyn Fn(),
 }
 
-impl Job<'_> {
+impl PreparedRun<'_> {
     /// Where the root directory of the host is: elsewhere in a container that watches it.
     pub(crate) fn host_root(&self) -> PathBuf {
         let root = std::env::var_os("HOST_ROOT").filter(|root| !root.is_empty());
@@ -60,14 +60,14 @@ impl Job<'_> {
 }
 
 /// Selects the system calls and puts together what a run needs.
-pub(crate) fn job<'a>(
+pub(crate) fn prepare<'a>(
     setup: &'a Setup,
     set: RuleSet<Field>,
     rules_files: &'a Texts,
     options: &'a RunArgs,
     controls: Controls,
     opened: &'a dyn Fn(),
-) -> anyhow::Result<Job<'a>> {
+) -> anyhow::Result<PreparedRun<'a>> {
     let hostname = hostname(&setup.log);
     let settings = GenerationSettings {
         selected: syscalls::select(setup, &set),
@@ -80,7 +80,7 @@ pub(crate) fn job<'a>(
     // At exit the kernel takes this memory back at once, which is faster than freeing it piece by
     // piece.
     std::mem::forget(Arc::clone(&generation));
-    Ok(Job {
+    Ok(PreparedRun {
         options,
         config: setup.config(),
         files: &setup.loaded.files,
