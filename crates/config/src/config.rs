@@ -22,7 +22,7 @@ section! {
         /// Lowest severity of log lines to write: emergency, alert, critical, error, warning, notice, info or debug.
         log_level: LogLevel = LogLevel::default();
         /// Messages of the capture layer among the log lines.
-        libs_logger: LibsLogger = LibsLogger::default();
+        libs_logger: Option<LibsLogger> = Some(LibsLogger::default());
         /// Write log lines to stderr.
         log_stderr: bool = false;
         /// Send log lines to syslog.
@@ -44,15 +44,15 @@ section! {
         /// JSON alerts: include the fields of the text as `output_fields`.
         json_include_output_fields_property: bool = true;
         /// Alerts into a file.
-        file_output: FileOutput = FileOutput::default();
+        file_output: Option<FileOutput> = None;
         /// Alerts to standard output.
         stdout_output: Switch = Switch::default();
         /// Alerts to syslog.
         syslog_output: Switch = Switch::default();
         /// Alerts to the standard input of a program.
-        program_output: ProgramOutput = ProgramOutput::default();
+        program_output: Option<ProgramOutput> = None;
         /// Alerts to a web server.
-        http_output: HttpOutput = HttpOutput::default();
+        http_output: Option<HttpOutput> = None;
         /// Milliseconds an output may take for one alert before a warning is logged.
         output_timeout: u32 = 2000;
         /// Whether the first rule that matches an event ends the search (`first`) or all rules are evaluated (`all`).

@@ -38,18 +38,18 @@ pub struct Row {
 
 /// Declares a section of the configuration: `pub Name "Title in the schema" { keys }`.
 ///
-/// `extra` adds keywords to the JSON schema of the section or of a key; `check` refuses a section whose keys do not fit together, as it is read.
+/// `extra` adds keywords to the JSON schema of the section or of a key.
 macro_rules! section {
     (
         $(#[doc = $about:literal])*
-        $vis:vis $name:ident $title:literal $(extra $extra:tt)? $(check $check:path)? {
+        $vis:vis $name:ident $title:literal $(extra $extra:tt)? {
             $( $(#[doc = $key_about:literal])+ $key:ident: $type:ty = $default:expr $(, extra $key_extra:tt)?; )+
         }
     ) => {
         $(#[doc = $about])*
         #[derive(Clone, Debug, PartialEq)]
         $vis struct $name {
-            $( $(#[doc = $key_about])+ pub $key: $type, )+
+            $( $(#[doc = $key_about])+ $vis $key: $type, )+
         }
 
         impl Default for $name {
@@ -88,7 +88,7 @@ macro_rules! section {
             ) -> Result<Option<Self>, $crate::issue::ConfigIssue> {
                 const FIRST: &str = [$( stringify!($key) ),+][0];
                 $crate::declare::refuse_scalar(node, key, FIRST)?;
-                let section = Self {
+                Ok(Some(Self {
                     $( $key: match node.get(stringify!($key)) {
                         Some(node) => {
                             let key = $crate::declare::join(key, stringify!($key));
@@ -96,9 +96,7 @@ macro_rules! section {
                         }
                         None => $default,
                     }, )+
-                };
-                $( $check(&section, node)?; )?
-                Ok(Some(section))
+                }))
             }
 
             fn rows(&self, key: &str, _: &str, rows: &mut Vec<$crate::declare::Row>) {
@@ -113,6 +111,36 @@ macro_rules! section {
     };
 }
 pub(crate) use section;
+
+/// Reads `Option<$settings>` from the keys of a section; `$parse` turns them into settings, or into
+/// `None` where the section is off.
+macro_rules! optional {
+    ($keys:ty => $settings:ty, $parse:expr) => {
+        impl $crate::declare::Setting for Option<$settings> {
+            fn schema(definitions: &mut $crate::declare::Definitions) -> serde_json::Value {
+                <$keys as $crate::declare::Setting>::schema(definitions)
+            }
+
+            fn read(
+                node: &peregrine_yaml::Node,
+                key: &str,
+            ) -> Result<Option<Self>, $crate::issue::ConfigIssue> {
+                type Parse = fn(
+                    $keys,
+                    &peregrine_yaml::Node,
+                ) -> Result<Option<$settings>, $crate::issue::ConfigIssue>;
+                let parse: Parse = $parse;
+                let keys = <$keys as $crate::declare::Setting>::read(node, key)?;
+                parse(keys.unwrap_or_default(), node).map(Some)
+            }
+
+            fn rows(&self, key: &str, about: &str, rows: &mut Vec<$crate::declare::Row>) {
+                $crate::declare::Setting::rows(&<$keys>::default(), key, about, rows);
+            }
+        }
+    };
+}
+pub(crate) use optional;
 
 /// `section.key`, or `key` at the top.
 pub(crate) fn join(section: &str, key: &str) -> String {

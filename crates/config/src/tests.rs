@@ -31,13 +31,13 @@ fn defaults() {
 fn keys_are_decoded_and_wrong_types_leave_the_default() {
     let yaml = "json_output: on\nwebserver: {listen_port: http, threadiness: 0x10}\n\
                 syscall_event_drops: {threshold: tiny, actions: log}\n\
-                http_output: {max_consecutive_timeouts: 300}\n";
+                http_output: {enabled: true, url: u, max_consecutive_timeouts: 300}\n";
     let config = loaded(yaml, &[]).unwrap().config;
     assert!(config.json_output);
     assert_eq!((config.webserver.listen_port, config.webserver.threadiness), (8765, 16));
     assert_eq!(config.syscall_event_drops.threshold.get(), 0.1);
     assert_eq!(config.syscall_event_drops.actions.as_slice(), [DropAction::Log]);
-    assert_eq!(config.http_output.max_consecutive_timeouts, 5);
+    assert_eq!(config.http_output.unwrap().max_consecutive_timeouts, 5);
 }
 
 #[test]
@@ -103,6 +103,28 @@ fn values_that_contradict_are_refused() {
         error("file_output: {enabled: true}\n"),
         format!("{prefix}file output enabled but no filename in configuration block")
     );
+    assert_eq!(
+        error("program_output: {enabled: true, keep_alive: true}\n"),
+        format!("{prefix}program output enabled but no program in configuration block")
+    );
+    assert_eq!(
+        error("http_output: {enabled: true, insecure: true}\n"),
+        format!("{prefix}http output enabled but no url in configuration block")
+    );
+    assert_eq!(error("libs_logger: {severity: loud}\n"), "Unknown sinsp log severity loud");
+}
+
+#[test]
+fn a_section_that_is_off_has_no_settings() {
+    let yaml = "file_output: {filename: alerts.txt}\nlibs_logger: {enabled: false, severity: loud}\n\
+                http_output: {enabled: true, url: u, ca_bundle: b, mtls: true}\n";
+    let config = loaded(yaml, &[]).unwrap().config;
+    assert_eq!((config.file_output, config.program_output, config.libs_logger), (None, None, None));
+    let http = config.http_output.unwrap();
+    assert_eq!(http.trust, Trust::Authorities("b".into()));
+    assert_eq!(http.client.unwrap().key.to_str(), Some("/etc/ssl/certs/client.key"));
+    let default = loaded("json_output: true\n", &["libs_logger.severity=error"]).unwrap().config;
+    assert_eq!(default.libs_logger, Some(LibsLogger { severity: LibsSeverity::Error }));
 }
 
 #[test]

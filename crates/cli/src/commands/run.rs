@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use peregrine_config::Engine as Kind;
-use peregrine_output::{Incident, Outputs};
+use peregrine_output::{Delivery, Incident, Outputs};
 use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
 use peregrine_runtime::{
     ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, control,
@@ -41,7 +41,7 @@ pub(super) fn start(
 ) -> anyhow::Result<ExitCode> {
     let log = &setup.log;
     let Rules { texts, set } = rules::load(setup, rules)?;
-    checks::outputs(setup)?;
+    let delivery = delivery::delivery(setup.config())?;
     let (controller, controls) = control::channel();
     if !args.dry_run {
         signals::forward(controller)?;
@@ -55,18 +55,22 @@ pub(super) fn start(
     }
     let prepared = prepare(setup, set, &texts, args, controls, opened)?;
     checks::buffers(setup)?;
-    checks::metrics(setup)?;
+    let metrics = metrics::settings(&prepared, &delivery)?;
     if args.dry_run {
         log.debug("Skipping event processing in dry-run");
         return Ok(ExitCode::SUCCESS);
     }
-    process(&prepared)?;
+    process(&prepared, delivery, metrics)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Processes events until the source ends or a stop is requested. The summary is printed in any
 /// case, after the last alert.
-fn process(prepared: &PreparedRun<'_>) -> anyhow::Result<()> {
+fn process(
+    prepared: &PreparedRun<'_>,
+    delivery: Delivery,
+    metrics: Option<MetricsSettings>,
+) -> anyhow::Result<()> {
     let source = match &prepared.config.engine {
         Kind::NoDriver => return Ok(()),
         Kind::Replay { capture_file } => SourceSettings::Replay(capture_file.clone()),
@@ -81,10 +85,8 @@ fn process(prepared: &PreparedRun<'_>) -> anyhow::Result<()> {
     prepare_profile(prepared.options)?;
     let log = Arc::clone(&prepared.log);
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
-    let outputs = Outputs::start(delivery::delivery(prepared.config), Arc::new(report))?;
-    let metrics = metrics::settings(prepared)
-        .map(|settings| metrics_of(prepared, settings, &outputs))
-        .transpose()?;
+    let outputs = Outputs::start(delivery, Arc::new(report))?;
+    let metrics = metrics.map(|settings| metrics_of(prepared, settings, &outputs)).transpose()?;
     let scraper = metrics.as_ref().map(Metrics::scraper);
     let context = RunContext {
         generation: Arc::clone(&prepared.generation),

@@ -1,7 +1,5 @@
 //! Checks before the first event.
 
-use std::fs::OpenOptions;
-
 use anyhow::{Context, bail};
 use peregrine_config::Engine;
 
@@ -45,22 +43,6 @@ pub(crate) fn sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// At least one output is enabled.
-pub(crate) fn outputs(setup: &Setup) -> anyhow::Result<()> {
-    let config = setup.config();
-    let any = config.file_output.enabled
-        || config.stdout_output.enabled
-        || config.syslog_output.enabled
-        || config.program_output.enabled
-        || config.http_output.enabled;
-    if !any {
-        bail!(
-            "No output configured, please make sure at least one output is configured and enabled."
-        );
-    }
-    Ok(())
-}
-
 /// Size and number of the kernel's ring buffers.
 pub(crate) fn buffers(setup: &Setup) -> anyhow::Result<()> {
     let Engine::Live { kmod, settings } = &setup.config().engine else { return Ok(()) };
@@ -76,39 +58,5 @@ pub(crate) fn buffers(setup: &Setup) -> anyhow::Result<()> {
             "you required a buffer every '{wanted}' CPUs but there are only '{cpus}' online CPUs. Falco changed the config to: one buffer every '{cpus}' CPUs"
         ));
     }
-    Ok(())
-}
-
-/// Metrics have an interval and an output.
-pub(crate) fn metrics(setup: &Setup) -> anyhow::Result<()> {
-    let config = setup.config();
-    let metrics = &config.metrics;
-    if !metrics.enabled {
-        return Ok(());
-    }
-    if !metrics.output_file.is_empty() {
-        let opened = OpenOptions::new().append(true).create(true).open(&metrics.output_file);
-        opened.with_context(|| {
-            format!("Could not open metrics.output_file {}", metrics.output_file)
-        })?;
-    }
-    let Some(interval) = metrics.interval.duration() else {
-        bail!(
-            "Metrics interval must have a minimum value of 100ms and reflect a Prometheus compliant time duration format: https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations. "
-        );
-    };
-    if !metrics.output_rule
-        && metrics.output_file.is_empty()
-        && !config.webserver.prometheus_metrics_enabled
-    {
-        bail!(
-            "Metrics are enabled with no output configured. Please enable at least one output channel ('metrics.output_rule', 'metrics.output_file' or 'webserver.prometheus_metrics_enabled')"
-        );
-    }
-    setup.log.info(format_args!(
-        "Setting metrics interval to {}, equivalent to {} (ms)",
-        metrics.interval,
-        interval.as_millis()
-    ));
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::bail;
 use jiff::tz::TimeZone;
 use peregrine_config::Config;
 use peregrine_engine::AlertContent;
@@ -14,51 +15,56 @@ use peregrine_output::{
 };
 
 /// How and where alerts are delivered.
-pub(crate) fn delivery(config: &Config) -> Delivery {
-    let file = &config.file_output;
-    let program = &config.program_output;
-    Delivery {
-        channels: Channels {
-            file: file.enabled.then(|| FileOutput {
-                path: PathBuf::from(&file.filename),
-                keep_alive: file.keep_alive,
-            }),
-            stdout: config.stdout_output.enabled,
-            syslog: config.syslog_output.enabled.then(|| SyslogOutput {
-                socket: PathBuf::from("/dev/log"),
-                ident: env!("CARGO_BIN_NAME").to_owned(),
-            }),
-            program: program.enabled.then(|| ProgramOutput {
-                command: program.program.clone(),
-                keep_alive: program.keep_alive,
-            }),
-            http: config.http_output.enabled.then(|| http(config)),
-        },
+///
+/// # Errors
+/// No output is enabled.
+pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
+    let channels = Channels {
+        file: config
+            .file_output
+            .as_ref()
+            .map(|file| FileOutput { path: file.path.clone(), keep_alive: file.keep_alive }),
+        stdout: config.stdout_output.enabled,
+        syslog: config.syslog_output.enabled.then(|| SyslogOutput {
+            socket: PathBuf::from("/dev/log"),
+            ident: env!("CARGO_BIN_NAME").to_owned(),
+        }),
+        program: config.program_output.as_ref().map(|program| ProgramOutput {
+            command: program.command.clone(),
+            keep_alive: program.keep_alive,
+        }),
+        http: config.http_output.as_ref().map(http),
+    };
+    if channels == Channels::default() {
+        bail!(
+            "No output configured, please make sure at least one output is configured and enabled."
+        );
+    }
+    Ok(Delivery {
+        channels,
         format: format(config),
         buffered: config.buffered_outputs,
         queue_capacity: usize::try_from(config.outputs_queue.capacity)
             .ok()
             .and_then(NonZeroUsize::new),
         timeout: Duration::from_millis(config.output_timeout.into()),
-    }
+    })
 }
 
-fn http(config: &Config) -> HttpOutput {
-    let keys = &config.http_output;
-    let authorities = [&keys.ca_cert, &keys.ca_bundle].into_iter().find(|path| !path.is_empty());
+fn http(settings: &peregrine_config::HttpOutput) -> HttpOutput {
     HttpOutput {
-        url: keys.url.clone(),
-        user_agent: keys.user_agent.clone(),
-        trust: match keys.insecure {
-            true => Trust::Anyone,
-            false => Trust::Authorities(authorities.unwrap_or(&keys.ca_path).into()),
+        url: settings.url.clone(),
+        user_agent: settings.user_agent.clone(),
+        trust: match &settings.trust {
+            peregrine_config::Trust::Anyone => Trust::Anyone,
+            peregrine_config::Trust::Authorities(path) => Trust::Authorities(path.clone()),
         },
-        client: keys.mtls.then(|| ClientIdentity {
-            certificate: PathBuf::from(&keys.client_cert),
-            key: PathBuf::from(&keys.client_key),
+        client: settings.client.as_ref().map(|client| ClientIdentity {
+            certificate: client.certificate.clone(),
+            key: client.key.clone(),
         }),
-        echo: keys.echo,
-        max_consecutive_timeouts: keys.max_consecutive_timeouts,
+        echo: settings.echo,
+        max_consecutive_timeouts: settings.max_consecutive_timeouts,
     }
 }
 

@@ -1,8 +1,10 @@
 //! From configuration keys to the settings of metrics.
 
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use anyhow::{Context, bail};
 use peregrine_config::{Engine, sha256};
 use peregrine_output::{Channels, Delivery, FileOutput, Format, Layout};
 use peregrine_runtime::clock::now;
@@ -11,19 +13,40 @@ use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
 use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, process_age};
 
 use super::checks::SYSCALL;
-use super::delivery;
 use super::prepare::PreparedRun;
 use crate::version;
 
-/// `None` where metrics are off.
-pub(crate) fn settings(prepared: &PreparedRun<'_>) -> Option<MetricsSettings> {
+/// `None` where metrics are off. The file of samples is created.
+///
+/// # Errors
+/// The file can't be opened, the interval is not one, or nothing reports metrics.
+pub(crate) fn settings(
+    prepared: &PreparedRun<'_>,
+    alerts: &Delivery,
+) -> anyhow::Result<Option<MetricsSettings>> {
     let keys = &prepared.config.metrics;
     if !keys.enabled {
-        return None;
+        return Ok(None);
     }
-    let file = (!keys.output_file.is_empty()).then(|| file(prepared, &keys.output_file));
+    let path = Some(keys.output_file.as_str()).filter(|path| !path.is_empty());
+    let file = path.map(|path| file(path, alerts)).transpose()?;
+    let Some(interval) = keys.interval.duration() else {
+        bail!(
+            "Metrics interval must have a minimum value of 100ms and reflect a Prometheus compliant time duration format: https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations. "
+        );
+    };
     let reports = keys.output_rule || file.is_some();
-    Some(MetricsSettings {
+    if !reports && !prepared.config.webserver.prometheus_metrics_enabled {
+        bail!(
+            "Metrics are enabled with no output configured. Please enable at least one output channel ('metrics.output_rule', 'metrics.output_file' or 'webserver.prometheus_metrics_enabled')"
+        );
+    }
+    prepared.log.info(format_args!(
+        "Setting metrics interval to {}, equivalent to {} (ms)",
+        keys.interval,
+        interval.as_millis()
+    ));
+    Ok(Some(MetricsSettings {
         collector: CollectorSettings {
             groups: MetricGroups {
                 rules: keys.rules_counters_enabled,
@@ -38,14 +61,14 @@ pub(crate) fn settings(prepared: &PreparedRun<'_>) -> Option<MetricsSettings> {
                 megabytes: keys.convert_memory_to_mb,
                 zeros: keys.include_empty_values,
             },
-            interval: keys.interval.duration().filter(|_| reports),
+            interval: reports.then_some(interval),
             run: run_info(prepared),
             resources: ResourceReader::new(&prepared.host_root()),
         },
         file,
         as_alert: keys.output_rule,
         costs: keys.syscalls_counters_enabled,
-    })
+    }))
 }
 
 fn run_info(prepared: &PreparedRun<'_>) -> RunInfo {
@@ -75,12 +98,11 @@ fn digest(path: &str, sha256: String) -> FileDigest {
 }
 
 /// The file is written as alerts are, on a thread of its own: a slow disk must not delay scrapes.
-fn file(prepared: &PreparedRun<'_>, path: &str) -> Delivery {
-    let channels = Channels {
-        file: Some(FileOutput { path: PathBuf::from(path), keep_alive: true }),
-        ..Channels::default()
-    };
-    let delivery = delivery::delivery(prepared.config);
-    let format = Format { layout: Layout::Sample, ..delivery.format };
-    Delivery { channels, format, buffered: false, ..delivery }
+fn file(path: &str, alerts: &Delivery) -> anyhow::Result<Delivery> {
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.with_context(|| format!("Could not open metrics.output_file {path}"))?;
+    let file = FileOutput { path: PathBuf::from(path), keep_alive: true };
+    let channels = Channels { file: Some(file), ..Channels::default() };
+    let format = Format { layout: Layout::Sample, ..alerts.format.clone() };
+    Ok(Delivery { channels, format, buffered: false, ..alerts.clone() })
 }

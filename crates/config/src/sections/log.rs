@@ -4,12 +4,47 @@ use peregrine_alert::Priority;
 use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
-use crate::declare::{Definitions, Row, Setting, at_key, section, words};
+use crate::declare::{Definitions, Row, Setting, at_key, optional, section, words};
 use crate::issue::{ConfigCode, ConfigIssue};
 
+/// Messages of the capture layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LibsLogger {
+    /// Lowest severity to write.
+    pub severity: LibsSeverity,
+}
+
+/// Severities of the capture layer's messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum LibsSeverity {
+    Trace,
+    Debug,
+    #[default]
+    Info,
+    Notice,
+    Warning,
+    Error,
+    Critical,
+    Fatal,
+}
+
+impl LibsSeverity {
+    const ALL: [(&str, Self); 8] = [
+        ("trace", Self::Trace),
+        ("debug", Self::Debug),
+        ("info", Self::Info),
+        ("notice", Self::Notice),
+        ("warning", Self::Warning),
+        ("error", Self::Error),
+        ("critical", Self::Critical),
+        ("fatal", Self::Fatal),
+    ];
+}
+
 section! {
-    /// Messages of the capture layer.
-    pub LibsLogger "LibsLogger" extra { "minProperties": 1 } check libs_logger {
+    /// Keys of `libs_logger`.
+    LibsLoggerKeys "LibsLogger" extra { "minProperties": 1 } {
         /// Write them.
         enabled: bool = true;
         /// Lowest severity to write: fatal, critical, error, warning, notice, info, debug or trace.
@@ -17,19 +52,21 @@ section! {
     }
 }
 
-/// An unknown severity is refused only if it would be used.
-fn libs_logger(section: &LibsLogger, node: &Node) -> Result<(), ConfigIssue> {
-    const SEVERITIES: [&str; 8] =
-        ["trace", "debug", "info", "notice", "warning", "error", "critical", "fatal"];
-    if !section.enabled || SEVERITIES.contains(&section.severity.as_str()) {
-        return Ok(());
+// An unknown severity is refused only if it would be used.
+optional!(LibsLoggerKeys => LibsLogger, |keys, node| {
+    let LibsLoggerKeys { enabled, severity } = keys;
+    if !enabled {
+        return Ok(None);
     }
-    let issue = ConfigIssue::new(
-        ConfigCode::Value,
-        format!("Unknown sinsp log severity {}", section.severity),
-    );
-    Err(at_key(issue, node, "severity").help(format!("one of {}", SEVERITIES.join(", "))))
-}
+    let known = LibsSeverity::ALL.into_iter().find(|(name, _)| *name == severity);
+    let Some((_, severity)) = known else {
+        let message = format!("Unknown sinsp log severity {severity}");
+        let issue = at_key(ConfigIssue::new(ConfigCode::Value, message), node, "severity");
+        let names = LibsSeverity::ALL.map(|(name, _)| name);
+        return Err(issue.help(format!("one of {}", names.join(", "))));
+    };
+    Ok(Some(LibsLogger { severity }))
+});
 
 /// `log_level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

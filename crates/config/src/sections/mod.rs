@@ -21,9 +21,11 @@ pub use drops::{DropAction, DropActions, Share, SyscallEventDrops, SyscallEventT
 pub use engine::{Engine, Hooks, LiveSettings, RingSize, Scope};
 pub use includes::{Include, Strategy};
 pub use libs::{BaseSyscalls, FalcoLibs};
-pub use log::{LibsLogger, LogLevel};
+pub use log::{LibsLogger, LibsSeverity, LogLevel};
 pub use metrics::{Interval, Metrics};
-pub use outputs::{FileOutput, HttpOutput, OutputsQueue, ProgramOutput, Switch};
+pub use outputs::{
+    ClientCertificate, FileOutput, HttpOutput, OutputsQueue, ProgramOutput, Switch, Trust,
+};
 pub use plugins::{Plugin, Plugins};
 pub use rules::{RuleMatching, RuleSelection};
 pub use webserver::{ListenAddress, Webserver};

@@ -1,8 +1,10 @@
 //! Where alerts go.
 
+use std::path::PathBuf;
+
 use peregrine_yaml::Node;
 
-use crate::declare::section;
+use crate::declare::{optional, section};
 use crate::issue::ConfigIssue;
 
 section! {
@@ -13,9 +15,18 @@ section! {
     }
 }
 
+/// Alerts into a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileOutput {
+    /// Path of the file; alerts are appended.
+    pub path: PathBuf,
+    /// Whether the file stays open between alerts.
+    pub keep_alive: bool,
+}
+
 section! {
-    /// Alerts into a file.
-    pub FileOutput "FileOutput" extra { "minProperties": 1 } check file_output {
+    /// Keys of `file_output`.
+    FileKeys "FileOutput" extra { "minProperties": 1 } {
         /// Use it.
         enabled: bool = false;
         /// Keep the file open between alerts; SIGUSR1 reopens it.
@@ -25,9 +36,28 @@ section! {
     }
 }
 
+optional!(FileKeys => FileOutput, |keys, node| {
+    let FileKeys { enabled, keep_alive, filename } = keys;
+    if !enabled {
+        return Ok(None);
+    }
+    let filename =
+        required(filename, "file output enabled but no filename in configuration block", node)?;
+    Ok(Some(FileOutput { path: filename.into(), keep_alive }))
+});
+
+/// Alerts to a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramOutput {
+    /// The command, run by a shell.
+    pub command: String,
+    /// Whether the program is started once, not for every alert.
+    pub keep_alive: bool,
+}
+
 section! {
-    /// Alerts to a program.
-    pub ProgramOutput "ProgramOutput" extra { "required": ["program"] } check program_output {
+    /// Keys of `program_output`.
+    ProgramKeys "ProgramOutput" extra { "required": ["program"] } {
         /// Use it.
         enabled: bool = false;
         /// Start the program once, not for every alert; SIGUSR1 restarts it.
@@ -37,9 +67,54 @@ section! {
     }
 }
 
+optional!(ProgramKeys => ProgramOutput, |keys, node| {
+    let ProgramKeys { enabled, keep_alive, program } = keys;
+    if !enabled {
+        return Ok(None);
+    }
+    let command =
+        required(program, "program output enabled but no program in configuration block", node)?;
+    Ok(Some(ProgramOutput { command, keep_alive }))
+});
+
+/// Alerts to a web server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpOutput {
+    /// URL that alerts are posted to.
+    pub url: String,
+    /// The User-Agent of requests.
+    pub user_agent: String,
+    /// Which certificates of the server are trusted.
+    pub trust: Trust,
+    /// The client certificate to present.
+    pub client: Option<ClientCertificate>,
+    /// Whether the server's answers are copied to standard output.
+    pub echo: bool,
+    /// Consecutive timeouts after which the server counts as gone.
+    pub max_consecutive_timeouts: u8,
+}
+
+/// Which certificates of a web server are trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Any.
+    Anyone,
+    /// Those signed by the certificates of this file or directory.
+    Authorities(PathBuf),
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// File of the certificate.
+    pub certificate: PathBuf,
+    /// File of the key.
+    pub key: PathBuf,
+}
+
 section! {
-    /// Alerts to a web server.
-    pub HttpOutput "HTTPOutput" extra { "minProperties": 1 } check http_output {
+    /// Keys of `http_output`.
+    HttpKeys "HTTPOutput" extra { "minProperties": 1 } {
         /// Use it.
         enabled: bool = false;
         /// URL that alerts are posted to.
@@ -71,6 +146,28 @@ section! {
     }
 }
 
+optional!(HttpKeys => HttpOutput, |keys, node| {
+    if !keys.enabled {
+        return Ok(None);
+    }
+    let url = required(keys.url, "http output enabled but no url in configuration block", node)?;
+    let authorities = [keys.ca_cert, keys.ca_bundle].into_iter().find(|path| !path.is_empty());
+    Ok(Some(HttpOutput {
+        url,
+        user_agent: keys.user_agent,
+        trust: match keys.insecure {
+            true => Trust::Anyone,
+            false => Trust::Authorities(authorities.unwrap_or(keys.ca_path).into()),
+        },
+        client: keys.mtls.then(|| ClientCertificate {
+            certificate: keys.client_cert.into(),
+            key: keys.client_key.into(),
+        }),
+        echo: keys.echo,
+        max_consecutive_timeouts: keys.max_consecutive_timeouts,
+    }))
+});
+
 section! {
     /// The queue before the outputs.
     pub OutputsQueue "OutputsQueue" extra { "minProperties": 1 } {
@@ -79,24 +176,7 @@ section! {
     }
 }
 
-/// A file has a name.
-fn file_output(section: &FileOutput, node: &Node) -> Result<(), ConfigIssue> {
-    let needed = section.enabled && section.filename.is_empty();
-    missing(needed, "file output enabled but no filename in configuration block", node)
-}
-
-/// A program has a command.
-fn program_output(section: &ProgramOutput, node: &Node) -> Result<(), ConfigIssue> {
-    let needed = section.enabled && section.program.is_empty();
-    missing(needed, "program output enabled but no program in configuration block", node)
-}
-
-/// A web server has an address.
-fn http_output(section: &HttpOutput, node: &Node) -> Result<(), ConfigIssue> {
-    let needed = section.enabled && section.url.is_empty();
-    missing(needed, "http output enabled but no url in configuration block", node)
-}
-
-fn missing(is: bool, message: &str, node: &Node) -> Result<(), ConfigIssue> {
-    if is { Err(ConfigIssue::in_file(message).at(node)) } else { Ok(()) }
+/// The text, or what is to be said where it is empty.
+fn required(text: String, message: &str, node: &Node) -> Result<String, ConfigIssue> {
+    if text.is_empty() { Err(ConfigIssue::in_file(message).at(node)) } else { Ok(text) }
 }
