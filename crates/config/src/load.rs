@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use peregrine_diagnostics::{Label, Problem, Severity, Source, SourceMap};
-use peregrine_yaml::{Map, Node, Schema, UnknownKey, Value, Violation};
+use peregrine_yaml::{Map, Node, Schema, UnknownKey, Value, Violation, files_at};
 
 use crate::config::Config;
 use crate::declare::Setting;
@@ -174,7 +174,10 @@ impl Loader {
                     ),
                 ));
             }
-            for file in files_at(path)? {
+            // A path that does not exist yet includes nothing.
+            let files = files_at(path, Path::is_file)
+                .map_err(|error| ConfigIssue::new(ConfigCode::FileRead, error.to_string()))?;
+            for file in files {
                 let node = self.read_file(&file, schema)?;
                 merge(root, node, strategy, &file)?;
             }
@@ -194,28 +197,6 @@ fn unknown_key(key: &UnknownKey) -> Option<ConfigIssue> {
         Some(nearest) => issue.help(format!("did you mean `{nearest}`?")),
         None => issue,
     })
-}
-
-/// The file, or those of the directory by name. A path that does not exist yields none.
-fn files_at(path: &Path) -> Result<Vec<PathBuf>, ConfigIssue> {
-    if path.is_file() {
-        return Ok(vec![path.to_owned()]);
-    }
-    if !path.is_dir() {
-        return Ok(Vec::new());
-    }
-    let unreadable = |error| {
-        ConfigIssue::new(ConfigCode::FileRead, format!("Cannot read {}: {error}", path.display()))
-    };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.path();
-        if file.is_file() {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// Merges the top-level keys of a file. Sections are replaced as a whole.

@@ -199,6 +199,23 @@ fn includes_merge_by_strategy() {
 }
 
 #[test]
+fn a_directory_includes_its_files_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let (main, included) = (directory.path().join("main.yaml"), directory.path().join("config.d"));
+    let timeout = |included: &str| {
+        fs::write(&main, format!("config_files: [{included}]\n")).unwrap();
+        load(Main::File(&main), &[], &mut |_| ()).unwrap().config.output_timeout
+    };
+    fs::create_dir(&included).unwrap();
+    for (name, text) in [("b.conf", "output_timeout: 2\n"), ("a.yaml", "output_timeout: 1\n")] {
+        fs::write(included.join(name), text).unwrap();
+    }
+    fs::create_dir(included.join("c.yaml")).unwrap();
+    assert_eq!(timeout(included.to_str().unwrap()), 2);
+    assert_eq!(timeout("absent"), 2000);
+}
+
+#[test]
 fn includes_do_not_nest() {
     let directory = tempfile::tempdir().unwrap();
     let more = directory.path().join("more.yaml");

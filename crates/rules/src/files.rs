@@ -1,7 +1,8 @@
 //! Which files hold rules.
 
 use std::path::Path;
-use std::{fs, io};
+
+use peregrine_yaml::DirectoryError;
 
 /// The file, or the files of a directory sorted by name, in both cases only .yaml and .yml. Rules
 /// of the first releases (.conf) must be named explicitly: directories hold .conf files of other
@@ -9,26 +10,21 @@ use std::{fs, io};
 ///
 /// # Errors
 /// The directory can't be read.
-pub fn files_at(path: &str) -> io::Result<Vec<String>> {
-    let is_yaml = |file: &str| file.ends_with(".yaml") || file.ends_with(".yml");
-    if !Path::new(path).is_dir() {
-        let is_rules = is_yaml(path) || path.ends_with(".conf");
-        return Ok(is_rules.then(|| path.to_owned()).into_iter().collect());
-    }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let file = entry?.path();
-        if file.is_file() {
-            files.push(file.to_string_lossy().into_owned());
-        }
-    }
-    files.retain(|file| is_yaml(file));
-    files.sort();
-    Ok(files)
+pub fn files_at(path: &str) -> Result<Vec<String>, DirectoryError> {
+    let named = Path::new(path);
+    let files = peregrine_yaml::files_at(named, |file| {
+        let name = file.to_string_lossy();
+        name.ends_with(".yaml")
+            || name.ends_with(".yml")
+            || (file == named && name.ends_with(".conf"))
+    })?;
+    Ok(files.into_iter().map(|file| file.to_string_lossy().into_owned()).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

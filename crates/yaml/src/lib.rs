@@ -1,6 +1,6 @@
 //! A YAML tree that remembers where everything stood, for rules files and configuration.
 //!
-//! Knows YAML and text, nothing of rules or settings. Reads hostile text: nesting and the
+//! Knows YAML, text and the files it comes from, nothing of rules or settings. Reads hostile text: nesting and the
 //! growth through aliases are bounded, and no text makes it panic.
 //!
 //! ```
@@ -17,6 +17,7 @@
 
 mod build;
 mod decode;
+mod files;
 mod lenient;
 mod node;
 mod plain;
@@ -24,5 +25,6 @@ mod schema;
 
 pub use build::{Error, parse};
 pub use decode::decode;
+pub use files::{DirectoryError, files_at};
 pub use node::{Map, Node, Value};
 pub use schema::{Schema, UnknownKey, Violation};
