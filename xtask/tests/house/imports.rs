@@ -197,7 +197,10 @@ fn next_use(code: &str) -> Option<(&str, bool, &str, &str)> {
 fn leaves(tree: &str) -> Vec<(Option<String>, Module)> {
     let tree = tree.trim();
     let parts = |text: &str| -> Module {
-        text.split("::").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+        text.split("::")
+            .map(|part| part.trim().to_owned())
+            .filter(|part| !part.is_empty())
+            .collect()
     };
     if let Some(open) = tree.find('{') {
         let prefix = parts(&tree[..open]);

@@ -37,8 +37,9 @@ fn crates_stay_small() {
     for (name, most) in MAX_CRATE {
         let sources = files(format!("crates/{name}/src"), &["rs"]);
         let texts = sources.iter().filter(|path| !is_test(path));
-        let lines: usize =
-            texts.map(|path| without_tests(&fs::read_to_string(path).unwrap()).lines().count()).sum();
+        let lines: usize = texts
+            .map(|path| without_tests(&fs::read_to_string(path).unwrap()).lines().count())
+            .sum();
         assert!(lines > 0, "crates/{name} has no sources");
         assert!(lines <= most, "crates/{name} has {lines} lines, {most} are allowed");
     }
@@ -51,7 +52,8 @@ fn comment_lines_end_at_100_columns() {
         let text = fs::read_to_string(&path).unwrap();
         for (number, line) in (1..).zip(text.lines()) {
             let start = line.trim_start();
-            let comment = start.starts_with("//") || start.starts_with("* ") || start.starts_with("/*");
+            let comment =
+                start.starts_with("//") || start.starts_with("* ") || start.starts_with("/*");
             // A link cannot be broken.
             if comment && line.chars().count() > MAX_COMMENT && !line.contains("://") {
                 wide.push(format!("{}:{number}", shown(&path)));

@@ -36,10 +36,14 @@ fn links_lead_to_files_and_headings() {
     let mut links = 0;
     for path in files("", &["md"]) {
         let page = fs::read_to_string(&path).unwrap();
-        for target in targets(&page).into_iter().filter(|target| !target.contains("::") && !target.contains("://")) {
+        for target in targets(&page)
+            .into_iter()
+            .filter(|target| !target.contains("::") && !target.contains("://"))
+        {
             links += 1;
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
-            let file = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let file =
+                if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             let known = match fs::read_to_string(&file) {
                 _ if file.is_dir() => true,
                 Ok(text) => {
