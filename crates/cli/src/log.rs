@@ -34,9 +34,14 @@ impl Log {
         self.stderr
     }
 
+    /// Whether lines of this level go anywhere.
+    pub(crate) fn is_logged(&self, level: Priority) -> bool {
+        level <= self.level && (self.stderr || self.syslog.is_some())
+    }
+
     /// Logs a message, which may have several lines.
     pub(crate) fn line(&self, level: Priority, message: impl Display) {
-        if level > self.level {
+        if !self.is_logged(level) {
             return;
         }
         let message = message.to_string();

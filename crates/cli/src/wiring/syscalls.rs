@@ -14,7 +14,8 @@ pub(crate) fn select(setup: &Setup, rules: &RuleSet<Field>) -> SyscallSet {
     let base =
         BaseSyscalls { custom_set: keys.custom_set.clone(), repair: keys.repair, all: keys.all };
     let selection = Selection::new(&select::of_rules(rules), &SyscallSet::default(), &base);
-    selection.notes().into_iter().for_each(|(level, note)| setup.log.line(level, note));
+    let notes = selection.notes(|level| setup.log.is_logged(level));
+    notes.into_iter().for_each(|(level, note)| setup.log.line(level, note));
     if let Some(warning) = selection.warning() {
         let _ = writeln!(io::stderr(), "{warning}");
     }

@@ -7,12 +7,13 @@ use peregrine_alert::Priority;
 use super::{Selection, SyscallSet};
 
 impl Selection {
-    /// Lines for the log, with their levels.
-    pub fn notes(&self) -> Vec<(Priority, String)> {
+    /// Lines for the log, with their levels. Listing names takes time at every start, so lines of
+    /// levels that are not `logged` are left out.
+    pub fn notes(&self, logged: impl Fn(Priority) -> bool) -> Vec<(Priority, String)> {
         use Priority::{Debug, Informational as Info};
         let set = |level, sign: &str, set: &SyscallSet, about: &str| {
             let text = || format!("{sign}({}) {about}: {set}", set.names().len());
-            (!set.is_empty()).then(|| (level, text()))
+            (!set.is_empty() && logged(level)).then(|| (level, text()))
         };
         let unknown = |kind, names: &BTreeSet<String>| {
             let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
