@@ -2,19 +2,19 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Smallest change of the wall clock that timestamps follow, ns. Below that, the difference of two
-/// clocks that are read one after the other says nothing.
+/// Smallest change of the wall clock that timestamps follow, ns. Smaller differences are noise of
+/// reading two clocks one after the other.
 const SMALLEST_STEP: u64 = 1_000_000;
 /// Two readings further apart than this, ns, are not compared: the thread was preempted in between.
 const LARGEST_GAP: u64 = 100_000;
 
-/// Boot time, moved to the epoch. It never stops, not even while the machine sleeps, and it moves
-/// with the wall clock only when [`Clock::follow`] says so, at one point for kernel and reader.
+/// The boot clock, shifted to the epoch. It never stops, not even during suspend, and follows
+/// changes of the wall clock only in [`Clock::follow`], at the same point for kernel and reader.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     /// Nanoseconds from the epoch to boot.
     boot_epoch: u64,
-    /// Added to the wall clock, for tests: they cannot set the machine's.
+    /// Added to the wall clock in tests, which cannot set that of the machine.
     wall_shift: i64,
 }
 
@@ -39,8 +39,8 @@ impl Clock {
         nanoseconds(ClockId::Boottime).saturating_add(self.boot_epoch)
     }
 
-    /// Takes over a wall clock that was set since, and returns by how many nanoseconds. `None` when
-    /// it was not.
+    /// Adopts a changed wall clock, and returns by how many nanoseconds. `None` if it has not
+    /// changed.
     pub(crate) fn follow(&mut self) -> Option<i64> {
         let before = nanoseconds(ClockId::Boottime);
         let wall = nanoseconds(ClockId::Realtime).saturating_add_signed(self.wall_shift);

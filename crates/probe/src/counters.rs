@@ -1,4 +1,4 @@
-//! How many events there were and what was lost.
+//! Counters of events and losses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,7 +14,7 @@ pub(crate) struct Counters {
     pub(crate) reader: Arc<ReaderCounters>,
 }
 
-/// What the reader of the rings counts.
+/// Counters of the reader of the rings.
 #[derive(Debug, Default)]
 pub(crate) struct ReaderCounters {
     pub(crate) malformed: AtomicU64,
@@ -47,10 +47,10 @@ impl Counters {
         Self { kernel, reader: Arc::default() }
     }
 
-    /// What was counted until now.
+    /// The current counters.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// If a map cannot be read.
     pub(crate) fn read(&self) -> Result<Statistics, ProbeError> {
         let malformed = self.reader.malformed.load(Relaxed);
         let mut cpus = self.kernel.by_cpu()?;
@@ -72,10 +72,10 @@ impl Counters {
         })
     }
 
-    /// Who lost events most recently.
+    /// Processes that lost events most recently.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// If the map cannot be read.
     pub(crate) fn offenders(&self) -> Result<Vec<OffenderRow>, ProbeError> {
         self.kernel.offenders()
     }

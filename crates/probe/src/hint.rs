@@ -1,4 +1,4 @@
-//! Why the kernel can't be monitored, and what helps.
+//! Explains why the kernel cannot be monitored, with a remedy.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -7,11 +7,11 @@ use std::path::Path;
 use crate::bpf::ProbeError;
 use crate::source::LiveError;
 
-/// Where the kernel describes its types.
+/// The kernel's BTF.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 impl LiveError {
-    /// What can be done about it; `None` if the error is not about the kernel.
+    /// The remedy; `None` if the error does not concern the kernel.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Scan(_) | Self::Thread(_) => return None,
@@ -32,7 +32,7 @@ impl LiveError {
         })
     }
 
-    /// The error with its causes, each said once.
+    /// The error and its causes, without repetitions.
     pub fn with_causes(&self) -> String {
         let mut text = self.to_string();
         let mut cause = self.source();

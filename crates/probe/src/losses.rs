@@ -1,9 +1,9 @@
-//! The one reader of the kernel's loss counters, and its subscribers.
+//! The only reader of the kernel's loss counters, and its subscribers.
 //!
-//! Reading takes a system call per map, and a file per hook for the runs that the kernel left out,
-//! so it happens on a thread of its own: once a second, and on demand for metrics and for the end
-//! of a run. Every reading reaches all subscribers (repair, drop actions); what one of them has not
-//! taken yet is merged with the next reading, so nothing is lost and nothing piles up.
+//! A reading takes a system call per map, and a file per hook for skipped runs, so it happens on a
+//! thread of its own: once a second, and on demand for metrics and at the end of a run. Every
+//! reading reaches all subscribers (repair, drop actions); what a subscriber has not taken yet is
+//! merged with the next reading, so nothing is lost and nothing accumulates.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,10 +22,10 @@ use crate::offenders::{self, DropOffenders, Offender};
 
 /// Time between two readings.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Offenders that an update holds. More are left out; the sums of the reading have them all.
+/// Limit on the offenders of an update. More are omitted; the sums of the reading include all.
 const MAX_OFFENDERS: usize = 4096;
 
-/// The counters at one time.
+/// The counters at one point in time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LossReading {
     /// Time of the reading, nanoseconds since the epoch.
@@ -34,7 +34,7 @@ pub struct LossReading {
     pub statistics: Statistics,
 }
 
-/// What a subscriber has not seen yet.
+/// What a subscriber has not received yet.
 #[derive(Clone, Debug)]
 pub struct LossUpdate {
     /// The latest reading.
@@ -57,12 +57,12 @@ pub struct Losses(Arc<Mutex<Shared>>);
 /// Receives every reading once.
 pub struct LossSubscription(Arc<Mailbox>);
 
-/// Where readings come from.
+/// Supplies the counters.
 pub(crate) trait LossSource: Send {
     /// The counters.
     fn statistics(&mut self) -> Result<Statistics, ProbeError>;
 
-    /// Who lost events since the last call.
+    /// Processes that lost events since the last call.
     fn offenders(&mut self) -> Vec<((u64, i64), Offender)>;
 }
 
@@ -90,12 +90,12 @@ struct Mailbox {
 #[derive(Clone, Default)]
 struct Pending {
     reading: Option<Arc<LossReading>>,
-    /// By control group and process.
+    /// By cgroup and process.
     offenders: HashMap<(u64, i64), Offender>,
 }
 
 impl LossReader {
-    /// Starts to read.
+    /// Starts the reader.
     pub(crate) fn start(source: impl LossSource + 'static) -> io::Result<Self> {
         let shared = Shared {
             source: Box::new(source),
@@ -108,7 +108,7 @@ impl LossReader {
         let reader = losses.clone();
         let read = move || {
             while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
-                // A reading that fails is made up for by the next: the counters only grow.
+                // A failed reading is made up for by the next one: the counters only grow.
                 let _ = reader.refresh(Duration::ZERO);
             }
         };
@@ -131,15 +131,15 @@ impl Drop for LossReader {
 }
 
 impl Losses {
-    /// A reading that is at most this old: the latest, or a new one, which all subscribers get.
+    /// A reading of at most this age: the latest, or a new one, which all subscribers receive.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// If the counters cannot be read.
     pub fn refresh(&self, max_age: Duration) -> Result<Arc<LossReading>, ProbeError> {
         lock(&self.0).refresh(max_age)
     }
 
-    /// Subscribes to all readings. The first update has what was lost before.
+    /// Subscribes to all readings. The first update contains all earlier losses.
     #[must_use]
     pub fn subscribe(&self) -> LossSubscription {
         let mut shared = lock(&self.0);
@@ -153,7 +153,7 @@ impl Losses {
 }
 
 impl LossSubscription {
-    /// What came since the last call. Costs one load when there is nothing.
+    /// The update since the last call. Costs one load if there is none.
     #[inline]
     pub fn take(&self) -> Option<LossUpdate> {
         if self.0.full.load(Ordering::Relaxed) { self.0.take() } else { None }
@@ -246,7 +246,7 @@ mod tests {
 
     use super::*;
 
-    /// Each reading counts so many more lost opens, and blames a process for them.
+    /// Each reading adds this many lost opens, caused by one process.
     struct Fake {
         lost: u64,
         step: u64,

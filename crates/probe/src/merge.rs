@@ -1,4 +1,4 @@
-//! Makes one stream of several rings, in the order of time.
+//! Merges several rings into one stream ordered by time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,29 +8,29 @@ use crate::bpf::RingKind;
 use crate::record::ts_of;
 use crate::ring::Ring;
 
-/// How long an event may be on its way from its timestamp into its ring, ns. An event is delivered
-/// when it is older than that: then no other ring can have an earlier one.
+/// Longest time from an event's timestamp to its arrival in the ring, ns. An older event can be
+/// delivered: no other ring can still receive an earlier one.
 pub const WINDOW: u64 = 500_000;
-/// How far in the future a timestamp must be to show that the clock has been set back since, ns.
-/// Records can be a little in the future, as rings are read on after the time was.
+/// A timestamp this far in the future, ns, shows that the clock has been set back since. Records
+/// can be slightly in the future, because rings are read after the time was.
 const FUTURE: u64 = 1_000_000_000;
-/// The time of a record that is due at once.
+/// The time of a record that is due immediately.
 const AT_ONCE: u64 = 0;
 
-/// Several rings read as one. Life-cycle events come first where times are equal.
+/// Several rings read as one. At equal times, life-cycle events come first.
 ///
-/// Within a ring the order stays as it is: of two events of which one causes the other, the cause
-/// is always there first, whatever their clocks say.
+/// The order within a ring never changes: a cause always precedes its effect there, whatever the
+/// timestamps say.
 #[derive(Debug)]
 pub struct Merge {
     rings: Vec<(RingKind, Ring)>,
-    /// The rings whose next record is known, by its time.
+    /// The rings with a known next record, by its time.
     heads: BinaryHeap<Reverse<Head>>,
-    /// Whether the record of the first of them is out.
+    /// Whether the record of the first ring has been returned.
     given: bool,
-    /// Indices of the other rings, which were empty when they were last read.
+    /// Indices of the other rings, which were empty at the last read.
     empty: Vec<usize>,
-    /// Up to which time everything is there.
+    /// All records up to this time have arrived.
     horizon: u64,
     /// A record of a later time than this was stamped before the clock was set back.
     future: u64,
@@ -61,8 +61,8 @@ impl Merge {
         }
     }
 
-    /// Goes on to the next record that is due, and says whether there is one. The memory of the one
-    /// before goes back to the kernel sooner or later.
+    /// Advances to the next record that is due; returns whether there is one. The previous record
+    /// is released to the kernel at some later time.
     pub fn advance(&mut self) -> bool {
         self.pass();
         if let Some(&Reverse(head)) = self.heads.peek()
@@ -75,7 +75,7 @@ impl Merge {
         self.given
     }
 
-    /// The record that [`Merge::advance`] moved to; `None` when there was none.
+    /// The record that [`Merge::advance`] moved to; `None` if there was none.
     pub fn current(&mut self) -> Option<&[u8]> {
         let first = self.heads.peek().filter(|_| self.given)?;
         let (_, ring) = self.rings.get_mut(first.0.ring)?;
@@ -87,13 +87,12 @@ impl Merge {
         self.latest
     }
 
-    /// All events up to this time have been delivered when no further one is due.
+    /// If no further event is due, all events up to this time have been delivered.
     pub fn horizon(&self) -> u64 {
         self.horizon
     }
 
-    /// Looks for what has come since, and is done with the current record. `now` is the time on the
-    /// clock of the events.
+    /// Checks for new records, and releases the current one. `now` is the time on the event clock.
     pub fn refresh(&mut self, now: u64) {
         self.pass();
         self.horizon = now.saturating_sub(WINDOW);
@@ -103,8 +102,8 @@ impl Merge {
         }
     }
 
-    /// The clock of the events was set by this many nanoseconds. Records stamped before keep their
-    /// timestamps, and come before those stamped after.
+    /// The event clock was shifted by this many nanoseconds. Records stamped before keep their
+    /// timestamps, and precede those stamped after.
     pub fn clock_set(&mut self, by: i64) {
         self.latest = self.latest.saturating_add_signed(by);
         self.future = self.future.saturating_add_signed(by);
@@ -115,7 +114,7 @@ impl Merge {
         self.heads = heads.into();
     }
 
-    /// Gives all memory that was read back to the kernel. To be called when there is time.
+    /// Releases all consumed memory to the kernel. Call it when idle.
     pub fn release(&mut self) {
         self.rings.iter_mut().for_each(|(_, ring)| ring.release());
     }
@@ -126,7 +125,7 @@ impl Merge {
         self.late
     }
 
-    /// Is done with the record that is out.
+    /// Releases the returned record.
     fn pass(&mut self) {
         if std::mem::take(&mut self.given)
             && let Some(mut first) = self.heads.peek_mut()
@@ -140,7 +139,7 @@ impl Merge {
         }
     }
 
-    /// Notes the time of the next record of a ring, if it has one.
+    /// Enters a ring by the time of its next record, if it has one.
     fn look(&mut self, index: usize) {
         let Some((kind, ring)) = self.rings.get_mut(index) else { return };
         match next_ts(ring, self.future) {
@@ -153,8 +152,9 @@ impl Merge {
     }
 }
 
-/// The time of the next record of a ring. A record that is too short to have a time is due at once,
-/// so that it goes away, and so is one that was stamped before the clock was set back.
+/// The time of the next record of a ring. A record that is too short to have a time is due
+/// immediately, so that it is discarded, and so is one that was stamped before the clock was set
+/// back.
 fn next_ts(ring: &mut Ring, future: u64) -> Option<u64> {
     ring.peek().map(|record| ts_of(record).filter(|ts| *ts <= future).unwrap_or(AT_ONCE))
 }

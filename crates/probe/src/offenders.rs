@@ -1,4 +1,4 @@
-//! Processes that lost events, and their control groups.
+//! Processes that lost events, and their cgroups.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::bpf::{OffenderRow, ProbeError};
 use crate::counters::Counters;
 use crate::scan::dir::{Dir, MAX_FILE};
 
-/// Largest number of cached names of control groups.
+/// Limit on cached names of cgroups.
 const MAX_NAMES: usize = 4096;
 
 /// A process and the events it lost.
@@ -18,7 +18,7 @@ const MAX_NAMES: usize = 4096;
 pub struct Offender {
     /// Its id.
     pub pid: i64,
-    /// Path of its control group, or `id N` when no process of the group was left to ask.
+    /// Path of its cgroup, or `id N` if no process of the cgroup is left.
     pub group: Arc<str>,
     /// Lost events: `lost[class]`.
     pub lost: [u64; LossClass::ALL.len()],
@@ -41,7 +41,7 @@ impl DropOffenders {
     /// Losses of each process since the last call.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// If the map cannot be read.
     pub(crate) fn new_losses(
         &mut self,
         counters: &Counters,
@@ -54,7 +54,7 @@ impl DropOffenders {
         Ok(new)
     }
 
-    /// The process, with the path of its control group if one of its processes could be read.
+    /// The process, with the path of its cgroup if one of the cgroup's processes can be read.
     pub(crate) fn offender(&mut self, row: &OffenderRow) -> Offender {
         Offender { pid: row.pid, group: self.group(row), lost: row.lost }
     }
@@ -86,7 +86,7 @@ impl DropOffenders {
     }
 }
 
-/// Control group and process.
+/// Cgroup and process.
 pub(crate) fn key(row: &OffenderRow) -> (u64, i64) {
     (row.cgroup, row.pid)
 }

@@ -1,5 +1,5 @@
-//! Records of the rings: two bytes that say where the event comes from, then the event in the wire
-//! format, then room that it did not need.
+//! Records of the rings: two bytes with the origin of the event, the event in the wire format, and
+//! unused space.
 
 use std::ops::Range;
 
@@ -16,14 +16,14 @@ const LEN: Range<usize> = 16..20;
 /// The event of a record.
 ///
 /// # Errors
-/// When there is none.
+/// If it is malformed.
 #[inline]
 pub fn event_of(record: &[u8]) -> Result<Event<'_>, WireError> {
     let Some((front, bytes)) = record.split_first_chunk() else {
         return Err(WireError::Header { len: 0 });
     };
     let front = u16::from_ne_bytes(*front);
-    // The kernel side makes room before it knows how much it takes.
+    // The kernel side reserves space before the length is known.
     let len = bytes.get(LEN).and_then(<[u8]>::first_chunk).map(|len| u32::from_le_bytes(*len));
     let bytes = len.and_then(|len| bytes.get(..len as usize)).unwrap_or(bytes);
     let mut event = Event::parse(bytes, front & !COMPAT)?;
@@ -33,7 +33,7 @@ pub fn event_of(record: &[u8]) -> Result<Event<'_>, WireError> {
     Ok(event)
 }
 
-/// When the event of a record happened. `None` where the record is too short to say.
+/// The timestamp of the event of a record. `None` if the record is too short.
 #[inline]
 pub(crate) fn ts_of(record: &[u8]) -> Option<u64> {
     record.get(FRONT..).and_then(<[u8]>::first_chunk).map(|ts| u64::from_le_bytes(*ts))

@@ -16,7 +16,7 @@ use crate::losses::{LossSubscription, LossUpdate};
 use crate::offenders::Offender;
 use crate::scan::{Scanner, scope};
 
-/// Nanoseconds between two processes that are read while events come without a pause.
+/// Nanoseconds between two processes that are read while events arrive without a pause.
 const BUSY: u64 = 20_000_000;
 
 /// Losses after which the set of processes in the state may be wrong.
@@ -31,12 +31,12 @@ pub(crate) struct Repairer {
     host_root: PathBuf,
     scope: Option<PathBuf>,
     seen: EventCounters,
-    /// Processes to be read.
+    /// Processes to read.
     waiting: BTreeSet<i64>,
-    /// Open while there are some; it remembers sockets, and those must not be old.
+    /// Open while there are some; it caches socket tables, which must not be old.
     scanner: Option<Scanner>,
     worked: u64,
-    /// What was found, and when.
+    /// Results, with their times.
     found: VecDeque<(u64, Repair)>,
 }
 
@@ -61,7 +61,7 @@ impl Repairer {
         }
     }
 
-    /// The clock of the events was set by this many nanoseconds.
+    /// The event clock was shifted by this many nanoseconds.
     pub(crate) fn clock_set(&mut self, clock: Clock, by: i64) {
         self.clock = clock;
         self.earliest_boot = self.earliest_boot.min(clock.boot_epoch());
@@ -71,18 +71,18 @@ impl Repairer {
         }
     }
 
-    /// Time at which the next result is due; `u64::MAX` when there is none.
+    /// Time at which the next result is due; `u64::MAX` if there is none.
     pub(crate) fn due(&self) -> u64 {
         self.found.front().map_or(u64::MAX, |(ts, _)| *ts)
     }
 
-    /// What is due first.
+    /// The first result.
     pub(crate) fn take(&mut self) -> Option<Repair> {
         self.found.pop_front().map(|(_, repair)| repair)
     }
 
-    /// To be called now and then while events may be waiting: takes in new losses, and reads a
-    /// process every [`BUSY`].
+    /// Called repeatedly while events may be waiting: takes in new losses, and reads a process
+    /// every [`BUSY`].
     pub(crate) fn tick(&mut self, now: u64) {
         if let Some(update) = self.losses.take() {
             self.plan(&update);
@@ -93,7 +93,7 @@ impl Repairer {
         }
     }
 
-    /// Reads one process. Says whether there was one to be read.
+    /// Reads one process; returns whether there was one.
     pub(crate) fn work(&mut self) -> bool {
         let Some(pid) = self.waiting.pop_first() else { return false };
         if self.scanner.is_none() {
@@ -103,7 +103,7 @@ impl Repairer {
         if let Some(scanner) = &mut self.scanner {
             let before = self.clock.now();
             let (items, open) = scanner.process(pid);
-            // One that is gone has had its last event before now.
+            // A process that has ended had its last event before now.
             let ts = if items.is_empty() { self.clock.now() } else { before };
             self.found.push_back((ts, Repair::Process { pid, items, open }));
         }
@@ -154,8 +154,7 @@ impl Repairer {
     }
 }
 
-/// Whether a loss can make the known state of a process wrong. Directory operations change no
-/// process.
+/// Whether a loss can make the state of a process wrong. Directory operations change no process.
 fn can_be_wrong(offender: &Offender) -> bool {
     let other = offender.lost.iter().sum::<u64>() > offender.lost[LossClass::DirFile as usize];
     offender.pid > 0 && other

@@ -20,7 +20,7 @@ pub const SCOPE: &str = "scope";
 pub const SCRATCHES: &str = "scratches";
 /// Programs that may run at once on one CPU, each preempting another.
 pub const SCRATCH_SLOTS: u32 = 3;
-/// Native numbers plus one of the syscalls of 32-bit programs; 0 where there is none.
+/// Native syscall numbers of the 32-bit calls, plus one; 0 if there is none.
 pub const NATIVE_NUMBERS: &str = "native_numbers";
 /// The format's codes of syscalls that have no event of their own, by native number.
 pub const SYSCALL_CODES: &str = "syscall_codes";
@@ -34,9 +34,9 @@ pub const SYSCALL_WORDS: usize = 8;
 /// Native numbers a bitmap can hold.
 pub const SYSCALL_LIMIT: usize = SYSCALL_WORDS * 64;
 
-/// Number, in the 32-bit table, of the call that stands for all those of sockets.
+/// Number of `socketcall` in the 32-bit table.
 pub const SOCKETCALL: usize = 102;
-/// Where those calls are in [`NATIVE_NUMBERS`], by their number there.
+/// Offset in [`NATIVE_NUMBERS`] of the calls behind `socketcall`, by their number there.
 pub const SOCKETCALLS_AT: usize = SYSCALL_LIMIT - 32;
 
 /// Flag of [`Config`]: events of syscalls that failed are not wanted.
@@ -56,11 +56,11 @@ pub struct Config {
     pub selected: [u64; SYSCALL_WORDS],
     /// Selected syscalls of 32-bit programs, a bit for each number in their own table.
     pub selected32: [u64; SYSCALL_WORDS],
-    /// Nanoseconds from the epoch to boot: added to the kernel's boot clock it makes a timestamp.
+    /// Nanoseconds from the epoch to boot; added to the boot clock, they give a timestamp.
     pub boot_epoch_ns: u64,
-    /// Thread group whose own events are left out; 0 for none.
+    /// Thread group whose events are not reported; 0 for none.
     pub own_tgid: u64,
-    /// Bytes kept of what is read and written.
+    /// Bytes of read and written data to keep.
     pub snaplen: u64,
     /// [`DROP_FAILED`], [`SCOPED`].
     pub flags: u64,
@@ -91,15 +91,15 @@ impl Config {
     }
 }
 
-/// [`EventCounters`] as they lie in their map: events of each class, then a row of losses for each
-/// class, then a word that the programs keep for themselves.
+/// [`EventCounters`] as stored in their map: events by class, then a row of losses by cause for
+/// each class, then a word for the programs' own use.
 pub type CounterWords = [u64; CLASSES * (1 + CAUSES) + 1];
 
 const CLASSES: usize = LossClass::ALL.len();
 /// Causes that the programs count; user space adds the others.
 const CAUSES: usize = LossCause::Bug as usize + 1;
 
-/// From what lies in the map of [`COUNTERS`].
+/// Decodes an entry of the map [`COUNTERS`].
 pub fn event_counters(words: &CounterWords) -> EventCounters {
     let (seen, lost) = words.split_at(CLASSES);
     let mut counters = EventCounters::default();
@@ -145,7 +145,7 @@ mod tests {
         Types(btf.to_bytes()).members(name)
     }
 
-    /// BTF in its binary form, as far as these tests need it: aya keeps members to itself.
+    /// The part of the binary BTF format that these tests need: aya does not expose members.
     struct Types(Vec<u8>);
 
     impl Types {
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    /// Bytes of `words` that a field of `config` fills.
+    /// The words that a field of `config` occupies.
     fn filled(config: Config) -> (u32, u32) {
         let words = config.words();
         let first = words.iter().position(|word| *word != 0).unwrap();

@@ -13,16 +13,17 @@ pub struct ProbeConfig {
     pub ring_bytes: u32,
     /// CPUs that share a ring; 0 for one ring for all.
     pub cpus_per_ring: u32,
-    /// Bytes kept of what is read and written.
+    /// Bytes of read and written data to keep.
     pub snaplen: u16,
-    /// Leave out syscalls that failed.
+    /// Do not report failed syscalls.
     pub drop_failed_exit: bool,
     /// Monitor only tasks in this cgroup v2 directory and below.
     pub scope: Option<PathBuf>,
-    /// Leave out events of this process.
+    /// Do not report events of this process.
     pub exclude_self: bool,
-    /// Take the arguments of the open family and of connect also at their entry, because another
-    /// thread may change them before the exit. Needs tracefs; without it there are no such events.
+    /// Capture the arguments of the open family and of connect also at their entry, because another
+    /// thread may change them before the exit. Requires tracefs; without it there are no such
+    /// events.
     pub entries: bool,
     /// How to hook syscalls; by default the best that the kernel supports.
     pub plan: Option<HookPlan>,

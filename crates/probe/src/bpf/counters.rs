@@ -1,4 +1,4 @@
-//! What the programs count: events, and the processes that lost some.
+//! Counters of the programs: events, and the processes that lost some.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use super::error::ProbeError;
 use super::maps::take;
 use super::programs::missed;
 
-/// How old what was read of hooks may be: there can be hundreds.
+/// Maximum age of the counters of hooks: there can be hundreds of hooks.
 const MAX_AGE: Duration = Duration::from_millis(500);
 
 /// The kernel's counters. They can be read at any time, from any thread.
@@ -24,7 +24,7 @@ pub struct KernelCounters {
     hooks: Mutex<Hooks>,
 }
 
-/// Programs that are hooked, by name.
+/// Attached programs, by name.
 #[derive(Default)]
 struct Hooks {
     programs: BTreeMap<String, Hooked>,
@@ -32,11 +32,11 @@ struct Hooks {
     missed: [u64; LossClass::ALL.len()],
 }
 
-/// A program, known by its number: descriptors of hundreds would be too many.
+/// A program, identified by its id: descriptors for hundreds would be too many.
 struct Hooked {
     class: LossClass,
     program: ProgramInfo,
-    /// Misses of programs of that name before.
+    /// Misses of earlier programs with this name.
     before: u64,
     /// Its own misses at the last reading.
     missed: u64,
@@ -58,7 +58,7 @@ pub struct OffenderRow {
     pub cgroup: u64,
     /// Its id.
     pub pid: i64,
-    /// Events it lost since the kernel last forgot it: `lost[class]`.
+    /// Events it lost since the kernel last evicted it: `lost[class]`.
     pub lost: [u64; LossClass::ALL.len()],
 }
 
@@ -71,24 +71,23 @@ impl KernelCounters {
         })
     }
 
-    /// What each possible CPU counted, by CPU number.
+    /// The counters of each possible CPU, by CPU number.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// If the map cannot be read.
     pub fn by_cpu(&self) -> Result<Vec<EventCounters>, ProbeError> {
         let words = self.events.get(&0, 0)?;
         Ok(words.iter().map(abi::event_counters).collect())
     }
 
-    /// Counts from now on what is lost when the kernel does not run this program, as it is at work
-    /// already.
+    /// Also counts events lost because the kernel skipped this program, which was already running.
     pub(super) fn watch(&self, name: &str, class: LossClass, program: ProgramInfo) {
         let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
         let before = hooks.programs.get_mut(name).map_or(0, Hooked::missed);
         hooks.programs.insert(name.to_owned(), Hooked { class, program, before, missed: 0 });
     }
 
-    /// Events of each class that were lost because a hook was at work already.
+    /// Events of each class lost because a hook was already running.
     pub fn missed(&self) -> [u64; LossClass::ALL.len()] {
         let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
         if hooks.read.is_none_or(|read| read.elapsed() >= MAX_AGE) {
@@ -101,11 +100,11 @@ impl KernelCounters {
         hooks.missed
     }
 
-    /// Who lost events most recently. The kernel remembers about a thousand processes, and forgets
-    /// them in the order in which they lost something last.
+    /// Processes that lost events most recently. The kernel side keeps about a thousand and evicts
+    /// the least recently updated ones.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// If the map cannot be read.
     pub fn offenders(&self) -> Result<Vec<OffenderRow>, ProbeError> {
         let offenders = self.offenders.iter().map(|entry| {
             let ([cgroup, pid], lost) = entry?;

@@ -10,13 +10,13 @@ use thiserror::Error;
 /// Why this kernel cannot be monitored.
 #[derive(Debug, Error)]
 pub enum ProbeError {
-    /// The kernel does not describe its types.
+    /// The kernel has no BTF.
     #[error("the kernel's type information (/sys/kernel/btf/vmlinux) cannot be used: {0}")]
     Btf(#[from] BtfError),
     /// The programs do not fit this kernel, or permission is missing.
     #[error("the kernel does not take the probe: {0}")]
     Object(#[from] EbpfError),
-    /// One program is refused.
+    /// The kernel rejects a program.
     #[error("the kernel refuses program `{name}`: {source}")]
     Program {
         /// Its name.
@@ -27,13 +27,13 @@ pub enum ProbeError {
     /// Per-syscall hooks were requested, and are not supported.
     #[error("the kernel lets no functions be hooked: {0}")]
     Functions(String),
-    /// A map is refused.
+    /// The kernel rejects a map.
     #[error("a map of the probe: {0}")]
     Map(#[from] MapError),
-    /// There is no descriptor left for a ring.
+    /// The limit of descriptors leaves none for a ring.
     #[error("a ring buffer: {0}")]
     Ring(std::io::Error),
-    /// The object lacks what it should have.
+    /// The object lacks a program or map.
     #[error("this build's object has no `{0}`")]
     Missing(String),
     /// The cgroup to monitor cannot be opened.
@@ -44,7 +44,7 @@ pub enum ProbeError {
         /// Why.
         source: std::io::Error,
     },
-    /// The machine's CPUs are not known.
+    /// The number of CPUs cannot be determined.
     #[error("{0}: {1}")]
     Cpus(&'static str, std::io::Error),
 }

@@ -20,22 +20,21 @@ use super::functions::{Functions, SOCKETCALL};
 use super::hooks::Collector;
 use super::select::SyscallSet;
 
-/// Program that sees whether the kernel takes any.
+/// Program that tests whether the kernel supports such hooks.
 const PROBE: &str = "takes_functions";
-/// What it is attached to: hardly ever called, and in every kernel.
+/// The function it is attached to: rarely called, and present in every kernel.
 const SELDOM: &str = "acct";
-/// One of those whose argument older kernels do not describe (Linux 5.10, where it was built with
-/// the tools of its time).
+/// A function whose argument older kernels do not describe (Linux 5.10 built with older tools).
 const DOUBTFUL: &str = "socket";
-/// What collectors are loaded for. They are not attached to it, but the kernel wants to know.
+/// The function that collectors are loaded for. They are not attached to it, but loading needs one.
 const USUAL: &str = "close";
-/// The program that is attached, and the one for functions of the other kind. The kernel's
-/// description of its types knows the functions of syscalls as two kinds, by the name of their
-/// parameter; programs of two kinds can't be in one table.
+/// The attached program, and its variant for functions with the alternative prototype. BTF knows
+/// the functions of syscalls with two prototypes, which differ in the name of the parameter;
+/// programs for different prototypes cannot share a tail-call table.
 const FRONT: &str = "call_exit";
 const ALT_PROTO_FRONT: &str = "call_exit_alt_proto";
 
-/// There is no way out to be hooked.
+/// These functions have no exit that can be hooked.
 const NEVER_RETURN: [&str; 2] = ["exit", "exit_group"];
 
 /// Functions of this kernel, and the hooks on them.
@@ -43,22 +42,22 @@ pub(super) struct FunctionHooks {
     functions: Functions,
     links: BTreeMap<String, FExitLink>,
     unhooked: BTreeMap<String, Unhooked>,
-    /// Syscalls whose collector is also there for functions of the other kind.
+    /// Syscalls whose collector is also loaded for the alternative prototype.
     alt_proto: BTreeSet<u16>,
-    /// Taking a hook off can last, so this one stays as long as the others.
+    /// Detaching takes time, so this hook stays attached as long as the others.
     _probe: FExitLink,
 }
 
-/// A function that should have a hook and has none.
+/// A function that should be hooked and is not.
 struct Unhooked {
     /// The kernel's reason.
     why: String,
-    /// Whether a syscall that has an event of its own is served by it.
+    /// Whether it serves a syscall that has an event of its own.
     matters: bool,
 }
 
 impl FunctionHooks {
-    /// Finds out whether this kernel lets functions be hooked; if not, why.
+    /// Tests whether this kernel supports hooks on functions; if not, returns why.
     pub(super) fn probe(ebpf: &mut Ebpf, types: &Btf) -> Result<Self, String> {
         let functions = Functions::of_kernel().map_err(|error| error.to_string())?;
         let function = |name: &str| {
@@ -77,7 +76,7 @@ impl FunctionHooks {
         })
     }
 
-    /// Functions that should have a hook and have none, and why.
+    /// Functions that should be hooked and are not, with reasons.
     pub(super) fn unhooked(&self) -> impl Iterator<Item = (&str, &str)> {
         self.unhooked.iter().map(|(function, unhooked)| (function.as_str(), unhooked.why.as_str()))
     }
@@ -88,7 +87,7 @@ impl FunctionHooks {
         Some((function, &unhooked.why))
     }
 
-    /// The program of this name, loaded now if it was not before.
+    /// The program with this name, loaded on first use.
     pub(super) fn load_collector<'a>(
         &self,
         ebpf: &'a mut Ebpf,
@@ -100,8 +99,8 @@ impl FunctionHooks {
             .map_err(|source| ProbeError::Program { name: name.into(), source })
     }
 
-    /// Hooks the functions of these syscalls and of no others. `table` is that of the collectors
-    /// for functions of the other kind.
+    /// Hooks the functions of these syscalls and no others. `table` holds the collectors for the
+    /// alternative prototype.
     pub(super) fn hook(
         &mut self,
         ebpf: &mut Ebpf,
@@ -123,7 +122,7 @@ impl FunctionHooks {
             });
             match link {
                 Ok((link, program)) => {
-                    // Which of its calls it was is not known, nor how it ended.
+                    // Which of its syscalls ran is unknown, and so is the result.
                     counters.watch(&function, LossClass::Other, program);
                     self.links.insert(function, link);
                 }
@@ -139,7 +138,7 @@ impl FunctionHooks {
         Ok(())
     }
 
-    /// The functions that serve syscalls, each with the codes of those that it can lead to.
+    /// The functions that serve syscalls, each with the codes of the syscalls it may serve.
     fn wanted(&self, syscalls: &SyscallSet) -> BTreeMap<String, Vec<u16>> {
         let mut wanted: BTreeMap<String, Vec<u16>> = BTreeMap::new();
         for code in syscalls.iter() {
@@ -161,8 +160,8 @@ impl FunctionHooks {
         wanted
     }
 
-    /// Loads the collectors of syscalls for functions of the other kind, of which `function` is
-    /// one.
+    /// Loads the collectors of syscalls for the alternative prototype; `function` is one that has
+    /// it.
     fn load_alt_proto(
         &mut self,
         ebpf: &mut Ebpf,
@@ -178,7 +177,7 @@ impl FunctionHooks {
             let collector = Collector::of(syscall.exit, |name| ebpf.program(name).is_some());
             let alt = collector.alt_program();
             let name = if ebpf.program(&alt).is_some() { alt } else { collector.program() };
-            // The other table keeps the program of that name that was loaded for it.
+            // The other table keeps its own program with this name.
             unload(ebpf, &name)?;
             let program = load(ebpf, types, &name, function)?;
             table.set(u32::from(syscall.nr), program.fd()?, 0)?;
@@ -189,14 +188,13 @@ impl FunctionHooks {
     }
 }
 
-/// Every hook is a descriptor; with rings and programs there can be more than the 1024 that a
-/// process is given at first.
+/// Every hook is a descriptor; with rings and programs they can exceed the default limit of 1024.
 fn allow_descriptors() {
     const ENOUGH: u64 = 8192;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < ENOUGH) {
         limit.current = Some(limit.maximum.unwrap_or(ENOUGH).min(ENOUGH));
-        // Where that is not allowed, the kernel says so when there are too many.
+        // If raising the limit is not permitted, attaching fails with the kernel's error.
         let _ = setrlimit(Resource::Nofile, limit);
     }
 }
@@ -217,7 +215,7 @@ fn attach(
     Ok((link, info))
 }
 
-/// What the kernel said.
+/// The kernel's message.
 fn reason(error: &ProgramError) -> String {
     match error {
         ProgramError::SyscallError(call) => format!("{error}: {}", call.io_error),

@@ -10,18 +10,16 @@ use std::io;
 use super::hooks::Prototype;
 use peregrine_event::{native_syscalls, syscall_name};
 
-/// The kernel's description of its types. Its names, each with a NUL before and after, include
-/// those of its functions.
+/// The kernel's BTF. Its strings, each with a NUL before and after, include the names of functions.
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 
-/// Before the name, in functions for the machine's own programs.
+/// Prefixes of functions for native calls.
 const NATIVE: &str = if cfg!(target_arch = "aarch64") { "__arm64_sys_" } else { "__x64_sys_" };
-/// In those for 32-bit programs: the first that exists is the one that is called.
+/// Prefixes of functions for 32-bit calls: the first that exists is the one that is called.
 const COMPAT: [&str; 2] = ["__ia32_compat_sys_", "__ia32_sys_"];
-/// In those of [`WITHOUT_ARGUMENTS`]: what begins with the other words is then another name of the
-/// same.
+/// Prefixes for [`WITHOUT_ARGUMENTS`]: names with the other prefixes are then aliases.
 const BARE: &str = "__do_sys_";
-/// Syscalls with one function for all programs.
+/// Syscalls with one function for native and 32-bit calls.
 const WITHOUT_ARGUMENTS: [&str; 22] = [
     "fork",
     "getegid",
@@ -50,7 +48,7 @@ const WITHOUT_ARGUMENTS: [&str; 22] = [
 /// Syscalls that never return, so that there is no exit to hook.
 const ENDLESS: [&str; 2] = ["exit", "exit_group"];
 
-/// Functions that are not called like their syscall.
+/// Functions whose names differ from that of their syscall.
 const RENAMED: [(&str, &str); 6] = [
     ("fstat", "newfstat"),
     ("lstat", "newlstat"),
@@ -60,25 +58,24 @@ const RENAMED: [(&str, &str); 6] = [
     ("uname", "newuname"),
 ];
 
-/// The same, on arm64 only. There is also one by the syscall's name, which is never called.
+/// The same, on arm64 only. The function with the syscall's name also exists and is never called.
 const RENAMED_ARM64: [(&str, &str); 2] =
     [("fadvise64", "fadvise64_64"), ("personality", "arm64_personality")];
 
-/// What may be before and after the name of a syscall in functions for 32-bit programs, where it
-/// has come in several widths.
+/// Affixes of syscall names in functions for 32-bit calls that exist in several widths.
 const BEFORE: [&str; 5] = ["", "new", "old", "old_", "ia32_"];
 const AFTER: [&str; 8] = ["", "16", "32", "64", "64_64", "_time32", "_time64", "_pgoff"];
-/// Where not even that is enough.
+/// Names that these affixes do not cover.
 const RENAMED_COMPAT: [(&str, &str); 3] =
     [("newfstatat", "fstatat64"), ("umount2", "oldumount"), ("umount2", "umount")];
 
-/// The function of all calls of 32-bit programs that have to do with sockets.
+/// The function of `socketcall`, through which 32-bit programs use sockets.
 pub(super) const SOCKETCALL: &str = "socketcall";
 
-/// What the programs count on of every function that serves a syscall: it takes the registers of
-/// the call and nothing else, so that its result comes next, an `s64`. Kernels may lack the
-/// function of a syscall. On arm64, Linux before 6.12 lets no function be hooked; there it was
-/// looked up all the same.
+/// The prototype that the programs expect of every syscall function: one argument, the registers of
+/// the call, so that the result follows it, an `s64`. A kernel may lack the function of a syscall.
+/// On arm64, Linux before 6.12 supports no hooks on functions; the prototypes were checked there
+/// too.
 pub const SYSCALL_FUNCTION: Prototype = Prototype {
     hook: "functions of syscalls",
     arguments: &["pt_regs *"],
@@ -91,15 +88,15 @@ pub const SYSCALL_FUNCTION: Prototype = Prototype {
 pub struct SyscallFunctions {
     /// Its name.
     pub syscall: &'static str,
-    /// For the machine's own programs, then for those of 32 bits. Where there are none, the kernel
-    /// was built without the syscall, or it is one that never ends.
+    /// For native calls, then for 32-bit calls. Empty if the kernel was built without the syscall,
+    /// or if the syscall never returns.
     pub functions: Vec<String>,
 }
 
-/// The functions that hooks on functions go to when everything is selected.
+/// The functions to hook when everything is selected.
 ///
 /// # Errors
-/// When the kernel does not describe its types.
+/// If the kernel has no BTF.
 pub fn syscall_functions() -> io::Result<Vec<SyscallFunctions>> {
     let known = Functions::of_kernel()?;
     let of = |syscall| SyscallFunctions {
@@ -132,7 +129,7 @@ impl Functions {
         Self(found.filter(serves).map(str::to_owned).collect())
     }
 
-    /// Those for the machine's own programs.
+    /// Functions for native calls.
     pub(super) fn native(&self, syscall: &str) -> Vec<String> {
         if ENDLESS.contains(&syscall) {
             return Vec::new();
@@ -144,7 +141,7 @@ impl Functions {
         self.bare(syscall).or_else(native).into_iter().collect()
     }
 
-    /// Those for 32-bit programs.
+    /// Functions for 32-bit calls.
     pub(super) fn compat(&self, syscall: &str) -> Vec<String> {
         let none = ENDLESS.contains(&syscall) || self.bare(syscall).is_some();
         if cfg!(not(target_arch = "x86_64")) || none {

@@ -1,4 +1,4 @@
-//! Which programs go where.
+//! Which program attaches to which hook point.
 
 use peregrine_event::{EventType, LossClass, native_syscalls};
 
@@ -18,14 +18,15 @@ pub(super) fn compat_syscalls() -> impl Iterator<Item = (usize, usize, u16)> {
 pub(super) struct Hook {
     pub(super) program: &'static str,
     pub(super) tracepoint: &'static str,
-    /// Types of the arguments that the program reads from its context, in order. The kernel makes
-    /// no promise about them: each was looked up in the type information of Linux [`CHECKED`], and
-    /// the test of events compares them with that of the running kernel.
+    /// Types of the arguments that the program reads from its context, in order. They are not a
+    /// stable interface: each was checked in the BTF of Linux [`CHECKED`], and the event tests
+    /// compare them with the BTF of the running kernel.
     pub(super) arguments: &'static [&'static str],
     pub(super) needed: Needed,
-    /// What is lost when the kernel skips its program.
+    /// Class of the events that are lost if the kernel skips the program.
     pub(super) class: LossClass,
-    /// Whether a kernel may lack the tracepoint: then its events are missing and all else works.
+    /// Whether a kernel may lack the tracepoint: then its events are missing and everything else
+    /// works.
     pub(super) optional: bool,
 }
 
@@ -36,9 +37,9 @@ pub(super) enum Needed {
     By(Tracepoints),
     /// A syscall that ends with one of these events is selected.
     BySyscall(&'static [EventType]),
-    /// The same, where the new thread of such a syscall does not pass the hook of its exit.
+    /// The same, if the new thread of such a syscall does not pass the exit hook.
     ByChildOf(&'static [EventType]),
-    /// Any syscall is selected, and one hook serves them all.
+    /// Any syscall is selected, and a single hook serves them all.
     BySysExit,
 }
 
@@ -55,7 +56,7 @@ impl Needed {
 }
 
 impl Hook {
-    /// Events that are missing where the kernel lacks the tracepoint.
+    /// Events that are missing if the kernel lacks the tracepoint.
     pub(super) fn missing(&self) -> Option<Tracepoints> {
         match self.needed {
             Needed::By(tracepoint) if self.optional => Some(tracepoint),
@@ -64,7 +65,7 @@ impl Hook {
     }
 }
 
-/// Versions whose type information says what the hooks say of their arguments.
+/// Kernel versions whose BTF confirms the arguments of the hooks.
 const CHECKED: &str = "5.10 to 7.3";
 
 /// What the programs assume of a hook point.
@@ -91,11 +92,10 @@ pub fn prototypes() -> impl Iterator<Item = Prototype> {
     })
 }
 
-/// The tracepoint at the exit of every syscall, which also is the type that collectors are loaded
-/// as.
+/// The tracepoint at the exit of every syscall; collectors are loaded as programs for it.
 pub(super) const SYS_EXIT: &str = "sys_exit";
 
-/// All hooks. arm64 has the tracepoints of page faults since 6.17 only.
+/// All hooks. arm64 has page fault tracepoints since Linux 6.17 only.
 pub(super) static HOOKS: &[Hook] = &[
     Hook {
         program: "process_exit",
@@ -163,8 +163,8 @@ pub(super) static HOOKS: &[Hook] = &[
     },
 ];
 
-/// Syscalls whose arguments are also taken at their entry, where another thread can't have changed
-/// them yet: the event of their end, and their name. Their programs are `enter_` and the name.
+/// Syscalls whose arguments are also captured at their entry, before another thread can change
+/// them: exit event and name. Their programs are named `enter_` and the name.
 pub(super) static ENTRIES: &[(EventType, &str)] = &[
     (EventType::SyscallOpenX, "open"),
     (EventType::SyscallOpenat_2X, "openat"),

@@ -23,9 +23,9 @@ use super::object;
 use super::programs::Programs;
 use super::select::{Selection, Tracepoints};
 
-/// How often CPUs ask in the time in which a ring is filled.
+/// How often a CPU checks the fill level while one ring's worth of data is written.
 const WAKEUP_CHECKS: u32 = 16;
-/// Where tracepoints of single syscalls are described.
+/// Directory of the tracepoints of single syscalls.
 const TRACEFS: &str = "/sys/kernel/tracing/events/syscalls";
 
 /// The loaded programs. Dropping it detaches them.
@@ -41,16 +41,16 @@ pub struct Probe {
     counters: Arc<KernelCounters>,
     collectors: ProgramArray<MapData>,
     alt_collectors: ProgramArray<MapData>,
-    /// Where hooks are on single functions.
+    /// The hooks on functions, if this plan is used.
     functions: Option<FunctionHooks>,
     rings: Vec<Ring>,
 }
 
 impl Probe {
-    /// Loads the programs. Events come after [`Probe::attach`].
+    /// Loads the programs. Events are captured after [`Probe::attach`].
     ///
     /// # Errors
-    /// When the kernel refuses them.
+    /// If the kernel rejects a program or map.
     pub fn load(config: &ProbeConfig) -> Result<Self, ProbeError> {
         let mut types = KernelTypes::default();
         let possible = nr_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))? as u32;
@@ -123,10 +123,10 @@ impl Probe {
         Ok(probe)
     }
 
-    /// Turns the hooks on.
+    /// Attaches the programs.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// If the kernel rejects one.
     pub fn attach(&mut self) -> Result<(), ProbeError> {
         self.attached = true;
         let selection = self.selection;
@@ -135,20 +135,20 @@ impl Probe {
         Ok(())
     }
 
-    /// Takes the rings out; a second call returns none.
+    /// Takes the rings; a second call returns none.
     pub fn take_rings(&mut self) -> Vec<Ring> {
         std::mem::take(&mut self.rings)
     }
 
-    /// What the programs count.
+    /// The counters of the programs.
     pub fn counters(&self) -> &Arc<KernelCounters> {
         &self.counters
     }
 
-    /// Changes the selection, without a gap for what stays selected.
+    /// Changes the selection; syscalls that stay selected are captured without a gap.
     ///
     /// # Errors
-    /// When the kernel refuses a program that was not needed before.
+    /// If the kernel rejects a program that was not needed before.
     pub fn select(&mut self, selection: &Selection) -> Result<(), ProbeError> {
         let (mut selected, mut inline_record) = ([0; abi::SYSCALL_WORDS], [0; abi::SYSCALL_WORDS]);
         for syscall in native_syscalls() {
@@ -182,7 +182,7 @@ impl Probe {
         Ok(())
     }
 
-    /// The programs that are loaded now, to ask the kernel about their runs.
+    /// The loaded programs, to query their run counts.
     pub fn programs(&self) -> Programs {
         let loaded = self.ebpf.programs();
         Programs::new(
@@ -196,21 +196,21 @@ impl Probe {
         self.config.boot_epoch_ns
     }
 
-    /// Moves the timestamps of all later events, after the wall clock was set.
+    /// Shifts the timestamps of all later events, after the wall clock was set.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// If the map cannot be written.
     pub fn set_boot_epoch(&mut self, nanoseconds: u64) -> Result<(), ProbeError> {
         self.config.boot_epoch_ns = nanoseconds;
         Ok(self.config_map.set(0, self.config.words(), 0)?)
     }
 
-    /// Whether arguments are also taken at the entry of calls: wanted, and possible here.
+    /// Whether arguments are also captured at the entry of calls: requested, and supported here.
     pub fn entries(&self) -> bool {
         self.entries
     }
 
-    /// Tracepoints that were selected and that this kernel does not have.
+    /// Selected tracepoints that this kernel does not have.
     pub fn missing(&self) -> Tracepoints {
         self.missing
     }
@@ -220,18 +220,17 @@ impl Probe {
         if self.functions.is_some() { HookPlan::PerSyscall } else { HookPlan::SysExit }
     }
 
-    /// Functions of selected syscalls that the kernel does not let be hooked, and why.
+    /// Functions of selected syscalls that cannot be hooked, with reasons.
     pub fn unhooked(&self) -> impl Iterator<Item = (&str, &str)> {
         self.functions.iter().flat_map(FunctionHooks::unhooked)
     }
 
-    /// Of these the first that serves a syscall that has an event of its own, and why it is not
-    /// hooked.
+    /// The first of these that serves a syscall with an event of its own, and why it is not hooked.
     pub fn blind_spot(&self) -> Option<(&str, &str)> {
         self.functions.as_ref()?.blind_spot()
     }
 
-    /// Loads the program that collects the event of a syscall, and puts it into the table.
+    /// Loads the program that collects the event of a syscall, and adds it to the table.
     fn load_collector(&mut self, name: &str, number: u32) -> Result<(), ProbeError> {
         let (ebpf, types) = (&mut self.ebpf, &mut self.types);
         let fd = match &self.functions {
@@ -242,7 +241,7 @@ impl Probe {
         Ok(self.collectors.set(number, fd, 0)?)
     }
 
-    /// The selection for 32-bit programs; the map gets the native number of each of their calls.
+    /// The selection for 32-bit calls; fills the map of their native numbers.
     fn select_compat(
         &mut self,
         selection: &Selection,
@@ -272,8 +271,8 @@ impl Probe {
         for hook in hooks::HOOKS {
             let failed = |source| ProbeError::Program { name: hook.program.into(), source };
             if hook.needed.with(selection, plan) {
-                // From Linux 6.10 on the kernel attaches a program as often as it is asked to, and
-                // each event would come as often. Programs of hooks are loaded here only.
+                // From Linux 6.10 on the kernel attaches a program as often as it is requested, and
+                // each event would be reported as often. Programs of hooks are loaded here only.
                 if find_program(&mut self.ebpf, hook.program)?.fd().is_ok() {
                     continue;
                 }
@@ -322,8 +321,8 @@ impl Probe {
     }
 }
 
-/// The kernel's type information: read when a program is loaded, and forgotten when all are,
-/// because it takes more memory than all else.
+/// The kernel's BTF: read when a program is loaded, and dropped when all are, because it takes more
+/// memory than everything else.
 #[derive(Default)]
 struct KernelTypes(Option<Btf>);
 
@@ -360,7 +359,7 @@ fn find_program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePo
         .map_err(|source| ProbeError::Program { name: name.into(), source })
 }
 
-/// The program, loaded now if it was not before.
+/// The program, loaded on first use.
 fn load_program<'a>(
     ebpf: &'a mut Ebpf,
     types: &mut KernelTypes,

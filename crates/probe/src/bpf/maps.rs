@@ -13,12 +13,12 @@ use aya_obj::maps::{LegacyMap, bpf_map_def};
 use super::abi::{self, RingKind};
 use super::error::ProbeError;
 
-/// One ring. The reader must poll on a timer, as it is woken only when the ring is half full.
+/// One ring. The reader must poll on a timer: it is woken only when the ring is half full.
 pub struct Ring {
-    /// What travels in it.
+    /// Which events it carries.
     pub kind: RingKind,
-    /// Its number within the kind. All CPUs write to the one ring of [`RingKind::Lifecycle`]; to a
-    /// data ring those from `index` times [`super::ProbeConfig::cpus_per_ring`] on.
+    /// Its number within the kind. All CPUs write to the single ring of [`RingKind::Lifecycle`];
+    /// CPUs from `index` × [`super::ProbeConfig::cpus_per_ring`] on write to a data ring.
     pub index: u32,
     /// Its size in bytes.
     pub bytes: u32,
@@ -26,19 +26,19 @@ pub struct Ring {
     pub records: OwnedFd,
 }
 
-/// A map for a while. Programs are loaded with the descriptors of maps, so none may be closed
-/// before.
+/// A temporary view of a map. Programs are loaded with the descriptors of maps, so none may be
+/// closed before.
 pub(super) fn borrow<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Map, ProbeError> {
     ebpf.map_mut(name).ok_or_else(|| ProbeError::Missing(name.into()))
 }
 
-/// A map for as long as the probe lives.
+/// A map that lives as long as the probe.
 pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, ProbeError> {
     ebpf.take_map(name).ok_or_else(|| ProbeError::Missing(name.into()))
 }
 
-/// The number of the ring for each CPU that there may be. CPUs that come later share those of the
-/// ones that are online.
+/// The number of the ring for each possible CPU. CPUs that come online later share those of the
+/// online ones.
 pub(super) fn ring_of_cpus(online: &[u32], possible: u32, per_ring: u32) -> Vec<u32> {
     let ring_of = |cpu: u32| cpu / per_ring.max(1);
     let in_use: BTreeSet<u32> = online.iter().map(|&cpu| ring_of(cpu)).collect();
@@ -50,24 +50,24 @@ pub(super) fn ring_of_cpus(online: &[u32], possible: u32, per_ring: u32) -> Vec<
         .collect()
 }
 
-/// How many CPUs of this machine are on; those on which this program may run can be fewer.
+/// Number of online CPUs; this program may be restricted to fewer.
 ///
 /// # Errors
-/// When the system does not report them.
+/// If the system does not report them.
 pub fn online_cpus() -> std::io::Result<u32> {
     let online = util::online_cpus().map_err(|(_, error)| error)?;
     Ok(u32::try_from(online.len()).unwrap_or(u32::MAX))
 }
 
-/// Bytes of the one ring of [`RingKind::Lifecycle`]. It has to last for as long as the data rings
-/// do, and processes come and go at a small part of the rate of other events.
+/// Size of the ring of [`RingKind::Lifecycle`]. It must last as long as the data rings, and process
+/// events are a small share of all events.
 pub(super) fn lifecycle_ring_bytes(data_ring: u32, data_rings: usize) -> u32 {
     const LEAST: u32 = 1 << 20;
     let eighth = (data_ring / 8).saturating_mul(u32::try_from(data_rings).unwrap_or(u32::MAX));
     eighth.checked_next_power_of_two().unwrap_or(1 << 31).clamp(LEAST.min(data_ring), 1 << 29)
 }
 
-/// Creates a ring for each number in `of_cpus`, and enters it for each of its CPUs.
+/// Creates a ring for each number in `of_cpus`, and registers it for each of its CPUs.
 pub(super) fn make_rings(
     ebpf: &mut Ebpf,
     kind: RingKind,

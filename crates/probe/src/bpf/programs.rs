@@ -1,5 +1,5 @@
-//! How often the kernel ran the loaded programs, and for how long. It counts only while that is
-//! turned on: by `sysctl kernel.bpf_stats_enabled=1`, or by [`count_runs`].
+//! Run counts and run times of the loaded programs. The kernel counts only while `sysctl
+//! kernel.bpf_stats_enabled=1` is set, or while the descriptor of [`count_runs`] is open.
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -7,10 +7,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use aya::programs::ProgramInfo;
 use aya::sys::{Stats, SyscallError, enable_stats};
 
-/// The programs that were loaded when this was made. Their counters can be read while they run.
+/// The programs loaded at the time of creation. Their counters can be read while they run.
 ///
-/// Programs are known by their id, which the kernel does not reuse soon, and opened for each read:
-/// a descriptor of each would keep programs loaded that a change of selection unloads.
+/// Programs are identified by their id, which the kernel does not soon reuse, and opened for each
+/// read: holding descriptors would keep programs loaded that a change of selection unloads.
 #[derive(Debug, Default)]
 pub struct Programs(Vec<(String, ProgramInfo)>);
 
@@ -19,17 +19,17 @@ pub struct Programs(Vec<(String, ProgramInfo)>);
 pub struct ProgramStatistics {
     /// Its name.
     pub name: String,
-    /// How often it ran. Programs that others jump to are not counted for themselves.
+    /// Number of runs. Targets of tail calls are not counted separately.
     pub runs: u64,
     /// How long it ran in all, nanoseconds.
     pub time_ns: u64,
 }
 
-/// Lets the kernel count runs of all programs of the machine, as long as the descriptor is open.
-/// Each run takes a little longer then.
+/// Makes the kernel count runs of all BPF programs of the machine while the descriptor is open.
+/// This slows each run slightly.
 ///
 /// # Errors
-/// When the kernel refuses.
+/// If the kernel does not permit it.
 pub fn count_runs() -> Result<OwnedFd, SyscallError> {
     enable_stats(Stats::RunTime)
 }
