@@ -1,24 +1,24 @@
-//! The kinds of errors and warnings, by the names that tools know them by.
+//! Codes of errors and warnings; tools know these names.
 
-/// Why a file can't be used.
+/// Why a file is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
-    /// The file can't be read.
+    /// The file cannot be read.
     FileRead,
     /// It is not YAML.
     YamlParse,
-    /// It is not made of items with the right keys and types.
+    /// It does not consist of items with valid keys and types.
     YamlValidate,
-    /// A condition is wrong.
+    /// A condition does not compile.
     CompileCondition,
-    /// An output is wrong.
+    /// An output does not compile.
     CompileOutput,
-    /// An item says something that can't be: wrong versions, undefined names, uneven lists.
+    /// An item is inconsistent: incompatible versions, undefined names, lists of different lengths.
     Validate,
 }
 
 impl ErrorCode {
-    /// All of them.
+    /// All codes.
     pub const ALL: [Self; 6] = [
         Self::FileRead,
         Self::YamlParse,
@@ -28,7 +28,7 @@ impl ErrorCode {
         Self::Validate,
     ];
 
-    /// Name for machines.
+    /// Machine-readable name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl ErrorCode {
         }
     }
 
-    /// A few words.
+    /// A short description.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -55,41 +55,41 @@ impl ErrorCode {
     }
 }
 
-/// What is odd about a file that can be used.
+/// What is suspicious about an accepted file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WarningCode {
-    /// Nobody supplies events of a rule's source.
+    /// No loaded source supplies events of a rule's source.
     UnknownSource,
-    /// A field is compared with the text that stands for a missing value.
+    /// A field is compared with the text `<NA>`, which stands for a missing value.
     UnsafeNaCheck,
-    /// A rule looks at nearly every event.
+    /// A rule matches nearly every event type.
     NoEvttype,
-    /// A field or event type that nobody knows, in a rule that may be skipped.
+    /// An unknown field or event type in a rule with `skip-if-unknown-filter`.
     UnknownFilter,
-    /// Nothing uses a macro.
+    /// An unused macro.
     UnusedMacro,
-    /// Nothing uses a list.
+    /// An unused list.
     UnusedList,
-    /// Neither rule, macro, list nor requirement.
+    /// An item that is neither rule, macro, list nor requirement.
     UnknownItem,
-    /// Something that will go away.
+    /// A deprecated item or key.
     DeprecatedItem,
-    /// An exception is appended to, with nothing.
+    /// An append to an exception without values.
     AppendNoValues,
-    /// Two exceptions of a rule have one name.
+    /// Two exceptions of a rule with the same name.
     ExceptionNameNotUnique,
-    /// A name that conditions can't use.
+    /// A macro name that conditions cannot refer to.
     InvalidMacroName,
-    /// A name that conditions can't use.
+    /// A list name that conditions cannot refer to.
     InvalidListName,
-    /// Something in a condition that is probably not meant so.
+    /// A condition that is probably not intended.
     CompileCondition,
-    /// A key that nobody reads.
+    /// An unknown key.
     UnknownKey,
 }
 
 impl WarningCode {
-    /// All of them.
+    /// All codes.
     pub const ALL: [Self; 14] = [
         Self::UnknownSource,
         Self::UnsafeNaCheck,
@@ -107,7 +107,7 @@ impl WarningCode {
         Self::UnknownKey,
     ];
 
-    /// Name for machines.
+    /// Machine-readable name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -128,7 +128,7 @@ impl WarningCode {
         }
     }
 
-    /// A few words.
+    /// A short description.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -149,7 +149,7 @@ impl WarningCode {
         }
     }
 
-    /// What it means, as the machine-readable result says it.
+    /// Its meaning, as in the machine-readable result.
     #[must_use]
     pub fn description(self) -> &'static str {
         match self {

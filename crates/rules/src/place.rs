@@ -1,4 +1,4 @@
-//! Where in the rules something stands: the chain from the file down to the word.
+//! Places in rules files: the chain from the file down to the word.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use peregrine_diagnostics::{Label, Position, Source, Span, excerpt};
 use peregrine_yaml::Node;
 use serde_json::{Value, json};
 
-/// What kind of thing stands at a place.
+/// Kind of an item at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum ItemKind {
@@ -36,7 +36,7 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
-    /// As results print it.
+    /// Its name in results.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -68,11 +68,11 @@ impl ItemKind {
 /// One step of the chain.
 #[derive(Clone, Debug)]
 pub struct Location {
-    /// What stands there.
+    /// Kind of the item.
     pub kind: ItemKind,
-    /// Its name, where it has one.
+    /// Its name, if it has one.
     pub item: String,
-    /// The file, or for places inside of a condition the beginning of its text.
+    /// The file, or for places inside a condition the beginning of its text.
     pub name: Arc<str>,
     /// The place.
     pub mark: Position,
@@ -85,9 +85,9 @@ pub struct Place {
     steps: Vec<Location>,
     /// The innermost node of the file.
     span: Span,
-    /// The condition that the last step points into.
+    /// The condition that the last step refers to.
     condition: Option<Condition>,
-    /// What messages for people show instead of the innermost node.
+    /// The place that messages show instead of the innermost node.
     exact: Option<Label>,
 }
 
@@ -108,22 +108,22 @@ impl Place {
         Self { source, steps, span: Span::default(), condition: None, exact: None }
     }
 
-    /// A node inside of this place.
+    /// A node inside this place.
     #[must_use]
     pub fn inside(&self, kind: ItemKind, item: &str, node: &Node) -> Self {
         self.step(kind, item, node.span())
     }
 
-    /// A spot inside of this place.
+    /// A position inside this place.
     #[must_use]
     pub fn spot(&self, kind: ItemKind, at: Position) -> Self {
         self.step(kind, "", Span { start: at, end: at })
     }
 
-    /// A byte of the text of a condition, as it is compiled, inside of this place.
+    /// A byte of the text of a condition, as it is compiled, inside this place.
     ///
-    /// Line and column are those within the condition, counted from 1, added to those of the place
-    /// it stands in: that is what the machine-readable result has always held.
+    /// Line and column are those within the condition, counted from 1, added to those of the
+    /// enclosing place: the machine-readable result has this form.
     #[must_use]
     pub fn in_condition(&self, text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
@@ -147,7 +147,7 @@ impl Place {
         place
     }
 
-    /// A condition as a whole, inside of this place.
+    /// A whole condition inside this place.
     #[must_use]
     pub fn of_condition(&self, text: &str) -> Self {
         let mut place = self.in_condition(text, 0);
@@ -176,8 +176,8 @@ impl Place {
         &self.steps
     }
 
-    /// What messages for people show: the word itself where it can be found in the file. Otherwise the node
-    /// that it stands in, and below it the text of the condition, which may have been appended to or have
+    /// The part that messages show: the word itself if it occurs in the file. Otherwise the node
+    /// that contains it, followed by the text of the condition, which may include appended parts or
     /// escapes.
     #[must_use]
     pub fn labels(&self) -> Vec<Label> {
@@ -194,19 +194,19 @@ impl Place {
         }
     }
 
-    /// The same place for machines; people are shown this node.
+    /// The same place in machine-readable results; messages show this node.
     #[must_use]
     pub fn showing(mut self, node: &Node) -> Self {
         self.exact = Some(Label { source: Arc::clone(&self.source), span: node.span() });
         self
     }
 
-    /// The same place for machines; people are shown a part of a condition that stands at `condition`,
-    /// if it can be found there.
+    /// The same place in machine-readable results; messages show the part of a condition at
+    /// `condition`, if it occurs in the file.
     #[must_use]
     pub fn showing_part(mut self, condition: &Self, text: &str, part: Range<usize>) -> Self {
         let start = condition.find(text, part.start);
-        // The end lies behind the last byte, which may be followed by blanks.
+        // The end is after the last byte, which may be followed by blanks.
         let last = part.end.saturating_sub(1).max(part.start);
         let end =
             condition.find(text, last).map(|mark| Position { offset: mark.offset + 1, ..mark });
@@ -217,8 +217,9 @@ impl Place {
         self
     }
 
-    /// Where a byte of a scalar stands in the file. Blanks are taken for equal, because folding changes
-    /// them; other differences, such as escapes or what was appended elsewhere, make it unknown.
+    /// The position in the file of a byte of a scalar. Blanks compare equal, because folding
+    /// changes them; with other differences, such as escapes or appended text, the position is
+    /// unknown.
     fn find(&self, text: &str, offset: usize) -> Option<Position> {
         let file = self.source.text.as_str();
         let begin = self.span.start.offset;
@@ -281,7 +282,7 @@ impl Place {
         json!({ "locations": locations, "snippet": self.snippet() })
     }
 
-    /// The line of the place and a mark under it, as results have always shown them.
+    /// The line of the place with a mark below it, in the form of machine-readable results.
     #[must_use]
     pub fn snippet(&self) -> String {
         let text = match &self.condition {

@@ -1,4 +1,4 @@
-//! What came out of reading a file, for people and for machines.
+//! The result of reading a file, for people and for machines.
 
 use std::fmt::Write as _;
 
@@ -7,57 +7,57 @@ use serde_json::{Value, json};
 
 use crate::{ErrorCode, Place, WarningCode};
 
-/// Something to say about a file.
+/// An error or warning about a file.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// How bad it is.
+    /// Its severity.
     pub kind: FindingKind,
-    /// What it is.
+    /// The message.
     pub message: String,
-    /// Where it is.
+    /// Its place.
     pub place: Place,
-    /// What would be right, where that can be told.
+    /// The remedy, if known.
     pub help: Option<String>,
 }
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FindingKind {
-    /// The file can't be used.
+    /// The file is rejected.
     Error(ErrorCode),
-    /// The file can be used.
+    /// The file is accepted.
     Warning(WarningCode),
-    /// The file can be used, but has a field that will go away.
+    /// The file is accepted, but uses a deprecated field.
     DeprecatedField(&'static str),
 }
 
 impl Finding {
-    /// An error without further help.
+    /// An error without a remedy.
     #[must_use]
     pub fn error(code: ErrorCode, message: impl Into<String>, place: Place) -> Self {
         Self { kind: FindingKind::Error(code), message: message.into(), place, help: None }
     }
 
-    /// A warning without further help.
+    /// A warning without a remedy.
     #[must_use]
     pub fn warning(code: WarningCode, message: impl Into<String>, place: Place) -> Self {
         Self { kind: FindingKind::Warning(code), message: message.into(), place, help: None }
     }
 
-    /// Says what would be right.
+    /// Adds a remedy.
     #[must_use]
     pub fn help(mut self, help: Option<String>) -> Self {
         self.help = help;
         self
     }
 
-    /// Whether the file can't be used because of it.
+    /// Whether it makes the file be rejected.
     #[must_use]
     pub fn is_error(&self) -> bool {
         matches!(self.kind, FindingKind::Error(_))
     }
 
-    /// Name for machines, such as `LOAD_UNUSED_MACRO`.
+    /// Machine-readable name, such as `LOAD_UNUSED_MACRO`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self.kind {
@@ -67,7 +67,7 @@ impl Finding {
         }
     }
 
-    /// A few words on what kind of thing it is.
+    /// A short description of the kind.
     #[must_use]
     pub fn title(&self) -> String {
         match self.kind {
@@ -97,7 +97,7 @@ impl Finding {
         finding
     }
 
-    /// With the whole chain of places, as results have always been printed.
+    /// With the whole chain of places, in Falco's form.
     fn to_text(&self) -> String {
         format!(
             "{place}------\n{snippet}------\n{code} ({title}): {message}\n",
@@ -109,7 +109,7 @@ impl Finding {
         )
     }
 
-    /// The finding for people and for code scanners.
+    /// The finding as a problem, for messages and code scanners.
     #[must_use]
     pub fn to_problem(&self) -> Problem {
         let message = if self.message.is_empty() { self.title() } else { self.message.clone() };
@@ -119,19 +119,19 @@ impl Finding {
     }
 }
 
-/// What came out of reading a file.
+/// The result of reading a file.
 #[derive(Clone, Debug)]
 pub struct LoadResult {
     /// Name of the file.
     pub name: String,
-    /// Everything there is to say, in the order of reading.
+    /// All findings, in the order of reading.
     pub findings: Vec<Finding>,
-    /// How the items depart from the schema; `None` when the text could not be parsed.
+    /// Violations of the schema; `None` if the text could not be parsed.
     pub schema_warnings: Option<Vec<String>>,
 }
 
 impl LoadResult {
-    /// Whether the file can be used.
+    /// Whether the file is accepted.
     #[must_use]
     pub fn successful(&self) -> bool {
         !self.findings.iter().any(Finding::is_error)
@@ -147,8 +147,8 @@ impl LoadResult {
         self.findings.iter().filter(|finding| !finding.is_error())
     }
 
-    /// One entry of `falco_load_results`: what stands before the first error, and this error. Tools
-    /// count on reading having stopped there; [`explanation`](Self::explanation) goes on.
+    /// One entry of `falco_load_results`: findings before the first error, and this error. Tools
+    /// rely on reading having stopped there; [`explanation`](Self::explanation) continues.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let (errors, warnings): (Vec<_>, Vec<_>) =
@@ -169,7 +169,7 @@ impl LoadResult {
         result
     }
 
-    /// One line to a few: the codes only.
+    /// A short form: the codes only.
     #[must_use]
     pub fn summary(&self) -> String {
         let mut text = self.headline();
@@ -188,7 +188,7 @@ impl LoadResult {
         text
     }
 
-    /// Up to the first error, in the words that results have always been printed in.
+    /// Findings up to the first error, in Falco's wording.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = self.headline();
@@ -210,13 +210,12 @@ impl LoadResult {
         text
     }
 
-    /// All errors and warnings of the file, for people and for code scanners.
+    /// All errors and warnings of the file as problems.
     pub fn problems(&self) -> impl Iterator<Item = Problem> {
         self.findings.iter().map(Finding::to_problem)
     }
 
-    /// All errors and warnings of the file, each with its line marked and, where it can be told, what
-    /// would be right.
+    /// All errors and warnings of the file, each with its source line and, if known, a remedy.
     #[must_use]
     pub fn explanation(&self) -> String {
         self.problems().map(|problem| problem.to_string()).collect::<Vec<_>>().join("\n")

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::keys::{KEYS, Type};
 
-/// The words of priorities. Rules may write them in any case; the schema wants them so.
+/// Priorities. Rules may write them in any case; the schema lists them like this.
 const PRIORITIES: [&str; 9] = [
     "EMERGENCY",
     "ALERT",
@@ -52,7 +52,7 @@ pub fn rule_schema() -> Value {
     })
 }
 
-/// How a document departs from the schema, innermost first.
+/// Violations of the schema in a document, innermost first.
 pub(crate) fn check(document: &Node) -> Vec<String> {
     let violations = SCHEMA.check(document);
     violations.iter().map(|violation| format!("failed for {violation}")).collect()

@@ -1,4 +1,4 @@
-//! From text to tree.
+//! Builds the tree from scanner events.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,30 +10,30 @@ use thiserror::Error;
 use crate::lenient::Lenient;
 use crate::{Map, Node, Value, plain};
 
-/// Nesting beyond this is refused: whoever walks the tree may recurse.
+/// Maximum nesting: users of the tree may recurse.
 const MAX_DEPTH: usize = 500;
 
-/// How much aliases may add to a text, in bytes of memory. Ten lines of aliases to aliases would
-/// otherwise fill any memory.
+/// Limit on the memory that aliases may add, bytes. Otherwise ten lines of nested aliases could
+/// exhaust memory.
 const MAX_COPIED: usize = 64 << 20;
 
-/// The scanner takes NUL for the end of the text, so NULs travel as this noncharacter.
+/// The scanner treats NUL as the end of the text, so NULs are replaced by this noncharacter.
 const NUL_STAND_IN: char = '\u{10fffe}';
 
 /// Text that is not YAML.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message}")]
 pub struct Error {
-    /// What is wrong.
+    /// The error.
     pub message: String,
-    /// Where.
+    /// Its place.
     pub at: Position,
 }
 
-/// Reads every document of a text.
+/// Parses every document of a text.
 ///
 /// # Errors
-/// When the text is not YAML, is nested too deep, or grows beyond reason through aliases.
+/// If the text is not YAML, is nested too deeply, or grows too much through aliases.
 pub fn parse(text: &str) -> Result<Vec<Node>, Error> {
     match plain::read(text) {
         Some(documents) => Ok(documents),
@@ -41,7 +41,7 @@ pub fn parse(text: &str) -> Result<Vec<Node>, Error> {
     }
 }
 
-/// Reads what has any shape.
+/// Parses text of any shape.
 pub(crate) fn parse_any(text: &str) -> Result<Vec<Node>, Error> {
     let has_nul = text.contains('\0');
     let safe = if has_nul {
@@ -72,13 +72,13 @@ pub(crate) fn parse_any(text: &str) -> Result<Vec<Node>, Error> {
     }
 }
 
-/// Why reading stopped.
+/// Why parsing stopped.
 enum Failure {
     /// The text is not YAML.
     Yaml(Error),
-    /// A line of a flow collection stands too far left, at this character.
+    /// A line of a flow collection is indented too little, at this character.
     Indentation(Error, usize),
-    /// A tab stands where the scanner wants a blank, before this character.
+    /// A tab where the scanner requires a blank, before this character.
     Tab(Error, usize),
 }
 
@@ -88,7 +88,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Puts events together. A stack of open collections instead of recursion.
+/// Assembles events. A stack of open collections replaces recursion.
 struct Builder<'t> {
     documents: Vec<Node>,
     open: Vec<Open>,
@@ -98,17 +98,17 @@ struct Builder<'t> {
     places: Places<'t>,
 }
 
-/// A collection whose end has not come.
+/// A collection that is not closed yet.
 struct Open {
     node: Node,
     anchor: usize,
-    /// Key of a map whose value has not come.
+    /// Key of a map whose value is not complete yet.
     key: Option<Node>,
-    /// Levels below.
+    /// Levels below it.
     depth: usize,
 }
 
-/// What aliases of one name stand for.
+/// The node that aliases of one name refer to.
 struct Anchor {
     node: Node,
     size: usize,
@@ -222,7 +222,7 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
-    /// A node is complete: remember it for aliases, and hand it to what holds it.
+    /// A node is complete: store it for aliases, and add it to its collection.
     fn finish(&mut self, node: Node, anchor: usize, depth: usize) -> Result<(), Error> {
         if anchor != 0 {
             let size = size(&node);
@@ -259,7 +259,7 @@ impl<'t> Builder<'t> {
     }
 }
 
-/// Memory that a copy takes, about.
+/// Approximate memory of a copy.
 fn size(node: &Node) -> usize {
     let below: usize = match &node.value {
         Value::Null => 0,
@@ -270,12 +270,12 @@ fn size(node: &Node) -> usize {
     size_of::<Node>() + below
 }
 
-/// Finds places of a text by the number of a character, which is all that the scanner counts.
+/// Converts character numbers, which is all the scanner provides, to positions.
 struct Places<'t> {
     text: &'t str,
     /// Byte at which each line starts.
     lines: Vec<usize>,
-    /// Number and end byte of each character that is longer than a byte.
+    /// Number and end byte of each multi-byte character.
     wide: Vec<(usize, usize)>,
     lenient: &'t Lenient<'t>,
 }
@@ -305,10 +305,10 @@ impl<'t> Places<'t> {
         self.mark_of_byte(offset)
     }
 
-    /// Where a block scalar begins: at its `|` or `>`. The scanner tells where its content begins.
+    /// Start of a block scalar: its `|` or `>`. The scanner reports the start of its content.
     fn block_header(&self, content: Position) -> Position {
         let before = self.text.get(..content.offset).unwrap_or_default();
-        // Already there, when it has no content.
+        // Already there if it has no content.
         let Some(header) = before.trim_end().lines().next_back() else { return content };
         let ends_header = |tail: &str| {
             let rest = tail.get(1..).unwrap_or_default();
@@ -324,8 +324,8 @@ impl<'t> Places<'t> {
             })
     }
 
-    /// Where a sequence begins whose dashes stand right below the key: at its first dash. The scanner
-    /// tells where its first item begins.
+    /// Start of a sequence that is not indented below its key: its first dash. The scanner reports
+    /// the start of its first item.
     fn dash_below(&self, key: Position, item: Position) -> Position {
         let dash = item.offset.saturating_sub(item.column) + key.column;
         let below = item.line > key.line
@@ -338,7 +338,7 @@ impl<'t> Places<'t> {
         self.text.get(at.offset..).is_some_and(|text| text.starts_with(first))
     }
 
-    /// Whether a tab stands between a `-`, `?` or `:` and this place.
+    /// Whether there is a tab between a `-`, `?` or `:` and this place.
     fn tab_before(&self, at: Position) -> bool {
         let line = self.text.get(at.offset - at.column..at.offset).unwrap_or_default();
         let indicators = line.trim_end_matches([' ', '\t']);

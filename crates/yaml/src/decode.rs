@@ -1,9 +1,9 @@
-//! From bytes to text, for files written by all sorts of editors.
+//! Decodes bytes to text, for files written by any editor.
 
 use std::borrow::Cow;
 
-/// Text of a file: UTF-8, UTF-16 or UTF-32, told apart by the byte order mark or the zeros of the
-/// first character. The mark is taken away; what is not a character becomes U+FFFD.
+/// The text of a file: UTF-8, UTF-16 or UTF-32, detected by the byte order mark or by the zeros of
+/// the first character. The mark is removed; invalid sequences become U+FFFD.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
     match bytes {
@@ -20,7 +20,7 @@ pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// What is right already is passed over quicker than character by character.
+/// Valid text without special characters takes a fast path.
 fn utf8(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

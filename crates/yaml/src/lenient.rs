@@ -1,19 +1,19 @@
-//! What many files do, other readers take and the scanner refuses.
+//! Repairs text that is common in files and accepted by other parsers, but rejected by the scanner.
 //!
-//! - Lines of `[…]` and `{…}` that stand further left than what holds them. They are moved to the right,
-//!   and places are counted back.
+//! - Lines of `[…]` and `{…}` that are indented less than the collection around them. They are
+//!   indented, and positions are mapped back.
 //! - A tab after `key:`. It becomes a blank.
 
 use std::borrow::Cow;
 
-/// Bytes that may be read again and again for this, all in all.
+/// Limit on the bytes that are parsed again because of repairs.
 const MAX_WORK: usize = 64 << 20;
 
-/// A text with what was done to it.
+/// A text and its repairs.
 #[derive(Debug)]
 pub(crate) struct Lenient<'t> {
     pub(crate) text: Cow<'t, str>,
-    /// Characters of this text at which lines begin that were moved.
+    /// Characters of this text at which indented lines start.
     moved: Vec<usize>,
     by: usize,
     work: usize,
@@ -21,15 +21,15 @@ pub(crate) struct Lenient<'t> {
 
 impl<'t> Lenient<'t> {
     pub(crate) fn new(text: Cow<'t, str>) -> Self {
-        // No line can need more than this.
+        // No line needs more than this.
         let widest =
             text.lines().map(|line| line.len() - line.trim_start_matches([' ', '-', '?']).len());
         let by = widest.max().unwrap_or(0) + 1;
         Self { text, moved: Vec::new(), by, work: 0 }
     }
 
-    /// Moves the line of this character, and those after it up to the end of the collection they stand in.
-    /// Says whether it is worth another try.
+    /// Indents the line of this character and those after it up to the end of their collection.
+    /// Returns whether to try again.
     pub(crate) fn move_right(&mut self, character: usize) -> bool {
         let Some(at) = self.next_try(character) else { return false };
         let (before, after) = self.text.split_at(at);
@@ -64,7 +64,7 @@ impl<'t> Lenient<'t> {
         true
     }
 
-    /// Makes blanks of the tabs before this character. Says whether it is worth another try.
+    /// Replaces the tabs before this character by blanks. Returns whether to try again.
     pub(crate) fn untab(&mut self, character: usize) -> bool {
         let Some(at) = self.next_try(character) else { return false };
         let (before, after) = self.text.split_at(at);
@@ -78,14 +78,14 @@ impl<'t> Lenient<'t> {
         true
     }
 
-    /// The byte of a character, unless enough was tried.
+    /// The byte of a character; `None` if the limit is reached.
     fn next_try(&mut self, character: usize) -> Option<usize> {
         self.work += self.text.len();
         let (at, _) = self.text.char_indices().nth(character)?;
         (self.work <= MAX_WORK).then_some(at)
     }
 
-    /// The character of the text as it was.
+    /// The character of the original text.
     pub(crate) fn original(&self, character: usize) -> usize {
         let lines = self.moved.partition_point(|&begins| begins <= character);
         let Some(last) = lines.checked_sub(1).and_then(|last| self.moved.get(last)) else {
@@ -96,11 +96,11 @@ impl<'t> Lenient<'t> {
     }
 }
 
-/// Length of the rest of a collection, up to where it closes.
+/// Length of the rest of a collection, up to its closing bracket.
 fn end_of_collection(text: &str) -> usize {
     let mut depth = 0usize;
     let mut quote = None;
-    // Whether a value may begin here, so that a quote opens and a `#` comments.
+    // Whether a value may start here, so that a quote opens a string and `#` a comment.
     let (mut fresh, mut blank) = (true, true);
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {

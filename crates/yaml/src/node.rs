@@ -1,28 +1,28 @@
-//! The tree and how it is read.
+//! The tree and its accessors.
 
 use peregrine_diagnostics::{Position, Span};
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// What it is.
+    /// The value.
     pub value: Value,
-    /// Where it begins.
+    /// Its start.
     pub start: Position,
-    /// Where it ends.
+    /// Its end.
     pub end: Position,
 }
 
-/// What a node is.
+/// The value of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing (`~`, `null`, or no text at all).
     Null,
-    /// Text of a scalar. What number or boolean it means is for the reader to say.
+    /// Text of a scalar. The user decides which number or boolean it means.
     Scalar {
-        /// The text, quotes and escapes taken away.
+        /// The text without quotes and escapes.
         text: String,
-        /// Whether it was quoted or tagged, and so is text whatever it looks like.
+        /// Whether it was quoted or tagged, and therefore is text.
         quoted: bool,
     },
     /// Sequence.
@@ -31,18 +31,18 @@ pub enum Value {
     Map(Map),
 }
 
-/// Entries of a map in the order of the text; duplicate keys are kept (the first one counts in `get`).
+/// Entries of a map in source order; duplicate keys are kept (`get` returns the first).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Map(pub Vec<(Node, Node)>);
 
 impl Map {
-    /// Value of the first entry of this name.
+    /// Value of the first entry with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Node> {
         self.entry(name).map(|(_, value)| value)
     }
 
-    /// First entry of this name.
+    /// First entry with this name.
     #[must_use]
     pub fn entry(&self, name: &str) -> Option<&(Node, Node)> {
         self.0.iter().find(|(key, _)| key.as_str() == Some(name))
@@ -50,31 +50,31 @@ impl Map {
 }
 
 impl Node {
-    /// A scalar of this text, standing nowhere. For values that come from elsewhere than a file.
+    /// A scalar with this text and no place, for values that do not come from a file.
     #[must_use]
     pub fn scalar(text: impl Into<String>) -> Self {
         Self::nowhere(Value::Scalar { text: text.into(), quoted: false })
     }
 
-    /// A value that stands nowhere.
+    /// A value without a place.
     #[must_use]
     pub fn nowhere(value: Value) -> Self {
         Self { value, start: Position::default(), end: Position::default() }
     }
 
-    /// Where it begins and ends.
+    /// Its start and end.
     #[must_use]
     pub fn span(&self) -> Span {
         Span { start: self.start, end: self.end }
     }
 
-    /// Value of the first entry of this name, where this is a map that has it.
+    /// Value of the first entry with this name, if this is a map that has it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Node> {
         self.as_map()?.get(name)
     }
 
-    /// The map, where it is one.
+    /// The map, if it is one.
     #[must_use]
     pub fn as_map(&self) -> Option<&Map> {
         match &self.value {
@@ -83,7 +83,7 @@ impl Node {
         }
     }
 
-    /// The sequence, where it is one.
+    /// The sequence, if it is one.
     #[must_use]
     pub fn as_seq(&self) -> Option<&[Node]> {
         match &self.value {
@@ -92,19 +92,19 @@ impl Node {
         }
     }
 
-    /// Items of a sequence; none where it is something else.
+    /// Items of a sequence; none for other values.
     #[must_use]
     pub fn items(&self) -> &[Node] {
         self.as_seq().unwrap_or_default()
     }
 
-    /// Entries of a map; none where it is something else.
+    /// Entries of a map; none for other values.
     #[must_use]
     pub fn entries(&self) -> &[(Node, Node)] {
         self.as_map().map(|map| map.0.as_slice()).unwrap_or_default()
     }
 
-    /// Whether there is nothing.
+    /// Whether it is null.
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.value == Value::Null
@@ -159,7 +159,7 @@ impl Node {
             ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Some(f64::INFINITY),
             "-.inf" | "-.Inf" | "-.INF" => Some(f64::NEG_INFINITY),
             ".nan" | ".NaN" | ".NAN" => Some(f64::NAN),
-            // Rust also reads words such as "infinity", which are no numbers in YAML.
+            // Rust also parses words such as "infinity", which are not numbers in YAML.
             text if text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) => {
                 text.parse().ok()
             }
@@ -167,7 +167,7 @@ impl Node {
         }
     }
 
-    /// What it is, for messages: "a map", "text" …
+    /// Its kind, for messages: "a map", "text" …
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.value {
@@ -191,7 +191,7 @@ fn number(text: &str) -> Option<(bool, &str, u32)> {
         None if text.len() > 1 && text.starts_with('0') => (text, 8),
         None => (text, 10),
     };
-    // A second sign would be taken by the standard parser.
+    // The standard parser would accept a second sign.
     digits.starts_with(|c: char| c.is_digit(radix)).then_some((negative, digits, radix))
 }
 

@@ -15,10 +15,10 @@ use crate::{Map, Node, Value};
 /// Nesting beyond this is not plain.
 const MAX_DEPTH: usize = 50;
 
-/// Longer keys are not plain; much longer ones are none at all.
+/// Longer keys are not plain; much longer ones are not valid keys.
 const MAX_KEY: usize = 100;
 
-/// Reads a text, if it is one document of plain shapes.
+/// Parses a text, if it is one document in the plain subset.
 pub(crate) fn read(text: &str) -> Option<Vec<Node>> {
     // So that every line has an end.
     if !text.ends_with('\n') || has_odd(text) {
@@ -33,12 +33,12 @@ pub(crate) fn read(text: &str) -> Option<Vec<Node>> {
     reader.at_end().then(|| vec![root])
 }
 
-/// A place in a text. Every step gives nothing when it meets what is not plain.
+/// A position in a text. Every step returns `None` when it meets something that is not plain.
 struct Reader<'t> {
     text: &'t str,
     at: usize,
     line: usize,
-    /// Where the line starts.
+    /// Start of the line.
     start: usize,
 }
 
@@ -83,7 +83,7 @@ impl<'t> Reader<'t> {
         self.start = self.at;
     }
 
-    /// Skips blanks, and a comment behind them.
+    /// Skips blanks and a comment after them.
     fn blanks_and_comment(&mut self) -> Option<()> {
         self.blanks();
         let before = self.at.checked_sub(1).and_then(|at| self.text.as_bytes().get(at));
@@ -93,7 +93,7 @@ impl<'t> Reader<'t> {
         Some(())
     }
 
-    /// Skips blanks and comments up to what stands next, in this line or another.
+    /// Skips blanks and comments up to the next content, on this line or another.
     fn next_content(&mut self) -> Option<()> {
         self.blanks_and_comment()?;
         while self.byte() == Some(b'\n') {
@@ -103,7 +103,7 @@ impl<'t> Reader<'t> {
         Some(())
     }
 
-    /// Goes from the end of a value to the next line with something in it.
+    /// Advances from the end of a value to the next line with content.
     fn next_line(&mut self) -> Option<()> {
         let line = self.line;
         self.next_content()?;
@@ -114,7 +114,7 @@ impl<'t> Reader<'t> {
         self.byte() == Some(b'-') && matches!(self.after(), Some(b' ' | b'\n'))
     }
 
-    /// Length of the key that stands here.
+    /// Length of the key at this position.
     fn key(&self) -> Option<usize> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let len = rest
@@ -125,7 +125,7 @@ impl<'t> Reader<'t> {
         (named && ends).then_some(len)
     }
 
-    /// The sequence or map that begins here.
+    /// The sequence or map that starts here.
     fn block(&mut self, depth: usize) -> Option<Node> {
         if depth > MAX_DEPTH {
             return None;
@@ -165,7 +165,7 @@ impl<'t> Reader<'t> {
         Some(Map(entries))
     }
 
-    /// A value of a collection in this column, and what follows up to the next content.
+    /// A value of a collection in this column, and everything up to the next content.
     fn value(&mut self, column: usize, of_map: bool, depth: usize) -> Option<Node> {
         if matches!(self.byte()?, b'\n' | b'#') {
             self.next_line()?;
@@ -213,12 +213,13 @@ impl<'t> Reader<'t> {
             }
         }
         self.at += 1;
-        // It ends only there for the reader that knows all of YAML, as quoted texts do.
+        // The complete parser ends it here too, as it does quoted texts.
         self.blanks_and_comment()?;
         self.node(Value::Seq(items), start)
     }
 
-    /// Skips to what stands next in a flow collection, which must stand to the right of what holds it, or close.
+    /// Skips to the next content of a flow collection, which must be indented more than the
+    /// collection around it, or close it.
     fn flow_content(&mut self, column: usize) -> Option<()> {
         self.next_content()?;
         let closes = self.byte()? == b']';
@@ -254,7 +255,7 @@ impl<'t> Reader<'t> {
         Some(Node { value, start, end })
     }
 
-    /// Whether a plain scalar can begin here.
+    /// Whether a plain scalar can start here.
     fn begins_plain(&self) -> Option<()> {
         let plain = match self.byte()? {
             b'-' => self.after()?.is_ascii_alphanumeric(),
@@ -263,7 +264,7 @@ impl<'t> Reader<'t> {
         plain.then_some(())
     }
 
-    /// A plain scalar in a block, and what follows up to the next content.
+    /// A plain scalar in a block, and everything up to the next content.
     fn plain(&mut self, column: usize) -> Option<Node> {
         self.begins_plain()?;
         let start = self.mark();
@@ -295,7 +296,7 @@ impl<'t> Reader<'t> {
             }
             let goes_on = lines > 0 && self.column() > column && self.byte() != Some(b'#');
             if self.at_end() || !goes_on {
-                // What follows a comment can't belong to the scalar any more.
+                // Text after a comment does not belong to the scalar.
                 self.next_content()?;
                 let over = self.at_end() || self.column() <= column;
                 return over.then(|| Node { value: plain_value(text), start, end });
@@ -334,7 +335,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A literal (`|`) or folded (`>`) scalar, and what follows up to the next content.
+    /// A literal (`|`) or folded (`>`) scalar, and everything up to the next content.
     fn block_scalar(&mut self, column: usize) -> Option<Node> {
         let start = self.mark();
         let folded = self.byte()? == b'>';
@@ -342,7 +343,7 @@ impl<'t> Reader<'t> {
         let chomping = self.byte()?;
         self.at += usize::from(matches!(chomping, b'-' | b'+'));
         self.blanks();
-        // An indentation that is given is not plain, nor is a comment here.
+        // An explicit indentation is not plain, nor is a comment here.
         if self.byte()? != b'\n' {
             return None;
         }
@@ -383,7 +384,7 @@ impl<'t> Reader<'t> {
         Some(node)
     }
 
-    /// Appends a line; says whether it is indented more than the others.
+    /// Appends a line; returns whether it is indented more than the others.
     fn line_of_block(&mut self, text: &mut String) -> Option<bool> {
         let rest = self.text.get(self.at..)?;
         let line = rest.get(..rest.find('\n')?)?;
@@ -393,7 +394,7 @@ impl<'t> Reader<'t> {
         Some(line.starts_with(' '))
     }
 
-    /// Skips the indentation of a line of a block scalar, and the line itself when it is empty.
+    /// Skips the indentation of a line of a block scalar, and the line itself if it is empty.
     fn skip_indent(&mut self, indent: usize) -> bool {
         while self.byte() == Some(b' ') && self.column() < indent {
             self.at += 1;
@@ -406,7 +407,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// What line breaks between two lines become: empty lines are kept, and without any there is `one`.
+/// Joins two lines: empty lines between them are kept; without any, the separator is `one`.
 fn push_breaks(text: &mut String, empty: usize, one: &str) {
     if empty == 0 || one == "\n" {
         text.push_str(one);
@@ -414,12 +415,12 @@ fn push_breaks(text: &mut String, empty: usize, one: &str) {
     (0..empty).for_each(|_| text.push('\n'));
 }
 
-/// Bytes that are not plain: tabs and other controls, and what a byte order mark begins with.
+/// Bytes that are not plain: tabs and other controls, and the first byte of a byte order mark.
 fn is_odd(byte: u8) -> bool {
     byte < b' ' && byte != b'\n' || byte == 0xef
 }
 
-/// Whether there is such a byte; many at once, because there hardly ever is.
+/// Whether there is such a byte; checks many at once, because they are rare.
 fn has_odd(text: &str) -> bool {
     let odd = |bytes: &[u8]| bytes.iter().fold(false, |odd, byte| odd | is_odd(*byte));
     text.as_bytes().chunks(256).any(odd)

@@ -62,7 +62,7 @@ enum Type {
 pub struct Violation {
     /// Where in the tree: `<root>[key][0]`.
     pub path: String,
-    /// What is wrong, as a sentence.
+    /// The violation, as a sentence.
     pub message: String,
 }
 
@@ -77,7 +77,7 @@ impl fmt::Display for Violation {
 pub struct UnknownKey {
     /// The keys down to it and itself: `engine.kid`, `plugins[0].nam`.
     pub path: String,
-    /// Where it stands.
+    /// Its place.
     pub span: Span,
     /// The declared key of its section that was probably meant.
     pub nearest: Option<String>,
@@ -245,7 +245,7 @@ impl Type {
     }
 }
 
-/// The way to a node, as a list on the stack.
+/// The path to a node, as a list on the stack.
 #[derive(Clone, Copy)]
 enum Path<'p> {
     Root,
@@ -267,7 +267,7 @@ struct Validator<'a> {
     shapes: &'a [Shape],
     /// Violations so far.
     count: usize,
-    /// What they are; `None` when only their number matters.
+    /// The violations; `None` if only their number matters.
     violations: Option<Vec<Violation>>,
 }
 
