@@ -1,5 +1,5 @@
-//! Any text as falco.yaml, and its last line as an `-o` option: a configuration or an error with its
-//! place.
+//! Any text as falco.yaml, and its last line as an `-o` option: a configuration or an error with
+//! its place.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

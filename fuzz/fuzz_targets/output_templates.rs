@@ -1,5 +1,6 @@
-//! Any text as the output of a rule: a template over the fields of the source `syscall` never panics,
-//! neither when it is compiled nor when it is rendered, and texts without fields print as they are.
+//! Any text as the output of a rule: a template over the fields of the source `syscall` never
+//! panics, neither when it is compiled nor when it is rendered, and texts without fields print as
+//! they are.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

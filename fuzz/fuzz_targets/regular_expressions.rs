@@ -1,5 +1,6 @@
 //! A pattern in the first line, a text in the rest: compiling the pattern never panics, and neither
-//! does a match. A pattern that escapes every character of the text matches the text and nothing more.
+//! does a match. A pattern that escapes every character of the text matches the text and nothing
+//! more.
 #![no_main]
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Every key at the top of falco.yaml: name, type, default and what it is for.
 //!
-//! The order of the keys is the order in which they are read, so it decides which of several issues is
-//! reported.
+//! The order of the keys is the order in which they are read, so it decides which of several issues
+//! is reported.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,11 @@ use crate::sections::{
 section! {
     /// The whole configuration.
     pub Config "FalcoConfig" {
-        /// Further configuration files and directories, merged into this one: a path, or a map of `path` and `strategy` (`append`, `override` or `add-only`).
+        /// Further configuration files and directories, merged into this one: a path, or a map of
+        /// `path` and `strategy` (`append`, `override` or `add-only`).
         config_files: Vec<Include> = Vec::new();
-        /// Lowest severity of log lines to write: emergency, alert, critical, error, warning, notice, info or debug.
+        /// Lowest severity of log lines to write: emergency, alert, critical, error, warning,
+        /// notice, info or debug.
         log_level: LogLevel = LogLevel::default();
         /// Messages of the capture layer among the log lines.
         libs_logger: Option<LibsLogger> = Some(LibsLogger::default());
@@ -29,7 +31,8 @@ section! {
         log_syslog: bool = true;
         /// Where system call events come from.
         engine: Engine = Engine::default();
-        /// Rules files and directories of them, loaded in this order. Paths that do not exist are ignored.
+        /// Rules files and directories of them, loaded in this order. Paths that do not exist are
+        /// ignored.
         rules_files: Vec<String> = Vec::new();
         /// Listed by the schema and never read. The key is `rules_files`.
         rule_files: Vec<String> = Vec::new();
@@ -55,9 +58,11 @@ section! {
         http_output: Option<HttpOutput> = None;
         /// Milliseconds an output may take for one alert before a warning is logged.
         output_timeout: u32 = 2000;
-        /// Whether the first rule that matches an event ends the search (`first`) or all rules are evaluated (`all`).
+        /// Whether the first rule that matches an event ends the search (`first`) or all rules are
+        /// evaluated (`all`).
         rule_matching: RuleMatching = RuleMatching::First;
-        /// Lowest priority of rules to load: emergency, alert, critical, error, warning, notice, informational or debug.
+        /// Lowest priority of rules to load: emergency, alert, critical, error, warning, notice,
+        /// informational or debug.
         priority: Priority = Priority::Debug;
         /// Let outputs collect alerts before writing.
         buffered_outputs: bool = false;
@@ -85,15 +90,18 @@ section! {
         capture: Capture = Capture::default();
         /// Give plugins that are event sources the state of this machine too.
         plugins_hostinfo: bool = true;
-        /// Rules to enable or disable, in this order: `enable` or `disable` with a `rule` (may hold `*`) or a `tag`.
+        /// Rules to enable or disable, in this order: `enable` or `disable` with a `rule` (may hold
+        /// `*`) or a `tag`.
         rules: Vec<RuleSelection> = Vec::new();
-        /// Texts and fields to add to alerts: `match` (`source`, `tags`, `rule`), `extra_output`, `extra_fields`, `suggested_output`.
+        /// Texts and fields to add to alerts: `match` (`source`, `tags`, `rule`), `extra_output`,
+        /// `extra_fields`, `suggested_output`.
         append_output: Vec<AppendOutput> = Vec::new();
         /// Values of your own that rules and outputs read as `static.NAME`.
         static_fields: BTreeMap<String, String> = BTreeMap::new();
         /// Names of the plugins to load, in this order; if the key is absent, all of `plugins`.
         load_plugins: Option<Vec<String>> = None;
-        /// Plugins: `name`, `library_path`, `init_config`, `open_params`. `container` is built in, and its library is not opened.
+        /// Plugins: `name`, `library_path`, `init_config`, `open_params`. `container` is built in,
+        /// and its library is not opened.
         plugins: Plugins = Plugins::default();
         /// Restart when a configuration or rules file changes.
         watch_config_files: bool = true;

@@ -1,5 +1,5 @@
-//! How keys are declared: once, in a [`section!`], which makes the struct, its decoding, its JSON schema and its rows of
-//! the reference page.
+//! How keys are declared: once, in a [`section!`], which makes the struct, its decoding, its JSON
+//! schema and its rows of the reference page.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -14,11 +14,12 @@ pub(crate) type Definitions = serde_json::Map<String, Json>;
 
 /// A value that a key can have.
 pub(crate) trait Setting: Sized {
-    /// JSON schema of the values. Sections put themselves into `definitions` and answer with a reference.
+    /// JSON schema of the values. Sections put themselves into `definitions` and answer with a
+    /// reference.
     fn schema(definitions: &mut Definitions) -> Json;
 
-    /// Reads the value of `key`. `None` if it has another type: then the default applies, and the schema
-    /// validation logs a warning.
+    /// Reads the value of `key`. `None` if it has another type: then the default applies, and the
+    /// schema validation logs a warning.
     fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue>;
 
     /// Rows of the reference page for this key.
@@ -154,7 +155,8 @@ pub(crate) fn extend(schema: &mut Json, extra: Json) {
     }
 }
 
-/// A scalar where keys are expected is the one wrong type that stops the program: nothing of the section could be meant.
+/// A scalar where keys are expected is the one wrong type that stops the program: nothing of the
+/// section could be meant.
 pub(crate) fn refuse_scalar(
     node: &Node,
     section: &str,

@@ -15,8 +15,8 @@ pub(crate) fn expand_tree(node: &mut Node, variable: &dyn Fn(&str) -> Option<Str
     }
 }
 
-/// `${NAME}` is the variable or nothing, and its value is expanded in turn; `$${x}` is the text `${x}`. A dollar that
-/// begins neither ends the search, and so does an unclosed brace.
+/// `${NAME}` is the variable or nothing, and its value is expanded in turn; `$${x}` is the text
+/// `${x}`. A dollar that begins neither ends the search, and so does an unclosed brace.
 fn expand(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
     let mut text = text.to_owned();
     let mut from = 0;

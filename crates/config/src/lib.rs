@@ -1,6 +1,8 @@
-//! falco.yaml: one declaration of every key, and the way from files and `-o` options to a [`Config`].
+//! falco.yaml: one declaration of every key, and the way from files and `-o` options to a
+//! [`Config`].
 //!
-//! The crate reads configuration files and nothing else: it does not know what the settings are used for.
+//! The crate reads configuration files and nothing else: it does not know what the settings are
+//! used for.
 //!
 //! ```
 //! use peregrine_config::{BUILT_IN_CONFIG, Main, load};
@@ -42,7 +44,8 @@ pub const BUILT_IN_CONFIG: &str = include_str!("../assets/falco.yaml");
 
 use declare::{Definitions, Setting};
 
-/// JSON schema of Falco's keys. Tools compare it with Falco's own, so Peregrine's additions are left out.
+/// JSON schema of Falco's keys. Tools compare it with Falco's own, so Peregrine's additions are
+/// left out.
 pub fn json_schema() -> Json {
     let mut schema = full_schema().json().clone();
     if let Some(definitions) = schema.get_mut("definitions").and_then(Json::as_object_mut) {

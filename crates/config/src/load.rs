@@ -58,7 +58,8 @@ pub struct ReadFile {
 /// Name of the key that includes files.
 const INCLUDES: &str = "config_files";
 
-/// Reads a configuration: the main file, those it includes, then the options, the last of which is the strongest.
+/// Reads a configuration: the main file, those it includes, then the options, the last of which is
+/// the strongest.
 ///
 /// `deprecated` is called at once, not with the other warnings: its line also precedes an error.
 pub fn load(

@@ -47,7 +47,8 @@ fn wrong_key(key: &str, reason: impl Display) -> ConfigIssue {
     ConfigIssue::new(ConfigCode::Override, format!("Config error at key \"{key}\": {reason}"))
 }
 
-/// Reads a path such as `engine.kind`, `append_output[0].match.rule`, `rules_files[]` or `static_fields.a\.b`.
+/// Reads a path such as `engine.kind`, `append_output[0].match.rule`, `rules_files[]` or
+/// `static_fields.a\.b`.
 fn parse_path(path: &str) -> Result<Vec<Step>, ConfigIssue> {
     let wrong = |reason: String| wrong_key(path, format_args!("Parsing error: {reason}"));
     let mut steps = Vec::new();

@@ -1,7 +1,7 @@
 //! The texts that a configuration is read from, so that every value knows where it stands.
 //!
-//! Values of several files and of the command line end up in one tree. Each text gets a range of offsets
-//! of its own, and the positions of its nodes are moved into that range.
+//! Values of several files and of the command line end up in one tree. Each text gets a range of
+//! offsets of its own, and the positions of its nodes are moved into that range.
 
 use peregrine_diagnostics::{Position, Source, SourceMap, Span};
 use peregrine_yaml::{Node, Value, decode, parse};

@@ -1,9 +1,9 @@
 //! Problems in texts that people write: where they are, what they are and what would be right.
 //!
-//! A [`Problem`] has a code, a message, the spans it is about and, where it is known, a remedy. It has
-//! three forms: text with the source line and carets ([`Display`](std::fmt::Display)), JSON
-//! ([`Problem::to_json`]) and SARIF 2.1.0 ([`sarif()`]). The crate knows spans and source texts; it does
-//! not know YAML, rules or settings.
+//! A [`Problem`] has a code, a message, the spans it is about and, where it is known, a remedy. It
+//! has three forms: text with the source line and carets ([`Display`](std::fmt::Display)), JSON
+//! ([`Problem::to_json`]) and SARIF 2.1.0 ([`sarif()`]). The crate knows spans and source texts; it
+//! does not know YAML, rules or settings.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -45,8 +45,8 @@ impl Label {
         Self { source, span }
     }
 
-    /// Name of the text, start and end. Lines and columns count from 1 (columns in characters), offsets
-    /// from 0 (in bytes).
+    /// Name of the text, start and end. Lines and columns count from 1 (columns in characters),
+    /// offsets from 0 (in bytes).
     fn to_json(&self) -> Value {
         let position = |offset: usize| {
             let (line, column) = self.source.line_and_column(offset);

@@ -71,8 +71,8 @@ fn location(label: &Label) -> Value {
     })
 }
 
-/// A path as a URI reference: absolute ones with the scheme `file`, relative ones as they are, with all
-/// bytes but those that RFC 3986 calls unreserved written as `%XX`.
+/// A path as a URI reference: absolute ones with the scheme `file`, relative ones as they are, with
+/// all bytes but those that RFC 3986 calls unreserved written as `%XX`.
 fn uri(path: &str) -> String {
     let mut uri = String::from(if path.starts_with('/') { "file://" } else { "" });
     for byte in path.bytes() {

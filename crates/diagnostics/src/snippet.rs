@@ -7,8 +7,8 @@ use crate::{Source, Span};
 /// Characters of a line that are shown around the place.
 const WIDTH: usize = 120;
 
-/// Shows a span as `file:line:column` (counted from 1, as editors do), its first line, and carets under
-/// what is meant.
+/// Shows a span as `file:line:column` (counted from 1, as editors do), its first line, and carets
+/// under what is meant.
 ///
 /// ```
 /// use peregrine_diagnostics::{Snippet, Source};

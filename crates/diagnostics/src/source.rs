@@ -63,8 +63,8 @@ impl Source {
     }
 }
 
-/// Several texts, each with a range of offsets of its own, so that an offset alone says which text it
-/// belongs to. For trees that are put together from several files.
+/// Several texts, each with a range of offsets of its own, so that an offset alone says which text
+/// it belongs to. For trees that are put together from several files.
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
     /// Texts with the offset of their first byte, in ascending order.

@@ -2,8 +2,8 @@
 //!
 //! Names of users and groups come from account files, which a container may not have given away yet
 //! when an event of it matches a rule. Its alert is rendered once with a [`Recording`], which keeps
-//! what the rendering reads. When the accounts are known, [`Frozen::complete`] fills in the names and
-//! the alert is rendered again, long after event and state have moved on.
+//! what the rendering reads. When the accounts are known, [`Frozen::complete`] fills in the names
+//! and the alert is rendered again, long after event and state have moved on.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;

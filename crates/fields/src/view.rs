@@ -119,8 +119,8 @@ impl<'a> View<'a> {
         self.thread.map_or(&[], |thread| &*thread.container)
     }
 
-    /// A ticket for the request for the accounts of the container of the event's thread, if they are
-    /// not known yet (see [`State::pending_accounts`]).
+    /// A ticket for the request for the accounts of the container of the event's thread, if they
+    /// are not known yet (see [`State::pending_accounts`]).
     pub fn pending_accounts(&self) -> Option<u64> {
         self.state.pending_accounts(&self.thread?.container)
     }

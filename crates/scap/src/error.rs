@@ -7,7 +7,8 @@ use thiserror::Error;
 
 /// Why reading or writing a capture ended.
 ///
-/// Offsets count bytes of the capture after decompression. The name of the file is the caller's to add.
+/// Offsets count bytes of the capture after decompression. The name of the file is the caller's to
+/// add.
 #[derive(Debug, Error)]
 pub enum ScapError {
     /// The file cannot be opened.

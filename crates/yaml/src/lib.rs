@@ -1,7 +1,7 @@
 //! A YAML tree that remembers where everything stood, for rules files and configuration.
 //!
-//! Knows YAML, text and the files it comes from, nothing of rules or settings. Reads hostile text: nesting and the
-//! growth through aliases are bounded, and no text makes it panic.
+//! Knows YAML, text and the files it comes from, nothing of rules or settings. Reads hostile text:
+//! nesting and the growth through aliases are bounded, and no text makes it panic.
 //!
 //! ```
 //! use peregrine_yaml::{decode, parse};

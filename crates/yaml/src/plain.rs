@@ -1,12 +1,14 @@
-//! A fast path for the common subset of YAML: block maps and sequences, flow sequences, scalars and comments.
+//! A fast path for the common subset of YAML: block maps and sequences, flow sequences, scalars and
+//! comments.
 //!
-//! Anchors, tags, flow maps, tabs, several documents and syntax errors are left to the complete reader
-//! ([`build`](crate::build)). A text that is read here gives the same tree there, positions included; tests
-//! compare the two.
+//! Anchors, tags, flow maps, tabs, several documents and syntax errors are left to the complete
+//! reader ([`build`](crate::build)). A text that is read here gives the same tree there, positions
+//! included; tests compare the two.
 //!
-//! It stays because start-up needs it. Measured with callgrind on a release build that loads the 93 upstream
-//! rules (251 KB): this reader takes 5.4 million instructions, the complete one 51.8 million, of 68 and 114
-//! million for the whole process. The CPU time of a start falls from 12 ms to 9 ms.
+//! It stays because start-up needs it. Measured with callgrind on a release build that loads the 93
+//! upstream rules (251 KB): this reader takes 5.4 million instructions, the complete one 51.8
+//! million, of 68 and 114 million for the whole process. The CPU time of a start falls from 12 ms
+//! to 9 ms.
 
 use peregrine_diagnostics::Position;
 

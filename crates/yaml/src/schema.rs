@@ -1,7 +1,8 @@
 //! Validation of a tree against a JSON Schema (draft 6, the keywords that our schemas use).
 //!
-//! Messages and their order are those of the validator that Falco uses, valijson with weak types: every
-//! scalar is text, and text that looks like a number is one. Violations come from the inside out.
+//! Messages and their order are those of the validator that Falco uses, valijson with weak types:
+//! every scalar is text, and text that looks like a number is one. Violations come from the inside
+//! out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

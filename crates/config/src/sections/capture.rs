@@ -13,7 +13,8 @@ section! {
         enabled: bool = false;
         /// Prefix of the names of the files.
         path_prefix: String = "/tmp/falco".to_owned();
-        /// Which alerts start a recording: those of rules with `capture: true` (`rules`) or all (`all_rules`).
+        /// Which alerts start a recording: those of rules with `capture: true` (`rules`) or all
+        /// (`all_rules`).
         mode: CaptureMode = CaptureMode::Rules;
         /// Milliseconds to record after an alert whose rule sets no duration.
         default_duration: u32 = 5000, extra { "minimum": 0 };

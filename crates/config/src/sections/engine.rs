@@ -151,7 +151,8 @@ impl Setting for Engine {
 section! {
     /// The event source as it is written; [`Engine`] is what it comes to.
     pub(crate) EngineKeys "Engine" extra { "required": ["kind"] } {
-        /// Source of events: kmod and modern_ebpf are the running kernel, replay is a capture file, nodriver is none.
+        /// Source of events: kmod and modern_ebpf are the running kernel, replay is a capture file,
+        /// nodriver is none.
         kind: String = "kmod".to_owned();
         /// Buffers with `kind: kmod`. Taken as for modern_ebpf: there is no kernel module.
         kmod: Kmod = Kmod::default();
@@ -183,8 +184,8 @@ section! {
         drop_failed_exit: bool = false;
         /// Read the initial state from /proc only, not through BPF iterators.
         disable_iterators: bool = false;
-        /// How system calls are hooked: per_syscall (one hook per selected call), sys_exit (one hook at
-        /// the exit of all), or auto, the first that the kernel supports.
+        /// How system calls are hooked: per_syscall (one hook per selected call), sys_exit (one
+        /// hook at the exit of all), or auto, the first that the kernel supports.
         hooks: Hooks = Hooks::default(), extra { "$comment": "Peregrine" };
         /// What to watch of the machine.
         scope: Scope = Scope::default(), extra { "$comment": "Peregrine" };
@@ -207,7 +208,8 @@ impl ModernEbpf {
 section! {
     /// Part of the machine that is watched. Falco has no such thing.
     pub Scope "Scope" {
-        /// Directory of a cgroup v2: only its tasks and those of the cgroups below it are monitored. Empty means the whole machine.
+        /// Directory of a cgroup v2: only its tasks and those of the cgroups below it are
+        /// monitored. Empty means the whole machine.
         cgroup: String = String::new();
     }
 }

@@ -34,7 +34,9 @@ section! {
         kernel_iter_event_counters_enabled: bool = true;
         /// Include run counts and times of BPF programs.
         libbpf_stats_enabled: bool = true;
-        /// Let the kernel count those runs while this program does (BPF_ENABLE_STATS), for all BPF programs of the machine: each run takes a little longer then. Otherwise they are counted where `sysctl kernel.bpf_stats_enabled=1` says so.
+        /// Let the kernel count those runs while this program does (BPF_ENABLE_STATS), for all BPF
+        /// programs of the machine: each run takes a little longer then. Otherwise they are counted
+        /// where `sysctl kernel.bpf_stats_enabled=1` says so.
         bpf_enable_stats: bool = false, extra { "$comment": "Peregrine" };
         /// Include counters of plugins.
         plugins_metrics_enabled: bool = true;
@@ -70,8 +72,8 @@ impl Interval {
         Self { text: text.to_owned(), duration }
     }
 
-    /// The time, at least 100 ms; `None` if the text is no such duration. Falco refuses that only when
-    /// metrics start.
+    /// The time, at least 100 ms; `None` if the text is no such duration. Falco refuses that only
+    /// when metrics start.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         self.duration

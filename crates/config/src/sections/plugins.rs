@@ -87,7 +87,8 @@ fn plugin(node: &Node) -> Result<Plugin, ConfigIssue> {
     Ok(Plugin { name, library_path, init_config: optional("init_config")?, open_params })
 }
 
-/// Absolute paths as they are, relative ones inside the directory of plugins; `None` where they leave it.
+/// Absolute paths as they are, relative ones inside the directory of plugins; `None` where they
+/// leave it.
 fn plugin_path(path: &str) -> Option<PathBuf> {
     let path = Path::new(path);
     if path.as_os_str().is_empty() || path.has_root() {

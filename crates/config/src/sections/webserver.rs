@@ -21,7 +21,8 @@ section! {
         listen_address: ListenAddress = ListenAddress("0.0.0.0".to_owned());
         /// Path of the health page.
         k8s_healthz_endpoint: String = "/healthz".to_owned();
-        /// Milliseconds without progress of the event loop after which that page returns 503; 0 means never.
+        /// Milliseconds without progress of the event loop after which that page returns 503; 0
+        /// means never.
         healthz_timeout: u32 = 15_000, extra { "$comment": "Peregrine" };
         /// Serve the metrics under /metrics in the format of Prometheus.
         prometheus_metrics_enabled: bool = false;

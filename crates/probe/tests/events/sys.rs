@@ -226,7 +226,8 @@ pub(crate) fn unterminated(text: &[u8]) -> u64 {
     let at = ok!(mmap(0, 2 * page, access, kind, -1, 0)) as usize;
     ok!(mprotect(at + page, page, libc::PROT_NONE));
     let start = at + page - text.len();
-    // SAFETY: the kernel has just made both pages for us, and the text ends where the first one does.
+    // SAFETY: the kernel has just made both pages for us, and the text ends where the first one
+    // does.
     unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), start as *mut u8, text.len()) };
     start as u64
 }
@@ -241,7 +242,8 @@ pub(crate) fn touch(at: u64) {
 /// Bytes of a plain structure.
 pub(crate) fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
     let start = std::ptr::from_ref(value).cast::<u8>();
-    // SAFETY: the value is borrowed and as long as its type. Structures with gaps are not given to this.
+    // SAFETY: the value is borrowed and as long as its type. Structures with gaps are not given to
+    // this.
     unsafe { std::slice::from_raw_parts(start, size_of::<T>()) }.to_vec()
 }
 

@@ -162,8 +162,8 @@ fn timestamps_follow_the_wall_clock() {
     }
 }
 
-/// A container whose first process executes programs in a loop causes one read of its account files,
-/// off the thread that takes events.
+/// A container whose first process executes programs in a loop causes one read of its account
+/// files, off the thread that takes events.
 #[test]
 fn an_exec_storm_reads_large_account_files_once() {
     const EXECS: usize = 200;
