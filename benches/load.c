@@ -2,9 +2,9 @@
 //
 //     load ACT BATCHES COUNT [PATH…]
 //
-// performs BATCHES batches of COUNT acts and prints nanoseconds per act, in the fastest batch and over
-// all. A batch is short, so that some run without interruption. The paths are for the act `open`, which
-// opens them in turn, whether they exist or not.
+// performs BATCHES batches of COUNT acts and prints nanoseconds per act, in the fastest batch and
+// over all. A batch is short, so that some run without interruption. The paths are for the act
+// `open`, which opens them in turn, whether they exist or not.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>

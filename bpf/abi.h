@@ -1,4 +1,5 @@
-// Maps and structures that kernel and user space share; crates/probe/src/bpf/abi.rs is the other half.
+// Maps and structures that kernel and user space share; crates/probe/src/bpf/abi.rs is the other
+// half.
 #pragma once
 #include "helpers.h"
 
@@ -45,8 +46,9 @@ struct call {
 	s64 round; // how often its collector has run
 };
 
-// A buffer in which an event is assembled. The record starts two bytes before the event, with the CPU
-// number, so that the event itself is aligned. The highest bit of these two marks a 32-bit call.
+// A buffer in which an event is assembled. The record starts two bytes before the event, with the
+// CPU number, so that the event itself is aligned. The highest bit of these two marks a 32-bit
+// call.
 enum { EVENT_LIMIT = 1 << 16, RECORD_AT = 6, EVENT_AT = 8, WALK = 64, MARK_SHIFT = 15 };
 struct scratch {
 	struct call call;
@@ -78,8 +80,8 @@ struct {
 	__type(value, struct losses);
 } offenders SEC(".maps");
 
-// Each CPU has several, as the kernel may preempt a program and run another one on the same CPU. The
-// first one is nearly always free.
+// Each CPU has several, as the kernel may preempt a program and run another one on the same CPU.
+// The first one is nearly always free.
 enum { SLOTS = 3 };
 struct {
 	__uint(type, MAP_ARRAY);
@@ -145,9 +147,9 @@ INLINE struct scratch *scratch_at(u32 slot)
 	return bpf_map_lookup_elem(&scratches, &at);
 }
 
-// Claims a scratch buffer until it is released. A program may be preempted in the middle of an event
-// (seen on 7.3) and another one start on the same CPU, between any two lines of this function: then one of
-// them, or both, take the next buffer.
+// Claims a scratch buffer until it is released. A program may be preempted in the middle of an
+// event (seen on 7.3) and another one start on the same CPU, between any two lines of this
+// function: then one of them, or both, take the next buffer.
 INLINE struct scratch *claim_scratch(void)
 {
 	for (u32 slot = 0; slot < SLOTS; slot++) {
@@ -168,7 +170,8 @@ INLINE void release_scratch(struct scratch *s)
 	__sync_fetch_and_add(&s->users, -1);
 }
 
-// The buffer in which the hook stored the call. Registers identify it: those of each thread have their own address.
+// The buffer in which the hook stored the call. Registers identify it: those of each thread have
+// their own address.
 INLINE struct scratch *own_scratch(u64 *ctx)
 {
 	for (u32 slot = 0; slot < SLOTS; slot++) {

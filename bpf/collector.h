@@ -1,5 +1,5 @@
-// A collector writes the event of one kind of system call. The hook stores the call in a scratch buffer of
-// the CPU before it jumps here, so that collectors do not depend on the hook.
+// A collector writes the event of one kind of system call. The hook stores the call in a scratch
+// buffer of the CPU before it jumps here, so that collectors do not depend on the hook.
 #pragma once
 #include "call.h"
 #include "net.h"
@@ -31,7 +31,8 @@
 // A tracepoint reports an exec that succeeded: here the arguments of the caller are gone.
 #define COLLECT_FAILED_LIFECYCLE(name, id) COLLECT_INTO(lifecycle_rings, failed, name, id)
 
-// The call at its exit: from the scratch buffer for 32-bit calls, from the registers for all others.
+// The call at its exit: from the scratch buffer for 32-bit calls, from the registers for all
+// others.
 INLINE bool take_call(struct call *c, struct caller *who, u64 *ctx)
 {
 	*who = caller();
@@ -65,8 +66,8 @@ INLINE bool begin_anew(struct event *e, struct caller who, u32 type, u32 nparams
 	return true;
 }
 
-// For events whose parameters take exactly `size` bytes. The record is written in place in the ring, without a
-// scratch buffer, which would double the cost.
+// For events whose parameters take exactly `size` bytes. The record is written in place in the
+// ring, without a scratch buffer, which would double the cost.
 #define COLLECT_FIXED(name, id, size)                                                              \
 	INLINE void write_##name(struct event *e, struct call *c);                                 \
 	SEC("tp_btf/sys_exit") int inline_##name(u64 *ctx)                                          \
@@ -112,7 +113,8 @@ enum { SHORT_PATH = 64 };
 	}                                                                                          \
 	INLINE void write_##name(struct event *e, struct call *c)
 
-// As many events as the result says: the program tail-calls itself, which the kernel allows 32 times.
+// As many events as the result says: the program tail-calls itself, which the kernel allows 32
+// times.
 #define COLLECT_EACH_BY(table, program, name, kind)                                                \
 	SEC("tp_btf/sys_exit") int program(void *ctx)                                              \
 	{                                                                                          \
@@ -137,8 +139,8 @@ enum { SHORT_PATH = 64 };
 INLINE bool always(struct call *c) { return true; }
 INLINE bool failed(struct call *c) { return c->ret < 0; }
 
-// A value in the caller's memory; zero where it cannot be read. A fault costs as much as ten reads, and null
-// pointers are common.
+// A value in the caller's memory; zero where it cannot be read. A fault costs as much as ten reads,
+// and null pointers are common.
 #define USER_VALUE(type, from)                                                                     \
 	({                                                                                         \
 		type value_ = 0;                                                                   \
@@ -150,8 +152,8 @@ INLINE bool failed(struct call *c) { return c->ret < 0; }
 INLINE u32 user_u32(u64 from) { return USER_VALUE(u32, from); }
 INLINE u64 user_u64(u64 from) { return USER_VALUE(u64, from); }
 
-// A pointer in the caller's memory, which is half as wide in a 32-bit program. Both widths share one read, so
-// that the verifier need not analyse loops over pointers twice.
+// A pointer in the caller's memory, which is half as wide in a 32-bit program. Both widths share
+// one read, so that the verifier need not analyse loops over pointers twice.
 INLINE u64 user_pointer(struct call *c, u64 array, u32 index)
 {
 	u64 pointer[2] = {};

@@ -1,6 +1,6 @@
-// The hooks at the exit of system calls, which return at once for calls that are not selected. `sys_exit` is
-// attached to the tracepoint of all calls; the loader attaches `call_exit` to the functions of single calls
-// (fexit), whose context is the same.
+// The hooks at the exit of system calls, which return at once for calls that are not selected.
+// `sys_exit` is attached to the tracepoint of all calls; the loader attaches `call_exit` to the
+// functions of single calls (fexit), whose context is the same.
 #pragma once
 #include "collector.h"
 #include "scope.h"
@@ -10,8 +10,8 @@ INLINE bool selected(const u64 *set, u32 number)
 	return set[number / 64 & (SYSCALL_WORDS - 1)] >> (number & 63) & 1;
 }
 
-// The arguments of a call through socketcall are in memory; the first argument of socketcall says which call
-// it is, and the loader puts the numbers of these calls behind those of the table.
+// The arguments of a call through socketcall are in memory; the first argument of socketcall says
+// which call it is, and the loader puts the numbers of these calls behind those of the table.
 enum { SOCKETCALL = 102, SOCKETCALLS_AT = SYSCALL_LIMIT - 32, SEND = 9, RECV = 10 };
 INLINE void unpack_socketcall(struct call *c, u32 *number)
 {
@@ -23,9 +23,10 @@ INLINE void unpack_socketcall(struct call *c, u32 *number)
 		c->args[i] = i < 4 || has_address ? user_u32(from + 4 * i) : 0;
 }
 
-// Tail-calls the collector. With a constant index the JIT emits a direct jump where it can (x86_64); an indirect
-// one costs as much as everything before it. So the most frequent calls have constant indices. Patching them
-// takes long, so there are none where the hook is loaded for each of some hundred functions.
+// Tail-calls the collector. With a constant index the JIT emits a direct jump where it can
+// (x86_64); an indirect one costs as much as everything before it. So the most frequent calls have
+// constant indices. Patching them takes long, so there are none where the hook is loaded for each
+// of some hundred functions.
 INLINE void jump(u64 *ctx, void *collectors, u32 number, bool direct)
 {
 #define JUMP(known)                                                                                \
@@ -97,12 +98,14 @@ INLINE int dispatch(u64 *ctx, void *collectors, bool direct)
 
 SEC("tp_btf/sys_exit") int sys_exit(u64 *ctx) { return dispatch(ctx, &collectors, true); }
 
-// The functions of system calls all take the same parameter, but its name has two spellings, so that the kernel's
-// BTF has two prototypes; programs of different prototypes cannot be in one program array.
+// The functions of system calls all take the same parameter, but its name has two spellings, so
+// that the kernel's BTF has two prototypes; programs of different prototypes cannot be in one
+// program array.
 SEC("tp_btf/sys_exit") int call_exit(u64 *ctx) { return dispatch(ctx, &collectors, false); }
 SEC("tp_btf/sys_exit") int call_exit_alt_proto(u64 *ctx) { return dispatch(ctx, &alt_collectors, false); }
 
-// Loaded at start to find out whether this kernel supports fexit and knows that syscall functions take registers.
+// Loaded at start to find out whether this kernel supports fexit and knows that syscall functions
+// take registers.
 SEC("fexit/any") int takes_functions(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];

@@ -42,7 +42,8 @@ INLINE u32 encode_dev(u32 dev)
 
 enum layer { NO_OVERLAY, UPPER_LAYER, LOWER_LAYER };
 
-// The kernel places the dentry of the upper layer, if there is one, directly behind an overlay inode.
+// The kernel places the dentry of the upper layer, if there is one, directly behind an overlay
+// inode.
 INLINE enum layer overlay_layer(struct file *file, struct super_block *sb)
 {
 	if (READ(sb, s_magic) != OVERLAYFS_MAGIC)
@@ -95,7 +96,8 @@ INLINE u64 ino_of_fd(s32 fd)
 	return READ(inode, i_ino);
 }
 
-// The path from the root of all mounts, up to `WALK` components; files without a path have their name.
+// The path from the root of all mounts, up to `WALK` components; files without a path have their
+// name.
 INLINE void put_kernel_path(struct event *e, struct path *path)
 {
 	struct vfsmount *vfsmount = READ(path, mnt);

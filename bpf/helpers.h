@@ -60,7 +60,8 @@ enum { RB_AVAIL_DATA = 0, RB_RING_SIZE = 1 };
 		value_;                                                                            \
 	})
 
-// A copy of part of a kernel structure, from a given field on, so that neighbouring fields take one read.
+// A copy of part of a kernel structure, from a given field on, so that neighbouring fields take one
+// read.
 struct window {
 	u64 words[5];
 };
@@ -72,7 +73,8 @@ struct window {
 				      (void *)(from) + WINDOW_START(from, first));                 \
 		window_;                                                                           \
 	})
-// A field of the copy. Where a kernel has the field elsewhere (known at load time), it is read by itself.
+// A field of the copy. Where a kernel has the field elsewhere (known at load time), it is read by
+// itself.
 #define IN_WINDOW(window, from, first, field)                                                      \
 	({                                                                                         \
 		typeof((from)->field) value_;                                                      \

@@ -1,5 +1,5 @@
-// The fields of kernel structures that are read, and no others. Their offsets come from the running kernel
-// (CO-RE); `___since_X` is a structure as it is from version X on.
+// The fields of kernel structures that are read, and no others. Their offsets come from the running
+// kernel (CO-RE); `___since_X` is a structure as it is from version X on.
 #pragma once
 #include "helpers.h"
 

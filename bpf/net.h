@@ -152,7 +152,8 @@ INLINE void add_tuple_unix(struct event *e, struct sock *sk, enum direction dire
 		ADD(e, u8, 0);
 }
 
-// The local and remote address of a socket. `given` is an address from the caller, where the kernel keeps none.
+// The local and remote address of a socket. `given` is an address from the caller, where the kernel
+// keeps none.
 INLINE void put_tuple(struct event *e, s32 fd, enum direction direction, struct given given)
 {
 	struct sock *sk = sock_of_fd(fd);

@@ -1,5 +1,5 @@
-// The kernel side of Peregrine. All programs are in one translation unit, so that the object has each map once;
-// there is one header per concern.
+// The kernel side of Peregrine. All programs are in one translation unit, so that the object has
+// each map once; there is one header per concern.
 #include "scope.h"
 #include "families/process.h"
 #include "families/open.h"

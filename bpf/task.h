@@ -18,7 +18,8 @@ INLINE struct pid *pid_of(struct task_struct *task, u32 kind)
 	return pid;
 }
 
-// The number of a pid in the namespace at a level. The offset is computed here, as the array is of variable length.
+// The number of a pid in the namespace at a level. The offset is computed here, as the array is of
+// variable length.
 INLINE struct upid number_at(struct pid *pid, u32 level)
 {
 	struct upid upid = {};
@@ -171,7 +172,8 @@ INLINE void put_cgroups(struct event *e, struct task_struct *task)
 	put_len(e, e->at - start);
 }
 
-// exe and args from the memory of the process, as the kernel put them there. The first string is the exe.
+// exe and args from the memory of the process, as the kernel put them there. The first string is
+// the exe.
 INLINE void put_exe_and_args(struct event *e, struct task_struct *task)
 {
 	struct mm_struct *mm = READ(task, mm);
@@ -203,7 +205,8 @@ INLINE void put_environment(struct event *e, struct task_struct *task)
 	put_len(e, env);
 }
 
-// tid, pid, ptid, cwd (the state knows it), fdlimit, pgft_maj, pgft_min, vm_size, vm_rss, vm_swap, comm.
+// tid, pid, ptid, cwd (the state knows it), fdlimit, pgft_maj, pgft_min, vm_size, vm_rss, vm_swap,
+// comm.
 INLINE void put_task(struct event *e, struct task_struct *task)
 {
 	put_id(e, READ(task, pid));

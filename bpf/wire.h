@@ -5,8 +5,8 @@
 
 enum { PATH_LIMIT = 4096, HEADER_LEN = 26 };
 
-// An event being written. All functions are inlined, so that its members are in registers and the offsets
-// before the first parameter of variable length are constants.
+// An event being written. All functions are inlined, so that its members are in registers and the
+// offsets before the first parameter of variable length are constants.
 struct event {
 	struct scratch *scratch;
 	u8 *bytes;  // its start: in a scratch buffer, or in the ring
@@ -32,8 +32,8 @@ INLINE void *aside(struct scratch *s)
 	return &s->record[EVENT_LIMIT + 2 * 4096];
 }
 
-// Hides the range of a value from the verifier. States that differ only in the range of a value are then
-// merged, and loops and optional parts do not multiply the instructions it analyses.
+// Hides the range of a value from the verifier. States that differ only in the range of a value are
+// then merged, and loops and optional parts do not multiply the instructions it analyses.
 #define FORGET(s, value)                                                                           \
 	({                                                                                         \
 		*(volatile u64 *)&(s)->forgotten = (value);                                        \
@@ -207,8 +207,8 @@ INLINE void *ring_of(void *rings, u32 cpu)
 	return bpf_map_lookup_elem(rings, &cpu);
 }
 
-// Whether to wake the reader, which otherwise polls on a timer: when the ring is half full. Querying the fill level
-// is expensive, so it is done once per `wakeup_check_bytes`.
+// Whether to wake the reader, which otherwise polls on a timer: when the ring is half full.
+// Querying the fill level is expensive, so it is done once per `wakeup_check_bytes`.
 INLINE u64 wake(void *ring, struct config *config, struct counters *c, u32 len)
 {
 	c->unchecked_bytes += len;
@@ -261,8 +261,9 @@ INLINE void submit(struct event *e, void *rings)
 	release_scratch(e->scratch);
 }
 
-// Begins an event directly in the ring, without a scratch buffer: its parameters take `size` bytes, apart from a
-// path that is shorter than its reserved room (a power of two). False when the ring is full, which is counted.
+// Begins an event directly in the ring, without a scratch buffer: its parameters take `size` bytes,
+// apart from a path that is shorter than its reserved room (a power of two). False when the ring is
+// full, which is counted.
 INLINE bool begin_in_ring(struct event *e, void *rings, u32 type, u32 nparams, u32 class, u32 size, u32 path_room,
 			  u32 tid, u32 is32)
 {

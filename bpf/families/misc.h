@@ -1,4 +1,5 @@
-// Parameters of other events beyond the arguments of the call: memory, limits, files, credentials, modules.
+// Parameters of other events beyond the arguments of the call: memory, limits, files, credentials,
+// modules.
 #pragma once
 #include "../collector.h"
 

@@ -3,7 +3,8 @@
 #include "../collector.h"
 #include "../scope.h"
 
-// The parameters after `res` that all of clone, clone3, fork and vfork share; `flags` in the format's values.
+// The parameters after `res` that all of clone, clone3, fork and vfork share; `flags` in the
+// format's values.
 INLINE void put_child(struct event *e, struct task_struct *task, bool with_exe, u32 flags, bool started)
 {
 	if (with_exe) {
@@ -144,8 +145,8 @@ INLINE bool watched(struct caller who)
 	return config && in_scope(config, who.tgid);
 }
 
-// Begins an event of a tracepoint; false if it is not selected. At the tracepoint of an exec the 32-bit flag is that
-// of the new program, not that of the call.
+// Begins an event of a tracepoint; false if it is not selected. At the tracepoint of an exec the
+// 32-bit flag is that of the new program, not that of the call.
 INLINE bool begin_traced(struct event *e, u32 type, u32 nparams, u32 class)
 {
 	struct caller who = caller();
@@ -180,8 +181,9 @@ SEC("tp_btf/sched_process_exec") int process_exec(u64 *ctx)
 	return 0;
 }
 
-// What the current call creates, from its registers: the event type of the child, and clone flags in the kernel's
-// values. False if it creates no process, or on kernels before 5.15, which do not give the registers.
+// What the current call creates, from its registers: the event type of the child, and clone flags
+// in the kernel's values. False if it creates no process, or on kernels before 5.15, which do not
+// give the registers.
 INLINE bool made_by(bool is32, u32 *event, u64 *flags)
 {
 	struct call c = {.is32 = is32};
@@ -201,8 +203,8 @@ INLINE bool made_by(bool is32, u32 *event, u64 *flags)
 	return *event;
 }
 
-// Reports the child of a clone where the child does not pass a syscall exit hook (arm64, and hooks on single
-// functions).
+// Reports the child of a clone where the child does not pass a syscall exit hook (arm64, and hooks
+// on single functions).
 SEC("tp_btf/sched_process_fork") int process_fork(u64 *ctx)
 {
 	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
