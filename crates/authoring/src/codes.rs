@@ -1,4 +1,4 @@
-//! Error and warning codes of rules files: what each means and what to do about it.
+//! Error and warning codes: what each means and what to do about it.
 
 use std::fmt::Write;
 
@@ -18,44 +18,51 @@ pub struct UnknownCode {
 }
 
 /// A code, whatever its severity.
-struct Entry {
-    name: &'static str,
-    severity: &'static str,
-    title: &'static str,
-    meaning: &'static str,
-    remedy: &'static str,
+#[derive(Clone, Copy, Debug)]
+pub struct Code {
+    /// Name for machines, such as `LOAD_NO_EVTTYPE`.
+    pub name: &'static str,
+    /// `error` or `warning`.
+    pub severity: &'static str,
+    /// A few words.
+    pub title: &'static str,
+    /// When it is reported.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
-/// The page of a code; upper and lower case are the same.
+/// The page of the code with this name; upper and lower case are the same.
 ///
 /// # Errors
 /// No code has this name.
-pub fn page(code: &str) -> Result<String, UnknownCode> {
-    let Some(entry) = entries().find(|entry| entry.name.eq_ignore_ascii_case(code)) else {
-        let names = entries().map(|entry| entry.name);
-        let nearest = similar::nearest(&code.to_ascii_uppercase(), names);
-        return Err(UnknownCode { code: code.to_owned(), nearest: nearest.map(str::to_owned) });
+pub fn page(codes: &[Code], name: &str) -> Result<String, UnknownCode> {
+    let Some(code) = codes.iter().find(|code| code.name.eq_ignore_ascii_case(name)) else {
+        let names = codes.iter().map(|code| code.name);
+        let nearest = similar::nearest(&name.to_ascii_uppercase(), names);
+        return Err(UnknownCode { code: name.to_owned(), nearest: nearest.map(str::to_owned) });
     };
-    let mut page = format!("{} ({}): {}\n\n", entry.name, entry.severity, entry.title);
+    let mut page = format!("{} ({}): {}\n\n", code.name, code.severity, code.title);
     // Writing into a string does not fail.
     let _ =
-        write!(page, "{}{}", columns("Meaning:", entry.meaning), columns("Remedy:", entry.remedy));
+        write!(page, "{}{}", columns("Meaning:", code.meaning), columns("Remedy:", code.remedy));
     Ok(page)
 }
 
-/// All codes with their titles.
-pub fn listing() -> String {
-    entries()
-        .map(|entry| columns(entry.name, &format!("({}) {}", entry.severity, entry.title)))
-        .collect()
+/// These codes with their titles.
+#[must_use]
+pub fn listing(codes: &[Code]) -> String {
+    let line = |code: &Code| columns(code.name, &format!("({}) {}", code.severity, code.title));
+    codes.iter().map(line).collect()
 }
 
-fn entries() -> impl Iterator<Item = Entry> {
+/// All codes of rules files.
+pub fn of_rules() -> impl Iterator<Item = Code> {
     let errors = ErrorCode::ALL.into_iter().map(|code| {
         let (meaning, remedy) = error(code);
-        Entry { name: code.name(), severity: "error", title: code.title(), meaning, remedy }
+        Code { name: code.name(), severity: "error", title: code.title(), meaning, remedy }
     });
-    let warnings = WarningCode::ALL.into_iter().map(|code| Entry {
+    let warnings = WarningCode::ALL.into_iter().map(|code| Code {
         name: code.name(),
         severity: "warning",
         title: code.title(),
@@ -90,7 +97,8 @@ fn error(code: ErrorCode) -> (&'static str, &'static str) {
         ),
         ErrorCode::CompileOutput => (
             "An output refers to a field that does not exist, or a field lacks its argument.",
-            "Write fields as `%proc.name`; a literal percent sign as `%%`. `peregrine fields` lists all fields.",
+            "Write fields as `%proc.name`; an output can't contain a percent sign of its own. `peregrine fields` lists \
+             all fields.",
         ),
         ErrorCode::Validate => (
             "Items contradict each other or the engine: an undefined macro or list, an exception whose values do not \
@@ -155,19 +163,21 @@ mod tests {
 
     #[test]
     fn every_code_has_a_page() {
-        for entry in entries() {
-            let page = page(&entry.name.to_lowercase()).unwrap();
-            assert!(page.starts_with(entry.name) && page.contains("Remedy:"), "{page}");
+        let codes: Vec<_> = of_rules().collect();
+        for code in &codes {
+            let page = page(&codes, &code.name.to_lowercase()).unwrap();
+            assert!(page.starts_with(code.name) && page.contains("Remedy:"), "{page}");
         }
         assert_eq!(
-            listing().matches("LOAD_").count(),
+            listing(&codes).matches("LOAD_").count(),
             ErrorCode::ALL.len() + WarningCode::ALL.len()
         );
     }
 
     #[test]
     fn an_unknown_code_names_the_nearest() {
-        let error = page("LOAD_NO_EVTYPE").unwrap_err().to_string();
+        let codes: Vec<_> = of_rules().collect();
+        let error = page(&codes, "LOAD_NO_EVTYPE").unwrap_err().to_string();
         assert_eq!(error, "there is no code LOAD_NO_EVTYPE; did you mean LOAD_NO_EVTTYPE?");
     }
 }

@@ -309,6 +309,55 @@ fn rules_are_validated() {
 }
 
 #[test]
+fn problems_of_rules_are_printed_as_sarif() {
+    let place = Place::new();
+    place.write("bad.yaml", &RULES.replace("proc.name = cat", "proc.nme = cat"));
+    let validate = |files: &[&str]| {
+        place.run_bare(&[&["validate", "-c", "falco.yaml", "--format", "sarif"], files].concat())
+    };
+    let bad = validate(&["rules.yaml", "bad.yaml"]);
+    assert_eq!(bad.code, 1);
+    assert!(bad.stderr.contains("\nError: rules.yaml: Ok\nbad.yaml: Invalid\n"), "{}", bad.stderr);
+    let log = bad.json();
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    assert_eq!(run["tool"]["driver"]["name"], "peregrine");
+    let result = &run["results"][0];
+    assert_eq!(result["ruleId"], "LOAD_ERR_COMPILE_CONDITION");
+    assert_eq!(result["level"], "error");
+    assert_eq!(run["tool"]["driver"]["rules"][0]["id"], result["ruleId"]);
+    assert_eq!(
+        result["locations"],
+        serde_json::json!([{ "physicalLocation": {
+            "artifactLocation": { "uri": "bad.yaml" },
+            "region": { "startLine": 5, "startColumn": 25, "endLine": 5, "endColumn": 39 },
+        } }])
+    );
+
+    let good = validate(&["rules.yaml"]);
+    assert_eq!((good.code, &good.json()["runs"][0]["results"]), (0, &serde_json::json!([])));
+    let json = place.run_bare(&["validate", "-c", "falco.yaml", "--format", "json", "rules.yaml"]);
+    assert_eq!(json.json()["falco_load_results"][0]["successful"], true);
+    place.add_config("json_output: true\n");
+    let text = place.run_bare(&["validate", "-c", "falco.yaml", "--format=text", "rules.yaml"]);
+    assert_eq!(text.stdout, "rules.yaml: Ok\n");
+}
+
+#[test]
+fn codes_of_rules_and_configuration_are_explained() {
+    let place = Place::new();
+    for (code, title) in [
+        ("LOAD_NO_EVTTYPE", "LOAD_NO_EVTTYPE (warning): "),
+        ("config_unknown_key", "CONFIG_UNKNOWN_KEY (warning): "),
+        ("CONFIG_ERR_VALUE", "CONFIG_ERR_VALUE (error): "),
+    ] {
+        let page = place.run_bare(&["code", code]).stdout;
+        assert!(page.starts_with(title) && page.contains("Remedy:"), "{page}");
+    }
+    assert_eq!(place.run_bare(&["code"]).stdout.matches("CONFIG_").count(), 7);
+}
+
+#[test]
 fn rules_are_described() {
     let place = Place::new();
     let text = place.run(&["-r", "rules.yaml", "-L"]).stdout;

@@ -25,6 +25,17 @@ pub enum ConfigCode {
 }
 
 impl ConfigCode {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::FileRead,
+        Self::YamlParse,
+        Self::Override,
+        Self::Include,
+        Self::Type,
+        Self::Value,
+        Self::UnknownKey,
+    ];
+
     /// Name for machines.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -36,6 +47,80 @@ impl ConfigCode {
             Self::Type => "CONFIG_ERR_TYPE",
             Self::Value => "CONFIG_ERR_VALUE",
             Self::UnknownKey => "CONFIG_UNKNOWN_KEY",
+        }
+    }
+
+    /// Whether the configuration can be used all the same.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::UnknownKey => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+
+    /// A few words.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::FileRead => "Configuration file read error",
+            Self::YamlParse => "Configuration YAML parse error",
+            Self::Override => "Invalid -o option",
+            Self::Include => "Invalid inclusion of a configuration file",
+            Self::Type => "Configuration value of the wrong type",
+            Self::Value => "Invalid configuration value",
+            Self::UnknownKey => "Unknown configuration key",
+        }
+    }
+
+    /// When it is reported.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::FileRead => "A configuration file or a directory of them can't be read.",
+            Self::YamlParse => "A configuration file is not valid YAML.",
+            Self::Override => {
+                "An option -o is not of the form KEY=VALUE, or its key is malformed or goes past the end of a list."
+            }
+            Self::Include => {
+                "`config_files` names the main configuration file, or stands in an included file."
+            }
+            Self::Type => "A section has a single value, or an item of a list has the wrong type.",
+            Self::Value => {
+                "A value is not one of those that the key takes, contradicts another key, or is missing where \
+                 another key needs it."
+            }
+            Self::UnknownKey => {
+                "A key, in a file or in an option -o, is none of the configuration; it has no effect."
+            }
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::FileRead => {
+                "Check that the path exists and that the user of the engine may read it."
+            }
+            Self::YamlParse => {
+                "Look at the line of the error and the line above it: indentation, a missing quote or colon."
+            }
+            Self::Override => {
+                "Join keys by dots and number the items of lists from 0, as in `append_output[0].extra_output`; `[]` adds \
+                 an item, and `\\.` is a dot within a key."
+            }
+            Self::Include => {
+                "Name all further files in `config_files` of the main file, each once and not the main file itself."
+            }
+            Self::Type | Self::Value => {
+                "The message names the values that are right; `peregrine --config-schema --format markdown` \
+                 describes every key."
+            }
+            Self::UnknownKey => {
+                "Correct the key; `peregrine --config-schema` lists all. Plugins have keys of their own in \
+                 `init_config`."
+            }
         }
     }
 }

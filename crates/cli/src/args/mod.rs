@@ -16,8 +16,8 @@ pub(crate) use command::Command;
 pub(crate) use groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
 pub(crate) use help::page as help_page;
 pub(crate) use subcommands::{
-    DescribeCommand, Described, FieldsCommand, ListCommand, Listed, RunCommand, SupportCommand,
-    TuneCommand, ValidateCommand,
+    DescribeCommand, Described, FieldsCommand, ListCommand, Listed, ResultFormat, RunCommand,
+    SupportCommand, TuneCommand, ValidateCommand,
 };
 pub(crate) use usage::UsageError;
 

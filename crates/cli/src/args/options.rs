@@ -173,12 +173,10 @@ impl Options {
             Command::List(list(config, Listed::Fields, source))
         } else if !self.validate.is_empty() {
             let (load, files) = (rules.load, self.validate);
-            Command::Validate(ValidateCommand { config, load, files, describe: described })
+            let (format, describe) = (None, described);
+            Command::Validate(ValidateCommand { config, load, format, files, describe })
         } else if let Some(described) = described {
-            let rule = match described {
-                Described::All => None,
-                Described::Rule(name) => Some(name),
-            };
+            let rule = described.name().map(str::to_owned);
             Command::Describe(DescribeCommand { config, rules, rule })
         } else if self.support {
             Command::Support(SupportCommand { config, rules })

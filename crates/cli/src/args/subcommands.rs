@@ -31,7 +31,7 @@ Examples:
 Examples:
   peregrine validate my_rules.yaml
   peregrine validate base.yaml my_rules.yaml      later files see what earlier ones define
-  peregrine validate -o json_output=true my_rules.yaml")]
+  peregrine validate --format sarif my_rules.yaml > problems.sarif")]
     Validate(ValidateCommand),
     /// List fields, events, plugins or the system calls ignored by default
     #[command(after_help = "\
@@ -69,10 +69,11 @@ Example:
     /// Work on rules files
     #[command(subcommand)]
     Rules(RulesCommand),
-    /// Explain an error or warning code of a rules file
+    /// Explain an error or warning code
     #[command(after_help = "\
 Examples:
-  peregrine code LOAD_NO_EVTTYPE
+  peregrine code LOAD_NO_EVTTYPE                  of rules files
+  peregrine code CONFIG_UNKNOWN_KEY               of the configuration
   peregrine code                                  all codes")]
     Code {
         /// The code, such as LOAD_UNKNOWN_FILTER; without one, all are listed
@@ -105,12 +106,23 @@ pub(crate) struct ValidateCommand {
     pub(crate) config: ConfigArgs,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
+    /// Form of the results; JSON is Falco's, SARIF that of code scanners [default: as json_output of the configuration]
+    #[arg(long, value_enum, value_name = "format")]
+    pub(crate) format: Option<ResultFormat>,
     /// The rules files
     #[arg(required = true, value_name = "rules_file")]
     pub(crate) files: Vec<String>,
     /// Falco's `-L` or `-l` beside `-V`: also describe all rules, or this one.
     #[arg(skip)]
     pub(crate) describe: Option<Described>,
+}
+
+/// Forms of what is said about rules files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ResultFormat {
+    Text,
+    Json,
+    Sarif,
 }
 
 /// Which rules to describe.
@@ -217,6 +229,16 @@ pub(crate) struct FieldsCommand {
     pub(crate) config: ConfigArgs,
     /// The field, with or without its argument; without one, all are listed
     pub(crate) name: Option<String>,
+}
+
+impl Described {
+    /// Name of the rule, unless all are described.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::All => None,
+            Self::Rule(name) => Some(name),
+        }
+    }
 }
 
 impl Subcommands {

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use peregrine_diagnostics::Tool;
 use peregrine_fields::Field;
 use peregrine_rules::{LoadResult, NotLoaded, RuleSet};
 use serde_json::json;
 
 use super::describe;
-use crate::args::{Described, ValidateCommand};
+use crate::args::{Described, ResultFormat, ValidateCommand};
 use crate::print::print;
+use crate::version;
 use crate::wiring::setup::Setup;
 use crate::wiring::{checks, rules};
 
@@ -32,12 +34,21 @@ pub(crate) fn run(args: &ValidateCommand) -> anyhow::Result<ExitCode> {
     let successful = results.iter().all(LoadResult::successful);
     let summary = summary(&setup, &results);
     let described = args.describe.as_ref().filter(|_| successful);
-    match answer(&setup, &results, &summary, loader.rules(), described) {
+    let format = args.format.unwrap_or(match setup.config().json_output {
+        true => ResultFormat::Json,
+        false => ResultFormat::Text,
+    });
+    let answer = match format {
+        ResultFormat::Text => text(&summary, loader.rules(), described),
+        ResultFormat::Json => json(&setup, &results, loader.rules(), described),
+        ResultFormat::Sarif => Ok(sarif(&results)),
+    };
+    match answer {
         Ok(answer) => print(answer)?,
         Err(error) => return Ok(describe::not_loaded(&setup, &error)),
     }
     if !successful {
-        if !setup.config().json_output {
+        if format == ResultFormat::Text {
             rules::explain(&results);
         }
         bail!("{summary}");
@@ -45,31 +56,46 @@ pub(crate) fn run(args: &ValidateCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is printed: the results, and the description that was asked for.
-fn answer(
-    setup: &Setup,
-    results: &[LoadResult],
+/// The verdicts, and the description that was asked for.
+fn text(
     summary: &str,
     rules: &RuleSet<Field>,
     described: Option<&Described>,
 ) -> Result<String, NotLoaded> {
-    let only = |described| match described {
-        &Described::All => None,
-        Described::Rule(name) => Some(name.as_str()),
-    };
-    if setup.config().json_output {
-        let results: Vec<_> = results.iter().map(LoadResult::to_json).collect();
-        let mut answer = json!({ "falco_load_results": results });
-        if let Some(described) = described {
-            answer["falco_describe_results"] = describe::as_json(setup, rules, only(described))?;
-        }
-        return Ok(format!("{answer}\n"));
-    }
     let mut answer = format!("{summary}\n");
     if let Some(described) = described {
-        answer += &format!("\n{}", rules.describe_as_text(only(described))?);
+        answer += &format!("\n{}", rules.describe_as_text(described.name())?);
     }
     Ok(answer)
+}
+
+/// The same as one JSON object, with Falco's keys.
+fn json(
+    setup: &Setup,
+    results: &[LoadResult],
+    rules: &RuleSet<Field>,
+    described: Option<&Described>,
+) -> Result<String, NotLoaded> {
+    let results: Vec<_> = results.iter().map(LoadResult::to_json).collect();
+    let mut answer = json!({ "falco_load_results": results });
+    if let Some(described) = described {
+        answer["falco_describe_results"] = describe::as_json(setup, rules, described.name())?;
+    }
+    Ok(format!("{answer}\n"))
+}
+
+/// All errors and warnings as a SARIF log. Its places are in files: those within a condition, which
+/// has been put together from macros and exceptions, are left out.
+fn sarif(results: &[LoadResult]) -> String {
+    let problems = results.iter().flat_map(|result| {
+        result.problems().map(|mut problem| {
+            problem.labels.retain(|label| label.source.name == result.name);
+            problem
+        })
+    });
+    let tool = Tool { name: "peregrine", version: version::OWN };
+    let log = peregrine_diagnostics::sarif(tool, &problems.collect::<Vec<_>>());
+    format!("{log}\n")
 }
 
 /// The verdict on each file, with all errors. Warnings of valid files go into the log.
