@@ -147,14 +147,14 @@ pub(super) static ROWS: &[Row] = &[
         let pid = std::process::id();
         see! { fd: ok!(pidfd_open(pid, 0)), pid: pid, flags: 0 }
     }),
-    row(SyscallPidfdOpenX, "nobody", || {
+    row(SyscallPidfdOpenX, "no such process", || {
         see! { fd: sys!(pidfd_open(-1, PIDFD_NONBLOCK)), pid: -1, flags: flags("PIDFD_NONBLOCK") }
     }),
     row(SyscallPidfdGetfdX, "one's own", || {
         let (pidfd, fd) = (ok!(pidfd_open(std::process::id(), 0)), anonymous());
         see! { fd: ok!(pidfd_getfd(pidfd, fd, 0)), pid_fd: pidfd, target_fd: fd, flags: 0 }
     }),
-    row(SyscallPidfdGetfdX, "nobody's", || {
+    row(SyscallPidfdGetfdX, "no such process", || {
         see! { fd: sys!(pidfd_getfd(-1, -2, 99)), pid_fd: -1, target_fd: -2, flags: 99 }
     }),
     row(SyscallPollX, "one is ready, one is not, one is bad", || {

@@ -48,7 +48,7 @@ pub(super) static ROWS: &[Row] = &[
         child.let_go();
         see! { res: 0, args: args, env: env, filename: "program", ..values }.by(pid.into()).times(1)
     }),
-    row(SyscallExecve_19X, "by somebody else, of root's", || {
+    row(SyscallExecve_19X, "by another user, a file of root", || {
         install("program");
         fs::set_permissions(".", fs::Permissions::from_mode(0o755)).unwrap();
         let child = begin(|| {
@@ -60,7 +60,7 @@ pub(super) static ROWS: &[Row] = &[
         child.let_go();
         see! { res: 0, flags: flags(""), uid: 1234, gid: 44, cap_effective: 0, filename: "program", ..values }.by(pid.into())
     }),
-    row(SyscallExecve_19X, "by somebody else, of one's own", || {
+    row(SyscallExecve_19X, "by another user, a file of its own", || {
         install("program");
         std::os::unix::fs::chown("program", Some(1234), None).unwrap();
         fs::set_permissions(".", fs::Permissions::from_mode(0o755)).unwrap();
@@ -136,7 +136,7 @@ pub(super) static ROWS: &[Row] = &[
         child.let_go();
         see! { res: 0, trusted_exepath: real.to_str().unwrap(), filename: "/program", ..values }.by(pid.into())
     }),
-    row(SyscallExecve_19X, "on a mount that nobody else sees", || {
+    row(SyscallExecve_19X, "on a private mount", || {
         fs::create_dir("m").unwrap();
         let program = programs::native();
         let real = std::env::current_dir().unwrap().join("m/program");
@@ -297,7 +297,7 @@ pub(super) static ROWS: &[Row] = &[
         gone(thread);
         see! { status: 0, ret: 0, sig: 0, core: 0, reaper_tid: 0 }.by(thread)
     }),
-    row(Procexit_1E, "who leaves children to somebody who looks after orphans", || {
+    row(Procexit_1E, "that leaves children to a subreaper", || {
         ok!(prctl(PR_SET_CHILD_SUBREAPER, 1));
         let child = fork(|| {
             let orphan = fork(|| {
@@ -323,11 +323,11 @@ pub(super) static ROWS: &[Row] = &[
         }
         expected.unwrap()
     }),
-    row(Schedswitch_6E, "whoever waits", || {
+    row(Schedswitch_6E, "that waits", || {
         ok!(nanosleep(&[0_u64, 2_000_000], 0));
         let values = process(std::process::id() as i32);
         let used = values.into_iter().filter(|(name, _)| name.starts_with("vm_") || name.starts_with("pgft_"));
-        see! { next: anything("whoever is next"), ..used.collect::<Values>() }
+        see! { next: anything("the next task"), ..used.collect::<Values>() }
     }),
 ];
 

@@ -5,11 +5,11 @@ use super::prelude::*;
 #[rustfmt::skip]
 pub(super) static ROWS: &[Row] = &[
     row(SyscallGetuidX, "one's own", || see! { uid: ok!(getuid()) }),
-    row(SyscallGetuidX, "of somebody else", || {
+    row(SyscallGetuidX, "of another user", || {
         ok!(setresuid(1234, -1, -1));
         see! { uid: 1234 }.and(SyscallGetuidX, see! { uid: sys!(getuid()) })
     }),
-    row(SyscallGeteuidX, "of somebody else", || {
+    row(SyscallGeteuidX, "of another user", || {
         ok!(setresuid(-1, 1235, -1));
         see! { euid: ok!(geteuid()) }
     }),
@@ -35,21 +35,21 @@ pub(super) static ROWS: &[Row] = &[
         see! { res: ok!(getresgid(r, e, s)), rgid: 4, egid: 5, sgid: 6 }
     }),
     row(SyscallGetresgidX, "bad pointers", || see! { res: sys!(getresgid(BAD, 0, BAD)), rgid: 0, egid: 0, sgid: 0 }),
-    row(SyscallSetuidX, "somebody else", || see! { res: ok!(setuid(1000)), uid: 1000 }),
+    row(SyscallSetuidX, "another user", || see! { res: ok!(setuid(1000)), uid: 1000 }),
     row(SyscallSetuidX, "back to root", || {
         ok!(setuid(1000));
         see! { res: sys!(setuid(0)), uid: 0 }
     }),
     row(SyscallSetgidX, "another group", || see! { res: ok!(setgid(1001)), gid: 1001 }),
     row(SyscallSetgidX, "none", || see! { res: sys!(setgid(-1)), gid: -1 }),
-    row(SyscallSetreuidX, "somebody else", || see! { res: ok!(setreuid(7, 8)), ruid: 7, euid: 8 }),
-    row(SyscallSetreuidX, "nobody", || see! { res: ok!(setreuid(-1, -1)), ruid: -1, euid: -1 }),
+    row(SyscallSetreuidX, "another user", || see! { res: ok!(setreuid(7, 8)), ruid: 7, euid: 8 }),
+    row(SyscallSetreuidX, "unchanged", || see! { res: ok!(setreuid(-1, -1)), ruid: -1, euid: -1 }),
     row(SyscallSetregidX, "another group", || see! { res: ok!(setregid(9, -1)), rgid: 9, egid: -1 }),
     row(SyscallSetregidX, "without the right to", || {
         ok!(setuid(1000));
         see! { res: sys!(setregid(0, 55)), rgid: 0, egid: 55 }
     }),
-    row(SyscallSetresuidX, "somebody else", || see! { res: ok!(setresuid(1, 2, 3)), ruid: 1, euid: 2, suid: 3 }),
+    row(SyscallSetresuidX, "another user", || see! { res: ok!(setresuid(1, 2, 3)), ruid: 1, euid: 2, suid: 3 }),
     row(SyscallSetresuidX, "without the right to", || {
         ok!(setresuid(1, 1, 1));
         see! { res: sys!(setresuid(-1, 0, -1)), ruid: -1, euid: 0, suid: -1 }
@@ -60,7 +60,7 @@ pub(super) static ROWS: &[Row] = &[
         see! { res: sys!(setresgid(1, 2, 3)), rgid: 1, egid: 2, sgid: 3 }
     }),
     row(SyscallSetpgidX, "one's own", || see! { res: ok!(setpgid(0, 0)), pid: 0, pgid: 0 }),
-    row(SyscallSetpgidX, "nobody's", || see! { res: sys!(setpgid(-1, -2)), pid: -1, pgid: -2 }),
+    row(SyscallSetpgidX, "no such process", || see! { res: sys!(setpgid(-1, -2)), pid: -1, pgid: -2 }),
     row(SyscallSetsidX, "one's own", || see! { res: ok!(setsid()) }),
     row(SyscallSetsidX, "twice", || {
         ok!(setsid());
@@ -90,7 +90,7 @@ pub(super) static ROWS: &[Row] = &[
         let res = ok!(prlimit64(0, RLIMIT_STACK, &[1_u64 << 20, 1 << 30], &mut old));
         see! { res: res, newcur: 1_u64 << 20, newmax: 1_u64 << 30, oldcur: old[0], oldmax: old[1], pid: 0, resource: flags("RLIMIT_STACK") }
     }),
-    row(SyscallPrlimitX, "nobody's", || {
+    row(SyscallPrlimitX, "no such process", || {
         see! { res: sys!(prlimit64(-1, 77, BAD, BAD)), newcur: 0, newmax: 0, oldcur: -1, oldmax: -1, pid: -1, resource: flags("RLIMIT_UNKNOWN") }
     }),
     row(SyscallPrctlX, "a name", || {
@@ -153,13 +153,13 @@ pub(super) static ROWS: &[Row] = &[
         let pid = std::process::id();
         see! { res: ok!(tkill(pid, 0)), tid: pid, sig: 0 }
     }),
-    row(SyscallTkillX, "nobody", || see! { res: sys!(tkill(-4, 9)), tid: -4, sig: 9 }),
+    row(SyscallTkillX, "no such process", || see! { res: sys!(tkill(-4, 9)), tid: -4, sig: 9 }),
     row(SyscallTgkillX, "oneself, with nothing", || {
         let pid = std::process::id();
         see! { res: ok!(tgkill(pid, pid, 0)), pid: pid, tid: pid, sig: 0 }
     }),
-    row(SyscallTgkillX, "nobody", || see! { res: sys!(tgkill(-1, -2, 64)), pid: -1, tid: -2, sig: 64 }),
-    row(SyscallFutexX, "wakes nobody", || {
+    row(SyscallTgkillX, "no such process", || see! { res: sys!(tgkill(-1, -2, 64)), pid: -1, tid: -2, sig: 64 }),
+    row(SyscallFutexX, "wakes no thread", || {
         let word = 5_u32;
         let at = std::ptr::from_ref(&word) as u64;
         see! { res: ok!(futex(at, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, 0, 0, 0)), addr: at, op: flags("FUTEX_WAKE|FUTEX_PRIVATE_FLAG"), val: 1 }

@@ -36,7 +36,7 @@ pub(super) static ROWS: &[Row] = &[
         let res = sys!(write(fd, from, 50));
         see! { res: res, data: if res > 0 { &b"12345"[..] } else { b"" }, fd: fd, size: 50 }
     }),
-    row(SyscallWriteX, "where nobody may", || {
+    row(SyscallWriteX, "not permitted", || {
         let fd = ok!(openat(AT_FDCWD, c"/dev/null", O_RDONLY));
         see! { res: sys!(write(fd, c"data", 4)), data: b"data", fd: fd, size: 4 }
     }),
@@ -132,14 +132,14 @@ pub(super) static ROWS: &[Row] = &[
         let pid = std::process::id();
         see! { res: ok!(process_vm_readv(pid, &to[..], 1, &from[..], 1, 0)), pid: pid, data: b"memory" }
     }),
-    row(SyscallProcessVmReadvX, "nobody's", || see! { res: sys!(process_vm_readv(-1, BAD, 1, BAD, 1, 0)), pid: -1, data: empty() }),
+    row(SyscallProcessVmReadvX, "no such process", || see! { res: sys!(process_vm_readv(-1, BAD, 1, BAD, 1, 0)), pid: -1, data: empty() }),
     row(SyscallProcessVmWritevX, "one's own", || {
         let (to, from) = ([0_u8; 6], b"memory");
         let (to, from) = (parts(&[&to]), parts(&[from]));
         let pid = std::process::id();
         see! { res: ok!(process_vm_writev(pid, &from[..], 1, &to[..], 1, 0)), pid: pid, data: b"memory" }
     }),
-    row(SyscallProcessVmWritevX, "nobody's", || see! { res: sys!(process_vm_writev(0, BAD, 1, BAD, 1, 9)), pid: 0, data: empty() }),
+    row(SyscallProcessVmWritevX, "no such process", || see! { res: sys!(process_vm_writev(0, BAD, 1, BAD, 1, 9)), pid: 0, data: empty() }),
     row(SyscallIoUringSetupX, "a ring", || {
         let mut params = [0_u32; 30];
         (params[1], params[2]) = (16, 0x18);

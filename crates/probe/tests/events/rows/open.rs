@@ -95,7 +95,7 @@ pub(super) static ROWS: &[Row] = &[
         ok!(fstat(fd, &mut stat));
         see! { fd: fd, dirfd: AT_FDCWD, name: "/there", flags: flags("O_RDONLY"), mode: 0, dev: encode_device(stat.st_dev), ino: stat.st_ino }
     }),
-    row(SyscallOpenat_2X, "on a mount that nobody else sees", || {
+    row(SyscallOpenat_2X, "on a private mount", || {
         std::fs::create_dir("m").unwrap();
         own_mounts();
         ok!(mount(c"none", c"m", c"tmpfs", 0, 0));

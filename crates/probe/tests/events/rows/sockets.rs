@@ -41,7 +41,7 @@ pub(super) static ROWS: &[Row] = &[
         let (fd, at) = (ok!(socket(AF_INET6, SOCK_DGRAM, 0)), raw(loopback6(0)));
         see! { res: sys!(bind(fd, &at[..], 28)), addr: loopback6(0), fd: fd }
     }),
-    row(SocketBindX, "to an address of somebody else", || {
+    row(SocketBindX, "to an address of another host", || {
         let (fd, there) = (ok!(socket(AF_INET, SOCK_STREAM, 0)), "192.0.2.1:80".parse().unwrap());
         let at = raw(there);
         see! { res: sys!(bind(fd, &at[..], 16)), addr: there, fd: fd }
@@ -166,7 +166,7 @@ pub(super) static ROWS: &[Row] = &[
         let res = ok!(connect(fd, &to[..], to.len()));
         see! { res: res, tuple: Is::Unix(true, true, b"peregrine-test-there"), fd: fd, addr: unix(b"peregrine-test-there") }
     }),
-    row(SocketConnectX, "a path where nobody listens", || {
+    row(SocketConnectX, "a path without a listener", || {
         let (fd, to) = (ok!(socket(AF_UNIX, SOCK_STREAM, 0)), raw_unix(b"/nobody\0"));
         see! { res: sys!(connect(fd, &to[..], to.len())), tuple: empty(), fd: fd, addr: unix(b"/nobody") }
     }),
@@ -215,7 +215,7 @@ pub(super) static ROWS: &[Row] = &[
         let res = ok!(accept(listener, 0, 0));
         see! { fd: res, tuple: (local(fds[0]), there), queuepct: 40, queuelen: 2, queuemax: 5 }
     }),
-    row(SocketAccept_5X, "nobody comes", || {
+    row(SocketAccept_5X, "no connection", || {
         let (listener, _) = listening(loopback(0));
         ok!(fcntl(listener, F_SETFL, O_NONBLOCK));
         see! { fd: sys!(accept(listener, 0, 0)), tuple: empty(), queuepct: 0, queuelen: 0, queuemax: 0 }

@@ -104,7 +104,7 @@ pub(super) static ROWS: &[Row] = &[
         wait(child);
         see! { res: res, addr: dynamic(0, &1_u64.to_ne_bytes()), data: dynamic(1, &[9]), request: flags("PTRACE_CONT"), pid: child }
     }),
-    row(SyscallPtraceX, "nobody", || {
+    row(SyscallPtraceX, "no such process", || {
         let zero = 0_u64.to_ne_bytes();
         see! { res: sys!(ptrace(PTRACE_ATTACH, -5, BAD, BAD)), addr: dynamic(0, &zero), data: dynamic(0, &zero), request: flags("PTRACE_ATTACH"), pid: -5 }
     }),
