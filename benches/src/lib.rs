@@ -116,7 +116,7 @@ impl Asking {
         let event = OwnedEvent::find(kind);
         let generation = Generation::new(load(rules), &RuleRegistry::new(), Default::default());
         let mut engine = Engine::new(Arc::new(generation), Config::default());
-        let seen = engine.run(&mut Prelude::until(&event), &mut Nobody, &mut ());
+        let seen = engine.run(&mut Prelude::until(&event), &mut NoObserver, &mut ());
         seen.expect("the capture can be read");
         Self { engine, event }
     }
@@ -125,7 +125,7 @@ impl Asking {
     /// processed.
     pub fn ask(&mut self) -> u64 {
         let mut again = Again { event: &self.event, left: TIMES };
-        let seen = self.engine.run(&mut again, &mut Nobody, &mut ());
+        let seen = self.engine.run(&mut again, &mut NoObserver, &mut ());
         seen.expect("an event in memory can be read");
         self.engine.events()
     }
@@ -250,9 +250,9 @@ impl Source for Again<'_> {
     }
 }
 
-struct Nobody;
+struct NoObserver;
 
-impl Observer for Nobody {
+impl Observer for NoObserver {
     fn event(&mut self, _: &Event<'_>) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }

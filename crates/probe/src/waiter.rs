@@ -45,9 +45,9 @@ impl Waiter {
         if !poll(&mut fds, Some(&time)).is_ok_and(|ready| ready > 0) {
             return false;
         }
-        let mut told = [MaybeUninit::uninit(); AT_ONCE];
-        let told = epoll::wait(&self.epoll, told.as_mut_slice(), Some(&AT_LAST));
-        told.is_ok_and(|(told, _)| !told.is_empty())
+        let mut ready = [MaybeUninit::uninit(); AT_ONCE];
+        let ready = epoll::wait(&self.epoll, ready.as_mut_slice(), Some(&AT_LAST));
+        ready.is_ok_and(|(ready, _)| !ready.is_empty())
     }
 }
 

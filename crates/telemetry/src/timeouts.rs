@@ -24,11 +24,11 @@ struct Silence {
     /// End and length of the current wait.
     ends: u64,
     wait: u64,
-    told: bool,
+    reported: bool,
 }
 
 impl TimeoutMonitor {
-    /// More than so many timeouts are to be told, once or again and again while the silence lasts.
+    /// Reports more than this many consecutive timeouts, once or repeatedly while the silence lasts.
     pub fn new(max_consecutives: u32, repeats: bool) -> Self {
         Self { max_consecutives, repeats, last_event: 0, silence: None }
     }
@@ -46,7 +46,7 @@ impl TimeoutMonitor {
             timeouts: 0,
             ends: now.saturating_add(SHORTEST),
             wait: SHORTEST,
-            told: false,
+            reported: false,
         });
         while silence.ends <= now {
             silence.wait = (silence.wait * 2).min(LONGEST);
@@ -55,7 +55,7 @@ impl TimeoutMonitor {
             if silence.timeouts > self.max_consecutives {
                 silence.timeouts = 0;
                 silence.ends = now.saturating_add(silence.wait);
-                return !std::mem::replace(&mut silence.told, true) || self.repeats;
+                return !std::mem::replace(&mut silence.reported, true) || self.repeats;
             }
         }
         false
@@ -79,8 +79,8 @@ mod tests {
     const MS: u64 = 1_000_000;
     const START: u64 = 1_700_000_000_000_000_000;
 
-    /// Milliseconds, within so many, at which silence is told.
-    fn told(monitor: &mut TimeoutMonitor, from: u64, len: u64) -> Vec<u64> {
+    /// The milliseconds, within a range, at which silence is reported.
+    fn reported(monitor: &mut TimeoutMonitor, from: u64, len: u64) -> Vec<u64> {
         (from..from + len).filter(|ms| monitor.idle(START + ms * MS)).collect()
     }
 
@@ -89,18 +89,18 @@ mod tests {
         let mut monitor = TimeoutMonitor::new(1000, true);
         // Half, one, two, four, eight and sixteen milliseconds, then thirty each.
         let first = 32 + 995 * 30;
-        assert_eq!(told(&mut monitor, 0, 70_000), [first, first + 1001 * 30]);
+        assert_eq!(reported(&mut monitor, 0, 70_000), [first, first + 1001 * 30]);
         assert_eq!(monitor.last_event(), None);
     }
 
     #[test]
     fn an_event_ends_the_silence() {
         let mut monitor = TimeoutMonitor::new(3, false);
-        assert_eq!(told(&mut monitor, 0, 7), []);
+        assert_eq!(reported(&mut monitor, 0, 7), []);
         monitor.event(START + 7 * MS);
-        assert_eq!(told(&mut monitor, 8, 100), [16]);
+        assert_eq!(reported(&mut monitor, 8, 100), [16]);
         monitor.event(START + 200 * MS);
-        assert_eq!(told(&mut monitor, 300, 1000), [308]);
+        assert_eq!(reported(&mut monitor, 300, 1000), [308]);
         assert_eq!(monitor.last_event(), Some(START + 200 * MS));
     }
 

@@ -48,21 +48,21 @@ pub(super) struct Run {
 }
 
 impl Machine<'_> {
-    /// Runs checks in it; `told` is called for each that ends. A machine that fails to boot is
+    /// Runs checks in it; `on_verdict` is called for each that ends. A machine that fails to boot is
     /// started once more: emulated timers fail occasionally when the host is busy.
     pub(super) fn run(
         &self,
         checks: &[Check],
         clock: Clock,
-        mut told: impl FnMut(&Verdict),
+        mut on_verdict: impl FnMut(&Verdict),
     ) -> Result<Run> {
-        let (mut run, mut end) = self.boot(checks, clock, &mut told)?;
+        let (mut run, mut end) = self.boot(checks, clock, &mut on_verdict)?;
         if run.release.is_none() {
-            (run, end) = self.boot(checks, clock, &mut told)?;
+            (run, end) = self.boot(checks, clock, &mut on_verdict)?;
         }
         for &check in checks {
             if !run.verdicts.iter().any(|verdict| verdict.check == check) {
-                told(run.give_up(check, end));
+                on_verdict(run.give_up(check, end));
             }
         }
         Ok(run)
@@ -73,7 +73,7 @@ impl Machine<'_> {
         &self,
         checks: &[Check],
         clock: Clock,
-        told: &mut impl FnMut(&Verdict),
+        on_verdict: &mut impl FnMut(&Verdict),
     ) -> Result<(Run, &'static str)> {
         let mut qemu = Qemu(self.command(checks, clock).spawn().context("cannot run qemu")?);
         let stdout = qemu.0.stdout.take().context("qemu has no console")?;
@@ -87,7 +87,9 @@ impl Machine<'_> {
         let mut run = Run::default();
         let end = loop {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => run.hear(line.trim_end(), checks).into_iter().for_each(&mut *told),
+                Ok(line) => {
+                    run.hear(line.trim_end(), checks).into_iter().for_each(&mut *on_verdict)
+                }
                 Err(RecvTimeoutError::Timeout) => break "the machine hangs",
                 Err(RecvTimeoutError::Disconnected) => break "the machine stopped",
             }

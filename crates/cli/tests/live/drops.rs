@@ -44,12 +44,12 @@ const FLOODED: &str = "\
 ";
 
 /// A child that executes commands line by line.
-struct Told {
+struct LoadDriver {
     child: Owned,
     answers: BufReader<ChildStdout>,
 }
 
-impl Told {
+impl LoadDriver {
     /// Starts it in the cgroup of a place.
     fn start(place: &Place) -> Self {
         place.write("flood.py", FLOOD);
@@ -59,9 +59,9 @@ impl Told {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = Owned(child.unwrap());
         let answers = BufReader::new(child.0.stdout.take().unwrap());
-        let mut told = Self { child, answers };
-        told.answer();
-        told
+        let mut driver = Self { child, answers };
+        driver.answer();
+        driver
     }
 
     fn answer(&mut self) {
@@ -88,21 +88,21 @@ fn what_a_flood_sends_is_what_is_delivered_and_what_is_lost() {
     let drops =
         "syscall_event_drops: {actions: [alert], threshold: 0, rate: 100, max_burst: 100}\n";
     place.write("falco.yaml", &format!("{CONFIG}{drops}"));
-    let mut told = Told::start(&place);
+    let mut driver = LoadDriver::start(&place);
     let small = "engine.modern_ebpf.buf_size_preset=1";
     let more = ["-r", "rules.yaml", "-w", "all.scap", "-o", small];
     let Some(mut watcher) = place.watch(&more) else { return };
     watcher.signal(Signal::STOP);
-    let mut sent = told.flood(40_000, "/dev/zero");
+    let mut sent = driver.flood(40_000, "/dev/zero");
     watcher.signal(Signal::CONT);
     watcher.wait_for(&["Falco internal: syscall event drop"]);
     // An event that arrives comes after all waiting ones; it may be lost too.
-    sent += told.flood(1, "/dev/full");
+    sent += driver.flood(1, "/dev/full");
     while !watcher.sees("Last", Duration::from_millis(200)) {
-        sent += told.flood(1, "/dev/full");
+        sent += driver.flood(1, "/dev/full");
     }
     let (alerts, log) = watcher.end_and_tell();
-    drop(told);
+    drop(driver);
 
     let mut delivered: BTreeMap<&str, u64> = BTreeMap::new();
     let mut reader = Reader::open(place.path("all.scap")).unwrap();
@@ -158,20 +158,20 @@ fn a_file_whose_opening_was_lost_is_known_afterwards() {
   priority: NOTICE
 ";
     place.write("rules.yaml", rule);
-    let mut told = Told::start(&place);
+    let mut driver = LoadDriver::start(&place);
     let small = "engine.modern_ebpf.buf_size_preset=1";
     let Some(mut watcher) = place.watch(&["-r", "rules.yaml", "-o", small]) else { return };
-    told.does("keep /usr/share");
-    told.does("use /");
+    driver.does("keep /usr/share");
+    driver.does("use /");
     watcher.wait_for(&["Uses it"]);
     watcher.signal(Signal::STOP);
-    told.flood(30_000, "/dev/zero");
+    driver.flood(30_000, "/dev/zero");
     // The fd number is reused.
-    told.does("keep /usr/lib");
+    driver.does("keep /usr/lib");
     watcher.signal(Signal::CONT);
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        told.does("use /");
+        driver.does("use /");
         if watcher.sees("Uses it", Duration::from_millis(200))
             && watcher.seen.last().unwrap()["output_fields"]["fd.name"] == "/usr/lib"
         {

@@ -133,13 +133,13 @@ pub(crate) fn act(row: &Row) -> Result<Expected, Verdict> {
 
 /// Compares the events of an act with the expected ones. With several plans, the first is compared
 /// with the expectation, and the others with the first, up to where the acting thread closed `end`.
-pub(crate) fn hold(row: &Row, expected: &Expected, told: &[Vec<Vec<u8>>], end: i32) -> Verdict {
-    let parsed: Result<Vec<_>, _> = told.iter().map(|events| parse(events)).collect();
-    let told = match parsed {
-        Ok(told) => told,
+pub(crate) fn hold(row: &Row, expected: &Expected, reported: &[Vec<Vec<u8>>], end: i32) -> Verdict {
+    let parsed: Result<Vec<_>, _> = reported.iter().map(|events| parse(events)).collect();
+    let reported = match parsed {
+        Ok(reported) => reported,
         Err(error) => return Verdict::Failed(error),
     };
-    let events = told.first().map(Vec::as_slice).unwrap_or_default();
+    let events = reported.first().map(Vec::as_slice).unwrap_or_default();
     let (mut checked, mut failures) = (0, Vec::new());
     for one in &expected.0 {
         match one.check(row.event, events) {
@@ -147,7 +147,7 @@ pub(crate) fn hold(row: &Row, expected: &Expected, told: &[Vec<Vec<u8>>], end: i
             Err(failure) => failures.push(failure),
         }
     }
-    let others = told.iter().skip(1);
+    let others = reported.iter().skip(1);
     failures.extend(others.filter_map(|other| plans::compare(events, other, end).err()));
     if failures.is_empty() { Verdict::Ok(checked) } else { Verdict::Failed(failures.join("; ")) }
 }

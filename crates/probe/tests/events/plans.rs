@@ -29,7 +29,7 @@ pub(crate) fn compare(first: &[Event<'_>], second: &[Event<'_>], end: i32) -> Re
         if of(&first) != of(&second) {
             let (first, second) = (of(&first), of(&second));
             return Err(format!(
-                "{name} of thread {tid} is told of {first} times by one plan and {second} times by the other"
+                "{name} of thread {tid} is reported {first} times by one plan and {second} times by the other"
             ));
         }
     }

@@ -40,7 +40,7 @@ const FD_CLOEXEC: u64 = 1;
 const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
 
 /// A path as a program asked for it.
-struct Asked<'e> {
+struct OpenRequest<'e> {
     dir: Option<i64>,
     name: &'e [u8],
     flags: u32,
@@ -61,9 +61,9 @@ impl Partition {
     ) {
         let params: [_; 6] = cx.event.params();
         let name = text_of(params[open::NAME]);
-        let asked = Asked { dir: Some(AT_FDCWD), name, flags: u32_of(params[open::FLAGS]) };
+        let asked = OpenRequest { dir: Some(AT_FDCWD), name, flags: u32_of(params[open::FLAGS]) };
         self.count_enter(enter);
-        let asked = asked.unless_changed(enter.map(|enter| Asked {
+        let asked = asked.unless_changed(enter.map(|enter| OpenRequest {
             dir: Some(AT_FDCWD),
             name: text(enter, open_enter::NAME),
             flags: enter.u32(open_enter::FLAGS).unwrap_or_default(),
@@ -85,10 +85,10 @@ impl Partition {
         } else if layers & CREAT_LOWER_LAYER != 0 {
             flags = LOWER_LAYER;
         }
-        let asked = Asked { dir: Some(AT_FDCWD), name: text_of(params[creat::NAME]), flags };
+        let asked = OpenRequest { dir: Some(AT_FDCWD), name: text_of(params[creat::NAME]), flags };
         self.count_enter(enter);
         let name = |enter| text(enter, creat_enter::NAME);
-        let enter = enter.map(|enter| Asked { dir: asked.dir, name: name(enter), flags: 0 });
+        let enter = enter.map(|enter| OpenRequest { dir: asked.dir, name: name(enter), flags: 0 });
         let found = Found::of(params[creat::DEV], params[creat::INO]);
         self.opened(tree, cx, &asked.unless_changed(enter), found);
     }
@@ -126,9 +126,9 @@ impl Partition {
         enter: Option<&Event<'_>>,
     ) {
         let (dir, flags) = (dir.and_then(wire::int), u32_of(flags));
-        let asked = Asked { dir, name: text_of(name), flags };
+        let asked = OpenRequest { dir, name: text_of(name), flags };
         self.count_enter(enter);
-        let asked = asked.unless_changed(enter.map(|enter| Asked {
+        let asked = asked.unless_changed(enter.map(|enter| OpenRequest {
             dir: enter.i64(openat_enter::DIRFD),
             name: text(enter, openat_enter::NAME),
             flags: enter.u32(openat_enter::FLAGS).unwrap_or_default(),
@@ -141,10 +141,16 @@ impl Partition {
         let name = text_of(params[open_by_handle_at::PATH]);
         let flags = u32_of(params[open_by_handle_at::FLAGS]);
         let found = Found::of(params[open_by_handle_at::DEV], params[open_by_handle_at::INO]);
-        self.opened(tree, cx, &Asked { dir: None, name, flags }, found);
+        self.opened(tree, cx, &OpenRequest { dir: None, name, flags }, found);
     }
 
-    fn opened(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, asked: &Asked<'_>, found: Found) {
+    fn opened(
+        &mut self,
+        tree: &Tree,
+        cx: &mut ApplyContext<'_>,
+        asked: &OpenRequest<'_>,
+        found: Found,
+    ) {
         let Some((at, fd)) = cx.done_by() else { return };
         let Some(thread) = tree.get(at) else { return };
         let (name, asked_name) = if path::is_joined(asked.name) {
@@ -357,7 +363,7 @@ fn u32_of(param: Option<&[u8]>) -> u32 {
     param.and_then(wire::uint).unwrap_or_default() as u32
 }
 
-impl<'e> Asked<'e> {
+impl<'e> OpenRequest<'e> {
     /// The arguments of the enter event count: a program may change its memory during the call. The
     /// kernel's own flags are only in the exit event.
     fn unless_changed(self, enter: Option<Self>) -> Self {

@@ -122,8 +122,8 @@ impl Partition {
         match cx.event.param(connect::TUPLE) {
             Some(tuple) if !tuple.is_empty() => {
                 let Some(tuple) = Socktuple::decode(tuple) else { return };
-                let told = cx.event.param(connect::ADDR).and_then(Sockaddr::decode);
-                cx.renamed = connected(info, trusted(tuple, told, asked));
+                let announced = cx.event.param(connect::ADDR).and_then(Sockaddr::decode);
+                cx.renamed = connected(info, trusted(tuple, announced, asked));
             }
             // TCP fast open knows no source yet.
             _ => {
@@ -170,8 +170,8 @@ impl Partition {
         let tcp = matches!(old.kind, FdKind::Ipv4(Ipv4Tuple { l4proto: L4Proto::Tcp, .. }));
         // The ends of a TCP connection never change, those of others may with every message.
         let mut new = tuple.filter(|_| old.name.is_empty() || !tcp).and_then(|(param, flow)| {
-            let told = cx.event.param(param).and_then(Socktuple::decode)?;
-            self.with_ends(old, told.unmapped(), flow)
+            let announced = cx.event.param(param).and_then(Socktuple::decode)?;
+            self.with_ends(old, announced.unmapped(), flow)
         });
         if socket && !old.connected {
             new.get_or_insert_with(|| old.clone()).connected = true;
@@ -281,25 +281,25 @@ fn new_connection(tuple: &Socktuple<'_>, l4proto: L4Proto) -> Option<FdKind> {
 /// what the program's memory says at the end, else what that memory said at the start.
 fn trusted<'a>(
     tuple: Socktuple<'a>,
-    told: Option<Sockaddr<'a>>,
+    announced: Option<Sockaddr<'a>>,
     asked: Option<Sockaddr<'a>>,
 ) -> Socktuple<'a> {
-    match (tuple, told, asked) {
+    match (tuple, announced, asked) {
         (
             Socktuple::V4 { source, destination },
-            Some(Sockaddr::V4(told)),
+            Some(Sockaddr::V4(announced)),
             Some(Sockaddr::V4(asked)),
-        ) if told == destination => Socktuple::V4 { source, destination: asked },
+        ) if announced == destination => Socktuple::V4 { source, destination: asked },
         (
             Socktuple::V6 { source, destination },
-            Some(Sockaddr::V6(told)),
+            Some(Sockaddr::V6(announced)),
             Some(Sockaddr::V6(asked)),
-        ) if told == destination => Socktuple::V6 { source, destination: asked },
+        ) if announced == destination => Socktuple::V6 { source, destination: asked },
         (
             Socktuple::Unix { source, destination, path },
-            Some(Sockaddr::Unix(told)),
+            Some(Sockaddr::Unix(announced)),
             Some(Sockaddr::Unix(asked)),
-        ) if told == path => Socktuple::Unix { source, destination, path: asked },
+        ) if announced == path => Socktuple::Unix { source, destination, path: asked },
         _ => tuple,
     }
 }

@@ -48,10 +48,10 @@ impl World {
         res: i64,
         fd: i64,
         tuple: &Socktuple<'_>,
-        told: &Sockaddr<'_>,
+        announced: &Sockaddr<'_>,
     ) -> Context {
         self.event(EventType::SocketConnectX, 100, |b| {
-            b.i64(res).socktuple(tuple).i64(fd).sockaddr(told);
+            b.i64(res).socktuple(tuple).i64(fd).sockaddr(announced);
         })
     }
 
@@ -85,11 +85,11 @@ fn a_client_connects() {
 fn a_connection_under_way_counts_and_a_refused_one_does_not() {
     let mut world = World::new();
     world.socket(3, INET, STREAM);
-    let (tuple, told) = (tuple4("1.1.1.1:1", "2.2.2.2:2"), Sockaddr::V4(v4("2.2.2.2:2")));
-    world.connect(-111, 3, &tuple, &told);
+    let (tuple, announced) = (tuple4("1.1.1.1:1", "2.2.2.2:2"), Sockaddr::V4(v4("2.2.2.2:2")));
+    world.connect(-111, 3, &tuple, &announced);
     assert!(!world.fd(100, 3).unwrap().connected);
     assert_eq!(world.fd_name(100, 3), "");
-    world.connect(-115, 3, &tuple, &told);
+    world.connect(-115, 3, &tuple, &announced);
     assert_eq!(world.fd_name(100, 3), "1.1.1.1:1->2.2.2.2:2");
 }
 
