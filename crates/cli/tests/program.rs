@@ -394,6 +394,25 @@ fn sources_are_checked() {
 }
 
 #[test]
+fn a_static_field_that_outputs_cannot_name_is_reported_and_not_suggested() {
+    let place = Place::new();
+    place.add_config("append_output: [{suggested_output: true}]\n");
+    let outcome = place.run(&[
+        "-o",
+        r"static_fields.kubernetes\.io/role=db",
+        "-o",
+        "static_fields.site=attic",
+        "-r",
+        "rules.yaml",
+        "--dry-run",
+    ]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let warning = "append_output: static.kubernetes.io/role is not appended";
+    assert_eq!(outcome.stderr.matches(warning).count(), 1, "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("static.site"));
+}
+
+#[test]
 fn without_rules_or_outputs_there_is_nothing_to_run() {
     let place = Place::new();
     let no_rules = place.run(&["--dry-run"]);

@@ -4,7 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use peregrine_event::source::SourceNames;
 use peregrine_event::{EventSet, EventType};
-use peregrine_filter::{FieldError, Resolved, UnknownLiteral, Vocabulary};
+use peregrine_filter::{
+    CompiledOperand, DEFAULT_MAX_DEPTH, FieldError, Resolved, UnknownLiteral, Vocabulary,
+    parse_operand,
+};
 
 use crate::evttypes::is_event_name;
 use crate::params::Param;
@@ -125,10 +128,23 @@ impl Fields {
         self.constants.iter().map(|(name, _)| name.as_str())
     }
 
+    /// Those of them that conditions and outputs can't refer to: the grammar of field names has no
+    /// such characters, as in `static.kubernetes.io/role`.
+    pub fn unusable_statics(&self) -> impl Iterator<Item = &str> {
+        self.statics().filter(|name| !self.is_expressible(name))
+    }
+
     /// Names of the fields that every alert should show.
     pub fn suggested(&self) -> impl Iterator<Item = &str> {
         let defined = self.definitions().filter(|d| d.options.suggested).map(|d| &*d.name);
-        defined.chain(self.statics())
+        defined.chain(self.statics().filter(|name| self.is_expressible(name)))
+    }
+
+    /// Whether a condition or an output that has this name refers to the field, not to a shorter one.
+    fn is_expressible(&self, name: &str) -> bool {
+        parse_operand(name, DEFAULT_MAX_DEPTH).is_ok_and(|(operand, len)| {
+            len == name.len() && CompiledOperand::new(&operand, self).is_ok()
+        })
     }
 
     /// The field of the table with the longest name that is a prefix of the text.
@@ -433,6 +449,8 @@ mod tests {
     use peregrine_event::{Format, ParamType};
     use peregrine_filter::MultiValue;
 
+    use peregrine_filter::Template;
+
     use super::*;
 
     fn resolved(text: &str) -> Resolved<Field> {
@@ -535,5 +553,17 @@ mod tests {
         assert!(plugin.resolve("static.other").is_err());
         assert!(Fields::syscall().resolve("container.id").is_err());
         assert_eq!(plugin.suggested().collect::<Vec<_>>(), ["static.site"]);
+    }
+
+    #[test]
+    fn constants_without_a_field_name_are_not_suggested() {
+        let names = ["a", "a.b_1", "a/b", "a.b-c", "1", ".", "", "a ", "ä"];
+        let fields = Fields::of_source("tea").with_statics(names.map(|name| (name, "v")));
+        assert_eq!(fields.suggested().collect::<Vec<_>>(), ["static.a", "static.a.b_1"]);
+        assert_eq!(fields.unusable_statics().count(), names.len() - 2);
+        for name in fields.suggested() {
+            let template = Template::compile(&format!("%{name}"), &fields).unwrap();
+            assert_eq!(template.fields()[0].name(), name);
+        }
     }
 }

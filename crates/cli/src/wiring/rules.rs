@@ -84,6 +84,13 @@ pub(crate) fn explain(results: &[LoadResult]) {
 
 pub(crate) fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fields>> {
     let fields = vocabulary(setup);
+    if setup.config().append_output.iter().any(|entry| entry.suggested_output) {
+        for name in fields.unusable_statics() {
+            setup.log.warning(format_args!(
+                "append_output: {name} is not appended, because it is no field name: names are words of letters, digits and _, joined by dots"
+            ));
+        }
+    }
     let mut additions = Vec::new();
     for entry in &setup.config().append_output {
         add_outputs(entry, &fields, &mut additions);
