@@ -1,8 +1,6 @@
 //! A run from its first event to its report.
 
-use std::fs::File;
-use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +11,6 @@ use peregrine_engine::{Engine, Generation, Source};
 use peregrine_output::{Outputs, Summary};
 use peregrine_probe::LiveError;
 use peregrine_probe::bpf::count_runs;
-use peregrine_scap::{Reader, ScapError};
 use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 
@@ -24,7 +21,7 @@ use crate::observers::drops::Drops;
 use crate::observers::metrics::Metrics;
 use crate::observers::{Observers, Recorder, RunObserver};
 use crate::settings::{RunSettings, SourceSettings};
-use crate::sources::{self, LiveSettings};
+use crate::sources::{self, LiveSettings, ReplayError};
 use crate::{Log, ProfileReport};
 
 /// What a run works with.
@@ -89,22 +86,9 @@ impl RunReport {
 /// Why a run failed.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// The capture file can't be opened.
-    #[error("Could not open trace filename {} for reading: {}", path.display(), describe(error))]
-    Open {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// The capture file can't be read to its end.
-    #[error("{}: {error}", path.display())]
-    Replay {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        error: ScapError,
-    },
+    /// The capture file can't be read.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The kernel can't be monitored, or not any more.
     #[error(transparent)]
     Live(#[from] LiveError),
@@ -114,12 +98,6 @@ pub enum RunError {
     /// The run ended because of losses, as it was told to.
     #[error("Drop manager internal error")]
     Losses,
-}
-
-/// The error without the number that an `io::Error` prints and Falco does not.
-fn describe(error: &io::Error) -> String {
-    let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
-    errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned())
 }
 
 /// How a source was followed.
@@ -162,7 +140,7 @@ impl<'a> Run<'a> {
         let work = Work { settings: &settings, generation, controls, log: &log };
         let begun = Instant::now();
         let Followed { result, events, profile, started } = match &settings.source {
-            SourceSettings::Replay(path) => work.replay(&mut observer, path.clone()),
+            SourceSettings::Replay(path) => work.replay(&mut observer, path),
             SourceSettings::Live(live) => work.live(&mut observer, live, opened),
         };
         let elapsed = begun.elapsed();
@@ -192,18 +170,18 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn replay(self, observer: &mut RunObserver, path: PathBuf) -> Followed<RunError> {
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) => return Followed::failed(RunError::Open { path, error }),
+    fn replay(self, observer: &mut RunObserver, path: &Path) -> Followed<RunError> {
+        let mut reader = match sources::open_capture(path) {
+            Ok(reader) => reader,
+            Err(error) => return Followed::failed(error.into()),
         };
         let engine = Engine::new(Arc::clone(&self.generation), self.settings.state.clone());
-        let followed = self.follow(engine, &mut Reader::new(file), observer, |_, _| ());
+        let followed = self.follow(engine, &mut reader, observer, |_, _| ());
         if matches!(followed.result, Ok(Ended::Source | Ended::Observer)) {
             // Falco waits as long as it may run, also when the capture is over: scripts rely on it.
             self.controls.wait_for_stop(self.settings.limit.unwrap_or_default());
         }
-        followed.map_err(|error| RunError::Replay { path, error })
+        followed.map_err(|error| ReplayError::read(path, error).into())
     }
 
     fn live(
@@ -212,7 +190,7 @@ impl Work<'_> {
         settings: &LiveSettings,
         opened: &dyn Fn(),
     ) -> Followed<RunError> {
-        let (mut live, resolver) = match sources::open(settings, self.log) {
+        let (mut live, resolver) = match sources::open_live(settings, self.log) {
             Ok(opened) => opened,
             Err(error) => return Followed::failed(error.into()),
         };

@@ -24,7 +24,7 @@ pub struct LiveSettings {
 ///
 /// # Errors
 /// When the kernel refuses, or the machine can't be scanned.
-pub fn open(settings: &LiveSettings, log: &Log) -> Result<(Live, ProcLookup), LiveError> {
+pub fn open_live(settings: &LiveSettings, log: &Log) -> Result<(Live, ProcLookup), LiveError> {
     let LiveSettings { probe, host_root, .. } = settings;
     let mut live = Live::start(probe, host_root)?;
     let resolver = live.resolver()?;
