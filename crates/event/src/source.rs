@@ -68,21 +68,40 @@ impl SourceNames {
 }
 
 /// Gives a snapshot of the machine, then events. Each borrows from the source until the next call.
+/// An event carries the [`SourceId`] of its event source.
 pub trait Source {
     /// Why it can't go on.
     type Error;
-
-    /// The event source of its events. One that merges several sources marks each
-    /// [event](Event::source) instead.
-    fn id(&self) -> SourceId {
-        SourceId::SYSCALL
-    }
 
     /// What comes next. A source that waits for things to happen does not wait for long.
     ///
     /// # Errors
     /// When there can be no further record, though the end was not reached.
     fn next(&mut self) -> Result<Next<'_>, Self::Error>;
+}
+
+/// A source that knows the time of its next record before it delivers it, so that several can be
+/// merged.
+pub trait TimedSource: Source {
+    /// When [`next`](Source::next) is to be called. Calls in a row give the same answer, unless
+    /// something has happened in between.
+    ///
+    /// # Errors
+    /// When there can be no further record, though the end was not reached.
+    fn due(&mut self) -> Result<Due, Self::Error>;
+}
+
+/// When the next record of a source is to be delivered. The order is that of delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Due {
+    /// Before all events: a part of a snapshot, or a restart.
+    Now,
+    /// At this time, nanoseconds since the epoch.
+    At(u64),
+    /// No record is currently available; more may come.
+    Idle,
+    /// There is no further record.
+    End,
 }
 
 /// What a source has.

@@ -1,12 +1,13 @@
 //! The running kernel as a source of events.
 
 use std::io;
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use peregrine_event::source::{Next, Record, Source};
+use peregrine_event::source::{Due, Next, Record, Source, TimedSource};
 use thiserror::Error;
 
 use crate::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection};
@@ -59,7 +60,7 @@ pub struct Live {
     waiter: Waiter,
     /// Why per-syscall hooks are not used.
     given_up: Option<String>,
-    scan: Option<Scan>,
+    scan: Option<Peekable<Scan>>,
     pace: Pace,
     clock: Clock,
     /// When the wall clock is read next.
@@ -107,7 +108,7 @@ impl Live {
             merge,
             waiter,
             given_up,
-            scan: Some(scan),
+            scan: Some(scan.peekable()),
             pace: Pace::new(config.ring_bytes),
             clock,
             clock_check: clock.now(),
@@ -256,6 +257,25 @@ impl Source for Live {
                 Next::Idle
             }
         })
+    }
+}
+
+impl TimedSource for Live {
+    fn due(&mut self) -> Result<Due, LiveError> {
+        if self.scan.as_mut().is_some_and(|scan| scan.peek().is_some()) {
+            return Ok(Due::Now);
+        }
+        self.held = self.held || self.advance();
+        let event = self.held.then(|| self.merge.ts());
+        let found = self.answers.due().min(self.repairer.due());
+        if found <= event.unwrap_or_else(|| self.merge.horizon()) {
+            return Ok(Due::At(found));
+        }
+        if event.is_none() {
+            // While other sources have events, `next` is not called.
+            self.merge.release();
+        }
+        Ok(event.map_or(Due::Idle, Due::At))
     }
 }
 

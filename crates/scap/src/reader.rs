@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use peregrine_event::snapshot::Item;
-use peregrine_event::source::{Next, Record, Source};
+use peregrine_event::source::{Due, Next, Record, Source, TimedSource};
 use peregrine_event::wire::{HEADER_LEN, Head, WireError};
 use peregrine_event::{Event, EventType};
 
@@ -48,6 +48,8 @@ pub struct Reader<R> {
     position: Position,
     /// Size of the last returned block; it stays buffered until the next call.
     given: usize,
+    /// What [`TimedSource::due`] has found.
+    peeked: Option<Peeked>,
     converter: Converter,
     /// An event of the first block format, rewritten in the second.
     upgraded: Vec<u8>,
@@ -76,11 +78,22 @@ enum Position {
     List { list: List, total: usize, at: usize },
     /// Between events.
     Events,
+    /// The next record is found but not returned.
+    Peeked,
     /// At the end, or after damage.
     Ended,
 }
 
+/// A record that is found but not returned, with what `given` and `position` are after it.
+#[derive(Debug)]
+struct Peeked {
+    found: Found,
+    given: usize,
+    position: Position,
+}
+
 /// Result of [`Reader::advance`]. It borrows nothing, so that it can be produced in a loop.
+#[derive(Debug)]
 enum Found {
     Restart,
     Item(Item),
@@ -88,6 +101,7 @@ enum Found {
 }
 
 /// An event to return.
+#[derive(Debug)]
 struct FoundEvent {
     place: Place,
     head: Head,
@@ -96,7 +110,7 @@ struct FoundEvent {
 }
 
 /// Where the bytes of an event are.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Place {
     Input { start: usize, len: usize },
     Upgraded,
@@ -136,6 +150,19 @@ impl<R: Read> Source for Reader<R> {
     }
 }
 
+impl<R: Read> TimedSource for Reader<R> {
+    fn due(&mut self) -> Result<Due, ScapError> {
+        if self.peeked.is_none() {
+            self.peeked = self.peek()?;
+        }
+        Ok(match self.peeked.as_ref().map(|peeked| &peeked.found) {
+            Some(Found::Event(event)) => Due::At(event.head.ts),
+            Some(Found::Restart | Found::Item(_)) => Due::Now,
+            None => Due::End,
+        })
+    }
+}
+
 impl<R: Read> Reader<R> {
     /// Reads a capture from any source. Buffers internally.
     pub fn new(source: R) -> Self {
@@ -143,6 +170,7 @@ impl<R: Read> Reader<R> {
             input: Input::new(source),
             position: Position::Section { first: true },
             given: 0,
+            peeked: None,
             converter: Converter::new(),
             upgraded: Vec::new(),
             counts: Counts::default(),
@@ -201,6 +229,31 @@ impl<R: Read> Reader<R> {
         Ok(Some(Record::Event { event, state_only: flags.state_only() }))
     }
 
+    /// Finds the next record without returning it. `None` at the end.
+    fn peek(&mut self) -> Result<Option<Peeked>, ScapError> {
+        self.input.consume(std::mem::take(&mut self.given));
+        let found = match self.position {
+            Position::Events => self.event().map(|event| event.map(Found::Event)),
+            _ => Ok(None),
+        };
+        let found = match found {
+            Ok(None) => self.advance(),
+            found => found,
+        };
+        match found {
+            Ok(Some(found)) => Ok(Some(Peeked {
+                found,
+                given: std::mem::take(&mut self.given),
+                position: std::mem::replace(&mut self.position, Position::Peeked),
+            })),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                self.position = Position::Ended;
+                Err(error)
+            }
+        }
+    }
+
     /// The next of consecutive events; `None` before anything else.
     #[inline(always)]
     fn event(&mut self) -> Result<Option<FoundEvent>, ScapError> {
@@ -221,6 +274,14 @@ impl<R: Read> Reader<R> {
         loop {
             match self.position {
                 Position::Ended => return Ok(None),
+                Position::Peeked => {
+                    let Some(Peeked { found, given, position }) = self.peeked.take() else {
+                        self.position = Position::Ended;
+                        continue;
+                    };
+                    (self.given, self.position) = (given, position);
+                    return Ok(Some(found));
+                }
                 Position::Section { first } => {
                     self.section(first)?;
                     self.position = Position::Snapshot;

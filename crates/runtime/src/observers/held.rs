@@ -136,9 +136,7 @@ mod tests {
     use peregrine_engine::{AlertContent, Engine, Generation, Source, Step};
     use peregrine_event::render::Buffers;
     use peregrine_event::snapshot::{self, Item, User};
-    use peregrine_event::source::{
-        AccountsRequest, Next, Observation, ProcResolver, Record, SourceId,
-    };
+    use peregrine_event::source::{AccountsRequest, Next, Observation, ProcResolver, Record};
     use peregrine_event::{Accounts, Builder, Event, EventType};
     use peregrine_fields::Fields;
     use peregrine_rules::{EventSource, Loader};
@@ -171,10 +169,6 @@ mod tests {
 
     impl Source for Once {
         type Error = Infallible;
-
-        fn id(&self) -> SourceId {
-            SourceId::SYSCALL
-        }
 
         fn next(&mut self) -> Result<Next<'_>, Infallible> {
             Ok(match &mut self.0 {

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use peregrine_event::snapshot::Item;
+use peregrine_event::source::{Due, TimedSource};
 use peregrine_event::{Abi, Builder, EventType};
 use peregrine_scap::{Reader, Record, ScapError};
 
@@ -18,12 +19,32 @@ pub(crate) enum Owned {
     Event { num: u64, cpu: u16, abi: Abi, state_only: bool, bytes: Vec<u8> },
 }
 
-/// All records of a capture, and the error at its end, if any.
+/// All records of a capture, and the error at its end, if any. One record of three is peeked at first.
 pub(crate) fn read(source: impl Read) -> (Vec<Owned>, Option<ScapError>) {
+    read_peeking(source, |index| index % 3 == 0)
+}
+
+/// The same, with a peek at the records of the chosen indices.
+pub(crate) fn read_peeking(
+    source: impl Read,
+    peek: impl Fn(usize) -> bool,
+) -> (Vec<Owned>, Option<ScapError>) {
     let mut reader = Reader::new(source);
     let mut records = Vec::new();
     loop {
-        records.push(match reader.next() {
+        let due = match peek(records.len()).then(|| reader.due()).transpose() {
+            Ok(due) => due,
+            Err(error) => {
+                assert!(matches!(reader.due(), Ok(Due::End)), "nothing comes after an error");
+                assert!(matches!(reader.next(), Ok(None)), "nothing comes after an error");
+                return (records, Some(error));
+            }
+        };
+        let next = reader.next();
+        if let Some(due) = due {
+            assert_eq!(due, due_of(next.as_ref().unwrap().as_ref()));
+        }
+        records.push(match next {
             Ok(None) => return (records, None),
             Err(error) => {
                 assert!(matches!(reader.next(), Ok(None)), "nothing comes after an error");
@@ -39,6 +60,14 @@ pub(crate) fn read(source: impl Read) -> (Vec<Owned>, Option<ScapError>) {
                 bytes: event.bytes().to_vec(),
             },
         });
+    }
+}
+
+fn due_of(record: Option<&Record<'_>>) -> Due {
+    match record {
+        Some(Record::Event { event, .. }) => Due::At(event.ts),
+        Some(Record::Restart | Record::Snapshot(_)) => Due::Now,
+        None => Due::End,
     }
 }
 

@@ -3,7 +3,7 @@
 use peregrine_event::{Event, EventType};
 use peregrine_scap::{Counts, Reader, Record};
 
-use crate::common::{CAPTURES, Owned, read_all};
+use crate::common::{CAPTURES, Owned, read_all, read_peeking};
 
 #[test]
 fn superfluous_enter_events_are_counted_but_not_numbered() {
@@ -42,4 +42,20 @@ fn exit_events_are_complete() {
     let read = event(172);
     assert_eq!(read.ty, EventType::SyscallReadX);
     assert_eq!((read.i64(0), read.i64(2), read.u32(3)), (Some(0), Some(3), Some(131_072)));
+}
+
+#[test]
+fn a_peek_changes_no_record() {
+    for entry in std::fs::read_dir(CAPTURES).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "scap") {
+            continue;
+        }
+        // Two in a row, so that there are records of a second section too.
+        let file = [std::fs::read(&path).unwrap(), std::fs::read(&path).unwrap()].concat();
+        let (plain, error) = read_peeking(&*file, |_| false);
+        let (peeked, same_error) = read_peeking(&*file, |_| true);
+        assert!(plain == peeked, "{}", path.display());
+        assert_eq!(error.map(|error| error.to_string()), same_error.map(|error| error.to_string()));
+    }
 }
