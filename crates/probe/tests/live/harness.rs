@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use peregrine_event::source::{Next, ProcResolver, Record, Source};
+use peregrine_event::source::{Due, Next, ProcResolver, Record, Source, TimedSource};
 use peregrine_event::{Event, syscall_names};
 use peregrine_probe::bpf::{ProbeConfig, Selection, Tracepoints};
 use peregrine_probe::{Live, ProcLookup};
@@ -104,6 +104,18 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Whether this may come when that is due. What is idle may have something a moment later.
+fn is_due(due: Due, next: &Next<'_>) -> bool {
+    match next {
+        Next::Record(Record::Restart | Record::Snapshot(_)) => due == Due::Now,
+        // Late events come with those before them.
+        Next::Record(Record::Event { event, .. }) => due >= Due::At(event.ts) && due < Due::End,
+        Next::Repair(_) | Next::Observation(_) => matches!(due, Due::At(_) | Due::Idle),
+        Next::Idle => due == Due::Idle,
+        Next::End => due == Due::End,
+    }
+}
+
 /// A monitored cgroup and its state.
 pub(crate) struct Watched {
     pub(crate) live: Live,
@@ -142,9 +154,15 @@ impl Watched {
         let deadline = Instant::now() + PATIENCE;
         // Events delayed for longer than the merge window arrive late, and are counted.
         let (mut num, mut ts, mut late) = (0, 0, 0);
+        let mut peek = false;
         loop {
             assert!(Instant::now() < deadline, "it never comes");
-            let seen = match self.live.next().unwrap() {
+            // With a peek every other time.
+            peek = !peek;
+            let due = peek.then(|| self.live.due().unwrap());
+            let next = self.live.next().unwrap();
+            assert!(due.is_none_or(|due| is_due(due, &next)), "{due:?} {next:?}");
+            let seen = match next {
                 Next::End => panic!("a kernel has no end"),
                 Next::Record(Record::Restart) => panic!("a kernel does not begin anew"),
                 Next::Record(Record::Snapshot(item)) => {

@@ -1,0 +1,97 @@
+//! Several sources as one, merged by time.
+
+use peregrine_event::source::{Due, Next, Record, Source, TimedSource};
+
+/// Delivers the records of several sources in the order of their times; of equal times, those of
+/// the first source first. A snapshot or a restart comes as soon as it is the next record of its
+/// source, so all snapshots precede the first event.
+///
+/// The order within each source stays, even where its times go backwards. A source that is idle
+/// does not hold up the others, so what it delivers later may be older than what they have
+/// delivered. Events are numbered over all sources and keep their
+/// [`SourceId`](peregrine_event::SourceId).
+///
+/// Each call asks all sources when they are due. Sources of different types are merged as an enum
+/// of them, which also joins their errors. The error of any source ends the stream.
+///
+/// ```
+/// use peregrine_runtime::sources::{Mux, open_capture};
+/// use peregrine_event::source::{Next, Source};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = std::path::Path::new("../../conformance/captures");
+/// let captures = [directory.join("cat_write.scap"), directory.join("own_acts.scap")];
+/// let captures = captures.iter().map(|path| open_capture(path)).collect::<Result<_, _>>()?;
+/// let mut mux = Mux::new(captures);
+/// let mut records = 0;
+/// while !matches!(mux.next()?, Next::End) {
+///     records += 1;
+/// }
+/// assert!(mux.delivered() > 0 && mux.delivered() < records);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Mux<S> {
+    sources: Vec<S>,
+    delivered: u64,
+    /// The source that waits when all are idle; they take turns.
+    turn: usize,
+}
+
+impl<S: TimedSource> Mux<S> {
+    /// Merges these sources.
+    pub fn new(sources: Vec<S>) -> Self {
+        Self { sources, delivered: 0, turn: 0 }
+    }
+
+    /// The sources, in their order.
+    pub fn sources_mut(&mut self) -> &mut [S] {
+        &mut self.sources
+    }
+
+    /// Events delivered so far.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// The source whose record comes next, and when that is due.
+    fn first(&mut self) -> Result<(usize, Due), S::Error> {
+        let (mut first, mut earliest) = (0, Due::End);
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            let due = source.due()?;
+            let in_turn = due == Due::Idle && first < self.turn && self.turn <= index;
+            if due < earliest || (due == earliest && in_turn) {
+                (first, earliest) = (index, due);
+            }
+        }
+        Ok((first, earliest))
+    }
+}
+
+impl<S: TimedSource> Source for Mux<S> {
+    type Error = S::Error;
+
+    fn next(&mut self) -> Result<Next<'_>, S::Error> {
+        let (first, due) = self.first()?;
+        let Some(source) = self.sources.get_mut(first).filter(|_| due != Due::End) else {
+            return Ok(Next::End);
+        };
+        if due == Due::Idle {
+            self.turn = first + 1;
+        }
+        Ok(match source.next()? {
+            Next::Record(Record::Event { mut event, state_only }) => {
+                self.delivered += 1;
+                event.num = self.delivered;
+                Next::Record(Record::Event { event, state_only })
+            }
+            // It has ended while it was idle. Others may not have.
+            Next::End => Next::Idle,
+            next => next,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
