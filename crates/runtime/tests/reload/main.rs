@@ -1,13 +1,17 @@
-//! A run that is asked for a reload goes on with the new rules, and counts by rule over both generations.
+//! A run that is asked for a reload goes on with the new rules, and counts by rule over both
+//! generations.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
-use std::path::PathBuf;
+mod live;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use peregrine_alert::{AlertOrigin, RuleRegistry};
+use peregrine_engine::select::SyscallSet;
 use peregrine_engine::{AlertContent, Generation, GenerationSettings, Matching};
 use peregrine_event::render::Buffers;
 use peregrine_fields::Fields;
@@ -26,18 +30,19 @@ const NEW: &str = "\
 - {rule: all, desc: d, condition: evt.num > 0, output: new %evt.num, priority: INFO}
 ";
 
-fn generation(rules: &str, origin: &AlertOrigin) -> Arc<Generation> {
+/// Rules of which all matches are alerts, with the syscalls that a live run reports.
+fn generation(rules: &str, origin: &AlertOrigin, selected: SyscallSet) -> Arc<Generation> {
     let fields = Fields::syscall();
     let mut loader = Loader::new(vec![EventSource::syscall(fields.clone())], Vec::new());
     let result = loader.load("rules.yaml", rules.as_bytes());
     assert!(result.successful(), "{}", result.explanation());
-    let settings = GenerationSettings { matching: Matching::All, ..Default::default() };
+    let settings = GenerationSettings { matching: Matching::All, selected, ..Default::default() };
     let generation = Generation::new(loader.into_rules(), origin.registry(), settings);
     let content = AlertContent { fields: false, iso_time: false, buffers: Buffers::Dots };
     Arc::new(generation.with_alerts(origin, content, &fields).unwrap())
 }
 
-fn settings(capture: PathBuf) -> RunSettings {
+fn settings(source: SourceSettings) -> RunSettings {
     let drops = DropPolicy {
         actions: Vec::new(),
         threshold: 0.1,
@@ -46,7 +51,7 @@ fn settings(capture: PathBuf) -> RunSettings {
         simulate: false,
     };
     RunSettings {
-        source: SourceSettings::Replay(capture),
+        source,
         state: peregrine_state::Config::default(),
         limit: None,
         accounts_max_wait: Duration::ZERO,
@@ -57,35 +62,39 @@ fn settings(capture: PathBuf) -> RunSettings {
     }
 }
 
-/// Replays a capture with a reload after its first event. Gives the number of alerts of the old rules.
+/// Writes the text of alerts to a file, at once unless `buffered`.
+fn outputs(path: &Path, buffered: bool) -> Outputs {
+    let file = Some(FileOutput { path: path.to_owned(), keep_alive: true });
+    let delivery = Delivery {
+        channels: Channels { file, ..Channels::default() },
+        format: Format { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC },
+        buffered,
+        queue_capacity: None,
+        timeout: Duration::from_secs(2),
+    };
+    Outputs::start(delivery, Arc::new(|incident| panic!("{incident}"))).unwrap()
+}
+
+/// Replays a capture with a reload after its first event. Gives the number of alerts of the old
+/// rules.
 fn replay(capture: PathBuf) -> u64 {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("alerts");
-    let file = Some(FileOutput { path: path.clone(), keep_alive: true });
-    let outputs = Outputs::start(
-        Delivery {
-            channels: Channels { file, ..Channels::default() },
-            format: Format { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC },
-            buffered: true,
-            queue_capacity: None,
-            timeout: Duration::from_secs(2),
-        },
-        Arc::new(|incident| panic!("{incident}")),
-    );
     let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
-    let old = generation(OLD, &origin);
+    let old = generation(OLD, &origin, SyscallSet::default());
     let (controller, controls) = channel();
     // The loop receives it after the first event.
-    controller.send(Control::Reload(generation(NEW, &origin)));
+    controller.send(Control::Reload(generation(NEW, &origin, SyscallSet::default())));
     let context = RunContext {
         generation: Arc::clone(&old),
-        outputs: outputs.unwrap(),
+        outputs: outputs(&path, true),
         origin,
         metrics: None,
         log: Log::new(|_, line| panic!("{line}")),
         opened: &|| (),
     };
-    let report = Run::prepare(settings(capture), context).unwrap().run(&controls);
+    let report =
+        Run::prepare(settings(SourceSettings::Replay(capture)), context).unwrap().run(&controls);
 
     let RunReport { result, summary, events, .. } = report;
     result.unwrap();
