@@ -22,7 +22,6 @@ pub(crate) use subcommands::{
 pub(crate) use usage::UsageError;
 
 use options::Options;
-use planned::Planned;
 use subcommands::{Subcommands, tree};
 
 /// Reads the command line, the program's name first.
@@ -41,7 +40,7 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Command, UsageError> {
 
 /// The command that the first word names.
 fn command(first: &str, words: &[String], arguments: &[OsString]) -> Result<Command, UsageError> {
-    Planned::check(words)?;
+    planned::check(words)?;
     if words == ["help"] {
         return Ok(Command::Help);
     }
