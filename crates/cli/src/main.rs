@@ -10,7 +10,6 @@
 
 mod args;
 mod commands;
-mod log;
 mod print;
 mod signals;
 mod version;

@@ -30,7 +30,7 @@ mod run;
 mod settings;
 pub mod sources;
 
-pub use log::Log;
+pub use log::{Log, LogSettings};
 pub use profile::ProfileReport;
 pub use run::{Run, RunContext, RunError, RunReport};
 pub use settings::{RunSettings, SourceSettings};

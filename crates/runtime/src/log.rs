@@ -1,50 +1,168 @@
-//! Where a run reports what is not an alert.
+//! The log: lines about the program itself, in Falco's form, on stderr and in syslog.
 
 use std::fmt::{self, Display};
+use std::io::{self, Write};
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use peregrine_alert::Priority;
 
 /// Writes lines to the log of the program. Cheap to clone, usable from every thread.
 #[derive(Clone)]
-pub struct Log(Arc<WriteLine>);
+pub struct Log {
+    /// The least severe level that goes anywhere.
+    lowest: Option<Priority>,
+    write: Arc<WriteLine>,
+}
 
 type WriteLine = dyn Fn(Priority, &dyn Display) + Send + Sync;
 
+/// Where log lines go, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least severe level that is logged.
+    pub level: Priority,
+    /// Write to stderr.
+    pub stderr: bool,
+    /// Send to syslog. Without a daemon, lines to it are lost, as with `syslog(3)`.
+    pub syslog: bool,
+    /// Times on stderr as `2026-11-22T09:38:00+0000`.
+    pub iso_8601: bool,
+    /// Name of the program, as syslog shows it.
+    pub program: String,
+}
+
 impl Log {
-    /// Hands every line with its level to `write`.
+    /// Opens the destinations.
+    #[must_use]
+    pub fn open(settings: LogSettings) -> Self {
+        let syslog = if settings.syslog { connect_syslog().ok() } else { None };
+        let lowest = (settings.stderr || syslog.is_some()).then_some(settings.level);
+        let write = move |level, message: &dyn Display| {
+            let message = message.to_string();
+            let message = message.trim_end_matches('\n');
+            let now = Timestamp::now();
+            if let Some(syslog) = &syslog {
+                // A full or vanished syslog must not block the program.
+                let packet = syslog_packet(level, now, &settings.program, message);
+                let _ = syslog.send(packet.as_bytes());
+            }
+            if settings.stderr {
+                let stamp = stamp(now, settings.iso_8601);
+                let _ = writeln!(io::stderr().lock(), "{stamp}: {message}");
+            }
+        };
+        Self { lowest, write: Arc::new(write) }
+    }
+
+    /// Hands lines of every level to `write`.
     pub fn new(write: impl Fn(Priority, &dyn Display) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(write))
+        Self { lowest: Some(Priority::Debug), write: Arc::new(write) }
     }
 
-    /// A line of any level.
-    pub fn line(&self, level: Priority, line: impl Display) {
-        (self.0)(level, &line);
+    /// Whether lines of this level go anywhere.
+    #[must_use]
+    pub fn is_logged(&self, level: Priority) -> bool {
+        self.lowest.is_some_and(|lowest| level <= lowest)
     }
 
-    /// Something has failed and the run goes on.
-    pub fn error(&self, line: impl Display) {
-        self.line(Priority::Error, line);
+    /// A message of any level, which may have several lines.
+    pub fn line(&self, level: Priority, message: impl Display) {
+        if self.is_logged(level) {
+            (self.write)(level, &message);
+        }
     }
 
-    /// Something that the user should know.
-    pub fn warning(&self, line: impl Display) {
-        self.line(Priority::Warning, line);
+    /// Something has failed.
+    pub fn error(&self, message: impl Display) {
+        self.line(Priority::Error, message);
     }
 
-    /// What the run is doing.
-    pub fn info(&self, line: impl Display) {
-        self.line(Priority::Informational, line);
+    /// Something that is probably not intended.
+    pub fn warning(&self, message: impl Display) {
+        self.line(Priority::Warning, message);
     }
 
-    /// Details for whoever looks for a fault.
-    pub fn debug(&self, line: impl Display) {
-        self.line(Priority::Debug, line);
+    /// What the program is doing.
+    pub fn info(&self, message: impl Display) {
+        self.line(Priority::Informational, message);
+    }
+
+    /// Details for debugging.
+    pub fn debug(&self, message: impl Display) {
+        self.line(Priority::Debug, message);
     }
 }
 
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Log")
+        f.debug_struct("Log").field("lowest", &self.lowest).finish_non_exhaustive()
+    }
+}
+
+/// `Sun Nov 22 09:38:00 2026` in local time, or `2026-11-22T09:38:00+0000`.
+fn stamp(now: Timestamp, iso_8601: bool) -> String {
+    if iso_8601 {
+        now.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
+    } else {
+        now.to_zoned(TimeZone::system()).strftime("%a %b %d %H:%M:%S %Y").to_string()
+    }
+}
+
+fn connect_syslog() -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.connect("/dev/log")?;
+    Ok(socket)
+}
+
+/// A packet as `syslog(3)` sends it: facility "user", local time, the program's name.
+fn syslog_packet(level: Priority, now: Timestamp, program: &str, message: &str) -> String {
+    const FACILITY_USER: u8 = 1 << 3;
+    let time = now.to_zoned(TimeZone::system()).strftime("%b %e %H:%M:%S").to_string();
+    format!("<{}>{time} {program}: {message}", FACILITY_USER | level as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn lines_below_the_level_are_not_formatted() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let all = Log::new(move |_, line| sink.lock().unwrap().push(line.to_string()));
+        let warnings = Log { lowest: Some(Priority::Warning), ..all.clone() };
+        warnings.info("hidden");
+        warnings.error("shown");
+        all.debug("all");
+        assert_eq!(*lines.lock().unwrap(), ["shown", "all"]);
+        let nowhere = LogSettings {
+            level: Priority::Debug,
+            stderr: false,
+            syslog: false,
+            iso_8601: false,
+            program: "engine".to_owned(),
+        };
+        assert!(!Log::open(nowhere).is_logged(Priority::Emergency));
+    }
+
+    #[test]
+    fn stamps() {
+        let time = Timestamp::from_second(1_795_340_280).unwrap();
+        assert_eq!(stamp(time, true), "2026-11-22T09:38:00+0000");
+        assert_eq!(stamp(time, false).len(), "Sun Nov 22 09:38:00 2026".len());
+    }
+
+    #[test]
+    fn syslog_packets_carry_facility_and_level() {
+        let time = Timestamp::from_second(1_795_340_280).unwrap();
+        let packet = syslog_packet(Priority::Warning, time, "engine", "two\nlines");
+        assert!(packet.starts_with("<12>Nov 22 "), "{packet}");
+        assert!(packet.ends_with(" engine: two\nlines"), "{packet}");
     }
 }

@@ -1,6 +1,7 @@
 //! `peregrine describe`, `-L` and `-l`: what rules, macros and lists are made of.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use peregrine_fields::Field;
@@ -47,8 +48,12 @@ pub(super) fn as_json(
     }
 }
 
-/// Falco words this as a runtime error, in the log.
+/// Falco words this as a runtime error, in the log; on stderr even if the log does not go there.
 pub(super) fn not_loaded(setup: &Setup, error: &NotLoaded) -> ExitCode {
-    setup.log.runtime_error(error);
+    let line = format!("Runtime error: {error}. Exiting.");
+    if !setup.config().log_stderr {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+    setup.log.error(line);
     ExitCode::FAILURE
 }

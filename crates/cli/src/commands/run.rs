@@ -83,7 +83,7 @@ fn process(
     let live = matches!(source, SourceSettings::Live(_));
     let settings = run::settings(prepared, source);
     prepare_profile(prepared.options)?;
-    let log = Arc::clone(&prepared.log);
+    let log = prepared.log.clone();
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
     let outputs = Outputs::start(delivery, Arc::new(report))?;
     let metrics = metrics.map(|settings| metrics_of(prepared, settings, &outputs)).transpose()?;
@@ -93,7 +93,7 @@ fn process(
         outputs,
         origin: prepared.origin.clone(),
         metrics,
-        log: prepared.runtime_log(),
+        log: prepared.log.clone(),
         opened: prepared.opened,
     };
     let run = Run::prepare(settings, context)?;
@@ -116,7 +116,7 @@ fn metrics_of(
     settings: MetricsSettings,
     outputs: &Outputs,
 ) -> io::Result<Metrics> {
-    let log = Arc::clone(&prepared.log);
+    let log = prepared.log.clone();
     let report = move |incident: &Incident| {
         log.line(incident.priority(), format_args!("metrics.output_file: {incident}"));
     };

@@ -77,7 +77,7 @@ fn recommend(tune: &TuneCommand, prepared: &PreparedRun<'_>) -> anyhow::Result<(
             let mut live = live::settings(prepared, settings)?;
             live.probe.selection = sources::probe_selection(&all);
             live::log_start(prepared, &live.probe);
-            let opened = sources::open_live(&live, &prepared.runtime_log());
+            let opened = sources::open_live(&live, &prepared.log);
             let (mut source, resolver) =
                 opened.map_err(|error| live::failed(&error, &prepared.log))?;
             let count = online_cpus().context("CPUs of this machine")? as usize;

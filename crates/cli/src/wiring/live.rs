@@ -7,10 +7,10 @@ use peregrine_config::{Engine, Hooks, LiveSettings as LiveKeys};
 use peregrine_engine::select::SyscallSet;
 use peregrine_probe::LiveError;
 use peregrine_probe::bpf::{HookPlan, ProbeConfig, online_cpus};
+use peregrine_runtime::Log;
 use peregrine_runtime::sources::{LiveSettings, probe_selection};
 
 use super::prepare::PreparedRun;
-use crate::log::Log;
 
 /// How the kernel is monitored.
 ///

@@ -10,14 +10,13 @@ use peregrine_config::{Config, ReadFile, RuleMatching};
 use peregrine_engine::{Generation, GenerationSettings, Matching};
 use peregrine_fields::{Field, Run as PrintSettings};
 use peregrine_rules::RuleSet;
-use peregrine_runtime::Log as RuntimeLog;
+use peregrine_runtime::Log;
 use peregrine_runtime::control::Controls;
 
 use super::rules::{self, Texts};
 use super::setup::Setup;
 use super::{delivery, syscalls};
 use crate::args::RunArgs;
-use crate::log::Log;
 
 /// What a run needs, all of it checked.
 pub(crate) struct PreparedRun<'a> {
@@ -38,7 +37,7 @@ pub(crate) struct PreparedRun<'a> {
     /// What alerts say about this engine: its host and the ids of its rules.
     pub(crate) origin: AlertOrigin,
     /// The log.
-    pub(crate) log: Arc<Log>,
+    pub(crate) log: Log,
     /// Requests from outside.
     pub(crate) controls: Controls,
     /// To be called when the kernel is being monitored.
@@ -50,12 +49,6 @@ impl PreparedRun<'_> {
     pub(crate) fn host_root(&self) -> PathBuf {
         let root = std::env::var_os("HOST_ROOT").filter(|root| !root.is_empty());
         root.map_or_else(|| PathBuf::from("/"), PathBuf::from)
-    }
-
-    /// The log, as the runtime knows it.
-    pub(crate) fn runtime_log(&self) -> RuntimeLog {
-        let log = Arc::clone(&self.log);
-        RuntimeLog::new(move |level, line| log.line(level, line))
     }
 }
 
@@ -89,7 +82,7 @@ pub(crate) fn prepare<'a>(
         generation,
         rules_files,
         origin,
-        log: Arc::clone(&setup.log),
+        log: setup.log.clone(),
         controls,
         opened,
     })

@@ -4,14 +4,13 @@
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::bail;
 use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, Main};
 use peregrine_diagnostics::Problem;
+use peregrine_runtime::{Log, LogSettings};
 
 use crate::args::{ConfigArgs, UsageError};
-use crate::log::Log;
 use crate::version;
 
 /// Where the configuration is looked for.
@@ -24,7 +23,7 @@ pub(crate) struct Setup {
     /// Whether the configuration is the built-in one.
     pub(crate) built_in: bool,
     /// The log.
-    pub(crate) log: Arc<Log>,
+    pub(crate) log: Log,
 }
 
 impl Setup {
@@ -55,12 +54,12 @@ impl Setup {
     /// Reads this configuration, with keys that override it.
     pub(crate) fn from_main(main: Main<'_>, overrides: &[String]) -> anyhow::Result<Self> {
         let built_in = matches!(main, Main::BuiltIn(_));
-        let early = Log::at_start();
+        // Until the configuration is known, warnings go to stderr.
+        let keys = Config { log_stderr: true, log_syslog: false, ..Config::default() };
+        let early = open_log(&keys);
         let loaded = peregrine_config::load(main, overrides, &mut |line| early.warning(line))?;
-        let keys = &loaded.config;
-        let log =
-            Log::new(keys.log_level.0, keys.log_stderr, keys.log_syslog, keys.time_format_iso_8601);
-        let setup = Self { loaded, built_in, log: Arc::new(log) };
+        let log = open_log(&loaded.config);
+        let setup = Self { loaded, built_in, log };
         setup.log_start();
         Ok(setup)
     }
@@ -101,7 +100,7 @@ impl Setup {
     /// A warning with a place is shown with its line on stderr; Falco's log lines stay as they are.
     /// Otherwise, and where stderr is not wanted, it is a line of the log.
     fn warn(&self, warning: &Problem) {
-        if warning.labels.is_empty() || !self.log.reaches_stderr() {
+        if warning.labels.is_empty() || !self.config().log_stderr {
             self.log.warning(warning.to_line());
         } else {
             let _ = write!(io::stderr(), "{warning}");
@@ -120,6 +119,16 @@ impl Setup {
             }
         }
     }
+}
+
+fn open_log(config: &Config) -> Log {
+    Log::open(LogSettings {
+        level: config.log_level.0,
+        stderr: config.log_stderr,
+        syslog: config.log_syslog,
+        iso_8601: config.time_format_iso_8601,
+        program: version::program(),
+    })
 }
 
 /// The file that is named, or the installed one. One that exists but can't be read is an error, not
