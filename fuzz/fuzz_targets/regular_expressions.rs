@@ -72,8 +72,8 @@ fuzz_target!(|input: &[u8]| {
         matches(&filter, text);
     }
     let Ok(text) = std::str::from_utf8(text) else { return };
-    // Short, so that no pattern is too large to compile.
-    if text.len() > 256 {
+    // Short, so that no pattern is too large to compile. Literals end at a NUL, as texts do.
+    if text.len() > 256 || text.contains('\0') {
         return;
     }
     let mut escaped = String::new();
