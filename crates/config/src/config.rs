@@ -96,7 +96,8 @@ section! {
         /// Texts and fields to add to alerts: `match` (`source`, `tags`, `rule`), `extra_output`,
         /// `extra_fields`, `suggested_output`.
         append_output: Vec<AppendOutput> = Vec::new();
-        /// Values of your own that rules and outputs read as `static.NAME`; names are words of letters, digits and `_`, joined by dots.
+        /// Values of your own that rules and outputs read as `static.NAME`; names are
+        /// words of letters, digits and `_`, joined by dots.
         static_fields: BTreeMap<String, String> = BTreeMap::new();
         /// Names of the plugins to load, in this order; if the key is absent, all of `plugins`.
         load_plugins: Option<Vec<String>> = None;

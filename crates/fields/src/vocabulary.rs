@@ -140,7 +140,7 @@ impl Fields {
         defined.chain(self.statics().filter(|name| self.is_expressible(name)))
     }
 
-    /// Whether a condition or an output that has this name refers to the field, not to a shorter one.
+    /// Whether a condition or an output with this name refers to the field, not to a shorter one.
     fn is_expressible(&self, name: &str) -> bool {
         parse_operand(name, DEFAULT_MAX_DEPTH).is_ok_and(|(operand, len)| {
             len == name.len() && CompiledOperand::new(&operand, self).is_ok()

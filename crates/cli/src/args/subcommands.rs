@@ -106,7 +106,8 @@ pub(crate) struct ValidateCommand {
     pub(crate) config: ConfigArgs,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
-    /// Form of the results; JSON is Falco's, SARIF that of code scanners [default: as json_output of the configuration]
+    /// Form of the results; JSON is Falco's, SARIF that of code scanners [default: as json_output
+    /// of the configuration]
     #[arg(long, value_enum, value_name = "format")]
     pub(crate) format: Option<ResultFormat>,
     /// The rules files
