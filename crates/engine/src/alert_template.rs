@@ -1,4 +1,4 @@
-//! How a match becomes an alert.
+//! Renders alerts from matches.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use peregrine_filter::{
 };
 use peregrine_rules::Rule;
 
-/// What alerts carry, apart from what their rules say.
+/// Settings of alerts that do not come from their rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AlertContent {
-    /// Fields with typed values. Without them an alert is its text; only JSON shows them.
+    /// Whether alerts have fields with typed values, which only JSON shows.
     pub fields: bool,
     /// The field with the time is `evt.time.iso8601` instead of `evt.time`
     /// (`time_format_iso_8601`).
     pub iso_time: bool,
-    /// How byte buffers look (`buffer_format_base64`).
+    /// How byte buffers print (`buffer_format_base64`).
     pub buffers: Buffers,
 }
 
-/// Makes the alerts of one rule. It is compiled when rules are loaded; rendering takes values out
-/// of event and state on the event thread, because the state moves on, and leaves all formatting to
-/// the channels.
+/// Renders the alerts of one rule. Compiled when rules are loaded. Rendering copies the values from
+/// event and state on the event thread, because later events change the state; the channels do all
+/// formatting.
 #[derive(Clone, Debug)]
 pub struct AlertTemplate<F> {
     rule: Arc<RuleInfo>,
@@ -44,7 +44,7 @@ enum FieldSource<F> {
 }
 
 impl<F: Clone> AlertTemplate<F> {
-    /// The alerts of a rule.
+    /// The template of a rule.
     ///
     /// # Errors
     /// When the vocabulary does not know the time of an event.

@@ -1,4 +1,4 @@
-//! Rules compiled for evaluation: which are evaluated for an event, and how.
+//! Rules compiled for evaluation, with a dispatch by event source and type.
 
 use std::collections::HashMap;
 
@@ -22,11 +22,11 @@ pub enum Matching {
     All,
 }
 
-/// The active rules of a rule set as one program, and for each source of events which of it to evaluate.
+/// The active rules of a rule set as one program, with a dispatch for each event source.
 ///
-/// Rules are evaluated in their order, with the results that their conditions give one by one. But what they
-/// have in common is decided once, what excludes many comes first, and each begins with the part that decided it
-/// last.
+/// The result is that of evaluating the conditions one by one in the order of the rules. Shared
+/// conditions are evaluated once per event, tests that exclude many rules come first, and each
+/// condition begins with the part that decided it last.
 #[derive(Debug)]
 pub struct CompiledRules {
     program: Program<Field>,
@@ -39,12 +39,12 @@ pub struct CompiledRules {
 /// Which rules to evaluate for events of one source, by type.
 #[derive(Debug)]
 struct Dispatch {
-    // For each type, the place of what its events can match.
+    // For each type, the index of its group.
     by_type: Box<[u16]>,
     groups: Box<[Candidates]>,
 }
 
-/// The rules that events of some types can match, in the order in which they are tried.
+/// The rules that events of some types can match, in the order of evaluation.
 #[derive(Debug)]
 pub(crate) struct Candidates {
     rules: Box<[Candidate]>,
@@ -53,7 +53,7 @@ pub(crate) struct Candidates {
     first_layer: usize,
 }
 
-/// What evaluation remembers from event to event, rebuilt for each generation.
+/// The mutable data of evaluation, rebuilt for each generation.
 #[derive(Debug)]
 pub(crate) struct Working {
     matching: Matching,
@@ -95,12 +95,13 @@ impl CompiledRules {
         self.candidates(source, ty).is_some()
     }
 
-    /// Positions of the rules that events of this source and type can match, in the order in which they are tried.
+    /// Positions of the rules that events of this source and type can match, in the order of
+    /// evaluation.
     pub fn rules(&self, source: SourceId, ty: EventType) -> impl Iterator<Item = usize> {
         self.candidates(source, ty).into_iter().flat_map(Candidates::rules).map(|(rule, _)| rule)
     }
 
-    /// What events of this source and type can match; `None` for nothing.
+    /// The rules that events of this source and type can match; `None` if there are none.
     #[inline]
     pub(crate) fn candidates(&self, source: SourceId, ty: EventType) -> Option<&Candidates> {
         self.dispatches.get(source.index())?.candidates(ty)
@@ -187,7 +188,8 @@ fn compile(
 }
 
 impl Dispatch {
-    /// Types with the same candidates share a pre_filter. `layers` counts the layers of all pre-filters.
+    /// Types with the same candidates share a pre-filter. `layers` counts the layers of all
+    /// pre-filters.
     fn new(
         by_type: Vec<Vec<Candidate>>,
         pre_filters: &PreFilterBuilder<'_, Field>,
@@ -221,13 +223,13 @@ impl Dispatch {
 }
 
 impl Candidates {
-    /// Positions of the rules, and what is left of their conditions.
+    /// Positions of the rules, and the residuals of their conditions.
     fn rules(&self) -> impl Iterator<Item = (usize, Residual)> {
         self.rules.iter().map(|candidate| (candidate.rule as usize, candidate.condition))
     }
 }
 
-/// The places of the bits that are set, in ascending order.
+/// The indices of set bits, in ascending order.
 struct Bits(u64);
 
 impl Iterator for Bits {

@@ -1,4 +1,4 @@
-//! Source → state → rules.
+//! Applies the records of a source to the state and evaluates rules.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::{Generation, Next, ProcResolver, Source};
 
 /// Applies events to the state and evaluates the rules of a [`Generation`] against them.
 ///
-/// The state, what is remembered of each rule, and all counters outlive a generation:
+/// The state, the history of each rule and all counters outlive a generation:
 /// [`install`](Self::install) swaps it between two events.
 pub struct Engine {
     generation: Arc<Generation>,
@@ -33,19 +33,19 @@ pub struct Engine {
     resolver_full: bool,
 }
 
-/// What is remembered of a rule, whichever generation it matched in.
+/// The history of a rule over all generations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleHistory {
-    /// Events that it matched.
+    /// Number of matches.
     pub matches: u64,
-    /// When it matched last, in nanoseconds since the epoch; 0 before.
+    /// Time of the last match, in nanoseconds since the epoch; 0 if it never matched.
     pub last_match: u64,
 }
 
-/// Where in the stream of its source the engine is.
+/// Position in the stream of the source.
 #[derive(Clone, Copy, Debug)]
 struct Position {
-    /// A snapshot has no end mark: the first event is it.
+    /// A snapshot has no end mark: the first event ends it.
     in_snapshot: bool,
     /// Events right after the snapshot that describe the machine belong to it.
     in_prelude: bool,
@@ -53,13 +53,13 @@ struct Position {
     prev_ts: u64,
 }
 
-/// Sees what goes through the engine.
+/// Observes the engine.
 pub trait Observer {
     /// Another capture begins: the state is about to be reset.
     fn restart(&mut self) {}
 
-    /// An event has arrived that is not applied to the state yet. Rules are not evaluated for all
-    /// of them.
+    /// An event has arrived and is not applied to the state yet. Rules are not evaluated for every
+    /// event.
     fn arrived(&mut self, _event: &Event<'_>, _state_only: bool, _state: &State) {}
 
     /// Rules are about to be evaluated for an event. `Break` stops the engine before that.
@@ -68,11 +68,11 @@ pub trait Observer {
     /// A rule matched.
     fn matched(&mut self, matched: &Match<'_>);
 
-    /// The event that has [arrived](Self::arrived) is applied, and rules were evaluated where they
-    /// are.
+    /// The event that has [arrived](Self::arrived) is applied and, if they apply, rules are
+    /// evaluated.
     fn done(&mut self, _event: &Event<'_>, _state_only: bool, _state: &State) {}
 
-    /// The answer to a question has been applied to the state.
+    /// An [`Observation`](peregrine_event::source::Observation) has been applied to the state.
     fn observed(&mut self, _state: &State) {}
 
     /// No event is currently available. `Break` stops the engine.
@@ -94,16 +94,16 @@ pub struct Match<'a> {
     pub event: &'a Event<'a>,
     /// The event with the state after it: gives the values of fields.
     pub view: &'a View<'a>,
-    /// The rules it is one of.
+    /// The generation of the rule.
     pub(crate) generation: &'a Arc<Generation>,
 }
 
-/// What one [step](Engine::step) did.
+/// The result of one [step](Engine::step).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Took a part of the snapshot, a repair, or the beginning of another capture.
+    /// A part of a snapshot, a repair, an observation, or a restart.
     Loaded,
-    /// Took an event.
+    /// An event.
     Event,
     /// No event is currently available.
     Idle,
@@ -114,14 +114,14 @@ pub enum Step {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The source has no more.
+    /// The source has ended.
     Source,
     /// The observer stopped it.
     Stopped,
 }
 
 impl Engine {
-    /// An engine whose state is empty.
+    /// An engine with an empty state.
     pub fn new(generation: Arc<Generation>, state: Config) -> Self {
         Self {
             working: generation.compiled().working(generation.settings().matching),
@@ -136,7 +136,7 @@ impl Engine {
         }
     }
 
-    /// Asks this resolver for threads that appear in events but not in the snapshot, and for the
+    /// Uses this resolver for threads that appear in events but not in the state, and for the
     /// accounts of containers.
     #[must_use]
     pub fn with_resolver(self, resolver: Box<dyn ProcResolver>) -> Self {
@@ -144,7 +144,7 @@ impl Engine {
     }
 
     /// Evaluates the rules of another generation from the next event on. State, rule histories and
-    /// counters stay. Returns the generation before, whose memory is best freed on another thread.
+    /// counters stay. Returns the previous generation, which is best dropped on another thread.
     pub fn install(&mut self, generation: Arc<Generation>) -> Arc<Generation> {
         self.working = generation.compiled().working(generation.settings().matching);
         std::mem::replace(&mut self.generation, generation)
@@ -165,7 +165,7 @@ impl Engine {
         self.events
     }
 
-    /// What is remembered of a rule.
+    /// The history of a rule.
     pub fn history(&self, rule: RuleId) -> RuleHistory {
         self.rules.get(rule.index()).copied().unwrap_or_default()
     }
@@ -173,7 +173,7 @@ impl Engine {
     /// Steps until the source ends or the observer stops the engine.
     ///
     /// # Errors
-    /// When the source fails. Everything before that is processed.
+    /// When the source fails. All records before that are processed.
     pub fn run<S: Source>(
         &mut self,
         source: &mut S,
@@ -200,7 +200,7 @@ impl Engine {
         meter: &mut impl RuleMeter,
     ) -> Result<Step, S::Error> {
         let next = source.next();
-        // An event is used in place: moving it costs more than evaluating many rules does.
+        // The event is used in place: moving it costs more than evaluating many rules.
         if let Ok(Next::Record(Record::Event { event, state_only })) = &next {
             return Ok(match self.event(event, *state_only, observer, meter) {
                 ControlFlow::Continue(()) => Step::Event,
@@ -269,7 +269,7 @@ impl Engine {
         ControlFlow::Continue(())
     }
 
-    /// The snapshot, if one was being read, is complete.
+    /// Completes the snapshot if one is being read.
     #[inline]
     fn loaded(&mut self) {
         if std::mem::take(&mut self.position.in_snapshot) {
@@ -286,7 +286,8 @@ impl Engine {
         }
     }
 
-    /// Sends the requests for accounts of containers. What finds no room is sent later.
+    /// Sends the requests for accounts of containers. Requests that do not fit the queue are sent
+    /// later.
     #[cold]
     fn request_accounts(&mut self) {
         let Some(resolver) = &mut self.resolver else { return };
@@ -299,7 +300,7 @@ impl Engine {
         }
     }
 
-    /// Corrects what lost events have made wrong.
+    /// Corrects the state after losses.
     fn repair(&mut self, repair: Repair) {
         if let (Some(resolver), Repair::Process { items, .. }) = (&mut self.resolver, &repair)
             && let Some(Item::Thread(leader)) = items.first()
@@ -336,7 +337,7 @@ impl Engine {
     }
 }
 
-/// Notes that a rule matches now. Returns when it matched before.
+/// Records a match of a rule. Returns the time of the match before.
 fn remember(histories: &mut Vec<RuleHistory>, id: RuleId, ts: u64) -> u64 {
     if histories.len() <= id.index() {
         histories.resize(id.index() + 1, RuleHistory::default());

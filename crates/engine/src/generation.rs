@@ -1,4 +1,4 @@
-//! What a run evaluates, built aside and never changed: rules, their compiled form, and how their fields print.
+//! One immutable version of the rules: their source, compiled form and alert templates.
 
 use peregrine_alert::{AlertOrigin, RuleId, RuleRegistry};
 use peregrine_fields::{Field, Fields, Run};
@@ -11,20 +11,20 @@ use crate::{AlertContent, AlertTemplate, CompiledRules, Matching};
 
 /// One version of the rules with everything compiled from them.
 ///
-/// A generation is immutable and shared through an `Arc`. A reload builds a new one while events go on, then
-/// [installs](crate::Engine::install) it between two events.
+/// A generation is immutable and shared through an `Arc`. A reload builds a new one while the
+/// engine runs, then [installs](crate::Engine::install) it between two events.
 #[derive(Debug)]
 pub struct Generation {
     rules: RuleSet<Field>,
     compiled: CompiledRules,
     // Of each rule, in the order of `rules`.
     ids: Box<[RuleId]>,
-    // Of each rule; empty where no alerts are made.
+    // Of each rule; empty if the generation makes no alerts.
     templates: Box<[AlertTemplate<Field>]>,
     settings: GenerationSettings,
 }
 
-/// What a generation has beside its rules.
+/// Settings of a generation besides its rules.
 #[derive(Clone, Debug, Default)]
 pub struct GenerationSettings {
     /// Whether an event can match more than one rule.
@@ -36,7 +36,8 @@ pub struct GenerationSettings {
 }
 
 impl Generation {
-    /// Compiles the active rules. The registry gives a rule the id that it had in earlier generations.
+    /// Compiles the active rules. The registry gives a rule the id that it had in earlier
+    /// generations.
     pub fn new(
         rules: RuleSet<Field>,
         registry: &RuleRegistry,
@@ -48,7 +49,7 @@ impl Generation {
         Self { rules, compiled, ids, templates: Box::default(), settings }
     }
 
-    /// Compiles what makes alerts of matches.
+    /// Compiles the alert templates.
     ///
     /// # Errors
     /// When the vocabulary does not know the time of an event.
@@ -74,12 +75,12 @@ impl Generation {
         &self.compiled
     }
 
-    /// What it has beside the rules.
+    /// The settings.
     pub fn settings(&self) -> &GenerationSettings {
         &self.settings
     }
 
-    /// All rules with their ids, in the order in which they are tried.
+    /// All rules with their ids, in the order of evaluation.
     pub fn iter(&self) -> impl Iterator<Item = (RuleId, &Rule<Field>)> {
         self.ids.iter().copied().zip(&self.rules.rules)
     }
@@ -90,23 +91,23 @@ impl Generation {
         Some((*self.ids.get(index)?, self.rules.rules.get(index)?))
     }
 
-    /// What makes alerts of the matches of the rule at this position.
+    /// The alert template of the rule at this position.
     #[inline]
     pub fn template(&self, index: usize) -> Option<&AlertTemplate<Field>> {
         self.templates.get(index)
     }
 
-    /// Measures what the rules of this generation cost.
+    /// A meter for a profile of this generation.
     pub fn profiler(&self) -> Profiler {
         Profiler::new(&self.ids, self.compiled.program().len())
     }
 
-    /// Counts what rules cost, from this generation on.
+    /// A meter for the costs of rules, from this generation on.
     pub fn cost_counters(&self) -> CostCounters {
         CostCounters::new(&self.ids, self.compiled.program().len())
     }
 
-    /// Lets a meter measure the rules of this generation from now on.
+    /// Makes a meter measure the rules of this generation.
     pub fn install_in(&self, meter: &mut impl RuleMeter) {
         meter.install(&self.ids, self.compiled.program().len());
     }

@@ -1,8 +1,9 @@
 //! The engine: events from a source go through the state, then through the rules.
 //!
-//! [`Engine`] owns the state and evaluates one [`Generation`] of rules. A reload builds the next generation aside
-//! and [installs](Engine::install) it between two events. The engine knows sources, state, fields and rules; it
-//! knows neither the command line nor what becomes of a match. An event that matches no rule allocates nothing.
+//! [`Engine`] owns the state and evaluates one [`Generation`] of rules. A reload builds the next
+//! generation while the engine runs and [installs](Engine::install) it between two events. The
+//! engine knows sources, state, fields and rules; it knows neither the command line nor the
+//! outputs. An event that changes no state and matches no rule does not allocate.
 //!
 //! ```
 //! use std::ops::ControlFlow;

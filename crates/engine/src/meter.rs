@@ -10,24 +10,24 @@ use peregrine_filter::{Meter, NodeId};
 
 pub use sampling::{Chance, clock_overhead};
 
-/// What the rules do beside deciding conditions.
+/// The stages of rule evaluation other than conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// All rules are asked about an event of this type.
+    /// All rules are evaluated for an event of this type.
     Event(EventType),
-    /// This rule is asked.
+    /// This rule is evaluated.
     Rule(usize),
-    /// An alert of this rule is made.
+    /// An alert of this rule is rendered.
     Alert(usize),
 }
 
-/// Follows the evaluation of rules and of their conditions. `()` follows nothing, and costs nothing.
+/// Measures the evaluation of rules and conditions. `()` measures nothing and costs nothing.
 pub trait RuleMeter: Meter<Stage> + Meter<NodeId> {
-    /// The rules of another generation are evaluated from now on: positions and conditions are its. `rules` has the rule
-    /// at each position, `conditions` is the number of parts of conditions.
+    /// Another generation is installed: positions and conditions refer to it from now on. `rules`
+    /// has the rule at each position, `conditions` is the number of program nodes.
     fn install(&mut self, _rules: &[RuleId], _conditions: usize) {}
 
-    /// What each rule of the generation has cost, in their order. `None` where that is not counted.
+    /// Cost of each rule of the generation, in their order. `None` if it is not measured.
     fn rule_costs(&self) -> Option<Vec<RuleCost>> {
         None
     }
@@ -35,7 +35,8 @@ pub trait RuleMeter: Meter<Stage> + Meter<NodeId> {
 
 impl RuleMeter for () {}
 
-/// Counts every evaluation of a rule and times some of them. With `CONDITIONS` it does so for each part of a condition, too.
+/// Counts every evaluation of a rule and times a sample of them. With `CONDITIONS`, also those of
+/// each program node.
 #[derive(Debug)]
 pub struct CostMeter<const CONDITIONS: bool> {
     types: Box<[TypeCosts]>,
@@ -44,71 +45,72 @@ pub struct CostMeter<const CONDITIONS: bool> {
     nodes: usize,
     /// The rules, by their position in the generation.
     ids: Box<[RuleId]>,
-    /// What rules have cost in earlier generations, by [`RuleId::index`].
+    /// Evaluations and time of rules in earlier generations, by [`RuleId::index`].
     earlier: Vec<(u64, u64)>,
     timing: Timing,
     chance: Chance,
-    /// What two readings of the clock with nothing between them are apart.
+    /// The time between two consecutive clock readings.
     overhead: Duration,
 }
 
 /// Measures the conditions of one generation for a profile. Another generation starts from zero.
 pub type Profiler = CostMeter<true>;
 
-/// Measures [what rules cost](RuleMeter::rule_costs), over all generations.
+/// Measures [the cost of rules](RuleMeter::rule_costs) over all generations.
 pub type CostCounters = CostMeter<false>;
 
-/// What a rule has cost.
+/// The cost of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleCost {
     /// The rule.
     pub rule: RuleId,
     /// Events that it was evaluated for.
     pub evaluations: u64,
-    /// Time of these evaluations, extrapolated from those that were timed, in nanoseconds. It never decreases.
+    /// Time of these evaluations, extrapolated from the sample, in nanoseconds. It never decreases.
     pub ns: u64,
 }
 
-/// What was measured of events of one type.
+/// Measurements of the events of one type.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TypeCosts {
-    /// How many there were.
+    /// Number of events.
     pub(crate) events: u64,
-    /// Those timed as a whole.
+    /// Events timed as a whole.
     pub(crate) whole: Sum,
-    /// Those timed part by part.
+    /// Events timed part by part.
     pub(crate) parts: Sum,
-    /// Events until the next one that is timed.
+    /// Events until the next sample.
     wait: u64,
 }
 
-/// What was measured of a condition, or of what else rules do.
+/// Measurements of a condition or a stage.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Slot {
-    /// How often it was asked.
+    /// Number of evaluations.
     pub(crate) asked: u64,
-    /// How often it held.
+    /// How often it was true.
     pub(crate) held: u64,
-    /// What was timed, without that of others asked for it.
+    /// Timed evaluations, without nested ones.
     pub(crate) timed: Sum,
-    /// Nanoseconds of all, each timed one standing for those before it that were not.
+    /// Time of all evaluations in nanoseconds; each timed one stands for the untimed ones before
+    /// it.
     extrapolated: u64,
-    /// How often it was asked up to the last timed one.
+    /// Number of evaluations up to the last timed one.
     covered: u64,
 }
 
 /// A sum of times.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sum {
-    /// How many.
+    /// Number of measurements.
     pub(crate) count: u64,
-    /// Nanoseconds of all.
+    /// Their sum in nanoseconds.
     pub(crate) ns: u64,
-    /// How often the clock was looked at for it.
+    /// Clock readings that the sum includes.
     pub(crate) looks: u64,
 }
 
-/// What is going on with the event at hand.
+/// How the current event is timed.
 #[derive(Debug)]
 enum Timing {
     Not,
@@ -116,24 +118,26 @@ enum Timing {
     Parts { slot: usize, since: Instant, event: Sum },
 }
 
-/// In the long run one event of about this many is timed: a look at the clock costs more than most conditions do.
+/// In the long run one of this many events is timed: reading the clock costs more than most
+/// conditions do.
 const SELDOM: u64 = 128;
-/// How fast that comes: after so many events every second one is timed, after twice as many every third.
+/// How fast the sampling rate falls: after this many events to every second event, after twice as
+/// many to every third.
 const SOON: u64 = 32;
-/// Nothing takes that long: somebody else had the CPU.
+/// A longer time means that the thread was preempted.
 const INTERRUPTED: Duration = Duration::from_micros(100);
-/// Not a slot: finding out what to ask.
+/// No slot: time to select the rules to evaluate.
 const NOTHING: usize = usize::MAX;
 
 impl Slot {
-    /// All its time, in nanoseconds, where each look at the clock has added `look`.
+    /// Time of all evaluations in nanoseconds. `look` is the cost of a clock reading.
     pub(crate) fn total_ns(&self, look: f64) -> f64 {
         self.timed.mean(look) * self.asked as f64
     }
 }
 
 impl Sum {
-    /// Nanoseconds of each, without those that looks at the clock have added. 0 of none.
+    /// Mean time in nanoseconds without the clock readings; 0 if there is no measurement.
     pub(crate) fn mean(&self, look: f64) -> f64 {
         (self.ns as f64 - look * self.looks as f64).max(0.0) / self.count.max(1) as f64
     }
@@ -144,7 +148,7 @@ impl Sum {
 }
 
 impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
-    /// Nothing has been measured of these rules.
+    /// Without measurements.
     pub(crate) fn new(rules: &[RuleId], conditions: usize) -> Self {
         let nodes = if CONDITIONS { conditions } else { 0 };
         let ids: Box<[RuleId]> = rules.into();
@@ -176,7 +180,7 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
         self.slot(self.nodes + self.ids.len() + rule)
     }
 
-    /// Nanoseconds that each look at the clock has added to an event that was timed part by part: what made it longer than
+    /// Nanoseconds that each clock reading adds to an event timed part by part, compared with
     /// events timed as a whole.
     pub(crate) fn look_ns(&self) -> f64 {
         let (mut added, mut looks) = (0.0, 0);
@@ -187,7 +191,7 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
             }
         }
         let look = self.overhead.as_nanos() as f64;
-        // Where chance made the first ones shorter, a look costs what it does elsewhere.
+        // By chance events timed by parts may be shorter: then the measured overhead applies.
         if looks == 0 { look } else { (added / looks as f64).max(look) }
     }
 
@@ -249,13 +253,14 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
         }
     }
 
-    /// Lets what was just timed stand for what was not. `before` is what was timed before.
+    /// Extrapolates the last timed evaluation to the untimed ones before it. `before` is the timed
+    /// sum before it.
     #[cold]
     fn extrapolate(&mut self, at: usize, before: u64) {
         let overhead = u64::try_from(self.overhead.as_nanos()).unwrap_or(u64::MAX);
         let Some(slot) = self.slots.get_mut(at) else { return };
         let took = slot.timed.ns - before;
-        // 0 where something else had the CPU.
+        // 0 if the thread was preempted.
         if took > 0 {
             let count = slot.asked - std::mem::replace(&mut slot.covered, slot.asked);
             slot.extrapolated += took.saturating_sub(overhead) * count;
@@ -266,7 +271,8 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
         self.earlier.get(rule.index()).copied().unwrap_or_default()
     }
 
-    /// Something else runs from now on. Gives what ran until now.
+    /// Attributes the time since the last reading to the current slot, and switches to `next`.
+    /// Returns the current slot.
     #[cold]
     fn lap(&mut self, next: usize) -> usize {
         let Timing::Parts { slot, since, event } = &mut self.timing else { return NOTHING };
@@ -348,7 +354,7 @@ impl<const CONDITIONS: bool> Meter<Stage> for CostMeter<CONDITIONS> {
     }
 }
 
-/// Timed events of a type from which something can be learned about all.
+/// Fewest timed events of a type that its mean is computed from.
 const ENOUGH: u64 = 50;
 #[cfg(test)]
 mod tests {

@@ -11,9 +11,9 @@ use crate::{Generation, Match};
 
 /// The alert about a match.
 pub enum MatchAlert {
-    /// It has all its values.
+    /// All values are known.
     Complete(Alert),
-    /// It names a user or group of a container whose accounts are requested and not known yet.
+    /// It names a user or group of a container whose accounts are requested but not known yet.
     Pending(Box<PendingAlert>),
 }
 
@@ -28,8 +28,8 @@ pub struct PendingAlert {
 }
 
 impl Match<'_> {
-    /// The alert about this match, which owns all that it needs. `None` where the generation makes no
-    /// alerts.
+    /// The alert about this match, independent of event and state. `None` if the generation makes
+    /// no alerts.
     pub fn alert(&self) -> Option<MatchAlert> {
         let template = self.generation.template(self.index)?;
         let Event { ts, num: number, .. } = *self.event;

@@ -1,14 +1,16 @@
 //! What rules cost: a profile of a run.
 //!
-//! Every evaluation is counted. Time is taken of some events only, chosen by chance: of the first ones of each type nearly
-//! all, later one of a hundred or so; what a [`Profile`] tells is scaled to all. A look at the clock costs more than most
-//! conditions do. So one half of these events is timed as a whole, the other part by part; by how much the latter take
-//! longer tells what the looks have added, which is taken off again.
+//! Every evaluation is counted. A random sample of the events is timed: nearly all of the first
+//! events of each type, later about one in 128. A [`Profile`] scales the sample to all events.
+//! Reading the clock takes longer than most conditions do. So half of the sampled events are timed
+//! as a whole, the others part by part; the difference is the cost of the clock readings, which is
+//! subtracted.
 //!
-//! A condition that several rules share is decided once per event, so that no single rule is to blame for it: its time is
-//! split evenly among the rules that have it. What would be won without a rule is its [own](Cost::own_ns) time at least.
+//! A condition that several rules share is evaluated once per event, and its time is split evenly
+//! among these rules. Removing a rule saves at least its [own](Cost::own_ns) time.
 //!
-//! A test that asks first for a value pays for getting it; those after it find it at hand.
+//! The first test that reads a value pays for its extraction; later tests of the same event reuse
+//! it.
 
 mod tree;
 
@@ -25,13 +27,13 @@ pub use tree::{Condition, Root};
 pub struct Profile {
     /// Events that a rule could match.
     pub events: u64,
-    /// Those of them that were timed.
+    /// How many of them were timed.
     pub timed: u64,
-    /// All rules that events could match, the dearest first.
+    /// All rules that events could match, the most expensive first.
     pub rules: Vec<RuleProfile>,
-    /// The types of these events, the dearest first.
+    /// The types of these events, the most expensive first.
     pub types: Vec<TypeProfile>,
-    /// Finding out which rules to ask, in nanoseconds.
+    /// Time to select the rules to evaluate, in nanoseconds.
     pub dispatch_ns: f64,
 }
 
@@ -42,29 +44,29 @@ pub struct RuleProfile {
     pub rule: RuleId,
     /// Events of the types that it can match.
     pub events: u64,
-    /// Those for which it was asked, as nothing that it shares with others had excluded it.
+    /// Events for which it was evaluated, because no shared condition had excluded it.
     pub asked: u64,
-    /// Those that it matched.
+    /// Events that it matched.
     pub matches: u64,
     /// Where the time went.
     pub cost: Cost,
-    /// Its condition, for each group of event types for which it comes to the same.
+    /// Its condition, for each group of event types for which it specialises to the same residual.
     pub roots: Vec<Root>,
 }
 
-/// Nanoseconds that a rule took.
+/// Time of a rule, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// Conditions that no other rule has.
+    /// Conditions that only this rule has.
     pub own_ns: f64,
-    /// Its part of conditions that others have too.
+    /// Its share of conditions that other rules have too.
     pub shared_ns: f64,
-    /// Making alerts of its matches.
+    /// Alerts of its matches.
     pub alerts_ns: f64,
 }
 
 impl Cost {
-    /// All of it.
+    /// The sum.
     pub fn total_ns(&self) -> f64 {
         self.own_ns + self.shared_ns + self.alerts_ns
     }
@@ -75,16 +77,16 @@ impl Cost {
 pub struct TypeProfile {
     /// The type.
     pub ty: EventType,
-    /// Events of it.
+    /// Number of events.
     pub events: u64,
     /// Rules that they can match.
     pub rules: usize,
-    /// All their time, in nanoseconds.
+    /// Time of all of them, in nanoseconds.
     pub ns: f64,
 }
 
 impl Profile {
-    /// What a profiler of this generation has measured so far.
+    /// The measurements of a profiler of this generation.
     pub fn new(generation: &Generation, profiler: &Profiler) -> Self {
         let compiled = generation.compiled();
         let look = profiler.look_ns();
@@ -110,7 +112,7 @@ impl Profile {
         profile
     }
 
-    /// All time that rules took, making alerts included, in nanoseconds.
+    /// Time of all rules, alerts included, in nanoseconds.
     pub fn total_ns(&self) -> f64 {
         self.types.iter().map(|ty| ty.ns).sum()
     }

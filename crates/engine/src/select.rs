@@ -1,7 +1,7 @@
-//! Which syscalls and tracepoints the kernel is to report.
+//! Selects the syscalls and tracepoints that the kernel reports.
 //!
-//! Rules say what they want, the state says what it needs, and the configuration may change both. What
-//! nobody wants is never reported, and costs nothing.
+//! The selection is what the rules match and what the state needs, as changed by the configuration.
+//! The kernel does not report anything else, so the rest costs nothing.
 //!
 //! ```
 //! use peregrine_engine::select::{BaseSyscalls, Selection, SyscallSet};
@@ -9,7 +9,7 @@
 //! let rules = SyscallSet::named(["unlink", "read"]);
 //! let selection = Selection::new(&rules, &SyscallSet::default(), &BaseSyscalls::default());
 //! assert!(selection.selected.contains_name("unlink") && selection.selected.contains_name("execve"));
-//! // Reads and writes come by the million: they must be asked for twice.
+//! // Reads and writes are too frequent to be reported unless `all` is set.
 //! assert!(selection.ignored.contains_name("read") && !selection.selected.contains_name("read"));
 //! ```
 
@@ -25,39 +25,39 @@ use peregrine_rules::RuleSet;
 
 pub use set::SyscallSet;
 
-/// What the configuration says of syscalls besides those of the rules (`base_syscalls`).
+/// Syscalls that the configuration selects besides those of the rules (`base_syscalls`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaseSyscalls {
-    /// Names to report in place of what the state needs; with `!` before it, one not to report.
+    /// Names to report in place of those that the state needs; a leading `!` excludes a name.
     pub custom_set: Vec<String>,
-    /// Report the fewest that keep processes and connections right.
+    /// Report the minimal set that keeps processes and connections correct.
     pub repair: bool,
-    /// Report also the syscalls that are [`ignored`] otherwise.
+    /// Also report the syscalls that are otherwise [`ignored`].
     pub all: bool,
 }
 
-/// What is reported, and how it came to that.
+/// The selection, with the steps that led to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// What rules are asked about.
+    /// Syscalls that rules match.
     pub rules: SyscallSet,
-    /// What plugins follow.
+    /// Syscalls that plugins require.
     pub plugins: SyscallSet,
-    /// What `custom_set` adds, in place of what the state needs.
+    /// Added by `custom_set`, in place of those that the state needs.
     pub added: SyscallSet,
-    /// What `custom_set` removes.
+    /// Removed by `custom_set`.
     pub removed: SyscallSet,
-    /// Names to add that nothing has.
+    /// Names to add that do not exist.
     pub unknown_added: BTreeSet<String>,
-    /// Names to remove that nothing has.
+    /// Names to remove that do not exist.
     pub unknown_removed: BTreeSet<String>,
-    /// What is reported for the state alone.
+    /// Reported for the state only.
     pub for_state: SyscallSet,
-    /// What was wanted but is not reported as it comes too often.
+    /// Requested but not reported, because they are too frequent.
     pub ignored: SyscallSet,
-    /// What repair added at the end.
+    /// Added by the final repair.
     pub repaired: SyscallSet,
-    /// What is reported.
+    /// Reported syscalls and tracepoints.
     pub selected: SyscallSet,
 }
 
@@ -89,7 +89,7 @@ impl Selection {
             repairs = whole.difference(&selected);
             selected = whole;
         }
-        // Without the end of processes the state would grow for ever.
+        // Without process exits the state would grow without bound.
         selected = selected.union(&EXIT);
         Self {
             rules: rules.clone(),
@@ -105,13 +105,13 @@ impl Selection {
         }
     }
 
-    /// What rules are asked about and is not reported.
+    /// Syscalls that rules match but the kernel does not report.
     pub fn unreported(&self) -> SyscallSet {
         self.rules.difference(&self.selected)
     }
 }
 
-/// What the active rules of the source `syscall` are asked about.
+/// Syscalls that the active rules of the source `syscall` match.
 pub fn of_rules(rules: &RuleSet<Field>) -> SyscallSet {
     let active =
         rules.rules.iter().filter(|rule| rule.active && rule.source_id == SourceId::SYSCALL);
@@ -123,19 +123,19 @@ pub fn of_rules(rules: &RuleSet<Field>) -> SyscallSet {
     }))
 }
 
-/// What keeps the state right.
+/// Syscalls that the state needs.
 pub fn state() -> &'static SyscallSet {
     &STATE
 }
 
-/// Syscalls that are reported only when the configuration asks for them with `all`: they read and write, come
-/// by the million, and the state does not need them.
+/// Syscalls that are reported only with `all`: frequent reads and writes that the state does not
+/// need.
 pub fn ignored() -> &'static SyscallSet {
     &IGNORED
 }
 
-/// The fewest syscalls that keep processes right, and the files and connections that `wanted` is about; with
-/// `wanted` itself.
+/// `wanted` with the minimal set of syscalls that keeps processes correct, and the files and
+/// connections that `wanted` is about.
 pub fn repaired(wanted: &SyscallSet) -> SyscallSet {
     let mut set = PROCESSES.union(wanted);
     let touches = |other: &SyscallSet| !wanted.intersection(other).is_empty();
@@ -151,7 +151,7 @@ pub fn repaired(wanted: &SyscallSet) -> SyscallSet {
     set
 }
 
-/// The set of some names, and those that are in no set.
+/// The set of these names, and the names that do not exist.
 fn known<'a>(names: impl Iterator<Item = &'a str>) -> (SyscallSet, BTreeSet<String>) {
     let names: BTreeSet<&str> = names.collect();
     let set = SyscallSet::named(names.iter().copied());
@@ -165,8 +165,8 @@ fn in_category(wanted: &'static [Category]) -> SyscallSet {
 
 static EXIT: LazyLock<SyscallSet> = LazyLock::new(|| SyscallSet::named(["procexit"]));
 
-/// The table of events says which change the state. Limits of open files do it for the reader of
-/// `proc.fdlimit`, though the table does not say so.
+/// Events that the table marks as modifying the state, and those that change the limit of open
+/// files, which `proc.fdlimit` reads.
 static STATE: LazyLock<SyscallSet> = LazyLock::new(|| {
     let table = SyscallSet::where_any(|event| event.flags.contains(EventFlags::MODIFIES_STATE));
     table.union(&SyscallSet::named(["setrlimit", "prlimit"]))

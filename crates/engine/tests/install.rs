@@ -103,7 +103,8 @@ fn install_keeps_threads_fds_and_counters() {
     let (border, count_before) = (matches.last_event, matches.all.len());
     assert_eq!(engine.run(&mut source, &mut matches, &mut ()).unwrap(), End::Source);
 
-    // Alerts are those of the old rules before, and of the new rules after, each as if it had run alone.
+    // Alerts are those of the old rules before, and of the new rules after, each as if it had run
+    // alone.
     let (old_alone, old_matches) = whole(OLD);
     let (_, new_matches) = whole(NEW);
     let (first, second) = matches.all.split_at(count_before);

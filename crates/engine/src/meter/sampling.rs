@@ -1,8 +1,8 @@
-//! What it takes to time some events and not others: a look at the clock costs more than most conditions do.
+//! Random sampling of events to time: reading the clock costs more than most conditions do.
 
 use std::time::{Duration, Instant};
 
-/// Numbers that keep no step with the events: loads repeat themselves.
+/// Pseudo-random numbers, so that the sample does not correlate with periodic workloads.
 #[derive(Clone, Copy, Debug)]
 pub struct Chance(u64);
 
@@ -13,7 +13,7 @@ impl Default for Chance {
 }
 
 impl Chance {
-    /// One of 0 to `limit` - 1, which must not be 0.
+    /// A number in `0..limit`. `limit` must not be 0.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -22,10 +22,10 @@ impl Chance {
     }
 }
 
-/// Looks at the clock that tell how long one takes.
+/// Clock readings that determine the cost of one.
 const LOOKS: usize = 1001;
 
-/// What two looks at the clock with nothing between them are apart.
+/// The time between two consecutive clock readings.
 pub fn clock_overhead() -> Duration {
     let mut looks: Vec<Duration> = (0..LOOKS).map(|_| Instant::now().elapsed()).collect();
     looks.sort_unstable();

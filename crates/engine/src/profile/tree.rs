@@ -1,4 +1,4 @@
-//! Conditions as a profile shows them, and who pays for them.
+//! Conditions as a profile shows them, and their cost by rule.
 
 use std::collections::BTreeMap;
 
@@ -16,43 +16,43 @@ use crate::meter::{Profiler, Slot};
 pub struct Root {
     /// The types.
     pub types: Vec<EventType>,
-    /// What remains of the condition for them, from the top, each part before those it is made of. A part that stands here
-    /// already is not repeated. Empty when nothing is left to decide.
+    /// The residual of the condition for them in pre-order. A part that occurs again is not
+    /// repeated. Empty when the residual is constant.
     pub conditions: Vec<Condition>,
 }
 
 /// A part of a condition.
 #[derive(Clone, Debug)]
 pub struct Condition {
-    /// How deep it stands in the residual.
+    /// Depth in the residual.
     pub depth: usize,
-    /// A test as it is written, or how those below are joined: `and`, `or`, `not`.
+    /// The source text of a test, or the operator: `and`, `or`, `not`.
     pub text: String,
-    /// How often it was decided.
+    /// How often it was evaluated.
     pub asked: u64,
-    /// How often it held.
+    /// How often it was true.
     pub held: u64,
-    /// Time for deciding it, without what is below it, in nanoseconds.
+    /// Time of its evaluations without those of its operands, in nanoseconds.
     pub ns: f64,
     /// How many rules have it.
     pub rules: usize,
 }
 
 impl Condition {
-    /// What of its time falls on one of the rules that have it, in nanoseconds.
+    /// The share of each rule that has it, in nanoseconds.
     pub fn part_ns(&self) -> f64 {
         self.ns / self.rules.max(1) as f64
     }
 }
 
-/// What is left of a rule for the types of the events that there were.
+/// The residuals of a rule for the event types that occurred.
 #[derive(Default)]
 struct Left {
     events: u64,
     roots: Vec<(Residual, Vec<EventType>)>,
 }
 
-/// What each rule cost.
+/// The costs of all rules.
 pub(super) fn rules(
     generation: &Generation,
     profiler: &Profiler,
@@ -87,11 +87,11 @@ pub(super) fn rules(
     rules.into_iter().filter_map(ids).collect()
 }
 
-/// What is needed to say what a rule cost.
+/// Computes the cost of a rule.
 struct Accounts<'a> {
     program: &'a Program<Field>,
     profiler: &'a Profiler,
-    /// How many rules have each condition.
+    /// Number of rules that have each condition.
     users: Vec<usize>,
     look: f64,
 }
@@ -133,7 +133,7 @@ impl Accounts<'_> {
     }
 }
 
-/// Walks through conditions and passes over those it has seen.
+/// Walks conditions and skips those already visited.
 struct Seen<'p> {
     program: &'p Program<Field>,
     seen: Vec<bool>,
@@ -144,7 +144,7 @@ impl<'p> Seen<'p> {
         Self { program, seen: vec![false; program.len()] }
     }
 
-    /// Through all that decides a rule, each with how deep it stands.
+    /// Visits all conditions of a residual with their depth.
     fn walk(&mut self, residual: Residual, visit: &mut impl FnMut(NodeId, usize)) {
         if let Residual::Compiled(node) = residual {
             self.descend(node, 0, visit);

@@ -1,4 +1,4 @@
-//! Sets of what the kernel can report.
+//! Sets of syscalls and tracepoints.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -11,8 +11,9 @@ use peregrine_fields::EventTypes;
 
 /// Syscalls and tracepoints.
 ///
-/// Those with an event of their own are known by the [family](EventType::family) of that event, the same on every
-/// architecture; the others, which share the generic event, by the code of the syscall.
+/// Members with an event type of their own are identified by the [family](EventType::family) of
+/// that type, the same on every architecture; the others, which share the generic event type, by
+/// the syscall code.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SyscallSet {
     families: BTreeSet<&'static str>,
@@ -20,12 +21,12 @@ pub struct SyscallSet {
 }
 
 impl SyscallSet {
-    /// What reports events with these names. Names that nothing has are passed over.
+    /// Members that report events with these names. Unknown names are ignored.
     pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self::from(&EventTypes::named(names))
     }
 
-    /// What reports any of these event types.
+    /// Members that report any of these event types.
     pub fn of_events(events: EventSet) -> Self {
         let shares = |ty| events.contains(ty);
         let any_generic = shares(EventType::GenericE) || shares(EventType::GenericX);
@@ -39,27 +40,28 @@ impl SyscallSet {
         }
     }
 
-    /// Whether nothing is in it.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.families.is_empty() && self.generic.is_empty()
     }
 
-    /// In either set.
+    /// Members of either set.
     pub fn union(&self, other: &Self) -> Self {
         Self { families: &self.families | &other.families, generic: &self.generic | &other.generic }
     }
 
-    /// In both sets.
+    /// Members of both sets.
     pub fn intersection(&self, other: &Self) -> Self {
         Self { families: &self.families & &other.families, generic: &self.generic & &other.generic }
     }
 
-    /// In this set and not in the other.
+    /// Members of this set that are not in the other.
     pub fn difference(&self, other: &Self) -> Self {
         Self { families: &self.families - &other.families, generic: &self.generic - &other.generic }
     }
 
-    /// Whether what reports this event is in the set. The generic event is never: ask for [syscalls](Self::syscalls).
+    /// Whether the set reports this event type. Always false for the generic type: see
+    /// [`syscalls`](Self::syscalls).
     pub fn contains(&self, ty: EventType) -> bool {
         self.families.contains(ty.family())
     }
@@ -69,15 +71,15 @@ impl SyscallSet {
         self.names().contains(name)
     }
 
-    /// Names of the events, and of the syscalls that share the generic one. Old forms of an event may have
-    /// another name than the new one, and count too.
+    /// Names of the events, old versions included, and of the syscalls that share the generic event
+    /// type.
     pub fn names(&self) -> BTreeSet<&'static str> {
         let families = self.families.iter().filter_map(|family| FAMILIES.get(family));
         let named = families.flat_map(|family| family.events.iter().map(EventType::name));
         named.chain(self.generic.iter().filter_map(|&code| syscall_name(code))).collect()
     }
 
-    /// Those of an architecture's syscalls that are in the set.
+    /// The syscalls of an architecture's table that are in the set.
     pub fn syscalls<'a>(&'a self, table: &'a [Syscall]) -> impl Iterator<Item = &'a Syscall> {
         table.iter().filter(|syscall| {
             if is_generic(syscall.exit) {
@@ -88,13 +90,14 @@ impl SyscallSet {
         })
     }
 
-    /// What reports an event of which this is true for any version.
+    /// Members of whose events any version satisfies the predicate.
     pub(super) fn where_any(wanted: impl Fn(&EventInfo) -> bool) -> Self {
         let families = families(|family| family.events.iter().any(|ty| wanted(ty.info())));
         Self { families, generic: BTreeSet::new() }
     }
 
-    /// Just these syscalls. An event's name can be that of two: old forms of `accept4` are called `accept`.
+    /// Exactly these syscalls. An event name can belong to two: old versions of `accept4` are
+    /// called `accept`.
     pub(super) fn with_syscalls(names: &[&str]) -> Self {
         let wanted = |code| syscall_name(code).is_some_and(|name| names.contains(&name));
         let families = families(|family| family.codes.iter().any(wanted));
@@ -102,8 +105,9 @@ impl SyscallSet {
     }
 }
 
-/// Codes tell more than events: who asks for `accept4` does not get `accept`, though old forms of both events have one
-/// name. Only what no known architecture has a syscall for (tracepoints, syscalls of other ones) is known by its event alone.
+/// By syscall code where there is one: `accept4` does not select `accept`, although old versions of
+/// both events share a name. Tracepoints and syscalls of other architectures are selected by event
+/// type.
 impl From<&EventTypes> for SyscallSet {
     fn from(types: &EventTypes) -> Self {
         let wanted = |family: &Family| match family.codes.is_empty() {
@@ -115,7 +119,7 @@ impl From<&EventTypes> for SyscallSet {
     }
 }
 
-/// The names, as in messages.
+/// The names, separated by commas.
 impl std::fmt::Display for SyscallSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (index, name) in self.names().into_iter().enumerate() {
@@ -154,7 +158,7 @@ static FAMILIES: LazyLock<BTreeMap<&'static str, Family>> = LazyLock::new(|| {
     all
 });
 
-/// Syscalls with an event of their own.
+/// Syscalls with an event type of their own.
 static OWN: LazyLock<CodeSet> =
     LazyLock::new(|| FAMILIES.values().fold(CodeSet::EMPTY, |own, family| own.union(family.codes)));
 
