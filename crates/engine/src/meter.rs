@@ -107,7 +107,7 @@ pub(crate) struct Sum {
     /// Their sum in nanoseconds.
     pub(crate) ns: u64,
     /// Clock readings that the sum includes.
-    pub(crate) looks: u64,
+    pub(crate) readings: u64,
 }
 
 /// How the current event is timed.
@@ -120,26 +120,26 @@ enum Timing {
 
 /// In the long run one of this many events is timed: reading the clock costs more than most
 /// conditions do.
-const SELDOM: u64 = 128;
+const SAMPLING: u64 = 128;
 /// How fast the sampling rate falls: after this many events to every second event, after twice as
 /// many to every third.
-const SOON: u64 = 32;
+const WARM_UP: u64 = 32;
 /// A longer time means that the thread was preempted.
 const INTERRUPTED: Duration = Duration::from_micros(100);
 /// No slot: time to select the rules to evaluate.
-const NOTHING: usize = usize::MAX;
+const NO_SLOT: usize = usize::MAX;
 
 impl Slot {
-    /// Time of all evaluations in nanoseconds. `look` is the cost of a clock reading.
-    pub(crate) fn total_ns(&self, look: f64) -> f64 {
-        self.timed.mean(look) * self.asked as f64
+    /// Time of all evaluations in nanoseconds. `reading` is the cost of a clock reading.
+    pub(crate) fn total_ns(&self, reading: f64) -> f64 {
+        self.timed.mean(reading) * self.asked as f64
     }
 }
 
 impl Sum {
     /// Mean time in nanoseconds without the clock readings; 0 if there is no measurement.
-    pub(crate) fn mean(&self, look: f64) -> f64 {
-        (self.ns as f64 - look * self.looks as f64).max(0.0) / self.count.max(1) as f64
+    pub(crate) fn mean(&self, reading: f64) -> f64 {
+        (self.ns as f64 - reading * self.readings as f64).max(0.0) / self.count.max(1) as f64
     }
 
     fn add(&mut self, time: Duration) {
@@ -182,17 +182,17 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
 
     /// Nanoseconds that each clock reading adds to an event timed part by part, compared with
     /// events timed as a whole.
-    pub(crate) fn look_ns(&self) -> f64 {
-        let (mut added, mut looks) = (0.0, 0);
+    pub(crate) fn reading_ns(&self) -> f64 {
+        let (mut added, mut readings) = (0.0, 0);
         for TypeCosts { whole, parts, .. } in &self.types {
             if whole.count >= ENOUGH && parts.count >= ENOUGH {
                 added += parts.ns as f64 - whole.mean(0.0) * parts.count as f64;
-                looks += parts.looks;
+                readings += parts.readings;
             }
         }
-        let look = self.overhead.as_nanos() as f64;
+        let reading = self.overhead.as_nanos() as f64;
         // By chance events timed by parts may be shorter: then the measured overhead applies.
-        if looks == 0 { look } else { (added / looks as f64).max(look) }
+        if readings == 0 { reading } else { (added / readings as f64).max(reading) }
     }
 
     fn slot(&self, slot: usize) -> Slot {
@@ -206,17 +206,17 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
             of_type.wait -= 1;
             return;
         }
-        of_type.wait = self.chance.below(2 * (of_type.events / SOON).min(SELDOM) + 1);
+        of_type.wait = self.chance.below(2 * (of_type.events / WARM_UP).min(SAMPLING) + 1);
         let since = Instant::now();
         self.timing = if of_type.whole.count < of_type.parts.count {
             Timing::Whole(since)
         } else {
-            Timing::Parts { slot: NOTHING, since, event: Sum::default() }
+            Timing::Parts { slot: NO_SLOT, since, event: Sum::default() }
         };
     }
 
     fn end(&mut self, ty: EventType) {
-        self.lap(NOTHING);
+        self.lap(NO_SLOT);
         let Some(of_type) = self.types.get_mut(ty as usize) else { return };
         match std::mem::replace(&mut self.timing, Timing::Not) {
             Timing::Not => {}
@@ -230,14 +230,14 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
             Timing::Parts { event, .. } => {
                 of_type.parts.count += 1;
                 of_type.parts.ns += event.ns;
-                of_type.parts.looks += event.looks;
+                of_type.parts.readings += event.readings;
             }
         }
     }
 
     #[inline]
     fn ask(&mut self, slot: usize) -> usize {
-        if matches!(self.timing, Timing::Parts { .. }) { self.lap(slot) } else { NOTHING }
+        if matches!(self.timing, Timing::Parts { .. }) { self.lap(slot) } else { NO_SLOT }
     }
 
     #[inline]
@@ -275,14 +275,14 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
     /// Returns the current slot.
     #[cold]
     fn lap(&mut self, next: usize) -> usize {
-        let Timing::Parts { slot, since, event } = &mut self.timing else { return NOTHING };
+        let Timing::Parts { slot, since, event } = &mut self.timing else { return NO_SLOT };
         let now = Instant::now();
         let took = now.duration_since(std::mem::replace(since, now));
         let slot = std::mem::replace(slot, next);
         let sum = self.slots.get_mut(slot).map(|slot| &mut slot.timed);
         for sum in sum.into_iter().chain([event]).filter(|_| took < INTERRUPTED) {
             sum.add(took);
-            sum.looks += 1;
+            sum.readings += 1;
         }
         slot
     }
@@ -321,7 +321,7 @@ impl<const CONDITIONS: bool> Meter<NodeId> for CostMeter<CONDITIONS> {
     type Mark = usize;
 
     fn enter(&mut self, node: NodeId) -> usize {
-        if CONDITIONS { self.ask(node.index()) } else { NOTHING }
+        if CONDITIONS { self.ask(node.index()) } else { NO_SLOT }
     }
 
     fn leave(&mut self, node: NodeId, before: usize, holds: bool) {
@@ -338,7 +338,7 @@ impl<const CONDITIONS: bool> Meter<Stage> for CostMeter<CONDITIONS> {
         match stage {
             Stage::Event(ty) => {
                 self.begin(ty);
-                NOTHING
+                NO_SLOT
             }
             Stage::Rule(rule) => self.ask(self.nodes + rule),
             Stage::Alert(rule) => self.ask(self.nodes + self.ids.len() + rule),
@@ -361,11 +361,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_scaled_to_what_was_not_timed_and_without_the_looks() {
+    fn times_are_extrapolated_without_clock_readings() {
         let slot = Slot {
             asked: 100,
             held: 1,
-            timed: Sum { count: 10, ns: 80, looks: 15 },
+            timed: Sum { count: 10, ns: 80, readings: 15 },
             ..Slot::default()
         };
         assert_eq!(slot.total_ns(2.0), 500.0);

@@ -89,11 +89,11 @@ impl Profile {
     /// The measurements of a profiler of this generation.
     pub fn new(generation: &Generation, profiler: &Profiler) -> Self {
         let compiled = generation.compiled();
-        let look = profiler.look_ns();
+        let reading = profiler.reading_ns();
         let types: Vec<TypeProfile> = (profiler.types())
             .filter(|(_, measured)| measured.events > 0)
             .map(|(ty, TypeCosts { events, whole, parts, .. })| {
-                let mean = if whole.count > 0 { whole.mean(0.0) } else { parts.mean(look) };
+                let mean = if whole.count > 0 { whole.mean(0.0) } else { parts.mean(reading) };
                 let rules = compiled.residuals(ty).count();
                 TypeProfile { ty, events: *events, rules, ns: mean * *events as f64 }
             })

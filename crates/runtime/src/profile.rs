@@ -43,7 +43,7 @@ impl ProfileReport {
         for rule in &self.profile.rules {
             let name = frame(self.name(rule));
             let conditions = rule.roots.iter().flat_map(|root| &root.conditions);
-            let known: f64 = conditions.map(Condition::part_ns).sum();
+            let known: f64 = conditions.map(Condition::share_ns).sum();
             let all = rule.cost.own_ns + rule.cost.shared_ns;
             line(std::slice::from_ref(&name), all - known);
             line(&[name.clone(), "making alerts".to_owned()], rule.cost.alerts_ns);
@@ -52,7 +52,7 @@ impl ProfileReport {
                 for condition in &root.conditions {
                     stack.truncate(2 + condition.depth);
                     stack.push(frame(&condition.text));
-                    line(&stack, condition.part_ns());
+                    line(&stack, condition.share_ns());
                 }
             }
         }
@@ -135,7 +135,7 @@ impl ProfileReport {
 
     fn condition(&self, f: &mut Formatter<'_>, condition: &Condition) -> fmt::Result {
         let Condition { depth, text, asked, held, ns, rules } = condition;
-        let share = self.share(condition.part_ns());
+        let share = self.share(condition.share_ns());
         let each = per(*ns, *asked);
         let indent = 2 * depth;
         let text = shortened(text);

@@ -23,13 +23,13 @@ impl Chance {
 }
 
 /// Clock readings that determine the cost of one.
-const LOOKS: usize = 1001;
+const READINGS: usize = 1001;
 
 /// The time between two consecutive clock readings.
 pub fn clock_overhead() -> Duration {
-    let mut looks: Vec<Duration> = (0..LOOKS).map(|_| Instant::now().elapsed()).collect();
-    looks.sort_unstable();
-    looks.get(LOOKS / 2).copied().unwrap_or_default()
+    let mut readings: Vec<Duration> = (0..READINGS).map(|_| Instant::now().elapsed()).collect();
+    readings.sort_unstable();
+    readings.get(READINGS / 2).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

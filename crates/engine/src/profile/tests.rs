@@ -92,11 +92,11 @@ fn what_rules_share_is_counted_once_and_paid_for_by_each() {
     let shared = found(0, "fd.num >= 0");
     assert_eq!((shared.rules, shared.asked), (2, rule(&profile, 0).events));
     assert_eq!(found(1, "fd.num >= 0").asked, shared.asked);
-    assert_eq!(shared.part_ns() * 2.0, shared.ns);
+    assert_eq!(shared.share_ns() * 2.0, shared.ns);
     let own = found(1, "fd.name startswith /etc");
     assert_eq!(own.rules, 1);
     assert!(own.held <= own.asked && own.asked <= rule(&profile, 1).asked);
-    assert_eq!(rule(&profile, 0).cost.shared_ns, shared.part_ns());
+    assert_eq!(rule(&profile, 0).cost.shared_ns, shared.share_ns());
     // What is not made of parts stands as a whole.
     assert!(rule(&profile, 2).roots.iter().all(|root| root.conditions.is_empty()));
     assert!(rule(&profile, 2).cost.own_ns > 0.0);

@@ -40,14 +40,14 @@ pub struct Condition {
 
 impl Condition {
     /// The share of each rule that has it, in nanoseconds.
-    pub fn part_ns(&self) -> f64 {
+    pub fn share_ns(&self) -> f64 {
         self.ns / self.rules.max(1) as f64
     }
 }
 
 /// The residuals of a rule for the event types that occurred.
 #[derive(Default)]
-struct Left {
+struct RuleResiduals {
     events: u64,
     roots: Vec<(Residual, Vec<EventType>)>,
 }
@@ -59,10 +59,10 @@ pub(super) fn rules(
     types: &[TypeProfile],
 ) -> Vec<RuleProfile> {
     let compiled = generation.compiled();
-    let mut rules: BTreeMap<usize, Left> = BTreeMap::new();
+    let mut rules: BTreeMap<usize, RuleResiduals> = BTreeMap::new();
     for TypeProfile { ty, events, .. } in types {
         for (rule, residual) in compiled.residuals(*ty) {
-            let Left { events: all, roots } = rules.entry(rule).or_default();
+            let RuleResiduals { events: all, roots } = rules.entry(rule).or_default();
             *all += events;
             match roots.iter_mut().find(|(known, _)| *known == residual) {
                 Some((_, types)) => types.push(*ty),
@@ -72,9 +72,9 @@ pub(super) fn rules(
     }
     let program = compiled.program();
     let mut users = vec![0; program.len()];
-    for left in rules.values() {
-        let mut seen = Seen::new(program);
-        for (residual, _) in &left.roots {
+    for residuals in rules.values() {
+        let mut seen = Visitor::new(program);
+        for (residual, _) in &residuals.roots {
             seen.walk(*residual, &mut |node, _| {
                 if let Some(users) = users.get_mut(node.index()) {
                     *users += 1;
@@ -82,45 +82,46 @@ pub(super) fn rules(
             });
         }
     }
-    let accounts = Accounts { program, profiler, users, look: profiler.look_ns() };
-    let ids = |(index, left)| generation.rule(index).map(|(id, _)| accounts.rule(id, index, left));
+    let costs = CostSplit { program, profiler, users, reading: profiler.reading_ns() };
+    let ids =
+        |(index, residuals)| generation.rule(index).map(|(id, _)| costs.rule(id, index, residuals));
     rules.into_iter().filter_map(ids).collect()
 }
 
 /// Computes the cost of a rule.
-struct Accounts<'a> {
+struct CostSplit<'a> {
     program: &'a Program<Field>,
     profiler: &'a Profiler,
     /// Number of rules that have each condition.
     users: Vec<usize>,
-    look: f64,
+    reading: f64,
 }
 
-impl Accounts<'_> {
-    fn rule(&self, rule: RuleId, index: usize, left: Left) -> RuleProfile {
-        let mut seen = Seen::new(self.program);
+impl CostSplit<'_> {
+    fn rule(&self, rule: RuleId, index: usize, residuals: RuleResiduals) -> RuleProfile {
+        let mut seen = Visitor::new(self.program);
         let root = |(residual, types)| {
             let mut conditions = Vec::new();
             seen.walk(residual, &mut |node, depth| conditions.push(self.condition(node, depth)));
             Root { types, conditions }
         };
-        let roots: Vec<Root> = left.roots.into_iter().map(root).collect();
+        let roots: Vec<Root> = residuals.roots.into_iter().map(root).collect();
         let slot = self.profiler.rule(index);
-        let alerts_ns = self.profiler.alerts(index).total_ns(self.look);
-        let mut cost = Cost { own_ns: slot.total_ns(self.look), shared_ns: 0.0, alerts_ns };
+        let alerts_ns = self.profiler.alerts(index).total_ns(self.reading);
+        let mut cost = Cost { own_ns: slot.total_ns(self.reading), shared_ns: 0.0, alerts_ns };
         for condition in roots.iter().flat_map(|root| &root.conditions) {
             match condition.rules {
                 1 => cost.own_ns += condition.ns,
-                _ => cost.shared_ns += condition.part_ns(),
+                _ => cost.shared_ns += condition.share_ns(),
             }
         }
         let (asked, matches) = (slot.asked, slot.held);
-        RuleProfile { rule, events: left.events, asked, matches, cost, roots }
+        RuleProfile { rule, events: residuals.events, asked, matches, cost, roots }
     }
 
     fn condition(&self, node: NodeId, depth: usize) -> Condition {
         let Slot { asked, held, .. } = self.profiler.node(node);
-        let ns = self.profiler.node(node).total_ns(self.look);
+        let ns = self.profiler.node(node).total_ns(self.reading);
         let rules = self.users.get(node.index()).copied().unwrap_or(0);
         let text = match self.program.sub_condition(node) {
             Some(SubCondition::All(_)) => "and",
@@ -134,12 +135,12 @@ impl Accounts<'_> {
 }
 
 /// Walks conditions and skips those already visited.
-struct Seen<'p> {
+struct Visitor<'p> {
     program: &'p Program<Field>,
     seen: Vec<bool>,
 }
 
-impl<'p> Seen<'p> {
+impl<'p> Visitor<'p> {
     fn new(program: &'p Program<Field>) -> Self {
         Self { program, seen: vec![false; program.len()] }
     }
