@@ -19,7 +19,7 @@ fn replay(directory: &Path, more: &[&str]) -> Output {
 /// The words of each line of the table of rules: nine figures, and the name.
 fn rules(tables: &str) -> BTreeMap<String, Vec<String>> {
     let lines = tables.lines().skip_while(|line| !line.trim_end().ends_with("  rule")).skip(1);
-    let rows = lines.take_while(|line| !line.ends_with("(finding out which rules to ask)"));
+    let rows = lines.take_while(|line| !line.ends_with("(selecting the rules to evaluate)"));
     let row = |line: &str| {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         (words[9..].join(" "), words[..9].to_vec())

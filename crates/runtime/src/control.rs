@@ -1,7 +1,7 @@
 //! Requests to a running event loop: one channel for all of them.
 //!
-//! The loop polls the [`Heartbeat`] between two events, which costs one relaxed load; a request raises it. Only then
-//! does the loop receive from the channel.
+//! The loop polls the [`Heartbeat`] between two events, which costs one relaxed load. A request
+//! raises it, and only then the loop receives from the channel.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use peregrine_engine::Generation;
 use peregrine_telemetry::Heartbeat;
 
-/// What can be requested from a run.
+/// A request to a run.
 #[derive(Clone, Debug)]
 pub enum Control {
     /// End as if the source had ended.
     Stop,
-    /// Open the files and connections of outputs again.
+    /// Reopen the files and connections of outputs.
     Reopen,
     /// Evaluate these rules from the next event on.
     Reload(Arc<Generation>),
@@ -57,14 +57,14 @@ pub fn channel() -> (Controller, Controls) {
 }
 
 impl Controller {
-    /// Requests something. After the end of the run nothing happens.
+    /// Sends a request. Has no effect after the end of the run.
     pub fn send(&self, control: Control) {
         // An error says that the run is over.
         let _ = self.sender.send(control);
         self.heartbeat.request();
     }
 
-    /// Shows whether the event loop makes progress.
+    /// The heartbeat of the event loop, which shows whether it makes progress.
     pub fn heartbeat(&self) -> &Arc<Heartbeat> {
         &self.heartbeat
     }
@@ -87,7 +87,7 @@ impl Controls {
         &self.heartbeat
     }
 
-    /// Waits for so long, or until [`Control::Stop`] arrives.
+    /// Waits until this time has passed or [`Control::Stop`] arrives.
     pub fn wait_for_stop(&self, duration: Duration) {
         let deadline = Instant::now() + duration;
         loop {

@@ -1,4 +1,4 @@
-//! The loop that takes one event after the other, and does in between what was requested.
+//! The event loop: takes one record after the other and handles requests in between.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::Log;
 use crate::control::{Control, Controls};
 use crate::observers::RunObserver;
 
-/// What a loop works with beside its source.
+/// The parts of a loop except its source.
 pub(crate) struct EventLoop<'a, M> {
     pub(crate) engine: Engine,
     pub(crate) observer: &'a mut RunObserver,
@@ -20,20 +20,20 @@ pub(crate) struct EventLoop<'a, M> {
     pub(crate) log: &'a Log,
 }
 
-/// Why a loop has ended.
+/// Why the loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The source has no more events.
     Source,
-    /// An observer has broken off: the time is over, or too much was lost.
+    /// The observer stopped it: the time limit has passed, or too much was lost.
     Observer,
     /// A stop was requested.
     Requested,
 }
 
 impl<M: RuleMeter> EventLoop<'_, M> {
-    /// Runs until the source ends, the observer breaks, or a stop is requested. `reselect` adapts the source to rules that
-    /// were reloaded.
+    /// Runs until the source ends, the observer breaks, or a stop is requested. `reselect` adapts
+    /// the source to rules that were reloaded.
     pub(crate) fn run<S: Source>(
         &mut self,
         source: &mut S,
@@ -53,7 +53,7 @@ impl<M: RuleMeter> EventLoop<'_, M> {
         }
     }
 
-    /// Does what was requested, and hands out a snapshot of the counters if one is wanted.
+    /// Handles requests, and submits a snapshot of the counters if it is requested.
     #[cold]
     fn handle<S>(
         &mut self,
@@ -84,9 +84,9 @@ impl<M: RuleMeter> EventLoop<'_, M> {
         self.observer.install(&generation);
         generation.install_in(self.meter);
         let old = self.engine.install(generation);
-        // Freeing the programs of hundreds of rules takes longer than events may wait.
+        // Freeing the programs of hundreds of rules would delay events.
         let dropper = thread::Builder::new().name("dropper".to_owned());
-        // Without a thread the closure is dropped, and the rules with it, here.
+        // If no thread can be started, the closure and the rules are dropped here.
         let _ = dropper.spawn(move || drop(old));
     }
 }

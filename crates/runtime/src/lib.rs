@@ -1,7 +1,7 @@
-//! What runs: sources, the event loop with its observers, and what is written on the way.
+//! A run: sources, the event loop with its observers, and the files that it records.
 //!
-//! The command line maps the configuration to the settings of this crate, which knows neither of them. Everything that
-//! may be slow, such as writing captures, happens on threads of its own.
+//! The command line maps the configuration to the settings of this crate, which knows neither.
+//! Everything that may be slow, such as writing captures, happens on threads of its own.
 //!
 //! ```
 //! use peregrine_runtime::Log;

@@ -1,4 +1,4 @@
-//! `--profile`: what the rules cost, as tables and as stacks for a flame graph.
+//! `--profile`: the cost of rules as tables, and as stacks for a flame graph.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter, Write as _};
@@ -8,13 +8,13 @@ use peregrine_alert::RuleId;
 use peregrine_engine::Generation;
 use peregrine_engine::profile::{Condition, Profile, Root, RuleProfile};
 
-/// Rules whose conditions are shown, and how much of a condition's text.
+/// Number of rules whose conditions are shown, and maximum length of a condition's text.
 const SHOWN_RULES: usize = 5;
 const SHOWN_TEXT: usize = 90;
 
 /// A profile, ready to print.
 pub struct ProfileReport {
-    /// What was measured.
+    /// The measurements.
     pub profile: Profile,
     /// Names of the rules.
     pub names: BTreeMap<RuleId, String>,
@@ -23,30 +23,31 @@ pub struct ProfileReport {
 }
 
 impl ProfileReport {
-    /// What was measured of the rules of a generation.
+    /// The profile of the rules of a generation.
     pub fn new(generation: &Generation, profile: Profile, cpu: Duration) -> Self {
         let names = generation.iter().map(|(id, rule)| (id, rule.name.clone())).collect();
         Self { profile, names, cpu }
     }
 
-    /// One line for each stack, with its nanoseconds: the rule, then its condition from the whole to its parts.
+    /// One line for each stack with its nanoseconds: the rule, then its conditions from the
+    /// outermost to the innermost.
     pub fn folded(&self) -> String {
         let mut text = String::new();
         let mut line = |stack: &[String], ns: f64| {
-            // What takes no time is not seen.
+            // A flame graph does not show stacks without time.
             if ns >= 1.0 {
                 // Writing into a string does not fail.
                 let _ = writeln!(text, "{} {ns:.0}", stack.join(";"));
             }
         };
-        line(&["choosing rules".to_owned()], self.profile.dispatch_ns);
+        line(&["rule selection".to_owned()], self.profile.dispatch_ns);
         for rule in &self.profile.rules {
             let name = frame(self.name(rule));
             let conditions = rule.roots.iter().flat_map(|root| &root.conditions);
             let known: f64 = conditions.map(Condition::share_ns).sum();
             let all = rule.cost.own_ns + rule.cost.shared_ns;
             line(std::slice::from_ref(&name), all - known);
-            line(&[name.clone(), "making alerts".to_owned()], rule.cost.alerts_ns);
+            line(&[name.clone(), "alerts".to_owned()], rule.cost.alerts_ns);
             for root in &rule.roots {
                 let mut stack = vec![name.clone(), frame(&types(root))];
                 for condition in &root.conditions {
@@ -63,7 +64,7 @@ impl ProfileReport {
         self.names.get(&rule.rule).map_or("", String::as_str)
     }
 
-    /// Of the time that all rules took, in per cent.
+    /// Share of the time of all rules, in per cent.
     fn share(&self, ns: f64) -> f64 {
         ns * 100.0 / self.profile.total_ns().max(1.0)
     }
@@ -94,7 +95,7 @@ impl ProfileReport {
         let dispatch = self.profile.dispatch_ns;
         writeln!(
             f,
-            "{:5.1}% {:9.2} {:74}{:8.1}  (finding out which rules to ask)",
+            "{:5.1}% {:9.2} {:74}{:8.1}  (selecting the rules to evaluate)",
             self.share(dispatch),
             dispatch / 1e6,
             "",
@@ -151,7 +152,7 @@ impl Display for ProfileReport {
         let each = per(profile.total_ns(), profile.events);
         writeln!(
             f,
-            "\nRules took {total:.3} of {cpu:.3} CPU seconds: {each:.1} ns for each of {} events that some rule can match, \
+            "\nRules took {total:.3} of {cpu:.3} CPU seconds: {each:.1} ns for each of {} events that a rule can match, \
              {} of them timed.",
             profile.events, profile.timed
         )?;
@@ -161,7 +162,7 @@ impl Display for ProfileReport {
         self.rules(f)?;
         let idle = names.len().saturating_sub(profile.rules.len());
         if idle > 0 {
-            writeln!(f, "No event was one that the other {idle} rules are about.")?;
+            writeln!(f, "No event had a type that the other {idle} rules can match.")?;
         }
         self.types(f)?;
         self.conditions(f)
@@ -172,7 +173,7 @@ fn per(ns: f64, count: u64) -> f64 {
     ns / count.max(1) as f64
 }
 
-/// The event types, each name once.
+/// Distinct names of the event types.
 fn types(root: &Root) -> String {
     let mut names: Vec<_> = root.types.iter().map(|ty| ty.name()).collect();
     names.sort_unstable();
@@ -187,7 +188,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// A text in which nothing ends a frame of a stack, or the line.
+/// Replaces characters that would end a frame or the line.
 fn frame(text: &str) -> String {
     text.replace(';', ",").replace(['\n', '\r'], " ")
 }

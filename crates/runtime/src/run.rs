@@ -24,51 +24,52 @@ use crate::settings::{RunSettings, SourceSettings};
 use crate::sources::{self, LiveSettings, ReplayError};
 use crate::{Log, ProfileReport};
 
-/// What a run works with.
+/// The environment of a run.
 pub struct RunContext<'a> {
-    /// The rules that it begins with.
+    /// The initial rules.
     pub generation: Arc<Generation>,
-    /// Where alerts go.
+    /// Destinations of alerts.
     pub outputs: Outputs,
-    /// What alerts say about this engine.
+    /// Origin of alerts.
     pub origin: AlertOrigin,
-    /// Metrics, where they are wanted.
+    /// Metrics, if enabled.
     pub metrics: Option<Metrics>,
-    /// Where to report what is not an alert.
+    /// The log.
     pub log: Log,
     /// Called once the kernel is monitored.
     pub opened: &'a dyn Fn(),
 }
 
-/// A run whose files are open.
+/// A prepared run: recorded files are created.
 pub struct Run<'a> {
     settings: RunSettings,
     context: RunContext<'a>,
     recorder: Recorder,
 }
 
-/// What a run has come to.
+/// The result of a run.
 pub struct RunReport {
     /// Matches by rule.
     pub summary: Summary,
-    /// Losses. Prints as their summary.
+    /// Losses. Prints their summary.
     pub drops: Drops,
-    /// Events that rules were evaluated for, and the time it took.
+    /// Events that rules were evaluated for.
     pub events: u64,
     /// Time from the opening of the source to its end.
     pub elapsed: Duration,
-    /// What rules have cost, where that was measured.
+    /// The profile, if it was measured.
     pub profile: Option<ProfileReport>,
-    /// Whether the source could be opened.
+    /// Whether the source was opened.
     pub started: bool,
-    /// Whether it was the running kernel.
+    /// Whether the source was the running kernel.
     pub live: bool,
-    /// Whether it ended as it should.
+    /// Why it failed, if it did.
     pub result: Result<(), RunError>,
 }
 
 impl RunReport {
-    /// How many events were processed in which time, and what the kernel delivered and lost; as lines.
+    /// Number and rate of events, and the events delivered and lost by the kernel, as lines of
+    /// text.
     pub fn rates(&self) -> String {
         let (seconds, events) = (self.elapsed.as_secs_f64(), self.events);
         let rate = events as f64 / seconds;
@@ -89,18 +90,18 @@ pub enum RunError {
     /// The capture file can't be read.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The kernel can't be monitored, or not any more.
+    /// The kernel can't be monitored.
     #[error(transparent)]
     Live(#[from] LiveError),
-    /// The kernel does not count the runs of programs.
+    /// The kernel can't count the runs of programs.
     #[error(transparent)]
     CountRuns(Box<dyn std::error::Error + Send + Sync>),
-    /// The run ended because of losses, as it was told to.
+    /// The run ended because of losses, as configured.
     #[error("Drop manager internal error")]
     Losses,
 }
 
-/// How a source was followed.
+/// The result of the event loop.
 struct Followed<E> {
     result: Result<Ended, E>,
     events: u64,
@@ -109,7 +110,7 @@ struct Followed<E> {
 }
 
 impl<'a> Run<'a> {
-    /// Creates the files that are recorded.
+    /// Creates the recorded files.
     ///
     /// # Errors
     /// When one of them can't be created.
@@ -122,7 +123,7 @@ impl<'a> Run<'a> {
         Ok(Self { settings, context, recorder })
     }
 
-    /// Runs until the source ends or a stop is requested, and delivers all alerts.
+    /// Runs until the source ends or a stop is requested. Delivers all alerts.
     pub fn run(self, controls: &Controls) -> RunReport {
         let Self { settings, context, recorder } = self;
         let RunContext { generation, outputs, origin, metrics, log, opened } = context;
@@ -152,7 +153,7 @@ impl<'a> Run<'a> {
         let incomplete = observer.incomplete_alerts();
         if incomplete > 0 {
             log.warning(format_args!(
-                "{incomplete} alerts went out before the users and groups of their containers were read"
+                "{incomplete} alerts were sent before the users and groups of their containers were read"
             ));
         }
         let (summary, drops) = observer.close();
@@ -161,7 +162,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What following a source needs.
+/// The parts of a run that its sources need.
 struct Work<'a> {
     settings: &'a RunSettings,
     generation: Arc<Generation>,
@@ -178,7 +179,8 @@ impl Work<'_> {
         let engine = Engine::new(Arc::clone(&self.generation), self.settings.state.clone());
         let followed = self.follow(engine, &mut reader, observer, |_, _| ());
         if matches!(followed.result, Ok(Ended::Source | Ended::Observer)) {
-            // Falco waits as long as it may run, also when the capture is over: scripts rely on it.
+            // Falco keeps running for the requested duration after the end of the capture, and
+            // scripts rely on that.
             self.controls.wait_for_stop(self.settings.limit.unwrap_or_default());
         }
         followed.map_err(|error| ReplayError::read(path, error).into())
@@ -198,7 +200,7 @@ impl Work<'_> {
         if let Some(metrics) = &mut observer.metrics {
             metrics.attach_kernel(&live);
         }
-        // As long as this is open, the kernel counts runs of programs.
+        // The kernel counts runs of programs while this is open.
         let _runs = match settings.count_runs.then(count_runs).transpose() {
             Ok(runs) => runs,
             Err(error) => return Followed::failed(RunError::CountRuns(error.into())),
@@ -219,7 +221,7 @@ impl Work<'_> {
         followed.map_err(RunError::Live)
     }
 
-    /// Lets everything that the source has go through the engine.
+    /// Runs the event loop over a source, with the configured meter.
     fn follow<S: Source>(
         &self,
         engine: Engine,

@@ -1,4 +1,4 @@
-//! What a run is to do. The command line maps the configuration to these types.
+//! Settings of a run. The command line maps the configuration to these types.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,28 +8,28 @@ use peregrine_telemetry::DropPolicy;
 use crate::observers::{RecordingSettings, TimeoutSettings};
 use crate::sources::LiveSettings;
 
-/// Everything that a run is told.
+/// Settings of a run.
 #[derive(Clone, Debug)]
 pub struct RunSettings {
-    /// Where events come from.
+    /// The source of events.
     pub source: SourceSettings,
-    /// Sizes of the state.
+    /// Limits of the state.
     pub state: peregrine_state::Config,
-    /// How long an alert waits at most for the users and groups of its container.
+    /// Maximum time that an alert waits for the users and groups of its container.
     pub accounts_max_wait: Duration,
-    /// How long to run, in time of the events.
+    /// Maximum duration, in event time.
     pub limit: Option<Duration>,
-    /// What is done about losses.
+    /// Reaction to losses.
     pub drops: DropPolicy,
-    /// When silence is reported.
+    /// When missing events are reported.
     pub timeouts: TimeoutSettings,
-    /// Which files are written.
+    /// Recorded files.
     pub recording: RecordingSettings,
-    /// Whether the costs of rules are measured.
+    /// Whether a profile is measured.
     pub profile: bool,
 }
 
-/// Where events come from.
+/// The source of events.
 #[derive(Clone, Debug)]
 pub enum SourceSettings {
     /// A capture file.

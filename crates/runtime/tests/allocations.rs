@@ -1,5 +1,5 @@
-//! Holds that events that change no state and match no rule do not allocate: with the loop and the observers of a run, and with
-//! every allocation of the thread counted.
+//! Holds that events that change no state and match no rule do not allocate: with the loop and the
+//! observers of a run, and with every allocation of the thread counted.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 

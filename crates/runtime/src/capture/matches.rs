@@ -1,4 +1,4 @@
-//! Captures around matches: what happens from a match on, one file after another.
+//! Captures around matches: one file at a time, from a match on.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -15,15 +15,15 @@ use super::writer::{CaptureFile, CaptureWriter, FileSettings};
 pub struct MatchCaptureSettings {
     /// Prefix of the names of the files.
     pub path_prefix: String,
-    /// Whether every match starts one, or only those of rules that ask for it.
+    /// Whether every match starts a capture, or only those of rules with `capture`.
     pub all_rules: bool,
-    /// How long to record after a match whose rule does not say.
+    /// Duration after a match whose rule does not set one.
     pub default_duration: Duration,
     /// Size at which a file ends.
     pub max_bytes: Option<u64>,
 }
 
-/// Records what happens around matches.
+/// Records events around matches.
 #[derive(Debug)]
 pub(crate) struct MatchCaptures {
     settings: MatchCaptureSettings,
@@ -31,17 +31,17 @@ pub(crate) struct MatchCaptures {
     described: Described,
 }
 
-/// Where a capture is.
+/// The phase of a capture.
 #[derive(Debug)]
 enum Phase {
     Off,
-    /// The current event has matched a rule that asks for one. With the time at which it ends.
+    /// The current event requests one, which ends at this time.
     Requested(u64),
-    /// With the time at which it ends.
+    /// It ends at this time.
     Running(CaptureFile, u64),
 }
 
-/// A file has reached its size.
+/// A file has reached its maximum size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeReached {
     /// The limit.
@@ -50,24 +50,24 @@ pub struct SizeReached {
     pub written: u64,
 }
 
-/// Events that described users, groups and containers: a snapshot has no place for all that they say, so files begin
-/// with them.
+/// Events that describe users, groups and containers. A snapshot can't hold all of their values, so
+/// files begin with them.
 #[derive(Debug, Default)]
 struct Described {
     events: VecDeque<(u16, Vec<u8>)>,
     bytes: usize,
 }
 
-/// Bytes of such events that are kept; the oldest go first.
+/// Maximum size of these events; the oldest are dropped first.
 const MAX_DESCRIBED: usize = 16 << 20;
 
 impl MatchCaptures {
-    /// Records nothing yet.
+    /// Not recording.
     pub(crate) fn new(settings: MatchCaptureSettings) -> Self {
         Self { settings, state: Phase::Off, described: Described::default() }
     }
 
-    /// An event has arrived that a file may have to begin with.
+    /// An event has arrived. Keeps those that files begin with.
     #[inline]
     pub(crate) fn arrived(&mut self, event: &Event<'_>) {
         if event.ty.describes_machine() {
@@ -75,14 +75,14 @@ impl MatchCaptures {
         }
     }
 
-    /// Another capture is replayed from now on: what was described is void.
+    /// A new section of the replayed capture begins: descriptions before it are void.
     pub(crate) fn restart(&mut self, writer: &mut CaptureWriter) {
         self.described = Described::default();
         self.finish(writer);
     }
 
-    /// A rule matched the current event. `duration` is what the rule says; zero for nothing. Any match prolongs a
-    /// capture; only some start one.
+    /// A rule matched the current event. `duration` is that of the rule, or zero for the default.
+    /// Every match prolongs a running capture, but only some start one.
     pub(crate) fn matched(&mut self, ts: u64, starts: bool, duration: Duration) {
         let duration = if duration.is_zero() { self.settings.default_duration } else { duration };
         let deadline = ts.saturating_add(duration.as_nanos().try_into().unwrap_or(u64::MAX));
@@ -95,7 +95,7 @@ impl MatchCaptures {
         }
     }
 
-    /// Rules were evaluated for the event: it is recorded, after the state that it has led to where it is the first.
+    /// Records the event, whose rules are evaluated. The first one follows the state after it.
     #[inline]
     pub(crate) fn done(
         &mut self,
@@ -129,7 +129,7 @@ impl MatchCaptures {
         if !file.has_ended() {
             writer.event(&mut file, event, state_only);
             if self.settings.max_bytes.is_some() && writer.waits() {
-                // A replay gives the same files each time.
+                // Replays are reproducible.
                 writer.flush(&mut file);
                 writer.sync();
             }
@@ -153,7 +153,7 @@ impl MatchCaptures {
         }
     }
 
-    /// No event has come and it is `now`: ends a capture that is over.
+    /// No event is available at time `now`: ends a capture that is over.
     pub(crate) fn idle(&mut self, now: u64, writer: &mut CaptureWriter) {
         match &self.state {
             Phase::Running(_, deadline) if now >= *deadline => self.finish(writer),
@@ -182,7 +182,7 @@ impl Described {
         }
     }
 
-    /// Writes what was described before this event.
+    /// Writes the descriptions before this event.
     fn write(&self, first: &Event<'_>, file: &mut CaptureFile, writer: &mut CaptureWriter) {
         let known = self.events.iter().filter(|(_, bytes)| bytes != first.bytes());
         for (cpu, bytes) in known {

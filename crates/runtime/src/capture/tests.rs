@@ -41,7 +41,7 @@ fn close(ms: u64, fd: i64) -> Vec<u8> {
     bytes
 }
 
-/// Lets a close happen, with a match of a rule or without.
+/// Processes a close event, with or without a match.
 fn happens(
     (captures, writer): &mut (MatchCaptures, CaptureWriter),
     ms: u64,
@@ -57,7 +57,7 @@ fn happens(
     captures.done(&event, false, &state(), writer)
 }
 
-/// Captures with a writer of their own.
+/// Captures and their writer.
 fn start(settings: MatchCaptureSettings) -> (MatchCaptures, CaptureWriter) {
     let writer = CaptureWriter::start(Backpressure::Wait, Log::new(|_, line| panic!("{line}")));
     (MatchCaptures::new(settings), writer.unwrap())
@@ -69,7 +69,7 @@ fn finish((captures, writer): &mut (MatchCaptures, CaptureWriter)) {
     writer.sync();
 }
 
-/// Files there are, and the times of the events in each.
+/// The files with the times of their events.
 fn recorded(directory: &Path) -> Vec<(String, Vec<u64>)> {
     let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
@@ -117,7 +117,7 @@ fn a_capture_lasts_as_long_as_the_rule_says_and_matches_prolong_it() {
 }
 
 #[test]
-fn every_rule_may_start_one() {
+fn every_rule_starts_a_capture_with_all_rules() {
     let directory = tempfile::tempdir().unwrap();
     let all = MatchCaptureSettings { all_rules: true, ..config(directory.path()) };
     let mut captures = start(all);
@@ -132,12 +132,12 @@ fn every_rule_may_start_one() {
 }
 
 #[test]
-fn a_capture_ends_at_its_size_and_that_is_told() {
+fn a_capture_that_reaches_its_size_ends_and_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let small = MatchCaptureSettings { max_bytes: Some(1), ..config(directory.path()) };
     let mut captures = start(small);
     let mut reached = None;
-    // The encoder holds some back before the first byte is in the file.
+    // The encoder buffers before it writes the first byte.
     for ms in 1..100_000 {
         let rule = (ms == 1).then_some((true, 1_000_000));
         reached = happens(&mut captures, ms, rule);
@@ -152,7 +152,7 @@ fn a_capture_ends_at_its_size_and_that_is_told() {
 }
 
 #[test]
-fn what_was_told_of_containers_comes_first() {
+fn a_capture_begins_with_descriptions_of_containers() {
     let directory = tempfile::tempdir().unwrap();
     let mut captures = start(config(directory.path()));
     let mut bytes = Vec::new();
@@ -204,9 +204,9 @@ fn a_writer_that_drops_counts_what_it_drops() {
     assert_eq!(written + writer.dropped(), events);
 }
 
-/// What a capture leads to, told and loaded again, is the same.
+/// A snapshot of the state after a capture loads as the same state.
 #[test]
-fn the_state_of_whole_captures_can_be_told() {
+fn snapshots_restore_the_state_of_whole_captures() {
     let mut files = 0;
     for entry in fs::read_dir("../../conformance/captures").unwrap() {
         let path = entry.unwrap().path();
@@ -235,7 +235,7 @@ fn the_state_of_whole_captures_can_be_told() {
         let items_again = again.snapshot(|_| true);
         for item in &mut items {
             if let Item::Thread(thread) = item {
-                // Whoever is in a snapshot is awake and has its name from there.
+                // Threads of a snapshot are awake and named by it.
                 thread.flags |= ThreadFlags::ACTIVE.0 | ThreadFlags::NAME_CHANGED.0;
             }
         }

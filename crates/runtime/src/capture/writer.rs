@@ -1,8 +1,8 @@
 //! The thread that writes capture files.
 //!
-//! The event thread copies events into batches and hands them over through a bounded channel; encoding, compression and
-//! the disk are the business of this thread. What is written of the state at the beginning of a file is collected on the
-//! event thread, because the state moves on, and encoded here.
+//! The event thread copies events into batches and sends them through a bounded channel; this
+//! thread encodes, compresses and writes them. The snapshot at the beginning of a file is collected
+//! on the event thread, because later events change the state, and encoded here.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,12 +21,12 @@ use thiserror::Error;
 
 use crate::Log;
 
-/// Bytes of events that are handed over at once.
+/// Size of a batch in bytes.
 const BATCH_BYTES: usize = 128 << 10;
-/// Batches that may wait: 16 MiB of events.
+/// Capacity of the channel in batches: 16 MiB of events.
 const MAX_WAITING: usize = 128;
 
-/// Why a capture file ends early or does not come about.
+/// Why a capture file can't be created or ends early.
 #[derive(Debug, Error)]
 pub enum CaptureError {
     /// The file can't be created.
@@ -37,7 +37,7 @@ pub enum CaptureError {
         /// Why.
         error: io::Error,
     },
-    /// The file can't be written. What it holds so far can be replayed.
+    /// The file can't be written. Its content so far can be replayed.
     #[error("recording into {} ends: {error}", path.display())]
     Write {
         /// Its path.
@@ -45,21 +45,21 @@ pub enum CaptureError {
         /// Why.
         error: ScapError,
     },
-    /// There is no thread for the writer.
+    /// The writer thread can't be started.
     #[error("cannot start the thread that writes captures: {0}")]
     Thread(io::Error),
 }
 
-/// What happens when the writer can't keep up.
+/// Behaviour when the writer does not keep up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backpressure {
-    /// The event thread waits: right for a replay, which loses nothing.
+    /// The event thread waits: for replays.
     Wait,
-    /// Events are left out of the file and counted: the kernel's rings do not wait.
+    /// Events are dropped from the file and counted: for the kernel, whose rings do not wait.
     Drop,
 }
 
-/// Hands files over to the writing thread.
+/// Sends files to the writer thread.
 #[derive(Debug)]
 pub struct CaptureWriter {
     tasks: Option<SyncSender<Task>>,
@@ -78,19 +78,19 @@ pub struct CaptureFile {
     progress: Arc<Progress>,
 }
 
-/// Where a file is written to, and how far.
+/// Path, compression and limit of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSettings {
     /// The file.
     pub path: PathBuf,
     /// How it is compressed.
     pub compression: Compression,
-    /// Size at which it ends.
+    /// Size at which it ends, in bytes.
     pub max_bytes: Option<u64>,
 }
 
 impl FileSettings {
-    /// A file without a limit, compressed when its name ends in `.gz`.
+    /// A file without a limit, compressed if its name ends in `.gz`.
     pub fn by_name(path: &Path) -> Self {
         let gz = path.extension().is_some_and(|extension| extension == "gz");
         let compression = if gz { Compression::Gzip } else { Compression::None };
@@ -98,12 +98,12 @@ impl FileSettings {
     }
 }
 
-/// What the writing thread says of a file.
+/// Progress of a file, set by the writer thread.
 #[derive(Debug, Default)]
 struct Progress {
-    /// Nothing more is written: it failed or has reached its size.
+    /// It has failed or reached its size: nothing more is written.
     ended: AtomicBool,
-    /// Its size, where it has ended because of that.
+    /// Its final size if it has reached its limit, else 0.
     full: AtomicU64,
 }
 
@@ -118,18 +118,18 @@ enum Task {
     Events(u64, Batch),
     Restart(u64, Vec<Item>),
     Finish(u64),
-    /// Answers when everything before it is done.
+    /// Replies when all tasks before it are done.
     Sync(SyncSender<()>),
 }
 
-/// Events, one after the other.
+/// Concatenated events.
 #[derive(Debug, Default)]
 struct Batch {
     bytes: Vec<u8>,
     events: Vec<Meta>,
 }
 
-/// What is not in the bytes of an event.
+/// Attributes that the bytes of an event do not contain.
 #[derive(Clone, Copy, Debug)]
 struct Meta {
     len: u32,
@@ -152,7 +152,7 @@ impl CaptureWriter {
         Ok(Self { tasks: Some(tasks), thread, backpressure, files: 0, dropped: 0, log })
     }
 
-    /// Begins a file with this state.
+    /// Begins a file with this snapshot.
     pub fn create(&mut self, settings: FileSettings, snapshot: Vec<Item>) -> CaptureFile {
         self.files += 1;
         let (id, progress) = (self.files, Arc::new(Progress::default()));
@@ -169,19 +169,19 @@ impl CaptureWriter {
         }
     }
 
-    /// Goes on with another capture, which begins with this state.
+    /// Continues with another section, which begins with this snapshot.
     pub fn restart(&mut self, file: &mut CaptureFile, snapshot: Vec<Item>) {
         self.flush(file);
         self.send(Task::Restart(file.id, snapshot));
     }
 
-    /// Ends a file. It is complete when the writer was [closed](Self::close).
+    /// Ends a file. It is complete when the writer is [closed](Self::close).
     pub fn finish(&mut self, mut file: CaptureFile) {
         self.flush(&mut file);
         self.send(Task::Finish(file.id));
     }
 
-    /// Hands over the events that were appended.
+    /// Sends the appended events to the thread.
     pub fn flush(&mut self, file: &mut CaptureFile) {
         if file.batch.events.is_empty() {
             return;
@@ -203,24 +203,24 @@ impl CaptureWriter {
         self.backpressure == Backpressure::Wait
     }
 
-    /// Returns when all that was handed over is written.
+    /// Waits until all events sent so far are written.
     pub fn sync(&mut self) {
         let (done, synced) = sync_channel(1);
         self.send(Task::Sync(done));
-        // An error says that the thread has ended, and with it everything is done.
+        // An error means that the thread has ended.
         let _ = synced.recv();
     }
 
-    /// Events that were left out because the writer did not keep up.
+    /// Events dropped because the writer did not keep up.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Returns when all files are written. Files that were not finished are.
+    /// Finishes all files and waits until they are written.
     pub fn close(&mut self) {
         self.tasks = None;
         if let Some(thread) = self.thread.take() {
-            // A panic of that thread was reported when it happened.
+            // The panic hook has reported a panic of that thread.
             let _ = thread.join();
             if self.dropped > 0 {
                 let dropped = self.dropped;
@@ -233,7 +233,7 @@ impl CaptureWriter {
 
     fn send(&self, task: Task) {
         if let Some(tasks) = &self.tasks {
-            // An error says that the thread has ended, which it does only when it panics.
+            // An error means that the thread has panicked.
             let _ = tasks.send(task);
         }
     }
@@ -246,13 +246,13 @@ impl Drop for CaptureWriter {
 }
 
 impl CaptureFile {
-    /// Whether nothing more is written to it.
+    /// Whether no more events are written to it.
     #[inline]
     pub fn has_ended(&self) -> bool {
         self.progress.ended.load(Ordering::Acquire)
     }
 
-    /// Its size, where it has ended because it reached its limit.
+    /// Its size if it has reached its limit.
     pub fn full(&self) -> Option<u64> {
         Some(self.progress.full.load(Ordering::Acquire)).filter(|written| *written > 0)
     }
@@ -266,7 +266,7 @@ impl Batch {
         self.events.push(Meta { len, cpu: event.cpu, abi: event.abi, state_only });
     }
 
-    /// The events with whether each is for the state only.
+    /// The events, each with its `state_only` flag.
     fn events(&self) -> impl Iterator<Item = (Event<'_>, bool)> {
         let mut rest = self.bytes.as_slice();
         self.events.iter().filter_map(move |meta| {
@@ -279,7 +279,7 @@ impl Batch {
     }
 }
 
-/// All files of the writing thread.
+/// The files of the writer thread.
 struct Files {
     open: HashMap<u64, OpenFile>,
     log: Log,
@@ -311,7 +311,7 @@ impl Files {
                 }
                 Task::Finish(id) => self.update(id, |_| Ok(true)),
                 Task::Sync(done) => {
-                    // An error says that the event thread does not wait any more.
+                    // An error means that the event thread no longer waits.
                     let _ = done.send(());
                 }
             }
@@ -323,7 +323,7 @@ impl Files {
         }
     }
 
-    /// Works on a file that has not ended. It ends with an error, or when `work` returns true.
+    /// Updates a file that has not ended. It ends if `work` returns true or fails.
     fn update(&mut self, id: u64, work: impl FnOnce(&mut OpenFile) -> Result<bool, ScapError>) {
         let Some(file) = self.open.get_mut(&id) else { return };
         let error = match work(file) {
@@ -332,7 +332,7 @@ impl Files {
             Err(error) => Some(file.failed(error)),
         };
         let finished = self.open.remove(&id).map_or(Ok(()), OpenFile::finish);
-        // Only the first error is of interest.
+        // Only the first error is logged.
         if let Some(error) = error.or(finished.err()) {
             self.log.error(error);
         }
@@ -355,7 +355,7 @@ impl OpenFile {
         Ok(Self { settings, writer, written, progress: Arc::clone(progress) })
     }
 
-    /// Appends events until the file has reached its size. Says whether it has.
+    /// Appends events until the file reaches its size. Returns whether it has.
     fn write(&mut self, batch: &Batch) -> Result<bool, ScapError> {
         for (event, state_only) in batch.events() {
             self.writer.event(&event, state_only)?;
@@ -384,7 +384,7 @@ impl OpenFile {
     }
 }
 
-/// A file that counts what is written to it.
+/// A file that counts the bytes written to it.
 #[derive(Debug)]
 struct CountedFile {
     file: File,

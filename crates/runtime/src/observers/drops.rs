@@ -1,4 +1,4 @@
-//! Lost events: told, acted upon as the configuration says, and summed up at the end.
+//! Lost events: logged, answered with the configured actions, and summarised at the end.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -18,18 +18,18 @@ use peregrine_telemetry::{
 use crate::Log;
 use crate::clock::now;
 
-/// Name that alerts about lost events have for a rule.
+/// Rule name of alerts about lost events.
 const RULE: &str = "Falco internal: syscall event drop";
-/// Kinds of losses, and control groups, that are told apart.
-const MAX_TOLD: usize = 8;
+/// Most losses and control groups that are listed.
+const MAX_LISTED: usize = 8;
 
-/// Where a live run gets its counters from.
+/// The counters of a live run.
 struct Kernel {
     losses: Losses,
     subscription: LossSubscription,
 }
 
-/// What was found wrong after losses, and corrected.
+/// Corrections of the state after losses.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Repairs {
     processes: u64,
@@ -37,17 +37,17 @@ struct Repairs {
     fds: u64,
 }
 
-/// Looks after the losses of a run.
+/// Monitors the losses of a run.
 pub struct Drops {
     monitor: DropMonitor,
-    /// None in a replay, which loses nothing.
+    /// `None` in a replay, which loses no events.
     kernel: Option<Kernel>,
     ledger: Ledger,
-    /// Events that were still in the rings when the run was over.
+    /// Events left in the rings at the end of the run.
     waiting: u64,
-    /// What was found wrong after losses and corrected, up to the last look.
+    /// Corrections that are already logged.
     repairs: Repairs,
-    /// The run must end because of losses.
+    /// Whether the run must end because of losses.
     exits: bool,
     rule: InternalRule,
     alerts: AlertSender,
@@ -55,7 +55,7 @@ pub struct Drops {
 }
 
 impl Drops {
-    /// For a run in which nothing is counted.
+    /// Without counters: see [`count_by`](Self::count_by).
     pub fn new(policy: DropPolicy, alerts: AlertSender, origin: &AlertOrigin, log: Log) -> Self {
         let (monitor, ledger) = (DropMonitor::new(policy), Ledger::default());
         Self {
@@ -71,25 +71,26 @@ impl Drops {
         }
     }
 
-    /// Records these losses from now on.
+    /// Records the losses of these counters from now on.
     pub(crate) fn count_by(&mut self, losses: &Losses) {
         let subscription = losses.subscribe();
         self.kernel = Some(Kernel { losses: losses.clone(), subscription });
         self.ledger = Ledger::new(now());
     }
 
-    /// All that was counted, up to the last look.
+    /// All losses up to the last reading.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// It is this time, in nanoseconds: evaluates the losses once a second. `Break` ends the run.
+    /// Evaluates the losses once a second; `ts` is the current time in nanoseconds. `Break` ends
+    /// the run.
     #[inline]
     pub(crate) fn tick(&mut self, ts: u64) -> ControlFlow<()> {
         if self.monitor.is_due(ts) { self.check(ts) } else { ControlFlow::Continue(()) }
     }
 
-    /// Tells what was corrected in the picture of the machine since the last look at it.
+    /// Logs the corrections of the state since the last call.
     pub(crate) fn report_repairs(&mut self, state: &State) {
         let counters = state.counters();
         let now = Repairs {
@@ -103,7 +104,7 @@ impl Drops {
         }
     }
 
-    /// Ends the record with a last reading. `given` is the number of events that the source has handed out.
+    /// Takes a last reading. `given` is the number of events that the source has delivered.
     pub(crate) fn finish(&mut self, given: u64) {
         if let Some(kernel) = &self.kernel {
             // Every subscription gets the reading.
@@ -125,7 +126,7 @@ impl Drops {
         }
         let period = self.record_losses();
         if period.is_none() && self.kernel.is_some() {
-            // The reader is a little late: check when it has read.
+            // The reader is late: check after its next reading.
             return ControlFlow::Continue(());
         }
         let check = self.monitor.check(ts, self.ledger.total());
@@ -142,7 +143,8 @@ impl Drops {
         ControlFlow::Continue(())
     }
 
-    /// Records the readings since the last call, and logs new losses. `None` when there is no new reading.
+    /// Records the readings since the last call, and logs new losses. `None` when there is no new
+    /// reading.
     fn record_losses(&mut self) -> Option<Period> {
         let LossUpdate { reading, offenders } = self.kernel.as_ref()?.subscription.take()?;
         let period =
@@ -172,7 +174,7 @@ impl Drops {
     }
 }
 
-/// How often something was lost and how often something was done about it, and what was lost in the whole run.
+/// The summary: occurrences, actions, and the losses of the whole run.
 impl fmt::Display for Drops {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (occurrences, taken) = (self.monitor.occurrences(), self.monitor.actions_taken());
@@ -227,7 +229,7 @@ fn text(check: &Check) -> String {
     format!("{RULE}. {} system calls dropped in last second.", check.drops)
 }
 
-/// Its fields. Falco's values are all texts; those of the ledger are there in a live run.
+/// The fields of the alert. Falco's values are all texts; a live run adds those of the ledger.
 fn alert_fields(check: &Check, period: Option<&Period>) -> BTreeMap<String, Scalar> {
     let Check { new, drops, .. } = check;
     let mut fields = BTreeMap::new();
@@ -249,7 +251,7 @@ fn alert_fields(check: &Check, period: Option<&Period>) -> BTreeMap<String, Scal
     fields
 }
 
-/// What the ledger says of a period.
+/// Fields with the losses of a period.
 fn coverage_fields(period: &Period) -> Vec<(String, Scalar)> {
     let events = &period.events;
     let lost = events.lost();
@@ -266,7 +268,7 @@ fn coverage_fields(period: &Period) -> Vec<(String, Scalar)> {
     }
     let by_cpu = period.by_cpu.iter();
     fields.extend(by_cpu.map(|(cpu, lost)| (format!("lost_cpu_{cpu}"), Scalar::Uint(*lost))));
-    let groups = period.by_group.iter().take(MAX_TOLD);
+    let groups = period.by_group.iter().take(MAX_LISTED);
     let groups: Vec<_> = groups.map(|(name, lost)| format!("{name}={lost}")).collect();
     if !groups.is_empty() {
         fields.push(("lost_cgroups".to_owned(), Scalar::Text(groups.join(" "))));
@@ -274,10 +276,10 @@ fn coverage_fields(period: &Period) -> Vec<(String, Scalar)> {
     fields.into_iter().map(|(name, value)| (format!("falco.coverage.{name}"), value)).collect()
 }
 
-/// What was lost in the whole run, in words.
+/// The losses of the whole run as lines of text.
 fn summary(ledger: &Ledger, waiting: u64) -> String {
     let total = ledger.total();
-    // Rounded down: whoever lost something has not seen all.
+    // Round down: never report 100 % after a loss.
     let share = (coverage(total) * 100.0).floor() / 100.0;
     let (lost, events) = (total.lost(), total.events());
     let mut text = format!("   - coverage {share} %: {lost} of {events} events lost\n");
@@ -290,20 +292,20 @@ fn summary(ledger: &Ledger, waiting: u64) -> String {
         let _ = writeln!(text, "   - {words}");
     };
     let intervals = ledger.intervals();
-    for interval in intervals.iter().take(MAX_TOLD) {
+    for interval in intervals.iter().take(MAX_LISTED) {
         let LossInterval { class, cpu, cause, lost, from, to } = *interval;
         let (class, cause) = (class.name(), in_words(cause));
         let (from, to) = (time_of_day(from), time_of_day(to));
         line(format_args!("{lost} {class} lost on CPU {cpu} between {from} and {to} ({cause})"));
     }
-    let more: u64 = intervals.iter().skip(MAX_TOLD).map(|interval| interval.lost).sum();
+    let more: u64 = intervals.iter().skip(MAX_LISTED).map(|interval| interval.lost).sum();
     if more > 0 {
         line(format_args!("{more} others"));
     }
     let sum = |lost: &[u64; LossClass::ALL.len()]| lost.iter().sum::<u64>();
     let mut groups: Vec<_> = ledger.by_group().map(|(name, lost)| (sum(lost), name)).collect();
     groups.sort_by_key(|(lost, _)| std::cmp::Reverse(*lost));
-    for (lost, name) in groups.into_iter().take(MAX_TOLD) {
+    for (lost, name) in groups.into_iter().take(MAX_LISTED) {
         line(format_args!("{lost} of them in control group {name}"));
     }
     text
@@ -316,7 +318,7 @@ fn time_of_day(ts: u64) -> String {
     text
 }
 
-/// Everything that was lost, by class and cause.
+/// Losses that are not 0, by class and cause.
 fn losses_of(events: &EventCounters) -> impl Iterator<Item = (LossClass, LossCause, u64)> {
     let kinds = LossClass::ALL.into_iter();
     let kinds = kinds.flat_map(|class| LossCause::ALL.map(|cause| (class, cause)));
@@ -324,7 +326,7 @@ fn losses_of(events: &EventCounters) -> impl Iterator<Item = (LossClass, LossCau
     lost.filter(|(_, _, count)| *count > 0)
 }
 
-/// What was lost, in words.
+/// The losses as a line of text.
 fn losses(lost: &EventCounters) -> String {
     let mut text = format!("{} of {} events were lost", lost.lost(), lost.events());
     let mut before = ": ";
@@ -368,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_told_by_class_and_cause() {
+    fn a_log_line_lists_losses_by_class_and_cause() {
         assert_eq!(
             losses(&some()),
             "10 of 100 events were lost: 1 execve (too long), 7 open (ring full), 2 other (ring full)"
@@ -376,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_alert_has_the_fields_that_users_know() {
+    fn the_alert_has_the_fields_of_falco_and_of_the_ledger() {
         let check = Check { new: some(), drops: 10, reaction: Reaction::Act };
         let period = Period {
             from: 1_470_327_476_881_785_348,
@@ -396,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_tells_what_was_lost_when_and_by_whom() {
+    fn the_summary_lists_losses_by_time_and_cgroup() {
         const SECOND: u64 = 1_000_000_000;
         let mut ledger = Ledger::new(SECOND);
         assert_eq!(summary(&ledger, 0), "   - coverage 100 %: 0 of 0 events lost\n");

@@ -1,9 +1,9 @@
 //! Alerts that wait for the accounts of their container.
 //!
-//! The files with the users and groups of a container are read off the event thread. An alert that
-//! names one of them is held until they are known, and no longer than a configured time; then it goes
-//! out with what was known when its rule matched. Alerts of one container keep their order, so those
-//! behind a held one wait too. Events never wait.
+//! The account files of a container are read off the event thread. An alert that names a user or
+//! group of the container is held until they are known, but no longer than a configured time; then
+//! it is sent with the values known when its rule matched. Alerts of one container keep their
+//! order, so later ones wait too. Events never wait.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use peregrine_alert::Alert;
 use peregrine_engine::{Match, MatchAlert, PendingAlert};
 use peregrine_state::State;
 
-/// Alerts that are held at most; with more of them, the oldest goes out as it is.
+/// Maximum number of held alerts; beyond it the oldest is sent as it is.
 const MAX_HELD: usize = 4096;
 
-/// Holds alerts back.
+/// Holds alerts.
 pub(crate) struct HeldAlerts {
     held: VecDeque<Held>,
     max_wait: u64,
@@ -31,7 +31,7 @@ struct Held {
 }
 
 enum Waiting {
-    /// For an alert before it.
+    /// Complete, but behind another alert of its container.
     Behind(Alert),
     ForAccounts(Box<PendingAlert>),
 }
@@ -43,7 +43,7 @@ impl HeldAlerts {
         Self { held: VecDeque::new(), max_wait, incomplete: 0 }
     }
 
-    /// Takes the alert of a match, and returns those that go out now.
+    /// Adds the alert of a match. Returns an alert to send now.
     #[inline]
     pub(crate) fn add(&mut self, matched: &Match<'_>, alert: MatchAlert) -> Option<Alert> {
         match alert {
@@ -52,13 +52,13 @@ impl HeldAlerts {
         }
     }
 
-    /// Whether something is to be released because it is this time.
+    /// Whether a held alert has reached its deadline.
     #[inline]
     pub(crate) fn is_due(&self, now: u64) -> bool {
         self.held.front().is_some_and(|held| held.deadline <= now)
     }
 
-    /// Releases what has its answer or has waited long enough.
+    /// Releases alerts whose accounts are known or whose deadline has passed.
     pub(crate) fn release(&mut self, now: u64, state: &State, mut submit: impl FnMut(Alert)) {
         let mut waiting = HashSet::new();
         for held in std::mem::take(&mut self.held) {
@@ -83,13 +83,13 @@ impl HeldAlerts {
         }
     }
 
-    /// Releases everything as it is.
+    /// Releases all alerts as they are.
     pub(crate) fn release_all(&mut self, submit: impl FnMut(Alert)) {
         let held = std::mem::take(&mut self.held);
         held.into_iter().map(|held| self.give_up(held)).for_each(submit);
     }
 
-    /// Alerts that went out before the accounts of their container were known.
+    /// Number of alerts sent before the accounts of their container were known.
     pub(crate) fn incomplete(&self) -> u64 {
         self.incomplete
     }

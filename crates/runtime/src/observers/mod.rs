@@ -1,4 +1,4 @@
-//! What follows the events of a run: alerts, recordings, losses, timeouts and metrics.
+//! Observers of the events of a run: alerts, recordings, losses, timeouts and metrics.
 
 pub mod drops;
 mod held;
@@ -28,13 +28,13 @@ pub use timeouts::{TimeoutSettings, Timeouts};
 
 /// The observer of a run.
 pub struct RunObserver {
-    /// Matches so far.
+    /// Number of matches by rule.
     pub summary: Summary,
     /// Losses.
     pub drops: Drops,
-    /// Files that are written on the way.
+    /// Recorded files.
     pub recorder: Recorder,
-    /// Metrics, where they are wanted.
+    /// Metrics, if enabled.
     pub metrics: Option<Metrics>,
     syscalls: Option<SyscallCosts>,
     timeouts: Timeouts,
@@ -45,30 +45,30 @@ pub struct RunObserver {
     events: u64,
     first_ts: Option<u64>,
     limit: Option<Duration>,
-    /// Whether there was a pause: then everything that was there at the start is known.
+    /// Whether the run was idle once: then the start-up backlog is processed.
     settled: bool,
 }
 
-/// What an observer is made of.
+/// The parts of a [`RunObserver`].
 pub struct Observers {
     /// Losses.
     pub drops: Drops,
-    /// Files that are written on the way.
+    /// Recorded files.
     pub recorder: Recorder,
-    /// Metrics, where they are wanted.
+    /// Metrics, if enabled.
     pub metrics: Option<Metrics>,
-    /// Silence.
+    /// When missing events are reported.
     pub timeouts: TimeoutSettings,
-    /// Where alerts go.
+    /// Destinations of alerts.
     pub outputs: Outputs,
-    /// How long an alert waits at most for the accounts of its container.
+    /// Maximum time that an alert waits for the accounts of its container.
     pub accounts_max_wait: Duration,
-    /// How long to run, in time of the events.
+    /// Maximum duration of the run, in event time.
     pub limit: Option<Duration>,
 }
 
 impl RunObserver {
-    /// Nothing has happened yet.
+    /// An observer without events so far.
     pub fn new(parts: Observers, generation: &Generation, origin: &AlertOrigin) -> Self {
         let Observers { drops, recorder, metrics, timeouts, outputs, accounts_max_wait, limit } =
             parts;
@@ -91,12 +91,12 @@ impl RunObserver {
         }
     }
 
-    /// Events have the time of the clock, and the run begins now.
+    /// Starts the run now: event times are wall clock times.
     pub(crate) fn start_clock(&mut self) {
         self.first_ts = Some(now());
     }
 
-    /// Hands a snapshot of the counters to the collecting thread, if it wants one.
+    /// Submits a snapshot of the counters if the collecting thread requests one.
     pub(crate) fn poll_metrics(&self, state: &State, meter: &impl RuleMeter) {
         let Self { events, summary, outputs, held, drops, recorder, metrics, syscalls, .. } = self;
         if let Some(metrics) = metrics {
@@ -114,13 +114,13 @@ impl RunObserver {
         }
     }
 
-    /// Opens the files and connections of outputs again.
+    /// Reopens the files and connections of outputs.
     pub(crate) fn reopen(&self) {
         self.outputs.reopen();
         self.metrics.iter().for_each(Metrics::reopen);
     }
 
-    /// The rules of another generation are about to be evaluated.
+    /// Prepares for the rules of another generation.
     pub(crate) fn install(&mut self, generation: &Generation) {
         names(generation).for_each(|(rule, name)| self.summary.add_rule(rule, name));
         if let Some(metrics) = &mut self.metrics {
@@ -128,18 +128,18 @@ impl RunObserver {
         }
     }
 
-    /// Alerts that went out before the accounts of their container were known.
+    /// Number of alerts sent before the accounts of their container were known.
     pub(crate) fn incomplete_alerts(&self) -> u64 {
         self.held.incomplete()
     }
 
-    /// The run is over: delivers alerts that are held as they are.
+    /// Ends the run: sends held alerts as they are.
     pub(crate) fn give_up_held(&mut self) {
         let Self { held, outputs, .. } = self;
         held.release_all(|alert| outputs.submit(alert));
     }
 
-    /// The run is over: completes files, and delivers what waits.
+    /// Ends the run: completes files and delivers queued alerts.
     pub(crate) fn close(self) -> (Summary, Drops) {
         // Reports of metrics go to the outputs.
         drop(self.metrics);
@@ -170,7 +170,7 @@ impl RunObserver {
     }
 }
 
-/// Name of the rule about captures that have reached their size.
+/// Rule name of alerts about captures that reached their size.
 const CAPTURE_FULL: &str = "Falco internal: capture size limit reached";
 
 fn names(generation: &Generation) -> impl Iterator<Item = (RuleId, String)> {

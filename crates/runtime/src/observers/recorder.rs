@@ -1,6 +1,7 @@
-//! The files that a run writes: all events (`-w`), and those around alerts (`capture`).
+//! Recorded capture files: of all events (`-w`), and of those around alerts (`capture`).
 //!
-//! A file that can't be written is reported once, and the run goes on: alerts matter more than recordings.
+//! A file that can't be written is reported once and does not end the run: alerts matter more than
+//! recordings.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use crate::capture::{
     MatchCaptures, SizeReached,
 };
 
-/// What a run records.
+/// Files that a run records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordingSettings {
     /// The file with all events.
@@ -28,7 +29,7 @@ pub struct RecordingSettings {
 /// Records events.
 #[derive(Debug)]
 pub struct Recorder {
-    /// Nothing is recorded without one.
+    /// `None` if nothing is recorded.
     writer: Option<CaptureWriter>,
     all: AllEvents,
     matches: Option<MatchCaptures>,
@@ -38,16 +39,16 @@ pub struct Recorder {
 #[derive(Debug)]
 enum AllEvents {
     Off,
-    /// Begins with the first event.
+    /// Started by the first event.
     Ready(PathBuf),
     Running(CaptureFile),
-    /// Goes on with a new capture at the next event.
+    /// Continues with a new section at the next event.
     Restarting(CaptureFile),
 }
 
 impl Recorder {
-    /// Creates the file for all events at once, so that a wrong name is reported before the run. The thread that writes
-    /// is started only when something is to be recorded.
+    /// Creates the file for all events at once, so that a wrong name is reported before the run.
+    /// The thread that writes is started only when something is to be recorded.
     ///
     /// # Errors
     /// When the file can't be created, or there is no thread.
@@ -67,7 +68,7 @@ impl Recorder {
         Ok(Self { writer, all, matches: matches.map(MatchCaptures::new) })
     }
 
-    /// Another capture begins.
+    /// A new section of the replayed capture begins.
     pub fn restart(&mut self) {
         let Some(writer) = &mut self.writer else { return };
         self.all = match std::mem::replace(&mut self.all, AllEvents::Off) {
@@ -79,7 +80,7 @@ impl Recorder {
         }
     }
 
-    /// An event has arrived that is not applied to the state yet.
+    /// An event has arrived and is not applied to the state yet.
     #[inline]
     pub fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         let Some(writer) = &mut self.writer else { return };
@@ -111,7 +112,7 @@ impl Recorder {
         }
     }
 
-    /// Rules were evaluated for the event. Says when its capture has reached its size.
+    /// Rules are evaluated for the event. Reports a capture that has reached its size.
     #[inline]
     pub fn done(
         &mut self,
@@ -122,7 +123,7 @@ impl Recorder {
         self.matches.as_mut()?.done(event, state_only, state, self.writer.as_mut()?)
     }
 
-    /// No event has come, and it is `now`.
+    /// No event is available at time `now`.
     pub fn idle(&mut self, now: u64) {
         let Some(writer) = &mut self.writer else { return };
         if let Some(matches) = &mut self.matches {
@@ -138,7 +139,7 @@ impl Recorder {
         self.writer.as_ref().map_or(0, CaptureWriter::dropped)
     }
 
-    /// The run is over: returns when everything is written.
+    /// Ends the run and waits until all files are written.
     pub fn finish(&mut self, state: &State) {
         let Some(mut writer) = self.writer.take() else { return };
         if let Some(matches) = &mut self.matches {
@@ -146,7 +147,7 @@ impl Recorder {
         }
         match std::mem::replace(&mut self.all, AllEvents::Off) {
             AllEvents::Off => {}
-            // There was no event: the file holds the state alone.
+            // Without an event the file only has the state.
             AllEvents::Ready(path) => {
                 let file = writer.create(FileSettings::by_name(&path), state.snapshot(|_| true));
                 writer.finish(file);

@@ -1,22 +1,23 @@
-//! Alerts about silence (`syscall_event_timeouts`).
+//! Alerts about missing events (`syscall_event_timeouts`).
 
 use peregrine_alert::{Alert, AlertOrigin, InternalRule, Priority, Scalar};
 use peregrine_output::local_time_of_day;
 use peregrine_telemetry::TimeoutMonitor;
 
-/// When silence is reported.
+/// When missing events are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeoutSettings {
-    /// Timeouts in a row that are not reported.
+    /// Consecutive timeouts that are not reported.
     pub max_consecutives: u32,
-    /// Whether a silence that goes on is reported again. One service alone may have nothing to do.
+    /// Whether an ongoing silence is reported repeatedly. A single monitored service may be idle
+    /// for long.
     pub repeats: bool,
 }
 
-/// Name of the rule about no events.
+/// Rule name of these alerts.
 const RULE: &str = "Falco internal: timeouts notification";
 
-/// Reports that no event comes.
+/// Reports that no events arrive.
 #[derive(Debug)]
 pub struct Timeouts {
     monitor: TimeoutMonitor,
@@ -24,7 +25,7 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// No event has come yet.
+    /// Without an event so far.
     pub fn new(settings: TimeoutSettings, origin: &AlertOrigin) -> Self {
         let TimeoutSettings { max_consecutives, repeats } = settings;
         Self {
@@ -33,13 +34,13 @@ impl Timeouts {
         }
     }
 
-    /// There was an event at this time, in nanoseconds.
+    /// An event has this time, in nanoseconds.
     #[inline]
     pub(crate) fn event(&mut self, ts: u64) {
         self.monitor.event(ts);
     }
 
-    /// There is none now. An alert where that is to be reported.
+    /// No event is available. Returns an alert if that is to be reported.
     pub(crate) fn idle(&mut self, now: u64) -> Option<Alert> {
         self.monitor.idle(now).then(|| self.silence(now))
     }

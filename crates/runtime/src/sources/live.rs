@@ -20,7 +20,7 @@ pub struct LiveSettings {
     pub count_runs: bool,
 }
 
-/// Starts to monitor.
+/// Starts monitoring.
 ///
 /// # Errors
 /// When the kernel refuses, or the machine can't be scanned.
@@ -30,20 +30,18 @@ pub fn open_live(settings: &LiveSettings, log: &Log) -> Result<(Live, ProcLookup
     let resolver = live.resolver()?;
     log.debug(match live.probe().plan() {
         HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
-        HookPlan::SysExit => "One hook at the end of every syscall passes on the selected ones",
+        HookPlan::SysExit => "One hook at the exit of every syscall reports the selected ones",
     });
     if let Some(why) = live.given_up() {
         log.warning(format_args!(
-            "One hook for all syscalls, as the kernel does not let every function be hooked: {why}"
+            "One hook for all syscalls, because a function cannot be hooked: {why}"
         ));
     }
     for (function, why) in live.probe().unhooked() {
-        log.warning(format_args!(
-            "The kernel does not let its function {function} be hooked: {why}"
-        ));
+        log.warning(format_args!("The kernel function {function} cannot be hooked: {why}"));
     }
     if !live.probe().missing().is_empty() {
-        log.warning("This kernel does not tell of page faults: there will be no such events");
+        log.warning("This kernel does not report page faults: there will be no such events");
     }
     match &probe.scope {
         None => log.info("Watching the whole machine"),
@@ -55,7 +53,7 @@ pub fn open_live(settings: &LiveSettings, log: &Log) -> Result<(Live, ProcLookup
     Ok((live, resolver))
 }
 
-/// What is selected, in terms of the kernel side.
+/// The selection for the kernel side.
 pub fn probe_selection(selected: &SyscallSet) -> Selection {
     let tracepoints = [
         (EventType::Procexit_1E, Tracepoints::PROCESS_EXIT),
@@ -77,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_selected_reaches_the_kernel() {
+    fn the_kernel_side_gets_syscalls_and_tracepoints() {
         let selected = SyscallSet::named(["openat", "syncfs", "procexit", "switch"]);
         let selection = probe_selection(&selected);
         let names: Vec<_> = selection.syscalls.iter().filter_map(syscall_name).collect();

@@ -29,7 +29,7 @@ pub enum ReplayError {
     },
 }
 
-/// Opens a capture file. What is wrong with its content shows when it is read.
+/// Opens a capture file. Errors in its content are returned when it is read.
 ///
 /// # Errors
 /// When it can't be opened.

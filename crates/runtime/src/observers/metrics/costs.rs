@@ -1,5 +1,5 @@
-//! What system calls cost. All events are counted; one of many is timed, because reading the clock takes as long as
-//! evaluating many a rule does.
+//! What system calls cost. All events are counted; one of many is timed, because reading the clock
+//! takes as long as evaluating many a rule does.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ peregrine_event::same_params!(generic_e, generic_x: ID);
 /// Counts events by their system call, and their time in state, rules and outputs.
 #[derive(Debug)]
 pub(crate) struct SyscallCosts {
-    /// By type; then syscalls without a type of their own, by code.
+    /// By event type, then by code of syscalls without a type of their own.
     counts: Box<[Count]>,
-    /// When the event at hand arrived, where it is timed.
+    /// Arrival of the current event if it is timed.
     since: Option<Instant>,
-    /// Events until the next one that is timed.
+    /// Events until the next sample.
     wait: u64,
     chance: Chance,
-    /// What two readings of the clock with nothing between them are apart.
+    /// The time between two consecutive clock readings.
     overhead: Duration,
 }
 
@@ -31,15 +31,15 @@ struct Count {
     time: u64,
 }
 
-/// One event of so many is timed.
+/// One of this many events is timed.
 const SAMPLING: u64 = 128;
-/// Nothing takes that long: something else had the CPU.
+/// A longer time means that the thread was preempted.
 const INTERRUPTED: Duration = Duration::from_millis(1);
 /// Codes of syscalls that have no event of their own.
 const CODES: usize = 1024;
 
 impl SyscallCosts {
-    /// Nothing has been counted yet.
+    /// Without counts.
     pub(crate) fn new() -> Self {
         Self {
             counts: vec![Count::default(); EventType::COUNT + CODES].into(),
@@ -70,13 +70,13 @@ impl SyscallCosts {
         }
     }
 
-    /// What was counted until now, by name.
+    /// The counts so far, by name.
     pub(super) fn stats(&self) -> Vec<SyscallCost> {
         let mut syscalls: BTreeMap<&str, SyscallCost> = BTreeMap::new();
         let names = EventType::all().map(EventType::name).map(Some);
         let names = names.chain((0..).map(syscall_name));
         for (name, count) in names.zip(&self.counts) {
-            // Beginning and end of a syscall have one name.
+            // Enter and exit events of a syscall share a name.
             let Some(name) = name.filter(|_| count.events > 0) else { continue };
             let cost = syscalls.entry(name).or_default();
             cost.name = name.to_owned();
@@ -97,14 +97,14 @@ impl SyscallCosts {
 
     #[cold]
     fn begin(&mut self) {
-        // By chance, because loads repeat themselves.
+        // Random, because workloads are periodic.
         self.wait = self.chance.below(2 * SAMPLING - 1);
         self.since = Some(Instant::now());
     }
 }
 
 impl Count {
-    /// Stands for all that were not timed.
+    /// Extrapolates a timed event to those that are not timed.
     fn add(&mut self, took: Duration, overhead: Duration) {
         if took < INTERRUPTED {
             let took = u64::try_from(took.saturating_sub(overhead).as_nanos()).unwrap_or(u64::MAX);

@@ -1,7 +1,7 @@
 //! Metrics of a run.
 //!
-//! The event loop hands counters over when the collecting thread wants a snapshot; that thread writes reports to the alerts
-//! and to a file, and answers scrapes of the web server.
+//! The event loop hands counters over when the collecting thread wants a snapshot; that thread
+//! writes reports to the alerts and to a file, and answers scrapes of the web server.
 
 mod costs;
 mod sink;
@@ -25,15 +25,15 @@ pub(crate) use costs::SyscallCosts;
 
 use sink::Reports;
 
-/// Which metrics there are, and where their reports go.
+/// Selected metrics and destinations of their reports.
 pub struct MetricsSettings {
-    /// Groups, interval and facts of the run.
+    /// Groups, interval and facts about the run.
     pub collector: CollectorSettings,
     /// The file that reports are written to.
     pub file: Option<Delivery>,
-    /// Reports are alerts.
+    /// Whether reports are alerts.
     pub as_alert: bool,
-    /// Costs of system calls and rules are counted.
+    /// Whether costs of system calls and rules are measured.
     pub costs: bool,
 }
 
@@ -42,7 +42,7 @@ pub struct Metrics {
     collector: Collector,
     /// The active rules of the generation, by id.
     ids: Box<[RuleId]>,
-    /// Facts of these rules.
+    /// Names, priorities and tags of these rules.
     active: Arc<[RuleInfo]>,
     /// Names of all rules of the generation.
     names: Box<[String]>,
@@ -66,9 +66,9 @@ pub(crate) struct LoopState<'a> {
     pub ledger: &'a Ledger,
     /// Process and fd tables.
     pub state: &'a State,
-    /// Costs of system calls, where they are counted.
+    /// Costs of system calls, if they are measured.
     pub syscalls: Option<&'a SyscallCosts>,
-    /// Costs of the rules of the generation, where they are counted.
+    /// Costs of the rules of the generation, if they are measured.
     pub rules: &'a dyn Fn() -> Option<Vec<RuleCost>>,
 }
 
@@ -117,19 +117,19 @@ impl Metrics {
         self.collector.attach_kernel(Box::new(kernel), plan.to_owned());
     }
 
-    /// Whether costs of system calls and rules are counted.
+    /// Whether costs of system calls and rules are measured.
     pub(crate) fn counts_costs(&self) -> bool {
         self.costs
     }
 
-    /// Hands over a snapshot if the collecting thread wants one. To be called at every heartbeat.
+    /// Submits a snapshot if the collecting thread requests one. To be called at every heartbeat.
     pub(crate) fn poll(&self, event_loop: &LoopState<'_>) {
         if self.collector.wants_snapshot() {
             self.collector.submit(self.snapshot(event_loop));
         }
     }
 
-    /// Opens the file of the reports again.
+    /// Reopens the file of the reports.
     pub(crate) fn reopen(&self) {
         self.collector.reopen();
     }

@@ -1,4 +1,4 @@
-//! Where reports go: into alerts, and into a file, one JSON object per line.
+//! Destinations of metric reports: alerts, and a file with one JSON object per line.
 
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, Scalar};
 use peregrine_output::{AlertSender, Outputs};

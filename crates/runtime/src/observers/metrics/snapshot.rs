@@ -1,4 +1,4 @@
-//! Counters of the event loop and of the kernel side, as telemetry takes them.
+//! Converts counters of the event loop and of the kernel side to inputs of telemetry.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotC
 use super::{LoopState, Metrics};
 use crate::clock::now;
 
-/// Largest age of the counters of a snapshot.
+/// Maximum age of the kernel counters of a snapshot.
 const MAX_AGE: Duration = Duration::from_millis(100);
 
 /// Counters of the kernel side, and the name of its hook plan.
@@ -54,7 +54,7 @@ impl KernelSource for Kernel {
 }
 
 impl Metrics {
-    /// The counters of the event loop at this moment.
+    /// The current counters of the event loop.
     pub(super) fn snapshot(&self, event_loop: &LoopState<'_>) -> SnapshotContext {
         let LoopState { events, summary, outputs, ledger, state, .. } = event_loop;
         SnapshotContext {
@@ -76,7 +76,7 @@ impl Metrics {
         }
     }
 
-    /// Costs come in the order of the names.
+    /// Pairs costs with the rule names, which have the same order.
     fn rule_costs(&self, costs: Vec<meter::RuleCost>) -> Vec<RuleCost> {
         let costs = self.names.iter().zip(costs).map(|(name, cost)| RuleCost {
             name: name.clone(),
