@@ -72,7 +72,7 @@ fuzz_target!(|input: &[u8]| {
         matches(&filter, text);
     }
     let Ok(text) = std::str::from_utf8(text) else { return };
-    // Short, so that no pattern is too large to compile. Literals end at a NUL, as texts do.
+    // Short, so that no pattern is too large to compile. A literal cannot contain NUL.
     if text.len() > 256 || text.contains('\0') {
         return;
     }
