@@ -28,7 +28,8 @@ struct Silence {
 }
 
 impl TimeoutMonitor {
-    /// Reports more than this many consecutive timeouts, once or repeatedly while the silence lasts.
+    /// Reports more than this many consecutive timeouts, once or repeatedly while the silence
+    /// lasts.
     pub fn new(max_consecutives: u32, repeats: bool) -> Self {
         Self { max_consecutives, repeats, last_event: 0, silence: None }
     }

@@ -48,8 +48,8 @@ pub(super) struct Run {
 }
 
 impl Machine<'_> {
-    /// Runs checks in it; `on_verdict` is called for each that ends. A machine that fails to boot is
-    /// started once more: emulated timers fail occasionally when the host is busy.
+    /// Runs checks in it; `on_verdict` is called for each that ends. A machine that fails to boot
+    /// is started once more: emulated timers fail occasionally when the host is busy.
     pub(super) fn run(
         &self,
         checks: &[Check],

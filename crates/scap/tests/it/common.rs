@@ -19,7 +19,8 @@ pub(crate) enum Owned {
     Event { num: u64, cpu: u16, abi: Abi, state_only: bool, bytes: Vec<u8> },
 }
 
-/// All records of a capture, and the error at its end, if any. One record of three is peeked at first.
+/// All records of a capture, and the error at its end, if any. One record of three is peeked at
+/// first.
 pub(crate) fn read(source: impl Read) -> (Vec<Owned>, Option<ScapError>) {
     read_peeking(source, |index| index % 3 == 0)
 }
