@@ -1,5 +1,5 @@
-//! Holds that events that change no state and match no rule do not allocate: with the loop and the
-//! observers of a run, and with every allocation of the thread counted.
+//! Events that change no state and match no rule do not allocate in the engine and the observers of
+//! a run. Every allocation of the thread is counted.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
@@ -30,7 +30,7 @@ use peregrine_scap::Reader;
 use peregrine_state::State;
 use peregrine_telemetry::DropPolicy;
 
-/// Rules that ask for much and never match.
+/// Rules that read many fields and never match.
 const RULES: &str = r#"
 - macro: nobody
   condition: (proc.name = nobody or proc.aname in (nobody, "no one") or proc.cmdline contains "no body")
@@ -51,10 +51,10 @@ const RULES: &str = r#"
   priority: INFO
 "#;
 
-/// Blocks that are events, of all versions of the format.
+/// Types of event blocks of all versions of the format.
 const EVENTS: [u32; 7] = [0x204, 0x8010_ABCD, 0x216, 0x221, 0x208, 0x217, 0x222];
 
-/// A capture whose events come twice.
+/// A capture with its events repeated.
 fn twice(capture: &[u8]) -> Vec<u8> {
     let word = |at: usize| u32::from_le_bytes(*capture[at..].first_chunk().unwrap());
     let mut at = 0;
@@ -64,7 +64,7 @@ fn twice(capture: &[u8]) -> Vec<u8> {
     [capture, &capture[at..]].concat()
 }
 
-/// Whether events of this type may name the working directory.
+/// Whether events of this type may set the working directory.
 fn may_name(ty: EventType) -> bool {
     ty == EventType::SyscallGetcwdX
 }
@@ -79,21 +79,21 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Allocations of this thread until now.
+/// Allocations of this thread so far.
 fn allocations() -> u64 {
     ALLOCATIONS.get()
 }
 
 fn count() {
-    // At the end of a thread there is nothing to count with.
+    // Thread locals are gone at the end of a thread.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
 }
 
-// SAFETY: everything is left to the allocator of the system.
+// SAFETY: all calls are forwarded to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: AllocLayout) -> *mut u8 {
         count();
-        // SAFETY: the caller's promises are those that the system asks for.
+        // SAFETY: the caller upholds the contract, which is the same.
         unsafe { System.alloc(layout) }
     }
 
@@ -109,7 +109,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// A source whose allocations are counted apart.
+/// A source whose allocations are counted separately.
 struct Counted<S> {
     source: S,
     allocations: u64,
@@ -126,12 +126,12 @@ impl<S: Source> Source for Counted<S> {
     }
 }
 
-/// The observer of a run, with what happens around it counted.
+/// The observer of a run, with counts of the allocations around it.
 struct Watched {
     observer: RunObserver,
     /// Allocations when the event was about to be applied.
     before: u64,
-    /// Those of applying it.
+    /// Allocations of applying it.
     state: u64,
     last: Option<(u64, EventType)>,
 }
@@ -199,7 +199,7 @@ fn observer(generation: &Generation, origin: &AlertOrigin) -> RunObserver {
     RunObserver::new(parts, generation, origin)
 }
 
-/// Where events of a capture allocate the second time round, with how often.
+/// Allocations of the repeated events of a capture, by part.
 fn found(capture: &str) -> Vec<(&'static str, EventType, u64)> {
     let path = format!("{}/../../conformance/captures/{capture}.scap", env!("CARGO_MANIFEST_DIR"));
     let mut bytes = std::fs::read(path).unwrap();
@@ -240,12 +240,12 @@ fn found(capture: &str) -> Vec<(&'static str, EventType, u64)> {
         if num <= count {
             continue;
         }
-        // What an event removes is freed with the next one.
+        // Entries that an event removes are freed with the next event.
         let changes = EventFlags::MODIFIES_STATE | EventFlags::CREATES_FD;
         let changes = ty.info().flags.intersects(changes);
         let changed = std::mem::replace(&mut after_change, changes);
         let state = if changes || changed || may_name(ty) { 0 } else { watched.state };
-        // A description of the machine is copied for captures that begin later.
+        // Descriptions of the machine are copied for captures that begin later.
         let rules = all - source.allocations - watched.state;
         let rules = if ty.describes_machine() { 0 } else { rules };
         let parts = [("source", source.allocations), ("state", state), ("rules", rules)];

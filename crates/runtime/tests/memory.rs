@@ -1,4 +1,5 @@
-//! Memory of the start returns to the system. Alone in its process: other tests allocate meanwhile.
+//! Memory of the start-up returns to the system. The only test of its process, because others would
+//! allocate at the same time.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]

@@ -11,7 +11,7 @@ use super::*;
 
 const TS: u64 = 1_470_327_477_881_785_348;
 
-/// Knows a few fields, the way the engine's own vocabulary shows them.
+/// A vocabulary of a few fields that print like those of the engine.
 struct Words;
 
 impl Vocabulary for Words {
@@ -149,7 +149,7 @@ fn json_has_its_keys_in_order() {
 }
 
 #[test]
-fn json_leaves_out_what_it_is_told_to() {
+fn json_omits_disabled_parts() {
     let nothing = JsonStyle { message: false, output: false, output_fields: false, tags: false };
     assert_eq!(
         line(&rule("%fd.name", &[], vec![]), &json(nothing), b""),
@@ -211,7 +211,7 @@ fn form(ty: ParamType, format: Format) -> PrintFormat {
 }
 
 #[test]
-fn numbers_stay_numbers_in_decimal_only() {
+fn only_decimal_numbers_are_json_numbers() {
     for (value, ty, format, expected) in [
         (Value::Int(-42), ParamType::Int64, Format::Dec, Kept::Int(-42)),
         (Value::Int(i64::MIN), ParamType::Fd, Format::Dec, Kept::Int(i64::MIN)),
@@ -234,7 +234,7 @@ fn numbers_stay_numbers_in_decimal_only() {
 }
 
 #[test]
-fn other_values_keep_what_json_needs() {
+fn other_values_keep_their_json_type() {
     let na = |ty| form(ty, Format::Na);
     let ip = "::1.2.3.4".parse().unwrap();
     kept(Value::Ip(ip), na(ParamType::Ipaddr), |kept| assert_eq!(kept, Kept::Ip(ip)));
@@ -251,7 +251,7 @@ fn other_values_keep_what_json_needs() {
 }
 
 #[test]
-fn alerts_without_fields_are_text_alone() {
+fn alerts_without_fields_have_only_text() {
     let opened = rule("%fd.name", &[], vec![]);
     let content = AlertContent { fields: false, iso_time: false, buffers: Buffers::Dots };
     let alert = alert(&opened, content, b"caf\xe9");

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Tests of every class of fields, true and false, seldom and often.
+/// Tests of every class of fields, rarely and often true.
 #[rustfmt::skip]
 const TESTS: &[&str] = &[
     "evt.type = open", "evt.type in (open, openat, openat2)", "evt.type != close", "evt.type = clock_gettime",
@@ -36,7 +36,7 @@ const TESTS: &[&str] = &[
     "user.name = root", "user.uid = 0", "group.gid != 0", "container.id = host", "container.id != host",
 ];
 
-/// Fields with arguments that stand for the others of their kind.
+/// Representative fields with arguments.
 const WITH_ARGUMENTS: &[&str] = &[
     "evt.arg.res",
     "evt.arg.name",
@@ -104,7 +104,7 @@ fn condition() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
-    /// The oracle asks one rule after the other.
+    /// The oracle evaluates one rule after the other.
     #[test]
     fn programs_match_what_rules_match(
         conditions in prop::collection::vec(condition(), 1..90),
@@ -132,29 +132,29 @@ proptest! {
 }
 
 #[test]
-fn what_types_tell_of_fields_is_so_for_every_event() {
+fn static_facts_of_types_hold_for_every_event() {
     let fields = Fields::syscall().with_containers(true);
     let names =
         fields.classes().flat_map(|class| class.fields.iter()).map(|definition| &*definition.name);
     let known = names.chain(WITH_ARGUMENTS.iter().copied());
     let known: Vec<_> =
         known.filter_map(|name| Some((name, fields.resolve(name).ok()?.field))).collect();
-    let mut told = 0;
+    let mut checked = 0;
     for capture in CAPTURES {
         replay(capture, |event, view| {
             for (name, field) in &known {
                 if let Some(value) = EventTypeFacts(event.ty).known(field) {
-                    told += 1;
+                    checked += 1;
                     assert_eq!(value, view.value(field), "{name} of {:?}", event.ty);
                 }
             }
         });
     }
-    assert!(told > 10_000);
+    assert!(checked > 10_000);
 }
 
 #[test]
-fn what_one_field_tells_of_another_is_so_for_every_event() {
+fn implications_between_fields_hold_for_every_event() {
     let fields = Fields::syscall();
     let field = |name| fields.resolve(name).unwrap().field;
     let known = ["fd.directory", "fd.filename", "fd.name", "fd.nameraw", "fs.path.name"].map(field);
@@ -162,7 +162,7 @@ fn what_one_field_tells_of_another_is_so_for_every_event() {
         Some(Value::Text(text)) => Some(text.to_vec()),
         _ => None,
     };
-    let mut told = 0;
+    let mut checked = 0;
     for capture in CAPTURES {
         replay(capture, |event, view| {
             for field in &known {
@@ -172,23 +172,23 @@ fn what_one_field_tells_of_another_is_so_for_every_event() {
                     [(Anchor::Prefix, start), (Anchor::Suffix, end)]
                 });
                 for (stands, part) in edges.chain([(Anchor::Whole, &*value)]) {
-                    let told_of = EventTypeFacts(event.ty).implied(field, stands, part);
-                    let Some((other, side, part)) = told_of else { continue };
+                    let implied = EventTypeFacts(event.ty).implied(field, stands, part);
+                    let Some((other, side, part)) = implied else { continue };
                     let other = text(view, &other).unwrap();
                     assert!(match side {
                         Side::Start => other.starts_with(&part),
                         Side::End => other.ends_with(&part),
                     });
-                    told += 1;
+                    checked += 1;
                 }
             }
         });
     }
-    assert!(told > 10_000, "{told}");
+    assert!(checked > 10_000, "{checked}");
 }
 
 #[test]
-fn types_that_no_rule_is_about_concern_none() {
+fn types_that_no_rule_matches_have_no_candidates() {
     let compiled = CompiledRules::new(&rules(&["evt.type = open and proc.name = cat".into()]));
     let concerns = |ty| compiled.concerns(SourceId::SYSCALL, ty);
     assert!(concerns(EventType::SyscallOpenX));
@@ -198,7 +198,7 @@ fn types_that_no_rule_is_about_concern_none() {
 }
 
 #[test]
-fn what_changes_with_every_question_is_asked_in_order() {
+fn impure_fields_are_interpreted_in_order() {
     let compiled = CompiledRules::new(&rules(&["thread.cpu > 1 and evt.num > 0".into()]));
     let here = compiled.candidates(SourceId::SYSCALL, EventType::ProcinfoE).unwrap();
     assert_eq!(
@@ -208,7 +208,7 @@ fn what_changes_with_every_question_is_asked_in_order() {
 }
 
 #[test]
-fn rules_of_another_source_see_only_its_events() {
+fn rules_match_only_events_of_their_source() {
     let mut names = SourceNames::default();
     let id = names.intern("audit").unwrap();
     let audit = EventSource { id, name: "audit".to_owned(), vocabulary: Fields::syscall() };

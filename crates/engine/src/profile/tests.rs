@@ -46,7 +46,7 @@ fn rules() -> RuleSet<Field> {
     loader.into_rules()
 }
 
-/// Own acts, with and without a profile.
+/// Replays `own_acts`, with and without a profile.
 fn run() -> (Counting, Counting, Profile) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/captures/own_acts.scap");
     let rules = rules();
@@ -67,7 +67,7 @@ fn rule(profile: &Profile, index: usize) -> &RuleProfile {
 }
 
 #[test]
-fn a_profile_counts_all_and_changes_nothing() {
+fn a_profile_counts_all_events_and_changes_no_match() {
     let (plain, profiled, profile) = run();
     assert_eq!(plain.matches, profiled.matches);
     assert_eq!(plain.events, profiled.events);
@@ -77,7 +77,7 @@ fn a_profile_counts_all_and_changes_nothing() {
         assert_eq!(matches, plain.matches[index]);
         assert!(matches <= asked && asked <= events && events <= profile.events);
     }
-    // No event is a reboot.
+    // The capture has no reboot.
     assert_eq!(profile.rules.len(), 3);
     let types: u64 = profile.types.iter().map(|ty| ty.events).sum();
     assert_eq!(types, profile.events);
@@ -85,7 +85,7 @@ fn a_profile_counts_all_and_changes_nothing() {
 }
 
 #[test]
-fn what_rules_share_is_counted_once_and_paid_for_by_each() {
+fn shared_conditions_are_counted_once_and_split_among_rules() {
     let (_, _, profile) = run();
     let conditions = |index| rule(&profile, index).roots.iter().flat_map(|root| &root.conditions);
     let found = |index, text: &str| conditions(index).find(|c| c.text == text).unwrap();
@@ -97,17 +97,17 @@ fn what_rules_share_is_counted_once_and_paid_for_by_each() {
     assert_eq!(own.rules, 1);
     assert!(own.held <= own.asked && own.asked <= rule(&profile, 1).asked);
     assert_eq!(rule(&profile, 0).cost.shared_ns, shared.share_ns());
-    // What is not made of parts stands as a whole.
+    // A condition without operands is one entry.
     assert!(rule(&profile, 2).roots.iter().all(|root| root.conditions.is_empty()));
     assert!(rule(&profile, 2).cost.own_ns > 0.0);
 }
 
 #[test]
-fn no_time_is_told_twice() {
+fn no_time_is_counted_twice() {
     let (_, _, profile) = run();
     let rules: f64 = profile.rules.iter().map(|rule| rule.cost.total_ns()).sum();
     assert!(profile.total_ns() > 0.0 && rules > 0.0);
-    // Scaling may make of the parts a little more than the whole.
+    // After scaling the sum of the parts may exceed the whole slightly.
     assert!(rules + profile.dispatch_ns <= profile.total_ns().max(rules) * 1.001);
     let costs: Vec<f64> = profile.rules.iter().map(|rule| rule.cost.total_ns()).collect();
     assert!(costs.is_sorted_by(|a, b| a >= b));

@@ -27,7 +27,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn the_state_needs_these() {
+fn the_state_needs_known_syscalls() {
     let expected = "accept accept4 bind capset chdir chroot clone clone3 close close_range connect creat dup dup2 dup3 \
         epoll_create epoll_create1 eventfd eventfd2 execve execveat fchdir fcntl fork getsockopt inotify_init \
         inotify_init1 io_uring_setup memfd_create mount open open_by_handle_at openat openat2 pidfd_getfd pidfd_open \
@@ -38,14 +38,14 @@ fn the_state_needs_these() {
 }
 
 #[test]
-fn reads_and_writes_are_ignored_but_for_those_of_the_state() {
+fn reads_and_writes_are_ignored_unless_the_state_needs_them() {
     let expected = "pread preadv pwrite pwritev read readv recv send sendfile write writev";
     assert_eq!(ignored().names(), names(expected));
     assert!(ignored().intersection(state()).is_empty());
 }
 
 #[test]
-fn rules_and_state_are_reported_without_what_is_ignored() {
+fn rules_and_state_are_selected_without_ignored_syscalls() {
     let rules = sample_rules();
     let selection = select(&rules, &[], false, false);
     let expected = state().union(&rules).difference(ignored());
@@ -56,7 +56,7 @@ fn rules_and_state_are_reported_without_what_is_ignored() {
 }
 
 #[test]
-fn syscalls_that_share_an_event_are_told_apart() {
+fn syscalls_that_share_an_event_are_distinct() {
     let rules = sample_rules().union(&set("syncfs fanotify_init"));
     let selected = select(&rules, &[], false, false).selected;
     for name in ["syncfs", "fanotify_init"] {
@@ -78,7 +78,7 @@ fn a_custom_set_replaces_the_state_and_removes_from_all() {
     assert_eq!(select(&rules, &["syncfs"], false, true).selected.names(), names(&with_accept));
     let selected = select(&rules, &["!accept"], false, true).selected;
     assert_eq!(selected, state().union(&rules).difference(&set("accept")));
-    // What is ignored is so whoever asks for it.
+    // The custom set does not select ignored syscalls either.
     let selected = select(&rules, &["read"], false, false).selected;
     let expected = "connect accept accept4 umount2 open ptrace mmap execve procexit";
     assert_eq!(selected.names(), names(expected));
@@ -103,7 +103,7 @@ fn repair_adds_what_the_selection_needs() {
 }
 
 #[test]
-fn plugins_are_followed_also_with_repair() {
+fn repair_keeps_the_syscalls_of_plugins() {
     let events: EventSet = [EventType::SyscallUnlink_2X].into_iter().collect();
     let plugins = SyscallSet::of_events(events);
     let base = BaseSyscalls { repair: true, ..BaseSyscalls::default() };
@@ -114,18 +114,18 @@ fn plugins_are_followed_also_with_repair() {
 }
 
 #[test]
-fn unknown_names_are_told() {
+fn unknown_names_are_reported() {
     let selection = select(
         &sample_rules(),
         &["openat", "opnat", "!clsoe", "!close", "", "container"],
         false,
         false,
     );
-    let told = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
-    assert_eq!(told(&selection.unknown_added), ["container", "opnat"]);
-    assert_eq!(told(&selection.unknown_removed), ["clsoe"]);
+    let listed = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
+    assert_eq!(listed(&selection.unknown_added), ["container", "opnat"]);
+    assert_eq!(listed(&selection.unknown_removed), ["clsoe"]);
     assert_eq!(selection.removed.to_string(), "close");
-    // The new form of the event is meant, the old one is told with it.
+    // The current version of the event is selected, and its old names are listed too.
     assert_eq!(set("accept4").to_string(), "accept, accept4");
 }
 
@@ -162,7 +162,7 @@ proptest! {
     #[test]
     fn names_give_the_set_back(a in any_set()) {
         let again = SyscallSet::named(a.names().iter().copied());
-        // Old names may bring in a family more, never one less.
+        // Old names may add a family, but never remove one.
         prop_assert_eq!(again.intersection(&a), a);
     }
 
@@ -182,7 +182,7 @@ proptest! {
         if !repair {
             let kept = selected.difference(&set("procexit"));
             prop_assert!(kept.intersection(&removed).is_empty());
-            // Repair may go further: what it added may itself need more.
+            // A second repair may add more: added syscalls may need others.
             let again = Selection::new(&selected, &plugins, &base);
             prop_assert_eq!(again.selected, selected, "selecting what is selected changes nothing");
         }

@@ -34,7 +34,7 @@ fn state() -> State {
     state
 }
 
-/// What happens at `ms` milliseconds: somebody closes that fd.
+/// A close event at `ms` milliseconds.
 fn close(ms: u64, fd: i64) -> Vec<u8> {
     let mut bytes = Vec::new();
     Builder::new(EventType::SyscallCloseX, ms * MS, 7).i64(0).i64(fd).finish(&mut bytes).unwrap();
@@ -83,7 +83,7 @@ fn recorded(directory: &Path) -> Vec<(String, Vec<u64>)> {
                 _ => {}
             }
         }
-        assert_eq!(threads, 1, "the state is told once");
+        assert_eq!(threads, 1, "the state is written once");
         times
     };
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -156,8 +156,8 @@ fn a_capture_begins_with_descriptions_of_containers() {
     let directory = tempfile::tempdir().unwrap();
     let mut captures = start(config(directory.path()));
     let mut bytes = Vec::new();
-    let mut told = Builder::new(EventType::AsynceventE, MS, -1);
-    told.u32(0).text("container").param(b"{}").finish(&mut bytes).unwrap();
+    let mut description = Builder::new(EventType::AsynceventE, MS, -1);
+    description.u32(0).text("container").param(b"{}").finish(&mut bytes).unwrap();
     captures.0.arrived(&Event::parse(&bytes, 0).unwrap());
     happens(&mut captures, 5, Some((true, 0)));
     finish(&mut captures);

@@ -20,7 +20,7 @@ enum Given {
     Idle,
 }
 
-/// Delivers what it is told to, then ends. Its index shows as the CPU of its events and as the gid
+/// Delivers a script, then ends. Its index shows as the CPU of its events and as the gid
 /// of its items.
 struct Script {
     index: u16,
