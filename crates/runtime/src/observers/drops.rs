@@ -55,7 +55,7 @@ pub struct Drops {
 }
 
 impl Drops {
-    /// Without counters: see [`count_by`](Self::count_by).
+    /// Without counters, as in a replay.
     pub fn new(policy: DropPolicy, alerts: AlertSender, origin: &AlertOrigin, log: Log) -> Self {
         let (monitor, ledger) = (DropMonitor::new(policy), Ledger::default());
         Self {
