@@ -7,7 +7,7 @@ use super::select::Selection;
 /// How to monitor this machine.
 #[derive(Clone, Debug)]
 pub struct ProbeConfig {
-    /// What to monitor. Can be changed later with [`Probe::select`].
+    /// What to monitor. Can be changed later with [`Probe::select`](super::Probe::select).
     pub selection: Selection,
     /// Bytes of each data ring: a power of two and a multiple of the page size.
     pub ring_bytes: u32,
