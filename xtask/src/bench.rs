@@ -35,7 +35,7 @@ pub(crate) struct Options {
 /// Instructions by benchmark, such as `apply::openat`.
 type Counts = BTreeMap<String, u64>;
 
-/// The content of `benches/baseline.json`: counts by [toolchain](toolchain).
+/// The content of `benches/baseline.json`: counts by [`toolchain`].
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(transparent)]
 struct Baseline(BTreeMap<String, Counts>);
