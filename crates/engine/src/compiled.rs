@@ -57,6 +57,9 @@ pub(crate) struct Candidates {
 #[derive(Debug)]
 pub(crate) struct Working {
     matching: Matching,
+    /// Types of syscall events that some rule can match: most events are none of these, and are
+    /// rejected without following pointers into the generation.
+    syscall_types: EventSet,
     cache: EvalCache,
     // Of the layers of all pre-filters.
     layer_stats: Box<[LayerStats]>,
@@ -120,7 +123,10 @@ impl CompiledRules {
 
     pub(crate) fn working(&self, matching: Matching) -> Working {
         let layer_stats = vec![LayerStats::default(); self.layers].into();
-        Working { matching, cache: self.program.eval_cache(), layer_stats, live: Vec::new() }
+        let matched = |ty: &EventType| self.candidates(SourceId::SYSCALL, *ty).is_some();
+        let syscall_types = EventType::all().filter(matched).collect();
+        let cache = self.program.eval_cache();
+        Working { matching, syscall_types, cache, layer_stats, live: Vec::new() }
     }
 
     /// Calls `matched` with the position of each rule that matches.
@@ -130,7 +136,7 @@ impl CompiledRules {
         here: &Candidates,
         rules: &RuleSet<Field>,
         view: &View<'_>,
-        Working { matching, cache, layer_stats, live }: &mut Working,
+        Working { matching, cache, layer_stats, live, .. }: &mut Working,
         meter: &mut M,
         mut matched: impl FnMut(usize),
     ) {
@@ -219,6 +225,14 @@ impl Dispatch {
     fn candidates(&self, ty: EventType) -> Option<&Candidates> {
         let group = usize::from(*self.by_type.get(ty as usize)?);
         self.groups.get(group).filter(|candidates| !candidates.rules.is_empty())
+    }
+}
+
+impl Working {
+    /// Whether rules may match events of this source and type.
+    #[inline]
+    pub(crate) fn may_match(&self, source: SourceId, ty: EventType) -> bool {
+        source != SourceId::SYSCALL || self.syscall_types.contains(ty)
     }
 }
 

@@ -320,6 +320,9 @@ impl Engine {
         meter: &mut impl RuleMeter,
     ) {
         self.events += 1;
+        if !self.working.may_match(event.source, event.ty) {
+            return;
+        }
         let Self { generation, working, state, scratch, rules: histories, .. } = self;
         let generation = &*generation;
         let compiled = generation.compiled();
