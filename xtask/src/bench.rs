@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 /// Changes up to this many percent count as none.
 const TOLERANCE: f64 = 3.0;
 
-/// Inlining moves some tens of instructions per event between functions when unrelated code changes:
-/// up to this count, which is for a thousand events, only changes over [`SMALL_TOLERANCE`] percent
-/// are regressions.
+/// Inlining moves some tens of instructions per event between functions when unrelated code
+/// changes: up to this count, which is for a thousand events, only changes over [`SMALL_TOLERANCE`]
+/// percent are regressions.
 const SMALL: u64 = 75_000;
 const SMALL_TOLERANCE: f64 = 15.0;
 
