@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use crate::snapshot::{Group, User};
 
-/// Users and groups by number. Their count is bounded: whoever makes a container decides how many
+/// Users and groups by number. Their count is bounded: the maker of a container decides how many
 /// there are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Accounts {
