@@ -1,4 +1,4 @@
-//! Any bytes as `passwd` and `group`, which belong to whoever made the container.
+//! Any bytes as `passwd` and `group`, which the maker of the container controls.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

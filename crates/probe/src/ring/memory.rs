@@ -63,7 +63,7 @@ impl Memory {
             return 0;
         }
         // SAFETY: the word is inside the memory, which lives as long as `self`, and it is aligned.
-        // Whoever writes to it does so atomically.
+        // Writers access it atomically.
         let word = unsafe { self.start.byte_add(at).cast::<AtomicU32>().as_ref() };
         word.load(Ordering::Acquire)
     }

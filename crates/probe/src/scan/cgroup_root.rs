@@ -1,7 +1,7 @@
 //! Paths of control groups as the host has them, also from within a container.
 //!
 //! The kernel names a group by its way from the root of the reader's cgroup namespace: `/../b` is a
-//! sibling of that root. Whoever runs in a container must know where on the host this root is.
+//! sibling of that root. A process in a container must know where on the host this root is.
 
 use super::dir::{Dir, MAX_FILE, number};
 
