@@ -10,8 +10,8 @@ pub trait StaticFacts<F> {
     /// any of them; `None` when it depends on the event.
     fn known(&self, field: &F) -> Option<Option<Value<'static>>>;
 
-    /// Whether any number of reads of the field give the same value, and change that of no other
-    /// field.
+    /// Whether reading the field repeatedly within an event returns the same value and does not
+    /// affect the values of other fields.
     fn is_pure(&self, field: &F) -> bool;
 
     /// Whether the field is a number and never this one. `false` states nothing.
