@@ -1,6 +1,7 @@
 //! The users and groups of a machine or of a container.
 
 use hashbrown::HashMap;
+use peregrine_limits::ACCOUNTS;
 
 use crate::snapshot::{Group, User};
 
@@ -11,9 +12,6 @@ pub struct Accounts {
     users: HashMap<u32, User>,
     groups: HashMap<u32, Group>,
 }
-
-/// Users, and groups, that are kept.
-const MAX_ACCOUNTS: usize = 65_536;
 
 impl Accounts {
     /// The user with this number.
@@ -46,9 +44,11 @@ impl Accounts {
         if is_merge_entry(&user.name) {
             return true;
         }
-        let room = self.users.len() < MAX_ACCOUNTS || self.users.contains_key(&user.uid);
+        let room = self.users.len() < ACCOUNTS.get() || self.users.contains_key(&user.uid);
         if room {
             self.users.insert(user.uid, user);
+        } else {
+            ACCOUNTS.reach();
         }
         room
     }
@@ -58,9 +58,11 @@ impl Accounts {
         if is_merge_entry(&group.name) {
             return true;
         }
-        let room = self.groups.len() < MAX_ACCOUNTS || self.groups.contains_key(&group.gid);
+        let room = self.groups.len() < ACCOUNTS.get() || self.groups.contains_key(&group.gid);
         if room {
             self.groups.insert(group.gid, group);
+        } else {
+            ACCOUNTS.reach();
         }
         room
     }
@@ -100,7 +102,7 @@ mod tests {
     #[test]
     fn the_number_of_users_is_bounded() {
         let mut accounts = Accounts::default();
-        for uid in 0..MAX_ACCOUNTS as u32 {
+        for uid in 0..ACCOUNTS.get() as u32 {
             assert!(accounts.add_user(user(uid, "u")));
         }
         assert!(!accounts.add_user(user(u32::MAX, "u")));

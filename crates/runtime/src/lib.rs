@@ -22,6 +22,7 @@ pub mod capture;
 pub mod clock;
 pub mod control;
 mod event_loop;
+mod limits;
 mod log;
 pub mod memory;
 pub mod observers;

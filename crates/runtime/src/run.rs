@@ -17,6 +17,7 @@ use thiserror::Error;
 use crate::capture::{Backpressure, CaptureError};
 use crate::control::Controls;
 use crate::event_loop::{Ended, EventLoop};
+use crate::limits::LimitReporter;
 use crate::observers::drops::Drops;
 use crate::observers::metrics::Metrics;
 use crate::observers::{Observers, Recorder, RunObserver};
@@ -127,6 +128,8 @@ impl<'a> Run<'a> {
     pub fn run(self, controls: &Controls) -> RunReport {
         let Self { settings, context, recorder } = self;
         let RunContext { generation, outputs, origin, metrics, log, opened } = context;
+        // Without a thread for it, there is no report; metrics still have the counts.
+        let _limits = LimitReporter::start(log.clone()).ok();
         let drops = Drops::new(settings.drops.clone(), outputs.sender(), &origin, log.clone());
         let parts = Observers {
             drops,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use peregrine_limits as limits;
 
 pub(crate) use cgroup::Cgroups;
 pub use json::ContainerError;
@@ -126,9 +127,6 @@ pub struct Containers {
     by_id: HashMap<Box<[u8]>, Arc<Container>>,
 }
 
-/// Containers that are kept.
-const MAX_CONTAINERS: usize = 65_536;
-
 impl Containers {
     /// Knows only the host, under the empty id.
     pub(crate) fn with_host() -> Self {
@@ -163,9 +161,11 @@ impl Containers {
     /// Adds a container or replaces it. False when there is no room.
     pub(crate) fn insert(&mut self, container: Arc<Container>) -> bool {
         let id = container.id.as_bytes();
-        let room = self.by_id.len() < MAX_CONTAINERS || self.by_id.contains_key(id);
+        let room = self.by_id.len() < limits::CONTAINERS.get() || self.by_id.contains_key(id);
         if room {
             self.by_id.insert(id.into(), container);
+        } else {
+            limits::CONTAINERS.reach();
         }
         room
     }

@@ -5,11 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use peregrine_event::Socktuple;
 use peregrine_event::snapshot::{Interface, InterfaceAddress};
+use peregrine_limits as limits;
 
 use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name};
-
-/// Interfaces with one address each; no source has more.
-const MAX_INTERFACES: usize = 4096;
 
 /// Addresses of the machine.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +50,8 @@ impl Interfaces {
     }
 
     pub(crate) fn add(&mut self, interface: &Interface) {
-        if self.described.len() >= MAX_INTERFACES {
+        if self.described.len() >= limits::INTERFACES.get() {
+            limits::INTERFACES.reach();
             return;
         }
         self.described.push(interface.clone());

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use peregrine_event::{Class, Event};
+use peregrine_limits::FDS_PER_PROCESS;
 
 use crate::activity::{Activity, Usage};
 use crate::counters::Counters;
@@ -159,7 +160,10 @@ impl Partition {
     pub(crate) fn insert_fd(&mut self, owner: ThreadRef, fd: i64, info: Arc<Fd>) -> bool {
         let room = self.fds.insert(owner, fd, info).is_ok();
         self.counters.added_fds += u64::from(room);
-        self.counters.dropped_fds += u64::from(!room);
+        if !room {
+            self.counters.dropped_fds += 1;
+            FDS_PER_PROCESS.reach();
+        }
         room
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Item};
 use peregrine_event::source::Repair;
+use peregrine_limits::FDS_PER_PROCESS;
 
 use crate::activity::Usage;
 use crate::fd::{Fd, FdKind};
@@ -156,6 +157,7 @@ impl State {
             corrected += 1;
             if self.partition.fds.insert(owner, fd, Arc::clone(info)).is_err() {
                 self.counters.dropped_fds += 1;
+                FDS_PER_PROCESS.reach();
             }
         }
         self.counters.corrected_fds += corrected as u64;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Item, Machine};
+use peregrine_limits as limits;
 
 use crate::activity::{Activity, Usage};
 use crate::containers::{Cgroups, Container, Containers};
@@ -71,7 +72,12 @@ pub struct Context {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_threads: 262_144, max_fds: 4096, containers: true, live: false }
+        Self {
+            max_threads: limits::THREADS.get(),
+            max_fds: limits::FDS_PER_PROCESS.get(),
+            containers: true,
+            live: false,
+        }
     }
 }
 
@@ -312,6 +318,7 @@ impl State {
             self.counters.added_threads += 1;
         } else {
             self.counters.dropped_threads += 1;
+            limits::THREADS.reach();
         }
         at
     }

@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 use peregrine_event::Accounts;
 pub use peregrine_event::snapshot::{Group, User};
+use peregrine_limits::ACCOUNT_CONTAINERS;
 
 /// Users and groups by container id; the host's are under the empty id.
 #[derive(Clone, Debug, Default)]
@@ -10,9 +11,6 @@ pub struct Users {
     host: Accounts,
     containers: HashMap<Vec<u8>, Accounts>,
 }
-
-/// Containers whose accounts are kept.
-const MAX_CONTAINERS: usize = 16_384;
 
 impl Users {
     /// The user with this number in this container (empty: on the host).
@@ -93,7 +91,9 @@ impl Users {
         if container.is_empty() {
             return Some(&mut self.host);
         }
-        if self.containers.len() >= MAX_CONTAINERS && !self.containers.contains_key(container) {
+        let full = self.containers.len() >= ACCOUNT_CONTAINERS.get();
+        if full && !self.containers.contains_key(container) {
+            ACCOUNT_CONTAINERS.reach();
             return None;
         }
         Some(self.containers.entry_ref(container).or_default())

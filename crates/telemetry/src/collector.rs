@@ -372,6 +372,7 @@ impl Worker {
             queue_drops: context.queue_drops,
             incomplete_alerts: context.incomplete_alerts,
             capture_drops: context.capture_drops,
+            limits: peregrine_limits::ALL.iter().map(|l| (l.name(), l.reached())).collect(),
             rules: groups.rules.then(|| {
                 let rules = context.rules.iter().cloned().zip(context.matches);
                 rules.map(|(rule, matches)| RuleStats { rule, matches }).collect()

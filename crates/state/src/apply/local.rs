@@ -3,14 +3,13 @@
 use std::mem;
 
 use peregrine_event::{Actor, Event, EventType as Ty, params};
+use peregrine_limits::STORED_ENTER_BYTES;
 
 use super::context::ApplyContext;
 use crate::fd::FdKind;
 use crate::partition::Partition;
 use crate::tree::{ThreadRef, Tree};
 
-/// Longest enter event that is stored.
-const MAX_STORED: usize = 4096;
 /// Memory for it that a thread keeps while it has none.
 const KEPT_CAPACITY: usize = 256;
 
@@ -185,12 +184,16 @@ impl Partition {
         }
         let bytes = cx.event.bytes();
         match cx.at.and_then(|at| self.activity_mut(at)) {
-            Some(activity) if bytes.len() <= MAX_STORED => {
+            Some(activity) if bytes.len() <= STORED_ENTER_BYTES.get() => {
                 activity.stored.clear();
                 activity.stored.extend_from_slice(bytes);
                 self.counters.stored_events += 1;
             }
-            _ => self.counters.dropped_events += 1,
+            Some(_) => {
+                STORED_ENTER_BYTES.reach();
+                self.counters.dropped_events += 1;
+            }
+            None => self.counters.dropped_events += 1,
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct MetricInputs {
     pub incomplete_alerts: u64,
     /// Events left out of capture files.
     pub capture_drops: u64,
+    /// How often each limit was reached, by its name.
+    pub limits: Vec<(&'static str, u64)>,
     /// Rules, in the order of loading.
     pub rules: Option<Vec<RuleStats>>,
     /// CPU and memory.

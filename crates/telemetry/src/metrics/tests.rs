@@ -51,6 +51,7 @@ fn all() -> MetricInputs {
         queue_drops: 1,
         incomplete_alerts: 2,
         capture_drops: 3,
+        limits: vec![("threads", 24), ("containers", 0)],
         rules: Some(vec![
             rule(
                 "Read \"sensitive\" file (x)",

@@ -134,6 +134,18 @@ pub(super) static METRICS: &[Metric] = &[
         "Events left out of capture files because they could not be written fast enough.",
         |f| count(f.capture_drops),
     ),
+    family(
+        MetricKind::Counter,
+        "peregrine.limits.<limit>",
+        "peregrine_limits_reached_total",
+        "How often each limit of docs/limits.md was reached.",
+        |f| {
+            let limits = f.limits.iter();
+            let of = |&(name, n)| Sample::new(name, [("limit", name)], MetricValue::Uint(n));
+            limits.map(of).collect()
+        },
+    )
+    .zero(ZeroPolicy::OnDemand),
     field("falco.num_evts", "Events that rules were evaluated on.", |f| count(f.events)),
     field("falco.num_evts_prev", "The same in the previous snapshot.", |f| {
         count(f.previous().events)

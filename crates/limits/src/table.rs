@@ -1,0 +1,107 @@
+//! All limits. A row of `docs/limits.md` each.
+
+use std::sync::atomic::AtomicU64;
+
+use crate::limit::{Limit, Unit};
+
+/// Declares statics and the list of them. The comment is [`Limit::about`]: the first sentence says
+/// what is bounded, the second what happens when the limit is reached.
+macro_rules! limits {
+    (@key) => { None };
+    (@key $key:literal) => { Some($key) };
+    ($($(#[doc = $about:literal])+ $name:ident: $unit:ident = $value:expr $(, $key:literal)?;)*) => {
+        $($(#[doc = $about])+
+        pub static $name: Limit = Limit {
+            name: {
+                const UPPER: &str = stringify!($name);
+                const LOWER: [u8; UPPER.len()] = lowercase(UPPER);
+                match str::from_utf8(&LOWER) {
+                    Ok(name) => name,
+                    Err(_) => UPPER,
+                }
+            },
+            value: $value,
+            unit: Unit::$unit,
+            about: concat!($($about),+).trim_ascii(),
+            key: limits!(@key $($key)?),
+            reached: AtomicU64::new(0),
+        };)*
+
+        /// All limits, in the order of the documentation.
+        pub static ALL: &[&Limit] = &[$(&$name),*];
+    };
+}
+
+const fn lowercase<const N: usize>(text: &str) -> [u8; N] {
+    let mut lower = [0; N];
+    let mut at = 0;
+    while at < N {
+        lower[at] = text.as_bytes()[at].to_ascii_lowercase();
+        at += 1;
+    }
+    lower
+}
+
+// An entry: a comment of two sentences, NAME: Bytes, Count or Milliseconds = value, configuration key.
+limits! {
+    // What is read of the machine.
+
+    /// Size of a container's passwd or group file. A longer one is not read.
+    ACCOUNT_FILE_BYTES: Bytes = 4 << 20;
+
+    // What is known of the machine.
+
+    /// Threads in the table. More are not added; their events have no process fields.
+    THREADS: Count = 262_144, "falco_libs.thread_table_size";
+    /// Open files of one process. More are not added; their events have no fd fields.
+    FDS_PER_PROCESS: Count = 4096;
+    /// Users, and groups, of one container or of the host. More are not added; they have no names.
+    ACCOUNTS: Count = 65_536;
+    /// Containers whose users and groups are kept. Accounts of more are not read.
+    ACCOUNT_CONTAINERS: Count = 16_384;
+    /// Descriptions of containers that are kept. More are dropped; fields of these are empty.
+    CONTAINERS: Count = 65_536;
+    /// Network interfaces. More are not added; connections are not matched with their addresses.
+    INTERFACES: Count = 4096;
+    /// An enter event that is stored for its exit event. A longer one is not stored.
+    STORED_ENTER_BYTES: Bytes = 4096;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_say_what_they_bound_and_what_happens() {
+        for limit in ALL {
+            let about = limit.about();
+            assert!(about.ends_with('.') && about.contains(". "), "{}: {about}", limit.name());
+            assert!(!about.contains("  "), "{}: {about}", limit.name());
+            assert!(limit.get() > 0, "{}", limit.name());
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = ALL.iter().map(|limit| limit.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    /// `docs/limits.md` has exactly these rows.
+    #[test]
+    fn the_documentation_lists_them_all() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/limits.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let row = |limit: &Limit| {
+            let key = limit.key().map(|key| format!("`{key}`")).unwrap_or_default();
+            format!("| `{}` | {limit} | {} | {key} |", limit.name(), limit.about())
+        };
+        let rows: Vec<_> = ALL.iter().map(|limit| row(limit)).collect();
+        let shown: Vec<_> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        let missing: Vec<_> = rows.iter().filter(|row| !shown.contains(&row.as_str())).collect();
+        assert!(missing.is_empty(), "docs/limits.md lacks:\n{missing:#?}");
+        assert_eq!(shown.len(), rows.len(), "docs/limits.md has rows of no limit");
+    }
+}
