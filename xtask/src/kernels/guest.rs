@@ -91,6 +91,8 @@ fn build(
     let variable =
         |name: &str| format!("CARGO_TARGET_{}_{name}", target.to_uppercase().replace('-', "_"));
     command.env(variable("RUSTFLAGS"), "-C target-feature=+crt-static");
+    // Either would replace it, and the guest has no libraries.
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     if arch.machine() != std::env::consts::ARCH {
         let linker = format!("{}-linux-gnu-gcc", arch.machine());
         ensure!(Command::new(&linker).arg("--version").output().is_ok(), "there is no {linker}");
