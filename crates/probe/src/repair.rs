@@ -7,9 +7,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use peregrine_event::source::Repair;
 use peregrine_event::{EventCounters, LossClass};
+use peregrine_telemetry::Heartbeat;
 
 use crate::clock::Clock;
 use crate::losses::{LossSubscription, LossUpdate};
@@ -30,6 +32,7 @@ pub(crate) struct Repairer {
     earliest_boot: u64,
     host_root: PathBuf,
     scope: Option<PathBuf>,
+    heartbeat: Arc<Heartbeat>,
     seen: EventCounters,
     /// Processes to read.
     waiting: BTreeSet<i64>,
@@ -46,6 +49,7 @@ impl Repairer {
         clock: Clock,
         host_root: &Path,
         scope: Option<&Path>,
+        heartbeat: &Arc<Heartbeat>,
     ) -> Self {
         Self {
             losses,
@@ -53,6 +57,7 @@ impl Repairer {
             earliest_boot: clock.boot_epoch(),
             host_root: host_root.to_owned(),
             scope: scope.map(Path::to_owned),
+            heartbeat: Arc::clone(heartbeat),
             seen: EventCounters::default(),
             waiting: BTreeSet::new(),
             scanner: None,
@@ -98,7 +103,9 @@ impl Repairer {
         let Some(pid) = self.waiting.pop_first() else { return false };
         if self.scanner.is_none() {
             let scanner = Scanner::open(&self.host_root).ok();
-            self.scanner = scanner.map(|scanner| scanner.with_boot(self.earliest_boot));
+            self.scanner = scanner.map(|scanner| {
+                scanner.with_boot(self.earliest_boot).with_heartbeat(&self.heartbeat)
+            });
         }
         if let Some(scanner) = &mut self.scanner {
             let before = self.clock.now();

@@ -17,6 +17,7 @@ use hashbrown::HashMap;
 use peregrine_event::Accounts;
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{AccountsRequest, Observation, ProcResolver};
+use peregrine_telemetry::Heartbeat;
 
 use crate::counters::ReaderCounters;
 use crate::scan::accounts::{AccountFiles, Version};
@@ -47,8 +48,9 @@ impl ProcLookup {
         host_root: &Path,
         scoped: bool,
         counters: Arc<ReaderCounters>,
+        heartbeat: &Arc<Heartbeat>,
     ) -> Result<(Self, Receiver<Observation>), ScanError> {
-        let scanner = Scanner::open(host_root)?;
+        let scanner = Scanner::open(host_root)?.with_heartbeat(heartbeat);
         let failed = |source: io::Error| ScanError::Proc { path: host_root.join("proc"), source };
         let files = AccountFiles::open(host_root).map_err(|error| failed(error.into()))?;
         let (requests, from_loop) = sync_channel(QUEUE);
@@ -251,7 +253,7 @@ mod tests {
     fn answers_enter_at_the_time_at_which_they_came() {
         let host = host();
         let (mut lookup, from_worker) =
-            ProcLookup::start(host.path(), false, Arc::default()).unwrap();
+            ProcLookup::start(host.path(), false, Arc::default(), &Arc::default()).unwrap();
         let mut answers = Answers::new();
         answers.listen(from_worker);
         assert_eq!((answers.due(), answers.take()), (u64::MAX, None));

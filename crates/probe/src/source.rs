@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use peregrine_event::source::{Due, Next, Record, Source, TimedSource};
+use peregrine_telemetry::{Heartbeat, Phase};
 use thiserror::Error;
 
 use crate::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection};
@@ -69,6 +70,7 @@ pub struct Live {
     answers: Answers,
     host_root: PathBuf,
     scoped: bool,
+    heartbeat: Arc<Heartbeat>,
     /// The merge has moved to an event that is not delivered yet, because something else was due
     /// first.
     held: bool,
@@ -83,7 +85,9 @@ impl Live {
     /// # Errors
     /// When the kernel refuses, or the machine cannot be scanned.
     pub fn start(config: &ProbeConfig, host_root: &Path) -> Result<Self, LiveError> {
-        let scanner = Scanner::open(host_root)?;
+        let heartbeat = &config.heartbeat;
+        let scanner = Scanner::open(host_root)?.with_heartbeat(heartbeat);
+        let loading = heartbeat.enter(Phase::LoadingPrograms);
         let (mut probe, mut merge, mut waiter) = attach(config)?;
         let unhooked = probe.blind_spot().filter(|_| config.plan.is_none());
         let given_up = unhooked.map(|(function, why)| format!("{function}: {why}"));
@@ -93,7 +97,10 @@ impl Live {
             let whole = ProbeConfig { plan: Some(HookPlan::SysExit), ..config.clone() };
             (probe, merge, waiter) = attach(&whole)?;
         }
+        drop(loading);
+        let reading = heartbeat.enter(Phase::ReadingMachine);
         let scan = scanner.scan(config.scope.as_deref())?;
+        drop(reading);
         let clock = Clock::with_boot_epoch(probe.boot_epoch());
         let counters = Counters::new(Arc::clone(probe.counters()));
         let reader = Arc::clone(&counters.reader);
@@ -101,7 +108,13 @@ impl Live {
         let losses = losses.map_err(LiveError::Thread)?;
         let for_repair = losses.losses().subscribe();
         Ok(Self {
-            repairer: Repairer::new(for_repair, clock, host_root, config.scope.as_deref()),
+            repairer: Repairer::new(
+                for_repair,
+                clock,
+                host_root,
+                config.scope.as_deref(),
+                heartbeat,
+            ),
             reader,
             losses,
             probe,
@@ -115,6 +128,7 @@ impl Live {
             answers: Answers::new(),
             host_root: host_root.to_owned(),
             scoped: config.scope.is_some(),
+            heartbeat: Arc::clone(heartbeat),
             held: false,
             num: 0,
         })
@@ -135,7 +149,8 @@ impl Live {
     /// When there is no `/proc`, or no thread can be started.
     pub fn resolver(&mut self) -> Result<ProcLookup, ScanError> {
         let counters = Arc::clone(&self.reader);
-        let (lookup, answers) = ProcLookup::start(&self.host_root, self.scoped, counters)?;
+        let (root, scoped) = (&self.host_root, self.scoped);
+        let (lookup, answers) = ProcLookup::start(root, scoped, counters, &self.heartbeat)?;
         self.answers.listen(answers);
         Ok(lookup)
     }

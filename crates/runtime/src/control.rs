@@ -4,6 +4,7 @@
 //! raises it, and only then the loop receives from the channel.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ pub enum Control {
 pub struct Controller {
     sender: Sender<Control>,
     heartbeat: Arc<Heartbeat>,
+    stop: Arc<AtomicBool>,
 }
 
 /// The receiving end, for the event loop.
@@ -33,6 +35,7 @@ pub struct Controller {
 pub struct Controls {
     receiver: Receiver<Control>,
     heartbeat: Arc<Heartbeat>,
+    stop: Arc<AtomicBool>,
     /// Keeps the channel connected when all controllers are gone.
     _sender: Sender<Control>,
 }
@@ -51,14 +54,22 @@ pub struct Controls {
 /// ```
 pub fn channel() -> (Controller, Controls) {
     let heartbeat = Arc::new(Heartbeat::new());
+    let stop = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = mpsc::channel();
-    let controller = Controller { sender: sender.clone(), heartbeat: Arc::clone(&heartbeat) };
-    (controller, Controls { receiver, heartbeat, _sender: sender })
+    let controller = Controller {
+        sender: sender.clone(),
+        heartbeat: Arc::clone(&heartbeat),
+        stop: Arc::clone(&stop),
+    };
+    (controller, Controls { receiver, heartbeat, stop, _sender: sender })
 }
 
 impl Controller {
     /// Sends a request. Has no effect after the end of the run.
     pub fn send(&self, control: Control) {
+        if matches!(control, Control::Stop) {
+            self.stop.store(true, Relaxed);
+        }
         // An error says that the run is over.
         let _ = self.sender.send(control);
         self.heartbeat.request();
@@ -75,6 +86,11 @@ impl Controls {
     #[inline]
     pub fn poll(&self) -> bool {
         self.heartbeat.poll()
+    }
+
+    /// Whether a stop was requested, also before the requests ahead of it are received.
+    pub fn stop_requested(&self) -> bool {
+        self.stop.load(Relaxed)
     }
 
     /// The next request, in the order of sending.
@@ -109,7 +125,9 @@ mod tests {
         let (controller, controls) = channel();
         controls.poll();
         controller.send(Control::Reopen);
+        assert!(!controls.stop_requested());
         controller.clone().send(Control::Stop);
+        assert!(controls.stop_requested());
         assert!(controls.poll());
         assert!(matches!(controls.next(), Some(Control::Reopen)));
         assert!(matches!(controls.next(), Some(Control::Stop)));

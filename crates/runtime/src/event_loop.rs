@@ -42,13 +42,20 @@ impl<M: RuleMeter> EventLoop<'_, M> {
         loop {
             match self.engine.step(source, self.observer, self.meter)? {
                 Step::Event | Step::Idle => {}
-                // The loop has begun with its first event, not before.
-                Step::Loaded => continue,
+                Step::Loaded => {
+                    // A snapshot can be large. Reloads and metrics wait for the first event, a stop
+                    // does not.
+                    self.controls.heartbeat().progress();
+                    if self.controls.stop_requested() {
+                        return Ok(self.stopped());
+                    }
+                    continue;
+                }
                 Step::End(End::Source) => return Ok(Ended::Source),
                 Step::End(End::Stopped) => return Ok(Ended::Observer),
             }
             if self.controls.poll() && self.handle(source, &mut reselect).is_break() {
-                return Ok(Ended::Requested);
+                return Ok(self.stopped());
             }
         }
     }
@@ -63,10 +70,7 @@ impl<M: RuleMeter> EventLoop<'_, M> {
         self.observer.poll_metrics(self.engine.state(), &*self.meter);
         while let Some(control) = self.controls.next() {
             match control {
-                Control::Stop => {
-                    self.log.info("SIGINT received, exiting...");
-                    return ControlFlow::Break(());
-                }
+                Control::Stop => return ControlFlow::Break(()),
                 Control::Reopen => {
                     self.log.info("SIGUSR1 received, reopening outputs...");
                     self.observer.reopen();
@@ -78,6 +82,11 @@ impl<M: RuleMeter> EventLoop<'_, M> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    fn stopped(&self) -> Ended {
+        self.log.info("SIGINT received, exiting...");
+        Ended::Requested
     }
 
     fn install(&mut self, generation: Arc<Generation>) {

@@ -11,6 +11,7 @@ use peregrine_engine::{Engine, Generation, Source};
 use peregrine_output::{Outputs, Summary};
 use peregrine_probe::LiveError;
 use peregrine_probe::bpf::count_runs;
+use peregrine_telemetry::Phase;
 use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 
@@ -159,7 +160,7 @@ impl<'a> Run<'a> {
                 "{incomplete} alerts were sent before the users and groups of their containers were read"
             ));
         }
-        let (summary, drops) = observer.close();
+        let (summary, drops) = observer.close(controls.heartbeat());
         let live = matches!(settings.source, SourceSettings::Live(_));
         RunReport { summary, drops, events, elapsed, profile, started, live, result }
     }
@@ -175,6 +176,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn replay(self, observer: &mut RunObserver, path: &Path) -> Followed<RunError> {
+        let _reading = self.controls.heartbeat().enter(Phase::ReadingCapture);
         let mut reader = match sources::open_capture(path) {
             Ok(reader) => reader,
             Err(error) => return Followed::failed(error.into()),
@@ -214,6 +216,7 @@ impl Work<'_> {
         let engine = Engine::new(Arc::clone(&self.generation), state);
         let engine = engine.with_resolver(Box::new(resolver));
         let log = self.log.clone();
+        let _events = self.controls.heartbeat().enter(Phase::Events);
         let followed = self.follow(engine, &mut live, observer, |live, generation| {
             let selection = sources::probe_selection(&generation.settings().selected);
             if let Err(error) = live.select(&selection) {
@@ -263,7 +266,9 @@ impl Work<'_> {
         let mut events = EventLoop { engine, observer, meter, controls, log };
         let result = events.run(source, reselect);
         let engine = events.engine;
+        let finishing = controls.heartbeat().enter(Phase::FinishingCaptures);
         observer.recorder.finish(engine.state());
+        drop(finishing);
         observer.drops.report_repairs(engine.state());
         (result, engine)
     }

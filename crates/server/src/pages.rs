@@ -27,8 +27,6 @@ pub struct Pages {
 
 /// Longest wait for metrics. Prometheus itself waits for ten seconds.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Shortest stall timeout until the event loop has begun: the start-up scan comes first.
-const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// Content type of the Prometheus text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4";
 const JSON: &str = "application/json";
@@ -77,12 +75,7 @@ impl Pages {
 
     fn health(&self) -> Response<String> {
         let silence = self.heartbeat.silence();
-        let limit = if self.heartbeat.has_begun() {
-            self.stall_timeout
-        } else {
-            self.stall_timeout.max(START_TIMEOUT)
-        };
-        if self.stall_timeout.is_zero() || silence <= limit {
+        if self.stall_timeout.is_zero() || silence <= self.stall_timeout {
             return response(StatusCode::OK, JSON, r#"{"status": "ok"}"#);
         }
         let body = json!({ "status": "stalled", "seconds": silence.as_secs() });

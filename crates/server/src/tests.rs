@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use peregrine_telemetry::metrics::{FieldOptions, RunInfo};
 use peregrine_telemetry::{
-    Collector, CollectorSettings, Heartbeat, MetricGroups, MetricReport, ReportSink,
+    Collector, CollectorSettings, Heartbeat, MetricGroups, MetricReport, Phase, ReportSink,
     ResourceReader, SnapshotContext,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -79,7 +79,7 @@ fn health_and_versions() {
 
 #[test]
 fn a_silent_event_loop_is_unhealthy() {
-    let heartbeat = Arc::new(Heartbeat::aged(Duration::from_secs(20), true));
+    let heartbeat = Arc::new(Heartbeat::aged(Duration::from_secs(20)));
     let server = Server::start(&settings(), pages(&heartbeat)).unwrap();
     let url = format!("http://{}/healthz", server.address());
     let (status, content_type, body) = get(&plain(), &url);
@@ -94,17 +94,21 @@ fn a_silent_event_loop_is_unhealthy() {
 }
 
 #[test]
-fn an_event_loop_that_has_not_begun_is_given_time() {
-    for (age, status) in [(60, 200), (600, 503)] {
-        let heartbeat = Arc::new(Heartbeat::aged(Duration::from_secs(age), false));
-        let server = Server::start(&settings(), pages(&heartbeat)).unwrap();
-        assert_eq!(get(&plain(), &format!("http://{}/healthz", server.address())).0, status);
-    }
+fn a_start_is_healthy_while_it_makes_progress() {
+    let heartbeat = Arc::new(Heartbeat::aged(Duration::from_secs(60)));
+    let server = Server::start(&settings(), pages(&heartbeat)).unwrap();
+    let url = format!("http://{}/healthz", server.address());
+    let loading = heartbeat.enter(Phase::LoadingPrograms);
+    assert_eq!(get(&plain(), &url).0, 503);
+    heartbeat.tick();
+    heartbeat.progress();
+    assert_eq!(get(&plain(), &url).0, 200);
+    drop(loading);
 }
 
 #[test]
 fn without_a_timeout_the_loop_is_always_healthy() {
-    let heartbeat = Arc::new(Heartbeat::aged(Duration::from_secs(1_000_000), true));
+    let heartbeat = Arc::new(Heartbeat::aged(Duration::from_secs(1_000_000)));
     let pages = Pages { stall_timeout: Duration::ZERO, ..pages(&heartbeat) };
     let server = Server::start(&settings(), pages).unwrap();
     assert_eq!(get(&plain(), &format!("http://{}/healthz", server.address())).0, 200);

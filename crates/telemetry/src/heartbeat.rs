@@ -1,88 +1,130 @@
-//! The heartbeat of the event loop: other threads request its attention, and its answer shows that
-//! it makes progress.
+//! The heartbeat of the event thread: other threads request its attention, and its answers show
+//! that it makes progress.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Shared by the event loop and the threads that want something from it.
+use crate::phase::Phase;
+
+/// Shared by the event thread and the threads that want something from it, or watch it.
 ///
 /// ```
-/// let heartbeat = peregrine_telemetry::Heartbeat::new();
-/// assert!(!heartbeat.has_begun());
-/// // The event loop polls between two events.
-/// assert!(heartbeat.poll() && heartbeat.has_begun());
+/// use std::sync::Arc;
+/// use peregrine_telemetry::{Heartbeat, Phase};
+///
+/// let heartbeat = Arc::new(Heartbeat::new());
+/// // The event loop polls between two events; the first request is pending.
+/// assert!(heartbeat.poll());
 /// assert!(!heartbeat.poll());
 /// heartbeat.request();
 /// assert!(heartbeat.poll());
+/// // What may block is named while it lasts.
+/// let reading = heartbeat.enter(Phase::ReadingProcess(12));
+/// assert_eq!(heartbeat.phase(), Phase::ReadingProcess(12));
+/// drop(reading);
+/// assert_eq!(heartbeat.phase(), Phase::Starting);
 /// ```
 #[derive(Debug)]
 pub struct Heartbeat {
-    requested: AtomicBool,
-    /// Time of the last answer, in nanoseconds since `created`; 0 before the first.
-    answered: AtomicU64,
+    /// [`REQUESTED`] and [`DUE`] in one value, so that a poll is one load.
+    wanted: AtomicU8,
+    /// Time of the last sign of progress, in nanoseconds since `created`.
+    progressed: AtomicU64,
+    /// A packed [`Phase`]. Only the event thread writes it.
+    phase: AtomicU64,
     created: Instant,
 }
 
-/// Time between two requests of a [`Ticker`].
-const SECOND: Duration = Duration::from_secs(1);
+/// The attention of the loop is requested.
+const REQUESTED: u8 = 1;
+/// A sign of progress is due.
+const DUE: u8 = 2;
+/// Time between two ticks of a [`Ticker`]: how precisely the begin of a stall is known.
+const PERIOD: Duration = Duration::from_millis(250);
 
 impl Heartbeat {
-    /// The loop counts as alive from now on. The first request is pending, so that the loop has
-    /// begun with its first event.
+    /// The thread counts as alive from now on. The first request is pending.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            requested: AtomicBool::new(true),
-            answered: AtomicU64::new(0),
+            wanted: AtomicU8::new(REQUESTED | DUE),
+            progressed: AtomicU64::new(0),
+            phase: AtomicU64::new(Phase::default().pack()),
             created: Instant::now(),
         }
     }
 
-    /// A heartbeat of the past, without a pending request: created `age` ago and last answered at
-    /// that age, or never. For tests of what depends on it.
+    /// A heartbeat of the past, without a pending request, whose last progress was `age` ago. For
+    /// tests of what depends on it.
     #[must_use]
-    pub fn aged(age: Duration, answered: bool) -> Self {
-        Self {
-            requested: AtomicBool::new(false),
-            answered: AtomicU64::new(answered.into()),
-            created: Instant::now() - age,
-        }
+    pub fn aged(age: Duration) -> Self {
+        Self { wanted: AtomicU8::new(0), created: Instant::now() - age, ..Self::new() }
     }
 
     /// Requests the attention of the loop.
     pub fn request(&self) {
-        self.requested.store(true, Ordering::Release);
+        self.wanted.fetch_or(REQUESTED, Ordering::Release);
+    }
+
+    /// Asks for a sign of progress, without the attention of the loop.
+    pub fn tick(&self) {
+        self.wanted.fetch_or(DUE, Ordering::Relaxed);
     }
 
     /// For the loop, between two events: whether there was a request since the last poll. Costs one
-    /// load while there is none.
+    /// load while nothing is wanted.
     #[inline]
     pub fn poll(&self) -> bool {
-        self.requested.load(Ordering::Relaxed) && self.answer()
+        self.wanted.load(Ordering::Relaxed) != 0 && self.answer() & REQUESTED != 0
+    }
+
+    /// For the event thread, wherever it makes progress. Costs one load while no sign is due.
+    #[inline]
+    pub fn progress(&self) {
+        if self.wanted.load(Ordering::Relaxed) & DUE != 0 {
+            self.wanted.fetch_and(!DUE, Ordering::Relaxed);
+            self.mark();
+        }
+    }
+
+    /// Returns what was wanted.
+    #[cold]
+    fn answer(&self) -> u8 {
+        self.mark();
+        self.wanted.swap(0, Ordering::Acquire)
     }
 
     #[cold]
-    fn answer(&self) -> bool {
-        let now = self.created.elapsed().as_nanos().max(1);
-        self.answered.store(now.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.requested.swap(false, Ordering::Acquire)
+    fn mark(&self) {
+        let now = self.created.elapsed().as_nanos();
+        self.progressed.store(now.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Whether the loop has answered yet.
-    #[must_use]
-    pub fn has_begun(&self) -> bool {
-        self.answered.load(Ordering::Relaxed) > 0
-    }
-
-    /// Time since the last answer, or since the creation.
+    /// Time since the last sign of progress, or since the creation.
     #[must_use]
     pub fn silence(&self) -> Duration {
-        let answered = Duration::from_nanos(self.answered.load(Ordering::Relaxed));
-        self.created.elapsed().saturating_sub(answered)
+        let progressed = Duration::from_nanos(self.progressed.load(Ordering::Relaxed));
+        self.created.elapsed().saturating_sub(progressed)
+    }
+
+    /// For the event thread: it does this until the guard is dropped, then what it did before.
+    /// Begin and end are progress.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>, phase: Phase) -> PhaseGuard {
+        self.progress();
+        let before = self.phase.load(Ordering::Relaxed);
+        self.phase.store(phase.pack(), Ordering::Relaxed);
+        PhaseGuard { heartbeat: Arc::clone(self), before }
+    }
+
+    /// What the event thread is doing.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        Phase::unpack(self.phase.load(Ordering::Relaxed))
     }
 }
 
@@ -92,7 +134,21 @@ impl Default for Heartbeat {
     }
 }
 
-/// Requests a heartbeat every second, on a thread of its own, until it is dropped.
+/// Ends a [`Phase`] when it is dropped.
+#[derive(Debug)]
+pub struct PhaseGuard {
+    heartbeat: Arc<Heartbeat>,
+    before: u64,
+}
+
+impl Drop for PhaseGuard {
+    fn drop(&mut self) {
+        self.heartbeat.phase.store(self.before, Ordering::Relaxed);
+        self.heartbeat.progress();
+    }
+}
+
+/// Asks for signs of progress at an interval, on a thread of its own, until it is dropped.
 #[derive(Debug)]
 pub struct Ticker {
     stop: Option<Sender<()>>,
@@ -100,19 +156,19 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// Starts to request.
+    /// Starts to ask.
     ///
     /// # Errors
     /// When the system has no thread left.
     pub fn start(heartbeat: Arc<Heartbeat>) -> io::Result<Self> {
-        Self::with_period(heartbeat, SECOND)
+        Self::with_period(heartbeat, PERIOD)
     }
 
     fn with_period(heartbeat: Arc<Heartbeat>, period: Duration) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let tick = move || {
             while stopped.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
-                heartbeat.request();
+                heartbeat.tick();
             }
         };
         let thread = thread::Builder::new().name("ticker".to_owned()).spawn(tick)?;
@@ -133,35 +189,66 @@ impl Drop for Ticker {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_loop_has_begun_with_its_first_event() {
-        let heartbeat = Heartbeat::new();
-        assert!(!heartbeat.has_begun());
-        assert!(heartbeat.poll() && heartbeat.has_begun());
-        assert!(!heartbeat.poll());
-    }
+    const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn an_answer_ends_the_silence() {
-        let heartbeat = Heartbeat::aged(Duration::from_secs(60), true);
-        assert!(!heartbeat.poll());
-        assert!(heartbeat.silence() >= Duration::from_secs(60));
-        heartbeat.request();
-        assert!(heartbeat.silence() >= Duration::from_secs(60));
+    fn the_first_request_is_pending() {
+        let heartbeat = Heartbeat::new();
         assert!(heartbeat.poll());
         assert!(!heartbeat.poll());
-        assert!(heartbeat.has_begun());
-        assert!(heartbeat.silence() < Duration::from_secs(60));
+        heartbeat.request();
+        assert!(heartbeat.poll());
     }
 
     #[test]
-    fn a_ticker_requests_again_and_again() {
-        let heartbeat = Arc::new(Heartbeat::new());
+    fn progress_ends_the_silence_when_it_is_due() {
+        let heartbeat = Heartbeat::aged(MINUTE);
+        heartbeat.progress();
+        assert!(!heartbeat.poll());
+        assert!(heartbeat.silence() >= MINUTE);
+        heartbeat.tick();
+        assert!(heartbeat.silence() >= MINUTE);
+        heartbeat.progress();
+        assert!(heartbeat.silence() < MINUTE);
+    }
+
+    #[test]
+    fn a_poll_is_progress_and_progress_answers_no_request() {
+        let heartbeat = Heartbeat::aged(MINUTE);
+        heartbeat.request();
+        heartbeat.tick();
+        heartbeat.progress();
+        assert!(heartbeat.poll());
+        let heartbeat = Heartbeat::aged(MINUTE);
+        heartbeat.tick();
+        assert!(!heartbeat.poll());
+        assert!(heartbeat.silence() < MINUTE);
+    }
+
+    #[test]
+    fn phases_nest_and_are_progress() {
+        let heartbeat = Arc::new(Heartbeat::aged(MINUTE));
+        let events = heartbeat.enter(Phase::Events);
+        assert!(heartbeat.silence() >= MINUTE);
+        heartbeat.tick();
+        let process = heartbeat.enter(Phase::ReadingProcess(3));
+        assert!(heartbeat.silence() < MINUTE);
+        assert_eq!(heartbeat.phase(), Phase::ReadingProcess(3));
+        drop(process);
+        assert_eq!(heartbeat.phase(), Phase::Events);
+        drop(events);
+        assert_eq!(heartbeat.phase(), Phase::Starting);
+    }
+
+    #[test]
+    fn a_ticker_asks_again_and_again() {
+        let heartbeat = Arc::new(Heartbeat::aged(MINUTE));
         let ticker = Ticker::with_period(heartbeat.clone(), Duration::from_millis(1)).unwrap();
         for _ in 0..3 {
-            while !heartbeat.poll() {
+            while heartbeat.wanted.load(Ordering::Relaxed) & DUE == 0 {
                 thread::yield_now();
             }
+            heartbeat.progress();
         }
         drop(ticker);
         assert_eq!(Arc::strong_count(&heartbeat), 1);

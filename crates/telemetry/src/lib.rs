@@ -1,5 +1,5 @@
 //! What the engine reports about itself: losses and the reaction to them, metrics and their text
-//! forms, the heartbeat of the event loop.
+//! forms, the heartbeat of the event thread.
 //!
 //! Counters come from the event loop and from a [`KernelSource`]; the crate reads `/proc` for CPU
 //! and memory usage itself, on the thread of a [`Collector`]. It knows no kernel interface beyond
@@ -22,6 +22,7 @@ mod drops;
 mod heartbeat;
 mod ledger;
 pub mod metrics;
+mod phase;
 mod resources;
 mod timeouts;
 
@@ -30,7 +31,8 @@ pub use collector::{
     ReportSink, Scraper, SnapshotContext,
 };
 pub use drops::{Check, DropAction, DropMonitor, DropPolicy, Reaction};
-pub use heartbeat::{Heartbeat, Ticker};
+pub use heartbeat::{Heartbeat, PhaseGuard, Ticker};
 pub use ledger::{GroupLoss, Ledger, LossInterval, Period, coverage};
+pub use phase::Phase;
 pub use resources::{ResourceReader, process_age};
 pub use timeouts::TimeoutMonitor;

@@ -54,6 +54,7 @@ fn probe_config(
         snaplen,
         drop_failed_exit: settings.drop_failed_exit,
         scope,
+        heartbeat: prepared.controls.heartbeat().clone(),
         plan: match settings.hooks {
             Hooks::Auto => None,
             Hooks::PerSyscall => Some(HookPlan::PerSyscall),

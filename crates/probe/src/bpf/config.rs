@@ -1,6 +1,9 @@
 //! What the probe monitors, and how.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use peregrine_telemetry::Heartbeat;
 
 use super::select::Selection;
 
@@ -27,6 +30,8 @@ pub struct ProbeConfig {
     pub entries: bool,
     /// How to hook syscalls; by default the best that the kernel supports.
     pub plan: Option<HookPlan>,
+    /// Shows the progress of loading, scanning and lookups.
+    pub heartbeat: Arc<Heartbeat>,
 }
 
 impl Default for ProbeConfig {
@@ -41,6 +46,7 @@ impl Default for ProbeConfig {
             exclude_self: true,
             entries: true,
             plan: None,
+            heartbeat: Arc::default(),
         }
     }
 }

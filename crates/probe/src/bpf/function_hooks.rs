@@ -11,6 +11,7 @@ use aya::programs::fexit::{FExit, FExitLink};
 use aya::programs::{ProgramError, ProgramInfo};
 use aya::{Btf, Ebpf};
 use peregrine_event::{LossClass, native_syscalls};
+use peregrine_telemetry::Heartbeat;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::compat;
@@ -108,11 +109,13 @@ impl FunctionHooks {
         table: &mut ProgramArray<MapData>,
         syscalls: &SyscallSet,
         counters: &KernelCounters,
+        heartbeat: &Heartbeat,
     ) -> Result<(), ProbeError> {
         let wanted = self.wanted(syscalls);
         self.links.retain(|function, _| wanted.contains_key(function));
         self.unhooked.clear();
         for (function, leads_to) in wanted {
+            heartbeat.progress();
             if self.links.contains_key(&function) {
                 continue;
             }

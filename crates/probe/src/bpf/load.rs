@@ -9,6 +9,7 @@ use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
 use aya::util::{self, nr_cpus};
 use aya::{Btf, BtfError, Ebpf, EbpfLoader};
 use peregrine_event::native_syscalls;
+use peregrine_telemetry::Heartbeat;
 
 use crate::clock::Clock;
 
@@ -44,6 +45,7 @@ pub struct Probe {
     /// The hooks on functions, if this plan is used.
     functions: Option<FunctionHooks>,
     rings: Vec<Ring>,
+    heartbeat: Arc<Heartbeat>,
 }
 
 impl Probe {
@@ -116,6 +118,7 @@ impl Probe {
             alt_collectors: ProgramArray::try_from(take(&mut ebpf, abi::ALT_COLLECTORS)?)?,
             functions,
             rings,
+            heartbeat: Arc::clone(&config.heartbeat),
             types,
             ebpf,
         };
@@ -232,6 +235,7 @@ impl Probe {
 
     /// Loads the program that collects the event of a syscall, and adds it to the table.
     fn load_collector(&mut self, name: &str, number: u32) -> Result<(), ProbeError> {
+        self.heartbeat.progress();
         let (ebpf, types) = (&mut self.ebpf, &mut self.types);
         let fd = match &self.functions {
             Some(functions) => functions.load_collector(ebpf, types.get()?, name)?.fd(),
@@ -269,6 +273,7 @@ impl Probe {
     fn hook(&mut self, selection: &Selection) -> Result<(), ProbeError> {
         let plan = self.plan();
         for hook in hooks::HOOKS {
+            self.heartbeat.progress();
             let failed = |source| ProbeError::Program { name: hook.program.into(), source };
             if hook.needed.with(selection, plan) {
                 // From Linux 6.10 on the kernel attaches a program as often as it is requested, and
@@ -304,13 +309,16 @@ impl Probe {
         if let Some(functions) = &mut self.functions {
             let table = &mut self.alt_collectors;
             let types = self.types.get()?;
-            functions.hook(&mut self.ebpf, types, table, &selection.syscalls, &self.counters)?;
+            let (syscalls, counters) = (&selection.syscalls, &self.counters);
+            let heartbeat = &self.heartbeat;
+            functions.hook(&mut self.ebpf, types, table, syscalls, counters, heartbeat)?;
         }
         Ok(())
     }
 
     fn hook_entries(&mut self, selection: &Selection) -> Result<(), ProbeError> {
         for (exit, call) in hooks::ENTRIES {
+            self.heartbeat.progress();
             let name = format!("enter_{call}");
             let program = self.ebpf.program_mut(&name);
             let program = program.ok_or_else(|| ProbeError::Missing(name.clone()))?;

@@ -31,10 +31,12 @@ mod status;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashSet;
 use peregrine_event::snapshot::Item;
+use peregrine_telemetry::Heartbeat;
 use thiserror::Error;
 
 use deadline::Deadline;
@@ -106,6 +108,13 @@ impl Scanner {
     #[must_use]
     pub fn with_boot(mut self, boot_epoch: u64) -> Self {
         self.processes.boot = boot_epoch;
+        self
+    }
+
+    /// Shows here which process is being read.
+    #[must_use]
+    pub fn with_heartbeat(mut self, heartbeat: &Arc<Heartbeat>) -> Self {
+        self.processes.heartbeat = Arc::clone(heartbeat);
         self
     }
 

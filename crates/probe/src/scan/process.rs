@@ -1,6 +1,9 @@
 //! One process: its threads and what it runs.
 
+use std::sync::Arc;
+
 use peregrine_event::snapshot::{Fd, Item, Thread};
+use peregrine_telemetry::{Heartbeat, Phase};
 use rustix::fs::{Stat as FileStat, StatFs};
 
 use super::cgroups::Cgroups;
@@ -46,6 +49,8 @@ pub(crate) struct Processes {
     pub(crate) boot: u64,
     /// Up to when threads and open files are read.
     pub(crate) deadline: Deadline,
+    /// Names the process that is read.
+    pub(crate) heartbeat: Arc<Heartbeat>,
     /// Nanoseconds of a clock tick.
     tick: u64,
     text: Vec<u8>,
@@ -60,6 +65,7 @@ impl Processes {
             fds: Fds::default(),
             boot: boot_ts(),
             deadline: Deadline::default(),
+            heartbeat: Arc::default(),
             tick: 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1),
             text: Vec::new(),
             tids: Vec::new(),
@@ -69,6 +75,7 @@ impl Processes {
     /// Reads a process: its leader first, then its other threads, then what it has open. Nothing
     /// for kernel threads, and for processes that are over.
     pub(crate) fn read(&mut self, pid: i64, depth: Depth, mut give: impl FnMut(Item)) {
+        let _reading = self.heartbeat.enter(Phase::ReadingProcess(pid as u32));
         let Ok(proc) = self.proc.dir(rustix::path::DecInt::new(pid).as_c_str()) else { return };
         let Some((leader, threads)) = self.leader(&proc, pid, depth) else { return };
         let mut others = Vec::new();
@@ -92,6 +99,7 @@ impl Processes {
 
     /// The id of the process that a thread belongs to, and that of its parent.
     pub(crate) fn process_of(&mut self, tid: i64) -> Option<(i64, i64)> {
+        let _reading = self.heartbeat.enter(Phase::ReadingProcess(tid as u32));
         let proc = self.proc.dir(rustix::path::DecInt::new(tid).as_c_str()).ok()?;
         proc.read_small("status", SMALL, &mut self.text).ok()?;
         Status::parse(&self.text).map(|status| (status.pid, status.ppid))

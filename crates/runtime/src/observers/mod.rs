@@ -7,6 +7,7 @@ mod recorder;
 mod timeouts;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleId, Scalar};
@@ -15,6 +16,7 @@ use peregrine_engine::{Generation, Match, Observer};
 use peregrine_event::Event;
 use peregrine_output::{Outputs, Summary};
 use peregrine_state::State;
+use peregrine_telemetry::{Heartbeat, Phase};
 
 use crate::clock::now;
 use crate::memory;
@@ -140,9 +142,12 @@ impl RunObserver {
     }
 
     /// Ends the run: completes files and delivers queued alerts.
-    pub(crate) fn close(self) -> (Summary, Drops) {
+    pub(crate) fn close(self, heartbeat: &Arc<Heartbeat>) -> (Summary, Drops) {
         // Reports of metrics go to the outputs.
+        let closing = heartbeat.enter(Phase::ClosingMetrics);
         drop(self.metrics);
+        drop(closing);
+        let _delivering = heartbeat.enter(Phase::DeliveringAlerts);
         self.outputs.close();
         (self.summary, self.drops)
     }
