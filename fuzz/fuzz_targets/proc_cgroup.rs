@@ -9,7 +9,7 @@ use peregrine_state::{Config, State};
 fuzz_target!(|bytes: &[u8]| {
     let cgroups = parsers::cgroup(bytes);
     assert!(cgroups.len() <= 4096);
-    let thread = |tid, cgroups| Thread { tid, pid: tid, cgroups, ..Thread::default() };
+    let thread = |tid, cgroups: Vec<u8>| Thread { tid, pid: tid, cgroups: cgroups.into(), ..Thread::default() };
     let mut state = State::new(Config { live: true, ..Config::default() });
     state.load(Item::Thread(Box::new(thread(1, cgroups))));
     state.load(Item::Thread(Box::new(thread(2, bytes.to_vec()))));

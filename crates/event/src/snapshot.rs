@@ -4,6 +4,7 @@
 //! Capture files contain it and the live source reads it from the kernel; `state` starts from it.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// One item of a snapshot, in the order of the source.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,7 +99,8 @@ pub struct Group {
 }
 
 /// A thread as a process list has it. Texts are without NUL; args, env and cgroups keep the NULs
-/// that separate their items.
+/// that separate their items. They are shared, because the threads of a process have most of them
+/// in common and there may be very many.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs, reason = "the names are the format's own")]
 pub struct Thread {
@@ -110,14 +112,14 @@ pub struct Thread {
     pub pgid: i64,
     pub vtid: i64,
     pub vpid: i64,
-    pub comm: Vec<u8>,
-    pub exe: Vec<u8>,
-    pub exepath: Vec<u8>,
-    pub args: Vec<u8>,
-    pub env: Vec<u8>,
-    pub cgroups: Vec<u8>,
-    pub cwd: Vec<u8>,
-    pub root: Vec<u8>,
+    pub comm: Arc<[u8]>,
+    pub exe: Arc<[u8]>,
+    pub exepath: Arc<[u8]>,
+    pub args: Arc<[u8]>,
+    pub env: Arc<[u8]>,
+    pub cgroups: Arc<[u8]>,
+    pub cwd: Arc<[u8]>,
+    pub root: Arc<[u8]>,
     pub fdlimit: i64,
     /// `clone_flags` of the format.
     pub flags: u32,

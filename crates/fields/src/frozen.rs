@@ -210,8 +210,8 @@ mod tests {
             pid: 9,
             uid: 1000,
             gid: 100,
-            comm: b"sh".to_vec(),
-            cgroups,
+            comm: b"sh"[..].into(),
+            cgroups: cgroups.into(),
             ..snapshot::Thread::default()
         })));
         state.loaded();

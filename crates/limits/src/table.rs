@@ -42,7 +42,8 @@ const fn lowercase<const N: usize>(text: &str) -> [u8; N] {
     lower
 }
 
-// An entry: a comment of two sentences, NAME: Bytes, Count or Milliseconds = value, configuration key.
+// An entry: a comment of two sentences, NAME: Bytes, Count or Milliseconds = value, and its
+// configuration key if it has one.
 limits! {
     // What is read of the machine.
 
@@ -61,6 +62,8 @@ limits! {
     ACCOUNT_CONTAINERS: Count = 16_384;
     /// Descriptions of containers that are kept. More are dropped; fields of these are empty.
     CONTAINERS: Count = 65_536;
+    /// Sets of control groups whose container is remembered. At more, all are forgotten.
+    CGROUP_SETS: Count = 4096;
     /// Network interfaces. More are not added; connections are not matched with their addresses.
     INTERFACES: Count = 4096;
     /// An enter event that is stored for its exit event. A longer one is not stored.

@@ -58,14 +58,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes preceded by their `u16` length.
-    pub(crate) fn string(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
         let len = self.u16()?;
-        self.take(usize::from(len)).map(<[u8]>::to_vec)
+        self.take(usize::from(len))
     }
 
     /// The same, cut at its first NUL.
-    pub(crate) fn text(&mut self) -> Option<Vec<u8>> {
-        let len = self.u16()?;
-        self.take(usize::from(len)).map(|bytes| peregrine_event::wire::until_nul(bytes).to_vec())
+    pub(crate) fn text(&mut self) -> Option<&'a [u8]> {
+        self.string().map(peregrine_event::wire::until_nul)
     }
 }

@@ -2,6 +2,7 @@
 //! versions.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use peregrine_event::snapshot::{
     Fd, FdKind, Group, Interface, InterfaceAddress, Item, Machine, Thread, User,
@@ -72,11 +73,11 @@ fn thread_fields(version: u8, entry: &mut Cursor<'_>) -> Option<Thread> {
         ptid: entry.i64()?,
         sid: if version >= 6 { entry.i64()? } else { -1 },
         vpgid: if version >= 8 { entry.i64()? } else { -1 },
-        comm: entry.text()?,
-        exe: entry.text()?,
-        exepath: if version >= 7 { entry.text()? } else { Vec::new() },
-        args: entry.string()?,
-        cwd: entry.text()?,
+        comm: entry.text()?.into(),
+        exe: entry.text()?.into(),
+        exepath: if version >= 7 { entry.text()?.into() } else { Arc::default() },
+        args: entry.string()?.into(),
+        cwd: entry.text()?.into(),
         fdlimit: entry.i64()?,
         flags: entry.u32()?,
         uid: entry.u32()?,
@@ -95,15 +96,15 @@ fn thread_fields(version: u8, entry: &mut Cursor<'_>) -> Option<Thread> {
         thread.pfminor = entry.u64()?;
     }
     if version >= 3 {
-        thread.env = entry.string()?;
+        thread.env = entry.string()?.into();
     }
     if version >= 4 {
         thread.vtid = entry.i64()?;
         thread.vpid = entry.i64()?;
-        thread.cgroups = entry.string()?;
+        thread.cgroups = entry.string()?.into();
     }
     if version >= 5 {
-        thread.root = entry.text()?;
+        thread.root = entry.text()?.into();
     }
     Some(thread)
 }
@@ -167,17 +168,19 @@ fn open_file(sized: bool, entry: &mut Cursor<'_>) -> Option<Fd> {
         fd::IPV6_SERVER => {
             FdKind::Ipv6Server { ip: ipv6(entry)?, port: entry.u16()?, l4proto: entry.u8()? }
         }
-        fd::UNIX => {
-            FdKind::Unix { source: entry.u64()?, destination: entry.u64()?, name: entry.text()? }
-        }
+        fd::UNIX => FdKind::Unix {
+            source: entry.u64()?,
+            destination: entry.u64()?,
+            name: entry.text()?.to_vec(),
+        },
         fd::FILE_V2 => FdKind::File {
             flags: entry.u32()?,
-            name: entry.text()?,
+            name: entry.text()?.to_vec(),
             mount_id: 0,
             dev: if sized { entry.u32().unwrap_or(0) } else { 0 },
         },
         0 => FdKind::Named { ty, name: Vec::new() },
-        _ if fd::is_named(ty) => FdKind::Named { ty, name: entry.text()? },
+        _ if fd::is_named(ty) => FdKind::Named { ty, name: entry.text()?.to_vec() },
         _ => {
             FdKind::Named { ty: fd::UNSUPPORTED, name: format!("unknown-type:[{ty}]").into_bytes() }
         }
@@ -242,10 +245,10 @@ fn credential_fields(entry: &mut Cursor<'_>) -> Option<Item> {
         0 => Item::User(User {
             uid: entry.u32()?,
             gid: entry.u32()?,
-            name: entry.text()?,
-            home: entry.text()?,
-            shell: entry.text()?,
+            name: entry.text()?.to_vec(),
+            home: entry.text()?.to_vec(),
+            shell: entry.text()?.to_vec(),
         }),
-        _ => Item::Group(Group { gid: entry.u32()?, name: entry.text()? }),
+        _ => Item::Group(Group { gid: entry.u32()?, name: entry.text()?.to_vec() }),
     })
 }

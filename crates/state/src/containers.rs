@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use peregrine_limits as limits;
 
-pub(crate) use cgroup::Cgroups;
+pub(crate) use cgroup::{Cgroups, Known};
 pub use json::ContainerError;
 
 /// A container as its runtime described it. Fields it did not tell are empty.

@@ -1,5 +1,7 @@
 //! The state as a snapshot, with which a recording begins.
 
+use std::sync::Arc;
+
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Item};
 
@@ -64,14 +66,14 @@ impl State {
             pgid: thread.pgid,
             vtid: thread.vtid,
             vpid: thread.vpid,
-            comm: exec.comm().to_vec(),
-            exe: exec.exe.to_vec(),
-            exepath: exec.exepath.to_vec(),
+            comm: exec.comm().into(),
+            exe: Arc::clone(&exec.exe),
+            exepath: Arc::clone(&exec.exepath),
             args: ended(exec.args.bytes()),
             env: ended(thread.env.bytes()),
             cgroups: ended(thread.cgroups.bytes()),
-            cwd: thread.cwd.to_vec(),
-            root: thread.root.to_vec(),
+            cwd: Arc::clone(&thread.cwd),
+            root: Arc::clone(&thread.root),
             fdlimit: thread.fdlimit,
             flags: flags.0,
             uid: thread.uid,
@@ -158,12 +160,11 @@ fn fd_kind(fd: &Fd, server_ports: &HashSet<u16>) -> snapshot::FdKind {
 }
 
 /// Texts with a NUL after each, as snapshots have them.
-fn ended(texts: &[u8]) -> Vec<u8> {
-    let mut texts = texts.to_vec();
-    if !texts.is_empty() {
-        texts.push(0);
+fn ended(texts: &[u8]) -> Arc<[u8]> {
+    match texts {
+        [] => Arc::default(),
+        texts => [texts, &[0]].concat().into(),
     }
-    texts
 }
 
 #[cfg(test)]

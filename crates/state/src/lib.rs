@@ -19,8 +19,8 @@
 //! state.load(Item::Thread(Box::new(Thread {
 //!     tid: 7,
 //!     pid: 7,
-//!     comm: b"cat".to_vec(),
-//!     args: b"/etc/hosts\0".to_vec(),
+//!     comm: b"cat"[..].into(),
+//!     args: b"/etc/hosts\0"[..].into(),
 //!     ..Thread::default()
 //! })));
 //! state.loaded();

@@ -63,7 +63,7 @@ impl State {
         for item in items {
             match item {
                 Item::Thread(item) => {
-                    let found = Thread::from_snapshot(&item);
+                    let found = Thread::from_snapshot(&item, self.tree.by_tid(pid));
                     match self.same(&found) {
                         Some(at) => {
                             let corrected = self.correct_thread(at, found);
@@ -200,7 +200,8 @@ mod tests {
     const START: u64 = 1_700_000_000_000_000_000;
 
     fn process(tid: i64, pid: i64, ptid: i64, exe: &str) -> snapshot::Thread {
-        let (comm, exepath) = (exe.into(), format!("/bin/{exe}").into());
+        let comm = exe.as_bytes().into();
+        let exepath = format!("/bin/{exe}").into_bytes().into();
         snapshot::Thread { tid, pid, ptid, comm, exepath, clone_ts: START, ..Default::default() }
     }
 

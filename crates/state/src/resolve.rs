@@ -155,6 +155,7 @@ impl State {
 
     /// Links new threads into the tree, once all of them are there.
     pub(crate) fn link_new(&mut self, new: Vec<ThreadRef>) {
+        self.loading = HashMap::new();
         new.iter().for_each(|&at| self.tree.link(at));
         let ports = std::mem::take(&mut self.server_ports);
         for at in new {
@@ -176,7 +177,13 @@ mod tests {
 
     fn process(tid: i64, pid: i64, ptid: i64, comm: &str) -> Item {
         let comm = comm.as_bytes().to_vec();
-        Item::Thread(Box::new(snapshot::Thread { tid, pid, ptid, comm, ..Default::default() }))
+        Item::Thread(Box::new(snapshot::Thread {
+            tid,
+            pid,
+            ptid,
+            comm: comm.into(),
+            ..Default::default()
+        }))
     }
 
     fn unknown_tid(state: &State, ty: EventType, tid: i64) -> Option<i64> {
@@ -232,7 +239,7 @@ mod tests {
         let id = "0123456789abcdef".repeat(4);
         let in_container = |tid| {
             let Item::Thread(mut thread) = process(tid, tid, 1, "sh") else { unreachable!() };
-            thread.cgroups = format!("cpu=/docker/{id}\0").into_bytes();
+            thread.cgroups = format!("cpu=/docker/{id}\0").into_bytes().into();
             Item::Thread(thread)
         };
         let user = |name: &[u8]| snapshot::User {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use peregrine_event::snapshot::{self, Item, Machine};
 use peregrine_limits as limits;
 
@@ -44,6 +44,8 @@ pub struct State {
     pub(crate) cgroups: Cgroups,
     pub(crate) machine: Machine,
     pub(crate) counters: Counters,
+    /// While a snapshot is loaded: a thread of each process whose leader may come after it.
+    pub(crate) loading: HashMap<i64, ThreadRef>,
     // Ports with a listening socket when the snapshot was taken.
     pub(crate) server_ports: HashSet<u16>,
     /// A thread that the last event ended: visible until the next event.
@@ -96,6 +98,7 @@ impl State {
             cgroups: Cgroups::default(),
             machine: Machine::default(),
             counters: Counters::default(),
+            loading: HashMap::new(),
             server_ports: HashSet::new(),
             exiting: None,
             event_container: None,
@@ -129,6 +132,7 @@ impl State {
 
     /// Ends the snapshot: links threads to their parents and gives connections their direction.
     pub fn loaded(&mut self) {
+        self.loading = HashMap::new();
         self.tree.link_all();
         let ports = std::mem::take(&mut self.server_ports);
         self.partition.fds.give_all_directions(&ports);
@@ -338,7 +342,14 @@ impl State {
 
     pub(crate) fn load_thread(&mut self, item: &snapshot::Thread) -> Option<ThreadRef> {
         self.counters.scanned.threads += 1;
-        self.add_thread(Thread::from_snapshot(item), Usage::from(item))
+        let relative = self.tree.by_tid(item.pid);
+        let relative = relative.or_else(|| self.tree.get(*self.loading.get(&item.pid)?));
+        let thread = Thread::from_snapshot(item, relative);
+        let at = self.add_thread(thread, Usage::from(item))?;
+        if item.tid != item.pid {
+            self.loading.entry(item.pid).or_insert(at);
+        }
+        Some(at)
     }
 
     pub(crate) fn load_fd(&mut self, owner: ThreadRef, item: snapshot::Fd) {

@@ -14,6 +14,12 @@ impl Texts {
         Self((!body.is_empty()).then(|| body.into()))
     }
 
+    /// The texts of such a buffer, shared with `self` if they are equal.
+    pub(crate) fn same_or_new(&self, bytes: &[u8]) -> Self {
+        let body = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+        if self.bytes() == body { self.clone() } else { Self::new(bytes) }
+    }
+
     /// The texts in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.0.iter().flat_map(|body| body.split(|&b| b == 0))

@@ -86,9 +86,9 @@ pub struct Exec {
     cmdline: Box<[u8]>,
     comm_len: usize,
     /// First argument: what the program was called as.
-    pub exe: Box<[u8]>,
+    pub exe: Arc<[u8]>,
     /// Path of the executable.
-    pub exepath: Box<[u8]>,
+    pub exepath: Arc<[u8]>,
     /// Arguments without the first.
     pub args: Texts,
     /// Its user may write to the executable.
@@ -212,10 +212,16 @@ impl Thread {
         Self { exec: Arc::new(exec), ..Self::new(tid) }
     }
 
-    pub(crate) fn from_snapshot(item: &snapshot::Thread) -> Self {
+    /// A thread of a snapshot. What it has in common with `relative`, another thread of its
+    /// process, is shared with that.
+    pub(crate) fn from_snapshot(item: &snapshot::Thread, relative: Option<&Self>) -> Self {
+        let args = Texts::new(&item.args);
         let exec = Exec {
-            exe: item.exe.as_slice().into(),
-            exepath: without_deleted(&item.exepath).into(),
+            exe: Arc::clone(&item.exe),
+            exepath: match without_deleted(&item.exepath) {
+                whole if whole.len() == item.exepath.len() => Arc::clone(&item.exepath),
+                path => path.into(),
+            },
             exe_writable: item.exe_writable,
             exe_upper_layer: item.exe_upper_layer,
             exe_lower_layer: item.exe_lower_layer,
@@ -223,11 +229,15 @@ impl Thread {
             exe_ino: item.exe_ino,
             exe_ino_ctime: item.exe_ino_ctime,
             exe_ino_mtime: item.exe_ino_mtime,
-            ..Exec::named(&item.comm, Texts::new(&item.args))
+            ..Exec::named(&item.comm, args)
         };
         let flags = ThreadFlags::NAME_CHANGED.or(ThreadFlags(item.flags));
         // The tid alone decides who is a leader here: the flags of the item come too late for that.
         let leader = item.tid == item.pid;
+        let cgroups = cgroups(&item.cgroups).map(|groups| match relative {
+            Some(relative) if relative.cgroups == groups => relative.cgroups.clone(),
+            _ => groups,
+        });
         Self {
             pid: item.pid,
             ptid: item.ptid,
@@ -236,11 +246,18 @@ impl Thread {
             pgid: item.pgid,
             vtid: item.vtid,
             vpid: item.vpid,
-            exec: Arc::new(exec),
+            exec: match relative {
+                Some(relative) if *relative.exec == exec => Arc::clone(&relative.exec),
+                Some(relative) => Arc::new(exec.sharing(&relative.exec)),
+                None => Arc::new(exec),
+            },
             env: if leader { Texts::new(&item.env) } else { Texts::default() },
-            cgroups: cgroups(&item.cgroups).unwrap_or_default(),
+            cgroups: cgroups.unwrap_or_default(),
             cwd: if leader { directory(&item.cwd).into() } else { Arc::default() },
-            root: item.root.as_slice().into(),
+            root: match relative {
+                Some(relative) if relative.root == item.root => Arc::clone(&relative.root),
+                _ => Arc::clone(&item.root),
+            },
             flags,
             fdlimit: item.fdlimit,
             uid: item.uid,
@@ -304,10 +321,10 @@ impl Exec {
     }
 
     /// The same executable under another name and with other arguments.
-    pub(crate) fn renamed(&self, comm: &[u8], exe: &[u8], args: Texts) -> Self {
+    pub(crate) fn renamed(&self, comm: &[u8], exe: &[u8], args: &[u8]) -> Self {
         Self {
-            exe: exe.into(),
-            exepath: self.exepath.clone(),
+            exe: if *self.exe == *exe { Arc::clone(&self.exe) } else { exe.into() },
+            exepath: Arc::clone(&self.exepath),
             exe_writable: self.exe_writable,
             exe_upper_layer: self.exe_upper_layer,
             exe_lower_layer: self.exe_lower_layer,
@@ -315,7 +332,20 @@ impl Exec {
             exe_ino: self.exe_ino,
             exe_ino_ctime: self.exe_ino_ctime,
             exe_ino_mtime: self.exe_ino_mtime,
-            ..Self::named(comm, args)
+            ..Self::named(comm, self.args.same_or_new(args))
+        }
+    }
+
+    /// The same program, sharing with `other` the texts that are equal.
+    fn sharing(self, other: &Self) -> Self {
+        let share = |own: Arc<[u8]>, other: &Arc<[u8]>| {
+            if own == *other { Arc::clone(other) } else { own }
+        };
+        Self {
+            exe: share(self.exe, &other.exe),
+            exepath: share(self.exepath, &other.exepath),
+            args: if self.args == other.args { other.args.clone() } else { self.args },
+            ..self
         }
     }
 

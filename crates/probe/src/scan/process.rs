@@ -113,7 +113,7 @@ impl Processes {
         (thread.exe, thread.args) = exe_and_args(&self.text);
         if proc.link("exe", &mut self.text).is_ok() {
             self.text.truncate(MAX_PATH - 1);
-            thread.exepath.clone_from(&self.text);
+            thread.exepath = self.text.as_slice().into();
         } else if no_arguments {
             // A thread of the kernel, or a process that is over but for its parent's asking.
             return None;
@@ -127,10 +127,10 @@ impl Processes {
         }
         proc.link("cwd", &mut self.text).ok()?;
         self.text.truncate(MAX_PATH - 1);
-        thread.cwd.clone_from(&self.text);
+        thread.cwd = self.text.as_slice().into();
         proc.link("root", &mut self.text).ok()?;
         self.text.truncate(MAX_PATH - 1);
-        thread.root.clone_from(&self.text);
+        thread.root = self.text.as_slice().into();
         thread.fdlimit = match proc.read_small("limits", SMALL, &mut self.text) {
             Ok(()) => max_open_files(&self.text),
             Err(_) => -1,
@@ -165,16 +165,16 @@ impl Processes {
 
         proc.read_small("stat", SMALL, &mut self.text).ok()?;
         let stat = Stat::parse(&self.text)?;
-        thread.comm = stat.comm.to_vec();
+        set(&mut thread.comm, stat.comm);
         (thread.pgid, thread.sid, thread.tty) = (stat.pgid, stat.sid, stat.tty);
         thread.vpgid = if status.vpgid > 0 { status.vpgid } else { stat.pgid };
         (thread.pfminor, thread.pfmajor) = (stat.pfminor, stat.pfmajor);
         thread.clone_ts = self.boot.saturating_add(stat.start.saturating_mul(self.tick));
 
-        thread.cgroups = match proc.read_small("cgroup", SMALL, &mut self.text) {
-            Ok(()) => self.cgroups.list(&self.text),
-            Err(_) => Vec::new(),
-        };
+        match proc.read_small("cgroup", SMALL, &mut self.text) {
+            Ok(()) => set(&mut thread.cgroups, &self.cgroups.list(&self.text)),
+            Err(_) => thread.cgroups = Arc::default(),
+        }
         // A kernel without audit knows no login user.
         let loginuid = proc.read_small("loginuid", SMALL, &mut self.text).ok();
         let loginuid = loginuid.and_then(|()| number(word(&self.text, 0)?));
@@ -215,20 +215,26 @@ impl Processes {
     }
 }
 
+/// Sets a text, unless it is that already: the threads of a process share what they have in common.
+fn set(shared: &mut Arc<[u8]>, text: &[u8]) {
+    if **shared != *text {
+        *shared = text.into();
+    }
+}
+
 /// First argument and the others of a command line, in which each is ended by NUL.
-fn exe_and_args(text: &[u8]) -> (Vec<u8>, Vec<u8>) {
+fn exe_and_args(text: &[u8]) -> (Arc<[u8]>, Arc<[u8]>) {
     let end = memchr::memchr(0, text).unwrap_or(text.len());
-    let exe = text.get(..end.min(MAX_PATH - 1)).unwrap_or_default().to_vec();
+    let exe = text.get(..end.min(MAX_PATH - 1)).unwrap_or_default().into();
     (exe, texts(text.get(end + 1..).unwrap_or_default()))
 }
 
 /// Texts of which the last one is ended by NUL, even where it was cut off.
-fn texts(text: &[u8]) -> Vec<u8> {
-    let mut texts = text.to_vec();
-    if let Some(last) = texts.last_mut() {
-        *last = 0;
+fn texts(text: &[u8]) -> Arc<[u8]> {
+    match text {
+        [] => Arc::default(),
+        [rest @ .., _] => [rest, &[0]].concat().into(),
     }
-    texts
 }
 
 /// Whether a user may write to a file, or may change its permissions.

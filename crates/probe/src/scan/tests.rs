@@ -109,23 +109,20 @@ fn a_process_with_threads_and_open_files() {
     let (leader, helper) = (all[0], all[1]);
     assert_eq!((leader.tid, leader.pid, leader.ptid, leader.flags), (40, 40, 1, 0));
     assert_eq!(
-        (leader.exe.as_slice(), leader.args.as_slice()),
+        (leader.exe.as_ref(), leader.args.as_ref()),
         (&b"/bin/true"[..], &b"-v\0two words\0"[..])
     );
-    assert_eq!(
-        (leader.exepath.as_slice(), leader.cwd.as_slice()),
-        (&b"/bin/true"[..], &b"/srv"[..])
-    );
-    assert_eq!((leader.env.as_slice(), leader.comm.as_slice()), (&b"A=1\0B=2\0"[..], &b"main"[..]));
+    assert_eq!((leader.exepath.as_ref(), leader.cwd.as_ref()), (&b"/bin/true"[..], &b"/srv"[..]));
+    assert_eq!((leader.env.as_ref(), leader.comm.as_ref()), (&b"A=1\0B=2\0"[..], &b"main"[..]));
     assert_eq!((leader.uid, leader.gid, leader.loginuid), (2, 6, 1000));
     assert_eq!((leader.sid, leader.pgid, leader.vpgid, leader.tty), (9, 40, 40, 34816));
     assert_eq!((leader.fdlimit, leader.vmsize_kb, leader.cap_permitted), (512, 10, 3));
     assert_eq!((leader.pfminor, leader.pfmajor), (11, 12));
-    assert_eq!(leader.cgroups, b"memory=/here\0");
+    assert_eq!(*leader.cgroups, *b"memory=/here\0");
     assert!(leader.exe_ino > 0 && leader.exe_ino_mtime > 0 && leader.clone_ts > 0);
     assert_eq!((helper.tid, helper.pid, helper.flags), (41, 40, CLONE_THREAD | CLONE_FILES));
     assert_eq!(
-        (helper.comm.as_slice(), helper.exepath.as_slice()),
+        (helper.comm.as_ref(), helper.exepath.as_ref()),
         (&b"helper"[..], &b"/bin/true"[..])
     );
 
@@ -165,7 +162,7 @@ fn a_scope_shows_nothing_of_others_but_what_ancestors_are() {
     assert_eq!(of(90).count(), 0);
     for pid in [1, 20] {
         assert_eq!(of(pid).count(), 1);
-        assert!(of(pid).all(|thread| thread.env.is_empty() && thread.comm == b"main"));
+        assert!(of(pid).all(|thread| thread.env.is_empty() && *thread.comm == *b"main"));
         assert!(fds(&items, pid).is_empty());
     }
     for pid in [30, 31] {
@@ -250,9 +247,9 @@ fn this_very_process_is_found_with_what_it_has_open() {
     assert!(!cut);
     let leader = threads(&items)[0].clone();
     let exe = std::env::current_exe().unwrap();
-    assert_eq!(leader.exepath, exe.as_os_str().as_encoded_bytes());
+    assert_eq!(*leader.exepath, *exe.as_os_str().as_encoded_bytes());
     let cwd = std::env::current_dir().unwrap();
-    assert_eq!(leader.cwd, cwd.as_os_str().as_encoded_bytes());
+    assert_eq!(*leader.cwd, *cwd.as_os_str().as_encoded_bytes());
     assert_eq!(leader.uid, rustix::process::geteuid().as_raw());
     let fds = fds(&items, me);
     let find = |fd: i32| &fds.iter().find(|item| item.fd == i64::from(fd)).unwrap().kind;

@@ -28,7 +28,7 @@ fn config(directory: &Path) -> MatchCaptureSettings {
 /// The state of a machine with one process.
 fn state() -> State {
     let mut state = State::new(Config::default());
-    let thread = Thread { tid: 7, pid: 7, comm: b"cat".to_vec(), ..Thread::default() };
+    let thread = Thread { tid: 7, pid: 7, comm: b"cat"[..].into(), ..Thread::default() };
     state.load(Item::Thread(Box::new(thread)));
     state.loaded();
     state

@@ -253,8 +253,13 @@ mod tests {
             for (tid, id) in [(10, None), (20, Some('a')), (30, Some('b'))] {
                 let id: Option<String> = id.map(|digit| digit.to_string().repeat(64));
                 let cgroups = id.map_or_else(Vec::new, |id| format!("cpu=/docker/{id}\0").into());
-                let thread =
-                    snapshot::Thread { tid, pid: tid, uid: 7, cgroups, ..Default::default() };
+                let thread = snapshot::Thread {
+                    tid,
+                    pid: tid,
+                    uid: 7,
+                    cgroups: cgroups.into(),
+                    ..Default::default()
+                };
                 world.give(Given::Snapshot(Item::Thread(Box::new(thread))));
             }
             world

@@ -34,7 +34,7 @@ fn real_captures_survive() {
 
 #[test]
 fn long_lists_are_split_and_long_strings_cut() {
-    let thread = |tid| Thread { tid, env: vec![b'e'; 5000], ..Thread::default() };
+    let thread = |tid| Thread { tid, env: [b'e'; 5000].into(), ..Thread::default() };
     let threads: Vec<_> = (0..600).map(|tid| Item::Thread(Box::new(thread(tid)))).collect();
     let mut writer = Writer::new(Vec::new(), Compression::None, &threads).unwrap();
     writer.event(&Event::parse(&close(1), 0).unwrap(), false).unwrap();
@@ -170,14 +170,14 @@ fn everything() -> Vec<Item> {
             pgid: 16,
             vtid: 17,
             vpid: 18,
-            comm: name("sh"),
-            exe: name("-sh"),
-            exepath: name("/bin/dash"),
-            args: name("-c\0true\0"),
-            env: name("A=1\0B=2\0"),
-            cgroups: name("cpu=/a\0"),
-            cwd: name("/home/"),
-            root: name("/"),
+            comm: name("sh").into(),
+            exe: name("-sh").into(),
+            exepath: name("/bin/dash").into(),
+            args: name("-c\0true\0").into(),
+            env: name("A=1\0B=2\0").into(),
+            cgroups: name("cpu=/a\0").into(),
+            cwd: name("/home/").into(),
+            root: name("/").into(),
             fdlimit: 1024,
             flags: 19,
             uid: 20,

@@ -395,12 +395,12 @@ fn called_as(exec: &Arc<Exec>, event: &Event<'_>) -> Arc<Exec> {
     if exec.comm() == comm && *exec.exe == *exe && exec.args.bytes() == body {
         return Arc::clone(exec);
     }
-    Arc::new(exec.renamed(comm, exe, Texts::new(args)))
+    Arc::new(exec.renamed(comm, exe, args))
 }
 
 fn update_from_exec(thread: &mut Thread, event: &Event<'_>, exepath: Option<Vec<u8>>) {
     let (comm, exe) = names(event);
-    let args = Texts::new(event.param(exec::ARGS).unwrap_or_default());
+    let args = event.param(exec::ARGS).unwrap_or_default();
     let mut exec = thread.exec.renamed(comm, exe, args);
     if let Some(path) = exepath {
         exec.exepath = path.into();

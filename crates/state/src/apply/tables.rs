@@ -10,7 +10,7 @@ use peregrine_event::params::{
 };
 
 use super::context::ApplyContext;
-use crate::containers::{Container, ContainerKind};
+use crate::containers::{Container, ContainerKind, Known};
 use crate::state::State;
 use crate::thread::{Purpose, Thread};
 use crate::tree::ThreadRef;
@@ -102,7 +102,7 @@ impl State {
             return;
         }
         let Some(thread) = self.tree.get(at) else { return };
-        let (id, kind) = self.cgroups.container(&thread.cgroups);
+        let Known { container: id, kind, groups } = self.cgroups.container(&thread.cgroups);
         let changed = thread.container != id;
         if let Some(kind) = kind {
             // No event describes it further.
@@ -114,6 +114,7 @@ impl State {
         let Some(thread) = self.tree.get_mut(at) else { return };
         thread.purpose = purpose.unwrap_or(thread.purpose);
         thread.container = Arc::clone(&id);
+        thread.cgroups = groups;
         let (uid, gid) = (thread.uid, thread.gid);
         if changed {
             self.note_user(&id, uid, gid);

@@ -100,11 +100,11 @@ fn process(tid: i64, ptid: i64, comm: &str) -> snapshot::Thread {
         vtid: tid,
         vpid: tid,
         sid: tid,
-        comm: comm.into(),
-        exe: comm.into(),
-        exepath: format!("/bin/{comm}").into(),
-        cwd: b"/home".to_vec(),
-        env: b"A=1\0B=2\0".to_vec(),
+        comm: comm.as_bytes().into(),
+        exe: comm.as_bytes().into(),
+        exepath: format!("/bin/{comm}").into_bytes().into(),
+        cwd: b"/home"[..].into(),
+        env: b"A=1\0B=2\0"[..].into(),
         fdlimit: 1024,
         ..snapshot::Thread::default()
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use peregrine_limits::CGROUP_SETS;
 
 use super::ContainerKind;
 use crate::texts::Texts;
@@ -44,16 +45,23 @@ const LAYOUTS: [(&[u8], &[u8]); 13] = [
 /// Remembers what the control groups of threads said: there are few sets of them and many threads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cgroups {
-    known: HashMap<Texts, (Arc<[u8]>, Option<ContainerKind>)>,
+    known: HashMap<Texts, Known>,
 }
 
-/// Sets of control groups that are remembered.
-const MAX_KNOWN: usize = 4096;
+/// What a set of control groups says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    /// Id of the container of its threads, empty for the host.
+    pub(crate) container: Arc<[u8]>,
+    /// Its runtime, where that will say nothing more.
+    pub(crate) kind: Option<ContainerKind>,
+    /// The set itself, for all threads to share.
+    pub(crate) groups: Texts,
+}
 
 impl Cgroups {
-    /// Id of the container that threads with these control groups are in, empty for the host; and
-    /// its runtime, where that will say nothing more.
-    pub(crate) fn container(&mut self, groups: &Texts) -> (Arc<[u8]>, Option<ContainerKind>) {
+    /// What these control groups say.
+    pub(crate) fn container(&mut self, groups: &Texts) -> Known {
         if let Some(known) = self.known.get(groups) {
             return known.clone();
         }
@@ -61,8 +69,11 @@ impl Cgroups {
             let path = group.splitn(2, |&b| b == b'=').nth(1)?;
             container_id(path).filter(|found| !found.id.is_empty())
         });
-        let found = found.map_or_else(Default::default, |found| (found.id.into(), found.kind));
-        if self.known.len() >= MAX_KNOWN {
+        let (container, kind) =
+            found.map_or_else(Default::default, |found| (found.id.into(), found.kind));
+        let found = Known { container, kind, groups: groups.clone() };
+        if self.known.len() >= CGROUP_SETS.get() {
+            CGROUP_SETS.reach();
             self.known.clear();
         }
         self.known.insert(groups.clone(), found.clone());

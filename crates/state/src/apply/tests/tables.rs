@@ -11,7 +11,7 @@ const ID: &str = "ad95e3a2b1f55e4e6e2f9b0a3e5f0f8f8c1c6b0b4e0e4e9c7b3e8d8f1a2b3c
 /// A thread of a container.
 fn contained(tid: i64, ptid: i64, vpid: i64, comm: &str) -> snapshot::Thread {
     let cgroups = format!("cpu=/docker/{ID}\0").into_bytes();
-    snapshot::Thread { cgroups, vtid: vpid, vpid, ..process(tid, ptid, comm) }
+    snapshot::Thread { cgroups: cgroups.into(), vtid: vpid, vpid, ..process(tid, ptid, comm) }
 }
 
 fn describe(name: &str) -> String {
@@ -80,11 +80,11 @@ fn health_probes_are_recognized() {
     let mut world = World::new();
     world.asyncevent("container", &describe("web"));
     world.load(contained(10, 100, 1, "httpd"));
-    world.load(snapshot::Thread { args: b"-f\0".to_vec(), ..contained(11, 100, 9, "curl") });
+    world.load(snapshot::Thread { args: b"-f\0"[..].into(), ..contained(11, 100, 9, "curl") });
     world.state.loaded();
     assert_eq!(world.thread(10).purpose, Purpose::Container);
     assert_eq!(world.thread(11).purpose, Purpose::Probe(ProbeKind::Healthcheck));
-    world.load(snapshot::Thread { args: b"-f\0".to_vec(), ..contained(12, 10, 9, "curl") });
+    world.load(snapshot::Thread { args: b"-f\0"[..].into(), ..contained(12, 10, 9, "curl") });
     world.state.loaded();
     assert_eq!(world.thread(12).purpose, Purpose::Container);
 }
@@ -93,7 +93,7 @@ fn health_probes_are_recognized() {
 fn runtimes_without_metadata_have_bare_containers() {
     let mut world = World::new();
     let cgroups = b"cpu=/lxc/box\0".to_vec();
-    world.load(snapshot::Thread { cgroups, ..process(10, 1, "web") });
+    world.load(snapshot::Thread { cgroups: cgroups.into(), ..process(10, 1, "web") });
     world.state.loaded();
     let context = world.open(10, 3, "/x", 0);
     assert_eq!(world.state.container(context).map(|c| c.kind.name()), Some("lxc"));
