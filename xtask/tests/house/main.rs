@@ -5,6 +5,7 @@
 
 mod circles;
 mod crates;
+mod foreign;
 mod imports;
 mod limits;
 mod links;

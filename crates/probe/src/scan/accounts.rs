@@ -4,18 +4,23 @@ use std::path::Path;
 
 use peregrine_event::Accounts;
 use peregrine_event::snapshot::{Group, Item, User};
-use rustix::fs::Stat;
+use rustix::fs::Statx;
 use rustix::io::Errno;
 
 use super::dir::{Dir, number};
+use super::foreign::ForeignRoot;
+use super::mounts::Mounts;
 
 /// Most bytes of an account file of a container, which can be made to be as large as one likes.
 const MAX_BYTES: usize = 4 << 20;
+const PASSWD: &[u8] = b"etc/passwd";
+const GROUP: &[u8] = b"etc/group";
 
 /// Reads the account files of containers.
 #[derive(Debug)]
 pub(crate) struct AccountFiles {
     proc: Dir,
+    mounts: Mounts,
     text: Vec<u8>,
 }
 
@@ -27,30 +32,33 @@ pub(crate) struct Version {
 }
 
 /// Device, inode, size, and times of content and inode, in seconds and nanoseconds.
-type FileVersion = (u64, u64, i64, [i64; 4]);
+type FileVersion = ((u32, u32), u64, u64, [i64; 4]);
 
 impl AccountFiles {
     /// For the machine whose root directory is here.
     pub(crate) fn open(host_root: &Path) -> Result<Self, Errno> {
-        Ok(Self { proc: Dir::open(&host_root.join("proc"))?, text: Vec::new() })
+        let proc = Dir::open(&host_root.join("proc"))?;
+        Ok(Self { proc, mounts: Mounts::default(), text: Vec::new() })
     }
 
     /// The version of the files below the root directory of a thread. `None` when the thread is
     /// gone.
-    pub(crate) fn version(&self, tid: i64) -> Option<Version> {
+    pub(crate) fn version(&mut self, tid: i64) -> Option<Version> {
         let root = self.root(tid)?;
-        let version = |name| root.stat_below(name).ok().map(|stat| file_version(&stat));
-        Some(Version { passwd: version("etc/passwd"), group: version("etc/group") })
+        let version = |name| root.file(name).ok().map(|file| file_version(&file.stat));
+        Some(Version { passwd: version(PASSWD), group: version(GROUP) })
     }
 
     /// The accounts in these files; none when the thread is gone.
     pub(crate) fn read(&mut self, tid: i64) -> Accounts {
         let mut accounts = Accounts::default();
         let Some(root) = self.root(tid) else { return accounts };
-        if root.read_below("etc/passwd", MAX_BYTES, &mut self.text).is_ok() {
+        let mut read = |name| root.file(name)?.read(MAX_BYTES, &mut self.text);
+        if read(PASSWD).is_ok() {
             users(&self.text).all(|user| accounts.add_user(user));
         }
-        if root.read_below("etc/group", MAX_BYTES, &mut self.text).is_ok() {
+        let mut read = |name| root.file(name)?.read(MAX_BYTES, &mut self.text);
+        if read(GROUP).is_ok() {
             groups(&self.text).all(|group| accounts.add_group(group));
         }
         // They are large once and small most times.
@@ -58,20 +66,17 @@ impl AccountFiles {
         accounts
     }
 
-    fn root(&self, tid: i64) -> Option<Dir> {
-        self.proc.dir(format!("{tid}/root").as_str()).ok()
+    fn root(&mut self, tid: i64) -> Option<ForeignRoot> {
+        let thread = self.proc.dir(rustix::path::DecInt::new(tid).as_c_str()).ok()?;
+        self.mounts.expire();
+        ForeignRoot::of(&thread, self.mounts.of(&thread)).ok()
     }
 }
 
-#[allow(clippy::unnecessary_cast, reason = "their types differ between architectures")]
-fn file_version(stat: &Stat) -> FileVersion {
-    let times = [
-        stat.st_mtime as i64,
-        stat.st_mtime_nsec as i64,
-        stat.st_ctime as i64,
-        stat.st_ctime_nsec as i64,
-    ];
-    (stat.st_dev as u64, stat.st_ino as u64, stat.st_size as i64, times)
+fn file_version(stat: &Statx) -> FileVersion {
+    let (content, inode) = (stat.stx_mtime, stat.stx_ctime);
+    let times = [content.tv_sec, content.tv_nsec.into(), inode.tv_sec, inode.tv_nsec.into()];
+    ((stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino, stat.stx_size, times)
 }
 
 /// The users and groups in the files `passwd` and `group`, as far as `read` can read these.

@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 
 use super::cgroup_root::{absolute, own_root};
 use super::dir::{Dir, MAX_FILE};
+use super::foreign::directory_of_host;
 use super::mounts::unescape;
 use super::status::words;
 
@@ -30,9 +31,8 @@ impl Cgroups {
         let mut mounts = Vec::new();
         let read = proc.read("1/mounts", MAX_FILE, &mut mounts);
         let mounted = unified_mounts(if read.is_ok() { &mounts } else { b"" });
-        let found: Vec<Dir> = mounted
-            .filter_map(|path| proc.dir([b"1/root", path.as_slice()].concat().as_slice()).ok())
-            .collect();
+        let found: Vec<Dir> =
+            mounted.filter_map(|path| directory_of_host(proc, &path).ok()).collect();
         // Beside version 1 there may be a mount without subsystems: another one is better.
         let mut unified = None;
         for dir in found {

@@ -2,11 +2,13 @@
 //! used again.
 
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat, StatFs};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, StatFs, Statx, StatxFlags,
+};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -15,17 +17,16 @@ const PATH_MAX: usize = 4096;
 /// Bytes per read.
 const CHUNK: usize = 4096;
 /// Most bytes of one file. Only the socket tables of large hosts have megabytes.
-pub(crate) const MAX_FILE: usize = 256 << 20;
-
-/// How names are resolved in a directory tree of a container.
-const BELOW: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+pub(crate) const MAX_FILE: usize = 64 << 20;
 
 /// An open directory. What is read through it stays of the same process, even if its number is used
-/// again.
+/// again. No method walks through a magic link like `root` or `cwd`, behind which is what the
+/// process controls: that is what [`foreign`](super::foreign) is for.
 #[derive(Debug)]
 pub(crate) struct Dir(OwnedFd);
 
 impl Dir {
+    /// A directory of the host, or one that the operator has named.
     pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty()).map(Self)
@@ -33,7 +34,7 @@ impl Dir {
 
     pub(crate) fn dir(&self, name: impl Arg) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.0, name, flags, Mode::empty()).map(Self)
+        self.open_at(name, flags).map(Self)
     }
 
     /// Reads a file from its start, at most `limit` bytes.
@@ -66,31 +67,8 @@ impl Dir {
     ) -> Result<(), Errno> {
         into.clear();
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let file = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        let file = self.open_at(name, flags)?;
         read_to_end(&file, limit, into, done)
-    }
-
-    /// Reads a file in an untrusted directory tree: links are resolved within the tree, and files
-    /// that are not regular are refused, so that the read never blocks.
-    pub(crate) fn read_below(
-        &self,
-        name: impl Arg,
-        limit: usize,
-        into: &mut Vec<u8>,
-    ) -> Result<(), Errno> {
-        into.clear();
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let file = rustix::fs::openat2(&self.0, name, flags, Mode::empty(), BELOW)?;
-        if !FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file() {
-            return Err(Errno::INVAL);
-        }
-        read_to_end(&file, limit, into, |_| false)
-    }
-
-    /// What is behind a name in such a tree.
-    pub(crate) fn stat_below(&self, name: impl Arg) -> Result<Stat, Errno> {
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        rustix::fs::fstat(rustix::fs::openat2(&self.0, name, flags, Mode::empty(), BELOW)?)
     }
 
     /// Where a link leads.
@@ -100,17 +78,25 @@ impl Dir {
         rustix::fs::readlinkat_raw(&self.0, name, spare_capacity(into)).map(drop)
     }
 
-    /// What is behind a name, links followed.
-    pub(crate) fn stat(&self, name: impl Arg) -> Result<Stat, Errno> {
-        rustix::fs::statat(&self.0, name, AtFlags::empty())
+    /// The number in a link like `ns/pid`, which leads to `pid:[4026531836]`.
+    pub(crate) fn namespace(&self, name: impl Arg, text: &mut Vec<u8>) -> Option<u64> {
+        self.link(name, text).ok()?;
+        let (_, text) = split_once(text, b'[')?;
+        number(text.strip_suffix(b"]")?).map(i64::unsigned_abs)
     }
 
-    /// What is behind a name, a link itself where it is one.
-    pub(crate) fn lstat(&self, name: impl Arg) -> Result<Stat, Errno> {
-        rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
+    /// What is behind a name, links followed, as far as the kernel knows it: a file system that has
+    /// to ask a server is not waited for.
+    pub(crate) fn stat(&self, name: impl Arg) -> Result<Statx, Errno> {
+        statx(&self.0, name, AtFlags::empty())
     }
 
-    /// The file system a file is on.
+    /// The same of a link itself where there is one.
+    pub(crate) fn lstat(&self, name: impl Arg) -> Result<Statx, Errno> {
+        statx(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// The file system a file is on, links followed. It may be asked, and be slow to answer.
     pub(crate) fn file_system(&self, name: impl Arg) -> Result<StatFs, Errno> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         rustix::fs::fstatfs(rustix::fs::openat(&self.0, name, flags, Mode::empty())?)
@@ -128,15 +114,18 @@ impl Dir {
         self.each(".", |entry| names.push(entry.to_vec()))?;
         names.retain(|name| {
             let stat = self.lstat(name.as_slice());
-            let is_dir = |stat: Stat| FileType::from_raw_mode(stat.st_mode).is_dir();
-            !name.starts_with(b".") && stat.is_ok_and(is_dir)
+            !name.starts_with(b".") && stat.is_ok_and(|stat| file_type(&stat).is_dir())
         });
         Ok(names)
     }
 
+    fn open_at(&self, name: impl Arg, flags: OFlags) -> Result<OwnedFd, Errno> {
+        rustix::fs::openat2(&self.0, name, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
+    }
+
     fn each(&self, name: impl Arg, mut see: impl FnMut(&[u8])) -> Result<(), Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        let dir = self.open_at(name, flags)?;
         let mut buffer = [MaybeUninit::uninit(); 8192];
         let mut entries = RawDir::new(dir, &mut buffer);
         while let Some(entry) = entries.next() {
@@ -146,7 +135,51 @@ impl Dir {
     }
 }
 
-fn read_to_end(
+impl From<OwnedFd> for Dir {
+    fn from(directory: OwnedFd) -> Self {
+        Self(directory)
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What the kernel knows of an open file without asking the server of its file system.
+pub(crate) fn cached_stat(file: &OwnedFd) -> Result<Statx, Errno> {
+    statx(file, "", AtFlags::EMPTY_PATH)
+}
+
+fn statx(dir: &impl AsFd, name: impl Arg, flags: AtFlags) -> Result<Statx, Errno> {
+    let flags = flags | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
+}
+
+/// The kind of a file.
+pub(crate) fn file_type(stat: &Statx) -> FileType {
+    FileType::from_raw_mode(stat.stx_mode.into())
+}
+
+/// The device of a file, as events have it.
+pub(crate) fn device(stat: &Statx) -> u32 {
+    device_code(stat.stx_dev_major, stat.stx_dev_minor)
+}
+
+/// Major and minor number in one, as the kernel packs them into 32 bits.
+pub(crate) fn device_code(major: u32, minor: u32) -> u32 {
+    (major & 0xfff) << 8 | minor & 0xff | (minor & !0xff) << 12
+}
+
+/// The mount a file is on. Kernels before 5.8 do not say.
+pub(crate) fn mount_id(stat: &Statx) -> Option<u32> {
+    let said = stat.stx_mask & StatxFlags::MNT_ID.bits() != 0;
+    u32::try_from(stat.stx_mnt_id).ok().filter(|_| said)
+}
+
+/// Reads a file to its end, until `limit` or until it is `done`.
+pub(crate) fn read_to_end(
     file: &OwnedFd,
     limit: usize,
     into: &mut Vec<u8>,

@@ -1,11 +1,11 @@
 //! What a process has open.
 
 use peregrine_event::snapshot::{Fd, FdKind};
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, OFlags, Statx};
 
-use super::deadline::Deadline;
-use super::dir::{Dir, number};
-use super::mounts::{Mounts, device_code};
+use super::budget::Deadline;
+use super::dir::{self, Dir, number};
+use super::mounts::MountTable;
 use super::sockets::Sockets;
 use super::status::word;
 
@@ -36,7 +36,6 @@ const MAX_INFO: usize = 512;
 #[derive(Debug, Default)]
 pub(crate) struct Fds {
     pub(crate) sockets: Sockets,
-    pub(crate) mounts: Mounts,
     numbers: Vec<i64>,
     link: Vec<u8>,
     info: Vec<u8>,
@@ -47,19 +46,27 @@ struct Of<'p> {
     proc: &'p Dir,
     links: Dir,
     infos: Dir,
+    mounts: &'p MountTable,
     namespace: u64,
     deadline: Deadline,
 }
 
 impl Fds {
-    /// The open files of the process that `proc` is about, none when it is gone.
-    pub(crate) fn read(&mut self, proc: &Dir, limit: usize, deadline: Deadline) -> Vec<Fd> {
+    /// The open files of the process that `proc` is about and that sees these mounts; none when it
+    /// is gone.
+    pub(crate) fn read(
+        &mut self,
+        proc: &Dir,
+        mounts: &MountTable,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Vec<Fd> {
         let (Ok(links), Ok(infos)) = (proc.dir("fd"), proc.dir("fdinfo")) else {
             return Vec::new();
         };
         // A kernel without network namespaces has one for all.
-        let namespace = proc.stat("ns/net").map_or(0, |stat| stat.st_ino);
-        let of = Of { proc, links, infos, namespace, deadline };
+        let namespace = proc.stat("ns/net").map_or(0, |stat| stat.stx_ino);
+        let of = Of { proc, links, infos, mounts, namespace, deadline };
         let mut numbers = std::mem::take(&mut self.numbers);
         let mut fds = Vec::new();
         if proc.numbers("fd", &mut numbers).is_ok() {
@@ -83,7 +90,7 @@ impl Fds {
             return Some(Fd { fd, ino, kind: self.named(ty::FIFO) });
         }
         let stat = of.links.stat(name.as_c_str()).ok()?;
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
+        let kind = match dir::file_type(&stat) {
             _ if self.link.starts_with(b"anon_inode:") || self.link.starts_with(b"pidfd:") => {
                 FdKind::Named { ty: anonymous(&self.link), name: Vec::new() }
             }
@@ -102,16 +109,16 @@ impl Fds {
             }
             FileType::Unknown => FdKind::Named { ty: ty::UNSUPPORTED, name: Vec::new() },
         };
-        Some(Fd { fd, ino: stat.st_ino, kind })
+        Some(Fd { fd, ino: stat.stx_ino, kind })
     }
 
-    fn file(&mut self, of: &Of<'_>, fd: i64, stat: &rustix::fs::Stat) -> FdKind {
+    fn file(&mut self, of: &Of<'_>, fd: i64, stat: &Statx) -> FdKind {
         let name = rustix::path::DecInt::new(fd);
         let read = of.infos.read_small(name.as_c_str(), MAX_INFO, &mut self.info);
         let info = if read.is_ok() { Info::parse(&self.info) } else { Info::default() };
-        let stat_dev = device_code(rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
         // Some file systems show programs another device than the one they are mounted from.
-        let dev = self.mounts.device(of.proc, info.mount_id).unwrap_or(stat_dev);
+        let dev = of.mounts.device(info.mount_id);
+        let dev = dev.unwrap_or_else(|| dir::device(stat));
         FdKind::File { flags: info.flags, name: self.name(), mount_id: info.mount_id, dev }
     }
 

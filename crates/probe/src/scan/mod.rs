@@ -14,11 +14,12 @@
 //! ```
 
 pub(crate) mod accounts;
+pub(crate) mod budget;
 mod cgroup_root;
 mod cgroups;
-mod deadline;
 pub(crate) mod dir;
 mod fds;
+mod foreign;
 mod machine;
 mod mounts;
 #[doc(hidden)]
@@ -39,7 +40,7 @@ use peregrine_event::snapshot::Item;
 use peregrine_telemetry::Heartbeat;
 use thiserror::Error;
 
-use deadline::Deadline;
+use budget::Deadline;
 use dir::{Dir, MAX_FILE};
 use process::{Depth, Processes};
 
@@ -146,7 +147,7 @@ impl Scanner {
         time: Duration,
     ) -> (Vec<Item>, bool) {
         self.processes.fds.sockets.expire(MAX_AGE);
-        self.processes.fds.mounts.clear();
+        self.processes.mounts.expire();
         let deadline = Deadline::within(time);
         let Some((pid, ppid)) = self.processes.process_of(tid) else { return (Vec::new(), false) };
         let above = if scoped { Depth::Ancestor } else { Depth::Whole };

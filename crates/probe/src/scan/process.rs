@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use peregrine_event::snapshot::{Fd, Item, Thread};
 use peregrine_telemetry::{Heartbeat, Phase};
-use rustix::fs::{Stat as FileStat, StatFs};
+use rustix::fs::Statx;
 
+use super::budget::Deadline;
 use super::cgroups::Cgroups;
-use super::deadline::Deadline;
-use super::dir::{Dir, number};
+use super::dir::{self, Dir, number};
 use super::fds::Fds;
-use super::mounts::Layer;
+use super::foreign::ForeignRoot;
+use super::mounts::{self, FileSystem, Layer, MountTable, Mounts};
 use super::status::{Stat, Status, max_open_files, word};
 
 /// Longest path the format holds, with the NUL at its end.
@@ -25,10 +27,10 @@ const MAX_FDS: usize = 65_536;
 const CLONE_FILES: u32 = 1 << 0;
 const CLONE_THREAD: u32 = 1 << 13;
 
-/// `f_type` of an overlay file system.
-const OVERLAY: u64 = 0x794c_7630;
-/// Flag of a mount that can't be written to.
-const READ_ONLY: u64 = 1;
+/// Most processes between a process and the first one of its pid namespace.
+const MAX_ANCESTORS: usize = 256;
+/// Pid namespaces that are remembered before memory is given back.
+const MAX_NAMESPACES: usize = 4096;
 
 /// How much of a process is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,10 @@ pub(crate) enum Depth {
 pub(crate) struct Processes {
     pub(crate) proc: Dir,
     pub(crate) fds: Fds,
+    pub(crate) mounts: Mounts,
     cgroups: Cgroups,
+    /// The first process of pid namespaces, by the inode of the namespace, and when it began.
+    firsts: HashMap<u64, (i64, u64)>,
     /// Nanoseconds from the epoch to boot.
     pub(crate) boot: u64,
     /// Up to when threads and open files are read.
@@ -63,6 +68,8 @@ impl Processes {
             cgroups: Cgroups::new(&proc),
             proc,
             fds: Fds::default(),
+            mounts: Mounts::default(),
+            firsts: HashMap::new(),
             boot: boot_ts(),
             deadline: Deadline::default(),
             heartbeat: Arc::default(),
@@ -77,7 +84,7 @@ impl Processes {
     pub(crate) fn read(&mut self, pid: i64, depth: Depth, mut give: impl FnMut(Item)) {
         let _reading = self.heartbeat.enter(Phase::ReadingProcess(pid as u32));
         let Ok(proc) = self.proc.dir(rustix::path::DecInt::new(pid).as_c_str()) else { return };
-        let Some((leader, threads)) = self.leader(&proc, pid, depth) else { return };
+        let Some((leader, threads, mounts)) = self.leader(&proc, pid, depth) else { return };
         let mut others = Vec::new();
         if depth == Depth::Whole && threads > 1 {
             let mut tids = std::mem::take(&mut self.tids);
@@ -92,7 +99,7 @@ impl Processes {
         give(Item::Thread(Box::new(leader)));
         others.into_iter().for_each(|thread| give(Item::Thread(Box::new(thread))));
         if depth == Depth::Whole {
-            let fds: Vec<Fd> = self.fds.read(&proc, MAX_FDS, self.deadline);
+            let fds: Vec<Fd> = self.fds.read(&proc, &mounts, MAX_FDS, self.deadline);
             give(Item::Fds(pid, fds));
         }
     }
@@ -105,8 +112,13 @@ impl Processes {
         Status::parse(&self.text).map(|status| (status.pid, status.ppid))
     }
 
-    /// The leader of a group, and how many threads that has.
-    fn leader(&mut self, proc: &Dir, pid: i64, depth: Depth) -> Option<(Thread, u64)> {
+    /// The leader of a group, how many threads that has, and the mounts that it sees.
+    fn leader(
+        &mut self,
+        proc: &Dir,
+        pid: i64,
+        depth: Depth,
+    ) -> Option<(Thread, u64, Arc<MountTable>)> {
         let mut thread = Thread { tid: pid, ..Thread::default() };
         proc.read_small("cmdline", MAX_TEXTS, &mut self.text).ok()?;
         let no_arguments = self.text.is_empty();
@@ -119,7 +131,8 @@ impl Processes {
             return None;
         }
         let status = self.own(proc, &mut thread)?;
-        self.executable(proc, &mut thread);
+        let mounts = self.mounts.of(proc);
+        self.executable(proc, &mounts, &mut thread);
         if depth == Depth::Whole {
             // The environment may be unreadable, as only its owner has access.
             let _ = proc.read_small("environ", MAX_TEXTS, &mut self.text);
@@ -135,8 +148,8 @@ impl Processes {
             Ok(()) => max_open_files(&self.text),
             Err(_) => -1,
         };
-        thread.pidns_init_start_ts = self.namespace_start(proc, status.nested);
-        Some((thread, status.threads))
+        thread.pidns_init_start_ts = self.namespace_start(proc, &status, thread.clone_ts);
+        Some((thread, status.threads, mounts))
     }
 
     /// A thread that is not a leader: what is not its own it has from the leader.
@@ -183,35 +196,87 @@ impl Processes {
     }
 
     /// Fills in what is known of the executable's file.
-    fn executable(&mut self, proc: &Dir, thread: &mut Thread) {
+    fn executable(&mut self, proc: &Dir, mounts: &MountTable, thread: &mut Thread) {
         thread.exe_from_memfd = thread.exepath.starts_with(b"/memfd:");
         // Behind the link is the file itself, whatever its path leads to by now.
         let Ok(stat) = proc.stat("exe") else { return };
-        thread.exe_ino = stat.st_ino;
-        thread.exe_ino_ctime = nanoseconds(stat.st_ctime, stat.st_ctime_nsec);
-        thread.exe_ino_mtime = nanoseconds(stat.st_mtime, stat.st_mtime_nsec);
-        let file_system = proc.file_system("exe").ok();
-        thread.exe_writable = writable(&stat, file_system.as_ref(), thread.uid, thread.gid);
-        if file_system.is_some_and(|fs| fs.f_type as u64 == OVERLAY)
-            && let Ok(host) = self.proc.dir("1")
+        thread.exe_ino = stat.stx_ino;
+        thread.exe_ino_ctime = nanoseconds(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec);
+        thread.exe_ino_mtime = nanoseconds(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
+        let mount = dir::mount_id(&stat);
+        let known = mount.and_then(|id| Some((mounts.file_system(id)?, mounts.is_read_only(id)?)));
+        // The mounts of programs that no path leads to are in no table, as those of a memfd.
+        let (file_system, read_only) = known.unwrap_or_else(|| match proc.file_system("exe") {
+            Ok(stat) => (FileSystem::of(&stat), mounts::is_read_only(&stat)),
+            Err(_) => (FileSystem::Other, false),
+        });
+        thread.exe_writable = writable(&stat, read_only, thread.uid, thread.gid);
+        if file_system == FileSystem::Overlay
+            && let Ok(first) = self.proc.dir("1")
+            && let Ok(host) = ForeignRoot::of(&first, self.mounts.of(&first))
         {
-            let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
-            let device = super::mounts::device_code(major, minor);
-            let layer = self.fds.mounts.layer(proc, &host, device, &thread.exepath);
+            // Files of some layers have another device than the file system.
+            let device = mount.and_then(|id| mounts.device(id));
+            let device = device.unwrap_or_else(|| dir::device(&stat));
+            let layer = mounts.layer(&host, device, &thread.exepath);
             thread.exe_upper_layer = layer == Some(Layer::Upper);
             thread.exe_lower_layer = layer == Some(Layer::Lower);
         }
     }
 
-    /// When the first process of the pid namespace of a process started; 0 when unknown.
-    fn namespace_start(&mut self, proc: &Dir, nested: bool) -> u64 {
-        let read = if nested {
-            proc.read_small("root/proc/1/stat", SMALL, &mut self.text)
-        } else {
-            self.proc.read_small("1/stat", SMALL, &mut self.text)
-        };
-        let stat = read.ok().and_then(|()| Stat::parse(&self.text));
-        stat.map_or(0, |stat| self.boot.saturating_add(stat.start.saturating_mul(self.tick)))
+    /// When the first process of the pid namespace of a process started; 0 when unknown. `began` is
+    /// when this process did. Only the kernel is asked, and nothing below the root directory of the
+    /// process, which is in its own hands.
+    fn namespace_start(&mut self, proc: &Dir, status: &Status, began: u64) -> u64 {
+        if !status.nested {
+            return self.proc.dir("1").ok().and_then(|first| self.start(&first)).unwrap_or(0);
+        }
+        let Some(namespace) = proc.namespace("ns/pid", &mut self.text) else { return 0 };
+        if status.vpid == 1 {
+            self.remember(namespace, status.pid, began);
+            return began;
+        }
+        if let Some(&(first, start)) = self.firsts.get(&namespace)
+            // The number of a namespace that is gone is used again.
+            && self.member(namespace, first).is_some()
+        {
+            return start;
+        }
+        let mut pid = status.ppid;
+        for _ in 0..MAX_ANCESTORS {
+            let Some((dir, status)) = self.member(namespace, pid) else { break };
+            if status.vpid == 1 {
+                let start = self.start(&dir).unwrap_or(0);
+                self.remember(namespace, pid, start);
+                return start;
+            }
+            pid = status.ppid;
+        }
+        0
+    }
+
+    /// A process, if it is in this pid namespace.
+    fn member(&mut self, namespace: u64, pid: i64) -> Option<(Dir, Status)> {
+        let dir = self.proc.dir(rustix::path::DecInt::new(pid).as_c_str()).ok()?;
+        if dir.namespace("ns/pid", &mut self.text)? != namespace {
+            return None;
+        }
+        dir.read_small("status", SMALL, &mut self.text).ok()?;
+        Some((dir, Status::parse(&self.text)?))
+    }
+
+    /// When a process began.
+    fn start(&mut self, proc: &Dir) -> Option<u64> {
+        proc.read_small("stat", SMALL, &mut self.text).ok()?;
+        let stat = Stat::parse(&self.text)?;
+        Some(self.boot.saturating_add(stat.start.saturating_mul(self.tick)))
+    }
+
+    fn remember(&mut self, namespace: u64, first: i64, start: u64) {
+        if self.firsts.len() >= MAX_NAMESPACES {
+            self.firsts.clear();
+        }
+        self.firsts.insert(namespace, (first, start));
     }
 }
 
@@ -238,17 +303,16 @@ fn texts(text: &[u8]) -> Arc<[u8]> {
 }
 
 /// Whether a user may write to a file, or may change its permissions.
-fn writable(file: &FileStat, file_system: Option<&StatFs>, uid: u32, gid: u32) -> bool {
-    const BY_GROUP: u32 = 0o020;
-    const BY_OTHERS: u32 = 0o002;
+fn writable(file: &Statx, read_only: bool, uid: u32, gid: u32) -> bool {
+    const BY_GROUP: u16 = 0o020;
+    const BY_OTHERS: u16 = 0o002;
     let allowed = uid == 0
-        || if file.st_gid == gid {
-            file.st_mode & BY_GROUP != 0
+        || if file.stx_gid == gid {
+            file.stx_mode & BY_GROUP != 0
         } else {
-            file.st_mode & BY_OTHERS != 0
+            file.stx_mode & BY_OTHERS != 0
         };
-    let read_only = file_system.is_some_and(|fs| fs.f_flags as u64 & READ_ONLY != 0);
-    file.st_uid == uid || (allowed && !read_only)
+    file.stx_uid == uid || (allowed && !read_only)
 }
 
 fn nanoseconds(seconds: impl TryInto<u64>, nanoseconds: impl TryInto<u64>) -> u64 {

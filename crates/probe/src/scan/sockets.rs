@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hashbrown::HashMap;
 use peregrine_event::snapshot::FdKind;
 
-use super::deadline::Deadline;
+use super::budget::Deadline;
 use super::dir::{Dir, MAX_FILE, number};
 use super::fds::ty;
 use super::status::{hex, word, words};

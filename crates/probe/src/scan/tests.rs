@@ -49,6 +49,8 @@ impl Machine {
         self.link(&format!("{dir}/exe"), exe);
         self.link(&format!("{dir}/cwd"), "/srv");
         self.link(&format!("{dir}/root"), "/");
+        self.link(&format!("{dir}/ns/mnt"), "mnt:[1]");
+        self.link(&format!("{dir}/ns/pid"), "pid:[1]");
         self.link(&format!("{dir}/fd/0"), self.0.path().join("etc/passwd").to_str().unwrap());
         self.link(&format!("{dir}/fd/3"), "socket:[77]");
         self.link(&format!("{dir}/fd/4"), "pipe:[78]");
@@ -149,6 +151,69 @@ fn a_process_with_threads_and_open_files() {
 
 const CLONE_FILES: u32 = 1;
 const CLONE_THREAD: u32 = 1 << 13;
+
+#[test]
+fn descriptors_without_a_mount_read_no_table_again() {
+    let machine = Machine::new();
+    for pid in 40..50 {
+        machine.process(pid, 1, "/bin/true");
+        for fd in 100..300 {
+            let file = machine.0.path().join("etc/passwd");
+            machine.link(&format!("proc/{pid}/fd/{fd}"), file.to_str().unwrap());
+            machine.write(&format!("proc/{pid}/fdinfo/{fd}"), "flags:\t0\nmnt_id:\t9\n");
+        }
+    }
+    let mut scan = Scanner::open(machine.0.path()).unwrap().scan(None).unwrap();
+    let items: Vec<Item> = scan.by_ref().collect();
+    assert_eq!(fds(&items, 49).len(), 203);
+    assert_eq!((scan.scanner.processes.mounts.read, threads(&items).len()), (1, 10));
+}
+
+#[test]
+fn the_start_of_a_pid_namespace_is_that_of_its_first_process() {
+    let machine = Machine::new();
+    for (pid, ppid) in [(1, 0), (20, 1), (30, 20), (31, 30), (32, 31), (40, 20), (50, 20)] {
+        machine.process(pid, ppid, "/bin/true");
+    }
+    // What is below the root directory of a process says nothing about it.
+    machine
+        .write("proc/32/own/proc/1/stat", "1 (init) S 0 1 1 0 0 0 11 0 12 0 0 0 0 0 20 0 2 0 9 0");
+    // 30 is the first process of a namespace, 40 has entered it, and 50 has entered another.
+    for (pid, vpid, namespace) in [(30, 1, 7), (31, 2, 7), (32, 3, 7), (40, 4, 7), (50, 5, 8)] {
+        let path = machine.0.path().join(format!("proc/{pid}/status"));
+        let status = fs::read_to_string(&path).unwrap();
+        let ids = |key| format!("{key}:\t{pid}");
+        let status = ["NStgid", "NSpid"].iter().fold(status, |status, key| {
+            status.replace(&ids(key), &format!("{}\t{vpid}", ids(key)))
+        });
+        fs::write(path, status).unwrap();
+        let link = machine.0.path().join(format!("proc/{pid}/ns/pid"));
+        fs::remove_file(&link).unwrap();
+        symlink(format!("pid:[{namespace}]"), link).unwrap();
+    }
+    let stat = machine.0.path().join("proc/30/stat");
+    let text = fs::read_to_string(&stat).unwrap().replace(" 100 0", " 500 0");
+    fs::write(stat, text).unwrap();
+    let times = |items: &[Item], pid| {
+        let found = threads(items).into_iter().find(|thread| thread.tid == pid).unwrap();
+        (found.clone_ts, found.pidns_init_start_ts)
+    };
+    let items = machine.scan(None);
+    let (of_first, of_host) = (times(&items, 30).0, times(&items, 1).0);
+    assert_ne!(of_first, of_host);
+    for pid in [1, 20] {
+        assert_eq!(times(&items, pid).1, of_host);
+    }
+    for pid in [30, 31, 32, 40] {
+        assert_eq!(times(&items, pid).1, of_first, "{pid}");
+    }
+    assert_eq!(times(&items, 50).1, 0);
+    // Also of a thread that is looked up alone.
+    let mut scanner = Scanner::open(machine.0.path()).unwrap();
+    let (items, _) = scanner.resolve(32, false, |pid| pid != 32, LONG);
+    let (own, first) = times(&items, 32);
+    assert_eq!(first.abs_diff(own), of_first.abs_diff(of_host));
+}
 
 #[test]
 fn a_scope_shows_nothing_of_others_but_what_ancestors_are() {
