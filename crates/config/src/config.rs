@@ -9,9 +9,9 @@ use peregrine_alert::Priority;
 
 use crate::declare::section;
 use crate::sections::{
-    AppendOutput, BaseSyscalls, Capture, Containers, Engine, FalcoLibs, FileOutput, HttpOutput,
-    Include, LibsLogger, LogLevel, Metrics, OutputsQueue, Plugins, ProgramOutput, RuleMatching,
-    RuleSelection, Switch, SyscallEventDrops, SyscallEventTimeouts, Webserver,
+    AppendOutput, BaseSyscalls, Capture, Containers, Engine, FalcoLibs, FileOutput, Files,
+    HttpOutput, Include, LibsLogger, LogLevel, Metrics, OutputsQueue, Plugins, ProgramOutput,
+    RuleMatching, RuleSelection, Switch, SyscallEventDrops, SyscallEventTimeouts, Webserver,
 };
 
 section! {
@@ -82,6 +82,8 @@ section! {
         falco_libs: FalcoLibs = FalcoLibs::default();
         /// What is asked about containers.
         containers: Containers = Containers::default(), extra { "$comment": "Peregrine" };
+        /// What the program writes.
+        files: Files = Files::default(), extra { "$comment": "Peregrine" };
         /// Which system calls to monitor besides those of the rules.
         base_syscalls: BaseSyscalls = BaseSyscalls::default();
         /// Numbers about the program itself.

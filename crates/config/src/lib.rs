@@ -33,10 +33,10 @@ pub use issue::{ConfigCode, ConfigError, ConfigIssue};
 pub use load::{Loaded, Main, ReadFile, load};
 pub use sections::{
     AppendOutput, BaseSyscalls, Capture, CaptureMode, ClientCertificate, Containers, DropAction,
-    DropActions, Engine, ExtraField, FalcoLibs, FileOutput, Hooks, HttpOutput, Include, Interval,
-    LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogLevel, Metrics, OutputsQueue, Plugin,
-    Plugins, ProgramOutput, RingSize, RuleMatching, RuleSelection, Scope, Share, Strategy, Switch,
-    SyscallEventDrops, SyscallEventTimeouts, Trust, Webserver,
+    DropActions, Engine, ExtraField, FalcoLibs, FileOutput, Files, Hooks, HttpOutput, Include,
+    Interval, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogLevel, Metrics,
+    OutputsQueue, Plugin, Plugins, ProgramOutput, RingSize, RuleMatching, RuleSelection, Scope,
+    Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Trust, Webserver,
 };
 
 /// The configuration that applies where there is no file.

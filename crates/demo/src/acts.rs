@@ -14,6 +14,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use peregrine_files::{FileMode, create};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::process::getppid;
@@ -47,7 +48,7 @@ pub(crate) fn run(part: &OsStr, rest: &[OsString]) -> Result<(), DemoError> {
 fn all(directory: &Path, cgroup: &Path) -> Result<(), DemoError> {
     prepare(directory)?;
     // From here on this process and its children are monitored.
-    fs::write(cgroup.join("cgroup.procs"), std::process::id().to_string())
+    enter(cgroup)
         .map_err(|reason| DemoError::io(format!("cannot enter {}", cgroup.display()), reason))?;
     for (number, (about, act)) in (1..).zip(ACTS) {
         thread::sleep(PAUSE);
@@ -57,6 +58,11 @@ fn all(directory: &Path, cgroup: &Path) -> Result<(), DemoError> {
         }
     }
     Ok(())
+}
+
+fn enter(cgroup: &Path) -> io::Result<()> {
+    let mut processes = fs::File::options().write(true).open(cgroup.join("cgroup.procs"))?;
+    processes.write_all(std::process::id().to_string().as_bytes())
 }
 
 /// Mounts another directory at `/etc`, for this process and its children only.
@@ -70,7 +76,8 @@ fn prepare(directory: &Path) -> Result<(), DemoError> {
         .map_err(|reason| DemoError::io("cannot make mounts private", reason))?;
     let etc = directory.join("etc");
     fs::create_dir(&etc)?;
-    fs::write(etc.join("shadow"), "demo:*:20000:0:99999:7:::\n")?;
+    let mut shadow = create(&etc.join("shadow"), FileMode::PRIVATE).map_err(io::Error::from)?;
+    shadow.write_all(b"demo:*:20000:0:99999:7:::\n")?;
     mount_bind(&etc, "/etc").map_err(|reason| DemoError::io("cannot mount over /etc", reason))?;
     Ok(())
 }
@@ -111,7 +118,7 @@ fn run_from_memory(_: &Path) -> Result<(), DemoError> {
 
 fn hide_traces(directory: &Path) -> Result<(), DemoError> {
     let history = directory.join(".bash_history");
-    fs::write(&history, "")?;
+    create(&history, FileMode::PRIVATE).map_err(io::Error::from)?;
     done(Command::new("rm").arg(history))
 }
 

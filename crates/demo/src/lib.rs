@@ -16,6 +16,7 @@ mod acts;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -96,13 +97,13 @@ pub fn cgroup_root() -> Result<&'static Path, DemoError> {
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes the directory below this one.
+    /// Makes the directory below this one, for its owner only.
     ///
     /// # Errors
     /// It can't be made.
     pub fn new(parent: &Path) -> Result<Self, DemoError> {
         let path = parent.join(format!("peregrine-demo-{}", std::process::id()));
-        let made = fs::create_dir(&path);
+        let made = fs::DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|reason| DemoError::io(format!("cannot make {}", path.display()), reason))?;
         Ok(Self(path))
     }

@@ -11,12 +11,13 @@
 //!
 //! use jiff::tz::TimeZone;
 //! use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleRegistry};
+//! use peregrine_files::FileMode;
 //! use peregrine_output::{Channels, Delivery, FileOutput, Format, JsonStyle, Layout, Outputs};
 //!
 //! let dir = tempfile::tempdir()?;
 //! let path = dir.path().join("alerts");
 //! let channels = Channels {
-//!     file: Some(FileOutput { path: path.clone(), keep_alive: true }),
+//!     file: Some(FileOutput { path: path.clone(), keep_alive: true, mode: FileMode::PRIVATE }),
 //!     ..Channels::default()
 //! };
 //! let layout = Layout::Json(JsonStyle::default());

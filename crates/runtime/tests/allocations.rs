@@ -18,6 +18,7 @@ use peregrine_engine::{
 };
 use peregrine_event::{Event, EventFlags, EventType};
 use peregrine_fields::Fields;
+use peregrine_files::FileMode;
 use peregrine_output::{Channels, Delivery, Format, Layout, Outputs};
 use peregrine_rules::{EventSource, Loader};
 use peregrine_runtime::Log;
@@ -184,6 +185,7 @@ fn observer(generation: &Generation, origin: &AlertOrigin) -> RunObserver {
         all_rules: true,
         default_duration: Duration::from_secs(1),
         max_bytes: None,
+        mode: FileMode::PRIVATE,
     };
     let recording = RecordingSettings { all: None, matches: Some(matches) };
     let log = Log::new(|_, line| panic!("{line}"));

@@ -5,6 +5,7 @@
 
 mod circles;
 mod crates;
+mod created_files;
 mod foreign;
 mod imports;
 mod limits;

@@ -3,7 +3,7 @@
 //! capture is replayed instead.
 
 use std::ffi::OsString;
-use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::bail;
 use peregrine_config::Main;
 use peregrine_demo::{Scratch, cgroup_root};
+use peregrine_files::{FileMode, create};
 use rustix::process::{Signal, geteuid, getpid, kill_process};
 
 use crate::args::{RulesArgs, RunArgs};
@@ -89,7 +90,7 @@ fn watch(directory: &Path) -> anyhow::Result<ExitCode> {
 
 fn replay(directory: &Path) -> anyhow::Result<ExitCode> {
     let capture = directory.join("demo.scap");
-    fs::write(&capture, CAPTURE)?;
+    create(&capture, FileMode::PRIVATE)?.write_all(CAPTURE)?;
     let file = format!("engine.replay.capture_file={}", capture.display());
     start(&setup(&["engine.kind=replay".to_owned(), file])?, &|| ())
 }

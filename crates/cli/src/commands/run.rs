@@ -1,12 +1,14 @@
 //! `peregrine run`, also without the word: processes events.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use peregrine_config::Engine as Kind;
+use peregrine_files::FileMode;
 use peregrine_output::{Delivery, Incident, Outputs};
 use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
 use peregrine_runtime::{
@@ -47,9 +49,10 @@ pub(super) fn start(
         signals::forward(controller)?;
     }
     if let Some(path) = args.pidfile.as_ref().filter(|_| !args.dry_run)
-        && fs::write(path, std::process::id().to_string()).is_err()
+        && let Err(error) = write_pid(path)
     {
         let path = path.display();
+        log.error(format_args!("{path}: {error}"));
         log.error(format_args!("Could not write pid to pidfile {path}. Exiting."));
         return Ok(ExitCode::from(NO_PIDFILE));
     }
@@ -82,7 +85,7 @@ fn process(
     };
     let live = matches!(source, SourceSettings::Live(_));
     let settings = run::settings(prepared, source);
-    prepare_profile(prepared.options)?;
+    let stacks = create_profile(prepared)?;
     let log = prepared.log.clone();
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
     let outputs = Outputs::start(delivery, Arc::new(report))?;
@@ -107,7 +110,7 @@ fn process(
         RunError::Live(error) => live::failed(&error, &prepared.log),
         error => error.into(),
     })?;
-    report.profile.map_or(Ok(()), |profile| print_profile(prepared.options, &profile))
+    report.profile.map_or(Ok(()), |profile| print_profile(prepared.options, &profile, stacks))
 }
 
 /// Starts to collect metrics.
@@ -143,21 +146,30 @@ fn print_report(prepared: &PreparedRun<'_>, report: &RunReport) -> anyhow::Resul
     Ok(print(report.summary.to_string())?)
 }
 
+/// The number of this process is no secret: tools of other users read it.
+fn write_pid(path: &Path) -> io::Result<()> {
+    let mut file = peregrine_files::create(path, FileMode::PUBLIC)?;
+    file.write_all(std::process::id().to_string().as_bytes())
+}
+
 /// Creates the file for the stacks, so that a wrong name is reported before the run.
-fn prepare_profile(options: &RunArgs) -> anyhow::Result<()> {
-    let Some(path) = &options.profile_folded else { return Ok(()) };
-    File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(())
+fn create_profile(prepared: &PreparedRun<'_>) -> anyhow::Result<Option<File>> {
+    let Some(path) = &prepared.options.profile_folded else { return Ok(None) };
+    let file = peregrine_files::create(path, prepared.config.files.mode);
+    file.map(Some).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// `--profile` prints tables on stderr, `--profile-folded` writes stacks to a file.
-fn print_profile(options: &RunArgs, profile: &ProfileReport) -> anyhow::Result<()> {
+fn print_profile(
+    options: &RunArgs,
+    profile: &ProfileReport,
+    stacks: Option<File>,
+) -> anyhow::Result<()> {
     if options.profile {
         let _ = write!(io::stderr().lock(), "{profile}");
     }
-    if let Some(path) = &options.profile_folded {
-        fs::write(path, profile.folded())
-            .with_context(|| format!("cannot write {}", path.display()))?;
+    if let Some(mut file) = stacks {
+        file.write_all(profile.folded().as_bytes()).context("cannot write the profile")?;
     }
     Ok(())
 }

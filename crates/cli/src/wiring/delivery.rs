@@ -1,7 +1,7 @@
 //! From configuration keys to settings of crate `output`: channels and alert formats.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -23,7 +23,7 @@ pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
         file: config
             .file_output
             .as_ref()
-            .map(|file| FileOutput { path: file.path.clone(), keep_alive: file.keep_alive }),
+            .map(|file| file_output(&file.path, file.keep_alive, config)),
         stdout: config.stdout_output.enabled,
         syslog: config.syslog_output.enabled.then(|| SyslogOutput {
             socket: PathBuf::from("/dev/log"),
@@ -49,6 +49,11 @@ pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
             .and_then(NonZeroUsize::new),
         timeout: Duration::from_millis(config.output_timeout.into()),
     })
+}
+
+/// A file with the permissions that the configuration asks for.
+pub(super) fn file_output(path: &Path, keep_alive: bool, config: &Config) -> FileOutput {
+    FileOutput { path: path.to_owned(), keep_alive, mode: config.files.mode }
 }
 
 fn http(settings: &peregrine_config::HttpOutput) -> HttpOutput {

@@ -1,18 +1,18 @@
 //! From configuration keys to the settings of metrics.
 
-use std::fs::OpenOptions;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, bail};
-use peregrine_config::{Engine, sha256};
-use peregrine_output::{Channels, Delivery, FileOutput, Format, Layout};
+use peregrine_config::{Config, Engine, sha256};
+use peregrine_output::{Channels, Delivery, Format, Layout};
 use peregrine_runtime::clock::now;
 use peregrine_runtime::observers::metrics::MetricsSettings;
 use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
 use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, process_age};
 
 use super::checks::SYSCALL;
+use super::delivery::file_output;
 use super::prepare::PreparedRun;
 use crate::version;
 
@@ -29,7 +29,7 @@ pub(crate) fn settings(
         return Ok(None);
     }
     let path = Some(keys.output_file.as_str()).filter(|path| !path.is_empty());
-    let file = path.map(|path| file(path, alerts)).transpose()?;
+    let file = path.map(|path| file(path, prepared.config, alerts)).transpose()?;
     let Some(interval) = keys.interval.duration() else {
         bail!(
             "Metrics interval must have a minimum value of 100ms and reflect a Prometheus compliant time duration format: https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations. "
@@ -98,10 +98,10 @@ fn digest(path: &str, sha256: String) -> FileDigest {
 }
 
 /// The file is written as alerts are, on a thread of its own: a slow disk must not delay scrapes.
-fn file(path: &str, alerts: &Delivery) -> anyhow::Result<Delivery> {
-    let opened = OpenOptions::new().append(true).create(true).open(path);
+fn file(path: &str, config: &Config, alerts: &Delivery) -> anyhow::Result<Delivery> {
+    let file = file_output(Path::new(path), true, config);
+    let opened = peregrine_files::append(&file.path, file.mode);
     opened.with_context(|| format!("Could not open metrics.output_file {path}"))?;
-    let file = FileOutput { path: PathBuf::from(path), keep_alive: true };
     let channels = Channels { file: Some(file), ..Channels::default() };
     let format = Format { layout: Layout::Sample, ..alerts.format.clone() };
     Ok(Delivery { channels, format, buffered: false, ..alerts.clone() })

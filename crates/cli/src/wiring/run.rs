@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use peregrine_config::CaptureMode;
-use peregrine_runtime::capture::MatchCaptureSettings;
+use peregrine_runtime::capture::{FileSettings, MatchCaptureSettings};
 use peregrine_runtime::observers::{RecordingSettings, TimeoutSettings};
 use peregrine_runtime::{RunSettings, SourceSettings};
 use peregrine_telemetry::{DropAction, DropPolicy};
@@ -52,7 +52,7 @@ fn drop_action(action: peregrine_config::DropAction) -> DropAction {
 
 /// Which files are recorded.
 fn recording(prepared: &PreparedRun<'_>) -> RecordingSettings {
-    let keys = &prepared.config.capture;
+    let (keys, mode) = (&prepared.config.capture, prepared.config.files.mode);
     let matches = keys.enabled.then(|| {
         let all_rules = keys.mode == CaptureMode::AllRules;
         prepared.log.info(format_args!(
@@ -65,9 +65,12 @@ fn recording(prepared: &PreparedRun<'_>) -> RecordingSettings {
             all_rules,
             default_duration: Duration::from_millis(keys.default_duration.into()),
             max_bytes: (keys.max_file_size_mb > 0).then_some(keys.max_file_size_mb << 20),
+            mode,
         }
     });
-    RecordingSettings { all: prepared.options.write.clone(), matches }
+    let all = prepared.options.write.as_deref();
+    let all = all.map(|path| FileSettings { mode, ..FileSettings::by_name(path) });
+    RecordingSettings { all, matches }
 }
 
 /// Sizes of the state.

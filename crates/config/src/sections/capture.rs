@@ -1,5 +1,6 @@
 //! `capture`: recording of events around alerts.
 
+use peregrine_files::STATE_DIRECTORY;
 use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
@@ -11,8 +12,9 @@ section! {
     pub Capture "Capture" {
         /// Record.
         enabled: bool = false;
-        /// Prefix of the names of the files.
-        path_prefix: String = "/tmp/falco".to_owned();
+        /// Prefix of the names of the files. The directory of the default is made if it is
+        /// missing.
+        path_prefix: String = format!("{STATE_DIRECTORY}/falco");
         /// Which alerts start a recording: those of rules with `capture: true` (`rules`) or all
         /// (`all_rules`).
         mode: CaptureMode = CaptureMode::Rules;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use peregrine_files::FileError;
 use thiserror::Error;
 
 /// What went wrong in a channel.
@@ -17,7 +18,7 @@ pub enum ChannelError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: FileError,
     },
     /// A program could not be started.
     #[error("Failed to open program output: {command} (error: {source})")]

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use peregrine_alert::Alert;
+use peregrine_files::{FileMode, append};
 
 use super::deliver::Channel;
 use super::error::ChannelError;
@@ -17,6 +18,8 @@ pub struct FileOutput {
     pub path: PathBuf,
     /// Keeps it open between alerts.
     pub keep_alive: bool,
+    /// Its permissions if it is created.
+    pub mode: FileMode,
 }
 
 /// Bytes that are collected before they are written.
@@ -102,9 +105,8 @@ impl File {
             Some(lines) => lines,
             None => {
                 let path = &self.output.path;
-                let file = fs::File::options().append(true).create(true).open(path);
-                let file =
-                    file.map_err(|source| ChannelError::Open { path: path.clone(), source })?;
+                let open = |source| ChannelError::Open { path: path.clone(), source };
+                let file = append(path, self.output.mode).map_err(open)?;
                 Lines::new(file, self.buffered)
             }
         };
@@ -141,8 +143,14 @@ impl Channel for File {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::testing::{alerts, formatter, lines};
+
+    fn output(path: &Path, keep_alive: bool) -> FileOutput {
+        FileOutput { path: path.to_owned(), keep_alive, mode: FileMode::PRIVATE }
+    }
 
     #[test]
     fn buffered_lines_wait_for_the_flush() {
@@ -161,8 +169,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, rotated) = (dir.path().join("out"), dir.path().join("out.1"));
         fs::write(&path, "before\n").unwrap();
-        let mut file =
-            File::new(FileOutput { path: path.clone(), keep_alive: true }, formatter(), false);
+        let mut file = File::new(output(&path, true), formatter(), false);
         file.deliver(&alerts(&["one"])).unwrap();
         fs::rename(&path, &rotated).unwrap();
         file.deliver(&alerts(&["two"])).unwrap();
@@ -180,8 +187,7 @@ mod tests {
     fn a_file_that_is_not_kept_open_follows_its_name() {
         let dir = tempfile::tempdir().unwrap();
         let (path, rotated) = (dir.path().join("out"), dir.path().join("out.1"));
-        let mut file =
-            File::new(FileOutput { path: path.clone(), keep_alive: false }, formatter(), true);
+        let mut file = File::new(output(&path, false), formatter(), true);
         file.deliver(&alerts(&["one"])).unwrap();
         fs::rename(&path, &rotated).unwrap();
         file.deliver(&alerts(&["two"])).unwrap();
@@ -191,9 +197,8 @@ mod tests {
 
     #[test]
     fn a_file_that_can_not_be_opened_is_named() {
-        let path = "/nonexistent/dir/out".into();
-        let error = File::new(FileOutput { path, keep_alive: true }, formatter(), false)
-            .deliver(&alerts(&["x"]));
+        let path = Path::new("/nonexistent/dir/out");
+        let error = File::new(output(path, true), formatter(), false).deliver(&alerts(&["x"]));
         assert!(
             error
                 .unwrap_err()

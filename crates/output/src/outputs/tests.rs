@@ -1,6 +1,8 @@
 use std::sync::Mutex;
 use std::sync::mpsc::Sender;
 
+use peregrine_files::FileMode;
+
 use super::*;
 use crate::channel::{FileOutput, ProgramOutput};
 use crate::testing::{alert, format, line, lines};
@@ -48,7 +50,7 @@ fn every_alert_arrives_in_order_at_every_channel() {
     let dir = tempfile::tempdir().unwrap();
     let (file, copy) = (dir.path().join("file"), dir.path().join("copy"));
     let channels = Channels {
-        file: Some(FileOutput { path: file.clone(), keep_alive: false }),
+        file: Some(FileOutput { path: file.clone(), keep_alive: false, mode: FileMode::PRIVATE }),
         program: Some(ProgramOutput {
             command: format!("cat >> '{}'", copy.display()),
             keep_alive: true,
@@ -151,7 +153,11 @@ fn a_channel_that_fails_is_reported_once_and_others_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("copy");
     let channels = Channels {
-        file: Some(FileOutput { path: "/nonexistent/dir/file".into(), keep_alive: true }),
+        file: Some(FileOutput {
+            path: "/nonexistent/dir/file".into(),
+            keep_alive: true,
+            mode: FileMode::PRIVATE,
+        }),
         program: Some(ProgramOutput {
             command: format!("cat >> '{}'", copy.display()),
             keep_alive: false,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use peregrine_event::Event;
+use peregrine_files::FileMode;
 use peregrine_scap::Compression;
 use peregrine_state::State;
 
@@ -21,6 +22,8 @@ pub struct MatchCaptureSettings {
     pub default_duration: Duration,
     /// Size at which a file ends.
     pub max_bytes: Option<u64>,
+    /// Permissions of the files.
+    pub mode: FileMode,
 }
 
 /// Records events around matches.
@@ -168,6 +171,7 @@ impl MatchCaptures {
             path: PathBuf::from(format!("{prefix}_{ts:020}_{num:020}.scap")),
             compression: Compression::Gzip,
             max_bytes: self.settings.max_bytes,
+            mode: self.settings.mode,
         }
     }
 }

@@ -22,6 +22,7 @@ fn config(directory: &Path) -> MatchCaptureSettings {
         all_rules: false,
         default_duration: Duration::from_millis(10),
         max_bytes: None,
+        mode: FileMode::default(),
     }
 }
 

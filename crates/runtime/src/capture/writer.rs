@@ -16,6 +16,7 @@ use std::thread::{self, JoinHandle};
 use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 use peregrine_event::wire::Abi;
+use peregrine_files::{FileError, FileMode};
 use peregrine_scap::{Compression, ScapError, Writer};
 use thiserror::Error;
 
@@ -35,7 +36,7 @@ pub enum CaptureError {
         /// Its path.
         path: PathBuf,
         /// Why.
-        error: io::Error,
+        error: FileError,
     },
     /// The file can't be written. Its content so far can be replayed.
     #[error("recording into {} ends: {error}", path.display())]
@@ -78,7 +79,7 @@ pub struct CaptureFile {
     progress: Arc<Progress>,
 }
 
-/// Path, compression and limit of a file.
+/// Path, compression, limit and permissions of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSettings {
     /// The file.
@@ -87,14 +88,25 @@ pub struct FileSettings {
     pub compression: Compression,
     /// Size at which it ends, in bytes.
     pub max_bytes: Option<u64>,
+    /// Its permissions.
+    pub mode: FileMode,
 }
 
 impl FileSettings {
-    /// A file without a limit, compressed if its name ends in `.gz`.
+    /// A private file without a limit, compressed if its name ends in `.gz`.
     pub fn by_name(path: &Path) -> Self {
         let gz = path.extension().is_some_and(|extension| extension == "gz");
         let compression = if gz { Compression::Gzip } else { Compression::None };
-        Self { path: path.to_owned(), compression, max_bytes: None }
+        Self { path: path.to_owned(), compression, max_bytes: None, mode: FileMode::PRIVATE }
+    }
+
+    /// Creates the file.
+    ///
+    /// # Errors
+    /// It can't be created.
+    pub fn create(&self) -> Result<File, CaptureError> {
+        peregrine_files::create(&self.path, self.mode)
+            .map_err(|error| CaptureError::Create { path: self.path.clone(), error })
     }
 }
 
@@ -112,6 +124,8 @@ enum Task {
     Create {
         id: u64,
         settings: FileSettings,
+        /// Created by the writer thread if it is `None`.
+        file: Option<File>,
         snapshot: Vec<Item>,
         progress: Arc<Progress>,
     },
@@ -154,9 +168,28 @@ impl CaptureWriter {
 
     /// Begins a file with this snapshot.
     pub fn create(&mut self, settings: FileSettings, snapshot: Vec<Item>) -> CaptureFile {
+        self.begin(settings, None, snapshot)
+    }
+
+    /// The same in a file that is open and empty.
+    pub fn begin_in(
+        &mut self,
+        file: File,
+        settings: FileSettings,
+        snapshot: Vec<Item>,
+    ) -> CaptureFile {
+        self.begin(settings, Some(file), snapshot)
+    }
+
+    fn begin(
+        &mut self,
+        settings: FileSettings,
+        file: Option<File>,
+        snapshot: Vec<Item>,
+    ) -> CaptureFile {
         self.files += 1;
         let (id, progress) = (self.files, Arc::new(Progress::default()));
-        self.send(Task::Create { id, settings, snapshot, progress: Arc::clone(&progress) });
+        self.send(Task::Create { id, settings, file, snapshot, progress: Arc::clone(&progress) });
         CaptureFile { id, batch: Batch::default(), progress }
     }
 
@@ -296,8 +329,8 @@ impl Files {
     fn run(mut self, tasks: &Receiver<Task>) {
         for task in tasks {
             match task {
-                Task::Create { id, settings, snapshot, progress } => {
-                    match OpenFile::create(settings, &snapshot, &progress) {
+                Task::Create { id, settings, file, snapshot, progress } => {
+                    match OpenFile::begin(settings, file, &snapshot, &progress) {
                         Ok(file) => drop(self.open.insert(id, file)),
                         Err(error) => {
                             progress.ended.store(true, Ordering::Release);
@@ -340,14 +373,14 @@ impl Files {
 }
 
 impl OpenFile {
-    fn create(
+    fn begin(
         settings: FileSettings,
+        file: Option<File>,
         snapshot: &[Item],
         progress: &Arc<Progress>,
     ) -> Result<Self, CaptureError> {
         let path = || settings.path.clone();
-        let file = File::create(&settings.path);
-        let file = file.map_err(|error| CaptureError::Create { path: path(), error })?;
+        let file = file.map_or_else(|| settings.create(), Ok)?;
         let written = Arc::new(AtomicU64::new(0));
         let sink = CountedFile { file, written: Arc::clone(&written) };
         let writer = Writer::new(sink, settings.compression, snapshot);

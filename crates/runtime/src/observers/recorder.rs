@@ -4,11 +4,12 @@
 //! recordings.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use peregrine_engine::Match;
 use peregrine_event::Event;
+use peregrine_files::{STATE_DIRECTORY, private_directory};
 use peregrine_state::State;
 
 use crate::Log;
@@ -21,7 +22,7 @@ use crate::capture::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordingSettings {
     /// The file with all events.
-    pub all: Option<PathBuf>,
+    pub all: Option<FileSettings>,
     /// Files around matches.
     pub matches: Option<MatchCaptureSettings>,
 }
@@ -39,8 +40,8 @@ pub struct Recorder {
 #[derive(Debug)]
 enum AllEvents {
     Off,
-    /// Started by the first event.
-    Ready(PathBuf),
+    /// Created, and started by the first event.
+    Ready(FileSettings, File),
     Running(CaptureFile),
     /// Continues with a new section at the next event.
     Restarting(CaptureFile),
@@ -58,13 +59,18 @@ impl Recorder {
         log: &Log,
     ) -> Result<Self, CaptureError> {
         let RecordingSettings { all, matches } = settings;
-        if let Some(path) = &all {
-            File::create(path)
-                .map_err(|error| CaptureError::Create { path: path.clone(), error })?;
-        }
         let any = all.is_some() || matches.is_some();
+        let all = match all {
+            Some(settings) => {
+                let file = settings.create()?;
+                AllEvents::Ready(settings, file)
+            }
+            None => AllEvents::Off,
+        };
+        if let Some(matches) = &matches {
+            prepare_directory(matches, log);
+        }
         let writer = any.then(|| CaptureWriter::start(backpressure, log.clone())).transpose()?;
-        let all = all.map_or(AllEvents::Off, AllEvents::Ready);
         Ok(Self { writer, all, matches: matches.map(MatchCaptures::new) })
     }
 
@@ -89,9 +95,8 @@ impl Recorder {
         }
         self.all = match std::mem::replace(&mut self.all, AllEvents::Off) {
             AllEvents::Off => return,
-            AllEvents::Ready(path) => {
-                let file = FileSettings::by_name(&path);
-                AllEvents::Running(writer.create(file, state.snapshot(|_| true)))
+            AllEvents::Ready(settings, file) => {
+                AllEvents::Running(writer.begin_in(file, settings, state.snapshot(|_| true)))
             }
             AllEvents::Restarting(mut file) => {
                 writer.restart(&mut file, state.snapshot(|_| true));
@@ -148,12 +153,22 @@ impl Recorder {
         match std::mem::replace(&mut self.all, AllEvents::Off) {
             AllEvents::Off => {}
             // Without an event the file only has the state.
-            AllEvents::Ready(path) => {
-                let file = writer.create(FileSettings::by_name(&path), state.snapshot(|_| true));
+            AllEvents::Ready(settings, file) => {
+                let file = writer.begin_in(file, settings, state.snapshot(|_| true));
                 writer.finish(file);
             }
             AllEvents::Running(file) | AllEvents::Restarting(file) => writer.finish(file),
         }
         writer.close();
+    }
+}
+
+/// Makes the directory of files whose prefix is the default one. Other directories are the user's.
+fn prepare_directory(matches: &MatchCaptureSettings, log: &Log) {
+    let directory = Path::new(STATE_DIRECTORY);
+    if Path::new(&matches.path_prefix).parent() == Some(directory)
+        && let Err(error) = private_directory(directory)
+    {
+        log.error(CaptureError::Create { path: directory.to_owned(), error });
     }
 }

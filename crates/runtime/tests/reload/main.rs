@@ -15,6 +15,7 @@ use peregrine_engine::select::SyscallSet;
 use peregrine_engine::{AlertContent, Generation, GenerationSettings, Matching};
 use peregrine_event::render::Buffers;
 use peregrine_fields::Fields;
+use peregrine_files::FileMode;
 use peregrine_output::{Channels, Delivery, FileOutput, Format, Layout, Outputs};
 use peregrine_rules::{EventSource, Loader};
 use peregrine_runtime::control::{Control, channel};
@@ -64,7 +65,8 @@ fn settings(source: SourceSettings) -> RunSettings {
 
 /// Writes the text of alerts to a file, at once unless `buffered`.
 fn outputs(path: &Path, buffered: bool) -> Outputs {
-    let file = Some(FileOutput { path: path.to_owned(), keep_alive: true });
+    let file =
+        Some(FileOutput { path: path.to_owned(), keep_alive: true, mode: FileMode::PRIVATE });
     let delivery = Delivery {
         channels: Channels { file, ..Channels::default() },
         format: Format { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC },
