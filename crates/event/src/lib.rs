@@ -32,7 +32,7 @@ mod table;
 mod types;
 pub mod wire;
 
-pub use accounts::Accounts;
+pub use accounts::{Account, Accounts};
 pub use address::{Sockaddr, Socktuple};
 pub use builder::{BuildError, Builder};
 pub use event_type::{

@@ -177,6 +177,9 @@ pub struct AccountsRequest {
     pub container: Arc<[u8]>,
     /// A thread that runs in it.
     pub tid: i64,
+    /// Whether the last answer is still known. Otherwise files that have not changed since are read
+    /// again.
+    pub known: bool,
 }
 
 /// Answers questions about the machine that events leave open.

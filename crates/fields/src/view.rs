@@ -181,11 +181,11 @@ impl Names for View<'_> {
     }
 
     fn user(&self, uid: u32) -> Option<&[u8]> {
-        self.state.user(self.thread()?, uid).map(|user| &*user.name)
+        self.state.user(self.thread()?, uid).map(|user| user.name)
     }
 
     fn group(&self, gid: u32) -> Option<&[u8]> {
-        self.state.group(self.thread()?, gid).map(|group| &*group.name)
+        self.state.group(self.thread()?, gid)
     }
 
     fn cwd(&self) -> Option<&[u8]> {

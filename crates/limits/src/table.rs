@@ -58,6 +58,13 @@ limits! {
     FDS_PER_PROCESS: Count = 4096;
     /// Users, and groups, of one container or of the host. More are not added; they have no names.
     ACCOUNTS: Count = 65_536;
+    /// A name, home directory or shell of a user, or the name of a group. A longer one is cut.
+    ACCOUNT_TEXT_BYTES: Bytes = 1024;
+    /// Users and groups of one container or of the host. More are not added; they have no names.
+    ACCOUNT_BYTES: Bytes = 8 << 20;
+    /// Users and groups of all containers. The containers unused for the longest time are forgotten
+    /// and read again with their next program.
+    ACCOUNT_TOTAL_BYTES: Bytes = 64 << 20;
     /// Containers whose users and groups are kept. Accounts of more are not read.
     ACCOUNT_CONTAINERS: Count = 16_384;
     /// Descriptions of containers that are kept. More are dropped; fields of these are empty.

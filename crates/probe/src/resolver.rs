@@ -178,12 +178,12 @@ impl AccountsWorker {
     }
 
     fn answer(&mut self, request: &AccountsRequest, now: Instant) -> Answer {
-        let AccountsRequest { container, tid } = request;
+        let AccountsRequest { container, tid, known: still_known } = request;
         let Some(version) = self.files.version(*tid) else {
             return Answer::Now(Some(Accounts::default()));
         };
         if let Some(known) = self.known.get(container) {
-            if known.version == version {
+            if known.version == version && *still_known {
                 return Answer::Now(None);
             }
             if now < known.read + INTERVAL {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn request(tid: i64) -> AccountsRequest {
-        AccountsRequest { container: b"c"[..].into(), tid }
+        AccountsRequest { container: b"c"[..].into(), tid, known: true }
     }
 
     fn users(answer: &Answer) -> usize {
@@ -245,6 +245,11 @@ mod tests {
         assert_eq!(worker.answer(&request(7), start), Answer::At(later));
         assert_eq!(users(&worker.answer(&request(7), later)), 2);
         assert_eq!(worker.counters.account_reads.load(Relaxed), 2);
+        // What was forgotten is read again.
+        let forgotten = AccountsRequest { known: false, ..request(7) };
+        assert_eq!(worker.answer(&forgotten, later), Answer::At(later + INTERVAL));
+        assert_eq!(users(&worker.answer(&forgotten, later + INTERVAL)), 2);
+        assert_eq!(worker.counters.account_reads.load(Relaxed), 3);
         // A thread that is gone says nothing of the files.
         assert_eq!(users(&worker.answer(&request(8), later)), 0);
     }

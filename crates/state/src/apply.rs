@@ -164,6 +164,12 @@ impl State {
             self.partition.remove_thread(at);
             self.counters.removed_threads += 1;
         }
+        while let Some(container) = self.tree.next_emptied() {
+            // What captures tell of a container is not told again.
+            if self.config.live {
+                self.users.remove_container(&container);
+            }
+        }
     }
 }
 

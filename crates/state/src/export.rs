@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashSet;
-use peregrine_event::snapshot::{self, Item};
+use peregrine_event::snapshot::{self, Group, Item, User};
 
 use crate::fd::{Fd, FdKind, Role};
 use crate::fds::FdTable;
@@ -17,8 +17,13 @@ impl State {
     pub fn snapshot(&self, wanted: impl Fn(&Thread) -> bool) -> Vec<Item> {
         let mut items = vec![Item::Machine(self.machine().clone())];
         items.extend(self.interfaces().described().iter().cloned().map(Item::Interface));
-        items.extend(self.users().host_users().cloned().map(Item::User));
-        items.extend(self.users().host_groups().cloned().map(Item::Group));
+        let host = self.users().host();
+        items.extend(host.users().map(|user| {
+            let (name, home, shell) = (user.name.into(), user.home.into(), user.shell.into());
+            Item::User(User { uid: user.uid, gid: user.gid, name, home, shell })
+        }));
+        items
+            .extend(host.groups().map(|(gid, name)| Item::Group(Group { gid, name: name.into() })));
         let threads = self.with_relatives(wanted);
         items.extend(threads.iter().map(|thread| Item::Thread(Box::new(self.thread_item(thread)))));
         let ports = self.server_ports_now();

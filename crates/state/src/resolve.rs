@@ -40,7 +40,7 @@ impl PendingAccounts {
             Entry::Vacant(entry) => {
                 let container = Arc::clone(entry.key());
                 entry.insert(Waiting { ticket, again: None });
-                self.unsent.push_back(AccountsRequest { container, tid });
+                self.unsent.push_back(AccountsRequest { container, tid, known: false });
             }
         }
     }
@@ -48,7 +48,7 @@ impl PendingAccounts {
     fn answer(&mut self, container: Arc<[u8]>) {
         if let Some(Waiting { again: Some((ticket, tid)), .. }) = self.waiting.remove(&container) {
             self.waiting.insert(Arc::clone(&container), Waiting { ticket, again: None });
-            self.unsent.push_back(AccountsRequest { container, tid });
+            self.unsent.push_back(AccountsRequest { container, tid, known: false });
         }
     }
 }
@@ -94,7 +94,9 @@ impl State {
 
     /// The next request for accounts to be sent.
     pub fn next_account_request(&mut self) -> Option<AccountsRequest> {
-        self.pending_accounts.unsent.pop_front()
+        let request = self.pending_accounts.unsent.pop_front()?;
+        let known = self.users.has_accounts(&request.container);
+        Some(AccountsRequest { known, ..request })
     }
 
     /// Takes a request back that could not be sent: it is the next one again.
@@ -130,7 +132,10 @@ impl State {
     /// Replaces the accounts of a container. Where none were found, those that are known stay, and
     /// the next program that it runs causes another read.
     fn set_accounts(&mut self, container: &[u8], accounts: Accounts) {
-        if accounts.is_empty() {
+        if !self.tree.residents().has(container) {
+            // Its last thread ended meanwhile.
+            self.users.remove_container(container);
+        } else if accounts.is_empty() {
             if !self.users.has_accounts(container) {
                 self.users.remove_container(container);
             }
@@ -269,11 +274,13 @@ mod tests {
         };
         assert!(asked_for(false).1.is_empty());
         let (mut state, asked) = asked_for(true);
-        let [AccountsRequest { container, tid }] = asked.as_slice() else { panic!("{asked:?}") };
+        let [AccountsRequest { container, tid, known: false }] = asked.as_slice() else {
+            panic!("{asked:?}")
+        };
         assert_eq!((&**container, *tid), (&b"0123456789ab"[..], 20));
 
         let name = |state: &State, tid| {
-            state.user(state.by_tid(tid).unwrap(), 7).map(|user| user.name.clone())
+            state.user(state.by_tid(tid).unwrap(), 7).map(|user| user.name.to_vec())
         };
         assert_eq!(name(&state, 20), None);
         let ticket = state.pending_accounts(container).unwrap();
@@ -287,6 +294,13 @@ mod tests {
         state.observe(answer(container, None));
         state.observe(answer(container, Some(&[])));
         assert_eq!(name(&state, 20).as_deref(), Some(&b"inside"[..]));
+        // Accounts end with the last thread of their container, also those that come later.
+        state.remove_thread(20);
+        assert!(state.users().has_accounts(container));
+        state.remove_thread(21);
+        assert!(!state.users().has_accounts(container));
+        state.observe(answer(container, Some(&[user(b"inside")])));
+        assert_eq!(state.users().container_bytes(), 0);
     }
 
     #[test]
@@ -296,7 +310,8 @@ mod tests {
         for tid in 1..=3 {
             pending.request(Arc::clone(&container), tid);
         }
-        let request = |tid| AccountsRequest { container: Arc::clone(&container), tid };
+        let request =
+            |tid| AccountsRequest { container: Arc::clone(&container), tid, known: false };
         assert_eq!(pending.unsent.drain(..).collect::<Vec<_>>(), [request(1)]);
         pending.answer(Arc::clone(&container));
         assert_eq!(pending.unsent.drain(..).collect::<Vec<_>>(), [request(3)]);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
-use peregrine_event::snapshot::{self, Item, Machine};
+use peregrine_event::Account;
+use peregrine_event::snapshot::{self, Group, Item, Machine, User};
 use peregrine_limits as limits;
 
 use crate::activity::{Activity, Usage};
@@ -17,7 +18,7 @@ use crate::resolve::PendingAccounts;
 use crate::texts::Texts;
 use crate::thread::Thread;
 use crate::tree::{Ancestors, ThreadGroup, ThreadRef, Tree};
-use crate::users::{Group, User, Users};
+use crate::users::Users;
 
 /// Limits and choices.
 #[derive(Clone, Debug)]
@@ -264,12 +265,12 @@ impl State {
     }
 
     /// The user with this number, as the container of the thread knows it.
-    pub fn user(&self, thread: &Thread, uid: u32) -> Option<&User> {
+    pub fn user(&self, thread: &Thread, uid: u32) -> Option<Account<'_>> {
         self.users.user(&thread.container, uid)
     }
 
-    /// The group with this number, as the container of the thread knows it.
-    pub fn group(&self, thread: &Thread, gid: u32) -> Option<&Group> {
+    /// The name of the group with this number, as the container of the thread knows it.
+    pub fn group(&self, thread: &Thread, gid: u32) -> Option<&[u8]> {
         self.users.group(&thread.container, gid)
     }
 

@@ -1,10 +1,12 @@
 //! The process tree: threads, their groups, parents and children. Only life-cycle events change it.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use crate::residents::Residents;
 use crate::thread::{Thread, ThreadFlags};
 
 /// All threads that are known.
@@ -16,6 +18,7 @@ pub struct Tree {
     groups: HashMap<i64, ThreadGroup>,
     max_threads: usize,
     exited: Exited,
+    residents: Residents,
 }
 
 /// Refers to a thread for as long as it is in the tree; never to another one with the same tid.
@@ -102,6 +105,7 @@ impl Tree {
             groups: HashMap::new(),
             max_threads,
             exited: Exited::default(),
+            residents: Residents::default(),
         }
     }
 
@@ -281,6 +285,27 @@ impl Tree {
         slots.map(|(index, slot)| ThreadRef::new(index, slot.generation)).collect()
     }
 
+    /// Sets the container that a thread runs in.
+    pub(crate) fn set_container(&mut self, at: ThreadRef, container: &Arc<[u8]>) {
+        let Some(thread) = self.get_mut(at).filter(|thread| thread.container != *container) else {
+            return;
+        };
+        let old = std::mem::replace(&mut thread.container, Arc::clone(container));
+        self.residents.leave(&old);
+        self.residents.enter(container);
+    }
+
+    /// The containers with threads.
+    pub(crate) fn residents(&self) -> &Residents {
+        &self.residents
+    }
+
+    /// The next container that has lost its last thread since this was asked.
+    #[inline]
+    pub(crate) fn next_emptied(&mut self) -> Option<Arc<[u8]>> {
+        self.residents.next_emptied()
+    }
+
     /// Marks a thread as dead, to be removed later.
     pub(crate) fn set_dead(&mut self, at: ThreadRef) {
         let Some(thread) = self.get_mut(at) else { return };
@@ -386,7 +411,9 @@ impl Tree {
 
     fn free(&mut self, at: ThreadRef) {
         if let Some(slot) = self.slots.get_mut(at.place()) {
-            slot.thread = None;
+            if let Some(thread) = slot.thread.take() {
+                self.residents.leave(&thread.container);
+            }
             slot.generation = slot.generation.next();
             self.free.push(at.index());
         }

@@ -1,8 +1,7 @@
 //! Classes `user` and `group`.
 
-use peregrine_event::EventType;
 use peregrine_event::params::asyncevent_e;
-use peregrine_event::snapshot;
+use peregrine_event::{Account, EventType};
 use peregrine_filter::Value;
 use peregrine_state::Thread;
 
@@ -61,8 +60,8 @@ pub(crate) fn depends_on_accounts(view: &View<'_>, field: FieldId) -> bool {
 pub(crate) fn account_value<'a>(
     field: FieldId,
     ids: Ids,
-    user: &impl Fn(u32) -> Option<&'a snapshot::User>,
-    group: &impl Fn(u32) -> Option<&'a snapshot::Group>,
+    user: &impl Fn(u32) -> Option<Account<'a>>,
+    group: &impl Fn(u32) -> Option<&'a [u8]>,
 ) -> Option<Value<'a>> {
     let known = || user(ids.uid);
     // Root needs no entry.
@@ -70,15 +69,13 @@ pub(crate) fn account_value<'a>(
         known.unwrap_or(if id == 0 { root } else { NA })
     };
     Some(Value::Text(match field {
-        FieldId::User(User::Name) => or(known().map(|user| &*user.name), ids.uid, b"root"),
-        FieldId::User(User::Homedir) => or(known().map(|user| &*user.home), ids.uid, b"/root"),
-        FieldId::User(User::Shell) => known().map_or(NA, |user| &*user.shell),
+        FieldId::User(User::Name) => or(known().map(|user| user.name), ids.uid, b"root"),
+        FieldId::User(User::Homedir) => or(known().map(|user| user.home), ids.uid, b"/root"),
+        FieldId::User(User::Shell) => known().map_or(NA, |user| user.shell),
         FieldId::User(User::LoginName) => {
-            or(user(ids.loginuid).map(|user| &*user.name), ids.loginuid, b"root")
+            or(user(ids.loginuid).map(|user| user.name), ids.loginuid, b"root")
         }
-        FieldId::Group(Group::Name) => {
-            or(group(ids.gid).map(|group| &*group.name), ids.gid, b"root")
-        }
+        FieldId::Group(Group::Name) => or(group(ids.gid), ids.gid, b"root"),
         _ => return None,
     }))
 }

@@ -276,8 +276,8 @@ fn accounts_are_those_of_the_root_directory_of_a_thread() {
     host.write("etc/real", "host:x:1000:1000::/:/bin/sh\n");
     let mut files = accounts::AccountFiles::open(host.0.path()).unwrap();
     let inside = files.read(7);
-    assert_eq!(inside.user(1000).map(|user| user.name.as_slice()), Some(&b"carol"[..]));
-    assert_eq!(inside.group(1000).map(|group| group.name.as_slice()), Some(&b"carol"[..]));
+    assert_eq!(inside.user(1000).map(|user| user.name), Some(&b"carol"[..]));
+    assert_eq!(inside.group(1000), Some(&b"carol"[..]));
     assert!(files.read(8).is_empty() && files.version(8).is_none());
 
     let version = files.version(7).unwrap();

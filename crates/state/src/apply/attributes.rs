@@ -8,12 +8,12 @@ use peregrine_event::params::{
     syscall_setrlimit_x as setrlimit,
 };
 use peregrine_event::path;
+use peregrine_event::snapshot::{Group, User};
 
 use super::context::ApplyContext;
 use crate::state::State;
 use crate::thread::{Thread, ThreadFlags};
 use crate::tree::ThreadRef;
-use crate::users::{Group, User};
 
 peregrine_event::same_params!(chdir, getcwd: PATH);
 peregrine_event::same_params!(getrlimit, setrlimit: CUR, RESOURCE);

@@ -9,12 +9,13 @@ use peregrine_event::params::{
     user_deleted_e as deleted_user,
 };
 
+use peregrine_event::snapshot::{Group, User};
+
 use super::context::ApplyContext;
 use crate::containers::{Container, ContainerKind, Known};
 use crate::state::State;
 use crate::thread::{Purpose, Thread};
 use crate::tree::ThreadRef;
-use crate::users::{Group, User};
 
 peregrine_event::same_params!(container_json, old_container_json: JSON);
 peregrine_event::same_params!(user, deleted_user: UID, CONTAINER_ID);
@@ -111,9 +112,9 @@ impl State {
             self.counters.dropped_others += u64::from(!self.containers.insert(Arc::new(bare)));
         }
         let purpose = self.tree.get(at).and_then(|thread| self.purpose(thread, &id));
+        self.tree.set_container(at, &id);
         let Some(thread) = self.tree.get_mut(at) else { return };
         thread.purpose = purpose.unwrap_or(thread.purpose);
-        thread.container = Arc::clone(&id);
         thread.cgroups = groups;
         let (uid, gid) = (thread.uid, thread.gid);
         if changed {

@@ -125,7 +125,7 @@ fn users_and_groups_are_added_and_removed() {
     }));
     let name = |world: &World, uid| {
         let user = world.state.user(world.thread(100), uid)?;
-        Some(String::from_utf8_lossy(&user.name).into_owned())
+        Some(String::from_utf8_lossy(user.name).into_owned())
     };
     assert_eq!(name(&world, 1000).as_deref(), Some("ann"));
     world.event(EventType::UserAddedE, -1, |b| {
@@ -155,7 +155,7 @@ fn root_is_known_without_a_user_list() {
         b.i64(0).u32(5).u32(0).u32(5);
     });
     assert_eq!(world.thread(100).uid, 0);
-    assert!(world.state.users().user(b"", 0).is_some_and(|root| &*root.home == b"/root"));
+    assert!(world.state.users().user(b"", 0).is_some_and(|root| root.home == b"/root"));
 }
 
 #[test]
