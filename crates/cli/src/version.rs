@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use peregrine_config::redact_option;
 use peregrine_rules::Version;
 use serde_json::{Value, json};
 
@@ -28,9 +29,13 @@ pub(crate) fn program() -> String {
     path.file_name().map_or("peregrine".into(), |name| name.to_string_lossy()).into_owned()
 }
 
-/// The command line, as it was typed.
+/// The command line, as it was typed but for secrets.
 pub(crate) fn command_line() -> String {
-    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let shown = |word: &str| match word.strip_prefix("--option=") {
+        Some(option) => format!("--option={}", redact_option(option)),
+        None => redact_option(word),
+    };
+    let words = std::env::args_os().map(|word| shown(&word.to_string_lossy()));
     words.collect::<Vec<_>>().join(" ")
 }
 

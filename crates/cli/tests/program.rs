@@ -242,10 +242,41 @@ fn support_shows_the_configuration_in_force() {
     let report = outcome.json();
     let config: Value = serde_json::from_str(report["config"].as_str().unwrap()).unwrap();
     assert_eq!(config["priority"], "error");
-    assert_eq!(config["static_fields"]["a"], "hello");
+    assert_eq!(config["static_fields"]["a"], "${WORD}");
     assert_eq!(config["output_timeout"], "17");
     assert_eq!(report["rules_files"][0]["variants"][0]["content"], RULES);
     assert!(outcome.log().contains(&"   more.yaml | schema validation: ok"));
+}
+
+#[test]
+fn support_and_log_show_no_secrets() {
+    let place = Place::new();
+    place.add_config(
+        "log_level: debug\nstatic_fields: {a: 'x ${WORD}', token: hunter2}\n\
+         http_output: {enabled: true, url: 'http://me:hunter2@127.0.0.1/?key=${WORD}'}\n",
+    );
+    let outcome = place.run(&[
+        "-o",
+        "static_fields.password=hunter2",
+        "-ostatic_fields.b=http://me:hunter2@h/",
+        "--option=static_fields.api_key=hunter2 hunter2",
+        "-r",
+        "rules.yaml",
+        "--support",
+    ]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let report = outcome.json();
+    let command_line = report["cmdline"].as_str().unwrap();
+    assert!(command_line.contains("-o static_fields.password=[redacted]"), "{command_line}");
+    assert!(command_line.contains("-ostatic_fields.b=http://[redacted]@h/"), "{command_line}");
+    assert!(command_line.contains("--option=static_fields.api_key=[redacted] "), "{command_line}");
+    let config: Value = serde_json::from_str(report["config"].as_str().unwrap()).unwrap();
+    assert_eq!(config["http_output"]["url"], "http://[redacted]@127.0.0.1/?key=${WORD}");
+    assert_eq!(config["static_fields"]["a"], "x ${WORD}");
+    assert_eq!(config["static_fields"]["token"], "[redacted]");
+    for text in [&outcome.stdout, &outcome.stderr] {
+        assert!(!text.contains("hunter2") && !text.contains("hello"), "{text}");
+    }
 }
 
 #[test]

@@ -5,38 +5,57 @@ use peregrine_yaml::{Node, Value};
 /// Replacements in one value before expansion stops: a variable may contain itself.
 const MOST_REPLACEMENTS: usize = 1000;
 
-/// Replaces variables in every value (not in keys) of a tree.
-pub(crate) fn expand_tree(node: &mut Node, variable: &dyn Fn(&str) -> Option<String>) {
+/// Replaces variables in every value (not in keys) of a tree. `expanded` is called for each value
+/// in which there was one, with its text before; the node has the new one.
+pub(crate) fn expand_tree(
+    node: &mut Node,
+    variable: &dyn Fn(&str) -> Option<String>,
+    expanded: &mut dyn FnMut(&Node, String),
+) {
     match &mut node.value {
-        Value::Scalar { text, .. } if text.contains('$') => *text = expand(text, variable),
-        Value::Seq(items) => items.iter_mut().for_each(|item| expand_tree(item, variable)),
-        Value::Map(map) => map.0.iter_mut().for_each(|(_, value)| expand_tree(value, variable)),
-        Value::Null | Value::Scalar { .. } => {}
+        Value::Scalar { text, .. } => {
+            if let Some(value) = expand(text, variable) {
+                let written = std::mem::replace(text, value);
+                expanded(node, written);
+            }
+        }
+        Value::Seq(items) => {
+            items.iter_mut().for_each(|item| expand_tree(item, variable, expanded));
+        }
+        Value::Map(map) => {
+            map.0.iter_mut().for_each(|(_, value)| expand_tree(value, variable, expanded));
+        }
+        Value::Null => {}
     }
 }
 
 /// `${NAME}` is the variable or nothing, and its value is expanded in turn; `$${x}` is the text
-/// `${x}`. A dollar that begins neither ends the search, and so does an unclosed brace.
-fn expand(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
-    let mut text = text.to_owned();
+/// `${x}`. A dollar that begins neither ends the search, and so does an unclosed brace. `None` if
+/// the text stays as it is.
+#[must_use]
+pub fn expand(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let mut new: Option<String> = None;
     let mut from = 0;
     for _ in 0..MOST_REPLACEMENTS {
-        let Some(rest) = text.get(from..) else { break };
+        let current = new.as_deref().unwrap_or(text);
+        let Some(rest) = current.get(from..) else { break };
         let Some(dollar) = rest.find('$').map(|at| from + at) else { break };
-        let rest = &text[dollar..];
+        let rest = current.get(dollar..).unwrap_or_default();
         let Some(close) = rest.find('}') else { break };
         if rest.starts_with("${") {
-            let value = variable(&rest[2..close]).unwrap_or_default();
+            let name = rest.get(2..close).unwrap_or_default();
+            let value = variable(name).unwrap_or_default();
+            let text = new.get_or_insert_with(|| text.to_owned());
             text.replace_range(dollar..=dollar + close, &value);
             from = dollar;
         } else if rest.starts_with("$${") {
-            text.remove(dollar);
+            new.get_or_insert_with(|| text.to_owned()).remove(dollar);
             from = dollar + 1;
         } else {
             break;
         }
     }
-    text
+    new
 }
 
 #[cfg(test)]
@@ -51,6 +70,7 @@ mod tests {
             "DOLLAR" => Some("$".to_owned()),
             _ => None,
         })
+        .unwrap_or_else(|| text.to_owned())
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fmt;
 use peregrine_diagnostics::{Label, Position, Problem, Severity, SourceMap, Span};
 use peregrine_yaml::Node;
 
+use crate::secrets::Expansions;
+
 /// What kind of problem it is, for tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigCode {
@@ -202,6 +204,14 @@ impl ConfigIssue {
     pub fn within(mut self, message: &str) -> Self {
         self.message = format!("{message}: {}", self.message);
         self.prefix = Prefix::FileWithoutBlank;
+        self
+    }
+
+    /// The same issue with values that came from the environment as they stand in the file.
+    pub(crate) fn conceal(mut self, expansions: &Expansions) -> Self {
+        if let Some(span) = self.span {
+            self.message = expansions.conceal(&self.message, span);
+        }
         self
     }
 

@@ -20,6 +20,7 @@ mod environment;
 mod issue;
 mod load;
 mod overrides;
+mod secrets;
 mod sections;
 mod sources;
 
@@ -29,8 +30,10 @@ use serde_json::{Value as Json, json};
 pub use config::Config;
 pub use declare::Row;
 pub use digest::sha256;
+pub use environment::expand;
 pub use issue::{ConfigCode, ConfigError, ConfigIssue};
 pub use load::{Loaded, Main, ReadFile, load};
+pub use secrets::redact_option;
 pub use sections::{
     AppendOutput, BaseSyscalls, Capture, CaptureMode, ClientCertificate, Containers, DropAction,
     DropActions, Engine, ExtraField, FalcoLibs, FileOutput, Files, Hooks, HttpOutput, Include,

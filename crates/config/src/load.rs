@@ -15,6 +15,7 @@ use crate::digest::sha256;
 use crate::environment::expand_tree;
 use crate::issue::{ConfigCode, ConfigError, ConfigIssue};
 use crate::overrides::COMMAND_LINE;
+use crate::secrets::{Expansion, Expansions, printable, redact_option};
 use crate::sections::{Include, Plugin, Strategy};
 use crate::{full_schema, overrides, sources};
 
@@ -32,8 +33,9 @@ pub enum Main<'a> {
 pub struct Loaded {
     /// The keys.
     pub config: Config,
-    /// The tree they were read from, all files and options in it.
-    pub effective: Node,
+    /// The tree they were read from, all files and options in it, as it may be shown: variables of
+    /// the environment by their names, and without secrets.
+    pub printable: Node,
     /// Files that went into it, by name.
     pub files: BTreeMap<String, ReadFile>,
     /// When they were read.
@@ -73,7 +75,10 @@ pub fn load(
         Main::BuiltIn(_) => "default".to_owned(),
     };
     let loaded = loader.load(main, &name, options, deprecated);
-    loaded.map_err(|issue| ConfigError::new(issue, &name, &loader.sources))
+    loaded.map_err(|issue| {
+        let issue = issue.conceal(&loader.expansions);
+        ConfigError::new(issue, &name, &loader.sources)
+    })
 }
 
 #[derive(Default)]
@@ -81,6 +86,7 @@ struct Loader {
     sources: SourceMap,
     files: BTreeMap<String, ReadFile>,
     warnings: Vec<Problem>,
+    expansions: Expansions,
 }
 
 impl Loader {
@@ -113,8 +119,9 @@ impl Loader {
         let mut warnings = std::mem::take(&mut self.warnings);
         warnings.extend(doubtful_entries(&config));
         let files = std::mem::take(&mut self.files);
+        let printable = printable(&root, &self.expansions);
         let read_at = SystemTime::now();
-        Ok(Loaded { config, effective: root, files, read_at, plugins, rules, warnings })
+        Ok(Loaded { config, printable, files, read_at, plugins, rules, warnings })
     }
 
     fn read_file(&mut self, path: &Path, schema: &Schema) -> Result<Node, ConfigIssue> {
@@ -126,8 +133,11 @@ impl Loader {
             )
         })?;
         let mut node = sources::read(&mut self.sources, &name, &bytes)?;
-        expand_tree(&mut node, &|name| {
-            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+        let variable =
+            |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        expand_tree(&mut node, &variable, &mut |node, written| {
+            let value = node.as_str().unwrap_or_default().to_owned();
+            self.expansions.record(node.start.offset, Expansion { written, value });
         });
         let validation = schema.check(&node).into_iter().next().map_or(Ok(()), Err);
         for key in schema.unknown_keys(&node) {
@@ -149,7 +159,7 @@ impl Loader {
         for key in schema.unknown_keys(&alone) {
             if let Some(issue) = unknown_key(&key) {
                 let problem = issue.into_problem(Severity::Warning, COMMAND_LINE, &self.sources);
-                let source = Arc::new(Source::new(COMMAND_LINE, option));
+                let source = Arc::new(Source::new(COMMAND_LINE, redact_option(option)));
                 self.warnings.push(problem.at(Label::bytes(source, 0..written)));
             }
         }

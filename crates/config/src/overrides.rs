@@ -7,6 +7,7 @@ use peregrine_yaml::{Map, Node, Value};
 use thiserror::Error;
 
 use crate::issue::{ConfigCode, ConfigIssue};
+use crate::secrets::redact_option;
 use crate::sources;
 
 /// Name of the source of option values, for messages.
@@ -30,7 +31,8 @@ pub(crate) fn apply(
         return Err(ConfigIssue::new(
             ConfigCode::Override,
             format!(
-                "Error parsing config option \"{option}\". Must be of the form key=val or key.subkey=val"
+                "Error parsing config option \"{}\". Must be of the form key=val or key.subkey=val",
+                redact_option(option)
             ),
         ));
     };

@@ -1,26 +1,28 @@
 //! The texts that a configuration is read from, so that every value knows where it stands.
 //!
 //! Values of several files and of the command line end up in one tree. Each text gets a range of
-//! offsets of its own, and the positions of its nodes are moved into that range.
+//! offsets of its own, and the positions of its nodes are moved into that range. The texts are for
+//! snippets, so their secrets are masked.
 
 use peregrine_diagnostics::{Position, Source, SourceMap, Span};
 use peregrine_yaml::{Node, Value, decode, parse};
 
 use crate::issue::{ConfigCode, ConfigIssue};
+use crate::secrets::{masked, redact_option};
 
 /// Reads a text as YAML: its first document, or nothing.
 pub(crate) fn read(sources: &mut SourceMap, name: &str, bytes: &[u8]) -> Result<Node, ConfigIssue> {
-    let text = decode(bytes).into_owned();
-    let parsed = parse(&text);
-    let base = sources.add(Source::new(name, text));
-    match parsed {
+    let text = decode(bytes);
+    match parse(&text) {
         Ok(documents) => {
             let first = documents.into_iter().next();
             let mut node = first.unwrap_or_else(|| Node::nowhere(Value::Null));
+            let base = sources.add(Source::new(name, masked(&text, Some(&node))));
             shift(&mut node, base);
             Ok(node)
         }
         Err(error) => {
+            let base = sources.add(Source::new(name, masked(&text, None)));
             let at = Position { offset: error.at.offset + base, ..error.at };
             let (line, column) = (at.line + 1, at.column + 1);
             let message = format!("{name}:{line}:{column}: {}", error.message);
@@ -30,11 +32,11 @@ pub(crate) fn read(sources: &mut SourceMap, name: &str, bytes: &[u8]) -> Result<
     }
 }
 
-/// The rest of a line from a byte on, as a scalar.
+/// The value of an option, which begins at a byte, as a scalar.
 pub(crate) fn scalar(sources: &mut SourceMap, name: &str, line: &str, from: usize) -> Node {
-    let source = Source::new(name, line);
+    let source = Source::new(name, redact_option(line));
     let mut node = Node::scalar(line.get(from..).unwrap_or_default());
-    (node.start, node.end) = (source.position(from), source.position(line.len()));
+    (node.start, node.end) = (source.position(from), source.position(usize::MAX));
     let base = sources.add(source);
     shift(&mut node, base);
     node

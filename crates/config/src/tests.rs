@@ -302,3 +302,67 @@ fn a_missing_file_is_an_error() {
     let error = load(Main::File(Path::new("/no/such/falco.yaml")), &[], &mut |_| ()).unwrap_err();
     assert!(error.to_string().starts_with("Cannot read config file (/no/such/falco.yaml)"));
 }
+
+/// Cargo sets this variable for tests.
+const VARIABLE: &str = "CARGO_PKG_NAME";
+const VALUE: &str = "peregrine-config";
+
+#[test]
+fn what_is_shown_has_variables_by_name_and_no_secrets() {
+    let yaml = format!(
+        "program_output: {{enabled: true, program: \"post --token abc ${{{VARIABLE}}}\"}}\n\
+         http_output: {{enabled: true, url: \"https://me:pw@host/?sig=${{{VARIABLE}}}&x=1\"}}\n\
+         static_fields: {{site: \"${{{VARIABLE}}}\", password: hunter2, api_key: \"${{{VARIABLE}}}\"}}\n\
+         plugins: [{{name: p, library_path: /p.so, init_config: {{secrets: [a, {{b: c}}], n: 1}},
+                    open_params: '{{\"token\": \"xyz\"}}'}}]\n\
+         rules_files: &list [\"$${{HOME}}\", \"${{{VARIABLE}}}\"]\n\
+         load_plugins: *list\n"
+    );
+    let loaded = loaded(
+        &yaml.replace("load_plugins: *list", "config_files: []"),
+        &["static_fields.token=very secret", "append_output[]={extra_output: hello, secret: s}"],
+    );
+    let loaded = loaded.unwrap();
+    assert_eq!(loaded.config.static_fields["site"], VALUE);
+    assert_eq!(loaded.config.plugins.0[0].init_config, r#"{"n":1,"secrets":["a",{"b":"c"}]}"#);
+    let shown = dump(&loaded.printable);
+    assert_eq!(
+        shown,
+        r#"{"program_output": {"enabled": "true", "program": "post --token [redacted] ${CARGO_PKG_NAME}"}, "#
+            .to_owned()
+            + r#""http_output": {"enabled": "true", "url": "https://[redacted]@host/?sig=${CARGO_PKG_NAME}&x=[redacted]"}, "#
+            + r#""static_fields": {"site": "${CARGO_PKG_NAME}", "password": "[redacted]", "api_key": "${CARGO_PKG_NAME}", "token": "[redacted]"}, "#
+            + r#""plugins": [{"name": "p", "library_path": "/p.so", "init_config": {"secrets": ["[redacted]", {"b": "[redacted]"}], "n": "1"}, "#
+            + r#""open_params": "{\"token\": \"[redacted]\"}"}], "#
+            + r#""rules_files": ["$${HOME}", "${CARGO_PKG_NAME}"], "config_files": [], "#
+            + r#""append_output": [{"extra_output": "hello", "secret": "[redacted]"}]}"#
+    );
+    assert!(!shown.contains(VALUE));
+}
+
+#[test]
+fn errors_show_variables_by_name_and_no_secrets() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("falco.yaml");
+    let wrong = |text: &str, options: &[&str]| {
+        fs::write(&file, text).unwrap();
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        let error = load(Main::File(&file), &options, &mut |_| ()).unwrap_err();
+        format!("{error}\n{}", error.snippet())
+    };
+    let of_variable = wrong(&format!("log_level: ${{{VARIABLE}}}\n"), &[]);
+    assert!(of_variable.starts_with("Unknown log level ${CARGO_PKG_NAME}\n"), "{of_variable}");
+    assert!(!of_variable.contains(VALUE), "{of_variable}");
+    let one_line = wrong("{log_level: loud, static_fields: {password: hunter2}}\n", &[]);
+    assert!(one_line.contains("password: *******"), "{one_line}");
+    for (text, options) in [
+        ("{static_fields: {password: hunter2}, log_level: loud}\n", [].as_slice()),
+        ("static_fields: {password: hunter2\nlog_level: loud\n", &[]),
+        ("", &["append_output[]={token: hunter2, extra_fields: [{a: [b]}]}"]),
+        ("", &["http_output=https://me:hunter2@host"]),
+        ("", &["password: hunter2"]),
+    ] {
+        let error = wrong(text, options);
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}

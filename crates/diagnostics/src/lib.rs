@@ -2,8 +2,9 @@
 //!
 //! A [`Problem`] has a code, a message, the spans it is about and, where it is known, a remedy. It
 //! has three forms: text with the source line and carets ([`Display`](std::fmt::Display)), JSON
-//! ([`Problem::to_json`]) and SARIF 2.1.0 ([`sarif()`]). The crate knows spans and source texts; it
-//! does not know YAML, rules or settings.
+//! ([`Problem::to_json`]) and SARIF 2.1.0 ([`sarif()`]). Texts that may hold secrets are shown
+//! through [`redact()`]. The crate knows spans and source texts; it does not know YAML, rules or
+//! settings.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -31,6 +32,7 @@
 
 mod excerpt;
 mod problem;
+mod redact;
 mod sarif;
 mod snippet;
 mod source;
@@ -38,6 +40,7 @@ mod suggest;
 
 pub use excerpt::excerpt;
 pub use problem::{Label, Problem, Severity};
+pub use redact::{REDACTED, is_reference, is_secret_name, mask, mask_ranges, redact};
 pub use sarif::{Tool, sarif};
 pub use snippet::Snippet;
 pub use source::{Position, Source, SourceMap, Span};

@@ -39,7 +39,7 @@ fn report(setup: &Setup, rules: &Rules) -> anyhow::Result<String> {
             "machine": text(system.machine()),
         },
         "cmdline": version::command_line(),
-        "config": dump(&setup.loaded.effective),
+        "config": dump(&setup.loaded.printable),
         "rules_files": rules_files,
     });
     let report = serde_json::to_string(&report).context("Could not write the report")?;

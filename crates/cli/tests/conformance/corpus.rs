@@ -1,5 +1,6 @@
 //! Small inputs: rules files, configurations, replays and command lines.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ fn run(group: &'static str, case: &Case) -> Report {
 fn compare(name: &str, run: &Run, outcome: &Outcome, place: &Place, report: &mut Report) {
     let counters = || run.stderr.as_ref().and_then(|want| texts(want, &outcome.counters()));
     let different = exit(run, outcome)
-        .or_else(|| answer(&run.answer, outcome))
+        .or_else(|| answer(run, outcome))
         .or_else(|| written(run, place))
         .or_else(counters);
     report.add(name.to_owned(), different);
@@ -61,10 +62,10 @@ fn exit(run: &Run, outcome: &Outcome) -> Option<String> {
     (!right).then(why)
 }
 
-fn answer(want: &Answer, outcome: &Outcome) -> Option<String> {
+fn answer(run: &Run, outcome: &Outcome) -> Option<String> {
     let stdout = outcome.stdout.as_str();
     let got = serde_json::from_str::<Value>(stdout);
-    match want {
+    match &run.answer {
         Answer::None => None,
         Answer::AnyJson => got.err().map(|error| format!("no JSON: {error}")),
         Answer::LoadResults(want) => match got {
@@ -78,10 +79,31 @@ fn answer(want: &Answer, outcome: &Outcome) -> Option<String> {
         Answer::Effective(want) => {
             let config = got.ok().and_then(|got| Some(got.get("config")?.as_str()?.to_owned()));
             let config = config.and_then(|text| serde_json::from_str(&text).ok());
-            difference(&as_texts(want), &as_texts(&config.unwrap_or(Value::Null)))
+            let (want, mut got) = (as_texts(want), as_texts(&config.unwrap_or(Value::Null)));
+            expand_variables(&want, &mut got, &run.env);
+            difference(&want, &got)
         }
         Answer::Lines(want) => texts(want, &stdout.lines().collect::<Vec<_>>()),
         Answer::Extract { how, value } => difference(value, &extract(how, outcome)),
+    }
+}
+
+/// `--support` shows variables of the environment by their names, the reference shows their values.
+fn expand_variables(want: &Value, got: &mut Value, variables: &BTreeMap<String, String>) {
+    match (want, got) {
+        (Value::String(want), Value::String(got)) if want != got => {
+            let expanded = peregrine_config::expand(got, &|name| variables.get(name).cloned());
+            *got = expanded.unwrap_or_else(|| got.clone());
+        }
+        (Value::Array(want), Value::Array(got)) => {
+            want.iter().zip(got).for_each(|(want, got)| expand_variables(want, got, variables));
+        }
+        (Value::Object(want), Value::Object(got)) => {
+            for (key, got) in got {
+                expand_variables(want.get(key).unwrap_or(&Value::Null), got, variables);
+            }
+        }
+        _ => {}
     }
 }
 

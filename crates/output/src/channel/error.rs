@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use peregrine_diagnostics::redact;
 use peregrine_files::FileError;
 use thiserror::Error;
 
@@ -21,7 +22,7 @@ pub enum ChannelError {
         source: FileError,
     },
     /// A program could not be started.
-    #[error("Failed to open program output: {command} (error: {source})")]
+    #[error("Failed to open program output: {} (error: {source})", redact(command))]
     Spawn {
         /// The command.
         command: String,
@@ -53,6 +54,6 @@ pub enum HttpError {
         what: &'static str,
     },
     /// The transfer failed.
-    #[error("failed to post: {0}")]
+    #[error("failed to post: {}", redact(&.0.to_string()))]
     Transfer(#[from] Box<ureq::Error>),
 }
