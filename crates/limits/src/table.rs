@@ -75,6 +75,17 @@ limits! {
     INTERFACES: Count = 4096;
     /// An enter event that is stored for its exit event. A longer one is not stored.
     STORED_ENTER_BYTES: Bytes = 4096;
+
+    // Rules.
+
+    /// Items that lists put into other lists and conditions, all rules together, besides four for
+    /// each that is written. Rules with more are refused.
+    RULES_LIST_ITEMS: Count = 1_000_000;
+    /// Bytes of these items, besides four for each byte that is written. Rules with more are refused.
+    RULES_LIST_BYTES: Bytes = 32 << 20;
+    /// Tests and operators of conditions with macros expanded, all rules together, besides four for
+    /// each byte of conditions. Rules with more are refused.
+    RULES_MACRO_NODES: Count = 1_000_000;
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use peregrine_filter::{
     TestCache, UnknownLiteral, Vocabulary, compile, compile_with,
 };
 
+use crate::budget::{Budget, Room};
 use crate::condition::{Resolved, Written};
 use crate::decode::Decoded;
 use crate::define::{Definitions, MacroDef, RuleDef, invalid};
@@ -70,10 +71,9 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         mut known: Memo<V::Field>,
         findings: &mut Vec<Finding>,
     ) -> Option<Memo<V::Field>> {
-        let mut lists = match Lists::resolve(&self.definitions.lists) {
+        let mut lists = match Lists::resolve(&self.definitions.lists, self.budget()) {
             Ok(lists) => lists,
-            Err(error) => {
-                let list = self.definitions.lists.iter().last()?;
+            Err((error, list)) => {
                 findings.push(*invalid(error.to_string(), &list.place));
                 return None;
             }
@@ -124,6 +124,15 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         Some(memo)
     }
 
+    /// What lists and macros may expand to.
+    fn budget(&self) -> Budget {
+        let Definitions { lists, macros, rules, .. } = self.definitions;
+        let items = || lists.iter().flat_map(|list| &list.items);
+        let conditions = macros.iter().map(|def| def.condition.len());
+        let conditions = conditions.chain(rules.iter().map(|def| def.condition.len()));
+        Budget::new(items().count(), items().map(String::len).chain(conditions).sum())
+    }
+
     /// All macros. A macro sees the macros whose first definition precedes its own last definition.
     fn macros(
         &self,
@@ -152,11 +161,12 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         if findings.len() > before {
             return None;
         }
+        let nodes = &mut lists.budget.nodes;
         let defs = self.definitions.macros.iter().zip(&all_written).enumerate();
         for (at, (def, written)) in defs {
             let visibility = Some(def.order.visibility);
             let kept = known.macros.remove(&def.name);
-            match self.put_macros(written, kept, &mut macros, visibility, &def.place) {
+            match self.put_macros(written, kept, &mut macros, visibility, &def.place, nodes) {
                 Ok(resolved) => {
                     if let Some(this) = macros.get_mut(at) {
                         this.condition = Arc::clone(&resolved.condition);
@@ -189,6 +199,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         if let Some(kept) = kept
             && let Ok(written) = Written::parse(own, &text, place, lists, Some(&kept.resolved))
             && kept.resolved.holds(&written, |name| self.visible(name, macros, None))
+            && lists.budget.nodes.take(kept.resolved.nodes()).is_ok()
         {
             self.mark_used(kept.resolved.macros(), macros);
             findings.extend(kept.findings);
@@ -208,7 +219,8 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         let extra_fields = self.extra_fields(source, def, findings)?;
 
         let written = Written::parse(own, &text, place, lists, None)?;
-        let resolved = self.put_macros(&written, None, macros, None, &def.place)?;
+        let resolved =
+            self.put_macros(&written, None, macros, None, &def.place, &mut lists.budget.nodes)?;
         let condition = Arc::clone(&resolved.condition);
         warn_of_condition(&condition, written.text, &def.condition_place, findings);
         let program = self.program(&condition, &written, source, def, work)?;
@@ -285,13 +297,16 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         macros: &mut [Macro],
         visibility: Option<u32>,
         place: &Place,
+        nodes: &mut Room,
     ) -> Decoded<Resolved> {
         let visible = |name: &str| self.visible(name, macros, visibility);
-        if let Some(kept) = kept.filter(|kept| kept.holds(written, visible)) {
+        if let Some(kept) = kept.filter(|kept| kept.holds(written, visible))
+            && nodes.take(kept.nodes()).is_ok()
+        {
             self.mark_used(kept.macros(), macros);
             return Ok(kept);
         }
-        match macros::resolve(&written.expr, &visible) {
+        match macros::resolve(&written.expr, &visible, nodes) {
             Ok((condition, used)) => {
                 let then = |name: String| visible(&name).map(|now| (name, Arc::clone(now)));
                 let used: Vec<_> = used.into_iter().filter_map(then).collect();
@@ -303,7 +318,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 let names = self.definitions.macros.names();
                 let help = match &error {
                     MacroError::Undefined(name) => undefined_help(name, names),
-                    MacroError::Loop(_) | MacroError::TooLarge => None,
+                    MacroError::Loop(_) | MacroError::TooDeep | MacroError::TooLarge(_) => None,
                 };
                 let mut place = place.in_condition(written.text, span.start);
                 if let MacroError::Undefined(name) | MacroError::Loop(name) = &error

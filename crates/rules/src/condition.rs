@@ -100,6 +100,15 @@ impl Resolved {
         Arc::ptr_eq(&self.written, &written.expr) && self.macros.iter().all(same)
     }
 
+    /// Nodes that macros have added: those of the whole condition, if there is any.
+    pub(crate) fn nodes(&self) -> usize {
+        let mut nodes = 0;
+        if !self.macros.is_empty() {
+            self.condition.walk(&mut |_| nodes += 1);
+        }
+        nodes
+    }
+
     /// Names of the expanded macros.
     pub(crate) fn macros(&self) -> impl Iterator<Item = &str> {
         self.macros.iter().map(|(name, _)| name.as_str())

@@ -169,7 +169,7 @@ impl<'a> Names<'a> {
 
 fn list(list: &List) -> Value {
     // An entry of the definition that is not among the resolved items is the name of a list.
-    let items: BTreeSet<&str> = list.items.iter().map(String::as_str).collect();
+    let items: BTreeSet<&str> = list.items.iter().map(|item| &**item).collect();
     let (written, names): (Vec<&str>, Vec<&str>) =
         list.written.iter().map(String::as_str).partition(|item| items.contains(item));
     json!({
@@ -177,7 +177,7 @@ fn list(list: &List) -> Value {
         "details": {
             "used": list.used,
             "lists": set(names.into_iter().collect::<BTreeSet<_>>()),
-            "items_compiled": list.items,
+            "items_compiled": list.items.iter().map(|item| &**item).collect::<Vec<_>>(),
             "plugins": [],
         },
     })

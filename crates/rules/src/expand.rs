@@ -5,23 +5,21 @@
 //! Quoted strings are not expanded.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::budget::{Budget, TooLarge};
 use crate::define::{ListDef, Named};
 use crate::literal::{literal, quoted_end};
-
-/// Limits on the number of items of all resolved lists together, and on the bytes of an expanded
-/// condition. Without them lists of lists of lists could exhaust memory.
-const MAX_ITEMS: usize = 4_000_000;
-const MAX_BYTES: usize = 256 << 20;
 
 /// Deepest nesting of lists, possible through redefinitions.
 const MAX_DEPTH: usize = 500;
 
 /// All lists with nested lists resolved.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lists {
+    pub(crate) budget: Budget,
     lists: Vec<List>,
     by_name: HashMap<String, usize>,
     /// Lists whose names contain delimiters; words of a condition cannot be looked up by them.
@@ -32,10 +30,11 @@ pub(crate) struct Lists {
 #[derive(Debug, Default)]
 pub(crate) struct List {
     pub(crate) name: String,
-    pub(crate) items: Vec<String>,
+    pub(crate) items: Vec<Arc<str>>,
     pub(crate) used: bool,
-    /// Its items as written into conditions.
+    /// Its items as written into conditions, and their number.
     pasted: String,
+    pasted_items: usize,
 }
 
 /// A condition with lists expanded.
@@ -81,20 +80,19 @@ impl Expanded {
     }
 }
 
-/// Lists that exceed the limits.
-#[derive(Debug, thiserror::Error)]
-#[error("Lists in lists make more than {MAX_ITEMS} items or {MAX_BYTES} bytes")]
-pub(crate) struct TooLarge;
-
 impl Lists {
-    pub(crate) fn resolve(definitions: &Named<ListDef>) -> Result<Self, TooLarge> {
+    /// All lists. An error comes with the list that exceeds the budget.
+    pub(crate) fn resolve(
+        definitions: &Named<ListDef>,
+        budget: Budget,
+    ) -> Result<Self, (TooLarge, Arc<ListDef>)> {
         let mut resolver =
-            Resolver { definitions, lists: HashMap::new(), used: Vec::new(), total: 0 };
+            Resolver { definitions, lists: HashMap::new(), used: Vec::new(), budget };
         for list in definitions.iter() {
-            resolver.resolve(list, 0)?;
+            resolver.resolve(list, 0).map_err(|error| (error, Arc::clone(list)))?;
         }
-        let Resolver { mut lists, used, .. } = resolver;
-        let mut all = Self::default();
+        let Resolver { mut lists, used, budget, .. } = resolver;
+        let mut all = Self::new(budget);
         for (at, definition) in definitions.iter().enumerate() {
             let name = definition.name.clone();
             if name.contains(is_delimiter) {
@@ -107,8 +105,14 @@ impl Lists {
         for name in used {
             all.mark_used(&name);
         }
-        all.paste()?;
+        for (at, definition) in definitions.iter().enumerate().rev() {
+            all.paste(at).map_err(|error| (error, Arc::clone(definition)))?;
+        }
         Ok(all)
+    }
+
+    fn new(budget: Budget) -> Self {
+        Self { budget, lists: Vec::new(), by_name: HashMap::new(), odd_names: Vec::new() }
     }
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, List> {
@@ -132,6 +136,10 @@ impl Lists {
             }
             let end = word_end(rest);
             if let Some((list, len)) = self.list_at(rest, end) {
+                if let Some(List { pasted, pasted_items, .. }) = self.lists.get(list) {
+                    self.budget.items.take(*pasted_items)?;
+                    self.budget.bytes.take(pasted.len())?;
+                }
                 let name = condition.len() - rest.len();
                 rest = self.put(list, &mut out, rest.get(len..).unwrap_or_default(), |from| {
                     pieces.push(Piece { from, original: name, name: Some(len) });
@@ -148,9 +156,6 @@ impl Lists {
                 let (word, after) = rest.split_at(len);
                 out.push_str(word);
                 rest = after;
-            }
-            if out.len() > MAX_BYTES {
-                return Err(TooLarge);
             }
         }
         Ok(Expanded { text: out, len: condition.len(), pieces })
@@ -200,37 +205,34 @@ impl Lists {
         rest
     }
 
-    /// Renders the texts used in conditions. The name of a list also refers to lists defined after
-    /// it, although its items do not show this: conditions have always been expanded this way.
-    fn paste(&mut self) -> Result<(), TooLarge> {
-        let mut total = 0;
-        for at in (0..self.lists.len()).rev() {
-            let mut pasted = String::new();
-            let mut later = Vec::new();
-            for item in self.lists.get(at).map(|list| list.items.as_slice()).unwrap_or_default() {
-                let inner = self.by_name.get(item).filter(|&&inner| inner > at);
-                let word = match inner.and_then(|&inner| self.lists.get(inner)) {
-                    Some(inner) => {
-                        later.push(inner.name.clone());
-                        inner.pasted.as_str().into()
-                    }
-                    None => literal(item),
-                };
-                if !pasted.is_empty() && !word.is_empty() {
-                    pasted.push_str(", ");
+    /// Renders the text of a list that is used in conditions, once those after it are. The name of a
+    /// list also refers to lists defined after it, although its items do not show this: conditions
+    /// have always been expanded this way.
+    fn paste(&mut self, at: usize) -> Result<(), TooLarge> {
+        let (mut pasted, mut pasted_items) = (String::new(), 0);
+        let mut later = Vec::new();
+        for item in self.lists.get(at).map(|list| list.items.as_slice()).unwrap_or_default() {
+            let inner = self.by_name.get(&**item).filter(|&&inner| inner > at);
+            let (word, items) = match inner.and_then(|&inner| self.lists.get(inner)) {
+                Some(inner) => {
+                    later.push(inner.name.clone());
+                    (inner.pasted.as_str().into(), inner.pasted_items)
                 }
-                pasted.push_str(&word);
-                if total + pasted.len() > MAX_BYTES {
-                    return Err(TooLarge);
-                }
+                None => (literal(item), 1),
+            };
+            if !pasted.is_empty() && !word.is_empty() {
+                pasted.push_str(", ");
             }
-            total += pasted.len();
-            for name in later {
-                self.mark_used(&name);
-            }
-            if let Some(list) = self.lists.get_mut(at) {
-                list.pasted = pasted;
-            }
+            self.budget.items.take(items.saturating_sub(1))?;
+            self.budget.bytes.take(word.len() + 2)?;
+            pasted.push_str(&word);
+            pasted_items += items;
+        }
+        for name in later {
+            self.mark_used(&name);
+        }
+        if let Some(list) = self.lists.get_mut(at) {
+            (list.pasted, list.pasted_items) = (pasted, pasted_items);
         }
         Ok(())
     }
@@ -246,9 +248,9 @@ impl Lists {
 struct Resolver<'d> {
     definitions: &'d Named<ListDef>,
     /// Resolved lists; `None` while in progress.
-    lists: HashMap<String, Option<Vec<String>>>,
+    lists: HashMap<String, Option<Vec<Arc<str>>>>,
     used: Vec<String>,
-    total: usize,
+    budget: Budget,
 }
 
 impl<'d> Resolver<'d> {
@@ -270,16 +272,13 @@ impl<'d> Resolver<'d> {
             }
             match inner.and_then(|inner| self.lists.get(&inner.name)?.as_ref()) {
                 Some(inner_items) => {
+                    self.budget.items.take(inner_items.len())?;
                     items.extend_from_slice(inner_items);
                     self.used.push(item.clone());
                 }
-                None => items.push(item.clone()),
-            }
-            if self.total + items.len() > MAX_ITEMS {
-                return Err(TooLarge);
+                None => items.push(item.as_str().into()),
             }
         }
-        self.total += items.len();
         self.lists.insert(list.name.clone(), Some(items));
         Ok(())
     }
@@ -305,11 +304,11 @@ mod tests {
 
     #[test]
     fn places_before_and_after_lists_are_known() {
-        let mut lists = Lists::default();
-        let items = vec!["a".to_owned(), "long item".to_owned()];
+        let mut lists = Lists::new(Budget::new(0, 0));
+        let items = vec!["a".into(), "long item".into()];
         lists.by_name.insert("l".into(), 0);
         lists.lists.push(List { name: "l".into(), items, ..List::default() });
-        lists.paste().unwrap();
+        lists.paste(0).unwrap();
         let condition = "p.n in (x, l) and \"l\" = l";
         let expanded = lists.expand(condition).unwrap();
         assert_eq!(expanded.text, "p.n in (x, a, \"long item\" ) and \"l\" = a, \"long item\" ");

@@ -6,6 +6,7 @@
 //! This crate knows the format of rules files and the rule language, and nothing of events and
 //! state: the existing fields come from a [`Vocabulary`](peregrine_filter::Vocabulary).
 
+mod budget;
 mod code;
 mod compile;
 mod condition;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use peregrine_filter::{Expr, ExprKind, Span};
 use thiserror::Error;
 
-/// Limits on the nodes and the depth of an expanded condition. Without them a few lines of nested
-/// macros could exhaust memory.
-const MAX_NODES: usize = 1_000_000;
+use crate::budget::{Room, TooLarge};
+
+/// Limit on the depth of an expanded condition.
 const MAX_DEPTH: usize = 1000;
 
 /// Why macros cannot be expanded. The messages are those that tools know.
@@ -15,8 +15,10 @@ const MAX_DEPTH: usize = 1000;
 pub(crate) enum MacroError {
     #[error("reference loop in macro '{0}'")]
     Loop(String),
-    #[error("macros in macros make the condition too large")]
-    TooLarge,
+    #[error("macros in macros make the condition too deep")]
+    TooDeep,
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     #[error("Undefined macro '{0}' used in filter.")]
     Undefined(String),
 }
@@ -25,9 +27,9 @@ pub(crate) enum MacroError {
 pub(crate) fn resolve<'m>(
     expr: &Arc<Expr>,
     visible: &dyn Fn(&str) -> Option<&'m Arc<Expr>>,
+    nodes: &mut Room,
 ) -> Result<(Arc<Expr>, Vec<String>), (MacroError, Span)> {
-    let mut resolver =
-        Resolver { visible, path: Vec::new(), used: Vec::new(), worst: None, nodes: 0 };
+    let mut resolver = Resolver { visible, path: Vec::new(), used: Vec::new(), worst: None, nodes };
     let mut condition = Expr::clone(expr);
     resolver.replace(&mut condition, 0);
     match resolver.worst {
@@ -47,14 +49,14 @@ struct Resolver<'m, 'v> {
     used: Vec<String>,
     /// The first error. Undefined macros have the lowest precedence.
     worst: Option<(MacroError, Span)>,
-    nodes: usize,
+    /// Room for copies of macros.
+    nodes: &'v mut Room,
 }
 
 impl Resolver<'_, '_> {
     fn replace(&mut self, expr: &mut Expr, depth: usize) {
-        self.nodes += 1;
-        if self.nodes > MAX_NODES || depth > MAX_DEPTH {
-            return self.report(MacroError::TooLarge, expr.span);
+        if depth > MAX_DEPTH {
+            return self.report(MacroError::TooDeep, expr.span);
         }
         match &mut expr.node {
             ExprKind::And(children) | ExprKind::Or(children) => {
@@ -82,9 +84,10 @@ impl Resolver<'_, '_> {
             return None;
         }
         // Cloning costs time too, so a large macro is counted before it is copied.
-        condition.walk(&mut |_| self.nodes += 1);
-        if self.nodes > MAX_NODES {
-            self.report(MacroError::TooLarge, span);
+        let mut nodes = 0;
+        condition.walk(&mut |_| nodes += 1);
+        if let Err(error) = self.nodes.take(nodes) {
+            self.report(error.into(), span);
             return None;
         }
         self.path.push(name.to_owned());
@@ -110,12 +113,14 @@ mod tests {
     use peregrine_filter::{DEFAULT_MAX_DEPTH, parse};
 
     use super::*;
+    use crate::budget::Budget;
 
     fn resolved(condition: &str, macros: &[(&str, &str)]) -> Result<String, MacroError> {
         let parse = |text: &str| parse(text, DEFAULT_MAX_DEPTH).unwrap();
         let macros: Vec<_> = macros.iter().map(|(n, c)| (*n, Arc::new(parse(c)))).collect();
         let expr = Arc::new(parse(condition));
-        resolve(&expr, &|name| macros.iter().find(|(n, _)| *n == name).map(|(_, c)| c))
+        let visible = |name: &str| macros.iter().find(|(n, _)| *n == name).map(|(_, c)| c);
+        resolve(&expr, &visible, &mut Budget::new(0, 0).nodes)
             .map(|(condition, _)| condition.to_string())
             .map_err(|(error, _)| error)
     }
@@ -144,6 +149,6 @@ mod tests {
             .collect();
         let macros: Vec<(&str, &str)> =
             names.iter().zip(&bodies).map(|(n, b)| (n.as_str(), b.as_str())).collect();
-        assert_eq!(resolved("m39", &macros), Err(MacroError::TooLarge));
+        assert!(matches!(resolved("m39", &macros), Err(MacroError::TooLarge(_))));
     }
 }

@@ -104,7 +104,7 @@ pub struct List {
     /// Items as written, including appended ones.
     pub written: Vec<String>,
     /// Items with nested lists expanded.
-    pub items: Vec<String>,
+    pub items: Vec<Arc<str>>,
     /// Whether a rule, macro or list uses it.
     pub used: bool,
 }

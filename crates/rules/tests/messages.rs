@@ -59,3 +59,13 @@ fn faults_of_output_and_condition_at_once() {
         "- rule: Opened\n  desc: d\n  condition: evt.type = opne\n  output: 'by %proc.nmae of %user.name'\n  priority: INFO\n"
     ));
 }
+
+#[test]
+fn lists_of_lists_that_are_too_large() {
+    let mut rules = "- list: l0\n  items: [a, b, c, d, e, f, g, h, i, j]\n".to_owned();
+    for level in 1..7 {
+        let items = vec![format!("l{}", level - 1); 10].join(", ");
+        rules.push_str(&format!("- list: l{level}\n  items: [{items}]\n"));
+    }
+    insta::assert_snapshot!(explain(&rules));
+}
