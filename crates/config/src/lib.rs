@@ -39,7 +39,7 @@ pub use sections::{
     DropActions, Engine, ExtraField, FalcoLibs, FileOutput, Files, Hooks, HttpOutput, Include,
     Interval, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogLevel, Metrics,
     OutputsQueue, Plugin, Plugins, ProgramOutput, RingSize, RuleMatching, RuleSelection, Scope,
-    Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Trust, Webserver,
+    Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Trust, Webserver, WhenFull,
 };
 
 /// The configuration that applies where there is no file.

@@ -1,9 +1,10 @@
 //! How alerts look and how they get out.
 //!
-//! [`Outputs`] takes [`Alert`](peregrine_alert::Alert)s from the event thread and delivers them on
-//! a thread of its own, through channels that may be slow. Each channel formats them itself
-//! ([`Format`]). This crate does not know rules, fields or state: an alert owns everything that it
-//! needs.
+//! [`Outputs`] takes [`Alert`](peregrine_alert::Alert)s from the event thread and delivers them
+//! through channels that may be slow. Each channel has a queue, bounded in memory and fair between
+//! rules, and a thread of its own; it formats the alerts itself ([`Format`]). What is not delivered
+//! is counted and reported with its reason. This crate does not know rules, fields or state: an
+//! alert owns everything that it needs.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -12,24 +13,28 @@
 //! use jiff::tz::TimeZone;
 //! use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleRegistry};
 //! use peregrine_files::FileMode;
-//! use peregrine_output::{Channels, Delivery, FileOutput, Format, JsonStyle, Layout, Outputs};
+//! use peregrine_output::{
+//!     ChannelOutput, ChannelSettings, Delivery, Drain, FileOutput, Format, JsonStyle, Layout,
+//!     Outputs, QueueLimits, WhenFull,
+//! };
 //!
 //! let dir = tempfile::tempdir()?;
 //! let path = dir.path().join("alerts");
-//! let channels = Channels {
-//!     file: Some(FileOutput { path: path.clone(), keep_alive: true, mode: FileMode::PRIVATE }),
-//!     ..Channels::default()
-//! };
+//! let file = FileOutput { path: path.clone(), keep_alive: true, mode: FileMode::PRIVATE };
+//! let output = ChannelOutput::File(file);
+//! let channels = vec![ChannelSettings { output, when_full: WhenFull::DropNewest }];
 //! let layout = Layout::Json(JsonStyle::default());
 //! let format = Format { layout, iso_time: false, zone: TimeZone::UTC };
+//! let queue = QueueLimits { alerts: None, bytes: 1 << 20 };
 //! let timeout = Duration::from_secs(2);
-//! let delivery = Delivery { channels, format, buffered: true, queue_capacity: None, timeout };
+//! let delivery = Delivery { channels, format, buffered: true, queue, timeout };
 //! let outputs = Outputs::start(delivery, Arc::new(|incident| panic!("{incident}")))?;
 //!
 //! let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "host-1");
 //! let rule = InternalRule::new(&origin, "test", Priority::Notice);
 //! outputs.submit(rule.alert(1_470_327_477_881_785_348, "something happened", Default::default()));
-//! outputs.close();
+//! let report = outputs.close(Drain::WhileProgress);
+//! assert_eq!(report.channels[0].delivered, 1);
 //! assert!(std::fs::read_to_string(path)?.starts_with(
 //!     r#"{"hostname":"host-1","output":"something happened","output_fields":{},"#
 //! ));
@@ -37,19 +42,27 @@
 //! ```
 
 mod channel;
+mod clock;
 mod format;
+mod incident;
 mod outputs;
 mod queue;
+mod statistics;
 mod summary;
 #[cfg(test)]
 mod testing;
 mod time;
+mod watchdog;
+mod worker;
 
 pub use channel::{
-    ChannelError, Channels, ClientIdentity, FileOutput, HttpError, HttpOutput, ProgramOutput,
-    SyslogOutput, Trust,
+    ChannelError, ChannelOutput, ChannelSettings, ClientIdentity, FileOutput, HttpError,
+    HttpOutput, ProgramOutput, SyslogOutput, Trust,
 };
 pub use format::{Format, Formatter, JsonStyle, Layout};
-pub use outputs::{AlertSender, Delivery, Incident, Outputs, Report};
+pub use incident::{Incident, LossReason, Report};
+pub use outputs::{AlertSender, Delivery, Drain, Outputs};
+pub use queue::{QueueLimits, WhenFull};
+pub use statistics::{ChannelStatistics, DeliveryReport};
 pub use summary::Summary;
 pub use time::local_time_of_day;

@@ -1,107 +1,71 @@
-//! The thread that delivers alerts, and its watchdog.
+//! Submits alerts to all channels, and ends them.
 
 use std::fmt;
 use std::io;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use peregrine_alert::{Alert, Priority};
-use thiserror::Error;
+use peregrine_alert::Alert;
 
-use crate::channel::{Channel, ChannelError, Channels};
+use crate::channel::{Channel, ChannelSettings};
+use crate::clock;
 use crate::format::Format;
-use crate::queue::{Pushed, Queue, Taken};
+use crate::incident::{Incident, Report};
+use crate::queue::{QueueLimits, WhenFull};
+use crate::statistics::{ChannelStatistics, DeliveryReport};
+use crate::watchdog;
+use crate::worker::Lane;
 
 /// How alerts are delivered.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// Where to.
-    pub channels: Channels,
+    pub channels: Vec<ChannelSettings>,
     /// How alerts look there.
     pub format: Format,
     /// `buffered_outputs`: lines may wait until many can be written at once.
     pub buffered: bool,
-    /// `outputs_queue.capacity`: alerts that may wait. None: as many as memory holds.
-    pub queue_capacity: Option<NonZeroUsize>,
+    /// Limits of the queue of each channel.
+    pub queue: QueueLimits,
     /// `output_timeout`: how long a channel may take before that is reported.
     pub timeout: Duration,
 }
 
-/// A problem with the delivery of alerts. Prints as the message for the log.
-#[derive(Debug, Error)]
-pub enum Incident {
-    /// A channel exceeds the timeout, and all others wait for it.
-    #[error("\"{channel}\" output timeout, all output channels are blocked")]
-    Blocked {
-        /// The slow channel.
-        channel: &'static str,
-    },
-    /// A channel failed, so the alerts it was given are lost. Reported once until the channel works
-    /// again.
-    #[error("{channel}: {error}")]
-    Channel {
-        /// The channel.
-        channel: &'static str,
-        /// What went wrong.
-        error: ChannelError,
-    },
-    /// Channels were still blocked at the end, so the alerts in the queue are lost.
-    #[error("output channels still blocked, discarding all remaining notifications")]
-    Discarded,
-    /// The queue is full and an alert was lost. Reported once; [`Outputs::dropped`] counts.
-    #[error("Outputs queue out of memory. Drop event and continue on ...")]
-    QueueFull,
+/// How long [`Outputs::close`] waits for channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// Until all is delivered. A channel that makes no progress for the timeout of the delivery is
+    /// given up.
+    WhileProgress,
+    /// The same, but not longer than this in total.
+    Within(Duration),
 }
 
-impl Incident {
-    /// Level in the log.
-    #[must_use]
-    pub fn priority(&self) -> Priority {
-        match self {
-            Self::Blocked { .. } => Priority::Critical,
-            Self::Channel { .. } | Self::QueueFull => Priority::Error,
-            Self::Discarded => Priority::Notice,
-        }
-    }
-}
-
-/// Called for each incident, from any thread.
-pub type Report = Arc<dyn Fn(&Incident) + Send + Sync>;
-
-/// Delivers alerts on a thread of its own, in the order in which they were submitted.
+/// Delivers alerts through channels. Each has a queue and a thread of its own, so that one that is
+/// slow, blocked or failing delays no other; it gets its alerts in the order in which they were
+/// submitted.
 pub struct Outputs {
-    shared: Arc<Shared>,
-    deliverer: JoinHandle<()>,
-    /// Disconnected when the deliverer ends.
+    lanes: Arc<[Arc<Lane>]>,
+    /// Disconnected when all workers have ended.
     ended: Receiver<()>,
-    watchdog: Option<JoinHandle<()>>,
+    watchdog: Watchdog,
     report: Report,
     timeout: Duration,
 }
 
-struct Shared {
-    queue: Queue<Alert>,
-    activity: Activity,
-    /// Set when `close` has given up on the deliverer.
-    abandoned: AtomicBool,
-    ended: AtomicBool,
+struct Watchdog {
+    thread: JoinHandle<()>,
+    stop: Arc<AtomicBool>,
 }
 
 /// Submits alerts to [`Outputs`] from another thread.
 #[derive(Clone)]
 pub struct AlertSender {
-    shared: Arc<Shared>,
-    report: Report,
+    lanes: Arc<[Arc<Lane>]>,
 }
-
-/// Alerts that a channel gets at once. Progress is visible after each batch.
-const BATCH: usize = 128;
-/// Time between two checks of the watchdog, at most.
-const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Outputs {
     /// Starts to deliver.
@@ -109,85 +73,119 @@ impl Outputs {
     /// # Errors
     /// When a thread cannot be created.
     pub fn start(delivery: Delivery, report: Report) -> io::Result<Self> {
-        let Delivery { channels, format, buffered, queue_capacity, timeout } = delivery;
-        Self::with_channels(channels.build(&format, buffered), queue_capacity, timeout, report)
+        let Delivery { channels, format, buffered, queue, timeout } = delivery;
+        let channels = channels.into_iter().map(|ChannelSettings { output, when_full }| {
+            (output.build(&format, buffered), when_full)
+        });
+        Self::with_channels(channels.collect(), queue, timeout, report)
     }
 
     fn with_channels(
-        channels: Vec<Box<dyn Channel>>,
-        queue_capacity: Option<NonZeroUsize>,
+        channels: Vec<(Box<dyn Channel>, WhenFull)>,
+        limits: QueueLimits,
         timeout: Duration,
         report: Report,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            queue: Queue::new(queue_capacity),
-            activity: Activity::new(channels.iter().map(|channel| channel.name()).collect()),
-            abandoned: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-        });
         let (alive, ended) = mpsc::channel();
-        let mut deliverer = Deliverer::new(channels, shared.clone(), report.clone());
-        let deliverer = thread::Builder::new().name("outputs".to_owned()).spawn(move || {
-            deliverer.run();
-            drop(alive);
-        })?;
-        let watchdog = {
-            let (shared, report) = (shared.clone(), report.clone());
-            let watch = move || watchdog(&shared, timeout, &report);
-            thread::Builder::new().name("outputs-watch".to_owned()).spawn(watch)?
+        let start = |(channel, when_full): (Box<dyn Channel>, WhenFull)| {
+            let lane = Arc::new(Lane::new(channel.name(), limits, when_full));
+            start_worker(&lane, channel, alive.clone()).map(|()| lane)
         };
-        Ok(Self { shared, deliverer, ended, watchdog: Some(watchdog), report, timeout })
+        let lanes = channels.into_iter().map(start).collect::<io::Result<Arc<[_]>>>()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let watch = {
+            let (lanes, stop, report) = (lanes.clone(), stop.clone(), report.clone());
+            move || watchdog::watch(&lanes, &stop, timeout, &report)
+        };
+        let thread = thread::Builder::new().name("outputs-watch".to_owned()).spawn(watch)?;
+        Ok(Self { lanes, ended, watchdog: Watchdog { thread, stop }, report, timeout })
     }
 
-    /// Queues an alert. Never blocks: when the queue is full, the alert is dropped, counted and
-    /// reported.
+    /// Queues an alert for each channel. Waits only for channels with [`WhenFull::Block`].
     pub fn submit(&self, alert: Alert) {
-        self.shared.submit(alert, &self.report);
+        submit(&self.lanes, alert);
     }
 
     /// A handle for other threads.
     #[must_use]
     pub fn sender(&self) -> AlertSender {
-        AlertSender { shared: self.shared.clone(), report: self.report.clone() }
+        AlertSender { lanes: self.lanes.clone() }
     }
 
     /// Makes channels reopen their files and restart their programs before the next alert.
     pub fn reopen(&self) {
-        self.shared.queue.reopen();
+        self.lanes.iter().for_each(|lane| lane.queue.reopen());
     }
 
-    /// Alerts that were dropped because the queue was full.
+    /// Alerts that were lost because a queue was full. Each channel counts.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.shared.queue.dropped()
+        let channels = self.statistics().into_iter();
+        channels.map(|channel| channel.queue_full + channel.over_share).sum()
     }
 
-    /// Delivers the alerts in the queue, then stops. If no channel makes progress within the
-    /// timeout of the delivery, the rest of the queue is dropped.
-    pub fn close(mut self) {
-        self.shared.queue.close();
-        let mut seen = self.shared.activity.count();
-        while self.ended.recv_timeout(self.timeout) == Err(RecvTimeoutError::Timeout) {
-            let count = self.shared.activity.count();
-            if count == seen {
-                (self.report)(&Incident::Discarded);
-                self.shared.abandoned.store(true, Relaxed);
-                self.shared.queue.discard();
-                self.stop_watching();
-                return;
-            }
-            seen = count;
+    /// What became of the alerts so far.
+    #[must_use]
+    pub fn statistics(&self) -> Vec<ChannelStatistics> {
+        statistics(&self.lanes)
+    }
+
+    /// [`DeliveryReport::lost_by_rule`] so far.
+    #[must_use]
+    pub fn lost_by_rule(&self) -> Vec<u64> {
+        lost_by_rule(&self.lanes)
+    }
+
+    /// No thread waits for room in a queue any longer: what does not fit is lost. For the end of a
+    /// run.
+    pub fn stop_blocking(&self) {
+        stop_blocking(&self.lanes);
+    }
+
+    /// Delivers the alerts in the queues, then stops. What cannot be delivered is counted and
+    /// reported.
+    pub fn close(self, drain: Drain) -> DeliveryReport {
+        self.stop_blocking();
+        self.lanes.iter().for_each(|lane| lane.queue.close());
+        self.drain(drain);
+        let Watchdog { thread, stop } = self.watchdog;
+        stop.store(true, Relaxed);
+        thread.thread().unpark();
+        let _ = thread.join();
+        DeliveryReport {
+            channels: statistics(&self.lanes),
+            lost_by_rule: lost_by_rule(&self.lanes),
         }
-        self.stop_watching();
-        // The thread has ended, so this does not block.
-        let _ = self.deliverer.join();
     }
 
-    fn stop_watching(&mut self) {
-        self.shared.ended.store(true, Relaxed);
-        if let Some(watchdog) = self.watchdog.take() {
-            watchdog.thread().unpark();
-            let _ = watchdog.join();
+    /// Waits until all workers have ended or are given up.
+    fn drain(&self, drain: Drain) {
+        let deadline = match drain {
+            Drain::WhileProgress => None,
+            Drain::Within(time) => Some(Instant::now() + time),
+        };
+        let mut working: Vec<_> =
+            self.lanes.iter().map(|lane| (lane, lane.activity.count())).collect();
+        let mut given_up = false;
+        while !working.is_empty() {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let wait = left.map_or(self.timeout, |left| left.min(self.timeout));
+            if self.ended.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
+                break;
+            }
+            let late = left.is_some_and(|left| left <= self.timeout);
+            working.retain_mut(|(lane, seen)| {
+                let count = lane.activity.count();
+                let progresses = std::mem::replace(seen, count) != count && !late;
+                if !progresses && !lane.queue.has_ended() {
+                    lane.queue.end();
+                    given_up = true;
+                }
+                !lane.queue.has_ended()
+            });
+        }
+        if given_up {
+            (self.report)(&Incident::Discarded);
         }
     }
 }
@@ -195,16 +193,55 @@ impl Outputs {
 impl AlertSender {
     /// As [`Outputs::submit`]. An alert that comes after [`Outputs::close`] is lost.
     pub fn submit(&self, alert: Alert) {
-        self.shared.submit(alert, &self.report);
+        submit(&self.lanes, alert);
+    }
+
+    /// As [`Outputs::stop_blocking`].
+    pub fn stop_blocking(&self) {
+        stop_blocking(&self.lanes);
     }
 }
 
-impl Shared {
-    fn submit(&self, alert: Alert, report: &Report) {
-        if self.queue.push(alert) == Pushed::FirstDrop {
-            report(&Incident::QueueFull);
-        }
+type Lanes = [Arc<Lane>];
+
+fn submit(lanes: &Lanes, alert: Alert) {
+    let now = clock::now();
+    if let Some((last, others)) = lanes.split_last() {
+        others.iter().for_each(|lane| lane.queue.push(alert.clone(), now));
+        last.queue.push(alert, now);
     }
+}
+
+fn stop_blocking(lanes: &Lanes) {
+    lanes.iter().for_each(|lane| lane.queue.stop_blocking());
+}
+
+fn statistics(lanes: &Lanes) -> Vec<ChannelStatistics> {
+    let now = clock::now();
+    let of = |lane: &Arc<Lane>| ChannelStatistics::new(lane.channel, lane.queue.status(), now);
+    lanes.iter().map(of).collect()
+}
+
+fn lost_by_rule(lanes: &Lanes) -> Vec<u64> {
+    let mut lost = Vec::new();
+    lanes.iter().for_each(|lane| lane.queue.add_lost_by_rule(&mut lost));
+    lost
+}
+
+/// Starts the thread of a channel. `alive` is dropped when it ends.
+fn start_worker(
+    lane: &Arc<Lane>,
+    mut channel: Box<dyn Channel>,
+    alive: Sender<()>,
+) -> io::Result<()> {
+    let lane = lane.clone();
+    // Linux shows 15 bytes of it.
+    let name = format!("output-{}", lane.channel);
+    let run = move || {
+        lane.run(channel.as_mut());
+        drop(alive);
+    };
+    thread::Builder::new().name(name).spawn(run).map(drop)
 }
 
 impl fmt::Debug for AlertSender {
@@ -216,108 +253,6 @@ impl fmt::Debug for AlertSender {
 impl fmt::Debug for Outputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outputs").field("timeout", &self.timeout).finish_non_exhaustive()
-    }
-}
-
-struct Deliverer {
-    channels: Vec<Box<dyn Channel>>,
-    /// For each channel, whether its last operation failed.
-    failing: Vec<bool>,
-    shared: Arc<Shared>,
-    report: Report,
-}
-
-impl Deliverer {
-    fn new(channels: Vec<Box<dyn Channel>>, shared: Arc<Shared>, report: Report) -> Self {
-        Self { failing: vec![false; channels.len()], channels, shared, report }
-    }
-
-    fn run(&mut self) {
-        let mut alerts = Vec::new();
-        loop {
-            match self.shared.queue.take(&mut alerts) {
-                Taken::End => return self.each(|channel| channel.finish()),
-                Taken::Items => {
-                    for batch in alerts.chunks(BATCH) {
-                        if self.shared.abandoned.load(Relaxed) {
-                            return;
-                        }
-                        self.each(|channel| channel.deliver(batch));
-                    }
-                    alerts.clear();
-                }
-                Taken::Reopen => self.each(|channel| channel.reopen()),
-            }
-        }
-    }
-
-    fn each(&mut self, mut act: impl FnMut(&mut dyn Channel) -> Result<(), ChannelError>) {
-        for (index, (channel, failing)) in
-            self.channels.iter_mut().zip(&mut self.failing).enumerate()
-        {
-            self.shared.activity.start(index);
-            let done = act(channel.as_mut());
-            self.shared.activity.end();
-            match done {
-                Ok(()) => *failing = false,
-                Err(error) => {
-                    // Reporting every failure would flood the log.
-                    if !std::mem::replace(failing, true) {
-                        (self.report)(&Incident::Channel { channel: channel.name(), error });
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Progress of the deliverer, for the watchdog. Counting is cheaper than reading a clock.
-struct Activity {
-    names: Vec<&'static str>,
-    /// Odd while a channel works. Only the deliverer writes it.
-    count: AtomicU64,
-    /// The channel that works.
-    index: AtomicU64,
-}
-
-impl Activity {
-    fn new(names: Vec<&'static str>) -> Self {
-        Self { names, count: AtomicU64::new(0), index: AtomicU64::new(0) }
-    }
-
-    fn start(&self, index: usize) {
-        self.index.store(index as u64, Relaxed);
-        self.count.fetch_add(1, Relaxed);
-    }
-
-    fn end(&self) {
-        self.count.fetch_add(1, Relaxed);
-    }
-
-    fn count(&self) -> u64 {
-        self.count.load(Relaxed)
-    }
-
-    fn channel(&self) -> &'static str {
-        let index = self.index.load(Relaxed) as usize;
-        self.names.get(index).copied().unwrap_or_default()
-    }
-}
-
-/// Reports a channel operation that takes longer than the timeout, once per operation.
-fn watchdog(shared: &Shared, timeout: Duration, report: &Report) {
-    let interval = WATCH_INTERVAL.min(timeout).max(Duration::from_millis(1));
-    let (mut seen, mut since, mut reported) = (shared.activity.count(), Instant::now(), false);
-    while !shared.ended.load(Relaxed) {
-        thread::park_timeout(interval);
-        let count = shared.activity.count();
-        let is_working = count % 2 == 1;
-        if count != seen || !is_working {
-            (seen, since, reported) = (count, Instant::now(), false);
-        } else if !reported && since.elapsed() >= timeout {
-            report(&Incident::Blocked { channel: shared.activity.channel() });
-            reported = true;
-        }
     }
 }
 

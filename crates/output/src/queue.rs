@@ -1,9 +1,11 @@
-//! The queue between the event thread and the thread that delivers.
+//! The queue between the threads that submit alerts and the worker of one channel.
 //!
 //! Loom checks it in all orders in which its threads can run:
 //! `RUSTFLAGS="--cfg loom" cargo test -p peregrine-output --lib loom`.
 
-use std::num::NonZeroUsize;
+mod fair;
+mod limits;
+
 use std::sync::PoisonError;
 #[cfg(not(loom))]
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -12,21 +14,35 @@ use std::time::Duration;
 #[cfg(loom)]
 use loom::sync::{Condvar, Mutex, MutexGuard};
 
-/// Alerts that wait for delivery. The consumer takes all of them at once: one lock for many alerts.
+use peregrine_limits::ALERT_QUEUE_BYTES;
+
+pub(crate) use fair::Queued;
+use fair::{FairQueue, Losses};
+pub use limits::{QueueLimits, WhenFull};
+
+/// Alerts that wait for the delivery through one channel.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
+    /// Wakes the consumer.
     ready: Condvar,
-    capacity: Option<NonZeroUsize>,
+    /// Wakes producers that wait for room.
+    room: Condvar,
+    when_full: WhenFull,
 }
 
 #[derive(Debug)]
 struct State<T> {
-    waiting: Vec<T>,
+    waiting: FairQueue<T>,
+    counts: Counts,
     reopen: bool,
     closed: bool,
+    /// Nothing more is delivered.
+    ended: bool,
+    /// Producers wait when the queue is full.
+    blocks: bool,
+    blocked: usize,
     consumer: Consumer,
-    dropped: u64,
 }
 
 /// State of the consumer. Waking it costs the producer more than making an alert, so not every
@@ -45,62 +61,101 @@ enum Consumer {
 /// wake-up.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// What became of an item that was pushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    /// It waits for the consumer.
-    Queued,
-    /// The queue was full, for the first time.
-    FirstDrop,
-    /// The queue was full once more.
-    Drop,
+/// What became of the items so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// All that were pushed.
+    pub(crate) submitted: u64,
+    /// Arrived.
+    pub(crate) delivered: u64,
+    /// The consumer has failed to deliver them.
+    pub(crate) failed: u64,
+    /// Lost in a full queue that had items of one rule only.
+    pub(crate) full: u64,
+    /// Lost in a full queue, where their rule had more than others.
+    pub(crate) over_share: u64,
+    /// Not delivered when the queue was given up.
+    pub(crate) discarded: u64,
+}
+
+/// The state of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueueStatus {
+    pub(crate) counts: Counts,
+    /// Memory of the items that wait, in bytes.
+    pub(crate) bytes: usize,
+    /// When the oldest of them came.
+    pub(crate) oldest: Option<u64>,
 }
 
 /// What woke the consumer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// Items are in the buffer.
     Items,
     /// Channels must open their files again.
     Reopen,
-    /// The queue is closed and empty.
+    /// The queue is closed and empty, or given up.
     End,
 }
 
-impl<T> Queue<T> {
-    /// Without a capacity it grows as far as memory allows.
-    pub(crate) fn new(capacity: Option<NonZeroUsize>) -> Self {
+impl Counts {
+    /// Items that are neither delivered nor lost yet.
+    pub(crate) fn waiting(&self) -> u64 {
+        let Self { submitted, delivered, failed, full, over_share, discarded } = *self;
+        submitted.saturating_sub(delivered + failed + full + over_share + discarded)
+    }
+}
+
+impl<T: Queued> Queue<T> {
+    pub(crate) fn new(limits: QueueLimits, when_full: WhenFull) -> Self {
         let state = State {
-            waiting: Vec::new(),
+            waiting: FairQueue::new(limits),
+            counts: Counts::default(),
             reopen: false,
             closed: false,
+            ended: false,
+            blocks: when_full == WhenFull::Block,
+            blocked: 0,
             consumer: Consumer::Busy,
-            dropped: 0,
         };
-        Self { state: Mutex::new(state), ready: Condvar::new(), capacity }
+        Self { state: Mutex::new(state), ready: Condvar::new(), room: Condvar::new(), when_full }
     }
 
-    /// Never waits.
-    pub(crate) fn push(&self, item: T) -> Pushed {
+    pub(crate) fn when_full(&self) -> WhenFull {
+        self.when_full
+    }
+
+    /// Adds an item, which comes at this time. Waits only with [`WhenFull::Block`].
+    pub(crate) fn push(&self, item: T, at: u64) {
         let mut state = self.lock();
-        if self.capacity.is_some_and(|capacity| state.waiting.len() >= capacity.get()) {
-            state.dropped += 1;
-            return if state.dropped == 1 { Pushed::FirstDrop } else { Pushed::Drop };
+        while state.blocks && !state.ended && !state.waiting.fits(&item) {
+            state.blocked += 1;
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.blocked -= 1;
         }
-        state.waiting.push(item);
-        // A short queue must not fill up while the consumer lingers.
-        let half_full =
-            self.capacity.is_some_and(|capacity| state.waiting.len() >= capacity.get().div_ceil(2));
+        state.counts.submitted += 1;
+        if state.ended {
+            state.counts.discarded += 1;
+            state.waiting.count_lost(&item);
+            return;
+        }
+        let Losses { full, over_share, by_memory } = state.waiting.push(item, at, self.when_full);
+        if by_memory {
+            ALERT_QUEUE_BYTES.reach();
+        }
+        state.counts.full += full;
+        state.counts.over_share += over_share;
         let wake = match state.consumer {
             Consumer::Busy => false,
-            Consumer::Lingers => half_full,
+            // A short queue must not fill up while the consumer lingers.
+            Consumer::Lingers => state.waiting.is_half_full(),
             Consumer::Sleeps => true,
         };
         if wake {
             state.consumer = Consumer::Busy;
             self.ready.notify_one();
         }
-        Pushed::Queued
     }
 
     pub(crate) fn reopen(&self) {
@@ -108,31 +163,65 @@ impl<T> Queue<T> {
         self.ready.notify_one();
     }
 
+    /// The consumer ends when it has taken all that waits.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.ready.notify_one();
     }
 
-    /// Drops all items that wait; returns their number.
-    pub(crate) fn discard(&self) -> usize {
-        std::mem::take(&mut self.lock().waiting).len()
+    /// Producers that wait, and all later ones, lose what does not fit.
+    pub(crate) fn stop_blocking(&self) {
+        self.lock().blocks = false;
+        self.room.notify_all();
     }
 
-    /// Items that found the queue full.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.lock().dropped
+    /// Nothing more is delivered: counts as discarded what is not delivered, and what comes from
+    /// now on. The consumer, if it has not ended, ends as soon as it can.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.ended = true;
+        state.counts.discarded += state.counts.waiting();
+        state.waiting.discard();
+        drop(state);
+        self.ready.notify_one();
+        self.room.notify_all();
     }
 
-    /// Waits for something to do. `items` must be empty; it comes back with all that waited.
-    pub(crate) fn take(&self, items: &mut Vec<T>) -> Taken {
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    pub(crate) fn status(&self) -> QueueStatus {
+        let state = self.lock();
+        let (bytes, oldest) = (state.waiting.bytes(), state.waiting.oldest());
+        QueueStatus { counts: state.counts, bytes, oldest }
+    }
+
+    /// Adds the losses by rule, except those that the consumer failed to deliver.
+    pub(crate) fn add_lost_by_rule(&self, sums: &mut Vec<u64>) {
+        for (rule, lost) in self.lock().waiting.lost_by_rule().enumerate() {
+            match sums.get_mut(rule) {
+                Some(sum) => *sum += lost,
+                None => sums.push(lost),
+            }
+        }
+    }
+
+    /// Waits for something to do. `items` must be empty; it comes back with up to `max` items.
+    /// They occupy the queue until they are settled.
+    pub(crate) fn take(&self, items: &mut Vec<T>, max: usize) -> Taken {
         let mut state = self.lock();
         let mut lingered = false;
         loop {
+            if state.ended {
+                return Taken::End;
+            }
             if std::mem::take(&mut state.reopen) {
                 return Taken::Reopen;
             }
             if !state.waiting.is_empty() {
-                std::mem::swap(&mut state.waiting, items);
+                state.waiting.take(items, max);
+                self.wake_producers(&state);
                 return Taken::Items;
             }
             if state.closed {
@@ -147,6 +236,23 @@ impl<T> Queue<T> {
                 lingered = true;
             }
             state.consumer = Consumer::Busy;
+        }
+    }
+
+    /// Says what became of items that were taken.
+    pub(crate) fn settle(&self, delivered: u64, failed: u64) {
+        let mut state = self.lock();
+        if !state.ended {
+            state.counts.delivered += delivered;
+            state.counts.failed += failed;
+        }
+        state.waiting.settle();
+        self.wake_producers(&state);
+    }
+
+    fn wake_producers(&self, state: &State<T>) {
+        if state.blocked > 0 {
+            self.room.notify_all();
         }
     }
 
@@ -176,73 +282,4 @@ impl<T> Queue<T> {
 mod loom_tests;
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn items_come_in_order_then_the_end() {
-        let queue = Queue::new(None);
-        for item in 0..3 {
-            assert_eq!(queue.push(item), Pushed::Queued);
-        }
-        queue.close();
-        let mut items = Vec::new();
-        assert_eq!(queue.take(&mut items), Taken::Items);
-        assert_eq!(items, [0, 1, 2]);
-        items.clear();
-        assert_eq!(queue.take(&mut items), Taken::End);
-    }
-
-    #[test]
-    fn a_full_queue_drops_and_counts() {
-        let queue = Queue::new(NonZeroUsize::new(1));
-        let pushed = [queue.push('a'), queue.push('b'), queue.push('c')];
-        assert_eq!(pushed, [Pushed::Queued, Pushed::FirstDrop, Pushed::Drop]);
-        assert_eq!(queue.dropped(), 2);
-        assert_eq!(queue.discard(), 1);
-        assert_eq!(queue.push('d'), Pushed::Queued);
-    }
-
-    #[test]
-    fn a_consumer_that_sleeps_is_woken_for_each_thing() {
-        let queue = Queue::new(None);
-        let sleeping = || {
-            while queue.lock().consumer != Consumer::Sleeps {
-                std::thread::yield_now();
-            }
-        };
-        std::thread::scope(|scope| {
-            let consumer = scope.spawn(|| {
-                let mut items = Vec::new();
-                [queue.take(&mut items), queue.take(&mut Vec::new()), queue.take(&mut Vec::new())]
-            });
-            sleeping();
-            queue.push('a');
-            sleeping();
-            queue.reopen();
-            sleeping();
-            queue.close();
-            assert_eq!(consumer.join().unwrap(), [Taken::Items, Taken::Reopen, Taken::End]);
-        });
-    }
-
-    #[test]
-    fn nothing_is_lost_between_threads() {
-        let queue = Queue::new(None);
-        std::thread::scope(|scope| {
-            let consumer = scope.spawn(|| {
-                let (mut items, mut all) = (Vec::new(), Vec::new());
-                while queue.take(&mut items) != Taken::End {
-                    all.append(&mut items);
-                }
-                all
-            });
-            for item in 0..1000 {
-                queue.push(item);
-            }
-            queue.reopen();
-            queue.close();
-            assert_eq!(consumer.join().unwrap(), (0..1000).collect::<Vec<_>>());
-        });
-    }
-}
+mod tests;

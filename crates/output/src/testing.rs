@@ -16,8 +16,17 @@ pub(crate) fn formatter() -> Formatter {
 }
 
 pub(crate) fn alert(text: &str) -> Alert {
-    let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
-    let rule = RuleInfo::new(&origin, "syscall", "R", Priority::Notice, vec![], vec![]);
+    build(&Arc::new(RuleRegistry::new()), "R", text)
+}
+
+/// An alert of a rule with this name.
+pub(crate) fn rule_alert(registry: &Arc<RuleRegistry>, name: &str) -> Alert {
+    build(registry, name, name)
+}
+
+fn build(registry: &Arc<RuleRegistry>, name: &str, text: &str) -> Alert {
+    let origin = AlertOrigin::new(registry.clone(), "HOST");
+    let rule = RuleInfo::new(&origin, "syscall", name, Priority::Notice, vec![], vec![]);
     let add = |out: &mut Vec<u8>| out.extend_from_slice(text.as_bytes());
     AlertBuilder::new(Arc::new(rule), 1, 1, add).finish()
 }

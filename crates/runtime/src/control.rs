@@ -3,9 +3,10 @@
 //! The loop polls the [`Heartbeat`] between two events, which costs one relaxed load. A request
 //! raises it, and only then the loop receives from the channel.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use peregrine_engine::Generation;
@@ -27,7 +28,7 @@ pub enum Control {
 pub struct Controller {
     sender: Sender<Control>,
     heartbeat: Arc<Heartbeat>,
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stop>,
 }
 
 /// The receiving end, for the event loop.
@@ -35,9 +36,16 @@ pub struct Controller {
 pub struct Controls {
     receiver: Receiver<Control>,
     heartbeat: Arc<Heartbeat>,
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stop>,
     /// Keeps the channel connected when all controllers are gone.
     _sender: Sender<Control>,
+}
+
+/// Whether a stop is requested, and what is to be done then without the event loop.
+#[derive(Default)]
+struct Stop {
+    requested: AtomicBool,
+    hook: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// A channel to a run.
@@ -54,7 +62,7 @@ pub struct Controls {
 /// ```
 pub fn channel() -> (Controller, Controls) {
     let heartbeat = Arc::new(Heartbeat::new());
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(Stop::default());
     let (sender, receiver) = mpsc::channel();
     let controller = Controller {
         sender: sender.clone(),
@@ -68,7 +76,7 @@ impl Controller {
     /// Sends a request. Has no effect after the end of the run.
     pub fn send(&self, control: Control) {
         if matches!(control, Control::Stop) {
-            self.stop.store(true, Relaxed);
+            self.stop.request();
         }
         // An error says that the run is over.
         let _ = self.sender.send(control);
@@ -90,7 +98,17 @@ impl Controls {
 
     /// Whether a stop was requested, also before the requests ahead of it are received.
     pub fn stop_requested(&self) -> bool {
-        self.stop.load(Relaxed)
+        self.stop.requested.load(SeqCst)
+    }
+
+    /// What the thread that requests a stop does itself, because the event loop may wait for it:
+    /// it must not block. Only the first call has an effect. If a stop is requested already, it
+    /// happens at once.
+    pub fn on_stop(&self, hook: impl Fn() + Send + Sync + 'static) {
+        let _ = self.stop.hook.set(Box::new(hook));
+        if self.stop_requested() {
+            self.stop.run_hook();
+        }
     }
 
     /// The next request, in the order of sending.
@@ -116,8 +134,29 @@ impl Controls {
     }
 }
 
+impl Stop {
+    fn request(&self) {
+        self.requested.store(true, SeqCst);
+        self.run_hook();
+    }
+
+    fn run_hook(&self) {
+        if let Some(hook) = self.hook.get() {
+            hook();
+        }
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stop").field("requested", &self.requested).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
 
     #[test]
@@ -132,6 +171,23 @@ mod tests {
         assert!(matches!(controls.next(), Some(Control::Reopen)));
         assert!(matches!(controls.next(), Some(Control::Stop)));
         assert!(controls.next().is_none() && !controls.poll());
+    }
+
+    #[test]
+    fn the_hook_runs_with_each_stop_before_or_after_it_is_set() {
+        let count = Arc::new(AtomicUsize::new(0));
+        for early in [false, true] {
+            let (controller, controls) = channel();
+            if early {
+                controller.send(Control::Stop);
+            }
+            let counted = Arc::clone(&count);
+            controls.on_stop(move || {
+                counted.fetch_add(1, SeqCst);
+            });
+            controller.send(Control::Stop);
+        }
+        assert_eq!(count.load(SeqCst), 3);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use peregrine_alert::AlertOrigin;
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::profile::Profile;
 use peregrine_engine::{Engine, Generation, Source};
-use peregrine_output::{Outputs, Summary};
+use peregrine_output::{DeliveryReport, Drain, Outputs, Summary};
 use peregrine_probe::LiveError;
 use peregrine_probe::bpf::count_runs;
 use peregrine_telemetry::Phase;
@@ -25,6 +25,9 @@ use crate::observers::{Observers, Recorder, RunObserver};
 use crate::settings::{RunSettings, SourceSettings};
 use crate::sources::{self, LiveSettings, ReplayError};
 use crate::{Log, ProfileReport};
+
+/// Time for the delivery of queued alerts after a stop was requested.
+const STOP_DRAIN: Duration = Duration::from_secs(2);
 
 /// The environment of a run.
 pub struct RunContext<'a> {
@@ -53,6 +56,8 @@ pub struct Run<'a> {
 pub struct RunReport {
     /// Matches by rule.
     pub summary: Summary,
+    /// What became of the alerts. Prints those that are lost.
+    pub delivery: DeliveryReport,
     /// Losses. Prints their summary.
     pub drops: Drops,
     /// Events that rules were evaluated for.
@@ -131,6 +136,8 @@ impl<'a> Run<'a> {
         let RunContext { generation, outputs, origin, metrics, log, opened } = context;
         // Without a thread for it, there is no report; metrics still have the counts.
         let _limits = LimitReporter::start(log.clone()).ok();
+        let sender = outputs.sender();
+        controls.on_stop(move || sender.stop_blocking());
         let drops = Drops::new(settings.drops.clone(), outputs.sender(), &origin, log.clone());
         let parts = Observers {
             drops,
@@ -160,9 +167,13 @@ impl<'a> Run<'a> {
                 "{incomplete} alerts were sent before the users and groups of their containers were read"
             ));
         }
-        let (summary, drops) = observer.close(controls.heartbeat());
+        let drain = match controls.stop_requested() {
+            true => Drain::Within(STOP_DRAIN),
+            false => Drain::WhileProgress,
+        };
+        let (summary, delivery, drops) = observer.close(controls.heartbeat(), drain);
         let live = matches!(settings.source, SourceSettings::Live(_));
-        RunReport { summary, drops, events, elapsed, profile, started, live, result }
+        RunReport { summary, delivery, drops, events, elapsed, profile, started, live, result }
     }
 }
 

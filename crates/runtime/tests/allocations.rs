@@ -19,7 +19,7 @@ use peregrine_engine::{
 use peregrine_event::{Event, EventFlags, EventType};
 use peregrine_fields::Fields;
 use peregrine_files::FileMode;
-use peregrine_output::{Channels, Delivery, Format, Layout, Outputs};
+use peregrine_output::{Delivery, Format, Layout, Outputs, QueueLimits};
 use peregrine_rules::{EventSource, Loader};
 use peregrine_runtime::Log;
 use peregrine_runtime::capture::{Backpressure, MatchCaptureSettings};
@@ -166,10 +166,10 @@ impl Observer for Watched {
 /// The observer of a run that captures around matches.
 fn observer(generation: &Generation, origin: &AlertOrigin) -> RunObserver {
     let delivery = Delivery {
-        channels: Channels::default(),
+        channels: Vec::new(),
         format: Format { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC },
         buffered: true,
-        queue_capacity: None,
+        queue: QueueLimits { alerts: None, bytes: 1 << 20 },
         timeout: Duration::from_secs(2),
     };
     let outputs = Outputs::start(delivery, Arc::new(|incident| panic!("{incident}"))).unwrap();

@@ -143,7 +143,7 @@ fn print_report(prepared: &PreparedRun<'_>, report: &RunReport) -> anyhow::Resul
         }
         let _ = write!(stderr, "{}", report.drops);
     }
-    Ok(print(report.summary.to_string())?)
+    Ok(print(format!("{}{}", report.summary, report.delivery))?)
 }
 
 /// The number of this process is no secret: tools of other users read it.

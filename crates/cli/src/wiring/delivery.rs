@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::bail;
 use jiff::tz::TimeZone;
-use peregrine_config::Config;
+use peregrine_config::{Config, Engine};
 use peregrine_engine::AlertContent;
 use peregrine_event::render::Buffers;
 use peregrine_output::{
-    Channels, ClientIdentity, Delivery, FileOutput, Format, HttpOutput, JsonStyle, Layout,
-    ProgramOutput, SyslogOutput, Trust,
+    ChannelOutput, ChannelSettings, ClientIdentity, Delivery, FileOutput, Format, HttpOutput,
+    JsonStyle, Layout, ProgramOutput, QueueLimits, SyslogOutput, Trust, WhenFull,
 };
 
 /// How and where alerts are delivered.
@@ -19,36 +19,58 @@ use peregrine_output::{
 /// # Errors
 /// No output is enabled.
 pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
-    let channels = Channels {
-        file: config
-            .file_output
-            .as_ref()
-            .map(|file| file_output(&file.path, file.keep_alive, config)),
-        stdout: config.stdout_output.enabled,
-        syslog: config.syslog_output.enabled.then(|| SyslogOutput {
-            socket: PathBuf::from("/dev/log"),
-            ident: env!("CARGO_BIN_NAME").to_owned(),
-        }),
-        program: config.program_output.as_ref().map(|program| ProgramOutput {
-            command: program.command.clone(),
-            keep_alive: program.keep_alive,
-        }),
-        http: config.http_output.as_ref().map(http),
-    };
-    if channels == Channels::default() {
+    let channels = channels(config);
+    if channels.is_empty() {
         bail!(
             "No output configured, please make sure at least one output is configured and enabled."
         );
     }
+    let keys = &config.outputs_queue;
+    let memory = usize::try_from(keys.max_memory_mb).unwrap_or(usize::MAX).saturating_mul(1 << 20);
     Ok(Delivery {
+        queue: QueueLimits {
+            alerts: usize::try_from(keys.capacity).ok().and_then(NonZeroUsize::new),
+            bytes: memory / channels.len(),
+        },
         channels,
         format: format(config),
         buffered: config.buffered_outputs,
-        queue_capacity: usize::try_from(config.outputs_queue.capacity)
-            .ok()
-            .and_then(NonZeroUsize::new),
         timeout: Duration::from_millis(config.output_timeout.into()),
     })
+}
+
+/// The outputs that are enabled.
+fn channels(config: &Config) -> Vec<ChannelSettings> {
+    let file = config.file_output.as_ref().map(|file| {
+        let output = file_output(&file.path, file.keep_alive, config);
+        (ChannelOutput::File(output), file.when_full)
+    });
+    let stdout = &config.stdout_output;
+    let stdout = stdout.enabled.then_some((ChannelOutput::Stdout, stdout.when_full));
+    let syslog = config.syslog_output.enabled.then(|| {
+        let ident = env!("CARGO_BIN_NAME").to_owned();
+        let output = SyslogOutput { socket: PathBuf::from("/dev/log"), ident };
+        (ChannelOutput::Syslog(output), config.syslog_output.when_full)
+    });
+    let program = config.program_output.as_ref().map(|program| {
+        let (command, keep_alive) = (program.command.clone(), program.keep_alive);
+        (ChannelOutput::Program(ProgramOutput { command, keep_alive }), program.when_full)
+    });
+    let http = config.http_output.as_ref();
+    let http = http.map(|keys| (ChannelOutput::Http(http_output(keys)), keys.when_full));
+    let replays = matches!(config.engine, Engine::Replay { .. });
+    let settings = |(output, when_full)| ChannelSettings {
+        output,
+        when_full: match when_full {
+            // A capture waits, and the kernel does not.
+            peregrine_config::WhenFull::Auto if replays => WhenFull::Block,
+            peregrine_config::WhenFull::Auto => WhenFull::DropNewest,
+            peregrine_config::WhenFull::DropNewest => WhenFull::DropNewest,
+            peregrine_config::WhenFull::DropOldest => WhenFull::DropOldest,
+            peregrine_config::WhenFull::Block => WhenFull::Block,
+        },
+    };
+    [file, stdout, syslog, program, http].into_iter().flatten().map(settings).collect()
 }
 
 /// A file with the permissions that the configuration asks for.
@@ -56,7 +78,7 @@ pub(super) fn file_output(path: &Path, keep_alive: bool, config: &Config) -> Fil
     FileOutput { path: path.to_owned(), keep_alive, mode: config.files.mode }
 }
 
-fn http(settings: &peregrine_config::HttpOutput) -> HttpOutput {
+fn http_output(settings: &peregrine_config::HttpOutput) -> HttpOutput {
     HttpOutput {
         url: settings.url.clone(),
         user_agent: settings.user_agent.clone(),

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, bail};
 use peregrine_config::{Config, Engine, sha256};
-use peregrine_output::{Channels, Delivery, Format, Layout};
+use peregrine_output::{ChannelOutput, ChannelSettings, Delivery, Format, Layout, WhenFull};
 use peregrine_runtime::clock::now;
 use peregrine_runtime::observers::metrics::MetricsSettings;
 use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
@@ -102,7 +102,9 @@ fn file(path: &str, config: &Config, alerts: &Delivery) -> anyhow::Result<Delive
     let file = file_output(Path::new(path), true, config);
     let opened = peregrine_files::append(&file.path, file.mode);
     opened.with_context(|| format!("Could not open metrics.output_file {path}"))?;
-    let channels = Channels { file: Some(file), ..Channels::default() };
+    // The collecting thread never waits for it.
+    let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
+    let channels = vec![ChannelSettings { output, when_full }];
     let format = Format { layout: Layout::Sample, ..alerts.format.clone() };
     Ok(Delivery { channels, format, buffered: false, ..alerts.clone() })
 }

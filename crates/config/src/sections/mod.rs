@@ -26,7 +26,7 @@ pub use libs::{BaseSyscalls, FalcoLibs};
 pub use log::{LibsLogger, LibsSeverity, LogLevel};
 pub use metrics::{Interval, Metrics};
 pub use outputs::{
-    ClientCertificate, FileOutput, HttpOutput, OutputsQueue, ProgramOutput, Switch, Trust,
+    ClientCertificate, FileOutput, HttpOutput, OutputsQueue, ProgramOutput, Switch, Trust, WhenFull,
 };
 pub use plugins::{Plugin, Plugins};
 pub use rules::{RuleMatching, RuleSelection};

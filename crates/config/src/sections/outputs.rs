@@ -2,18 +2,46 @@
 
 use std::path::PathBuf;
 
+use peregrine_limits::ALERT_QUEUE_BYTES;
 use peregrine_yaml::Node;
+use serde_json::{Value as Json, json};
 
-use crate::declare::{optional, section};
+use crate::declare::{Definitions, Row, Setting, optional, section, words};
 use crate::issue::ConfigIssue;
 
 section! {
-    /// An output with nothing to set.
+    /// An output without settings of its own.
     pub Switch "Output" extra { "minProperties": 1 } {
         /// Use it.
         enabled: bool = false;
+        /// When its queue is full; see file_output.when_full.
+        when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
     }
 }
+
+/// What happens when the queue of an output is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// [`Block`](Self::Block) in a replay, else [`DropNewest`](Self::DropNewest).
+    Auto,
+    /// The rule that has most of the queue loses its newest alert.
+    DropNewest,
+    /// The rule that has most of the queue loses its oldest alert.
+    DropOldest,
+    /// Events wait.
+    Block,
+}
+
+words!(
+    WhenFull,
+    { "type": "string", "enum": ["auto", "drop_newest", "drop_oldest", "block"] }, "auto",
+    {
+        "auto" => Self::Auto, "drop_newest" => Self::DropNewest, "drop_oldest" => Self::DropOldest,
+        "block" => Self::Block
+    },
+    str::to_owned,
+    |word| ConfigIssue::in_file(format!("when_full '{word}' is not what can happen to alerts."))
+);
 
 /// Alerts into a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +50,8 @@ pub struct FileOutput {
     pub path: PathBuf,
     /// Whether the file stays open between alerts.
     pub keep_alive: bool,
+    /// What happens when its queue is full.
+    pub when_full: WhenFull,
 }
 
 section! {
@@ -33,17 +63,20 @@ section! {
         keep_alive: bool = false;
         /// Path of the file; alerts are appended.
         filename: String = String::new();
+        /// When its queue is full: drop_newest or drop_oldest (the rule that has most of the queue
+        /// loses an alert), block (events wait), or auto: block in a replay, else drop_newest.
+        when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
     }
 }
 
 optional!(FileKeys => FileOutput, |keys, node| {
-    let FileKeys { enabled, keep_alive, filename } = keys;
+    let FileKeys { enabled, keep_alive, filename, when_full } = keys;
     if !enabled {
         return Ok(None);
     }
     let filename =
         required(filename, "file output enabled but no filename in configuration block", node)?;
-    Ok(Some(FileOutput { path: filename.into(), keep_alive }))
+    Ok(Some(FileOutput { path: filename.into(), keep_alive, when_full }))
 });
 
 /// Alerts to a program.
@@ -53,6 +86,8 @@ pub struct ProgramOutput {
     pub command: String,
     /// Whether the program is started once, not for every alert.
     pub keep_alive: bool,
+    /// What happens when its queue is full.
+    pub when_full: WhenFull,
 }
 
 section! {
@@ -64,17 +99,19 @@ section! {
         keep_alive: bool = false;
         /// The command, run by a shell.
         program: String = String::new();
+        /// When its queue is full; see file_output.when_full.
+        when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
     }
 }
 
 optional!(ProgramKeys => ProgramOutput, |keys, node| {
-    let ProgramKeys { enabled, keep_alive, program } = keys;
+    let ProgramKeys { enabled, keep_alive, program, when_full } = keys;
     if !enabled {
         return Ok(None);
     }
     let command =
         required(program, "program output enabled but no program in configuration block", node)?;
-    Ok(Some(ProgramOutput { command, keep_alive }))
+    Ok(Some(ProgramOutput { command, keep_alive, when_full }))
 });
 
 /// Alerts to a web server.
@@ -92,6 +129,8 @@ pub struct HttpOutput {
     pub echo: bool,
     /// Consecutive timeouts after which the server counts as gone.
     pub max_consecutive_timeouts: u8,
+    /// What happens when its queue is full.
+    pub when_full: WhenFull,
 }
 
 /// Which certificates of a web server are trusted.
@@ -143,6 +182,8 @@ section! {
         keep_alive: bool = false;
         /// Consecutive timeouts after which the server counts as gone.
         max_consecutive_timeouts: u8 = 5;
+        /// When its queue is full; see file_output.when_full.
+        when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
     }
 }
 
@@ -165,14 +206,18 @@ optional!(HttpKeys => HttpOutput, |keys, node| {
         }),
         echo: keys.echo,
         max_consecutive_timeouts: keys.max_consecutive_timeouts,
+        when_full: keys.when_full,
     }))
 });
 
 section! {
-    /// The queue before the outputs.
+    /// The queues before the outputs. Each output has its own.
     pub OutputsQueue "OutputsQueue" extra { "minProperties": 1 } {
-        /// Maximum number of queued alerts; 0 means unlimited.
+        /// Maximum number of alerts in the queue of each output; 0 means that only memory limits
+        /// it.
         capacity: u64 = 0;
+        /// Maximum memory of all queues together, in megabytes. Each output gets the same share.
+        max_memory_mb: u32 = (ALERT_QUEUE_BYTES.get() >> 20) as u32, extra { "$comment": "Peregrine" };
     }
 }
 

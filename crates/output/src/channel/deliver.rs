@@ -8,16 +8,69 @@ use super::error::ChannelError;
 pub(crate) trait Channel: Send {
     fn name(&self) -> &'static str;
 
+    /// Alerts that the channel takes at once, at most. Progress is visible after each batch, so a
+    /// channel that needs long for an alert takes one.
+    fn batch(&self) -> usize {
+        128
+    }
+
     /// Delivers some alerts. Those that fail are lost.
-    fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError>;
+    fn deliver(&mut self, alerts: &[Alert]) -> Outcome;
 
     /// Closes files and programs, and opens those again that stay open.
-    fn reopen(&mut self) -> Result<(), ChannelError> {
-        Ok(())
+    fn reopen(&mut self) -> Outcome {
+        Outcome::default()
     }
 
     /// Writes what is buffered; no alert follows.
-    fn finish(&mut self) -> Result<(), ChannelError> {
-        Ok(())
+    fn finish(&mut self) -> Outcome {
+        Outcome::default()
+    }
+}
+
+/// The result of an operation. Alerts that a channel buffers count in a later one.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Alerts that arrived.
+    pub(crate) delivered: u64,
+    /// Alerts that are lost.
+    pub(crate) failed: u64,
+    /// The first thing that went wrong.
+    pub(crate) error: Option<ChannelError>,
+}
+
+impl Outcome {
+    /// This many alerts have the same fate.
+    pub(crate) fn of(alerts: usize, result: Result<(), ChannelError>) -> Self {
+        let alerts = alerts as u64;
+        match result {
+            Ok(()) => Self { delivered: alerts, failed: 0, error: None },
+            Err(error) => Self { delivered: 0, failed: alerts, error: Some(error) },
+        }
+    }
+
+    /// Adds the result of a later operation.
+    #[must_use]
+    pub(crate) fn and(self, later: Self) -> Self {
+        Self {
+            delivered: self.delivered + later.delivered,
+            failed: self.failed + later.failed,
+            error: self.error.or(later.error),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Outcome {
+    /// Alerts that arrived.
+    #[track_caller]
+    pub(crate) fn unwrap(self) -> u64 {
+        assert!(self.error.is_none() && self.failed == 0, "{self:?}");
+        self.delivered
+    }
+
+    #[track_caller]
+    pub(crate) fn unwrap_err(self) -> ChannelError {
+        self.error.unwrap()
     }
 }

@@ -10,7 +10,7 @@ use peregrine_alert::Alert;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-use super::deliver::Channel;
+use super::deliver::{Channel, Outcome};
 use super::error::{ChannelError, HttpError};
 use crate::format::Formatter;
 
@@ -109,13 +109,14 @@ impl Channel for Http {
         "http"
     }
 
-    fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
-        let mut result = Ok(());
-        for alert in alerts {
-            // A failure does not keep the other alerts from being sent.
-            result = result.and(self.post(alert));
-        }
-        result
+    fn batch(&self) -> usize {
+        1
+    }
+
+    fn deliver(&mut self, alerts: &[Alert]) -> Outcome {
+        // A failure does not keep the other alerts from being sent.
+        let mut post = |alert| Outcome::of(1, self.post(alert));
+        alerts.iter().fold(Outcome::default(), |outcome, alert| outcome.and(post(alert)))
     }
 }
 

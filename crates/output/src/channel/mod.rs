@@ -7,7 +7,7 @@ mod program;
 mod stream;
 mod syslog;
 
-pub(crate) use self::deliver::Channel;
+pub(crate) use self::deliver::{Channel, Outcome};
 pub use self::error::{ChannelError, HttpError};
 use self::http::Http;
 pub use self::http::{ClientIdentity, HttpOutput, Trust};
@@ -18,42 +18,42 @@ use self::stream::{File, Stdout};
 use self::syslog::Syslog;
 pub use self::syslog::SyslogOutput;
 use crate::format::{Format, Formatter};
+use crate::queue::WhenFull;
 
-/// The channels that are switched on. Alerts go through them in this order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Channels {
-    /// `file_output`
-    pub file: Option<FileOutput>,
-    /// `stdout_output`
-    pub stdout: bool,
-    /// `syslog_output`
-    pub syslog: Option<SyslogOutput>,
-    /// `program_output`
-    pub program: Option<ProgramOutput>,
-    /// `http_output`
-    pub http: Option<HttpOutput>,
+/// A channel: where alerts go, and what happens when it is too slow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelSettings {
+    /// Where to.
+    pub output: ChannelOutput,
+    /// What happens when its queue is full.
+    pub when_full: WhenFull,
 }
 
-impl Channels {
+/// Where a channel delivers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelOutput {
+    /// `file_output`
+    File(FileOutput),
+    /// `stdout_output`
+    Stdout,
+    /// `syslog_output`
+    Syslog(SyslogOutput),
+    /// `program_output`
+    Program(ProgramOutput),
+    /// `http_output`
+    Http(HttpOutput),
+}
+
+impl ChannelOutput {
     /// Ready to deliver. Nothing is opened before the first alert.
-    pub(crate) fn build(self, format: &Format, buffered: bool) -> Vec<Box<dyn Channel>> {
-        let formatter = || Formatter::new(format.clone());
-        let mut channels: Vec<Box<dyn Channel>> = Vec::new();
-        if let Some(output) = self.file {
-            channels.push(Box::new(File::new(output, formatter(), buffered)));
+    pub(crate) fn build(self, format: &Format, buffered: bool) -> Box<dyn Channel> {
+        let format = Formatter::new(format.clone());
+        match self {
+            Self::File(output) => Box::new(File::new(output, format, buffered)),
+            Self::Stdout => Box::new(Stdout::new(format, buffered)),
+            Self::Syslog(output) => Box::new(Syslog::new(output, format)),
+            Self::Program(output) => Box::new(Program::new(output, format, buffered)),
+            Self::Http(output) => Box::new(Http::new(output, format)),
         }
-        if self.stdout {
-            channels.push(Box::new(Stdout::new(formatter(), buffered)));
-        }
-        if let Some(output) = self.syslog {
-            channels.push(Box::new(Syslog::new(output, formatter())));
-        }
-        if let Some(output) = self.program {
-            channels.push(Box::new(Program::new(output, formatter(), buffered)));
-        }
-        if let Some(output) = self.http {
-            channels.push(Box::new(Http::new(output, formatter())));
-        }
-        channels
     }
 }

@@ -4,7 +4,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use peregrine_alert::Alert;
 
-use super::deliver::Channel;
+use super::deliver::{Channel, Outcome};
 use super::error::ChannelError;
 use super::stream::Lines;
 use crate::format::Formatter;
@@ -61,12 +61,21 @@ impl Program {
     }
 
     /// Closes the program's input and waits for it to end.
-    fn stop(&mut self) -> Result<(), ChannelError> {
-        let Some(Running { mut child, mut lines }) = self.running.take() else { return Ok(()) };
+    fn stop(&mut self) -> Outcome {
+        let Some(Running { mut child, mut lines }) = self.running.take() else {
+            return Outcome::default();
+        };
         let flushed = lines.flush();
         drop(lines);
-        child.wait()?;
-        Ok(flushed?)
+        let waited = child.wait().map(|_| ()).map_err(ChannelError::from);
+        flushed.and(Outcome::of(0, waited))
+    }
+
+    fn write(&mut self, alerts: &[Alert]) -> Outcome {
+        match self.start() {
+            Ok((running, format)) => running.lines.write(alerts, format),
+            Err(error) => Outcome::of(alerts.len(), Err(error)),
+        }
     }
 }
 
@@ -75,31 +84,32 @@ impl Channel for Program {
         "program"
     }
 
-    fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
+    fn batch(&self) -> usize {
+        if self.output.keep_alive { 128 } else { 1 }
+    }
+
+    fn deliver(&mut self, alerts: &[Alert]) -> Outcome {
         if self.output.keep_alive {
-            let (running, format) = self.start()?;
-            let written = running.lines.write(alerts, format);
-            if written.is_err() {
-                // The program has exited; the next alert starts a new one.
-                let _ = self.stop();
+            let written = self.write(alerts);
+            if written.error.is_none() {
+                return written;
             }
-            return Ok(written?);
+            // The program has exited; the next alert starts a new one.
+            return written.and(self.stop());
         }
-        for alert in alerts {
-            let (running, format) = self.start()?;
-            let written = running.lines.write(std::slice::from_ref(alert), format);
-            self.stop()?;
-            written?;
-        }
-        Ok(())
+        let mut deliver = |alert| {
+            let written = self.write(std::slice::from_ref(alert));
+            written.and(self.stop())
+        };
+        alerts.iter().fold(Outcome::default(), |outcome, alert| outcome.and(deliver(alert)))
     }
 
-    fn reopen(&mut self) -> Result<(), ChannelError> {
-        self.stop()?;
-        self.start().map(|_| ())
+    fn reopen(&mut self) -> Outcome {
+        let stopped = self.stop();
+        stopped.and(Outcome::of(0, self.start().map(|_| ())))
     }
 
-    fn finish(&mut self) -> Result<(), ChannelError> {
+    fn finish(&mut self) -> Outcome {
         self.stop()
     }
 }
@@ -145,7 +155,7 @@ mod tests {
         let mut program = program(dir.path(), "head -n 1 >> out", true);
         program.deliver(&[alert("one")]).unwrap();
         program.start().unwrap().0.child.wait().unwrap();
-        assert!(program.deliver(&[alert("lost")]).is_err());
+        assert_eq!(program.deliver(&[alert("lost")]).failed, 1);
         program.deliver(&[alert("two")]).unwrap();
         program.finish().unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("out")).unwrap(), lines(&["one", "two"]));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use peregrine_alert::Alert;
 use peregrine_files::{FileMode, append};
 
-use super::deliver::Channel;
+use super::deliver::{Channel, Outcome};
 use super::error::ChannelError;
 use crate::format::Formatter;
 
@@ -31,30 +31,34 @@ const BUFFER: usize = 64 * 1024;
 pub(crate) struct Lines<W: Write> {
     to: W,
     pending: Vec<u8>,
+    /// Alerts in `pending`.
+    alerts: usize,
     buffered: bool,
 }
 
 impl<W: Write> Lines<W> {
     pub(crate) fn new(to: W, buffered: bool) -> Self {
-        Self { to, pending: Vec::new(), buffered }
+        Self { to, pending: Vec::new(), alerts: 0, buffered }
     }
 
-    pub(crate) fn write(&mut self, alerts: &[Alert], format: &mut Formatter) -> io::Result<()> {
+    pub(crate) fn write(&mut self, alerts: &[Alert], format: &mut Formatter) -> Outcome {
+        let mut outcome = Outcome::default();
         for alert in alerts {
             format.line(alert, &mut self.pending);
             self.pending.push(b'\n');
+            self.alerts += 1;
             if self.pending.len() >= BUFFER {
-                self.flush()?;
+                outcome = outcome.and(self.flush());
             }
         }
-        if self.buffered { Ok(()) } else { self.flush() }
+        if self.buffered { outcome } else { outcome.and(self.flush()) }
     }
 
     /// Bytes that cannot be written are lost: a second attempt could repeat half a line.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> Outcome {
         let written = self.to.write_all(&self.pending).and_then(|()| self.to.flush());
         self.pending.clear();
-        written
+        Outcome::of(std::mem::take(&mut self.alerts), written.map_err(ChannelError::from))
     }
 }
 
@@ -76,12 +80,12 @@ impl Channel for Stdout {
         "stdout"
     }
 
-    fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
-        Ok(self.lines.write(alerts, &mut self.format)?)
+    fn deliver(&mut self, alerts: &[Alert]) -> Outcome {
+        self.lines.write(alerts, &mut self.format)
     }
 
-    fn finish(&mut self) -> Result<(), ChannelError> {
-        Ok(self.lines.flush()?)
+    fn finish(&mut self) -> Outcome {
+        self.lines.flush()
     }
 }
 
@@ -119,25 +123,22 @@ impl Channel for File {
         "file"
     }
 
-    fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
-        let (lines, format) = self.open()?;
+    fn deliver(&mut self, alerts: &[Alert]) -> Outcome {
+        let (lines, format) = match self.open() {
+            Ok(open) => open,
+            Err(error) => return Outcome::of(alerts.len(), Err(error)),
+        };
         let written = lines.write(alerts, format);
-        if !self.output.keep_alive {
-            self.finish()?;
-        }
-        Ok(written?)
+        if self.output.keep_alive { written } else { written.and(self.finish()) }
     }
 
-    fn reopen(&mut self) -> Result<(), ChannelError> {
-        self.finish()?;
-        self.open().map(|_| ())
+    fn reopen(&mut self) -> Outcome {
+        let finished = self.finish();
+        finished.and(Outcome::of(0, self.open().map(|_| ())))
     }
 
-    fn finish(&mut self) -> Result<(), ChannelError> {
-        match self.open.take() {
-            Some(mut lines) => Ok(lines.flush()?),
-            None => Ok(()),
-        }
+    fn finish(&mut self) -> Outcome {
+        self.open.take().map(|mut lines| lines.flush()).unwrap_or_default()
     }
 }
 

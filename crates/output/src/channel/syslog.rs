@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use peregrine_alert::Alert;
 
-use super::deliver::Channel;
+use super::deliver::{Channel, Outcome};
 use super::error::ChannelError;
 use crate::format::Formatter;
 use crate::time;
@@ -37,6 +37,16 @@ impl Syslog {
         Self { output, format, message: Vec::new(), connected: None }
     }
 
+    fn deliver_one(&mut self, alert: &Alert) -> io::Result<()> {
+        self.message.clear();
+        write!(self.message, "<{}>", FACILITY_USER | alert.priority() as u8)?;
+        time::syslog_now(&mut self.message);
+        write!(self.message, " {}: ", self.output.ident)?;
+        self.format.line(alert, &mut self.message);
+        // The daemon may have restarted: connect once more before giving up.
+        self.send().or_else(|_| self.send())
+    }
+
     fn send(&mut self) -> io::Result<()> {
         let socket = match self.connected.take() {
             Some(socket) => socket,
@@ -57,19 +67,9 @@ impl Channel for Syslog {
         "syslog"
     }
 
-    fn deliver(&mut self, alerts: &[Alert]) -> Result<(), ChannelError> {
-        for alert in alerts {
-            self.message.clear();
-            write!(self.message, "<{}>", FACILITY_USER | alert.priority() as u8)?;
-            time::syslog_now(&mut self.message);
-            write!(self.message, " {}: ", self.output.ident)?;
-            self.format.line(alert, &mut self.message);
-            // The daemon may have restarted: connect once more before giving up.
-            if self.send().is_err() {
-                self.send()?;
-            }
-        }
-        Ok(())
+    fn deliver(&mut self, alerts: &[Alert]) -> Outcome {
+        let mut send = |alert| Outcome::of(1, self.deliver_one(alert).map_err(ChannelError::from));
+        alerts.iter().fold(Outcome::default(), |outcome, alert| outcome.and(send(alert)))
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
         let mut syslog = Syslog::new(output, testing::formatter());
         let alert = testing::alert("line with é");
         let line = testing::line("line with é");
-        assert!(syslog.deliver(std::slice::from_ref(&alert)).is_err());
+        assert_eq!(syslog.deliver(std::slice::from_ref(&alert)).failed, 1);
         for _ in 0..2 {
             let daemon = UnixDatagram::bind(&socket).unwrap();
             syslog.deliver(std::slice::from_ref(&alert)).unwrap();

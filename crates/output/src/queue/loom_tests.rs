@@ -1,17 +1,37 @@
 //! The queue in all orders in which its threads can run. A wake-up that is lost shows as a
 //! deadlock.
 
+use std::num::NonZeroUsize;
+
 use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
 
+impl Queued for u8 {
+    fn rule(&self) -> usize {
+        0
+    }
+
+    fn memory(&self) -> usize {
+        1
+    }
+}
+
+fn queue(alerts: usize, when_full: WhenFull) -> Arc<Queue<u8>> {
+    let limits = QueueLimits { alerts: NonZeroUsize::new(alerts), bytes: usize::MAX };
+    Arc::new(Queue::new(limits, when_full))
+}
+
 /// Takes until the end. All items in their order, and how often files were to be reopened.
 fn take_all(queue: &Queue<u8>) -> (Vec<u8>, usize) {
     let (mut items, mut all, mut reopened) = (Vec::new(), Vec::new(), 0);
     loop {
-        match queue.take(&mut items) {
-            Taken::Items => all.append(&mut items),
+        match queue.take(&mut items, 2) {
+            Taken::Items => {
+                queue.settle(items.len() as u64, 0);
+                all.append(&mut items);
+            }
             Taken::Reopen => reopened += 1,
             Taken::End => return (all, reopened),
         }
@@ -21,28 +41,29 @@ fn take_all(queue: &Queue<u8>) -> (Vec<u8>, usize) {
 #[test]
 fn every_item_arrives_in_order_before_the_end() {
     loom::model(|| {
-        let queue = Arc::new(Queue::new(None));
+        let queue = queue(0, WhenFull::DropNewest);
         let producer = {
             let queue = queue.clone();
             thread::spawn(move || {
-                assert_eq!(queue.push(1), Pushed::Queued);
-                assert_eq!(queue.push(2), Pushed::Queued);
+                queue.push(1, 0);
+                queue.push(2, 0);
                 queue.close();
             })
         };
         assert_eq!(take_all(&queue), (vec![1, 2], 0));
         producer.join().unwrap();
+        assert_eq!(queue.status().counts.delivered, 2);
     });
 }
 
 #[test]
 fn a_request_to_reopen_is_not_lost() {
     loom::model(|| {
-        let queue = Arc::new(Queue::new(None));
+        let queue = queue(0, WhenFull::DropNewest);
         let producer = {
             let queue = queue.clone();
             thread::spawn(move || {
-                queue.push(1);
+                queue.push(1, 0);
                 queue.reopen();
                 queue.close();
             })
@@ -56,19 +77,19 @@ fn a_request_to_reopen_is_not_lost() {
 #[test]
 fn items_of_two_producers_arrive() {
     loom::model(|| {
-        let queue = Arc::new(Queue::new(None));
+        let queue = queue(0, WhenFull::DropNewest);
         let push = |item| {
             let queue = queue.clone();
-            thread::spawn(move || queue.push(item))
+            thread::spawn(move || queue.push(item, 0))
         };
         let producers = [push(1), push(2)];
         let (mut items, mut all) = (Vec::new(), Vec::new());
         while all.len() < producers.len() {
-            assert_eq!(queue.take(&mut items), Taken::Items);
+            assert_eq!(queue.take(&mut items, 2), Taken::Items);
             all.append(&mut items);
         }
         for producer in producers {
-            assert_eq!(producer.join().unwrap(), Pushed::Queued);
+            producer.join().unwrap();
         }
         all.sort_unstable();
         assert_eq!(all, [1, 2]);
@@ -78,19 +99,54 @@ fn items_of_two_producers_arrive() {
 #[test]
 fn a_full_queue_counts_what_it_drops() {
     loom::model(|| {
-        let queue = Arc::new(Queue::new(NonZeroUsize::new(1)));
+        let queue = queue(1, WhenFull::DropNewest);
         let producer = {
             let queue = queue.clone();
             thread::spawn(move || {
-                let pushed = [queue.push(1), queue.push(2)];
+                queue.push(1, 0);
+                queue.push(2, 0);
                 queue.close();
-                pushed.into_iter().filter(|pushed| *pushed == Pushed::Queued).count()
             })
         };
         let (items, _) = take_all(&queue);
-        let queued = producer.join().unwrap();
-        assert_eq!(items.len(), queued);
-        assert_eq!(queue.dropped(), 2 - queued as u64);
+        producer.join().unwrap();
+        let Counts { delivered, full, .. } = queue.status().counts;
+        assert_eq!((items.len() as u64, delivered + full), (delivered, 2));
         assert_eq!(items.first(), Some(&1));
+    });
+}
+
+#[test]
+fn a_producer_that_waits_for_room_loses_nothing() {
+    loom::model(|| {
+        let queue = queue(1, WhenFull::Block);
+        let producer = {
+            let queue = queue.clone();
+            thread::spawn(move || {
+                queue.push(1, 0);
+                queue.push(2, 0);
+                queue.close();
+            })
+        };
+        assert_eq!(take_all(&queue).0, [1, 2]);
+        producer.join().unwrap();
+    });
+}
+
+/// The producer ends although the consumer never takes anything.
+#[test]
+fn a_queue_that_ends_releases_the_producer() {
+    loom::model(|| {
+        let queue = queue(1, WhenFull::Block);
+        let producer = {
+            let queue = queue.clone();
+            thread::spawn(move || {
+                queue.push(1, 0);
+                queue.push(2, 0);
+            })
+        };
+        queue.end();
+        producer.join().unwrap();
+        assert_eq!(queue.status().counts.discarded, 2);
     });
 }

@@ -14,7 +14,7 @@ use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleId, Scalar};
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{Generation, Match, Observer};
 use peregrine_event::Event;
-use peregrine_output::{Outputs, Summary};
+use peregrine_output::{DeliveryReport, Drain, Outputs, Summary};
 use peregrine_state::State;
 use peregrine_telemetry::{Heartbeat, Phase};
 
@@ -142,14 +142,20 @@ impl RunObserver {
     }
 
     /// Ends the run: completes files and delivers queued alerts.
-    pub(crate) fn close(self, heartbeat: &Arc<Heartbeat>) -> (Summary, Drops) {
+    pub(crate) fn close(
+        self,
+        heartbeat: &Arc<Heartbeat>,
+        drain: Drain,
+    ) -> (Summary, DeliveryReport, Drops) {
+        // The thread of the metrics must not wait for an output that is blocked.
+        self.outputs.stop_blocking();
         // Reports of metrics go to the outputs.
         let closing = heartbeat.enter(Phase::ClosingMetrics);
         drop(self.metrics);
         drop(closing);
         let _delivering = heartbeat.enter(Phase::DeliveringAlerts);
-        self.outputs.close();
-        (self.summary, self.drops)
+        let delivery = self.outputs.close(drain);
+        (self.summary, delivery, self.drops)
     }
 
     #[cold]

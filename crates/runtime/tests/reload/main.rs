@@ -16,7 +16,10 @@ use peregrine_engine::{AlertContent, Generation, GenerationSettings, Matching};
 use peregrine_event::render::Buffers;
 use peregrine_fields::Fields;
 use peregrine_files::FileMode;
-use peregrine_output::{Channels, Delivery, FileOutput, Format, Layout, Outputs};
+use peregrine_output::{
+    ChannelOutput, ChannelSettings, Delivery, FileOutput, Format, Layout, Outputs, QueueLimits,
+    WhenFull,
+};
 use peregrine_rules::{EventSource, Loader};
 use peregrine_runtime::control::{Control, channel};
 use peregrine_runtime::observers::{RecordingSettings, TimeoutSettings};
@@ -65,13 +68,13 @@ fn settings(source: SourceSettings) -> RunSettings {
 
 /// Writes the text of alerts to a file, at once unless `buffered`.
 fn outputs(path: &Path, buffered: bool) -> Outputs {
-    let file =
-        Some(FileOutput { path: path.to_owned(), keep_alive: true, mode: FileMode::PRIVATE });
+    let file = FileOutput { path: path.to_owned(), keep_alive: true, mode: FileMode::PRIVATE };
+    let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
     let delivery = Delivery {
-        channels: Channels { file, ..Channels::default() },
+        channels: vec![ChannelSettings { output, when_full }],
         format: Format { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC },
         buffered,
-        queue_capacity: None,
+        queue: QueueLimits { alerts: None, bytes: 64 << 20 },
         timeout: Duration::from_secs(2),
     };
     Outputs::start(delivery, Arc::new(|incident| panic!("{incident}"))).unwrap()

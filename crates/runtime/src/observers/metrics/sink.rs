@@ -1,7 +1,7 @@
 //! Destinations of metric reports: alerts, and a file with one JSON object per line.
 
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, Scalar};
-use peregrine_output::{AlertSender, Outputs};
+use peregrine_output::{AlertSender, Drain, Outputs};
 use peregrine_telemetry::metrics::MetricValue;
 use peregrine_telemetry::{MetricReport, ReportSink};
 
@@ -44,7 +44,7 @@ impl ReportSink for Reports {
 
     fn close(self: Box<Self>) {
         if let Some(file) = self.file {
-            file.close();
+            file.close(Drain::WhileProgress);
         }
     }
 }

@@ -1,0 +1,152 @@
+//! The thread that looks after the workers: it reports channels that block, and what is lost.
+//!
+//! Losses are reported here and not where they happen, because writing to the log may take long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::incident::{Incident, LossReason, Report};
+use crate::queue::{Counts, WhenFull};
+use crate::statistics::ChannelStatistics;
+use crate::worker::Lane;
+
+/// Time between two checks, at most.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Time between two reports of the same kind about a channel, at least.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// Checks the channels until `ended`, and then reports all that is not reported yet.
+pub(crate) fn watch(lanes: &[Arc<Lane>], ended: &AtomicBool, timeout: Duration, report: &Report) {
+    let interval = INTERVAL.min(timeout).max(Duration::from_millis(1));
+    let mut watched: Vec<_> = lanes.iter().map(|lane| WatchedLane::new(lane)).collect();
+    loop {
+        let last = ended.load(Relaxed);
+        for lane in &mut watched {
+            if !last {
+                lane.check_progress(timeout, report);
+            }
+            lane.report_losses(last, report);
+        }
+        if last {
+            return;
+        }
+        thread::park_timeout(interval);
+    }
+}
+
+struct WatchedLane<'a> {
+    lane: &'a Lane,
+    /// The count of the activity, and since when it has been that.
+    seen: (u64, Instant),
+    /// The count for which blocking was reported.
+    reported: Option<u64>,
+    blocked: Throttle,
+    failed: Reported,
+    full: Reported,
+    over_share: Reported,
+    discarded: Reported,
+}
+
+/// How much of a counter is reported.
+#[derive(Default)]
+struct Reported {
+    count: u64,
+    throttle: Throttle,
+}
+
+#[derive(Default)]
+struct Throttle(Option<Instant>);
+
+impl<'a> WatchedLane<'a> {
+    fn new(lane: &'a Lane) -> Self {
+        Self {
+            lane,
+            seen: (lane.activity.count(), Instant::now()),
+            reported: None,
+            blocked: Throttle::default(),
+            failed: Reported::default(),
+            full: Reported::default(),
+            over_share: Reported::default(),
+            discarded: Reported::default(),
+        }
+    }
+
+    /// Reports an operation that takes longer than the timeout, once.
+    fn check_progress(&mut self, timeout: Duration, report: &Report) {
+        let count = self.lane.activity.count();
+        let is_working = count % 2 == 1;
+        let (seen, since) = self.seen;
+        if count != seen || !is_working {
+            self.seen = (count, Instant::now());
+        } else if self.reported != Some(count)
+            && since.elapsed() >= timeout
+            && self.blocked.passes()
+        {
+            self.reported = Some(count);
+            let (channel, queue) = (self.lane.channel, &self.lane.queue);
+            let now = ChannelStatistics::new(channel, queue.status(), clock::now());
+            let ChannelStatistics { waiting, oldest, .. } = now;
+            let blocks = queue.when_full() == WhenFull::Block;
+            report(&Incident::Blocked { channel, waiting, oldest, blocks });
+        }
+    }
+
+    fn report_losses(&mut self, all: bool, report: &Report) {
+        let channel = self.lane.channel;
+        self.report_failure(all, report);
+        let Counts { full, over_share, discarded, .. } = self.lane.queue.status().counts;
+        for (reason, count, reported) in [
+            (LossReason::QueueFull, full, &mut self.full),
+            (LossReason::OverShare, over_share, &mut self.over_share),
+            (LossReason::EndOfRun, discarded, &mut self.discarded),
+        ] {
+            if let Some(count) = reported.unreported(count, all) {
+                report(&Incident::Lost { channel, count, reason });
+            }
+        }
+    }
+
+    fn report_failure(&mut self, all: bool, report: &Report) {
+        if !self.failed.throttle.is_open() && !all {
+            return;
+        }
+        // An error may come with no loss, but not the other way round.
+        let Some(error) = self.lane.take_error() else { return };
+        let failed = self.lane.queue.status().counts.failed;
+        let lost = failed.saturating_sub(std::mem::replace(&mut self.failed.count, failed));
+        let _ = self.failed.throttle.passes();
+        report(&Incident::Failed { channel: self.lane.channel, error, lost });
+    }
+}
+
+impl Reported {
+    /// The difference to what is reported, if it is time to report it.
+    fn unreported(&mut self, count: u64, now: bool) -> Option<u64> {
+        let new = count.saturating_sub(self.count);
+        if new == 0 || !(now || self.throttle.is_open()) {
+            return None;
+        }
+        let _ = self.throttle.passes();
+        self.count = count;
+        Some(new)
+    }
+}
+
+impl Throttle {
+    /// Whether the last report is long enough ago.
+    fn is_open(&self) -> bool {
+        self.0.is_none_or(|last| last.elapsed() >= REPEAT)
+    }
+
+    /// Whether to report now.
+    fn passes(&mut self) -> bool {
+        let open = self.is_open();
+        if open {
+            self.0 = Some(Instant::now());
+        }
+        open
+    }
+}

@@ -1,0 +1,88 @@
+//! The thread of a channel.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use peregrine_alert::Alert;
+
+use crate::channel::{Channel, ChannelError, Outcome};
+use crate::queue::{Queue, QueueLimits, Queued, Taken, WhenFull};
+
+/// What the worker of a channel shares with the other threads.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) channel: &'static str,
+    pub(crate) queue: Queue<Alert>,
+    pub(crate) activity: Activity,
+    /// The first error that is not reported yet.
+    error: Mutex<Option<ChannelError>>,
+}
+
+/// Progress of a worker, for the watchdog. Counting is cheaper than reading a clock.
+#[derive(Debug, Default)]
+pub(crate) struct Activity(AtomicU64);
+
+impl Queued for Alert {
+    fn rule(&self) -> usize {
+        Alert::rule(self).id().index()
+    }
+
+    fn memory(&self) -> usize {
+        Alert::memory(self)
+    }
+}
+
+impl Lane {
+    pub(crate) fn new(channel: &'static str, limits: QueueLimits, when_full: WhenFull) -> Self {
+        Self {
+            channel,
+            queue: Queue::new(limits, when_full),
+            activity: Activity::default(),
+            error: Mutex::new(None),
+        }
+    }
+
+    /// Delivers until the queue ends.
+    pub(crate) fn run(&self, channel: &mut dyn Channel) {
+        let mut alerts = Vec::new();
+        let batch = channel.batch();
+        loop {
+            match self.queue.take(&mut alerts, batch) {
+                Taken::Items => self.act(|| channel.deliver(&alerts)),
+                Taken::Reopen => self.act(|| channel.reopen()),
+                Taken::End => break,
+            }
+            alerts.clear();
+        }
+        self.act(|| channel.finish());
+        self.queue.end();
+    }
+
+    /// The first error since the last call.
+    pub(crate) fn take_error(&self) -> Option<ChannelError> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn act(&self, act: impl FnOnce() -> Outcome) {
+        self.activity.toggle();
+        let Outcome { delivered, failed, error } = act();
+        self.activity.toggle();
+        // Whoever takes the error finds its losses counted.
+        self.queue.settle(delivered, failed);
+        if let Some(error) = error {
+            let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(error);
+        }
+    }
+}
+
+impl Activity {
+    /// Operations begun and ended; odd while the channel works.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    fn toggle(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
