@@ -86,6 +86,7 @@ limits! {
     /// Tests and operators of conditions with macros expanded, all rules together, besides four for
     /// each byte of conditions. Rules with more are refused.
     RULES_MACRO_NODES: Count = 1_000_000;
+
     // What is sent.
 
     /// Alerts that wait for the outputs, in all queues. In a full queue, the rule that has most of

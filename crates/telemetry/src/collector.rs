@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -17,7 +18,7 @@ use peregrine_event::EventCounters;
 
 use crate::heartbeat::Heartbeat;
 use crate::metrics::{
-    CostStats, FieldOptions, LookupStats, MetricInputs, MetricSnapshot, MetricValue,
+    CostStats, FieldOptions, LookupStats, MetricInputs, MetricSnapshot, MetricValue, OutputStats,
     PreviousSnapshot, ProgramStats, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats,
 };
 use crate::resources::ResourceReader;
@@ -33,8 +34,8 @@ pub struct SnapshotContext {
     pub ts: u64,
     /// Events that rules were evaluated on.
     pub events: u64,
-    /// Alerts dropped because the output queue was full.
-    pub queue_drops: u64,
+    /// The outputs.
+    pub outputs: Vec<OutputStats>,
     /// Alerts sent before the users and groups of their container were read.
     pub incomplete_alerts: u64,
     /// Events left out of capture files.
@@ -43,6 +44,9 @@ pub struct SnapshotContext {
     pub rules: Arc<[RuleInfo]>,
     /// Matches of each of [`rules`](Self::rules).
     pub matches: Vec<u64>,
+    /// Alerts of each of [`rules`](Self::rules) that were lost before an output was given them;
+    /// may be shorter.
+    pub lost: Vec<u64>,
     /// The machine that the events are from.
     pub host: HostInfo,
     /// Sizes and counters of the process and fd tables.
@@ -369,13 +373,15 @@ impl Worker {
             ts: context.ts,
             run: RunInfo { hostname, boot_ts, cpus, addresses, ..run.clone() },
             events: context.events,
-            queue_drops: context.queue_drops,
+            outputs: context.outputs,
             incomplete_alerts: context.incomplete_alerts,
             capture_drops: context.capture_drops,
             limits: peregrine_limits::ALL.iter().map(|l| (l.name(), l.reached())).collect(),
             rules: groups.rules.then(|| {
-                let rules = context.rules.iter().cloned().zip(context.matches);
-                rules.map(|(rule, matches)| RuleStats { rule, matches }).collect()
+                let lost = context.lost.into_iter().chain(iter::repeat(0));
+                let counts = context.matches.into_iter().zip(lost);
+                let rules = context.rules.iter().cloned().zip(counts);
+                rules.map(|(rule, (matches, lost))| RuleStats { rule, matches, lost }).collect()
             }),
             resources: groups.resources.then(|| resources.read()),
             state: groups.state.then_some(context.state),

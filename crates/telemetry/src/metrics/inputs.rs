@@ -14,8 +14,8 @@ pub struct MetricInputs {
     pub run: RunInfo,
     /// Events that rules were evaluated on.
     pub events: u64,
-    /// Alerts dropped because the output queue was full.
-    pub queue_drops: u64,
+    /// The outputs.
+    pub outputs: Vec<OutputStats>,
     /// Alerts sent before the users and groups of their container were read.
     pub incomplete_alerts: u64,
     /// Events left out of capture files.
@@ -59,6 +59,31 @@ pub struct PreviousSnapshot {
     pub kernel_events: u64,
     /// Losses in the kernel then.
     pub kernel_drops: u64,
+}
+
+/// An output and what became of the alerts that it should deliver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputStats {
+    /// Its name.
+    pub name: &'static str,
+    /// Alerts that it should deliver.
+    pub submitted: u64,
+    /// Alerts that it has delivered.
+    pub delivered: u64,
+    /// Alerts that it failed to deliver.
+    pub failed: u64,
+    /// Alerts lost because the queue was full of alerts of their rule.
+    pub queue_full: u64,
+    /// Alerts lost in a full queue because their rule had most of it.
+    pub over_share: u64,
+    /// Alerts not delivered when the run ended.
+    pub discarded: u64,
+    /// Alerts that wait or are being delivered.
+    pub waiting: u64,
+    /// Memory of these alerts, bytes.
+    pub waiting_bytes: u64,
+    /// How long the oldest of them has been waiting, nanoseconds.
+    pub oldest: u64,
 }
 
 /// Facts of the run: versions, host, files.
@@ -108,6 +133,8 @@ pub struct RuleStats {
     pub rule: RuleInfo,
     /// Events that it matched.
     pub matches: u64,
+    /// Alerts lost before an output was given them; each output counts.
+    pub lost: u64,
 }
 
 /// Identity of a rule, as its metrics show it.

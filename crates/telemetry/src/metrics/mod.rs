@@ -19,7 +19,7 @@ mod table;
 
 pub use fields::FieldOptions;
 pub use inputs::{
-    CostStats, FileDigest, LookupStats, MetricInputs, PreviousSnapshot, ProgramStats,
+    CostStats, FileDigest, LookupStats, MetricInputs, OutputStats, PreviousSnapshot, ProgramStats,
     ResourceUsage, RuleCost, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats, SyscallCost,
 };
 pub use metric::{Metric, MetricKind, MetricUnit, MetricValue, ZeroPolicy};

@@ -2,6 +2,7 @@
 
 mod costs;
 mod kernel;
+mod outputs;
 mod resources;
 mod rules;
 mod run;
@@ -13,6 +14,7 @@ use super::metric::Metric;
 pub fn metrics() -> impl Iterator<Item = &'static Metric> {
     [
         run::METRICS,
+        outputs::METRICS,
         rules::METRICS,
         resources::METRICS,
         state::METRICS,

@@ -17,7 +17,7 @@ fn counters(opens: u64, lost: u64) -> EventCounters {
 fn rule(name: &str, tags: &[&str], matches: u64) -> RuleStats {
     let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
     let rule = RuleInfo { name: name.to_owned(), priority: 4, source: "syscall".to_owned(), tags };
-    RuleStats { rule, matches }
+    RuleStats { rule, matches, lost: matches / 10 }
 }
 
 fn file(name: &str) -> FileDigest {
@@ -48,7 +48,26 @@ fn all() -> MetricInputs {
             )],
         },
         events: 1500,
-        queue_drops: 1,
+        outputs: vec![
+            OutputStats {
+                name: "http",
+                submitted: 100,
+                delivered: 50,
+                failed: 1,
+                queue_full: 2,
+                over_share: 3,
+                discarded: 4,
+                waiting: 40,
+                waiting_bytes: 16 << 20,
+                oldest: 1_500_000_000,
+            },
+            OutputStats {
+                name: "stdout",
+                submitted: 100,
+                delivered: 100,
+                ..OutputStats::default()
+            },
+        ],
         incomplete_alerts: 2,
         capture_drops: 3,
         limits: vec![("threads", 24), ("containers", 0)],

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use peregrine_alert::RuleId;
 use peregrine_engine::meter;
 use peregrine_event::snapshot::InterfaceAddress;
+use peregrine_output::ChannelStatistics;
 use peregrine_probe::bpf::{HookPlan, ProgramStatistics, Programs};
 use peregrine_probe::{Live, Losses};
 use peregrine_state::{Scanned, State};
 use peregrine_telemetry::metrics::{
-    CostStats, LookupStats, ProgramStats, RuleCost, ScanStats, StateStats,
+    CostStats, LookupStats, OutputStats, ProgramStats, RuleCost, ScanStats, StateStats,
 };
 use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotContext};
 
@@ -57,14 +59,17 @@ impl Metrics {
     /// The current counters of the event loop.
     pub(super) fn snapshot(&self, event_loop: &LoopState<'_>) -> SnapshotContext {
         let LoopState { events, summary, outputs, ledger, state, .. } = event_loop;
+        let lost = outputs.lost_by_rule();
+        let lost_alerts = |rule: RuleId| lost.get(rule.index()).copied().unwrap_or_default();
         SnapshotContext {
             ts: now(),
             events: *events,
-            queue_drops: outputs.dropped(),
+            outputs: outputs.statistics().iter().map(output_stats).collect(),
             incomplete_alerts: event_loop.incomplete_alerts,
             capture_drops: event_loop.capture_drops,
             rules: self.active.clone(),
             matches: self.ids.iter().map(|rule| summary.matches(*rule)).collect(),
+            lost: self.ids.iter().map(|rule| lost_alerts(*rule)).collect(),
             host: self.host(state),
             state: state_stats(state),
             scan: scan_stats(&state.counters().scanned),
@@ -95,6 +100,21 @@ impl Metrics {
             cpus: machine.num_cpus,
             addresses: addresses(state),
         }
+    }
+}
+
+fn output_stats(channel: &ChannelStatistics) -> OutputStats {
+    OutputStats {
+        name: channel.channel,
+        submitted: channel.submitted,
+        delivered: channel.delivered,
+        failed: channel.failed,
+        queue_full: channel.queue_full,
+        over_share: channel.over_share,
+        discarded: channel.discarded,
+        waiting: channel.waiting,
+        waiting_bytes: channel.waiting_bytes,
+        oldest: channel.oldest.as_nanos().try_into().unwrap_or(u64::MAX),
     }
 }
 

@@ -116,13 +116,6 @@ pub(super) static METRICS: &[Metric] = &[
         },
     ),
     counter(
-        "falco.outputs_queue_num_drops",
-        "falcosecurity_falco_outputs_queue_num_drops_total",
-        "Alerts lost because the queue before the outputs was full.",
-        |f| count(f.queue_drops),
-    )
-    .zero(ZeroPolicy::Always),
-    counter(
         "peregrine.alerts_incomplete",
         "peregrine_alerts_incomplete_total",
         "Alerts sent before the users and groups of their container were read.",
