@@ -54,6 +54,12 @@ limits! {
 
     /// Threads in the table. More are not added; their events have no process fields.
     THREADS: Count = 262_144, "falco_libs.thread_table_size";
+    /// Arguments, paths and environments of all programs, shared ones once. Those of further programs
+    /// are cut to 128 bytes each, and their environment is empty.
+    PROGRAM_TEXT_BYTES: Bytes = 256 << 20;
+    /// A path of a thread: its program, its working and root directory, its name. A longer one is
+    /// cut.
+    THREAD_PATH_BYTES: Bytes = 4096;
     /// Open files of one process. More are not added; their events have no fd fields.
     FDS_PER_PROCESS: Count = 4096;
     /// Users, and groups, of one container or of the host. More are not added; they have no names.

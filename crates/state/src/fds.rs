@@ -1,15 +1,17 @@
 //! Fd tables: what each process has open.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use crate::fd::{Fd, FdKind, Role};
 use crate::net::{socket_name, swap_ends};
 use crate::tree::ThreadRef;
 
-/// Fds below this number are found by index.
-const DENSE: usize = 1024;
+/// Fds below this number are found by index, larger ones only if there are many, so that a table
+/// takes memory for the files that it has and not for the largest number.
+const FEW: usize = 32;
 
 /// The fd tables of all processes, indexed by the place of their owner in the tree.
 #[derive(Clone, Debug)]
@@ -23,8 +25,9 @@ pub struct FdTables {
 /// The open files of one process. Copies share the files until one of them changes one.
 #[derive(Clone, Debug, Default)]
 pub struct FdTable {
+    /// By number. Numbers from its length on are in `sparse`.
     dense: Vec<Option<Arc<Fd>>>,
-    sparse: HashMap<i64, Arc<Fd>>,
+    sparse: BTreeMap<i64, Arc<Fd>>,
     len: usize,
 }
 
@@ -167,15 +170,15 @@ impl FdTable {
 
     #[inline]
     pub(crate) fn shared(&self, fd: i64) -> Option<&Arc<Fd>> {
-        match dense_index(fd) {
-            Some(index) => self.dense.get(index)?.as_ref(),
+        match self.dense.get(fd as usize) {
+            Some(slot) => slot.as_ref(),
             None => self.sparse.get(&fd),
         }
     }
 
     pub(crate) fn get_mut(&mut self, fd: i64) -> Option<&mut Fd> {
-        let info = match dense_index(fd) {
-            Some(index) => self.dense.get_mut(index)?.as_mut(),
+        let info = match self.dense.get_mut(fd as usize) {
+            Some(slot) => slot.as_mut(),
             None => self.sparse.get_mut(&fd),
         };
         info.map(Arc::make_mut)
@@ -218,31 +221,32 @@ impl FdTable {
     }
 
     pub(crate) fn insert(&mut self, fd: i64, info: Arc<Fd>) {
-        let old = match dense_index(fd) {
-            Some(index) => {
-                if self.dense.len() <= index {
-                    self.dense.resize(index + 1, None);
-                }
-                self.dense.get_mut(index).and_then(|slot| slot.replace(info))
-            }
+        let index = fd as usize;
+        if index >= self.dense.len() && (index < FEW || index / 4 < self.len) {
+            self.grow(index + 1);
+        }
+        let old = match self.dense.get_mut(index) {
+            Some(slot) => slot.replace(info),
             None => self.sparse.insert(fd, info),
         };
         self.len += usize::from(old.is_none());
     }
 
+    /// Makes room for more files by number.
+    #[cold]
+    fn grow(&mut self, len: usize) {
+        let sparse = &mut self.sparse;
+        self.dense.extend((self.dense.len()..len).map(|fd| sparse.remove(&(fd as i64))));
+    }
+
     fn remove(&mut self, fd: i64) -> Option<Arc<Fd>> {
-        let old = match dense_index(fd) {
-            Some(index) => self.dense.get_mut(index).and_then(Option::take),
+        let old = match self.dense.get_mut(fd as usize) {
+            Some(slot) => slot.take(),
             None => self.sparse.remove(&fd),
         };
         self.len -= usize::from(old.is_some());
         old
     }
-}
-
-#[inline]
-fn dense_index(fd: i64) -> Option<usize> {
-    usize::try_from(fd).ok().filter(|&index| index < DENSE)
 }
 
 #[cfg(test)]
@@ -269,6 +273,28 @@ mod tests {
         fds.remove(owner(7), 1024);
         fds.remove(owner(7), 1024);
         assert_eq!((fds.get(owner(7), 1024), fds.table(owner(7)).unwrap().len()), (None, 4));
+    }
+
+    #[test]
+    fn a_table_takes_no_more_memory_than_it_has_files() {
+        let mut fds = FdTables::new(10_000);
+        fds.insert(owner(1), 1023, file("x")).unwrap();
+        assert_eq!(fds.table(owner(1)).unwrap().dense.len(), 0);
+        for fd in (0..1023).rev() {
+            fds.insert(owner(1), fd, file("x")).unwrap();
+            let table = fds.table(owner(1)).unwrap();
+            assert!(table.dense.len() <= FEW.max(4 * table.len() + 4));
+            assert!(table.get(1023).is_some() && table.get(fd).is_some());
+        }
+        let table = fds.table(owner(1)).unwrap();
+        let numbers: Vec<_> = table.iter().map(|(fd, _)| fd).collect();
+        assert_eq!((numbers.len(), table.len()), (1024, 1024));
+        let mut fds = FdTables::new(10_000);
+        for fd in 0..2000 {
+            fds.insert(owner(1), fd, file("x")).unwrap();
+        }
+        let table = fds.table(owner(1)).unwrap();
+        assert_eq!((table.dense.len(), table.sparse.len(), table.len()), (2000, 0, 2000));
     }
 
     #[test]

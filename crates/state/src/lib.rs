@@ -42,6 +42,7 @@ mod repair;
 mod residents;
 mod resolve;
 mod state;
+mod text_budget;
 mod texts;
 mod thread;
 mod tree;

@@ -63,7 +63,7 @@ impl State {
         for item in items {
             match item {
                 Item::Thread(item) => {
-                    let found = Thread::from_snapshot(&item, self.tree.by_tid(pid));
+                    let found = Thread::from_snapshot(&item, self.tree.by_tid(pid), &self.texts);
                     match self.same(&found) {
                         Some(at) => {
                             let corrected = self.correct_thread(at, found);

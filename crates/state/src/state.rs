@@ -15,6 +15,7 @@ use crate::fds::{FdTable, FdTables};
 use crate::net::Interfaces;
 use crate::partition::Partition;
 use crate::resolve::PendingAccounts;
+use crate::text_budget::TextBudget;
 use crate::texts::Texts;
 use crate::thread::Thread;
 use crate::tree::{Ancestors, ThreadGroup, ThreadRef, Tree};
@@ -43,6 +44,7 @@ pub struct State {
     pub(crate) users: Users,
     pub(crate) containers: Containers,
     pub(crate) cgroups: Cgroups,
+    pub(crate) texts: TextBudget,
     pub(crate) machine: Machine,
     pub(crate) counters: Counters,
     /// While a snapshot is loaded: a thread of each process whose leader may come after it.
@@ -97,6 +99,7 @@ impl State {
                 Containers::default()
             },
             cgroups: Cgroups::default(),
+            texts: TextBudget::default(),
             machine: Machine::default(),
             counters: Counters::default(),
             loading: HashMap::new(),
@@ -345,7 +348,7 @@ impl State {
         self.counters.scanned.threads += 1;
         let relative = self.tree.by_tid(item.pid);
         let relative = relative.or_else(|| self.tree.get(*self.loading.get(&item.pid)?));
-        let thread = Thread::from_snapshot(item, relative);
+        let thread = Thread::from_snapshot(item, relative, &self.texts);
         let at = self.add_thread(thread, Usage::from(item))?;
         if item.tid != item.pid {
             self.loading.entry(item.pid).or_insert(at);

@@ -20,6 +20,14 @@ impl Texts {
         if self.bytes() == body { self.clone() } else { Self::new(bytes) }
     }
 
+    /// Whether both are in the same memory.
+    pub(crate) fn is_shared(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+
     /// The texts in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.0.iter().flat_map(|body| body.split(|&b| b == 0))

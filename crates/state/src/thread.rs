@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use peregrine_event::snapshot;
+use peregrine_limits::THREAD_PATH_BYTES;
 
 use crate::containers::ProbeKind;
+use crate::text_budget::{Charge, TextBudget};
 use crate::texts::Texts;
 use crate::tree::ThreadRef;
 
@@ -105,6 +107,7 @@ pub struct Exec {
     pub exe_ino_ctime: u64,
     /// Last change of the content.
     pub exe_ino_mtime: u64,
+    pub(crate) charge: Charge,
 }
 
 /// Why a process runs in its container. Children have the purpose of their parent.
@@ -214,14 +217,19 @@ impl Thread {
 
     /// A thread of a snapshot. What it has in common with `relative`, another thread of its
     /// process, is shared with that.
-    pub(crate) fn from_snapshot(item: &snapshot::Thread, relative: Option<&Self>) -> Self {
+    pub(crate) fn from_snapshot(
+        item: &snapshot::Thread,
+        relative: Option<&Self>,
+        texts: &TextBudget,
+    ) -> Self {
         let args = Texts::new(&item.args);
+        let path = |path: &Arc<[u8]>, kept: &[u8]| match cut_path(kept) {
+            whole if whole.len() == path.len() => Arc::clone(path),
+            part => part.into(),
+        };
         let exec = Exec {
-            exe: Arc::clone(&item.exe),
-            exepath: match without_deleted(&item.exepath) {
-                whole if whole.len() == item.exepath.len() => Arc::clone(&item.exepath),
-                path => path.into(),
-            },
+            exe: path(&item.exe, &item.exe),
+            exepath: path(&item.exepath, without_deleted(&item.exepath)),
             exe_writable: item.exe_writable,
             exe_upper_layer: item.exe_upper_layer,
             exe_lower_layer: item.exe_lower_layer,
@@ -229,7 +237,7 @@ impl Thread {
             exe_ino: item.exe_ino,
             exe_ino_ctime: item.exe_ino_ctime,
             exe_ino_mtime: item.exe_ino_mtime,
-            ..Exec::named(&item.comm, args)
+            ..Exec::named(cut_path(&item.comm), args)
         };
         let flags = ThreadFlags::NAME_CHANGED.or(ThreadFlags(item.flags));
         // The tid alone decides who is a leader here: the flags of the item come too late for that.
@@ -238,6 +246,14 @@ impl Thread {
             Some(relative) if relative.cgroups == groups => relative.cgroups.clone(),
             _ => groups,
         });
+        let env = if leader { Texts::new(&item.env) } else { Texts::default() };
+        let (exec, env) = match relative {
+            Some(relative) if *relative.exec == exec && env.is_empty() => {
+                (Arc::clone(&relative.exec), env)
+            }
+            Some(relative) => texts.admit(exec.sharing(&relative.exec), &relative.exec, env),
+            None => texts.admit(exec, &Exec::default(), env),
+        };
         Self {
             pid: item.pid,
             ptid: item.ptid,
@@ -246,17 +262,13 @@ impl Thread {
             pgid: item.pgid,
             vtid: item.vtid,
             vpid: item.vpid,
-            exec: match relative {
-                Some(relative) if *relative.exec == exec => Arc::clone(&relative.exec),
-                Some(relative) => Arc::new(exec.sharing(&relative.exec)),
-                None => Arc::new(exec),
-            },
-            env: if leader { Texts::new(&item.env) } else { Texts::default() },
+            exec,
+            env,
             cgroups: cgroups.unwrap_or_default(),
-            cwd: if leader { directory(&item.cwd).into() } else { Arc::default() },
+            cwd: if leader { directory(cut_path(&item.cwd)).into() } else { Arc::default() },
             root: match relative {
                 Some(relative) if relative.root == item.root => Arc::clone(&relative.root),
-                _ => Arc::clone(&item.root),
+                _ => path(&item.root, &item.root),
             },
             flags,
             fdlimit: item.fdlimit,
@@ -349,6 +361,25 @@ impl Exec {
         }
     }
 
+    /// Bytes of the texts that it does not share with another.
+    pub(crate) fn own_bytes(&self, other: &Self) -> usize {
+        let own = |text: &Arc<[u8]>, other| if Arc::ptr_eq(text, other) { 0 } else { text.len() };
+        let args = if self.args.is_shared(&other.args) { 0 } else { self.args.bytes().len() };
+        self.cmdline.len() + own(&self.exe, &other.exe) + own(&self.exepath, &other.exepath) + args
+    }
+
+    /// The same program, counted.
+    pub(crate) fn charged(self, charge: Charge) -> Self {
+        Self { charge, ..self }
+    }
+
+    /// The same program with shorter texts.
+    pub(crate) fn cut(&self, len: usize) -> Self {
+        let cut = |text| <[u8]>::get(text, ..len).unwrap_or(text);
+        let renamed = self.renamed(cut(self.comm()), cut(&self.exe), cut(self.args.bytes()));
+        Self { exepath: cut(&self.exepath).into(), ..renamed }
+    }
+
     /// Name of the program as the kernel keeps it.
     pub fn comm(&self) -> &[u8] {
         self.cmdline.get(..self.comm_len).unwrap_or_default()
@@ -369,6 +400,17 @@ impl Exec {
 pub(crate) fn without_deleted(path: &[u8]) -> &[u8] {
     match path.strip_suffix(b" (deleted)") {
         Some(rest) if !rest.is_empty() => rest,
+        _ => path,
+    }
+}
+
+/// A path as far as it is kept.
+pub(crate) fn cut_path(path: &[u8]) -> &[u8] {
+    match path.get(..THREAD_PATH_BYTES.get()) {
+        Some(start) if start.len() < path.len() => {
+            THREAD_PATH_BYTES.reach();
+            start
+        }
         _ => path,
     }
 }

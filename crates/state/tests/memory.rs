@@ -1,6 +1,7 @@
 //! How much memory the state takes for what others decide about.
 
-use peregrine_event::snapshot::{Item, Thread};
+use peregrine_event::snapshot::{Fd, FdKind, Item, Thread};
+use peregrine_limits::PROGRAM_TEXT_BYTES;
 use peregrine_state::{Config, State};
 
 /// Bytes that `load` leaves allocated.
@@ -63,4 +64,44 @@ fn threads_with_names_of_their_own_share_all_but_the_command_line() {
     }) / THREADS;
     eprintln!("a thread with a name of its own: {per_thread} bytes");
     assert!(per_thread < BARE + 4300, "{per_thread}");
+}
+
+#[test]
+fn processes_with_long_texts_take_a_bounded_amount() {
+    // Four times what there is room for.
+    let processes = 4 * PROGRAM_TEXT_BYTES.get() / 60_000;
+    let text = |tid: usize, len: usize| tid.to_string().repeat(len / 6).into_bytes().into();
+    let all = kept(|| {
+        let mut state = State::new(Config::default());
+        for tid in 100_000..100_000 + processes {
+            state.load(Item::Thread(Box::new(Thread {
+                tid: tid as i64,
+                pid: tid as i64,
+                args: text(tid, 20_000),
+                env: text(tid, 20_000),
+                ..Thread::default()
+            })));
+        }
+        state.loaded();
+        state
+    });
+    eprintln!("{processes} processes with long texts: {} MB", all >> 20);
+    assert!(all < PROGRAM_TEXT_BYTES.get() as u64 * 5 / 4, "{all}");
+    assert!(PROGRAM_TEXT_BYTES.reached() > 0);
+}
+
+#[test]
+fn large_fd_numbers_take_no_memory() {
+    let all = kept(|| {
+        let mut state = State::new(Config::default());
+        for tid in 1..=THREADS as i64 {
+            state.load(Item::Thread(Box::new(Thread { tid, pid: tid, ..Thread::default() })));
+            let kind = FdKind::Named { ty: 1, name: Vec::new() };
+            state.load(Item::Fds(tid, vec![Fd { fd: 1023, ino: 1, kind }]));
+        }
+        state.loaded();
+        state
+    });
+    eprintln!("a process with fd 1023: {} bytes", all / THREADS);
+    assert!(all / THREADS < 2 * BARE);
 }

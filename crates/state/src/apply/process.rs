@@ -14,8 +14,9 @@ use peregrine_event::{Event, EventType as Ty, path};
 use super::context::{ApplyContext, text};
 use crate::activity::Usage;
 use crate::state::State;
+use crate::text_budget::TextBudget;
 use crate::texts::Texts;
-use crate::thread::{Exec, Thread, ThreadFlags, cgroups, without_deleted};
+use crate::thread::{Exec, Thread, ThreadFlags, cgroups, cut_path, without_deleted};
 use crate::tree::ThreadRef;
 
 peregrine_event::same_params!(
@@ -123,16 +124,16 @@ impl State {
         describe(&mut child, event);
         if known {
             inherit(&mut child, parent);
-            child.exec = called_as(&parent.exec, event);
+            child.exec = called_as(&parent.exec, event, &self.texts);
             if leader {
                 child.cwd = self.tree.leader(parent).map_or_else(lost_cwd, |l| Arc::clone(&l.cwd));
                 child.env = parent.env.clone();
             }
         } else {
-            let exec = called_as(&Arc::default(), event);
+            let exec = called_as(&Arc::default(), event, &self.texts);
             child.exec = Arc::clone(&exec);
             if let Some(parent) = self.tree.get_mut(at) {
-                parent.exec = called_as(&parent.exec, event);
+                parent.exec = called_as(&parent.exec, event, &self.texts);
             }
         }
         self.add_relative(child, usage(event), (leader && known).then_some(at));
@@ -174,7 +175,7 @@ impl State {
         let known = self.tree.get(from).is_some_and(|thread| !thread.is_unknown());
         if let Some(from) = self.tree.get(from).filter(|_| known) {
             inherit(&mut child, from);
-            child.exec = called_as(&from.exec, event);
+            child.exec = called_as(&from.exec, event, &self.texts);
             if leader {
                 child.cwd = self.tree.leader(from).map_or_else(lost_cwd, |l| Arc::clone(&l.cwd));
                 child.env = from.env.clone();
@@ -182,7 +183,7 @@ impl State {
                 child.exec_ts = from.exec_ts;
             }
         } else {
-            child.exec = called_as(&Arc::default(), event);
+            child.exec = called_as(&Arc::default(), event, &self.texts);
             if !leader {
                 self.introduce_leader(from, &child);
             }
@@ -233,7 +234,7 @@ impl State {
             self.tree.link(at);
         }
         let Some(thread) = self.tree.get_mut(at) else { return };
-        update_from_exec(thread, event, exepath);
+        update_from_exec(thread, event, exepath, &self.texts);
         let (container, uid, gid) = (Arc::clone(&thread.container), thread.uid, thread.gid);
         self.note_user(&container, uid, gid);
         if let (Some(new), Some(usage)) = (usage(event), self.partition.usage_mut(at)) {
@@ -382,28 +383,33 @@ fn inherit(child: &mut Thread, from: &Thread) {
 
 /// Name the kernel keeps, and what the program was called as. Old captures only have the latter.
 fn names<'e>(event: &Event<'e>) -> (&'e [u8], &'e [u8]) {
-    let exe = text(event, clone::EXE);
+    let exe = cut_path(text(event, clone::EXE));
     let comm = event.param(clone::COMM).is_some_and(|comm| !comm.is_empty());
-    (if comm { text(event, clone::COMM) } else { exe }, exe)
+    (if comm { cut_path(text(event, clone::COMM)) } else { exe }, exe)
 }
 
 /// The same program under the name and arguments of the event: most often `exec` itself.
-fn called_as(exec: &Arc<Exec>, event: &Event<'_>) -> Arc<Exec> {
+fn called_as(exec: &Arc<Exec>, event: &Event<'_>, texts: &TextBudget) -> Arc<Exec> {
     let (comm, exe) = names(event);
     let args = event.param(clone::ARGS).unwrap_or_default();
     let body = args.strip_suffix(&[0]).unwrap_or(args);
     if exec.comm() == comm && *exec.exe == *exe && exec.args.bytes() == body {
         return Arc::clone(exec);
     }
-    Arc::new(exec.renamed(comm, exe, args))
+    texts.admit(exec.renamed(comm, exe, args), exec, Texts::default()).0
 }
 
-fn update_from_exec(thread: &mut Thread, event: &Event<'_>, exepath: Option<Vec<u8>>) {
+fn update_from_exec(
+    thread: &mut Thread,
+    event: &Event<'_>,
+    exepath: Option<Vec<u8>>,
+    texts: &TextBudget,
+) {
     let (comm, exe) = names(event);
     let args = event.param(exec::ARGS).unwrap_or_default();
     let mut exec = thread.exec.renamed(comm, exe, args);
     if let Some(path) = exepath {
-        exec.exepath = path.into();
+        exec.exepath = cut_path(&path).into();
     }
     if let Some(flags) = event.u32(exec::FLAGS) {
         exec.exe_writable = flags & EXE_WRITABLE != 0;
@@ -423,16 +429,15 @@ fn update_from_exec(thread: &mut Thread, event: &Event<'_>, exepath: Option<Vec<
             thread.exe_ino_ctime_duration_pidns_start = ctime - thread.pidns_init_start_ts;
         }
     }
-    thread.exec = Arc::new(exec);
-    thread.fdlimit = event.i64(exec::FDLIMIT).unwrap_or(-1);
     let given = |index| event.param(index).filter(|bytes| !bytes.is_empty());
+    let env =
+        given(exec::ENV).map_or_else(|| thread.env.clone(), |env| thread.env.same_or_new(env));
+    (thread.exec, thread.env) = texts.admit(exec, &thread.exec, env);
+    thread.fdlimit = event.i64(exec::FDLIMIT).unwrap_or(-1);
     if let Some(groups) =
         given(exec::CGROUPS).and_then(cgroups).filter(|groups| *groups != thread.cgroups)
     {
         thread.cgroups = groups;
-    }
-    if let Some(env) = given(exec::ENV).map(Texts::new).filter(|env| *env != thread.env) {
-        thread.env = env;
     }
     thread.tty = event.u32(exec::TTY).unwrap_or(thread.tty);
     thread.vpgid = event.i64(exec::VPGID).unwrap_or(thread.vpgid);
