@@ -1,0 +1,209 @@
+//! Outputs that hang, seen from outside: the others go on, memory stays bounded, and what is lost
+//! is told.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use peregrine_event::{Builder, Event, EventType};
+use peregrine_scap::{Compression, Writer};
+use tempfile::TempDir;
+
+/// A replay in a directory of its own, with the file `log` for stderr.
+struct Place {
+    directory: TempDir,
+}
+
+/// Much longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Place {
+    /// A capture with this many events, each of which raises an alert with a text of this length.
+    fn new(events: u64, length: usize, outputs: &str) -> Self {
+        let place = Self { directory: tempfile::tempdir().unwrap() };
+        let config = "\
+engine: {kind: replay, replay: {capture_file: events.scap}}
+log_stderr: true
+log_syslog: false
+load_plugins: []
+";
+        fs::write(place.path("falco.yaml"), format!("{config}{outputs}")).unwrap();
+        let text = "x".repeat(length);
+        let rule = format!(
+            "- {{rule: Closed, desc: d, condition: evt.type = close, output: '%evt.num {text}', priority: NOTICE}}\n"
+        );
+        fs::write(place.path("rules.yaml"), rule).unwrap();
+        let file = File::create(place.path("events.scap")).unwrap();
+        let mut capture = Writer::new(file, Compression::None, &[]).unwrap();
+        for ts in 1..=events {
+            let mut bytes = Vec::new();
+            Builder::new(EventType::SyscallCloseX, ts, 7).i64(0).i64(3).finish(&mut bytes).unwrap();
+            capture.event(&Event::parse(&bytes, 0).unwrap(), false).unwrap();
+        }
+        drop(capture.finish().unwrap());
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn fifo(&self, name: &str) -> PathBuf {
+        let (path, mode) = (self.path(name), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        path
+    }
+
+    fn start(&self) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_peregrine"));
+        command.current_dir(self.directory.path()).stdout(Stdio::piped());
+        command.stderr(File::create(self.path("log")).unwrap());
+        command.args(["-c", "falco.yaml", "-r", "rules.yaml"]).spawn().unwrap()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap()
+    }
+}
+
+fn lines(path: &Path) -> usize {
+    fs::read(path).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[track_caller]
+fn wait_for(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    wait_until("the program ends", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap()
+}
+
+/// The largest resident memory so far, in KiB.
+fn peak_memory(child: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn a_blocked_stdout_costs_the_file_nothing_and_memory_is_bounded() {
+    let place = Place::new(
+        30_000,
+        2000,
+        "stdout_output: {enabled: true, when_full: drop_newest}\n\
+         file_output: {enabled: true, filename: alerts, keep_alive: true}\n\
+         outputs_queue: {max_memory_mb: 8}\n",
+    );
+    let mut child = place.start();
+    wait_until("an alert is in the file", || lines(&place.path("alerts")) > 0);
+    let before = peak_memory(&child);
+    wait_until("all alerts are in the file", || lines(&place.path("alerts")) == 30_000);
+    // Without a bound, 30,000 alerts of 2 KB would wait.
+    let grown = peak_memory(&child) - before;
+    assert!(grown < 40_000, "{grown} KiB");
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    assert!(wait_for(&mut child).success());
+    let lost = stdout.split_once("Alerts lost by output:\n   stdout: ").unwrap().1;
+    assert!(lost.contains(" of 30000 (queue full: "), "{lost}");
+    assert!(!lost.contains("file"), "{lost}");
+    let log = place.log();
+    assert!(
+        log.contains("Outputs queue out of memory. Drop event and continue on ... \"stdout\": ")
+    );
+}
+
+#[test]
+fn a_replay_into_a_slow_fifo_loses_nothing() {
+    let place = Place::new(
+        10_000,
+        1000,
+        "file_output: {enabled: true, filename: fifo, keep_alive: true}\n\
+         outputs_queue: {max_memory_mb: 1}\n",
+    );
+    let fifo = place.fifo("fifo");
+    let mut child = place.start();
+    let mut numbers = Vec::new();
+    for line in BufReader::new(File::open(fifo).unwrap()).lines() {
+        numbers.push(line.unwrap().split(' ').nth(2).unwrap().parse::<u64>().unwrap());
+        if numbers.len() % 1000 == 0 {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+    assert!(wait_for(&mut child).success());
+    assert_eq!(numbers, (1..=10_000).collect::<Vec<_>>());
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    assert!(stdout.contains("Events detected: 10000\n") && !stdout.contains("lost"), "{stdout}");
+}
+
+#[test]
+fn a_replay_that_waits_for_an_output_ends_with_a_signal() {
+    let place = Place::new(
+        10_000,
+        1000,
+        "file_output: {enabled: true, filename: fifo, keep_alive: true}\n\
+         outputs_queue: {max_memory_mb: 1}\n\
+         output_timeout: 200\n",
+    );
+    place.fifo("fifo");
+    let mut child = place.start();
+    // It waits by now.
+    wait_until("the timeout is reported", || place.log().contains("\"file\" output timeout, "));
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    let begun = Instant::now();
+    assert!(wait_for(&mut child).success());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    let (_, lost) = stdout.split_once("   file: ").unwrap();
+    let mut numbers = lost.split_ascii_whitespace().filter_map(|word| word.parse::<u64>().ok());
+    let (lost, submitted) = (numbers.next().unwrap(), numbers.next().unwrap());
+    // Nothing could be delivered.
+    assert!(submitted > 100 && lost == submitted, "{stdout}");
+    assert!(place.log().contains(" alerts lost, not delivered at the end"), "{}", place.log());
+}
+
+#[test]
+fn a_web_server_that_never_answers_holds_up_no_other_output() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let place = Place::new(
+        100,
+        10,
+        &format!(
+            "http_output: {{enabled: true, url: '{url}'}}\n\
+             file_output: {{enabled: true, filename: alerts, keep_alive: true}}\n\
+             program_output: {{enabled: true, keep_alive: true, program: 'exec cat > copy'}}\n\
+             output_timeout: 200\n"
+        ),
+    );
+    let mut child = place.start();
+    assert!(wait_for(&mut child).success());
+    for name in ["alerts", "copy"] {
+        assert_eq!(lines(&place.path(name)), 100, "{name}");
+    }
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    let lost = "Alerts lost by output:\n   http: 100 of 100 (not delivered at the end: 100)\n";
+    assert!(stdout.ends_with(lost), "{stdout}");
+}
