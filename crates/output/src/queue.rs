@@ -68,6 +68,8 @@ pub(crate) struct Counts {
     pub(crate) submitted: u64,
     /// Arrived.
     pub(crate) delivered: u64,
+    /// Attempts beyond the first one.
+    pub(crate) retried: u64,
     /// The consumer has failed to deliver them.
     pub(crate) failed: u64,
     /// Lost in a full queue that had items of one rule only.
@@ -76,6 +78,14 @@ pub(crate) struct Counts {
     pub(crate) over_share: u64,
     /// Not delivered when the queue was given up.
     pub(crate) discarded: u64,
+}
+
+/// What became of items that were taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) delivered: u64,
+    pub(crate) retried: u64,
+    pub(crate) failed: u64,
 }
 
 /// The state of a queue.
@@ -102,7 +112,7 @@ pub(crate) enum Taken {
 impl Counts {
     /// Items that are neither delivered nor lost yet.
     pub(crate) fn waiting(&self) -> u64 {
-        let Self { submitted, delivered, failed, full, over_share, discarded } = *self;
+        let Self { submitted, delivered, failed, full, over_share, discarded, .. } = *self;
         submitted.saturating_sub(delivered + failed + full + over_share + discarded)
     }
 }
@@ -240,8 +250,10 @@ impl<T: Queued> Queue<T> {
     }
 
     /// Says what became of items that were taken.
-    pub(crate) fn settle(&self, delivered: u64, failed: u64) {
+    pub(crate) fn settle(&self, settled: Settled) {
+        let Settled { delivered, retried, failed } = settled;
         let mut state = self.lock();
+        state.counts.retried += retried;
         if !state.ended {
             state.counts.delivered += delivered;
             state.counts.failed += failed;

@@ -14,6 +14,8 @@ pub struct ChannelStatistics {
     pub submitted: u64,
     /// Alerts that were delivered.
     pub delivered: u64,
+    /// Times that an alert was sent again.
+    pub retried: u64,
     /// Alerts that the channel failed to deliver.
     pub failed: u64,
     /// Alerts lost because the queue was full of alerts of their rule.
@@ -44,11 +46,12 @@ pub struct DeliveryReport {
 impl ChannelStatistics {
     pub(crate) fn new(channel: &'static str, status: QueueStatus, now: u64) -> Self {
         let QueueStatus { counts, bytes, oldest } = status;
-        let Counts { submitted, delivered, failed, full, over_share, discarded } = counts;
+        let Counts { submitted, delivered, retried, failed, full, over_share, discarded } = counts;
         Self {
             channel,
             submitted,
             delivered,
+            retried,
             failed,
             queue_full: full,
             over_share,

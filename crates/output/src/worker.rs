@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use peregrine_alert::Alert;
 
 use crate::channel::{Channel, ChannelError, Outcome};
-use crate::queue::{Queue, QueueLimits, Queued, Taken, WhenFull};
+use crate::queue::{Queue, QueueLimits, Queued, Settled, Taken, WhenFull};
 
 /// What the worker of a channel shares with the other threads.
 #[derive(Debug)]
@@ -65,10 +65,10 @@ impl Lane {
 
     fn act(&self, act: impl FnOnce() -> Outcome) {
         self.activity.toggle();
-        let Outcome { delivered, failed, error } = act();
+        let Outcome { delivered, retried, failed, error } = act();
         self.activity.toggle();
         // Whoever takes the error finds its losses counted.
-        self.queue.settle(delivered, failed);
+        self.queue.settle(Settled { delivered, retried, failed });
         if let Some(error) = error {
             let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
             first.get_or_insert(error);

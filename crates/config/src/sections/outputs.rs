@@ -127,7 +127,7 @@ pub struct HttpOutput {
     pub client: Option<ClientCertificate>,
     /// Whether the server's answers are copied to standard output.
     pub echo: bool,
-    /// Consecutive timeouts after which the server counts as gone.
+    /// How often an alert is sent again after an error that may pass.
     pub max_consecutive_timeouts: u8,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
@@ -180,7 +180,8 @@ section! {
         compress_uploads: bool = false;
         /// Keep the connection open between alerts.
         keep_alive: bool = false;
-        /// Consecutive timeouts after which the server counts as gone.
+        /// Times that an alert is sent again after a timeout, another network error, or status 408,
+        /// 429 or 5xx.
         max_consecutive_timeouts: u8 = 5;
         /// When its queue is full; see file_output.when_full.
         when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };

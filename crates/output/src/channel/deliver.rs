@@ -33,6 +33,8 @@ pub(crate) trait Channel: Send {
 pub(crate) struct Outcome {
     /// Alerts that arrived.
     pub(crate) delivered: u64,
+    /// Times that an alert was sent again.
+    pub(crate) retried: u64,
     /// Alerts that are lost.
     pub(crate) failed: u64,
     /// The first thing that went wrong.
@@ -44,8 +46,8 @@ impl Outcome {
     pub(crate) fn of(alerts: usize, result: Result<(), ChannelError>) -> Self {
         let alerts = alerts as u64;
         match result {
-            Ok(()) => Self { delivered: alerts, failed: 0, error: None },
-            Err(error) => Self { delivered: 0, failed: alerts, error: Some(error) },
+            Ok(()) => Self { delivered: alerts, ..Self::default() },
+            Err(error) => Self { failed: alerts, error: Some(error), ..Self::default() },
         }
     }
 
@@ -54,6 +56,7 @@ impl Outcome {
     pub(crate) fn and(self, later: Self) -> Self {
         Self {
             delivered: self.delivered + later.delivered,
+            retried: self.retried + later.retried,
             failed: self.failed + later.failed,
             error: self.error.or(later.error),
         }

@@ -53,6 +53,9 @@ pub enum HttpError {
         /// What it should contain.
         what: &'static str,
     },
+    /// The server refuses the alert.
+    #[error("failed to post: the server answered with status {0}")]
+    Status(u16),
     /// The transfer failed.
     #[error("failed to post: {}", redact(&.0.to_string()))]
     Transfer(#[from] Box<ureq::Error>),

@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use peregrine_alert::Alert;
+use peregrine_limits::{HTTP_ALERT_TIME, HTTP_REQUEST_TIME};
+use ureq::http::Response;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 use super::deliver::{Channel, Outcome};
-use super::error::{ChannelError, HttpError};
+use super::error::HttpError;
+use super::retry::{NoRetry, Retries};
 use crate::format::Formatter;
 
 /// A server that every alert is posted to.
@@ -27,7 +31,8 @@ pub struct HttpOutput {
     pub client: Option<ClientIdentity>,
     /// Prints the responses of the server.
     pub echo: bool,
-    /// Retries of an alert after timeouts.
+    /// How often an alert is sent again after a timeout, another error of the network, or a status
+    /// that invites to it.
     pub max_consecutive_timeouts: u8,
 }
 
@@ -49,58 +54,116 @@ pub struct ClientIdentity {
     pub key: PathBuf,
 }
 
-/// Time limit for establishing a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
-
 #[derive(Debug)]
 pub(crate) struct Http {
     output: HttpOutput,
     format: Formatter,
+    times: Times,
     /// The alert being posted; kept for its memory.
     body: Vec<u8>,
     /// Created at the first alert, so that a missing certificate does not prevent the start.
     agent: Option<Agent>,
 }
 
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    /// A request with its response.
+    request: Duration,
+    /// All tries of an alert.
+    alert: Duration,
+}
+
+/// Why a try has failed.
+struct Failure {
+    error: HttpError,
+    /// The pause that the receiver wants before another try; `None` if that is of no use.
+    again: Option<Duration>,
+}
+
+/// Bytes of a response that are read.
+const MAX_RESPONSE: u64 = 64 * 1024;
+
 impl Http {
     pub(crate) fn new(output: HttpOutput, format: Formatter) -> Self {
-        Self { output, format, body: Vec::new(), agent: None }
+        let (request, alert) = (HTTP_REQUEST_TIME.duration(), HTTP_ALERT_TIME.duration());
+        Self { output, format, times: Times { request, alert }, body: Vec::new(), agent: None }
     }
 
     fn agent(&mut self) -> Result<&Agent, HttpError> {
         let agent = match self.agent.take() {
             Some(agent) => agent,
-            None => agent(&self.output)?,
+            None => agent(&self.output, self.times.request)?,
         };
         Ok(self.agent.insert(agent))
     }
 
-    fn post(&mut self, alert: &Alert) -> Result<(), ChannelError> {
-        let echo = self.output.echo;
-        let mut answer = self.send(alert)?;
-        // Reading the response to its end lets the connection be reused.
-        let answer = answer.read_to_vec().map_err(|error| HttpError::Transfer(error.into()))?;
-        if echo {
-            io::stdout().write_all(&answer)?;
+    /// Sends an alert, again if that helps.
+    fn post(&mut self, alert: &Alert) -> Outcome {
+        self.body.clear();
+        self.format.line(alert, &mut self.body);
+        let max = self.output.max_consecutive_timeouts;
+        let mut retries = Retries::new(max.into(), self.times.alert);
+        let mut retried = 0;
+        let result = loop {
+            let Err(Failure { error, again }) = self.send() else { break Ok(()) };
+            match again.map(|at_least| retries.next_pause(at_least)) {
+                Some(Ok(pause)) => thread::sleep(pause),
+                Some(Err(NoRetry::Time)) => {
+                    HTTP_ALERT_TIME.reach();
+                    break Err(error.into());
+                }
+                Some(Err(NoRetry::Number)) | None => break Err(error.into()),
+            }
+            retried += 1;
+        };
+        Outcome { retried, ..Outcome::of(1, result) }
+    }
+
+    fn send(&mut self) -> Result<(), Failure> {
+        let agent = self.agent()?.clone();
+        let content_type = if self.format.is_json() { "application/json" } else { "text/plain" };
+        let request = agent.post(&self.output.url).header("Content-Type", content_type);
+        let response = request.send(&self.body)?;
+        if !response.status().is_success() {
+            return Err(Failure::status(&response));
+        }
+        // Reading the response to its end lets the connection be reused. The alert has arrived,
+        // whatever happens to the response.
+        let body = response.into_body().into_with_config().limit(MAX_RESPONSE).read_to_vec();
+        if let Some(body) = body.ok().filter(|_| self.output.echo) {
+            let _ = io::stdout().write_all(&body);
         }
         Ok(())
     }
+}
 
-    fn send(&mut self, alert: &Alert) -> Result<Body, HttpError> {
-        let agent = self.agent()?.clone();
-        let HttpOutput { url, max_consecutive_timeouts, .. } = &self.output;
-        self.body.clear();
-        self.format.line(alert, &mut self.body);
-        let content_type = if self.format.is_json() { "application/json" } else { "text/plain" };
-        let mut tries_left = *max_consecutive_timeouts;
-        loop {
-            let sent = agent.post(url).header("Content-Type", content_type).send(&self.body);
-            match sent {
-                Ok(response) => return Ok(response.into_body()),
-                Err(error) if tries_left > 0 && is_timeout(&error) => tries_left -= 1,
-                Err(error) => return Err(Box::new(error).into()),
-            }
+impl Failure {
+    /// The server has refused. Redirects are not followed: they would become requests without an
+    /// alert.
+    fn status(response: &Response<Body>) -> Self {
+        let status = response.status();
+        let again = matches!(status.as_u16(), 408 | 429 | 500..);
+        Self {
+            error: HttpError::Status(status.as_u16()),
+            again: again.then(|| retry_after(response).unwrap_or_default()),
         }
+    }
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self { error, again: None }
+    }
+}
+
+impl From<ureq::Error> for Failure {
+    fn from(error: ureq::Error) -> Self {
+        if is_timeout(&error) {
+            HTTP_REQUEST_TIME.reach();
+        }
+        let again = is_transient(&error).then_some(Duration::ZERO);
+        Self { error: HttpError::Transfer(Box::new(error)), again }
     }
 }
 
@@ -115,9 +178,20 @@ impl Channel for Http {
 
     fn deliver(&mut self, alerts: &[Alert]) -> Outcome {
         // A failure does not keep the other alerts from being sent.
-        let mut post = |alert| Outcome::of(1, self.post(alert));
-        alerts.iter().fold(Outcome::default(), |outcome, alert| outcome.and(post(alert)))
+        alerts.iter().fold(Outcome::default(), |outcome, alert| outcome.and(self.post(alert)))
     }
+}
+
+/// Seconds of `Retry-After`. Dates are ignored: the pause grows anyway.
+fn retry_after(response: &Response<Body>) -> Option<Duration> {
+    let value = response.headers().get("retry-after")?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Whether the same request may succeed later.
+fn is_transient(error: &ureq::Error) -> bool {
+    use ureq::Error::{ConnectionFailed, HostNotFound, Io, Protocol, Timeout};
+    matches!(error, ConnectionFailed | HostNotFound | Io(_) | Protocol(_) | Timeout(_))
 }
 
 fn is_timeout(error: &ureq::Error) -> bool {
@@ -128,15 +202,13 @@ fn is_timeout(error: &ureq::Error) -> bool {
     }
 }
 
-/// A response of any status counts as delivered and redirects are not followed, as in Falco:
-/// servers rely on it.
-fn agent(output: &HttpOutput) -> Result<Agent, HttpError> {
+fn agent(output: &HttpOutput, request_time: Duration) -> Result<Agent, HttpError> {
     let mut config = Agent::config_builder()
         .user_agent(&output.user_agent)
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .timeout_connect(Some(CONNECT_TIMEOUT));
+        .timeout_global(Some(request_time));
     if output.url.starts_with("https:") {
         config = config.tls_config(tls(output)?);
     }
@@ -207,44 +279,54 @@ fn missing(path: &Path, what: &'static str) -> HttpError {
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader, Read};
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::thread::{self, JoinHandle};
 
     use super::*;
     use crate::format::{Format, JsonStyle, Layout};
     use crate::testing::{self, alert, format, formatter, line};
 
-    /// Answers this many requests on one connection and gives back what they said.
-    fn server(requests: usize, status: &'static str) -> (String, JoinHandle<Vec<String>>) {
+    /// Answers each request with the next of these statuses; an empty one closes the connection
+    /// instead. Gives back what the requests said.
+    fn server(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/alerts", listener.local_addr().unwrap());
         let server = thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
             let mut seen = Vec::new();
-            for _ in 0..requests {
-                let (mut head, mut len) = (String::new(), 0);
-                while !head.ends_with("\r\n\r\n") {
-                    let start = head.len();
-                    reader.read_line(&mut head).unwrap();
-                    if let Some(value) =
-                        head[start..].to_lowercase().strip_prefix("content-length:")
-                    {
-                        len = value.trim().parse().unwrap();
+            let mut connection = None;
+            for answer in answers {
+                let mut reader = connection
+                    .take()
+                    .unwrap_or_else(|| BufReader::new(listener.accept().unwrap().0));
+                seen.push(request(&mut reader));
+                match *answer {
+                    // The connection is closed.
+                    "" => {}
+                    answer => {
+                        let rest = "Location: /other\r\nContent-Length: 2\r\n\r\nok";
+                        write!(reader.get_mut(), "HTTP/1.1 {answer}\r\n{rest}").unwrap();
+                        // The client leaves a connection whose response it does not read.
+                        connection = answer.starts_with('2').then_some(reader);
                     }
                 }
-                let mut body = vec![0; len];
-                reader.read_exact(&mut body).unwrap();
-                seen.push(head + std::str::from_utf8(&body).unwrap());
-                write!(
-                    stream,
-                    "HTTP/1.1 {status}\r\nLocation: /other\r\nContent-Length: 2\r\n\r\nok"
-                )
-                .unwrap();
             }
             seen
         });
         (url, server)
+    }
+
+    fn request(reader: &mut BufReader<TcpStream>) -> String {
+        let (mut head, mut len) = (String::new(), 0);
+        while !head.ends_with("\r\n\r\n") {
+            let start = head.len();
+            reader.read_line(&mut head).unwrap();
+            if let Some(value) = head[start..].to_lowercase().strip_prefix("content-length:") {
+                len = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; len];
+        reader.read_exact(&mut body).unwrap();
+        head + std::str::from_utf8(&body).unwrap()
     }
 
     fn output(url: String) -> HttpOutput {
@@ -260,7 +342,7 @@ mod tests {
 
     #[test]
     fn each_alert_is_one_request_on_one_connection() {
-        let (url, server) = server(2, "200 OK");
+        let (url, server) = server(&["200 OK", "200 OK"]);
         let mut http = Http::new(output(url), formatter());
         http.deliver(&testing::alerts(&["a", "b"])).unwrap();
         let seen = server.join().unwrap();
@@ -274,7 +356,7 @@ mod tests {
 
     #[test]
     fn json_is_announced_as_such() {
-        let (url, server) = server(1, "200 OK");
+        let (url, server) = server(&["200 OK"]);
         let json = Format { layout: Layout::Json(JsonStyle::default()), ..format() };
         Http::new(output(url), Formatter::new(json)).deliver(&[alert("a")]).unwrap();
         let seen = server.join().unwrap();
@@ -283,12 +365,68 @@ mod tests {
     }
 
     #[test]
-    fn a_response_of_any_status_is_a_delivery() {
-        for status in ["404 Not Found", "500 Oh", "302 Found"] {
-            let (url, server) = server(1, status);
-            Http::new(output(url), formatter()).deliver(&[alert("x")]).unwrap();
+    fn a_status_that_refuses_is_a_failure() {
+        for (answers, status) in
+            [(&["404 Not Found"], 404), (&["302 Found"], 302), (&["400 Bad Request"], 400)]
+        {
+            let (url, server) = server(answers);
+            let mut http = Http::new(output(url), formatter());
+            http.output.max_consecutive_timeouts = 5;
+            let outcome = http.deliver(&[alert("x")]);
+            assert_eq!((outcome.delivered, outcome.failed), (0, 1));
+            let expected = format!("failed to post: the server answered with status {status}");
+            assert_eq!(outcome.error.unwrap().to_string(), expected);
             assert_eq!(server.join().unwrap().len(), 1);
         }
+    }
+
+    #[test]
+    fn what_may_succeed_later_is_sent_again_in_order() {
+        let answers = &[
+            "503 Busy\r\nRetry-After: 0",
+            "429 Slow down",
+            "",
+            "200 OK",
+            "500 Oh",
+            "204 No Content",
+        ];
+        let (url, server) = server(answers);
+        let mut http = Http::new(output(url), formatter());
+        http.output.max_consecutive_timeouts = 5;
+        let outcome = http.deliver(&testing::alerts(&["a", "b"]));
+        assert_eq!((outcome.retried, outcome.unwrap()), (4, 2));
+        let seen = server.join().unwrap();
+        let alerts: String =
+            seen.iter().map(|request| request.chars().next_back().unwrap()).collect();
+        assert_eq!(alerts, "aaaabb");
+    }
+
+    #[test]
+    fn tries_are_limited_in_number_and_time() {
+        let (url, server) = server(&["503 Busy", "503 Busy", "503 Busy"]);
+        let mut http = Http::new(output(url), formatter());
+        http.output.max_consecutive_timeouts = 2;
+        assert_eq!(http.deliver(&[alert("a")]).failed, 1);
+        assert_eq!(server.join().unwrap().len(), 3);
+
+        let (url, server) = self::server(&["503 Busy\r\nRetry-After: 3600"]);
+        let mut http = Http::new(output(url), formatter());
+        http.output.max_consecutive_timeouts = 2;
+        assert_eq!(http.deliver(&[alert("a")]).failed, 1);
+        assert_eq!(server.join().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_server_that_never_answers_is_given_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let mut http = Http::new(output(url), formatter());
+        http.output.max_consecutive_timeouts = 1;
+        http.times.request = Duration::from_millis(50);
+        let outcome = http.deliver(&[alert("x")]);
+        assert_eq!(outcome.failed, 1);
+        let error = outcome.error.unwrap().to_string();
+        assert!(error.starts_with("failed to post: timeout: "), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod deliver;
 mod error;
 mod http;
 mod program;
+mod retry;
 mod stream;
 mod syslog;
 

@@ -29,7 +29,7 @@ fn take_all(queue: &Queue<u8>) -> (Vec<u8>, usize) {
     loop {
         match queue.take(&mut items, 2) {
             Taken::Items => {
-                queue.settle(items.len() as u64, 0);
+                queue.settle(Settled { delivered: items.len() as u64, retried: 0, failed: 0 });
                 all.append(&mut items);
             }
             Taken::Reopen => reopened += 1,

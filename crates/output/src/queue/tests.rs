@@ -26,7 +26,7 @@ fn push(queue: &Queue<u16>, items: impl IntoIterator<Item = u16>) {
 fn take_all(queue: &Queue<u16>) -> Vec<u16> {
     let (mut items, mut all) = (Vec::new(), Vec::new());
     while queue.take(&mut items, 128) != Taken::End {
-        queue.settle(items.len() as u64, 0);
+        queue.settle(Settled { delivered: items.len() as u64, retried: 0, failed: 0 });
         all.append(&mut items);
     }
     all
@@ -41,12 +41,12 @@ fn items_come_in_order_then_the_end() {
     assert_eq!(queue.take(&mut items, 2), Taken::Items);
     assert_eq!((&*items, queue.status().oldest), (&[0, 1][..], Some(0)));
     items.clear();
-    queue.settle(1, 1);
+    queue.settle(Settled { delivered: 1, retried: 0, failed: 1 });
     assert_eq!(queue.take(&mut items, 2), Taken::Items);
     assert_eq!(items, [2]);
     assert_eq!(queue.status().counts.waiting(), 1);
     items.clear();
-    queue.settle(1, 0);
+    queue.settle(Settled { delivered: 1, retried: 0, failed: 0 });
     assert_eq!(queue.take(&mut items, 2), Taken::End);
     let counts = Counts { submitted: 3, delivered: 2, failed: 1, ..Counts::default() };
     assert_eq!(queue.status(), QueueStatus { counts, bytes: 0, oldest: None });
@@ -74,7 +74,7 @@ fn what_is_not_delivered_at_the_end_is_counted() {
     queue.end();
     push(&queue, [9]);
     // Too late.
-    queue.settle(2, 0);
+    queue.settle(Settled { delivered: 2, retried: 0, failed: 0 });
     assert_eq!(queue.take(&mut items, 2), Taken::End);
     let counts = Counts { submitted: 6, discarded: 6, ..Counts::default() };
     assert_eq!(queue.status().counts, counts);

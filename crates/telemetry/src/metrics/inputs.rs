@@ -70,6 +70,8 @@ pub struct OutputStats {
     pub submitted: u64,
     /// Alerts that it has delivered.
     pub delivered: u64,
+    /// Times that an alert was sent again.
+    pub retried: u64,
     /// Alerts that it failed to deliver.
     pub failed: u64,
     /// Alerts lost because the queue was full of alerts of their rule.

@@ -53,6 +53,7 @@ fn all() -> MetricInputs {
                 name: "http",
                 submitted: 100,
                 delivered: 50,
+                retried: 6,
                 failed: 1,
                 queue_full: 2,
                 over_share: 3,

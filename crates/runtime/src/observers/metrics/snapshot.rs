@@ -108,6 +108,7 @@ fn output_stats(channel: &ChannelStatistics) -> OutputStats {
         name: channel.channel,
         submitted: channel.submitted,
         delivered: channel.delivered,
+        retried: channel.retried,
         failed: channel.failed,
         queue_full: channel.queue_full,
         over_share: channel.over_share,

@@ -30,6 +30,13 @@ pub(super) static METRICS: &[Metric] = &[
     ),
     family(
         MetricKind::Counter,
+        "peregrine.outputs.<output>.retried",
+        "peregrine_outputs_retried_total",
+        "Times that it has sent an alert again.",
+        |f| of_each(f, |output| output.retried),
+    ),
+    family(
+        MetricKind::Counter,
         "peregrine.outputs.<output>",
         "peregrine_outputs_lost_total",
         "Alerts that it has lost; `<output>` is `NAME.lost_REASON`: `queue_full`, `over_share` (the queue was \

@@ -1,0 +1,65 @@
+//! How often and when something is tried again.
+
+use std::time::{Duration, Instant};
+
+/// Bounds the tries for one alert in number and time. The pause doubles with each.
+#[derive(Debug)]
+pub(crate) struct Retries {
+    left: u32,
+    until: Instant,
+    pause: Duration,
+}
+
+/// Why there is no further try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRetry {
+    /// There were enough.
+    Number,
+    /// It would be too late.
+    Time,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl Retries {
+    /// This many tries after the first one, within this time from now.
+    pub(crate) fn new(max: u32, time: Duration) -> Self {
+        Self { left: max, until: Instant::now() + time, pause: FIRST_PAUSE }
+    }
+
+    /// The pause before the next try, not shorter than the receiver asks for.
+    pub(crate) fn next_pause(&mut self, at_least: Duration) -> Result<Duration, NoRetry> {
+        self.left = self.left.checked_sub(1).ok_or(NoRetry::Number)?;
+        let pause = self.pause.max(at_least);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let in_time = Instant::now().checked_add(pause).is_some_and(|next| next < self.until);
+        if in_time { Ok(pause) } else { Err(NoRetry::Time) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit_and_end() {
+        let mut retries = Retries::new(8, Duration::from_secs(1000));
+        let second = Duration::from_secs(1);
+        assert_eq!(retries.next_pause(second), Ok(second));
+        let pauses: Vec<_> =
+            std::iter::from_fn(|| retries.next_pause(Duration::ZERO).ok()).collect();
+        let expected = [200, 400, 800, 1600, 3200, 5000, 5000].map(Duration::from_millis);
+        assert_eq!(pauses, expected);
+        assert_eq!(retries.next_pause(Duration::ZERO), Err(NoRetry::Number));
+    }
+
+    #[test]
+    fn no_try_begins_after_the_time() {
+        let mut retries = Retries::new(100, Duration::from_secs(30));
+        assert_eq!(retries.next_pause(Duration::from_secs(u64::MAX)), Err(NoRetry::Time));
+        assert!(retries.next_pause(Duration::ZERO).is_ok());
+        let mut none = Retries::new(100, Duration::ZERO);
+        assert_eq!(none.next_pause(Duration::ZERO), Err(NoRetry::Time));
+    }
+}
