@@ -54,8 +54,8 @@ limits! {
 
     /// Threads in the table. More are not added; their events have no process fields.
     THREADS: Count = 262_144, "falco_libs.thread_table_size";
-    /// Arguments, paths and environments of all programs, shared ones once. Those of further programs
-    /// are cut to 128 bytes each, and their environment is empty.
+    /// Arguments, paths and environments of all programs, shared ones once. Those of further
+    /// programs are cut to 128 bytes each, and their environment is empty.
     PROGRAM_TEXT_BYTES: Bytes = 256 << 20;
     /// A path of a thread: its program, its working and root directory, its name. A longer one is
     /// cut.
@@ -73,6 +73,10 @@ limits! {
     ACCOUNT_TOTAL_BYTES: Bytes = 64 << 20;
     /// Containers whose users and groups are kept. Accounts of more are not read.
     ACCOUNT_CONTAINERS: Count = 16_384;
+    /// The JSON that describes a container. A longer one is not read and counts as unreadable.
+    CONTAINER_JSON_BYTES: Bytes = 1 << 20;
+    /// Descriptions of all containers. More are dropped; fields of these are empty.
+    CONTAINER_TOTAL_BYTES: Bytes = 64 << 20;
     /// Descriptions of containers that are kept. More are dropped; fields of these are empty.
     CONTAINERS: Count = 65_536;
     /// Sets of control groups whose container is remembered. At more, all are forgotten.
@@ -82,12 +86,25 @@ limits! {
     /// An enter event that is stored for its exit event. A longer one is not stored.
     STORED_ENTER_BYTES: Bytes = 4096;
 
+    // Captures.
+
+    /// A block of a capture with a list of threads, open files, users or interfaces. A capture with
+    /// a longer one ends there with an error.
+    CAPTURE_LIST_BYTES: Bytes = 256 << 20;
+    /// A block of a capture with an event. A capture with a longer one ends there with an error.
+    CAPTURE_EVENT_BYTES: Bytes = 64 << 20;
+    /// Open files of a process in a capture. More are not read.
+    CAPTURE_FDS: Count = 65_536;
+    /// Enter events of old captures that are stored for their exit events. All are dropped at more.
+    CAPTURE_ENTER_BYTES: Bytes = 64 << 20;
+
     // Rules.
 
     /// Items that lists put into other lists and conditions, all rules together, besides four for
     /// each that is written. Rules with more are refused.
     RULES_LIST_ITEMS: Count = 1_000_000;
-    /// Bytes of these items, besides four for each byte that is written. Rules with more are refused.
+    /// Bytes of these items, besides four for each byte that is written. Rules with more are
+    /// refused.
     RULES_LIST_BYTES: Bytes = 32 << 20;
     /// Tests and operators of conditions with macros expanded, all rules together, besides four for
     /// each byte of conditions. Rules with more are refused.

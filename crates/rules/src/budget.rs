@@ -1,5 +1,5 @@
-//! How much lists and macros may expand to, all rules together. Without a limit a few lines of lists
-//! of lists or of nested macros could exhaust memory.
+//! How much lists and macros may expand to, all rules together. Without a limit a few lines of
+//! lists of lists or of nested macros could exhaust memory.
 
 use peregrine_limits::{Limit, RULES_LIST_BYTES, RULES_LIST_ITEMS, RULES_MACRO_NODES};
 use thiserror::Error;

@@ -205,9 +205,9 @@ impl Lists {
         rest
     }
 
-    /// Renders the text of a list that is used in conditions, once those after it are. The name of a
-    /// list also refers to lists defined after it, although its items do not show this: conditions
-    /// have always been expanded this way.
+    /// Renders the text of a list that is used in conditions, once those after it are. The name of
+    /// a list also refers to lists defined after it, although its items do not show this:
+    /// conditions have always been expanded this way.
     fn paste(&mut self, at: usize) -> Result<(), TooLarge> {
         let (mut pasted, mut pasted_items) = (String::new(), 0);
         let mut later = Vec::new();

@@ -16,8 +16,6 @@ pub(crate) const BLOCK_TRAILER: usize = 4;
 pub(crate) const SECTION_BODY: usize = 16;
 /// Limit on the bytes after the header of an event block that is not of the large kind.
 pub(crate) const MAX_SMALL_EVENT: usize = 1 << 16;
-/// Limit on the bytes of any block. The format has none; memory has.
-pub(crate) const MAX_BLOCK: usize = 256 << 20;
 
 /// The kind of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -54,7 +54,7 @@ impl<R: Read> Input<R> {
     #[cold]
     fn read(&mut self, want: usize) -> io::Result<()> {
         while self.end - self.start < want {
-            self.make_room();
+            self.make_room(want);
             let room = self.buffer.get_mut(self.end..).unwrap_or_default();
             match self.source.read(room) {
                 Ok(0) => break,
@@ -66,12 +66,14 @@ impl<R: Read> Input<R> {
         Ok(())
     }
 
-    /// Moves the buffered bytes to the front. A full buffer is doubled, so that a false length
-    /// costs no more memory than there are bytes.
-    fn make_room(&mut self) {
+    /// Moves the buffered bytes to the front. A full buffer is doubled until it holds what is
+    /// wanted, so that a false length costs no more memory than there are bytes.
+    fn make_room(&mut self, want: usize) {
         let len = self.end - self.start;
         if len == self.buffer.len() {
-            self.buffer.resize((2 * len).max(CHUNK), 0);
+            let size = (2 * len).min(want).max(CHUNK);
+            self.buffer.reserve_exact(size - len);
+            self.buffer.resize(size, 0);
         } else if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
         }

@@ -8,13 +8,14 @@ use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Due, Next, Record, Source, TimedSource};
 use peregrine_event::wire::{HEADER_LEN, Head, WireError};
 use peregrine_event::{Event, EventType};
+use peregrine_limits::{CAPTURE_EVENT_BYTES, CAPTURE_LIST_BYTES};
 
 use crate::convert::{Converter, Outcome};
 use crate::cursor::Cursor;
 use crate::error::{Damage, ScapError};
 use crate::format::{
     BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Block, EVENT_FLAGS_V2, EVENT_V2, EventBlock, Flags,
-    List, MAJOR, MAX_BLOCK, MAX_SMALL_EVENT, SECTION_BODY,
+    List, MAJOR, MAX_SMALL_EVENT, SECTION_BODY,
 };
 use crate::input::Input;
 use crate::snapshot;
@@ -348,7 +349,7 @@ impl<R: Read> Reader<R> {
         match block {
             Block::Event(_) => self.position = Position::Events,
             Block::List(list) => {
-                self.at_most(block.name(), total, MAX_BLOCK)?;
+                self.at_most(block.name(), total, CAPTURE_LIST_BYTES.get())?;
                 self.buffer(block.name(), total as usize)?;
                 self.trailer(block.name(), total, total as usize - BLOCK_TRAILER)?;
                 self.position = Position::List { list, total: total as usize, at: BLOCK_HEADER };
@@ -390,7 +391,8 @@ impl<R: Read> Reader<R> {
         let header = if block.v1 { v1::HEADER_LEN } else { HEADER_LEN };
         let start = BLOCK_HEADER + before;
         self.at_least(WHAT, total, start + header + BLOCK_TRAILER)?;
-        let max = if block.large { MAX_BLOCK } else { BLOCK_HEADER + MAX_SMALL_EVENT };
+        let max =
+            if block.large { CAPTURE_EVENT_BYTES.get() } else { BLOCK_HEADER + MAX_SMALL_EVENT };
         self.at_most(WHAT, total, max)?;
         self.buffer(WHAT, total as usize)?;
 

@@ -8,6 +8,7 @@ use peregrine_event::snapshot::{
     Fd, FdKind, Group, Interface, InterfaceAddress, Item, Machine, Thread, User,
 };
 use peregrine_event::wire::until_nul;
+use peregrine_limits::CAPTURE_FDS;
 
 use crate::cursor::Cursor;
 use crate::error::Damage;
@@ -15,6 +16,8 @@ use crate::format::{List, fd, interface};
 
 /// A remainder of a list up to this size is padding.
 const PADDING: usize = 4;
+/// Longest path of the kernel.
+const PATH_MAX: usize = 4096;
 /// Longest tail of a thread entry of release 0.9 after its root directory. Release 0.10 put two
 /// fields before it instead of after it, so only the size distinguishes them.
 const TAIL_BEFORE_0_10: usize = 29;
@@ -133,6 +136,10 @@ fn fds(with_size: bool, body: &mut Cursor<'_>) -> Option<Item> {
     let tid = body.i64()?;
     let mut fds = Vec::new();
     while body.len() >= PADDING {
+        if fds.len() >= CAPTURE_FDS.get() {
+            CAPTURE_FDS.reach();
+            break;
+        }
         fds.push(if with_size {
             open_file(true, &mut sized(body)?)?
         } else {
@@ -168,24 +175,28 @@ fn open_file(sized: bool, entry: &mut Cursor<'_>) -> Option<Fd> {
         fd::IPV6_SERVER => {
             FdKind::Ipv6Server { ip: ipv6(entry)?, port: entry.u16()?, l4proto: entry.u8()? }
         }
-        fd::UNIX => FdKind::Unix {
-            source: entry.u64()?,
-            destination: entry.u64()?,
-            name: entry.text()?.to_vec(),
-        },
+        fd::UNIX => {
+            FdKind::Unix { source: entry.u64()?, destination: entry.u64()?, name: path(entry)? }
+        }
         fd::FILE_V2 => FdKind::File {
             flags: entry.u32()?,
-            name: entry.text()?.to_vec(),
+            name: path(entry)?,
             mount_id: 0,
             dev: if sized { entry.u32().unwrap_or(0) } else { 0 },
         },
         0 => FdKind::Named { ty, name: Vec::new() },
-        _ if fd::is_named(ty) => FdKind::Named { ty, name: entry.text()?.to_vec() },
+        _ if fd::is_named(ty) => FdKind::Named { ty, name: path(entry)? },
         _ => {
             FdKind::Named { ty: fd::UNSUPPORTED, name: format!("unknown-type:[{ty}]").into_bytes() }
         }
     };
     Some(Fd { fd, ino, kind })
+}
+
+/// The name of a file. No kernel has longer ones than the longest path.
+fn path(entry: &mut Cursor<'_>) -> Option<Vec<u8>> {
+    let text = entry.text()?;
+    Some(text.get(..PATH_MAX).unwrap_or(text).to_vec())
 }
 
 fn ipv4(entry: &mut Cursor<'_>) -> Option<Ipv4Addr> {

@@ -5,11 +5,12 @@ use std::io::{BufWriter, Write};
 use flate2::write::GzEncoder;
 use peregrine_event::snapshot::Item;
 use peregrine_event::{Event, EventFlags};
+use peregrine_limits::CAPTURE_LIST_BYTES;
 
 use crate::encode;
 use crate::error::ScapError;
 use crate::format::{
-    self, BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Flags, MAJOR, MAX_BLOCK, MAX_SMALL_EVENT, MINOR,
+    self, BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Flags, MAJOR, MAX_SMALL_EVENT, MINOR,
 };
 
 /// Size at which a process list continues in another block.
@@ -185,7 +186,7 @@ impl<W: Write> Writer<W> {
     fn block(&mut self, ty: u32) -> Result<(), ScapError> {
         let body = padded(self.body.len());
         let total = BLOCK_HEADER + body + BLOCK_TRAILER;
-        if total > MAX_BLOCK {
+        if total > CAPTURE_LIST_BYTES.get() {
             let what = format::Block::from_type(ty).name();
             return Err(ScapError::TooLong { what, len: self.body.len() });
         }

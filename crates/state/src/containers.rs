@@ -125,13 +125,15 @@ pub enum ContainerKind {
 #[derive(Clone, Debug, Default)]
 pub struct Containers {
     by_id: HashMap<Box<[u8]>, Arc<Container>>,
+    /// Bytes of all of them.
+    bytes: usize,
 }
 
 impl Containers {
     /// Knows only the host, under the empty id.
     pub(crate) fn with_host() -> Self {
         let host = (Box::default(), Arc::new(Container::host()));
-        Self { by_id: [host].into_iter().collect() }
+        Self { by_id: [host].into_iter().collect(), bytes: 0 }
     }
 
     /// The container with this (short) id; the host's is empty.
@@ -161,17 +163,25 @@ impl Containers {
     /// Adds a container or replaces it. False when there is no room.
     pub(crate) fn insert(&mut self, container: Arc<Container>) -> bool {
         let id = container.id.as_bytes();
-        let room = self.by_id.len() < limits::CONTAINERS.get() || self.by_id.contains_key(id);
-        if room {
-            self.by_id.insert(id.into(), container);
-        } else {
+        let before = self.by_id.get(id).map(|known| known.bytes());
+        let bytes = self.bytes + container.bytes() - before.unwrap_or(0).min(self.bytes);
+        if before.is_none() && self.by_id.len() >= limits::CONTAINERS.get() {
             limits::CONTAINERS.reach();
+            return false;
         }
-        room
+        if bytes > limits::CONTAINER_TOTAL_BYTES.get() {
+            limits::CONTAINER_TOTAL_BYTES.reach();
+            return false;
+        }
+        self.bytes = bytes;
+        self.by_id.insert(id.into(), container);
+        true
     }
 
     pub(crate) fn remove(&mut self, id: &[u8]) {
-        self.by_id.remove(id);
+        if let Some(known) = self.by_id.remove(id) {
+            self.bytes = self.bytes.saturating_sub(known.bytes());
+        }
     }
 }
 
@@ -186,6 +196,37 @@ impl Container {
             kind: ContainerKind::Host,
             ..Self::default()
         }
+    }
+
+    /// Bytes of memory, about.
+    fn bytes(&self) -> usize {
+        let labels = |labels: &BTreeMap<String, String>| -> usize {
+            labels.iter().map(|(name, value)| 64 + name.len() + value.len()).sum()
+        };
+        let texts = |texts: &[String]| -> usize {
+            texts.iter().map(|text| size_of::<String>() + text.len()).sum()
+        };
+        let mount = |mount: &Mount| {
+            size_of::<Mount>()
+                + mount.source.len()
+                + mount.destination.len()
+                + mount.mode.len()
+                + mount.propagation.len()
+        };
+        let probe =
+            |probe: &HealthProbe| size_of::<HealthProbe>() + probe.exe.len() + texts(&probe.args);
+        let own = [&self.full_id, &self.name, &self.image, &self.image_id, &self.image_repo];
+        let more = [&self.image_tag, &self.image_digest, &self.ip, &self.user];
+        let pod = [&self.pod_sandbox_id, &self.pod_sandbox_cni];
+        let own = own.into_iter().chain(more).chain(pod).map(String::len).sum::<usize>();
+        size_of::<Self>()
+            + 2 * self.id.len()
+            + own
+            + self.mounts.iter().map(mount).sum::<usize>()
+            + self.probes.iter().map(probe).sum::<usize>()
+            + labels(&self.labels)
+            + labels(&self.pod_sandbox_labels)
+            + texts(&self.env)
     }
 
     /// The health probe that this command is, if it is one.

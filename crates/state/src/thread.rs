@@ -251,8 +251,8 @@ impl Thread {
             Some(relative) if *relative.exec == exec && env.is_empty() => {
                 (Arc::clone(&relative.exec), env)
             }
-            Some(relative) => texts.admit(exec.sharing(&relative.exec), &relative.exec, env),
-            None => texts.admit(exec, &Exec::default(), env),
+            Some(relative) => exec.sharing(&relative.exec).admit(&relative.exec, env, texts),
+            None => exec.admit(&Exec::default(), env, texts),
         };
         Self {
             pid: item.pid,
@@ -362,19 +362,28 @@ impl Exec {
     }
 
     /// Bytes of the texts that it does not share with another.
-    pub(crate) fn own_bytes(&self, other: &Self) -> usize {
+    fn own_bytes(&self, other: &Self) -> usize {
         let own = |text: &Arc<[u8]>, other| if Arc::ptr_eq(text, other) { 0 } else { text.len() };
         let args = if self.args.is_shared(&other.args) { 0 } else { self.args.bytes().len() };
         self.cmdline.len() + own(&self.exe, &other.exe) + own(&self.exepath, &other.exepath) + args
     }
 
-    /// The same program, counted.
-    pub(crate) fn charged(self, charge: Charge) -> Self {
-        Self { charge, ..self }
+    /// The program to be shared, and the environment that it was started with. Without room for
+    /// them they are cut. Texts that `relative` has too cost nothing.
+    pub(crate) fn admit(
+        self,
+        relative: &Self,
+        env: Texts,
+        budget: &TextBudget,
+    ) -> (Arc<Self>, Texts) {
+        match budget.charge(self.own_bytes(relative) + env.bytes().len()) {
+            Some(charge) => (Arc::new(Self { charge, ..self }), env),
+            None => (Arc::new(self.cut(CUT)), Texts::default()),
+        }
     }
 
     /// The same program with shorter texts.
-    pub(crate) fn cut(&self, len: usize) -> Self {
+    fn cut(&self, len: usize) -> Self {
         let cut = |text| <[u8]>::get(text, ..len).unwrap_or(text);
         let renamed = self.renamed(cut(self.comm()), cut(&self.exe), cut(self.args.bytes()));
         Self { exepath: cut(&self.exepath).into(), ..renamed }
@@ -403,6 +412,9 @@ pub(crate) fn without_deleted(path: &[u8]) -> &[u8] {
         _ => path,
     }
 }
+
+/// Bytes of each text of a program that has no room.
+const CUT: usize = 128;
 
 /// A path as far as it is kept.
 pub(crate) fn cut_path(path: &[u8]) -> &[u8] {
@@ -448,6 +460,8 @@ pub(crate) fn directory(path: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use peregrine_limits::PROGRAM_TEXT_BYTES;
+
     use super::*;
 
     #[test]
@@ -471,5 +485,32 @@ mod tests {
     fn deleted_executables_keep_their_path() {
         assert_eq!(without_deleted(b"/bin/x (deleted)"), b"/bin/x");
         assert_eq!(without_deleted(b" (deleted)"), b" (deleted)");
+    }
+
+    fn program(args: usize) -> Exec {
+        Exec::named(b"cat", Texts::new(&vec![b'x'; args]))
+    }
+
+    #[test]
+    fn programs_count_while_they_exist_and_shared_texts_once() {
+        let budget = TextBudget::default();
+        let (first, env) = program(1000).admit(&Exec::default(), Texts::new(b"A=1"), &budget);
+        assert_eq!((budget.used(), env.bytes()), (2007, &b"A=1"[..]));
+        let renamed = first.renamed(b"dog", b"", &[b'x'; 1000]);
+        let (second, _) = renamed.admit(&first, Texts::default(), &budget);
+        assert_eq!(budget.used(), 2007 + 1004);
+        drop((first, second));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn programs_without_room_are_cut() {
+        let budget = TextBudget::default();
+        let _full = budget.charge(PROGRAM_TEXT_BYTES.get()).unwrap();
+        let before = PROGRAM_TEXT_BYTES.reached();
+        let (cut, env) = program(1000).admit(&Exec::default(), Texts::new(b"A=1"), &budget);
+        assert_eq!((cut.comm(), cut.args_text().len()), (&b"cat"[..], CUT));
+        assert!(env.is_empty());
+        assert!(PROGRAM_TEXT_BYTES.reached() > before);
     }
 }

@@ -2,7 +2,7 @@
 
 use peregrine_event::snapshot::{Fd, FdKind, Item, Thread};
 use peregrine_limits::PROGRAM_TEXT_BYTES;
-use peregrine_state::{Config, State};
+use peregrine_state::{Config, Container, State};
 
 /// Bytes that `load` leaves allocated.
 fn kept(load: impl FnOnce() -> State) -> u64 {
@@ -104,4 +104,16 @@ fn large_fd_numbers_take_no_memory() {
     });
     eprintln!("a process with fd 1023: {} bytes", all / THREADS);
     assert!(all / THREADS < 2 * BARE);
+}
+
+#[test]
+fn descriptions_of_containers_take_a_bounded_amount() {
+    let peak = |json: &str| {
+        let measured = allocation_counter::measure(|| drop(Container::from_json(json.as_bytes())));
+        eprintln!("{} KB of JSON: peak {} KB", json.len() >> 10, measured.bytes_max >> 10);
+        measured.bytes_max
+    };
+    let numbers = |count| format!("{{\"container\":{{\"env\":[0{}]}}}}", ",0".repeat(count));
+    assert!(peak(&numbers(30_000_000)) < 1 << 20);
+    assert!(peak(&numbers(500_000)) < 64 << 20);
 }

@@ -3,10 +3,8 @@
 use hashbrown::HashMap;
 use peregrine_event::EventType;
 use peregrine_event::wire::{Head, Parts};
+use peregrine_limits::CAPTURE_ENTER_BYTES;
 
-/// Limit on the memory of all stored events, bytes. Threads that end inside a syscall leave theirs
-/// behind, and a hostile file may contain any number.
-const MAX_BYTES: usize = 64 << 20;
 /// Overhead of a stored event, bytes.
 const OVERHEAD: usize = 64;
 /// Largest buffer kept for reuse.
@@ -20,6 +18,7 @@ pub(crate) struct Enters {
     /// Cache of the last lookup: the same thread is often looked up again.
     last: Option<(i64, usize)>,
     /// Memory of the buffers, overhead included.
+    /// Threads that end inside a syscall leave theirs behind, so this has a limit.
     bytes: usize,
 }
 
@@ -34,7 +33,8 @@ impl Enters {
     /// Stores an event until its exit event or until the thread enters another syscall.
     #[inline(always)]
     pub(crate) fn put(&mut self, head: Head, event: &[u8]) {
-        if self.bytes + event.len() + OVERHEAD > MAX_BYTES {
+        if self.bytes + event.len() + OVERHEAD > CAPTURE_ENTER_BYTES.get() {
+            CAPTURE_ENTER_BYTES.reach();
             self.clear();
         }
         let place = self.place(head.tid).unwrap_or_else(|| self.add(head.tid));
@@ -104,7 +104,7 @@ mod tests {
         let of = |tid| head(EventType::SyscallCloseE, tid, 1);
         for tid in 0..10_000 {
             enters.put(of(tid), &[0; 60_000]);
-            assert!(enters.bytes <= MAX_BYTES);
+            assert!(enters.bytes <= CAPTURE_ENTER_BYTES.get());
         }
         assert!(enters.by_tid.contains_key(&9_999));
         for tid in 0..10_000 {

@@ -310,7 +310,7 @@ fn errors_say_where_and_what() {
         ),
         (
             with_len(block(0x221, &close(1)), 0xffff_fff0),
-            "damaged at byte 28: an event block says it has 4294967280 bytes, at most 268435456 can be",
+            "damaged at byte 28: an event block says it has 4294967280 bytes, at most 67108864 can be",
         ),
         (
             with_len(block(0x999, b""), 8),

@@ -396,7 +396,7 @@ fn called_as(exec: &Arc<Exec>, event: &Event<'_>, texts: &TextBudget) -> Arc<Exe
     if exec.comm() == comm && *exec.exe == *exe && exec.args.bytes() == body {
         return Arc::clone(exec);
     }
-    texts.admit(exec.renamed(comm, exe, args), exec, Texts::default()).0
+    exec.renamed(comm, exe, args).admit(exec, Texts::default(), texts).0
 }
 
 fn update_from_exec(
@@ -432,7 +432,7 @@ fn update_from_exec(
     let given = |index| event.param(index).filter(|bytes| !bytes.is_empty());
     let env =
         given(exec::ENV).map_or_else(|| thread.env.clone(), |env| thread.env.same_or_new(env));
-    (thread.exec, thread.env) = texts.admit(exec, &thread.exec, env);
+    (thread.exec, thread.env) = exec.admit(&thread.exec, env, texts);
     thread.fdlimit = event.i64(exec::FDLIMIT).unwrap_or(-1);
     if let Some(groups) =
         given(exec::CGROUPS).and_then(cgroups).filter(|groups| *groups != thread.cgroups)

@@ -1,5 +1,6 @@
 //! The JSON in which runtimes and captures describe containers.
 
+use peregrine_limits::CONTAINER_JSON_BYTES;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -11,6 +12,9 @@ pub enum ContainerError {
     /// It is no JSON.
     #[error("a container's description is no JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// It is too long.
+    #[error("a container's description has {0} bytes, more than {CONTAINER_JSON_BYTES}")]
+    Long(usize),
     /// It has no object `container`.
     #[error("a container's description lacks the object `container`")]
     Missing,
@@ -20,8 +24,12 @@ impl Container {
     /// Reads the JSON of container events. What is missing or of another type is taken as empty.
     ///
     /// # Errors
-    /// When the text is no JSON or describes no container.
+    /// When the text is too long, no JSON or describes no container.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ContainerError> {
+        if bytes.len() > CONTAINER_JSON_BYTES.get() {
+            CONTAINER_JSON_BYTES.reach();
+            return Err(ContainerError::Long(bytes.len()));
+        }
         let value: Value = serde_json::from_slice(bytes)?;
         let json = value.get("container").and_then(Value::as_object);
         let json = json.ok_or(ContainerError::Missing)?;
@@ -127,5 +135,8 @@ mod tests {
     fn says_why_not() {
         assert!(matches!(Container::from_json(b"{"), Err(ContainerError::Json(_))));
         assert!(matches!(Container::from_json(b"{}"), Err(ContainerError::Missing)));
+        let long = " ".repeat(CONTAINER_JSON_BYTES.get() + 1);
+        let error = Container::from_json(long.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error, "a container's description has 1048577 bytes, more than 1 MiB");
     }
 }
