@@ -133,6 +133,19 @@ fn a_blocked_stdout_costs_the_file_nothing_and_memory_is_bounded() {
 }
 
 #[test]
+fn the_program_ends_although_stdout_is_never_read() {
+    let outputs = "stdout_output: {enabled: true, when_full: drop_newest}\noutput_timeout: 200\n";
+    let place = Place::new(5000, 1000, outputs);
+    let mut child = place.start();
+    assert!(wait_for(&mut child).success());
+    let log = place.log();
+    assert!(log.contains("\"stdout\" output timeout, this channel is blocked: "), "{log}");
+    assert!(log.contains("output channels still blocked, discarding all remaining notifications"));
+    assert!(log.contains("Events detected: 5000\n"), "{log}");
+    assert!(log.contains("Alerts lost by output:\n   stdout: "), "{log}");
+}
+
+#[test]
 fn a_replay_into_a_slow_fifo_loses_nothing() {
     let place = Place::new(
         10_000,

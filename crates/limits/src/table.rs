@@ -115,7 +115,8 @@ limits! {
     /// Alerts that wait for the outputs, in all queues. In a full queue, the rule that has most of
     /// it loses alerts.
     ALERT_QUEUE_BYTES: Bytes = 64 << 20, "outputs_queue.max_memory_mb";
-    /// A request of http_output with its response. It has failed after this time, and is sent again.
+    /// A request of http_output with its response. It has failed after this time, and is sent
+    /// again.
     HTTP_REQUEST_TIME: Milliseconds = 10_000;
     /// All requests for one alert of http_output. After this time, no further one is sent and the
     /// alert is lost.

@@ -150,3 +150,21 @@ impl Throttle {
         open
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_loss_is_reported_at_once_and_the_sum_of_the_next_after_a_minute() {
+        let mut reported = Reported::default();
+        assert_eq!(reported.unreported(0, true), None);
+        assert_eq!(reported.unreported(3, false), Some(3));
+        assert_eq!(reported.unreported(5, false), None);
+        reported.throttle = Throttle(Instant::now().checked_sub(REPEAT));
+        assert_eq!(reported.unreported(9, false), Some(6));
+        assert_eq!(reported.unreported(10, false), None);
+        assert_eq!(reported.unreported(10, true), Some(1));
+        assert_eq!(reported.unreported(10, true), None);
+    }
+}

@@ -143,7 +143,13 @@ fn print_report(prepared: &PreparedRun<'_>, report: &RunReport) -> anyhow::Resul
         }
         let _ = write!(stderr, "{}", report.drops);
     }
-    Ok(print(format!("{}{}", report.summary, report.delivery))?)
+    let summary = format!("{}{}", report.summary, report.delivery);
+    // A thread that cannot write to stdout holds its lock.
+    if report.delivery.channels.iter().any(|it| it.channel == "stdout" && it.discarded > 0) {
+        prepared.log.info(summary);
+        return Ok(());
+    }
+    Ok(print(summary)?)
 }
 
 /// The number of this process is no secret: tools of other users read it.
