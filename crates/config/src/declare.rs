@@ -70,14 +70,14 @@ macro_rules! section {
                     $( $crate::declare::extend(&mut schema, serde_json::json!($key_extra)); )?
                     properties.insert(stringify!($key).to_owned(), schema);
                 )+
+                // `json!` would copy the properties.
                 #[allow(unused_mut)]
-                let mut schema = serde_json::json!({
-                    "type": "object",
-                    "title": $title,
-                    "additionalProperties": false,
-                });
-                // The macro would copy them.
-                schema["properties"] = properties.into();
+                let mut schema = serde_json::Value::from_iter([
+                    ("type", "object".into()),
+                    ("title", $title.into()),
+                    ("additionalProperties", false.into()),
+                    ("properties", serde_json::Value::Object(properties)),
+                ]);
                 $( $crate::declare::extend(&mut schema, serde_json::json!($extra)); )?
                 definitions.insert($title.to_owned(), schema);
                 serde_json::json!({ "$ref": concat!("#/definitions/", $title) })

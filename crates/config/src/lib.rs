@@ -13,6 +13,8 @@
 //! # Ok::<(), peregrine_config::ConfigError>(())
 //! ```
 
+#![warn(clippy::indexing_slicing)]
+
 mod config;
 mod declare;
 mod digest;
@@ -76,7 +78,9 @@ fn full_schema() -> Schema {
     let mut schema = Config::schema(&mut definitions);
     let draft = json!({ "$schema": "http://json-schema.org/draft-06/schema#" });
     declare::extend(&mut schema, draft);
-    schema["definitions"] = definitions.into();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("definitions".to_owned(), definitions.into());
+    }
     Schema::new(schema)
 }
 

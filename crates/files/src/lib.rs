@@ -33,6 +33,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#![warn(clippy::indexing_slicing)]
+
 mod directory;
 mod error;
 mod file;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use peregrine_fields::EventTypes;
 use peregrine_filter::{Check, Comparison, Expr, RULES_MAX_DEPTH, Right, parse};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::rule_set::{List, Macro, Rule, RuleSet};
@@ -97,20 +97,26 @@ impl<'a> Names<'a> {
             .collect();
         let mut fields = fields(&rule.condition);
         fields.extend(output_fields.iter().map(|field| (*field).to_owned()));
-        details["plugins"] = plugins(&rule.source, &fields).into();
-        details["output_fields"] = output_fields.into();
-        details["output_compiled"] = rule.output.as_str().into();
-        for (key, field) in rule.extra_fields.iter().filter(|(_, field)| !field.raw) {
-            details["extra_output_formatted_fields"][key] = field.format.as_str().into();
-        }
         let names: BTreeSet<&str> = rule.exception_names.iter().map(String::as_str).collect();
-        details["exception_names"] = set(names);
-        details["exception_fields"] = set(&rule.exception_fields);
-        details["exception_operators"] = set(&rule.exception_operators);
-        details["events"] = match &rule.event_types {
+        let events = match &rule.event_types {
             Some(types) => events(types),
             None => json!(["asyncevent", "pluginevent"]),
         };
+        details.extend(entries([
+            ("plugins", plugins(&rule.source, &fields).into()),
+            ("output_fields", output_fields.into()),
+            ("output_compiled", rule.output.as_str().into()),
+            ("exception_names", set(names)),
+            ("exception_fields", set(&rule.exception_fields)),
+            ("exception_operators", set(&rule.exception_operators)),
+            ("events", events),
+        ]));
+        let formatted = rule.extra_fields.iter().filter(|(_, field)| !field.raw);
+        let formatted: Map<String, Value> =
+            formatted.map(|(key, field)| (key.clone(), field.format.as_str().into())).collect();
+        if !formatted.is_empty() {
+            details.insert("extra_output_formatted_fields".to_owned(), formatted.into());
+        }
         json!({
             "info": {
                 "name": rule.name,
@@ -130,14 +136,18 @@ impl<'a> Names<'a> {
 
     fn macro_(&self, this: &Macro) -> Value {
         let mut details = self.condition(&this.condition_text, &this.condition);
-        details["used"] = this.used.into();
-        details["events"] = match EventTypes::of(&this.condition) {
+        let events = match EventTypes::of(&this.condition) {
             Ok(types) => events(&types),
             // An unused macro; a used one would have made loading fail.
             Err(_) => json!([]),
         };
         // The plugins that a macro needs depend on the source of the rule that uses it.
-        details["plugins"] = json!([]);
+        let plugins = json!([]);
+        details.extend(entries([
+            ("used", this.used.into()),
+            ("events", events),
+            ("plugins", plugins),
+        ]));
         json!({
             "info": { "name": this.name, "condition": this.condition_text },
             "details": details,
@@ -146,7 +156,7 @@ impl<'a> Names<'a> {
 
     /// The part of the description that rules and macros share: names in the condition as written,
     /// and tests in the expanded condition.
-    fn condition(&self, written: &str, compiled: &Expr) -> Value {
+    fn condition(&self, written: &str, compiled: &Expr) -> Map<String, Value> {
         let (mut macros, mut lists) = (BTreeSet::<&str>::new(), BTreeSet::<&str>::new());
         if let Ok(written) = parse(written, RULES_MAX_DEPTH) {
             macros.extend(self.macros.iter().filter(|name| written.macros().contains(name)));
@@ -157,14 +167,18 @@ impl<'a> Names<'a> {
                 }
             }
         }
-        json!({
-            "macros": set(macros),
-            "lists": set(lists),
-            "condition_operators": set(operators(compiled)),
-            "condition_fields": set(fields(compiled)),
-            "condition_compiled": compiled.described().to_string(),
-        })
+        Map::from_iter(entries([
+            ("macros", set(macros)),
+            ("lists", set(lists)),
+            ("condition_operators", set(operators(compiled))),
+            ("condition_fields", set(fields(compiled))),
+            ("condition_compiled", compiled.described().to_string().into()),
+        ]))
     }
+}
+
+fn entries<const N: usize>(entries: [(&str, Value); N]) -> [(String, Value); N] {
+    entries.map(|(key, value)| (key.to_owned(), value))
 }
 
 fn list(list: &List) -> Value {

@@ -6,6 +6,8 @@
 //! This crate knows the format of rules files and the rule language, and nothing of events and
 //! state: the existing fields come from a [`Vocabulary`](peregrine_filter::Vocabulary).
 
+#![warn(clippy::indexing_slicing)]
+
 mod budget;
 mod code;
 mod compile;

@@ -91,8 +91,10 @@ impl Finding {
             "message": self.message,
             "context": self.place.to_json(),
         });
-        if let FindingKind::DeprecatedField(field) = self.kind {
-            finding["deprecated_field"] = field.into();
+        if let FindingKind::DeprecatedField(field) = self.kind
+            && let Some(finding) = finding.as_object_mut()
+        {
+            finding.insert("deprecated_field".to_owned(), field.into());
         }
         finding
     }
@@ -162,9 +164,9 @@ impl LoadResult {
             "errors": list(errors),
             "warnings": list(warnings),
         });
-        if let Some(schema_warnings) = &self.schema_warnings {
-            result["schema_valid"] = schema_warnings.is_empty().into();
-            result["schema_warnings"] = schema_warnings.as_slice().into();
+        if let (Some(warnings), Some(result)) = (&self.schema_warnings, result.as_object_mut()) {
+            result.insert("schema_valid".to_owned(), warnings.is_empty().into());
+            result.insert("schema_warnings".to_owned(), warnings.as_slice().into());
         }
         result
     }

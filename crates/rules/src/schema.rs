@@ -120,18 +120,17 @@ impl Shape {
     fn to_json(&self) -> Value {
         let properties: Map<String, Value> =
             self.properties.iter().map(|(name, ty)| ((*name).into(), ty.to_json())).collect();
-        let mut shape = json!({
+        let (demand, value) = match self.non_empty {
+            true => ("minProperties", json!(1)),
+            false => ("required", json!(self.required)),
+        };
+        json!({
             "title": self.title,
             "type": "object",
             "additionalProperties": false,
             "properties": properties,
-        });
-        if self.non_empty {
-            shape["minProperties"] = 1.into();
-        } else {
-            shape["required"] = self.required.into();
-        }
-        shape
+            demand: value,
+        })
     }
 }
 

@@ -15,6 +15,8 @@
 //! # Ok::<(), peregrine_yaml::Error>(())
 //! ```
 
+#![warn(clippy::indexing_slicing)]
+
 mod build;
 mod decode;
 mod files;
