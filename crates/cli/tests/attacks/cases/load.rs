@@ -1,0 +1,64 @@
+//! Load: what makes many alerts, many threads, large account files.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::agent::Alerts;
+use crate::attacker::{Attacker, CONTAINER};
+use crate::trial::{MEMORY, Trial, megabytes};
+
+/// Memory that may be kept: nothing of 80 MB of account files.
+const KEPT: u64 = 48 << 20;
+/// Containers that end.
+const CONTAINERS: u32 = 20;
+/// Executions of the first process of a container, as fast as they go.
+const EXECS: u32 = 2000;
+/// Threads of one process. Few kernels allow more than 32,768 of all.
+const THREADS: u64 = 6000;
+/// Bytes of arguments and environment of that process.
+const TEXTS: usize = 4000;
+
+/// Starts containers with account files of 4 MiB.
+pub(super) fn containers(trial: &Trial, jail: &str, count: u32) -> Attacker {
+    let groups: Vec<_> = (0..count).map(|number| trial.place.container(number)).collect();
+    let jail = trial.place.path(jail);
+    let mut actor = vec!["containers", jail.to_str().unwrap()];
+    actor.extend(groups.iter().map(String::as_str));
+    Attacker::start(&trial.place.outside("attack"), CONTAINER, &actor)
+}
+
+pub(super) fn container_accounts(trial: &mut Trial) {
+    trial.start(Alerts::Stdout, &[]);
+    let mut attacker = containers(trial, "jail", CONTAINERS);
+    attacker.does("live");
+    trial.pass(Duration::from_secs(1));
+    let growth = trial.growth();
+    trial.note("growth", megabytes(growth));
+    trial.promise(growth < KEPT, || "the accounts of ended containers are kept".to_owned());
+    trial.conclude(Signal::TERM, MEMORY);
+}
+
+pub(super) fn exec_storm(trial: &mut Trial) {
+    trial.start(Alerts::Stdout, &[]);
+    let mut attacker = containers(trial, "jail", 1);
+    let storm = attacker.does(&format!("storm {EXECS}"));
+    trial.note("execs", storm);
+    trial.conclude(Signal::TERM, MEMORY);
+}
+
+pub(super) fn threads(trial: &mut Trial) {
+    let pid_max: u64 =
+        std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap().trim().parse().unwrap();
+    let count = THREADS.min(pid_max / 5).to_string();
+    let long = "x".repeat(TEXTS);
+    let actor = ["threads", &count, &long];
+    let mut attacker = Attacker::start(&trial.place.group("attack"), &[], &actor);
+    trial.note("threads", attacker.does("count"));
+    trial.start(Alerts::Stdout, &[]);
+    trial.pass(Duration::from_secs(2));
+    let growth = trial.growth();
+    trial.note("growth", megabytes(growth));
+    trial.promise(growth < KEPT, || "the threads do not share their texts".to_owned());
+    trial.conclude(Signal::TERM, MEMORY);
+}
