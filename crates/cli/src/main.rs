@@ -11,7 +11,6 @@
 mod args;
 mod commands;
 mod print;
-mod signals;
 mod version;
 mod wiring;
 

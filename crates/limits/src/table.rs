@@ -121,6 +121,22 @@ limits! {
     /// All requests for one alert of http_output. After this time, no further one is sent and the
     /// alert is lost.
     HTTP_ALERT_TIME: Milliseconds = 30_000;
+
+    // What clients of the web server take.
+
+    /// Open connections to the web server. For one more, the oldest is dropped of the address that
+    /// has the most.
+    WEB_CONNECTIONS: Count = 64;
+    /// Open connections of one address to the web server; all loopback addresses are one, an IPv6
+    /// /64 network is one, and on a unix socket each user is. For one more, the oldest of the
+    /// address is dropped.
+    WEB_CONNECTIONS_PER_ADDRESS: Count = 32;
+    /// Time for a TLS handshake with the web server, and for the head of a request from its first
+    /// byte on. A slower client's connection is closed.
+    WEB_REQUEST_TIME: Milliseconds = 5000;
+    /// Time for sending a response of the web server from when the client stops to take it. A
+    /// slower client's connection is closed.
+    WEB_RESPONSE_TIME: Milliseconds = 5000;
 }
 
 #[cfg(test)]

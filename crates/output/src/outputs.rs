@@ -200,6 +200,12 @@ impl AlertSender {
     pub fn stop_blocking(&self) {
         stop_blocking(&self.lanes);
     }
+
+    /// As [`Outputs::statistics`].
+    #[must_use]
+    pub fn statistics(&self) -> Vec<ChannelStatistics> {
+        statistics(&self.lanes)
+    }
 }
 
 type Lanes = [Arc<Lane>];

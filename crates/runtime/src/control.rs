@@ -46,6 +46,7 @@ pub struct Controls {
 struct Stop {
     requested: AtomicBool,
     hook: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    undelivered: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
 }
 
 /// A channel to a run.
@@ -83,6 +84,11 @@ impl Controller {
         self.heartbeat.request();
     }
 
+    /// Alerts that wait for their outputs, once there are outputs.
+    pub fn undelivered(&self) -> Option<u64> {
+        self.stop.undelivered.get().map(|count| count())
+    }
+
     /// The heartbeat of the event loop, which shows whether it makes progress.
     pub fn heartbeat(&self) -> &Arc<Heartbeat> {
         &self.heartbeat
@@ -109,6 +115,11 @@ impl Controls {
         if self.stop_requested() {
             self.stop.run_hook();
         }
+    }
+
+    /// How [`Controller::undelivered`] counts. Only the first call has an effect.
+    pub fn on_undelivered(&self, count: impl Fn() -> u64 + Send + Sync + 'static) {
+        let _ = self.stop.undelivered.set(Box::new(count));
     }
 
     /// The next request, in the order of sending.

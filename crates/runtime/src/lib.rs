@@ -29,7 +29,10 @@ pub mod observers;
 mod profile;
 mod run;
 mod settings;
+pub mod signals;
 pub mod sources;
+mod stop;
+mod watchdog;
 
 pub use log::{Log, LogSettings};
 pub use profile::ProfileReport;

@@ -24,6 +24,7 @@ use crate::observers::metrics::Metrics;
 use crate::observers::{Observers, Recorder, RunObserver};
 use crate::settings::{RunSettings, SourceSettings};
 use crate::sources::{self, LiveSettings, ReplayError};
+use crate::watchdog::Watchdog;
 use crate::{Log, ProfileReport};
 
 /// Time for the delivery of queued alerts after a stop was requested.
@@ -138,6 +139,14 @@ impl<'a> Run<'a> {
         let _limits = LimitReporter::start(log.clone()).ok();
         let sender = outputs.sender();
         controls.on_stop(move || sender.stop_blocking());
+        let sender = outputs.sender();
+        controls.on_undelivered(move || sender.statistics().iter().map(|c| c.waiting).sum());
+        // A replay may wait for its capture, such as a pipe, as long as that takes.
+        let live = matches!(settings.source, SourceSettings::Live(_));
+        let watchdog = live.then(|| {
+            let (heartbeat, limit) = (controls.heartbeat(), settings.stall_timeout);
+            Watchdog::start(heartbeat, limit, &origin, outputs.sender(), log.clone()).ok()
+        });
         let drops = Drops::new(settings.drops.clone(), outputs.sender(), &origin, log.clone());
         let parts = Observers {
             drops,
@@ -156,6 +165,7 @@ impl<'a> Run<'a> {
             SourceSettings::Live(live) => work.live(&mut observer, live, opened),
         };
         let elapsed = begun.elapsed();
+        drop(watchdog);
         let result = result.and_then(|_| match observer.drops.exits() {
             true => Err(RunError::Losses),
             false => Ok(()),
@@ -172,7 +182,6 @@ impl<'a> Run<'a> {
             false => Drain::WhileProgress,
         };
         let (summary, delivery, drops) = observer.close(controls.heartbeat(), drain);
-        let live = matches!(settings.source, SourceSettings::Live(_));
         RunReport { summary, delivery, drops, events, elapsed, profile, started, live, result }
     }
 }
@@ -235,6 +244,8 @@ impl Work<'_> {
             }
         });
         observer.drops.finish(live.given());
+        let _detaching = self.controls.heartbeat().enter(Phase::DetachingPrograms);
+        drop(live);
         followed.map_err(RunError::Live)
     }
 

@@ -23,6 +23,9 @@ pub struct RunSettings {
     pub drops: DropPolicy,
     /// When missing events are reported.
     pub timeouts: TimeoutSettings,
+    /// Time without progress of the event thread after which a live run reports that it stalls;
+    /// zero is never.
+    pub stall_timeout: Duration,
     /// Recorded files.
     pub recording: RecordingSettings,
     /// Whether a profile is measured.

@@ -7,17 +7,17 @@ use thiserror::Error;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::pem;
 
+use crate::listener::Listen;
+
 /// Why the server does not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServerError {
     /// The address is in use, not local, or not permitted.
-    #[error("cannot listen on {address}:{port}: {error}")]
+    #[error("cannot listen on {listen}: {error}")]
     Listen {
-        /// Address of the settings.
-        address: String,
-        /// Port of the settings.
-        port: u32,
+        /// The address of the settings.
+        listen: Listen,
         /// Cause.
         error: io::Error,
     },

@@ -6,16 +6,20 @@
 //! [`Scraper`](peregrine_telemetry::Scraper). It knows no configuration files; [`ServerSettings`]
 //! and [`Pages`] say what to serve.
 //!
+//! Clients cannot keep others from being answered. The head of a request and the sending of a
+//! response have deadlines, and a new connection never waits for a place: when an address has its
+//! share of connections, or all places are taken, the oldest of the address with the most is
+//! dropped.
+//!
 //! ```
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use peregrine_server::{Pages, Server, ServerSettings};
+//! use peregrine_server::{Listen, Pages, Server, ServerSettings};
 //! use peregrine_telemetry::Heartbeat;
 //!
 //! let settings = ServerSettings {
-//!     address: "127.0.0.1".to_owned(),
-//!     port: 0,
+//!     listen: Listen::Tcp { address: "127.0.0.1".to_owned(), port: 0 },
 //!     tls_file: None,
 //!     threadiness: 1,
 //! };
@@ -25,18 +29,24 @@
 //!     heartbeat: Arc::new(Heartbeat::new()),
 //!     versions: "{}".to_owned(),
 //!     scraper: None,
+//!     stats: Arc::default(),
 //! };
 //! let server = Server::start(&settings, pages)?;
-//! assert_ne!(server.address().port(), 0);
+//! assert!(!server.address().is_on_all_interfaces());
 //! # Ok::<(), peregrine_server::ServerError>(())
 //! ```
 
+mod connections;
+mod deadlines;
 mod error;
+mod listener;
 mod pages;
+mod scrapes;
 mod server;
 mod tls;
 
 pub use error::{CertificateError, ServerError};
+pub use listener::{Address, Listen};
 pub use pages::Pages;
 pub use server::{Server, ServerSettings};
 

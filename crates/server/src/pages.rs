@@ -3,30 +3,42 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::Full;
+use hyper::body::Bytes;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
-use peregrine_telemetry::{Heartbeat, Scraper};
+use peregrine_telemetry::{Heartbeat, Scraper, WebStats};
 use serde_json::json;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+
+use crate::scrapes::Scrapes;
+
+/// A response with its whole body.
+pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// What the server answers.
 #[derive(Clone, Debug)]
 pub struct Pages {
     /// Path of the health page.
     pub health_path: String,
-    /// Silence of the event loop after which the health page answers 503; zero is never.
+    /// Time without progress of the event thread after which the health page answers 503; zero is
+    /// never.
     pub stall_timeout: Duration,
-    /// Heartbeat of the event loop.
+    /// Heartbeat of the event thread.
     pub heartbeat: Arc<Heartbeat>,
     /// The page `/versions`, JSON.
     pub versions: String,
     /// Source of the page `/metrics`; without it there is no such page.
     pub scraper: Option<Scraper>,
+    /// Counts connections.
+    pub stats: Arc<WebStats>,
 }
 
-/// Longest wait for metrics. Prometheus itself waits for ten seconds.
-const SCRAPE_TIMEOUT: Duration = Duration::from_secs(8);
+/// The pages with what several requests share.
+pub(crate) struct Site {
+    pages: Pages,
+    scrapes: Option<Scrapes>,
+}
+
 /// Content type of the Prometheus text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4";
 const JSON: &str = "application/json";
@@ -36,12 +48,16 @@ const TEXT: &str = "text/plain";
 enum Page<'a> {
     Health,
     Versions,
-    Metrics(&'a Scraper),
+    Metrics(&'a Scrapes),
 }
 
-impl Pages {
+impl Site {
+    pub(crate) fn new(mut pages: Pages) -> Self {
+        Self { scrapes: pages.scraper.take().map(Scrapes::new), pages }
+    }
+
     /// Answers a request.
-    pub(crate) async fn answer(&self, method: &Method, path: &str) -> Response<String> {
+    pub(crate) async fn answer(&self, method: &Method, path: &str) -> Answer {
         let Some(page) = self.page(path) else {
             return response(StatusCode::NOT_FOUND, TEXT, "There is no such page.\n");
         };
@@ -53,10 +69,10 @@ impl Pages {
         }
         match page {
             Page::Health => self.health(),
-            Page::Versions => response(StatusCode::OK, JSON, self.versions.as_str()),
-            Page::Metrics(scraper) => match timeout(SCRAPE_TIMEOUT, scrape(scraper)).await {
-                Ok(Ok(text)) => response(StatusCode::OK, PROMETHEUS, text),
-                _ => {
+            Page::Versions => response(StatusCode::OK, JSON, self.pages.versions.clone()),
+            Page::Metrics(scrapes) => match scrapes.text().await {
+                Some(text) => response(StatusCode::OK, PROMETHEUS, text),
+                None => {
                     let text = "The event loop does not answer.\n";
                     response(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
                 }
@@ -66,16 +82,17 @@ impl Pages {
 
     fn page(&self, path: &str) -> Option<Page<'_>> {
         match path {
-            path if path == self.health_path => Some(Page::Health),
+            path if path == self.pages.health_path => Some(Page::Health),
             "/versions" => Some(Page::Versions),
-            "/metrics" => self.scraper.as_ref().map(Page::Metrics),
+            "/metrics" => self.scrapes.as_ref().map(Page::Metrics),
             _ => None,
         }
     }
 
-    fn health(&self) -> Response<String> {
-        let silence = self.heartbeat.silence();
-        if self.stall_timeout.is_zero() || silence <= self.stall_timeout {
+    fn health(&self) -> Answer {
+        let Pages { heartbeat, stall_timeout, .. } = &self.pages;
+        let silence = heartbeat.silence();
+        if stall_timeout.is_zero() || silence <= *stall_timeout {
             return response(StatusCode::OK, JSON, r#"{"status": "ok"}"#);
         }
         let body = json!({ "status": "stalled", "seconds": silence.as_secs() });
@@ -83,20 +100,8 @@ impl Pages {
     }
 }
 
-/// The metrics, or an error when the event loop has ended.
-async fn scrape(scraper: &Scraper) -> Result<String, oneshot::error::RecvError> {
-    let (sender, text) = oneshot::channel();
-    // A client that has gone needs no answer.
-    scraper.scrape(move |text| drop(sender.send(text.to_owned())));
-    text.await
-}
-
-fn response(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<String>,
-) -> Response<String> {
-    let mut response = Response::new(body.into());
+fn response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

@@ -1,38 +1,40 @@
 //! The thread of the server, and its connections.
 
 use std::convert::Infallible;
-use std::net::{SocketAddr, TcpListener};
+use std::fs::File;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{fmt, io};
 
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use peregrine_limits::WEB_REQUEST_TIME;
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, oneshot};
-use tokio::task::LocalSet;
+use tokio::sync::oneshot;
+use tokio::task::{LocalSet, spawn_local, yield_now};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::connections::{Connections, Slot};
+use crate::deadlines::{Exchange, Timed};
 use crate::error::ServerError;
-use crate::pages::Pages;
+use crate::listener::{Address, Listen, Listener, Stream};
+use crate::pages::{Answer, Pages, Site};
 use crate::tls;
 
-/// Where the server listens.
+/// Where the server listens, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// IPv4 or IPv6 address; blanks around it are ignored.
-    pub address: String,
-    /// Port; 0 lets the system choose one.
-    pub port: u32,
+    /// Port or socket.
+    pub listen: Listen,
     /// PEM file with certificates and private key, for HTTPS.
     pub tls_file: Option<PathBuf>,
     /// Falco's number of threads; 0 is one for each CPU. Shown by [`Server`]'s display only: one
@@ -42,7 +44,7 @@ pub struct ServerSettings {
 
 /// A running server. Dropping it ends its thread and closes all connections.
 pub struct Server {
-    address: SocketAddr,
+    address: Address,
     threadiness: usize,
     tls: bool,
     /// Dropped to end the thread.
@@ -50,10 +52,12 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Largest number of open connections; others wait.
-const CONNECTIONS: usize = 64;
-/// Longest time for a client to finish a handshake or to send the head of a request.
-const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of requests that a connection buffers. A longer head is refused.
+const MAX_BUFFERED: usize = 16 << 10;
+/// Requests after which a connection is closed, so that none is kept for ever.
+const MAX_REQUESTS: u32 = 100;
+/// Pause after an error of the listener that is not about a single connection.
+const RETRY: Duration = Duration::from_millis(100);
 
 impl Server {
     /// Listens and starts to answer.
@@ -67,13 +71,9 @@ impl Server {
                 .map_err(|error| ServerError::Certificate { path: path.clone(), error })
         });
         let tls = tls.transpose()?;
-        let failed = |error| ServerError::Listen {
-            address: settings.address.clone(),
-            port: settings.port,
-            error,
-        };
-        let listener = listen(settings).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let failed = |error| ServerError::Listen { listen: settings.listen.clone(), error };
+        let bound = settings.listen.bind().map_err(failed)?;
+        let address = bound.address().map_err(failed)?;
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -81,7 +81,7 @@ impl Server {
             .map_err(ServerError::Thread)?;
         let listener = {
             let _context = runtime.enter();
-            tokio::net::TcpListener::from_std(listener).map_err(failed)?
+            bound.register().map_err(failed)?
         };
         let has_tls = tls.is_some();
         let (stop, stopped) = oneshot::channel();
@@ -101,8 +101,8 @@ impl Server {
 
     /// The address it listens on.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 }
 
@@ -118,9 +118,9 @@ impl Drop for Server {
 /// As Falco's log has it.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (address, port) = (self.address.ip(), self.address.port());
+        let Self { threadiness, address, .. } = self;
         let ssl = if self.tls { " (SSL)" } else { "" };
-        write!(f, "threadiness {}, listening on {address}:{port}{ssl}", self.threadiness)
+        write!(f, "threadiness {threadiness}, listening on {address}{ssl}")
     }
 }
 
@@ -130,67 +130,84 @@ impl fmt::Debug for Server {
     }
 }
 
-fn listen(settings: &ServerSettings) -> io::Result<TcpListener> {
-    let port = u16::try_from(settings.port)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "ports end at 65535"))?;
-    let listener = TcpListener::bind((settings.address.trim(), port))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
 /// Serves until the sender of `stopped` is dropped; open connections end with it.
 fn run(
     runtime: &Runtime,
-    listener: tokio::net::TcpListener,
+    listener: Listener,
     tls: Option<TlsAcceptor>,
     pages: Pages,
     stopped: oneshot::Receiver<Infallible>,
 ) {
-    let connections = LocalSet::new();
-    connections.spawn_local(accept(listener, tls, Rc::new(pages)));
-    runtime.block_on(connections.run_until(async {
+    let tasks = LocalSet::new();
+    tasks.spawn_local(accept(listener, tls, pages));
+    runtime.block_on(tasks.run_until(async {
         let _ = stopped.await;
     }));
 }
 
-async fn accept(listener: tokio::net::TcpListener, tls: Option<TlsAcceptor>, pages: Rc<Pages>) {
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
+async fn accept(listener: Listener, tls: Option<TlsAcceptor>, pages: Pages) {
+    let connections = Rc::new(Connections::new(pages.stats.clone()));
+    let site = Rc::new(Site::new(pages));
+    let mut spare = spare_descriptor();
     loop {
-        // The semaphore is never closed.
-        let Ok(permit) = free.clone().acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, for example: retry later.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let (tls, pages) = (tls.clone(), pages.clone());
-        tokio::task::spawn_local(async move {
-            connection(stream, tls, &pages).await;
-            drop(permit);
-        });
-    }
-}
-
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, pages: &Pages) {
-    match tls {
-        None => serve(stream, pages).await,
-        Some(tls) => {
-            if let Ok(Ok(stream)) = timeout(CLIENT_TIMEOUT, tls.accept(stream)).await {
-                serve(stream, pages).await;
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let (tls, site) = (tls.clone(), Rc::clone(&site));
+                connections.admit(peer, |slot| {
+                    spawn_local(connection(stream, tls, site, slot)).abort_handle()
+                });
+                spare = spare.or_else(spare_descriptor);
+                // A flood of connections must not keep those that are open from being served.
+                yield_now().await;
             }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => yield_now().await,
+            // A connection makes room for the next one: the oldest, or else the spare descriptor.
+            Err(error) if is_exhausted(&error) && connections.drop_one() => yield_now().await,
+            Err(error) if is_exhausted(&error) && spare.take().is_some() => {}
+            Err(_) => tokio::time::sleep(RETRY).await,
         }
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, pages: &Pages) {
+/// A descriptor that is closed to accept a connection when the process has no other left.
+fn spare_descriptor() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// Whether the process or the system has no descriptor or no memory left.
+fn is_exhausted(error: &io::Error) -> bool {
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| exhausted.contains(&error))
+}
+
+async fn connection(stream: Stream, tls: Option<TlsAcceptor>, site: Rc<Site>, slot: Slot) {
+    let Some(tls) = tls else { return serve(stream, &site, &slot).await };
+    match timeout(WEB_REQUEST_TIME.duration(), tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, &site, &slot).await,
+        Ok(Err(_)) => {}
+        Err(_) => WEB_REQUEST_TIME.reach(),
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, site: &Site, slot: &Slot) {
+    let exchange = Rc::new(Exchange::new());
     let answer = service_fn(async |request: Request<Incoming>| {
-        Ok::<_, Infallible>(pages.answer(request.method(), request.uri().path()).await)
+        let number = exchange.begin_answer();
+        let mut answer = site.answer(request.method(), request.uri().path()).await;
+        if number >= MAX_REQUESTS || slot.is_wanted() {
+            close_after(&mut answer);
+        }
+        exchange.end_answer();
+        Ok::<_, Infallible>(answer)
     });
-    // Errors of a connection concern its client only.
+    // Deadlines are those of the stream. Errors of a connection concern its client only.
     let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(CLIENT_TIMEOUT)
-        .max_buf_size(16 << 10)
-        .serve_connection(TokioIo::new(stream), answer)
+        .header_read_timeout(None)
+        .max_buf_size(MAX_BUFFERED)
+        .serve_connection(TokioIo::new(Timed::new(stream, Rc::clone(&exchange))), answer)
         .await;
+}
+
+fn close_after(answer: &mut Answer) {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }

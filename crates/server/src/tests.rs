@@ -1,5 +1,8 @@
+mod clients;
+mod unix;
+
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +18,15 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use super::*;
 
 fn settings() -> ServerSettings {
-    ServerSettings { address: "127.0.0.1".to_owned(), port: 0, tls_file: None, threadiness: 2 }
+    let listen = Listen::Tcp { address: "127.0.0.1".to_owned(), port: 0 };
+    ServerSettings { listen, tls_file: None, threadiness: 2 }
+}
+
+fn address(server: &Server) -> SocketAddr {
+    match server.address() {
+        Address::Tcp(address) => *address,
+        Address::Unix(path) => panic!("{}", path.display()),
+    }
 }
 
 fn pages(heartbeat: &Arc<Heartbeat>) -> Pages {
@@ -25,6 +36,7 @@ fn pages(heartbeat: &Arc<Heartbeat>) -> Pages {
         heartbeat: heartbeat.clone(),
         versions: r#"{"falco_version":"x"}"#.to_owned(),
         scraper: None,
+        stats: Arc::default(),
     }
 }
 
@@ -56,7 +68,7 @@ fn health_and_versions() {
     let (agent, root) = (plain(), format!("http://{}", server.address()));
     assert_eq!(
         server.to_string(),
-        format!("threadiness 2, listening on 127.0.0.1:{}", server.address().port())
+        format!("threadiness 2, listening on 127.0.0.1:{}", address(&server).port())
     );
     let ok = seen(200, "application/json", r#"{"status": "ok"}"#);
     assert_eq!(get(&agent, &format!("{root}/healthz")), ok);
@@ -123,18 +135,22 @@ impl ReportSink for NoReports {
     fn close(self: Box<Self>) {}
 }
 
-#[test]
-fn metrics_come_from_the_event_loop() {
-    let heartbeat = Arc::new(Heartbeat::new());
-    let settings_of_collector = CollectorSettings {
+fn collector(heartbeat: &Arc<Heartbeat>) -> Collector {
+    let settings = CollectorSettings {
         groups: MetricGroups::default(),
         fields: FieldOptions::default(),
         interval: None,
         run: RunInfo { hostname: "host".to_owned(), ..RunInfo::default() },
         resources: ResourceReader::new("/".as_ref()),
+        web: None,
     };
-    let collector =
-        Collector::start(settings_of_collector, heartbeat.clone(), Box::new(NoReports)).unwrap();
+    Collector::start(settings, heartbeat.clone(), Box::new(NoReports)).unwrap()
+}
+
+#[test]
+fn metrics_come_from_the_event_loop() {
+    let heartbeat = Arc::new(Heartbeat::new());
+    let collector = collector(&heartbeat);
     let pages = Pages { scraper: Some(collector.scraper()), ..pages(&heartbeat) };
     let server = Server::start(&settings(), pages).unwrap();
     let event_loop = std::thread::spawn(move || {
@@ -160,7 +176,7 @@ fn metrics_come_from_the_event_loop() {
 #[test]
 fn dropping_the_server_closes_idle_connections() {
     let server = Server::start(&settings(), pages(&Arc::new(Heartbeat::new()))).unwrap();
-    let mut idle = std::net::TcpStream::connect(server.address()).unwrap();
+    let mut idle = std::net::TcpStream::connect(address(&server)).unwrap();
     // The server has accepted the idle connection once it has answered on a later one.
     assert_eq!(get(&plain(), &format!("http://{}/healthz", server.address())).0, 200);
     drop(server);
@@ -177,7 +193,7 @@ fn tls_with_certificate_and_key_in_one_file() {
     let settings = ServerSettings { tls_file: Some(path.clone()), ..settings() };
     let server = Server::start(&settings, pages(&Arc::new(Heartbeat::new()))).unwrap();
     assert!(server.to_string().ends_with(" (SSL)"));
-    let port = server.address().port();
+    let port = address(&server).port();
     let trusting =
         agent(RootCerts::new_with_certs(&[Certificate::from_pem(cert.pem().as_bytes()).unwrap()]));
     let ok = seen(200, "application/json", r#"{"status": "ok"}"#);
@@ -206,14 +222,15 @@ fn tls_with_certificate_and_key_in_one_file() {
 fn an_address_that_is_taken_is_an_error() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = u32::from(other.local_addr().unwrap().port());
-    let settings = ServerSettings { port, ..settings() };
+    let listen = |port| Listen::Tcp { address: "127.0.0.1".to_owned(), port };
+    let settings = ServerSettings { listen: listen(port), ..settings() };
     let error =
         Server::start(&settings, pages(&Arc::new(Heartbeat::new()))).err().unwrap().to_string();
     assert!(
         error.starts_with(&format!("cannot listen on 127.0.0.1:{port}: Address already")),
         "{error}"
     );
-    let settings = ServerSettings { port: 70_000, ..settings };
+    let settings = ServerSettings { listen: listen(70_000), ..settings };
     let error =
         Server::start(&settings, pages(&Arc::new(Heartbeat::new()))).err().unwrap().to_string();
     assert_eq!(error, "cannot listen on 127.0.0.1:70000: ports end at 65535");

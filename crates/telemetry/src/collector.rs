@@ -20,12 +20,18 @@ use crate::heartbeat::Heartbeat;
 use crate::metrics::{
     CostStats, FieldOptions, LookupStats, MetricInputs, MetricSnapshot, MetricValue, OutputStats,
     PreviousSnapshot, ProgramStats, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats,
+    WebConnections,
 };
 use crate::resources::ResourceReader;
+use crate::web::WebStats;
 
 /// Scrapes within this time after another get the same text, so that clients can't keep the event
 /// loop from its work.
 const SCRAPE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Longest wait for the event loop. A scrape that waits longer gets the last snapshot again: that
+/// the loop stalls is what matters then.
+const STALE: Duration = Duration::from_secs(2);
 
 /// What the event loop contributes to a snapshot: counters, by value.
 #[derive(Clone, Debug, Default)]
@@ -104,6 +110,8 @@ pub struct CollectorSettings {
     pub run: RunInfo,
     /// Reader of CPU and memory usage.
     pub resources: ResourceReader,
+    /// Connections of the web server, if there is one.
+    pub web: Option<Arc<WebStats>>,
 }
 
 /// Counters of the kernel side. Read on the collecting thread.
@@ -194,6 +202,8 @@ impl Collector {
             samples: 0,
             report_due: false,
             scrapes: Vec::new(),
+            stale_at: None,
+            last_context: None,
             last: None,
         };
         let run = move || worker.run(&received);
@@ -278,6 +288,9 @@ struct Worker {
     report_due: bool,
     /// Scrapes that wait for the next snapshot.
     scrapes: Vec<Reply>,
+    /// When these get the last snapshot again.
+    stale_at: Option<Instant>,
+    last_context: Option<SnapshotContext>,
     /// The latest text, and when it was rendered.
     last: Option<(Instant, String)>,
 }
@@ -293,7 +306,7 @@ impl Worker {
                     self.settings.run.hook_plan = Some(hook_plan);
                 }
                 Ok(Command::Reopen) => self.sink.reopen(),
-                Err(RecvTimeoutError::Timeout) => self.report_later(),
+                Err(RecvTimeoutError::Timeout) => self.due(Instant::now()),
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -301,9 +314,22 @@ impl Worker {
     }
 
     fn wait(&self, commands: &Receiver<Command>) -> Result<Command, RecvTimeoutError> {
-        match self.next {
-            Some((at, _)) => commands.recv_timeout(at.saturating_duration_since(Instant::now())),
+        match self.next.map(|(at, _)| at).into_iter().chain(self.stale_at).min() {
+            Some(at) => commands.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn due(&mut self, now: Instant) {
+        if self.stale_at.is_some_and(|at| at <= now) {
+            self.stale_at = None;
+            if let Some(context) = self.last_context.clone() {
+                let inputs = self.inputs(context);
+                self.reply(&inputs);
+            }
+        }
+        if self.next.is_some_and(|(at, _)| at <= now) {
+            self.report_later();
         }
     }
 
@@ -321,6 +347,7 @@ impl Worker {
             Some((at, text)) if at.elapsed() < SCRAPE_INTERVAL => reply(text),
             _ => {
                 self.scrapes.push(reply);
+                self.stale_at = self.stale_at.or_else(|| Some(Instant::now() + STALE));
                 self.request();
             }
         }
@@ -332,14 +359,21 @@ impl Worker {
     }
 
     fn snapshot(&mut self, context: SnapshotContext) {
+        self.last_context = Some(context.clone());
+        self.stale_at = None;
         let inputs = self.inputs(context);
-        if !self.scrapes.is_empty() {
-            let text = MetricSnapshot::take(&inputs).prometheus(self.settings.fields.zeros);
-            self.scrapes.drain(..).for_each(|reply| reply(&text));
-            self.last = Some((Instant::now(), text));
-        }
+        self.reply(&inputs);
         if std::mem::take(&mut self.report_due) {
             self.report(MetricInputs { previous: self.previous, ..inputs });
+        }
+    }
+
+    /// Answers the scrapes that wait.
+    fn reply(&mut self, inputs: &MetricInputs) {
+        if !self.scrapes.is_empty() {
+            let text = MetricSnapshot::take(inputs).prometheus(self.settings.fields.zeros);
+            self.scrapes.drain(..).for_each(|reply| reply(&text));
+            self.last = Some((Instant::now(), text));
         }
     }
 
@@ -360,7 +394,7 @@ impl Worker {
 
     /// The counters of the event loop, joined with what is read here.
     fn inputs(&mut self, context: SnapshotContext) -> MetricInputs {
-        let CollectorSettings { groups, run, resources, .. } = &self.settings;
+        let CollectorSettings { groups, run, resources, web, .. } = &self.settings;
         let kernel = self.kernel.as_mut();
         let (live, counted) = (kernel.is_some(), kernel.is_some() && groups.kernel);
         let (stats, programs) = kernel.map_or((None, None), |kernel| {
@@ -377,6 +411,10 @@ impl Worker {
             incomplete_alerts: context.incomplete_alerts,
             capture_drops: context.capture_drops,
             limits: peregrine_limits::ALL.iter().map(|l| (l.name(), l.reached())).collect(),
+            stalls: live.then(|| self.heartbeat.stalls()),
+            web: web
+                .as_ref()
+                .map(|web| WebConnections { open: web.open(), accepted: web.accepted() }),
             rules: groups.rules.then(|| {
                 let lost = context.lost.into_iter().chain(iter::repeat(0));
                 let counts = context.matches.into_iter().zip(lost);

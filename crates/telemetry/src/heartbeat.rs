@@ -36,7 +36,21 @@ pub struct Heartbeat {
     progressed: AtomicU64,
     /// A packed [`Phase`]. Only the event thread writes it.
     phase: AtomicU64,
+    stalls: AtomicU64,
+    /// Nanoseconds.
+    longest_stall: AtomicU64,
     created: Instant,
+}
+
+/// Stalls of the event thread so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StallStats {
+    /// Their number.
+    pub count: u64,
+    /// Length of the longest that has ended.
+    pub longest: Duration,
+    /// Time since the last sign of progress.
+    pub silence: Duration,
 }
 
 /// The attention of the loop is requested.
@@ -54,6 +68,8 @@ impl Heartbeat {
             wanted: AtomicU8::new(REQUESTED | DUE),
             progressed: AtomicU64::new(0),
             phase: AtomicU64::new(Phase::default().pack()),
+            stalls: AtomicU64::new(0),
+            longest_stall: AtomicU64::new(0),
             created: Instant::now(),
         }
     }
@@ -119,6 +135,25 @@ impl Heartbeat {
         let before = self.phase.load(Ordering::Relaxed);
         self.phase.store(phase.pack(), Ordering::Relaxed);
         PhaseGuard { heartbeat: Arc::clone(self), before }
+    }
+
+    /// The stalls that a [`StallMonitor`](crate::StallMonitor) has found.
+    #[must_use]
+    pub fn stalls(&self) -> StallStats {
+        StallStats {
+            count: self.stalls.load(Ordering::Relaxed),
+            longest: Duration::from_nanos(self.longest_stall.load(Ordering::Relaxed)),
+            silence: self.silence(),
+        }
+    }
+
+    pub(crate) fn stall_began(&self) {
+        self.stalls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stall_ended(&self, length: Duration) {
+        let length = length.as_nanos().try_into().unwrap_or(u64::MAX);
+        self.longest_stall.fetch_max(length, Ordering::Relaxed);
     }
 
     /// What the event thread is doing.

@@ -24,15 +24,19 @@ mod ledger;
 pub mod metrics;
 mod phase;
 mod resources;
+mod stalls;
 mod timeouts;
+mod web;
 
 pub use collector::{
     Collector, CollectorSettings, HostInfo, KernelSource, KernelStats, MetricGroups, MetricReport,
     ReportSink, Scraper, SnapshotContext,
 };
 pub use drops::{Check, DropAction, DropMonitor, DropPolicy, Reaction};
-pub use heartbeat::{Heartbeat, PhaseGuard, Ticker};
+pub use heartbeat::{Heartbeat, PhaseGuard, StallStats, Ticker};
 pub use ledger::{GroupLoss, Ledger, LossInterval, Period, coverage};
 pub use phase::Phase;
 pub use resources::{ResourceReader, process_age};
+pub use stalls::{StallChange, StallMonitor};
 pub use timeouts::TimeoutMonitor;
+pub use web::WebStats;

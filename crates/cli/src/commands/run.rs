@@ -12,13 +12,12 @@ use peregrine_files::FileMode;
 use peregrine_output::{Delivery, Incident, Outputs};
 use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
 use peregrine_runtime::{
-    ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, control,
+    ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, control, signals,
 };
-use peregrine_telemetry::Ticker;
+use peregrine_telemetry::{Phase, WebStats};
 
 use crate::args::{RulesArgs, RunArgs, RunCommand};
 use crate::print::print;
-use crate::signals;
 use crate::wiring::prepare::{PreparedRun, prepare};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
@@ -46,7 +45,7 @@ pub(super) fn start(
     let delivery = delivery::delivery(setup.config())?;
     let (controller, controls) = control::channel();
     if !args.dry_run {
-        signals::forward(controller)?;
+        signals::forward(controller, log)?;
     }
     if let Some(path) = args.pidfile.as_ref().filter(|_| !args.dry_run)
         && let Err(error) = write_pid(path)
@@ -89,7 +88,12 @@ fn process(
     let log = prepared.log.clone();
     let report = move |incident: &Incident| log.line(incident.priority(), incident);
     let outputs = Outputs::start(delivery, Arc::new(report))?;
-    let metrics = metrics.map(|settings| metrics_of(prepared, settings, &outputs)).transpose()?;
+    let web = Arc::new(WebStats::default());
+    let metrics = metrics.map(|mut settings| {
+        settings.collector.web = prepared.config.webserver.enabled.then(|| web.clone());
+        metrics_of(prepared, settings, &outputs)
+    });
+    let metrics = metrics.transpose()?;
     let scraper = metrics.as_ref().map(Metrics::scraper);
     let context = RunContext {
         generation: Arc::clone(&prepared.generation),
@@ -100,11 +104,10 @@ fn process(
         opened: prepared.opened,
     };
     let run = Run::prepare(settings, context)?;
-    let heartbeat = prepared.controls.heartbeat();
-    let server = if live { server::start(prepared, heartbeat, scraper)? } else { None };
-    let ticker = server.is_some().then(|| Ticker::start(heartbeat.clone())).transpose()?;
+    let server = if live { server::start(prepared, scraper, web)? } else { None };
     let report = run.run(&prepared.controls);
-    drop((server, ticker));
+    drop(server);
+    let _printing = prepared.controls.heartbeat().enter(Phase::PrintingSummary);
     print_report(prepared, &report)?;
     report.result.map_err(|error| match error {
         RunError::Live(error) => live::failed(&error, &prepared.log),

@@ -12,13 +12,12 @@ use peregrine_engine::Engine;
 use peregrine_engine::select::{self, BaseSyscalls};
 use peregrine_probe::bpf::online_cpus;
 use peregrine_runtime::control::{self, Control};
-use peregrine_runtime::sources;
+use peregrine_runtime::{signals, sources};
 use peregrine_scap::Reader;
 use peregrine_tune::{Cpus, Limits, Report, candidates, measure};
 
 use crate::args::{ConfigArgs, RunArgs, TuneCommand};
 use crate::print::print;
-use crate::signals;
 use crate::wiring::prepare::{PreparedRun, prepare};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
@@ -42,7 +41,7 @@ pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
     let Rules { texts, set } = rules::load(&setup, &args.rules)?;
     let run = RunArgs::default();
     let (controller, controls) = control::channel();
-    signals::forward(controller)?;
+    signals::forward(controller, &setup.log)?;
     let prepared = prepare(&setup, set, &texts, &run, controls, &|| ())?;
     checks::buffers(&setup)?;
     recommend(args, &prepared)

@@ -64,6 +64,7 @@ pub(crate) fn settings(
             interval: reports.then_some(interval),
             run: run_info(prepared),
             resources: ResourceReader::new(&prepared.host_root()),
+            web: None,
         },
         file,
         as_alert: keys.output_rule,

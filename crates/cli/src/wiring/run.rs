@@ -36,6 +36,7 @@ pub(crate) fn settings(prepared: &PreparedRun<'_>, source: SourceSettings) -> Ru
             max_consecutives: config.syscall_event_timeouts.max_consecutives.get(),
             repeats: !alone,
         },
+        stall_timeout: Duration::from_millis(config.webserver.healthz_timeout.into()),
         recording: recording(prepared),
         profile: options.profile || options.profile_folded.is_some(),
     }

@@ -61,6 +61,7 @@ fn settings(source: SourceSettings) -> RunSettings {
         accounts_max_wait: Duration::ZERO,
         drops,
         timeouts: TimeoutSettings { max_consecutives: 1000, repeats: true },
+        stall_timeout: Duration::ZERO,
         recording: RecordingSettings::default(),
         profile: false,
     }

@@ -43,6 +43,7 @@ impl Loop {
             interval,
             run: RunInfo { hostname: "own".to_owned(), ..RunInfo::default() },
             resources: ResourceReader::new("/".as_ref()),
+            web: Some(Arc::default()),
         };
         let heartbeat = Arc::new(Heartbeat::new());
         let (sender, reports) = channel();
@@ -130,6 +131,24 @@ fn scrapes_in_quick_succession_share_one_snapshot() {
     event_loop.answer();
     let texts: Vec<_> = texts.into_iter().map(|text| text.recv().unwrap()).collect();
     assert!(texts.iter().all(|text| text == &texts[0]));
+}
+
+#[test]
+fn a_scrape_of_a_loop_that_stalls_gets_the_last_snapshot() {
+    let (mut event_loop, _reports) = Loop::start(None, MetricGroups::default());
+    event_loop.collector.attach_kernel(Box::new(Kernel), "fexit".to_owned());
+    let first = event_loop.scrape();
+    event_loop.answer();
+    let first = first.recv().unwrap();
+    // Not within a tenth of a second: that would be the same text without a stall.
+    thread::sleep(SCRAPE_INTERVAL);
+    let stale = event_loop.scrape().recv().unwrap();
+    let value = |text: &str, name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(value(&stale, "peregrine_event_thread_silence_seconds ") >= STALE.as_secs_f64());
+    assert_ne!(first, stale);
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use peregrine_event::EventCounters;
 
+use crate::heartbeat::StallStats;
+
 /// Everything that a snapshot of metrics is computed from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricInputs {
@@ -22,6 +24,10 @@ pub struct MetricInputs {
     pub capture_drops: u64,
     /// How often each limit was reached, by its name.
     pub limits: Vec<(&'static str, u64)>,
+    /// Stalls of the event thread, where they are watched.
+    pub stalls: Option<StallStats>,
+    /// Connections of the web server, if there is one.
+    pub web: Option<WebConnections>,
     /// Rules, in the order of loading.
     pub rules: Option<Vec<RuleStats>>,
     /// CPU and memory.
@@ -126,6 +132,15 @@ pub struct FileDigest {
     pub name: String,
     /// SHA-256 of its content, in hexadecimal.
     pub sha256: String,
+}
+
+/// Connections of the web server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WebConnections {
+    /// Open ones.
+    pub open: u64,
+    /// Accepted since the start.
+    pub accepted: u64,
 }
 
 /// A rule and its matches.

@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use peregrine_event::{EventCounters, LossCause, LossClass};
 
 use super::metric::sanitized;
 use super::*;
+use crate::heartbeat::StallStats;
 
 fn counters(opens: u64, lost: u64) -> EventCounters {
     let mut counters = EventCounters::default();
@@ -71,6 +73,12 @@ fn all() -> MetricInputs {
         ],
         incomplete_alerts: 2,
         capture_drops: 3,
+        stalls: Some(StallStats {
+            count: 25,
+            longest: Duration::from_millis(26_500),
+            silence: Duration::from_millis(27),
+        }),
+        web: Some(WebConnections { open: 28, accepted: 29 }),
         limits: vec![("threads", 24), ("containers", 0)],
         rules: Some(vec![
             rule(

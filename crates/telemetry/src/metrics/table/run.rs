@@ -1,9 +1,11 @@
 //! The run itself: versions, files, times, the machine. Always included.
 
+use std::time::Duration;
+
 use crate::metrics::inputs::FileDigest;
 use crate::metrics::metric::{
-    Extract, Metric, MetricKind, MetricValue, Sample, ZeroPolicy, count, counter, family, field,
-    gauge, rate, sanitized, text,
+    Extract, Metric, MetricKind, MetricUnit, MetricValue, Sample, ZeroPolicy, count, counter,
+    family, field, gauge, rate, sanitized, text,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -139,6 +141,39 @@ pub(super) static METRICS: &[Metric] = &[
         },
     )
     .zero(ZeroPolicy::OnDemand),
+    counter(
+        "peregrine.event_thread.stalls",
+        "peregrine_event_thread_stalls_total",
+        "How often the event thread made no progress for `webserver.healthz_timeout`.",
+        |f| count(f.stalls?.count),
+    ),
+    gauge(
+        "peregrine.event_thread.longest_stall_ns",
+        "peregrine_event_thread_longest_stall_seconds",
+        "The longest of these stalls that has ended.",
+        |f| nanoseconds(f.stalls?.longest),
+    )
+    .unit(MetricUnit::Nanoseconds),
+    gauge(
+        "peregrine.event_thread.silence_ns",
+        "peregrine_event_thread_silence_seconds",
+        "Time since the event thread last made progress: below a second in normal times. During a \
+         stall, all other figures are those of the last snapshot.",
+        |f| nanoseconds(f.stalls?.silence),
+    )
+    .unit(MetricUnit::Nanoseconds),
+    gauge(
+        "peregrine.webserver.connections",
+        "peregrine_webserver_connections",
+        "Open connections to the web server.",
+        |f| count(f.web?.open),
+    ),
+    counter(
+        "peregrine.webserver.connections_accepted",
+        "peregrine_webserver_connections_accepted_total",
+        "Connections that the web server has accepted.",
+        |f| count(f.web?.accepted),
+    ),
     field("falco.num_evts", "Events that rules were evaluated on.", |f| count(f.events)),
     field("falco.num_evts_prev", "The same in the previous snapshot.", |f| {
         count(f.previous().events)
@@ -148,6 +183,10 @@ pub(super) static METRICS: &[Metric] = &[
         (previous.events > 0).then(|| rate(f.events, previous.events, f.seconds()))
     }),
 ];
+
+fn nanoseconds(time: Duration) -> Option<MetricValue> {
+    count(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
 
 fn one<const N: usize>(value: &str, labels: [(&str, &String); N]) -> Vec<Sample> {
     vec![Sample::new(
