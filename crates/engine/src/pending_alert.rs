@@ -51,6 +51,12 @@ impl PendingAlert {
         self.frozen.container()
     }
 
+    /// Memory that it occupies, in bytes. An estimate: the values are kept once more than in an
+    /// alert.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + 2 * self.alert.memory()
+    }
+
     /// Whether the accounts have been read since the match.
     pub fn is_answered(&self, state: &State) -> bool {
         state.has_answer(self.container(), self.ticket)

@@ -112,6 +112,10 @@ limits! {
 
     // What is sent.
 
+    /// Alerts that wait for the users and groups of their container. The oldest is sent as it is.
+    HELD_ALERTS: Count = 4096;
+    /// Memory of these alerts. The oldest is sent as it is.
+    HELD_ALERT_BYTES: Bytes = 16 << 20;
     /// Alerts that wait for the outputs, in all queues. In a full queue, the rule that has most of
     /// it loses alerts.
     ALERT_QUEUE_BYTES: Bytes = 64 << 20, "outputs_queue.max_memory_mb";

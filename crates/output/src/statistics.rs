@@ -1,9 +1,13 @@
 //! What became of the alerts, for each channel.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
 
+use peregrine_alert::RuleId;
+
 use crate::queue::{Counts, QueueStatus};
+use crate::summary::Summary;
 
 /// What became of the alerts of a channel so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,10 +73,34 @@ impl ChannelStatistics {
     }
 }
 
-/// The channels that have lost alerts, as lines of text; nothing if all alerts were delivered.
-impl fmt::Display for DeliveryReport {
+impl DeliveryReport {
+    /// The channels that have lost alerts, and the rules whose alerts they are, as lines of text;
+    /// nothing if all alerts were delivered.
+    pub fn losses<'a>(&'a self, rules: &'a Summary) -> impl fmt::Display + 'a {
+        Losses { report: self, rules }
+    }
+
+    /// Rules with the alerts that were lost before a channel was given them, most losses first.
+    fn lossy_rules<'a>(&self, rules: &'a Summary) -> Vec<(&'a str, u64)> {
+        let lost = |rule: RuleId| self.lost_by_rule.get(rule.index()).copied().unwrap_or_default();
+        let names = rules.names().map(|(rule, name)| (name, lost(rule)));
+        let mut lossy: Vec<_> = names.filter(|(_, lost)| *lost > 0).collect();
+        lossy.sort_by_key(|(_, lost)| Reverse(*lost));
+        lossy
+    }
+}
+
+struct Losses<'a> {
+    report: &'a DeliveryReport,
+    rules: &'a Summary,
+}
+
+/// Rules that are listed, at most.
+const MAX_LISTED: usize = 20;
+
+impl fmt::Display for Losses<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lossy = self.channels.iter().filter(|channel| channel.lost() > 0);
+        let lossy = self.report.channels.iter().filter(|channel| channel.lost() > 0);
         for (number, statistics) in lossy.enumerate() {
             if number == 0 {
                 writeln!(f, "Alerts lost by output:")?;
@@ -92,16 +120,34 @@ impl fmt::Display for DeliveryReport {
             }
             writeln!(f, ")")?;
         }
-        Ok(())
+        let lossy = self.report.lossy_rules(self.rules);
+        if !lossy.is_empty() {
+            writeln!(f, "Alerts lost by rule name, in all outputs:")?;
+        }
+        for (name, lost) in lossy.iter().take(MAX_LISTED) {
+            writeln!(f, "   {name}: {lost}")?;
+        }
+        match lossy.get(MAX_LISTED..).unwrap_or_default() {
+            [] => Ok(()),
+            others => {
+                let lost: u64 = others.iter().map(|(_, lost)| lost).sum();
+                writeln!(f, "   {} other rules: {lost}", others.len())
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use peregrine_alert::RuleRegistry;
+
     use super::*;
 
     #[test]
-    fn only_channels_with_losses_are_listed() {
+    fn only_channels_and_rules_with_losses_are_listed() {
+        let registry = RuleRegistry::new();
+        let rules = (0..25).map(|n| n.to_string());
+        let rules = Summary::new(rules.map(|name| (registry.intern("s", &name), name)));
         let file = ChannelStatistics {
             channel: "file",
             submitted: 100,
@@ -109,7 +155,7 @@ mod tests {
             ..ChannelStatistics::default()
         };
         let mut report = DeliveryReport { channels: vec![file], lost_by_rule: Vec::new() };
-        assert_eq!(report.to_string(), "");
+        assert_eq!(report.losses(&rules).to_string(), "");
         report.channels.push(ChannelStatistics {
             channel: "http",
             submitted: 100,
@@ -118,9 +164,15 @@ mod tests {
             discarded: 7,
             ..ChannelStatistics::default()
         });
-        insta::assert_snapshot!(report.to_string(), @r"
+        report.lost_by_rule = vec![0, 1, 9];
+        insta::assert_snapshot!(report.losses(&rules).to_string(), @r"
         Alerts lost by output:
            http: 10 of 100 (rule over its share: 3, not delivered at the end: 7)
+        Alerts lost by rule name, in all outputs:
+           2: 9
+           1: 1
         ");
+        report.lost_by_rule = vec![1; 25];
+        assert!(report.losses(&rules).to_string().ends_with("\n   19: 1\n   5 other rules: 5\n"));
     }
 }

@@ -65,6 +65,13 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// Rules with their names, in the order in which they were added.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (RuleId, &str)> {
+        self.rules.iter().map(|(rule, name)| (*rule, name.as_str()))
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Events detected: {}", self.total)?;

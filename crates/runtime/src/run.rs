@@ -57,7 +57,7 @@ pub struct Run<'a> {
 pub struct RunReport {
     /// Matches by rule.
     pub summary: Summary,
-    /// What became of the alerts. Prints those that are lost.
+    /// What became of the alerts.
     pub delivery: DeliveryReport,
     /// Losses. Prints their summary.
     pub drops: Drops,

@@ -146,7 +146,7 @@ fn print_report(prepared: &PreparedRun<'_>, report: &RunReport) -> anyhow::Resul
         }
         let _ = write!(stderr, "{}", report.drops);
     }
-    let summary = format!("{}{}", report.summary, report.delivery);
+    let summary = format!("{}{}", report.summary, report.delivery.losses(&report.summary));
     // A thread that cannot write to stdout holds its lock.
     if report.delivery.channels.iter().any(|it| it.channel == "stdout" && it.discarded > 0) {
         prepared.log.info(summary);

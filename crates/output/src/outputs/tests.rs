@@ -7,6 +7,7 @@ use peregrine_files::FileMode;
 
 use super::*;
 use crate::channel::{ChannelOutput, FileOutput, Outcome, ProgramOutput};
+use crate::summary::Summary;
 use crate::testing::{alert, format, line, lines, rule_alert};
 
 /// Incidents, as they print.
@@ -337,7 +338,7 @@ fn a_slow_reader_gets_every_alert_of_a_replay() {
         }
     }
     let report = outputs.close(Drain::WhileProgress);
-    assert_eq!(report.to_string(), "");
+    assert_eq!(report.losses(&Summary::default()).to_string(), "");
     let expected: Vec<_> = (0..10_000).map(|n| line(&format!("alert {n}"))).collect();
     assert_eq!(reader.join().unwrap(), expected);
     assert!(most <= 100_000, "{most}");

@@ -5,21 +5,29 @@
 //! it is sent with the values known when its rule matched. Alerts of one container keep their
 //! order, so later ones wait too. Events never wait.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use peregrine_alert::Alert;
 use peregrine_engine::{Match, MatchAlert, PendingAlert};
+use peregrine_limits::{HELD_ALERT_BYTES, HELD_ALERTS, Limit};
 use peregrine_state::State;
 
-/// Maximum number of held alerts; beyond it the oldest is sent as it is.
-const MAX_HELD: usize = 4096;
+/// Time between two searches for alerts whose deadline has passed, in nanoseconds. A search takes
+/// time for each held alert, and a container decides how many there are.
+const SEARCH_INTERVAL: u64 = 10_000_000;
 
 /// Holds alerts.
 pub(crate) struct HeldAlerts {
     held: VecDeque<Held>,
+    /// Held alerts of each container.
+    by_container: HashMap<Arc<[u8]>, usize>,
+    /// Memory of held alerts.
+    bytes: usize,
     max_wait: u64,
+    /// Time of the next search, nanoseconds since the epoch.
+    next_search: u64,
     incomplete: u64,
 }
 
@@ -40,32 +48,46 @@ impl HeldAlerts {
     /// Holds each alert for at most this time.
     pub(crate) fn new(max_wait: Duration) -> Self {
         let max_wait = max_wait.as_nanos().try_into().unwrap_or(u64::MAX);
-        Self { held: VecDeque::new(), max_wait, incomplete: 0 }
-    }
-
-    /// Adds the alert of a match. Returns an alert to send now.
-    #[inline]
-    pub(crate) fn add(&mut self, matched: &Match<'_>, alert: MatchAlert) -> Option<Alert> {
-        match alert {
-            MatchAlert::Complete(alert) if self.held.is_empty() => Some(alert),
-            alert => self.hold(matched, alert),
+        Self {
+            held: VecDeque::new(),
+            by_container: HashMap::new(),
+            bytes: 0,
+            max_wait,
+            next_search: 0,
+            incomplete: 0,
         }
     }
 
-    /// Whether a held alert has reached its deadline.
+    /// Adds the alert of a match. Submits what is to be sent now.
+    #[inline]
+    pub(crate) fn add(
+        &mut self,
+        matched: &Match<'_>,
+        alert: MatchAlert,
+        mut submit: impl FnMut(Alert),
+    ) {
+        match alert {
+            MatchAlert::Complete(alert) if self.held.is_empty() => submit(alert),
+            alert => self.hold(matched, alert, &mut submit),
+        }
+    }
+
+    /// Whether a held alert has reached its deadline, and it is time to look for more.
     #[inline]
     pub(crate) fn is_due(&self, now: u64) -> bool {
-        self.held.front().is_some_and(|held| held.deadline <= now)
+        self.held.front().is_some_and(|held| held.deadline.max(self.next_search) <= now)
     }
 
     /// Releases alerts whose accounts are known or whose deadline has passed.
     pub(crate) fn release(&mut self, now: u64, state: &State, mut submit: impl FnMut(Alert)) {
+        self.next_search = now.saturating_add(SEARCH_INTERVAL);
         let mut waiting = HashSet::new();
         for held in std::mem::take(&mut self.held) {
             if waiting.contains(&held.container) {
                 self.held.push_back(held);
                 continue;
             }
+            self.forget(&held);
             match held.alert {
                 Waiting::Behind(alert) => submit(alert),
                 Waiting::ForAccounts(alert) if alert.is_answered(state) => {
@@ -77,7 +99,7 @@ impl HeldAlerts {
                 }
                 Waiting::ForAccounts(alert) => {
                     waiting.insert(Arc::clone(&held.container));
-                    self.held.push_back(Held { alert: Waiting::ForAccounts(alert), ..held });
+                    self.keep(Held { alert: Waiting::ForAccounts(alert), ..held });
                 }
             }
         }
@@ -95,28 +117,52 @@ impl HeldAlerts {
     }
 
     #[cold]
-    fn hold(&mut self, matched: &Match<'_>, alert: MatchAlert) -> Option<Alert> {
+    fn hold(&mut self, matched: &Match<'_>, alert: MatchAlert, submit: &mut dyn FnMut(Alert)) {
         let (container, alert) = match alert {
             MatchAlert::Complete(alert) => {
                 let id = matched.view.container_id();
-                let Some(before) = self.held.iter().find(|held| *held.container == *id) else {
-                    return Some(alert);
+                let Some((container, _)) = self.by_container.get_key_value(id) else {
+                    return submit(alert);
                 };
-                (Arc::clone(&before.container), Waiting::Behind(alert))
+                (Arc::clone(container), Waiting::Behind(alert))
             }
             MatchAlert::Pending(alert) => {
                 (Arc::clone(alert.container()), Waiting::ForAccounts(alert))
             }
         };
         let deadline = matched.event.ts.saturating_add(self.max_wait);
-        self.held.push_back(Held { container, deadline, alert });
-        if self.held.len() <= MAX_HELD {
-            return None;
+        self.keep(Held { container, deadline, alert });
+        while let Some(limit) = self.exceeded() {
+            limit.reach();
+            let Some(oldest) = self.held.pop_front() else { return };
+            submit(self.give_up(oldest));
         }
-        self.held.pop_front().map(|held| self.give_up(held))
+    }
+
+    fn exceeded(&self) -> Option<&'static Limit> {
+        let used = [(self.held.len(), &HELD_ALERTS), (self.bytes, &HELD_ALERT_BYTES)];
+        used.into_iter().find_map(|(used, limit)| (used > limit.get()).then_some(limit))
+    }
+
+    fn keep(&mut self, held: Held) {
+        self.bytes += held.memory();
+        *self.by_container.entry(Arc::clone(&held.container)).or_default() += 1;
+        self.held.push_back(held);
+    }
+
+    /// The alert is no longer held.
+    fn forget(&mut self, held: &Held) {
+        self.bytes -= held.memory();
+        if let Some(count) = self.by_container.get_mut(&held.container) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_container.remove(&held.container);
+            }
+        }
     }
 
     fn give_up(&mut self, held: Held) -> Alert {
+        self.forget(&held);
         match held.alert {
             Waiting::Behind(alert) => alert,
             Waiting::ForAccounts(alert) => {
@@ -124,6 +170,17 @@ impl HeldAlerts {
                 alert.incomplete()
             }
         }
+    }
+}
+
+impl Held {
+    /// Bytes in memory.
+    fn memory(&self) -> usize {
+        size_of::<Self>()
+            + match &self.alert {
+                Waiting::Behind(alert) => alert.memory(),
+                Waiting::ForAccounts(alert) => alert.memory(),
+            }
     }
 }
 
@@ -221,7 +278,8 @@ mod tests {
 
         fn matched(&mut self, matched: &Match<'_>) {
             let alert = matched.alert().unwrap();
-            self.out.extend(self.held.add(matched, alert).map(|alert| text(&alert)));
+            let Self { held, out } = self;
+            held.add(matched, alert, |alert| out.push(text(&alert)));
         }
 
         fn observed(&mut self, state: &State) {
@@ -324,9 +382,29 @@ mod tests {
     #[test]
     fn no_more_alerts_are_held_than_allowed() {
         let mut world = World::new();
-        for ts in 0..=MAX_HELD as u64 {
+        for ts in 0..=HELD_ALERTS.get() as u64 {
             world.event(CLOSE, ts, 20);
         }
         assert_eq!((world.taken().len(), world.alerts.held.incomplete()), (1, 1));
+        assert!(HELD_ALERTS.reached() > 0);
+        let held = &world.alerts.held;
+        assert_eq!(held.bytes, held.held.iter().map(Held::memory).sum::<usize>());
+        assert_eq!(held.by_container.values().sum::<usize>(), HELD_ALERTS.get());
+        world.answer('a');
+        assert_eq!(world.taken().len(), HELD_ALERTS.get());
+        let held = &world.alerts.held;
+        assert!(held.bytes == 0 && held.by_container.is_empty());
+    }
+
+    /// A container with many held alerts does not make each event search them.
+    #[test]
+    fn deadlines_are_looked_for_at_intervals() {
+        let mut world = World::new();
+        world.event(CLOSE, 1, 20).event(CLOSE, 2, 30);
+        world.alerts.release(WAIT + 1, world.engine.state());
+        assert_eq!(world.taken().len(), 1);
+        let held = &world.alerts.held;
+        assert!(!held.is_due(WAIT + SEARCH_INTERVAL));
+        assert!(held.is_due(WAIT + 1 + SEARCH_INTERVAL));
     }
 }

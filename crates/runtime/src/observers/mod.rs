@@ -215,9 +215,8 @@ impl Observer for RunObserver {
     fn matched(&mut self, matched: &Match<'_>) {
         let Some(alert) = matched.alert() else { return };
         self.summary.count(matched.id, matched.rule.priority);
-        if let Some(alert) = self.held.add(matched, alert) {
-            self.outputs.submit(alert);
-        }
+        let Self { held, outputs, .. } = self;
+        held.add(matched, alert, |alert| outputs.submit(alert));
         self.recorder.matched(matched);
     }
 
