@@ -67,11 +67,11 @@ fn ranges_are_checked_for_what_is_used() {
     assert_eq!(RingSize::default().bytes(), 8 << 20);
 
     let metrics = loaded("metrics: {enabled: true, interval: 5}\n", &[]).unwrap();
-    assert_eq!(metrics.config.metrics.interval.duration(), None);
+    assert!(metrics.config.metrics.interval.is_err());
     let metrics = loaded("metrics: {enabled: true, interval: 1m 30s}\n", &[]).unwrap();
-    let interval = metrics.config.metrics.interval;
+    let interval = metrics.config.metrics.interval.unwrap();
     assert_eq!(
-        (interval.to_string().as_str(), interval.duration().unwrap().as_secs()),
+        (interval.to_string().as_str(), interval.duration().as_secs()),
         ("1m 30s", 90)
     );
 }

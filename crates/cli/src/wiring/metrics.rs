@@ -30,11 +30,7 @@ pub(crate) fn settings(
     }
     let path = Some(keys.output_file.as_str()).filter(|path| !path.is_empty());
     let file = path.map(|path| file(path, prepared.config, alerts)).transpose()?;
-    let Some(interval) = keys.interval.duration() else {
-        bail!(
-            "Metrics interval must have a minimum value of 100ms and reflect a Prometheus compliant time duration format: https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations. "
-        );
-    };
+    let interval = keys.interval.clone()?;
     let reports = keys.output_rule || file.is_some();
     if !reports && !prepared.config.webserver.prometheus_metrics_enabled {
         bail!(
@@ -43,8 +39,8 @@ pub(crate) fn settings(
     }
     prepared.log.info(format_args!(
         "Setting metrics interval to {}, equivalent to {} (ms)",
-        keys.interval,
-        interval.as_millis()
+        interval,
+        interval.duration().as_millis()
     ));
     Ok(Some(MetricsSettings {
         collector: CollectorSettings {
@@ -61,7 +57,7 @@ pub(crate) fn settings(
                 megabytes: keys.convert_memory_to_mb,
                 zeros: keys.include_empty_values,
             },
-            interval: reports.then_some(interval),
+            interval: reports.then_some(interval.duration()),
             run: run_info(prepared),
             resources: ResourceReader::new(&prepared.host_root()),
             web: None,

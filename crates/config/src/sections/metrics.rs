@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use peregrine_yaml::Node;
 use serde_json::Value as Json;
+use thiserror::Error;
 
 use crate::declare::{Definitions, Row, Setting, section};
 use crate::issue::ConfigIssue;
+
+/// Falco's default, which is no duration: the key must be set where metrics are enabled.
+const DEFAULT_INTERVAL: &str = "5000";
 
 section! {
     /// Numbers about the program.
@@ -15,7 +19,7 @@ section! {
         /// Collect them.
         enabled: bool = false;
         /// Time between two reports, with units: 1h, 1m30s, 500ms.
-        interval: Interval = Interval::unset();
+        interval: Result<Interval, IntervalError> = Interval::parse(DEFAULT_INTERVAL);
         /// Report as an alert.
         output_rule: bool = false;
         /// Report into this file, one JSON object per line.
@@ -51,52 +55,64 @@ section! {
     }
 }
 
-/// Time between two reports.
+/// Time between two reports: at least 100 ms. It prints as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interval {
-    text: String,
-    duration: Option<Duration>,
+    written: String,
+    duration: Duration,
+}
+
+/// A text is no [`Interval`].
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error(
+    "Metrics interval must have a minimum value of 100ms and reflect a Prometheus compliant time duration format: \
+     https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations. "
+)]
+pub struct IntervalError {
+    written: String,
 }
 
 impl Interval {
     const SHORTEST: Duration = Duration::from_millis(100);
 
-    /// Falco's default, which is no duration: the key must be set where metrics are enabled.
-    fn unset() -> Self {
-        Self::parse("5000")
+    /// Reads `1h`, `1m 30s`, `500ms`.
+    ///
+    /// # Errors
+    /// The text is no duration, or a shorter one.
+    pub fn parse(written: impl Into<String>) -> Result<Self, IntervalError> {
+        let written = written.into();
+        match milliseconds(&written).map(Duration::from_millis) {
+            Some(duration) if duration >= Self::SHORTEST => Ok(Self { written, duration }),
+            _ => Err(IntervalError { written }),
+        }
     }
 
-    fn parse(text: &str) -> Self {
-        let duration = milliseconds(text).map(Duration::from_millis);
-        let duration = duration.filter(|duration| *duration >= Self::SHORTEST);
-        Self { text: text.to_owned(), duration }
-    }
-
-    /// The time, at least 100 ms; `None` if the text is no such duration. Falco refuses that only
-    /// when metrics start.
+    /// The time.
     #[must_use]
-    pub fn duration(&self) -> Option<Duration> {
+    pub fn duration(&self) -> Duration {
         self.duration
     }
 }
 
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.written)
     }
 }
 
-impl Setting for Interval {
+/// Falco refuses a text that is no interval only when metrics start, so the refusal is a value.
+impl Setting for Result<Interval, IntervalError> {
     fn schema(definitions: &mut Definitions) -> Json {
         String::schema(definitions)
     }
 
     fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
-        Ok(String::read(node, key)?.map(|text| Self::parse(&text)))
+        Ok(String::read(node, key)?.map(Interval::parse))
     }
 
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
-        self.text.rows(key, about, rows);
+        let (Ok(Interval { written, .. }) | Err(IntervalError { written })) = self;
+        written.rows(key, about, rows);
     }
 }
 
@@ -145,9 +161,9 @@ mod tests {
             milliseconds("1y2w3d4h5m6s7ms"),
             Some(31_536_000_000 + 1_209_600_000 + 259_200_000 + 14_706_007)
         );
-        assert_eq!(Interval::parse("500ms").duration(), Some(Duration::from_millis(500)));
+        assert_eq!(Interval::parse("500ms").unwrap().duration(), Duration::from_millis(500));
         for wrong in ["", "5000", "5parsecs", "s", "1m1h", "1h1h", "-1h", "99ms"] {
-            assert_eq!(Interval::parse(wrong).duration(), None, "{wrong}");
+            assert!(Interval::parse(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -24,7 +24,7 @@ pub use files::Files;
 pub use includes::{Include, Strategy};
 pub use libs::{BaseSyscalls, FalcoLibs};
 pub use log::{LibsLogger, LibsSeverity, LogLevel};
-pub use metrics::{Interval, Metrics};
+pub use metrics::{Interval, IntervalError, Metrics};
 pub use outputs::{
     ClientCertificate, FileOutput, HttpOutput, OutputsQueue, ProgramOutput, Switch, Trust, WhenFull,
 };
