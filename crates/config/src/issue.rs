@@ -127,14 +127,13 @@ impl ConfigCode {
     }
 }
 
-/// Something wrong with a value, before it is known which file the value came from.
+/// Something wrong with a value: a [`Problem`] before it is known which file the value came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigIssue {
-    code: ConfigCode,
-    prefix: Prefix,
-    message: String,
+    /// Without a label: `span` is in the offsets of all texts together.
+    problem: Box<Problem>,
     span: Option<Span>,
-    help: Option<String>,
+    prefix: Prefix,
 }
 
 /// What the message begins with. The texts are those that Falco prints; tools look for them.
@@ -151,7 +150,8 @@ impl ConfigIssue {
     /// An issue that its message describes in full.
     #[must_use]
     pub fn new(code: ConfigCode, message: impl Into<String>) -> Self {
-        Self { code, prefix: Prefix::Nothing, message: message.into(), span: None, help: None }
+        let problem = Problem { severity: code.severity(), ..Problem::error(code.name(), message) };
+        Self { problem: Box::new(problem), span: None, prefix: Prefix::Nothing }
     }
 
     /// A wrong value, in a message that begins with the name of the main file.
@@ -195,14 +195,14 @@ impl ConfigIssue {
     /// What would be right.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.problem.help = Some(help.into());
         self
     }
 
     /// The same issue as part of a larger one.
     #[must_use]
     pub fn within(mut self, message: &str) -> Self {
-        self.message = format!("{message}: {}", self.message);
+        self.problem.message = format!("{message}: {}", self.problem.message);
         self.prefix = Prefix::FileWithoutBlank;
         self
     }
@@ -210,28 +210,29 @@ impl ConfigIssue {
     /// The same issue with values that came from the environment as they stand in the file.
     pub(crate) fn conceal(mut self, expansions: &Expansions) -> Self {
         if let Some(span) = self.span {
-            self.message = expansions.conceal(&self.message, span);
+            self.problem.message = expansions.conceal(&self.problem.message, span);
         }
         self
     }
 
     /// The problem, now that the texts are known.
-    pub(crate) fn into_problem(
-        self,
-        severity: Severity,
-        main_file: &str,
-        sources: &SourceMap,
-    ) -> Problem {
-        let message = match self.prefix {
-            Prefix::Nothing => self.message,
-            Prefix::File => format!("Error reading config file ({main_file}): {}", self.message),
-            Prefix::FileWithoutBlank => {
-                format!("Error reading config file({main_file}): {}", self.message)
+    pub(crate) fn into_problem(self, main_file: &str, sources: &SourceMap) -> Problem {
+        let Self { mut problem, span, prefix } = self;
+        match prefix {
+            Prefix::Nothing => {}
+            Prefix::File => {
+                problem.message =
+                    format!("Error reading config file ({main_file}): {}", problem.message);
             }
-        };
-        let resolved = self.span.and_then(|span| sources.resolve(span));
-        let labels = resolved.into_iter().map(|(source, span)| Label { source, span }).collect();
-        Problem { severity, code: self.code.name(), message, labels, help: self.help }
+            Prefix::FileWithoutBlank => {
+                problem.message =
+                    format!("Error reading config file({main_file}): {}", problem.message);
+            }
+        }
+        match span.and_then(|span| sources.resolve(span)) {
+            Some((source, span)) => problem.at(Label { source, span }),
+            None => *problem,
+        }
     }
 }
 
@@ -241,7 +242,7 @@ pub struct ConfigError(Problem);
 
 impl ConfigError {
     pub(crate) fn new(issue: ConfigIssue, main_file: &str, sources: &SourceMap) -> Self {
-        Self(issue.into_problem(Severity::Error, main_file, sources))
+        Self(issue.into_problem(main_file, sources))
     }
 
     /// The message with its code, place and remedy.

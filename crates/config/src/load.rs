@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use peregrine_diagnostics::{Label, Problem, Severity, Source, SourceMap};
+use peregrine_diagnostics::{Label, Problem, Source, SourceMap};
 use peregrine_yaml::{Map, Node, Schema, UnknownKey, Value, Violation, files_at};
 
 use crate::config::Config;
@@ -143,7 +143,7 @@ impl Loader {
         for key in schema.unknown_keys(&node) {
             if let Some(issue) = unknown_key(&key) {
                 let issue = issue.at_span(key.span);
-                self.warnings.push(issue.into_problem(Severity::Warning, &name, &self.sources));
+                self.warnings.push(issue.into_problem(&name, &self.sources));
             }
         }
         self.files.insert(name, ReadFile { validation, sha256: sha256(&bytes) });
@@ -158,7 +158,7 @@ impl Loader {
         let written = option.split_once('=').map_or(option.len(), |(key, _)| key.len());
         for key in schema.unknown_keys(&alone) {
             if let Some(issue) = unknown_key(&key) {
-                let problem = issue.into_problem(Severity::Warning, COMMAND_LINE, &self.sources);
+                let problem = issue.into_problem(COMMAND_LINE, &self.sources);
                 let source = Arc::new(Source::new(COMMAND_LINE, redact_option(option)));
                 self.warnings.push(problem.at(Label::bytes(source, 0..written)));
             }

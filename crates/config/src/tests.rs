@@ -70,10 +70,7 @@ fn ranges_are_checked_for_what_is_used() {
     assert!(metrics.config.metrics.interval.is_err());
     let metrics = loaded("metrics: {enabled: true, interval: 1m 30s}\n", &[]).unwrap();
     let interval = metrics.config.metrics.interval.unwrap();
-    assert_eq!(
-        (interval.to_string().as_str(), interval.duration().as_secs()),
-        ("1m 30s", 90)
-    );
+    assert_eq!((interval.to_string().as_str(), interval.duration().as_secs()), ("1m 30s", 90));
 }
 
 #[test]
