@@ -25,6 +25,9 @@ pub(crate) const BUILT_IN_RULES: &str = include_str!("../assets/rules.yaml");
 /// Exit code 0 is success, 1 nearly any failure.
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = commands::reader::run(&arguments) {
+        return code;
+    }
     let result = args::read(&arguments).map_err(Into::into).and_then(commands::run);
     result.unwrap_or_else(|error| {
         if is_broken_pipe(&error) {

@@ -218,6 +218,7 @@ impl Engine {
                     ControlFlow::Break(()) => Step::End(End::Stopped),
                 }
             }
+            Next::Loading => Step::Loaded,
             Next::Repair(repair) => {
                 self.repair(repair);
                 Step::Loaded

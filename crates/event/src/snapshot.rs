@@ -6,6 +6,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// One item of a snapshot, in the order of the source.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
@@ -75,7 +77,7 @@ pub enum InterfaceAddress {
 }
 
 /// A user of the host.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct User {
     /// Number.
     pub uid: u32,
@@ -90,7 +92,7 @@ pub struct User {
 }
 
 /// A group of the host.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// Number.
     pub gid: u32,
@@ -101,7 +103,7 @@ pub struct Group {
 /// A thread as a process list has it. Texts are without NUL; args, env and cgroups keep the NULs
 /// that separate their items. They are shared, because the threads of a process have most of them
 /// in common and there may be very many.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names are the format's own")]
 pub struct Thread {
     pub tid: i64,
@@ -150,7 +152,7 @@ pub struct Thread {
 }
 
 /// An open file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fd {
     /// Number.
     pub fd: i64,
@@ -161,7 +163,7 @@ pub struct Fd {
 }
 
 /// What an fd refers to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names are the field's own")]
 pub enum FdKind {
     Ipv4 {

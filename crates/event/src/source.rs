@@ -113,6 +113,8 @@ pub enum Next<'a> {
     Repair(Repair),
     /// The answer to a question, at its time between the others.
     Observation(Observation),
+    /// The snapshot is not complete, and no part of it is currently available.
+    Loading,
     /// No event is currently available; more may come.
     Idle,
     /// Nothing any more.
@@ -168,6 +170,9 @@ pub enum Observation {
         /// Its users and groups. `None` when its files have not changed, or its process is gone.
         accounts: Option<Accounts>,
     },
+    /// Threads that appeared in events before, when they could not be described in time. Threads
+    /// that are known by now stay as they are.
+    Threads(Vec<Item>),
 }
 
 /// Asks for the users and groups of a container.

@@ -47,8 +47,40 @@ const fn lowercase<const N: usize>(text: &str) -> [u8; N] {
 limits! {
     // What is read of the machine.
 
-    /// Size of a container's passwd or group file. A longer one is not read.
+    /// Size of a container's passwd or group file. What is longer is not read.
     ACCOUNT_FILE_BYTES: Bytes = 4 << 20;
+
+    /// Size of a mount table. Mounts after that are unknown; files on them have the device that the
+    /// file system itself says.
+    MOUNT_TABLE_BYTES: Bytes = 8 << 20;
+    /// Time for reading mount tables at once, beside a tenth of all time. Files on mounts of tables
+    /// that are not read have the device that the file system itself says.
+    MOUNT_TABLES_TIME: Milliseconds = 300;
+    /// Time for reading one process in the start scan and after losses. Threads and open files that
+    /// are not read by then are unknown until they appear in events.
+    PROCESS_READ_TIME: Milliseconds = 2000;
+    /// Time for the start scan, after which each further process has a hundredth of its time. Threads
+    /// and open files that are not read by then are unknown until they appear in events.
+    START_SCAN_TIME: Milliseconds = 10_000;
+    /// Time for which an event waits for the lookup of its thread. After that, its process fields
+    /// are empty; later events have them.
+    LOOKUP_TIME: Milliseconds = 20;
+    /// Time in each second for which events wait for lookups and for processes that are read again
+    /// after losses. More lookups do not wait: their process fields are empty at first.
+    EVENT_WAIT_TIME: Milliseconds = 200;
+    /// Unknown threads that wait to be described later. More stay unknown until their next event.
+    LATE_LOOKUPS: Count = 1024;
+    /// Time without progress after which the reader process is killed and another one started. What
+    /// delayed it is asked only for what it can't delay for a minute.
+    READER_SILENCE: Milliseconds = 1000;
+    /// Time for reading the accounts of a container. After that they stay unknown; the next read is
+    /// allowed after a pause, which doubles each time.
+    ACCOUNTS_READ_TIME: Milliseconds = 2000;
+    /// Reader processes that hang in the kernel and can't be killed. At this number, processes are
+    /// asked only for what they can't delay, until one ends.
+    STUCK_READERS: Count = 8;
+    /// Size of the answer to one question to the reader process. A larger one is given up.
+    READER_ANSWER_BYTES: Bytes = 32 << 20;
 
     // What is known of the machine.
 

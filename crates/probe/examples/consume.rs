@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 events += 1;
                 bytes += event.bytes().len();
             }
-            Next::Record(_) | Next::Repair(_) | Next::Observation(_) => {}
+            Next::Loading | Next::Record(_) | Next::Repair(_) | Next::Observation(_) => {}
             Next::Idle => {
                 if std::mem::replace(&mut seen, events) != events {
                     (last, spent) = (Instant::now(), cpu());

@@ -11,7 +11,7 @@ use crate::bpf::{KernelCounters, OffenderRow, ProbeError};
 #[derive(Clone)]
 pub(crate) struct Counters {
     kernel: Arc<KernelCounters>,
-    pub(crate) reader: Arc<ReaderCounters>,
+    reader: Arc<ReaderCounters>,
 }
 
 /// Counters of the reader of the rings.
@@ -22,6 +22,88 @@ pub(crate) struct ReaderCounters {
     pub(crate) resolved: AtomicU64,
     pub(crate) resolved_in_part: AtomicU64,
     pub(crate) account_reads: AtomicU64,
+    /// Questions to readers, and those of them that were answered without what a process can delay.
+    pub(crate) questions: AtomicU64,
+    pub(crate) safe: AtomicU64,
+    /// Questions that hung, by kind.
+    pub(crate) hung: [AtomicU64; QuestionKind::COUNT],
+    pub(crate) replaced: AtomicU64,
+    /// Readers that hang in the kernel now.
+    pub(crate) stuck: AtomicU64,
+    /// Waits of the event thread, and their nanoseconds.
+    pub(crate) waits: AtomicU64,
+    pub(crate) wait_ns: AtomicU64,
+    /// Lookups that did not wait, because there was no time left or the reader was busy.
+    pub(crate) refused: AtomicU64,
+}
+
+/// What a question to a reader is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum QuestionKind {
+    /// An event waits.
+    Lookup,
+    /// The start scan, a process after losses, an unknown thread later.
+    Process,
+    /// The accounts of a container.
+    Accounts,
+}
+
+impl QuestionKind {
+    const COUNT: usize = 3;
+}
+
+impl ReaderCounters {
+    /// Questions of a kind that hung.
+    pub(crate) fn hung(&self, kind: QuestionKind) -> &AtomicU64 {
+        let [lookups, processes, accounts] = &self.hung;
+        match kind {
+            QuestionKind::Lookup => lookups,
+            QuestionKind::Process => processes,
+            QuestionKind::Accounts => accounts,
+        }
+    }
+
+    fn readers(&self) -> ReaderStatistics {
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
+        ReaderStatistics {
+            questions: get(&self.questions),
+            safe: get(&self.safe),
+            hung_lookups: get(self.hung(QuestionKind::Lookup)),
+            hung_processes: get(self.hung(QuestionKind::Process)),
+            hung_accounts: get(self.hung(QuestionKind::Accounts)),
+            replaced: get(&self.replaced),
+            stuck: get(&self.stuck),
+            waits: get(&self.waits),
+            wait_ns: get(&self.wait_ns),
+            refused: get(&self.refused),
+        }
+    }
+}
+
+/// What was asked of the reader processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReaderStatistics {
+    /// Questions.
+    pub questions: u64,
+    /// Of these, questions about processes that were answered only as far as the process could not
+    /// delay it.
+    pub safe: u64,
+    /// Lookups of unknown threads that hung.
+    pub hung_lookups: u64,
+    /// Processes of the start scan, after losses and of later lookups that hung.
+    pub hung_processes: u64,
+    /// Accounts of containers that hung.
+    pub hung_accounts: u64,
+    /// Readers that were given up and replaced.
+    pub replaced: u64,
+    /// Readers that hang in the kernel now.
+    pub stuck: u64,
+    /// Waits of the event thread for a reader.
+    pub waits: u64,
+    /// The time of these, nanoseconds.
+    pub wait_ns: u64,
+    /// Lookups that did not wait, because there was no time left for waiting or the reader was busy.
+    pub refused: u64,
 }
 
 /// The counters at one moment. They only grow.
@@ -40,11 +122,13 @@ pub struct Statistics {
     pub resolved_in_part: u64,
     /// Reads of the account files of a container.
     pub account_reads: u64,
+    /// The readers.
+    pub readers: ReaderStatistics,
 }
 
 impl Counters {
-    pub(crate) fn new(kernel: Arc<KernelCounters>) -> Self {
-        Self { kernel, reader: Arc::default() }
+    pub(crate) fn new(kernel: Arc<KernelCounters>, reader: Arc<ReaderCounters>) -> Self {
+        Self { kernel, reader }
     }
 
     /// The current counters.
@@ -69,6 +153,7 @@ impl Counters {
             resolved: self.reader.resolved.load(Relaxed),
             resolved_in_part: self.reader.resolved_in_part.load(Relaxed),
             account_reads: self.reader.account_reads.load(Relaxed),
+            readers: self.reader.readers(),
         })
     }
 

@@ -15,14 +15,18 @@
 //! assert!(!selection.tracepoints.contains(Tracepoints::SWITCH));
 //! ```
 
+mod accounts_worker;
 pub mod bpf;
 mod clock;
 mod counters;
+mod event_readers;
 mod hint;
 mod losses;
 #[warn(clippy::indexing_slicing)]
 mod merge;
 mod offenders;
+#[warn(clippy::indexing_slicing)]
+pub mod reader;
 #[warn(clippy::indexing_slicing)]
 mod record;
 mod repair;
@@ -34,7 +38,7 @@ pub mod scan;
 mod source;
 mod waiter;
 
-pub use counters::Statistics;
+pub use counters::{ReaderStatistics, Statistics};
 pub use losses::{LossReading, LossSubscription, LossUpdate, Losses};
 pub use merge::{Merge, WINDOW};
 pub use offenders::Offender;

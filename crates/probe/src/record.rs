@@ -10,7 +10,9 @@ use crate::bpf::abi::COMPAT;
 
 /// Bytes before the event.
 const FRONT: usize = 2;
-/// Offset of the length of the event.
+/// Offset of the id of the thread.
+const TID: Range<usize> = 10..18;
+/// Offset of the length of the event, without the front.
 const LEN: Range<usize> = 16..20;
 
 /// The event of a record.
@@ -39,6 +41,12 @@ pub(crate) fn ts_of(record: &[u8]) -> Option<u64> {
     record.get(FRONT..).and_then(<[u8]>::first_chunk).map(|ts| u64::from_le_bytes(*ts))
 }
 
+/// The id of the thread that the event of a record is of. `None` if the record is too short.
+#[inline]
+pub(crate) fn tid_of(record: &[u8]) -> Option<i64> {
+    record.get(TID).and_then(<[u8]>::first_chunk).map(|tid| i64::from_le_bytes(*tid))
+}
+
 #[cfg(test)]
 mod tests {
     use peregrine_event::{Builder, EventType};
@@ -53,7 +61,7 @@ mod tests {
             let record = [&u16::to_ne_bytes(front)[..], &bytes, b"room"].concat();
             let event = event_of(&record).unwrap();
             assert_eq!((event.cpu, event.abi, event.bytes()), (cpu, abi, bytes.as_slice()));
-            assert_eq!(ts_of(&record), Some(5));
+            assert_eq!((ts_of(&record), tid_of(&record)), (Some(5), Some(7)));
         }
     }
 
@@ -62,6 +70,6 @@ mod tests {
         for len in 0..20 {
             assert!(event_of(&[0; 20][..len]).is_err());
         }
-        assert_eq!((ts_of(&[0; 9]), ts_of(&[])), (None, None));
+        assert_eq!((ts_of(&[0; 9]), tid_of(&[0; 17]), ts_of(&[])), (None, None, None));
     }
 }

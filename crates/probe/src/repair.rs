@@ -7,15 +7,16 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use peregrine_event::source::Repair;
 use peregrine_event::{EventCounters, LossClass};
-use peregrine_telemetry::Heartbeat;
+use peregrine_limits::PROCESS_READ_TIME;
 
 use crate::clock::Clock;
+use crate::event_readers::EventReaders;
 use crate::losses::{LossSubscription, LossUpdate};
 use crate::offenders::Offender;
+use crate::reader::Reply;
 use crate::scan::{Scanner, scope};
 
 /// Nanoseconds between two processes that are read while events arrive without a pause.
@@ -32,12 +33,9 @@ pub(crate) struct Repairer {
     earliest_boot: u64,
     host_root: PathBuf,
     scope: Option<PathBuf>,
-    heartbeat: Arc<Heartbeat>,
     seen: EventCounters,
     /// Processes to read.
     waiting: BTreeSet<i64>,
-    /// Open while there are some; it caches socket tables, which must not be old.
-    scanner: Option<Scanner>,
     worked: u64,
     /// Results, with their times.
     found: VecDeque<(u64, Repair)>,
@@ -49,7 +47,6 @@ impl Repairer {
         clock: Clock,
         host_root: &Path,
         scope: Option<&Path>,
-        heartbeat: &Arc<Heartbeat>,
     ) -> Self {
         Self {
             losses,
@@ -57,10 +54,8 @@ impl Repairer {
             earliest_boot: clock.boot_epoch(),
             host_root: host_root.to_owned(),
             scope: scope.map(Path::to_owned),
-            heartbeat: Arc::clone(heartbeat),
             seen: EventCounters::default(),
             waiting: BTreeSet::new(),
-            scanner: None,
             worked: 0,
             found: VecDeque::new(),
         }
@@ -86,38 +81,57 @@ impl Repairer {
         self.found.pop_front().map(|(_, repair)| repair)
     }
 
-    /// Called repeatedly while events may be waiting: takes in new losses, and reads a process
-    /// every [`BUSY`].
-    pub(crate) fn tick(&mut self, now: u64) {
+    /// The earliest boot time that the clock ever had, nanoseconds since the epoch.
+    pub(crate) fn earliest_boot(&self) -> u64 {
+        self.earliest_boot
+    }
+
+    /// Called repeatedly while events may be waiting: takes in new losses and what was read, and
+    /// has a process read every [`BUSY`].
+    pub(crate) fn tick(&mut self, now: u64, readers: &mut EventReaders) {
         if let Some(update) = self.losses.take() {
             self.plan(&update);
         }
+        while let Some((pid, reply)) = readers.take_reread() {
+            // Changes since it was read are reverted until the next loss: better than not to
+            // correct large processes at all.
+            self.add(pid, reply, now);
+        }
         if !self.waiting.is_empty() && now >= self.worked.saturating_add(BUSY) {
             self.worked = now;
-            self.work();
+            self.work(readers);
         }
     }
 
-    /// Reads one process; returns whether there was one.
-    pub(crate) fn work(&mut self) -> bool {
+    /// Has one process read; returns whether there was one.
+    pub(crate) fn work(&mut self, readers: &mut EventReaders) -> bool {
+        if self.waiting.is_empty() || readers.is_reading() {
+            return false;
+        }
         let Some(pid) = self.waiting.pop_first() else { return false };
-        if self.scanner.is_none() {
-            let scanner = Scanner::open(&self.host_root).ok();
-            self.scanner = scanner.map(|scanner| {
-                scanner.with_boot(self.earliest_boot).with_heartbeat(&self.heartbeat)
-            });
-        }
-        if let Some(scanner) = &mut self.scanner {
-            let before = self.clock.now();
-            let (items, open) = scanner.process(pid);
-            // A process that has ended had its last event before now.
-            let ts = if items.is_empty() { self.clock.now() } else { before };
-            self.found.push_back((ts, Repair::Process { pid, items, open }));
-        }
-        if self.waiting.is_empty() {
-            self.scanner = None;
+        let before = self.clock.now();
+        if let Some(reply) = readers.reread(pid) {
+            self.add(pid, reply, before);
         }
         true
+    }
+
+    fn add(&mut self, pid: i64, reply: Reply, before: u64) {
+        if reply.outcome.cut {
+            PROCESS_READ_TIME.reach();
+        }
+        // What is known in part only would replace what is known in whole.
+        if reply.failed || reply.safe || reply.outcome.cut {
+            return;
+        }
+        // It may have ended while it was read.
+        let Some(open) = reply.numbers.filter(|_| !reply.items.is_empty()) else {
+            // A process that has ended had its last event before now.
+            let process = Repair::Process { pid, items: Vec::new(), open: Vec::new() };
+            self.found.push_back((self.clock.now(), process));
+            return;
+        };
+        self.found.push_back((before, Repair::Process { pid, items: reply.items, open }));
     }
 
     /// Decides which processes have to be read again.
@@ -128,7 +142,6 @@ impl Repairer {
         if new.lost() == 0 {
             return;
         }
-        self.scanner = None;
         let offenders = &update.offenders;
         self.waiting.extend(offenders.iter().filter(|o| can_be_wrong(o)).map(|o| o.pid));
         let life = LIFE.into_iter().any(|class| new.lost_in(class) > 0);

@@ -1,31 +1,39 @@
 //! The running kernel as a source of events.
 
 use std::io;
-use std::iter::Peekable;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use peregrine_event::source::{Due, Next, Record, Source, TimedSource};
-use peregrine_telemetry::{Heartbeat, Phase};
+use peregrine_event::source::{Due, Next, Observation, Record, Source, TimedSource};
+use peregrine_telemetry::Phase;
 use thiserror::Error;
 
 use crate::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection};
 use crate::clock::Clock;
 use crate::counters::{Counters, ReaderCounters};
+use crate::event_readers::{EventReaders, ScanStep, SharedReaders, StartScan};
 use crate::losses::{KernelLosses, LossReader, Losses};
 use crate::merge::Merge;
-use crate::record::event_of;
+use crate::reader::{OwnPids, Pool};
+use crate::record::{event_of, tid_of};
 use crate::repair::Repairer;
 use crate::resolver::{Answers, ProcLookup};
 use crate::ring::Ring;
-use crate::scan::{Scan, ScanError, Scanner};
+use crate::scan::dir::Dir;
+use crate::scan::{ScanError, Scanner};
 use crate::waiter::Waiter;
 
 /// Shortest and longest time between two looks at the rings.
 const SHORTEST: Duration = Duration::from_micros(500);
 const LONGEST: Duration = Duration::from_millis(10);
+/// How long a call waits for the start scan.
+const SCAN_WAIT: Duration = Duration::from_millis(50);
+/// How long events wait for the start of a reader, whose own events are not reported, and between
+/// two looks at it.
+const READER_START: Duration = Duration::from_millis(50);
+const READER_CHECK: Duration = Duration::from_micros(100);
 /// Nanoseconds between two looks at the wall clock.
 const CLOCK_CHECK: u64 = 1_000_000_000;
 /// Bytes per second of the fastest producer.
@@ -43,6 +51,9 @@ pub enum LiveError {
     /// The system has no thread left for the reader of the loss counters.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// No process can be started that reads about other processes.
+    #[error("cannot start a reader of /proc: {0}")]
+    Reader(io::Error),
     /// A ring can't be read.
     #[error("cannot map a ring buffer: {0}")]
     Ring(io::Error),
@@ -61,16 +72,21 @@ pub struct Live {
     waiter: Waiter,
     /// Why per-syscall hooks are not used.
     given_up: Option<String>,
-    scan: Option<Peekable<Scan>>,
+    scan: Option<StartScan>,
+    /// The reader that the kernel excludes during the start scan.
+    excluded: Option<u32>,
+    scan_threads: ScanThreads,
+    pool: Arc<Pool>,
+    readers: SharedReaders,
+    own: Option<Arc<OwnPids>>,
+    /// Since when events wait for the start of a reader.
+    gate: Option<Instant>,
     pace: Pace,
     clock: Clock,
     /// When the wall clock is read next.
     clock_check: u64,
     repairer: Repairer,
     answers: Answers,
-    host_root: PathBuf,
-    scoped: bool,
-    heartbeat: Arc<Heartbeat>,
     /// The merge has moved to an event that is not delivered yet, because something else was due
     /// first.
     held: bool,
@@ -86,7 +102,10 @@ impl Live {
     /// When the kernel refuses, or the machine cannot be scanned.
     pub fn start(config: &ProbeConfig, host_root: &Path) -> Result<Self, LiveError> {
         let heartbeat = &config.heartbeat;
-        let scanner = Scanner::open(host_root)?.with_heartbeat(heartbeat);
+        let mut scanner = Scanner::open(host_root)?;
+        let reader = Arc::<ReaderCounters>::default();
+        let pool = Pool::start(config.readers.clone(), host_root, Arc::clone(&reader));
+        let pool = pool.map_err(LiveError::Reader)?;
         let loading = heartbeat.enter(Phase::LoadingPrograms);
         let (mut probe, mut merge, mut waiter) = attach(config)?;
         let unhooked = probe.blind_spot().filter(|_| config.plan.is_none());
@@ -99,36 +118,36 @@ impl Live {
         }
         drop(loading);
         let reading = heartbeat.enter(Phase::ReadingMachine);
-        let scan = scanner.scan(config.scope.as_deref())?;
+        let (items, mut processes) = scanner.plan(config.scope.as_deref())?;
         drop(reading);
+        let own = config.exclude_self.then(|| Arc::clone(pool.own()));
+        processes.retain(|&(pid, _)| own.as_ref().is_none_or(|own| !own.contains(pid)));
         let clock = Clock::with_boot_epoch(probe.boot_epoch());
-        let counters = Counters::new(Arc::clone(probe.counters()));
-        let reader = Arc::clone(&counters.reader);
+        let counters = Counters::new(Arc::clone(probe.counters()), Arc::clone(&reader));
+        let (boot, scoped) = (clock.boot_epoch(), config.scope.is_some());
+        let readers = EventReaders::start(&pool, boot, scoped, Arc::clone(&reader), heartbeat);
         let losses = LossReader::start(KernelLosses::new(counters, host_root));
         let losses = losses.map_err(LiveError::Thread)?;
         let for_repair = losses.losses().subscribe();
         Ok(Self {
-            repairer: Repairer::new(
-                for_repair,
-                clock,
-                host_root,
-                config.scope.as_deref(),
-                heartbeat,
-            ),
+            repairer: Repairer::new(for_repair, clock, host_root, config.scope.as_deref()),
             reader,
             losses,
             probe,
             merge,
             waiter,
             given_up,
-            scan: Some(scan.peekable()),
+            scan: Some(StartScan::new((items, processes))),
+            excluded: None,
+            scan_threads: ScanThreads::default(),
+            pool,
+            readers,
+            own,
+            gate: None,
             pace: Pace::new(config.ring_bytes),
             clock,
             clock_check: clock.now(),
             answers: Answers::new(),
-            host_root: host_root.to_owned(),
-            scoped: config.scope.is_some(),
-            heartbeat: Arc::clone(heartbeat),
             held: false,
             num: 0,
         })
@@ -146,11 +165,10 @@ impl Live {
     /// this was the last call.
     ///
     /// # Errors
-    /// When there is no `/proc`, or no thread can be started.
-    pub fn resolver(&mut self) -> Result<ProcLookup, ScanError> {
-        let counters = Arc::clone(&self.reader);
-        let (root, scoped) = (&self.host_root, self.scoped);
-        let (lookup, answers) = ProcLookup::start(root, scoped, counters, &self.heartbeat)?;
+    /// When no thread can be started.
+    pub fn resolver(&mut self) -> Result<ProcLookup, LiveError> {
+        let started = ProcLookup::start(self.readers.clone(), &self.pool);
+        let (lookup, answers) = started.map_err(LiveError::Thread)?;
         self.answers.listen(answers);
         Ok(lookup)
     }
@@ -193,24 +211,69 @@ impl Live {
             self.clock = clock;
             self.merge.clock_set(step);
             self.repairer.clock_set(clock, step);
+            self.readers.lock().set_boot(self.repairer.earliest_boot());
             self.answers.clock_set(step);
         }
     }
 
     /// Whether there is an event that is due.
     fn advance(&mut self) -> bool {
-        self.merge.advance() || {
-            let mut now = self.clock.now();
-            if now >= self.clock_check {
-                self.follow_clock();
-                now = self.clock.now();
-                self.clock_check = now.saturating_add(CLOCK_CHECK);
+        while self.merge.advance() || self.refresh() {
+            if !self.is_own() {
+                return true;
             }
-            self.repairer.tick(now);
-            self.answers.tick(now);
-            self.merge.refresh(now);
-            self.reader.late.store(self.merge.late(), Relaxed);
-            self.merge.advance()
+        }
+        false
+    }
+
+    /// Whether the event is one of a reader. The kernel excludes one process only.
+    #[inline]
+    fn is_own(&mut self) -> bool {
+        let Some(own) = &self.own else { return false };
+        let Some(tid) = self.merge.current().and_then(tid_of) else { return false };
+        own.contains(tid) || self.scan_threads.contains(self.merge.ts(), tid)
+    }
+
+    /// Does what is due beside the events, and looks for new ones.
+    fn refresh(&mut self) -> bool {
+        let mut now = self.clock.now();
+        if now >= self.clock_check {
+            self.follow_clock();
+            now = self.clock.now();
+            self.clock_check = now.saturating_add(CLOCK_CHECK);
+        }
+        let mut readers = self.readers.lock();
+        readers.receive();
+        self.repairer.tick(now, &mut readers);
+        while let Some(items) = readers.take_late() {
+            self.answers.add(now, Observation::Threads(items));
+        }
+        drop(readers);
+        self.answers.tick(now);
+        self.merge.refresh(now);
+        self.reader.late.store(self.merge.late(), Relaxed);
+        self.merge.advance()
+    }
+
+    /// During the start scan, the kernel excludes the reader that scans, which opens very many files.
+    /// This process has no events of interest then; they are left out here.
+    fn exclude_scanner(&mut self) {
+        let pid = self.readers.lock().scanner();
+        if pid != self.excluded
+            && let Some(pid) = pid
+            && self.probe.exclude(pid).is_ok()
+        {
+            self.excluded = Some(pid);
+        }
+    }
+
+    /// Reports the reader again, and not this process.
+    fn scan_is_complete(&mut self) {
+        self.scan = None;
+        if self.excluded.take().is_some() {
+            // On failure, this process would report itself from here on.
+            let _ = self.probe.exclude(std::process::id());
+            self.scan_threads = ScanThreads::until(self.clock.now());
         }
     }
 }
@@ -232,11 +295,16 @@ impl Source for Live {
     type Error = LiveError;
 
     fn next(&mut self) -> Result<Next<'_>, LiveError> {
+        if self.own.is_some() && self.scan.is_some() {
+            self.exclude_scanner();
+        }
         if let Some(scan) = &mut self.scan {
-            if let Some(item) = scan.next() {
-                return Ok(Next::Record(Record::Snapshot(item)));
+            let step = scan.next(&mut self.readers.lock(), SCAN_WAIT);
+            match step {
+                ScanStep::Item(item) => return Ok(Next::Record(Record::Snapshot(item))),
+                ScanStep::Waiting => return Ok(Next::Loading),
+                ScanStep::Complete => self.scan_is_complete(),
             }
-            self.scan = None;
         }
         let event = std::mem::take(&mut self.held) || self.advance();
         let due = if event { self.merge.ts() } else { self.merge.horizon() };
@@ -254,11 +322,20 @@ impl Source for Live {
         }
         if !event {
             self.merge.release();
-            if !self.repairer.work() {
+            if !self.repairer.work(&mut self.readers.lock()) {
                 self.waiter.wait(self.pace.next());
             }
             return Ok(Next::Idle);
         }
+        if let Some(own) = &self.own
+            && own.is_starting()
+            && self.gate.get_or_insert_with(Instant::now).elapsed() < READER_START
+        {
+            self.held = true;
+            std::thread::sleep(READER_CHECK);
+            return Ok(Next::Idle);
+        }
+        self.gate = None;
         self.pace.count();
         let event = self.merge.current().and_then(|record| event_of(record).ok());
         Ok(match event {
@@ -277,7 +354,7 @@ impl Source for Live {
 
 impl TimedSource for Live {
     fn due(&mut self) -> Result<Due, LiveError> {
-        if self.scan.as_mut().is_some_and(|scan| scan.peek().is_some()) {
+        if self.scan.is_some() {
             return Ok(Due::Now);
         }
         self.held = self.held || self.advance();
@@ -291,6 +368,30 @@ impl TimedSource for Live {
             self.merge.release();
         }
         Ok(event.map_or(Due::Idle, Due::At))
+    }
+}
+
+/// The threads of this process, whose events of the time of the start scan are not reported.
+#[derive(Debug, Default)]
+struct ScanThreads {
+    until: u64,
+    tids: Vec<i64>,
+}
+
+impl ScanThreads {
+    /// Those that there are now, up to this time.
+    fn until(until: u64) -> Self {
+        let mut tids = Vec::new();
+        // Without them, some events of this process are reported.
+        if let Ok(tasks) = Dir::open(Path::new("/proc/self")) {
+            let _ = tasks.numbers("task", &mut tids);
+        }
+        Self { until, tids }
+    }
+
+    #[inline]
+    fn contains(&self, ts: u64, tid: i64) -> bool {
+        ts <= self.until && self.tids.contains(&tid)
     }
 }
 

@@ -126,6 +126,7 @@ impl State {
                 }
                 self.pending_accounts.answer(container);
             }
+            Observation::Threads(items) => self.add_resolved(items),
         }
     }
 

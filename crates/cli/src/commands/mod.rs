@@ -7,6 +7,7 @@ mod describe;
 mod fields;
 mod info;
 mod list;
+pub(crate) mod reader;
 mod run;
 mod schema;
 mod support;

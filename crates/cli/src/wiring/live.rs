@@ -54,6 +54,7 @@ fn probe_config(
         snaplen,
         drop_failed_exit: settings.drop_failed_exit,
         scope,
+        readers: crate::commands::reader::mode(),
         heartbeat: prepared.controls.heartbeat().clone(),
         plan: match settings.hooks {
             Hooks::Auto => None,

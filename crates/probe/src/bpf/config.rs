@@ -6,6 +6,7 @@ use std::sync::Arc;
 use peregrine_telemetry::Heartbeat;
 
 use super::select::Selection;
+use crate::reader::ReaderMode;
 
 /// How to monitor this machine.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct ProbeConfig {
     pub entries: bool,
     /// How to hook syscalls; by default the best that the kernel supports.
     pub plan: Option<HookPlan>,
+    /// How processes are read.
+    pub readers: ReaderMode,
     /// Shows the progress of loading, scanning and lookups.
     pub heartbeat: Arc<Heartbeat>,
 }
@@ -46,6 +49,7 @@ impl Default for ProbeConfig {
             exclude_self: true,
             entries: true,
             plan: None,
+            readers: ReaderMode::default(),
             heartbeat: Arc::default(),
         }
     }

@@ -208,6 +208,19 @@ impl Probe {
         Ok(self.config_map.set(0, self.config.words(), 0)?)
     }
 
+    /// Has the kernel report no event of this process, in place of the process before. Does nothing
+    /// where it reports events of all processes.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub(crate) fn exclude(&mut self, pid: u32) -> Result<(), ProbeError> {
+        if self.config.own_tgid != 0 {
+            self.config.own_tgid = pid.into();
+            self.config_map.set(0, self.config.words(), 0)?;
+        }
+        Ok(())
+    }
+
     /// Whether arguments are also captured at the entry of calls: requested, and supported here.
     pub fn entries(&self) -> bool {
         self.entries

@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use peregrine_event::Accounts;
 use peregrine_event::snapshot::{Group, Item, User};
+use peregrine_limits::ACCOUNT_FILE_BYTES;
 use rustix::fs::Statx;
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::dir::{Dir, number};
-use super::foreign::ForeignRoot;
+use super::foreign::{ForeignFile, ForeignRoot};
 use super::mounts::Mounts;
 
-/// Most bytes of an account file of a container, which can be made to be as large as one likes.
-const MAX_BYTES: usize = 4 << 20;
 const PASSWD: &[u8] = b"etc/passwd";
 const GROUP: &[u8] = b"etc/group";
 
@@ -24,8 +23,16 @@ pub(crate) struct AccountFiles {
     text: Vec<u8>,
 }
 
+/// What is found in account files.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Version(Version),
+    User(User),
+    Group(Group),
+}
+
 /// Tells two versions of the account files of a container apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Version {
     passwd: Option<FileVersion>,
     group: Option<FileVersion>,
@@ -41,29 +48,27 @@ impl AccountFiles {
         Ok(Self { proc, mounts: Mounts::default(), text: Vec::new() })
     }
 
-    /// The version of the files below the root directory of a thread. `None` when the thread is
-    /// gone.
-    pub(crate) fn version(&mut self, tid: i64) -> Option<Version> {
-        let root = self.root(tid)?;
-        let version = |name| root.file(name).ok().map(|file| file_version(&file.stat));
-        Some(Version { passwd: version(PASSWD), group: version(GROUP) })
-    }
-
-    /// The accounts in these files; none when the thread is gone.
-    pub(crate) fn read(&mut self, tid: i64) -> Accounts {
-        let mut accounts = Accounts::default();
-        let Some(root) = self.root(tid) else { return accounts };
-        let mut read = |name| root.file(name)?.read(MAX_BYTES, &mut self.text);
-        if read(PASSWD).is_ok() {
-            users(&self.text).all(|user| accounts.add_user(user));
+    /// Gives the version of the files below the root directory of a thread, then the accounts in
+    /// them unless that is the `known` version. Nothing when the thread is gone.
+    pub(crate) fn read(&mut self, tid: i64, known: Option<Version>, mut give: impl FnMut(Part)) {
+        let Some(root) = self.root(tid) else { return };
+        // What can't be opened, or is no regular file of a local file system, has no accounts.
+        let (passwd, group) = (root.file(PASSWD).ok(), root.file(GROUP).ok());
+        let version = |file: &Option<ForeignFile>| Some(file_version(&file.as_ref()?.stat));
+        let version = Version { passwd: version(&passwd), group: version(&group) };
+        give(Part::Version(version));
+        if known == Some(version) {
+            return;
         }
-        let mut read = |name| root.file(name)?.read(MAX_BYTES, &mut self.text);
-        if read(GROUP).is_ok() {
-            groups(&self.text).all(|group| accounts.add_group(group));
+        let limit = ACCOUNT_FILE_BYTES.get();
+        if passwd.is_some_and(|file| file.read(limit, &mut self.text).is_ok()) {
+            users(&self.text).for_each(|user| give(Part::User(user)));
+        }
+        if group.is_some_and(|file| file.read(limit, &mut self.text).is_ok()) {
+            groups(&self.text).for_each(|group| give(Part::Group(group)));
         }
         // They are large once and small most times.
         self.text = Vec::new();
-        accounts
     }
 
     fn root(&mut self, tid: i64) -> Option<ForeignRoot> {

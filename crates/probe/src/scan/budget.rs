@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// A moment after which nothing more is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Deadline(Option<Instant>);
@@ -46,6 +48,15 @@ impl TimeBudget {
     pub(crate) fn spend(&mut self, time: Duration) {
         self.used = self.used.saturating_add(time);
     }
+}
+
+/// What was left out when a process was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReadOutcome {
+    /// There was no time for all.
+    pub(crate) cut: bool,
+    /// Mount tables that were not read because there was no time left for them.
+    pub(crate) tables_refused: u32,
 }
 
 #[cfg(test)]

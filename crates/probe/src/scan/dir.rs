@@ -6,9 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, StatFs, Statx, StatxFlags,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, StatFs, Statx, StatxFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -20,8 +18,8 @@ const CHUNK: usize = 4096;
 pub(crate) const MAX_FILE: usize = 64 << 20;
 
 /// An open directory. What is read through it stays of the same process, even if its number is used
-/// again. No method walks through a magic link like `root` or `cwd`, behind which is what the
-/// process controls: that is what [`foreign`](super::foreign) is for.
+/// again. Names never lead through `root` or another link of a process, behind which is what it
+/// controls: [`foreign`](super::foreign) is for that.
 #[derive(Debug)]
 pub(crate) struct Dir(OwnedFd);
 
@@ -120,7 +118,7 @@ impl Dir {
     }
 
     fn open_at(&self, name: impl Arg, flags: OFlags) -> Result<OwnedFd, Errno> {
-        rustix::fs::openat2(&self.0, name, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
+        rustix::fs::openat(&self.0, name, flags, Mode::empty())
     }
 
     fn each(&self, name: impl Arg, mut see: impl FnMut(&[u8])) -> Result<(), Errno> {

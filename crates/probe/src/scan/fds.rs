@@ -1,6 +1,7 @@
 //! What a process has open.
 
 use peregrine_event::snapshot::{Fd, FdKind};
+use peregrine_limits::FDS_PER_PROCESS;
 use rustix::fs::{FileType, OFlags, Statx};
 
 use super::budget::Deadline;
@@ -29,6 +30,8 @@ pub(crate) mod ty {
 
 /// Longest name the format holds.
 const MAX_NAME: usize = 1023;
+/// Open files that are given at once.
+const PART: usize = 256;
 /// What is wanted of `fdinfo` is in its first lines; some kinds of files have very many.
 const MAX_INFO: usize = 512;
 
@@ -49,33 +52,34 @@ struct Of<'p> {
     mounts: &'p MountTable,
     namespace: u64,
     deadline: Deadline,
+    safe: bool,
 }
 
 impl Fds {
-    /// The open files of the process that `proc` is about and that sees these mounts; none when it
-    /// is gone.
+    /// Gives the open files of the process that `proc` is about and that sees these mounts, in one
+    /// or more parts; nothing when it is gone. `safe` leaves out what only the file itself knows.
     pub(crate) fn read(
         &mut self,
         proc: &Dir,
         mounts: &MountTable,
-        limit: usize,
         deadline: Deadline,
-    ) -> Vec<Fd> {
-        let (Ok(links), Ok(infos)) = (proc.dir("fd"), proc.dir("fdinfo")) else {
-            return Vec::new();
-        };
+        safe: bool,
+        mut give: impl FnMut(Vec<Fd>),
+    ) {
+        let (Ok(links), Ok(infos)) = (proc.dir("fd"), proc.dir("fdinfo")) else { return };
         // A kernel without network namespaces has one for all.
         let namespace = proc.stat("ns/net").map_or(0, |stat| stat.stx_ino);
-        let of = Of { proc, links, infos, mounts, namespace, deadline };
+        let of = Of { proc, links, infos, mounts, namespace, deadline, safe };
         let mut numbers = std::mem::take(&mut self.numbers);
-        let mut fds = Vec::new();
         if proc.numbers("fd", &mut numbers).is_ok() {
-            fds.reserve(numbers.len().min(limit));
-            let found = numbers.iter().take(limit).take_while(|_| !deadline.is_over());
-            fds.extend(found.filter_map(|&fd| self.open_file(&of, fd)));
+            // The state does not hold more of a process.
+            let numbers = numbers.get(..FDS_PER_PROCESS.get()).unwrap_or(&numbers);
+            for part in numbers.chunks(PART) {
+                let part = part.iter().take_while(|_| !deadline.is_over());
+                give(part.filter_map(|&fd| self.open_file(&of, fd)).collect());
+            }
         }
         self.numbers = numbers;
-        fds
     }
 
     fn open_file(&mut self, of: &Of<'_>, fd: i64) -> Option<Fd> {
@@ -88,6 +92,9 @@ impl Fds {
         }
         if let Some(ino) = bracketed(&self.link, b"pipe:[") {
             return Some(Fd { fd, ino, kind: self.named(ty::FIFO) });
+        }
+        if of.safe {
+            return None;
         }
         let stat = of.links.stat(name.as_c_str()).ok()?;
         let kind = match dir::file_type(&stat) {

@@ -40,9 +40,10 @@ use peregrine_event::snapshot::Item;
 use peregrine_telemetry::Heartbeat;
 use thiserror::Error;
 
-use budget::Deadline;
+use budget::{Deadline, ReadOutcome};
 use dir::{Dir, MAX_FILE};
-use process::{Depth, Processes};
+pub(crate) use process::Depth;
+use process::Processes;
 
 /// Most processes between a thread and the first one.
 const MAX_ANCESTORS: usize = 256;
@@ -79,6 +80,9 @@ pub struct Scanner {
     processes: Processes,
     host_root: PathBuf,
 }
+
+/// What precedes the processes in a scan, and these.
+pub(crate) type Plan = (VecDeque<Item>, Vec<(i64, Depth)>);
 
 /// The machine as it was found, item by item: machine, interfaces, users, groups, then threads and
 /// open files process by process. Each process is read when its turn comes, so that memory stays
@@ -125,11 +129,7 @@ impl Scanner {
     /// # Errors
     /// When the processes can't be listed.
     pub fn scan(mut self, scope: Option<&Path>) -> Result<Scan, ScanError> {
-        let processes = match scope {
-            Some(scope) => self.scoped(scope)?,
-            None => self.all_processes()?.into_iter().map(|pid| (pid, Depth::Whole)).collect(),
-        };
-        let ready = self.preamble();
+        let (ready, processes) = self.plan(scope)?;
         Ok(Scan { scanner: self, processes: processes.into_iter(), ready })
     }
 
@@ -156,7 +156,7 @@ impl Scanner {
         let mut found = Vec::new();
         for (pid, depth) in [(pid, Depth::Whole)].into_iter().chain(ancestors) {
             let mut items = Vec::new();
-            self.processes.read(pid, depth, |item| items.push(item));
+            self.processes.read(pid, depth, |item| add(&mut items, item));
             found.push(items);
             if deadline.is_over() {
                 break;
@@ -166,13 +166,59 @@ impl Scanner {
         (found.into_iter().rev().flatten().collect(), deadline.is_over())
     }
 
+    /// Before a process is read for others: by which time of boot starts are told, for how long it
+    /// is read, whether only what it can't delay, and whether nothing old is used.
+    pub(crate) fn prepare(&mut self, boot: u64, time: Duration, safe: bool, fresh: bool) {
+        if fresh {
+            self.processes.fds.sockets.expire(MAX_AGE);
+            self.processes.mounts.expire();
+        }
+        self.processes.boot = boot;
+        self.processes.deadline = Deadline::within(time);
+        self.processes.safe = safe;
+        self.processes.mounts.refused = 0;
+    }
+
+    /// How the reading since [`prepare`](Self::prepare) went.
+    pub(crate) fn outcome(&self) -> ReadOutcome {
+        ReadOutcome {
+            cut: self.processes.deadline.is_over(),
+            tables_refused: self.processes.mounts.refused,
+        }
+    }
+
+    /// The id of the process of a thread, then those of its ancestors.
+    pub(crate) fn process_and_ancestors(&mut self, tid: i64) -> Option<Vec<i64>> {
+        let (pid, ppid) = self.processes.process_of(tid)?;
+        let ancestors = self.ancestors(ppid, |_| false);
+        Some([pid].into_iter().chain(ancestors).collect())
+    }
+
+    /// Gives the items about a process.
+    pub(crate) fn read_process(&mut self, pid: i64, depth: Depth, give: impl FnMut(Item)) {
+        self.processes.read(pid, depth, give);
+    }
+
+    /// The numbers of all open files of a process. `None` when it is gone.
+    pub(crate) fn open_numbers(&self, pid: i64, into: &mut Vec<i64>) -> Option<()> {
+        self.processes.open_numbers(pid, into)
+    }
+
+    /// What precedes the processes in a scan, and the processes, with how much of each is read.
+    pub(crate) fn plan(&mut self, scope: Option<&Path>) -> Result<Plan, ScanError> {
+        let processes = match scope {
+            Some(scope) => self.scoped(scope)?,
+            None => self.all_processes()?.into_iter().map(|pid| (pid, Depth::Whole)).collect(),
+        };
+        Ok((self.preamble(), processes))
+    }
+
     /// A process that is known already: its threads and what it has open, then the numbers of all
     /// its open files. Nothing when it is gone.
     pub fn process(&mut self, pid: i64) -> (Vec<Item>, Vec<i64>) {
         let (mut items, mut open) = (Vec::new(), Vec::new());
-        self.processes.read(pid, Depth::Whole, |item| items.push(item));
-        let fds = format!("{pid}/fd");
-        if self.processes.proc.numbers(fds.as_str(), &mut open).is_err() {
+        self.processes.read(pid, Depth::Whole, |item| add(&mut items, item));
+        if self.processes.open_numbers(pid, &mut open).is_none() {
             // It has ended while it was read.
             return (Vec::new(), Vec::new());
         }
@@ -227,6 +273,14 @@ impl Scanner {
             pid = ppid;
         }
         ancestors
+    }
+}
+
+/// Adds an item; open files of a process that come in parts become one item.
+pub(crate) fn add(items: &mut Vec<Item>, item: Item) {
+    match (items.last_mut(), item) {
+        (Some(Item::Fds(pid, fds)), Item::Fds(of, more)) if *pid == of => fds.extend(more),
+        (_, item) => items.push(item),
     }
 }
 

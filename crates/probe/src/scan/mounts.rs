@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
+use peregrine_limits::{MOUNT_TABLE_BYTES, MOUNT_TABLES_TIME};
 use rustix::fs::StatFs;
 
 use super::budget::TimeBudget;
@@ -16,15 +17,12 @@ use super::dir::{Dir, device_code, number, split_once};
 use super::foreign::ForeignRoot;
 use super::status::words;
 
-/// Most bytes of a mount table that are read: those of some 50,000 mounts.
-const MAX_TABLE: usize = 8 << 20;
 /// A table is kept for so many times as long as reading it took, but not for longer than this.
 const KEPT_FACTOR: u32 = 50;
 const MAX_AGE: Duration = Duration::from_secs(2);
 /// Tables that are kept.
 const MAX_TABLES: usize = 256;
-/// Time for reading tables: this reserve, and one part of so many of all time.
-const RESERVE: Duration = Duration::from_millis(300);
+/// Reading tables may take one part of so many of all time.
 const SHARE: u32 = 10;
 /// Places where one overlay file system is looked for.
 const MAX_OVERLAYS: usize = 8;
@@ -182,8 +180,8 @@ pub(crate) struct Mounts {
     budget: TimeBudget,
     text: Vec<u8>,
     /// Tables that were read, and those that were not because there was no time left.
-    pub(crate) read: u64,
-    pub(crate) refused: u64,
+    pub(crate) read: u32,
+    pub(crate) refused: u32,
 }
 
 #[derive(Debug)]
@@ -196,7 +194,7 @@ impl Default for Mounts {
     fn default() -> Self {
         Self {
             tables: HashMap::new(),
-            budget: TimeBudget::new(RESERVE, SHARE, Instant::now()),
+            budget: TimeBudget::new(MOUNT_TABLES_TIME.duration(), SHARE, Instant::now()),
             text: Vec::new(),
             read: 0,
             refused: 0,
@@ -220,7 +218,7 @@ impl Mounts {
             self.refused += 1;
             return Arc::default();
         }
-        let table = Arc::new(MountTable::read(process, MAX_TABLE));
+        let table = Arc::new(MountTable::read(process, MOUNT_TABLE_BYTES.get()));
         self.read += 1;
         let took = now.elapsed();
         self.budget.spend(took);
@@ -336,7 +334,7 @@ mod tests {
         fs::write(root.path().join("7/mountinfo"), line).unwrap();
         let dir = |name| Dir::open(&root.path().join(name)).unwrap();
         let host = ForeignRoot::of(&dir("1"), Arc::default()).unwrap();
-        let table = MountTable::read(&dir("7"), MAX_TABLE);
+        let table = MountTable::read(&dir("7"), MOUNT_TABLE_BYTES.get());
         let overlay = device_code(0, 50);
         assert_eq!(table.layer(&host, overlay, b"/bin/new"), Some(Layer::Upper));
         assert_eq!(table.layer(&host, overlay, b"/bin/old"), Some(Layer::Lower));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use peregrine_event::snapshot::{Fd, Item, Thread};
+use peregrine_event::snapshot::{Item, Thread};
 use peregrine_telemetry::{Heartbeat, Phase};
 use rustix::fs::Statx;
 
@@ -21,8 +21,6 @@ const MAX_PATH: usize = 1024;
 const MAX_TEXTS: usize = 4096;
 /// Bytes of a small file.
 const SMALL: usize = 64 << 10;
-/// Open files read per process.
-const MAX_FDS: usize = 65_536;
 
 const CLONE_FILES: u32 = 1 << 0;
 const CLONE_THREAD: u32 = 1 << 13;
@@ -54,6 +52,8 @@ pub(crate) struct Processes {
     pub(crate) boot: u64,
     /// Up to when threads and open files are read.
     pub(crate) deadline: Deadline,
+    /// Reads only what the process can't delay: neither its memory nor its files are touched.
+    pub(crate) safe: bool,
     /// Names the process that is read.
     pub(crate) heartbeat: Arc<Heartbeat>,
     /// Nanoseconds of a clock tick.
@@ -72,6 +72,7 @@ impl Processes {
             firsts: HashMap::new(),
             boot: boot_ts(),
             deadline: Deadline::default(),
+            safe: false,
             heartbeat: Arc::default(),
             tick: 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1),
             text: Vec::new(),
@@ -79,29 +80,28 @@ impl Processes {
         }
     }
 
-    /// Reads a process: its leader first, then its other threads, then what it has open. Nothing
-    /// for kernel threads, and for processes that are over.
+    /// Reads a process: its leader first, then its other threads, then what it has open, in one or
+    /// more parts. Nothing for kernel threads, and for processes that are over.
     pub(crate) fn read(&mut self, pid: i64, depth: Depth, mut give: impl FnMut(Item)) {
         let _reading = self.heartbeat.enter(Phase::ReadingProcess(pid as u32));
         let Ok(proc) = self.proc.dir(rustix::path::DecInt::new(pid).as_c_str()) else { return };
         let Some((leader, threads, mounts)) = self.leader(&proc, pid, depth) else { return };
-        let mut others = Vec::new();
-        if depth == Depth::Whole && threads > 1 {
+        give(Item::Thread(Box::new(leader.clone())));
+        if depth == Depth::Ancestor {
+            return;
+        }
+        let deadline = self.deadline;
+        if threads > 1 {
             let mut tids = std::mem::take(&mut self.tids);
             if let (Ok(()), Ok(tasks)) = (proc.numbers("task", &mut tids), proc.dir("task")) {
-                let deadline = self.deadline;
                 let tids = tids.iter().filter(|&&tid| tid != pid);
                 let tids = tids.take_while(|_| !deadline.is_over());
-                others.extend(tids.filter_map(|&tid| self.follower(&tasks, tid, &leader)));
+                let threads = tids.filter_map(|&tid| self.follower(&tasks, tid, &leader));
+                threads.for_each(|thread| give(Item::Thread(Box::new(thread))));
             }
             self.tids = tids;
         }
-        give(Item::Thread(Box::new(leader)));
-        others.into_iter().for_each(|thread| give(Item::Thread(Box::new(thread))));
-        if depth == Depth::Whole {
-            let fds: Vec<Fd> = self.fds.read(&proc, &mounts, MAX_FDS, self.deadline);
-            give(Item::Fds(pid, fds));
-        }
+        self.fds.read(&proc, &mounts, deadline, self.safe, |fds| give(Item::Fds(pid, fds)));
     }
 
     /// The id of the process that a thread belongs to, and that of its parent.
@@ -112,6 +112,11 @@ impl Processes {
         Status::parse(&self.text).map(|status| (status.pid, status.ppid))
     }
 
+    /// The numbers of all open files of a process. `None` when it is gone.
+    pub(crate) fn open_numbers(&self, pid: i64, into: &mut Vec<i64>) -> Option<()> {
+        self.proc.numbers(format!("{pid}/fd").as_str(), into).ok()
+    }
+
     /// The leader of a group, how many threads that has, and the mounts that it sees.
     fn leader(
         &mut self,
@@ -120,7 +125,10 @@ impl Processes {
         depth: Depth,
     ) -> Option<(Thread, u64, Arc<MountTable>)> {
         let mut thread = Thread { tid: pid, ..Thread::default() };
-        proc.read_small("cmdline", MAX_TEXTS, &mut self.text).ok()?;
+        self.text.clear();
+        if !self.safe {
+            proc.read_small("cmdline", MAX_TEXTS, &mut self.text).ok()?;
+        }
         let no_arguments = self.text.is_empty();
         (thread.exe, thread.args) = exe_and_args(&self.text);
         if proc.link("exe", &mut self.text).is_ok() {
@@ -133,7 +141,7 @@ impl Processes {
         let status = self.own(proc, &mut thread)?;
         let mounts = self.mounts.of(proc);
         self.executable(proc, &mounts, &mut thread);
-        if depth == Depth::Whole {
+        if depth == Depth::Whole && !self.safe {
             // The environment may be unreadable, as only its owner has access.
             let _ = proc.read_small("environ", MAX_TEXTS, &mut self.text);
             thread.env = texts(&self.text);
@@ -198,6 +206,9 @@ impl Processes {
     /// Fills in what is known of the executable's file.
     fn executable(&mut self, proc: &Dir, mounts: &MountTable, thread: &mut Thread) {
         thread.exe_from_memfd = thread.exepath.starts_with(b"/memfd:");
+        if self.safe {
+            return;
+        }
         // Behind the link is the file itself, whatever its path leads to by now.
         let Ok(stat) = proc.stat("exe") else { return };
         thread.exe_ino = stat.stx_ino;

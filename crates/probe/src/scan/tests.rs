@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use peregrine_event::Accounts;
 use peregrine_event::snapshot::{Fd, FdKind, Thread};
 use proptest::prelude::*;
 use rustix::fs::{FileType, Mode};
@@ -275,21 +276,33 @@ fn accounts_are_those_of_the_root_directory_of_a_thread() {
     host.link("proc/7/root/etc/passwd", "/etc/real");
     host.write("etc/real", "host:x:1000:1000::/:/bin/sh\n");
     let mut files = accounts::AccountFiles::open(host.0.path()).unwrap();
-    let inside = files.read(7);
+    let mut read = |tid| {
+        let (mut version, mut accounts) = (None, Accounts::default());
+        files.read(tid, None, |part| match part {
+            accounts::Part::Version(found) => version = Some(found),
+            accounts::Part::User(user) => assert!(accounts.add_user(user)),
+            accounts::Part::Group(group) => assert!(accounts.add_group(group)),
+        });
+        (version, accounts)
+    };
+    let (version, inside) = read(7);
     assert_eq!(inside.user(1000).map(|user| user.name), Some(&b"carol"[..]));
     assert_eq!(inside.group(1000), Some(&b"carol"[..]));
-    assert!(files.read(8).is_empty() && files.version(8).is_none());
+    assert_eq!(read(8), (None, Accounts::default()));
 
-    let version = files.version(7).unwrap();
-    assert_eq!(files.version(7), Some(version));
+    assert!(version.is_some());
+    assert_eq!(read(7).0, version);
     host.write("proc/7/root/etc/group", "carol:x:1000:\ndave:x:1001:\n");
-    assert_ne!(files.version(7), Some(version));
+    let (changed, inside) = read(7);
+    assert!(changed != version && inside.group(1001).is_some());
 
     // What is no file is not waited for.
     host.write("proc/9/root/etc/group", "");
     let fifo = host.0.path().join("proc/9/root/etc/passwd");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
-    assert!(files.read(9).is_empty());
+    assert!(read(9).1.is_empty());
+    // What is known is not read again.
+    files.read(7, changed, |part| assert!(matches!(part, accounts::Part::Version(_))));
 }
 
 #[test]

@@ -107,7 +107,7 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
 /// Whether this may come when that is due. What is idle may have something a moment later.
 fn is_due(due: Due, next: &Next<'_>) -> bool {
     match next {
-        Next::Record(Record::Restart | Record::Snapshot(_)) => due == Due::Now,
+        Next::Loading | Next::Record(Record::Restart | Record::Snapshot(_)) => due == Due::Now,
         // Late events come with those before them.
         Next::Record(Record::Event { event, .. }) => due >= Due::At(event.ts) && due < Due::End,
         Next::Repair(_) | Next::Observation(_) => matches!(due, Due::At(_) | Due::Idle),
@@ -165,6 +165,7 @@ impl Watched {
             let seen = match next {
                 Next::End => panic!("a kernel has no end"),
                 Next::Record(Record::Restart) => panic!("a kernel does not begin anew"),
+                Next::Loading => continue,
                 Next::Record(Record::Snapshot(item)) => {
                     assert!(!self.loaded);
                     self.state.load(item);

@@ -1,0 +1,322 @@
+//! What the event thread asks the readers: unknown threads, while their events wait, the processes
+//! of the start scan, and processes to be read again after losses.
+//!
+//! The event thread waits for a bounded time per question and per second. A thread that could not be
+//! described in time is described later, as far as it is still unknown then.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use peregrine_event::snapshot::Item;
+use peregrine_limits::{
+    EVENT_WAIT_TIME, LATE_LOOKUPS, LOOKUP_TIME, PROCESS_READ_TIME, READER_SILENCE, START_SCAN_TIME,
+};
+use peregrine_telemetry::{Heartbeat, Phase};
+
+use crate::counters::{QuestionKind, ReaderCounters};
+use crate::reader::{Extent, Pool, ProcessQuestion, Question, Reader, Reply};
+use crate::scan::budget::TimeBudget;
+use crate::scan::{Depth, Plan};
+
+/// An event thread that waits for a lookup gives a hanging reader up sooner than others.
+const LOOKUP_SILENCE: Duration = Duration::from_millis(250);
+/// How long the event thread waits for a process that is read again after losses.
+const REREAD_WAIT: Duration = Duration::from_millis(100);
+/// Of all time, the event thread may wait for one part of so many.
+const WAIT_SHARE: u32 = 5;
+/// Questions of the start scan on their way.
+const AHEAD: usize = 64;
+/// After its time, the start scan has for a process one part of so many of the usual time.
+const HURRY: u32 = 100;
+
+/// The readers of the event thread, which the source of events and the resolver share.
+#[derive(Clone)]
+pub(crate) struct SharedReaders(Arc<Mutex<EventReaders>>);
+
+impl SharedReaders {
+    /// The readers. Only the event thread uses them, so this does not wait.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, EventReaders> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The readers of the event thread.
+pub(crate) struct EventReaders {
+    lookups: Reader,
+    processes: Reader,
+    /// For how long the event thread may wait.
+    waiting: TimeBudget,
+    /// Threads to be described later, and what was found out about such threads.
+    late: VecDeque<i64>,
+    late_found: VecDeque<Vec<Item>>,
+    /// Processes that were read again, after the event thread had stopped waiting for them.
+    reread: VecDeque<(i64, Reply)>,
+    /// Nanoseconds from the epoch to boot.
+    boot: u64,
+    scoped: bool,
+    counters: Arc<ReaderCounters>,
+    heartbeat: Arc<Heartbeat>,
+}
+
+impl EventReaders {
+    /// Takes readers from a pool. `boot` is nanoseconds from the epoch to boot. With a scope,
+    /// ancestors of unknown threads are read only as far as fields about ancestors need.
+    pub(crate) fn start(
+        pool: &Arc<Pool>,
+        boot: u64,
+        scoped: bool,
+        counters: Arc<ReaderCounters>,
+        heartbeat: &Arc<Heartbeat>,
+    ) -> SharedReaders {
+        let now = Instant::now();
+        SharedReaders(Arc::new(Mutex::new(Self {
+            lookups: Reader::new(pool, QuestionKind::Lookup, LOOKUP_SILENCE),
+            processes: Reader::new(pool, QuestionKind::Process, READER_SILENCE.duration()),
+            waiting: TimeBudget::new(EVENT_WAIT_TIME.duration(), WAIT_SHARE, now),
+            late: VecDeque::new(),
+            late_found: VecDeque::new(),
+            reread: VecDeque::new(),
+            boot,
+            scoped,
+            counters,
+            heartbeat: Arc::clone(heartbeat),
+        })))
+    }
+
+    /// Tells starts of processes by this time of boot, nanoseconds since the epoch.
+    pub(crate) fn set_boot(&mut self, boot: u64) {
+        self.boot = boot;
+    }
+
+    /// Describes a thread with its process and those of its ancestors that are not `known`, the
+    /// highest first. Empty when it is gone, and when there is no answer in time; then it comes
+    /// [later](Self::take_late).
+    pub(crate) fn lookup(&mut self, tid: i64, known: &dyn Fn(i64) -> bool) -> Vec<Item> {
+        self.counters.resolved.fetch_add(1, Relaxed);
+        self.receive();
+        let start = Instant::now();
+        let left = self.waiting.left(start).min(LOOKUP_TIME.duration());
+        // A reader that still has a question may hang.
+        if left.is_zero() || self.lookups.pending() > 0 {
+            if left.is_zero() {
+                EVENT_WAIT_TIME.reach();
+            }
+            self.counters.refused.fetch_add(1, Relaxed);
+            self.describe_later(tid);
+            return Vec::new();
+        }
+        let heartbeat = Arc::clone(&self.heartbeat);
+        let waiting = heartbeat.enter(Phase::AwaitingReader(tid as u32));
+        let (items, cut) = self.lookup_until(tid, known, start + left);
+        drop(waiting);
+        self.counters.resolved_in_part.fetch_add(u64::from(cut), Relaxed);
+        self.count_wait(start);
+        items
+    }
+
+    fn lookup_until(
+        &mut self,
+        tid: i64,
+        known: &dyn Fn(i64) -> bool,
+        until: Instant,
+    ) -> (Vec<Item>, bool) {
+        // What takes longer is cut by the reader, so that a part is there in time.
+        let budget = LOOKUP_TIME.duration() * 3 / 4;
+        let time_left = || until.saturating_duration_since(Instant::now());
+        self.lookups.ask(self.question(tid, Extent::WithAncestors, budget));
+        let Some((_, reply)) = self.lookups.poll(time_left()) else {
+            LOOKUP_TIME.reach();
+            return (Vec::new(), true);
+        };
+        let above = if self.scoped { Extent::Ancestor } else { Extent::Whole };
+        let ancestors = reply.ancestors.iter().skip(1).take_while(|&&pid| !known(pid));
+        for &pid in ancestors {
+            self.lookups.ask(self.question(pid, above, budget));
+        }
+        let mut cut = reply.outcome.cut || reply.failed;
+        let mut found = vec![reply.items];
+        while self.lookups.pending() > 0 {
+            let Some((_, reply)) = self.lookups.poll(time_left()) else {
+                LOOKUP_TIME.reach();
+                cut = true;
+                break;
+            };
+            cut |= reply.outcome.cut || reply.failed;
+            found.push(reply.items);
+        }
+        (found.into_iter().rev().flatten().collect(), cut)
+    }
+
+    /// Takes in what readers have found meanwhile, and asks them what can wait. Does not wait.
+    pub(crate) fn receive(&mut self) {
+        while self.lookups.pending() > 0
+            && let Some((_, reply)) = self.lookups.poll(Duration::ZERO)
+        {
+            self.add_late(reply);
+        }
+        while self.processes.pending() > 0
+            && let Some((question, reply)) = self.processes.poll(Duration::ZERO)
+        {
+            self.sort(question, reply);
+        }
+        if self.processes.pending() == 0
+            && let Some(tid) = self.late.pop_front()
+        {
+            let budget = PROCESS_READ_TIME.duration();
+            self.processes.ask(self.question(tid, Extent::WithAncestors, budget));
+        }
+    }
+
+    /// What was found out about threads that could not be described in time.
+    pub(crate) fn take_late(&mut self) -> Option<Vec<Item>> {
+        self.late_found.pop_front()
+    }
+
+    /// Reads a process again. `None` when there is no answer in time, which may come
+    /// [later](Self::take_reread).
+    pub(crate) fn reread(&mut self, pid: i64) -> Option<Reply> {
+        let start = Instant::now();
+        let wait = self.waiting.left(start).min(REREAD_WAIT);
+        let heartbeat = Arc::clone(&self.heartbeat);
+        let _waiting = heartbeat.enter(Phase::AwaitingReader(pid as u32));
+        let budget = PROCESS_READ_TIME.duration();
+        self.processes.ask(self.question(pid, Extent::WithNumbers, budget));
+        let mut found = None;
+        while found.is_none() && self.processes.pending() > 0 {
+            let left = (start + wait).saturating_duration_since(Instant::now());
+            let Some((question, reply)) = self.processes.poll(left) else { break };
+            match question {
+                Question::Process(asked)
+                    if asked.tid == pid && asked.extent == Extent::WithNumbers =>
+                {
+                    found = Some(reply);
+                }
+                question => self.sort(question, reply),
+            }
+        }
+        self.count_wait(start);
+        found
+    }
+
+    /// A process that was read again, after the event thread had stopped waiting for it.
+    pub(crate) fn take_reread(&mut self) -> Option<(i64, Reply)> {
+        self.reread.pop_front()
+    }
+
+    /// Whether processes are being read.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.processes.pending() > 0
+    }
+
+    /// The process that reads for the start scan, if it is one of its own.
+    pub(crate) fn scanner(&self) -> Option<u32> {
+        self.processes.pid()
+    }
+
+    fn count_wait(&mut self, start: Instant) {
+        let took = start.elapsed();
+        self.waiting.spend(took);
+        self.counters.waits.fetch_add(1, Relaxed);
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.counters.wait_ns.fetch_add(took, Relaxed);
+    }
+
+    fn describe_later(&mut self, tid: i64) {
+        if self.late.contains(&tid) {
+            return;
+        }
+        if self.late.len() < LATE_LOOKUPS.get() {
+            self.late.push_back(tid);
+        } else {
+            LATE_LOOKUPS.reach();
+        }
+    }
+
+    fn sort(&mut self, question: Question, reply: Reply) {
+        match question {
+            Question::Process(asked) if asked.extent == Extent::WithNumbers => {
+                self.reread.push_back((asked.tid, reply));
+            }
+            _ => self.add_late(reply),
+        }
+    }
+
+    fn add_late(&mut self, reply: Reply) {
+        if !reply.items.is_empty() {
+            self.late_found.push_back(reply.items);
+        }
+    }
+
+    fn question(&self, tid: i64, extent: Extent, budget: Duration) -> Question {
+        Question::Process(ProcessQuestion {
+            tid,
+            boot: self.boot,
+            budget: u32::try_from(budget.as_millis()).unwrap_or(u32::MAX),
+            extent,
+            safe: false,
+            scan: false,
+        })
+    }
+}
+
+/// The snapshot of the machine, as readers find it.
+pub(crate) struct StartScan {
+    ready: VecDeque<Item>,
+    processes: VecDeque<(i64, Depth)>,
+    start: Instant,
+}
+
+/// What the start scan has.
+pub(crate) enum ScanStep {
+    Item(Item),
+    /// Nothing yet.
+    Waiting,
+    Complete,
+}
+
+impl StartScan {
+    pub(crate) fn new((ready, processes): Plan) -> Self {
+        Self { ready, processes: processes.into(), start: Instant::now() }
+    }
+
+    /// The next item; waits for no longer than this.
+    pub(crate) fn next(&mut self, readers: &mut EventReaders, wait: Duration) -> ScanStep {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return ScanStep::Item(item);
+            }
+            self.ask(readers);
+            if readers.processes.pending() == 0 {
+                return ScanStep::Complete;
+            }
+            let Some((_, reply)) = readers.processes.poll(wait) else { return ScanStep::Waiting };
+            if reply.outcome.cut {
+                PROCESS_READ_TIME.reach();
+            }
+            self.ready.extend(reply.items);
+        }
+    }
+
+    fn ask(&mut self, readers: &mut EventReaders) {
+        while readers.processes.pending() < AHEAD
+            && let Some((pid, depth)) = self.processes.pop_front()
+        {
+            let mut budget = PROCESS_READ_TIME.duration();
+            if self.start.elapsed() >= START_SCAN_TIME.duration() {
+                START_SCAN_TIME.reach();
+                budget /= HURRY;
+            }
+            let extent = match depth {
+                Depth::Whole => Extent::Whole,
+                Depth::Ancestor => Extent::Ancestor,
+            };
+            let mut question = readers.question(pid, extent, budget);
+            if let Question::Process(process) = &mut question {
+                process.scan = true;
+            }
+            readers.processes.ask(question);
+        }
+    }
+}
