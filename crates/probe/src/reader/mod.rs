@@ -51,10 +51,11 @@ pub fn main(arguments: &[OsString]) -> i32 {
     sandbox::detach();
     let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned() else { return 2 };
     let Ok(service) = serve::Service::open(Path::new(host_root)) else { return 1 };
-    if sandbox::enter().is_err() {
+    let socket = UnixStream::from(socket);
+    if sandbox::enter(&socket).is_err() {
         return 1;
     }
-    i32::from(service.run(UnixStream::from(socket)).is_err())
+    i32::from(service.run(&socket).is_err())
 }
 
 #[cfg(test)]

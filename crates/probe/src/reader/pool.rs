@@ -26,6 +26,8 @@ use super::suspects::Suspects;
 use crate::counters::ReaderCounters;
 use crate::scan::dir::Dir;
 
+/// Readers in reserve before the first is taken: those that every source takes at once, and one.
+const FIRST: usize = 4;
 /// A killed reader that lives for longer than this hangs in the kernel.
 const DYING: Duration = Duration::from_millis(200);
 /// For how long the id of a dead reader is kept from other processes: until its last event is read.
@@ -79,7 +81,7 @@ struct Shared {
     mode: ReaderMode,
     host_root: PathBuf,
     proc: Dir,
-    reserve: Mutex<Option<Handle>>,
+    reserve: Mutex<Vec<Handle>>,
     suspects: Mutex<Suspects>,
     own: Arc<OwnPids>,
     counters: Arc<ReaderCounters>,
@@ -94,7 +96,7 @@ enum Event {
 }
 
 impl Pool {
-    /// Starts a reader, and the thread that keeps one in reserve.
+    /// Starts readers, and the thread that keeps one in reserve.
     ///
     /// # Errors
     /// When no reader can be started.
@@ -135,7 +137,7 @@ impl Pool {
 
     /// A reader, if there is one.
     pub(crate) fn take(&self) -> Option<Handle> {
-        let handle = lock(&self.shared.reserve).take();
+        let handle = lock(&self.shared.reserve).pop();
         self.send(Event::Taken);
         handle
     }
@@ -199,7 +201,7 @@ impl Shared {
                 let service = Service::open(&self.host_root).map_err(io::Error::other)?;
                 let serve = move || {
                     // An error means that there are no more questions.
-                    let _ = service.run(theirs);
+                    let _ = service.run(&theirs);
                 };
                 Task::Thread(thread::Builder::new().name("reader".to_owned()).spawn(serve)?)
             }
@@ -250,7 +252,7 @@ struct Ending {
 
 impl Keeper {
     fn run(mut self, events: &Receiver<Event>, first: &Sender<io::Result<()>>) {
-        let started = self.refill();
+        let started = (0..FIRST).try_for_each(|_| self.add_reader());
         let failed = started.is_err();
         if first.send(started).is_err() || failed {
             return;
@@ -273,10 +275,12 @@ impl Keeper {
     }
 
     fn refill(&self) -> io::Result<()> {
-        if lock(&self.shared.reserve).is_none() {
-            let handle = self.shared.start_reader()?;
-            *lock(&self.shared.reserve) = Some(handle);
-        }
+        if lock(&self.shared.reserve).is_empty() { self.add_reader() } else { Ok(()) }
+    }
+
+    fn add_reader(&self) -> io::Result<()> {
+        let handle = self.shared.start_reader()?;
+        lock(&self.shared.reserve).push(handle);
         Ok(())
     }
 
@@ -301,7 +305,7 @@ impl Keeper {
 
     /// Ends the reserve. What hangs ends when the kernel lets it go.
     fn close(mut self) {
-        if let Some(mut handle) = lock(&self.shared.reserve).take() {
+        for mut handle in lock(&self.shared.reserve).drain(..) {
             let _ = handle.socket.shutdown(std::net::Shutdown::Both);
             if let Task::Process(child) = &mut handle.task {
                 let _ = child.kill();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
+use std::os::fd::{AsRawFd, RawFd};
 
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, set_dumpable_behavior,
@@ -18,8 +19,6 @@ use thiserror::Error;
 const KEPT: CapabilitySet = CapabilitySet::SYS_PTRACE.union(CapabilitySet::DAC_READ_SEARCH);
 /// Memory that a reader may have. Tables of sockets are the largest that it holds.
 const MAX_MEMORY: u64 = 1 << 30;
-/// The socket to the agent.
-const SOCKET: u64 = 0;
 
 /// Why the filter can't be set.
 #[derive(Debug, Error)]
@@ -41,11 +40,11 @@ pub(super) fn detach() {
     close_above_stderr();
 }
 
-/// Gives up all rights but those to read.
+/// Gives up all rights but those to read, and to write to this socket.
 ///
 /// # Errors
 /// When the filter of system calls can't be set, without which a reader does not read.
-pub(super) fn enter() -> Result<(), SandboxError> {
+pub(super) fn enter(socket: &impl AsRawFd) -> Result<(), SandboxError> {
     // An agent without privileges has none to give up, so failures do not count.
     let limit = |most| Rlimit { current: Some(most), maximum: Some(most) };
     let _ = setrlimit(Resource::Fsize, limit(0));
@@ -67,17 +66,17 @@ pub(super) fn enter() -> Result<(), SandboxError> {
         }
     }
     // Sets `no_new_privs` too.
-    seccompiler::apply_filter(&filter()?)?;
+    seccompiler::apply_filter(&filter(socket.as_raw_fd())?)?;
     Ok(())
 }
 
 /// Everything that is not for reading, or for memory and time, ends the process.
-fn filter() -> Result<BpfProgram, SandboxError> {
+fn filter(socket: RawFd) -> Result<BpfProgram, SandboxError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         CALLS.iter().map(|&call| (call, Vec::new())).collect();
     rules.insert(libc::SYS_openat, vec![read_only(2)?]);
     for call in [libc::SYS_write, libc::SYS_sendto] {
-        rules.insert(call, vec![on_socket()?]);
+        rules.insert(call, vec![first_is(socket)?]);
     }
     let arch =
         TargetArch::try_from(std::env::consts::ARCH).map_err(|_| SandboxError::Architecture)?;
@@ -94,8 +93,14 @@ fn read_only(argument: u8) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(vec![condition])
 }
 
-fn on_socket() -> Result<SeccompRule, BackendError> {
-    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, SOCKET)?;
+/// The first argument is this descriptor.
+fn first_is(descriptor: RawFd) -> Result<SeccompRule, BackendError> {
+    let condition = SeccompCondition::new(
+        0,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        descriptor.unsigned_abs().into(),
+    )?;
     SeccompRule::new(vec![condition])
 }
 
@@ -149,7 +154,7 @@ mod tests {
 
     #[test]
     fn there_is_a_filter_for_this_architecture() {
-        let filter = filter().unwrap();
+        let filter = filter(0).unwrap();
         assert!(filter.len() > CALLS.len());
     }
 }

@@ -25,8 +25,8 @@ pub(super) struct Service {
 }
 
 /// Sends answers. After an error, further ones are dropped: the agent has gone.
-struct Answers {
-    socket: UnixStream,
+struct Answers<'s> {
+    socket: &'s UnixStream,
     bytes: Vec<u8>,
     result: io::Result<()>,
 }
@@ -45,10 +45,9 @@ impl Service {
     ///
     /// # Errors
     /// When the socket fails, or what comes is no question.
-    pub(super) fn run(mut self, mut socket: UnixStream) -> io::Result<()> {
+    pub(super) fn run(mut self, socket: &UnixStream) -> io::Result<()> {
         let mut frames = Frames::default();
-        let mut answers =
-            Answers { socket: socket.try_clone()?, bytes: Vec::new(), result: Ok(()) };
+        let mut answers = Answers { socket, bytes: Vec::new(), result: Ok(()) };
         loop {
             while let Some((question, _)) = frames.next()? {
                 let done = match question {
@@ -64,14 +63,14 @@ impl Service {
             answers.result?;
             answers.result = Ok(());
             let mut received = [0; 4096];
-            match socket.read(&mut received)? {
+            match { socket }.read(&mut received)? {
                 0 => return Ok(()),
                 length => frames.buffer().extend(received.get(..length).unwrap_or_default()),
             }
         }
     }
 
-    fn process(&mut self, question: &ProcessQuestion, answers: &mut Answers) -> ReadOutcome {
+    fn process(&mut self, question: &ProcessQuestion, answers: &mut Answers<'_>) -> ReadOutcome {
         let time = Duration::from_millis(question.budget.into());
         self.scanner.prepare(question.boot, time, question.safe, !question.scan);
         let mut pid = question.tid;
@@ -111,7 +110,7 @@ impl Service {
         self.scanner.outcome()
     }
 
-    fn accounts(&mut self, tid: i64, known: Option<Version>, answers: &mut Answers) {
+    fn accounts(&mut self, tid: i64, known: Option<Version>, answers: &mut Answers<'_>) {
         let (mut users, mut groups) = (Vec::new(), Vec::new());
         self.accounts.read(tid, known, |part| match part {
             accounts::Part::Version(version) => answers.add(&Answer::Version(version)),
@@ -133,7 +132,7 @@ impl Service {
     }
 }
 
-impl Answers {
+impl Answers<'_> {
     fn add(&mut self, answer: &Answer) {
         if let Err(error) = put(answer, &mut self.bytes) {
             self.result = Err(error);
