@@ -19,8 +19,13 @@ pub enum Control {
     Stop,
     /// Reopen the files and connections of outputs.
     Reopen,
-    /// Evaluate these rules from the next event on.
-    Reload(Arc<Generation>),
+    /// Evaluate other rules from the next event on.
+    Reload {
+        /// The rules.
+        generation: Arc<Generation>,
+        /// Gets the time that the event thread took for it.
+        installed: Sender<Duration>,
+    },
 }
 
 /// Sends requests to a run, from any thread.
@@ -89,6 +94,14 @@ impl Controller {
         self.stop.undelivered.get().map(|count| count())
     }
 
+    /// Requests other rules. The receiver gets the time that the event thread took for it, once
+    /// they are in force, or an error if the run ends before.
+    pub fn reload(&self, generation: Arc<Generation>) -> Receiver<Duration> {
+        let (installed, receiver) = mpsc::channel();
+        self.send(Control::Reload { generation, installed });
+        receiver
+    }
+
     /// The heartbeat of the event loop, which shows whether it makes progress.
     pub fn heartbeat(&self) -> &Arc<Heartbeat> {
         &self.heartbeat
@@ -139,7 +152,7 @@ impl Controls {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.receiver.recv_timeout(left) {
                 Ok(Control::Stop) | Err(_) => return,
-                Ok(Control::Reopen | Control::Reload(_)) => {}
+                Ok(Control::Reopen | Control::Reload { .. }) => {}
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{End, Engine, Generation, Source, Step};
@@ -75,9 +76,12 @@ impl<M: RuleMeter> EventLoop<'_, M> {
                     self.log.info("SIGUSR1 received, reopening outputs...");
                     self.observer.reopen();
                 }
-                Control::Reload(generation) => {
+                Control::Reload { generation, installed } => {
+                    let begun = Instant::now();
                     reselect(source, &generation);
                     self.install(generation);
+                    // An error says that the answer is of no interest.
+                    let _ = installed.send(begun.elapsed());
                 }
             }
         }

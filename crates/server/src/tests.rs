@@ -141,6 +141,7 @@ fn collector(heartbeat: &Arc<Heartbeat>) -> Collector {
         fields: FieldOptions::default(),
         interval: None,
         run: RunInfo { hostname: "host".to_owned(), ..RunInfo::default() },
+        reloads: Arc::default(),
         resources: ResourceReader::new("/".as_ref()),
         web: None,
     };

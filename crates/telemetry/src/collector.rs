@@ -22,6 +22,7 @@ use crate::metrics::{
     PreviousSnapshot, ProgramStats, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats,
     WebConnections,
 };
+use crate::reloads::{LoadedFiles, Reloads};
 use crate::resources::ResourceReader;
 use crate::web::WebStats;
 
@@ -106,8 +107,11 @@ pub struct CollectorSettings {
     pub fields: FieldOptions,
     /// Time between two reports; `None` for scrapes only.
     pub interval: Option<Duration>,
-    /// Facts of the run. Those of the host come from each [`SnapshotContext`].
+    /// Facts of the run. Those of the host come from each [`SnapshotContext`], those of files from
+    /// [`reloads`](Self::reloads).
     pub run: RunInfo,
+    /// Reloads, and the files that rules and configuration were read from.
+    pub reloads: Arc<Reloads>,
     /// Reader of CPU and memory usage.
     pub resources: ResourceReader,
     /// Connections of the web server, if there is one.
@@ -394,7 +398,7 @@ impl Worker {
 
     /// The counters of the event loop, joined with what is read here.
     fn inputs(&mut self, context: SnapshotContext) -> MetricInputs {
-        let CollectorSettings { groups, run, resources, web, .. } = &self.settings;
+        let CollectorSettings { groups, run, reloads, resources, web, .. } = &self.settings;
         let kernel = self.kernel.as_mut();
         let (live, counted) = (kernel.is_some(), kernel.is_some() && groups.kernel);
         let (stats, programs) = kernel.map_or((None, None), |kernel| {
@@ -403,9 +407,20 @@ impl Worker {
         });
         let HostInfo { hostname, boot_ts, cpus, addresses } = context.host;
         let hostname = hostname.unwrap_or_else(|| run.hostname.clone());
+        let LoadedFiles { read_at, rules, config } = reloads.files();
         MetricInputs {
             ts: context.ts,
-            run: RunInfo { hostname, boot_ts, cpus, addresses, ..run.clone() },
+            run: RunInfo {
+                hostname,
+                boot_ts,
+                cpus,
+                addresses,
+                reload_ts: read_at,
+                rules_files: rules,
+                config_files: config,
+                ..run.clone()
+            },
+            reloads: reloads.stats(),
             events: context.events,
             outputs: context.outputs,
             incomplete_alerts: context.incomplete_alerts,

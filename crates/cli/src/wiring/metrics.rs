@@ -1,19 +1,23 @@
 //! From configuration keys to the settings of metrics.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, bail};
-use peregrine_config::{Config, Engine, sha256};
+use peregrine_config::{Config, Engine, Loaded, sha256};
 use peregrine_output::{ChannelOutput, ChannelSettings, Delivery, Format, Layout, WhenFull};
 use peregrine_runtime::clock::now;
 use peregrine_runtime::observers::metrics::MetricsSettings;
 use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
-use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, process_age};
+use peregrine_telemetry::{
+    CollectorSettings, LoadedFiles, MetricGroups, ResourceReader, process_age,
+};
 
 use super::checks::SYSCALL;
 use super::delivery::file_output;
 use super::prepare::PreparedRun;
+use super::rules::Texts;
 use crate::version;
 
 /// `None` where metrics are off. The file of samples is created.
@@ -59,6 +63,7 @@ pub(crate) fn settings(
             },
             interval: reports.then_some(interval.duration()),
             run: run_info(prepared),
+            reloads: Arc::clone(&prepared.reloads),
             resources: ResourceReader::new(&prepared.host_root()),
             web: None,
         },
@@ -69,7 +74,6 @@ pub(crate) fn settings(
 }
 
 fn run_info(prepared: &PreparedRun<'_>) -> RunInfo {
-    let read_at = prepared.read_at.duration_since(UNIX_EPOCH).unwrap_or_default();
     RunInfo {
         version: version::FALCO.to_owned(),
         hostname: prepared.origin.hostname().to_owned(),
@@ -78,14 +82,19 @@ fn run_info(prepared: &PreparedRun<'_>) -> RunInfo {
             .then(|| "modern_bpf".to_owned()),
         kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
         start_ts: now().saturating_sub((process_age() * 1e9) as u64),
-        reload_ts: read_at.as_nanos().try_into().unwrap_or(u64::MAX),
-        rules_files: (prepared.rules_files.iter())
-            .map(|(name, text)| digest(name, sha256(text)))
-            .collect(),
-        config_files: (prepared.files.iter())
+        ..RunInfo::default()
+    }
+}
+
+/// The files that configuration and rules were read from.
+pub(crate) fn loaded_files(loaded: &Loaded, rules: &Texts) -> LoadedFiles {
+    let read_at = loaded.read_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    LoadedFiles {
+        read_at: read_at.as_nanos().try_into().unwrap_or(u64::MAX),
+        rules: rules.iter().map(|(name, text)| digest(name, sha256(text))).collect(),
+        config: (loaded.files.iter())
             .map(|(name, file)| digest(name, file.sha256.clone()))
             .collect(),
-        ..RunInfo::default()
     }
 }
 

@@ -1,18 +1,18 @@
 //! What a run needs, from configuration, rules and command line.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use peregrine_alert::{AlertOrigin, RuleRegistry};
-use peregrine_config::{Config, ReadFile, RuleMatching};
+use peregrine_config::{Config, RuleMatching};
 use peregrine_engine::{Generation, GenerationSettings, Matching};
 use peregrine_fields::{Field, Run as PrintSettings};
 use peregrine_rules::RuleSet;
 use peregrine_runtime::Log;
 use peregrine_runtime::control::Controls;
+use peregrine_telemetry::Reloads;
 
+use super::metrics::loaded_files;
 use super::rules::{self, Texts};
 use super::setup::Setup;
 use super::{delivery, syscalls};
@@ -24,16 +24,12 @@ pub(crate) struct PreparedRun<'a> {
     pub(crate) options: &'a RunArgs,
     /// The configuration.
     pub(crate) config: &'a Config,
-    /// The files it was read from.
-    pub(crate) files: &'a BTreeMap<String, ReadFile>,
-    /// When it was read.
-    pub(crate) read_at: SystemTime,
     /// Whether container metadata is wanted (the plugin `container` is loaded).
     pub(crate) containers: bool,
     /// The rules, and how they are evaluated.
     pub(crate) generation: Arc<Generation>,
-    /// Names and texts of the files that the rules came from.
-    pub(crate) rules_files: &'a Texts,
+    /// The files of configuration and rules, and what reloads did.
+    pub(crate) reloads: Arc<Reloads>,
     /// What alerts say about this engine: its host and the ids of its rules.
     pub(crate) origin: AlertOrigin,
     /// The log.
@@ -56,7 +52,7 @@ impl PreparedRun<'_> {
 pub(crate) fn prepare<'a>(
     setup: &'a Setup,
     set: RuleSet<Field>,
-    rules_files: &'a Texts,
+    rules_files: &Texts,
     options: &'a RunArgs,
     controls: Controls,
     opened: &'a dyn Fn(),
@@ -76,11 +72,9 @@ pub(crate) fn prepare<'a>(
     Ok(PreparedRun {
         options,
         config: setup.config(),
-        files: &setup.loaded.files,
-        read_at: setup.loaded.read_at,
         containers: setup.containers(),
         generation,
-        rules_files,
+        reloads: Arc::new(Reloads::new(loaded_files(&setup.loaded, rules_files))),
         origin,
         log: setup.log.clone(),
         controls,

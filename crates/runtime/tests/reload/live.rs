@@ -200,7 +200,8 @@ fn a_live_run_keeps_state_and_events_over_a_reload() {
 
     let _shell = cgroup.start(directory.path());
     alerts(&path("alerts"), |texts| starting(texts, "old").len() > 100);
-    controller.send(Control::Reload(new));
+    let installed = controller.reload(new);
+    assert!(installed.recv().unwrap() > Duration::ZERO);
     alerts(&path("alerts"), |texts| starting(texts, "new").len() > 100);
     fs::write(path("stop"), "").unwrap();
     let texts = alerts(&path("alerts"), |texts| {

@@ -21,7 +21,7 @@ use peregrine_output::{
     WhenFull,
 };
 use peregrine_rules::{EventSource, Loader};
-use peregrine_runtime::control::{Control, channel};
+use peregrine_runtime::control::channel;
 use peregrine_runtime::observers::{RecordingSettings, TimeoutSettings};
 use peregrine_runtime::{Log, Run, RunContext, RunReport, RunSettings, SourceSettings};
 use peregrine_telemetry::DropPolicy;
@@ -90,7 +90,7 @@ fn replay(capture: PathBuf) -> u64 {
     let old = generation(OLD, &origin, SyscallSet::default());
     let (controller, controls) = channel();
     // The loop receives it after the first event.
-    controller.send(Control::Reload(generation(NEW, &origin, SyscallSet::default())));
+    let installed = controller.reload(generation(NEW, &origin, SyscallSet::default()));
     let context = RunContext {
         generation: Arc::clone(&old),
         outputs: outputs(&path, true),
@@ -104,6 +104,7 @@ fn replay(capture: PathBuf) -> u64 {
 
     let RunReport { result, summary, events, .. } = report;
     result.unwrap();
+    installed.recv().unwrap();
     let alerts = std::fs::read_to_string(path).unwrap();
     let texts: Vec<_> =
         alerts.lines().filter_map(|line| line.split_once("Informational ")).collect();

@@ -42,6 +42,7 @@ impl Loop {
             fields: FieldOptions::default(),
             interval,
             run: RunInfo { hostname: "own".to_owned(), ..RunInfo::default() },
+            reloads: Arc::default(),
             resources: ResourceReader::new("/".as_ref()),
             web: Some(Arc::default()),
         };

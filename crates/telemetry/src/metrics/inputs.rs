@@ -14,6 +14,8 @@ pub struct MetricInputs {
     pub ts: u64,
     /// Facts of the run.
     pub run: RunInfo,
+    /// Reloads of configuration and rules.
+    pub reloads: ReloadStats,
     /// Events that rules were evaluated on.
     pub events: u64,
     /// The outputs.
@@ -123,6 +125,21 @@ pub struct RunInfo {
     pub config_files: Vec<FileDigest>,
     /// Addresses of the machine's interfaces, by name and protocol (`ipv4`, `ipv6`).
     pub addresses: Vec<(String, &'static str, Vec<String>)>,
+}
+
+/// Reloads of configuration and rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReloadStats {
+    /// Reloads that brought new rules into force.
+    pub done: u64,
+    /// Reloads that failed: the rules stayed.
+    pub failed: u64,
+    /// Number of the generation in force, from 1.
+    pub generation: u64,
+    /// How long the last one took to read and compile, nanoseconds.
+    pub load: u64,
+    /// How long the event thread took to change to it, nanoseconds.
+    pub swap: u64,
 }
 
 /// A loaded file.

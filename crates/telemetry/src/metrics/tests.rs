@@ -49,6 +49,7 @@ fn all() -> MetricInputs {
                 vec!["10.0.0.1".to_owned(), "10.0.0.2".to_owned()],
             )],
         },
+        reloads: ReloadStats { done: 3, failed: 1, generation: 4, load: 34_000_000, swap: 120_000 },
         events: 1500,
         outputs: vec![
             OutputStats {

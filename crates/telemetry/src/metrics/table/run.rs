@@ -118,6 +118,36 @@ pub(super) static METRICS: &[Metric] = &[
         },
     ),
     counter(
+        "peregrine.reloads",
+        "peregrine_reloads_total",
+        "Reloads that brought new rules into force.",
+        |f| count(f.reloads.done),
+    ),
+    counter(
+        "peregrine.reloads_failed",
+        "peregrine_reloads_failed_total",
+        "Reloads that failed: the rules stayed as they were.",
+        |f| count(f.reloads.failed),
+    ),
+    gauge(
+        "peregrine.generation",
+        "peregrine_generation",
+        "Number of the version of the rules in force: 1 after the start, one more with each reload.",
+        |f| count(f.reloads.generation),
+    ),
+    gauge(
+        "peregrine.reload_load_ns",
+        "peregrine_reload_load_nanoseconds",
+        "How long the last reload took to read and compile, beside the events.",
+        |f| count(f.reloads.load),
+    ),
+    gauge(
+        "peregrine.reload_swap_ns",
+        "peregrine_reload_swap_nanoseconds",
+        "How long the last reload held up the events.",
+        |f| count(f.reloads.swap),
+    ),
+    counter(
         "peregrine.alerts_incomplete",
         "peregrine_alerts_incomplete_total",
         "Alerts sent before the users and groups of their container were read.",
