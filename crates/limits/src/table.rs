@@ -173,6 +173,11 @@ limits! {
     /// Time for sending a response of the web server from when the client stops to take it. A
     /// slower client's connection is closed.
     WEB_RESPONSE_TIME: Milliseconds = 5000;
+
+    // What is read again.
+
+    /// Configuration and rules files that are watched for changes. Changes of further files are X
+    WATCHED_FILES: Count = 4096;
 }
 
 #[cfg(test)]
