@@ -15,6 +15,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod changes;
 mod config;
 mod declare;
 mod digest;
@@ -29,6 +30,7 @@ mod sources;
 use peregrine_yaml::{Node, Schema, Value};
 use serde_json::{Value as Json, json};
 
+pub use changes::KeyChange;
 pub use config::Config;
 pub use declare::Row;
 pub use digest::sha256;

@@ -36,6 +36,8 @@ pub struct Loaded {
     /// The tree they were read from, all files and options in it, as it may be shown: variables of
     /// the environment by their names, and without secrets.
     pub printable: Node,
+    /// The same tree as it was read.
+    pub(crate) tree: Node,
     /// Files that went into it, by name.
     pub files: BTreeMap<String, ReadFile>,
     /// When they were read.
@@ -121,7 +123,7 @@ impl Loader {
         let files = std::mem::take(&mut self.files);
         let printable = printable(&root, &self.expansions);
         let read_at = SystemTime::now();
-        Ok(Loaded { config, printable, files, read_at, plugins, rules, warnings })
+        Ok(Loaded { config, printable, tree: root, files, read_at, plugins, rules, warnings })
     }
 
     fn read_file(&mut self, path: &Path, schema: &Schema) -> Result<Node, ConfigIssue> {

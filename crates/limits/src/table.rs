@@ -176,7 +176,8 @@ limits! {
 
     // What is read again.
 
-    /// Configuration and rules files that are watched for changes. Changes of further files are X
+    /// Configuration and rules files that are watched for changes. Changes of further files are
+    /// noticed with the next reload.
     WATCHED_FILES: Count = 4096;
 }
 

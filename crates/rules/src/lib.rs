@@ -9,6 +9,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod budget;
+mod changes;
 mod code;
 mod compile;
 mod condition;
@@ -32,6 +33,7 @@ mod rule_set;
 mod schema;
 mod version;
 
+pub use changes::RuleChanges;
 pub use code::{ErrorCode, WarningCode};
 pub use describe::{NotLoaded, UsedPlugins};
 pub use files::files_at;

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use peregrine_alert::Priority;
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
-    Addition, EventSource, Finding, LoadResult, Loader, OutputAddition, Rule, Selected, Selection,
+    Addition, EventSource, Finding, LoadResult, Loader, OutputAddition, Rule, RuleChanges,
+    Selected, Selection,
 };
 
 fn loader(additions: Vec<OutputAddition>) -> Loader<Fields> {
@@ -357,4 +358,34 @@ fn descriptions_tell_what_refers_to_what() {
     let error = loader.rules().describe_rule("x", &|_, _| Vec::new()).unwrap_err();
     assert_eq!(error.to_string(), "Rule \"x\" is not loaded");
     assert!(loader.rules().describe_as_text(Some("r")).unwrap().contains("\nr  "));
+}
+
+#[test]
+fn changes_name_the_rules_that_match_or_report_otherwise() {
+    let rules = |list: &str, output: &str, last: &str| {
+        loaded(&[&format!(
+            "- {{list: l, items: [{list}]}}\n\
+             - {{macro: m, condition: fd.name in (l)}}\n\
+             - {{rule: by list, desc: d, condition: evt.type = open and m, output: o, priority: INFO}}\n\
+             - {{rule: by output, desc: d, condition: evt.type = open, output: {output}, priority: INFO}}\n\
+             - {{rule: {last}, desc: d, condition: evt.type = open, output: o, priority: INFO}}\n"
+        )])
+        .into_rules()
+    };
+    let old = rules("a, b", "one", "old");
+    let moved = rules("a, b", "one", "  old");
+    assert_eq!(moved.changes_since(&old), RuleChanges::default());
+    let mut new = rules("a, c", "two", "new");
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let expected = RuleChanges {
+        added: names(&["new"]),
+        removed: names(&["old"]),
+        changed: names(&["by list", "by output"]),
+    };
+    assert_eq!(new.changes_since(&old), expected);
+    new.select(
+        &[Selection { enable: false, rules: Selected::Named("by output".to_owned()) }],
+        Priority::Debug,
+    );
+    assert_eq!(new.changes_since(&old).removed, ["by output", "old"]);
 }
