@@ -94,6 +94,8 @@ limits! {
     THREAD_PATH_BYTES: Bytes = 4096;
     /// Open files of one process. More are not added; their events have no fd fields.
     FDS_PER_PROCESS: Count = 4096;
+    /// Open files of all processes. More are not added; their events have no fd fields.
+    FDS: Count = 2_000_000;
     /// Users, and groups, of one container or of the host. More are not added; they have no names.
     ACCOUNTS: Count = 65_536;
     /// A name, home directory or shell of a user, or the name of a group. A longer one is cut.

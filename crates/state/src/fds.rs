@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
+use peregrine_limits::{FDS, FDS_PER_PROCESS};
 
 use crate::fd::{Fd, FdKind, Role};
 use crate::net::{socket_name, swap_ends};
@@ -18,6 +19,8 @@ const FEW: usize = 32;
 pub struct FdTables {
     tables: Vec<FdTable>,
     max_fds: usize,
+    /// Open files of all processes.
+    total: usize,
     /// The file that was closed last: its memory is reused for the next one.
     closed: Option<Arc<Fd>>,
 }
@@ -37,7 +40,7 @@ pub(crate) struct Full;
 
 impl FdTables {
     pub(crate) fn new(max_fds: usize) -> Self {
-        Self { tables: Vec::new(), max_fds, closed: None }
+        Self { tables: Vec::new(), max_fds, total: 0, closed: None }
     }
 
     /// The table that this thread owns. `None` until it first has a file open.
@@ -48,7 +51,7 @@ impl FdTables {
 
     /// Number of open files of all processes.
     pub fn total(&self) -> usize {
-        self.tables.iter().map(FdTable::len).sum()
+        self.total
     }
 
     /// One open file of the thread that owns the table.
@@ -87,31 +90,58 @@ impl FdTables {
 
     /// Adds a file or replaces it.
     pub(crate) fn insert(&mut self, owner: ThreadRef, fd: i64, info: Arc<Fd>) -> Result<(), Full> {
-        let max_fds = self.max_fds;
+        let (max_fds, total) = (self.max_fds, self.total);
         let Some(table) = self.table_or_new(owner) else { return Err(Full) };
-        if table.len >= max_fds && table.get(fd).is_none() {
+        let limit = if table.len >= max_fds {
+            Some(&FDS_PER_PROCESS)
+        } else {
+            (total >= FDS.get()).then_some(&FDS)
+        };
+        if let Some(limit) = limit.filter(|_| table.get(fd).is_none()) {
+            limit.reach();
             return Err(Full);
         }
+        let before = table.len;
         table.insert(fd, info);
+        self.total += table.len - before;
         Ok(())
     }
 
     pub(crate) fn remove(&mut self, owner: ThreadRef, fd: i64) {
         if let Some(table) = self.table_mut(owner) {
-            self.closed = table.remove(fd);
+            let closed = table.remove(fd);
+            self.total -= usize::from(closed.is_some());
+            self.closed = closed;
         }
+    }
+
+    /// Keeps only some files of this thread; returns how many were removed.
+    pub(crate) fn retain(&mut self, owner: ThreadRef, keep: impl FnMut(i64, &Fd) -> bool) -> usize {
+        let Some(table) = self.table_mut(owner) else { return 0 };
+        let before = table.len;
+        table.retain(keep);
+        let removed = before - table.len;
+        self.total -= removed;
+        removed
     }
 
     /// Removes everything that this thread has open.
     pub(crate) fn clear(&mut self, owner: ThreadRef) {
         if let Some(table) = self.table_mut(owner) {
-            *table = FdTable::default();
+            let old = std::mem::take(table);
+            self.total -= old.len;
         }
     }
 
     /// Gives `child` what `parent` has open.
     pub(crate) fn fork(&mut self, parent: ThreadRef, child: ThreadRef) {
+        self.clear(child);
         let copy = self.table(parent).cloned().unwrap_or_default();
+        if self.total + copy.len > FDS.get() {
+            FDS.reach();
+            return;
+        }
+        self.total += copy.len;
         if let Some(table) = self.table_or_new(child) {
             *table = copy;
         }
@@ -184,7 +214,7 @@ impl FdTable {
         info.map(Arc::make_mut)
     }
 
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(i64, &Fd) -> bool) {
+    fn retain(&mut self, mut keep: impl FnMut(i64, &Fd) -> bool) {
         for (fd, slot) in (0..).zip(&mut self.dense) {
             if slot.as_ref().is_some_and(|info| !keep(fd, info)) {
                 *slot = None;
@@ -196,20 +226,16 @@ impl FdTable {
         self.len -= before - self.sparse.len();
     }
 
-    pub(crate) fn for_each_mut(&mut self, mut change: impl FnMut(i64, &mut Fd)) {
-        for (fd, slot) in (0..).zip(&mut self.dense) {
-            if let Some(info) = slot {
-                change(fd, Arc::make_mut(info));
-            }
-        }
-        for (&fd, info) in &mut self.sparse {
-            change(fd, Arc::make_mut(info));
-        }
+    /// All open files. A change of one that other tables have too takes memory.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (i64, &mut Arc<Fd>)> {
+        let dense = (0..).zip(&mut self.dense).filter_map(|(fd, info)| Some((fd, info.as_mut()?)));
+        dense.chain(self.sparse.iter_mut().map(|(&fd, info)| (fd, info)))
     }
 
     pub(crate) fn give_directions(&mut self, server_ports: &HashSet<u16>) {
-        self.for_each_mut(|_, fd| {
-            let FdKind::Ipv4(tuple) = fd.kind else { return };
+        for (_, fd) in self.iter_mut() {
+            let FdKind::Ipv4(tuple) = fd.kind else { continue };
+            let fd = Arc::make_mut(fd);
             if server_ports.contains(&tuple.sport) {
                 swap_ends(fd);
                 fd.name = socket_name(&fd.kind);
@@ -217,7 +243,7 @@ impl FdTable {
             } else {
                 fd.role = Some(Role::Client);
             }
-        });
+        }
     }
 
     pub(crate) fn insert(&mut self, fd: i64, info: Arc<Fd>) {
@@ -320,6 +346,29 @@ mod tests {
     }
 
     #[test]
+    fn the_files_of_all_processes_are_counted() {
+        let mut fds = FdTables::new(10);
+        let count = |fds: &FdTables| fds.tables.iter().map(FdTable::len).sum::<usize>();
+        for fd in [0, 3, 3, 5000] {
+            fds.insert(owner(1), fd, file("x")).unwrap();
+        }
+        assert_eq!((fds.total(), count(&fds)), (3, 3));
+        fds.fork(owner(1), owner(2));
+        fds.fork(owner(1), owner(2));
+        assert_eq!((fds.total(), count(&fds)), (6, 6));
+        fds.remove(owner(2), 3);
+        fds.remove(owner(2), 3);
+        fds.retain(owner(1), |fd, _| fd > 0);
+        assert_eq!((fds.total(), count(&fds)), (4, 4));
+        fds.clear(owner(1));
+        fds.fork(owner(9), owner(2));
+        assert_eq!((fds.total(), count(&fds)), (0, 0));
+        fds.total = FDS.get();
+        assert_eq!(fds.insert(owner(1), 3, file("x")), Err(Full));
+        fds.total = 0;
+    }
+
+    #[test]
     fn memory_of_a_closed_file_is_used_again_unless_another_has_it_open() {
         let mut fds = FdTables::new(10);
         fds.insert(owner(1), 3, file("a")).unwrap();
@@ -341,7 +390,7 @@ mod tests {
         for fd in [1, 2, 3000, 4000] {
             fds.insert(owner(1), fd, file("x")).unwrap();
         }
-        fds.table_mut(owner(1)).unwrap().retain(|fd, _| fd == 2 || fd == 4000);
+        assert_eq!(fds.retain(owner(1), |fd, _| fd == 2 || fd == 4000), 2);
         let table = fds.table(owner(1)).unwrap();
         assert_eq!(table.iter().map(|(fd, _)| fd).collect::<Vec<_>>(), [2, 4000]);
         assert_eq!(table.len(), 2);

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use peregrine_event::{Class, Event};
-use peregrine_limits::FDS_PER_PROCESS;
 
 use crate::activity::{Activity, Usage};
 use crate::counters::Counters;
@@ -160,20 +159,13 @@ impl Partition {
     pub(crate) fn insert_fd(&mut self, owner: ThreadRef, fd: i64, info: Arc<Fd>) -> bool {
         let room = self.fds.insert(owner, fd, info).is_ok();
         self.counters.added_fds += u64::from(room);
-        if !room {
-            self.counters.dropped_fds += 1;
-            FDS_PER_PROCESS.reach();
-        }
+        self.counters.dropped_fds += u64::from(!room);
         room
     }
 
     /// Keeps only some open files of a table.
     pub(crate) fn retain_fds(&mut self, owner: ThreadRef, keep: impl FnMut(i64, &Fd) -> bool) {
-        if let Some(table) = self.fds.table_mut(owner) {
-            let before = table.len();
-            table.retain(keep);
-            self.counters.removed_fds += (before - table.len()) as u64;
-        }
+        self.counters.removed_fds += self.fds.retain(owner, keep) as u64;
     }
 
     /// Owner and number of an fd of this thread, if it is open.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Item};
 use peregrine_event::source::Repair;
-use peregrine_limits::FDS_PER_PROCESS;
 
 use crate::activity::Usage;
 use crate::fd::{Fd, FdKind};
@@ -144,12 +143,7 @@ impl State {
             found.insert(fd, Arc::new(info));
         }
         found.give_directions(&ports);
-        let mut corrected = 0;
-        if let Some(known) = self.partition.fds.table_mut(owner) {
-            let before = known.len();
-            known.retain(|fd, _| open.contains(&fd));
-            corrected += before - known.len();
-        }
+        let mut corrected = self.partition.fds.retain(owner, |fd, _| open.contains(&fd));
         for (fd, info) in found.iter_shared() {
             if self.partition.fds.get(owner, fd).is_some_and(|known| is_same_file(known, info)) {
                 continue;
@@ -157,7 +151,6 @@ impl State {
             corrected += 1;
             if self.partition.fds.insert(owner, fd, Arc::clone(info)).is_err() {
                 self.counters.dropped_fds += 1;
-                FDS_PER_PROCESS.reach();
             }
         }
         self.counters.corrected_fds += corrected as u64;

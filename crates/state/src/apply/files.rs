@@ -282,11 +282,11 @@ impl Partition {
         if cx.u32(close_range::FLAGS) & CLOSE_RANGE_CLOEXEC == 0 {
             self.retain_fds(owner, |fd, _| !(first..=last).contains(&fd));
         } else if let Some(table) = self.fds.table_mut(owner) {
-            table.for_each_mut(|fd, info| {
-                if (first..=last).contains(&fd) {
-                    info.set_close_on_exec(true);
+            for (fd, info) in table.iter_mut() {
+                if (first..=last).contains(&fd) && !info.closes_on_exec() {
+                    Arc::make_mut(info).set_close_on_exec(true);
                 }
-            });
+            }
         }
     }
 
