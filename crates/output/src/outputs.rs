@@ -14,7 +14,7 @@ use crate::channel::{Channel, ChannelSettings};
 use crate::clock;
 use crate::format::Format;
 use crate::incident::{Incident, Report};
-use crate::queue::{QueueLimits, WhenFull};
+use crate::queue::{Queue, QueueLimits, WhenFull};
 use crate::statistics::{ChannelStatistics, DeliveryReport};
 use crate::watchdog;
 use crate::worker::Lane;
@@ -61,7 +61,7 @@ struct Watchdog {
     stop: Arc<AtomicBool>,
 }
 
-/// Submits alerts to [`Outputs`] from another thread.
+/// Submits alerts to [`Outputs`] from other threads than that of the events.
 #[derive(Clone)]
 pub struct AlertSender {
     lanes: Arc<[Arc<Lane>]>,
@@ -103,7 +103,7 @@ impl Outputs {
 
     /// Queues an alert for each channel. Waits only for channels with [`WhenFull::Block`].
     pub fn submit(&self, alert: Alert) {
-        submit(&self.lanes, alert);
+        submit(&self.lanes, alert, Queue::push);
     }
 
     /// A handle for other threads.
@@ -191,9 +191,10 @@ impl Outputs {
 }
 
 impl AlertSender {
-    /// As [`Outputs::submit`]. An alert that comes after [`Outputs::close`] is lost.
+    /// Queues an alert for each channel. Never waits: a channel with [`WhenFull::Block`] and a full
+    /// queue loses it. An alert that comes after [`Outputs::close`] is lost.
     pub fn submit(&self, alert: Alert) {
-        submit(&self.lanes, alert);
+        submit(&self.lanes, alert, Queue::push_or_lose);
     }
 
     /// As [`Outputs::stop_blocking`].
@@ -210,11 +211,11 @@ impl AlertSender {
 
 type Lanes = [Arc<Lane>];
 
-fn submit(lanes: &Lanes, alert: Alert) {
+fn submit(lanes: &Lanes, alert: Alert, push: impl Fn(&Queue<Alert>, Alert, u64)) {
     let now = clock::now();
     if let Some((last, others)) = lanes.split_last() {
-        others.iter().for_each(|lane| lane.queue.push(alert.clone(), now));
-        last.queue.push(alert, now);
+        others.iter().for_each(|lane| push(&lane.queue, alert.clone(), now));
+        push(&last.queue, alert, now);
     }
 }
 

@@ -144,6 +144,22 @@ impl<T: Queued> Queue<T> {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.blocked -= 1;
         }
+        self.insert(state, item, at);
+    }
+
+    /// Adds an item without waiting. With [`WhenFull::Block`], it is lost if there is no room.
+    pub(crate) fn push_or_lose(&self, item: T, at: u64) {
+        let mut state = self.lock();
+        if state.blocks && !state.waiting.fits(&item) {
+            state.counts.submitted += 1;
+            state.counts.full += 1;
+            state.waiting.count_lost(&item);
+            return;
+        }
+        self.insert(state, item, at);
+    }
+
+    fn insert(&self, mut state: MutexGuard<'_, State<T>>, item: T, at: u64) {
         state.counts.submitted += 1;
         if state.ended {
             state.counts.discarded += 1;

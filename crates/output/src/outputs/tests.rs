@@ -153,13 +153,14 @@ fn a_producer_that_waits_is_released_at_the_end() {
     let outputs = start_gated(channel, (1, WhenFull::Block), 30_000, &log);
     let sender = outputs.sender();
     let producer = thread::spawn(move || {
-        (0..5).for_each(|n| sender.submit(alert(&n.to_string())));
+        (0..5).for_each(|n| outputs.submit(alert(&n.to_string())));
+        outputs
     });
-    while outputs.statistics()[0].waiting < 2 {
+    while sender.statistics()[0].waiting < 2 {
         thread::yield_now();
     }
-    outputs.stop_blocking();
-    producer.join().unwrap();
+    sender.stop_blocking();
+    let outputs = producer.join().unwrap();
     drop(open);
     let report = outputs.close(Drain::WhileProgress);
     assert_eq!(report.channels[0].delivered + report.channels[0].lost(), 5);

@@ -149,9 +149,7 @@ impl<T: Queued> FairQueue<T> {
     /// Adds an item, which came at this time.
     pub(crate) fn push(&mut self, item: T, at: u64, when_full: WhenFull) -> Losses {
         let (rule, cost) = (item.rule(), Self::cost(&item));
-        if self.shares.len() <= rule {
-            self.shares.resize(rule + 1, Share::default());
-        }
+        self.share(rule);
         let mut losses = Losses::default();
         while let Some(measure) = self.exceeded(cost) {
             let victim = self.victim(rule, cost, measure);
@@ -211,14 +209,19 @@ impl<T: Queued> FairQueue<T> {
 
     /// Counts an item as a loss of its rule.
     pub(crate) fn count_lost(&mut self, item: &T) {
-        if let Some(share) = self.shares.get_mut(item.rule()) {
-            share.lost += 1;
-        }
+        self.share(item.rule()).lost += 1;
     }
 
     /// Losses by rule.
     pub(crate) fn lost_by_rule(&self) -> impl Iterator<Item = u64> {
         self.shares.iter().map(|share| share.lost)
+    }
+
+    fn share(&mut self, rule: usize) -> &mut Share {
+        if self.shares.len() <= rule {
+            self.shares.resize(rule + 1, Share::default());
+        }
+        &mut self.shares[rule]
     }
 
     fn cost(item: &T) -> usize {

@@ -127,6 +127,22 @@ fn a_producer_waits_for_room_and_loses_nothing() {
 }
 
 #[test]
+fn who_must_not_wait_loses_its_own_item() {
+    let queue = queue(1, WhenFull::Block);
+    push(&queue, [1]);
+    queue.push_or_lose(2, 0);
+    queue.push_or_lose(4, 0);
+    let mut by_rule = Vec::new();
+    queue.add_lost_by_rule(&mut by_rule);
+    assert_eq!(by_rule, [2, 0]);
+    queue.close();
+    assert_eq!(take_all(&queue), [1]);
+    queue.push_or_lose(3, 0);
+    let Counts { submitted, delivered, full, .. } = queue.status().counts;
+    assert_eq!((submitted, delivered, full), (4, 1, 2));
+}
+
+#[test]
 fn a_producer_that_waits_can_be_released() {
     let release: [fn(&Queue<u16>); 2] = [Queue::stop_blocking, Queue::end];
     for release in release {

@@ -147,8 +147,6 @@ impl RunObserver {
         heartbeat: &Arc<Heartbeat>,
         drain: Drain,
     ) -> (Summary, DeliveryReport, Drops) {
-        // The thread of the metrics must not wait for an output that is blocked.
-        self.outputs.stop_blocking();
         // Reports of metrics go to the outputs.
         let closing = heartbeat.enter(Phase::ClosingMetrics);
         drop(self.metrics);
