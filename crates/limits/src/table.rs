@@ -159,6 +159,9 @@ limits! {
     /// All requests for one alert of http_output. After this time, no further one is sent and the
     /// alert is lost.
     HTTP_ALERT_TIME: Milliseconds = 30_000;
+    /// Captures around alerts that wait to be begun by the thread that writes them. At more, an
+    /// alert of a live run starts no capture.
+    CAPTURE_SNAPSHOTS: Count = 2;
 
     // What clients of the web server take.
 

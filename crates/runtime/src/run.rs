@@ -154,6 +154,7 @@ impl<'a> Run<'a> {
             metrics,
             timeouts: settings.timeouts,
             outputs,
+            heartbeat: Arc::clone(controls.heartbeat()),
             accounts_max_wait: settings.accounts_max_wait,
             limit: settings.limit,
         };

@@ -195,6 +195,7 @@ fn observer(generation: &Generation, origin: &AlertOrigin) -> RunObserver {
         metrics: None,
         timeouts: TimeoutSettings { max_consecutives: 1000, repeats: true },
         outputs,
+        heartbeat: Arc::default(),
         accounts_max_wait: Duration::from_millis(500),
         limit: Some(Duration::from_secs(1_000_000)),
     };

@@ -137,6 +137,16 @@ impl Heartbeat {
         PhaseGuard { heartbeat: Arc::clone(self), before }
     }
 
+    /// As [`enter`](Self::enter), while `work` runs; cheaper.
+    #[inline]
+    pub fn during<T>(&self, phase: Phase, work: impl FnOnce() -> T) -> T {
+        let before = self.phase.load(Ordering::Relaxed);
+        self.phase.store(phase.pack(), Ordering::Relaxed);
+        let result = work();
+        self.phase.store(before, Ordering::Relaxed);
+        result
+    }
+
     /// The stalls that a [`StallMonitor`](crate::StallMonitor) has found.
     #[must_use]
     pub fn stalls(&self) -> StallStats {
@@ -270,7 +280,8 @@ mod tests {
         assert!(heartbeat.silence() < MINUTE);
         assert_eq!(heartbeat.phase(), Phase::ReadingProcess(3));
         drop(process);
-        assert_eq!(heartbeat.phase(), Phase::Events);
+        let phase = heartbeat.during(Phase::SubmittingAlert, || heartbeat.phase());
+        assert_eq!((phase, heartbeat.phase()), (Phase::SubmittingAlert, Phase::Events));
         drop(events);
         assert_eq!(heartbeat.phase(), Phase::Starting);
     }

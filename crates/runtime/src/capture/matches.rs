@@ -123,6 +123,8 @@ impl MatchCaptures {
         let (mut file, deadline) = match std::mem::replace(&mut self.state, Phase::Off) {
             Phase::Off => return None,
             Phase::Running(file, deadline) => (file, deadline),
+            // The snapshot of a file takes time and memory.
+            Phase::Requested(_) if writer.is_behind() => return None,
             Phase::Requested(deadline) => {
                 let mut file = writer.create(self.file(event), state.snapshot(|_| true));
                 self.described.write(event, &mut file, writer);

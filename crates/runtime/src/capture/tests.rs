@@ -205,6 +205,39 @@ fn a_writer_that_drops_counts_what_it_drops() {
     assert_eq!(written + writer.dropped(), events);
 }
 
+/// The file of a disk that hangs: a pipe that is not read.
+#[test]
+fn a_writer_that_drops_never_waits_for_a_file_that_hangs() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut reader, pipe) = std::io::pipe().unwrap();
+    let mut writer = CaptureWriter::start(Backpressure::Drop, Log::new(|_, _| ())).unwrap();
+    let settings = |name: &str| FileSettings::by_name(&directory.path().join(name));
+    let snapshot = || state().snapshot(|_| true);
+    let file = fs::File::from(std::os::fd::OwnedFd::from(pipe));
+    let mut file = writer.begin_in(file, settings("cap_all.scap"), snapshot());
+    let bytes = close(1, 3);
+    while writer.dropped() == 0 {
+        writer.event(&mut file, &Event::parse(&bytes, 0).unwrap(), false);
+    }
+    // Its end waits without the event thread, and meanwhile no file is begun.
+    writer.finish(file);
+    assert!(writer.is_behind());
+    assert!(writer.create(settings("cap_1.scap"), snapshot()).has_ended());
+    std::thread::scope(|scope| {
+        scope.spawn(move || std::io::copy(&mut reader, &mut std::io::sink()).unwrap());
+        let file = loop {
+            let file = writer.create(settings("cap_2.scap"), snapshot());
+            if !file.has_ended() {
+                break file;
+            }
+            std::thread::yield_now();
+        };
+        writer.finish(file);
+        writer.close();
+    });
+    assert!(directory.path().join("cap_2.scap").exists());
+}
+
 /// A snapshot of the state after a capture loads as the same state.
 #[test]
 fn snapshots_restore_the_state_of_whole_captures() {

@@ -4,12 +4,12 @@
 //! thread encodes, compresses and writes them. The snapshot at the beginning of a file is collected
 //! on the event thread, because later events change the state, and encoded here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -17,7 +17,9 @@ use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 use peregrine_event::wire::Abi;
 use peregrine_files::{FileError, FileMode};
+use peregrine_limits::CAPTURE_SNAPSHOTS;
 use peregrine_scap::{Compression, ScapError, Writer};
+use peregrine_telemetry::{Heartbeat, Phase};
 use thiserror::Error;
 
 use crate::Log;
@@ -56,7 +58,8 @@ pub enum CaptureError {
 pub enum Backpressure {
     /// The event thread waits: for replays.
     Wait,
-    /// Events are dropped from the file and counted: for the kernel, whose rings do not wait.
+    /// Events are dropped from the file and counted, and a file is not begun: for the kernel, whose
+    /// rings do not wait.
     Drop,
 }
 
@@ -68,6 +71,11 @@ pub struct CaptureWriter {
     backpressure: Backpressure,
     files: u64,
     dropped: u64,
+    /// Ends of files that found the channel full. Only with [`Backpressure::Drop`].
+    unsent: VecDeque<Task>,
+    /// Snapshots that wait for the thread.
+    snapshots: Arc<AtomicUsize>,
+    heartbeat: Arc<Heartbeat>,
     log: Log,
 }
 
@@ -160,10 +168,42 @@ impl CaptureWriter {
     pub fn start(backpressure: Backpressure, log: Log) -> Result<Self, CaptureError> {
         let (tasks, receiver) = sync_channel(MAX_WAITING);
         let errors = log.clone();
-        let write = move || Files { open: HashMap::new(), log: errors }.run(&receiver);
+        let snapshots = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::clone(&snapshots);
+        let write =
+            move || Files { open: HashMap::new(), snapshots: waiting, log: errors }.run(&receiver);
         let thread = thread::Builder::new().name("captures".to_owned()).spawn(write);
         let thread = Some(thread.map_err(CaptureError::Thread)?);
-        Ok(Self { tasks: Some(tasks), thread, backpressure, files: 0, dropped: 0, log })
+        Ok(Self {
+            tasks: Some(tasks),
+            thread,
+            backpressure,
+            files: 0,
+            dropped: 0,
+            unsent: VecDeque::new(),
+            snapshots,
+            heartbeat: Arc::default(),
+            log,
+        })
+    }
+
+    /// Shows here when the event thread waits for the writer.
+    pub(crate) fn show_waits(&mut self, heartbeat: &Arc<Heartbeat>) {
+        self.heartbeat = Arc::clone(heartbeat);
+    }
+
+    /// Whether a file would not be begun, because the thread does not keep up; counted.
+    pub fn is_behind(&mut self) -> bool {
+        if self.waits() {
+            return false;
+        }
+        self.send_rest();
+        let snapshots = self.snapshots.load(Ordering::Relaxed);
+        let behind = snapshots >= CAPTURE_SNAPSHOTS.get() || !self.unsent.is_empty();
+        if behind {
+            CAPTURE_SNAPSHOTS.reach();
+        }
+        behind
     }
 
     /// Begins a file with this snapshot.
@@ -189,7 +229,17 @@ impl CaptureWriter {
     ) -> CaptureFile {
         self.files += 1;
         let (id, progress) = (self.files, Arc::new(Progress::default()));
-        self.send(Task::Create { id, settings, file, snapshot, progress: Arc::clone(&progress) });
+        self.snapshots.fetch_add(1, Ordering::Relaxed);
+        let create = Task::Create { id, settings, file, snapshot, progress: Arc::clone(&progress) };
+        let sent = match self.backpressure {
+            Backpressure::Wait => self.send(create),
+            Backpressure::Drop => self.try_send(create).is_ok(),
+        };
+        if !sent {
+            self.snapshots.fetch_sub(1, Ordering::Relaxed);
+            CAPTURE_SNAPSHOTS.reach();
+            progress.ended.store(true, Ordering::Release);
+        }
         CaptureFile { id, batch: Batch::default(), progress }
     }
 
@@ -211,7 +261,14 @@ impl CaptureWriter {
     /// Ends a file. It is complete when the writer is [closed](Self::close).
     pub fn finish(&mut self, mut file: CaptureFile) {
         self.flush(&mut file);
-        self.send(Task::Finish(file.id));
+        let finish = Task::Finish(file.id);
+        match self.backpressure {
+            Backpressure::Wait => drop(self.send(finish)),
+            Backpressure::Drop => {
+                self.unsent.push_back(finish);
+                self.send_rest();
+            }
+        }
     }
 
     /// Sends the appended events to the thread.
@@ -221,13 +278,13 @@ impl CaptureWriter {
         }
         let batch = std::mem::take(&mut file.batch);
         let events = batch.events.len() as u64;
-        let Some(tasks) = &self.tasks else { return };
         match self.backpressure {
-            Backpressure::Wait => self.send(Task::Events(file.id, batch)),
-            Backpressure::Drop => match tasks.try_send(Task::Events(file.id, batch)) {
-                Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-                Err(TrySendError::Full(_)) => self.dropped += events,
-            },
+            Backpressure::Wait => drop(self.send(Task::Events(file.id, batch))),
+            Backpressure::Drop => {
+                if self.try_send(Task::Events(file.id, batch)).is_err() {
+                    self.dropped += events;
+                }
+            }
         }
     }
 
@@ -251,6 +308,9 @@ impl CaptureWriter {
 
     /// Finishes all files and waits until they are written.
     pub fn close(&mut self) {
+        while let Some(task) = self.unsent.pop_front() {
+            self.send(task);
+        }
         self.tasks = None;
         if let Some(thread) = self.thread.take() {
             // The panic hook has reported a panic of that thread.
@@ -264,10 +324,36 @@ impl CaptureWriter {
         }
     }
 
-    fn send(&self, task: Task) {
-        if let Some(tasks) = &self.tasks {
-            // An error means that the thread has panicked.
-            let _ = tasks.send(task);
+    /// Waits while the channel is full. False means that the thread has panicked.
+    fn send(&self, task: Task) -> bool {
+        let Some(tasks) = &self.tasks else { return false };
+        match tasks.try_send(task) {
+            Ok(()) => true,
+            Err(TrySendError::Disconnected(_)) => false,
+            Err(TrySendError::Full(task)) => {
+                self.heartbeat.during(Phase::AwaitingCaptureWriter, || tasks.send(task).is_ok())
+            }
+        }
+    }
+
+    /// Never waits: gives the task back when the channel is full or the thread has panicked.
+    fn try_send(&mut self, task: Task) -> Result<(), Task> {
+        self.send_rest();
+        let Some(tasks) = self.tasks.as_ref().filter(|_| self.unsent.is_empty()) else {
+            return Err(task);
+        };
+        tasks.try_send(task).map_err(|error| match error {
+            TrySendError::Full(task) | TrySendError::Disconnected(task) => task,
+        })
+    }
+
+    /// Sends the ends of files that found the channel full, as far as it has room.
+    fn send_rest(&mut self) {
+        let Some(tasks) = &self.tasks else { return };
+        while let Some(task) = self.unsent.pop_front() {
+            if let Err(TrySendError::Full(task)) = tasks.try_send(task) {
+                return self.unsent.push_front(task);
+            }
         }
     }
 }
@@ -315,6 +401,8 @@ impl Batch {
 /// The files of the writer thread.
 struct Files {
     open: HashMap<u64, OpenFile>,
+    /// Snapshots that wait for this thread.
+    snapshots: Arc<AtomicUsize>,
     log: Log,
 }
 
@@ -330,7 +418,9 @@ impl Files {
         for task in tasks {
             match task {
                 Task::Create { id, settings, file, snapshot, progress } => {
-                    match OpenFile::begin(settings, file, &snapshot, &progress) {
+                    let begun = OpenFile::begin(settings, file, &snapshot, &progress);
+                    self.snapshots.fetch_sub(1, Ordering::Relaxed);
+                    match begun {
                         Ok(file) => drop(self.open.insert(id, file)),
                         Err(error) => {
                             progress.ended.store(true, Ordering::Release);

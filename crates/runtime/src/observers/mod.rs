@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleId, Scalar};
+use peregrine_alert::{Alert, AlertOrigin, InternalRule, Priority, RuleId, Scalar};
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{Generation, Match, Observer};
 use peregrine_event::Event;
@@ -41,6 +41,7 @@ pub struct RunObserver {
     syscalls: Option<SyscallCosts>,
     timeouts: Timeouts,
     outputs: Outputs,
+    heartbeat: Arc<Heartbeat>,
     held: HeldAlerts,
     capture_full: InternalRule,
     /// Events that rules were evaluated for.
@@ -63,6 +64,8 @@ pub struct Observers {
     pub timeouts: TimeoutSettings,
     /// Destinations of alerts.
     pub outputs: Outputs,
+    /// Shows what the event thread waits for.
+    pub heartbeat: Arc<Heartbeat>,
     /// Maximum time that an alert waits for the accounts of its container.
     pub accounts_max_wait: Duration,
     /// Maximum duration of the run, in event time.
@@ -72,8 +75,17 @@ pub struct Observers {
 impl RunObserver {
     /// An observer without events so far.
     pub fn new(parts: Observers, generation: &Generation, origin: &AlertOrigin) -> Self {
-        let Observers { drops, recorder, metrics, timeouts, outputs, accounts_max_wait, limit } =
-            parts;
+        let Observers {
+            drops,
+            mut recorder,
+            metrics,
+            timeouts,
+            outputs,
+            heartbeat,
+            accounts_max_wait,
+            limit,
+        } = parts;
+        recorder.show_waits(&heartbeat);
         Self {
             summary: Summary::new(names(generation)),
             drops,
@@ -84,6 +96,7 @@ impl RunObserver {
             metrics,
             timeouts: Timeouts::new(timeouts, origin),
             outputs,
+            heartbeat,
             held: HeldAlerts::new(accounts_max_wait),
             capture_full: InternalRule::new(origin, CAPTURE_FULL, Priority::Informational),
             events: 0,
@@ -137,8 +150,8 @@ impl RunObserver {
 
     /// Ends the run: sends held alerts as they are.
     pub(crate) fn give_up_held(&mut self) {
-        let Self { held, outputs, .. } = self;
-        held.release_all(|alert| outputs.submit(alert));
+        let Self { held, outputs, heartbeat, .. } = self;
+        held.release_all(|alert| submit(outputs, heartbeat, alert));
     }
 
     /// Ends the run: completes files and delivers queued alerts.
@@ -158,8 +171,8 @@ impl RunObserver {
 
     #[cold]
     fn release_held(&mut self, now: u64, state: &State) {
-        let Self { held, outputs, .. } = self;
-        held.release(now, state, |alert| outputs.submit(alert));
+        let Self { held, outputs, heartbeat, .. } = self;
+        held.release(now, state, |alert| submit(outputs, heartbeat, alert));
     }
 
     fn is_over(&self, first: u64, ts: u64) -> bool {
@@ -175,12 +188,18 @@ impl RunObserver {
         let fields = [("max_file_size_mb", max), ("written_bytes", written)];
         let fields = fields.map(|(name, value)| (name.to_owned(), Scalar::Uint(value)));
         let text = format!("{CAPTURE_FULL}. Configured limit: {max} MB.");
-        self.outputs.submit(self.capture_full.alert(now(), &text, fields.into()));
+        let alert = self.capture_full.alert(now(), &text, fields.into());
+        submit(&self.outputs, &self.heartbeat, alert);
     }
 }
 
 /// Rule name of alerts about captures that reached their size.
 const CAPTURE_FULL: &str = "Falco internal: capture size limit reached";
+
+/// Queues an alert. In a replay, the thread may wait for an output.
+fn submit(outputs: &Outputs, heartbeat: &Heartbeat, alert: Alert) {
+    heartbeat.during(Phase::SubmittingAlert, || outputs.submit(alert));
+}
 
 fn names(generation: &Generation) -> impl Iterator<Item = (RuleId, String)> {
     generation.iter().map(|(id, rule)| (id, rule.name.clone()))
@@ -213,8 +232,8 @@ impl Observer for RunObserver {
     fn matched(&mut self, matched: &Match<'_>) {
         let Some(alert) = matched.alert() else { return };
         self.summary.count(matched.id, matched.rule.priority);
-        let Self { held, outputs, .. } = self;
-        held.add(matched, alert, |alert| outputs.submit(alert));
+        let Self { held, outputs, heartbeat, .. } = self;
+        held.add(matched, alert, |alert| submit(outputs, heartbeat, alert));
         self.recorder.matched(matched);
     }
 
@@ -246,7 +265,7 @@ impl Observer for RunObserver {
         self.recorder.idle(now);
         self.drops.report_repairs(state);
         if let Some(alert) = self.timeouts.idle(now) {
-            self.outputs.submit(alert);
+            submit(&self.outputs, &self.heartbeat, alert);
         }
         match self.first_ts {
             Some(first) if self.is_over(first, now) => ControlFlow::Break(()),

@@ -5,12 +5,14 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use peregrine_engine::Match;
 use peregrine_event::Event;
 use peregrine_files::{STATE_DIRECTORY, private_directory};
 use peregrine_state::State;
+use peregrine_telemetry::Heartbeat;
 
 use crate::Log;
 use crate::capture::{
@@ -72,6 +74,13 @@ impl Recorder {
         }
         let writer = any.then(|| CaptureWriter::start(backpressure, log.clone())).transpose()?;
         Ok(Self { writer, all, matches: matches.map(MatchCaptures::new) })
+    }
+
+    /// Shows here when the event thread waits for the writer.
+    pub(crate) fn show_waits(&mut self, heartbeat: &Arc<Heartbeat>) {
+        if let Some(writer) = &mut self.writer {
+            writer.show_waits(heartbeat);
+        }
     }
 
     /// A new section of the replayed capture begins.
