@@ -14,7 +14,7 @@ mod print;
 mod version;
 mod wiring;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use peregrine_config::ConfigError;
@@ -33,11 +33,9 @@ fn main() -> ExitCode {
         if is_broken_pipe(&error) {
             return ExitCode::SUCCESS;
         }
-        let mut stderr = io::stderr().lock();
-        if let Some(snippet) = error.downcast_ref::<ConfigError>().map(ConfigError::snippet) {
-            let _ = write!(stderr, "{snippet}");
-        }
-        let _ = writeln!(stderr, "Error: {error:#}");
+        let snippet = error.downcast_ref::<ConfigError>().map(ConfigError::snippet);
+        let snippet = snippet.unwrap_or_default();
+        print::print_error(format!("{snippet}Error: {error:#}\n"));
         ExitCode::FAILURE
     })
 }

@@ -10,8 +10,9 @@ use peregrine_alert::Priority;
 use crate::declare::section;
 use crate::sections::{
     AppendOutput, BaseSyscalls, Capture, Containers, Engine, FalcoLibs, FileOutput, Files,
-    HttpOutput, Include, LibsLogger, LogLevel, Metrics, OutputsQueue, Plugins, ProgramOutput,
-    RuleMatching, RuleSelection, Switch, SyscallEventDrops, SyscallEventTimeouts, Webserver,
+    HttpOutput, Include, LibsLogger, LogFormat, LogLevel, Metrics, OutputsQueue, Plugins,
+    ProgramOutput, RuleMatching, RuleSelection, Switch, SyscallEventDrops, SyscallEventTimeouts,
+    Webserver,
 };
 
 section! {
@@ -23,6 +24,8 @@ section! {
         /// Lowest severity of log lines to write: emergency, alert, critical, error, warning,
         /// notice, info or debug.
         log_level: LogLevel = LogLevel::default();
+        /// Form of log lines on stderr: text, or json (an object with time, level and message).
+        log_format: LogFormat = LogFormat::Text, extra { "$comment": "Peregrine" };
         /// Messages of the capture layer among the log lines.
         libs_logger: Option<LibsLogger> = Some(LibsLogger::default());
         /// Write log lines to stderr.

@@ -41,10 +41,10 @@ pub use secrets::redact_option;
 pub use sections::{
     AppendOutput, BaseSyscalls, Capture, CaptureMode, ClientCertificate, Containers, DropAction,
     DropActions, Engine, ExtraField, FalcoLibs, FileOutput, Files, Hooks, HttpOutput, Include,
-    Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogLevel,
-    Metrics, OutputsQueue, Plugin, Plugins, ProgramOutput, RingSize, RuleMatching, RuleSelection,
-    Scope, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Trust, Webserver,
-    WhenFull,
+    Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat,
+    LogLevel, Metrics, OutputsQueue, Plugin, Plugins, ProgramOutput, RingSize, RuleMatching,
+    RuleSelection, Scope, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Trust,
+    Webserver, WhenFull,
 };
 
 /// The configuration that applies where there is no file.

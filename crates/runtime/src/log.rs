@@ -1,13 +1,19 @@
-//! The log: lines about the program itself, in Falco's form, on stderr and in syslog.
+//! The log: lines about the program itself, in Falco's form or as JSON, on stderr and in syslog.
+
+mod repeats;
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use peregrine_alert::Priority;
+use serde_json::json;
+
+use repeats::{Repeats, Report};
 
 /// Writes lines to the log of the program. Cheap to clone, usable from every thread.
 #[derive(Clone)]
@@ -28,32 +34,41 @@ pub struct LogSettings {
     pub stderr: bool,
     /// Send to syslog. Without a daemon, lines to it are lost, as with `syslog(3)`.
     pub syslog: bool,
-    /// Times on stderr as `2026-11-22T09:38:00+0000`.
+    /// Form of the lines on stderr.
+    pub format: LogFormat,
+    /// Times of text lines as `2026-11-22T09:38:00+0000`.
     pub iso_8601: bool,
     /// Name of the program, as syslog shows it.
     pub program: String,
 }
 
+/// Form of the lines on stderr.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Falco's: time and message.
+    #[default]
+    Text,
+    /// An object with `time`, `level` and `message`; a message of several lines is one line.
+    Json,
+}
+
+/// The destinations of lines.
+struct Destinations {
+    settings: LogSettings,
+    syslog: Option<UnixDatagram>,
+    /// Locked while a line is written, so that lines are in the order of their times.
+    repeats: Mutex<Repeats>,
+}
+
 impl Log {
-    /// Opens the destinations.
+    /// Opens the destinations. A line that repeats more than a few times within a minute is written
+    /// once more after it, with the number of repeats.
     #[must_use]
     pub fn open(settings: LogSettings) -> Self {
         let syslog = if settings.syslog { connect_syslog().ok() } else { None };
         let lowest = (settings.stderr || syslog.is_some()).then_some(settings.level);
-        let write = move |level, message: &dyn Display| {
-            let message = message.to_string();
-            let message = message.trim_end_matches('\n');
-            let now = Timestamp::now();
-            if let Some(syslog) = &syslog {
-                // A full or vanished syslog must not block the program.
-                let packet = syslog_packet(level, now, &settings.program, message);
-                let _ = syslog.send(packet.as_bytes());
-            }
-            if settings.stderr {
-                let stamp = stamp(now, settings.iso_8601);
-                let _ = writeln!(io::stderr().lock(), "{stamp}: {message}");
-            }
-        };
+        let destinations = Destinations { settings, syslog, repeats: Mutex::default() };
+        let write = move |level, message: &dyn Display| destinations.line(level, message);
         Self { lowest, write: Arc::new(write) }
     }
 
@@ -102,6 +117,54 @@ impl fmt::Debug for Log {
     }
 }
 
+impl Destinations {
+    fn line(&self, level: Priority, message: &dyn Display) {
+        let message = message.to_string();
+        let message = message.trim_end_matches('\n');
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        let (admitted, reports) = repeats.admit(Instant::now(), level, message);
+        reports.iter().for_each(|Report { level, message }| self.write(*level, message));
+        if admitted {
+            self.write(level, message);
+        }
+    }
+
+    fn write(&self, level: Priority, message: &str) {
+        let settings = &self.settings;
+        let now = Timestamp::now();
+        if let Some(syslog) = &self.syslog {
+            // A full or vanished syslog must not block the program.
+            let packet = syslog_packet(level, now, &settings.program, message);
+            let _ = syslog.send(packet.as_bytes());
+        }
+        if settings.stderr {
+            let line = match settings.format {
+                LogFormat::Text => format!("{}: {message}\n", stamp(now, settings.iso_8601)),
+                LogFormat::Json => json_line(level, now, message),
+            };
+            // One write: lines of other threads and processes are not written into it.
+            let _ = io::stderr().lock().write_all(line.as_bytes());
+        }
+    }
+}
+
+impl Drop for Destinations {
+    fn drop(&mut self) {
+        let repeats = self.repeats.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let reports = repeats.finish();
+        reports.iter().for_each(|Report { level, message }| self.write(*level, message));
+    }
+}
+
+fn json_line(level: Priority, now: Timestamp, message: &str) -> String {
+    let level = match level {
+        Priority::Informational => "info".to_owned(),
+        other => other.name().to_ascii_lowercase(),
+    };
+    let line = json!({ "time": now.to_string(), "level": level, "message": message });
+    format!("{line}\n")
+}
+
 /// `Sun Nov 22 09:38:00 2026` in local time, or `2026-11-22T09:38:00+0000`.
 fn stamp(now: Timestamp, iso_8601: bool) -> String {
     if iso_8601 {
@@ -145,6 +208,7 @@ mod tests {
             level: Priority::Debug,
             stderr: false,
             syslog: false,
+            format: LogFormat::Text,
             iso_8601: false,
             program: "engine".to_owned(),
         };
@@ -156,6 +220,18 @@ mod tests {
         let time = Timestamp::from_second(1_795_340_280).unwrap();
         assert_eq!(stamp(time, true), "2026-11-22T09:38:00+0000");
         assert_eq!(stamp(time, false).len(), "Sun Nov 22 09:38:00 2026".len());
+    }
+
+    #[test]
+    fn a_json_line_is_one_line() {
+        let time = Timestamp::from_second(1_795_340_280).unwrap();
+        let line = json_line(Priority::Informational, time, "two\n\"lines\"");
+        assert_eq!(line.find('\n'), Some(line.len() - 1));
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let expected = json!({
+            "time": "2026-11-22T09:38:00Z", "level": "info", "message": "two\n\"lines\""
+        });
+        assert_eq!(line, expected);
     }
 
     #[test]

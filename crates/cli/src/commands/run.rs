@@ -17,7 +17,7 @@ use peregrine_runtime::{
 use peregrine_telemetry::{Phase, WebStats};
 
 use crate::args::{RulesArgs, RunArgs, RunCommand};
-use crate::print::print;
+use crate::print::{print, print_error};
 use crate::wiring::prepare::{PreparedRun, prepare};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
@@ -140,11 +140,8 @@ fn metrics_of(
 /// Prints rates and losses on stderr, the summary on stdout.
 fn print_report(prepared: &PreparedRun<'_>, report: &RunReport) -> anyhow::Result<()> {
     if report.started {
-        let mut stderr = io::stderr().lock();
-        if prepared.options.verbose {
-            let _ = stderr.write_all(report.rates().as_bytes());
-        }
-        let _ = write!(stderr, "{}", report.drops);
+        let rates = if prepared.options.verbose { report.rates() } else { String::new() };
+        print_error(format!("{rates}{}", report.drops));
     }
     let summary = format!("{}{}", report.summary, report.delivery.losses(&report.summary));
     // A thread that cannot write to stdout holds its lock.
@@ -175,7 +172,7 @@ fn print_profile(
     stacks: Option<File>,
 ) -> anyhow::Result<()> {
     if options.profile {
-        let _ = write!(io::stderr().lock(), "{profile}");
+        print_error(profile.to_string());
     }
     if let Some(mut file) = stacks {
         file.write_all(profile.folded().as_bytes()).context("cannot write the profile")?;

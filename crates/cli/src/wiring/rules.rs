@@ -1,7 +1,6 @@
 //! Rules files: reading them, and making the rule set of a run.
 
 use std::fs;
-use std::io::{self, Write};
 
 use anyhow::{anyhow, bail};
 use peregrine_config::{AppendOutput, ExtraField};
@@ -13,6 +12,7 @@ use peregrine_rules::{
 use super::checks::{self, SYSCALL};
 use super::setup::Setup;
 use crate::args::{LoadArgs, RulesArgs};
+use crate::print::print_error;
 use crate::version;
 
 /// Names and texts of rules files.
@@ -76,9 +76,8 @@ fn log_result(setup: &Setup, result: &LoadResult) {
 
 /// Prints every error with its place and line. The error message that follows names only the first.
 pub(crate) fn explain(results: &[LoadResult]) {
-    let mut stderr = io::stderr().lock();
     for result in results.iter().filter(|result| !result.successful()) {
-        let _ = writeln!(stderr, "{}", result.explanation().trim_end());
+        print_error(format!("{}\n", result.explanation().trim_end()));
     }
 }
 

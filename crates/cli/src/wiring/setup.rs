@@ -2,15 +2,16 @@
 //! begins.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use anyhow::bail;
-use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, Main};
+use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, LogFormat as Form, Main};
 use peregrine_diagnostics::Problem;
-use peregrine_runtime::{Log, LogSettings};
+use peregrine_runtime::{Log, LogFormat, LogSettings};
 
 use crate::args::{ConfigArgs, UsageError};
+use crate::print::print_error;
 use crate::version;
 
 /// Where the configuration is looked for.
@@ -98,12 +99,13 @@ impl Setup {
     }
 
     /// A warning with a place is shown with its line on stderr; Falco's log lines stay as they are.
-    /// Otherwise, and where stderr is not wanted, it is a line of the log.
-    fn warn(&self, warning: &Problem) {
-        if warning.labels.is_empty() || !self.config().log_stderr {
+    /// Otherwise, and where stderr is not wanted or takes JSON, it is a line of the log.
+    pub(crate) fn warn(&self, warning: &Problem) {
+        let shown = self.config().log_stderr && self.config().log_format == Form::Text;
+        if warning.labels.is_empty() || !shown {
             self.log.warning(warning.to_line());
         } else {
-            let _ = write!(io::stderr(), "{warning}");
+            print_error(warning.to_string());
         }
     }
 
@@ -126,6 +128,10 @@ fn open_log(config: &Config) -> Log {
         level: config.log_level.0,
         stderr: config.log_stderr,
         syslog: config.log_syslog,
+        format: match config.log_format {
+            Form::Text => LogFormat::Text,
+            Form::Json => LogFormat::Json,
+        },
         iso_8601: config.time_format_iso_8601,
         program: version::program(),
     })

@@ -1,12 +1,11 @@
 //! Which system calls are monitored.
 
-use std::io::{self, Write};
-
 use peregrine_engine::select::{self, BaseSyscalls, Selection, SyscallSet};
 use peregrine_fields::Field;
 use peregrine_rules::RuleSet;
 
 use super::setup::Setup;
+use crate::print::print_error;
 
 /// Selects the system calls to monitor, and logs how.
 pub(crate) fn select(setup: &Setup, rules: &RuleSet<Field>) -> SyscallSet {
@@ -17,7 +16,7 @@ pub(crate) fn select(setup: &Setup, rules: &RuleSet<Field>) -> SyscallSet {
     let notes = selection.notes(|level| setup.log.is_logged(level));
     notes.into_iter().for_each(|(level, note)| setup.log.line(level, note));
     if let Some(warning) = selection.warning() {
-        let _ = writeln!(io::stderr(), "{warning}");
+        print_error(format!("{warning}\n"));
     }
     selection.selected
 }

@@ -89,3 +89,20 @@ words!(
     str::to_owned,
     |word| ConfigIssue::new(ConfigCode::Value, format!("Unknown log level {word}"))
 );
+
+/// `log_format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Falco's: time and message.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+words!(
+    LogFormat, { "type": "string", "enum": ["text", "json"] }, "text",
+    { "text" => Self::Text, "json" => Self::Json },
+    str::to_owned,
+    |word| ConfigIssue::new(ConfigCode::Value, format!("Unknown log format {word}"))
+);

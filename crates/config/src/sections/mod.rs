@@ -23,7 +23,7 @@ pub use engine::{Engine, Hooks, LiveSettings, RingSize, Scope};
 pub use files::Files;
 pub use includes::{Include, Strategy};
 pub use libs::{BaseSyscalls, FalcoLibs};
-pub use log::{LibsLogger, LibsSeverity, LogLevel};
+pub use log::{LibsLogger, LibsSeverity, LogFormat, LogLevel};
 pub use metrics::{Interval, IntervalError, Metrics};
 pub use outputs::{
     ClientCertificate, FileOutput, HttpOutput, OutputsQueue, ProgramOutput, Switch, Trust, WhenFull,
