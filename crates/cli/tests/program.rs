@@ -385,7 +385,7 @@ fn codes_of_rules_and_configuration_are_explained() {
         let page = place.run_bare(&["code", code]).stdout;
         assert!(page.starts_with(title) && page.contains("Remedy:"), "{page}");
     }
-    assert_eq!(place.run_bare(&["code"]).stdout.matches("CONFIG_").count(), 7);
+    assert_eq!(place.run_bare(&["code"]).stdout.matches("CONFIG_").count(), 9);
 }
 
 #[test]

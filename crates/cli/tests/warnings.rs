@@ -52,13 +52,13 @@ impl Place {
     /// A dry run that succeeds, and what it writes to stderr.
     fn dry_run(&self, arguments: &[&str]) -> String {
         let output = self.command(&[&["--dry-run"], arguments].concat()).output().unwrap();
-        let stderr = stderr(&output);
+        let stderr = stderr_of(&output);
         assert!(output.status.success(), "{stderr}");
         stderr
     }
 }
 
-fn stderr(output: &Output) -> String {
+fn stderr_of(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -103,5 +103,111 @@ fn json_log_lines_are_objects_with_time_level_and_message() {
     };
     assert_eq!(lines.iter().filter(is_warning).count(), 1, "{lines:?}");
     let wrong = place.command(&["-o", "log_format=xml", "--dry-run"]).output().unwrap();
-    assert!(stderr(&wrong).ends_with("Error: Unknown log format xml\n"), "{}", stderr(&wrong));
+    assert!(
+        stderr_of(&wrong).ends_with("Error: Unknown log format xml\n"),
+        "{}",
+        stderr_of(&wrong)
+    );
+}
+
+/// The warnings in a text, with the places that they point to.
+fn told(stderr: &str) -> Vec<String> {
+    let mut told = Vec::new();
+    for line in stderr.lines() {
+        if let Some(warning) = line.strip_prefix("warning: ") {
+            let (message, _code) = warning.rsplit_once(" [CONFIG_").unwrap();
+            told.push(message.to_owned());
+        } else if let (Some(place), Some(last)) =
+            (line.trim().strip_prefix("--> "), told.last_mut())
+        {
+            *last = format!("{place}: {last}");
+        }
+    }
+    told
+}
+
+#[test]
+fn rules_files_that_hold_no_rules_are_named() {
+    let place = Place::new("rules_files: [rules.yaml, gone.yaml, empty, notes.txt]\n");
+    fs::create_dir(place.0.path().join("empty")).unwrap();
+    place.write("notes.txt", "");
+    assert_eq!(
+        told(&place.dry_run(&[])),
+        [
+            "falco.yaml:6:27: rules_files: gone.yaml does not exist, so nothing is read there",
+            "falco.yaml:6:38: no rules are read from empty: the directory has no .yaml or .yml file",
+            "falco.yaml:6:45: no rules are read from notes.txt: the name does not end in .yaml or .yml",
+        ]
+    );
+    // Options replace the list, and their paths stand in the log.
+    let stderr = place.dry_run(&["-r", "rules.yaml", "-r", "notes.txt", "-r", "empty"]);
+    assert_eq!(told(&stderr), [""; 0], "{stderr}");
+    for path in ["notes.txt", "empty"] {
+        assert!(stderr.contains(&format!(": no rules are read from {path}: the ")), "{stderr}");
+    }
+}
+
+#[test]
+fn a_pipe_is_read_if_it_is_named_and_not_from_a_directory() {
+    let place = Place::new("");
+    let directory = place.0.path().join("rules.d");
+    fs::create_dir(&directory).unwrap();
+    place.write("rules.d/rules.yaml", RULES);
+    for pipe in ["rules.d/pipe.yaml", "pipe"] {
+        let path = place.0.path().join(pipe);
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+    let stderr = place.dry_run(&["-r", "rules.d"]);
+    assert!(stderr.contains("rules.d/pipe.yaml is not read: it is no regular file"), "{stderr}");
+
+    let mut command = place.command(&["--dry-run", "-r", "pipe"]);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    place.write("pipe", RULES);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", stderr_of(&output));
+    assert!(stderr_of(&output).contains("   pipe | schema validation: ok"));
+}
+
+#[test]
+fn selections_and_additions_that_meet_no_rule_are_named() {
+    let place = Place::new(
+        "rules:
+- disable: {rule: Openned}
+- disable: {rule: 'Shut*'}
+- enable: {tag: files}
+- enable: {tag: file}
+append_output:
+- {match: {rule: Opened, tags: [files]}, extra_output: a}
+- {match: {rule: Openned}, extra_output: a}
+- {match: {tags: [net]}, extra_output: a}
+- {match: {source: k8s_audit}, extra_output: a}
+",
+    );
+    let stderr = place.dry_run(&["-r", "rules.yaml"]);
+    assert_eq!(
+        told(&stderr),
+        [
+            "falco.yaml:7:19: rules: no rule is named 'Openned'",
+            "falco.yaml:8:19: rules: no rule matches 'Shut*'",
+            "falco.yaml:10:17: rules: no rule has the tag 'file'",
+            "falco.yaml:13:18: append_output: no rule is named 'Openned'",
+            "falco.yaml:14:18: append_output: no rule has the tag 'net'",
+            "falco.yaml:15:11: append_output: no rule meets all of its conditions",
+        ]
+    );
+    assert_eq!(stderr.matches("did you mean `Opened`?").count(), 2);
+    assert!(stderr.contains("did you mean `files`?"), "{stderr}");
+}
+
+#[test]
+fn keys_given_twice_and_values_of_the_wrong_type_are_named() {
+    let place = Place::new("priority: debug\npriority: error\njson_output: perhaps\n");
+    assert_eq!(
+        told(&place.dry_run(&["-r", "rules.yaml", "-o", "output_timeout=soon"])),
+        [
+            "falco.yaml:7:1: key 'priority' is given twice, in lines 6 and 7: the one in line 6 counts",
+            "falco.yaml:8:14: 'json_output' does not take this value: it is ignored, and the default applies, false",
+            "command line:1:16: 'output_timeout' does not take this value: it is ignored, and the default applies, 2000",
+        ]
+    );
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use peregrine_diagnostics::Span;
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
@@ -22,8 +23,30 @@ pub(crate) trait Setting: Sized {
     /// schema validation logs a warning.
     fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue>;
 
+    /// Finds the values at and below `key` that [`read`](Self::read) ignores.
+    fn ignored(node: &Node, key: &str, found: &mut Vec<IgnoredValue>) {
+        if !node.is_null() && matches!(Self::read(node, key), Ok(None)) {
+            found.push(IgnoredValue::new(node, key));
+        }
+    }
+
     /// Rows of the reference page for this key.
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>);
+}
+
+/// A value that has no effect, because its key does not take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IgnoredValue {
+    /// The key, sections before it.
+    pub(crate) key: String,
+    /// The value.
+    pub(crate) span: Span,
+}
+
+impl IgnoredValue {
+    pub(crate) fn new(node: &Node, key: &str) -> Self {
+        Self { key: key.to_owned(), span: node.span() }
+    }
 }
 
 /// One key on the reference page.
@@ -100,6 +123,20 @@ macro_rules! section {
                 }))
             }
 
+            fn ignored(
+                node: &peregrine_yaml::Node,
+                key: &str,
+                found: &mut Vec<$crate::declare::IgnoredValue>,
+            ) {
+                if !node.items().is_empty() {
+                    found.push($crate::declare::IgnoredValue::new(node, key));
+                }
+                $( if let Some(node) = node.get(stringify!($key)) {
+                    let key = $crate::declare::join(key, stringify!($key));
+                    <$type as $crate::declare::Setting>::ignored(node, &key, found);
+                } )+
+            }
+
             fn rows(&self, key: &str, _: &str, rows: &mut Vec<$crate::declare::Row>) {
                 $( $crate::declare::Setting::rows(
                     &self.$key,
@@ -133,6 +170,14 @@ macro_rules! optional {
                 let parse: Parse = $parse;
                 let keys = <$keys as $crate::declare::Setting>::read(node, key)?;
                 parse(keys.unwrap_or_default(), node).map(Some)
+            }
+
+            fn ignored(
+                node: &peregrine_yaml::Node,
+                key: &str,
+                found: &mut Vec<$crate::declare::IgnoredValue>,
+            ) {
+                <$keys as $crate::declare::Setting>::ignored(node, key, found);
             }
 
             fn rows(&self, key: &str, about: &str, rows: &mut Vec<$crate::declare::Row>) {
@@ -256,6 +301,15 @@ impl<T: Setting> Setting for Vec<T> {
         items.iter().map(item).collect::<Result<_, _>>().map(Some)
     }
 
+    fn ignored(node: &Node, key: &str, found: &mut Vec<IgnoredValue>) {
+        if !node.entries().is_empty() {
+            found.push(IgnoredValue::new(node, key));
+        }
+        for (index, item) in node.items().iter().enumerate() {
+            T::ignored(item, &format!("{key}[{index}]"), found);
+        }
+    }
+
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
         row(rows, &format!("{key}[]"), if self.is_empty() { "empty" } else { "" }, about);
     }
@@ -269,6 +323,10 @@ impl<T: Setting + Default> Setting for Option<T> {
 
     fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
         Ok(Some(Some(T::read(node, key)?.unwrap_or_default())))
+    }
+
+    fn ignored(node: &Node, key: &str, found: &mut Vec<IgnoredValue>) {
+        T::ignored(node, key, found);
     }
 
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {

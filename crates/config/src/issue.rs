@@ -24,11 +24,15 @@ pub enum ConfigCode {
     Value,
     /// A key that no section declares.
     UnknownKey,
+    /// A key that its section has already.
+    DuplicateKey,
+    /// A value that changes nothing.
+    NoEffect,
 }
 
 impl ConfigCode {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::FileRead,
         Self::YamlParse,
         Self::Override,
@@ -36,6 +40,8 @@ impl ConfigCode {
         Self::Type,
         Self::Value,
         Self::UnknownKey,
+        Self::DuplicateKey,
+        Self::NoEffect,
     ];
 
     /// Name for machines.
@@ -49,6 +55,8 @@ impl ConfigCode {
             Self::Type => "CONFIG_ERR_TYPE",
             Self::Value => "CONFIG_ERR_VALUE",
             Self::UnknownKey => "CONFIG_UNKNOWN_KEY",
+            Self::DuplicateKey => "CONFIG_DUPLICATE_KEY",
+            Self::NoEffect => "CONFIG_NO_EFFECT",
         }
     }
 
@@ -56,7 +64,7 @@ impl ConfigCode {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::UnknownKey => Severity::Warning,
+            Self::UnknownKey | Self::DuplicateKey | Self::NoEffect => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -72,6 +80,8 @@ impl ConfigCode {
             Self::Type => "Configuration value of the wrong type",
             Self::Value => "Invalid configuration value",
             Self::UnknownKey => "Unknown configuration key",
+            Self::DuplicateKey => "Configuration key given twice",
+            Self::NoEffect => "Configuration value without effect",
         }
     }
 
@@ -94,6 +104,13 @@ impl ConfigCode {
             }
             Self::UnknownKey => {
                 "A key, in a file or in an option -o, is none of the configuration; it has no effect."
+            }
+            Self::DuplicateKey => {
+                "A section of a configuration file has a key twice. The first one counts, the other has no effect."
+            }
+            Self::NoEffect => {
+                "A value changes nothing: a path that does not exist or a directory without rules files, a rule or tag \
+                 that no rule has, a variable of the environment that is not set, a value of the wrong type."
             }
         }
     }
@@ -119,6 +136,8 @@ impl ConfigCode {
                 "The message names the values that are right; `peregrine --config-schema --format markdown` \
                  describes every key."
             }
+            Self::DuplicateKey => "Remove one of the two; the message names both lines.",
+            Self::NoEffect => "Correct the value, or remove the key.",
             Self::UnknownKey => {
                 "Correct the key; `peregrine --config-schema` lists all. Plugins have keys of their own in \
                  `init_config`."
@@ -243,6 +262,10 @@ pub struct ConfigError(Problem);
 impl ConfigError {
     pub(crate) fn new(issue: ConfigIssue, main_file: &str, sources: &SourceMap) -> Self {
         Self(issue.into_problem(main_file, sources))
+    }
+
+    pub(crate) fn from_problem(problem: Problem) -> Self {
+        Self(problem)
     }
 
     /// The message with its code, place and remedy.

@@ -26,6 +26,7 @@ mod overrides;
 mod secrets;
 mod sections;
 mod sources;
+mod without_effect;
 
 use peregrine_yaml::{Node, Schema, Value};
 use serde_json::{Value as Json, json};

@@ -1,5 +1,6 @@
 //! From files and `-o` to a configuration.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -7,7 +8,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use peregrine_diagnostics::{Label, Problem, Source, SourceMap};
-use peregrine_yaml::{Map, Node, Schema, UnknownKey, Value, Violation, files_at};
+use peregrine_yaml::{
+    DuplicateKey, Map, Node, Schema, UnknownKey, Value, Violation, duplicate_keys, files_at,
+};
 
 use crate::config::Config;
 use crate::declare::Setting;
@@ -17,7 +20,7 @@ use crate::issue::{ConfigCode, ConfigError, ConfigIssue};
 use crate::overrides::COMMAND_LINE;
 use crate::secrets::{Expansion, Expansions, printable, redact_option};
 use crate::sections::{Include, Plugin, Strategy};
-use crate::{full_schema, overrides, sources};
+use crate::{full_schema, overrides, sources, without_effect};
 
 /// Where the configuration begins.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +49,45 @@ pub struct Loaded {
     pub plugins: Vec<Plugin>,
     /// Rules files and directories that exist, in order.
     pub rules: Vec<String>,
-    /// Problems that do not prevent a start: unknown keys, doubtful entries.
+    /// Entries of `rules_files` that do not exist: warnings for a run that takes its rules from there.
+    pub absent_rules: Vec<Problem>,
+    /// Problems that do not prevent a start: unknown keys, values without effect, doubtful entries.
     pub warnings: Vec<Problem>,
+    /// The texts, for [`label`](Self::label).
+    sources: SourceMap,
+}
+
+impl Loaded {
+    /// The place of the value of a key, such as `http_output.url` or `rules[0].disable.tag`. `None`
+    /// if it is not set, or not written anywhere.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<Label> {
+        let node = overrides::find(&self.printable, key)?;
+        // Sections that `-o` made have no place.
+        let span = Some(node.span()).filter(|span| span.end.offset > 0)?;
+        let (source, span) = self.sources.resolve(span)?;
+        Some(Label { source, span })
+    }
+
+    /// A warning about a value that changes nothing, with the place of its key.
+    #[must_use]
+    pub fn no_effect(&self, key: &str, message: impl Into<String>) -> Problem {
+        let problem = Problem::warning(ConfigCode::NoEffect.name(), message);
+        match self.label(key) {
+            Some(label) => problem.at(label),
+            None => problem,
+        }
+    }
+
+    /// An error about a value, with the place of its key.
+    #[must_use]
+    pub fn error(&self, key: &str, message: impl Into<String>, help: &str) -> ConfigError {
+        let problem = Problem::error(ConfigCode::Value.name(), message).help(help);
+        ConfigError::from_problem(match self.label(key) {
+            Some(label) => problem.at(label),
+            None => problem,
+        })
+    }
 }
 
 /// A file that was read.
@@ -116,14 +156,38 @@ impl Loader {
         }
 
         let config = Config::read(&root, "")?.unwrap_or_default();
-        let rules = rules_files(&root, &config, deprecated)?;
+        let mut rules = rules_files(&root, &config, deprecated)?;
+        let absent: Vec<_> = rules.extract_if(.., |(file, _)| !Path::new(file).exists()).collect();
+        let rules = rules.into_iter().map(|(file, _)| file).collect();
+        let absent = absent.into_iter().map(|(_, issue)| self.warning(issue, name)).collect();
         let plugins = chosen_plugins(&config)?;
+        for issue in without_effect::find(&root, &config) {
+            let warning = self.warning(issue, name);
+            self.warnings.push(warning);
+        }
         let mut warnings = std::mem::take(&mut self.warnings);
         warnings.extend(doubtful_entries(&config));
         let files = std::mem::take(&mut self.files);
         let printable = printable(&root, &self.expansions);
         let read_at = SystemTime::now();
-        Ok(Loaded { config, printable, tree: root, files, read_at, plugins, rules, warnings })
+        let sources = std::mem::take(&mut self.sources);
+        Ok(Loaded {
+            config,
+            printable,
+            tree: root,
+            files,
+            read_at,
+            plugins,
+            rules,
+            absent_rules: absent,
+            warnings,
+            sources,
+        })
+    }
+
+    /// A warning in which values from the environment stand as in the file.
+    fn warning(&self, issue: ConfigIssue, main: &str) -> Problem {
+        issue.conceal(&self.expansions).into_problem(main, &self.sources)
     }
 
     fn read_file(&mut self, path: &Path, schema: &Schema) -> Result<Node, ConfigIssue> {
@@ -135,19 +199,26 @@ impl Loader {
             )
         })?;
         let mut node = sources::read(&mut self.sources, &name, &bytes)?;
-        let variable =
-            |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let unset = RefCell::new(Vec::new());
+        let variable = |name: &str| {
+            let value = std::env::var_os(name);
+            if value.is_none() {
+                unset.borrow_mut().push(name.to_owned());
+            }
+            value.map(|value| value.to_string_lossy().into_owned())
+        };
+        let mut issues: Vec<_> = duplicate_keys(&node).iter().map(duplicate_key).collect();
         expand_tree(&mut node, &variable, &mut |node, written| {
             let value = node.as_str().unwrap_or_default().to_owned();
             self.expansions.record(node.start.offset, Expansion { written, value });
+            issues.extend(unset.take().iter().map(|name| unset_variable(name).at(node)));
         });
         let validation = schema.check(&node).into_iter().next().map_or(Ok(()), Err);
         for key in schema.unknown_keys(&node) {
-            if let Some(issue) = unknown_key(&key) {
-                let issue = issue.at_span(key.span);
-                self.warnings.push(issue.into_problem(&name, &self.sources));
-            }
+            issues.extend(unknown_key(&key).map(|issue| issue.at_span(key.span)));
         }
+        let warnings: Vec<_> = issues.into_iter().map(|issue| self.warning(issue, &name)).collect();
+        self.warnings.extend(warnings);
         self.files.insert(name, ReadFile { validation, sha256: sha256(&bytes) });
         Ok(node)
     }
@@ -175,8 +246,12 @@ impl Loader {
     ) -> Result<(), ConfigIssue> {
         crate::declare::refuse_scalar(root, "", INCLUDES)?;
         let Some(includes) = root.get(INCLUDES) else { return Ok(()) };
+        let places: Vec<_> = match includes.items() {
+            [] => vec![includes.span()],
+            items => items.iter().map(Node::span).collect(),
+        };
         let includes = Vec::<Include>::read(includes, INCLUDES)?.unwrap_or_default();
-        for Include { path, strategy } in includes {
+        for (Include { path, strategy }, place) in includes.into_iter().zip(places) {
             let path = Path::new(&path);
             if path == main {
                 return Err(ConfigIssue::new(
@@ -188,7 +263,12 @@ impl Loader {
                 ));
             }
             // A path that does not exist yet includes nothing.
-            let files = files_at(path, Path::is_file)
+            if !path.exists() {
+                let issue = without_effect::absent(INCLUDES, path).at_span(place);
+                let warning = self.warning(issue, &main.display().to_string());
+                self.warnings.push(warning);
+            }
+            let files = files_at(path, Path::exists)
                 .map_err(|error| ConfigIssue::new(ConfigCode::FileRead, error.to_string()))?;
             for file in files {
                 let node = self.read_file(&file, schema)?;
@@ -210,6 +290,20 @@ fn unknown_key(key: &UnknownKey) -> Option<ConfigIssue> {
         Some(nearest) => issue.help(format!("did you mean `{nearest}`?")),
         None => issue,
     })
+}
+
+fn duplicate_key(key: &DuplicateKey) -> ConfigIssue {
+    let DuplicateKey { path, first, again } = key;
+    let (one, two) = (first.start.line + 1, again.start.line + 1);
+    let message = format!(
+        "key '{path}' is given twice, in lines {one} and {two}: the one in line {one} counts"
+    );
+    ConfigIssue::new(ConfigCode::DuplicateKey, message).at_span(*again)
+}
+
+fn unset_variable(name: &str) -> ConfigIssue {
+    let message = format!("environment variable '{name}' is not set: nothing stands in its place");
+    ConfigIssue::new(ConfigCode::NoEffect, message).help("`$${…}` is the text `${…}`")
 }
 
 /// Merges the top-level keys of a file. Sections are replaced as a whole.
@@ -247,15 +341,23 @@ fn merge(
     Ok(())
 }
 
-/// The rules files that exist, also by the key's old name.
+/// The rules files, also by the key's old name, each with what is to be said if it does not exist.
 fn rules_files(
     root: &Node,
     config: &Config,
     deprecated: &mut dyn FnMut(&str),
-) -> Result<Vec<String>, ConfigIssue> {
-    let mut files = config.rules_files.clone();
+) -> Result<Vec<(String, ConfigIssue)>, ConfigIssue> {
+    let mut files = Vec::new();
+    let mut add = |key: &str, names: Vec<String>| {
+        for (index, name) in names.into_iter().enumerate() {
+            let issue = without_effect::absent(key, Path::new(&name));
+            let node = overrides::find(root, &format!("{key}[{index}]"));
+            files.push((name, node.map_or(issue.clone(), |node| issue.at(node))));
+        }
+    };
+    add("rules_files", config.rules_files.clone());
     if let Some(old) = root.get("rules_file") {
-        files.extend(Vec::<String>::read(old, "rules_file")?.unwrap_or_default());
+        add("rules_file", Vec::<String>::read(old, "rules_file")?.unwrap_or_default());
         deprecated(
             "Using deprecated config key 'rules_file' (singular form). Please use new 'rules_files' config key (plural form).",
         );
@@ -265,7 +367,6 @@ fn rules_files(
                 .help("`rules_files` alone will do"));
         }
     }
-    files.retain(|file| Path::new(file).exists());
     Ok(files)
 }
 

@@ -45,6 +45,16 @@ pub(crate) fn apply(
     set(root, &steps, value).map_err(|reason| wrong_key(key, reason))
 }
 
+/// The value that a path leads to. A single value stands for a list of one.
+pub(crate) fn find<'n>(root: &'n Node, path: &str) -> Option<&'n Node> {
+    parse_path(path).ok()?.iter().try_fold(root, |node, step| match (step, &node.value) {
+        (Step::Key(name), _) => node.get(name),
+        (Step::Index(0), Value::Scalar { .. }) => Some(node),
+        (Step::Index(index), _) => node.items().get(*index),
+        (Step::Append, _) => None,
+    })
+}
+
 fn wrong_key(key: &str, reason: impl Display) -> ConfigIssue {
     ConfigIssue::new(ConfigCode::Override, format!("Config error at key \"{key}\": {reason}"))
 }

@@ -363,3 +363,98 @@ fn errors_show_variables_by_name_and_no_secrets() {
         assert!(!error.contains("hunter2"), "{error}");
     }
 }
+
+/// The warnings of a configuration, one line each.
+fn warnings(yaml: &str, options: &[&str]) -> Vec<String> {
+    let lines = loaded(yaml, options).unwrap().warnings;
+    let name = |line: String| {
+        line.rsplit_once("falco.yaml:").map_or(line.clone(), |(_, at)| at.to_owned())
+    };
+    lines.iter().map(|warning| name(warning.to_line())).collect()
+}
+
+#[test]
+fn a_key_given_twice_is_named_with_both_lines() {
+    let yaml = "priority: error\nengine:\n  kind: nodriver\n  kind: kmod\npriority: debug\n";
+    assert_eq!(
+        warnings(yaml, &[]),
+        [
+            "4:3: key 'engine.kind' is given twice, in lines 3 and 4: the one in line 3 counts",
+            "5:1: key 'priority' is given twice, in lines 1 and 5: the one in line 1 counts",
+        ]
+    );
+    let config = loaded(yaml, &[]).unwrap().config;
+    assert_eq!((config.priority, config.engine), (Priority::Error, Engine::NoDriver));
+}
+
+#[test]
+fn values_that_a_key_does_not_take_are_named_in_files_and_options() {
+    let yaml = "json_output: perhaps\nwebserver: {listen_port: http}\nrules_files: {a: b}\n\
+                append_output: [{match: {tags: files}, extra_output: x}]\nlog_stderr: on\npriority:\n";
+    let found = warnings(yaml, &["output_timeout=soon", "json_output=on"]);
+    let expected = [
+        "command line:1:16: 'output_timeout' does not take this value: it is ignored, and the default applies, 2000",
+        "2:26: 'webserver.listen_port' does not take this value: it is ignored, and the default applies, 8765",
+        "3:14: 'rules_files' does not take this value: it is ignored, and the default applies, empty",
+        "4:32: 'append_output[0].match.tags' does not take this value: it is ignored, and the default applies",
+    ];
+    for line in expected {
+        assert!(found.iter().any(|found| found == line), "{line}\n{found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    assert!(warnings("json_output: perhaps\n", &[])[0].starts_with("1:14: 'json_output' does not"));
+}
+
+#[test]
+fn paths_and_variables_that_do_not_exist_are_named() {
+    let yaml = "config_files: [/nowhere/a.yaml]\nrules_files: [/, /nowhere/b.yaml]\n\
+                http_output: {url: 'http://${PEREGRINE_TEST_NOT_SET}/'}\n";
+    let config = loaded(yaml, &[]).unwrap();
+    assert_eq!(config.rules, ["/"]);
+    let absent = config.absent_rules[0].to_line();
+    assert!(
+        absent.ends_with(
+            "falco.yaml:2:18: rules_files: /nowhere/b.yaml does not exist, so nothing is read there"
+        ),
+        "{absent}"
+    );
+    assert_eq!(
+        warnings(yaml, &[]),
+        [
+            "3:20: environment variable 'PEREGRINE_TEST_NOT_SET' is not set: nothing stands in its place (`$${…}` is the text `${…}`)",
+            "1:16: config_files: /nowhere/a.yaml does not exist, so nothing is read there",
+        ]
+    );
+    let option = loaded("", &["rules_files[]=/nowhere/c.yaml"]).unwrap();
+    assert!(option.absent_rules[0].to_line().starts_with("command line:1:15: "));
+}
+
+#[test]
+fn keys_that_nothing_reads_are_named_if_they_are_set() {
+    assert_eq!(
+        warnings("plugins_hostinfo: true\nfalco_libs: {thread_table_size: 9}\n", &[]),
+        [""; 0]
+    );
+    assert_eq!(
+        warnings(
+            "rule_files: [a.yaml]\nwebserver: {enabled: true, prometheus_metrics_enabled: true}\n",
+            &[]
+        ),
+        [
+            "1:13: 'rule_files' has no effect: the key is `rules_files`",
+            "2:56: 'webserver.prometheus_metrics_enabled' has no effect: `metrics.enabled` is off",
+        ]
+    );
+}
+
+#[test]
+fn labels_point_at_values_of_files_and_options() {
+    let config = loaded("a: 1\nrules: [{enable: {tag: t}}]\n", &["http_output.url=u"]).unwrap();
+    let line =
+        |key| config.label(key).map(|label| (label.source.name.clone(), label.span.start.column));
+    assert!(
+        line("rules[0].enable.tag").is_some_and(|(name, at)| name.ends_with("yaml") && at == 23)
+    );
+    assert_eq!(line("http_output.url"), Some(("command line".to_owned(), 16)));
+    assert_eq!((line("http_output"), line("priority"), line("rules[4]")), (None, None, None));
+}

@@ -153,6 +153,12 @@ impl<F> RuleSet<F> {
         }
     }
 
+    /// Whether there is a rule that these are.
+    #[must_use]
+    pub fn has(&self, rules: &Selected) -> bool {
+        self.rules.iter().any(|rule| rules.contains(rule))
+    }
+
     /// A rule by its name.
     #[must_use]
     pub fn rule(&self, name: &str) -> Option<&Rule<F>> {

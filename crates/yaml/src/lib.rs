@@ -19,6 +19,7 @@
 
 mod build;
 mod decode;
+mod duplicates;
 mod files;
 mod lenient;
 mod node;
@@ -27,6 +28,7 @@ mod schema;
 
 pub use build::{Error, parse};
 pub use decode::decode;
+pub use duplicates::{DuplicateKey, duplicate_keys};
 pub use files::{DirectoryError, files_at};
 pub use node::{Map, Node, Value};
 pub use schema::{Schema, UnknownKey, Violation};

@@ -10,6 +10,7 @@ use peregrine_rules::{
 };
 
 use super::checks::{self, SYSCALL};
+use super::no_effect;
 use super::setup::Setup;
 use crate::args::{LoadArgs, RulesArgs};
 use crate::print::print_error;
@@ -56,7 +57,11 @@ pub(crate) fn load(setup: &Setup, args: &RulesArgs) -> anyhow::Result<Rules> {
         bail!("{}", result.to_text());
     }
     let mut set = loader.into_rules();
-    set.select(&selections(setup), setup.config().priority);
+    let selections = selections(setup);
+    no_effect::warn_of_selections(setup, &selections, &set);
+    no_effect::warn_of_additions(setup, &set);
+    let selections: Vec<_> = selections.into_iter().map(|(_, selection)| selection).collect();
+    set.select(&selections, setup.config().priority);
     Ok(Rules { texts, set })
 }
 
@@ -150,19 +155,22 @@ pub(crate) fn check_plugins(setup: &Setup, loader: &Loader<Fields>) -> anyhow::R
     Ok(())
 }
 
-/// `rules` of the configuration: by name, then by tag.
-fn selections(setup: &Setup) -> Vec<Selection> {
+/// `rules` of the configuration, each with its key: by name, then by tag.
+fn selections(setup: &Setup) -> Vec<(String, Selection)> {
     let mut selections = Vec::new();
-    for selection in &setup.config().rules {
+    for (index, selection) in setup.config().rules.iter().enumerate() {
         let enable = selection.enable;
-        let verb = if enable { "Enabling" } else { "Disabling" };
+        let (verb, word) = if enable { ("Enabling", "enable") } else { ("Disabling", "disable") };
+        let key = |what: &str| format!("rules[{index}].{word}.{what}");
         if let Some(name) = &selection.rule {
             setup.log.info(format_args!("{verb} rules with name: {name}"));
-            selections.push(Selection { enable, rules: Selected::Named(name.clone()) });
+            let rules = Selected::Named(name.clone());
+            selections.push((key("rule"), Selection { enable, rules }));
         }
         if let Some(tag) = &selection.tag {
             setup.log.info(format_args!("{verb} rules with tag: {tag}"));
-            selections.push(Selection { enable, rules: Selected::Tagged(tag.clone()) });
+            let rules = Selected::Tagged(tag.clone());
+            selections.push((key("tag"), Selection { enable, rules }));
         }
     }
     selections
@@ -171,6 +179,9 @@ fn selections(setup: &Setup) -> Vec<Selection> {
 /// The rules files of the command line, or else those of the configuration.
 fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
     let paths = if named.is_empty() { setup.loaded.rules.as_slice() } else { named };
+    if named.is_empty() {
+        setup.loaded.absent_rules.iter().for_each(|warning| setup.warn(warning));
+    }
     if paths.is_empty() {
         if setup.built_in {
             return Ok(vec![("built-in rules".to_owned(), crate::BUILT_IN_RULES.into())]);
@@ -182,8 +193,13 @@ fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
     setup.log.debug("Configured rules filenames:");
     paths.iter().for_each(|path| setup.log.debug(format_args!("   {path}")));
     let mut files = Vec::new();
+    let configured = &setup.config().rules_files;
     for path in paths {
-        files.extend(peregrine_rules::files_at(path)?);
+        let found = peregrine_rules::files_at(path)?;
+        let index = configured.iter().position(|file| named.is_empty() && file == path);
+        let key = index.map_or("-r".to_owned(), |index| format!("rules_files[{index}]"));
+        no_effect::warn_of_files(setup, &key, path, &found);
+        files.extend(found.files);
     }
     read(&files)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
-use crate::declare::{Definitions, Row, Setting, no_rows, refuse_scalar, text};
+use crate::declare::{Definitions, IgnoredValue, Row, Setting, no_rows, refuse_scalar, text};
 use crate::issue::ConfigIssue;
 
 /// One of `append_output`.
@@ -98,6 +98,17 @@ impl Setting for AppendOutput {
             entry.suggested_output = word.ok_or_else(|| ConfigIssue::bad_conversion(suggested))?;
         }
         Ok(Some(entry))
+    }
+
+    fn ignored(node: &Node, key: &str, found: &mut Vec<IgnoredValue>) {
+        let wanted = node.get("match");
+        let tags = wanted.and_then(|wanted| wanted.get("tags"));
+        if let Some(tags) = tags.filter(|tags| !tags.is_null() && tags.as_seq().is_none()) {
+            found.push(IgnoredValue::new(tags, &format!("{key}.match.tags")));
+        }
+        if let Some(wanted) = wanted.filter(|wanted| !wanted.items().is_empty()) {
+            found.push(IgnoredValue::new(wanted, &format!("{key}.match")));
+        }
     }
 
     no_rows!();

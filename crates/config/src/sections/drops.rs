@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
-use crate::declare::{Definitions, Row, Setting, section, words};
+use crate::declare::{Definitions, IgnoredValue, Row, Setting, section, words};
 use crate::issue::ConfigIssue;
 
 section! {
@@ -77,6 +77,10 @@ impl Setting for DropActions {
             .at(node)),
             None => Ok(Some(Self(actions))),
         }
+    }
+
+    fn ignored(node: &Node, key: &str, found: &mut Vec<IgnoredValue>) {
+        Vec::<DropAction>::ignored(node, key, found);
     }
 
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
-use crate::declare::{Definitions, Row, Setting, section, words};
+use crate::declare::{Definitions, IgnoredValue, Row, Setting, section, words};
 use crate::issue::{ConfigCode, ConfigIssue};
 
 /// Where system call events come from.
@@ -141,6 +141,10 @@ impl Setting for Engine {
                 .help("one of modern_ebpf, kmod, replay, nodriver"));
             }
         }))
+    }
+
+    fn ignored(node: &Node, key: &str, found: &mut Vec<IgnoredValue>) {
+        EngineKeys::ignored(node, key, found);
     }
 
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {

@@ -3,7 +3,7 @@
 use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
-use crate::declare::{Definitions, Row, Setting, no_rows, text};
+use crate::declare::{Definitions, IgnoredValue, Row, Setting, no_rows, text};
 use crate::issue::ConfigIssue;
 
 /// One of `config_files`.
@@ -52,6 +52,14 @@ impl Setting for Include {
             _ => Strategy::Append,
         };
         Ok(Some(Self { path, strategy }))
+    }
+
+    fn ignored(node: &Node, key: &str, found: &mut Vec<IgnoredValue>) {
+        if let Some(strategy) = node.get("strategy")
+            && !matches!(strategy.as_str(), Some("append" | "override" | "add-only"))
+        {
+            found.push(IgnoredValue::new(strategy, &format!("{key}.strategy")));
+        }
     }
 
     no_rows!();

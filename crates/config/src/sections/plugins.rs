@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
-use crate::declare::{Definitions, Row, Setting, text};
+use crate::declare::{Definitions, IgnoredValue, Row, Setting, text};
 use crate::issue::{ConfigCode, ConfigIssue};
 
 /// Where plugins live that are named by a relative path.
@@ -58,6 +58,12 @@ impl Setting for Plugins {
         plugins
             .map(|plugins| Some(Self(plugins)))
             .map_err(|issue| issue.within("could not load plugins config"))
+    }
+
+    fn ignored(node: &Node, key: &str, found: &mut Vec<IgnoredValue>) {
+        if !node.entries().is_empty() {
+            found.push(IgnoredValue::new(node, key));
+        }
     }
 
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
