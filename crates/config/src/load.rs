@@ -49,7 +49,8 @@ pub struct Loaded {
     pub plugins: Vec<Plugin>,
     /// Rules files and directories that exist, in order.
     pub rules: Vec<String>,
-    /// Entries of `rules_files` that do not exist: warnings for a run that takes its rules from there.
+    /// Entries of `rules_files` that do not exist: warnings for a run that takes its rules from
+    /// there.
     pub absent_rules: Vec<Problem>,
     /// Problems that do not prevent a start: unknown keys, values without effect, doubtful entries.
     pub warnings: Vec<Problem>,

@@ -16,10 +16,10 @@ pub struct FilesAt {
     pub irregular: Vec<String>,
 }
 
-/// The file, or the regular files of a directory sorted by name, in both cases only .yaml and .yml.
-/// Rules of the first releases (.conf) must be named explicitly: directories hold .conf files of
-/// other programs. A pipe that is named explicitly may have any name (`-r <(…)`); one in a directory
-/// could block the start.
+/// The file, or the regular files of a directory sorted by name, in both cases only .yaml and
+/// .yml. Rules of the first releases (.conf) must be named explicitly: directories hold .conf files
+/// of other programs. A pipe that is named explicitly may have any name (`-r <(…)`); one in a
+/// directory could block the start.
 ///
 /// # Errors
 /// The directory can't be read.

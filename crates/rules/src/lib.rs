@@ -31,6 +31,7 @@ mod read;
 mod result;
 mod rule_set;
 mod schema;
+mod unmet;
 mod version;
 
 pub use changes::RuleChanges;
@@ -43,4 +44,5 @@ pub use place::{ItemKind, Location, Place};
 pub use result::{Finding, FindingKind, LoadResult};
 pub use rule_set::{ExtraField, List, Macro, Rule, RuleSet, Selected, Selection};
 pub use schema::rule_schema;
+pub use unmet::Unmet;
 pub use version::{ENGINE_VERSION, PluginRequirement, Version};

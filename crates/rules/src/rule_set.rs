@@ -153,12 +153,6 @@ impl<F> RuleSet<F> {
         }
     }
 
-    /// Whether there is a rule that these are.
-    #[must_use]
-    pub fn has(&self, rules: &Selected) -> bool {
-        self.rules.iter().any(|rule| rules.contains(rule))
-    }
-
     /// A rule by its name.
     #[must_use]
     pub fn rule(&self, name: &str) -> Option<&Rule<F>> {
@@ -167,7 +161,7 @@ impl<F> RuleSet<F> {
 }
 
 impl Selected {
-    fn contains<F>(&self, rule: &Rule<F>) -> bool {
+    pub(crate) fn contains<F>(&self, rule: &Rule<F>) -> bool {
         match self {
             Self::Named(pattern) => matches(pattern, &rule.name),
             Self::Tagged(tag) => rule.tags.contains(tag),

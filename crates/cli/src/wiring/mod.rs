@@ -4,7 +4,6 @@ pub(crate) mod checks;
 pub(crate) mod delivery;
 pub(crate) mod live;
 pub(crate) mod metrics;
-mod no_effect;
 pub(crate) mod prepare;
 pub(crate) mod rules;
 pub(crate) mod run;

@@ -4,13 +4,13 @@ use std::fs;
 
 use anyhow::{anyhow, bail};
 use peregrine_config::{AppendOutput, ExtraField};
+use peregrine_diagnostics::Problem;
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
-    Addition, EventSource, LoadResult, Loader, OutputAddition, RuleSet, Selected, Selection,
+    Addition, EventSource, LoadResult, Loader, OutputAddition, RuleSet, Selected, Selection, Unmet,
 };
 
 use super::checks::{self, SYSCALL};
-use super::no_effect;
 use super::setup::Setup;
 use crate::args::{LoadArgs, RulesArgs};
 use crate::print::print_error;
@@ -58,11 +58,28 @@ pub(crate) fn load(setup: &Setup, args: &RulesArgs) -> anyhow::Result<Rules> {
     }
     let mut set = loader.into_rules();
     let selections = selections(setup);
-    no_effect::warn_of_selections(setup, &selections, &set);
-    no_effect::warn_of_additions(setup, &set);
+    warn_of_unmet(setup, &selections, &set);
     let selections: Vec<_> = selections.into_iter().map(|(_, selection)| selection).collect();
     set.select(&selections, setup.config().priority);
     Ok(Rules { texts, set })
+}
+
+/// Warns of selections and additions that no rule meets.
+fn warn_of_unmet(setup: &Setup, selections: &[(String, Selection)], set: &RuleSet<Field>) {
+    let warn = |key: &str, section: &str, Unmet { message, help }| {
+        let warning = setup.loaded.no_effect(key, format!("{section}: {message}"));
+        setup.warn(&Problem { help, ..warning });
+    };
+    for (key, selection) in selections {
+        set.unmet(&selection.rules).into_iter().for_each(|unmet| warn(key, "rules", unmet));
+    }
+    for (index, entry) in setup.config().append_output.iter().enumerate() {
+        let unmet = set.unmet_addition(&entry.source, &entry.rule, &entry.tags);
+        if let Some((condition, unmet)) = unmet {
+            let key = format!("append_output[{index}].match.{condition}");
+            warn(&key, "append_output", unmet);
+        }
+    }
 }
 
 fn log_result(setup: &Setup, result: &LoadResult) {
@@ -198,7 +215,9 @@ fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
         let found = peregrine_rules::files_at(path)?;
         let index = configured.iter().position(|file| named.is_empty() && file == path);
         let key = index.map_or("-r".to_owned(), |index| format!("rules_files[{index}]"));
-        no_effect::warn_of_files(setup, &key, path, &found);
+        for unread in found.unread(path) {
+            setup.warn(&setup.loaded.no_effect(&key, unread));
+        }
         files.extend(found.files);
     }
     read(&files)
