@@ -54,6 +54,11 @@ impl Attacker {
         self.answers.recv_timeout(PATIENCE).expect("an attacker answers")
     }
 
+    /// What it has answered by now.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = String> {
+        self.answers.try_iter()
+    }
+
     /// Tells it to do something and returns its answer.
     pub(crate) fn does(&mut self, line: &str) -> String {
         self.tell(line);

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, stdin};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::serve;
 use crate::quiet::CANARY;
@@ -38,18 +38,35 @@ pub(super) fn quiet(directory: &str, interval: u64) -> ! {
     std::process::exit(0)
 }
 
-/// Has this many threads. With `more` there are as many again.
+/// Opens a file that a rule matches, as fast as it can for this many seconds.
+pub(super) fn looped(path: &str) -> ! {
+    let path = format!("{path}/looped");
+    fs::write(&path, "").unwrap();
+    serve(|line| {
+        let seconds = line.parse().unwrap();
+        let (begun, mut times) = (Instant::now(), 0);
+        while begun.elapsed() < Duration::from_secs(seconds) {
+            (0..100).for_each(|_| drop(fs::File::open(&path)));
+            times += 100;
+        }
+        format!("opened {times}")
+    })
+}
+
+/// Has this many threads. On `act` each of them opens a file.
 pub(super) fn threads(count: usize) -> ! {
-    let begin = || {
-        let idle = || loop {
+    let idle = || {
+        loop {
             thread::park();
-        };
-        let begun = (0..count).map(|_| thread::Builder::new().stack_size(16 << 10).spawn(idle));
-        begun.filter(Result::is_ok).count()
+            drop(fs::File::open("/dev/null"));
+        }
     };
-    let begun = begin();
-    serve(|line| match line {
-        "more" => format!("began {}", begin()),
-        _ => format!("began {begun}"),
+    let begun = (0..count).map(|_| thread::Builder::new().stack_size(16 << 10).spawn(idle));
+    let begun: Vec<_> = begun.filter_map(Result::ok).collect();
+    serve(|line| {
+        if line == "act" {
+            begun.iter().for_each(|thread| thread.thread().unpark());
+        }
+        format!("{} threads", begun.len())
     })
 }

@@ -5,6 +5,9 @@
 
 mod container;
 mod foreign_root;
+mod fuse;
+mod fuse_accounts;
+mod fuse_files;
 mod jail;
 mod load;
 mod mounts;
@@ -18,10 +21,15 @@ pub(crate) fn run(arguments: &[String]) -> ! {
     pin(arguments.first() == Some(&"quiet"));
     match arguments.as_slice() {
         ["quiet", directory, interval] => load::quiet(directory, interval.parse().unwrap()),
+        ["loop", path] => load::looped(path),
         ["threads", count, _long] => load::threads(count.parse().unwrap()),
         ["foreign-root", jail, link @ ..] => foreign_root::run(jail, link.first().copied()),
         ["mounts", directory, count] => mounts::run(directory, count.parse().unwrap()),
         ["containers", jail, groups @ ..] => container::run(jail, groups),
+        ["fuse-accounts", jail, group] => fuse_accounts::run(jail, group),
+        ["fuse-files", directory, victims @ ..] => fuse_files::run(directory, victims),
+        ["holds", path] => fuse_files::holds(path),
+        ["mmap-lock", path] => fuse_files::mmap_lock(path),
         other => panic!("no actor is called {other:?}"),
     }
 }

@@ -1,16 +1,22 @@
-//! Rules of an unknown author: they must not cost more memory than the program has.
+//! Rules and captures of an unknown author: they must not cost more memory than the program has.
 
 use std::fs::File;
-use std::process::{Command, Stdio};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use peregrine_event::snapshot::{Item, Thread};
+use peregrine_event::{Builder, Event, EventType};
+use peregrine_scap::{Compression, Writer};
 
 use crate::agent::program;
 use crate::trial::{Trial, millis};
 
 /// Address space of the program, which it must not exhaust.
-const ADDRESSES: u64 = 1 << 30;
+const ADDRESSES: u64 = 512 << 20;
 /// How long it may take on a busy machine, without optimisation.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_secs(120);
 
 const CONFIG: &str = "\
 engine: {kind: nodriver}
@@ -35,6 +41,73 @@ pub(super) fn nested_lists(trial: &mut Trial) {
     trial.place.write("rules.yaml", &rules);
     trial.note("rules", format_args!("{} bytes", rules.len()));
     limited(trial, &["-V", "rules.yaml"]);
+}
+
+/// Container events of 15 MB that compress well, with a million short texts each.
+pub(super) fn capture_containers(trial: &mut Trial) {
+    trial.place.write("rules.yaml", "[]\n");
+    let path = trial.place.path("containers.scap.gz");
+    let Some(mut gzip) = gzip(&path) else { return trial.skip("no gzip") };
+    let sink = gzip.stdin.take().unwrap();
+    let mut writer = Writer::new(sink, Compression::None, &[]).unwrap();
+    let mut event = Vec::new();
+    for number in 0..2 {
+        let variable = format!("\"{}\",", "v".repeat(12)).repeat(1 << 20);
+        let json = format!(
+            "{{\"container\":{{\"id\":\"{number:012x}\",\"full_id\":\"{number:064x}\",\"type\":0,\
+             \"name\":\"n\",\"image\":\"i\",\"env\":[{}\"x\"],\"Mounts\":[]}}}}",
+            variable
+        );
+        event.clear();
+        let built = Builder::new(EventType::ContainerJson_2E, 1000 + number, 1)
+            .text(&json)
+            .finish(&mut event);
+        if built.is_err() {
+            return trial.broken("the event cannot be built");
+        }
+        writer.event(&Event::parse(&event, 0).unwrap(), false).unwrap();
+    }
+    drop(writer.finish().unwrap());
+    assert!(gzip.wait().unwrap().success());
+    replay(trial, &path);
+}
+
+/// A list of open files of the smallest size that the format has, all in one block.
+pub(super) fn capture_fds(trial: &mut Trial) {
+    const FDS_V2: u32 = 0x218;
+    const FILES: usize = 2_000_000;
+    /// Length, number, inode, and a type that does not exist.
+    const ENTRY: [u8; 21] = [21, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 200];
+    trial.place.write("rules.yaml", "[]\n");
+    let path = trial.place.path("fds.scap.gz");
+    let thread = Item::Thread(Box::new(Thread { tid: 7, pid: 7, ..Thread::default() }));
+    let mut capture =
+        Writer::new(Vec::new(), Compression::None, &[thread]).unwrap().finish().unwrap();
+    let length = (4 + 4 + 8 + FILES * ENTRY.len() + 4).next_multiple_of(4);
+    let length_bytes = (length as u32).to_le_bytes();
+    capture.extend_from_slice(&FDS_V2.to_le_bytes());
+    capture.extend_from_slice(&length_bytes);
+    capture.extend_from_slice(&7_i64.to_le_bytes());
+    (0..FILES).for_each(|_| capture.extend_from_slice(&ENTRY));
+    capture.resize(capture.len().next_multiple_of(4), 0);
+    capture.extend_from_slice(&length_bytes);
+    let Some(mut gzip) = gzip(&path) else { return trial.skip("no gzip") };
+    gzip.stdin.take().unwrap().write_all(&capture).unwrap();
+    assert!(gzip.wait().unwrap().success());
+    replay(trial, &path);
+}
+
+/// Compresses into a file with a program: the library is slow without optimisation.
+fn gzip(path: &Path) -> Option<Child> {
+    let file = File::create(path).unwrap();
+    Command::new("gzip").arg("-c").stdin(Stdio::piped()).stdout(file).spawn().ok()
+}
+
+fn replay(trial: &mut Trial, path: &Path) {
+    let length = std::fs::metadata(path).unwrap().len();
+    trial.note("capture", format_args!("{} KB", length >> 10));
+    let file = format!("engine.replay.capture_file={}", path.display());
+    limited(trial, &["-o", "engine.kind=replay", "-o", &file, "-r", "rules.yaml"]);
 }
 
 /// Runs the program with a limit on its address space: it must end by itself, in time, and say what
@@ -78,5 +151,5 @@ fn limited(trial: &mut Trial, arguments: &[&str]) {
             trial.promise(status.code().is_some(), || format!("it is killed: {last}"));
         }
     }
-    trial.promise(peak < 512 << 10, || format!("{} MB of memory", peak >> 10));
+    trial.promise(peak < 160 << 10, || format!("{} MB of memory", peak >> 10));
 }
