@@ -27,7 +27,7 @@ impl Dir {
     /// A directory of the host, or one that the operator has named.
     pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(path, flags, Mode::empty()).map(Self)
+        rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty()).map(Self)
     }
 
     pub(crate) fn dir(&self, name: impl Arg) -> Result<Self, Errno> {
