@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::agent::{Agent, Alerts};
-use crate::health::{Health, HealthProbe};
+use crate::health::{Health, HealthProbe, get};
 use crate::place::Place;
 use crate::quiet::Quiet;
 
@@ -107,6 +107,15 @@ impl Trial {
         if !kept {
             self.broken(what());
         }
+    }
+
+    /// The value of a metric of Prometheus; 0 if it is not told.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let address = self.agent.as_ref().and_then(Agent::address);
+        let page = address.and_then(|address| get(address, "/metrics", PATIENCE));
+        let (_, page) = page.unwrap_or_default();
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_default()
     }
 
     /// Adds a measurement to the output.

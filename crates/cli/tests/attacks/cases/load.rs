@@ -45,6 +45,9 @@ pub(super) fn container_accounts(trial: &mut Trial) {
     let mut attacker = containers(trial, "jail", CONTAINERS);
     attacker.does("live");
     trial.pass(Duration::from_secs(1));
+    let reads = trial.metric("peregrine_account_reads_total");
+    trial.note("reads", reads);
+    trial.promise(reads > 0.0, || "account files were not read".to_owned());
     let growth = trial.growth();
     trial.note("growth", megabytes(growth));
     trial.promise(growth < KEPT, || "the accounts of ended containers are kept".to_owned());
