@@ -287,6 +287,21 @@ fn an_index_into_a_list_of_the_file_is_no_unknown_key() {
 }
 
 #[test]
+fn what_happens_in_a_full_queue_is_set_for_each_output() {
+    let yaml = "stdout_output: {enabled: true, when_full: drop_oldest}\n\
+                file_output: {enabled: true, filename: f}\noutputs_queue: {max_memory_mb: 8}\n";
+    let loaded = loaded(yaml, &["file_output.when_full=block"]).unwrap();
+    let Config { stdout_output, syslog_output, file_output, outputs_queue, .. } = loaded.config;
+    assert_eq!(stdout_output.when_full, WhenFull::DropOldest);
+    assert_eq!(syslog_output.when_full, WhenFull::Auto);
+    assert_eq!(file_output.unwrap().when_full, WhenFull::Block);
+    assert_eq!((outputs_queue.capacity, outputs_queue.max_memory_mb), (0, 8));
+    let error = self::loaded("syslog_output: {when_full: explode}\n", &[]).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("when_full 'explode' is unknown."), "{error}");
+}
+
+#[test]
 fn every_key_is_explained() {
     let rows = reference();
     assert!(rows.len() > 90);

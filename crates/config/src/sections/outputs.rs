@@ -40,7 +40,7 @@ words!(
         "block" => Self::Block
     },
     str::to_owned,
-    |word| ConfigIssue::in_file(format!("when_full '{word}' is not what can happen to alerts."))
+    |word| ConfigIssue::in_file(format!("when_full '{word}' is unknown."))
 );
 
 /// Alerts into a file.
