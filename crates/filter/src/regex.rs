@@ -4,13 +4,12 @@
 use std::fmt::Write;
 
 use bumpalo::Bump;
+use peregrine_limits::REGEX_BYTES;
 use regex_automata::{Anchored, Input, meta};
 use thiserror::Error;
 
 /// Most repetitions of one item, also when repetitions nest.
 const MAX_REPEAT: u32 = 1000;
-/// Memory a compiled expression may take.
-const MAX_SIZE: usize = 8 << 20;
 
 /// A regular expression that matches whole texts.
 #[derive(Clone, Debug)]
@@ -53,10 +52,13 @@ impl Regex {
     pub(crate) fn new(pattern: &str) -> Result<Self, RegexError> {
         let rewritten = Rewriter::new(pattern).rewrite()?;
         meta::Builder::new()
-            .configure(meta::Config::new().nfa_size_limit(Some(MAX_SIZE)))
+            .configure(meta::Config::new().nfa_size_limit(Some(REGEX_BYTES.get())))
             .build(&rewritten)
             .map(Self)
-            .map_err(|_| RegexError::TooLarge)
+            .map_err(|_| {
+                REGEX_BYTES.reach();
+                RegexError::TooLarge
+            })
     }
 
     /// Whether it matches the whole text. What is not UTF-8 is matched as U+FFFD.

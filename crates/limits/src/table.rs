@@ -59,7 +59,8 @@ limits! {
     /// Time for reading one process in the start scan and after losses. Threads and open files that
     /// are not read by then are unknown until they appear in events.
     PROCESS_READ_TIME: Milliseconds = 2000;
-    /// Time for the start scan, after which each further process has a hundredth of its time. Threads
+    /// Time for the start scan, after which each further process has a hundredth of its time.
+    /// Threads
     /// and open files that are not read by then are unknown until they appear in events.
     START_SCAN_TIME: Milliseconds = 10_000;
     /// Time for which an event waits for the lookup of its thread. After that, its process fields
@@ -115,6 +116,11 @@ limits! {
     CONTAINERS: Count = 65_536;
     /// Sets of control groups whose container is remembered. At more, all are forgotten.
     CGROUP_SETS: Count = 4096;
+    /// Control groups whose lost events are counted one by one. Those of more count in the sum
+    /// only.
+    LOSS_CGROUPS: Count = 1024;
+    /// Descriptions of the machine kept for the next capture of a match. The oldest are dropped.
+    DESCRIBING_EVENT_BYTES: Bytes = 16 << 20;
     /// Network interfaces. More are not added; connections are not matched with their addresses.
     INTERFACES: Count = 4096;
     /// An enter event that is stored for its exit event. A longer one is not stored.
@@ -134,6 +140,10 @@ limits! {
 
     // Rules.
 
+    /// Memory that aliases of a YAML file add. A file with more is refused.
+    YAML_ALIAS_BYTES: Bytes = 64 << 20;
+    /// Memory of a compiled regular expression. A larger one is refused.
+    REGEX_BYTES: Bytes = 8 << 20;
     /// Items that lists put into other lists and conditions, all rules together, besides four for
     /// each that is written. Rules with more are refused.
     RULES_LIST_ITEMS: Count = 1_000_000;

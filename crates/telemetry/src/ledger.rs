@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use peregrine_event::{EventCounters, LossCause, LossClass};
-
-/// Largest number of control groups.
-const MAX_GROUPS: usize = 1024;
+use peregrine_limits::LOSS_CGROUPS;
 
 /// Accumulates readings of the counters. Its memory is bounded: it grows with the number of CPUs,
 /// not with time.
@@ -77,9 +75,11 @@ impl Ledger {
         self.total.add(&period.events);
         self.last_read = ts;
         for (name, lost) in groups {
-            if self.groups.len() < MAX_GROUPS || self.groups.contains_key(name) {
+            if self.groups.len() < LOSS_CGROUPS.get() || self.groups.contains_key(name) {
                 let sums = self.groups.entry(name.clone()).or_default();
                 sums.iter_mut().zip(lost).for_each(|(sum, lost)| *sum += lost);
+            } else {
+                LOSS_CGROUPS.reach();
             }
             period.by_group.push((name.clone(), lost.iter().sum()));
         }
@@ -183,7 +183,7 @@ mod tests {
         for second in 1..2000 {
             ledger.record(second, &[cpu(second, second)], &[group(&format!("/{second}"), 1)]);
         }
-        assert_eq!(ledger.by_group().count(), MAX_GROUPS);
+        assert_eq!(ledger.by_group().count(), LOSS_CGROUPS.get());
         assert_eq!(ledger.total().lost(), 1999);
     }
 

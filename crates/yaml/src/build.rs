@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use peregrine_diagnostics::Position;
+use peregrine_limits::YAML_ALIAS_BYTES;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use thiserror::Error;
 
@@ -12,10 +13,6 @@ use crate::{Map, Node, Value, plain};
 
 /// Maximum nesting: users of the tree may recurse.
 const MAX_DEPTH: usize = 500;
-
-/// Limit on the memory that aliases may add, bytes. Otherwise ten lines of nested aliases could
-/// exhaust memory.
-const MAX_COPIED: usize = 64 << 20;
 
 /// The scanner treats NUL as the end of the text, so NULs are replaced by this noncharacter.
 const NUL_STAND_IN: char = '\u{10fffe}';
@@ -211,7 +208,8 @@ impl<'t> Builder<'t> {
             return Err(Error { message: "the alias stands inside of what it names".into(), at });
         };
         self.copied += anchor.size;
-        if self.copied > MAX_COPIED {
+        if self.copied > YAML_ALIAS_BYTES.get() {
+            YAML_ALIAS_BYTES.reach();
             return Err(Error { message: "aliases make the text too large".into(), at });
         }
         let (node, depth) = (anchor.node.clone(), anchor.depth);
@@ -227,7 +225,8 @@ impl<'t> Builder<'t> {
         if anchor != 0 {
             let size = size(&node);
             self.copied += size;
-            if self.copied > MAX_COPIED {
+            if self.copied > YAML_ALIAS_BYTES.get() {
+                YAML_ALIAS_BYTES.reach();
                 let message = "anchors make the text too large".into();
                 return Err(Error { message, at: node.start });
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use peregrine_event::Event;
 use peregrine_files::FileMode;
+use peregrine_limits::DESCRIBING_EVENT_BYTES;
 use peregrine_scap::Compression;
 use peregrine_state::State;
 
@@ -60,9 +61,6 @@ struct Described {
     events: VecDeque<(u16, Vec<u8>)>,
     bytes: usize,
 }
-
-/// Maximum size of these events; the oldest are dropped first.
-const MAX_DESCRIBED: usize = 16 << 20;
 
 impl MatchCaptures {
     /// Not recording.
@@ -182,7 +180,8 @@ impl Described {
     fn push(&mut self, event: &Event<'_>) {
         self.bytes += event.bytes().len();
         self.events.push_back((event.cpu, event.bytes().to_vec()));
-        while self.bytes > MAX_DESCRIBED {
+        while self.bytes > DESCRIBING_EVENT_BYTES.get() {
+            DESCRIBING_EVENT_BYTES.reach();
             let Some((_, oldest)) = self.events.pop_front() else { break };
             self.bytes -= oldest.len();
         }
