@@ -196,6 +196,11 @@ impl Place {
 
     /// Starts Peregrine. `None`, with a line that says why, if the kernel cannot be monitored.
     fn watch(&self, more: &[&str]) -> Option<Watcher> {
+        self.watch_from(more, "Watching control group")
+    }
+
+    /// The same; returns once this is in the log.
+    fn watch_from(&self, more: &[&str], start: &str) -> Option<Watcher> {
         let mut command = peregrine(self.directory.path());
         command.arg("-o").arg(format!("engine.modern_ebpf.scope.cgroup={}", self.group.display()));
         command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -207,7 +212,7 @@ impl Place {
         });
         let mut stderr = BufReader::new(child.0.stderr.take().unwrap());
         let (mut line, mut log) = (String::new(), String::new());
-        while !line.contains("Watching control group") {
+        while !line.contains(start) {
             line.clear();
             if stderr.read_line(&mut line).unwrap() == 0 {
                 let _ = child.0.wait();
