@@ -108,6 +108,9 @@ limits! {
     ACCOUNT_TOTAL_BYTES: Bytes = 64 << 20;
     /// Containers whose users and groups are kept. Accounts of more are not read.
     ACCOUNT_CONTAINERS: Count = 16_384;
+    /// Requests for the accounts of containers that have no answer yet. More are not made; the next
+    /// program of the container makes another.
+    ACCOUNT_REQUESTS: Count = 16_384;
     /// The JSON that describes a container. A longer one is not read and counts as unreadable.
     CONTAINER_JSON_BYTES: Bytes = 1 << 20;
     /// Descriptions of all containers. More are dropped; fields of these are empty.

@@ -9,6 +9,7 @@ use hashbrown::hash_map::Entry;
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{AccountsRequest, Observation};
 use peregrine_event::{Accounts, Actor, Event};
+use peregrine_limits::ACCOUNT_REQUESTS;
 
 use crate::state::State;
 use crate::tree::ThreadRef;
@@ -43,6 +44,15 @@ impl PendingAccounts {
                 self.unsent.push_back(AccountsRequest { container, tid, known: false });
             }
         }
+    }
+
+    /// Whether there is room for a request. Containers may come and go faster than they are read.
+    fn has_room(&self) -> bool {
+        let room = self.waiting.len() < ACCOUNT_REQUESTS.get();
+        if !room {
+            ACCOUNT_REQUESTS.reach();
+        }
+        room
     }
 
     fn answer(&mut self, container: Arc<[u8]>) {
@@ -154,7 +164,8 @@ impl State {
         let (container, tid) = (Arc::clone(&thread.container), thread.tid);
         let wanted = again || !self.users.knows(&container);
         // Captures have events with the accounts.
-        if self.config.live && wanted && self.users.expect(&container) {
+        let wanted = self.config.live && wanted && self.pending_accounts.has_room();
+        if wanted && self.users.expect(&container) {
             self.pending_accounts.request(container, tid);
         }
     }
