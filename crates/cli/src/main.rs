@@ -17,6 +17,7 @@ mod wiring;
 use std::io;
 use std::process::ExitCode;
 
+use args::UsageError;
 use peregrine_config::ConfigError;
 
 /// The rules that go with the built-in configuration.
@@ -34,7 +35,9 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         let snippet = error.downcast_ref::<ConfigError>().map(ConfigError::snippet);
-        let snippet = snippet.unwrap_or_default();
+        let hint = error.downcast_ref::<UsageError>().and_then(UsageError::hint);
+        let hint = hint.map(|hint| format!("help: {hint}\n"));
+        let snippet = snippet.or(hint).unwrap_or_default();
         print::print_error(format!("{snippet}Error: {error:#}\n"));
         ExitCode::FAILURE
     })

@@ -136,7 +136,10 @@ fn commands_answer_as_the_options_do() {
         (&["--list-events", "--format", "json"], &["list", "events", "--format", "json"]),
         (&["-i"], &["list", "ignored"]),
         (&["--list-plugins"], &["list", "plugins", "-c", "falco.yaml"]),
-        (&["-r", "rules.yaml"], &["run", "-c", "falco.yaml", "-r", "rules.yaml"]),
+        (
+            &["-r", "rules.yaml", "-M", "1"],
+            &["run", "-c", "falco.yaml", "-r", "rules.yaml", "-M", "1"],
+        ),
     ] {
         let (expected, outcome) = (place.run(options), place.run_bare(command));
         assert_eq!((outcome.code, expected.code), (0, 0), "{command:?}: {}", outcome.stderr);
@@ -167,6 +170,49 @@ fn words_that_are_no_command_are_told() {
     let ignored = place.run(&["-r", "rules.yaml", "--dry-run", "stray"]);
     assert_eq!(ignored.code, 0);
     assert!(ignored.stderr.starts_with("WARNING: ignoring `stray`: "), "{}", ignored.stderr);
+    for (word, meant) in [("vaildate", "validate"), ("dryrun", "--dry-run")] {
+        let ignored = place.run(&["-r", "rules.yaml", "--dry-run", word]);
+        let hint = format!("; did you mean `{meant}`?\n");
+        assert!(ignored.stderr.contains(&hint), "{}", ignored.stderr);
+    }
+}
+
+#[test]
+fn options_of_older_versions_are_errors_with_their_replacement() {
+    let place = Place::new();
+    let outcome = place.run_bare(&["-A"]);
+    assert_eq!(outcome.code, 1);
+    let help = "help: an option of earlier versions; in its place: -o base_syscalls.all=true\n";
+    assert_eq!(outcome.stderr, format!("{help}Error: Option ‘A’ does not exist\n"));
+    // What takes the place of -t and -T does the same.
+    let chosen = place.run(&[
+        "-r",
+        "rules.yaml",
+        "--dry-run",
+        "-o",
+        "rules[].disable.rule=*",
+        "-o",
+        "rules[].enable.tag=files",
+    ]);
+    assert_eq!(chosen.code, 0, "{}", chosen.stderr);
+    let log = chosen.log();
+    assert!(log.contains(&"Enabling rules with tag: files"), "{log:?}");
+}
+
+#[test]
+fn words_after_validate_and_list_belong_to_them() {
+    let place = Place::new();
+    place.write("more.yaml", "- {list: l, items: [a]}\n");
+    let both = place.run(&["-V", "rules.yaml", "more.yaml"]);
+    assert_eq!(both.code, 0, "{}", both.stderr);
+    assert!(both.stdout.starts_with("rules.yaml: Ok\nmore.yaml: Ok"), "{}", both.stdout);
+    let list = place.run(&["-N", "--list", "syscall"]);
+    assert_eq!(
+        (list.stdout, list.stderr.contains("WARNING")),
+        (place.run(&["-N", "--list=syscall"]).stdout, false)
+    );
+    let unknown = place.run(&["--list", "samovar"]);
+    assert_eq!(unknown.code, 1, "{}", unknown.stdout);
 }
 
 #[test]
@@ -514,7 +560,7 @@ fn a_replay_that_cannot_start_still_sums_up() {
 #[test]
 fn a_pidfile_that_cannot_be_written_has_its_own_exit_code() {
     let place = Place::new();
-    assert_eq!(place.run(&["-r", "rules.yaml", "-P", "pid"]).code, 0);
+    assert_eq!(place.run(&["-r", "rules.yaml", "-M", "1", "-P", "pid"]).code, 0);
     let pid = fs::read_to_string(place.directory.path().join("pid")).unwrap();
     assert!(pid.parse::<u32>().is_ok(), "{pid}");
     assert_eq!(place.run(&["-r", "rules.yaml", "-P", "no/such/pid"]).code, 255);

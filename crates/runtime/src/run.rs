@@ -23,7 +23,7 @@ use crate::observers::drops::Drops;
 use crate::observers::metrics::Metrics;
 use crate::observers::{Observers, Recorder, RunObserver};
 use crate::settings::{RunSettings, SourceSettings};
-use crate::sources::{self, LiveSettings, ReplayError};
+use crate::sources::{self, LiveSettings, NoEvents, ReplayError};
 use crate::watchdog::Watchdog;
 use crate::{Log, ProfileReport};
 
@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
     /// When one of them can't be created.
     pub fn prepare(settings: RunSettings, context: RunContext<'a>) -> Result<Self, CaptureError> {
         let backpressure = match settings.source {
-            SourceSettings::Live(_) => Backpressure::Drop,
+            SourceSettings::Live(_) | SourceSettings::Nothing => Backpressure::Drop,
             SourceSettings::Replay(_) => Backpressure::Wait,
         };
         let recorder = Recorder::start(settings.recording.clone(), backpressure, &context.log)?;
@@ -164,6 +164,7 @@ impl<'a> Run<'a> {
         let Followed { result, events, profile, started } = match &settings.source {
             SourceSettings::Replay(path) => work.replay(&mut observer, path),
             SourceSettings::Live(live) => work.live(&mut observer, live, opened),
+            SourceSettings::Nothing => work.nothing(&mut observer),
         };
         let elapsed = begun.elapsed();
         drop(watchdog);
@@ -248,6 +249,14 @@ impl Work<'_> {
         let _detaching = self.controls.heartbeat().enter(Phase::DetachingPrograms);
         drop(live);
         followed.map_err(RunError::Live)
+    }
+
+    fn nothing(self, observer: &mut RunObserver) -> Followed<RunError> {
+        observer.start_clock();
+        let engine = Engine::new(Arc::clone(&self.generation), self.settings.state.clone());
+        let _events = self.controls.heartbeat().enter(Phase::Events);
+        let followed = self.follow(engine, &mut NoEvents, observer, |_, _| ());
+        followed.map_err(|never| match never {})
     }
 
     /// Runs the event loop over a source, with the configured meter.

@@ -39,4 +39,6 @@ pub enum SourceSettings {
     Replay(PathBuf),
     /// The running kernel.
     Live(LiveSettings),
+    /// None: no event ever arrives.
+    Nothing,
 }

@@ -6,11 +6,11 @@ mod groups;
 mod help;
 mod options;
 mod planned;
+mod removed;
 mod subcommands;
 mod usage;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 
 pub(crate) use command::Command;
 pub(crate) use groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
@@ -21,6 +21,7 @@ pub(crate) use subcommands::{
 };
 pub(crate) use usage::UsageError;
 
+use crate::print::print_error;
 use options::Options;
 use subcommands::{Subcommands, tree};
 
@@ -31,7 +32,8 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Command, UsageError> {
     match words.first() {
         Some(first) if !first.starts_with('-') => command(first, &words, arguments),
         _ => {
-            let options = Options::read(arguments)?;
+            let mut options = Options::read(arguments)?;
+            options.take_words(is_command);
             check_words(options.words())?;
             options.into_command()
         }
@@ -54,16 +56,18 @@ fn command(first: &str, words: &[String], arguments: &[OsString]) -> Result<Comm
     }
 }
 
-/// Words beside options. Falco ignores them, so they are no error, unless a command was meant.
+/// Words beside options. Falco ignores them, so they are no error, unless they name a command.
 fn check_words(words: &[String]) -> Result<(), UsageError> {
     for word in words {
         if is_command(word) {
             return Err(UsageError::CommandNotFirst(word.clone()));
         }
-        let _ = writeln!(
-            io::stderr(),
-            "WARNING: ignoring `{word}`: it is neither a command nor the value of an option."
-        );
+        let option = || options::nearest(word).map(|option| format!("--{option}"));
+        let nearest = nearest(word).or_else(option);
+        let hint = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        print_error(format!(
+            "WARNING: ignoring `{word}`: it is neither a command nor the value of an option{hint}\n"
+        ));
     }
     Ok(())
 }
@@ -99,6 +103,33 @@ mod tests {
             "there is no command `samovar`; `peregrine --help` lists all commands"
         );
         assert!(error("rules convrt x").contains("convert"));
+    }
+
+    #[test]
+    fn options_that_falco_had_are_errors_that_name_their_replacement() {
+        let hint = |line: &str| {
+            let words = std::iter::once("falco").chain(line.split(' ')).map(OsString::from);
+            let error = read(&words.collect::<Vec<_>>()).unwrap_err();
+            (error.to_string(), error.hint().unwrap_or_default())
+        };
+        for (line, name) in [
+            ("-A", "A"),
+            ("-vA", "A"),
+            ("-t net", "t"),
+            ("-T net", "T"),
+            ("-D x", "D"),
+            ("-e a.scap", "e"),
+            ("-k http://h", "k"),
+            ("--cri /s", "cri"),
+            ("--modern-bpf", "modern-bpf"),
+            ("-s f", "s"),
+        ] {
+            let (error, hint) = hint(line);
+            assert_eq!(error, format!("Option ‘{name}’ does not exist"));
+            assert!(hint.contains("in its place: "), "{line}: {hint}");
+        }
+        assert_eq!(hint("--dryrun").1, "did you mean `--dry-run`?");
+        assert_eq!(hint("-x").1, "");
     }
 
     #[test]

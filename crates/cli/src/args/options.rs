@@ -5,10 +5,10 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write};
 
 use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser};
 use peregrine_authoring::Format;
+use peregrine_diagnostics::closest;
 
 use super::command::Command;
 use super::flags::{Flag, with_flags};
@@ -17,6 +17,7 @@ use super::subcommands::{
     DescribeCommand, Described, ListCommand, Listed, RunCommand, SupportCommand, ValidateCommand,
 };
 use super::usage::UsageError;
+use crate::print::print_error;
 
 /// Heading of questions about rules and fields.
 pub(super) const RULES: &str = "Rules and fields";
@@ -130,6 +131,19 @@ impl Options {
         &self.words
     }
 
+    /// Takes those words that an option can use: further files for `-V`, and a source for `--list`.
+    /// Falco ignores them. A command keeps its place.
+    pub(super) fn take_words(&mut self, is_command: impl Fn(&str) -> bool) {
+        if self.words.iter().any(|word| is_command(word)) {
+            return;
+        }
+        if !self.validate.is_empty() {
+            self.validate.append(&mut self.words);
+        } else if self.words.len() == 1 && self.list.as_deref() == Some("") {
+            self.list = self.words.pop();
+        }
+    }
+
     /// What the options ask for. Of several questions the one that Falco answers first wins.
     pub(super) fn into_command(self) -> Result<Command, UsageError> {
         let format = self.format()?;
@@ -137,8 +151,7 @@ impl Options {
             File::open(path).map_err(|_| UsageError::NoConfig(path.display().to_string()))?;
         }
         if self.markdown {
-            let warning = "WARNING: --markdown is deprecated, use --format markdown instead.";
-            let _ = writeln!(io::stderr(), "{warning}");
+            print_error("WARNING: --markdown is deprecated, use --format markdown instead.\n");
         }
         let described = self.described();
         let Self { config, rules, run, .. } = self;
@@ -205,6 +218,13 @@ impl Options {
     }
 }
 
+/// The option with the most similar long name.
+pub(super) fn nearest(word: &str) -> Option<String> {
+    let options = declaration();
+    let names = options.get_arguments().filter_map(clap::Arg::get_long);
+    closest(word, names.filter(|_| word.chars().count() > 2)).map(str::to_owned)
+}
+
 /// The options as clap knows them.
 pub(super) fn declaration() -> Clap {
     with_flags(Options::command())
@@ -267,6 +287,21 @@ mod tests {
         assert_eq!(read(&["--list"]).unwrap().list.as_deref(), Some(""));
         assert_eq!(read(&["--list=syscall"]).unwrap().list.as_deref(), Some("syscall"));
         assert_eq!(read(&["--list", "syscall"]).unwrap().list.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn words_belong_to_validate_and_list() {
+        let taken = |line: &[&str]| {
+            let mut options = read(line).unwrap();
+            options.take_words(|word| word == "tune");
+            (options.validate, options.list, options.words)
+        };
+        let texts = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let both = (texts(&["a.yaml", "b.yaml"]), None, vec![]);
+        assert_eq!(taken(&["-V", "a.yaml", "b.yaml"]), both);
+        assert_eq!(taken(&["--list", "syscall"]), (vec![], Some("syscall".to_owned()), vec![]));
+        assert_eq!(taken(&["--list=a", "b"]), (vec![], Some("a".to_owned()), texts(&["b"])));
+        assert_eq!(taken(&["-V", "a", "tune"]).2, ["tune"]);
     }
 
     #[test]

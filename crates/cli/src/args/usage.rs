@@ -3,6 +3,8 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use thiserror::Error;
 
+use super::{options, removed};
+
 /// A command line that is not valid.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum UsageError {
@@ -85,6 +87,17 @@ impl From<&clap::Error> for UsageError {
 }
 
 impl UsageError {
+    /// What to write instead.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let Self::UnknownOption(name) = self else { return None };
+        match removed::replacement(name) {
+            Some(instead) => {
+                Some(format!("an option of earlier versions; in its place: {instead}"))
+            }
+            None => options::nearest(name).map(|nearest| format!("did you mean `--{nearest}`?")),
+        }
+    }
+
     /// The whole message of clap, which has hints and usage lines, without its prefix.
     pub(super) fn in_words_of_clap(error: &clap::Error) -> Self {
         if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {

@@ -74,7 +74,7 @@ fn process(
     metrics: Option<MetricsSettings>,
 ) -> anyhow::Result<()> {
     let source = match &prepared.config.engine {
-        Kind::NoDriver => return Ok(()),
+        Kind::NoDriver => SourceSettings::Nothing,
         Kind::Replay { capture_file } => SourceSettings::Replay(capture_file.clone()),
         Kind::Live { settings, .. } => {
             let settings = live::settings(prepared, settings)?;
@@ -82,7 +82,7 @@ fn process(
             SourceSettings::Live(settings)
         }
     };
-    let live = matches!(source, SourceSettings::Live(_));
+    let replays = matches!(source, SourceSettings::Replay(_));
     let settings = run::settings(prepared, source);
     let stacks = create_profile(prepared)?;
     let log = prepared.log.clone();
@@ -104,7 +104,7 @@ fn process(
         opened: prepared.opened,
     };
     let run = Run::prepare(settings, context)?;
-    let server = if live { server::start(prepared, scraper, web)? } else { None };
+    let server = if replays { None } else { server::start(prepared, scraper, web)? };
     let report = run.run(&prepared.controls);
     drop(server);
     let _printing = prepared.controls.heartbeat().enter(Phase::PrintingSummary);

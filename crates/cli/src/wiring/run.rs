@@ -16,6 +16,8 @@ pub(crate) fn settings(prepared: &PreparedRun<'_>, source: SourceSettings) -> Ru
     let drops = &config.syscall_event_drops;
     // A service that is monitored alone may have nothing to do: its silence is reported once.
     let alone = matches!(&source, SourceSettings::Live(live) if live.probe.scope.is_some());
+    let waits_for_events = !matches!(source, SourceSettings::Nothing);
+    let max_timeouts = config.syscall_event_timeouts.max_consecutives.get();
     RunSettings {
         source,
         state: state(prepared),
@@ -33,7 +35,7 @@ pub(crate) fn settings(prepared: &PreparedRun<'_>, source: SourceSettings) -> Ru
             simulate: drops.simulate_drops,
         },
         timeouts: TimeoutSettings {
-            max_consecutives: config.syscall_event_timeouts.max_consecutives.get(),
+            max_consecutives: if waits_for_events { max_timeouts } else { u32::MAX },
             repeats: !alone,
         },
         stall_timeout: Duration::from_millis(config.webserver.healthz_timeout.into()),

@@ -23,7 +23,7 @@ pub enum Engine {
         /// Its path; never empty.
         capture_file: PathBuf,
     },
-    /// Nowhere: the program only checks things.
+    /// Nowhere: the program runs without events.
     NoDriver,
 }
 
