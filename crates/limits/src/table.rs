@@ -78,7 +78,7 @@ limits! {
     /// allowed after a pause, which doubles each time.
     ACCOUNTS_READ_TIME: Milliseconds = 2000;
     /// Reader processes that hang in the kernel and can't be killed. At this number, processes are
-    /// asked only for what they can't delay, until one ends.
+    /// asked only for what they can't delay, and containers not for accounts, until one ends.
     STUCK_READERS: Count = 8;
     /// Size of the answer to one question to the reader process. A larger one is given up.
     READER_ANSWER_BYTES: Bytes = 32 << 20;

@@ -110,7 +110,7 @@ impl AccountsWorker {
             });
         }
         let known = self.known.entry_ref(container).or_insert_with(|| Known::new(now));
-        if now < known.pause {
+        if now < known.pause || self.pool.is_exhausted() {
             return Answer::Now(Some(Accounts::default()));
         }
         if let Some(due) = known.due(now) {

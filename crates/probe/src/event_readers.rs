@@ -5,6 +5,7 @@
 //! described in time is described later, as far as it is still unknown then.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ use crate::scan::{Depth, Plan};
 
 /// An event thread that waits for a lookup gives a hanging reader up sooner than others.
 const LOOKUP_SILENCE: Duration = Duration::from_millis(250);
+/// How long the first answers may take.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// How long the event thread waits for a process that is read again after losses.
 const REREAD_WAIT: Duration = Duration::from_millis(100);
 /// Of all time, the event thread may wait for one part of so many.
@@ -83,6 +86,23 @@ impl EventReaders {
             counters,
             heartbeat: Arc::clone(heartbeat),
         })))
+    }
+
+    /// Waits until readers answer.
+    ///
+    /// # Errors
+    /// When they end, or do not answer for a long time: this machine does not let them read.
+    pub(crate) fn check(&mut self) -> io::Result<()> {
+        let budget = PROCESS_READ_TIME.duration();
+        let question = self.question(std::process::id().into(), Extent::Ancestor, budget);
+        for reader in [&mut self.lookups, &mut self.processes] {
+            reader.ask(question.clone());
+            let reply = reader.poll(FIRST_ANSWER);
+            if reply.is_none_or(|(_, reply)| reply.failed) {
+                return Err(io::Error::other("it ends or does not answer"));
+            }
+        }
+        Ok(())
     }
 
     /// Tells starts of processes by this time of boot, nanoseconds since the epoch.

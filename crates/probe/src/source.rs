@@ -106,6 +106,9 @@ impl Live {
         let reader = Arc::<ReaderCounters>::default();
         let pool = Pool::start(config.readers.clone(), host_root, Arc::clone(&reader));
         let pool = pool.map_err(LiveError::Reader)?;
+        let (boot, scoped) = (Clock::new().boot_epoch(), config.scope.is_some());
+        let readers = EventReaders::start(&pool, boot, scoped, Arc::clone(&reader), heartbeat);
+        readers.lock().check().map_err(LiveError::Reader)?;
         let loading = heartbeat.enter(Phase::LoadingPrograms);
         let (mut probe, mut merge, mut waiter) = attach(config)?;
         let unhooked = probe.blind_spot().filter(|_| config.plan.is_none());
@@ -124,8 +127,7 @@ impl Live {
         processes.retain(|&(pid, _)| own.as_ref().is_none_or(|own| !own.contains(pid)));
         let clock = Clock::with_boot_epoch(probe.boot_epoch());
         let counters = Counters::new(Arc::clone(probe.counters()), Arc::clone(&reader));
-        let (boot, scoped) = (clock.boot_epoch(), config.scope.is_some());
-        let readers = EventReaders::start(&pool, boot, scoped, Arc::clone(&reader), heartbeat);
+        readers.lock().set_boot(clock.boot_epoch());
         let losses = LossReader::start(KernelLosses::new(counters, host_root));
         let losses = losses.map_err(LiveError::Thread)?;
         let for_repair = losses.losses().subscribe();

@@ -58,5 +58,13 @@ pub fn main(arguments: &[OsString]) -> i32 {
     i32::from(service.run(&socket).is_err())
 }
 
+/// Takes any bytes for answers of a reader: for fuzz targets.
+#[doc(hidden)]
+pub fn parse_answers(bytes: &[u8]) {
+    let mut frames = protocol::Frames::default();
+    frames.buffer().extend(bytes);
+    while let Ok(Some(_)) = frames.next::<protocol::Answer>() {}
+}
+
 #[cfg(test)]
 mod tests;

@@ -158,11 +158,18 @@ impl Pool {
         lock(&self.shared.suspects).add(pid, group, Instant::now());
     }
 
+    /// Whether so many readers hang in the kernel that nothing may be asked that could hang.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        let exhausted = self.shared.counters.stuck.load(Relaxed) as usize >= STUCK_READERS.get();
+        if exhausted {
+            STUCK_READERS.reach();
+        }
+        exhausted
+    }
+
     /// Whether a process is to be asked only for what it can't delay.
     pub(crate) fn is_suspect(&self, pid: i64) -> bool {
-        let stuck = self.shared.counters.stuck.load(Relaxed) as usize;
-        if stuck >= STUCK_READERS.get() {
-            STUCK_READERS.reach();
+        if self.is_exhausted() {
             return true;
         }
         lock(&self.shared.suspects).contains(pid, Instant::now(), || self.shared.group(pid))

@@ -238,6 +238,33 @@ pub struct LookupStats {
     pub thread_timeouts: u64,
     /// Reads of the account files of a container.
     pub account_reads: u64,
+    /// The readers.
+    pub readers: ReaderStats,
+}
+
+/// The processes that read about other processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReaderStats {
+    /// Questions to readers.
+    pub questions: u64,
+    /// Of these, questions that were answered only as far as the process could not delay it.
+    pub safe: u64,
+    /// Lookups of unknown threads that hung.
+    pub hung_lookups: u64,
+    /// Processes of the start scan, after losses and of late lookups that hung.
+    pub hung_processes: u64,
+    /// Accounts of containers that hung.
+    pub hung_accounts: u64,
+    /// Readers that were given up and replaced.
+    pub replaced: u64,
+    /// Readers that hang in the kernel now.
+    pub stuck: u64,
+    /// Waits of the event thread for a reader.
+    pub waits: u64,
+    /// The time of these, nanoseconds.
+    pub wait_ns: u64,
+    /// Lookups that did not wait.
+    pub refused: u64,
 }
 
 /// A BPF program.

@@ -20,8 +20,8 @@ mod table;
 pub use fields::FieldOptions;
 pub use inputs::{
     CostStats, FileDigest, LookupStats, MetricInputs, OutputStats, PreviousSnapshot, ProgramStats,
-    ReloadStats, ResourceUsage, RuleCost, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats,
-    SyscallCost, WebConnections,
+    ReaderStats, ReloadStats, ResourceUsage, RuleCost, RuleInfo, RuleStats, RunInfo, ScanStats,
+    StateStats, SyscallCost, WebConnections,
 };
 pub use metric::{Metric, MetricKind, MetricUnit, MetricValue, ZeroPolicy};
 pub use snapshot::MetricSnapshot;

@@ -121,7 +121,23 @@ fn all() -> MetricInputs {
         kernel: Some(counters(2000, 10)),
         cpus: Some(vec![counters(1900, 10), EventCounters::default()]),
         late: Some(1),
-        lookups: Some(LookupStats { threads: 21, thread_timeouts: 22, account_reads: 23 }),
+        lookups: Some(LookupStats {
+            threads: 21,
+            thread_timeouts: 22,
+            account_reads: 23,
+            readers: ReaderStats {
+                questions: 101,
+                safe: 102,
+                hung_lookups: 103,
+                hung_processes: 104,
+                hung_accounts: 105,
+                replaced: 106,
+                stuck: 107,
+                waits: 108,
+                wait_ns: 109,
+                refused: 110,
+            },
+        }),
         lost_by_group: Some(vec![("/system.slice/a.service".to_owned(), 3)]),
         costs: Some(CostStats {
             syscalls: vec![SyscallCost {
