@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use hashbrown::HashSet;
 use peregrine_event::snapshot::Item;
 use peregrine_limits::{
     EVENT_WAIT_TIME, LATE_LOOKUPS, LOOKUP_TIME, PROCESS_READ_TIME, READER_SILENCE, START_SCAN_TIME,
@@ -145,7 +146,7 @@ impl EventReaders {
         // What takes longer is cut by the reader, so that a part is there in time.
         let budget = LOOKUP_TIME.duration() * 3 / 4;
         let time_left = || until.saturating_duration_since(Instant::now());
-        self.lookups.ask(self.question(tid, Extent::WithAncestors, budget));
+        self.lookups.ask(self.question(tid, Extent::Lookup, budget));
         let Some((_, reply)) = self.lookups.poll(time_left()) else {
             LOOKUP_TIME.reach();
             return (Vec::new(), true);
@@ -156,6 +157,9 @@ impl EventReaders {
             self.lookups.ask(self.question(pid, above, budget));
         }
         let mut cut = reply.outcome.cut || reply.failed;
+        if cut {
+            self.describe_later(tid);
+        }
         let mut found = vec![reply.items];
         while self.lookups.pending() > 0 {
             let Some((_, reply)) = self.lookups.poll(time_left()) else {
@@ -265,6 +269,11 @@ impl EventReaders {
 
     fn add_late(&mut self, reply: Reply) {
         if !reply.items.is_empty() {
+            // One answer describes all threads of a process.
+            if !self.late.is_empty() {
+                let described: HashSet<i64> = reply.items.iter().filter_map(tid_of).collect();
+                self.late.retain(|tid| !described.contains(tid));
+            }
             self.late_found.push_back(reply.items);
         }
     }
@@ -278,6 +287,13 @@ impl EventReaders {
             safe: false,
             scan: false,
         })
+    }
+}
+
+fn tid_of(item: &Item) -> Option<i64> {
+    match item {
+        Item::Thread(thread) => Some(thread.tid),
+        _ => None,
     }
 }
 

@@ -108,7 +108,6 @@ impl Live {
         let pool = pool.map_err(LiveError::Reader)?;
         let (boot, scoped) = (Clock::new().boot_epoch(), config.scope.is_some());
         let readers = EventReaders::start(&pool, boot, scoped, Arc::clone(&reader), heartbeat);
-        readers.lock().check().map_err(LiveError::Reader)?;
         let loading = heartbeat.enter(Phase::LoadingPrograms);
         let (mut probe, mut merge, mut waiter) = attach(config)?;
         let unhooked = probe.blind_spot().filter(|_| config.plan.is_none());
@@ -120,6 +119,8 @@ impl Live {
             (probe, merge, waiter) = attach(&whole)?;
         }
         drop(loading);
+        // They have started meanwhile.
+        readers.lock().check().map_err(LiveError::Reader)?;
         let reading = heartbeat.enter(Phase::ReadingMachine);
         let (items, mut processes) = scanner.plan(config.scope.as_deref())?;
         drop(reading);

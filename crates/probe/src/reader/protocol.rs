@@ -50,9 +50,12 @@ pub(crate) enum Extent {
     Ancestor,
     /// Every thread, the environment and what is open.
     Whole,
-    /// All of this, and first the ids of the process and its ancestors.
+    /// The same, without other threads than the asked one where there are many. First the ids of the
+    /// process and its ancestors.
+    Lookup,
+    /// All of a process, and first the ids of the process and its ancestors.
     WithAncestors,
-    /// All of this, and last the numbers of all open files.
+    /// All of a process, and last the numbers of all open files.
     WithNumbers,
 }
 

@@ -73,8 +73,9 @@ impl Service {
     fn process(&mut self, question: &ProcessQuestion, answers: &mut Answers<'_>) -> ReadOutcome {
         let time = Duration::from_millis(question.budget.into());
         self.scanner.prepare(question.boot, time, question.safe, !question.scan);
+        self.scanner.prefer(question.tid, question.extent == Extent::Lookup);
         let mut pid = question.tid;
-        if question.extent == Extent::WithAncestors {
+        if matches!(question.extent, Extent::WithAncestors | Extent::Lookup) {
             let Some(ancestors) = self.scanner.process_and_ancestors(question.tid) else {
                 return ReadOutcome::default();
             };
@@ -83,7 +84,9 @@ impl Service {
         }
         let depth = match question.extent {
             Extent::Ancestor => Depth::Ancestor,
-            Extent::Whole | Extent::WithAncestors | Extent::WithNumbers => Depth::Whole,
+            Extent::Whole | Extent::WithAncestors | Extent::WithNumbers | Extent::Lookup => {
+                Depth::Whole
+            }
         };
         let mut leader = None;
         self.scanner.read_process(pid, depth, |item| match item {

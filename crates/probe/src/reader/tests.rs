@@ -72,8 +72,11 @@ fn a_reader_finds_what_a_scanner_finds() {
     reader.ask(question(99, Extent::WithNumbers));
     let (_, reply) = reader.poll(LONG).unwrap();
     assert_eq!((reply.items, reply.numbers), (items.clone(), Some(numbers)));
+    // The thread in question comes first after its leader.
     let (_, reply) = reader.poll(LONG).unwrap();
-    assert_eq!((reply.items, reply.ancestors, reply.numbers), (items, vec![40], None));
+    assert_eq!(thread(&reply.items[1]).map(|thread| thread.tid), Some(41));
+    assert!(reply.items.len() == items.len() && items.iter().all(|i| reply.items.contains(i)));
+    assert_eq!((reply.ancestors, reply.numbers), (vec![40], None));
     let (_, reply) = reader.poll(LONG).unwrap();
     assert!(reply.items.is_empty() && reply.numbers.is_none() && !reply.failed);
     assert!(reader.poll(LONG).is_none());
@@ -91,6 +94,17 @@ fn the_threads_of_a_process_share_their_texts() {
     let shared =
         |t: &Thread| Arc::ptr_eq(&t.args, &threads[0].args) && Arc::ptr_eq(&t.env, &threads[0].env);
     assert!(threads.iter().all(|thread| shared(thread) && *thread.env == *b"A=1\0"));
+}
+
+#[test]
+fn a_lookup_in_a_large_process_reads_one_thread() {
+    let host = tempfile::tempdir().unwrap();
+    process(host.path(), 40, 100);
+    let (mut reader, _) = reader(host.path(), LONG);
+    reader.ask(question(77, Extent::Lookup));
+    let (_, reply) = reader.poll(LONG).unwrap();
+    let tids: Vec<_> = reply.items.iter().filter_map(thread).map(|thread| thread.tid).collect();
+    assert_eq!((tids, reply.outcome.cut), (vec![40, 77], true));
 }
 
 /// A reader that hangs is replaced. The process that delayed it is asked only for what it can't

@@ -179,10 +179,17 @@ impl Scanner {
         self.processes.mounts.refused = 0;
     }
 
+    /// Has this thread read before the other threads of its process; `alone`, if these are many.
+    pub(crate) fn prefer(&mut self, tid: i64, alone: bool) {
+        self.processes.first = Some(tid);
+        self.processes.few = alone;
+        self.processes.left_out = false;
+    }
+
     /// How the reading since [`prepare`](Self::prepare) went.
     pub(crate) fn outcome(&self) -> ReadOutcome {
         ReadOutcome {
-            cut: self.processes.deadline.is_over(),
+            cut: self.processes.deadline.is_over() || self.processes.left_out,
             tables_refused: self.processes.mounts.refused,
         }
     }

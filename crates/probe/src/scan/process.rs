@@ -25,6 +25,8 @@ const SMALL: usize = 64 << 10;
 const CLONE_FILES: u32 = 1 << 0;
 const CLONE_THREAD: u32 = 1 << 13;
 
+/// Threads of a process that has not many.
+const FEW: usize = 64;
 /// Most processes between a process and the first one of its pid namespace.
 const MAX_ANCESTORS: usize = 256;
 /// Pid namespaces that are remembered before memory is given back.
@@ -54,6 +56,11 @@ pub(crate) struct Processes {
     pub(crate) deadline: Deadline,
     /// Reads only what the process can't delay: neither its memory nor its files are touched.
     pub(crate) safe: bool,
+    /// The thread that is read before the others of its process.
+    pub(crate) first: Option<i64>,
+    /// Leaves the others out where there are many, and whether it has.
+    pub(crate) few: bool,
+    pub(crate) left_out: bool,
     /// Names the process that is read.
     pub(crate) heartbeat: Arc<Heartbeat>,
     /// Nanoseconds of a clock tick.
@@ -73,6 +80,9 @@ impl Processes {
             boot: boot_ts(),
             deadline: Deadline::default(),
             safe: false,
+            first: None,
+            few: false,
+            left_out: false,
             heartbeat: Arc::default(),
             tick: 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1),
             text: Vec::new(),
@@ -94,8 +104,12 @@ impl Processes {
         if threads > 1 {
             let mut tids = std::mem::take(&mut self.tids);
             if let (Ok(()), Ok(tasks)) = (proc.numbers("task", &mut tids), proc.dir("task")) {
-                let tids = tids.iter().filter(|&&tid| tid != pid);
-                let tids = tids.take_while(|_| !deadline.is_over());
+                let first = self.first.filter(|first| *first != pid && tids.contains(first));
+                self.left_out |= self.few && tids.len() > FEW;
+                let most = if self.left_out { 0 } else { usize::MAX };
+                let others = tids.iter().filter(|&&tid| tid != pid && Some(tid) != first);
+                let others = others.take(most).take_while(|_| !deadline.is_over());
+                let tids = first.iter().chain(others);
                 let threads = tids.filter_map(|&tid| self.follower(&tasks, tid, &leader));
                 threads.for_each(|thread| give(Item::Thread(Box::new(thread))));
             }
