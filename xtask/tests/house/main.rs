@@ -10,6 +10,7 @@ mod foreign;
 mod imports;
 mod limits;
 mod links;
+mod security;
 mod source;
 
 use std::path::{Path, PathBuf};
