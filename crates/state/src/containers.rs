@@ -281,3 +281,30 @@ impl ContainerKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_are_bounded_in_total() {
+        let container = |id: usize, len| {
+            let env = vec!["x".repeat(len)];
+            Arc::new(Container { id: id.to_string(), env, ..Container::default() })
+        };
+        let mut containers = Containers::with_host();
+        let added = (0..1000).take_while(|&id| containers.insert(container(id, 1 << 20))).count();
+        assert_eq!(added, (limits::CONTAINER_TOTAL_BYTES.get() >> 20) - 1);
+        assert_eq!(containers.len(), added + 1);
+        // One may be described anew, and one that is gone makes room.
+        assert!(containers.insert(container(0, 1 << 20)));
+        assert!(containers.insert(container(0, 1)) && containers.insert(container(1000, 1 << 20)));
+        assert!(!containers.insert(container(1001, 1 << 20)));
+        containers.remove(b"1");
+        assert!(containers.insert(container(1001, 1 << 20)));
+        for id in 0..=1001 {
+            containers.remove(id.to_string().as_bytes());
+        }
+        assert_eq!((containers.bytes, containers.len()), (0, 1));
+    }
+}
