@@ -128,6 +128,8 @@ limits! {
     INTERFACES: Count = 4096;
     /// An enter event that is stored for its exit event. A longer one is not stored.
     STORED_ENTER_BYTES: Bytes = 4096;
+    /// Enter events of more than 256 bytes that are stored. More are not stored.
+    STORED_TOTAL_BYTES: Bytes = 64 << 20;
 
     // Captures.
 

@@ -36,6 +36,15 @@ impl From<&snapshot::Thread> for Usage {
     }
 }
 
+/// Memory for a stored event that a thread keeps while it has none.
+pub(crate) const KEPT_CAPACITY: usize = 256;
+
+/// Memory of a stored event that counts: that of long ones, so that the others cost nothing.
+#[inline]
+pub(crate) fn long(stored: &Vec<u8>) -> usize {
+    if stored.capacity() > KEPT_CAPACITY { stored.capacity() } else { 0 }
+}
+
 /// What is remembered of a thread from one of its events to the next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Activity {

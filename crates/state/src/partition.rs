@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use peregrine_event::{Class, Event};
 
-use crate::activity::{Activity, Usage};
+use crate::activity::{Activity, Usage, long};
 use crate::counters::Counters;
 use crate::fd::Fd;
 use crate::fds::{FdTable, FdTables};
@@ -31,6 +31,8 @@ pub struct Partition {
     pub(crate) closing: Option<(ThreadRef, i64)>,
     /// Whether scheduler switches tell how long threads ran, as those of captures do not.
     pub(crate) live: bool,
+    /// Memory of stored enter events, as far as [`long`] counts it.
+    pub(crate) stored_bytes: usize,
     /// By the place of the thread in the tree.
     activities: Vec<Activity>,
     /// The thread of the last event, which is most often that of the next.
@@ -86,6 +88,7 @@ impl Partition {
             scratch: Scratch::default(),
             closing: None,
             live,
+            stored_bytes: 0,
             activities: Vec::new(),
             last_actor: None,
         }
@@ -141,17 +144,20 @@ impl Partition {
         if self.activities.len() <= at.place() {
             self.activities.resize_with(at.place() + 1, Activity::default);
         }
-        if let Some(activity) = self.activity_mut(at) {
-            *activity = Activity::new(usage);
-        }
+        self.set_activity(at, Activity::new(usage));
         self.fds.clear(at);
+    }
+
+    fn set_activity(&mut self, at: ThreadRef, new: Activity) {
+        if let Some(activity) = self.activity_mut(at) {
+            let old = std::mem::replace(activity, new);
+            self.stored_bytes = self.stored_bytes.saturating_sub(long(&old.stored));
+        }
     }
 
     /// Frees what a thread has open and what is remembered of it.
     pub(crate) fn remove_thread(&mut self, at: ThreadRef) {
-        if let Some(activity) = self.activity_mut(at) {
-            *activity = Activity::default();
-        }
+        self.set_activity(at, Activity::default());
         self.fds.clear(at);
     }
 

@@ -1,7 +1,8 @@
 //! How much memory the state takes for what others decide about.
 
 use peregrine_event::snapshot::{Fd, FdKind, Item, Thread};
-use peregrine_limits::PROGRAM_TEXT_BYTES;
+use peregrine_event::{Builder, Event, EventType};
+use peregrine_limits::{PROGRAM_TEXT_BYTES, STORED_TOTAL_BYTES};
 use peregrine_state::{Config, Container, State};
 
 /// Bytes that `load` leaves allocated.
@@ -116,4 +117,29 @@ fn descriptions_of_containers_take_a_bounded_amount() {
     let numbers = |count| format!("{{\"container\":{{\"env\":[0{}]}}}}", ",0".repeat(count));
     assert!(peak(&numbers(30_000_000)) < 1 << 20);
     assert!(peak(&numbers(500_000)) < 64 << 20);
+}
+
+#[test]
+fn stored_enter_events_take_a_bounded_amount() {
+    let path = [b"/".repeat(3900), vec![0]].concat();
+    let all = kept(|| {
+        let mut state = State::new(Config::default());
+        let mut bytes = Vec::new();
+        for round in 0..2 {
+            for tid in 1..=2 * THREADS as i64 {
+                bytes.clear();
+                let mut open = Builder::new(EventType::SyscallOpenE, round, tid);
+                open.param(&path).u32(0).u32(0);
+                if open.finish(&mut bytes).is_ok()
+                    && let Ok(event) = Event::parse(&bytes, 0)
+                {
+                    state.apply(&event);
+                }
+            }
+        }
+        assert!(state.counters().stored_events > 0 && state.counters().dropped_events > 0);
+        state
+    });
+    eprintln!("stored enter events: {} MB", all >> 20);
+    assert!(all < STORED_TOTAL_BYTES.get() as u64 * 5 / 4 + 2 * THREADS * BARE, "{all}");
 }

@@ -3,15 +3,13 @@
 use std::mem;
 
 use peregrine_event::{Actor, Event, EventType as Ty, params};
-use peregrine_limits::STORED_ENTER_BYTES;
+use peregrine_limits::{STORED_ENTER_BYTES, STORED_TOTAL_BYTES};
 
 use super::context::ApplyContext;
+use crate::activity::{KEPT_CAPACITY, long};
 use crate::fd::FdKind;
 use crate::partition::Partition;
 use crate::tree::{ThreadRef, Tree};
-
-/// Memory for it that a thread keeps while it has none.
-const KEPT_CAPACITY: usize = 256;
 
 impl Partition {
     /// Begins the enter or exit event of a thread. Returns whether the enter event of that exit is
@@ -73,7 +71,9 @@ impl Partition {
     /// [`Partition::keep_memory`].
     pub(super) fn take_stored(&mut self, cx: &ApplyContext<'_>) -> Vec<u8> {
         let activity = cx.at.and_then(|at| self.activity_mut(at));
-        activity.map(|activity| mem::take(&mut activity.stored)).unwrap_or_default()
+        let stored = activity.map(|activity| mem::take(&mut activity.stored)).unwrap_or_default();
+        self.stored_bytes = self.stored_bytes.saturating_sub(long(&stored));
+        stored
     }
 
     /// Keeps the memory of a stored event for the next one.
@@ -183,18 +183,28 @@ impl Partition {
             return;
         }
         let bytes = cx.event.bytes();
-        match cx.at.and_then(|at| self.activity_mut(at)) {
-            Some(activity) if bytes.len() <= STORED_ENTER_BYTES.get() => {
-                activity.stored.clear();
-                activity.stored.extend_from_slice(bytes);
-                self.counters.stored_events += 1;
-            }
-            Some(_) => {
-                STORED_ENTER_BYTES.reach();
-                self.counters.dropped_events += 1;
-            }
-            None => self.counters.dropped_events += 1,
+        let total = self.stored_bytes;
+        let Some(activity) = cx.at.and_then(|at| self.activity_mut(at)) else {
+            self.counters.dropped_events += 1;
+            return;
+        };
+        let limit = if bytes.len() > STORED_ENTER_BYTES.get() {
+            Some(&STORED_ENTER_BYTES)
+        } else {
+            let all = total + bytes.len();
+            (bytes.len() > KEPT_CAPACITY && all > STORED_TOTAL_BYTES.get())
+                .then_some(&STORED_TOTAL_BYTES)
+        };
+        if let Some(limit) = limit {
+            limit.reach();
+            self.counters.dropped_events += 1;
+            return;
         }
+        let before = long(&activity.stored);
+        activity.stored.clear();
+        activity.stored.extend_from_slice(bytes);
+        self.stored_bytes = (total + long(&activity.stored)).saturating_sub(before);
+        self.counters.stored_events += 1;
     }
 }
 
