@@ -211,3 +211,15 @@ fn keys_given_twice_and_values_of_the_wrong_type_are_named() {
         ]
     );
 }
+
+#[test]
+fn a_dry_run_checks_outputs_and_shows_the_place() {
+    let place = Place::new("program_output: {enabled: true, program: no-such-prog -x}\n");
+    let output = place.command(&["-r", "rules.yaml", "--dry-run"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = stderr_of(&output);
+    let error = "Error: program_output.program: there is no program no-such-prog that this user can execute\n";
+    assert!(stderr.ends_with(error), "{stderr}");
+    assert!(stderr.contains(" --> falco.yaml:6:42\n"), "{stderr}");
+    assert!(stderr.contains("help: install it, or name it by its path"), "{stderr}");
+}

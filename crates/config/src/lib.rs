@@ -22,6 +22,7 @@ mod digest;
 mod environment;
 mod issue;
 mod load;
+mod outputs_check;
 mod overrides;
 mod secrets;
 mod sections;

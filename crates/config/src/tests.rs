@@ -473,3 +473,50 @@ fn labels_point_at_values_of_files_and_options() {
     assert_eq!(line("http_output.url"), Some(("command line".to_owned(), 16)));
     assert_eq!((line("http_output"), line("priority"), line("rules[4]")), (None, None, None));
 }
+
+#[test]
+fn the_url_of_http_is_checked_and_loses_its_quotes() {
+    let url = |url: &str| {
+        let yaml = format!("http_output: {{enabled: true, url: {url}}}\n");
+        loaded(&yaml, &[]).map(|loaded| loaded.config.http_output.unwrap().url)
+    };
+    assert_eq!(url("'\"https://h/x\"'").unwrap(), "https://h/x");
+    assert_eq!(url("\"'HTTP://h'\"").unwrap(), "http://h");
+    assert_eq!(url("localhost:2801/x").unwrap(), "http://localhost:2801/x");
+    assert_eq!(url("'http://u:p@[::1]:80/'").unwrap(), "http://u:p@[::1]:80/");
+    let scheme = "http_output.url: ftp://[redacted]@h has a scheme that is neither http nor https";
+    assert_eq!(url("'ftp://me:hunter2@h'").unwrap_err(), scheme);
+    assert!(url("'http://:80/'").unwrap_err().ends_with("has no host"));
+    assert!(url("'https://'").unwrap_err().ends_with("has no host"));
+    assert!(url("'http://h/a b'").unwrap_err().ends_with("has a blank in it"));
+}
+
+#[test]
+fn outputs_that_cannot_work_are_errors_at_their_keys() {
+    let error = |yaml: &str| {
+        let error = loaded(yaml, &[]).unwrap().check_outputs().unwrap_err();
+        assert!(!error.snippet().is_empty() && error.problem().help.is_some());
+        error.to_string()
+    };
+    assert_eq!(
+        error("file_output: {enabled: true, filename: /no/such/alerts}\n"),
+        "file_output.filename: /no/such is no directory"
+    );
+    assert_eq!(
+        error("program_output: {enabled: true, program: 'no-such-prog | cat'}\n"),
+        "program_output.program: there is no program no-such-prog that this user can execute"
+    );
+    let http = "http_output: {enabled: true, url: 'https://h', ";
+    assert_eq!(
+        error(&format!("{http}ca_cert: /no/ca.pem}}\n")),
+        "http_output.ca_cert: cannot read /no/ca.pem: No such file or directory (os error 2)"
+    );
+    assert_eq!(
+        error(&format!("{http}mtls: true, client_cert: /etc/passwd, client_key: /no/key}}\n")),
+        "http_output.client_key: cannot read /no/key: No such file or directory (os error 2)"
+    );
+    let works = "file_output: {enabled: true, filename: alerts}\n\
+                 program_output: {enabled: true, program: cat}\n\
+                 http_output: {enabled: true, url: 'http://h', ca_cert: /no/ca.pem}\n";
+    assert!(loaded(works, &[]).unwrap().check_outputs().is_ok());
+}

@@ -24,7 +24,11 @@ pub(crate) fn find(root: &Node, config: &Config) -> Vec<ConfigIssue> {
         let message = format!("'{key}' does not take this value: it is ignored, and {default}");
         issue(message).at_span(value.span)
     });
-    let unread = unread_keys(config).filter_map(|(key, why)| {
+    let compresses = overrides::find(root, "http_output.compress_uploads").and_then(Node::as_bool);
+    let compresses = compresses == Some(true) && config.http_output.is_some();
+    let compression = ("http_output.compress_uploads", "bodies are sent as they are");
+    let unread = unread_keys(config).chain(compresses.then_some(compression));
+    let unread = unread.filter_map(|(key, why)| {
         let node = overrides::find(root, key)?;
         Some(issue(format!("'{key}' has no effect: {why}")).at(node))
     });

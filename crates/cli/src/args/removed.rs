@@ -5,10 +5,7 @@
 const REMOVED: [(&str, &str); 20] = [
     ("A", "-o base_syscalls.all=true"),
     ("b", "-o buffer_format_base64=true"),
-    (
-        "cri",
-        "-o 'plugins[]={name: container, init_config: {engines: {cri: {sockets: [PATH]}}}, …}'",
-    ),
+    ("cri", "the built-in plugin `container`"),
     ("D", "-o 'rules[].disable.rule=*PART OF A NAME*'"),
     ("d", "a service manager, which starts the program in the background"),
     ("daemon", "a service manager, which starts the program in the background"),

@@ -43,6 +43,7 @@ pub(super) fn start(
     let log = &setup.log;
     let Rules { texts, set } = rules::load(setup, rules)?;
     let delivery = delivery::delivery(setup.config())?;
+    setup.loaded.check_outputs()?;
     let (controller, controls) = control::channel();
     if !args.dry_run {
         signals::forward(controller, log)?;
