@@ -1,8 +1,8 @@
 //! The thread that has the account files of containers read.
 //!
-//! The files of a container are read again only when they have changed. Requests about one container
-//! are answered at a limited rate, so that an exec storm in it does not keep the worker from others;
-//! a container whose files could not be read in time is left alone for a while.
+//! The files of a container are read again only when they have changed. Requests about one
+//! container are answered at a limited rate, so that an exec storm in it does not keep the worker
+//! from others; a container whose files could not be read in time is left alone for a while.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -102,7 +102,7 @@ pub struct ReaderStatistics {
     pub waits: u64,
     /// The time of these, nanoseconds.
     pub wait_ns: u64,
-    /// Lookups that did not wait, because there was no time left for waiting or the reader was busy.
+    /// Lookups that did not wait, because there was no time left or the reader was busy.
     pub refused: u64,
 }
 

@@ -1,8 +1,8 @@
 //! What the event thread asks the readers: unknown threads, while their events wait, the processes
 //! of the start scan, and processes to be read again after losses.
 //!
-//! The event thread waits for a bounded time per question and per second. A thread that could not be
-//! described in time is described later, as far as it is still unknown then.
+//! The event thread waits for a bounded time per question and per second. A thread that could not
+//! be described in time is described later, as far as it is still unknown then.
 
 use std::collections::VecDeque;
 use std::io;

@@ -258,8 +258,8 @@ impl Live {
         self.merge.advance()
     }
 
-    /// During the start scan, the kernel excludes the reader that scans, which opens very many files.
-    /// This process has no events of interest then; they are left out here.
+    /// During the start scan, the kernel excludes the reader that scans, which opens very many
+    /// files. This process has no events of interest then; they are left out here.
     fn exclude_scanner(&mut self) {
         let pid = self.readers.lock().scanner();
         if pid != self.excluded

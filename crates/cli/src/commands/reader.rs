@@ -1,4 +1,4 @@
-//! The hidden mode in which this program reads about other processes for another instance of itself.
+//! The hidden mode in which this program reads about other processes, for the agent.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -50,8 +50,8 @@ pub(crate) enum Extent {
     Ancestor,
     /// Every thread, the environment and what is open.
     Whole,
-    /// The same, without other threads than the asked one where there are many. First the ids of the
-    /// process and its ancestors.
+    /// The same, without other threads than the asked one where there are many. First the ids of
+    /// the process and its ancestors.
     Lookup,
     /// All of a process, and first the ids of the process and its ancestors.
     WithAncestors,
