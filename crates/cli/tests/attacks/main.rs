@@ -7,8 +7,8 @@
 //! seconds. Attackers are processes of this binary (`--actor NAME`), in namespaces of their own.
 //! They end when their standard input does, so none outlives the test.
 //!
-//! Requires root, cgroup v2 and BTF; some attacks need `/dev/fuse`. Attacks run one after the other;
-//! an argument selects those whose name contains it. `siege` runs all of them at once for
+//! Requires root, cgroup v2 and BTF; some attacks need `/dev/fuse`. Attacks run one after the
+//! other; an argument selects those whose name contains it. `siege` runs all of them at once for
 //! `PEREGRINE_SIEGE_SECONDS` (20). With `PEREGRINE_ATTACK_LOG` the log of the agent is printed also
 //! if nothing fails. `PEREGRINE_PROGRAM` is the program to attack, if it is not that of this build.
 //!

@@ -11,8 +11,8 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 /// How long killed processes may take to end. One that stays is in an uninterruptible sleep.
 const DYING: Duration = Duration::from_secs(10);
 
-/// Control groups and a directory of one attack. The agent monitors `watched` and all below it, runs
-/// in `agent`, and does not see `outside`.
+/// Control groups and a directory of one attack. The agent monitors `watched` and all below it,
+/// runs in `agent`, and does not see `outside`.
 pub(crate) struct Place {
     base: PathBuf,
     /// Where controllers have hierarchies of their own, which then name containers: a group in one.
@@ -103,8 +103,8 @@ impl Place {
         }
     }
 
-    /// Ends all attackers, then checks that no process of the agent is left, and removes the groups.
-    /// The error says what is left.
+    /// Ends all attackers, then checks that no process of the agent is left, and removes the
+    /// groups. The error says what is left.
     pub(crate) fn clear(&self) -> Result<(), String> {
         for side in ["watched", "outside"] {
             if !ended(&self.base.join(side), true) {

@@ -13,8 +13,8 @@ use crate::quiet::Quiet;
 
 /// How long the agent may take to start on a busy machine.
 const START: Duration = Duration::from_secs(20);
-/// How long an alert may take on a busy machine. An attack that stops the agent delays alerts for as
-/// long as it likes.
+/// How long an alert may take on a busy machine. An attack that stops the agent delays alerts for
+/// as long as it likes.
 const DELAY: Duration = Duration::from_secs(10);
 /// How long SIGTERM may take.
 const END: Duration = Duration::from_secs(5);

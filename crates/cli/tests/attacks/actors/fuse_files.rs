@@ -1,5 +1,5 @@
-//! Processes of which something cannot be read, because a FUSE file system is behind it whose server
-//! does not answer.
+//! Processes of which something cannot be read, because a FUSE file system is behind it whose
+//! server does not answer.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -82,8 +82,8 @@ pub(super) fn holds(path: &str) -> ! {
 }
 
 /// Has a file mapped. One thread reads the mapping through `/proc/self/mem`, which waits for the
-/// server with the lock on the address space held; another one waits to write-lock it; whoever wants
-/// to read the memory of this process then, such as its arguments, waits behind that.
+/// server with the lock on the address space held; another one waits to write-lock it; whoever
+/// wants to read the memory of this process then, such as its arguments, waits behind that.
 pub(super) fn mmap_lock(path: &str) -> ! {
     let file = File::open(path).unwrap();
     // SAFETY: a new mapping, which only the kernel reads.

@@ -1,7 +1,7 @@
 //! What attackers do, each in a process of its own: `--actor NAME ARGUMENTS`.
 //!
-//! An actor prints `ready`, then does what the lines of its standard input say and answers each with
-//! a line. It ends when its standard input does.
+//! An actor prints `ready`, then does what the lines of its standard input say and answers each
+//! with a line. It ends when its standard input does.
 
 mod container;
 mod foreign_root;

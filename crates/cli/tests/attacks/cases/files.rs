@@ -14,8 +14,8 @@ use crate::trial::{MEMORY, Trial};
 /// Another user.
 const OTHER: u32 = 65534;
 
-/// Captures and alerts hold arguments and environments: only their owner may read them. A symlink of
-/// another user is not followed.
+/// Captures and alerts hold arguments and environments: only their owner may read them. A symlink
+/// of another user is not followed.
 pub(super) fn private_files(trial: &mut Trial) {
     let shared = trial.place.path("shared");
     fs::create_dir(&shared).unwrap();
