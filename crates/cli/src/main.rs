@@ -11,6 +11,7 @@
 mod args;
 mod commands;
 mod print;
+mod reload;
 mod version;
 mod wiring;
 

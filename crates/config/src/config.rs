@@ -109,7 +109,7 @@ section! {
         /// Plugins: `name`, `library_path`, `init_config`, `open_params`. `container` is built in,
         /// and its library is not opened.
         plugins: Plugins = Plugins::default();
-        /// Restart when a configuration or rules file changes.
+        /// Reload when a configuration or rules file changes.
         watch_config_files: bool = true;
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::{io, thread};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -13,31 +13,42 @@ use crate::control::{Control, Controller};
 use crate::stop::end_in_time;
 
 /// Forwards the signals of this process from now on: SIGINT and SIGTERM stop the run, SIGUSR1
-/// reopens its outputs. A run that has not ended some seconds after a stop is ended with the
+/// reopens its outputs, SIGHUP calls `hangup`; without that it ends the process, as is usual. A run that has not ended some seconds after a stop is ended with the
 /// process, whatever its threads do; a second request to stop ends the process at once.
 ///
 /// # Errors
 /// When the system has no thread left, or refuses a handler.
-pub fn forward(controller: Controller, log: &Log) -> io::Result<()> {
+pub fn forward(
+    controller: Controller,
+    log: &Log,
+    hangup: Option<Box<dyn Fn() + Send>>,
+) -> io::Result<()> {
     let (own, log) = (controller.clone(), log.clone());
-    forward_with(controller, move || end_in_time(&own, &log))
+    forward_with(controller, move || end_in_time(&own, &log), hangup)
 }
 
 /// `stopping` is called when the first stop is requested.
-fn forward_with(controller: Controller, stopping: impl Fn() + Send + 'static) -> io::Result<()> {
+fn forward_with(
+    controller: Controller,
+    stopping: impl Fn() + Send + 'static,
+    hangup: Option<Box<dyn Fn() + Send>>,
+) -> io::Result<()> {
     let stopped = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         flag::register_conditional_shutdown(signal, 1, Arc::clone(&stopped))?;
         flag::register(signal, Arc::clone(&stopped))?;
     }
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+    let hangups = hangup.is_some().then_some(SIGHUP);
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1].into_iter().chain(hangups))?;
     let forward = move || {
         for signal in signals.forever() {
-            if signal == SIGUSR1 {
-                controller.send(Control::Reopen);
-            } else {
-                controller.send(Control::Stop);
-                stopping();
+            match signal {
+                SIGUSR1 => controller.send(Control::Reopen),
+                SIGHUP => hangup.iter().for_each(|hangup| hangup()),
+                _ => {
+                    controller.send(Control::Stop);
+                    stopping();
+                }
             }
         }
     };
@@ -59,7 +70,9 @@ mod tests {
     fn signals_become_requests() {
         let (controller, controls) = channel();
         let (stopping, stops) = mpsc::channel();
-        forward_with(controller, move || stopping.send(()).unwrap()).unwrap();
+        let (hangup, hangups) = mpsc::channel();
+        let hangup: Box<dyn Fn() + Send> = Box::new(move || hangup.send(()).unwrap());
+        forward_with(controller, move || stopping.send(()).unwrap(), Some(hangup)).unwrap();
         controls.poll();
         let wait = || {
             while !controls.poll() {
@@ -69,6 +82,8 @@ mod tests {
         };
         low_level::raise(SIGUSR1).unwrap();
         assert!(matches!(wait(), Some(Control::Reopen)));
+        low_level::raise(SIGHUP).unwrap();
+        assert!(hangups.recv().is_ok());
         low_level::raise(SIGTERM).unwrap();
         assert!(matches!(wait(), Some(Control::Stop)));
         assert!(stops.recv().is_ok());

@@ -102,5 +102,5 @@ fn setup(keys: &[String]) -> anyhow::Result<Setup> {
 
 /// Runs with the built-in rules.
 fn start(setup: &Setup, opened: &dyn Fn()) -> anyhow::Result<ExitCode> {
-    super::run::start(setup, &RulesArgs::default(), &RunArgs::default(), opened)
+    super::run::start(setup, &RulesArgs::default(), &RunArgs::default(), None, opened)
 }

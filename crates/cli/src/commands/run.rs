@@ -16,8 +16,9 @@ use peregrine_runtime::{
 };
 use peregrine_telemetry::{Phase, WebStats};
 
-use crate::args::{RulesArgs, RunArgs, RunCommand};
+use crate::args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
 use crate::print::{print, print_error};
+use crate::reload::{Reader, Reloader, Requests};
 use crate::wiring::prepare::{PreparedRun, prepare};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
@@ -30,14 +31,15 @@ const NO_PIDFILE: u8 = 255;
 pub(crate) fn run(args: RunCommand) -> anyhow::Result<ExitCode> {
     let mut setup = Setup::load_for_run(&args.config)?;
     setup.loaded.config.buffered_outputs &= !args.run.unbuffered;
-    start(&setup, &args.rules, &args.run, &|| ())
+    start(&setup, &args.rules, &args.run, Some(&args.config), &|| ())
 }
 
-/// Runs with this configuration; `opened` is called when the kernel is being monitored.
+/// Runs with this configuration, which is reloaded from `config` if that is given; `opened` is called when the kernel is being monitored.
 pub(super) fn start(
     setup: &Setup,
     rules: &RulesArgs,
     args: &RunArgs,
+    config: Option<&ConfigArgs>,
     opened: &dyn Fn(),
 ) -> anyhow::Result<ExitCode> {
     let log = &setup.log;
@@ -45,8 +47,13 @@ pub(super) fn start(
     let delivery = delivery::delivery(setup.config())?;
     setup.loaded.check_outputs()?;
     let (controller, controls) = control::channel();
+    let requests = |config| Requests::new().map(|requests| (config, requests));
+    let reloads = config.filter(|_| !args.dry_run).map(requests).transpose()?;
     if !args.dry_run {
-        signals::forward(controller, log)?;
+        let hangup = reloads.as_ref().map(|(_, requests)| requests.clone());
+        let hangup =
+            hangup.map(|requests| -> Box<dyn Fn() + Send> { Box::new(move || requests.send()) });
+        signals::forward(controller.clone(), log, hangup)?;
     }
     if let Some(path) = args.pidfile.as_ref().filter(|_| !args.dry_run)
         && let Err(error) = write_pid(path)
@@ -63,7 +70,11 @@ pub(super) fn start(
         log.debug("Skipping event processing in dry-run");
         return Ok(ExitCode::SUCCESS);
     }
-    process(&prepared, delivery, metrics)?;
+    let reloader = reloads.map(|(config, requests)| {
+        let first = Reader::new(setup, &config.overrides, rules, &texts, &prepared);
+        Reloader::new(first, requests, controller, &prepared.origin, &prepared.reloads, log)
+    });
+    process(&prepared, delivery, metrics, reloader)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -73,6 +84,7 @@ fn process(
     prepared: &PreparedRun<'_>,
     delivery: Delivery,
     metrics: Option<MetricsSettings>,
+    reloader: Option<Reloader>,
 ) -> anyhow::Result<()> {
     let source = match &prepared.config.engine {
         Kind::NoDriver => SourceSettings::Nothing,
@@ -96,6 +108,7 @@ fn process(
     });
     let metrics = metrics.transpose()?;
     let scraper = metrics.as_ref().map(Metrics::scraper);
+    let alerts = outputs.sender();
     let context = RunContext {
         generation: Arc::clone(&prepared.generation),
         outputs,
@@ -106,6 +119,7 @@ fn process(
     };
     let run = Run::prepare(settings, context)?;
     let server = if replays { None } else { server::start(prepared, scraper, web)? };
+    reloader.map(|reloader| reloader.start(alerts)).transpose()?;
     let report = run.run(&prepared.controls);
     drop(server);
     let _printing = prepared.controls.heartbeat().enter(Phase::PrintingSummary);

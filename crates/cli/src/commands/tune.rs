@@ -41,7 +41,7 @@ pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
     let Rules { texts, set } = rules::load(&setup, &args.rules)?;
     let run = RunArgs::default();
     let (controller, controls) = control::channel();
-    signals::forward(controller, &setup.log)?;
+    signals::forward(controller, &setup.log, None)?;
     let prepared = prepare(&setup, set, &texts, &run, controls, &|| ())?;
     checks::buffers(&setup)?;
     recommend(args, &prepared)

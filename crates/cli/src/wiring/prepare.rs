@@ -58,14 +58,8 @@ pub(crate) fn prepare<'a>(
     opened: &'a dyn Fn(),
 ) -> anyhow::Result<PreparedRun<'a>> {
     let hostname = hostname(&setup.log);
-    let settings = GenerationSettings {
-        selected: syscalls::select(setup, &set),
-        ..generation_settings(setup.config())
-    };
     let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), &hostname);
-    let (content, fields) = (delivery::content(setup.config()), rules::vocabulary(setup));
-    let generation = Generation::new(set, origin.registry(), settings);
-    let generation = Arc::new(generation.with_alerts(&origin, content, &fields)?);
+    let generation = generation(setup, set, &origin)?;
     // At exit the kernel takes this memory back at once, which is faster than freeing it piece by
     // piece.
     std::mem::forget(Arc::clone(&generation));
@@ -80,6 +74,21 @@ pub(crate) fn prepare<'a>(
         controls,
         opened,
     })
+}
+
+/// Selects the system calls and compiles the rules.
+pub(crate) fn generation(
+    setup: &Setup,
+    set: RuleSet<Field>,
+    origin: &AlertOrigin,
+) -> anyhow::Result<Arc<Generation>> {
+    let settings = GenerationSettings {
+        selected: syscalls::select(setup, &set),
+        ..generation_settings(setup.config())
+    };
+    let (content, fields) = (delivery::content(setup.config()), rules::vocabulary(setup));
+    let generation = Generation::new(set, origin.registry(), settings);
+    Ok(Arc::new(generation.with_alerts(origin, content, &fields)?))
 }
 
 /// Name of this host: the variable `FALCO_HOSTNAME`, or the kernel's.

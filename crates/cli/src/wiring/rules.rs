@@ -16,6 +16,9 @@ use crate::args::{LoadArgs, RulesArgs};
 use crate::print::print_error;
 use crate::version;
 
+/// The name of rules that are not in a file.
+pub(crate) const BUILT_IN: &str = "built-in rules";
+
 /// Names and texts of rules files.
 pub(crate) type Texts = Vec<(String, Vec<u8>)>;
 
@@ -38,11 +41,22 @@ pub(crate) fn vocabulary(setup: &Setup) -> Fields {
 pub(crate) fn load(setup: &Setup, args: &RulesArgs) -> anyhow::Result<Rules> {
     checks::plugins(setup)?;
     checks::sources(setup, &args.load)?;
+    warn_of_absent(setup, &args.rules);
     let texts = chosen(setup, &args.rules)?;
-    let mut loader = loader(setup, &args.load)?;
+    let set = compile(setup, &args.load, &texts)?;
+    Ok(Rules { texts, set })
+}
+
+/// The rules of these files, selected as the configuration says.
+pub(crate) fn compile(
+    setup: &Setup,
+    args: &LoadArgs,
+    texts: &Texts,
+) -> anyhow::Result<RuleSet<Field>> {
+    let mut loader = loader(setup, args)?;
     setup.log.info("Loading rules from:");
     let mut failed = None;
-    for (name, text) in &texts {
+    for (name, text) in texts {
         let result = loader.load(name, text);
         log_result(setup, &result);
         if !result.successful() {
@@ -61,7 +75,7 @@ pub(crate) fn load(setup: &Setup, args: &RulesArgs) -> anyhow::Result<Rules> {
     warn_of_unmet(setup, &selections, &set);
     let selections: Vec<_> = selections.into_iter().map(|(_, selection)| selection).collect();
     set.select(&selections, setup.config().priority);
-    Ok(Rules { texts, set })
+    Ok(set)
 }
 
 /// Warns of selections and additions that no rule meets.
@@ -193,15 +207,19 @@ fn selections(setup: &Setup) -> Vec<(String, Selection)> {
     selections
 }
 
-/// The rules files of the command line, or else those of the configuration.
-fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
-    let paths = if named.is_empty() { setup.loaded.rules.as_slice() } else { named };
+/// Warns of rules files of the configuration that do not exist.
+pub(crate) fn warn_of_absent(setup: &Setup, named: &[String]) {
     if named.is_empty() {
         setup.loaded.absent_rules.iter().for_each(|warning| setup.warn(warning));
     }
+}
+
+/// The rules files of the command line, or else those of the configuration.
+pub(crate) fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
+    let paths = if named.is_empty() { setup.loaded.rules.as_slice() } else { named };
     if paths.is_empty() {
-        if setup.built_in {
-            return Ok(vec![("built-in rules".to_owned(), crate::BUILT_IN_RULES.into())]);
+        if setup.built_in() {
+            return Ok(vec![(BUILT_IN.to_owned(), crate::BUILT_IN_RULES.into())]);
         }
         bail!(
             "You must specify at least one rules file/directory via -r or a rules_file entry in falco.yaml"

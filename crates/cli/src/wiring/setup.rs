@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, LogFormat as Form, Main};
@@ -21,8 +21,8 @@ const CONFIG_FILE: &str = "/etc/falco/falco.yaml";
 pub(crate) struct Setup {
     /// The configuration and what was read with it.
     pub(crate) loaded: Loaded,
-    /// Whether the configuration is the built-in one.
-    pub(crate) built_in: bool,
+    /// The main file; `None` for the built-in configuration.
+    pub(crate) main: Option<PathBuf>,
     /// The log.
     pub(crate) log: Log,
 }
@@ -54,15 +54,35 @@ impl Setup {
 
     /// Reads this configuration, with keys that override it.
     pub(crate) fn from_main(main: Main<'_>, overrides: &[String]) -> anyhow::Result<Self> {
-        let built_in = matches!(main, Main::BuiltIn(_));
         // Until the configuration is known, warnings go to stderr.
         let keys = Config { log_stderr: true, log_syslog: false, ..Config::default() };
         let early = open_log(&keys);
         let loaded = peregrine_config::load(main, overrides, &mut |line| early.warning(line))?;
         let log = open_log(&loaded.config);
-        let setup = Self { loaded, built_in, log };
+        let main = match main {
+            Main::File(path) => Some(path.to_owned()),
+            Main::BuiltIn(_) => None,
+        };
+        let setup = Self { loaded, main, log };
         setup.log_start();
         Ok(setup)
+    }
+
+    /// Reads the same files again. Nothing is logged but details, and the log stays as it is.
+    pub(crate) fn read_again(&self, overrides: &[String]) -> anyhow::Result<Self> {
+        let main = self.main.as_deref().map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
+        let loaded = peregrine_config::load(main, overrides, &mut |line| self.log.debug(line))?;
+        Ok(self.with_loaded(loaded))
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn with_loaded(&self, loaded: Loaded) -> Self {
+        Self { loaded, main: self.main.clone(), log: self.log.clone() }
+    }
+
+    /// Whether the configuration is the built-in one.
+    pub(crate) fn built_in(&self) -> bool {
+        self.main.is_none()
     }
 
     /// The keys of the configuration.
@@ -80,12 +100,13 @@ impl Setup {
         matches!(self.config().engine, Engine::Replay { .. })
     }
 
-    fn log_start(&self) {
+    /// Logs what was read.
+    pub(crate) fn log_start(&self) {
         let log = &self.log;
         self.loaded.warnings.iter().for_each(|warning| self.warn(warning));
         log.info(format_args!("Falco version: {} ({})", version::FALCO, std::env::consts::ARCH));
         log.debug(format_args!("CLI args: {}", version::command_line()));
-        if self.built_in {
+        if self.built_in() {
             log.info("No configuration file: using the built-in configuration and rules");
         } else {
             self.log_files();

@@ -1,0 +1,44 @@
+//! Logs what a reload has changed.
+
+use std::fmt::Display;
+
+use peregrine_config::KeyChange;
+use peregrine_rules::RuleChanges;
+use peregrine_runtime::Log;
+
+use super::reader::{RELOADED, Reader, Version};
+
+/// Names in one line; of more, the number is logged.
+const MAX_NAMES: usize = 20;
+
+/// Rules and keys that differ from those before, and keys that wait for a restart.
+pub(super) fn log(log: &Log, reader: &Reader, old: &Version, new: &Version) {
+    let RuleChanges { added, removed, changed } =
+        new.generation.rules().changes_since(old.generation.rules());
+    line(log, "Rules added", &added);
+    line(log, "Rules removed", &removed);
+    line(log, "Rules changed", &changed);
+    let keys = new.loaded.changes_since(&old.loaded);
+    let keys: Vec<_> = keys.iter().filter(|change| is_reloaded(change)).collect();
+    line(log, "Keys changed", &keys);
+    // Those that an earlier reload named are still waiting.
+    let waiting = new.loaded.changes_since(reader.started());
+    for change in waiting.iter().filter(|change| !is_reloaded(change)) {
+        log.warning(format_args!("Needs a restart to take effect: {change}"));
+    }
+}
+
+fn is_reloaded(change: &KeyChange) -> bool {
+    RELOADED.contains(&change.section())
+}
+
+fn line(log: &Log, what: &str, names: &[impl Display]) {
+    if names.is_empty() {
+        return;
+    }
+    let mut shown: Vec<_> = names.iter().take(MAX_NAMES).map(ToString::to_string).collect();
+    if let Some(more) = names.len().checked_sub(MAX_NAMES).filter(|more| *more > 0) {
+        shown.push(format!("and {more} more"));
+    }
+    log.info(format_args!("{what} ({}): {}", names.len(), shown.join(", ")));
+}
