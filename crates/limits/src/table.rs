@@ -199,6 +199,9 @@ limits! {
     /// Configuration and rules files that are watched for changes. Changes of further files are
     /// noticed with the next reload.
     WATCHED_FILES: Count = 4096;
+    /// Log lines of a run that wait to be written. Further ones are lost, and a later line says how
+    /// many.
+    LOG_QUEUE_LINES: Count = 1024;
 }
 
 #[cfg(test)]

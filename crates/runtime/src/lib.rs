@@ -34,7 +34,7 @@ pub mod sources;
 mod stop;
 mod watchdog;
 
-pub use log::{Log, LogFormat, LogSettings};
+pub use log::{BackgroundLog, Log, LogFormat, LogSettings};
 pub use profile::ProfileReport;
 pub use run::{Run, RunContext, RunError, RunReport};
 pub use settings::{RunSettings, SourceSettings};

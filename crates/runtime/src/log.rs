@@ -1,18 +1,21 @@
 //! The log: lines about the program itself, in Falco's form or as JSON, on stderr and in syslog.
 
+mod background;
 mod repeats;
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use peregrine_alert::Priority;
 use serde_json::json;
 
+pub use background::BackgroundLog;
+use background::{Line, Queue};
 use repeats::{Repeats, Report};
 
 /// Writes lines to the log of the program. Cheap to clone, usable from every thread.
@@ -21,6 +24,8 @@ pub struct Log {
     /// The least severe level that goes anywhere.
     lowest: Option<Priority>,
     write: Arc<WriteLine>,
+    /// Absent where lines are handed to a function.
+    destinations: Option<Arc<Destinations>>,
 }
 
 type WriteLine = dyn Fn(Priority, &dyn Display) + Send + Sync;
@@ -56,8 +61,9 @@ pub enum LogFormat {
 struct Destinations {
     settings: LogSettings,
     syslog: Option<UnixDatagram>,
-    /// Locked while a line is written, so that lines are in the order of their times.
+    /// Locked while a line is written or queued, so that lines are in the order of their times.
     repeats: Mutex<Repeats>,
+    queue: Arc<Queue>,
 }
 
 impl Log {
@@ -67,14 +73,33 @@ impl Log {
     pub fn open(settings: LogSettings) -> Self {
         let syslog = if settings.syslog { connect_syslog().ok() } else { None };
         let lowest = (settings.stderr || syslog.is_some()).then_some(settings.level);
-        let destinations = Destinations { settings, syslog, repeats: Mutex::default() };
-        let write = move |level, message: &dyn Display| destinations.line(level, message);
-        Self { lowest, write: Arc::new(write) }
+        let (repeats, queue) = (Mutex::default(), Arc::default());
+        let destinations = Arc::new(Destinations { settings, syslog, repeats, queue });
+        let writer = Arc::clone(&destinations);
+        let write = move |level, message: &dyn Display| writer.line(level, message);
+        Self { lowest, write: Arc::new(write), destinations: Some(destinations) }
+    }
+
+    /// Writes lines on a thread of its own until the answer is dropped: a full destination then
+    /// holds up no thread that logs. Lines that do not fit into the queue are counted, and the
+    /// number is logged. `None` if there is no thread for it, or nothing to write.
+    pub fn in_background(&self) -> Option<BackgroundLog> {
+        let destinations = Arc::clone(self.destinations.as_ref()?);
+        let queue = Arc::clone(&destinations.queue);
+        BackgroundLog::start(queue, move |line| destinations.write(line)).ok()
+    }
+
+    /// Waits until lines in the background are written, for this long at most.
+    pub fn flush(&self, most: Duration) {
+        if let Some(destinations) = &self.destinations {
+            destinations.queue.flush(most);
+        }
     }
 
     /// Hands lines of every level to `write`.
     pub fn new(write: impl Fn(Priority, &dyn Display) + Send + Sync + 'static) -> Self {
-        Self { lowest: Some(Priority::Debug), write: Arc::new(write) }
+        let lowest = Some(Priority::Debug);
+        Self { lowest, write: Arc::new(write), destinations: None }
     }
 
     /// Whether lines of this level go anywhere.
@@ -123,15 +148,23 @@ impl Destinations {
         let message = message.trim_end_matches('\n');
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
         let (admitted, reports) = repeats.admit(Instant::now(), level, message);
-        reports.iter().for_each(|Report { level, message }| self.write(*level, message));
+        reports.into_iter().for_each(|Report { level, message }| self.queue(level, message));
         if admitted {
-            self.write(level, message);
+            self.queue(level, message.to_owned());
         }
     }
 
-    fn write(&self, level: Priority, message: &str) {
-        let settings = &self.settings;
-        let now = Timestamp::now();
+    /// Queues a line, or writes it if there is no thread for that.
+    fn queue(&self, level: Priority, message: String) {
+        let line = Line { time: Timestamp::now(), level, message };
+        if let Some(line) = self.queue.push(line) {
+            self.write(&line);
+        }
+    }
+
+    fn write(&self, line: &Line) {
+        let Line { time, level, message } = line;
+        let (settings, now, level) = (&self.settings, *time, *level);
         if let Some(syslog) = &self.syslog {
             // A full or vanished syslog must not block the program.
             let packet = syslog_packet(level, now, &settings.program, message);
@@ -152,7 +185,7 @@ impl Drop for Destinations {
     fn drop(&mut self) {
         let repeats = self.repeats.get_mut().unwrap_or_else(PoisonError::into_inner);
         let reports = repeats.finish();
-        reports.iter().for_each(|Report { level, message }| self.write(*level, message));
+        reports.into_iter().for_each(|Report { level, message }| self.queue(level, message));
     }
 }
 

@@ -135,6 +135,8 @@ impl<'a> Run<'a> {
     pub fn run(self, controls: &Controls) -> RunReport {
         let Self { settings, context, recorder } = self;
         let RunContext { generation, outputs, origin, metrics, log, opened } = context;
+        // Until the end of this function: a full stderr must not hold up the event thread.
+        let _background = log.in_background();
         // Without a thread for it, there is no report; metrics still have the counts.
         let _limits = LimitReporter::start(log.clone()).ok();
         let sender = outputs.sender();

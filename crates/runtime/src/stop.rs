@@ -31,6 +31,7 @@ pub(crate) fn end_in_time(controller: &Controller, log: &Log) {
         let line = format!("Error: {message}\n");
         let _ = rustix::io::write(rustix::stdio::stderr(), line.as_bytes());
         log.line(Priority::Critical, &message);
+        log.flush(LAST_WORDS);
         let _ = done.send(());
     };
     if thread::Builder::new().spawn(write).is_ok() {
