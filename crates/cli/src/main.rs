@@ -11,7 +11,6 @@
 mod args;
 mod commands;
 mod print;
-mod reload;
 mod version;
 mod wiring;
 

@@ -27,6 +27,7 @@ mod log;
 pub mod memory;
 pub mod observers;
 mod profile;
+pub mod reload;
 mod run;
 mod settings;
 pub mod signals;

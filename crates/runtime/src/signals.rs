@@ -13,8 +13,9 @@ use crate::control::{Control, Controller};
 use crate::stop::end_in_time;
 
 /// Forwards the signals of this process from now on: SIGINT and SIGTERM stop the run, SIGUSR1
-/// reopens its outputs, SIGHUP calls `hangup`; without that it ends the process, as is usual. A run that has not ended some seconds after a stop is ended with the
-/// process, whatever its threads do; a second request to stop ends the process at once.
+/// reopens its outputs, SIGHUP calls `hangup`; without that, SIGHUP ends the process, as is usual.
+/// A run that has not ended some seconds after a stop is ended with the process, whatever its
+/// threads do; a second request to stop ends the process at once.
 ///
 /// # Errors
 /// When the system has no thread left, or refuses a handler.

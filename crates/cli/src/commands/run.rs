@@ -11,6 +11,7 @@ use peregrine_config::Engine as Kind;
 use peregrine_files::FileMode;
 use peregrine_output::{Delivery, Incident, Outputs};
 use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
+use peregrine_runtime::reload::{Reloader, Requests};
 use peregrine_runtime::{
     ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, control, signals,
 };
@@ -18,8 +19,8 @@ use peregrine_telemetry::{Phase, WebStats};
 
 use crate::args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
 use crate::print::{print, print_error};
-use crate::reload::{Reader, Reloader, Requests};
 use crate::wiring::prepare::{PreparedRun, prepare};
+use crate::wiring::reload::Reader;
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
 use crate::wiring::{checks, delivery, live, metrics, run, server};
@@ -34,7 +35,8 @@ pub(crate) fn run(args: RunCommand) -> anyhow::Result<ExitCode> {
     start(&setup, &args.rules, &args.run, Some(&args.config), &|| ())
 }
 
-/// Runs with this configuration, which is reloaded from `config` if that is given; `opened` is called when the kernel is being monitored.
+/// Runs with this configuration, which is reloaded from `config` if that is given. `opened` is
+/// called when the kernel is being monitored.
 pub(super) fn start(
     setup: &Setup,
     rules: &RulesArgs,
@@ -72,7 +74,14 @@ pub(super) fn start(
     }
     let reloader = reloads.map(|(config, requests)| {
         let first = Reader::new(setup, &config.overrides, rules, &texts, &prepared);
-        Reloader::new(first, requests, controller, &prepared.origin, &prepared.reloads, log)
+        Reloader::new(
+            Box::new(first),
+            requests,
+            controller,
+            &prepared.origin,
+            &prepared.reloads,
+            log,
+        )
     });
     process(&prepared, delivery, metrics, reloader)?;
     Ok(ExitCode::SUCCESS)

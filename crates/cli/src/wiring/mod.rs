@@ -5,6 +5,7 @@ pub(crate) mod delivery;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod prepare;
+pub(crate) mod reload;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod server;

@@ -15,19 +15,19 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Requests of all threads; several that wait are one.
 #[derive(Clone, Debug)]
-pub(crate) struct Requests(Arc<OwnedFd>);
+pub struct Requests(Arc<OwnedFd>);
 
 impl Requests {
     /// No request yet.
     ///
     /// # Errors
     /// When the process has too many open files.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
     }
 
     /// Requests a reload.
-    pub(crate) fn send(&self) {
+    pub fn send(&self) {
         // An error says that very many are waiting.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }

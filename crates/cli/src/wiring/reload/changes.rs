@@ -6,13 +6,15 @@ use peregrine_config::KeyChange;
 use peregrine_rules::RuleChanges;
 use peregrine_runtime::Log;
 
-use super::reader::{RELOADED, Reader, Version};
+use super::{RELOADED, Version};
+use crate::wiring::setup::Setup;
 
 /// Names in one line; of more, the number is logged.
 const MAX_NAMES: usize = 20;
 
 /// Rules and keys that differ from those before, and keys that wait for a restart.
-pub(super) fn log(log: &Log, reader: &Reader, old: &Version, new: &Version) {
+pub(super) fn log(started: &Setup, old: &Version, new: &Version) {
+    let log = &started.log;
     let RuleChanges { added, removed, changed } =
         new.generation.rules().changes_since(old.generation.rules());
     line(log, "Rules added", &added);
@@ -22,7 +24,7 @@ pub(super) fn log(log: &Log, reader: &Reader, old: &Version, new: &Version) {
     let keys: Vec<_> = keys.iter().filter(|change| is_reloaded(change)).collect();
     line(log, "Keys changed", &keys);
     // Those that an earlier reload named are still waiting.
-    let waiting = new.loaded.changes_since(reader.started());
+    let waiting = new.loaded.changes_since(&started.loaded);
     for change in waiting.iter().filter(|change| !is_reloaded(change)) {
         log.warning(format_args!("Needs a restart to take effect: {change}"));
     }

@@ -1,33 +1,30 @@
 //! Reload: configuration and rules are read again beside the run, and take effect between two
 //! events.
+//!
+//! What is read, and how, is known to an implementation of [`Versions`].
 
-mod changes;
-mod reader;
 mod requests;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use peregrine_alert::{AlertOrigin, InternalRule, Priority};
-use peregrine_config::ConfigError;
+use peregrine_engine::Generation;
 use peregrine_output::AlertSender;
-use peregrine_runtime::Log;
-use peregrine_runtime::clock::now;
-use peregrine_runtime::control::Controller;
-use peregrine_telemetry::Reloads;
-use peregrine_watch::Watcher;
+use peregrine_telemetry::{LoadedFiles, Reloads};
+use peregrine_watch::{Target, Watcher};
 
-use crate::print::print_error;
+use crate::Log;
+use crate::clock::now;
+use crate::control::Controller;
 
-use reader::Version;
 use schedule::Schedule;
 
-pub(crate) use reader::Reader;
-pub(crate) use requests::Requests;
+pub use requests::Requests;
 
 /// Name of the alert about a failed reload, as in Falco.
 const FAILURE: &str = "Falco internal: hot restart failure";
@@ -35,10 +32,28 @@ const FAILURE: &str = "Falco internal: hot restart failure";
 /// taken for the removal of this one.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// The versions of configuration and rules: the one in force, and the one that was read last.
+pub trait Versions: Send {
+    /// Reads everything; `None` if it is the same as in force.
+    ///
+    /// # Errors
+    /// Text that says why the run could not be started with it.
+    fn read(&mut self) -> Result<Option<Arc<Generation>>, String>;
+
+    /// The version that was read last is in force now: logs what has changed. Returns what it was
+    /// read from.
+    fn install(&mut self) -> LoadedFiles;
+
+    /// Whether a file of the version in force does not exist.
+    fn misses_files(&self) -> bool;
+
+    /// What is to be watched.
+    fn targets(&self) -> &[Target];
+}
+
 /// Reads configuration and rules again when that is requested or files change.
-pub(crate) struct Reloader {
-    reader: Reader,
-    current: Version,
+pub struct Reloader {
+    versions: Box<dyn Versions>,
     requests: Requests,
     controller: Controller,
     reloads: Arc<Reloads>,
@@ -56,9 +71,9 @@ pub(crate) struct Reloader {
 struct Over;
 
 impl Reloader {
-    /// A reloader of a run that begins with what the reader was made with.
-    pub(crate) fn new(
-        (reader, current): (Reader, Version),
+    /// A reloader of a run that begins with the first of these versions.
+    pub fn new(
+        versions: Box<dyn Versions>,
         requests: Requests,
         controller: Controller,
         origin: &AlertOrigin,
@@ -75,8 +90,7 @@ impl Reloader {
             }
         };
         Self {
-            reader,
-            current,
+            versions,
             requests,
             controller,
             reloads: Arc::clone(reloads),
@@ -93,7 +107,7 @@ impl Reloader {
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub(crate) fn start(mut self, alerts: AlertSender) -> io::Result<()> {
+    pub fn start(mut self, alerts: AlertSender) -> io::Result<()> {
         let run = move || {
             self.watch();
             while self.step(&alerts).is_ok() {}
@@ -128,8 +142,8 @@ impl Reloader {
 
     fn reload(&mut self, requested: bool, alerts: &AlertSender) -> Result<(), Over> {
         let begun = Instant::now();
-        match self.reader.read(&self.current) {
-            Ok(Some(version)) => self.install(version, begun.elapsed()),
+        match self.versions.read() {
+            Ok(Some(generation)) => self.install(generation, begun.elapsed()),
             Ok(None) if requested => {
                 self.log_restart();
                 self.log.info("Configuration and rules are the same as before");
@@ -141,10 +155,6 @@ impl Reloader {
             }
             Err(error) => {
                 self.reloads.failed();
-                if let Some(snippet) = error.downcast_ref().map(ConfigError::snippet) {
-                    print_error(snippet);
-                }
-                let error = format!("{error:#}");
                 let error = error.trim_end();
                 self.log.error(format_args!("Reload failed, and the rules stay: {error}"));
                 let text = format!("{FAILURE}: {error}");
@@ -155,16 +165,13 @@ impl Reloader {
     }
 
     /// Waits until the event thread evaluates the new rules.
-    fn install(&mut self, version: Version, load: Duration) -> Result<(), Over> {
+    fn install(&mut self, generation: Arc<Generation>, load: Duration) -> Result<(), Over> {
         self.log_restart();
-        let installed = self.controller.reload(Arc::clone(&version.generation));
-        let swap = installed.recv().map_err(|_| Over)?;
-        let generation = self.reloads.done(version.files.clone(), load, swap);
-        changes::log(&self.log, &self.reader, &self.current, &version);
+        let swap = self.controller.reload(generation).recv().map_err(|_| Over)?;
+        let generation = self.reloads.done(self.versions.install(), load, swap);
         self.log.info(format_args!(
             "Reloaded: generation {generation}, read in {load:.1?}, events waited {swap:.1?}"
         ));
-        self.current = version;
         Ok(())
     }
 
@@ -175,7 +182,7 @@ impl Reloader {
 
     /// Whether a file is gone that may come back in a moment.
     fn misses_files(&mut self, now: Instant) -> bool {
-        if self.current.paths().all(Path::exists) {
+        if !self.versions.misses_files() {
             self.vanished = None;
             return false;
         }
@@ -185,7 +192,7 @@ impl Reloader {
     /// Watches the files as they are now. What was not watched before is read once more.
     fn watch(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
-        let watched = watcher.watch(self.reader.targets());
+        let watched = watcher.watch(self.versions.targets());
         for failed in watched.failed {
             let path = failed.path.display();
             let line = format!("Changes of {path} are not noticed: {}", failed.cause);

@@ -1,26 +1,30 @@
 //! Reads configuration and rules again, exactly as at the start.
 
+mod changes;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use peregrine_alert::AlertOrigin;
-use peregrine_config::{Config, Loaded};
+use peregrine_config::{Config, ConfigError, Loaded};
 use peregrine_engine::Generation;
+use peregrine_runtime::reload::Versions;
 use peregrine_telemetry::LoadedFiles;
 use peregrine_watch::Target;
 
+use super::metrics::loaded_files;
+use super::prepare::{PreparedRun, generation};
+use super::rules::{self, Texts};
+use super::setup::Setup;
+use super::{checks, delivery};
 use crate::args::RulesArgs;
-use crate::wiring::metrics::loaded_files;
-use crate::wiring::prepare::{PreparedRun, generation};
-use crate::wiring::rules::{self, Texts};
-use crate::wiring::setup::Setup;
-use crate::wiring::{checks, delivery};
+use crate::print::print_error;
 
 /// The keys that take effect with a reload, by the sections that they are in. All others need a
 /// restart.
-pub(super) const RELOADED: [&str; 13] = [
+const RELOADED: [&str; 13] = [
     "append_output",
     "base_syscalls",
     "buffer_format_base64",
@@ -45,44 +49,53 @@ pub(crate) struct Reader {
     rules: RulesArgs,
     origin: AlertOrigin,
     targets: Vec<Target>,
+    current: Version,
+    next: Option<Version>,
 }
 
 /// One reading of configuration and rules.
-pub(crate) struct Version {
+struct Version {
     /// The configuration as it was read, also keys that need a restart.
-    pub(super) loaded: Loaded,
+    loaded: Loaded,
     /// Digests of all files.
-    pub(super) files: LoadedFiles,
+    files: LoadedFiles,
     /// Names of the rules files.
     rules_files: Vec<String>,
     /// The rules.
-    pub(super) generation: Arc<Generation>,
+    generation: Arc<Generation>,
 }
 
 impl Reader {
-    /// A reader of what this run was prepared from, with that version.
+    /// A reader of what this run was prepared from.
     pub(crate) fn new(
         setup: &Setup,
         overrides: &[String],
         rules: &RulesArgs,
         texts: &Texts,
         prepared: &PreparedRun<'_>,
-    ) -> (Self, Version) {
+    ) -> Self {
         let (loaded, generation) = (setup.loaded.clone(), Arc::clone(&prepared.generation));
         let started = setup.with_loaded(loaded.clone());
         let (overrides, origin) = (overrides.to_vec(), prepared.origin.clone());
-        let mut reader =
-            Self { started, overrides, rules: rules.clone(), origin, targets: Vec::new() };
-        reader.targets = reader.targets_of(&loaded);
-        (reader, Version::new(loaded, texts, generation))
+        let mut reader = Self {
+            started,
+            overrides,
+            rules: rules.clone(),
+            origin,
+            targets: Vec::new(),
+            current: Version::new(loaded, texts, generation),
+            next: None,
+        };
+        reader.targets = reader.targets_of(&reader.current.loaded);
+        reader
     }
 
     /// Reads everything; `None` if it is the same as before.
-    pub(super) fn read(&mut self, current: &Version) -> anyhow::Result<Option<Version>> {
+    fn read_again(&mut self) -> anyhow::Result<Option<Version>> {
         let setup = self.started.read_again(&self.overrides)?;
         self.targets = self.targets_of(&setup.loaded);
         let texts = rules::chosen(&setup, &self.rules.rules)?;
-        if current.is_same(&loaded_files(&setup.loaded, &texts)) {
+        if self.current.is_same(&loaded_files(&setup.loaded, &texts)) {
             return Ok(None);
         }
         setup.log_start();
@@ -95,16 +108,6 @@ impl Reader {
         let set = rules::compile(&setup, &self.rules.load, &texts)?;
         let generation = generation(&setup, set, &self.origin)?;
         Ok(Some(Version::new(loaded, &texts, generation)))
-    }
-
-    /// What is to be watched.
-    pub(super) fn targets(&self) -> &[Target] {
-        &self.targets
-    }
-
-    /// The configuration that the run began with.
-    pub(super) fn started(&self) -> &Loaded {
-        &self.started.loaded
     }
 
     /// The configuration that is in force after a reload: keys that need a restart are as the run
@@ -135,6 +138,34 @@ impl Reader {
     }
 }
 
+impl Versions for Reader {
+    fn read(&mut self) -> Result<Option<Arc<Generation>>, String> {
+        self.next = self.read_again().map_err(|error| {
+            if let Some(snippet) = error.downcast_ref().map(ConfigError::snippet) {
+                print_error(snippet);
+            }
+            format!("{error:#}")
+        })?;
+        Ok(self.next.as_ref().map(|next| Arc::clone(&next.generation)))
+    }
+
+    fn install(&mut self) -> LoadedFiles {
+        if let Some(next) = self.next.take() {
+            changes::log(&self.started, &self.current, &next);
+            self.current = next;
+        }
+        self.current.files.clone()
+    }
+
+    fn misses_files(&self) -> bool {
+        !self.current.paths().all(Path::exists)
+    }
+
+    fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+}
+
 impl Version {
     fn new(loaded: Loaded, texts: &Texts, generation: Arc<Generation>) -> Self {
         let files = loaded_files(&loaded, texts);
@@ -143,7 +174,7 @@ impl Version {
     }
 
     /// The files that it was read from.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+    fn paths(&self) -> impl Iterator<Item = &Path> {
         let rules = self.rules_files.iter().filter(|name| *name != rules::BUILT_IN);
         self.loaded.files.keys().chain(rules).map(Path::new)
     }
