@@ -150,6 +150,9 @@ fn warning(code: WarningCode) -> &'static str {
         WarningCode::CompileCondition => {
             "The message says which part of the condition is probably not meant as written."
         }
+        WarningCode::DuplicateKey => {
+            "Remove one of the two keys. To have two conditions, join them with `and` or `or`."
+        }
         WarningCode::UnknownKey => {
             "Correct the key, or move it to the item it belongs to; `peregrine --rule-schema` lists the keys of each \
              item."

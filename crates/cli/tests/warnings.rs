@@ -223,3 +223,14 @@ fn a_dry_run_checks_outputs_and_shows_the_place() {
     assert!(stderr.contains(" --> falco.yaml:6:42\n"), "{stderr}");
     assert!(stderr.contains("help: install it, or name it by its path"), "{stderr}");
 }
+
+#[test]
+fn a_key_given_twice_in_a_rule_is_named_with_both_lines() {
+    let place = Place::new("");
+    place.write("rules.yaml", &format!("{RULES}  priority: ERROR\n"));
+    let output = place.command(&["-o", "json_output=true", "-V", "rules.yaml"]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr_of(&output));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let warning = "Key 'priority' is given twice, in lines 5 and 7. The one in line 5 counts.";
+    assert!(stdout.contains(warning) && stdout.contains("LOAD_DUPLICATE_KEY"), "{stdout}");
+}

@@ -86,11 +86,13 @@ pub enum WarningCode {
     CompileCondition,
     /// An unknown key.
     UnknownKey,
+    /// A key that the item has already.
+    DuplicateKey,
 }
 
 impl WarningCode {
     /// All codes.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::UnknownSource,
         Self::UnsafeNaCheck,
         Self::NoEvttype,
@@ -105,6 +107,7 @@ impl WarningCode {
         Self::InvalidListName,
         Self::CompileCondition,
         Self::UnknownKey,
+        Self::DuplicateKey,
     ];
 
     /// Machine-readable name.
@@ -125,6 +128,7 @@ impl WarningCode {
             Self::InvalidListName => "LOAD_INVALID_LIST_NAME",
             Self::CompileCondition => "LOAD_COMPILE_CONDITION",
             Self::UnknownKey => "LOAD_UNKNOWN_KEY",
+            Self::DuplicateKey => "LOAD_DUPLICATE_KEY",
         }
     }
 
@@ -146,6 +150,7 @@ impl WarningCode {
             Self::InvalidListName => "Invalid list name",
             Self::CompileCondition => "Warning in rule condition",
             Self::UnknownKey => "Unknown key in item definition",
+            Self::DuplicateKey => "Key given twice in item definition",
         }
     }
 
@@ -193,6 +198,9 @@ impl WarningCode {
             Self::UnknownKey => {
                 "An item in the rules content contains an unrecognized key. The key will be ignored. \
                  This may indicate a typo or a property placed on the wrong item type."
+            }
+            Self::DuplicateKey => {
+                "An item in the rules content has a key twice. The first one counts, the other is ignored."
             }
         }
     }

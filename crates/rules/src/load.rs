@@ -6,13 +6,15 @@ use std::sync::Arc;
 use peregrine_diagnostics::Source;
 use peregrine_event::source::{SourceId, SourceNames};
 use peregrine_filter::{DEFAULT_MAX_DEPTH, Vocabulary, parse_operand};
-use peregrine_yaml::{Node, parse};
+use peregrine_yaml::{Node, duplicate_keys, parse};
 
 use crate::compile::Compiler;
 use crate::define::{Definitions, Sources};
 use crate::memo::Memo;
 use crate::result::{Finding, LoadResult};
-use crate::{ErrorCode, ItemKind, Place, PluginRequirement, RuleSet, legacy, read, schema};
+use crate::{
+    ErrorCode, ItemKind, Place, PluginRequirement, RuleSet, WarningCode, legacy, read, schema,
+};
 
 /// An event source and its fields.
 #[derive(Clone, Debug)]
@@ -114,6 +116,7 @@ impl<V: Vocabulary> Loader<V> {
         let mut result =
             LoadResult { name: name.to_owned(), findings: Vec::new(), schema_warnings: None };
         let Some(documents) = documents(&file, &mut result) else { return result };
+        warn_of_duplicate_keys(&documents, &file, &mut result.findings);
         let sources = KnownSources(&self.sources);
         read::read(&documents, &file, &mut self.definitions, &sources, &mut result.findings);
         if result.successful() {
@@ -177,6 +180,19 @@ fn documents(file: &Place, result: &mut LoadResult) -> Option<Vec<Node>> {
         result.schema_warnings = Some(warnings);
     }
     Some(documents)
+}
+
+/// Of a key that an item has twice, the first one counts.
+fn warn_of_duplicate_keys(documents: &[Node], file: &Place, findings: &mut Vec<Finding>) {
+    for key in documents.iter().flat_map(duplicate_keys) {
+        let name = key.path.rsplit('.').next().unwrap_or_default();
+        let (first, again) = (key.first.start.line + 1, key.again.start.line + 1);
+        let message = format!(
+            "Key '{name}' is given twice, in lines {first} and {again}. The one in line {first} counts."
+        );
+        let place = file.spot(ItemKind::RulesContentItem, key.again.start);
+        findings.push(Finding::warning(WarningCode::DuplicateKey, message, place));
+    }
 }
 
 struct KnownSources<'a, V>(&'a [EventSource<V>]);
