@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,6 +9,7 @@ use std::time::SystemTime;
 use peregrine_diagnostics::{Label, Problem, Source, SourceMap};
 use peregrine_yaml::{
     DuplicateKey, Map, Node, Schema, UnknownKey, Value, Violation, duplicate_keys, files_at,
+    read_file,
 };
 
 use crate::config::Config;
@@ -193,7 +193,7 @@ impl Loader {
 
     fn read_file(&mut self, path: &Path, schema: &Schema) -> Result<Node, ConfigIssue> {
         let name = path.display().to_string();
-        let bytes = fs::read(path).map_err(|error| {
+        let bytes = read_file(path).map_err(|error| {
             ConfigIssue::new(
                 ConfigCode::FileRead,
                 format!("Cannot read config file ({name}): {error}"),

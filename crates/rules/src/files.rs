@@ -1,10 +1,10 @@
 //! Which files hold rules.
 
 use std::fs;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use peregrine_yaml::DirectoryError;
+pub use peregrine_yaml::read_file;
+use peregrine_yaml::{DirectoryError, is_pipe};
 
 /// The files that a path stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct FilesAt {
 pub fn files_at(path: &str) -> Result<FilesAt, DirectoryError> {
     let named = Path::new(path);
     let files = peregrine_yaml::files_at(named, |file| {
-        is_rules_file(file) || (file == named && (has_extension(file, ".conf") || is_stream(file)))
+        is_rules_file(file) || (file == named && (has_extension(file, ".conf") || is_pipe(file)))
     })?;
     let mut irregular = Vec::new();
     if named.is_dir() {
@@ -52,12 +52,6 @@ fn is_rules_file(file: &Path) -> bool {
 
 fn has_extension(file: &Path, extension: &str) -> bool {
     file.to_string_lossy().ends_with(extension)
-}
-
-/// Whether it can only be read once, from its start to its end.
-fn is_stream(file: &Path) -> bool {
-    let kind = fs::metadata(file).map(|file| file.file_type());
-    kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device())
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ mod version;
 pub use changes::RuleChanges;
 pub use code::{ErrorCode, WarningCode};
 pub use describe::{NotLoaded, UsedPlugins};
-pub use files::{FilesAt, files_at};
+pub use files::{FilesAt, files_at, read_file};
 pub use legacy::convert;
 pub use load::{Addition, EventSource, Loader, OutputAddition};
 pub use place::{ItemKind, Location, Place};

@@ -29,6 +29,6 @@ mod schema;
 pub use build::{Error, parse};
 pub use decode::decode;
 pub use duplicates::{DuplicateKey, duplicate_keys};
-pub use files::{DirectoryError, files_at};
+pub use files::{DirectoryError, files_at, is_pipe, read_file};
 pub use node::{Map, Node, Value};
 pub use schema::{Schema, UnknownKey, Violation};

@@ -1,6 +1,6 @@
 //! Rules files: reading them, and making the rule set of a run.
 
-use std::fs;
+use std::path::Path;
 
 use anyhow::{anyhow, bail};
 use peregrine_config::{AppendOutput, ExtraField};
@@ -243,7 +243,7 @@ pub(crate) fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
 
 /// Reads these files.
 pub(crate) fn read(names: &[String]) -> anyhow::Result<Texts> {
-    let read = |name: &String| match fs::read(name) {
+    let read = |name: &String| match peregrine_rules::read_file(Path::new(name)) {
         Ok(text) => Ok((name.clone(), text)),
         Err(_) => Err(anyhow!("Could not open file {name} for reading")),
     };
