@@ -1,7 +1,7 @@
 //! Every limit on what others decide about: bytes, entries and times of kernel texts, files,
 //! requests and rules.
 //!
-//! A [`Limit`] is a static: its value, what it bounds and what happens when it is reached, the
+//! A [`Limit`] is a constant: its value, what it bounds and what happens when it is reached, the
 //! configuration key if there is one, and a counter. Code that reaches a limit calls
 //! [`Limit::reach`], and goes on with less. The metrics show each counter, the log names at most
 //! once a minute the limits that were reached ([`Watch`]), and `docs/limits.md` is the same table.

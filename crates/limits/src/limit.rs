@@ -12,7 +12,7 @@ pub struct Limit {
     pub(crate) unit: Unit,
     pub(crate) about: &'static str,
     pub(crate) key: Option<&'static str>,
-    pub(crate) reached: AtomicU64,
+    pub(crate) reached: &'static AtomicU64,
 }
 
 /// The unit of a [`Limit`].
@@ -115,9 +115,10 @@ mod tests {
 
     #[test]
     fn values_are_written_with_their_unit() {
+        static REACHED: AtomicU64 = AtomicU64::new(0);
         let text = |value, unit| {
             let (name, about) = ("x", "X.");
-            Limit { name, value, unit, about, key: None, reached: AtomicU64::new(0) }.to_string()
+            Limit { name, value, unit, about, key: None, reached: &REACHED }.to_string()
         };
         assert_eq!(text(4 << 20, Unit::Bytes), "4 MiB");
         assert_eq!(text(2 << 30, Unit::Bytes), "2 GiB");

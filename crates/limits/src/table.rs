@@ -4,14 +4,15 @@ use std::sync::atomic::AtomicU64;
 
 use crate::limit::{Limit, Unit};
 
-/// Declares statics and the list of them. The comment is [`Limit::about`]: the first sentence says
-/// what is bounded, the second what happens when the limit is reached.
+/// Declares constants and the list of them. They are constants so that the compiler knows their
+/// values; the counters are statics. The comment is [`Limit::about`]: the first sentence says what
+/// is bounded, the second what happens when the limit is reached.
 macro_rules! limits {
     (@key) => { None };
     (@key $key:literal) => { Some($key) };
     ($($(#[doc = $about:literal])+ $name:ident: $unit:ident = $value:expr $(, $key:literal)?;)*) => {
         $($(#[doc = $about])+
-        pub static $name: Limit = Limit {
+        pub const $name: Limit = Limit {
             name: {
                 const UPPER: &str = stringify!($name);
                 const LOWER: [u8; UPPER.len()] = lowercase(UPPER);
@@ -24,7 +25,10 @@ macro_rules! limits {
             unit: Unit::$unit,
             about: concat!($($about),+).trim_ascii(),
             key: limits!(@key $($key)?),
-            reached: AtomicU64::new(0),
+            reached: {
+                static REACHED: AtomicU64 = AtomicU64::new(0);
+                &REACHED
+            },
         };)*
 
         /// All limits, in the order of the documentation.

@@ -144,6 +144,7 @@ impl State {
     }
 
     /// The thread with this tid, or one of which nothing else is known.
+    #[inline]
     pub(crate) fn find_or_add(&mut self, tid: i64) -> Option<ThreadRef> {
         self.partition.find(&self.tree, tid).or_else(|| self.add_unknown(tid))
     }
