@@ -1,5 +1,5 @@
-//! `peregrine`: the program. [`args`] reads the command line, [`wiring`] turns configuration into
-//! the settings of what runs, and [`commands`] has one file for each command.
+//! `peregrine`: the program. `peregrine_args` reads the command line, [`wiring`] turns
+//! configuration into the settings of what runs, and [`commands`] has one file for each command.
 //!
 //! It may know every other crate and no crate knows it. Started under the name `falco`, it does
 //! just the same.
@@ -8,7 +8,6 @@
 //! peregrine -r rules.yaml -o engine.kind=replay -o engine.replay.capture_file=trace.scap
 //! ```
 
-mod args;
 mod commands;
 mod print;
 mod version;
@@ -17,7 +16,7 @@ mod wiring;
 use std::io;
 use std::process::ExitCode;
 
-use args::UsageError;
+use peregrine_args::UsageError;
 use peregrine_config::ConfigError;
 
 /// The rules that go with the built-in configuration.
@@ -29,7 +28,12 @@ fn main() -> ExitCode {
     if let Some(code) = commands::reader::run(&arguments) {
         return code;
     }
-    let result = args::read(&arguments).map_err(Into::into).and_then(commands::run);
+    let result = peregrine_args::read(&arguments).map_err(Into::into).and_then(|line| {
+        for warning in &line.warnings {
+            print::print_error(format!("WARNING: {warning}\n"));
+        }
+        commands::run(line.command)
+    });
     result.unwrap_or_else(|error| {
         if is_broken_pipe(&error) {
             return ExitCode::SUCCESS;

@@ -2,10 +2,10 @@
 
 use peregrine_authoring::{Format, fields};
 
-use crate::args::FieldsCommand;
 use crate::print::print;
 use crate::wiring::rules;
 use crate::wiring::setup::Setup;
+use peregrine_args::FieldsCommand;
 
 /// Prints the page of a field, or the list of all.
 pub(crate) fn run(args: &FieldsCommand) -> anyhow::Result<()> {

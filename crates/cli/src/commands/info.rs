@@ -2,10 +2,10 @@
 
 use anyhow::bail;
 
-use crate::args::ConfigArgs;
 use crate::print::print;
 use crate::version;
 use crate::wiring::setup::Setup;
+use peregrine_args::ConfigArgs;
 
 /// `--version`
 pub(crate) fn version(args: &ConfigArgs) -> anyhow::Result<()> {

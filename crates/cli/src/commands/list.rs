@@ -5,12 +5,12 @@ use peregrine_authoring::{events, fields};
 use peregrine_engine::select;
 
 use super::info;
-use crate::args::{ListCommand, Listed};
 use crate::print::print;
 use crate::version;
 use crate::wiring::checks::{self, SYSCALL};
 use crate::wiring::rules;
 use crate::wiring::setup::Setup;
+use peregrine_args::{ListCommand, Listed};
 
 /// Prints the list. Events and ignored system calls need no configuration.
 pub(crate) fn run(args: &ListCommand) -> anyhow::Result<()> {

@@ -17,8 +17,8 @@ mod validate;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use crate::args::{Command, help_page};
 use crate::print::print;
+use peregrine_args::{Command, help_page};
 
 /// Does what the command line asks for.
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -17,13 +17,13 @@ use peregrine_runtime::{
 };
 use peregrine_telemetry::{Phase, WebStats};
 
-use crate::args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
 use crate::print::{print, print_error};
 use crate::wiring::prepare::{PreparedRun, prepare};
 use crate::wiring::reload::Reader;
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
 use crate::wiring::{checks, delivery, live, metrics, run, server};
+use peregrine_args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
 
 /// Exit code if the pid file can't be written; scripts tell it from other failures.
 const NO_PIDFILE: u8 = 255;

@@ -4,11 +4,11 @@ use anyhow::Context;
 use peregrine_config::dump;
 use serde_json::json;
 
-use crate::args::SupportCommand;
 use crate::print::print;
 use crate::version;
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
+use peregrine_args::SupportCommand;
 
 /// Prints the object, on one line.
 pub(crate) fn run(args: &SupportCommand) -> anyhow::Result<()> {

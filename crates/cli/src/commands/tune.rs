@@ -16,12 +16,12 @@ use peregrine_runtime::{signals, sources};
 use peregrine_scap::Reader;
 use peregrine_tune::{Cpus, Limits, Report, candidates, measure};
 
-use crate::args::{ConfigArgs, RunArgs, TuneCommand};
 use crate::print::print;
 use crate::wiring::prepare::{PreparedRun, prepare};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
 use crate::wiring::{checks, live, run};
+use peregrine_args::{ConfigArgs, RunArgs, TuneCommand};
 
 /// Measures and recommends: tables on stderr, settings on stdout. No alert leaves the program.
 pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {

@@ -9,11 +9,11 @@ use peregrine_rules::{LoadResult, NotLoaded, RuleSet};
 use serde_json::json;
 
 use super::describe;
-use crate::args::{Described, ResultFormat, ValidateCommand};
 use crate::print::print;
 use crate::version;
 use crate::wiring::setup::Setup;
 use crate::wiring::{checks, rules};
+use peregrine_args::{Described, ResultFormat, ValidateCommand};
 
 /// Loads the files one after the other, so that later ones see what earlier ones define, and prints
 /// the results.

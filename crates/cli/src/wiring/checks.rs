@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use peregrine_config::Engine;
 
 use super::setup::Setup;
-use crate::args::LoadArgs;
+use peregrine_args::LoadArgs;
 
 /// The one event source that exists without plugins.
 pub(crate) const SYSCALL: &str = "syscall";

@@ -16,7 +16,7 @@ use super::metrics::loaded_files;
 use super::rules::{self, Texts};
 use super::setup::Setup;
 use super::{delivery, syscalls};
-use crate::args::RunArgs;
+use peregrine_args::RunArgs;
 
 /// What a run needs, all of it checked.
 pub(crate) struct PreparedRun<'a> {

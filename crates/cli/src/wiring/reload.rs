@@ -19,8 +19,8 @@ use super::prepare::{PreparedRun, generation};
 use super::rules::{self, Texts};
 use super::setup::Setup;
 use super::{checks, delivery};
-use crate::args::RulesArgs;
 use crate::print::print_error;
+use peregrine_args::RulesArgs;
 
 /// The keys that take effect with a reload, by the sections that they are in. All others need a
 /// restart.

@@ -12,9 +12,9 @@ use peregrine_rules::{
 
 use super::checks::{self, SYSCALL};
 use super::setup::Setup;
-use crate::args::{LoadArgs, RulesArgs};
 use crate::print::print_error;
 use crate::version;
+use peregrine_args::{LoadArgs, RulesArgs};
 
 /// The name of rules that are not in a file.
 pub(crate) const BUILT_IN: &str = "built-in rules";

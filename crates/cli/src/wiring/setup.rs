@@ -10,9 +10,9 @@ use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, LogFormat as For
 use peregrine_diagnostics::Problem;
 use peregrine_runtime::{Log, LogFormat, LogSettings};
 
-use crate::args::{ConfigArgs, UsageError};
 use crate::print::print_error;
 use crate::version;
+use peregrine_args::{ConfigArgs, UsageError};
 
 /// Where the configuration is looked for.
 const CONFIG_FILE: &str = "/etc/falco/falco.yaml";

@@ -13,7 +13,7 @@ use super::subcommands::{
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
-pub(crate) enum Command {
+pub enum Command {
     /// Print the help page.
     Help,
     /// Print this page about a command.

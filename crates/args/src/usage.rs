@@ -7,7 +7,7 @@ use super::{options, removed};
 
 /// A command line that is not valid.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub(crate) enum UsageError {
+pub enum UsageError {
     /// No option has this name.
     #[error("Option ‘{0}’ does not exist")]
     UnknownOption(String),
@@ -88,7 +88,7 @@ impl From<&clap::Error> for UsageError {
 
 impl UsageError {
     /// What to write instead.
-    pub(crate) fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<String> {
         let Self::UnknownOption(name) = self else { return None };
         match removed::replacement(name) {
             Some(instead) => {

@@ -17,7 +17,6 @@ use super::subcommands::{
     DescribeCommand, Described, ListCommand, Listed, RunCommand, SupportCommand, ValidateCommand,
 };
 use super::usage::UsageError;
-use crate::print::print_error;
 
 /// Heading of questions about rules and fields.
 pub(super) const RULES: &str = "Rules and fields";
@@ -145,13 +144,13 @@ impl Options {
     }
 
     /// What the options ask for. Of several questions the one that Falco answers first wins.
-    pub(super) fn into_command(self) -> Result<Command, UsageError> {
+    pub(super) fn into_command(self, warnings: &mut Vec<String>) -> Result<Command, UsageError> {
         let format = self.format()?;
         if let Some(path) = &self.config.config {
             File::open(path).map_err(|_| UsageError::NoConfig(path.display().to_string()))?;
         }
         if self.markdown {
-            print_error("WARNING: --markdown is deprecated, use --format markdown instead.\n");
+            warnings.push("--markdown is deprecated, use --format markdown instead.".to_owned());
         }
         let described = self.described();
         let Self { config, rules, run, .. } = self;

@@ -25,7 +25,7 @@ Examples:
 ";
 
 /// The page.
-pub(crate) fn page(color: bool) -> String {
+pub fn page(color: bool) -> String {
     let bold = if color { Style::new().bold() } else { Style::new() };
     let tree = tree();
     let mut page = String::new();

@@ -19,7 +19,7 @@ const HELP_WIDTH: usize = 100;
     about = "Peregrine monitors system calls, evaluates every event against rules and raises alerts.",
     args_override_self = true
 )]
-pub(crate) enum Subcommands {
+pub enum Subcommands {
     /// Monitor this machine or replay a capture (what happens without a command)
     #[command(after_help = "\
 Examples:
@@ -90,37 +90,43 @@ Examples:
 
 /// Words of `run`.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct RunCommand {
+pub struct RunCommand {
+    /// Where the configuration comes from.
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub config: ConfigArgs,
+    /// Which rules are loaded, and how.
     #[command(flatten)]
-    pub(crate) rules: RulesArgs,
+    pub rules: RulesArgs,
+    /// What the run does.
     #[command(flatten)]
-    pub(crate) run: RunArgs,
+    pub run: RunArgs,
 }
 
 /// Words of `validate`.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct ValidateCommand {
+pub struct ValidateCommand {
+    /// Where the configuration comes from.
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub config: ConfigArgs,
+    /// How rules are loaded.
     #[command(flatten)]
-    pub(crate) load: LoadArgs,
+    pub load: LoadArgs,
     /// Form of the results; JSON is Falco's, SARIF that of code scanners [default: as json_output
     /// of the configuration]
     #[arg(long, value_enum, value_name = "format")]
-    pub(crate) format: Option<ResultFormat>,
+    pub format: Option<ResultFormat>,
     /// The rules files
     #[arg(required = true, value_name = "rules_file")]
-    pub(crate) files: Vec<String>,
+    pub files: Vec<String>,
     /// Falco's `-L` or `-l` beside `-V`: also describe all rules, or this one.
     #[arg(skip)]
-    pub(crate) describe: Option<Described>,
+    pub describe: Option<Described>,
 }
 
 /// Forms of what is said about rules files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ResultFormat {
+#[allow(missing_docs, reason = "help would show the comments")]
+pub enum ResultFormat {
     Text,
     Json,
     Sarif,
@@ -128,7 +134,7 @@ pub(crate) enum ResultFormat {
 
 /// Which rules to describe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Described {
+pub enum Described {
     /// All of them.
     #[default]
     All,
@@ -138,29 +144,30 @@ pub(crate) enum Described {
 
 /// Words of `list`.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ListCommand {
+pub struct ListCommand {
+    /// Where the configuration comes from.
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub config: ConfigArgs,
     /// What to list
     #[arg(value_enum, default_value_t)]
-    pub(crate) what: Listed,
+    pub what: Listed,
     /// Only fields of this event source
     #[arg(long, value_name = "source", default_value = "", hide_default_value = true)]
-    pub(crate) source: String,
+    pub source: String,
     /// Form of the list: text, markdown or json
     #[arg(long, value_name = "format", default_value = "text", hide_default_value = true, value_parser = format)]
-    pub(crate) format: Format,
+    pub format: Format,
     /// Print names of fields and nothing else
     #[arg(short = 'N')]
-    pub(crate) names_only: Flag,
+    pub names_only: Flag,
     /// Print types of fields too
     #[arg(short)]
-    pub(crate) verbose: Flag,
+    pub verbose: Flag,
 }
 
 /// What can be listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Listed {
+pub enum Listed {
     /// Fields that conditions and outputs can use
     #[default]
     Fields,
@@ -174,45 +181,51 @@ pub(crate) enum Listed {
 
 /// Words of `describe`.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct DescribeCommand {
+pub struct DescribeCommand {
+    /// Where the configuration comes from.
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub config: ConfigArgs,
+    /// Which rules are loaded, and how.
     #[command(flatten)]
-    pub(crate) rules: RulesArgs,
+    pub rules: RulesArgs,
     /// The rule; without one, all are described
-    pub(crate) rule: Option<String>,
+    pub rule: Option<String>,
 }
 
 /// Words of `support`.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct SupportCommand {
+pub struct SupportCommand {
+    /// Where the configuration comes from.
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub config: ConfigArgs,
+    /// Which rules are loaded, and how.
     #[command(flatten)]
-    pub(crate) rules: RulesArgs,
+    pub rules: RulesArgs,
 }
 
 /// Words of `tune`.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct TuneCommand {
+pub struct TuneCommand {
+    /// Where the configuration comes from.
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub config: ConfigArgs,
+    /// Which rules are loaded, and how.
     #[command(flatten)]
-    pub(crate) rules: RulesArgs,
+    pub rules: RulesArgs,
     /// Measure this capture instead of this machine
     #[arg(long, value_name = "capture_file")]
-    pub(crate) capture: Option<PathBuf>,
+    pub capture: Option<PathBuf>,
     /// How long to monitor this machine
     #[arg(long, value_name = "seconds", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) seconds: u32,
+    pub seconds: u32,
     /// Print the settings for this set of system calls instead of the recommended one
     #[arg(long, value_name = "name")]
-    pub(crate) set: Option<String>,
+    pub set: Option<String>,
 }
 
 /// What can be done with rules files.
 #[derive(Clone, Debug, Subcommand)]
-pub(crate) enum RulesCommand {
+pub enum RulesCommand {
     /// Print a rules file of the first releases as YAML
     #[command(after_help = "\
 Example:
@@ -225,16 +238,17 @@ Example:
 
 /// Words of `fields`.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct FieldsCommand {
+pub struct FieldsCommand {
+    /// Where the configuration comes from.
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub config: ConfigArgs,
     /// The field, with or without its argument; without one, all are listed
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
 }
 
 impl Described {
     /// Name of the rule, unless all are described.
-    pub(crate) fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<&str> {
         match self {
             Self::All => None,
             Self::Rule(name) => Some(name),

@@ -1,4 +1,15 @@
 //! The command line: Falco's options at the top level, and commands beside them.
+//!
+//! One clap tree for all of it, worded as Falco words it; [`read`] turns words into a [`Command`].
+//! The crate knows no configuration and runs nothing.
+//!
+//! ```
+//! use peregrine_args::{Command, read};
+//!
+//! let line = read(&["peregrine".into(), "--dry-run".into(), "stray".into()]).unwrap();
+//! assert!(matches!(line.command, Command::Run(run) if run.run.dry_run));
+//! assert!(line.warnings[0].starts_with("ignoring `stray`"));
+//! ```
 
 mod command;
 mod flags;
@@ -12,30 +23,45 @@ mod usage;
 
 use std::ffi::OsString;
 
-pub(crate) use command::Command;
-pub(crate) use groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
-pub(crate) use help::page as help_page;
-pub(crate) use subcommands::{
+pub use command::Command;
+pub use groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
+pub use help::page as help_page;
+pub use subcommands::{
     DescribeCommand, Described, FieldsCommand, ListCommand, Listed, ResultFormat, RunCommand,
     SupportCommand, TuneCommand, ValidateCommand,
 };
-pub(crate) use usage::UsageError;
+pub use usage::UsageError;
 
-use crate::print::print_error;
 use options::Options;
 use subcommands::{Subcommands, tree};
 
+/// A command line that is valid.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    /// What it asks for.
+    pub command: Command,
+    /// What of it has no effect or will not be accepted later, for the user to see.
+    pub warnings: Vec<String>,
+}
+
 /// Reads the command line, the program's name first.
-pub(crate) fn read(arguments: &[OsString]) -> Result<Command, UsageError> {
+///
+/// # Errors
+/// When an option or a command does not exist, or a value has the wrong form.
+pub fn read(arguments: &[OsString]) -> Result<CommandLine, UsageError> {
     let words: Vec<_> =
         arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     match words.first() {
-        Some(first) if !first.starts_with('-') => command(first, &words, arguments),
+        Some(first) if !first.starts_with('-') => {
+            let command = command(first, &words, arguments)?;
+            Ok(CommandLine { command, warnings: Vec::new() })
+        }
         _ => {
             let mut options = Options::read(arguments)?;
             options.take_words(is_command);
-            check_words(options.words())?;
-            options.into_command()
+            let mut warnings = ignored_words(options.words())?;
+            let command = options.into_command(&mut warnings)?;
+            Ok(CommandLine { command, warnings })
         }
     }
 }
@@ -56,20 +82,19 @@ fn command(first: &str, words: &[String], arguments: &[OsString]) -> Result<Comm
     }
 }
 
-/// Words beside options. Falco ignores them, so they are no error, unless they name a command.
-fn check_words(words: &[String]) -> Result<(), UsageError> {
-    for word in words {
+/// Warnings about words beside options. Falco ignores them, so they are no error, unless they name
+/// a command.
+fn ignored_words(words: &[String]) -> Result<Vec<String>, UsageError> {
+    let warning = |word: &String| {
         if is_command(word) {
             return Err(UsageError::CommandNotFirst(word.clone()));
         }
         let option = || options::nearest(word).map(|option| format!("--{option}"));
         let nearest = nearest(word).or_else(option);
         let hint = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-        print_error(format!(
-            "WARNING: ignoring `{word}`: it is neither a command nor the value of an option{hint}\n"
-        ));
-    }
-    Ok(())
+        Ok(format!("ignoring `{word}`: it is neither a command nor the value of an option{hint}"))
+    };
+    words.iter().map(warning).collect()
 }
 
 fn is_command(word: &str) -> bool {
