@@ -96,6 +96,13 @@ impl Log {
         }
     }
 
+    /// Reports the repeats that were not written, at the end of a run.
+    pub fn report_repeats(&self) {
+        if let Some(destinations) = &self.destinations {
+            destinations.report_repeats();
+        }
+    }
+
     /// Hands lines of every level to `write`.
     pub fn new(write: impl Fn(Priority, &dyn Display) + Send + Sync + 'static) -> Self {
         let lowest = Some(Priority::Debug);
@@ -154,6 +161,12 @@ impl Destinations {
         }
     }
 
+    fn report_repeats(&self) {
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        let reports = repeats.finish();
+        reports.into_iter().for_each(|Report { level, message }| self.queue(level, message));
+    }
+
     /// Queues a line, or writes it if there is no thread for that.
     fn queue(&self, level: Priority, message: String) {
         let line = Line { time: Timestamp::now(), level, message };
@@ -183,9 +196,7 @@ impl Destinations {
 
 impl Drop for Destinations {
     fn drop(&mut self) {
-        let repeats = self.repeats.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let reports = repeats.finish();
-        reports.into_iter().for_each(|Report { level, message }| self.queue(level, message));
+        self.report_repeats();
     }
 }
 

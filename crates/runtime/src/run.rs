@@ -186,6 +186,7 @@ impl<'a> Run<'a> {
             false => Drain::WhileProgress,
         };
         let (summary, delivery, drops) = observer.close(controls.heartbeat(), drain);
+        log.report_repeats();
         RunReport { summary, delivery, drops, events, elapsed, profile, started, live, result }
     }
 }
