@@ -306,7 +306,11 @@ impl Source for Live {
             match step {
                 ScanStep::Item(item) => return Ok(Next::Record(Record::Snapshot(item))),
                 ScanStep::Waiting => return Ok(Next::Loading),
-                ScanStep::Complete => self.scan_is_complete(),
+                ScanStep::Complete => {
+                    self.scan_is_complete();
+                    // As it was due: events and results come with the next call.
+                    return Ok(Next::Loading);
+                }
             }
         }
         let event = std::mem::take(&mut self.held) || self.advance();
