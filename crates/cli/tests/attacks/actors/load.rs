@@ -38,16 +38,22 @@ pub(super) fn quiet(directory: &str, interval: u64) -> ! {
     std::process::exit(0)
 }
 
-/// Opens a file that a rule matches, as fast as it can for this many seconds.
+/// Opens a file that a rule matches, for this many seconds: as fast as it can, or this many times in
+/// each.
 pub(super) fn looped(path: &str) -> ! {
     let path = format!("{path}/looped");
     fs::write(&path, "").unwrap();
     serve(|line| {
-        let seconds = line.parse().unwrap();
+        let (seconds, most) = line.split_once(' ').unwrap_or((line, "1000000000"));
+        let (seconds, most): (u64, u64) = (seconds.parse().unwrap(), most.parse().unwrap());
         let (begun, mut times) = (Instant::now(), 0);
         while begun.elapsed() < Duration::from_secs(seconds) {
-            (0..100).for_each(|_| drop(fs::File::open(&path)));
-            times += 100;
+            if times < most * (begun.elapsed().as_secs() + 1) {
+                (0..100).for_each(|_| drop(fs::File::open(&path)));
+                times += 100;
+            } else {
+                thread::sleep(Duration::from_millis(1));
+            }
         }
         format!("opened {times}")
     })

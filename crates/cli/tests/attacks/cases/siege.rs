@@ -83,7 +83,8 @@ fn before_start(trial: &Trial, trap: &Trap) -> Vec<Besieger> {
 fn at_runtime(trial: &Trial) -> Vec<Besieger> {
     let directory = trial.place.directory();
     let looped = Attacker::start(&trial.place.group("loop"), &[], &["loop", text(directory)]);
-    let mut besiegers = vec![(looped, "1")];
+    // Each is an alert of some 300 bytes in a file.
+    let mut besiegers = vec![(looped, "1 10000")];
     let (jail, group) = (trial.place.path("fuse-jail"), trial.place.container(900));
     let outside = trial.place.outside("container");
     let accounts = ["fuse-accounts", text(&jail), &group];
