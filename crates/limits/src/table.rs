@@ -186,11 +186,11 @@ limits! {
 
     /// Open connections to the web server. For one more, the oldest is dropped of the address that
     /// has the most.
-    WEB_CONNECTIONS: Count = 64;
+    WEB_CONNECTIONS: Count = 256;
     /// Open connections of one address to the web server; all loopback addresses are one, an IPv6
     /// /64 network is one, and on a unix socket each user is. For one more, the oldest of the
     /// address is dropped.
-    WEB_CONNECTIONS_PER_ADDRESS: Count = 32;
+    WEB_CONNECTIONS_PER_ADDRESS: Count = 128;
     /// Time for a TLS handshake with the web server, and for the head of a request from its first
     /// byte on. A slower client's connection is closed.
     WEB_REQUEST_TIME: Milliseconds = 5000;

@@ -203,7 +203,7 @@ mod tests {
         with_table(async |table, stats| {
             table.admit(peer(1), hang);
             assert!(!table.under_pressure(peer(1)));
-            for _ in 0..100 {
+            for _ in 0..3 * WEB_CONNECTIONS_PER_ADDRESS.get() {
                 table.admit(peer(2), hang);
             }
             let of_two = peers(&table).iter().filter(|open| **open == peer(2)).count();

@@ -44,7 +44,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Health is answered at once while `attack` holds 64 connections, and more come.
+/// Health is answered at once while `attack` holds all connections, and more come.
 fn answers_in_spite_of(settings: &ServerSettings, attack: impl Fn(&mut TcpStream)) {
     let (server, stats) = start(settings);
     let port = address(&server).port();
