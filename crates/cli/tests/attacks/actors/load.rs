@@ -38,8 +38,8 @@ pub(super) fn quiet(directory: &str, interval: u64) -> ! {
     std::process::exit(0)
 }
 
-/// Opens a file that a rule matches, for this many seconds: as fast as it can, or this many times in
-/// each.
+/// Opens a file that a rule matches, for this many seconds: as fast as it can, or this many times
+/// in each.
 pub(super) fn looped(path: &str) -> ! {
     let path = format!("{path}/looped");
     fs::write(&path, "").unwrap();
