@@ -86,8 +86,12 @@ fn run_info(prepared: &PreparedRun<'_>) -> RunInfo {
     }
 }
 
-/// The files that configuration and rules were read from.
+/// The files that configuration and rules were read from. Only metrics tell of them, so without
+/// metrics there are no digests.
 pub(crate) fn loaded_files(loaded: &Loaded, rules: &Texts) -> LoadedFiles {
+    if !loaded.config.metrics.enabled {
+        return LoadedFiles::default();
+    }
     let read_at = loaded.read_at.duration_since(UNIX_EPOCH).unwrap_or_default();
     LoadedFiles {
         read_at: read_at.as_nanos().try_into().unwrap_or(u64::MAX),
