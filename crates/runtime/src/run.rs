@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use peregrine_alert::AlertOrigin;
@@ -9,8 +10,8 @@ use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::profile::Profile;
 use peregrine_engine::{Engine, Generation, Source};
 use peregrine_output::{DeliveryReport, Drain, Outputs, Summary};
-use peregrine_probe::LiveError;
 use peregrine_probe::bpf::count_runs;
+use peregrine_probe::{Live, LiveError};
 use peregrine_telemetry::Phase;
 use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
@@ -249,8 +250,7 @@ impl Work<'_> {
             }
         });
         observer.drops.finish(live.given());
-        let _detaching = self.controls.heartbeat().enter(Phase::DetachingPrograms);
-        drop(live);
+        detach(live);
         followed.map_err(RunError::Live)
     }
 
@@ -318,6 +318,14 @@ impl<E> Followed<E> {
         let Self { result, events, profile, started } = self;
         Followed { result: result.map_err(map), events, profile, started }
     }
+}
+
+/// Ends the monitoring of the kernel. That can take the kernel minutes where functions are hooked;
+/// alerts and the end of the program do not wait for it.
+fn detach(live: Live) {
+    let detacher = thread::Builder::new().name("detach".to_owned());
+    // If no thread can be started, it is detached here.
+    let _ = detacher.spawn(move || drop(live));
 }
 
 /// CPU time of this thread.

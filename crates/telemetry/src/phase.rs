@@ -25,8 +25,6 @@ pub enum Phase {
     AwaitingCaptureWriter,
     /// Handing an alert to the outputs.
     SubmittingAlert,
-    /// Detaching BPF programs at the end.
-    DetachingPrograms,
     /// Completing the captures at the end.
     FinishingCaptures,
     /// Ending the thread of the metrics.
@@ -54,7 +52,6 @@ impl Phase {
             Self::ClosingMetrics => (10, 0),
             Self::DeliveringAlerts => (11, 0),
             Self::PrintingSummary => (12, 0),
-            Self::DetachingPrograms => (13, 0),
         };
         (kind << 32) | u64::from(pid)
     }
@@ -75,7 +72,6 @@ impl Phase {
             10 => Self::ClosingMetrics,
             11 => Self::DeliveringAlerts,
             12 => Self::PrintingSummary,
-            13 => Self::DetachingPrograms,
             _ => Self::Starting,
         }
     }
@@ -105,7 +101,6 @@ impl fmt::Display for Phase {
             }
             Self::AwaitingCaptureWriter => "waiting for the writer of captures",
             Self::SubmittingAlert => "handing an alert to the outputs",
-            Self::DetachingPrograms => "detaching BPF programs",
             Self::FinishingCaptures => "completing the captures",
             Self::ClosingMetrics => "ending the collection of metrics",
             Self::DeliveringAlerts => "delivering the last alerts",
@@ -134,7 +129,6 @@ mod tests {
             Phase::ClosingMetrics,
             Phase::DeliveringAlerts,
             Phase::PrintingSummary,
-            Phase::DetachingPrograms,
         ] {
             assert_eq!(Phase::unpack(phase.pack()), phase);
         }
