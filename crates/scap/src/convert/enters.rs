@@ -34,8 +34,7 @@ impl Enters {
     #[inline(always)]
     pub(crate) fn put(&mut self, head: Head, event: &[u8]) {
         if self.bytes + event.len() + OVERHEAD > CAPTURE_ENTER_BYTES.get() {
-            CAPTURE_ENTER_BYTES.reach();
-            self.clear();
+            self.overflow();
         }
         let place = self.place(head.tid).unwrap_or_else(|| self.add(head.tid));
         let Some(waiting) = self.waiting.get_mut(place) else { return };
@@ -47,6 +46,15 @@ impl Enters {
         waiting.event.extend_from_slice(event);
         waiting.head = Some(head);
         self.bytes = self.bytes + waiting.event.capacity() - before;
+    }
+
+    /// Drops all that is stored: more than the limit would be. Not inlined, so that `put` stays
+    /// small where it is.
+    #[cold]
+    #[inline(never)]
+    fn overflow(&mut self) {
+        CAPTURE_ENTER_BYTES.reach();
+        self.clear();
     }
 
     /// Takes the enter event of a thread. One of another type is discarded: either event of a pair
