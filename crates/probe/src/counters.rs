@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use peregrine_event::{EventCounters, LossCause, LossClass};
+use peregrine_telemetry::metrics::ReaderStats;
 
 use crate::bpf::{KernelCounters, OffenderRow, ProbeError};
 
@@ -63,9 +64,9 @@ impl ReaderCounters {
         }
     }
 
-    fn readers(&self) -> ReaderStatistics {
+    fn readers(&self) -> ReaderStats {
         let get = |counter: &AtomicU64| counter.load(Relaxed);
-        ReaderStatistics {
+        ReaderStats {
             questions: get(&self.questions),
             safe: get(&self.safe),
             hung_lookups: get(self.hung(QuestionKind::Lookup)),
@@ -78,32 +79,6 @@ impl ReaderCounters {
             refused: get(&self.refused),
         }
     }
-}
-
-/// What was asked of the reader processes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReaderStatistics {
-    /// Questions.
-    pub questions: u64,
-    /// Of these, questions about processes that were answered only as far as the process could not
-    /// delay it.
-    pub safe: u64,
-    /// Lookups of unknown threads that hung.
-    pub hung_lookups: u64,
-    /// Processes of the start scan, after losses and of later lookups that hung.
-    pub hung_processes: u64,
-    /// Accounts of containers that hung.
-    pub hung_accounts: u64,
-    /// Readers that were given up and replaced.
-    pub replaced: u64,
-    /// Readers that hang in the kernel now.
-    pub stuck: u64,
-    /// Waits of the event thread for a reader.
-    pub waits: u64,
-    /// The time of these, nanoseconds.
-    pub wait_ns: u64,
-    /// Lookups that did not wait, because there was no time left or the reader was busy.
-    pub refused: u64,
 }
 
 /// The counters at one moment. They only grow.
@@ -123,7 +98,7 @@ pub struct Statistics {
     /// Reads of the account files of a container.
     pub account_reads: u64,
     /// The readers.
-    pub readers: ReaderStatistics,
+    pub readers: ReaderStats,
 }
 
 impl Counters {

@@ -38,7 +38,7 @@ pub mod scan;
 mod source;
 mod waiter;
 
-pub use counters::{ReaderStatistics, Statistics};
+pub use counters::Statistics;
 pub use losses::{LossReading, LossSubscription, LossUpdate, Losses};
 pub use merge::{Merge, WINDOW};
 pub use offenders::Offender;

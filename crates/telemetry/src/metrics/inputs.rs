@@ -247,7 +247,8 @@ pub struct LookupStats {
 pub struct ReaderStats {
     /// Questions to readers.
     pub questions: u64,
-    /// Of these, questions that were answered only as far as the process could not delay it.
+    /// Of these, questions about processes that were answered only as far as the process could not
+    /// delay it.
     pub safe: u64,
     /// Lookups of unknown threads that hung.
     pub hung_lookups: u64,
@@ -263,7 +264,7 @@ pub struct ReaderStats {
     pub waits: u64,
     /// The time of these, nanoseconds.
     pub wait_ns: u64,
-    /// Lookups that did not wait.
+    /// Lookups that did not wait, because there was no time left or the reader was busy.
     pub refused: u64,
 }
 

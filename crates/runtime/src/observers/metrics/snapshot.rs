@@ -8,10 +8,10 @@ use peregrine_engine::meter;
 use peregrine_event::snapshot::InterfaceAddress;
 use peregrine_output::ChannelStatistics;
 use peregrine_probe::bpf::{HookPlan, ProgramStatistics, Programs};
-use peregrine_probe::{Live, Losses, ReaderStatistics};
+use peregrine_probe::{Live, Losses};
 use peregrine_state::{Scanned, State};
 use peregrine_telemetry::metrics::{
-    CostStats, LookupStats, OutputStats, ProgramStats, ReaderStats, RuleCost, ScanStats, StateStats,
+    CostStats, LookupStats, OutputStats, ProgramStats, RuleCost, ScanStats, StateStats,
 };
 use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotContext};
 
@@ -46,7 +46,7 @@ impl KernelSource for Kernel {
                 threads: statistics.resolved,
                 thread_timeouts: statistics.resolved_in_part,
                 account_reads: statistics.account_reads,
-                readers: readers(&statistics.readers),
+                readers: statistics.readers,
             },
         })
     }
@@ -159,21 +159,6 @@ fn scan_stats(scanned: &Scanned) -> ScanStats {
 
 fn lost_by_group(ledger: &Ledger) -> Vec<(String, u64)> {
     ledger.by_group().map(|(name, lost)| (name.to_owned(), lost.iter().sum())).collect()
-}
-
-fn readers(readers: &ReaderStatistics) -> ReaderStats {
-    ReaderStats {
-        questions: readers.questions,
-        safe: readers.safe,
-        hung_lookups: readers.hung_lookups,
-        hung_processes: readers.hung_processes,
-        hung_accounts: readers.hung_accounts,
-        replaced: readers.replaced,
-        stuck: readers.stuck,
-        waits: readers.waits,
-        wait_ns: readers.wait_ns,
-        refused: readers.refused,
-    }
 }
 
 fn program(program: ProgramStatistics) -> ProgramStats {
