@@ -1,11 +1,10 @@
 //! The report about limits that were reached.
 
 use std::io;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use peregrine_limits::Watch;
+use peregrine_telemetry::Periodic;
 
 use crate::Log;
 
@@ -15,8 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Logs which limits were reached: once a minute while there are any, and when it is dropped.
 #[derive(Debug)]
 pub(crate) struct LimitReporter {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _periodic: Periodic,
 }
 
 impl LimitReporter {
@@ -25,28 +23,11 @@ impl LimitReporter {
     /// # Errors
     /// When the system has no thread left.
     pub(crate) fn start(log: Log) -> io::Result<Self> {
-        let (stop, stopped) = mpsc::channel();
         let mut watch = Watch::new();
-        let report = move || {
-            loop {
-                let ended = stopped.recv_timeout(MINUTE) != Err(RecvTimeoutError::Timeout);
-                watch.reached().iter().for_each(|reached| log.warning(reached));
-                if ended {
-                    break;
-                }
-            }
+        let report = move |_| {
+            watch.reached().iter().for_each(|reached| log.warning(reached));
         };
-        let thread = thread::Builder::new().name("limits".to_owned()).spawn(report)?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for LimitReporter {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        Ok(Self { _periodic: Periodic::start("limits", MINUTE, report)? })
     }
 }
 

@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, Scalar};
 use peregrine_event::{native_syscalls, syscall_name};
 use peregrine_output::AlertSender;
-use peregrine_telemetry::{Heartbeat, Phase, StallChange, StallMonitor, Ticker};
+use peregrine_telemetry::{Heartbeat, Periodic, Phase, StallChange, StallMonitor, Ticker, Turn};
 use rustix::thread::Pid;
 
 use crate::Log;
@@ -26,8 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// Watches until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _periodic: Periodic,
     /// A thread of its own: that of the watchdog may wait for the log, and health must not.
     _ticker: Ticker,
 }
@@ -64,25 +61,15 @@ impl Watchdog {
             tid: rustix::thread::gettid(),
         };
         let mut monitor = StallMonitor::new(Arc::clone(heartbeat), limit);
-        let (stop, stopped) = mpsc::channel();
-        let watch = move || {
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                if let Some(change) = monitor.check().filter(|_| !limit.is_zero()) {
-                    reporter.report(change);
-                }
+        let watch = move |turn| {
+            if turn == Turn::Due
+                && let Some(change) = monitor.check().filter(|_| !limit.is_zero())
+            {
+                reporter.report(change);
             }
         };
-        let thread = thread::Builder::new().name("watchdog".to_owned()).spawn(watch)?;
-        Ok(Self { stop: Some(stop), thread: Some(thread), _ticker: ticker })
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let periodic = Periodic::start("watchdog", INTERVAL, watch)?;
+        Ok(Self { _periodic: periodic, _ticker: ticker })
     }
 }
 
@@ -134,7 +121,8 @@ fn fields(time: Duration, phase: Option<Phase>, syscall: Option<&str>) -> BTreeM
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Mutex, mpsc};
+    use std::thread;
     use std::time::Instant;
 
     use jiff::tz::TimeZone;

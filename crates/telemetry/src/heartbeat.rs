@@ -4,10 +4,9 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::periodic::{Periodic, Turn};
 use crate::phase::Phase;
 
 /// Shared by the event thread and the threads that want something from it, or watch it.
@@ -196,8 +195,7 @@ impl Drop for PhaseGuard {
 /// Asks for signs of progress at an interval, on a thread of its own, until it is dropped.
 #[derive(Debug)]
 pub struct Ticker {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _periodic: Periodic,
 }
 
 impl Ticker {
@@ -210,28 +208,19 @@ impl Ticker {
     }
 
     fn with_period(heartbeat: Arc<Heartbeat>, period: Duration) -> io::Result<Self> {
-        let (stop, stopped) = mpsc::channel();
-        let tick = move || {
-            while stopped.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+        let tick = move |turn| {
+            if turn == Turn::Due {
                 heartbeat.tick();
             }
         };
-        let thread = thread::Builder::new().name("ticker".to_owned()).spawn(tick)?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        Ok(Self { _periodic: Periodic::start("ticker", period, tick)? })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);

@@ -22,6 +22,7 @@ mod drops;
 mod heartbeat;
 mod ledger;
 pub mod metrics;
+mod periodic;
 mod phase;
 mod reloads;
 mod resources;
@@ -36,6 +37,7 @@ pub use collector::{
 pub use drops::{Check, DropAction, DropMonitor, DropPolicy, Reaction};
 pub use heartbeat::{Heartbeat, PhaseGuard, StallStats, Ticker};
 pub use ledger::{GroupLoss, Ledger, LossInterval, Period, coverage};
+pub use periodic::{Periodic, Turn};
 pub use phase::Phase;
 pub use reloads::{LoadedFiles, Reloads};
 pub use resources::{ResourceReader, process_age};
