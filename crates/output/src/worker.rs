@@ -67,7 +67,7 @@ impl Lane {
         self.activity.toggle();
         let Outcome { delivered, retried, failed, error } = act();
         self.activity.toggle();
-        // Whoever takes the error finds its losses counted.
+        // The losses are counted before the error can be taken.
         self.queue.settle(Settled { delivered, retried, failed });
         if let Some(error) = error {
             let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);

@@ -67,7 +67,7 @@ impl AccountsWorker {
         }
     }
 
-    /// Answers requests until there are no more, or nobody takes the answers.
+    /// Answers requests until their sender or the receiver of the answers is dropped.
     pub(crate) fn run(
         mut self,
         requests: &Receiver<AccountsRequest>,

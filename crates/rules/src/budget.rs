@@ -4,7 +4,7 @@
 use peregrine_limits::{Limit, RULES_LIST_BYTES, RULES_LIST_ITEMS, RULES_MACRO_NODES};
 use thiserror::Error;
 
-/// What each written item or byte adds to a limit: whoever writes much may use it some times.
+/// What each written item or byte adds to a limit, so that large files may be used several times.
 const PER_WRITTEN: usize = 4;
 
 /// What may still be expanded.

@@ -17,7 +17,7 @@ pub struct Unmet {
 }
 
 impl<F> RuleSet<F> {
-    /// What to say about a selection of no rule.
+    /// The message about a selection that no rule meets; `None` if a rule meets it.
     #[must_use]
     pub fn unmet(&self, selected: &Selected) -> Option<Unmet> {
         if self.rules.iter().any(|rule| selected.contains(rule)) {
@@ -39,9 +39,9 @@ impl<F> RuleSet<F> {
         Some(Unmet { message, help: nearest.map(|nearest| format!("did you mean `{nearest}`?")) })
     }
 
-    /// What to say about an addition to the outputs of no rule, and which of its conditions is to
-    /// blame: `rule`, `tags` or, where only all together are not met, nothing. Empty texts are no
-    /// conditions.
+    /// The message about an addition to outputs that applies to no rule, and the condition that no
+    /// rule meets: `rule`, `tags` or, if only all of them together are not met, nothing. Empty
+    /// texts are no conditions.
     #[must_use]
     pub fn unmet_addition(
         &self,

@@ -77,7 +77,7 @@ struct Times {
 /// Why a try has failed.
 struct Failure {
     error: HttpError,
-    /// The pause that the receiver wants before another try; `None` if that is of no use.
+    /// The pause that the receiver wants before another try; `None` if another try cannot succeed.
     again: Option<Duration>,
 }
 

@@ -91,7 +91,7 @@ struct Shared {
 enum Event {
     /// The reserve was taken.
     Taken,
-    /// This reader is of no use any more.
+    /// This reader was given up.
     Discarded(Task),
 }
 

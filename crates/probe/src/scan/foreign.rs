@@ -1,6 +1,6 @@
 //! Files below a root directory that another process controls.
 //!
-//! Whoever controls a directory tree can put anything there: links that lead out of it, pipes that
+//! A process that controls a directory tree can put anything there: links out of it, pipes that
 //! never deliver, file systems whose server never answers. [`ForeignRoot`] is the only way to open
 //! a file in such a tree. It walks the path name by name from the root directory, so that no link
 //! leads out of it, and checks the kind of file system of each name before that file system is

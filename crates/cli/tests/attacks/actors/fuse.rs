@@ -2,7 +2,7 @@
 //!
 //! It speaks the kernel's protocol (`include/uapi/linux/fuse.h`) as far as opening, reading and
 //! executing files needs it. The connection ends with its descriptor, at the latest when this
-//! process ends; whoever waits for an answer then gets an error.
+//! process ends; calls that wait for an answer then return an error.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};

@@ -82,8 +82,8 @@ pub(super) fn holds(path: &str) -> ! {
 }
 
 /// Has a file mapped. One thread reads the mapping through `/proc/self/mem`, which waits for the
-/// server with the lock on the address space held; another one waits to write-lock it; whoever
-/// wants to read the memory of this process then, such as its arguments, waits behind that.
+/// server and holds the lock on the address space meanwhile; another one waits to write-lock it.
+/// A program that then reads the memory of this process, such as its arguments, waits for both.
 pub(super) fn mmap_lock(path: &str) -> ! {
     let file = File::open(path).unwrap();
     // SAFETY: a new mapping, which only the kernel reads.
