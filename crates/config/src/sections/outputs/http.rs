@@ -1,119 +1,14 @@
-//! Where alerts go.
+//! Alerts to a web server.
 
 use std::path::PathBuf;
 
 use peregrine_diagnostics::redact;
-use peregrine_limits::ALERT_QUEUE_BYTES;
 use peregrine_yaml::Node;
-use serde_json::{Value as Json, json};
 
-use crate::declare::{Definitions, Row, Setting, optional, section, words};
+use super::WhenFull;
+use super::shared::required;
+use crate::declare::{optional, section};
 use crate::issue::{ConfigCode, ConfigIssue};
-
-section! {
-    /// An output without settings of its own.
-    pub Switch "Output" extra { "minProperties": 1 } {
-        /// Use it.
-        enabled: bool = false;
-        /// When its queue is full; see file_output.when_full.
-        when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
-    }
-}
-
-/// What happens when the queue of an output is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenFull {
-    /// [`Block`](Self::Block) in a replay, else [`DropNewest`](Self::DropNewest).
-    Auto,
-    /// The rule that has most of the queue loses its newest alert.
-    DropNewest,
-    /// The rule that has most of the queue loses its oldest alert.
-    DropOldest,
-    /// Events wait.
-    Block,
-}
-
-words!(
-    WhenFull,
-    { "type": "string", "enum": ["auto", "drop_newest", "drop_oldest", "block"] }, "auto",
-    {
-        "auto" => Self::Auto, "drop_newest" => Self::DropNewest, "drop_oldest" => Self::DropOldest,
-        "block" => Self::Block
-    },
-    str::to_owned,
-    |word| ConfigIssue::in_file(format!("when_full '{word}' is unknown."))
-);
-
-/// Alerts into a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileOutput {
-    /// Path of the file; alerts are appended.
-    pub path: PathBuf,
-    /// Whether the file stays open between alerts.
-    pub keep_alive: bool,
-    /// What happens when its queue is full.
-    pub when_full: WhenFull,
-}
-
-section! {
-    /// Keys of `file_output`.
-    FileKeys "FileOutput" extra { "minProperties": 1 } {
-        /// Use it.
-        enabled: bool = false;
-        /// Keep the file open between alerts; SIGUSR1 reopens it.
-        keep_alive: bool = false;
-        /// Path of the file; alerts are appended.
-        filename: String = String::new();
-        /// When its queue is full: drop_newest or drop_oldest (the rule that has most of the queue
-        /// loses an alert), block (events wait), or auto: block in a replay, else drop_newest.
-        when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
-    }
-}
-
-optional!(FileKeys => FileOutput, |keys, node| {
-    let FileKeys { enabled, keep_alive, filename, when_full } = keys;
-    if !enabled {
-        return Ok(None);
-    }
-    let filename =
-        required(filename, "file output enabled but no filename in configuration block", node)?;
-    Ok(Some(FileOutput { path: filename.into(), keep_alive, when_full }))
-});
-
-/// Alerts to a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProgramOutput {
-    /// The command, run by a shell.
-    pub command: String,
-    /// Whether the program is started once, not for every alert.
-    pub keep_alive: bool,
-    /// What happens when its queue is full.
-    pub when_full: WhenFull,
-}
-
-section! {
-    /// Keys of `program_output`.
-    ProgramKeys "ProgramOutput" extra { "required": ["program"] } {
-        /// Use it.
-        enabled: bool = false;
-        /// Start the program once, not for every alert; SIGUSR1 restarts it.
-        keep_alive: bool = false;
-        /// The command, run by a shell.
-        program: String = String::new();
-        /// When its queue is full; see file_output.when_full.
-        when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
-    }
-}
-
-optional!(ProgramKeys => ProgramOutput, |keys, node| {
-    let ProgramKeys { enabled, keep_alive, program, when_full } = keys;
-    if !enabled {
-        return Ok(None);
-    }
-    let command =
-        required(program, "program output enabled but no program in configuration block", node)?;
-    Ok(Some(ProgramOutput { command, keep_alive, when_full }))
-});
 
 /// Alerts to a web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,17 +108,6 @@ optional!(HttpKeys => HttpOutput, |keys, node| {
     }))
 });
 
-section! {
-    /// The queues before the outputs. Each output has its own.
-    pub OutputsQueue "OutputsQueue" extra { "minProperties": 1 } {
-        /// Maximum number of alerts in the queue of each output; 0 means that only memory limits
-        /// it.
-        capacity: u64 = 0;
-        /// Maximum memory of all queues together, in megabytes. Each output gets the same share.
-        max_memory_mb: u32 = (ALERT_QUEUE_BYTES.get() >> 20) as u32, extra { "$comment": "Peregrine" };
-    }
-}
-
 /// The URL, without quotes around it. `http` is the scheme if it has none, as for curl.
 fn web_address(url: &str, node: &Node) -> Result<String, ConfigIssue> {
     let unquoted = ['"', '\'']
@@ -250,9 +134,4 @@ fn web_address(url: &str, node: &Node) -> Result<String, ConfigIssue> {
         return wrong("a blank in it", "write `%20` for a blank");
     }
     Ok(format!("{scheme}://{rest}"))
-}
-
-/// The text, or what is to be said where it is empty.
-fn required(text: String, message: &str, node: &Node) -> Result<String, ConfigIssue> {
-    if text.is_empty() { Err(ConfigIssue::in_file(message).at(node)) } else { Ok(text) }
 }

@@ -1,0 +1,25 @@
+//! Where alerts go: one file per output.
+
+mod file;
+mod http;
+mod program;
+mod queue;
+mod shared;
+
+pub use file::FileOutput;
+pub use http::{ClientCertificate, HttpOutput, Trust};
+pub use program::ProgramOutput;
+pub use queue::OutputsQueue;
+pub use shared::WhenFull;
+
+use crate::declare::section;
+
+section! {
+    /// An output without settings of its own.
+    pub Switch "Output" extra { "minProperties": 1 } {
+        /// Use it.
+        enabled: bool = false;
+        /// When its queue is full; see file_output.when_full.
+        when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
+    }
+}
