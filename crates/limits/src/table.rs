@@ -175,9 +175,9 @@ limits! {
     /// A request of http_output with its response. It has failed after this time, and is sent
     /// again.
     HTTP_REQUEST_TIME: Milliseconds = 10_000;
-    /// All requests for one alert of http_output. After this time, no further one is sent and the
-    /// alert is lost.
-    HTTP_ALERT_TIME: Milliseconds = 30_000;
+    /// All attempts to send an alert over a network without a spool. After this time, no further one
+    /// is made and the alert is lost.
+    NETWORK_ALERT_TIME: Milliseconds = 30_000;
     /// Captures around alerts that wait to be begun by the thread that writes them. At more, an
     /// alert of a live run starts no capture.
     CAPTURE_SNAPSHOTS: Count = 2;

@@ -47,6 +47,7 @@ mod format;
 mod incident;
 mod outputs;
 mod queue;
+mod shutdown;
 mod statistics;
 mod summary;
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl Outputs {
     ) -> io::Result<Self> {
         let (alive, ended) = mpsc::channel();
         let start = |(channel, when_full): (Box<dyn Channel>, WhenFull)| {
-            let lane = Arc::new(Lane::new(channel.name(), limits, when_full));
+            let lane = Arc::new(Lane::new(&*channel, limits, when_full));
             start_worker(&lane, channel, alive.clone()).map(|()| lane)
         };
         let lanes = channels.into_iter().map(start).collect::<io::Result<Arc<[_]>>>()?;
@@ -146,7 +146,7 @@ impl Outputs {
     /// reported.
     pub fn close(self, drain: Drain) -> DeliveryReport {
         self.stop_blocking();
-        self.lanes.iter().for_each(|lane| lane.queue.close());
+        self.lanes.iter().for_each(|lane| lane.close());
         self.drain(drain);
         let Watchdog { thread, stop } = self.watchdog;
         stop.store(true, Relaxed);
@@ -178,7 +178,7 @@ impl Outputs {
                 let count = lane.activity.count();
                 let progresses = std::mem::replace(seen, count) != count && !late;
                 if !progresses && !lane.queue.has_ended() {
-                    lane.queue.end();
+                    lane.end();
                     given_up = true;
                 }
                 !lane.queue.has_ended()

@@ -1,12 +1,13 @@
 //! The thread of a channel.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use peregrine_alert::Alert;
 
 use crate::channel::{Channel, ChannelError, Outcome};
 use crate::queue::{Queue, QueueLimits, Queued, Settled, Taken, WhenFull};
+use crate::shutdown::Shutdown;
 
 /// What the worker of a channel shares with the other threads.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Lane {
     pub(crate) activity: Activity,
     /// The first error that is not reported yet.
     error: Mutex<Option<ChannelError>>,
+    shutdown: Arc<Shutdown>,
 }
 
 /// Progress of a worker, for the watchdog. Counting is cheaper than reading a clock.
@@ -33,12 +35,13 @@ impl Queued for Alert {
 }
 
 impl Lane {
-    pub(crate) fn new(channel: &'static str, limits: QueueLimits, when_full: WhenFull) -> Self {
+    pub(crate) fn new(channel: &dyn Channel, limits: QueueLimits, when_full: WhenFull) -> Self {
         Self {
-            channel,
+            channel: channel.name(),
             queue: Queue::new(limits, when_full),
             activity: Activity::default(),
             error: Mutex::new(None),
+            shutdown: channel.shutdown(),
         }
     }
 
@@ -55,7 +58,19 @@ impl Lane {
             alerts.clear();
         }
         self.act(|| channel.finish());
+        self.end();
+    }
+
+    /// No alert follows. What waits is still delivered.
+    pub(crate) fn close(&self) {
+        self.queue.close();
+        self.shutdown.close();
+    }
+
+    /// Nothing more is delivered.
+    pub(crate) fn end(&self) {
         self.queue.end();
+        self.shutdown.end();
     }
 
     /// The first error since the last call.

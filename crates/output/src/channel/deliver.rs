@@ -1,8 +1,11 @@
 //! What a channel does.
 
+use std::sync::Arc;
+
 use peregrine_alert::Alert;
 
 use super::error::ChannelError;
+use crate::shutdown::Shutdown;
 
 /// Formats and delivers alerts. Every operation may be slow.
 pub(crate) trait Channel: Send {
@@ -12,6 +15,11 @@ pub(crate) trait Channel: Send {
     /// channel that needs long for an alert takes one.
     fn batch(&self) -> usize {
         128
+    }
+
+    /// What wakes the channel at the end of the run, if it pauses.
+    fn shutdown(&self) -> Arc<Shutdown> {
+        Arc::default()
     }
 
     /// Delivers some alerts. Those that fail are lost.

@@ -4,18 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
-use peregrine_alert::Alert;
-use peregrine_limits::{HTTP_ALERT_TIME, HTTP_REQUEST_TIME};
+use peregrine_limits::{HTTP_REQUEST_TIME, NETWORK_ALERT_TIME};
 use ureq::http::Response;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-use super::deliver::{Channel, Outcome};
 use super::error::HttpError;
-use super::retry::{NoRetry, Retries};
+use super::network::{BatchLimits, Fate, Networked, Record, SendError, Transport};
+use super::retry::RetryLimits;
 use crate::format::Formatter;
 
 /// A server that every alert is posted to.
@@ -57,21 +55,11 @@ pub struct ClientIdentity {
 #[derive(Debug)]
 pub(crate) struct Http {
     output: HttpOutput,
-    format: Formatter,
-    times: Times,
-    /// The alert being posted; kept for its memory.
-    body: Vec<u8>,
+    content_type: &'static str,
+    /// How long a request with its response may take.
+    request_time: Duration,
     /// Created at the first alert, so that a missing certificate does not prevent the start.
     agent: Option<Agent>,
-}
-
-/// How long things may take.
-#[derive(Clone, Copy, Debug)]
-struct Times {
-    /// A request with its response.
-    request: Duration,
-    /// All tries of an alert.
-    alert: Duration,
 }
 
 /// Why a try has failed.
@@ -84,47 +72,34 @@ struct Failure {
 /// Bytes of a response that are read.
 const MAX_RESPONSE: u64 = 64 * 1024;
 
+impl HttpOutput {
+    /// A channel that posts each alert in this format.
+    pub(crate) fn channel(self, format: Formatter) -> Networked {
+        let (max, time) = (self.max_consecutive_timeouts.into(), NETWORK_ALERT_TIME.duration());
+        let http = Http::new(self, format.is_json());
+        Networked::new(Box::new(format), Box::new(http), RetryLimits { max, time })
+    }
+}
+
 impl Http {
-    pub(crate) fn new(output: HttpOutput, format: Formatter) -> Self {
-        let (request, alert) = (HTTP_REQUEST_TIME.duration(), HTTP_ALERT_TIME.duration());
-        Self { output, format, times: Times { request, alert }, body: Vec::new(), agent: None }
+    /// Posts bodies that are JSON or text.
+    pub(crate) fn new(output: HttpOutput, json: bool) -> Self {
+        let content_type = if json { "application/json" } else { "text/plain" };
+        Self { output, content_type, request_time: HTTP_REQUEST_TIME.duration(), agent: None }
     }
 
     fn agent(&mut self) -> Result<&Agent, HttpError> {
         let agent = match self.agent.take() {
             Some(agent) => agent,
-            None => agent(&self.output, self.times.request)?,
+            None => agent(&self.output, self.request_time)?,
         };
         Ok(self.agent.insert(agent))
     }
 
-    /// Sends an alert, again if that helps.
-    fn post(&mut self, alert: &Alert) -> Outcome {
-        self.body.clear();
-        self.format.line(alert, &mut self.body);
-        let max = self.output.max_consecutive_timeouts;
-        let mut retries = Retries::new(max.into(), self.times.alert);
-        let mut retried = 0;
-        let result = loop {
-            let Err(Failure { error, again }) = self.send() else { break Ok(()) };
-            match again.map(|at_least| retries.next_pause(at_least)) {
-                Some(Ok(pause)) => thread::sleep(pause),
-                Some(Err(NoRetry::Time)) => {
-                    HTTP_ALERT_TIME.reach();
-                    break Err(error.into());
-                }
-                Some(Err(NoRetry::Number)) | None => break Err(error.into()),
-            }
-            retried += 1;
-        };
-        Outcome { retried, ..Outcome::of(1, result) }
-    }
-
-    fn send(&mut self) -> Result<(), Failure> {
+    fn post(&mut self, body: &[u8]) -> Result<(), Failure> {
         let agent = self.agent()?.clone();
-        let content_type = if self.format.is_json() { "application/json" } else { "text/plain" };
-        let request = agent.post(&self.output.url).header("Content-Type", content_type);
-        let response = request.send(&self.body)?;
+        let request = agent.post(&self.output.url).header("Content-Type", self.content_type);
+        let response = request.send(body)?;
         if !response.status().is_success() {
             return Err(Failure::status(&response));
         }
@@ -167,18 +142,23 @@ impl From<ureq::Error> for Failure {
     }
 }
 
-impl Channel for Http {
+impl Transport for Http {
     fn name(&self) -> &'static str {
         "http"
     }
 
-    fn batch(&self) -> usize {
-        1
+    fn batch(&self) -> BatchLimits {
+        BatchLimits::SINGLE
     }
 
-    fn deliver(&mut self, alerts: &[Alert]) -> Outcome {
-        // A failure does not keep the other alerts from being sent.
-        alerts.iter().fold(Outcome::default(), |outcome, alert| outcome.and(self.post(alert)))
+    fn send(&mut self, records: &[Record<'_>]) -> Result<(), SendError> {
+        for (accepted, record) in records.iter().enumerate() {
+            self.post(record.body).map_err(|Failure { error, again }| {
+                let fate = again.map_or(Fate::Refused(1), |at_least| Fate::Again { at_least });
+                SendError { accepted, error: error.into(), fate }
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -283,6 +263,7 @@ mod tests {
     use std::thread::{self, JoinHandle};
 
     use super::*;
+    use crate::channel::deliver::Channel;
     use crate::format::{Format, JsonStyle, Layout};
     use crate::testing::{self, alert, format, formatter, line};
 
@@ -329,6 +310,10 @@ mod tests {
         head + std::str::from_utf8(&body).unwrap()
     }
 
+    fn channel(url: String, max_consecutive_timeouts: u8) -> Networked {
+        HttpOutput { max_consecutive_timeouts, ..output(url) }.channel(formatter())
+    }
+
     fn output(url: String) -> HttpOutput {
         HttpOutput {
             url,
@@ -343,7 +328,7 @@ mod tests {
     #[test]
     fn each_alert_is_one_request_on_one_connection() {
         let (url, server) = server(&["200 OK", "200 OK"]);
-        let mut http = Http::new(output(url), formatter());
+        let mut http = channel(url, 0);
         http.deliver(&testing::alerts(&["a", "b"])).unwrap();
         let seen = server.join().unwrap();
         assert!(seen[0].starts_with("POST /alerts HTTP/1.1\r\n"), "{}", seen[0]);
@@ -358,7 +343,7 @@ mod tests {
     fn json_is_announced_as_such() {
         let (url, server) = server(&["200 OK"]);
         let json = Format { layout: Layout::Json(JsonStyle::default()), ..format() };
-        Http::new(output(url), Formatter::new(json)).deliver(&[alert("a")]).unwrap();
+        output(url).channel(Formatter::new(json)).deliver(&[alert("a")]).unwrap();
         let seen = server.join().unwrap();
         assert!(seen[0].to_lowercase().contains("content-type: application/json\r\n"));
         assert!(seen[0].contains("\r\n\r\n{\"hostname\":"), "{}", seen[0]);
@@ -370,8 +355,7 @@ mod tests {
             [(&["404 Not Found"], 404), (&["302 Found"], 302), (&["400 Bad Request"], 400)]
         {
             let (url, server) = server(answers);
-            let mut http = Http::new(output(url), formatter());
-            http.output.max_consecutive_timeouts = 5;
+            let mut http = channel(url, 5);
             let outcome = http.deliver(&[alert("x")]);
             assert_eq!((outcome.delivered, outcome.failed), (0, 1));
             let expected = format!("failed to post: the server answered with status {status}");
@@ -391,8 +375,7 @@ mod tests {
             "204 No Content",
         ];
         let (url, server) = server(answers);
-        let mut http = Http::new(output(url), formatter());
-        http.output.max_consecutive_timeouts = 5;
+        let mut http = channel(url, 5);
         let outcome = http.deliver(&testing::alerts(&["a", "b"]));
         assert_eq!((outcome.retried, outcome.unwrap()), (4, 2));
         let seen = server.join().unwrap();
@@ -404,14 +387,12 @@ mod tests {
     #[test]
     fn tries_are_limited_in_number_and_time() {
         let (url, server) = server(&["503 Busy", "503 Busy", "503 Busy"]);
-        let mut http = Http::new(output(url), formatter());
-        http.output.max_consecutive_timeouts = 2;
+        let mut http = channel(url, 2);
         assert_eq!(http.deliver(&[alert("a")]).failed, 1);
         assert_eq!(server.join().unwrap().len(), 3);
 
         let (url, server) = self::server(&["503 Busy\r\nRetry-After: 3600"]);
-        let mut http = Http::new(output(url), formatter());
-        http.output.max_consecutive_timeouts = 2;
+        let mut http = channel(url, 2);
         assert_eq!(http.deliver(&[alert("a")]).failed, 1);
         assert_eq!(server.join().unwrap().len(), 1);
     }
@@ -420,9 +401,10 @@ mod tests {
     fn a_server_that_never_answers_is_given_up() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap());
-        let mut http = Http::new(output(url), formatter());
-        http.output.max_consecutive_timeouts = 1;
-        http.times.request = Duration::from_millis(50);
+        let mut http = Http::new(output(url), false);
+        http.request_time = Duration::from_millis(50);
+        let limits = RetryLimits { max: 1, time: Duration::from_secs(30) };
+        let mut http = Networked::new(Box::new(formatter()), Box::new(http), limits);
         let outcome = http.deliver(&[alert("x")]);
         assert_eq!(outcome.failed, 1);
         let error = outcome.error.unwrap().to_string();
@@ -434,7 +416,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
-        let error = Http::new(output(url), formatter()).deliver(&[alert("x")]).unwrap_err();
+        let error = channel(url, 0).deliver(&[alert("x")]).unwrap_err();
         assert!(error.to_string().starts_with("failed to post: "), "{error}");
     }
 
@@ -443,7 +425,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut output = output("https://127.0.0.1:1/".to_owned());
         let error = |output: &HttpOutput| {
-            Http::new(output.clone(), formatter()).deliver(&[alert("x")]).unwrap_err().to_string()
+            output.clone().channel(formatter()).deliver(&[alert("x")]).unwrap_err().to_string()
         };
         assert!(error(&output).starts_with("/nonexistent: "), "{}", error(&output));
         output.trust = Trust::Authorities(dir.path().to_owned());

@@ -3,6 +3,7 @@
 mod deliver;
 mod error;
 mod http;
+mod network;
 mod program;
 mod retry;
 mod stream;
@@ -10,7 +11,6 @@ mod syslog;
 
 pub(crate) use self::deliver::{Channel, Outcome};
 pub use self::error::{ChannelError, HttpError};
-use self::http::Http;
 pub use self::http::{ClientIdentity, HttpOutput, Trust};
 use self::program::Program;
 pub use self::program::ProgramOutput;
@@ -54,7 +54,7 @@ impl ChannelOutput {
             Self::Stdout => Box::new(Stdout::new(format, buffered)),
             Self::Syslog(output) => Box::new(Syslog::new(output, format)),
             Self::Program(output) => Box::new(Program::new(output, format, buffered)),
-            Self::Http(output) => Box::new(Http::new(output, format)),
+            Self::Http(output) => Box::new(output.channel(format)),
         }
     }
 }

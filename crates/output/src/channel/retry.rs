@@ -2,7 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-/// Bounds the tries for one alert in number and time. The pause doubles with each.
+/// How often and how long something is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RetryLimits {
+    /// Tries after the first one.
+    pub(crate) max: u32,
+    /// The time of all tries together.
+    pub(crate) time: Duration,
+}
+
+/// Bounds tries in number and time. The pause doubles with each.
 #[derive(Debug)]
 pub(crate) struct Retries {
     left: u32,
@@ -23,8 +32,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Retries {
-    /// This many tries after the first one, within this time from now.
-    pub(crate) fn new(max: u32, time: Duration) -> Self {
+    /// The time begins now.
+    pub(crate) fn new(RetryLimits { max, time }: RetryLimits) -> Self {
         Self { left: max, until: Instant::now() + time, pause: FIRST_PAUSE }
     }
 
@@ -42,9 +51,13 @@ impl Retries {
 mod tests {
     use super::*;
 
+    fn retries(max: u32, time: Duration) -> Retries {
+        Retries::new(RetryLimits { max, time })
+    }
+
     #[test]
     fn pauses_grow_to_a_limit_and_end() {
-        let mut retries = Retries::new(8, Duration::from_secs(1000));
+        let mut retries = retries(8, Duration::from_secs(1000));
         let second = Duration::from_secs(1);
         assert_eq!(retries.next_pause(second), Ok(second));
         let pauses: Vec<_> =
@@ -56,10 +69,10 @@ mod tests {
 
     #[test]
     fn no_try_begins_after_the_time() {
-        let mut retries = Retries::new(100, Duration::from_secs(30));
+        let mut retries = retries(100, Duration::from_secs(30));
         assert_eq!(retries.next_pause(Duration::from_secs(u64::MAX)), Err(NoRetry::Time));
         assert!(retries.next_pause(Duration::ZERO).is_ok());
-        let mut none = Retries::new(100, Duration::ZERO);
+        let mut none = self::retries(100, Duration::ZERO);
         assert_eq!(none.next_pause(Duration::ZERO), Err(NoRetry::Time));
     }
 }
