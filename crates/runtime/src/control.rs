@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use peregrine_engine::Generation;
 use peregrine_telemetry::Heartbeat;
 
+use crate::service::Service;
+
 /// A request to a run.
 #[derive(Clone, Debug)]
 pub enum Control {
@@ -51,8 +53,12 @@ pub struct Controls {
 struct Stop {
     requested: AtomicBool,
     hook: OnceLock<Box<dyn Fn() + Send + Sync>>,
-    undelivered: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
+    undelivered: OnceLock<Box<dyn Fn() -> Undelivered + Send + Sync>>,
+    service: OnceLock<Service>,
 }
+
+/// Outputs with alerts that wait for them, and the number of these.
+pub type Undelivered = Vec<(&'static str, u64)>;
 
 /// A channel to a run.
 ///
@@ -89,9 +95,19 @@ impl Controller {
         self.heartbeat.request();
     }
 
-    /// Alerts that wait for their outputs, once there are outputs.
-    pub fn undelivered(&self) -> Option<u64> {
-        self.stop.undelivered.get().map(|count| count())
+    /// Alerts that wait for their outputs.
+    pub fn undelivered(&self) -> Undelivered {
+        self.stop.undelivered.get().map(|count| count()).unwrap_or_default()
+    }
+
+    /// The service manager is told what the run does. Only the first call has an effect.
+    pub fn set_service(&self, service: Service) {
+        let _ = self.stop.service.set(service);
+    }
+
+    /// The service manager.
+    pub(crate) fn service(&self) -> Service {
+        self.stop.service()
     }
 
     /// Requests other rules. The receiver gets the time that the event thread took for it, once
@@ -131,8 +147,13 @@ impl Controls {
     }
 
     /// How [`Controller::undelivered`] counts. Only the first call has an effect.
-    pub fn on_undelivered(&self, count: impl Fn() -> u64 + Send + Sync + 'static) {
+    pub fn on_undelivered(&self, count: impl Fn() -> Undelivered + Send + Sync + 'static) {
         let _ = self.stop.undelivered.set(Box::new(count));
+    }
+
+    /// The service manager.
+    pub(crate) fn service(&self) -> Service {
+        self.stop.service()
     }
 
     /// The next request, in the order of sending.
@@ -161,7 +182,12 @@ impl Controls {
 impl Stop {
     fn request(&self) {
         self.requested.store(true, SeqCst);
+        self.service().stopping();
         self.run_hook();
+    }
+
+    fn service(&self) -> Service {
+        self.service.get().cloned().unwrap_or_default()
     }
 
     fn run_hook(&self) {

@@ -19,6 +19,8 @@ pub(crate) struct EventLoop<'a, M> {
     pub(crate) meter: &'a mut M,
     pub(crate) controls: &'a Controls,
     pub(crate) log: &'a Log,
+    /// Whether the service manager knows that the snapshot is read.
+    pub(crate) ready: bool,
 }
 
 /// Why the loop has ended.
@@ -68,6 +70,9 @@ impl<M: RuleMeter> EventLoop<'_, M> {
         source: &mut S,
         reselect: &mut impl FnMut(&mut S, &Generation),
     ) -> ControlFlow<()> {
+        if !std::mem::replace(&mut self.ready, true) {
+            self.controls.service().running();
+        }
         self.observer.poll_metrics(self.engine.state(), &*self.meter);
         while let Some(control) = self.controls.next() {
             match control {

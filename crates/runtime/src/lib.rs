@@ -29,6 +29,7 @@ pub mod observers;
 mod profile;
 pub mod reload;
 mod run;
+pub mod service;
 mod settings;
 pub mod signals;
 pub mod sources;

@@ -9,7 +9,7 @@ use peregrine_alert::AlertOrigin;
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::profile::Profile;
 use peregrine_engine::{Engine, Generation, Source};
-use peregrine_output::{DeliveryReport, Drain, Outputs, Summary};
+use peregrine_output::{AlertSender, DeliveryReport, Drain, Outputs, Summary};
 use peregrine_probe::bpf::count_runs;
 use peregrine_probe::{Live, LiveError};
 use peregrine_telemetry::Phase;
@@ -140,10 +140,12 @@ impl<'a> Run<'a> {
         let _background = log.in_background();
         // Without a thread for it, there is no report; metrics still have the counts.
         let _limits = LimitReporter::start(log.clone()).ok();
-        let sender = outputs.sender();
+        let alerts = outputs.sender();
+        let sender = alerts.clone();
         controls.on_stop(move || sender.stop_blocking());
-        let sender = outputs.sender();
-        controls.on_undelivered(move || sender.statistics().iter().map(|c| c.waiting).sum());
+        let sender = alerts.clone();
+        let waiting = move || sender.statistics().iter().map(|c| (c.channel, c.waiting)).collect();
+        controls.on_undelivered(waiting);
         // A replay may wait for its capture, such as a pipe, as long as that takes.
         let live = matches!(settings.source, SourceSettings::Live(_));
         let watchdog = live.then(|| {
@@ -162,7 +164,8 @@ impl<'a> Run<'a> {
             limit: settings.limit,
         };
         let mut observer = RunObserver::new(parts, &generation, &origin);
-        let work = Work { settings: &settings, generation, controls, log: &log };
+        controls.service().monitoring(None, alerts.clone(), generation.iter().count());
+        let work = Work { settings: &settings, generation, alerts, controls, log: &log };
         let begun = Instant::now();
         let Followed { result, events, profile, started } = match &settings.source {
             SourceSettings::Replay(path) => work.replay(&mut observer, path),
@@ -170,6 +173,7 @@ impl<'a> Run<'a> {
             SourceSettings::Nothing => work.nothing(&mut observer),
         };
         let elapsed = begun.elapsed();
+        controls.service().stopped();
         drop(watchdog);
         let result = result.and_then(|_| match observer.drops.exits() {
             true => Err(RunError::Losses),
@@ -196,6 +200,7 @@ impl<'a> Run<'a> {
 struct Work<'a> {
     settings: &'a RunSettings,
     generation: Arc<Generation>,
+    alerts: AlertSender,
     controls: &'a Controls,
     log: &'a Log,
 }
@@ -228,6 +233,8 @@ impl Work<'_> {
             Err(error) => return Followed::failed(error.into()),
         };
         observer.drops.count_by(live.losses());
+        let (losses, rules) = (live.losses().clone(), self.generation.iter().count());
+        self.controls.service().monitoring(Some(losses), self.alerts.clone(), rules);
         if let Some(metrics) = &mut observer.metrics {
             metrics.attach_kernel(&live);
         }
@@ -298,7 +305,7 @@ impl Work<'_> {
         reselect: impl FnMut(&mut S, &Generation),
     ) -> (Result<Ended, S::Error>, Engine) {
         let (controls, log) = (self.controls, self.log);
-        let mut events = EventLoop { engine, observer, meter, controls, log };
+        let mut events = EventLoop { engine, observer, meter, controls, log, ready: false };
         let result = events.run(source, reselect);
         let engine = events.engine;
         let finishing = controls.heartbeat().enter(Phase::FinishingCaptures);

@@ -44,13 +44,38 @@ pub(crate) fn end_in_time(controller: &Controller, log: &Log) {
 fn message(controller: &Controller) -> String {
     let syscall = blocking_syscall(getpid());
     let syscall = syscall.map_or_else(String::new, |name| format!(" (in {name})"));
-    let lost = match controller.undelivered() {
-        None | Some(0) => String::new(),
-        Some(1) => ". One alert is not delivered".to_owned(),
-        Some(alerts) => format!(". {alerts} alerts are not delivered"),
-    };
+    let lost = undelivered(&controller.undelivered());
     let (seconds, phase) = (GRACE.as_secs(), controller.heartbeat().phase());
     format!(
         "the run did not end within {seconds} s of the signal: it hangs while {phase}{syscall}{lost}"
     )
+}
+
+/// ". 7 alerts are not delivered (file: 5, http: 2)"
+fn undelivered(outputs: &[(&str, u64)]) -> String {
+    let waiting: Vec<_> = outputs.iter().filter(|(_, alerts)| *alerts > 0).collect();
+    let names: Vec<_> = waiting.iter().map(|(name, alerts)| format!("{name}: {alerts}")).collect();
+    match waiting.iter().map(|(_, alerts)| alerts).sum() {
+        0 => String::new(),
+        1 => format!(". One alert is not delivered ({})", names.join(", ")),
+        alerts => format!(". {alerts} alerts are not delivered ({})", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_that_still_have_alerts_are_named() {
+        assert_eq!(undelivered(&[("file", 0)]), "");
+        assert_eq!(
+            undelivered(&[("file", 0), ("http", 1)]),
+            ". One alert is not delivered (http: 1)"
+        );
+        assert_eq!(
+            undelivered(&[("file", 5), ("http", 2)]),
+            ". 7 alerts are not delivered (file: 5, http: 2)"
+        );
+    }
 }

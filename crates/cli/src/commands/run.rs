@@ -12,6 +12,7 @@ use peregrine_files::FileMode;
 use peregrine_output::{Delivery, Incident, Outputs};
 use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
 use peregrine_runtime::reload::{Reloader, Requests};
+use peregrine_runtime::service::Service;
 use peregrine_runtime::{
     ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, control, signals,
 };
@@ -56,6 +57,7 @@ pub(super) fn start(
         let hangup =
             hangup.map(|requests| -> Box<dyn Fn() + Send> { Box::new(move || requests.send()) });
         signals::forward(controller.clone(), log, hangup)?;
+        controller.set_service(Service::of_environment(controller.heartbeat(), log));
     }
     if let Some(path) = args.pidfile.as_ref().filter(|_| !args.dry_run)
         && let Err(error) = write_pid(path)

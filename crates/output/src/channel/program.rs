@@ -49,12 +49,13 @@ impl Program {
     fn spawn(&self) -> Result<Running, ChannelError> {
         let command = &self.output.command;
         let failed = |source| ChannelError::Spawn { command: command.clone(), source };
-        let mut child = Command::new("sh")
-            .arg("-c")
-            .arg(command)
-            .stdin(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(command).stdin(Stdio::piped());
+        // The service manager wants signs of life of this process only.
+        for variable in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+            shell.env_remove(variable);
+        }
+        let mut child = shell.spawn().map_err(failed)?;
         let stdin =
             child.stdin.take().ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
         Ok(Running { child, lines: Lines::new(stdin, self.buffered) })

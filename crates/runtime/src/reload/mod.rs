@@ -21,6 +21,7 @@ use peregrine_watch::{Target, Watcher};
 use crate::Log;
 use crate::clock::now;
 use crate::control::Controller;
+use crate::service::ReloadOutcome;
 
 use schedule::Schedule;
 
@@ -141,17 +142,22 @@ impl Reloader {
     }
 
     fn reload(&mut self, requested: bool, alerts: &AlertSender) -> Result<(), Over> {
-        let begun = Instant::now();
-        match self.versions.read() {
-            Ok(Some(generation)) => self.install(generation, begun.elapsed()),
+        let (begun, service) = (Instant::now(), self.controller.service());
+        service.reloading();
+        let outcome = match self.versions.read() {
+            Ok(Some(generation)) => {
+                let rules = generation.iter().count();
+                self.install(generation, begun.elapsed())?;
+                ReloadOutcome::Rules(rules)
+            }
             Ok(None) if requested => {
                 self.log_restart();
                 self.log.info("Configuration and rules are the same as before");
-                Ok(())
+                ReloadOutcome::Unchanged
             }
             Ok(None) => {
                 self.log.debug("Configuration and rules are the same as before");
-                Ok(())
+                ReloadOutcome::Unchanged
             }
             Err(error) => {
                 self.reloads.failed();
@@ -159,9 +165,11 @@ impl Reloader {
                 self.log.error(format_args!("Reload failed, and the rules stay: {error}"));
                 let text = format!("{FAILURE}: {error}");
                 alerts.submit(self.failure.alert(now(), &text, BTreeMap::new()));
-                Ok(())
+                ReloadOutcome::Failed
             }
-        }
+        };
+        service.reloaded(outcome);
+        Ok(())
     }
 
     /// Waits until the event thread evaluates the new rules.
