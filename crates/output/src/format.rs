@@ -7,7 +7,7 @@ use peregrine_event::render::{decimal, ip, json_escape, json_string};
 use crate::time::TimeWriter;
 
 /// How a channel writes alerts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
     /// What a line consists of.
     pub layout: Layout,

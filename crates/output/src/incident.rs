@@ -63,6 +63,8 @@ pub enum LossReason {
     OverShare,
     /// The run has ended before the delivery.
     EndOfRun,
+    /// A reload has changed or removed the output, and the old one did not deliver it in time.
+    Replaced,
 }
 
 /// Called for each incident, from any thread.
@@ -86,6 +88,7 @@ impl fmt::Display for LossReason {
             Self::QueueFull => "its queue was full",
             Self::OverShare => "its queue was full and their rules had most of it",
             Self::EndOfRun => "not delivered at the end",
+            Self::Replaced => "not delivered by an output that a reload has replaced",
         })
     }
 }
@@ -96,7 +99,7 @@ fn prefix(reason: LossReason) -> &'static str {
         LossReason::QueueFull | LossReason::OverShare => {
             "Outputs queue out of memory. Drop event and continue on ... "
         }
-        LossReason::EndOfRun => "",
+        LossReason::EndOfRun | LossReason::Replaced => "",
     }
 }
 

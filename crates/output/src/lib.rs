@@ -45,6 +45,7 @@ mod channel;
 mod clock;
 mod format;
 mod incident;
+mod lanes;
 mod outputs;
 mod queue;
 mod shutdown;
@@ -62,7 +63,7 @@ pub use channel::{
 };
 pub use format::{Format, Formatter, JsonStyle, Layout};
 pub use incident::{Incident, LossReason, Report};
-pub use outputs::{AlertSender, Delivery, Drain, Outputs};
+pub use outputs::{AlertSender, Delivery, Drain, NextOutputs, Outputs, OutputsPlanner};
 pub use queue::{QueueLimits, WhenFull};
 pub use statistics::{ChannelStatistics, DeliveryReport};
 pub use summary::Summary;

@@ -1,5 +1,7 @@
 //! Submits alerts to all channels, and ends them.
 
+mod next;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -10,14 +12,18 @@ use std::time::{Duration, Instant};
 
 use peregrine_alert::Alert;
 
-use crate::channel::{Channel, ChannelSettings};
+use crate::channel::ChannelSettings;
 use crate::clock;
 use crate::format::Format;
 use crate::incident::{Incident, Report};
-use crate::queue::{Queue, QueueLimits, WhenFull};
+use crate::lanes::Lanes;
+use crate::queue::{Queue, QueueLimits};
 use crate::statistics::{ChannelStatistics, DeliveryReport};
 use crate::watchdog;
 use crate::worker::Lane;
+
+use next::Start;
+pub use next::{NextOutputs, OutputsPlanner};
 
 /// How alerts are delivered.
 #[derive(Clone, Debug)]
@@ -46,14 +52,17 @@ pub enum Drain {
 
 /// Delivers alerts through channels. Each has a queue and a thread of its own, so that one that is
 /// slow, blocked or failing delays no other; it gets its alerts in the order in which they were
-/// submitted.
+/// submitted. Other outputs can take the place of these ([`install`](Self::install)).
 pub struct Outputs {
+    /// The lanes in force, as in `all`.
     lanes: Arc<[Arc<Lane>]>,
-    /// Disconnected when all workers have ended.
+    all: Arc<Lanes>,
+    /// Cloned for each worker.
+    alive: Sender<()>,
+    /// Gets a word when a worker ends; disconnected when all have.
     ended: Receiver<()>,
     watchdog: Watchdog,
     report: Report,
-    timeout: Duration,
 }
 
 struct Watchdog {
@@ -63,9 +72,7 @@ struct Watchdog {
 
 /// Submits alerts to [`Outputs`] from other threads than that of the events.
 #[derive(Clone)]
-pub struct AlertSender {
-    lanes: Arc<[Arc<Lane>]>,
-}
+pub struct AlertSender(Arc<Lanes>);
 
 impl Outputs {
     /// Starts to deliver.
@@ -73,32 +80,51 @@ impl Outputs {
     /// # Errors
     /// When a thread cannot be created.
     pub fn start(delivery: Delivery, report: Report) -> io::Result<Self> {
-        let Delivery { channels, format, buffered, queue, timeout } = delivery;
-        let channels = channels.into_iter().map(|ChannelSettings { output, when_full }| {
-            (output.build(&format, buffered), when_full)
-        });
-        Self::with_channels(channels.collect(), queue, timeout, report)
+        Self::begin(NextOutputs::new(delivery, Vec::new())?, report)
     }
 
-    fn with_channels(
-        channels: Vec<(Box<dyn Channel>, WhenFull)>,
-        limits: QueueLimits,
-        timeout: Duration,
-        report: Report,
-    ) -> io::Result<Self> {
-        let (alive, ended) = mpsc::channel();
-        let start = |(channel, when_full): (Box<dyn Channel>, WhenFull)| {
-            let lane = Arc::new(Lane::new(&*channel, limits, when_full));
-            start_worker(&lane, channel, alive.clone()).map(|()| lane)
-        };
-        let lanes = channels.into_iter().map(start).collect::<io::Result<Arc<[_]>>>()?;
+    fn begin(first: NextOutputs, report: Report) -> io::Result<Self> {
+        let all = Arc::new(Lanes::new(first.timeout));
         let stop = Arc::new(AtomicBool::new(false));
         let watch = {
-            let (lanes, stop, report) = (lanes.clone(), stop.clone(), report.clone());
-            move || watchdog::watch(&lanes, &stop, timeout, &report)
+            let (all, stop, report) = (all.clone(), stop.clone(), report.clone());
+            move || watchdog::watch(&all, &stop, &report)
         };
         let thread = thread::Builder::new().name("outputs-watch".to_owned()).spawn(watch)?;
-        Ok(Self { lanes, ended, watchdog: Watchdog { thread, stop }, report, timeout })
+        let (alive, ended) = mpsc::channel();
+        let watchdog = Watchdog { thread, stop };
+        let mut outputs = Self { lanes: Arc::default(), all, alive, ended, watchdog, report };
+        outputs.install(first);
+        Ok(outputs)
+    }
+
+    /// Prepares other outputs, on other threads.
+    #[must_use]
+    pub fn planner(&self) -> OutputsPlanner {
+        OutputsPlanner(self.all.clone())
+    }
+
+    /// Delivers alerts to other outputs from now on. Those that are equal stay as they are, with
+    /// their queue, connection and files. An output that is changed or removed delivers what it has
+    /// got, beside the others and within a bound; what it has not delivered by then goes to its
+    /// successor. Does not wait.
+    pub fn install(&mut self, next: NextOutputs) {
+        let NextOutputs { lanes, limits, timeout } = next;
+        self.ended.try_iter().for_each(drop);
+        let mut replaced = self.lanes.to_vec();
+        replaced.retain(|old| !lanes.iter().any(|next| Arc::ptr_eq(&next.lane, old)));
+        self.lanes = lanes.iter().map(|next| next.lane.clone()).collect();
+        self.all.install(self.lanes.clone(), timeout);
+        for next in lanes {
+            let Some(start) = next.start else {
+                next.lane.queue.set_limits(limits, next.when_full);
+                continue;
+            };
+            let old = replaced.iter().position(|old| old.channel == next.lane.channel);
+            let predecessor = old.map(|index| replaced.remove(index));
+            // The worker waits for this.
+            let _ = start.send(Start { predecessor, alive: self.alive.clone() });
+        }
     }
 
     /// Queues an alert for each channel. Waits only for channels with [`WhenFull::Block`].
@@ -109,7 +135,7 @@ impl Outputs {
     /// A handle for other threads.
     #[must_use]
     pub fn sender(&self) -> AlertSender {
-        AlertSender { lanes: self.lanes.clone() }
+        AlertSender(self.all.clone())
     }
 
     /// Makes channels reopen their files and restart their programs before the next alert.
@@ -127,13 +153,13 @@ impl Outputs {
     /// What became of the alerts so far.
     #[must_use]
     pub fn statistics(&self) -> Vec<ChannelStatistics> {
-        statistics(&self.lanes)
+        self.all.statistics()
     }
 
     /// [`DeliveryReport::lost_by_rule`] so far.
     #[must_use]
     pub fn lost_by_rule(&self) -> Vec<u64> {
-        lost_by_rule(&self.lanes)
+        self.all.lost_by_rule()
     }
 
     /// No thread waits for room in a queue any longer: what does not fit is lost. For the end of a
@@ -145,47 +171,49 @@ impl Outputs {
     /// Delivers the alerts in the queues, then stops. What cannot be delivered is counted and
     /// reported.
     pub fn close(self, drain: Drain) -> DeliveryReport {
-        self.stop_blocking();
-        self.lanes.iter().for_each(|lane| lane.close());
-        self.drain(drain);
-        let Watchdog { thread, stop } = self.watchdog;
+        let Self { all, alive, ended, watchdog: Watchdog { thread, stop }, report, .. } = self;
+        drop(alive);
+        let lanes = all.all();
+        stop_blocking(&lanes);
+        lanes.iter().for_each(|lane| lane.close());
+        if !drain_all(&lanes, all.timeout(), &ended, drain) {
+            report(&Incident::Discarded);
+        }
         stop.store(true, Relaxed);
         thread.thread().unpark();
         let _ = thread.join();
-        DeliveryReport {
-            channels: statistics(&self.lanes),
-            lost_by_rule: lost_by_rule(&self.lanes),
-        }
+        DeliveryReport { channels: all.statistics(), lost_by_rule: all.lost_by_rule() }
     }
+}
 
-    /// Waits until all workers have ended or are given up.
-    fn drain(&self, drain: Drain) {
-        let deadline = match drain {
-            Drain::WhileProgress => None,
-            Drain::Within(time) => Some(Instant::now() + time),
-        };
-        let mut working: Vec<_> =
-            self.lanes.iter().map(|lane| (lane, lane.activity.count())).collect();
-        let mut given_up = false;
-        while !working.is_empty() {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let wait = left.map_or(self.timeout, |left| left.min(self.timeout));
-            if self.ended.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
-                break;
-            }
-            let late = left.is_some_and(|left| left <= self.timeout);
-            working.retain_mut(|(lane, seen)| {
-                let count = lane.activity.count();
-                let progresses = std::mem::replace(seen, count) != count && !late;
-                if !progresses && !lane.queue.has_ended() {
-                    lane.end();
-                    given_up = true;
-                }
-                !lane.queue.has_ended()
-            });
+/// Waits until all workers have ended or are given up. Returns whether none was given up.
+fn drain_all(lanes: &[Arc<Lane>], timeout: Duration, ended: &Receiver<()>, drain: Drain) -> bool {
+    let deadline = match drain {
+        Drain::WhileProgress => None,
+        Drain::Within(time) => Some(Instant::now() + time),
+    };
+    let mut working: Vec<_> = lanes.iter().map(|lane| (lane, lane.activity.count())).collect();
+    let (mut all_ended, mut checked) = (true, Instant::now());
+    loop {
+        working.retain(|(lane, _)| !lane.queue.has_ended());
+        if working.is_empty() {
+            return all_ended;
         }
-        if given_up {
-            (self.report)(&Incident::Discarded);
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(checked));
+        let wait = left.map_or(timeout, |left| left.min(timeout));
+        match ended.recv_timeout(wait.saturating_sub(checked.elapsed())) {
+            Ok(()) => continue,
+            Err(RecvTimeoutError::Disconnected) => return all_ended,
+            Err(RecvTimeoutError::Timeout) => checked = Instant::now(),
+        }
+        let late = left.is_some_and(|left| left <= timeout);
+        for (lane, seen) in &mut working {
+            let count = lane.activity.count();
+            let progresses = std::mem::replace(seen, count) != count && !late;
+            if !progresses && !lane.queue.has_ended() {
+                lane.end();
+                all_ended = false;
+            }
         }
     }
 }
@@ -194,24 +222,22 @@ impl AlertSender {
     /// Queues an alert for each channel. Never waits: a channel with [`WhenFull::Block`] and a full
     /// queue loses it. An alert that comes after [`Outputs::close`] is lost.
     pub fn submit(&self, alert: Alert) {
-        submit(&self.lanes, alert, Queue::push_or_lose);
+        self.0.with_current(|lanes| submit(lanes, alert, Queue::push_or_lose));
     }
 
     /// As [`Outputs::stop_blocking`].
     pub fn stop_blocking(&self) {
-        stop_blocking(&self.lanes);
+        self.0.with_current(stop_blocking);
     }
 
     /// As [`Outputs::statistics`].
     #[must_use]
     pub fn statistics(&self) -> Vec<ChannelStatistics> {
-        statistics(&self.lanes)
+        self.0.statistics()
     }
 }
 
-type Lanes = [Arc<Lane>];
-
-fn submit(lanes: &Lanes, alert: Alert, push: impl Fn(&Queue<Alert>, Alert, u64)) {
+fn submit(lanes: &[Arc<Lane>], alert: Alert, push: impl Fn(&Queue<Alert>, Alert, u64)) {
     let now = clock::now();
     if let Some((last, others)) = lanes.split_last() {
         others.iter().for_each(|lane| push(&lane.queue, alert.clone(), now));
@@ -219,36 +245,8 @@ fn submit(lanes: &Lanes, alert: Alert, push: impl Fn(&Queue<Alert>, Alert, u64))
     }
 }
 
-fn stop_blocking(lanes: &Lanes) {
+fn stop_blocking(lanes: &[Arc<Lane>]) {
     lanes.iter().for_each(|lane| lane.queue.stop_blocking());
-}
-
-fn statistics(lanes: &Lanes) -> Vec<ChannelStatistics> {
-    let now = clock::now();
-    let of = |lane: &Arc<Lane>| ChannelStatistics::new(lane.channel, lane.queue.status(), now);
-    lanes.iter().map(of).collect()
-}
-
-fn lost_by_rule(lanes: &Lanes) -> Vec<u64> {
-    let mut lost = Vec::new();
-    lanes.iter().for_each(|lane| lane.queue.add_lost_by_rule(&mut lost));
-    lost
-}
-
-/// Starts the thread of a channel. `alive` is dropped when it ends.
-fn start_worker(
-    lane: &Arc<Lane>,
-    mut channel: Box<dyn Channel>,
-    alive: Sender<()>,
-) -> io::Result<()> {
-    let lane = lane.clone();
-    // Linux shows 15 bytes of it.
-    let name = format!("output-{}", lane.channel);
-    let run = move || {
-        lane.run(channel.as_mut());
-        drop(alive);
-    };
-    thread::Builder::new().name(name).spawn(run).map(drop)
 }
 
 impl fmt::Debug for AlertSender {
@@ -259,7 +257,7 @@ impl fmt::Debug for AlertSender {
 
 impl fmt::Debug for Outputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outputs").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("Outputs").field("timeout", &self.all.timeout()).finish_non_exhaustive()
     }
 }
 

@@ -26,9 +26,8 @@ pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     /// Wakes the consumer.
     ready: Condvar,
-    /// Wakes producers that wait for room.
+    /// Wakes producers that wait for room, and who waits for the end.
     room: Condvar,
-    when_full: WhenFull,
 }
 
 #[derive(Debug)]
@@ -39,6 +38,7 @@ struct State<T> {
     closed: bool,
     /// Nothing more is delivered.
     ended: bool,
+    when_full: WhenFull,
     /// Producers wait when the queue is full.
     blocks: bool,
     blocked: usize,
@@ -110,10 +110,34 @@ pub(crate) enum Taken {
 }
 
 impl Counts {
+    /// The sum.
+    fn and(self, other: Self) -> Self {
+        let Self { submitted, delivered, retried, failed, full, over_share, discarded } = other;
+        Self {
+            submitted: self.submitted + submitted,
+            delivered: self.delivered + delivered,
+            retried: self.retried + retried,
+            failed: self.failed + failed,
+            full: self.full + full,
+            over_share: self.over_share + over_share,
+            discarded: self.discarded + discarded,
+        }
+    }
+
     /// Items that are neither delivered nor lost yet.
     pub(crate) fn waiting(&self) -> u64 {
         let Self { submitted, delivered, failed, full, over_share, discarded, .. } = *self;
         submitted.saturating_sub(delivered + failed + full + over_share + discarded)
+    }
+}
+
+impl QueueStatus {
+    /// Both together.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        let oldest = self.oldest.into_iter().chain(other.oldest).min();
+        let counts = self.counts.and(other.counts);
+        Self { counts, bytes: self.bytes + other.bytes, oldest }
     }
 }
 
@@ -125,15 +149,26 @@ impl<T: Queued> Queue<T> {
             reopen: false,
             closed: false,
             ended: false,
+            when_full,
             blocks: when_full == WhenFull::Block,
             blocked: 0,
             consumer: Consumer::Busy,
         };
-        Self { state: Mutex::new(state), ready: Condvar::new(), room: Condvar::new(), when_full }
+        Self { state: Mutex::new(state), ready: Condvar::new(), room: Condvar::new() }
     }
 
     pub(crate) fn when_full(&self) -> WhenFull {
-        self.when_full
+        self.lock().when_full
+    }
+
+    /// Changes the limits for what comes from now on.
+    pub(crate) fn set_limits(&self, limits: QueueLimits, when_full: WhenFull) {
+        let mut state = self.lock();
+        state.waiting.set_limits(limits);
+        state.when_full = when_full;
+        state.blocks = when_full == WhenFull::Block;
+        drop(state);
+        self.room.notify_all();
     }
 
     /// Adds an item, which comes at this time. Waits only with [`WhenFull::Block`].
@@ -166,7 +201,8 @@ impl<T: Queued> Queue<T> {
             state.waiting.count_lost(&item);
             return;
         }
-        let Losses { full, over_share, by_memory } = state.waiting.push(item, at, self.when_full);
+        let when_full = state.when_full;
+        let Losses { full, over_share, by_memory } = state.waiting.push(item, at, when_full);
         if by_memory {
             ALERT_QUEUE_BYTES.reach();
         }
@@ -215,6 +251,37 @@ impl<T: Queued> Queue<T> {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.lock().ended
+    }
+
+    /// Whether the queue ends within this time.
+    #[cfg(not(loom))]
+    pub(crate) fn wait_until_ended(&self, most: Duration) -> bool {
+        let waited = self.room.wait_timeout_while(self.lock(), most, |state| !state.ended);
+        waited.unwrap_or_else(PoisonError::into_inner).0.ended
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn wait_until_ended(&self, _: Duration) -> bool {
+        self.has_ended()
+    }
+
+    /// Gives what waits to another queue, which counts it. What was taken stays here.
+    pub(crate) fn hand_over(&self) -> Vec<T> {
+        let mut state = self.lock();
+        let items = state.waiting.hand_over();
+        state.counts.submitted = state.counts.submitted.saturating_sub(items.len() as u64);
+        items
+    }
+
+    /// Counts items of another queue, which are taken already. If nothing more is delivered, they
+    /// are lost, and the answer is `false`.
+    pub(crate) fn adopt(&self, items: usize) -> bool {
+        let mut state = self.lock();
+        state.counts.submitted += items as u64;
+        if state.ended {
+            state.counts.discarded += items as u64;
+        }
+        !state.ended
     }
 
     pub(crate) fn status(&self) -> QueueStatus {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::incident::{Incident, LossReason, Report};
+use crate::lanes::Lanes;
 use crate::queue::{Counts, WhenFull};
 use crate::statistics::ChannelStatistics;
 use crate::worker::Lane;
@@ -18,27 +19,44 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Time between two reports of the same kind about a channel, at least.
 const REPEAT: Duration = Duration::from_secs(60);
 
-/// Checks the channels until `ended`, and then reports all that is not reported yet.
-pub(crate) fn watch(lanes: &[Arc<Lane>], ended: &AtomicBool, timeout: Duration, report: &Report) {
-    let interval = INTERVAL.min(timeout).max(Duration::from_millis(1));
-    let mut watched: Vec<_> = lanes.iter().map(|lane| WatchedLane::new(lane)).collect();
+/// Checks the channels until `stopped`, and then reports all that is not reported yet.
+pub(crate) fn watch(lanes: &Lanes, stopped: &AtomicBool, report: &Report) {
+    let mut watched = Vec::new();
     loop {
-        let last = ended.load(Relaxed);
+        let last = stopped.load(Relaxed);
+        // Before the counters are read: those of ended lanes do not change any more.
+        let ended = lanes.ended();
+        let timeout = lanes.timeout();
+        update(&mut watched, lanes.all());
         for lane in &mut watched {
             if !last {
                 lane.check_progress(timeout, report);
             }
-            lane.report_losses(last, report);
+            let replaced = ended.iter().any(|ended| Arc::ptr_eq(ended, &lane.lane));
+            lane.report_losses(last || replaced, replaced, report);
         }
         if last {
             return;
         }
-        thread::park_timeout(interval);
+        if !ended.is_empty() {
+            lanes.forget(&ended);
+        }
+        thread::park_timeout(INTERVAL.min(timeout).max(Duration::from_millis(1)));
     }
 }
 
-struct WatchedLane<'a> {
-    lane: &'a Lane,
+/// Adds new lanes, and removes those that are gone.
+fn update(watched: &mut Vec<WatchedLane>, lanes: Vec<Arc<Lane>>) {
+    watched.retain(|known| lanes.iter().any(|lane| Arc::ptr_eq(lane, &known.lane)));
+    for lane in lanes {
+        if !watched.iter().any(|known| Arc::ptr_eq(&lane, &known.lane)) {
+            watched.push(WatchedLane::new(lane));
+        }
+    }
+}
+
+struct WatchedLane {
+    lane: Arc<Lane>,
     /// The count of the activity, and since when it has been that.
     seen: (u64, Instant),
     /// The count for which blocking was reported.
@@ -60,11 +78,11 @@ struct Reported {
 #[derive(Default)]
 struct Throttle(Option<Instant>);
 
-impl<'a> WatchedLane<'a> {
-    fn new(lane: &'a Lane) -> Self {
+impl WatchedLane {
+    fn new(lane: Arc<Lane>) -> Self {
         Self {
-            lane,
             seen: (lane.activity.count(), Instant::now()),
+            lane,
             reported: None,
             blocked: Throttle::default(),
             failed: Reported::default(),
@@ -94,14 +112,16 @@ impl<'a> WatchedLane<'a> {
         }
     }
 
-    fn report_losses(&mut self, all: bool, report: &Report) {
+    /// `all` without regard to the last report; `replaced` if a reload has ended the lane.
+    fn report_losses(&mut self, all: bool, replaced: bool, report: &Report) {
         let channel = self.lane.channel;
         self.report_failure(all, report);
         let Counts { full, over_share, discarded, .. } = self.lane.queue.status().counts;
+        let end = if replaced { LossReason::Replaced } else { LossReason::EndOfRun };
         for (reason, count, reported) in [
             (LossReason::QueueFull, full, &mut self.full),
             (LossReason::OverShare, over_share, &mut self.over_share),
-            (LossReason::EndOfRun, discarded, &mut self.discarded),
+            (end, discarded, &mut self.discarded),
         ] {
             if let Some(count) = reported.unreported(count, all) {
                 report(&Incident::Lost { channel, count, reason });

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use peregrine_alert::Alert;
 
-use crate::channel::{Channel, ChannelError, Outcome};
+use crate::channel::{Channel, ChannelError, ChannelOutput, Outcome};
+use crate::format::Format;
 use crate::queue::{Queue, QueueLimits, Queued, Settled, Taken, WhenFull};
 use crate::shutdown::Shutdown;
 
@@ -13,12 +15,27 @@ use crate::shutdown::Shutdown;
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) channel: &'static str,
+    /// What the channel was made of. `None` if a test made it.
+    pub(crate) settings: Option<LaneSettings>,
     pub(crate) queue: Queue<Alert>,
     pub(crate) activity: Activity,
     /// The first error that is not reported yet.
     error: Mutex<Option<ChannelError>>,
     shutdown: Arc<Shutdown>,
 }
+
+/// What a channel is made of. With equal settings, it stays over a reload.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LaneSettings {
+    pub(crate) output: ChannelOutput,
+    pub(crate) format: Format,
+    pub(crate) buffered: bool,
+}
+
+/// Longest wait of a lane for the one that it replaces.
+const HANDOVER: Duration = Duration::from_secs(5);
+/// Time between two looks at its progress.
+const STEP: Duration = Duration::from_millis(100);
 
 /// Progress of a worker, for the watchdog. Counting is cheaper than reading a clock.
 #[derive(Debug, Default)]
@@ -35,13 +52,43 @@ impl Queued for Alert {
 }
 
 impl Lane {
-    pub(crate) fn new(channel: &dyn Channel, limits: QueueLimits, when_full: WhenFull) -> Self {
+    pub(crate) fn new(
+        channel: &dyn Channel,
+        settings: Option<LaneSettings>,
+        limits: QueueLimits,
+        when_full: WhenFull,
+    ) -> Self {
         Self {
             channel: channel.name(),
+            settings,
             queue: Queue::new(limits, when_full),
             activity: Activity::default(),
             error: Mutex::new(None),
             shutdown: channel.shutdown(),
+        }
+    }
+
+    /// Waits until a lane that this one replaces has delivered what it has, so that alerts keep
+    /// their order and a destination is not written to by two. After a while, delivers what that
+    /// lane has left.
+    pub(crate) fn follow(&self, predecessor: &Self, channel: &mut dyn Channel) {
+        let deadline = Instant::now() + HANDOVER;
+        let mut seen = predecessor.activity.count();
+        while !predecessor.queue.wait_until_ended(STEP) && Instant::now() < deadline {
+            let count = predecessor.activity.count();
+            if std::mem::replace(&mut seen, count) != count {
+                // Who waits for an end of this lane waits as well while the other one moves.
+                self.activity.progress();
+            }
+        }
+        let mut left = predecessor.queue.hand_over();
+        let batch = channel.batch().max(1);
+        while !left.is_empty() {
+            let later = left.split_off(batch.min(left.len()));
+            if self.queue.adopt(left.len()) {
+                self.act(|| channel.deliver(&left));
+            }
+            left = later;
         }
     }
 
@@ -99,5 +146,10 @@ impl Activity {
 
     fn toggle(&self) {
         self.0.fetch_add(1, Relaxed);
+    }
+
+    /// As after an operation.
+    fn progress(&self) {
+        self.0.fetch_add(2, Relaxed);
     }
 }

@@ -1,3 +1,5 @@
+mod replace;
+
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Mutex;
@@ -6,7 +8,8 @@ use peregrine_alert::RuleRegistry;
 use peregrine_files::FileMode;
 
 use super::*;
-use crate::channel::{ChannelOutput, FileOutput, Outcome, ProgramOutput};
+use crate::channel::{Channel, ChannelOutput, FileOutput, Outcome, ProgramOutput};
+use crate::queue::WhenFull;
 use crate::summary::Summary;
 use crate::testing::{alert, format, line, lines, rule_alert};
 
@@ -78,7 +81,16 @@ fn start_gated(
     log: &Log,
 ) -> Outputs {
     let timeout = Duration::from_millis(timeout);
-    Outputs::with_channels(vec![(gated, when_full)], limits(alerts), timeout, log.report()).unwrap()
+    begin(vec![(gated, when_full)], limits(alerts), timeout, log)
+}
+
+fn begin(
+    channels: Vec<(Box<dyn Channel>, WhenFull)>,
+    limits: QueueLimits,
+    timeout: Duration,
+    log: &Log,
+) -> Outputs {
+    Outputs::begin(NextOutputs::of_channels(channels, limits, timeout), log.report()).unwrap()
 }
 
 const LONG: Duration = Duration::from_secs(30);
@@ -353,7 +365,7 @@ fn a_flood_does_not_push_out_a_quiet_rule() {
     let log = Log::default();
     let limits = QueueLimits { alerts: None, bytes: 1 << 20 };
     let channels = vec![(channel, NEWEST)];
-    let outputs = Outputs::with_channels(channels, limits, LONG, log.report()).unwrap();
+    let outputs = begin(channels, limits, LONG, &log);
     let registry = Arc::new(RuleRegistry::new());
     let rules = ["flood", "quiet"].map(|name| rule_alert(&registry, name));
     (0..20_000).for_each(|_| outputs.submit(rules[0].clone()));

@@ -118,6 +118,11 @@ impl<T: Queued> FairQueue<T> {
         }
     }
 
+    /// What waits stays, also if it is more than that.
+    pub(crate) fn set_limits(&mut self, limits: QueueLimits) {
+        self.limits = limits;
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -205,6 +210,11 @@ impl<T: Queued> FairQueue<T> {
         while let Some(item) = self.remove(self.all.oldest) {
             self.count_lost(&item);
         }
+    }
+
+    /// Moves out all that waits, the oldest first.
+    pub(crate) fn hand_over(&mut self) -> Vec<T> {
+        std::iter::from_fn(|| self.remove(self.all.oldest)).collect()
     }
 
     /// Counts an item as a loss of its rule.
