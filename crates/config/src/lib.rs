@@ -45,8 +45,8 @@ pub use sections::{
     DropActions, Engine, ExtraField, FalcoLibs, FileOutput, Files, Hooks, HttpOutput, Include,
     Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat,
     LogLevel, Metrics, OutputsQueue, Plugin, Plugins, ProgramOutput, RingSize, RuleMatching,
-    RuleSelection, Scope, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Trust,
-    Webserver, WhenFull,
+    RuleSelection, Scope, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Tls,
+    Trust, Webserver, WhenFull,
 };
 
 /// The configuration that applies where there is no file.

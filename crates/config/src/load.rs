@@ -73,21 +73,27 @@ impl Loaded {
     /// A warning about a value that changes nothing, with the place of its key.
     #[must_use]
     pub fn no_effect(&self, key: &str, message: impl Into<String>) -> Problem {
-        let problem = Problem::warning(ConfigCode::NoEffect.name(), message);
-        match self.label(key) {
-            Some(label) => problem.at(label),
-            None => problem,
-        }
+        self.at(key, Problem::warning(ConfigCode::NoEffect.name(), message))
+    }
+
+    /// A warning about a value that is likely to be wrong, with the place of its key.
+    #[must_use]
+    pub fn doubtful(&self, key: &str, message: impl Into<String>) -> Problem {
+        self.at(key, Problem::warning(ConfigCode::Value.name(), message))
     }
 
     /// An error about a value, with the place of its key.
     #[must_use]
     pub fn error(&self, key: &str, message: impl Into<String>, help: &str) -> ConfigError {
         let problem = Problem::error(ConfigCode::Value.name(), message).help(help);
-        ConfigError::from_problem(match self.label(key) {
+        ConfigError::from_problem(self.at(key, problem))
+    }
+
+    fn at(&self, key: &str, problem: Problem) -> Problem {
+        match self.label(key) {
             Some(label) => problem.at(label),
             None => problem,
-        })
+        }
     }
 }
 

@@ -1,12 +1,11 @@
 //! What outputs need from the machine, checked before the first alert.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use peregrine_diagnostics::redact;
 use rustix::fs::{Access, access};
 
-use crate::{ConfigError, Loaded, Trust};
+use crate::{ConfigError, Loaded};
 
 /// Words at the start of a command that a shell knows itself.
 const SHELL_WORDS: [&str; 44] = [
@@ -18,8 +17,7 @@ const SHELL_WORDS: [&str; 44] = [
 ];
 
 impl Loaded {
-    /// Whether the outputs that are enabled can work: the directory of the file, the program, the
-    /// certificates.
+    /// Whether the outputs that are enabled can work: the directory of the file, the program.
     ///
     /// # Errors
     /// Names key, place, value and remedy.
@@ -43,27 +41,7 @@ impl Loaded {
             let help = "install it, or name it by its path";
             return Err(self.error("program_output.program", redact(&message), help));
         }
-        let http = config.http_output.as_ref();
-        if let Some(http) = http.filter(|http| http.url.starts_with("https:")) {
-            if let Some(client) = &http.client {
-                self.check_file("http_output.client_cert", &client.certificate)?;
-                self.check_file("http_output.client_key", &client.key)?;
-            }
-            if let Trust::Authorities(path) = &http.trust {
-                let keys = ["http_output.ca_cert", "http_output.ca_bundle", "http_output.ca_path"];
-                let given = keys.into_iter().find(|key| self.label(key).is_some());
-                given.map_or(Ok(()), |key| self.check_file(key, path))?;
-            }
-        }
         Ok(())
-    }
-
-    /// Whether a file or directory can be read.
-    fn check_file(&self, key: &str, path: &Path) -> Result<(), ConfigError> {
-        File::open(path).map(drop).map_err(|error| {
-            let message = format!("{key}: cannot read {}: {error}", path.display());
-            self.error(key, message, "name a file in PEM form that this user may read")
-        })
     }
 }
 

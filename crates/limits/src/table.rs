@@ -178,6 +178,10 @@ limits! {
     /// All attempts to send an alert over a network without a spool. After this time, no further one
     /// is made and the alert is lost.
     NETWORK_ALERT_TIME: Milliseconds = 30_000;
+    /// A file of certificates or of a key of an output. A larger one is not used.
+    TLS_FILE_BYTES: Bytes = 4 << 20;
+    /// All files of a directory of certificates of authorities. A larger directory is not used.
+    TLS_DIRECTORY_BYTES: Bytes = 64 << 20;
     /// Captures around alerts that wait to be begun by the thread that writes them. At more, an
     /// alert of a live run starts no capture.
     CAPTURE_SNAPSHOTS: Count = 2;

@@ -59,7 +59,8 @@ mod worker;
 
 pub use channel::{
     ChannelError, ChannelOutput, ChannelSettings, ClientIdentity, FileOutput, HttpError,
-    HttpOutput, ProgramOutput, SyslogOutput, Trust,
+    HttpOutput, ProgramOutput, SyslogOutput, TlsError, TlsFile, TlsProblem, TlsSettings,
+    TlsWarning, Trust, Validity,
 };
 pub use format::{Format, Formatter, JsonStyle, Layout};
 pub use incident::{Incident, LossReason, Report};

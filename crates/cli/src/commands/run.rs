@@ -23,7 +23,7 @@ use crate::wiring::prepare::{PreparedRun, prepare};
 use crate::wiring::reload::Reader;
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
-use crate::wiring::{checks, delivery, live, metrics, run, server};
+use crate::wiring::{checks, live, metrics, run, server};
 use peregrine_args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
 
 /// Exit code if the pid file can't be written; scripts tell it from other failures.
@@ -47,8 +47,7 @@ pub(super) fn start(
 ) -> anyhow::Result<ExitCode> {
     let log = &setup.log;
     let Rules { texts, set } = rules::load(setup, rules)?;
-    let delivery = delivery::delivery(setup.config())?;
-    setup.loaded.check_outputs()?;
+    let delivery = checks::outputs(setup)?;
     let (controller, controls) = control::channel();
     let requests = |config| Requests::new().map(|requests| (config, requests));
     let reloads = config.filter(|_| !args.dry_run).map(requests).transpose()?;

@@ -1,8 +1,10 @@
 //! Checks before the first event.
 
 use anyhow::{Context, bail};
-use peregrine_config::Engine;
+use peregrine_config::{Engine, Loaded};
+use peregrine_output::{Delivery, TlsFile};
 
+use super::delivery;
 use super::setup::Setup;
 use peregrine_args::LoadArgs;
 
@@ -59,4 +61,39 @@ pub(crate) fn buffers(setup: &Setup) -> anyhow::Result<()> {
         ));
     }
     Ok(())
+}
+
+/// How and where alerts are delivered, with everything that this needs.
+pub(crate) fn outputs(setup: &Setup) -> anyhow::Result<Delivery> {
+    let (loaded, delivery) = (&setup.loaded, delivery::delivery(setup.config())?);
+    loaded.check_outputs()?;
+    for (section, tls) in delivery.channels.iter().filter_map(|channel| channel.output.tls()) {
+        let key = |file| tls_key(loaded, section, file);
+        let warnings = tls.check().map_err(|error| {
+            let key = key(error.file);
+            loaded.error(&key, format!("{key}: {error}"), error.remedy())
+        })?;
+        for warning in warnings {
+            let key = key(warning.file);
+            setup.warn(&loaded.doubtful(&key, format!("{key}: {warning}")));
+        }
+    }
+    Ok(delivery)
+}
+
+/// The key that names a file of TLS.
+fn tls_key(loaded: &Loaded, section: &str, file: TlsFile) -> String {
+    let authorities = match section {
+        "http_output" => {
+            let mut given = ["ca_cert", "ca_bundle"].into_iter();
+            given.find(|key| loaded.label(&format!("{section}.{key}")).is_some())
+        }
+        _ => Some("ca"),
+    };
+    let key = match file {
+        TlsFile::Authorities => authorities.unwrap_or("ca_path"),
+        TlsFile::Certificate => "client_cert",
+        TlsFile::Key => "client_key",
+    };
+    format!("{section}.{key}")
 }

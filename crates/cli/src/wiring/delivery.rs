@@ -11,7 +11,7 @@ use peregrine_engine::AlertContent;
 use peregrine_event::render::Buffers;
 use peregrine_output::{
     ChannelOutput, ChannelSettings, ClientIdentity, Delivery, FileOutput, Format, HttpOutput,
-    JsonStyle, Layout, ProgramOutput, QueueLimits, SyslogOutput, Trust, WhenFull,
+    JsonStyle, Layout, ProgramOutput, QueueLimits, SyslogOutput, TlsSettings, Trust, WhenFull,
 };
 
 /// How and where alerts are delivered.
@@ -78,18 +78,25 @@ pub(super) fn file_output(path: &Path, keep_alive: bool, config: &Config) -> Fil
     FileOutput { path: path.to_owned(), keep_alive, mode: config.files.mode }
 }
 
+/// Certificates of a server and of the client.
+fn tls(keys: &peregrine_config::Tls) -> TlsSettings {
+    TlsSettings {
+        trust: match &keys.trust {
+            peregrine_config::Trust::Anyone => Trust::Anyone,
+            peregrine_config::Trust::Authorities(path) => Trust::Authorities(path.clone()),
+        },
+        client: keys.client.as_ref().map(|client| ClientIdentity {
+            certificate: client.certificate.clone(),
+            key: client.key.clone(),
+        }),
+    }
+}
+
 fn http_output(settings: &peregrine_config::HttpOutput) -> HttpOutput {
     HttpOutput {
         url: settings.url.clone(),
         user_agent: settings.user_agent.clone(),
-        trust: match &settings.trust {
-            peregrine_config::Trust::Anyone => Trust::Anyone,
-            peregrine_config::Trust::Authorities(path) => Trust::Authorities(path.clone()),
-        },
-        client: settings.client.as_ref().map(|client| ClientIdentity {
-            certificate: client.certificate.clone(),
-            key: client.key.clone(),
-        }),
+        tls: tls(&settings.tls),
         echo: settings.echo,
         max_consecutive_timeouts: settings.max_consecutive_timeouts,
     }

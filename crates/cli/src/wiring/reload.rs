@@ -15,11 +15,11 @@ use peregrine_runtime::reload::Versions;
 use peregrine_telemetry::LoadedFiles;
 use peregrine_watch::Target;
 
+use super::checks;
 use super::metrics::loaded_files;
 use super::prepare::{PreparedRun, generation};
 use super::rules::{self, Texts};
 use super::setup::Setup;
-use super::{checks, delivery};
 use crate::print::print_error;
 use peregrine_args::RulesArgs;
 
@@ -105,7 +105,7 @@ impl Reader {
         rules::warn_of_absent(&setup, &self.rules.rules);
         // With this configuration, a restart would begin too.
         checks::plugins(&setup)?;
-        delivery::delivery(setup.config())?;
+        checks::outputs(&setup)?;
         let loaded = setup.loaded.clone();
         let setup = self.effective(setup);
         let set = rules::compile(&setup, &self.rules.load, &texts)?;

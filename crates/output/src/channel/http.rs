@@ -14,6 +14,7 @@ use ureq::{Agent, Body};
 use super::error::HttpError;
 use super::network::{BatchLimits, Fate, Networked, Record, SendError, Transport};
 use super::retry::RetryLimits;
+use super::tls::{TlsSettings, Trust};
 use crate::format::Formatter;
 
 /// A server that every alert is posted to.
@@ -23,33 +24,13 @@ pub struct HttpOutput {
     pub url: String,
     /// Value of the `User-Agent` header.
     pub user_agent: String,
-    /// Which server certificates are accepted.
-    pub trust: Trust,
-    /// Client certificate (`mtls`).
-    pub client: Option<ClientIdentity>,
+    /// Certificates of the server and the client.
+    pub tls: TlsSettings,
     /// Prints the responses of the server.
     pub echo: bool,
     /// How often an alert is sent again after a timeout, another error of the network, or a status
     /// that invites to it.
     pub max_consecutive_timeouts: u8,
-}
-
-/// Which server certificates are accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// All of them (`insecure`).
-    Anyone,
-    /// Those issued by one of these authorities: a PEM file, or a directory of PEM files.
-    Authorities(PathBuf),
-}
-
-/// A client certificate: two PEM files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientIdentity {
-    /// The certificate chain, the client's first.
-    pub certificate: PathBuf,
-    /// The key of the client's certificate.
-    pub key: PathBuf,
 }
 
 #[derive(Debug)]
@@ -73,6 +54,11 @@ struct Failure {
 const MAX_RESPONSE: u64 = 64 * 1024;
 
 impl HttpOutput {
+    /// Whether alerts are sent through TLS.
+    pub(crate) fn uses_tls(&self) -> bool {
+        self.url.starts_with("https:")
+    }
+
     /// A channel that posts each alert in this format.
     pub(crate) fn channel(self, format: Formatter) -> Networked {
         let (max, time) = (self.max_consecutive_timeouts.into(), NETWORK_ALERT_TIME.duration());
@@ -189,7 +175,7 @@ fn agent(output: &HttpOutput, request_time: Duration) -> Result<Agent, HttpError
         .max_redirects(0)
         .max_redirects_will_error(false)
         .timeout_global(Some(request_time));
-    if output.url.starts_with("https:") {
+    if output.uses_tls() {
         config = config.tls_config(tls(output)?);
     }
     Ok(config.build().into())
@@ -197,13 +183,13 @@ fn agent(output: &HttpOutput, request_time: Duration) -> Result<Agent, HttpError
 
 fn tls(output: &HttpOutput) -> Result<TlsConfig, HttpError> {
     let mut tls = TlsConfig::builder();
-    match &output.trust {
+    match &output.tls.trust {
         Trust::Anyone => tls = tls.disable_verification(true),
         Trust::Authorities(path) => {
             tls = tls.root_certs(RootCerts::new_with_certs(&authorities(path)?));
         }
     }
-    if let Some(client) = &output.client {
+    if let Some(client) = &output.tls.client {
         let key = PrivateKey::from_pem(&read(&client.key)?)
             .map_err(|_| missing(&client.key, "private key"))?;
         let chain = certificates(&read(&client.certificate)?);
@@ -318,8 +304,7 @@ mod tests {
         HttpOutput {
             url,
             user_agent: "engine/1".to_owned(),
-            trust: Trust::Authorities("/nonexistent".into()),
-            client: None,
+            tls: TlsSettings { trust: Trust::Authorities("/nonexistent".into()), client: None },
             echo: false,
             max_consecutive_timeouts: 0,
         }
@@ -428,7 +413,7 @@ mod tests {
             output.clone().channel(formatter()).deliver(&[alert("x")]).unwrap_err().to_string()
         };
         assert!(error(&output).starts_with("/nonexistent: "), "{}", error(&output));
-        output.trust = Trust::Authorities(dir.path().to_owned());
+        output.tls.trust = Trust::Authorities(dir.path().to_owned());
         fs::write(dir.path().join("file"), "no certificate").unwrap();
         assert_eq!(error(&output), format!("{}: no certificate in PEM form", dir.path().display()));
     }

@@ -8,16 +8,21 @@ mod program;
 mod retry;
 mod stream;
 mod syslog;
+#[allow(dead_code, reason = "the channels that use it come next")]
+mod tls;
 
 pub(crate) use self::deliver::{Channel, Outcome};
 pub use self::error::{ChannelError, HttpError};
-pub use self::http::{ClientIdentity, HttpOutput, Trust};
+pub use self::http::HttpOutput;
 use self::program::Program;
 pub use self::program::ProgramOutput;
 pub use self::stream::FileOutput;
 use self::stream::{File, Stdout};
 use self::syslog::Syslog;
 pub use self::syslog::SyslogOutput;
+pub use self::tls::{
+    ClientIdentity, TlsError, TlsFile, TlsProblem, TlsSettings, TlsWarning, Trust, Validity,
+};
 use crate::format::{Format, Formatter};
 use crate::queue::WhenFull;
 
@@ -46,6 +51,15 @@ pub enum ChannelOutput {
 }
 
 impl ChannelOutput {
+    /// Its TLS settings, if it uses TLS, and the section of the configuration with their keys.
+    #[must_use]
+    pub fn tls(&self) -> Option<(&'static str, &TlsSettings)> {
+        match self {
+            Self::Http(output) => output.uses_tls().then_some(("http_output", &output.tls)),
+            Self::File(_) | Self::Stdout | Self::Syslog(_) | Self::Program(_) => None,
+        }
+    }
+
     /// Ready to deliver. Nothing is opened before the first alert.
     pub(crate) fn build(self, format: &Format, buffered: bool) -> Box<dyn Channel> {
         let format = Formatter::new(format.clone());

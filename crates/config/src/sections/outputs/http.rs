@@ -1,12 +1,11 @@
 //! Alerts to a web server.
 
-use std::path::PathBuf;
-
 use peregrine_diagnostics::redact;
 use peregrine_yaml::Node;
 
 use super::WhenFull;
 use super::shared::required;
+use super::tls::{ClientCertificate, Tls, Trust};
 use crate::declare::{optional, section};
 use crate::issue::{ConfigCode, ConfigIssue};
 
@@ -17,34 +16,14 @@ pub struct HttpOutput {
     pub url: String,
     /// The User-Agent of requests.
     pub user_agent: String,
-    /// Which certificates of the server are trusted.
-    pub trust: Trust,
-    /// The client certificate to present.
-    pub client: Option<ClientCertificate>,
+    /// Certificates of the server and the client.
+    pub tls: Tls,
     /// Whether the server's answers are copied to standard output.
     pub echo: bool,
     /// How often an alert is sent again after an error that may pass.
     pub max_consecutive_timeouts: u8,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
-}
-
-/// Which certificates of a web server are trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// Any.
-    Anyone,
-    /// Those signed by the certificates of this file or directory.
-    Authorities(PathBuf),
-}
-
-/// A certificate and its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// File of the certificate.
-    pub certificate: PathBuf,
-    /// File of the key.
-    pub key: PathBuf,
 }
 
 section! {
@@ -94,14 +73,16 @@ optional!(HttpKeys => HttpOutput, |keys, node| {
     Ok(Some(HttpOutput {
         url,
         user_agent: keys.user_agent,
-        trust: match keys.insecure {
-            true => Trust::Anyone,
-            false => Trust::Authorities(authorities.unwrap_or(keys.ca_path).into()),
+        tls: Tls {
+            trust: match keys.insecure {
+                true => Trust::Anyone,
+                false => Trust::Authorities(authorities.unwrap_or(keys.ca_path).into()),
+            },
+            client: keys.mtls.then(|| ClientCertificate {
+                certificate: keys.client_cert.into(),
+                key: keys.client_key.into(),
+            }),
         },
-        client: keys.mtls.then(|| ClientCertificate {
-            certificate: keys.client_cert.into(),
-            key: keys.client_key.into(),
-        }),
         echo: keys.echo,
         max_consecutive_timeouts: keys.max_consecutive_timeouts,
         when_full: keys.when_full,

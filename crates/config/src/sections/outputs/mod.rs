@@ -5,12 +5,15 @@ mod http;
 mod program;
 mod queue;
 mod shared;
+#[allow(dead_code, reason = "the outputs that use it come next")]
+mod tls;
 
 pub use file::FileOutput;
-pub use http::{ClientCertificate, HttpOutput, Trust};
+pub use http::HttpOutput;
 pub use program::ProgramOutput;
 pub use queue::OutputsQueue;
 pub use shared::WhenFull;
+pub use tls::{ClientCertificate, Tls, Trust};
 
 use crate::declare::section;
 
