@@ -28,6 +28,16 @@ const SOCKETS: [&str; 4] = [
      0000000000000000 0   1          00000001 0        0        0     2        0        4714\n",
 ];
 
+/// Frames of a reader process, which `peregrine-probe` keeps to itself: the length, then the value
+/// in the form of `postcard`.
+const READER_ANSWERS: [&[u8]; 5] = [
+    b"\x04\0\0\0\0\x02\x08\x02",                    // the ancestors 4 and 1
+    b"\x05\0\0\0\x03\x08\x01\0\0",                  // open files of process 4: cut off
+    b"\x05\0\0\0\x04\x03\0\x02\x04",                // the numbers 0, 1 and 2
+    b"\x10\0\0\0\x06\x01\0\x04root\x05/root\x02sh", // users: cut off
+    b"\x02\0\0\0\x08\0",                            // the end
+];
+
 /// Writes `fuzz/seeds/<target>/*`, which is not committed.
 pub fn run() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -89,6 +99,10 @@ pub fn run() -> Result<()> {
         "\\x41\\x{1f600}\\101\\.\nA",
     ] {
         seeds.add("regular_expressions", pattern.as_bytes())?;
+    }
+    seeds.add("reader_answers", &READER_ANSWERS.concat())?;
+    for answer in READER_ANSWERS {
+        seeds.add("reader_answers", answer)?;
     }
     seeds.add("config", &fs::read(root.join("crates/config/assets/falco.yaml"))?)?;
     for path in files(&root.join("crates/cli/assets"), "yaml")? {
