@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat, openat2,
-    readlinkat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, fstat, mkdirat,
+    openat, openat2, readlinkat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -173,6 +173,38 @@ impl Directory {
     /// Removes a file.
     pub(crate) fn remove(&self, name: &OsStr) -> Result<(), Errno> {
         unlinkat(&self.fd, name, AtFlags::empty())
+    }
+
+    /// Gives a file another name, which no file must have.
+    pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
+        match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
+            // Some file systems can't, for example NFS: only the agent uses these names.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                match statat(&self.fd, to, AtFlags::SYMLINK_NOFOLLOW) {
+                    Err(Errno::NOENT) => renameat(&self.fd, from, &self.fd, to),
+                    Err(error) => Err(error),
+                    Ok(_) => Err(Errno::EXIST),
+                }
+            }
+            renamed => renamed,
+        }
+    }
+
+    /// All names.
+    pub(crate) fn names(&self) -> Result<Vec<OsString>, Errno> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(self.readable()?)? {
+            let name = OsString::from_vec(entry?.file_name().to_bytes().to_vec());
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The directory, opened for more than looking up names.
+    pub(crate) fn readable(&self) -> Result<OwnedFd, Errno> {
+        openat(&self.fd, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
     }
 
     /// Makes a directory that nobody else can enter, or checks the one that exists.

@@ -149,5 +149,12 @@ fn reopen(number: i32, existing: Existing) -> Result<File, FileError> {
     Ok(file.into())
 }
 
+/// Opens a file for reading.
+pub(crate) fn read(entry: &Entry) -> Result<File, FileError> {
+    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let path = format!("/proc/self/fd/{}", entry.fd.as_raw_fd());
+    Ok(openat(CWD, path, flags, Mode::empty())?.into())
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@
 //! must neither read them nor make the agent write to a file of the user's choice. Therefore
 //! [`create`] and [`append`] give new files a [`FileMode`] that does not depend on the umask, walk
 //! the path one directory at a time, and refuse directories, links and files that another user
-//! controls. The crate knows paths, owners and modes; it does not know what the files hold.
+//! controls. [`Siblings`] renames, reads and removes the agent's own files beside such a file. The
+//! crate knows paths, owners and modes; it does not know what the files hold.
 //!
 //! - A directory is used if it belongs to root or the agent's user and others can't write to it,
 //!   or it is sticky as `/tmp` is.
@@ -39,11 +40,13 @@ mod directory;
 mod error;
 mod file;
 mod mode;
+mod siblings;
 mod users;
 
 pub use error::FileError;
 pub use file::{append, create, private_directory};
 pub use mode::{FileMode, ModeError};
+pub use siblings::Siblings;
 
 /// Directory for files that are kept between runs. [`private_directory`] makes it.
 pub const STATE_DIRECTORY: &str = "/var/lib/peregrine";
