@@ -182,6 +182,12 @@ limits! {
     TLS_FILE_BYTES: Bytes = 4 << 20;
     /// All files of a directory of certificates of authorities. A larger directory is not used.
     TLS_DIRECTORY_BYTES: Bytes = 64 << 20;
+    /// A program of program_output that is started for one alert. After this time it is ended and
+    /// the alert is lost.
+    PROGRAM_ALERT_TIME: Milliseconds = 30_000;
+    /// Time for a program of program_output to end after its input is closed. After that its
+    /// process group gets SIGTERM and then SIGKILL.
+    PROGRAM_END_TIME: Milliseconds = 5000;
     /// Captures around alerts that wait to be begun by the thread that writes them. At more, an
     /// alert of a live run starts no capture.
     CAPTURE_SNAPSHOTS: Count = 2;

@@ -71,6 +71,12 @@ pub enum LossReason {
 pub type Report = Arc<dyn Fn(&Incident) + Send + Sync>;
 
 impl Incident {
+    /// Whether the run should end: standard output is closed, and nothing else is wanted for that.
+    #[must_use]
+    pub fn ends_run(&self) -> bool {
+        matches!(self, Self::Failed { error: ChannelError::Closed { ends_run: true }, .. })
+    }
+
     /// Level in the log.
     #[must_use]
     pub fn priority(&self) -> Priority {

@@ -20,7 +20,7 @@
 //!
 //! let dir = tempfile::tempdir()?;
 //! let path = dir.path().join("alerts");
-//! let file = FileOutput { path: path.clone(), keep_alive: true, mode: FileMode::PRIVATE };
+//! let file = FileOutput::new(path.clone(), FileMode::PRIVATE);
 //! let output = ChannelOutput::File(file);
 //! let channels = vec![ChannelSettings { output, when_full: WhenFull::DropNewest }];
 //! let layout = Layout::Json(JsonStyle::default());
@@ -58,9 +58,9 @@ mod watchdog;
 mod worker;
 
 pub use channel::{
-    ChannelError, ChannelOutput, ChannelSettings, ClientIdentity, FileOutput, HttpError,
-    HttpOutput, ProgramOutput, SyslogOutput, TlsError, TlsFile, TlsProblem, TlsSettings,
-    TlsWarning, Trust, Validity,
+    ChannelError, ChannelOutput, ChannelSettings, ClientIdentity, Compression, FileOutput,
+    FileSync, HttpError, HttpOutput, ProgramOutput, Rotation, StdoutOutput, SyslogOutput, TlsError,
+    TlsFile, TlsProblem, TlsSettings, TlsWarning, Trust, Validity, WhenClosed,
 };
 pub use format::{Format, Formatter, JsonStyle, Layout};
 pub use incident::{Incident, LossReason, Report};

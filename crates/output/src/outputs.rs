@@ -70,6 +70,9 @@ struct Watchdog {
     stop: Arc<AtomicBool>,
 }
 
+/// Time for channels that are given up.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
 /// Submits alerts to [`Outputs`] from other threads than that of the events.
 #[derive(Clone)]
 pub struct AlertSender(Arc<Lanes>);
@@ -178,6 +181,9 @@ impl Outputs {
         lanes.iter().for_each(|lane| lane.close());
         if !drain_all(&lanes, all.timeout(), &ended, drain) {
             report(&Incident::Discarded);
+            // They end the programs that they have started.
+            let until = Instant::now() + LAST_MOMENT;
+            while ended.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
         }
         stop.store(true, Relaxed);
         thread.thread().unpark();

@@ -22,7 +22,7 @@ fn an_alert_is_one_allocation_for_all_channels() {
         // Without a reader: all queues fill.
         let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
-        let output = FileOutput { path, keep_alive: true, mode: FileMode::PRIVATE };
+        let output = FileOutput::new(path, FileMode::PRIVATE);
         ChannelSettings { output: ChannelOutput::File(output), when_full }
     };
     let policies = [WhenFull::DropNewest, WhenFull::DropOldest, WhenFull::DropNewest];

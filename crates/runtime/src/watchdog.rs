@@ -148,7 +148,7 @@ mod tests {
     fn a_stall_and_its_end_are_alerts_and_lines_of_the_log() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("alerts");
-        let file = FileOutput { path: path.clone(), keep_alive: true, mode: FileMode::PRIVATE };
+        let file = FileOutput::new(path.clone(), FileMode::PRIVATE);
         let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
         let layout = Layout::Json(JsonStyle::default());
         let delivery = Delivery {

@@ -11,7 +11,8 @@ use peregrine_engine::AlertContent;
 use peregrine_event::render::Buffers;
 use peregrine_output::{
     ChannelOutput, ChannelSettings, ClientIdentity, Delivery, FileOutput, Format, HttpOutput,
-    JsonStyle, Layout, ProgramOutput, QueueLimits, SyslogOutput, TlsSettings, Trust, WhenFull,
+    JsonStyle, Layout, ProgramOutput, QueueLimits, StdoutOutput, SyslogOutput, TlsSettings, Trust,
+    WhenFull,
 };
 
 /// How and where alerts are delivered.
@@ -46,7 +47,9 @@ fn channels(config: &Config) -> Vec<ChannelSettings> {
         (ChannelOutput::File(output), file.when_full)
     });
     let stdout = &config.stdout_output;
-    let stdout = stdout.enabled.then_some((ChannelOutput::Stdout, stdout.when_full));
+    let stdout = stdout
+        .enabled
+        .then_some((ChannelOutput::Stdout(StdoutOutput::default()), stdout.when_full));
     let syslog = config.syslog_output.enabled.then(|| {
         let ident = env!("CARGO_BIN_NAME").to_owned();
         let output = SyslogOutput { socket: PathBuf::from("/dev/log"), ident };
@@ -75,7 +78,7 @@ fn channels(config: &Config) -> Vec<ChannelSettings> {
 
 /// A file with the permissions that the configuration asks for.
 pub(super) fn file_output(path: &Path, keep_alive: bool, config: &Config) -> FileOutput {
-    FileOutput { path: path.to_owned(), keep_alive, mode: config.files.mode }
+    FileOutput { keep_alive, ..FileOutput::new(path.to_owned(), config.files.mode) }
 }
 
 /// Certificates of a server and of the client.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 use peregrine_diagnostics::redact;
 use peregrine_files::FileError;
@@ -21,6 +22,23 @@ pub enum ChannelError {
         /// Why.
         source: FileError,
     },
+    /// A file could not be renamed, or files renamed before could not be compressed or removed.
+    #[error("failed to rotate {path}: {source}")]
+    Rotate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: FileError,
+    },
+    /// The reader of standard output has closed it.
+    #[error(
+        "standard output is closed: {}",
+        if *ends_run { "the run ends" } else { "alerts for it are lost from now on" }
+    )]
+    Closed {
+        /// The run should end.
+        ends_run: bool,
+    },
     /// A program could not be started.
     #[error("Failed to open program output: {} (error: {source})", redact(command))]
     Spawn {
@@ -28,6 +46,20 @@ pub enum ChannelError {
         command: String,
         /// Why.
         source: io::Error,
+    },
+    /// A program has ended without being asked to, or not as it should.
+    #[error(
+        "program output {} ({status}): {}",
+        if *overdue { "did not end in time" } else { "has ended" },
+        redact(command)
+    )]
+    Ended {
+        /// The command.
+        command: String,
+        /// Its exit code, or the signal that ended it.
+        status: ExitStatus,
+        /// It took too long, so it was told to end by signals.
+        overdue: bool,
     },
     /// An alert could not be written.
     #[error(transparent)]

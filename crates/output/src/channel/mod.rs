@@ -2,22 +2,26 @@
 
 mod deliver;
 mod error;
+mod file;
 mod http;
+mod lines;
 mod network;
 mod program;
 mod retry;
-mod stream;
+mod stdout;
 mod syslog;
 #[allow(dead_code, reason = "the channels that use it come next")]
 mod tls;
 
 pub(crate) use self::deliver::{Channel, Outcome};
 pub use self::error::{ChannelError, HttpError};
+use self::file::File;
+pub use self::file::{Compression, FileOutput, FileSync, Rotation};
 pub use self::http::HttpOutput;
 use self::program::Program;
 pub use self::program::ProgramOutput;
-pub use self::stream::FileOutput;
-use self::stream::{File, Stdout};
+use self::stdout::Stdout;
+pub use self::stdout::{StdoutOutput, WhenClosed};
 use self::syslog::Syslog;
 pub use self::syslog::SyslogOutput;
 pub use self::tls::{
@@ -41,7 +45,7 @@ pub enum ChannelOutput {
     /// `file_output`
     File(FileOutput),
     /// `stdout_output`
-    Stdout,
+    Stdout(StdoutOutput),
     /// `syslog_output`
     Syslog(SyslogOutput),
     /// `program_output`
@@ -56,7 +60,7 @@ impl ChannelOutput {
     pub fn tls(&self) -> Option<(&'static str, &TlsSettings)> {
         match self {
             Self::Http(output) => output.uses_tls().then_some(("http_output", &output.tls)),
-            Self::File(_) | Self::Stdout | Self::Syslog(_) | Self::Program(_) => None,
+            Self::File(_) | Self::Stdout(_) | Self::Syslog(_) | Self::Program(_) => None,
         }
     }
 
@@ -65,9 +69,9 @@ impl ChannelOutput {
         let format = Formatter::new(format.clone());
         match self {
             Self::File(output) => Box::new(File::new(output, format, buffered)),
-            Self::Stdout => Box::new(Stdout::new(format, buffered)),
+            Self::Stdout(output) => Box::new(Stdout::new(output, format, buffered)),
             Self::Syslog(output) => Box::new(Syslog::new(output, format)),
-            Self::Program(output) => Box::new(Program::new(output, format, buffered)),
+            Self::Program(output) => Box::new(Program::new(output, format)),
             Self::Http(output) => Box::new(output.channel(format)),
         }
     }

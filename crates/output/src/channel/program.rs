@@ -1,13 +1,19 @@
 //! A program that reads alerts from its standard input.
 
-use std::process::{Child, ChildStdin, Command, Stdio};
+mod process;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use peregrine_alert::Alert;
+use peregrine_limits::{PROGRAM_ALERT_TIME, PROGRAM_END_TIME};
 
+use self::process::{Ended, Process};
 use super::deliver::{Channel, Outcome};
 use super::error::ChannelError;
-use super::stream::Lines;
+use super::lines::Lines;
 use crate::format::Formatter;
+use crate::shutdown::Shutdown;
 
 /// A program that reads alerts from its standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,61 +28,142 @@ pub struct ProgramOutput {
 pub(crate) struct Program {
     output: ProgramOutput,
     format: Formatter,
-    buffered: bool,
-    running: Option<Running>,
+    lines: Lines,
+    running: Option<Process>,
+    backoff: Backoff,
+    shutdown: Arc<Shutdown>,
 }
 
+/// When a program that keeps ending is started again.
 #[derive(Debug)]
-struct Running {
-    child: Child,
-    lines: Lines<ChildStdin>,
+struct Backoff {
+    /// The next pause.
+    pause: Duration,
+    until: Option<Instant>,
 }
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A program that has been running for this time is started again at once.
+const LONG_RUN: Duration = Duration::from_secs(10);
+/// What a shell exits with if it cannot execute a program, or does not find it.
+const NO_PROGRAM: [i32; 2] = [126, 127];
 
 impl Program {
-    pub(crate) fn new(output: ProgramOutput, format: Formatter, buffered: bool) -> Self {
-        Self { output, format, buffered, running: None }
+    pub(crate) fn new(output: ProgramOutput, format: Formatter) -> Self {
+        let backoff = Backoff { pause: FIRST_PAUSE, until: None };
+        let (lines, shutdown) = (Lines::default(), Arc::default());
+        Self { output, format, lines, running: None, backoff, shutdown }
     }
 
-    /// The program, and the format of its lines.
-    fn start(&mut self) -> Result<(&mut Running, &mut Formatter), ChannelError> {
+    /// Starts a program, after a pause if the last ones have failed.
+    fn start(&mut self) -> Result<Process, ChannelError> {
+        if let Some(until) = self.backoff.until.take() {
+            self.shutdown.pause(until.saturating_duration_since(Instant::now()));
+        }
+        let command = &self.output.command;
+        Process::start(command, self.shutdown.clone()).map_err(|source| {
+            self.backoff.failed();
+            ChannelError::Spawn { command: command.clone(), source }
+        })
+    }
+
+    /// The program that is kept.
+    fn kept(&mut self) -> Result<&Process, ChannelError> {
         let running = match self.running.take() {
             Some(running) => running,
-            None => self.spawn()?,
+            None => self.start()?,
         };
-        Ok((self.running.insert(running), &mut self.format))
+        Ok(self.running.insert(running))
     }
 
-    fn spawn(&self) -> Result<Running, ChannelError> {
-        let command = &self.output.command;
-        let failed = |source| ChannelError::Spawn { command: command.clone(), source };
-        let mut shell = Command::new("sh");
-        shell.arg("-c").arg(command).stdin(Stdio::piped());
-        // The service manager wants signs of life of this process only.
-        for variable in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
-            shell.env_remove(variable);
+    /// Delivers to the program that is kept. If it ends, another one gets what it has not read.
+    fn deliver_kept(&mut self, alerts: &[Alert]) -> Outcome {
+        let mut outcome = Outcome::default();
+        let (mut left, mut fruitless) = (alerts, 0);
+        if self.running.as_ref().is_some_and(Process::is_deaf) {
+            outcome = outcome.and(Outcome::of(0, self.ended()));
         }
-        let mut child = shell.spawn().map_err(failed)?;
-        let stdin =
-            child.stdin.take().ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
-        Ok(Running { child, lines: Lines::new(stdin, self.buffered) })
-    }
-
-    /// Closes the program's input and waits for it to end.
-    fn stop(&mut self) -> Outcome {
-        let Some(Running { mut child, mut lines }) = self.running.take() else {
-            return Outcome::default();
-        };
-        let flushed = lines.flush();
-        drop(lines);
-        let waited = child.wait().map(|_| ()).map_err(ChannelError::from);
-        flushed.and(Outcome::of(0, waited))
-    }
-
-    fn write(&mut self, alerts: &[Alert]) -> Outcome {
-        match self.start() {
-            Ok((running, format)) => running.lines.write(alerts, format),
-            Err(error) => Outcome::of(alerts.len(), Err(error)),
+        while !left.is_empty() && fruitless < 2 {
+            self.lines.clear();
+            left.iter().for_each(|alert| self.lines.add(alert, &mut self.format));
+            let read = match self.kept() {
+                Ok(_) => self.feed(),
+                Err(error) => return outcome.and(Outcome::of(left.len(), Err(error))),
+            };
+            left = left.get(read..).unwrap_or_default();
+            outcome.delivered += read as u64;
+            fruitless = if read == 0 { fruitless + 1 } else { 0 };
+            if !left.is_empty() {
+                outcome = outcome.and(Outcome::of(0, self.ended()));
+                outcome.retried += if fruitless < 2 { left.len() as u64 } else { 0 };
+            }
         }
+        outcome.failed += left.len() as u64;
+        outcome
+    }
+
+    /// Alerts of the lines that the running program has read completely.
+    fn feed(&self) -> usize {
+        let Some(process) = &self.running else { return 0 };
+        let written = process.write(self.lines.bytes(), None);
+        self.lines.whole(written.saturating_sub(process.wait_until_read()))
+    }
+
+    /// The program that is kept has ended without being told to.
+    fn ended(&mut self) -> Result<(), ChannelError> {
+        let Some(process) = self.running.take() else { return Ok(()) };
+        if process.age() < LONG_RUN {
+            self.backoff.failed();
+        } else {
+            self.backoff.worked();
+        }
+        let ended = process.end(Instant::now() + PROGRAM_END_TIME.duration());
+        Err(self.error(ended?))
+    }
+
+    /// Ends the program that is kept.
+    fn stop(&mut self) -> Result<(), ChannelError> {
+        let Some(process) = self.running.take() else { return Ok(()) };
+        let ended = process.end(Instant::now() + PROGRAM_END_TIME.duration())?;
+        if ended.overdue {
+            PROGRAM_END_TIME.reach();
+        }
+        if ended.overdue || !ended.status.success() { Err(self.error(ended)) } else { Ok(()) }
+    }
+
+    /// Starts a program for one alert and waits for its end. The alert is delivered if the program
+    /// says so by its exit status, whatever it has read.
+    fn deliver_one(&mut self, alert: &Alert) -> Result<(), ChannelError> {
+        self.lines.clear();
+        self.lines.add(alert, &mut self.format);
+        let process = self.start()?;
+        let until = Instant::now() + PROGRAM_ALERT_TIME.duration();
+        process.write(self.lines.bytes(), Some(until));
+        let ended = process.end(until)?;
+        if ended.overdue {
+            PROGRAM_ALERT_TIME.reach();
+        } else if ended.status.code().is_some_and(|code| NO_PROGRAM.contains(&code)) {
+            self.backoff.failed();
+        } else {
+            self.backoff.worked();
+        }
+        if ended.overdue || !ended.status.success() { Err(self.error(ended)) } else { Ok(()) }
+    }
+
+    fn error(&self, Ended { status, overdue }: Ended) -> ChannelError {
+        ChannelError::Ended { command: self.output.command.clone(), status, overdue }
+    }
+}
+
+impl Backoff {
+    fn failed(&mut self) {
+        self.until = Some(Instant::now() + self.pause);
+        self.pause = LONGEST_PAUSE.min(self.pause * 2);
+    }
+
+    fn worked(&mut self) {
+        *self = Self { pause: FIRST_PAUSE, until: None };
     }
 }
 
@@ -89,76 +176,31 @@ impl Channel for Program {
         if self.output.keep_alive { 128 } else { 1 }
     }
 
+    fn shutdown(&self) -> Arc<Shutdown> {
+        self.shutdown.clone()
+    }
+
     fn deliver(&mut self, alerts: &[Alert]) -> Outcome {
         if self.output.keep_alive {
-            let written = self.write(alerts);
-            if written.error.is_none() {
-                return written;
-            }
-            // The program has exited; the next alert starts a new one.
-            return written.and(self.stop());
+            return self.deliver_kept(alerts);
         }
-        let mut deliver = |alert| {
-            let written = self.write(std::slice::from_ref(alert));
-            written.and(self.stop())
-        };
+        let mut deliver = |alert| Outcome::of(1, self.deliver_one(alert));
         alerts.iter().fold(Outcome::default(), |outcome, alert| outcome.and(deliver(alert)))
     }
 
     fn reopen(&mut self) -> Outcome {
-        let stopped = self.stop();
-        stopped.and(Outcome::of(0, self.start().map(|_| ())))
+        let stopped = Outcome::of(0, self.stop());
+        if self.output.keep_alive {
+            stopped.and(Outcome::of(0, self.kept().map(|_| ())))
+        } else {
+            stopped
+        }
     }
 
     fn finish(&mut self) -> Outcome {
-        self.stop()
+        Outcome::of(0, self.stop())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::Path;
-
-    use super::*;
-    use crate::testing::{alert, formatter, line, lines};
-
-    fn program(dir: &Path, command: &str, keep_alive: bool) -> Program {
-        let command = format!("cd '{}' && {command}", dir.display());
-        Program::new(ProgramOutput { command, keep_alive }, formatter(), false)
-    }
-
-    #[test]
-    fn each_alert_has_its_own_program() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut program = program(dir.path(), "(echo start; cat) >> out", false);
-        program.deliver(&[alert("one"), alert("two")]).unwrap();
-        let out = fs::read_to_string(dir.path().join("out")).unwrap();
-        assert_eq!(out, format!("start\n{}\nstart\n{}\n", line("one"), line("two")));
-    }
-
-    #[test]
-    fn a_kept_program_reads_all_alerts() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut program = program(dir.path(), "(echo start; cat) >> out", true);
-        program.deliver(&[alert("one")]).unwrap();
-        program.deliver(&[alert("two")]).unwrap();
-        program.reopen().unwrap();
-        program.deliver(&[alert("three")]).unwrap();
-        program.finish().unwrap();
-        let out = fs::read_to_string(dir.path().join("out")).unwrap();
-        assert_eq!(out, format!("start\n{}start\n{}", lines(&["one", "two"]), lines(&["three"])));
-    }
-
-    #[test]
-    fn an_exited_program_is_restarted() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut program = program(dir.path(), "head -n 1 >> out", true);
-        program.deliver(&[alert("one")]).unwrap();
-        program.start().unwrap().0.child.wait().unwrap();
-        assert_eq!(program.deliver(&[alert("lost")]).failed, 1);
-        program.deliver(&[alert("two")]).unwrap();
-        program.finish().unwrap();
-        assert_eq!(fs::read_to_string(dir.path().join("out")).unwrap(), lines(&["one", "two"]));
-    }
-}
+mod tests;

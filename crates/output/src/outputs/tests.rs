@@ -60,8 +60,8 @@ fn channel(output: ChannelOutput) -> ChannelSettings {
 }
 
 fn file(path: &Path, keep_alive: bool) -> ChannelSettings {
-    let (path, mode) = (path.to_owned(), FileMode::PRIVATE);
-    channel(ChannelOutput::File(FileOutput { path, keep_alive, mode }))
+    let file = FileOutput::new(path.to_owned(), FileMode::PRIVATE);
+    channel(ChannelOutput::File(FileOutput { keep_alive, ..file }))
 }
 
 fn program(command: String, keep_alive: bool) -> ChannelSettings {

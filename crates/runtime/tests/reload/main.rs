@@ -69,7 +69,7 @@ fn settings(source: SourceSettings) -> RunSettings {
 
 /// Writes the text of alerts to a file, at once unless `buffered`.
 fn outputs(path: &Path, buffered: bool) -> Outputs {
-    let file = FileOutput { path: path.to_owned(), keep_alive: true, mode: FileMode::PRIVATE };
+    let file = FileOutput::new(path.to_owned(), FileMode::PRIVATE);
     let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
     let delivery = Delivery {
         channels: vec![ChannelSettings { output, when_full }],
