@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::{io, thread};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -13,7 +13,8 @@ use crate::control::{Control, Controller};
 use crate::stop::end_in_time;
 
 /// Forwards the signals of this process from now on: SIGINT and SIGTERM stop the run, SIGUSR1
-/// reopens its outputs, SIGHUP calls `hangup`; without that, SIGHUP ends the process, as is usual.
+/// reopens its outputs, SIGXFSZ has no effect, SIGHUP calls `hangup`; without that, SIGHUP ends the
+/// process, as is usual.
 /// A run that has not ended some seconds after a stop is ended with the process, whatever its
 /// threads do; a second request to stop ends the process at once.
 ///
@@ -39,6 +40,8 @@ fn forward_with(
         flag::register_conditional_shutdown(signal, 1, Arc::clone(&stopped))?;
         flag::register(signal, Arc::clone(&stopped))?;
     }
+    // A file that reaches the limit of its size (`RLIMIT_FSIZE`) is an error like a full disk.
+    flag::register(SIGXFSZ, Arc::default())?;
     let hangups = hangup.is_some().then_some(SIGHUP);
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1].into_iter().chain(hangups))?;
     let forward = move || {

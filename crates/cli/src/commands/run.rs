@@ -5,16 +5,18 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context;
 use peregrine_config::Engine as Kind;
 use peregrine_files::FileMode;
 use peregrine_output::{Delivery, Incident, Outputs};
+use peregrine_runtime::control::{self, Control, Controller};
 use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
 use peregrine_runtime::reload::{Reloader, Requests};
 use peregrine_runtime::service::Service;
 use peregrine_runtime::{
-    ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, control, signals,
+    ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, signals,
 };
 use peregrine_telemetry::{Phase, WebStats};
 
@@ -28,6 +30,8 @@ use peregrine_args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
 
 /// Exit code if the pid file can't be written; scripts tell it from other failures.
 const NO_PIDFILE: u8 = 255;
+/// Exit code if the reader of standard output has closed it, as of programs that SIGPIPE ends.
+const STDOUT_CLOSED: u8 = 128 + 13;
 
 /// Runs until the events end or a signal stops it.
 pub(crate) fn run(args: RunCommand) -> anyhow::Result<ExitCode> {
@@ -78,14 +82,13 @@ pub(super) fn start(
         Reloader::new(
             Box::new(first),
             requests,
-            controller,
+            controller.clone(),
             &prepared.origin,
             &prepared.reloads,
             log,
         )
     });
-    process(&prepared, delivery, metrics, reloader)?;
-    Ok(ExitCode::SUCCESS)
+    process(&prepared, delivery, metrics, reloader, controller)
 }
 
 /// Processes events until the source ends or a stop is requested. The summary is printed in any
@@ -95,7 +98,8 @@ fn process(
     delivery: Delivery,
     metrics: Option<MetricsSettings>,
     reloader: Option<Reloader>,
-) -> anyhow::Result<()> {
+    controller: Controller,
+) -> anyhow::Result<ExitCode> {
     let source = match &prepared.config.engine {
         Kind::NoDriver => SourceSettings::Nothing,
         Kind::Replay { capture_file } => SourceSettings::Replay(capture_file.clone()),
@@ -108,8 +112,14 @@ fn process(
     let replays = matches!(source, SourceSettings::Replay(_));
     let settings = run::settings(prepared, source);
     let stacks = create_profile(prepared)?;
-    let log = prepared.log.clone();
-    let report = move |incident: &Incident| log.line(incident.priority(), incident);
+    let (log, is_closed) = (prepared.log.clone(), Arc::new(AtomicBool::new(false)));
+    let closed = Arc::clone(&is_closed);
+    let report = move |incident: &Incident| {
+        log.line(incident.priority(), incident);
+        if incident.ends_run() && !closed.swap(true, Relaxed) {
+            controller.send(Control::Stop);
+        }
+    };
     let outputs = Outputs::start(delivery, Arc::new(report))?;
     let web = Arc::new(WebStats::default());
     let metrics = metrics.map(|mut settings| {
@@ -138,7 +148,8 @@ fn process(
         RunError::Live(error) => live::failed(&error, &prepared.log),
         error => error.into(),
     })?;
-    report.profile.map_or(Ok(()), |profile| print_profile(prepared.options, &profile, stacks))
+    report.profile.map_or(Ok(()), |profile| print_profile(prepared.options, &profile, stacks))?;
+    Ok(if is_closed.load(Relaxed) { STDOUT_CLOSED.into() } else { ExitCode::SUCCESS })
 }
 
 /// Starts to collect metrics.
@@ -174,7 +185,11 @@ fn print_report(prepared: &PreparedRun<'_>, report: &RunReport) -> anyhow::Resul
         prepared.log.info(summary);
         return Ok(());
     }
-    Ok(print(summary)?)
+    match print(&summary) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => prepared.log.info(summary),
+        printed => printed?,
+    }
+    Ok(())
 }
 
 /// The number of this process is no secret: tools of other users read it.
