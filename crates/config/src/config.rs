@@ -10,9 +10,9 @@ use peregrine_alert::Priority;
 use crate::declare::section;
 use crate::sections::{
     AppendOutput, BaseSyscalls, Capture, Containers, Engine, FalcoLibs, FileOutput, Files,
-    HttpOutput, Include, LibsLogger, LogFormat, LogLevel, Metrics, OutputsQueue, Plugins,
-    ProgramOutput, RuleMatching, RuleSelection, Switch, SyscallEventDrops, SyscallEventTimeouts,
-    Webserver,
+    HttpOutput, Include, LibsLogger, LogFormat, LogLevel, Metrics, OtlpOutput, OutputsQueue,
+    Plugins, ProgramOutput, RuleMatching, RuleSelection, Switch, SyscallEventDrops,
+    SyscallEventTimeouts, Webserver,
 };
 
 section! {
@@ -59,6 +59,8 @@ section! {
         program_output: Option<ProgramOutput> = None;
         /// Alerts to a web server.
         http_output: Option<HttpOutput> = None;
+        /// Alerts as log records to a receiver of OTLP, such as the OpenTelemetry Collector.
+        otlp_output: Option<OtlpOutput> = None, extra { "$comment": "Peregrine" };
         /// Milliseconds an output may take for one alert before a warning is logged.
         output_timeout: u32 = 2000;
         /// Whether the first rule that matches an event ends the search (`first`) or all rules are

@@ -44,9 +44,9 @@ pub use sections::{
     AppendOutput, BaseSyscalls, Capture, CaptureMode, ClientCertificate, Containers, DropAction,
     DropActions, Engine, ExtraField, FalcoLibs, FileOutput, Files, Hooks, HttpOutput, Include,
     Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat,
-    LogLevel, Metrics, OutputsQueue, Plugin, Plugins, ProgramOutput, RingSize, RuleMatching,
-    RuleSelection, Scope, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Tls,
-    Trust, Webserver, WhenFull,
+    LogLevel, Metrics, OtlpCompression, OtlpOutput, OtlpProtocol, OutputsQueue, Plugin, Plugins,
+    ProgramOutput, RingSize, RuleMatching, RuleSelection, Scope, Share, Strategy, Switch,
+    SyscallEventDrops, SyscallEventTimeouts, Tls, Trust, Webserver, WhenFull,
 };
 
 /// The configuration that applies where there is no file.

@@ -59,8 +59,9 @@ mod worker;
 
 pub use channel::{
     ChannelError, ChannelOutput, ChannelSettings, ClientIdentity, Compression, FileOutput,
-    FileSync, HttpError, HttpOutput, ProgramOutput, Rotation, StdoutOutput, SyslogOutput, TlsError,
-    TlsFile, TlsProblem, TlsSettings, TlsWarning, Trust, Validity, WhenClosed,
+    FileSync, HttpError, HttpOutput, Machine, OtlpError, OtlpOutput, OtlpProtocol, ProgramOutput,
+    Rotation, StdoutOutput, SyslogOutput, TlsError, TlsFile, TlsProblem, TlsSettings, TlsWarning,
+    Trust, Validity, WhenClosed,
 };
 pub use format::{Format, Formatter, JsonStyle, Layout};
 pub use incident::{Incident, LossReason, Report};

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use anyhow::bail;
 use jiff::tz::TimeZone;
-use peregrine_config::{Config, Engine};
+use peregrine_config::{Config, Engine, OtlpCompression};
 use peregrine_engine::AlertContent;
 use peregrine_event::render::Buffers;
 use peregrine_output::{
     ChannelOutput, ChannelSettings, ClientIdentity, Delivery, FileOutput, Format, HttpOutput,
-    JsonStyle, Layout, ProgramOutput, QueueLimits, StdoutOutput, SyslogOutput, TlsSettings, Trust,
-    WhenFull,
+    JsonStyle, Layout, Machine, OtlpOutput, OtlpProtocol, ProgramOutput, QueueLimits, StdoutOutput,
+    SyslogOutput, TlsSettings, Trust, WhenFull,
 };
+
+use super::host;
+use crate::version;
 
 /// How and where alerts are delivered.
 ///
@@ -61,6 +64,8 @@ fn channels(config: &Config) -> Vec<ChannelSettings> {
     });
     let http = config.http_output.as_ref();
     let http = http.map(|keys| (ChannelOutput::Http(http_output(keys)), keys.when_full));
+    let otlp = config.otlp_output.as_ref();
+    let otlp = otlp.map(|keys| (ChannelOutput::Otlp(otlp_output(keys)), keys.when_full));
     let replays = matches!(config.engine, Engine::Replay { .. });
     let settings = |(output, when_full)| ChannelSettings {
         output,
@@ -73,7 +78,7 @@ fn channels(config: &Config) -> Vec<ChannelSettings> {
             peregrine_config::WhenFull::Block => WhenFull::Block,
         },
     };
-    [file, stdout, syslog, program, http].into_iter().flatten().map(settings).collect()
+    [file, stdout, syslog, program, http, otlp].into_iter().flatten().map(settings).collect()
 }
 
 /// A file with the permissions that the configuration asks for.
@@ -105,6 +110,22 @@ fn http_output(settings: &peregrine_config::HttpOutput) -> HttpOutput {
     }
 }
 
+fn otlp_output(keys: &peregrine_config::OtlpOutput) -> OtlpOutput {
+    OtlpOutput {
+        endpoint: keys.endpoint.clone(),
+        protocol: match keys.protocol {
+            peregrine_config::OtlpProtocol::Http => OtlpProtocol::Http,
+            peregrine_config::OtlpProtocol::Grpc => OtlpProtocol::Grpc,
+        },
+        tls: tls(&keys.tls),
+        gzip: keys.compression == OtlpCompression::Gzip,
+        timeout: Duration::from_millis(keys.timeout_ms.into()),
+        version: version::OWN.to_owned(),
+        machine: Machine { hostname: host::name(), id: host::id() },
+        attributes: keys.resource_attributes.clone(),
+    }
+}
+
 /// How channels write alerts.
 fn format(config: &Config) -> Format {
     let json = JsonStyle {
@@ -120,10 +141,11 @@ fn format(config: &Config) -> Format {
     }
 }
 
-/// What alerts carry: fields only where channels print them.
+/// What alerts carry: fields only where a channel has them.
 pub(crate) fn content(config: &Config) -> AlertContent {
     AlertContent {
-        fields: config.json_output && config.json_include_output_fields_property,
+        fields: config.otlp_output.is_some()
+            || config.json_output && config.json_include_output_fields_property,
         iso_time: config.time_format_iso_8601,
         buffers: buffers(config),
     }

@@ -10,6 +10,7 @@ use peregrine_probe::bpf::{HookPlan, ProbeConfig, online_cpus};
 use peregrine_runtime::Log;
 use peregrine_runtime::sources::{LiveSettings, probe_selection};
 
+use super::host;
 use super::prepare::PreparedRun;
 
 /// How the kernel is monitored.
@@ -23,7 +24,7 @@ pub(crate) fn settings(
     let selected = &prepared.generation.settings().selected;
     Ok(LiveSettings {
         probe: probe_config(prepared, settings, selected)?,
-        host_root: prepared.host_root(),
+        host_root: host::root(),
         count_runs: prepared.config.metrics.enabled && prepared.config.metrics.bpf_enable_stats,
     })
 }

@@ -16,6 +16,7 @@ use peregrine_telemetry::{
 
 use super::checks::SYSCALL;
 use super::delivery::file_output;
+use super::host;
 use super::prepare::PreparedRun;
 use super::rules::Texts;
 use crate::version;
@@ -64,7 +65,7 @@ pub(crate) fn settings(
             interval: reports.then_some(interval.duration()),
             run: run_info(prepared),
             reloads: Arc::clone(&prepared.reloads),
-            resources: ResourceReader::new(&prepared.host_root()),
+            resources: ResourceReader::new(&host::root()),
             web: None,
         },
         file,

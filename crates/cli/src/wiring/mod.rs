@@ -2,6 +2,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod delivery;
+pub(crate) mod host;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod prepare;

@@ -1,6 +1,5 @@
 //! What a run needs, from configuration, rules and command line.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use peregrine_alert::{AlertOrigin, RuleRegistry};
@@ -15,7 +14,7 @@ use peregrine_telemetry::Reloads;
 use super::metrics::loaded_files;
 use super::rules::{self, Texts};
 use super::setup::Setup;
-use super::{delivery, syscalls};
+use super::{delivery, host, syscalls};
 use peregrine_args::RunArgs;
 
 /// What a run needs, all of it checked.
@@ -40,14 +39,6 @@ pub(crate) struct PreparedRun<'a> {
     pub(crate) opened: &'a dyn Fn(),
 }
 
-impl PreparedRun<'_> {
-    /// Where the root directory of the host is: elsewhere in a container that watches it.
-    pub(crate) fn host_root(&self) -> PathBuf {
-        let root = std::env::var_os("HOST_ROOT").filter(|root| !root.is_empty());
-        root.map_or_else(|| PathBuf::from("/"), PathBuf::from)
-    }
-}
-
 /// Selects the system calls and puts together what a run needs.
 pub(crate) fn prepare<'a>(
     setup: &'a Setup,
@@ -57,7 +48,12 @@ pub(crate) fn prepare<'a>(
     controls: Controls,
     opened: &'a dyn Fn(),
 ) -> anyhow::Result<PreparedRun<'a>> {
-    let hostname = hostname(&setup.log);
+    let hostname = host::name();
+    if host::name_is_given() {
+        setup.log.info(format_args!(
+            "Hostname value has been overridden via environment variable to: {hostname}"
+        ));
+    }
     let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), &hostname);
     let generation = generation(setup, set, &origin)?;
     // At exit the kernel takes this memory back at once, which is faster than freeing it piece by
@@ -89,18 +85,6 @@ pub(crate) fn generation(
     let (content, fields) = (delivery::content(setup.config()), rules::vocabulary(setup));
     let generation = Generation::new(set, origin.registry(), settings);
     Ok(Arc::new(generation.with_alerts(origin, content, &fields)?))
-}
-
-/// Name of this host: the variable `FALCO_HOSTNAME`, or the kernel's.
-fn hostname(log: &Log) -> String {
-    if let Some(name) = std::env::var_os("FALCO_HOSTNAME") {
-        let name = name.to_string_lossy().into_owned();
-        log.info(format_args!(
-            "Hostname value has been overridden via environment variable to: {name}"
-        ));
-        return name;
-    }
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// How rules are evaluated and their fields print.

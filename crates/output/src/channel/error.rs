@@ -8,12 +8,17 @@ use peregrine_diagnostics::redact;
 use peregrine_files::FileError;
 use thiserror::Error;
 
+use super::otlp::OtlpError;
+
 /// What went wrong in a channel.
 #[derive(Debug, Error)]
 pub enum ChannelError {
     /// An alert could not be posted.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// Log records could not be exported.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// A file could not be opened.
     #[error("failed to open output file {path}: {source}")]
     Open {

@@ -6,6 +6,7 @@ mod file;
 mod http;
 mod lines;
 mod network;
+mod otlp;
 mod program;
 mod retry;
 mod stdout;
@@ -18,6 +19,7 @@ pub use self::error::{ChannelError, HttpError};
 use self::file::File;
 pub use self::file::{Compression, FileOutput, FileSync, Rotation};
 pub use self::http::HttpOutput;
+pub use self::otlp::{Machine, OtlpError, OtlpOutput, OtlpProtocol};
 use self::program::Program;
 pub use self::program::ProgramOutput;
 use self::stdout::Stdout;
@@ -52,6 +54,8 @@ pub enum ChannelOutput {
     Program(ProgramOutput),
     /// `http_output`
     Http(HttpOutput),
+    /// `otlp_output`
+    Otlp(OtlpOutput),
 }
 
 impl ChannelOutput {
@@ -60,6 +64,7 @@ impl ChannelOutput {
     pub fn tls(&self) -> Option<(&'static str, &TlsSettings)> {
         match self {
             Self::Http(output) => output.uses_tls().then_some(("http_output", &output.tls)),
+            Self::Otlp(output) => output.uses_tls().then_some(("otlp_output.tls", &output.tls)),
             Self::File(_) | Self::Stdout(_) | Self::Syslog(_) | Self::Program(_) => None,
         }
     }
@@ -73,6 +78,7 @@ impl ChannelOutput {
             Self::Syslog(output) => Box::new(Syslog::new(output, format)),
             Self::Program(output) => Box::new(Program::new(output, format)),
             Self::Http(output) => Box::new(output.channel(format)),
+            Self::Otlp(output) => Box::new(output.channel()),
         }
     }
 }

@@ -1,13 +1,9 @@
 //! Alerts to a web server.
 
-use peregrine_diagnostics::redact;
-use peregrine_yaml::Node;
-
 use super::WhenFull;
-use super::shared::required;
+use super::shared::{required, web_address};
 use super::tls::{ClientCertificate, Tls, Trust};
 use crate::declare::{optional, section};
-use crate::issue::{ConfigCode, ConfigIssue};
 
 /// Alerts to a web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +64,7 @@ optional!(HttpKeys => HttpOutput, |keys, node| {
         return Ok(None);
     }
     let url = required(keys.url, "http output enabled but no url in configuration block", node)?;
-    let url = web_address(&url, node.get("url").unwrap_or(node))?;
+    let url = web_address("http_output.url", &url, node.get("url").unwrap_or(node))?;
     let authorities = [keys.ca_cert, keys.ca_bundle].into_iter().find(|path| !path.is_empty());
     Ok(Some(HttpOutput {
         url,
@@ -88,31 +84,3 @@ optional!(HttpKeys => HttpOutput, |keys, node| {
         when_full: keys.when_full,
     }))
 });
-
-/// The URL, without quotes around it. `http` is the scheme if it has none, as for curl.
-fn web_address(url: &str, node: &Node) -> Result<String, ConfigIssue> {
-    let unquoted = ['"', '\'']
-        .into_iter()
-        .find_map(|quote| url.trim().strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)));
-    let url = unquoted.unwrap_or(url).trim();
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    let wrong = |what: &str, help: &str| {
-        let message = format!("http_output.url: {} has {what}", redact(url));
-        Err(ConfigIssue::new(ConfigCode::Value, message).at(node).help(help))
-    };
-    let scheme = scheme.to_ascii_lowercase();
-    if scheme != "http" && scheme != "https" {
-        return wrong(
-            "a scheme that is neither http nor https",
-            "such as `https://host:port/path`",
-        );
-    }
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if host.rsplit('@').next().is_none_or(|host| host.is_empty() || host.starts_with(':')) {
-        return wrong("no host", "such as `https://host:port/path`");
-    }
-    if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return wrong("a blank in it", "write `%20` for a blank");
-    }
-    Ok(format!("{scheme}://{rest}"))
-}

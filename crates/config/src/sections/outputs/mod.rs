@@ -2,14 +2,15 @@
 
 mod file;
 mod http;
+mod otlp;
 mod program;
 mod queue;
 mod shared;
-#[allow(dead_code, reason = "the outputs that use it come next")]
 mod tls;
 
 pub use file::FileOutput;
 pub use http::HttpOutput;
+pub use otlp::{OtlpCompression, OtlpOutput, OtlpProtocol};
 pub use program::ProgramOutput;
 pub use queue::OutputsQueue;
 pub use shared::WhenFull;

@@ -1,0 +1,33 @@
+//! This host, which a container that monitors it sees elsewhere.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+/// Replaces the name.
+const NAME: &str = "FALCO_HOSTNAME";
+
+/// Where its root directory is.
+pub(crate) fn root() -> PathBuf {
+    let root = env::var_os("HOST_ROOT").filter(|root| !root.is_empty());
+    root.map_or_else(|| PathBuf::from("/"), PathBuf::from)
+}
+
+/// Its name: the variable `FALCO_HOSTNAME`, or the kernel's.
+pub(crate) fn name() -> String {
+    match env::var_os(NAME) {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    }
+}
+
+/// Whether the environment gives the name.
+pub(crate) fn name_is_given() -> bool {
+    env::var_os(NAME).is_some()
+}
+
+/// What tells it from all others, if that is known.
+pub(crate) fn id() -> Option<String> {
+    let id = fs::read_to_string(root().join("etc/machine-id")).ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
