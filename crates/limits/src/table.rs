@@ -179,6 +179,8 @@ limits! {
     OTLP_REQUEST_TIME: Milliseconds = 10_000, "otlp_output.timeout_ms";
     /// All attempts to send an alert over a network without a spool. After this time, no further one
     /// is made and the alert is lost.
+    /// All attempts to send an alert over a network without a spool. After this time, no further
+    /// one is made and the alert is lost.
     NETWORK_ALERT_TIME: Milliseconds = 30_000;
     /// A file of certificates or of a key of an output. A larger one is not used.
     TLS_FILE_BYTES: Bytes = 4 << 20;
@@ -190,6 +192,12 @@ limits! {
     /// Time for a program of program_output to end after its input is closed. After that its
     /// process group gets SIGTERM and then SIGKILL.
     PROGRAM_END_TIME: Milliseconds = 5000;
+    /// Alerts in the spool of an output. In a full spool, the oldest ones are lost.
+    SPOOL_BYTES: Bytes = 256 << 20, "spool.max_mb";
+    /// Time for which an alert waits in a spool. After that it is lost.
+    SPOOL_AGE: Milliseconds = 24 * 3600 * 1000, "spool.max_age";
+    /// Alerts of a spool in memory that the disk refuses. More are lost.
+    SPOOL_MEMORY: Bytes = 8 << 20;
     /// Captures around alerts that wait to be begun by the thread that writes them. At more, an
     /// alert of a live run starts no capture.
     CAPTURE_SNAPSHOTS: Count = 2;

@@ -1,8 +1,8 @@
 //! Channels whose receiver is reached over a network.
 //!
-//! An [`Encoder`] turns alerts into bodies, a [`Transport`] sends them and waits for the receiver to
-//! acknowledge them. [`Networked`] does everything else that such channels have in common: batches,
-//! retries, order.
+//! An [`Encoder`] turns alerts into bodies, a [`Transport`] sends them and waits for the receiver
+//! to acknowledge them. [`Networked`] does everything else that such channels have in common:
+//! batches, retries, order.
 
 mod direct;
 
