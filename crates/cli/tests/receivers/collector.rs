@@ -140,3 +140,24 @@ fn records_wait_for_a_collector_that_is_restarted() {
         assert_complete(records(&place), 200);
     }
 }
+
+#[test]
+fn records_arrive_through_tls_with_a_client_certificate() {
+    for protocol in PROTOCOLS {
+        let Some(collector) = Collector::find() else { return };
+        let tls = ", tls: {ca: ca.pem, client_cert: client.crt, client_key: client.key}";
+        let place = Place::new(&collector.output(protocol, "https", tls));
+        place.write_certificates();
+        place.events(200, 20);
+        let path = |name| place.path(name).display().to_string();
+        let (certificate, key, ca) = (path("server.crt"), path("server.key"), path("ca.pem"));
+        let server = collector.start(
+            &place,
+            &format!(", tls: {{cert_file: {certificate}, key_file: {key}, client_ca_file: {ca}}}"),
+        );
+        let mut run = place.start();
+        assert!(run.wait().success(), "{}", run.log());
+        drop(server);
+        assert_complete(records(&place), 200);
+    }
+}

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each receiver uses a part of it")]
 
+mod certificates;
 mod program;
 mod servers;
 
