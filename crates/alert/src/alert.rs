@@ -42,6 +42,12 @@ impl Alert {
         &self.0.rule
     }
 
+    /// The rule that it is about: its own, or that of the alerts that a digest reports.
+    #[must_use]
+    pub fn subject(&self) -> &RuleInfo {
+        self.0.rule.digest().map_or(&self.0.rule, |digest| &digest.rule)
+    }
+
     /// How urgent it is.
     #[must_use]
     pub fn priority(&self) -> Priority {

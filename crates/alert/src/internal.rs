@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::{Alert, AlertBuilder, AlertOrigin, Priority, RuleInfo};
+use crate::{Alert, AlertBuilder, AlertOrigin, Digest, Priority, RuleInfo};
 
 /// A rule of the engine itself: losses, timeouts, metrics. No rules file has it and no selection
 /// switches it off.
@@ -44,9 +44,35 @@ impl InternalRule {
     /// 1.
     #[must_use]
     pub fn alert(&self, time: u64, text: &str, fields: BTreeMap<String, Scalar>) -> Alert {
+        self.raise(time, text, fields, |origin, fields| {
+            RuleInfo::internal(origin, self.name, self.priority, fields)
+        })
+    }
+
+    /// The next alert, which reports other alerts and has the priority of their rule.
+    #[must_use]
+    pub fn digest(
+        &self,
+        time: u64,
+        text: &str,
+        fields: BTreeMap<String, Scalar>,
+        digest: Digest,
+    ) -> Alert {
+        self.raise(time, text, fields, |origin, fields| {
+            RuleInfo::of_digest(origin, self.name, fields, digest)
+        })
+    }
+
+    fn raise(
+        &self,
+        time: u64,
+        text: &str,
+        fields: BTreeMap<String, Scalar>,
+        rule: impl FnOnce(&AlertOrigin, Vec<String>) -> RuleInfo,
+    ) -> Alert {
         let number = self.raised.fetch_add(1, Relaxed) + 1;
         let (names, values): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
-        let rule = RuleInfo::internal(&self.origin, self.name, self.priority, names);
+        let rule = rule(&self.origin, names);
         let mut alert = AlertBuilder::new(Arc::new(rule), time, number, |out| {
             out.extend_from_slice(text.as_bytes());
         });
@@ -81,5 +107,20 @@ mod tests {
         assert_eq!((first.name(), first.source()), ("Falco internal: test", "internal"));
         assert_eq!(alerts[1].text(), b"two");
         assert_eq!(alerts[1].fields().collect::<Vec<_>>(), [("n", Value::Uint(7))]);
+    }
+
+    #[test]
+    fn a_digest_is_about_the_rule_of_its_alerts() {
+        let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
+        let rule = RuleInfo::new(&origin, "syscall", "R", Priority::Error, vec![], vec![]);
+        let again = RuleInfo::new(&origin, "syscall", "R", Priority::Error, vec![], vec![]);
+        assert_eq!(rule.id(), again.id());
+        assert_ne!(rule.revision(), again.revision());
+        let digest = Digest { rule: Arc::new(rule), count: 3, first: 1, last: 2 };
+        let alert = InternalRule::new(&origin, "digest", Priority::Debug);
+        let alert = alert.digest(5, "3 alerts", BTreeMap::new(), digest);
+        assert_eq!((alert.rule().name(), alert.priority()), ("digest", Priority::Error));
+        assert_eq!((alert.subject().name(), alert.subject().id()), ("R", again.id()));
+        assert_eq!(alert.rule().digest().map(|digest| digest.count), Some(3));
     }
 }

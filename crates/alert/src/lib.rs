@@ -31,6 +31,7 @@
 mod alert;
 mod id;
 mod internal;
+mod pattern;
 mod priority;
 mod registry;
 mod rule;
@@ -39,7 +40,8 @@ mod value;
 pub use alert::{Alert, AlertBuilder};
 pub use id::AlertId;
 pub use internal::{InternalRule, Scalar};
+pub use pattern::name_matches;
 pub use priority::{Priority, UnknownPriority};
 pub use registry::{RuleId, RuleRegistry};
-pub use rule::{AlertOrigin, INTERNAL_SOURCE, RuleInfo, RuleKind};
+pub use rule::{AlertOrigin, Digest, INTERNAL_SOURCE, RuleInfo, RuleKind};
 pub use value::{Value, Values};

@@ -1,6 +1,7 @@
 //! What all alerts of a rule have in common.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::id::IdSeed;
 use crate::{AlertId, Priority, RuleId, RuleRegistry};
@@ -35,6 +36,9 @@ impl AlertOrigin {
     }
 }
 
+/// The next [`RuleInfo::revision`].
+static REVISIONS: AtomicU64 = AtomicU64::new(0);
+
 /// Who wrote a rule. It decides how text and JSON of its alerts look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleKind {
@@ -56,6 +60,21 @@ pub struct RuleInfo {
     fields: Vec<String>,
     hostname: Arc<str>,
     seed: IdSeed,
+    revision: u64,
+    digest: Option<Digest>,
+}
+
+/// Alerts of one rule that are reported together instead of one by one.
+#[derive(Clone, Debug)]
+pub struct Digest {
+    /// Their rule.
+    pub rule: Arc<RuleInfo>,
+    /// How many they are.
+    pub count: u64,
+    /// Time of the first, nanoseconds since the epoch.
+    pub first: u64,
+    /// Time of the last, nanoseconds since the epoch.
+    pub last: u64,
 }
 
 impl RuleInfo {
@@ -83,6 +102,17 @@ impl RuleInfo {
         Self::with_fields(origin, INTERNAL_SOURCE, name, priority, fields)
     }
 
+    /// A rule of the engine itself, for an alert about alerts.
+    pub(crate) fn of_digest(
+        origin: &AlertOrigin,
+        name: &str,
+        fields: Vec<String>,
+        digest: Digest,
+    ) -> Self {
+        let rule = Self::internal(origin, name, digest.rule.priority, fields);
+        Self { digest: Some(digest), ..rule }
+    }
+
     fn with_fields(
         origin: &AlertOrigin,
         source: &str,
@@ -101,6 +131,8 @@ impl RuleInfo {
             fields,
             hostname: origin.hostname.clone(),
             seed: IdSeed::new(&origin.hostname, source, name),
+            revision: REVISIONS.fetch_add(1, Relaxed),
+            digest: None,
         }
     }
 
@@ -150,6 +182,18 @@ impl RuleInfo {
     #[must_use]
     pub fn hostname(&self) -> &str {
         &self.hostname
+    }
+
+    /// Tells this definition of the rule from those of other generations, which have the same id.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The alerts that its alert reports, if it is a digest.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
     }
 
     pub(crate) fn alert_id(&self, time: u64, number: u64) -> AlertId {

@@ -11,9 +11,31 @@ use crate::declare::section;
 use crate::sections::{
     AppendOutput, BaseSyscalls, Capture, Containers, Engine, FalcoLibs, FileOutput, Files,
     HttpOutput, Include, LibsLogger, LogFormat, LogLevel, Metrics, OtlpOutput, OutputsQueue,
-    Plugins, ProgramOutput, RuleMatching, RuleSelection, Switch, SyscallEventDrops,
+    Plugins, Presentation, ProgramOutput, RuleMatching, RuleSelection, Switch, SyscallEventDrops,
     SyscallEventTimeouts, Webserver,
 };
+
+impl Config {
+    /// What outputs that are enabled say about their alerts, each with the section of these keys.
+    #[must_use]
+    pub fn presentations(&self) -> Vec<(&'static str, &Presentation)> {
+        let file = self.file_output.as_ref().map(|it| &it.presentation);
+        let stdout = Some(&self.stdout_output).filter(|it| it.enabled).map(|it| &it.peregrine);
+        let syslog = Some(&self.syslog_output).filter(|it| it.enabled).map(|it| &it.peregrine);
+        let program = self.program_output.as_ref().map(|it| &it.presentation);
+        let http = self.http_output.as_ref().map(|it| &it.presentation);
+        let otlp = self.otlp_output.as_ref().map(|it| &it.presentation);
+        let outputs = [
+            ("file_output.peregrine", file),
+            ("stdout_output.peregrine", stdout),
+            ("syslog_output.peregrine", syslog),
+            ("program_output.peregrine", program),
+            ("http_output.peregrine", http),
+            ("otlp_output", otlp),
+        ];
+        outputs.into_iter().filter_map(|(key, output)| output.map(|output| (key, output))).collect()
+    }
+}
 
 section! {
     /// The whole configuration.

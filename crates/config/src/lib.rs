@@ -41,40 +41,64 @@ pub use issue::{ConfigCode, ConfigError, ConfigIssue};
 pub use load::{Loaded, Main, ReadFile, load};
 pub use secrets::redact_option;
 pub use sections::{
-    AppendOutput, BaseSyscalls, Capture, CaptureMode, ClientCertificate, Containers, DropAction,
-    DropActions, Engine, ExtraField, FalcoLibs, FileOutput, Files, Hooks, HttpOutput, Include,
-    Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat,
-    LogLevel, Metrics, OtlpCompression, OtlpOutput, OtlpProtocol, OutputsQueue, Plugin, Plugins,
-    ProgramOutput, RingSize, RuleMatching, RuleSelection, Scope, Share, Strategy, Switch,
-    SyscallEventDrops, SyscallEventTimeouts, Tls, Trust, Webserver, WhenFull,
+    AlertFormat, AppendOutput, BaseSyscalls, Capture, CaptureMode, ClientCertificate, Containers,
+    DropAction, DropActions, Engine, ExtraField, FalcoLibs, FieldChanges, FileOutput, Files, Hooks,
+    HttpOutput, Include, Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress,
+    LiveSettings, LogFormat, LogLevel, Metrics, OtlpCompression, OtlpOutput, OtlpProtocol,
+    OutputsQueue, Plugin, Plugins, Presentation, ProgramOutput, Renames, RingSize, RuleMatching,
+    RuleSelection, Scope, Select, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts,
+    Tls, Trust, Webserver, WhenFull,
 };
 
 /// The configuration that applies where there is no file.
 pub const BUILT_IN_CONFIG: &str = include_str!("../assets/falco.yaml");
 
-use declare::{Definitions, Setting};
+use declare::{Definitions, Setting, extend};
 
 /// JSON schema of Falco's keys. Tools compare it with Falco's own, so Peregrine's additions are
 /// left out.
 pub fn json_schema() -> Json {
     let mut schema = full_schema().json().clone();
-    if let Some(definitions) = schema.get_mut("definitions").and_then(Json::as_object_mut) {
-        let mut gone = Vec::new();
-        for definition in definitions.values_mut() {
-            let properties = definition.get_mut("properties").and_then(Json::as_object_mut);
-            if let Some(properties) = properties {
-                properties.retain(|_, key| {
-                    let ours = key.get("$comment").is_some();
-                    gone.extend(
-                        key.get("$ref").filter(|_| ours).and_then(Json::as_str).map(str::to_owned),
-                    );
-                    !ours
-                });
+    remove_ours(&mut schema);
+    let Some(Json::Object(definitions)) = schema.get_mut("definitions").map(Json::take) else {
+        return schema;
+    };
+    // Those that only our keys refer to go with them.
+    let mut used = Definitions::new();
+    let mut referring = vec![schema.clone()];
+    while let Some(part) = referring.pop() {
+        for name in references(&part) {
+            if let Some(mut definition) = definitions.get(name).cloned()
+                && !used.contains_key(name)
+            {
+                remove_ours(&mut definition);
+                used.insert(name.to_owned(), definition.clone());
+                referring.push(definition);
             }
         }
-        definitions.retain(|name, _| !gone.contains(&format!("#/definitions/{name}")));
     }
+    extend(&mut schema, json!({ "definitions": used }));
     schema
+}
+
+/// Removes the properties that Falco does not have.
+fn remove_ours(schema: &mut Json) {
+    if let Some(Json::Object(properties)) = schema.get_mut("properties") {
+        properties.retain(|_, key| key.get("$comment").is_none());
+    }
+}
+
+/// Names of the definitions that a schema refers to.
+fn references(schema: &Json) -> Vec<&str> {
+    match schema {
+        Json::Object(map) => {
+            let name = map.get("$ref").and_then(Json::as_str);
+            let name = name.and_then(|name| name.strip_prefix("#/definitions/"));
+            name.into_iter().chain(map.values().flat_map(references)).collect()
+        }
+        Json::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The schema of all keys; those that Falco does not have carry a `$comment`.
@@ -82,7 +106,7 @@ fn full_schema() -> Schema {
     let mut definitions = Definitions::new();
     let mut schema = Config::schema(&mut definitions);
     let draft = json!({ "$schema": "http://json-schema.org/draft-06/schema#" });
-    declare::extend(&mut schema, draft);
+    extend(&mut schema, draft);
     if let Some(schema) = schema.as_object_mut() {
         schema.insert("definitions".to_owned(), definitions.into());
     }

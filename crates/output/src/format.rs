@@ -1,10 +1,18 @@
 //! How alerts look: a line of text or of JSON.
 
+mod changes;
+mod context;
+mod json;
+mod text;
+
 use jiff::tz::TimeZone;
-use peregrine_alert::{Alert, RuleKind, Value};
-use peregrine_event::render::{decimal, ip, json_escape, json_string};
+use peregrine_alert::{Alert, RuleKind};
 
 use crate::time::TimeWriter;
+
+pub use changes::{FieldChanges, NameCollision};
+use context::LineContext;
+pub use json::JsonStyle;
 
 /// How a channel writes alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +23,17 @@ pub struct Format {
     pub iso_time: bool,
     /// The zone of the time of day.
     pub zone: TimeZone,
+    /// Fields that are left out or have other names.
+    pub fields: FieldChanges,
+}
+
+impl Format {
+    /// This layout, with times of day in UTC and all fields.
+    #[must_use]
+    pub fn new(layout: Layout) -> Self {
+        let (zone, fields) = (TimeZone::UTC, FieldChanges::default());
+        Self { layout, iso_time: false, zone, fields }
+    }
 }
 
 /// What a line consists of.
@@ -28,22 +47,15 @@ pub enum Layout {
     Sample,
 }
 
-/// Which properties a JSON alert has beside those that it always has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JsonStyle {
-    /// `json_include_message_property`
-    pub message: bool,
-    /// `json_include_output_property`
-    pub output: bool,
-    /// `json_include_output_fields_property`
-    pub output_fields: bool,
-    /// `json_include_tags_property`
-    pub tags: bool,
-}
-
-impl Default for JsonStyle {
-    fn default() -> Self {
-        Self { message: false, output: true, output_fields: true, tags: true }
+impl Layout {
+    /// Whether alerts need their fields.
+    #[must_use]
+    pub fn shows_fields(self) -> bool {
+        match self {
+            Self::Text => false,
+            Self::Json(style) => style.output_fields,
+            Self::Sample => true,
+        }
     }
 }
 
@@ -51,16 +63,16 @@ impl Default for JsonStyle {
 #[derive(Debug)]
 pub struct Formatter {
     layout: Layout,
-    iso_time: bool,
-    times: TimeWriter,
+    context: LineContext,
 }
 
 impl Formatter {
     /// Writes alerts in this format.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        let Format { layout, iso_time, zone } = format;
-        Self { layout, iso_time, times: TimeWriter::new(zone) }
+        let Format { layout, iso_time, zone, fields } = format;
+        let context = LineContext { iso_time, times: TimeWriter::new(zone), fields };
+        Self { layout, context }
     }
 
     /// Whether a line is a JSON object.
@@ -71,154 +83,13 @@ impl Formatter {
 
     /// Appends an alert as one line without its end. Always UTF-8.
     pub fn line(&mut self, alert: &Alert, out: &mut Vec<u8>) {
-        match (self.layout, alert.rule().kind()) {
-            (Layout::Text, RuleKind::User) => {
-                self.prefix(alert, self.iso_time, out);
-                json_escape(out, alert.text());
-            }
-            (Layout::Text, RuleKind::Internal) => self.internal_text(alert, out),
-            (Layout::Json(style), RuleKind::User) => self.json(alert, style, out),
-            (Layout::Json(_), RuleKind::Internal) => self.internal_json(alert, out),
-            (Layout::Sample, _) => sample(alert, out),
-        }
-    }
-
-    /// Appends time and priority, which stand before the text.
-    fn prefix(&mut self, alert: &Alert, iso_time: bool, out: &mut Vec<u8>) {
-        if iso_time {
-            self.times.utc(out, alert.time());
-            out.extend_from_slice(b"+0000");
-        } else {
-            self.times.local(out, alert.time());
-        }
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(alert.priority().name().as_bytes());
-        out.push(b' ');
-    }
-
-    /// The keys are in alphabetical order, as in all JSON of Falco.
-    fn json(&mut self, alert: &Alert, style: JsonStyle, out: &mut Vec<u8>) {
-        hostname(alert, out);
-        if style.message {
-            out.extend_from_slice(br#","message":"#);
-            json_string(out, alert.text());
-        }
-        if style.output {
-            out.extend_from_slice(br#","output":""#);
-            self.prefix(alert, self.iso_time, out);
-            json_escape(out, alert.text());
-            out.push(b'"');
-        }
-        if style.output_fields {
-            out.push(b',');
-            output_fields(alert, out);
-        }
-        rule(alert, out);
-        if style.tags {
-            out.extend_from_slice(br#","tags":["#);
-            let mut before: &[u8] = b"";
-            for tag in alert.rule().tags() {
-                out.extend_from_slice(before);
-                json_string(out, tag.as_bytes());
-                before = b",";
-            }
-            out.push(b']');
-        }
-        self.end(alert, out);
-    }
-
-    /// Alerts of the engine itself have all properties but tags, and no time and priority in their
-    /// output, whatever the configuration says: so does Falco.
-    fn internal_json(&mut self, alert: &Alert, out: &mut Vec<u8>) {
-        hostname(alert, out);
-        out.extend_from_slice(br#","output":"#);
-        json_string(out, alert.text());
-        out.push(b',');
-        output_fields(alert, out);
-        rule(alert, out);
-        self.end(alert, out);
-    }
-
-    /// Text has the short local time whatever the configuration says, and lists the fields: so does
-    /// Falco.
-    fn internal_text(&mut self, alert: &Alert, out: &mut Vec<u8>) {
-        self.prefix(alert, false, out);
-        out.extend_from_slice(alert.text());
-        let mut before: &[u8] = b" (";
-        for (name, value) in alert.fields() {
-            out.extend_from_slice(before);
-            out.extend_from_slice(name.as_bytes());
-            out.push(b'=');
-            json_value(value, out);
-            before = b" ";
-        }
-        out.push(b')');
-    }
-
-    fn end(&mut self, alert: &Alert, out: &mut Vec<u8>) {
-        out.extend_from_slice(br#","time":""#);
-        self.times.utc(out, alert.time());
-        out.extend_from_slice(br#"Z"}"#);
-    }
-}
-
-fn sample(alert: &Alert, out: &mut Vec<u8>) {
-    out.push(b'{');
-    output_fields(alert, out);
-    out.extend_from_slice(br#","sample":"#);
-    decimal(out, false, alert.number());
-    out.push(b'}');
-}
-
-fn hostname(alert: &Alert, out: &mut Vec<u8>) {
-    out.extend_from_slice(br#"{"hostname":"#);
-    json_string(out, alert.rule().hostname().as_bytes());
-}
-
-fn rule(alert: &Alert, out: &mut Vec<u8>) {
-    out.extend_from_slice(br#","priority":""#);
-    out.extend_from_slice(alert.priority().name().as_bytes());
-    out.extend_from_slice(br#"","rule":"#);
-    json_string(out, alert.rule().name().as_bytes());
-    out.extend_from_slice(br#","source":"#);
-    json_string(out, alert.rule().source().as_bytes());
-}
-
-fn output_fields(alert: &Alert, out: &mut Vec<u8>) {
-    out.extend_from_slice(br#""output_fields":{"#);
-    let mut before: &[u8] = b"";
-    for (name, value) in alert.fields() {
-        out.extend_from_slice(before);
-        json_string(out, name.as_bytes());
-        out.push(b':');
-        json_value(value, out);
-        before = b",";
-    }
-    out.push(b'}');
-}
-
-/// Appends a value as JSON. Always valid: bytes that are no UTF-8 become U+FFFD.
-fn json_value(value: Value<'_>, out: &mut Vec<u8>) {
-    match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
-        Value::Int(value) => decimal(out, value < 0, value.unsigned_abs()),
-        Value::Uint(value) => decimal(out, false, value),
-        Value::Double(value) => out.extend_from_slice(format!("{value:?}").as_bytes()),
-        Value::Ip(value) => {
-            out.push(b'"');
-            ip(value, out);
-            out.push(b'"');
-        }
-        Value::Text(value) => json_string(out, value),
-        Value::List(items) => {
-            let mut before = b'[';
-            for item in items {
-                out.push(before);
-                json_value(item, out);
-                before = b',';
-            }
-            out.push(b']');
+        let Self { layout, context } = self;
+        match (*layout, alert.rule().kind()) {
+            (Layout::Text, RuleKind::User) => text::line(context, alert, out),
+            (Layout::Text, RuleKind::Internal) => text::internal(context, alert, out),
+            (Layout::Json(style), RuleKind::User) => json::line(context, alert, style, out),
+            (Layout::Json(_), RuleKind::Internal) => json::internal(context, alert, out),
+            (Layout::Sample, _) => json::sample(context, alert, out),
         }
     }
 }
@@ -242,7 +113,7 @@ mod tests {
     fn line(layout: Layout, iso_time: bool, alert: &Alert) -> String {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let mut out = Vec::new();
-        Formatter::new(Format { layout, iso_time, zone }).line(alert, &mut out);
+        Formatter::new(Format { iso_time, zone, ..Format::new(layout) }).line(alert, &mut out);
         String::from_utf8(out).unwrap()
     }
 

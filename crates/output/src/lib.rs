@@ -10,24 +10,23 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use jiff::tz::TimeZone;
 //! use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleRegistry};
 //! use peregrine_files::FileMode;
 //! use peregrine_output::{
-//!     ChannelOutput, ChannelSettings, Delivery, Drain, FileOutput, Format, JsonStyle, Layout,
-//!     Outputs, QueueLimits, WhenFull,
+//!     AlertFilter, ChannelOutput, ChannelSettings, Delivery, Drain, FileOutput, Format, JsonStyle,
+//!     Layout, Outputs, QueueLimits, WhenFull,
 //! };
 //!
 //! let dir = tempfile::tempdir()?;
 //! let path = dir.path().join("alerts");
 //! let file = FileOutput::new(path.clone(), FileMode::PRIVATE);
 //! let output = ChannelOutput::File(file);
-//! let channels = vec![ChannelSettings { output, when_full: WhenFull::DropNewest }];
-//! let layout = Layout::Json(JsonStyle::default());
-//! let format = Format { layout, iso_time: false, zone: TimeZone::UTC };
+//! let format = Format::new(Layout::Json(JsonStyle::default()));
+//! let (filter, when_full) = (AlertFilter::default(), WhenFull::DropNewest);
+//! let channels = vec![ChannelSettings { output, format, filter, when_full }];
 //! let queue = QueueLimits { alerts: None, bytes: 1 << 20 };
 //! let timeout = Duration::from_secs(2);
-//! let delivery = Delivery { channels, format, buffered: true, queue, timeout };
+//! let delivery = Delivery { channels, buffered: true, queue, timeout };
 //! let outputs = Outputs::start(delivery, Arc::new(|incident| panic!("{incident}")))?;
 //!
 //! let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "host-1");
@@ -43,6 +42,7 @@
 
 mod channel;
 mod clock;
+mod filter;
 mod format;
 mod incident;
 mod lanes;
@@ -63,7 +63,8 @@ pub use channel::{
     Rotation, StdoutOutput, SyslogOutput, TlsError, TlsFile, TlsProblem, TlsSettings, TlsWarning,
     Trust, Validity, WhenClosed,
 };
-pub use format::{Format, Formatter, JsonStyle, Layout};
+pub use filter::AlertFilter;
+pub use format::{FieldChanges, Format, Formatter, JsonStyle, Layout, NameCollision};
 pub use incident::{Incident, LossReason, Report};
 pub use outputs::{AlertSender, Delivery, Drain, NextOutputs, Outputs, OutputsPlanner};
 pub use queue::{QueueLimits, WhenFull};

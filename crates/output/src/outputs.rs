@@ -14,7 +14,6 @@ use peregrine_alert::Alert;
 
 use crate::channel::ChannelSettings;
 use crate::clock;
-use crate::format::Format;
 use crate::incident::{Incident, Report};
 use crate::lanes::Lanes;
 use crate::queue::{Queue, QueueLimits};
@@ -30,8 +29,6 @@ pub use next::{NextOutputs, OutputsPlanner};
 pub struct Delivery {
     /// Where to.
     pub channels: Vec<ChannelSettings>,
-    /// How alerts look there.
-    pub format: Format,
     /// `buffered_outputs`: lines may wait until many can be written at once.
     pub buffered: bool,
     /// Limits of the queue of each channel.
@@ -130,7 +127,8 @@ impl Outputs {
         }
     }
 
-    /// Queues an alert for each channel. Waits only for channels with [`WhenFull::Block`].
+    /// Queues an alert for each channel that gets it. Waits only for channels with
+    /// [`WhenFull::Block`](crate::WhenFull::Block).
     pub fn submit(&self, alert: Alert) {
         submit(&self.lanes, alert, Queue::push);
     }
@@ -225,8 +223,9 @@ fn drain_all(lanes: &[Arc<Lane>], timeout: Duration, ended: &Receiver<()>, drain
 }
 
 impl AlertSender {
-    /// Queues an alert for each channel. Never waits: a channel with [`WhenFull::Block`] and a full
-    /// queue loses it. An alert that comes after [`Outputs::close`] is lost.
+    /// Queues an alert for each channel that gets it. Never waits: a channel with
+    /// [`WhenFull::Block`](crate::WhenFull::Block) and a full queue loses it. An alert that comes
+    /// after [`Outputs::close`] is lost.
     pub fn submit(&self, alert: Alert) {
         self.0.with_current(|lanes| submit(lanes, alert, Queue::push_or_lose));
     }
@@ -245,9 +244,8 @@ impl AlertSender {
 
 fn submit(lanes: &[Arc<Lane>], alert: Alert, push: impl Fn(&Queue<Alert>, Alert, u64)) {
     let now = clock::now();
-    if let Some((last, others)) = lanes.split_last() {
-        others.iter().for_each(|lane| push(&lane.queue, alert.clone(), now));
-        push(&last.queue, alert, now);
+    for lane in lanes.iter().filter(|lane| lane.accepts(&alert)) {
+        push(&lane.queue, alert.clone(), now);
     }
 }
 

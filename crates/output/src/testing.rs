@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use peregrine_alert::{Alert, AlertBuilder, AlertOrigin, Priority, RuleInfo, RuleRegistry};
 
 use crate::format::{Format, Formatter, Layout};
 
 pub(crate) fn format() -> Format {
-    Format { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC }
+    Format::new(Layout::Text)
 }
 
 pub(crate) fn formatter() -> Formatter {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use peregrine_alert::Alert;
 
 use crate::channel::{Channel, ChannelError, ChannelOutput, Outcome};
+use crate::filter::{AlertFilter, CachedFilter};
 use crate::format::Format;
 use crate::queue::{Queue, QueueLimits, Queued, Settled, Taken, WhenFull};
 use crate::shutdown::Shutdown;
@@ -17,6 +18,7 @@ pub(crate) struct Lane {
     pub(crate) channel: &'static str,
     /// What the channel was made of. `None` if a test made it.
     pub(crate) settings: Option<LaneSettings>,
+    filter: Option<CachedFilter>,
     pub(crate) queue: Queue<Alert>,
     pub(crate) activity: Activity,
     /// The first error that is not reported yet.
@@ -29,6 +31,7 @@ pub(crate) struct Lane {
 pub(crate) struct LaneSettings {
     pub(crate) output: ChannelOutput,
     pub(crate) format: Format,
+    pub(crate) filter: AlertFilter,
     pub(crate) buffered: bool,
 }
 
@@ -43,7 +46,7 @@ pub(crate) struct Activity(AtomicU64);
 
 impl Queued for Alert {
     fn rule(&self) -> usize {
-        Alert::rule(self).id().index()
+        self.subject().id().index()
     }
 
     fn memory(&self) -> usize {
@@ -60,12 +63,18 @@ impl Lane {
     ) -> Self {
         Self {
             channel: channel.name(),
+            filter: settings.as_ref().and_then(|settings| CachedFilter::new(&settings.filter)),
             settings,
             queue: Queue::new(limits, when_full),
             activity: Activity::default(),
             error: Mutex::new(None),
             shutdown: channel.shutdown(),
         }
+    }
+
+    /// Whether the channel gets this alert.
+    pub(crate) fn accepts(&self, alert: &Alert) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.accepts(alert))
     }
 
     /// Waits until a lane that this one replaces has delivered what it has, so that alerts keep

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use peregrine_alert::{Alert, AlertBuilder, AlertOrigin, Priority, RuleInfo, RuleRegistry};
 use peregrine_files::FileMode;
 use peregrine_output::{
-    ChannelOutput, ChannelSettings, Delivery, Drain, FileOutput, Format, Layout, Outputs,
-    QueueLimits, WhenFull,
+    AlertFilter, ChannelOutput, ChannelSettings, Delivery, Drain, FileOutput, Format, Layout,
+    Outputs, QueueLimits, WhenFull,
 };
 
 #[test]
@@ -23,12 +22,12 @@ fn an_alert_is_one_allocation_for_all_channels() {
         let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
         let output = FileOutput::new(path, FileMode::PRIVATE);
-        ChannelSettings { output: ChannelOutput::File(output), when_full }
+        let (output, filter) = (ChannelOutput::File(output), AlertFilter::default());
+        ChannelSettings { output, format: Format::new(Layout::Text), filter, when_full }
     };
     let policies = [WhenFull::DropNewest, WhenFull::DropOldest, WhenFull::DropNewest];
     let delivery = Delivery {
         channels: policies.into_iter().enumerate().map(channel).collect(),
-        format: Format { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC },
         buffered: false,
         queue: QueueLimits { alerts: None, bytes: 1 << 20 },
         timeout: Duration::from_millis(10),

@@ -125,12 +125,11 @@ mod tests {
     use std::thread;
     use std::time::Instant;
 
-    use jiff::tz::TimeZone;
     use peregrine_alert::RuleRegistry;
     use peregrine_files::FileMode;
     use peregrine_output::{
-        ChannelOutput, ChannelSettings, Delivery, Drain, FileOutput, Format, JsonStyle, Layout,
-        Outputs, QueueLimits, WhenFull,
+        AlertFilter, ChannelOutput, ChannelSettings, Delivery, Drain, FileOutput, Format,
+        JsonStyle, Layout, Outputs, QueueLimits, WhenFull,
     };
 
     use super::*;
@@ -150,10 +149,10 @@ mod tests {
         let path = directory.path().join("alerts");
         let file = FileOutput::new(path.clone(), FileMode::PRIVATE);
         let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
-        let layout = Layout::Json(JsonStyle::default());
+        let format = Format::new(Layout::Json(JsonStyle::default()));
+        let filter = AlertFilter::default();
         let delivery = Delivery {
-            channels: vec![ChannelSettings { output, when_full }],
-            format: Format { layout, iso_time: false, zone: TimeZone::UTC },
+            channels: vec![ChannelSettings { output, format, filter, when_full }],
             buffered: false,
             queue: QueueLimits { alerts: None, bytes: 1 << 20 },
             timeout: Duration::from_secs(2),

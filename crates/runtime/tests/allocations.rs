@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
-use jiff::tz::TimeZone;
 use peregrine_alert::{AlertOrigin, RuleRegistry};
 use peregrine_engine::{
     Engine, Generation, GenerationSettings, Match, Matching, Next, Observer, Source, Step,
@@ -19,7 +18,7 @@ use peregrine_engine::{
 use peregrine_event::{Event, EventFlags, EventType};
 use peregrine_fields::Fields;
 use peregrine_files::FileMode;
-use peregrine_output::{Delivery, Format, Layout, Outputs, QueueLimits};
+use peregrine_output::{Delivery, Outputs, QueueLimits};
 use peregrine_rules::{EventSource, Loader};
 use peregrine_runtime::Log;
 use peregrine_runtime::capture::{Backpressure, MatchCaptureSettings};
@@ -167,7 +166,6 @@ impl Observer for Watched {
 fn observer(generation: &Generation, origin: &AlertOrigin) -> RunObserver {
     let delivery = Delivery {
         channels: Vec::new(),
-        format: Format { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC },
         buffered: true,
         queue: QueueLimits { alerts: None, bytes: 1 << 20 },
         timeout: Duration::from_secs(2),

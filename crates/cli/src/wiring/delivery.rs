@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use anyhow::bail;
 use jiff::tz::TimeZone;
-use peregrine_config::{Config, Engine, OtlpCompression};
-use peregrine_engine::AlertContent;
+use peregrine_config::{AlertFormat, Config, Engine, OtlpCompression, Presentation, Select};
+use peregrine_engine::{AlertContent, AlertTemplate, Generation};
 use peregrine_event::render::Buffers;
 use peregrine_output::{
-    ChannelOutput, ChannelSettings, ClientIdentity, Delivery, FileOutput, Format, HttpOutput,
-    JsonStyle, Layout, Machine, OtlpOutput, OtlpProtocol, ProgramOutput, QueueLimits, StdoutOutput,
-    SyslogOutput, TlsSettings, Trust, WhenFull,
+    AlertFilter, ChannelOutput, ChannelSettings, ClientIdentity, Delivery, FieldChanges,
+    FileOutput, Format, HttpOutput, JsonStyle, Layout, Machine, NameCollision, OtlpOutput,
+    OtlpProtocol, ProgramOutput, QueueLimits, StdoutOutput, SyslogOutput, TlsSettings, Trust,
+    WhenFull,
 };
 
 use super::host;
+use super::setup::Setup;
 use crate::version;
 
 /// How and where alerts are delivered.
@@ -37,7 +39,6 @@ pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
             bytes: memory / channels.len(),
         },
         channels,
-        format: format(config),
         buffered: config.buffered_outputs,
         timeout: Duration::from_millis(config.output_timeout.into()),
     })
@@ -47,28 +48,34 @@ pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
 fn channels(config: &Config) -> Vec<ChannelSettings> {
     let file = config.file_output.as_ref().map(|file| {
         let output = file_output(&file.path, file.keep_alive, config);
-        (ChannelOutput::File(output), file.when_full)
+        (ChannelOutput::File(output), &file.presentation, file.when_full)
     });
-    let stdout = &config.stdout_output;
-    let stdout = stdout
+    let keys = &config.stdout_output;
+    let stdout = keys
         .enabled
-        .then_some((ChannelOutput::Stdout(StdoutOutput::default()), stdout.when_full));
-    let syslog = config.syslog_output.enabled.then(|| {
+        .then(|| (ChannelOutput::Stdout(StdoutOutput::default()), &keys.peregrine, keys.when_full));
+    let keys = &config.syslog_output;
+    let syslog = keys.enabled.then(|| {
         let ident = env!("CARGO_BIN_NAME").to_owned();
         let output = SyslogOutput { socket: PathBuf::from("/dev/log"), ident };
-        (ChannelOutput::Syslog(output), config.syslog_output.when_full)
+        (ChannelOutput::Syslog(output), &keys.peregrine, keys.when_full)
     });
-    let program = config.program_output.as_ref().map(|program| {
-        let (command, keep_alive) = (program.command.clone(), program.keep_alive);
-        (ChannelOutput::Program(ProgramOutput { command, keep_alive }), program.when_full)
+    let program = config.program_output.as_ref().map(|keys| {
+        let (command, keep_alive) = (keys.command.clone(), keys.keep_alive);
+        let output = ProgramOutput { command, keep_alive };
+        (ChannelOutput::Program(output), &keys.presentation, keys.when_full)
     });
     let http = config.http_output.as_ref();
-    let http = http.map(|keys| (ChannelOutput::Http(http_output(keys)), keys.when_full));
+    let http = http
+        .map(|keys| (ChannelOutput::Http(http_output(keys)), &keys.presentation, keys.when_full));
     let otlp = config.otlp_output.as_ref();
-    let otlp = otlp.map(|keys| (ChannelOutput::Otlp(otlp_output(keys)), keys.when_full));
+    let otlp = otlp
+        .map(|keys| (ChannelOutput::Otlp(otlp_output(keys)), &keys.presentation, keys.when_full));
     let replays = matches!(config.engine, Engine::Replay { .. });
-    let settings = |(output, when_full)| ChannelSettings {
+    let settings = |(output, presentation, when_full): (_, &Presentation, _)| ChannelSettings {
         output,
+        format: format(config, presentation),
+        filter: filter(&presentation.select),
         when_full: match when_full {
             // A capture waits, and the kernel does not.
             peregrine_config::WhenFull::Auto if replays => WhenFull::Block,
@@ -126,29 +133,66 @@ fn otlp_output(keys: &peregrine_config::OtlpOutput) -> OtlpOutput {
     }
 }
 
-/// How channels write alerts.
-fn format(config: &Config) -> Format {
-    let json = JsonStyle {
+/// How a channel writes alerts.
+fn format(config: &Config, presentation: &Presentation) -> Format {
+    let json = Layout::Json(JsonStyle {
         message: config.json_include_message_property,
         output: config.json_include_output_property,
         output_fields: config.json_include_output_fields_property,
         tags: config.json_include_tags_property,
-    };
+    });
     Format {
-        layout: if config.json_output { Layout::Json(json) } else { Layout::Text },
+        layout: match presentation.format {
+            AlertFormat::Auto if config.json_output => json,
+            AlertFormat::Auto | AlertFormat::Text => Layout::Text,
+            AlertFormat::Json | AlertFormat::Ocsf | AlertFormat::Cef => json,
+        },
         iso_time: config.time_format_iso_8601,
         zone: zone(),
+        fields: field_changes(presentation),
     }
+}
+
+fn field_changes(presentation: &Presentation) -> FieldChanges {
+    let keys = presentation.fields.clone();
+    FieldChanges { drop: keys.drop, rename: keys.rename.0 }
+}
+
+/// Which alerts a channel gets.
+fn filter(Select { priority, tags, rules }: &Select) -> AlertFilter {
+    AlertFilter { priority: *priority, tags: tags.clone(), rules: rules.clone() }
 }
 
 /// What alerts carry: fields only where a channel has them.
 pub(crate) fn content(config: &Config) -> AlertContent {
+    let channels = channels(config);
     AlertContent {
-        fields: config.otlp_output.is_some()
-            || config.json_output && config.json_include_output_fields_property,
+        fields: channels.iter().any(ChannelSettings::shows_fields),
         iso_time: config.time_format_iso_8601,
         buffers: buffers(config),
     }
+}
+
+/// No output gives two fields of an alert the same name.
+pub(crate) fn check_renamed(setup: &Setup, generation: &Generation) -> anyhow::Result<()> {
+    for (section, presentation) in setup.config().presentations() {
+        let changes = field_changes(presentation);
+        let rules = (0..).map_while(|index| generation.template(index)).map(AlertTemplate::rule);
+        for rule in rules {
+            if let Some(NameCollision { fields: [one, two], name }) =
+                changes.collision(rule.fields())
+            {
+                let key = format!("{section}.fields.rename");
+                let rule = rule.name();
+                let message = format!(
+                    "{key}: alerts of rule '{rule}' have {one} and {two}, and both would be '{name}'"
+                );
+                let help = "choose another name, or drop one of the two";
+                return Err(setup.loaded.error(&key, message, help).into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How bytes of any value are shown.

@@ -6,7 +6,9 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, bail};
 use peregrine_config::{Config, Engine, Loaded, sha256};
-use peregrine_output::{ChannelOutput, ChannelSettings, Delivery, Format, Layout, WhenFull};
+use peregrine_output::{
+    AlertFilter, ChannelOutput, ChannelSettings, Delivery, Format, Layout, WhenFull,
+};
 use peregrine_runtime::clock::now;
 use peregrine_runtime::observers::metrics::MetricsSettings;
 use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
@@ -115,7 +117,7 @@ fn file(path: &str, config: &Config, alerts: &Delivery) -> anyhow::Result<Delive
     opened.with_context(|| format!("Could not open metrics.output_file {path}"))?;
     // The collecting thread never waits for it.
     let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
-    let channels = vec![ChannelSettings { output, when_full }];
-    let format = Format { layout: Layout::Sample, ..alerts.format.clone() };
-    Ok(Delivery { channels, format, buffered: false, ..alerts.clone() })
+    let (format, filter) = (Format::new(Layout::Sample), AlertFilter::default());
+    let channels = vec![ChannelSettings { output, format, filter, when_full }];
+    Ok(Delivery { channels, buffered: false, ..alerts.clone() })
 }

@@ -84,7 +84,9 @@ pub(crate) fn generation(
     };
     let (content, fields) = (delivery::content(setup.config()), rules::vocabulary(setup));
     let generation = Generation::new(set, origin.registry(), settings);
-    Ok(Arc::new(generation.with_alerts(origin, content, &fields)?))
+    let generation = generation.with_alerts(origin, content, &fields)?;
+    delivery::check_renamed(setup, &generation)?;
+    Ok(Arc::new(generation))
 }
 
 /// How rules are evaluated and their fields print.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
-use peregrine_config::{AppendOutput, ExtraField};
+use peregrine_config::{AppendOutput, ExtraField, Select};
 use peregrine_diagnostics::Problem;
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
@@ -94,6 +94,23 @@ fn warn_of_unmet(setup: &Setup, selections: &[(String, Selection)], set: &RuleSe
             warn(&key, "append_output", unmet);
         }
     }
+    for (section, presentation) in setup.config().presentations() {
+        let section = format!("{section}.select");
+        let Select { rules, tags, .. } = &presentation.select;
+        for (key, unmet) in unmet_names(set, rules, tags) {
+            warn(&format!("{section}.{key}"), &section, unmet);
+        }
+    }
+}
+
+/// The names and tags that no rule has, with their keys.
+fn unmet_names(set: &RuleSet<Field>, rules: &[String], tags: &[String]) -> Vec<(String, Unmet)> {
+    let key = |section, index| format!("{section}[{index}]");
+    let rules = rules.iter().enumerate().filter(|(_, name)| !name.starts_with("Falco internal"));
+    let rules = rules.map(|(index, it)| (key("rules", index), Selected::Named(it.clone())));
+    let tags = tags.iter().enumerate();
+    let tags = tags.map(|(index, it)| (key("tags", index), Selected::Tagged(it.clone())));
+    rules.chain(tags).filter_map(|(key, it)| Some((key, set.unmet(&it)?))).collect()
 }
 
 fn log_result(setup: &Setup, result: &LoadResult) {

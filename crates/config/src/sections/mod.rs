@@ -26,8 +26,9 @@ pub use libs::{BaseSyscalls, FalcoLibs};
 pub use log::{LibsLogger, LibsSeverity, LogFormat, LogLevel};
 pub use metrics::{Interval, IntervalError, Metrics};
 pub use outputs::{
-    ClientCertificate, FileOutput, HttpOutput, OtlpCompression, OtlpOutput, OtlpProtocol,
-    OutputsQueue, ProgramOutput, Switch, Tls, Trust, WhenFull,
+    AlertFormat, ClientCertificate, FieldChanges, FileOutput, HttpOutput, OtlpCompression,
+    OtlpOutput, OtlpProtocol, OutputsQueue, Presentation, ProgramOutput, Renames, Select, Switch,
+    Tls, Trust, WhenFull,
 };
 pub use plugins::{Plugin, Plugins};
 pub use rules::{RuleMatching, RuleSelection};

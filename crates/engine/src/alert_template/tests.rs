@@ -1,5 +1,4 @@
 use bumpalo::Bump;
-use jiff::tz::TimeZone;
 use peregrine_alert::{Priority, RuleRegistry, Value as Kept};
 use peregrine_event::{Format, ParamType};
 use peregrine_filter::{FieldError, Limits, OutputKind, OutputValue, Resolved, Value};
@@ -67,7 +66,7 @@ impl Supplier<&'static str> for Event<'_> {
 }
 
 fn text() -> Style {
-    Style { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC }
+    Style::new(Layout::Text)
 }
 
 fn json(style: JsonStyle) -> Style {

@@ -29,14 +29,19 @@ pub use self::syslog::SyslogOutput;
 pub use self::tls::{
     ClientIdentity, TlsError, TlsFile, TlsProblem, TlsSettings, TlsWarning, Trust, Validity,
 };
+use crate::filter::AlertFilter;
 use crate::format::{Format, Formatter};
 use crate::queue::WhenFull;
 
-/// A channel: where alerts go, and what happens when it is too slow.
+/// A channel: where alerts go, which ones, how they look, and what happens when it is too slow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelSettings {
     /// Where to.
     pub output: ChannelOutput,
+    /// How alerts look there.
+    pub format: Format,
+    /// Which alerts it gets.
+    pub filter: AlertFilter,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
 }
@@ -58,6 +63,17 @@ pub enum ChannelOutput {
     Otlp(OtlpOutput),
 }
 
+impl ChannelSettings {
+    /// Whether alerts need their fields.
+    #[must_use]
+    pub fn shows_fields(&self) -> bool {
+        match self.output {
+            ChannelOutput::Otlp(_) => true,
+            _ => self.format.layout.shows_fields(),
+        }
+    }
+}
+
 impl ChannelOutput {
     /// Its TLS settings, if it uses TLS, and the section of the configuration with their keys.
     #[must_use]
@@ -70,8 +86,8 @@ impl ChannelOutput {
     }
 
     /// Ready to deliver. Nothing is opened before the first alert.
-    pub(crate) fn build(self, format: &Format, buffered: bool) -> Box<dyn Channel> {
-        let format = Formatter::new(format.clone());
+    pub(crate) fn build(self, format: Format, buffered: bool) -> Box<dyn Channel> {
+        let format = Formatter::new(format);
         match self {
             Self::File(output) => Box::new(File::new(output, format, buffered)),
             Self::Stdout(output) => Box::new(Stdout::new(output, format, buffered)),

@@ -55,15 +55,15 @@ impl OutputsPlanner {
 impl NextOutputs {
     /// Outputs that replace these lanes, of which equal ones stay.
     pub(super) fn new(delivery: Delivery, mut current: Vec<Arc<Lane>>) -> io::Result<Self> {
-        let Delivery { channels, format, buffered, queue: limits, timeout } = delivery;
-        let next = |ChannelSettings { output, when_full }| {
-            let settings = LaneSettings { output, format: format.clone(), buffered };
+        let Delivery { channels, buffered, queue: limits, timeout } = delivery;
+        let next = |ChannelSettings { output, format, filter, when_full }| {
+            let settings = LaneSettings { output, format, filter, buffered };
             let same = current.iter().position(|lane| lane.settings.as_ref() == Some(&settings));
             if let Some(index) = same {
                 let lane = current.swap_remove(index);
                 return Ok(NextLane { lane, when_full, start: None });
             }
-            let channel = settings.output.clone().build(&format, buffered);
+            let channel = settings.output.clone().build(settings.format.clone(), buffered);
             NextLane::new(channel, Some(settings), limits, when_full)
         };
         let lanes = channels.into_iter().map(next).collect::<io::Result<Vec<_>>>()?;

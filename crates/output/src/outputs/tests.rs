@@ -9,6 +9,7 @@ use peregrine_files::FileMode;
 
 use super::*;
 use crate::channel::{Channel, ChannelOutput, FileOutput, Outcome, ProgramOutput};
+use crate::filter::AlertFilter;
 use crate::queue::WhenFull;
 use crate::summary::Summary;
 use crate::testing::{alert, format, line, lines, rule_alert};
@@ -56,7 +57,8 @@ fn limits(alerts: usize) -> QueueLimits {
 }
 
 fn channel(output: ChannelOutput) -> ChannelSettings {
-    ChannelSettings { output, when_full: WhenFull::DropNewest }
+    let (filter, when_full) = (AlertFilter::default(), WhenFull::DropNewest);
+    ChannelSettings { output, format: format(), filter, when_full }
 }
 
 fn file(path: &Path, keep_alive: bool) -> ChannelSettings {
@@ -70,7 +72,7 @@ fn program(command: String, keep_alive: bool) -> ChannelSettings {
 
 fn start(channels: Vec<ChannelSettings>, timeout: Duration, log: &Log) -> Outputs {
     let queue = limits(0);
-    let delivery = Delivery { channels, format: format(), buffered: false, queue, timeout };
+    let delivery = Delivery { channels, buffered: false, queue, timeout };
     Outputs::start(delivery, log.report()).unwrap()
 }
 
@@ -102,7 +104,7 @@ fn every_alert_arrives_in_order_at_every_channel() {
     let (path, copy) = (dir.path().join("file"), dir.path().join("copy"));
     let channels = vec![file(&path, false), program(format!("cat >> '{}'", copy.display()), true)];
     let (log, queue) = (Log::default(), limits(0));
-    let delivery = Delivery { channels, format: format(), buffered: true, queue, timeout: LONG };
+    let delivery = Delivery { channels, buffered: true, queue, timeout: LONG };
     let outputs = Outputs::start(delivery, log.report()).unwrap();
     let expected: String = (0..10_000).map(|n| line(&format!("alert {n}")) + "\n").collect();
     for n in 0..10_000 {
@@ -326,13 +328,7 @@ fn a_slow_reader_gets_every_alert_of_a_replay() {
     let log = Log::default();
     let settings = ChannelSettings { when_full: WhenFull::Block, ..file(&fifo, true) };
     let queue = QueueLimits { alerts: None, bytes: 100_000 };
-    let delivery = Delivery {
-        channels: vec![settings],
-        format: format(),
-        buffered: false,
-        queue,
-        timeout: LONG,
-    };
+    let delivery = Delivery { channels: vec![settings], buffered: false, queue, timeout: LONG };
     let outputs = Outputs::start(delivery, log.report()).unwrap();
     let reader = thread::spawn(move || {
         let lines = BufReader::with_capacity(100, std::fs::File::open(fifo).unwrap()).lines();

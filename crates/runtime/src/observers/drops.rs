@@ -353,7 +353,6 @@ fn in_words(cause: LossCause) -> &'static str {
 mod tests {
     use std::sync::Arc;
 
-    use jiff::tz::TimeZone;
     use peregrine_alert::RuleRegistry;
     use peregrine_output::{Format, Formatter, JsonStyle, Layout};
 
@@ -390,8 +389,7 @@ mod tests {
         let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
         let rule = InternalRule::new(&origin, RULE, Priority::Debug);
         let alert = rule.alert(period.to, &text(&check), alert_fields(&check, Some(&period)));
-        let layout = Layout::Json(JsonStyle::default());
-        let format = Format { layout, iso_time: false, zone: TimeZone::UTC };
+        let format = Format::new(Layout::Json(JsonStyle::default()));
         let mut line = Vec::new();
         Formatter::new(format).line(&alert, &mut line);
         insta::assert_snapshot!(String::from_utf8(line).unwrap(), @r#"{"hostname":"HOST","output":"Falco internal: syscall event drop. 10 system calls dropped in last second.","output_fields":{"ebpf_enabled":"1","falco.coverage.delivered":90,"falco.coverage.events":100,"falco.coverage.from":1470327476881785348,"falco.coverage.lost":10,"falco.coverage.lost_cgroups":"/b=8 /a=2","falco.coverage.lost_cpu_1":10,"falco.coverage.lost_execve_scratch_map":1,"falco.coverage.lost_open_buffer":7,"falco.coverage.lost_other_buffer":2,"falco.coverage.perc":90.0,"falco.coverage.to":1470327477881785348,"n_drops":"10","n_drops_buffer_clone_fork_exit":"0","n_drops_buffer_close_exit":"0","n_drops_buffer_connect_exit":"0","n_drops_buffer_dir_file_exit":"0","n_drops_buffer_execve_exit":"0","n_drops_buffer_open_exit":"7","n_drops_buffer_other_interest_exit":"0","n_drops_buffer_proc_exit":"0","n_drops_buffer_total":"9","n_drops_bug":"0","n_drops_page_faults":"0","n_drops_scratch_map":"1","n_evts":"100"},"priority":"Debug","rule":"Falco internal: syscall event drop","source":"internal","time":"2016-08-04T16:17:57.881785348Z"}"#);

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use peregrine_alert::{AlertOrigin, RuleRegistry};
 use peregrine_engine::select::SyscallSet;
 use peregrine_engine::{AlertContent, Generation, GenerationSettings, Matching};
@@ -17,8 +16,8 @@ use peregrine_event::render::Buffers;
 use peregrine_fields::Fields;
 use peregrine_files::FileMode;
 use peregrine_output::{
-    ChannelOutput, ChannelSettings, Delivery, FileOutput, Format, Layout, Outputs, QueueLimits,
-    WhenFull,
+    AlertFilter, ChannelOutput, ChannelSettings, Delivery, FileOutput, Format, Layout, Outputs,
+    QueueLimits, WhenFull,
 };
 use peregrine_rules::{EventSource, Loader};
 use peregrine_runtime::control::channel;
@@ -71,9 +70,9 @@ fn settings(source: SourceSettings) -> RunSettings {
 fn outputs(path: &Path, buffered: bool) -> Outputs {
     let file = FileOutput::new(path.to_owned(), FileMode::PRIVATE);
     let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
+    let (format, filter) = (Format::new(Layout::Text), AlertFilter::default());
     let delivery = Delivery {
-        channels: vec![ChannelSettings { output, when_full }],
-        format: Format { layout: Layout::Text, iso_time: false, zone: TimeZone::UTC },
+        channels: vec![ChannelSettings { output, format, filter, when_full }],
         buffered,
         queue: QueueLimits { alerts: None, bytes: 64 << 20 },
         timeout: Duration::from_secs(2),

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::WhenFull;
 use super::shared::required;
+use super::{Presentation, WhenFull};
 use crate::declare::{optional, section};
 
 /// Alerts into a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FileOutput {
     /// Path of the file; alerts are appended.
     pub path: PathBuf,
@@ -15,6 +15,8 @@ pub struct FileOutput {
     pub keep_alive: bool,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
+    /// Which alerts it gets and how they look.
+    pub presentation: Presentation,
 }
 
 section! {
@@ -29,15 +31,17 @@ section! {
         /// When its queue is full: drop_newest or drop_oldest (the rule that has most of the queue
         /// loses an alert), block (events wait), or auto: block in a replay, else drop_newest.
         when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
+        /// Which alerts it gets and how they look.
+        peregrine: Presentation = Presentation::default(), extra { "$comment": "Peregrine" };
     }
 }
 
 optional!(FileKeys => FileOutput, |keys, node| {
-    let FileKeys { enabled, keep_alive, filename, when_full } = keys;
+    let FileKeys { enabled, keep_alive, filename, when_full, peregrine: presentation } = keys;
     if !enabled {
         return Ok(None);
     }
     let filename =
         required(filename, "file output enabled but no filename in configuration block", node)?;
-    Ok(Some(FileOutput { path: filename.into(), keep_alive, when_full }))
+    Ok(Some(FileOutput { path: filename.into(), keep_alive, when_full, presentation }))
 });

@@ -1,12 +1,12 @@
 //! Alerts to a web server.
 
-use super::WhenFull;
 use super::shared::{required, web_address};
 use super::tls::{ClientCertificate, Tls, Trust};
+use super::{Presentation, WhenFull};
 use crate::declare::{optional, section};
 
 /// Alerts to a web server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HttpOutput {
     /// URL that alerts are posted to.
     pub url: String,
@@ -20,6 +20,8 @@ pub struct HttpOutput {
     pub max_consecutive_timeouts: u8,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
+    /// Which alerts it gets and how they look.
+    pub presentation: Presentation,
 }
 
 section! {
@@ -56,6 +58,8 @@ section! {
         max_consecutive_timeouts: u8 = 5;
         /// When its queue is full; see file_output.when_full.
         when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
+        /// Which alerts it gets and how they look.
+        peregrine: Presentation = Presentation::default(), extra { "$comment": "Peregrine" };
     }
 }
 
@@ -82,5 +86,6 @@ optional!(HttpKeys => HttpOutput, |keys, node| {
         echo: keys.echo,
         max_consecutive_timeouts: keys.max_consecutive_timeouts,
         when_full: keys.when_full,
+        presentation: keys.peregrine,
     }))
 });

@@ -3,6 +3,7 @@
 mod file;
 mod http;
 mod otlp;
+mod presentation;
 mod program;
 mod queue;
 mod shared;
@@ -11,6 +12,7 @@ mod tls;
 pub use file::FileOutput;
 pub use http::HttpOutput;
 pub use otlp::{OtlpCompression, OtlpOutput, OtlpProtocol};
+pub use presentation::{AlertFormat, FieldChanges, Presentation, Renames, Select};
 pub use program::ProgramOutput;
 pub use queue::OutputsQueue;
 pub use shared::WhenFull;
@@ -25,5 +27,7 @@ section! {
         enabled: bool = false;
         /// When its queue is full; see file_output.when_full.
         when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
+        /// Which alerts it gets and how they look.
+        peregrine: Presentation = Presentation::default(), extra { "$comment": "Peregrine" };
     }
 }

@@ -6,14 +6,14 @@ use peregrine_limits::OTLP_REQUEST_TIME;
 use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
-use super::WhenFull;
 use super::shared::{required, web_address};
 use super::tls::{Tls, TlsKeys};
+use super::{Presentation, Select, WhenFull};
 use crate::declare::{Definitions, Row, Setting, optional, section, words};
 use crate::issue::{ConfigCode, ConfigIssue};
 
 /// Alerts as log records to a receiver of OTLP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OtlpOutput {
     /// URL of the receiver, with the path of requests if there is one.
     pub endpoint: String,
@@ -29,6 +29,8 @@ pub struct OtlpOutput {
     pub resource_attributes: BTreeMap<String, String>,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
+    /// Which alerts it gets.
+    pub presentation: Presentation,
 }
 
 /// How a receiver of OTLP is spoken to.
@@ -82,6 +84,8 @@ section! {
         tls: TlsKeys = TlsKeys::default();
         /// When its queue is full; see file_output.when_full.
         when_full: WhenFull = WhenFull::Auto;
+        /// Which alerts it gets.
+        select: Select = Select::default();
     }
 }
 
@@ -108,6 +112,7 @@ optional!(OtlpKeys => OtlpOutput, |keys, node| {
         timeout_ms: keys.timeout_ms,
         resource_attributes: keys.resource_attributes,
         when_full: keys.when_full,
+        presentation: Presentation { select: keys.select, ..Presentation::default() },
     }))
 });
 

@@ -1,10 +1,11 @@
 //! Outputs that replace others.
 
 use super::*;
+use crate::format::Format;
 
 fn delivery(channels: Vec<ChannelSettings>) -> Delivery {
     let queue = limits(0);
-    Delivery { channels, format: format(), buffered: false, queue, timeout: LONG }
+    Delivery { channels, buffered: false, queue, timeout: LONG }
 }
 
 fn replace(outputs: &mut Outputs, channels: Vec<ChannelSettings>) {
@@ -60,9 +61,9 @@ fn a_file_with_another_format_keeps_the_order_of_its_alerts() {
     for n in 0..5000 {
         if n % 1000 == 0 {
             let iso_time = n % 2000 == 0;
-            let delivery = delivery(vec![file(&path, false)]);
-            let delivery =
-                Delivery { format: Format { iso_time, ..format() }, buffered: true, ..delivery };
+            let format = Format { iso_time, ..format() };
+            let channel = ChannelSettings { format, ..file(&path, false) };
+            let delivery = Delivery { buffered: true, ..delivery(vec![channel]) };
             let next = outputs.planner().prepare(delivery).unwrap();
             outputs.install(next);
         }
