@@ -118,7 +118,9 @@ impl Call<'_> {
     async fn answer_on(&self, open: Open) -> Result<(Open, Answer), OtlpError> {
         let mut client = Grpc::with_origin(open.connection.clone(), self.target.origin.clone());
         if self.gzip {
-            client = client.send_compressed(CompressionEncoding::Gzip);
+            // Servers compress the answer as the request was.
+            let gzip = CompressionEncoding::Gzip;
+            client = client.send_compressed(gzip).accept_compressed(gzip);
         }
         let metadata = MetadataMap::from_headers(self.headers.clone());
         let request = Request::from_parts(metadata, Extensions::default(), self.request.clone());
