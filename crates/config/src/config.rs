@@ -14,6 +14,7 @@ use crate::sections::{
     Plugins, Presentation, ProgramOutput, RuleMatching, RuleSelection, Switch, SyscallEventDrops,
     SyscallEventTimeouts, Webserver,
 };
+use crate::sections::{KafkaOutput, NatsOutput};
 
 impl Config {
     /// What outputs that are enabled say about their alerts, each with the section of these keys.
@@ -25,6 +26,8 @@ impl Config {
         let program = self.program_output.as_ref().map(|it| &it.presentation);
         let http = self.http_output.as_ref().map(|it| &it.presentation);
         let otlp = self.otlp_output.as_ref().map(|it| &it.presentation);
+        let nats = self.nats_output.as_ref().map(|it| &it.presentation);
+        let kafka = self.kafka_output.as_ref().map(|it| &it.presentation);
         let outputs = [
             ("file_output.peregrine", file),
             ("stdout_output.peregrine", stdout),
@@ -32,6 +35,8 @@ impl Config {
             ("program_output.peregrine", program),
             ("http_output.peregrine", http),
             ("otlp_output", otlp),
+            ("nats_output", nats),
+            ("kafka_output", kafka),
         ];
         outputs.into_iter().filter_map(|(key, output)| output.map(|output| (key, output))).collect()
     }
@@ -83,6 +88,10 @@ section! {
         http_output: Option<HttpOutput> = None;
         /// Alerts as log records to a receiver of OTLP, such as the OpenTelemetry Collector.
         otlp_output: Option<OtlpOutput> = None, extra { "$comment": "Peregrine" };
+        /// Alerts to NATS.
+        nats_output: Option<NatsOutput> = None, extra { "$comment": "Peregrine" };
+        /// Alerts to Kafka.
+        kafka_output: Option<KafkaOutput> = None, extra { "$comment": "Peregrine" };
         /// Milliseconds an output may take for one alert before a warning is logged.
         output_timeout: u32 = 2000;
         /// Whether the first rule that matches an event ends the search (`first`) or all rules are

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use peregrine_diagnostics::Span;
+use peregrine_diagnostics::{Secret, Span};
 use peregrine_yaml::{Node, Value};
 use serde_json::{Value as Json, json};
 
@@ -282,6 +282,20 @@ impl Setting for String {
 
     fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
         row(rows, key, format_args!("{self:?}"), about);
+    }
+}
+
+impl Setting for Secret {
+    fn schema(_: &mut Definitions) -> Json {
+        json!({ "type": "string" })
+    }
+
+    fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
+        Ok(node.as_str().map(|text| text.to_owned().into()))
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        row(rows, key, "\"\"", about);
     }
 }
 

@@ -49,6 +49,9 @@ pub use sections::{
     RuleSelection, Scope, Select, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts,
     Tls, Trust, Webserver, WhenFull,
 };
+pub use sections::{
+    KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism,
+};
 
 /// The configuration that applies where there is no file.
 pub const BUILT_IN_CONFIG: &str = include_str!("../assets/falco.yaml");

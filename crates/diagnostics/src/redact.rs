@@ -33,11 +33,15 @@ const SECRET_NAMES: [&str; 6] = ["pass", "pwd", "pw", "auth", "bearer", "dsn"];
 /// Length from which a path segment of letters and digits counts as random.
 const RANDOM: usize = 16;
 
-/// Whether the value of a setting of this name is secret: `api_token`, `clientSecret`.
+/// Whether the value of a setting of this name is secret: `api_token`, `clientSecret`. That of
+/// `token_file` is not: it is the name of a file.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
     let name: String = name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).collect();
     let name = name.to_ascii_lowercase();
+    if name.ends_with("file") {
+        return false;
+    }
     SECRET.iter().any(|part| name.contains(part)) || SECRET_NAMES.contains(&name.as_str())
 }
 
@@ -256,7 +260,9 @@ mod tests {
         for name in ["password", "api_token", "clientSecret", "X-API-Key", "pwd", "Authorization"] {
             assert!(is_secret_name(name), "{name}");
         }
-        for name in ["client_key", "keep_alive", "path", "author", "passive", "key", ""] {
+        for name in
+            ["client_key", "keep_alive", "path", "author", "passive", "key", "token_file", ""]
+        {
             assert!(!is_secret_name(name), "{name}");
         }
     }

@@ -177,6 +177,9 @@ limits! {
     HTTP_REQUEST_TIME: Milliseconds = 10_000;
     /// A request of OTLP with its answer. After this time, the attempt has failed.
     OTLP_REQUEST_TIME: Milliseconds = 10_000, "otlp_output.timeout_ms";
+    /// Connecting to a message broker (nats_output, kafka_output), and each batch of alerts with
+    /// its acknowledgement. It has failed after this time, and is sent again.
+    BROKER_REQUEST_TIME: Milliseconds = 10_000;
     /// All attempts to send an alert over a network without a spool. After this time, no further
     /// one is made and the alert is lost.
     NETWORK_ALERT_TIME: Milliseconds = 30_000;

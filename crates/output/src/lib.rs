@@ -57,12 +57,18 @@ mod time;
 mod watchdog;
 mod worker;
 
+#[cfg(any(feature = "kafka", feature = "nats"))]
+pub use channel::BrokerError;
+#[cfg(feature = "nats")]
+pub use channel::{Acknowledgement, NatsLogin, NatsOutput, SubjectError, SubjectTemplate};
 pub use channel::{
     ChannelError, ChannelOutput, ChannelSettings, ClientIdentity, Compression, FileOutput,
     FileSync, HttpError, HttpOutput, Machine, OtlpError, OtlpOutput, OtlpProtocol, ProgramOutput,
     Rotation, StdoutOutput, SyslogOutput, TlsError, TlsFile, TlsProblem, TlsSettings, TlsWarning,
     Trust, Validity, WhenClosed,
 };
+#[cfg(feature = "kafka")]
+pub use channel::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};
 pub use filter::AlertFilter;
 pub use format::{FieldChanges, Format, Formatter, JsonStyle, Layout, NameCollision};
 pub use incident::{Incident, LossReason, Report};

@@ -4,8 +4,8 @@ use anyhow::{Context, bail};
 use peregrine_config::{Engine, Loaded};
 use peregrine_output::{Delivery, TlsFile};
 
-use super::delivery;
 use super::setup::Setup;
+use super::{brokers, delivery};
 use peregrine_args::LoadArgs;
 
 /// The one event source that exists without plugins.
@@ -65,6 +65,7 @@ pub(crate) fn buffers(setup: &Setup) -> anyhow::Result<()> {
 
 /// How and where alerts are delivered, with everything that this needs.
 pub(crate) fn outputs(setup: &Setup) -> anyhow::Result<Delivery> {
+    brokers::check(&setup.loaded)?;
     let (loaded, delivery) = (&setup.loaded, delivery::delivery(setup.config())?);
     loaded.check_outputs()?;
     for (section, tls) in delivery.channels.iter().filter_map(|channel| channel.output.tls()) {

@@ -16,6 +16,7 @@ use peregrine_output::{
     WhenFull,
 };
 
+use super::brokers;
 use super::host;
 use super::setup::Setup;
 use crate::version;
@@ -23,9 +24,9 @@ use crate::version;
 /// How and where alerts are delivered.
 ///
 /// # Errors
-/// No output is enabled.
+/// No output is enabled, or one cannot be used.
 pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
-    let channels = channels(config);
+    let channels = channels(config)?;
     if channels.is_empty() {
         bail!(
             "No output configured, please make sure at least one output is configured and enabled."
@@ -45,7 +46,7 @@ pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
 }
 
 /// The outputs that are enabled.
-fn channels(config: &Config) -> Vec<ChannelSettings> {
+fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
     let file = config.file_output.as_ref().map(|file| {
         let output = file_output(&file.path, file.keep_alive, config);
         (ChannelOutput::File(output), &file.presentation, file.when_full)
@@ -85,7 +86,8 @@ fn channels(config: &Config) -> Vec<ChannelSettings> {
             peregrine_config::WhenFull::Block => WhenFull::Block,
         },
     };
-    [file, stdout, syslog, program, http, otlp].into_iter().flatten().map(settings).collect()
+    let outputs = [file, stdout, syslog, program, http, otlp].into_iter().flatten();
+    Ok(outputs.chain(brokers::channels(config)?).map(settings).collect())
 }
 
 /// A file with the permissions that the configuration asks for.
@@ -94,7 +96,7 @@ pub(super) fn file_output(path: &Path, keep_alive: bool, config: &Config) -> Fil
 }
 
 /// Certificates of a server and of the client.
-fn tls(keys: &peregrine_config::Tls) -> TlsSettings {
+pub(super) fn tls(keys: &peregrine_config::Tls) -> TlsSettings {
     TlsSettings {
         trust: match &keys.trust {
             peregrine_config::Trust::Anyone => Trust::Anyone,
@@ -165,7 +167,8 @@ fn filter(Select { priority, tags, rules }: &Select) -> AlertFilter {
 
 /// What alerts carry: fields only where a channel has them.
 pub(crate) fn content(config: &Config) -> AlertContent {
-    let channels = channels(config);
+    // What prevents a start was found before.
+    let channels = channels(config).unwrap_or_default();
     AlertContent {
         fields: channels.iter().any(ChannelSettings::shows_fields),
         iso_time: config.time_format_iso_8601,

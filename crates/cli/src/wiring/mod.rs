@@ -1,5 +1,6 @@
 //! From configuration and command line to the settings of what runs.
 
+mod brokers;
 pub(crate) mod checks;
 pub(crate) mod delivery;
 pub(crate) mod host;

@@ -30,6 +30,7 @@ pub use outputs::{
     OtlpOutput, OtlpProtocol, OutputsQueue, Presentation, ProgramOutput, Renames, Select, Switch,
     Tls, Trust, WhenFull,
 };
+pub use outputs::{KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism};
 pub use plugins::{Plugin, Plugins};
 pub use rules::{RuleMatching, RuleSelection};
 pub use webserver::{ListenAddress, Webserver};

@@ -19,6 +19,10 @@ pub enum ChannelError {
     /// Log records could not be exported.
     #[error(transparent)]
     Otlp(#[from] OtlpError),
+    /// A message broker has not taken an alert.
+    #[cfg(any(feature = "kafka", feature = "nats"))]
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
     /// A file could not be opened.
     #[error("failed to open output file {path}: {source}")]
     Open {
@@ -96,4 +100,39 @@ pub enum HttpError {
     /// The transfer failed.
     #[error("failed to post: {}", redact(&.0.to_string()))]
     Transfer(#[from] Box<ureq::Error>),
+}
+
+/// Why a message broker has not taken an alert.
+#[cfg(any(feature = "kafka", feature = "nats"))]
+#[derive(Debug, Error)]
+pub enum BrokerError {
+    /// No connection could be established.
+    #[error("cannot connect: {0}")]
+    Connect(Box<dyn std::error::Error + Send + Sync>),
+    /// A file with credentials could not be read.
+    #[error("{path}: {source}")]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The files for TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] Box<super::tls::TlsError>),
+    /// The connection ended before the alert was acknowledged.
+    #[error("the connection has ended")]
+    Disconnected,
+    /// The broker has not answered.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(std::time::Duration),
+    /// There is no stream, topic or partition for the alert.
+    #[error("{0}")]
+    NoPlace(String),
+    /// The broker does not take the alert.
+    #[error("the broker answered: {0}")]
+    Refused(Box<dyn std::error::Error + Send + Sync>),
+    /// The operating system refuses.
+    #[error(transparent)]
+    System(#[from] io::Error),
 }

@@ -1,10 +1,16 @@
 //! Where alerts go.
 
+#[cfg(any(feature = "kafka", feature = "nats"))]
+mod broker;
 mod deliver;
 mod error;
 mod file;
 mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod lines;
+#[cfg(feature = "nats")]
+mod nats;
 mod network;
 mod otlp;
 mod program;
@@ -15,10 +21,16 @@ mod syslog;
 mod tls;
 
 pub(crate) use self::deliver::{Channel, Outcome};
+#[cfg(any(feature = "kafka", feature = "nats"))]
+pub use self::error::BrokerError;
 pub use self::error::{ChannelError, HttpError};
 use self::file::File;
 pub use self::file::{Compression, FileOutput, FileSync, Rotation};
 pub use self::http::HttpOutput;
+#[cfg(feature = "kafka")]
+pub use self::kafka::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};
+#[cfg(feature = "nats")]
+pub use self::nats::{Acknowledgement, NatsLogin, NatsOutput, SubjectError, SubjectTemplate};
 pub use self::otlp::{Machine, OtlpError, OtlpOutput, OtlpProtocol};
 use self::program::Program;
 pub use self::program::ProgramOutput;
@@ -61,6 +73,12 @@ pub enum ChannelOutput {
     Http(HttpOutput),
     /// `otlp_output`
     Otlp(OtlpOutput),
+    /// `nats_output`
+    #[cfg(feature = "nats")]
+    Nats(NatsOutput),
+    /// `kafka_output`
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaOutput),
 }
 
 impl ChannelSettings {
@@ -82,6 +100,10 @@ impl ChannelOutput {
             Self::Http(output) => output.uses_tls().then_some(("http_output", &output.tls)),
             Self::Otlp(output) => output.uses_tls().then_some(("otlp_output.tls", &output.tls)),
             Self::File(_) | Self::Stdout(_) | Self::Syslog(_) | Self::Program(_) => None,
+            #[cfg(feature = "nats")]
+            Self::Nats(output) => output.tls.as_ref().map(|tls| ("nats_output.tls", tls)),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(output) => output.tls.as_ref().map(|tls| ("kafka_output.tls", tls)),
         }
     }
 
@@ -95,6 +117,10 @@ impl ChannelOutput {
             Self::Program(output) => Box::new(Program::new(output, format)),
             Self::Http(output) => Box::new(output.channel(format)),
             Self::Otlp(output) => Box::new(output.channel()),
+            #[cfg(feature = "nats")]
+            Self::Nats(output) => Box::new(output.channel(format)),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(output) => Box::new(output.channel(format)),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod file;
 mod http;
+mod kafka;
+mod nats;
 mod otlp;
 mod presentation;
 mod program;
@@ -11,6 +13,8 @@ mod tls;
 
 pub use file::FileOutput;
 pub use http::HttpOutput;
+pub use kafka::{KafkaCompression, KafkaOutput, KafkaSasl, SaslMechanism};
+pub use nats::{NatsLogin, NatsOutput};
 pub use otlp::{OtlpCompression, OtlpOutput, OtlpProtocol};
 pub use presentation::{AlertFormat, FieldChanges, Presentation, Renames, Select};
 pub use program::ProgramOutput;

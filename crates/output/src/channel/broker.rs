@@ -1,0 +1,81 @@
+//! What the clients of message brokers have in common.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use peregrine_limits::BROKER_REQUEST_TIME;
+use tokio::runtime::{Builder, Runtime};
+
+use super::error::BrokerError;
+use super::network::{BatchLimits, Fate};
+
+/// What happened to the records of a call that did not all arrive.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: BrokerError,
+    pub(super) fate: Fate,
+    /// Whether the connection can be used again.
+    pub(super) connected: bool,
+}
+
+/// The tasks of a connection. They run during [`run`](Self::run), and end with this.
+#[derive(Debug)]
+pub(super) struct Tasks(Option<Runtime>);
+
+/// What is sent at once.
+pub(super) const BATCH: BatchLimits = BatchLimits { records: 256, bytes: 512 << 10 };
+
+impl Failure {
+    /// The records are sent again through another connection.
+    pub(super) fn reconnect(error: BrokerError) -> Self {
+        Self { error, fate: AGAIN, connected: false }
+    }
+
+    /// The records are sent again.
+    pub(super) fn again(error: BrokerError) -> Self {
+        Self { error, fate: AGAIN, connected: true }
+    }
+
+    /// So many records are lost.
+    pub(super) fn refused(error: BrokerError, records: usize) -> Self {
+        Self { error, fate: Fate::Refused(records), connected: true }
+    }
+}
+
+impl From<BrokerError> for Failure {
+    fn from(error: BrokerError) -> Self {
+        Self::reconnect(error)
+    }
+}
+
+const AGAIN: Fate = Fate::Again { at_least: Duration::ZERO };
+
+impl Tasks {
+    pub(super) fn new() -> io::Result<Self> {
+        Builder::new_current_thread().enable_all().build().map(|runtime| Self(Some(runtime)))
+    }
+
+    /// Waits for the end of an operation, for a bounded time.
+    pub(super) fn run<T>(
+        &self,
+        operation: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let limit = BROKER_REQUEST_TIME.duration();
+        let Some(runtime) = &self.0 else { return Err(BrokerError::Disconnected.into()) };
+        let in_time = runtime.block_on(async { tokio::time::timeout(limit, operation).await });
+        in_time.unwrap_or_else(|_| {
+            BROKER_REQUEST_TIME.reach();
+            Err(BrokerError::Timeout(limit).into())
+        })
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        // Dropping a runtime would wait for a name server that does not answer.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
