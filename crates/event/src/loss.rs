@@ -54,6 +54,12 @@ impl LossClass {
         Self::Other,
     ];
 
+    /// Whether these events create, replace or end processes. Without one of them, the process tree
+    /// is wrong until it is repaired.
+    pub fn is_lifecycle(self) -> bool {
+        matches!(self, Self::CloneFork | Self::Execve | Self::ProcExit)
+    }
+
     /// Name as Falco's counters have it.
     pub fn name(self) -> &'static str {
         match self {

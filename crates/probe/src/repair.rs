@@ -22,9 +22,6 @@ use crate::scan::{Scanner, scope};
 /// Nanoseconds between two processes that are read while events arrive without a pause.
 const BUSY: u64 = 20_000_000;
 
-/// Losses after which the set of processes in the state may be wrong.
-const LIFE: [LossClass; 3] = [LossClass::CloneFork, LossClass::Execve, LossClass::ProcExit];
-
 pub(crate) struct Repairer {
     losses: LossSubscription,
     clock: Clock,
@@ -144,7 +141,9 @@ impl Repairer {
         }
         let offenders = &update.offenders;
         self.waiting.extend(offenders.iter().filter(|o| can_be_wrong(o)).map(|o| o.pid));
-        let life = LIFE.into_iter().any(|class| new.lost_in(class) > 0);
+        // The set of processes in the state may be wrong.
+        let mut lifecycle = LossClass::ALL.into_iter().filter(|class| class.is_lifecycle());
+        let life = lifecycle.any(|class| new.lost_in(class) > 0);
         let attributed: u64 = offenders.iter().flat_map(|offender| offender.lost).sum();
         if life {
             self.list_living();

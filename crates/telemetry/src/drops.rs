@@ -2,12 +2,14 @@
 
 mod token_bucket;
 
-use peregrine_event::EventCounters;
+use peregrine_event::{EventCounters, LossClass};
 
 use token_bucket::TokenBucket;
 
 /// Nanoseconds of event time between two checks.
 const INTERVAL: u64 = 1_000_000_000;
+/// Alerts about life-cycle events per second in the long run: one in ten seconds.
+const LIFECYCLE_RATE: f64 = 0.1;
 
 /// An action after lost events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +47,18 @@ pub struct DropMonitor {
     /// Time after which the next check is due; 0 before the first event.
     due: u64,
     last: EventCounters,
+    /// Life-cycle events that were lost since the last alert about them, by class.
+    lifecycle: LifecycleLosses,
+    lifecycle_bucket: TokenBucket,
     occurrences: u64,
     actions_taken: u64,
 }
 
+/// Lost events that create, replace or end processes, by class.
+pub type LifecycleLosses = Vec<(LossClass, u64)>;
+
 /// Result of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// Events and losses since the last check.
     pub new: EventCounters,
@@ -58,6 +66,8 @@ pub struct Check {
     pub drops: u64,
     /// What to do.
     pub reaction: Reaction,
+    /// Life-cycle events that were lost and are to be told of now, whatever the threshold.
+    pub lifecycle: LifecycleLosses,
 }
 
 /// What to do after a check.
@@ -79,6 +89,8 @@ impl DropMonitor {
             policy,
             due: 0,
             last: EventCounters::default(),
+            lifecycle: Vec::new(),
+            lifecycle_bucket: TokenBucket::new(LIFECYCLE_RATE, 1.0),
             occurrences: 0,
             actions_taken: 0,
         }
@@ -87,7 +99,8 @@ impl DropMonitor {
     /// Whether it is time for a [check](Self::check).
     #[inline]
     pub fn is_due(&self, ts: u64) -> bool {
-        self.due < ts
+        // A check that is further ahead than ever shows that the clock has been set back.
+        self.due < ts || self.due > ts.saturating_add(2 * INTERVAL)
     }
 
     /// Starts the clock at this time, in nanoseconds, if it has not been started yet, and says
@@ -118,7 +131,30 @@ impl DropMonitor {
                 Reaction::Throttled
             }
         };
-        Check { new, drops, reaction }
+        self.add_lifecycle(&new);
+        let told = !self.lifecycle.is_empty() && self.lifecycle_bucket.claim(ts);
+        let lifecycle = if told { std::mem::take(&mut self.lifecycle) } else { Vec::new() };
+        Check { new, drops, reaction, lifecycle }
+    }
+
+    /// At the end of a run: life-cycle events that were lost and not told of yet.
+    pub fn finish(&mut self, counters: &EventCounters) -> LifecycleLosses {
+        self.add_lifecycle(&counters.since(&self.last));
+        std::mem::take(&mut self.lifecycle)
+    }
+
+    fn add_lifecycle(&mut self, new: &EventCounters) {
+        if self.policy.ignores() {
+            return;
+        }
+        for class in LossClass::ALL.into_iter().filter(|class| class.is_lifecycle()) {
+            let lost = new.lost_in(class);
+            match self.lifecycle.iter_mut().find(|(known, _)| *known == class) {
+                Some((_, sum)) => *sum += lost,
+                None if lost > 0 => self.lifecycle.push((class, lost)),
+                None => {}
+            }
+        }
     }
 
     /// The policy.
@@ -141,6 +177,11 @@ impl DropPolicy {
     /// Whether the policy includes this action.
     pub fn has(&self, action: DropAction) -> bool {
         self.actions.contains(&action)
+    }
+
+    /// Whether nothing at all is to be done.
+    pub fn ignores(&self) -> bool {
+        self.actions.iter().all(|action| *action == DropAction::Ignore)
     }
 }
 
@@ -191,6 +232,19 @@ mod tests {
     }
 
     #[test]
+    fn checks_go_on_when_the_clock_is_set_back() {
+        let mut monitor = DropMonitor::new(policy());
+        monitor.start(START);
+        monitor.check(START + SECOND, &counters(1, 0));
+        // Events can be a little late.
+        assert!(!monitor.is_due(START + SECOND - 1) && !monitor.is_due(START));
+        assert!(monitor.is_due(START - 1));
+        let check = monitor.check(START - 3600 * SECOND, &counters(10, 9));
+        assert_eq!(check.reaction, Reaction::Act);
+        assert!(!monitor.is_due(START - 3600 * SECOND + 1));
+    }
+
+    #[test]
     fn the_threshold_must_be_exceeded() {
         let mut monitor = DropMonitor::new(DropPolicy { max_burst: 10.0, ..policy() });
         monitor.start(START);
@@ -224,6 +278,40 @@ mod tests {
         assert_eq!(acts(burst, 35), [1, 2, 3, 11, 21, 31]);
         let early = DropPolicy { max_burst: 10.0, ..policy() };
         assert_eq!(acts(early, 50), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 32]);
+    }
+
+    #[test]
+    fn lost_lifecycle_events_are_told_of_below_the_threshold_and_summed_between_alerts() {
+        let policy = DropPolicy { threshold: 1.0, actions: vec![DropAction::Exit], ..policy() };
+        let lose = |monitor: &mut DropMonitor, second: u64, forks, exits| {
+            let mut all = counters(1_000_000 * second, 0);
+            all.lost[LossClass::CloneFork as usize][LossCause::RingFull as usize] = forks;
+            all.lost[LossClass::ProcExit as usize][LossCause::Bug as usize] = exits;
+            let check = monitor.check(START + second * SECOND, &all);
+            assert_eq!(check.reaction, Reaction::None);
+            check.lifecycle
+        };
+        let mut monitor = DropMonitor::new(policy.clone());
+        monitor.start(START);
+        assert_eq!(lose(&mut monitor, 1, 0, 0), []);
+        assert_eq!(lose(&mut monitor, 2, 1, 0), [(LossClass::CloneFork, 1)]);
+        assert_eq!(lose(&mut monitor, 4, 3, 0), []);
+        assert_eq!(lose(&mut monitor, 6, 3, 5), []);
+        let both = [(LossClass::CloneFork, 2), (LossClass::ProcExit, 5)];
+        assert_eq!(lose(&mut monitor, 13, 3, 5), both);
+        assert_eq!(lose(&mut monitor, 30, 3, 5), []);
+        assert_eq!(lose(&mut monitor, 31, 4, 5), [(LossClass::CloneFork, 1)]);
+        assert_eq!(lose(&mut monitor, 32, 5, 5), []);
+        let mut all = monitor.last;
+        all.lost[LossClass::Execve as usize][LossCause::RingFull as usize] = 2;
+        let rest = monitor.finish(&all);
+        assert_eq!(rest, [(LossClass::CloneFork, 1), (LossClass::Execve, 2)]);
+
+        for actions in [vec![], vec![DropAction::Ignore]] {
+            let mut monitor = DropMonitor::new(DropPolicy { actions, ..policy.clone() });
+            monitor.start(START);
+            assert_eq!(lose(&mut monitor, 2, 1, 1), []);
+        }
     }
 
     #[test]

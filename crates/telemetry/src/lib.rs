@@ -34,7 +34,7 @@ pub use collector::{
     Collector, CollectorSettings, HostInfo, KernelSource, KernelStats, MetricGroups, MetricReport,
     ReportSink, Scraper, SnapshotContext,
 };
-pub use drops::{Check, DropAction, DropMonitor, DropPolicy, Reaction};
+pub use drops::{Check, DropAction, DropMonitor, DropPolicy, LifecycleLosses, Reaction};
 pub use heartbeat::{Heartbeat, PhaseGuard, StallStats, Ticker};
 pub use ledger::{GroupLoss, Ledger, LossInterval, Period, coverage};
 pub use periodic::{Periodic, Turn};

@@ -14,6 +14,8 @@ use peregrine_engine::{Match, MatchAlert, PendingAlert};
 use peregrine_limits::{HELD_ALERT_BYTES, HELD_ALERTS, Limit};
 use peregrine_state::State;
 
+use crate::clock::is_reached;
+
 /// Time between two searches for alerts whose deadline has passed, in nanoseconds. A search takes
 /// time for each held alert, and a container decides how many there are.
 const SEARCH_INTERVAL: u64 = 10_000_000;
@@ -75,7 +77,9 @@ impl HeldAlerts {
     /// Whether a held alert has reached its deadline, and it is time to look for more.
     #[inline]
     pub(crate) fn is_due(&self, now: u64) -> bool {
-        self.held.front().is_some_and(|held| held.deadline.max(self.next_search) <= now)
+        let ahead = self.max_wait.max(SEARCH_INTERVAL);
+        let is_due = |held: &Held| is_reached(held.deadline.max(self.next_search), ahead, now);
+        self.held.front().is_some_and(is_due)
     }
 
     /// Releases alerts whose accounts are known or whose deadline has passed.
@@ -93,7 +97,7 @@ impl HeldAlerts {
                 Waiting::ForAccounts(alert) if alert.is_answered(state) => {
                     submit(alert.complete(state));
                 }
-                Waiting::ForAccounts(alert) if held.deadline <= now => {
+                Waiting::ForAccounts(alert) if is_reached(held.deadline, self.max_wait, now) => {
                     self.incomplete += 1;
                     submit(alert.incomplete());
                 }

@@ -107,6 +107,24 @@ pub(super) static METRICS: &[Metric] = &[
         "Requests to read the users and groups of a container that waited because the queue was full.",
         |f| of(f, |s| s.postponed_account_requests),
     ),
+    counter(
+        "peregrine.repaired_processes",
+        "peregrine_repaired_processes_total",
+        "Processes that were read again because they had lost events.",
+        |f| of(f, |s| s.repaired_processes),
+    ),
+    counter(
+        "peregrine.repaired_threads",
+        "peregrine_repaired_threads_total",
+        "Threads that were new, gone or changed when their process was read again.",
+        |f| of(f, |s| s.repaired_threads),
+    ),
+    counter(
+        "peregrine.repaired_fds",
+        "peregrine_repaired_fds_total",
+        "Open files that were new, closed or others when their process was read again.",
+        |f| of(f, |s| s.repaired_fds),
+    ),
 ];
 
 fn of(inputs: &MetricInputs, value: fn(&StateStats) -> u64) -> Option<MetricValue> {
