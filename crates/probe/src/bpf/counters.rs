@@ -1,12 +1,12 @@
 //! Counters of the programs: events, and the processes that lost some.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData, PerCpuArray};
-use aya::programs::ProgramInfo;
 use peregrine_event::{EventCounters, LossClass};
 
 use super::abi::{self, CounterWords, LossWords, OffenderWords};
@@ -32,10 +32,10 @@ struct Hooks {
     missed: [u64; LossClass::ALL.len()],
 }
 
-/// A program, identified by its id: descriptors for hundreds would be too many.
+/// A program. Its descriptor is kept: opening it by its id would take CAP_SYS_ADMIN.
 struct Hooked {
     class: LossClass,
-    program: ProgramInfo,
+    program: OwnedFd,
     /// Misses of earlier programs with this name.
     before: u64,
     /// Its own misses at the last reading.
@@ -44,9 +44,7 @@ struct Hooked {
 
 impl Hooked {
     fn missed(&mut self) -> u64 {
-        if let Ok(program) = self.program.fd() {
-            self.missed = missed(program);
-        }
+        self.missed = missed(&self.program);
         self.before + self.missed
     }
 }
@@ -81,7 +79,7 @@ impl KernelCounters {
     }
 
     /// Also counts events lost because the kernel skipped this program, which was already running.
-    pub(super) fn watch(&self, name: &str, class: LossClass, program: ProgramInfo) {
+    pub(super) fn watch(&self, name: &str, class: LossClass, program: OwnedFd) {
         let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
         let before = hooks.programs.get_mut(name).map_or(0, Hooked::missed);
         hooks.programs.insert(name.to_owned(), Hooked { class, program, before, missed: 0 });

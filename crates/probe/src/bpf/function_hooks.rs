@@ -5,10 +5,11 @@
 //! takes care of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, OwnedFd};
 
 use aya::maps::{MapData, ProgramArray};
+use aya::programs::ProgramError;
 use aya::programs::fexit::{FExit, FExitLink};
-use aya::programs::{ProgramError, ProgramInfo};
 use aya::{Btf, Ebpf};
 use peregrine_event::{LossClass, native_syscalls};
 use peregrine_telemetry::Heartbeat;
@@ -208,14 +209,14 @@ fn attach(
     types: &Btf,
     name: &str,
     function: &str,
-) -> Result<(FExitLink, ProgramInfo), ProgramError> {
+) -> Result<(FExitLink, OwnedFd), ProgramError> {
     unload(ebpf, name)?;
     let program = load(ebpf, types, name, function)?;
     let link = program.attach()?;
     let link = program.take_link(link)?;
-    let info = program.info()?;
+    let descriptor = program.fd()?.as_fd().try_clone_to_owned()?;
     program.unload()?;
-    Ok((link, info))
+    Ok((link, descriptor))
 }
 
 /// The kernel's message.

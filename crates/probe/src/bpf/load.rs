@@ -1,6 +1,7 @@
 //! Loads the programs, attaches them to what is selected, and gives access to their maps.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -187,9 +188,10 @@ impl Probe {
 
     /// The loaded programs, to query their run counts.
     pub fn programs(&self) -> Programs {
+        let descriptor = |program: &Program| program.fd().ok()?.as_fd().try_clone_to_owned().ok();
         let loaded = self.ebpf.programs();
         Programs::new(
-            loaded.filter_map(|(name, program)| Some((name.to_owned(), program.info().ok()?))),
+            loaded.filter_map(|(name, program)| Some((name.to_owned(), descriptor(program)?))),
         )
     }
 
@@ -299,8 +301,9 @@ impl Probe {
                 match (loaded, hook.missing()) {
                     (Ok(program), _) => {
                         program.attach().map_err(failed)?;
-                        let info = program.info().map_err(failed)?;
-                        self.counters.watch(hook.program, hook.class, info);
+                        let program = program.fd().map_err(failed)?.as_fd().try_clone_to_owned();
+                        let program = program.map_err(|error| failed(error.into()))?;
+                        self.counters.watch(hook.program, hook.class, program);
                     }
                     (Err(error), Some(tracepoint)) if error.is_unknown_tracepoint() => {
                         self.missing |= tracepoint;

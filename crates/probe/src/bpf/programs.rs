@@ -4,15 +4,14 @@
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use aya::programs::ProgramInfo;
 use aya::sys::{Stats, SyscallError, enable_stats};
 
 /// The programs loaded at the time of creation. Their counters can be read while they run.
 ///
-/// Programs are identified by their id, which the kernel does not soon reuse, and opened for each
-/// read: holding descriptors would keep programs loaded that a change of selection unloads.
+/// Their descriptors are kept, because opening them by their ids would take CAP_SYS_ADMIN. A program
+/// that a change of selection unloads stays in memory therefore, with the counts that it has.
 #[derive(Debug, Default)]
-pub struct Programs(Vec<(String, ProgramInfo)>);
+pub struct Programs(Vec<(String, OwnedFd)>);
 
 /// What the kernel counted for a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,14 +35,14 @@ pub fn count_runs() -> Result<OwnedFd, SyscallError> {
 
 impl Programs {
     /// Programs by name.
-    pub(super) fn new(programs: impl IntoIterator<Item = (String, ProgramInfo)>) -> Self {
+    pub(super) fn new(programs: impl IntoIterator<Item = (String, OwnedFd)>) -> Self {
         Self(programs.into_iter().collect())
     }
 
-    /// The current counters. Programs that are no longer loaded are left out.
+    /// The current counters.
     pub fn read(&self) -> Vec<ProgramStatistics> {
-        let read = |(name, program): &(String, ProgramInfo)| {
-            let info = fd_info(program.fd().ok()?)?;
+        let read = |(name, program): &(String, OwnedFd)| {
+            let info = fd_info(program)?;
             Some(ProgramStatistics {
                 name: name.clone(),
                 runs: value(&info, "run_cnt:")?,
