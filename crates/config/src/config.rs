@@ -120,6 +120,8 @@ section! {
         containers: Containers = Containers::default(), extra { "$comment": "Peregrine" };
         /// What the program writes.
         files: Files = Files::default(), extra { "$comment": "Peregrine" };
+        /// Give up capabilities and system calls that the run does not need.
+        drop_privileges: bool = true, extra { "$comment": "Peregrine" };
         /// Which system calls to monitor besides those of the rules.
         base_syscalls: BaseSyscalls = BaseSyscalls::default();
         /// Numbers about the program itself.

@@ -3,14 +3,20 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{End, Engine, Generation, Source, Step};
 
 use crate::Log;
+use crate::clock::now;
 use crate::control::{Control, Controls};
 use crate::observers::RunObserver;
+
+/// Longest time to process what had happened before a stop.
+const DRAIN: Duration = Duration::from_secs(1);
+/// Steps between two looks at the clock.
+const DRAIN_STEPS: u32 = 256;
 
 /// The parts of a loop except its source.
 pub(crate) struct EventLoop<'a, M> {
@@ -21,6 +27,8 @@ pub(crate) struct EventLoop<'a, M> {
     pub(crate) log: &'a Log,
     /// Whether the service manager knows that the snapshot is read.
     pub(crate) ready: bool,
+    /// Whether the source has events from before a stop that it has not delivered by then.
+    pub(crate) drains: bool,
 }
 
 /// Why the loop has ended.
@@ -50,7 +58,7 @@ impl<M: RuleMeter> EventLoop<'_, M> {
                     // does not.
                     self.controls.heartbeat().progress();
                     if self.controls.stop_requested() {
-                        return Ok(self.stopped());
+                        return self.stop(source);
                     }
                     continue;
                 }
@@ -58,9 +66,33 @@ impl<M: RuleMeter> EventLoop<'_, M> {
                 Step::End(End::Stopped) => return Ok(Ended::Observer),
             }
             if self.controls.poll() && self.handle(source, &mut reselect).is_break() {
-                return Ok(self.stopped());
+                return self.stop(source);
             }
         }
+    }
+
+    /// Processes what had happened before the stop. Without a snapshot, no event was delivered yet.
+    fn stop<S: Source>(&mut self, source: &mut S) -> Result<Ended, S::Error> {
+        self.log.info("SIGINT received, exiting...");
+        if !(self.drains && self.ready) {
+            return Ok(Ended::Requested);
+        }
+        self.observer.stop_at(now());
+        let deadline = Instant::now() + DRAIN;
+        while Instant::now() < deadline {
+            for _ in 0..DRAIN_STEPS {
+                match self.engine.step(source, self.observer, self.meter)? {
+                    Step::End(_) => {
+                        self.observer.drops.is_drained();
+                        return Ok(Ended::Requested);
+                    }
+                    // It may have waited.
+                    Step::Idle => break,
+                    Step::Event | Step::Loaded => {}
+                }
+            }
+        }
+        Ok(Ended::Requested)
     }
 
     /// Handles requests, and submits a snapshot of the counters if it is requested.
@@ -91,11 +123,6 @@ impl<M: RuleMeter> EventLoop<'_, M> {
             }
         }
         ControlFlow::Continue(())
-    }
-
-    fn stopped(&self) -> Ended {
-        self.log.info("SIGINT received, exiting...");
-        Ended::Requested
     }
 
     fn install(&mut self, generation: Arc<Generation>) {

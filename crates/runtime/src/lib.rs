@@ -26,6 +26,8 @@ mod limits;
 mod log;
 pub mod memory;
 pub mod observers;
+mod pidfile;
+pub mod privileges;
 mod profile;
 pub mod reload;
 mod run;
@@ -37,6 +39,7 @@ mod stop;
 mod watchdog;
 
 pub use log::{BackgroundLog, Log, LogFormat, LogSettings};
+pub use pidfile::PidFile;
 pub use profile::ProfileReport;
 pub use run::{Run, RunContext, RunError, RunReport};
 pub use settings::{RunSettings, SourceSettings};

@@ -305,7 +305,15 @@ impl Work<'_> {
         reselect: impl FnMut(&mut S, &Generation),
     ) -> (Result<Ended, S::Error>, Engine) {
         let (controls, log) = (self.controls, self.log);
-        let mut events = EventLoop { engine, observer, meter, controls, log, ready: false };
+        let mut events = EventLoop {
+            engine,
+            observer,
+            meter,
+            controls,
+            log,
+            ready: false,
+            drains: matches!(self.settings.source, SourceSettings::Live(_)),
+        };
         let result = events.run(source, reselect);
         let engine = events.engine;
         let finishing = controls.heartbeat().enter(Phase::FinishingCaptures);

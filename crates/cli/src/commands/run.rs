@@ -2,26 +2,25 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context;
 use peregrine_config::Engine as Kind;
-use peregrine_files::FileMode;
 use peregrine_output::{Delivery, Incident, Outputs};
 use peregrine_runtime::control::{self, Control, Controller};
 use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
 use peregrine_runtime::reload::{Reloader, Requests};
 use peregrine_runtime::service::Service;
 use peregrine_runtime::{
-    ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, signals,
+    PidFile, ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, signals,
 };
 use peregrine_telemetry::{Phase, WebStats};
 
 use crate::print::{print, print_error};
 use crate::wiring::prepare::{PreparedRun, prepare};
+use crate::wiring::privileges::drop_privileges;
 use crate::wiring::reload::Reader;
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
@@ -37,6 +36,7 @@ const STDOUT_CLOSED: u8 = 128 + 13;
 pub(crate) fn run(args: RunCommand) -> anyhow::Result<ExitCode> {
     let mut setup = Setup::load_for_run(&args.config)?;
     setup.loaded.config.buffered_outputs &= !args.run.unbuffered;
+    drop_privileges(&setup, &args.run);
     start(&setup, &args.rules, &args.run, Some(&args.config), &|| ())
 }
 
@@ -62,14 +62,17 @@ pub(super) fn start(
         signals::forward(controller.clone(), log, hangup)?;
         controller.set_service(Service::of_environment(controller.heartbeat(), log));
     }
-    if let Some(path) = args.pidfile.as_ref().filter(|_| !args.dry_run)
-        && let Err(error) = write_pid(path)
-    {
-        let path = path.display();
-        log.error(format_args!("{path}: {error}"));
-        log.error(format_args!("Could not write pid to pidfile {path}. Exiting."));
-        return Ok(ExitCode::from(NO_PIDFILE));
-    }
+    let pidfile = args.pidfile.as_ref().filter(|_| !args.dry_run);
+    let pidfile =
+        pidfile.map(|path| PidFile::create(path).map_err(|error| (path.display(), error)));
+    let _pidfile = match pidfile.transpose() {
+        Ok(pidfile) => pidfile,
+        Err((path, error)) => {
+            log.error(format_args!("{path}: {error}"));
+            log.error(format_args!("Could not write pid to pidfile {path}. Exiting."));
+            return Ok(ExitCode::from(NO_PIDFILE));
+        }
+    };
     let prepared = prepare(setup, set, &texts, args, controls, opened)?;
     checks::buffers(setup)?;
     let metrics = metrics::settings(&prepared, &delivery)?;
@@ -190,12 +193,6 @@ fn print_report(prepared: &PreparedRun<'_>, report: &RunReport) -> anyhow::Resul
         printed => printed?,
     }
     Ok(())
-}
-
-/// The number of this process is no secret: tools of other users read it.
-fn write_pid(path: &Path) -> io::Result<()> {
-    let mut file = peregrine_files::create(path, FileMode::PUBLIC)?;
-    file.write_all(std::process::id().to_string().as_bytes())
 }
 
 /// Creates the file for the stacks, so that a wrong name is reported before the run.

@@ -7,6 +7,7 @@ pub(crate) mod host;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod prepare;
+pub(crate) mod privileges;
 pub(crate) mod reload;
 pub(crate) mod rules;
 pub(crate) mod run;

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use crate::{CONFIG, Owned, Place, RULES};
 
 /// Opens, closes, duplicates and creates (existing directories) as often as requested; `keep`
-/// leaves a file open as fd 7, `use` uses it.
+/// leaves a file open as fd 7, `use` uses it; `fork` starts as many processes.
 const FLOOD: &str = r#"
 import os, sys
 print("ready", flush=True)
@@ -23,6 +23,12 @@ for line in sys.stdin:
         os.dup2(os.open(path, os.O_RDONLY), 7)
     elif what == "use":
         os.fchdir(7)
+    elif what == "fork":
+        for _ in range(int(path)):
+            child = os.fork()
+            if child == 0:
+                os._exit(0)
+            os.waitpid(child, 0)
     else:
         for _ in range(int(what)):
             os.close(os.open(path, os.O_RDONLY))
@@ -185,6 +191,73 @@ fn a_file_whose_opening_was_lost_is_known_afterwards() {
     assert_eq!((&fields["fd.type"], &fields["evt.type"]), (&"directory".into(), &"fchdir".into()));
     assert_eq!(fields["proc.cwd"], "/usr/lib/");
     assert!(log.contains(" processes read again, "), "{log}");
+}
+
+/// The threshold is never exceeded, and `alert` is no action.
+#[test]
+fn lost_process_events_are_an_alert_whatever_the_threshold() {
+    let Some(place) = Place::new("lifecycle") else { return };
+    place.write("rules.yaml", FLOODED);
+    place.write(
+        "falco.yaml",
+        &format!("{CONFIG}syscall_event_drops: {{actions: [log], threshold: 1}}\n"),
+    );
+    let mut driver = LoadDriver::start(&place);
+    let small = "engine.modern_ebpf.buf_size_preset=1";
+    let Some(mut watcher) = place.watch(&["-r", "rules.yaml", "-o", small]) else { return };
+    watcher.signal(Signal::STOP);
+    driver.does("fork 4000");
+    watcher.signal(Signal::CONT);
+    watcher.wait_for(&["Falco internal: process event drop"]);
+    let alerts = watcher.end();
+    let of = |rule: &str| alerts.iter().filter(|alert| alert["rule"] == rule).collect::<Vec<_>>();
+    assert!(of("Falco internal: syscall event drop").is_empty());
+    let alert = of("Falco internal: process event drop")[0];
+    assert_eq!(alert["priority"], "Critical");
+    let fields = &alert["output_fields"];
+    let classes = ["clone_fork", "execve", "proc"].map(|class| format!("n_drops_{class}"));
+    let lost: u64 = classes.iter().filter_map(|class| fields[class].as_u64()).sum();
+    assert!(lost > 0 && fields["n_drops"].as_u64() == Some(lost), "{fields:#}");
+    let group = place.group.file_name().unwrap().to_str().unwrap();
+    let groups = fields["falco.coverage.lost_cgroups"].as_str().unwrap();
+    assert!(groups.starts_with(&format!("/{group}=")), "{groups}");
+}
+
+/// The program is stopped while events arrive, and then told to end.
+#[test]
+fn what_happened_before_a_stop_is_processed() {
+    let Some(place) = Place::new("drain") else { return };
+    let rule = FLOODED.replace("(openat, close, dup3, mkdir)", "(mkdir)");
+    place.write("rules.yaml", &rule);
+    let mut driver = LoadDriver::start(&place);
+    let Some(mut watcher) = place.watch(&["-r", "rules.yaml"]) else { return };
+    // The snapshot is complete when an event raises an alert.
+    let mut acts = driver.flood(1, "/dev/full");
+    watcher.wait_for(&["Last"]);
+    watcher.signal(Signal::STOP);
+    acts += driver.flood(3_000, "/dev/full");
+    watcher.signal(Signal::TERM);
+    watcher.signal(Signal::CONT);
+    let (alerts, log) = watcher.end_and_tell();
+    assert_eq!(alerts.iter().filter(|alert| alert["rule"] == "Last").count() as u64, acts, "{log}");
+    assert!(log.contains("coverage 100 %") && !log.contains("were waiting"), "{log}");
+}
+
+/// More events than one CPU processes, and a rule that matches all of them.
+#[test]
+fn a_stop_under_load_is_heeded_in_time_and_every_alert_accounted_for() {
+    let Some(place) = Place::new("stopload") else { return };
+    place.write("rules.yaml", FLOODED);
+    let mut driver = LoadDriver::start(&place);
+    let Some(watcher) = place.watch(&["-r", "rules.yaml", "-o", "log_level=info"]) else { return };
+    let stdin = driver.child.0.stdin.as_mut().unwrap();
+    writeln!(stdin, "100000000 /dev/full").unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let begun = Instant::now();
+    let (alerts, log) = watcher.end_and_tell();
+    // Five seconds are promised; a busy machine adds some.
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?} {log}", begun.elapsed());
+    assert!(!alerts.is_empty() && log.contains("Syscall event drop monitoring:"), "{log}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod drops;
 mod metrics;
+mod service;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -201,7 +202,22 @@ impl Place {
 
     /// The same; returns once this is in the log.
     fn watch_from(&self, more: &[&str], start: &str) -> Option<Watcher> {
+        self.watch_in(more, &[], start)
+    }
+
+    /// The same with these variables in the environment.
+    fn watch_with(&self, more: &[&str], environment: &[(&str, &str)]) -> Option<Watcher> {
+        self.watch_in(more, environment, "Watching control group")
+    }
+
+    fn watch_in(
+        &self,
+        more: &[&str],
+        environment: &[(&str, &str)],
+        start: &str,
+    ) -> Option<Watcher> {
         let mut command = peregrine(self.directory.path());
+        command.envs(environment.iter().copied());
         command.arg("-o").arg(format!("engine.modern_ebpf.scope.cgroup={}", self.group.display()));
         command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = Owned(command.spawn().unwrap());

@@ -11,8 +11,8 @@ use peregrine_output::{AlertSender, local_time_of_day};
 use peregrine_probe::{LossSubscription, LossUpdate, Losses, Offender};
 use peregrine_state::State;
 use peregrine_telemetry::{
-    Check, DropAction, DropMonitor, DropPolicy, GroupLoss, Ledger, LossInterval, Period, Reaction,
-    coverage,
+    Check, DropAction, DropMonitor, DropPolicy, GroupLoss, Ledger, LifecycleLosses, LossInterval,
+    Period, Reaction, coverage,
 };
 
 use crate::Log;
@@ -20,6 +20,8 @@ use crate::clock::now;
 
 /// Rule name of alerts about lost events.
 const RULE: &str = "Falco internal: syscall event drop";
+/// The same for lost life-cycle events.
+const LIFECYCLE_RULE: &str = "Falco internal: process event drop";
 /// Most losses and control groups that are listed.
 const MAX_LISTED: usize = 8;
 
@@ -43,6 +45,10 @@ pub struct Drops {
     /// `None` in a replay, which loses no events.
     kernel: Option<Kernel>,
     ledger: Ledger,
+    /// Events that the kernel had to deliver when a stop was requested.
+    wanted: Option<u64>,
+    /// Whether these were delivered.
+    drained: bool,
     /// Events left in the rings at the end of the run.
     waiting: u64,
     /// Corrections that are already logged.
@@ -50,6 +56,7 @@ pub struct Drops {
     /// Whether the run must end because of losses.
     exits: bool,
     rule: InternalRule,
+    lifecycle_rule: InternalRule,
     alerts: AlertSender,
     log: Log,
 }
@@ -62,10 +69,13 @@ impl Drops {
             monitor,
             kernel: None,
             ledger,
+            wanted: None,
+            drained: false,
             waiting: 0,
             repairs: Repairs::default(),
             exits: false,
             rule: InternalRule::new(origin, RULE, Priority::Debug),
+            lifecycle_rule: InternalRule::new(origin, LIFECYCLE_RULE, Priority::Critical),
             alerts,
             log,
         }
@@ -104,15 +114,31 @@ impl Drops {
         }
     }
 
+    /// A stop is requested: later events are not waited for.
+    pub(crate) fn stop(&mut self) {
+        let reading = self.kernel.as_ref().map(|kernel| kernel.losses.refresh(Duration::ZERO));
+        // Without a reading, later events count as well.
+        let total = reading.and_then(Result::ok).map(|reading| reading.statistics.total());
+        self.wanted = total.map(|total| total.events().saturating_sub(total.lost()));
+    }
+
+    /// All events from before the stop were delivered.
+    pub(crate) fn is_drained(&mut self) {
+        self.drained = true;
+    }
+
     /// Takes a last reading. `given` is the number of events that the source has delivered.
     pub(crate) fn finish(&mut self, given: u64) {
         if let Some(kernel) = &self.kernel {
             // Every subscription gets the reading.
             let _ = kernel.losses.refresh(Duration::ZERO);
         }
-        let _ = self.record_losses();
+        let period = self.record_losses();
+        let lifecycle = self.monitor.finish(self.ledger.total());
+        self.alert_lifecycle(now(), &lifecycle, period.as_ref());
         let total = self.ledger.total();
-        self.waiting = total.events().saturating_sub(total.lost()).saturating_sub(given);
+        let wanted = self.wanted.unwrap_or(total.events().saturating_sub(total.lost()));
+        self.waiting = if self.drained { 0 } else { wanted.saturating_sub(given) };
     }
 
     /// Whether the run had to end because of losses.
@@ -133,6 +159,7 @@ impl Drops {
         if self.monitor.policy().simulate {
             self.log.info("Simulating syscall event drop");
         }
+        self.alert_lifecycle(ts, &check.lifecycle, period.as_ref());
         match check.reaction {
             Reaction::None => {}
             Reaction::Throttled => {
@@ -153,6 +180,16 @@ impl Drops {
             self.log.warning(losses(&period.events));
         }
         Some(period)
+    }
+
+    /// Without these events, rules see wrong processes: an alert, whatever the threshold.
+    fn alert_lifecycle(&self, ts: u64, lost: &LifecycleLosses, period: Option<&Period>) {
+        if lost.is_empty() {
+            return;
+        }
+        let (text, fields) = (lifecycle_text(lost), lifecycle_fields(lost, period));
+        self.log.line(Priority::Critical, &text);
+        self.alerts.submit(self.lifecycle_rule.alert(ts, &text, fields));
     }
 
     fn act(&mut self, ts: u64, check: &Check, period: Option<&Period>) -> ControlFlow<()> {
@@ -229,6 +266,24 @@ fn text(check: &Check) -> String {
     format!("{RULE}. {} system calls dropped in last second.", check.drops)
 }
 
+/// The text of the alert about lost life-cycle events.
+fn lifecycle_text(lost: &LifecycleLosses) -> String {
+    let sum: u64 = lost.iter().map(|(_, lost)| lost).sum();
+    let classes = lost.iter().map(|(class, lost)| format!("{lost} {}", class.name()));
+    let classes: Vec<_> = classes.collect();
+    format!("{LIFECYCLE_RULE}. {sum} events were lost: {}.", classes.join(", "))
+}
+
+/// Losses by class since the last such alert, and of the last second those of control groups.
+fn lifecycle_fields(lost: &LifecycleLosses, period: Option<&Period>) -> BTreeMap<String, Scalar> {
+    let by_class = lost.iter();
+    let by_class = by_class.map(|(class, lost)| (format!("n_drops_{}", class.name()), *lost));
+    let sum = lost.iter().map(|(_, lost)| lost).sum();
+    let counts = by_class.chain([("n_drops".to_owned(), sum)]);
+    let counts = counts.map(|(name, lost)| (name, Scalar::Uint(lost)));
+    counts.chain(period.and_then(lost_cgroups)).collect()
+}
+
 /// The fields of the alert. Falco's values are all texts; a live run adds those of the ledger.
 fn alert_fields(check: &Check, period: Option<&Period>) -> BTreeMap<String, Scalar> {
     let Check { new, drops, .. } = check;
@@ -268,12 +323,16 @@ fn coverage_fields(period: &Period) -> Vec<(String, Scalar)> {
     }
     let by_cpu = period.by_cpu.iter();
     fields.extend(by_cpu.map(|(cpu, lost)| (format!("lost_cpu_{cpu}"), Scalar::Uint(*lost))));
+    let fields = fields.into_iter().map(|(name, value)| (format!("falco.coverage.{name}"), value));
+    fields.chain(lost_cgroups(period)).collect()
+}
+
+/// The control groups that lost most.
+fn lost_cgroups(period: &Period) -> Option<(String, Scalar)> {
     let groups = period.by_group.iter().take(MAX_LISTED);
     let groups: Vec<_> = groups.map(|(name, lost)| format!("{name}={lost}")).collect();
-    if !groups.is_empty() {
-        fields.push(("lost_cgroups".to_owned(), Scalar::Text(groups.join(" "))));
-    }
-    fields.into_iter().map(|(name, value)| (format!("falco.coverage.{name}"), value)).collect()
+    let field = || ("falco.coverage.lost_cgroups".to_owned(), Scalar::Text(groups.join(" ")));
+    (!groups.is_empty()).then(field)
 }
 
 /// The losses of the whole run as lines of text.
@@ -378,7 +437,8 @@ mod tests {
 
     #[test]
     fn the_alert_has_the_fields_of_falco_and_of_the_ledger() {
-        let check = Check { new: some(), drops: 10, reaction: Reaction::Act };
+        let reaction = Reaction::Act;
+        let check = Check { new: some(), drops: 10, reaction, lifecycle: Vec::new() };
         let period = Period {
             from: 1_470_327_476_881_785_348,
             to: 1_470_327_477_881_785_348,
@@ -393,6 +453,22 @@ mod tests {
         let mut line = Vec::new();
         Formatter::new(format).line(&alert, &mut line);
         insta::assert_snapshot!(String::from_utf8(line).unwrap(), @r#"{"hostname":"HOST","output":"Falco internal: syscall event drop. 10 system calls dropped in last second.","output_fields":{"ebpf_enabled":"1","falco.coverage.delivered":90,"falco.coverage.events":100,"falco.coverage.from":1470327476881785348,"falco.coverage.lost":10,"falco.coverage.lost_cgroups":"/b=8 /a=2","falco.coverage.lost_cpu_1":10,"falco.coverage.lost_execve_scratch_map":1,"falco.coverage.lost_open_buffer":7,"falco.coverage.lost_other_buffer":2,"falco.coverage.perc":90.0,"falco.coverage.to":1470327477881785348,"n_drops":"10","n_drops_buffer_clone_fork_exit":"0","n_drops_buffer_close_exit":"0","n_drops_buffer_connect_exit":"0","n_drops_buffer_dir_file_exit":"0","n_drops_buffer_execve_exit":"0","n_drops_buffer_open_exit":"7","n_drops_buffer_other_interest_exit":"0","n_drops_buffer_proc_exit":"0","n_drops_buffer_total":"9","n_drops_bug":"0","n_drops_page_faults":"0","n_drops_scratch_map":"1","n_evts":"100"},"priority":"Debug","rule":"Falco internal: syscall event drop","source":"internal","time":"2016-08-04T16:17:57.881785348Z"}"#);
+    }
+
+    #[test]
+    fn lost_lifecycle_events_are_named_by_class() {
+        let lost = vec![(LossClass::CloneFork, 3), (LossClass::ProcExit, 1)];
+        assert_eq!(
+            lifecycle_text(&lost),
+            "Falco internal: process event drop. 4 events were lost: 3 clone_fork, 1 proc."
+        );
+        let period = Period { by_group: vec![("/b".to_owned(), 4)], ..Period::default() };
+        let fields = lifecycle_fields(&lost, Some(&period));
+        assert_eq!(
+            (&fields["n_drops"], &fields["n_drops_proc"]),
+            (&Scalar::Uint(4), &Scalar::Uint(1))
+        );
+        assert_eq!(fields["falco.coverage.lost_cgroups"], Scalar::Text("/b=4".to_owned()));
     }
 
     #[test]

@@ -46,8 +46,13 @@ pub struct RunObserver {
     capture_full: InternalRule,
     /// Events that rules were evaluated for.
     events: u64,
-    first_ts: Option<u64>,
+    /// Whether the time limit counts already.
+    begun: bool,
     limit: Option<Duration>,
+    /// The run is over at the first event that is not older than this.
+    end: u64,
+    /// The run is over when no event is available at this time, or later.
+    idle_end: u64,
     /// Whether the run was idle once: then the start-up backlog is processed.
     settled: bool,
 }
@@ -100,15 +105,34 @@ impl RunObserver {
             held: HeldAlerts::new(accounts_max_wait),
             capture_full: InternalRule::new(origin, CAPTURE_FULL, Priority::Informational),
             events: 0,
-            first_ts: None,
+            begun: false,
             limit,
+            end: u64::MAX,
+            idle_end: u64::MAX,
             settled: false,
         }
     }
 
     /// Starts the run now: event times are wall clock times.
     pub(crate) fn start_clock(&mut self) {
-        self.first_ts = Some(now());
+        self.begin(now());
+    }
+
+    /// The time limit counts from this event time on.
+    #[cold]
+    fn begin(&mut self, ts: u64) {
+        self.begun = true;
+        if let Some(limit) = self.limit {
+            self.end = ts.saturating_add(limit.as_nanos().try_into().unwrap_or(u64::MAX));
+            self.idle_end = self.end;
+        }
+    }
+
+    /// A stop is requested at this event time: only older events are processed.
+    pub(crate) fn stop_at(&mut self, ts: u64) {
+        self.end = self.end.min(ts);
+        self.idle_end = self.idle_end.min(ts.saturating_add(SETTLING));
+        self.drops.stop();
     }
 
     /// Submits a snapshot of the counters if the collecting thread requests one.
@@ -175,12 +199,6 @@ impl RunObserver {
         held.release(now, state, |alert| submit(outputs, heartbeat, alert));
     }
 
-    fn is_over(&self, first: u64, ts: u64) -> bool {
-        // An asynchronous event may be older than the first one.
-        let age = ts.wrapping_sub(first) as i64;
-        self.limit.is_some_and(|limit| i128::from(age) >= limit.as_nanos() as i128)
-    }
-
     /// The alert about a capture that has reached its size.
     #[cold]
     fn report_full_capture(&self, max_bytes: u64, written: u64) {
@@ -193,6 +211,8 @@ impl RunObserver {
     }
 }
 
+/// How long an event takes to arrive from the kernel at most, nanoseconds.
+const SETTLING: u64 = 20_000_000;
 /// Rule name of alerts about captures that reached their size.
 const CAPTURE_FULL: &str = "Falco internal: capture size limit reached";
 
@@ -220,8 +240,10 @@ impl Observer for RunObserver {
 
     #[inline(always)]
     fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
-        let first = *self.first_ts.get_or_insert(event.ts);
-        if self.is_over(first, event.ts) {
+        if !self.begun {
+            self.begin(event.ts);
+        }
+        if event.ts >= self.end {
             return ControlFlow::Break(());
         }
         self.events += 1;
@@ -267,9 +289,9 @@ impl Observer for RunObserver {
         if let Some(alert) = self.timeouts.idle(now) {
             submit(&self.outputs, &self.heartbeat, alert);
         }
-        match self.first_ts {
-            Some(first) if self.is_over(first, now) => ControlFlow::Break(()),
-            _ => self.drops.tick(now),
+        if self.begun && now >= self.idle_end {
+            return ControlFlow::Break(());
         }
+        self.drops.tick(now)
     }
 }

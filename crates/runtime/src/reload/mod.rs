@@ -143,10 +143,14 @@ impl Reloader {
 
     fn reload(&mut self, requested: bool, alerts: &AlertSender) -> Result<(), Over> {
         let (begun, service) = (Instant::now(), self.controller.service());
-        service.reloading();
+        if requested {
+            // The manager that has sent the signal waits for this.
+            service.reloading();
+        }
         let outcome = match self.versions.read() {
             Ok(Some(generation)) => {
                 let rules = generation.iter().count();
+                service.reloading();
                 self.install(generation, begun.elapsed())?;
                 ReloadOutcome::Rules(rules)
             }
@@ -157,7 +161,7 @@ impl Reloader {
             }
             Ok(None) => {
                 self.log.debug("Configuration and rules are the same as before");
-                ReloadOutcome::Unchanged
+                return Ok(());
             }
             Err(error) => {
                 self.reloads.failed();

@@ -66,6 +66,7 @@ pub(crate) enum ReloadOutcome {
 enum Stage {
     Starting,
     Running,
+    Reloading,
     Stopping,
 }
 
@@ -189,6 +190,7 @@ impl Worker {
             Message::Monitoring(status) => self.status = Some(status),
             Message::Running => self.ready(),
             Message::Reloading if self.stage == Stage::Running => {
+                self.stage = Stage::Reloading;
                 let time = monotonic_microseconds();
                 self.tell(&format!(
                     "RELOADING=1\nMONOTONIC_USEC={time}\nSTATUS=Reading configuration and rules"
@@ -198,7 +200,7 @@ impl Worker {
                 if let Some(status) = &mut self.status {
                     status.reloaded(outcome);
                 }
-                if self.stage == Stage::Running {
+                if self.stage != Stage::Starting {
                     self.ready();
                 }
             }
