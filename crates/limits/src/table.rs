@@ -187,6 +187,14 @@ limits! {
     TLS_FILE_BYTES: Bytes = 4 << 20;
     /// All files of a directory of certificates of authorities. A larger directory is not used.
     TLS_DIRECTORY_BYTES: Bytes = 64 << 20;
+    /// Time for sending a batch of alerts to a system log over TCP, with connecting and the
+    /// acknowledgement. After that the connection is closed and the batch is sent again.
+    SYSLOG_REQUEST_TIME: Milliseconds = 10_000;
+    /// Time for which a message waits for the system log of this machine. After that the alert is
+    /// lost.
+    SYSLOG_SEND_TIME: Milliseconds = 2000;
+    /// A message to a system log over UDP. A longer one is cut.
+    SYSLOG_UDP_BYTES: Bytes = 65_000;
     /// A program of program_output that is started for one alert. After this time it is ended and
     /// the alert is lost.
     PROGRAM_ALERT_TIME: Milliseconds = 30_000;

@@ -60,12 +60,6 @@ pub fn local_time_of_day(ts: u64) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
-/// Appends `Jan  1 00:00:00`: now, as the system log wants it.
-pub(crate) fn syslog_now(out: &mut Vec<u8>) {
-    let now = jiff::Zoned::now();
-    let _ = write!(out, "{}", now.strftime("%b %e %H:%M:%S"));
-}
-
 fn time_of_day(out: &mut Vec<u8>, time: &DateTime) {
     let _ = write!(out, "{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second());
 }

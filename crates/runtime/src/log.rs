@@ -5,13 +5,13 @@ mod repeats;
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
-use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use peregrine_alert::Priority;
+use peregrine_output::{SyslogSocket, syslog_head};
 use serde_json::json;
 
 pub use background::BackgroundLog;
@@ -45,7 +45,12 @@ pub struct LogSettings {
     pub iso_8601: bool,
     /// Name of the program, as syslog shows it.
     pub program: String,
+    /// Number of the facility there.
+    pub facility: u8,
 }
+
+/// The socket of syslog.
+const SYSLOG: &str = "/dev/log";
 
 /// Form of the lines on stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +65,7 @@ pub enum LogFormat {
 /// The destinations of lines.
 struct Destinations {
     settings: LogSettings,
-    syslog: Option<UnixDatagram>,
+    syslog: Option<Mutex<SyslogSocket>>,
     /// Locked while a line is written or queued, so that lines are in the order of their times.
     repeats: Mutex<Repeats>,
     queue: Arc<Queue>,
@@ -71,8 +76,10 @@ impl Log {
     /// once more after it, with the number of repeats.
     #[must_use]
     pub fn open(settings: LogSettings) -> Self {
-        let syslog = if settings.syslog { connect_syslog().ok() } else { None };
-        let lowest = (settings.stderr || syslog.is_some()).then_some(settings.level);
+        // A full or vanished syslog must not block the program. One that comes back is found again.
+        let socket = || Mutex::new(SyslogSocket::new(SYSLOG.into(), None));
+        let syslog = settings.syslog.then(socket);
+        let lowest = (settings.stderr || settings.syslog).then_some(settings.level);
         let (repeats, queue) = (Mutex::default(), Arc::default());
         let destinations = Arc::new(Destinations { settings, syslog, repeats, queue });
         let writer = Arc::clone(&destinations);
@@ -179,9 +186,10 @@ impl Destinations {
         let Line { time, level, message } = line;
         let (settings, now, level) = (&self.settings, *time, *level);
         if let Some(syslog) = &self.syslog {
-            // A full or vanished syslog must not block the program.
-            let packet = syslog_packet(level, now, &settings.program, message);
-            let _ = syslog.send(packet.as_bytes());
+            let mut packet = Vec::new();
+            syslog_head(level, settings.facility, now, &settings.program, &mut packet);
+            packet.extend_from_slice(message.as_bytes());
+            let _ = syslog.lock().unwrap_or_else(PoisonError::into_inner).send(&packet);
         }
         if settings.stderr {
             let line = match settings.format {
@@ -218,20 +226,6 @@ fn stamp(now: Timestamp, iso_8601: bool) -> String {
     }
 }
 
-fn connect_syslog() -> io::Result<UnixDatagram> {
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.connect("/dev/log")?;
-    Ok(socket)
-}
-
-/// A packet as `syslog(3)` sends it: facility "user", local time, the program's name.
-fn syslog_packet(level: Priority, now: Timestamp, program: &str, message: &str) -> String {
-    const FACILITY_USER: u8 = 1 << 3;
-    let time = now.to_zoned(TimeZone::system()).strftime("%b %e %H:%M:%S").to_string();
-    format!("<{}>{time} {program}: {message}", FACILITY_USER | level as u8)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -255,6 +249,7 @@ mod tests {
             format: LogFormat::Text,
             iso_8601: false,
             program: "engine".to_owned(),
+            facility: 1,
         };
         assert!(!Log::open(nowhere).is_logged(Priority::Emergency));
     }
@@ -276,13 +271,5 @@ mod tests {
             "time": "2026-11-22T09:38:00Z", "level": "info", "message": "two\n\"lines\""
         });
         assert_eq!(line, expected);
-    }
-
-    #[test]
-    fn syslog_packets_carry_facility_and_level() {
-        let time = Timestamp::from_second(1_795_340_280).unwrap();
-        let packet = syslog_packet(Priority::Warning, time, "engine", "two\nlines");
-        assert!(packet.starts_with("<12>Nov 22 "), "{packet}");
-        assert!(packet.ends_with(" engine: two\nlines"), "{packet}");
     }
 }

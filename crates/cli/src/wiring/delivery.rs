@@ -57,8 +57,7 @@ fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
         .then(|| (ChannelOutput::Stdout(StdoutOutput::default()), &keys.peregrine, keys.when_full));
     let keys = &config.syslog_output;
     let syslog = keys.enabled.then(|| {
-        let ident = env!("CARGO_BIN_NAME").to_owned();
-        let output = SyslogOutput { socket: PathBuf::from("/dev/log"), ident };
+        let output = SyslogOutput::local(PathBuf::from("/dev/log"), version::program());
         (ChannelOutput::Syslog(output), &keys.peregrine, keys.when_full)
     });
     let program = config.program_output.as_ref().map(|keys| {

@@ -155,6 +155,7 @@ fn open_log(config: &Config) -> Log {
         },
         iso_8601: config.time_format_iso_8601,
         program: version::program(),
+        facility: peregrine_output::FACILITY_USER,
     })
 }
 

@@ -9,6 +9,7 @@ use peregrine_files::FileError;
 use thiserror::Error;
 
 use super::otlp::OtlpError;
+use super::tls::TlsError;
 
 /// What went wrong in a channel.
 #[derive(Debug, Error)]
@@ -23,6 +24,9 @@ pub enum ChannelError {
     #[cfg(any(feature = "kafka", feature = "nats"))]
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// TLS cannot be used.
+    #[error(transparent)]
+    Tls(Box<TlsError>),
     /// A file could not be opened.
     #[error("failed to open output file {path}: {source}")]
     Open {
@@ -75,6 +79,12 @@ pub enum ChannelError {
     Write(#[from] io::Error),
 }
 
+impl From<TlsError> for ChannelError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(Box::new(error))
+    }
+}
+
 /// Why an alert could not be posted.
 #[derive(Debug, Error)]
 pub enum HttpError {
@@ -119,7 +129,7 @@ pub enum BrokerError {
     },
     /// The files for TLS cannot be used.
     #[error(transparent)]
-    Tls(#[from] Box<super::tls::TlsError>),
+    Tls(#[from] Box<TlsError>),
     /// The connection ended before the alert was acknowledged.
     #[error("the connection has ended")]
     Disconnected,

@@ -12,7 +12,7 @@ use peregrine_alert::Alert;
 use peregrine_files::FileMode;
 
 use self::place::OpenFile;
-pub use self::renamed::{Compression, Rotation};
+pub use self::renamed::{FileCompression, Rotation};
 use self::rotate::Rotator;
 pub use self::sync::FileSync;
 use self::sync::Syncer;

@@ -25,7 +25,7 @@ pub(crate) use self::deliver::{Channel, Outcome};
 pub use self::error::BrokerError;
 pub use self::error::{ChannelError, HttpError};
 use self::file::File;
-pub use self::file::{Compression, FileOutput, FileSync, Rotation};
+pub use self::file::{FileCompression, FileOutput, FileSync, Rotation};
 pub use self::http::HttpOutput;
 #[cfg(feature = "kafka")]
 pub use self::kafka::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};
@@ -36,8 +36,10 @@ use self::program::Program;
 pub use self::program::ProgramOutput;
 use self::stdout::Stdout;
 pub use self::stdout::{StdoutOutput, WhenClosed};
-use self::syslog::Syslog;
-pub use self::syslog::SyslogOutput;
+pub use self::syslog::{
+    FACILITY_USER, SyslogAddress, SyslogForm, SyslogFraming, SyslogOutput, SyslogReceiver,
+    SyslogSocket, syslog_head,
+};
 pub use self::tls::{
     ClientIdentity, TlsError, TlsFile, TlsProblem, TlsSettings, TlsWarning, Trust, Validity,
 };
@@ -99,11 +101,12 @@ impl ChannelOutput {
         match self {
             Self::Http(output) => output.uses_tls().then_some(("http_output", &output.tls)),
             Self::Otlp(output) => output.uses_tls().then_some(("otlp_output.tls", &output.tls)),
-            Self::File(_) | Self::Stdout(_) | Self::Syslog(_) | Self::Program(_) => None,
             #[cfg(feature = "nats")]
             Self::Nats(output) => output.tls.as_ref().map(|tls| ("nats_output.tls", tls)),
             #[cfg(feature = "kafka")]
             Self::Kafka(output) => output.tls.as_ref().map(|tls| ("kafka_output.tls", tls)),
+            Self::Syslog(output) => output.tls().map(|tls| ("syslog_output.peregrine.tls", tls)),
+            Self::File(_) | Self::Stdout(_) | Self::Program(_) => None,
         }
     }
 
@@ -113,7 +116,7 @@ impl ChannelOutput {
         match self {
             Self::File(output) => Box::new(File::new(output, format, buffered)),
             Self::Stdout(output) => Box::new(Stdout::new(output, format, buffered)),
-            Self::Syslog(output) => Box::new(Syslog::new(output, format)),
+            Self::Syslog(output) => syslog::channel(output, format),
             Self::Program(output) => Box::new(Program::new(output, format)),
             Self::Http(output) => Box::new(output.channel(format)),
             Self::Otlp(output) => Box::new(output.channel()),

@@ -1,102 +1,38 @@
-//! The system log.
+//! The system log: of this machine, or of another one.
 
-use std::io::{self, Write};
-use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+mod datagram;
+mod local;
+mod message;
+mod settings;
+mod stream;
+mod unacked;
 
-use peregrine_alert::Alert;
+use peregrine_limits::NETWORK_ALERT_TIME;
 
-use super::deliver::{Channel, Outcome};
-use super::error::ChannelError;
+pub use self::local::SyslogSocket;
+use self::message::Messages;
+pub use self::message::syslog_head;
+pub use self::settings::{
+    FACILITY_USER, SyslogAddress, SyslogForm, SyslogFraming, SyslogOutput, SyslogReceiver,
+};
+use super::deliver::Channel;
+use super::network::Networked;
+use super::retry::RetryLimits;
 use crate::format::Formatter;
-use crate::time;
 
-/// The system log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyslogOutput {
-    /// The socket, `/dev/log` as a rule.
-    pub socket: PathBuf,
-    /// Name of the program, in front of each message.
-    pub ident: String,
-}
+/// Tries to send a message again over TCP without a spool.
+const TRIES: u32 = 5;
 
-/// The facility `user`, shifted to its place beside the severity.
-const FACILITY_USER: u8 = 1 << 3;
-
-#[derive(Debug)]
-pub(crate) struct Syslog {
-    output: SyslogOutput,
-    format: Formatter,
-    /// The message being sent; kept for its memory.
-    message: Vec<u8>,
-    connected: Option<UnixDatagram>,
-}
-
-impl Syslog {
-    pub(crate) fn new(output: SyslogOutput, format: Formatter) -> Self {
-        Self { output, format, message: Vec::new(), connected: None }
-    }
-
-    fn deliver_one(&mut self, alert: &Alert) -> io::Result<()> {
-        self.message.clear();
-        write!(self.message, "<{}>", FACILITY_USER | alert.priority() as u8)?;
-        time::syslog_now(&mut self.message);
-        write!(self.message, " {}: ", self.output.ident)?;
-        self.format.line(alert, &mut self.message);
-        // The daemon may have restarted: connect once more before giving up.
-        self.send().or_else(|_| self.send())
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        let socket = match self.connected.take() {
-            Some(socket) => socket,
-            None => {
-                let socket = UnixDatagram::unbound()?;
-                socket.connect(&self.output.socket)?;
-                socket
-            }
-        };
-        socket.send(&self.message)?;
-        self.connected = Some(socket);
-        Ok(())
-    }
-}
-
-impl Channel for Syslog {
-    fn name(&self) -> &'static str {
-        "syslog"
-    }
-
-    fn deliver(&mut self, alerts: &[Alert]) -> Outcome {
-        let mut send = |alert| Outcome::of(1, self.deliver_one(alert).map_err(ChannelError::from));
-        alerts.iter().fold(Outcome::default(), |outcome, alert| outcome.and(send(alert)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing;
-
-    #[test]
-    fn messages_survive_a_restart_of_the_daemon() {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("log");
-        let output = SyslogOutput { socket: socket.clone(), ident: "engine".to_owned() };
-        let mut syslog = Syslog::new(output, testing::formatter());
-        let alert = testing::alert("line with é");
-        let line = testing::line("line with é");
-        assert_eq!(syslog.deliver(std::slice::from_ref(&alert)).failed, 1);
-        for _ in 0..2 {
-            let daemon = UnixDatagram::bind(&socket).unwrap();
-            syslog.deliver(std::slice::from_ref(&alert)).unwrap();
-            let mut buffer = [0; 256];
-            let len = daemon.recv(&mut buffer).unwrap();
-            let message = std::str::from_utf8(&buffer[..len]).unwrap();
-            assert!(message.starts_with("<13>"), "{message}");
-            assert!(message.ends_with(&format!(" engine: {line}")), "{message}");
-            assert_eq!(message.len(), format!("<13>Jan  1 00:00:00 engine: {line}").len());
-            std::fs::remove_file(&socket).unwrap();
+/// A channel that sends each alert in this format.
+pub(crate) fn channel(output: SyslogOutput, format: Formatter) -> Box<dyn Channel> {
+    let messages = Messages::new(&output, format);
+    match output.receiver {
+        SyslogReceiver::Local(path) => Box::new(local::Local::new(path, messages)),
+        SyslogReceiver::Udp(address) => Box::new(datagram::Udp::new(address, messages)),
+        SyslogReceiver::Tcp { address, framing, tls } => {
+            let stream = stream::Stream::new(address, framing, tls);
+            let retries = RetryLimits { max: TRIES, time: NETWORK_ALERT_TIME.duration() };
+            Box::new(Networked::new(Box::new(messages), Box::new(stream), retries))
         }
     }
 }

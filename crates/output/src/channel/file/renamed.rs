@@ -18,12 +18,12 @@ pub struct Rotation {
     /// Renamed files that are kept; `None` keeps all.
     pub keep: Option<NonZeroUsize>,
     /// Renamed files are compressed.
-    pub compression: Option<Compression>,
+    pub compression: Option<FileCompression>,
 }
 
 /// How renamed files are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
+pub enum FileCompression {
     /// `.gz`
     Gzip,
     /// `.zst`

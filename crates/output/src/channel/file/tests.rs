@@ -163,7 +163,7 @@ fn renamed_files_are_compressed_and_an_interrupted_compression_is_repeated() {
     write(&partial, "partial");
     write(&format!("{partial}.gz.partial"), "half");
     write(&plain, "plain");
-    let compression = Some(Compression::Gzip);
+    let compression = Some(FileCompression::Gzip);
     let mut file = rotated(&path, Rotation { compression, ..Rotation::default() });
     file.deliver(&alerts(&["1"])).unwrap();
     file.finish().unwrap();
@@ -184,7 +184,7 @@ fn zstd_files_of_several_chunks_are_whole() {
     let (path, old) = (dir.path().join("out"), dir.path().join("out.20200101T000000.000000Z"));
     let text: String = (0..300_000).map(|number| format!("line {number}\n")).collect();
     fs::write(&old, &text).unwrap();
-    let compression = Some(Compression::Zstd);
+    let compression = Some(FileCompression::Zstd);
     let mut file = rotated(&path, Rotation { compression, ..Rotation::default() });
     file.deliver(&alerts(&["1"])).unwrap();
     let compressed = dir.path().join("out.20200101T000000.000000Z.zst");

@@ -17,7 +17,7 @@ use peregrine_files::{FileError, FileMode, Siblings};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::super::error::ChannelError;
-use super::renamed::{Compression, Rotation, Stamp};
+use super::renamed::{FileCompression, Rotation, Stamp};
 
 /// Starts the thread when it is needed, and asks it.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl RenamedFiles {
 fn compress(
     files: &Siblings,
     plain: &OsStr,
-    compression: Compression,
+    compression: FileCompression,
     mode: FileMode,
 ) -> Result<(), FileError> {
     let whole = joined(plain.to_owned(), OsStr::new(compression.suffix()));
@@ -159,7 +159,7 @@ fn compress(
     files.remove(plain)
 }
 
-impl Compression {
+impl FileCompression {
     fn suffix(self) -> &'static str {
         match self {
             Self::Gzip => ".gz",
