@@ -78,6 +78,13 @@ impl Alert {
         names.zip(Values::new(&self.0.values, &self.0.bytes))
     }
 
+    /// Values of [`RuleInfo::context`] with their names.
+    pub fn context(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        let (rule, values) = (&self.0.rule, Values::new(&self.0.values, &self.0.bytes));
+        let names = rule.context().iter().map(String::as_str);
+        names.zip(values.skip(rule.fields().len()))
+    }
+
     /// Memory that the alert occupies, in bytes, whatever the number of its clones. Includes what
     /// it does not share with other alerts of its rule.
     #[must_use]
@@ -96,7 +103,8 @@ impl Alert {
     }
 }
 
-/// Puts an alert together: first its text, then one value for each of [`RuleInfo::fields`].
+/// Puts an alert together: first its text, then one value for each of [`RuleInfo::fields`] and
+/// [`RuleInfo::context`].
 #[derive(Debug)]
 pub struct AlertBuilder {
     rule: Arc<RuleInfo>,
@@ -127,7 +135,7 @@ impl AlertBuilder {
         let mut bytes = SCRATCH.try_with(Cell::take).unwrap_or_default();
         bytes.clear();
         text(&mut bytes);
-        let values = Vec::with_capacity(rule.fields().len());
+        let values = Vec::with_capacity(rule.fields().len() + rule.context().len());
         Self { rule, time, number, text_len: bytes.len(), bytes, values }
     }
 
@@ -185,7 +193,7 @@ impl AlertBuilder {
         let Self { rule, time, number, bytes: scratch, text_len, values } = self;
         debug_assert_eq!(
             Values::new(&values, &scratch).count(),
-            rule.fields().len(),
+            rule.fields().len() + rule.context().len(),
             "one value for each field"
         );
         let id = rule.alert_id(time, number);
@@ -212,6 +220,7 @@ mod tests {
         let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
         let names = ["a", "b", "c", "d", "e"].map(String::from).to_vec();
         let rule = RuleInfo::new(&origin, "syscall", "R", Priority::Error, vec![], names);
+        let rule = rule.with_context(vec!["f".to_owned()]);
         let mut alert =
             AlertBuilder::new(Arc::new(rule), 1, 2, |out| out.extend_from_slice(b"text"));
         alert.text(|out| out.extend_from_slice(b"x\xff"));
@@ -222,8 +231,10 @@ mod tests {
         alert.list(|_| {});
         alert.double(f64::NAN);
         alert.uint(3);
+        alert.int(-4);
         let alert = alert.finish();
         assert_eq!(alert.text(), b"text");
+        assert_eq!(alert.context().collect::<Vec<_>>(), [("f", Value::Int(-4))]);
         let shown: Vec<_> = alert.fields().map(|(name, value)| (name, flat(value))).collect();
         let expected = [("a", "x\u{fffd}"), ("b", "[[-1]y]"), ("c", "[]"), ("d", "-"), ("e", "3")];
         assert_eq!(shown, expected.map(|(name, value)| (name, value.to_owned())));

@@ -58,6 +58,7 @@ pub struct RuleInfo {
     priority: Priority,
     tags: Vec<String>,
     fields: Vec<String>,
+    context: Vec<String>,
     hostname: Arc<str>,
     seed: IdSeed,
     revision: u64,
@@ -90,6 +91,12 @@ impl RuleInfo {
     ) -> Self {
         let kind = RuleKind::User;
         Self { kind, tags, ..Self::with_fields(origin, source, name, priority, fields) }
+    }
+
+    /// The same rule with alerts that have further values, of [`context`](Self::context).
+    #[must_use]
+    pub fn with_context(self, context: Vec<String>) -> Self {
+        Self { context, ..self }
     }
 
     /// A rule of the engine itself.
@@ -129,6 +136,7 @@ impl RuleInfo {
             priority,
             tags: Vec::new(),
             fields,
+            context: Vec::new(),
             hostname: origin.hostname.clone(),
             seed: IdSeed::new(&origin.hostname, source, name),
             revision: REVISIONS.fetch_add(1, Relaxed),
@@ -176,6 +184,13 @@ impl RuleInfo {
     #[must_use]
     pub fn fields(&self) -> &[String] {
         &self.fields
+    }
+
+    /// Names of values that alerts have for formats that describe who has acted, whatever the rule
+    /// prints.
+    #[must_use]
+    pub fn context(&self) -> &[String] {
+        &self.context
     }
 
     /// Name of the host that its alerts come from.

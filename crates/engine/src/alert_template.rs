@@ -14,8 +14,11 @@ use peregrine_rules::Rule;
 /// Settings of alerts that do not come from their rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AlertContent {
-    /// Whether alerts have fields with typed values, which only JSON shows.
+    /// Whether alerts have fields with typed values, which text does not show.
     pub fields: bool,
+    /// Further fields of all alerts ([`RuleInfo::context`]). Those that the vocabulary does not
+    /// have are left out.
+    pub context: &'static [&'static str],
     /// The field with the time is `evt.time.iso8601` instead of `evt.time`
     /// (`time_format_iso_8601`).
     pub iso_time: bool,
@@ -30,7 +33,7 @@ pub struct AlertContent {
 pub struct AlertTemplate<F> {
     rule: Arc<RuleInfo>,
     text: Template<F>,
-    /// One for each of the fields of `rule`.
+    /// One for each of the fields and the context of `rule`.
     values: Vec<FieldSource<F>>,
     buffers: Buffers,
 }
@@ -63,9 +66,18 @@ impl<F: Clone> AlertTemplate<F> {
         } else {
             BTreeMap::new()
         };
-        let (fields, values) = sources.into_iter().unzip();
+        let (fields, mut values): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
+        let mut context = Vec::new();
+        for name in content.context {
+            let template = Template::compile(&format!("%{name}"), vocabulary).ok();
+            if let Some(field) = template.as_ref().and_then(|it| it.fields().first()) {
+                context.push((*name).to_owned());
+                values.push(FieldSource::Field(field.clone()));
+            }
+        }
         let tags = rule.tags.iter().cloned().collect();
         let info = RuleInfo::new(origin, &rule.source, &rule.name, rule.priority, tags, fields);
+        let info = info.with_context(context);
         let (text, buffers) = (rule.template.clone(), content.buffers);
         Ok(Self { rule: Arc::new(info), text, values, buffers })
     }

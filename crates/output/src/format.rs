@@ -1,9 +1,12 @@
-//! How alerts look: a line of text or of JSON.
+//! How alerts look: text, JSON, OCSF or CEF.
 
+mod cef;
 mod changes;
 mod context;
 mod json;
+mod ocsf;
 mod text;
+mod values;
 
 use jiff::tz::TimeZone;
 use peregrine_alert::{Alert, RuleKind};
@@ -43,6 +46,10 @@ pub enum Layout {
     Text,
     /// An object with these properties.
     Json(JsonStyle),
+    /// A Detection Finding of the Open Cybersecurity Schema Framework.
+    Ocsf,
+    /// A line of the Common Event Format.
+    Cef,
     /// An object with the fields and the number of the alert, as `metrics.output_file` has them.
     Sample,
 }
@@ -54,8 +61,14 @@ impl Layout {
         match self {
             Self::Text => false,
             Self::Json(style) => style.output_fields,
-            Self::Sample => true,
+            Self::Ocsf | Self::Cef | Self::Sample => true,
         }
+    }
+
+    /// The fields that alerts need whatever their rules print.
+    #[must_use]
+    pub fn context(self) -> &'static [&'static str] {
+        if self == Self::Ocsf { ocsf::CONTEXT } else { &[] }
     }
 }
 
@@ -78,7 +91,7 @@ impl Formatter {
     /// Whether a line is a JSON object.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        self.layout != Layout::Text
+        !matches!(self.layout, Layout::Text | Layout::Cef)
     }
 
     /// Appends an alert as one line without its end. Always UTF-8.
@@ -89,6 +102,8 @@ impl Formatter {
             (Layout::Text, RuleKind::Internal) => text::internal(context, alert, out),
             (Layout::Json(style), RuleKind::User) => json::line(context, alert, style, out),
             (Layout::Json(_), RuleKind::Internal) => json::internal(context, alert, out),
+            (Layout::Ocsf, _) => ocsf::line(context, alert, out),
+            (Layout::Cef, _) => cef::line(context, alert, out),
             (Layout::Sample, _) => json::sample(context, alert, out),
         }
     }

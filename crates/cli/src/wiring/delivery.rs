@@ -146,7 +146,9 @@ fn format(config: &Config, presentation: &Presentation) -> Format {
         layout: match presentation.format {
             AlertFormat::Auto if config.json_output => json,
             AlertFormat::Auto | AlertFormat::Text => Layout::Text,
-            AlertFormat::Json | AlertFormat::Ocsf | AlertFormat::Cef => json,
+            AlertFormat::Json => json,
+            AlertFormat::Ocsf => Layout::Ocsf,
+            AlertFormat::Cef => Layout::Cef,
         },
         iso_time: config.time_format_iso_8601,
         zone: zone(),
@@ -170,6 +172,10 @@ pub(crate) fn content(config: &Config) -> AlertContent {
     let channels = channels(config).unwrap_or_default();
     AlertContent {
         fields: channels.iter().any(ChannelSettings::shows_fields),
+        context: (channels.iter())
+            .map(|channel| channel.format.layout.context())
+            .max_by_key(|context| context.len())
+            .unwrap_or_default(),
         iso_time: config.time_format_iso_8601,
         buffers: buffers(config),
     }

@@ -101,7 +101,8 @@ fn alert(rule: &Rule<&'static str>, content: AlertContent, fd_name: &[u8]) -> Al
 
 fn line(rule: &Rule<&'static str>, style: &Style, fd_name: &[u8]) -> String {
     let fields = style.layout != Layout::Text;
-    let content = AlertContent { fields, iso_time: style.iso_time, buffers: Buffers::Dots };
+    let content =
+        AlertContent { fields, context: &[], iso_time: style.iso_time, buffers: Buffers::Dots };
     let mut line = Vec::new();
     Formatter::new(style.clone()).line(&alert(rule, content, fd_name), &mut line);
     String::from_utf8(line).unwrap()
@@ -252,7 +253,8 @@ fn other_values_keep_their_json_type() {
 #[test]
 fn alerts_without_fields_have_only_text() {
     let opened = rule("%fd.name", &[], vec![]);
-    let content = AlertContent { fields: false, iso_time: false, buffers: Buffers::Dots };
+    let content =
+        AlertContent { fields: false, context: &[], iso_time: false, buffers: Buffers::Dots };
     let alert = alert(&opened, content, b"caf\xe9");
     assert_eq!(alert.text(), b"caf\xe9");
     assert_eq!(alert.fields().count(), 0);
@@ -264,7 +266,8 @@ fn an_alert_takes_one_allocation_and_its_fields_another() {
     let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
     let event = Event { fd_name: b"/etc/shadow", scratch: Bump::new() };
     for (fields, expected) in [(false, 1), (true, 2)] {
-        let content = AlertContent { fields, iso_time: false, buffers: Buffers::Dots };
+        let content =
+            AlertContent { fields, context: &[], iso_time: false, buffers: Buffers::Dots };
         let template = AlertTemplate::new(&opened, &origin, content, &Words).unwrap();
         // The first alert of a thread allocates the buffer that texts are rendered in.
         let mut alert = Some(template.render(TS, 6, &event));

@@ -304,8 +304,12 @@ mod tests {
             assert!(loader.load("rules.yaml", RULES.as_bytes()).successful());
             let registry = Arc::new(RuleRegistry::new());
             let origin = AlertOrigin::new(Arc::clone(&registry), "host");
-            let content =
-                AlertContent { fields: true, iso_time: false, buffers: Buffers::default() };
+            let content = AlertContent {
+                fields: true,
+                context: &[],
+                iso_time: false,
+                buffers: Buffers::default(),
+            };
             let generation = Generation::new(loader.into_rules(), &registry, Default::default());
             let generation = generation.with_alerts(&origin, content, &fields).unwrap();
             let state = Config { live: true, ..Config::default() };

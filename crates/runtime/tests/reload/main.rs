@@ -41,7 +41,8 @@ fn generation(rules: &str, origin: &AlertOrigin, selected: SyscallSet) -> Arc<Ge
     assert!(result.successful(), "{}", result.explanation());
     let settings = GenerationSettings { matching: Matching::All, selected, ..Default::default() };
     let generation = Generation::new(loader.into_rules(), origin.registry(), settings);
-    let content = AlertContent { fields: false, iso_time: false, buffers: Buffers::Dots };
+    let content =
+        AlertContent { fields: false, context: &[], iso_time: false, buffers: Buffers::Dots };
     Arc::new(generation.with_alerts(origin, content, &fields).unwrap())
 }
 
