@@ -14,6 +14,9 @@ use values::json_value;
 /// The version of the schema.
 const VERSION: &str = "1.8.0";
 
+/// Parts of the schema that the objects of a finding use.
+const PROFILES: [&str; 3] = ["container", "host", "linux/linux_users"];
+
 /// Values that findings have although the rule does not print them: who has acted.
 pub(super) const CONTEXT: &[&str] = &[
     "proc.pid",
@@ -73,6 +76,7 @@ fn finding(context: &LineContext, alert: &Alert) -> Json {
                 "vendor_name": "Peregrine",
                 "version": env!("CARGO_PKG_VERSION"),
             },
+            "profiles": PROFILES,
             "uid": id,
             "version": VERSION,
         },

@@ -116,7 +116,7 @@ fn place(field: &str) -> Option<(Object, &'static str, Form)> {
 impl Form {
     /// The value in this form, if it can have it.
     fn json(self, value: &Value<'_>) -> Option<Json> {
-        let text = || Some(values::text(value)).filter(|text| !text.is_empty());
+        let text = || Some(values::text(value)).filter(|text| !text.is_empty() && text != "<NA>");
         let integer = || match value {
             Value::Int(number) => Some(*number),
             Value::Uint(number) => i64::try_from(*number).ok(),
