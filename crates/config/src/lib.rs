@@ -41,13 +41,14 @@ pub use issue::{ConfigCode, ConfigError, ConfigIssue};
 pub use load::{Loaded, Main, ReadFile, load};
 pub use secrets::redact_option;
 pub use sections::{
-    AlertFormat, AppendOutput, BaseSyscalls, Capture, CaptureMode, ClientCertificate, Containers,
-    DropAction, DropActions, Engine, ExtraField, FalcoLibs, FieldChanges, FileOutput, Files, Hooks,
-    HttpOutput, Include, Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress,
-    LiveSettings, LogFormat, LogLevel, Metrics, OtlpCompression, OtlpOutput, OtlpProtocol,
-    OutputsQueue, Plugin, Plugins, Presentation, ProgramOutput, Renames, RingSize, RuleMatching,
-    RuleSelection, Scope, Select, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts,
-    Tls, Trust, Webserver, WhenFull,
+    AlertFormat, AppendOutput, BaseSyscalls, Batch, BatchForm, Capture, CaptureMode,
+    ClientCertificate, Containers, DropAction, DropActions, Encoding, Engine, ExtraField,
+    FalcoLibs, FieldChanges, FileOutput, Files, Headers, Hooks, HttpExtras, HttpOutput, Include,
+    Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat,
+    LogLevel, Metrics, OtlpCompression, OtlpOutput, OtlpProtocol, OutputsQueue, Plugin, Plugins,
+    Presentation, ProgramOutput, Renames, Retries, RingSize, RuleMatching, RuleSelection, Scope,
+    Select, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Tls, Trust,
+    Webserver, WhenFull,
 };
 pub use sections::{
     KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism,

@@ -87,14 +87,19 @@ fn nothing() -> Node {
 }
 
 fn is_secret_key(key: &Node) -> bool {
-    key.as_str().is_some_and(is_secret_name)
+    key.as_str().is_some_and(hides_values)
+}
+
+/// Whether values at and below a key of this name are secret. Headers hold tokens under any name.
+fn hides_values(name: &str) -> bool {
+    is_secret_name(name) || name == "headers"
 }
 
 /// An option of the command line, `key=value`, as it may be shown.
 #[must_use]
 pub fn redact_option(option: &str) -> String {
     let Some((key, value)) = option.split_once('=') else { return redact(option) };
-    let secret = key.split(['.', '[', ']']).any(is_secret_name);
+    let secret = key.split(['.', '[', ']']).any(hides_values);
     let value = match secret && !is_reference(value) {
         true => REDACTED.to_owned(),
         false => redact(value),
@@ -138,6 +143,10 @@ mod tests {
         for (option, shown) in [
             ("static_fields.api_token=a b c", "static_fields.api_token=[redacted]"),
             ("plugins[0].init_config.secrets.x=y", "plugins[0].init_config.secrets.x=[redacted]"),
+            (
+                "http_output.peregrine.headers.X-Scope=a",
+                "http_output.peregrine.headers.X-Scope=[redacted]",
+            ),
             ("http_output.url=https://u:p@h/", "http_output.url=https://[redacted]@h/"),
             (
                 "plugins[0].init_config={password: x}",
@@ -153,10 +162,16 @@ mod tests {
     /// Other keys with such a name would never show their value.
     #[test]
     fn declared_keys_with_a_secret_name_are_secret() {
-        let secret = ["kafka_output.sasl.password", "nats_output.password", "nats_output.token"];
+        let secret = [
+            "http_output.peregrine.bearer_token",
+            "http_output.peregrine.headers{}",
+            "kafka_output.sasl.password",
+            "nats_output.password",
+            "nats_output.token",
+        ];
         let declared = crate::reference().into_iter().map(|row| row.key);
         let named: Vec<_> =
-            declared.filter(|key| key.split(['.', '[']).any(is_secret_name)).collect();
+            declared.filter(|key| key.split(['.', '[', '{']).any(hides_values)).collect();
         let named: std::collections::BTreeSet<_> = named.iter().map(String::as_str).collect();
         assert_eq!(named, secret.into());
     }

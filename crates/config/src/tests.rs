@@ -3,7 +3,7 @@ use std::path::Path;
 
 use peregrine_alert::Priority;
 
-use peregrine_diagnostics::{Problem, SourceMap};
+use peregrine_diagnostics::{Problem, Secret, SourceMap};
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn keys_are_decoded_and_wrong_types_leave_the_default() {
     assert_eq!((config.webserver.listen_port, config.webserver.threadiness), (8765, 16));
     assert_eq!(config.syscall_event_drops.threshold.get(), 0.1);
     assert_eq!(config.syscall_event_drops.actions.as_slice(), [DropAction::Log]);
-    assert_eq!(config.http_output.unwrap().max_consecutive_timeouts, 5);
+    assert_eq!(config.http_output.unwrap().retries.max, 5);
 }
 
 #[test]
@@ -478,7 +478,7 @@ fn labels_point_at_values_of_files_and_options() {
 fn the_url_of_http_is_checked_and_loses_its_quotes() {
     let url = |url: &str| {
         let yaml = format!("http_output: {{enabled: true, url: {url}}}\n");
-        loaded(&yaml, &[]).map(|loaded| loaded.config.http_output.unwrap().url)
+        loaded(&yaml, &[]).map(|loaded| loaded.config.http_output.unwrap().url.reveal().to_owned())
     };
     assert_eq!(url("'\"https://h/x\"'").unwrap(), "https://h/x");
     assert_eq!(url("\"'HTTP://h'\"").unwrap(), "http://h");
@@ -509,4 +509,26 @@ fn outputs_that_cannot_work_are_errors_at_their_keys() {
     let works = "file_output: {enabled: true, filename: alerts}\n\
                  program_output: {enabled: true, program: cat}\n";
     assert!(loaded(works, &[]).unwrap().check_outputs().is_ok());
+}
+
+#[test]
+fn http_has_keys_of_its_own() {
+    let yaml = "http_output:\n  enabled: true\n  url: h\n  max_consecutive_timeouts: 2\n  peregrine:\n    \
+                batch: {max_alerts: 7, form: ndjson}\n    encoding: zstd\n    \
+                headers: {X-Scope: attic}\n    bearer_token: hunter2\n    proxy: ''\n";
+    let read = loaded(yaml, &[]).unwrap();
+    let http = read.config.http_output.clone().unwrap();
+    assert_eq!((http.retries.max, http.retries.max_seconds), (2, 30));
+    let own = http.peregrine;
+    let batch = own.batch.unwrap();
+    assert_eq!((batch.max_alerts, batch.max_kb, batch.form), (7, 1024, BatchForm::NdJson));
+    assert_eq!((own.encoding, own.proxy), (Encoding::Zstd, Some(Secret::default())));
+    assert_eq!(own.headers.0["X-Scope"].reveal(), "attic");
+    let shown = format!("{:?} {}", read.config, dump(&read.printable));
+    assert!(!shown.contains("hunter2") && !shown.contains("attic"), "{shown}");
+
+    let retries = "http_output: {enabled: true, url: h, peregrine: {retries: {max: 9}}}\n";
+    assert_eq!(loaded(retries, &[]).unwrap().config.http_output.unwrap().retries.max, 9);
+    let both = "http_output: {enabled: true, url: h, peregrine: {bearer_token: a, bearer_token_file: b}}\n";
+    assert!(loaded(both, &[]).unwrap_err().contains("exclude each other"));
 }

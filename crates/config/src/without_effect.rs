@@ -26,7 +26,10 @@ pub(crate) fn find(root: &Node, config: &Config) -> Vec<ConfigIssue> {
     });
     let compresses = overrides::find(root, "http_output.compress_uploads").and_then(Node::as_bool);
     let compresses = compresses == Some(true) && config.http_output.is_some();
-    let compression = ("http_output.compress_uploads", "bodies are sent as they are");
+    let compression = (
+        "http_output.compress_uploads",
+        "bodies are sent as they are; `peregrine.encoding` compresses them",
+    );
     let unread = unread_keys(config).chain(compresses.then_some(compression));
     let unread = unread.filter_map(|(key, why)| {
         let node = overrides::find(root, key)?;

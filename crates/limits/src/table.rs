@@ -172,9 +172,18 @@ limits! {
     /// Alerts that wait for the outputs, in all queues. In a full queue, the rule that has most of
     /// it loses alerts.
     ALERT_QUEUE_BYTES: Bytes = 64 << 20, "outputs_queue.max_memory_mb";
-    /// A request of http_output with its response. It has failed after this time, and is sent
-    /// again.
-    HTTP_REQUEST_TIME: Milliseconds = 10_000;
+    /// Making a connection to a web server, its name and its proxy included. The attempt has failed
+    /// after this time, and is made again.
+    HTTP_CONNECT_TIME: Milliseconds = 5000, "http_output.peregrine.connect_timeout_ms";
+    /// A request to a web server with its response, the connection included. It has failed after
+    /// this time, and is sent again.
+    HTTP_REQUEST_TIME: Milliseconds = 10_000, "http_output.peregrine.request_timeout_ms";
+    /// A response of a web server. The rest is not read, and the connection is closed.
+    HTTP_RESPONSE_BYTES: Bytes = 64 << 10;
+    /// Responses of web servers that wait to be written to standard output. More are not written.
+    ECHOED_RESPONSES: Count = 64;
+    /// A file with a token. A longer one is not used.
+    TOKEN_FILE_BYTES: Bytes = 64 << 10;
     /// A request of OTLP with its answer. After this time, the attempt has failed.
     OTLP_REQUEST_TIME: Milliseconds = 10_000, "otlp_output.timeout_ms";
     /// Connecting to a message broker (nats_output, kafka_output), and each batch of alerts with

@@ -55,6 +55,12 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// Whether a line is a JSON object.
+    #[must_use]
+    pub fn is_json(self) -> bool {
+        !matches!(self, Self::Text | Self::Cef)
+    }
+
     /// Whether alerts need their fields.
     #[must_use]
     pub fn shows_fields(self) -> bool {
@@ -91,7 +97,7 @@ impl Formatter {
     /// Whether a line is a JSON object.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        !matches!(self.layout, Layout::Text | Layout::Cef)
+        self.layout.is_json()
     }
 
     /// Appends an alert as one line without its end. Always UTF-8.

@@ -62,11 +62,14 @@ pub use channel::BrokerError;
 #[cfg(feature = "nats")]
 pub use channel::{Acknowledgement, NatsLogin, NatsOutput, SubjectError, SubjectTemplate};
 pub use channel::{
+    Batch, BatchForm, Bearer, Encoding, HttpError, HttpOutput, RetryLimits, Step, UrlOf,
+};
+pub use channel::{
     ChannelError, ChannelOutput, ChannelSettings, ClientIdentity, FACILITY_USER, FileCompression,
-    FileOutput, FileSync, HttpError, HttpOutput, Machine, OtlpError, OtlpOutput, OtlpProtocol,
-    ProgramOutput, Rotation, StdoutOutput, SyslogAddress, SyslogForm, SyslogFraming, SyslogOutput,
-    SyslogReceiver, SyslogSocket, TlsError, TlsFile, TlsProblem, TlsSettings, TlsWarning, Trust,
-    Validity, WhenClosed, syslog_head,
+    FileOutput, FileSync, Machine, OtlpError, OtlpOutput, OtlpProtocol, ProgramOutput, Rotation,
+    StdoutOutput, SyslogAddress, SyslogForm, SyslogFraming, SyslogOutput, SyslogReceiver,
+    SyslogSocket, TlsError, TlsFile, TlsProblem, TlsSettings, TlsWarning, Trust, Validity,
+    WhenClosed, syslog_head,
 };
 #[cfg(feature = "kafka")]
 pub use channel::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};

@@ -1,8 +1,8 @@
 //! Checks before the first event.
 
 use anyhow::{Context, bail};
-use peregrine_config::{Engine, Loaded};
-use peregrine_output::{Delivery, TlsFile};
+use peregrine_config::{ConfigError, Engine, Loaded};
+use peregrine_output::{ChannelOutput, ChannelSettings, Delivery, HttpError, TlsFile, UrlOf};
 
 use super::setup::Setup;
 use super::{brokers, delivery};
@@ -68,18 +68,41 @@ pub(crate) fn outputs(setup: &Setup) -> anyhow::Result<Delivery> {
     brokers::check(&setup.loaded)?;
     let (loaded, delivery) = (&setup.loaded, delivery::delivery(setup.config())?);
     loaded.check_outputs()?;
-    for (section, tls) in delivery.channels.iter().filter_map(|channel| channel.output.tls()) {
-        let key = |file| tls_key(loaded, section, file);
+    for ChannelSettings { output, format, .. } in &delivery.channels {
+        if let ChannelOutput::Http(http) = output {
+            http.check(format.layout.is_json()).map_err(|error| http_error(loaded, &error))?;
+        }
+        let Some((section, tls)) = output.tls() else { continue };
         let warnings = tls.check().map_err(|error| {
-            let key = key(error.file);
+            let key = tls_key(loaded, section, error.file);
             loaded.error(&key, format!("{key}: {error}"), error.remedy())
         })?;
         for warning in warnings {
-            let key = key(warning.file);
+            let key = tls_key(loaded, section, warning.file);
             setup.warn(&loaded.doubtful(&key, format!("{key}: {warning}")));
         }
     }
     Ok(delivery)
+}
+
+fn http_error(loaded: &Loaded, error: &HttpError) -> ConfigError {
+    const OWN: &str = "http_output.peregrine";
+    let (key, help) = match error {
+        HttpError::Url { of: UrlOf::Proxy, .. } => (
+            format!("{OWN}.proxy"),
+            "such as `http://host:3128`; the variables of the environment count too",
+        ),
+        HttpError::Header { name, .. } => (format!("{OWN}.headers.{name}"), "remove or correct it"),
+        HttpError::ArrayOfText => {
+            (format!("{OWN}.batch.form"), "set json_output, or the form to `ndjson`")
+        }
+        HttpError::BadToken => (format!("{OWN}.bearer_token"), "a token is one word"),
+        HttpError::TokenFile { .. } => {
+            (format!("{OWN}.bearer_token_file"), "a file with one word that this user may read")
+        }
+        _ => ("http_output.url".to_owned(), "such as `https://host:port/path`"),
+    };
+    loaded.error(&key, format!("{key}: {error}"), help)
 }
 
 /// The key that names a file of TLS.

@@ -10,10 +10,10 @@ use peregrine_config::{AlertFormat, Config, Engine, OtlpCompression, Presentatio
 use peregrine_engine::{AlertContent, AlertTemplate, Generation};
 use peregrine_event::render::Buffers;
 use peregrine_output::{
-    AlertFilter, ChannelOutput, ChannelSettings, ClientIdentity, Delivery, FieldChanges,
-    FileOutput, Format, HttpOutput, JsonStyle, Layout, Machine, NameCollision, OtlpOutput,
-    OtlpProtocol, ProgramOutput, QueueLimits, StdoutOutput, SyslogOutput, TlsSettings, Trust,
-    WhenFull,
+    AlertFilter, Batch, BatchForm, Bearer, ChannelOutput, ChannelSettings, ClientIdentity,
+    Delivery, Encoding, FieldChanges, FileOutput, Format, HttpOutput, JsonStyle, Layout, Machine,
+    NameCollision, OtlpOutput, OtlpProtocol, ProgramOutput, QueueLimits, RetryLimits, StdoutOutput,
+    SyslogOutput, TlsSettings, Trust, WhenFull,
 };
 
 use super::brokers;
@@ -66,8 +66,9 @@ fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
         (ChannelOutput::Program(output), &keys.presentation, keys.when_full)
     });
     let http = config.http_output.as_ref();
-    let http = http
-        .map(|keys| (ChannelOutput::Http(http_output(keys)), &keys.presentation, keys.when_full));
+    let http = http.map(|keys| {
+        (ChannelOutput::Http(http_output(keys).into()), &keys.presentation, keys.when_full)
+    });
     let otlp = config.otlp_output.as_ref();
     let otlp = otlp
         .map(|keys| (ChannelOutput::Otlp(otlp_output(keys)), &keys.presentation, keys.when_full));
@@ -108,13 +109,35 @@ pub(super) fn tls(keys: &peregrine_config::Tls) -> TlsSettings {
     }
 }
 
-fn http_output(settings: &peregrine_config::HttpOutput) -> HttpOutput {
+fn http_output(keys: &peregrine_config::HttpOutput) -> HttpOutput {
+    let (extras, millis) = (&keys.peregrine, |it: u32| Duration::from_millis(it.into()));
+    let (token, token_file) = (&extras.bearer_token, &extras.bearer_token_file);
+    let token = (!token.reveal().is_empty()).then(|| Bearer::Token(token.clone()));
     HttpOutput {
-        url: settings.url.clone(),
-        user_agent: settings.user_agent.clone(),
-        tls: tls(&settings.tls),
-        echo: settings.echo,
-        max_consecutive_timeouts: settings.max_consecutive_timeouts,
+        url: keys.url.clone(),
+        user_agent: keys.user_agent.clone(),
+        headers: extras.headers.0.clone(),
+        bearer: token.or((!token_file.is_empty()).then(|| Bearer::File(token_file.into()))),
+        tls: tls(&keys.tls),
+        proxy: extras.proxy.clone(),
+        keep_alive: keys.keep_alive,
+        connect_time: millis(extras.connect_timeout_ms),
+        request_time: millis(extras.request_timeout_ms),
+        retries: retries(&keys.retries),
+        batch: extras.batch.as_ref().map(|batch| Batch {
+            alerts: batch.max_alerts.max(1) as usize,
+            bytes: (batch.max_kb as usize) << 10,
+            form: match batch.form {
+                peregrine_config::BatchForm::JsonArray => BatchForm::JsonArray,
+                peregrine_config::BatchForm::NdJson => BatchForm::Lines,
+            },
+        }),
+        encoding: match extras.encoding {
+            peregrine_config::Encoding::None => Encoding::None,
+            peregrine_config::Encoding::Gzip => Encoding::Gzip,
+            peregrine_config::Encoding::Zstd => Encoding::Zstd,
+        },
+        echo: keys.echo,
     }
 }
 
@@ -132,6 +155,10 @@ fn otlp_output(keys: &peregrine_config::OtlpOutput) -> OtlpOutput {
         machine: Machine { hostname: host::name(), id: host::id() },
         attributes: keys.resource_attributes.clone(),
     }
+}
+
+fn retries(keys: &peregrine_config::Retries) -> RetryLimits {
+    RetryLimits { max: keys.max, time: Duration::from_secs(keys.max_seconds.into()) }
 }
 
 /// How a channel writes alerts.

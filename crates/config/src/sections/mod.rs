@@ -26,9 +26,9 @@ pub use libs::{BaseSyscalls, FalcoLibs};
 pub use log::{LibsLogger, LibsSeverity, LogFormat, LogLevel};
 pub use metrics::{Interval, IntervalError, Metrics};
 pub use outputs::{
-    AlertFormat, ClientCertificate, FieldChanges, FileOutput, HttpOutput, OtlpCompression,
-    OtlpOutput, OtlpProtocol, OutputsQueue, Presentation, ProgramOutput, Renames, Select, Switch,
-    Tls, Trust, WhenFull,
+    AlertFormat, Batch, BatchForm, ClientCertificate, Encoding, FieldChanges, FileOutput, Headers,
+    HttpExtras, HttpOutput, OtlpCompression, OtlpOutput, OtlpProtocol, OutputsQueue, Presentation,
+    ProgramOutput, Renames, Retries, Select, Switch, Tls, Trust, WhenFull,
 };
 pub use outputs::{KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism};
 pub use plugins::{Plugin, Plugins};

@@ -8,6 +8,7 @@ use peregrine_diagnostics::redact;
 use peregrine_files::FileError;
 use thiserror::Error;
 
+use super::http::HttpError;
 use super::otlp::OtlpError;
 use super::tls::TlsError;
 
@@ -83,33 +84,6 @@ impl From<TlsError> for ChannelError {
     fn from(error: TlsError) -> Self {
         Self::Tls(Box::new(error))
     }
-}
-
-/// Why an alert could not be posted.
-#[derive(Debug, Error)]
-pub enum HttpError {
-    /// A file with certificates or a key could not be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file lacks what it should contain.
-    #[error("{path}: no {what} in PEM form")]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// What it should contain.
-        what: &'static str,
-    },
-    /// The server refuses the alert.
-    #[error("failed to post: the server answered with status {0}")]
-    Status(u16),
-    /// The transfer failed.
-    #[error("failed to post: {}", redact(&.0.to_string()))]
-    Transfer(#[from] Box<ureq::Error>),
 }
 
 /// Why a message broker has not taken an alert.

@@ -17,16 +17,15 @@ mod program;
 mod retry;
 mod stdout;
 mod syslog;
-#[allow(dead_code, reason = "the channels that use it come next")]
 mod tls;
 
 pub(crate) use self::deliver::{Channel, Outcome};
 #[cfg(any(feature = "kafka", feature = "nats"))]
 pub use self::error::BrokerError;
-pub use self::error::{ChannelError, HttpError};
+pub use self::error::ChannelError;
 use self::file::File;
 pub use self::file::{FileCompression, FileOutput, FileSync, Rotation};
-pub use self::http::HttpOutput;
+pub use self::http::{Batch, BatchForm, Bearer, Encoding, HttpError, HttpOutput, Step, UrlOf};
 #[cfg(feature = "kafka")]
 pub use self::kafka::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};
 #[cfg(feature = "nats")]
@@ -34,6 +33,7 @@ pub use self::nats::{Acknowledgement, NatsLogin, NatsOutput, SubjectError, Subje
 pub use self::otlp::{Machine, OtlpError, OtlpOutput, OtlpProtocol};
 use self::program::Program;
 pub use self::program::ProgramOutput;
+pub use self::retry::RetryLimits;
 use self::stdout::Stdout;
 pub use self::stdout::{StdoutOutput, WhenClosed};
 pub use self::syslog::{
@@ -72,7 +72,7 @@ pub enum ChannelOutput {
     /// `program_output`
     Program(ProgramOutput),
     /// `http_output`
-    Http(HttpOutput),
+    Http(Box<HttpOutput>),
     /// `otlp_output`
     Otlp(OtlpOutput),
     /// `nats_output`

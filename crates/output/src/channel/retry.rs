@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 /// How often and how long something is tried again.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RetryLimits {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryLimits {
     /// Tries after the first one.
-    pub(crate) max: u32,
+    pub max: u32,
     /// The time of all tries together.
-    pub(crate) time: Duration,
+    pub time: Duration,
 }
 
 /// Bounds tries in number and time. The pause doubles with each.

@@ -53,7 +53,7 @@ pub enum TlsProblem {
     Missing(&'static str),
     /// It is damaged.
     #[error("damaged PEM: {0}")]
-    Pem(pem::Error),
+    Pem(Box<pem::Error>),
     /// The key is protected by a password.
     #[error("the key is encrypted")]
     Encrypted,
@@ -62,7 +62,7 @@ pub enum TlsProblem {
     OtherKey(PathBuf),
     /// The content cannot be used.
     #[error("{0}")]
-    Unusable(rustls::Error),
+    Unusable(Box<rustls::Error>),
 }
 
 /// A certificate that is not valid today.
@@ -92,7 +92,7 @@ impl TlsError {
 
     /// An error that is about no file.
     pub(super) fn general(error: rustls::Error) -> Self {
-        Self::new(TlsFile::Authorities, Path::new("TLS"), TlsProblem::Unusable(error))
+        Self::new(TlsFile::Authorities, Path::new("TLS"), TlsProblem::Unusable(error.into()))
     }
 
     /// What to do about it.

@@ -47,13 +47,13 @@ pub(super) fn identity(
     let of_key = |problem| TlsError::new(TlsFile::Key, &client.key, problem);
     let text = read(&client.certificate).map_err(of_certificate)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let chain = chain.map_err(|error| of_certificate(TlsProblem::Pem(error)))?;
+    let chain = chain.map_err(|error| of_certificate(TlsProblem::Pem(error.into())))?;
     if chain.is_empty() {
         return Err(of_certificate(TlsProblem::Missing("certificate")));
     }
     let key = private_key(&read(&client.key).map_err(of_key)?).map_err(of_key)?;
     let key = provider.key_provider.load_private_key(key);
-    let key = key.map_err(|error| of_key(TlsProblem::Unusable(error)))?;
+    let key = key.map_err(|error| of_key(TlsProblem::Unusable(error.into())))?;
     let identity = CertifiedKey::new(chain, key);
     match identity.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
@@ -61,7 +61,7 @@ pub(super) fn identity(
         // the server to say.
         Err(Error::InvalidCertificate(_)) if holds_public_key(&identity) => Ok(identity),
         Err(Error::InvalidCertificate(error)) => {
-            Err(of_certificate(TlsProblem::Unusable(error.into())))
+            Err(of_certificate(TlsProblem::Unusable(Box::new(error.into()))))
         }
         Err(_) => Err(of_key(TlsProblem::OtherKey(client.certificate.clone()))),
     }
@@ -124,7 +124,7 @@ fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsProblem> {
     PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
         _ if encrypted() => TlsProblem::Encrypted,
         pem::Error::NoItemsFound => TlsProblem::Missing("private key"),
-        error => TlsProblem::Pem(error),
+        error => TlsProblem::Pem(error.into()),
     })
 }
 

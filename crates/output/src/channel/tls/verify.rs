@@ -35,7 +35,9 @@ impl AuthoritiesOrSelf {
         trusted: Vec<CertificateDer<'static>>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
-        let failed = |error| TlsError::new(TlsFile::Authorities, path, TlsProblem::Unusable(error));
+        let failed = |error: Error| {
+            TlsError::new(TlsFile::Authorities, path, TlsProblem::Unusable(error.into()))
+        };
         let mut roots = RootCertStore::empty();
         let mut first_error = None;
         for certificate in &trusted {
