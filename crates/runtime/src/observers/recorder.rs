@@ -98,6 +98,14 @@ impl Recorder {
     /// An event has arrived and is not applied to the state yet.
     #[inline]
     pub fn arrived(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
+        if self.writer.is_some() {
+            self.write(event, state_only, state);
+        }
+    }
+
+    /// Kept out of the loop of events, which most runs go through without a capture.
+    #[inline(never)]
+    fn write(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         let Some(writer) = &mut self.writer else { return };
         if let Some(matches) = &mut self.matches {
             matches.arrived(event);
