@@ -274,7 +274,7 @@ fn a_broken_file_leaves_the_rules_and_is_reported() {
 fn changes_are_named_and_keys_that_need_a_restart_stay() {
     let more = "- {rule: Gone, desc: d, condition: evt.type = open, output: o, priority: INFO}\n";
     let mut run = Run::start(
-        "json_output: false\nstatic_fields: {api_token: first, site: attic}\n",
+        "falco_libs: {snaplen: 96}\nstatic_fields: {api_token: first, site: attic}\n",
         &(rule("old") + more),
     );
     run.wait_for_word("old");
@@ -282,7 +282,7 @@ fn changes_are_named_and_keys_that_need_a_restart_stay() {
     run.replace(
         "falco.yaml",
         &format!(
-            "{CONFIG}rules_files: [rules.yaml]\njson_output: true\n\
+            "{CONFIG}rules_files: [rules.yaml]\nfalco_libs: {{snaplen: 128}}\n\
              static_fields: {{api_token: second, site: cellar}}\n"
         ),
     );
@@ -293,7 +293,7 @@ fn changes_are_named_and_keys_that_need_a_restart_stay() {
         "Rules removed (1): Gone\n",
         "Rules changed (1): Closed\n",
         "Keys changed (2): static_fields.api_token, static_fields.site (was \"attic\", is \"cellar\")\n",
-        "Needs a restart to take effect: json_output (was \"false\", is \"true\")\n",
+        "Needs a restart to take effect: falco_libs.snaplen (was \"96\", is \"128\")\n",
     ] {
         assert!(log.contains(line), "{line} is not in:\n{log}");
     }

@@ -51,14 +51,6 @@ impl Loaded {
     }
 }
 
-impl KeyChange {
-    /// The key at the top of the configuration.
-    #[must_use]
-    pub fn section(&self) -> &str {
-        self.key.split_once('.').map_or(&self.key, |(section, _)| section)
-    }
-}
-
 impl fmt::Display for KeyChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.key)?;

@@ -24,6 +24,7 @@ mod issue;
 mod load;
 mod outputs_check;
 mod overrides;
+mod restart;
 mod secrets;
 mod sections;
 mod sources;

@@ -9,22 +9,21 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use peregrine_engine::Generation;
 use peregrine_telemetry::Heartbeat;
 
+use crate::Update;
 use crate::service::Service;
 
 /// A request to a run.
-#[derive(Clone, Debug)]
 pub enum Control {
     /// End as if the source had ended.
     Stop,
     /// Reopen the files and connections of outputs.
     Reopen,
-    /// Evaluate other rules from the next event on.
+    /// Go on with other rules, outputs and settings from the next event on.
     Reload {
-        /// The rules.
-        generation: Arc<Generation>,
+        /// What changes.
+        update: Box<Update>,
         /// Gets the time that the event thread took for it.
         installed: Sender<Duration>,
     },
@@ -110,11 +109,11 @@ impl Controller {
         self.stop.service()
     }
 
-    /// Requests other rules. The receiver gets the time that the event thread took for it, once
+    /// Requests a reload. The receiver gets the time that the event thread took for it, once
     /// they are in force, or an error if the run ends before.
-    pub fn reload(&self, generation: Arc<Generation>) -> Receiver<Duration> {
+    pub fn reload(&self, update: Update) -> Receiver<Duration> {
         let (installed, receiver) = mpsc::channel();
-        self.send(Control::Reload { generation, installed });
+        self.send(Control::Reload { update: Box::new(update), installed });
         receiver
     }
 
@@ -194,6 +193,16 @@ impl Stop {
         if let Some(hook) = self.hook.get() {
             hook();
         }
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stop => "Stop",
+            Self::Reopen => "Reopen",
+            Self::Reload { .. } => "Reload",
+        })
     }
 }
 

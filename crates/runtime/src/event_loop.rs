@@ -1,17 +1,17 @@
 //! The event loop: takes one record after the other and handles requests in between.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{End, Engine, Generation, Source, Step};
 
-use crate::Log;
 use crate::clock::now;
 use crate::control::{Control, Controls};
+use crate::memory;
 use crate::observers::RunObserver;
+use crate::{Log, Update};
 
 /// Longest time to process what had happened before a stop.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ impl<M: RuleMeter> EventLoop<'_, M> {
     pub(crate) fn run<S: Source>(
         &mut self,
         source: &mut S,
-        mut reselect: impl FnMut(&mut S, &Generation),
+        mut reselect: impl FnMut(&mut S, &Generation, &mut RunObserver),
     ) -> Result<Ended, S::Error> {
         loop {
             match self.engine.step(source, self.observer, self.meter)? {
@@ -100,7 +100,7 @@ impl<M: RuleMeter> EventLoop<'_, M> {
     fn handle<S>(
         &mut self,
         source: &mut S,
-        reselect: &mut impl FnMut(&mut S, &Generation),
+        reselect: &mut impl FnMut(&mut S, &Generation, &mut RunObserver),
     ) -> ControlFlow<()> {
         if !std::mem::replace(&mut self.ready, true) {
             self.controls.service().running();
@@ -113,10 +113,11 @@ impl<M: RuleMeter> EventLoop<'_, M> {
                     self.log.info("SIGUSR1 received, reopening outputs...");
                     self.observer.reopen();
                 }
-                Control::Reload { generation, installed } => {
+                Control::Reload { update, installed } => {
                     let begun = Instant::now();
-                    reselect(source, &generation);
-                    self.install(generation);
+                    self.install(*update, |generation, observer| {
+                        reselect(source, generation, observer);
+                    });
                     // An error says that the answer is of no interest.
                     let _ = installed.send(begun.elapsed());
                 }
@@ -125,13 +126,18 @@ impl<M: RuleMeter> EventLoop<'_, M> {
         ControlFlow::Continue(())
     }
 
-    fn install(&mut self, generation: Arc<Generation>) {
-        self.observer.install(&generation);
+    fn install(&mut self, update: Update, reselect: impl FnOnce(&Generation, &mut RunObserver)) {
+        let Update { generation, outputs, policies, metrics } = update;
+        let ended = self.observer.install(&generation, outputs, policies, metrics);
+        reselect(&generation, self.observer);
         generation.install_in(self.meter);
         let old = self.engine.install(generation);
         // Freeing the programs of hundreds of rules would delay events.
         let dropper = thread::Builder::new().name("dropper".to_owned());
         // If no thread can be started, the closure and the rules are dropped here.
-        let _ = dropper.spawn(move || drop(old));
+        let _ = dropper.spawn(move || {
+            drop((old, ended));
+            memory::give_back();
+        });
     }
 }

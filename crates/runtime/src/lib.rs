@@ -36,6 +36,7 @@ mod settings;
 pub mod signals;
 pub mod sources;
 mod stop;
+mod update;
 mod watchdog;
 
 pub use log::{BackgroundLog, Log, LogFormat, LogSettings};
@@ -43,3 +44,4 @@ pub use pidfile::PidFile;
 pub use profile::ProfileReport;
 pub use run::{Run, RunContext, RunError, RunReport};
 pub use settings::{RunSettings, SourceSettings};
+pub use update::{MetricsChange, Update};

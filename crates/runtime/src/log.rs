@@ -5,7 +5,8 @@ mod repeats;
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -21,8 +22,8 @@ use repeats::{Repeats, Report};
 /// Writes lines to the log of the program. Cheap to clone, usable from every thread.
 #[derive(Clone)]
 pub struct Log {
-    /// The least severe level that goes anywhere.
-    lowest: Option<Priority>,
+    /// Levels below this number go somewhere.
+    levels: Arc<AtomicU8>,
     write: Arc<WriteLine>,
     /// Absent where lines are handed to a function.
     destinations: Option<Arc<Destinations>>,
@@ -64,11 +65,16 @@ pub enum LogFormat {
 
 /// The destinations of lines.
 struct Destinations {
-    settings: LogSettings,
-    syslog: Option<Mutex<SyslogSocket>>,
+    opened: RwLock<Arc<Opened>>,
     /// Locked while a line is written or queued, so that lines are in the order of their times.
     repeats: Mutex<Repeats>,
     queue: Arc<Queue>,
+}
+
+/// Destinations as they are configured now.
+struct Opened {
+    settings: LogSettings,
+    syslog: Option<Mutex<SyslogSocket>>,
 }
 
 impl Log {
@@ -76,15 +82,25 @@ impl Log {
     /// once more after it, with the number of repeats.
     #[must_use]
     pub fn open(settings: LogSettings) -> Self {
-        // A full or vanished syslog must not block the program. One that comes back is found again.
-        let socket = || Mutex::new(SyslogSocket::new(SYSLOG.into(), None));
-        let syslog = settings.syslog.then(socket);
-        let lowest = (settings.stderr || settings.syslog).then_some(settings.level);
+        let opened = Opened::new(settings);
+        let levels = Arc::new(AtomicU8::new(opened.levels()));
         let (repeats, queue) = (Mutex::default(), Arc::default());
-        let destinations = Arc::new(Destinations { settings, syslog, repeats, queue });
+        let opened = RwLock::new(Arc::new(opened));
+        let destinations = Arc::new(Destinations { opened, repeats, queue });
         let writer = Arc::clone(&destinations);
         let write = move |level, message: &dyn Display| writer.line(level, message);
-        Self { lowest, write: Arc::new(write), destinations: Some(destinations) }
+        Self { levels, write: Arc::new(write), destinations: Some(destinations) }
+    }
+
+    /// Opens other destinations in place of these, for all clones.
+    pub fn reopen(&self, settings: LogSettings) {
+        let Some(destinations) = &self.destinations else { return };
+        if destinations.opened().settings == settings {
+            return;
+        }
+        let opened = Opened::new(settings);
+        self.levels.store(opened.levels(), Relaxed);
+        *destinations.opened.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(opened);
     }
 
     /// Writes lines on a thread of its own until the answer is dropped: a full destination then
@@ -112,14 +128,14 @@ impl Log {
 
     /// Hands lines of every level to `write`.
     pub fn new(write: impl Fn(Priority, &dyn Display) + Send + Sync + 'static) -> Self {
-        let lowest = Some(Priority::Debug);
-        Self { lowest, write: Arc::new(write), destinations: None }
+        let levels = Arc::new(AtomicU8::new(u8::MAX));
+        Self { levels, write: Arc::new(write), destinations: None }
     }
 
     /// Whether lines of this level go anywhere.
     #[must_use]
     pub fn is_logged(&self, level: Priority) -> bool {
-        self.lowest.is_some_and(|lowest| level <= lowest)
+        (level as u8) < self.levels.load(Relaxed)
     }
 
     /// A message of any level, which may have several lines.
@@ -152,11 +168,30 @@ impl Log {
 
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("lowest", &self.lowest).finish_non_exhaustive()
+        f.debug_struct("Log").field("levels", &self.levels).finish_non_exhaustive()
+    }
+}
+
+impl Opened {
+    fn new(settings: LogSettings) -> Self {
+        // A full or vanished syslog must not block the program. One that comes back is found again.
+        let socket = || Mutex::new(SyslogSocket::new(SYSLOG.into(), None));
+        let syslog = settings.syslog.then(socket);
+        Self { settings, syslog }
+    }
+
+    /// Number of the least severe level that goes anywhere, plus one.
+    fn levels(&self) -> u8 {
+        let any = self.settings.stderr || self.settings.syslog;
+        if any { self.settings.level as u8 + 1 } else { 0 }
     }
 }
 
 impl Destinations {
+    fn opened(&self) -> Arc<Opened> {
+        Arc::clone(&self.opened.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn line(&self, level: Priority, message: &dyn Display) {
         let message = message.to_string();
         let message = message.trim_end_matches('\n');
@@ -184,8 +219,10 @@ impl Destinations {
 
     fn write(&self, line: &Line) {
         let Line { time, level, message } = line;
-        let (settings, now, level) = (&self.settings, *time, *level);
-        if let Some(syslog) = &self.syslog {
+        let (now, level) = (*time, *level);
+        let opened = self.opened();
+        let Opened { settings, syslog } = &*opened;
+        if let Some(syslog) = syslog {
             let mut packet = Vec::new();
             syslog_head(level, settings.facility, now, &settings.program, &mut packet);
             packet.extend_from_slice(message.as_bytes());
@@ -237,7 +274,8 @@ mod tests {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let all = Log::new(move |_, line| sink.lock().unwrap().push(line.to_string()));
-        let warnings = Log { lowest: Some(Priority::Warning), ..all.clone() };
+        let levels = Arc::new(AtomicU8::new(Priority::Warning as u8 + 1));
+        let warnings = Log { levels, ..all.clone() };
         warnings.info("hidden");
         warnings.error("shown");
         all.debug("all");
@@ -251,7 +289,11 @@ mod tests {
             program: "engine".to_owned(),
             facility: 1,
         };
-        assert!(!Log::open(nowhere).is_logged(Priority::Emergency));
+        let log = Log::open(nowhere.clone());
+        let other = log.clone();
+        assert!(!other.is_logged(Priority::Emergency));
+        log.reopen(LogSettings { level: Priority::Error, stderr: true, ..nowhere });
+        assert!(other.is_logged(Priority::Error) && !other.is_logged(Priority::Warning));
     }
 
     #[test]

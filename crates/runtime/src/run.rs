@@ -22,7 +22,9 @@ use crate::event_loop::{Ended, EventLoop};
 use crate::limits::LimitReporter;
 use crate::observers::drops::Drops;
 use crate::observers::metrics::Metrics;
-use crate::observers::{Observers, Recorder, RunObserver};
+use crate::observers::{
+    Observers, Recorder, RecordingSettings, RunObserver, StallLimit, nanoseconds,
+};
 use crate::settings::{RunSettings, SourceSettings};
 use crate::sources::{self, LiveSettings, NoEvents, ReplayError};
 use crate::watchdog::Watchdog;
@@ -128,7 +130,9 @@ impl<'a> Run<'a> {
             SourceSettings::Live(_) | SourceSettings::Nothing => Backpressure::Drop,
             SourceSettings::Replay(_) => Backpressure::Wait,
         };
-        let recorder = Recorder::start(settings.recording.clone(), backpressure, &context.log)?;
+        let RunSettings { record_all: all, policies, .. } = &settings;
+        let recording = RecordingSettings { all: all.clone(), matches: policies.captures.clone() };
+        let recorder = Recorder::start(recording, backpressure, &context.log)?;
         Ok(Self { settings, context, recorder })
     }
 
@@ -148,29 +152,32 @@ impl<'a> Run<'a> {
         controls.on_undelivered(waiting);
         // A replay may wait for its capture, such as a pipe, as long as that takes.
         let live = matches!(settings.source, SourceSettings::Live(_));
+        let policies = settings.policies.clone();
+        let stall_limit = StallLimit::new(nanoseconds(policies.stall_timeout).into());
         let watchdog = live.then(|| {
-            let (heartbeat, limit) = (controls.heartbeat(), settings.stall_timeout);
+            let (heartbeat, limit) = (controls.heartbeat(), Arc::clone(&stall_limit));
             Watchdog::start(heartbeat, limit, &origin, outputs.sender(), log.clone()).ok()
         });
-        let drops = Drops::new(settings.drops.clone(), outputs.sender(), &origin, log.clone());
+        let drops = Drops::new(policies.drops, outputs.sender(), &origin, log.clone());
         let parts = Observers {
             drops,
             recorder,
             metrics,
-            timeouts: settings.timeouts,
+            timeouts: policies.timeouts,
+            stall_limit,
             outputs,
             heartbeat: Arc::clone(controls.heartbeat()),
-            accounts_max_wait: settings.accounts_max_wait,
+            accounts_max_wait: policies.accounts_max_wait,
             limit: settings.limit,
         };
         let mut observer = RunObserver::new(parts, &generation, &origin);
         controls.service().monitoring(None, alerts.clone(), generation.iter().count());
-        let work = Work { settings: &settings, generation, alerts, controls, log: &log };
+        let work = Work { settings: &settings, alerts, controls, log: &log };
         let begun = Instant::now();
         let Followed { result, events, profile, started } = match &settings.source {
-            SourceSettings::Replay(path) => work.replay(&mut observer, path),
-            SourceSettings::Live(live) => work.live(&mut observer, live, opened),
-            SourceSettings::Nothing => work.nothing(&mut observer),
+            SourceSettings::Replay(path) => work.replay(generation, &mut observer, path),
+            SourceSettings::Live(live) => work.live(generation, &mut observer, live, opened),
+            SourceSettings::Nothing => work.nothing(generation, &mut observer),
         };
         let elapsed = begun.elapsed();
         controls.service().stopped();
@@ -196,24 +203,29 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The parts of a run that its sources need.
+/// The parts of a run that its sources need. The rules belong to the engine alone, so that a reload
+/// frees them.
 struct Work<'a> {
     settings: &'a RunSettings,
-    generation: Arc<Generation>,
     alerts: AlertSender,
     controls: &'a Controls,
     log: &'a Log,
 }
 
 impl Work<'_> {
-    fn replay(self, observer: &mut RunObserver, path: &Path) -> Followed<RunError> {
+    fn replay(
+        self,
+        generation: Arc<Generation>,
+        observer: &mut RunObserver,
+        path: &Path,
+    ) -> Followed<RunError> {
         let _reading = self.controls.heartbeat().enter(Phase::ReadingCapture);
         let mut reader = match sources::open_capture(path) {
             Ok(reader) => reader,
             Err(error) => return Followed::failed(error.into()),
         };
-        let engine = Engine::new(Arc::clone(&self.generation), self.settings.state.clone());
-        let followed = self.follow(engine, &mut reader, observer, |_, _| ());
+        let engine = Engine::new(generation, self.settings.state.clone());
+        let followed = self.follow(engine, &mut reader, observer, |_, _, _| ());
         if matches!(followed.result, Ok(Ended::Source | Ended::Observer)) {
             // Falco keeps running for the requested duration after the end of the capture, and
             // scripts rely on that.
@@ -224,6 +236,7 @@ impl Work<'_> {
 
     fn live(
         self,
+        generation: Arc<Generation>,
         observer: &mut RunObserver,
         settings: &LiveSettings,
         opened: &dyn Fn(),
@@ -233,11 +246,9 @@ impl Work<'_> {
             Err(error) => return Followed::failed(error.into()),
         };
         observer.drops.count_by(live.losses());
-        let (losses, rules) = (live.losses().clone(), self.generation.iter().count());
+        let (losses, rules) = (live.losses().clone(), generation.iter().count());
         self.controls.service().monitoring(Some(losses), self.alerts.clone(), rules);
-        if let Some(metrics) = &mut observer.metrics {
-            metrics.attach_kernel(&live);
-        }
+        observer.metrics.iter_mut().for_each(|metrics| metrics.attach_kernel(&live));
         // The kernel counts runs of programs while this is open.
         let _runs = match settings.count_runs.then(count_runs).transpose() {
             Ok(runs) => runs,
@@ -246,11 +257,12 @@ impl Work<'_> {
         observer.start_clock();
         opened();
         let state = peregrine_state::Config { live: true, ..self.settings.state.clone() };
-        let engine = Engine::new(Arc::clone(&self.generation), state);
+        let engine = Engine::new(generation, state);
         let engine = engine.with_resolver(Box::new(resolver));
         let log = self.log.clone();
         let _events = self.controls.heartbeat().enter(Phase::Events);
-        let followed = self.follow(engine, &mut live, observer, |live, generation| {
+        let followed = self.follow(engine, &mut live, observer, |live, generation, observer| {
+            observer.metrics.iter_mut().for_each(|metrics| metrics.attach_kernel(live));
             let selection = sources::probe_selection(&generation.settings().selected);
             if let Err(error) = live.select(&selection) {
                 log.error(format_args!("The kernel goes on with what was selected: {error}"));
@@ -261,11 +273,15 @@ impl Work<'_> {
         followed.map_err(RunError::Live)
     }
 
-    fn nothing(self, observer: &mut RunObserver) -> Followed<RunError> {
+    fn nothing(
+        self,
+        generation: Arc<Generation>,
+        observer: &mut RunObserver,
+    ) -> Followed<RunError> {
         observer.start_clock();
-        let engine = Engine::new(Arc::clone(&self.generation), self.settings.state.clone());
+        let engine = Engine::new(generation, self.settings.state.clone());
         let _events = self.controls.heartbeat().enter(Phase::Events);
-        let followed = self.follow(engine, &mut NoEvents, observer, |_, _| ());
+        let followed = self.follow(engine, &mut NoEvents, observer, |_, _, _| ());
         followed.map_err(|never| match never {})
     }
 
@@ -275,10 +291,10 @@ impl Work<'_> {
         engine: Engine,
         source: &mut S,
         observer: &mut RunObserver,
-        reselect: impl FnMut(&mut S, &Generation),
+        reselect: impl FnMut(&mut S, &Generation, &mut RunObserver),
     ) -> Followed<S::Error> {
         if self.settings.profile {
-            let mut profiler = self.generation.profiler();
+            let mut profiler = engine.generation().profiler();
             let begun = cpu_time();
             let (result, engine) = self.drive(engine, source, observer, &mut profiler, reselect);
             let cpu = cpu_time().saturating_sub(begun);
@@ -288,7 +304,7 @@ impl Work<'_> {
             return Followed { result, events, profile, started: true };
         }
         let (result, engine) = if observer.metrics.as_ref().is_some_and(Metrics::counts_costs) {
-            let mut counters = self.generation.cost_counters();
+            let mut counters = engine.generation().cost_counters();
             self.drive(engine, source, observer, &mut counters, reselect)
         } else {
             self.drive(engine, source, observer, &mut (), reselect)
@@ -302,7 +318,7 @@ impl Work<'_> {
         source: &mut S,
         observer: &mut RunObserver,
         meter: &mut impl RuleMeter,
-        reselect: impl FnMut(&mut S, &Generation),
+        reselect: impl FnMut(&mut S, &Generation, &mut RunObserver),
     ) -> (Result<Ended, S::Error>, Engine) {
         let (controls, log) = (self.controls, self.log);
         let mut events = EventLoop {
@@ -316,6 +332,9 @@ impl Work<'_> {
         };
         let result = events.run(source, reselect);
         let engine = events.engine;
+        // At exit the kernel takes this memory back at once, which is faster than freeing it piece
+        // by piece.
+        std::mem::forget(Arc::clone(engine.generation()));
         let finishing = controls.heartbeat().enter(Phase::FinishingCaptures);
         observer.recorder.finish(engine.state());
         drop(finishing);

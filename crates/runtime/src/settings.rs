@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use peregrine_telemetry::DropPolicy;
-
-use crate::observers::{RecordingSettings, TimeoutSettings};
+use crate::capture::FileSettings;
+use crate::observers::RunPolicies;
 use crate::sources::LiveSettings;
 
 /// Settings of a run.
@@ -15,19 +14,12 @@ pub struct RunSettings {
     pub source: SourceSettings,
     /// Limits of the state.
     pub state: peregrine_state::Config,
-    /// Maximum time that an alert waits for the users and groups of its container.
-    pub accounts_max_wait: Duration,
     /// Maximum duration, in event time.
     pub limit: Option<Duration>,
-    /// Reaction to losses.
-    pub drops: DropPolicy,
-    /// When missing events are reported.
-    pub timeouts: TimeoutSettings,
-    /// Time without progress of the event thread after which a live run reports that it stalls;
-    /// zero is never.
-    pub stall_timeout: Duration,
-    /// Recorded files.
-    pub recording: RecordingSettings,
+    /// What a reload may change.
+    pub policies: RunPolicies,
+    /// The file with all events.
+    pub record_all: Option<FileSettings>,
     /// Whether a profile is measured.
     pub profile: bool,
 }

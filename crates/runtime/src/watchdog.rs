@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, Scalar};
@@ -14,6 +15,7 @@ use rustix::thread::Pid;
 
 use crate::Log;
 use crate::clock::now;
+use crate::observers::StallLimit;
 
 /// Rule names of the alerts.
 const STALLED: &str = "Falco internal: event thread stalled";
@@ -47,7 +49,7 @@ impl Watchdog {
     /// When the system has no thread left.
     pub(crate) fn start(
         heartbeat: &Arc<Heartbeat>,
-        limit: Duration,
+        limit: StallLimit,
         origin: &AlertOrigin,
         alerts: AlertSender,
         log: Log,
@@ -60,8 +62,11 @@ impl Watchdog {
             log,
             tid: rustix::thread::gettid(),
         };
-        let mut monitor = StallMonitor::new(Arc::clone(heartbeat), limit);
+        let limit_now = move || Duration::from_nanos(limit.load(Relaxed));
+        let mut monitor = StallMonitor::new(Arc::clone(heartbeat), limit_now());
         let watch = move |turn| {
+            let limit = limit_now();
+            monitor.set_limit(limit);
             if turn == Turn::Due
                 && let Some(change) = monitor.check().filter(|_| !limit.is_zero())
             {
@@ -133,6 +138,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::observers::nanoseconds;
 
     /// Waits until a condition holds.
     fn until(what: &str, condition: impl Fn() -> bool) {
@@ -166,7 +172,8 @@ mod tests {
 
         let heartbeat = Arc::new(Heartbeat::aged(Duration::from_secs(9)));
         let reading = heartbeat.enter(Phase::ReadingProcess(12));
-        let limit = Duration::from_secs(4);
+        let limit = nanoseconds(Duration::from_secs(4));
+        let limit = StallLimit::new(limit.into());
         let watchdog = Watchdog::start(&heartbeat, limit, &origin, outputs.sender(), log).unwrap();
         until("a stall", || lines.lock().unwrap().len() == 1);
         heartbeat.tick();

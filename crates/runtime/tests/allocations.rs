@@ -192,6 +192,7 @@ fn observer(generation: &Generation, origin: &AlertOrigin) -> RunObserver {
         recorder: Recorder::start(recording, Backpressure::Wait, &log).unwrap(),
         metrics: None,
         timeouts: TimeoutSettings { max_consecutives: 1000, repeats: true },
+        stall_limit: Arc::default(),
         outputs,
         heartbeat: Arc::default(),
         accounts_max_wait: Duration::from_millis(500),

@@ -42,6 +42,22 @@ pub struct ServerSettings {
     pub threadiness: usize,
 }
 
+impl ServerSettings {
+    /// Whether certificate and key are usable.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn check(&self) -> Result<(), ServerError> {
+        self.acceptor().map(drop)
+    }
+
+    fn acceptor(&self) -> Result<Option<TlsAcceptor>, ServerError> {
+        let Some(path) = &self.tls_file else { return Ok(None) };
+        let failed = |error| ServerError::Certificate { path: path.clone(), error };
+        tls::acceptor(path).map(Some).map_err(failed)
+    }
+}
+
 /// A running server. Dropping it ends its thread and closes all connections.
 pub struct Server {
     address: Address,
@@ -66,11 +82,7 @@ impl Server {
     /// When the address can't be listened on, the TLS file is not usable, or the system has no
     /// thread left.
     pub fn start(settings: &ServerSettings, pages: Pages) -> Result<Self, ServerError> {
-        let tls = settings.tls_file.as_ref().map(|path| {
-            tls::acceptor(path)
-                .map_err(|error| ServerError::Certificate { path: path.clone(), error })
-        });
-        let tls = tls.transpose()?;
+        let tls = settings.acceptor()?;
         let failed = |error| ServerError::Listen { listen: settings.listen.clone(), error };
         let bound = settings.listen.bind().map_err(failed)?;
         let address = bound.address().map_err(failed)?;

@@ -169,7 +169,7 @@ pub struct Collector {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Requests metrics in the Prometheus text format.
+/// Requests metrics in the Prometheus text format, and changes what is collected.
 #[derive(Clone, Debug)]
 pub struct Scraper(Sender<Command>);
 
@@ -177,6 +177,7 @@ enum Command {
     Scrape(Reply),
     Snapshot(Box<SnapshotContext>),
     Kernel { source: Box<dyn KernelSource>, hook_plan: String },
+    Configure(Box<CollectorSettings>),
     Reopen,
     Stop,
 }
@@ -264,6 +265,11 @@ impl Scraper {
     pub fn scrape(&self, reply: impl FnOnce(&str) + Send + 'static) {
         let _ = self.0.send(Command::Scrape(Box::new(reply)));
     }
+
+    /// Changes the settings. Reports keep their numbers and their previous values.
+    pub fn configure(&self, settings: CollectorSettings) {
+        let _ = self.0.send(Command::Configure(Box::new(settings)));
+    }
 }
 
 impl std::fmt::Debug for Command {
@@ -272,6 +278,7 @@ impl std::fmt::Debug for Command {
             Self::Scrape(_) => "Scrape",
             Self::Snapshot(_) => "Snapshot",
             Self::Kernel { .. } => "Kernel",
+            Self::Configure(_) => "Configure",
             Self::Reopen => "Reopen",
             Self::Stop => "Stop",
         })
@@ -309,12 +316,24 @@ impl Worker {
                     self.kernel = Some(source);
                     self.settings.run.hook_plan = Some(hook_plan);
                 }
+                Ok(Command::Configure(settings)) => self.configure(*settings),
                 Ok(Command::Reopen) => self.sink.reopen(),
                 Err(RecvTimeoutError::Timeout) => self.due(Instant::now()),
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.sink.close();
+    }
+
+    fn configure(&mut self, settings: CollectorSettings) {
+        if settings.interval != self.settings.interval {
+            self.next = settings.interval.map(|interval| (Instant::now() + interval, interval));
+        }
+        let hook_plan = self.settings.run.hook_plan.take();
+        self.settings = settings;
+        self.settings.run.hook_plan = hook_plan;
+        // It may have other metrics than the next.
+        self.last = None;
     }
 
     fn wait(&self, commands: &Receiver<Command>) -> Result<Command, RecvTimeoutError> {

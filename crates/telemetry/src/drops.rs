@@ -157,6 +157,14 @@ impl DropMonitor {
         }
     }
 
+    /// Changes the policy. What is counted stays; another rate begins with a full burst.
+    pub fn set_policy(&mut self, policy: DropPolicy) {
+        if (policy.rate, policy.max_burst) != (self.policy.rate, self.policy.max_burst) {
+            self.bucket = TokenBucket::new(policy.rate, policy.max_burst);
+        }
+        self.policy = policy;
+    }
+
     /// The policy.
     pub fn policy(&self) -> &DropPolicy {
         &self.policy

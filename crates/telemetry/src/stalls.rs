@@ -56,6 +56,11 @@ impl StallMonitor {
         Self { heartbeat, limit, since: None }
     }
 
+    /// Changes what is a stall.
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
     /// What has changed since the last check.
     pub fn check(&mut self) -> Option<StallChange> {
         let silence = self.heartbeat.silence();

@@ -34,6 +34,11 @@ impl TimeoutMonitor {
         Self { max_consecutives, repeats, last_event: 0, silence: None }
     }
 
+    /// Changes what is reported from now on.
+    pub fn configure(&mut self, max_consecutives: u32, repeats: bool) {
+        (self.max_consecutives, self.repeats) = (max_consecutives, repeats);
+    }
+
     /// An event arrived at this time, in nanoseconds.
     #[inline]
     pub fn event(&mut self, ts: u64) {

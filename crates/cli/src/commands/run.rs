@@ -8,23 +8,26 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context;
 use peregrine_config::Engine as Kind;
-use peregrine_output::{Delivery, Incident, Outputs};
+use peregrine_output::{Incident, Outputs};
 use peregrine_runtime::control::{self, Control, Controller};
-use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
+use peregrine_runtime::observers::metrics::{Metrics, MetricsControl};
 use peregrine_runtime::reload::{Reloader, Requests};
 use peregrine_runtime::service::Service;
 use peregrine_runtime::{
     PidFile, ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, signals,
 };
-use peregrine_telemetry::{Phase, WebStats};
+use peregrine_telemetry::Phase;
 
 use crate::print::{print, print_error};
-use crate::wiring::prepare::{PreparedRun, prepare};
+use crate::wiring::agent::Agent;
+use crate::wiring::plan::Plan;
+use crate::wiring::prepare::PreparedRun;
 use crate::wiring::privileges::drop_privileges;
-use crate::wiring::reload::Reader;
+use crate::wiring::reload::{Reader, RunFiles, Running};
 use crate::wiring::rules::{self, Rules};
+use crate::wiring::server::WebServer;
 use crate::wiring::setup::Setup;
-use crate::wiring::{checks, live, metrics, run, server};
+use crate::wiring::{checks, live, metrics, run};
 use peregrine_args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
 
 /// Exit code if the pid file can't be written; scripts tell it from other failures.
@@ -51,7 +54,6 @@ pub(super) fn start(
 ) -> anyhow::Result<ExitCode> {
     let log = &setup.log;
     let Rules { texts, set } = rules::load(setup, rules)?;
-    let delivery = checks::outputs(setup)?;
     let (controller, controls) = control::channel();
     let requests = |config| Requests::new().map(|requests| (config, requests));
     let reloads = config.filter(|_| !args.dry_run).map(requests).transpose()?;
@@ -73,107 +75,79 @@ pub(super) fn start(
             return Ok(ExitCode::from(NO_PIDFILE));
         }
     };
-    let prepared = prepare(setup, set, &texts, args, controls, opened)?;
+    let prepared = PreparedRun::new(setup, &texts, args, controls, opened);
+    let plan = Plan::new(setup, set, &prepared.agent)?;
     checks::buffers(setup)?;
-    let metrics = metrics::settings(&prepared, &delivery)?;
     if args.dry_run {
         log.debug("Skipping event processing in dry-run");
         return Ok(ExitCode::SUCCESS);
     }
-    let reloader = reloads.map(|(config, requests)| {
-        let first = Reader::new(setup, &config.overrides, rules, &texts, &prepared);
-        Reloader::new(
-            Box::new(first),
-            requests,
-            controller.clone(),
-            &prepared.origin,
-            &prepared.reloads,
-            log,
-        )
+    let reload = reloads.map(|(config, requests)| {
+        let files = RunFiles::new(&config.overrides, rules, args);
+        (Reader::new(setup, files, texts, &plan, &prepared.agent), requests)
     });
-    process(&prepared, delivery, metrics, reloader, controller)
+    process(&prepared, plan, reload, controller)
 }
 
 /// Processes events until the source ends or a stop is requested. The summary is printed in any
 /// case, after the last alert.
 fn process(
     prepared: &PreparedRun<'_>,
-    delivery: Delivery,
-    metrics: Option<MetricsSettings>,
-    reloader: Option<Reloader>,
+    plan: Plan,
+    reload: Option<(Reader, Requests)>,
     controller: Controller,
 ) -> anyhow::Result<ExitCode> {
+    let (agent, Plan { generation, delivery, policies, metrics, server }) = (&prepared.agent, plan);
     let source = match &prepared.config.engine {
         Kind::NoDriver => SourceSettings::Nothing,
         Kind::Replay { capture_file } => SourceSettings::Replay(capture_file.clone()),
         Kind::Live { settings, .. } => {
-            let settings = live::settings(prepared, settings)?;
+            let selected = &generation.settings().selected;
+            let settings = live::settings(prepared, settings, selected)?;
             live::log_start(prepared, &settings.probe);
             SourceSettings::Live(settings)
         }
     };
-    let replays = matches!(source, SourceSettings::Replay(_));
-    let settings = run::settings(prepared, source);
+    let settings = run::settings(prepared, source, policies);
     let stacks = create_profile(prepared)?;
-    let (log, is_closed) = (prepared.log.clone(), Arc::new(AtomicBool::new(false)));
-    let closed = Arc::clone(&is_closed);
+    let (log, is_closed) = (agent.log.clone(), Arc::new(AtomicBool::new(false)));
+    let (closed, stopper) = (Arc::clone(&is_closed), controller.clone());
     let report = move |incident: &Incident| {
         log.line(incident.priority(), incident);
         if incident.ends_run() && !closed.swap(true, Relaxed) {
-            controller.send(Control::Stop);
+            stopper.send(Control::Stop);
         }
     };
     let outputs = Outputs::start(delivery, Arc::new(report))?;
-    let web = Arc::new(WebStats::default());
-    let metrics = metrics.map(|mut settings| {
-        settings.collector.web = prepared.config.webserver.enabled.then(|| web.clone());
-        metrics_of(prepared, settings, &outputs)
-    });
-    let metrics = metrics.transpose()?;
-    let scraper = metrics.as_ref().map(Metrics::scraper);
-    let alerts = outputs.sender();
-    let context = RunContext {
-        generation: Arc::clone(&prepared.generation),
-        outputs,
-        origin: prepared.origin.clone(),
-        metrics,
-        log: prepared.log.clone(),
-        opened: prepared.opened,
+    let start = |settings| metrics::start(settings, &generation, agent, outputs.sender());
+    let metrics = metrics.map(start).transpose()?;
+    let running = Running {
+        outputs: outputs.planner(),
+        alerts: outputs.sender(),
+        metrics: metrics.as_ref().map(Metrics::control),
+        web: WebServer::default(),
     };
+    let (origin, opened) = (agent.origin.clone(), prepared.opened);
+    let context =
+        RunContext { generation, outputs, origin, metrics, log: agent.log.clone(), opened };
     let run = Run::prepare(settings, context)?;
-    let server = if replays { None } else { server::start(prepared, scraper, web)? };
-    reloader.map(|reloader| reloader.start(alerts)).transpose()?;
+    let web = running.web.clone();
+    web.start(server.as_ref(), agent, running.metrics.as_ref().map(MetricsControl::scraper))?;
+    if let Some((reader, requests)) = reload {
+        let (alerts, versions) = (running.alerts.clone(), Box::new(reader.attach(running)));
+        let Agent { origin, reloads, log, .. } = agent;
+        Reloader::new(versions, requests, controller, origin, reloads, log).start(alerts)?;
+    }
     let report = run.run(&prepared.controls);
-    drop(server);
+    web.stop();
     let _printing = prepared.controls.heartbeat().enter(Phase::PrintingSummary);
     print_report(prepared, &report)?;
     report.result.map_err(|error| match error {
-        RunError::Live(error) => live::failed(&error, &prepared.log),
+        RunError::Live(error) => live::failed(&error, &agent.log),
         error => error.into(),
     })?;
     report.profile.map_or(Ok(()), |profile| print_profile(prepared.options, &profile, stacks))?;
     Ok(if is_closed.load(Relaxed) { STDOUT_CLOSED.into() } else { ExitCode::SUCCESS })
-}
-
-/// Starts to collect metrics.
-fn metrics_of(
-    prepared: &PreparedRun<'_>,
-    settings: MetricsSettings,
-    outputs: &Outputs,
-) -> io::Result<Metrics> {
-    let log = prepared.log.clone();
-    let report = move |incident: &Incident| {
-        log.line(incident.priority(), format_args!("metrics.output_file: {incident}"));
-    };
-    let (heartbeat, alerts) = (prepared.controls.heartbeat().clone(), outputs.sender());
-    Metrics::start(
-        settings,
-        &prepared.generation,
-        heartbeat,
-        alerts,
-        &prepared.origin,
-        Arc::new(report),
-    )
 }
 
 /// Prints rates and losses on stderr, the summary on stdout.
@@ -185,11 +159,11 @@ fn print_report(prepared: &PreparedRun<'_>, report: &RunReport) -> anyhow::Resul
     let summary = format!("{}{}", report.summary, report.delivery.losses(&report.summary));
     // A thread that cannot write to stdout holds its lock.
     if report.delivery.channels.iter().any(|it| it.channel == "stdout" && it.discarded > 0) {
-        prepared.log.info(summary);
+        prepared.agent.log.info(summary);
         return Ok(());
     }
     match print(&summary) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => prepared.log.info(summary),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => prepared.agent.log.info(summary),
         printed => printed?,
     }
     Ok(())

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use peregrine_config::Engine as Kind;
-use peregrine_engine::Engine;
 use peregrine_engine::select::{self, BaseSyscalls};
+use peregrine_engine::{Engine, Generation};
 use peregrine_probe::bpf::online_cpus;
 use peregrine_runtime::control::{self, Control};
 use peregrine_runtime::{signals, sources};
@@ -17,7 +17,7 @@ use peregrine_scap::Reader;
 use peregrine_tune::{Cpus, Limits, Report, candidates, measure};
 
 use crate::print::print;
-use crate::wiring::prepare::{PreparedRun, prepare};
+use crate::wiring::prepare::{PreparedRun, generation};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
 use crate::wiring::{checks, live, run};
@@ -42,16 +42,21 @@ pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
     let run = RunArgs::default();
     let (controller, controls) = control::channel();
     signals::forward(controller, &setup.log, None)?;
-    let prepared = prepare(&setup, set, &texts, &run, controls, &|| ())?;
+    let prepared = PreparedRun::new(&setup, &texts, &run, controls, &|| ());
+    let generation = generation(&setup, set, &prepared.agent.origin)?;
     checks::buffers(&setup)?;
-    recommend(args, &prepared)
+    recommend(args, &prepared, &generation)
 }
 
-fn recommend(tune: &TuneCommand, prepared: &PreparedRun<'_>) -> anyhow::Result<()> {
+fn recommend(
+    tune: &TuneCommand,
+    prepared: &PreparedRun<'_>,
+    generation: &Arc<Generation>,
+) -> anyhow::Result<()> {
     let keys = &prepared.config.base_syscalls;
     let configured =
         BaseSyscalls { custom_set: keys.custom_set.clone(), repair: keys.repair, all: keys.all };
-    let candidates = candidates(&select::of_rules(prepared.generation.rules()), &configured);
+    let candidates = candidates(&select::of_rules(generation.rules()), &configured);
     if let Some(name) = &tune.set
         && !candidates.iter().any(|candidate| candidate.name == *name)
     {
@@ -60,7 +65,6 @@ fn recommend(tune: &TuneCommand, prepared: &PreparedRun<'_>) -> anyhow::Result<(
     }
     let controls = &prepared.controls;
     let stopped = || controls.poll() && matches!(controls.next(), Some(Control::Stop));
-    let generation = &prepared.generation;
     let measured = match &prepared.config.engine {
         Kind::Replay { capture_file } => {
             let file = File::open(capture_file)
@@ -73,12 +77,11 @@ fn recommend(tune: &TuneCommand, prepared: &PreparedRun<'_>) -> anyhow::Result<(
         Kind::Live { settings, .. } => {
             let all = candidates.iter().map(|candidate| &candidate.set);
             let all = all.fold(generation.settings().selected.clone(), |all, set| all.union(set));
-            let mut live = live::settings(prepared, settings)?;
-            live.probe.selection = sources::probe_selection(&all);
+            let live = live::settings(prepared, settings, &all)?;
             live::log_start(prepared, &live.probe);
-            let opened = sources::open_live(&live, &prepared.log);
+            let opened = sources::open_live(&live, &prepared.agent.log);
             let (mut source, resolver) =
-                opened.map_err(|error| live::failed(&error, &prepared.log))?;
+                opened.map_err(|error| live::failed(&error, &prepared.agent.log))?;
             let count = online_cpus().context("CPUs of this machine")? as usize;
             let per_ring = match settings.cpus_for_each_buffer {
                 0 => count,
@@ -91,7 +94,7 @@ fn recommend(tune: &TuneCommand, prepared: &PreparedRun<'_>) -> anyhow::Result<(
             let mut engine = Engine::new(Arc::clone(generation), config);
             engine = engine.with_resolver(Box::new(resolver));
             let measured = measure(&mut engine, &mut source, &candidates, &limits);
-            let measured = measured.map_err(|error| live::failed(&error, &prepared.log))?;
+            let measured = measured.map_err(|error| live::failed(&error, &prepared.agent.log))?;
             let lost = source.losses().refresh(Duration::ZERO)?.statistics.total().lost();
             measured.with_rings(lost, settings.ring_size.preset())
         }
@@ -100,7 +103,7 @@ fn recommend(tune: &TuneCommand, prepared: &PreparedRun<'_>) -> anyhow::Result<(
     if measured.events() == 0 {
         bail!("there was no event to measure");
     }
-    let report = Report::new(&prepared.generation, &candidates, &measured, tune.set.as_deref());
+    let report = Report::new(generation, &candidates, &measured, tune.set.as_deref());
     let _ = write!(io::stderr(), "{}", report.tables());
     Ok(print(report.settings())?)
 }

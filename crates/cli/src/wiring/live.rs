@@ -20,8 +20,8 @@ use super::prepare::PreparedRun;
 pub(crate) fn settings(
     prepared: &PreparedRun<'_>,
     settings: &LiveKeys,
+    selected: &SyscallSet,
 ) -> anyhow::Result<LiveSettings> {
-    let selected = &prepared.generation.settings().selected;
     Ok(LiveSettings {
         probe: probe_config(prepared, settings, selected)?,
         host_root: host::root(),
@@ -68,7 +68,7 @@ fn probe_config(
 
 /// Logs what is about to be opened, in the words of Falco.
 pub(crate) fn log_start(prepared: &PreparedRun<'_>, config: &ProbeConfig) {
-    let log = &prepared.log;
+    let log = &prepared.agent.log;
     log.info("Enabled event sources: syscall");
     log.debug("Opening event source 'syscall'");
     if matches!(prepared.config.engine, Engine::Live { kmod: true, .. }) {

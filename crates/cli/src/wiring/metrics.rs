@@ -1,26 +1,26 @@
 //! From configuration keys to the settings of metrics.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, bail};
-use peregrine_config::{Config, Engine, Loaded, sha256};
+use peregrine_config::{Config, Engine};
+use peregrine_engine::Generation;
 use peregrine_output::{
-    AlertFilter, ChannelOutput, ChannelSettings, Delivery, Format, Layout, WhenFull,
+    AlertFilter, AlertSender, ChannelOutput, ChannelSettings, Delivery, Format, Incident, Layout,
+    WhenFull,
 };
 use peregrine_runtime::clock::now;
-use peregrine_runtime::observers::metrics::MetricsSettings;
-use peregrine_telemetry::metrics::{FieldOptions, FileDigest, RunInfo};
-use peregrine_telemetry::{
-    CollectorSettings, LoadedFiles, MetricGroups, ResourceReader, process_age,
-};
+use peregrine_runtime::observers::metrics::{Metrics, MetricsSettings};
+use peregrine_telemetry::metrics::{FieldOptions, RunInfo};
+use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, process_age};
 
+use super::agent::Agent;
 use super::checks::SYSCALL;
 use super::delivery::file_output;
 use super::host;
-use super::prepare::PreparedRun;
-use super::rules::Texts;
+use super::setup::Setup;
 use crate::version;
 
 /// `None` where metrics are off. The file of samples is created.
@@ -28,23 +28,25 @@ use crate::version;
 /// # Errors
 /// The file can't be opened, the interval is not one, or nothing reports metrics.
 pub(crate) fn settings(
-    prepared: &PreparedRun<'_>,
+    setup: &Setup,
+    agent: &Agent,
     alerts: &Delivery,
 ) -> anyhow::Result<Option<MetricsSettings>> {
-    let keys = &prepared.config.metrics;
+    let config = setup.config();
+    let keys = &config.metrics;
     if !keys.enabled {
         return Ok(None);
     }
     let path = Some(keys.output_file.as_str()).filter(|path| !path.is_empty());
-    let file = path.map(|path| file(path, prepared.config, alerts)).transpose()?;
+    let file = path.map(|path| file(path, config, alerts)).transpose()?;
     let interval = keys.interval.clone()?;
     let reports = keys.output_rule || file.is_some();
-    if !reports && !prepared.config.webserver.prometheus_metrics_enabled {
+    if !reports && !config.webserver.prometheus_metrics_enabled {
         bail!(
             "Metrics are enabled with no output configured. Please enable at least one output channel ('metrics.output_rule', 'metrics.output_file' or 'webserver.prometheus_metrics_enabled')"
         );
     }
-    prepared.log.info(format_args!(
+    agent.log.info(format_args!(
         "Setting metrics interval to {}, equivalent to {} (ms)",
         interval,
         interval.duration().as_millis()
@@ -65,10 +67,10 @@ pub(crate) fn settings(
                 zeros: keys.include_empty_values,
             },
             interval: reports.then_some(interval.duration()),
-            run: run_info(prepared),
-            reloads: Arc::clone(&prepared.reloads),
+            run: run_info(config, agent),
+            reloads: Arc::clone(&agent.reloads),
             resources: ResourceReader::new(&host::root()),
-            web: None,
+            web: config.webserver.enabled.then(|| Arc::clone(&agent.web)),
         },
         file,
         as_alert: keys.output_rule,
@@ -76,38 +78,31 @@ pub(crate) fn settings(
     }))
 }
 
-fn run_info(prepared: &PreparedRun<'_>) -> RunInfo {
+/// Starts to collect.
+pub(crate) fn start(
+    settings: MetricsSettings,
+    generation: &Generation,
+    agent: &Agent,
+    alerts: AlertSender,
+) -> io::Result<Metrics> {
+    let log = agent.log.clone();
+    let report = move |incident: &Incident| {
+        log.line(incident.priority(), format_args!("metrics.output_file: {incident}"));
+    };
+    let (heartbeat, report) = (Arc::clone(&agent.heartbeat), Arc::new(report));
+    Metrics::start(settings, generation, heartbeat, alerts, &agent.origin, report)
+}
+
+fn run_info(config: &Config, agent: &Agent) -> RunInfo {
     RunInfo {
         version: version::FALCO.to_owned(),
-        hostname: prepared.origin.hostname().to_owned(),
+        hostname: agent.origin.hostname().to_owned(),
         source: SYSCALL.to_owned(),
-        engine: matches!(prepared.config.engine, Engine::Live { .. })
-            .then(|| "modern_bpf".to_owned()),
+        engine: matches!(config.engine, Engine::Live { .. }).then(|| "modern_bpf".to_owned()),
         kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
         start_ts: now().saturating_sub((process_age() * 1e9) as u64),
         ..RunInfo::default()
     }
-}
-
-/// The files that configuration and rules were read from. Only metrics tell of them, so without
-/// metrics there are no digests.
-pub(crate) fn loaded_files(loaded: &Loaded, rules: &Texts) -> LoadedFiles {
-    if !loaded.config.metrics.enabled {
-        return LoadedFiles::default();
-    }
-    let read_at = loaded.read_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    LoadedFiles {
-        read_at: read_at.as_nanos().try_into().unwrap_or(u64::MAX),
-        rules: rules.iter().map(|(name, text)| digest(name, sha256(text))).collect(),
-        config: (loaded.files.iter())
-            .map(|(name, file)| digest(name, file.sha256.clone()))
-            .collect(),
-    }
-}
-
-fn digest(path: &str, sha256: String) -> FileDigest {
-    let name = Path::new(path).file_name().unwrap_or_default();
-    FileDigest { name: name.to_string_lossy().into_owned(), sha256 }
 }
 
 /// The file is written as alerts are, on a thread of its own: a slow disk must not delay scrapes.

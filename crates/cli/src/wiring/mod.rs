@@ -1,11 +1,14 @@
 //! From configuration and command line to the settings of what runs.
 
+pub(crate) mod agent;
 mod brokers;
 pub(crate) mod checks;
 pub(crate) mod delivery;
+mod files;
 pub(crate) mod host;
 pub(crate) mod live;
 pub(crate) mod metrics;
+pub(crate) mod plan;
 pub(crate) mod prepare;
 pub(crate) mod privileges;
 pub(crate) mod reload;

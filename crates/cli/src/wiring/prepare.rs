@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use peregrine_alert::{AlertOrigin, RuleRegistry};
+use peregrine_alert::AlertOrigin;
 use peregrine_config::{Config, RuleMatching};
 use peregrine_engine::{Generation, GenerationSettings, Matching};
 use peregrine_fields::{Field, Run as PrintSettings};
 use peregrine_rules::RuleSet;
-use peregrine_runtime::Log;
 use peregrine_runtime::control::Controls;
-use peregrine_telemetry::Reloads;
 
-use super::metrics::loaded_files;
+use super::agent::Agent;
 use super::rules::{self, Texts};
 use super::setup::Setup;
-use super::{delivery, host, syscalls};
+use super::{delivery, syscalls};
 use peregrine_args::RunArgs;
 
-/// What a run needs, all of it checked.
+/// A run before its source is opened.
 pub(crate) struct PreparedRun<'a> {
     /// The command line.
     pub(crate) options: &'a RunArgs,
@@ -25,51 +23,27 @@ pub(crate) struct PreparedRun<'a> {
     pub(crate) config: &'a Config,
     /// Whether container metadata is wanted (the plugin `container` is loaded).
     pub(crate) containers: bool,
-    /// The rules, and how they are evaluated.
-    pub(crate) generation: Arc<Generation>,
-    /// The files of configuration and rules, and what reloads did.
-    pub(crate) reloads: Arc<Reloads>,
-    /// What alerts say about this engine: its host and the ids of its rules.
-    pub(crate) origin: AlertOrigin,
-    /// The log.
-    pub(crate) log: Log,
+    /// What reloads do not change.
+    pub(crate) agent: Agent,
     /// Requests from outside.
     pub(crate) controls: Controls,
     /// To be called when the kernel is being monitored.
     pub(crate) opened: &'a dyn Fn(),
 }
 
-/// Selects the system calls and puts together what a run needs.
-pub(crate) fn prepare<'a>(
-    setup: &'a Setup,
-    set: RuleSet<Field>,
-    rules_files: &Texts,
-    options: &'a RunArgs,
-    controls: Controls,
-    opened: &'a dyn Fn(),
-) -> anyhow::Result<PreparedRun<'a>> {
-    let hostname = host::name();
-    if host::name_is_given() {
-        setup.log.info(format_args!(
-            "Hostname value has been overridden via environment variable to: {hostname}"
-        ));
+impl<'a> PreparedRun<'a> {
+    /// A run with this configuration, which was read together with these rules files.
+    pub(crate) fn new(
+        setup: &'a Setup,
+        rules_files: &Texts,
+        options: &'a RunArgs,
+        controls: Controls,
+        opened: &'a dyn Fn(),
+    ) -> Self {
+        let agent = Agent::new(setup, rules_files, controls.heartbeat());
+        let (config, containers) = (setup.config(), setup.containers());
+        Self { options, config, containers, agent, controls, opened }
     }
-    let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), &hostname);
-    let generation = generation(setup, set, &origin)?;
-    // At exit the kernel takes this memory back at once, which is faster than freeing it piece by
-    // piece.
-    std::mem::forget(Arc::clone(&generation));
-    Ok(PreparedRun {
-        options,
-        config: setup.config(),
-        containers: setup.containers(),
-        generation,
-        reloads: Arc::new(Reloads::new(loaded_files(&setup.loaded, rules_files))),
-        origin,
-        log: setup.log.clone(),
-        controls,
-        opened,
-    })
 }
 
 /// Selects the system calls and compiles the rules.

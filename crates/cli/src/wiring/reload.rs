@@ -8,50 +8,55 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use peregrine_alert::AlertOrigin;
-use peregrine_config::{Config, ConfigError, Loaded};
+use peregrine_config::{ConfigError, Loaded};
 use peregrine_engine::Generation;
+use peregrine_output::{AlertSender, OutputsPlanner};
+use peregrine_runtime::observers::metrics::{MetricsControl, MetricsSettings};
 use peregrine_runtime::reload::Versions;
+use peregrine_runtime::{MetricsChange, Update};
 use peregrine_telemetry::LoadedFiles;
 use peregrine_watch::Target;
 
-use super::checks;
-use super::metrics::loaded_files;
-use super::prepare::{PreparedRun, generation};
+use super::agent::Agent;
+use super::files::loaded_files;
+use super::plan::Plan;
 use super::rules::{self, Texts};
-use super::setup::Setup;
+use super::server::{ServerChange, ServerPlan, WebServer};
+use super::setup::{Setup, log_settings};
+use super::{checks, metrics};
 use crate::print::print_error;
-use peregrine_args::RulesArgs;
+use peregrine_args::{RulesArgs, RunArgs};
 
-/// The keys that take effect with a reload, by the sections that they are in. All others need a
-/// restart.
-const RELOADED: [&str; 13] = [
-    "append_output",
-    "base_syscalls",
-    "buffer_format_base64",
-    "config_files",
-    "priority",
-    "rule_files",
-    "rule_matching",
-    "rules",
-    "rules_file",
-    "rules_files",
-    "static_fields",
-    "watch_config_files",
-    // Has no effect at all.
-    "plugins_hostinfo",
-];
+/// Where configuration and rules of a run come from.
+pub(crate) struct RunFiles {
+    overrides: Vec<String>,
+    rules: RulesArgs,
+    unbuffered: bool,
+}
 
 /// Reads what a run began with again.
 pub(crate) struct Reader {
     /// The configuration of the run.
     started: Setup,
-    overrides: Vec<String>,
-    rules: RulesArgs,
-    origin: AlertOrigin,
+    files: RunFiles,
+    agent: Agent,
     targets: Vec<Target>,
     current: Version,
-    next: Option<Version>,
+}
+
+/// The parts of a run that a reload changes.
+pub(crate) struct Running {
+    pub(crate) outputs: OutputsPlanner,
+    pub(crate) alerts: AlertSender,
+    pub(crate) metrics: Option<MetricsControl>,
+    pub(crate) web: WebServer,
+}
+
+/// The versions of a run.
+pub(crate) struct RunVersions {
+    reader: Reader,
+    running: Running,
+    next: Option<Next>,
 }
 
 /// One reading of configuration and rules.
@@ -66,59 +71,77 @@ struct Version {
     rules_files: Vec<String>,
     /// The rules.
     generation: Arc<Generation>,
+    server: Option<ServerPlan>,
+}
+
+/// A version that was read, with what is changed once its rules are in force.
+struct Next {
+    version: Version,
+    /// The configuration without changes that need a restart.
+    effective: Setup,
+    metrics: Option<MetricsControl>,
+    metrics_settings: Option<MetricsSettings>,
+    server: ServerChange,
+}
+
+impl RunFiles {
+    /// As the command line says.
+    pub(crate) fn new(overrides: &[String], rules: &RulesArgs, run: &RunArgs) -> Self {
+        let (overrides, rules) = (overrides.to_vec(), rules.clone());
+        Self { overrides, rules, unbuffered: run.unbuffered }
+    }
 }
 
 impl Reader {
-    /// A reader of what this run was prepared from.
+    /// A reader of what this run was planned from.
     pub(crate) fn new(
         setup: &Setup,
-        overrides: &[String],
-        rules: &RulesArgs,
-        texts: &Texts,
-        prepared: &PreparedRun<'_>,
+        files: RunFiles,
+        texts: Texts,
+        plan: &Plan,
+        agent: &Agent,
     ) -> Self {
-        let (loaded, generation) = (setup.loaded.clone(), Arc::clone(&prepared.generation));
+        let loaded = setup.loaded.clone();
         let started = setup.with_loaded(loaded.clone());
-        let (overrides, origin) = (overrides.to_vec(), prepared.origin.clone());
-        let mut reader = Self {
-            started,
-            overrides,
-            rules: rules.clone(),
-            origin,
-            targets: Vec::new(),
-            current: Version::new(loaded, texts, prepared.reloads.files(), generation),
-            next: None,
-        };
+        let current = Version::new(loaded, &texts, agent.reloads.files(), plan);
+        let (agent, targets) = (agent.clone(), Vec::new());
+        let mut reader = Self { started, files, agent, targets, current };
         reader.targets = reader.targets_of(&reader.current.loaded);
         reader
     }
 
-    /// Reads everything; `None` if it is the same as before.
-    fn read_again(&mut self) -> anyhow::Result<Option<Version>> {
-        let setup = self.started.read_again(&self.overrides)?;
+    /// The versions of a run that has begun.
+    pub(crate) fn attach(self, running: Running) -> RunVersions {
+        RunVersions { reader: self, running, next: None }
+    }
+
+    /// Reads and plans everything; `None` if it is the same as before.
+    fn read_again(&mut self) -> anyhow::Result<Option<(Version, Setup, Plan)>> {
+        let setup = self.started.read_again(&self.files.overrides)?;
         self.targets = self.targets_of(&setup.loaded);
-        let texts = rules::chosen(&setup, &self.rules.rules)?;
+        let named = &self.files.rules;
+        let texts = rules::chosen(&setup, &named.rules)?;
         if self.current.fingerprint == fingerprint(&setup.loaded, &texts) {
             return Ok(None);
         }
         setup.log_start();
-        rules::warn_of_absent(&setup, &self.rules.rules);
+        rules::warn_of_absent(&setup, &named.rules);
         // With this configuration, a restart would begin too.
         checks::plugins(&setup)?;
-        checks::outputs(&setup)?;
         let loaded = setup.loaded.clone();
         let setup = self.effective(setup);
-        let set = rules::compile(&setup, &self.rules.load, &texts)?;
-        let generation = generation(&setup, set, &self.origin)?;
+        let set = rules::compile(&setup, &named.load, &texts)?;
+        let plan = Plan::new(&setup, set, &self.agent)?;
         let files = loaded_files(&setup.loaded, &texts);
-        Ok(Some(Version::new(loaded, &texts, files, generation)))
+        Ok(Some((Version::new(loaded, &texts, files, &plan), setup, plan)))
     }
 
     /// The configuration that is in force after a reload: keys that need a restart are as the run
     /// began.
     fn effective(&self, mut new: Setup) -> Setup {
         let Loaded { config, plugins, .. } = &self.started.loaded;
-        new.loaded.config = reloaded(config, &new.loaded.config);
+        new.loaded.config = config.reloaded(new.loaded.config);
+        new.loaded.config.buffered_outputs &= !self.files.unbuffered;
         new.loaded.plugins.clone_from(plugins);
         new
     }
@@ -130,51 +153,91 @@ impl Reader {
         let mut targets: Vec<_> = self.started.main.iter().map(Target::file).collect();
         let includes = loaded.config.config_files.iter();
         targets.extend(includes.map(|include| Target::files_at(&include.path, |_| true)));
-        if self.rules.rules.is_empty() {
+        let named = &self.files.rules.rules;
+        if named.is_empty() {
             // Also those that do not exist, and those of the key's old name.
             let rules = loaded.config.rules_files.iter().chain(&loaded.rules);
             targets.extend(rules.map(|path| Target::files_at(path, is_rules_file)));
         } else {
-            let rules = self.rules.rules.iter();
-            targets.extend(rules.map(|path| Target::files_at(path, is_rules_file)));
+            targets.extend(named.iter().map(|path| Target::files_at(path, is_rules_file)));
         }
         targets
     }
 }
 
-impl Versions for Reader {
-    fn read(&mut self) -> Result<Option<Arc<Generation>>, String> {
-        self.next = self.read_again().map_err(|error| {
+impl RunVersions {
+    /// Reads everything and prepares what is to be changed.
+    fn update(&mut self) -> anyhow::Result<Option<Update>> {
+        let Some((version, effective, plan)) = self.reader.read_again()? else { return Ok(None) };
+        let (agent, running) = (&self.reader.agent, &self.running);
+        let Plan { generation, delivery, policies, metrics, server } = plan;
+        let (control, settings, metrics) = match (running.metrics.clone(), metrics) {
+            (Some(control), Some(settings)) => (Some(control), Some(settings), MetricsChange::Stay),
+            (None, Some(settings)) => {
+                let alerts = running.alerts.clone();
+                let metrics = metrics::start(settings, &generation, agent, alerts)?;
+                (Some(metrics.control()), None, MetricsChange::Begin(metrics))
+            }
+            (Some(_), None) => (None, None, MetricsChange::End),
+            (None, None) => (None, None, MetricsChange::Stay),
+        };
+        let scraper = control.as_ref().map(MetricsControl::scraper);
+        let old = self.reader.current.server.as_ref();
+        let server = ServerChange::new(old, server.as_ref(), agent, scraper)?;
+        let outputs = running.outputs.prepare(delivery)?;
+        let (metrics_settings, next) = (settings, control);
+        self.next = Some(Next { version, effective, metrics: next, metrics_settings, server });
+        Ok(Some(Update { generation, outputs, policies, metrics }))
+    }
+}
+
+impl Versions for RunVersions {
+    fn read(&mut self) -> Result<Option<Update>, String> {
+        self.next = None;
+        self.update().map_err(|error| {
             if let Some(snippet) = error.downcast_ref().map(ConfigError::snippet) {
                 print_error(snippet);
             }
             format!("{error:#}")
-        })?;
-        Ok(self.next.as_ref().map(|next| Arc::clone(&next.generation)))
+        })
     }
 
     fn install(&mut self) -> LoadedFiles {
+        let (reader, running) = (&mut self.reader, &mut self.running);
         if let Some(next) = self.next.take() {
-            changes::log(&self.started, &self.current, &next);
-            self.current = next;
+            let Next { version, effective, metrics, metrics_settings, server } = next;
+            changes::log(&reader.started, &reader.current, &version);
+            running.metrics = metrics;
+            let log = &reader.agent.log;
+            let configure = |(metrics, settings): (&MetricsControl, _)| metrics.configure(settings);
+            let configured = running.metrics.as_ref().zip(metrics_settings).map(configure);
+            if let Some(Err(error)) = configured {
+                log.error(format_args!("metrics: {error}"));
+            }
+            if let Err(error) = running.web.apply(server, &reader.agent) {
+                log.error(format_args!("There is no webserver: {error:#}"));
+            }
+            log.reopen(log_settings(effective.config()));
+            reader.current = version;
         }
-        self.current.files.clone()
+        reader.current.files.clone()
     }
 
     fn misses_files(&self) -> bool {
-        !self.current.paths().all(Path::exists)
+        !self.reader.current.paths().all(Path::exists)
     }
 
     fn targets(&self) -> &[Target] {
-        &self.targets
+        &self.reader.targets
     }
 }
 
 impl Version {
-    fn new(loaded: Loaded, texts: &Texts, files: LoadedFiles, generation: Arc<Generation>) -> Self {
+    fn new(loaded: Loaded, texts: &Texts, files: LoadedFiles, plan: &Plan) -> Self {
         let rules_files = texts.iter().map(|(name, _)| name.clone()).collect();
         let fingerprint = fingerprint(&loaded, texts);
-        Self { loaded, files, fingerprint, rules_files, generation }
+        let (generation, server) = (Arc::clone(&plan.generation), plan.server.clone());
+        Self { loaded, files, fingerprint, rules_files, generation, server }
     }
 
     /// The files that it was read from.
@@ -196,48 +259,4 @@ fn fingerprint(loaded: &Loaded, rules: &Texts) -> u64 {
 fn is_rules_file(name: &OsStr) -> bool {
     let name = name.as_bytes();
     name.ends_with(b".yaml") || name.ends_with(b".yml") || name.starts_with(b"..")
-}
-
-/// A configuration with the [`RELOADED`] keys of a new one.
-fn reloaded(running: &Config, new: &Config) -> Config {
-    let new = new.clone();
-    Config {
-        append_output: new.append_output,
-        base_syscalls: new.base_syscalls,
-        buffer_format_base64: new.buffer_format_base64,
-        config_files: new.config_files,
-        priority: new.priority,
-        rule_files: new.rule_files,
-        rule_matching: new.rule_matching,
-        rules: new.rules,
-        rules_files: new.rules_files,
-        static_fields: new.static_fields,
-        watch_config_files: new.watch_config_files,
-        ..running.clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use peregrine_config::{Main, load};
-
-    use super::*;
-
-    #[test]
-    fn reloaded_keys_exist() {
-        let known: Vec<_> = peregrine_config::reference().into_iter().map(|row| row.key).collect();
-        for key in RELOADED.iter().filter(|key| **key != "rules_file") {
-            let exists = |known: &String| known.split(['.', '[', '{']).next() == Some(key);
-            assert!(known.iter().any(exists), "{key}");
-        }
-    }
-
-    #[test]
-    fn keys_that_need_a_restart_stay() {
-        let read = |text| load(Main::BuiltIn(text), &[], &mut |_| ()).unwrap().config;
-        let running = read("json_output: true\npriority: debug\n");
-        let keys = reloaded(&running, &read("json_output: false\npriority: error\n"));
-        assert!(keys.json_output);
-        assert_eq!(keys.priority.name(), "Error");
-    }
 }

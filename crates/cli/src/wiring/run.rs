@@ -2,31 +2,47 @@
 
 use std::time::Duration;
 
-use peregrine_config::CaptureMode;
+use peregrine_config::{CaptureMode, Engine};
 use peregrine_runtime::capture::{FileSettings, MatchCaptureSettings};
-use peregrine_runtime::observers::{RecordingSettings, TimeoutSettings};
+use peregrine_runtime::observers::{RunPolicies, TimeoutSettings};
 use peregrine_runtime::{RunSettings, SourceSettings};
 use peregrine_telemetry::{DropAction, DropPolicy};
 
 use super::prepare::PreparedRun;
+use super::setup::Setup;
 
 /// Everything but rules and outputs.
-pub(crate) fn settings(prepared: &PreparedRun<'_>, source: SourceSettings) -> RunSettings {
-    let (options, config) = (prepared.options, prepared.config);
-    let drops = &config.syscall_event_drops;
-    // A service that is monitored alone may have nothing to do: its silence is reported once.
-    let alone = matches!(&source, SourceSettings::Live(live) if live.probe.scope.is_some());
-    let waits_for_events = !matches!(source, SourceSettings::Nothing);
-    let max_timeouts = config.syscall_event_timeouts.max_consecutives.get();
+pub(crate) fn settings(
+    prepared: &PreparedRun<'_>,
+    source: SourceSettings,
+    policies: RunPolicies,
+) -> RunSettings {
+    let (options, mode) = (prepared.options, prepared.config.files.mode);
+    let record_all = options.write.as_deref();
     RunSettings {
         source,
         state: state(prepared),
-        accounts_max_wait: Duration::from_millis(config.containers.accounts_max_wait_ms.into()),
+        policies,
         // `-M`: zero and less is no limit.
         limit: u64::try_from(options.seconds)
             .ok()
             .filter(|&seconds| seconds > 0)
             .map(Duration::from_secs),
+        record_all: record_all.map(|path| FileSettings { mode, ..FileSettings::by_name(path) }),
+        profile: options.profile || options.profile_folded.is_some(),
+    }
+}
+
+/// What a reload may change.
+pub(crate) fn policies(setup: &Setup) -> RunPolicies {
+    let config = setup.config();
+    let drops = &config.syscall_event_drops;
+    // A service that is monitored alone may have nothing to do: its silence is reported once.
+    let alone = matches!(&config.engine, Engine::Live { settings, .. } if !settings.scope.cgroup.is_empty());
+    let waits_for_events = !matches!(config.engine, Engine::NoDriver);
+    let max_timeouts = config.syscall_event_timeouts.max_consecutives.get();
+    RunPolicies {
+        accounts_max_wait: Duration::from_millis(config.containers.accounts_max_wait_ms.into()),
         drops: DropPolicy {
             actions: drops.actions.as_slice().iter().copied().map(drop_action).collect(),
             threshold: drops.threshold.get(),
@@ -39,8 +55,7 @@ pub(crate) fn settings(prepared: &PreparedRun<'_>, source: SourceSettings) -> Ru
             repeats: !alone,
         },
         stall_timeout: Duration::from_millis(config.webserver.healthz_timeout.into()),
-        recording: recording(prepared),
-        profile: options.profile || options.profile_folded.is_some(),
+        captures: captures(setup),
     }
 }
 
@@ -53,12 +68,12 @@ fn drop_action(action: peregrine_config::DropAction) -> DropAction {
     }
 }
 
-/// Which files are recorded.
-fn recording(prepared: &PreparedRun<'_>) -> RecordingSettings {
-    let (keys, mode) = (&prepared.config.capture, prepared.config.files.mode);
-    let matches = keys.enabled.then(|| {
+/// Recording around matches.
+fn captures(setup: &Setup) -> Option<MatchCaptureSettings> {
+    let (keys, mode) = (&setup.config().capture, setup.config().files.mode);
+    keys.enabled.then(|| {
         let all_rules = keys.mode == CaptureMode::AllRules;
-        prepared.log.info(format_args!(
+        setup.log.info(format_args!(
             "Capture is enabled in mode '{}'. Capturing events to {}",
             if all_rules { "all_rules" } else { "rules" },
             keys.path_prefix
@@ -70,10 +85,7 @@ fn recording(prepared: &PreparedRun<'_>) -> RecordingSettings {
             max_bytes: (keys.max_file_size_mb > 0).then_some(keys.max_file_size_mb << 20),
             mode,
         }
-    });
-    let all = prepared.options.write.as_deref();
-    let all = all.map(|path| FileSettings { mode, ..FileSettings::by_name(path) });
-    RecordingSettings { all, matches }
+    })
 }
 
 /// Sizes of the state.

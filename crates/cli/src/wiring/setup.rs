@@ -145,7 +145,12 @@ impl Setup {
 }
 
 fn open_log(config: &Config) -> Log {
-    Log::open(LogSettings {
+    Log::open(log_settings(config))
+}
+
+/// The log as the configuration wants it.
+pub(crate) fn log_settings(config: &Config) -> LogSettings {
+    LogSettings {
         level: config.log_level.0,
         stderr: config.log_stderr,
         syslog: config.log_syslog,
@@ -156,7 +161,7 @@ fn open_log(config: &Config) -> Log {
         iso_8601: config.time_format_iso_8601,
         program: version::program(),
         facility: peregrine_output::FACILITY_USER,
-    })
+    }
 }
 
 /// The file that is named, or the installed one. One that exists but can't be read is an error, not

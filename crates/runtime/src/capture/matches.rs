@@ -68,6 +68,11 @@ impl MatchCaptures {
         Self { settings, state: Phase::Off, described: Described::default() }
     }
 
+    /// Changes what is recorded. A capture that runs goes on.
+    pub(crate) fn configure(&mut self, settings: MatchCaptureSettings) {
+        self.settings = settings;
+    }
+
     /// An event has arrived. Keeps those that files begin with.
     #[inline]
     pub(crate) fn arrived(&mut self, event: &Event<'_>) {

@@ -88,6 +88,11 @@ impl Drops {
         self.ledger = Ledger::new(now());
     }
 
+    /// Changes the reaction to losses from now on.
+    pub(crate) fn set_policy(&mut self, policy: DropPolicy) {
+        self.monitor.set_policy(policy);
+    }
+
     /// All losses up to the last reading.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

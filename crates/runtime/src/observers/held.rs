@@ -60,6 +60,11 @@ impl HeldAlerts {
         }
     }
 
+    /// Changes how long alerts are held from now on.
+    pub(crate) fn set_max_wait(&mut self, max_wait: Duration) {
+        self.max_wait = max_wait.as_nanos().try_into().unwrap_or(u64::MAX);
+    }
+
     /// Adds the alert of a match. Submits what is to be sent now.
     #[inline]
     pub(crate) fn add(

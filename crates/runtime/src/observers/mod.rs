@@ -8,23 +8,26 @@ mod timeouts;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use peregrine_alert::{Alert, AlertOrigin, InternalRule, Priority, RuleId, Scalar};
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{Generation, Match, Observer};
 use peregrine_event::Event;
-use peregrine_output::{DeliveryReport, Drain, Outputs, Summary};
+use peregrine_output::{DeliveryReport, Drain, NextOutputs, Outputs, Summary};
 use peregrine_state::State;
-use peregrine_telemetry::{Heartbeat, Phase};
+use peregrine_telemetry::{DropPolicy, Heartbeat, Phase};
 
+use crate::capture::MatchCaptureSettings;
 use crate::clock::now;
-use crate::memory;
+use crate::{MetricsChange, memory};
 
 use drops::Drops;
 use held::HeldAlerts;
 use metrics::{LoopState, Metrics, SyscallCosts};
 
+pub(crate) use recorder::prepare_directory;
 pub use recorder::{Recorder, RecordingSettings};
 pub use timeouts::{TimeoutSettings, Timeouts};
 
@@ -44,6 +47,7 @@ pub struct RunObserver {
     heartbeat: Arc<Heartbeat>,
     held: HeldAlerts,
     capture_full: InternalRule,
+    stall_limit: StallLimit,
     /// Events that rules were evaluated for.
     events: u64,
     /// Whether the time limit counts already.
@@ -57,6 +61,25 @@ pub struct RunObserver {
     settled: bool,
 }
 
+/// Settings of a run that a reload may change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunPolicies {
+    /// Reaction to losses.
+    pub drops: DropPolicy,
+    /// When missing events are reported.
+    pub timeouts: TimeoutSettings,
+    /// Time without progress of the event thread after which a live run reports that it stalls;
+    /// zero is never.
+    pub stall_timeout: Duration,
+    /// Maximum time that an alert waits for the users and groups of its container.
+    pub accounts_max_wait: Duration,
+    /// Recording around matches.
+    pub captures: Option<MatchCaptureSettings>,
+}
+
+/// Time without progress that is a stall, in nanoseconds. The watchdog reads it.
+pub type StallLimit = Arc<AtomicU64>;
+
 /// The parts of a [`RunObserver`].
 pub struct Observers {
     /// Losses.
@@ -67,6 +90,8 @@ pub struct Observers {
     pub metrics: Option<Metrics>,
     /// When missing events are reported.
     pub timeouts: TimeoutSettings,
+    /// When the event thread stalls.
+    pub stall_limit: StallLimit,
     /// Destinations of alerts.
     pub outputs: Outputs,
     /// Shows what the event thread waits for.
@@ -85,6 +110,7 @@ impl RunObserver {
             mut recorder,
             metrics,
             timeouts,
+            stall_limit,
             outputs,
             heartbeat,
             accounts_max_wait,
@@ -104,6 +130,7 @@ impl RunObserver {
             heartbeat,
             held: HeldAlerts::new(accounts_max_wait),
             capture_full: InternalRule::new(origin, CAPTURE_FULL, Priority::Informational),
+            stall_limit,
             events: 0,
             begun: false,
             limit,
@@ -159,12 +186,32 @@ impl RunObserver {
         self.metrics.iter().for_each(Metrics::reopen);
     }
 
-    /// Prepares for the rules of another generation.
-    pub(crate) fn install(&mut self, generation: &Generation) {
+    /// Goes on with another generation, other outputs and other settings. Returns the metrics that
+    /// end; to drop them takes time.
+    pub(crate) fn install(
+        &mut self,
+        generation: &Generation,
+        outputs: NextOutputs,
+        policies: RunPolicies,
+        metrics: MetricsChange,
+    ) -> Option<Metrics> {
+        self.outputs.install(outputs);
+        let RunPolicies { drops, timeouts, stall_timeout, accounts_max_wait, captures } = policies;
+        self.drops.set_policy(drops);
+        self.timeouts.configure(timeouts);
+        self.stall_limit.store(nanoseconds(stall_timeout), Relaxed);
+        self.held.set_max_wait(accounts_max_wait);
+        self.recorder.configure(captures);
         names(generation).for_each(|(rule, name)| self.summary.add_rule(rule, name));
+        let ended = match metrics {
+            MetricsChange::Stay => None,
+            MetricsChange::Begin(metrics) => self.metrics.replace(metrics),
+            MetricsChange::End => self.metrics.take(),
+        };
         if let Some(metrics) = &mut self.metrics {
             metrics.install(generation);
         }
+        ended
     }
 
     /// Number of alerts sent before the accounts of their container were known.
@@ -219,6 +266,10 @@ const CAPTURE_FULL: &str = "Falco internal: capture size limit reached";
 /// Queues an alert. In a replay, the thread may wait for an output.
 fn submit(outputs: &Outputs, heartbeat: &Heartbeat, alert: Alert) {
     heartbeat.during(Phase::SubmittingAlert, || outputs.submit(alert));
+}
+
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    time.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 fn names(generation: &Generation) -> impl Iterator<Item = (RuleId, String)> {

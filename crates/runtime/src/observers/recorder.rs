@@ -36,6 +36,9 @@ pub struct Recorder {
     writer: Option<CaptureWriter>,
     all: AllEvents,
     matches: Option<MatchCaptures>,
+    backpressure: Backpressure,
+    heartbeat: Option<Arc<Heartbeat>>,
+    log: Log,
 }
 
 /// The file with all events.
@@ -73,7 +76,34 @@ impl Recorder {
             prepare_directory(matches, log);
         }
         let writer = any.then(|| CaptureWriter::start(backpressure, log.clone())).transpose()?;
-        Ok(Self { writer, all, matches: matches.map(MatchCaptures::new) })
+        let (matches, heartbeat) = (matches.map(MatchCaptures::new), None);
+        Ok(Self { writer, all, matches, backpressure, heartbeat, log: log.clone() })
+    }
+
+    /// Changes what is recorded around matches. The directory must be prepared.
+    pub(crate) fn configure(&mut self, settings: Option<MatchCaptureSettings>) {
+        match (settings, &mut self.matches) {
+            (Some(settings), Some(matches)) => matches.configure(settings),
+            (Some(settings), None) => self.begin_captures(settings),
+            (None, matches) => {
+                if let (Some(mut matches), Some(writer)) = (matches.take(), &mut self.writer) {
+                    matches.finish(writer);
+                }
+            }
+        }
+    }
+
+    fn begin_captures(&mut self, settings: MatchCaptureSettings) {
+        if self.writer.is_none() {
+            match CaptureWriter::start(self.backpressure, self.log.clone()) {
+                Ok(writer) => self.writer = Some(writer),
+                Err(error) => return self.log.error(error),
+            }
+            if let (Some(writer), Some(heartbeat)) = (&mut self.writer, &self.heartbeat) {
+                writer.show_waits(heartbeat);
+            }
+        }
+        self.matches = Some(MatchCaptures::new(settings));
     }
 
     /// Shows here when the event thread waits for the writer.
@@ -81,6 +111,7 @@ impl Recorder {
         if let Some(writer) = &mut self.writer {
             writer.show_waits(heartbeat);
         }
+        self.heartbeat = Some(Arc::clone(heartbeat));
     }
 
     /// A new section of the replayed capture begins.
@@ -181,7 +212,7 @@ impl Recorder {
 }
 
 /// Makes the directory of files whose prefix is the default one. Other directories are the user's.
-fn prepare_directory(matches: &MatchCaptureSettings, log: &Log) {
+pub(crate) fn prepare_directory(matches: &MatchCaptureSettings, log: &Log) {
     let directory = Path::new(STATE_DIRECTORY);
     if Path::new(&matches.path_prefix).parent() == Some(directory)
         && let Err(error) = private_directory(directory)

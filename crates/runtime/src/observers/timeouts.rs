@@ -34,6 +34,11 @@ impl Timeouts {
         }
     }
 
+    /// Changes what is reported from now on.
+    pub(crate) fn configure(&mut self, settings: TimeoutSettings) {
+        self.monitor.configure(settings.max_consecutives, settings.repeats);
+    }
+
     /// An event has this time, in nanoseconds.
     #[inline]
     pub(crate) fn event(&mut self, ts: u64) {

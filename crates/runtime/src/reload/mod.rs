@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use peregrine_alert::{AlertOrigin, InternalRule, Priority};
-use peregrine_engine::Generation;
 use peregrine_output::AlertSender;
 use peregrine_telemetry::{LoadedFiles, Reloads};
 use peregrine_watch::{Target, Watcher};
 
-use crate::Log;
 use crate::clock::now;
 use crate::control::Controller;
+use crate::observers::prepare_directory;
 use crate::service::ReloadOutcome;
+use crate::{Log, Update};
 
 use schedule::Schedule;
 
@@ -39,7 +39,7 @@ pub trait Versions: Send {
     ///
     /// # Errors
     /// Text that says why the run could not be started with it.
-    fn read(&mut self) -> Result<Option<Arc<Generation>>, String>;
+    fn read(&mut self) -> Result<Option<Update>, String>;
 
     /// The version that was read last is in force now: logs what has changed. Returns what it was
     /// read from.
@@ -148,10 +148,10 @@ impl Reloader {
             service.reloading();
         }
         let outcome = match self.versions.read() {
-            Ok(Some(generation)) => {
-                let rules = generation.iter().count();
+            Ok(Some(update)) => {
+                let rules = update.generation.iter().count();
                 service.reloading();
-                self.install(generation, begun.elapsed())?;
+                self.install(update, begun.elapsed())?;
                 ReloadOutcome::Rules(rules)
             }
             Ok(None) if requested => {
@@ -177,9 +177,12 @@ impl Reloader {
     }
 
     /// Waits until the event thread evaluates the new rules.
-    fn install(&mut self, generation: Arc<Generation>, load: Duration) -> Result<(), Over> {
+    fn install(&mut self, update: Update, load: Duration) -> Result<(), Over> {
         self.log_restart();
-        let swap = self.controller.reload(generation).recv().map_err(|_| Over)?;
+        if let Some(captures) = &update.policies.captures {
+            prepare_directory(captures, &self.log);
+        }
+        let swap = self.controller.reload(update).recv().map_err(|_| Over)?;
         let generation = self.reloads.done(self.versions.install(), load, swap);
         self.log.info(format_args!(
             "Reloaded: generation {generation}, read in {load:.1?}, events waited {swap:.1?}"

@@ -17,7 +17,7 @@ use peregrine_runtime::sources::{LiveSettings, probe_selection};
 use peregrine_runtime::{Log, Run, RunContext, RunReport, SourceSettings};
 use rustix::process::geteuid;
 
-use crate::{generation, outputs, settings};
+use crate::{delivery, generation, outputs, settings, update};
 
 /// Time limit for something to happen: far longer than needed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -182,6 +182,7 @@ fn a_live_run_keeps_state_and_events_over_a_reload() {
     let (controller, controls) = channel();
     let (opened, is_open) = mpsc::channel();
     let outputs = outputs(&path("alerts"), false);
+    let planner = outputs.planner();
     let run = thread::spawn(move || {
         let context = RunContext {
             generation: old,
@@ -200,7 +201,7 @@ fn a_live_run_keeps_state_and_events_over_a_reload() {
 
     let _shell = cgroup.start(directory.path());
     alerts(&path("alerts"), |texts| starting(texts, "old").len() > 100);
-    let installed = controller.reload(new);
+    let installed = controller.reload(update(new, &planner, delivery(&path("alerts"), false)));
     assert!(installed.recv().unwrap() > Duration::ZERO);
     alerts(&path("alerts"), |texts| starting(texts, "new").len() > 100);
     fs::write(path("stop"), "").unwrap();

@@ -17,12 +17,14 @@ use peregrine_fields::Fields;
 use peregrine_files::FileMode;
 use peregrine_output::{
     AlertFilter, ChannelOutput, ChannelSettings, Delivery, FileOutput, Format, Layout, Outputs,
-    QueueLimits, WhenFull,
+    OutputsPlanner, QueueLimits, WhenFull,
 };
 use peregrine_rules::{EventSource, Loader};
 use peregrine_runtime::control::channel;
-use peregrine_runtime::observers::{RecordingSettings, TimeoutSettings};
-use peregrine_runtime::{Log, Run, RunContext, RunReport, RunSettings, SourceSettings};
+use peregrine_runtime::observers::{RunPolicies, TimeoutSettings};
+use peregrine_runtime::{
+    Log, MetricsChange, Run, RunContext, RunReport, RunSettings, SourceSettings, Update,
+};
 use peregrine_telemetry::DropPolicy;
 
 const OLD: &str = "\
@@ -47,6 +49,17 @@ fn generation(rules: &str, origin: &AlertOrigin, selected: SyscallSet) -> Arc<Ge
 }
 
 fn settings(source: SourceSettings) -> RunSettings {
+    RunSettings {
+        source,
+        state: peregrine_state::Config::default(),
+        limit: None,
+        policies: policies(),
+        record_all: None,
+        profile: false,
+    }
+}
+
+fn policies() -> RunPolicies {
     let drops = DropPolicy {
         actions: Vec::new(),
         threshold: 0.1,
@@ -54,31 +67,36 @@ fn settings(source: SourceSettings) -> RunSettings {
         max_burst: 1.0,
         simulate: false,
     };
-    RunSettings {
-        source,
-        state: peregrine_state::Config::default(),
-        limit: None,
+    RunPolicies {
         accounts_max_wait: Duration::ZERO,
         drops,
         timeouts: TimeoutSettings { max_consecutives: 1000, repeats: true },
         stall_timeout: Duration::ZERO,
-        recording: RecordingSettings::default(),
-        profile: false,
+        captures: None,
     }
+}
+
+/// Other rules, and nothing else.
+fn update(generation: Arc<Generation>, outputs: &OutputsPlanner, delivery: Delivery) -> Update {
+    let outputs = outputs.prepare(delivery).unwrap();
+    Update { generation, outputs, policies: policies(), metrics: MetricsChange::Stay }
 }
 
 /// Writes the text of alerts to a file, at once unless `buffered`.
 fn outputs(path: &Path, buffered: bool) -> Outputs {
+    Outputs::start(delivery(path, buffered), Arc::new(|incident| panic!("{incident}"))).unwrap()
+}
+
+fn delivery(path: &Path, buffered: bool) -> Delivery {
     let file = FileOutput::new(path.to_owned(), FileMode::PRIVATE);
     let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
     let (format, filter) = (Format::new(Layout::Text), AlertFilter::default());
-    let delivery = Delivery {
+    Delivery {
         channels: vec![ChannelSettings { output, format, filter, when_full }],
         buffered,
         queue: QueueLimits { alerts: None, bytes: 64 << 20 },
         timeout: Duration::from_secs(2),
-    };
-    Outputs::start(delivery, Arc::new(|incident| panic!("{incident}"))).unwrap()
+    }
 }
 
 /// Replays a capture with a reload after its first event. Gives the number of alerts of the old
@@ -89,11 +107,13 @@ fn replay(capture: PathBuf) -> u64 {
     let origin = AlertOrigin::new(Arc::new(RuleRegistry::new()), "HOST");
     let old = generation(OLD, &origin, SyscallSet::default());
     let (controller, controls) = channel();
+    let outputs = outputs(&path, true);
     // The loop receives it after the first event.
-    let installed = controller.reload(generation(NEW, &origin, SyscallSet::default()));
+    let new = generation(NEW, &origin, SyscallSet::default());
+    let installed = controller.reload(update(new, &outputs.planner(), delivery(&path, true)));
     let context = RunContext {
         generation: Arc::clone(&old),
-        outputs: outputs(&path, true),
+        outputs,
         origin,
         metrics: None,
         log: Log::new(|_, line| panic!("{line}")),

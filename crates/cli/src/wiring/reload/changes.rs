@@ -2,11 +2,10 @@
 
 use std::fmt::Display;
 
-use peregrine_config::KeyChange;
 use peregrine_rules::RuleChanges;
 use peregrine_runtime::Log;
 
-use super::{RELOADED, Version};
+use super::Version;
 use crate::wiring::setup::Setup;
 
 /// Names in one line; of more, the number is logged.
@@ -21,17 +20,13 @@ pub(super) fn log(started: &Setup, old: &Version, new: &Version) {
     line(log, "Rules removed", &removed);
     line(log, "Rules changed", &changed);
     let keys = new.loaded.changes_since(&old.loaded);
-    let keys: Vec<_> = keys.iter().filter(|change| is_reloaded(change)).collect();
+    let keys: Vec<_> = keys.iter().filter(|change| !change.needs_restart()).collect();
     line(log, "Keys changed", &keys);
     // Those that an earlier reload named are still waiting.
     let waiting = new.loaded.changes_since(&started.loaded);
-    for change in waiting.iter().filter(|change| !is_reloaded(change)) {
+    for change in waiting.iter().filter(|change| change.needs_restart()) {
         log.warning(format_args!("Needs a restart to take effect: {change}"));
     }
-}
-
-fn is_reloaded(change: &KeyChange) -> bool {
-    RELOADED.contains(&change.section())
 }
 
 fn line(log: &Log, what: &str, names: &[impl Display]) {

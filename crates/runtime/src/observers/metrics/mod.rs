@@ -23,7 +23,7 @@ use peregrine_telemetry::{Collector, CollectorSettings, Heartbeat, Ledger, Scrap
 
 pub(crate) use costs::SyscallCosts;
 
-use sink::Reports;
+use sink::{Destinations, Reports};
 
 /// Selected metrics and destinations of their reports.
 pub struct MetricsSettings {
@@ -40,6 +40,7 @@ pub struct MetricsSettings {
 /// The part of metrics that belongs to the event loop.
 pub struct Metrics {
     collector: Collector,
+    destinations: Destinations,
     /// The active rules of the generation, by id.
     ids: Box<[RuleId]>,
     /// Names, priorities and tags of these rules.
@@ -48,6 +49,13 @@ pub struct Metrics {
     names: Box<[String]>,
     live: bool,
     costs: bool,
+}
+
+/// Changes the settings of metrics, from any thread.
+#[derive(Clone)]
+pub struct MetricsControl {
+    collector: Scraper,
+    destinations: Destinations,
 }
 
 /// State of the event loop that a snapshot is taken of.
@@ -82,11 +90,12 @@ impl Metrics {
         origin: &AlertOrigin,
         report: peregrine_output::Report,
     ) -> io::Result<Self> {
-        let file = settings.file.map(|delivery| Outputs::start(delivery, report)).transpose()?;
-        let alerts = settings.as_alert.then_some(alerts);
-        let sink = Box::new(Reports::new(origin, file, alerts));
+        let destinations = Destinations::new(alerts, report);
+        destinations.configure(settings.file, settings.as_alert)?;
+        let sink = Box::new(Reports::new(origin, destinations.clone()));
         let mut metrics = Self {
             collector: Collector::start(settings.collector, heartbeat, sink)?,
+            destinations,
             ids: Box::default(),
             active: Arc::default(),
             names: Box::default(),
@@ -105,14 +114,22 @@ impl Metrics {
         self.names = generation.iter().map(|(_, rule)| rule.name.clone()).collect();
     }
 
+    /// A handle for changes of the settings.
+    pub fn control(&self) -> MetricsControl {
+        let (collector, destinations) = (self.collector.scraper(), self.destinations.clone());
+        MetricsControl { collector, destinations }
+    }
+
     /// A handle for scrapes.
     pub fn scraper(&self) -> Scraper {
         self.collector.scraper()
     }
 
-    /// Adds the counters of the kernel side.
+    /// Adds the counters of the kernel side, unless they are.
     pub(crate) fn attach_kernel(&mut self, live: &Live) {
-        self.live = true;
+        if std::mem::replace(&mut self.live, true) {
+            return;
+        }
         let (kernel, plan) = snapshot::kernel(live);
         self.collector.attach_kernel(Box::new(kernel), plan.to_owned());
     }
@@ -132,6 +149,24 @@ impl Metrics {
     /// Reopens the file of the reports.
     pub(crate) fn reopen(&self) {
         self.collector.reopen();
+    }
+}
+
+impl MetricsControl {
+    /// Goes on with other settings, except for costs. Reports keep their numbers, and a file that
+    /// stays the same stays open.
+    ///
+    /// # Errors
+    /// When a thread cannot be created.
+    pub fn configure(&self, settings: MetricsSettings) -> io::Result<()> {
+        self.destinations.configure(settings.file, settings.as_alert)?;
+        self.collector.configure(settings.collector);
+        Ok(())
+    }
+
+    /// A handle for scrapes.
+    pub fn scraper(&self) -> Scraper {
+        self.collector.clone()
     }
 }
 

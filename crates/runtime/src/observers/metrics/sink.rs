@@ -1,25 +1,70 @@
 //! Destinations of metric reports: alerts, and a file with one JSON object per line.
 
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use peregrine_alert::{AlertOrigin, InternalRule, Priority, Scalar};
-use peregrine_output::{AlertSender, Drain, Outputs};
+use peregrine_output::{AlertSender, Delivery, Drain, Outputs};
 use peregrine_telemetry::metrics::MetricValue;
 use peregrine_telemetry::{MetricReport, ReportSink};
 
-/// The destinations of reports.
+/// Makes alerts of reports.
 pub(super) struct Reports {
     rule: InternalRule,
+    destinations: Destinations,
+}
+
+/// Where reports go. Clones are the same.
+#[derive(Clone)]
+pub(super) struct Destinations(Arc<Mutex<State>>);
+
+struct State {
     file: Option<Outputs>,
-    alerts: Option<AlertSender>,
+    as_alert: bool,
+    alerts: AlertSender,
+    report: peregrine_output::Report,
+}
+
+impl Destinations {
+    /// Nowhere yet.
+    pub(super) fn new(alerts: AlertSender, report: peregrine_output::Report) -> Self {
+        Self(Arc::new(Mutex::new(State { file: None, as_alert: false, alerts, report })))
+    }
+
+    /// Changes them. The file is opened by the next report.
+    ///
+    /// # Errors
+    /// When a thread cannot be created.
+    pub(super) fn configure(&self, file: Option<Delivery>, as_alert: bool) -> io::Result<()> {
+        let mut state = self.lock();
+        let old = match (&mut state.file, file) {
+            (Some(outputs), Some(file)) => {
+                let next = outputs.planner().prepare(file)?;
+                outputs.install(next);
+                None
+            }
+            (None, Some(file)) => {
+                let outputs = Outputs::start(file, state.report.clone())?;
+                state.file.replace(outputs)
+            }
+            (_, None) => state.file.take(),
+        };
+        state.as_alert = as_alert;
+        drop(state);
+        close(old);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Reports {
-    pub(super) fn new(
-        origin: &AlertOrigin,
-        file: Option<Outputs>,
-        alerts: Option<AlertSender>,
-    ) -> Self {
+    pub(super) fn new(origin: &AlertOrigin, destinations: Destinations) -> Self {
         let name = "Falco internal: metrics snapshot";
-        Self { rule: InternalRule::new(origin, name, Priority::Informational), file, alerts }
+        let rule = InternalRule::new(origin, name, Priority::Informational);
+        Self { rule, destinations }
     }
 }
 
@@ -28,24 +73,29 @@ impl ReportSink for Reports {
         let fields = report.fields.into_iter().map(|(name, value)| (name, scalar(value)));
         let alert = self.rule.alert(report.ts, "Falco metrics snapshot", fields.collect());
         debug_assert_eq!(alert.number(), report.sample);
-        if let Some(file) = &self.file {
+        let state = self.destinations.lock();
+        if let Some(file) = &state.file {
             file.submit(alert.clone());
         }
-        if let Some(alerts) = &self.alerts {
-            alerts.submit(alert);
+        if state.as_alert {
+            state.alerts.submit(alert);
         }
     }
 
     fn reopen(&mut self) {
-        if let Some(file) = &self.file {
+        if let Some(file) = &self.destinations.lock().file {
             file.reopen();
         }
     }
 
     fn close(self: Box<Self>) {
-        if let Some(file) = self.file {
-            file.close(Drain::WhileProgress);
-        }
+        close(self.destinations.lock().file.take());
+    }
+}
+
+fn close(file: Option<Outputs>) {
+    if let Some(file) = file {
+        file.close(Drain::WhileProgress);
     }
 }
 

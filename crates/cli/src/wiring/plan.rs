@@ -1,0 +1,42 @@
+//! From configuration and rules to everything that runs.
+
+use std::sync::Arc;
+
+use peregrine_engine::Generation;
+use peregrine_fields::Field;
+use peregrine_output::Delivery;
+use peregrine_rules::RuleSet;
+use peregrine_runtime::observers::RunPolicies;
+use peregrine_runtime::observers::metrics::MetricsSettings;
+
+use super::agent::Agent;
+use super::prepare::generation;
+use super::server::{self, ServerPlan};
+use super::setup::Setup;
+use super::{checks, metrics, run};
+
+/// What a configuration asks of a run, all of it checked. The start and every reload make one, so
+/// they check the same.
+pub(crate) struct Plan {
+    /// The rules, and how they are evaluated.
+    pub(crate) generation: Arc<Generation>,
+    /// The outputs.
+    pub(crate) delivery: Delivery,
+    /// Reactions of the run.
+    pub(crate) policies: RunPolicies,
+    /// Metrics, if they are collected.
+    pub(crate) metrics: Option<MetricsSettings>,
+    /// The web server, if there is one.
+    pub(crate) server: Option<ServerPlan>,
+}
+
+impl Plan {
+    /// Checks the outputs and compiles the rules.
+    pub(crate) fn new(setup: &Setup, set: RuleSet<Field>, agent: &Agent) -> anyhow::Result<Self> {
+        let delivery = checks::outputs(setup)?;
+        let generation = generation(setup, set, &agent.origin)?;
+        let metrics = metrics::settings(setup, agent, &delivery)?;
+        let (policies, server) = (run::policies(setup), server::plan(setup));
+        Ok(Self { generation, delivery, policies, metrics, server })
+    }
+}
