@@ -188,7 +188,7 @@ limits! {
     OTLP_REQUEST_TIME: Milliseconds = 10_000, "otlp_output.timeout_ms";
     /// Connecting to a message broker (nats_output, kafka_output), and each batch of alerts with
     /// its acknowledgement. It has failed after this time, and is sent again.
-    BROKER_REQUEST_TIME: Milliseconds = 10_000;
+    BROKER_REQUEST_TIME: Milliseconds = 10_000, "nats_output.request_timeout_ms";
     /// All attempts to send an alert over a network without a spool. After this time, no further
     /// one is made and the alert is lost.
     NETWORK_ALERT_TIME: Milliseconds = 30_000;

@@ -1,9 +1,11 @@
 //! From configuration keys to message brokers: NATS and Kafka.
 
+use std::time::Duration;
+
 use peregrine_config::{Config, ConfigError, Loaded, Presentation, WhenFull};
 use peregrine_output::ChannelOutput;
 
-use super::delivery::tls;
+use super::delivery::{retries, tls};
 
 /// The brokers that are enabled.
 ///
@@ -76,7 +78,15 @@ fn nats(keys: &peregrine_config::NatsOutput) -> anyhow::Result<ChannelOutput> {
     let (login, subject) = (login(&keys.login), keys.subject.parse());
     let subject = subject.context("nats_output.subject")?;
     let (servers, tls) = (keys.servers.clone(), keys.tls.as_ref().map(tls));
-    Ok(ChannelOutput::Nats(NatsOutput { servers, subject, acknowledgement, login, tls }))
+    Ok(ChannelOutput::Nats(NatsOutput {
+        servers,
+        subject,
+        acknowledgement,
+        login,
+        tls,
+        request_time: Duration::from_millis(keys.request_timeout_ms.into()),
+        retries: retries(&keys.retries),
+    }))
 }
 
 #[cfg(feature = "kafka")]
@@ -103,6 +113,8 @@ fn kafka(keys: &peregrine_config::KafkaOutput) -> anyhow::Result<ChannelOutput> 
             password: sasl.password.clone(),
         }),
         tls: keys.tls.as_ref().map(tls),
+        request_time: Duration::from_millis(keys.request_timeout_ms.into()),
+        retries: retries(&keys.retries),
     }))
 }
 

@@ -157,7 +157,7 @@ fn otlp_output(keys: &peregrine_config::OtlpOutput) -> OtlpOutput {
     }
 }
 
-fn retries(keys: &peregrine_config::Retries) -> RetryLimits {
+pub(super) fn retries(keys: &peregrine_config::Retries) -> RetryLimits {
     RetryLimits { max: keys.max, time: Duration::from_secs(keys.max_seconds.into()) }
 }
 

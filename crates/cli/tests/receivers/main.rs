@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 mod collector;
+mod kafka;
+mod nats;
 mod start;
 mod support;
 

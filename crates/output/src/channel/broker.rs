@@ -21,7 +21,11 @@ pub(super) struct Failure {
 
 /// The tasks of a connection. They run during [`run`](Self::run), and end with this.
 #[derive(Debug)]
-pub(super) struct Tasks(Option<Runtime>);
+pub(super) struct Tasks {
+    runtime: Option<Runtime>,
+    /// Time for each of them.
+    limit: Duration,
+}
 
 /// What is sent at once.
 pub(super) const BATCH: BatchLimits = BatchLimits { records: 256, bytes: 512 << 10 };
@@ -52,8 +56,10 @@ impl From<BrokerError> for Failure {
 const AGAIN: Fate = Fate::Again { at_least: Duration::ZERO };
 
 impl Tasks {
-    pub(super) fn new() -> io::Result<Self> {
-        Builder::new_current_thread().enable_all().build().map(|runtime| Self(Some(runtime)))
+    /// Each call of [`run`](Self::run) takes up to this time.
+    pub(super) fn new(limit: Duration) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { runtime: Some(runtime), limit })
     }
 
     /// Waits for the end of an operation, for a bounded time.
@@ -61,8 +67,8 @@ impl Tasks {
         &self,
         operation: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let limit = BROKER_REQUEST_TIME.duration();
-        let Some(runtime) = &self.0 else { return Err(BrokerError::Disconnected.into()) };
+        let limit = self.limit;
+        let Some(runtime) = &self.runtime else { return Err(BrokerError::Disconnected.into()) };
         let in_time = runtime.block_on(async { tokio::time::timeout(limit, operation).await });
         in_time.unwrap_or_else(|_| {
             BROKER_REQUEST_TIME.reach();
@@ -74,7 +80,7 @@ impl Tasks {
 impl Drop for Tasks {
     fn drop(&mut self) {
         // Dropping a runtime would wait for a name server that does not answer.
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }

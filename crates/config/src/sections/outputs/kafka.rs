@@ -1,12 +1,13 @@
 //! Alerts to Kafka.
 
 use peregrine_diagnostics::Secret;
+use peregrine_limits::BROKER_REQUEST_TIME;
 use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
 use super::shared::required;
 use super::tls::{Tls, TlsKeys};
-use super::{AlertFormat, FieldChanges, Presentation, Select, WhenFull};
+use super::{AlertFormat, FieldChanges, Presentation, Retries, Select, WhenFull};
 use crate::declare::{Definitions, Row, Setting, at_key, optional, section, words};
 use crate::issue::{ConfigCode, ConfigIssue};
 
@@ -25,6 +26,10 @@ pub struct KafkaOutput {
     pub sasl: Option<KafkaSasl>,
     /// TLS, if it is used.
     pub tls: Option<Tls>,
+    /// Milliseconds for connecting, and for each batch with its acknowledgement.
+    pub request_timeout_ms: u32,
+    /// How often alerts are sent again.
+    pub retries: Retries,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
     /// Which alerts it gets, and how they look.
@@ -114,6 +119,10 @@ section! {
         sasl: SaslKeys = SaslKeys::default();
         /// Use TLS. `{}` takes the defaults of its keys.
         tls: Option<TlsKeys> = None;
+        /// Milliseconds for connecting, and for each batch of alerts with its acknowledgement.
+        request_timeout_ms: u32 = BROKER_REQUEST_TIME.get() as u32;
+        /// How often alerts are sent again. If absent, within 30 seconds.
+        retries: Option<Retries> = None;
         /// When its queue is full; see file_output.when_full.
         when_full: WhenFull = WhenFull::Auto;
         /// How alerts look; see http_output.peregrine.format.
@@ -153,6 +162,8 @@ optional!(KafkaKeys => KafkaOutput, |keys, node| {
         compression: keys.compression,
         sasl: sasl(keys.sasl, node)?,
         tls: keys.tls.map(|tls| tls.settings("kafka_output.tls", node)).transpose()?,
+        retries: keys.retries.unwrap_or(Retries::PATIENT),
+        request_timeout_ms: keys.request_timeout_ms.max(1),
         when_full: keys.when_full,
         presentation: Presentation {
             format: keys.format,

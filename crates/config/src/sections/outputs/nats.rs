@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use peregrine_diagnostics::{Secret, redact};
+use peregrine_limits::BROKER_REQUEST_TIME;
 use peregrine_yaml::Node;
 
 use super::shared::required;
 use super::tls::{Tls, TlsKeys};
-use super::{AlertFormat, FieldChanges, Presentation, Select, WhenFull};
+use super::{AlertFormat, FieldChanges, Presentation, Retries, Select, WhenFull};
 use crate::declare::{at_key, optional, section};
 use crate::issue::{ConfigCode, ConfigIssue};
 
@@ -26,6 +27,10 @@ pub struct NatsOutput {
     pub login: NatsLogin,
     /// TLS, if it is required.
     pub tls: Option<Tls>,
+    /// Milliseconds for connecting, and for each batch with its acknowledgement.
+    pub request_timeout_ms: u32,
+    /// How often alerts are sent again.
+    pub retries: Retries,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
     /// Which alerts it gets, and how they look.
@@ -80,6 +85,10 @@ section! {
         nkey_file: String = String::new();
         /// Require TLS, as `tls://` does. Without both, it is used where the server asks for it.
         tls: Option<TlsKeys> = None;
+        /// Milliseconds for connecting, and for each batch of alerts with its acknowledgement.
+        request_timeout_ms: u32 = BROKER_REQUEST_TIME.get() as u32;
+        /// How often alerts are sent again. If absent, within 30 seconds.
+        retries: Option<Retries> = None;
         /// When its queue is full; see file_output.when_full.
         when_full: WhenFull = WhenFull::Auto;
         /// How alerts look; see http_output.peregrine.format.
@@ -121,6 +130,8 @@ optional!(NatsKeys => NatsOutput, |keys, node| {
         },
         servers,
         login,
+        retries: keys.retries.unwrap_or(Retries::PATIENT),
+        request_timeout_ms: keys.request_timeout_ms.max(1),
         when_full: keys.when_full,
         presentation: Presentation {
             format: keys.format,

@@ -48,3 +48,9 @@ section! {
         max_seconds: u32 = (NETWORK_ALERT_TIME.get() / 1000) as u32;
     }
 }
+
+impl Retries {
+    /// Until a time limit only: a message broker takes a while to restart.
+    pub(super) const PATIENT: Self =
+        Self { max: u32::MAX, max_seconds: (NETWORK_ALERT_TIME.get() / 1000) as u32 };
+}

@@ -49,7 +49,7 @@ impl Connection {
         output: &KafkaOutput,
         tls: Option<Arc<ClientConfig>>,
     ) -> Result<Self, Failure> {
-        let tasks = Tasks::new().map_err(BrokerError::from)?;
+        let tasks = Tasks::new(output.request_time).map_err(BrokerError::from)?;
         let (client, partitions) = tasks.run(async {
             let client = builder(output, tls).build().await.map_err(connect_failure)?;
             let topics = client.list_topics().await.map_err(connect_failure)?;
@@ -158,7 +158,7 @@ fn builder(output: &KafkaOutput, tls: Option<Arc<ClientConfig>>) -> ClientBuilde
         max_backoff: Duration::from_secs(1),
         base: 2.0,
         // The records are sent again anyway.
-        deadline: Some(Duration::from_secs(2)),
+        deadline: Some(Duration::from_millis(500)),
     };
     let builder = ClientBuilder::new(output.brokers.clone())
         .client_id(output.client_id.as_str())

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use peregrine_alert::AlertId;
 use peregrine_diagnostics::Secret;
-use peregrine_limits::NETWORK_ALERT_TIME;
 
 use self::connection::{Connection, State};
 use super::broker::{BATCH, Failure};
@@ -37,6 +36,10 @@ pub struct KafkaOutput {
     pub login: Option<KafkaLogin>,
     /// TLS, if it is used.
     pub tls: Option<TlsSettings>,
+    /// Time for connecting, and for each batch with its acknowledgement.
+    pub request_time: Duration,
+    /// How often alerts are sent again.
+    pub retries: RetryLimits,
 }
 
 /// How batches are compressed.
@@ -83,10 +86,10 @@ pub(crate) struct Kafka {
 impl KafkaOutput {
     /// A channel that sends each alert in this format.
     pub(crate) fn channel(self, format: Formatter) -> Networked {
-        let limits = RetryLimits { max: u32::MAX, time: NETWORK_ALERT_TIME.duration() };
+        let retries = self.retries;
         let tls = self.tls.clone().map(Tls::new);
         let kafka = Kafka { output: self, tls, connection: None, arrived: HashSet::new() };
-        Networked::new(Box::new(format), Box::new(kafka), limits)
+        Networked::new(Box::new(format), Box::new(kafka), retries)
     }
 }
 

@@ -16,7 +16,6 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{Error as ApiError, ErrorCode};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr, Subscriber};
 use futures_util::StreamExt;
-use peregrine_limits::BROKER_REQUEST_TIME;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio_rustls::rustls::ClientConfig;
@@ -63,14 +62,13 @@ impl Connection {
         output: &NatsOutput,
         tls: Option<Arc<ClientConfig>>,
     ) -> Result<Self, Failure> {
-        let tasks = Tasks::new().map_err(BrokerError::from)?;
+        let tasks = Tasks::new(output.request_time).map_err(BrokerError::from)?;
         let (tell, problems) = mpsc::unbounded_channel();
         let receiver = tasks.run(async {
             let client = connect(output, tls, tell).await?;
             Ok(match &output.acknowledgement {
                 Acknowledgement::Stream(name) => {
-                    let timeout = BROKER_REQUEST_TIME.duration();
-                    let context = ContextBuilder::new().timeout(timeout).build(client);
+                    let context = ContextBuilder::new().timeout(output.request_time).build(client);
                     Receiver::Stream(context, name.clone())
                 }
                 Acknowledgement::Server => Receiver::Server(Server::new(client).await?),
@@ -190,7 +188,7 @@ async fn connect(
     let connected = Arc::new(AtomicBool::new(false));
     let again = connected.clone();
     // Time for more than one server.
-    let timeout = BROKER_REQUEST_TIME.duration() / servers.len().clamp(2, 5) as u32;
+    let timeout = output.request_time / servers.len().clamp(2, 5) as u32;
     let options = login(&output.login)?;
     let options = match tls {
         Some(config) => options.require_tls(true).tls_client_config((*config).clone()),
@@ -276,7 +274,7 @@ fn failure(error: PublishError, record: &Record<'_>) -> Failure {
             let (subject, _) = subject::split(record.body).unwrap_or_default();
             Failure::again(BrokerError::NoPlace(format!("no stream has the subject {subject}")))
         }
-        PublishErrorKind::TimedOut => BrokerError::Timeout(BROKER_REQUEST_TIME.duration()).into(),
+        PublishErrorKind::TimedOut => BrokerError::Disconnected.into(),
         PublishErrorKind::BrokenPipe => BrokerError::Disconnected.into(),
         PublishErrorKind::MaxPayloadExceeded => {
             Failure::refused(BrokerError::Refused(error.into()), 1)

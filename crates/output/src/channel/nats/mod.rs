@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use peregrine_diagnostics::Secret;
-use peregrine_limits::NETWORK_ALERT_TIME;
 
 use self::connection::Connection;
 use self::subject::WithSubject;
@@ -38,6 +37,10 @@ pub struct NatsOutput {
     /// TLS, if it is required. Without, it is used with the certificates of the machine where the
     /// server asks for it.
     pub tls: Option<TlsSettings>,
+    /// Time for connecting, and for each batch with its acknowledgement.
+    pub request_time: Duration,
+    /// How often alerts are sent again.
+    pub retries: RetryLimits,
 }
 
 /// What says that an alert has arrived.
@@ -93,10 +96,10 @@ impl NatsOutput {
     /// A channel that publishes each alert in this format.
     pub(crate) fn channel(self, format: Formatter) -> Networked {
         let encoder = WithSubject { subject: self.subject.clone(), encoder: format };
-        let limits = RetryLimits { max: u32::MAX, time: NETWORK_ALERT_TIME.duration() };
+        let retries = self.retries;
         let tls = self.tls.clone().map(Tls::new);
         let nats = Nats { output: self, tls, connection: None };
-        Networked::new(Box::new(encoder), Box::new(nats), limits)
+        Networked::new(Box::new(encoder), Box::new(nats), retries)
     }
 }
 
