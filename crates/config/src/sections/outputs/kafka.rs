@@ -190,3 +190,41 @@ fn is_broker(text: &str) -> bool {
     let misplaced = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@' | ',');
     !host.is_empty() && !host.contains(misplaced) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, Main, load};
+
+    fn read(keys: &str) -> Result<Config, String> {
+        let text = format!("kafka_output: {{enabled: true, {keys}}}\n");
+        let loaded = load(Main::BuiltIn(&text), &[], &mut |_| ());
+        loaded.map(|loaded| loaded.config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (keys, what) in [
+            ("topic: t", "kafka_output.brokers: there is none"),
+            ("brokers: [h], topic: t", "kafka_output.brokers: h is no host with a port"),
+            ("brokers: ['u@h:1'], topic: t", "is no host with a port"),
+            ("brokers: ['h:0'], topic: t", "h:0 is no host with a port"),
+            ("brokers: ['h:1']", "kafka_output.topic: it is empty"),
+            ("brokers: ['h:1'], topic: 'a b'", "kafka_output.topic: this is no name of a topic"),
+            ("brokers: ['h:1'], topic: '..'", "kafka_output.topic: this is no name of a topic"),
+            ("brokers: ['h:1'], topic: t, compression: zstd", "compression: 'zstd' is unknown"),
+            ("brokers: ['h:1'], topic: t, sasl: {mechanism: X}", "sasl.mechanism: 'X' is unknown"),
+            ("brokers: ['h:1'], topic: t, sasl: {password: t0p}", "there is no user for it"),
+        ] {
+            let error = read(keys).unwrap_err();
+            assert!(error.contains(what) && !error.contains("t0p"), "{error}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_printed() {
+        let keys = "brokers: ['[::1]:9092'], topic: a.b_c-1, sasl: {user: u, password: t0p}";
+        let config = read(keys).unwrap();
+        assert!(!format!("{config:?}").contains("t0p"));
+        assert_eq!(config.kafka_output.unwrap().sasl.unwrap().password.reveal(), "t0p");
+    }
+}

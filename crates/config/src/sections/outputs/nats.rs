@@ -204,3 +204,50 @@ fn server_url(text: &str) -> Result<String, ConfigIssue> {
     }
     Ok(format!("{scheme}://{rest}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, Main, load};
+
+    fn read(keys: &str) -> Result<Config, String> {
+        let text = format!("nats_output: {{enabled: true, {keys}}}\n");
+        let loaded = load(Main::BuiltIn(&text), &[], &mut |_| ());
+        loaded.map(|loaded| loaded.config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn servers_have_scheme_and_host() {
+        let config = read("servers: [h, 'h:1', 'tls://[::1]:1', 'nats://[::1]/']").unwrap();
+        let nats = config.nats_output.unwrap();
+        assert_eq!(nats.servers, ["nats://h", "nats://h:1", "tls://[::1]:1", "nats://[::1]"]);
+        assert!(nats.tls.is_some());
+        for (servers, what) in [
+            ("[]", "servers: there is none"),
+            ("[http://h]", "http://h has a scheme that is neither nats nor tls"),
+            ("['nats://u:pw@h']", "nats://[redacted]@h has a user"),
+            ("['nats://:1']", "no host and port"),
+            ("['h:0']", "no host and port"),
+            ("['h:x']", "no host and port"),
+            ("['a b']", "no host and port"),
+            ("[h/x]", "no host and port"),
+        ] {
+            let error = read(&format!("servers: {servers}")).unwrap_err();
+            assert!(error.contains(what) && !error.contains("pw"), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_way_to_authenticate() {
+        for (keys, what) in [
+            ("user: u, token: t0p", "nats_output.token: user is given too"),
+            ("token: t0p, nkey_file: f", "nats_output.nkey_file: token is given too"),
+            ("password: t0p", "nats_output.password: there is no user for it"),
+            ("token: t0p, jetstream: false, stream: S", "there are no streams without JetStream"),
+        ] {
+            let error = read(&format!("servers: [h], {keys}")).unwrap_err();
+            assert!(error.contains(what) && !error.contains("t0p"), "{error}");
+        }
+        let config = read("servers: [h], user: u, password: t0p").unwrap();
+        assert!(!format!("{config:?}").contains("t0p"));
+    }
+}
