@@ -1,11 +1,7 @@
 //! From configuration keys to message brokers: NATS and Kafka.
 
-use std::time::Duration;
-
 use peregrine_config::{Config, ConfigError, Loaded, Presentation, WhenFull};
 use peregrine_output::ChannelOutput;
-
-use super::delivery::{retries, tls};
 
 /// The brokers that are enabled.
 ///
@@ -68,8 +64,12 @@ fn login(keys: &peregrine_config::NatsLogin) -> peregrine_output::NatsLogin {
 
 #[cfg(feature = "nats")]
 fn nats(keys: &peregrine_config::NatsOutput) -> anyhow::Result<ChannelOutput> {
+    use std::time::Duration;
+
     use anyhow::Context;
     use peregrine_output::{Acknowledgement, NatsOutput};
+
+    use super::delivery::{retries, tls};
 
     let acknowledgement = match keys.jetstream {
         true => Acknowledgement::Stream(keys.stream.clone()),
@@ -91,8 +91,12 @@ fn nats(keys: &peregrine_config::NatsOutput) -> anyhow::Result<ChannelOutput> {
 
 #[cfg(feature = "kafka")]
 fn kafka(keys: &peregrine_config::KafkaOutput) -> anyhow::Result<ChannelOutput> {
+    use std::time::Duration;
+
     use peregrine_config::{KafkaCompression as Codec, SaslMechanism as Mechanism};
     use peregrine_output::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};
+
+    use super::delivery::{retries, tls};
 
     Ok(ChannelOutput::Kafka(KafkaOutput {
         brokers: keys.brokers.clone(),
