@@ -14,6 +14,12 @@ use std::fmt;
 pub struct AlertId(u128);
 
 impl AlertId {
+    /// The id with these bits, which [`as_u128`](Self::as_u128) has given.
+    #[must_use]
+    pub fn from_u128(bits: u128) -> Self {
+        Self(bits)
+    }
+
     /// The 128 bits.
     #[must_use]
     pub fn as_u128(self) -> u128 {

@@ -214,6 +214,9 @@ limits! {
     SPOOL_BYTES: Bytes = 256 << 20, "spool.max_mb";
     /// Time for which an alert waits in a spool. After that it is lost.
     SPOOL_AGE: Milliseconds = 24 * 3600 * 1000, "spool.max_age";
+    /// A pause that a receiver asks for before alerts of a spool are sent again. A longer one is
+    /// cut.
+    RETRY_AFTER_TIME: Milliseconds = 300_000;
     /// Alerts of a spool in memory that the disk refuses. More are lost.
     SPOOL_MEMORY: Bytes = 8 << 20;
     /// Captures around alerts that wait to be begun by the thread that writes them. At more, an

@@ -30,7 +30,7 @@ pub enum Incident {
         blocks: bool,
     },
     /// A channel failed, so alerts that it was given are lost.
-    #[error("{channel}: {error}{}", and_lost(*lost))]
+    #[error("{channel}: {error}{}{}", and_lost(*lost), and_spooled(*spooled))]
     Failed {
         /// The channel.
         channel: &'static str,
@@ -38,6 +38,8 @@ pub enum Incident {
         error: ChannelError,
         /// Alerts that are lost. 0 if a file could not be reopened, for example.
         lost: u64,
+        /// Alerts that wait in its spool.
+        spooled: u64,
     },
     /// Alerts are lost that the channel was not given.
     #[error("{}\"{channel}\": {count} alerts lost, {reason}", prefix(*reason))]
@@ -54,13 +56,19 @@ pub enum Incident {
     Discarded,
 }
 
-/// Why an alert is lost before a channel is given it.
+/// Why an alert is lost that the receiver was not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossReason {
     /// The queue was full of alerts of one rule.
     QueueFull,
     /// The queue was full, and the rule of the alert had more there than others.
     OverShare,
+    /// The spool of the output was full.
+    SpoolFull,
+    /// They were in the spool for too long.
+    Expired,
+    /// The spool was damaged.
+    Damaged,
     /// The run has ended before the delivery.
     EndOfRun,
     /// A reload has changed or removed the output, and the old one did not deliver it in time.
@@ -93,6 +101,9 @@ impl fmt::Display for LossReason {
         f.write_str(match self {
             Self::QueueFull => "its queue was full",
             Self::OverShare => "its queue was full and their rules had most of it",
+            Self::SpoolFull => "its spool was full",
+            Self::Expired => "they were in its spool for too long",
+            Self::Damaged => "its spool is damaged",
             Self::EndOfRun => "not delivered at the end",
             Self::Replaced => "not delivered by an output that a reload has replaced",
         })
@@ -105,12 +116,20 @@ fn prefix(reason: LossReason) -> &'static str {
         LossReason::QueueFull | LossReason::OverShare => {
             "Outputs queue out of memory. Drop event and continue on ... "
         }
-        LossReason::EndOfRun | LossReason::Replaced => "",
+        LossReason::SpoolFull
+        | LossReason::Expired
+        | LossReason::Damaged
+        | LossReason::EndOfRun
+        | LossReason::Replaced => "",
     }
 }
 
 fn others(blocks: bool) -> &'static str {
     if blocks { "Events wait when its queue is full" } else { "The other channels go on" }
+}
+
+fn and_spooled(count: u64) -> String {
+    if count == 0 { String::new() } else { format!(" ({count} alerts wait in the spool)") }
 }
 
 fn and_lost(count: u64) -> String {

@@ -98,7 +98,7 @@ impl Lanes {
     /// the alerts of earlier lanes counts in the row of their name.
     pub(crate) fn statistics(&self) -> Vec<ChannelStatistics> {
         let (state, now) = (self.read(), clock::now());
-        let status = |lane: &Arc<Lane>| (lane.channel, lane.queue.status());
+        let status = |lane: &Arc<Lane>| (lane.channel, lane.status());
         let mut rows: Vec<_> = state.current.iter().map(status).collect();
         let retired = state.retired.iter().map(|it| status(&it.lane));
         retired.chain(state.past.by_name.iter().copied()).for_each(|row| add(&mut rows, row));
@@ -126,7 +126,7 @@ impl State {
 
 impl Past {
     fn add(&mut self, lane: &Lane) {
-        add(&mut self.by_name, (lane.channel, lane.queue.status()));
+        add(&mut self.by_name, (lane.channel, lane.status()));
         lane.queue.add_lost_by_rule(&mut self.lost_by_rule);
     }
 }

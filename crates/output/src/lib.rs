@@ -23,7 +23,7 @@
 //! let output = ChannelOutput::File(file);
 //! let format = Format::new(Layout::Json(JsonStyle::default()));
 //! let (filter, when_full) = (AlertFilter::default(), WhenFull::DropNewest);
-//! let channels = vec![ChannelSettings { output, format, filter, when_full }];
+//! let channels = vec![ChannelSettings { output, format, filter, when_full, spool: None }];
 //! let queue = QueueLimits { alerts: None, bytes: 1 << 20 };
 //! let timeout = Duration::from_secs(2);
 //! let delivery = Delivery { channels, buffered: true, queue, timeout };
@@ -42,6 +42,7 @@
 
 mod channel;
 mod clock;
+mod counts;
 mod filter;
 mod format;
 mod incident;
@@ -61,6 +62,8 @@ mod worker;
 pub use channel::BrokerError;
 #[cfg(feature = "nats")]
 pub use channel::{Acknowledgement, NatsLogin, NatsOutput, SubjectError, SubjectTemplate};
+pub use peregrine_spool::{SpoolSettings, WhenFull as WhenSpoolFull, check as check_spool};
+
 pub use channel::{
     Batch, BatchForm, Bearer, Encoding, HttpError, HttpOutput, RetryLimits, Step, UrlOf,
 };

@@ -196,7 +196,7 @@ fn drain_all(lanes: &[Arc<Lane>], timeout: Duration, ended: &Receiver<()>, drain
         Drain::WhileProgress => None,
         Drain::Within(time) => Some(Instant::now() + time),
     };
-    let mut working: Vec<_> = lanes.iter().map(|lane| (lane, lane.activity.count())).collect();
+    let mut working: Vec<_> = lanes.iter().map(|lane| (lane, lane.progress())).collect();
     let (mut all_ended, mut checked) = (true, Instant::now());
     loop {
         working.retain(|(lane, _)| !lane.queue.has_ended());
@@ -212,11 +212,11 @@ fn drain_all(lanes: &[Arc<Lane>], timeout: Duration, ended: &Receiver<()>, drain
         }
         let late = left.is_some_and(|left| left <= timeout);
         for (lane, seen) in &mut working {
-            let count = lane.activity.count();
+            let count = lane.progress();
             let progresses = std::mem::replace(seen, count) != count && !late;
             if !progresses && !lane.queue.has_ended() {
+                all_ended &= lane.end_with_spool();
                 lane.end();
-                all_ended = false;
             }
         }
     }

@@ -16,6 +16,8 @@ use loom::sync::{Condvar, Mutex, MutexGuard};
 
 use peregrine_limits::ALERT_QUEUE_BYTES;
 
+use crate::counts::Counts;
+
 pub(crate) use fair::Queued;
 use fair::{FairQueue, Losses};
 pub use limits::{QueueLimits, WhenFull};
@@ -61,41 +63,16 @@ enum Consumer {
 /// wake-up.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// What became of the items so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// All that were pushed.
-    pub(crate) submitted: u64,
-    /// Arrived.
-    pub(crate) delivered: u64,
-    /// Attempts beyond the first one.
-    pub(crate) retried: u64,
-    /// The consumer has failed to deliver them.
-    pub(crate) failed: u64,
-    /// Lost in a full queue that had items of one rule only.
-    pub(crate) full: u64,
-    /// Lost in a full queue, where their rule had more than others.
-    pub(crate) over_share: u64,
-    /// Not delivered when the queue was given up.
-    pub(crate) discarded: u64,
-}
-
-/// What became of items that were taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Settled {
-    pub(crate) delivered: u64,
-    pub(crate) retried: u64,
-    pub(crate) failed: u64,
-}
-
 /// The state of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct QueueStatus {
     pub(crate) counts: Counts,
     /// Memory of the items that wait, in bytes.
     pub(crate) bytes: usize,
-    /// When the oldest of them came.
+    /// When the oldest of them came, or the oldest in the spool.
     pub(crate) oldest: Option<u64>,
+    /// Bytes of the spool.
+    pub(crate) spool_bytes: u64,
 }
 
 /// What woke the consumer.
@@ -109,35 +86,14 @@ pub(crate) enum Taken {
     End,
 }
 
-impl Counts {
-    /// The sum.
-    fn and(self, other: Self) -> Self {
-        let Self { submitted, delivered, retried, failed, full, over_share, discarded } = other;
-        Self {
-            submitted: self.submitted + submitted,
-            delivered: self.delivered + delivered,
-            retried: self.retried + retried,
-            failed: self.failed + failed,
-            full: self.full + full,
-            over_share: self.over_share + over_share,
-            discarded: self.discarded + discarded,
-        }
-    }
-
-    /// Items that are neither delivered nor lost yet.
-    pub(crate) fn waiting(&self) -> u64 {
-        let Self { submitted, delivered, failed, full, over_share, discarded, .. } = *self;
-        submitted.saturating_sub(delivered + failed + full + over_share + discarded)
-    }
-}
-
 impl QueueStatus {
     /// Both together.
     #[must_use]
     pub(crate) fn and(self, other: Self) -> Self {
         let oldest = self.oldest.into_iter().chain(other.oldest).min();
         let counts = self.counts.and(other.counts);
-        Self { counts, bytes: self.bytes + other.bytes, oldest }
+        let spool_bytes = self.spool_bytes + other.spool_bytes;
+        Self { counts, bytes: self.bytes + other.bytes, oldest, spool_bytes }
     }
 }
 
@@ -284,10 +240,12 @@ impl<T: Queued> Queue<T> {
         !state.ended
     }
 
-    pub(crate) fn status(&self) -> QueueStatus {
+    /// With what is counted elsewhere. Nothing is counted here meanwhile.
+    pub(crate) fn status(&self, elsewhere: impl FnOnce() -> Counts) -> QueueStatus {
         let state = self.lock();
         let (bytes, oldest) = (state.waiting.bytes(), state.waiting.oldest());
-        QueueStatus { counts: state.counts, bytes, oldest }
+        let counts = state.counts.and(elsewhere());
+        QueueStatus { counts, bytes, oldest, ..QueueStatus::default() }
     }
 
     /// Adds the losses by rule, except those that the consumer failed to deliver.
@@ -333,14 +291,11 @@ impl<T: Queued> Queue<T> {
     }
 
     /// Says what became of items that were taken.
-    pub(crate) fn settle(&self, settled: Settled) {
-        let Settled { delivered, retried, failed } = settled;
+    pub(crate) fn settle(&self, settled: Counts) {
         let mut state = self.lock();
-        state.counts.retried += retried;
-        if !state.ended {
-            state.counts.delivered += delivered;
-            state.counts.failed += failed;
-        }
+        let retried = settled.retried;
+        let settled = if state.ended { Counts { retried, ..Counts::default() } } else { settled };
+        state.counts = state.counts.and(settled);
         state.waiting.settle();
         self.wake_producers(&state);
     }

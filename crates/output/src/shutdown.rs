@@ -23,6 +23,11 @@ pub(crate) enum Phase {
 }
 
 impl Shutdown {
+    /// How far the end has come.
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// No alert follows: a pause that has begun ends now, so that one more attempt is made at once.
     pub(crate) fn close(&self) {
         self.advance(Phase::Closing);
@@ -35,11 +40,17 @@ impl Shutdown {
 
     /// Waits for this time, or until the next phase.
     pub(crate) fn pause(&self, time: Duration) -> Phase {
+        let mut seen = self.phase();
+        self.pause_from(time, &mut seen);
+        seen
+    }
+
+    /// Waits for this time, but only while the phase is the one seen before. Updates that.
+    pub(crate) fn pause_from(&self, time: Duration, seen: &mut Phase) {
         let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = *phase;
-        let stays = |now: &mut Phase| *now == before && before != Phase::Ended;
+        let stays = |now: &mut Phase| now == seen && *now != Phase::Ended;
         let waited = self.changed.wait_timeout_while(phase, time, stays);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        *seen = *waited.unwrap_or_else(PoisonError::into_inner).0;
     }
 
     fn advance(&self, to: Phase) {

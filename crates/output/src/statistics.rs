@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use peregrine_alert::RuleId;
 
-use crate::queue::{Counts, QueueStatus};
+use crate::counts::Counts;
+use crate::queue::QueueStatus;
 use crate::summary::Summary;
 
 /// What became of the alerts of a channel so far.
@@ -16,6 +17,8 @@ pub struct ChannelStatistics {
     pub channel: &'static str,
     /// Alerts that the channel should deliver.
     pub submitted: u64,
+    /// Alerts that an earlier run has left in the spool.
+    pub recovered: u64,
     /// Alerts that were delivered.
     pub delivered: u64,
     /// Times that an alert was sent again.
@@ -28,11 +31,21 @@ pub struct ChannelStatistics {
     pub over_share: u64,
     /// Alerts not delivered when the run ended.
     pub discarded: u64,
+    /// Alerts lost because the spool was full.
+    pub spool_full: u64,
+    /// Alerts that were in the spool for too long.
+    pub expired: u64,
+    /// Alerts lost because the spool was damaged.
+    pub damaged: u64,
+    /// Alerts that are in the spool.
+    pub spooled: u64,
+    /// Bytes of the spool.
+    pub spool_bytes: u64,
     /// Alerts that wait for delivery or are being delivered.
     pub waiting: u64,
     /// Memory of these alerts, in bytes.
     pub waiting_bytes: u64,
-    /// How long the oldest of them has been waiting.
+    /// How long the oldest of them has been waiting, or the oldest in the spool.
     pub oldest: Duration,
 }
 
@@ -49,17 +62,25 @@ pub struct DeliveryReport {
 
 impl ChannelStatistics {
     pub(crate) fn new(channel: &'static str, status: QueueStatus, now: u64) -> Self {
-        let QueueStatus { counts, bytes, oldest } = status;
-        let Counts { submitted, delivered, retried, failed, full, over_share, discarded } = counts;
+        let QueueStatus { counts, bytes, oldest, spool_bytes } = status;
+        let Counts { submitted, recovered, delivered, retried, .. } = counts;
+        let Counts { failed, full, over_share, discarded, .. } = counts;
+        let Counts { spool_full, expired, damaged, .. } = counts;
         Self {
             channel,
             submitted,
+            recovered,
             delivered,
             retried,
             failed,
             queue_full: full,
             over_share,
             discarded,
+            spool_full,
+            expired,
+            damaged,
+            spooled: counts.spooled(),
+            spool_bytes,
             waiting: counts.waiting(),
             waiting_bytes: bytes as u64,
             oldest: Duration::from_millis(oldest.map_or(0, |oldest| now.saturating_sub(oldest))),
@@ -69,7 +90,8 @@ impl ChannelStatistics {
     /// Alerts that are lost, for any reason.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.failed + self.queue_full + self.over_share + self.discarded
+        let spool = self.spool_full + self.expired + self.damaged;
+        self.failed + self.queue_full + self.over_share + self.discarded + spool
     }
 }
 
@@ -111,6 +133,9 @@ impl fmt::Display for Losses<'_> {
                 ("queue full", *queue_full),
                 ("rule over its share", *over_share),
                 ("channel failed", statistics.failed),
+                ("spool full", statistics.spool_full),
+                ("too long in the spool", statistics.expired),
+                ("spool damaged", statistics.damaged),
                 ("not delivered at the end", statistics.discarded),
             ];
             let mut before = "";
@@ -119,6 +144,14 @@ impl fmt::Display for Losses<'_> {
                 before = ", ";
             }
             writeln!(f, ")")?;
+        }
+        for (number, statistics) in
+            self.report.channels.iter().filter(|c| c.spooled > 0).enumerate()
+        {
+            if number == 0 {
+                writeln!(f, "Alerts left in the spool, for the next run:")?;
+            }
+            writeln!(f, "   {}: {}", statistics.channel, statistics.spooled)?;
         }
         let lossy = self.report.lossy_rules(self.rules);
         if !lossy.is_empty() {

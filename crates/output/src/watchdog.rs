@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::counts::Counts;
 use crate::incident::{Incident, LossReason, Report};
 use crate::lanes::Lanes;
-use crate::queue::{Counts, WhenFull};
+use crate::queue::WhenFull;
 use crate::statistics::ChannelStatistics;
 use crate::worker::Lane;
 
@@ -65,6 +66,9 @@ struct WatchedLane {
     failed: Reported,
     full: Reported,
     over_share: Reported,
+    spool_full: Reported,
+    expired: Reported,
+    damaged: Reported,
     discarded: Reported,
 }
 
@@ -88,6 +92,9 @@ impl WatchedLane {
             failed: Reported::default(),
             full: Reported::default(),
             over_share: Reported::default(),
+            spool_full: Reported::default(),
+            expired: Reported::default(),
+            damaged: Reported::default(),
             discarded: Reported::default(),
         }
     }
@@ -105,7 +112,7 @@ impl WatchedLane {
         {
             self.reported = Some(count);
             let (channel, queue) = (self.lane.channel, &self.lane.queue);
-            let now = ChannelStatistics::new(channel, queue.status(), clock::now());
+            let now = ChannelStatistics::new(channel, self.lane.status(), clock::now());
             let ChannelStatistics { waiting, oldest, .. } = now;
             let blocks = queue.when_full() == WhenFull::Block;
             report(&Incident::Blocked { channel, waiting, oldest, blocks });
@@ -116,11 +123,15 @@ impl WatchedLane {
     fn report_losses(&mut self, all: bool, replaced: bool, report: &Report) {
         let channel = self.lane.channel;
         self.report_failure(all, report);
-        let Counts { full, over_share, discarded, .. } = self.lane.queue.status().counts;
+        let Counts { full, over_share, discarded, spool_full, expired, damaged, .. } =
+            self.lane.status().counts;
         let end = if replaced { LossReason::Replaced } else { LossReason::EndOfRun };
         for (reason, count, reported) in [
             (LossReason::QueueFull, full, &mut self.full),
             (LossReason::OverShare, over_share, &mut self.over_share),
+            (LossReason::SpoolFull, spool_full, &mut self.spool_full),
+            (LossReason::Expired, expired, &mut self.expired),
+            (LossReason::Damaged, damaged, &mut self.damaged),
             (end, discarded, &mut self.discarded),
         ] {
             if let Some(count) = reported.unreported(count, all) {
@@ -135,10 +146,11 @@ impl WatchedLane {
         }
         // An error may come with no loss, but not the other way round.
         let Some(error) = self.lane.take_error() else { return };
-        let failed = self.lane.queue.status().counts.failed;
+        let counts = self.lane.status().counts;
+        let (failed, spooled) = (counts.failed, counts.spooled());
         let lost = failed.saturating_sub(std::mem::replace(&mut self.failed.count, failed));
         let _ = self.failed.throttle.passes();
-        report(&Incident::Failed { channel: self.lane.channel, error, lost });
+        report(&Incident::Failed { channel: self.lane.channel, error, lost, spooled });
     }
 }
 

@@ -23,7 +23,13 @@ fn an_alert_is_one_allocation_for_all_channels() {
         assert!(made.success());
         let output = FileOutput::new(path, FileMode::PRIVATE);
         let (output, filter) = (ChannelOutput::File(output), AlertFilter::default());
-        ChannelSettings { output, format: Format::new(Layout::Text), filter, when_full }
+        ChannelSettings {
+            output,
+            format: Format::new(Layout::Text),
+            filter,
+            when_full,
+            spool: None,
+        }
     };
     let policies = [WhenFull::DropNewest, WhenFull::DropOldest, WhenFull::DropNewest];
     let delivery = Delivery {

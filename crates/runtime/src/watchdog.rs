@@ -158,7 +158,7 @@ mod tests {
         let format = Format::new(Layout::Json(JsonStyle::default()));
         let filter = AlertFilter::default();
         let delivery = Delivery {
-            channels: vec![ChannelSettings { output, format, filter, when_full }],
+            channels: vec![ChannelSettings { output, format, filter, when_full, spool: None }],
             buffered: false,
             queue: QueueLimits { alerts: None, bytes: 1 << 20 },
             timeout: Duration::from_secs(2),

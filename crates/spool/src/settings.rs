@@ -48,6 +48,8 @@ pub struct SpoolStatus {
     pub records: u64,
     /// Records that an earlier run had left when the spool was opened.
     pub recovered: u64,
+    /// Records that are only in memory.
+    pub unwritten: u64,
     /// Bytes on the disk, and of what waits to be written.
     pub bytes: u64,
     /// Milliseconds since the oldest record was stored that the reader has.

@@ -122,6 +122,7 @@ impl Spool {
     /// # Errors
     /// As [`sync`](Self::sync).
     pub fn close(&self) -> Result<(), SpoolError> {
+        self.writer().retry_now();
         let synced = self.sync();
         self.writer().end_segment(&self.shared);
         if let Some(disk) = self.shared.disk.get() {

@@ -97,6 +97,7 @@ impl State {
         SpoolStatus {
             records: self.published - self.next + self.detached,
             recovered: self.recovered,
+            unwritten: self.unwritten as u64,
             bytes: self.disk_bytes() + self.unwritten_bytes as u64,
             oldest: self.oldest.map(|stored| now.saturating_sub(stored)),
         }

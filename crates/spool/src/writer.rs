@@ -95,6 +95,11 @@ impl Writer {
         }
     }
 
+    /// The next attempt to use the disk does not wait.
+    pub(crate) fn retry_now(&mut self) {
+        self.retry_at = None;
+    }
+
     /// The disk has failed to keep what was written to it: records that are still in memory are
     /// written again, to another segment.
     pub(crate) fn rewrite(

@@ -85,6 +85,7 @@ fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
             peregrine_config::WhenFull::DropOldest => WhenFull::DropOldest,
             peregrine_config::WhenFull::Block => WhenFull::Block,
         },
+        spool: None,
     };
     let outputs = [file, stdout, syslog, program, http, otlp].into_iter().flatten();
     Ok(outputs.chain(brokers::channels(config)?).map(settings).collect())

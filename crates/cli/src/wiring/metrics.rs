@@ -113,6 +113,6 @@ fn file(path: &str, config: &Config, alerts: &Delivery) -> anyhow::Result<Delive
     // The collecting thread never waits for it.
     let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
     let (format, filter) = (Format::new(Layout::Sample), AlertFilter::default());
-    let channels = vec![ChannelSettings { output, format, filter, when_full }];
+    let channels = vec![ChannelSettings { output, format, filter, when_full, spool: None }];
     Ok(Delivery { channels, buffered: false, ..alerts.clone() })
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use peregrine_alert::Alert;
 
 use super::error::ChannelError;
+use super::network::SpoolMonitor;
+use crate::counts::Counts;
 use crate::shutdown::Shutdown;
 
 /// Formats and delivers alerts. Every operation may be slow.
@@ -22,8 +24,21 @@ pub(crate) trait Channel: Send {
         Arc::default()
     }
 
+    /// The spool in front of the receiver, if there is one.
+    fn spool(&self) -> Option<Arc<SpoolMonitor>> {
+        None
+    }
+
+    /// Called once, on the thread that delivers, before everything else.
+    fn start(&mut self) -> Outcome {
+        Outcome::default()
+    }
+
     /// Delivers some alerts. Those that fail are lost.
     fn deliver(&mut self, alerts: &[Alert]) -> Outcome;
+
+    /// The outcome of a delivery is counted.
+    fn counted(&mut self) {}
 
     /// Closes files and programs, and opens those again that stay open.
     fn reopen(&mut self) -> Outcome {
@@ -45,6 +60,8 @@ pub(crate) struct Outcome {
     pub(crate) retried: u64,
     /// Alerts that are lost.
     pub(crate) failed: u64,
+    /// What became of alerts that went into a spool.
+    pub(crate) spool: Counts,
     /// The first thing that went wrong.
     pub(crate) error: Option<ChannelError>,
 }
@@ -66,6 +83,7 @@ impl Outcome {
             delivered: self.delivered + later.delivered,
             retried: self.retried + later.retried,
             failed: self.failed + later.failed,
+            spool: self.spool.and(later.spool),
             error: self.error.or(later.error),
         }
     }

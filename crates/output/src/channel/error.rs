@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 
 use peregrine_diagnostics::redact;
 use peregrine_files::FileError;
+use peregrine_spool::SpoolError;
 use thiserror::Error;
 
 use super::http::HttpError;
@@ -75,6 +76,9 @@ pub enum ChannelError {
         /// It took too long, so it was told to end by signals.
         overdue: bool,
     },
+    /// Something is wrong with the spool.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// An alert could not be written.
     #[error(transparent)]
     Write(#[from] io::Error),

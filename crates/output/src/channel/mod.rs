@@ -11,13 +11,15 @@ mod kafka;
 mod lines;
 #[cfg(feature = "nats")]
 mod nats;
-mod network;
+pub(crate) mod network;
 mod otlp;
 mod program;
-mod retry;
+pub(crate) mod retry;
 mod stdout;
 mod syslog;
 mod tls;
+
+use peregrine_spool::SpoolSettings;
 
 pub(crate) use self::deliver::{Channel, Outcome};
 #[cfg(any(feature = "kafka", feature = "nats"))]
@@ -30,6 +32,7 @@ pub use self::http::{Batch, BatchForm, Bearer, Encoding, HttpError, HttpOutput, 
 pub use self::kafka::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};
 #[cfg(feature = "nats")]
 pub use self::nats::{Acknowledgement, NatsLogin, NatsOutput, SubjectError, SubjectTemplate};
+pub(crate) use self::network::SpoolMonitor;
 pub use self::otlp::{Machine, OtlpError, OtlpOutput, OtlpProtocol};
 use self::program::Program;
 pub use self::program::ProgramOutput;
@@ -58,6 +61,8 @@ pub struct ChannelSettings {
     pub filter: AlertFilter,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
+    /// The spool in front of its receiver. Only outputs over a network have one.
+    pub spool: Option<SpoolSettings>,
 }
 
 /// Where a channel delivers to.
@@ -111,19 +116,24 @@ impl ChannelOutput {
     }
 
     /// Ready to deliver. Nothing is opened before the first alert.
-    pub(crate) fn build(self, format: Format, buffered: bool) -> Box<dyn Channel> {
+    pub(crate) fn build(
+        self,
+        format: Format,
+        buffered: bool,
+        spool: Option<SpoolSettings>,
+    ) -> Box<dyn Channel> {
         let format = Formatter::new(format);
         match self {
             Self::File(output) => Box::new(File::new(output, format, buffered)),
             Self::Stdout(output) => Box::new(Stdout::new(output, format, buffered)),
             Self::Syslog(output) => syslog::channel(output, format),
             Self::Program(output) => Box::new(Program::new(output, format)),
-            Self::Http(output) => Box::new(output.channel(format)),
-            Self::Otlp(output) => Box::new(output.channel()),
+            Self::Http(output) => output.channel(format).spooled(spool),
+            Self::Otlp(output) => output.channel().spooled(spool),
             #[cfg(feature = "nats")]
-            Self::Nats(output) => Box::new(output.channel(format)),
+            Self::Nats(output) => output.channel(format).spooled(spool),
             #[cfg(feature = "kafka")]
-            Self::Kafka(output) => Box::new(output.channel(format)),
+            Self::Kafka(output) => output.channel(format).spooled(spool),
         }
     }
 }

@@ -16,7 +16,14 @@ pub struct RetryLimits {
 pub(crate) struct Retries {
     left: u32,
     until: Instant,
+    backoff: Backoff,
+}
+
+/// Pauses that double with each attempt, up to five seconds.
+#[derive(Debug)]
+pub(crate) struct Backoff {
     pause: Duration,
+    attempts: u32,
 }
 
 /// Why there is no further try.
@@ -34,16 +41,34 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 impl Retries {
     /// The time begins now.
     pub(crate) fn new(RetryLimits { max, time }: RetryLimits) -> Self {
-        Self { left: max, until: Instant::now() + time, pause: FIRST_PAUSE }
+        Self { left: max, until: Instant::now() + time, backoff: Backoff::new() }
     }
 
     /// The pause before the next try, not shorter than the receiver asks for.
     pub(crate) fn next_pause(&mut self, at_least: Duration) -> Result<Duration, NoRetry> {
         self.left = self.left.checked_sub(1).ok_or(NoRetry::Number)?;
-        let pause = self.pause.max(at_least);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let pause = self.backoff.next_pause(at_least);
         let in_time = Instant::now().checked_add(pause).is_some_and(|next| next < self.until);
         if in_time { Ok(pause) } else { Err(NoRetry::Time) }
+    }
+}
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self { pause: FIRST_PAUSE, attempts: 0 }
+    }
+
+    /// The pause before the next attempt, not shorter than the receiver asks for.
+    pub(crate) fn next_pause(&mut self, at_least: Duration) -> Duration {
+        let pause = self.pause.max(at_least);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.attempts = self.attempts.saturating_add(1);
+        pause
+    }
+
+    /// How many pauses there were.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
     }
 }
 

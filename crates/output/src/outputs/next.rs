@@ -56,14 +56,15 @@ impl NextOutputs {
     /// Outputs that replace these lanes, of which equal ones stay.
     pub(super) fn new(delivery: Delivery, mut current: Vec<Arc<Lane>>) -> io::Result<Self> {
         let Delivery { channels, buffered, queue: limits, timeout } = delivery;
-        let next = |ChannelSettings { output, format, filter, when_full }| {
-            let settings = LaneSettings { output, format, filter, buffered };
+        let next = |ChannelSettings { output, format, filter, when_full, spool }| {
+            let settings = LaneSettings { output, format, filter, buffered, spool };
             let same = current.iter().position(|lane| lane.settings.as_ref() == Some(&settings));
             if let Some(index) = same {
                 let lane = current.swap_remove(index);
                 return Ok(NextLane { lane, when_full, start: None });
             }
-            let channel = settings.output.clone().build(settings.format.clone(), buffered);
+            let LaneSettings { output, format, spool, .. } = settings.clone();
+            let channel = output.build(format, buffered, spool);
             NextLane::new(channel, Some(settings), limits, when_full)
         };
         let lanes = channels.into_iter().map(next).collect::<io::Result<Vec<_>>>()?;
@@ -103,8 +104,9 @@ fn start_worker(lane: &Arc<Lane>, mut channel: Box<dyn Channel>) -> io::Result<S
     let run = move || {
         // An error says that the lane does not come into force.
         let Ok(Start { predecessor, alive }) = started.recv() else { return };
-        if let Some(predecessor) = predecessor {
-            lane.follow(&predecessor, channel.as_mut());
+        match predecessor {
+            Some(predecessor) => lane.follow(&predecessor, channel.as_mut()),
+            None => lane.start(channel.as_mut()),
         }
         lane.run(channel.as_mut());
         // An error says that nothing waits for it.

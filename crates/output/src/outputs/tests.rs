@@ -1,4 +1,5 @@
 mod replace;
+mod spool;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -58,7 +59,7 @@ fn limits(alerts: usize) -> QueueLimits {
 
 fn channel(output: ChannelOutput) -> ChannelSettings {
     let (filter, when_full) = (AlertFilter::default(), WhenFull::DropNewest);
-    ChannelSettings { output, format: format(), filter, when_full }
+    ChannelSettings { output, format: format(), filter, when_full, spool: None }
 }
 
 fn file(path: &Path, keep_alive: bool) -> ChannelSettings {

@@ -92,7 +92,7 @@ fn delivery(path: &Path, buffered: bool) -> Delivery {
     let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
     let (format, filter) = (Format::new(Layout::Text), AlertFilter::default());
     Delivery {
-        channels: vec![ChannelSettings { output, format, filter, when_full }],
+        channels: vec![ChannelSettings { output, format, filter, when_full, spool: None }],
         buffered,
         queue: QueueLimits { alerts: None, bytes: 64 << 20 },
         timeout: Duration::from_secs(2),

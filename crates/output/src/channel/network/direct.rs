@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use peregrine_alert::{Alert, AlertId};
 use peregrine_limits::NETWORK_ALERT_TIME;
+use peregrine_spool::SpoolSettings;
 
+use super::spooled::SpooledChannel;
 use super::{Encoder, Fate, Record, SendError, Transport};
 use crate::channel::deliver::{Channel, Outcome};
 use crate::channel::retry::{NoRetry, Retries, RetryLimits};
@@ -29,6 +31,15 @@ impl Networked {
         retries: RetryLimits,
     ) -> Self {
         Self { encoder, transport, retries, shutdown: Arc::default(), bodies: Vec::new() }
+    }
+
+    /// The channel, with a spool in front of the receiver if it shall have one. Then it retries
+    /// without the limits.
+    pub(crate) fn spooled(self, spool: Option<SpoolSettings>) -> Box<dyn Channel> {
+        match spool {
+            Some(spool) => Box::new(SpooledChannel::new(self.encoder, self.transport, spool)),
+            None => Box::new(self),
+        }
     }
 
     /// Appends the body of an alert. Gives back where it ends.
@@ -74,6 +85,7 @@ fn send(
 ) -> Outcome {
     let mut outcome = Outcome::default();
     let mut retries = Retries::new(limits);
+    let mut phase = shutdown.phase();
     while !left.is_empty() {
         let batch = transport.batch().fill(left.iter().map(|record| record.body.len()));
         let (batch, _) = left.split_at(batch);
@@ -91,7 +103,7 @@ fn send(
         }
         let Some((error, fate)) = problem else { continue };
         let lost = match fate {
-            Fate::Again { at_least } if pause(&mut retries, at_least, shutdown) => {
+            Fate::Again { at_least } if pause(&mut retries, at_least, shutdown, &mut phase) => {
                 outcome.retried += unsent as u64;
                 continue;
             }
@@ -106,9 +118,17 @@ fn send(
 }
 
 /// Waits before another attempt. False if there is none.
-fn pause(retries: &mut Retries, at_least: Duration, shutdown: &Shutdown) -> bool {
+fn pause(
+    retries: &mut Retries,
+    at_least: Duration,
+    shutdown: &Shutdown,
+    phase: &mut Phase,
+) -> bool {
     match retries.next_pause(at_least) {
-        Ok(pause) => shutdown.pause(pause) != Phase::Ended,
+        Ok(pause) => {
+            shutdown.pause_from(pause, phase);
+            *phase != Phase::Ended
+        }
         Err(NoRetry::Time) => {
             NETWORK_ALERT_TIME.reach();
             false

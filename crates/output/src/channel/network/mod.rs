@@ -2,21 +2,24 @@
 //!
 //! An [`Encoder`] turns alerts into bodies, a [`Transport`] sends them and waits for the receiver
 //! to acknowledge them. [`Networked`] does everything else that such channels have in common:
-//! batches, retries, order.
+//! batches, retries, order, and the spool if there is one.
 
 mod direct;
+mod monitor;
+mod spooled;
 
 use std::time::Duration;
 
 use peregrine_alert::{Alert, AlertId};
 
 pub(crate) use self::direct::Networked;
+pub(crate) use self::monitor::SpoolMonitor;
 use super::error::ChannelError;
 use crate::format::Formatter;
 
 /// An alert, encoded for a receiver.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "some receivers are built without one of them")]
+#[allow(dead_code, reason = "some receivers find both in the body")]
 pub(crate) struct Record<'a> {
     pub(crate) id: AlertId,
     /// When it happened: nanoseconds since the epoch.
