@@ -129,6 +129,31 @@ impl Archive {
         Ok(paths)
     }
 
+    /// A directory of the cache with the files of a package of bookworm and of all that it depends
+    /// on.
+    pub(super) fn unpacked(&self, name: &str, arch: Arch) -> Result<PathBuf> {
+        let directory = self.cache.join(format!("{name}-{}", arch.debian()));
+        if directory.exists() {
+            return Ok(directory);
+        }
+        println!("fetching {name} {} and what it depends on", arch.debian());
+        let mut find = self.apt("apt-get");
+        find.args(["--quiet", "--quiet", "--print-uris", "--no-install-recommends"]);
+        find.args(["-o", "APT::Default-Release=bookworm", "-o", "Debug::NoLocking=1", "install"]);
+        let found = text(find.arg(format!("{name}:{}", arch.debian())))?;
+        let fresh = directory.with_extension("part");
+        fs::create_dir_all(&fresh)?;
+        for line in found.lines() {
+            let deb = self.download(line)?;
+            let unpacked =
+                Command::new("dpkg-deb").arg("--extract").args([&deb, &fresh]).status()?;
+            ensure!(unpacked.success(), "{} cannot be unpacked", deb.display());
+            fs::remove_file(deb)?;
+        }
+        fs::rename(fresh, &directory)?;
+        Ok(directory)
+    }
+
     /// Fetches a package; a partial download is resumed.
     fn fetch(&self, package: &Package) -> Result<PathBuf> {
         let Package { name, arch, version } = package;
@@ -139,9 +164,13 @@ impl Archive {
         };
         let mut find = self.apt("apt-get");
         let found = text(find.args(["--quiet", "--quiet", "--print-uris", "download", &wanted]))?;
-        // `'URI' file size hash`
-        let words: Vec<_> = found.split_whitespace().collect();
-        let [uri, file, _, hash] = words[..] else { bail!("apt does not say where {wanted} is") };
+        self.download(&found)
+    }
+
+    /// Downloads what apt has named: `'URI' file size hash`.
+    fn download(&self, line: &str) -> Result<PathBuf> {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [uri, file, _, hash] = words[..] else { bail!("apt does not say where it is: {line}") };
         let deb = self.cache.join(file);
         let mut helper = self.apt(HELPER);
         helper.args(["--quiet", "--quiet", "download-file", uri.trim_matches('\'')]);

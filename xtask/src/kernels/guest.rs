@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,6 +15,11 @@ use flate2::write::GzEncoder;
 use serde::Deserialize;
 
 use super::options::{Arch, Check};
+
+/// The unit that packages install.
+const UNIT: &[u8] = include_bytes!("../../../packaging/systemd/peregrine.service");
+/// What no program of an unpacked package reads.
+const UNREAD: [&str; 3] = ["usr/share/doc", "usr/share/locale", "usr/share/man"];
 
 /// A program that cargo builds and a check runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,17 +37,21 @@ impl Program {
             Check::Load | Check::LoadFexit => probe("test", "load"),
             Check::Events | Check::EventsFexit | Check::Prototypes => probe("test", "events"),
             Check::Live | Check::Flood => probe("test", "live"),
-            Check::Program => Self { kind: "bin", name: "peregrine", package: "peregrine-cli" },
+            Check::Program | Check::Service => {
+                Self { kind: "bin", name: "peregrine", package: "peregrine-cli" }
+            }
             Check::Overhead => probe("example", "overhead"),
         }
     }
 }
 
-/// Builds the initramfs for an architecture. An error names what is missing on this machine.
+/// Builds the initramfs for an architecture, with the unpacked packages of systemd if these are
+/// given. An error names what is missing on this machine.
 pub(super) fn initramfs(
     arch: Arch,
     checks: &[Check],
     busybox: &Path,
+    systemd: Option<&Path>,
     cache: &Path,
 ) -> Result<PathBuf> {
     let programs: BTreeSet<_> = checks.iter().map(|check| Program::of(*check)).collect();
@@ -54,6 +65,11 @@ pub(super) fn initramfs(
     for (program, path) in built {
         let name = program.name;
         archive.file(&format!("guest/{name}"), &fs::read(path)?);
+    }
+    if let Some(systemd) = systemd {
+        archive.tree(systemd, "")?;
+        archive.file("service.sh", include_bytes!("service.sh"));
+        archive.file("lib/systemd/system/peregrine.service", UNIT);
     }
     let path = cache.join(format!("initramfs-{}.gz", arch.debian()));
     let mut file = GzEncoder::new(fs::File::create(&path)?, Compression::fast());
@@ -171,6 +187,30 @@ impl Cpio {
 
     fn file(&mut self, path: &str, content: &[u8]) {
         self.add(path, 0o100_755, content);
+    }
+
+    /// What is in a directory, below `at`.
+    fn tree(&mut self, directory: &Path, at: &str) -> Result<()> {
+        let mut entries = fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name().into_string().ok().context("a name is no text")?;
+            let (path, at) = (entry.path(), format!("{at}{name}"));
+            let metadata = entry.metadata()?;
+            if UNREAD.contains(&at.as_str()) {
+                continue;
+            }
+            if metadata.is_dir() {
+                self.directory(&at);
+                self.tree(&path, &format!("{at}/"))?;
+            } else if metadata.is_symlink() {
+                let target = fs::read_link(&path)?;
+                self.add(&at, 0o120_777, target.as_os_str().as_bytes());
+            } else if metadata.is_file() {
+                self.add(&at, metadata.mode(), &fs::read(&path)?);
+            }
+        }
+        Ok(())
     }
 
     fn finish(mut self) -> Vec<u8> {

@@ -56,6 +56,9 @@ overhead) exec /guest/overhead ;;
 program) program; exit ;;
 esac
 
+# systemd is to be the first program.
+[ "$CHECKS" != service ] || exec /bin/busybox sh /service.sh
+
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/tmp
 mount -t proc proc /proc

@@ -138,7 +138,11 @@ fn prepare(arch: Arch, checks: &[Check], busybox: Option<&Path>, cache: &Path) -
         Some(path) => path.to_owned(),
         None => Archive::open(cache)?.busybox(arch)?,
     };
-    guest::initramfs(arch, checks, &busybox, cache)
+    let systemd = match checks.contains(&Check::Service) {
+        true => Some(Archive::open(cache)?.unpacked("systemd", arch)?),
+        false => None,
+    };
+    guest::initramfs(arch, checks, &busybox, systemd.as_deref(), cache)
 }
 
 impl Row {
@@ -192,10 +196,15 @@ impl Row {
         println!("{title}: booting {}", self.version);
         let machine = Machine { arch: self.arch, kernel, initramfs };
         let mut console = String::new();
-        // Checks that count instructions need a machine whose clock is the instruction counter.
+        // Checks that count instructions need a machine whose clock is the instruction counter, and
+        // systemd is the first program of a machine.
         let (counted, others): (Vec<_>, Vec<_>) =
             checks.iter().partition(|check| check.is_counted());
-        for (checks, clock) in [(others, Clock::Wall), (counted, Clock::Instructions)] {
+        let (systemd, others): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|check| *check == Check::Service);
+        let machines =
+            [(others, Clock::Wall), (systemd, Clock::Wall), (counted, Clock::Instructions)];
+        for (checks, clock) in machines {
             if checks.is_empty() {
                 continue;
             }

@@ -117,6 +117,8 @@ pub(super) enum Check {
     Live,
     /// The whole program: an act raises its alert, live and again from the recording.
     Program,
+    /// systemd starts, reloads and ends the program with the unit that is installed.
+    Service,
     /// A flood loses no process event, and every loss is counted exactly.
     Flood,
     /// The cost of system calls, in instructions.
@@ -134,6 +136,7 @@ impl Check {
             Self::Prototypes => "prototypes",
             Self::Live => "live",
             Self::Program => "program",
+            Self::Service => "service",
             Self::Flood => "flood",
             Self::Overhead => "overhead",
         }

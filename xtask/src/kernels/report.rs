@@ -132,6 +132,9 @@ fn meaning(check: Check) -> &'static str {
         Check::Program => {
             "the whole program: `cat /etc/shadow` raises its alert, live and again from the recording"
         }
+        Check::Service => {
+            "systemd starts, reloads, restarts and ends the program with the unit of packaging/systemd; alerts follow the clock"
+        }
         Check::Flood => {
             "in a flood of system calls no start or end of a process is lost, and what is lost is counted"
         }
