@@ -20,7 +20,7 @@ impl PidFile {
     ///
     /// # Errors
     /// When the file can't be written, or holds something else.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    pub fn write(path: &Path) -> io::Result<Self> {
         let is_regular = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
         if is_regular && number(path)?.is_none() {
             return Err(io::Error::other("the file holds something else than a process id"));
@@ -67,7 +67,7 @@ mod tests {
             if let Some(stale) = stale {
                 fs::write(&path, stale).unwrap();
             }
-            let file = PidFile::create(&path).unwrap();
+            let file = PidFile::write(&path).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), std::process::id().to_string());
             drop(file);
             assert!(!path.exists());
@@ -80,14 +80,14 @@ mod tests {
         let path = directory.path().join("pid");
         for other in ["alerts: 5\n", "12 34", "99999999999999999999999999999999999999"] {
             fs::write(&path, other).unwrap();
-            assert!(PidFile::create(&path).is_err());
+            assert!(PidFile::write(&path).is_err());
             assert_eq!(fs::read_to_string(&path).unwrap(), other);
         }
         fs::write(&path, [0xff, 0xfe]).unwrap();
-        assert!(PidFile::create(&path).is_err());
+        assert!(PidFile::write(&path).is_err());
         let link = directory.path().join("link");
         symlink(&path, &link).unwrap();
-        assert!(PidFile::create(&link).is_err());
+        assert!(PidFile::write(&link).is_err());
         assert_eq!(fs::read(&path).unwrap(), [0xff, 0xfe]);
     }
 
@@ -95,7 +95,7 @@ mod tests {
     fn a_file_that_another_process_has_taken_over_stays() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pid");
-        let file = PidFile::create(&path).unwrap();
+        let file = PidFile::write(&path).unwrap();
         fs::write(&path, "1").unwrap();
         drop(file);
         assert_eq!(fs::read_to_string(&path).unwrap(), "1");

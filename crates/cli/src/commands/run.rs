@@ -65,8 +65,7 @@ pub(super) fn start(
         controller.set_service(Service::of_environment(controller.heartbeat(), log));
     }
     let pidfile = args.pidfile.as_ref().filter(|_| !args.dry_run);
-    let pidfile =
-        pidfile.map(|path| PidFile::create(path).map_err(|error| (path.display(), error)));
+    let pidfile = pidfile.map(|path| PidFile::write(path).map_err(|error| (path.display(), error)));
     let _pidfile = match pidfile.transpose() {
         Ok(pidfile) => pidfile,
         Err((path, error)) => {

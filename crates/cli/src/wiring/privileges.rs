@@ -2,7 +2,7 @@
 
 use peregrine_args::RunArgs;
 use peregrine_config::{Config, Engine, ListenAddress};
-use peregrine_runtime::privileges::{Needs, reduce};
+use peregrine_runtime::privileges::{Needs, is_perf_restricted, reduce};
 
 use super::setup::Setup;
 
@@ -28,6 +28,7 @@ fn needs(config: &Config, args: &RunArgs) -> Needs {
     Needs {
         monitors: true,
         counts_runs: metrics.enabled && metrics.bpf_enable_stats,
+        restricted_perf: is_perf_restricted(),
         files: config.file_output.is_some()
             || config.capture.enabled
             || metrics.enabled && !metrics.output_file.is_empty()

@@ -8,8 +8,8 @@ use aya::sys::{Stats, SyscallError, enable_stats};
 
 /// The programs loaded at the time of creation. Their counters can be read while they run.
 ///
-/// Their descriptors are kept, because opening them by their ids would take CAP_SYS_ADMIN. A program
-/// that a change of selection unloads stays in memory therefore, with the counts that it has.
+/// Their descriptors are kept, because opening them by their ids would take CAP_SYS_ADMIN. So a
+/// program that a change of selection unloads stays in memory, with the counts that it has.
 #[derive(Debug, Default)]
 pub struct Programs(Vec<(String, OwnedFd)>);
 

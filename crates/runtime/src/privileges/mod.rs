@@ -28,6 +28,8 @@ pub struct Needs {
     pub monitors: bool,
     /// The kernel counts runs of programs for it.
     pub counts_runs: bool,
+    /// The kernel opens tracepoints for administrators only.
+    pub restricted_perf: bool,
     /// It writes files, maybe into directories of other users.
     pub files: bool,
     /// It listens on a port below 1024.
@@ -50,6 +52,14 @@ pub enum PrivilegeError {
     Filter(#[from] calls::FilterError),
 }
 
+/// Whether the kernel opens tracepoints for administrators only, as those of Debian and Ubuntu do
+/// unless they are configured otherwise.
+#[must_use]
+pub fn is_perf_restricted() -> bool {
+    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid");
+    level.is_ok_and(|level| level.trim_ascii().parse().is_ok_and(|level: i32| level > 2))
+}
+
 /// A capability, its name, and which runs need it.
 type Row = (CapabilitySet, &'static str, fn(&Needs) -> bool);
 
@@ -59,15 +69,17 @@ const CAPABILITIES: &[Row] = &[
     (CapabilitySet::PERFMON, "cap_perfmon", |needs| needs.monitors),
     (CapabilitySet::SYS_PTRACE, "cap_sys_ptrace", |needs| needs.monitors),
     (CapabilitySet::DAC_READ_SEARCH, "cap_dac_read_search", |needs| needs.monitors),
-    (CapabilitySet::SYS_ADMIN, "cap_sys_admin", |needs| needs.counts_runs),
+    (CapabilitySet::SYS_ADMIN, "cap_sys_admin", |needs| {
+        needs.counts_runs || needs.monitors && needs.restricted_perf
+    }),
     (CapabilitySet::DAC_OVERRIDE, "cap_dac_override", |needs| needs.files),
     (CapabilitySet::NET_BIND_SERVICE, "cap_net_bind_service", |needs| needs.low_port),
 ];
 
 /// Gives up everything that these needs do not include. A process that lacks some of it keeps the
 /// rest. Programs that the run starts for the user have all of its bounding set, as before; without
-/// such programs, that is reduced as well, no program gets new privileges, and system calls that the
-/// run never makes fail.
+/// such programs, that is reduced as well, no program gets new privileges, and system calls that
+/// the run never makes fail.
 ///
 /// # Errors
 /// When other threads run, or the kernel refuses; some of it may be given up then.
@@ -128,6 +140,8 @@ mod tests {
         let needs = Needs { monitors: true, ..Needs::default() };
         assert_eq!(needs.to_string(), "cap_bpf, cap_perfmon, cap_sys_ptrace, cap_dac_read_search");
         assert!(!needs.capabilities().contains(CapabilitySet::SYS_ADMIN));
+        let restricted = Needs { restricted_perf: true, ..needs };
+        assert!(restricted.capabilities().contains(CapabilitySet::SYS_ADMIN));
         let needs = Needs { counts_runs: true, files: true, low_port: true, ..needs };
         assert_eq!(needs.rows().count(), CAPABILITIES.len());
         assert!(needs.capabilities().contains(CapabilitySet::SYS_ADMIN));
