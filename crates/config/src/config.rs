@@ -9,10 +9,10 @@ use peregrine_alert::Priority;
 
 use crate::declare::section;
 use crate::sections::{
-    AppendOutput, BaseSyscalls, Capture, Containers, Engine, FalcoLibs, FileOutput, Files,
-    HttpOutput, Include, LibsLogger, LogFormat, LogLevel, Metrics, OtlpOutput, OutputsQueue,
-    Plugins, Presentation, ProgramOutput, RuleMatching, RuleSelection, Switch, SyscallEventDrops,
-    SyscallEventTimeouts, Webserver,
+    AlertThrottling, AppendOutput, BaseSyscalls, Capture, Containers, Engine, FalcoLibs,
+    FileOutput, Files, HttpOutput, Include, LibsLogger, LogFormat, LogLevel, Metrics, OtlpOutput,
+    OutputsQueue, Plugins, Presentation, ProgramOutput, RuleMatching, RuleSelection, Switch,
+    SyscallEventDrops, SyscallEventTimeouts, Webserver,
 };
 use crate::sections::{KafkaOutput, NatsOutput};
 
@@ -136,6 +136,10 @@ section! {
         /// Texts and fields to add to alerts: `match` (`source`, `tags`, `rule`), `extra_output`,
         /// `extra_fields`, `suggested_output`.
         append_output: Vec<AppendOutput> = Vec::new();
+        /// How many alerts of rules are sent: entries with `rules` (names, `*` matches any text) and
+        /// `tags`, `max` alerts in each `window` (such as 1m), and `key`: fields whose values are
+        /// told apart. A digest follows about the others. The first entry that names a rule counts.
+        alert_throttling: Vec<AlertThrottling> = Vec::new(), extra { "$comment": "Peregrine" };
         /// Values of your own that rules and outputs read as `static.NAME`; names are
         /// words of letters, digits and `_`, joined by dots.
         static_fields: BTreeMap<String, String> = BTreeMap::new();

@@ -42,13 +42,13 @@ pub use issue::{ConfigCode, ConfigError, ConfigIssue};
 pub use load::{Loaded, Main, ReadFile, load};
 pub use secrets::redact_option;
 pub use sections::{
-    AlertFormat, AppendOutput, BaseSyscalls, Batch, BatchForm, Capture, CaptureMode,
-    ClientCertificate, Containers, DropAction, DropActions, Encoding, Engine, ExtraField,
-    FalcoLibs, FieldChanges, FileOutput, Files, Headers, Hooks, HttpExtras, HttpOutput, Include,
-    Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat,
-    LogLevel, Metrics, OtlpCompression, OtlpOutput, OtlpProtocol, OutputsQueue, Plugin, Plugins,
-    Presentation, ProgramOutput, Renames, Retries, RingSize, RuleMatching, RuleSelection, Scope,
-    Select, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Tls, Trust,
+    AlertFormat, AlertThrottling, AppendOutput, BaseSyscalls, Batch, BatchForm, Capture,
+    CaptureMode, ClientCertificate, Containers, DropAction, DropActions, Encoding, Engine,
+    ExtraField, FalcoLibs, FieldChanges, FileOutput, Files, Headers, Hooks, HttpExtras, HttpOutput,
+    Include, Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress, LiveSettings,
+    LogFormat, LogLevel, Metrics, OtlpCompression, OtlpOutput, OtlpProtocol, OutputsQueue, Plugin,
+    Plugins, Presentation, ProgramOutput, Renames, Retries, RingSize, RuleMatching, RuleSelection,
+    Scope, Select, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Tls, Trust,
     Webserver, WhenFull,
 };
 pub use sections::{

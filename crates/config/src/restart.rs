@@ -60,7 +60,8 @@ mod tests {
 
     /// The sections whose keys take effect with a reload unless they need a restart. A new section
     /// belongs here if a test has shown that it does.
-    const RELOADED: [&str; 41] = [
+    const RELOADED: [&str; 42] = [
+        "alert_throttling",
         "append_output",
         "base_syscalls",
         "buffer_format_base64",

@@ -86,7 +86,7 @@ impl<F: Clone> AlertTemplate<F> {
 impl<F> AlertTemplate<F> {
     /// What all alerts of the rule have in common.
     #[must_use]
-    pub fn rule(&self) -> &RuleInfo {
+    pub fn rule(&self) -> &Arc<RuleInfo> {
         &self.rule
     }
 

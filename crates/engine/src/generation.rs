@@ -1,5 +1,7 @@
 //! One immutable version of the rules: their source, compiled form and alert templates.
 
+use std::sync::Arc;
+
 use peregrine_alert::{AlertOrigin, RuleId, RuleRegistry};
 use peregrine_fields::{Field, Fields, Run};
 use peregrine_filter::TemplateError;
@@ -7,7 +9,7 @@ use peregrine_rules::{Rule, RuleSet};
 
 use crate::meter::{CostCounters, Profiler, RuleMeter};
 use crate::select::SyscallSet;
-use crate::{AlertContent, AlertTemplate, CompiledRules, Matching};
+use crate::{AlertContent, AlertTemplate, CompiledRules, Matching, Throttle, ThrottleSettings};
 
 /// One version of the rules with everything compiled from them.
 ///
@@ -21,6 +23,8 @@ pub struct Generation {
     ids: Box<[RuleId]>,
     // Of each rule; empty if the generation makes no alerts.
     templates: Box<[AlertTemplate<Field>]>,
+    // Of each rule; empty if no rule is throttled.
+    throttles: Box<[Option<Arc<Throttle<Field>>>]>,
     settings: GenerationSettings,
 }
 
@@ -46,7 +50,8 @@ impl Generation {
         let compiled = CompiledRules::new(&rules);
         let ids = rules.rules.iter().map(|rule| registry.intern(&rule.source, &rule.name));
         let ids = ids.collect();
-        Self { rules, compiled, ids, templates: Box::default(), settings }
+        let (templates, throttles) = (Box::default(), Box::default());
+        Self { rules, compiled, ids, templates, throttles, settings }
     }
 
     /// Compiles the alert templates.
@@ -63,6 +68,19 @@ impl Generation {
         let templates = rules.map(|rule| AlertTemplate::new(rule, origin, content, fields));
         self.templates = templates.collect::<Result<_, _>>()?;
         Ok(self)
+    }
+
+    /// Throttles the alerts of rules.
+    #[must_use]
+    pub fn with_throttles(
+        mut self,
+        throttle: impl Fn(&Rule<Field>) -> Option<Arc<Throttle<Field>>>,
+    ) -> Self {
+        let throttles: Box<[_]> = self.rules.rules.iter().map(throttle).collect();
+        if throttles.iter().any(Option::is_some) {
+            self.throttles = throttles;
+        }
+        self
     }
 
     /// The rules, active or not.
@@ -95,6 +113,18 @@ impl Generation {
     #[inline]
     pub fn template(&self, index: usize) -> Option<&AlertTemplate<Field>> {
         self.templates.get(index)
+    }
+
+    /// The throttle of the rule at this position.
+    #[inline]
+    pub fn throttle(&self, index: usize) -> Option<&Throttle<Field>> {
+        self.throttles.get(index)?.as_deref()
+    }
+
+    /// Rules that are throttled.
+    pub fn throttled(&self) -> impl Iterator<Item = (RuleId, &ThrottleSettings)> {
+        let throttles = self.ids.iter().zip(&self.throttles);
+        throttles.filter_map(|(id, throttle)| Some((*id, throttle.as_ref()?.settings())))
     }
 
     /// A meter for a profile of this generation.

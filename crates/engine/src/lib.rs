@@ -42,6 +42,7 @@ pub mod meter;
 mod pending_alert;
 pub mod profile;
 pub mod select;
+mod throttle;
 
 pub use peregrine_event::source::{Next, ProcResolver, Source};
 
@@ -50,3 +51,4 @@ pub use compiled::{CompiledRules, Matching};
 pub use engine::{End, Engine, Match, Observer, RuleHistory, Step};
 pub use generation::{Generation, GenerationSettings};
 pub use pending_alert::{MatchAlert, PendingAlert};
+pub use throttle::{Throttle, ThrottleSettings, UnknownKey};

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use peregrine_alert::Alert;
+use peregrine_alert::{Alert, RuleInfo};
 use peregrine_event::Event;
-use peregrine_fields::{Frozen, Recording};
+use peregrine_fields::{Field, Frozen, Recording};
 use peregrine_state::State;
 
-use crate::{Generation, Match};
+use crate::{AlertTemplate, Generation, Match, Throttle};
 
 /// The alert about a match.
 pub enum MatchAlert {
@@ -28,6 +28,17 @@ pub struct PendingAlert {
 }
 
 impl Match<'_> {
+    /// How many alerts of the rule are sent; `None` if all are.
+    #[inline]
+    pub fn throttle(&self) -> Option<&Throttle<Field>> {
+        self.generation.throttle(self.index)
+    }
+
+    /// What alerts of the rule have in common. `None` if the generation makes no alerts.
+    pub fn rule_info(&self) -> Option<&Arc<RuleInfo>> {
+        self.generation.template(self.index).map(AlertTemplate::rule)
+    }
+
     /// The alert about this match, independent of event and state. `None` if the generation makes
     /// no alerts.
     pub fn alert(&self) -> Option<MatchAlert> {

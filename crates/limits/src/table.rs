@@ -219,6 +219,11 @@ limits! {
     RETRY_AFTER_TIME: Milliseconds = 300_000;
     /// Alerts of a spool in memory that the disk refuses. More are lost.
     SPOOL_MEMORY: Bytes = 8 << 20;
+    /// Windows of alert_throttling, one for each combination of values of a key. Alerts of further
+    /// combinations are sent.
+    THROTTLE_WINDOWS: Count = 65_536;
+    /// Memory of these windows with the values. Alerts of further combinations are sent.
+    THROTTLE_BYTES: Bytes = 32 << 20;
     /// Captures around alerts that wait to be begun by the thread that writes them. At more, an
     /// alert of a live run starts no capture.
     CAPTURE_SNAPSHOTS: Count = 2;

@@ -13,6 +13,8 @@ pub struct Summary {
     rules: Vec<(RuleId, String)>,
     /// By [`RuleId::index`]; `None` for rules that were not added.
     by_rule: Vec<Option<u64>>,
+    /// Alerts that were not sent one by one, by [`RuleId::index`]. May be shorter.
+    suppressed: Vec<u64>,
 }
 
 impl Summary {
@@ -45,6 +47,22 @@ impl Summary {
         if let Some(count) = count {
             *count += 1;
         }
+    }
+
+    /// One of the alerts that were counted is not sent, but part of a digest.
+    pub fn count_suppressed(&mut self, rule: RuleId) {
+        if self.suppressed.len() <= rule.index() {
+            self.suppressed.resize(rule.index() + 1, 0);
+        }
+        if let Some(count) = self.suppressed.get_mut(rule.index()) {
+            *count += 1;
+        }
+    }
+
+    /// Alerts of one rule that were not sent one by one.
+    #[must_use]
+    pub fn suppressed(&self, rule: RuleId) -> u64 {
+        self.suppressed.get(rule.index()).copied().unwrap_or_default()
     }
 
     /// Alerts in all.
@@ -87,6 +105,13 @@ impl fmt::Display for Summary {
         }
         writeln!(f, "Triggered rules by rule name:")?;
         for (name, count) in self.rules().filter(|&(_, count)| count > 0) {
+            writeln!(f, "   {name}: {count}")?;
+        }
+        if !self.suppressed.is_empty() {
+            writeln!(f, "Alerts suppressed by throttling, by rule name:")?;
+        }
+        let suppressed = self.names().map(|(rule, name)| (name, self.suppressed(rule)));
+        for (name, count) in suppressed.filter(|&(_, count)| count > 0) {
             writeln!(f, "   {name}: {count}")?;
         }
         Ok(())
@@ -137,6 +162,29 @@ mod tests {
         }
         summary.count(old, Priority::Error);
         assert_eq!(summary.rules().collect::<Vec<_>>(), [("Old", 2), ("New", 0)]);
+    }
+
+    #[test]
+    fn suppressed_alerts_are_listed_too() {
+        let registry = RuleRegistry::new();
+        let [ant, zed] = ["Ant", "Zed"].map(|name| registry.intern("s", name));
+        let mut summary = Summary::new([(zed, "Zed".to_owned()), (ant, "Ant".to_owned())]);
+        for rule in [ant, ant, ant, zed] {
+            summary.count(rule, Priority::Debug);
+        }
+        summary.count_suppressed(ant);
+        summary.count_suppressed(ant);
+        assert_eq!([ant, zed].map(|rule| summary.suppressed(rule)), [2, 0]);
+        insta::assert_snapshot!(summary.to_string(), @r"
+        Events detected: 4
+        Rule counts by severity:
+           DEBUG: 4
+        Triggered rules by rule name:
+           Zed: 1
+           Ant: 3
+        Alerts suppressed by throttling, by rule name:
+           Ant: 2
+        ");
     }
 
     #[test]

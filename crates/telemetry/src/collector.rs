@@ -20,7 +20,7 @@ use crate::heartbeat::Heartbeat;
 use crate::metrics::{
     CostStats, FieldOptions, LookupStats, MetricInputs, MetricSnapshot, MetricValue, OutputStats,
     PreviousSnapshot, ProgramStats, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats,
-    WebConnections,
+    ThrottleStats, WebConnections,
 };
 use crate::reloads::{LoadedFiles, Reloads};
 use crate::resources::ResourceReader;
@@ -43,6 +43,8 @@ pub struct SnapshotContext {
     pub events: u64,
     /// The outputs.
     pub outputs: Vec<OutputStats>,
+    /// What throttling has done.
+    pub throttling: ThrottleStats,
     /// Alerts sent before the users and groups of their container were read.
     pub incomplete_alerts: u64,
     /// Events left out of capture files.
@@ -54,6 +56,8 @@ pub struct SnapshotContext {
     /// Alerts of each of [`rules`](Self::rules) that were lost before an output was given them;
     /// may be shorter.
     pub lost: Vec<u64>,
+    /// Alerts of each of [`rules`](Self::rules) that were not sent one by one; may be shorter.
+    pub suppressed: Vec<u64>,
     /// The machine that the events are from.
     pub host: HostInfo,
     /// Sizes and counters of the process and fd tables.
@@ -442,6 +446,7 @@ impl Worker {
             reloads: reloads.stats(),
             events: context.events,
             outputs: context.outputs,
+            throttling: context.throttling,
             incomplete_alerts: context.incomplete_alerts,
             capture_drops: context.capture_drops,
             limits: peregrine_limits::ALL.iter().map(|l| (l.name(), l.reached())).collect(),
@@ -450,10 +455,17 @@ impl Worker {
                 .as_ref()
                 .map(|web| WebConnections { open: web.open(), accepted: web.accepted() }),
             rules: groups.rules.then(|| {
-                let lost = context.lost.into_iter().chain(iter::repeat(0));
-                let counts = context.matches.into_iter().zip(lost);
+                let padded = |counts: Vec<u64>| counts.into_iter().chain(iter::repeat(0));
+                let counts = padded(context.matches).zip(padded(context.lost));
+                let counts = counts.zip(padded(context.suppressed));
                 let rules = context.rules.iter().cloned().zip(counts);
-                rules.map(|(rule, (matches, lost))| RuleStats { rule, matches, lost }).collect()
+                let stats = |(rule, ((matches, lost), suppressed))| RuleStats {
+                    rule,
+                    matches,
+                    lost,
+                    suppressed,
+                };
+                rules.map(stats).collect()
             }),
             resources: groups.resources.then(|| resources.read()),
             state: groups.state.then_some(context.state),

@@ -17,3 +17,4 @@ pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod setup;
 pub(crate) mod syscalls;
+pub(crate) mod throttling;

@@ -12,6 +12,7 @@ use peregrine_runtime::control::Controls;
 use super::agent::Agent;
 use super::rules::{self, Texts};
 use super::setup::Setup;
+use super::throttling::Throttles;
 use super::{delivery, syscalls};
 use peregrine_args::RunArgs;
 
@@ -58,7 +59,9 @@ pub(crate) fn generation(
     };
     let (content, fields) = (delivery::content(setup.config()), rules::vocabulary(setup));
     let generation = Generation::new(set, origin.registry(), settings);
+    let throttles = Throttles::new(setup, &fields)?;
     let generation = generation.with_alerts(origin, content, &fields)?;
+    let generation = generation.with_throttles(|rule| throttles.of(rule));
     delivery::check_renamed(setup, &generation)?;
     Ok(Arc::new(generation))
 }

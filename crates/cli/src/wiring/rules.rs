@@ -94,6 +94,11 @@ fn warn_of_unmet(setup: &Setup, selections: &[(String, Selection)], set: &RuleSe
             warn(&key, "append_output", unmet);
         }
     }
+    for (index, entry) in setup.config().alert_throttling.iter().enumerate() {
+        for (key, unmet) in unmet_names(set, &entry.rules, &entry.tags) {
+            warn(&format!("alert_throttling[{index}].{key}"), "alert_throttling", unmet);
+        }
+    }
     for (section, presentation) in setup.config().presentations() {
         let section = format!("{section}.select");
         let Select { rules, tags, .. } = &presentation.select;

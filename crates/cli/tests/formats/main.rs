@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a test says why it was skipped")]
 
 mod ocsf;
+mod throttling;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,11 @@ plugins: [{name: container, library_path: libcontainer.so}]
 
     /// Events that open these files, a second between them.
     fn opens(&self, names: &[&[u8]]) {
+        self.events(&(1..).zip(names.iter().copied()).collect::<Vec<_>>());
+    }
+
+    /// Events that open files at these seconds.
+    fn events(&self, opens: &[(u64, &[u8])]) {
         let file = File::create(self.path("events.scap")).unwrap();
         let thread = snapshot::Thread {
             tid: 7,
@@ -58,9 +64,9 @@ plugins: [{name: container, library_path: libcontainer.so}]
         };
         let snapshot = [Item::Thread(Box::new(thread))];
         let mut capture = Writer::new(file, Compression::None, &snapshot).unwrap();
-        for (number, name) in (1..).zip(names) {
+        for (second, name) in opens {
             let mut bytes = Vec::new();
-            Builder::new(EventType::SyscallOpenX, 1_470_327_477_000_000_000 + number * SECOND, 7)
+            Builder::new(EventType::SyscallOpenX, START + second * SECOND, 7)
                 .i64(3)
                 .text(name)
                 .u32(1)
@@ -91,6 +97,8 @@ plugins: [{name: container, library_path: libcontainer.so}]
 }
 
 const SECOND: u64 = 1_000_000_000;
+/// Time of the capture.
+const START: u64 = 1_470_327_477_000_000_000;
 
 const RULES: &str = "
 - rule: Secret opened

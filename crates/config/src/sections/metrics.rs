@@ -117,7 +117,7 @@ impl Setting for Result<Interval, IntervalError> {
 }
 
 /// A duration in the notation of Prometheus, blanks allowed.
-fn milliseconds(interval: &str) -> Option<u64> {
+pub(super) fn milliseconds(interval: &str) -> Option<u64> {
     const SECOND: u64 = 1000;
     const DAY: u64 = 24 * 3600 * SECOND;
     const UNITS: [(&str, u64); 7] = [

@@ -13,6 +13,7 @@ mod metrics;
 mod outputs;
 mod plugins;
 mod rules;
+mod throttling;
 mod webserver;
 
 pub use append_output::{AppendOutput, ExtraField};
@@ -33,4 +34,5 @@ pub use outputs::{
 pub use outputs::{KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism};
 pub use plugins::{Plugin, Plugins};
 pub use rules::{RuleMatching, RuleSelection};
+pub use throttling::AlertThrottling;
 pub use webserver::{ListenAddress, Webserver};

@@ -4,6 +4,7 @@ pub mod drops;
 mod held;
 pub mod metrics;
 mod recorder;
+mod throttle;
 mod timeouts;
 
 use std::ops::ControlFlow;
@@ -26,6 +27,7 @@ use crate::{MetricsChange, memory};
 use drops::Drops;
 use held::HeldAlerts;
 use metrics::{LoopState, Metrics, SyscallCosts};
+use throttle::AlertThrottle;
 
 pub(crate) use recorder::prepare_directory;
 pub use recorder::{Recorder, RecordingSettings};
@@ -46,6 +48,7 @@ pub struct RunObserver {
     outputs: Outputs,
     heartbeat: Arc<Heartbeat>,
     held: HeldAlerts,
+    throttle: AlertThrottle,
     capture_full: InternalRule,
     stall_limit: StallLimit,
     /// Events that rules were evaluated for.
@@ -129,6 +132,7 @@ impl RunObserver {
             outputs,
             heartbeat,
             held: HeldAlerts::new(accounts_max_wait),
+            throttle: AlertThrottle::new(origin),
             capture_full: InternalRule::new(origin, CAPTURE_FULL, Priority::Informational),
             stall_limit,
             events: 0,
@@ -164,10 +168,12 @@ impl RunObserver {
 
     /// Submits a snapshot of the counters if the collecting thread requests one.
     pub(crate) fn poll_metrics(&self, state: &State, meter: &impl RuleMeter) {
-        let Self { events, summary, outputs, held, drops, recorder, metrics, syscalls, .. } = self;
+        let Self { events, summary, outputs, held, throttle, .. } = self;
+        let Self { drops, recorder, metrics, syscalls, .. } = self;
         if let Some(metrics) = metrics {
             metrics.poll(&LoopState {
                 events: *events,
+                throttling: throttle.stats(),
                 incomplete_alerts: held.incomplete(),
                 capture_drops: recorder.dropped(),
                 summary,
@@ -211,6 +217,8 @@ impl RunObserver {
         if let Some(metrics) = &mut self.metrics {
             metrics.install(generation);
         }
+        let Self { throttle, outputs, heartbeat, .. } = self;
+        throttle.install(generation, |digest| submit(outputs, heartbeat, digest));
         ended
     }
 
@@ -219,10 +227,11 @@ impl RunObserver {
         self.held.incomplete()
     }
 
-    /// Ends the run: sends held alerts as they are.
+    /// Ends the run: sends held alerts as they are, and digests of suppressed ones.
     pub(crate) fn give_up_held(&mut self) {
-        let Self { held, outputs, heartbeat, .. } = self;
+        let Self { held, throttle, outputs, heartbeat, .. } = self;
         held.release_all(|alert| submit(outputs, heartbeat, alert));
+        throttle.finish(|digest| submit(outputs, heartbeat, digest));
     }
 
     /// Ends the run: completes files and delivers queued alerts.
@@ -238,6 +247,12 @@ impl RunObserver {
         let _delivering = heartbeat.enter(Phase::DeliveringAlerts);
         let delivery = self.outputs.close(drain);
         (self.summary, delivery, self.drops)
+    }
+
+    #[cold]
+    fn expire_throttles(&mut self, now: u64) {
+        let Self { throttle, outputs, heartbeat, .. } = self;
+        throttle.expire(now, |digest| submit(outputs, heartbeat, digest));
     }
 
     #[cold]
@@ -303,9 +318,15 @@ impl Observer for RunObserver {
     }
 
     fn matched(&mut self, matched: &Match<'_>) {
+        let Self { held, throttle, summary, outputs, heartbeat, .. } = self;
+        if !throttle.admits(matched, |digest| submit(outputs, heartbeat, digest)) {
+            summary.count(matched.id, matched.rule.priority);
+            summary.count_suppressed(matched.id);
+            self.recorder.matched(matched);
+            return;
+        }
         let Some(alert) = matched.alert() else { return };
-        self.summary.count(matched.id, matched.rule.priority);
-        let Self { held, outputs, heartbeat, .. } = self;
+        summary.count(matched.id, matched.rule.priority);
         held.add(matched, alert, |alert| submit(outputs, heartbeat, alert));
         self.recorder.matched(matched);
     }
@@ -318,6 +339,9 @@ impl Observer for RunObserver {
     fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         if self.held.is_due(event.ts) {
             self.release_held(event.ts, state);
+        }
+        if self.throttle.is_due(event.ts) {
+            self.expire_throttles(event.ts);
         }
         if let Some(full) = self.recorder.done(event, state_only, state) {
             self.report_full_capture(full.max_bytes, full.written);
@@ -334,6 +358,9 @@ impl Observer for RunObserver {
         let now = now();
         if self.held.is_due(now) {
             self.release_held(now, state);
+        }
+        if self.throttle.is_due(now) {
+            self.expire_throttles(now);
         }
         self.recorder.idle(now);
         self.drops.report_repairs(state);

@@ -20,6 +20,8 @@ pub struct MetricInputs {
     pub events: u64,
     /// The outputs.
     pub outputs: Vec<OutputStats>,
+    /// What throttling has done.
+    pub throttling: ThrottleStats,
     /// Alerts sent before the users and groups of their container were read.
     pub incomplete_alerts: u64,
     /// Events left out of capture files.
@@ -169,6 +171,21 @@ pub struct RuleStats {
     pub matches: u64,
     /// Alerts lost before an output was given them; each output counts.
     pub lost: u64,
+    /// Alerts that were not sent one by one, but in digests.
+    pub suppressed: u64,
+}
+
+/// What `alert_throttling` has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThrottleStats {
+    /// Alerts that were not sent one by one.
+    pub suppressed: u64,
+    /// Digests of these.
+    pub digests: u64,
+    /// Windows that are open.
+    pub windows: u64,
+    /// Alerts that were sent because there was no room for another window.
+    pub unthrottled: u64,
 }
 
 /// Identity of a rule, as its metrics show it.

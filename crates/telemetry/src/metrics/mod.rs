@@ -21,7 +21,7 @@ pub use fields::FieldOptions;
 pub use inputs::{
     CostStats, FileDigest, LookupStats, MetricInputs, OutputStats, PreviousSnapshot, ProgramStats,
     ReaderStats, ReloadStats, ResourceUsage, RuleCost, RuleInfo, RuleStats, RunInfo, ScanStats,
-    StateStats, SyscallCost, WebConnections,
+    StateStats, SyscallCost, ThrottleStats, WebConnections,
 };
 pub use metric::{Metric, MetricKind, MetricUnit, MetricValue, ZeroPolicy};
 pub use snapshot::MetricSnapshot;

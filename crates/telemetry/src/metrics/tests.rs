@@ -19,7 +19,7 @@ fn counters(opens: u64, lost: u64) -> EventCounters {
 fn rule(name: &str, tags: &[&str], matches: u64) -> RuleStats {
     let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
     let rule = RuleInfo { name: name.to_owned(), priority: 4, source: "syscall".to_owned(), tags };
-    RuleStats { rule, matches, lost: matches / 10 }
+    RuleStats { rule, matches, lost: matches / 10, suppressed: matches / 5 }
 }
 
 fn file(name: &str) -> FileDigest {
@@ -72,6 +72,7 @@ fn all() -> MetricInputs {
                 ..OutputStats::default()
             },
         ],
+        throttling: ThrottleStats { suppressed: 6, digests: 2, windows: 3, unthrottled: 1 },
         incomplete_alerts: 2,
         capture_drops: 3,
         stalls: Some(StallStats {

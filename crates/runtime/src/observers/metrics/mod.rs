@@ -18,7 +18,7 @@ use peregrine_output::{AlertSender, Delivery, Outputs, Summary};
 use peregrine_probe::Live;
 use peregrine_rules::Rule;
 use peregrine_state::State;
-use peregrine_telemetry::metrics::RuleInfo;
+use peregrine_telemetry::metrics::{RuleInfo, ThrottleStats};
 use peregrine_telemetry::{Collector, CollectorSettings, Heartbeat, Ledger, Scraper};
 
 pub(crate) use costs::SyscallCosts;
@@ -64,6 +64,8 @@ pub(crate) struct LoopState<'a> {
     pub events: u64,
     /// Matches by rule.
     pub summary: &'a Summary,
+    /// What throttling has done.
+    pub throttling: ThrottleStats,
     /// Alerts sent before the users and groups of their container were read.
     pub incomplete_alerts: u64,
     /// Events left out of capture files.

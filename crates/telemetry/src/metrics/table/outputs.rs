@@ -2,7 +2,7 @@
 
 use crate::metrics::inputs::{MetricInputs, OutputStats};
 use crate::metrics::metric::{
-    Metric, MetricKind, MetricUnit, MetricValue, Sample, ZeroPolicy, count, counter, family,
+    Metric, MetricKind, MetricUnit, MetricValue, Sample, ZeroPolicy, count, counter, family, gauge,
     sanitized,
 };
 
@@ -79,6 +79,43 @@ pub(super) static METRICS: &[Metric] = &[
             };
             rules.map(|stats| of(&stats.rule.name, stats.lost)).collect()
         },
+    ),
+    family(
+        MetricKind::Counter,
+        "peregrine.rules.<rule>.alerts_suppressed",
+        "peregrine_rule_alerts_suppressed_total",
+        "Alerts of each rule that `alert_throttling` has not sent one by one.",
+        |f| {
+            let rules = f.rules.iter().flatten().filter(|rule| rule.suppressed > 0);
+            let of = |name: &str, count| {
+                Sample::new(&sanitized(name), [("rule_name", name)], MetricValue::Uint(count))
+            };
+            rules.map(|stats| of(&stats.rule.name, stats.suppressed)).collect()
+        },
+    ),
+    counter(
+        "peregrine.throttling.suppressed",
+        "peregrine_throttling_suppressed_total",
+        "Alerts of all rules that `alert_throttling` has not sent one by one.",
+        |f| count(f.throttling.suppressed),
+    ),
+    counter(
+        "peregrine.throttling.digests",
+        "peregrine_throttling_digests_total",
+        "Alerts that were sent in their place.",
+        |f| count(f.throttling.digests),
+    ),
+    gauge(
+        "peregrine.throttling.windows",
+        "peregrine_throttling_windows",
+        "Windows that are open: combinations of rule and values of the key.",
+        |f| count(f.throttling.windows),
+    ),
+    counter(
+        "peregrine.throttling.unthrottled",
+        "peregrine_throttling_unthrottled_total",
+        "Alerts that were sent because there was no room for another window.",
+        |f| count(f.throttling.unthrottled),
     ),
 ];
 
