@@ -37,11 +37,11 @@ static TURN: Mutex<()> = Mutex::new(());
 impl Kafka {
     /// `None` if there is no Java or no broker.
     fn start() -> Option<Self> {
-        Self::start_with("PLAINTEXT", "")
+        Self::start_with("PLAINTEXT", "", &[])
     }
 
-    /// With a protocol for clients, and these lines in its configuration.
-    fn start_with(protocol: &str, config: &str) -> Option<Self> {
+    /// With a protocol for clients, lines of its configuration, and options for its storage.
+    fn start_with(protocol: &str, config: &str, format: &[&str]) -> Option<Self> {
         let libraries = std::env::var_os("PEREGRINE_KAFKA_LIB");
         let libraries = libraries.map_or_else(|| LIBRARIES.into(), PathBuf::from);
         if find("java").is_none() || !libraries.is_dir() {
@@ -71,9 +71,9 @@ auto.create.topics.enable=false
         fs::write(directory.path().join("server.properties"), config).unwrap();
         let runtime = Runtime::new().unwrap();
         let mut kafka = Self { directory, libraries, port, server: None, runtime, _turn: turn };
-        let mut format = kafka.java("kafka.tools.StorageTool");
-        format.args(["format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c"]).arg(kafka.config());
-        assert!(format.status().unwrap().success());
+        let mut tool = kafka.java("kafka.tools.StorageTool");
+        tool.args(["format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c"]).arg(kafka.config());
+        assert!(tool.args(format).status().unwrap().success());
         kafka.restart();
         Some(kafka)
     }
@@ -226,7 +226,9 @@ fn a_broker_that_hangs_holds_up_no_other_output() {
 
 #[test]
 fn alerts_that_no_broker_takes_are_lost_with_a_reason() {
-    let Some(kafka) = Kafka::start_with("PLAINTEXT", "message.max.bytes=10000") else { return };
+    let Some(kafka) = Kafka::start_with("PLAINTEXT", "message.max.bytes=10000", &[]) else {
+        return;
+    };
     let run = |count, length| {
         let place = Place::new(&output(&kafka, ", retries: {max: 1}"));
         place.events(count, length);
@@ -250,26 +252,42 @@ fn alerts_that_no_broker_takes_are_lost_with_a_reason() {
 }
 
 #[test]
-fn users_are_authenticated() {
-    let jaas = "listener.name.clients.plain.sasl.jaas.config=\
-        org.apache.kafka.common.security.plain.PlainLoginModule required \
-        username=\"admin\" password=\"hunter2\" user_admin=\"hunter2\";";
+fn users_are_authenticated_through_tls() {
+    let certificates = Place::new("");
+    certificates.write_certificates();
+    let pem = certificates.read("server.key") + &certificates.read("server.crt");
+    certificates.write("server.pem", &pem);
     let config = format!(
-        "sasl.enabled.mechanisms=PLAIN\nsasl.mechanism.inter.broker.protocol=PLAIN\n{jaas}"
+        "ssl.keystore.type=PEM\nssl.keystore.location={}
+ssl.truststore.type=PEM\nssl.truststore.location={}
+ssl.endpoint.identification.algorithm=
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512\nsasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.clients.plain.sasl.jaas.config={PLAIN} required \
+    username=\"admin\" password=\"hunter2\" user_admin=\"hunter2\";
+listener.name.clients.scram-sha-512.sasl.jaas.config={SCRAM} required;",
+        certificates.path("server.pem").display(),
+        certificates.path("ca.pem").display()
     );
-    let Some(kafka) = Kafka::start_with("SASL_PLAINTEXT", &config) else { return };
-    let run = |password: &str| {
-        let sasl = format!("sasl: {{mechanism: PLAIN, user: admin, password: {password}}}");
-        let place = Place::new(&output(&kafka, &format!(", {sasl}, retries: {{max: 1}}")));
+    let scram = ["--add-scram", "SCRAM-SHA-512=[name=falcon,password=hunter2]"];
+    let Some(kafka) = Kafka::start_with("SASL_SSL", &config, &scram) else { return };
+    let run = |mechanism: &str, user: &str, password: &str| {
+        let sasl = format!("sasl: {{mechanism: {mechanism}, user: {user}, password: {password}}}");
+        let tls = format!("tls: {{ca: {:?}}}", certificates.path("ca.pem"));
+        let place = Place::new(&output(&kafka, &format!(", {sasl}, {tls}, retries: {{max: 1}}")));
         place.events(3, 10);
         let mut run = place.start();
         assert!(run.wait().success(), "{}", run.log());
         run.log()
     };
-    let log = run("wrong");
-    assert!(log.contains("SaslAuthenticationFailed"), "{log}");
-    assert!(!log.contains("wrong"), "{log}");
-    // Who is authenticated learns that there is no topic.
-    let log = run("hunter2");
-    assert!(log.contains("kafka: the brokers show no topic alerts"), "{log}");
+    for (mechanism, user) in [("PLAIN", "admin"), ("SCRAM-SHA-512", "falcon")] {
+        let log = run(mechanism, user, "wrong");
+        assert!(log.contains("SaslAuthenticationFailed"), "{log}");
+        assert!(!log.contains("wrong"), "{log}");
+        // Who is authenticated learns that there is no topic.
+        let log = run(mechanism, user, "hunter2");
+        assert!(log.contains("kafka: the brokers show no topic alerts"), "{log}");
+    }
 }
+
+const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 use async_nats::jetstream::{self, stream};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nix::sys::signal::Signal;
+use nkeys::KeyPair;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -29,15 +33,16 @@ struct Stored {
 impl Nats {
     /// A server with these lines in its configuration. `None` if there is no NATS.
     fn start(config: &str) -> Option<Self> {
+        Self::start_without_streams(&format!("jetstream {{ store_dir: store }}\n{config}"))
+    }
+
+    fn start_without_streams(config: &str) -> Option<Self> {
         if find("nats-server").is_none() {
             skip_or_fail("nats-server");
             return None;
         }
         let (directory, port) = (tempfile::tempdir().unwrap(), free_port());
-        let store = directory.path().join("store");
-        let config = format!(
-            "listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {store:?} }}\n{config}\n"
-        );
+        let config = format!("listen: \"127.0.0.1:{port}\"\n{config}\n");
         std::fs::write(directory.path().join("nats.conf"), config).unwrap();
         let mut nats = Self { directory, port, server: None };
         nats.restart();
@@ -47,6 +52,7 @@ impl Nats {
     fn restart(&mut self) {
         let mut command = Command::new(find("nats-server").unwrap());
         command.arg("-c").arg(self.directory.path().join("nats.conf"));
+        command.current_dir(self.directory.path());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         self.server = Some(Server::start_on(&mut command, self.port));
     }
@@ -234,6 +240,79 @@ fn users_are_authenticated() {
     place.events(3, 10);
     assert!(place.start().wait().success());
     stream.assert_numbers(3);
+}
+
+#[test]
+fn keys_authenticate() {
+    let (user, stranger) = (KeyPair::new_user(), KeyPair::new_user());
+    let users = format!("authorization {{ users: [{{nkey: {}}}] }}", user.public_key());
+    let Some(nats) = Nats::start(&users) else { return };
+    assert_login(&nats, "nkey_file", &user.seed().unwrap(), &stranger.seed().unwrap());
+}
+
+#[test]
+fn credentials_files_authenticate() {
+    let (operator, account) = (KeyPair::new_operator(), KeyPair::new_account());
+    let unlimited = json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true,
+        "conn": -1, "leaf": -1,
+    });
+    let of_operator = token(&operator, &operator, json!({"type": "operator", "version": 2}));
+    let of_account = json!({"type": "account", "version": 2, "limits": unlimited});
+    let of_account = token(&operator, &account, of_account);
+    let preload = format!("resolver_preload: {{ {}: {of_account} }}", account.public_key());
+    // Streams would take an account for the system, too.
+    let config = format!("operator: {of_operator}\nresolver: MEMORY\n{preload}");
+    let Some(nats) = Nats::start_without_streams(&config) else { return };
+    let credentials = |account: &KeyPair| {
+        let user = KeyPair::new_user();
+        let claims = json!({
+            "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1, "pub": {},
+            "sub": {},
+        });
+        let (jwt, seed) = (token(account, &user, claims), user.seed().unwrap());
+        format!(
+            "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+        )
+    };
+    let (known, unknown) = (credentials(&account), credentials(&KeyPair::new_account()));
+    assert_login(&nats, "credentials_file", &known, &unknown);
+}
+
+/// The first content of the file that this key names lets alerts through, the second does not, and
+/// the program does not start with anything else.
+#[track_caller]
+fn assert_login(nats: &Nats, key: &str, right: &str, wrong: &str) {
+    let run = |content: &str| {
+        let more = format!(", jetstream: false, {key}: secret, retries: {{max: 1}}");
+        let place = Place::new(&output(nats, &more));
+        place.write("secret", content);
+        place.events(3, 10);
+        let mut run = place.start();
+        (run.wait().success(), run.log(), run.stdout())
+    };
+    let (success, log, summary) = run(right);
+    assert!(success && !summary.contains("Alerts lost"), "{log}");
+    let (success, log, summary) = run(wrong);
+    assert!(success && summary.contains("nats: 3 of 3 (channel failed: 3)"), "{log} {summary}");
+    assert!(log.contains("nats: cannot connect: authorization violation"), "{log}");
+    let (success, log, _) = run("hunter2");
+    assert!(!success && log.contains(&format!("nats_output.{key}: secret: ")), "{log}");
+    assert!(log.contains("falco.yaml:") && !log.contains("hunter2"), "{log}");
+}
+
+/// A JWT about a key, signed by another.
+fn token(issuer: &KeyPair, subject: &KeyPair, claims: Value) -> String {
+    let body = json!({
+        "jti": "test", "iat": 1, "name": "test", "iss": issuer.public_key(),
+        "sub": subject.public_key(), "nats": claims,
+    });
+    let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let head = part(json!({"typ": "JWT", "alg": "ed25519-nkey"}));
+    let signed = format!("{head}.{}", part(body));
+    let signature = URL_SAFE_NO_PAD.encode(issuer.sign(signed.as_bytes()).unwrap());
+    format!("{signed}.{signature}")
 }
 
 #[test]
