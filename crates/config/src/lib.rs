@@ -41,6 +41,7 @@ pub use environment::expand;
 pub use issue::{ConfigCode, ConfigError, ConfigIssue};
 pub use load::{Loaded, Main, ReadFile, load};
 pub use secrets::redact_option;
+pub use sections::{Age, Spool, WhenSpoolFull};
 pub use sections::{
     AlertFormat, AlertThrottling, AppendOutput, BaseSyscalls, Batch, BatchForm, Capture,
     CaptureMode, ClientCertificate, Containers, DropAction, DropActions, Encoding, Engine,

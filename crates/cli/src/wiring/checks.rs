@@ -5,7 +5,7 @@ use peregrine_config::{ConfigError, Engine, Loaded};
 use peregrine_output::{ChannelOutput, ChannelSettings, Delivery, HttpError, TlsFile, UrlOf};
 
 use super::setup::Setup;
-use super::{brokers, delivery};
+use super::{brokers, delivery, spool};
 use peregrine_args::LoadArgs;
 
 /// The one event source that exists without plugins.
@@ -68,7 +68,10 @@ pub(crate) fn outputs(setup: &Setup) -> anyhow::Result<Delivery> {
     brokers::check(&setup.loaded)?;
     let (loaded, delivery) = (&setup.loaded, delivery::delivery(setup.config())?);
     loaded.check_outputs()?;
-    for ChannelSettings { output, format, .. } in &delivery.channels {
+    for ChannelSettings { output, format, spool, .. } in &delivery.channels {
+        if let Some(spool) = spool {
+            spool::check(loaded, output, spool)?;
+        }
         if let ChannelOutput::Http(http) = output {
             http.check(format.layout.is_json()).map_err(|error| http_error(loaded, &error))?;
         }

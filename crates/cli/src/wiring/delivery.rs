@@ -19,6 +19,7 @@ use peregrine_output::{
 use super::brokers;
 use super::host;
 use super::setup::Setup;
+use super::spool;
 use crate::version;
 
 /// How and where alerts are delivered.
@@ -74,6 +75,7 @@ fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
         .map(|keys| (ChannelOutput::Otlp(otlp_output(keys)), &keys.presentation, keys.when_full));
     let replays = matches!(config.engine, Engine::Replay { .. });
     let settings = |(output, presentation, when_full): (_, &Presentation, _)| ChannelSettings {
+        spool: spool::settings(config, &output),
         output,
         format: format(config, presentation),
         filter: filter(&presentation.select),
@@ -85,7 +87,6 @@ fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
             peregrine_config::WhenFull::DropOldest => WhenFull::DropOldest,
             peregrine_config::WhenFull::Block => WhenFull::Block,
         },
-        spool: None,
     };
     let outputs = [file, stdout, syslog, program, http, otlp].into_iter().flatten();
     Ok(outputs.chain(brokers::channels(config)?).map(settings).collect())

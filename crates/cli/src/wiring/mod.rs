@@ -16,5 +16,6 @@ pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod setup;
+mod spool;
 pub(crate) mod syscalls;
 pub(crate) mod throttling;

@@ -26,6 +26,7 @@ pub use includes::{Include, Strategy};
 pub use libs::{BaseSyscalls, FalcoLibs};
 pub use log::{LibsLogger, LibsSeverity, LogFormat, LogLevel};
 pub use metrics::{Interval, IntervalError, Metrics};
+pub use outputs::{Age, Spool, WhenSpoolFull};
 pub use outputs::{
     AlertFormat, Batch, BatchForm, ClientCertificate, Encoding, FieldChanges, FileOutput, Headers,
     HttpExtras, HttpOutput, OtlpCompression, OtlpOutput, OtlpProtocol, OutputsQueue, Presentation,

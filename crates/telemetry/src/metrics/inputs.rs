@@ -78,6 +78,8 @@ pub struct OutputStats {
     pub name: &'static str,
     /// Alerts that it should deliver.
     pub submitted: u64,
+    /// Alerts that an earlier run has left in its spool.
+    pub recovered: u64,
     /// Alerts that it has delivered.
     pub delivered: u64,
     /// Times that an alert was sent again.
@@ -90,11 +92,21 @@ pub struct OutputStats {
     pub over_share: u64,
     /// Alerts not delivered when the run ended.
     pub discarded: u64,
+    /// Alerts lost because the spool was full.
+    pub spool_full: u64,
+    /// Alerts that were in the spool for too long.
+    pub expired: u64,
+    /// Alerts lost because the spool was damaged.
+    pub damaged: u64,
+    /// Alerts in the spool.
+    pub spooled: u64,
+    /// Bytes of the spool.
+    pub spool_bytes: u64,
     /// Alerts that wait or are being delivered.
     pub waiting: u64,
     /// Memory of these alerts, bytes.
     pub waiting_bytes: u64,
-    /// How long the oldest of them has been waiting, nanoseconds.
+    /// How long the oldest of them or in the spool has been waiting, nanoseconds.
     pub oldest: u64,
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::network::{Batch, Retries};
 use super::shared::{required, web_address};
 use super::tls::{ClientCertificate, Tls, Trust};
-use super::{AlertFormat, FieldChanges, Presentation, Select, WhenFull};
+use super::{AlertFormat, FieldChanges, Presentation, Select, Spool, WhenFull};
 use crate::declare::{Definitions, Row, Setting, optional, section, words};
 use crate::issue::{ConfigCode, ConfigIssue};
 
@@ -60,6 +60,8 @@ section! {
         /// How often alerts are sent again after an error that may pass. If absent,
         /// max_consecutive_timeouts times within 30 seconds.
         retries: Option<Retries> = None;
+        /// Keeps alerts on the disk until the receiver has taken them.
+        spool: Spool = Spool::default();
         /// How alerts look; see file_output.peregrine.format.
         format: AlertFormat = AlertFormat::Auto;
         /// Which alerts the output gets.

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::shared::required;
 use super::tls::{Tls, TlsKeys};
-use super::{AlertFormat, FieldChanges, Presentation, Retries, Select, WhenFull};
+use super::{AlertFormat, FieldChanges, Presentation, Retries, Select, Spool, WhenFull};
 use crate::declare::{Definitions, Row, Setting, at_key, optional, section, words};
 use crate::issue::{ConfigCode, ConfigIssue};
 
@@ -30,6 +30,8 @@ pub struct KafkaOutput {
     pub request_timeout_ms: u32,
     /// How often alerts are sent again.
     pub retries: Retries,
+    /// The spool in front of it.
+    pub spool: Spool,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
     /// Which alerts it gets, and how they look.
@@ -123,6 +125,8 @@ section! {
         request_timeout_ms: u32 = BROKER_REQUEST_TIME.get() as u32;
         /// How often alerts are sent again. If absent, within 30 seconds.
         retries: Option<Retries> = None;
+        /// Keeps alerts on the disk until the receiver has taken them.
+        spool: Spool = Spool::default();
         /// When its queue is full; see file_output.when_full.
         when_full: WhenFull = WhenFull::Auto;
         /// How alerts look; see http_output.peregrine.format.
@@ -163,6 +167,7 @@ optional!(KafkaKeys => KafkaOutput, |keys, node| {
         sasl: sasl(keys.sasl, node)?,
         tls: keys.tls.map(|tls| tls.settings("kafka_output.tls", node)).transpose()?,
         retries: keys.retries.unwrap_or(Retries::PATIENT),
+        spool: keys.spool,
         request_timeout_ms: keys.request_timeout_ms.max(1),
         when_full: keys.when_full,
         presentation: Presentation {

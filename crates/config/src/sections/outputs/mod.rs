@@ -10,6 +10,7 @@ mod presentation;
 mod program;
 mod queue;
 mod shared;
+mod spool;
 mod tls;
 
 pub use file::FileOutput;
@@ -22,6 +23,7 @@ pub use presentation::{AlertFormat, FieldChanges, Presentation, Renames, Select}
 pub use program::ProgramOutput;
 pub use queue::OutputsQueue;
 pub use shared::WhenFull;
+pub use spool::{Age, Spool, WhenSpoolFull};
 pub use tls::{ClientCertificate, Tls, Trust};
 
 use crate::declare::section;

@@ -8,7 +8,7 @@ use peregrine_yaml::Node;
 
 use super::shared::required;
 use super::tls::{Tls, TlsKeys};
-use super::{AlertFormat, FieldChanges, Presentation, Retries, Select, WhenFull};
+use super::{AlertFormat, FieldChanges, Presentation, Retries, Select, Spool, WhenFull};
 use crate::declare::{at_key, optional, section};
 use crate::issue::{ConfigCode, ConfigIssue};
 
@@ -31,6 +31,8 @@ pub struct NatsOutput {
     pub request_timeout_ms: u32,
     /// How often alerts are sent again.
     pub retries: Retries,
+    /// The spool in front of it.
+    pub spool: Spool,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
     /// Which alerts it gets, and how they look.
@@ -89,6 +91,8 @@ section! {
         request_timeout_ms: u32 = BROKER_REQUEST_TIME.get() as u32;
         /// How often alerts are sent again. If absent, within 30 seconds.
         retries: Option<Retries> = None;
+        /// Keeps alerts on the disk until the receiver has taken them.
+        spool: Spool = Spool::default();
         /// When its queue is full; see file_output.when_full.
         when_full: WhenFull = WhenFull::Auto;
         /// How alerts look; see http_output.peregrine.format.
@@ -131,6 +135,7 @@ optional!(NatsKeys => NatsOutput, |keys, node| {
         servers,
         login,
         retries: keys.retries.unwrap_or(Retries::PATIENT),
+        spool: keys.spool,
         request_timeout_ms: keys.request_timeout_ms.max(1),
         when_full: keys.when_full,
         presentation: Presentation {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::shared::{required, web_address};
 use super::tls::{Tls, TlsKeys};
-use super::{Presentation, Select, WhenFull};
+use super::{Presentation, Select, Spool, WhenFull};
 use crate::declare::{Definitions, Row, Setting, optional, section, words};
 use crate::issue::{ConfigCode, ConfigIssue};
 
@@ -25,6 +25,8 @@ pub struct OtlpOutput {
     pub compression: OtlpCompression,
     /// Milliseconds for a request with its answer.
     pub timeout_ms: u32,
+    /// The spool in front of it.
+    pub spool: Spool,
     /// What describes this machine.
     pub resource_attributes: BTreeMap<String, String>,
     /// What happens when its queue is full.
@@ -82,6 +84,8 @@ section! {
         resource_attributes: BTreeMap<String, String> = BTreeMap::new();
         /// How it uses TLS, if the endpoint is one of `https:`.
         tls: TlsKeys = TlsKeys::default();
+        /// Keeps alerts on the disk until the receiver has taken them.
+        spool: Spool = Spool::default();
         /// When its queue is full; see file_output.when_full.
         when_full: WhenFull = WhenFull::Auto;
         /// Which alerts it gets.
@@ -110,6 +114,7 @@ optional!(OtlpKeys => OtlpOutput, |keys, node| {
         tls: keys.tls.settings("otlp_output.tls", node.get("tls").unwrap_or(node))?,
         compression: keys.compression,
         timeout_ms: keys.timeout_ms,
+        spool: keys.spool,
         resource_attributes: keys.resource_attributes,
         when_full: keys.when_full,
         presentation: Presentation { select: keys.select, ..Presentation::default() },

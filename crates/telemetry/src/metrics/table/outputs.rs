@@ -30,6 +30,14 @@ pub(super) static METRICS: &[Metric] = &[
     ),
     family(
         MetricKind::Counter,
+        "peregrine.outputs.<output>.recovered",
+        "peregrine_outputs_recovered_total",
+        "Alerts that an earlier run has left in its spool.",
+        |f| of_each(f, |output| output.recovered),
+    )
+    .zero(ZeroPolicy::OnDemand),
+    family(
+        MetricKind::Counter,
         "peregrine.outputs.<output>.retried",
         "peregrine_outputs_retried_total",
         "Times that it has sent an alert again.",
@@ -40,9 +48,27 @@ pub(super) static METRICS: &[Metric] = &[
         "peregrine.outputs.<output>",
         "peregrine_outputs_lost_total",
         "Alerts that it has lost; `<output>` is `NAME.lost_REASON`: `queue_full`, `over_share` (the queue was \
-         full and the rule had most of it), `failed` or `discarded` (not delivered at the end).",
+         full and the rule had most of it), `failed`, `spool_full`, `expired` (too long in the spool), `damaged` \
+         (the spool) or `discarded` (not delivered at the end).",
         |f| f.outputs.iter().flat_map(lost).collect(),
     )
+    .zero(ZeroPolicy::OnDemand),
+    family(
+        MetricKind::Gauge,
+        "peregrine.outputs.<output>.spooled",
+        "peregrine_outputs_spooled",
+        "Alerts in its spool.",
+        |f| of_each(f, |output| output.spooled),
+    )
+    .zero(ZeroPolicy::OnDemand),
+    family(
+        MetricKind::Gauge,
+        "peregrine.outputs.<output>.spool_bytes",
+        "peregrine_outputs_spool_bytes",
+        "Size of its spool. `spool.max_mb` bounds it.",
+        |f| of_each(f, |output| output.spool_bytes),
+    )
+    .unit(MetricUnit::Bytes)
     .zero(ZeroPolicy::OnDemand),
     family(
         MetricKind::Gauge,
@@ -63,7 +89,7 @@ pub(super) static METRICS: &[Metric] = &[
         MetricKind::Gauge,
         "peregrine.outputs.<output>.oldest_ns",
         "peregrine_outputs_oldest_seconds",
-        "How long the oldest of them has been waiting.",
+        "How long the oldest of them, or the oldest in the spool, has been waiting.",
         |f| of_each(f, |output| output.oldest),
     )
     .unit(MetricUnit::Nanoseconds),
@@ -127,11 +153,14 @@ fn of_each(inputs: &MetricInputs, value: impl Fn(&OutputStats) -> u64) -> Vec<Sa
     inputs.outputs.iter().map(of).collect()
 }
 
-fn lost(output: &OutputStats) -> [Sample; 4] {
+fn lost(output: &OutputStats) -> [Sample; 7] {
     [
         ("queue_full", output.queue_full),
         ("over_share", output.over_share),
         ("failed", output.failed),
+        ("spool_full", output.spool_full),
+        ("expired", output.expired),
+        ("damaged", output.damaged),
         ("discarded", output.discarded),
     ]
     .map(|(reason, count)| {
