@@ -123,8 +123,8 @@ limits! {
     CONTAINERS: Count = 65_536;
     /// Sets of control groups whose container is remembered. At more, all are forgotten.
     CGROUP_SETS: Count = 4096;
-    /// Control groups whose lost events are counted one by one. Those of more count in the sum
-    /// only.
+    /// Control groups whose events and lost events are counted one by one. Those of more count in
+    /// the sum only.
     LOSS_CGROUPS: Count = 1024;
     /// Descriptions of the machine kept for the next capture of a match. The oldest are dropped.
     DESCRIBING_EVENT_BYTES: Bytes = 16 << 20;

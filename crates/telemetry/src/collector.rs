@@ -64,6 +64,8 @@ pub struct SnapshotContext {
     pub state: StateStats,
     /// Items read from `/proc`.
     pub scan: ScanStats,
+    /// Delivered events by cgroup, estimated.
+    pub seen_by_group: Vec<(String, u64)>,
     /// Events lost by each control group.
     pub lost_by_group: Vec<(String, u64)>,
     /// Cost of system calls and rules, where it is counted.
@@ -475,6 +477,7 @@ impl Worker {
             cpus: stats.filter(|_| groups.kernel_by_cpu).map(|stats| stats.cpus),
             programs,
             scan: (live && groups.scan).then_some(context.scan),
+            seen_by_group: counted.then_some(context.seen_by_group),
             lost_by_group: counted.then_some(context.lost_by_group),
             costs: context.costs,
             previous: None,

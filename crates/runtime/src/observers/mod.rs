@@ -26,7 +26,7 @@ use crate::{MetricsChange, memory};
 
 use drops::Drops;
 use held::HeldAlerts;
-use metrics::{LoopState, Metrics, SyscallCosts};
+use metrics::{GroupSampler, LoopState, Metrics, SyscallCosts};
 use throttle::AlertThrottle;
 
 pub(crate) use recorder::prepare_directory;
@@ -44,6 +44,7 @@ pub struct RunObserver {
     /// Metrics, if enabled.
     pub metrics: Option<Metrics>,
     syscalls: Option<SyscallCosts>,
+    groups: Option<GroupSampler>,
     timeouts: Timeouts,
     outputs: Outputs,
     heartbeat: Arc<Heartbeat>,
@@ -127,6 +128,7 @@ impl RunObserver {
             syscalls: (metrics.as_ref())
                 .filter(|metrics| metrics.counts_costs())
                 .map(|_| SyscallCosts::new()),
+            groups: metrics.is_some().then(GroupSampler::new),
             metrics,
             timeouts: Timeouts::new(timeouts, origin),
             outputs,
@@ -169,7 +171,8 @@ impl RunObserver {
     /// Submits a snapshot of the counters if the collecting thread requests one.
     pub(crate) fn poll_metrics(&self, state: &State, meter: &impl RuleMeter) {
         let Self { events, summary, outputs, held, throttle, .. } = self;
-        let Self { drops, recorder, metrics, syscalls, .. } = self;
+        let Self { drops, recorder, metrics, syscalls, groups, .. } = self;
+        let groups = groups.as_ref();
         if let Some(metrics) = metrics {
             metrics.poll(&LoopState {
                 events: *events,
@@ -178,6 +181,7 @@ impl RunObserver {
                 capture_drops: recorder.dropped(),
                 summary,
                 outputs,
+                groups,
                 ledger: drops.ledger(),
                 state,
                 syscalls: syscalls.as_ref(),
@@ -348,6 +352,9 @@ impl Observer for RunObserver {
         }
         if let Some(syscalls) = &mut self.syscalls {
             syscalls.done(event);
+        }
+        if let Some(groups) = &mut self.groups {
+            groups.done(event, state);
         }
     }
 

@@ -46,6 +46,8 @@ pub struct MetricInputs {
     pub late: Option<u64>,
     /// Lookups in `/proc` that events asked for.
     pub lookups: Option<LookupStats>,
+    /// Delivered events by cgroup, estimated.
+    pub seen_by_group: Option<Vec<(String, u64)>>,
     /// Events lost by cgroup.
     pub lost_by_group: Option<Vec<(String, u64)>>,
     /// BPF programs.

@@ -148,6 +148,7 @@ fn all() -> MetricInputs {
                 refused: 110,
             },
         }),
+        seen_by_group: Some(vec![("/system.slice/a.service".to_owned(), 1280)]),
         lost_by_group: Some(vec![("/system.slice/a.service".to_owned(), 3)]),
         costs: Some(CostStats {
             syscalls: vec![SyscallCost {

@@ -4,6 +4,7 @@
 //! writes reports to the alerts and to a file, and answers scrapes of the web server.
 
 mod costs;
+mod groups;
 mod sink;
 mod snapshot;
 
@@ -22,6 +23,7 @@ use peregrine_telemetry::metrics::{RuleInfo, ThrottleStats};
 use peregrine_telemetry::{Collector, CollectorSettings, Heartbeat, Ledger, Scraper};
 
 pub(crate) use costs::SyscallCosts;
+pub(crate) use groups::GroupSampler;
 
 use sink::{Destinations, Reports};
 
@@ -72,6 +74,8 @@ pub(crate) struct LoopState<'a> {
     pub capture_drops: u64,
     /// The output queue.
     pub outputs: &'a Outputs,
+    /// Events by control group, if they are counted.
+    pub groups: Option<&'a GroupSampler>,
     /// Losses.
     pub ledger: &'a Ledger,
     /// Process and fd tables.

@@ -15,7 +15,7 @@ use peregrine_telemetry::metrics::{
 };
 use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotContext};
 
-use super::{LoopState, Metrics};
+use super::{GroupSampler, LoopState, Metrics};
 use crate::clock::now;
 
 /// Maximum age of the kernel counters of a snapshot.
@@ -76,6 +76,7 @@ impl Metrics {
             host: self.host(state),
             state: state_stats(state),
             scan: scan_stats(&state.counters().scanned),
+            seen_by_group: seen_by_group(event_loop.groups),
             lost_by_group: lost_by_group(ledger),
             costs: event_loop.syscalls.map(|syscalls| CostStats {
                 syscalls: syscalls.stats(),
@@ -166,6 +167,13 @@ fn scan_stats(scanned: &Scanned) -> ScanStats {
         netlink_sockets: scanned.netlink_sockets,
         anonymous: scanned.anonymous,
     }
+}
+
+fn seen_by_group(groups: Option<&GroupSampler>) -> Vec<(String, u64)> {
+    let groups = groups.into_iter().flat_map(GroupSampler::groups);
+    let mut groups: Vec<_> = groups.map(|(group, events)| (group.to_owned(), events)).collect();
+    groups.sort_unstable();
+    groups
 }
 
 fn lost_by_group(ledger: &Ledger) -> Vec<(String, u64)> {

@@ -126,16 +126,17 @@ pub(super) static METRICS: &[Metric] = &[
     .zero(ZeroPolicy::OnDemand),
     family(
         MetricKind::Counter,
+        "peregrine.events_by_cgroup.<cgroup>",
+        "peregrine_events_by_cgroup_total",
+        "Delivered events by cgroup, estimated from one event of 128.",
+        |f| by_group(&f.seen_by_group),
+    ),
+    family(
+        MetricKind::Counter,
         "peregrine.events_lost_by_cgroup.<cgroup>",
         "peregrine_events_lost_by_cgroup_total",
         "Events lost by cgroup.",
-        |f| {
-            let groups = f.lost_by_group.iter().flatten();
-            let sample = |(group, lost): &(String, u64)| {
-                Sample::new(group, [("cgroup", group)], MetricValue::Uint(*lost))
-            };
-            groups.map(sample).collect()
-        },
+        |f| by_group(&f.lost_by_group),
     ),
     gauge(
         "peregrine.coverage_perc",
@@ -333,6 +334,13 @@ fn by_cpu(inputs: &MetricInputs, of: fn(&EventCounters) -> u64) -> Vec<Sample> {
         Sample::new(&cpu, [("cpu", &cpu)], MetricValue::Uint(of(counters)))
     };
     cpus.enumerate().map(sample).collect()
+}
+
+fn by_group(groups: &Option<Vec<(String, u64)>>) -> Vec<Sample> {
+    let sample = |(group, events): &(String, u64)| {
+        Sample::new(group, [("cgroup", group)], MetricValue::Uint(*events))
+    };
+    groups.iter().flatten().map(sample).collect()
 }
 
 fn by_program(inputs: &MetricInputs, of: fn(&ProgramStats) -> u64) -> Vec<Sample> {
