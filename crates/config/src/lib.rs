@@ -47,14 +47,14 @@ pub use sections::{
     CaptureMode, ClientCertificate, Containers, DropAction, DropActions, Encoding, Engine,
     ExtraField, FalcoLibs, FieldChanges, FileOutput, Files, Headers, Hooks, HttpExtras, HttpOutput,
     Include, Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress, LiveSettings,
-    LogFormat, LogLevel, Metrics, OtlpCompression, OtlpOutput, OtlpProtocol, OutputsQueue, Plugin,
-    Plugins, Presentation, ProgramOutput, Renames, Retries, RingSize, RuleMatching, RuleSelection,
-    Scope, Select, Share, Strategy, Switch, SyscallEventDrops, SyscallEventTimeouts, Tls, Trust,
-    Webserver, WhenFull,
+    LogFormat, LogLevel, Metrics, OutputsQueue, Plugin, Plugins, Presentation, ProgramOutput,
+    Renames, Retries, RingSize, RuleMatching, RuleSelection, Scope, Select, Share, Strategy,
+    Switch, SyscallEventDrops, SyscallEventTimeouts, Tls, Trust, Webserver, WhenFull,
 };
 pub use sections::{
     KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism,
 };
+pub use sections::{OtlpBatch, OtlpKeys, OtlpOutput, OtlpProtocol, TlsKeys};
 
 /// The configuration that applies where there is no file.
 pub const BUILT_IN_CONFIG: &str = include_str!("../assets/falco.yaml");

@@ -168,6 +168,8 @@ mod tests {
             "kafka_output.sasl.password",
             "nats_output.password",
             "nats_output.token",
+            "otlp_output.bearer_token",
+            "otlp_output.headers{}",
         ];
         let declared = crate::reference().into_iter().map(|row| row.key);
         let named: Vec<_> =

@@ -184,8 +184,6 @@ limits! {
     ECHOED_RESPONSES: Count = 64;
     /// A file with a token. A longer one is not used.
     TOKEN_FILE_BYTES: Bytes = 64 << 10;
-    /// A request of OTLP with its answer. After this time, the attempt has failed.
-    OTLP_REQUEST_TIME: Milliseconds = 10_000, "otlp_output.timeout_ms";
     /// Connecting to a message broker (nats_output, kafka_output), and each batch of alerts with
     /// its acknowledgement. It has failed after this time, and is sent again.
     BROKER_REQUEST_TIME: Milliseconds = 10_000, "nats_output.request_timeout_ms";

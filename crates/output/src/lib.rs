@@ -69,13 +69,14 @@ pub use channel::{
 };
 pub use channel::{
     ChannelError, ChannelOutput, ChannelSettings, ClientIdentity, FACILITY_USER, FileCompression,
-    FileOutput, FileSync, Machine, OtlpError, OtlpOutput, OtlpProtocol, ProgramOutput, Rotation,
-    StdoutOutput, SyslogAddress, SyslogForm, SyslogFraming, SyslogOutput, SyslogReceiver,
-    SyslogSocket, TlsError, TlsFile, TlsProblem, TlsSettings, TlsWarning, Trust, Validity,
-    WhenClosed, syslog_head,
+    FileOutput, FileSync, ProgramOutput, Rotation, StdoutOutput, SyslogAddress, SyslogForm,
+    SyslogFraming, SyslogOutput, SyslogReceiver, SyslogSocket, TlsError, TlsFile, TlsProblem,
+    TlsSettings, TlsWarning, Trust, Validity, WhenClosed, syslog_head,
 };
 #[cfg(feature = "kafka")]
 pub use channel::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};
+#[cfg(feature = "otlp")]
+pub use channel::{Machine, OtlpError, OtlpOutput, OtlpProtocol};
 pub use filter::AlertFilter;
 pub use format::{FieldChanges, Format, Formatter, JsonStyle, Layout, NameCollision};
 pub use incident::{Incident, LossReason, Report};

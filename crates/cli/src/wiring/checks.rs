@@ -72,8 +72,15 @@ pub(crate) fn outputs(setup: &Setup) -> anyhow::Result<Delivery> {
         if let Some(spool) = spool {
             spool::check(loaded, output, spool)?;
         }
-        if let ChannelOutput::Http(http) = output {
-            http.check(format.layout.is_json()).map_err(|error| http_error(loaded, &error))?;
+        match output {
+            ChannelOutput::Http(http) => http
+                .check(format.layout.is_json())
+                .map_err(|error| http_error(loaded, HTTP, &error))?,
+            #[cfg(feature = "otlp")]
+            ChannelOutput::Otlp(otlp) => {
+                otlp.check().map_err(|error| http_error(loaded, OTLP, &error))?;
+            }
+            _ => {}
         }
         let Some((section, tls)) = output.tls() else { continue };
         let warnings = tls.check().map_err(|error| {
@@ -88,22 +95,26 @@ pub(crate) fn outputs(setup: &Setup) -> anyhow::Result<Delivery> {
     Ok(delivery)
 }
 
-fn http_error(loaded: &Loaded, error: &HttpError) -> ConfigError {
-    const OWN: &str = "http_output.peregrine";
+/// The section with the keys of the HTTP client, and the key with the URL.
+const HTTP: (&str, &str) = ("http_output.peregrine", "http_output.url");
+#[cfg(feature = "otlp")]
+const OTLP: (&str, &str) = ("otlp_output", "otlp_output.endpoint");
+
+fn http_error(loaded: &Loaded, (own, url): (&str, &str), error: &HttpError) -> ConfigError {
     let (key, help) = match error {
         HttpError::Url { of: UrlOf::Proxy, .. } => (
-            format!("{OWN}.proxy"),
+            format!("{own}.proxy"),
             "such as `http://host:3128`; the variables of the environment count too",
         ),
-        HttpError::Header { name, .. } => (format!("{OWN}.headers.{name}"), "remove or correct it"),
+        HttpError::Header { name, .. } => (format!("{own}.headers.{name}"), "remove or correct it"),
         HttpError::ArrayOfText => {
-            (format!("{OWN}.batch.form"), "set json_output, or the form to `ndjson`")
+            (format!("{own}.batch.form"), "set json_output, or the form to `ndjson`")
         }
-        HttpError::BadToken => (format!("{OWN}.bearer_token"), "a token is one word"),
+        HttpError::BadToken => (format!("{own}.bearer_token"), "a token is one word"),
         HttpError::TokenFile { .. } => {
-            (format!("{OWN}.bearer_token_file"), "a file with one word that this user may read")
+            (format!("{own}.bearer_token_file"), "a file with one word that this user may read")
         }
-        _ => ("http_output.url".to_owned(), "such as `https://host:port/path`"),
+        _ => (url.to_owned(), "such as `https://host:port/path`"),
     };
     loaded.error(&key, format!("{key}: {error}"), help)
 }

@@ -6,20 +6,19 @@ use std::time::Duration;
 
 use anyhow::bail;
 use jiff::tz::TimeZone;
-use peregrine_config::{AlertFormat, Config, Engine, OtlpCompression, Presentation, Select};
+use peregrine_config::{AlertFormat, Config, Engine, Presentation, Select};
+use peregrine_diagnostics::Secret;
 use peregrine_engine::{AlertContent, AlertTemplate, Generation};
 use peregrine_event::render::Buffers;
 use peregrine_output::{
     AlertFilter, Batch, BatchForm, Bearer, ChannelOutput, ChannelSettings, ClientIdentity,
-    Delivery, Encoding, FieldChanges, FileOutput, Format, HttpOutput, JsonStyle, Layout, Machine,
-    NameCollision, OtlpOutput, OtlpProtocol, ProgramOutput, QueueLimits, RetryLimits, StdoutOutput,
-    SyslogOutput, TlsSettings, Trust, WhenFull,
+    Delivery, Encoding, FieldChanges, FileOutput, Format, HttpOutput, JsonStyle, Layout,
+    NameCollision, ProgramOutput, QueueLimits, RetryLimits, StdoutOutput, SyslogOutput,
+    TlsSettings, Trust, WhenFull,
 };
 
-use super::brokers;
-use super::host;
 use super::setup::Setup;
-use super::spool;
+use super::{brokers, otlp, spool};
 use crate::version;
 
 /// How and where alerts are delivered.
@@ -72,7 +71,8 @@ fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
     });
     let otlp = config.otlp_output.as_ref();
     let otlp = otlp
-        .map(|keys| (ChannelOutput::Otlp(otlp_output(keys)), &keys.presentation, keys.when_full));
+        .map(|keys| anyhow::Ok((otlp::output(keys)?, &keys.presentation, keys.when_full)))
+        .transpose()?;
     let replays = matches!(config.engine, Engine::Replay { .. });
     let settings = |(output, presentation, when_full): (_, &Presentation, _)| ChannelSettings {
         spool: spool::settings(config, &output),
@@ -113,13 +113,11 @@ pub(super) fn tls(keys: &peregrine_config::Tls) -> TlsSettings {
 
 fn http_output(keys: &peregrine_config::HttpOutput) -> HttpOutput {
     let (extras, millis) = (&keys.peregrine, |it: u32| Duration::from_millis(it.into()));
-    let (token, token_file) = (&extras.bearer_token, &extras.bearer_token_file);
-    let token = (!token.reveal().is_empty()).then(|| Bearer::Token(token.clone()));
     HttpOutput {
         url: keys.url.clone(),
         user_agent: keys.user_agent.clone(),
         headers: extras.headers.0.clone(),
-        bearer: token.or((!token_file.is_empty()).then(|| Bearer::File(token_file.into()))),
+        bearer: bearer(&extras.bearer_token, &extras.bearer_token_file),
         tls: tls(&keys.tls),
         proxy: extras.proxy.clone(),
         keep_alive: keys.keep_alive,
@@ -134,28 +132,24 @@ fn http_output(keys: &peregrine_config::HttpOutput) -> HttpOutput {
                 peregrine_config::BatchForm::NdJson => BatchForm::Lines,
             },
         }),
-        encoding: match extras.encoding {
-            peregrine_config::Encoding::None => Encoding::None,
-            peregrine_config::Encoding::Gzip => Encoding::Gzip,
-            peregrine_config::Encoding::Zstd => Encoding::Zstd,
-        },
+        encoding: encoding(extras.encoding),
         echo: keys.echo,
     }
 }
 
-fn otlp_output(keys: &peregrine_config::OtlpOutput) -> OtlpOutput {
-    OtlpOutput {
-        endpoint: keys.endpoint.clone(),
-        protocol: match keys.protocol {
-            peregrine_config::OtlpProtocol::Http => OtlpProtocol::Http,
-            peregrine_config::OtlpProtocol::Grpc => OtlpProtocol::Grpc,
-        },
-        tls: tls(&keys.tls),
-        gzip: keys.compression == OtlpCompression::Gzip,
-        timeout: Duration::from_millis(keys.timeout_ms.into()),
-        version: version::OWN.to_owned(),
-        machine: Machine { hostname: host::name(), id: host::id() },
-        attributes: keys.resource_attributes.clone(),
+pub(super) fn bearer(token: &Secret, file: &str) -> Option<Bearer> {
+    match (token.reveal(), file) {
+        ("", "") => None,
+        ("", file) => Some(Bearer::File(file.into())),
+        _ => Some(Bearer::Token(token.clone())),
+    }
+}
+
+pub(super) fn encoding(encoding: peregrine_config::Encoding) -> Encoding {
+    match encoding {
+        peregrine_config::Encoding::None => Encoding::None,
+        peregrine_config::Encoding::Gzip => Encoding::Gzip,
+        peregrine_config::Encoding::Zstd => Encoding::Zstd,
     }
 }
 

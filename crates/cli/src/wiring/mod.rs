@@ -8,6 +8,7 @@ mod files;
 pub(crate) mod host;
 pub(crate) mod live;
 pub(crate) mod metrics;
+mod otlp;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub(crate) mod privileges;

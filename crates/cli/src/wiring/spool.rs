@@ -50,12 +50,11 @@ fn keys<'a>(
     config: &'a Config,
     output: &ChannelOutput,
 ) -> Option<(&'static str, &'static str, &'a Spool)> {
-    let Config { http_output: http, otlp_output: otlp, .. } = config;
+    let http = config.http_output.as_ref();
     Some(match output {
-        ChannelOutput::Http(_) => {
-            ("http", "http_output.peregrine", &http.as_ref()?.peregrine.spool)
-        }
-        ChannelOutput::Otlp(_) => ("otlp", "otlp_output", &otlp.as_ref()?.spool),
+        ChannelOutput::Http(_) => ("http", "http_output.peregrine", &http?.peregrine.spool),
+        #[cfg(feature = "otlp")]
+        ChannelOutput::Otlp(_) => ("otlp", "otlp_output", &config.otlp_output.as_ref()?.spool),
         #[cfg(feature = "nats")]
         ChannelOutput::Nats(_) => ("nats", "nats_output", &config.nats_output.as_ref()?.spool),
         #[cfg(feature = "kafka")]

@@ -100,7 +100,7 @@ fn assert_complete(mut records: Vec<Record>, count: u64) {
     assert_eq!(records.len() as u64, count);
 }
 
-const PROTOCOLS: [&str; 1] = ["grpc"];
+const PROTOCOLS: [&str; 2] = ["http/protobuf", "grpc"];
 
 #[test]
 fn each_alert_is_one_record() {

@@ -29,8 +29,8 @@ pub use metrics::{Interval, IntervalError, Metrics};
 pub use outputs::{Age, Spool, WhenSpoolFull};
 pub use outputs::{
     AlertFormat, Batch, BatchForm, ClientCertificate, Encoding, FieldChanges, FileOutput, Headers,
-    HttpExtras, HttpOutput, OtlpCompression, OtlpOutput, OtlpProtocol, OutputsQueue, Presentation,
-    ProgramOutput, Renames, Retries, Select, Switch, Tls, Trust, WhenFull,
+    HttpExtras, HttpOutput, OtlpBatch, OtlpKeys, OtlpOutput, OtlpProtocol, OutputsQueue,
+    Presentation, ProgramOutput, Renames, Retries, Select, Switch, Tls, TlsKeys, Trust, WhenFull,
 };
 pub use outputs::{KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism};
 pub use plugins::{Plugin, Plugins};

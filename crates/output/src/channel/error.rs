@@ -10,6 +10,7 @@ use peregrine_spool::SpoolError;
 use thiserror::Error;
 
 use super::http::HttpError;
+#[cfg(feature = "otlp")]
 use super::otlp::OtlpError;
 use super::tls::TlsError;
 
@@ -20,6 +21,7 @@ pub enum ChannelError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// Log records could not be exported.
+    #[cfg(feature = "otlp")]
     #[error(transparent)]
     Otlp(#[from] OtlpError),
     /// A message broker has not taken an alert.

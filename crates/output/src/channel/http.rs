@@ -18,13 +18,16 @@ use hyper::header::{
 };
 
 pub use self::body::{Batch, BatchForm};
-use self::client::{Answer, Client, ClientSettings};
+pub(crate) use self::client::{Answer, Client, ClientSettings};
+pub(crate) use self::connection::dial;
 use self::echo::Echo;
 pub use self::encoding::Encoding;
 pub use self::error::{HttpError, Step, UrlOf};
 pub use self::output::HttpOutput;
+pub(crate) use self::output::fixed_headers;
+pub(crate) use self::route::Route;
 pub use self::token::Bearer;
-use self::token::Token;
+pub(crate) use self::token::Token;
 use super::error::ChannelError;
 use super::network::{BatchLimits, Fate, Networked, Record, SendError, Transport};
 use crate::format::Formatter;
@@ -211,7 +214,7 @@ impl From<HttpError> for Failure {
 }
 
 /// `Retry-After`: seconds or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));

@@ -12,6 +12,7 @@ mod lines;
 #[cfg(feature = "nats")]
 mod nats;
 pub(crate) mod network;
+#[cfg(feature = "otlp")]
 mod otlp;
 mod program;
 pub(crate) mod retry;
@@ -33,6 +34,7 @@ pub use self::kafka::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};
 #[cfg(feature = "nats")]
 pub use self::nats::{Acknowledgement, NatsLogin, NatsOutput, SubjectError, SubjectTemplate};
 pub(crate) use self::network::SpoolMonitor;
+#[cfg(feature = "otlp")]
 pub use self::otlp::{Machine, OtlpError, OtlpOutput, OtlpProtocol};
 use self::program::Program;
 pub use self::program::ProgramOutput;
@@ -79,7 +81,8 @@ pub enum ChannelOutput {
     /// `http_output`
     Http(Box<HttpOutput>),
     /// `otlp_output`
-    Otlp(OtlpOutput),
+    #[cfg(feature = "otlp")]
+    Otlp(Box<OtlpOutput>),
     /// `nats_output`
     #[cfg(feature = "nats")]
     Nats(NatsOutput),
@@ -93,6 +96,7 @@ impl ChannelSettings {
     #[must_use]
     pub fn shows_fields(&self) -> bool {
         match self.output {
+            #[cfg(feature = "otlp")]
             ChannelOutput::Otlp(_) => true,
             _ => self.format.layout.shows_fields(),
         }
@@ -105,6 +109,7 @@ impl ChannelOutput {
     pub fn tls(&self) -> Option<(&'static str, &TlsSettings)> {
         match self {
             Self::Http(output) => output.uses_tls().then_some(("http_output", &output.tls)),
+            #[cfg(feature = "otlp")]
             Self::Otlp(output) => output.uses_tls().then_some(("otlp_output.tls", &output.tls)),
             #[cfg(feature = "nats")]
             Self::Nats(output) => output.tls.as_ref().map(|tls| ("nats_output.tls", tls)),
@@ -122,6 +127,7 @@ impl ChannelOutput {
         buffered: bool,
         spool: Option<SpoolSettings>,
     ) -> Box<dyn Channel> {
+        let fields = format.fields.clone();
         let format = Formatter::new(format);
         match self {
             Self::File(output) => Box::new(File::new(output, format, buffered)),
@@ -129,7 +135,8 @@ impl ChannelOutput {
             Self::Syslog(output) => syslog::channel(output, format),
             Self::Program(output) => Box::new(Program::new(output, format)),
             Self::Http(output) => output.channel(format).spooled(spool),
-            Self::Otlp(output) => output.channel().spooled(spool),
+            #[cfg(feature = "otlp")]
+            Self::Otlp(output) => output.channel(fields).spooled(spool),
             #[cfg(feature = "nats")]
             Self::Nats(output) => output.channel(format).spooled(spool),
             #[cfg(feature = "kafka")]

@@ -35,7 +35,7 @@ impl FieldChanges {
     }
 
     /// Name of a field after the changes; `None` if it is left out.
-    pub(super) fn name<'a>(&'a self, field: &'a str) -> Option<&'a str> {
+    pub(crate) fn name<'a>(&'a self, field: &'a str) -> Option<&'a str> {
         if self.drop.iter().any(|pattern| name_matches(pattern, field)) {
             return None;
         }

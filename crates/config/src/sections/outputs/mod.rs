@@ -18,13 +18,13 @@ pub use http::{Encoding, Headers, HttpExtras, HttpOutput};
 pub use kafka::{KafkaCompression, KafkaOutput, KafkaSasl, SaslMechanism};
 pub use nats::{NatsLogin, NatsOutput};
 pub use network::{Batch, BatchForm, Retries};
-pub use otlp::{OtlpCompression, OtlpOutput, OtlpProtocol};
+pub use otlp::{OtlpBatch, OtlpKeys, OtlpOutput, OtlpProtocol};
 pub use presentation::{AlertFormat, FieldChanges, Presentation, Renames, Select};
 pub use program::ProgramOutput;
 pub use queue::OutputsQueue;
 pub use shared::WhenFull;
 pub use spool::{Age, Spool, WhenSpoolFull};
-pub use tls::{ClientCertificate, Tls, Trust};
+pub use tls::{ClientCertificate, Tls, TlsKeys, Trust};
 
 use crate::declare::section;
 

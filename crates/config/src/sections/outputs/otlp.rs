@@ -2,37 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use peregrine_limits::OTLP_REQUEST_TIME;
+use peregrine_diagnostics::Secret;
+use peregrine_limits::{HTTP_CONNECT_TIME, HTTP_REQUEST_TIME};
 use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
+use super::http::{Encoding, Headers};
 use super::shared::{required, web_address};
 use super::tls::{Tls, TlsKeys};
-use super::{Presentation, Select, Spool, WhenFull};
-use crate::declare::{Definitions, Row, Setting, optional, section, words};
+use super::{FieldChanges, Presentation, Retries, Select, Spool, WhenFull};
+use crate::declare::{Definitions, Row, Setting, at_key, optional, section, words};
 use crate::issue::{ConfigCode, ConfigIssue};
 
 /// Alerts as log records to a receiver of OTLP.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OtlpOutput {
     /// URL of the receiver, with the path of requests if there is one.
-    pub endpoint: String,
-    /// How it is spoken to.
-    pub protocol: OtlpProtocol,
+    pub endpoint: Secret,
     /// Certificates of the server and the client.
     pub tls: Tls,
-    /// Whether requests are compressed.
-    pub compression: OtlpCompression,
-    /// Milliseconds for a request with its answer.
-    pub timeout_ms: u32,
     /// The spool in front of it.
     pub spool: Spool,
-    /// What describes this machine.
-    pub resource_attributes: BTreeMap<String, String>,
     /// What happens when its queue is full.
     pub when_full: WhenFull,
     /// Which alerts it gets.
     pub presentation: Presentation,
+    /// The keys as they are.
+    pub keys: OtlpKeys,
 }
 
 /// How a receiver of OTLP is spoken to.
@@ -44,41 +40,53 @@ pub enum OtlpProtocol {
     Grpc,
 }
 
-words!(OtlpProtocol, { "type": "string", "enum": ["grpc"] }, "grpc", {
-    "grpc" => Self::Grpc
-}, str::to_owned, |word| {
-    ConfigIssue::new(ConfigCode::Value, format!("otlp_output.protocol: {word} is not known"))
-});
+words!(
+    OtlpProtocol,
+    { "type": "string", "enum": ["http/protobuf", "grpc"] }, "http/protobuf",
+    { "http/protobuf" => Self::Http, "grpc" => Self::Grpc },
+    str::to_owned,
+    |word| ConfigIssue::in_file(format!("protocol '{word}' is unknown."))
+);
 
-/// How requests are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OtlpCompression {
-    /// Not at all.
-    None,
-    /// With gzip.
-    Gzip,
+section! {
+    /// Log records that are sent together.
+    pub OtlpBatch "OTLPBatch" {
+        /// Alerts that are sent together at most.
+        max_alerts: u32 = 512;
+        /// Their size at most, in kilobytes before compression. A single larger alert is sent alone.
+        max_kb: u32 = 1024;
+    }
 }
-
-words!(OtlpCompression, { "type": "string", "enum": ["gzip", "none"] }, "gzip", {
-    "gzip" => Self::Gzip,
-    "none" => Self::None
-}, str::to_owned, |word| {
-    ConfigIssue::new(ConfigCode::Value, format!("otlp_output.compression: {word} is not known"))
-});
 
 section! {
     /// Keys of `otlp_output`.
-    OtlpKeys "OTLPOutput" extra { "minProperties": 1 } {
+    pub OtlpKeys "OTLPOutput" extra { "minProperties": 1 } {
         /// Use it.
         enabled: bool = false;
-        /// URL of the receiver.
+        /// URL of the receiver. With http/protobuf, `/v1/logs` is appended to its path, unless the
+        /// path ends so.
         endpoint: String = String::new(), extra { "format": "uri" };
-        /// How it is spoken to: grpc.
-        protocol: OtlpProtocol = OtlpProtocol::Grpc;
-        /// How requests are compressed: gzip, or none.
-        compression: OtlpCompression = OtlpCompression::Gzip;
-        /// Milliseconds for a request with its answer, connecting included.
-        timeout_ms: u32 = OTLP_REQUEST_TIME.get() as u32;
+        /// How it is spoken to: http/protobuf, or grpc.
+        protocol: OtlpProtocol = OtlpProtocol::Http;
+        /// Headers of requests; with grpc, their metadata.
+        headers: Headers = Headers::default();
+        /// Token of the header Authorization (Bearer).
+        bearer_token: Secret = Secret::default();
+        /// File with that token, read again when it changes.
+        bearer_token_file: String = String::new();
+        /// Compression of requests: gzip, zstd (not with grpc), or none.
+        compression: Encoding = Encoding::Gzip;
+        /// Proxy, such as http://user:password@host:3128; none if empty. If absent, the variables
+        /// http_proxy, https_proxy, all_proxy and no_proxy decide, as for curl.
+        proxy: Option<Secret> = None;
+        /// Milliseconds for making a connection.
+        connect_timeout_ms: u32 = HTTP_CONNECT_TIME.get() as u32;
+        /// Milliseconds for a request with its answer, the connection included.
+        timeout_ms: u32 = HTTP_REQUEST_TIME.get() as u32;
+        /// Log records that are sent together.
+        batch: OtlpBatch = OtlpBatch::default();
+        /// How often alerts are sent again after an error that may pass.
+        retries: Retries = Retries { max: 100, ..Retries::default() };
         /// What describes this machine beside `service.name`, `service.version`, `host.name`,
         /// `host.id` and `os.type`; the same name replaces.
         resource_attributes: BTreeMap<String, String> = BTreeMap::new();
@@ -90,6 +98,8 @@ section! {
         when_full: WhenFull = WhenFull::Auto;
         /// Which alerts it gets.
         select: Select = Select::default();
+        /// Changes to the fields of alerts.
+        fields: FieldChanges = FieldChanges::default();
     }
 }
 
@@ -97,32 +107,42 @@ optional!(OtlpKeys => OtlpOutput, |keys, node| {
     if !keys.enabled {
         return Ok(None);
     }
-    let endpoint = required(keys.endpoint, "otlp_output is enabled but has no endpoint", node)?;
+    let endpoint = required(keys.endpoint.clone(), "otlp_output is enabled but has no endpoint", node)?;
     let place = node.get("endpoint").unwrap_or(node);
     let endpoint = web_address("otlp_output.endpoint", &endpoint, place)?;
+    let wrong = |key, problem: &str, help: &str| {
+        let issue = ConfigIssue::new(ConfigCode::Value, format!("otlp_output.{key}: {problem}"));
+        Err(at_key(issue, node, key).help(help))
+    };
     if keys.timeout_ms == 0 {
-        let issue = ConfigIssue::new(ConfigCode::Value, "otlp_output.timeout_ms: 0 is no time");
-        let place = node.get("timeout_ms").unwrap_or(node);
-        return Err(issue.at(place).help("such as `10000`"));
+        return wrong("timeout_ms", "0 is no time", "such as `10000`");
+    }
+    if keys.protocol == OtlpProtocol::Grpc && keys.compression == Encoding::Zstd {
+        return wrong("compression", "zstd cannot be used with grpc", "`gzip`, or `none`");
+    }
+    if !keys.bearer_token.reveal().is_empty() && !keys.bearer_token_file.is_empty() {
+        let problem = "bearer_token and bearer_token_file exclude each other";
+        return wrong("bearer_token_file", problem, "remove one of them");
     }
     Ok(Some(OtlpOutput {
-        endpoint: match keys.protocol {
-            OtlpProtocol::Http => logs_address(endpoint),
+        endpoint: Secret::from(match keys.protocol {
+            OtlpProtocol::Http => logs_address(&endpoint),
             OtlpProtocol::Grpc => endpoint,
-        },
-        protocol: keys.protocol,
-        tls: keys.tls.settings("otlp_output.tls", node.get("tls").unwrap_or(node))?,
-        compression: keys.compression,
-        timeout_ms: keys.timeout_ms,
-        spool: keys.spool,
-        resource_attributes: keys.resource_attributes,
+        }),
+        tls: keys.tls.clone().settings("otlp_output.tls", node.get("tls").unwrap_or(node))?,
+        spool: keys.spool.clone(),
         when_full: keys.when_full,
-        presentation: Presentation { select: keys.select, ..Presentation::default() },
+        presentation: Presentation {
+            select: keys.select.clone(),
+            fields: keys.fields.clone(),
+            ..Presentation::default()
+        },
+        keys,
     }))
 });
 
 /// The URL that log records are posted to.
-fn logs_address(endpoint: String) -> String {
+fn logs_address(endpoint: &str) -> String {
     let base = endpoint.trim_end_matches('/');
     if base.ends_with("/v1/logs") { base.to_owned() } else { format!("{base}/v1/logs") }
 }
@@ -139,7 +159,7 @@ mod tests {
             ("https://h/otlp", "https://h/otlp/v1/logs"),
             ("https://h/otlp/v1/logs/", "https://h/otlp/v1/logs"),
         ] {
-            assert_eq!(logs_address(endpoint.to_owned()), url);
+            assert_eq!(logs_address(endpoint), url);
         }
     }
 }

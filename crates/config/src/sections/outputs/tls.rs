@@ -36,7 +36,7 @@ pub struct ClientCertificate {
 
 section! {
     /// How an output uses TLS, where its receiver asks for it.
-    pub(crate) TlsKeys "OutputTLS" {
+    pub TlsKeys "OutputTLS" {
         /// File or directory of the certificates of the authorities that sign the server's.
         ca: String = "/etc/ssl/certs".to_owned();
         /// Client certificate to present, with the chain behind it; none if empty.

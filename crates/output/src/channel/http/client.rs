@@ -35,6 +35,13 @@ pub(crate) struct ClientSettings {
     pub(crate) request_time: Duration,
 }
 
+impl ClientSettings {
+    /// Where connections lead to.
+    pub(crate) fn route(&self) -> Result<Route, HttpError> {
+        Route::new(self.url.reveal(), self.proxy.as_ref().map(Secret::reveal))
+    }
+}
+
 /// A client of one server. It blocks the thread that uses it.
 pub(crate) struct Client {
     settings: ClientSettings,
@@ -59,7 +66,7 @@ const REST_OF_RESPONSE: Duration = Duration::from_secs(2);
 impl Client {
     /// Checks the URLs; reads and connects nothing yet.
     pub(crate) fn new(settings: ClientSettings) -> Result<Self, HttpError> {
-        let route = Route::new(settings.url.reveal(), settings.proxy.as_ref().map(Secret::reveal))?;
+        let route = settings.route()?;
         let tls = Tls::new(settings.tls.clone());
         Ok(Self { settings, route, tls, runtime: None, connection: None })
     }

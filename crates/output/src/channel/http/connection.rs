@@ -34,7 +34,8 @@ pub(super) struct Connection {
 /// Moves the bytes of a connection; `None` when it is closed.
 struct Driver(Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>);
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+/// The bytes of a connection.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
@@ -50,23 +51,7 @@ impl Connection {
         keep_alive: bool,
         deadline: Instant,
     ) -> Result<Self, HttpError> {
-        let first = route.first();
-        let failed = |source| HttpError::Connect { to: first.to_string(), source };
-        let tcp = connect(first, deadline).await.map_err(failed)?;
-        tcp.set_nodelay(true).map_err(failed)?;
-        if keep_alive {
-            ask_silent_peers(&tcp).map_err(failed)?;
-        }
-        let mut stream: Box<dyn Stream> = Box::new(tcp);
-        if let Some(proxy) = route.proxy.as_ref().filter(|_| route.tunnels()) {
-            stream = tunnel(stream, proxy, &route.server).await?;
-        }
-        if let (Some(name), Some(config)) = (&route.tls, &tls) {
-            let failed = |source| HttpError::Connect { to: route.server.to_string(), source };
-            let connector = TlsConnector::from(Arc::clone(config));
-            let secured = connector.connect(name.clone(), stream).await.map_err(failed)?;
-            stream = Box::new(secured);
-        }
+        let stream = dial(route, route.tunnels(), tls.as_ref(), keep_alive, deadline).await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         Ok(Self { sender, driver: Driver(Some(Box::pin(connection))), tls })
     }
@@ -110,6 +95,34 @@ impl Driver {
         })
         .await
     }
+}
+
+/// Connects to a server, through the proxy if there is one: by a tunnel, or to the proxy itself.
+/// `tls` is needed where the route uses it.
+pub(crate) async fn dial(
+    route: &Route,
+    tunnels: bool,
+    tls: Option<&Arc<ClientConfig>>,
+    keep_alive: bool,
+    deadline: Instant,
+) -> Result<Box<dyn Stream>, HttpError> {
+    let first = route.first();
+    let failed = |source| HttpError::Connect { to: first.to_string(), source };
+    let tcp = connect(first, deadline).await.map_err(failed)?;
+    tcp.set_nodelay(true).map_err(failed)?;
+    if keep_alive {
+        ask_silent_peers(&tcp).map_err(failed)?;
+    }
+    let mut stream: Box<dyn Stream> = Box::new(tcp);
+    if let Some(proxy) = route.proxy.as_ref().filter(|_| tunnels) {
+        stream = tunnel(stream, proxy, &route.server).await?;
+    }
+    if let (Some(name), Some(config)) = (&route.tls, tls) {
+        let failed = |source| HttpError::Connect { to: route.server.to_string(), source };
+        let connector = TlsConnector::from(Arc::clone(config));
+        stream = Box::new(connector.connect(name.clone(), stream).await.map_err(failed)?);
+    }
+    Ok(stream)
 }
 
 /// Tries the addresses of a host one after the other, each for its share of the time.

@@ -55,25 +55,31 @@ impl HttpOutput {
 
     /// The headers that do not depend on the body.
     pub(super) fn headers(&self) -> Result<HeaderMap, HttpError> {
-        let wrong = |name: &str, problem| HttpError::Header { name: name.to_owned(), problem };
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        let agent = HeaderValue::from_str(&self.user_agent);
-        let agent =
-            agent.map_err(|_| wrong("User-Agent", "has a character that it may not have"))?;
-        headers.insert(USER_AGENT, agent);
-        for (name, value) in &self.headers {
-            let key = HeaderName::from_bytes(name.as_bytes());
-            let key = key.map_err(|_| wrong(name, "is no name of a header"))?;
-            if [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&key) {
-                return Err(wrong(name, "is set by the engine"));
-            }
-            let value = HeaderValue::from_str(value.reveal());
-            let mut value =
-                value.map_err(|_| wrong(name, "has a character that it may not have"))?;
-            value.set_sensitive(true);
-            headers.insert(key, value);
-        }
-        Ok(headers)
+        fixed_headers(&self.user_agent, &self.headers)
     }
+}
+
+/// Headers of all requests. Those that are given replace others.
+pub(crate) fn fixed_headers(
+    user_agent: &str,
+    given: &BTreeMap<String, Secret>,
+) -> Result<HeaderMap, HttpError> {
+    let wrong = |name: &str, problem| HttpError::Header { name: name.to_owned(), problem };
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    let agent = HeaderValue::from_str(user_agent);
+    let agent = agent.map_err(|_| wrong("User-Agent", "has a character that it may not have"))?;
+    headers.insert(USER_AGENT, agent);
+    for (name, value) in given {
+        let key = HeaderName::from_bytes(name.as_bytes());
+        let key = key.map_err(|_| wrong(name, "is no name of a header"))?;
+        if [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&key) {
+            return Err(wrong(name, "is set by the engine"));
+        }
+        let value = HeaderValue::from_str(value.reveal());
+        let mut value = value.map_err(|_| wrong(name, "has a character that it may not have"))?;
+        value.set_sensitive(true);
+        headers.insert(key, value);
+    }
+    Ok(headers)
 }

@@ -11,14 +11,14 @@ use super::error::{HttpError, UrlOf};
 
 /// The server, and the proxy on the way.
 #[derive(Clone)]
-pub(super) struct Route {
+pub(crate) struct Route {
     /// URL of the requests, without user and password.
-    pub(super) url: Uri,
+    pub(crate) url: Uri,
     /// User and password of the URL.
-    pub(super) authorization: Option<HeaderValue>,
+    pub(crate) authorization: Option<HeaderValue>,
     pub(super) server: Host,
     /// The name in the certificate of the server, if it is reached through TLS.
-    pub(super) tls: Option<ServerName<'static>>,
+    pub(crate) tls: Option<ServerName<'static>>,
     pub(super) proxy: Option<Proxy>,
 }
 

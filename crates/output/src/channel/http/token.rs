@@ -23,7 +23,7 @@ pub enum Bearer {
 
 /// Keeps the header with the token up to date.
 #[derive(Debug)]
-pub(super) struct Token {
+pub(crate) struct Token {
     bearer: Bearer,
     current: Option<Current>,
     /// Why a changed file is not used.
@@ -44,18 +44,18 @@ type Stamp = Option<(u64, u64, u64, i64, i64)>;
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 
 impl Token {
-    pub(super) fn new(bearer: Bearer) -> Self {
+    pub(crate) fn new(bearer: Bearer) -> Self {
         Self { bearer, current: None, refused: None }
     }
 
     /// The value of the header `Authorization`. If the file has changed to something that cannot be
     /// used, the token before stays.
-    pub(super) fn header(&mut self) -> Result<HeaderValue, HttpError> {
+    pub(crate) fn header(&mut self) -> Result<HeaderValue, HttpError> {
         self.header_at(Instant::now())
     }
 
     /// Why a changed file is not used; once for each change.
-    pub(super) fn take_refused(&mut self) -> Option<HttpError> {
+    pub(crate) fn take_refused(&mut self) -> Option<HttpError> {
         self.refused.take()
     }
 

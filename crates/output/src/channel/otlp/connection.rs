@@ -7,68 +7,35 @@ use std::task::{Context, Poll};
 
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper::http::{Request, Response, Uri};
-use hyper::rt::{Read, Write};
+use hyper::http::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::body::Body;
 use tower_service::Service;
 
-use super::error::OtlpError;
+use crate::channel::http::{HttpError, Route, dial};
 
 /// A connection to a server. Tonic sends requests through it.
 #[derive(Clone, Debug)]
 pub(super) struct Connection(SendRequest<Body>);
 
-/// Where a connection leads to.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    /// Scheme and authority.
-    pub(super) origin: Uri,
-    /// Without the brackets around an IPv6 address.
-    host: String,
-    port: u16,
-}
-
-impl Target {
-    /// The server of a URL.
-    ///
-    /// # Errors
-    /// It is no URL with a host.
-    pub(super) fn new(url: &str) -> Result<Self, OtlpError> {
-        let origin: Uri = url.parse().map_err(|_| OtlpError::Endpoint)?;
-        let host = origin.host().ok_or(OtlpError::Endpoint)?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let default = if origin.scheme_str() == Some("https") { 443 } else { 80 };
-        let port = origin.port_u16().unwrap_or(default);
-        Ok(Self { origin, host, port })
-    }
-
-    /// Connects. Encrypted, if there is a configuration for that.
-    pub(super) async fn connect(
-        &self,
-        tls: Option<Arc<ClientConfig>>,
-    ) -> Result<Connection, OtlpError> {
-        let failed = |source| OtlpError::Connect { source };
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
-        let Some(tls) = tls else { return Connection::over(TokioIo::new(stream)).await };
-        let mut tls = ClientConfig::clone(&tls);
-        tls.alpn_protocols = vec![b"h2".to_vec()];
-        let name = ServerName::try_from(self.host.clone()).map_err(|_| OtlpError::Endpoint)?;
-        let stream = TlsConnector::from(Arc::new(tls)).connect(name, stream).await;
-        Connection::over(TokioIo::new(stream.map_err(failed)?)).await
-    }
-}
-
 impl Connection {
-    async fn over(stream: impl Read + Write + Send + Unpin + 'static) -> Result<Self, OtlpError> {
-        let handshake = http2::handshake(TokioExecutor::new(), stream).await;
+    /// Connects. `tls` is needed where the route uses it.
+    pub(super) async fn open(
+        route: &Route,
+        tls: Option<&Arc<ClientConfig>>,
+        deadline: Instant,
+    ) -> Result<Self, HttpError> {
+        let tls = tls.map(|tls| {
+            let mut tls = ClientConfig::clone(tls);
+            tls.alpn_protocols = vec![b"h2".to_vec()];
+            Arc::new(tls)
+        });
+        // Proxies do not hand on single requests of HTTP/2.
+        let stream = dial(route, true, tls.as_ref(), true, deadline).await?;
         let (sender, connection) =
-            handshake.map_err(|error| OtlpError::Transfer(error.to_string()))?;
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         // It ends with the sender, or when the server closes it. Then requests fail.
         tokio::spawn(connection);
         Ok(Self(sender))

@@ -1,35 +1,22 @@
 //! What goes wrong with OTLP.
 
-use std::io;
 use std::time::Duration;
 
 use peregrine_diagnostics::redact;
 use thiserror::Error;
 
-use crate::channel::tls::TlsError;
+use crate::channel::http::HttpError;
 
 /// Why log records have not arrived.
 #[derive(Debug, Error)]
 pub enum OtlpError {
-    /// The endpoint is no URL with a host.
-    #[error("the endpoint is no URL of a host")]
-    Endpoint,
-    /// A certificate or key cannot be used.
+    /// There is no answer.
     #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// There is no connection.
-    #[error("failed to connect: {source}")]
-    Connect {
-        /// Why.
-        source: io::Error,
-    },
-    /// No answer came in time.
-    #[error("no answer within {} ms", .0.as_millis())]
-    Timeout(Duration),
-    /// The connection failed.
+    Http(#[from] HttpError),
+    /// The exchange was interrupted.
     #[error("failed to export: {}", shown(.0))]
     Transfer(String),
-    /// The receiver refused the request.
+    /// The receiver refuses the request.
     #[error("the receiver answered: {status}{}", explained(message))]
     Refused {
         /// The name of the gRPC status, or the HTTP status.
@@ -37,7 +24,10 @@ pub enum OtlpError {
         /// What it says about that.
         message: String,
     },
-    /// The receiver refused some of the records.
+    /// The receiver does not take requests of this size.
+    #[error("the receiver does not take a request of {0} bytes")]
+    TooLarge(usize),
+    /// The receiver refuses some of the records.
     #[error("the receiver rejected {rejected} of {records} records{}", explained(message))]
     Rejected {
         /// How many.
@@ -57,15 +47,10 @@ pub(super) struct Failure {
     pub(super) again: Option<Duration>,
 }
 
-impl From<OtlpError> for Failure {
-    fn from(error: OtlpError) -> Self {
-        let passes = match error {
-            OtlpError::Connect { .. } | OtlpError::Timeout(_) | OtlpError::Transfer(_) => true,
-            // Certificates and keys are read again when they change.
-            OtlpError::Tls(_) => true,
-            OtlpError::Endpoint | OtlpError::Refused { .. } | OtlpError::Rejected { .. } => false,
-        };
-        Self { error, again: passes.then_some(Duration::ZERO) }
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        let again = error.may_pass().then_some(Duration::ZERO);
+        Self { error: error.into(), again }
     }
 }
 
@@ -74,7 +59,7 @@ const MAX_MESSAGE: usize = 300;
 
 /// What a receiver says: one line, not endless, without secrets.
 fn shown(message: &str) -> String {
-    let line = message.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let line = message.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
     redact(&line.take(MAX_MESSAGE).collect::<String>())
 }
 

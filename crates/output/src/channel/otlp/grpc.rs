@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use hyper::http::HeaderMap;
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::http::Uri;
 use hyper::http::uri::PathAndQuery;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
-use peregrine_limits::OTLP_REQUEST_TIME;
+use peregrine_limits::{HTTP_CONNECT_TIME, HTTP_REQUEST_TIME};
 use prost::Message;
 use prost::bytes::BufMut;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -19,20 +21,21 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Extensions, Request, Status};
 use tonic_types::StatusExt;
 
-use super::connection::{Connection, Target};
+use super::connection::Connection;
 use super::error::{Failure, OtlpError};
+use crate::channel::http::{ClientSettings, HttpError, Route, Step};
 use crate::channel::tls::Tls;
 
 /// A server that takes log records by gRPC.
 #[derive(Debug)]
-pub(super) struct GrpcClient {
-    target: Target,
-    tls: Option<Tls>,
+pub(super) struct GrpcReceiver {
+    settings: ClientSettings,
+    route: Route,
+    pub(super) tls: Tls,
     gzip: bool,
-    /// The time of a request with its answer, connecting included.
-    timeout: Duration,
-    /// Runs only during a request. A connection that is closed in between is seen by the next one.
-    runtime: Runtime,
+    /// Made by the first request, and runs only during requests. A connection that is closed in
+    /// between is seen by the next one.
+    runtime: Option<Runtime>,
     connection: Option<Open>,
 }
 
@@ -45,97 +48,118 @@ struct Open {
 
 const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
-impl GrpcClient {
+impl GrpcReceiver {
     /// Connects at the first request.
-    ///
-    /// # Errors
-    /// The endpoint is no URL with a host, or the system refuses what a runtime needs.
-    pub(super) fn new(
-        endpoint: &str,
-        tls: Option<Tls>,
-        gzip: bool,
-        timeout: Duration,
-    ) -> Result<Self, OtlpError> {
-        let target = Target::new(endpoint)?;
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|source| OtlpError::Connect { source })?;
-        Ok(Self { target, tls, gzip, timeout, runtime, connection: None })
+    pub(super) fn new(settings: ClientSettings, gzip: bool) -> Result<Self, HttpError> {
+        let route = settings.route()?;
+        let tls = Tls::new(settings.tls.clone());
+        Ok(Self { settings, route, tls, gzip, runtime: None, connection: None })
     }
 
     /// Sends an encoded request with these headers and waits for the answer.
     pub(super) fn export(
         &mut self,
         request: Vec<u8>,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
     ) -> Result<ExportLogsServiceResponse, Failure> {
-        let tls = self.tls.as_mut().map(Tls::current).transpose().map_err(OtlpError::from)?;
+        if let Some(authorization) = &self.route.authorization {
+            headers.entry(AUTHORIZATION).or_insert_with(|| authorization.clone());
+        }
+        let tls = match self.route.tls {
+            Some(_) => Some(self.tls.current().map_err(HttpError::from)?),
+            None => None,
+        };
         // A connection that failed is not kept.
         let open = self
             .connection
             .take()
             .filter(|open| open.tls.as_ref().map(Arc::as_ptr) == tls.as_ref().map(Arc::as_ptr));
-        let call = Call { request: request.into(), headers, gzip: self.gzip, target: &self.target };
-        let answer = async {
-            let answer = tokio::time::timeout(self.timeout, call.answer(open, tls));
-            answer.await.unwrap_or_else(|_| {
-                OTLP_REQUEST_TIME.reach();
-                Err(OtlpError::Timeout(self.timeout).into())
-            })
+        let runtime = match self.runtime.take() {
+            Some(runtime) => runtime,
+            None => {
+                let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+                runtime.map_err(HttpError::System)?
+            }
         };
-        let (open, answer) = self.runtime.block_on(answer)?;
+        let request = Bytes::from(request);
+        let answer = runtime.block_on(async {
+            let answer = self.answer(&request, &headers, open, tls);
+            timeout(self.settings.request_time, answer).await.unwrap_or_else(|_| {
+                HTTP_REQUEST_TIME.reach();
+                Err(HttpError::Timeout(Step::Response).into())
+            })
+        });
+        self.runtime = Some(runtime);
+        let (open, answer) = answer?;
         self.connection = Some(open);
         answer.map_err(|status| Failure::from_status(&status))
     }
-}
 
-/// A request.
-struct Call<'a> {
-    request: Bytes,
-    headers: HeaderMap,
-    gzip: bool,
-    target: &'a Target,
-}
-
-type Answer = Result<ExportLogsServiceResponse, Box<Status>>;
-
-impl Call<'_> {
     /// The answer, and the connection that it came on.
     async fn answer(
         &self,
+        request: &Bytes,
+        headers: &HeaderMap,
         open: Option<Open>,
         tls: Option<Arc<ClientConfig>>,
     ) -> Result<(Open, Answer), Failure> {
         // The server may have closed a connection that was not used for a while.
         if let Some(open) = open
-            && let Ok(answer) = self.answer_on(open).await
+            && let Ok(answer) = self.answer_on(open, request, headers).await
         {
             return Ok(answer);
         }
-        let connection = self.target.connect(tls.clone()).await?;
-        Ok(self.answer_on(Open { connection, tls }).await?)
+        let connection = self.connect(tls.as_ref()).await?;
+        self.answer_on(Open { connection, tls }, request, headers).await
     }
 
-    async fn answer_on(&self, open: Open) -> Result<(Open, Answer), OtlpError> {
-        let mut client = Grpc::with_origin(open.connection.clone(), self.target.origin.clone());
+    async fn connect(&self, tls: Option<&Arc<ClientConfig>>) -> Result<Connection, HttpError> {
+        let deadline = Instant::now() + self.settings.connect_time;
+        let connection = Connection::open(&self.route, tls, deadline);
+        timeout_at(deadline, connection).await.unwrap_or_else(|_| {
+            HTTP_CONNECT_TIME.reach();
+            Err(HttpError::Timeout(Step::Connection))
+        })
+    }
+
+    async fn answer_on(
+        &self,
+        open: Open,
+        request: &Bytes,
+        headers: &HeaderMap,
+    ) -> Result<(Open, Answer), Failure> {
+        let origin: Uri = self.route.url.clone();
+        let mut client = Grpc::with_origin(open.connection.clone(), origin);
         if self.gzip {
             // Servers compress the answer as the request was.
             let gzip = CompressionEncoding::Gzip;
             client = client.send_compressed(gzip).accept_compressed(gzip);
         }
-        let metadata = MetadataMap::from_headers(self.headers.clone());
-        let request = Request::from_parts(metadata, Extensions::default(), self.request.clone());
-        let failed = |error: hyper::Error| OtlpError::Transfer(error.to_string());
-        client.ready().await.map_err(failed)?;
+        let metadata = MetadataMap::from_headers(headers.clone());
+        let request = Request::from_parts(metadata, Extensions::default(), request.clone());
+        client.ready().await.map_err(HttpError::from)?;
         match client.unary(request, PathAndQuery::from_static(EXPORT), Encoded).await {
             Ok(answer) => Ok((open, Ok(answer.into_inner()))),
             // The connection has failed: no status has come.
             Err(status) if status.source().is_some() => {
-                Err(OtlpError::Transfer(status.message().to_owned()))
+                let error = OtlpError::Transfer(status.message().to_owned());
+                Err(Failure { error, again: Some(Duration::ZERO) })
             }
             Err(status) => Ok((open, Err(Box::new(status)))),
         }
     }
 }
+
+impl Drop for GrpcReceiver {
+    fn drop(&mut self) {
+        // A name that is being resolved would be waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+type Answer = Result<ExportLogsServiceResponse, Box<Status>>;
 
 impl Failure {
     /// Which statuses are worth another try, the specification of OTLP tells.

@@ -6,6 +6,7 @@
 mod connection;
 mod error;
 mod grpc;
+mod http;
 mod names;
 mod record;
 mod request;
@@ -13,35 +14,51 @@ mod request;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hyper::http::HeaderMap;
+use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use opentelemetry_semantic_conventions::attribute::{
     HOST_ID, HOST_NAME, OS_TYPE, SERVICE_NAME, SERVICE_VERSION,
 };
 use peregrine_alert::Alert;
-use peregrine_limits::NETWORK_ALERT_TIME;
+use peregrine_diagnostics::Secret;
 
 use self::error::Failure;
 pub use self::error::OtlpError;
-use self::grpc::GrpcClient;
+use self::grpc::GrpcReceiver;
+use self::http::HttpReceiver;
 use self::request::Envelope;
+use super::error::ChannelError;
+use super::http::{Bearer, ClientSettings, Encoding, HttpError, Token, fixed_headers};
 use super::network::{BatchLimits, Encoder, Fate, Networked, Record, SendError, Transport};
 use super::retry::RetryLimits;
-use super::tls::{Tls, TlsSettings};
+use super::tls::TlsSettings;
+use crate::format::FieldChanges;
 
 /// A receiver that understands OTLP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtlpOutput {
     /// Its URL.
-    pub endpoint: String,
-    /// How it is spoken to.
+    pub endpoint: Secret,
+    /// How it is spoken to, and how requests are compressed.
     pub protocol: OtlpProtocol,
+    /// Further headers of requests.
+    pub headers: BTreeMap<String, Secret>,
+    /// Token for the `Authorization` header.
+    pub bearer: Option<Bearer>,
     /// Used with `https:`.
     pub tls: TlsSettings,
-    /// Whether requests are compressed.
-    pub gzip: bool,
-    /// The time of a request with its answer, connecting included.
-    pub timeout: Duration,
+    /// URL of a proxy; none if empty. Without, variables of the environment name one, as for curl.
+    pub proxy: Option<Secret>,
+    /// Time for making a connection.
+    pub connect_time: Duration,
+    /// Time for a request with its answer, the connection included.
+    pub request_time: Duration,
+    /// How often records are sent again after an error that may pass.
+    pub retries: RetryLimits,
+    /// Records of a request at most.
+    pub batch_records: usize,
+    /// Their bytes at most. A single larger record is sent alone.
+    pub batch_bytes: usize,
     /// The version of this program.
     pub version: String,
     /// Where the alerts come from.
@@ -63,21 +80,32 @@ pub struct Machine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtlpProtocol {
     /// POST requests with protobuf bodies.
-    Http,
+    Http(Encoding),
     /// gRPC.
-    Grpc,
+    Grpc {
+        /// Whether requests are compressed.
+        gzip: bool,
+    },
 }
 
 impl OtlpOutput {
     /// Whether alerts are sent through TLS.
     pub(crate) fn uses_tls(&self) -> bool {
-        self.endpoint.starts_with("https:")
+        self.endpoint.reveal().starts_with("https:")
+    }
+
+    /// Checks what can be checked without the receiver, but TLS.
+    ///
+    /// # Errors
+    /// A setting or a file cannot be used.
+    pub fn check(&self) -> Result<(), HttpError> {
+        Receiver::new(self)?.headers().map(drop)
     }
 
     /// A channel that sends alerts to the receiver.
-    pub(crate) fn channel(self) -> Networked {
-        let retries = RetryLimits { max: u32::MAX, time: NETWORK_ALERT_TIME.duration() };
-        Networked::new(Box::new(LogRecords), Box::new(Otlp::new(self)), retries)
+    pub(crate) fn channel(self, fields: FieldChanges) -> Networked {
+        let retries = self.retries;
+        Networked::new(Box::new(LogRecords { fields }), Box::new(Otlp::new(self)), retries)
     }
 
     /// The attributes of the resource.
@@ -95,13 +123,16 @@ impl OtlpOutput {
 }
 
 /// Encodes alerts as log records.
-#[derive(Debug)]
-struct LogRecords;
+#[derive(Debug, Default)]
+struct LogRecords {
+    fields: FieldChanges,
+}
 
 impl Encoder for LogRecords {
     fn encode(&mut self, alert: &Alert, body: &mut Vec<u8>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        record::encode(alert, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), body);
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        record::encode(alert, &self.fields, now, body);
     }
 }
 
@@ -109,8 +140,24 @@ impl Encoder for LogRecords {
 struct Otlp {
     output: OtlpOutput,
     envelope: Envelope,
-    /// Made at the first request.
-    client: Option<GrpcClient>,
+    /// Records of a request at most: less than the settings say if the receiver wants that.
+    max_records: usize,
+    /// Made by the first request.
+    receiver: Option<Receiver>,
+}
+
+/// What requests are made with.
+#[derive(Debug)]
+struct Receiver {
+    client: Client,
+    headers: HeaderMap,
+    token: Option<Token>,
+}
+
+#[derive(Debug)]
+enum Client {
+    Http(HttpReceiver),
+    Grpc(GrpcReceiver),
 }
 
 const NAME: &str = "peregrine";
@@ -118,23 +165,60 @@ const NAME: &str = "peregrine";
 impl Otlp {
     fn new(output: OtlpOutput) -> Self {
         let envelope = Envelope::new(&output.resource(), (NAME, &output.version));
-        Self { output, envelope, client: None }
-    }
-
-    fn client(&mut self) -> Result<&mut GrpcClient, OtlpError> {
-        let client = match self.client.take() {
-            Some(client) => client,
-            None => {
-                let OtlpOutput { endpoint, tls, gzip, timeout, .. } = &self.output;
-                let tls = self.output.uses_tls().then(|| Tls::new(tls.clone()));
-                GrpcClient::new(endpoint, tls, *gzip, *timeout)?
-            }
-        };
-        Ok(self.client.insert(client))
+        Self { envelope, max_records: output.batch_records, output, receiver: None }
     }
 
     fn export(&mut self, request: Vec<u8>) -> Result<ExportLogsServiceResponse, Failure> {
-        self.client()?.export(request, HeaderMap::new())
+        let receiver = match self.receiver.take() {
+            Some(receiver) => receiver,
+            None => Receiver::new(&self.output)?,
+        };
+        let receiver = self.receiver.insert(receiver);
+        let headers = receiver.headers()?;
+        match &mut receiver.client {
+            Client::Http(client) => client.export(request, headers),
+            Client::Grpc(client) => client.export(request, headers),
+        }
+    }
+
+    /// What is to be told although all records have arrived: changed files that are not used.
+    fn take_warning(&mut self) -> Option<ChannelError> {
+        let Receiver { client, token, .. } = self.receiver.as_mut()?;
+        let token = token.as_mut().and_then(Token::take_refused);
+        let mut tls = || match client {
+            Client::Http(receiver) => receiver.client.take_refused(),
+            Client::Grpc(receiver) => receiver.tls.take_refused(),
+        };
+        token.or_else(|| tls().map(HttpError::Tls)).map(|error| OtlpError::Http(error).into())
+    }
+}
+
+impl Receiver {
+    fn new(output: &OtlpOutput) -> Result<Self, HttpError> {
+        let settings = ClientSettings {
+            url: output.endpoint.clone(),
+            tls: output.tls.clone(),
+            proxy: output.proxy.clone(),
+            keep_alive: true,
+            connect_time: output.connect_time,
+            request_time: output.request_time,
+        };
+        let client = match output.protocol {
+            OtlpProtocol::Http(encoding) => Client::Http(HttpReceiver::new(settings, encoding)?),
+            OtlpProtocol::Grpc { gzip } => Client::Grpc(GrpcReceiver::new(settings, gzip)?),
+        };
+        let agent = format!("{NAME}/{}", output.version);
+        let mut headers = fixed_headers(&agent, &output.headers)?;
+        headers.remove(ACCEPT);
+        Ok(Self { client, headers, token: output.bearer.clone().map(Token::new) })
+    }
+
+    fn headers(&mut self) -> Result<HeaderMap, HttpError> {
+        let mut headers = self.headers.clone();
+        if let Some(token) = &mut self.token {
+            headers.insert(AUTHORIZATION, token.header()?);
+        }
+        Ok(headers)
     }
 }
 
@@ -144,26 +228,33 @@ impl Transport for Otlp {
     }
 
     fn batch(&self) -> BatchLimits {
-        BatchLimits { records: 512, bytes: 1 << 20 }
+        BatchLimits { records: self.max_records, bytes: self.output.batch_bytes }
     }
 
     fn send(&mut self, records: &[Record<'_>]) -> Result<(), SendError> {
         let request = self.envelope.request(records.iter().map(|record| record.body));
+        let count = records.len();
         let answer = self.export(request).map_err(|Failure { error, again }| {
-            let refused = Fate::Refused(records.len());
-            let fate = again.map_or(refused, |at_least| Fate::Again { at_least });
+            let fate = match again {
+                Some(at_least) => Fate::Again { at_least },
+                None if matches!(error, OtlpError::TooLarge(_)) && count > 1 => {
+                    self.max_records = count / 2;
+                    Fate::Again { at_least: Duration::ZERO }
+                }
+                None => Fate::Refused(count),
+            };
             SendError { accepted: 0, error: error.into(), fate }
         })?;
         let partial = answer.partial_success.unwrap_or_default();
         let rejected = usize::try_from(partial.rejected_log_records).unwrap_or_default();
-        if rejected == 0 {
-            return Ok(());
-        }
-        // The answer does not say which ones.
-        let (rejected, records) = (rejected.min(records.len()), records.len());
-        let error = OtlpError::Rejected { rejected, records, message: partial.error_message };
-        let fate = Fate::Refused(rejected);
-        Err(SendError { accepted: records - rejected, error: error.into(), fate })
+        let (rejected, message) = (rejected.min(count), partial.error_message);
+        let error = match rejected {
+            0 => self.take_warning(),
+            // The answer does not say which ones.
+            _ => Some(OtlpError::Rejected { rejected, records: count, message }.into()),
+        };
+        let (accepted, fate) = (count - rejected, Fate::Refused(rejected));
+        error.map_or(Ok(()), |error| Err(SendError { accepted, error, fate }))
     }
 }
 

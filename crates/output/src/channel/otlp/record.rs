@@ -9,19 +9,21 @@ use peregrine_event::render;
 use prost::Message;
 
 use super::names::{Convention, Shape};
+use crate::format::FieldChanges;
 
 /// The class of all records.
 const EVENT_NAME: &str = "peregrine.alert";
 
-/// Appends the record of an alert that is seen at this time (nanoseconds since the epoch).
-pub(super) fn encode(alert: &Alert, observed: u64, out: &mut Vec<u8>) {
+/// Appends the record of an alert, with these changes to its fields. It is seen at this time
+/// (nanoseconds since the epoch).
+pub(super) fn encode(alert: &Alert, fields: &FieldChanges, observed: u64, out: &mut Vec<u8>) {
     let record = LogRecord {
         time_unix_nano: alert.time(),
         observed_time_unix_nano: observed,
         severity_number: severity(alert.priority()).into(),
         severity_text: alert.priority().name().to_owned(),
         body: Some(any(text(alert.text()))),
-        attributes: attributes(alert),
+        attributes: attributes(alert, fields),
         event_name: EVENT_NAME.to_owned(),
         ..LogRecord::default()
     };
@@ -55,7 +57,7 @@ impl Attributes {
     }
 }
 
-fn attributes(alert: &Alert) -> Vec<KeyValue> {
+fn attributes(alert: &Alert, changes: &FieldChanges) -> Vec<KeyValue> {
     let rule = alert.rule();
     let mut found = Attributes(Vec::with_capacity(8 + 2 * rule.fields().len()));
     found.add(LOG_RECORD_UID, Any::StringValue(alert.id().to_string()));
@@ -67,12 +69,15 @@ fn attributes(alert: &Alert) -> Vec<KeyValue> {
         found.add("tags", list(rule.tags().iter().map(|tag| Any::StringValue(tag.clone()))));
     }
     for (name, value) in alert.fields() {
-        if let Some(value) = typed(value) {
+        if let Some(name) = changes.name(name)
+            && let Some(value) = typed(value)
+        {
             found.add(name, value);
         }
     }
     for (name, value) in alert.fields() {
-        if let Some(convention) = Convention::of(name)
+        if changes.name(name).is_some()
+            && let Some(convention) = Convention::of(name)
             && convention.admits(&value)
             && let Some(value) = typed(value)
         {
@@ -145,8 +150,12 @@ mod tests {
     }
 
     fn record(alert: &Alert) -> LogRecord {
+        changed(alert, &FieldChanges::default())
+    }
+
+    fn changed(alert: &Alert, fields: &FieldChanges) -> LogRecord {
         let mut out = Vec::new();
-        encode(alert, TIME + 1, &mut out);
+        encode(alert, fields, TIME + 1, &mut out);
         LogRecord::decode(out.as_slice()).unwrap()
     }
 
@@ -240,6 +249,19 @@ mod tests {
         assert_eq!(of("file.path"), ["file.path=\"/a\""]);
         assert_eq!(of("rule"), ["rule=\"Shell\""]);
         assert_eq!(of("process.pid"), ["process.pid=\"also mine\""]);
+    }
+
+    #[test]
+    fn fields_are_dropped_with_all_names_and_renamed_under_their_own() {
+        let alert = alert(&["proc.pid", "proc.ppid", "user.uid"], |alert| {
+            (1..=3).for_each(|value| alert.int(value));
+        });
+        let fields = FieldChanges {
+            drop: vec!["proc.pid".to_owned()],
+            rename: vec![("proc.ppid".to_owned(), "parent".to_owned())],
+        };
+        let expected = ["parent=2", "user.uid=3", "process.parent_pid=2", "process.user.id=3"];
+        assert_eq!(shown(&changed(&alert, &fields))[6..], expected);
     }
 
     #[test]

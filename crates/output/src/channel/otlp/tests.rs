@@ -7,7 +7,7 @@ use std::thread;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::http::{HeaderValue, Request, Response};
-use hyper::server::conn::http2;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::logs::v1::{
@@ -29,29 +29,41 @@ use crate::testing::alerts;
 enum Answer {
     Response(ExportLogsServiceResponse),
     Status(Status),
+    /// With this `Retry-After`, content type and body.
+    Http(u16, &'static str, &'static str, Vec<u8>),
     /// The connection ends without an answer.
     Close,
     /// None comes.
     Silence,
 }
 
-/// A gRPC server.
+/// A server for one of the protocols.
 struct Server {
-    endpoint: String,
+    output: OtlpOutput,
     requests: Arc<Mutex<Vec<ExportLogsServiceRequest>>>,
 }
 
 impl Server {
-    fn new(answers: Vec<Answer>) -> Self {
+    fn grpc(answers: Vec<Answer>) -> Self {
+        Self::new(OtlpProtocol::Grpc { gzip: false }, answers)
+    }
+
+    fn http(answers: Vec<Answer>) -> Self {
+        Self::new(OtlpProtocol::Http(Encoding::None), answers)
+    }
+
+    fn new(protocol: OtlpProtocol, answers: Vec<Answer>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let endpoint = format!("http://{}/v1/logs", listener.local_addr().unwrap());
+        let output = OtlpOutput { protocol, ..output(&endpoint) };
+        let grpc = matches!(protocol, OtlpProtocol::Grpc { .. });
         let requests = Arc::default();
         let seen = Arc::clone(&requests);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(serve(listener, answers, seen));
+            runtime.unwrap().block_on(serve(listener, grpc, answers, seen));
         });
-        Self { endpoint, requests }
+        Self { output, requests }
     }
 
     /// The texts of the records of each request.
@@ -70,6 +82,7 @@ impl Server {
 
 async fn serve(
     listener: std::net::TcpListener,
+    grpc: bool,
     answers: Vec<Answer>,
     requests: Arc<Mutex<Vec<ExportLogsServiceRequest>>>,
 ) {
@@ -85,12 +98,22 @@ async fn serve(
             let (answers, requests, close) = (answers.clone(), requests.clone(), close.clone());
             async move {
                 let body = request.into_body().collect().await.unwrap().to_bytes();
-                // Flag and length stand before the message.
-                let request = ExportLogsServiceRequest::decode(&body[5..]).unwrap();
+                // With gRPC, flag and length stand before the message.
+                let start = if grpc { 5 } else { 0 };
+                let request = ExportLogsServiceRequest::decode(&body[start..]).unwrap();
                 requests.lock().unwrap().push(request);
                 let answer = answers.lock().unwrap().next().unwrap();
                 Ok::<_, Infallible>(match answer {
-                    Answer::Response(response) => response_of(&response),
+                    Answer::Response(response) if grpc => response_of(&response),
+                    Answer::Response(response) => {
+                        Response::new(Body::new(Full::new(response.encode_to_vec().into())))
+                    }
+                    Answer::Http(status, retry_after, form, body) => Response::builder()
+                        .status(status)
+                        .header("retry-after", retry_after)
+                        .header("content-type", form)
+                        .body(Body::new(Full::new(body.into())))
+                        .unwrap(),
                     Answer::Status(status) => status.into_http(),
                     Answer::Close => {
                         close.notify_one();
@@ -100,9 +123,16 @@ async fn serve(
                 })
             }
         });
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = tokio::spawn(connection);
+        let stream = TokioIo::new(stream);
+        let connection = tokio::spawn(async move {
+            let _ = match grpc {
+                true => {
+                    let builder = http2::Builder::new(TokioExecutor::new());
+                    builder.serve_connection(stream, service).await
+                }
+                false => http1::Builder::new().serve_connection(stream, service).await,
+            };
+        });
         tokio::spawn(async move {
             closing.notified().await;
             connection.abort();
@@ -125,11 +155,17 @@ fn response_of(message: &ExportLogsServiceResponse) -> Response<Body> {
 
 fn output(endpoint: &str) -> OtlpOutput {
     OtlpOutput {
-        endpoint: endpoint.to_owned(),
-        protocol: OtlpProtocol::Grpc,
+        endpoint: Secret::from(endpoint),
+        protocol: OtlpProtocol::Grpc { gzip: false },
+        headers: BTreeMap::new(),
+        bearer: None,
         tls: TlsSettings { trust: Trust::Anyone, client: None },
-        gzip: false,
-        timeout: Duration::from_secs(20),
+        proxy: Some(Secret::default()),
+        connect_time: Duration::from_secs(20),
+        request_time: Duration::from_secs(20),
+        retries: RetryLimits { max: 0, time: Duration::ZERO },
+        batch_records: 100,
+        batch_bytes: 1 << 20,
         version: "1".to_owned(),
         machine: Machine::default(),
         attributes: BTreeMap::new(),
@@ -141,7 +177,7 @@ fn send(otlp: &mut Otlp, texts: &[&str]) -> Result<(), (usize, Fate, String)> {
     let alerts = alerts(texts);
     let body = |alert| {
         let mut body = Vec::new();
-        LogRecords.encode(alert, &mut body);
+        LogRecords::default().encode(alert, &mut body);
         body
     };
     let bodies: Vec<_> = alerts.iter().map(body).collect();
@@ -162,8 +198,8 @@ const AGAIN: Fate = Fate::Again { at_least: Duration::ZERO };
 
 #[test]
 fn requests_are_acknowledged_on_one_connection() {
-    let server = Server::new(vec![partial(0, "a warning"), partial(0, "")]);
-    let mut otlp = Otlp::new(output(&server.endpoint));
+    let server = Server::grpc(vec![partial(0, "a warning"), partial(0, "")]);
+    let mut otlp = Otlp::new(server.output.clone());
     assert_eq!(send(&mut otlp, &["a", "b"]), Ok(()));
     assert_eq!(send(&mut otlp, &["c"]), Ok(()));
     assert_eq!(server.texts(), ["ab", "c"]);
@@ -171,8 +207,8 @@ fn requests_are_acknowledged_on_one_connection() {
 
 #[test]
 fn rejected_records_are_lost() {
-    let server = Server::new(vec![partial(2, "too\nold"), partial(9, ""), partial(-1, "")]);
-    let mut otlp = Otlp::new(output(&server.endpoint));
+    let server = Server::grpc(vec![partial(2, "too\nold"), partial(9, ""), partial(-1, "")]);
+    let mut otlp = Otlp::new(server.output.clone());
     let error = "the receiver rejected 2 of 3 records: too old".to_owned();
     assert_eq!(send(&mut otlp, &["a", "b", "c"]), Err((1, Fate::Refused(2), error)));
     let error = "the receiver rejected 1 of 1 records".to_owned();
@@ -200,8 +236,8 @@ fn the_status_decides_whether_records_are_sent_again() {
         (plain(Code::Unknown), Fate::Refused(2)),
     ];
     let answers = cases.iter().map(|(status, _)| Answer::Status(status.clone())).collect();
-    let server = Server::new(answers);
-    let mut otlp = Otlp::new(output(&server.endpoint));
+    let server = Server::grpc(answers);
+    let mut otlp = Otlp::new(server.output.clone());
     for (status, fate) in cases {
         let error = format!("the receiver answered: {:?}: m", status.code());
         assert_eq!(send(&mut otlp, &["a", "b"]), Err((0, fate, error)));
@@ -211,8 +247,8 @@ fn the_status_decides_whether_records_are_sent_again() {
 #[test]
 fn a_connection_that_was_closed_is_replaced() {
     let ok = || partial(0, "");
-    let server = Server::new(vec![ok(), Answer::Close, ok(), Answer::Close, Answer::Close, ok()]);
-    let mut otlp = Otlp::new(output(&server.endpoint));
+    let server = Server::grpc(vec![ok(), Answer::Close, ok(), Answer::Close, Answer::Close, ok()]);
+    let mut otlp = Otlp::new(server.output.clone());
     assert_eq!(send(&mut otlp, &["a"]), Ok(()));
     assert_eq!(send(&mut otlp, &["b"]), Ok(()));
     let (accepted, fate, _) = send(&mut otlp, &["c"]).unwrap_err();
@@ -223,10 +259,10 @@ fn a_connection_that_was_closed_is_replaced() {
 
 #[test]
 fn a_server_that_does_not_answer_is_given_up() {
-    let server = Server::new(vec![Answer::Silence, partial(0, "")]);
-    let mut otlp = Otlp::new(output(&server.endpoint));
-    otlp.output.timeout = Duration::from_millis(200);
-    let error = "no answer within 200 ms".to_owned();
+    let server = Server::grpc(vec![Answer::Silence, partial(0, "")]);
+    let mut otlp = Otlp::new(server.output.clone());
+    otlp.output.request_time = Duration::from_millis(200);
+    let error = "failed to post: timeout: no response in time".to_owned();
     assert_eq!(send(&mut otlp, &["a"]), Err((0, AGAIN, error)));
     assert_eq!(send(&mut otlp, &["a"]), Ok(()));
 }
@@ -238,7 +274,7 @@ fn a_refused_connection_is_tried_again() {
     drop(listener);
     let (_, fate, error) = send(&mut Otlp::new(output(&endpoint)), &["a"]).unwrap_err();
     assert_eq!(fate, AGAIN);
-    assert!(error.starts_with("failed to connect: Connection refused"), "{error}");
+    assert!(error.contains("cannot connect to 127.0.0.1:"), "{error}");
 }
 
 #[test]
@@ -258,4 +294,71 @@ fn the_configuration_may_replace_what_describes_the_machine() {
         ("service.version", "1"),
     ];
     assert_eq!(output.resource(), BTreeMap::from(expected));
+}
+
+#[test]
+fn the_http_status_decides_whether_records_are_sent_again() {
+    let seconds = |seconds| Fate::Again { at_least: Duration::from_secs(seconds) };
+    let refused = tonic_types::Status { message: "not now".to_owned(), ..Default::default() };
+    let refused = refused.encode_to_vec();
+    let cases = [
+        (503, "7", "application/x-protobuf", refused.clone(), seconds(7), "503: not now"),
+        (429, "", "text/plain; charset=utf-8", b"slower\n".to_vec(), AGAIN, "429: slower"),
+        (502, "", "text/html", b"<html>".to_vec(), AGAIN, "502"),
+        (504, "", "", vec![], AGAIN, "504"),
+        (500, "7", "application/x-protobuf", refused, Fate::Refused(2), "500: not now"),
+        (400, "", "application/x-protobuf", b"\xff".to_vec(), Fate::Refused(2), "400"),
+        (401, "", "", vec![], Fate::Refused(2), "401"),
+        (301, "", "", vec![], Fate::Refused(2), "301"),
+    ];
+    let answers = cases
+        .iter()
+        .map(|(status, after, form, body, ..)| Answer::Http(*status, after, form, body.clone()));
+    let server = Server::http(answers.collect());
+    let mut otlp = Otlp::new(server.output.clone());
+    for (.., fate, said) in cases {
+        let error = format!("the receiver answered: {said}");
+        assert_eq!(send(&mut otlp, &["a", "b"]), Err((0, fate, error)));
+    }
+}
+
+#[test]
+fn http_answers_are_understood() {
+    let garbage = Answer::Http(200, "", "text/html", b"<html>".to_vec());
+    let server = Server::http(vec![partial(0, ""), partial(1, "old"), garbage]);
+    let mut otlp = Otlp::new(server.output.clone());
+    assert_eq!(send(&mut otlp, &["a", "b"]), Ok(()));
+    let error = "the receiver rejected 1 of 2 records: old".to_owned();
+    assert_eq!(send(&mut otlp, &["a", "b"]), Err((1, Fate::Refused(1), error)));
+    assert_eq!(send(&mut otlp, &["c"]), Ok(()));
+    assert_eq!(server.texts(), ["ab", "ab", "c"]);
+}
+
+#[test]
+fn a_request_that_is_too_large_becomes_smaller_ones() {
+    let too_large = || Answer::Http(413, "", "", vec![]);
+    let server = Server::http(vec![too_large(), too_large(), partial(0, ""), too_large()]);
+    let mut otlp = Otlp::new(server.output.clone());
+    for (texts, fate) in [
+        (&["a", "b", "c", "d"][..], Some(AGAIN)),
+        (&["a", "b"], Some(AGAIN)),
+        (&["a"], None),
+        (&["b"], Some(Fate::Refused(1))),
+    ] {
+        assert!(texts.len() <= otlp.batch().records);
+        assert_eq!(send(&mut otlp, texts).err().map(|(_, fate, _)| fate), fate);
+    }
+    assert_eq!(otlp.batch().records, 1);
+}
+
+#[test]
+fn headers_and_token_are_checked_at_the_start() {
+    let mut output = output("http://h");
+    output.check().unwrap();
+    output.headers = BTreeMap::from([("a b".to_owned(), Secret::from("hunter2"))]);
+    let error = output.check().unwrap_err().to_string();
+    assert!(error.starts_with("header `a b`"), "{error}");
+    output.headers.clear();
+    output.bearer = Some(Bearer::File("/nonexistent".into()));
+    assert!(output.check().is_err());
 }
