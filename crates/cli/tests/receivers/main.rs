@@ -7,8 +7,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 mod collector;
+mod faults;
 mod kafka;
 mod nats;
+mod nginx;
 mod start;
 mod support;
 
