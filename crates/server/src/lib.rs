@@ -43,12 +43,14 @@ mod listener;
 mod pages;
 mod scrapes;
 mod server;
+mod slot;
 mod tls;
 
 pub use error::{CertificateError, ServerError};
 pub use listener::{Address, Listen};
 pub use pages::Pages;
 pub use server::{Server, ServerSettings};
+pub use slot::{ServerChange, ServerSlot};
 
 #[cfg(test)]
 mod tests;

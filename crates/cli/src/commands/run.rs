@@ -16,6 +16,7 @@ use peregrine_runtime::service::Service;
 use peregrine_runtime::{
     PidFile, ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, signals,
 };
+use peregrine_server::ServerSlot;
 use peregrine_telemetry::Phase;
 
 use crate::print::{print, print_error};
@@ -23,11 +24,10 @@ use crate::wiring::agent::Agent;
 use crate::wiring::plan::Plan;
 use crate::wiring::prepare::PreparedRun;
 use crate::wiring::privileges::drop_privileges;
-use crate::wiring::reload::{Reader, RunFiles, Running};
+use crate::wiring::reload::{RunFiles, RunVersions, Running, Version};
 use crate::wiring::rules::{self, Rules};
-use crate::wiring::server::WebServer;
 use crate::wiring::setup::Setup;
-use crate::wiring::{checks, live, metrics, run};
+use crate::wiring::{checks, live, metrics, run, server};
 use peregrine_args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
 
 /// Exit code if the pid file can't be written; scripts tell it from other failures.
@@ -82,9 +82,11 @@ pub(super) fn start(
         return Ok(ExitCode::SUCCESS);
     }
     let reload = reloads.map(|(config, requests)| {
-        let files = RunFiles::new(&config.overrides, rules, args);
-        (Reader::new(setup, files, texts, &plan, &prepared.agent), requests)
+        let files = RunFiles::new(setup, &config.overrides, rules, args);
+        let read = prepared.agent.reloads.files();
+        (files, Version::new(setup.loaded.clone(), &texts, read, &plan), requests)
     });
+    drop(texts);
     process(&prepared, plan, reload, controller)
 }
 
@@ -93,7 +95,7 @@ pub(super) fn start(
 fn process(
     prepared: &PreparedRun<'_>,
     plan: Plan,
-    reload: Option<(Reader, Requests)>,
+    reload: Option<(RunFiles, Version, Requests)>,
     controller: Controller,
 ) -> anyhow::Result<ExitCode> {
     let (agent, Plan { generation, delivery, policies, metrics, server }) = (&prepared.agent, plan);
@@ -124,16 +126,18 @@ fn process(
         outputs: outputs.planner(),
         alerts: outputs.sender(),
         metrics: metrics.as_ref().map(Metrics::control),
-        web: WebServer::default(),
+        web: ServerSlot::default(),
     };
     let (origin, opened) = (agent.origin.clone(), prepared.opened);
     let context =
         RunContext { generation, outputs, origin, metrics, log: agent.log.clone(), opened };
     let run = Run::prepare(settings, context)?;
     let web = running.web.clone();
-    web.start(server.as_ref(), agent, running.metrics.as_ref().map(MetricsControl::scraper))?;
-    if let Some((reader, requests)) = reload {
-        let (alerts, versions) = (running.alerts.clone(), Box::new(reader.attach(running)));
+    let scraper = running.metrics.as_ref().map(MetricsControl::scraper);
+    server::apply(server::change(None, server.as_ref(), agent, scraper)?, &web, agent)?;
+    if let Some((files, first, requests)) = reload {
+        let alerts = running.alerts.clone();
+        let versions = Box::new(RunVersions::new(files, first, agent, running));
         let Agent { origin, reloads, log, .. } = agent;
         Reloader::new(versions, requests, controller, origin, reloads, log).start(alerts)?;
     }

@@ -4,7 +4,6 @@ pub(crate) mod agent;
 mod brokers;
 pub(crate) mod checks;
 pub(crate) mod delivery;
-mod files;
 pub(crate) mod host;
 pub(crate) mod live;
 pub(crate) mod metrics;

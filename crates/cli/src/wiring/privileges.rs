@@ -12,7 +12,7 @@ const FREE_PORTS: u32 = 1024;
 /// Gives up what a live run does not need. To be called before the first thread starts.
 pub(crate) fn drop_privileges(setup: &Setup, args: &RunArgs) {
     let config = setup.config();
-    if args.dry_run || !config.drop_privileges || !matches!(config.engine, Engine::Live { .. }) {
+    if args.dry_run || !drops(config) {
         return;
     }
     let needs = needs(config, args);
@@ -20,6 +20,24 @@ pub(crate) fn drop_privileges(setup: &Setup, args: &RunArgs) {
         Ok(()) => setup.log.debug(format_args!("Capabilities that are kept: {needs}")),
         Err(error) => setup.log.warning(format_args!("Privileges are not given up: {error}")),
     }
+}
+
+/// Warns of what a reloaded configuration needs that was given up at the start.
+pub(crate) fn warn_of_lack(started: &Config, reloaded: &Setup, args: &RunArgs) {
+    let (kept, now) = (needs(started, args), needs(reloaded.config(), args));
+    for (needed, kept, what) in [
+        (now.files, kept.files, "files in directories of other users"),
+        (now.low_port, kept.low_port, "ports below 1024"),
+        (now.programs, kept.programs, "programs"),
+    ] {
+        if drops(started) && needed && !kept {
+            reloaded.log.warning(format_args!("The privileges for {what} need a restart"));
+        }
+    }
+}
+
+fn drops(config: &Config) -> bool {
+    config.drop_privileges && matches!(config.engine, Engine::Live { .. })
 }
 
 fn needs(config: &Config, args: &RunArgs) -> Needs {

@@ -14,14 +14,15 @@ use peregrine_output::{AlertSender, OutputsPlanner};
 use peregrine_runtime::observers::metrics::{MetricsControl, MetricsSettings};
 use peregrine_runtime::reload::Versions;
 use peregrine_runtime::{MetricsChange, Update};
+use peregrine_server::{ServerChange, ServerSlot};
 use peregrine_telemetry::LoadedFiles;
 use peregrine_watch::Target;
 
-use super::agent::Agent;
-use super::files::loaded_files;
+use super::agent::{Agent, loaded_files};
 use super::plan::Plan;
+use super::privileges::warn_of_lack;
 use super::rules::{self, Texts};
-use super::server::{ServerChange, ServerPlan, WebServer};
+use super::server::{self, ServerPlan};
 use super::setup::{Setup, log_settings};
 use super::{checks, metrics};
 use crate::print::print_error;
@@ -29,19 +30,11 @@ use peregrine_args::{RulesArgs, RunArgs};
 
 /// Where configuration and rules of a run come from.
 pub(crate) struct RunFiles {
-    overrides: Vec<String>,
-    rules: RulesArgs,
-    unbuffered: bool,
-}
-
-/// Reads what a run began with again.
-pub(crate) struct Reader {
     /// The configuration of the run.
     started: Setup,
-    files: RunFiles,
-    agent: Agent,
-    targets: Vec<Target>,
-    current: Version,
+    overrides: Vec<String>,
+    rules: RulesArgs,
+    run: RunArgs,
 }
 
 /// The parts of a run that a reload changes.
@@ -49,18 +42,21 @@ pub(crate) struct Running {
     pub(crate) outputs: OutputsPlanner,
     pub(crate) alerts: AlertSender,
     pub(crate) metrics: Option<MetricsControl>,
-    pub(crate) web: WebServer,
+    pub(crate) web: ServerSlot,
 }
 
 /// The versions of a run.
 pub(crate) struct RunVersions {
-    reader: Reader,
+    files: RunFiles,
+    agent: Agent,
     running: Running,
+    targets: Vec<Target>,
+    current: Version,
     next: Option<Next>,
 }
 
 /// One reading of configuration and rules.
-struct Version {
+pub(crate) struct Version {
     /// The configuration as it was read, also keys that need a restart.
     loaded: Loaded,
     /// What metrics tell of its files.
@@ -86,38 +82,30 @@ struct Next {
 
 impl RunFiles {
     /// As the command line says.
-    pub(crate) fn new(overrides: &[String], rules: &RulesArgs, run: &RunArgs) -> Self {
-        let (overrides, rules) = (overrides.to_vec(), rules.clone());
-        Self { overrides, rules, unbuffered: run.unbuffered }
+    pub(crate) fn new(
+        setup: &Setup,
+        overrides: &[String],
+        rules: &RulesArgs,
+        run: &RunArgs,
+    ) -> Self {
+        let started = setup.with_loaded(setup.loaded.clone());
+        let (overrides, rules, run) = (overrides.to_vec(), rules.clone(), run.clone());
+        Self { started, overrides, rules, run }
     }
 }
 
-impl Reader {
-    /// A reader of what this run was planned from.
-    pub(crate) fn new(
-        setup: &Setup,
-        files: RunFiles,
-        texts: Texts,
-        plan: &Plan,
-        agent: &Agent,
-    ) -> Self {
-        let loaded = setup.loaded.clone();
-        let started = setup.with_loaded(loaded.clone());
-        let current = Version::new(loaded, &texts, agent.reloads.files(), plan);
-        let (agent, targets) = (agent.clone(), Vec::new());
-        let mut reader = Self { started, files, agent, targets, current };
-        reader.targets = reader.targets_of(&reader.current.loaded);
-        reader
-    }
-
-    /// The versions of a run that has begun.
-    pub(crate) fn attach(self, running: Running) -> RunVersions {
-        RunVersions { reader: self, running, next: None }
+impl RunVersions {
+    /// Those of a run that has begun with the first of them.
+    pub(crate) fn new(files: RunFiles, first: Version, agent: &Agent, running: Running) -> Self {
+        let (agent, targets, next) = (agent.clone(), Vec::new(), None);
+        let mut versions = Self { files, agent, running, targets, current: first, next };
+        versions.targets = versions.targets_of(&versions.current.loaded);
+        versions
     }
 
     /// Reads and plans everything; `None` if it is the same as before.
     fn read_again(&mut self) -> anyhow::Result<Option<(Version, Setup, Plan)>> {
-        let setup = self.started.read_again(&self.files.overrides)?;
+        let setup = self.files.started.read_again(&self.files.overrides)?;
         self.targets = self.targets_of(&setup.loaded);
         let named = &self.files.rules;
         let texts = rules::chosen(&setup, &named.rules)?;
@@ -130,6 +118,7 @@ impl Reader {
         checks::plugins(&setup)?;
         let loaded = setup.loaded.clone();
         let setup = self.effective(setup);
+        warn_of_lack(self.files.started.config(), &setup, &self.files.run);
         let set = rules::compile(&setup, &named.load, &texts)?;
         let plan = Plan::new(&setup, set, &self.agent)?;
         let files = loaded_files(&setup.loaded, &texts);
@@ -139,9 +128,9 @@ impl Reader {
     /// The configuration that is in force after a reload: keys that need a restart are as the run
     /// began.
     fn effective(&self, mut new: Setup) -> Setup {
-        let Loaded { config, plugins, .. } = &self.started.loaded;
+        let Loaded { config, plugins, .. } = &self.files.started.loaded;
         new.loaded.config = config.reloaded(new.loaded.config);
-        new.loaded.config.buffered_outputs &= !self.files.unbuffered;
+        new.loaded.config.buffered_outputs &= !self.files.run.unbuffered;
         new.loaded.plugins.clone_from(plugins);
         new
     }
@@ -150,7 +139,7 @@ impl Reader {
         if !loaded.config.watch_config_files {
             return Vec::new();
         }
-        let mut targets: Vec<_> = self.started.main.iter().map(Target::file).collect();
+        let mut targets: Vec<_> = self.files.started.main.iter().map(Target::file).collect();
         let includes = loaded.config.config_files.iter();
         targets.extend(includes.map(|include| Target::files_at(&include.path, |_| true)));
         let named = &self.files.rules.rules;
@@ -163,13 +152,11 @@ impl Reader {
         }
         targets
     }
-}
 
-impl RunVersions {
     /// Reads everything and prepares what is to be changed.
     fn update(&mut self) -> anyhow::Result<Option<Update>> {
-        let Some((version, effective, plan)) = self.reader.read_again()? else { return Ok(None) };
-        let (agent, running) = (&self.reader.agent, &self.running);
+        let Some((version, effective, plan)) = self.read_again()? else { return Ok(None) };
+        let (agent, running) = (&self.agent, &self.running);
         let Plan { generation, delivery, policies, metrics, server } = plan;
         let (control, settings, metrics) = match (running.metrics.clone(), metrics) {
             (Some(control), Some(settings)) => (Some(control), Some(settings), MetricsChange::Stay),
@@ -182,8 +169,8 @@ impl RunVersions {
             (None, None) => (None, None, MetricsChange::Stay),
         };
         let scraper = control.as_ref().map(MetricsControl::scraper);
-        let old = self.reader.current.server.as_ref();
-        let server = ServerChange::new(old, server.as_ref(), agent, scraper)?;
+        let old = self.current.server.as_ref();
+        let server = server::change(old, server.as_ref(), agent, scraper)?;
         let outputs = running.outputs.prepare(delivery)?;
         let (metrics_settings, next) = (settings, control);
         self.next = Some(Next { version, effective, metrics: next, metrics_settings, server });
@@ -203,37 +190,35 @@ impl Versions for RunVersions {
     }
 
     fn install(&mut self) -> LoadedFiles {
-        let (reader, running) = (&mut self.reader, &mut self.running);
         if let Some(next) = self.next.take() {
             let Next { version, effective, metrics, metrics_settings, server } = next;
-            changes::log(&reader.started, &reader.current, &version);
-            running.metrics = metrics;
-            let log = &reader.agent.log;
+            let log = &self.agent.log;
+            changes::log(&self.files.started, &self.current, &version);
             let configure = |(metrics, settings): (&MetricsControl, _)| metrics.configure(settings);
-            let configured = running.metrics.as_ref().zip(metrics_settings).map(configure);
+            let configured = metrics.as_ref().zip(metrics_settings).map(configure);
             if let Some(Err(error)) = configured {
                 log.error(format_args!("metrics: {error}"));
             }
-            if let Err(error) = running.web.apply(server, &reader.agent) {
+            if let Err(error) = server::apply(server, &self.running.web, &self.agent) {
                 log.error(format_args!("There is no webserver: {error:#}"));
             }
             log.reopen(log_settings(effective.config()));
-            reader.current = version;
+            (self.running.metrics, self.current) = (metrics, version);
         }
-        reader.current.files.clone()
+        self.current.files.clone()
     }
 
     fn misses_files(&self) -> bool {
-        !self.reader.current.paths().all(Path::exists)
+        !self.current.paths().all(Path::exists)
     }
 
     fn targets(&self) -> &[Target] {
-        &self.reader.targets
+        &self.targets
     }
 }
 
 impl Version {
-    fn new(loaded: Loaded, texts: &Texts, files: LoadedFiles, plan: &Plan) -> Self {
+    pub(crate) fn new(loaded: Loaded, texts: &Texts, files: LoadedFiles, plan: &Plan) -> Self {
         let rules_files = texts.iter().map(|(name, _)| name.clone()).collect();
         let fingerprint = fingerprint(&loaded, texts);
         let (generation, server) = (Arc::clone(&plan.generation), plan.server.clone());

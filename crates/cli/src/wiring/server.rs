@@ -1,12 +1,12 @@
 //! The web server, as the configuration wants it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use peregrine_config::{Config, ListenAddress};
-use peregrine_server::{Listen, Pages, Server, ServerSettings};
+use peregrine_server::{Listen, Pages, Server, ServerChange, ServerSettings, ServerSlot};
 use peregrine_telemetry::Scraper;
 
 use super::agent::Agent;
@@ -21,22 +21,6 @@ pub(crate) struct ServerPlan {
     stall_timeout: Duration,
     /// Whether there is a page with metrics.
     metrics: bool,
-}
-
-/// The server of a run, if it has one. A reload may replace it.
-#[derive(Clone, Default)]
-pub(crate) struct WebServer(Arc<Mutex<Option<Server>>>);
-
-/// What a reload does to the server.
-#[derive(Default)]
-pub(crate) enum ServerChange {
-    /// Nothing.
-    #[default]
-    Stay,
-    /// Another one listens already.
-    Replace(Option<Server>),
-    /// The address is the same, so the old one ends before the new one begins.
-    Restart(ServerPlan, Option<Scraper>),
 }
 
 /// The server that the configuration wants; a replay has none.
@@ -66,17 +50,39 @@ impl ServerPlan {
         }
     }
 
-    fn start(&self, agent: &Agent, scraper: Option<Scraper>) -> anyhow::Result<Server> {
-        let pages = Pages {
+    fn pages(&self, agent: &Agent, scraper: Option<Scraper>) -> Pages {
+        Pages {
             health_path: self.health_path.clone(),
             stall_timeout: self.stall_timeout,
             heartbeat: Arc::clone(&agent.heartbeat),
             versions: version::json().to_string(),
             scraper: scraper.filter(|_| self.metrics),
             stats: Arc::clone(&agent.web),
-        };
-        let server = Server::start(&self.settings, pages);
-        let server = server.context("an error occurred while starting webserver")?;
+        }
+    }
+}
+
+/// From one plan to another.
+///
+/// # Errors
+/// The new server can't run.
+pub(crate) fn change(
+    old: Option<&ServerPlan>,
+    new: Option<&ServerPlan>,
+    agent: &Agent,
+    scraper: Option<Scraper>,
+) -> anyhow::Result<ServerChange> {
+    if old == new {
+        return Ok(ServerChange::Stay);
+    }
+    let new = new.map(|new| (new.settings.clone(), new.pages(agent, scraper)));
+    let change = ServerChange::new(old.map(|old| &old.settings), new);
+    change.context("an error occurred while starting webserver")
+}
+
+/// Puts a change into force.
+pub(crate) fn apply(change: ServerChange, web: &ServerSlot, agent: &Agent) -> anyhow::Result<()> {
+    let started = |server: &Server| {
         agent.log.info(format_args!("Starting health webserver with {server}"));
         if server.address().is_on_all_interfaces() {
             agent.log.info(
@@ -84,60 +90,6 @@ impl ServerPlan {
                  serves this host alone",
             );
         }
-        Ok(server)
-    }
-}
-
-impl ServerChange {
-    /// From one plan to another; checks what it can.
-    pub(crate) fn new(
-        old: Option<&ServerPlan>,
-        new: Option<&ServerPlan>,
-        agent: &Agent,
-        scraper: Option<Scraper>,
-    ) -> anyhow::Result<Self> {
-        Ok(match (old, new) {
-            (old, new) if old == new => Self::Stay,
-            (_, None) => Self::Replace(None),
-            (Some(old), Some(new)) if old.settings.listen == new.settings.listen => {
-                new.settings.check()?;
-                Self::Restart(new.clone(), scraper)
-            }
-            (_, Some(new)) => Self::Replace(Some(new.start(agent, scraper)?)),
-        })
-    }
-}
-
-impl WebServer {
-    /// Starts the first server. The run does not start without it.
-    pub(crate) fn start(
-        &self,
-        plan: Option<&ServerPlan>,
-        agent: &Agent,
-        scraper: Option<Scraper>,
-    ) -> anyhow::Result<()> {
-        self.apply(ServerChange::new(None, plan, agent, scraper)?, agent)
-    }
-
-    /// Changes the server.
-    ///
-    /// # Errors
-    /// When it can't be restarted. Then there is none.
-    pub(crate) fn apply(&self, change: ServerChange, agent: &Agent) -> anyhow::Result<()> {
-        let mut server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match change {
-            ServerChange::Stay => {}
-            ServerChange::Replace(new) => *server = new,
-            ServerChange::Restart(plan, scraper) => {
-                *server = None;
-                *server = Some(plan.start(agent, scraper)?);
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the server.
-    pub(crate) fn stop(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
+    };
+    web.apply(change, started).context("an error occurred while starting webserver")
 }

@@ -21,7 +21,7 @@ fn a_thousand_reloads_leave_descriptors_threads_and_memory_as_they_were() {
     let mut reload = |run: &mut Run, number: usize| {
         // Each version has other rules, and each second one an output more.
         run.write("rules.yaml", &(many_rules(number) + &rule(&number.to_string())));
-        let more = format!("stdout_output: {{enabled: {}}}\n", number % 2 == 0);
+        let more = format!("stdout_output: {{enabled: {}}}\n", number.is_multiple_of(2));
         let keys = "rules_files: [rules.yaml]\nwatch_config_files: false\n";
         run.write("falco.yaml", &format!("{CONFIG}{keys}{more}"));
         run.hang_up();

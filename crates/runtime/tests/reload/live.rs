@@ -20,7 +20,7 @@ use rustix::process::geteuid;
 use crate::{delivery, generation, outputs, settings, update};
 
 /// Time limit for something to happen: far longer than needed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What both generations of the rules need.
 const BASE: [&str; 14] = [
@@ -81,17 +81,17 @@ echo $count >count
 "#;
 
 /// A cgroup that is removed with its test.
-struct Cgroup(PathBuf);
+pub(crate) struct Cgroup(pub(crate) PathBuf);
 
 impl Cgroup {
     /// `None`, with a line that says why, where the test can't run.
-    fn new() -> Option<Self> {
+    pub(crate) fn new(name: &str) -> Option<Self> {
         let missing = if !geteuid().is_root() {
             "root".to_owned()
         } else if !Path::new("/sys/kernel/btf/vmlinux").exists() {
             "a kernel with BTF".to_owned()
         } else {
-            match Self::create() {
+            match Self::create(name) {
                 Ok(cgroup) => return Some(cgroup),
                 Err(error) => format!("cgroup v2: {error}"),
             }
@@ -100,11 +100,11 @@ impl Cgroup {
         None
     }
 
-    fn create() -> io::Result<Self> {
+    fn create(name: &str) -> io::Result<Self> {
         let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
         let root = roots.into_iter().find(|root| root.join("cgroup.controllers").exists());
         let root = root.ok_or(io::ErrorKind::NotFound)?;
-        let path = root.join(format!("peregrine-reload-{}", std::process::id()));
+        let path = root.join(format!("peregrine-reload-{name}-{}", std::process::id()));
         fs::create_dir(&path)?;
         Ok(Self(path))
     }
@@ -129,7 +129,7 @@ impl Drop for Cgroup {
 }
 
 /// A process that ends with its test.
-struct Shell(Child);
+pub(crate) struct Shell(pub(crate) Child);
 
 impl Drop for Shell {
     fn drop(&mut self) {
@@ -140,7 +140,7 @@ impl Drop for Shell {
 }
 
 /// The texts of the alerts in a file, once they satisfy a condition.
-fn alerts(path: &Path, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
+pub(crate) fn alerts(path: &Path, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let lines = fs::read_to_string(path).unwrap_or_default();
@@ -154,17 +154,17 @@ fn alerts(path: &Path, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
     }
 }
 
-fn starting<'a>(texts: &'a [String], word: &str) -> Vec<&'a str> {
+pub(crate) fn starting<'a>(texts: &'a [String], word: &str) -> Vec<&'a str> {
     texts.iter().filter(|text| text.starts_with(word)).map(String::as_str).collect()
 }
 
-fn selected(more: &[&'static str]) -> SyscallSet {
+pub(crate) fn selected(more: &[&'static str]) -> SyscallSet {
     SyscallSet::named(BASE.into_iter().chain(more.iter().copied()))
 }
 
 #[test]
 fn a_live_run_keeps_state_and_events_over_a_reload() {
-    let Some(cgroup) = Cgroup::new() else { return };
+    let Some(cgroup) = Cgroup::new("kept") else { return };
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::write(path("script"), SCRIPT).unwrap();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 mod live;
+mod load;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
