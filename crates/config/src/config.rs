@@ -136,9 +136,10 @@ section! {
         /// Texts and fields to add to alerts: `match` (`source`, `tags`, `rule`), `extra_output`,
         /// `extra_fields`, `suggested_output`.
         append_output: Vec<AppendOutput> = Vec::new();
-        /// How many alerts of rules are sent: entries with `rules` (names, `*` matches any text) and
-        /// `tags`, `max` alerts in each `window` (such as 1m), and `key`: fields whose values are
-        /// told apart. A digest follows about the others. The first entry that names a rule counts.
+        /// How many alerts of rules are sent: entries with `rules` (names, `*` matches any text)
+        /// and `tags`, `max` alerts in each `window` (such as 1m), and `key`: fields whose values
+        /// are told apart. A digest follows about the others. The first entry that names a rule
+        /// counts.
         alert_throttling: Vec<AlertThrottling> = Vec::new(), extra { "$comment": "Peregrine" };
         /// Values of your own that rules and outputs read as `static.NAME`; names are
         /// words of letters, digits and `_`, joined by dots.

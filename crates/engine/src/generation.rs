@@ -9,7 +9,10 @@ use peregrine_rules::{Rule, RuleSet};
 
 use crate::meter::{CostCounters, Profiler, RuleMeter};
 use crate::select::SyscallSet;
-use crate::{AlertContent, AlertTemplate, CompiledRules, Matching, Throttle, ThrottleSettings};
+use crate::{
+    AlertContent, AlertTemplate, CompiledRules, Matching, Throttle, ThrottleSettings,
+    ThrottledRules,
+};
 
 /// One version of the rules with everything compiled from them.
 ///
@@ -70,13 +73,12 @@ impl Generation {
         Ok(self)
     }
 
-    /// Throttles the alerts of rules.
+    /// Throttles the alerts of rules, each by the first throttle that is for it.
     #[must_use]
-    pub fn with_throttles(
-        mut self,
-        throttle: impl Fn(&Rule<Field>) -> Option<Arc<Throttle<Field>>>,
-    ) -> Self {
-        let throttles: Box<[_]> = self.rules.rules.iter().map(throttle).collect();
+    pub fn with_throttles(mut self, throttles: &[ThrottledRules]) -> Self {
+        let of = |rule| throttles.iter().find(|throttled| throttled.contains(rule));
+        let of = |rule| of(rule).map(|throttled| Arc::clone(&throttled.throttle));
+        let throttles: Box<[_]> = self.rules.rules.iter().map(of).collect();
         if throttles.iter().any(Option::is_some) {
             self.throttles = throttles;
         }

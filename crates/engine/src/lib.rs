@@ -51,4 +51,4 @@ pub use compiled::{CompiledRules, Matching};
 pub use engine::{End, Engine, Match, Observer, RuleHistory, Step};
 pub use generation::{Generation, GenerationSettings};
 pub use pending_alert::{MatchAlert, PendingAlert};
-pub use throttle::{Throttle, ThrottleSettings, UnknownKey};
+pub use throttle::{Throttle, ThrottleSettings, ThrottledRules, UnknownKey};

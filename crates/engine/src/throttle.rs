@@ -1,7 +1,12 @@
 //! Which alerts of a rule count together, so that not all of them are sent.
 
+use std::sync::Arc;
+
+use peregrine_alert::name_matches;
 use peregrine_event::render::Buffers;
+use peregrine_fields::Field;
 use peregrine_filter::{Supplier, Template, Vocabulary};
+use peregrine_rules::Rule;
 
 /// How many alerts of a rule are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +17,17 @@ pub struct ThrottleSettings {
     pub window: u64,
     /// Fields whose values are told apart.
     pub key: Vec<String>,
+}
+
+/// A throttle, and the rules that it is for.
+#[derive(Clone, Debug)]
+pub struct ThrottledRules {
+    /// Rules of these names, in which `*` matches any text.
+    pub rules: Vec<String>,
+    /// Rules with one of these tags. Without names and tags, it is for all rules.
+    pub tags: Vec<String>,
+    /// Their throttle.
+    pub throttle: Arc<Throttle<Field>>,
 }
 
 /// The throttle of a rule: its settings, and the fields of the key, compiled. They need not be
@@ -74,6 +90,16 @@ impl<F> Throttle<F> {
                 place.copy_from_slice(&length.to_le_bytes());
             }
         }
+    }
+}
+
+impl ThrottledRules {
+    /// Whether the throttle is for a rule.
+    pub(crate) fn contains<F>(&self, rule: &Rule<F>) -> bool {
+        let Self { rules, tags, .. } = self;
+        rules.iter().any(|pattern| name_matches(pattern, &rule.name))
+            || tags.iter().any(|tag| rule.tags.contains(tag))
+            || rules.is_empty() && tags.is_empty()
     }
 }
 

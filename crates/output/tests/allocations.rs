@@ -22,7 +22,10 @@ fn an_alert_is_one_allocation_for_all_channels() {
         let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
         let output = FileOutput::new(path, FileMode::PRIVATE);
-        let (output, filter) = (ChannelOutput::File(output), AlertFilter::default());
+        let output = ChannelOutput::File(output);
+        // With a filter, the decision about the rule is remembered.
+        let rules = if number == 0 { vec!["R*".to_owned()] } else { Vec::new() };
+        let filter = AlertFilter { rules, ..AlertFilter::default() };
         ChannelSettings {
             output,
             format: Format::new(Layout::Text),

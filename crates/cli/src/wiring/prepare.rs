@@ -12,8 +12,7 @@ use peregrine_runtime::control::Controls;
 use super::agent::Agent;
 use super::rules::{self, Texts};
 use super::setup::Setup;
-use super::throttling::Throttles;
-use super::{delivery, syscalls};
+use super::{delivery, syscalls, throttling};
 use peregrine_args::RunArgs;
 
 /// A run before its source is opened.
@@ -59,9 +58,8 @@ pub(crate) fn generation(
     };
     let (content, fields) = (delivery::content(setup.config()), rules::vocabulary(setup));
     let generation = Generation::new(set, origin.registry(), settings);
-    let throttles = Throttles::new(setup, &fields)?;
-    let generation = generation.with_alerts(origin, content, &fields)?;
-    let generation = generation.with_throttles(|rule| throttles.of(rule));
+    let throttles = throttling::throttles(setup, &fields)?;
+    let generation = generation.with_alerts(origin, content, &fields)?.with_throttles(&throttles);
     delivery::check_renamed(setup, &generation)?;
     Ok(Arc::new(generation))
 }

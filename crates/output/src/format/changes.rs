@@ -44,7 +44,7 @@ impl FieldChanges {
     }
 
     /// The fields of an alert after the changes, in the order of their names.
-    pub(super) fn of<'a>(&'a self, alert: &'a Alert) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+    pub(crate) fn of<'a>(&'a self, alert: &'a Alert) -> impl Iterator<Item = (&'a str, Value<'a>)> {
         if self.drop.is_empty() && self.rename.is_empty() {
             return Fields::Unchanged(alert.fields());
         }

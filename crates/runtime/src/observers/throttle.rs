@@ -236,7 +236,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use peregrine_alert::RuleRegistry;
-    use peregrine_engine::Throttle;
+    use peregrine_engine::{Throttle, ThrottledRules};
     use peregrine_fields::Fields;
     use peregrine_rules::{EventSource, Loader};
 
@@ -332,7 +332,8 @@ mod tests {
             let settings = ThrottleSettings { max, window: WINDOW, key: Vec::new() };
             let throttle = Arc::new(Throttle::new(settings, &fields).unwrap());
             let generation = Generation::new(loader.into_rules(), &registry, Default::default());
-            generation.with_throttles(|_| Some(Arc::clone(&throttle)))
+            let (rules, tags) = (Vec::new(), Vec::new());
+            generation.with_throttles(&[ThrottledRules { rules, tags, throttle }])
         };
         world.alert(b"", 1);
         world.alert(b"", 2);
