@@ -94,7 +94,10 @@ pub fn check(path: &Path) -> Result<(), SpoolError> {
         path: path.to_owned(),
         source: FileError::System(source),
     };
-    let Some(existing) = path.ancestors().find(|ancestor| ancestor.exists()) else {
+    let here = Path::new(".");
+    let mut ancestors =
+        path.ancestors().map(|it| if it.as_os_str().is_empty() { here } else { it });
+    let Some(existing) = ancestors.find(|ancestor| ancestor.exists()) else {
         return Err(failed(io::ErrorKind::NotFound.into()));
     };
     let metadata = fs::metadata(existing).map_err(failed)?;
@@ -138,6 +141,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
         assert!(matches!(Directory::open(&path), Err(SpoolError::Locked { .. })));
         check(&path).unwrap();
+        check(Path::new("a/relative/path")).unwrap();
         drop(first);
         Directory::open(&path).unwrap();
     }

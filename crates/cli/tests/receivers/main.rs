@@ -13,6 +13,7 @@ mod nats;
 mod nginx;
 mod start;
 mod support;
+mod table;
 
 use support::Place;
 

@@ -17,22 +17,22 @@ use tokio::runtime::Runtime;
 use crate::support::{Place, Server, find, free_port, number_in, skip_or_fail, wait_until};
 
 /// A server with its files.
-struct Nats {
+pub(crate) struct Nats {
     directory: TempDir,
     port: u16,
     server: Option<Server>,
 }
 
 /// What a stream has stored.
-struct Stored {
+pub(crate) struct Stored {
     subject: String,
     id: String,
-    payload: String,
+    pub(crate) payload: String,
 }
 
 impl Nats {
     /// A server with these lines in its configuration. `None` if there is no NATS.
-    fn start(config: &str) -> Option<Self> {
+    pub(crate) fn start(config: &str) -> Option<Self> {
         Self::start_without_streams(&format!("jetstream {{ store_dir: store }}\n{config}"))
     }
 
@@ -49,7 +49,7 @@ impl Nats {
         Some(nats)
     }
 
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let mut command = Command::new(find("nats-server").unwrap());
         command.arg("-c").arg(self.directory.path().join("nats.conf"));
         command.current_dir(self.directory.path());
@@ -57,20 +57,20 @@ impl Nats {
         self.server = Some(Server::start_on(&mut command, self.port));
     }
 
-    fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.server.take().unwrap().crash();
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         self.server.as_ref().unwrap().signal(signal);
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
     /// A stream of this name that stores all alerts.
-    fn stream(&self, name: &str) -> Stream {
+    pub(crate) fn stream(&self, name: &str) -> Stream {
         self.stream_with(name, ConnectOptions::new())
     }
 
@@ -95,20 +95,20 @@ impl Nats {
     }
 }
 
-struct Stream {
+pub(crate) struct Stream {
     runtime: Runtime,
     stream: stream::Stream,
 }
 
 impl Stream {
     /// Number of messages; none while the server is away.
-    fn len(&mut self) -> u64 {
+    pub(crate) fn len(&mut self) -> u64 {
         let info = self.runtime.block_on(self.stream.info());
         info.map_or(0, |info| info.state.messages)
     }
 
     /// All messages in their order.
-    fn messages(&mut self) -> Vec<Stored> {
+    pub(crate) fn messages(&mut self) -> Vec<Stored> {
         let last = self.len();
         self.runtime.block_on(async {
             let mut messages = Vec::new();

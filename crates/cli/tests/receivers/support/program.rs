@@ -112,6 +112,11 @@ impl Feed {
         Self { events: Writer::new(to, Compression::None, &[]).unwrap(), sent: 0 }
     }
 
+    /// The next event comes behind so many that an earlier run had.
+    pub(crate) fn skip(&mut self, events: u64) {
+        self.sent += events;
+    }
+
     /// Sends so many events more.
     pub(crate) fn send(&mut self, events: u64) {
         for _ in 0..events {

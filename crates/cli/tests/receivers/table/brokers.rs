@@ -1,0 +1,53 @@
+//! Message brokers.
+
+use nix::sys::signal::Signal;
+
+use super::Receiver;
+use crate::nats::{Nats, Stream};
+
+#[test]
+fn nats() {
+    super::run(|| {
+        let nats = Nats::start("")?;
+        let stream = nats.stream("ALERTS");
+        Some(JetStream { nats, stream })
+    });
+}
+
+struct JetStream {
+    nats: Nats,
+    stream: Stream,
+}
+
+impl Receiver for JetStream {
+    fn name(&self) -> &'static str {
+        "nats"
+    }
+
+    fn section(&self, spool: &str) -> String {
+        format!(
+            "nats_output: {{enabled: true, servers: [\"{}\"], request_timeout_ms: 500, {spool}}}\n",
+            self.nats.url()
+        )
+    }
+
+    fn crash(&mut self) {
+        self.nats.crash();
+    }
+
+    fn restart(&mut self) {
+        self.nats.restart();
+    }
+
+    fn hang(&mut self, hangs: bool) {
+        self.nats.signal(if hangs { Signal::SIGSTOP } else { Signal::SIGCONT });
+    }
+
+    fn count(&mut self) -> u64 {
+        self.stream.len()
+    }
+
+    fn received(&mut self) -> Vec<String> {
+        self.stream.messages().into_iter().map(|message| message.payload).collect()
+    }
+}
