@@ -11,23 +11,25 @@ use crate::declare::section;
 use crate::sections::{
     AlertThrottling, AppendOutput, BaseSyscalls, Capture, Containers, Engine, FalcoLibs,
     FileOutput, Files, HttpOutput, Include, LibsLogger, LogFormat, LogLevel, Metrics, OtlpOutput,
-    OutputsQueue, Plugins, Presentation, ProgramOutput, RuleMatching, RuleSelection, Switch,
-    SyscallEventDrops, SyscallEventTimeouts, Webserver,
+    OutputsQueue, Plugins, Presentation, ProgramOutput, RuleMatching, RuleSelection, StdoutOutput,
+    SyscallEventDrops, SyscallEventTimeouts, SyslogOutput, Webserver,
 };
 use crate::sections::{KafkaOutput, NatsOutput};
 
 impl Config {
     /// What outputs that are enabled say about their alerts, each with the section of these keys.
     #[must_use]
-    pub fn presentations(&self) -> Vec<(&'static str, &Presentation)> {
-        let file = self.file_output.as_ref().map(|it| &it.presentation);
-        let stdout = Some(&self.stdout_output).filter(|it| it.enabled).map(|it| &it.peregrine);
-        let syslog = Some(&self.syslog_output).filter(|it| it.enabled).map(|it| &it.peregrine);
-        let program = self.program_output.as_ref().map(|it| &it.presentation);
-        let http = self.http_output.as_ref().map(|it| &it.presentation);
-        let otlp = self.otlp_output.as_ref().map(|it| &it.presentation);
-        let nats = self.nats_output.as_ref().map(|it| &it.presentation);
-        let kafka = self.kafka_output.as_ref().map(|it| &it.presentation);
+    pub fn presentations(&self) -> Vec<(&'static str, Presentation)> {
+        let file = self.file_output.as_ref().map(|it| it.presentation.clone());
+        let stdout = Some(&self.stdout_output).filter(|it| it.enabled);
+        let stdout = stdout.map(|it| it.peregrine.presentation());
+        let syslog = Some(&self.syslog_output).filter(|it| it.enabled);
+        let syslog = syslog.map(|it| it.peregrine.presentation());
+        let program = self.program_output.as_ref().map(|it| it.presentation.clone());
+        let http = self.http_output.as_ref().map(|it| it.presentation.clone());
+        let otlp = self.otlp_output.as_ref().map(|it| it.presentation.clone());
+        let nats = self.nats_output.as_ref().map(|it| it.presentation.clone());
+        let kafka = self.kafka_output.as_ref().map(|it| it.presentation.clone());
         let outputs = [
             ("file_output.peregrine", file),
             ("stdout_output.peregrine", stdout),
@@ -79,9 +81,9 @@ section! {
         /// Alerts into a file.
         file_output: Option<FileOutput> = None;
         /// Alerts to standard output.
-        stdout_output: Switch = Switch::default();
+        stdout_output: StdoutOutput = StdoutOutput::default();
         /// Alerts to syslog.
-        syslog_output: Switch = Switch::default();
+        syslog_output: SyslogOutput = SyslogOutput::default();
         /// Alerts to the standard input of a program.
         program_output: Option<ProgramOutput> = None;
         /// Alerts to a web server.

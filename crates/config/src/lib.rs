@@ -43,13 +43,15 @@ pub use load::{Loaded, Main, ReadFile, load};
 pub use secrets::redact_option;
 pub use sections::{Age, Spool, WhenSpoolFull};
 pub use sections::{
-    AlertFormat, AlertThrottling, AppendOutput, BaseSyscalls, Batch, BatchForm, Capture,
+    AlertFormat, AlertThrottling, AppName, AppendOutput, BaseSyscalls, Batch, BatchForm, Capture,
     CaptureMode, ClientCertificate, Containers, DropAction, DropActions, Encoding, Engine,
-    ExtraField, FalcoLibs, FieldChanges, FileOutput, Files, Headers, Hooks, HttpExtras, HttpOutput,
-    Include, Interval, IntervalError, LibsLogger, LibsSeverity, ListenAddress, LiveSettings,
-    LogFormat, LogLevel, Metrics, OutputsQueue, Plugin, Plugins, Presentation, ProgramOutput,
-    Renames, Retries, RingSize, RuleMatching, RuleSelection, Scope, Select, Share, Strategy,
-    Switch, SyscallEventDrops, SyscallEventTimeouts, Tls, Trust, Webserver, WhenFull,
+    ExtraField, Facility, FalcoLibs, FieldChanges, FileCompression, FileOutput, FileRotation,
+    Files, Fsync, Headers, Hooks, HttpExtras, HttpOutput, Include, Interval, IntervalError,
+    LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat, LogLevel, Metrics,
+    OutputsQueue, OwnStdoutKeys, OwnSyslogKeys, Plugin, Plugins, Presentation, ProgramOutput,
+    Renames, Retries, RingSize, RuleMatching, RuleSelection, Scope, Select, Share, StdoutOutput,
+    Strategy, SyscallEventDrops, SyscallEventTimeouts, SyslogAddress, SyslogForm, SyslogFraming,
+    SyslogOutput, Tls, Trust, Webserver, WhenClosed, WhenFull,
 };
 pub use sections::{
     KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism,
@@ -66,6 +68,7 @@ use declare::{Definitions, Setting, extend};
 pub fn json_schema() -> Json {
     let mut schema = full_schema().json().clone();
     remove_ours(&mut schema);
+    share_outputs(&mut schema);
     let Some(Json::Object(definitions)) = schema.get_mut("definitions").map(Json::take) else {
         return schema;
     };
@@ -94,12 +97,35 @@ fn remove_ours(schema: &mut Json) {
     }
 }
 
+/// Without our keys, two outputs are the same to Falco.
+fn share_outputs(schema: &mut Json) {
+    const SAME: [&str; 2] = ["StdoutOutput", "SyslogOutput"];
+    match schema {
+        Json::Object(map) => {
+            for name in SAME {
+                if let Some(mut same) = map.remove(name) {
+                    extend(&mut same, json!({ "title": "Output" }));
+                    map.insert("Output".to_owned(), same);
+                }
+            }
+            map.values_mut().for_each(share_outputs);
+        }
+        Json::String(text) if SAME.iter().any(|it| text.strip_prefix(DEFINITIONS) == Some(it)) => {
+            *text = format!("{DEFINITIONS}Output");
+        }
+        _ => {}
+    }
+}
+
+/// What a reference to a definition begins with.
+const DEFINITIONS: &str = "#/definitions/";
+
 /// Names of the definitions that a schema refers to.
 fn references(schema: &Json) -> Vec<&str> {
     match schema {
         Json::Object(map) => {
             let name = map.get("$ref").and_then(Json::as_str);
-            let name = name.and_then(|name| name.strip_prefix("#/definitions/"));
+            let name = name.and_then(|name| name.strip_prefix(DEFINITIONS));
             name.into_iter().chain(map.values().flat_map(references)).collect()
         }
         Json::Array(items) => items.iter().flat_map(references).collect(),

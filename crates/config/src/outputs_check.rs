@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use peregrine_diagnostics::redact;
 use rustix::fs::{Access, access};
 
-use crate::{ConfigError, Loaded};
+use crate::{ConfigError, Loaded, SyslogAddress};
 
 /// Words at the start of a command that a shell knows itself.
 const SHELL_WORDS: [&str; 44] = [
@@ -31,6 +31,14 @@ impl Loaded {
                 let help = "create the directory, or name a file elsewhere";
                 return Err(self.error("file_output.filename", message, help));
             }
+        }
+        let syslog = &config.syslog_output;
+        let has_datagrams =
+            matches!(syslog.peregrine.address, SyslogAddress::Local(_) | SyslogAddress::Udp(..));
+        if syslog.enabled && syslog.peregrine.spool.enabled && has_datagrams {
+            let key = "syslog_output.peregrine.spool.enabled";
+            let message = format!("{key}: nothing tells what has arrived at this address");
+            return Err(self.error(key, message, "use an address with `tcp://` or `tls://`"));
         }
         if let Some(program) = &config.program_output
             && let Some(missing) = missing_program(&program.command)

@@ -5,6 +5,7 @@ mod repeats;
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -38,8 +39,8 @@ pub struct LogSettings {
     pub level: Priority,
     /// Write to stderr.
     pub stderr: bool,
-    /// Send to syslog. Without a daemon, lines to it are lost, as with `syslog(3)`.
-    pub syslog: bool,
+    /// Send to syslog at this socket. Without a daemon, lines to it are lost, as with `syslog(3)`.
+    pub syslog: Option<PathBuf>,
     /// Form of the lines on stderr.
     pub format: LogFormat,
     /// Times of text lines as `2026-11-22T09:38:00+0000`.
@@ -49,9 +50,6 @@ pub struct LogSettings {
     /// Number of the facility there.
     pub facility: u8,
 }
-
-/// The socket of syslog.
-const SYSLOG: &str = "/dev/log";
 
 /// Form of the lines on stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -175,14 +173,14 @@ impl fmt::Debug for Log {
 impl Opened {
     fn new(settings: LogSettings) -> Self {
         // A full or vanished syslog must not block the program. One that comes back is found again.
-        let socket = || Mutex::new(SyslogSocket::new(SYSLOG.into(), None));
-        let syslog = settings.syslog.then(socket);
+        let socket = |path| Mutex::new(SyslogSocket::new(path, None));
+        let syslog = settings.syslog.clone().map(socket);
         Self { settings, syslog }
     }
 
     /// Number of the least severe level that goes anywhere, plus one.
     fn levels(&self) -> u8 {
-        let any = self.settings.stderr || self.settings.syslog;
+        let any = self.settings.stderr || self.syslog.is_some();
         if any { self.settings.level as u8 + 1 } else { 0 }
     }
 }
@@ -283,7 +281,7 @@ mod tests {
         let nowhere = LogSettings {
             level: Priority::Debug,
             stderr: false,
-            syslog: false,
+            syslog: None,
             format: LogFormat::Text,
             iso_8601: false,
             program: "engine".to_owned(),

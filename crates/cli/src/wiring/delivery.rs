@@ -1,7 +1,7 @@
 //! From configuration keys to settings of crate `output`: channels and alert formats.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -13,13 +13,11 @@ use peregrine_event::render::Buffers;
 use peregrine_output::{
     AlertFilter, Batch, BatchForm, Bearer, ChannelOutput, ChannelSettings, ClientIdentity,
     Delivery, Encoding, FieldChanges, FileOutput, Format, HttpOutput, JsonStyle, Layout,
-    NameCollision, ProgramOutput, QueueLimits, RetryLimits, StdoutOutput, SyslogOutput,
-    TlsSettings, Trust, WhenFull,
+    NameCollision, ProgramOutput, QueueLimits, RetryLimits, TlsSettings, Trust, WhenFull,
 };
 
 use super::setup::Setup;
-use super::{brokers, otlp, spool};
-use crate::version;
+use super::{brokers, otlp, spool, streams};
 
 /// How and where alerts are delivered.
 ///
@@ -48,18 +46,17 @@ pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
 /// The outputs that are enabled.
 fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
     let file = config.file_output.as_ref().map(|file| {
-        let output = file_output(&file.path, file.keep_alive, config);
+        let output = streams::file(file, file_output(&file.path, file.keep_alive, config));
         (ChannelOutput::File(output), &file.presentation, file.when_full)
     });
     let keys = &config.stdout_output;
-    let stdout = keys
-        .enabled
-        .then(|| (ChannelOutput::Stdout(StdoutOutput::default()), &keys.peregrine, keys.when_full));
+    let own = keys.peregrine.presentation();
+    let stdout = ChannelOutput::Stdout(streams::stdout(keys));
+    let stdout = keys.enabled.then_some((stdout, &own, keys.when_full));
     let keys = &config.syslog_output;
-    let syslog = keys.enabled.then(|| {
-        let output = SyslogOutput::local(PathBuf::from("/dev/log"), version::program());
-        (ChannelOutput::Syslog(output), &keys.peregrine, keys.when_full)
-    });
+    let own = keys.peregrine.presentation();
+    let syslog = ChannelOutput::Syslog(streams::syslog(&keys.peregrine, tls));
+    let syslog = keys.enabled.then_some((syslog, &own, keys.when_full));
     let program = config.program_output.as_ref().map(|keys| {
         let (command, keep_alive) = (keys.command.clone(), keys.keep_alive);
         let output = ProgramOutput { command, keep_alive };
@@ -207,7 +204,7 @@ pub(crate) fn content(config: &Config) -> AlertContent {
 /// No output gives two fields of an alert the same name.
 pub(crate) fn check_renamed(setup: &Setup, generation: &Generation) -> anyhow::Result<()> {
     for (section, presentation) in setup.config().presentations() {
-        let changes = field_changes(presentation);
+        let changes = field_changes(&presentation);
         let rules = (0..).map_while(|index| generation.template(index)).map(AlertTemplate::rule);
         for rule in rules {
             if let Some(NameCollision { fields: [one, two], name }) =

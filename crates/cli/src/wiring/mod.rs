@@ -17,5 +17,6 @@ pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod setup;
 mod spool;
+mod streams;
 pub(crate) mod syscalls;
 pub(crate) mod throttling;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use peregrine_config::{Config, ConfigError, Loaded, Spool, WhenSpoolFull as When};
 use peregrine_files::STATE_DIRECTORY;
 use peregrine_limits::SPOOL_MEMORY;
-use peregrine_output::{ChannelOutput, SpoolSettings, WhenSpoolFull, check_spool};
+use peregrine_output::{
+    ChannelOutput, SpoolSettings, SyslogOutput, SyslogReceiver, WhenSpoolFull, check_spool,
+};
 
 /// The spool of an output, if it has one.
 pub(super) fn settings(config: &Config, output: &ChannelOutput) -> Option<SpoolSettings> {
@@ -55,6 +57,9 @@ fn keys<'a>(
         ChannelOutput::Http(_) => ("http", "http_output.peregrine", &http?.peregrine.spool),
         #[cfg(feature = "otlp")]
         ChannelOutput::Otlp(_) => ("otlp", "otlp_output", &config.otlp_output.as_ref()?.spool),
+        ChannelOutput::Syslog(SyslogOutput { receiver: SyslogReceiver::Tcp { .. }, .. }) => {
+            ("syslog", "syslog_output.peregrine", &config.syslog_output.peregrine.spool)
+        }
         #[cfg(feature = "nats")]
         ChannelOutput::Nats(_) => ("nats", "nats_output", &config.nats_output.as_ref()?.spool),
         #[cfg(feature = "kafka")]

@@ -28,9 +28,11 @@ pub use log::{LibsLogger, LibsSeverity, LogFormat, LogLevel};
 pub use metrics::{Interval, IntervalError, Metrics};
 pub use outputs::{Age, Spool, WhenSpoolFull};
 pub use outputs::{
-    AlertFormat, Batch, BatchForm, ClientCertificate, Encoding, FieldChanges, FileOutput, Headers,
-    HttpExtras, HttpOutput, OtlpBatch, OtlpKeys, OtlpOutput, OtlpProtocol, OutputsQueue,
-    Presentation, ProgramOutput, Renames, Retries, Select, Switch, Tls, TlsKeys, Trust, WhenFull,
+    AlertFormat, AppName, Batch, BatchForm, ClientCertificate, Encoding, Facility, FieldChanges,
+    FileCompression, FileOutput, FileRotation, Fsync, Headers, HttpExtras, HttpOutput, OtlpBatch,
+    OtlpKeys, OtlpOutput, OtlpProtocol, OutputsQueue, OwnStdoutKeys, OwnSyslogKeys, Presentation,
+    ProgramOutput, Renames, Retries, Select, StdoutOutput, SyslogAddress, SyslogForm,
+    SyslogFraming, SyslogOutput, Tls, TlsKeys, Trust, WhenClosed, WhenFull,
 };
 pub use outputs::{KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism};
 pub use plugins::{Plugin, Plugins};

@@ -132,7 +132,7 @@ impl ChannelOutput {
         match self {
             Self::File(output) => Box::new(File::new(output, format, buffered)),
             Self::Stdout(output) => Box::new(Stdout::new(output, format, buffered)),
-            Self::Syslog(output) => syslog::channel(output, format),
+            Self::Syslog(output) => syslog::channel(output, format, spool),
             Self::Program(output) => Box::new(Program::new(output, format)),
             Self::Http(output) => output.channel(format).spooled(spool),
             #[cfg(feature = "otlp")]

@@ -8,6 +8,7 @@ mod stream;
 mod unacked;
 
 use peregrine_limits::NETWORK_ALERT_TIME;
+use peregrine_spool::SpoolSettings;
 
 pub use self::local::SyslogSocket;
 use self::message::Messages;
@@ -23,8 +24,13 @@ use crate::format::Formatter;
 /// Tries to send a message again over TCP without a spool.
 const TRIES: u32 = 5;
 
-/// A channel that sends each alert in this format.
-pub(crate) fn channel(output: SyslogOutput, format: Formatter) -> Box<dyn Channel> {
+/// A channel that sends each alert in this format. A spool serves TCP only: nothing tells that a
+/// datagram has not arrived.
+pub(crate) fn channel(
+    output: SyslogOutput,
+    format: Formatter,
+    spool: Option<SpoolSettings>,
+) -> Box<dyn Channel> {
     let messages = Messages::new(&output, format);
     match output.receiver {
         SyslogReceiver::Local(path) => Box::new(local::Local::new(path, messages)),
@@ -32,7 +38,7 @@ pub(crate) fn channel(output: SyslogOutput, format: Formatter) -> Box<dyn Channe
         SyslogReceiver::Tcp { address, framing, tls } => {
             let stream = stream::Stream::new(address, framing, tls);
             let retries = RetryLimits { max: TRIES, time: NETWORK_ALERT_TIME.duration() };
-            Box::new(Networked::new(Box::new(messages), Box::new(stream), retries))
+            Networked::new(Box::new(messages), Box::new(stream), retries).spooled(spool)
         }
     }
 }

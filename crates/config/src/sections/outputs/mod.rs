@@ -11,9 +11,11 @@ mod program;
 mod queue;
 mod shared;
 mod spool;
+mod stdout;
+mod syslog;
 mod tls;
 
-pub use file::FileOutput;
+pub use file::{FileCompression, FileOutput, FileRotation, Fsync};
 pub use http::{Encoding, Headers, HttpExtras, HttpOutput};
 pub use kafka::{KafkaCompression, KafkaOutput, KafkaSasl, SaslMechanism};
 pub use nats::{NatsLogin, NatsOutput};
@@ -24,18 +26,8 @@ pub use program::ProgramOutput;
 pub use queue::OutputsQueue;
 pub use shared::WhenFull;
 pub use spool::{Age, Spool, WhenSpoolFull};
+pub use stdout::{OwnStdoutKeys, StdoutOutput, WhenClosed};
+pub use syslog::{
+    AppName, Facility, OwnSyslogKeys, SyslogAddress, SyslogForm, SyslogFraming, SyslogOutput,
+};
 pub use tls::{ClientCertificate, Tls, TlsKeys, Trust};
-
-use crate::declare::section;
-
-section! {
-    /// An output without settings of its own.
-    pub Switch "Output" extra { "minProperties": 1 } {
-        /// Use it.
-        enabled: bool = false;
-        /// When its queue is full; see file_output.when_full.
-        when_full: WhenFull = WhenFull::Auto, extra { "$comment": "Peregrine" };
-        /// Which alerts it gets and how they look.
-        peregrine: Presentation = Presentation::default(), extra { "$comment": "Peregrine" };
-    }
-}

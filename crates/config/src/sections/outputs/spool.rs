@@ -16,7 +16,8 @@ section! {
         /// Use it.
         enabled: bool = false;
         /// Its directory, which no other output and no other agent uses. If empty,
-        /// /var/lib/peregrine/spool with the name of the output behind it (http, otlp, nats, kafka).
+        /// /var/lib/peregrine/spool with the name of the output behind it (http, otlp, nats, kafka,
+        /// syslog).
         directory: String = String::new();
         /// Size on the disk at most, in megabytes.
         max_mb: u32 = (SPOOL_BYTES.get() >> 20) as u32;

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use peregrine_yaml::Node;
+use serde_json::Value as Json;
 
-use crate::declare::section;
+use crate::declare::{Definitions, IgnoredValue, Row, Setting, section};
 use crate::issue::{ConfigCode, ConfigIssue};
 
 /// Certificates of a server and of the client.
@@ -45,6 +46,31 @@ section! {
         client_key: String = String::new();
         /// Trust any certificate of the server.
         insecure: bool = false;
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        let TlsKeys { ca, .. } = TlsKeys::default();
+        Self { trust: Trust::Authorities(ca.into()), client: None }
+    }
+}
+
+impl Setting for Tls {
+    fn schema(definitions: &mut Definitions) -> Json {
+        TlsKeys::schema(definitions)
+    }
+
+    fn read(node: &Node, key: &str) -> Result<Option<Self>, ConfigIssue> {
+        TlsKeys::read(node, key)?.map(|keys| keys.settings(key, node)).transpose()
+    }
+
+    fn ignored(node: &Node, key: &str, found: &mut Vec<IgnoredValue>) {
+        TlsKeys::ignored(node, key, found);
+    }
+
+    fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
+        TlsKeys::default().rows(key, about, rows);
     }
 }
 
