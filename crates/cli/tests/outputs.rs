@@ -63,7 +63,11 @@ load_plugins: []
     }
 
     fn start(&self) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_peregrine"));
+        self.start_by(&mut Command::new(env!("CARGO_BIN_EXE_peregrine")))
+    }
+
+    /// Starts a command that takes the options.
+    fn start_by(&self, command: &mut Command) -> Child {
         command.current_dir(self.directory.path()).stdout(Stdio::piped());
         command.stderr(File::create(self.path("log")).unwrap());
         command.args(["-c", "falco.yaml", "-r", "rules.yaml"]).spawn().unwrap()
@@ -221,4 +225,97 @@ fn a_web_server_that_never_answers_holds_up_no_other_output() {
     let lost = "Alerts lost by output:\n   http: 100 of 100 (not delivered at the end: 100)\n";
     assert!(stdout.contains(lost), "{stdout}");
     assert!(stdout.ends_with("Alerts lost by rule name, in all outputs:\n   Closed: 99\n"));
+}
+
+#[test]
+fn a_file_at_the_limit_of_its_size_does_not_end_the_program() {
+    let outputs = "file_output: {enabled: true, filename: alerts, keep_alive: true}\n";
+    let place = Place::new(1000, 100, outputs);
+    let mut shell = Command::new("sh");
+    // In blocks of 512 bytes.
+    shell.args(["-c", "ulimit -f 40; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_peregrine")]);
+    let mut child = place.start_by(&mut shell);
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    assert!(wait_for(&mut child).success(), "{}", place.log());
+    let alerts = fs::read_to_string(place.path("alerts")).unwrap();
+    assert!(alerts.len() <= 40 * 512 && alerts.ends_with("x\n"));
+    let lost = 1000 - alerts.lines().count();
+    assert!(
+        stdout.contains(&format!("   file: {lost} of 1000 (channel failed: {lost})")),
+        "{stdout}"
+    );
+    assert!(place.log().contains("file: File too large (os error 27) ("), "{}", place.log());
+}
+
+#[test]
+fn a_run_whose_stdout_is_closed_ends_with_a_code_of_its_own() {
+    let place = Place::new(100_000, 200, "stdout_output: {enabled: true}\n");
+    let mut child = place.start();
+    let mut first = String::new();
+    // As `head -n 1`.
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.contains("Notice 1 x"), "{first}");
+    assert_eq!(wait_for(&mut child).code(), Some(141), "{}", place.log());
+    let log = place.log();
+    assert_eq!(log.matches("standard output is closed: the run ends").count(), 1, "{log}");
+    assert!(log.contains("Events detected: ") && !log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn a_closed_stdout_can_be_the_end_of_that_output_only() {
+    let place = Place::new(
+        10_000,
+        200,
+        "stdout_output: {enabled: true, peregrine: {when_closed: disable}}\n\
+         file_output: {enabled: true, filename: alerts, keep_alive: true}\n",
+    );
+    let mut child = place.start();
+    drop(child.stdout.take());
+    assert!(wait_for(&mut child).success(), "{}", place.log());
+    assert_eq!(lines(&place.path("alerts")), 10_000);
+    let log = place.log();
+    let told = "stdout: standard output is closed: alerts for it are lost from now on (";
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+    assert!(log.contains("   stdout: 10000 of 10000 (channel failed: 10000)\n"), "{log}");
+}
+
+#[test]
+fn a_program_that_fails_is_reported_and_counted() {
+    for (keep_alive, events) in [(true, 100), (false, 5)] {
+        let program = "'cat > /dev/null; exit 3'";
+        let program = if keep_alive { "'exec <&-; exit 3'" } else { program };
+        let place = Place::new(
+            events,
+            10,
+            &format!(
+                "program_output: {{enabled: true, keep_alive: {keep_alive}, program: {program}}}\n"
+            ),
+        );
+        let mut child = place.start();
+        let mut stdout = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        assert!(wait_for(&mut child).success(), "{}", place.log());
+        let lost = format!("   program: {events} of {events} (channel failed: {events})");
+        assert!(stdout.contains(&lost), "{stdout}");
+        let log = place.log();
+        assert!(log.contains("program: program output has ended (exit status: 3): "), "{log}");
+    }
+}
+
+#[test]
+fn a_program_that_never_reads_does_not_outlive_the_run() {
+    let place = Place::new(
+        100,
+        10,
+        "program_output: {enabled: true, keep_alive: true, program: 'echo $$ > pid; exec sleep 1000'}\n\
+         output_timeout: 200\n",
+    );
+    let mut child = place.start();
+    assert!(wait_for(&mut child).success(), "{}", place.log());
+    let pid = fs::read_to_string(place.path("pid")).unwrap();
+    assert!(!Path::new(&format!("/proc/{}", pid.trim())).exists());
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    assert!(stdout.contains("   program: 100 of 100 ("), "{stdout}");
 }

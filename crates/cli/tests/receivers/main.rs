@@ -7,10 +7,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 mod collector;
+mod disk;
 mod faults;
 mod kafka;
 mod nats;
 mod nginx;
+mod rsyslog;
 mod start;
 mod support;
 mod table;

@@ -108,7 +108,7 @@ impl Place {
 }
 
 impl Feed {
-    fn new(to: File) -> Self {
+    pub(crate) fn new(to: File) -> Self {
         Self { events: Writer::new(to, Compression::None, &[]).unwrap(), sent: 0 }
     }
 
