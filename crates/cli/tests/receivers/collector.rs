@@ -152,6 +152,54 @@ fn records_wait_for_a_collector_that_is_restarted() {
 }
 
 #[test]
+fn a_spool_keeps_records_while_nothing_runs() {
+    let Some(collector) = Collector::find() else { return };
+    let spool = ", spool: {enabled: true, directory: ./spool}";
+    let place = Place::new(&collector.output("grpc", "http", spool));
+    place.events(500, 20);
+    let mut run = place.start();
+    assert!(run.wait().success(), "{}", run.log());
+    assert!(run.stdout().contains("Alerts left in the spool"), "{}", run.stdout());
+    let _server = collector.start(&place, "");
+    std::fs::remove_file(place.path("events")).unwrap();
+    let (mut run, mut feed) = place.start_feeding();
+    // The alert about the same event has the same id.
+    feed.send(1);
+    wait_until("all records arrive", || records(&place).len() >= 500);
+    drop(feed);
+    assert!(run.wait().success(), "{}", run.log());
+    let mut seen = BTreeSet::new();
+    let first = |record: &Record| seen.insert(record.id.clone());
+    assert_complete(records(&place).into_iter().filter(first).collect(), 500);
+}
+
+#[test]
+fn the_configurations_of_the_fleet_page_are_valid() {
+    let page = include_str!("../../../../docs/fleet.md");
+    let block = |name: &str| {
+        let (_, block) = page.split_once(&format!("```yaml\n# {name}\n")).unwrap();
+        block.split_once("```").unwrap().0.to_owned()
+    };
+    let place = Place::new("");
+    place.write_certificates();
+    let files = place.path("").display().to_string();
+    let agent = block("falco.yaml").replace("/etc/peregrine/tls/", &files);
+    let agent = agent.replace("/var/lib/peregrine/spool", place.path("spool").to_str().unwrap());
+    let config = place.read("falco.yaml");
+    place.write("falco.yaml", &format!("{config}{agent}"));
+    place.events(1, 1);
+    let mut run = place.start_with(&["--dry-run"]);
+    assert!(run.wait().success(), "{}", run.log());
+
+    let Some(Collector { program, .. }) = Collector::find() else { return };
+    place.write("otelcol.yaml", &block("otelcol.yaml"));
+    let mut command = Command::new(program);
+    let output = command.args(["validate", "--config"]).arg(place.path("otelcol.yaml")).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn records_arrive_through_tls_with_a_client_certificate() {
     for protocol in PROTOCOLS {
         let Some(collector) = Collector::find() else { return };
