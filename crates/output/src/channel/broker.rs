@@ -8,7 +8,8 @@ use peregrine_limits::BROKER_REQUEST_TIME;
 use tokio::runtime::{Builder, Runtime};
 
 use super::error::BrokerError;
-use super::network::{BatchLimits, Fate};
+use super::network::{BatchLimits, Fate, SendError};
+use super::tls::Tls;
 
 /// What happened to the records of a call that did not all arrive.
 #[derive(Debug)]
@@ -50,6 +51,17 @@ impl Failure {
 impl From<BrokerError> for Failure {
     fn from(error: BrokerError) -> Self {
         Self::reconnect(error)
+    }
+}
+
+/// All records have arrived. Says, once, that changed files for TLS cannot be used.
+pub(super) fn arrived(records: usize, tls: Option<&mut Tls>) -> Result<(), SendError> {
+    match tls.and_then(Tls::take_refused) {
+        None => Ok(()),
+        Some(error) => {
+            let error = BrokerError::from(Box::new(error)).into();
+            Err(SendError { accepted: records, error, fate: Fate::Refused(0) })
+        }
     }
 }
 

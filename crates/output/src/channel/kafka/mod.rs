@@ -14,7 +14,7 @@ use peregrine_alert::AlertId;
 use peregrine_diagnostics::Secret;
 
 use self::connection::{Connection, State};
-use super::broker::{BATCH, Failure};
+use super::broker::{BATCH, Failure, arrived};
 use super::error::BrokerError;
 use super::network::{BatchLimits, Fate, Networked, Record, SendError, Transport};
 use super::retry::RetryLimits;
@@ -127,24 +127,54 @@ impl Transport for Kafka {
         };
         let mut states: Vec<_> = records.iter().map(known).collect();
         let failure = self.produce(records, &mut states).err();
-        let accepted = leading(&states, State::Arrived);
-        let behind = states.get(accepted..).unwrap_or_default();
         self.arrived.clear();
-        let Some(Failure { error, fate, .. }) = failure else { return Ok(()) };
-        let ids = records.iter().skip(accepted).zip(behind);
-        let arrived = ids.filter(|(_, state)| **state == State::Arrived);
-        self.arrived.extend(arrived.map(|(record, _)| record.id));
-        let fate = match (leading(behind, State::Refused), fate) {
-            // Another record is refused. Its turn comes with the next attempt.
-            (0, Fate::Refused(_)) => Fate::Again { at_least: Duration::ZERO },
-            (0, again) => again,
-            (refused, _) => Fate::Refused(refused),
+        let Some(Failure { error, fate, .. }) = failure else {
+            return arrived(records.len(), self.tls.as_mut());
         };
+        let (accepted, fate) = outcome(&states, fate);
+        let ids = records.iter().zip(states).skip(accepted);
+        let arrived = ids.filter(|(_, state)| *state == State::Arrived);
+        self.arrived.extend(arrived.map(|(record, _)| record.id));
         Err(SendError { accepted, error: error.into(), fate })
     }
+}
+
+/// How many records have arrived, from the first on, and what becomes of those behind, if `fate` is
+/// that of the one that failed.
+fn outcome(states: &[State], fate: Fate) -> (usize, Fate) {
+    let accepted = leading(states, State::Arrived);
+    let behind = states.get(accepted..).unwrap_or_default();
+    let fate = match (leading(behind, State::Refused), fate) {
+        // A later record is refused. Its turn comes.
+        (0, Fate::Refused(_)) => Fate::Again { at_least: Duration::ZERO },
+        (0, again) => again,
+        (refused, _) => Fate::Refused(refused),
+    };
+    (accepted, fate)
 }
 
 /// How many are in this state, from the first on.
 fn leading(states: &[State], wanted: State) -> usize {
     states.iter().take_while(|state| **state == wanted).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_behind_an_open_one_wait_for_it() {
+        use State::{Arrived, Open, Refused};
+        let again = Fate::Again { at_least: Duration::ZERO };
+        let refused = Fate::Refused(1);
+        for (states, fate, expected) in [
+            (&[Arrived, Arrived, Open, Arrived][..], again, (2, again)),
+            (&[Open, Refused, Arrived], refused, (0, again)),
+            (&[Arrived, Refused, Refused, Open], again, (1, Fate::Refused(2))),
+            (&[Refused, Arrived], refused, (0, refused)),
+            (&[], again, (0, again)),
+        ] {
+            assert_eq!(outcome(states, fate), expected, "{states:?}");
+        }
+    }
 }

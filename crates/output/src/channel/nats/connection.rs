@@ -117,8 +117,8 @@ impl Receiver {
                 for record in records {
                     match store(context, name.as_deref(), record).await {
                         Ok(acknowledgement) => acknowledgements.push((record, acknowledgement)),
-                        Err(error) => {
-                            refused = Some(failure(error, record));
+                        Err(failure) => {
+                            refused = Some(failure);
                             break;
                         }
                     }
@@ -151,20 +151,10 @@ impl Server {
         let mut sent = 0;
         let mut refused = None;
         for record in records {
-            let (subject, payload) = split(record);
-            let mut headers = HeaderMap::new();
-            headers.insert(MESSAGE_ID, record.id.to_string());
-            let published =
-                self.client.publish_with_headers(subject.to_owned(), headers, payload.into());
-            match published.await {
+            match self.send(record).await {
                 Ok(()) => sent += 1,
-                Err(error) => {
-                    let too_long = error.kind() == async_nats::PublishErrorKind::MaxPayloadExceeded;
-                    let error = BrokerError::Refused(Box::new(error));
-                    refused = Some(match too_long {
-                        true => Failure::refused(error, 1),
-                        false => Failure::reconnect(error),
-                    });
+                Err(failure) => {
+                    refused = Some(failure);
                     break;
                 }
             }
@@ -174,6 +164,18 @@ impl Server {
         self.echo.next().await.ok_or(BrokerError::Disconnected)?;
         *accepted = sent;
         refused.map_or(Ok(()), Err)
+    }
+
+    async fn send(&self, record: &Record<'_>) -> Result<(), Failure> {
+        let (subject, payload) = split(record)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(MESSAGE_ID, record.id.to_string());
+        let sent = self.client.publish_with_headers(subject.to_owned(), headers, payload.into());
+        sent.await.map_err(|error| {
+            let too_long = error.kind() == async_nats::PublishErrorKind::MaxPayloadExceeded;
+            let error = BrokerError::Refused(Box::new(error));
+            if too_long { Failure::refused(error, 1) } else { Failure::reconnect(error) }
+        })
     }
 }
 
@@ -247,20 +249,23 @@ async fn store(
     context: &Context,
     stream: Option<&str>,
     record: &Record<'_>,
-) -> Result<PublishAckFuture, PublishError> {
-    let (subject, payload) = split(record);
+) -> Result<PublishAckFuture, Failure> {
+    let (subject, payload) = split(record)?;
     let message = PublishMessage::build().payload(payload.into());
     let mut message = message.header(MESSAGE_ID, record.id.to_string());
     if let Some(stream) = stream {
         message = message.expected_stream(stream);
     }
-    context.send_publish(subject.to_owned(), message).await
+    let sent = context.send_publish(subject.to_owned(), message).await;
+    sent.map_err(|error| failure(error, record))
 }
 
-/// Subject and payload.
-fn split<'a>(record: &Record<'a>) -> (&'a str, Vec<u8>) {
-    let (subject, payload) = subject::split(record.body).unwrap_or_default();
-    (subject, payload.to_owned())
+/// Subject and payload. A record without, which a spool of another output may have, is refused.
+fn split<'a>(record: &'a Record<'a>) -> Result<(&'a str, Vec<u8>), Failure> {
+    let (subject, payload) = subject::split(record.body).ok_or_else(|| {
+        Failure::refused(BrokerError::NoPlace("the record has no subject".to_owned()), 1)
+    })?;
+    Ok((subject, payload.to_owned()))
 }
 
 /// Why a stream has not stored a record.

@@ -16,7 +16,7 @@ use peregrine_diagnostics::Secret;
 use self::connection::Connection;
 use self::subject::WithSubject;
 pub use self::subject::{SubjectError, SubjectTemplate};
-use super::broker::{BATCH, Failure};
+use super::broker::{BATCH, Failure, arrived};
 use super::error::BrokerError;
 use super::network::{BatchLimits, Networked, Record, SendError, Transport};
 use super::retry::RetryLimits;
@@ -134,10 +134,11 @@ impl Transport for Nats {
 
     fn send(&mut self, records: &[Record<'_>]) -> Result<(), SendError> {
         let mut accepted = 0;
-        self.publish(records, &mut accepted).map_err(|Failure { error, fate, .. }| SendError {
-            accepted,
-            error: error.into(),
-            fate,
-        })
+        match self.publish(records, &mut accepted) {
+            Ok(()) => arrived(accepted, self.tls.as_mut()),
+            Err(Failure { error, fate, .. }) => {
+                Err(SendError { accepted, error: error.into(), fate })
+            }
+        }
     }
 }
