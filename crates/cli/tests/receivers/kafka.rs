@@ -205,6 +205,31 @@ fn a_crash_of_the_broker_loses_nothing() {
 }
 
 #[test]
+fn alerts_of_an_ended_run_without_broker_come_with_the_next() {
+    let Some(mut kafka) = Kafka::start() else { return };
+    kafka.create("alerts", 1);
+    kafka.crash();
+    let place = Place::new(&output(&kafka, ", spool: {enabled: true, directory: spool}"));
+    let (mut run, mut feed) = place.start_feeding();
+    feed.send(200);
+    let stored = || {
+        fs::read_dir(place.path("spool")).map_or(0, |files| {
+            files.map(|file| file.unwrap().metadata().map_or(0, |file| file.len())).sum()
+        })
+    };
+    wait_until("the spool has all", || stored() > 200 * 50);
+    run.signal(Signal::SIGTERM);
+    run.wait();
+    drop(feed);
+    kafka.restart();
+    fs::remove_file(place.path("events")).unwrap();
+    place.events(1, 10);
+    let mut run = place.start();
+    assert!(run.wait().success(), "{}", run.log());
+    assert_first_in_order(&kafka.messages("alerts", 1)[&0], 200);
+}
+
+#[test]
 fn a_broker_that_hangs_holds_up_no_other_output() {
     let Some(kafka) = Kafka::start() else { return };
     kafka.create("alerts", 1);

@@ -143,6 +143,8 @@ fn output(nats: &Nats, more: &str) -> String {
     )
 }
 
+const SPOOL: &str = ", spool: {enabled: true, directory: spool}";
+
 #[test]
 fn a_stream_has_every_alert_once_and_in_order() {
     let Some(nats) = Nats::start("") else { return };
@@ -178,6 +180,23 @@ fn a_crash_of_the_server_loses_and_repeats_nothing() {
     assert!(run.wait().success(), "{}", run.log());
     wait_until("the stream is back", || stream.len() >= 900);
     stream.assert_numbers(900);
+}
+
+#[test]
+fn alerts_of_a_run_without_server_come_with_the_next() {
+    let Some(mut nats) = Nats::start("") else { return };
+    let mut stream = nats.stream("ALERTS");
+    nats.crash();
+    let place = Place::new(&output(&nats, SPOOL).replace("20000", "1000"));
+    place.events(200, 10);
+    let mut run = place.start();
+    assert!(run.wait().success(), "{}", run.log());
+    assert!(!run.stdout().contains("Alerts lost"), "{}", run.stdout());
+    nats.restart();
+    place.events(1, 10);
+    let mut run = place.start();
+    assert!(run.wait().success(), "{}", run.log());
+    stream.assert_numbers(200);
 }
 
 #[test]
