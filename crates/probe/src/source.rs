@@ -10,7 +10,7 @@ use peregrine_event::source::{Due, Next, Observation, Record, Source, TimedSourc
 use peregrine_telemetry::Phase;
 use thiserror::Error;
 
-use crate::bpf::{HookPlan, Probe, ProbeConfig, ProbeError, Selection};
+use crate::bpf::{HookPlan, KernelTypes, Probe, ProbeConfig, ProbeError, Selection};
 use crate::clock::Clock;
 use crate::counters::{Counters, ReaderCounters};
 use crate::event_readers::{EventReaders, ScanStep, SharedReaders, StartScan};
@@ -154,6 +154,11 @@ impl Live {
             held: false,
             num: 0,
         })
+    }
+
+    /// Hands over the types of the kernel for the next selection.
+    pub fn lend_types(&mut self, types: KernelTypes) {
+        self.probe.lend_types(types);
     }
 
     /// Changes the selection, without a gap for what stays selected.

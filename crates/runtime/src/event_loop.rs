@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{End, Engine, Generation, Source, Step};
+use peregrine_probe::bpf::KernelTypes;
 
 use crate::clock::now;
 use crate::control::{Control, Controls};
@@ -31,6 +32,17 @@ pub(crate) struct EventLoop<'a, M> {
     pub(crate) drains: bool,
 }
 
+/// Adapts a source to rules that were reloaded.
+pub(crate) trait Reselect<S>:
+    FnMut(&mut S, &Generation, Option<KernelTypes>, &mut RunObserver)
+{
+}
+
+impl<S, F> Reselect<S> for F where
+    F: FnMut(&mut S, &Generation, Option<KernelTypes>, &mut RunObserver)
+{
+}
+
 /// Why the loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -48,7 +60,7 @@ impl<M: RuleMeter> EventLoop<'_, M> {
     pub(crate) fn run<S: Source>(
         &mut self,
         source: &mut S,
-        mut reselect: impl FnMut(&mut S, &Generation, &mut RunObserver),
+        mut reselect: impl Reselect<S>,
     ) -> Result<Ended, S::Error> {
         loop {
             match self.engine.step(source, self.observer, self.meter)? {
@@ -97,11 +109,7 @@ impl<M: RuleMeter> EventLoop<'_, M> {
 
     /// Handles requests, and submits a snapshot of the counters if it is requested.
     #[cold]
-    fn handle<S>(
-        &mut self,
-        source: &mut S,
-        reselect: &mut impl FnMut(&mut S, &Generation, &mut RunObserver),
-    ) -> ControlFlow<()> {
+    fn handle<S>(&mut self, source: &mut S, reselect: &mut impl Reselect<S>) -> ControlFlow<()> {
         if !std::mem::replace(&mut self.ready, true) {
             self.controls.service().running();
         }
@@ -115,8 +123,8 @@ impl<M: RuleMeter> EventLoop<'_, M> {
                 }
                 Control::Reload { update, installed } => {
                     let begun = Instant::now();
-                    self.install(*update, |generation, observer| {
-                        reselect(source, generation, observer);
+                    self.install(*update, |generation, types, observer| {
+                        reselect(source, generation, types, observer);
                     });
                     // An error says that the answer is of no interest.
                     let _ = installed.send(begun.elapsed());
@@ -126,10 +134,14 @@ impl<M: RuleMeter> EventLoop<'_, M> {
         ControlFlow::Continue(())
     }
 
-    fn install(&mut self, update: Update, reselect: impl FnOnce(&Generation, &mut RunObserver)) {
-        let Update { generation, outputs, policies, metrics } = update;
+    fn install(
+        &mut self,
+        update: Update,
+        reselect: impl FnOnce(&Generation, Option<KernelTypes>, &mut RunObserver),
+    ) {
+        let Update { generation, outputs, policies, metrics, types } = update;
         let ended = self.observer.install(&generation, outputs, policies, metrics);
-        reselect(&generation, self.observer);
+        reselect(&generation, types, self.observer);
         generation.install_in(self.meter);
         let old = self.engine.install(generation);
         // Freeing the programs of hundreds of rules would delay events.

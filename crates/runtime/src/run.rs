@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::capture::{Backpressure, CaptureError};
 use crate::control::Controls;
-use crate::event_loop::{Ended, EventLoop};
+use crate::event_loop::{Ended, EventLoop, Reselect};
 use crate::limits::LimitReporter;
 use crate::observers::drops::Drops;
 use crate::observers::metrics::Metrics;
@@ -225,7 +225,8 @@ impl Work<'_> {
             Err(error) => return Followed::failed(error.into()),
         };
         let engine = Engine::new(generation, self.settings.state.clone());
-        let followed = self.follow(engine, &mut reader, observer, |_, _, _| ());
+        let followed =
+            self.follow(engine, &mut reader, observer, |_: &mut _, _: &_, _, _: &mut _| ());
         if matches!(followed.result, Ok(Ended::Source | Ended::Observer)) {
             // Falco keeps running for the requested duration after the end of the capture, and
             // scripts rely on that.
@@ -261,13 +262,19 @@ impl Work<'_> {
         let engine = engine.with_resolver(Box::new(resolver));
         let log = self.log.clone();
         let _events = self.controls.heartbeat().enter(Phase::Events);
-        let followed = self.follow(engine, &mut live, observer, |live, generation, observer| {
-            observer.metrics.iter_mut().for_each(|metrics| metrics.attach_kernel(live));
-            let selection = sources::probe_selection(&generation.settings().selected);
-            if let Err(error) = live.select(&selection) {
-                log.error(format_args!("The kernel goes on with what was selected: {error}"));
-            }
-        });
+        let followed = self.follow(
+            engine,
+            &mut live,
+            observer,
+            |live: &mut Live, generation: &Generation, types, observer: &mut RunObserver| {
+                types.into_iter().for_each(|types| live.lend_types(types));
+                observer.metrics.iter_mut().for_each(|metrics| metrics.attach_kernel(live));
+                let selection = sources::probe_selection(&generation.settings().selected);
+                if let Err(error) = live.select(&selection) {
+                    log.error(format_args!("The kernel goes on with what was selected: {error}"));
+                }
+            },
+        );
         observer.drops.finish(live.given());
         detach(live);
         followed.map_err(RunError::Live)
@@ -281,7 +288,8 @@ impl Work<'_> {
         observer.start_clock();
         let engine = Engine::new(generation, self.settings.state.clone());
         let _events = self.controls.heartbeat().enter(Phase::Events);
-        let followed = self.follow(engine, &mut NoEvents, observer, |_, _, _| ());
+        let followed =
+            self.follow(engine, &mut NoEvents, observer, |_: &mut _, _: &_, _, _: &mut _| ());
         followed.map_err(|never| match never {})
     }
 
@@ -291,7 +299,7 @@ impl Work<'_> {
         engine: Engine,
         source: &mut S,
         observer: &mut RunObserver,
-        reselect: impl FnMut(&mut S, &Generation, &mut RunObserver),
+        reselect: impl Reselect<S>,
     ) -> Followed<S::Error> {
         if self.settings.profile {
             let mut profiler = engine.generation().profiler();
@@ -318,7 +326,7 @@ impl Work<'_> {
         source: &mut S,
         observer: &mut RunObserver,
         meter: &mut impl RuleMeter,
-        reselect: impl FnMut(&mut S, &Generation, &mut RunObserver),
+        reselect: impl Reselect<S>,
     ) -> (Result<Ended, S::Error>, Engine) {
         let (controls, log) = (self.controls, self.log);
         let mut events = EventLoop {

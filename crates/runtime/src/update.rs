@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use peregrine_engine::Generation;
 use peregrine_output::NextOutputs;
+use peregrine_probe::bpf::KernelTypes;
 
 use crate::observers::RunPolicies;
 use crate::observers::metrics::Metrics;
@@ -18,6 +19,8 @@ pub struct Update {
     pub policies: RunPolicies,
     /// Whether metrics are collected.
     pub metrics: MetricsChange,
+    /// Read where other system calls are selected, so that the event thread does not have to.
+    pub types: Option<KernelTypes>,
 }
 
 /// Begin or end of metrics.

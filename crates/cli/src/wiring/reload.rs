@@ -8,9 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use peregrine_config::{ConfigError, Loaded};
+use peregrine_config::{ConfigError, Engine, Loaded};
 use peregrine_engine::Generation;
 use peregrine_output::{AlertSender, OutputsPlanner};
+use peregrine_probe::bpf::KernelTypes;
 use peregrine_runtime::observers::metrics::{MetricsControl, MetricsSettings};
 use peregrine_runtime::reload::Versions;
 use peregrine_runtime::{MetricsChange, Update};
@@ -174,7 +175,11 @@ impl RunVersions {
         let outputs = running.outputs.prepare(delivery)?;
         let (metrics_settings, next) = (settings, control);
         self.next = Some(Next { version, effective, metrics: next, metrics_settings, server });
-        Ok(Some(Update { generation, outputs, policies, metrics }))
+        let others = generation.settings().selected != self.current.generation.settings().selected;
+        let live = matches!(self.files.started.config().engine, Engine::Live { .. });
+        // Without them, the event thread reads them.
+        let types = (live && others).then(|| KernelTypes::read().ok()).flatten();
+        Ok(Some(Update { generation, outputs, policies, metrics, types }))
     }
 }
 

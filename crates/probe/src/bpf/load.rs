@@ -1,9 +1,11 @@
 //! Loads the programs, attaches them to what is selected, and gives access to their maps.
 
+use std::fmt;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use aya::maps::{Array, CgroupArray, MapData, ProgramArray};
 use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
@@ -149,11 +151,19 @@ impl Probe {
         &self.counters
     }
 
+    /// Hands over the types for the next selection, so that it does not have to read them.
+    pub fn lend_types(&mut self, types: KernelTypes) {
+        self.types = types;
+    }
+
     /// Changes the selection; syscalls that stay selected are captured without a gap.
     ///
     /// # Errors
     /// If the kernel rejects a program that was not needed before.
     pub fn select(&mut self, selection: &Selection) -> Result<(), ProbeError> {
+        if self.attached && *selection == self.selection {
+            return Ok(());
+        }
         let (mut selected, mut inline_record) = ([0; abi::SYSCALL_WORDS], [0; abi::SYSCALL_WORDS]);
         for syscall in native_syscalls() {
             let (nr, bit) = (usize::from(syscall.nr), 1 << (syscall.nr % 64));
@@ -348,9 +358,23 @@ impl Probe {
 /// The kernel's BTF: read when a program is loaded, and dropped when all are, because it takes more
 /// memory than everything else.
 #[derive(Default)]
-struct KernelTypes(Option<Btf>);
+pub struct KernelTypes(Option<Btf>);
+
+impl fmt::Debug for KernelTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KernelTypes").field(&self.0.is_some()).finish()
+    }
+}
 
 impl KernelTypes {
+    /// Reads them. Takes as long as many thousand events.
+    ///
+    /// # Errors
+    /// If the kernel has none, or they are damaged.
+    pub fn read() -> Result<Self, BtfError> {
+        Btf::from_sys_fs().map(|types| Self(Some(types)))
+    }
+
     fn get(&mut self) -> Result<&Btf, BtfError> {
         Ok(match self.0.take() {
             Some(btf) => self.0.insert(btf),
@@ -358,8 +382,12 @@ impl KernelTypes {
         })
     }
 
+    /// Freeing so many small pieces would delay events.
     fn forget(&mut self) {
-        self.0 = None;
+        if let Some(types) = self.0.take() {
+            // If no thread can be started, they are freed here.
+            let _ = thread::Builder::new().name("dropper".to_owned()).spawn(move || drop(types));
+        }
     }
 }
 

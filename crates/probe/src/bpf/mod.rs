@@ -20,7 +20,7 @@ pub use counters::{KernelCounters, OffenderRow};
 pub use error::ProbeError;
 pub use functions::{SYSCALL_FUNCTION, SyscallFunctions, syscall_functions};
 pub use hooks::{Prototype, prototypes};
-pub use load::Probe;
+pub use load::{KernelTypes, Probe};
 pub use maps::{Ring, online_cpus};
 pub use programs::{ProgramStatistics, Programs, count_runs};
 pub use select::{Selection, SyscallSet, Tracepoints};

@@ -20,6 +20,7 @@ use peregrine_output::{
     AlertFilter, ChannelOutput, ChannelSettings, Delivery, FileOutput, Format, Layout, Outputs,
     OutputsPlanner, QueueLimits, WhenFull,
 };
+use peregrine_probe::bpf::KernelTypes;
 use peregrine_rules::{EventSource, Loader};
 use peregrine_runtime::control::channel;
 use peregrine_runtime::observers::{RunPolicies, TimeoutSettings};
@@ -80,7 +81,8 @@ fn policies() -> RunPolicies {
 /// Other rules, and nothing else.
 fn update(generation: Arc<Generation>, outputs: &OutputsPlanner, delivery: Delivery) -> Update {
     let outputs = outputs.prepare(delivery).unwrap();
-    Update { generation, outputs, policies: policies(), metrics: MetricsChange::Stay }
+    let (policies, metrics, types) = (policies(), MetricsChange::Stay, KernelTypes::read().ok());
+    Update { generation, outputs, policies, metrics, types }
 }
 
 /// Writes the text of alerts to a file, at once unless `buffered`.
