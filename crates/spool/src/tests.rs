@@ -439,6 +439,45 @@ fn the_loss_of_what_was_forced_to_the_disk_is_told() {
     }
 }
 
+/// `cargo test -p peregrine-spool --release the_cost -- --nocapture` shows the figures.
+#[test]
+fn the_cost_of_a_record_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = SpoolSettings { memory: 8 << 20, ..settings(dir.path()) };
+    let settings = SpoolSettings { sync_interval: Duration::from_millis(100), ..settings };
+    let (spool, mut reader) = open(&settings);
+    let syncer = {
+        let spool = spool.clone();
+        thread::spawn(move || spool.sync_until_closed(|error| panic!("{error}")))
+    };
+    let begun = std::time::Instant::now();
+    let body = vec![b'x'; 400];
+    for batch in 0..200 {
+        let records = (0..128).map(|n| Record { id: batch * 128 + n, time: 1, body: &body });
+        assert_eq!(spool.append(records).stored, 128);
+        spool.publish();
+    }
+    let appended = begun.elapsed();
+    let begun = std::time::Instant::now();
+    let mut read = 0;
+    while read < 25_600 {
+        reader.take(TakeLimits { records: 100, bytes: 1 << 20 });
+        read += reader.records().len();
+        reader.settle(100);
+    }
+    let taken = begun.elapsed();
+    let begun = std::time::Instant::now();
+    spool.close().unwrap();
+    syncer.join().unwrap();
+    let each = |time: Duration| time.as_nanos() / 25_600;
+    eprintln!(
+        "a record of 400 bytes: {} ns to append, {} ns to take and settle; {} ms to close",
+        each(appended),
+        each(taken),
+        begun.elapsed().as_millis()
+    );
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Append { records: u64, len: usize },

@@ -44,7 +44,7 @@ impl Receiver for WebServer {
     }
 
     fn section(&self, spool: &str) -> String {
-        let batch = "batch: {max_alerts: 100, form: ndjson}, request_timeout_ms: 500";
+        let batch = "batch: {max_alerts: 100, form: ndjson}, request_timeout_ms: 2000";
         format!(
             "http_output: {{enabled: true, url: 'http://127.0.0.1:{}/', keep_alive: true, \
              peregrine: {{{batch}, {spool}}}}}\n",
