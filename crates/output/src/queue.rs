@@ -9,7 +9,7 @@ mod limits;
 use std::sync::PoisonError;
 #[cfg(not(loom))]
 use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(loom)]
 use loom::sync::{Condvar, Mutex, MutexGuard};
@@ -283,9 +283,29 @@ impl<T: Queued> Queue<T> {
                 state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
             } else {
                 state.consumer = Consumer::Lingers;
-                state = self.linger(state);
+                state = self.wait_ready(state, LINGER);
                 lingered = true;
             }
+            state.consumer = Consumer::Busy;
+        }
+    }
+
+    /// Takes further items until there are `max`, for this time at most. Ends at once if the worker
+    /// has something else to do.
+    pub(crate) fn take_more(&self, items: &mut Vec<T>, max: usize, time: Duration) {
+        let until = Instant::now() + time;
+        let mut state = self.lock();
+        while items.len() < max && !state.ended && !state.reopen {
+            let before = items.len();
+            state.waiting.take(items, max - before);
+            self.wake_producers(&state);
+            let left = until.saturating_duration_since(Instant::now());
+            // What still waits has found no place among those that were taken.
+            if state.closed || left.is_zero() || !state.waiting.is_empty() {
+                break;
+            }
+            state.consumer = Consumer::Sleeps;
+            state = self.wait_ready(state, left);
             state.consumer = Consumer::Busy;
         }
     }
@@ -306,17 +326,24 @@ impl<T: Queued> Queue<T> {
         }
     }
 
-    /// Waits to be woken, for [`LINGER`] at most.
+    /// Waits to be woken, for this time at most.
     #[cfg(not(loom))]
-    fn linger<'a>(&self, state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
-        let waited = self.ready.wait_timeout(state, LINGER);
+    fn wait_ready<'a>(
+        &self,
+        state: MutexGuard<'a, State<T>>,
+        time: Duration,
+    ) -> MutexGuard<'a, State<T>> {
+        let waited = self.ready.wait_timeout(state, time);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Loom has no clock: the time may have passed after any step of the other threads.
     #[cfg(loom)]
-    fn linger<'a>(&'a self, state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
-        let _ = LINGER;
+    fn wait_ready<'a>(
+        &'a self,
+        state: MutexGuard<'a, State<T>>,
+        _: Duration,
+    ) -> MutexGuard<'a, State<T>> {
         drop(state);
         loom::thread::yield_now();
         self.lock()

@@ -127,10 +127,15 @@ impl Lane {
     /// Delivers until the queue ends.
     pub(crate) fn run(&self, channel: &mut dyn Channel) {
         let mut alerts = Vec::new();
-        let batch = channel.batch();
+        let (batch, max_wait) = (channel.batch(), channel.max_wait());
         loop {
             match self.queue.take(&mut alerts, batch) {
-                Taken::Items => self.deliver(channel, &alerts),
+                Taken::Items => {
+                    if !max_wait.is_zero() {
+                        self.queue.take_more(&mut alerts, batch, max_wait);
+                    }
+                    self.deliver(channel, &alerts);
+                }
                 Taken::Reopen => self.act(|| channel.reopen()),
                 Taken::End => break,
             }

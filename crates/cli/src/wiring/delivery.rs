@@ -124,6 +124,7 @@ fn http_output(keys: &peregrine_config::HttpOutput) -> HttpOutput {
         batch: extras.batch.as_ref().map(|batch| Batch {
             alerts: batch.max_alerts.max(1) as usize,
             bytes: (batch.max_kb as usize) << 10,
+            max_wait: millis(batch.max_wait_ms),
             form: match batch.form {
                 peregrine_config::BatchForm::JsonArray => BatchForm::JsonArray,
                 peregrine_config::BatchForm::NdJson => BatchForm::Lines,

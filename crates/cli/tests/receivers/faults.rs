@@ -234,6 +234,30 @@ fn retry_after_is_respected_and_the_order_stays() {
 }
 
 #[test]
+fn an_alert_waits_for_others_no_longer_than_it_may() {
+    let server = Faulty::start(|_| Status("200 OK"));
+    let batch = "batch: {max_alerts: 3, max_wait_ms: 500, form: ndjson}";
+    let place = Place::new(&format!(
+        "http_output: {{enabled: true, url: '{}', peregrine: {{{batch}}}}}\noutput_timeout: 30000\n",
+        server.url
+    ));
+    let (mut run, mut feed) = place.start_feeding();
+    let begun = Instant::now();
+    feed.send(1);
+    thread::sleep(Duration::from_millis(20));
+    feed.send(1);
+    wait_until("both arrive", || server.numbers().len() == 2);
+    assert!(begun.elapsed() >= Duration::from_millis(500));
+    // A full batch waits for nothing.
+    feed.send(3);
+    wait_until("the others arrive", || server.numbers().len() == 5);
+    drop(feed);
+    assert!(run.wait().success());
+    assert_eq!(server.numbers(), [1, 2, 3, 4, 5]);
+    assert_eq!(server.requests.lock().unwrap()[0].0, [1, 2]);
+}
+
+#[test]
 fn alerts_that_wait_travel_together() {
     let server = Faulty::start(|_| Late(Duration::from_millis(50)));
     let keys = "peregrine: {batch: {max_alerts: 100, form: ndjson}}";

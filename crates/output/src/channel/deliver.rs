@@ -1,6 +1,7 @@
 //! What a channel does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use peregrine_alert::Alert;
 
@@ -17,6 +18,11 @@ pub(crate) trait Channel: Send {
     /// channel that needs long for an alert takes one.
     fn batch(&self) -> usize {
         128
+    }
+
+    /// Time for which an alert waits for others at most, if there are fewer than a batch.
+    fn max_wait(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// What wakes the channel at the end of the run, if it pauses.

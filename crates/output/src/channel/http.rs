@@ -128,6 +128,10 @@ impl Transport for Http {
         self.output.batch.as_ref().map_or(BatchLimits::SINGLE, limits)
     }
 
+    fn max_wait(&self) -> Duration {
+        self.output.batch.as_ref().map(|batch| batch.max_wait).unwrap_or_default()
+    }
+
     fn send(&mut self, records: &[Record<'_>]) -> Result<(), SendError> {
         const TOO_LARGE: u16 = 413;
         let (mut left, mut size) = (records, records.len());

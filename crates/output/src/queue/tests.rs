@@ -162,3 +162,20 @@ fn a_producer_that_waits_can_be_released() {
         assert!(matches!((submitted, full, discarded), (2, 1, 0) | (2, 0, 2)));
     }
 }
+
+#[test]
+fn a_batch_is_filled_until_it_is_full_or_the_time_is_over() {
+    let queue = queue(10, WhenFull::DropNewest);
+    push(&queue, [1]);
+    let mut items = Vec::new();
+    assert!(matches!(queue.take(&mut items, 3), Taken::Items));
+    queue.take_more(&mut items, 3, Duration::from_millis(1));
+    assert_eq!(items, [1]);
+    push(&queue, [2, 3, 4]);
+    queue.take_more(&mut items, 3, Duration::from_secs(3600));
+    assert_eq!(items, [1, 2, 3]);
+    // The end is not waited for.
+    queue.close();
+    queue.take_more(&mut items, 9, Duration::from_secs(3600));
+    assert_eq!(items, [1, 2, 3, 4]);
+}

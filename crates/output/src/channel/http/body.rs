@@ -1,5 +1,7 @@
 //! Bodies of requests.
 
+use std::time::Duration;
+
 use hyper::header::HeaderValue;
 
 use crate::channel::network::Record;
@@ -11,6 +13,8 @@ pub struct Batch {
     pub alerts: usize,
     /// Their bytes at most. A single larger alert is sent alone.
     pub bytes: usize,
+    /// Time for which an alert waits for others at most.
+    pub max_wait: Duration,
     /// How they stand in the body.
     pub form: BatchForm,
 }

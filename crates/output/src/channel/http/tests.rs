@@ -195,7 +195,7 @@ fn json() -> Format {
 }
 
 fn batches(alerts: usize, form: BatchForm) -> Option<Batch> {
-    Some(Batch { alerts, bytes: 1 << 20, form })
+    Some(Batch { alerts, bytes: 1 << 20, max_wait: Duration::ZERO, form })
 }
 
 #[test]

@@ -58,6 +58,10 @@ impl Channel for Networked {
         self.transport.batch().records
     }
 
+    fn max_wait(&self) -> Duration {
+        self.transport.max_wait()
+    }
+
     fn shutdown(&self) -> Arc<Shutdown> {
         self.shutdown.clone()
     }
