@@ -463,6 +463,19 @@ fn keys_that_nothing_reads_are_named_if_they_are_set() {
 }
 
 #[test]
+fn changes_to_fields_of_text_are_named() {
+    let output = |format: &str| {
+        let peregrine = format!("{{format: {format}, fields: {{drop: [a]}}}}");
+        format!("stdout_output: {{enabled: true, peregrine: {peregrine}}}\n")
+    };
+    let told = "1:66: 'stdout_output.peregrine.fields' has no effect: text does not list the fields of rules";
+    assert_eq!(warnings(&output("text"), &[]), [told]);
+    assert_eq!(warnings(&output("auto"), &[]), [told]);
+    assert_eq!(warnings(&output("auto"), &["json_output=true"]), [""; 0]);
+    assert_eq!(warnings(&output("cef"), &[]), [""; 0]);
+}
+
+#[test]
 fn labels_point_at_values_of_files_and_options() {
     let config = loaded("a: 1\nrules: [{enable: {tag: t}}]\n", &["http_output.url=u"]).unwrap();
     let line =

@@ -7,7 +7,7 @@ use peregrine_yaml::Node;
 use crate::config::Config;
 use crate::declare::Setting;
 use crate::issue::{ConfigCode, ConfigIssue};
-use crate::{overrides, reference};
+use crate::{AlertFormat, FieldChanges, Presentation, overrides, reference};
 
 /// Values that their keys do not take, and keys that nothing reads.
 pub(crate) fn find(root: &Node, config: &Config) -> Vec<ConfigIssue> {
@@ -35,7 +35,26 @@ pub(crate) fn find(root: &Node, config: &Config) -> Vec<ConfigIssue> {
         let node = overrides::find(root, key)?;
         Some(issue(format!("'{key}' has no effect: {why}")).at(node))
     });
-    wrong.chain(unread).collect()
+    wrong.chain(unread).chain(changes_of_text(root, config)).collect()
+}
+
+/// Changes to fields for outputs that write text, where fields are not shown.
+fn changes_of_text(root: &Node, config: &Config) -> Vec<ConfigIssue> {
+    let is_text = |section: &str, format| match format {
+        AlertFormat::Text => true,
+        // Records of OTLP have fields.
+        AlertFormat::Auto => !config.json_output && section != "otlp_output",
+        AlertFormat::Json | AlertFormat::Ocsf | AlertFormat::Cef => false,
+    };
+    let ineffective = |(section, presentation): (&str, Presentation)| {
+        let changes = presentation.fields != FieldChanges::default();
+        let key = format!("{section}.fields");
+        let node = overrides::find(root, &key)?;
+        (changes && is_text(section, presentation.format)).then(|| {
+            issue(format!("'{key}' has no effect: text does not list the fields of rules")).at(node)
+        })
+    };
+    config.presentations().into_iter().filter_map(ineffective).collect()
 }
 
 /// A path that does not exist.
