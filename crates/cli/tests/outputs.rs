@@ -319,3 +319,36 @@ fn a_program_that_never_reads_does_not_outlive_the_run() {
     child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
     assert!(stdout.contains("   program: 100 of 100 ("), "{stdout}");
 }
+
+#[test]
+fn a_file_is_rotated_and_no_alert_is_lost_in_between() {
+    let place = Place::new(
+        10_000,
+        400,
+        "file_output:\n  enabled: true\n  keep_alive: true\n  filename: logs/alerts\n\
+         \x20 peregrine: {rotate: {max_mb: 1, every: 365d, compress: gzip}, fsync: 1s}\n",
+    );
+    fs::create_dir(place.path("logs")).unwrap();
+    let mut child = place.start();
+    assert!(wait_for(&mut child).success(), "{}", place.log());
+    let mut names: Vec<_> = fs::read_dir(place.path("logs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "alerts" && !name.ends_with(".partial"))
+        .collect();
+    names.sort();
+    assert!(names.len() >= 3, "{names:?}");
+    let mut text = String::new();
+    for name in names.iter().map(String::as_str).chain(["alerts"]) {
+        let file = File::open(place.path("logs").join(name)).unwrap();
+        let before = text.len();
+        match name.ends_with(".gz") {
+            true => flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap(),
+            false => BufReader::new(file).read_to_string(&mut text).unwrap(),
+        };
+        assert!(text.len() - before <= 1 << 20, "{name}");
+    }
+    let numbers: Vec<u64> =
+        text.lines().map(|line| line.split(' ').nth(2).unwrap().parse().unwrap()).collect();
+    assert_eq!(numbers, (1..=10_000).collect::<Vec<_>>());
+}

@@ -212,3 +212,20 @@ optional!(FileKeys => FileOutput, |keys, node| {
         fsync,
     }))
 });
+
+#[cfg(test)]
+mod tests {
+    use crate::{Main, load};
+
+    #[test]
+    fn a_rotation_says_when() {
+        let error = |keys: &str| {
+            let yaml = format!("file_output: {{enabled: true, filename: f, peregrine: {keys}}}\n");
+            load(Main::BuiltIn(&yaml), &[], &mut |_| ()).err().map(|error| error.to_string())
+        };
+        assert_eq!(error("{rotate: {every: 1d, keep: 7, compress: zstd}, fsync: 5s}"), None);
+        assert!(error("{rotate: {keep: 7}}").unwrap().contains("neither max_mb nor every is set"));
+        assert!(error("{rotate: {every: soon}}").unwrap().contains("'soon' is no time"));
+        assert!(error("{fsync: often}").unwrap().contains("'often' is no time"));
+    }
+}
