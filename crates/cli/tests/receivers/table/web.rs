@@ -137,5 +137,7 @@ fn answer(connection: &TcpStream, state: &Mutex<State>) -> Option<()> {
         thread::sleep(Duration::from_millis(20));
     }
     let status = if fails { "503 Busy" } else { "200 OK" };
-    write!(&*connection, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").ok()
+    // In one packet: the client would wait for the second one.
+    let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+    (&*connection).write_all(response.as_bytes()).ok()
 }
