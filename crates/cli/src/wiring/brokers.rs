@@ -69,7 +69,7 @@ fn nats(keys: &peregrine_config::NatsOutput) -> anyhow::Result<ChannelOutput> {
     use anyhow::Context;
     use peregrine_output::{Acknowledgement, NatsOutput};
 
-    use super::delivery::{retries, tls};
+    use super::network::{retries, tls};
 
     let acknowledgement = match keys.jetstream {
         true => Acknowledgement::Stream(keys.stream.clone()),
@@ -96,7 +96,7 @@ fn kafka(keys: &peregrine_config::KafkaOutput) -> anyhow::Result<ChannelOutput> 
     use peregrine_config::{KafkaCompression as Codec, SaslMechanism as Mechanism};
     use peregrine_output::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};
 
-    use super::delivery::{retries, tls};
+    use super::network::{retries, tls};
 
     Ok(ChannelOutput::Kafka(KafkaOutput {
         brokers: keys.brokers.clone(),

@@ -7,15 +7,15 @@ use std::time::Duration;
 use anyhow::bail;
 use jiff::tz::TimeZone;
 use peregrine_config::{AlertFormat, Config, Engine, Presentation, Select};
-use peregrine_diagnostics::Secret;
 use peregrine_engine::{AlertContent, AlertTemplate, Generation};
 use peregrine_event::render::Buffers;
 use peregrine_output::{
-    AlertFilter, Batch, BatchForm, Bearer, ChannelOutput, ChannelSettings, ClientIdentity,
-    Delivery, Encoding, FieldChanges, FileOutput, Format, HttpOutput, JsonStyle, Layout,
-    NameCollision, ProgramOutput, QueueLimits, RetryLimits, TlsSettings, Trust, WhenFull,
+    AlertFilter, Batch, BatchForm, ChannelOutput, ChannelSettings, Delivery, FieldChanges,
+    FileOutput, Format, HttpOutput, JsonStyle, Layout, NameCollision, ProgramOutput, QueueLimits,
+    WhenFull,
 };
 
+use super::network::{bearer, encoding, retries, tls};
 use super::setup::Setup;
 use super::{brokers, otlp, spool, streams};
 
@@ -94,20 +94,6 @@ pub(super) fn file_output(path: &Path, keep_alive: bool, config: &Config) -> Fil
     FileOutput { keep_alive, ..FileOutput::new(path.to_owned(), config.files.mode) }
 }
 
-/// Certificates of a server and of the client.
-pub(super) fn tls(keys: &peregrine_config::Tls) -> TlsSettings {
-    TlsSettings {
-        trust: match &keys.trust {
-            peregrine_config::Trust::Anyone => Trust::Anyone,
-            peregrine_config::Trust::Authorities(path) => Trust::Authorities(path.clone()),
-        },
-        client: keys.client.as_ref().map(|client| ClientIdentity {
-            certificate: client.certificate.clone(),
-            key: client.key.clone(),
-        }),
-    }
-}
-
 fn http_output(keys: &peregrine_config::HttpOutput) -> HttpOutput {
     let (extras, millis) = (&keys.peregrine, |it: u32| Duration::from_millis(it.into()));
     HttpOutput {
@@ -133,26 +119,6 @@ fn http_output(keys: &peregrine_config::HttpOutput) -> HttpOutput {
         encoding: encoding(extras.encoding),
         echo: keys.echo,
     }
-}
-
-pub(super) fn bearer(token: &Secret, file: &str) -> Option<Bearer> {
-    match (token.reveal(), file) {
-        ("", "") => None,
-        ("", file) => Some(Bearer::File(file.into())),
-        _ => Some(Bearer::Token(token.clone())),
-    }
-}
-
-pub(super) fn encoding(encoding: peregrine_config::Encoding) -> Encoding {
-    match encoding {
-        peregrine_config::Encoding::None => Encoding::None,
-        peregrine_config::Encoding::Gzip => Encoding::Gzip,
-        peregrine_config::Encoding::Zstd => Encoding::Zstd,
-    }
-}
-
-pub(super) fn retries(keys: &peregrine_config::Retries) -> RetryLimits {
-    RetryLimits { max: keys.max, time: Duration::from_secs(keys.max_seconds.into()) }
 }
 
 /// How a channel writes alerts.

@@ -7,6 +7,7 @@ pub(crate) mod delivery;
 pub(crate) mod host;
 pub(crate) mod live;
 pub(crate) mod metrics;
+mod network;
 mod otlp;
 pub(crate) mod plan;
 pub(crate) mod prepare;

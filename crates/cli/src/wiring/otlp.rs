@@ -13,24 +13,24 @@ pub(super) fn output(keys: &Keys) -> anyhow::Result<ChannelOutput> {
 
     use peregrine_output::{Machine, OtlpOutput, OtlpProtocol};
 
-    use super::{delivery, host};
+    use super::{host, network};
     use crate::version;
 
-    let (endpoint, tls, keys) = (keys.endpoint.clone(), delivery::tls(&keys.tls), &keys.keys);
+    let (endpoint, tls, keys) = (keys.endpoint.clone(), network::tls(&keys.tls), &keys.keys);
     let millis = |it: u32| Duration::from_millis(it.into());
     Ok(ChannelOutput::Otlp(Box::new(OtlpOutput {
         endpoint,
         protocol: match keys.protocol {
-            Protocol::Http => OtlpProtocol::Http(delivery::encoding(keys.compression)),
+            Protocol::Http => OtlpProtocol::Http(network::encoding(keys.compression)),
             Protocol::Grpc => OtlpProtocol::Grpc { gzip: keys.compression == Encoding::Gzip },
         },
         headers: keys.headers.0.clone(),
-        bearer: delivery::bearer(&keys.bearer_token, &keys.bearer_token_file),
+        bearer: network::bearer(&keys.bearer_token, &keys.bearer_token_file),
         tls,
         proxy: keys.proxy.clone(),
         connect_time: millis(keys.connect_timeout_ms),
         request_time: millis(keys.timeout_ms),
-        retries: delivery::retries(&keys.retries),
+        retries: network::retries(&keys.retries),
         batch_records: keys.batch.max_alerts.max(1) as usize,
         batch_bytes: (keys.batch.max_kb as usize) << 10,
         version: version::OWN.to_owned(),

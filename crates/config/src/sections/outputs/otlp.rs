@@ -53,7 +53,8 @@ section! {
     pub OtlpBatch "OTLPBatch" {
         /// Alerts that are sent together at most.
         max_alerts: u32 = 512;
-        /// Their size at most, in kilobytes before compression. A single larger alert is sent alone.
+        /// Their size at most, in kilobytes before compression. A single larger alert is sent
+        /// alone.
         max_kb: u32 = 1024;
     }
 }
