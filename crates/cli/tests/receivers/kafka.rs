@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rskafka::client::partition::UnknownTopicHandling;
+use rskafka::client::partition::{OffsetAt, UnknownTopicHandling};
 use rskafka::client::{Client, ClientBuilder};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use crate::support::{Place, Server, find, free_port, number_in, skip_or_fail, wait_until};
 
 /// A broker that is a cluster of its own, with its files.
-struct Kafka {
+pub(crate) struct Kafka {
     directory: TempDir,
     libraries: PathBuf,
     port: u16,
@@ -27,7 +27,7 @@ struct Kafka {
 }
 
 /// A message: its key and its value.
-type Message = (String, String);
+pub(crate) type Message = (String, String);
 
 /// Where `.ci/kafka` puts the libraries of the broker.
 const LIBRARIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/kafka/lib");
@@ -36,7 +36,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 impl Kafka {
     /// `None` if there is no Java or no broker.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         Self::start_with("PLAINTEXT", "", &[])
     }
 
@@ -90,17 +90,17 @@ auto.create.topics.enable=false
         command
     }
 
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let mut command = self.java("kafka.Kafka");
         command.arg(self.config());
         self.server = Some(Server::start_on(&mut command, self.port));
     }
 
-    fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.server.take().unwrap().crash();
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         self.server.as_ref().unwrap().signal(signal);
     }
 
@@ -108,19 +108,28 @@ auto.create.topics.enable=false
         ClientBuilder::new(vec![self.address()]).build().await.unwrap()
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    fn create(&self, topic: &str, partitions: i32) {
+    pub(crate) fn create(&self, topic: &str, partitions: i32) {
         self.runtime.block_on(async {
             let controller = self.client().await.controller_client().unwrap();
             controller.create_topic(topic, partitions, 1, 10_000).await.unwrap();
         });
     }
 
+    /// Number of messages in the first partition.
+    pub(crate) fn count(&self, topic: &str) -> u64 {
+        self.runtime.block_on(async {
+            let client = self.client().await;
+            let partition = client.partition_client(topic, 0, UnknownTopicHandling::Retry).await;
+            partition.unwrap().get_offset(OffsetAt::Latest).await.unwrap() as u64
+        })
+    }
+
     /// All messages, by partition.
-    fn messages(&self, topic: &str, partitions: i32) -> BTreeMap<i32, Vec<Message>> {
+    pub(crate) fn messages(&self, topic: &str, partitions: i32) -> BTreeMap<i32, Vec<Message>> {
         let all = (0..partitions).map(|partition| {
             (partition, self.runtime.block_on(self.messages_of(topic, partition)))
         });

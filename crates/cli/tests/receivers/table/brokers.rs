@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 
 use super::Receiver;
+use crate::kafka::Kafka;
 use crate::nats::{Nats, Stream};
 
 #[test]
@@ -49,5 +50,49 @@ impl Receiver for JetStream {
 
     fn received(&mut self) -> Vec<String> {
         self.stream.messages().into_iter().map(|message| message.payload).collect()
+    }
+}
+
+#[test]
+fn kafka() {
+    super::run(|| {
+        let kafka = Kafka::start()?;
+        kafka.create("alerts", 1);
+        Some(kafka)
+    });
+}
+
+impl Receiver for Kafka {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn section(&self, spool: &str) -> String {
+        format!(
+            "kafka_output: {{enabled: true, brokers: [\"{}\"], topic: alerts, \
+             request_timeout_ms: 500, {spool}}}\n",
+            self.address()
+        )
+    }
+
+    fn crash(&mut self) {
+        Kafka::crash(self);
+    }
+
+    fn restart(&mut self) {
+        Kafka::restart(self);
+    }
+
+    fn hang(&mut self, hangs: bool) {
+        self.signal(if hangs { Signal::SIGSTOP } else { Signal::SIGCONT });
+    }
+
+    fn count(&mut self) -> u64 {
+        Kafka::count(self, "alerts")
+    }
+
+    fn received(&mut self) -> Vec<String> {
+        let messages = self.messages("alerts", 1).remove(&0).unwrap_or_default();
+        messages.into_iter().map(|(_, value)| value).collect()
     }
 }
