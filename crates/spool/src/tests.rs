@@ -443,8 +443,8 @@ fn the_loss_of_what_was_forced_to_the_disk_is_told() {
 #[test]
 fn the_cost_of_a_record_is_shown() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = SpoolSettings { memory: 8 << 20, ..settings(dir.path()) };
-    let settings = SpoolSettings { sync_interval: Duration::from_millis(100), ..settings };
+    let sync_interval = Duration::from_millis(100);
+    let settings = SpoolSettings { memory: 8 << 20, sync_interval, ..settings(dir.path()) };
     let (spool, mut reader) = open(&settings);
     let syncer = {
         let spool = spool.clone();
@@ -469,12 +469,10 @@ fn the_cost_of_a_record_is_shown() {
     let begun = std::time::Instant::now();
     spool.close().unwrap();
     syncer.join().unwrap();
-    let each = |time: Duration| time.as_nanos() / 25_600;
+    let [append, take] = [appended, taken].map(|time| time.as_nanos() / 25_600);
+    let close = begun.elapsed().as_millis();
     eprintln!(
-        "a record of 400 bytes: {} ns to append, {} ns to take and settle; {} ms to close",
-        each(appended),
-        each(taken),
-        begun.elapsed().as_millis()
+        "400 bytes: {append} ns to append, {take} ns to take and settle; {close} ms to close"
     );
 }
 
