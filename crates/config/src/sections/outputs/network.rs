@@ -14,8 +14,8 @@ section! {
         max_alerts: u32 = 100;
         /// Their size at most, in kilobytes. A single larger alert is sent alone.
         max_kb: u32 = 1024;
-        /// Milliseconds that an alert waits for others at most. With 0, and with a spool, those that
-        /// wait already are sent together.
+        /// Milliseconds that an alert waits for others at most. With 0, and with a spool, those
+        /// that wait already are sent together.
         max_wait_ms: u32 = 0;
         /// How alerts are sent together: json_array (one JSON array), or ndjson (a line each).
         form: BatchForm = BatchForm::JsonArray;

@@ -42,8 +42,8 @@ pub(crate) trait Transport: Send {
     /// What one call of [`send`](Self::send) takes at most.
     fn batch(&self) -> BatchLimits;
 
-    /// Time for which a record waits for others at most, if there are fewer than a batch. Records of
-    /// a spool do not wait.
+    /// Time for which a record waits for others at most, if there are fewer than a batch. Records
+    /// of a spool do not wait.
     fn max_wait(&self) -> Duration {
         Duration::ZERO
     }
