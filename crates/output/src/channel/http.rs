@@ -19,12 +19,15 @@ use hyper::header::{
 
 pub use self::body::{Batch, BatchForm};
 pub(crate) use self::client::{Answer, Client, ClientSettings};
+#[cfg(feature = "otlp")]
 pub(crate) use self::connection::dial;
 use self::echo::Echo;
 pub use self::encoding::Encoding;
 pub use self::error::{HttpError, Step, UrlOf};
 pub use self::output::HttpOutput;
+#[cfg(feature = "otlp")]
 pub(crate) use self::output::fixed_headers;
+#[cfg(feature = "otlp")]
 pub(crate) use self::route::Route;
 pub use self::token::Bearer;
 pub(crate) use self::token::Token;

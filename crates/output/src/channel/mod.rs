@@ -127,6 +127,7 @@ impl ChannelOutput {
         buffered: bool,
         spool: Option<SpoolSettings>,
     ) -> Box<dyn Channel> {
+        #[cfg(feature = "otlp")]
         let fields = format.fields.clone();
         let format = Formatter::new(format);
         match self {
