@@ -43,7 +43,7 @@ pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
     let (controller, controls) = control::channel();
     signals::forward(controller, &setup.log, None)?;
     let prepared = PreparedRun::new(&setup, &texts, &run, controls, &|| ());
-    let generation = generation(&setup, set, &prepared.agent.origin)?;
+    let generation = generation(&setup, set, &prepared.agent.origin, &[])?;
     checks::buffers(&setup)?;
     recommend(args, &prepared, &generation)
 }

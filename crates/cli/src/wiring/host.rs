@@ -4,6 +4,10 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
+use peregrine_delivery::Identity;
+
+use crate::version;
+
 /// Replaces the name.
 const NAME: &str = "FALCO_HOSTNAME";
 
@@ -27,7 +31,12 @@ pub(crate) fn name_is_given() -> bool {
 }
 
 /// What tells it from all others, if that is known.
-pub(crate) fn id() -> Option<String> {
+fn id() -> Option<String> {
     let id = fs::read_to_string(root().join("etc/machine-id")).ok()?;
     Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+/// What outputs tell of it and of this program.
+pub(crate) fn identity() -> Identity {
+    Identity { program: version::program(), hostname: name(), host_id: id() }
 }

@@ -18,10 +18,10 @@ use peregrine_telemetry::{CollectorSettings, MetricGroups, ResourceReader, proce
 
 use super::agent::Agent;
 use super::checks::SYSCALL;
-use super::delivery::file_output;
 use super::host;
 use super::setup::Setup;
 use crate::version;
+use peregrine_delivery::file_output;
 
 /// `None` where metrics are off. The file of samples is created.
 ///

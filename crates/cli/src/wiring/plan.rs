@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use peregrine_delivery::{DeliveryError, checked};
 use peregrine_engine::Generation;
 use peregrine_fields::Field;
 use peregrine_output::Delivery;
@@ -13,7 +14,7 @@ use super::agent::Agent;
 use super::prepare::generation;
 use super::server::{self, ServerPlan};
 use super::setup::Setup;
-use super::{checks, metrics, run};
+use super::{host, metrics, run};
 
 /// What a configuration asks of a run, all of it checked. The start and every reload make one, so
 /// they check the same.
@@ -33,10 +34,20 @@ pub(crate) struct Plan {
 impl Plan {
     /// Checks the outputs and compiles the rules.
     pub(crate) fn new(setup: &Setup, set: RuleSet<Field>, agent: &Agent) -> anyhow::Result<Self> {
-        let delivery = checks::outputs(setup)?;
-        let generation = generation(setup, set, &agent.origin)?;
+        let delivery =
+            checked(&setup.loaded, &host::identity(), &mut |warning| setup.warn(warning))
+                .map_err(told)?;
+        let generation = generation(setup, set, &agent.origin, &delivery.channels)?;
         let metrics = metrics::settings(setup, agent, &delivery)?;
         let (policies, server) = (run::policies(setup), server::plan(setup));
         Ok(Self { generation, delivery, policies, metrics, server })
+    }
+}
+
+/// Errors of the configuration are told with their place.
+fn told(error: DeliveryError) -> anyhow::Error {
+    match error {
+        DeliveryError::Config(error) => error.into(),
+        other => other.into(),
     }
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use peregrine_alert::AlertOrigin;
 use peregrine_config::{Config, RuleMatching};
+use peregrine_delivery as delivery;
 use peregrine_engine::{Generation, GenerationSettings, Matching};
 use peregrine_fields::{Field, Run as PrintSettings};
+use peregrine_output::ChannelSettings;
 use peregrine_rules::RuleSet;
 use peregrine_runtime::control::Controls;
 
 use super::agent::Agent;
 use super::rules::{self, Texts};
 use super::setup::Setup;
-use super::{delivery, syscalls, throttling};
+use super::syscalls;
 use peregrine_args::RunArgs;
 
 /// A run before its source is opened.
@@ -51,16 +53,17 @@ pub(crate) fn generation(
     setup: &Setup,
     set: RuleSet<Field>,
     origin: &AlertOrigin,
+    channels: &[ChannelSettings],
 ) -> anyhow::Result<Arc<Generation>> {
     let settings = GenerationSettings {
         selected: syscalls::select(setup, &set),
         ..generation_settings(setup.config())
     };
-    let (content, fields) = (delivery::content(setup.config()), rules::vocabulary(setup));
+    let (content, fields) = (delivery::content(setup.config(), channels), rules::vocabulary(setup));
     let generation = Generation::new(set, origin.registry(), settings);
-    let throttles = throttling::throttles(setup, &fields)?;
+    let throttles = delivery::throttles(&setup.loaded, &fields)?;
     let generation = generation.with_alerts(origin, content, &fields)?.with_throttles(&throttles);
-    delivery::check_renamed(setup, &generation)?;
+    delivery::renamed(&setup.loaded, &generation)?;
     Ok(Arc::new(generation))
 }
 

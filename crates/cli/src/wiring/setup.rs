@@ -10,7 +10,6 @@ use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, LogFormat as For
 use peregrine_diagnostics::Problem;
 use peregrine_runtime::{Log, LogFormat, LogSettings};
 
-use super::streams;
 use crate::print::print_error;
 use crate::version;
 use peregrine_args::{ConfigArgs, UsageError};
@@ -154,13 +153,15 @@ pub(crate) fn log_settings(config: &Config) -> LogSettings {
     LogSettings {
         level: config.log_level.0,
         stderr: config.log_stderr,
-        syslog: config.log_syslog.then(|| streams::log_socket(&config.syslog_output.peregrine)),
+        syslog: config
+            .log_syslog
+            .then(|| peregrine_delivery::log_socket(&config.syslog_output.peregrine)),
         format: match config.log_format {
             Form::Text => LogFormat::Text,
             Form::Json => LogFormat::Json,
         },
         iso_8601: config.time_format_iso_8601,
-        program: streams::app_name(&config.syslog_output.peregrine),
+        program: peregrine_delivery::app_name(&config.syslog_output.peregrine, &version::program()),
         facility: config.syslog_output.peregrine.facility.0,
     }
 }

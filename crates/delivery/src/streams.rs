@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use peregrine_config as config;
 use peregrine_output::{
     FileCompression, FileOutput, FileSync, Rotation, StdoutOutput, SyslogAddress, SyslogForm,
-    SyslogFraming, SyslogOutput, SyslogReceiver, TlsSettings, WhenClosed,
+    SyslogFraming, SyslogOutput, SyslogReceiver, WhenClosed,
 };
 
-use crate::version;
+use crate::Identity;
+use crate::network::tls;
 
 /// The file, with its rotation.
-pub(super) fn file(keys: &config::FileOutput, file: FileOutput) -> FileOutput {
+pub(crate) fn file(keys: &config::FileOutput, file: FileOutput) -> FileOutput {
     let rotation = |keys: config::FileRotation| Rotation {
         max_bytes: keys.max_bytes,
         every: keys.every,
@@ -31,7 +32,7 @@ pub(super) fn file(keys: &config::FileOutput, file: FileOutput) -> FileOutput {
 }
 
 /// Standard output.
-pub(super) fn stdout(keys: &config::StdoutOutput) -> StdoutOutput {
+pub(crate) fn stdout(keys: &config::StdoutOutput) -> StdoutOutput {
     let when_closed = match keys.peregrine.when_closed {
         config::WhenClosed::End => WhenClosed::End,
         config::WhenClosed::Disable => WhenClosed::Disable,
@@ -39,11 +40,8 @@ pub(super) fn stdout(keys: &config::StdoutOutput) -> StdoutOutput {
     StdoutOutput { when_closed }
 }
 
-/// The system log, whose TLS keys `tls` translates.
-pub(super) fn syslog(
-    keys: &config::OwnSyslogKeys,
-    tls: fn(&config::Tls) -> TlsSettings,
-) -> SyslogOutput {
+/// The system log.
+pub(crate) fn syslog(keys: &config::OwnSyslogKeys, identity: &Identity) -> SyslogOutput {
     let address = |host: &String, port| SyslogAddress { host: host.clone(), port };
     let framing = match keys.framing {
         config::SyslogFraming::OctetCounting => SyslogFraming::OctetCounting,
@@ -66,20 +64,22 @@ pub(super) fn syslog(
             config::SyslogForm::Rfc5424 => SyslogForm::Rfc5424,
         },
         facility: keys.facility.0,
-        app_name: app_name(keys),
+        app_name: app_name(keys, &identity.program),
         structured_data: keys.structured_data,
     }
 }
 
 /// The name of the program in a system log.
-pub(super) fn app_name(keys: &config::OwnSyslogKeys) -> String {
+#[must_use]
+pub fn app_name(keys: &config::OwnSyslogKeys, program: &str) -> String {
     let name = Some(&keys.app_name.0).filter(|name| !name.is_empty());
-    let started = || version::program().chars().filter(char::is_ascii_graphic).take(48).collect();
+    let started = || program.chars().filter(char::is_ascii_graphic).take(48).collect();
     name.cloned().unwrap_or_else(started)
 }
 
 /// The socket that log lines go to.
-pub(super) fn log_socket(keys: &config::OwnSyslogKeys) -> PathBuf {
+#[must_use]
+pub fn log_socket(keys: &config::OwnSyslogKeys) -> PathBuf {
     match &keys.address {
         config::SyslogAddress::Local(path) => path.clone(),
         _ => PathBuf::from("/dev/log"),

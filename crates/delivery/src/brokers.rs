@@ -3,13 +3,15 @@
 use peregrine_config::{Config, ConfigError, Loaded, Presentation, WhenFull};
 use peregrine_output::ChannelOutput;
 
+use crate::DeliveryError;
+
 /// The brokers that are enabled.
 ///
 /// # Errors
 /// The program was built without one of them, or a key has a value that the client does not take.
-pub(super) fn channels(
+pub(crate) fn channels(
     config: &Config,
-) -> anyhow::Result<Vec<(ChannelOutput, &Presentation, WhenFull)>> {
+) -> Result<Vec<(ChannelOutput, &Presentation, WhenFull)>, DeliveryError> {
     let nats = config
         .nats_output
         .as_ref()
@@ -26,7 +28,7 @@ pub(super) fn channels(
 /// # Errors
 /// Names key, place, value and remedy.
 #[cfg(feature = "nats")]
-pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
+pub(crate) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     let Some(keys) = &loaded.config.nats_output else { return Ok(()) };
     if let Err(error) = keys.subject.parse::<peregrine_output::SubjectTemplate>() {
         let message = format!("nats_output.subject: {error}");
@@ -44,7 +46,7 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
 }
 
 #[cfg(not(feature = "nats"))]
-pub(super) fn check(_: &Loaded) -> Result<(), ConfigError> {
+pub(crate) fn check(_: &Loaded) -> Result<(), ConfigError> {
     Ok(())
 }
 
@@ -63,20 +65,21 @@ fn login(keys: &peregrine_config::NatsLogin) -> peregrine_output::NatsLogin {
 }
 
 #[cfg(feature = "nats")]
-fn nats(keys: &peregrine_config::NatsOutput) -> anyhow::Result<ChannelOutput> {
+fn nats(keys: &peregrine_config::NatsOutput) -> Result<ChannelOutput, DeliveryError> {
     use std::time::Duration;
 
-    use anyhow::Context;
     use peregrine_output::{Acknowledgement, NatsOutput};
 
-    use super::network::{retries, tls};
+    use crate::network::{retries, tls};
 
     let acknowledgement = match keys.jetstream {
         true => Acknowledgement::Stream(keys.stream.clone()),
         false => Acknowledgement::Server,
     };
     let (login, subject) = (login(&keys.login), keys.subject.parse());
-    let subject = subject.context("nats_output.subject")?;
+    let subject = subject.map_err(|error: peregrine_output::SubjectError| {
+        DeliveryError::Subject(error.to_string())
+    })?;
     let (servers, tls) = (keys.servers.clone(), keys.tls.as_ref().map(tls));
     Ok(ChannelOutput::Nats(NatsOutput {
         servers,
@@ -90,13 +93,13 @@ fn nats(keys: &peregrine_config::NatsOutput) -> anyhow::Result<ChannelOutput> {
 }
 
 #[cfg(feature = "kafka")]
-fn kafka(keys: &peregrine_config::KafkaOutput) -> anyhow::Result<ChannelOutput> {
+fn kafka(keys: &peregrine_config::KafkaOutput) -> Result<ChannelOutput, DeliveryError> {
     use std::time::Duration;
 
     use peregrine_config::{KafkaCompression as Codec, SaslMechanism as Mechanism};
     use peregrine_output::{KafkaCompression, KafkaLogin, KafkaOutput, SaslMechanism};
 
-    use super::network::{retries, tls};
+    use crate::network::{retries, tls};
 
     Ok(ChannelOutput::Kafka(KafkaOutput {
         brokers: keys.brokers.clone(),
@@ -123,11 +126,11 @@ fn kafka(keys: &peregrine_config::KafkaOutput) -> anyhow::Result<ChannelOutput> 
 }
 
 #[cfg(not(feature = "nats"))]
-fn nats(_: &peregrine_config::NatsOutput) -> anyhow::Result<ChannelOutput> {
-    anyhow::bail!("nats_output: this program was built without NATS")
+fn nats(_: &peregrine_config::NatsOutput) -> Result<ChannelOutput, DeliveryError> {
+    Err(DeliveryError::NotBuilt { section: "nats_output", name: "NATS" })
 }
 
 #[cfg(not(feature = "kafka"))]
-fn kafka(_: &peregrine_config::KafkaOutput) -> anyhow::Result<ChannelOutput> {
-    anyhow::bail!("kafka_output: this program was built without Kafka")
+fn kafka(_: &peregrine_config::KafkaOutput) -> Result<ChannelOutput, DeliveryError> {
+    Err(DeliveryError::NotBuilt { section: "kafka_output", name: "Kafka" })
 }

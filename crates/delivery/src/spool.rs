@@ -11,7 +11,7 @@ use peregrine_output::{
 };
 
 /// The spool of an output, if it has one.
-pub(super) fn settings(config: &Config, output: &ChannelOutput) -> Option<SpoolSettings> {
+pub(crate) fn settings(config: &Config, output: &ChannelOutput) -> Option<SpoolSettings> {
     let (name, _, keys) = keys(config, output)?;
     let directory = match keys.directory.as_str() {
         "" => Path::new(STATE_DIRECTORY).join("spool").join(name),
@@ -34,7 +34,7 @@ pub(super) fn settings(config: &Config, output: &ChannelOutput) -> Option<SpoolS
 ///
 /// # Errors
 /// Names key, place, value and remedy.
-pub(super) fn check(
+pub(crate) fn check(
     loaded: &Loaded,
     output: &ChannelOutput,
     spool: &SpoolSettings,

@@ -4,31 +4,26 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::bail;
 use jiff::tz::TimeZone;
 use peregrine_config::{AlertFormat, Config, Engine, Presentation, Select};
-use peregrine_engine::{AlertContent, AlertTemplate, Generation};
+use peregrine_engine::AlertContent;
 use peregrine_event::render::Buffers;
 use peregrine_output::{
     AlertFilter, Batch, BatchForm, ChannelOutput, ChannelSettings, Delivery, FieldChanges,
-    FileOutput, Format, HttpOutput, JsonStyle, Layout, NameCollision, ProgramOutput, QueueLimits,
-    WhenFull,
+    FileOutput, Format, HttpOutput, JsonStyle, Layout, ProgramOutput, QueueLimits, WhenFull,
 };
 
-use super::network::{bearer, encoding, retries, tls};
-use super::setup::Setup;
-use super::{brokers, otlp, spool, streams};
+use crate::network::{bearer, encoding, retries, tls};
+use crate::{DeliveryError, Identity, brokers, otlp, spool, streams};
 
 /// How and where alerts are delivered.
 ///
 /// # Errors
 /// No output is enabled, or one cannot be used.
-pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
-    let channels = channels(config)?;
+pub fn delivery(config: &Config, identity: &Identity) -> Result<Delivery, DeliveryError> {
+    let channels = channels(config, identity)?;
     if channels.is_empty() {
-        bail!(
-            "No output configured, please make sure at least one output is configured and enabled."
-        );
+        return Err(DeliveryError::NoOutput);
     }
     let keys = &config.outputs_queue;
     let memory = usize::try_from(keys.max_memory_mb).unwrap_or(usize::MAX).saturating_mul(1 << 20);
@@ -44,7 +39,7 @@ pub(crate) fn delivery(config: &Config) -> anyhow::Result<Delivery> {
 }
 
 /// The outputs that are enabled.
-fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
+fn channels(config: &Config, identity: &Identity) -> Result<Vec<ChannelSettings>, DeliveryError> {
     let file = config.file_output.as_ref().map(|file| {
         let output = streams::file(file, file_output(&file.path, file.keep_alive, config));
         (ChannelOutput::File(output), &file.presentation, file.when_full)
@@ -55,7 +50,7 @@ fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
     let stdout = keys.enabled.then_some((stdout, &own, keys.when_full));
     let keys = &config.syslog_output;
     let own = keys.peregrine.presentation();
-    let syslog = ChannelOutput::Syslog(streams::syslog(&keys.peregrine, tls));
+    let syslog = ChannelOutput::Syslog(streams::syslog(&keys.peregrine, identity));
     let syslog = keys.enabled.then_some((syslog, &own, keys.when_full));
     let program = config.program_output.as_ref().map(|keys| {
         let (command, keep_alive) = (keys.command.clone(), keys.keep_alive);
@@ -68,7 +63,7 @@ fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
     });
     let otlp = config.otlp_output.as_ref();
     let otlp = otlp
-        .map(|keys| anyhow::Ok((otlp::output(keys)?, &keys.presentation, keys.when_full)))
+        .map(|keys| otlp::output(keys, identity).map(|it| (it, &keys.presentation, keys.when_full)))
         .transpose()?;
     let replays = matches!(config.engine, Engine::Replay { .. });
     let settings = |(output, presentation, when_full): (_, &Presentation, _)| ChannelSettings {
@@ -90,7 +85,7 @@ fn channels(config: &Config) -> anyhow::Result<Vec<ChannelSettings>> {
 }
 
 /// A file with the permissions that the configuration asks for.
-pub(super) fn file_output(path: &Path, keep_alive: bool, config: &Config) -> FileOutput {
+pub fn file_output(path: &Path, keep_alive: bool, config: &Config) -> FileOutput {
     FileOutput { keep_alive, ..FileOutput::new(path.to_owned(), config.files.mode) }
 }
 
@@ -143,7 +138,7 @@ fn format(config: &Config, presentation: &Presentation) -> Format {
     }
 }
 
-fn field_changes(presentation: &Presentation) -> FieldChanges {
+pub(crate) fn field_changes(presentation: &Presentation) -> FieldChanges {
     let keys = presentation.fields.clone();
     FieldChanges { drop: keys.drop, rename: keys.rename.0 }
 }
@@ -154,9 +149,7 @@ fn filter(Select { priority, tags, rules }: &Select) -> AlertFilter {
 }
 
 /// What alerts carry: fields only where a channel has them.
-pub(crate) fn content(config: &Config) -> AlertContent {
-    // What prevents a start was found before.
-    let channels = channels(config).unwrap_or_default();
+pub fn content(config: &Config, channels: &[ChannelSettings]) -> AlertContent {
     AlertContent {
         fields: channels.iter().any(ChannelSettings::shows_fields),
         context: (channels.iter())
@@ -168,36 +161,14 @@ pub(crate) fn content(config: &Config) -> AlertContent {
     }
 }
 
-/// No output gives two fields of an alert the same name.
-pub(crate) fn check_renamed(setup: &Setup, generation: &Generation) -> anyhow::Result<()> {
-    for (section, presentation) in setup.config().presentations() {
-        let changes = field_changes(&presentation);
-        let rules = (0..).map_while(|index| generation.template(index)).map(AlertTemplate::rule);
-        for rule in rules {
-            if let Some(NameCollision { fields: [one, two], name }) =
-                changes.collision(rule.fields())
-            {
-                let key = format!("{section}.fields.rename");
-                let rule = rule.name();
-                let message = format!(
-                    "{key}: alerts of rule '{rule}' have {one} and {two}, and both would be '{name}'"
-                );
-                let help = "choose another name, or drop one of the two";
-                return Err(setup.loaded.error(&key, message, help).into());
-            }
-        }
-    }
-    Ok(())
-}
-
 /// How bytes of any value are shown.
-pub(crate) fn buffers(config: &Config) -> Buffers {
+pub fn buffers(config: &Config) -> Buffers {
     if config.buffer_format_base64 { Buffers::Base64 } else { Buffers::Dots }
 }
 
 /// The time zone of this machine. Looked for by its name, all names there are would be listed
 /// first.
-pub(crate) fn zone() -> TimeZone {
+pub fn zone() -> TimeZone {
     let file = std::env::var_os("TZ").is_none().then(|| std::fs::read("/etc/localtime").ok());
     let zone = file.flatten().and_then(|file| TimeZone::tzif("", &file).ok());
     zone.unwrap_or_else(TimeZone::system)

@@ -6,7 +6,7 @@ use peregrine_diagnostics::Secret;
 use peregrine_output::{Bearer, ClientIdentity, Encoding, RetryLimits, TlsSettings, Trust};
 
 /// Certificates of a server and of the client.
-pub(super) fn tls(keys: &peregrine_config::Tls) -> TlsSettings {
+pub(crate) fn tls(keys: &peregrine_config::Tls) -> TlsSettings {
     TlsSettings {
         trust: match &keys.trust {
             peregrine_config::Trust::Anyone => Trust::Anyone,
@@ -20,7 +20,7 @@ pub(super) fn tls(keys: &peregrine_config::Tls) -> TlsSettings {
 }
 
 /// The token that is given, or its file.
-pub(super) fn bearer(token: &Secret, file: &str) -> Option<Bearer> {
+pub(crate) fn bearer(token: &Secret, file: &str) -> Option<Bearer> {
     match (token.reveal(), file) {
         ("", "") => None,
         ("", file) => Some(Bearer::File(file.into())),
@@ -29,7 +29,7 @@ pub(super) fn bearer(token: &Secret, file: &str) -> Option<Bearer> {
 }
 
 /// Compression of requests.
-pub(super) fn encoding(encoding: peregrine_config::Encoding) -> Encoding {
+pub(crate) fn encoding(encoding: peregrine_config::Encoding) -> Encoding {
     match encoding {
         peregrine_config::Encoding::None => Encoding::None,
         peregrine_config::Encoding::Gzip => Encoding::Gzip,
@@ -38,6 +38,6 @@ pub(super) fn encoding(encoding: peregrine_config::Encoding) -> Encoding {
 }
 
 /// How often alerts are sent again.
-pub(super) fn retries(keys: &peregrine_config::Retries) -> RetryLimits {
+pub(crate) fn retries(keys: &peregrine_config::Retries) -> RetryLimits {
     RetryLimits { max: keys.max, time: Duration::from_secs(keys.max_seconds.into()) }
 }

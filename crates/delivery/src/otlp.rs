@@ -3,18 +3,19 @@
 use peregrine_config::{Encoding, OtlpOutput as Keys, OtlpProtocol as Protocol};
 use peregrine_output::ChannelOutput;
 
+use crate::{DeliveryError, Identity};
+
 /// The output.
 ///
 /// # Errors
 /// The program was built without it.
 #[cfg(feature = "otlp")]
-pub(super) fn output(keys: &Keys) -> anyhow::Result<ChannelOutput> {
+pub(crate) fn output(keys: &Keys, identity: &Identity) -> Result<ChannelOutput, DeliveryError> {
     use std::time::Duration;
 
     use peregrine_output::{Machine, OtlpOutput, OtlpProtocol};
 
-    use super::{host, network};
-    use crate::version;
+    use crate::network;
 
     let (endpoint, tls, keys) = (keys.endpoint.clone(), network::tls(&keys.tls), &keys.keys);
     let millis = |it: u32| Duration::from_millis(it.into());
@@ -33,13 +34,13 @@ pub(super) fn output(keys: &Keys) -> anyhow::Result<ChannelOutput> {
         retries: network::retries(&keys.retries),
         batch_records: keys.batch.max_alerts.max(1) as usize,
         batch_bytes: (keys.batch.max_kb as usize) << 10,
-        version: version::OWN.to_owned(),
-        machine: Machine { hostname: host::name(), id: host::id() },
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        machine: Machine { hostname: identity.hostname.clone(), id: identity.host_id.clone() },
         attributes: keys.resource_attributes.clone(),
     })))
 }
 
 #[cfg(not(feature = "otlp"))]
-pub(super) fn output(_: &Keys) -> anyhow::Result<ChannelOutput> {
-    anyhow::bail!("otlp_output: this program was built without OTLP")
+pub(crate) fn output(_: &Keys, _: &Identity) -> Result<ChannelOutput, DeliveryError> {
+    Err(DeliveryError::NotBuilt { section: "otlp_output", name: "OTLP" })
 }
