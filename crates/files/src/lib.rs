@@ -40,12 +40,14 @@ mod directory;
 mod error;
 mod file;
 mod mode;
+mod pidfile;
 mod siblings;
 mod users;
 
 pub use error::FileError;
 pub use file::{append, create, private_directory};
 pub use mode::{FileMode, ModeError};
+pub use pidfile::PidFile;
 pub use siblings::Siblings;
 
 /// Directory for files that are kept between runs. [`private_directory`] makes it.

@@ -26,7 +26,6 @@ mod limits;
 mod log;
 pub mod memory;
 pub mod observers;
-mod pidfile;
 pub mod privileges;
 mod profile;
 pub mod reload;
@@ -40,7 +39,6 @@ mod update;
 mod watchdog;
 
 pub use log::{BackgroundLog, Log, LogFormat, LogSettings};
-pub use pidfile::PidFile;
 pub use profile::ProfileReport;
 pub use run::{Run, RunContext, RunError, RunReport};
 pub use settings::{RunSettings, SourceSettings};

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context;
 use peregrine_config::Engine as Kind;
+use peregrine_files::PidFile;
 use peregrine_output::{Incident, Outputs};
 use peregrine_runtime::control::{self, Control, Controller};
 use peregrine_runtime::observers::metrics::{Metrics, MetricsControl};
 use peregrine_runtime::reload::{Reloader, Requests};
 use peregrine_runtime::service::Service;
 use peregrine_runtime::{
-    PidFile, ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, signals,
+    ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, signals,
 };
 use peregrine_server::ServerSlot;
 use peregrine_telemetry::Phase;

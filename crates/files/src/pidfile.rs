@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use peregrine_files::FileMode;
+use crate::{FileMode, create};
 
 /// More than the longest number of a process, with a new line.
 const MAX_BYTES: u64 = 32;
@@ -16,7 +16,7 @@ pub struct PidFile(PathBuf);
 impl PidFile {
     /// Writes the file. The number in a file that another process has left is replaced. A file
     /// that holds something else is not a pid file and stays as it is; neither does the file's
-    /// name lead elsewhere (see [`peregrine_files`]).
+    /// name lead elsewhere (see the [crate](crate)).
     ///
     /// # Errors
     /// When the file can't be written, or holds something else.
@@ -26,7 +26,7 @@ impl PidFile {
             return Err(io::Error::other("the file holds something else than a process id"));
         }
         // The number of this process is no secret: tools of other users read it.
-        let mut file = peregrine_files::create(path, FileMode::PUBLIC)?;
+        let mut file = create(path, FileMode::PUBLIC)?;
         file.write_all(std::process::id().to_string().as_bytes())?;
         Ok(Self(path.to_owned()))
     }
