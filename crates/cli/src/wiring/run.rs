@@ -18,6 +18,12 @@ pub(crate) fn settings(
     policies: RunPolicies,
 ) -> RunSettings {
     let (options, mode) = (prepared.options, prepared.config.files.mode);
+    if let Some(MatchCaptureSettings { all_rules, path_prefix, .. }) = &policies.captures {
+        prepared.agent.log.info(format_args!(
+            "Capture is enabled in mode '{}'. Capturing events to {path_prefix}",
+            if *all_rules { "all_rules" } else { "rules" },
+        ));
+    }
     let record_all = options.write.as_deref();
     RunSettings {
         source,
@@ -71,20 +77,12 @@ fn drop_action(action: peregrine_config::DropAction) -> DropAction {
 /// Recording around matches.
 fn captures(setup: &Setup) -> Option<MatchCaptureSettings> {
     let (keys, mode) = (&setup.config().capture, setup.config().files.mode);
-    keys.enabled.then(|| {
-        let all_rules = keys.mode == CaptureMode::AllRules;
-        setup.log.info(format_args!(
-            "Capture is enabled in mode '{}'. Capturing events to {}",
-            if all_rules { "all_rules" } else { "rules" },
-            keys.path_prefix
-        ));
-        MatchCaptureSettings {
-            path_prefix: keys.path_prefix.clone(),
-            all_rules,
-            default_duration: Duration::from_millis(keys.default_duration.into()),
-            max_bytes: (keys.max_file_size_mb > 0).then_some(keys.max_file_size_mb << 20),
-            mode,
-        }
+    keys.enabled.then(|| MatchCaptureSettings {
+        path_prefix: keys.path_prefix.clone(),
+        all_rules: keys.mode == CaptureMode::AllRules,
+        default_duration: Duration::from_millis(keys.default_duration.into()),
+        max_bytes: (keys.max_file_size_mb > 0).then_some(keys.max_file_size_mb << 20),
+        mode,
     })
 }
 
