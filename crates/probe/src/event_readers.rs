@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashSet;
@@ -24,8 +25,11 @@ use crate::scan::{Depth, Plan};
 
 /// An event thread that waits for a lookup gives a hanging reader up sooner than others.
 const LOOKUP_SILENCE: Duration = Duration::from_millis(250);
-/// How long the first answers may take.
+/// How long the first answers may take. On a busy machine, a reader may take longer to start than
+/// it may be silent later.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
+/// Pause between two such questions.
+const CHECK_PAUSE: Duration = Duration::from_millis(200);
 /// How long the event thread waits for a process that is read again after losses.
 const REREAD_WAIT: Duration = Duration::from_millis(100);
 /// Of all time, the event thread may wait for one part of so many.
@@ -96,11 +100,13 @@ impl EventReaders {
     pub(crate) fn check(&mut self) -> io::Result<()> {
         let budget = PROCESS_READ_TIME.duration();
         let question = self.question(std::process::id().into(), Extent::Ancestor, budget);
+        let until = Instant::now() + FIRST_ANSWER;
         for reader in [&mut self.lookups, &mut self.processes] {
-            reader.ask(question.clone());
-            let reply = reader.poll(FIRST_ANSWER);
-            if reply.is_none_or(|(_, reply)| reply.failed) {
-                return Err(io::Error::other("it ends or does not answer"));
+            while !answers(reader, question.clone(), until) {
+                if Instant::now() + CHECK_PAUSE >= until {
+                    return Err(io::Error::other("it ends or does not answer"));
+                }
+                thread::sleep(CHECK_PAUSE);
             }
         }
         Ok(())
@@ -355,4 +361,11 @@ impl StartScan {
             readers.processes.ask(question);
         }
     }
+}
+
+/// Whether a reader answers this question in time. One that does not is replaced.
+fn answers(reader: &mut Reader, question: Question, until: Instant) -> bool {
+    reader.ask(question);
+    let reply = reader.poll(until.saturating_duration_since(Instant::now()));
+    reply.is_some_and(|(_, reply)| !reply.failed)
 }
