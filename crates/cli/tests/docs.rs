@@ -49,6 +49,22 @@ esac
 "#;
 
 #[test]
+fn the_table_of_keys_is_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(root.join("docs/configuration.md")).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_peregrine"));
+    let table = program.args(["--config-schema", "--format", "markdown"]).output().unwrap().stdout;
+    let table = String::from_utf8(table).unwrap();
+    // A program that was built without an output knows its keys all the same.
+    assert!(table.contains("`kafka_output.topic`"));
+    assert!(
+        page.ends_with(&table),
+        "the table at the end of docs/configuration.md is not that of \
+        `peregrine --config-schema --format markdown`"
+    );
+}
+
+#[test]
 fn commands_of_all_pages_work() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let pages = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
