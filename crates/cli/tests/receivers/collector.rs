@@ -8,7 +8,7 @@ use std::process::Command;
 use super::support::{Place, Run, Server, find, free_port, number_in, skip_or_fail, wait_until};
 
 /// A collector with a port for each protocol.
-struct Collector {
+pub(crate) struct Collector {
     program: PathBuf,
     http: u16,
     grpc: u16,
@@ -23,7 +23,7 @@ struct Record {
 
 impl Collector {
     /// None if it is not installed.
-    fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let named = std::env::var_os("PEREGRINE_OTELCOL").filter(|path| !path.is_empty());
         let program = named.map(PathBuf::from).or_else(|| find("otelcol"));
         if program.is_none() {
@@ -33,7 +33,7 @@ impl Collector {
     }
 
     /// Starts it, with these settings of both protocols.
-    fn start(&self, place: &Place, settings: &str) -> Server {
+    pub(crate) fn start(&self, place: &Place, settings: &str) -> Server {
         let Self { program, http, grpc } = self;
         place.write(
             "otelcol.yaml",
@@ -65,7 +65,7 @@ service:
     }
 
     /// The output that sends to it.
-    fn output(&self, protocol: &str, scheme: &str, rest: &str) -> String {
+    pub(crate) fn output(&self, protocol: &str, scheme: &str, rest: &str) -> String {
         let port = if protocol == "grpc" { self.grpc } else { self.http };
         let endpoint = format!("{scheme}://127.0.0.1:{port}");
         format!(

@@ -5,6 +5,7 @@
 //! table -- --nocapture --test-threads 1` prints the table with so many alerts and seconds.
 
 mod brokers;
+mod collector;
 mod web;
 
 use std::collections::BTreeSet;
