@@ -1,17 +1,17 @@
 //! The queue between the threads that submit alerts and the worker of one channel.
 //!
 //! Loom checks it in all orders in which its threads can run:
-//! `RUSTFLAGS="--cfg loom" cargo test -p peregrine-output --lib loom`.
+//! `RUSTFLAGS="--cfg loom_queue" cargo test -p peregrine-output --no-default-features --lib loom`.
 
 mod fair;
 mod limits;
 
 use std::sync::PoisonError;
-#[cfg(not(loom))]
+#[cfg(not(loom_queue))]
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-#[cfg(loom)]
+#[cfg(loom_queue)]
 use loom::sync::{Condvar, Mutex, MutexGuard};
 
 use peregrine_limits::ALERT_QUEUE_BYTES;
@@ -210,13 +210,13 @@ impl<T: Queued> Queue<T> {
     }
 
     /// Whether the queue ends within this time.
-    #[cfg(not(loom))]
+    #[cfg(not(loom_queue))]
     pub(crate) fn wait_until_ended(&self, most: Duration) -> bool {
         let waited = self.room.wait_timeout_while(self.lock(), most, |state| !state.ended);
         waited.unwrap_or_else(PoisonError::into_inner).0.ended
     }
 
-    #[cfg(loom)]
+    #[cfg(loom_queue)]
     pub(crate) fn wait_until_ended(&self, _: Duration) -> bool {
         self.has_ended()
     }
@@ -327,7 +327,7 @@ impl<T: Queued> Queue<T> {
     }
 
     /// Waits to be woken, for this time at most.
-    #[cfg(not(loom))]
+    #[cfg(not(loom_queue))]
     fn wait_ready<'a>(
         &self,
         state: MutexGuard<'a, State<T>>,
@@ -338,7 +338,7 @@ impl<T: Queued> Queue<T> {
     }
 
     /// Loom has no clock: the time may have passed after any step of the other threads.
-    #[cfg(loom)]
+    #[cfg(loom_queue)]
     fn wait_ready<'a>(
         &'a self,
         state: MutexGuard<'a, State<T>>,
@@ -355,8 +355,8 @@ impl<T: Queued> Queue<T> {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, loom_queue))]
 mod loom_tests;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom_queue)))]
 mod tests;

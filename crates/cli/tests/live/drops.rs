@@ -238,7 +238,7 @@ fn what_happened_before_a_stop_is_processed() {
     acts += driver.flood(3_000, "/dev/full");
     watcher.signal(Signal::TERM);
     watcher.signal(Signal::CONT);
-    let (alerts, log) = watcher.end_and_tell();
+    let (alerts, log) = watcher.finish();
     assert_eq!(alerts.iter().filter(|alert| alert["rule"] == "Last").count() as u64, acts, "{log}");
     assert!(log.contains("coverage 100 %") && !log.contains("were waiting"), "{log}");
 }

@@ -318,8 +318,13 @@ impl Watcher {
     }
 
     /// The same, with the output on stderr.
-    fn end_and_tell(mut self) -> (Vec<Value>, String) {
+    fn end_and_tell(self) -> (Vec<Value>, String) {
         self.signal(Signal::TERM);
+        self.finish()
+    }
+
+    /// The same of a run that was told to end. A second signal would end it at once.
+    fn finish(mut self) -> (Vec<Value>, String) {
         let rest: Vec<String> = self.alerts.iter().collect();
         assert!(self.child.0.wait().unwrap().success());
         let alerts = rest.iter().filter(|line| line.starts_with('{'));

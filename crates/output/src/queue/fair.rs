@@ -351,5 +351,5 @@ fn unlink<T>(slots: &mut [Slot<T>], ends: &mut Ends, index: u32, list: List) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom_queue)))]
 mod tests;
