@@ -534,7 +534,7 @@ fn http_has_keys_of_its_own() {
     assert_eq!((http.retries.max, http.retries.max_seconds), (2, 30));
     let own = http.peregrine;
     let batch = own.batch.unwrap();
-    assert_eq!((batch.max_alerts, batch.max_kb, batch.form), (7, 1024, BatchForm::NdJson));
+    assert_eq!((batch.max_alerts, batch.max_kb, batch.form), (7, 1024, BatchForm::Lines));
     assert_eq!((own.encoding, own.proxy), (Encoding::Zstd, Some(Secret::default())));
     assert_eq!(own.headers.0["X-Scope"].reveal(), "attic");
     let shown = format!("{:?} {}", read.config, dump(&read.printable));

@@ -1,6 +1,6 @@
 //! From configuration keys to a receiver of OTLP.
 
-use peregrine_config::{Encoding, OtlpOutput as Keys, OtlpProtocol as Protocol};
+use peregrine_config::OtlpOutput as Keys;
 use peregrine_output::ChannelOutput;
 
 use crate::{DeliveryError, Identity};
@@ -13,6 +13,7 @@ use crate::{DeliveryError, Identity};
 pub(crate) fn output(keys: &Keys, identity: &Identity) -> Result<ChannelOutput, DeliveryError> {
     use std::time::Duration;
 
+    use peregrine_config::{Encoding, OtlpProtocol as Protocol};
     use peregrine_output::{Machine, OtlpOutput, OtlpProtocol};
 
     use crate::network;

@@ -108,7 +108,7 @@ fn http_output(keys: &peregrine_config::HttpOutput) -> HttpOutput {
             max_wait: millis(batch.max_wait_ms),
             form: match batch.form {
                 peregrine_config::BatchForm::JsonArray => BatchForm::JsonArray,
-                peregrine_config::BatchForm::NdJson => BatchForm::Lines,
+                peregrine_config::BatchForm::Lines => BatchForm::Lines,
             },
         }),
         encoding: encoding(extras.encoding),

@@ -28,13 +28,13 @@ pub enum BatchForm {
     /// One JSON array.
     JsonArray,
     /// A line each.
-    NdJson,
+    Lines,
 }
 
 words!(
     BatchForm,
     { "type": "string", "enum": ["json_array", "ndjson"] }, "json_array",
-    { "json_array" => Self::JsonArray, "ndjson" => Self::NdJson },
+    { "json_array" => Self::JsonArray, "ndjson" => Self::Lines },
     str::to_owned,
     |word| ConfigIssue::in_file(format!("form '{word}' is unknown."))
 );
