@@ -32,10 +32,11 @@ struct Hooks {
     missed: [u64; LossClass::ALL.len()],
 }
 
-/// A program. Its descriptor is kept: opening it by its id would take CAP_SYS_ADMIN.
+/// A program. Its descriptor is kept as long as it runs: opening it by its id would take
+/// CAP_SYS_ADMIN.
 struct Hooked {
     class: LossClass,
-    program: OwnedFd,
+    program: Option<OwnedFd>,
     /// Misses of earlier programs with this name.
     before: u64,
     /// Its own misses at the last reading.
@@ -44,7 +45,9 @@ struct Hooked {
 
 impl Hooked {
     fn missed(&mut self) -> u64 {
-        self.missed = missed(&self.program);
+        if let Some(program) = &self.program {
+            self.missed = missed(program);
+        }
         self.before + self.missed
     }
 }
@@ -82,7 +85,17 @@ impl KernelCounters {
     pub(super) fn watch(&self, name: &str, class: LossClass, program: OwnedFd) {
         let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
         let before = hooks.programs.get_mut(name).map_or(0, Hooked::missed);
+        let program = Some(program);
         hooks.programs.insert(name.to_owned(), Hooked { class, program, before, missed: 0 });
+    }
+
+    /// A program runs no longer: its count stays, and the kernel can free it.
+    pub(super) fn release(&self, name: &str) {
+        let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hooked) = hooks.programs.get_mut(name) {
+            hooked.missed();
+            hooked.program = None;
+        }
     }
 
     /// Events of each class lost because a hook was already running.

@@ -113,7 +113,10 @@ impl FunctionHooks {
         heartbeat: &Heartbeat,
     ) -> Result<(), ProbeError> {
         let wanted = self.wanted(syscalls);
-        self.links.retain(|function, _| wanted.contains_key(function));
+        for (function, link) in self.links.extract_if(.., |name, _| !wanted.contains_key(name)) {
+            drop(link);
+            counters.release(&function);
+        }
         self.unhooked.clear();
         for (function, leads_to) in wanted {
             heartbeat.progress();

@@ -327,6 +327,7 @@ impl Probe {
                         source => Err(failed(source)),
                     },
                 )?;
+                self.counters.release(hook.program);
             }
         }
         if self.entries {
