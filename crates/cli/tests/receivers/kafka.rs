@@ -62,6 +62,7 @@ listener.security.protocol.map=CLIENTS:{protocol},CONTROLLER:PLAINTEXT
 inter.broker.listener.name=CLIENTS
 controller.listener.names=CONTROLLER
 log.dirs={}
+log.retention.ms=-1
 offsets.topic.replication.factor=1
 auto.create.topics.enable=false
 {config}
