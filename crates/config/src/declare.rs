@@ -389,7 +389,9 @@ macro_rules! words {
             }
 
             fn rows(&self, key: &str, about: &str, rows: &mut Vec<Row>) {
-                rows.push(Row { key: key.into(), default: $default.into(), about: about.into() });
+                let mut words = [$( ($word, $value) ),+].into_iter();
+                let default = words.find(|(_, value)| value == self).map_or($default, |(word, _)| word);
+                rows.push(Row { key: key.into(), default: default.into(), about: about.into() });
             }
         }
     };
