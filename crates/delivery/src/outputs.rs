@@ -65,11 +65,12 @@ fn channels(config: &Config, identity: &Identity) -> Result<Vec<ChannelSettings>
     let otlp = otlp
         .map(|keys| otlp::output(keys, identity).map(|it| (it, &keys.presentation, keys.when_full)))
         .transpose()?;
+    let zone = zone();
     let replays = matches!(config.engine, Engine::Replay { .. });
     let settings = |(output, presentation, when_full): (_, &Presentation, _)| ChannelSettings {
         spool: spool::settings(config, &output),
         output,
-        format: format(config, presentation),
+        format: format(config, presentation, zone.clone()),
         filter: filter(&presentation.select),
         when_full: match when_full {
             // A capture waits, and the kernel does not.
@@ -117,7 +118,7 @@ fn http_output(keys: &peregrine_config::HttpOutput) -> HttpOutput {
 }
 
 /// How a channel writes alerts.
-fn format(config: &Config, presentation: &Presentation) -> Format {
+fn format(config: &Config, presentation: &Presentation, zone: TimeZone) -> Format {
     let json = Layout::Json(JsonStyle {
         message: config.json_include_message_property,
         output: config.json_include_output_property,
@@ -133,7 +134,7 @@ fn format(config: &Config, presentation: &Presentation) -> Format {
             AlertFormat::Cef => Layout::Cef,
         },
         iso_time: config.time_format_iso_8601,
-        zone: zone(),
+        zone,
         fields: field_changes(presentation),
     }
 }
