@@ -1,4 +1,4 @@
-//! A web server of the test's own, which takes lines of alerts.
+//! A web server of the test's own, which takes alerts as lines and as log records of OTLP.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,10 +11,26 @@ use crate::support::free_port;
 
 #[test]
 fn http() {
-    super::run(|| Some(WebServer::start()));
+    super::run(|| Some(WebServer::start(Output::Http)));
+}
+
+/// The collector cannot fail on demand, so this shows what answers of 503 do.
+#[cfg(feature = "otlp")]
+#[test]
+fn otlp() {
+    super::run(|| Some(WebServer::start(Output::Otlp)));
+}
+
+/// What sends to it.
+#[derive(Clone, Copy)]
+enum Output {
+    Http,
+    #[cfg(feature = "otlp")]
+    Otlp,
 }
 
 struct WebServer {
+    output: Output,
     port: u16,
     state: Arc<Mutex<State>>,
     acceptor: Option<JoinHandle<()>>,
@@ -31,8 +47,8 @@ struct State {
 }
 
 impl WebServer {
-    fn start() -> Self {
-        let mut server = Self { port: free_port(), state: Arc::default(), acceptor: None };
+    fn start(output: Output) -> Self {
+        let mut server = Self { output, port: free_port(), state: Arc::default(), acceptor: None };
         server.restart();
         server
     }
@@ -40,16 +56,26 @@ impl WebServer {
 
 impl Receiver for WebServer {
     fn name(&self) -> &'static str {
-        "http"
+        match self.output {
+            Output::Http => "http",
+            #[cfg(feature = "otlp")]
+            Output::Otlp => "otlp over http",
+        }
     }
 
     fn section(&self, spool: &str) -> String {
-        let batch = "batch: {max_alerts: 100, form: ndjson}, request_timeout_ms: 2000";
-        format!(
-            "http_output: {{enabled: true, url: 'http://127.0.0.1:{}/', keep_alive: true, \
-             peregrine: {{{batch}, {spool}}}}}\n",
-            self.port
-        )
+        let url = format!("http://127.0.0.1:{}/", self.port);
+        match self.output {
+            Output::Http => format!(
+                "http_output: {{enabled: true, url: '{url}', keep_alive: true, peregrine: {{\
+                 batch: {{max_alerts: 100, form: ndjson}}, request_timeout_ms: 2000, {spool}}}}}\n"
+            ),
+            #[cfg(feature = "otlp")]
+            Output::Otlp => format!(
+                "otlp_output: {{enabled: true, endpoint: '{url}', protocol: http/protobuf, \
+                 compression: none, batch: {{max_alerts: 100}}, timeout_ms: 2000, {spool}}}\n"
+            ),
+        }
     }
 
     fn crash(&mut self) {
@@ -130,7 +156,7 @@ fn answer(connection: &TcpStream, state: &Mutex<State>) -> Option<()> {
         return None;
     }
     if !fails {
-        locked.alerts.extend(String::from_utf8(body).ok()?.lines().map(str::to_owned));
+        locked.alerts.extend(texts(&body));
     }
     drop(locked);
     while state.lock().unwrap().hangs {
@@ -140,4 +166,11 @@ fn answer(connection: &TcpStream, state: &Mutex<State>) -> Option<()> {
     // In one packet: the client would wait for the second one.
     let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
     (&*connection).write_all(response.as_bytes()).ok()
+}
+
+/// The numbers in the texts of alerts, which both forms carry as they are.
+fn texts(body: &[u8]) -> Vec<String> {
+    let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+    let text = String::from_utf8_lossy(body);
+    text.split("number=").skip(1).map(|rest| format!("number={}", digits(rest))).collect()
 }
