@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     pub(crate) disk: OnceLock<Arc<Disk>>,
 }
 
-/// The time of day when the spool was opened, and a clock that nobody sets since then. So no
+/// The time of day when the spool was opened, and a monotonic clock from then on, so that no
 /// correction of the time of day makes records old.
 #[derive(Debug)]
 pub(crate) struct Clock {

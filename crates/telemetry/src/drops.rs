@@ -66,7 +66,7 @@ pub struct Check {
     pub drops: u64,
     /// What to do.
     pub reaction: Reaction,
-    /// Life-cycle events that were lost and are to be told of now, whatever the threshold.
+    /// Lost life-cycle events to report now, whatever the threshold.
     pub lifecycle: LifecycleLosses,
 }
 
@@ -137,7 +137,7 @@ impl DropMonitor {
         Check { new, drops, reaction, lifecycle }
     }
 
-    /// At the end of a run: life-cycle events that were lost and not told of yet.
+    /// At the end of a run: lost life-cycle events that are not reported yet.
     pub fn finish(&mut self, counters: &EventCounters) -> LifecycleLosses {
         self.add_lifecycle(&counters.since(&self.last));
         std::mem::take(&mut self.lifecycle)

@@ -50,7 +50,7 @@ fn alerts_are_lost_or_whole_and_the_file_goes_on_when_there_is_room() {
     wait_until("all alerts are tried", || fs::metadata(&file).is_ok_and(|it| it.len() > 40_000));
     let kept = numbers(&file);
     assert!(kept.len() > 100 && kept.len() < 1000, "{}", kept.len());
-    // Somebody makes room.
+    // The disk has room again.
     File::options().write(true).open(&file).unwrap().set_len(0).unwrap();
     feed.send(10);
     wait_until("alerts arrive again", || numbers(&file).ends_with(&[1010]));

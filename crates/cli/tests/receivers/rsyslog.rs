@@ -76,7 +76,7 @@ fn alerts_and_log_lines_come_from_one_sender_and_survive_restarts() {
     let (mut run, mut feed) = place.start_feeding();
     feed.send(10);
     wait_until("the first alerts arrive", || numbers(&place).len() == 10);
-    // Killed: its socket stays, and nobody reads it.
+    // Killed: its socket stays, without a reader.
     server.crash();
     feed.send(10);
     let server = rsyslog.start(&place, input, || {

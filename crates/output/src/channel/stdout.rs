@@ -19,7 +19,7 @@ pub struct StdoutOutput {
 /// What happens when the reader of standard output has closed it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenClosed {
-    /// The run ends: whoever calls [`Outputs`](crate::Outputs) stops it after
+    /// The owner of the [`Outputs`](crate::Outputs) ends the run after
     /// [`ChannelError::Closed`].
     #[default]
     End,

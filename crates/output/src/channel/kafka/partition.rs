@@ -1,7 +1,7 @@
 //! Which partition has a key.
 
 /// The partition of a key among so many. The same as that of Kafka's own clients, so that all
-/// repeats of an alert are in one partition, whoever sends them.
+/// repeats of an alert are in one partition, whichever client sends them.
 pub(super) fn partition(key: &[u8], partitions: usize) -> usize {
     // As the Java client does, the sign is cut off.
     let hash = murmur2(key) & 0x7fff_ffff;
