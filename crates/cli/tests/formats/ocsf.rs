@@ -3,14 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use super::{Place, RULES, captures};
 
 /// What makes and checks the schema.
 const PACKAGES: [&str; 2] = ["ocsf-json-schema==1.2.0", "jsonschema"];
 
-/// A directory with the packages, or why there is none.
-fn packages() -> Result<PathBuf, String> {
+/// A directory with the packages, or why there is none. Tests run side by side; one installs.
+static INSTALLED: LazyLock<Result<PathBuf, String>> = LazyLock::new(install);
+
+fn install() -> Result<PathBuf, String> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ocsf-packages");
     let python = |arguments: &[&str]| {
         let mut command = Command::new("python3");
@@ -24,7 +27,7 @@ fn packages() -> Result<PathBuf, String> {
         return Ok(directory);
     }
     let target = directory.to_string_lossy().into_owned();
-    let install = ["-m", "pip", "install", "--quiet", "--target", &target];
+    let install = ["-m", "pip", "install", "--quiet", "--upgrade", "--target", &target];
     python(&[&install[..], &PACKAGES].concat())?;
     python(&import).map(|()| directory)
 }
@@ -32,7 +35,7 @@ fn packages() -> Result<PathBuf, String> {
 /// The number of findings, all of which are valid. `None` if the schema can't be had.
 #[track_caller]
 fn validated(findings: &Path) -> Option<usize> {
-    let packages = match packages() {
+    let packages = match &*INSTALLED {
         Ok(packages) => packages,
         Err(error) if std::env::var_os("PEREGRINE_CI").is_some() => panic!("no schema: {error}"),
         Err(error) => {
