@@ -55,6 +55,10 @@ struct Position {
 
 /// Observes the engine.
 pub trait Observer {
+    /// Whether [`evaluating`](Self::evaluating) is called. Few observers need it, and the engine
+    /// spends nothing on it for the others.
+    const EVERY_VIEW: bool = false;
+
     /// Another capture begins: the state is about to be reset.
     fn restart(&mut self) {}
 
@@ -64,6 +68,10 @@ pub trait Observer {
 
     /// Rules are about to be evaluated for an event. `Break` stops the engine before that.
     fn event(&mut self, event: &Event<'_>) -> ControlFlow<()>;
+
+    /// Rules are about to be evaluated for this event and the state after it, also if none of them
+    /// is about events of its type. Only called if [`EVERY_VIEW`](Self::EVERY_VIEW) is set.
+    fn evaluating(&mut self, _view: &View<'_>) {}
 
     /// A rule matched.
     fn matched(&mut self, matched: &Match<'_>);
@@ -313,14 +321,19 @@ impl Engine {
         self.state.repair(repair);
     }
 
-    fn evaluate(
+    fn evaluate<O: Observer>(
         &mut self,
         event: &Event<'_>,
         context: Context,
-        observer: &mut impl Observer,
+        observer: &mut O,
         meter: &mut impl RuleMeter,
     ) {
         self.events += 1;
+        if O::EVERY_VIEW {
+            self.scratch.reset();
+            let run = &self.generation.settings().run;
+            observer.evaluating(&View::new(event, &self.state, context, run, &self.scratch));
+        }
         if !self.working.may_match(event.source, event.ty) {
             return;
         }

@@ -12,7 +12,7 @@ use peregrine_engine::{
     End, Engine, Generation, GenerationSettings, Match, Matching, Observer, RuleHistory, Step,
 };
 use peregrine_event::Event;
-use peregrine_fields::Fields;
+use peregrine_fields::{Fields, View};
 use peregrine_rules::{EventSource, Loader};
 use peregrine_scap::Reader;
 
@@ -144,4 +144,31 @@ fn a_rule_that_comes_back_goes_on_from_its_last_match() {
         assert_eq!(engine.step(&mut source, &mut matches, &mut ()).unwrap(), Step::Event);
     }
     assert!(engine.history(opens).last_match > history.last_match);
+}
+
+/// Numbers of the events whose view was seen.
+#[derive(Default)]
+struct Views(Vec<u64>);
+
+impl Observer for Views {
+    const EVERY_VIEW: bool = true;
+
+    fn event(&mut self, _: &Event<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn evaluating(&mut self, view: &View<'_>) {
+        self.0.push(view.event().num);
+    }
+
+    fn matched(&mut self, _: &Match<'_>) {}
+}
+
+#[test]
+fn every_evaluated_event_can_be_viewed() {
+    let registry = RuleRegistry::new();
+    let mut engine = Engine::new(generation(OLD, &registry), Default::default());
+    let mut views = Views::default();
+    engine.run(&mut capture(), &mut views, &mut ()).unwrap();
+    assert_eq!(views.0.len() as u64, engine.events());
 }

@@ -39,7 +39,7 @@ pub use code::{ErrorCode, WarningCode};
 pub use describe::{NotLoaded, UsedPlugins};
 pub use files::{FilesAt, files_at, read_file};
 pub use legacy::convert;
-pub use load::{Addition, EventSource, Loader, OutputAddition};
+pub use load::{Addition, EventSource, Loader, OutputAddition, is_test};
 pub use place::{ItemKind, Location, Place};
 pub use result::{Finding, FindingKind, LoadResult};
 pub use rule_set::{ExtraField, List, Macro, Rule, RuleSet, Selected, Selection};

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use peregrine_diagnostics::Source;
 use peregrine_event::source::{SourceId, SourceNames};
 use peregrine_filter::{DEFAULT_MAX_DEPTH, Vocabulary, parse_operand};
-use peregrine_yaml::{Node, duplicate_keys, parse};
+use peregrine_yaml::{Node, Value, duplicate_keys, parse};
 
 use crate::compile::Compiler;
 use crate::define::{Definitions, Sources};
+use crate::keys::Item;
 use crate::memo::Memo;
 use crate::result::{Finding, LoadResult};
 use crate::{
@@ -172,6 +173,7 @@ fn documents(file: &Place, result: &mut LoadResult) -> Option<Vec<Node>> {
     if let Some(end) = documents.iter().position(Node::is_null) {
         documents.truncate(end);
     }
+    documents.iter_mut().for_each(remove_tests);
     let checks: Vec<Vec<String>> = documents.iter().map(schema::check).collect();
     if let Some(first) = checks.first() {
         // A file counts as valid if its first document is.
@@ -180,6 +182,20 @@ fn documents(file: &Place, result: &mut LoadResult) -> Option<Vec<Node>> {
         result.schema_warnings = Some(warnings);
     }
     Some(documents)
+}
+
+/// Removes the tests of rules, which are for `peregrine rules test`. Falco ignores them too.
+fn remove_tests(document: &mut Node) {
+    if let Value::Seq(items) = &mut document.value {
+        items.retain(|item| !is_test(item));
+    }
+}
+
+/// Whether an item of a rules file is a test of rules: it has the key `test`, and none that makes
+/// it an item of another kind.
+#[must_use]
+pub fn is_test(item: &Node) -> bool {
+    item.get("test").is_some() && Item::ALL.iter().all(|kind| item.get(kind.key()).is_none())
 }
 
 /// Of a key that an item has twice, the first one counts.

@@ -389,3 +389,16 @@ fn changes_name_the_rules_that_match_or_report_otherwise() {
     );
     assert_eq!(new.changes_since(&old).removed, ["by output", "old"]);
 }
+
+#[test]
+fn tests_of_rules_are_no_items_of_the_rule_set() {
+    let tests = "- test: opens\n  rules: r\n  given: {evt.type: open}\n  match: true\n";
+    for files in [&[RULE, tests][..], &[&format!("{RULE}{tests}")]] {
+        let (loader, result) = load(files);
+        assert_eq!(result.to_text(), format!("{}.yaml: Ok", files.len() - 1));
+        assert_eq!(loader.rules().rules.len(), 1);
+    }
+    // A key of another kind decides what an item is.
+    let (_, result) = load(&[&RULE.replace('}', ", test: x}")]);
+    assert_eq!(codes(&result), ["LOAD_UNKNOWN_KEY"]);
+}
