@@ -400,7 +400,8 @@ fn problems_of_rules_are_printed_as_sarif() {
     let run = &log["runs"][0];
     assert_eq!(run["tool"]["driver"]["name"], "peregrine");
     let result = &run["results"][0];
-    assert_eq!(result["ruleId"], "LOAD_ERR_COMPILE_CONDITION");
+    assert_eq!(result["ruleId"], "E0402");
+    assert_eq!(result["properties"]["wider"], "LOAD_ERR_COMPILE_CONDITION");
     assert_eq!(result["level"], "error");
     assert_eq!(run["tool"]["driver"]["rules"][0]["id"], result["ruleId"]);
     assert_eq!(

@@ -257,15 +257,15 @@ impl ConfigIssue {
 
 /// A configuration that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError(Problem);
+pub struct ConfigError(Box<Problem>);
 
 impl ConfigError {
     pub(crate) fn new(issue: ConfigIssue, main_file: &str, sources: &SourceMap) -> Self {
-        Self(issue.into_problem(main_file, sources))
+        Self(Box::new(issue.into_problem(main_file, sources)))
     }
 
     pub(crate) fn from_problem(problem: Problem) -> Self {
-        Self(problem)
+        Self(Box::new(problem))
     }
 
     /// The message with its code, place and remedy.

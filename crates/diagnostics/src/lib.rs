@@ -1,10 +1,10 @@
 //! Problems in texts that people write: where they are, what they are and what would be right.
 //!
-//! A [`Problem`] has a code, a message, the spans it is about and, where it is known, a remedy. It
-//! has three forms: text with the source line and carets ([`Display`](std::fmt::Display)), JSON
-//! ([`Problem::to_json`]) and SARIF 2.1.0 ([`sarif()`]). Texts that may hold secrets are shown
-//! through [`redact()`]. The crate knows spans and source texts; it does not know YAML, rules or
-//! settings.
+//! A [`Problem`] has a code, a message, the spans it is about and, where they are known, a remedy
+//! and a [`Fix`]. It has three forms: text with the source line and carets
+//! ([`Display`](std::fmt::Display)), JSON ([`Problem::to_json`]) and SARIF 2.1.0 ([`sarif()`]).
+//! Texts that may hold secrets are shown through [`redact()`]. The crate knows spans and source
+//! texts; it does not know YAML, rules or settings.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -31,6 +31,7 @@
 //! ```
 
 mod excerpt;
+mod fix;
 mod problem;
 mod redact;
 mod sarif;
@@ -40,7 +41,8 @@ mod source;
 mod suggest;
 
 pub use excerpt::excerpt;
-pub use problem::{Label, Problem, Severity};
+pub use fix::{Edit, Fix};
+pub use problem::{Label, Problem, Related, Severity};
 pub use redact::{REDACTED, is_reference, is_secret_name, mask, mask_ranges, redact};
 pub use sarif::{Tool, sarif};
 pub use secret::Secret;

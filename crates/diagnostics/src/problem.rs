@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::{Snippet, Source, Span};
+use crate::{Fix, Snippet, Source, Span};
 
 /// Whether the text can be used all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Label {
 
     /// Name of the text, start and end. Lines and columns count from 1 (columns in characters),
     /// offsets from 0 (in bytes).
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let position = |offset: usize| {
             let (line, column) = self.source.line_and_column(offset);
             json!({ "line": line, "column": column, "offset": offset })
@@ -68,22 +68,46 @@ impl Label {
 pub struct Problem {
     /// Whether the text can be used all the same.
     pub severity: Severity,
-    /// What tools know this kind of problem by, such as `LOAD_UNUSED_MACRO`.
+    /// The code of its cause, such as `E0401` or `CONFIG_UNKNOWN_KEY`.
     pub code: &'static str,
+    /// The wider code that other tools know such problems by, such as
+    /// `LOAD_ERR_COMPILE_CONDITION`.
+    pub wider: Option<&'static str>,
     /// What is wrong, in one sentence.
     pub message: String,
     /// Where; the first one is the place to go to. Empty when no text is to blame.
     pub labels: Vec<Label>,
+    /// Other places that belong to it.
+    pub related: Vec<Related>,
     /// What would be right.
     pub help: Option<String>,
+    /// A change that makes it right.
+    pub fix: Option<Fix>,
+}
+
+/// A place that helps to understand a problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Related {
+    /// The place.
+    pub label: Label,
+    /// What is there: `the macro is defined here`.
+    pub note: String,
 }
 
 impl Problem {
     /// An error without a place.
     #[must_use]
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
-        let severity = Severity::Error;
-        Self { severity, code, message: message.into(), labels: Vec::new(), help: None }
+        Self {
+            severity: Severity::Error,
+            code,
+            wider: None,
+            message: message.into(),
+            labels: Vec::new(),
+            related: Vec::new(),
+            help: None,
+            fix: None,
+        }
     }
 
     /// A warning without a place.
@@ -99,6 +123,20 @@ impl Problem {
         self
     }
 
+    /// Adds a place that helps to understand it.
+    #[must_use]
+    pub fn related(mut self, label: Label, note: impl Into<String>) -> Self {
+        self.related.push(Related { label, note: note.into() });
+        self
+    }
+
+    /// Adds a change that makes it right.
+    #[must_use]
+    pub fn fix(mut self, fix: Fix) -> Self {
+        self.fix = Some(fix);
+        self
+    }
+
     /// Says what would be right.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -106,18 +144,25 @@ impl Problem {
         self
     }
 
-    /// The snippets of all labels with the help below the last one; without a label the help alone.
+    /// The snippets of all labels with the help below the last one, then those of related places;
+    /// without a label the help alone.
     #[must_use]
     pub fn snippets(&self) -> String {
         let help = self.help.as_deref();
-        let Some((last, others)) = self.labels.split_last() else {
-            return help.map(|help| format!("help: {help}\n")).unwrap_or_default();
-        };
         let mut text = String::new();
-        for label in others {
-            text += &Snippet::new(&label.source, label.span).to_string();
+        match self.labels.split_last() {
+            Some((last, others)) => {
+                for label in others {
+                    text += &Snippet::new(&label.source, label.span).to_string();
+                }
+                text += &Snippet::new(&last.source, last.span).help(help).to_string();
+            }
+            None => text += &help.map(|help| format!("help: {help}\n")).unwrap_or_default(),
         }
-        text + &Snippet::new(&last.source, last.span).help(help).to_string()
+        for Related { label, note } in &self.related {
+            text += &format!("note: {note}\n{}", Snippet::new(&label.source, label.span));
+        }
+        text
     }
 
     /// One line, for logs: `file:line:column: message (help)`.
@@ -135,16 +180,22 @@ impl Problem {
         }
     }
 
-    /// `severity`, `code`, `message`, `locations` (`file`, `start`, `end`) and `help` or null.
+    /// `severity`, `code`, `wider`, `message`, `locations` (`file`, `start`, `end`), `related`
+    /// (`location`, `note`), `help` and `fix` (`title`, `safe`, `edits`); null where there is none.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let locations: Value = self.labels.iter().map(Label::to_json).collect();
+        let related = |it: &Related| json!({ "location": it.label.to_json(), "note": it.note });
+        let related: Value = self.related.iter().map(related).collect();
         json!({
             "severity": self.severity.name(),
             "code": self.code,
+            "wider": self.wider,
             "message": self.message,
             "locations": locations,
+            "related": related,
             "help": self.help,
+            "fix": self.fix.as_ref().map(Fix::to_json),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::{Label, Problem};
+use crate::{Edit, Fix, Label, Problem, Related};
 
 /// The program that found the problems.
 #[derive(Clone, Copy, Debug)]
@@ -45,29 +45,71 @@ fn result(problem: &Problem, rule_index: usize) -> Value {
         None => problem.message.clone(),
     };
     let locations: Value = problem.labels.iter().map(location).collect();
-    json!({
+    let mut result = json!({
         "ruleId": problem.code,
         "ruleIndex": rule_index,
         "level": problem.severity.name(),
         "message": { "text": message },
         "locations": locations,
-    })
+    });
+    let mut add = |key: &str, value: Value| {
+        if let Some(members) = result.as_object_mut() {
+            members.insert(key.to_owned(), value);
+        }
+    };
+    if let Some(wider) = problem.wider {
+        add("properties", json!({ "wider": wider }));
+    }
+    if !problem.related.is_empty() {
+        add("relatedLocations", problem.related.iter().map(related).collect());
+    }
+    if let Some(fix) = &problem.fix {
+        add("fixes", json!([self::fix(fix)]));
+    }
+    result
 }
 
 fn location(label: &Label) -> Value {
+    json!({
+        "physicalLocation": {
+            "artifactLocation": { "uri": uri(&label.source.name) },
+            "region": region(label),
+        },
+    })
+}
+
+fn related(related: &Related) -> Value {
+    let mut location = location(&related.label);
+    if let Some(members) = location.as_object_mut() {
+        members.insert("message".to_owned(), json!({ "text": related.note }));
+    }
+    location
+}
+
+/// One change for each edit: a viewer applies those of one file together.
+fn fix(fix: &Fix) -> Value {
+    let change = |edit: &Edit| {
+        json!({
+            "artifactLocation": { "uri": uri(&edit.label.source.name) },
+            "replacements": [{
+                "deletedRegion": region(&edit.label),
+                "insertedContent": { "text": edit.text },
+            }],
+        })
+    };
+    let changes: Value = fix.edits.iter().map(change).collect();
+    json!({ "description": { "text": fix.title }, "artifactChanges": changes })
+}
+
+fn region(label: &Label) -> Value {
     let (start, end) = label.range();
     let (start_line, start_column) = label.source.line_and_column(start);
     let (end_line, end_column) = label.source.line_and_column(end);
     json!({
-        "physicalLocation": {
-            "artifactLocation": { "uri": uri(&label.source.name) },
-            "region": {
-                "startLine": start_line,
-                "startColumn": start_column,
-                "endLine": end_line,
-                "endColumn": end_column,
-            },
-        },
+        "startLine": start_line,
+        "startColumn": start_column,
+        "endLine": end_line,
+        "endColumn": end_column,
     })
 }
 
@@ -115,6 +157,24 @@ mod tests {
         assert_eq!(place["region"]["startColumn"], 10);
         assert_eq!(run["results"][2]["ruleIndex"], 0);
         assert_eq!(run["results"][2]["locations"], json!([]));
+    }
+
+    #[test]
+    fn fixes_and_related_places_have_regions() {
+        let source = Arc::new(Source::new("r.yaml", "a && b"));
+        let at = |range| Label::bytes(Arc::clone(&source), range);
+        let mut problem = Problem::error("E0401", "wrong")
+            .at(at(2..4))
+            .related(at(0..1), "here")
+            .fix(Fix::safe("replace && by and", vec![Edit::new(at(2..4), "and")]));
+        problem.wider = Some("LOAD_ERR");
+        let log = sarif(Tool { name: "peregrine", version: "1" }, [&problem]);
+        let result = &log["runs"][0]["results"][0];
+        assert_eq!(result["properties"]["wider"], "LOAD_ERR");
+        assert_eq!(result["relatedLocations"][0]["message"]["text"], "here");
+        let replacement = &result["fixes"][0]["artifactChanges"][0]["replacements"][0];
+        assert_eq!(replacement["insertedContent"]["text"], "and");
+        assert_eq!(replacement["deletedRegion"]["endColumn"], 5);
     }
 
     #[test]

@@ -13,16 +13,16 @@ use peregrine_filter::{
 
 use crate::budget::{Budget, Room};
 use crate::condition::{Resolved, Written};
-use crate::decode::Decoded;
-use crate::define::{Definitions, MacroDef, RuleDef, invalid};
+use crate::decode::{Decoded, failed};
+use crate::define::{Definitions, MacroDef, RuleDef};
 use crate::exception::with_exceptions;
 use crate::expand::Lists;
 use crate::load::{Addition, EventSource, OutputAddition};
 use crate::macros::{self, MacroError};
 use crate::memo::{Kept, Memo, Slot};
-use crate::result::{Finding, FindingKind};
+use crate::result::Finding;
 use crate::rule_set::{ExtraField, List, Macro, Rule, RuleSet};
-use crate::{ErrorCode, Place, WarningCode, deprecated};
+use crate::{Cause, Place, deprecated};
 
 /// A rule that matches more event types than this is reported as matching nearly all.
 const MANY_EVENT_TYPES: usize = 100;
@@ -74,7 +74,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         let mut lists = match Lists::resolve(&self.definitions.lists, self.budget()) {
             Ok(lists) => lists,
             Err((error, list)) => {
-                findings.push(*invalid(error.to_string(), &list.place));
+                findings.push(*failed(Cause::ExpandsTooMuch, error.to_string(), &list.place));
                 return None;
             }
         };
@@ -188,10 +188,8 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         work: &mut Work<'_, V::Field>,
     ) -> Decoded<Option<(Slot<V::Field>, Resolved)>> {
         let Some(source) = self.sources.iter().find(|source| source.name == def.source) else {
-            return Err(invalid(
-                format!("Unknown source at compile-time{}", def.source),
-                &def.place,
-            ));
+            let message = format!("Unknown source at compile-time{}", def.source);
+            return Err(failed(Cause::NoSuchSource, message, &def.place));
         };
         let Work { lists, macros, findings, .. } = &mut *work;
         let text = with_exceptions(&def.condition, &def.exceptions)?;
@@ -233,7 +231,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             let message = "Rule matches too many evt.type values. This has a significant performance \
                            penalty.";
             let place = def.place.clone();
-            work.findings.push(Finding::warning(WarningCode::NoEvttype, message, place));
+            work.findings.push(Finding::new(Cause::ManyEventTypes, message, place));
         }
         let names = def.exceptions.iter().map(|exception| exception.name.clone());
         let tested = def.exceptions.iter().filter(|exception| !exception.values.is_empty());
@@ -326,7 +324,13 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 {
                     place = written.shown(place, span);
                 }
-                Err(Box::new(invalid(error.to_string(), &place).help(help)))
+                let cause = match &error {
+                    MacroError::Undefined(_) => Cause::UndefinedMacro,
+                    MacroError::Loop(_) => Cause::MacroLoop,
+                    MacroError::TooDeep => Cause::MacrosTooDeep,
+                    MacroError::TooLarge(_) => Cause::ExpandsTooMuch,
+                };
+                Err(Box::new(failed(cause, error.to_string(), &place).help(help)))
             }
         }
     }
@@ -344,7 +348,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                            Falco 1.0.0. The container plugin will automatically add required fields \
                            to the output message.";
             let place = def.place.clone();
-            findings.push(Finding::warning(WarningCode::DeprecatedItem, message, place));
+            findings.push(Finding::new(Cause::ContainerInfo, message, place));
             output = output.replace(CONTAINER_INFO, "");
         }
         output
@@ -389,8 +393,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             Ok(template) => Ok(Some(template)),
             Err(error @ TemplateError::Unknown { .. }) if def.skip_if_unknown_filter => {
                 let place = def.output_place.clone();
-                let code = WarningCode::UnknownFilter;
-                findings.push(Finding::warning(code, error.to_string(), place));
+                findings.push(Finding::new(Cause::SkippedOutput, error.to_string(), place));
                 Ok(None)
             }
             Err(error) => Err(output_error(&error, output, def, &source.vocabulary)),
@@ -411,29 +414,31 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
             Ok(compiled) => match event_types(condition, &def.source) {
                 Ok(event_types) => {
                     for hint in compiled.hints {
-                        let (code, place) =
-                            (WarningCode::CompileCondition, written.spot(hint.span));
-                        work.findings.push(Finding::warning(code, hint.to_string(), place));
+                        let place = written.spot(hint.span);
+                        let warning = Finding::new(Cause::SuspiciousValue, hint.to_string(), place);
+                        work.findings.push(warning);
                     }
                     return Ok(Some(Program { filter: compiled.filter, event_types }));
                 }
                 Err(error) => {
                     let place = written.spot(span(&error));
-                    let code = ErrorCode::CompileCondition;
-                    (Finding::error(code, error.to_string(), place), false)
+                    (Finding::new(Cause::InvalidTest, error.to_string(), place), false)
                 }
             },
             Err(error) => {
                 let place = self.blame(&error, written, source, work.lists);
                 let help = meant(&error.kind, &source.vocabulary);
-                let code = ErrorCode::CompileCondition;
-                let failed = Finding::error(code, error.to_string(), place).help(help);
+                let cause = match error.kind {
+                    CompileErrorKind::UnknownField(_) => Cause::UnknownField,
+                    CompileErrorKind::UnknownLiteral(_) => Cause::UnknownEventType,
+                    _ => Cause::InvalidTest,
+                };
+                let failed = Finding::new(cause, error.to_string(), place).help(help);
                 (failed, is_unknown_name(&error.kind))
             }
         };
         if def.skip_if_unknown_filter && unknown_name {
-            let kind = FindingKind::Warning(WarningCode::UnknownFilter);
-            work.findings.push(Finding { kind, ..failed });
+            work.findings.push(Finding { cause: Cause::SkippedCondition, ..failed });
             return Ok(None);
         }
         Err(Box::new(failed))
@@ -477,13 +482,13 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         for (def, _) in self.definitions.macros.iter().zip(macros).filter(|(_, m)| !m.used) {
             let message = "Macro not referred to by any other rule/macro";
             let place = def.place.clone();
-            findings.push(Finding::warning(WarningCode::UnusedMacro, message, place));
+            findings.push(Finding::new(Cause::UnusedMacro, message, place));
         }
         let all = self.definitions.lists.iter().zip(lists.iter());
         for (def, _) in all.filter(|(_, list)| !list.used) {
             let message = "List not referred to by any other rule/macro";
             let place = def.place.clone();
-            findings.push(Finding::warning(WarningCode::UnusedList, message, place));
+            findings.push(Finding::new(Cause::UnusedList, message, place));
         }
     }
 }
@@ -491,15 +496,11 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
 fn warn_of_condition(condition: &Expr, text: &str, place: &Place, findings: &mut Vec<Finding>) {
     let place = || place.of_condition(text);
     if deprecated::compares_with_na(condition) {
-        findings.push(Finding::warning(WarningCode::UnsafeNaCheck, "", place()));
+        findings.push(Finding::new(Cause::UnsafeNaCheck, "", place()));
     }
     for (field, why) in deprecated::fields_of(condition) {
-        findings.push(Finding {
-            kind: FindingKind::DeprecatedField(field),
-            message: why.to_owned(),
-            place: place(),
-            help: None,
-        });
+        let warning = Finding::new(Cause::DeprecatedField, why, place());
+        findings.push(Finding { field: Some(field), ..warning });
     }
 }
 
@@ -557,7 +558,11 @@ fn output_error(
             None => format!("there is no field `{name}`"),
         });
     }
-    Box::new(Finding::error(ErrorCode::CompileOutput, error.to_string(), place).help(help))
+    let cause = match error {
+        TemplateError::Unknown { .. } => Cause::UnknownOutputField,
+        _ => Cause::InvalidOutput,
+    };
+    Box::new(Finding::new(cause, error.to_string(), place).help(help))
 }
 
 /// Whether `skip-if-unknown-filter` covers an error.
@@ -575,14 +580,11 @@ fn undefined_help<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Optio
 fn warn_of_deprecated_output(format: &str, def: &RuleDef, findings: &mut Vec<Finding>) {
     for field in deprecated::FIELDS.iter().map(|(field, _)| *field) {
         if format.contains(field) {
-            findings.push(Finding {
-                kind: FindingKind::DeprecatedField(field),
-                message: format!(
-                    "usage of deprecated field '{field}' has been detected in the rule output"
-                ),
-                place: def.output_place.clone(),
-                help: None,
-            });
+            let message =
+                format!("usage of deprecated field '{field}' has been detected in the rule output");
+            let place = def.output_place.clone();
+            let warning = Finding::new(Cause::DeprecatedOutputField, message, place);
+            findings.push(Finding { field: Some(field), ..warning });
         }
     }
 }

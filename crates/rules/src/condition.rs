@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use peregrine_filter::{Expr, RULES_MAX_DEPTH, Span, parse};
 
-use crate::decode::Decoded;
-use crate::define::invalid;
+use crate::decode::{Decoded, failed};
 use crate::expand::{Expanded, Lists};
-use crate::{ErrorCode, Finding, Place};
+use crate::{Cause, Place};
 
 /// A condition of a rule or macro with lists expanded and macros not expanded.
 pub(crate) struct Written<'d> {
@@ -31,7 +30,9 @@ impl<'d> Written<'d> {
         lists: &mut Lists,
         earlier: Option<&Resolved>,
     ) -> Decoded<Self> {
-        let expanded = lists.expand(text).map_err(|error| invalid(error.to_string(), place))?;
+        let expanded = lists
+            .expand(text)
+            .map_err(|error| failed(Cause::ExpandsTooMuch, error.to_string(), place))?;
         if let Some(earlier) = earlier.filter(|earlier| earlier.expanded == expanded.text) {
             let expr = Arc::clone(&earlier.written);
             return Ok(Self { text, expr, own, place, expanded });
@@ -42,8 +43,7 @@ impl<'d> Written<'d> {
                 let at = error.offset;
                 let spot = place.in_condition(&expanded.text, at);
                 let spot = show(spot, own, place, &expanded, at..at + 1);
-                let code = ErrorCode::CompileCondition;
-                Err(Box::new(Finding::error(code, error.to_string(), spot)))
+                Err(failed(Cause::Syntax, error.to_string(), &spot))
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use peregrine_yaml::Node;
 
-use crate::{ErrorCode, Finding, ItemKind, Place};
+use crate::{Cause, Finding, ItemKind, Place};
 
 pub(crate) type Decoded<T> = Result<T, Box<Finding>>;
 
@@ -61,14 +61,15 @@ impl<'n> Reading<'n> {
     }
 
     /// An error of this item.
-    pub(crate) fn error(&self, message: impl Into<String>) -> Box<Finding> {
-        structure_error(message, self.place.clone())
+    pub(crate) fn error(&self, cause: Cause, message: impl Into<String>) -> Box<Finding> {
+        failed(cause, message, &self.place)
     }
 
     /// A scalar that must be there.
     pub(crate) fn required<T: FromScalar>(&self, key: &str) -> Decoded<T> {
         self.optional(key)?.ok_or_else(|| {
-            let mut error = self.error(format!("Item has no mapping for key '{key}'"));
+            let mut error =
+                self.error(Cause::MissingKey, format!("Item has no mapping for key '{key}'"));
             error.help = Some(format!("add `{key}: …` to this item"));
             error
         })
@@ -78,20 +79,21 @@ impl<'n> Reading<'n> {
     pub(crate) fn optional<T: FromScalar>(&self, key: &str) -> Decoded<Option<T>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         if value.is_null() {
-            return Err(self.error(format!("Mapping for key '{key}' is empty")));
+            let message = format!("Mapping for key '{key}' is empty");
+            return Err(self.error(Cause::EmptyValue, message));
         }
         let place = || self.place.inside(ItemKind::ValueFor, key, value);
-        let wrong = |message: &str| structure_error(message, place());
+        let wrong = |cause, message: &str| failed(cause, message, &place());
         let text = value.as_str().ok_or_else(|| {
-            let mut error = wrong("Value is not a scalar value");
+            let mut error = wrong(Cause::WrongType, "Value is not a scalar value");
             error.help = Some(format!("`{key}` takes {}, not {}", T::WANTED, value.kind()));
             error
         })?;
         if text.is_empty() {
-            return Err(wrong("Value must be non-empty"));
+            return Err(wrong(Cause::EmptyValue, "Value must be non-empty"));
         }
         let decoded = T::from_scalar(value).ok_or_else(|| {
-            let mut error = wrong("Can't decode YAML scalar value");
+            let mut error = wrong(Cause::WrongType, "Can't decode YAML scalar value");
             error.help = Some(format!("`{key}` takes {}", T::WANTED));
             error
         })?;
@@ -103,14 +105,14 @@ impl<'n> Reading<'n> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let place = || self.place.inside(ItemKind::ValueFor, key, value);
         let Some(items) = value.as_seq() else {
-            let mut error = structure_error("Value is not a sequence", place());
+            let mut error = failed(Cause::WrongType, "Value is not a sequence", &place());
             error.help = Some(format!("`{key}` takes a list: [a, b, c]"));
             return Err(error);
         };
         let text = |item: &Node| {
             item.as_str().map(str::to_owned).ok_or_else(|| {
                 let place = place().inside(ItemKind::ListItem, "", item);
-                let mut error = structure_error("sequence value is not scalar", place);
+                let mut error = failed(Cause::WrongType, "sequence value is not scalar", &place);
                 if item.is_null() {
                     error.help = Some("quote the word to have it as text".to_owned());
                 }
@@ -126,6 +128,7 @@ impl<'n> Reading<'n> {
     }
 }
 
-pub(crate) fn structure_error(message: impl Into<String>, place: Place) -> Box<Finding> {
-    Box::new(Finding::error(ErrorCode::YamlValidate, message, place))
+/// A finding that refuses an item.
+pub(crate) fn failed(cause: Cause, message: impl Into<String>, place: &Place) -> Box<Finding> {
+    Box::new(Finding::new(cause, message, place.clone()))
 }

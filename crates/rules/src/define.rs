@@ -8,9 +8,9 @@ use hashbrown::HashMap;
 use peregrine_alert::Priority;
 use peregrine_diagnostics::closest;
 
-use crate::decode::Decoded;
+use crate::decode::{Decoded, failed};
 use crate::exception::Exception;
-use crate::{ENGINE_VERSION, ErrorCode, Finding, Place, PluginRequirement, Version, WarningCode};
+use crate::{Cause, ENGINE_VERSION, Finding, Place, PluginRequirement, Version};
 
 /// Looks up event sources and their fields.
 pub(crate) trait Sources {
@@ -155,7 +155,7 @@ impl Definitions {
             let message = format!(
                 "Rules require engine version {version}, but engine version is {ENGINE_VERSION}"
             );
-            return Err(invalid(message, place));
+            return Err(failed(Cause::EngineVersionTooNew, message, place));
         }
         self.engine_version = self.engine_version.max(version);
         Ok(())
@@ -170,13 +170,13 @@ impl Definitions {
         for PluginRequirement { name, version } in &alternatives {
             if Version::parse(version).is_none() {
                 let message = format!("Invalid required version '{version}' for plugin '{name}'");
-                return Err(invalid(message, place));
+                return Err(failed(Cause::InvalidPluginVersion, message, place));
             }
             if !names.insert(name.as_str()) {
                 let message = format!(
                     "Defined multiple alternative version requirements for plugin '{name}'"
                 );
-                return Err(invalid(message, place));
+                return Err(failed(Cause::PluginTwice, message, place));
             }
         }
         self.plugins.push(alternatives);
@@ -194,7 +194,7 @@ impl Definitions {
         let visibility = self.tick();
         let known = similar(&list.name, self.lists.names());
         let Some(earlier) = self.lists.get_mut(&list.name) else {
-            return Err(unknown(message, &list.place, known));
+            return Err(unknown(Cause::NoSuchList, message, &list.place, known));
         };
         earlier.items.extend(list.items);
         earlier.order.visibility = visibility;
@@ -213,7 +213,7 @@ impl Definitions {
         let visibility = self.tick();
         let known = similar(&def.name, self.macros.names());
         let Some(earlier) = self.macros.get_mut(&def.name) else {
-            return Err(unknown(message, &def.place, known));
+            return Err(unknown(Cause::NoSuchMacro, message, &def.place, known));
         };
         append_text(&mut earlier.condition, &def.condition);
         earlier.order.visibility = visibility;
@@ -233,13 +233,13 @@ impl Definitions {
         if rule.unknown_source {
             let message = format!("Unknown source {}, skipping", rule.source);
             let place = rule.place.clone();
-            findings.push(Finding::warning(WarningCode::UnknownSource, message, place));
+            findings.push(Finding::new(Cause::UnknownSource, message, place));
         }
         let source = (!rule.unknown_source).then_some(rule.source.as_str());
         for exception in &mut rule.exceptions {
             if !exception.fields.is_given() {
                 let message = "Rule exception item must have fields property with a list of fields";
-                return Err(invalid(message, &exception.place));
+                return Err(failed(Cause::InvalidException, message, &exception.place));
             }
             exception.complete(source, sources)?;
         }
@@ -259,7 +259,8 @@ impl Definitions {
         let visibility = self.tick();
         let rule = self.changed_rule(&change, message, place)?;
         if change.is_empty() {
-            return Err(invalid("Appended rule must have exceptions or condition property", place));
+            let message = "Appended rule must have exceptions or condition property";
+            return Err(failed(Cause::EmptyChange, message, place));
         }
         let source = (!rule.unknown_source).then(|| rule.source.clone());
         for (text, more) in [
@@ -290,10 +291,8 @@ impl Definitions {
         let visibility = self.tick();
         let rule = self.changed_rule(&change, message, place)?;
         if change.is_empty() {
-            return Err(invalid(
-                "The rule must have at least one field that can be replaced",
-                place,
-            ));
+            let message = "The rule must have at least one field that can be replaced";
+            return Err(failed(Cause::EmptyChange, message, place));
         }
         let source = (!rule.unknown_source).then(|| rule.source.clone());
         if let Some(mut exceptions) = change.exceptions {
@@ -320,7 +319,7 @@ impl Definitions {
         let known = similar(name, self.rules.names());
         let Some(rule) = self.rules.get_mut(name) else {
             let message = "Rule has 'enabled' key but no rule by that name already exists";
-            return Err(unknown(message, place, known));
+            return Err(unknown(Cause::NoSuchRule, message, place, known));
         };
         rule.enabled = enabled;
         Ok(())
@@ -337,7 +336,9 @@ impl Definitions {
             Some(_) => None,
             None => similar(&change.name, self.rules.names()),
         };
-        self.rules.get_mut(&change.name).ok_or_else(|| unknown(message, place, known))
+        self.rules
+            .get_mut(&change.name)
+            .ok_or_else(|| unknown(Cause::NoSuchRule, message, place, known))
     }
 
     fn order(&mut self, earlier: Option<Order>) -> Order {
@@ -360,7 +361,7 @@ impl RuleDef {
         sources: &dyn Sources,
     ) -> Decoded<()> {
         let earlier = self.exceptions.iter_mut().find(|earlier| earlier.name == exception.name);
-        let wrong = |message: &str| Err(invalid(message, &exception.place));
+        let wrong = |message: &str| Err(failed(Cause::InvalidException, message, &exception.place));
         match earlier {
             None if !exception.fields.is_given() => {
                 wrong("Rule exception must have fields property with a list of fields")
@@ -403,14 +404,9 @@ impl RuleChange {
     }
 }
 
-/// An error in the content of an item.
-pub(crate) fn invalid(message: impl Into<String>, place: &Place) -> Box<Finding> {
-    Box::new(Finding::error(ErrorCode::Validate, message, place.clone()))
-}
-
-fn unknown(message: &str, place: &Place, similar: Option<String>) -> Box<Finding> {
+fn unknown(cause: Cause, message: &str, place: &Place, similar: Option<String>) -> Box<Finding> {
     let help = similar.map(|name| format!("did you mean `{name}`?"));
-    Box::new(Finding::error(ErrorCode::Validate, message, place.clone()).help(help))
+    Box::new(failed(cause, message, place).help(help))
 }
 
 fn similar<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
@@ -420,7 +416,8 @@ fn similar<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<Strin
 fn check_source(earlier: Option<&RuleDef>, source: &str, place: &Place) -> Decoded<()> {
     match earlier {
         Some(earlier) if !source.is_empty() && earlier.source != source => {
-            Err(invalid("Rule has been re-defined with a different source", place))
+            let message = "Rule has been re-defined with a different source";
+            Err(failed(Cause::SourceChanged, message, place))
         }
         _ => Ok(()),
     }

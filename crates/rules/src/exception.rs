@@ -3,10 +3,10 @@
 use peregrine_filter::{Operator, Quantifier};
 use peregrine_yaml::{Node, Value};
 
-use crate::decode::{Decoded, Reading, structure_error};
-use crate::define::{Sources, invalid};
+use crate::decode::{Decoded, Reading, failed};
+use crate::define::Sources;
 use crate::literal::{literal, members};
-use crate::{Finding, ItemKind, Place, WarningCode};
+use crate::{Cause, Finding, ItemKind, Place};
 
 /// A named exception of a rule: combinations of field values for which the rule does not match.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Entry {
         let place = parent.inside(ItemKind::ValueFor, key, node);
         match &node.value {
             Value::Scalar { text, .. } if text.is_empty() => {
-                Err(structure_error("Value must be non-empty", place))
+                Err(failed(Cause::EmptyValue, "Value must be non-empty", &place))
             }
             Value::Scalar { text, .. } => Ok(Self::Item(text.clone())),
             Value::Seq(items) => {
@@ -83,19 +83,23 @@ pub(crate) fn read(
     };
     let all = item.place.inside(ItemKind::Exceptions, "", node);
     let Some(nodes) = node.as_seq() else {
-        return Err(structure_error("Rule exceptions must be a sequence", all));
+        return Err(failed(
+            Cause::ExceptionsNotMappings,
+            "Rule exceptions must be a sequence",
+            &all,
+        ));
     };
     for node in nodes {
         let unnamed = Reading::new(node, all.inside(ItemKind::Exception, "", node));
         if node.as_map().is_none() {
-            return Err(unnamed.error("Rule exception must be a mapping"));
+            let message = "Rule exception must be a mapping";
+            return Err(unnamed.error(Cause::ExceptionsNotMappings, message));
         }
         let name: String = unnamed.required("name")?;
         let place = item.place.inside(ItemKind::Exception, &name, node);
         if exceptions.iter().any(|earlier| earlier.name == name) {
             let message = format!("Multiple definitions of exception '{name}' in the same rule");
-            let code = WarningCode::ExceptionNameNotUnique;
-            findings.push(Finding::warning(code, message, place.clone()));
+            findings.push(Finding::new(Cause::ExceptionTwice, message, place.clone()));
         }
         exceptions.push(read_one(Reading::new(node, place), name, append, findings)?);
     }
@@ -113,14 +117,15 @@ fn read_one(
         None => Ok(Entry::NONE),
     };
     if !append && !item.has("fields") {
-        return Err(item.error("Item has no mapping for key 'fields'"));
+        return Err(item.error(Cause::MissingKey, "Item has no mapping for key 'fields'"));
     }
     let (fields, comps) = (entry("fields")?, entry("comps")?);
     let mut values = Vec::new();
     if let Some(node) = item.get("values") {
         let place = item.place.inside(ItemKind::ExceptionValues, "", node);
         let Some(nodes) = node.as_seq() else {
-            return Err(structure_error("Rule exception values must be a sequence", place));
+            let message = "Rule exception values must be a sequence";
+            return Err(failed(Cause::ExceptionsNotMappings, message, &place));
         };
         for node in nodes {
             let place = place.inside(ItemKind::ExceptionValue, "", node);
@@ -129,7 +134,7 @@ fn read_one(
     } else if append {
         let message = "Overriding/appending exception with no values";
         let place = item.place.clone();
-        findings.push(Finding::warning(WarningCode::AppendNoValues, message, place));
+        findings.push(Finding::new(Cause::ExceptionWithoutValues, message, place));
     }
     Ok(Exception { name, fields, comps, values, place: item.place })
 }
@@ -138,7 +143,7 @@ impl Exception {
     /// Adds default operators, and checks fields and operators. Fields are not checked if the
     /// source of the rule is unknown.
     pub(crate) fn complete(&mut self, source: Option<&str>, sources: &dyn Sources) -> Decoded<()> {
-        let wrong = |message: String| Err(invalid(message, &self.place));
+        let wrong = |message: String| Err(failed(Cause::InvalidException, message, &self.place));
         match &self.fields {
             Entry::List(fields) => {
                 if !self.comps.is_given() {
@@ -208,7 +213,7 @@ impl Exception {
                 Entry::Item(value) => values.push(literal(value).into_owned()),
                 Entry::List(_) => {
                     let message = "Expected values array to contain a list of strings";
-                    return Err(invalid(message, &self.place));
+                    return Err(failed(Cause::InvalidException, message, &self.place));
                 }
             }
         }
@@ -222,7 +227,7 @@ impl Exception {
             Entry::List(values) if values.len() == fields.len() => values,
             _ => {
                 let message = "Fields and values lists must have equal length";
-                return Err(invalid(message, &self.place));
+                return Err(failed(Cause::InvalidException, message, &self.place));
             }
         };
         let comps = self.comps.texts();

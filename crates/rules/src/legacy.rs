@@ -15,7 +15,7 @@ use peregrine_yaml::{Map, Node, Value};
 pub use convert::convert;
 use lines::{Line, Piece};
 
-use crate::{ErrorCode, Finding, ItemKind, Place, WarningCode};
+use crate::{Cause, Finding, ItemKind, Place};
 
 const DEPRECATED: &str = "The rules format of 2016 is deprecated. `peregrine rules convert FILE` \
                           writes this file as YAML.";
@@ -46,7 +46,7 @@ pub(crate) fn document(file: &Place, findings: &mut Vec<Finding>) -> Option<Node
     let OldFile { statements, .. } = read(file, findings)?;
     let first = statements.first().map(|statement| statement.condition.start).unwrap_or_default();
     let place = file.spot(ItemKind::RulesContentItem, first);
-    findings.push(Finding::warning(WarningCode::DeprecatedItem, DEPRECATED, place));
+    findings.push(Finding::new(Cause::LegacyFile, DEPRECATED, place));
     let items = statements.iter().map(Statement::item).collect();
     Some(Node::nowhere(Value::Seq(items)))
 }
@@ -227,7 +227,7 @@ impl Reader<'_> {
 
     fn wrong(&mut self, message: &str, help: String, at: &Node) {
         let place = self.file.inside(ItemKind::RulesContentItem, "", at);
-        let error = Finding::error(ErrorCode::Validate, message, place);
+        let error = Finding::new(Cause::InvalidLegacyFile, message, place);
         self.findings.push(error.help(Some(help)));
     }
 }

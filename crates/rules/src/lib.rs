@@ -9,6 +9,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod budget;
+mod cause;
 mod changes;
 mod code;
 mod compile;
@@ -34,6 +35,7 @@ mod schema;
 mod unmet;
 mod version;
 
+pub use cause::Cause;
 pub use changes::RuleChanges;
 pub use code::{ErrorCode, WarningCode};
 pub use describe::{NotLoaded, UsedPlugins};
@@ -41,7 +43,7 @@ pub use files::{FilesAt, files_at, read_file};
 pub use legacy::convert;
 pub use load::{Addition, EventSource, Loader, OutputAddition, is_test};
 pub use place::{ItemKind, Location, Place};
-pub use result::{Finding, FindingKind, LoadResult};
+pub use result::{Explained, Finding, FindingKind, LoadResult};
 pub use rule_set::{ExtraField, List, Macro, Rule, RuleSet, Selected, Selection};
 pub use schema::rule_schema;
 pub use unmet::Unmet;

@@ -13,9 +13,7 @@ use crate::define::{Definitions, Sources};
 use crate::keys::Item;
 use crate::memo::Memo;
 use crate::result::{Finding, LoadResult};
-use crate::{
-    ErrorCode, ItemKind, Place, PluginRequirement, RuleSet, WarningCode, legacy, read, schema,
-};
+use crate::{Cause, ItemKind, Place, PluginRequirement, RuleSet, legacy, read, schema};
 
 /// An event source and its fields.
 #[derive(Clone, Debug)]
@@ -165,7 +163,7 @@ fn documents(file: &Place, result: &mut LoadResult) -> Option<Vec<Node>> {
         Ok(documents) => documents,
         Err(error) => {
             let place = file.spot(ItemKind::ValueFor, error.at);
-            result.findings.push(Finding::error(ErrorCode::YamlParse, error.message, place));
+            result.findings.push(Finding::new(Cause::InvalidYaml, error.message, place));
             return None;
         }
     };
@@ -207,7 +205,7 @@ fn warn_of_duplicate_keys(documents: &[Node], file: &Place, findings: &mut Vec<F
             "Key '{name}' is given twice, in lines {first} and {again}. The one in line {first} counts."
         );
         let place = file.spot(ItemKind::RulesContentItem, key.again.start);
-        findings.push(Finding::warning(WarningCode::DuplicateKey, message, place));
+        findings.push(Finding::new(Cause::DuplicateKey, message, place));
     }
 }
 

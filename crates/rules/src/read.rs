@@ -6,11 +6,11 @@ use peregrine_alert::Priority;
 use peregrine_diagnostics::closest;
 use peregrine_yaml::Node;
 
-use crate::decode::{Decoded, Reading, structure_error};
-use crate::define::{Definitions, ListDef, MacroDef, Order, RuleChange, RuleDef, Sources, invalid};
+use crate::decode::{Decoded, Reading, failed};
+use crate::define::{Definitions, ListDef, MacroDef, Order, RuleChange, RuleDef, Sources};
 use crate::keys::Item;
 use crate::{
-    ENGINE_VERSION, Finding, ItemKind, Place, PluginRequirement, Version, WarningCode, exception,
+    Cause, ENGINE_VERSION, Finding, ItemKind, Place, PluginRequirement, Version, exception,
 };
 
 const OVERRIDE_AND_APPEND: &str = "Keys 'override' and 'append: true' cannot be used together. Add an \
@@ -36,7 +36,7 @@ pub(crate) fn read(
                 Some(_) => "Rules content is not yaml array of objects",
                 None => "Rules content is not yaml",
             };
-            reader.fail(*structure_error(message, file.clone()));
+            reader.fail(*failed(Cause::NotItems, message, file));
             continue;
         };
         for item in items.iter().filter(|item| !item.is_null()) {
@@ -74,7 +74,7 @@ impl Reader<'_> {
         if node.as_map().is_none() {
             let message =
                 "Unexpected element type. Each element should be a yaml associative array.";
-            return Err(structure_error(message, unknown()));
+            return Err(failed(Cause::ItemNotMapping, message, &unknown()));
         }
         match Item::ALL.into_iter().find(|item| node.get(item.key()).is_some()) {
             Some(Item::EngineVersion) => self.engine_version(node, file),
@@ -89,7 +89,7 @@ impl Reader<'_> {
                 let help = first
                     .and_then(|word| closest(word, names))
                     .map(|name| format!("did you mean `{name}`?"));
-                let warning = Finding::warning(WarningCode::UnknownItem, message, unknown());
+                let warning = Finding::new(Cause::UnknownItem, message, unknown());
                 self.findings.push(warning.help(help));
                 Ok(())
             }
@@ -105,10 +105,11 @@ impl Reader<'_> {
         let version = match minor {
             Some(minor) => Version { minor, ..ENGINE_VERSION },
             None => Version::parse(&text).ok_or_else(|| {
-                item.error(format!(
+                let message = format!(
                     "Unable to parse engine version '{text}' as a semver string. Expected \
                      \"x.y.z\" semver format."
-                ))
+                );
+                item.error(Cause::InvalidEngineVersion, message)
             })?,
         };
         self.definitions.require_engine(version, &item.place)?;
@@ -121,7 +122,7 @@ impl Reader<'_> {
         let place = file.inside(ItemKind::RequiredPluginVersions, "", list);
         let Some(plugins) = list.as_seq() else {
             let message = "Value of required_plugin_versions must be a sequence";
-            return Err(structure_error(message, place));
+            return Err(failed(Cause::WrongType, message, &place));
         };
         for plugin in plugins {
             let kind = ItemKind::RequiredPluginVersionsEntry;
@@ -131,7 +132,7 @@ impl Reader<'_> {
             if let Some(others) = plugin.get("alternatives") {
                 let Some(others) = others.as_seq() else {
                     let message = "Value of plugin version alternatives must be a sequence";
-                    return Err(structure_error(message, entry));
+                    return Err(failed(Cause::WrongType, message, &entry));
                 };
                 for other in others {
                     let kind = ItemKind::RequiredPluginVersionsAlternative;
@@ -150,15 +151,15 @@ impl Reader<'_> {
         if name.contains(|c: char| "()\"'=,".contains(c) || c.is_ascii_whitespace()) {
             let message = "List has an invalid name. List names should match a regular expression: \
                            ([^()\"'[:space:]=,]+)";
-            self.warn(WarningCode::InvalidListName, message, &item.place);
+            self.warn(Cause::InvalidListName, message, &item.place);
         }
         let items = item
             .texts("items")?
-            .ok_or_else(|| item.error("Item has no mapping for key 'items'"))?;
+            .ok_or_else(|| item.error(Cause::MissingKey, "Item has no mapping for key 'items'"))?;
         let append = self.append_flag(&item)?;
         let overrides = Overrides::read(Item::List, &item)?;
         if append && !overrides.is_empty() {
-            return Err(item.error(OVERRIDE_AND_APPEND));
+            return Err(item.error(Cause::OverrideAndAppend, OVERRIDE_AND_APPEND));
         }
         let place = item.place.clone();
         let list = ListDef { name, items, place, order: Order::default() };
@@ -175,14 +176,14 @@ impl Reader<'_> {
         if !is_identifier(&name) {
             let message = "Macro has an invalid name. Macro names should match a regular \
                            expression: ([a-zA-Z]+[a-zA-Z0-9_]*)";
-            self.warn(WarningCode::InvalidMacroName, message, &item.place);
+            self.warn(Cause::InvalidMacroName, message, &item.place);
         }
         let condition: String = item.required("condition")?;
         let condition_place = place_of(&item, "condition", ItemKind::MacroCondition);
         let append = self.append_flag(&item)?;
         let overrides = Overrides::read(Item::Macro, &item)?;
         if append && !overrides.is_empty() {
-            return Err(item.error(OVERRIDE_AND_APPEND));
+            return Err(item.error(Cause::OverrideAndAppend, OVERRIDE_AND_APPEND));
         }
         let place = item.place.clone();
         let def = MacroDef { name, condition, place, condition_place, order: Order::default() };
@@ -204,7 +205,7 @@ impl Reader<'_> {
         let append = self.append_flag(&item)?;
         let overrides = Overrides::read(Item::Rule, &item)?;
         if append && !overrides.is_empty() {
-            return Err(item.error(OVERRIDE_AND_APPEND));
+            return Err(item.error(Cause::OverrideAndAppend, OVERRIDE_AND_APPEND));
         }
         if !overrides.is_empty() {
             self.override_rule(name, source, overrides, &item)?;
@@ -221,7 +222,7 @@ impl Reader<'_> {
             self.define_rule(name, &item)?;
         } else {
             let enabled = item.required("enabled")?;
-            self.warn(WarningCode::DeprecatedItem, ENABLED_DEPRECATED, &item.place);
+            self.warn(Cause::DeprecatedEnabled, ENABLED_DEPRECATED, &item.place);
             self.definitions.enable_rule(&name, enabled, &item.place)?;
         }
         self.warn_of_unknown_keys(Item::Rule, &item)
@@ -301,7 +302,8 @@ impl Reader<'_> {
         let message =
             format!("Unexpected key '{key}': no corresponding entry under 'override' is defined.");
         let help = Some(format!("add `{key}: replace` or `{key}: append` under `override`"));
-        Err(Box::new(structure_error(message, place_of_named(item, key)).help(help)))
+        let place = place_of_named(item, key);
+        Err(Box::new(failed(Cause::KeyWithoutOverride, message, &place).help(help)))
     }
 
     /// Parses the keys that can be both appended and replaced.
@@ -335,7 +337,7 @@ impl Reader<'_> {
     fn append_flag(&mut self, item: &Reading<'_>) -> Decoded<bool> {
         let append = item.optional("append")?.unwrap_or(false);
         if append {
-            self.warn(WarningCode::DeprecatedItem, APPEND_DEPRECATED, &item.place);
+            self.warn(Cause::DeprecatedAppend, APPEND_DEPRECATED, &item.place);
         }
         Ok(append)
     }
@@ -348,15 +350,15 @@ impl Reader<'_> {
                 let help = closest(name, kind.keys().map(|key| key.name))
                     .map(|name| format!("did you mean `{name}`?"));
                 let place = item.place.clone().showing(key);
-                let warning = Finding::warning(WarningCode::UnknownKey, message, place);
+                let warning = Finding::new(Cause::UnknownKey, message, place);
                 self.findings.push(warning.help(help));
             }
         }
         Ok(())
     }
 
-    fn warn(&mut self, code: WarningCode, message: &str, place: &Place) {
-        self.findings.push(Finding::warning(code, message, place.clone()));
+    fn warn(&mut self, cause: Cause, message: &str, place: &Place) {
+        self.findings.push(Finding::new(cause, message, place.clone()));
     }
 }
 
@@ -372,7 +374,8 @@ impl Overrides {
         let mut overrides = Self::default();
         let Some(node) = item.get("override") else { return Ok(overrides) };
         if node.as_seq().is_some_and(|items| !items.is_empty()) {
-            return Err(invalid("the value of 'override' must be a mapping", &item.place));
+            let message = "the value of 'override' must be a mapping";
+            return Err(failed(Cause::OverrideNotMapping, message, &item.place));
         }
         let all = item.place.inside(ItemKind::Override, "", item.node);
         for (key, operation) in node.entries() {
@@ -386,7 +389,7 @@ impl Overrides {
                 "append" => {
                     let message =
                         format!("Key '{name}' cannot be appended to, use 'replace' instead");
-                    return Err(structure_error(message, place));
+                    return Err(failed(Cause::InvalidOverride, message, &place));
                 }
                 "replace" if allowed.is_some_and(|key| key.replace) => {
                     overrides.replace.insert(name.to_owned());
@@ -395,7 +398,9 @@ impl Overrides {
                     let message = format!("Key '{name}' cannot be replaced");
                     let names = kind.keys().filter(|key| key.replace).map(|key| key.name);
                     let help = closest(name, names).map(|name| format!("did you mean `{name}`?"));
-                    return Err(Box::new(structure_error(message, place).help(help)));
+                    return Err(Box::new(
+                        failed(Cause::InvalidOverride, message, &place).help(help),
+                    ));
                 }
                 other => {
                     let (append, replace) =
@@ -407,7 +412,7 @@ impl Overrides {
                         if replace { "replace " } else { "" },
                     );
                     let place = all.inside(ItemKind::ValueFor, name, operation);
-                    return Err(structure_error(message, place));
+                    return Err(failed(Cause::InvalidOverride, message, &place));
                 }
             }
         }
@@ -431,9 +436,9 @@ fn take(
         return Ok(false);
     }
     if !given.remove(key) {
-        return Err(item.error(format!(
-            "An {how} override for '{key}' was specified but '{key}' is not defined"
-        )));
+        let message =
+            format!("An {how} override for '{key}' was specified but '{key}' is not defined");
+        return Err(item.error(Cause::OverrideWithoutKey, message));
     }
     Ok(true)
 }
@@ -462,7 +467,7 @@ fn plugin_version(
 ) -> Decoded<(PluginRequirement, Place)> {
     let item = Reading::new(node, parent.inside(kind, "", node));
     if node.as_map().is_none() {
-        return Err(item.error(message));
+        return Err(item.error(Cause::WrongType, message));
     }
     let name: String = item.required("name")?;
     let item = Reading::new(node, parent.inside(kind, &name, node));
@@ -479,7 +484,7 @@ fn priority(item: &Reading<'_>) -> Decoded<Priority> {
             || format!("one of {}", names.join(", ")),
             |name| format!("did you mean `{name}`?"),
         );
-        let error = structure_error("Invalid priority", place);
+        let error = failed(Cause::InvalidPriority, "Invalid priority", &place);
         Box::new(error.help(Some(help)))
     })
 }
@@ -501,7 +506,7 @@ fn key_name<'n>(node: &'n Node, place: &Place) -> Decoded<&'n str> {
     match node.as_str() {
         Some(name) => Ok(name),
         None if node.is_null() => Ok("null"),
-        None => Err(invalid("bad conversion: a word must stand here", place)),
+        None => Err(failed(Cause::NotAWord, "bad conversion: a word must stand here", place)),
     }
 }
 

@@ -2,46 +2,58 @@
 
 use std::fmt::Write as _;
 
-use peregrine_diagnostics::{Problem, Severity};
+use peregrine_diagnostics::{Fix, Label, Problem, Related, Severity};
 use serde_json::{Value, json};
 
-use crate::{ErrorCode, Place, WarningCode};
+use crate::{Cause, ErrorCode, Place, WarningCode};
 
 /// An error or warning about a file.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// Its severity.
-    pub kind: FindingKind,
-    /// The message.
+    /// Its cause.
+    pub cause: Cause,
+    /// The message, in Falco's words where Falco has some.
     pub message: String,
     /// Its place.
     pub place: Place,
     /// The remedy, if known.
     pub help: Option<String>,
+    /// The deprecated field that it is about.
+    pub field: Option<&'static str>,
+    /// What messages for people say beyond or instead of this.
+    pub explained: Option<Box<Explained>>,
+}
+
+/// What messages for people say instead of Falco's, whose texts tools compare.
+#[derive(Clone, Debug, Default)]
+pub struct Explained {
+    /// The message; empty if Falco's is as good.
+    pub message: String,
+    /// The places it is about; empty if they are those of the finding.
+    pub labels: Vec<Label>,
+    /// Other places that belong to it.
+    pub related: Vec<Related>,
+    /// A change that mends it.
+    pub fix: Option<Fix>,
 }
 
 /// Severity of a finding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingKind {
     /// The file is rejected.
     Error(ErrorCode),
     /// The file is accepted.
     Warning(WarningCode),
-    /// The file is accepted, but uses a deprecated field.
-    DeprecatedField(&'static str),
+    /// The file is accepted, and Falco gives no warning: results in its form do not show this one.
+    Own,
 }
 
 impl Finding {
-    /// An error without a remedy.
+    /// A finding without a remedy.
     #[must_use]
-    pub fn error(code: ErrorCode, message: impl Into<String>, place: Place) -> Self {
-        Self { kind: FindingKind::Error(code), message: message.into(), place, help: None }
-    }
-
-    /// A warning without a remedy.
-    #[must_use]
-    pub fn warning(code: WarningCode, message: impl Into<String>, place: Place) -> Self {
-        Self { kind: FindingKind::Warning(code), message: message.into(), place, help: None }
+    pub fn new(cause: Cause, message: impl Into<String>, place: Place) -> Self {
+        let message = message.into();
+        Self { cause, message, place, help: None, field: None, explained: None }
     }
 
     /// Adds a remedy.
@@ -51,39 +63,60 @@ impl Finding {
         self
     }
 
+    /// Adds what messages for people say.
+    #[must_use]
+    pub fn explained(mut self, explained: Explained) -> Self {
+        self.explained = Some(Box::new(explained));
+        self
+    }
+
     /// Whether it makes the file be rejected.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        matches!(self.kind, FindingKind::Error(_))
+        matches!(self.cause.kind(), FindingKind::Error(_))
     }
 
-    /// Machine-readable name, such as `LOAD_UNUSED_MACRO`.
+    /// Whether results in Falco's form leave it out.
     #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self.kind {
-            FindingKind::Error(code) => code.name(),
-            FindingKind::Warning(code) => code.name(),
-            FindingKind::DeprecatedField(_) => WarningCode::DeprecatedItem.name(),
+    pub fn is_own(&self) -> bool {
+        self.cause.kind() == FindingKind::Own
+    }
+
+    /// The wider code that tools know, such as `LOAD_UNUSED_MACRO`.
+    #[must_use]
+    pub fn wider(&self) -> Option<&'static str> {
+        match self.cause.kind() {
+            FindingKind::Error(code) => Some(code.name()),
+            FindingKind::Warning(code) => Some(code.name()),
+            FindingKind::Own => None,
         }
     }
 
-    /// A short description of the kind.
+    /// The wider code, or that of the cause where there is none.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.wider().unwrap_or(self.cause.id())
+    }
+
+    /// A short description of the wider code.
     #[must_use]
     pub fn title(&self) -> String {
-        match self.kind {
-            FindingKind::Error(code) => code.title().to_owned(),
-            FindingKind::Warning(code) => code.title().to_owned(),
-            FindingKind::DeprecatedField(field) => {
-                format!("{}: field '{field}'", WarningCode::DeprecatedItem.title())
-            }
+        let title = match self.cause.kind() {
+            FindingKind::Error(code) => code.title(),
+            FindingKind::Warning(code) => code.title(),
+            FindingKind::Own => self.cause.title(),
+        };
+        match self.field {
+            Some(field) => format!("{title}: field '{field}'"),
+            None => title.to_owned(),
         }
     }
 
     fn to_json(&self) -> Value {
-        let description = match self.kind {
+        let description = match self.cause.kind() {
             FindingKind::Error(code) => code.title(),
             FindingKind::Warning(code) => code.description(),
-            FindingKind::DeprecatedField(_) => WarningCode::DeprecatedItem.description(),
+            FindingKind::Own => self.cause.title(),
         };
         let mut finding = json!({
             "code": self.code(),
@@ -91,7 +124,7 @@ impl Finding {
             "message": self.message,
             "context": self.place.to_json(),
         });
-        if let FindingKind::DeprecatedField(field) = self.kind
+        if let Some(field) = self.field
             && let Some(finding) = finding.as_object_mut()
         {
             finding.insert("deprecated_field".to_owned(), field.into());
@@ -114,10 +147,17 @@ impl Finding {
     /// The finding as a problem, for messages and code scanners.
     #[must_use]
     pub fn to_problem(&self) -> Problem {
-        let message = if self.message.is_empty() { self.title() } else { self.message.clone() };
+        let Explained { message, labels, related, fix } =
+            self.explained.as_deref().cloned().unwrap_or_default();
+        let message = match (message.is_empty(), self.message.is_empty()) {
+            (false, _) => message,
+            (true, false) => self.message.clone(),
+            (true, true) => self.title(),
+        };
         let severity = if self.is_error() { Severity::Error } else { Severity::Warning };
-        let (labels, help) = (self.place.labels(), self.help.clone());
-        Problem { severity, code: self.code(), message, labels, help }
+        let labels = if labels.is_empty() { self.place.labels() } else { labels };
+        let (code, wider, help) = (self.cause.id(), self.wider(), self.help.clone());
+        Problem { severity, code, wider, message, labels, related, help, fix }
     }
 }
 
@@ -144,9 +184,9 @@ impl LoadResult {
         self.findings.iter().filter(|finding| finding.is_error())
     }
 
-    /// All warnings.
+    /// All warnings that Falco gives too.
     pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| !finding.is_error())
+        self.findings.iter().filter(|finding| !finding.is_error() && !finding.is_own())
     }
 
     /// One entry of `falco_load_results`: findings before the first error, and this error. Tools
@@ -224,7 +264,7 @@ impl LoadResult {
     }
 
     fn headline(&self) -> String {
-        let verdict = match (self.successful(), self.findings.is_empty()) {
+        let verdict = match (self.successful(), self.findings.iter().all(Finding::is_own)) {
             (true, true) => "Ok",
             (true, false) => "Ok, with warnings",
             (false, _) => "Invalid",
@@ -235,8 +275,10 @@ impl LoadResult {
         }
     }
 
+    /// Findings that Falco has too, up to the first error.
     fn up_to_first_error(&self) -> impl Iterator<Item = &Finding> {
         let first = self.findings.iter().position(Finding::is_error);
-        self.findings.iter().take(first.map_or(self.findings.len(), |at| at + 1))
+        let shown = self.findings.iter().take(first.map_or(self.findings.len(), |at| at + 1));
+        shown.filter(|finding| !finding.is_own())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Kind, OldFile, is_legacy, read};
 use peregrine_diagnostics::{Position, Source};
 
-use crate::{ErrorCode, Finding, ItemKind, LoadResult, Place};
+use crate::{Cause, Finding, ItemKind, LoadResult, Place};
 
 /// A file of the format of 2016 as YAML. It raises the same alerts.
 ///
@@ -39,7 +39,7 @@ pub fn convert(name: &str, content: &[u8]) -> Result<String, Box<LoadResult>> {
     } else {
         let place = file.spot(ItemKind::RulesContent, Position::default());
         let message = "This file is not in the rules format of 2016";
-        findings.push(Finding::error(ErrorCode::Validate, message, place));
+        findings.push(Finding::new(Cause::InvalidLegacyFile, message, place));
     }
     Err(Box::new(LoadResult { name: name.to_owned(), findings, schema_warnings: None }))
 }

@@ -108,21 +108,21 @@ fn statements_end_where_they_are_complete() {
 fn mistakes_have_their_places() {
     let explain = |text: &str| load("old.conf", text).0.explanation();
     insta::assert_snapshot!(explain("evt.type = open | LOUD opened\n| WARNING x\nm: a | INFO b"), @r#"
-    error: A priority must stand behind the pipe [LOAD_ERR_VALIDATE]
+    error: A priority must stand behind the pipe [E0114]
      --> old.conf:1:19
       |
     1 | evt.type = open | LOUD opened
       |                   ^^^^^^^^^^^
       = help: a rule is `condition | PRIORITY output`, a macro is `name: condition`; priorities are EMERGENCY, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFORMATIONAL, DEBUG
 
-    error: The condition is missing [LOAD_ERR_VALIDATE]
+    error: The condition is missing [E0114]
      --> old.conf:2:1
       |
     2 | | WARNING x
       | ^
       = help: a rule is `condition | PRIORITY output`, a macro is `name: condition`
 
-    error: A macro has no output [LOAD_ERR_VALIDATE]
+    error: A macro has no output [E0114]
      --> old.conf:3:8
       |
     3 | m: a | INFO b
@@ -130,13 +130,13 @@ fn mistakes_have_their_places() {
       = help: a rule is `condition | PRIORITY output`, a macro is `name: condition`
     "#);
     insta::assert_snapshot!(explain("x: evt.type = open\nx and\n  proc.nam = cat | INFO cat"), @r#"
-    warning: The rules format of 2016 is deprecated. `peregrine rules convert FILE` writes this file as YAML. [LOAD_DEPRECATED_ITEM]
+    warning: The rules format of 2016 is deprecated. `peregrine rules convert FILE` writes this file as YAML. [W0106]
      --> old.conf:1:4
       |
     1 | x: evt.type = open
       |    ^
 
-    error: filter_check called with nonexistent field proc.nam [LOAD_ERR_COMPILE_CONDITION]
+    error: filter_check called with nonexistent field proc.nam [E0402]
      --> old.conf:3:3
       |
     3 |   proc.nam = cat | INFO cat

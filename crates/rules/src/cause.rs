@@ -1,0 +1,128 @@
+//! Causes of errors and warnings: one code for each, which never changes its meaning.
+//!
+//! Codes are grouped: `00` reading and YAML, `01` items and keys, `02` versions, plugins and
+//! sources, `03` names, `04` conditions, `05` outputs, `06` exceptions. A code that is no longer
+//! used is not given to another cause. What each means stands on its page (`peregrine code E0301`).
+
+use crate::{ErrorCode, FindingKind, WarningCode};
+
+macro_rules! causes {
+    ($($variant:ident = $id:literal $severity:ident $($wider:ident)?: $title:literal,)+) => {
+        /// Why something is reported.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs, reason = "the titles say it")]
+        pub enum Cause { $($variant,)+ }
+
+        impl Cause {
+            /// All causes, in the order of their codes within each group.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Its code, such as `E0301`.
+            #[must_use]
+            pub fn id(self) -> &'static str {
+                match self { $(Self::$variant => $id,)+ }
+            }
+
+            /// A few words.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+
+            /// How severe it is, and the wider code that other tools know it by.
+            #[must_use]
+            pub fn kind(self) -> FindingKind {
+                match self { $(Self::$variant => causes!(@ $severity $($wider)?),)+ }
+            }
+        }
+    };
+    (@ error $wider:ident) => { FindingKind::Error(ErrorCode::$wider) };
+    (@ warning $wider:ident) => { FindingKind::Warning(WarningCode::$wider) };
+    // A warning that the reference engine does not give.
+    (@ own) => { FindingKind::Own };
+}
+
+causes! {
+    InvalidYaml = "E0001" error YamlParse: "not YAML",
+
+    NotItems = "E0101" error YamlValidate: "not a list of items",
+    ItemNotMapping = "E0102" error YamlValidate: "an item without keys",
+    MissingKey = "E0103" error YamlValidate: "a required key is missing",
+    EmptyValue = "E0104" error YamlValidate: "a key without a value",
+    WrongType = "E0105" error YamlValidate: "a value of the wrong type",
+    InvalidPriority = "E0106" error YamlValidate: "not a priority",
+    OverrideAndAppend = "E0107" error YamlValidate: "`override` together with `append`",
+    InvalidOverride = "E0108" error YamlValidate: "not an operation of `override`",
+    OverrideWithoutKey = "E0109" error YamlValidate: "`override` names a key that is not there",
+    KeyWithoutOverride = "E0110" error YamlValidate: "a key that `override` does not name",
+    EmptyChange = "E0111" error Validate: "a change that changes nothing",
+    OverrideNotMapping = "E0112" error Validate: "`override` is not a mapping",
+    NotAWord = "E0113" error Validate: "a word must stand here",
+    InvalidLegacyFile = "E0114" error Validate: "wrong in the rules format of 2016",
+    UnknownItem = "W0101" warning UnknownItem: "neither rule, macro, list nor requirement",
+    UnknownKey = "W0102" warning UnknownKey: "unknown key",
+    DuplicateKey = "W0103" warning DuplicateKey: "a key twice",
+    DeprecatedAppend = "W0104" warning DeprecatedItem: "`append: true` is deprecated",
+    DeprecatedEnabled = "W0105" warning DeprecatedItem: "`enabled` without `override` is deprecated",
+    LegacyFile = "W0106" warning DeprecatedItem: "the rules format of 2016",
+
+    EngineVersionTooNew = "E0201" error Validate: "a newer engine is required",
+    InvalidEngineVersion = "E0202" error YamlValidate: "not a version of the engine",
+    InvalidPluginVersion = "E0203" error Validate: "not a version of a plugin",
+    PluginTwice = "E0204" error Validate: "a plugin twice among alternatives",
+    SourceChanged = "E0205" error Validate: "a rule with another source than before",
+    NoSuchSource = "E0206" error Validate: "a source that is not loaded",
+    UnknownSource = "W0201" warning UnknownSource: "unknown event source",
+
+    UndefinedMacro = "E0301" error Validate: "undefined macro",
+    MacroLoop = "E0303" error Validate: "a macro that refers to itself",
+    MacrosTooDeep = "E0304" error Validate: "macros nested too deep",
+    ExpandsTooMuch = "E0305" error Validate: "lists or macros expand to too much",
+    NoSuchList = "E0306" error Validate: "a change of a list that does not exist",
+    NoSuchMacro = "E0307" error Validate: "a change of a macro that does not exist",
+    NoSuchRule = "E0308" error Validate: "a change of a rule that does not exist",
+    InvalidListName = "W0301" warning InvalidListName: "a list name that conditions can't refer to",
+    InvalidMacroName = "W0302" warning InvalidMacroName: "a macro name that conditions can't refer to",
+    UnusedMacro = "W0303" warning UnusedMacro: "unused macro",
+    UnusedList = "W0304" warning UnusedList: "unused list",
+
+    Syntax = "E0401" error CompileCondition: "not a condition",
+    UnknownField = "E0402" error CompileCondition: "unknown field",
+    UnknownEventType = "E0403" error CompileCondition: "unknown event type",
+    InvalidTest = "E0404" error CompileCondition: "a comparison that is not possible",
+    SkippedCondition = "W0401" warning UnknownFilter: "a rule skipped for an unknown name in its condition",
+    SuspiciousValue = "W0402" warning CompileCondition: "a value that may not mean what is intended",
+    UnsafeNaCheck = "W0403" warning UnsafeNaCheck: "comparison with <NA>",
+    ManyEventTypes = "W0404" warning NoEvttype: "nearly all event types",
+    DeprecatedField = "W0405" warning DeprecatedItem: "deprecated field in a condition",
+
+    UnknownOutputField = "E0501" error CompileOutput: "unknown field in an output",
+    InvalidOutput = "E0502" error CompileOutput: "not an output",
+    SkippedOutput = "W0501" warning UnknownFilter: "a rule skipped for an unknown field in its output",
+    DeprecatedOutputField = "W0502" warning DeprecatedItem: "deprecated field in an output",
+    ContainerInfo = "W0503" warning DeprecatedItem: "%container.info is deprecated",
+
+    InvalidException = "E0601" error Validate: "wrong in an exception",
+    ExceptionsNotMappings = "E0602" error YamlValidate: "exceptions of the wrong form",
+    ExceptionTwice = "W0601" warning ExceptionNameNotUnique: "two exceptions with the same name",
+    ExceptionWithoutValues = "W0602" warning AppendNoValues: "an appended exception without values",
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_say_how_severe_they_are() {
+        let ids: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.id()).collect();
+        assert_eq!(ids.len(), Cause::ALL.len());
+        for cause in Cause::ALL {
+            let (letter, digits) = cause.id().split_at(1);
+            let is_error = matches!(cause.kind(), FindingKind::Error(_));
+            assert_eq!(letter, if is_error { "E" } else { "W" }, "{cause:?}");
+            assert!(digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()));
+        }
+    }
+}
