@@ -81,6 +81,8 @@ pub(crate) struct TypeCosts {
     pub(crate) parts: Sum,
     /// Events until the next sample.
     wait: u64,
+    /// Whether the next sample is timed as a whole.
+    whole_next: bool,
 }
 
 /// Measurements of a condition or a stage.
@@ -126,6 +128,8 @@ const SAMPLING: u64 = 128;
 const WARM_UP: u64 = 32;
 /// A longer time means that the thread was preempted.
 const INTERRUPTED: Duration = Duration::from_micros(100);
+/// A clock reading takes at most this many times the time between two consecutive ones.
+const SLOWEST_READING: f64 = 4.0;
 /// No slot: time to select the rules to evaluate.
 const NO_SLOT: usize = usize::MAX;
 
@@ -191,8 +195,11 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
             }
         }
         let reading = self.overhead.as_nanos() as f64;
-        // By chance events timed by parts may be shorter: then the measured overhead applies.
-        if readings == 0 { reading } else { (added / readings as f64).max(reading) }
+        // By chance events timed by parts may be shorter, or much longer.
+        match readings {
+            0 => reading,
+            _ => (added / readings as f64).clamp(reading, SLOWEST_READING * reading),
+        }
     }
 
     fn slot(&self, slot: usize) -> Slot {
@@ -208,10 +215,10 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
         }
         of_type.wait = self.chance.below(2 * (of_type.events / WARM_UP).min(SAMPLING) + 1);
         let since = Instant::now();
-        self.timing = if of_type.whole.count < of_type.parts.count {
-            Timing::Whole(since)
-        } else {
-            Timing::Parts { slot: NO_SLOT, since, event: Sum::default() }
+        let next_whole = !of_type.whole_next;
+        self.timing = match std::mem::replace(&mut of_type.whole_next, next_whole) {
+            true => Timing::Whole(since),
+            false => Timing::Parts { slot: NO_SLOT, since, event: Sum::default() },
         };
     }
 
@@ -222,16 +229,18 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
             Timing::Not => {}
             Timing::Whole(since) => {
                 let took = since.elapsed();
-                of_type.whole.count += 1;
                 if took < INTERRUPTED {
+                    of_type.whole.count += 1;
                     of_type.whole.add(took.saturating_sub(self.overhead));
                 }
             }
-            Timing::Parts { event, .. } => {
+            // The same limit as for events timed as a whole: both means are of the same events.
+            Timing::Parts { event, .. } if event.ns < INTERRUPTED.as_nanos() as u64 => {
                 of_type.parts.count += 1;
                 of_type.parts.ns += event.ns;
                 of_type.parts.readings += event.readings;
             }
+            Timing::Parts { .. } => {}
         }
     }
 
@@ -280,7 +289,9 @@ impl<const CONDITIONS: bool> CostMeter<CONDITIONS> {
         let took = now.duration_since(std::mem::replace(since, now));
         let slot = std::mem::replace(slot, next);
         let sum = self.slots.get_mut(slot).map(|slot| &mut slot.timed);
-        for sum in sum.into_iter().chain([event]).filter(|_| took < INTERRUPTED) {
+        event.add(took);
+        event.readings += 1;
+        if let Some(sum) = sum.filter(|_| took < INTERRUPTED) {
             sum.add(took);
             sum.readings += 1;
         }
@@ -359,6 +370,44 @@ const ENOUGH: u64 = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Measurements of one type of event, by parts and as a whole.
+    fn meter(parts: Sum, whole: Sum) -> Profiler {
+        let mut meter = Profiler::new(&[], 0);
+        meter.overhead = Duration::from_nanos(25);
+        let costs = TypeCosts { parts, whole, ..TypeCosts::default() };
+        meter.types = Box::new([costs]);
+        meter
+    }
+
+    #[test]
+    fn the_cost_of_a_reading_is_bounded() {
+        let whole = Sum { count: 100, ns: 100_000, readings: 0 };
+        let parts = |ns| Sum { count: 100, ns, readings: 1000 };
+        assert_eq!(meter(parts(140_000), whole).reading_ns(), 40.0);
+        // Noise: some events timed by parts were slow, or the others were.
+        assert_eq!(meter(parts(9_000_000), whole).reading_ns(), 100.0);
+        assert_eq!(meter(parts(90_000), whole).reading_ns(), 25.0);
+        let few = Sum { count: ENOUGH - 1, ..whole };
+        assert_eq!(meter(parts(140_000), few).reading_ns(), 25.0);
+    }
+
+    /// Otherwise one mean is of more events than the other, and the difference is not the readings.
+    #[test]
+    fn interrupted_events_count_in_neither_form() {
+        let mut meter = meter(Sum::default(), Sum::default());
+        let ty = EventType::all().next().unwrap();
+        let ago = |micros| Instant::now().checked_sub(Duration::from_micros(micros)).unwrap();
+        let event = Sum { count: 0, ns: 90_000, readings: 10 };
+        for since in [1000, 0].map(ago) {
+            meter.timing = Timing::Parts { slot: NO_SLOT, since, event };
+            meter.end(ty);
+            meter.timing = Timing::Whole(since);
+            meter.end(ty);
+        }
+        let counts = meter.types.first().map(|costs| (costs.parts.count, costs.whole.count));
+        assert_eq!(counts, Some((1, 1)));
+    }
 
     #[test]
     fn times_are_extrapolated_without_clock_readings() {
