@@ -74,6 +74,7 @@ mod print;
 mod printer;
 mod program;
 mod regex;
+mod scan;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -107,6 +108,7 @@ pub use program::{
     ProgramBuilder, Residual, StaticFacts, SubCondition,
 };
 pub use regex::RegexError;
+pub use scan::{Expected, Scan, Token, TokenKind, scan};
 pub use template::{OutputField, Template, TemplateError};
 pub use value::Value;
 pub use vocabulary::{
