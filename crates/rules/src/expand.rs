@@ -288,6 +288,27 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
+/// The words of a condition that can be names of lists, as [`Lists::expand`] splits them.
+pub(crate) fn words(condition: &str) -> Vec<Range<usize>> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    while let Some(rest) = condition.get(at..)
+        && let Some(first) = rest.chars().next()
+    {
+        at += match first {
+            first if is_delimiter(first) => first.len_utf8(),
+            '"' | '\'' => {
+                quoted_end(rest.as_bytes(), first as u8).map_or(rest.len(), |end| end + 1)
+            }
+            _ => {
+                let end = word_end(rest);
+                found.push(at..at + end);
+                end
+            }
+        };
+    }
+    found
+}
+
 /// End of the word at the start of a text.
 fn word_end(text: &str) -> usize {
     let ends = |byte: u8| byte.is_ascii() && is_delimiter(char::from(byte));

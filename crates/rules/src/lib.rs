@@ -27,6 +27,7 @@ mod literal;
 mod load;
 mod macros;
 mod memo;
+mod outline;
 mod place;
 mod read;
 mod result;
@@ -42,6 +43,10 @@ pub use describe::{NotLoaded, UsedPlugins};
 pub use files::{FilesAt, files_at, read_file};
 pub use legacy::convert;
 pub use load::{Addition, EventSource, Loader, OutputAddition, is_test};
+pub use outline::{
+    DefinitionKind, Effect, FileOutline, ItemId, JoinedText, Operation, Outline, OutlineException,
+    OutlineItem, OutlineKey, Reference, Written,
+};
 pub use place::{ItemKind, Location, Place};
 pub use result::{Explained, Finding, FindingKind, LoadResult};
 pub use rule_set::{ExtraField, List, Macro, Rule, RuleSet, Selected, Selection};
