@@ -92,7 +92,7 @@ impl Default for Addition {
 pub struct Loader<V: Vocabulary> {
     sources: Vec<EventSource<V>>,
     additions: Vec<OutputAddition>,
-    definitions: Definitions,
+    pub(crate) definitions: Definitions,
     rules: RuleSet<V::Field>,
     /// Results that later files reuse.
     memo: Memo<V::Field>,
