@@ -57,6 +57,17 @@ where
     Ok(Compiled { filter: Filter::new(root), hints: compiler.hints })
 }
 
+/// Compiles one test of a condition.
+pub(crate) fn compile_check<V>(
+    check: &Arc<Check>,
+    vocabulary: &V,
+) -> Result<Arc<Test<V::Field>>, CompileErrorKind>
+where
+    V: Vocabulary + ?Sized,
+{
+    Compiler { vocabulary, tests: &mut TestCache::default(), hints: Vec::new() }.test(check)
+}
+
 /// Tests compiled with one vocabulary.
 #[derive(Debug)]
 pub struct TestCache<F> {

@@ -75,6 +75,7 @@ mod printer;
 mod program;
 mod regex;
 mod scan;
+mod single;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -109,6 +110,7 @@ pub use program::{
 };
 pub use regex::RegexError;
 pub use scan::{Expected, Scan, Token, TokenKind, scan};
+pub use single::CompiledCheck;
 pub use template::{OutputField, Template, TemplateError};
 pub use value::Value;
 pub use vocabulary::{

@@ -125,7 +125,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
     }
 
     /// What lists and macros may expand to.
-    fn budget(&self) -> Budget {
+    pub(crate) fn budget(&self) -> Budget {
         let Definitions { lists, macros, rules, .. } = self.definitions;
         let items = || lists.iter().flat_map(|list| &list.items);
         let conditions = macros.iter().map(|def| def.condition.len());

@@ -17,7 +17,7 @@ pub(crate) struct Written<'d> {
     /// Without exceptions.
     own: &'d str,
     place: &'d Place,
-    expanded: Expanded,
+    pub(crate) expanded: Expanded,
 }
 
 impl<'d> Written<'d> {
@@ -115,7 +115,14 @@ impl Resolved {
     }
 }
 
-fn show(spot: Place, own: &str, place: &Place, expanded: &Expanded, part: Range<usize>) -> Place {
+/// `spot`, shown as the part of the file where a part of the expanded text is written.
+pub(crate) fn show(
+    spot: Place,
+    own: &str,
+    place: &Place,
+    expanded: &Expanded,
+    part: Range<usize>,
+) -> Place {
     let part = expanded.original(part);
     // A condition with exceptions is enclosed in parentheses.
     let shift = usize::from(!expanded.is_of(own));

@@ -2,22 +2,27 @@
 //! its place in the text.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use peregrine_diagnostics::{Label, Source};
 use peregrine_filter::{Expr, RULES_MAX_DEPTH, Span, Vocabulary, parse};
 
-use crate::Loader;
-use crate::budget::Budget;
-use crate::define::Definitions;
+use crate::compile::Compiler;
+use crate::condition::show;
+use crate::define::{Definitions, RuleDef};
 use crate::exception::with_exceptions;
 use crate::expand::{Expanded, Lists};
+use crate::{CONDITION, Loader, Place};
 
 /// The conditions of all macros and rules as they are written.
 #[derive(Debug, Default)]
 pub struct WrittenConditions {
     /// Macros, in the order of their first definition.
-    pub macros: Vec<WrittenCondition>,
+    pub macros: Vec<Arc<WrittenCondition>>,
     /// Rules, in the order of their first definition.
-    pub rules: Vec<WrittenCondition>,
+    pub rules: Vec<Arc<WrittenCondition>>,
+    /// Names of the lists, and where they are defined.
+    pub lists: Vec<(String, Label)>,
 }
 
 /// The condition of a macro or rule as it is written.
@@ -30,11 +35,18 @@ pub struct WrittenCondition {
     pub expr: Expr,
     /// Names of the exceptions that are part of the tree: those that have values.
     pub exceptions: Vec<String>,
+    /// Its text with exceptions, before lists are expanded.
+    text: String,
     expanded: Expanded,
-    /// Length of the text of the rule without exceptions.
-    len: usize,
+    /// Where each exception begins in the text.
+    exception_starts: Vec<usize>,
+    /// The text without exceptions.
+    own: String,
     /// Bytes before that text: a condition with exceptions is enclosed in parentheses.
     before: usize,
+    /// The place of that text, and that of the macro or rule.
+    place: Place,
+    item: Option<Label>,
 }
 
 impl WrittenCondition {
@@ -45,20 +57,94 @@ impl WrittenCondition {
         let part = self.expanded.original(span.start..span.end);
         let (start, end) =
             (part.start.checked_sub(self.before)?, part.end.checked_sub(self.before)?);
-        (end <= self.len).then_some(start..end)
+        (end <= self.own.len()).then_some(start..end)
     }
 
+    /// A part as it is written, with the names of lists; blanks and line breaks become one blank.
+    #[must_use]
+    pub fn text(&self, span: Span) -> String {
+        let part = self.expanded.original(span.start..span.end);
+        let part = self.text.get(part).unwrap_or_default();
+        part.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Names of the lists in a part.
+    pub fn lists(&self, span: Span) -> impl Iterator<Item = &str> {
+        let names = self.expanded.lists(span.start..span.end);
+        names.filter_map(|name| self.text.get(name))
+    }
+
+    /// The exception that a part belongs to.
+    #[must_use]
+    pub fn exception(&self, span: Span) -> Option<&str> {
+        let at = self.expanded.original(span.start..span.end).start;
+        let after = self.exception_starts.partition_point(|from| *from <= at);
+        self.exceptions.get(after.checked_sub(1)?).map(String::as_str)
+    }
+
+    /// Where a part is written; the whole condition if the part can't be found in the file.
+    #[must_use]
+    pub fn label(&self, span: Span) -> Option<Label> {
+        let spot = self.place.clone();
+        let place = show(spot, &self.own, &self.place, &self.expanded, span.start..span.end);
+        place.labels().into_iter().next()
+    }
+
+    /// Where the macro or rule is defined.
+    #[must_use]
+    pub fn item(&self) -> Option<&Label> {
+        self.item.as_ref()
+    }
+
+    /// The condition `own` of a macro or rule.
     fn parse(
         name: &str,
         own: &str,
-        text: &str,
-        exceptions: Vec<String>,
+        [item, place]: [&Place; 2],
+        exceptions: Exceptions,
         lists: &mut Lists,
     ) -> Option<Self> {
-        let expanded = lists.expand(text).ok()?;
+        let Exceptions { text, names, starts } = exceptions;
+        let expanded = lists.expand(&text).ok()?;
         let expr = parse(&expanded.text, RULES_MAX_DEPTH).ok()?;
-        let before = usize::from(!expanded.is_of(own));
-        Some(Self { name: name.to_owned(), expr, exceptions, expanded, len: own.len(), before })
+        Some(Self {
+            name: name.to_owned(),
+            expr,
+            exceptions: names,
+            text,
+            exception_starts: starts,
+            before: usize::from(!expanded.is_of(own)),
+            expanded,
+            own: own.to_owned(),
+            place: place.clone(),
+            item: item.labels().into_iter().next(),
+        })
+    }
+}
+
+/// A condition with its exceptions.
+#[derive(Default)]
+struct Exceptions {
+    text: String,
+    names: Vec<String>,
+    starts: Vec<usize>,
+}
+
+impl Exceptions {
+    fn none(condition: &str) -> Self {
+        Self { text: condition.to_owned(), ..Self::default() }
+    }
+
+    fn of(rule: &RuleDef) -> Option<Self> {
+        let (mut names, mut starts) = (Vec::new(), Vec::new());
+        let mut at = rule.condition.len() + "()".len();
+        for exception in rule.exceptions.iter().filter(|exception| !exception.values.is_empty()) {
+            names.push(exception.name.clone());
+            starts.push(at);
+            at += with_exceptions("", std::slice::from_ref(exception)).ok()?.len() - "()".len();
+        }
+        let text = with_exceptions(&rule.condition, &rule.exceptions).ok()?;
+        Some(Self { text, names, starts })
     }
 }
 
@@ -67,29 +153,43 @@ impl<V: Vocabulary> Loader<V> {
     /// out, so that an outer tool can go on with the others.
     #[must_use]
     pub fn written_conditions(&self) -> WrittenConditions {
+        let Some(mut resolved) = self.lists() else { return WrittenConditions::default() };
         let Definitions { lists, macros, rules, .. } = &self.definitions;
-        let items = || lists.iter().flat_map(|list| &list.items);
-        let conditions = macros.iter().map(|def| def.condition.len());
-        let conditions = conditions.chain(rules.iter().map(|def| def.condition.len()));
-        let budget = Budget::new(items().count(), items().map(String::len).chain(conditions).sum());
-        let Ok(mut lists) = Lists::resolve(lists, budget) else {
-            return WrittenConditions::default();
-        };
         let mut written = WrittenConditions::default();
         for def in macros.iter() {
-            let text = &def.condition;
-            let parsed = WrittenCondition::parse(&def.name, text, text, Vec::new(), &mut lists);
-            written.macros.extend(parsed);
+            let (text, places) = (&def.condition, [&def.place, &def.condition_place]);
+            let none = Exceptions::none(text);
+            let parsed = WrittenCondition::parse(&def.name, text, places, none, &mut resolved);
+            written.macros.extend(parsed.map(Arc::new));
         }
         for def in rules.iter() {
-            let Ok(text) = with_exceptions(&def.condition, &def.exceptions) else { continue };
-            let with_values = def.exceptions.iter().filter(|it| !it.values.is_empty());
-            let exceptions = with_values.map(|exception| exception.name.clone()).collect();
-            let own = &def.condition;
-            let parsed = WrittenCondition::parse(&def.name, own, &text, exceptions, &mut lists);
-            written.rules.extend(parsed);
+            let Some(exceptions) = Exceptions::of(def) else { continue };
+            let (text, places) = (&def.condition, [&def.place, &def.condition_place]);
+            let parsed =
+                WrittenCondition::parse(&def.name, text, places, exceptions, &mut resolved);
+            written.rules.extend(parsed.map(Arc::new));
         }
+        let place = |def: &Arc<_>| -> Option<(String, Label)> {
+            let crate::define::ListDef { name, place, .. } = &**def;
+            Some((name.clone(), place.labels().into_iter().next()?))
+        };
+        written.lists = lists.iter().filter_map(place).collect();
         written
+    }
+
+    /// The condition that [`condition`](Self::condition) compiles, as it is written.
+    #[must_use]
+    pub fn written_condition(&self, text: &str) -> Option<Arc<WrittenCondition>> {
+        let place = Place::file(Arc::new(Source::new(CONDITION, text)));
+        let (places, none) = ([&place, &place], Exceptions::none(text));
+        WrittenCondition::parse(CONDITION, text, places, none, &mut self.lists()?).map(Arc::new)
+    }
+
+    /// All lists, resolved; `None` where they can't be, which is an error of a file.
+    fn lists(&self) -> Option<Lists> {
+        let definitions = &self.definitions;
+        let budget = Compiler::new(&self.sources, &self.additions, definitions).budget();
+        Lists::resolve(&definitions.lists, budget).ok()
     }
 }
 
@@ -137,5 +237,16 @@ mod tests {
         let text = &loader.rules().rules[0].condition_text;
         assert_eq!(rule.original(own[1].span).map(|range| &text[range]), Some("shell"));
         assert_eq!(rule.original(parts[1].span), None);
+        assert_eq!(rule.exception(parts[1].span), Some("e"));
+        assert_eq!(rule.exception(parts[0].span), None);
+        assert_eq!(rule.label(own[1].span).unwrap().span.start.line, 7);
+        assert_eq!(rule.item().unwrap().span.start.line, 5);
+
+        assert_eq!(shell.text(shell.expr.span), "proc.name in (shells)");
+        assert_eq!(shell.lists(shell.expr.span).collect::<Vec<_>>(), ["shells"]);
+        let (name, label) = &written.lists[0];
+        assert_eq!((name.as_str(), label.span.start.line), ("shells", 1));
+        let free = loader.written_condition("shell and proc.pid = 1").unwrap();
+        assert_eq!(free.text(free.expr.span), "shell and proc.pid = 1");
     }
 }

@@ -68,6 +68,13 @@ impl Expanded {
         self.around(part.start).start..self.around(last).end
     }
 
+    /// The names of the lists of a part of the expanded text, in the text before expansion.
+    pub(crate) fn lists(&self, part: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let inside = move |piece: &&Piece| part.contains(&piece.from);
+        let name = |piece: &Piece| Some(piece.original..piece.original + piece.name?);
+        self.pieces.iter().filter(inside).filter_map(name)
+    }
+
     fn around(&self, at: usize) -> Range<usize> {
         let after = self.pieces.partition_point(|piece| piece.from <= at);
         match after.checked_sub(1).and_then(|before| self.pieces.get(before)) {

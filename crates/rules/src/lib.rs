@@ -30,6 +30,7 @@ mod macros;
 mod memo;
 mod outline;
 mod place;
+mod query;
 mod read;
 mod result;
 mod rule_set;
@@ -50,6 +51,7 @@ pub use outline::{
     OutlineItem, OutlineKey, Reference, Written,
 };
 pub use place::{ItemKind, Location, Place};
+pub use query::CONDITION;
 pub use result::{Explained, Finding, FindingKind, LoadResult};
 pub use rule_set::{ExtraField, List, Macro, Rule, RuleSet, Selected, Selection};
 pub use schema::rule_schema;

@@ -90,8 +90,8 @@ impl Default for Addition {
 /// ```
 #[derive(Debug)]
 pub struct Loader<V: Vocabulary> {
-    sources: Vec<EventSource<V>>,
-    additions: Vec<OutputAddition>,
+    pub(crate) sources: Vec<EventSource<V>>,
+    pub(crate) additions: Vec<OutputAddition>,
     pub(crate) definitions: Definitions,
     rules: RuleSet<V::Field>,
     /// Results that later files reuse.

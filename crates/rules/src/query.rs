@@ -1,0 +1,82 @@
+//! Conditions that are in no file, such as those of the command line.
+
+use std::sync::Arc;
+
+use peregrine_alert::Priority;
+use peregrine_diagnostics::Source;
+use peregrine_filter::Vocabulary;
+
+use crate::compile::Compiler;
+use crate::define::RuleDef;
+use crate::memo::Memo;
+use crate::result::LoadResult;
+use crate::{Finding, Loader, Place, Rule, RuleSet};
+
+/// Name of the text of a condition that is in no file.
+pub const CONDITION: &str = "condition";
+
+impl<V: Vocabulary> Loader<V> {
+    /// Compiles a condition that is in no file, such as one of the command line, as that of a rule
+    /// of this source. It may use the lists and macros of the files so far. Its places are in a
+    /// text named [`CONDITION`].
+    #[must_use]
+    pub fn condition(&self, text: &str, source: &str) -> (LoadResult, Option<Rule<V::Field>>) {
+        let place = Place::file(Arc::new(Source::new(CONDITION, text)));
+        let rule = RuleDef {
+            name: CONDITION.to_owned(),
+            condition: text.to_owned(),
+            condition_place: place.clone(),
+            output: "%evt.num".to_owned(),
+            output_place: place.clone(),
+            place,
+            description: String::new(),
+            priority: Priority::Debug,
+            source: source.to_owned(),
+            unknown_source: false,
+            tags: Default::default(),
+            exceptions: Vec::new(),
+            enabled: true,
+            capture: false,
+            capture_duration: 0,
+            warn_evttypes: false,
+            skip_if_unknown_filter: false,
+            order: Default::default(),
+        };
+        let mut definitions = self.definitions.clone();
+        definitions.rules = Default::default();
+        definitions.rules.put(CONDITION, rule);
+        let (mut rules, mut findings) = (RuleSet::default(), Vec::new());
+        let compiler = Compiler::new(&self.sources, &[], &definitions);
+        compiler.compile(&mut rules, Memo::default(), &mut findings);
+        let of_condition = |finding: &Finding| finding.place.source().name == CONDITION;
+        findings.retain(of_condition);
+        let name = CONDITION.to_owned();
+        (LoadResult { name, findings, schema_warnings: None }, rules.rules.pop())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peregrine_fields::Fields;
+
+    use super::*;
+    use crate::EventSource;
+
+    #[test]
+    fn a_condition_uses_the_lists_and_macros_of_the_files() {
+        let mut loader = Loader::new(vec![EventSource::syscall(Fields::syscall())], Vec::new());
+        let rules = b"
+- {list: shells, items: [sh, bash]}
+- {macro: opened, condition: 'evt.type in (open, openat)'}
+";
+        assert!(loader.load("f", rules).successful());
+        let (result, rule) = loader.condition("opened and proc.name in (shells)", "syscall");
+        assert!(result.successful() && result.findings.is_empty(), "{}", result.to_text());
+        assert_eq!(rule.unwrap().condition.checks().len(), 2);
+
+        let (result, rule) = loader.condition("opend and proc.name = x", "syscall");
+        assert!(rule.is_none());
+        assert!(result.explanation().contains("condition:1:1"), "{}", result.explanation());
+        assert!(result.explanation().contains("did you mean the macro `opened`?"));
+    }
+}
