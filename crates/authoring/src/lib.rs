@@ -15,6 +15,7 @@
 pub mod codes;
 mod columns;
 pub mod events;
+pub mod explain;
 pub mod fields;
 mod format;
 mod similar;
