@@ -20,15 +20,19 @@
 mod build;
 mod decode;
 mod duplicates;
+mod explain;
 mod files;
 mod lenient;
 mod node;
 mod plain;
+mod recover;
 mod schema;
 
 pub use build::{Error, parse};
 pub use decode::decode;
 pub use duplicates::{DuplicateKey, duplicate_keys};
+pub use explain::{Explanation, SyntaxCause, TextEdit, explain};
 pub use files::{DirectoryError, files_at, is_pipe, read_file};
 pub use node::{Map, Node, Value};
+pub use recover::{Recovered, recover};
 pub use schema::{Schema, UnknownKey, Violation};
