@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use peregrine_diagnostics::{Edit, Fix};
 use peregrine_yaml::Node;
 
+use crate::result::Explained;
 use crate::{Cause, Finding, ItemKind, Place};
 
 pub(crate) type Decoded<T> = Result<T, Box<Finding>>;
@@ -85,17 +87,19 @@ impl<'n> Reading<'n> {
         let place = || self.place.inside(ItemKind::ValueFor, key, value);
         let wrong = |cause, message: &str| failed(cause, message, &place());
         let text = value.as_str().ok_or_else(|| {
-            let mut error = wrong(Cause::WrongType, "Value is not a scalar value");
-            error.help = Some(format!("`{key}` takes {}, not {}", T::WANTED, value.kind()));
-            error
+            let message = format!("`{key}` takes {}, and this is {}", T::WANTED, value.kind());
+            let error = wrong(Cause::WrongType, "Value is not a scalar value");
+            let explained = Explained { message, ..Explained::default() };
+            Box::new(error.help(Some(format!("write `{key}: …`"))).explained(explained))
         })?;
         if text.is_empty() {
             return Err(wrong(Cause::EmptyValue, "Value must be non-empty"));
         }
         let decoded = T::from_scalar(value).ok_or_else(|| {
-            let mut error = wrong(Cause::WrongType, "Can't decode YAML scalar value");
-            error.help = Some(format!("`{key}` takes {}", T::WANTED));
-            error
+            let message = format!("`{text}` is not what `{key}` takes");
+            let error = wrong(Cause::WrongType, "Can't decode YAML scalar value");
+            let explained = Explained { message, ..Explained::default() };
+            Box::new(error.help(Some(format!("write {}", T::WANTED))).explained(explained))
         })?;
         Ok(Some(decoded))
     }
@@ -105,9 +109,9 @@ impl<'n> Reading<'n> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let place = || self.place.inside(ItemKind::ValueFor, key, value);
         let Some(items) = value.as_seq() else {
-            let mut error = failed(Cause::WrongType, "Value is not a sequence", &place());
-            error.help = Some(format!("`{key}` takes a list: [a, b, c]"));
-            return Err(error);
+            let error = failed(Cause::WrongType, "Value is not a sequence", &place());
+            let (help, explained) = self.list_wanted(key, value);
+            return Err(Box::new(error.help(Some(help)).explained(explained)));
         };
         let text = |item: &Node| {
             item.as_str().map(str::to_owned).ok_or_else(|| {
@@ -120,6 +124,25 @@ impl<'n> Reading<'n> {
             })
         };
         items.iter().map(text).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// What to say about a value that must be a list.
+    fn list_wanted(&self, key: &str, value: &Node) -> (String, Explained) {
+        let label = self.place.part(value.start.offset..value.end.offset);
+        let mut explained = Explained {
+            message: format!("`{key}` is a list, and this is {}", value.kind()),
+            labels: vec![label.clone()],
+            ..Explained::default()
+        };
+        let written = value.as_str().map(str::trim).filter(|text| !text.is_empty());
+        let Some(written) = written.filter(|text| !text.contains(['[', ']', '{', '}', '#', '\n']))
+        else {
+            return (format!("write `{key}: [a, b, c]`"), explained);
+        };
+        let list = format!("[{written}]");
+        let edits = vec![Edit { label, text: list.clone() }];
+        explained.fix = Some(Fix::safe("write a list", edits));
+        (format!("write `{key}: {list}`"), explained)
     }
 
     /// A sequence of scalars, sorted, each once.

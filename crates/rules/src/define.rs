@@ -10,6 +10,7 @@ use peregrine_diagnostics::closest;
 
 use crate::decode::{Decoded, failed};
 use crate::exception::Exception;
+use crate::keys::Item;
 use crate::{Cause, ENGINE_VERSION, Finding, Place, PluginRequirement, Version};
 
 /// Looks up event sources and their fields.
@@ -150,6 +151,16 @@ pub(crate) struct Definitions {
 }
 
 impl Definitions {
+    /// Whether there is an item of this kind and name.
+    pub(crate) fn has(&self, kind: Item, name: &str) -> bool {
+        match kind {
+            Item::List => self.lists.get(name).is_some(),
+            Item::Macro => self.macros.get(name).is_some(),
+            Item::Rule => self.rules.get(name).is_some(),
+            Item::EngineVersion | Item::PluginVersions => false,
+        }
+    }
+
     pub(crate) fn require_engine(&mut self, version: Version, place: &Place) -> Decoded<()> {
         if !ENGINE_VERSION.satisfies(version) {
             let message = format!(

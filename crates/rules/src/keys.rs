@@ -1,5 +1,7 @@
 //! Every key of every item, declared once: parsing, overrides and the schema are derived from it.
 
+use peregrine_yaml::Node;
+
 /// The kinds of items in a rules file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
@@ -15,6 +17,11 @@ impl Item {
     pub(crate) const ALL: [Self; 5] =
         [Self::EngineVersion, Self::PluginVersions, Self::List, Self::Macro, Self::Rule];
 
+    /// The kind of an item.
+    pub(crate) fn of(node: &Node) -> Option<Self> {
+        Self::ALL.into_iter().find(|item| node.get(item.key()).is_some())
+    }
+
     /// The key that decides the kind.
     pub(crate) fn key(self) -> &'static str {
         match self {
@@ -23,6 +30,26 @@ impl Item {
             Self::List => "list",
             Self::Macro => "macro",
             Self::Rule => "rule",
+        }
+    }
+
+    /// A word for it.
+    pub(crate) fn singular(self) -> &'static str {
+        match self {
+            Self::EngineVersion | Self::PluginVersions => "requirement",
+            Self::List => "list",
+            Self::Macro => "macro",
+            Self::Rule => "rule",
+        }
+    }
+
+    /// The same for several.
+    pub(crate) fn plural(self) -> &'static str {
+        match self {
+            Self::EngineVersion | Self::PluginVersions => "requirements",
+            Self::List => "lists",
+            Self::Macro => "macros",
+            Self::Rule => "rules",
         }
     }
 

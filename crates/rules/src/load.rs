@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use peregrine_diagnostics::Source;
+use peregrine_diagnostics::{Position, Source};
 use peregrine_event::source::{SourceId, SourceNames};
 use peregrine_filter::{DEFAULT_MAX_DEPTH, Vocabulary, parse_operand};
 use peregrine_yaml::{Node, Value, duplicate_keys, parse};
@@ -12,8 +12,10 @@ use crate::compile::Compiler;
 use crate::define::{Definitions, Sources};
 use crate::keys::Item;
 use crate::memo::Memo;
+use crate::read::Partial;
 use crate::result::{Finding, LoadResult};
-use crate::{Cause, ItemKind, Place, PluginRequirement, RuleSet, legacy, read, schema};
+use crate::syntax::Rest;
+use crate::{Cause, ItemKind, Place, PluginRequirement, RuleSet, legacy, read, schema, syntax};
 
 /// An event source and its fields.
 #[derive(Clone, Debug)]
@@ -114,17 +116,33 @@ impl<V: Vocabulary> Loader<V> {
         let file = Place::file(Arc::new(Source::new(name, text)));
         let mut result =
             LoadResult { name: name.to_owned(), findings: Vec::new(), schema_warnings: None };
-        let Some(documents) = documents(&file, &mut result) else { return result };
-        warn_of_duplicate_keys(&documents, &file, &mut result.findings);
+        let form = documents(&file, &mut result);
+        if !form.known {
+            return result;
+        }
+        warn_of_duplicate_keys(&form.documents, &file, &mut result.findings);
         let sources = KnownSources(&self.sources);
-        read::read(&documents, &file, &mut self.definitions, &sources, &mut result.findings);
-        if result.successful() {
-            let compiler = Compiler::new(&self.sources, &self.additions, &self.definitions);
-            let known = std::mem::take(&mut self.memo);
-            let memo = compiler.compile(&mut self.rules, known, &mut result.findings);
-            self.memo = memo.unwrap_or_default();
+        let findings = &mut result.findings;
+        let items = read::Items { documents: &form.documents, file: &file, refused: form.refused };
+        match read::read(items, &mut self.definitions, &sources, findings) {
+            None => {
+                let compiler = Compiler::new(&self.sources, &self.additions, &self.definitions);
+                let known = std::mem::take(&mut self.memo);
+                let memo = compiler.compile(&mut self.rules, known, findings);
+                self.memo = memo.unwrap_or_default();
+            }
+            Some(partial) => findings.extend(self.errors_of(&partial)),
         }
         result
+    }
+
+    /// Errors in the conditions and outputs of a file that has other errors too.
+    fn errors_of(&self, partial: &Partial) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let compiler = Compiler::new(&self.sources, &self.additions, &partial.definitions);
+        compiler.compile(&mut RuleSet::default(), Memo::default(), &mut findings);
+        findings.retain(|finding| finding.is_error() && !partial.causes(finding));
+        findings
     }
 
     /// Discards reusable results before the next file.
@@ -153,19 +171,27 @@ impl<V: Vocabulary> Loader<V> {
     }
 }
 
+/// The content of a file.
+#[derive(Default)]
+struct Form {
+    documents: Vec<Node>,
+    /// Names of items that can't be read.
+    refused: Vec<String>,
+    /// Whether there is something to read.
+    known: bool,
+}
+
 /// The content of a file in either format. Errors of form are reported.
-fn documents(file: &Place, result: &mut LoadResult) -> Option<Vec<Node>> {
+fn documents(file: &Place, result: &mut LoadResult) -> Form {
     let Source { name, text } = file.source();
     if legacy::is_legacy(name, text) {
-        return legacy::document(file, &mut result.findings).map(|document| vec![document]);
+        let document = legacy::document(file, &mut result.findings);
+        let known = document.is_some();
+        return Form { documents: Vec::from_iter(document), known, ..Form::default() };
     }
-    let mut documents = match parse(text) {
-        Ok(documents) => documents,
-        Err(error) => {
-            let place = file.spot(ItemKind::ValueFor, error.at);
-            result.findings.push(Finding::new(Cause::InvalidYaml, error.message, place));
-            return None;
-        }
+    let Ok(mut documents) = parse(text) else {
+        let Rest { documents, refused } = syntax::explain(file, &mut result.findings);
+        return Form { documents, refused, known: true };
     };
     // An empty document ends a file, as in the reference engine.
     if let Some(end) = documents.iter().position(Node::is_null) {
@@ -178,8 +204,14 @@ fn documents(file: &Place, result: &mut LoadResult) -> Option<Vec<Node>> {
         let valid = first.is_empty();
         let warnings = if valid { Vec::new() } else { checks.concat() };
         result.schema_warnings = Some(warnings);
+    } else if text.trim().is_empty() {
+        let message = "the file is empty";
+        let help = "remove it from the configuration, or write rules into it";
+        let place = file.spot(ItemKind::RulesContent, Position::default());
+        let warning = Finding::new(Cause::EmptyFile, message, place);
+        result.findings.push(warning.help(Some(help.to_owned())));
     }
-    Some(documents)
+    Form { documents, refused: Vec::new(), known: true }
 }
 
 /// Removes the tests of rules, which are for `peregrine rules test`. Falco ignores them too.

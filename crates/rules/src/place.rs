@@ -164,6 +164,11 @@ impl Place {
         &self.source
     }
 
+    /// A part of the file, in bytes.
+    pub(crate) fn part(&self, range: Range<usize>) -> Label {
+        Label::bytes(Arc::clone(&self.source), range)
+    }
+
     /// The file.
     #[must_use]
     pub fn source(&self) -> &Source {

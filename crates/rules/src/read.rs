@@ -3,15 +3,20 @@
 use std::collections::BTreeSet;
 
 use peregrine_alert::Priority;
-use peregrine_diagnostics::closest;
 use peregrine_yaml::Node;
 
 use crate::decode::{Decoded, Reading, failed};
 use crate::define::{Definitions, ListDef, MacroDef, Order, RuleChange, RuleDef, Sources};
 use crate::keys::Item;
+use crate::overrides::{Overrides, take};
+use crate::result::Explained;
 use crate::{
     Cause, ENGINE_VERSION, Finding, ItemKind, Place, PluginRequirement, Version, exception,
+    foreign, hints, syntax,
 };
+
+/// Keys that every rule has.
+const REQUIRED: [&str; 4] = ["condition", "output", "desc", "priority"];
 
 const OVERRIDE_AND_APPEND: &str = "Keys 'override' and 'append: true' cannot be used together. Add an \
                                    'append' entry (e.g. 'condition: append') under 'override' instead.";
@@ -21,31 +26,62 @@ const ENABLED_DEPRECATED: &str = "The standalone 'enabled' key usage is deprecat
                                   approach requires also a 'replace' entry under the 'override' key \
                                   (i.e. 'enabled: replace').";
 
+/// What a file holds.
+pub(crate) struct Items<'a> {
+    pub(crate) documents: &'a [Node],
+    pub(crate) file: &'a Place,
+    /// Names of items that can't be read.
+    pub(crate) refused: Vec<String>,
+}
+
+/// The definitions of a file with errors, which other files don't see.
+pub(crate) struct Partial {
+    pub(crate) definitions: Definitions,
+    refused: Vec<String>,
+}
+
+impl Partial {
+    /// Whether an error only follows from an item with an error of its own.
+    pub(crate) fn causes(&self, error: &Finding) -> bool {
+        let explained = error.explained.as_ref().map(|it| it.message.as_str()).unwrap_or_default();
+        let names = |name: &String| {
+            [format!("'{name}'"), format!("`{name}`")]
+                .iter()
+                .any(|name| error.message.contains(name) || explained.contains(name))
+        };
+        self.refused.iter().any(names)
+    }
+}
+
 /// Reads all documents of a file. Items with errors are reported and skipped.
 pub(crate) fn read(
-    documents: &[Node],
-    file: &Place,
+    items: Items<'_>,
     definitions: &mut Definitions,
     sources: &dyn Sources,
     findings: &mut Vec<Finding>,
-) {
-    let mut reader = Reader { definitions, sources, findings, at_error: None };
+) -> Option<Partial> {
+    let Items { documents, file, refused } = items;
+    let has_error = findings.iter().any(Finding::is_error);
+    let at_error = has_error.then(|| definitions.clone());
+    let mut reader = Reader { definitions, sources, findings, at_error, refused };
+    let mut known = 0;
     for document in documents.iter().filter(|document| !document.is_null()) {
         let Some(items) = document.as_seq() else {
-            let message = match document.as_map() {
-                Some(_) => "Rules content is not yaml array of objects",
-                None => "Rules content is not yaml",
-            };
-            reader.fail(*failed(Cause::NotItems, message, file));
+            reader.no_items(document, file);
             continue;
         };
         for item in items.iter().filter(|item| !item.is_null()) {
+            known += usize::from(Item::of(item).is_some());
             reader.item(item, file);
         }
     }
-    if let Some(kept) = reader.at_error {
-        *reader.definitions = kept;
+    if known == 0 && !documents.is_empty() {
+        reader.warn_of_foreign_items(documents, file);
     }
+    let Reader { definitions, at_error, refused, .. } = reader;
+    let kept = at_error?;
+    let definitions = std::mem::replace(definitions, kept);
+    Some(Partial { definitions, refused })
 }
 
 struct Reader<'a> {
@@ -55,18 +91,55 @@ struct Reader<'a> {
     /// The definitions up to the first error. Later items are only checked for more errors; other
     /// files see none of them, as if reading had stopped.
     at_error: Option<Definitions>,
+    /// Names of items with errors: errors that follow from them are not reported.
+    refused: Vec<String>,
 }
 
 impl Reader<'_> {
     fn item(&mut self, node: &Node, file: &Place) {
         if let Err(error) = self.read_item(node, file) {
-            self.fail(*error);
+            self.fail(*error, node);
         }
     }
 
-    fn fail(&mut self, error: Finding) {
+    fn fail(&mut self, error: Finding, node: &Node) {
+        let name = Item::of(node).and_then(|item| node.get(item.key())?.as_str());
+        let follows =
+            matches!(error.cause, Cause::NoSuchList | Cause::NoSuchMacro | Cause::NoSuchRule)
+                && name.is_some_and(|name| self.refused.iter().any(|refused| refused == name));
+        if follows {
+            return;
+        }
+        self.refused.extend(name.map(str::to_owned));
         self.findings.push(error);
         self.at_error.get_or_insert_with(|| self.definitions.clone());
+    }
+
+    /// A document that is no list of items.
+    fn no_items(&mut self, document: &Node, file: &Place) {
+        let message = match document.as_map() {
+            Some(_) => "Rules content is not yaml array of objects",
+            None => "Rules content is not yaml",
+        };
+        let text = file.source().text.as_str();
+        let error = match foreign::recognise(text, Some(document)) {
+            Some(foreign) => {
+                syntax::foreign_file(file, Cause::ForeignItems, message, file.clone(), foreign)
+            }
+            None => syntax::not_items(file, message, document),
+        };
+        self.fail(error, document);
+    }
+
+    /// A list whose items are neither rules, macros nor lists is probably of another program.
+    fn warn_of_foreign_items(&mut self, documents: &[Node], file: &Place) {
+        let text = file.source().text.as_str();
+        let foreign = documents.first().and_then(|it| foreign::recognise(text, Some(it)));
+        if let Some(foreign) = foreign.filter(|_| self.at_error.is_none()) {
+            let place = file.clone();
+            let warning = syntax::foreign_file(file, Cause::NoItems, "", place, foreign);
+            self.findings.push(warning);
+        }
     }
 
     fn read_item(&mut self, node: &Node, file: &Place) -> Decoded<()> {
@@ -74,9 +147,11 @@ impl Reader<'_> {
         if node.as_map().is_none() {
             let message =
                 "Unexpected element type. Each element should be a yaml associative array.";
-            return Err(failed(Cause::ItemNotMapping, message, &unknown()));
+            let help = "an item is a rule, a macro or a list: `- rule: NAME`";
+            let error = failed(Cause::ItemNotMapping, message, &unknown());
+            return Err(Box::new(error.help(Some(help.to_owned()))));
         }
-        match Item::ALL.into_iter().find(|item| node.get(item.key()).is_some()) {
+        match Item::of(node) {
             Some(Item::EngineVersion) => self.engine_version(node, file),
             Some(Item::PluginVersions) => self.plugin_versions(node, file),
             Some(Item::List) => self.list(node, file),
@@ -84,13 +159,16 @@ impl Reader<'_> {
             Some(Item::Rule) => self.rule(node, file),
             None => {
                 let message = "Unknown top level item";
-                let first = node.entries().first().and_then(|(key, _)| key.as_str());
-                let names = Item::ALL.into_iter().map(Item::key);
-                let help = first
-                    .and_then(|word| closest(word, names))
-                    .map(|name| format!("did you mean `{name}`?"));
-                let warning = Finding::new(Cause::UnknownItem, message, unknown());
-                self.findings.push(warning.help(help));
+                let item = Reading::new(node, unknown());
+                let (help, fix) = hints::unknown_item(node, &item);
+                let first = node.entries().first().map_or(node, |(key, _)| key);
+                let place = unknown().showing(first);
+                let warning = Finding::new(Cause::UnknownItem, message, place).help(help);
+                let word = first.as_str().unwrap_or_default();
+                let message =
+                    format!("`{word}` begins no rule, macro or list: the item is ignored");
+                let explained = Explained { message, fix, ..Explained::default() };
+                self.findings.push(warning.explained(explained));
                 Ok(())
             }
         }
@@ -153,9 +231,10 @@ impl Reader<'_> {
                            ([^()\"'[:space:]=,]+)";
             self.warn(Cause::InvalidListName, message, &item.place);
         }
-        let items = item
-            .texts("items")?
-            .ok_or_else(|| item.error(Cause::MissingKey, "Item has no mapping for key 'items'"))?;
+        let Some(items) = item.texts("items")? else {
+            let error = item.error(Cause::MissingKey, "Item has no mapping for key 'items'");
+            return self.fail_all(Item::List, &item, &["items"], vec![*error]);
+        };
         let append = self.append_flag(&item)?;
         let overrides = Overrides::read(Item::List, &item)?;
         if append && !overrides.is_empty() {
@@ -178,7 +257,10 @@ impl Reader<'_> {
                            expression: ([a-zA-Z]+[a-zA-Z0-9_]*)";
             self.warn(Cause::InvalidMacroName, message, &item.place);
         }
-        let condition: String = item.required("condition")?;
+        let condition: String = match item.required("condition") {
+            Ok(condition) => condition,
+            Err(error) => return self.fail_all(Item::Macro, &item, &["condition"], vec![*error]),
+        };
         let condition_place = place_of(&item, "condition", ItemKind::MacroCondition);
         let append = self.append_flag(&item)?;
         let overrides = Overrides::read(Item::Macro, &item)?;
@@ -218,10 +300,13 @@ impl Reader<'_> {
             let change =
                 RuleChange { name, source, condition, exceptions, ..RuleChange::default() };
             self.definitions.append_rule(change, &item.place, self.sources)?;
-        } else if ["condition", "output", "desc", "priority"].iter().any(|key| item.has(key)) {
-            self.define_rule(name, &item)?;
+        } else if REQUIRED.iter().any(|key| item.has(key)) {
+            return self.define_rule(name, &item);
         } else {
-            let enabled = item.required("enabled")?;
+            let enabled = match item.required("enabled") {
+                Ok(enabled) => enabled,
+                Err(error) => return self.fail_all(Item::Rule, &item, &REQUIRED, vec![*error]),
+            };
             self.warn(Cause::DeprecatedEnabled, ENABLED_DEPRECATED, &item.place);
             self.definitions.enable_rule(&name, enabled, &item.place)?;
         }
@@ -229,9 +314,33 @@ impl Reader<'_> {
     }
 
     fn define_rule(&mut self, name: String, item: &Reading<'_>) -> Decoded<()> {
-        let condition = item.required("condition")?;
-        let output: String = item.required("output")?;
-        let description = item.required("desc")?;
+        let mut errors = Vec::new();
+        let condition = keep(item.required("condition"), &mut errors);
+        let output: Option<String> = keep(item.required("output"), &mut errors);
+        let description = keep(item.required("desc"), &mut errors);
+        let priority = keep(priority(item), &mut errors);
+        let source = keep(item.optional("source"), &mut errors).flatten();
+        let enabled = keep(item.optional("enabled"), &mut errors).flatten();
+        let capture = keep(item.optional("capture"), &mut errors).flatten();
+        let capture_duration = keep(item.optional("capture_duration"), &mut errors).flatten();
+        let warn_evttypes = keep(item.optional("warn_evttypes"), &mut errors).flatten();
+        let skipped = keep(item.optional("skip-if-unknown-filter"), &mut errors).flatten();
+        let tags = keep(item.text_set("tags"), &mut errors);
+        let mut warnings = Vec::new();
+        let exceptions = match exception::read(item, false, &mut warnings) {
+            Ok(exceptions) => exceptions,
+            Err(error) => {
+                errors.append(&mut warnings);
+                errors.push(*error);
+                Vec::new()
+            }
+        };
+        let (Some(condition), Some(output), Some(description), Some(priority), true) =
+            (condition, output, description, priority, errors.is_empty())
+        else {
+            return self.fail_all(Item::Rule, item, &REQUIRED, errors);
+        };
+        self.findings.append(&mut warnings);
         let rule = RuleDef {
             name,
             place: item.place.clone(),
@@ -240,19 +349,43 @@ impl Reader<'_> {
             output: output.trim_matches(is_ascii_space).to_owned(),
             output_place: place_of(item, "output", ItemKind::RuleOutput),
             description,
-            priority: priority(item)?,
-            source: item.optional("source")?.unwrap_or_else(|| "syscall".to_owned()),
+            priority,
+            source: source.unwrap_or_else(|| "syscall".to_owned()),
             unknown_source: false,
-            enabled: item.optional("enabled")?.unwrap_or(true),
-            capture: item.optional("capture")?.unwrap_or(false),
-            capture_duration: item.optional("capture_duration")?.unwrap_or(0),
-            warn_evttypes: item.optional("warn_evttypes")?.unwrap_or(true),
-            skip_if_unknown_filter: item.optional("skip-if-unknown-filter")?.unwrap_or(false),
-            tags: item.text_set("tags")?,
-            exceptions: exception::read(item, false, self.findings)?,
+            enabled: enabled.unwrap_or(true),
+            capture: capture.unwrap_or(false),
+            capture_duration: capture_duration.unwrap_or(0),
+            warn_evttypes: warn_evttypes.unwrap_or(true),
+            skip_if_unknown_filter: skipped.unwrap_or(false),
+            tags: tags.unwrap_or_default(),
+            exceptions,
             order: Order::default(),
         };
-        self.definitions.define_rule(rule, self.sources, self.findings)
+        self.definitions.define_rule(rule, self.sources, self.findings)?;
+        self.warn_of_unknown_keys(Item::Rule, item)
+    }
+
+    /// Reports all errors of an item, those of missing keys together.
+    fn fail_all(
+        &mut self,
+        kind: Item,
+        item: &Reading<'_>,
+        required: &[&'static str],
+        errors: Vec<Finding>,
+    ) -> Decoded<()> {
+        let name = item.get(kind.key()).and_then(Node::as_str).unwrap_or_default();
+        let exists = self.definitions.has(kind, name);
+        let mut misses = true;
+        for error in errors {
+            if error.cause != Cause::MissingKey {
+                self.fail(error, item.node);
+            } else if std::mem::take(&mut misses) {
+                for error in hints::missing(kind, item, required, exists, error) {
+                    self.fail(error, item.node);
+                }
+            }
+        }
+        self.warn_of_unknown_keys(kind, item)
     }
 
     fn override_rule(
@@ -345,13 +478,18 @@ impl Reader<'_> {
     fn warn_of_unknown_keys(&mut self, kind: Item, item: &Reading<'_>) -> Decoded<()> {
         for (key, _) in item.node.entries() {
             let name = key_name(key, &item.place)?;
-            if kind.find(name).is_none() {
+            // A key that is missing under its right name has been reported.
+            let reported = |finding: &Finding| {
+                let labels = finding.explained.as_ref().map(|it| it.labels.as_slice());
+                finding.cause == Cause::MisnamedKey
+                    && labels.unwrap_or_default().iter().any(|label| label.span == key.span())
+            };
+            if kind.find(name).is_none() && !self.findings.iter().any(reported) {
                 let message = format!("Unknown key '{name}'. The key will be ignored.");
-                let help = closest(name, kind.keys().map(|key| key.name))
-                    .map(|name| format!("did you mean `{name}`?"));
+                let hints::Unknown { help, fix } = hints::unknown_key(kind, name, key, item);
                 let place = item.place.clone().showing(key);
-                let warning = Finding::new(Cause::UnknownKey, message, place);
-                self.findings.push(warning.help(help));
+                let warning = Finding::new(Cause::UnknownKey, message, place).help(help);
+                self.findings.push(warning.explained(Explained { fix, ..Explained::default() }));
             }
         }
         Ok(())
@@ -360,87 +498,6 @@ impl Reader<'_> {
     fn warn(&mut self, cause: Cause, message: &str, place: &Place) {
         self.findings.push(Finding::new(cause, message, place.clone()));
     }
-}
-
-/// The content of `override`.
-#[derive(Debug, Default)]
-struct Overrides {
-    append: BTreeSet<String>,
-    replace: BTreeSet<String>,
-}
-
-impl Overrides {
-    fn read(kind: Item, item: &Reading<'_>) -> Decoded<Self> {
-        let mut overrides = Self::default();
-        let Some(node) = item.get("override") else { return Ok(overrides) };
-        if node.as_seq().is_some_and(|items| !items.is_empty()) {
-            let message = "the value of 'override' must be a mapping";
-            return Err(failed(Cause::OverrideNotMapping, message, &item.place));
-        }
-        let all = item.place.inside(ItemKind::Override, "", item.node);
-        for (key, operation) in node.entries() {
-            let name = key_name(key, &all)?;
-            let allowed = kind.find(name);
-            let place = all.inside(ItemKind::Override, name, key);
-            match key_name(operation, &all)? {
-                "append" if allowed.is_some_and(|key| key.append) => {
-                    overrides.append.insert(name.to_owned());
-                }
-                "append" => {
-                    let message =
-                        format!("Key '{name}' cannot be appended to, use 'replace' instead");
-                    return Err(failed(Cause::InvalidOverride, message, &place));
-                }
-                "replace" if allowed.is_some_and(|key| key.replace) => {
-                    overrides.replace.insert(name.to_owned());
-                }
-                "replace" => {
-                    let message = format!("Key '{name}' cannot be replaced");
-                    let names = kind.keys().filter(|key| key.replace).map(|key| key.name);
-                    let help = closest(name, names).map(|name| format!("did you mean `{name}`?"));
-                    return Err(Box::new(
-                        failed(Cause::InvalidOverride, message, &place).help(help),
-                    ));
-                }
-                other => {
-                    let (append, replace) =
-                        allowed.map_or((false, false), |key| (key.append, key.replace));
-                    let message = format!(
-                        "Invalid override operation for key '{name}': '{other}'. Allowed values \
-                         are: {}{}",
-                        if append { "append " } else { "" },
-                        if replace { "replace " } else { "" },
-                    );
-                    let place = all.inside(ItemKind::ValueFor, name, operation);
-                    return Err(failed(Cause::InvalidOverride, message, &place));
-                }
-            }
-        }
-        Ok(overrides)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.append.is_empty() && self.replace.is_empty()
-    }
-}
-
-/// Whether a key has this override; removes it from the keys that must be named.
-fn take(
-    given: &mut BTreeSet<&str>,
-    overridden: &BTreeSet<String>,
-    key: &str,
-    how: &str,
-    item: &Reading<'_>,
-) -> Decoded<bool> {
-    if !overridden.contains(key) {
-        return Ok(false);
-    }
-    if !given.remove(key) {
-        let message =
-            format!("An {how} override for '{key}' was specified but '{key}' is not defined");
-        return Err(item.error(Cause::OverrideWithoutKey, message));
-    }
-    Ok(true)
 }
 
 /// The name of an item, and the item with its name as its place.
@@ -479,14 +536,15 @@ fn priority(item: &Reading<'_>) -> Decoded<Priority> {
     let word: String = item.required("priority")?;
     word.parse().map_err(|_| {
         let place = place_of(item, "priority", ItemKind::RulePriority);
-        let names = Priority::ALL.map(|priority| priority.name().to_ascii_uppercase());
-        let help = closest(&word, names.iter().map(String::as_str)).map_or_else(
-            || format!("one of {}", names.join(", ")),
-            |name| format!("did you mean `{name}`?"),
-        );
         let error = failed(Cause::InvalidPriority, "Invalid priority", &place);
-        Box::new(error.help(Some(help)))
+        let value = item.get("priority").unwrap_or(item.node);
+        Box::new(hints::priority(*error, &word, value, item))
     })
+}
+
+/// The value, or its error among the others.
+fn keep<T>(decoded: Decoded<T>, errors: &mut Vec<Finding>) -> Option<T> {
+    decoded.map_err(|error| errors.push(*error)).ok()
 }
 
 /// The place of a value.
@@ -502,7 +560,7 @@ fn place_of_named(item: &Reading<'_>, key: &str) -> Place {
 }
 
 /// The text of a key, or of another required scalar.
-fn key_name<'n>(node: &'n Node, place: &Place) -> Decoded<&'n str> {
+pub(crate) fn key_name<'n>(node: &'n Node, place: &Place) -> Decoded<&'n str> {
     match node.as_str() {
         Some(name) => Ok(name),
         None if node.is_null() => Ok("null"),

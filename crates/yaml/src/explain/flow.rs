@@ -104,7 +104,7 @@ fn behind(start: usize, value: &str) -> Option<Explanation> {
     if rest.starts_with(',') {
         return Some(Explanation {
             cause: SyntaxCause::Comma,
-            message: "a comma behind the closing bracket".to_owned(),
+            message: "a comma after the closing bracket".to_owned(),
             span: at..at + 1,
             help: "remove it".to_owned(),
             title: "remove the comma",
@@ -113,7 +113,7 @@ fn behind(start: usize, value: &str) -> Option<Explanation> {
     }
     (!rest.is_empty()).then(|| Explanation {
         cause: SyntaxCause::Bracket,
-        message: "text behind the closing bracket".to_owned(),
+        message: "text after the closing bracket".to_owned(),
         span: at..at + rest.len(),
         help: "quote the whole value if it is text, or remove this".to_owned(),
         title: "quote the whole value",

@@ -98,7 +98,7 @@ pub(super) fn tabs(context: &Context<'_>) -> Vec<Explanation> {
         return Vec::new();
     };
     let help = match dash {
-        true => "put a blank behind the `-`",
+        true => "put a blank after the `-`",
         false => "replace each tab by blanks: YAML allows no tabs there",
     };
     let proposal = |width: usize| {
@@ -110,7 +110,7 @@ pub(super) fn tabs(context: &Context<'_>) -> Vec<Explanation> {
         Explanation {
             cause: SyntaxCause::Tab,
             message: match dash {
-                true => "a tab behind a `-`".to_owned(),
+                true => "a tab after a `-`".to_owned(),
                 false => "a tab in the indentation".to_owned(),
             },
             span: span.clone(),

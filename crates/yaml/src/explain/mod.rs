@@ -312,7 +312,7 @@ fn other(context: &Context<'_>) -> Explanation {
             "give this line the indentation of the first item of the file",
         ),
         "while scanning a block scalar, did not find expected comment or line break" => (
-            "only a digit, `+` or `-` may stand behind `|` and `>`",
+            "only a digit, `+` or `-` may stand after `|` and `>`",
             "begin the text in the next line",
         ),
         "while parsing a flow mapping, did not find expected ',' or '}'"

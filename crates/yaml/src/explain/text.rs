@@ -36,7 +36,7 @@ pub(super) fn quotes(context: &Context<'_>) -> Vec<Explanation> {
             let behind = start + text.len() - rest.trim_start().len()..start + text.len();
             proposals.push(Explanation {
                 cause: SyntaxCause::Quote,
-                message: format!("text behind the closing quote `{quote}`"),
+                message: format!("text after the closing quote `{quote}`"),
                 span: behind,
                 help: "put the quotes around the whole value".to_owned(),
                 title: "quote the whole value",
