@@ -5,6 +5,7 @@
 //! [`create`] and [`append`] give new files a [`FileMode`] that does not depend on the umask, walk
 //! the path one directory at a time, and refuse directories, links and files that another user
 //! controls. [`Siblings`] renames, reads and removes the agent's own files beside such a file. The
+//! [`replace`] is for files of the user, such as rules files that a command formats. The
 //! crate knows paths, owners and modes; it does not know what the files hold.
 //!
 //! - A directory is used if it belongs to root or the agent's user and others can't write to it,
@@ -41,6 +42,7 @@ mod error;
 mod file;
 mod mode;
 mod pidfile;
+mod replace;
 mod siblings;
 mod users;
 
@@ -48,6 +50,7 @@ pub use error::FileError;
 pub use file::{append, create, private_directory};
 pub use mode::{FileMode, ModeError};
 pub use pidfile::PidFile;
+pub use replace::replace;
 pub use siblings::Siblings;
 
 /// Directory for files that are kept between runs. [`private_directory`] makes it.
