@@ -14,12 +14,15 @@
 
 pub mod codes;
 mod columns;
+mod diff;
 pub mod events;
 pub mod explain;
 pub mod fields;
+pub mod fmt;
 mod format;
 mod similar;
 mod types;
 
 pub use columns::two_columns;
+pub use diff::unified_diff;
 pub use format::{Format, UnknownFormat};
