@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use peregrine_authoring::Format;
 
 use super::groups::ConfigArgs;
+use super::rules_command::{FmtCommand, RulesCommand};
 use super::subcommands::{
-    DescribeCommand, FieldsCommand, ListCommand, RulesCommand, RunCommand, Subcommands,
-    SupportCommand, TuneCommand, ValidateCommand,
+    DescribeCommand, FieldsCommand, ListCommand, RunCommand, Subcommands, SupportCommand,
+    TuneCommand, ValidateCommand,
 };
 
 /// What the command line asks for.
@@ -48,6 +49,8 @@ pub enum Command {
     Demo(Vec<OsString>),
     /// Convert rules of the first releases.
     Convert(PathBuf),
+    /// Format rules files.
+    Fmt(FmtCommand),
 }
 
 impl From<Subcommands> for Command {
@@ -61,6 +64,7 @@ impl From<Subcommands> for Command {
             Subcommands::Tune(words) => Self::Tune(words),
             Subcommands::Demo { words } => Self::Demo(words),
             Subcommands::Rules(RulesCommand::Convert { file }) => Self::Convert(file),
+            Subcommands::Rules(RulesCommand::Fmt(words)) => Self::Fmt(words),
             Subcommands::Code { code } => Self::Code(code),
             Subcommands::Fields(words) => Self::Fields(words),
         }

@@ -18,6 +18,7 @@ mod help;
 mod options;
 mod planned;
 mod removed;
+mod rules_command;
 mod subcommands;
 mod usage;
 
@@ -26,6 +27,7 @@ use std::ffi::OsString;
 pub use command::Command;
 pub use groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
 pub use help::page as help_page;
+pub use rules_command::FmtCommand;
 pub use subcommands::{
     DescribeCommand, Described, FieldsCommand, ListCommand, Listed, ResultFormat, RunCommand,
     SupportCommand, TuneCommand, ValidateCommand,

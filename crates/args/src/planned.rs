@@ -8,15 +8,13 @@ const VALIDATE: &str = "`peregrine validate FILE` shows what is wrong with a rul
 const REPLAY: &str = "`peregrine run` replays a capture with engine.kind=replay";
 
 /// The words of each, and what serves its purpose today.
-const PLANNED: [(&str, &str); 13] = [
+const PLANNED: [(&str, &str); 12] = [
     // Rules that are valid but probably wrong. Belongs in `authoring`.
     ("rules lint", VALIDATE),
     // Rules against recorded or written events. Belongs in `authoring`, on top of `engine`.
     ("rules test", REPLAY),
     // Applies the remedies of problems. Belongs in `authoring`, on top of `diagnostics`.
     ("rules fix", VALIDATE),
-    // Rules files in one layout. Belongs in `authoring`.
-    ("rules fmt", "rules files are formatted by hand"),
     // What changes between two sets of rules. Belongs in `authoring`.
     ("rules diff", "`peregrine describe` prints rules to compare"),
     // An exception for an alert. Belongs in `authoring`.

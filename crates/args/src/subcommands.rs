@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use peregrine_authoring::Format;
 
 use super::flags::{Flag, with_flags};
 use super::groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
+use super::rules_command::RulesCommand;
 
 /// Line width of help pages.
 const HELP_WIDTH: usize = 100;
@@ -221,19 +222,6 @@ pub struct TuneCommand {
     /// Print the settings for this set of system calls instead of the recommended one
     #[arg(long, value_name = "name")]
     pub set: Option<String>,
-}
-
-/// What can be done with rules files.
-#[derive(Clone, Debug, Subcommand)]
-pub enum RulesCommand {
-    /// Print a rules file of the first releases as YAML
-    #[command(after_help = "\
-Example:
-  peregrine rules convert old.conf > rules.yaml")]
-    Convert {
-        /// The file, in lines of `condition | PRIORITY output` and `macro: condition`
-        file: PathBuf,
-    },
 }
 
 /// Words of `fields`.

@@ -5,6 +5,7 @@ mod convert;
 mod demo;
 mod describe;
 mod fields;
+mod fmt;
 mod info;
 mod list;
 pub(crate) mod reader;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => return run::run(args),
         Command::Validate(args) => return validate::run(&args),
         Command::Describe(args) => return describe::run(&args),
+        Command::Fmt(args) => return fmt::run(&args),
         Command::Demo(words) => return demo::run(&words),
         Command::Help => print(help_page(io::stdout().is_terminal()))?,
         Command::Page(page) => print(page)?,
