@@ -108,6 +108,7 @@ pub fn run() -> Result<()> {
     for path in files(&root.join("crates/cli/assets"), "yaml")? {
         let text = fs::read_to_string(&path)?;
         seeds.add("rules_loader", text.as_bytes())?;
+        seeds.add("rules_fmt", text.as_bytes())?;
         for document in peregrine_yaml::parse(&text)? {
             for item in document.items() {
                 if let Some(condition) = item.get("condition").and_then(|node| node.as_str()) {
