@@ -7,6 +7,8 @@
 
 mod drops;
 mod metrics;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod service;
 
 use std::collections::BTreeMap;

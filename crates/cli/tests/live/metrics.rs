@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use nix::unistd::Pid;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use super::ports::free_port;
 use super::{Owned, Place, Watcher, skip};
 
 const RULES: &str = r#"
@@ -79,8 +79,8 @@ impl Prometheus {
             "scrape_configs: [{{job_name: peregrine, scrape_interval: 1s, static_configs: [{{targets: ['{target}']}}]}}]\n"
         );
         std::fs::write(directory.path().join("prometheus.yml"), config).unwrap();
-        // It does not report a port it chose itself, so it is given one that was free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // It does not report a port it chose itself.
+        let port = free_port();
         let child = Command::new("prometheus")
             .current_dir(directory.path())
             .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])

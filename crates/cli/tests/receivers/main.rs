@@ -12,6 +12,8 @@ mod faults;
 mod kafka;
 mod nats;
 mod nginx;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod rsyslog;
 mod start;
 mod support;

@@ -7,6 +7,8 @@
 
 mod leaks;
 mod load;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod run;
 mod settings;
 

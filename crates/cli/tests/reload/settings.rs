@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
+use crate::ports::free_port;
 use crate::run::{CONFIG, Run, rule};
 
 /// Replaces the configuration and reloads.
@@ -136,10 +137,6 @@ fn get(port: u16, path: &str) -> String {
         let _ = stream.read_to_string(&mut page);
     }
     page
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

@@ -9,8 +9,9 @@ mod servers;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use crate::ports::free_port;
 pub(crate) use program::{Feed, Place, Run, number_in};
-pub(crate) use servers::{Server, find, free_port, skip_or_fail};
+pub(crate) use servers::{Server, find, skip_or_fail};
 
 /// Tells a bounded time from none.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

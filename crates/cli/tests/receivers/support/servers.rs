@@ -1,6 +1,6 @@
 //! Servers that are started for a test.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -69,11 +69,6 @@ impl Drop for Server {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
-}
-
-/// A port of 127.0.0.1 that no server has.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The file of a program.
