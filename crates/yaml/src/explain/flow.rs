@@ -1,7 +1,7 @@
 //! `[a, b]` and `{a: b}`: brackets and commas.
 
+use super::context::{Context, Explanation, SyntaxCause};
 use super::lines::{Kind, Line, quoted, without_comment};
-use super::{Context, Explanation, SyntaxCause};
 
 /// Brackets that are never closed, never opened, or closed by another one.
 pub(super) fn brackets(context: &Context<'_>) -> Vec<Explanation> {

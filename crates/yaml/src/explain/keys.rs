@@ -1,7 +1,7 @@
 //! Keys and dashes: their colon, their blank and their column.
 
+use super::context::{Context, Explanation, SyntaxCause, TextEdit};
 use super::lines::{Kind, Line, quoted, without_comment, word};
-use super::{Context, Explanation, SyntaxCause, TextEdit};
 
 /// `-rule: x`
 pub(super) fn dash(context: &Context<'_>) -> Vec<Explanation> {

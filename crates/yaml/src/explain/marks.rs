@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::context::{Context, Explanation, SyntaxCause, TextEdit};
 use super::lines::{Kind, Line};
-use super::{Context, Explanation, SyntaxCause, TextEdit};
 
 /// Marks that explain an error without a trial: nothing of the text is as it was meant.
 pub(super) fn find(context: &Context<'_>) -> Option<Explanation> {

@@ -1,7 +1,7 @@
 //! Texts: their quotes, their first character and their indentation.
 
+use super::context::{Context, Explanation, SyntaxCause, TextEdit};
 use super::lines::{Kind, Line, is_block_header, quoted, without_comment};
-use super::{Context, Explanation, SyntaxCause, TextEdit};
 
 /// A quote that ends a text too early, text behind a closing quote, and one that is not closed.
 pub(super) fn quotes(context: &Context<'_>) -> Vec<Explanation> {
