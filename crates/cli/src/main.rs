@@ -42,7 +42,8 @@ fn main() -> ExitCode {
         let hint = error.downcast_ref::<UsageError>().and_then(UsageError::hint);
         let hint = hint.map(|hint| format!("help: {hint}\n"));
         let snippet = snippet.or(hint).unwrap_or_default();
-        print::print_error(format!("{snippet}Error: {error:#}\n"));
+        print::print_problems(&snippet);
+        print::print_error(format!("Error: {error:#}\n"));
         ExitCode::FAILURE
     })
 }

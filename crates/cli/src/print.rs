@@ -1,6 +1,8 @@
 //! Standard output and standard error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+
+use peregrine_diagnostics::paint;
 
 /// Prints to standard output.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
@@ -13,4 +15,14 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
 /// same place are not mixed with it. A failure is ignored: there is no other place to report it.
 pub(crate) fn print_error(text: impl AsRef<[u8]>) {
     let _ = io::stderr().lock().write_all(text.as_ref());
+}
+
+/// Prints problems to standard error, with colours on a terminal.
+pub(crate) fn print_problems(text: &str) {
+    let plain = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if io::stderr().is_terminal() && !plain("NO_COLOR") {
+        print_error(paint(text));
+    } else {
+        print_error(text);
+    }
 }

@@ -32,6 +32,7 @@
 
 mod excerpt;
 mod fix;
+mod paint;
 mod problem;
 mod redact;
 mod sarif;
@@ -42,6 +43,7 @@ mod suggest;
 
 pub use excerpt::excerpt;
 pub use fix::{Edit, Fix};
+pub use paint::paint;
 pub use problem::{Label, Problem, Related, Severity};
 pub use redact::{REDACTED, is_reference, is_secret_name, mask, mask_ranges, redact};
 pub use sarif::{Tool, sarif};

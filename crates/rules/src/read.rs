@@ -375,11 +375,13 @@ impl Reader<'_> {
     ) -> Decoded<()> {
         let name = item.get(kind.key()).and_then(Node::as_str).unwrap_or_default();
         let exists = self.definitions.has(kind, name);
-        let mut misses = true;
+        let mut first = true;
         for error in errors {
-            if error.cause != Cause::MissingKey {
+            // Exceptions have keys of their own.
+            let own = error.place.steps().len() == item.place.steps().len();
+            if error.cause != Cause::MissingKey || !own {
                 self.fail(error, item.node);
-            } else if std::mem::take(&mut misses) {
+            } else if std::mem::take(&mut first) {
                 for error in hints::missing(kind, item, required, exists, error) {
                     self.fail(error, item.node);
                 }

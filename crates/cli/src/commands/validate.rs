@@ -1,5 +1,6 @@
 //! `peregrine validate` and `-V`: whether rules files are valid.
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -12,7 +13,7 @@ use super::describe;
 use crate::print::print;
 use crate::version;
 use crate::wiring::setup::Setup;
-use crate::wiring::{checks, rules};
+use crate::wiring::{checks, explain, rules};
 use peregrine_args::{Described, ResultFormat, ValidateCommand};
 
 /// Loads the files one after the other, so that later ones see what earlier ones define, and prints
@@ -21,9 +22,10 @@ pub(crate) fn run(args: &ValidateCommand) -> anyhow::Result<ExitCode> {
     let setup = Setup::load(&args.config)?;
     checks::plugins(&setup)?;
     checks::sources(&setup, &args.load)?;
-    let texts = rules::read(&args.files)?;
+    let files = rules::named(&setup, &args.files)?;
+    let texts = rules::read(&files)?;
     setup.log.info("Validating rules file(s):");
-    args.files.iter().for_each(|name| setup.log.info(format_args!("   {name}")));
+    files.iter().for_each(|name| setup.log.info(format_args!("   {name}")));
 
     let mut loader = rules::loader(&setup, &args.load)?;
     let mut results = Vec::new();
@@ -39,7 +41,7 @@ pub(crate) fn run(args: &ValidateCommand) -> anyhow::Result<ExitCode> {
         false => ResultFormat::Text,
     });
     let answer = match format {
-        ResultFormat::Text => text(&summary, loader.rules(), described),
+        ResultFormat::Text => text(&shown(&summary, &results), loader.rules(), described),
         ResultFormat::Json => json(&setup, &results, loader.rules(), described),
         ResultFormat::Sarif => Ok(sarif(&results)),
     };
@@ -47,13 +49,21 @@ pub(crate) fn run(args: &ValidateCommand) -> anyhow::Result<ExitCode> {
         Ok(answer) => print(answer)?,
         Err(error) => return Ok(describe::not_loaded(&setup, &error)),
     }
+    if format == ResultFormat::Text {
+        explain::explain(&results);
+    }
     if !successful {
-        if format == ResultFormat::Text {
-            rules::explain(&results);
-        }
-        bail!("{summary}");
+        bail!("{}", explain::failure(&results, || summary));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What stands on standard output: Falco's text, or on a terminal a line for each file.
+fn shown(summary: &str, results: &[LoadResult]) -> String {
+    if !(io::stdout().is_terminal() && explain::stands_alone()) {
+        return summary.to_owned();
+    }
+    results.iter().map(explain::verdict).collect::<Vec<_>>().join("\n")
 }
 
 /// The verdicts, and the description that was asked for.
@@ -106,7 +116,7 @@ fn summary(setup: &Setup, results: &[LoadResult]) -> String {
             if !result.successful() || result.warnings().next().is_none() {
                 return result.to_text();
             }
-            setup.log.warning(result.to_text());
+            explain::log_warnings(setup, result);
             format!("{}: Ok, with warnings", result.name)
         })
         .collect();

@@ -11,8 +11,8 @@ use peregrine_rules::{
 };
 
 use super::checks::{self, SYSCALL};
+use super::explain;
 use super::setup::Setup;
-use crate::print::print_error;
 use crate::version;
 use peregrine_args::{LoadArgs, RulesArgs};
 
@@ -55,20 +55,21 @@ pub(crate) fn compile(
 ) -> anyhow::Result<RuleSet<Field>> {
     let mut loader = loader(setup, args)?;
     setup.log.info("Loading rules from:");
-    let mut failed = None;
+    let mut results = Vec::new();
     for (name, text) in texts {
         let result = loader.load(name, text);
         log_result(setup, &result);
-        if !result.successful() {
-            failed = Some(result);
+        let failed = !result.successful();
+        results.push(result);
+        if failed {
             break;
         }
     }
     // A missing plugin is the cause of unknown fields, so it comes first.
     check_plugins(setup, &loader)?;
-    if let Some(result) = failed {
-        explain(std::slice::from_ref(&result));
-        bail!("{}", result.to_text());
+    explain::explain_run(setup, &results);
+    if let Some(failed) = results.iter().rfind(|result| !result.successful()) {
+        bail!("{}", explain::failure(&results, || failed.to_text()));
     }
     let mut set = loader.into_rules();
     let selections = selections(setup);
@@ -127,15 +128,8 @@ fn log_result(setup: &Setup, result: &LoadResult) {
         }
         None => setup.log.warning(format_args!("   {name} | schema validation: none")),
     }
-    if result.successful() && result.warnings().next().is_some() {
-        setup.log.warning(result.to_text());
-    }
-}
-
-/// Prints every error with its place and line. The error message that follows names only the first.
-pub(crate) fn explain(results: &[LoadResult]) {
-    for result in results.iter().filter(|result| !result.successful()) {
-        print_error(format!("{}\n", result.explanation().trim_end()));
+    if result.successful() {
+        explain::log_warnings(setup, result);
     }
 }
 
@@ -261,6 +255,26 @@ pub(crate) fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
         files.extend(found.files);
     }
     read(&files)
+}
+
+/// The files that the command line names, and those of directories among them.
+pub(crate) fn named(setup: &Setup, paths: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !Path::new(path).is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let found = peregrine_rules::files_at(path)?;
+        for unread in found.unread(path) {
+            setup.warn(&setup.loaded.no_effect("-V", unread));
+        }
+        files.extend(found.files);
+    }
+    if files.is_empty() {
+        bail!("no rules files in {}: their names end with .yaml or .yml", paths.join(", "));
+    }
+    Ok(files)
 }
 
 /// Reads these files.

@@ -85,6 +85,10 @@ const CASES: &[Case] = &[
         &[("E0103", "1:9", "add `priority: "), ("E0402", "7:14", "proc.name")],
     ),
     (
+        b"- rule: Shell\n  desc: d\n  condition: evt.type = open\n  output: o\n  exceptions: [{fields: proc.name}]\n",
+        &[("E0103", "1:9", "add `priority: "), ("E0103", "5:16", "add `name: ")],
+    ),
+    (
         b"- macro: broken\n- rule: Uses\n  desc: d\n  condition: broken and evt.type = open\n  output: o\n  priority: INFO\n- rule: Uses\n  condition: and proc.name = x\n  override: {condition: append}\n",
         &[("E0103", "1:10", "add `condition: ")],
     ),
