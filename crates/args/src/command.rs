@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use peregrine_authoring::Format;
 
+use super::events_commands::ExplainCommand;
 use super::groups::ConfigArgs;
 use super::rules_command::{FmtCommand, RulesCommand};
 use super::subcommands::{
@@ -45,6 +46,8 @@ pub enum Command {
     Run(RunCommand),
     /// Measure and recommend settings.
     Tune(TuneCommand),
+    /// Explain events.
+    Explain(ExplainCommand),
     /// Show alerts.
     Demo(Vec<OsString>),
     /// Convert rules of the first releases.
@@ -62,6 +65,7 @@ impl From<Subcommands> for Command {
             Subcommands::Describe(words) => Self::Describe(words),
             Subcommands::Support(words) => Self::Support(words),
             Subcommands::Tune(words) => Self::Tune(words),
+            Subcommands::Explain(words) => Self::Explain(words),
             Subcommands::Demo { words } => Self::Demo(words),
             Subcommands::Rules(RulesCommand::Convert { file }) => Self::Convert(file),
             Subcommands::Rules(RulesCommand::Fmt(words)) => Self::Fmt(words),

@@ -19,8 +19,6 @@ const PLANNED: [(&str, &str); 12] = [
     ("rules diff", "`peregrine describe` prints rules to compare"),
     // An exception for an alert. Belongs in `authoring`.
     ("rules except", "exceptions are written into the rules file"),
-    // Why a rule matches an event or does not. Belongs in `authoring`, on top of `engine`.
-    ("explain", "`peregrine describe RULE` shows what a rule is made of"),
     // Events of a capture that satisfy a condition. Belongs in `runtime`.
     ("query", REPLAY),
     // Language server for rules files. Belongs in `authoring`.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use peregrine_authoring::Format;
 
+use super::events_commands::ExplainCommand;
 use super::flags::{Flag, with_flags};
 use super::groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
 use super::rules_command::RulesCommand;
@@ -59,6 +60,17 @@ Examples:
   peregrine tune --seconds 60 > tuned.yaml
   peregrine tune --capture trace.scap -r my_rules.yaml")]
     Tune(TuneCommand),
+    /// Explain why rules match an event, or why not
+    #[command(after_help = "\
+Examples:
+  peregrine explain --capture trace.scap                          the first event that a rule matches
+  peregrine explain --capture trace.scap --event 1234
+  peregrine explain --capture trace.scap --condition 'fd.name = /etc/shadow' --rule 'My rule'
+  peregrine explain --capture trace.scap --why-not 'My rule' -r my_rules.yaml
+  sudo peregrine explain --live --cgroup /sys/fs/cgroup/demo --why-not 'My rule' --seconds 30
+
+Exit code: 0 if an event was explained, or matched the rule of --why-not; 1 otherwise.")]
+    Explain(ExplainCommand),
     /// Show what alerts look like: perform a few harmless suspicious acts and monitor them
     #[command(after_help = "\
 Example:

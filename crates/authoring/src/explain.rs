@@ -46,14 +46,20 @@
 mod event;
 mod explanation;
 mod misses;
+mod report;
+mod run;
+mod text;
 mod trace;
 mod tree;
 mod value;
 mod why_not;
+mod why_not_text;
 
 pub use event::{EventFields, EventSummary};
 pub use explanation::{Explanation, Part, PartKind, Place, Reading};
 pub use misses::{Miss, Nearest, concerns, nearest};
+pub use report::{EventReport, MissReport, RuleReport};
+pub use run::{Explained, Explainer, RuleHead, Wanted, WhyNotRun};
 pub use trace::{Flips, Trace};
 pub use tree::{ConditionTree, Node, NodeKind, TreeError};
 pub use why_not::{Blocker, Close, Failing, WhyNot};

@@ -20,9 +20,11 @@ pub mod explain;
 pub mod fields;
 pub mod fmt;
 mod format;
+mod paint;
 mod similar;
 mod types;
 
 pub use columns::two_columns;
 pub use diff::unified_diff;
 pub use format::{Format, UnknownFormat};
+pub use paint::Paint;

@@ -40,6 +40,8 @@ pub struct WrittenCondition {
     expanded: Expanded,
     /// Where each exception begins in the text.
     exception_starts: Vec<usize>,
+    /// Where each exception is defined.
+    exception_labels: Vec<Option<Label>>,
     /// The text without exceptions.
     own: String,
     /// Bytes before that text: a condition with exceptions is enclosed in parentheses.
@@ -77,14 +79,21 @@ impl WrittenCondition {
     /// The exception that a part belongs to.
     #[must_use]
     pub fn exception(&self, span: Span) -> Option<&str> {
-        let at = self.expanded.original(span.start..span.end).start;
-        let after = self.exception_starts.partition_point(|from| *from <= at);
-        self.exceptions.get(after.checked_sub(1)?).map(String::as_str)
+        self.exceptions.get(self.exception_index(span)?).map(String::as_str)
     }
 
-    /// Where a part is written; the whole condition if the part can't be found in the file.
+    fn exception_index(&self, span: Span) -> Option<usize> {
+        let at = self.expanded.original(span.start..span.end).start;
+        self.exception_starts.partition_point(|from| *from <= at).checked_sub(1)
+    }
+
+    /// Where a part is written; the whole condition if the part can't be found in the file. For
+    /// parts of exceptions, where the exception is defined.
     #[must_use]
     pub fn label(&self, span: Span) -> Option<Label> {
+        if let Some(index) = self.exception_index(span) {
+            return self.exception_labels.get(index)?.clone();
+        }
         let spot = self.place.clone();
         let place = show(spot, &self.own, &self.place, &self.expanded, span.start..span.end);
         place.labels().into_iter().next()
@@ -104,7 +113,7 @@ impl WrittenCondition {
         exceptions: Exceptions,
         lists: &mut Lists,
     ) -> Option<Self> {
-        let Exceptions { text, names, starts } = exceptions;
+        let Exceptions { text, names, starts, labels } = exceptions;
         let expanded = lists.expand(&text).ok()?;
         let expr = parse(&expanded.text, RULES_MAX_DEPTH).ok()?;
         Some(Self {
@@ -113,6 +122,7 @@ impl WrittenCondition {
             exceptions: names,
             text,
             exception_starts: starts,
+            exception_labels: labels,
             before: usize::from(!expanded.is_of(own)),
             expanded,
             own: own.to_owned(),
@@ -128,6 +138,7 @@ struct Exceptions {
     text: String,
     names: Vec<String>,
     starts: Vec<usize>,
+    labels: Vec<Option<Label>>,
 }
 
 impl Exceptions {
@@ -136,15 +147,16 @@ impl Exceptions {
     }
 
     fn of(rule: &RuleDef) -> Option<Self> {
-        let (mut names, mut starts) = (Vec::new(), Vec::new());
+        let (mut names, mut starts, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         let mut at = rule.condition.len() + "()".len();
         for exception in rule.exceptions.iter().filter(|exception| !exception.values.is_empty()) {
             names.push(exception.name.clone());
             starts.push(at);
+            labels.push(exception.place.labels().into_iter().next());
             at += with_exceptions("", std::slice::from_ref(exception)).ok()?.len() - "()".len();
         }
         let text = with_exceptions(&rule.condition, &rule.exceptions).ok()?;
-        Some(Self { text, names, starts })
+        Some(Self { text, names, starts, labels })
     }
 }
 
@@ -239,6 +251,7 @@ mod tests {
         assert_eq!(rule.original(parts[1].span), None);
         assert_eq!(rule.exception(parts[1].span), Some("e"));
         assert_eq!(rule.exception(parts[0].span), None);
+        assert_eq!(rule.label(parts[1].span).unwrap().span.start.line, 11);
         assert_eq!(rule.label(own[1].span).unwrap().span.start.line, 7);
         assert_eq!(rule.item().unwrap().span.start.line, 5);
 

@@ -82,7 +82,12 @@ impl Place {
         Self { file: label.source.name.clone(), line: label.span.start.line + 1 }
     }
 
-    fn to_json(&self) -> Json {
+    /// A place in this file is a line of it.
+    pub(super) fn seen_from(&self, file: Option<&str>) -> String {
+        if file == Some(&*self.file) { format!("line {}", self.line) } else { self.to_string() }
+    }
+
+    pub(super) fn to_json(&self) -> Json {
         json!({ "file": self.file, "line": self.line })
     }
 }

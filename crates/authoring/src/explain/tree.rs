@@ -20,6 +20,8 @@ const MAX_DEPTH: usize = 1000;
 #[derive(Debug)]
 pub struct ConditionTree {
     nodes: Vec<Node>,
+    /// Where its rule is defined.
+    item: Option<Label>,
     /// Where the macros and the lists are defined that it names.
     macros: BTreeMap<String, Label>,
     lists: BTreeMap<String, Label>,
@@ -157,6 +159,12 @@ impl ConditionTree {
         })
     }
 
+    /// Where the rule is defined whose condition it is.
+    #[must_use]
+    pub fn item(&self) -> Option<&Label> {
+        self.item.as_ref()
+    }
+
     /// Where a macro that it names is defined.
     #[must_use]
     pub fn place_of_macro(&self, name: &str) -> Option<&Label> {
@@ -237,7 +245,7 @@ impl<'w> Macros<'w> {
             Some(((*name).to_owned(), condition.item()?.clone()))
         };
         let macros = used.iter().filter_map(place).collect();
-        Ok(ConditionTree { nodes, macros, lists })
+        Ok(ConditionTree { nodes, item: condition.item().cloned(), macros, lists })
     }
 }
 

@@ -47,12 +47,13 @@ pub struct Close {
 /// A test that kept a rule from matching.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
-    /// As it is written.
+    /// What would have to be true: the test as it is written, with `not` in front where the
+    /// condition negates it.
     pub text: String,
-    /// Its value.
-    pub value: Option<bool>,
-    /// What it compared: the value of its first operand.
+    /// The value of its first operand, if it had one.
     pub read: Option<String>,
+    /// Whether the test was evaluated.
+    pub is_read: bool,
 }
 
 /// A part of the condition that decided first for some events.
@@ -82,6 +83,11 @@ impl<'t> WhyNot<'t> {
             closest: Vec::new(),
             limit,
         }
+    }
+
+    /// The condition.
+    pub(super) fn tree(&self) -> &'t ConditionTree {
+        self.tree
     }
 
     /// Counts an event.
@@ -146,10 +152,11 @@ pub(crate) fn failing(
 ) -> Vec<Failing> {
     let failing = |index: &usize| {
         let node = tree.node(*index)?;
-        let value = trace.value(*index);
         let test = node.test().filter(|test| test.is_pure(view));
         let read = test.and_then(|test| operand_text(test.check.left(), view));
-        Some(Failing { text: node.text(), value, read })
+        let not = if tree.is_negated(*index) { "not " } else { "" };
+        let is_read = test.is_some() && trace.value(*index).is_some();
+        Some(Failing { text: format!("{not}{}", node.text()), read, is_read })
     };
     flips.nodes.iter().filter_map(failing).collect()
 }

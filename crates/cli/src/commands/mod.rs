@@ -4,6 +4,7 @@ mod code;
 mod convert;
 mod demo;
 mod describe;
+mod explain;
 mod fields;
 mod fmt;
 mod info;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Validate(args) => return validate::run(&args),
         Command::Describe(args) => return describe::run(&args),
         Command::Fmt(args) => return fmt::run(&args),
+        Command::Explain(args) => return explain::run(&args),
         Command::Demo(words) => return demo::run(&words),
         Command::Help => print(help_page(io::stdout().is_terminal()))?,
         Command::Page(page) => print(page)?,

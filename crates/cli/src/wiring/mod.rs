@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod checks;
+pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod host;
 pub(crate) mod live;

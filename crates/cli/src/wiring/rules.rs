@@ -7,7 +7,8 @@ use peregrine_config::{AppendOutput, ExtraField, Select};
 use peregrine_diagnostics::Problem;
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
-    Addition, EventSource, LoadResult, Loader, OutputAddition, RuleSet, Selected, Selection, Unmet,
+    Addition, EventSource, LoadResult, Loader, OutputAddition, Rule, RuleSet, Selected, Selection,
+    Unmet,
 };
 
 use super::checks::{self, SYSCALL};
@@ -53,6 +54,15 @@ pub(crate) fn compile(
     args: &LoadArgs,
     texts: &Texts,
 ) -> anyhow::Result<RuleSet<Field>> {
+    Ok(select(setup, loaded(setup, args, texts)?.into_rules()))
+}
+
+/// A loader that has read these files.
+pub(crate) fn loaded(
+    setup: &Setup,
+    args: &LoadArgs,
+    texts: &Texts,
+) -> anyhow::Result<Loader<Fields>> {
     let mut loader = loader(setup, args)?;
     setup.log.info("Loading rules from:");
     let mut results = Vec::new();
@@ -71,12 +81,34 @@ pub(crate) fn compile(
     if let Some(failed) = results.iter().rfind(|result| !result.successful()) {
         bail!("{}", explain::failure(&results, || failed.to_text()));
     }
-    let mut set = loader.into_rules();
+    Ok(loader)
+}
+
+/// Enables and disables rules as the configuration says.
+pub(crate) fn select(setup: &Setup, mut set: RuleSet<Field>) -> RuleSet<Field> {
     let selections = selections(setup);
     warn_of_unmet(setup, &selections, &set);
     let selections: Vec<_> = selections.into_iter().map(|(_, selection)| selection).collect();
     set.select(&selections, setup.config().priority);
-    Ok(set)
+    set
+}
+
+/// Compiles a condition of the command line, which may use the lists and macros of these files.
+pub(crate) fn condition(loader: &Loader<Fields>, text: &str) -> anyhow::Result<Rule<Field>> {
+    let (result, rule) = loader.condition(text, SYSCALL);
+    let problems = result.problems().map(|problem| problem.to_string());
+    print_error(problems.collect::<Vec<_>>().join("\n"));
+    rule.ok_or_else(|| anyhow!("the condition is not valid"))
+}
+
+/// Checks that there is a rule of this name.
+pub(crate) fn check_name(set: &RuleSet<Field>, name: &str) -> anyhow::Result<()> {
+    if set.rule(name).is_some() {
+        return Ok(());
+    }
+    let unmet = set.unmet(&Selected::Named(name.to_owned()));
+    let help = unmet.and_then(|unmet| unmet.help).map(|help| format!("; {help}"));
+    bail!("there is no rule '{name}'{}", help.unwrap_or_default())
 }
 
 /// Warns of selections and additions that no rule meets.

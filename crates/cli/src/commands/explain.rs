@@ -1,0 +1,65 @@
+//! `peregrine explain`: why rules match an event, or why not.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use peregrine_authoring::Paint;
+use peregrine_authoring::explain::{ConditionTree, EventReport, Explainer, Wanted, WhyNotRun};
+
+use crate::print::print;
+use crate::wiring::{checks, events, rules};
+use peregrine_args::{EventFormat, ExplainCommand, LoadArgs};
+
+/// Explains events, or says why there was none to explain.
+pub(crate) fn run(args: &ExplainCommand) -> anyhow::Result<ExitCode> {
+    let setup = events::setup(&args.config, &args.events)?;
+    checks::plugins(&setup)?;
+    let (fields, load) = (rules::vocabulary(&setup), LoadArgs::default());
+    let texts = rules::chosen(&setup, &args.rules)?;
+    let loader = rules::loaded(&setup, &load, &texts)?;
+    let wanted = match (args.event, &args.condition) {
+        (Some(number), _) => Wanted::Number(number),
+        (None, Some(text)) => Wanted::Condition(Box::new(rules::condition(&loader, text)?)),
+        (None, None) if args.why_not.is_some() => Wanted::Every,
+        (None, None) => Wanted::Matching,
+    };
+    let trees = ConditionTree::of_rules(&loader, &fields)?;
+    let set = rules::select(&setup, loader.into_rules());
+    let named = args.rule.as_ref().or(args.why_not.as_ref());
+    named.map_or(Ok(()), |name| rules::check_name(&set, name))?;
+    let mut explained: Vec<_> = set.rules.iter().zip(&trees).collect();
+    explained.retain(|(rule, _)| named.map_or(rule.active, |name| *name == rule.name));
+    // The kernel reports what the rules need; a capture has all of it, whatever is loaded.
+    let loaded =
+        if args.events.live { rules::compile(&setup, &load, &texts)? } else { Default::default() };
+    let paint = Paint::new(io::stdout().is_terminal());
+    if let (Some(_), [rule]) = (&args.why_not, explained.as_slice()) {
+        let mut run = WhyNotRun::new(*rule, &fields, wanted, args.limit.unwrap_or(3));
+        events::observe(&setup, &texts, loaded, &args.events, &mut run)?;
+        let (head, why_not) = (run.head(), run.why_not);
+        print(match args.format {
+            EventFormat::Text => why_not.to_text(&head, paint),
+            EventFormat::Json => format!("{:#}\n", why_not.to_json(&head)),
+        })?;
+        return Ok(if why_not.matched.1 > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let mut printed = Ok(());
+    let report = |report: EventReport| {
+        let text = match args.format {
+            EventFormat::Text => report.to_text(paint) + "\n",
+            EventFormat::Json => format!("{}\n", report.to_json()),
+        };
+        printed = std::mem::replace(&mut printed, Ok(())).and_then(|()| print(text));
+    };
+    let limits = (args.limit.unwrap_or(1), args.misses);
+    let mut run = Explainer::new(explained, &fields, wanted, limits, report);
+    run.single = args.rule.is_some();
+    events::observe(&setup, &texts, loaded, &args.events, &mut run)?;
+    let nothing = run.nothing();
+    printed?;
+    if let Some(nothing) = nothing {
+        bail!(nothing);
+    }
+    Ok(ExitCode::SUCCESS)
+}
