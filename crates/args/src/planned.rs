@@ -8,7 +8,7 @@ const VALIDATE: &str = "`peregrine validate FILE` shows what is wrong with a rul
 const REPLAY: &str = "`peregrine run` replays a capture with engine.kind=replay";
 
 /// The words of each, and what serves its purpose today.
-const PLANNED: [(&str, &str); 12] = [
+const PLANNED: &[(&str, &str)] = &[
     // Rules that are valid but probably wrong. Belongs in `authoring`.
     ("rules lint", VALIDATE),
     // Rules against recorded or written events. Belongs in `authoring`, on top of `engine`.
@@ -40,7 +40,7 @@ pub(super) fn check(words: &[String]) -> Result<(), UsageError> {
         let mut words = words.iter().map(String::as_str);
         name.split(' ').all(|part| words.next() == Some(part))
     };
-    match PLANNED.into_iter().find(|(name, _)| begins(name)) {
+    match PLANNED.iter().find(|(name, _)| begins(name)) {
         Some((command, instead)) => Err(UsageError::Planned { command, instead }),
         None => Ok(()),
     }

@@ -19,10 +19,14 @@ pub(crate) fn print_error(text: impl AsRef<[u8]>) {
 
 /// Prints problems to standard error, with colours on a terminal.
 pub(crate) fn print_problems(text: &str) {
-    let plain = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if io::stderr().is_terminal() && !plain("NO_COLOR") {
+    if has_colors(&io::stderr()) {
         print_error(paint(text));
     } else {
         print_error(text);
     }
+}
+
+/// Whether what goes there may have colours.
+pub(crate) fn has_colors(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -1,13 +1,13 @@
 //! `peregrine explain`: why rules match an event, or why not.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use peregrine_authoring::Paint;
 use peregrine_authoring::explain::{ConditionTree, EventReport, Explainer, Wanted, WhyNotRun};
 
-use crate::print::print;
+use crate::print::{has_colors, print};
 use crate::wiring::{checks, events, rules};
 use peregrine_args::{EventFormat, ExplainCommand, LoadArgs};
 
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &ExplainCommand) -> anyhow::Result<ExitCode> {
     // The kernel reports what the rules need; a capture has all of it, whatever is loaded.
     let loaded =
         if args.events.live { rules::compile(&setup, &load, &texts)? } else { Default::default() };
-    let paint = Paint::new(io::stdout().is_terminal());
+    let paint = Paint::new(has_colors(&io::stdout()));
     if let (Some(_), [rule]) = (&args.why_not, explained.as_slice()) {
         let mut run = WhyNotRun::new(*rule, &fields, wanted, args.limit.unwrap_or(3));
         events::observe(&setup, &texts, loaded, &args.events, &mut run)?;

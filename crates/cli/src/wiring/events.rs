@@ -22,7 +22,7 @@ use peregrine_args::{ConfigArgs, EventsArgs, RunArgs};
 
 /// The configuration, with events from where the command line says.
 pub(crate) fn setup(config: &ConfigArgs, events: &EventsArgs) -> anyhow::Result<Setup> {
-    let mut keys = vec!["log_level=warning".to_owned()];
+    let mut keys = vec!["log_level=error".to_owned()];
     keys.extend(config.overrides.clone());
     keys.push("rule_matching=all".to_owned());
     match events.file() {

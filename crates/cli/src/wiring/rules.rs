@@ -96,8 +96,7 @@ pub(crate) fn select(setup: &Setup, mut set: RuleSet<Field>) -> RuleSet<Field> {
 /// Compiles a condition of the command line, which may use the lists and macros of these files.
 pub(crate) fn condition(loader: &Loader<Fields>, text: &str) -> anyhow::Result<Rule<Field>> {
     let (result, rule) = loader.condition(text, SYSCALL);
-    let problems = result.problems().map(|problem| problem.to_string());
-    print_error(problems.collect::<Vec<_>>().join("\n"));
+    explain::explain([&result]);
     rule.ok_or_else(|| anyhow!("the condition is not valid"))
 }
 
