@@ -10,7 +10,7 @@ const MAX_FILE: usize = 600;
 const MAX_COMMENT: usize = 100;
 /// Lines that a crate may have, tests and generated code apart.
 const MAX_CRATE: [(&str, usize); 6] = [
-    ("cli", 3_000),
+    ("cli", 3_700),
     ("alert", 6_000),
     ("config", 6_000),
     ("diagnostics", 6_000),
