@@ -108,7 +108,8 @@ struct Part {
 enum Kind {
     Or(Vec<Part>),
     And(Vec<Part>),
-    Not(Box<Part>),
+    /// So many `not`, and what they stand before.
+    Not(usize, Box<Part>),
     Group(Box<Part>),
     Test(String),
     /// A comparison with a list: the text before the list, and its items.
@@ -124,7 +125,7 @@ impl Part {
         let width = match &kind {
             Kind::Or(parts) => sum(parts, " or ".len()),
             Kind::And(parts) => sum(parts, " and ".len()),
-            Kind::Not(part) => part.width + "not ".len(),
+            Kind::Not(times, part) => part.width + times * "not ".len(),
             Kind::Group(part) => part.width + 2,
             Kind::Test(text) => text.chars().count(),
             Kind::List(before, items) => {
@@ -146,8 +147,8 @@ impl Part {
         match &self.kind {
             Kind::Or(parts) => join(parts, " or "),
             Kind::And(parts) => join(parts, " and "),
-            Kind::Not(part) => {
-                out.push_str("not ");
+            Kind::Not(times, part) => {
+                out.push_str(&"not ".repeat(*times));
                 part.flat(out);
             }
             Kind::Group(part) => {
@@ -197,7 +198,9 @@ impl Part {
             return;
         }
         match &self.kind {
-            Kind::Not(part) => part.operand(&format!("{word}not "), indent, out),
+            Kind::Not(times, part) => {
+                part.operand(&(word.to_owned() + &"not ".repeat(*times)), indent, out);
+            }
             Kind::Group(part) => {
                 out.push(line + "(");
                 part.lines(indent + 2, out);
@@ -246,7 +249,7 @@ fn operand(tokens: &mut Tokens) -> Option<Part> {
     while tokens.next_if(|token| matches!(token, Token::Not)).is_some() {
         negations += 1;
     }
-    let mut part = match tokens.next()? {
+    let part = match tokens.next()? {
         Token::Test(part) => part,
         // As deep as the engine's parser allows.
         Token::Open => {
@@ -256,10 +259,7 @@ fn operand(tokens: &mut Tokens) -> Option<Part> {
         }
         Token::And | Token::Or | Token::Not | Token::Close => return None,
     };
-    for _ in 0..negations {
-        part = Part::new(Kind::Not(Box::new(part)));
-    }
-    Some(part)
+    Some(if negations == 0 { part } else { Part::new(Kind::Not(negations, Box::new(part))) })
 }
 
 fn tokens(text: &str, expr: &Expr) -> Option<Vec<Token>> {
@@ -424,6 +424,17 @@ mod tests {
         {
             assert!(Condition::of(text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn hostile_conditions_are_formatted_or_left_alone() {
+        let nots = "not ".repeat(100_000) + "m";
+        assert_eq!(flat(&nots), nots);
+        for text in ["(".repeat(100_000), "m and ".repeat(100_000), "a.b in (".repeat(100_000)] {
+            assert!(Condition::of(&text).is_none());
+        }
+        let deep = "(".repeat(150) + "m" + &")".repeat(150);
+        assert_eq!(flat(&deep), deep);
     }
 
     #[test]

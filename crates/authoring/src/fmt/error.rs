@@ -1,21 +1,15 @@
 //! Why a file is not formatted.
 
-use peregrine_diagnostics::Position;
 use thiserror::Error;
 
 /// Why a file stays as it is.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum FormatError {
-    /// It can't be read.
-    #[error("it is not valid YAML: {message}")]
-    Yaml {
-        /// What the parser says.
-        message: String,
-        /// Where.
-        at: Position,
-    },
+    /// It can't be read. [`syntax_problems`](super::syntax_problems) has the reasons.
+    #[error("it is not valid YAML")]
+    Yaml,
     /// Another kind of file.
-    #[error("it does not hold a list of rules, macros and lists")]
+    #[error("it is not a list of rules, macros and lists")]
     NotRules,
     /// The list of items as such is not understood.
     #[error("{0}")]

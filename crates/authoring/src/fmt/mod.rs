@@ -38,6 +38,7 @@ use std::collections::BTreeSet;
 
 pub use error::FormatError;
 use peregrine_yaml::Node;
+pub use verify::syntax_problems;
 
 use condition::condition_of;
 use scan::Lead;
@@ -69,8 +70,7 @@ pub fn format(text: &str) -> Result<String, FormatError> {
 }
 
 fn of_lines(text: &str) -> Result<String, FormatError> {
-    let documents = peregrine_yaml::parse(text)
-        .map_err(|error| FormatError::Yaml { message: error.message, at: error.at })?;
+    let documents = peregrine_yaml::parse(text).map_err(|_| FormatError::Yaml)?;
     if documents.iter().any(|node| !node.is_null() && node.as_seq().is_none()) {
         return Err(FormatError::NotRules);
     }

@@ -1,7 +1,8 @@
 //! Whether two rules files mean the same.
 
+use peregrine_diagnostics::Problem;
 use peregrine_fields::Fields;
-use peregrine_rules::{EventSource, Finding, Loader};
+use peregrine_rules::{Cause, EventSource, Finding, Loader};
 use peregrine_yaml::{Node, Value, parse};
 use serde_json::Value as Json;
 
@@ -60,9 +61,24 @@ fn same_value(a: &Node, b: &Node) -> bool {
     }
 }
 
+/// Why a text of this name can't be read as items, each reason with its place and remedy.
+#[must_use]
+pub fn syntax_problems(name: &str, text: &str) -> Vec<Problem> {
+    let result = loader().load(name, text.as_bytes());
+    let syntax = |problem: &Problem| problem.code.starts_with("E00");
+    let not_items = |problem: &Problem| {
+        [Cause::NotItems, Cause::ForeignItems].map(Cause::id).contains(&problem.code)
+    };
+    result.problems().filter(|problem| syntax(problem) || not_items(problem)).collect()
+}
+
+fn loader() -> Loader<Fields> {
+    Loader::new(vec![EventSource::syscall(Fields::syscall())], Vec::new())
+}
+
 /// What the loader makes of a file that is alone: its rules, or the errors.
 fn loaded(text: &str) -> (Json, Vec<&'static str>) {
-    let mut loader = Loader::new(vec![EventSource::syscall(Fields::syscall())], Vec::new());
+    let mut loader = loader();
     let result = loader.load("rules.yaml", text.as_bytes());
     let mut codes: Vec<_> = result.findings.iter().map(Finding::code).collect();
     codes.sort_unstable();

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use anyhow::anyhow;
 use peregrine_args::FmtCommand;
-use peregrine_authoring::fmt::{FormatError, format};
+use peregrine_authoring::fmt::{format, syntax_problems};
 use peregrine_authoring::unified_diff;
 use peregrine_files::replace;
 
@@ -42,11 +42,10 @@ fn one(file: &str, args: &FmtCommand) -> anyhow::Result<bool> {
         _ => (file, fs::read_to_string(file)),
     };
     let text = text.map_err(|error| anyhow!("{name}: cannot be read: {error}"))?;
-    let formatted = format(&text).map_err(|error| match &error {
-        FormatError::Yaml { at, .. } => {
-            anyhow!("{name}:{}:{}: {error}", at.line + 1, at.column + 1)
-        }
-        _ => anyhow!("{name}: stays as it is: {error}"),
+    let formatted = format(&text).map_err(|error| {
+        let reasons =
+            syntax_problems(name, &text).into_iter().map(|problem| format!("{problem}\n"));
+        anyhow!("{}{name}: stays as it is: {error}", reasons.collect::<String>())
     })?;
     let changed = text != formatted;
     if args.diff {
