@@ -4,14 +4,13 @@ use super::condition::Condition;
 use super::fill::{WIDTH, fill};
 use super::scan::{Block, Entry, Lead, Value};
 
-/// Keys in the order of Falco's style guide, then those that it does not order. Unknown keys follow
-/// as they are.
-const ORDER: [&str; 20] = [
-    "required_engine_version",
-    "required_plugin_versions",
-    "list",
-    "macro",
-    "rule",
+/// Keys that say what an item is.
+const KINDS: [&str; 5] =
+    ["required_engine_version", "required_plugin_versions", "list", "macro", "rule"];
+
+/// Other keys in the order of Falco's style guide, then those that it does not order. Unknown keys
+/// follow as they are.
+const ORDER: [&str; 15] = [
     "items",
     "desc",
     "condition",
@@ -31,9 +30,12 @@ const ORDER: [&str; 20] = [
 
 /// The lines of an item whose dash stands in this column. `condition` is the text of its condition.
 pub(super) fn item(mut item: Block<'_>, dash: usize, condition: Option<&str>) -> Vec<String> {
-    item.entries.sort_by_key(|entry| {
-        ORDER.iter().position(|key| Some(*key) == entry.key).unwrap_or(ORDER.len())
-    });
+    let is_kind = |entry: &Entry<'_>| entry.key.is_some_and(|key| KINDS.contains(&key));
+    // Items of an unknown kind, such as tests, have keys of the same names.
+    if item.entries.iter().any(is_kind) {
+        let place = |entry: &Entry<'_>| ORDER.iter().position(|key| Some(*key) == entry.key);
+        item.entries.sort_by_key(|entry| (!is_kind(entry), place(entry).unwrap_or(ORDER.len())));
+    }
     let mut out = Vec::new();
     for (at, entry) in item.entries.iter().enumerate() {
         // Empty lines separate items, not keys.

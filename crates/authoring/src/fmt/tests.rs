@@ -90,8 +90,12 @@ fn a_file_in_the_one_layout() {
   - a
 
   - b
-- comment: of nobody
-  x:   y
+- test:   a web server starts a shell
+  rules: Shell of a web server
+  given:
+  -  {evt.type: execve,  proc.name: sh}
+  match:  true
+  output: shell
 # The end.
 "##;
     insta::assert_snapshot!(formatted(text));
