@@ -13,7 +13,7 @@ mod print;
 mod version;
 mod wiring;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use peregrine_args::UsageError;
@@ -38,12 +38,18 @@ fn main() -> ExitCode {
         if is_broken_pipe(&error) {
             return ExitCode::SUCCESS;
         }
-        let snippet = error.downcast_ref::<ConfigError>().map(ConfigError::snippet);
+        let problems = error.downcast_ref::<ConfigError>().map(|error| {
+            let problems: Vec<_> = error.problems().into_iter().map(ToString::to_string).collect();
+            problems.join("\n")
+        });
         let hint = error.downcast_ref::<UsageError>().and_then(UsageError::hint);
         let hint = hint.map(|hint| format!("help: {hint}\n"));
-        let snippet = snippet.or(hint).unwrap_or_default();
-        print::print_problems(&snippet);
-        print::print_error(format!("Error: {error:#}\n"));
+        // On a terminal the problems say it all.
+        let alone = problems.is_some() && io::stderr().is_terminal();
+        print::print_problems(&problems.or(hint).unwrap_or_default());
+        if !alone {
+            print::print_error(format!("Error: {error:#}\n"));
+        }
         ExitCode::FAILURE
     })
 }

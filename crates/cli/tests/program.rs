@@ -332,6 +332,7 @@ fn wrong_values_show_their_place() {
     let outcome = place.run(&["--dry-run"]);
     assert_eq!(outcome.code, 1);
     insta::assert_snapshot!(outcome.stderr, @r#"
+    error: Unknown priority "loud"--must be one of emergency, alert, critical, error, warning, notice, informational, debug [CONFIG_ERR_VALUE]
      --> falco.yaml:6:11
       |
     6 | priority: loud

@@ -207,7 +207,7 @@ fn keys_given_twice_and_values_of_the_wrong_type_are_named() {
         [
             "falco.yaml:7:1: key 'priority' is given twice, in lines 6 and 7: the one in line 6 counts",
             "falco.yaml:8:14: 'json_output' does not take this value: it is ignored, and the default applies, false",
-            "command line:1:16: 'output_timeout' does not take this value: it is ignored, and the default applies, 2000",
+            "command line: 'output_timeout' does not take this value: it is ignored, and the default applies, 2000",
         ]
     );
 }

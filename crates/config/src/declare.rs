@@ -213,6 +213,7 @@ pub(crate) fn refuse_scalar(
             join(section, first_key),
             ConfigIssue::place(node.start),
         ))
+        .plain(format!("`{section}` has keys, not a value of its own"))
         .at(node)
         .help(format!("`{section}` is a map of keys, such as `{first_key}: …`"))),
         _ => Ok(()),

@@ -153,6 +153,8 @@ pub struct ConfigIssue {
     problem: Box<Problem>,
     span: Option<Span>,
     prefix: Prefix,
+    /// The message for people, where Falco's is not plain.
+    plain: Option<String>,
 }
 
 /// What the message begins with. The texts are those that Falco prints; tools look for them.
@@ -170,7 +172,7 @@ impl ConfigIssue {
     #[must_use]
     pub fn new(code: ConfigCode, message: impl Into<String>) -> Self {
         let problem = Problem { severity: code.severity(), ..Problem::error(code.name(), message) };
-        Self { problem: Box::new(problem), span: None, prefix: Prefix::Nothing }
+        Self { problem: Box::new(problem), span: None, prefix: Prefix::Nothing, plain: None }
     }
 
     /// A wrong value, in a message that begins with the name of the main file.
@@ -189,7 +191,8 @@ impl ConfigIssue {
     #[must_use]
     pub fn bad_conversion(node: &Node) -> Self {
         let message = format!("{}: bad conversion", Self::place(node.start));
-        Self::new(ConfigCode::Type, message).at(node)
+        let plain = format!("{} can't stand here", node.kind());
+        Self::new(ConfigCode::Type, message).plain(plain).at(node)
     }
 
     /// `yaml-cpp: error at line 3, column 7`: how places stand in Falco's messages.
@@ -211,6 +214,18 @@ impl ConfigIssue {
         self
     }
 
+    /// The message for people.
+    #[must_use]
+    pub fn plain(mut self, message: impl Into<String>) -> Self {
+        self.plain = Some(message.into());
+        self
+    }
+
+    /// Whether it has a place.
+    pub(crate) fn has_place(&self) -> bool {
+        self.span.is_some()
+    }
+
     /// What would be right.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -230,60 +245,84 @@ impl ConfigIssue {
     pub(crate) fn conceal(mut self, expansions: &Expansions) -> Self {
         if let Some(span) = self.span {
             self.problem.message = expansions.conceal(&self.problem.message, span);
+            self.plain = self.plain.map(|plain| expansions.conceal(&plain, span));
         }
         self
     }
 
-    /// The problem, now that the texts are known.
-    pub(crate) fn into_problem(self, main_file: &str, sources: &SourceMap) -> Problem {
-        let Self { mut problem, span, prefix } = self;
-        match prefix {
-            Prefix::Nothing => {}
-            Prefix::File => {
-                problem.message =
-                    format!("Error reading config file ({main_file}): {}", problem.message);
-            }
-            Prefix::FileWithoutBlank => {
-                problem.message =
-                    format!("Error reading config file({main_file}): {}", problem.message);
-            }
-        }
+    /// The problem for people, now that the texts are known.
+    pub(crate) fn into_problem(self, sources: &SourceMap) -> Problem {
+        let Self { mut problem, span, plain, .. } = self;
+        problem.message = plain.unwrap_or(problem.message);
         match span.and_then(|span| sources.resolve(span)) {
             Some((source, span)) => problem.at(Label { source, span }),
             None => *problem,
+        }
+    }
+
+    /// Falco's message.
+    fn message(&self, main_file: &str) -> String {
+        let message = &self.problem.message;
+        match self.prefix {
+            Prefix::Nothing => message.clone(),
+            Prefix::File => format!("Error reading config file ({main_file}): {message}"),
+            Prefix::FileWithoutBlank => {
+                format!("Error reading config file({main_file}): {message}")
+            }
         }
     }
 }
 
 /// A configuration that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError(Box<Problem>);
+pub struct ConfigError {
+    /// Falco's message.
+    message: String,
+    problem: Box<Problem>,
+    /// Other errors of the configuration.
+    others: Vec<Problem>,
+}
 
 impl ConfigError {
     pub(crate) fn new(issue: ConfigIssue, main_file: &str, sources: &SourceMap) -> Self {
-        Self(Box::new(issue.into_problem(main_file, sources)))
+        let message = issue.message(main_file);
+        Self { message, problem: Box::new(issue.into_problem(sources)), others: Vec::new() }
     }
 
     pub(crate) fn from_problem(problem: Problem) -> Self {
-        Self(Box::new(problem))
+        Self { message: problem.message.clone(), problem: Box::new(problem), others: Vec::new() }
+    }
+
+    /// Adds errors that were found beside this one.
+    pub(crate) fn with(mut self, others: Vec<Problem>) -> Self {
+        self.others = others;
+        self
     }
 
     /// The message with its code, place and remedy.
     #[must_use]
     pub fn problem(&self) -> &Problem {
-        &self.0
+        &self.problem
+    }
+
+    /// All errors of the configuration, in the order of their lines.
+    #[must_use]
+    pub fn problems(&self) -> Vec<&Problem> {
+        let mut problems: Vec<_> = std::iter::once(&*self.problem).chain(&self.others).collect();
+        problems.sort_by_key(|it| it.labels.first().map(|label| label.span.start.line));
+        problems
     }
 
     /// The place, the line and what would be right; empty where none is known.
     #[must_use]
     pub fn snippet(&self) -> String {
-        self.0.snippets()
+        self.problem.snippets()
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        f.write_str(&self.message)
     }
 }
 

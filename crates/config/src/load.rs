@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use peregrine_diagnostics::{Label, Problem, Source, SourceMap};
+use peregrine_diagnostics::{COMMAND_LINE, Label, Problem, Source, SourceMap};
 use peregrine_yaml::{
     DuplicateKey, Map, Node, Schema, UnknownKey, Value, Violation, duplicate_keys, files_at,
     read_file,
@@ -17,7 +17,6 @@ use crate::declare::Setting;
 use crate::digest::sha256;
 use crate::environment::expand_tree;
 use crate::issue::{ConfigCode, ConfigError, ConfigIssue};
-use crate::overrides::COMMAND_LINE;
 use crate::secrets::{Expansion, Expansions, printable, redact_option};
 use crate::sections::{Include, Plugin, Strategy};
 use crate::{full_schema, overrides, sources, without_effect};
@@ -125,8 +124,10 @@ pub fn load(
     };
     let loaded = loader.load(main, &name, options, deprecated);
     loaded.map_err(|issue| {
+        let others = std::mem::take(&mut loader.others);
+        let others = others.into_iter().map(|issue| loader.problem(issue)).collect();
         let issue = issue.conceal(&loader.expansions);
-        ConfigError::new(issue, &name, &loader.sources)
+        ConfigError::new(issue, &name, &loader.sources).with(others)
     })
 }
 
@@ -135,6 +136,10 @@ struct Loader {
     sources: SourceMap,
     files: BTreeMap<String, ReadFile>,
     warnings: Vec<Problem>,
+    /// Departures from the schema, by file: warnings where nothing else is said about the file.
+    departures: Vec<(String, ConfigIssue)>,
+    /// Errors beside the first one.
+    others: Vec<ConfigIssue>,
     expansions: Expansions,
 }
 
@@ -157,20 +162,41 @@ impl Loader {
         if let Main::File(path) = main {
             self.include_files(&mut root, path, &schema)?;
         }
+        if !root.items().is_empty() {
+            return Err(rules_file(&root));
+        }
+        let mut failed = Vec::new();
         for option in options {
-            overrides::apply(&mut root, option, &mut self.sources)?;
-            self.warn_of_unknown_override(option, &schema);
+            match overrides::apply(&mut root, option, &mut self.sources) {
+                Ok(()) => self.warn_of_unknown_override(option, &schema),
+                Err(issue) => failed.push(issue),
+            }
+        }
+        let mut failed = failed.into_iter();
+        if let Some(first) = failed.next() {
+            self.others.extend(failed);
+            return Err(first);
         }
 
-        let config = Config::read(&root, "")?.unwrap_or_default();
+        let config = Config::read(&root, "")
+            .inspect_err(|first| self.others.extend(other_errors(&root, first)))?;
+        let config = config.unwrap_or_default();
         let mut rules = rules_files(&root, &config, deprecated)?;
         let absent: Vec<_> = rules.extract_if(.., |(file, _)| !Path::new(file).exists()).collect();
         let rules = rules.into_iter().map(|(file, _)| file).collect();
-        let absent = absent.into_iter().map(|(_, issue)| self.warning(issue, name)).collect();
+        let absent = absent.into_iter().map(|(_, issue)| self.problem(issue)).collect();
         let plugins = chosen_plugins(&config)?;
         for issue in without_effect::find(&root, &config) {
-            let warning = self.warning(issue, name);
+            let warning = self.problem(issue);
             self.warnings.push(warning);
+        }
+        for (file, issue) in std::mem::take(&mut self.departures) {
+            let told =
+                |warning: &Problem| warning.labels.iter().any(|label| label.source.name == file);
+            if !self.warnings.iter().any(told) {
+                let warning = self.problem(issue);
+                self.warnings.push(warning);
+            }
         }
         let mut warnings = std::mem::take(&mut self.warnings);
         warnings.extend(doubtful_entries(&config));
@@ -192,9 +218,9 @@ impl Loader {
         })
     }
 
-    /// A warning in which values from the environment stand as in the file.
-    fn warning(&self, issue: ConfigIssue, main: &str) -> Problem {
-        issue.conceal(&self.expansions).into_problem(main, &self.sources)
+    /// A problem in which values from the environment stand as in the file.
+    fn problem(&self, issue: ConfigIssue) -> Problem {
+        issue.conceal(&self.expansions).into_problem(&self.sources)
     }
 
     fn read_file(&mut self, path: &Path, schema: &Schema) -> Result<Node, ConfigIssue> {
@@ -221,10 +247,13 @@ impl Loader {
             issues.extend(unset.take().iter().map(|name| unset_variable(name).at(node)));
         });
         let validation = schema.check(&node).into_iter().next().map_or(Ok(()), Err);
+        if let Err(violation) = &validation {
+            self.departures.push((name.clone(), departure(&node, violation)));
+        }
         for key in schema.unknown_keys(&node) {
             issues.extend(unknown_key(&key).map(|issue| issue.at_span(key.span)));
         }
-        let warnings: Vec<_> = issues.into_iter().map(|issue| self.warning(issue, &name)).collect();
+        let warnings: Vec<_> = issues.into_iter().map(|issue| self.problem(issue)).collect();
         self.warnings.extend(warnings);
         self.files.insert(name, ReadFile { validation, sha256: sha256(&bytes) });
         Ok(node)
@@ -238,7 +267,7 @@ impl Loader {
         let written = option.split_once('=').map_or(option.len(), |(key, _)| key.len());
         for key in schema.unknown_keys(&alone) {
             if let Some(issue) = unknown_key(&key) {
-                let problem = issue.into_problem(COMMAND_LINE, &self.sources);
+                let problem = issue.into_problem(&self.sources);
                 let source = Arc::new(Source::new(COMMAND_LINE, redact_option(option)));
                 self.warnings.push(problem.at(Label::bytes(source, 0..written)));
             }
@@ -272,7 +301,7 @@ impl Loader {
             // A path that does not exist yet includes nothing.
             if !path.exists() {
                 let issue = without_effect::absent(INCLUDES, path).at_span(place);
-                let warning = self.warning(issue, &main.display().to_string());
+                let warning = self.problem(issue);
                 self.warnings.push(warning);
             }
             let files = files_at(path, Path::exists)
@@ -284,6 +313,35 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// Errors of other sections than the first one.
+fn other_errors(root: &Node, first: &ConfigIssue) -> Vec<ConfigIssue> {
+    let section = |(key, value): &(Node, Node)| {
+        let entry = vec![(key.clone(), value.clone())];
+        let alone = Node { value: Value::Map(Map(entry)), ..root.clone() };
+        Config::read(&alone, "").err().filter(|issue| issue != first && issue.has_place())
+    };
+    root.entries().iter().filter_map(section).collect()
+}
+
+/// A list is given as configuration.
+fn rules_file(root: &Node) -> ConfigIssue {
+    let message = "this is a list, not a map of keys: it seems to be a rules file";
+    let first = root.items().first().unwrap_or(root);
+    let issue = ConfigIssue::new(ConfigCode::Type, message).at(first);
+    issue.help("name it with `-r`, or in `rules_files` of the configuration")
+}
+
+/// A departure from the schema, at its place.
+fn departure(root: &Node, violation: &Violation) -> ConfigIssue {
+    let names = violation.path.split(['[', ']']).filter(|name| !name.is_empty()).skip(1);
+    let place = names.fold(root, |node, name| {
+        let item = || node.items().get(name.parse::<usize>().ok()?);
+        node.get(name).or_else(item).unwrap_or(node)
+    });
+    let issue = ConfigIssue::new(ConfigCode::NoEffect, violation.message.clone()).at(place);
+    issue.help("`peregrine --config-schema --format markdown` describes every key")
 }
 
 /// The warning of a key that no section declares. `rules_file` has a warning of its own.

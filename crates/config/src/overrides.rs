@@ -10,9 +10,6 @@ use crate::issue::{ConfigCode, ConfigIssue};
 use crate::secrets::redact_option;
 use crate::sources;
 
-/// Name of the source of option values, for messages.
-pub(crate) const COMMAND_LINE: &str = "command line";
-
 /// One step of a path into the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
@@ -28,21 +25,24 @@ pub(crate) fn apply(
     sources: &mut SourceMap,
 ) -> Result<(), ConfigIssue> {
     let Some((key, value)) = option.split_once('=') else {
-        return Err(ConfigIssue::new(
+        let shown = redact_option(option);
+        let issue = ConfigIssue::new(
             ConfigCode::Override,
             format!(
-                "Error parsing config option \"{}\". Must be of the form key=val or key.subkey=val",
-                redact_option(option)
+                "Error parsing config option \"{shown}\". Must be of the form key=val or key.subkey=val"
             ),
-        ));
+        );
+        let issue = issue.plain(format!("`-o {shown}` has no value")).help("write -o key=value");
+        return Err(issue.at_span(sources::part(sources, option, 0..option.len())));
     };
     let value = if value.len() >= 2 && value.starts_with('{') && value.ends_with('}') {
-        sources::read(sources, COMMAND_LINE, value.as_bytes())?
+        sources::option(sources, option, key.len() + 1)?
     } else {
-        sources::scalar(sources, COMMAND_LINE, option, key.len() + 1)
+        sources::scalar(sources, option, key.len() + 1)
     };
-    let steps = parse_path(key)?;
-    set(root, &steps, value).map_err(|reason| wrong_key(key, reason))
+    let applied = parse_path(key)
+        .and_then(|steps| set(root, &steps, value).map_err(|reason| wrong_key(key, reason)));
+    applied.map_err(|issue| issue.at_span(sources::part(sources, option, 0..key.len())))
 }
 
 /// The value that a path leads to. A single value stands for a list of one.
@@ -56,7 +56,10 @@ pub(crate) fn find<'n>(root: &'n Node, path: &str) -> Option<&'n Node> {
 }
 
 fn wrong_key(key: &str, reason: impl Display) -> ConfigIssue {
-    ConfigIssue::new(ConfigCode::Override, format!("Config error at key \"{key}\": {reason}"))
+    let message = format!("Config error at key \"{key}\": {reason}");
+    let reason = reason.to_string();
+    let plain = reason.strip_prefix("Parsing error: ").unwrap_or(&reason);
+    ConfigIssue::new(ConfigCode::Override, message).plain(plain)
 }
 
 /// Reads a path such as `engine.kind`, `append_output[0].match.rule`, `rules_files[]` or
@@ -137,13 +140,17 @@ enum SetError {
     PastEnd { index: usize, length: usize },
 }
 
-/// Sets the value at the end of the path. A scalar on the way is replaced by a container.
+/// Sets the value at the end of the path. A scalar on the way is replaced by a container. New
+/// containers have the place of the value.
 fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), SetError> {
     let Some((step, rest)) = steps.split_first() else {
         *node = value;
         return Ok(());
     };
     let kind = node.kind();
+    if let Value::Scalar { .. } | Value::Null = node.value {
+        (node.start, node.end) = (value.start, value.end);
+    }
     let old = std::mem::replace(&mut node.value, Value::Null);
     let (new, result) = match (step, old) {
         (Step::Key(name), old) => {
@@ -152,7 +159,7 @@ fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), SetError> {
             let result = match found {
                 Some((_, child)) => set(child, rest, value),
                 None => {
-                    let mut child = Node::nowhere(Value::Null);
+                    let mut child = Node { value: Value::Null, ..value.clone() };
                     let result = set(&mut child, rest, value);
                     map.0.push((Node::scalar(name.clone()), child));
                     result
@@ -170,7 +177,7 @@ fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), SetError> {
             let mut items = if let Value::Seq(items) = old { items } else { Vec::new() };
             let at = if let Step::Index(index) = step { *index } else { items.len() };
             if at == items.len() {
-                items.push(Node::nowhere(Value::Null));
+                items.push(Node { value: Value::Null, ..value.clone() });
             }
             let length = items.len();
             let result = match items.get_mut(at) {

@@ -4,8 +4,10 @@
 //! offsets of its own, and the positions of its nodes are moved into that range. The texts are for
 //! snippets, so their secrets are masked.
 
-use peregrine_diagnostics::{Position, Source, SourceMap, Span};
-use peregrine_yaml::{Node, Value, decode, parse};
+use std::ops::Range;
+
+use peregrine_diagnostics::{COMMAND_LINE, Source, SourceMap, Span};
+use peregrine_yaml::{Explanation, Node, Value, decode, explain, parse};
 
 use crate::issue::{ConfigCode, ConfigIssue};
 use crate::secrets::{masked, redact_option};
@@ -13,33 +15,67 @@ use crate::secrets::{masked, redact_option};
 /// Reads a text as YAML: its first document, or nothing.
 pub(crate) fn read(sources: &mut SourceMap, name: &str, bytes: &[u8]) -> Result<Node, ConfigIssue> {
     let text = decode(bytes);
-    match parse(&text) {
+    parsed(&text, |root| Source::new(name, masked(&text, root)), sources)
+}
+
+/// The value of an option, which begins at a byte, as YAML.
+pub(crate) fn option(
+    sources: &mut SourceMap,
+    option: &str,
+    from: usize,
+) -> Result<Node, ConfigIssue> {
+    // So that its places are those of the option.
+    let value = " ".repeat(from) + option.get(from..).unwrap_or_default();
+    parsed(&value, |_| Source::new(COMMAND_LINE, redact_option(option)), sources)
+}
+
+fn parsed(
+    text: &str,
+    shown: impl FnOnce(Option<&Node>) -> Source,
+    sources: &mut SourceMap,
+) -> Result<Node, ConfigIssue> {
+    match parse(text) {
         Ok(documents) => {
             let first = documents.into_iter().next();
             let mut node = first.unwrap_or_else(|| Node::nowhere(Value::Null));
-            let base = sources.add(Source::new(name, masked(&text, Some(&node))));
+            let base = sources.add(shown(Some(&node)));
             shift(&mut node, base);
             Ok(node)
         }
         Err(error) => {
-            let base = sources.add(Source::new(name, masked(&text, None)));
-            let at = Position { offset: error.at.offset + base, ..error.at };
-            let (line, column) = (at.line + 1, at.column + 1);
-            let message = format!("{name}:{line}:{column}: {}", error.message);
-            let span = Span { start: at, end: at };
-            Err(ConfigIssue::new(ConfigCode::YamlParse, message).at_span(span))
+            let source = shown(None);
+            let Explanation { message, span, help, .. } = explain(&masked(text, None), &error);
+            let span = source.span(span);
+            let (line, column) = (span.start.line + 1, span.start.column + 1);
+            let place = format!("{}:{line}:{column}: {message}", source.name);
+            let span = shifted(span, sources.add(source));
+            let issue = ConfigIssue::new(ConfigCode::YamlParse, place).plain(message);
+            Err(issue.at_span(span).help(help))
         }
     }
 }
 
 /// The value of an option, which begins at a byte, as a scalar.
-pub(crate) fn scalar(sources: &mut SourceMap, name: &str, line: &str, from: usize) -> Node {
-    let source = Source::new(name, redact_option(line));
+pub(crate) fn scalar(sources: &mut SourceMap, line: &str, from: usize) -> Node {
+    let source = Source::new(COMMAND_LINE, redact_option(line));
     let mut node = Node::scalar(line.get(from..).unwrap_or_default());
     (node.start, node.end) = (source.position(from), source.position(usize::MAX));
     let base = sources.add(source);
     shift(&mut node, base);
     node
+}
+
+/// A part of an option, for messages.
+pub(crate) fn part(sources: &mut SourceMap, option: &str, range: Range<usize>) -> Span {
+    let source = Source::new(COMMAND_LINE, redact_option(option));
+    let span = source.span(range);
+    shifted(span, sources.add(source))
+}
+
+fn shifted(mut span: Span, base: usize) -> Span {
+    span.start.offset += base;
+    span.end.offset += base;
+    span
 }
 
 fn shift(node: &mut Node, base: usize) {

@@ -1,3 +1,5 @@
+mod errors;
+
 use std::fs;
 use std::path::Path;
 
@@ -171,8 +173,9 @@ fn errors_show_the_place() {
     let error = load(Main::File(&file), &["capture.mode=never".to_owned()], &mut |_| ());
     let error = error.unwrap_err();
     let snippet = error.snippet();
-    assert!(snippet.contains("command line:1:14"), "{snippet}");
-    assert!(snippet.contains("capture.mode=never"), "{snippet}");
+    assert!(snippet.contains("--> command line\n"), "{snippet}");
+    assert!(snippet.contains("| -o capture.mode=never\n"), "{snippet}");
+    assert!(snippet.contains("|                 ^^^^^\n"), "{snippet}");
     assert!(snippet.contains("one of rules, all_rules"), "{snippet}");
 }
 
@@ -274,7 +277,7 @@ fn unknown_keys_are_reported_with_their_place() {
     assert!(lines[1].ends_with("falco.yaml:3:1: unknown key 'coffee'"), "{lines:?}");
     assert_eq!(
         lines[2],
-        "command line:1:1: unknown key 'outputs_queue.capcity' (did you mean `capacity`?)"
+        "-o outputs_queue.capcity=1: unknown key 'outputs_queue.capcity' (did you mean `capacity`?)"
     );
     assert_eq!(lines.len(), 3);
 }
@@ -408,7 +411,7 @@ fn values_that_a_key_does_not_take_are_named_in_files_and_options() {
                 append_output: [{match: {tags: files}, extra_output: x}]\nlog_stderr: on\npriority:\n";
     let found = warnings(yaml, &["output_timeout=soon", "json_output=on"]);
     let expected = [
-        "command line:1:16: 'output_timeout' does not take this value: it is ignored, and the default applies, 2000",
+        "-o output_timeout=soon: 'output_timeout' does not take this value: it is ignored, and the default applies, 2000",
         "2:26: 'webserver.listen_port' does not take this value: it is ignored, and the default applies, 8765",
         "3:14: 'rules_files' does not take this value: it is ignored, and the default applies, empty",
         "4:32: 'append_output[0].match.tags' does not take this value: it is ignored, and the default applies",
@@ -441,7 +444,7 @@ fn paths_and_variables_that_do_not_exist_are_named() {
         ]
     );
     let option = loaded("", &["rules_files[]=/nowhere/c.yaml"]).unwrap();
-    assert!(option.absent_rules[0].to_line().starts_with("command line:1:15: "));
+    assert!(option.absent_rules[0].to_line().starts_with("-o rules_files[]=/nowhere/c.yaml: "));
 }
 
 #[test]
@@ -484,7 +487,9 @@ fn labels_point_at_values_of_files_and_options() {
         line("rules[0].enable.tag").is_some_and(|(name, at)| name.ends_with("yaml") && at == 23)
     );
     assert_eq!(line("http_output.url"), Some(("command line".to_owned(), 16)));
-    assert_eq!((line("http_output"), line("priority"), line("rules[4]")), (None, None, None));
+    // A section that an option makes has the place of its value.
+    assert_eq!(line("http_output"), Some(("command line".to_owned(), 16)));
+    assert_eq!((line("priority"), line("rules[4]")), (None, None));
 }
 
 #[test]

@@ -49,5 +49,5 @@ pub use redact::{REDACTED, is_reference, is_secret_name, mask, mask_ranges, reda
 pub use sarif::{Tool, sarif};
 pub use secret::Secret;
 pub use snippet::Snippet;
-pub use source::{Position, Source, SourceMap, Span};
+pub use source::{COMMAND_LINE, Position, Source, SourceMap, Span};
 pub use suggest::closest;

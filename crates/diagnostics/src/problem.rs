@@ -170,8 +170,7 @@ impl Problem {
     pub fn to_line(&self) -> String {
         let mut line = String::new();
         if let Some(label) = self.labels.first() {
-            let (row, column) = label.source.line_and_column(label.range().0);
-            line = format!("{}:{row}:{column}: ", label.source.name);
+            line = format!("{}: ", label.source.place(label.range().0));
         }
         line += &self.message;
         match &self.help {

@@ -59,17 +59,22 @@ impl fmt::Display for Snippet<'_> {
         let marked = end.offset.saturating_sub(start.offset).min(rest.len());
         let marked = rest.get(..marked).unwrap_or(rest);
 
-        let number = (start.line + 1).to_string();
+        // An option of the command line is shown as it is written there.
+        let (option, prefix) = (self.source.is_option(), self.source.option_prefix());
+        let number = if option { " ".to_owned() } else { (start.line + 1).to_string() };
         let gutter = " ".repeat(number.len());
         let column = before.chars().count();
-        writeln!(f, "{gutter}--> {}:{number}:{}", self.source.name, column + 1)?;
+        match option {
+            true => writeln!(f, "{gutter}--> {}", self.source.name)?,
+            false => writeln!(f, "{gutter}--> {}:{number}:{}", self.source.name, column + 1)?,
+        }
         writeln!(f, "{gutter} |")?;
 
         let skip = column.saturating_sub(WIDTH / 2);
         let shown: String = line.chars().skip(skip).take(WIDTH).map(printable).collect();
         let cut = if skip > 0 { "…" } else { "" };
-        writeln!(f, "{number} | {cut}{}", shown.trim_end())?;
-        let indent = " ".repeat(column - skip + cut.chars().count());
+        writeln!(f, "{number} | {prefix}{cut}{}", shown.trim_end())?;
+        let indent = " ".repeat(prefix.len() + column - skip + cut.chars().count());
         let carets = "^".repeat(marked.trim_end().chars().count().clamp(1, WIDTH / 2));
         writeln!(f, "{gutter} | {indent}{carets}")?;
         if let Some(help) = self.help {

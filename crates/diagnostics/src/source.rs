@@ -23,6 +23,9 @@ pub struct Span {
     pub end: Position,
 }
 
+/// Name of the source that options of the command line are: places in it have no line and column.
+pub const COMMAND_LINE: &str = "command line";
+
 /// A text and its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
@@ -37,6 +40,25 @@ impl Source {
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { name: name.into(), text: text.into() }
+    }
+
+    /// Whether it is an option of the command line.
+    pub(crate) fn is_option(&self) -> bool {
+        self.name == COMMAND_LINE
+    }
+
+    /// What stands before the text of an option: `-o`, unless the text has it.
+    pub(crate) fn option_prefix(&self) -> &'static str {
+        if self.is_option() && !self.text.starts_with('-') { "-o " } else { "" }
+    }
+
+    /// A place in it, `file:line:column`; an option itself.
+    pub(crate) fn place(&self, offset: usize) -> String {
+        if self.is_option() {
+            return format!("{}{}", self.option_prefix(), self.text);
+        }
+        let (line, column) = self.line_and_column(offset);
+        format!("{}:{line}:{column}", self.name)
     }
 
     /// Where a byte stands. An offset behind the end, or inside of a character, is moved back.

@@ -39,7 +39,12 @@ pub(crate) fn settings(
     }
     let path = Some(keys.output_file.as_str()).filter(|path| !path.is_empty());
     let file = path.map(|path| file(path, config, alerts)).transpose()?;
-    let interval = keys.interval.clone()?;
+    let interval = keys.interval.clone().map_err(|error| {
+        let key = ["metrics.interval", "metrics.enabled"];
+        let key = key.into_iter().find(|key| setup.loaded.label(key).is_some());
+        let help = "write a number with a unit, 100ms at least: 30s, 15m, 1h";
+        setup.loaded.error(key.unwrap_or_default(), error.to_string(), help)
+    })?;
     let reports = keys.output_rule || file.is_some();
     if !reports && !config.webserver.prometheus_metrics_enabled {
         bail!(

@@ -64,7 +64,7 @@ fn walk(context: &Context<'_>, at: usize, from: usize) -> Option<Explanation> {
         span: start..start + 1,
         help: format!("write `{wanted}` at its end"),
         title: "close the bracket",
-        edits: vec![(last..last, wanted.to_string())],
+        edits: vec![(last..last, open.iter().rev().map(|(_, wanted)| *wanted).collect())],
     })
 }
 
