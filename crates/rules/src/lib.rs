@@ -32,6 +32,7 @@ mod macros;
 mod memo;
 mod outline;
 mod overrides;
+mod parts;
 mod place;
 mod query;
 mod read;
@@ -54,6 +55,7 @@ pub use outline::{
     DefinitionKind, Effect, FileOutline, ItemId, JoinedText, Operation, Outline, OutlineException,
     OutlineItem, OutlineKey, Reference, Written,
 };
+pub use parts::{RulesPart, RulesText};
 pub use place::{ItemKind, Location, Place};
 pub use query::CONDITION;
 pub use result::{Explained, Finding, FindingKind, LoadResult};

@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 use peregrine_diagnostics::{Label, Source};
 use peregrine_filter::{TokenKind, scan};
 
+pub(crate) use file::chunks;
 pub use file::{
     DefinitionKind, Effect, FileOutline, Operation, OutlineException, OutlineItem, OutlineKey,
 };
