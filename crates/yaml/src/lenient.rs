@@ -42,12 +42,13 @@ impl<'t> Lenient<'t> {
         let pad = " ".repeat(self.by);
         let end = end_of_collection(after);
         let inside = self.text.get(start..at + end).unwrap_or_default();
-        let mut lines = inside.split_inclusive('\n');
+        // A closing bracket in the first column has no text before it.
+        let lines = inside.split_inclusive('\n').chain(inside.is_empty().then_some(""));
         let mut shifted = String::with_capacity(self.text.len() + inside.len());
         shifted.push_str(self.text.get(..start).unwrap_or_default());
         let mut begins = first;
         let mut moved = Vec::new();
-        for line in &mut lines {
+        for line in lines {
             moved.push(begins);
             shifted.push_str(&pad);
             shifted.push_str(line);
@@ -144,6 +145,15 @@ mod tests {
         ] {
             assert_eq!(text.get(end_of_collection(text)..), Some(rest), "{text}");
         }
+    }
+
+    #[test]
+    fn a_closing_bracket_in_the_first_column_is_moved() {
+        let mut shifted = Lenient::new(Cow::Borrowed("a:\n  b: [c\n]\n"));
+        assert!(shifted.move_right(11));
+        assert_eq!(shifted.text, "a:\n  b: [c\n   ]\n");
+        assert_eq!((shifted.original(14), shifted.original(15)), (11, 12));
+        assert!(!shifted.move_right(11));
     }
 
     #[test]
