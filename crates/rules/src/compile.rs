@@ -51,6 +51,8 @@ pub(crate) struct Compiler<'a, V> {
     sources: &'a [EventSource<V>],
     additions: &'a [OutputAddition],
     definitions: &'a Definitions,
+    /// Whether rules without errors are kept beside others with errors.
+    lenient: bool,
 }
 
 impl<'a, V: Vocabulary> Compiler<'a, V> {
@@ -59,16 +61,37 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         additions: &'a [OutputAddition],
         definitions: &'a Definitions,
     ) -> Self {
-        Self { sources, additions, definitions }
+        Self { sources, additions, definitions, lenient: false }
+    }
+
+    /// Keeps rules without errors, and what can be reused of them, although others have errors.
+    pub(crate) fn lenient(self) -> Self {
+        Self { lenient: true, ..self }
     }
 
     /// Replaces the contents of `set` with all current rules, macros and lists; on errors `set`
-    /// stays unchanged. Results of the compilation that produced `set` are reused where they still
-    /// apply.
+    /// stays unchanged, and the answer is false. Results of the compilation that produced `set` are
+    /// reused where they still apply.
     pub(crate) fn compile(
         &self,
         set: &mut RuleSet<V::Field>,
-        mut known: Memo<V::Field>,
+        known: &mut Memo<V::Field>,
+        findings: &mut Vec<Finding>,
+    ) -> bool {
+        let compiled = self.try_compile(set, known, findings);
+        let is_new = compiled.is_some();
+        // If it fails leniently, the set and what is known of its rules stay.
+        if is_new || !self.lenient {
+            *known = compiled.unwrap_or_default();
+        }
+        is_new
+    }
+
+    /// What can be reused of the new set; `None` if it stays as it is.
+    fn try_compile(
+        &self,
+        set: &mut RuleSet<V::Field>,
+        known: &mut Memo<V::Field>,
         findings: &mut Vec<Finding>,
     ) -> Option<Memo<V::Field>> {
         let mut lists = match Lists::resolve(&self.definitions.lists, self.budget()) {
@@ -78,8 +101,12 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 return None;
             }
         };
-        let mut memo = Memo { tests: std::mem::take(&mut known.tests), ..Memo::default() };
-        let mut macros = self.macros(&mut lists, &mut known, &mut memo, findings)?;
+        let mut memo = Memo::default();
+        let Some(mut macros) = self.macros(&mut lists, known, &mut memo, findings) else {
+            known.macros.extend(memo.macros);
+            return None;
+        };
+        memo.tests = std::mem::take(&mut known.tests);
         let mut rules = Vec::new();
         for def in self.definitions.rules.iter().filter(|rule| !rule.unknown_source) {
             let before = findings.len();
@@ -98,10 +125,12 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
                 Err(error) => findings.push(*error),
             }
         }
-        if findings.iter().any(Finding::is_error) {
+        let right = !findings.iter().any(Finding::is_error);
+        if right {
+            self.warn_of_unused(&lists, &macros, findings);
+        } else if !self.lenient {
             return None;
         }
-        self.warn_of_unused(&lists, &macros, findings);
         let lists = self
             .definitions
             .lists

@@ -53,6 +53,17 @@ impl<T: Clone> Named<T> {
         self.entries.iter()
     }
 
+    /// Takes the entries of an earlier state that are the same, so that the compiler recognises
+    /// them.
+    pub(crate) fn adopt(&mut self, earlier: &Self, is_same: impl Fn(&str) -> bool) {
+        for (name, at) in self.by_name.iter().filter(|(name, _)| is_same(name)) {
+            let found = earlier.position(name).and_then(|at| earlier.entries.get(at));
+            if let (Some(found), Some(entry)) = (found, self.entries.get_mut(*at)) {
+                *entry = Arc::clone(found);
+            }
+        }
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
     }
@@ -350,6 +361,11 @@ impl Definitions {
         self.rules
             .get_mut(&change.name)
             .ok_or_else(|| unknown(Cause::NoSuchRule, message, place, known))
+    }
+
+    /// Items defined from here on have this index or a later one.
+    pub(crate) fn now(&self) -> u32 {
+        self.next
     }
 
     fn order(&mut self, earlier: Option<Order>) -> Order {

@@ -11,6 +11,7 @@
 mod budget;
 mod cause;
 mod changes;
+mod check;
 mod code;
 mod compile;
 mod condition;
@@ -45,6 +46,7 @@ mod version;
 
 pub use cause::Cause;
 pub use changes::RuleChanges;
+pub use check::Checker;
 pub use code::{ErrorCode, WarningCode};
 pub use conditions::{WrittenCondition, WrittenConditions};
 pub use describe::{NotLoaded, UsedPlugins};

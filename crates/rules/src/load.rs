@@ -127,9 +127,7 @@ impl<V: Vocabulary> Loader<V> {
         match read::read(items, &mut self.definitions, &sources, findings) {
             None => {
                 let compiler = Compiler::new(&self.sources, &self.additions, &self.definitions);
-                let known = std::mem::take(&mut self.memo);
-                let memo = compiler.compile(&mut self.rules, known, findings);
-                self.memo = memo.unwrap_or_default();
+                compiler.compile(&mut self.rules, &mut self.memo, findings);
             }
             Some(partial) => findings.extend(self.errors_of(&partial)),
         }
@@ -140,7 +138,7 @@ impl<V: Vocabulary> Loader<V> {
     fn errors_of(&self, partial: &Partial) -> Vec<Finding> {
         let mut findings = Vec::new();
         let compiler = Compiler::new(&self.sources, &self.additions, &partial.definitions);
-        compiler.compile(&mut RuleSet::default(), Memo::default(), &mut findings);
+        compiler.compile(&mut RuleSet::default(), &mut Memo::default(), &mut findings);
         findings.retain(|finding| finding.is_error() && !partial.causes(finding));
         findings
     }
@@ -172,17 +170,17 @@ impl<V: Vocabulary> Loader<V> {
 }
 
 /// The content of a file.
-#[derive(Default)]
-struct Form {
-    documents: Vec<Node>,
+#[derive(Debug, Default)]
+pub(crate) struct Form {
+    pub(crate) documents: Vec<Node>,
     /// Names of items that can't be read.
-    refused: Vec<String>,
+    pub(crate) refused: Vec<String>,
     /// Whether there is something to read.
-    known: bool,
+    pub(crate) known: bool,
 }
 
 /// The content of a file in either format. Errors of form are reported.
-fn documents(file: &Place, result: &mut LoadResult) -> Form {
+pub(crate) fn documents(file: &Place, result: &mut LoadResult) -> Form {
     let Source { name, text } = file.source();
     if legacy::is_legacy(name, text) {
         let document = legacy::document(file, &mut result.findings);
@@ -229,7 +227,11 @@ pub fn is_test(item: &Node) -> bool {
 }
 
 /// Of a key that an item has twice, the first one counts.
-fn warn_of_duplicate_keys(documents: &[Node], file: &Place, findings: &mut Vec<Finding>) {
+pub(crate) fn warn_of_duplicate_keys(
+    documents: &[Node],
+    file: &Place,
+    findings: &mut Vec<Finding>,
+) {
     for key in documents.iter().flat_map(duplicate_keys) {
         let name = key.path.rsplit('.').next().unwrap_or_default();
         let (first, again) = (key.first.start.line + 1, key.again.start.line + 1);
@@ -241,7 +243,7 @@ fn warn_of_duplicate_keys(documents: &[Node], file: &Place, findings: &mut Vec<F
     }
 }
 
-struct KnownSources<'a, V>(&'a [EventSource<V>]);
+pub(crate) struct KnownSources<'a, V>(pub(crate) &'a [EventSource<V>]);
 
 impl<V: Vocabulary> Sources for KnownSources<'_, V> {
     fn has(&self, source: &str) -> bool {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use peregrine_diagnostics::Source;
 
 use crate::keys::Item;
-use crate::legacy;
+use crate::load::{Form, documents, warn_of_duplicate_keys};
 use crate::outline::{FileOutline, chunks};
+use crate::{Finding, LoadResult, Place, legacy};
 
 /// A rules file, divided into its items. A file that can't be divided is one part.
 ///
@@ -34,9 +35,37 @@ pub struct RulesPart {
     pub start: usize,
     /// Its items, with places relative to its beginning.
     pub outline: Arc<FileOutline>,
+    pub(crate) read: Arc<ReadPart>,
+}
+
+/// A part as it was read.
+#[derive(Debug)]
+pub(crate) struct ReadPart {
+    pub(crate) file: Place,
+    pub(crate) form: Form,
+    /// What is wrong with its form.
+    pub(crate) findings: Vec<Finding>,
 }
 
 impl RulesPart {
+    fn new(name: &str, text: &str, start: usize) -> Self {
+        let source = Arc::new(Source::new(name, text));
+        let file = Place::file(Arc::clone(&source));
+        let mut result =
+            LoadResult { name: name.to_owned(), findings: Vec::new(), schema_warnings: None };
+        let form = documents(&file, &mut result);
+        let mut findings = result.findings;
+        let outline = match form.known && !findings.iter().any(Finding::is_error) {
+            true => FileOutline::of(source, &form.documents),
+            false => FileOutline::read(source),
+        };
+        if form.known {
+            warn_of_duplicate_keys(&form.documents, &file, &mut findings);
+        }
+        let read = ReadPart { file, form, findings };
+        Self { start, outline: Arc::new(outline), read: Arc::new(read) }
+    }
+
     /// Its text.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -67,15 +96,11 @@ impl RulesText {
             None => self.parts.get(index).filter(|_| index < before),
         };
         let parts = ranges.iter().enumerate().map(|(index, range)| {
-            let outline = match reused(index) {
-                Some(part) => Arc::clone(&part.outline),
-                None => {
-                    let text = text.get(range.clone()).unwrap_or_default();
-                    let source = Source::new(self.name.as_str(), text);
-                    Arc::new(FileOutline::read(Arc::new(source)))
-                }
-            };
-            RulesPart { start: range.start, outline }
+            let text = || text.get(Range::clone(range)).unwrap_or_default();
+            match reused(index) {
+                Some(part) => RulesPart { start: range.start, ..part.clone() },
+                None => RulesPart::new(&self.name, text(), range.start),
+            }
         });
         let parts: Vec<_> = parts.collect();
         let divided = Self { name: self.name.clone(), parts };
@@ -101,11 +126,10 @@ impl RulesText {
     }
 
     fn undivided(&self, text: &str) -> Self {
-        let outline = match self.parts.as_slice() {
-            [part] if part.text() == text => Arc::clone(&part.outline),
-            _ => Arc::new(FileOutline::read(Arc::new(Source::new(self.name.as_str(), text)))),
+        let parts = match self.parts.as_slice() {
+            [part] if part.text() == text => vec![part.clone()],
+            _ => vec![RulesPart::new(&self.name, text, 0)],
         };
-        let parts = vec![RulesPart { start: 0, outline }];
         Self { name: self.name.clone(), parts }
     }
 

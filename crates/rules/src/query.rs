@@ -47,7 +47,7 @@ impl<V: Vocabulary> Loader<V> {
         definitions.rules.put(CONDITION, rule);
         let (mut rules, mut findings) = (RuleSet::default(), Vec::new());
         let compiler = Compiler::new(&self.sources, &[], &definitions);
-        compiler.compile(&mut rules, Memo::default(), &mut findings);
+        compiler.compile(&mut rules, &mut Memo::default(), &mut findings);
         let of_condition = |finding: &Finding| finding.place.source().name == CONDITION;
         findings.retain(of_condition);
         let name = CONDITION.to_owned();

@@ -37,7 +37,7 @@ pub(crate) struct Items<'a> {
 /// The definitions of a file with errors, which other files don't see.
 pub(crate) struct Partial {
     pub(crate) definitions: Definitions,
-    refused: Vec<String>,
+    pub(crate) refused: Vec<String>,
 }
 
 impl Partial {

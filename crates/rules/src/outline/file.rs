@@ -153,6 +153,12 @@ pub struct FileOutline {
 }
 
 impl FileOutline {
+    /// The items of a file that has been read without errors.
+    pub(crate) fn of(source: Arc<Source>, documents: &[Node]) -> Self {
+        let items = documents.iter().flat_map(|node| items_of(&source.text, node)).collect();
+        Self { source, items, lines: OnceLock::new() }
+    }
+
     /// Reads a file. Where it is not YAML, items before and after the error are read.
     #[must_use]
     pub fn read(source: Arc<Source>) -> Self {
