@@ -107,6 +107,9 @@ fn place(root: &Path, page: &str) -> TempDir {
     fs::write(path("falco.yaml"), CONFIG).unwrap();
     let old_rules = block(page, "conf").unwrap_or_default();
     fs::write(path("old.conf"), old_rules).unwrap();
+    for (name, text) in named_files(page) {
+        fs::write(path(name), text).unwrap();
+    }
     let root = root.canonicalize().unwrap();
     for capture in ["trace.scap", "all.scap.gz", "incident.scap"] {
         symlink(root.join("conformance/captures/own_acts.scap"), path(capture)).unwrap();
@@ -138,6 +141,15 @@ fn commands(page: &str) -> Vec<String> {
         rest = after;
     }
     commands
+}
+
+/// Blocks of YAML that begin with the name of a file.
+fn named_files(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    page.split("```yaml\n# ").skip(1).filter_map(|block| {
+        let (name, rest) = block.split_once('\n')?;
+        let file = name.ends_with(".yaml") && !name.contains(' ');
+        Some((name, rest.split_once("```")?.0)).filter(|_| file)
+    })
 }
 
 /// The first block of a language.
