@@ -43,7 +43,9 @@ pub(super) fn item(mut item: Block<'_>, dash: usize, condition: Option<&str>) ->
         let comments = entry.lead.iter().filter(|lead| **lead != Lead::Blank);
         out.extend(comments.map(|comment| line(column, comment)));
         let first = out.len();
-        let condition = condition.filter(|_| entry.key == Some("condition"));
+        // A comment behind something may be about its line, which silences lints there.
+        let about_line = entry.comment.is_some() && matches!(entry.value, Value::Lines { .. });
+        let condition = condition.filter(|_| entry.key == Some("condition") && !about_line);
         match condition.and_then(Condition::of) {
             Some(condition) => write_condition(entry, &condition, dash + 2, &mut out),
             None => write(entry, dash + 2, &mut out),
@@ -144,12 +146,14 @@ fn write(entry: &Entry<'_>, column: usize, out: &mut Vec<String>) {
     }
 }
 
-/// A condition stays on one line if it was on one and fits; otherwise it is folded.
+/// A condition stays on one line if it was on one and fits, or has a comment; otherwise it is
+/// folded.
 fn write_condition(entry: &Entry<'_>, condition: &Condition, column: usize, out: &mut Vec<String>) {
     let head = head(entry, column);
     let comment = comment(entry);
     let fits = |text: &str| head.len() + 1 + text.chars().count() <= WIDTH;
     if let Value::Line { text, .. } = entry.value {
+        let fits = |text: &str| fits(text) || entry.comment.is_some();
         if text.starts_with(['"', '\'']) && fits(text) {
             out.push(format!("{head} {text}{comment}"));
             return;

@@ -160,6 +160,21 @@ fn the_text_of_a_condition_is_not_touched_where_blanks_count() {
 }
 
 #[test]
+fn comments_behind_conditions_stay_on_their_lines() {
+    let long = "proc.cmdline contains 'a rather long command line with many words'";
+    let text = format!("- macro: a\n  condition:  {long}  or {long} # lint: allow(L0401)\n");
+    assert_eq!(
+        formatted(&text),
+        format!("- macro: a\n  condition: {long} or {long}  # lint: allow(L0401)\n")
+    );
+    let text = format!("- macro: a\n  condition: {long}\n     or {long} # lint: allow(L0401)\n");
+    assert_eq!(
+        formatted(&text),
+        format!("- macro: a\n  condition: {long}\n    or {long}  # lint: allow(L0401)\n")
+    );
+}
+
+#[test]
 fn other_files_are_refused() {
     let errors = ["a: b\n", "- a: [\n", "--- [{list: a, items: []}]\n", "- - a\n- b: c\r- d\n"];
     let errors = errors.map(|text| format(text).unwrap_err().to_string());
