@@ -261,7 +261,9 @@ fn health_fails_while_the_event_loop_stands_still() {
     stopped.go_on();
     wait_for("health", || (get(&url).0 == 200).then_some(()));
     watcher.wait_for(&["Falco internal: event thread resumed"]);
-    let stalled = watcher.seen.iter().find(|alert| alert["rule"] == STALLED).unwrap();
+    // On a busy machine, loading the probe may take as long.
+    let stalls = watcher.seen.iter().filter(|alert| alert["rule"] == STALLED).count();
+    let stalled = watcher.seen.iter().rfind(|alert| alert["rule"] == STALLED).unwrap();
     assert!(stalled["output_fields"]["stall.seconds"].as_f64().unwrap() >= 2.0, "{stalled}");
     // It may be stopped before it returns from the outputs.
     let phases = ["processing events", "handing an alert to the outputs"];
@@ -269,7 +271,8 @@ fn health_fails_while_the_event_loop_stands_still() {
     assert!(phases.contains(&phase), "{phase}");
     let (status, text) = get(&format!("{}/metrics", watcher.url()));
     assert_eq!(status, 200);
-    assert!(text.contains("\nperegrine_event_thread_stalls_total 1\n"), "{text}");
+    let counted = format!("\nperegrine_event_thread_stalls_total {stalls}\n");
+    assert!(text.contains(&counted), "{text}");
     let _ = watcher.end();
 }
 
