@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use peregrine_authoring::Format;
 
-use super::events_commands::ExplainCommand;
+use super::events_commands::{ExplainCommand, QueryCommand};
 use super::groups::ConfigArgs;
 use super::rules_command::{FmtCommand, RulesCommand};
 use super::subcommands::{
@@ -46,6 +46,8 @@ pub enum Command {
     Run(RunCommand),
     /// Measure and recommend settings.
     Tune(TuneCommand),
+    /// Print events.
+    Query(QueryCommand),
     /// Explain events.
     Explain(ExplainCommand),
     /// Show alerts.
@@ -65,6 +67,7 @@ impl From<Subcommands> for Command {
             Subcommands::Describe(words) => Self::Describe(words),
             Subcommands::Support(words) => Self::Support(words),
             Subcommands::Tune(words) => Self::Tune(words),
+            Subcommands::Query(words) => Self::Query(words),
             Subcommands::Explain(words) => Self::Explain(words),
             Subcommands::Demo { words } => Self::Demo(words),
             Subcommands::Rules(RulesCommand::Convert { file }) => Self::Convert(file),

@@ -59,7 +59,7 @@ pub use outline::{
 };
 pub use parts::{RulesPart, RulesText};
 pub use place::{ItemKind, Location, Place};
-pub use query::CONDITION;
+pub use query::{CONDITION, OUTPUT};
 pub use result::{Explained, Finding, FindingKind, LoadResult};
 pub use rule_set::{ExtraField, List, Macro, Rule, RuleSet, Selected, Selection};
 pub use schema::rule_schema;

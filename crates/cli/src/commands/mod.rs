@@ -9,6 +9,7 @@ mod fields;
 mod fmt;
 mod info;
 mod list;
+mod query;
 pub(crate) mod reader;
 mod run;
 mod schema;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Validate(args) => return validate::run(&args),
         Command::Describe(args) => return describe::run(&args),
         Command::Fmt(args) => return fmt::run(&args),
+        Command::Query(args) => return query::run(&args),
         Command::Explain(args) => return explain::run(&args),
         Command::Demo(words) => return demo::run(&words),
         Command::Help => print(help_page(io::stdout().is_terminal()))?,

@@ -93,11 +93,16 @@ pub(crate) fn select(setup: &Setup, mut set: RuleSet<Field>) -> RuleSet<Field> {
     set
 }
 
-/// Compiles a condition of the command line, which may use the lists and macros of these files.
-pub(crate) fn condition(loader: &Loader<Fields>, text: &str) -> anyhow::Result<Rule<Field>> {
-    let (result, rule) = loader.condition(text, SYSCALL);
+/// Compiles a condition and an output of the command line, which may use the lists and macros of
+/// the files.
+pub(crate) fn query(
+    loader: &Loader<Fields>,
+    text: &str,
+    output: &str,
+) -> anyhow::Result<Rule<Field>> {
+    let (result, rule) = loader.query(text, output, SYSCALL);
     explain::explain([&result]);
-    rule.ok_or_else(|| anyhow!("the condition is not valid"))
+    rule.ok_or_else(|| anyhow!("the condition or the output is not valid"))
 }
 
 /// Checks that there is a rule of this name.
