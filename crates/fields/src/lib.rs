@@ -36,6 +36,7 @@ mod view;
 mod vocabulary;
 
 pub use evttypes::{EventTypeError, EventTypes};
+pub use extract::{CAPABILITIES, path_params};
 pub use frozen::{Frozen, Recording};
 pub use runtime_class::{ClassError, FieldArgument, FieldExtractor, RuntimeClass, RuntimeField};
 pub use static_facts::EventTypeFacts;

@@ -162,6 +162,11 @@ limits! {
     /// Tests and operators of conditions with macros expanded, all rules together, besides four for
     /// each byte of conditions. Rules with more are refused.
     RULES_MACRO_NODES: Count = 1_000_000;
+    /// Tests of rules in one file, each combination of `for_each` counted. The test with more is
+    /// refused.
+    RULE_TESTS: Count = 10_000;
+    /// Events, processes and open files of one test of rules. A test with more is refused.
+    RULE_TEST_PARTS: Count = 1_000;
 
     // What is sent.
 

@@ -11,3 +11,6 @@ pub(crate) mod path;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod syscall;
+
+pub use path::path_params;
+pub use process::CAPABILITIES;

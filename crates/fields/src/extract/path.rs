@@ -51,6 +51,22 @@ pub(crate) fn value<'a>(view: &View<'a>, field: FsPath) -> Option<Value<'a>> {
     Some(Value::Text(if resolve { resolved(view, field, given)? } else { given }))
 }
 
+/// Names of the parameters that hold the paths of events of this type: of a single path, or of the
+/// source and the target. Empty for events without paths, and for those whose path is that of an
+/// fd.
+pub fn path_params(ty: EventType) -> Vec<&'static str> {
+    let all = match paths(ty) {
+        Some(Paths::One(place)) => vec![place],
+        Some(Paths::Two { source, target }) => vec![source, target],
+        None => Vec::new(),
+    };
+    let name = |place| match place {
+        PathSource::Param(name) => Some(name),
+        PathSource::Fd => None,
+    };
+    all.into_iter().filter_map(name).collect()
+}
+
 /// Whether events of this type have paths.
 pub(crate) fn has_paths(ty: EventType) -> bool {
     paths(ty).is_some()

@@ -360,7 +360,7 @@ fn capabilities<'a>(view: &View<'a>, bits: u64) -> Value<'a> {
 
 /// Names of capabilities by number, without `CAP_`.
 #[rustfmt::skip]
-static CAPABILITIES: [&str; 41] = [
+pub static CAPABILITIES: [&str; 41] = [
     "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID",
     "SETPCAP", "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW",
     "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT",
