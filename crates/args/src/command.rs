@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use peregrine_authoring::Format;
 
-use super::events_commands::{ExplainCommand, QueryCommand};
+use super::events_commands::ExplainCommand;
 use super::groups::ConfigArgs;
-use super::rules_command::{FmtCommand, RulesCommand};
+use super::rules_command::{FmtCommand, RulesCommand, TestCommand};
 use super::subcommands::{
     DescribeCommand, FieldsCommand, ListCommand, RunCommand, Subcommands, SupportCommand,
     TuneCommand, ValidateCommand,
@@ -46,8 +46,6 @@ pub enum Command {
     Run(RunCommand),
     /// Measure and recommend settings.
     Tune(TuneCommand),
-    /// Print events.
-    Query(QueryCommand),
     /// Explain events.
     Explain(ExplainCommand),
     /// Show alerts.
@@ -56,6 +54,8 @@ pub enum Command {
     Convert(PathBuf),
     /// Format rules files.
     Fmt(FmtCommand),
+    /// Test rules.
+    TestRules(Box<TestCommand>),
 }
 
 impl From<Subcommands> for Command {
@@ -67,11 +67,11 @@ impl From<Subcommands> for Command {
             Subcommands::Describe(words) => Self::Describe(words),
             Subcommands::Support(words) => Self::Support(words),
             Subcommands::Tune(words) => Self::Tune(words),
-            Subcommands::Query(words) => Self::Query(words),
             Subcommands::Explain(words) => Self::Explain(words),
             Subcommands::Demo { words } => Self::Demo(words),
             Subcommands::Rules(RulesCommand::Convert { file }) => Self::Convert(file),
             Subcommands::Rules(RulesCommand::Fmt(words)) => Self::Fmt(words),
+            Subcommands::Rules(RulesCommand::Test(words)) => Self::TestRules(words),
             Subcommands::Code { code } => Self::Code(code),
             Subcommands::Fields(words) => Self::Fields(words),
         }

@@ -26,10 +26,10 @@ mod usage;
 use std::ffi::OsString;
 
 pub use command::Command;
-pub use events_commands::{EventFormat, EventsArgs, ExplainCommand, QueryCommand};
+pub use events_commands::{EventFormat, EventsArgs, ExplainCommand};
 pub use groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
 pub use help::page as help_page;
-pub use rules_command::FmtCommand;
+pub use rules_command::{FmtCommand, TestCommand, TestFormat};
 pub use subcommands::{
     DescribeCommand, Described, FieldsCommand, ListCommand, Listed, ResultFormat, RunCommand,
     SupportCommand, TuneCommand, ValidateCommand,
@@ -163,12 +163,12 @@ mod tests {
 
     #[test]
     fn planned_commands_are_reserved() {
-        for line in ["top", "top --help", "ctl reload", "rules lint x.yaml", "lsp"] {
+        for line in ["top", "top --help", "ctl reload", "rules lint x.yaml", "query", "lsp"] {
             let error = error(line);
             assert!(error.contains(" does not exist yet; "), "{error}");
         }
         let help = help::page(false) + &tree().render_long_help().to_string();
-        for line in ["top", "ctl", "lsp", "migrate", "artifact"] {
+        for line in ["top", "ctl", "lsp", "query", "migrate", "artifact"] {
             assert!(!help.contains(&format!("\n  {line} ")), "{help}");
         }
     }

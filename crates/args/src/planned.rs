@@ -11,14 +11,14 @@ const REPLAY: &str = "`peregrine run` replays a capture with engine.kind=replay"
 const PLANNED: &[(&str, &str)] = &[
     // Rules that are valid but probably wrong. Belongs in `authoring`.
     ("rules lint", VALIDATE),
-    // Rules against recorded or written events. Belongs in `authoring`, on top of `engine`.
-    ("rules test", REPLAY),
     // Applies the remedies of problems. Belongs in `authoring`, on top of `diagnostics`.
     ("rules fix", VALIDATE),
     // What changes between two sets of rules. Belongs in `authoring`.
     ("rules diff", "`peregrine describe` prints rules to compare"),
     // An exception for an alert. Belongs in `authoring`.
     ("rules except", "exceptions are written into the rules file"),
+    // Events of a capture that satisfy a condition. Belongs in `runtime`.
+    ("query", REPLAY),
     // Language server for rules files. Belongs in `authoring`.
     ("lsp", VALIDATE),
     // Asks and commands a running engine. Client in `commands/ctl.rs`, the socket in `server`,

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::flags::Flag;
+use super::groups::{ConfigArgs, RulesArgs};
 
 /// What can be done with rules files.
 #[derive(Clone, Debug, Subcommand)]
@@ -26,6 +27,78 @@ Examples:
 Exit code: 0 if the files are formatted now; with --check or --diff 1 if they are not; 2 if one
 cannot be formatted.")]
     Fmt(FmtCommand),
+    /// Run the tests in rules files and in files of tests
+    #[command(after_help = "\
+Examples:
+  peregrine rules test my_rules.yaml              its tests, and those of my_rules.test.yaml
+  peregrine rules test tests.yaml -r base.yaml -r my_rules.yaml
+  peregrine rules test --coverage --min-coverage 80 --junit results.xml my_rules.yaml
+  peregrine rules test --record trace.scap --event 1234 --rule 'My rule' -r my_rules.yaml
+Exit code: 0 if all tests pass; 1 if one fails or can't be run, or the coverage is too small; 2 if
+the rules or the configuration can't be loaded.")]
+    Test(Box<TestCommand>),
+}
+
+/// Forms of the results of tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "help would show the comments")]
+pub enum TestFormat {
+    #[default]
+    Text,
+    Json,
+    Junit,
+}
+
+/// Words of `rules test`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TestCommand {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Which rules are loaded, and how.
+    #[command(flatten)]
+    pub rules: RulesArgs,
+    /// Run only tests whose name, or the name of their rule, contains this text
+    #[arg(long, value_name = "text", default_value = "", hide_default_value = true)]
+    pub filter: String,
+    /// List the tests and run none
+    #[arg(long)]
+    pub list: Flag,
+    /// Form of the results: text, json or junit
+    #[arg(long, value_enum, value_name = "format", default_value_t)]
+    pub format: TestFormat,
+    /// Also write the results as JUnit XML into this file
+    #[arg(long, value_name = "file")]
+    pub junit: Option<PathBuf>,
+    /// Print a line for each test that passes
+    #[arg(short)]
+    pub verbose: Flag,
+    /// Show which conditions of the rules were never true or never false
+    #[arg(long)]
+    pub coverage: Flag,
+    /// Fail if the conditions had less than this part of their values, in percent
+    #[arg(long, value_name = "percent", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_coverage: Option<u8>,
+    /// Allow tests to read captures of this directory, besides those beside them; may be repeated
+    #[arg(long, value_name = "directory")]
+    pub captures: Vec<PathBuf>,
+    /// Print a test for an event of this capture: of the one that --event or --condition names, or
+    /// of the first that a rule matches
+    #[arg(long, value_name = "capture_file")]
+    pub record: Option<PathBuf>,
+    /// The number of the event to record
+    #[arg(long, value_name = "number", requires = "record", conflicts_with = "condition")]
+    pub event: Option<u64>,
+    /// Record the first event for which this condition holds
+    #[arg(long, value_name = "condition", requires = "record")]
+    pub condition: Option<String>,
+    /// The rule that the recorded test is about [default: all that match the event]
+    #[arg(long, value_name = "name", requires = "record")]
+    pub rule: Option<String>,
+    /// Rules files with tests, files of tests, or directories of them; without any, the rules files
+    /// of the configuration
+    #[arg(value_name = "file")]
+    pub files: Vec<String>,
 }
 
 /// Words of `rules fmt`.

@@ -21,7 +21,6 @@ pub mod fields;
 pub mod fmt;
 mod format;
 mod paint;
-pub mod query;
 mod similar;
 mod types;
 

@@ -105,6 +105,9 @@ fn place(root: &Path, page: &str) -> TempDir {
         fs::write(path(rules), RULES).unwrap();
     }
     fs::write(path("falco.yaml"), CONFIG).unwrap();
+    let testing = fs::read_to_string(root.join("docs/testing-rules.md")).unwrap();
+    let example = testing.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    fs::write(path("shell.yaml"), example.unwrap()).unwrap();
     let old_rules = block(page, "conf").unwrap_or_default();
     fs::write(path("old.conf"), old_rules).unwrap();
     for (name, text) in named_files(page) {

@@ -25,6 +25,7 @@ mod event_loop;
 mod limits;
 mod log;
 pub mod memory;
+pub mod observe;
 pub mod observers;
 pub mod privileges;
 mod profile;

@@ -9,11 +9,11 @@ mod fields;
 mod fmt;
 mod info;
 mod list;
-mod query;
 pub(crate) mod reader;
 mod run;
 mod schema;
 mod support;
+mod test;
 mod tune;
 mod validate;
 
@@ -30,8 +30,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Validate(args) => return validate::run(&args),
         Command::Describe(args) => return describe::run(&args),
         Command::Fmt(args) => return fmt::run(&args),
-        Command::Query(args) => return query::run(&args),
         Command::Explain(args) => return explain::run(&args),
+        Command::TestRules(args) => return test::run(&args),
         Command::Demo(words) => return demo::run(&words),
         Command::Help => print(help_page(io::stdout().is_terminal()))?,
         Command::Page(page) => print(page)?,

@@ -68,7 +68,7 @@ pub(crate) fn generation(
 }
 
 /// How rules are evaluated and their fields print.
-fn generation_settings(config: &Config) -> GenerationSettings {
+pub(crate) fn generation_settings(config: &Config) -> GenerationSettings {
     let matching = match config.rule_matching {
         RuleMatching::First => Matching::First,
         RuleMatching::All => Matching::All,
