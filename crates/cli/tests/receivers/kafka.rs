@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -33,6 +34,17 @@ pub(crate) type Message = (String, String);
 const LIBRARIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/kafka/lib");
 
 static TURN: Mutex<()> = Mutex::new(());
+
+impl Drop for Kafka {
+    /// A failed test shows what the broker said last.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let log = fs::read(self.log()).unwrap_or_default();
+            let end = log.get(log.len().saturating_sub(8000)..).unwrap_or_default();
+            eprintln!("the end of the broker's log:\n{}", String::from_utf8_lossy(end));
+        }
+    }
+}
 
 impl Kafka {
     /// `None` if there is no Java or no broker.
@@ -83,6 +95,10 @@ auto.create.topics.enable=false
         self.directory.path().join("server.properties")
     }
 
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("broker.log")
+    }
+
     fn java(&self, class: &str) -> Command {
         let mut command = Command::new(find("java").unwrap());
         command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp"]);
@@ -92,8 +108,9 @@ auto.create.topics.enable=false
     }
 
     pub(crate) fn restart(&mut self) {
+        let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = self.java("kafka.Kafka");
-        command.arg(self.config());
+        command.arg(self.config()).stdout(log.try_clone().unwrap()).stderr(log);
         self.server = Some(Server::start_on(&mut command, self.port));
     }
 
@@ -252,7 +269,7 @@ fn a_broker_that_hangs_holds_up_no_other_output() {
     feed.send(100);
     wait_until("the file has all", || place.read("alerts").lines().count() == 110);
     // Longer than a request.
-    std::thread::sleep(Duration::from_secs(1));
+    thread::sleep(Duration::from_secs(1));
     kafka.signal(Signal::SIGCONT);
     drop(feed);
     assert!(run.wait().success(), "{}", run.log());
