@@ -26,6 +26,7 @@
 mod evttypes;
 mod extract;
 mod frozen;
+mod never;
 mod params;
 mod runtime_class;
 mod similar;

@@ -10,6 +10,7 @@ use peregrine_filter::{
 };
 
 use crate::evttypes::is_event_name;
+use crate::never;
 use crate::params::Param;
 use crate::runtime_class::{ClassError, FieldArgument, RegisteredField, RuntimeClass};
 use crate::similar::similar;
@@ -220,6 +221,14 @@ static BY_NAME: LazyLock<Vec<(&'static Scope, &'static Definition)>> = LazyLock:
 
 impl Vocabulary for Fields {
     type Field = Field;
+
+    fn never(&self, field: &Field) -> Option<(&'static str, &'static str)> {
+        never::reason(field.id, &self.source)
+    }
+
+    fn may_lack_values(&self, text: &str) -> bool {
+        never::may_name(text)
+    }
 
     fn resolve(&self, text: &str) -> Result<Resolved<Field>, FieldError> {
         let unknown = || FieldError::Unknown { name: token(text).to_owned() };

@@ -38,6 +38,17 @@ pub trait Vocabulary {
         Vec::new()
     }
 
+    /// Why no event ever gives the field a value, and what serves instead, if that is so.
+    fn never(&self, _field: &Self::Field) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
+    /// Whether a text may name a field that never has a value. A quick search, so that texts
+    /// without such a field are not parsed for it.
+    fn may_lack_values(&self, _text: &str) -> bool {
+        false
+    }
+
     /// Whether the field is a distance in time (`evt.around`): its value is in nanoseconds,
     /// literals are in milliseconds, `=` means "at most", and no other operator applies.
     fn is_distance(&self, _field: &Self::Field) -> bool {

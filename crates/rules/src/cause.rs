@@ -64,6 +64,7 @@ causes! {
     ColonInValue = "E0022" error YamlParse: "`: ` in an unquoted value",
     EmptyFile = "W0001" own: "an empty file",
     NoItems = "W0002" own: "a file without rules, macros and lists",
+    Tag = "W0004" own: "a tag of YAML in place of a text",
     CutByComment = "W0003" own: "a value that a comment cuts off",
 
     NotItems = "E0101" error YamlValidate: "not a list of items",
@@ -118,6 +119,9 @@ causes! {
     UnsafeNaCheck = "W0403" warning UnsafeNaCheck: "comparison with <NA>",
     ManyEventTypes = "W0404" warning NoEvttype: "nearly all event types",
     DeprecatedField = "W0405" warning DeprecatedItem: "deprecated field in a condition",
+
+    EnterEvents = "W0410" warning DeprecatedItem: "a test of enter events, which do not exist",
+    ValuelessField = "W0411" own: "a field that never has a value",
 
     UnknownOutputField = "E0501" error CompileOutput: "unknown field in an output",
     InvalidOutput = "E0502" error CompileOutput: "not an output",

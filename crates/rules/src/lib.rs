@@ -8,6 +8,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod altered;
 mod budget;
 mod cause;
 mod changes;
@@ -24,6 +25,7 @@ mod exception;
 mod expand;
 mod files;
 mod foreign;
+mod futile;
 mod hints;
 mod keys;
 mod legacy;

@@ -15,7 +15,10 @@ use crate::memo::Memo;
 use crate::read::Partial;
 use crate::result::{Finding, LoadResult};
 use crate::syntax::Rest;
-use crate::{Cause, ItemKind, Place, PluginRequirement, RuleSet, legacy, read, schema, syntax};
+use crate::{
+    Cause, ItemKind, Place, PluginRequirement, RuleSet, altered, futile, legacy, read, schema,
+    syntax,
+};
 
 /// An event source and its fields.
 #[derive(Clone, Debug)]
@@ -131,6 +134,14 @@ impl<V: Vocabulary> Loader<V> {
             }
             Some(partial) => findings.extend(self.errors_of(&partial)),
         }
+        altered::warn(&form.documents, &file, findings);
+        let vocabulary = |source: Option<&str>| {
+            let mut sources = self.sources.iter();
+            let known = sources.find(|known| source.is_none_or(|source| known.name == source));
+            known.map(|source| &source.vocabulary)
+        };
+        futile::warn_of_fields(&self.definitions, vocabulary, &file, findings);
+        futile::refine_directions(&self.definitions, findings);
         result
     }
 

@@ -164,6 +164,11 @@ impl Place {
         &self.source
     }
 
+    /// Whether it is in this file.
+    pub(crate) fn is_in(&self, file: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &file.source)
+    }
+
     /// A part of the file, in bytes.
     pub(crate) fn part(&self, range: Range<usize>) -> Label {
         Label::bytes(Arc::clone(&self.source), range)

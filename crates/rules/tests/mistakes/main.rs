@@ -5,6 +5,7 @@
 
 mod files;
 mod items;
+mod silent;
 
 use std::fmt::Write as _;
 

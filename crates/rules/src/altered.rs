@@ -1,0 +1,71 @@
+//! Values that are not what was written: YAML takes a part of them for a comment or a tag.
+
+use peregrine_yaml::{Node, Value};
+
+use crate::keys::Item;
+use crate::result::Explained;
+use crate::{Cause, Finding, ItemKind, Place};
+
+/// Keys whose values are texts of people.
+const TEXTS: [&str; 3] = ["desc", "output", "condition"];
+
+/// Warns of unquoted texts that a comment cuts off, or that begin with a tag.
+pub(crate) fn warn(documents: &[Node], file: &Place, findings: &mut Vec<Finding>) {
+    let items = documents.iter().flat_map(Node::items).filter(|item| Item::of(item).is_some());
+    for (key, value) in items.flat_map(Node::entries) {
+        if !key.as_str().is_some_and(|key| TEXTS.contains(&key)) {
+            continue;
+        }
+        let Value::Scalar { text, .. } = &value.value else { continue };
+        findings.extend(comment(text, value, file));
+        findings.extend(tag(key, value, file));
+    }
+}
+
+/// `output: opened #1 of 3`
+fn comment(value: &str, node: &Node, file: &Place) -> Option<Finding> {
+    let text = file.source().text.as_str();
+    let line = text.get(node.end.offset..)?.lines().next()?;
+    let rest = line.trim_start_matches([' ', '\t']).strip_prefix('#')?;
+    let written = text.get(node.start.offset..)?;
+    let plain = !written.starts_with(['"', '\'', '|', '>']);
+    // A comment begins with a blank, and after a whole text.
+    let open = value.matches('(').count() > value.matches(')').count();
+    let meant = rest.starts_with(|c: char| !c.is_whitespace() && !"#-=".contains(c)) || open;
+    if !plain || line.len() == rest.len() + 1 || !meant {
+        return None;
+    }
+    let end = node.end.offset + line.len();
+    let start = end - rest.len() - 1;
+    let message = "the value ends here: YAML takes the rest of the line for a comment";
+    let help = "quote the value if this is part of it; put a blank after `#` if it is a comment";
+    Some(finding(Cause::CutByComment, message, help, node, file, start..end))
+}
+
+/// `condition: !proc.name exists`
+fn tag(key: &Node, node: &Node, file: &Place) -> Option<Finding> {
+    let text = file.source().text.as_str();
+    let after = text.get(key.end.offset..)?.trim_start_matches([':', ' ', '\t', '"', '\'']);
+    let start = text.len() - after.len();
+    let tag = after.split_whitespace().next()?.strip_prefix('!')?;
+    if tag.starts_with(['!', '=']) || start > node.end.offset.max(node.start.offset) {
+        return None;
+    }
+    let message = format!("`!{tag}` is a tag of YAML and no part of the value");
+    let help = "write `not …`, or quote the value";
+    Some(finding(Cause::Tag, &message, help, node, file, start..start + 1 + tag.len()))
+}
+
+fn finding(
+    cause: Cause,
+    message: &str,
+    help: &str,
+    node: &Node,
+    file: &Place,
+    part: std::ops::Range<usize>,
+) -> Finding {
+    let place = file.inside(ItemKind::RulesContentItem, "", node);
+    let labels = vec![file.part(part)];
+    let explained = Explained { labels, ..Explained::default() };
+    Finding::new(cause, message, place).help(Some(help.to_owned())).explained(explained)
+}
