@@ -8,7 +8,8 @@ use peregrine_filter::Vocabulary;
 
 use crate::compile::Compiler;
 use crate::define::Definitions;
-use crate::load::KnownSources;
+use crate::futile;
+use crate::load::{KnownSources, vocabulary_of};
 use crate::memo::Memo;
 use crate::read::{self, Items, Partial};
 use crate::{Cause, DefinitionKind, EventSource, Finding, RuleSet, RulesText};
@@ -90,6 +91,9 @@ impl<V: Vocabulary> Checker<V> {
             let early = later.into_iter().flat_map(|(rule, end)| self.early(&partial, &rule, end));
             findings.extend(early);
         }
+        let vocabulary = |source: Option<&str>| vocabulary_of(&self.sources, source);
+        futile::warn_of_fields(&partial.definitions, vocabulary, None, &mut findings);
+        futile::refine_directions(&partial.definitions, &mut findings);
         (self.definitions, self.origins) = (partial.definitions, origins);
         findings.iter().map(Finding::to_problem).collect()
     }

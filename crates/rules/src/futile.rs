@@ -21,19 +21,20 @@ const DIRECTION: &str = "evt.dir";
 /// Nesting of macros that is followed.
 const MAX_MACROS: usize = 20;
 
-/// Warns of fields that never have a value, in the items of a file. `vocabulary` gives the fields
-/// of a source, or those of the first one.
+/// Warns of fields that never have a value, in the items of a file, or in all. `vocabulary` gives
+/// the fields of a source, or those of the first one.
 pub(crate) fn warn_of_fields<'v, V: Vocabulary + 'v>(
     definitions: &Definitions,
     vocabulary: impl Fn(Option<&str>) -> Option<&'v V>,
-    file: &Place,
+    file: Option<&Place>,
     findings: &mut Vec<Finding>,
 ) {
+    let is_in = |place: &Place| file.is_none_or(|file| place.is_in(file));
     let mut conditions = Vec::new();
-    for def in definitions.macros.iter().filter(|def| def.place.is_in(file)) {
+    for def in definitions.macros.iter().filter(|def| is_in(&def.place)) {
         conditions.push((&def.condition, &def.condition_place, None));
     }
-    for def in definitions.rules.iter().filter(|def| def.place.is_in(file)) {
+    for def in definitions.rules.iter().filter(|def| is_in(&def.place)) {
         let source = Some(def.source.as_str());
         conditions.push((&def.condition, &def.condition_place, source));
         if let Some(vocabulary) = vocabulary(source) {

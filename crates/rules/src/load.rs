@@ -134,13 +134,8 @@ impl<V: Vocabulary> Loader<V> {
             }
             Some(partial) => findings.extend(self.errors_of(&partial)),
         }
-        altered::warn(&form.documents, &file, findings);
-        let vocabulary = |source: Option<&str>| {
-            let mut sources = self.sources.iter();
-            let known = sources.find(|known| source.is_none_or(|source| known.name == source));
-            known.map(|source| &source.vocabulary)
-        };
-        futile::warn_of_fields(&self.definitions, vocabulary, &file, findings);
+        let vocabulary = |source: Option<&str>| vocabulary_of(&self.sources, source);
+        futile::warn_of_fields(&self.definitions, vocabulary, Some(&file), findings);
         futile::refine_directions(&self.definitions, findings);
         result
     }
@@ -200,6 +195,7 @@ pub(crate) fn documents(file: &Place, result: &mut LoadResult) -> Form {
     }
     let Ok(mut documents) = parse(text) else {
         let Rest { documents, refused } = syntax::explain(file, &mut result.findings);
+        altered::warn(&documents, file, &mut result.findings);
         return Form { documents, refused, known: true };
     };
     // An empty document ends a file, as in the reference engine.
@@ -220,7 +216,18 @@ pub(crate) fn documents(file: &Place, result: &mut LoadResult) -> Form {
         let warning = Finding::new(Cause::EmptyFile, message, place);
         result.findings.push(warning.help(Some(help.to_owned())));
     }
+    altered::warn(&documents, file, &mut result.findings);
     Form { documents, refused: Vec::new(), known: true }
+}
+
+/// The fields of a source, or those of the first one.
+pub(crate) fn vocabulary_of<'v, V>(
+    sources: &'v [EventSource<V>],
+    name: Option<&str>,
+) -> Option<&'v V> {
+    let mut sources = sources.iter();
+    let known = sources.find(|known| name.is_none_or(|name| known.name == name));
+    known.map(|source| &source.vocabulary)
 }
 
 /// Removes the tests of rules, which are for `peregrine rules test`. Falco ignores them too.
