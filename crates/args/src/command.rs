@@ -7,6 +7,7 @@ use peregrine_authoring::Format;
 
 use super::events_commands::ExplainCommand;
 use super::groups::ConfigArgs;
+use super::lint_command::LintCommand;
 use super::rules_command::{FmtCommand, RulesCommand, TestCommand};
 use super::subcommands::{
     DescribeCommand, FieldsCommand, ListCommand, RunCommand, Subcommands, SupportCommand,
@@ -56,6 +57,8 @@ pub enum Command {
     Fmt(FmtCommand),
     /// Test rules.
     TestRules(Box<TestCommand>),
+    /// Find rules that do not do what they seem to.
+    Lint(Box<LintCommand>),
 }
 
 impl From<Subcommands> for Command {
@@ -72,6 +75,7 @@ impl From<Subcommands> for Command {
             Subcommands::Rules(RulesCommand::Convert { file }) => Self::Convert(file),
             Subcommands::Rules(RulesCommand::Fmt(words)) => Self::Fmt(words),
             Subcommands::Rules(RulesCommand::Test(words)) => Self::TestRules(words),
+            Subcommands::Rules(RulesCommand::Lint(words)) => Self::Lint(words),
             Subcommands::Code { code } => Self::Code(code),
             Subcommands::Fields(words) => Self::Fields(words),
         }

@@ -9,8 +9,6 @@ const REPLAY: &str = "`peregrine run` replays a capture with engine.kind=replay"
 
 /// The words of each, and what serves its purpose today.
 const PLANNED: &[(&str, &str)] = &[
-    // Rules that are valid but probably wrong. Belongs in `authoring`.
-    ("rules lint", VALIDATE),
     // Applies the remedies of problems. Belongs in `authoring`, on top of `diagnostics`.
     ("rules fix", VALIDATE),
     // What changes between two sets of rules. Belongs in `authoring`.

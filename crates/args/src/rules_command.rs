@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::flags::Flag;
 use super::groups::{ConfigArgs, RulesArgs};
+use super::lint_command::LintCommand;
 
 /// What can be done with rules files.
 #[derive(Clone, Debug, Subcommand)]
@@ -37,6 +38,19 @@ Examples:
 Exit code: 0 if all tests pass; 1 if one fails or can't be run, or the coverage is too small; 2 if
 the rules or the configuration can't be loaded.")]
     Test(Box<TestCommand>),
+    /// Find rules that load, but do not do what they seem to
+    #[command(after_help = "\
+Examples:
+  peregrine rules lint                            the rules that the configuration loads
+  peregrine rules lint base.yaml my_rules.yaml    these, in this order
+  peregrine rules lint --deny all --format github rules/*.yaml
+  peregrine rules lint --write-baseline known.json && peregrine rules lint --baseline known.json
+  peregrine rules lint --costs --capture trace.scap
+  peregrine code L0401                            what a lint finds, with an example
+In a file, a comment silences findings of an item or a line: # lint: allow(L0401) the reason
+Exit code: 0 if there is no error (warnings do not count unless --deny makes them errors), 1 if there
+is one, 2 if the rules could not be checked.")]
+    Lint(Box<LintCommand>),
 }
 
 /// Forms of the results of tests.

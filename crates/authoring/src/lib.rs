@@ -1,5 +1,5 @@
-//! Tools for authors of rules: reference pages about fields, events and error codes. Lint, rule
-//! tests, explain, format and the language server belong here too.
+//! Tools for authors of rules: reference pages about fields, events and error codes, explain and
+//! format; [`lint`] is a crate of its own. Rule tests and the language server are built on it.
 //!
 //! This crate may know rules, fields, events and the engine; it knows no live source, no output and
 //! no configuration.
@@ -28,3 +28,4 @@ pub use columns::two_columns;
 pub use diff::unified_diff;
 pub use format::{Format, UnknownFormat};
 pub use paint::Paint;
+pub use peregrine_lint as lint;

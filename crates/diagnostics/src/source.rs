@@ -78,7 +78,7 @@ impl Source {
     }
 
     /// Line and column of a byte as editors count them: from 1, in characters.
-    pub(crate) fn line_and_column(&self, offset: usize) -> (usize, usize) {
+    pub fn line_and_column(&self, offset: usize) -> (usize, usize) {
         let at = self.position(offset);
         let line = self.text.get(at.offset - at.column..at.offset).unwrap_or_default();
         (at.line + 1, line.chars().count() + 1)

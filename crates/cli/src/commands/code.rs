@@ -2,13 +2,19 @@
 //! and what to do about it.
 
 use peregrine_authoring::codes::{self, Code};
+use peregrine_authoring::lint::{Level, Lint};
 use peregrine_config::ConfigCode;
 
 use crate::print::print;
 
 /// Prints the page of a code, or the list of all.
 pub(crate) fn run(name: Option<&str>) -> anyhow::Result<()> {
-    let codes: Vec<_> = codes::of_rules().chain(ConfigCode::ALL.map(of_config)).collect();
+    if let Some(lint) = name.and_then(Lint::of_code) {
+        return Ok(print(lint.page_text())?);
+    }
+    let lints = Lint::ALL.iter().map(|lint| of_lint(*lint));
+    let codes: Vec<_> =
+        codes::of_rules().chain(ConfigCode::ALL.map(of_config)).chain(lints).collect();
     Ok(print(match name {
         Some(name) => codes::page(&codes, name)?,
         None => codes::listing(&codes),
@@ -23,4 +29,11 @@ fn of_config(code: ConfigCode) -> Code {
         meaning: code.meaning(),
         remedy: code.remedy(),
     }
+}
+
+fn of_lint(lint: Lint) -> Code {
+    let severity = if lint.default_level() == Level::Deny { "error" } else { "warning" };
+    let page = lint.page();
+    let (title, meaning, remedy) = (lint.title(), page.meaning, page.remedy);
+    Code { name: lint.code(), severity, title, meaning, remedy }
 }

@@ -8,6 +8,7 @@ mod explain;
 mod fields;
 mod fmt;
 mod info;
+mod lint;
 mod list;
 pub(crate) mod reader;
 mod run;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fmt(args) => return fmt::run(&args),
         Command::Explain(args) => return explain::run(&args),
         Command::TestRules(args) => return test::run(&args),
+        Command::Lint(args) => return lint::run(&args),
         Command::Demo(words) => return demo::run(&words),
         Command::Help => print(help_page(io::stdout().is_terminal()))?,
         Command::Page(page) => print(page)?,

@@ -121,6 +121,17 @@ impl<F: Clone + Eq + Hash> ProgramBuilder<F> {
         residual
     }
 
+    /// What evaluating a residual is expected to cost for an event, in units of a comparison of two
+    /// numbers (about a nanosecond): a guess, by the order in which operands are evaluated. What
+    /// conditions of this builder share is divided among them. `None` for one that is interpreted.
+    pub fn expected_cost(&self, residual: Residual) -> Option<f32> {
+        match residual {
+            Residual::Never | Residual::Always => Some(0.0),
+            Residual::Compiled(node) => self.estimates().get(node.index()).map(|node| node.cost),
+            Residual::Interpreted => None,
+        }
+    }
+
     /// The program. Operands of a junction are sorted by cost per chance of deciding it.
     pub fn finish(self) -> Program<F> {
         let estimates = self.estimates();
