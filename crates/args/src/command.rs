@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use peregrine_authoring::Format;
 
-use super::events_commands::ExplainCommand;
+use super::events_commands::{ExplainCommand, QueryCommand};
 use super::groups::ConfigArgs;
 use super::lint_command::LintCommand;
 use super::rules_command::{FmtCommand, RulesCommand, TestCommand};
@@ -47,6 +47,8 @@ pub enum Command {
     Run(RunCommand),
     /// Measure and recommend settings.
     Tune(TuneCommand),
+    /// Print events.
+    Query(QueryCommand),
     /// Explain events.
     Explain(ExplainCommand),
     /// Show alerts.
@@ -70,6 +72,7 @@ impl From<Subcommands> for Command {
             Subcommands::Describe(words) => Self::Describe(words),
             Subcommands::Support(words) => Self::Support(words),
             Subcommands::Tune(words) => Self::Tune(words),
+            Subcommands::Query(words) => Self::Query(words),
             Subcommands::Explain(words) => Self::Explain(words),
             Subcommands::Demo { words } => Self::Demo(words),
             Subcommands::Rules(RulesCommand::Convert { file }) => Self::Convert(file),

@@ -30,10 +30,24 @@ pub struct EventsArgs {
 }
 
 impl EventsArgs {
-    /// The file to read; `None` for this machine.
-    pub fn file(&self) -> Option<&Path> {
-        let capture = self.capture.as_deref()?;
-        Some(if capture == Path::new("-") { Path::new("/dev/stdin") } else { capture })
+    /// The configuration with keys for these events. Every rule is evaluated, also behind another
+    /// that matches, and nothing but errors is logged.
+    pub fn config(&self, config: &ConfigArgs) -> ConfigArgs {
+        let mut keys = vec!["log_level=error".to_owned()];
+        keys.extend(config.overrides.clone());
+        keys.push("rule_matching=all".to_owned());
+        match self.capture.as_deref() {
+            Some(file) => {
+                let file = if file == Path::new("-") { Path::new("/dev/stdin") } else { file };
+                keys.push("engine.kind=replay".to_owned());
+                keys.push(format!("engine.replay.capture_file={}", file.display()));
+            }
+            None => keys.push("engine.kind=modern_ebpf".to_owned()),
+        }
+        if let Some(cgroup) = &self.cgroup {
+            keys.push(format!("engine.modern_ebpf.scope.cgroup={}", cgroup.display()));
+        }
+        ConfigArgs { config: config.config.clone(), overrides: keys }
     }
 }
 
@@ -44,6 +58,13 @@ pub enum EventFormat {
     #[default]
     Text,
     Json,
+}
+
+impl EventFormat {
+    /// Whether it is JSON.
+    pub fn is_json(self) -> bool {
+        self == Self::Json
+    }
 }
 
 /// Words of `explain`.
@@ -82,4 +103,30 @@ pub struct ExplainCommand {
     /// Form of the output
     #[arg(long, value_enum, value_name = "format", default_value_t)]
     pub format: EventFormat,
+}
+
+/// Words of `query`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct QueryCommand {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Use the lists and macros of this rules file or directory instead of those of the
+    /// configuration; may be repeated
+    #[arg(short, long, value_name = "rules_file")]
+    pub rules: Vec<String>,
+    /// Where events come from.
+    #[command(flatten)]
+    pub events: EventsArgs,
+    /// Print each event in this format, such as '%evt.time %proc.name %fd.name'
+    #[arg(short, long, value_name = "output_format")]
+    pub print: Option<String>,
+    /// Stop after so many events
+    #[arg(short = 'n', long, value_name = "number")]
+    pub count: Option<u64>,
+    /// Form of the lines; JSON has the fields of the format
+    #[arg(long, value_enum, value_name = "format", default_value_t)]
+    pub format: EventFormat,
+    /// The condition; macros and lists of the rules may be used
+    pub condition: String,
 }

@@ -5,7 +5,6 @@
 use super::usage::UsageError;
 
 const VALIDATE: &str = "`peregrine validate FILE` shows what is wrong with a rules file";
-const REPLAY: &str = "`peregrine run` replays a capture with engine.kind=replay";
 
 /// The words of each, and what serves its purpose today.
 const PLANNED: &[(&str, &str)] = &[
@@ -15,8 +14,6 @@ const PLANNED: &[(&str, &str)] = &[
     ("rules diff", "`peregrine describe` prints rules to compare"),
     // An exception for an alert. Belongs in `authoring`.
     ("rules except", "exceptions are written into the rules file"),
-    // Events of a capture that satisfy a condition. Belongs in `runtime`.
-    ("query", REPLAY),
     // Language server for rules files. Belongs in `authoring`.
     ("lsp", VALIDATE),
     // Asks and commands a running engine. Client in `commands/ctl.rs`, the socket in `server`,

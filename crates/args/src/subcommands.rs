@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use peregrine_authoring::Format;
 
-use super::events_commands::ExplainCommand;
+use super::events_commands::{ExplainCommand, QueryCommand};
 use super::flags::{Flag, with_flags};
 use super::groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
 use super::rules_command::RulesCommand;
@@ -60,6 +60,16 @@ Examples:
   peregrine tune --seconds 60 > tuned.yaml
   peregrine tune --capture trace.scap -r my_rules.yaml")]
     Tune(TuneCommand),
+    /// Print the events that satisfy a condition
+    #[command(after_help = "\
+Examples:
+  peregrine query 'evt.type = connect and fd.sport = 443' --capture trace.scap
+  peregrine query 'spawned_process' --capture trace.scap -r my_rules.yaml -p '%evt.time %proc.cmdline'
+  zcat trace.scap.gz | peregrine query 'fd.name = /etc/shadow' --capture - --format json
+  sudo peregrine query 'proc.name = curl' --live --cgroup /sys/fs/cgroup/system.slice -n 10
+
+Exit code: 0 if an event satisfied the condition, 1 otherwise.")]
+    Query(QueryCommand),
     /// Explain why rules match an event, or why not
     #[command(after_help = "\
 Examples:

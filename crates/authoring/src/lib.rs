@@ -21,6 +21,7 @@ pub mod fields;
 pub mod fmt;
 mod format;
 mod paint;
+pub mod query;
 mod similar;
 mod types;
 

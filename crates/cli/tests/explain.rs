@@ -110,9 +110,8 @@ fn all_forms_say_the_same() {
 
 #[test]
 fn what_can_not_be_explained_is_said() {
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 5] = [
         &["--rule", "Configuration chnged"],
-        &["--condition", "proc.nmae = cat"],
         &["--condition", "proc.name = nobody"],
         &["--event", "999999"],
         &["--event", "1", "--condition", "proc.name = cat"],

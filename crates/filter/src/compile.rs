@@ -159,7 +159,7 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
         for text in right.literals() {
             let at = right.span();
             self.hints.extend(hints::of_literal(*op, &text.to_str(), at, self.vocabulary));
-            let literal = self.literal(left, *op, text)?;
+            let literal = check_literal(left, *op, text, self.vocabulary)?;
             if literal::is_out_of_range(&literal, left.ty()) {
                 let kind = HintKind::OutOfRange(text.to_str().into_owned());
                 self.hints.push(Hint { span: at, kind });
@@ -175,22 +175,26 @@ impl<V: Vocabulary + ?Sized> Compiler<'_, V> {
         let matcher = Matcher::new(*op, *quantifier, literals)?;
         Ok(Predicate::Literals { op: *op, matcher })
     }
+}
 
-    fn literal(
-        &self,
-        left: &CompiledOperand<V::Field>,
-        op: Operator,
-        text: &Text,
-    ) -> Result<Literal, CompileErrorKind> {
-        let literal = match op {
-            Operator::BContains | Operator::BStartsWith => literal::parse_hex(text.as_bytes())?,
-            _ => literal::parse(text.as_bytes(), left.ty())?,
-        };
-        if let Some(field) = left.as_field() {
-            self.vocabulary.check_literal(field, text.as_bytes())?;
-        }
-        Ok(literal)
+/// Parses a literal that a field is compared with, and checks that the field can have its value.
+pub(crate) fn check_literal<V>(
+    left: &CompiledOperand<V::Field>,
+    op: Operator,
+    text: &Text,
+    vocabulary: &V,
+) -> Result<Literal, CompileErrorKind>
+where
+    V: Vocabulary + ?Sized,
+{
+    let literal = match op {
+        Operator::BContains | Operator::BStartsWith => literal::parse_hex(text.as_bytes())?,
+        _ => literal::parse(text.as_bytes(), left.ty())?,
+    };
+    if let Some(field) = left.as_field() {
+        vocabulary.check_literal(field, text.as_bytes())?;
     }
+    Ok(literal)
 }
 
 /// Falco compares the members of such fields one by one, and then finds neither addresses nor

@@ -56,6 +56,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod advice;
 mod ast;
 mod compile;
 mod error;
@@ -87,6 +88,10 @@ mod walk;
 /// How outputs show bytes; re-exported, as it is part of how values are printed.
 pub use peregrine_event::render::Buffers;
 
+pub use advice::{
+    Advice, Fault, Names, Repair, advise_check, advise_output, advise_syntax, doubtful_output,
+    list_items, odd_characters,
+};
 pub use ast::{
     Argument, Call, Check, Comparison, Expr, ExprKind, FieldRef, Operand, OperandKind, Operator,
     Quantifier, Right, Span, Spanned, Text, Transformer,

@@ -15,13 +15,14 @@ use crate::{
 /// A compiled output template: `%proc.name opened %20fd.name`.
 ///
 /// `%` is followed by an optional width (`%20fd.name` fills with blanks or cuts to 20 bytes) and a
-/// field or a transformer: the longest text that is one. A leading `*` is dropped: fields without a
-/// value print `<NA>` with and without it.
+/// field or a transformer: the longest text that is one. `%%` is a percent sign, which Falco has no
+/// way to write. A leading `*` is dropped: fields without a value print `<NA>` with and without it.
 #[derive(Clone, Debug)]
 pub struct Template<F> {
     parts: Vec<Part<F>>,
     fields: Vec<OutputField<F>>,
     names: Vec<String>,
+    has_tail: bool,
 }
 
 /// A field of a template, with its name among the output fields.
@@ -75,12 +76,18 @@ impl<F: Clone> Template<F> {
         if text.is_empty() {
             return Err(TemplateError::Empty);
         }
-        let mut template = Self { parts: Vec::new(), fields: Vec::new(), names: Vec::new() };
+        let mut template =
+            Self { parts: Vec::new(), fields: Vec::new(), names: Vec::new(), has_tail: false };
         let mut rest = text.strip_prefix('*').unwrap_or(text);
         while let Some((literal, token)) = rest.split_once('%') {
             template.literal(literal);
             if token.is_empty() {
                 return Err(TemplateError::EndsWithPercent);
+            }
+            if let Some(after) = token.strip_prefix('%') {
+                template.literal("%");
+                rest = after;
+                continue;
             }
             let (width, token) = width(token);
             if token.is_empty() {
@@ -92,6 +99,8 @@ impl<F: Clone> Template<F> {
             Mentioned { template: &mut template, vocabulary, after_call: false }
                 .operand(&operand, Some(&extractor));
             template.parts.push(Part::Value { extractor, width });
+            template.has_tail |= after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+                || after.strip_prefix('.').is_some_and(|it| it.starts_with(char::is_alphabetic));
             rest = after;
         }
         template.literal(rest);
@@ -130,6 +139,12 @@ impl<F> Template<F> {
                 }
             }
         }
+    }
+
+    /// Whether letters follow a field without a blank, as if its name went on.
+    #[must_use]
+    pub fn has_tail(&self) -> bool {
+        self.has_tail
     }
 
     /// The output fields: each once, sorted by name.

@@ -3,65 +3,107 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use peregrine_filter::{Expr, RULES_MAX_DEPTH, Span, parse};
+use peregrine_diagnostics::{Edit, Label};
+use peregrine_filter::{Expr, ParseError, RULES_MAX_DEPTH, Span, parse};
 
-use crate::decode::{Decoded, failed};
+use crate::Place;
+use crate::budget::TooLarge;
+use crate::define::{MacroDef, RuleDef};
+use crate::exception::{self, Exception};
 use crate::expand::{Expanded, Lists};
-use crate::{Cause, Place};
+use crate::text_parts::Parts;
+
+/// The condition of a rule or macro as its author wrote it, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct Authored<'d> {
+    pub(crate) own: &'d str,
+    pub(crate) place: &'d Place,
+    parts: &'d Parts,
+    exceptions: &'d [Exception],
+}
+
+impl<'d> Authored<'d> {
+    pub(crate) fn of_macro(def: &'d MacroDef) -> Self {
+        let MacroDef { condition, condition_place, condition_parts, .. } = def;
+        Self { own: condition, place: condition_place, parts: condition_parts, exceptions: &[] }
+    }
+
+    pub(crate) fn of_rule(def: &'d RuleDef) -> Self {
+        let RuleDef { condition, condition_place, condition_parts, exceptions, .. } = def;
+        Self { own: condition, place: condition_place, parts: condition_parts, exceptions }
+    }
+
+    /// Where a part of the expanded text is written: the words themselves, the name of the list
+    /// that they come from, or the exception.
+    pub(crate) fn label(&self, expanded: &Expanded, part: Range<usize>) -> Option<Label> {
+        match self.own_part(expanded, part.clone()) {
+            Some(own) => self.parts.label(self.own, self.place, own),
+            None => {
+                let at = expanded.original(part).start;
+                let exception = exception::at(self.own, self.exceptions, at)?;
+                exception.place.labels().into_iter().next()
+            }
+        }
+    }
+
+    /// An edit of the file that changes a part of the expanded text. `None` if the part is not
+    /// written there with the same bytes, such as where it comes from a list.
+    pub(crate) fn edit(&self, expanded: &Expanded, part: Range<usize>, new: &str) -> Option<Edit> {
+        let own = self.own_part(expanded, part.clone())?;
+        let text = expanded.text.get(part.clone())?;
+        let own = if part.is_empty() { own.start..own.start } else { own };
+        let is_same = self.own.get(own.clone())? == text;
+        self.parts.edit(self.own, self.place, own, new).filter(|_| is_same)
+    }
+
+    /// A part of the expanded text in the text without exceptions.
+    fn own_part(&self, expanded: &Expanded, part: Range<usize>) -> Option<Range<usize>> {
+        let part = expanded.original(part);
+        // A condition with exceptions is enclosed in parentheses.
+        let shift = usize::from(!expanded.is_of(self.own));
+        let (start, end) = (part.start.checked_sub(shift)?, part.end.checked_sub(shift)?);
+        (start <= self.own.len()).then(|| start..end.min(self.own.len()))
+    }
+}
 
 /// A condition of a rule or macro with lists expanded and macros not expanded.
 pub(crate) struct Written<'d> {
     /// Including the exceptions of a rule.
     pub(crate) text: &'d str,
     pub(crate) expr: Arc<Expr>,
-    /// Without exceptions.
-    own: &'d str,
-    place: &'d Place,
+    pub(crate) authored: Authored<'d>,
     pub(crate) expanded: Expanded,
 }
 
+/// Why a condition can't be read.
+pub(crate) enum Unparsed {
+    TooLarge(TooLarge),
+    Syntax { expanded: Expanded, error: ParseError },
+}
+
 impl<'d> Written<'d> {
-    /// Parses the condition `own` at `place`; `text` is the same condition with exceptions. The
-    /// result `earlier` is reused if its text is unchanged.
+    /// Parses a condition; `text` is the same condition with exceptions. The result `earlier` is
+    /// reused if its text is unchanged.
     pub(crate) fn parse(
-        own: &'d str,
+        authored: Authored<'d>,
         text: &'d str,
-        place: &'d Place,
         lists: &mut Lists,
         earlier: Option<&Resolved>,
-    ) -> Decoded<Self> {
-        let expanded = lists
-            .expand(text)
-            .map_err(|error| failed(Cause::ExpandsTooMuch, error.to_string(), place))?;
+    ) -> Result<Self, Unparsed> {
+        let expanded = lists.expand(text).map_err(Unparsed::TooLarge)?;
         if let Some(earlier) = earlier.filter(|earlier| earlier.expanded == expanded.text) {
             let expr = Arc::clone(&earlier.written);
-            return Ok(Self { text, expr, own, place, expanded });
+            return Ok(Self { text, expr, authored, expanded });
         }
         match parse(&expanded.text, RULES_MAX_DEPTH) {
-            Ok(expr) => Ok(Self { text, expr: Arc::new(expr), own, place, expanded }),
-            Err(error) => {
-                let at = error.offset;
-                let spot = place.in_condition(&expanded.text, at);
-                let spot = show(spot, own, place, &expanded, at..at + 1);
-                Err(failed(Cause::Syntax, error.to_string(), &spot))
-            }
+            Ok(expr) => Ok(Self { text, expr: Arc::new(expr), authored, expanded }),
+            Err(error) => Err(Unparsed::Syntax { expanded, error }),
         }
     }
 
     /// The place of a part, for machine-readable output.
     pub(crate) fn spot(&self, span: Span) -> Place {
-        self.place.in_condition(self.text, span.start)
-    }
-
-    /// The same place for machine-readable output; the snippet shows the part in the file if it
-    /// occurs there.
-    pub(crate) fn shown(&self, spot: Place, span: Span) -> Place {
-        show(spot, self.own, self.place, &self.expanded, span.start..span.end)
-    }
-
-    /// Whether a place holds a word.
-    pub(crate) fn has(&self, word: &str, span: Span) -> bool {
-        self.expanded.text.get(span.start..span.end) == Some(word)
+        self.authored.place.in_condition(self.text, span.start)
     }
 }
 

@@ -11,6 +11,7 @@ use peregrine_diagnostics::closest;
 use crate::decode::{Decoded, failed};
 use crate::exception::Exception;
 use crate::keys::Item;
+use crate::text_parts::Parts;
 use crate::{Cause, ENGINE_VERSION, Finding, Place, PluginRequirement, Version};
 
 /// Looks up event sources and their fields.
@@ -105,6 +106,7 @@ pub(crate) struct MacroDef {
     pub(crate) condition: String,
     pub(crate) place: Place,
     pub(crate) condition_place: Place,
+    pub(crate) condition_parts: Parts,
     pub(crate) order: Order,
 }
 
@@ -114,8 +116,10 @@ pub(crate) struct RuleDef {
     pub(crate) place: Place,
     pub(crate) condition: String,
     pub(crate) condition_place: Place,
+    pub(crate) condition_parts: Parts,
     pub(crate) output: String,
     pub(crate) output_place: Place,
+    pub(crate) output_parts: Parts,
     pub(crate) description: String,
     pub(crate) priority: Priority,
     pub(crate) source: String,
@@ -137,7 +141,9 @@ pub(crate) struct RuleChange {
     pub(crate) name: String,
     pub(crate) source: String,
     pub(crate) condition: Option<String>,
+    pub(crate) condition_place: Option<Place>,
     pub(crate) output: Option<String>,
+    pub(crate) output_place: Option<Place>,
     pub(crate) description: Option<String>,
     pub(crate) tags: Option<BTreeSet<String>>,
     pub(crate) exceptions: Option<Vec<Exception>>,
@@ -158,6 +164,8 @@ pub(crate) struct Definitions {
     pub(crate) engine_version: Version,
     /// For each requirement its alternatives, the preferred one first.
     pub(crate) plugins: Vec<Vec<PluginRequirement>>,
+    /// Items of files that were refused: those with errors, and all after the first one.
+    withheld: Vec<(Item, String, Place)>,
     next: u32,
 }
 
@@ -214,9 +222,9 @@ impl Definitions {
     pub(crate) fn append_list(&mut self, list: ListDef) -> Decoded<()> {
         let message = "List uses 'append' or 'override.items: append' but no list by that name already exists";
         let visibility = self.tick();
-        let known = similar(&list.name, self.lists.names());
+        let help = self.instead(Item::List, &list.name);
         let Some(earlier) = self.lists.get_mut(&list.name) else {
-            return Err(unknown(Cause::NoSuchList, message, &list.place, known));
+            return Err(unknown(Cause::NoSuchList, message, &list.place, help));
         };
         earlier.items.extend(list.items);
         earlier.order.visibility = visibility;
@@ -233,11 +241,12 @@ impl Definitions {
         let message = "Macro uses 'append' or 'override.condition: append' but no macro by that \
                        name already exists";
         let visibility = self.tick();
-        let known = similar(&def.name, self.macros.names());
+        let help = self.instead(Item::Macro, &def.name);
         let Some(earlier) = self.macros.get_mut(&def.name) else {
-            return Err(unknown(Cause::NoSuchMacro, message, &def.place, known));
+            return Err(unknown(Cause::NoSuchMacro, message, &def.place, help));
         };
-        append_text(&mut earlier.condition, &def.condition);
+        let place = Some(def.condition_place);
+        append_text(&mut earlier.condition, &def.condition, &mut earlier.condition_parts, place);
         earlier.order.visibility = visibility;
         Ok(())
     }
@@ -285,14 +294,16 @@ impl Definitions {
             return Err(failed(Cause::EmptyChange, message, place));
         }
         let source = (!rule.unknown_source).then(|| rule.source.clone());
-        for (text, more) in [
-            (&mut rule.condition, change.condition),
-            (&mut rule.output, change.output),
-            (&mut rule.description, change.description),
-        ] {
-            if let Some(more) = more {
-                append_text(text, &more);
-            }
+        if let Some(more) = change.condition {
+            let (text, parts) = (&mut rule.condition, &mut rule.condition_parts);
+            append_text(text, &more, parts, change.condition_place);
+        }
+        if let Some(more) = change.output {
+            let (text, parts) = (&mut rule.output, &mut rule.output_parts);
+            append_text(text, &more, parts, change.output_place);
+        }
+        if let Some(more) = change.description {
+            append_text(&mut rule.description, &more, &mut Parts::default(), None);
         }
         rule.tags.extend(change.tags.unwrap_or_default());
         for exception in change.exceptions.unwrap_or_default() {
@@ -323,8 +334,14 @@ impl Definitions {
             }
             rule.exceptions = exceptions;
         }
-        replace(&mut rule.condition, change.condition);
-        replace(&mut rule.output, change.output);
+        if let Some(condition) = change.condition {
+            rule.condition = condition;
+            rule.condition_parts.replace(change.condition_place);
+        }
+        if let Some(output) = change.output {
+            rule.output = output;
+            rule.output_parts.replace(change.output_place);
+        }
         replace(&mut rule.description, change.description);
         replace(&mut rule.tags, change.tags);
         replace(&mut rule.priority, change.priority);
@@ -338,10 +355,10 @@ impl Definitions {
     }
 
     pub(crate) fn enable_rule(&mut self, name: &str, enabled: bool, place: &Place) -> Decoded<()> {
-        let known = similar(name, self.rules.names());
+        let help = self.instead(Item::Rule, name);
         let Some(rule) = self.rules.get_mut(name) else {
             let message = "Rule has 'enabled' key but no rule by that name already exists";
-            return Err(unknown(Cause::NoSuchRule, message, place, known));
+            return Err(unknown(Cause::NoSuchRule, message, place, help));
         };
         rule.enabled = enabled;
         Ok(())
@@ -354,13 +371,43 @@ impl Definitions {
         place: &Place,
     ) -> Decoded<&mut RuleDef> {
         check_source(self.rules.get(&change.name), &change.source, place)?;
-        let known = match self.rules.get(&change.name) {
-            Some(_) => None,
-            None => similar(&change.name, self.rules.names()),
-        };
+        let help = self.instead(Item::Rule, &change.name);
         self.rules
             .get_mut(&change.name)
-            .ok_or_else(|| unknown(Cause::NoSuchRule, message, place, known))
+            .ok_or_else(|| unknown(Cause::NoSuchRule, message, place, help))
+    }
+
+    /// Remembers what only a refused file defines.
+    pub(crate) fn withhold(&mut self, refused: &Self) {
+        let lists = refused.lists.iter().map(|def| (Item::List, &def.name, &def.place));
+        let macros = refused.macros.iter().map(|def| (Item::Macro, &def.name, &def.place));
+        let rules = refused.rules.iter().map(|def| (Item::Rule, &def.name, &def.place));
+        let withheld = lists.chain(macros).chain(rules);
+        let withheld = withheld.filter(|(item, name, _)| !self.has(*item, name));
+        self.withheld = withheld.map(|(item, name, at)| (item, name.clone(), at.clone())).collect();
+    }
+
+    /// What is said to a change of an item that does not exist: `None` if it does.
+    fn instead(&self, item: Item, name: &str) -> Option<String> {
+        if self.has(item, name) {
+            return None;
+        }
+        let nearest = match item {
+            Item::List => closest(name, self.lists.names()),
+            Item::Macro => closest(name, self.macros.names()),
+            _ => closest(name, self.rules.names()),
+        };
+        let similar = || nearest.map(|name| format!("did you mean `{name}`?"));
+        self.withheld(item, name).or_else(similar)
+    }
+
+    /// What to say about a name that only a refused file has.
+    pub(crate) fn withheld(&self, item: Item, name: &str) -> Option<String> {
+        let (.., place) =
+            self.withheld.iter().rfind(|(of, known, _)| *of == item && known == name)?;
+        let label = place.labels().into_iter().next()?;
+        let (file, line) = (&label.source.name, label.span.start.line + 1);
+        Some(format!("`{name}` is in {file}, line {line}, and was refused with that file"))
     }
 
     /// Items defined from here on have this index or a later one.
@@ -431,13 +478,8 @@ impl RuleChange {
     }
 }
 
-fn unknown(cause: Cause, message: &str, place: &Place, similar: Option<String>) -> Box<Finding> {
-    let help = similar.map(|name| format!("did you mean `{name}`?"));
+fn unknown(cause: Cause, message: &str, place: &Place, help: Option<String>) -> Box<Finding> {
     Box::new(failed(cause, message, place).help(help))
-}
-
-fn similar<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
-    closest(name, names).map(str::to_owned)
 }
 
 fn check_source(earlier: Option<&RuleDef>, source: &str, place: &Place) -> Decoded<()> {
@@ -450,9 +492,10 @@ fn check_source(earlier: Option<&RuleDef>, source: &str, place: &Place) -> Decod
     }
 }
 
-fn append_text(text: &mut String, more: &str) {
+fn append_text(text: &mut String, more: &str, parts: &mut Parts, place: Option<Place>) {
     if !more.is_empty() {
         text.push(' ');
+        parts.append(text.len(), place);
         text.push_str(more);
     }
 }

@@ -267,6 +267,20 @@ pub(crate) fn with_exceptions(condition: &str, exceptions: &[Exception]) -> Deco
     Ok(all)
 }
 
+/// The exception that a byte of a condition combined with its exceptions belongs to.
+pub(crate) fn at<'e>(
+    condition: &str,
+    exceptions: &'e [Exception],
+    offset: usize,
+) -> Option<&'e Exception> {
+    let mut end = condition.len() + "()".len();
+    exceptions.iter().find(|exception| {
+        let condition = exception.condition().ok().flatten();
+        end += condition.map_or(0, |condition| " and not ".len() + condition.len());
+        offset < end
+    })
+}
+
 fn is_operator(word: &str) -> bool {
     word == "exists" || operator(word).is_some()
 }

@@ -75,6 +75,13 @@ impl Expanded {
         self.pieces.iter().filter(inside).filter_map(name)
     }
 
+    /// The name of the list that a byte of the expanded text comes from.
+    pub(crate) fn list_around(&self, at: usize) -> Option<Range<usize>> {
+        let after = self.pieces.partition_point(|piece| piece.from <= at);
+        let piece = self.pieces.get(after.checked_sub(1)?)?;
+        Some(piece.original..piece.original + piece.name?)
+    }
+
     fn around(&self, at: usize) -> Range<usize> {
         let after = self.pieces.partition_point(|piece| piece.from <= at);
         match after.checked_sub(1).and_then(|before| self.pieces.get(before)) {

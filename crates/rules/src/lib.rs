@@ -21,6 +21,7 @@ mod decode;
 mod define;
 mod deprecated;
 mod describe;
+mod diagnose;
 mod exception;
 mod expand;
 mod files;
@@ -34,6 +35,7 @@ mod load;
 mod macros;
 mod memo;
 mod outline;
+mod outputs;
 mod overrides;
 mod parts;
 mod place;
@@ -42,7 +44,9 @@ mod read;
 mod result;
 mod rule_set;
 mod schema;
+mod sources;
 mod syntax;
+mod text_parts;
 mod unmet;
 mod version;
 
@@ -54,16 +58,17 @@ pub use conditions::{WrittenCondition, WrittenConditions};
 pub use describe::{NotLoaded, UsedPlugins};
 pub use files::{FilesAt, files_at, read_file};
 pub use legacy::convert;
-pub use load::{Addition, EventSource, Loader, OutputAddition, is_test};
+pub use load::{Loader, is_test};
 pub use outline::{
     DefinitionKind, Effect, FileOutline, ItemId, JoinedText, Operation, Outline, OutlineException,
     OutlineItem, OutlineKey, Reference, Written,
 };
 pub use parts::{RulesPart, RulesText};
 pub use place::{ItemKind, Location, Place};
-pub use query::CONDITION;
+pub use query::{CONDITION, OUTPUT};
 pub use result::{Explained, Finding, FindingKind, LoadResult};
 pub use rule_set::{ExtraField, List, Macro, Rule, RuleSet, Selected, Selection};
 pub use schema::rule_schema;
+pub use sources::{Addition, EventSource, Origin, OutputAddition};
 pub use unmet::Unmet;
 pub use version::{ENGINE_VERSION, PluginRequirement, Version};

@@ -1,10 +1,8 @@
 //! Reads rules files one after the other.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use peregrine_diagnostics::{Position, Source};
-use peregrine_event::source::{SourceId, SourceNames};
 use peregrine_filter::{DEFAULT_MAX_DEPTH, Vocabulary, parse_operand};
 use peregrine_yaml::{Node, Value, duplicate_keys, parse};
 
@@ -14,64 +12,12 @@ use crate::keys::Item;
 use crate::memo::Memo;
 use crate::read::Partial;
 use crate::result::{Finding, LoadResult};
+use crate::sources::{EventSource, OutputAddition};
 use crate::syntax::Rest;
 use crate::{
     Cause, ItemKind, Place, PluginRequirement, RuleSet, altered, futile, legacy, read, schema,
     syntax,
 };
-
-/// An event source and its fields.
-#[derive(Clone, Debug)]
-pub struct EventSource<V> {
-    /// Id that its events carry.
-    pub id: SourceId,
-    /// Name, as in the key `source` of rules.
-    pub name: String,
-    /// Fields of its events.
-    pub vocabulary: V,
-}
-
-impl<V> EventSource<V> {
-    /// The source `syscall`, whose events have these fields.
-    pub fn syscall(vocabulary: V) -> Self {
-        Self { id: SourceId::SYSCALL, name: SourceNames::SYSCALL.to_owned(), vocabulary }
-    }
-}
-
-/// Additions of the configuration to the outputs of rules.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OutputAddition {
-    /// Only for rules of this source.
-    pub source: Option<String>,
-    /// Only for the rule of this name.
-    pub rule: Option<String>,
-    /// Only for rules that have all these tags.
-    pub tags: BTreeSet<String>,
-    /// The addition.
-    pub what: Addition,
-}
-
-/// An addition to an output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Addition {
-    /// Text at its end, after a blank.
-    Text(String),
-    /// An output field with a formatted text.
-    Formatted {
-        /// Name of the output field.
-        key: String,
-        /// Format of the text.
-        format: String,
-    },
-    /// An output field with the typed value of a field.
-    Raw(String),
-}
-
-impl Default for Addition {
-    fn default() -> Self {
-        Self::Text(String::new())
-    }
-}
 
 /// Reads rules files one after the other. Each sees what those before it defined.
 ///

@@ -8,6 +8,8 @@ use peregrine_diagnostics::{Label, Position, Source, Span, excerpt};
 use peregrine_yaml::Node;
 use serde_json::{Value, json};
 
+use crate::Written;
+
 /// Kind of an item at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -215,59 +217,46 @@ impl Place {
     /// `condition`, if it occurs in the file.
     #[must_use]
     pub fn showing_part(mut self, condition: &Self, text: &str, part: Range<usize>) -> Self {
-        let start = condition.find(text, part.start);
-        // The end is after the last byte, which may be followed by blanks.
-        let last = part.end.saturating_sub(1).max(part.start);
-        let end =
-            condition.find(text, last).map(|mark| Position { offset: mark.offset + 1, ..mark });
-        if let (Some(start), Some(end)) = (start, end) {
-            let source = Arc::clone(&condition.source);
-            self.exact = Some(Label { source, span: Span { start, end } });
-        }
+        // A part that ends with the text may be empty.
+        let end = part.end.max(part.start + 1);
+        self.exact = condition.part_of(text, part.start..end).or(self.exact);
         self
     }
 
-    /// The position in the file of a byte of a scalar. Blanks compare equal, because folding
-    /// changes them; with other differences, such as escapes or appended text, the position is
-    /// unknown.
-    fn find(&self, text: &str, offset: usize) -> Option<Position> {
-        let file = self.source.text.as_str();
-        let begin = self.span.start.offset;
-        let scalar = file.get(begin..)?;
-        let skipped = match scalar.chars().next()? {
-            '"' | '\'' => 1,
-            '|' | '>' => scalar.find('\n')? + 1,
-            _ => 0,
+    /// Where a part of the scalar at this place, whose text is `text`, stands in the file: also an
+    /// empty one. `None` if that is not known, such as for text that comes from elsewhere.
+    #[must_use]
+    pub fn part_of(&self, text: &str, part: Range<usize>) -> Option<Label> {
+        let range = self.span.start.offset..self.span.end.offset;
+        let written = Written::at(&self.source.text, range, text);
+        let end = text.trim_end().len();
+        let range = if part.start < part.end {
+            let start = part.start.min(end.saturating_sub(1));
+            written.in_file(start..part.end.min(end).max(start + 1))?
+        } else if let Some(at) = written.in_file(part.start..part.start + 1) {
+            at.start..at.start
+        } else {
+            let last = written.in_file(part.start.checked_sub(1)?..part.start)?;
+            last.end..last.end
         };
-        let mut written = scalar.get(skipped..)?.trim_start();
-        let mut read = text.get(..offset)?.trim_start();
-        while let Some(c) = read.chars().next() {
-            if c.is_whitespace() {
-                read = read.trim_start();
-                let rest = written.trim_start();
-                if rest.len() == written.len() {
-                    return None;
-                }
-                written = rest;
-            } else {
-                read = read.get(c.len_utf8()..)?;
-                written = written.strip_prefix(c)?;
+        Some(Label::bytes(Arc::clone(&self.source), range))
+    }
+
+    /// A new part of the scalar at this place, from a byte of the file on, as it must be written
+    /// there. `None` if the style of the scalar can't hold it.
+    pub(crate) fn as_written(&self, at: usize, new: &str) -> Option<String> {
+        let start = self.span.start.offset;
+        match self.source.text.get(start..)?.chars().next()? {
+            '\'' => Some(new.replace('\'', "''")),
+            '"' => Some(new.replace('\\', "\\\\").replace('"', "\\\"")),
+            '|' | '>' => Some(new.to_owned()),
+            _ => {
+                let is_comment = [": ", " #"].iter().any(|sign| new.contains(sign));
+                let is_special =
+                    at == start && new.starts_with(|c| "!&*-?:,[]{}#|>@`%\"'".contains(c));
+                (!is_comment && !is_special).then(|| new.to_owned())
             }
         }
-        let at = file.len() - written.len();
-        let before = file.get(begin..at)?;
-        Some(match before.rfind('\n') {
-            Some(newline) => Position {
-                offset: at,
-                line: self.span.start.line + before.matches('\n').count(),
-                column: before.len() - newline - 1,
-            },
-            None => Position {
-                offset: at,
-                line: self.span.start.line,
-                column: self.span.start.column + before.len(),
-            },
-        })
     }
 
     /// For the machine-readable result.
@@ -340,12 +329,13 @@ mod tests {
             let node = &peregrine_yaml::parse(text).unwrap()[0];
             let condition = node.get("c").unwrap();
             let place = file(text).inside(ItemKind::RuleCondition, "", condition);
-            place.find(condition.as_str().unwrap(), offset).map(|mark| (mark.line, mark.column))
+            let label = place.part_of(condition.as_str().unwrap(), offset..offset + 1)?;
+            Some((label.span.start.line, label.span.start.column))
         };
         assert_eq!(find("c: a.b = 1 and c.d = 2", 12), Some((0, 15)));
         assert_eq!(find("c: 'a.b = 1 and c.d = 2'", 12), Some((0, 16)));
         assert_eq!(find("c: >\n  a.b = 1\n  and\n    c.d = 2\n", 14), Some((3, 4)));
         assert_eq!(find("c: a.b = 1 and\n  c.d = 2", 12), Some((1, 2)));
-        assert_eq!(find("c: \"a.b = '\\t' or c.d = 1\"", 13), None);
+        assert_eq!(find("c: \"a.b = '\\t' or c.d = 1\"", 13), Some((0, 18)));
     }
 }

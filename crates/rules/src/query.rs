@@ -1,4 +1,4 @@
-//! Conditions that are in no file, such as those of the command line.
+//! Conditions and outputs that are in no file, such as those of the command line.
 
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ use crate::{Finding, Loader, Place, Rule, RuleSet};
 
 /// Name of the text of a condition that is in no file.
 pub const CONDITION: &str = "condition";
+/// Name of the text of an output that is in no file.
+pub const OUTPUT: &str = "output format";
 
 impl<V: Vocabulary> Loader<V> {
     /// Compiles a condition that is in no file, such as one of the command line, as that of a rule
@@ -21,13 +23,26 @@ impl<V: Vocabulary> Loader<V> {
     /// text named [`CONDITION`].
     #[must_use]
     pub fn condition(&self, text: &str, source: &str) -> (LoadResult, Option<Rule<V::Field>>) {
+        self.query(text, "%evt.num", source)
+    }
+
+    /// The same with an output, whose places are in a text named [`OUTPUT`].
+    #[must_use]
+    pub fn query(
+        &self,
+        text: &str,
+        output: &str,
+        source: &str,
+    ) -> (LoadResult, Option<Rule<V::Field>>) {
         let place = Place::file(Arc::new(Source::new(CONDITION, text)));
         let rule = RuleDef {
             name: CONDITION.to_owned(),
             condition: text.to_owned(),
             condition_place: place.clone(),
-            output: "%evt.num".to_owned(),
-            output_place: place.clone(),
+            condition_parts: Default::default(),
+            output: output.to_owned(),
+            output_place: Place::file(Arc::new(Source::new(OUTPUT, output))),
+            output_parts: Default::default(),
             place,
             description: String::new(),
             priority: Priority::Debug,
@@ -48,8 +63,9 @@ impl<V: Vocabulary> Loader<V> {
         let (mut rules, mut findings) = (RuleSet::default(), Vec::new());
         let compiler = Compiler::new(&self.sources, &[], &definitions);
         compiler.compile(&mut rules, &mut Memo::default(), &mut findings);
-        let of_condition = |finding: &Finding| finding.place.source().name == CONDITION;
-        findings.retain(of_condition);
+        let is_of_query =
+            |finding: &Finding| [CONDITION, OUTPUT].contains(&&*finding.place.source().name);
+        findings.retain(is_of_query);
         let name = CONDITION.to_owned();
         (LoadResult { name, findings, schema_warnings: None }, rules.rules.pop())
     }

@@ -80,8 +80,9 @@ pub(crate) fn read(
     }
     let Reader { definitions, at_error, refused, .. } = reader;
     let kept = at_error?;
-    let definitions = std::mem::replace(definitions, kept);
-    Some(Partial { definitions, refused })
+    let partial = std::mem::replace(definitions, kept);
+    definitions.withhold(&partial);
+    Some(Partial { definitions: partial, refused })
 }
 
 struct Reader<'a> {
@@ -268,7 +269,8 @@ impl Reader<'_> {
             return Err(item.error(Cause::OverrideAndAppend, OVERRIDE_AND_APPEND));
         }
         let place = item.place.clone();
-        let def = MacroDef { name, condition, place, condition_place, order: Order::default() };
+        let (condition_parts, order) = Default::default();
+        let def = MacroDef { name, condition, place, condition_place, condition_parts, order };
         if append || overrides.append.contains("condition") {
             self.definitions.append_macro(def)?;
         } else {
@@ -297,8 +299,15 @@ impl Reader<'_> {
                 Some(_) => Some(exception::read(&item, true, self.findings)?),
                 None => None,
             };
-            let change =
-                RuleChange { name, source, condition, exceptions, ..RuleChange::default() };
+            let condition_place = Some(place_of(&item, "condition", ItemKind::RuleCondition));
+            let change = RuleChange {
+                name,
+                source,
+                condition,
+                condition_place,
+                exceptions,
+                ..RuleChange::default()
+            };
             self.definitions.append_rule(change, &item.place, self.sources)?;
         } else if REQUIRED.iter().any(|key| item.has(key)) {
             return self.define_rule(name, &item);
@@ -346,8 +355,10 @@ impl Reader<'_> {
             place: item.place.clone(),
             condition,
             condition_place: place_of(item, "condition", ItemKind::RuleCondition),
+            condition_parts: Default::default(),
             output: output.trim_matches(is_ascii_space).to_owned(),
             output_place: place_of(item, "output", ItemKind::RuleOutput),
+            output_parts: Default::default(),
             description,
             priority,
             source: source.unwrap_or_else(|| "syscall".to_owned()),
@@ -453,12 +464,14 @@ impl Reader<'_> {
         if take("condition")? {
             source.clone_into(&mut change.source);
             change.condition = Some(item.required("condition")?);
+            change.condition_place = Some(place_of(item, "condition", ItemKind::RuleCondition));
         }
         if take("exceptions")? {
             change.exceptions = Some(exception::read(item, append, self.findings)?);
         }
         if take("output")? {
             change.output = Some(item.required("output")?);
+            change.output_place = Some(place_of(item, "output", ItemKind::RuleOutput));
         }
         if take("desc")? {
             change.description = Some(item.required("desc")?);

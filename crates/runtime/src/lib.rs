@@ -25,7 +25,6 @@ mod event_loop;
 mod limits;
 mod log;
 pub mod memory;
-pub mod observe;
 pub mod observers;
 pub mod privileges;
 mod profile;

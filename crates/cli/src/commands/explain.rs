@@ -8,19 +8,16 @@ use peregrine_authoring::Paint;
 use peregrine_authoring::explain::{ConditionTree, EventReport, Explainer, Wanted, WhyNotRun};
 
 use crate::print::{has_colors, print};
-use crate::wiring::{checks, events, rules};
-use peregrine_args::{EventFormat, ExplainCommand, LoadArgs};
+use crate::wiring::{events, rules};
+use peregrine_args::{ExplainCommand, LoadArgs};
 
 /// Explains events, or says why there was none to explain.
 pub(crate) fn run(args: &ExplainCommand) -> anyhow::Result<ExitCode> {
-    let setup = events::setup(&args.config, &args.events)?;
-    checks::plugins(&setup)?;
-    let (fields, load) = (rules::vocabulary(&setup), LoadArgs::default());
-    let texts = rules::chosen(&setup, &args.rules)?;
-    let loader = rules::loaded(&setup, &load, &texts)?;
+    let (setup, texts, loader) = events::prepare(&args.config, &args.events, &args.rules)?;
+    let fields = rules::vocabulary(&setup);
     let wanted = match (args.event, &args.condition) {
         (Some(number), _) => Wanted::Number(number),
-        (None, Some(text)) => Wanted::Condition(Box::new(rules::condition(&loader, text)?)),
+        (None, Some(text)) => Wanted::Condition(Box::new(rules::query(&loader, text, "%evt.num")?)),
         (None, None) if args.why_not.is_some() => Wanted::Every,
         (None, None) => Wanted::Matching,
     };
@@ -31,24 +28,27 @@ pub(crate) fn run(args: &ExplainCommand) -> anyhow::Result<ExitCode> {
     let mut explained: Vec<_> = set.rules.iter().zip(&trees).collect();
     explained.retain(|(rule, _)| named.map_or(rule.active, |name| *name == rule.name));
     // The kernel reports what the rules need; a capture has all of it, whatever is loaded.
-    let loaded =
-        if args.events.live { rules::compile(&setup, &load, &texts)? } else { Default::default() };
+    let loaded = if args.events.live {
+        rules::compile(&setup, &LoadArgs::default(), &texts)?
+    } else {
+        Default::default()
+    };
     let paint = Paint::new(has_colors(&io::stdout()));
     if let (Some(_), [rule]) = (&args.why_not, explained.as_slice()) {
         let mut run = WhyNotRun::new(*rule, &fields, wanted, args.limit.unwrap_or(3));
         events::observe(&setup, &texts, loaded, &args.events, &mut run)?;
         let (head, why_not) = (run.head(), run.why_not);
-        print(match args.format {
-            EventFormat::Text => why_not.to_text(&head, paint),
-            EventFormat::Json => format!("{:#}\n", why_not.to_json(&head)),
+        print(match args.format.is_json() {
+            true => format!("{:#}\n", why_not.to_json(&head)),
+            false => why_not.to_text(&head, paint),
         })?;
         return Ok(if why_not.matched.1 > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let mut printed = Ok(());
     let report = |report: EventReport| {
-        let text = match args.format {
-            EventFormat::Text => report.to_text(paint) + "\n",
-            EventFormat::Json => format!("{}\n", report.to_json()),
+        let text = match args.format.is_json() {
+            true => format!("{}\n", report.to_json()),
+            false => report.to_text(paint) + "\n",
         };
         printed = std::mem::replace(&mut printed, Ok(())).and_then(|()| print(text));
     };

@@ -10,6 +10,7 @@ mod fmt;
 mod info;
 mod lint;
 mod list;
+mod query;
 pub(crate) mod reader;
 mod run;
 mod schema;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Validate(args) => return validate::run(&args),
         Command::Describe(args) => return describe::run(&args),
         Command::Fmt(args) => return fmt::run(&args),
+        Command::Query(args) => return query::run(&args),
         Command::Explain(args) => return explain::run(&args),
         Command::TestRules(args) => return test::run(&args),
         Command::Lint(args) => return lint::run(&args),

@@ -12,7 +12,7 @@ use peregrine_engine::select::{self, BaseSyscalls};
 use peregrine_engine::{Engine, Generation};
 use peregrine_probe::bpf::online_cpus;
 use peregrine_runtime::control::{self, Control};
-use peregrine_runtime::{signals, sources};
+use peregrine_runtime::signals;
 use peregrine_scap::Reader;
 use peregrine_tune::{Cpus, Limits, Report, candidates, measure};
 
@@ -20,24 +20,14 @@ use crate::print::print;
 use crate::wiring::prepare::{PreparedRun, generation};
 use crate::wiring::rules::{self, Rules};
 use crate::wiring::setup::Setup;
-use crate::wiring::{checks, live, run};
-use peregrine_args::{ConfigArgs, RunArgs, TuneCommand};
+use crate::wiring::{checks, events, live, run};
+use peregrine_args::{EventsArgs, RunArgs, TuneCommand};
 
 /// Measures and recommends: tables on stderr, settings on stdout. No alert leaves the program.
 pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
-    let mut keys = vec!["log_level=warning".to_owned()];
-    keys.extend(args.config.overrides.clone());
     // Every rule is measured, also behind another that matches.
-    keys.push("rule_matching=all".to_owned());
-    keys.push(match &args.capture {
-        None => "engine.kind=modern_ebpf".to_owned(),
-        Some(_) => "engine.kind=replay".to_owned(),
-    });
-    if let Some(capture) = &args.capture {
-        keys.push(format!("engine.replay.capture_file={}", capture.display()));
-    }
-    let config = ConfigArgs { config: args.config.config.clone(), overrides: keys };
-    let setup = Setup::load(&config)?;
+    let events = EventsArgs { capture: args.capture.clone(), ..EventsArgs::default() };
+    let setup = Setup::load(&events.config(&args.config))?;
     let Rules { texts, set } = rules::load(&setup, &args.rules)?;
     let run = RunArgs::default();
     let (controller, controls) = control::channel();
@@ -77,11 +67,8 @@ fn recommend(
         Kind::Live { settings, .. } => {
             let all = candidates.iter().map(|candidate| &candidate.set);
             let all = all.fold(generation.settings().selected.clone(), |all, set| all.union(set));
-            let live = live::settings(prepared, settings, &all)?;
-            live::log_start(prepared, &live.probe);
-            let opened = sources::open_live(&live, &prepared.agent.log);
-            let (mut source, resolver) =
-                opened.map_err(|error| live::failed(&error, &prepared.agent.log))?;
+            let (mut source, mut engine) =
+                events::open_live(prepared, settings, &all, Arc::clone(generation))?;
             let count = online_cpus().context("CPUs of this machine")? as usize;
             let per_ring = match settings.cpus_for_each_buffer {
                 0 => count,
@@ -90,9 +77,6 @@ fn recommend(
             let time = Some(Duration::from_secs(tune.seconds.into()));
             let limits = Limits { cpus: Cpus { count, per_ring }, time, stopped: &stopped };
             let _ = writeln!(io::stderr(), "Monitoring for {} seconds …", tune.seconds);
-            let config = peregrine_state::Config { live: true, ..run::state(prepared) };
-            let mut engine = Engine::new(Arc::clone(generation), config);
-            engine = engine.with_resolver(Box::new(resolver));
             let measured = measure(&mut engine, &mut source, &candidates, &limits);
             let measured = measured.map_err(|error| live::failed(&error, &prepared.agent.log))?;
             let lost = source.losses().refresh(Duration::ZERO)?.statistics.total().lost();

@@ -2,40 +2,42 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use peregrine_config::Engine as Kind;
-use peregrine_engine::{Engine, Observer};
-use peregrine_fields::Field;
-use peregrine_rules::RuleSet;
-use peregrine_runtime::observe::Stoppable;
+use peregrine_config::{Engine as Kind, LiveSettings as LiveKeys};
+use peregrine_engine::select::SyscallSet;
+use peregrine_engine::{Engine, Generation, Observer};
+use peregrine_fields::{Field, Fields};
+use peregrine_probe::Live;
+use peregrine_rules::{Loader, RuleSet};
+
 use peregrine_runtime::{control, signals, sources};
 use peregrine_scap::Reader;
 
 use super::prepare::{PreparedRun, generation};
-use super::rules::Texts;
+use super::rules::{self, Texts};
 use super::setup::Setup;
-use super::{live, run};
+use super::stoppable::Stoppable;
+use super::{checks, live, run};
 use crate::print::print_error;
-use peregrine_args::{ConfigArgs, EventsArgs, RunArgs};
+use peregrine_args::{ConfigArgs, EventsArgs, LoadArgs, RunArgs};
 
-/// The configuration, with events from where the command line says.
-pub(crate) fn setup(config: &ConfigArgs, events: &EventsArgs) -> anyhow::Result<Setup> {
-    let mut keys = vec!["log_level=error".to_owned()];
-    keys.extend(config.overrides.clone());
-    keys.push("rule_matching=all".to_owned());
-    match events.file() {
-        Some(file) => {
-            keys.push("engine.kind=replay".to_owned());
-            keys.push(format!("engine.replay.capture_file={}", file.display()));
-        }
-        None => keys.push("engine.kind=modern_ebpf".to_owned()),
-    }
-    if let Some(cgroup) = &events.cgroup {
-        keys.push(format!("engine.modern_ebpf.scope.cgroup={}", cgroup.display()));
-    }
-    Setup::load(&ConfigArgs { config: config.config.clone(), overrides: keys })
+/// The configuration for these events, with the rules of the command line, or else its own.
+pub(crate) fn prepare(
+    config: &ConfigArgs,
+    events: &EventsArgs,
+    named: &[String],
+) -> anyhow::Result<(Setup, Texts, Loader<Fields>)> {
+    let mut config = events.config(config);
+    // Whatever a condition names is monitored.
+    config.overrides.push("base_syscalls.all=true".to_owned());
+    let setup = Setup::load(&config)?;
+    checks::plugins(&setup)?;
+    let texts = rules::chosen(&setup, named)?;
+    let loader = rules::loaded(&setup, &LoadArgs::default(), &texts)?;
+    Ok((setup, texts, loader))
 }
 
 /// Evaluates rules on all events until they end, the observer stops, the time is over, or the user
@@ -52,7 +54,6 @@ pub(crate) fn observe(
     signals::forward(controller, &setup.log, None)?;
     let prepared = PreparedRun::new(setup, texts, &options, controls, &|| ());
     let generation = generation(setup, set, &prepared.agent.origin, &[])?;
-    let selected = generation.settings().selected.clone();
     let time = events.seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let shown = io::stderr().is_terminal() && !io::stdout().is_terminal();
     let progress = |events| {
@@ -71,15 +72,28 @@ pub(crate) fn observe(
         }
         Kind::Live { settings, .. } => {
             let log = &prepared.agent.log;
-            let live = live::settings(&prepared, settings, &selected)?;
-            let opened = sources::open_live(&live, log);
-            let (mut source, resolver) = opened.map_err(|error| live::failed(&error, log))?;
-            let config = peregrine_state::Config { live: true, ..run::state(&prepared) };
-            let mut engine = Engine::new(generation, config).with_resolver(Box::new(resolver));
+            let selected = generation.settings().selected.clone();
+            let (mut source, mut engine) = open_live(&prepared, settings, &selected, generation)?;
             let ended = engine.run(&mut source, &mut observer, &mut ());
             ended.map_err(|error| live::failed(&error, log))?;
         }
         Kind::NoDriver => {}
     }
     Ok(())
+}
+
+/// Begins to monitor this machine for these system calls.
+pub(crate) fn open_live(
+    prepared: &PreparedRun<'_>,
+    keys: &LiveKeys,
+    selected: &SyscallSet,
+    generation: Arc<Generation>,
+) -> anyhow::Result<(Live, Engine)> {
+    let log = &prepared.agent.log;
+    let live = live::settings(prepared, keys, selected)?;
+    live::log_start(prepared, &live.probe);
+    let opened = sources::open_live(&live, log);
+    let (source, resolver) = opened.map_err(|error| live::failed(&error, log))?;
+    let config = peregrine_state::Config { live: true, ..run::state(prepared) };
+    Ok((source, Engine::new(generation, config).with_resolver(Box::new(resolver))))
 }

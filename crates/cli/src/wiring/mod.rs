@@ -15,4 +15,5 @@ pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod setup;
+pub(crate) mod stoppable;
 pub(crate) mod syscalls;

@@ -1,14 +1,15 @@
 //! Rules files: reading them, and making the rule set of a run.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use peregrine_config::{AppendOutput, ExtraField, Select};
-use peregrine_diagnostics::Problem;
+use peregrine_diagnostics::{Label, Problem, Source};
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
-    Addition, EventSource, LoadResult, Loader, OutputAddition, Rule, RuleSet, Selected, Selection,
-    Unmet,
+    Addition, EventSource, LoadResult, Loader, Origin, OutputAddition, Rule, RuleSet, Selected,
+    Selection, Unmet,
 };
 
 use super::checks::{self, SYSCALL};
@@ -93,11 +94,16 @@ pub(crate) fn select(setup: &Setup, mut set: RuleSet<Field>) -> RuleSet<Field> {
     set
 }
 
-/// Compiles a condition of the command line, which may use the lists and macros of these files.
-pub(crate) fn condition(loader: &Loader<Fields>, text: &str) -> anyhow::Result<Rule<Field>> {
-    let (result, rule) = loader.condition(text, SYSCALL);
+/// Compiles a condition and an output of the command line, which may use the lists and macros of
+/// the files.
+pub(crate) fn query(
+    loader: &Loader<Fields>,
+    text: &str,
+    output: &str,
+) -> anyhow::Result<Rule<Field>> {
+    let (result, rule) = loader.query(text, output, SYSCALL);
     explain::explain([&result]);
-    rule.ok_or_else(|| anyhow!("the condition is not valid"))
+    rule.ok_or_else(|| anyhow!("the condition or the output is not valid"))
 }
 
 /// Checks that there is a rule of this name.
@@ -174,8 +180,12 @@ pub(crate) fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fi
         }
     }
     let mut additions = Vec::new();
-    for entry in &setup.config().append_output {
-        add_outputs(entry, &fields, &mut additions);
+    for (index, entry) in setup.config().append_output.iter().enumerate() {
+        let origin = |key: &str| {
+            let name = format!("append_output[{index}].{key}");
+            Origin { label: setup.loaded.label(&name), name }
+        };
+        add_outputs(entry, &fields, origin, &mut additions);
     }
     if let Some(format) = args.print.as_deref().filter(|format| !format.is_empty()) {
         setup.log.warning(
@@ -184,7 +194,9 @@ pub(crate) fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fi
         // These added container and pod fields, which the vocabulary suggests anyway.
         if !["c", "container", "k", "kubernetes"].contains(&format) {
             let what = Addition::Text(format.to_owned());
-            additions.push(OutputAddition { what, ..OutputAddition::default() });
+            let label = Label::bytes(Arc::new(Source::new("-p", format)), 0..format.len());
+            let origin = Origin { name: "-p".to_owned(), label: Some(label) };
+            additions.push(OutputAddition { what, origin, ..OutputAddition::default() });
         }
     }
     let source = EventSource::syscall(fields);
@@ -192,28 +204,33 @@ pub(crate) fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fi
 }
 
 /// What one entry of `append_output` adds.
-fn add_outputs(entry: &AppendOutput, fields: &Fields, additions: &mut Vec<OutputAddition>) {
+fn add_outputs(
+    entry: &AppendOutput,
+    fields: &Fields,
+    origin: impl Fn(&str) -> Origin,
+    additions: &mut Vec<OutputAddition>,
+) {
     let non_empty = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-    let mut add = |source: Option<String>, what| {
-        let rule = non_empty(&entry.rule);
-        additions.push(OutputAddition { source, rule, tags: entry.tags.clone(), what });
+    let mut add = |source: Option<String>, what, key: &str| {
+        let (rule, tags, origin) = (non_empty(&entry.rule), entry.tags.clone(), origin(key));
+        additions.push(OutputAddition { source, rule, tags, what, origin });
     };
     let source = || non_empty(&entry.source);
     if let Some(text) = non_empty(&entry.extra_output) {
-        add(source(), Addition::Text(text));
+        add(source(), Addition::Text(text), "extra_output");
     }
     if entry.suggested_output && (entry.source.is_empty() || entry.source == SYSCALL) {
         for field in fields.suggested() {
             let text = format!("{}=%{field}", field.replace('.', "_"));
-            add(Some(SYSCALL.to_owned()), Addition::Text(text));
+            add(Some(SYSCALL.to_owned()), Addition::Text(text), "suggested_output");
         }
     }
-    for field in &entry.extra_fields {
+    for (index, field) in entry.extra_fields.iter().enumerate() {
         let what = match field.clone() {
             ExtraField::Raw(name) => Addition::Raw(name),
             ExtraField::Formatted { name, format } => Addition::Formatted { key: name, format },
         };
-        add(source(), what);
+        add(source(), what, &format!("extra_fields[{index}]"));
     }
 }
 
@@ -342,7 +359,7 @@ mod tests {
             ..AppendOutput::default()
         };
         let mut additions = Vec::new();
-        add_outputs(&entry, &fields, &mut additions);
+        add_outputs(&entry, &fields, |_| Origin::default(), &mut additions);
         let what: Vec<_> = additions.iter().map(|addition| &addition.what).collect();
         assert_eq!(what[0], &Addition::Text("more %evt.num".to_owned()));
         assert!(what.contains(&&Addition::Text("static_site=%static.site".to_owned())));

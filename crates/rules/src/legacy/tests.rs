@@ -136,11 +136,11 @@ fn mistakes_have_their_places() {
     1 | x: evt.type = open
       |    ^
 
-    error: filter_check called with nonexistent field proc.nam [E0402]
+    error: there is no field `proc.nam` [E0402]
      --> old.conf:3:3
       |
     3 |   proc.nam = cat | INFO cat
-      |   ^^^^^^^^^^^^^^
+      |   ^^^^^^^^
       = help: did you mean `proc.name`?
     "#);
 }

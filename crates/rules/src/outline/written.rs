@@ -33,6 +33,12 @@ impl Written {
         Some(Self { text, range: start..start + written.trim_end().len(), pieces })
     }
 
+    /// A text that is read from these bytes of a file.
+    pub(crate) fn at(file: &str, range: Range<usize>, text: &str) -> Self {
+        let pieces = pieces(file, range.start, text).unwrap_or_default();
+        Self { text: text.to_owned(), range, pieces }
+    }
+
     /// Where a part of the text stands in the file. `None` if it is empty or the place is unknown.
     #[must_use]
     pub fn in_file(&self, part: Range<usize>) -> Option<Range<usize>> {

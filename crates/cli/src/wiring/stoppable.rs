@@ -8,13 +8,13 @@ use peregrine_event::Event;
 use peregrine_fields::View;
 use peregrine_state::State;
 
-use crate::control::{Control, Controls};
+use peregrine_runtime::control::{Control, Controls};
 
 /// Time between two reports of the progress.
 const PROGRESS: Duration = Duration::from_millis(500);
 
 /// Stops an observer at a request or at the end of a time, and reports its progress.
-pub struct Stoppable<'o, O, P> {
+pub(crate) struct Stoppable<'o, O, P> {
     inner: &'o mut O,
     controls: &'o Controls,
     end: Option<Instant>,
@@ -26,7 +26,7 @@ pub struct Stoppable<'o, O, P> {
 impl<'o, O: Observer, P: FnMut(u64)> Stoppable<'o, O, P> {
     /// The observer, until the controls get a request to stop or the time is over. `progress` is
     /// called with the number of events now and then.
-    pub fn new(
+    pub(crate) fn new(
         inner: &'o mut O,
         controls: &'o Controls,
         time: Option<Duration>,
@@ -81,7 +81,7 @@ impl<O: Observer, P: FnMut(u64)> Observer for Stoppable<'_, O, P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::channel;
+    use peregrine_runtime::control::channel;
 
     struct Nothing;
 
