@@ -23,7 +23,9 @@ pub(crate) fn differences(spec: &EventSpec, view: &View<'_>, fields: &Fields) ->
 }
 
 /// What a test can say besides fields.
-const OWN: [&str; 10] = [
+const OWN: [&str; 12] = [
+    "addresses",
+    "users",
     "proc",
     "fd.fresh",
     "fd.role",

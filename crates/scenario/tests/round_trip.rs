@@ -108,8 +108,10 @@ fn recorded_events_pass() {
     let fields = Fields::syscall().with_containers(true);
     let rules = rules();
     let settings = || SuiteSettings { containers: true, ..SuiteSettings::default() };
-    let suite =
-        Suite::new(loader(&fields, &rules), &fields, settings(), &Demand::default(), |set| set);
+    let set = loader(&fields, &rules).into_rules();
+    let all = set.rules.iter().map(|rule| rule.name.as_str()).collect();
+    let demand = Demand { rules: all, ..Demand::default() };
+    let suite = Suite::new(loader(&fields, &rules), &fields, settings(), &demand, |set| set);
     let verbose = std::env::var("PEREGRINE_VERBOSE").is_ok();
     let (mut passed, mut failed) = (0, 0);
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();

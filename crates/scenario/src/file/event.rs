@@ -147,7 +147,7 @@ impl Flat<'_> {
                     self.map(ancestor, "proc", level);
                 }
             }
-            ("proc.env" | "proc.fds", _) => self.assign(key, name, value, level),
+            ("proc.env" | "proc.fds" | "users", _) => self.assign(key, name, value, level),
             ("container.labels" | "container.label", Value::Map(_)) => {
                 self.labels(value, "container.label", level);
             }

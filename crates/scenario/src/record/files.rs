@@ -26,12 +26,32 @@ pub(super) fn put(parts: &mut Parts, before: &State, view: &View<'_>, named: &BT
         let own = describe(seen.unwrap_or(fd), fd.role, named, gives_ends);
         super::yaml::put(parts, "fd", map(own));
     }
+    put_addresses(parts, view, named);
     let others = others(before, thread, event, used, named);
     if let (Some((_, Shown::Map(process))), false) =
         (parts.iter_mut().find(|(name, _)| name == "proc"), others.is_empty())
     {
         super::yaml::put(process, "fds", map(others));
     }
+}
+
+/// Appends which ends of the connection are this machine's, if rules ask for it.
+fn put_addresses(parts: &mut Parts, view: &View<'_>, named: &BTreeSet<String>) {
+    let local = ["fd.lip", "fd.lport", "fd.rip", "fd.rport", "fd.is_server", "fd.lnet", "fd.rnet"];
+    let asked = named.iter().any(|name| local.iter().any(|start| name.starts_with(start)));
+    let (state, event) = (view.state(), view.event());
+    let Some(thread) = state.by_tid(event.tid).filter(|_| asked) else { return };
+    let number = world::used_fd(event.ty).unwrap_or_default();
+    let Some(fd) = event.i64(number).and_then(|number| state.fd(thread, number)) else { return };
+    let ends: [IpAddr; 2] = match fd.kind {
+        FdKind::Ipv4(tuple) => [tuple.sip.into(), tuple.dip.into()],
+        FdKind::Ipv6(tuple) => [tuple.sip.into(), tuple.dip.into()],
+        _ => return,
+    };
+    let own = ends.into_iter().filter(|ip| state.interfaces().has(*ip));
+    let own: BTreeSet<_> = own.map(|ip| ip.to_string()).collect();
+    let own = own.into_iter().map(Shown::Text).collect();
+    super::yaml::put(parts, "addresses", Shown::List(own));
 }
 
 /// Fds in other parameters, and those of standard input and output if rules name them.

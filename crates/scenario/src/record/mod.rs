@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use peregrine_alert::{Alert, Value};
 use peregrine_engine::{Engine, Match, MatchAlert, Observer};
-use peregrine_event::{Abi, Event, EventType};
+use peregrine_event::{Abi, Event, EventType, ParamType};
 use peregrine_fields::{Field, View};
 use peregrine_filter::{Filter, Supplier, Value as FieldValue, Vocabulary};
 use peregrine_scap::{Reader, ScapError};
@@ -301,6 +301,10 @@ impl Given<'_> {
         let mut parts = Vec::new();
         put(&mut parts, "evt", map(self.event()));
         parts.extend(person.parts());
+        let users = self.users();
+        if !users.is_empty() {
+            put(&mut parts, "users", map(users));
+        }
         files::put(&mut parts, self.before, self.view, self.named);
         parts
     }
@@ -337,6 +341,21 @@ impl Given<'_> {
         parts
     }
 
+    /// Users that parameters name, by name.
+    fn users(&self) -> Vec<(String, Shown)> {
+        let event = self.view.event();
+        let Some(thread) = self.before.by_tid(event.tid) else { return Vec::new() };
+        let params = event.ty.info().params.iter().enumerate();
+        let ids = params.filter(|(_, info)| info.ty == ParamType::Uid);
+        let ids: BTreeSet<_> = ids.filter_map(|(index, _)| event.u32(index)).collect();
+        let known = ids.into_iter().filter(|id| *id != thread.uid && *id != 0);
+        let known = known.filter_map(|id| {
+            let user = self.before.user(thread, id)?;
+            Some((String::from_utf8_lossy(user.name).into_owned(), Shown::plain(id)))
+        });
+        known.collect()
+    }
+
     /// The parameters that do not follow from the rest of the test.
     fn arguments(&self) -> Vec<(String, Shown)> {
         let event = self.view.event();
@@ -345,9 +364,13 @@ impl Given<'_> {
         }
         let params = event.ty.info().params.iter().enumerate();
         let params = params.filter_map(|(index, info)| {
-            let bytes = event.param(index)?;
             let follows = world::starts_process(event.ty) && world::is_of_process(info, event.ty);
-            (!follows).then(|| (info.name.to_owned(), print(info, bytes)))
+            let names = ["evt.arg", "evt.rawarg"].map(|start| format!("{start}.{}", info.name));
+            // Old captures lack some of what follows from the process.
+            let named = names.iter().any(|name| self.named.contains(name));
+            let lacking = named && event.param(index).is_none_or(<[u8]>::is_empty);
+            let bytes = event.param(index).unwrap_or_default();
+            (!follows || lacking).then(|| (info.name.to_owned(), print(info, bytes)))
         });
         params.collect()
     }

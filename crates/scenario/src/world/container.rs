@@ -253,6 +253,12 @@ impl Account {
                 users.push(User { uid, gid: uid, name, home, shell });
             }
         }
+        for (name, uid) in values.users() {
+            if users.iter().all(|user| user.uid != uid) {
+                let (home, shell) = (b"/".to_vec(), b"/bin/sh".to_vec());
+                users.push(User { uid, gid: uid, name, home, shell });
+            }
+        }
         let name = group.unwrap_or_else(|| default(gid, "group").into_bytes());
         Self { uid, gid, users, groups: vec![Group { gid, name }] }
     }

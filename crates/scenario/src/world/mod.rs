@@ -86,7 +86,8 @@ impl World {
             Some(OpenFile::Socket(socket)) => Some(socket.near().ip()),
             _ => None,
         };
-        let address = near.filter(IpAddr::is_ipv4).map(|ip| ip.to_string());
+        let listed = values.addresses();
+        let address = near.filter(|ip| ip.is_ipv4() && listed.is_none()).map(|ip| ip.to_string());
         let container = container::read(values, address);
         let account = Account::read(values);
         let cgroups = container.as_ref().map(|it| it.cgroups.as_slice());
@@ -103,7 +104,10 @@ impl World {
         let result = event::result(values, kind, fd, child);
         let begins = kind.is_clone() && result == 0;
         self.add_processes(&lineage, kind.is_exec() && result >= 0, begins);
-        self.add_address(near);
+        match listed {
+            Some(addresses) => addresses.into_iter().for_each(|ip| self.add_address(Some(ip))),
+            None => self.add_address(near),
+        }
         self.add_container(container.as_ref(), ts, actor.tid)?;
         self.add_accounts(&account, container.as_ref(), ts, actor.tid)?;
         self.add_fds(values, &actor, ts)?;

@@ -88,6 +88,21 @@ impl<'a> Values<'a> {
         self.read((0, name), "must be a port", read)
     }
 
+    /// Addresses of this machine, where a test lists them.
+    pub(super) fn addresses(&mut self) -> Option<Vec<IpAddr>> {
+        let ip = |node: &Node| node.as_str()?.parse().ok();
+        let read = |node: &Node| node.as_seq()?.iter().map(ip).collect();
+        self.read((0, "addresses"), "must be a list of IP addresses", read)
+    }
+
+    /// Further users by name.
+    pub(super) fn users(&mut self) -> Vec<(Vec<u8>, u32)> {
+        let user =
+            |(name, id): &(Node, Node)| Some((bytes_of(name)?, u32::try_from(id.as_u64()?).ok()?));
+        let read = |node: &Node| node.as_map()?.0.iter().map(user).collect();
+        self.read((0, "users"), "must be a map of names with numbers", read).unwrap_or_default()
+    }
+
     pub(super) fn ip(&mut self, name: &str) -> Option<IpAddr> {
         self.read((0, name), "must be an IP address", |node| node.as_str()?.parse().ok())
     }
