@@ -568,3 +568,24 @@ fn a_pidfile_that_cannot_be_written_has_its_own_exit_code() {
     assert_eq!(place.run(&["-r", "rules.yaml", "-P", "no/such/pid"]).code, 255);
     assert_eq!(place.run(&["-r", "rules.yaml", "-P", "no/such/pid", "--dry-run"]).code, 0);
 }
+
+#[test]
+fn tests_of_rules_have_exit_codes() {
+    let place = Place::new();
+    let run =
+        |more: &[&str]| place.run_bare(&[&["rules", "test", "-c", "falco.yaml"], more].concat());
+    let test = "- test: t\n  rules: Opened\n  given: {evt.type: open, proc.name: cat, fd.name: /x}\n  match: true\n";
+    place.write("rules.test.yaml", test);
+    let outcome = run(&["rules.yaml", "-v", "--junit", "r.xml"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    assert_eq!(outcome.stdout, "rules.test.yaml: 1 test\n  ok   t\n\nok: 1 passed\n");
+    assert!(place.directory.path().join("r.xml").exists());
+    place.write("rules.test.yaml", &test.replace("cat", "dog"));
+    let outcome = run(&["rules.yaml", "--format", "json"]);
+    assert_eq!((outcome.code, &outcome.json()["failed"]), (1, &Value::from(1)));
+    place.write("rules.yaml", &RULES.replace("proc.name", "proc.nmae"));
+    assert_eq!(run(&["rules.yaml"]).code, 2);
+    assert_eq!(run(&["missing.yaml"]).code, 2);
+    let page = place.run_bare(&["code", "t0301"]);
+    assert!(page.code == 0 && page.stdout.starts_with("T0301 (error): No event can give"));
+}

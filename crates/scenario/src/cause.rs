@@ -25,6 +25,14 @@ macro_rules! causes {
                 match self { $(Self::$name => concat!($($meaning),+).trim_ascii(),)* }
             }
 
+            /// What it means, in a few words.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                let meaning = self.meaning();
+                let end = meaning.find(['.', ':']).unwrap_or(meaning.len());
+                meaning.get(..end).unwrap_or(meaning)
+            }
+
             /// What to do about it.
             #[must_use]
             pub fn remedy(self) -> &'static str {
@@ -90,5 +98,6 @@ mod tests {
     fn codes_are_different_and_in_order() {
         assert!(Cause::ALL.is_sorted_by(|a, b| a.id() < b.id()));
         assert_eq!(Cause::Yaml.meaning(), "The file is not valid YAML.");
+        assert_eq!(Cause::Yaml.title(), "The file is not valid YAML");
     }
 }

@@ -55,7 +55,7 @@ const BROAD: &str = "\
 ";
 
 /// Alerts of one rule and event type on one capture that are recorded: many are alike.
-const PER_KIND: usize = 4;
+const PER_KIND: usize = 2;
 
 fn paths(variable: &str) -> Option<Vec<PathBuf>> {
     let value = std::env::var(variable).ok()?;

@@ -4,6 +4,7 @@
 use peregrine_authoring::codes::{self, Code};
 use peregrine_authoring::lint::{Level, Lint};
 use peregrine_config::ConfigCode;
+use peregrine_scenario::Cause;
 
 use crate::print::print;
 
@@ -13,12 +14,23 @@ pub(crate) fn run(name: Option<&str>) -> anyhow::Result<()> {
         return Ok(print(lint.page_text())?);
     }
     let lints = Lint::ALL.iter().map(|lint| of_lint(*lint));
-    let codes: Vec<_> =
-        codes::of_rules().chain(ConfigCode::ALL.map(of_config)).chain(lints).collect();
+    let tests = Cause::ALL.iter().map(|cause| of_test(*cause));
+    let codes = codes::of_rules().chain(ConfigCode::ALL.map(of_config)).chain(lints).chain(tests);
+    let codes: Vec<_> = codes.collect();
     Ok(print(match name {
         Some(name) => codes::page(&codes, name)?,
         None => codes::listing(&codes),
     })?)
+}
+
+fn of_test(cause: Cause) -> Code {
+    Code {
+        name: cause.id(),
+        severity: "error",
+        title: cause.title(),
+        meaning: cause.meaning(),
+        remedy: cause.remedy(),
+    }
 }
 
 fn of_config(code: ConfigCode) -> Code {

@@ -32,7 +32,12 @@ fn attempt(args: &TestCommand) -> anyhow::Result<u8> {
     let overrides = [&["log_level=warning".to_owned()], args.config.overrides.as_slice()].concat();
     let setup = Setup::load(&ConfigArgs { overrides, ..args.config.clone() })?;
     checks::plugins(&setup)?;
-    let configured = rules::chosen(&setup, &args.rules.rules)?;
+    // Files that bring their rules need none of the configuration.
+    let none = args.rules.rules.is_empty() && setup.loaded.rules.is_empty() && !setup.built_in();
+    let configured = match none && !args.files.is_empty() {
+        true => Texts::new(),
+        false => rules::chosen(&setup, &args.rules.rules)?,
+    };
     if let Some(capture) = &args.record {
         return record_one(&setup, args, &configured, capture);
     }
