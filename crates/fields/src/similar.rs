@@ -7,11 +7,24 @@ const MAX: usize = 3;
 
 /// The names within a small edit distance of `name`, nearest first.
 pub(crate) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let limit = 1 + name.len() / 5;
-    let mut near: Vec<(usize, &str)> =
-        names.map(|other| (osa_distance(name, other), other)).collect();
-    near.retain(|(distance, _)| *distance <= limit);
+    // Within a class of fields, the rest of the name must be alike.
+    let limit = match name.split_once('.') {
+        Some((_, rest)) => (rest.len() / 2).clamp(1, 1 + name.len() / 5),
+        None => 1 + name.len() / 5,
+    };
+    let (mut near, mut longer) = (Vec::new(), Vec::new());
+    for other in names {
+        let distance = osa_distance(name, other);
+        if distance <= limit {
+            near.push((distance, other));
+        } else if name.contains('.') && other.starts_with(name) {
+            longer.push((distance, other));
+        }
+    }
+    // `proc.cmd` is the beginning of `proc.cmdline`.
     near.sort();
+    longer.sort();
+    near.append(&mut longer);
     near.dedup();
     near.into_iter().take(MAX).map(|(_, other)| other.to_owned()).collect()
 }
