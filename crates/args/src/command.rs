@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use peregrine_authoring::Format;
 
+use super::diff_command::DiffCommand;
 use super::events_commands::{ExplainCommand, QueryCommand};
 use super::groups::ConfigArgs;
 use super::lint_command::LintCommand;
@@ -47,6 +48,8 @@ pub enum Command {
     Run(RunCommand),
     /// Measure and recommend settings.
     Tune(TuneCommand),
+    /// Compare rules.
+    Diff(DiffCommand),
     /// Print events.
     Query(QueryCommand),
     /// Explain events.
@@ -79,6 +82,7 @@ impl From<Subcommands> for Command {
             Subcommands::Rules(RulesCommand::Fmt(words)) => Self::Fmt(words),
             Subcommands::Rules(RulesCommand::Test(words)) => Self::TestRules(words),
             Subcommands::Rules(RulesCommand::Lint(words)) => Self::Lint(words),
+            Subcommands::Rules(RulesCommand::Diff(words)) => Self::Diff(words),
             Subcommands::Code { code } => Self::Code(code),
             Subcommands::Fields(words) => Self::Fields(words),
         }

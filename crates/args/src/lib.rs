@@ -12,6 +12,7 @@
 //! ```
 
 mod command;
+mod diff_command;
 mod events_commands;
 mod flags;
 mod groups;
@@ -27,6 +28,7 @@ mod usage;
 use std::ffi::OsString;
 
 pub use command::Command;
+pub use diff_command::DiffCommand;
 pub use events_commands::{EventFormat, EventsArgs, ExplainCommand, QueryCommand};
 pub use groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
 pub use help::page as help_page;

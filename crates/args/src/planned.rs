@@ -10,8 +10,6 @@ const VALIDATE: &str = "`peregrine validate FILE` shows what is wrong with a rul
 const PLANNED: &[(&str, &str)] = &[
     // Applies the remedies of problems. Belongs in `authoring`, on top of `diagnostics`.
     ("rules fix", VALIDATE),
-    // What changes between two sets of rules. Belongs in `authoring`.
-    ("rules diff", "`peregrine describe` prints rules to compare"),
     // An exception for an alert. Belongs in `authoring`.
     ("rules except", "exceptions are written into the rules file"),
     // Language server for rules files. Belongs in `authoring`.

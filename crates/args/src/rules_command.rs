@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use peregrine_authoring::Format;
 
+use super::diff_command::DiffCommand;
 use super::flags::Flag;
 use super::groups::{ConfigArgs, RulesArgs};
 use super::lint_command::LintCommand;
@@ -51,6 +53,18 @@ In a file, a comment silences findings of an item or a line: # lint: allow(L0401
 Exit code: 0 if there is no error (warnings do not count unless --deny makes them errors), 1 if there
 is one, 2 if the rules could not be checked.")]
     Lint(Box<LintCommand>),
+    /// Show what changes between two sets of rules: in meaning, and in the alerts on captures
+    #[command(after_help = "\
+Examples:
+  peregrine rules diff old_rules.yaml my_rules.yaml
+  peregrine rules diff base.yaml base.yaml,my_rules.yaml          what my_rules.yaml adds
+  peregrine rules diff old.d new.d --capture trace.scap --format markdown
+
+Conditions that differ in writing only are the same: macros and lists are expanded, and the order
+of tests and items does not count.
+
+Exit code: 0 if nothing differs, 1 if something does, 2 if a set or a capture cannot be read.")]
+    Diff(DiffCommand),
 }
 
 /// Forms of the results of tests.

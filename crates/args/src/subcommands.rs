@@ -279,7 +279,7 @@ pub(super) fn tree() -> clap::Command {
     with_flags(Subcommands::command().max_term_width(HELP_WIDTH))
 }
 
-fn format(name: &str) -> Result<Format, &'static str> {
+pub(super) fn format(name: &str) -> Result<Format, &'static str> {
     name.parse().map_err(|_| "valid values are: text, markdown, json")
 }
 

@@ -55,6 +55,8 @@ mod value;
 mod why_not;
 mod why_not_text;
 
+pub(crate) use value::printable;
+
 pub use event::{EventFields, EventSummary};
 pub use explanation::{Explanation, Part, PartKind, Place, Reading};
 pub use misses::{Miss, Nearest, concerns, nearest};

@@ -22,6 +22,7 @@ pub mod fmt;
 mod format;
 mod paint;
 pub mod query;
+pub mod rule_diff;
 mod similar;
 mod types;
 

@@ -171,6 +171,11 @@ impl ConditionTree {
         self.macros.get(name)
     }
 
+    /// Names of the macros that it uses, also through others.
+    pub fn macros(&self) -> impl Iterator<Item = &str> {
+        self.macros.keys().map(String::as_str)
+    }
+
     /// The lists that it and its macros name, and where they are defined.
     pub fn lists(&self) -> impl Iterator<Item = (&str, &Label)> {
         self.lists.iter().map(|(name, label)| (name.as_str(), label))

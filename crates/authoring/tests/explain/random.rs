@@ -1,10 +1,11 @@
 //! Random conditions with macros, lists and exceptions.
 
+use peregrine_authoring::rule_diff;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
 
-use super::{compare, root};
+use super::{by_engine, compare, fields, load, root};
 
 /// Tests of all kinds: fields with and without a value, lists, several values, impure fields.
 const TESTS: [&str; 24] = [
@@ -94,6 +95,34 @@ fn random_conditions_match_the_same_events() {
     runner
         .run(&rules(), |rules| {
             compare(&[("random".to_owned(), rules)], &captures);
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// The same rules with their conditions in the normal form in which sets of rules are compared.
+fn normalized(rules: &str) -> String {
+    let loader = load(&[("random".to_owned(), rules.to_owned())]);
+    let rules = loader.rules().rules.iter().map(|rule| {
+        json!({
+            "rule": rule.name, "desc": "d", "condition": rule_diff::normalized(&rule.condition, &fields()),
+            "output": "o", "priority": "INFO", "warn_evttypes": false,
+        })
+    });
+    Json::Array(rules.collect()).to_string()
+}
+
+#[test]
+fn the_normal_form_keeps_the_meaning() {
+    let capture = root().join("conformance/captures/own_acts.scap");
+    let mut runner = TestRunner::new(Config { cases: 12, ..Config::default() });
+    runner
+        .run(&rules(), |rules| {
+            let by_engine = |rules: &str| {
+                let loader = load(&[("random".to_owned(), rules.to_owned())]);
+                by_engine(loader.into_rules(), &capture)
+            };
+            assert_eq!(by_engine(&normalized(&rules)), by_engine(&rules), "{rules}");
             Ok(())
         })
         .unwrap();

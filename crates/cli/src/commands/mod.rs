@@ -4,6 +4,7 @@ mod code;
 mod convert;
 mod demo;
 mod describe;
+mod diff;
 mod explain;
 mod fields;
 mod fmt;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Validate(args) => return validate::run(&args),
         Command::Describe(args) => return describe::run(&args),
         Command::Fmt(args) => return fmt::run(&args),
+        Command::Diff(args) => return diff::run(&args),
         Command::Query(args) => return query::run(&args),
         Command::Explain(args) => return explain::run(&args),
         Command::TestRules(args) => return test::run(&args),
