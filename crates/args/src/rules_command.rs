@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use peregrine_authoring::Format;
 
 use super::diff_command::DiffCommand;
 use super::flags::Flag;
