@@ -26,8 +26,19 @@ pub(crate) enum Verdict {
     Redundant,
 }
 
-/// Rules that can never match, and parts without effect.
-pub(crate) fn check(model: &mut Model<'_>, found: &mut Vec<LintFinding>) {
+/// Rules that can never match.
+pub(crate) fn rules(model: &mut Model<'_>, found: &mut Vec<LintFinding>) {
+    for index in 0..model.rules.len() {
+        let Some(rule) = model.rules.get(index) else { continue };
+        let (own, name) = (rule.own, rule.rule.name.clone());
+        if is_never(model, own) {
+            found.push(never(model, own, &name));
+        }
+    }
+}
+
+/// Parts without effect.
+pub(crate) fn parts(model: &mut Model<'_>, found: &mut Vec<LintFinding>) {
     for index in 0..model.macros.len() {
         let Some(known) = model.macros.get(index) else { continue };
         let (condition, name) = (known.condition, known.name.clone());
@@ -44,10 +55,7 @@ pub(crate) fn check(model: &mut Model<'_>, found: &mut Vec<LintFinding>) {
     for index in 0..model.rules.len() {
         let Some(rule) = model.rules.get(index) else { continue };
         let (condition, own, name) = (rule.condition, rule.own, rule.rule.name.clone());
-        let mut solver = Solver::new(&model.atoms, &mut model.forest);
-        solver.mark();
-        if solver.never(own) {
-            found.push(never(model, own, &name));
+        if is_never(model, own) {
             continue;
         }
         for claim in claims(model, condition, own) {
@@ -56,6 +64,12 @@ pub(crate) fn check(model: &mut Model<'_>, found: &mut Vec<LintFinding>) {
             }));
         }
     }
+}
+
+fn is_never(model: &mut Model<'_>, part: Part) -> bool {
+    let mut solver = Solver::new(&model.atoms, &mut model.forest);
+    solver.mark();
+    solver.never(part)
 }
 
 /// What is certain of the parts that are written in a condition.

@@ -91,13 +91,15 @@ impl LintReport {
 pub fn lint(input: Input<'_>, settings: &Settings) -> LintReport {
     let mut model = Model::new(input);
     let mut findings = Vec::new();
-    contradictions::check(&mut model, &mut findings);
+    contradictions::rules(&mut model, &mut findings);
     values::check(&model, &mut findings);
     scope::check(&mut model, &mut findings);
     cost::check(&model, &mut findings);
     bypass::check(&mut model, &mut findings);
     triage::check(&model, &mut findings);
     portability::check(&model, &mut findings);
+    // Last, because it takes the most work, which is limited.
+    contradictions::parts(&mut model, &mut findings);
     findings.retain(|finding| settings.level(finding.lint) != Level::Allow);
     let silenced = silence::apply(input.outline, settings, &mut findings);
     findings.retain(|finding| settings.level(finding.lint) != Level::Allow);

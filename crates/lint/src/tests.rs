@@ -166,6 +166,18 @@ fn costs_of_rules() {
 }
 
 #[test]
+fn large_conditions_take_bounded_work() {
+    let tests: Vec<_> = (0..600).map(|at| format!("fd.name startswith /d{at}/x")).collect();
+    let (any, none) = (tests.join(" or "), tests.join(" and not "));
+    let text = format!(
+        "- macro: any\n  condition: ({any})\n- macro: none\n  condition: (not {none})\n{}",
+        SHELL.replace("proc.name = bash", "proc.exepath = /x and any and none")
+    );
+    let report = report_of(&[("rules.yaml", &text)]);
+    assert_eq!(codes(&report), ["L0101"]);
+}
+
+#[test]
 fn upstream_conditions_are_understood_as_the_loader_does() {
     let Some(files) = upstream() else { return };
     with(&borrowed(&files), |input| {

@@ -1,5 +1,6 @@
 //! Tests of conditions, each once, with what is known of their values.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -33,7 +34,13 @@ pub(crate) struct Atoms<'f> {
     by_check: HashMap<Arc<Check>, AtomId>,
     subjects: Vec<Subject>,
     by_operand: HashMap<OperandKind, usize>,
+    /// Work that may still be done for all questions together.
+    work: Cell<u64>,
 }
+
+/// How many comparisons of tests all questions together may take. Beyond, nothing more is found: a
+/// set of hostile rules must not take minutes.
+const MAX_WORK: u64 = 100_000_000;
 
 /// A test.
 pub(crate) struct Atom {
@@ -93,7 +100,15 @@ impl<'f> Atoms<'f> {
             by_check: HashMap::new(),
             subjects: Vec::new(),
             by_operand: HashMap::new(),
+            work: Cell::new(MAX_WORK),
         }
+    }
+
+    /// Takes some of the work that may still be done. `false` if there is none.
+    pub(crate) fn work(&self, amount: usize) -> bool {
+        let left = self.work.get().checked_sub(amount as u64);
+        self.work.set(left.unwrap_or_default());
+        left.is_some()
     }
 
     /// Event types that occur. Old forms are converted, and enter events are not delivered.
@@ -155,16 +170,15 @@ impl<'f> Atoms<'f> {
         self.subjects.len() - 1
     }
 
-    /// Whether literals about one subject can all be true for one event. `false` is certain.
+    /// Whether literals about one subject can all be true for one event, given that all but the
+    /// last one can. `false` is certain.
     pub(crate) fn possible(&self, literals: &[Literal]) -> bool {
-        let Some(first) = literals.first() else { return true };
-        let Some(subject) = self.subjects.get(self.get(first.atom).subject) else { return true };
+        let Some(last) = literals.last() else { return true };
+        let Some(subject) = self.subjects.get(self.get(last.atom).subject) else { return true };
         if subject.shape == Shape::Impure {
             return true;
         }
-        let opposite =
-            |a: &Literal| literals.iter().any(|b| a.atom == b.atom && a.holds != b.holds);
-        if literals.iter().any(opposite) {
+        if literals.iter().any(|other| other.atom == last.atom && other.holds != last.holds) {
             return false;
         }
         match subject.shape {
@@ -189,32 +203,34 @@ impl<'f> Atoms<'f> {
                 Accepts::All if literal.holds => {}
                 Accepts::All => return false,
                 Accepts::Unknown => {}
-                accepts => sides.push((atom, accepts, inside)),
+                accepts => sides.push((accepts, inside)),
             }
         }
         if let Some(domain) = &subject.domain {
-            let numbers = sides.iter().filter_map(|(_, accepts, inside)| match accepts {
+            let numbers = sides.iter().filter_map(|(accepts, inside)| match accepts {
                 Accepts::Numbers(numbers) if *inside => Some(numbers.clone()),
                 Accepts::Numbers(numbers) => Some(numbers.complement()),
                 _ => None,
             });
             return !numbers.fold(domain.clone(), |all, some| all.intersection(&some)).is_empty();
         }
-        let texts = |(_, accepts, inside): &(&Atom, &'_ Accepts, bool)| match accepts {
-            Accepts::Texts(texts) => Some((texts.clone(), *inside)),
+        let listed = sides.iter().find_map(|(accepts, inside)| match accepts {
+            Accepts::Texts(texts) if *inside => texts.listed(),
             _ => None,
-        };
-        let texts: Vec<_> = sides.iter().filter_map(texts).collect();
-        let listed = texts.iter().find_map(|(texts, inside)| texts.listed().filter(|_| *inside));
+        });
         if let Some(listed) = listed {
             return listed.into_iter().any(|text| self.all_accept(subject, literals, text));
         }
-        !texts.iter().enumerate().any(|(at, (a, inside))| {
-            *inside
-                && texts.iter().enumerate().any(|(other, (b, inside))| match inside {
-                    true => other > at && a.excludes(b),
-                    false => a.within(b),
-                })
+        // The others do not contradict each other.
+        let Some((Accepts::Texts(last), inside)) = sides.last() else { return true };
+        !sides.iter().any(|(accepts, other_inside)| match accepts {
+            Accepts::Texts(other) => match (*inside, *other_inside) {
+                (true, true) => last.excludes(other),
+                (true, false) => last.within(other),
+                (false, true) => other.within(last),
+                (false, false) => false,
+            },
+            _ => false,
         })
     }
 

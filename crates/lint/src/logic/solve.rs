@@ -151,6 +151,9 @@ impl<'a, 'f> Solver<'a, 'f> {
         }
         let subject = self.atoms.get(literal.atom).subject;
         let facts = self.facts.entry(subject).or_default();
+        if !self.atoms.work(1 + facts.len()) {
+            return true;
+        }
         if !facts.contains(&literal) {
             facts.push(literal);
             self.trail.push(subject);
