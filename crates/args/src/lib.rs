@@ -67,7 +67,7 @@ pub fn read(arguments: &[OsString]) -> Result<CommandLine, UsageError> {
         _ => {
             let mut options = Options::read(arguments)?;
             options.take_words(is_command);
-            let mut warnings = ignored_words(options.words())?;
+            let mut warnings = ignored_words(&options)?;
             let command = options.into_command(&mut warnings)?;
             Ok(CommandLine { command, warnings })
         }
@@ -92,17 +92,31 @@ fn command(first: &str, words: &[String], arguments: &[OsString]) -> Result<Comm
 
 /// Warnings about words beside options. Falco ignores them, so they are no error, unless they name
 /// a command.
-fn ignored_words(words: &[String]) -> Result<Vec<String>, UsageError> {
+fn ignored_words(options: &Options) -> Result<Vec<String>, UsageError> {
     let warning = |word: &String| {
         if is_command(word) {
             return Err(UsageError::CommandNotFirst(word.clone()));
         }
-        let option = || options::nearest(word).map(|option| format!("--{option}"));
-        let nearest = nearest(word).or_else(option);
-        let hint = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        let hint = meant(word, options).map(|hint| format!("; {hint}")).unwrap_or_default();
         Ok(format!("ignoring `{word}`: it is neither a command nor the value of an option{hint}"))
     };
-    words.iter().map(warning).collect()
+    options.words().iter().map(warning).collect()
+}
+
+/// What to write in place of a word that belongs to no option.
+fn meant(word: &str, options: &Options) -> Option<String> {
+    let half = options.overrides().iter().find(|option| !option.contains('='));
+    if let Some(key) = half {
+        return Some(format!("did you mean `-o {key}={word}`?"));
+    }
+    if word.ends_with(".yaml") || word.ends_with(".yml") {
+        return Some(format!("each rules file takes an option of its own: `-r {word}`"));
+    }
+    if word.contains('=') {
+        return Some(format!("did you mean `-o {word}`?"));
+    }
+    let option = || options::nearest(word).map(|option| format!("--{option}"));
+    nearest(word).or_else(option).map(|name| format!("did you mean `{name}`?"))
 }
 
 fn is_command(word: &str) -> bool {
@@ -183,5 +197,20 @@ mod tests {
             error("-c falco.yaml tune"),
             "the command comes before the options: peregrine tune …"
         );
+    }
+
+    #[test]
+    fn words_that_belong_to_no_option_are_named_with_what_is_meant() {
+        for (line, hint) in [
+            ("-r a.yaml b.yaml", "each rules file takes an option of its own: `-r b.yaml`"),
+            ("-r a.yaml log_level=debug", "did you mean `-o log_level=debug`?"),
+            ("-o json_output true", "did you mean `-o json_output=true`?"),
+            ("-r a.yaml dry-run", "did you mean `--dry-run`?"),
+            ("--dry-run samovar", "nor the value of an option"),
+        ] {
+            let words = std::iter::once("peregrine").chain(line.split(' ')).map(OsString::from);
+            let warnings = read(&words.collect::<Vec<_>>()).unwrap().warnings;
+            assert!(warnings.len() == 1 && warnings[0].contains(hint), "{line}: {warnings:?}");
+        }
     }
 }

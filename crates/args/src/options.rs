@@ -45,7 +45,8 @@ pub(super) struct Options {
     #[command(flatten)]
     run: RunArgs,
 
-    /// Check this rules file and print what is wrong with it; may be repeated
+    /// Check this rules file, or the rules files of a directory, and print what is wrong; may be
+    /// repeated
     #[arg(short = 'V', long, value_name = "rules_file", allow_hyphen_values = true, help_heading = RULES)]
     validate: Vec<String>,
 
@@ -128,6 +129,11 @@ impl Options {
     /// Words beside the options.
     pub(super) fn words(&self) -> &[String] {
         &self.words
+    }
+
+    /// The values of `-o`.
+    pub(super) fn overrides(&self) -> &[String] {
+        &self.config.overrides
     }
 
     /// Takes those words that an option can use: further files for `-V`, and a source for `--list`.

@@ -33,6 +33,7 @@ Examples:
 Examples:
   peregrine validate my_rules.yaml
   peregrine validate base.yaml my_rules.yaml      later files see what earlier ones define
+  peregrine validate rules.d                      the rules files of a directory
   peregrine validate --format sarif my_rules.yaml > problems.sarif")]
     Validate(ValidateCommand),
     /// List fields, events, plugins or the system calls ignored by default

@@ -5,7 +5,7 @@ use peregrine_authoring::{events, fields};
 use peregrine_engine::select;
 
 use super::info;
-use crate::print::print;
+use crate::print::{print, print_error};
 use crate::version;
 use crate::wiring::checks::{self, SYSCALL};
 use crate::wiring::rules;
@@ -26,6 +26,10 @@ fn list_fields(args: &ListCommand) -> anyhow::Result<String> {
     let setup = Setup::load(&args.config)?;
     checks::plugins(&setup)?;
     if !args.source.is_empty() && args.source != SYSCALL {
+        let source = &args.source;
+        print_error(format!(
+            "help: there is no source `{source}`: without plugins, `{SYSCALL}` is the only one\n"
+        ));
         bail!("Value for --list must be a valid source type");
     }
     let vocabulary = rules::vocabulary(&setup);
