@@ -9,6 +9,7 @@ use super::diff_command::DiffCommand;
 use super::events_commands::{ExplainCommand, QueryCommand};
 use super::groups::ConfigArgs;
 use super::lint_command::LintCommand;
+use super::lsp_command::LspCommand;
 use super::rules_command::{FmtCommand, RulesCommand, TestCommand};
 use super::subcommands::{
     DescribeCommand, FieldsCommand, ListCommand, RunCommand, Subcommands, SupportCommand,
@@ -54,6 +55,8 @@ pub enum Command {
     Query(QueryCommand),
     /// Explain events.
     Explain(ExplainCommand),
+    /// Serve an editor.
+    Lsp(LspCommand),
     /// Show alerts.
     Demo(Vec<OsString>),
     /// Convert rules of the first releases.
@@ -77,6 +80,7 @@ impl From<Subcommands> for Command {
             Subcommands::Tune(words) => Self::Tune(words),
             Subcommands::Query(words) => Self::Query(words),
             Subcommands::Explain(words) => Self::Explain(words),
+            Subcommands::Lsp(words) => Self::Lsp(words),
             Subcommands::Demo { words } => Self::Demo(words),
             Subcommands::Rules(RulesCommand::Convert { file }) => Self::Convert(file),
             Subcommands::Rules(RulesCommand::Fmt(words)) => Self::Fmt(words),

@@ -12,8 +12,6 @@ const PLANNED: &[(&str, &str)] = &[
     ("rules fix", VALIDATE),
     // An exception for an alert. Belongs in `authoring`.
     ("rules except", "exceptions are written into the rules file"),
-    // Language server for rules files. Belongs in `authoring`.
-    ("lsp", VALIDATE),
     // Asks and commands a running engine. Client in `commands/ctl.rs`, the socket in `server`,
     // what it does in `runtime::control`.
     ("ctl", "signals and the web server control and show a running engine"),

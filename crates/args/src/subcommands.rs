@@ -9,6 +9,7 @@ use peregrine_authoring::Format;
 use super::events_commands::{ExplainCommand, QueryCommand};
 use super::flags::{Flag, with_flags};
 use super::groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
+use super::lsp_command::LspCommand;
 use super::rules_command::RulesCommand;
 
 /// Line width of help pages.
@@ -82,6 +83,17 @@ Examples:
 
 Exit code: 0 if an event was explained, or matched the rule of --why-not; 1 otherwise.")]
     Explain(ExplainCommand),
+    /// Serve an editor: problems while typing, completion, hover, navigation, fixes, formatting
+    #[command(after_help = "\
+Editors start this command. It speaks the language server protocol on standard input and output.
+
+Examples:
+  peregrine lsp                                   each file with the siblings that it needs
+  peregrine lsp -c falco.yaml                     the rules files of a configuration, in its order
+  peregrine lsp -r base.yaml -r local.yaml        these files, in this order
+
+Exit code: 0 after `shutdown` and `exit`; 1 if the editor goes without a word.")]
+    Lsp(LspCommand),
     /// Show what alerts look like: perform a few harmless suspicious acts and monitor them
     #[command(after_help = "\
 Example:

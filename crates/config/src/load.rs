@@ -26,6 +26,8 @@ use crate::{full_schema, overrides, sources, without_effect};
 pub enum Main<'a> {
     /// A file.
     File(&'a Path),
+    /// A file with the text that an editor has, and perhaps has not saved.
+    Edited(&'a Path, &'a str),
     /// A built-in text, if there is no file.
     BuiltIn(&'a str),
 }
@@ -119,7 +121,7 @@ pub fn load(
 ) -> Result<Loaded, ConfigError> {
     let mut loader = Loader::default();
     let name = match main {
-        Main::File(path) => path.display().to_string(),
+        Main::File(path) | Main::Edited(path, _) => path.display().to_string(),
         Main::BuiltIn(_) => "default".to_owned(),
     };
     let loaded = loader.load(main, &name, options, deprecated);
@@ -154,12 +156,13 @@ impl Loader {
         let schema = full_schema();
         let mut root = match main {
             Main::File(path) => self.read_file(path, &schema)?,
+            Main::Edited(path, text) => self.read_bytes(path, text.as_bytes(), &schema)?,
             Main::BuiltIn(text) => sources::read(&mut self.sources, name, text.as_bytes())?,
         };
         for option in options.iter().filter(|option| option.starts_with(INCLUDES)) {
             overrides::apply(&mut root, option, &mut self.sources)?;
         }
-        if let Main::File(path) = main {
+        if let Main::File(path) | Main::Edited(path, _) = main {
             self.include_files(&mut root, path, &schema)?;
         }
         if !root.items().is_empty() {
@@ -231,7 +234,17 @@ impl Loader {
                 format!("Cannot read config file ({name}): {error}"),
             )
         })?;
-        let mut node = sources::read(&mut self.sources, &name, &bytes)?;
+        self.read_bytes(path, &bytes, schema)
+    }
+
+    fn read_bytes(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        schema: &Schema,
+    ) -> Result<Node, ConfigIssue> {
+        let name = path.display().to_string();
+        let mut node = sources::read(&mut self.sources, &name, bytes)?;
         let unset = RefCell::new(Vec::new());
         let variable = |name: &str| {
             let value = std::env::var_os(name);
@@ -255,7 +268,7 @@ impl Loader {
         }
         let warnings: Vec<_> = issues.into_iter().map(|issue| self.problem(issue)).collect();
         self.warnings.extend(warnings);
-        self.files.insert(name, ReadFile { validation, sha256: sha256(&bytes) });
+        self.files.insert(name, ReadFile { validation, sha256: sha256(bytes) });
         Ok(node)
     }
 

@@ -168,6 +168,19 @@ limits! {
     /// Events, processes and open files of one test of rules. A test with more is refused.
     RULE_TEST_PARTS: Count = 1_000;
 
+    // What editors send.
+
+    /// Size of a message of an editor to the language server. At a longer one the server stops.
+    LSP_MESSAGE_BYTES: Bytes = 64 << 20;
+    /// Size of a file that the language server reads or an editor opens. A larger one has no
+    /// diagnostics, and nothing in it is found.
+    LSP_FILE_BYTES: Bytes = 16 << 20;
+    /// Files of rules that the language server knows. More are not read.
+    LSP_FILES: Count = 2_000;
+    /// Diagnostics of a file. More are not shown.
+    LSP_DIAGNOSTICS: Count = 1_000;
+
+
     // What is sent.
 
     /// Alerts that wait for the users and groups of their container. The oldest is sent as it is.

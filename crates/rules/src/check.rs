@@ -20,15 +20,15 @@ const KEEP_FOR: usize = 5_000;
 /// Finds the problems of files that are loaded together. After a change, only rules that it
 /// concerns are compiled.
 ///
-/// Unlike a [`Loader`](crate::Loader) it reads all files to the end, whatever is wrong, and compiles
-/// them together: a macro is unused if no file uses it.
+/// Unlike a [`Loader`](crate::Loader) it reads all files to the end, whatever is wrong, and
+/// compiles them together: a macro is unused if no file uses it.
 ///
 /// ```
 /// use peregrine_fields::Fields;
 /// use peregrine_rules::{Checker, EventSource, RulesText};
 ///
 /// let mut checker = Checker::new(vec![EventSource::syscall(Fields::syscall())]);
-/// let file = RulesText::new("rules.yaml", "- macro: m\n  condition: proc.nmae = a\n");
+/// let file = RulesText::new("rules.yaml", "- macro: m\n  condition: n\n");
 /// let problems = checker.check(&[&file]);
 /// assert_eq!(problems[0].severity.name(), "error");
 /// let file = file.changed("- list: l\n  items: []\n");
@@ -62,8 +62,8 @@ impl<V: Vocabulary> Checker<V> {
         }
     }
 
-    /// All problems of these files, which are loaded in this order. Their places are in the texts of
-    /// [parts](crate::RulesPart).
+    /// All problems of these files, which are loaded in this order. Their places are in the texts
+    /// of [parts](crate::RulesPart).
     pub fn check(&mut self, files: &[&RulesText]) -> Vec<Problem> {
         self.checks += 1;
         if self.checks.is_multiple_of(KEEP_FOR) {

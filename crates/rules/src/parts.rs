@@ -133,8 +133,8 @@ impl RulesText {
         Self { name: self.name.clone(), parts }
     }
 
-    /// Whether the parts mean what the whole means: an alias may refer to an anchor of another part,
-    /// and a file without items of ours is judged as a whole.
+    /// Whether the parts mean what the whole means: an alias may refer to an anchor of another
+    /// part, and a file without items of ours is judged as a whole.
     fn is_right(&self, text: &str) -> bool {
         let ours = |part: &RulesPart| {
             let mut lines = part.text().lines().map(|line| line.trim_start_matches([' ', '-']));

@@ -11,6 +11,7 @@ mod fmt;
 mod info;
 mod lint;
 mod list;
+mod lsp;
 mod query;
 pub(crate) mod reader;
 mod run;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => return explain::run(&args),
         Command::TestRules(args) => return test::run(&args),
         Command::Lint(args) => return lint::run(&args),
+        Command::Lsp(args) => return Ok(lsp::run(args)),
         Command::Demo(words) => return demo::run(&words),
         Command::Help => print(help_page(io::stdout().is_terminal()))?,
         Command::Page(page) => print(page)?,

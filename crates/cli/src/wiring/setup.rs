@@ -60,7 +60,7 @@ impl Setup {
         let loaded = peregrine_config::load(main, overrides, &mut |line| early.warning(line))?;
         let log = open_log(&loaded.config);
         let main = match main {
-            Main::File(path) => Some(path.to_owned()),
+            Main::File(path) | Main::Edited(path, _) => Some(path.to_owned()),
             Main::BuiltIn(_) => None,
         };
         let setup = Self { loaded, main, log };

@@ -1,0 +1,56 @@
+//! What the command line and the client set.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// Which rules the server works on. Clients send these as `initializationOptions`, which override
+/// the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Options {
+    /// The configuration; its rules files are loaded in its order.
+    pub config: Option<PathBuf>,
+    /// Rules files and directories instead of those of the configuration.
+    pub rules: Vec<String>,
+    /// Keys of the configuration, as `-o` sets them.
+    pub overrides: Vec<String>,
+}
+
+impl Options {
+    /// These options with what a client has sent; `root` is its folder, which relative paths are
+    /// in. What is no object of options changes nothing.
+    #[must_use]
+    pub(crate) fn with_client(self, sent: Option<serde_json::Value>, root: Option<&Path>) -> Self {
+        let sent = sent.and_then(|sent| serde_json::from_value::<Self>(sent).ok());
+        let Some(sent) = sent else { return self };
+        let absolute = |path: &Path| root.map_or(path.to_owned(), |root| root.join(path));
+        let text = |path: &String| absolute(Path::new(path)).to_string_lossy().into_owned();
+        Self {
+            config: sent.config.as_deref().map(absolute).or(self.config),
+            rules: match sent.rules.is_empty() {
+                true => self.rules,
+                false => sent.rules.iter().map(text).collect(),
+            },
+            overrides: [self.overrides, sent.overrides].concat(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn clients_override_the_command_line() {
+        let own =
+            Options { config: Some("/a".into()), rules: vec!["r".into()], ..Options::default() };
+        let sent = json!({ "config": "falco.yaml", "unknown": 1 });
+        let both = own.clone().with_client(Some(sent), Some(Path::new("/work")));
+        assert_eq!(both.config, Some("/work/falco.yaml".into()));
+        assert_eq!(both.rules, ["r"]);
+        assert_eq!(own.clone().with_client(Some(json!(["x"])), None), own);
+    }
+}
