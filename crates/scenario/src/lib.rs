@@ -56,7 +56,9 @@ mod world;
 pub use cause::Cause;
 pub use coverage::{Coverage, Gap, RuleCoverage};
 pub use expect::Failure;
-pub use file::{Case, Count, EventSpec, Expected, Given, Named, RecordedEvents, Test, TestFile};
+pub use file::{
+    Case, Count, EventSpec, Expected, Given, Invalid, Named, RecordedEvents, Test, TestFile,
+};
 pub use plan::{FilesError, PlannedSuite, Texts, plan, read_tests};
 pub use run::{Outcome, RunSettings, TestResult, run};
 pub use suite::{Demand, Suite, SuiteSettings};

@@ -19,7 +19,8 @@ use peregrine_scap::Reader;
 
 use crate::coverage::Hits;
 use crate::expect::{Failure, Matched, judge};
-use crate::file::{Case, EventSpec, Given, Pick, RecordedEvents, Test};
+use crate::file::{Case, EventSpec, Given, Named, Pick, RecordedEvents, Test};
+use crate::script::Script;
 use crate::{Cause, Suite, check, world};
 
 /// What a test came to.
@@ -87,7 +88,12 @@ fn run_one(suite: &Suite, case: &Case, settings: &RunSettings) -> TestResult {
     let start = Instant::now();
     let mut watch = Watch::new(suite);
     let (outcome, rules) = match &case.test {
-        Err(problems) => (Outcome::Invalid(problems.clone()), Vec::new()),
+        Err(invalid) => {
+            let mut problems = invalid.problems.clone();
+            problems.extend(rules(suite, &invalid.rules).err().unwrap_or_default());
+            problems.extend(script(suite, &invalid.events).err().unwrap_or_default());
+            (Outcome::Invalid(problems), Vec::new())
+        }
         Ok(test) => {
             let names = test.rules.iter().map(|rule| rule.name.clone()).collect();
             (outcome(suite, test, case, settings, &mut watch), names)
@@ -108,13 +114,15 @@ fn outcome(
     settings: &RunSettings,
     watch: &mut Watch<'_>,
 ) -> Outcome {
-    let ran = rules(suite, test).and_then(|rules| {
-        watch.rules = rules;
-        match &test.given {
-            Given::Events(events) => run_events(suite, events, watch),
-            Given::Capture(capture) => run_capture(suite, capture, case, settings, watch),
-        }
-    });
+    let of_rules = rules(suite, &test.rules).map(|rules| watch.rules = rules).err();
+    let ran = match &test.given {
+        Given::Events(events) => run_events(suite, events, watch),
+        Given::Capture(capture) => run_capture(suite, capture, case, settings, watch),
+    };
+    let ran = match of_rules {
+        Some(problems) => Err(problems.into_iter().chain(ran.err().unwrap_or_default()).collect()),
+        None => ran,
+    };
     let problems = match ran {
         Ok(()) => std::mem::take(&mut watch.problems),
         Err(problems) => problems,
@@ -134,10 +142,10 @@ fn outcome(
 }
 
 /// Positions of the rules of a test.
-fn rules(suite: &Suite, test: &Test) -> Result<Vec<usize>, Vec<Problem>> {
+fn rules(suite: &Suite, rules: &[Named]) -> Result<Vec<usize>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut positions = Vec::new();
-    for rule in &test.rules {
+    for rule in rules {
         match suite.position(&rule.name) {
             None => {
                 let message = format!("there is no rule `{}`", rule.name);
@@ -158,19 +166,23 @@ fn rules(suite: &Suite, test: &Test) -> Result<Vec<usize>, Vec<Problem>> {
     if problems.is_empty() { Ok(positions) } else { Err(problems) }
 }
 
+/// The records for the events of a test.
+fn script(suite: &Suite, events: &[EventSpec]) -> Result<Script, Vec<Problem>> {
+    let unknown = events.iter().flat_map(|spec| check::unknown_fields(spec, &suite.fields));
+    let unknown: Vec<_> = unknown.collect();
+    match (world::script(events), unknown.is_empty()) {
+        (Ok(script), true) => Ok(script),
+        (Ok(_), false) => Err(unknown),
+        (Err(problems), _) => Err(unknown.into_iter().chain(problems).collect()),
+    }
+}
+
 fn run_events(
     suite: &Suite,
     events: &[EventSpec],
     watch: &mut Watch<'_>,
 ) -> Result<(), Vec<Problem>> {
-    let unknown = events.iter().flat_map(|spec| check::unknown_fields(spec, &suite.fields));
-    let unknown: Vec<_> = unknown.collect();
-    let script = world::script(events);
-    let mut script = match (script, unknown.is_empty()) {
-        (Ok(script), true) => script,
-        (Ok(_), false) => return Err(unknown),
-        (Err(problems), _) => return Err(unknown.into_iter().chain(problems).collect()),
-    };
+    let mut script = script(suite, events)?;
     watch.events = events.to_vec();
     let mut engine = Engine::new(Arc::clone(&suite.generation), suite.state.clone());
     match engine.run(&mut script, watch, &mut ()) {

@@ -72,6 +72,9 @@ fn wrong_keys_are_told_with_their_places() {
     assert_eq!(problems(&text), one("T0103", "rule"));
     let text = format!("- test: t\n  rules: Written file\n  {event}\n  mach: true\n");
     assert_eq!(problems(&text), [("T0101", "mach".to_owned()), ("T0102", "test".to_owned())]);
+    let all = "- test: t\n  rules: Writen file\n  given: {evt.type: open, proc.nmae: x}\n  match: maybe\n";
+    let wrong = problems(all).into_iter().map(|(code, _)| code);
+    assert_eq!(wrong.collect::<Vec<_>>(), ["T0002", "T0501", "T0201"]);
     let text = format!("- test: t\n  rules: Writen file\n  {event}\n  match: true\n");
     assert_eq!(problems(&text), one("T0501", "Writen file"));
     let text =
@@ -92,6 +95,8 @@ fn wrong_events_are_told_with_their_places() {
     assert_eq!(given("{evt.type: open, evt.arg.flags: O_WRONGLY}"), one("T0205", "O_WRONGLY"));
     assert_eq!(given("{evt.type: open, fd.type: fiel}"), one("T0205", "fiel"));
     assert_eq!(given("{evt.type: open, thread.cap_effective: CAP_X}"), one("T0205", "CAP_X"));
+    let levels = "{evt.type: open, user.loginuid: x, proc: {parent: {parent: {name: a}}}}";
+    assert_eq!(given(levels), one("T0205", "x"));
 }
 
 #[test]

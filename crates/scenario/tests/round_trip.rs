@@ -107,11 +107,11 @@ impl Observer for Alerts {
 fn recorded_events_pass() {
     let fields = Fields::syscall().with_containers(true);
     let rules = rules();
-    let settings = || SuiteSettings { containers: true, ..SuiteSettings::default() };
+    let settings = SuiteSettings { containers: true, ..SuiteSettings::default() };
     let set = loader(&fields, &rules).into_rules();
     let all = set.rules.iter().map(|rule| rule.name.as_str()).collect();
     let demand = Demand { rules: all, ..Demand::default() };
-    let suite = Suite::new(loader(&fields, &rules), &fields, settings(), &demand, |set| set);
+    let suite = Suite::new(loader(&fields, &rules), &fields, settings, &demand, |set| set);
     let verbose = std::env::var("PEREGRINE_VERBOSE").is_ok();
     let (mut passed, mut failed) = (0, 0);
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -133,13 +133,6 @@ fn recorded_events_pass() {
             let text = record(&suite, &capture, &Wanted::Number(number), Some(&rule)).unwrap();
             let file = TestFile::read("recorded.yaml", text.as_bytes()).unwrap();
             let cases: Vec<_> = file.tests.iter().collect();
-            let suite = Suite::new(
-                loader(&fields, &rules),
-                &fields,
-                settings(),
-                &Demand::of(&cases),
-                |set| set,
-            );
             let results = run(&suite, &cases, &RunSettings::default());
             assert_eq!(results.len(), 1, "{text}");
             if matches!(results[0].outcome, Outcome::Passed) {

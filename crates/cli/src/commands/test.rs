@@ -29,7 +29,8 @@ pub(crate) fn run(args: &TestCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn attempt(args: &TestCommand) -> anyhow::Result<u8> {
-    let overrides = [&["log_level=warning".to_owned()], args.config.overrides.as_slice()].concat();
+    // What is wrong with rules that can be loaded is for `validate` and `lint` to say.
+    let overrides = [&["log_level=error".to_owned()], args.config.overrides.as_slice()].concat();
     let setup = Setup::load(&ConfigArgs { overrides, ..args.config.clone() })?;
     checks::plugins(&setup)?;
     // Files that bring their rules need none of the configuration.

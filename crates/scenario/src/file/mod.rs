@@ -15,7 +15,7 @@ use peregrine_yaml::Node;
 use crate::Cause;
 
 pub use event::EventSpec;
-pub use test::{Case, Count, Expected, Given, Named, RecordedEvents, Test};
+pub use test::{Case, Count, Expected, Given, Invalid, Named, RecordedEvents, Test};
 
 pub(crate) use event::{Assigned, open_file};
 pub(crate) use test::Pick;

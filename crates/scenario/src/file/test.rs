@@ -18,7 +18,18 @@ pub struct Case {
     /// Where it stands.
     pub label: Label,
     /// The test.
-    pub test: Result<Test, Vec<Problem>>,
+    pub test: Result<Test, Invalid>,
+}
+
+/// A test that can't be run, as far as it can be read: what else is wrong with it is told too.
+#[derive(Clone, Debug, Default)]
+pub struct Invalid {
+    /// What is wrong with its form.
+    pub problems: Vec<Problem>,
+    /// Its rules.
+    pub(crate) rules: Vec<Named>,
+    /// Its events.
+    pub(crate) events: Vec<EventSpec>,
 }
 
 /// One test of one or several rules.
@@ -119,14 +130,26 @@ const KEYS: [&str; 9] = [
     "desc",
 ];
 
-/// Reads a test whose variables are filled in. `None` if there are problems, which are added.
-pub(super) fn read(item: &Node, source: &Arc<Source>, problems: &mut Vec<Problem>) -> Option<Test> {
-    let mut reader = Reader { source, problems, item };
+/// Reads a test whose variables are filled in.
+pub(super) fn read(item: &Node, source: &Arc<Source>) -> Result<Test, Invalid> {
+    let mut problems = Vec::new();
+    let mut reader = Reader { source, problems: &mut problems, item };
     reader.check_keys();
     let rules = reader.rules();
     let given = reader.given();
     let expected = reader.expected(given.as_ref());
-    Some(Test { rules: rules?, given: given?, expected: expected? })
+    match (rules, given, expected) {
+        (Some(rules), Some(given), Some(expected)) if problems.is_empty() => {
+            Ok(Test { rules, given, expected })
+        }
+        (rules, given, _) => {
+            let events = match given {
+                Some(Given::Events(events)) => events,
+                _ => Vec::new(),
+            };
+            Err(Invalid { problems, rules: rules.unwrap_or_default(), events })
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -146,6 +169,11 @@ impl Reader<'_> {
     }
 
     fn check_keys(&mut self) {
+        if let Some(name) = self.item.get("test")
+            && name.as_str().is_none_or(str::is_empty)
+        {
+            self.form(self.item, "a test must have a name, which is a text");
+        }
         for (key, _) in self.item.entries() {
             let name = key.as_str().unwrap_or_default();
             if name == "rule" {
@@ -216,6 +244,7 @@ impl Reader<'_> {
             None => std::slice::from_ref(given),
         };
         if events.is_empty() || events.len() > RULE_TEST_PARTS.get() {
+            RULE_TEST_PARTS.reach();
             let message = format!("a test must have from 1 to {RULE_TEST_PARTS} events");
             let problem = Cause::Limit.at(&self.at(given), message);
             self.problems.push(problem);

@@ -7,7 +7,7 @@ use peregrine_limits::RULE_TESTS;
 use peregrine_yaml::{Map, Node, Value};
 
 use super::place::label;
-use super::test::{self, Case};
+use super::test::{self, Case, Invalid};
 use crate::Cause;
 
 /// A variable of `for_each` with the value that it has in one test.
@@ -18,8 +18,13 @@ pub(super) fn cases(item: &Node, source: &Arc<Source>, room: usize) -> Vec<Case>
     let at = item.as_map().and_then(|map| map.entry("test")).map_or(item, |(key, _)| key);
     let (at, name) = (label(source, at), item.get("test"));
     let name = name.and_then(Node::as_str).unwrap_or_default().to_owned();
-    let wrong =
-        |problem| vec![Case { name: name.clone(), label: at.clone(), test: Err(vec![problem]) }];
+    let wrong = |problem| {
+        vec![Case {
+            name: name.clone(),
+            label: at.clone(),
+            test: Err(Invalid { problems: vec![problem], ..Invalid::default() }),
+        }]
+    };
     let combinations = match combinations(item, source) {
         Ok(combinations) => combinations,
         Err(problem) => return wrong(*problem),
@@ -38,10 +43,9 @@ pub(super) fn cases(item: &Node, source: &Arc<Source>, room: usize) -> Vec<Case>
         let item = filled(item, &bindings, source, &mut problems);
         // What a missing value leads to would be told in vain.
         let test = match problems.is_empty() {
-            true => test::read(&item, source, &mut problems),
-            false => None,
+            true => test::read(&item, source),
+            false => Err(Invalid { problems, ..Invalid::default() }),
         };
-        let test = test.filter(|_| problems.is_empty()).ok_or(problems);
         Case { name, label: at.clone(), test }
     };
     combinations.into_iter().map(case).collect()

@@ -72,7 +72,12 @@ impl World {
         {
             problems.push(Cause::Limit.at(&spec.label, error.to_string()));
         }
-        self.problems.extend(problems);
+        // A value that is of several processes is read for each of them.
+        for problem in problems {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
     }
 
     fn known_event(
