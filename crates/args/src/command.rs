@@ -35,6 +35,8 @@ pub enum Command {
     PluginInfo(ConfigArgs, String),
     /// Print a list.
     List(ListCommand),
+    /// Explain an event.
+    Events(Vec<String>),
     /// Explain a field.
     Fields(FieldsCommand),
     /// Explain an error or warning code.
@@ -88,6 +90,7 @@ impl From<Subcommands> for Command {
             Subcommands::Rules(RulesCommand::Lint(words)) => Self::Lint(words),
             Subcommands::Rules(RulesCommand::Diff(words)) => Self::Diff(words),
             Subcommands::Code { code } => Self::Code(code),
+            Subcommands::Events { words } => Self::Events(words),
             Subcommands::Fields(words) => Self::Fields(words),
         }
     }

@@ -115,10 +115,22 @@ Examples:
         /// The code, such as LOAD_UNKNOWN_FILTER; without one, all are listed
         code: Option<String>,
     },
-    /// Explain a field that rules can use
+    /// Explain an event that rules can name, or search for one
+    #[command(after_help = "\
+Examples:
+  peregrine events openat
+  peregrine events flags path                     events with such parameters
+  peregrine events                                all events")]
+    Events {
+        /// The name of an event, or words that its name or its parameters have; without any, all are
+        /// listed
+        words: Vec<String>,
+    },
+    /// Explain a field that rules can use, or search for one
     #[command(after_help = "\
 Examples:
   peregrine fields proc.name
+  peregrine fields parent name                    fields about the name of a parent
   peregrine fields 'proc.aname[2]'
   peregrine fields                                all fields")]
     Fields(FieldsCommand),
@@ -265,8 +277,10 @@ pub struct FieldsCommand {
     /// Where the configuration comes from.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// The field, with or without its argument; without one, all are listed
-    pub name: Option<String>,
+    /// The field, with or without its argument, or words that its name or its description has;
+    /// without any, all are listed
+    #[arg(value_name = "word")]
+    pub words: Vec<String>,
 }
 
 impl Described {

@@ -1,5 +1,7 @@
 //! Listings of events and their parameters.
 
+mod page;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -12,6 +14,8 @@ use serde_json::{Value as Json, json};
 
 use crate::Format;
 use crate::types::type_name;
+
+pub use page::{UnknownEvent, find};
 
 /// Groups of events, in the order in which they are listed.
 const GROUPS: [(Class, &str); 4] = [

@@ -1,5 +1,7 @@
 //! Listings of the fields that rules may use.
 
+mod example;
+
 use peregrine_event::ParamType;
 use peregrine_fields::Fields;
 use peregrine_fields::table::{Argument, Definition};
@@ -7,8 +9,8 @@ use serde_json::{Value as Json, json};
 
 use crate::Format;
 use crate::columns::columns;
-use crate::similar;
 use crate::types::type_name;
+use crate::{search, similar};
 
 /// The event source that has all these fields.
 const SYSCALL: &str = "syscall";
@@ -48,6 +50,23 @@ pub struct UnknownField {
     pub nearest: Option<String>,
 }
 
+/// The page of the field with this name, or the fields whose names and descriptions answer all words.
+///
+/// # Errors
+/// No listed field has this name, and none answers the words.
+pub fn find(fields: &Fields, words: &[String]) -> Result<String, UnknownField> {
+    let known = match words {
+        [name] => page(fields, name),
+        _ => Err(UnknownField { name: words.join(" "), nearest: None }),
+    };
+    known.or_else(|unknown| {
+        let classes = listed_classes(fields);
+        let all = classes.iter().flat_map(|class| &class.fields);
+        let found = search::best(words, all.map(|field| (field.name, field.description)));
+        if found.is_empty() { Err(unknown) } else { Ok(search::listing(&found)) }
+    })
+}
+
 /// The page of one field; `name` may have an argument (`proc.aname[2]`, `evt.arg.flags`).
 ///
 /// # Errors
@@ -79,7 +98,10 @@ pub fn page(fields: &Fields, name: &str) -> Result<String, UnknownField> {
         ("Class:", class.name),
         ("Event Sources:", SYSCALL),
     ];
-    Ok(rows.into_iter().map(|(label, text)| columns(label, text)).collect())
+    let example = field.definition.map(example::example).unwrap_or_default();
+    let rows =
+        rows.into_iter().chain(Some(("Example:", &*example)).filter(|_| !example.is_empty()));
+    Ok(rows.map(|(label, text)| columns(label, text)).collect())
 }
 
 fn describe_argument(argument: Argument) -> &'static str {
@@ -244,5 +266,24 @@ mod tests {
             "there is no field proc.nmae; did you mean proc.name?"
         );
         assert!(page("proc.name.x").is_err());
+        insta::assert_snapshot!(super::page(&fields, "proc.exepath").unwrap());
+    }
+
+    #[test]
+    fn words_find_fields() {
+        let fields = Fields::syscall();
+        let find = |words: &str| {
+            let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
+            find(&fields, &words).map_err(|error| error.to_string())
+        };
+        let parents = find("parent name").unwrap();
+        assert!(parents.lines().any(|line| line.starts_with("proc.pname ")), "{parents}");
+        assert!(find("proc.name").unwrap().starts_with("Field:"));
+        assert!(find("environment").unwrap().contains("proc.env"));
+        assert_eq!(
+            find("proc.nmae"),
+            Err("there is no field proc.nmae; did you mean proc.name?".into())
+        );
+        assert_eq!(find("zebra crossing"), Err("there is no field zebra crossing".into()));
     }
 }

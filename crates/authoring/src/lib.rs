@@ -23,6 +23,7 @@ mod format;
 mod paint;
 pub mod query;
 pub mod rule_diff;
+mod search;
 mod similar;
 mod types;
 

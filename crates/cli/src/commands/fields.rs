@@ -1,18 +1,27 @@
-//! `peregrine fields`: what a field is.
+//! `peregrine fields` and `peregrine events`: what a field or an event is.
 
-use peregrine_authoring::{Format, fields};
+use peregrine_authoring::{Format, events, fields};
 
 use crate::print::print;
+use crate::version;
 use crate::wiring::rules;
 use crate::wiring::setup::Setup;
 use peregrine_args::FieldsCommand;
 
-/// Prints the page of a field, or the list of all.
+/// Prints the page of a field, those that answer the words, or the list of all.
 pub(crate) fn run(args: &FieldsCommand) -> anyhow::Result<()> {
     let setup = Setup::load(&args.config)?;
     let vocabulary = rules::vocabulary(&setup);
-    Ok(print(match &args.name {
-        Some(name) => fields::page(&vocabulary, name)?,
-        None => fields::listing(&vocabulary, Format::Text, true),
+    Ok(print(match args.words.is_empty() {
+        false => fields::find(&vocabulary, &args.words)?,
+        true => fields::listing(&vocabulary, Format::Text, true),
+    })?)
+}
+
+/// The same for events.
+pub(crate) fn events(words: &[String]) -> anyhow::Result<()> {
+    Ok(print(match words {
+        [] => events::listing(Format::Text, version::SCHEMA),
+        words => events::find(words)?,
     })?)
 }

@@ -49,6 +49,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::PageSize(config) => info::page_size(&config)?,
         Command::PluginInfo(config, plugin) => info::plugin(&config, &plugin)?,
         Command::List(args) => list::run(&args)?,
+        Command::Events(words) => fields::events(&words)?,
         Command::Fields(args) => fields::run(&args)?,
         Command::Code(code) => code::run(code.as_deref())?,
         Command::Support(args) => support::run(&args)?,
