@@ -62,6 +62,7 @@ causes! {
     Comma = "E0020" error YamlParse: "a comma too many, or one that is missing",
     Indicator = "E0021" error YamlParse: "an unquoted value that begins with a special character",
     ColonInValue = "E0022" error YamlParse: "`: ` in an unquoted value",
+    CommentInValue = "E0023" error YamlParse: "a comment within an unquoted value",
     EmptyFile = "W0001" own: "an empty file",
     NoItems = "W0002" own: "a file without rules, macros and lists",
     Tag = "W0004" own: "a tag of YAML in place of a text",

@@ -139,7 +139,14 @@ impl<'n> Reading<'n> {
         else {
             return (format!("write `{key}: [a, b, c]`"), explained);
         };
-        let list = format!("[{written}]");
+        // Lines without a dash, or without a blank after it, are one text to YAML.
+        let lines = self.place.part(value.start.offset..value.end.offset);
+        let lines = lines.source.text.get(value.start.offset..value.end.offset).unwrap_or_default();
+        let item = |line: &str| line.trim().trim_start_matches('-').trim_start().to_owned();
+        let list = match lines.lines().count() {
+            0 | 1 => format!("[{written}]"),
+            _ => format!("[{}]", lines.lines().map(item).collect::<Vec<_>>().join(", ")),
+        };
         let edits = vec![Edit { label, text: list.clone() }];
         explained.fix = Some(Fix::safe("write a list", edits));
         (format!("write `{key}: {list}`"), explained)

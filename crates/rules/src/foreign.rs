@@ -32,6 +32,16 @@ pub(crate) fn recognise(text: &str, document: Option<&Node>) -> Option<Foreign> 
         let end = start + line.trim_end().len();
         return Some(Foreign { what: sign.what, help: sign.help, span: (start, end) });
     }
+    let section = line.trim_end().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_name = |name: &str| {
+        name.trim_matches(['[', ']'])
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    if section.is_some_and(is_name) && first.lines().skip(1).any(|line| line.contains('=')) {
+        let span = (start, start + line.trim_end().len());
+        return Some(Foreign { what: "an INI or TOML file", help: "rules files are YAML", span });
+    }
     let keys = match document {
         Some(document) => keys_of(document),
         None => keys_in(text),
@@ -213,6 +223,8 @@ const KEYS: &[Keys] = &[
     keys(&["falcosidekick"], "values of a Helm chart", HELM),
     keys(&["falcoctl", "falco"], "values of a Helm chart", HELM),
     keys(&["collectors", "driver"], "values of a Helm chart", HELM),
+    keys(&["falco", "driver"], "values of a Helm chart", HELM),
+    keys(&["falco", "tty"], "values of a Helm chart", HELM),
     keys(&["chartValues"], "values of a Helm chart", HELM),
     keys(&["services"], "a file of Docker Compose", "check which file is meant"),
     keys(&["groups"], "rules of Prometheus", "they are about metrics"),
@@ -302,6 +314,8 @@ mod tests {
             (b"- hosts: all\n  tasks: []\n", "a playbook of Ansible"),
             (b"- alert: x\n  expr: up == 0\n", "rules of Prometheus"),
             (b"-w /etc/passwd -p wa -k identity\n", "rules of auditd"),
+            (b"[[rules]]\nname = \"x\"\n", "an INI or TOML file"),
+            (b"falco:\n  x: y\ndriver: {kind: ebpf}\n", "values of a Helm chart"),
             (b"alert tcp any any -> any any (msg:\"x\";)\n", "rules of Snort or Suricata"),
         ] {
             assert_eq!(seen(text), Some(what), "{}", text.escape_ascii());

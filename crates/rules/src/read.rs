@@ -11,8 +11,8 @@ use crate::keys::Item;
 use crate::overrides::{Overrides, take};
 use crate::result::Explained;
 use crate::{
-    Cause, ENGINE_VERSION, Finding, ItemKind, Place, PluginRequirement, Version, exception,
-    foreign, hints, syntax,
+    Cause, ENGINE_VERSION, ErrorCode, Finding, ItemKind, Place, PluginRequirement, Version,
+    exception, foreign, hints, syntax,
 };
 
 /// Keys that every rule has.
@@ -118,6 +118,11 @@ impl Reader<'_> {
 
     /// A document that is no list of items.
     fn no_items(&mut self, document: &Node, file: &Place) {
+        // What a syntax error leaves of a file may be anything.
+        if self.findings.iter().any(|finding| finding.wider() == Some(ErrorCode::YamlParse.name()))
+        {
+            return;
+        }
         let message = match document.as_map() {
             Some(_) => "Rules content is not yaml array of objects",
             None => "Rules content is not yaml",

@@ -92,7 +92,10 @@ fn explained(file: &Place, explanation: Explanation) -> Explained {
     // A bracket, a quote or a column may be meant otherwise.
     let guessed = matches!(
         cause,
-        SyntaxCause::Bracket | SyntaxCause::UnclosedQuote | SyntaxCause::Indentation
+        SyntaxCause::Bracket
+            | SyntaxCause::UnclosedQuote
+            | SyntaxCause::Indentation
+            | SyntaxCause::Comment
     );
     let fix = (!edits.is_empty()).then(|| Fix { title: title.to_owned(), edits, safe: !guessed });
     let labels: Vec<Label> = vec![file.part(span)];
@@ -129,5 +132,6 @@ fn cause(cause: SyntaxCause) -> Cause {
         SyntaxCause::Comma => Cause::Comma,
         SyntaxCause::Indicator => Cause::Indicator,
         SyntaxCause::ColonInValue => Cause::ColonInValue,
+        SyntaxCause::Comment => Cause::CommentInValue,
     }
 }

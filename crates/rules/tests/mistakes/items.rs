@@ -67,6 +67,7 @@ const CASES: &[Case] = &[
         &[("E0103", "1:10", "add `condition: "), ("W0102", "2:3", "only rules have `desc`")],
     ),
     (b"- list: shells\n  values: [sh]\n", &[("E0116", "2:3", "write `items`")]),
+    (b"- list: shells\n  items:\n    -sh\n    -bash\n", &[("E0105", "3:5", "[sh, bash]")]),
     (b"- list: shells\n  items: sh, bash\n", &[("E0105", "2:10", "[sh, bash]")]),
     (
         b"- name: Shell\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n",

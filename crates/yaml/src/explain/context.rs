@@ -47,6 +47,8 @@ pub enum SyntaxCause {
     Indicator,
     /// A `: ` within an unquoted value.
     ColonInValue,
+    /// A comment within an unquoted value.
+    Comment,
 }
 
 /// A change of a text: these bytes are replaced by this.

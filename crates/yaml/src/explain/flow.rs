@@ -7,7 +7,7 @@ use super::lines::{Kind, Line, quoted, without_comment};
 pub(super) fn brackets(context: &Context<'_>) -> Vec<Explanation> {
     let mut proposals = Vec::new();
     for (at, line) in context.nearest() {
-        let Some((column, value)) = line.value() else { continue };
+        let (column, value) = line.value().unwrap_or_else(|| line.content());
         if value.starts_with(['[', '{']) {
             proposals.extend(walk(context, at, line.start + column));
             proposals.extend(behind(line.start + column, value));

@@ -70,7 +70,7 @@ pub(crate) fn sections(text: &str) -> Vec<Range<usize>> {
 type Detector = fn(&Context<'_>) -> Vec<Explanation>;
 
 /// In this order: of two repairs after which a text parses, the first is the better guess.
-const DETECTORS: [Detector; 15] = [
+const DETECTORS: [Detector; 16] = [
     marks::tabs,
     marks::lookalikes,
     keys::dash,
@@ -81,6 +81,7 @@ const DETECTORS: [Detector; 15] = [
     flow::brackets,
     flow::commas,
     text::indicators,
+    text::comments,
     keys::colon,
     keys::indentation,
     text::continuation,
@@ -169,7 +170,12 @@ fn limit(context: &Context<'_>) -> Option<Explanation> {
 
 /// The scanner's own error in plainer words.
 fn other(context: &Context<'_>) -> Explanation {
+    let left_out = context.line(context.at).is_some_and(|line| line.body() == "...");
     let (message, help) = match context.error.message.as_str() {
+        _ if left_out => (
+            "`...` ends a document, and the text goes on",
+            "write what is left out here, or remove the line",
+        ),
         "simple key expect ':'" | "simple key expected" => (
             "this line is neither a key nor part of a value",
             "look at it and at the line above: a `:` is missing, or the line must be indented more",

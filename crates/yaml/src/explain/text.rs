@@ -236,8 +236,11 @@ fn indent(context: &Context<'_>, first: usize, wanted: usize, key: &str) -> Opti
 /// Values that begin with a character that means something to YAML.
 pub(super) fn indicators(context: &Context<'_>) -> Vec<Explanation> {
     let mut proposals = Vec::new();
-    for (_, line) in context.nearest() {
-        let Some((column, value)) = line.value() else { continue };
+    for (at, line) in context.nearest() {
+        let Some((column, value)) = line.value() else {
+            proposals.extend(below_key(context, at, line));
+            continue;
+        };
         let start = line.start + column;
         let mut edits: Vec<TextEdit> = Vec::new();
         if value.starts_with('[') {
@@ -263,6 +266,49 @@ pub(super) fn indicators(context: &Context<'_>) -> Vec<Explanation> {
             help: format!("quote it: {new}"),
             title: "quote the value",
             edits,
+        });
+    }
+    proposals
+}
+
+/// A value that begins in the line below its key.
+fn below_key(context: &Context<'_>, at: usize, line: &Line<'_>) -> Option<Explanation> {
+    let meaning = meaning(line.body())?;
+    let (_, before) = context.previous(at)?;
+    let key = before.key().filter(|key| key.value.is_empty())?;
+    let end = before.start + before.trimmed().len();
+    Some(Explanation {
+        cause: SyntaxCause::Indicator,
+        message: format!(
+            "an unquoted value can't begin with `{}`: {meaning}",
+            line.body().chars().next().unwrap_or_default()
+        ),
+        span: line.body_range(),
+        help: format!("write `{}: >` in the line above", key.name),
+        title: "write the value below `>`",
+        edits: vec![(end..end, " >".to_owned())],
+    })
+}
+
+/// A comment between the lines of an unquoted text, which ends the text.
+pub(super) fn comments(context: &Context<'_>) -> Vec<Explanation> {
+    let mut proposals = Vec::new();
+    for (at, line) in context.nearest().filter(|(_, line)| !line.begins_entry()) {
+        let is_comment =
+            |at: &usize| context.line(*at).is_some_and(|line| line.kind == Kind::Comment);
+        let comments: Vec<_> = (context.near.start..at).rev().take_while(is_comment).collect();
+        let Some(last) = comments.first().and_then(|at| context.line(*at)) else { continue };
+        let edit = |at: usize| {
+            let next = context.line(at + 1)?;
+            Some((context.line(at)?.start..next.start, String::new()))
+        };
+        proposals.push(Explanation {
+            cause: SyntaxCause::Comment,
+            message: "this comment ends the value above it".to_owned(),
+            span: last.body_range(),
+            help: format!("move it above the key: `{}` is to go on with the value", line.body()),
+            title: "remove the comment",
+            edits: comments.iter().rev().copied().filter_map(edit).collect(),
         });
     }
     proposals
