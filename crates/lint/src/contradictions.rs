@@ -8,6 +8,9 @@ use super::logic::solve::Solver;
 use super::logic::tree::{Condition, Part, Term};
 use super::model::{Model, shortened};
 
+/// The parts of a longer conjunction or disjunction are not compared with each other.
+const MAX_PARTS: usize = 500;
+
 /// A part whose value is certain where it stands. Tests hold these against captures.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
@@ -91,9 +94,9 @@ struct Search<'s, 'f> {
 impl Search<'_, '_> {
     fn visit(&mut self, part: Part) {
         match self.solver.forest.term(part).clone() {
-            Term::All(parts) => self.visit_all(&parts),
-            Term::Any(parts) => self.visit_any(&parts),
-            Term::Literal(_) | Term::Macro(..) => {}
+            Term::All(parts) if parts.len() <= MAX_PARTS => self.visit_all(&parts),
+            Term::Any(parts) if parts.len() <= MAX_PARTS => self.visit_any(&parts),
+            _ => {}
         }
     }
 

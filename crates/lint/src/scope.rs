@@ -11,6 +11,9 @@ use super::logic::solve::Solver;
 use super::logic::tree::{Part, Term};
 use super::model::Model;
 
+/// Most pairs of rules that are compared: those of some 1,400 rules.
+const MAX_PAIRS: usize = 1_000_000;
+
 pub(crate) fn check(model: &mut Model<'_>, found: &mut Vec<LintFinding>) {
     unreachable(model, found);
     exceptions(model, found);
@@ -38,12 +41,16 @@ fn unreachable(model: &mut Model<'_>, found: &mut Vec<LintFinding>) {
     rules.sort_by_key(|rule| positions.get(rule.rule.name.as_str()));
     let rules: Vec<_> =
         rules.iter().map(|r| (r.rule.name.clone(), model.forest.root(r.condition))).collect();
-    let mut hidden = Vec::new();
+    let (mut hidden, mut pairs) = (Vec::new(), 0);
     let mut solver = Solver::new(&model.atoms, &mut model.forest);
     for (at, (name, root)) in rules.iter().enumerate() {
         let mark = solver.mark();
         if solver.assume(*root) {
             let earlier = rules.iter().take(at).find(|(_, earlier)| {
+                pairs += 1;
+                if pairs > MAX_PAIRS {
+                    return false;
+                }
                 solver.mark();
                 solver.always(*earlier)
             });

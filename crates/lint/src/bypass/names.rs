@@ -9,7 +9,7 @@ use crate::logic::atoms::Atom;
 use crate::model::Model;
 
 /// Programs that run before an attacker comes, so that their names are not the attacker's choice.
-const SERVICES: [&str; 16] = [
+const SERVICES: [&str; 15] = [
     "apache2",
     "containerd",
     "dockerd",
@@ -24,7 +24,6 @@ const SERVICES: [&str; 16] = [
     "postgres",
     "redis-server",
     "sshd",
-    "systemd",
     "tomcat",
 ];
 

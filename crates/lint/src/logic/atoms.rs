@@ -42,6 +42,9 @@ pub(crate) struct Atoms<'f> {
 /// set of hostile rules must not take minutes.
 const MAX_WORK: u64 = 100_000_000;
 
+/// The values of a longer list are not compared with each other.
+const MAX_VALUES: usize = 1000;
+
 /// A test.
 pub(crate) struct Atom {
     pub(crate) check: Arc<Check>,
@@ -219,11 +222,13 @@ impl<'f> Atoms<'f> {
             _ => None,
         });
         if let Some(listed) = listed {
-            return listed.into_iter().any(|text| self.all_accept(subject, literals, text));
+            return !self.work(listed.len() * literals.len())
+                || listed.into_iter().any(|text| self.all_accept(subject, literals, text));
         }
         // The others do not contradict each other.
         let Some((Accepts::Texts(last), inside)) = sides.last() else { return true };
         !sides.iter().any(|(accepts, other_inside)| match accepts {
+            Accepts::Texts(other) if !self.work(last.0.len() * other.0.len()) => false,
             Accepts::Texts(other) => match (*inside, *other_inside) {
                 (true, true) => last.excludes(other),
                 (true, false) => last.within(other),
@@ -276,6 +281,7 @@ impl<'f> Atoms<'f> {
                 _ if atom.inverted => true,
                 Accepts::All => true,
                 Accepts::Texts(texts) => match texts.listed() {
+                    Some(listed) if !self.work(listed.len() * literals.len()) => true,
                     Some(listed) => {
                         let others: Vec<_> = others.chain([literal]).copied().collect();
                         listed.into_iter().any(|text| self.all_accept(subject, &others, text))
@@ -373,8 +379,8 @@ impl Subject {
         }
         let inverted = *op == Operator::Ne;
         let literals = right.literals();
-        let accepts = match self.domain {
-            Some(_) => numbers(*op, literals).map(Accepts::Numbers),
+        let accepts = match &self.domain {
+            Some(domain) => numbers(*op, literals, domain).map(Accepts::Numbers),
             None if self.addresses => addresses(*op, literals).map(Accepts::Texts),
             None => Some(Accepts::Texts(texts(*op, literals))),
         };
@@ -396,10 +402,10 @@ impl Kind {
         use ParamType as T;
         Some(match ty {
             T::Bool => Self::Number(Numbers::range(0, 1)),
-            T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Fd | T::Errno | T::Pid => {
+            T::Int64 | T::Fd | T::Errno | T::Pid => {
                 Self::Number(Numbers::range(i64::MIN.into(), i64::MAX.into()))
             }
-            T::Uint8 | T::Uint16 | T::Uint32 | T::Uint64 | T::Port | T::Mode | T::Reltime => {
+            T::Uint32 | T::Uint64 | T::Port | T::Mode | T::Reltime => {
                 Self::Number(Numbers::range(0, u64::MAX.into()))
             }
             T::Ipaddr | T::Ipv4addr | T::Ipv6addr => Self::Address,
@@ -409,11 +415,16 @@ impl Kind {
     }
 }
 
-fn numbers(op: Operator, literals: &[Text]) -> Option<Numbers> {
+fn numbers(op: Operator, literals: &[Text], domain: &Numbers) -> Option<Numbers> {
+    // What is outside of the range of a type is compared with another value.
+    let plain = |number: &i128| {
+        let signed = domain.has(-1);
+        i32::try_from(*number).is_ok() && (signed || *number >= 0)
+    };
     let parse = |text: &Text| match &*text.to_str() {
         "true" => Some(1),
         "false" => Some(0),
-        digits => digits.parse::<i64>().map(i128::from).ok(),
+        digits => digits.parse::<i64>().map(i128::from).ok().filter(plain),
     };
     let listed: Option<Vec<i128>> = literals.iter().map(parse).collect();
     let listed = listed?;
@@ -540,6 +551,9 @@ impl Atom {
     /// A value that another value of the same test covers, and that other.
     pub(crate) fn covered_value(&self) -> Option<(String, String)> {
         let Accepts::Texts(Texts(forms)) = &self.accepts else { return None };
+        if forms.len() > MAX_VALUES {
+            return None;
+        }
         let text = |at: usize| self.literals().get(at).map(|text| text.to_str().into_owned());
         forms.iter().enumerate().find_map(|(at, inner)| {
             let one = Texts(vec![inner.clone()]);

@@ -179,6 +179,10 @@ impl Numbers {
         self.0.is_empty()
     }
 
+    pub(crate) fn has(&self, number: i128) -> bool {
+        self.0.iter().any(|(from, to)| (*from..=*to).contains(&number))
+    }
+
     /// Numbers in both.
     pub(crate) fn intersection(&self, other: &Self) -> Self {
         let pairs = self.0.iter().flat_map(|a| other.0.iter().map(move |b| (a, b)));
@@ -238,7 +242,7 @@ mod tests {
             from in -5_i128..5, to in -5_i128..5, number in -7_i128..7,
         ) {
             let (listed, range) = (Numbers::listed(a.clone()), Numbers::range(from, to));
-            let has = |set: &Numbers| set.0.iter().any(|(from, to)| (*from..=*to).contains(&number));
+            let has = |set: &Numbers| set.has(number);
             prop_assert_eq!(has(&listed), a.contains(&number));
             prop_assert_eq!(has(&listed.complement()), !has(&listed));
             prop_assert_eq!(has(&listed.intersection(&range)), has(&listed) && has(&range));

@@ -165,6 +165,8 @@ fn condition() -> impl Strategy<Value = String> {
         "(/etc|/usr|/usr/lib|/)".prop_map(|v| format!("fd.name pmatch ({v})")),
         "(f|4|u)".prop_map(|v| format!("fd.typechar = {v}")),
         "(<|<=|>|>=|=|!=) [0-5]".prop_map(|test| format!("fd.num {test}")),
+        "user\\.uid (=|<|>|>=|!=) (-1|0|1000|4294967295)",
+        "evt\\.rawres (=|<|>=) (-1|0|3)",
         "(open|openat|read|execve|close)".prop_map(|v| format!("evt.type = {v}")),
         "(true|false)".prop_map(|v| format!("evt.is_open_read = {v}")),
         "(sh|bash|cat)".prop_map(|v| format!("proc.aname = {v}")),
