@@ -10,7 +10,7 @@ use super::events_commands::{ExplainCommand, QueryCommand};
 use super::groups::ConfigArgs;
 use super::lint_command::LintCommand;
 use super::lsp_command::LspCommand;
-use super::rules_command::{FmtCommand, RulesCommand, TestCommand};
+use super::rules_command::{FixCommand, FmtCommand, RulesCommand, TestCommand};
 use super::subcommands::{
     DescribeCommand, FieldsCommand, ListCommand, RunCommand, Subcommands, SupportCommand,
     TuneCommand, ValidateCommand,
@@ -65,6 +65,8 @@ pub enum Command {
     Convert(PathBuf),
     /// Format rules files.
     Fmt(FmtCommand),
+    /// Apply the fixes of what is wrong with rules files.
+    Fix(FixCommand),
     /// Test rules.
     TestRules(Box<TestCommand>),
     /// Find rules that do not do what they seem to.
@@ -86,6 +88,7 @@ impl From<Subcommands> for Command {
             Subcommands::Demo { words } => Self::Demo(words),
             Subcommands::Rules(RulesCommand::Convert { file }) => Self::Convert(file),
             Subcommands::Rules(RulesCommand::Fmt(words)) => Self::Fmt(words),
+            Subcommands::Rules(RulesCommand::Fix(words)) => Self::Fix(words),
             Subcommands::Rules(RulesCommand::Test(words)) => Self::TestRules(words),
             Subcommands::Rules(RulesCommand::Lint(words)) => Self::Lint(words),
             Subcommands::Rules(RulesCommand::Diff(words)) => Self::Diff(words),

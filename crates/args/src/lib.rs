@@ -35,7 +35,7 @@ pub use groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
 pub use help::page as help_page;
 pub use lint_command::{LintCommand, LintFormat};
 pub use lsp_command::LspCommand;
-pub use rules_command::{FmtCommand, TestCommand, TestFormat};
+pub use rules_command::{FixCommand, FmtCommand, TestCommand, TestFormat};
 pub use subcommands::{
     DescribeCommand, Described, FieldsCommand, ListCommand, Listed, ResultFormat, RunCommand,
     SupportCommand, TuneCommand, ValidateCommand,

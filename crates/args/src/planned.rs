@@ -4,12 +4,8 @@
 
 use super::usage::UsageError;
 
-const VALIDATE: &str = "`peregrine validate FILE` shows what is wrong with a rules file";
-
 /// The words of each, and what serves its purpose today.
 const PLANNED: &[(&str, &str)] = &[
-    // Applies the remedies of problems. Belongs in `authoring`, on top of `diagnostics`.
-    ("rules fix", VALIDATE),
     // An exception for an alert. Belongs in `authoring`.
     ("rules except", "exceptions are written into the rules file"),
     // Asks and commands a running engine. Client in `commands/ctl.rs`, the socket in `server`,

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::diff_command::DiffCommand;
 use super::flags::Flag;
-use super::groups::{ConfigArgs, RulesArgs};
+use super::groups::{ConfigArgs, LoadArgs, RulesArgs};
 use super::lint_command::LintCommand;
 
 /// What can be done with rules files.
@@ -64,6 +64,35 @@ of tests and items does not count.
 
 Exit code: 0 if nothing differs, 1 if something does, 2 if a set or a capture cannot be read.")]
     Diff(DiffCommand),
+    /// Apply the fixes of what is wrong with rules files
+    #[command(after_help = "\
+Examples:
+  peregrine rules fix --diff my_rules.yaml        prints what would change
+  peregrine rules fix my_rules.yaml               writes the file
+Only fixes that keep what is meant are applied; --unsafe applies guesses too, such as the nearest name.
+Exit code: 0 if the files are fixed now, or have nothing to fix; with --diff 1 if they have; 2 if one
+cannot be read or written.")]
+    Fix(FixCommand),
+}
+
+/// Words of `rules fix`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FixCommand {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How rules are loaded.
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// Write nothing, and print what would change
+    #[arg(long)]
+    pub diff: Flag,
+    /// Apply fixes that may not be meant, too
+    #[arg(long = "unsafe")]
+    pub all: Flag,
+    /// The rules files, in the order of loading
+    #[arg(required = true, value_name = "rules_file")]
+    pub files: Vec<String>,
 }
 
 /// Forms of the results of tests.

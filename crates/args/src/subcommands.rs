@@ -108,11 +108,11 @@ Example:
     /// Explain an error or warning code
     #[command(after_help = "\
 Examples:
-  peregrine code LOAD_NO_EVTTYPE                  of rules files
+  peregrine code E0405                            of rules files
   peregrine code CONFIG_UNKNOWN_KEY               of the configuration
   peregrine code                                  all codes")]
     Code {
-        /// The code, such as LOAD_UNKNOWN_FILTER; without one, all are listed
+        /// The code, such as E0405 or LOAD_UNKNOWN_FILTER; without one, all are listed
         code: Option<String>,
     },
     /// Explain an event that rules can name, or search for one

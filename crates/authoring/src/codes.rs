@@ -1,8 +1,15 @@
 //! Error and warning codes: what each means and what to do about it.
 
+mod conditions;
+mod files;
+mod names;
+mod page;
+
 use std::fmt::Write;
 
-use peregrine_rules::{ErrorCode, WarningCode};
+use peregrine_rules::{Cause, ErrorCode, FindingKind, WarningCode};
+
+pub use page::{Example, Page};
 
 use crate::columns::columns;
 use crate::similar;
@@ -30,6 +37,23 @@ pub struct Code {
     pub meaning: &'static str,
     /// What to do about it.
     pub remedy: &'static str,
+    /// The wider code that other tools know it by.
+    pub wider: Option<&'static str>,
+    /// A text that has the problem, and the same text mended.
+    pub example: Example,
+}
+
+impl Code {
+    /// A code without a wider one and without an example.
+    pub const WIDE: Self = Self {
+        name: "",
+        severity: "",
+        title: "",
+        meaning: "",
+        remedy: "",
+        wider: None,
+        example: Example::None,
+    };
 }
 
 /// The page of the code with this name; upper and lower case are the same.
@@ -44,9 +68,25 @@ pub fn page(codes: &[Code], name: &str) -> Result<String, UnknownCode> {
     };
     let mut page = format!("{} ({}): {}\n\n", code.name, code.severity, code.title);
     // Writing into a string does not fail.
-    let _ =
-        write!(page, "{}{}", columns("Meaning:", code.meaning), columns("Remedy:", code.remedy));
+    let _ = write!(page, "{}", columns("Meaning:", code.meaning));
+    if let Some([wrong, right]) = code.example.texts() {
+        page += &example("Wrong:", &wrong);
+        page += &example("Right:", &right);
+    }
+    page += &columns("Remedy:", code.remedy);
+    if let Some(wider) = code.wider {
+        page += &columns("Falco:", wider);
+    }
     Ok(page)
+}
+
+/// A text below its title, indented; nothing if it is empty.
+fn example(title: &str, text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    let lines: String = text.lines().map(|line| format!("    {line}\n")).collect();
+    format!("{title}\n{lines}")
 }
 
 /// These codes with their titles.
@@ -56,11 +96,39 @@ pub fn listing(codes: &[Code]) -> String {
     codes.iter().map(line).collect()
 }
 
-/// All codes of rules files.
+/// All codes of rules files: those of causes, then the wider ones.
 pub fn of_rules() -> impl Iterator<Item = Code> {
+    let causes = pages().map(|page| {
+        let (severity, wider) = match page.cause.kind() {
+            FindingKind::Error(wider) => ("error", Some(wider.name())),
+            FindingKind::Warning(wider) => ("warning", Some(wider.name())),
+            FindingKind::Own => ("warning", None),
+        };
+        Code {
+            name: page.cause.id(),
+            severity,
+            title: page.cause.title(),
+            meaning: page.meaning,
+            remedy: page.remedy,
+            wider,
+            example: page.example,
+        }
+    });
+    causes.chain(wide())
+}
+
+/// The pages of all causes, in the order of their codes.
+pub fn pages() -> impl Iterator<Item = Page> {
+    let all = || [files::PAGES, names::PAGES, conditions::PAGES].into_iter().flatten();
+    Cause::ALL.iter().filter_map(move |cause| all().find(|page| page.cause == *cause)).copied()
+}
+
+/// The codes that Falco has too.
+fn wide() -> impl Iterator<Item = Code> {
     let errors = ErrorCode::ALL.into_iter().map(|code| {
         let (meaning, remedy) = error(code);
-        Code { name: code.name(), severity: "error", title: code.title(), meaning, remedy }
+        let title = code.title();
+        Code { name: code.name(), severity: "error", title, meaning, remedy, ..Code::WIDE }
     });
     let warnings = WarningCode::ALL.into_iter().map(|code| Code {
         name: code.name(),
@@ -68,6 +136,7 @@ pub fn of_rules() -> impl Iterator<Item = Code> {
         title: code.title(),
         meaning: code.description(),
         remedy: warning(code),
+        ..Code::WIDE
     });
     errors.chain(warnings)
 }
@@ -162,7 +231,47 @@ fn warning(code: WarningCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use peregrine_fields::Fields;
+    use peregrine_rules::{EventSource, Loader};
+
     use super::*;
+
+    fn problems(file: &str) -> Vec<String> {
+        let syscall = EventSource::syscall(Fields::syscall());
+        let result = Loader::new(vec![syscall], Vec::new()).load("rules.yaml", file.as_bytes());
+        result.problems().map(|problem| problem.code.to_owned()).collect()
+    }
+
+    #[test]
+    fn every_cause_has_a_page_with_an_example_that_has_it() {
+        let missing: Vec<_> =
+            Cause::ALL.iter().filter(|cause| pages().all(|page| page.cause != **cause)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        let mut mistakes = String::new();
+        for page in pages() {
+            let Some([wrong, right]) = page.example.files() else { continue };
+            let mut found = problems(&wrong);
+            found.dedup();
+            // What is defined in an example is not used there.
+            found.retain(|code| {
+                code == page.cause.id() || !matches!(code.as_str(), "W0303" | "W0304")
+            });
+            if found != [page.cause.id()] {
+                mistakes += &format!("{:?} has {found:?}:\n{wrong}", page.cause);
+            }
+            if !right.is_empty() && !problems(&right).is_empty() {
+                mistakes += &format!("{:?} keeps {:?}:\n{right}", page.cause, problems(&right));
+            }
+        }
+        assert_eq!(mistakes, "");
+    }
+
+    #[test]
+    fn pages_read_well() {
+        let codes: Vec<_> = of_rules().collect();
+        let pages = ["E0309", "E0405", "E0503", "W0404"].map(|code| page(&codes, code).unwrap());
+        insta::assert_snapshot!(pages.join("\n"));
+    }
 
     #[test]
     fn every_code_has_a_page() {
@@ -171,8 +280,9 @@ mod tests {
             let page = page(&codes, &code.name.to_lowercase()).unwrap();
             assert!(page.starts_with(code.name) && page.contains("Remedy:"), "{page}");
         }
+        let listing = listing(&codes);
         assert_eq!(
-            listing(&codes).matches("LOAD_").count(),
+            listing.lines().filter(|line| line.starts_with("LOAD_")).count(),
             ErrorCode::ALL.len() + WarningCode::ALL.len()
         );
     }

@@ -18,6 +18,7 @@ mod diff;
 pub mod events;
 pub mod explain;
 pub mod fields;
+pub mod fix;
 pub mod fmt;
 mod format;
 mod paint;

@@ -30,6 +30,7 @@ fn of_test(cause: Cause) -> Code {
         title: cause.title(),
         meaning: cause.meaning(),
         remedy: cause.remedy(),
+        ..Code::WIDE
     }
 }
 
@@ -40,6 +41,7 @@ fn of_config(code: ConfigCode) -> Code {
         title: code.title(),
         meaning: code.meaning(),
         remedy: code.remedy(),
+        ..Code::WIDE
     }
 }
 
@@ -47,5 +49,5 @@ fn of_lint(lint: Lint) -> Code {
     let severity = if lint.default_level() == Level::Deny { "error" } else { "warning" };
     let page = lint.page();
     let (title, meaning, remedy) = (lint.title(), page.meaning, page.remedy);
-    Code { name: lint.code(), severity, title, meaning, remedy }
+    Code { name: lint.code(), severity, title, meaning, remedy, ..Code::WIDE }
 }

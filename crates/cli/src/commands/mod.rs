@@ -7,6 +7,7 @@ mod describe;
 mod diff;
 mod explain;
 mod fields;
+mod fix;
 mod fmt;
 mod info;
 mod lint;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => return run::run(args),
         Command::Validate(args) => return validate::run(&args),
         Command::Describe(args) => return describe::run(&args),
+        Command::Fix(args) => return fix::run(&args),
         Command::Fmt(args) => return fmt::run(&args),
         Command::Diff(args) => return diff::run(&args),
         Command::Query(args) => return query::run(&args),

@@ -96,7 +96,8 @@ fn list(wrong: &Wrong<'_>, kind: Option<Kind>, names: &dyn Names) -> Option<Advi
     let Wrong { value, field, .. } = wrong;
     let is_name = value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
-        && !wrong.quoted;
+        && !wrong.quoted
+        && !matches!(kind, Some(Kind::Text | Kind::Bytes) | None);
     if !is_name {
         return None;
     }
