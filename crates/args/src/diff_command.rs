@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use peregrine_authoring::Format;
 
+use super::flags::format;
 use super::groups::ConfigArgs;
-use super::subcommands::format;
 
 /// Words of `rules diff`.
 #[derive(Clone, Debug, Default, Args)]

@@ -1,7 +1,8 @@
-//! Switches that take a value, as Falco's do (`--dry-run=false`).
+//! Values of options: switches that take one, as Falco's do (`--dry-run=false`), and formats.
 
 use clap::builder::{BoolishValueParser, ValueParser};
 use clap::{Arg, Command};
+use peregrine_authoring::Format;
 
 /// A switch. An alias, because clap gives a field of type `bool` no value.
 pub(crate) type Flag = bool;
@@ -27,4 +28,9 @@ pub(super) fn with_flags(command: Command) -> Command {
             .default_missing_value("true")
     });
     command.mut_subcommands(with_flags)
+}
+
+/// The format of a listing by its name.
+pub(super) fn format(name: &str) -> Result<Format, &'static str> {
+    name.parse().map_err(|_| "valid values are: text, markdown, json")
 }

@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use peregrine_authoring::Format;
 
 use super::events_commands::{ExplainCommand, QueryCommand};
-use super::flags::{Flag, with_flags};
+use super::flags::{Flag, format, with_flags};
 use super::groups::{ConfigArgs, LoadArgs, RulesArgs, RunArgs};
 use super::lsp_command::LspCommand;
 use super::rules_command::RulesCommand;
@@ -122,8 +122,8 @@ Examples:
   peregrine events flags path                     events with such parameters
   peregrine events                                all events")]
     Events {
-        /// The name of an event, or words that its name or its parameters have; without any, all are
-        /// listed
+        /// The name of an event, or words that its name or its parameters have; without any, all
+        /// are listed
         words: Vec<String>,
     },
     /// Explain a field that rules can use, or search for one
@@ -304,10 +304,6 @@ impl Subcommands {
 /// The tree, with all it needs to read a command line and to print help.
 pub(super) fn tree() -> clap::Command {
     with_flags(Subcommands::command().max_term_width(HELP_WIDTH))
-}
-
-pub(super) fn format(name: &str) -> Result<Format, &'static str> {
-    name.parse().map_err(|_| "valid values are: text, markdown, json")
 }
 
 #[cfg(test)]

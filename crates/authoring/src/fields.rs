@@ -50,7 +50,8 @@ pub struct UnknownField {
     pub nearest: Option<String>,
 }
 
-/// The page of the field with this name, or the fields whose names and descriptions answer all words.
+/// The page of the field with this name, or the fields whose names and descriptions answer all
+/// words.
 ///
 /// # Errors
 /// No listed field has this name, and none answers the words.

@@ -38,8 +38,8 @@ pub(crate) fn score(words: &[String], name: &str, description: &str) -> Option<u
         .sum()
 }
 
-/// The names, each with its description, that answer all words: the best first, equally good ones by
-/// their length.
+/// The names, each with its description, that answer all words: the best first, equally good ones
+/// by their length.
 pub(crate) fn best<'i>(
     words: &[String],
     items: impl Iterator<Item = (&'i str, &'i str)>,

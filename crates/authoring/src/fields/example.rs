@@ -9,7 +9,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("container.image.repository", "container.image.repository endswith /nginx"),
     ("container.name", "container.name = web"),
     ("container.privileged", "container.privileged = true"),
-    ("evt.arg", "evt.arg.flags contains O_CREAT"),
+    ("evt.arg", "evt.arg.flags contains O_TRUNC"),
     ("evt.around", "evt.around[1700000000000000000] = 100"),
     ("evt.dir", "evt.dir = <"),
     ("evt.failed", "evt.failed = true"),
