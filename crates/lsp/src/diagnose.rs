@@ -14,6 +14,7 @@ use peregrine_limits::LSP_DIAGNOSTICS;
 use crate::cursor::ITEMS;
 use crate::snapshot::{Snapshot, Spot};
 use crate::text::Text;
+use crate::workspace::File;
 
 /// A problem with its place in a file.
 #[derive(Clone, Debug)]
@@ -38,9 +39,17 @@ impl<'s> Places<'s> {
     /// The place of a label; `None` if it is in another text, such as a condition that was put
     /// together from several.
     pub(crate) fn spot(&self, label: &Label) -> Option<Spot> {
-        let part = *self.parts.get(&Arc::as_ptr(&label.source))?;
         let (start, end) = (label.span.start.offset, label.span.end.offset);
-        self.snapshot.spot(part, start..end.max(start))
+        let range = start..end.max(start);
+        if let Some(part) = self.parts.get(&Arc::as_ptr(&label.source)) {
+            return self.snapshot.spot(*part, range);
+        }
+        // Lints read whole files.
+        let whole = |file: &Arc<File>| {
+            file.rules.name() == label.source.name && file.text.as_str() == label.source.text
+        };
+        let file = self.snapshot.files.iter().position(whole)?;
+        Some(Spot { file, range })
     }
 
     /// The problems of each file of the snapshot. One without a place in a file is at the beginning

@@ -31,6 +31,7 @@ mod config_file;
 mod cursor;
 mod diagnose;
 mod hover;
+mod lints;
 mod navigate;
 mod options;
 mod protocol;

@@ -20,6 +20,7 @@ use ls_types::{
     Diagnostic, InitializeParams, MessageType, PublishDiagnosticsParams, ShowMessageParams, Uri,
 };
 use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response, ResponseError};
+use peregrine_diagnostics::{Problem, Severity};
 use peregrine_fields::Fields;
 use peregrine_rules::{Checker, EventSource};
 use serde::Serialize;
@@ -28,11 +29,12 @@ use serde_json::Value;
 
 use crate::capabilities::{capabilities, understands_snippets};
 use crate::diagnose::{Placed, Places, diagnostic};
+use crate::lints;
 use crate::options::Options;
 use crate::protocol::{self, Received};
 use crate::snapshot::Snapshot;
 use crate::text::Encoding;
-use crate::workspace::{FileKind, Workspace};
+use crate::workspace::{File, FileKind, Workspace};
 
 /// How long after a change the files are checked, unless another change comes.
 const DELAY: Duration = Duration::from_millis(20);
@@ -40,6 +42,25 @@ const DELAY: Duration = Duration::from_millis(20);
 const QUEUE: usize = 64;
 /// Requests that were cancelled and have not been answered.
 const MOST_CANCELED: usize = 1_024;
+
+/// How long nothing is typed before lints are looked for.
+const LINT_DELAY: Duration = Duration::from_millis(300);
+
+/// What the server waits for.
+enum Input {
+    Received(Received),
+    /// Lints of the files that were loaded together at the time of a change.
+    Lints {
+        key: Key,
+        changes: u64,
+        problems: Vec<Problem>,
+    },
+    /// The client has closed its side.
+    Closed,
+}
+
+/// Files that are loaded together: those that one file needs, or the configured ones.
+type Key = Option<String>;
 
 type Canceled = Arc<Mutex<HashSet<RequestId>>>;
 
@@ -50,7 +71,8 @@ pub(crate) fn serve(
     mut output: impl Write + Send + 'static,
     options: Options,
 ) -> bool {
-    let (to_server, received) = sync_channel::<Received>(QUEUE);
+    let (to_server, received) = sync_channel::<Input>(QUEUE);
+    let lints = to_server.clone();
     let (to_client, sent) = sync_channel::<Message>(QUEUE);
     let canceled = Canceled::default();
     let cancels = Arc::clone(&canceled);
@@ -66,10 +88,11 @@ pub(crate) fn serve(
                 }
                 continue;
             }
-            if to_server.send(message).is_err() {
+            if to_server.send(Input::Received(message)).is_err() {
                 return;
             }
         }
+        let _ = to_server.send(Input::Closed);
     });
     let writer = thread::spawn(move || {
         while let Ok(message) = sent.recv() {
@@ -78,7 +101,7 @@ pub(crate) fn serve(
             }
         }
     });
-    let clean = Server::new(to_client, canceled, options).run(&received);
+    let clean = Server::new(to_client, lints, canceled, options).run(&received);
     let _ = writer.join();
     clean
 }
@@ -93,14 +116,24 @@ enum Phase {
 
 struct Server {
     client: SyncSender<Message>,
+    /// Where threads that look for lints send them.
+    lints: SyncSender<Input>,
     canceled: Canceled,
     options: Options,
     phase: Phase,
     snippets: bool,
     workspace: Workspace,
     /// Files with changes that have not been checked; `None` stands for the configured ones.
-    changed: HashSet<Option<String>>,
-    checkers: HashMap<Option<String>, Checker<Fields>>,
+    changed: HashSet<Key>,
+    /// Number of changes so far.
+    changes: u64,
+    /// Files without errors whose lints have not been looked for.
+    unlinted: HashSet<Key>,
+    /// Whether a thread looks for lints.
+    linting: bool,
+    /// What the last check has found.
+    checked: HashMap<Key, Vec<Problem>>,
+    checkers: HashMap<Key, Checker<Fields>>,
     /// The problems of each file, for code actions and hover.
     problems: HashMap<Uri, (Rc<Snapshot>, Vec<Placed>)>,
     /// What the client shows.
@@ -110,26 +143,47 @@ struct Server {
 type Answer = Result<Value, (ErrorCode, String)>;
 
 impl Server {
-    fn new(client: SyncSender<Message>, canceled: Canceled, options: Options) -> Self {
+    fn new(
+        client: SyncSender<Message>,
+        lints: SyncSender<Input>,
+        canceled: Canceled,
+        options: Options,
+    ) -> Self {
         Self {
             client,
+            lints,
             canceled,
             phase: Phase::Start,
             snippets: false,
             workspace: Workspace::new(Encoding::default(), Options::default()),
             options,
             changed: HashSet::new(),
+            changes: 0,
+            unlinted: HashSet::new(),
+            linting: false,
+            checked: HashMap::new(),
             checkers: HashMap::new(),
             problems: HashMap::new(),
             published: HashMap::new(),
         }
     }
 
-    fn run(mut self, received: &Receiver<Received>) -> bool {
+    fn run(mut self, received: &Receiver<Input>) -> bool {
         loop {
-            let next = match self.changed.is_empty() {
-                true => received.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                false => received.recv_timeout(DELAY),
+            let lint = !self.unlinted.is_empty() && !self.linting;
+            let next = match (self.changed.is_empty(), lint) {
+                (false, _) => received.recv_timeout(DELAY),
+                (true, true) => received.recv_timeout(LINT_DELAY),
+                (true, false) => received.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let next = match next {
+                Ok(Input::Received(message)) => Ok(message),
+                Ok(Input::Lints { key, changes, problems }) => {
+                    self.linted(&key, changes, problems);
+                    continue;
+                }
+                Ok(Input::Closed) => Err(RecvTimeoutError::Disconnected),
+                Err(error) => Err(error),
             };
             match next {
                 Ok(Received::Message(Message::Request(request))) => self.request(request),
@@ -149,6 +203,7 @@ impl Server {
                         message: text,
                     });
                 }
+                Err(RecvTimeoutError::Timeout) if self.changed.is_empty() => self.lint(),
                 Err(RecvTimeoutError::Timeout) => self.check(),
                 Err(RecvTimeoutError::Disconnected) => return self.phase == Phase::Down,
             }
@@ -279,6 +334,7 @@ impl Server {
     }
 
     fn changed(&mut self, uri: &Uri) {
+        self.changes += 1;
         let configured = self.workspace.is_configured(uri);
         self.changed.insert((!configured).then(|| uri.as_str().to_owned()));
     }
@@ -310,14 +366,55 @@ impl Server {
         }
     }
 
-    fn check_rules(&mut self, key: Option<String>, uri: Option<&Uri>) {
+    fn check_rules(&mut self, key: Key, uri: Option<&Uri>) {
         let Some(snapshot) = self.workspace.fresh_snapshot(uri) else { return };
         let fields = Fields::clone(self.workspace.fields());
         let new = || Checker::new(vec![EventSource::syscall(fields)]);
-        let checker = self.checkers.entry(key).or_insert_with(new);
+        let checker = self.checkers.entry(key.clone()).or_insert_with(new);
         let texts: Vec<_> = snapshot.files.iter().map(|file| &file.rules).collect();
         let problems = checker.check(&texts);
-        let places = Places::new(&snapshot);
+        if problems.iter().all(|problem| problem.severity != Severity::Error) {
+            self.unlinted.insert(key.clone());
+        } else {
+            self.unlinted.remove(&key);
+        }
+        self.checked.insert(key, problems.clone());
+        self.show(uri, &snapshot, problems);
+    }
+
+    /// Looks for the lints of files that have been checked.
+    fn lint(&mut self) {
+        let Some(key) = self.unlinted.iter().next().cloned() else { return };
+        self.unlinted.remove(&key);
+        let uri = key.as_ref().and_then(|uri| uri.parse::<Uri>().ok());
+        let Some(snapshot) = self.workspace.snapshot(uri.as_ref()) else { return };
+        let text = |file: &Arc<File>| (file.rules.name().to_owned(), file.text.as_str().to_owned());
+        let texts: Vec<_> = snapshot.files.iter().map(text).collect();
+        let fields = Fields::clone(self.workspace.fields());
+        let (to_server, changes) = (self.lints.clone(), self.changes);
+        self.linting = true;
+        thread::spawn(move || {
+            let problems = lints::find(&texts, &fields);
+            let _ = to_server.send(Input::Lints { key, changes, problems });
+        });
+    }
+
+    /// Shows lints beside what the check has found, unless something has changed since.
+    fn linted(&mut self, key: &Key, changes: u64, lints: Vec<Problem>) {
+        self.linting = false;
+        if changes != self.changes || lints.is_empty() || self.phase != Phase::Running {
+            return;
+        }
+        let uri = key.as_ref().and_then(|uri| uri.parse::<Uri>().ok());
+        let Some(snapshot) = self.workspace.snapshot(uri.as_ref()) else { return };
+        let mut problems = self.checked.get(key).cloned().unwrap_or_default();
+        problems.extend(lints);
+        self.show(uri.as_ref(), &snapshot, problems);
+    }
+
+    /// Publishes the problems of files, or of the one that they were loaded for.
+    fn show(&mut self, uri: Option<&Uri>, snapshot: &Rc<Snapshot>, problems: Vec<Problem>) {
+        let places = Places::new(snapshot);
         let mut sorted = places.sort(problems);
         let mut results = Vec::new();
         for (file, placed) in snapshot.files.iter().zip(sorted.drain(..)) {
@@ -329,7 +426,7 @@ impl Server {
             results.push((Arc::clone(file), placed, shown));
         }
         for (file, placed, shown) in results {
-            self.problems.insert(file.uri.clone(), (Rc::clone(&snapshot), placed));
+            self.problems.insert(file.uri.clone(), (Rc::clone(snapshot), placed));
             self.publish(&file.uri, file.version, shown);
         }
     }

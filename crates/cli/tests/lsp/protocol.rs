@@ -83,8 +83,8 @@ fn columns_are_counted_as_the_client_wants() {
     client.open(&uri, &text);
     let [diagnostic] = &client.diagnostics(&uri, 1)[..] else { panic!() };
     assert!(at_range(&text, &diagnostic["range"]).starts_with("proc.nmae"));
-    client.edit(&uri, 2, &mut text, "ü' and", "ü🦅' and x");
-    client.edit(&uri, 3, &mut text, "xproc.nmae = a", "proc.name = ü");
+    client.edit(&uri, 2, &mut text, "ü' and", "ü🦅' and");
+    client.edit(&uri, 3, &mut text, "proc.nmae = a", "proc.name = ü");
     assert_eq!(client.diagnostics(&uri, 3), Vec::<Value>::new());
     client.stop();
 

@@ -70,6 +70,25 @@ fn problems_come_while_typing_with_codes_and_places() {
 }
 
 #[test]
+fn lints_come_when_nothing_is_typed() {
+    let files = Files::new(&[]);
+    let uri = files.uri("rules.yaml");
+    let never = "proc.name = bash and proc.name = zsh";
+    let mut client = Client::new(&[], json!({}));
+    client
+        .open(&uri, &BASE.replace("spawned and shell", &format!("spawned and shell and {never}")));
+    loop {
+        let message = client.receive().unwrap();
+        let found = message["params"]["diagnostics"].as_array().cloned().unwrap_or_default();
+        let mut codes = found.iter().filter_map(|it| it["code"].as_str());
+        if codes.any(|code| code.starts_with('L')) {
+            break;
+        }
+    }
+    client.stop();
+}
+
+#[test]
 fn fixes_are_code_actions() {
     let files = Files::new(&[]);
     let uri = files.uri("rules.yaml");

@@ -32,6 +32,7 @@ impl Server {
             Shutdown::METHOD => {
                 self.phase = Phase::Down;
                 self.changed.clear();
+                self.unlinted.clear();
                 Ok(Value::Null)
             }
             Initialize::METHOD => {
