@@ -264,6 +264,22 @@ impl Workspace {
         self.snapshot(uri)
     }
 
+    /// The files in which a name of an open rules file may be used: those of the configuration, or
+    /// all in its directory, as the files that use it need not be those that it needs.
+    pub(crate) fn users(&mut self, uri: &Uri) -> Option<Rc<Snapshot>> {
+        if self.is_configured(uri) {
+            return self.snapshot(Some(uri));
+        }
+        let siblings = self.siblings_of(uri);
+        let mut paths: Vec<_> = siblings.iter().cloned().chain(path(uri)).collect();
+        paths.sort();
+        let mut files: Vec<_> = paths.iter().filter_map(|path| self.read(path)).collect();
+        if path(uri).is_none() {
+            files.extend(self.file(uri).cloned());
+        }
+        Some(Rc::new(Snapshot::new(files)))
+    }
+
     fn choose_siblings(&mut self, uri: &Uri, file: &Arc<File>) -> Vec<PathBuf> {
         let paths = self.siblings_of(uri);
         let siblings: Vec<_> = paths.iter().filter_map(|path| self.read(path)).collect();

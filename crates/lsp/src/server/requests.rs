@@ -59,7 +59,7 @@ impl Server {
                 let params: ls_types::ReferenceParams = decode(params)?;
                 let declared = params.context.include_declaration;
                 let at = params.text_document_position;
-                encode(self.with_symbol(&at.text_document.uri, at.position, |snapshot, symbol| {
+                encode(self.with_users(&at.text_document.uri, at.position, |snapshot, symbol| {
                     let spots = navigate::references(snapshot, symbol, declared);
                     let places = spots.iter().filter_map(|spot| snapshot.location(spot));
                     places.collect::<Vec<Location>>()
@@ -86,7 +86,7 @@ impl Server {
                 let at = params.text_document_position;
                 let new = params.new_name;
                 let edit =
-                    self.with_symbol(&at.text_document.uri, at.position, |snapshot, symbol| {
+                    self.with_users(&at.text_document.uri, at.position, |snapshot, symbol| {
                         navigate::rename(snapshot, symbol, &new)
                     });
                 match edit {
@@ -159,6 +159,17 @@ impl Server {
             let (symbol, ..) = symbol_at(snapshot, index, file.text.offset(position))?;
             Some(ask(snapshot, &symbol))
         })?
+    }
+
+    /// Asks about all files that may use what is at a place.
+    fn with_users<T>(
+        &mut self,
+        uri: &Uri,
+        position: Position,
+        ask: impl FnOnce(&Snapshot, &Symbol) -> T,
+    ) -> Option<T> {
+        let symbol = self.with_symbol(uri, position, |_, symbol| symbol.clone())?;
+        Some(ask(&*self.workspace.users(uri)?, &symbol))
     }
 
     fn completion(&mut self, uri: &Uri, position: Position) -> Option<CompletionList> {
