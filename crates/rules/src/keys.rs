@@ -134,6 +134,17 @@ pub(crate) const KEYS: &[Key] = &[
     key("append", Type::Boolean, &[Item::List, Item::Macro, Item::Rule]),
 ];
 
+/// Whether conditions can refer to a macro of this name.
+pub(crate) fn is_identifier(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// A blank, in the sense of C.
+pub(crate) fn is_ascii_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use peregrine_yaml::Node;
 
 use crate::decode::{Decoded, Reading, failed};
 use crate::define::{Definitions, ListDef, MacroDef, Order, RuleChange, RuleDef, Sources};
-use crate::keys::Item;
+use crate::keys::{Item, is_ascii_space, is_identifier};
 use crate::overrides::{Overrides, take};
 use crate::result::Explained;
 use crate::{
@@ -349,11 +349,17 @@ impl Reader<'_> {
                 Vec::new()
             }
         };
-        let (Some(condition), Some(output), Some(description), Some(priority), true) =
-            (condition, output, description, priority, errors.is_empty())
-        else {
-            return self.fail_all(Item::Rule, item, &REQUIRED, errors);
-        };
+        let refused = !errors.is_empty();
+        if refused {
+            self.fail_all(Item::Rule, item, &REQUIRED, errors)?;
+        }
+        // What a refused rule has is checked all the same, unless it is meant as a change of an
+        // earlier rule. Only this file sees it.
+        let change = refused && self.definitions.has(Item::Rule, &name);
+        let Some(condition) = condition.filter(|_| !change) else { return Ok(()) };
+        let output = output.unwrap_or_else(|| "*".to_owned());
+        let (description, priority) =
+            (description.unwrap_or_default(), priority.unwrap_or(Priority::Debug));
         self.findings.append(&mut warnings);
         let rule = RuleDef {
             name,
@@ -377,6 +383,10 @@ impl Reader<'_> {
             exceptions,
             order: Order::default(),
         };
+        if refused {
+            let _ = self.definitions.define_rule(rule, self.sources, &mut Vec::new());
+            return Ok(());
+        }
         self.definitions.define_rule(rule, self.sources, self.findings)?;
         self.warn_of_unknown_keys(Item::Rule, item)
     }
@@ -586,13 +596,4 @@ pub(crate) fn key_name<'n>(node: &'n Node, place: &Place) -> Decoded<&'n str> {
         None if node.is_null() => Ok("null"),
         None => Err(failed(Cause::NotAWord, "bad conversion: a word must stand here", place)),
     }
-}
-
-fn is_identifier(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-fn is_ascii_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
 }

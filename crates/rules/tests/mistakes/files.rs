@@ -57,7 +57,7 @@ const CASES: &[Case] = &[
     ),
     (
         b"- macro: broken\n  condition evt.type = open\n- rule: x\n  desc: d\n  condition: broken and proc.nmae = x\n  output: o\n",
-        &[("E0012", "2:3", "write `condition: evt.type = open`"), ("E0103", "3:9", "add `priority")],
+        &[("E0012", "2:3", "write `condition: evt.type = open`"), ("E0103", "3:9", "add `priority"), ("E0402", "5:25", "proc.name")],
     ),
     (b"- rule: x\n<<<<<<< HEAD\n  desc: a\n=======\n  desc: b\n>>>>>>> b\n", &[
         ("E0004", "2:1", "keep one side"),

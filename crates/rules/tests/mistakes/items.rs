@@ -90,6 +90,10 @@ const CASES: &[Case] = &[
         &[("E0103", "1:9", "add `priority: "), ("E0103", "5:16", "add `name: ")],
     ),
     (
+        b"- rule: Shell\n  description: d\n  condition: proc.nmae = sh\n  output: o %fd.nam\n  priority: INFO\n",
+        &[("E0116", "2:3", "write `desc`"), ("E0501", "4:14", "fd.nam"), ("E0402", "3:14", "proc.name")],
+    ),
+    (
         b"- macro: broken\n- rule: Uses\n  desc: d\n  condition: broken and evt.type = open\n  output: o\n  priority: INFO\n- rule: Uses\n  condition: and proc.name = x\n  override: {condition: append}\n",
         &[("E0103", "1:10", "add `condition: ")],
     ),
