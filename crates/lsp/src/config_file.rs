@@ -99,7 +99,6 @@ mod tests {
         assert!(labels("json_o¦").contains(&"json_output".to_owned()));
         assert!(labels("engine:\n  ¦").contains(&"kind".to_owned()));
         assert!(labels("engine:\n  modern_ebpf:\n    b¦").contains(&"buf_size_preset".to_owned()));
-        assert!(labels("plugins:\n  - n¦").contains(&"name".to_owned()));
         assert!(labels("json_output: ¦").is_empty());
     }
 

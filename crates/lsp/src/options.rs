@@ -22,6 +22,7 @@ impl Options {
     /// in. What is no object of options changes nothing.
     #[must_use]
     pub(crate) fn with_client(self, sent: Option<serde_json::Value>, root: Option<&Path>) -> Self {
+        let sent = sent.filter(serde_json::Value::is_object);
         let sent = sent.and_then(|sent| serde_json::from_value::<Self>(sent).ok());
         let Some(sent) = sent else { return self };
         let absolute = |path: &Path| root.map_or(path.to_owned(), |root| root.join(path));

@@ -7,9 +7,7 @@ use peregrine_alert::Priority;
 use peregrine_event::{EventFlags, EventType, Extra, ParamInfo, ParamType, syscall_names};
 use peregrine_fields::Fields;
 use peregrine_fields::table::{Argument, Definition};
-use peregrine_filter::{
-    DEFAULT_MAX_DEPTH, Operator, Quantifier, Transformer, Vocabulary, compile, parse,
-};
+use peregrine_filter::{DEFAULT_MAX_DEPTH, Operator, Quantifier, Transformer, compile, parse};
 
 /// The priorities, as rules write them.
 pub(crate) fn priorities() -> impl Iterator<Item = (String, &'static str)> {
@@ -118,7 +116,10 @@ fn argument(argument: Argument) -> &'static str {
 const SAMPLES: [&str; 7] = ["1", "true", "1.2.3.4", "1.2.3.0/24", "open", "a", "61"];
 
 /// Operators that a field can be compared with: those with which some condition compiles.
-pub(crate) fn operators(fields: &impl Vocabulary, field: &str) -> Vec<Operator> {
+/// The order of texts has no use.
+pub(crate) fn operators(fields: &Fields, field: &str) -> Vec<Operator> {
+    let text = definition(fields, field).is_some_and(|it| field_type(it).ends_with("text"));
+    let order = [Operator::Le, Operator::Lt, Operator::Ge, Operator::Gt];
     let compiles = |condition: String| {
         parse(&condition, DEFAULT_MAX_DEPTH).is_ok_and(|expr| compile(&expr, fields).is_ok())
     };
@@ -131,7 +132,12 @@ pub(crate) fn operators(fields: &impl Vocabulary, field: &str) -> Vec<Operator> 
             })
         })
     };
-    Operator::ALL.iter().copied().filter(|op| *op != Operator::EqEq).filter(fits).collect()
+    Operator::ALL
+        .iter()
+        .copied()
+        .filter(|op| *op != Operator::EqEq && !(text && order.contains(op)))
+        .filter(fits)
+        .collect()
 }
 
 /// What an operator means.
@@ -199,12 +205,11 @@ pub(crate) fn event_names() -> BTreeSet<&'static str> {
 
 /// Markdown about an event type.
 pub(crate) fn event_page(name: &str) -> Option<String> {
-    let exit = EventType::all().find(|ty| {
-        let info = ty.info();
+    let current = || {
         let gone = EventFlags::OLD_VERSION | EventFlags::UNUSED;
-        ty.is_exit() && info.name == name && !info.flags.intersects(gone)
-    });
-    let Some(ty) = exit else {
+        EventType::all().filter(move |ty| ty.name() == name && !ty.info().flags.intersects(gone))
+    };
+    let Some(ty) = current().find(|ty| ty.is_exit()).or_else(|| current().next()) else {
         let known = syscall_names().any(|(_, known)| known == name);
         return known.then(|| {
             format!("**`{name}`** · system call\n\nIts events have no parameters of their own.")
