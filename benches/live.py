@@ -263,7 +263,7 @@ def main():
     if options.act:
         LOADS[:] = [load for load in LOADS if load[0] in options.act.split(",")]
     if options.rules is None:
-        options.rules = f"{HERE}/../crates/cli/assets/rules.yaml"
+        options.rules = f"{HERE}/../crates/wiring/assets/rules.yaml"
     bench = Bench(options)
     (flood if options.flood else burst if options.burst else ratios)(bench)
 

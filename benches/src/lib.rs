@@ -155,7 +155,7 @@ pub fn texts(rules: Rules) -> Vec<(String, String)> {
         (Rules::Never, _) => vec![("never.yaml".to_owned(), NEVER.to_owned())],
         (_, None) => {
             vec![read(
-                &Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/assets/rules.yaml"),
+                &Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/wiring/assets/rules.yaml"),
             )]
         }
         (Rules::Stable, Some(directory)) => vec![read(&directory.join("falco_rules.yaml"))],

@@ -105,7 +105,7 @@ pub fn run() -> Result<()> {
         seeds.add("reader_answers", answer)?;
     }
     seeds.add("config", &fs::read(root.join("crates/config/assets/falco.yaml"))?)?;
-    for path in files(&root.join("crates/cli/assets"), "yaml")? {
+    for path in files(&root.join("crates/wiring/assets"), "yaml")? {
         let text = fs::read_to_string(&path)?;
         seeds.add("rules_loader", text.as_bytes())?;
         seeds.add("rules_fmt", text.as_bytes())?;

@@ -1,4 +1,4 @@
-//! `peregrine`: the program. `peregrine_args` reads the command line, [`wiring`] turns
+//! `peregrine`: the program. `peregrine_args` reads the command line, `peregrine_wiring` turns
 //! configuration into the settings of what runs, and [`commands`] has one file for each command.
 //!
 //! It may know every other crate and no crate knows it. Started under the name `falco`, it does
@@ -9,23 +9,18 @@
 //! ```
 
 mod commands;
-mod print;
-mod version;
-mod wiring;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use peregrine_args::UsageError;
 use peregrine_config::ConfigError;
-
-/// The rules that go with the built-in configuration.
-pub(crate) const BUILT_IN_RULES: &str = include_str!("../assets/rules.yaml");
+use peregrine_wiring::{print, reader};
 
 /// Exit code 0 is success, 1 nearly any failure.
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    if let Some(code) = commands::reader::run(&arguments) {
+    if let Some(code) = reader::run(&arguments) {
         return code;
     }
     let result = peregrine_args::read(&arguments).map_err(Into::into).and_then(|line| {

@@ -42,7 +42,7 @@ fn selected(settings: &str) -> String {
     let more = "log_level: debug\nlog_stderr: true\nstdout_output: {enabled: true}\n\
                 plugins: [{name: container, library_path: libcontainer.so}]\n";
     fs::write(&path, format!("{settings}{more}")).unwrap();
-    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/rules.yaml");
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../wiring/assets/rules.yaml");
     let output = peregrine(&["-c", path.to_str().unwrap(), "-r", rules, "--dry-run"]);
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{log}");

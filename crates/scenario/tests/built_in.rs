@@ -11,7 +11,7 @@ use peregrine_scenario::{Demand, RunSettings, Suite, SuiteSettings, Texts, plan,
 
 #[test]
 fn tests_of_the_built_in_rules_pass() {
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/assets/rules.yaml");
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wiring/assets/rules.yaml");
     let files = read_tests(&[rules.to_string_lossy().into_owned()], &Texts::new()).unwrap();
     let fields = Fields::syscall().with_containers(true);
     let mut report = Report { shows_coverage: true, ..Report::default() };

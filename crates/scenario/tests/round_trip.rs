@@ -67,7 +67,7 @@ fn rules() -> Vec<(String, Vec<u8>)> {
         let read = |path: &PathBuf| (path.display().to_string(), fs::read(path).unwrap());
         return paths.iter().map(read).collect();
     }
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/assets/rules.yaml");
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wiring/assets/rules.yaml");
     let built_in = ("built-in".to_owned(), fs::read(built_in).unwrap());
     vec![built_in, ("broad".to_owned(), BROAD.as_bytes().to_vec())]
 }

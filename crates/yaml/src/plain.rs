@@ -532,7 +532,7 @@ mod tests {
 
     #[test]
     fn the_built_in_files_are_plain() {
-        let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/assets/");
+        let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../wiring/assets/");
         let text = std::fs::read_to_string(format!("{assets}rules.yaml")).unwrap();
         assert_eq!(Ok(read(&text).unwrap()), parse_any(&text));
     }

@@ -183,7 +183,7 @@ fn other_files_are_refused() {
 
 #[test]
 fn the_built_in_rules_have_the_layout() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/assets/rules.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wiring/assets/rules.yaml");
     let text = fs::read_to_string(path).unwrap();
     assert_eq!(formatted(&text), text);
 }

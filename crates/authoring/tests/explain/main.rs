@@ -154,7 +154,7 @@ fn file(path: &Path) -> (String, String) {
 
 #[test]
 fn built_in_rules_match_the_same_events() {
-    let rules = file(&root().join("crates/cli/assets/rules.yaml"));
+    let rules = file(&root().join("crates/wiring/assets/rules.yaml"));
     let (events, matches) = compare(&[rules], &own_captures());
     assert!(events >= 3_000 && matches >= 10, "{events} {matches}");
 }

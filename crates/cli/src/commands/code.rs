@@ -6,7 +6,7 @@ use peregrine_authoring::lint::{Level, Lint};
 use peregrine_config::ConfigCode;
 use peregrine_scenario::Cause;
 
-use crate::print::print;
+use peregrine_wiring::print::print;
 
 /// Prints the page of a code, or the list of all.
 pub(crate) fn run(name: Option<&str>) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::print::print;
+use peregrine_wiring::print::print;
 
 /// Prints the file as YAML.
 pub(crate) fn run(file: &Path) -> anyhow::Result<()> {

@@ -15,9 +15,9 @@ use peregrine_demo::{Scratch, cgroup_root};
 use peregrine_files::{FileMode, create};
 use rustix::process::{Signal, geteuid, getpid, kill_process};
 
-use crate::print::print;
-use crate::wiring::setup::Setup;
 use peregrine_args::{RulesArgs, RunArgs};
+use peregrine_wiring::print::print;
+use peregrine_wiring::setup::Setup;
 
 /// An attack on a web server, recorded for machines that can't be monitored.
 static CAPTURE: &[u8] = include_bytes!("../../../../conformance/captures/demo.scap");

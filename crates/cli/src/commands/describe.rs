@@ -8,10 +8,10 @@ use peregrine_fields::Field;
 use peregrine_rules::{NotLoaded, RuleSet};
 use serde_json::Value as Json;
 
-use crate::print::print;
-use crate::wiring::rules;
-use crate::wiring::setup::Setup;
 use peregrine_args::DescribeCommand;
+use peregrine_wiring::print::print;
+use peregrine_wiring::rules;
+use peregrine_wiring::setup::Setup;
 
 /// Describes the rules of a run, or one of them.
 pub(crate) fn run(args: &DescribeCommand) -> anyhow::Result<ExitCode> {

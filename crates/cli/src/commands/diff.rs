@@ -14,12 +14,12 @@ use peregrine_runtime::control;
 use peregrine_runtime::signals;
 use peregrine_scap::Reader;
 
-use crate::print::{has_colors, print, print_error};
-use crate::wiring::prepare::{PreparedRun, generation};
-use crate::wiring::rules::{self, Texts};
-use crate::wiring::setup::Setup;
-use crate::wiring::{checks, run};
 use peregrine_args::{DiffCommand, LoadArgs, RunArgs};
+use peregrine_wiring::prepare::{PreparedRun, generation};
+use peregrine_wiring::print::{has_colors, print, print_error};
+use peregrine_wiring::rules::{self, Texts};
+use peregrine_wiring::setup::Setup;
+use peregrine_wiring::{checks, run};
 
 /// Prints the differences. The exit codes are those of diff.
 pub(crate) fn run(args: &DiffCommand) -> anyhow::Result<ExitCode> {

@@ -7,9 +7,9 @@ use anyhow::bail;
 use peregrine_authoring::Paint;
 use peregrine_authoring::explain::{ConditionTree, EventReport, Explainer, Wanted, WhyNotRun};
 
-use crate::print::{has_colors, print};
-use crate::wiring::{events, rules};
 use peregrine_args::{ExplainCommand, LoadArgs};
+use peregrine_wiring::print::{has_colors, print};
+use peregrine_wiring::{events, rules};
 
 /// Explains events, or says why there was none to explain.
 pub(crate) fn run(args: &ExplainCommand) -> anyhow::Result<ExitCode> {

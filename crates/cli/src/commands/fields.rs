@@ -2,11 +2,11 @@
 
 use peregrine_authoring::{Format, events, fields};
 
-use crate::print::print;
-use crate::version;
-use crate::wiring::rules;
-use crate::wiring::setup::Setup;
 use peregrine_args::FieldsCommand;
+use peregrine_wiring::print::print;
+use peregrine_wiring::rules;
+use peregrine_wiring::setup::Setup;
+use peregrine_wiring::version;
 
 /// Prints the page of a field, those that answer the words, or the list of all.
 pub(crate) fn run(args: &FieldsCommand) -> anyhow::Result<()> {

@@ -10,9 +10,9 @@ use peregrine_authoring::unified_diff;
 use peregrine_diagnostics::Problem;
 use peregrine_files::replace;
 
-use crate::print::{print, print_error};
-use crate::wiring::rules;
-use crate::wiring::setup::Setup;
+use peregrine_wiring::print::{print, print_error};
+use peregrine_wiring::rules;
+use peregrine_wiring::setup::Setup;
 
 /// Fixes the files, which are loaded together.
 pub(crate) fn run(args: &FixCommand) -> anyhow::Result<ExitCode> {

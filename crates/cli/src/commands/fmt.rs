@@ -10,7 +10,7 @@ use peregrine_authoring::fmt::{format, syntax_problems};
 use peregrine_authoring::unified_diff;
 use peregrine_files::replace;
 
-use crate::print::{print, print_error};
+use peregrine_wiring::print::{print, print_error};
 
 /// Formats the files. Those that cannot be formatted do not keep others from it.
 pub(crate) fn run(args: &FmtCommand) -> anyhow::Result<ExitCode> {

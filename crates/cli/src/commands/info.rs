@@ -2,10 +2,10 @@
 
 use anyhow::bail;
 
-use crate::print::print;
-use crate::version;
-use crate::wiring::setup::Setup;
 use peregrine_args::ConfigArgs;
+use peregrine_wiring::print::print;
+use peregrine_wiring::setup::Setup;
+use peregrine_wiring::version;
 
 /// `--version`
 pub(crate) fn version(args: &ConfigArgs) -> anyhow::Result<()> {

@@ -16,10 +16,10 @@ use peregrine_files::FileMode;
 use peregrine_rules::Outline;
 use peregrine_scap::Reader;
 
-use crate::print::{print, print_error, print_problems};
-use crate::version;
-use crate::wiring::setup::Setup;
-use crate::wiring::{checks, prepare, rules};
+use peregrine_wiring::print::{print, print_error, print_problems};
+use peregrine_wiring::setup::Setup;
+use peregrine_wiring::version;
+use peregrine_wiring::{checks, prepare, rules};
 
 /// Exit code where the rules could not be checked.
 const NOT_CHECKED: u8 = 2;

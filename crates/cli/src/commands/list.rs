@@ -5,12 +5,12 @@ use peregrine_authoring::{events, fields};
 use peregrine_engine::select;
 
 use super::info;
-use crate::print::{print, print_error};
-use crate::version;
-use crate::wiring::checks::{self, SYSCALL};
-use crate::wiring::rules;
-use crate::wiring::setup::Setup;
 use peregrine_args::{ListCommand, Listed};
+use peregrine_wiring::checks::{self, SYSCALL};
+use peregrine_wiring::print::{print, print_error};
+use peregrine_wiring::rules;
+use peregrine_wiring::setup::Setup;
+use peregrine_wiring::version;
 
 /// Prints the list. Events and ignored system calls need no configuration.
 pub(crate) fn run(args: &ListCommand) -> anyhow::Result<()> {

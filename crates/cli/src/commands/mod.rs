@@ -14,7 +14,6 @@ mod lint;
 mod list;
 mod lsp;
 mod query;
-pub(crate) mod reader;
 mod run;
 mod schema;
 mod support;
@@ -25,8 +24,8 @@ mod validate;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use crate::print::print;
 use peregrine_args::{Command, help_page};
+use peregrine_wiring::print::print;
 
 /// Does what the command line asks for.
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {

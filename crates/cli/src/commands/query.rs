@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use peregrine_authoring::query::{FORMAT, Query};
 use peregrine_rules::RuleSet;
 
-use crate::wiring::{events, rules};
 use peregrine_args::QueryCommand;
+use peregrine_wiring::{events, rules};
 
 /// Prints the events, each in a line.
 pub(crate) fn run(args: &QueryCommand) -> anyhow::Result<ExitCode> {

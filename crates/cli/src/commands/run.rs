@@ -20,16 +20,16 @@ use peregrine_runtime::{
 use peregrine_server::ServerSlot;
 use peregrine_telemetry::Phase;
 
-use crate::print::{print, print_error};
-use crate::wiring::agent::Agent;
-use crate::wiring::plan::Plan;
-use crate::wiring::prepare::PreparedRun;
-use crate::wiring::privileges::drop_privileges;
-use crate::wiring::reload::{RunFiles, RunVersions, Running, Version};
-use crate::wiring::rules::{self, Rules};
-use crate::wiring::setup::Setup;
-use crate::wiring::{checks, live, metrics, run, server};
 use peregrine_args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
+use peregrine_wiring::agent::Agent;
+use peregrine_wiring::plan::Plan;
+use peregrine_wiring::prepare::PreparedRun;
+use peregrine_wiring::print::{print, print_error};
+use peregrine_wiring::privileges::drop_privileges;
+use peregrine_wiring::reload::{RunFiles, RunVersions, Running, Version};
+use peregrine_wiring::rules::{self, Rules};
+use peregrine_wiring::setup::Setup;
+use peregrine_wiring::{checks, live, metrics, run, server};
 
 /// Exit code if the pid file can't be written; scripts tell it from other failures.
 const NO_PIDFILE: u8 = 255;

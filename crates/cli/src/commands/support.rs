@@ -4,11 +4,11 @@ use anyhow::Context;
 use peregrine_config::dump;
 use serde_json::json;
 
-use crate::print::print;
-use crate::version;
-use crate::wiring::rules::{self, Rules};
-use crate::wiring::setup::Setup;
 use peregrine_args::SupportCommand;
+use peregrine_wiring::print::print;
+use peregrine_wiring::rules::{self, Rules};
+use peregrine_wiring::setup::Setup;
+use peregrine_wiring::version;
 
 /// Prints the object, on one line.
 pub(crate) fn run(args: &SupportCommand) -> anyhow::Result<()> {

@@ -11,10 +11,10 @@ use peregrine_scenario::record::{Wanted, record};
 use peregrine_scenario::report::{Format, Report, Style};
 use peregrine_scenario::{Demand, RunSettings, Suite, SuiteSettings, Texts, plan, read_tests};
 
-use crate::print::{print, print_error};
-use crate::wiring::rules;
-use crate::wiring::setup::Setup;
-use crate::wiring::{checks, prepare};
+use peregrine_wiring::print::{print, print_error};
+use peregrine_wiring::rules;
+use peregrine_wiring::setup::Setup;
+use peregrine_wiring::{checks, prepare};
 
 /// Runs tests or records one. What keeps tests from running has an exit code of its own.
 pub(crate) fn run(args: &TestCommand) -> anyhow::Result<ExitCode> {

@@ -16,12 +16,12 @@ use peregrine_runtime::signals;
 use peregrine_scap::Reader;
 use peregrine_tune::{Cpus, Limits, Report, candidates, measure};
 
-use crate::print::print;
-use crate::wiring::prepare::{PreparedRun, generation};
-use crate::wiring::rules::{self, Rules};
-use crate::wiring::setup::Setup;
-use crate::wiring::{checks, events, live, run};
 use peregrine_args::{EventsArgs, RunArgs, TuneCommand};
+use peregrine_wiring::prepare::{PreparedRun, generation};
+use peregrine_wiring::print::print;
+use peregrine_wiring::rules::{self, Rules};
+use peregrine_wiring::setup::Setup;
+use peregrine_wiring::{checks, events, live, run};
 
 /// Measures and recommends: tables on stderr, settings on stdout. No alert leaves the program.
 pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {

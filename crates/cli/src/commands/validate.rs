@@ -10,11 +10,11 @@ use peregrine_rules::{LoadResult, NotLoaded, RuleSet};
 use serde_json::json;
 
 use super::describe;
-use crate::print::print;
-use crate::version;
-use crate::wiring::setup::Setup;
-use crate::wiring::{checks, explain, rules};
 use peregrine_args::{Described, ResultFormat, ValidateCommand};
+use peregrine_wiring::print::print;
+use peregrine_wiring::setup::Setup;
+use peregrine_wiring::version;
+use peregrine_wiring::{checks, explain, rules};
 
 /// Loads the files one after the other, so that later ones see what earlier ones define, and prints
 /// the results.

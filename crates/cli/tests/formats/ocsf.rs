@@ -57,7 +57,7 @@ const OCSF: &str = "file_output: {enabled: true, filename: file, peregrine: {for
 #[test]
 fn findings_of_the_built_in_rules_are_valid() {
     let place = Place::new(OCSF);
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/rules.yaml");
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wiring/assets/rules.yaml");
     fs::copy(rules, place.path("rules.yaml")).unwrap();
     fs::copy(captures().join("demo.scap"), place.path("events.scap")).unwrap();
     place.run_well();

@@ -6,7 +6,7 @@ use peregrine_rules::RuleChanges;
 use peregrine_runtime::Log;
 
 use super::Version;
-use crate::wiring::setup::Setup;
+use crate::setup::Setup;
 
 /// Names in one line; of more, the number is logged.
 const MAX_NAMES: usize = 20;

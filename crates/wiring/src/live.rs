@@ -17,7 +17,7 @@ use super::prepare::PreparedRun;
 ///
 /// # Errors
 /// When the control group does not exist, or CPUs can't be counted.
-pub(crate) fn settings(
+pub fn settings(
     prepared: &PreparedRun<'_>,
     settings: &LiveKeys,
     selected: &SyscallSet,
@@ -55,7 +55,7 @@ fn probe_config(
         snaplen,
         drop_failed_exit: settings.drop_failed_exit,
         scope,
-        readers: crate::commands::reader::mode(),
+        readers: crate::reader::mode(),
         heartbeat: prepared.controls.heartbeat().clone(),
         plan: match settings.hooks {
             Hooks::Auto => None,
@@ -67,7 +67,7 @@ fn probe_config(
 }
 
 /// Logs what is about to be opened, in the words of Falco.
-pub(crate) fn log_start(prepared: &PreparedRun<'_>, config: &ProbeConfig) {
+pub fn log_start(prepared: &PreparedRun<'_>, config: &ProbeConfig) {
     let log = &prepared.agent.log;
     log.info("Enabled event sources: syscall");
     log.debug("Opening event source 'syscall'");
@@ -83,7 +83,7 @@ pub(crate) fn log_start(prepared: &PreparedRun<'_>, config: &ProbeConfig) {
 
 /// The error of a live source with its remedy. What the kernel prints about a program it rejects
 /// can be thousands of lines: they go into the log, at level debug.
-pub(crate) fn failed(error: &LiveError, log: &Log) -> anyhow::Error {
+pub fn failed(error: &LiveError, log: &Log) -> anyhow::Error {
     let Some(hint) = error.hint() else { return anyhow!("{error}") };
     let whole = error.with_causes();
     let (first, more) = whole.split_once('\n').unwrap_or((&whole, ""));

@@ -9,12 +9,12 @@ use peregrine_probe::reader::{self, ReaderMode};
 const WORD: &str = "__reader";
 
 /// Reads, if the program was started for that.
-pub(crate) fn run(arguments: &[OsString]) -> Option<ExitCode> {
+pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
     let wanted = arguments.get(1).is_some_and(|word| word == WORD);
     wanted.then(|| u8::try_from(reader::main(arguments)).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// Readers that are this very program, also after an update has replaced its file.
-pub(crate) fn mode() -> ReaderMode {
+pub fn mode() -> ReaderMode {
     ReaderMode::Process { program: "/proc/self/exe".into(), argument: WORD.to_owned() }
 }

@@ -10,7 +10,7 @@ use super::setup::Setup;
 const FREE_PORTS: u32 = 1024;
 
 /// Gives up what a live run does not need. To be called before the first thread starts.
-pub(crate) fn drop_privileges(setup: &Setup, args: &RunArgs) {
+pub fn drop_privileges(setup: &Setup, args: &RunArgs) {
     let config = setup.config();
     if args.dry_run || !drops(config) {
         return;
@@ -23,7 +23,7 @@ pub(crate) fn drop_privileges(setup: &Setup, args: &RunArgs) {
 }
 
 /// Warns of what a reloaded configuration needs that was given up at the start.
-pub(crate) fn warn_of_lack(started: &Config, reloaded: &Setup, args: &RunArgs) {
+pub fn warn_of_lack(started: &Config, reloaded: &Setup, args: &RunArgs) {
     let (kept, now) = (needs(started, args), needs(reloaded.config(), args));
     for (needed, kept, what) in [
         (now.files, kept.files, "files in directories of other users"),

@@ -16,22 +16,22 @@ use super::setup::Setup;
 
 /// What stays over all reloads of a run.
 #[derive(Clone)]
-pub(crate) struct Agent {
+pub struct Agent {
     /// What alerts say about this engine: its host and the ids of its rules.
-    pub(crate) origin: AlertOrigin,
+    pub origin: AlertOrigin,
     /// The files of configuration and rules, and what reloads did.
-    pub(crate) reloads: Arc<Reloads>,
+    pub reloads: Arc<Reloads>,
     /// Shows whether the event thread makes progress.
-    pub(crate) heartbeat: Arc<Heartbeat>,
+    pub heartbeat: Arc<Heartbeat>,
     /// Connections of the web server.
-    pub(crate) web: Arc<WebStats>,
+    pub web: Arc<WebStats>,
     /// The log.
-    pub(crate) log: Log,
+    pub log: Log,
 }
 
 impl Agent {
     /// The agent of a run that begins with this configuration and these rules files.
-    pub(crate) fn new(setup: &Setup, rules_files: &Texts, heartbeat: &Arc<Heartbeat>) -> Self {
+    pub fn new(setup: &Setup, rules_files: &Texts, heartbeat: &Arc<Heartbeat>) -> Self {
         let hostname = host::name();
         if host::name_is_given() {
             setup.log.info(format_args!(
@@ -50,7 +50,7 @@ impl Agent {
 
 /// The files that configuration and rules were read from. Only metrics tell of them, so without
 /// metrics there are no digests.
-pub(crate) fn loaded_files(loaded: &Loaded, rules: &Texts) -> LoadedFiles {
+pub fn loaded_files(loaded: &Loaded, rules: &Texts) -> LoadedFiles {
     if !loaded.config.metrics.enabled {
         return LoadedFiles::default();
     }

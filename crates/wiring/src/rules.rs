@@ -19,28 +19,28 @@ use crate::version;
 use peregrine_args::{LoadArgs, RulesArgs};
 
 /// The name of rules that are not in a file.
-pub(crate) const BUILT_IN: &str = "built-in rules";
+pub const BUILT_IN: &str = "built-in rules";
 
 /// Names and texts of rules files.
-pub(crate) type Texts = Vec<(String, Vec<u8>)>;
+pub type Texts = Vec<(String, Vec<u8>)>;
 
 /// The rules of a run.
-pub(crate) struct Rules {
+pub struct Rules {
     /// The files they came from.
-    pub(crate) texts: Texts,
+    pub texts: Texts,
     /// The rules, selected as the configuration says.
-    pub(crate) set: RuleSet<Field>,
+    pub set: RuleSet<Field>,
 }
 
 /// The fields that rules may use.
-pub(crate) fn vocabulary(setup: &Setup) -> Fields {
+pub fn vocabulary(setup: &Setup) -> Fields {
     Fields::syscall()
         .with_containers(setup.containers())
         .with_statics(setup.config().static_fields.iter())
 }
 
 /// Reads and selects the rules of a run.
-pub(crate) fn load(setup: &Setup, args: &RulesArgs) -> anyhow::Result<Rules> {
+pub fn load(setup: &Setup, args: &RulesArgs) -> anyhow::Result<Rules> {
     checks::plugins(setup)?;
     checks::sources(setup, &args.load)?;
     warn_of_absent(setup, &args.rules);
@@ -50,20 +50,12 @@ pub(crate) fn load(setup: &Setup, args: &RulesArgs) -> anyhow::Result<Rules> {
 }
 
 /// The rules of these files, selected as the configuration says.
-pub(crate) fn compile(
-    setup: &Setup,
-    args: &LoadArgs,
-    texts: &Texts,
-) -> anyhow::Result<RuleSet<Field>> {
+pub fn compile(setup: &Setup, args: &LoadArgs, texts: &Texts) -> anyhow::Result<RuleSet<Field>> {
     Ok(select(setup, loaded(setup, args, texts)?.into_rules()))
 }
 
 /// A loader that has read these files.
-pub(crate) fn loaded(
-    setup: &Setup,
-    args: &LoadArgs,
-    texts: &Texts,
-) -> anyhow::Result<Loader<Fields>> {
+pub fn loaded(setup: &Setup, args: &LoadArgs, texts: &Texts) -> anyhow::Result<Loader<Fields>> {
     let mut loader = loader(setup, args)?;
     setup.log.info("Loading rules from:");
     let mut results = Vec::new();
@@ -86,7 +78,7 @@ pub(crate) fn loaded(
 }
 
 /// Enables and disables rules as the configuration says.
-pub(crate) fn select(setup: &Setup, mut set: RuleSet<Field>) -> RuleSet<Field> {
+pub fn select(setup: &Setup, mut set: RuleSet<Field>) -> RuleSet<Field> {
     let selections = selections(setup);
     warn_of_unmet(setup, &selections, &set);
     let selections: Vec<_> = selections.into_iter().map(|(_, selection)| selection).collect();
@@ -96,18 +88,14 @@ pub(crate) fn select(setup: &Setup, mut set: RuleSet<Field>) -> RuleSet<Field> {
 
 /// Compiles a condition and an output of the command line, which may use the lists and macros of
 /// the files.
-pub(crate) fn query(
-    loader: &Loader<Fields>,
-    text: &str,
-    output: &str,
-) -> anyhow::Result<Rule<Field>> {
+pub fn query(loader: &Loader<Fields>, text: &str, output: &str) -> anyhow::Result<Rule<Field>> {
     let (result, rule) = loader.query(text, output, SYSCALL);
     explain::explain([&result]);
     rule.ok_or_else(|| anyhow!("the condition or the output is not valid"))
 }
 
 /// Checks that there is a rule of this name.
-pub(crate) fn check_name(set: &RuleSet<Field>, name: &str) -> anyhow::Result<()> {
+pub fn check_name(set: &RuleSet<Field>, name: &str) -> anyhow::Result<()> {
     if set.rule(name).is_some() {
         return Ok(());
     }
@@ -170,7 +158,8 @@ fn log_result(setup: &Setup, result: &LoadResult) {
     }
 }
 
-pub(crate) fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fields>> {
+/// A loader that knows the fields and the additions to outputs of this configuration.
+pub fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fields>> {
     let fields = vocabulary(setup);
     if setup.config().append_output.iter().any(|entry| entry.suggested_output) {
         for name in fields.unusable_statics() {
@@ -235,7 +224,7 @@ fn add_outputs(
 }
 
 /// The plugins that rules require are loaded.
-pub(crate) fn check_plugins(setup: &Setup, loader: &Loader<Fields>) -> anyhow::Result<()> {
+pub fn check_plugins(setup: &Setup, loader: &Loader<Fields>) -> anyhow::Result<()> {
     let container = setup.containers().then_some(version::CONTAINER_PLUGIN);
     for alternatives in loader.required_plugins() {
         let met = alternatives.iter().any(|wanted| {
@@ -272,14 +261,14 @@ fn selections(setup: &Setup) -> Vec<(String, Selection)> {
 }
 
 /// Warns of rules files of the configuration that do not exist.
-pub(crate) fn warn_of_absent(setup: &Setup, named: &[String]) {
+pub fn warn_of_absent(setup: &Setup, named: &[String]) {
     if named.is_empty() {
         setup.loaded.absent_rules.iter().for_each(|warning| setup.warn(warning));
     }
 }
 
 /// The rules files of the command line, or else those of the configuration.
-pub(crate) fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
+pub fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
     let paths = if named.is_empty() { setup.loaded.rules.as_slice() } else { named };
     if paths.is_empty() {
         if setup.built_in() {
@@ -306,7 +295,7 @@ pub(crate) fn chosen(setup: &Setup, named: &[String]) -> anyhow::Result<Texts> {
 }
 
 /// The files that the command line names, and those of directories among them.
-pub(crate) fn named(setup: &Setup, paths: &[String]) -> anyhow::Result<Vec<String>> {
+pub fn named(setup: &Setup, paths: &[String]) -> anyhow::Result<Vec<String>> {
     let mut files = Vec::new();
     for path in paths {
         if !Path::new(path).is_dir() {
@@ -326,7 +315,7 @@ pub(crate) fn named(setup: &Setup, paths: &[String]) -> anyhow::Result<Vec<Strin
 }
 
 /// Reads these files.
-pub(crate) fn read(names: &[String]) -> anyhow::Result<Texts> {
+pub fn read(names: &[String]) -> anyhow::Result<Texts> {
     let read = |name: &String| match peregrine_rules::read_file(Path::new(name)) {
         Ok(text) => Ok((name.clone(), text)),
         Err(_) => Err(anyhow!("Could not open file {name} for reading")),

@@ -7,30 +7,30 @@ use peregrine_rules::Version;
 use serde_json::{Value, json};
 
 /// The build of Falco whose behaviour this program has, as its own version lines name it.
-pub(crate) const FALCO: &str = "0.45.0-main-13074749";
+pub const FALCO: &str = "0.45.0-main-13074749";
 /// Version of the rules language and its fields, as `required_engine_version` names it.
-pub(crate) const ENGINE: &str = "0.63.0";
+pub const ENGINE: &str = "0.63.0";
 /// Minor part of [`ENGINE`], for old tools that read only that.
-pub(crate) const ENGINE_MINOR: &str = "63";
+pub const ENGINE_MINOR: &str = "63";
 /// Version of the interface to plugins.
-pub(crate) const PLUGIN_API: &str = "3.12.0";
+pub const PLUGIN_API: &str = "3.12.0";
 /// Version of the interface to the kernel side.
-pub(crate) const DRIVER_API: &str = "10.1.0";
+pub const DRIVER_API: &str = "10.1.0";
 /// Version of the event tables.
-pub(crate) const SCHEMA: &str = "4.5.1";
+pub const SCHEMA: &str = "4.5.1";
 /// Version of the plugin `container` whose fields are built in, for rules that require it.
-pub(crate) const CONTAINER_PLUGIN: Version = Version { major: 0, minor: 7, patch: 1 };
+pub const CONTAINER_PLUGIN: Version = Version { major: 0, minor: 7, patch: 1 };
 /// Peregrine's version.
-pub(crate) const OWN: &str = env!("CARGO_PKG_VERSION");
+pub const OWN: &str = env!("CARGO_PKG_VERSION");
 
 /// The name under which the program was started.
-pub(crate) fn program() -> String {
+pub fn program() -> String {
     let path = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     path.file_name().map_or("peregrine".into(), |name| name.to_string_lossy()).into_owned()
 }
 
 /// The command line, as it was typed but for secrets.
-pub(crate) fn command_line() -> String {
+pub fn command_line() -> String {
     let shown = |word: &str| match word.strip_prefix("--option=") {
         Some(option) => format!("--option={}", redact_option(option)),
         None => redact_option(word),
@@ -40,7 +40,7 @@ pub(crate) fn command_line() -> String {
 }
 
 /// Versions as text. Tools parse the labels; Peregrine's version follows Falco's.
-pub(crate) fn text() -> String {
+pub fn text() -> String {
     format!(
         "Falco version: {FALCO} (Peregrine {OWN})\n\
          Libs version:  {OWN}\n\
@@ -54,7 +54,7 @@ pub(crate) fn text() -> String {
 }
 
 /// Versions as JSON, with Falco's keys.
-pub(crate) fn json() -> Value {
+pub fn json() -> Value {
     json!({
         "default_driver_version": OWN,
         "driver_api_version": DRIVER_API,

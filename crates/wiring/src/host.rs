@@ -12,13 +12,13 @@ use crate::version;
 const NAME: &str = "FALCO_HOSTNAME";
 
 /// Where its root directory is.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let root = env::var_os("HOST_ROOT").filter(|root| !root.is_empty());
     root.map_or_else(|| PathBuf::from("/"), PathBuf::from)
 }
 
 /// Its name: the variable `FALCO_HOSTNAME`, or the kernel's.
-pub(crate) fn name() -> String {
+pub fn name() -> String {
     match env::var_os(NAME) {
         Some(name) => name.to_string_lossy().into_owned(),
         None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -26,7 +26,7 @@ pub(crate) fn name() -> String {
 }
 
 /// Whether the environment gives the name.
-pub(crate) fn name_is_given() -> bool {
+pub fn name_is_given() -> bool {
     env::var_os(NAME).is_some()
 }
 
@@ -37,6 +37,6 @@ fn id() -> Option<String> {
 }
 
 /// What outputs tell of it and of this program.
-pub(crate) fn identity() -> Identity {
+pub fn identity() -> Identity {
     Identity { program: version::program(), hostname: name(), host_id: id() }
 }

@@ -18,24 +18,24 @@ use super::syscalls;
 use peregrine_args::RunArgs;
 
 /// A run before its source is opened.
-pub(crate) struct PreparedRun<'a> {
+pub struct PreparedRun<'a> {
     /// The command line.
-    pub(crate) options: &'a RunArgs,
+    pub options: &'a RunArgs,
     /// The configuration.
-    pub(crate) config: &'a Config,
+    pub config: &'a Config,
     /// Whether container metadata is wanted (the plugin `container` is loaded).
-    pub(crate) containers: bool,
+    pub containers: bool,
     /// What reloads do not change.
-    pub(crate) agent: Agent,
+    pub agent: Agent,
     /// Requests from outside.
-    pub(crate) controls: Controls,
+    pub controls: Controls,
     /// To be called when the kernel is being monitored.
-    pub(crate) opened: &'a dyn Fn(),
+    pub opened: &'a dyn Fn(),
 }
 
 impl<'a> PreparedRun<'a> {
     /// A run with this configuration, which was read together with these rules files.
-    pub(crate) fn new(
+    pub fn new(
         setup: &'a Setup,
         rules_files: &Texts,
         options: &'a RunArgs,
@@ -49,7 +49,7 @@ impl<'a> PreparedRun<'a> {
 }
 
 /// Selects the system calls and compiles the rules.
-pub(crate) fn generation(
+pub fn generation(
     setup: &Setup,
     set: RuleSet<Field>,
     origin: &AlertOrigin,
@@ -68,7 +68,7 @@ pub(crate) fn generation(
 }
 
 /// How rules are evaluated and their fields print.
-pub(crate) fn generation_settings(config: &Config) -> GenerationSettings {
+pub fn generation_settings(config: &Config) -> GenerationSettings {
     let matching = match config.rule_matching {
         RuleMatching::First => Matching::First,
         RuleMatching::All => Matching::All,

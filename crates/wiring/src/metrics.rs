@@ -27,7 +27,7 @@ use peregrine_delivery::file_output;
 ///
 /// # Errors
 /// The file can't be opened, the interval is not one, or nothing reports metrics.
-pub(crate) fn settings(
+pub fn settings(
     setup: &Setup,
     agent: &Agent,
     alerts: &Delivery,
@@ -84,7 +84,7 @@ pub(crate) fn settings(
 }
 
 /// Starts to collect.
-pub(crate) fn start(
+pub fn start(
     settings: MetricsSettings,
     generation: &Generation,
     agent: &Agent,

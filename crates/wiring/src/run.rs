@@ -12,7 +12,7 @@ use super::prepare::PreparedRun;
 use super::setup::Setup;
 
 /// Everything but rules and outputs.
-pub(crate) fn settings(
+pub fn settings(
     prepared: &PreparedRun<'_>,
     source: SourceSettings,
     policies: RunPolicies,
@@ -40,7 +40,7 @@ pub(crate) fn settings(
 }
 
 /// What a reload may change.
-pub(crate) fn policies(setup: &Setup) -> RunPolicies {
+pub fn policies(setup: &Setup) -> RunPolicies {
     let config = setup.config();
     let drops = &config.syscall_event_drops;
     // A service that is monitored alone may have nothing to do: its silence is reported once.
@@ -87,7 +87,7 @@ fn captures(setup: &Setup) -> Option<MatchCaptureSettings> {
 }
 
 /// Sizes of the state.
-pub(crate) fn state(prepared: &PreparedRun<'_>) -> peregrine_state::Config {
+pub fn state(prepared: &PreparedRun<'_>) -> peregrine_state::Config {
     peregrine_state::Config {
         max_threads: prepared.config.falco_libs.thread_table_size as usize,
         containers: prepared.containers,

@@ -25,7 +25,7 @@ use crate::print::print_error;
 use peregrine_args::{ConfigArgs, EventsArgs, LoadArgs, RunArgs};
 
 /// The configuration for these events, with the rules of the command line, or else its own.
-pub(crate) fn prepare(
+pub fn prepare(
     config: &ConfigArgs,
     events: &EventsArgs,
     named: &[String],
@@ -42,7 +42,7 @@ pub(crate) fn prepare(
 
 /// Evaluates rules on all events until they end, the observer stops, the time is over, or the user
 /// presses Ctrl-C.
-pub(crate) fn observe(
+pub fn observe(
     setup: &Setup,
     texts: &Texts,
     set: RuleSet<Field>,
@@ -83,7 +83,7 @@ pub(crate) fn observe(
 }
 
 /// Begins to monitor this machine for these system calls.
-pub(crate) fn open_live(
+pub fn open_live(
     prepared: &PreparedRun<'_>,
     keys: &LiveKeys,
     selected: &SyscallSet,

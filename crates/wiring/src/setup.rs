@@ -18,19 +18,19 @@ use peregrine_args::{ConfigArgs, UsageError};
 const CONFIG_FILE: &str = "/etc/falco/falco.yaml";
 
 /// The configuration and the log.
-pub(crate) struct Setup {
+pub struct Setup {
     /// The configuration and what was read with it.
-    pub(crate) loaded: Loaded,
+    pub loaded: Loaded,
     /// The main file; `None` for the built-in configuration.
-    pub(crate) main: Option<PathBuf>,
+    pub main: Option<PathBuf>,
     /// The log.
-    pub(crate) log: Log,
+    pub log: Log,
 }
 
 impl Setup {
     /// Reads the configuration that the command line names, the installed one, or else the built-in
     /// one.
-    pub(crate) fn load(args: &ConfigArgs) -> anyhow::Result<Self> {
+    pub fn load(args: &ConfigArgs) -> anyhow::Result<Self> {
         let main = config_file(args).map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
         if let Main::File(path) = main {
             File::open(path).map_err(|_| UsageError::NoConfig(path.display().to_string()))?;
@@ -41,7 +41,7 @@ impl Setup {
     /// The same for a run, which does not fall back to the built-in configuration if the program
     /// was started without any option and away from a terminal: a service that has lost its
     /// configuration must fail.
-    pub(crate) fn load_for_run(args: &ConfigArgs) -> anyhow::Result<Self> {
+    pub fn load_for_run(args: &ConfigArgs) -> anyhow::Result<Self> {
         if config_file(args).is_none() && has_no_options() && !has_terminal() {
             bail!(
                 "You must create a config file at {CONFIG_FILE} or by passing -c\n\
@@ -53,7 +53,7 @@ impl Setup {
     }
 
     /// Reads this configuration, with keys that override it.
-    pub(crate) fn from_main(main: Main<'_>, overrides: &[String]) -> anyhow::Result<Self> {
+    pub fn from_main(main: Main<'_>, overrides: &[String]) -> anyhow::Result<Self> {
         // Until the configuration is known, warnings go to stderr.
         let keys = Config { log_stderr: true, log_syslog: false, ..Config::default() };
         let early = open_log(&keys);
@@ -69,39 +69,39 @@ impl Setup {
     }
 
     /// Reads the same files again. Nothing is logged but details, and the log stays as it is.
-    pub(crate) fn read_again(&self, overrides: &[String]) -> anyhow::Result<Self> {
+    pub fn read_again(&self, overrides: &[String]) -> anyhow::Result<Self> {
         let main = self.main.as_deref().map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
         let loaded = peregrine_config::load(main, overrides, &mut |line| self.log.debug(line))?;
         Ok(self.with_loaded(loaded))
     }
 
     /// The same with another configuration.
-    pub(crate) fn with_loaded(&self, loaded: Loaded) -> Self {
+    pub fn with_loaded(&self, loaded: Loaded) -> Self {
         Self { loaded, main: self.main.clone(), log: self.log.clone() }
     }
 
     /// Whether the configuration is the built-in one.
-    pub(crate) fn built_in(&self) -> bool {
+    pub fn built_in(&self) -> bool {
         self.main.is_none()
     }
 
     /// The keys of the configuration.
-    pub(crate) fn config(&self) -> &Config {
+    pub fn config(&self) -> &Config {
         &self.loaded.config
     }
 
     /// Whether container metadata is collected: whether the plugin `container` is loaded.
-    pub(crate) fn containers(&self) -> bool {
+    pub fn containers(&self) -> bool {
         self.loaded.plugins.iter().any(|plugin| plugin.name == "container")
     }
 
     /// Whether events come from a file.
-    pub(crate) fn replays(&self) -> bool {
+    pub fn replays(&self) -> bool {
         matches!(self.config().engine, Engine::Replay { .. })
     }
 
     /// Logs what was read.
-    pub(crate) fn log_start(&self) {
+    pub fn log_start(&self) {
         let log = &self.log;
         self.loaded.warnings.iter().for_each(|warning| self.warn(warning));
         log.info(format_args!("Falco version: {} ({})", version::FALCO, std::env::consts::ARCH));
@@ -121,7 +121,7 @@ impl Setup {
 
     /// A warning with a place is shown with its line on stderr; Falco's log lines stay as they are.
     /// Otherwise, and where stderr is not wanted or takes JSON, it is a line of the log.
-    pub(crate) fn warn(&self, warning: &Problem) {
+    pub fn warn(&self, warning: &Problem) {
         let shown = self.config().log_stderr && self.config().log_format == Form::Text;
         if warning.labels.is_empty() || !shown {
             self.log.warning(warning.to_line());
@@ -149,7 +149,7 @@ fn open_log(config: &Config) -> Log {
 }
 
 /// The log as the configuration wants it.
-pub(crate) fn log_settings(config: &Config) -> LogSettings {
+pub fn log_settings(config: &Config) -> LogSettings {
     LogSettings {
         level: config.log_level.0,
         stderr: config.log_stderr,

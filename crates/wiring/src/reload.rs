@@ -30,7 +30,7 @@ use crate::print::print_error;
 use peregrine_args::{RulesArgs, RunArgs};
 
 /// Where configuration and rules of a run come from.
-pub(crate) struct RunFiles {
+pub struct RunFiles {
     /// The configuration of the run.
     started: Setup,
     overrides: Vec<String>,
@@ -39,15 +39,19 @@ pub(crate) struct RunFiles {
 }
 
 /// The parts of a run that a reload changes.
-pub(crate) struct Running {
-    pub(crate) outputs: OutputsPlanner,
-    pub(crate) alerts: AlertSender,
-    pub(crate) metrics: Option<MetricsControl>,
-    pub(crate) web: ServerSlot,
+pub struct Running {
+    /// Plans the outputs of the next configuration.
+    pub outputs: OutputsPlanner,
+    /// Where alerts go.
+    pub alerts: AlertSender,
+    /// The thread that collects metrics, if there is one.
+    pub metrics: Option<MetricsControl>,
+    /// The web server, if there is one.
+    pub web: ServerSlot,
 }
 
 /// The versions of a run.
-pub(crate) struct RunVersions {
+pub struct RunVersions {
     files: RunFiles,
     agent: Agent,
     running: Running,
@@ -57,7 +61,7 @@ pub(crate) struct RunVersions {
 }
 
 /// One reading of configuration and rules.
-pub(crate) struct Version {
+pub struct Version {
     /// The configuration as it was read, also keys that need a restart.
     loaded: Loaded,
     /// What metrics tell of its files.
@@ -83,12 +87,7 @@ struct Next {
 
 impl RunFiles {
     /// As the command line says.
-    pub(crate) fn new(
-        setup: &Setup,
-        overrides: &[String],
-        rules: &RulesArgs,
-        run: &RunArgs,
-    ) -> Self {
+    pub fn new(setup: &Setup, overrides: &[String], rules: &RulesArgs, run: &RunArgs) -> Self {
         let started = setup.with_loaded(setup.loaded.clone());
         let (overrides, rules, run) = (overrides.to_vec(), rules.clone(), run.clone());
         Self { started, overrides, rules, run }
@@ -97,7 +96,7 @@ impl RunFiles {
 
 impl RunVersions {
     /// Those of a run that has begun with the first of them.
-    pub(crate) fn new(files: RunFiles, first: Version, agent: &Agent, running: Running) -> Self {
+    pub fn new(files: RunFiles, first: Version, agent: &Agent, running: Running) -> Self {
         let (agent, targets, next) = (agent.clone(), Vec::new(), None);
         let mut versions = Self { files, agent, running, targets, current: first, next };
         versions.targets = versions.targets_of(&versions.current.loaded);
@@ -223,7 +222,8 @@ impl Versions for RunVersions {
 }
 
 impl Version {
-    pub(crate) fn new(loaded: Loaded, texts: &Texts, files: LoadedFiles, plan: &Plan) -> Self {
+    /// What runs now: the configuration, the rules and their files.
+    pub fn new(loaded: Loaded, texts: &Texts, files: LoadedFiles, plan: &Plan) -> Self {
         let rules_files = texts.iter().map(|(name, _)| name.clone()).collect();
         let fingerprint = fingerprint(&loaded, texts);
         let (generation, server) = (Arc::clone(&plan.generation), plan.server.clone());

@@ -8,7 +8,7 @@ use super::setup::Setup;
 use crate::print::print_error;
 
 /// Selects the system calls to monitor, and logs how.
-pub(crate) fn select(setup: &Setup, rules: &RuleSet<Field>) -> SyscallSet {
+pub fn select(setup: &Setup, rules: &RuleSet<Field>) -> SyscallSet {
     let keys = &setup.config().base_syscalls;
     let base =
         BaseSyscalls { custom_set: keys.custom_set.clone(), repair: keys.repair, all: keys.all };

@@ -14,7 +14,7 @@ use peregrine_runtime::control::{Control, Controls};
 const PROGRESS: Duration = Duration::from_millis(500);
 
 /// Stops an observer at a request or at the end of a time, and reports its progress.
-pub(crate) struct Stoppable<'o, O, P> {
+pub struct Stoppable<'o, O, P> {
     inner: &'o mut O,
     controls: &'o Controls,
     end: Option<Instant>,
@@ -26,7 +26,7 @@ pub(crate) struct Stoppable<'o, O, P> {
 impl<'o, O: Observer, P: FnMut(u64)> Stoppable<'o, O, P> {
     /// The observer, until the controls get a request to stop or the time is over. `progress` is
     /// called with the number of events now and then.
-    pub(crate) fn new(
+    pub fn new(
         inner: &'o mut O,
         controls: &'o Controls,
         time: Option<Duration>,

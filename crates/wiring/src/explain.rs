@@ -12,12 +12,12 @@ use super::setup::{Setup, log_settings};
 use crate::print::print_problems;
 
 /// Whether the explained form stands alone: on a terminal.
-pub(crate) fn stands_alone() -> bool {
+pub fn stands_alone() -> bool {
     io::stderr().is_terminal()
 }
 
 /// Logs the warnings of a valid file in Falco's words.
-pub(crate) fn log_warnings(setup: &Setup, result: &LoadResult) {
+pub fn log_warnings(setup: &Setup, result: &LoadResult) {
     if result.warnings().next().is_none() {
         return;
     }
@@ -30,7 +30,7 @@ pub(crate) fn log_warnings(setup: &Setup, result: &LoadResult) {
 }
 
 /// Prints all errors and warnings, each with its place and line.
-pub(crate) fn explain<'r>(results: impl IntoIterator<Item = &'r LoadResult>) {
+pub fn explain<'r>(results: impl IntoIterator<Item = &'r LoadResult>) {
     for result in results.into_iter().filter(|result| !result.findings.is_empty()) {
         print_problems(&format!("{}\n", result.explanation().trim_end()));
     }
@@ -38,7 +38,7 @@ pub(crate) fn explain<'r>(results: impl IntoIterator<Item = &'r LoadResult>) {
 
 /// The same where a run begins: warnings of valid files follow the log. Where it does not go to
 /// standard error, or in JSON, those that Falco does not give are lines of the log.
-pub(crate) fn explain_run(setup: &Setup, results: &[LoadResult]) {
+pub fn explain_run(setup: &Setup, results: &[LoadResult]) {
     let config = setup.config();
     let text = config.log_stderr && config.log_format == LogFormat::Text;
     let shown = text && setup.log.is_logged(Priority::Warning);
@@ -50,7 +50,7 @@ pub(crate) fn explain_run(setup: &Setup, results: &[LoadResult]) {
 
 /// The error message of files with errors: Falco's text, or a line for each file where the
 /// explained form stands alone.
-pub(crate) fn failure(results: &[LoadResult], falco: impl FnOnce() -> String) -> String {
+pub fn failure(results: &[LoadResult], falco: impl FnOnce() -> String) -> String {
     if !stands_alone() {
         return falco();
     }
@@ -59,7 +59,7 @@ pub(crate) fn failure(results: &[LoadResult], falco: impl FnOnce() -> String) ->
 }
 
 /// `rules.yaml: 2 errors, 1 warning`
-pub(crate) fn verdict(result: &LoadResult) -> String {
+pub fn verdict(result: &LoadResult) -> String {
     let errors = result.findings.iter().filter(|finding| Finding::is_error(finding)).count();
     let warnings = result.findings.len() - errors;
     let counted = |count: usize, word: &str| match count {

@@ -7,10 +7,10 @@ use super::setup::Setup;
 use peregrine_args::LoadArgs;
 
 /// The one event source that exists without plugins.
-pub(crate) const SYSCALL: &str = "syscall";
+pub const SYSCALL: &str = "syscall";
 
 /// Plugins other than the built-in one can't be loaded.
-pub(crate) fn plugins(setup: &Setup) -> anyhow::Result<()> {
+pub fn plugins(setup: &Setup) -> anyhow::Result<()> {
     let foreign = setup.loaded.plugins.iter().find(|plugin| plugin.name != "container");
     if let Some(plugin) = foreign {
         bail!(
@@ -23,7 +23,7 @@ pub(crate) fn plugins(setup: &Setup) -> anyhow::Result<()> {
 }
 
 /// `--enable-source` and `--disable-source`, which a replay ignores.
-pub(crate) fn sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<()> {
+pub fn sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<()> {
     let (enable, disable) = (&args.enable_source, &args.disable_source);
     if setup.replays() {
         return Ok(());
@@ -44,7 +44,7 @@ pub(crate) fn sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<()> {
 }
 
 /// Size and number of the kernel's ring buffers.
-pub(crate) fn buffers(setup: &Setup) -> anyhow::Result<()> {
+pub fn buffers(setup: &Setup) -> anyhow::Result<()> {
     let Engine::Live { kmod, settings } = &setup.config().engine else { return Ok(()) };
     let size = settings.ring_size.bytes();
     let megabytes = size >> 20;

@@ -15,7 +15,7 @@ use crate::version;
 
 /// What a server is made of.
 #[derive(Clone, PartialEq)]
-pub(crate) struct ServerPlan {
+pub struct ServerPlan {
     settings: ServerSettings,
     health_path: String,
     stall_timeout: Duration,
@@ -24,7 +24,7 @@ pub(crate) struct ServerPlan {
 }
 
 /// The server that the configuration wants; a replay has none.
-pub(crate) fn plan(setup: &Setup) -> Option<ServerPlan> {
+pub fn plan(setup: &Setup) -> Option<ServerPlan> {
     let config = setup.config();
     (config.webserver.enabled && !setup.replays()).then(|| ServerPlan::new(config))
 }
@@ -66,7 +66,7 @@ impl ServerPlan {
 ///
 /// # Errors
 /// The new server can't run.
-pub(crate) fn change(
+pub fn change(
     old: Option<&ServerPlan>,
     new: Option<&ServerPlan>,
     agent: &Agent,
@@ -81,7 +81,7 @@ pub(crate) fn change(
 }
 
 /// Puts a change into force.
-pub(crate) fn apply(change: ServerChange, web: &ServerSlot, agent: &Agent) -> anyhow::Result<()> {
+pub fn apply(change: ServerChange, web: &ServerSlot, agent: &Agent) -> anyhow::Result<()> {
     let started = |server: &Server| {
         agent.log.info(format_args!("Starting health webserver with {server}"));
         if server.address().is_on_all_interfaces() {

@@ -18,22 +18,22 @@ use super::{host, metrics, run};
 
 /// What a configuration asks of a run, all of it checked. The start and every reload make one, so
 /// they check the same.
-pub(crate) struct Plan {
+pub struct Plan {
     /// The rules, and how they are evaluated.
-    pub(crate) generation: Arc<Generation>,
+    pub generation: Arc<Generation>,
     /// The outputs.
-    pub(crate) delivery: Delivery,
+    pub delivery: Delivery,
     /// Reactions of the run.
-    pub(crate) policies: RunPolicies,
+    pub policies: RunPolicies,
     /// Metrics, if they are collected.
-    pub(crate) metrics: Option<MetricsSettings>,
+    pub metrics: Option<MetricsSettings>,
     /// The web server, if there is one.
-    pub(crate) server: Option<ServerPlan>,
+    pub server: Option<ServerPlan>,
 }
 
 impl Plan {
     /// Checks the outputs and compiles the rules.
-    pub(crate) fn new(setup: &Setup, set: RuleSet<Field>, agent: &Agent) -> anyhow::Result<Self> {
+    pub fn new(setup: &Setup, set: RuleSet<Field>, agent: &Agent) -> anyhow::Result<Self> {
         let delivery =
             checked(&setup.loaded, &host::identity(), &mut |warning| setup.warn(warning))
                 .map_err(told)?;
