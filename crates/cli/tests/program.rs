@@ -409,7 +409,7 @@ fn problems_of_rules_are_printed_as_sarif() {
         result["locations"],
         serde_json::json!([{ "physicalLocation": {
             "artifactLocation": { "uri": "bad.yaml" },
-            "region": { "startLine": 5, "startColumn": 25, "endLine": 5, "endColumn": 39 },
+            "region": { "startLine": 5, "startColumn": 25, "endLine": 5, "endColumn": 33 },
         } }])
     );
 

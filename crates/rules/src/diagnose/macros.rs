@@ -1,6 +1,7 @@
 //! Names of macros that do not exist, or not yet.
 
 use peregrine_diagnostics::{Fix, Label, Related, closest};
+use peregrine_event::{EventType, syscall_names};
 use peregrine_filter::{Check, Comparison, Expr, ExprKind, Operator, Right, Span};
 
 use super::findings::Diagnosis;
@@ -234,6 +235,16 @@ impl Diagnosis<'_> {
             finding.help = Some(format!(
                 "did you mean the list `{nearest}`? Compare a field with it: `FIELD in ({nearest})`"
             ));
+            return;
+        }
+        let is_event = EventType::all().any(|ty| ty.name() == name)
+            || syscall_names().any(|(_, syscall)| syscall == name);
+        if is_event {
+            let longer = definitions.macros.names().filter(|known| known.starts_with(name)).min();
+            let or = longer.map(|known| format!("; or did you mean the macro `{known}`?"));
+            let or = or.unwrap_or_default();
+            finding.help =
+                Some(format!("`{name}` is an event type: write `evt.type = {name}`{or}"));
             return;
         }
         finding.help = Some(format!(
