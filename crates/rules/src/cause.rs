@@ -146,6 +146,8 @@ causes! {
     ManyEventTypes = "W0404" warning NoEvttype: "nearly all event types",
     DeprecatedField = "W0405" warning DeprecatedItem: "deprecated field in a condition",
 
+    ValueLikeList = "W0406" own: "a value that resembles the name of a list",
+    OddValue = "W0407" own: "a typographic or invisible character in a value",
     EnterEvents = "W0410" warning DeprecatedItem: "a test of enter events, which do not exist",
     ValuelessField = "W0411" own: "a field that never has a value",
 
@@ -158,6 +160,8 @@ causes! {
     OutputTransformer = "E0507" error CompileOutput: "a transformer in an output",
     SkippedOutput = "W0501" warning UnknownFilter: "a rule skipped for an unknown field in its output",
     DeprecatedOutputField = "W0502" warning DeprecatedItem: "deprecated field in an output",
+    PrintedPlaceholder = "W0504" own: "a placeholder of another language, which is printed as it is",
+    FieldWithTail = "W0505" own: "a field with the letters of another one behind it",
     ContainerInfo = "W0503" warning DeprecatedItem: "%container.info is deprecated",
 
     InvalidException = "E0601" error Validate: "wrong in an exception",

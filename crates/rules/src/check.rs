@@ -8,6 +8,7 @@ use peregrine_filter::Vocabulary;
 
 use crate::compile::Compiler;
 use crate::define::Definitions;
+use crate::doubtful;
 use crate::futile;
 use crate::load::{KnownSources, vocabulary_of};
 use crate::memo::Memo;
@@ -93,6 +94,7 @@ impl<V: Vocabulary> Checker<V> {
         }
         let vocabulary = |source: Option<&str>| vocabulary_of(&self.sources, source);
         futile::warn_of_fields(&partial.definitions, vocabulary, None, &mut findings);
+        doubtful::warn_of_values(&partial.definitions, vocabulary, None, &mut findings);
         futile::refine_directions(&partial.definitions, &mut findings);
         (self.definitions, self.origins) = (partial.definitions, origins);
         findings.iter().map(Finding::to_problem).collect()

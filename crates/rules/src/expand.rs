@@ -329,7 +329,7 @@ fn word_end(text: &str) -> usize {
     text.bytes().position(ends).unwrap_or(text.len())
 }
 
-fn is_delimiter(c: char) -> bool {
+pub(crate) fn is_delimiter(c: char) -> bool {
     is_blank(c) || matches!(c, '(' | ')' | ',' | '=')
 }
 

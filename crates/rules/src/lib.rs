@@ -22,6 +22,7 @@ mod define;
 mod deprecated;
 mod describe;
 mod diagnose;
+mod doubtful;
 mod exception;
 mod expand;
 mod files;

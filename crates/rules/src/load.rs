@@ -15,8 +15,8 @@ use crate::result::{Finding, LoadResult};
 use crate::sources::{EventSource, OutputAddition};
 use crate::syntax::Rest;
 use crate::{
-    Cause, ItemKind, Place, PluginRequirement, RuleSet, altered, futile, legacy, read, schema,
-    syntax,
+    Cause, ItemKind, Place, PluginRequirement, RuleSet, altered, doubtful, futile, legacy, read,
+    schema, syntax,
 };
 
 /// Reads rules files one after the other. Each sees what those before it defined.
@@ -82,6 +82,7 @@ impl<V: Vocabulary> Loader<V> {
         }
         let vocabulary = |source: Option<&str>| vocabulary_of(&self.sources, source);
         futile::warn_of_fields(&self.definitions, vocabulary, Some(&file), findings);
+        doubtful::warn_of_values(&self.definitions, vocabulary, Some(&file), findings);
         futile::refine_directions(&self.definitions, findings);
         result
     }

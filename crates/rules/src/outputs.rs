@@ -58,7 +58,12 @@ pub(crate) fn template<V: Vocabulary>(
     findings: &mut Vec<Finding>,
 ) -> Result<Template<V::Field>, Refused> {
     match Template::compile(&output.text, &source.vocabulary) {
-        Ok(template) => Ok(template),
+        Ok(template) => {
+            if template.has_tail() || output.text.contains(['{', '$']) {
+                diagnosis.doubtful_output(output, &source.vocabulary, findings);
+            }
+            Ok(template)
+        }
         Err(error @ TemplateError::Unknown { .. }) if output.def.skip_if_unknown_filter => {
             let place = output.def.output_place.clone();
             findings.push(Finding::new(Cause::SkippedOutput, error.to_string(), place));

@@ -202,6 +202,24 @@ pub(super) const PAGES: &[Page] = &[
         "Remove the comparison; the message says what it amounts to.",
     ),
     page(
+        C::ValueLikeList,
+        "A value is nearly the name of a list. No list has exactly this name, so that it is compared as a text.",
+        File(
+            "- list: shell_binaries\n  items: [bash, sh]\n- rule: R\n  desc: d\n  condition: evt.type = execve and proc.name in (shell_binarys)\n  output: o\n  priority: INFO\n",
+            "- list: shell_binaries\n  items: [bash, sh]\n- rule: R\n  desc: d\n  condition: evt.type = execve and proc.name in (shell_binaries)\n  output: o\n  priority: INFO\n",
+        ),
+        "Correct the name of the list. If the text itself is meant, put it between quotes.",
+    ),
+    page(
+        C::OddValue,
+        "A value without plain quotes contains a typographic quote, a no-break blank or a character without width, as texts do that were copied from documents. It is part of the value.",
+        Condition(
+            "evt.type = execve and proc.name = \u{201c}bash\u{201d}",
+            "evt.type = execve and proc.name = \"bash\"",
+        ),
+        "Write the plain character. If the other one is meant, put the value between plain quotes.",
+    ),
+    page(
         C::EnterEvents,
         "The condition is true for enter events only. They are not recorded any more, so it never is.",
         Condition("evt.type = open and evt.dir = >", "evt.type = open"),

@@ -147,6 +147,15 @@ pub(super) const PAGES: &[Page] = &[
         "Check which file is meant.",
     ),
     page(
+        C::CommentInValue,
+        "A comment stands between the lines of an unquoted value. The comment ends the value, so that the lines behind it belong to nothing.",
+        File(
+            "- rule: R\n  desc: d\n  condition: evt.type = open\n    # only cat\n    and proc.name = cat\n  output: o\n  priority: INFO\n",
+            "- rule: R\n  desc: d\n  # only cat\n  condition: evt.type = open\n    and proc.name = cat\n  output: o\n  priority: INFO\n",
+        ),
+        "Move the comment above the key.",
+    ),
+    page(
         C::CutByComment,
         "` #` in an unquoted value begins a comment, which cuts the value off.",
         None,

@@ -226,6 +226,18 @@ pub(super) const PAGES: &[Page] = &[
         "Remove it: since enter events are dropped, it has no value.",
     ),
     page(
+        C::PrintedPlaceholder,
+        "The output contains the name of a field as other languages write it. It is printed as it is.",
+        Output("${proc.name} opened it", "%proc.name opened it"),
+        "Write `%` and the name of the field.",
+    ),
+    page(
+        C::FieldWithTail,
+        "Letters follow a field without a blank, and both together resemble the name of another field.",
+        Output("run %proc.exepat", "run %proc.exepath"),
+        "Correct the name. If the letters are meant, put a blank between.",
+    ),
+    page(
         C::ContainerInfo,
         "The output contains `%container.info`, which shows nothing any more.",
         Output("opened (%container.info)", "opened"),

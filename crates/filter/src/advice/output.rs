@@ -48,8 +48,11 @@ pub fn doubtful_output<V>(text: &str, vocabulary: &V) -> Vec<Advice>
 where
     V: Vocabulary + ?Sized,
 {
+    // Looking for similar fields costs more than all else.
+    const MOST: usize = 100;
     let mut found = Vec::new();
-    for (at, c) in text.char_indices().filter(|(_, c)| matches!(c, '{' | '$' | '%')) {
+    let signs = text.char_indices().filter(|(_, c)| matches!(c, '{' | '$' | '%'));
+    for (at, c) in signs.take(MOST) {
         let rest = text.get(at + 1..).unwrap_or_default();
         let advice = if c == '%' {
             tail(at, rest, vocabulary)
@@ -188,7 +191,8 @@ fn enclosed(text: &str) -> Option<(usize, &str)> {
         '[' => "]",
         _ => return None,
     };
-    let end = text.find(close)? + close.len();
+    // Names are short, and a text may have many brackets that are never closed.
+    let end = text.get(..text.floor_char_boundary(128))?.find(close)? + close.len();
     let inner = text.get(..end)?.trim_matches(['{', '}', '(', ')', '[', ']', ' ', '.', '%', '$']);
     (inner.len() < 100).then_some((end, inner))
 }

@@ -37,6 +37,12 @@ impl<'a> Diagnosis<'a> {
         Self { definitions, told, additions, explained: 0 }
     }
 
+    /// Whether more may be explained; counts it.
+    pub(super) fn may_explain(&mut self) -> bool {
+        self.explained += 1;
+        self.explained <= MOST_EXPLAINED
+    }
+
     /// A finding from advice. `falco` is its message and place, where Falco has one.
     pub(crate) fn finding(
         &mut self,
@@ -52,8 +58,7 @@ impl<'a> Diagnosis<'a> {
             (message.clone(), place)
         });
         let finding = Finding::new(cause(fault), falco, place).help(help);
-        self.explained += 1;
-        if self.explained > MOST_EXPLAINED {
+        if !self.may_explain() {
             return finding.explained(Explained { message, ..Explained::default() });
         }
         let labels = authored.label(expanded, part.clone()).into_iter().collect();

@@ -1,7 +1,9 @@
 //! Outputs that do not compile, and what the configuration adds to them.
 
 use peregrine_diagnostics::{Fix, Label};
-use peregrine_filter::{Advice, Fault, Span, TemplateError, Vocabulary, advise_output};
+use peregrine_filter::{
+    Advice, Fault, Repair, Span, TemplateError, Vocabulary, advise_output, doubtful_output,
+};
 
 use super::findings::Diagnosis;
 use crate::define::RuleDef;
@@ -39,6 +41,18 @@ impl Output<'_> {
     }
 }
 
+impl Output<'_> {
+    /// The edits of a repair of the rule's own text as those of the file.
+    fn fix(&self, repair: Repair) -> Option<Fix> {
+        let RuleDef { output, output_place, output_parts, .. } = self.def;
+        let edit = |(span, new): (Span, String)| {
+            output_parts.edit(output, output_place, span.start..span.end, &new)
+        };
+        let edits: Option<Vec<_>> = repair.edits.into_iter().map(edit).collect();
+        Some(Fix { title: repair.title, edits: edits?, safe: repair.safe })
+    }
+}
+
 impl Diagnosis<'_> {
     /// An output that does not compile.
     pub(crate) fn output<V: Vocabulary>(
@@ -71,18 +85,38 @@ impl Diagnosis<'_> {
             };
             // The configuration is not a rules file, which a fix could change.
             let repair = advice.repair.filter(|_| addition.is_none());
-            let fix = repair.and_then(|repair| {
-                let RuleDef { output, output_place, output_parts, .. } = output.def;
-                let edit = |(span, new): (Span, String)| {
-                    output_parts.edit(output, output_place, span.start..span.end, &new)
-                };
-                let edits: Option<Vec<_>> = repair.edits.into_iter().map(edit).collect();
-                Some(Fix { title: repair.title, edits: edits?, safe: repair.safe })
-            });
+            let fix = repair.and_then(|repair| output.fix(repair));
             let labels = label.into_iter().collect();
             finding =
                 finding.explained(Explained { message: text, labels, related: Vec::new(), fix });
             self.tell(finding, findings);
+        }
+    }
+
+    /// What an output prints as it is, although a value seems to be meant.
+    pub(crate) fn doubtful_output<V: Vocabulary>(
+        &mut self,
+        output: &Output<'_>,
+        vocabulary: &V,
+        findings: &mut Vec<Finding>,
+    ) {
+        if !self.may_explain() {
+            return;
+        }
+        // What the configuration adds is not part of the rules.
+        let own = output.text.get(..output.own).filter(|own| *own == output.def.output);
+        for advice in own.map(|own| doubtful_output(own, vocabulary)).unwrap_or_default() {
+            let Advice { fault, span, message, help, repair } = advice;
+            let cause = match fault {
+                Fault::FieldWithTail => Cause::FieldWithTail,
+                _ => Cause::PrintedPlaceholder,
+            };
+            let labels = output.label(span).0.into_iter().collect();
+            // Whoever has read such alerts may know them so.
+            let fix = repair.and_then(|repair| output.fix(Repair { safe: false, ..repair }));
+            let finding = Finding::new(cause, message.clone(), output.def.output_place.clone());
+            let explained = Explained { message, labels, related: Vec::new(), fix };
+            self.tell(finding.help(help).explained(explained), findings);
         }
     }
 

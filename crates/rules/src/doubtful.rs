@@ -1,0 +1,223 @@
+//! Values that are accepted as texts and probably are not meant as such: names of lists with a
+//! slip, and typographic characters.
+//!
+//! Conditions are looked at as they are written. A search of the text comes before any parsing.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use peregrine_diagnostics::{Fix, closest};
+use peregrine_filter::{
+    Check, Comparison, DEFAULT_MAX_DEPTH, Expr, ExprKind, OperandKind, Right, Span, Vocabulary,
+    compile, list_items, odd_characters, parse,
+};
+
+use crate::define::{Definitions, ListDef, Named};
+use crate::expand::is_delimiter;
+use crate::result::Explained;
+use crate::text_parts::Parts;
+use crate::{Cause, Finding, Place};
+
+/// How many names of lists are compared with words of conditions, in all: the cost is the product
+/// of both.
+const MOST_COMPARED: usize = 200_000;
+
+/// How many words that resemble a list are looked at.
+const MOST_SIMILAR: usize = 200;
+
+/// Warns of doubtful values in the items of a file, or in all. `vocabulary` gives the fields of a
+/// source, or those of the first one.
+pub(crate) fn warn_of_values<'v, V: Vocabulary + 'v>(
+    definitions: &Definitions,
+    vocabulary: impl Fn(Option<&str>) -> Option<&'v V>,
+    file: Option<&Place>,
+    findings: &mut Vec<Finding>,
+) {
+    let is_in = |place: &Place| file.is_none_or(|file| place.is_in(file));
+    let macros = definitions.macros.iter().filter(|def| is_in(&def.place)).map(|def| {
+        let (text, place, parts) = (&def.condition, &def.condition_place, &def.condition_parts);
+        (Condition { text, place, parts }, None)
+    });
+    let rules = definitions.rules.iter().filter(|def| is_in(&def.place)).map(|def| {
+        let (text, place, parts) = (&def.condition, &def.condition_place, &def.condition_parts);
+        (Condition { text, place, parts }, Some(def.source.as_str()))
+    });
+    let mut similar = Similar::new(definitions);
+    for (condition, source) in macros.chain(rules) {
+        let words = similar.words(condition.text);
+        if words.is_empty() && condition.text.is_ascii() {
+            continue;
+        }
+        let Some(vocabulary) = vocabulary(source) else { continue };
+        let Ok(expr) = parse(condition.text, DEFAULT_MAX_DEPTH) else { continue };
+        findings.extend(condition.odd_characters());
+        if words.is_empty() {
+            continue;
+        }
+        let values = values(&expr, condition.text, vocabulary);
+        for (word, list) in words {
+            if values.binary_search_by_key(&(word.start, word.end), |it| (it.start, it.end)).is_ok()
+            {
+                findings.push(condition.like_list(word, list));
+            }
+        }
+    }
+}
+
+/// The condition of a macro or rule, without exceptions.
+struct Condition<'d> {
+    text: &'d str,
+    place: &'d Place,
+    parts: &'d Parts,
+}
+
+impl Condition<'_> {
+    fn like_list(&self, word: Range<usize>, list: &str) -> Finding {
+        let written = self.text.get(word.clone()).unwrap_or_default();
+        let message = format!("`{written}` is the name of no list and compared as a text");
+        let help = format!("did you mean the list `{list}`?");
+        let title = format!("write `{list}`");
+        self.finding(Cause::ValueLikeList, message, help, word.clone()).with_fix(
+            self,
+            title,
+            &[(word, list.to_owned())],
+        )
+    }
+
+    fn odd_characters(&self) -> Option<Finding> {
+        let advice = odd_characters(self.text)?;
+        let message = "a typographic or invisible character is part of this value".to_owned();
+        let part = |span: Span| span.start..span.end;
+        let help = advice.help.unwrap_or_default();
+        let help = format!("{help}, or put plain quotes around the value if it is meant");
+        let finding = self.finding(Cause::OddValue, message, help, part(advice.span));
+        let Some(repair) = advice.repair else { return Some(finding) };
+        let edits: Vec<_> =
+            repair.edits.into_iter().map(|(span, text)| (part(span), text)).collect();
+        Some(finding.with_fix(self, repair.title, &edits))
+    }
+
+    fn finding(&self, cause: Cause, message: String, help: String, part: Range<usize>) -> Finding {
+        let labels = self.parts.label(self.text, self.place, part).into_iter().collect();
+        let place = self.place.in_condition(self.text, 0);
+        let explained =
+            Explained { message: message.clone(), labels, related: Vec::new(), fix: None };
+        Finding::new(cause, message, place).help(Some(help)).explained(explained)
+    }
+}
+
+impl Finding {
+    /// Offers edits of a condition, if its text is in the file as it is.
+    fn with_fix(
+        mut self,
+        condition: &Condition<'_>,
+        title: String,
+        edits: &[(Range<usize>, String)],
+    ) -> Self {
+        let Condition { text, place, parts } = condition;
+        let edit =
+            |(part, new): &(Range<usize>, String)| parts.edit(text, place, part.clone(), new);
+        let edits: Option<Vec<_>> = edits.iter().map(edit).collect();
+        if let Some(explained) = &mut self.explained {
+            explained.fix = edits.map(|edits| Fix::offered(title, edits));
+        }
+        self
+    }
+}
+
+/// Words that resemble the names of lists.
+struct Similar<'d> {
+    definitions: &'d Definitions,
+    /// The list that a word resembles.
+    known: HashMap<&'d str, Option<&'d str>>,
+    left: usize,
+    found: usize,
+}
+
+impl<'d> Similar<'d> {
+    fn new(definitions: &'d Definitions) -> Self {
+        Self { definitions, known: HashMap::new(), left: MOST_COMPARED, found: 0 }
+    }
+
+    /// Unquoted words of a condition in the place of a value, and the lists that they resemble.
+    fn words(&mut self, text: &'d str) -> Vec<(Range<usize>, &'d str)> {
+        let (mut found, mut end) = (Vec::new(), 0);
+        for (at, _) in text.match_indices(['_', '-']) {
+            // A word may have several of these characters.
+            let Some(before) = text.get(end..at) else { continue };
+            let start = before.rfind(is_delimiter).map_or(end, |delimiter| end + delimiter + 1);
+            let rest = text.get(at..).unwrap_or_default();
+            end = at + rest.find(is_delimiter).unwrap_or(rest.len());
+            let Some(word) = text.get(start..end) else { continue };
+            if is_name(word)
+                && is_value(text.get(..start).unwrap_or_default())
+                && let Some(list) = self.list(word)
+                && self.found < MOST_SIMILAR
+            {
+                self.found += 1;
+                found.push((start..end, list));
+            }
+        }
+        found
+    }
+
+    fn list(&mut self, word: &'d str) -> Option<&'d str> {
+        let lists = &self.definitions.lists;
+        if lists.get(word).is_some() {
+            return None;
+        }
+        if let Some(known) = self.known.get(word) {
+            return *known;
+        }
+        let names = lists.iter().map(|list| list.name.as_str());
+        self.left = self.left.checked_sub(names.len())?;
+        let near = |name: &&str| {
+            let (first, other) = (name.bytes().next(), word.bytes().next());
+            first.map(|it| it.to_ascii_lowercase()) == other.map(|it| it.to_ascii_lowercase())
+                && name.len().abs_diff(word.len()) <= word.len() / 3
+                // Names with `-` are those of programs, unless the other one has `_` there.
+                && (word.contains('_') || name.replace('_', "-").eq_ignore_ascii_case(word))
+        };
+        let list = closest(word, names.filter(near)).filter(|_| !is_item(lists, word));
+        self.known.insert(word, list);
+        list
+    }
+}
+
+/// Whether a list has this item: then it is a text that rules compare with.
+fn is_item(lists: &Named<ListDef>, word: &str) -> bool {
+    lists.iter().any(|list| list.items.iter().any(|item| item == word))
+}
+
+fn is_name(word: &str) -> bool {
+    word.len() >= 4
+        && word.starts_with(|c: char| c.is_ascii_alphabetic())
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// Whether a value may follow this text: most words are names of macros and fields.
+fn is_value(before: &str) -> bool {
+    let before = before.trim_end();
+    match before.strip_suffix('(') {
+        Some(before) => before.trim_end().ends_with(|c: char| c.is_ascii_alphabetic()),
+        None => before.ends_with([',', '=']),
+    }
+}
+
+/// Where the unquoted values of tests stand that compile, in the order of the text. Those of event
+/// types are left out, because they are known names.
+fn values<V: Vocabulary>(expr: &Expr, text: &str, vocabulary: &V) -> Vec<Span> {
+    let mut found = Vec::new();
+    expr.walk(&mut |part| {
+        let ExprKind::Check(check) = &part.node else { return };
+        let Check::Compare(Comparison { left, right, .. }) = &**check else { return };
+        let is_event_type =
+            matches!(&left.node, OperandKind::Field(field) if field.name == "evt.type");
+        if is_event_type || matches!(right, Right::Operand(_)) || compile(part, vocabulary).is_err()
+        {
+            return;
+        }
+        found.extend(list_items(text, right.span()));
+    });
+    found
+}
