@@ -148,6 +148,8 @@ causes! {
 
     ValueLikeList = "W0406" own: "a value that resembles the name of a list",
     OddValue = "W0407" own: "a typographic or invisible character in a value",
+    EmptyList = "W0408" own: "a comparison with an empty list",
+    SignInValue = "W0409" own: "a value that begins with a part of an operator",
     EnterEvents = "W0410" warning DeprecatedItem: "a test of enter events, which do not exist",
     ValuelessField = "W0411" own: "a field that never has a value",
 

@@ -1,5 +1,5 @@
 //! Values that are accepted as texts and probably are not meant as such: names of lists with a
-//! slip, and typographic characters.
+//! slip, typographic characters, a `~` behind `=`; and empty lists.
 //!
 //! Conditions are looked at as they are written. A search of the text comes before any parsing.
 
@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use peregrine_diagnostics::{Fix, closest};
 use peregrine_filter::{
-    Check, Comparison, DEFAULT_MAX_DEPTH, Expr, ExprKind, OperandKind, Right, Span, Vocabulary,
-    compile, list_items, odd_characters, parse,
+    Check, Comparison, DEFAULT_MAX_DEPTH, Expr, ExprKind, OperandKind, Operator, Right, Span,
+    Vocabulary, compile, list_items, odd_characters, parse,
 };
 
 use crate::define::{Definitions, ListDef, Named};
@@ -21,6 +21,12 @@ use crate::{Cause, Finding, Place};
 /// How many names of lists are compared with words of conditions, in all: the cost is the product
 /// of both.
 const MOST_COMPARED: usize = 200_000;
+
+/// How lists without items are written.
+const EMPTY: [&str; 2] = ["()", "( )"];
+
+/// An operator of other languages, which is read as `=` and the beginning of a value.
+const MATCH: &str = "=~";
 
 /// How many words that resemble a list are looked at.
 const MOST_SIMILAR: usize = 200;
@@ -45,12 +51,16 @@ pub(crate) fn warn_of_values<'v, V: Vocabulary + 'v>(
     let mut similar = Similar::new(definitions);
     for (condition, source) in macros.chain(rules) {
         let words = similar.words(condition.text);
-        if words.is_empty() && condition.text.is_ascii() {
+        let signs = EMPTY.iter().chain(&[MATCH]).any(|sign| condition.text.contains(sign));
+        if words.is_empty() && !signs && condition.text.is_ascii() {
             continue;
         }
         let Some(vocabulary) = vocabulary(source) else { continue };
         let Ok(expr) = parse(condition.text, DEFAULT_MAX_DEPTH) else { continue };
         findings.extend(condition.odd_characters());
+        if signs {
+            condition.signs(&expr, vocabulary, findings);
+        }
         if words.is_empty() {
             continue;
         }
@@ -82,6 +92,56 @@ impl Condition<'_> {
             title,
             &[(word, list.to_owned())],
         )
+    }
+
+    /// Empty lists, and values that begin with a part of an operator.
+    fn signs<V: Vocabulary>(&self, expr: &Expr, vocabulary: &V, findings: &mut Vec<Finding>) {
+        expr.walk(&mut |part| {
+            let ExprKind::Check(check) = &part.node else { return };
+            let Check::Compare(Comparison { op, right, .. }) = &**check else { return };
+            let Span { start, end } = right.span();
+            let finding = match right {
+                // A macro that consists of it is there to be replaced.
+                Right::List(list) if list.node.is_empty() && !std::ptr::eq(part, expr) => {
+                    self.empty_list(start..end)
+                }
+                Right::Value(_) if *op == Operator::Eq && self.is_match(start) => {
+                    self.sign_in_value(start..end)
+                }
+                _ => return,
+            };
+            if compile(part, vocabulary).is_ok() {
+                findings.push(finding);
+            }
+        });
+    }
+
+    fn empty_list(&self, list: Range<usize>) -> Finding {
+        let message = "this list is empty, and no value is in it".to_owned();
+        let help = "write its items, or the name of a list, which other files may append to";
+        self.finding(Cause::EmptyList, message, help.to_owned(), list)
+    }
+
+    fn sign_in_value(&self, value: Range<usize>) -> Finding {
+        let sign = value.start.saturating_sub(1)..value.start + 1;
+        let before = self.text.get(..sign.start).unwrap_or_default();
+        let operator = if before.ends_with(is_delimiter) { "regex " } else { " regex " };
+        let written = self.text.get(value).unwrap_or_default();
+        let message = format!("`=~` is not an operator: this compares with the text `{written}`");
+        let help = format!(
+            "write `regex` for a regular expression, and `= \"{written}\"` if this text is meant"
+        );
+        self.finding(Cause::SignInValue, message, help, sign.clone()).with_fix(
+            self,
+            "write `regex`".to_owned(),
+            &[(sign, operator.to_owned())],
+        )
+    }
+
+    /// Whether `=~` is written here, `~` being the first character of a value. `~/` is a path.
+    fn is_match(&self, value: usize) -> bool {
+        let (before, rest) = self.text.split_at_checked(value).unwrap_or_default();
+        before.ends_with('=') && rest.starts_with('~') && !rest.starts_with("~/")
     }
 
     fn odd_characters(&self) -> Option<Finding> {

@@ -220,6 +220,24 @@ pub(super) const PAGES: &[Page] = &[
         "Write the plain character. If the other one is meant, put the value between plain quotes.",
     ),
     page(
+        C::EmptyList,
+        "A field is compared with a list that has no items. No value is in it.",
+        Condition(
+            "evt.type = execve and not proc.name in ()",
+            "evt.type = execve and not proc.name in (cat)",
+        ),
+        "Write the items. A list that other files fill is defined as a list without items, and referred to by its name.",
+    ),
+    page(
+        C::SignInValue,
+        "`=~` compares with a regular expression in other languages. Here it is `=`, and the value begins with `~`.",
+        Condition(
+            "evt.type = execve and proc.name =~ba.+h",
+            "evt.type = execve and proc.name regex ba.+h",
+        ),
+        "Write `regex`; the pattern must match the whole text. A text that begins with `~` is put between quotes.",
+    ),
+    page(
         C::EnterEvents,
         "The condition is true for enter events only. They are not recorded any more, so it never is.",
         Condition("evt.type = open and evt.dir = >", "evt.type = open"),
