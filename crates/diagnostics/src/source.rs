@@ -66,7 +66,7 @@ impl Source {
     pub fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let before = self.text.get(..offset).unwrap_or_default();
-        let line = before.bytes().filter(|byte| *byte == b'\n').count();
+        let line = memchr::memchr_iter(b'\n', before.as_bytes()).count();
         let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
         Position { offset, line, column }
     }
