@@ -25,7 +25,11 @@ pub(crate) fn warn(documents: &[Node], file: &Place, findings: &mut Vec<Finding>
 /// `output: opened #1 of 3`
 fn comment(value: &str, node: &Node, file: &Place) -> Option<Finding> {
     let text = file.source().text.as_str();
-    let line = text.get(node.end.offset..)?.lines().next()?;
+    let behind = text.get(node.end.offset..)?;
+    if !behind.trim_start_matches([' ', '\t']).starts_with('#') {
+        return None;
+    }
+    let line = behind.lines().next()?;
     let rest = line.trim_start_matches([' ', '\t']).strip_prefix('#')?;
     let written = text.get(node.start.offset..)?;
     let plain = !written.starts_with(['"', '\'', '|', '>']);
@@ -47,7 +51,7 @@ fn tag(key: &Node, node: &Node, file: &Place) -> Option<Finding> {
     let text = file.source().text.as_str();
     let after = text.get(key.end.offset..)?.trim_start_matches([':', ' ', '\t', '"', '\'']);
     let start = text.len() - after.len();
-    let tag = after.split_whitespace().next()?.strip_prefix('!')?;
+    let tag = after.strip_prefix('!')?.split_whitespace().next().unwrap_or_default();
     if tag.starts_with(['!', '=']) || start > node.end.offset.max(node.start.offset) {
         return None;
     }
