@@ -202,15 +202,19 @@ impl<'d> Similar<'d> {
     /// Unquoted words of a condition in the place of a value, and the lists that they resemble.
     fn words(&mut self, text: &'d str) -> Vec<(Range<usize>, &'d str)> {
         let (mut found, mut end) = (Vec::new(), 0);
-        for (at, _) in text.match_indices(['_', '-']) {
+        let ends_word = |byte: &u8| byte.is_ascii() && is_delimiter(char::from(*byte));
+        for at in memchr::memchr2_iter(b'_', b'-', text.as_bytes()) {
             // A word may have several of these characters.
-            let Some(before) = text.get(end..at) else { continue };
-            let start = before.rfind(is_delimiter).map_or(end, |delimiter| end + delimiter + 1);
-            let rest = text.get(at..).unwrap_or_default();
-            end = at + rest.find(is_delimiter).unwrap_or(rest.len());
+            let Some(before) = text.as_bytes().get(end..at) else { continue };
+            let start = before.iter().rposition(ends_word).map_or(end, |before| end + before + 1);
+            if !is_value(text.as_bytes().get(..start).unwrap_or_default()) {
+                end = at + 1;
+                continue;
+            }
+            let rest = text.as_bytes().get(at..).unwrap_or_default();
+            end = at + rest.iter().position(ends_word).unwrap_or(rest.len());
             let Some(word) = text.get(start..end) else { continue };
             if is_name(word)
-                && is_value(text.get(..start).unwrap_or_default())
                 && let Some(list) = self.list(word)
                 && self.found < MOST_SIMILAR
             {
@@ -256,11 +260,10 @@ fn is_name(word: &str) -> bool {
 }
 
 /// Whether a value may follow this text: most words are names of macros and fields.
-fn is_value(before: &str) -> bool {
-    let before = before.trim_end();
-    match before.strip_suffix('(') {
-        Some(before) => before.trim_end().ends_with(|c: char| c.is_ascii_alphabetic()),
-        None => before.ends_with([',', '=']),
+fn is_value(before: &[u8]) -> bool {
+    match before.trim_ascii_end() {
+        [before @ .., b'('] => before.trim_ascii_end().last().is_some_and(u8::is_ascii_alphabetic),
+        before => before.ends_with(b",") || before.ends_with(b"="),
     }
 }
 
