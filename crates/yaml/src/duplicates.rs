@@ -1,6 +1,7 @@
 //! Keys that a map has twice. The first one counts, and the others have no effect.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use peregrine_diagnostics::Span;
 
@@ -21,34 +22,79 @@ pub struct DuplicateKey {
 #[must_use]
 pub fn duplicate_keys(node: &Node) -> Vec<DuplicateKey> {
     let mut found = Vec::new();
-    collect(node, "", &mut found);
+    collect(node, &Path::Root, &mut found);
     // A map that aliases refer to is in the tree several times.
     found.sort_by_key(|key: &DuplicateKey| key.again.start);
     found.dedup_by_key(|key| key.again);
     found
 }
 
-fn collect(node: &Node, path: &str, found: &mut Vec<DuplicateKey>) {
+/// A path down the tree. It becomes a text for a key that is reported, and nearly none is.
+enum Path<'p> {
+    Root,
+    Index(&'p Path<'p>, usize),
+    Key(&'p Path<'p>, &'p str),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Index(above, index) => write!(f, "{above}[{index}]"),
+            Self::Key(Self::Root, name) => f.write_str(name),
+            Self::Key(above, name) => write!(f, "{above}.{name}"),
+        }
+    }
+}
+
+/// The first key of each name in a map.
+enum FirstKeys<'n> {
+    /// Most maps are small.
+    Few(Vec<(&'n str, &'n Node)>),
+    Many(HashMap<&'n str, &'n Node>),
+}
+
+impl<'n> FirstKeys<'n> {
+    fn of(entries: usize) -> Self {
+        match entries {
+            0..=16 => Self::Few(Vec::with_capacity(entries)),
+            _ => Self::Many(HashMap::with_capacity(entries)),
+        }
+    }
+
+    /// The first key of this name: this one, unless there was one before.
+    fn first(&mut self, name: &'n str, key: &'n Node) -> &'n Node {
+        match self {
+            Self::Few(known) => match known.iter().find(|(other, _)| *other == name) {
+                Some((_, first)) => first,
+                None => {
+                    known.push((name, key));
+                    key
+                }
+            },
+            Self::Many(known) => known.entry(name).or_insert(key),
+        }
+    }
+}
+
+fn collect(node: &Node, path: &Path<'_>, found: &mut Vec<DuplicateKey>) {
     match &node.value {
         Value::Null | Value::Scalar { .. } => {}
         Value::Seq(items) => {
             for (index, item) in items.iter().enumerate() {
-                collect(item, &format!("{path}[{index}]"), found);
+                collect(item, &Path::Index(path, index), found);
             }
         }
         Value::Map(map) => {
-            let mut known = HashMap::new();
+            let mut keys = FirstKeys::of(map.0.len());
             for (key, value) in &map.0 {
-                let name = key.as_str().unwrap_or_default();
-                let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-                let first = match key.as_str() {
-                    Some(name) => *known.entry(name).or_insert(key),
-                    None => key,
-                };
+                let first = key.as_str().map_or(key, |name| keys.first(name, key));
+                let path = Path::Key(path, key.as_str().unwrap_or_default());
                 if std::ptr::eq(first, key) {
                     collect(value, &path, found);
                 } else {
-                    found.push(DuplicateKey { path, first: first.span(), again: key.span() });
+                    let (path, again) = (path.to_string(), key.span());
+                    found.push(DuplicateKey { path, first: first.span(), again });
                 }
             }
         }
