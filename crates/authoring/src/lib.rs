@@ -1,5 +1,6 @@
-//! Tools for authors of rules: reference pages about fields, events and error codes, explain and
-//! format; [`lint`] is a crate of its own. Rule tests and the language server are built on it.
+//! Tools for authors of rules: reference pages about fields, events and error codes, explain, fix
+//! and the meaning of changes; [`fmt`] and [`lint`] are crates of their own. Rule tests and the
+//! language server are built on it.
 //!
 //! This crate may know rules, fields, events and the engine; it knows no live source, no output and
 //! no configuration.
@@ -19,7 +20,6 @@ pub mod events;
 pub mod explain;
 pub mod fields;
 pub mod fix;
-pub mod fmt;
 mod format;
 mod paint;
 pub mod query;
@@ -32,4 +32,4 @@ pub use columns::two_columns;
 pub use diff::unified_diff;
 pub use format::{Format, UnknownFormat};
 pub use paint::Paint;
-pub use peregrine_lint as lint;
+pub use {peregrine_fmt as fmt, peregrine_lint as lint};

@@ -8,12 +8,14 @@
 //!   lines and parentheses as indentation. Lists are filled up to column 100.
 //! - Descriptions, outputs and quotes stay as the author wrote them.
 //!
+//! This crate may know rules files and the rule language; it knows no events and no state.
+//!
 //! An item that uses YAML in a way which the scanner does not understand (anchors, tags, `? `,
 //! maps in braces) stays byte for byte. The result is read again before it is returned: if anything
 //! but blanks in conditions differed, the file would be refused.
 //!
 //! ```
-//! use peregrine_authoring::fmt::format;
+//! use peregrine_fmt::format;
 //!
 //! let text = "- macro: m\n  condition:   (evt.type=open  and\n     proc.name in (a,b))\n";
 //! assert_eq!(format(text)?, "\
@@ -21,7 +23,7 @@
 //!   condition: >
 //!     (evt.type = open and proc.name in (a, b))
 //! ");
-//! # Ok::<(), peregrine_authoring::fmt::FormatError>(())
+//! # Ok::<(), peregrine_fmt::FormatError>(())
 //! ```
 
 mod condition;
