@@ -1,5 +1,7 @@
 //! The command `lsp`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::flags::Flag;
@@ -15,6 +17,9 @@ pub struct LspCommand {
     /// configuration names; may be repeated
     #[arg(short, long, value_name = "rules_file", allow_hyphen_values = true)]
     pub rules: Vec<String>,
+    /// Show values of this capture as examples of fields
+    #[arg(long, value_name = "capture_file")]
+    pub capture: Option<PathBuf>,
     /// Accepted because editors pass it; the server speaks on nothing else
     #[arg(long, hide = true)]
     pub stdio: Flag,

@@ -17,6 +17,7 @@ pub mod codes;
 mod columns;
 mod diff;
 pub mod events;
+pub mod examples;
 pub mod explain;
 pub mod fields;
 pub mod fix;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use peregrine_authoring::examples::Examples;
 use peregrine_fields::Fields;
 use peregrine_rules::{DefinitionKind, ItemId};
 
@@ -13,10 +14,18 @@ use crate::vocabulary::{self as words, KEYS};
 const MOST_LINES: usize = 20;
 
 /// Markdown about what is at a place.
-pub(crate) fn hover(snapshot: &Snapshot, fields: &Fields, symbol: &Symbol) -> Option<String> {
+pub(crate) fn hover(
+    snapshot: &Snapshot,
+    fields: &Fields,
+    examples: &Examples,
+    symbol: &Symbol,
+) -> Option<String> {
     let word = |word: &str, page: &str| format!("**`{word}`**\n\n{page}");
     match symbol {
-        Symbol::Field(name) => words::field_page(fields, name),
+        Symbol::Field(name) => {
+            let page = words::field_page(fields, name)?;
+            Some(page + &of_capture(examples, name))
+        }
         Symbol::Operator(op) => Some(word(op, words::operator_page(op)?)),
         Symbol::Transformer(name) => Some(word(name, words::transformer_page(name)?)),
         Symbol::Key(name) => Some(word(name, KEYS.iter().find(|key| key.name == name)?.about)),
@@ -31,6 +40,18 @@ pub(crate) fn hover(snapshot: &Snapshot, fields: &Fields, symbol: &Symbol) -> Op
             Some(format!("**`{tag}`** · tag of {} rules", rules.count()))
         }
     }
+}
+
+/// Values that a field has in the capture that the options name.
+fn of_capture(examples: &Examples, field: &str) -> String {
+    let name = field.split('[').next().unwrap_or_default();
+    let values = examples.values(name);
+    if values.is_empty() {
+        return String::new();
+    }
+    // In Markdown a backtick would end the value.
+    let values: Vec<_> = values.iter().map(|it| format!("`{}`", it.replace('`', "'"))).collect();
+    format!("\n\nIn the capture: {}", values.join(", "))
 }
 
 fn definition(snapshot: &Snapshot, kind: DefinitionKind, name: &str) -> Option<String> {

@@ -15,6 +15,8 @@ pub struct Options {
     pub rules: Vec<String>,
     /// Keys of the configuration, as `-o` sets them.
     pub overrides: Vec<String>,
+    /// A capture that hover takes example values from.
+    pub capture: Option<PathBuf>,
 }
 
 impl Options {
@@ -34,6 +36,7 @@ impl Options {
                 false => sent.rules.iter().map(text).collect(),
             },
             overrides: [self.overrides, sent.overrides].concat(),
+            capture: sent.capture.as_deref().map(absolute).or(self.capture),
         }
     }
 }

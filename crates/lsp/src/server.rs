@@ -20,9 +20,11 @@ use ls_types::{
     Diagnostic, InitializeParams, MessageType, PublishDiagnosticsParams, ShowMessageParams, Uri,
 };
 use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response, ResponseError};
+use peregrine_authoring::examples::Examples;
 use peregrine_diagnostics::{Problem, Severity};
 use peregrine_fields::Fields;
 use peregrine_rules::{Checker, EventSource};
+use peregrine_scap::Reader;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -55,6 +57,8 @@ enum Input {
         changes: u64,
         problems: Vec<Problem>,
     },
+    /// What fields are in the capture that the options name.
+    Examples(Examples),
     /// The client has closed its side.
     Closed,
 }
@@ -136,6 +140,8 @@ struct Server {
     checkers: HashMap<Key, Checker<Fields>>,
     /// The problems of each file, for code actions and hover.
     problems: HashMap<Uri, (Rc<Snapshot>, Vec<Placed>)>,
+    /// Values of fields in a capture.
+    examples: Rc<Examples>,
     /// What the client shows.
     published: HashMap<Uri, Vec<Diagnostic>>,
 }
@@ -164,6 +170,7 @@ impl Server {
             checked: HashMap::new(),
             checkers: HashMap::new(),
             problems: HashMap::new(),
+            examples: Rc::default(),
             published: HashMap::new(),
         }
     }
@@ -180,6 +187,10 @@ impl Server {
                 Ok(Input::Received(message)) => Ok(message),
                 Ok(Input::Lints { key, changes, problems }) => {
                     self.linted(&key, changes, problems);
+                    continue;
+                }
+                Ok(Input::Examples(examples)) => {
+                    self.examples = Rc::new(examples);
                     continue;
                 }
                 Ok(Input::Closed) => Err(RecvTimeoutError::Disconnected),
@@ -258,12 +269,40 @@ impl Server {
         let options = std::mem::take(&mut self.options);
         let options = options.with_client(params.initialization_options, root.as_deref());
         self.snippets = understands_snippets(&params.capabilities);
+        let capture = options.capture.clone();
         self.workspace = Workspace::new(encoding, options);
         self.phase = Phase::Running;
+        if let Some(capture) = capture {
+            self.read_examples(capture);
+        }
         if self.workspace.has_configured() {
             self.changed.insert(None);
         }
         encode(capabilities(encoding))
+    }
+
+    /// Reads a capture in a thread of its own. One that can't be read is told.
+    fn read_examples(&self, capture: PathBuf) {
+        let (to_server, client) = (self.lints.clone(), self.client.clone());
+        let fields = Fields::clone(self.workspace.fields());
+        thread::spawn(move || {
+            let opened = Reader::open(&capture);
+            match opened {
+                Ok(mut reader) => {
+                    let examples = Examples::of(&mut reader, &fields);
+                    let _ = to_server.send(Input::Examples(examples));
+                }
+                Err(error) => {
+                    let message = format!("no examples of {}: {error}", capture.display());
+                    let params = ShowMessageParams { typ: MessageType::WARNING, message };
+                    let method = ShowMessage::METHOD.to_owned();
+                    if let Ok(params) = serde_json::to_value(params) {
+                        let shown = Notification { method, params };
+                        let _ = client.send(Message::Notification(shown));
+                    }
+                }
+            }
+        });
     }
 
     fn notification(&mut self, notification: Notification) {

@@ -8,8 +8,12 @@ use peregrine_lsp::{Options, serve};
 
 /// Serves until the editor ends it.
 pub(crate) fn run(args: LspCommand) -> ExitCode {
-    let options =
-        Options { config: args.config.config, rules: args.rules, overrides: args.config.overrides };
+    let options = Options {
+        config: args.config.config,
+        rules: args.rules,
+        overrides: args.config.overrides,
+        capture: args.capture,
+    };
     match serve(BufReader::new(io::stdin()), io::stdout(), options) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,

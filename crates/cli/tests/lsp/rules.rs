@@ -363,3 +363,21 @@ fn other_files_are_left_alone() {
     );
     client.stop();
 }
+
+#[test]
+fn hover_shows_values_of_a_capture() {
+    let files = Files::new(&[("base.yaml", BASE)]);
+    let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/captures/demo.scap");
+    let mut client = Client::start(&[]);
+    let options = json!({ "capture": capture });
+    client.request("initialize", json!({ "capabilities": {}, "initializationOptions": options }));
+    let uri = files.uri("base.yaml");
+    client.open(&uri, BASE);
+    // The capture is read while the server answers.
+    let begun = std::time::Instant::now();
+    while !hover(&mut client, &uri, BASE, "proc.name").contains("In the capture: `") {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "no value comes");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    client.stop();
+}

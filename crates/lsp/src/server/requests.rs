@@ -193,11 +193,11 @@ impl Server {
             let (page, range) = config_file::hover(text, text.offset(position))?;
             return Some(Hover { contents: markdown(page), range: Some(text.range(range)) });
         }
-        let fields = Rc::clone(self.workspace.fields());
+        let (fields, examples) = (Rc::clone(self.workspace.fields()), Rc::clone(&self.examples));
         self.with_file(uri, |snapshot, index, file| {
             let offset = file.text.offset(position);
             let (symbol, part, range) = symbol_at(snapshot, index, offset)?;
-            let page = hover::hover(snapshot, &fields, &symbol)?;
+            let page = hover::hover(snapshot, &fields, &examples, &symbol)?;
             let range = snapshot.spot(part, range).map(|spot| file.text.range(spot.range));
             Some(Hover { contents: markdown(page), range })
         })?
