@@ -35,6 +35,7 @@ mod supplier;
 pub mod table;
 mod view;
 mod vocabulary;
+mod words;
 
 pub use evttypes::{EventTypeError, EventTypes};
 pub use extract::{CAPABILITIES, path_params};
@@ -43,3 +44,4 @@ pub use runtime_class::{ClassError, FieldArgument, FieldExtractor, RuntimeClass,
 pub use static_facts::EventTypeFacts;
 pub use view::{Run, Scratch, View};
 pub use vocabulary::{Field, Fields};
+pub use words::words;

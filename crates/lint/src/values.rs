@@ -98,11 +98,10 @@ fn impossible(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFi
         Some(Operator::Eq | Operator::EqEq | Operator::Ne | Operator::In)
     );
     let words: Vec<&str> = match atom.field() {
-        Some("fd.l4proto") if exact => vec!["tcp", "udp", "icmp", "raw"],
-        Some("fd.sockfamily") if exact => vec!["ip", "unix"],
+        Some(name @ ("fd.l4proto" | "fd.sockfamily" | "fd.type" | "fd.typechar")) if exact => {
+            peregrine_fields::words(name).to_vec()
+        }
         Some("evt.dir") if exact => vec!["<", ">"],
-        Some("fd.type") if exact => TYPES.to_vec(),
-        Some("fd.typechar") if exact => TYPE_CHARS.to_vec(),
         Some(name) if exact || atom.operator() == Some(Operator::Contains) => {
             let Some(param) = name.strip_prefix("evt.arg.") else { return };
             match flags(model, atom, param) {
@@ -135,29 +134,6 @@ fn impossible(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFi
             .help(help),
     );
 }
-
-const TYPES: [&str; 17] = [
-    "file",
-    "directory",
-    "ipv4",
-    "ipv6",
-    "unix",
-    "pipe",
-    "event",
-    "signalfd",
-    "eventpoll",
-    "inotify",
-    "timerfd",
-    "netlink",
-    "bpf",
-    "userfaultfd",
-    "io_uring",
-    "memfd",
-    "pidfd",
-];
-
-const TYPE_CHARS: [&str; 18] =
-    ["f", "d", "4", "6", "u", "p", "e", "s", "l", "i", "t", "n", "b", "r", "m", "P", "o", "X"];
 
 /// Names of the flags of a parameter, if all events that the test is about have flags there.
 fn flags(model: &Model<'_>, atom: &Atom, param: &str) -> Option<Vec<&'static str>> {

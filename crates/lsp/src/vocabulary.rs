@@ -247,48 +247,11 @@ pub(crate) fn values(fields: &Fields, field: &str) -> Vec<&'static str> {
     let values: &[&str] = match field {
         "evt.type" => return event_names().into_iter().collect(),
         "evt.source" => &["syscall"],
-        "evt.category" => &[
-            "file",
-            "net",
-            "ipc",
-            "wait",
-            "signal",
-            "sleep",
-            "time",
-            "process",
-            "scheduler",
-            "memory",
-            "user",
-            "system",
-            "other",
-        ],
-        "fd.type" | "fd.types" => &[
-            "file",
-            "directory",
-            "ipv4",
-            "ipv6",
-            "unix",
-            "pipe",
-            "event",
-            "signalfd",
-            "eventpoll",
-            "inotify",
-            "timerfd",
-            "memfd",
-            "bpf",
-            "userfaultfd",
-            "iouring",
-            "mqueue",
-            "pidfd",
-        ],
-        "fd.typechar" => &["f", "d", "4", "6", "u", "p", "e", "s", "l", "i", "t", "o"],
-        "fd.l4proto" => &["tcp", "udp", "icmp", "raw"],
-        "fd.sockfamily" => &["ip", "unix"],
         "evt.res" => &["SUCCESS", "EPERM", "ENOENT", "EACCES", "EINVAL", "EEXIST"],
         _ if definition(fields, field).is_some_and(|it| it.ty == ParamType::Bool) => {
             &["true", "false"]
         }
-        _ => &[],
+        _ => peregrine_fields::words(field),
     };
     values.to_vec()
 }
