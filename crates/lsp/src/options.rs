@@ -52,8 +52,8 @@ mod tests {
         let own =
             Options { config: Some("/a".into()), rules: vec!["r".into()], ..Options::default() };
         let sent = json!({ "config": "falco.yaml", "unknown": 1 });
-        let both = own.clone().with_client(Some(sent), Some(Path::new("/work")));
-        assert_eq!(both.config, Some("/work/falco.yaml".into()));
+        let both = own.clone().with_client(Some(sent), Some(Path::new("/project")));
+        assert_eq!(both.config, Some("/project/falco.yaml".into()));
         assert_eq!(both.rules, ["r"]);
         assert_eq!(own.clone().with_client(Some(json!(["x"])), None), own);
     }

@@ -57,8 +57,8 @@ enum Input {
         changes: u64,
         problems: Vec<Problem>,
     },
-    /// What fields are in the capture that the options name.
-    Examples(Examples),
+    /// What fields are in the capture that the options name, or why it can't be read.
+    Examples(Result<Examples, String>),
     /// The client has closed its side.
     Closed,
 }
@@ -76,7 +76,7 @@ pub(crate) fn serve(
     options: Options,
 ) -> bool {
     let (to_server, received) = sync_channel::<Input>(QUEUE);
-    let lints = to_server.clone();
+    let found = to_server.clone();
     let (to_client, sent) = sync_channel::<Message>(QUEUE);
     let canceled = Canceled::default();
     let cancels = Arc::clone(&canceled);
@@ -105,7 +105,7 @@ pub(crate) fn serve(
             }
         }
     });
-    let clean = Server::new(to_client, lints, canceled, options).run(&received);
+    let clean = Server::new(to_client, found, canceled, options).run(&received);
     let _ = writer.join();
     clean
 }
@@ -120,8 +120,8 @@ enum Phase {
 
 struct Server {
     client: SyncSender<Message>,
-    /// Where threads that look for lints send them.
-    lints: SyncSender<Input>,
+    /// Where threads that work for the server send what they find.
+    found: SyncSender<Input>,
     canceled: Canceled,
     options: Options,
     phase: Phase,
@@ -151,13 +151,13 @@ type Answer = Result<Value, (ErrorCode, String)>;
 impl Server {
     fn new(
         client: SyncSender<Message>,
-        lints: SyncSender<Input>,
+        found: SyncSender<Input>,
         canceled: Canceled,
         options: Options,
     ) -> Self {
         Self {
             client,
-            lints,
+            found,
             canceled,
             phase: Phase::Start,
             snippets: false,
@@ -189,8 +189,12 @@ impl Server {
                     self.linted(&key, changes, problems);
                     continue;
                 }
-                Ok(Input::Examples(examples)) => {
+                Ok(Input::Examples(Ok(examples))) => {
                     self.examples = Rc::new(examples);
+                    continue;
+                }
+                Ok(Input::Examples(Err(message))) => {
+                    self.show_message(MessageType::WARNING, message);
                     continue;
                 }
                 Ok(Input::Closed) => Err(RecvTimeoutError::Disconnected),
@@ -209,10 +213,7 @@ impl Server {
                 Ok(Received::Message(Message::Response(_))) => {}
                 Ok(Received::Malformed(error)) => {
                     let text = format!("a message is not valid: {error}");
-                    self.notify::<ShowMessage>(ShowMessageParams {
-                        typ: MessageType::ERROR,
-                        message: text,
-                    });
+                    self.show_message(MessageType::ERROR, text);
                 }
                 Err(RecvTimeoutError::Timeout) if self.changed.is_empty() => self.lint(),
                 Err(RecvTimeoutError::Timeout) => self.check(),
@@ -222,7 +223,7 @@ impl Server {
     }
 
     fn send(&self, message: Message) {
-        // Without a client nobody misses it.
+        // Fails once the client has closed its side.
         let _ = self.client.send(message);
     }
 
@@ -233,6 +234,10 @@ impl Server {
         if let Ok(params) = serde_json::to_value(params) {
             self.send(Message::Notification(Notification { method: N::METHOD.to_owned(), params }));
         }
+    }
+
+    fn show_message(&self, typ: MessageType, message: String) {
+        self.notify::<ShowMessage>(ShowMessageParams { typ, message });
     }
 
     fn request(&mut self, request: Request) {
@@ -281,27 +286,15 @@ impl Server {
         encode(capabilities(encoding))
     }
 
-    /// Reads a capture in a thread of its own. One that can't be read is told.
+    /// Reads a capture in a thread of its own.
     fn read_examples(&self, capture: PathBuf) {
-        let (to_server, client) = (self.lints.clone(), self.client.clone());
+        let to_server = self.found.clone();
         let fields = Fields::clone(self.workspace.fields());
         thread::spawn(move || {
-            let opened = Reader::open(&capture);
-            match opened {
-                Ok(mut reader) => {
-                    let examples = Examples::of(&mut reader, &fields);
-                    let _ = to_server.send(Input::Examples(examples));
-                }
-                Err(error) => {
-                    let message = format!("no examples of {}: {error}", capture.display());
-                    let params = ShowMessageParams { typ: MessageType::WARNING, message };
-                    let method = ShowMessage::METHOD.to_owned();
-                    if let Ok(params) = serde_json::to_value(params) {
-                        let shown = Notification { method, params };
-                        let _ = client.send(Message::Notification(shown));
-                    }
-                }
-            }
+            let examples = Reader::open(&capture)
+                .map(|mut reader| Examples::of(&mut reader, &fields))
+                .map_err(|error| format!("no examples of {}: {error}", capture.display()));
+            let _ = to_server.send(Input::Examples(examples));
         });
     }
 
@@ -430,7 +423,7 @@ impl Server {
         let text = |file: &Arc<File>| (file.rules.name().to_owned(), file.text.as_str().to_owned());
         let texts: Vec<_> = snapshot.files.iter().map(text).collect();
         let fields = Fields::clone(self.workspace.fields());
-        let (to_server, changes) = (self.lints.clone(), self.changes);
+        let (to_server, changes) = (self.found.clone(), self.changes);
         self.linting = true;
         thread::spawn(move || {
             let problems = lints::find(&texts, &fields);
