@@ -26,21 +26,18 @@ pub(crate) fn warn(documents: &[Node], file: &Place, findings: &mut Vec<Finding>
 fn comment(value: &str, node: &Node, file: &Place) -> Option<Finding> {
     let text = file.source().text.as_str();
     let behind = text.get(node.end.offset..)?;
-    if !behind.trim_start_matches([' ', '\t']).starts_with('#') {
-        return None;
-    }
-    let line = behind.lines().next()?;
-    let rest = line.trim_start_matches([' ', '\t']).strip_prefix('#')?;
+    let comment = behind.trim_start_matches([' ', '\t']);
+    let rest = comment.strip_prefix('#')?.lines().next().unwrap_or_default();
     let written = text.get(node.start.offset..)?;
     let plain = !written.starts_with(['"', '\'', '|', '>']);
     // A comment begins with a blank, and after a whole text.
     let open = value.matches('(').count() > value.matches(')').count();
     let meant = rest.starts_with(|c: char| !c.is_whitespace() && !"#-=".contains(c)) || open;
-    if !plain || line.len() == rest.len() + 1 || !meant {
+    if !plain || behind.starts_with('#') || !meant {
         return None;
     }
-    let end = node.end.offset + line.len();
-    let start = end - rest.len() - 1;
+    let start = text.len() - comment.len();
+    let end = start + 1 + rest.len();
     let message = "the value ends here: YAML takes the rest of the line for a comment";
     let help = "quote the value if this is part of it; put a blank after `#` if it is a comment";
     Some(finding(Cause::CutByComment, message, help, node, file, start..end))
