@@ -54,7 +54,7 @@ pub(crate) fn foreign_file(
     Finding::new(cause, message, place).help(Some(help.to_owned())).explained(explained)
 }
 
-/// A finding about YAML that is no list of items, and of no known program either.
+/// Reports a document that is not a list of items and that no known program would read.
 pub(crate) fn not_items(file: &Place, message: &str, document: &Node) -> Finding {
     let is_item = Item::of(document).is_some();
     let below = document

@@ -39,7 +39,7 @@ pub(super) fn advise(wrong: &Wrong<'_>, error: &CompileErrorKind, names: &dyn Na
         Some(Kind::Bool) => boolean(wrong),
         _ => None,
     };
-    // What is a value of no type and could be a name is one.
+    // A word that is no value of the type is probably the name of a list.
     let named = || list(wrong, kind, names);
     specific.or_else(named).unwrap_or_else(|| {
         let Wrong { value, field, .. } = wrong;

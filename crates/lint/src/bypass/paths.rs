@@ -11,7 +11,7 @@ use crate::logic::atoms::{Atom, Literal};
 use crate::logic::tree::{Condition, Part, Term};
 use crate::model::Model;
 
-/// Directories whose names are the beginning of no other that is meant.
+/// Directories that a rule means as a whole when it tests a prefix without the last slash.
 const DIRECTORIES: [&str; 26] = [
     "/bin",
     "/boot",

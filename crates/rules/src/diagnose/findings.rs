@@ -23,10 +23,10 @@ const MOST_EXPLAINED: usize = 500;
 /// What has been told about a set of rules.
 pub(crate) struct Diagnosis<'a> {
     pub(super) definitions: &'a Definitions,
-    /// Causes with the files and bytes they were told of: what a macro does wrong is told once,
-    /// whatever the number of rules that use it.
+    /// Problems reported so far: the cause, the address of the file, the byte. A mistake in a macro
+    /// is reported once, whatever the number of rules that use it.
     told: HashSet<(Cause, usize, usize)>,
-    /// Additions of the configuration that were told of.
+    /// Indices of the additions of the configuration whose mistakes have been reported.
     pub(super) additions: HashSet<usize>,
     explained: usize,
 }

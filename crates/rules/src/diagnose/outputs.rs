@@ -112,7 +112,7 @@ impl Diagnosis<'_> {
                 _ => Cause::PrintedPlaceholder,
             };
             let labels = output.label(span).0.into_iter().collect();
-            // Whoever has read such alerts may know them so.
+            // Offered only: tools may parse alerts that contain the placeholder as it is.
             let fix = repair.and_then(|repair| output.fix(Repair { safe: false, ..repair }));
             let finding = Finding::new(cause, message.clone(), output.def.output_place.clone());
             let explained = Explained { message, labels, related: Vec::new(), fix };

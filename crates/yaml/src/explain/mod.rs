@@ -1,4 +1,4 @@
-//! Why a text is not YAML, in the words of somebody who looks at the text around the error.
+//! Explains a YAML syntax error by the text around it.
 //!
 //! The scanner stops where it can't go on, which is often lines behind the mistake. Here each
 //! common mistake has a detector, which proposes a repair near the error. A repair is tried on the
