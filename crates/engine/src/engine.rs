@@ -144,8 +144,8 @@ impl Engine {
         }
     }
 
-    /// Uses this resolver for threads that appear in events but not in the state, and for the
-    /// accounts of containers.
+    /// Uses this resolver for threads that appear in events but not in the state, for the accounts
+    /// of containers, and for requests about containers.
     #[must_use]
     pub fn with_resolver(self, resolver: Box<dyn ProcResolver>) -> Self {
         Self { resolver: Some(resolver), ..self }
@@ -220,7 +220,7 @@ impl Engine {
             Next::Idle => {
                 self.loaded();
                 self.resolver_full = false;
-                self.request_accounts();
+                self.send_requests();
                 match observer.idle(&self.state) {
                     ControlFlow::Continue(()) => Step::Idle,
                     ControlFlow::Break(()) => Step::End(End::Stopped),
@@ -234,7 +234,7 @@ impl Engine {
             Next::Observation(observation) => {
                 self.state.observe(observation);
                 self.resolver_full = false;
-                self.request_accounts();
+                self.send_requests();
                 observer.observed(&self.state);
                 Step::Loaded
             }
@@ -265,8 +265,8 @@ impl Engine {
         self.resolve(event);
         observer.arrived(event, state_only, &self.state);
         let mut context = self.state.apply(event);
-        if self.state.has_account_requests() && !self.resolver_full {
-            self.request_accounts();
+        if self.state.has_requests() && !self.resolver_full {
+            self.send_requests();
         }
         self.position.in_prelude &= event.ty.describes_machine();
         if !(state_only || self.position.in_prelude || event.ty.is_stored_for_exit()) {
@@ -295,11 +295,18 @@ impl Engine {
         }
     }
 
-    /// Sends the requests for accounts of containers. Requests that do not fit the queue are sent
-    /// later.
+    /// Sends the requests about containers and their accounts. Those that do not fit a queue are
+    /// sent later.
     #[cold]
-    fn request_accounts(&mut self) {
+    fn send_requests(&mut self) {
         let Some(resolver) = &mut self.resolver else { return };
+        while let Some(request) = self.state.next_container_request() {
+            if !resolver.request_container(&request) {
+                self.state.postpone_container_request(request);
+                self.resolver_full = true;
+                break;
+            }
+        }
         while let Some(request) = self.state.next_account_request() {
             if !resolver.request_accounts(&request) {
                 self.state.postpone_account_request(request);

@@ -173,6 +173,54 @@ pub enum Observation {
     /// Threads that appeared in events before, when they could not be described in time. Threads
     /// that are known by now stay as they are.
     Threads(Vec<Item>),
+    /// The answer to a [`ContainerRequest`] about a container that no runtime knows. What a runtime
+    /// knows comes as an event.
+    ContainerUnavailable {
+        /// The container.
+        container: Arc<[u8]>,
+    },
+}
+
+/// What recognises the control groups of containers: a runtime, or several whose groups look alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum ContainerEngine {
+    Podman,
+    /// Also the groups of CRI runtimes that have the id alone as their name.
+    Docker,
+    Cri,
+    /// Groups with names that anybody may choose.
+    Containerd,
+    Lxc,
+    LibvirtLxc,
+    Bpm,
+    /// All threads are in one container that the configuration describes.
+    Static,
+}
+
+impl ContainerEngine {
+    /// Whether a runtime describes its containers. Of the others, no more is known than the id.
+    pub fn has_runtime(self) -> bool {
+        matches!(self, Self::Podman | Self::Docker | Self::Cri | Self::Containerd)
+    }
+}
+
+/// Asks the runtimes about a container. The answer is an event that describes it, or
+/// [`Observation::ContainerUnavailable`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerRequest {
+    /// Its id as fields have it, cut to 12 digits.
+    pub container: Arc<[u8]>,
+    /// Path of the control group that names it.
+    pub cgroup: Arc<[u8]>,
+    /// A thread that runs in it.
+    pub tid: i64,
+    /// What recognised the group. Where that [has no runtime](ContainerEngine::has_runtime), no
+    /// answer is needed: the request only says that the container is there.
+    pub engine: ContainerEngine,
+    /// Whether only a container has such a group. Otherwise its threads are on the host unless a
+    /// runtime knows it.
+    pub certain: bool,
 }
 
 /// Asks for the users and groups of a container.
@@ -197,4 +245,10 @@ pub trait ProcResolver {
     /// Queues a read of the accounts of a container; the source delivers the answer as an
     /// [`Observation`]. Never waits: false when the queue is full.
     fn request_accounts(&mut self, request: &AccountsRequest) -> bool;
+
+    /// Queues a question about a container. Never waits: false when the queue is full. Only called
+    /// when the state [looks containers up](ContainerRequest).
+    fn request_container(&mut self, _request: &ContainerRequest) -> bool {
+        true
+    }
 }

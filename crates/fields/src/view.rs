@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use peregrine_event::render::{Buffers, FdName, Names, Renderer};
 use peregrine_event::{Event, EventFlags, EventType};
 use peregrine_filter::Value;
-use peregrine_state::{Context, Fd, L4Proto, State, Thread};
+use peregrine_state::{Context, Fd, L4Proto, PendingContainer, State, Thread};
 
 /// What is the same for all events of a run.
 #[derive(Clone, Debug)]
@@ -117,6 +117,12 @@ impl<'a> View<'a> {
     /// Id of the container of the event's thread; empty on the host.
     pub fn container_id(&self) -> &'a [u8] {
         self.thread.map_or(&[], |thread| &*thread.container)
+    }
+
+    /// The container of the event's thread, if the runtimes are being asked about it.
+    #[inline]
+    pub fn pending_container(&self) -> Option<PendingContainer<'a>> {
+        self.state.pending_container(self.thread?)
     }
 
     /// A ticket for the request for the accounts of the container of the event's thread, if they

@@ -121,6 +121,9 @@ limits! {
     CONTAINER_TOTAL_BYTES: Bytes = 64 << 20;
     /// Descriptions of containers that are kept. More are dropped; fields of these are empty.
     CONTAINERS: Count = 65_536;
+    /// Containers that runtimes are asked about, and those that none knows. At more, the latter are
+    /// forgotten; if that is not enough, others are not asked about.
+    CONTAINER_LOOKUPS: Count = 16_384;
     /// Sets of control groups whose container is remembered. At more, all are forgotten.
     CGROUP_SETS: Count = 4096;
     /// Control groups whose events and lost events are counted one by one. Those of more count in

@@ -166,6 +166,7 @@ impl State {
             self.counters.removed_threads += 1;
         }
         while let Some(container) = self.tree.next_emptied() {
+            self.lookups.emptied(&container);
             // What captures tell of a container is not told again.
             if self.config.live {
                 self.users.remove_container(&container);

@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod json;
+mod lookups;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,10 @@ use hashbrown::HashMap;
 use peregrine_limits as limits;
 
 pub(crate) use cgroup::{Cgroups, Known};
+pub use cgroup::{Matchers, StaticContainer};
 pub use json::ContainerError;
+pub(crate) use lookups::{Ended, Lookups};
+pub use lookups::{Metadata, PendingContainer};
 
 /// A container as its runtime described it. Fields it did not tell are empty.
 #[derive(Clone, Debug, Default, PartialEq)]

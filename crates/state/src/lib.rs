@@ -31,6 +31,7 @@
 
 mod activity;
 mod apply;
+mod attribution;
 mod containers;
 mod counters;
 mod export;
@@ -50,7 +51,8 @@ mod users;
 
 pub use activity::Usage;
 pub use containers::{
-    Container, ContainerError, ContainerKind, Containers, HealthProbe, Mount, ProbeKind,
+    Container, ContainerError, ContainerKind, Containers, HealthProbe, Matchers, Metadata, Mount,
+    PendingContainer, ProbeKind, StaticContainer,
 };
 pub use counters::{Counters, Scanned};
 pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};

@@ -96,10 +96,10 @@ impl State {
         self.link_new(added);
     }
 
-    /// Whether a request for accounts is to be sent.
+    /// Whether a request about a container or for its accounts is to be sent.
     #[inline]
-    pub fn has_account_requests(&self) -> bool {
-        !self.pending_accounts.unsent.is_empty()
+    pub fn has_requests(&self) -> bool {
+        !self.pending_accounts.unsent.is_empty() || self.lookups.has_unsent()
     }
 
     /// The next request for accounts to be sent.
@@ -137,6 +137,9 @@ impl State {
                 self.pending_accounts.answer(container);
             }
             Observation::Threads(items) => self.add_resolved(items),
+            Observation::ContainerUnavailable { container } => {
+                self.container_unavailable(&container);
+            }
         }
     }
 
@@ -161,6 +164,10 @@ impl State {
         let Some(thread) = self.tree.get(at).filter(|thread| !thread.container.is_empty()) else {
             return;
         };
+        if self.pending_container(thread).is_some_and(|pending| !pending.certain) {
+            // It may be the host.
+            return;
+        }
         let (container, tid) = (Arc::clone(&thread.container), thread.tid);
         let wanted = again || !self.users.knows(&container);
         // Captures have events with the accounts.

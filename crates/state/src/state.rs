@@ -8,7 +8,7 @@ use peregrine_event::snapshot::{self, Group, Item, Machine, User};
 use peregrine_limits as limits;
 
 use crate::activity::{Activity, Usage};
-use crate::containers::{Cgroups, Container, Containers};
+use crate::containers::{Cgroups, Container, Containers, Lookups, Matchers};
 use crate::counters::Counters;
 use crate::fd::Fd;
 use crate::fds::{FdTable, FdTables};
@@ -33,6 +33,12 @@ pub struct Config {
     /// Whether events come from this machine as they happen. CPU switches and the boot time of a
     /// capture are not used, as in the reference engine.
     pub live: bool,
+    /// Whether runtimes are asked about containers: the state makes requests, and a thread in a
+    /// control group with a name that anybody may choose is in a container only if a runtime knows
+    /// it.
+    pub lookup_containers: bool,
+    /// Which control groups are those of containers.
+    pub matchers: Matchers,
 }
 
 /// What is known of the machine. See the [crate] documentation.
@@ -44,6 +50,7 @@ pub struct State {
     pub(crate) users: Users,
     pub(crate) containers: Containers,
     pub(crate) cgroups: Cgroups,
+    pub(crate) lookups: Lookups,
     pub(crate) texts: TextBudget,
     pub(crate) machine: Machine,
     pub(crate) counters: Counters,
@@ -82,6 +89,8 @@ impl Default for Config {
             max_fds: limits::FDS_PER_PROCESS.get(),
             containers: true,
             live: false,
+            lookup_containers: false,
+            matchers: Matchers::default(),
         }
     }
 }
@@ -98,7 +107,8 @@ impl State {
             } else {
                 Containers::default()
             },
-            cgroups: Cgroups::default(),
+            cgroups: Cgroups::new(config.matchers.clone(), config.lookup_containers),
+            lookups: Lookups::default(),
             texts: TextBudget::default(),
             machine: Machine::default(),
             counters: Counters::default(),
@@ -295,6 +305,11 @@ impl State {
     /// Containers.
     pub fn containers(&self) -> &Containers {
         &self.containers
+    }
+
+    /// Whether events come from this machine as they happen.
+    pub fn is_live(&self) -> bool {
+        self.config.live
     }
 
     /// The machine.

@@ -12,10 +12,8 @@ use peregrine_event::params::{
 use peregrine_event::snapshot::{Group, User};
 
 use super::context::ApplyContext;
-use crate::containers::{Container, ContainerKind, Known};
+use crate::containers::{Container, ContainerKind};
 use crate::state::State;
-use crate::thread::{Purpose, Thread};
-use crate::tree::ThreadRef;
 
 peregrine_event::same_params!(container_json, old_container_json: JSON);
 peregrine_event::same_params!(user, deleted_user: UID, CONTAINER_ID);
@@ -94,49 +92,7 @@ impl State {
         }
         let container = Arc::new(container);
         self.event_container = Some(Arc::clone(&container));
-        self.counters.dropped_others += u64::from(!self.containers.insert(container));
-    }
-
-    /// Finds the container that a thread runs in, now that its control groups may have changed.
-    pub(crate) fn find_container(&mut self, at: ThreadRef) {
-        if !self.config.containers {
-            return;
-        }
-        let Some(thread) = self.tree.get(at) else { return };
-        let Known { container: id, kind, groups } = self.cgroups.container(&thread.cgroups);
-        let changed = thread.container != id;
-        if let Some(kind) = kind {
-            // No event describes it further.
-            let id = String::from_utf8_lossy(&id).into_owned();
-            let bare = Container { id, kind, ..Container::default() };
-            self.counters.dropped_others += u64::from(!self.containers.insert(Arc::new(bare)));
-        }
-        let purpose = self.tree.get(at).and_then(|thread| self.purpose(thread, &id));
-        self.tree.set_container(at, &id);
-        let Some(thread) = self.tree.get_mut(at) else { return };
-        thread.purpose = purpose.unwrap_or(thread.purpose);
-        thread.cgroups = groups;
-        let (uid, gid) = (thread.uid, thread.gid);
-        if changed {
-            self.note_user(&id, uid, gid);
-        }
-    }
-
-    /// Why a process runs in this container, if that is known.
-    fn purpose(&self, thread: &Thread, container: &[u8]) -> Option<Purpose> {
-        let container = self.containers.get(container).filter(|_| !container.is_empty())?;
-        if thread.vpid == 1 {
-            return Some(Purpose::Container);
-        }
-        let parent = self.tree.parent(thread);
-        if let Some(inherited) = parent.map(|p| p.purpose).filter(|&p| p != Purpose::Unknown) {
-            return Some(inherited);
-        }
-        let args = thread.exec.args.iter().filter(|arg| !arg.is_empty());
-        let probe = container.probe(&thread.exec.exe, args)?;
-        // Descendants of the container's first process are not probes, even with the same command.
-        let inside = |t: &Thread| t.vpid == 1 && !t.container.is_empty();
-        (!self.tree.ancestors(thread).any(inside)).then_some(Purpose::Probe(probe))
+        self.add_container(container);
     }
 }
 

@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use peregrine_event::EventType;
 use peregrine_event::snapshot::{self, Item};
+use peregrine_event::source::Observation;
 
 use super::{Clone, World, process};
-use crate::containers::ProbeKind;
+use crate::containers::{Metadata, ProbeKind};
 use crate::state::{Config, State};
 use crate::thread::Purpose;
 
@@ -212,4 +215,73 @@ fn a_reset_keeps_only_counters() {
     world.state.reset();
     assert!(world.state.tree().is_empty() && world.state.first_ts() == 0);
     assert_eq!(world.state.counters(), before);
+}
+
+/// A machine whose runtimes are asked, with a thread in a group that anybody may have made.
+fn asking() -> World {
+    let config = Config { live: true, lookup_containers: true, ..Config::default() };
+    let mut world = World::with(config);
+    let thread = snapshot::Thread { cgroups: b"cpu=/a/b\0"[..].into(), ..process(10, 1, "sh") };
+    world.load(thread);
+    world.state.loaded();
+    world
+}
+
+fn requested(world: &mut World) -> Vec<(String, bool)> {
+    let requests = std::iter::from_fn(|| world.state.next_container_request());
+    let requests = requests.map(|r| (String::from_utf8(r.container.to_vec()).unwrap(), r.certain));
+    requests.collect()
+}
+
+#[test]
+fn a_group_that_anybody_may_have_made_is_the_hosts_if_no_runtime_knows_it() {
+    let mut world = asking();
+    assert_eq!(requested(&mut world), [("b".to_owned(), false)]);
+    assert_eq!(world.state.metadata(b"b"), Metadata::Pending);
+    assert_eq!(world.state.metadata(b""), Metadata::Known);
+    let pending = world.state.pending_container(world.thread(10)).unwrap();
+    assert_eq!((&**pending.id, pending.certain), (&b"b"[..], false));
+    // Nothing is read for it that may be the host's.
+    assert_eq!(world.state.next_account_request(), None);
+    world.state.observe(Observation::ContainerUnavailable { container: b"b"[..].into() });
+    assert_eq!(*world.thread(10).container, *b"");
+    assert_eq!(world.state.metadata(b"b"), Metadata::Unavailable);
+    // Nor is it asked for again, until a runtime describes it after all.
+    world.load(snapshot::Thread { cgroups: b"cpu=/a/b\0"[..].into(), ..process(11, 10, "x") });
+    world.state.loaded();
+    assert!(requested(&mut world).is_empty());
+    assert_eq!(*world.thread(11).container, *b"");
+    world.asyncevent("container", r#"{"container":{"id":"b","type":7,"name":"late"}}"#);
+    assert_eq!(
+        (&*world.thread(10).container, &*world.thread(11).container),
+        (&b"b"[..], &b"b"[..])
+    );
+    assert_eq!(*world.thread(100).container, *b"");
+    assert!(world.state.next_account_request().is_some());
+}
+
+#[test]
+fn a_runtime_confirms_a_container() {
+    let mut world = asking();
+    world.asyncevent("container", r#"{"container":{"id":"b","type":7,"name":"early"}}"#);
+    assert_eq!(*world.thread(10).container, *b"b");
+    assert_eq!(world.state.metadata(b"b"), Metadata::Known);
+    assert_eq!(world.state.pending_container(world.thread(10)), None);
+    world.state.observe(Observation::ContainerUnavailable { container: b"b"[..].into() });
+    assert_eq!(*world.thread(10).container, *b"b");
+}
+
+#[test]
+fn a_certain_container_stays_one_without_a_runtime() {
+    let mut world = asking();
+    world.load(contained(20, 1, 1, "web"));
+    world.state.loaded();
+    assert_eq!(requested(&mut world), [("b".to_owned(), false), (ID[..12].to_owned(), true)]);
+    let container: Arc<[u8]> = ID.as_bytes()[..12].into();
+    world.state.observe(Observation::ContainerUnavailable { container: Arc::clone(&container) });
+    assert_eq!(world.thread(20).container, container);
+    assert_eq!(world.state.metadata(&container), Metadata::Unavailable);
+    assert_eq!(world.state.container_of(&container, true), None);
+    let host = world.state.container_of(b"b", false).map(|container| container.name.as_str());
+    assert_eq!(host, Some("host"));
 }

@@ -1,0 +1,191 @@
+//! Which container each thread runs in, and what the runtimes say of it.
+
+use std::sync::Arc;
+
+use peregrine_event::source::{ContainerEngine, ContainerRequest};
+
+use crate::containers::{
+    Cgroups, Container, ContainerKind, Ended, Known, Matchers, Metadata, PendingContainer,
+};
+use crate::state::State;
+use crate::thread::{Purpose, Thread};
+use crate::tree::ThreadRef;
+
+impl State {
+    /// The container with this id; the host for the empty one. A container that is not `certain`
+    /// is the host where no description is known.
+    pub fn container_of(&self, id: &[u8], certain: bool) -> Option<&Container> {
+        let host = || self.containers.get(b"").filter(|_| !certain);
+        self.containers.get(id).or_else(host)
+    }
+
+    /// The container that the last event describes.
+    pub fn event_container(&self) -> Option<&Container> {
+        self.event_container.as_deref()
+    }
+
+    /// What is known of a container beside its id.
+    pub fn metadata(&self, container: &[u8]) -> Metadata {
+        if self.lookups.pending(container).is_some() {
+            Metadata::Pending
+        } else if self.containers.get(container).is_some() {
+            Metadata::Known
+        } else {
+            Metadata::Unavailable
+        }
+    }
+
+    /// The container of a thread, if the runtimes are being asked about it.
+    #[inline]
+    pub fn pending_container(&self, thread: &Thread) -> Option<PendingContainer<'_>> {
+        if !self.lookups.has_pending() || thread.container.is_empty() {
+            return None;
+        }
+        self.lookups.pending(&thread.container)
+    }
+
+    /// Changes which control groups are those of containers. Threads are assigned anew when they
+    /// start, call exec or move.
+    pub fn set_matchers(&mut self, matchers: Matchers) {
+        if *self.cgroups.matchers() != matchers {
+            self.config.matchers = matchers.clone();
+            self.cgroups = Cgroups::new(matchers, self.config.lookup_containers);
+        }
+    }
+
+    /// The next request about a container to be sent.
+    pub fn next_container_request(&mut self) -> Option<ContainerRequest> {
+        self.lookups.next_unsent()
+    }
+
+    /// Takes a request back that could not be sent: it is the next one again.
+    pub fn postpone_container_request(&mut self, request: ContainerRequest) {
+        self.lookups.push_front(request);
+    }
+
+    /// Finds the container that a thread runs in, now that its control groups may have changed.
+    pub(crate) fn find_container(&mut self, at: ThreadRef) {
+        if !self.config.containers {
+            return;
+        }
+        let Some(thread) = self.tree.get(at) else { return };
+        let known = self.cgroups.container(&thread.cgroups);
+        let (before, tid) = (Arc::clone(&thread.container), thread.tid);
+        if let Some(thread) = self.tree.get_mut(at) {
+            thread.cgroups = known.groups.clone();
+        }
+        let id = self.located(at, tid, known);
+        let purpose = self.tree.get(at).and_then(|thread| self.purpose(thread, &id));
+        let Some(thread) = self.tree.get_mut(at) else { return };
+        thread.purpose = purpose.unwrap_or(thread.purpose);
+        if before != id {
+            self.set_container(at, &id);
+        }
+    }
+
+    /// The id of the container of a thread in these control groups.
+    fn located(&mut self, at: ThreadRef, tid: i64, known: Known) -> Arc<[u8]> {
+        let Some(engine) = known.engine else { return known.container };
+        if self.containers.get(&known.container).is_some() {
+            return known.container;
+        }
+        let certain = known.is_certain();
+        let request = || ContainerRequest {
+            container: Arc::clone(&known.container),
+            cgroup: Arc::clone(&known.path),
+            tid,
+            engine,
+            certain,
+        };
+        if !engine.has_runtime() {
+            let bare = self.bare(engine, &known.container);
+            self.counters.dropped_others += u64::from(!self.containers.insert(Arc::new(bare)));
+            if self.config.lookup_containers {
+                self.lookups.tell(request());
+            }
+        } else if self.config.lookup_containers && !self.lookups.enter(request(), at) {
+            return Arc::default();
+        }
+        known.container
+    }
+
+    /// All that there is to know of a container without a runtime.
+    fn bare(&self, engine: ContainerEngine, id: &[u8]) -> Container {
+        let id = String::from_utf8_lossy(id).into_owned();
+        let kind = match engine {
+            ContainerEngine::Lxc => ContainerKind::Lxc,
+            ContainerEngine::LibvirtLxc => ContainerKind::LibvirtLxc,
+            ContainerEngine::Bpm => ContainerKind::Bpm,
+            _ => ContainerKind::Static,
+        };
+        let bare = Container { id, kind, ..Container::default() };
+        match &self.cgroups.matchers().static_container {
+            Some(fixed) if engine == ContainerEngine::Static => {
+                Container { name: fixed.name.clone(), image: fixed.image.clone(), ..bare }
+            }
+            _ => bare,
+        }
+    }
+
+    fn set_container(&mut self, at: ThreadRef, id: &Arc<[u8]>) {
+        self.tree.set_container(at, id);
+        if let Some(thread) = self.tree.get(at) {
+            let (uid, gid) = (thread.uid, thread.gid);
+            self.note_user(id, uid, gid);
+        }
+    }
+
+    /// A runtime has described a container.
+    pub(crate) fn add_container(&mut self, container: Arc<Container>) {
+        let id: Arc<[u8]> = container.id.as_bytes().into();
+        self.counters.dropped_others += u64::from(!self.containers.insert(container));
+        let Some(Ended { certain: false, was_pending, threads }) = self.lookups.described(&id)
+        else {
+            return;
+        };
+        // After an answer that no runtime knows it, its threads are among those of the host.
+        let threads = if was_pending { threads.into_iter().collect() } else { self.tree.refs() };
+        for at in threads {
+            if self.belongs(at, &id) {
+                self.set_container(at, &id);
+                self.request_accounts(at, false);
+            }
+        }
+    }
+
+    /// Whether the control groups of a thread are those of this container.
+    fn belongs(&mut self, at: ThreadRef, container: &[u8]) -> bool {
+        let Some(thread) = self.tree.get(at) else { return false };
+        *self.cgroups.container(&thread.cgroups).container == *container
+    }
+
+    /// No runtime knows a container.
+    pub(crate) fn container_unavailable(&mut self, container: &[u8]) {
+        let Some(Ended { certain: false, threads, .. }) = self.lookups.unavailable(container)
+        else {
+            return;
+        };
+        for at in threads {
+            if self.tree.get(at).is_some_and(|thread| *thread.container == *container) {
+                self.set_container(at, &Arc::default());
+            }
+        }
+    }
+
+    /// Why a process runs in this container, if that is known.
+    fn purpose(&self, thread: &Thread, container: &[u8]) -> Option<Purpose> {
+        let container = self.containers.get(container).filter(|_| !container.is_empty())?;
+        if thread.vpid == 1 {
+            return Some(Purpose::Container);
+        }
+        let parent = self.tree.parent(thread);
+        if let Some(inherited) = parent.map(|p| p.purpose).filter(|&p| p != Purpose::Unknown) {
+            return Some(inherited);
+        }
+        let args = thread.exec.args.iter().filter(|arg| !arg.is_empty());
+        let probe = container.probe(&thread.exec.exe, args)?;
+        // Descendants of the container's first process are not probes, even with the same command.
+        let inside = |t: &Thread| t.vpid == 1 && !t.container.is_empty();
+        (!self.tree.ancestors(thread).any(inside)).then_some(Purpose::Probe(probe))
+    }
+}
