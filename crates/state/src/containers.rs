@@ -67,6 +67,42 @@ pub struct Container {
     pub pod_sandbox_cni: String,
     /// When it was made, seconds since the epoch.
     pub created: i64,
+    /// Ports of the host that lead into it: TCP over IPv4.
+    pub ports: Vec<PortMapping>,
+    /// Limits of CPU and memory.
+    pub resources: Resources,
+    /// Size of its writable layer, bytes. Negative when it was not asked for.
+    pub size: i64,
+    /// Its first process as the host knows it; 0 where there is none, or it is not known.
+    pub pid: i64,
+}
+
+/// A port of the host that leads into a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortMapping {
+    /// IPv4 address on the host, its first byte the highest; 0 for all.
+    pub host_ip: u32,
+    /// Port on the host.
+    pub host_port: u16,
+    /// Port in the container.
+    pub container_port: u16,
+}
+
+/// Limits of a container. Zero stands for none, or for one that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Period of the CPU quota, microseconds.
+    pub cpu_period: i64,
+    /// CPU time in each period, microseconds.
+    pub cpu_quota: i64,
+    /// Weight of its CPU time.
+    pub cpu_shares: i64,
+    /// Number of CPUs that it may run on.
+    pub cpuset_cpu_count: i64,
+    /// Memory, bytes.
+    pub memory_limit: i64,
+    /// Memory and swap, bytes.
+    pub swap_limit: i64,
 }
 
 /// A mount of a container.
@@ -219,6 +255,7 @@ impl Container {
         };
         let probe =
             |probe: &HealthProbe| size_of::<HealthProbe>() + probe.exe.len() + texts(&probe.args);
+        let ports = size_of::<PortMapping>() * self.ports.len();
         let own = [&self.full_id, &self.name, &self.image, &self.image_id, &self.image_repo];
         let more = [&self.image_tag, &self.image_digest, &self.ip, &self.user];
         let pod = [&self.pod_sandbox_id, &self.pod_sandbox_cni];
@@ -226,6 +263,7 @@ impl Container {
         size_of::<Self>()
             + 2 * self.id.len()
             + own
+            + ports
             + self.mounts.iter().map(mount).sum::<usize>()
             + self.probes.iter().map(probe).sum::<usize>()
             + labels(&self.labels)
@@ -262,6 +300,26 @@ impl ContainerKind {
             Self::Podman => "podman",
             Self::Host => "host",
             Self::Custom | Self::Static | Self::Unknown => "",
+        }
+    }
+
+    /// Its code in events.
+    pub fn code(self) -> u64 {
+        match self {
+            Self::Docker => 0,
+            Self::Lxc => 1,
+            Self::LibvirtLxc => 2,
+            Self::Mesos => 3,
+            Self::Rkt => 4,
+            Self::Custom => 5,
+            Self::Cri => 6,
+            Self::Containerd => 7,
+            Self::Crio => 8,
+            Self::Bpm => 9,
+            Self::Static => 10,
+            Self::Podman => 11,
+            Self::Host => 0xfffe,
+            Self::Unknown => 0xffff,
         }
     }
 

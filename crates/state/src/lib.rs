@@ -52,7 +52,7 @@ mod users;
 pub use activity::Usage;
 pub use containers::{
     Container, ContainerError, ContainerKind, Containers, HealthProbe, Matchers, Metadata, Mount,
-    PendingContainer, ProbeKind, StaticContainer,
+    PendingContainer, PortMapping, ProbeKind, Resources, StaticContainer,
 };
 pub use counters::{Counters, Scanned};
 pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};

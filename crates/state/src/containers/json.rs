@@ -1,10 +1,10 @@
 //! The JSON in which runtimes and captures describe containers.
 
 use peregrine_limits::CONTAINER_JSON_BYTES;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use super::{Container, ContainerKind, HealthProbe, Mount, ProbeKind};
+use super::{Container, ContainerKind, HealthProbe, Mount, PortMapping, ProbeKind, Resources};
 
 /// Why a text describes no container.
 #[derive(Debug, Error)]
@@ -60,15 +60,86 @@ impl Container {
             pod_sandbox_id: text("pod_sandbox_id"),
             pod_sandbox_labels: labels(json, "pod_sandbox_labels"),
             pod_sandbox_cni: text("cni_json"),
-            created: json.get("created_time").and_then(Value::as_i64).unwrap_or_default(),
+            created: number(json, "created_time"),
+            ports: objects(json, "port_mappings").map(port).collect(),
+            resources: Resources {
+                cpu_period: number(json, "cpu_period"),
+                cpu_quota: number(json, "cpu_quota"),
+                cpu_shares: number(json, "cpu_shares"),
+                cpuset_cpu_count: number(json, "cpuset_cpu_count"),
+                memory_limit: number(json, "memory_limit"),
+                swap_limit: number(json, "swap_limit"),
+            },
+            size: json.get("size").and_then(Value::as_i64).unwrap_or(-1),
+            pid: number(json, "pid"),
         })
     }
+
+    /// The JSON of container events, which [`from_json`](Self::from_json) reads. Beside what the
+    /// reference writes, it has the pid of the first process and the health probes.
+    pub fn to_json(&self) -> String {
+        let mut json = json!({
+            "type": self.kind.code(),
+            "id": self.id,
+            "name": self.name,
+            "image": self.image,
+            "imagedigest": self.image_digest,
+            "imageid": self.image_id,
+            "imagerepo": self.image_repo,
+            "imagetag": self.image_tag,
+            "User": self.user,
+            "cni_json": self.pod_sandbox_cni,
+            "cpu_period": self.resources.cpu_period,
+            "cpu_quota": self.resources.cpu_quota,
+            "cpu_shares": self.resources.cpu_shares,
+            "cpuset_cpu_count": self.resources.cpuset_cpu_count,
+            "created_time": self.created,
+            "env": self.env,
+            "full_id": self.full_id,
+            "host_ipc": self.host_ipc,
+            "host_network": self.host_network,
+            "host_pid": self.host_pid,
+            "ip": self.ip,
+            "size": self.size,
+            "is_pod_sandbox": self.is_pod_sandbox,
+            "labels": self.labels,
+            "memory_limit": self.resources.memory_limit,
+            "swap_limit": self.resources.swap_limit,
+            "pod_sandbox_id": self.pod_sandbox_id,
+            "privileged": self.privileged,
+            "pod_sandbox_labels": self.pod_sandbox_labels,
+            "port_mappings": self.ports.iter().map(port_json).collect::<Vec<_>>(),
+            "Mounts": self.mounts.iter().map(mount_json).collect::<Vec<_>>(),
+        });
+        if let Value::Object(json) = &mut json {
+            if self.pid > 0 {
+                json.insert("pid".to_owned(), self.pid.into());
+            }
+            for probe in &self.probes {
+                let key = PROBES.iter().find(|(_, kind)| *kind == probe.kind).map(|(key, _)| *key);
+                let value = json!({ "exe": probe.exe, "args": probe.args });
+                json.extend(key.map(|key| (key.to_owned(), value)));
+            }
+        }
+        json!({ "container": json }).to_string()
+    }
 }
+
+/// Keys of health probes.
+const PROBES: [(&str, ProbeKind); 3] = [
+    ("Healthcheck", ProbeKind::Healthcheck),
+    ("LivenessProbe", ProbeKind::Liveness),
+    ("ReadinessProbe", ProbeKind::Readiness),
+];
 
 type Json = Map<String, Value>;
 
 fn text(json: &Json, key: &str) -> String {
     json.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn number(json: &Json, key: &str) -> i64 {
+    json.get(key).and_then(Value::as_i64).unwrap_or_default()
 }
 
 fn texts(json: &Json, key: &str) -> Vec<String> {
@@ -97,16 +168,38 @@ fn mount(json: &Json) -> Mount {
 }
 
 fn probes(json: &Json) -> Vec<HealthProbe> {
-    let kinds = [
-        ("Healthcheck", ProbeKind::Healthcheck),
-        ("LivenessProbe", ProbeKind::Liveness),
-        ("ReadinessProbe", ProbeKind::Readiness),
-    ];
     let probe = |(key, kind): (&str, _)| {
         let json = json.get(key)?.as_object()?;
         Some(HealthProbe { kind, exe: text(json, "exe"), args: texts(json, "args") })
     };
-    kinds.into_iter().filter_map(probe).collect()
+    PROBES.into_iter().filter_map(probe).collect()
+}
+
+fn port(json: &Json) -> PortMapping {
+    let number = |key: &str| json.get(key).and_then(Value::as_u64).unwrap_or_default();
+    PortMapping {
+        host_ip: number("HostIp").try_into().unwrap_or_default(),
+        host_port: number("HostPort").try_into().unwrap_or_default(),
+        container_port: number("ContainerPort").try_into().unwrap_or_default(),
+    }
+}
+
+fn port_json(port: &PortMapping) -> Value {
+    json!({
+        "HostIp": port.host_ip,
+        "HostPort": port.host_port,
+        "ContainerPort": port.container_port,
+    })
+}
+
+fn mount_json(mount: &Mount) -> Value {
+    json!({
+        "Source": mount.source,
+        "Destination": mount.destination,
+        "Mode": mount.mode,
+        "RW": mount.writable,
+        "Propagation": mount.propagation,
+    })
 }
 
 #[cfg(test)]
@@ -129,6 +222,33 @@ mod tests {
         let args = [&b"-f"[..], b"localhost"];
         assert_eq!(container.probe(b"curl", args.into_iter()), Some(ProbeKind::Healthcheck));
         assert_eq!(container.probe(b"curl", [].into_iter()), None);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let container = Container {
+            id: "32a1026ccb88".to_owned(),
+            kind: ContainerKind::Crio,
+            name: "web \" \u{1}".to_owned(),
+            labels: [("app".to_owned(), String::new())].into(),
+            env: vec!["A=b".to_owned()],
+            mounts: vec![Mount { source: "/a".to_owned(), writable: true, ..Mount::default() }],
+            probes: vec![HealthProbe {
+                kind: ProbeKind::Readiness,
+                exe: "cat".to_owned(),
+                args: vec!["/ready".to_owned()],
+            }],
+            ports: vec![PortMapping { host_ip: 0x7f00_0001, host_port: 80, container_port: 8080 }],
+            resources: Resources { cpu_quota: -1, swap_limit: 7, ..Resources::default() },
+            size: -1,
+            pid: 17,
+            created: 5,
+            ..Container::default()
+        };
+        assert_eq!(Container::from_json(container.to_json().as_bytes()).unwrap(), container);
+        for code in (0..12).chain([0xfffe, 0xffff]) {
+            assert_eq!(ContainerKind::from_code(code).code(), code);
+        }
     }
 
     #[test]
