@@ -19,6 +19,7 @@ pub mod address;
 mod builder;
 mod event_type;
 mod generated;
+pub mod inbox;
 mod loss;
 mod names;
 mod param;

@@ -124,6 +124,20 @@ limits! {
     /// Containers that runtimes are asked about, and those that none knows. At more, the latter are
     /// forgotten; if that is not enough, others are not asked about.
     CONTAINER_LOOKUPS: Count = 16_384;
+    /// Events and answers of other threads on their way to the event thread. More wait where they
+    /// come from.
+    INBOX_ENTRIES: Count = 1024;
+    /// Events of other threads on their way to the event thread. More wait where they come from.
+    INBOX_BYTES: Bytes = 16 << 20;
+    /// What a container runtime answers about one container or image, and one line of its event
+    /// stream. A longer answer counts as unreadable.
+    RUNTIME_ANSWER_BYTES: Bytes = 4 << 20;
+    /// The list of all containers that a container runtime answers. A longer one counts as
+    /// unreadable; its containers are asked for when they appear in events.
+    RUNTIME_LIST_BYTES: Bytes = 64 << 20;
+    /// Descriptions of containers that are kept to tell of their end. Of more, the end is told with
+    /// the id alone.
+    CONTAINER_CACHE_BYTES: Bytes = 32 << 20;
     /// Sets of control groups whose container is remembered. At more, all are forgotten.
     CGROUP_SETS: Count = 4096;
     /// Control groups whose events and lost events are counted one by one. Those of more count in

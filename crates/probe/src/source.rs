@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use peregrine_event::inbox::{Inbox, Initial, Told, ToldEvent};
 use peregrine_event::source::{Due, Next, Observation, Record, Source, TimedSource};
 use peregrine_telemetry::Phase;
 use thiserror::Error;
@@ -87,6 +88,12 @@ pub struct Live {
     clock_check: u64,
     repairer: Repairer,
     answers: Answers,
+    /// Whether what other threads tell about the start is still awaited, and for how long.
+    initial: Option<Duration>,
+    /// Time before the hooks were attached: that of events about the start.
+    began: u64,
+    /// The event of another thread that is being delivered.
+    told: Option<ToldEvent>,
     /// The merge has moved to an event that is not delivered yet, because something else was due
     /// first.
     held: bool,
@@ -102,6 +109,7 @@ impl Live {
     /// When the kernel refuses, or the machine cannot be scanned.
     pub fn start(config: &ProbeConfig, host_root: &Path) -> Result<Self, LiveError> {
         let heartbeat = &config.heartbeat;
+        let began = Clock::new().now();
         let mut scanner = Scanner::open(host_root)?;
         let reader = Arc::<ReaderCounters>::default();
         let pool = Pool::start(config.readers.clone(), host_root, Arc::clone(&reader));
@@ -150,7 +158,10 @@ impl Live {
             pace: Pace::new(config.ring_bytes),
             clock,
             clock_check: clock.now(),
+            initial: None,
             answers: Answers::new(),
+            began,
+            told: None,
             held: false,
             num: 0,
         })
@@ -179,6 +190,13 @@ impl Live {
         let (lookup, answers) = started.map_err(LiveError::Thread)?;
         self.answers.listen(answers);
         Ok(lookup)
+    }
+
+    /// Delivers what other threads put into this inbox. What they tell about the start comes before
+    /// the first event, if all of it is there within this time after the snapshot.
+    pub fn listen(&mut self, inbox: Inbox, initial_wait: Duration) {
+        self.answers.listen_to(inbox);
+        self.initial = Some(initial_wait);
     }
 
     /// The kernel side.
@@ -275,6 +293,26 @@ impl Live {
         }
     }
 
+    /// Delivers what another thread has told.
+    fn deliver(&mut self, told: Told) -> Next<'_> {
+        let event = match told {
+            Told::Observation(observation) => return Next::Observation(observation),
+            Told::Event(event) => self.told.insert(event),
+        };
+        let state_only = event.is_state_only();
+        match event.parse() {
+            Ok(mut event) => {
+                self.num += 1;
+                event.num = self.num;
+                Next::Record(Record::Event { event, state_only })
+            }
+            Err(_) => {
+                self.reader.malformed.fetch_add(1, Relaxed);
+                Next::Idle
+            }
+        }
+    }
+
     /// Reports the reader again, and not this process.
     fn scan_is_complete(&mut self) {
         self.scan = None;
@@ -318,13 +356,25 @@ impl Source for Live {
                 }
             }
         }
+        if let Some(wait) = self.initial {
+            match self.answers.initial(wait) {
+                Initial::Complete => self.initial = None,
+                Initial::Waiting => return Ok(Next::Loading),
+                Initial::Told(mut told) => {
+                    if let Told::Event(event) = &mut told {
+                        event.set_time(self.began);
+                    }
+                    return Ok(self.deliver(told));
+                }
+            }
+        }
         let event = std::mem::take(&mut self.held) || self.advance();
         let due = if event { self.merge.ts() } else { self.merge.horizon() };
         if self.answers.due() <= due.min(self.repairer.due())
             && let Some(answer) = self.answers.take()
         {
             self.held = event;
-            return Ok(Next::Observation(answer));
+            return Ok(self.deliver(answer));
         }
         if self.repairer.due() <= due
             && let Some(repair) = self.repairer.take()
@@ -366,7 +416,7 @@ impl Source for Live {
 
 impl TimedSource for Live {
     fn due(&mut self) -> Result<Due, LiveError> {
-        if self.scan.is_some() {
+        if self.scan.is_some() || self.initial.is_some() {
             return Ok(Due::Now);
         }
         self.held = self.held || self.advance();

@@ -9,6 +9,7 @@ use peregrine_alert::AlertOrigin;
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::profile::Profile;
 use peregrine_engine::{Engine, Generation, Source};
+use peregrine_event::inbox::{Feed, InboxSource};
 use peregrine_output::{AlertSender, DeliveryReport, Drain, Outputs, Summary};
 use peregrine_probe::bpf::count_runs;
 use peregrine_probe::{Live, LiveError};
@@ -26,7 +27,7 @@ use crate::observers::{
     Observers, Recorder, RecordingSettings, RunObserver, StallLimit, nanoseconds,
 };
 use crate::settings::{RunSettings, SourceSettings};
-use crate::sources::{self, LiveSettings, NoEvents, ReplayError};
+use crate::sources::{self, LiveSettings, ReplayError};
 use crate::watchdog::Watchdog;
 use crate::{Log, ProfileReport};
 
@@ -43,6 +44,8 @@ pub struct RunContext<'a> {
     pub origin: AlertOrigin,
     /// Metrics, if enabled.
     pub metrics: Option<Metrics>,
+    /// What other threads tell and are asked: about containers.
+    pub feed: Option<Feed>,
     /// The log.
     pub log: Log,
     /// Called once the kernel is monitored.
@@ -139,7 +142,7 @@ impl<'a> Run<'a> {
     /// Runs until the source ends or a stop is requested. Delivers all alerts.
     pub fn run(self, controls: &Controls) -> RunReport {
         let Self { settings, context, recorder } = self;
-        let RunContext { generation, outputs, origin, metrics, log, opened } = context;
+        let RunContext { generation, outputs, origin, metrics, feed, log, opened } = context;
         // Until the end of this function: a full stderr must not hold up the event thread.
         let _background = log.in_background();
         // Without a thread for it, there is no report; metrics still have the counts.
@@ -176,8 +179,8 @@ impl<'a> Run<'a> {
         let begun = Instant::now();
         let Followed { result, events, profile, started } = match &settings.source {
             SourceSettings::Replay(path) => work.replay(generation, &mut observer, path),
-            SourceSettings::Live(live) => work.live(generation, &mut observer, live, opened),
-            SourceSettings::Nothing => work.nothing(generation, &mut observer),
+            SourceSettings::Live(live) => work.live(generation, &mut observer, live, inbox, opened),
+            SourceSettings::Nothing => work.nothing(generation, &mut observer, inbox),
         };
         let elapsed = begun.elapsed();
         controls.service().stopped();
@@ -240,9 +243,10 @@ impl Work<'_> {
         generation: Arc<Generation>,
         observer: &mut RunObserver,
         settings: &LiveSettings,
+        feed: Option<Feed>,
         opened: &dyn Fn(),
     ) -> Followed<RunError> {
-        let (mut live, resolver) = match sources::open_live(settings, self.log) {
+        let (mut live, resolver) = match sources::open_live(settings, feed, self.log) {
             Ok(opened) => opened,
             Err(error) => return Followed::failed(error.into()),
         };
@@ -284,12 +288,14 @@ impl Work<'_> {
         self,
         generation: Arc<Generation>,
         observer: &mut RunObserver,
+        feed: Option<Feed>,
     ) -> Followed<RunError> {
         observer.start_clock();
         let engine = Engine::new(generation, self.settings.state.clone());
         let _events = self.controls.heartbeat().enter(Phase::Events);
+        let mut source = InboxSource::new(feed.map(|feed| feed.inbox));
         let followed =
-            self.follow(engine, &mut NoEvents, observer, |_: &mut _, _: &_, _, _: &mut _| ());
+            self.follow(engine, &mut source, observer, |_: &mut _, _: &_, _, _: &mut _| ());
         followed.map_err(|never| match never {})
     }
 

@@ -130,8 +130,15 @@ fn process(
         web: ServerSlot::default(),
     };
     let (origin, opened) = (agent.origin.clone(), prepared.opened);
-    let context =
-        RunContext { generation, outputs, origin, metrics, log: agent.log.clone(), opened };
+    let context = RunContext {
+        generation,
+        outputs,
+        origin,
+        metrics,
+        feed: None,
+        log: agent.log.clone(),
+        opened,
+    };
     let run = Run::prepare(settings, context)?;
     let web = running.web.clone();
     let scraper = running.metrics.as_ref().map(MetricsControl::scraper);

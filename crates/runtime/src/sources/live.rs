@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use peregrine_engine::select::SyscallSet;
+use peregrine_event::inbox::Feed;
 use peregrine_event::{EventType, native_syscalls};
 use peregrine_probe::bpf::{HookPlan, ProbeConfig, Selection, Tracepoints};
 use peregrine_probe::{Live, LiveError, ProcLookup};
@@ -24,10 +25,18 @@ pub struct LiveSettings {
 ///
 /// # Errors
 /// When the kernel refuses, or the machine can't be scanned.
-pub fn open_live(settings: &LiveSettings, log: &Log) -> Result<(Live, ProcLookup), LiveError> {
+pub fn open_live(
+    settings: &LiveSettings,
+    feed: Option<Feed>,
+    log: &Log,
+) -> Result<(Live, ProcLookup), LiveError> {
     let LiveSettings { probe, host_root, .. } = settings;
     let mut live = Live::start(probe, host_root)?;
-    let resolver = live.resolver()?;
+    let mut resolver = live.resolver()?;
+    if let Some(Feed { inbox, initial_wait, requests }) = feed {
+        live.listen(inbox, initial_wait);
+        resolver.ask_about_containers(requests);
+    }
     log.debug(match live.probe().plan() {
         HookPlan::PerSyscall => "Each selected syscall has a hook of its own",
         HookPlan::SysExit => "One hook at the exit of every syscall reports the selected ones",

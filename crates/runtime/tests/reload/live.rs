@@ -189,6 +189,7 @@ fn a_live_run_keeps_state_and_events_over_a_reload() {
             outputs,
             origin,
             metrics: None,
+            feed: None,
             log: Log::new(|level, line| eprintln!("{level:?}: {line}")),
             opened: &|| opened.send(()).unwrap(),
         };

@@ -113,6 +113,7 @@ fn two_hundred_thousand_events_a_second_survive_reloads() {
             outputs,
             origin: run_origin,
             metrics: None,
+            feed: None,
             log: Log::new(|level, line| eprintln!("{level:?}: {line}")),
             opened: &|| opened.send(()).unwrap(),
         };

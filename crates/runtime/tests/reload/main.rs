@@ -119,6 +119,7 @@ fn replay(capture: PathBuf) -> u64 {
         outputs,
         origin,
         metrics: None,
+        feed: None,
         log: Log::new(|_, line| panic!("{line}")),
         opened: &|| (),
     };

@@ -1,0 +1,26 @@
+//! Describes containers and pods: asks their runtimes.
+//!
+//! The crate has clients of container runtimes over unix sockets, and a thread that runs them. It
+//! knows what exists from the runtime's list and its stream of events, asks at once about a
+//! container that appears in events and is not known, and puts what it learns as `container` and
+//! `container_removed` events into the [inbox](peregrine_event::inbox) of a source. It does not
+//! know which control group belongs to a container (`state` does), nor rules, nor configuration
+//! files.
+//!
+//! ```
+//! use peregrine_containers::{EngineKind, Settings};
+//!
+//! let (settings, issues) = Settings::from_json(r#"{"engines": {"cri": {"enabled": false}}}"#)?;
+//! assert!(issues.is_empty() && !settings.engine(EngineKind::Cri).enabled);
+//! assert_eq!(settings.engine(EngineKind::Docker).sockets, ["/var/run/docker.sock"]);
+//! # Ok::<(), peregrine_containers::SettingsError>(())
+//! ```
+
+#[allow(dead_code, reason = "the service that uses the clients follows")]
+mod client;
+mod settings;
+
+pub use settings::{
+    EngineKind, EngineSettings, Hooks, LogLevel, Settings, SettingsError, SettingsIssue,
+    StaticContainer, Timing,
+};

@@ -1,0 +1,341 @@
+//! Events and observations that threads beside a source produce, on their way into its stream.
+//!
+//! What runtimes tell about containers becomes events of a live source. The threads that ask the
+//! runtimes put them into a bounded inbox; the source takes them out when it looks for new events,
+//! gives them that time and delivers them in order with the others. Neither side waits for the
+//! other.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use peregrine_event::inbox::{Initial, Told, inbox};
+//! use peregrine_event::{Builder, Event, EventType};
+//!
+//! let (sender, mut inbox) = inbox();
+//! let mut bytes = Vec::new();
+//! Builder::new(EventType::AsynceventE, 0, 0).u32(0).text("container").text("{}").finish(&mut bytes)?;
+//! sender.try_send(Told::event(bytes)).unwrap();
+//! sender.initial_is_complete();
+//! let Initial::Told(Told::Event(mut event)) = inbox.initial(Duration::ZERO) else { panic!() };
+//! event.set_time(7);
+//! assert_eq!(event.parse().unwrap().ts, 7);
+//! assert!(matches!(inbox.initial(Duration::ZERO), Initial::Complete));
+//! # Ok::<(), peregrine_event::BuildError>(())
+//! ```
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use peregrine_limits::{INBOX_BYTES, INBOX_ENTRIES};
+
+use crate::source::{ContainerRequest, Next, Observation, Record, Source, SourceId};
+use crate::wire::{Event, WireError};
+
+/// Takes questions about containers; false when no more can be taken now. Never waits.
+pub type ContainerRequests = Box<dyn FnMut(&ContainerRequest) -> bool + Send>;
+
+/// What connects a live source with the threads that ask runtimes about containers.
+pub struct Feed {
+    /// What they tell.
+    pub inbox: Inbox,
+    /// How long the first event waits for what they tell about the start.
+    pub initial_wait: Duration,
+    /// What they are asked.
+    pub requests: ContainerRequests,
+}
+
+/// What a thread beside the source has to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// Something happened.
+    Event(ToldEvent),
+    /// The answer to a question.
+    Observation(Observation),
+}
+
+/// An event that no kernel has reported. Its time is that at which the source takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldEvent {
+    bytes: Box<[u8]>,
+    source: SourceId,
+    state_only: bool,
+}
+
+impl Told {
+    /// An event of the source `syscall`, in the wire format.
+    pub fn event(bytes: Vec<u8>) -> Self {
+        Self::Event(ToldEvent { bytes: bytes.into(), source: SourceId::SYSCALL, state_only: false })
+    }
+
+    /// The same for an event that keeps the state right and that rules do not see.
+    pub fn state_only(bytes: Vec<u8>) -> Self {
+        Self::Event(ToldEvent { bytes: bytes.into(), source: SourceId::SYSCALL, state_only: true })
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => event.bytes.len(),
+            Self::Observation(_) => 0,
+        }
+    }
+}
+
+impl ToldEvent {
+    /// Sets the time of the event, nanoseconds since the epoch.
+    pub fn set_time(&mut self, ts: u64) {
+        if let Some(time) = self.bytes.first_chunk_mut() {
+            *time = ts.to_le_bytes();
+        }
+    }
+
+    /// Whether rules are not to see it.
+    pub fn is_state_only(&self) -> bool {
+        self.state_only
+    }
+
+    /// The event.
+    ///
+    /// # Errors
+    /// When the bytes are none.
+    pub fn parse(&self) -> Result<Event<'_>, WireError> {
+        let mut event = Event::parse(&self.bytes, 0)?;
+        event.source = self.source;
+        Ok(event)
+    }
+}
+
+/// The inbox of a source, and what fills it.
+pub fn inbox() -> (InboxSender, Inbox) {
+    let (sender, receiver) = sync_channel(INBOX_ENTRIES.get());
+    let bytes = Arc::<AtomicUsize>::default();
+    let inbox = Inbox { receiver, bytes: Arc::clone(&bytes), initial: None, complete: false };
+    (InboxSender { sender, bytes }, inbox)
+}
+
+/// Puts into the inbox. Clones fill the same one.
+#[derive(Clone, Debug)]
+pub struct InboxSender {
+    sender: SyncSender<Entry>,
+    /// Of all events in the inbox.
+    bytes: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Told(Told),
+    InitialIsComplete,
+}
+
+/// Why the inbox did not take something.
+#[derive(Debug)]
+pub enum InboxFull {
+    /// It is full: to be tried again.
+    Full(Box<Told>),
+    /// The source has ended.
+    Closed,
+}
+
+impl InboxSender {
+    /// Puts something into the inbox. Never waits.
+    ///
+    /// # Errors
+    /// When the inbox is full, or its source has ended.
+    pub fn try_send(&self, told: Told) -> Result<(), InboxFull> {
+        let len = told.bytes();
+        let before = self.bytes.fetch_add(len, Relaxed);
+        if before > 0 && before.saturating_add(len) > INBOX_BYTES.get() {
+            self.bytes.fetch_sub(len, Relaxed);
+            return Err(InboxFull::Full(Box::new(told)));
+        }
+        let Err(error) = self.sender.try_send(Entry::Told(told)) else { return Ok(()) };
+        self.bytes.fetch_sub(len, Relaxed);
+        Err(match error {
+            TrySendError::Full(Entry::Told(told)) => InboxFull::Full(Box::new(told)),
+            TrySendError::Full(Entry::InitialIsComplete) | TrySendError::Disconnected(_) => {
+                InboxFull::Closed
+            }
+        })
+    }
+
+    /// What was there when the source began has been told. False when the inbox is full: to be
+    /// tried again.
+    pub fn initial_is_complete(&self) -> bool {
+        !matches!(self.sender.try_send(Entry::InitialIsComplete), Err(TrySendError::Full(_)))
+    }
+}
+
+/// Where a source finds what other threads tell.
+#[derive(Debug)]
+pub struct Inbox {
+    receiver: Receiver<Entry>,
+    bytes: Arc<AtomicUsize>,
+    /// When the wait for what was there at the start ends.
+    initial: Option<Instant>,
+    complete: bool,
+}
+
+/// What was there when the source began.
+#[derive(Debug)]
+pub enum Initial {
+    /// A part of it.
+    Told(Told),
+    /// More is to come.
+    Waiting,
+    /// All of it, or as much as came in time.
+    Complete,
+}
+
+impl Inbox {
+    /// What comes next, if there is something.
+    pub fn take(&mut self) -> Option<Told> {
+        loop {
+            let entry = self.receiver.try_recv().ok()?;
+            if let Some(told) = self.open(entry) {
+                return Some(told);
+            }
+        }
+    }
+
+    /// Waits this long for what comes next.
+    pub fn wait(&mut self, wait: Duration) -> Option<Told> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.receiver.recv_timeout(left) {
+                Ok(entry) => match self.open(entry) {
+                    Some(told) => return Some(told),
+                    None => continue,
+                },
+                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Disconnected) => {
+                    std::thread::sleep(left);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// What was there when the source began, for which a first call begins to wait, and later ones
+    /// go on, up to this long in all.
+    pub fn initial(&mut self, wait: Duration) -> Initial {
+        /// Longest time of one call.
+        const STEP: Duration = Duration::from_millis(20);
+        if self.complete {
+            return Initial::Complete;
+        }
+        let now = Instant::now();
+        let deadline = *self.initial.get_or_insert_with(|| now + wait);
+        let left = deadline.saturating_duration_since(now);
+        match self.receiver.recv_timeout(left.min(STEP)) {
+            Ok(entry) => match self.open(entry) {
+                Some(told) => return Initial::Told(told),
+                None => self.complete = true,
+            },
+            Err(RecvTimeoutError::Timeout) => self.complete = left.is_zero(),
+            Err(RecvTimeoutError::Disconnected) => self.complete = true,
+        }
+        if self.complete { Initial::Complete } else { Initial::Waiting }
+    }
+
+    fn open(&mut self, entry: Entry) -> Option<Told> {
+        match entry {
+            Entry::Told(told) => {
+                self.bytes.fetch_sub(told.bytes(), Relaxed);
+                Some(told)
+            }
+            Entry::InitialIsComplete => {
+                self.complete = true;
+                None
+            }
+        }
+    }
+}
+
+/// A source that has only what other threads tell, and never ends.
+#[derive(Debug, Default)]
+pub struct InboxSource {
+    inbox: Option<Inbox>,
+    told: Option<ToldEvent>,
+    num: u64,
+}
+
+impl InboxSource {
+    /// Delivers what other threads put into this inbox, if there is one.
+    pub fn new(inbox: Option<Inbox>) -> Self {
+        Self { inbox, ..Self::default() }
+    }
+}
+
+impl Source for InboxSource {
+    type Error = Infallible;
+
+    fn next(&mut self) -> Result<Next<'_>, Infallible> {
+        /// Time between two answers. Signals and metrics wait as long at most.
+        const PAUSE: Duration = Duration::from_millis(50);
+        let Some(inbox) = &mut self.inbox else {
+            std::thread::sleep(PAUSE);
+            return Ok(Next::Idle);
+        };
+        let event = match inbox.wait(PAUSE) {
+            None => return Ok(Next::Idle),
+            Some(Told::Observation(observation)) => return Ok(Next::Observation(observation)),
+            Some(Told::Event(event)) => self.told.insert(event),
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        event.set_time(now.as_nanos().try_into().unwrap_or(u64::MAX));
+        let state_only = event.is_state_only();
+        let Ok(mut event) = event.parse() else { return Ok(Next::Idle) };
+        self.num += 1;
+        event.num = self.num;
+        Ok(Next::Record(Record::Event { event, state_only }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(len: usize) -> Told {
+        Told::event(vec![0; len])
+    }
+
+    #[test]
+    fn the_inbox_is_bounded_in_entries_and_bytes() {
+        let (sender, mut inbox) = inbox();
+        let sent = (0..INBOX_ENTRIES.get() + 1).take_while(|_| sender.try_send(event(1)).is_ok());
+        assert_eq!(sent.count(), INBOX_ENTRIES.get());
+        assert!(!sender.initial_is_complete());
+        while inbox.take().is_some() {}
+        // One that is too long alone is taken.
+        assert!(sender.try_send(event(INBOX_BYTES.get() + 1)).is_ok());
+        assert!(matches!(sender.try_send(event(1)), Err(InboxFull::Full(_))));
+        assert_eq!(inbox.take(), Some(event(INBOX_BYTES.get() + 1)));
+        assert!(sender.try_send(event(1)).is_ok());
+        drop(inbox);
+        assert!(matches!(sender.try_send(event(1)), Err(InboxFull::Closed)));
+    }
+
+    #[test]
+    fn the_wait_for_the_start_ends() {
+        let (sender, mut inbox) = inbox();
+        sender.try_send(event(1)).unwrap();
+        assert!(matches!(inbox.initial(Duration::from_millis(30)), Initial::Told(_)));
+        while let Initial::Waiting = inbox.initial(Duration::from_millis(30)) {}
+        assert!(matches!(inbox.initial(Duration::MAX), Initial::Complete));
+        // What comes later is not lost.
+        sender.try_send(event(2)).unwrap();
+        assert!(sender.initial_is_complete());
+        assert_eq!((inbox.take(), inbox.take()), (Some(event(2)), None));
+    }
+
+    #[test]
+    fn without_a_sender_the_start_is_complete() {
+        let (sender, mut inbox) = inbox();
+        drop(sender);
+        assert!(matches!(inbox.initial(Duration::from_secs(60)), Initial::Complete));
+        assert_eq!((inbox.take(), inbox.wait(Duration::ZERO)), (None, None));
+    }
+}
