@@ -179,8 +179,8 @@ impl<'a> Run<'a> {
         let begun = Instant::now();
         let Followed { result, events, profile, started } = match &settings.source {
             SourceSettings::Replay(path) => work.replay(generation, &mut observer, path),
-            SourceSettings::Live(live) => work.live(generation, &mut observer, live, inbox, opened),
-            SourceSettings::Nothing => work.nothing(generation, &mut observer, inbox),
+            SourceSettings::Live(live) => work.live(generation, &mut observer, live, feed, opened),
+            SourceSettings::Nothing => work.nothing(generation, &mut observer, feed),
         };
         let elapsed = begun.elapsed();
         controls.service().stopped();
