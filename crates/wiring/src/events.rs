@@ -92,7 +92,7 @@ pub fn open_live(
     let log = &prepared.agent.log;
     let live = live::settings(prepared, keys, selected)?;
     live::log_start(prepared, &live.probe);
-    let opened = sources::open_live(&live, log);
+    let opened = sources::open_live(&live, None, log);
     let (source, resolver) = opened.map_err(|error| live::failed(&error, log))?;
     let config = peregrine_state::Config { live: true, ..run::state(prepared) };
     Ok((source, Engine::new(generation, config).with_resolver(Box::new(resolver))))
