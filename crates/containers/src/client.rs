@@ -1,15 +1,12 @@
 //! What every client of a container runtime can do.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::time::Duration;
 
 use peregrine_state::Container;
 use thiserror::Error;
-
-use crate::settings::EngineKind;
 
 /// Asks one runtime through one socket.
 ///
@@ -119,42 +116,8 @@ pub(crate) struct ClientOptions {
     pub(crate) with_size: bool,
     /// Where the root directory of the host is.
     pub(crate) host_root: PathBuf,
-}
-
-/// A client for this socket.
-pub(crate) fn client(
-    kind: EngineKind,
-    socket: &Path,
-    options: &ClientOptions,
-) -> Rc<dyn RuntimeClient> {
-    let _ = (socket, options);
-    match kind {
-        // The client of each engine has a module of its own.
-        EngineKind::Docker | EngineKind::Podman | EngineKind::Containerd | EngineKind::Cri => {
-            Rc::new(NoClient)
-        }
-    }
-}
-
-/// A client of nothing.
-struct NoClient;
-
-impl RuntimeClient for NoClient {
-    fn hello(&self) -> Answer<'_, Hello> {
-        Box::pin(async { Err(ClientError::Unsupported) })
-    }
-
-    fn watch(&self) -> Answer<'_, Box<dyn Changes>> {
-        Box::pin(async { Err(ClientError::Unsupported) })
-    }
-
-    fn list(&self) -> Answer<'_, Vec<Listed>> {
-        Box::pin(async { Err(ClientError::Unsupported) })
-    }
-
-    fn inspect<'a>(&'a self, _: &'a str) -> Answer<'a, Option<Container>> {
-        Box::pin(async { Err(ClientError::Unsupported) })
-    }
+    /// Whether containers of containerd that CRI does not know are asked for.
+    pub(crate) all_namespaces: bool,
 }
 
 impl fmt::Display for Hello {

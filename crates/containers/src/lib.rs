@@ -16,10 +16,21 @@
 //! # Ok::<(), peregrine_containers::SettingsError>(())
 //! ```
 
+mod answers;
 #[allow(dead_code, reason = "the service that uses the clients follows")]
 mod client;
+#[allow(dead_code, reason = "the service that uses the clients follows")]
+mod clients;
+mod containerd;
+mod cri;
+mod grpc;
+#[allow(dead_code, reason = "the service that uses the clients follows")]
+mod grpc_client;
+mod image;
+mod oci;
 mod settings;
 
+pub use answers::parse_grpc_answers;
 pub use settings::{
     EngineKind, EngineSettings, Hooks, LogLevel, Settings, SettingsError, SettingsIssue,
     StaticContainer, Timing,

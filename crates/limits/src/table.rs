@@ -135,6 +135,9 @@ limits! {
     /// The list of all containers that a container runtime answers. A longer one counts as
     /// unreadable; its containers are asked for when they appear in events.
     RUNTIME_LIST_BYTES: Bytes = 64 << 20;
+    /// Sandboxes of pods, and ids of images, that are remembered for each runtime. At more, all are
+    /// forgotten and asked for again.
+    RUNTIME_CACHE: Count = 1024;
     /// Descriptions of containers that are kept to tell of their end. Of more, the end is told with
     /// the id alone.
     CONTAINER_CACHE_BYTES: Bytes = 32 << 20;

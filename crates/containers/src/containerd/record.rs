@@ -1,0 +1,169 @@
+//! What containerd keeps of a container.
+
+use std::collections::BTreeMap;
+
+use peregrine_state::{Container as Description, ContainerKind};
+use serde_json::Value;
+
+use super::messages::Container;
+use crate::cri::messages::Image;
+use crate::cri::pod::{Pod, PodContainer, short_id, text};
+use crate::cri::status::configured_mounts;
+use crate::image::{CriImage, ImageNames};
+use crate::oci::{Spec, text_map};
+
+/// A container, with what JSON in it says.
+#[derive(Debug)]
+pub(crate) struct Record {
+    id: String,
+    labels: BTreeMap<String, String>,
+    pub(crate) image: String,
+    /// Seconds since the epoch.
+    created: i64,
+    spec: Value,
+    /// Who made it, with what that keeps of it.
+    pub(crate) origin: Origin,
+}
+
+/// What made a container.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// CRI; it is the sandbox of a pod.
+    Sandbox(Value),
+    /// CRI.
+    Container(Value),
+    /// `ctr`, `nerdctl` or another client.
+    Client,
+}
+
+impl Record {
+    pub(crate) fn new(container: Container) -> Self {
+        let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+        let metadata = |kind: &str| {
+            let extension = container.extensions.get(&format!("io.cri-containerd.{kind}.metadata"));
+            json(&extension?.value)?.get_mut("Metadata").map(Value::take)
+        };
+        let kind = container.labels.get("io.cri-containerd.kind").map(String::as_str);
+        let origin = match kind {
+            Some("sandbox") => metadata("sandbox").map(Origin::Sandbox),
+            Some("container") => metadata("container").map(Origin::Container),
+            _ => None,
+        };
+        Self {
+            spec: container.spec.and_then(|spec| json(&spec.value)).unwrap_or_default(),
+            created: container.created_at.unwrap_or_default().seconds,
+            id: container.id,
+            labels: container.labels,
+            image: container.image,
+            origin: origin.unwrap_or(Origin::Client),
+        }
+    }
+
+    /// The pod whose sandbox it is.
+    pub(crate) fn pod(&self, metadata: &Value, image: ImageNames) -> Pod {
+        let pod = Pod::from_metadata(metadata, Spec(&self.spec));
+        Pod {
+            id: self.id.clone(),
+            created: self.created.saturating_mul(1_000_000_000),
+            image,
+            ..pod
+        }
+    }
+
+    /// A container of CRI. `image` is what the runtime says of its image, `digest` that of a local
+    /// one.
+    pub(crate) fn container(
+        self,
+        metadata: &Value,
+        image: Option<&Image>,
+        digest: Option<String>,
+    ) -> PodContainer {
+        let spec = Spec(&self.spec);
+        let config = metadata.get("Config").unwrap_or(&Value::Null);
+        let configured = text(config, "/image/image");
+        let (image_id, tags, digests) = match image {
+            Some(image) => (image.id.as_str(), &*image.repo_tags, &*image.repo_digests),
+            None => ("", &[][..], &[][..]),
+        };
+        let names = CriImage {
+            requested: text(config, "/image/user_specified_image"),
+            names: &[
+                text(metadata, "/ImageName"),
+                spec.annotation("io.kubernetes.cri.image-name"),
+                &self.image,
+                configured,
+            ],
+            tags,
+            digests,
+            ids: &[image_id, text(metadata, "/ImageRef"), configured],
+        };
+        let mut image = ImageNames::from_cri(&names);
+        if let Some(digest) = digest
+            && image.digest.is_empty()
+        {
+            image.digest = digest;
+        }
+        let privileged = config.pointer("/linux/security_context/privileged");
+        PodContainer {
+            name: text(config, "/metadata/name").to_owned(),
+            sandbox: text(metadata, "/SandboxID").to_owned(),
+            created: self.created.saturating_mul(1_000_000_000),
+            image,
+            labels: text_map(config.get("labels")),
+            mounts: configured_mounts(config.get("mounts")),
+            env: spec.env(),
+            user: spec.uid(),
+            privileged: privileged.and_then(Value::as_bool).unwrap_or_default(),
+            resources: spec.resources(),
+            size: -1,
+            pid: 0,
+            id: self.id,
+        }
+    }
+
+    /// A container that no pod owns.
+    pub(crate) fn describe(self, image: ImageNames) -> Description {
+        let spec = Spec(&self.spec);
+        let name = self.labels.get("nerdctl/name").filter(|name| !name.is_empty());
+        let name = name.unwrap_or(&self.id).clone();
+        Description {
+            id: short_id(&self.id),
+            kind: ContainerKind::Containerd,
+            name,
+            image: image.name,
+            image_id: image.id,
+            image_repo: image.repository,
+            image_tag: image.tag,
+            image_digest: image.digest,
+            user: spec.uid().map(|uid| uid.to_string()).unwrap_or_default(),
+            privileged: spec.privileged(),
+            host_pid: spec.host_namespace("pid"),
+            host_network: spec.host_namespace("network"),
+            host_ipc: spec.host_namespace("ipc"),
+            mounts: spec.mounts(),
+            labels: self.labels,
+            env: spec.env(),
+            resources: spec.resources(),
+            size: -1,
+            created: self.created,
+            full_id: self.id,
+            ..Description::default()
+        }
+    }
+}
+
+/// The digest of the manifest for this machine, if a list of manifests is given.
+pub(crate) fn own_manifest(list: &Value) -> Option<String> {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let manifests = list.get("manifests")?.as_array()?;
+    let own = |manifest: &&Value| {
+        text(manifest, "/platform/os") == "linux"
+            && text(manifest, "/platform/architecture") == architecture
+    };
+    let manifest = manifests.iter().find(own).or_else(|| manifests.first())?;
+    manifest.get("digest")?.as_str().map(str::to_owned)
+}

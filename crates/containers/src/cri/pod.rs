@@ -1,0 +1,263 @@
+//! A pod, as its sandbox describes it, and the containers in it.
+
+use std::collections::BTreeMap;
+
+use peregrine_state::{Container, ContainerKind, HealthProbe, Mount, ProbeKind, Resources};
+use serde_json::{Map, Value};
+
+use super::messages::{NODE, SandboxStatus};
+use crate::image::ImageNames;
+use crate::oci::{Spec, text_map};
+
+/// Digits of an id that users see.
+const SHORT_ID: usize = 12;
+/// Bytes of a network plugin's answer that are kept, as in the reference.
+const CNI_BYTES: usize = 4096;
+/// The name that Kubernetes gives the container that holds the namespaces of a pod.
+const SANDBOX_NAME: &str = "POD";
+
+/// The sandbox of a pod. What the runtime did not say is empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Pod {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) uid: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// The configuration that `kubectl apply` keeps in an annotation.
+    pub(crate) last_applied: String,
+    pub(crate) ip: String,
+    pub(crate) cni: String,
+    pub(crate) host_network: bool,
+    pub(crate) host_pid: bool,
+    pub(crate) host_ipc: bool,
+    pub(crate) privileged: bool,
+    /// Nanoseconds since the epoch.
+    pub(crate) created: i64,
+    /// Image of the sandbox itself, where there is one.
+    pub(crate) image: ImageNames,
+    /// User and environment of the process of the sandbox.
+    pub(crate) user: Option<i64>,
+    pub(crate) env: Vec<String>,
+    /// That process as the host knows it, or 0.
+    pub(crate) pid: i64,
+    pub(crate) resources: Resources,
+}
+
+/// A container in a pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct PodContainer {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) sandbox: String,
+    /// Nanoseconds since the epoch.
+    pub(crate) created: i64,
+    pub(crate) image: ImageNames,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) env: Vec<String>,
+    pub(crate) user: Option<i64>,
+    pub(crate) privileged: bool,
+    pub(crate) resources: Resources,
+    /// Bytes of its writable layer; -1 if not asked for.
+    pub(crate) size: i64,
+    /// Its first process as the host knows it, or 0.
+    pub(crate) pid: i64,
+}
+
+/// The annotation that `kubectl apply` writes.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+impl Pod {
+    /// From the answer of a CRI runtime; `info` is the JSON that it adds when asked for details.
+    pub(crate) fn from_status(status: SandboxStatus, info: &Value, image: ImageNames) -> Self {
+        let metadata = status.metadata.unwrap_or_default();
+        let options = status.linux.and_then(|linux| linux.namespaces);
+        let options = options.and_then(|namespaces| namespaces.options).unwrap_or_default();
+        let spec = info.get("runtimeSpec").unwrap_or(&Value::Null);
+        let mut annotations = status.annotations;
+        let privileged = info.pointer("/config/linux/security_context/privileged");
+        Self {
+            id: status.id,
+            name: metadata.name,
+            namespace: metadata.namespace,
+            uid: metadata.uid,
+            labels: status.labels,
+            last_applied: annotations.remove(LAST_APPLIED).unwrap_or_default(),
+            ip: status.network.unwrap_or_default().ip,
+            cni: cni(info.get("cniResult"), Spec(spec)),
+            host_network: options.network == NODE,
+            host_pid: options.pid == NODE,
+            host_ipc: options.ipc == NODE,
+            privileged: privileged.and_then(Value::as_bool).unwrap_or_default()
+                || Spec(spec).annotation("io.kubernetes.cri-o.PrivilegedRuntime") == "true",
+            created: status.created_at,
+            image,
+            user: Spec(spec).uid(),
+            env: Spec(spec).env(),
+            pid: number(info, "/pid"),
+            resources: Spec(spec).resources(),
+        }
+    }
+
+    /// From the metadata that containerd keeps with the sandbox, and its specification.
+    pub(crate) fn from_metadata(metadata: &Value, spec: Spec<'_>) -> Self {
+        let config = metadata.get("Config").unwrap_or(&Value::Null);
+        let host = |kind: &str| {
+            let mode = format!("/linux/security_context/namespace_options/{kind}");
+            config.pointer(&mode).and_then(Value::as_i64) == Some(i64::from(NODE))
+        };
+        let privileged = config.pointer("/linux/security_context/privileged");
+        let annotation = config.get("annotations").and_then(|all| all.get(LAST_APPLIED));
+        Self {
+            id: text(metadata, "/ID").to_owned(),
+            name: text(config, "/metadata/name").to_owned(),
+            namespace: text(config, "/metadata/namespace").to_owned(),
+            uid: text(config, "/metadata/uid").to_owned(),
+            labels: text_map(config.get("labels")),
+            last_applied: annotation.and_then(Value::as_str).unwrap_or_default().to_owned(),
+            ip: text(metadata, "/IP").to_owned(),
+            cni: cni(metadata.get("CNIResult"), spec),
+            host_network: host("network"),
+            host_pid: host("pid"),
+            host_ipc: host("ipc"),
+            privileged: privileged.and_then(Value::as_bool).unwrap_or_default(),
+            created: 0,
+            image: ImageNames::default(),
+            user: spec.uid(),
+            env: spec.env(),
+            pid: 0,
+            resources: spec.resources(),
+        }
+    }
+
+    /// Whether nothing more will become known: its network has been set up.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.host_network || !self.ip.is_empty()
+    }
+
+    /// Describes the sandbox itself, in which the pause process runs.
+    pub(crate) fn describe(&self, kind: ContainerKind) -> Container {
+        let own = PodContainer {
+            id: self.id.clone(),
+            name: SANDBOX_NAME.to_owned(),
+            sandbox: self.id.clone(),
+            created: self.created,
+            image: self.image.clone(),
+            labels: self.labels.clone(),
+            mounts: Vec::new(),
+            env: self.env.clone(),
+            user: self.user,
+            privileged: self.privileged,
+            resources: self.resources,
+            size: -1,
+            pid: self.pid,
+        };
+        let container = own.describe(kind, Some(self));
+        Container { is_pod_sandbox: true, probes: Vec::new(), ..container }
+    }
+}
+
+impl PodContainer {
+    /// Describes it.
+    pub(crate) fn describe(self, kind: ContainerKind, pod: Option<&Pod>) -> Container {
+        let mut labels = self.labels;
+        let mut add = |name: &str, value: &str| {
+            if !value.is_empty() {
+                labels.insert(name.to_owned(), value.to_owned());
+            }
+        };
+        add("io.kubernetes.sandbox.id", &self.sandbox);
+        if let Some(pod) = pod {
+            add("io.kubernetes.pod.name", &pod.name);
+            add("io.kubernetes.pod.namespace", &pod.namespace);
+            add("io.kubernetes.pod.uid", &pod.uid);
+        }
+        let default = Pod::default();
+        let pod = pod.unwrap_or(&default);
+        Container {
+            id: short_id(&self.id),
+            probes: probes(&pod.last_applied, &self.name),
+            full_id: self.id,
+            kind,
+            name: self.name,
+            image: self.image.name,
+            image_id: self.image.id,
+            image_repo: self.image.repository,
+            image_tag: self.image.tag,
+            image_digest: self.image.digest,
+            ip: pod.ip.clone(),
+            user: self.user.map(|uid| uid.to_string()).unwrap_or_default(),
+            privileged: self.privileged,
+            host_pid: pod.host_pid,
+            host_network: pod.host_network,
+            host_ipc: pod.host_ipc,
+            mounts: self.mounts,
+            labels,
+            env: self.env,
+            pod_sandbox_id: self.sandbox,
+            pod_sandbox_labels: pod.labels.clone(),
+            pod_sandbox_cni: pod.cni.clone(),
+            created: self.created / 1_000_000_000,
+            resources: self.resources,
+            size: self.size,
+            pid: self.pid,
+            ..Container::default()
+        }
+    }
+}
+
+/// The part of an id that users see. Names that are no hex numbers are cut too.
+pub(crate) fn short_id(id: &str) -> String {
+    id.get(..id.floor_char_boundary(SHORT_ID)).unwrap_or(id).to_owned()
+}
+
+/// The text at a path, empty where it is missing.
+pub(crate) fn text<'a>(value: &'a Value, path: &str) -> &'a str {
+    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The number at a path, 0 where it is missing.
+pub(crate) fn number(value: &Value, path: &str) -> i64 {
+    value.pointer(path).and_then(Value::as_i64).unwrap_or_default()
+}
+
+/// The answer of the network plugin: what containerd keeps of the interfaces of the pod, or what
+/// CRI-O keeps in an annotation.
+fn cni(result: Option<&Value>, spec: Spec<'_>) -> String {
+    let interfaces = result.and_then(|result| result.get("Interfaces")).and_then(Value::as_object);
+    let mut text = match interfaces {
+        Some(interfaces) => {
+            let own = |name: &str| name != "lo" && !name.starts_with("veth");
+            let own = interfaces.iter().filter(|(name, _)| own(name));
+            let own: Map<_, _> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+            Value::Object(own).to_string()
+        }
+        None => spec.annotation("io.kubernetes.cri-o.CNIResult").to_owned(),
+    };
+    text.truncate(text.floor_char_boundary(CNI_BYTES));
+    text
+}
+
+/// The probes of a container that the kubelet executes in it, from the configuration of its pod.
+fn probes(last_applied: &str, container: &str) -> Vec<HealthProbe> {
+    if last_applied.is_empty() {
+        return Vec::new();
+    }
+    let Ok(pod) = serde_json::from_str::<Value>(last_applied) else { return Vec::new() };
+    let containers = ["/spec/containers", "/spec/initContainers"].into_iter();
+    let mut containers = containers.filter_map(|path| pod.pointer(path)?.as_array()).flatten();
+    let Some(container) = containers.find(|one| text(one, "/name") == container) else {
+        return Vec::new();
+    };
+    let kinds = [
+        ("/livenessProbe/exec/command", ProbeKind::Liveness),
+        ("/readinessProbe/exec/command", ProbeKind::Readiness),
+    ];
+    let probe = |(path, kind)| {
+        let command = container.pointer(path)?.as_array()?;
+        let mut words = command.iter().filter_map(Value::as_str).map(str::to_owned);
+        Some(HealthProbe { kind, exe: words.next()?, args: words.collect() })
+    };
+    kinds.into_iter().filter_map(probe).collect()
+}
