@@ -10,7 +10,7 @@ use peregrine_yaml::Node;
 
 use crate::Cause;
 use crate::file::{Assigned, EventSpec};
-use crate::wire::{bytes_of, listed_texts};
+use peregrine_params::{bytes_of, listed_texts};
 
 /// Fields that do not exist.
 pub(crate) fn unknown_fields(spec: &EventSpec, fields: &Fields) -> Vec<Problem> {

@@ -50,7 +50,6 @@ pub mod report;
 mod run;
 mod script;
 mod suite;
-mod wire;
 mod world;
 
 pub use cause::Cause;

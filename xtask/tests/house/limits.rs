@@ -18,7 +18,7 @@ const MAX_CRATE: [(&str, usize); 11] = [
     ("lint", 6_000),
     ("lsp", 6_000),
     ("runtime", 6_000),
-    ("scenario", 6_400),
+    ("scenario", 6_000),
     ("server", 6_000),
     ("wiring", 6_000),
 ];

@@ -8,8 +8,8 @@ use peregrine_fields::View;
 use peregrine_state::{Fd, FdKind, L4Proto, Role, State, Thread};
 
 use super::yaml::map;
-use crate::wire::{Shown, text};
 use crate::world;
+use peregrine_params::{Shown, text};
 
 type Parts = Vec<(String, Shown)>;
 

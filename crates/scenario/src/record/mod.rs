@@ -24,8 +24,8 @@ use peregrine_scap::{Reader, ScapError};
 use peregrine_state::State;
 use thiserror::Error;
 
-use crate::wire::{Shown, print, text};
 use crate::{Suite, world};
+use peregrine_params::{Shown, print, text};
 use process::Person;
 use yaml::{map, put};
 

@@ -6,7 +6,7 @@ use peregrine_fields::CAPABILITIES;
 use peregrine_state::{Container, ContainerKind, State, Thread};
 
 use super::yaml::{map, put};
-use crate::wire::{Shown, text};
+use peregrine_params::{Shown, text};
 
 /// The thread that acts, in the state that a test begins with.
 pub(super) struct Person<'a> {

@@ -1,6 +1,6 @@
 //! A test as YAML: one line for each value, lists and the values of ancestors in one line.
 
-use crate::wire::Shown;
+use peregrine_params::Shown;
 
 /// Appends a value under a name.
 pub(super) fn put(parts: &mut Vec<(String, Shown)>, name: &str, value: Shown) {

@@ -13,7 +13,7 @@ use peregrine_yaml::Node;
 use super::files::{OpenFile, Role};
 use super::values::Values;
 use crate::Cause;
-use crate::wire::{Tuple, bytes_of, encode, tuple};
+use peregrine_params::{Tuple, bytes_of, encode, tuple};
 
 /// The type of an event, and the code of its syscall where that has no event of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,7 +206,7 @@ pub(super) fn fill(values: &mut Values<'_>, facts: &Facts<'_>, event: &mut Build
         let bytes = match given.map(|given| (given, encode(info, &given.value))) {
             Some((_, Ok(bytes))) => bytes,
             Some((given, Err(form))) => {
-                let (form, help) = form.split_once("; ").unwrap_or((&form, ""));
+                let (form, help) = form.0.split_once("; ").unwrap_or((&form.0, ""));
                 let message = format!("`{}` of {} {form}", info.name, kind.ty.name());
                 let problem = Cause::Value.at(&given.label, message);
                 values.problems.push(if help.is_empty() { problem } else { problem.help(help) });

@@ -9,7 +9,7 @@ use peregrine_state::{FdKind, L4Proto};
 use super::values::Values;
 use crate::Cause;
 use crate::script::Step;
-use crate::wire::{Tuple, address, ends, tuple};
+use peregrine_params::{Tuple, address, ends, tuple};
 
 /// What an fd of a test refers to.
 #[derive(Clone, Debug)]

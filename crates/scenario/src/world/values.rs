@@ -8,7 +8,7 @@ use peregrine_yaml::{Node, Value};
 
 use crate::Cause;
 use crate::file::{Assigned, EventSpec};
-use crate::wire::{bytes_of, listed_texts};
+use peregrine_params::{bytes_of, listed_texts};
 
 /// Reads the values of one event, and collects what is wrong with them.
 pub(super) struct Values<'a> {

@@ -10,13 +10,22 @@ use peregrine_event::{
 };
 use peregrine_yaml::{Node, Value};
 
-use super::address::{address, encode_address, tuple};
+use crate::address::{address, encode_address, tuple};
+
+/// A value that the parameter can't have. The text says what it must be, as the rest of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotAValue(pub String);
 
 /// The bytes of a parameter.
 ///
 /// # Errors
-/// What the value must be, as the rest of a sentence.
-pub(crate) fn encode(info: &ParamInfo, node: &Node) -> Result<Vec<u8>, String> {
+/// The value does not fit the type of the parameter.
+pub fn encode(info: &ParamInfo, node: &Node) -> Result<Vec<u8>, NotAValue> {
+    bytes(info, node).map_err(NotAValue)
+}
+
+fn bytes(info: &ParamInfo, node: &Node) -> Result<Vec<u8>, String> {
     if node.is_null() {
         return Ok(Vec::new());
     }
@@ -31,7 +40,8 @@ pub(crate) fn encode(info: &ParamInfo, node: &Node) -> Result<Vec<u8>, String> {
 }
 
 /// The bytes of a text, or those that `{hex: …}` writes.
-pub(crate) fn bytes_of(node: &Node) -> Option<Vec<u8>> {
+#[must_use]
+pub fn bytes_of(node: &Node) -> Option<Vec<u8>> {
     match node.get("hex") {
         Some(bytes) => hex(bytes),
         None => node.as_str().map(|text| text.as_bytes().to_vec()),
@@ -39,7 +49,8 @@ pub(crate) fn bytes_of(node: &Node) -> Option<Vec<u8>> {
 }
 
 /// Texts of a list, each ended by NUL, or one text between blanks.
-pub(crate) fn listed_texts(node: &Node) -> Option<Vec<u8>> {
+#[must_use]
+pub fn listed_texts(node: &Node) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut put = |text: &[u8]| {
         out.extend_from_slice(text);
@@ -288,7 +299,7 @@ mod tests {
 
     use super::*;
 
-    fn param(ty: EventType, name: &str, value: &str) -> Result<Vec<u8>, String> {
+    fn param(ty: EventType, name: &str, value: &str) -> Result<Vec<u8>, NotAValue> {
         let info = ty.info().params.iter().find(|param| param.name == name).unwrap();
         let node = peregrine_yaml::parse(value).unwrap().into_iter().next();
         encode(info, &node.unwrap_or_else(|| Node::scalar("")))
@@ -310,7 +321,7 @@ mod tests {
     fn wrong_values_are_told_with_a_remedy() {
         let open = EventType::SyscallOpenX;
         let error = param(open, "flags", "O_WRONGLY").unwrap_err();
-        assert_eq!(error, "has no flag `O_WRONGLY`; did you mean `O_WRONLY`?");
+        assert_eq!(error.0, "has no flag `O_WRONGLY`; did you mean `O_WRONLY`?");
         assert!(param(open, "mode", "-1").is_err());
         assert!(param(open, "fd", "three").is_err());
     }

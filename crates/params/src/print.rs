@@ -1,14 +1,14 @@
-//! The value that a recorded test has for a parameter: encoding it again gives the same bytes.
+//! The value that stands for the bytes of a parameter: encoding it gives the same bytes.
 
 use peregrine_event::render::{sockaddr, socktuple};
 use peregrine_event::{Extra, FlagTable, Param, ParamInfo, errno_name, signal_name, syscall_name};
 use peregrine_yaml::Node;
 
-use super::encode::encode;
+use crate::encode::encode;
 
 /// A value in the form of YAML.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub enum Shown {
     /// A text that must be quoted where YAML would read something else.
     Text(String),
     /// A number or a word that is not a text.
@@ -22,7 +22,8 @@ pub(crate) enum Shown {
 }
 
 /// The value of a parameter. What has no other form is hexadecimal.
-pub(crate) fn print(info: &ParamInfo, bytes: &[u8]) -> Shown {
+#[must_use]
+pub fn print(info: &ParamInfo, bytes: &[u8]) -> Shown {
     if bytes.is_empty() {
         return Shown::Null;
     }
@@ -35,7 +36,8 @@ pub(crate) fn print(info: &ParamInfo, bytes: &[u8]) -> Shown {
 }
 
 /// A text, or `{hex: …}` for bytes that are no readable text.
-pub(crate) fn text(bytes: &[u8]) -> Shown {
+#[must_use]
+pub fn text(bytes: &[u8]) -> Shown {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t') => {
             Shown::Text(text.to_owned())
@@ -117,12 +119,14 @@ fn names(table: FlagTable, bits: u32) -> String {
 
 impl Shown {
     /// A number or a word that is not a text.
-    pub(crate) fn plain(value: impl ToString) -> Self {
+    #[must_use]
+    pub fn plain(value: impl ToString) -> Self {
         Self::Plain(value.to_string())
     }
 
     /// The value as YAML in flow form, in one line.
-    pub(crate) fn flow(&self) -> String {
+    #[must_use]
+    pub fn flow(&self) -> String {
         match self {
             Self::Null => "~".to_owned(),
             Self::Text(text) => scalar(text),

@@ -6,13 +6,23 @@ use peregrine_event::{Sockaddr, Socktuple};
 
 /// Both ends of a connection, or a unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Tuple {
+pub enum Tuple {
+    /// Source and destination.
     Ip(SocketAddr, SocketAddr),
-    Unix { source: u64, destination: u64, path: String },
+    /// A pair of unix sockets.
+    Unix {
+        /// Address of the source in the kernel.
+        source: u64,
+        /// Address of the destination in the kernel.
+        destination: u64,
+        /// Path that the sockets are bound to, or empty.
+        path: String,
+    },
 }
 
 /// An address with a port, in the notation of Rust or that of events.
-pub(crate) fn address(text: &str) -> Option<SocketAddr> {
+#[must_use]
+pub fn address(text: &str) -> Option<SocketAddr> {
     if let Ok(address) = text.parse() {
         return Some(address);
     }
@@ -21,13 +31,15 @@ pub(crate) fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// `source->destination`.
-pub(crate) fn ends(text: &str) -> Option<(SocketAddr, SocketAddr)> {
+#[must_use]
+pub fn ends(text: &str) -> Option<(SocketAddr, SocketAddr)> {
     let (source, destination) = text.split_once("->")?;
     Some((address(source.trim())?, address(destination.trim())?))
 }
 
 /// A pair of addresses, or of unix sockets: `ffff888->ffff999 /run/x.sock`.
-pub(crate) fn tuple(text: &str) -> Option<Tuple> {
+#[must_use]
+pub fn tuple(text: &str) -> Option<Tuple> {
     if let Some((source, destination)) = ends(text) {
         return Some(Tuple::Ip(source, destination));
     }
@@ -40,7 +52,7 @@ pub(crate) fn tuple(text: &str) -> Option<Tuple> {
 
 impl Tuple {
     /// The parameter of an event. Ends of different families become IPv6.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Ip(SocketAddr::V4(source), SocketAddr::V4(destination)) => {
                 Socktuple::V4 { source: *source, destination: *destination }.encode(out);
