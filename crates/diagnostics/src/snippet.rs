@@ -49,10 +49,15 @@ impl<'a> Snippet<'a> {
 
 impl fmt::Display for Snippet<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Span { start, end } = self.span;
+        let Span { mut start, end } = self.span;
+        let line_end = char::from(self.source.line_end());
+        if line_end == '\r' {
+            // Others count such a text as one line.
+            start = self.source.position(start.offset);
+        }
         let begin = start.offset.saturating_sub(start.column);
-        let line =
-            self.source.text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let line = self.source.text.get(begin..).and_then(|rest| rest.split(line_end).next());
+        let line = line.unwrap_or_default().trim_end_matches('\r');
         // The place may lie on the line break or past the end of the text.
         let before = line.get(..start.column).unwrap_or(line);
         let rest = line.get(before.len()..).unwrap_or_default();

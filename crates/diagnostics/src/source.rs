@@ -66,9 +66,17 @@ impl Source {
     pub fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let before = self.text.get(..offset).unwrap_or_default();
-        let line = memchr::memchr_iter(b'\n', before.as_bytes()).count();
-        let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
+        let end = self.line_end();
+        let line = memchr::memchr_iter(end, before.as_bytes()).count();
+        let column = before.len() - before.rfind(char::from(end)).map_or(0, |at| at + 1);
         Position { offset, line, column }
+    }
+
+    /// The byte that ends lines: `\r` in a text that has no `\n`.
+    pub(crate) fn line_end(&self) -> u8 {
+        let text = self.text.as_bytes();
+        let bare = memchr::memchr(b'\n', text).is_none() && memchr::memchr(b'\r', text).is_some();
+        if bare { b'\r' } else { b'\n' }
     }
 
     /// Where a range of bytes begins and ends.
@@ -123,6 +131,15 @@ mod tests {
         assert_eq!(source.position(5), Position { offset: 5, line: 1, column: 1 });
         assert_eq!(source.position(99), Position { offset: 6, line: 1, column: 2 });
         assert_eq!(source.line_and_column(3), (1, 3));
+    }
+
+    #[test]
+    fn lines_may_end_in_a_carriage_return_alone() {
+        let source = Source::new("f", "ab\rcd\r");
+        assert_eq!(source.position(4), Position { offset: 4, line: 1, column: 1 });
+        let shown = crate::Snippet::new(&source, source.span(4..5)).to_string();
+        assert!(shown.starts_with(" --> f:2:2\n  |\n2 | cd\n"), "{shown}");
+        assert_eq!(Source::new("f", "a\rb\nc").position(2).line, 0);
     }
 
     #[test]

@@ -46,7 +46,10 @@ fn comment(value: &str, node: &Node, file: &Place) -> Option<Finding> {
 /// `condition: !proc.name exists`
 fn tag(key: &Node, node: &Node, file: &Place) -> Option<Finding> {
     let text = file.source().text.as_str();
-    let after = text.get(key.end.offset..)?.trim_start_matches([':', ' ', '\t', '"', '\'']);
+    // A quoted key ends at its quote. A quoted value has no tag.
+    let after = text.get(key.end.offset..)?;
+    let after = after.strip_prefix(['"', '\'']).unwrap_or(after);
+    let after = after.trim_start_matches([':', ' ', '\t']);
     let start = text.len() - after.len();
     let tag = after.strip_prefix('!')?.split_whitespace().next().unwrap_or_default();
     if tag.starts_with(['!', '=']) || start > node.end.offset.max(node.start.offset) {

@@ -67,6 +67,7 @@ causes! {
     NoItems = "W0002" own: "a file without rules, macros and lists",
     Tag = "W0004" own: "a tag of YAML in place of a text",
     CutByComment = "W0003" own: "a value that a comment cuts off",
+    BareReturns = "W0005" own: "lines that end in a carriage return alone",
 
     NotItems = "E0101" error YamlValidate: "not a list of items",
     ItemNotMapping = "E0102" error YamlValidate: "an item without keys",
@@ -152,6 +153,8 @@ causes! {
     SignInValue = "W0409" own: "a value that begins with a part of an operator",
     EnterEvents = "W0410" warning DeprecatedItem: "a test of enter events, which do not exist",
     ValuelessField = "W0411" own: "a field that never has a value",
+    LeadingZero = "W0412" own: "a number with a leading zero",
+    ValueIsMacro = "W0413" own: "the name of a macro in the place of a value",
 
     UnknownOutputField = "E0501" error CompileOutput: "unknown field in an output",
     InvalidOutput = "E0502" error CompileOutput: "not an output",

@@ -97,7 +97,25 @@ pub(crate) struct ListDef {
     pub(crate) name: String,
     pub(crate) items: Vec<String>,
     pub(crate) place: Place,
+    /// Index of the first item that each append brought, and where it stands.
+    pub(crate) appended: Appended,
     pub(crate) order: Order,
+}
+
+impl ListDef {
+    /// The definition or append that an item came with.
+    pub(crate) fn place_of(&self, item: usize) -> &Place {
+        place_in(&self.appended, item).unwrap_or(&self.place)
+    }
+}
+
+/// What appends brought: the index of the first value, and the place of the append.
+pub(crate) type Appended = Vec<(usize, Place)>;
+
+/// The place of the append that brought a value.
+pub(crate) fn place_in(appended: &Appended, value: usize) -> Option<&Place> {
+    let after = appended.partition_point(|(from, _)| *from <= value);
+    appended.get(after.checked_sub(1)?).map(|(_, place)| place)
 }
 
 #[derive(Clone, Debug)]
@@ -226,6 +244,7 @@ impl Definitions {
         let Some(earlier) = self.lists.get_mut(&list.name) else {
             return Err(unknown(Cause::NoSuchList, message, &list.place, help));
         };
+        earlier.appended.push((earlier.items.len(), list.place));
         earlier.items.extend(list.items);
         earlier.order.visibility = visibility;
         Ok(())
@@ -455,6 +474,7 @@ impl RuleDef {
                 wrong("Can not append exception comps to existing exception, only values")
             }
             Some(earlier) => {
+                earlier.appended.push((earlier.values.len(), exception.place));
                 earlier.values.extend(exception.values);
                 Ok(())
             }

@@ -1,35 +1,34 @@
-//! Values that are accepted as texts and probably are not meant as such: names of lists with a
-//! slip, typographic characters, a `~` behind `=`; and empty lists.
+//! Values that are accepted and probably are not meant as such: names of lists with a slip, names
+//! of macros, typographic characters, a `~` behind `=`, numbers with a leading zero; and empty
+//! lists.
 //!
 //! Conditions are looked at as they are written. A search of the text comes before any parsing.
 
-use std::collections::HashMap;
+mod names;
+mod numbers;
+
 use std::ops::Range;
 
-use peregrine_diagnostics::{Fix, closest};
+use peregrine_diagnostics::Fix;
 use peregrine_filter::{
     Check, Comparison, DEFAULT_MAX_DEPTH, Expr, ExprKind, OperandKind, Operator, Right, Span,
     Vocabulary, compile, list_items, odd_characters, parse,
 };
 
-use crate::define::{Definitions, ListDef, Named};
+use crate::define::Definitions;
 use crate::expand::is_delimiter;
 use crate::result::Explained;
 use crate::text_parts::Parts;
 use crate::{Cause, Finding, Place};
 
-/// How many names of lists are compared with words of conditions, in all: the cost is the product
-/// of both.
-const MOST_COMPARED: usize = 200_000;
+use names::{Meant, Similar};
+use numbers::LeadingZeros;
 
 /// How lists without items are written.
 const EMPTY: [&str; 2] = ["()", "( )"];
 
 /// An operator of other languages, which is read as `=` and the beginning of a value.
 const MATCH: &str = "=~";
-
-/// How many words that resemble a list are looked at.
-const MOST_SIMILAR: usize = 200;
 
 /// Warns of doubtful values in the items of a file, or in all. `vocabulary` gives the fields of a
 /// source, or those of the first one.
@@ -49,10 +48,12 @@ pub(crate) fn warn_of_values<'v, V: Vocabulary + 'v>(
         (Condition { text, place, parts }, Some(def.source.as_str()))
     });
     let mut similar = Similar::new(definitions);
+    let mut zeros = LeadingZeros::new(definitions);
     for (condition, source) in macros.chain(rules) {
         let words = similar.words(condition.text);
         let signs = EMPTY.iter().chain(&[MATCH]).any(|sign| condition.text.contains(sign));
-        if words.is_empty() && !signs && condition.text.is_ascii() {
+        let numbers = zeros.may_be_in(condition.text);
+        if words.is_empty() && !signs && !numbers && condition.text.is_ascii() {
             continue;
         }
         let Some(vocabulary) = vocabulary(source) else { continue };
@@ -61,17 +62,21 @@ pub(crate) fn warn_of_values<'v, V: Vocabulary + 'v>(
         if signs {
             condition.signs(&expr, vocabulary, findings);
         }
+        if numbers {
+            zeros.check(&condition, &expr, vocabulary, findings);
+        }
         if words.is_empty() {
             continue;
         }
         let values = values(&expr, condition.text, vocabulary);
-        for (word, list) in words {
+        for (word, meant) in words {
             if values.binary_search_by_key(&(word.start, word.end), |it| (it.start, it.end)).is_ok()
             {
-                findings.push(condition.like_list(word, list));
+                findings.push(condition.name(word, meant));
             }
         }
     }
+    similar.warn_of_items(is_in, findings);
 }
 
 /// The condition of a macro or rule, without exceptions.
@@ -82,16 +87,14 @@ struct Condition<'d> {
 }
 
 impl Condition<'_> {
-    fn like_list(&self, word: Range<usize>, list: &str) -> Finding {
+    fn name(&self, word: Range<usize>, meant: Meant<'_>) -> Finding {
         let written = self.text.get(word.clone()).unwrap_or_default();
-        let message = format!("`{written}` is the name of no list and compared as a text");
-        let help = format!("did you mean the list `{list}`?");
-        let title = format!("write `{list}`");
-        self.finding(Cause::ValueLikeList, message, help, word.clone()).with_fix(
-            self,
-            title,
-            &[(word, list.to_owned())],
-        )
+        let (cause, message, help) = meant.explain(written);
+        let finding = self.finding(cause, message, help, word.clone());
+        match meant.replacement() {
+            Some((title, list)) => finding.with_fix(self, title, &[(word, list)]),
+            None => finding,
+        }
     }
 
     /// Empty lists, and values that begin with a part of an operator.
@@ -182,88 +185,6 @@ impl Finding {
             explained.fix = edits.map(|edits| Fix::offered(title, edits));
         }
         self
-    }
-}
-
-/// Words that resemble the names of lists.
-struct Similar<'d> {
-    definitions: &'d Definitions,
-    /// The list that a word resembles.
-    known: HashMap<&'d str, Option<&'d str>>,
-    left: usize,
-    found: usize,
-}
-
-impl<'d> Similar<'d> {
-    fn new(definitions: &'d Definitions) -> Self {
-        Self { definitions, known: HashMap::new(), left: MOST_COMPARED, found: 0 }
-    }
-
-    /// Unquoted words of a condition in the place of a value, and the lists that they resemble.
-    fn words(&mut self, text: &'d str) -> Vec<(Range<usize>, &'d str)> {
-        let (mut found, mut end) = (Vec::new(), 0);
-        let ends_word = |byte: &u8| byte.is_ascii() && is_delimiter(char::from(*byte));
-        for at in memchr::memchr2_iter(b'_', b'-', text.as_bytes()) {
-            // A word may have several of these characters.
-            let Some(before) = text.as_bytes().get(end..at) else { continue };
-            let start = before.iter().rposition(ends_word).map_or(end, |before| end + before + 1);
-            if !is_value(text.as_bytes().get(..start).unwrap_or_default()) {
-                end = at + 1;
-                continue;
-            }
-            let rest = text.as_bytes().get(at..).unwrap_or_default();
-            end = at + rest.iter().position(ends_word).unwrap_or(rest.len());
-            let Some(word) = text.get(start..end) else { continue };
-            if is_name(word)
-                && let Some(list) = self.list(word)
-                && self.found < MOST_SIMILAR
-            {
-                self.found += 1;
-                found.push((start..end, list));
-            }
-        }
-        found
-    }
-
-    fn list(&mut self, word: &'d str) -> Option<&'d str> {
-        let lists = &self.definitions.lists;
-        if lists.get(word).is_some() {
-            return None;
-        }
-        if let Some(known) = self.known.get(word) {
-            return *known;
-        }
-        let names = lists.iter().map(|list| list.name.as_str());
-        self.left = self.left.checked_sub(names.len())?;
-        let near = |name: &&str| {
-            let (first, other) = (name.bytes().next(), word.bytes().next());
-            first.map(|it| it.to_ascii_lowercase()) == other.map(|it| it.to_ascii_lowercase())
-                && name.len().abs_diff(word.len()) <= word.len() / 3
-                // Names with `-` are those of programs, unless the other one has `_` there.
-                && (word.contains('_') || name.replace('_', "-").eq_ignore_ascii_case(word))
-        };
-        let list = closest(word, names.filter(near)).filter(|_| !is_item(lists, word));
-        self.known.insert(word, list);
-        list
-    }
-}
-
-/// Whether a list has this item: then it is a text that rules compare with.
-fn is_item(lists: &Named<ListDef>, word: &str) -> bool {
-    lists.iter().any(|list| list.items.iter().any(|item| item == word))
-}
-
-fn is_name(word: &str) -> bool {
-    word.len() >= 4
-        && word.starts_with(|c: char| c.is_ascii_alphabetic())
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-}
-
-/// Whether a value may follow this text: most words are names of macros and fields.
-fn is_value(before: &[u8]) -> bool {
-    match before.trim_ascii_end() {
-        [before @ .., b'('] => before.trim_ascii_end().last().is_some_and(u8::is_ascii_alphabetic),
-        before => before.ends_with(b",") || before.ends_with(b"="),
     }
 }
 

@@ -4,7 +4,7 @@ use peregrine_filter::{Operator, Quantifier};
 use peregrine_yaml::{Node, Value};
 
 use crate::decode::{Decoded, Reading, failed};
-use crate::define::Sources;
+use crate::define::{Appended, Sources, place_in};
 use crate::literal::{literal, members};
 use crate::{Cause, Finding, ItemKind, Place};
 
@@ -16,6 +16,8 @@ pub(crate) struct Exception {
     pub(crate) comps: Entry,
     pub(crate) values: Vec<Entry>,
     pub(crate) place: Place,
+    /// Index of the first value that each append brought, and where it stands.
+    pub(crate) appended: Appended,
 }
 
 /// A text, or a list of entries.
@@ -83,17 +85,14 @@ pub(crate) fn read(
     };
     let all = item.place.inside(ItemKind::Exceptions, "", node);
     let Some(nodes) = node.as_seq() else {
-        return Err(failed(
-            Cause::ExceptionsNotMappings,
-            "Rule exceptions must be a sequence",
-            &all,
-        ));
+        let error = "Rule exceptions must be a sequence";
+        return Err(wrong_form(error, &all, "write a list: `exceptions: [{name: …, fields: …}]`"));
     };
     for node in nodes {
         let unnamed = Reading::new(node, all.inside(ItemKind::Exception, "", node));
         if node.as_map().is_none() {
-            let message = "Rule exception must be a mapping";
-            return Err(unnamed.error(Cause::ExceptionsNotMappings, message));
+            let help = "write the keys `name`, `fields`, `comps` and `values` for each exception";
+            return Err(wrong_form("Rule exception must be a mapping", &unnamed.place, help));
         }
         let name: String = unnamed.required("name")?;
         let place = item.place.inside(ItemKind::Exception, &name, node);
@@ -104,6 +103,11 @@ pub(crate) fn read(
         exceptions.push(read_one(Reading::new(node, place), name, append, findings)?);
     }
     Ok(exceptions)
+}
+
+fn wrong_form(message: &str, place: &Place, help: &str) -> Box<Finding> {
+    let error = *failed(Cause::ExceptionsNotMappings, message, place);
+    Box::new(error.help(Some(help.to_owned())))
 }
 
 fn read_one(
@@ -124,8 +128,13 @@ fn read_one(
     if let Some(node) = item.get("values") {
         let place = item.place.inside(ItemKind::ExceptionValues, "", node);
         let Some(nodes) = node.as_seq() else {
-            let message = "Rule exception values must be a sequence";
-            return Err(failed(Cause::ExceptionsNotMappings, message, &place));
+            let help = match fields {
+                Entry::Item(_) => "write a list: `values: [VALUE, …]`",
+                Entry::List(_) => {
+                    "write a list with one list for each combination: `values: [[VALUE, …]]`"
+                }
+            };
+            return Err(wrong_form("Rule exception values must be a sequence", &place, help));
         };
         for node in nodes {
             let place = place.inside(ItemKind::ExceptionValue, "", node);
@@ -136,10 +145,15 @@ fn read_one(
         let place = item.place.clone();
         findings.push(Finding::new(Cause::ExceptionWithoutValues, message, place));
     }
-    Ok(Exception { name, fields, comps, values, place: item.place })
+    Ok(Exception { name, fields, comps, values, place: item.place, appended: Appended::new() })
 }
 
 impl Exception {
+    /// The definition or append that a value came with.
+    pub(crate) fn place_of(&self, value: usize) -> &Place {
+        place_in(&self.appended, value).unwrap_or(&self.place)
+    }
+
     /// Adds default operators, and checks fields and operators. Fields are not checked if the
     /// source of the rule is unknown.
     pub(crate) fn complete(&mut self, source: Option<&str>, sources: &dyn Sources) -> Decoded<()> {

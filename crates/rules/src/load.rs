@@ -140,6 +140,13 @@ pub(crate) fn documents(file: &Place, result: &mut LoadResult) -> Form {
         let known = document.is_some();
         return Form { documents: Vec::from_iter(document), known, ..Form::default() };
     }
+    if peregrine_yaml::has_bare_returns(text) {
+        let message = "the lines of this file end in a carriage return alone";
+        let help = "YAML reads them, but most tools see one line: replace them by line feeds";
+        let place = file.spot(ItemKind::RulesContent, Position::default());
+        let warning = Finding::new(Cause::BareReturns, message, place);
+        result.findings.push(warning.help(Some(help.to_owned())));
+    }
     let Ok(mut documents) = parse(text) else {
         let Rest { documents, refused } = syntax::explain(file, &mut result.findings);
         altered::warn(&documents, file, &mut result.findings);

@@ -242,6 +242,20 @@ impl Place {
         Some(Label::bytes(Arc::clone(&self.source), range))
     }
 
+    /// Where a word stands in the node at this place: the first occurrence between delimiters.
+    pub(crate) fn word(&self, word: &str) -> Option<Label> {
+        let Span { start, end } = self.span;
+        let text = self.source.text.get(start.offset..end.offset)?;
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+        let (at, _) = text.match_indices(word).find(|(at, _)| {
+            let after = text.get(at + word.len()..).unwrap_or_default();
+            let before = text.get(..*at).unwrap_or_default();
+            !before.ends_with(is_part) && !after.starts_with(is_part)
+        })?;
+        let start = start.offset + at;
+        Some(self.part(start..start + word.len()))
+    }
+
     /// A new part of the scalar at this place, from a byte of the file on, as it must be written
     /// there. `None` if the style of the scalar can't hold it.
     pub(crate) fn as_written(&self, at: usize, new: &str) -> Option<String> {

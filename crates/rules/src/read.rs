@@ -247,7 +247,7 @@ impl Reader<'_> {
             return Err(item.error(Cause::OverrideAndAppend, OVERRIDE_AND_APPEND));
         }
         let place = item.place.clone();
-        let list = ListDef { name, items, place, order: Order::default() };
+        let list = ListDef { name, items, place, appended: Vec::new(), order: Order::default() };
         if append || overrides.append.contains("items") {
             self.definitions.append_list(list)?;
         } else {

@@ -124,10 +124,12 @@ const DOUBTFUL_CONDITIONS: &[&str] = &[
     "fd.name in () or not proc.name in ( )",
     "proc.name =~ba.* and fd.name =~/x and proc.exe = \"~x\" and proc.args contains '=~'",
     "proc.cmdline contains my\u{a0}file and proc.name = ba\u{200b}sh",
+    "user.uid = 0100 or fd.sport in (0080, '0443', 0) or fd.num > 07 or fd.name = 0644",
+    "proc.name in (open_write, x_y) or proc.name = spawned_process",
 ];
 
 /// Codes of what follows.
-const OF_DOUBT: &[&str] = &["W0406", "W0407", "W0408", "W0409", "W0504", "W0505"];
+const OF_DOUBT: &[&str] = &["W0406", "W0407", "W0408", "W0409", "W0412", "W0413", "W0504", "W0505"];
 
 const DOUBTFUL_OUTPUTS: &[&str] = &[
     "{{ .proc.name }} and $proc.name and ${proc.name} and {fd.name}",

@@ -34,5 +34,5 @@ pub use duplicates::{DuplicateKey, duplicate_keys};
 pub use explain::{Explanation, SyntaxCause, TextEdit, explain};
 pub use files::{DirectoryError, files_at, is_pipe, read_file};
 pub use node::{Map, Node, Value};
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, has_bare_returns, recover};
 pub use schema::{Schema, UnknownKey, Violation};

@@ -24,6 +24,24 @@ pub struct Recovered {
 /// once. Places are those of the text.
 #[must_use]
 pub fn recover(text: &str) -> Recovered {
+    if !has_bare_returns(text) {
+        return recover_lines(text);
+    }
+    // Mistakes are found by lines. With another line end, all bytes keep their places.
+    let mut recovered = recover_lines(&text.replace('\r', "\n"));
+    if let (Some((first, _)), Err(error)) = (recovered.errors.first_mut(), parse(text)) {
+        *first = error;
+    }
+    recovered
+}
+
+/// Whether all lines of a text end in a carriage return alone. YAML allows it.
+#[must_use]
+pub fn has_bare_returns(text: &str) -> bool {
+    text.contains('\r') && !text.contains('\n')
+}
+
+fn recover_lines(text: &str) -> Recovered {
     let mut rest = text.to_owned();
     let mut recovered = Recovered::default();
     while let Err(error) = parse(&rest) {

@@ -252,4 +252,19 @@ pub(super) const PAGES: &[Page] = &[
         ),
         "Compare another field; the message says why this one has no value.",
     ),
+    page(
+        C::LeadingZero,
+        "A number begins with a zero, as octal numbers do in other languages. It is read as a decimal number.",
+        Condition("evt.type = open and user.uid = 0100", "evt.type = open and user.uid = 64"),
+        "Write the number in decimal, without the zero.",
+    ),
+    page(
+        C::ValueIsMacro,
+        "A word in the place of a value is the name of a macro. It is compared as a text, because a macro is a whole condition.",
+        File(
+            "- macro: a_shell\n  condition: proc.name in (bash, sh)\n- rule: R\n  desc: d\n  condition: evt.type = open and proc.pname in (a_shell)\n  output: o\n  priority: INFO\n",
+            "- list: shells\n  items: [bash, sh]\n- rule: R\n  desc: d\n  condition: evt.type = open and proc.pname in (shells)\n  output: o\n  priority: INFO\n",
+        ),
+        "Define a list and compare with it, or use the macro as a condition of its own.",
+    ),
 ];

@@ -14,13 +14,13 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::InvalidYaml,
         "The file is not valid YAML, in a way that no other code describes.",
-        None,
+        File(rule!("- rule: R" "  desc: \"\\x\""), ""),
         "Look at the line of the error and the line above it: indentation, a missing quote or colon.",
     ),
     page(
         C::ForeignFile,
         "The file belongs to another program, and is not valid YAML.",
-        None,
+        File(rule!("rules_files:" "  - /etc/falco/falco_rules.yaml" "json_output true"), ""),
         "Check which file is meant. A configuration is checked by `peregrine -c FILE --dry-run`.",
     ),
     page(
@@ -32,13 +32,19 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::MergeConflict,
         "The file contains marks of a merge that was not finished.",
-        None,
+        File(
+            rule!("- rule: R" "<<<<<<< HEAD" "  desc: d" "=======" "  desc: e" ">>>>>>> theirs" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+        ),
         "Choose one side of each conflict, and remove the marks.",
     ),
     page(
         C::CodeFence,
         "The file contains a fence of Markdown.",
-        None,
+        File(
+            rule!("```yaml" "- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "```"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+        ),
         "Remove the lines that begin with three backquotes.",
     ),
     page(
@@ -50,13 +56,19 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::Tab,
         "A tab indents a line. YAML is indented by blanks.",
-        None,
+        File(
+            rule!("- rule: R" "\tdesc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+        ),
         "Replace tabs by blanks; editors do so for YAML.",
     ),
     page(
         C::Lookalike,
         "A character looks like one that YAML needs, such as a no-break blank.",
-        None,
+        File(
+            rule!("- rule: R" " \u{a0}desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+        ),
         "Replace it by the plain character.",
     ),
     page(
@@ -68,19 +80,28 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::MissingDash,
         "An item of a list does not begin with `- `.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "rule: S" "  desc: d" "  condition: evt.type = close" "  output: o" "  priority: INFO"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: S" "  desc: d" "  condition: evt.type = close" "  output: o" "  priority: INFO"),
+        ),
         "Begin each item with `- `, in the same column.",
     ),
     page(
         C::Indentation,
         "A key or item stands in another column than those beside it.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "   output: o" "  priority: INFO"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+        ),
         "Keys of an item begin in the same column.",
     ),
     page(
         C::UnindentedText,
         "Text below a key is not indented.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: >" "evt.type = open" "and proc.name = cat" "  output: o" "  priority: INFO"),
+            rule!("- rule: R" "  desc: d" "  condition: >" "    evt.type = open" "    and proc.name = cat" "  output: o" "  priority: INFO"),
+        ),
         "Indent the text below `condition: >` further than the key.",
     ),
     page(
@@ -95,13 +116,19 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::UnclosedQuote,
         "A quoted value is never closed.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: 'd" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+            rule!("- rule: R" "  desc: 'd'" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+        ),
         "Close it with the same quote.",
     ),
     page(
         C::Escape,
         "A double-quoted value has a backslash in front of a character that it does not escape.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: \"C:\\dir\"" "  priority: INFO"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: 'C:\\dir'" "  priority: INFO"),
+        ),
         "Use single quotes, in which a backslash is itself, or a block of text (`>`).",
     ),
     page(
@@ -113,7 +140,10 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::Comma,
         "A comma is missing in a list between brackets, or there is one too many.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "  tags: [a,, b]"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "  tags: [a, b]"),
+        ),
         "Separate items by one comma each.",
     ),
     page(
@@ -143,7 +173,7 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::NoItems,
         "The file has no rules, macros and lists, and seems to belong to another program.",
-        None,
+        File(rule!("- hosts: all" "  tasks: []"), ""),
         "Check which file is meant.",
     ),
     page(
@@ -158,14 +188,26 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::CutByComment,
         "` #` in an unquoted value begins a comment, which cuts the value off.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: see issue #12" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+            rule!("- rule: R" "  desc: 'see issue #12'" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+        ),
         "Put the value between quotes.",
     ),
     page(
         C::Tag,
         "A value that begins with `!` is read as a tag of YAML, and its text is lost.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: !important file" "  priority: INFO"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: '!important file'" "  priority: INFO"),
+        ),
         "Put the value between quotes.",
+    ),
+    page(
+        C::BareReturns,
+        "The lines of the file end in a carriage return alone, as on old machines. It is valid YAML; most tools, and places in messages of Falco, take it for one line.",
+        None,
+        "Replace carriage returns by line feeds; editors offer it as a line ending.",
     ),
     page(
         C::NotItems,
@@ -209,55 +251,76 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::OverrideAndAppend,
         "An item has both `override` and `append`.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  append: true" "  override: {condition: append}"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  override: {condition: append}"),
+        ),
         "Remove `append`: `override: {condition: append}` says it.",
     ),
     page(
         C::InvalidOverride,
         "`override` names an operation or key that it does not have.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  override: {condition: add}"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  override: {condition: append}"),
+        ),
         "The operations are `append` and `replace`; `peregrine --rule-schema` shows which keys have them.",
     ),
     page(
         C::OverrideWithoutKey,
         "`override` names a key that the item does not have.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  override: {condition: append}"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  override: {condition: append}"),
+        ),
         "Add the key, or remove it from `override`.",
     ),
     page(
         C::KeyWithoutOverride,
         "An item with `override` has a key that `override` does not name.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  output: p" "  override: {condition: append}"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  output: p" "  override: {condition: append, output: replace}"),
+        ),
         "Name it below `override`, or remove it.",
     ),
     page(
         C::EmptyChange,
         "An item changes nothing of the rule that it names.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  append: true"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  override: {condition: append}"),
+        ),
         "Add what it is to change, or remove it.",
     ),
     page(
         C::OverrideNotMapping,
         "`override` is a list.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  override: [condition]"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  override: {condition: append}"),
+        ),
         "Write `override: {condition: append}`.",
     ),
     page(
         C::NotAWord,
         "A list or mapping stands where a word must stand.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "  [a]: b"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO"),
+        ),
         "Write a word, or put the value between quotes.",
     ),
     page(
         C::ForeignItems,
         "The file belongs to another program.",
-        None,
+        File(rule!("apiVersion: v1" "kind: ConfigMap" "data:" "  rules.yaml: ''"), ""),
         "Check which file is meant. A configuration is checked by `peregrine -c FILE --dry-run`; rules of other engines have to be written anew.",
     ),
     page(
         C::InvalidLegacyFile,
         "A line of a file in the format of 2016 is not valid.",
-        None,
+        File(rule!("opened: evt.type = open | INFO opened %fd.name"), ""),
         "`peregrine rules convert FILE` writes valid files as YAML; docs/old-rules.md shows the format.",
     ),
     page(
@@ -296,19 +359,28 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::DeprecatedAppend,
         "`append: true` is deprecated.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  append: true"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  condition: and proc.name = cat" "  override: {condition: append}"),
+        ),
         "Write `override: {condition: append}`, which names what is appended.",
     ),
     page(
         C::DeprecatedEnabled,
         "`enabled` without `override` is deprecated.",
-        None,
+        File(
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  enabled: false"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: o" "  priority: INFO" "- rule: R" "  enabled: false" "  override: {enabled: replace}"),
+        ),
         "Add `override: {enabled: replace}`.",
     ),
     page(
         C::LegacyFile,
         "The file is in the rules format of 2016.",
-        None,
+        File(
+            rule!("evt.type = open and fd.name = /etc/shadow | WARNING opened %fd.name"),
+            rule!("- rule: R" "  desc: d" "  condition: evt.type = open and fd.name = /etc/shadow" "  output: opened %fd.name" "  priority: WARNING"),
+        ),
         "`peregrine rules convert FILE` writes it as YAML.",
     ),
 ];

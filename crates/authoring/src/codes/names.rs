@@ -273,7 +273,10 @@ pub(super) const PAGES: &[Page] = &[
     page(
         C::ExceptionWithoutValues,
         "An exception is appended to without values, which changes nothing.",
-        None,
+        File(
+            "- rule: R\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n  exceptions: [{name: known, fields: proc.name, values: [cat]}]\n- rule: R\n  exceptions: [{name: known}]\n  override: {exceptions: append}\n",
+            "- rule: R\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n  exceptions: [{name: known, fields: proc.name, values: [cat]}]\n- rule: R\n  exceptions: [{name: known, values: [less]}]\n  override: {exceptions: append}\n",
+        ),
         "Add values to the exception, or remove the item.",
     ),
 ];
