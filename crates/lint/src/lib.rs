@@ -39,6 +39,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod attack;
 mod baseline;
 mod bypass;
 mod contradictions;

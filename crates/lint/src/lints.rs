@@ -89,6 +89,7 @@ lints! {
     MissingFields = "L0503" Warn: "an output without the fields that triage needs",
     NoDescription = "L0504" Warn: "a rule without a description",
 
+    NotPortable = "L0601" Warn: "something that Falco refuses or reads differently",
     EngineVersion = "L0602" Warn: "a required engine version that is too low",
 }
 

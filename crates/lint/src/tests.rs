@@ -159,6 +159,63 @@ fn overrides_of_later_files_count() {
     assert_eq!(never.related[0].label.source.name, "later.yaml");
 }
 
+/// Codes of a rule with this condition and output.
+fn of_rule(lists: &str, condition: &str, output: &str) -> Vec<&'static str> {
+    let rule = SHELL.replace("evt.type in (execve, execveat) and proc.name = bash", condition);
+    let rule = rule.replace("output: shell", &format!("output: {output}"));
+    codes(&report_of(&[("rules.yaml", &format!("{lists}{rule}"))]))
+}
+
+#[test]
+fn what_falco_reads_differently() {
+    let portable = |lists: &str, condition: &str, output: &str| {
+        !of_rule(lists, condition, output).contains(&"L0601")
+    };
+    let path = "evt.type = execve and proc.exepath = /bin/nc";
+    assert!(portable("", path, "shell"));
+    assert!(!portable("", path, "100%% sure"));
+    assert!(!portable("", path, "a %len(proc.name) b"));
+    assert!(!portable("", "evt.type.is.openat = 1 and evt.type = openat", "o"));
+    let lists = "- {list: a, items: [/a]}\n- {list: b, items: [a, /b]}\n";
+    let condition = "evt.type = execve and proc.exepath in (b)";
+    assert!(portable(lists, condition, "o"));
+    let three = format!("{lists}- {{list: c, items: [b, /c]}}\n");
+    assert!(!portable(&three, "evt.type = execve and proc.exepath in (c)", "o"));
+    for (item, alike) in [
+        ("\"two words\"", true),
+        ("'\"two words\"'", true),
+        ("\"it's\"", false),
+        ("a=b", false),
+        ("\"\"", false),
+    ] {
+        let list = format!("- list: b\n  items: [/b, {item}]\n");
+        assert_eq!(portable(&list, condition, "o"), alike, "{list}");
+    }
+}
+
+#[test]
+fn values_are_found_twice_within_parentheses() {
+    let found = |condition: &str| {
+        let codes = of_rule("- {list: l, items: [/x]}\n", condition, "o");
+        codes.iter().filter(|code| **code == "L0105").count()
+    };
+    assert_eq!(found("evt.type = execve and proc.exepath in (/a, l, /b, '/a', l)"), 2);
+    assert_eq!(
+        found("evt.type in (execve, open) and not evt.type in (open) and proc.exepath in (l)"),
+        0
+    );
+}
+
+#[test]
+fn modes_have_a_form() {
+    let never = |condition: &str| of_rule("", condition, "o").contains(&"L0108");
+    assert!(never("evt.type = openat and evt.arg.mode = 644"));
+    assert!(!never("evt.type = openat and evt.arg.mode in (0644, 0)"));
+    assert!(never("evt.type = chmod and evt.arg.mode = 0777"));
+    assert!(!never("evt.type = chmod and evt.arg.mode contains S_ISUID"));
+    assert!(!never("evt.type in (chmod, openat) and evt.arg.mode = 0777"));
+}
+
 #[test]
 fn costs_of_rules() {
     let table = with(&[("rules.yaml", SHELL)], |input| cost_table(&cost_estimates(input, None)));

@@ -1,33 +1,14 @@
 //! `L05`: what people need when a rule alerts.
 
+use peregrine_diagnostics::{Edit, Fix, Label};
 use peregrine_event::EventType;
 use peregrine_fields::Field;
 use peregrine_rules::{DefinitionKind, Rule};
 
+use super::attack::{self, Id, TACTICS};
 use super::finding::LintFinding;
 use super::lints::Lint;
 use super::model::Model;
-
-/// Tactics of MITRE ATT&CK for enterprises, as tags name them.
-const TACTICS: [&str; 14] = [
-    "reconnaissance",
-    "resource_development",
-    "initial_access",
-    "execution",
-    "persistence",
-    "privilege_escalation",
-    "defense_evasion",
-    "credential_access",
-    "discovery",
-    "lateral_movement",
-    "collection",
-    "command_and_control",
-    "exfiltration",
-    "impact",
-];
-
-/// Ids of these tactics: `TA` and one of the numbers.
-const TACTIC_IDS: [u16; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 40, 42, 43];
 
 pub(crate) fn check(model: &Model<'_>, found: &mut Vec<LintFinding>) {
     for rule in &model.sources.input.rules.rules {
@@ -39,8 +20,8 @@ pub(crate) fn check(model: &Model<'_>, found: &mut Vec<LintFinding>) {
 
 fn tags(model: &Model<'_>, rule: &Rule<Field>, found: &mut Vec<LintFinding>) {
     let kind = DefinitionKind::Rule;
-    let is_mitre = |tag: &&String| tag.starts_with("mitre_") || is_id(tag);
-    if !rule.tags.iter().any(|tag| is_mitre(&tag)) {
+    let mut named: Vec<_> = rule.tags.iter().filter_map(|tag| Some((tag, mitre(tag)?))).collect();
+    if named.is_empty() {
         let message = "no tag says which MITRE ATT&CK tactic or technique this rule is about";
         found.push(
             LintFinding::rule(Lint::NoTactic, &rule.name, message)
@@ -48,27 +29,88 @@ fn tags(model: &Model<'_>, rule: &Rule<Field>, found: &mut Vec<LintFinding>) {
                 .help("add a tactic such as `mitre_execution`, and a technique such as `T1059`"),
         );
     }
-    for tag in rule.tags.iter().filter(is_mitre) {
-        let right = match tag.strip_prefix("mitre_") {
-            Some(tactic) => TACTICS.contains(&tactic),
-            None => is_known_id(tag),
+    named.retain(|(_, mitre)| *mitre != Mitre::Right);
+    for (tag, mitre) in named {
+        let label = tag_label(model, &rule.name, tag);
+        let message = match &mitre {
+            Mitre::Spelt(_) => "this tag is not spelt as tools expect it".to_owned(),
+            Mitre::Retired => format!("MITRE ATT&CK has retired `{tag}`"),
+            _ => format!("MITRE ATT&CK has no tactic or technique `{tag}`"),
         };
-        if right {
-            continue;
-        }
         let tactic = tag.strip_prefix("mitre_").unwrap_or(tag);
         let nearest = peregrine_diagnostics::closest(tactic, TACTICS.into_iter());
-        let help = match nearest {
-            Some(nearest) => format!("did you mean `mitre_{nearest}`?"),
-            None => format!("tactics are {}", TACTICS.map(|t| format!("mitre_{t}")).join(", ")),
+        let (help, right) = match (mitre, nearest) {
+            (Mitre::Spelt(right), _) => (format!("write `{right}`"), Some(right)),
+            (Mitre::Retired, _) => {
+                let page = tag.replace('.', "/");
+                let help = format!(
+                    "https://attack.mitre.org/techniques/{page} leads to what took its place"
+                );
+                (help, None)
+            }
+            (_, Some(nearest)) => {
+                (format!("did you mean `mitre_{nearest}`?"), Some(format!("mitre_{nearest}")))
+            }
+            (_, None) => {
+                let tactics = TACTICS.map(|tactic| format!("mitre_{tactic}")).join(", ");
+                (format!("tactics are {tactics}; ids have the form `T1059.004`"), None)
+            }
         };
-        let message = format!("MITRE ATT&CK has no tactic or technique `{tag}`");
-        found.push(
-            LintFinding::rule(Lint::UnknownTactic, &rule.name, message)
-                .at(tag_label(model, &rule.name, tag))
-                .help(help),
-        );
+        let fix = right.zip(label.clone()).filter(|(_, label)| written(label) == tag);
+        let mut finding =
+            LintFinding::rule(Lint::UnknownTactic, &rule.name, message).at(label).help(help);
+        if let Some((right, label)) = fix {
+            let title = format!("write `{right}`");
+            finding = finding.fix(Fix::offered(title, vec![Edit { label, text: right }]));
+        }
+        found.push(finding);
     }
+}
+
+/// What a tag says of MITRE ATT&CK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Mitre {
+    /// A tactic or technique that there is.
+    Right,
+    /// One that there is, in another spelling than this.
+    Spelt(String),
+    /// One that there was.
+    Retired,
+    /// One that there is not.
+    Unknown,
+}
+
+/// `None` for a tag about something else.
+fn mitre(tag: &str) -> Option<Mitre> {
+    let upper = tag.to_ascii_uppercase();
+    if is_id(&upper) {
+        return Some(match attack::id(&upper) {
+            Id::Plausible if upper != tag => Mitre::Spelt(upper),
+            Id::Plausible => Mitre::Right,
+            Id::Retired => Mitre::Retired,
+            Id::Unknown => Mitre::Unknown,
+        });
+    }
+    let lower = tag.to_ascii_lowercase().replace([' ', '-', '.', ':', '/'], "_");
+    let prefixes = ["mitre_attack_", "mitre_", "attack_"];
+    let rest = prefixes.iter().find_map(|prefix| lower.strip_prefix(prefix))?;
+    let id = lower_id(tag);
+    match tag.strip_prefix("mitre_") {
+        Some(tactic) if TACTICS.contains(&tactic) => Some(Mitre::Right),
+        _ if TACTICS.contains(&rest) => Some(Mitre::Spelt(format!("mitre_{rest}"))),
+        _ if id.is_some() => id.map(Mitre::Spelt),
+        Some(_) => Some(Mitre::Unknown),
+        None => None,
+    }
+}
+
+/// The id at the end of a tag such as `mitre_t1059.004`, as it is written.
+fn lower_id(tag: &str) -> Option<String> {
+    let at = tag.char_indices().rev().find(|(_, c)| !c.is_ascii_alphanumeric() && *c != '.');
+    let id = tag.get(at.map_or(0, |(at, c)| at + c.len_utf8())..)?;
+    // `attack.t1059` has a dot in front of the id, too.
+    let id = id.strip_prefix("attack.").unwrap_or(id).to_ascii_uppercase();
+    (is_id(&id) && attack::id(&id) == Id::Plausible).then_some(id)
 }
 
 /// Whether a tag has the form of an id: `T1059`, `T1059.004` or `TA0002`, or nearly.
@@ -77,22 +119,12 @@ fn is_id(tag: &str) -> bool {
     !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
-fn is_known_id(id: &str) -> bool {
-    let digits = |text: &str, len: usize| {
-        text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    if let Some(tactic) = id.strip_prefix("TA") {
-        let number = tactic.parse().ok().filter(|_| digits(tactic, 4));
-        return number.is_some_and(|number: u16| TACTIC_IDS.contains(&number));
-    }
-    let technique = id.strip_prefix('T').unwrap_or_default();
-    match technique.split_once('.') {
-        Some((technique, part)) => digits(technique, 4) && digits(part, 3),
-        None => digits(technique, 4),
-    }
+/// The text of a place.
+fn written(label: &Label) -> &str {
+    label.source.text.get(label.span.start.offset..label.span.end.offset).unwrap_or_default()
 }
 
-fn tag_label(model: &Model<'_>, rule: &str, tag: &str) -> Option<peregrine_diagnostics::Label> {
+fn tag_label(model: &Model<'_>, rule: &str, tag: &str) -> Option<Label> {
     let outline = model.sources.input.outline;
     let ids = outline.named(DefinitionKind::Rule, rule).iter().rev();
     let tags = ids.filter_map(|id| {
@@ -167,4 +199,34 @@ fn description(model: &Model<'_>, rule: &Rule<Field>, found: &mut Vec<LintFindin
             .at(model.sources.name_label(DefinitionKind::Rule, &rule.name))
             .help("say what the rule finds, why that matters and what is to be done"),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_mitre_are_recognised_in_every_spelling() {
+        let spelt = |right: &str| Some(Mitre::Spelt(right.to_owned()));
+        for (tag, expected) in [
+            ("mitre_execution", Some(Mitre::Right)),
+            ("T1059.004", Some(Mitre::Right)),
+            ("TA0002", Some(Mitre::Right)),
+            ("t1059", spelt("T1059")),
+            ("mitre_T1059.004", spelt("T1059.004")),
+            ("attack.t1059.004", spelt("T1059.004")),
+            ("attack.execution", spelt("mitre_execution")),
+            ("MITRE_Execution", spelt("mitre_execution")),
+            ("mitre-privilege-escalation", spelt("mitre_privilege_escalation")),
+            ("T1086", Some(Mitre::Retired)),
+            ("T99", Some(Mitre::Unknown)),
+            ("mitre_executoin", Some(Mitre::Unknown)),
+            ("mitre", None),
+            ("attack_surface", None),
+            ("process", None),
+            ("T", None),
+        ] {
+            assert_eq!(mitre(tag), expected, "{tag}");
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! `L01`: values in lists and tests that repeat others or that a field never has.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use hashbrown::{HashMap, HashSet};
 use peregrine_diagnostics::{Edit, Fix, Label};
-use peregrine_event::{Extra, ParamInfo};
-use peregrine_filter::Operator;
+use peregrine_event::{Extra, Format, ParamInfo, ParamType};
+use peregrine_filter::{Operator, Token, TokenKind, scan};
 use peregrine_rules::{DefinitionKind, Effect, ItemId};
 
 use super::bypass::texts;
@@ -20,6 +21,7 @@ const NAME_MAX: usize = 15;
 
 pub(crate) fn check(model: &Model<'_>, found: &mut Vec<LintFinding>) {
     duplicates(model, found);
+    inline_duplicates(model, found);
     let mut known: HashSet<AtomId> = HashSet::new();
     let mut names = LongNames::default();
     let conditions = model.macros.iter().map(|it| it.condition);
@@ -68,6 +70,38 @@ fn duplicates(model: &Model<'_>, found: &mut Vec<LintFinding>) {
     }
 }
 
+/// Values that a test in a condition has twice between its parentheses.
+fn inline_duplicates(model: &Model<'_>, found: &mut Vec<LintFinding>) {
+    let outline = model.sources.input.outline;
+    for (id, item) in outline.items() {
+        let Some(condition) = &item.condition else { continue };
+        let mut known: HashMap<&str, Range<usize>> = HashMap::new();
+        for Token { kind, range } in scan(&condition.text).tokens {
+            let text = condition.text.get(range.clone()).unwrap_or_default();
+            if !matches!(kind, TokenKind::Value | TokenKind::Quoted) {
+                // Each operator begins a new test.
+                if kind != TokenKind::Punctuation {
+                    known.clear();
+                }
+                continue;
+            }
+            let value = text.trim_matches(['"', '\'']);
+            let Some(first) = known.get(value).cloned() else {
+                known.insert(value, range);
+                continue;
+            };
+            let label = |range| Some(outline.label_in(id.file, condition.in_file(range)?));
+            let message = format!("`{value}` is already among the values of this test");
+            found.push(
+                LintFinding::new(Lint::DuplicateItem, item.kind, &item.name.text, message)
+                    .at(label(range))
+                    .related(label(first), "the first one is here")
+                    .help("remove one of the two; if another value was meant, correct it"),
+            );
+        }
+    }
+}
+
 /// Values of a test that another of its values covers.
 fn covered(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFinding>) {
     if !matches!(
@@ -87,12 +121,59 @@ fn covered(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFindi
     );
 }
 
+/// Numbers that a mode, which is printed by the names of its bits or in octal, never equals.
+fn impossible_mode(model: &Model<'_>, part: Part, atom: &Atom) -> Option<(String, String)> {
+    let name = atom.field()?.strip_prefix("evt.arg.")?;
+    if !matches!(atom.operator(), Some(Operator::Eq | Operator::EqEq | Operator::Ne | Operator::In))
+    {
+        return None;
+    }
+    // A condition of a rule is about the events of the rule, a macro about any.
+    let origin = model.forest.origin(part)?;
+    let mut rules = model.rules.iter();
+    let rule = rules.find(|rule| rule.condition == origin.condition).map(|it| it.rule);
+    let types = rule.and_then(|rule| rule.event_types.as_ref());
+    let events = types.map_or(model.atoms.universe(), |types| types.events);
+    let (mut octal, mut names) = (false, false);
+    for ty in events.iter() {
+        for info in ty.info().params.iter().filter(|info| info.name == name) {
+            match (info.ty, info.format) {
+                (ParamType::Mode, _) => names = true,
+                (_, Format::Oct) => octal = true,
+                _ => return None,
+            }
+        }
+    }
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let never = |text: &str| {
+        let is_octal = text.starts_with('0') && !text.contains(['8', '9']);
+        is_number(text) && text != "0" && !(octal && is_octal)
+    };
+    let text = texts(atom).find(|text| (octal || names) && !text.is_empty() && never(text))?;
+    let help = match octal {
+        true => format!(
+            "a mode is written in octal with a leading zero: `0{}`",
+            text.trim_start_matches('0')
+        ),
+        false => "here a mode is written by the names of its bits: `evt.arg.mode contains S_ISUID`"
+            .to_owned(),
+    };
+    Some((text.into_owned(), help))
+}
+
 fn owner<'m>(model: &'m Model<'_>, part: Part) -> Option<(DefinitionKind, &'m str)> {
     model.sources.owner(model.forest.origin(part)?.condition)
 }
 
 /// Tests for a value that the field never has.
 fn impossible(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFinding>) {
+    if let Some((text, help)) = impossible_mode(model, part, atom) {
+        let Some((kind, name)) = owner(model, part) else { return };
+        let message = format!("`{}` is never `{text}`", atom.field().unwrap_or_default());
+        let finding = LintFinding::new(Lint::ImpossibleValue, kind, name, message);
+        found.push(finding.at(model.label(part)).help(help));
+        return;
+    }
     let exact = matches!(
         atom.operator(),
         Some(Operator::Eq | Operator::EqEq | Operator::Ne | Operator::In)

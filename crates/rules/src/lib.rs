@@ -59,6 +59,7 @@ pub use conditions::{WrittenCondition, WrittenConditions};
 pub use describe::{NotLoaded, UsedPlugins};
 pub use files::{FilesAt, files_at, read_file};
 pub use legacy::convert;
+pub use literal::is_pasted_alike;
 pub use load::{Loader, is_test};
 pub use outline::{
     DefinitionKind, Effect, FileOutline, ItemId, JoinedText, Operation, Outline, OutlineException,

@@ -21,6 +21,13 @@ pub(crate) fn literal(value: &str) -> Cow<'_, str> {
     Cow::Owned(quote(value))
 }
 
+/// Whether an item of a list becomes the same part of a condition in Falco, which quotes items with
+/// blanks and pastes all others as they are.
+#[must_use]
+pub fn is_pasted_alike(item: &str) -> bool {
+    is_word(item) || item.contains(' ') && is_word(&format!("\"{item}\""))
+}
+
 /// A value as a list: verbatim if it is one, in parentheses otherwise.
 pub(crate) fn members(value: &str) -> Cow<'_, str> {
     if value.starts_with('(') && is_list(value) {
