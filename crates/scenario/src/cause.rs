@@ -76,14 +76,26 @@ causes! {
     /// No rule has this name.
     UnknownRule = "T0501", "correct the name, or load the file that defines the rule";
     /// The rule is about events that tests can't make.
-    OtherSource = "T0502", "test rules of the source `syscall` only";
+    OtherSource = "T0502", "test rules of the source `syscall`: tests give system calls, and no other events";
     /// The output of the rule has no such field.
     UnknownOutputField = "T0503", "use a field that is in the output of the rule";
     /// A limit is reached.
     Limit = "T0601", "make the test smaller, or split it";
 }
 
+/// Examples, each headed by `@@` and a code; the mended one by `@ mended`.
+const EXAMPLES: &str = include_str!("examples.txt");
+
 impl Cause {
+    /// A test with this problem, and the same test mended, which is empty where the remedy is not
+    /// in the test. `None` for problems without a short example.
+    #[must_use]
+    pub fn example(self) -> Option<(&'static str, &'static str)> {
+        let mut examples = EXAMPLES.split("@@ ");
+        let example = examples.find_map(|it| it.strip_prefix(self.id()))?.trim_start();
+        Some(example.split_once("@ mended\n").unwrap_or((example, "")))
+    }
+
     /// A problem with this cause at a place. Its help is the general remedy.
     pub(crate) fn at(self, label: &Label, message: impl Into<String>) -> Problem {
         Problem::error(self.id(), message).at(label.clone()).help(self.remedy())

@@ -14,6 +14,7 @@ use peregrine_authoring::explain::Explanation;
 use peregrine_diagnostics::{Label, Problem, closest};
 use peregrine_engine::{Engine, Match, MatchAlert, Observer};
 use peregrine_event::Event;
+use peregrine_event::source::SourceNames;
 use peregrine_fields::View;
 use peregrine_scap::Reader;
 
@@ -155,10 +156,14 @@ fn rules(suite: &Suite, rules: &[Named]) -> Result<Vec<usize>, Vec<Problem>> {
                     None => problem.help("load the file that defines it with -r"),
                 });
             }
-            Some(position) if !suite.is_of_syscalls(position) => {
-                let message = format!("`{}` is not about system calls", rule.name);
-                let problem = Cause::OtherSource.at(&rule.label, message);
-                problems.push(problem.help(Cause::OtherSource.remedy()));
+            Some(position) if suite.source(position) != SourceNames::SYSCALL => {
+                let message = format!(
+                    "`{}` is about events of `{}`, and tests can only give events of `{}`",
+                    rule.name,
+                    suite.source(position),
+                    SourceNames::SYSCALL
+                );
+                problems.push(Cause::OtherSource.at(&rule.label, message));
             }
             Some(position) => positions.push(position),
         }

@@ -153,9 +153,8 @@ impl Suite {
         self.enabled.get(position).copied().unwrap_or_default()
     }
 
-    /// Whether a rule is about system calls.
-    pub(crate) fn is_of_syscalls(&self, position: usize) -> bool {
-        let rule = self.generation.rule(position);
-        rule.is_some_and(|(_, rule)| rule.source == SourceNames::SYSCALL)
+    /// Name of the source that a rule is about.
+    pub(crate) fn source(&self, position: usize) -> &str {
+        self.generation.rule(position).map_or("", |(_, rule)| rule.source.as_str())
     }
 }

@@ -1,7 +1,7 @@
 //! `peregrine code`: what an error or warning code of a rules file or of the configuration means,
 //! and what to do about it.
 
-use peregrine_authoring::codes::{self, Code};
+use peregrine_authoring::codes::{self, Code, Example};
 use peregrine_authoring::lint::{Level, Lint};
 use peregrine_config::ConfigCode;
 use peregrine_scenario::Cause;
@@ -30,6 +30,9 @@ fn of_test(cause: Cause) -> Code {
         title: cause.title(),
         meaning: cause.meaning(),
         remedy: cause.remedy(),
+        example: cause
+            .example()
+            .map_or(Example::None, |(wrong, right)| Example::File(wrong, right)),
         ..Code::WIDE
     }
 }
