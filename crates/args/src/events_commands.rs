@@ -24,6 +24,12 @@ pub struct EventsArgs {
     /// With --live: only events of this control group and those below it
     #[arg(long, value_name = "directory", requires = "live")]
     pub cgroup: Option<PathBuf>,
+    /// Only events of this process and of those that it has started
+    #[arg(long, value_name = "pid", value_parser = clap::value_parser!(i64).range(1..))]
+    pub pid: Option<i64>,
+    /// Only events of the container with this id or name
+    #[arg(long, value_name = "container")]
+    pub container: Option<String>,
     /// With --live: stop after this many seconds; without it, Ctrl-C stops
     #[arg(long, value_name = "seconds", requires = "live", value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: Option<u32>,

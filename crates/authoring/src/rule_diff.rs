@@ -207,7 +207,7 @@ impl<'l> Side<'l> {
 
     fn place_of_list(&self, name: &str) -> Option<Place> {
         let (_, label) = self.written.lists.iter().find(|(known, _)| known == name)?;
-        Some(Place::of(label))
+        Some(Place::of(label.first()?))
     }
 }
 

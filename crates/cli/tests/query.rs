@@ -70,3 +70,30 @@ fn mistakes_are_explained() {
     said(&["opened_for_raeding"], "--> condition:1:1", "`opened_for_reading`");
     said(&["evt.type = openat", "-p", "%proc.nmae"], "--> output format:1:", "`proc.name`");
 }
+
+#[test]
+fn events_of_one_process_and_of_one_container() {
+    let pids = |words: &[&str]| -> Vec<String> {
+        let condition = ["evt.type = execve", "-p", "%proc.pid %proc.ppid"];
+        let shown = lines(&[&condition, words].concat());
+        shown.lines().map(str::to_owned).collect()
+    };
+    let all = pids(&[]);
+    // A process that has started others.
+    let parents = all.iter().filter_map(|line| line.split_once(' ')).map(|(_, parent)| parent);
+    let parent = parents.max_by_key(|parent| {
+        all.iter().filter(|line| line.ends_with(&format!(" {parent}"))).count()
+    });
+    let parent = parent.unwrap();
+    let below = pids(&["--pid", parent]);
+    assert!(!below.is_empty() && below.len() < all.len());
+    let children = all.iter().filter(|line| line.ends_with(&format!(" {parent}")));
+    assert!(children.clone().count() > 0 && children.clone().all(|line| below.contains(line)));
+    assert_eq!(pids(&["--container", "host"]).len(), all.len());
+    assert_eq!(
+        query(&["evt.num > 0", "--capture", CAPTURE, "--container", "0123"]).status.code(),
+        Some(1)
+    );
+    let output = query(&["evt.num > 0", "--capture", CAPTURE, "--container", "a\" or"]);
+    assert!(!output.status.success());
+}

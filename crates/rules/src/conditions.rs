@@ -9,7 +9,7 @@ use peregrine_filter::{Expr, RULES_MAX_DEPTH, Span, Vocabulary, parse};
 
 use crate::compile::Compiler;
 use crate::condition::show;
-use crate::define::{Definitions, RuleDef};
+use crate::define::{Definitions, ListDef, RuleDef};
 use crate::exception::with_exceptions;
 use crate::expand::{Expanded, Lists};
 use crate::{CONDITION, Loader, Place};
@@ -21,8 +21,8 @@ pub struct WrittenConditions {
     pub macros: Vec<Arc<WrittenCondition>>,
     /// Rules, in the order of their first definition.
     pub rules: Vec<Arc<WrittenCondition>>,
-    /// Names of the lists, and where they are defined.
-    pub lists: Vec<(String, Label)>,
+    /// Names of the lists, and where they are defined and appended to.
+    pub lists: Vec<(String, Vec<Label>)>,
 }
 
 /// The condition of a macro or rule as it is written.
@@ -181,11 +181,13 @@ impl<V: Vocabulary> Loader<V> {
                 WrittenCondition::parse(&def.name, text, places, exceptions, &mut resolved);
             written.rules.extend(parsed.map(Arc::new));
         }
-        let place = |def: &Arc<_>| -> Option<(String, Label)> {
-            let crate::define::ListDef { name, place, .. } = &**def;
-            Some((name.clone(), place.labels().into_iter().next()?))
+        let places = |def: &Arc<ListDef>| {
+            let appended = def.appended.iter().map(|(_, place)| place);
+            let places = std::iter::once(&def.place).chain(appended);
+            let labels = places.filter_map(|place| place.labels().into_iter().next());
+            (def.name.clone(), labels.collect())
         };
-        written.lists = lists.iter().filter_map(place).collect();
+        written.lists = lists.iter().map(places).collect();
         written
     }
 
@@ -257,8 +259,8 @@ mod tests {
 
         assert_eq!(shell.text(shell.expr.span), "proc.name in (shells)");
         assert_eq!(shell.lists(shell.expr.span).collect::<Vec<_>>(), ["shells"]);
-        let (name, label) = &written.lists[0];
-        assert_eq!((name.as_str(), label.span.start.line), ("shells", 1));
+        let (name, labels) = &written.lists[0];
+        assert_eq!((name.as_str(), labels[0].span.start.line), ("shells", 1));
         let free = loader.written_condition("shell and proc.pid = 1").unwrap();
         assert_eq!(free.text(free.expr.span), "shell and proc.pid = 1");
     }

@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use peregrine_config::{Engine as Kind, LiveSettings as LiveKeys};
 use peregrine_engine::select::SyscallSet;
 use peregrine_engine::{Engine, Generation, Observer};
 use peregrine_fields::{Field, Fields};
+use peregrine_filter::Filter;
 use peregrine_probe::Live;
 use peregrine_rules::{Loader, RuleSet};
 
@@ -40,46 +41,104 @@ pub fn prepare(
     Ok((setup, texts, loader))
 }
 
-/// Evaluates rules on all events until they end, the observer stops, the time is over, or the user
-/// presses Ctrl-C.
-pub fn observe(
-    setup: &Setup,
-    texts: &Texts,
-    set: RuleSet<Field>,
+/// The condition that restricts events to a process or a container, if the command line does.
+pub fn scope(
     events: &EventsArgs,
-    observer: &mut impl Observer,
-) -> anyhow::Result<()> {
-    let options = RunArgs::default();
-    let (controller, controls) = control::channel();
-    signals::forward(controller, &setup.log, None)?;
-    let prepared = PreparedRun::new(setup, texts, &options, controls, &|| ());
-    let generation = generation(setup, set, &prepared.agent.origin, &[])?;
-    let time = events.seconds.map(|seconds| Duration::from_secs(seconds.into()));
-    let shown = io::stderr().is_terminal() && !io::stdout().is_terminal();
-    let progress = |events| {
-        if shown {
-            print_error(format!("\r{events} events "));
-        }
-    };
-    let mut observer = Stoppable::new(observer, &prepared.controls, time, progress);
-    match &prepared.config.engine {
-        Kind::Replay { capture_file } => {
-            let name = capture_file.display();
-            let file = File::open(capture_file).with_context(|| format!("cannot read {name}"))?;
-            let mut engine = Engine::new(generation, run::state(&prepared));
-            let ended = engine.run(&mut Reader::new(file), &mut observer, &mut ());
-            ended.with_context(|| name.to_string())?;
-        }
-        Kind::Live { settings, .. } => {
-            let log = &prepared.agent.log;
-            let selected = generation.settings().selected.clone();
-            let (mut source, mut engine) = open_live(&prepared, settings, &selected, generation)?;
-            let ended = engine.run(&mut source, &mut observer, &mut ());
-            ended.map_err(|error| live::failed(&error, log))?;
-        }
-        Kind::NoDriver => {}
+    loader: &Loader<Fields>,
+) -> anyhow::Result<Option<Filter<Field>>> {
+    let mut tests = Vec::new();
+    if let Some(pid) = events.pid {
+        tests.push(format!("(proc.pid = {pid} or proc.apid = {pid})"));
     }
-    Ok(())
+    if let Some(container) = &events.container {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        if container.is_empty() || !container.bytes().all(is_word) {
+            bail!("--container takes the id or the name of a container, not '{container}'");
+        }
+        // The id of a field is the beginning of the whole one.
+        let id = container.get(..ID).unwrap_or(container);
+        let name = match loader.condition("container.name exists", checks::SYSCALL).1 {
+            Some(_) => format!(" or container.name = \"{container}\""),
+            None => String::new(),
+        };
+        tests.push(format!("(container.id startswith \"{id}\"{name})"));
+    }
+    if tests.is_empty() {
+        return Ok(None);
+    }
+    let rule = rules::query(loader, &tests.join(" and "), "%evt.num")?;
+    Ok(Some(rule.filter))
+}
+
+/// Length of the id of a container, in the field.
+const ID: usize = 12;
+
+/// Options of the run that events come from: none but its own.
+static OPTIONS: LazyLock<RunArgs> = LazyLock::new(RunArgs::default);
+
+/// Rules, and the events that they are evaluated on.
+pub struct Watch<'a> {
+    events: &'a EventsArgs,
+    prepared: PreparedRun<'a>,
+    generation: Arc<Generation>,
+    scope: Option<Filter<Field>>,
+}
+
+impl<'a> Watch<'a> {
+    /// These rules and events; Ctrl-C is caught from here on.
+    pub fn new(
+        setup: &'a Setup,
+        texts: &Texts,
+        set: RuleSet<Field>,
+        events: &'a EventsArgs,
+        scope: Option<Filter<Field>>,
+    ) -> anyhow::Result<Self> {
+        let (controller, controls) = control::channel();
+        signals::forward(controller, &setup.log, None)?;
+        let prepared = PreparedRun::new(setup, texts, &OPTIONS, controls, &|| ());
+        let generation = generation(setup, set, &prepared.agent.origin, &[])?;
+        Ok(Self { events, prepared, generation, scope })
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &RuleSet<Field> {
+        self.generation.rules()
+    }
+
+    /// Evaluates the rules on all events until they end, the observer stops, the time is over, or
+    /// the user presses Ctrl-C.
+    pub fn observe(&self, observer: &mut impl Observer) -> anyhow::Result<()> {
+        let Self { events, prepared, generation, scope } = self;
+        let time = events.seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        let shown = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        let progress = |events| {
+            if shown {
+                print_error(format!("\r{events} events "));
+            }
+        };
+        let stoppable = Stoppable::new(observer, &prepared.controls, time, progress);
+        let mut observer = stoppable.within(scope.as_ref());
+        match &prepared.config.engine {
+            Kind::Replay { capture_file } => {
+                let name = capture_file.display();
+                let file = File::open(capture_file);
+                let file = file.with_context(|| format!("cannot read {name}"))?;
+                let mut engine = Engine::new(Arc::clone(generation), run::state(prepared));
+                let ended = engine.run(&mut Reader::new(file), &mut observer, &mut ());
+                ended.with_context(|| name.to_string())?;
+            }
+            Kind::Live { settings, .. } => {
+                let log = &prepared.agent.log;
+                let selected = &generation.settings().selected;
+                let (mut source, mut engine) =
+                    open_live(prepared, settings, selected, Arc::clone(generation))?;
+                let ended = engine.run(&mut source, &mut observer, &mut ());
+                ended.map_err(|error| live::failed(&error, log))?;
+            }
+            Kind::NoDriver => {}
+        }
+        Ok(())
+    }
 }
 
 /// Begins to monitor this machine for these system calls.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use peregrine_engine::{Match, Observer};
 use peregrine_event::Event;
-use peregrine_fields::View;
+use peregrine_fields::{Field, View};
+use peregrine_filter::Filter;
 use peregrine_state::State;
 
 use peregrine_runtime::control::{Control, Controls};
@@ -13,10 +14,12 @@ use peregrine_runtime::control::{Control, Controls};
 /// Time between two reports of the progress.
 const PROGRESS: Duration = Duration::from_millis(500);
 
-/// Stops an observer at a request or at the end of a time, and reports its progress.
+/// Stops an observer at a request or at the end of a time, shows it only the events of a scope, and
+/// reports its progress.
 pub struct Stoppable<'o, O, P> {
     inner: &'o mut O,
     controls: &'o Controls,
+    scope: Option<&'o Filter<Field>>,
     end: Option<Instant>,
     progress: P,
     reported: Instant,
@@ -34,7 +37,16 @@ impl<'o, O: Observer, P: FnMut(u64)> Stoppable<'o, O, P> {
     ) -> Self {
         let now = Instant::now();
         let end = time.map(|time| now + time);
-        Self { inner, controls, end, progress, reported: now, events: 0 }
+        Self { inner, controls, scope: None, end, progress, reported: now, events: 0 }
+    }
+
+    /// The same for the events that satisfy a condition.
+    pub fn within(self, scope: Option<&'o Filter<Field>>) -> Self {
+        Self { scope, ..self }
+    }
+
+    fn is_seen(&self, view: &View<'_>) -> bool {
+        self.scope.is_none_or(|scope| scope.matches(view))
     }
 
     fn is_stopped(&self, now: Instant) -> bool {
@@ -63,11 +75,15 @@ impl<O: Observer, P: FnMut(u64)> Observer for Stoppable<'_, O, P> {
     }
 
     fn evaluating(&mut self, view: &View<'_>) {
-        self.inner.evaluating(view);
+        if self.is_seen(view) {
+            self.inner.evaluating(view);
+        }
     }
 
     fn matched(&mut self, matched: &Match<'_>) {
-        self.inner.matched(matched);
+        if self.is_seen(matched.view) {
+            self.inner.matched(matched);
+        }
     }
 
     fn idle(&mut self, state: &State) -> ControlFlow<()> {

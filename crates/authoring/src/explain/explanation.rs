@@ -15,8 +15,8 @@ pub struct Explanation {
     pub holds: bool,
     /// The condition.
     pub root: Part,
-    /// Where the lists are defined that it names.
-    pub lists: Vec<(String, Place)>,
+    /// Where the lists are defined, and appended to, that it names.
+    pub lists: Vec<(String, Vec<Place>)>,
 }
 
 /// A part of a condition with its value.
@@ -103,7 +103,8 @@ impl Explanation {
     #[must_use]
     pub fn new(tree: &ConditionTree, trace: &Trace, view: &View<'_>) -> Self {
         let maker = Maker { tree, trace, view, decisive: trace.decisive(tree) };
-        let lists = tree.lists().map(|(name, label)| (name.to_owned(), Place::of(label)));
+        let places = |labels: &[Label]| labels.iter().map(Place::of).collect();
+        let lists = tree.lists().map(|(name, labels)| (name.to_owned(), places(labels)));
         Self { holds: trace.holds(), root: maker.part(0), lists: lists.collect() }
     }
 
@@ -116,7 +117,17 @@ impl Explanation {
     /// As JSON.
     #[must_use]
     pub fn to_json(&self) -> Json {
-        let lists = self.lists.iter().map(|(name, place)| (name.clone(), place.to_json()));
+        let places = |places: &[Place]| {
+            let (defined, appended) = places.split_first()?;
+            let mut json = defined.to_json();
+            if let (Some(json), false) = (json.as_object_mut(), appended.is_empty()) {
+                let appended = appended.iter().map(Place::to_json);
+                json.insert("appended".to_owned(), appended.collect());
+            }
+            Some(json)
+        };
+        let lists = self.lists.iter();
+        let lists = lists.filter_map(|(name, of_list)| Some((name.clone(), places(of_list)?)));
         let decisive = self.decisive();
         json!({
             "matches": self.holds,

@@ -22,8 +22,10 @@ impl Explanation {
         tree.part(&self.root, "", "", None);
         let mut text = tree.text;
         if !self.lists.is_empty() {
-            let list =
-                |(name, place): &(String, Place)| format!("{name} ({})", place.seen_from(file));
+            let list = |(name, places): &(String, Vec<Place>)| {
+                let places: Vec<_> = places.iter().map(|place| place.seen_from(file)).collect();
+                format!("{name} ({})", places.join(", "))
+            };
             let lists: Vec<_> = self.lists.iter().map(list).collect();
             text.push('\n');
             for line in wrap(&format!("Lists: {}", lists.join(", ")), WIDTH) {

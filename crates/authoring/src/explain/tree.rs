@@ -22,9 +22,10 @@ pub struct ConditionTree {
     nodes: Vec<Node>,
     /// Where its rule is defined.
     item: Option<Label>,
-    /// Where the macros and the lists are defined that it names.
+    /// Where the macros and the lists are defined that it names; of lists also where they are
+    /// appended to.
     macros: BTreeMap<String, Label>,
-    lists: BTreeMap<String, Label>,
+    lists: BTreeMap<String, Vec<Label>>,
 }
 
 /// A part of a condition.
@@ -176,9 +177,9 @@ impl ConditionTree {
         self.macros.keys().map(String::as_str)
     }
 
-    /// The lists that it and its macros name, and where they are defined.
-    pub fn lists(&self) -> impl Iterator<Item = (&str, &Label)> {
-        self.lists.iter().map(|(name, label)| (name.as_str(), label))
+    /// The lists that it and its macros name, and where they are defined and appended to.
+    pub fn lists(&self) -> impl Iterator<Item = (&str, &[Label])> {
+        self.lists.iter().map(|(name, labels)| (name.as_str(), labels.as_slice()))
     }
 
     /// All nodes in the order of the text.
@@ -223,13 +224,13 @@ impl Node {
 /// Macros by name, and where lists are defined.
 struct Macros<'w> {
     macros: HashMap<&'w str, &'w Arc<WrittenCondition>>,
-    lists: HashMap<&'w str, &'w Label>,
+    lists: HashMap<&'w str, &'w [Label]>,
 }
 
 impl<'w> Macros<'w> {
     fn new(written: &'w WrittenConditions) -> Self {
         let macros = written.macros.iter().map(|condition| (condition.name.as_str(), condition));
-        let lists = written.lists.iter().map(|(name, label)| (name.as_str(), label));
+        let lists = written.lists.iter().map(|(name, labels)| (name.as_str(), labels.as_slice()));
         Self { macros: macros.collect(), lists: lists.collect() }
     }
 
@@ -244,8 +245,8 @@ impl<'w> Macros<'w> {
         let Builder { nodes, used, .. } = builder;
         let conditions = used.values().copied().chain([condition]);
         let lists = conditions.flat_map(|it| it.lists(it.expr.span));
-        let place = |name: &str| Some((name.to_owned(), Label::clone(self.lists.get(name)?)));
-        let lists = lists.filter_map(place).collect();
+        let places = |name: &str| Some((name.to_owned(), self.lists.get(name)?.to_vec()));
+        let lists = lists.filter_map(places).collect();
         let place = |(name, condition): (&&str, &&Arc<WrittenCondition>)| {
             Some(((*name).to_owned(), condition.item()?.clone()))
         };

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use anyhow::bail;
 use peregrine_authoring::Paint;
 use peregrine_authoring::explain::{ConditionTree, EventReport, Explainer, Wanted, WhyNotRun};
+use peregrine_rules::RuleSet;
 
-use peregrine_args::{ExplainCommand, LoadArgs};
+use peregrine_args::ExplainCommand;
+use peregrine_wiring::events::{self, Watch};
 use peregrine_wiring::print::{has_colors, print};
-use peregrine_wiring::{events, rules};
+use peregrine_wiring::rules;
 
 /// Explains events, or says why there was none to explain.
 pub(crate) fn run(args: &ExplainCommand) -> anyhow::Result<ExitCode> {
@@ -22,21 +24,23 @@ pub(crate) fn run(args: &ExplainCommand) -> anyhow::Result<ExitCode> {
         (None, None) => Wanted::Matching,
     };
     let trees = ConditionTree::of_rules(&loader, &fields)?;
+    let scope = events::scope(&args.events, &loader)?;
     let set = rules::select(&setup, loader.into_rules());
+    // The kernel reports what the rules need; a capture has all of it, whatever is loaded.
+    let (own, loaded) = match args.events.live {
+        true => (None, set),
+        false => (Some(set), RuleSet::default()),
+    };
+    let watch = Watch::new(&setup, &texts, loaded, &args.events, scope)?;
+    let set = own.as_ref().unwrap_or_else(|| watch.rules());
     let named = args.rule.as_ref().or(args.why_not.as_ref());
-    named.map_or(Ok(()), |name| rules::check_name(&set, name))?;
+    named.map_or(Ok(()), |name| rules::check_name(set, name))?;
     let mut explained: Vec<_> = set.rules.iter().zip(&trees).collect();
     explained.retain(|(rule, _)| named.map_or(rule.active, |name| *name == rule.name));
-    // The kernel reports what the rules need; a capture has all of it, whatever is loaded.
-    let loaded = if args.events.live {
-        rules::compile(&setup, &LoadArgs::default(), &texts)?
-    } else {
-        Default::default()
-    };
     let paint = Paint::new(has_colors(&io::stdout()));
     if let (Some(_), [rule]) = (&args.why_not, explained.as_slice()) {
         let mut run = WhyNotRun::new(*rule, &fields, wanted, args.limit.unwrap_or(3));
-        events::observe(&setup, &texts, loaded, &args.events, &mut run)?;
+        watch.observe(&mut run)?;
         let (head, why_not) = (run.head(), run.why_not);
         print(match args.format.is_json() {
             true => format!("{:#}\n", why_not.to_json(&head)),
@@ -55,7 +59,7 @@ pub(crate) fn run(args: &ExplainCommand) -> anyhow::Result<ExitCode> {
     let limits = (args.limit.unwrap_or(1), args.misses);
     let mut run = Explainer::new(explained, &fields, wanted, limits, report);
     run.single = args.rule.is_some();
-    events::observe(&setup, &texts, loaded, &args.events, &mut run)?;
+    watch.observe(&mut run)?;
     let nothing = run.nothing();
     printed?;
     if let Some(nothing) = nothing {
