@@ -11,7 +11,7 @@ let client;
 /** What the server reads at its start. Empty settings are left to the server. */
 function initializationOptions(settings) {
   const options = {};
-  for (const key of ['config', 'rules', 'capture']) {
+  for (const key of ['config', 'rules', 'capture', 'codePages']) {
     const value = settings.get(key);
     if (value && value.length > 0) {
       options[key] = value;
@@ -58,7 +58,7 @@ async function activate(context) {
   context.subscriptions.push(
     commands.registerCommand('peregrine.restart', restart),
     workspace.onDidChangeConfiguration((change) => {
-      const ours = ['path', 'config', 'rules', 'capture'].map((key) => `peregrine.${key}`);
+      const ours = ['path', 'config', 'rules', 'capture', 'codePages'].map((key) => `peregrine.${key}`);
       return ours.some((key) => change.affectsConfiguration(key)) ? restart() : undefined;
     }),
   );

@@ -12,6 +12,7 @@ use peregrine_diagnostics::{Fix, Label, Problem, Severity, Source};
 use peregrine_limits::LSP_DIAGNOSTICS;
 
 use crate::cursor::ITEMS;
+use crate::options::CodePages;
 use crate::snapshot::{Snapshot, Spot};
 use crate::text::Text;
 use crate::workspace::File;
@@ -27,13 +28,14 @@ pub(crate) struct Placed {
 pub(crate) struct Places<'s> {
     snapshot: &'s Snapshot,
     parts: HashMap<*const Source, usize>,
+    pages: CodePages<'s>,
 }
 
 impl<'s> Places<'s> {
-    pub(crate) fn new(snapshot: &'s Snapshot) -> Self {
+    pub(crate) fn new(snapshot: &'s Snapshot, pages: CodePages<'s>) -> Self {
         let outlines = snapshot.outline.files().iter().enumerate();
         let parts = outlines.map(|(part, outline)| (Arc::as_ptr(outline.source()), part)).collect();
-        Self { snapshot, parts }
+        Self { snapshot, parts, pages }
     }
 
     /// The place of a label; `None` if it is in another text, such as a condition that was put
@@ -84,7 +86,7 @@ impl<'s> Places<'s> {
         let related: Vec<_> = related.chain(others).collect();
         Diagnostic {
             related_information: Some(related).filter(|related| !related.is_empty()),
-            ..diagnostic(text, range, problem)
+            ..diagnostic(text, range, problem, self.pages)
         }
     }
 
@@ -159,7 +161,12 @@ impl<'s> Places<'s> {
 }
 
 /// A problem as the client shows it, without other places.
-pub(crate) fn diagnostic(text: &Text, range: &Range<usize>, problem: &Problem) -> Diagnostic {
+pub(crate) fn diagnostic(
+    text: &Text,
+    range: &Range<usize>,
+    problem: &Problem,
+    pages: CodePages<'_>,
+) -> Diagnostic {
     let severity = match problem.severity {
         Severity::Error => DiagnosticSeverity::ERROR,
         Severity::Warning => DiagnosticSeverity::WARNING,
@@ -177,6 +184,7 @@ pub(crate) fn diagnostic(text: &Text, range: &Range<usize>, problem: &Problem) -
         range: text.range(shown(text, range, tag == Some(DiagnosticTag::UNNECESSARY))),
         severity: Some(severity),
         code: Some(NumberOrString::String(problem.code.to_owned())),
+        code_description: pages.page(problem.code),
         source: Some("peregrine".to_owned()),
         message,
         tags: tag.map(|tag| vec![tag]),

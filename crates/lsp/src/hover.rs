@@ -1,11 +1,15 @@
 //! What a word means.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use peregrine_authoring::codes;
 use peregrine_authoring::examples::Examples;
+use peregrine_authoring::lint::Lint;
 use peregrine_fields::Fields;
 use peregrine_rules::{DefinitionKind, ItemId};
 
+use crate::diagnose::Placed;
 use crate::snapshot::Snapshot;
 use crate::symbol::Symbol;
 use crate::vocabulary::{self as words, KEYS};
@@ -40,6 +44,25 @@ pub(crate) fn hover(
             Some(format!("**`{tag}`** · tag of {} rules", rules.count()))
         }
     }
+}
+
+/// Markdown about the codes of the problems at a byte, whose messages the editor shows by itself.
+pub(crate) fn problems(placed: &[Placed], offset: usize) -> String {
+    let at = placed.iter().filter(|it| it.range.start <= offset && offset <= it.range.end);
+    let codes: BTreeSet<_> = at.map(|it| it.problem.code).collect();
+    let page = |code: &str| {
+        let (title, meaning) = match Lint::of_code(code) {
+            Some(lint) => (lint.title(), lint.page().meaning),
+            None => {
+                let page = codes::pages().find(|page| page.cause.id() == code)?;
+                (page.cause.title(), page.meaning)
+            }
+        };
+        Some(format!(
+            "**{code}**: {title}\n\n{meaning}\n\n`peregrine code {code}` shows an example."
+        ))
+    };
+    codes.into_iter().filter_map(page).collect::<Vec<_>>().join("\n\n")
 }
 
 /// Values that a field has in the capture that the options name.

@@ -9,7 +9,11 @@ use peregrine_rules::{EventSource, Loader, Outline};
 
 /// The lints of files that are loaded in this order, with their names and texts; none if one of
 /// them has errors. Their places are in texts of these names.
-pub(crate) fn find(texts: &[(String, String)], fields: &Fields) -> Vec<Problem> {
+pub(crate) fn find(
+    texts: &[(String, String)],
+    fields: &Fields,
+    matching: Matching,
+) -> Vec<Problem> {
     let mut loader = Loader::new(vec![EventSource::syscall(fields.clone())], Vec::new());
     let mut results = texts.iter().map(|(name, text)| loader.load(name, text.as_bytes()));
     if !results.all(|result| result.successful()) {
@@ -20,7 +24,7 @@ pub(crate) fn find(texts: &[(String, String)], fields: &Fields) -> Vec<Problem> 
         rules: loader.rules(),
         outline: &Outline::read(texts.iter().map(|(name, text)| (name.as_str(), text.as_str()))),
         fields,
-        matching: Matching::First,
+        matching,
     };
     let findings = lint(input, &Settings::default()).findings;
     findings.into_iter().map(|finding| finding.problem).collect()

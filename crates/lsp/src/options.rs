@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ls_types::CodeDescription;
 use serde::Deserialize;
 
 /// Which rules the server works on. Clients send these as `initializationOptions`, which override
@@ -17,6 +18,21 @@ pub struct Options {
     pub overrides: Vec<String>,
     /// A capture that hover takes example values from.
     pub capture: Option<PathBuf>,
+    /// Address of the page of a code, with `{code}` in the place of the code. Diagnostics link to
+    /// it.
+    pub code_pages: Option<String>,
+}
+
+/// The address of the page of a code, with `{code}` in its place; `None` without such pages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CodePages<'a>(pub(crate) Option<&'a str>);
+
+impl CodePages<'_> {
+    /// The page of a code.
+    pub(crate) fn page(self, code: &str) -> Option<CodeDescription> {
+        let href = self.0?.replace("{code}", code).parse().ok()?;
+        Some(CodeDescription { href })
+    }
 }
 
 impl Options {
@@ -37,6 +53,7 @@ impl Options {
             },
             overrides: [self.overrides, sent.overrides].concat(),
             capture: sent.capture.as_deref().map(absolute).or(self.capture),
+            code_pages: sent.code_pages.or(self.code_pages),
         }
     }
 }

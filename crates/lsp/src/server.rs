@@ -423,10 +423,11 @@ impl Server {
         let text = |file: &Arc<File>| (file.rules.name().to_owned(), file.text.as_str().to_owned());
         let texts: Vec<_> = snapshot.files.iter().map(text).collect();
         let fields = Fields::clone(self.workspace.fields());
+        let matching = self.workspace.matching();
         let (to_server, changes) = (self.found.clone(), self.changes);
         self.linting = true;
         thread::spawn(move || {
-            let problems = lints::find(&texts, &fields);
+            let problems = lints::find(&texts, &fields, matching);
             let _ = to_server.send(Input::Lints { key, changes, problems });
         });
     }
@@ -446,7 +447,7 @@ impl Server {
 
     /// Publishes the problems of files, or of the one that they were loaded for.
     fn show(&mut self, uri: Option<&Uri>, snapshot: &Rc<Snapshot>, problems: Vec<Problem>) {
-        let places = Places::new(snapshot);
+        let places = Places::new(snapshot, self.workspace.pages());
         let mut sorted = places.sort(problems);
         let mut results = Vec::new();
         for (file, placed) in snapshot.files.iter().zip(sorted.drain(..)) {
@@ -474,7 +475,7 @@ impl Server {
                 (None, true) => 0..0,
                 (None, false) => return None,
             };
-            Some(diagnostic(&file.text, &range, problem))
+            Some(diagnostic(&file.text, &range, problem, self.workspace.pages()))
         });
         let shown = of_file.collect();
         self.publish(uri, file.version, shown);

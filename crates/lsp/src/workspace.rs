@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ls_types::{TextDocumentContentChangeEvent, Uri};
-use peregrine_config::Main;
+use peregrine_config::{ExtraField, Loaded, Main, RuleMatching};
 use peregrine_diagnostics::Problem;
+use peregrine_engine::Matching;
+use peregrine_event::source::SourceNames;
 use peregrine_fields::Fields;
 use peregrine_limits::{LSP_FILE_BYTES, LSP_FILES};
-use peregrine_rules::RulesText;
+use peregrine_rules::{Addition, EventSource, Loader, Origin, OutputAddition, RulesText};
 
 use crate::cursor::ITEMS;
-use crate::options::Options;
+use crate::options::{CodePages, Options};
 use crate::snapshot::{Snapshot, needed};
 use crate::text::{Encoding, Text};
 
@@ -63,6 +65,8 @@ pub(crate) struct Workspace {
     /// Files that the configuration is read from.
     config_files: BTreeSet<PathBuf>,
     fields: Rc<Fields>,
+    /// Whether the first rule that matches is the only one, as the configuration says.
+    matching: Matching,
     /// Siblings of open files that look like rules files, by directory.
     siblings: HashMap<PathBuf, Rc<Vec<PathBuf>>>,
     /// What is loaded together with a file, by its name, or with the configuration.
@@ -81,6 +85,7 @@ impl Workspace {
             configured: Vec::new(),
             config_files: BTreeSet::new(),
             fields: Rc::new(Fields::syscall().with_containers(true)),
+            matching: Matching::First,
             siblings: HashMap::new(),
             snapshots: HashMap::new(),
             needed: HashMap::new(),
@@ -92,6 +97,16 @@ impl Workspace {
     /// The fields that rules may use.
     pub(crate) fn fields(&self) -> &Rc<Fields> {
         &self.fields
+    }
+
+    /// Whether only the first rule that matches counts.
+    pub(crate) fn matching(&self) -> Matching {
+        self.matching
+    }
+
+    /// Where the pages of codes are.
+    pub(crate) fn pages(&self) -> CodePages<'_> {
+        CodePages(self.options.code_pages.as_deref())
     }
 
     /// Reads the configuration and the names of its rules files again.
@@ -109,10 +124,11 @@ impl Workspace {
                 if named.is_empty() {
                     named = loaded.rules.clone();
                 }
-                let containers = loaded.plugins.iter().any(|plugin| plugin.name == "container");
-                let fields = Fields::syscall().with_containers(containers);
-                let statics = loaded.config.static_fields.iter();
-                self.fields = Rc::new(fields.with_statics(statics));
+                self.fields = Rc::new(vocabulary(&loaded));
+                self.matching = match loaded.config.rule_matching {
+                    RuleMatching::First => Matching::First,
+                    RuleMatching::All => Matching::All,
+                };
             }
         }
         let files = named.iter().filter_map(|path| peregrine_rules::files_at(path).ok());
@@ -212,7 +228,11 @@ impl Workspace {
         let (Some(path), Some(file)) = (path(uri), self.file(uri)) else { return Vec::new() };
         let main = Main::Edited(&path, file.text.as_str());
         match peregrine_config::load(main, &[], &mut |_| ()) {
-            Ok(loaded) => loaded.warnings.into_iter().chain(loaded.absent_rules).collect(),
+            Ok(loaded) => {
+                let additions = additions(&loaded);
+                let own = loaded.warnings.into_iter().chain(loaded.absent_rules);
+                own.chain(additions).collect()
+            }
             Err(error) => vec![error.problem().clone()],
         }
     }
@@ -350,6 +370,42 @@ impl Workspace {
         self.disk.insert(path.to_owned(), known);
         Some(file)
     }
+}
+
+/// The source of rules that name none.
+const SYSCALL: &str = SourceNames::SYSCALL;
+
+/// The fields that rules of a configuration may use.
+fn vocabulary(loaded: &Loaded) -> Fields {
+    let containers = loaded.plugins.iter().any(|plugin| plugin.name == "container");
+    let fields = Fields::syscall().with_containers(containers);
+    fields.with_statics(loaded.config.static_fields.iter())
+}
+
+/// What is wrong with the texts of `append_output`, found by a rule that gets all of them.
+fn additions(loaded: &Loaded) -> Vec<Problem> {
+    const RULE: &[u8] = b"- {rule: r, desc: d, condition: evt.num = 1, output: o, priority: INFO, warn_evttypes: false}";
+    let mut additions = Vec::new();
+    let entries = loaded.config.append_output.iter().enumerate();
+    for (index, entry) in entries.filter(|(_, entry)| ["", SYSCALL].contains(&&*entry.source)) {
+        let mut add = |key: String, what| {
+            let name = format!("append_output[{index}].{key}");
+            let origin = Origin { label: loaded.label(&name), name };
+            additions.push(OutputAddition { what, origin, ..OutputAddition::default() });
+        };
+        if !entry.extra_output.is_empty() {
+            add("extra_output".to_owned(), Addition::Text(entry.extra_output.clone()));
+        }
+        for (field, extra) in entry.extra_fields.iter().enumerate() {
+            let what = match extra.clone() {
+                ExtraField::Raw(name) => Addition::Raw(name),
+                ExtraField::Formatted { name, format } => Addition::Formatted { key: name, format },
+            };
+            add(format!("extra_fields[{field}]"), what);
+        }
+    }
+    let source = EventSource::syscall(vocabulary(loaded));
+    Loader::new(vec![source], additions).load("", RULE).problems().collect()
 }
 
 /// Whether a text has items of rules files.

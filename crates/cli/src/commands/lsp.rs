@@ -13,6 +13,7 @@ pub(crate) fn run(args: LspCommand) -> ExitCode {
         rules: args.rules,
         overrides: args.config.overrides,
         capture: args.capture,
+        ..Options::default()
     };
     match serve(BufReader::new(io::stdin()), io::stdout(), options) {
         true => ExitCode::SUCCESS,

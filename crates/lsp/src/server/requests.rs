@@ -194,11 +194,22 @@ impl Server {
             return Some(Hover { contents: markdown(page), range: Some(text.range(range)) });
         }
         let (fields, examples) = (Rc::clone(self.workspace.fields()), Rc::clone(&self.examples));
+        let offset = self.workspace.file(uri)?.text.offset(position);
+        let problems = self.problems.get(uri).map(|(_, placed)| hover::problems(placed, offset));
+        let problems = problems.unwrap_or_default();
         self.with_file(uri, |snapshot, index, file| {
-            let offset = file.text.offset(position);
-            let (symbol, part, range) = symbol_at(snapshot, index, offset)?;
-            let page = hover::hover(snapshot, &fields, &examples, &symbol)?;
-            let range = snapshot.spot(part, range).map(|spot| file.text.range(spot.range));
+            let symbol = symbol_at(snapshot, index, offset);
+            let page = symbol.as_ref().and_then(|(symbol, part, range)| {
+                let page = hover::hover(snapshot, &fields, &examples, symbol)?;
+                Some((page, snapshot.spot(*part, range.clone())))
+            });
+            let (page, spot) = match page {
+                Some((page, spot)) if problems.is_empty() => (page, spot),
+                Some((page, spot)) => (format!("{page}\n\n---\n\n{problems}"), spot),
+                None if problems.is_empty() => return None,
+                None => (problems, None),
+            };
+            let range = spot.map(|spot| file.text.range(spot.range));
             Some(Hover { contents: markdown(page), range })
         })?
     }
@@ -234,7 +245,7 @@ impl Server {
         };
         let range: Range<usize> =
             file.text.offset(params.range.start)..file.text.offset(params.range.end);
-        let places = Places::new(snapshot);
+        let places = Places::new(snapshot, self.workspace.pages());
         let mut actions = places.actions(&file.text, placed, &range);
         actions.extend(places.fix_all(placed));
         if let Some(only) = &params.context.only {
