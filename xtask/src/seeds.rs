@@ -38,6 +38,13 @@ const READER_ANSWERS: [&[u8]; 5] = [
     b"\x02\0\0\0\x08\0",                            // the end
 ];
 
+/// Messages of an editor, each behind NUL.
+const LSP_MESSAGES: [&[u8]; 3] = [
+    b"\0{\"jsonrpc\":\"2.0\",\"method\":\"textDocument/didOpen\",\"params\":{\"textDocument\":{\"uri\":\"untitled:a\",\"languageId\":\"falco-rules\",\"version\":1,\"text\":\"- macro: m\\n  condition: proc.name in (a)\\n\"}}}",
+    b"\0{\"jsonrpc\":\"2.0\",\"method\":\"textDocument/didChange\",\"params\":{\"textDocument\":{\"uri\":\"untitled:a\",\"version\":2},\"contentChanges\":[{\"range\":{\"start\":{\"line\":1,\"character\":13},\"end\":{\"line\":1,\"character\":17}},\"text\":\"fd\"}]}}",
+    b"\0{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"textDocument/completion\",\"params\":{\"textDocument\":{\"uri\":\"untitled:a\"},\"position\":{\"line\":1,\"character\":15}}}",
+];
+
 /// Writes `fuzz/seeds/<target>/*`, which is not committed.
 pub fn run() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -100,6 +107,7 @@ pub fn run() -> Result<()> {
     ] {
         seeds.add("regular_expressions", pattern.as_bytes())?;
     }
+    seeds.add("lsp_messages", &LSP_MESSAGES.concat())?;
     seeds.add("reader_answers", &READER_ANSWERS.concat())?;
     for answer in READER_ANSWERS {
         seeds.add("reader_answers", answer)?;
@@ -109,10 +117,12 @@ pub fn run() -> Result<()> {
         let text = fs::read_to_string(&path)?;
         seeds.add("rules_loader", text.as_bytes())?;
         seeds.add("rules_fmt", text.as_bytes())?;
+        seeds.add("rules_lint", text.as_bytes())?;
         for document in peregrine_yaml::parse(&text)? {
             for item in document.items() {
                 if let Some(condition) = item.get("condition").and_then(|node| node.as_str()) {
                     seeds.add("filter_parser", condition.as_bytes())?;
+                    seeds.add("condition_scan", condition.as_bytes())?;
                 }
                 if let Some(output) = item.get("output").and_then(|node| node.as_str()) {
                     seeds.add("output_templates", output.as_bytes())?;
