@@ -18,10 +18,10 @@ use self::messages::{
     SubscribeRequest, Task, TaskExit, VersionResponse,
 };
 use crate::client::Listed;
+use crate::cri::image::ImageNames;
 use crate::cri::known;
 use crate::cri::messages::{Empty, List};
 use crate::grpc::{CallError, Channel, Messages, Method};
-use crate::image::ImageNames;
 
 /// The namespace of the containers of CRI.
 pub(crate) const CRI_NAMESPACE: &str = "k8s.io";

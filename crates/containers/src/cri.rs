@@ -1,5 +1,6 @@
 //! The Container Runtime Interface, version 1.
 
+pub(crate) mod image;
 pub(crate) mod messages;
 pub(crate) mod pod;
 pub(crate) mod status;
@@ -7,6 +8,7 @@ pub(crate) mod status;
 use peregrine_limits::{RUNTIME_ANSWER_BYTES, RUNTIME_LIST_BYTES};
 use peregrine_state::ContainerKind;
 
+use self::image::{CriImage, ImageNames};
 use self::messages::{
     ALIVE, ContainerEvent, ContainerStatusResponse, Empty, Image, ImageSpec, ImageStatusRequest,
     ImageStatusResponse, List, ListedContainer, ListedSandbox, READY, SandboxStatusResponse,
@@ -15,7 +17,6 @@ use self::messages::{
 use self::pod::{Pod, PodContainer};
 use crate::client::Listed;
 use crate::grpc::{CallError, Channel, Messages, Method};
-use crate::image::{CriImage, ImageNames};
 
 /// A runtime with this interface.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ impl Cri {
     pub(crate) fn kind(&self) -> ContainerKind {
         match self.name.as_str() {
             "containerd" => ContainerKind::Containerd,
+            // By cri-dockerd.
+            "docker" => ContainerKind::Docker,
             "cri-o" => ContainerKind::Crio,
             _ => ContainerKind::Cri,
         }

@@ -20,12 +20,12 @@ use crate::containerd::messages::Envelope;
 use crate::containerd::record::{Origin, Record};
 use crate::containerd::{CRI_NAMESPACE, Containerd, Happening, Topic};
 use crate::cri::Cri;
+use crate::cri::image::ImageNames;
 use crate::cri::messages::{
     CREATED_EVENT, ContainerEvent, DELETED_EVENT, STARTED_EVENT, STOPPED_EVENT,
 };
 use crate::cri::pod::Pod;
 use crate::grpc::{CallError, Channel, Messages};
-use crate::image::ImageNames;
 
 /// What is asked for at a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,7 +26,6 @@ mod cri;
 mod grpc;
 #[allow(dead_code, reason = "the service that uses the clients follows")]
 mod grpc_client;
-mod image;
 mod oci;
 mod settings;
 

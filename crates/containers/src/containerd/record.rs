@@ -1,15 +1,18 @@
 //! What containerd keeps of a container.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
-use peregrine_state::{Container as Description, ContainerKind};
+use peregrine_state::{
+    Container as Description, ContainerKind, HealthProbe, PortMapping, ProbeKind,
+};
 use serde_json::Value;
 
 use super::messages::Container;
+use crate::cri::image::{CriImage, ImageNames};
 use crate::cri::messages::Image;
 use crate::cri::pod::{Pod, PodContainer, short_id, text};
 use crate::cri::status::configured_mounts;
-use crate::image::{CriImage, ImageNames};
 use crate::oci::{Spec, text_map};
 
 /// A container, with what JSON in it says.
@@ -124,8 +127,14 @@ impl Record {
     /// A container that no pod owns.
     pub(crate) fn describe(self, image: ImageNames) -> Description {
         let spec = Spec(&self.spec);
-        let name = self.labels.get("nerdctl/name").filter(|name| !name.is_empty());
-        let name = name.unwrap_or(&self.id).clone();
+        // What nerdctl keeps.
+        let label = |name: &str| self.labels.get(name).map(String::as_str).unwrap_or_default();
+        let name = match label("nerdctl/name") {
+            "" => self.id.clone(),
+            name => name.to_owned(),
+        };
+        let probes = healthcheck(label("nerdctl/healthcheck")).into_iter().collect();
+        let privileged = spec.privileged() || label("nerdctl/privileged") == "true";
         Description {
             id: short_id(&self.id),
             kind: ContainerKind::Containerd,
@@ -135,21 +144,53 @@ impl Record {
             image_repo: image.repository,
             image_tag: image.tag,
             image_digest: image.digest,
+            ip: label("nerdctl/ip").to_owned(),
             user: spec.uid().map(|uid| uid.to_string()).unwrap_or_default(),
-            privileged: spec.privileged(),
+            privileged,
             host_pid: spec.host_namespace("pid"),
             host_network: spec.host_namespace("network"),
             host_ipc: spec.host_namespace("ipc"),
             mounts: spec.mounts(),
-            labels: self.labels,
+            probes,
+            ports: ports(label("nerdctl/ports")),
             env: spec.env(),
             resources: spec.resources(),
             size: -1,
             created: self.created,
+            labels: self.labels,
             full_id: self.id,
             ..Description::default()
         }
     }
+}
+
+/// The command of a health check, as nerdctl keeps it.
+fn healthcheck(label: &str) -> Option<HealthProbe> {
+    let check: Value = serde_json::from_str(label).ok()?;
+    let mut test =
+        check.get("Test")?.as_array()?.iter().map(|word| word.as_str().map(str::to_owned));
+    let (exe, args) = match test.next()??.as_str() {
+        "CMD" => (test.next()??, test.collect::<Option<_>>()?),
+        "CMD-SHELL" => ("/bin/sh".to_owned(), vec!["-c".to_owned(), test.next()??]),
+        _ => return None,
+    };
+    Some(HealthProbe { kind: ProbeKind::Healthcheck, exe, args })
+}
+
+/// Ports of the host that lead into a container, as nerdctl 1 keeps them.
+fn ports(label: &str) -> Vec<PortMapping> {
+    let all: Value = serde_json::from_str(label).unwrap_or_default();
+    let port = |port: &Value| {
+        let number = |name| u16::try_from(port.get(name)?.as_u64()?).ok();
+        let host_ip = match text(port, "/HostIP") {
+            "" => Ipv4Addr::UNSPECIFIED,
+            address => address.parse().ok()?,
+        };
+        (text(port, "/Protocol") == "tcp").then_some(())?;
+        let (host_port, container_port) = (number("HostPort")?, number("ContainerPort")?);
+        Some(PortMapping { host_ip: host_ip.into(), host_port, container_port })
+    };
+    all.as_array().into_iter().flatten().filter_map(port).collect()
 }
 
 /// The digest of the manifest for this machine, if a list of manifests is given.

@@ -6,7 +6,7 @@ use peregrine_state::{Container, ContainerKind, HealthProbe, Mount, ProbeKind, R
 use serde_json::{Map, Value};
 
 use super::messages::{NODE, SandboxStatus};
-use crate::image::ImageNames;
+use crate::cri::image::ImageNames;
 use crate::oci::{Spec, text_map};
 
 /// Digits of an id that users see.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::messages::{ContainerStatusResponse, Image, Mount as CriMount};
 use super::pod::{PodContainer, number, text};
-use crate::image::{CriImage, ImageNames};
+use crate::cri::image::{CriImage, ImageNames};
 use crate::oci::Spec;
 
 /// The JSON of details in an answer.

@@ -211,7 +211,15 @@ pub(super) fn containerd(method: &str, namespace: &str, request: &Bytes) -> Repl
             }),
             "my-container" if namespace == "default" => found(api::Container {
                 id: "my-container".to_owned(),
-                labels: map(&[("nerdctl/name", "shiny")]),
+                labels: map(&[
+                    ("nerdctl/name", "shiny"),
+                    ("nerdctl/healthcheck", r#"{"Test": ["CMD-SHELL", "test -e /ok"]}"#),
+                    (
+                        "nerdctl/ports",
+                        r#"[{"HostPort": 8080, "ContainerPort": 80, "Protocol": "tcp",
+                             "HostIP": "0.0.0.0"}, {"Protocol": "udp"}, 7]"#,
+                    ),
+                ]),
                 image: "docker.io/library/bb:2".to_owned(),
                 spec: any(spec),
                 created_at: created_at(),
