@@ -141,6 +141,15 @@ limits! {
     /// Descriptions of containers that are kept to tell of their end. Of more, the end is told with
     /// the id alone.
     CONTAINER_CACHE_BYTES: Bytes = 32 << 20;
+    /// The JSON that describes a pod or another object of Kubernetes. A longer one is not read and
+    /// counts as unreadable.
+    KUBERNETES_JSON_BYTES: Bytes = 1 << 20;
+    /// Descriptions of all pods and other objects of Kubernetes. More are dropped; fields of these
+    /// are empty.
+    KUBERNETES_TOTAL_BYTES: Bytes = 64 << 20;
+    /// Pods and other objects of Kubernetes that are kept. More are dropped; fields of these are
+    /// empty.
+    KUBERNETES_OBJECTS: Count = 65_536;
     /// Sets of control groups whose container is remembered. At more, all are forgotten.
     CGROUP_SETS: Count = 4096;
     /// Control groups whose events and lost events are counted one by one. Those of more count in
@@ -279,6 +288,22 @@ limits! {
     /// Time for sending a response of the web server from when the client stops to take it. A
     /// slower client's connection is closed.
     WEB_RESPONSE_TIME: Milliseconds = 5000;
+
+    // What the API server of Kubernetes answers.
+
+    /// Connecting to the API server of Kubernetes. The attempt has failed after this time, and is
+    /// made again after a pause.
+    KUBERNETES_CONNECT_TIME: Milliseconds = 10_000;
+    /// A request to the API server of Kubernetes until its answer begins, and a page of a list. It
+    /// has failed after this time, and is sent again after a pause.
+    KUBERNETES_REQUEST_TIME: Milliseconds = 30_000;
+    /// A page of a list of the API server of Kubernetes. A longer one is given up, and asked for
+    /// again after a pause.
+    KUBERNETES_LIST_BYTES: Bytes = 64 << 20;
+    /// A line of a watch of the API server of Kubernetes. At a longer one the watch is begun anew.
+    KUBERNETES_LINE_BYTES: Bytes = 8 << 20;
+    /// Namespaces, owners and services of pods that are watched. Fields of more are empty.
+    KUBERNETES_WATCHES: Count = 2_048;
 
     // What is read again.
 

@@ -218,6 +218,22 @@ impl Containers {
         true
     }
 
+    /// Changes the containers with a label of which `selected` holds.
+    pub(crate) fn change_labelled(
+        &mut self,
+        label: &str,
+        selected: impl Fn(&str) -> bool,
+        change: impl Fn(&mut Container),
+    ) {
+        for container in self.by_id.values_mut() {
+            if container.labels.get(label).is_some_and(|value| selected(value)) {
+                let before = container.bytes();
+                change(Arc::make_mut(container));
+                self.bytes = (self.bytes + container.bytes()).saturating_sub(before);
+            }
+        }
+    }
+
     pub(crate) fn remove(&mut self, id: &[u8]) {
         if let Some(known) = self.by_id.remove(id) {
             self.bytes = self.bytes.saturating_sub(known.bytes());

@@ -37,6 +37,7 @@ mod counters;
 mod export;
 mod fd;
 mod fds;
+mod kubernetes;
 mod net;
 mod partition;
 mod repair;
@@ -57,6 +58,10 @@ pub use containers::{
 pub use counters::{Counters, Scanned};
 pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};
 pub use fds::{FdTable, FdTables};
+pub use kubernetes::{
+    Change as KubernetesChange, KUBERNETES_EVENT, Kubernetes, KubernetesError, Object, ObjectKind,
+    Pod,
+};
 pub use net::Interfaces;
 pub use partition::Partition;
 pub use state::{Config, Context, State};

@@ -12,6 +12,7 @@ use crate::containers::{Cgroups, Container, Containers, Lookups, Matchers};
 use crate::counters::Counters;
 use crate::fd::Fd;
 use crate::fds::{FdTable, FdTables};
+use crate::kubernetes::{Kubernetes, POD_UID, Pod, pod_of};
 use crate::net::Interfaces;
 use crate::partition::Partition;
 use crate::resolve::PendingAccounts;
@@ -49,6 +50,7 @@ pub struct State {
     pub(crate) partition: Partition,
     pub(crate) users: Users,
     pub(crate) containers: Containers,
+    pub(crate) kubernetes: Kubernetes,
     pub(crate) cgroups: Cgroups,
     pub(crate) lookups: Lookups,
     pub(crate) texts: TextBudget,
@@ -107,6 +109,7 @@ impl State {
             } else {
                 Containers::default()
             },
+            kubernetes: Kubernetes::default(),
             cgroups: Cgroups::new(config.matchers.clone(), config.lookup_containers),
             lookups: Lookups::default(),
             texts: TextBudget::default(),
@@ -175,6 +178,25 @@ impl State {
             Some(described) => Some(described),
             None => self.containers.get(&self.thread(context)?.container),
         }
+    }
+
+    /// The pod in which the thread of an event runs, as the API server describes it: by the label
+    /// of its container, or else by its control groups.
+    pub fn pod(&self, context: Context) -> Option<&Pod> {
+        if self.kubernetes.pods() == 0 {
+            return None;
+        }
+        let thread = self.thread(context)?;
+        let container = self.containers.get(&thread.container);
+        if let Some(uid) = container.and_then(|container| container.labels.get(POD_UID)) {
+            return self.kubernetes.pod(uid);
+        }
+        self.kubernetes.pod(&pod_of(&thread.cgroups)?)
+    }
+
+    /// Pods and other objects of Kubernetes.
+    pub fn kubernetes(&self) -> &Kubernetes {
+        &self.kubernetes
     }
 
     /// The thread with this tid.

@@ -13,6 +13,7 @@ use peregrine_event::snapshot::{Group, User};
 
 use super::context::ApplyContext;
 use crate::containers::{Container, ContainerKind};
+use crate::kubernetes::{Change as KubernetesChange, KUBERNETES_EVENT, POD_UID};
 use crate::state::State;
 
 peregrine_event::same_params!(container_json, old_container_json: JSON);
@@ -75,7 +76,30 @@ impl State {
                     self.event_container = Some(Arc::new(container));
                 }
             }
+            Some(name) if name == KUBERNETES_EVENT.as_bytes() => {
+                if let Some(json) = cx.event.text(asyncevent::DATA) {
+                    self.kubernetes_event(json);
+                }
+            }
             _ => {}
+        }
+    }
+
+    fn kubernetes_event(&mut self, json: &[u8]) {
+        let Ok(change) = KubernetesChange::from_json(json) else {
+            self.counters.bad_containers += 1;
+            return;
+        };
+        let Some(change) = change else { return };
+        let pod = match &change {
+            KubernetesChange::Pod(pod) if !pod.probes.is_empty() => Some(Arc::clone(pod)),
+            _ => None,
+        };
+        self.counters.dropped_others += u64::from(!self.kubernetes.apply(change));
+        if let Some(pod) = pod {
+            let own = |uid: &str| uid == pod.object.uid || uid == pod.static_uid;
+            let kubernetes = &self.kubernetes;
+            self.containers.change_labelled(POD_UID, own, |it| kubernetes.add_probes(it));
         }
     }
 
@@ -86,10 +110,11 @@ impl State {
         container.ok()
     }
 
-    fn describe(&mut self, container: Container) {
+    fn describe(&mut self, mut container: Container) {
         if !self.config.containers {
             return;
         }
+        self.kubernetes.add_probes(&mut container);
         let container = Arc::new(container);
         self.event_container = Some(Arc::clone(&container));
         self.add_container(container);
