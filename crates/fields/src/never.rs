@@ -5,7 +5,12 @@ use peregrine_event::source::SourceNames;
 use crate::table::{Container, Fd, FieldId, Generic};
 
 /// Why a field never has a value, and what serves instead.
-pub(crate) fn reason(field: FieldId, source: &str) -> Option<(&'static str, &'static str)> {
+/// `kubernetes`: whether the API server of Kubernetes is queried.
+pub(crate) fn reason(
+    field: FieldId,
+    source: &str,
+    kubernetes: bool,
+) -> Option<(&'static str, &'static str)> {
     match field {
         FieldId::Fd(Fd::ClientIpName | Fd::ServerIpName | Fd::LocalIpName | Fd::RemoteIpName) => {
             Some((
@@ -21,9 +26,9 @@ pub(crate) fn reason(field: FieldId, source: &str) -> Option<(&'static str, &'st
                 "remove it, or give the rule the `source` of the plugin",
             ))
         }
-        FieldId::Container(field) if only_from_api_server(field) => Some((
+        FieldId::Container(field) if !kubernetes && only_from_api_server(field) => Some((
             "only the Kubernetes API server has it, and it is not queried",
-            "use `k8s.pod.name`, `k8s.ns.name` or `k8s.pod.label`",
+            "set `peregrine.kubernetes.enabled`, or use `k8s.pod.name`, `k8s.ns.name` or `k8s.pod.label`",
         )),
         _ => None,
     }
@@ -34,7 +39,8 @@ pub(crate) fn may_name(text: &str) -> bool {
     ["ip.name", "evt.plugin", "k8s."].iter().any(|part| text.contains(part))
 }
 
-fn only_from_api_server(field: Container) -> bool {
+/// Whether no container runtime knows a field.
+pub(crate) fn only_from_api_server(field: Container) -> bool {
     matches!(
         field,
         Container::RcName
@@ -68,7 +74,7 @@ mod tests {
     fn the_search_finds_every_field_that_never_has_a_value() {
         let all = classes().iter().flat_map(|class| class.fields.iter());
         let without: Vec<_> = all
-            .filter(|field| reason(field.id, SourceNames::SYSCALL).is_some())
+            .filter(|field| reason(field.id, SourceNames::SYSCALL, false).is_some())
             .map(|field| &*field.name)
             .collect();
         assert_eq!(without.len(), 25, "{without:?}");

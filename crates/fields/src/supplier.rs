@@ -5,6 +5,7 @@ use peregrine_event::{Format, ParamType};
 use peregrine_filter::{OutputKind, OutputValue, Supplier, Value};
 
 use crate::extract;
+use crate::never::only_from_api_server;
 use crate::table::FieldId;
 use crate::view::View;
 use crate::vocabulary::{Arg, Field};
@@ -21,7 +22,11 @@ impl Supplier<Field> for View<'_> {
             FieldId::Fd(id) => extract::fd::value(self, id, &field.arg),
             FieldId::FdList(id) => extract::fdlist::value(self, id),
             FieldId::FsPath(id) => extract::path::value(self, id),
+            FieldId::Container(id) if only_from_api_server(id) => {
+                extract::kubernetes::of_pod(self, id, &field.arg)
+            }
             FieldId::Container(id) => extract::container::value(self, id, &field.arg),
+            FieldId::Kubernetes(id) => extract::kubernetes::value(self, id, &field.arg),
             FieldId::Plugin(_) => match &field.arg {
                 Arg::Registered(registered) => registered.value(self),
                 _ => None,

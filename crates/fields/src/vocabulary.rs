@@ -63,6 +63,7 @@ pub(crate) enum WhichPath {
 pub struct Fields {
     source: Box<str>,
     containers: bool,
+    kubernetes: bool,
     classes: Vec<Arc<RuntimeClass>>,
     constants: Vec<(String, Arc<[u8]>)>,
 }
@@ -76,13 +77,25 @@ impl Fields {
     /// Fields of the source with this name. Any source but `syscall` has those of every source, and
     /// of the classes [registered](Self::with_class) for it.
     pub fn of_source(name: &str) -> Self {
-        Self { source: name.into(), containers: false, classes: Vec::new(), constants: Vec::new() }
+        Self {
+            source: name.into(),
+            containers: false,
+            kubernetes: false,
+            classes: Vec::new(),
+            constants: Vec::new(),
+        }
     }
 
     /// With the fields of containers and pods, or without.
     #[must_use]
     pub fn with_containers(self, containers: bool) -> Self {
         Self { containers, ..self }
+    }
+
+    /// With the fields that only the API server of Kubernetes knows, or without.
+    #[must_use]
+    pub fn with_kubernetes(self, kubernetes: bool) -> Self {
+        Self { kubernetes, ..self }
     }
 
     /// With the fields of a class registered at run time, if it has any for this source.
@@ -181,6 +194,7 @@ impl Fields {
             Scope::All => true,
             Scope::Syscall => syscall,
             Scope::Containers => syscall && self.containers,
+            Scope::Kubernetes => syscall && self.kubernetes,
             Scope::Sources(names) => names.contains(&self.source),
         }
     }
@@ -223,7 +237,7 @@ impl Vocabulary for Fields {
     type Field = Field;
 
     fn never(&self, field: &Field) -> Option<(&'static str, &'static str)> {
-        never::reason(field.id, &self.source)
+        never::reason(field.id, &self.source, self.kubernetes)
     }
 
     fn may_lack_values(&self, text: &str) -> bool {
@@ -463,7 +477,8 @@ mod tests {
     use super::*;
 
     fn resolved(text: &str) -> Resolved<Field> {
-        Fields::syscall().with_containers(true).resolve(text).unwrap()
+        let all = Fields::syscall().with_containers(true).with_kubernetes(true);
+        all.resolve(text).unwrap()
     }
 
     fn error(text: &str) -> String {

@@ -38,7 +38,8 @@ fn ours() -> Vec<Row> {
         let key = argument.key.then(|| "KEY".to_owned());
         (argument.required, index.into_iter().chain(key).collect())
     };
-    let listed = classes().iter().filter(|class| class.listed);
+    // Falco has the fields of the API server from a plugin of its own.
+    let listed = classes().iter().filter(|class| class.listed && class.name != "k8smeta");
     listed
         .flat_map(|class| class.fields.iter().map(move |field| (class, field)))
         .filter(|(_, field)| field.is_listed() && !OWN.contains(&&*field.name))

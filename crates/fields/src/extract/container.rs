@@ -83,7 +83,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
         Container::PodFullSandboxId => text(info.pod_sandbox_id.as_bytes()),
         Container::PodLabel => label(&info.pod_sandbox_labels, arg),
         Container::PodLabels => labels(view, &info.pod_sandbox_labels),
-        // Only the API server has these, and it is not queried.
+        // Only the API server has these: `kubernetes` extracts them.
         Container::RcName
         | Container::RcId
         | Container::RcLabel

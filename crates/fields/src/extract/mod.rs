@@ -6,6 +6,7 @@ pub(crate) mod fd;
 pub(crate) mod fdlist;
 pub(crate) mod generic;
 pub(crate) mod identity;
+pub(crate) mod kubernetes;
 mod lineage;
 pub(crate) mod path;
 pub(crate) mod process;

@@ -94,43 +94,43 @@ fields! {
         PodIp = "k8s.pod.ip" Charbuf Na Pure 10,
         /// What the network plugin reported about the pod, as JSON.
         PodCniJson = "k8s.pod.cni.json" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// Name of the replication controller of the pod; only the API server knows.
         RcName = "k8s.rc.name" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// UID of the replication controller of the pod; only the API server knows.
         RcId = "k8s.rc.id" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// Value of a label of the replication controller of the pod; only the API server knows.
         RcLabel = "k8s.rc.label" Charbuf Na Pure 10 [key],
-        /// No longer known; load a plugin that asks the API server.
+        /// Labels of the replication controller of the pod; only the API server knows.
         RcLabels = "k8s.rc.labels" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// Names of the services that select the pod; only the API server knows.
         SvcName = "k8s.svc.name" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// UIDs of the services that select the pod; only the API server knows.
         SvcId = "k8s.svc.id" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// Values of a label of the services that select the pod; only the API server knows.
         SvcLabel = "k8s.svc.label" Charbuf Na Pure 10 [key],
-        /// No longer known; load a plugin that asks the API server.
+        /// Labels of the services that select the pod; only the API server knows.
         SvcLabels = "k8s.svc.labels" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// UID of the namespace; only the API server knows.
         NsId = "k8s.ns.id" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// Value of a label of the namespace; only the API server knows.
         NsLabel = "k8s.ns.label" Charbuf Na Pure 10 [key],
-        /// No longer known; load a plugin that asks the API server.
+        /// Labels of the namespace; only the API server knows.
         NsLabels = "k8s.ns.labels" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// Name of the replica set of the pod; only the API server knows.
         RsName = "k8s.rs.name" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// UID of the replica set of the pod; only the API server knows.
         RsId = "k8s.rs.id" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// Value of a label of the replica set of the pod; only the API server knows.
         RsLabel = "k8s.rs.label" Charbuf Na Pure 10 [key],
-        /// No longer known; load a plugin that asks the API server.
+        /// Labels of the replica set of the pod; only the API server knows.
         RsLabels = "k8s.rs.labels" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// Name of the deployment of the pod; only the API server knows.
         DeploymentName = "k8s.deployment.name" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// UID of the deployment of the pod; only the API server knows.
         DeploymentId = "k8s.deployment.id" Charbuf Na Pure 10,
-        /// No longer known; load a plugin that asks the API server.
+        /// Value of a label of the deployment of the pod; only the API server knows.
         DeploymentLabel = "k8s.deployment.label" Charbuf Na Pure 10 [key],
-        /// No longer known; load a plugin that asks the API server.
+        /// Labels of the deployment of the pod; only the API server knows.
         DeploymentLabels = "k8s.deployment.labels" Charbuf Na Pure 10,
     }
 }

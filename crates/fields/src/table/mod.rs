@@ -5,6 +5,7 @@ mod container;
 mod evt;
 mod fd;
 mod identity;
+mod kubernetes;
 mod path;
 mod process;
 
@@ -17,6 +18,7 @@ pub use container::Container;
 pub use evt::{Generic, Syscall, Util};
 pub use fd::{Fd, FdList};
 pub use identity::{Group, User};
+pub use kubernetes::Kubernetes;
 pub use path::FsPath;
 pub use process::Process;
 
@@ -44,6 +46,8 @@ pub enum Scope {
     Syscall,
     /// Those of the source `syscall`, when container metadata is collected.
     Containers,
+    /// Those of the source `syscall`, when the API server of Kubernetes is queried.
+    Kubernetes,
     /// Those of the sources with these names.
     Sources(Box<[Box<str>]>),
 }
@@ -85,6 +89,7 @@ pub enum FieldId {
     FdList(FdList),
     FsPath(FsPath),
     Container(Container),
+    Kubernetes(Kubernetes),
     /// A field that the configuration defines.
     Static,
     /// A field of a class registered at run time, by its index in the class.
@@ -218,7 +223,7 @@ pub fn classes() -> &'static [Class] {
     &CLASSES
 }
 
-static CLASSES: [Class; 11] = [
+static CLASSES: [Class; 12] = [
     Class {
         name: Cow::Borrowed("evt"),
         description: Cow::Borrowed("The event itself. Events of every source have these fields."),
@@ -298,6 +303,15 @@ static CLASSES: [Class; 11] = [
         fields: Cow::Borrowed(Container::DEFINITIONS),
     },
     Class {
+        name: Cow::Borrowed("k8smeta"),
+        description: Cow::Borrowed(
+            "The pod in which the thread runs, as the API server of Kubernetes describes it.",
+        ),
+        scope: Scope::Kubernetes,
+        listed: true,
+        fields: Cow::Borrowed(Kubernetes::DEFINITIONS),
+    },
+    Class {
         name: Cow::Borrowed("static"),
         description: Cow::Borrowed("Texts that the configuration defines."),
         scope: Scope::All,
@@ -334,6 +348,7 @@ impl FieldId {
             Self::FdList(id) => id.definition(),
             Self::FsPath(id) => id.definition(),
             Self::Container(id) => id.definition(),
+            Self::Kubernetes(id) => id.definition(),
             Self::Static => &CONSTANT,
             Self::Plugin(_) => return None,
         })

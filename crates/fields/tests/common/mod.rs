@@ -156,7 +156,7 @@ impl Machine {
 
 /// All fields.
 pub(crate) fn vocabulary() -> Fields {
-    Fields::syscall().with_containers(true).with_statics([("site", "attic")])
+    Fields::syscall().with_containers(true).with_kubernetes(true).with_statics([("site", "attic")])
 }
 
 /// A field by name.
