@@ -111,7 +111,8 @@ impl ToldEvent {
 pub fn inbox() -> (InboxSender, Inbox) {
     let (sender, receiver) = sync_channel(INBOX_ENTRIES.get());
     let bytes = Arc::<AtomicUsize>::default();
-    let inbox = Inbox { receiver, bytes: Arc::clone(&bytes), initial: None, complete: false };
+    let inbox =
+        Inbox { receiver, bytes: Arc::clone(&bytes), initial: None, awaited: 1, complete: false };
     (InboxSender { sender, bytes }, inbox)
 }
 
@@ -174,6 +175,8 @@ pub struct Inbox {
     bytes: Arc<AtomicUsize>,
     /// When the wait for what was there at the start ends.
     initial: Option<Instant>,
+    /// Threads that have not told all of that yet.
+    awaited: usize,
     complete: bool,
 }
 
@@ -189,6 +192,11 @@ pub enum Initial {
 }
 
 impl Inbox {
+    /// One thread more tells what was there when the source began, and says when that is complete.
+    pub fn await_one_more(&mut self) {
+        self.awaited += 1;
+    }
+
     /// What comes next, if there is something.
     pub fn take(&mut self) -> Option<Told> {
         loop {
@@ -230,10 +238,11 @@ impl Inbox {
         let deadline = *self.initial.get_or_insert_with(|| now + wait);
         let left = deadline.saturating_duration_since(now);
         match self.receiver.recv_timeout(left.min(STEP)) {
-            Ok(entry) => match self.open(entry) {
-                Some(told) => return Initial::Told(told),
-                None => self.complete = true,
-            },
+            Ok(entry) => {
+                if let Some(told) = self.open(entry) {
+                    return Initial::Told(told);
+                }
+            }
             Err(RecvTimeoutError::Timeout) => self.complete = left.is_zero(),
             Err(RecvTimeoutError::Disconnected) => self.complete = true,
         }
@@ -247,7 +256,8 @@ impl Inbox {
                 Some(told)
             }
             Entry::InitialIsComplete => {
-                self.complete = true;
+                self.awaited = self.awaited.saturating_sub(1);
+                self.complete |= self.awaited == 0;
                 None
             }
         }
@@ -329,6 +339,16 @@ mod tests {
         sender.try_send(event(2)).unwrap();
         assert!(sender.initial_is_complete());
         assert_eq!((inbox.take(), inbox.take()), (Some(event(2)), None));
+    }
+
+    #[test]
+    fn all_threads_are_waited_for() {
+        let (sender, mut inbox) = inbox();
+        inbox.await_one_more();
+        assert!(sender.initial_is_complete());
+        assert!(matches!(inbox.initial(Duration::from_secs(60)), Initial::Waiting));
+        assert!(sender.initial_is_complete());
+        assert!(matches!(inbox.initial(Duration::from_secs(60)), Initial::Complete));
     }
 
     #[test]
