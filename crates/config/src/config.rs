@@ -10,9 +10,9 @@ use peregrine_alert::Priority;
 use crate::declare::section;
 use crate::sections::{
     AlertThrottling, AppendOutput, BaseSyscalls, Capture, Containers, Engine, FalcoLibs,
-    FileOutput, Files, HttpOutput, Include, LibsLogger, LogFormat, LogLevel, Metrics, OtlpOutput,
-    OutputsQueue, Plugins, Presentation, ProgramOutput, RuleMatching, RuleSelection, StdoutOutput,
-    SyscallEventDrops, SyscallEventTimeouts, SyslogOutput, Webserver,
+    FileOutput, Files, HttpOutput, Include, Kubernetes, LibsLogger, LogFormat, LogLevel, Metrics,
+    OtlpOutput, OutputsQueue, Plugins, Presentation, ProgramOutput, RuleMatching, RuleSelection,
+    StdoutOutput, SyscallEventDrops, SyscallEventTimeouts, SyslogOutput, Webserver,
 };
 use crate::sections::{KafkaOutput, NatsOutput};
 
@@ -120,6 +120,8 @@ section! {
         falco_libs: FalcoLibs = FalcoLibs::default();
         /// What is asked about containers.
         containers: Containers = Containers::default(), extra { "$comment": "Peregrine" };
+        /// What the API server of Kubernetes is asked.
+        kubernetes: Kubernetes = Kubernetes::default(), extra { "$comment": "Peregrine" };
         /// What the program writes.
         files: Files = Files::default(), extra { "$comment": "Peregrine" };
         /// Give up capabilities and system calls that the run does not need.

@@ -47,11 +47,11 @@ pub use sections::{
     CaptureMode, ClientCertificate, Containers, DropAction, DropActions, Encoding, Engine,
     ExtraField, Facility, FalcoLibs, FieldChanges, FileCompression, FileOutput, FileRotation,
     Files, Fsync, Headers, Hooks, HttpExtras, HttpOutput, Include, Interval, IntervalError,
-    LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat, LogLevel, Metrics,
-    OutputsQueue, OwnStdoutKeys, OwnSyslogKeys, Plugin, Plugins, Presentation, ProgramOutput,
-    Renames, Retries, RingSize, RuleMatching, RuleSelection, Scope, Select, Share, StdoutOutput,
-    Strategy, SyscallEventDrops, SyscallEventTimeouts, SyslogAddress, SyslogForm, SyslogFraming,
-    SyslogOutput, Tls, Trust, Webserver, WhenClosed, WhenFull,
+    Kubernetes, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat, LogLevel,
+    Metrics, OutputsQueue, OwnStdoutKeys, OwnSyslogKeys, Plugin, Plugins, Presentation,
+    ProgramOutput, Renames, Retries, RingSize, RuleMatching, RuleSelection, Scope, Select, Share,
+    StdoutOutput, Strategy, SyscallEventDrops, SyscallEventTimeouts, SyslogAddress, SyslogForm,
+    SyslogFraming, SyslogOutput, Tls, Trust, Webserver, WhenClosed, WhenFull,
 };
 pub use sections::{
     KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism,

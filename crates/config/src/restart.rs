@@ -4,10 +4,11 @@ use crate::{Config, KeyChange, Metrics};
 
 /// Keys, and sections with all of their keys, that need a restart. The source of events is opened
 /// once, and with it the state that they fill; what events cost is measured from the first on.
-const RESTART: [&str; 7] = [
+const RESTART: [&str; 8] = [
     "drop_privileges",
     "engine",
     "falco_libs",
+    "kubernetes",
     "load_plugins",
     "metrics.bpf_enable_stats",
     "metrics.syscalls_counters_enabled",
@@ -31,6 +32,7 @@ impl Config {
             drop_privileges: self.drop_privileges,
             engine: self.engine.clone(),
             falco_libs: self.falco_libs.clone(),
+            kubernetes: self.kubernetes.clone(),
             load_plugins: self.load_plugins.clone(),
             plugins: self.plugins.clone(),
             metrics: Metrics {

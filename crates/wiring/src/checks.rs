@@ -3,6 +3,7 @@
 use anyhow::{Context, bail};
 use peregrine_config::Engine;
 
+use super::kubernetes;
 use super::setup::Setup;
 use peregrine_args::LoadArgs;
 
@@ -11,7 +12,9 @@ pub const SYSCALL: &str = "syscall";
 
 /// Plugins other than the built-in one can't be loaded.
 pub fn plugins(setup: &Setup) -> anyhow::Result<()> {
-    let foreign = setup.loaded.plugins.iter().find(|plugin| plugin.name != "container");
+    let built_in = ["container", kubernetes::PLUGIN];
+    let mut plugins = setup.loaded.plugins.iter();
+    let foreign = plugins.find(|plugin| !built_in.contains(&plugin.name.as_str()));
     if let Some(plugin) = foreign {
         bail!(
             "plugins are not supported yet: cannot load '{}' from {} (leave it out of load_plugins)",

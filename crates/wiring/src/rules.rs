@@ -14,6 +14,7 @@ use peregrine_rules::{
 
 use super::checks::{self, SYSCALL};
 use super::explain;
+use super::kubernetes;
 use super::setup::Setup;
 use crate::version;
 use peregrine_args::{LoadArgs, RulesArgs};
@@ -36,6 +37,7 @@ pub struct Rules {
 pub fn vocabulary(setup: &Setup) -> Fields {
     Fields::syscall()
         .with_containers(setup.containers())
+        .with_kubernetes(kubernetes::is_enabled(setup))
         .with_statics(setup.config().static_fields.iter())
 }
 
@@ -225,10 +227,12 @@ fn add_outputs(
 
 /// The plugins that rules require are loaded.
 pub fn check_plugins(setup: &Setup, loader: &Loader<Fields>) -> anyhow::Result<()> {
-    let container = setup.containers().then_some(version::CONTAINER_PLUGIN);
+    let container = setup.containers().then_some(("container", version::CONTAINER_PLUGIN));
+    let pods = kubernetes::is_enabled(setup).then_some((kubernetes::PLUGIN, version::PODS_PLUGIN));
+    let built_in: Vec<_> = container.into_iter().chain(pods).collect();
     for alternatives in loader.required_plugins() {
         let met = alternatives.iter().any(|wanted| {
-            container.is_some_and(|version| wanted.satisfied_by("container", version))
+            built_in.iter().any(|(name, version)| wanted.satisfied_by(name, *version))
         });
         if !met {
             let wanted: Vec<_> = alternatives.iter().map(ToString::to_string).collect();

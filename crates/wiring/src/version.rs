@@ -20,6 +20,8 @@ pub const DRIVER_API: &str = "10.1.0";
 pub const SCHEMA: &str = "4.5.1";
 /// Version of the plugin `container` whose fields are built in, for rules that require it.
 pub const CONTAINER_PLUGIN: Version = Version { major: 0, minor: 7, patch: 1 };
+/// The same for the plugin `k8smeta`.
+pub const PODS_PLUGIN: Version = Version { major: 0, minor: 4, patch: 1 };
 /// Peregrine's version.
 pub const OWN: &str = env!("CARGO_PKG_VERSION");
 

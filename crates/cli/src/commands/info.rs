@@ -3,6 +3,7 @@
 use anyhow::bail;
 
 use peregrine_args::ConfigArgs;
+use peregrine_wiring::kubernetes;
 use peregrine_wiring::print::print;
 use peregrine_wiring::setup::Setup;
 use peregrine_wiring::version;
@@ -27,18 +28,23 @@ pub(crate) fn plugin(args: &ConfigArgs, wanted: &str) -> anyhow::Result<()> {
     let setup = Setup::load(args)?;
     let mut plugins = setup.loaded.plugins.iter();
     match plugins.find(|p| p.name == wanted || p.library_path.to_str() == Some(wanted)) {
-        Some(plugin) if plugin.name == "container" => Ok(print(container_plugin())?),
-        Some(plugin) => bail!("plugins are not supported yet: {}", plugin.name),
+        Some(plugin) => match built_in_plugin(&plugin.name) {
+            Some(text) => Ok(print(text)?),
+            None => bail!("plugins are not supported yet: {}", plugin.name),
+        },
         None => bail!("can't find plugin and print its info: {wanted}"),
     }
 }
 
-/// Description of the built-in replacement of the plugin `container`, in the form of plugin
-/// descriptions.
-pub(crate) fn container_plugin() -> String {
-    format!(
-        "Name: container\nDescription: Containers and pods, built into Peregrine\nVersion: {}\n\
-         Capabilities: \n  - Field Extraction\n  - Event Parsing\n  - Async Events\n\n",
-        version::CONTAINER_PLUGIN
-    )
+/// Description of the built-in replacement of a plugin, in the form of plugin descriptions.
+pub(crate) fn built_in_plugin(name: &str) -> Option<String> {
+    let (what, version) = match name {
+        "container" => ("Containers and pods", version::CONTAINER_PLUGIN),
+        kubernetes::PLUGIN => ("Pods and their owners, from the API server", version::PODS_PLUGIN),
+        _ => return None,
+    };
+    Some(format!(
+        "Name: {name}\nDescription: {what}, built into Peregrine\nVersion: {version}\n\
+         Capabilities: \n  - Field Extraction\n  - Event Parsing\n  - Async Events\n\n"
+    ))
 }

@@ -43,7 +43,8 @@ fn plugins(args: &ListCommand) -> anyhow::Result<String> {
     let setup = Setup::load(&args.config)?;
     checks::plugins(&setup)?;
     let plugins = &setup.loaded.plugins;
-    let infos: String = plugins.iter().map(|_| info::container_plugin()).collect();
+    let infos: String =
+        plugins.iter().filter_map(|plugin| info::built_in_plugin(&plugin.name)).collect();
     Ok(format!("{} Plugins Loaded:\n\n{infos}\n", plugins.len()))
 }
 

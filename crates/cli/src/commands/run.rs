@@ -29,7 +29,7 @@ use peregrine_wiring::privileges::drop_privileges;
 use peregrine_wiring::reload::{RunFiles, RunVersions, Running, Version};
 use peregrine_wiring::rules::{self, Rules};
 use peregrine_wiring::setup::Setup;
-use peregrine_wiring::{checks, live, metrics, run, server};
+use peregrine_wiring::{checks, feed, live, metrics, run, server};
 
 /// Exit code if the pid file can't be written; scripts tell it from other failures.
 const NO_PIDFILE: u8 = 255;
@@ -88,12 +88,13 @@ pub(super) fn start(
         (files, Version::new(setup.loaded.clone(), &texts, read, &plan), requests)
     });
     drop(texts);
-    process(&prepared, plan, reload, controller)
+    process(setup, &prepared, plan, reload, controller)
 }
 
 /// Processes events until the source ends or a stop is requested. The summary is printed in any
 /// case, after the last alert.
 fn process(
+    setup: &Setup,
     prepared: &PreparedRun<'_>,
     plan: Plan,
     reload: Option<(RunFiles, Version, Requests)>,
@@ -130,15 +131,9 @@ fn process(
         web: ServerSlot::default(),
     };
     let (origin, opened) = (agent.origin.clone(), prepared.opened);
-    let context = RunContext {
-        generation,
-        outputs,
-        origin,
-        metrics,
-        feed: None,
-        log: agent.log.clone(),
-        opened,
-    };
+    let (feed, _feeders) = feed::start(setup)?;
+    let context =
+        RunContext { generation, outputs, origin, metrics, feed, log: agent.log.clone(), opened };
     let run = Run::prepare(settings, context)?;
     let web = running.web.clone();
     let scraper = running.metrics.as_ref().map(MetricsControl::scraper);

@@ -7,6 +7,7 @@ mod drops;
 mod engine;
 mod files;
 mod includes;
+mod kubernetes;
 mod libs;
 mod log;
 mod metrics;
@@ -23,6 +24,7 @@ pub use drops::{DropAction, DropActions, Share, SyscallEventDrops, SyscallEventT
 pub use engine::{Engine, Hooks, LiveSettings, RingSize, Scope};
 pub use files::Files;
 pub use includes::{Include, Strategy};
+pub use kubernetes::Kubernetes;
 pub use libs::{BaseSyscalls, FalcoLibs};
 pub use log::{LibsLogger, LibsSeverity, LogFormat, LogLevel};
 pub use metrics::{Interval, IntervalError, Metrics};
