@@ -5,6 +5,7 @@ mod bpf;
 mod codegen;
 mod demo;
 mod kernels;
+mod kubernetes;
 mod lengthen;
 mod seeds;
 
@@ -59,6 +60,15 @@ Examples:
   cargo xtask kernels --kernel newest --check load      does the newest kernel take the probe?
   cargo xtask kernels --image /boot/vmlinuz-6.8.0       a kernel of your own")]
     Kernels(kernels::Options),
+    /// Run the program on a real node of Kubernetes, and compare its alerts with the pods there.
+    ///
+    /// Requires root, the programs of Kubernetes and a script that starts them; where they are
+    /// missing, it says so and succeeds.
+    #[command(after_help = "\
+Examples:
+  cargo xtask kubernetes --script k8s-node.sh --node /var/tmp/node              everything
+  cargo xtask kubernetes --script k8s-node.sh --node DIR --before 0 --count 2   a quick look")]
+    Kubernetes(kubernetes::Options),
     /// Write seeds for the fuzz targets, cut from captures and rules, to `fuzz/seeds/`.
     FuzzSeeds,
 }
@@ -71,6 +81,7 @@ fn main() -> Result<()> {
         Task::DemoCapture => demo::run(),
         Task::LengthenCapture { input, times, output } => lengthen::run(&input, times, &output),
         Task::Kernels(options) => kernels::run(&options),
+        Task::Kubernetes(options) => kubernetes::run(&options),
         Task::FuzzSeeds => seeds::run(),
     }
 }
