@@ -112,6 +112,9 @@ pub fn run() -> Result<()> {
     for answer in READER_ANSWERS {
         seeds.add("reader_answers", answer)?;
     }
+    for answer in runtime_answers() {
+        seeds.add("runtime_answers", &answer)?;
+    }
     seeds.add("config", &fs::read(root.join("crates/config/assets/falco.yaml"))?)?;
     for path in files(&root.join("crates/wiring/assets"), "yaml")? {
         let text = fs::read_to_string(&path)?;
@@ -131,6 +134,52 @@ pub fn run() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Answers of CRI and of containerd about a container and about a sandbox.
+fn runtime_answers() -> [Vec<u8>; 4] {
+    let info = br#"{"sandboxID": "5a", "runtimeSpec": {"process": {"env": ["A=b"]}, "linux": {}},
+        "config": {"image": {"image": "bb:1"}, "envs": [{"key": "A", "value": "b"}]}}"#;
+    let info = message(&[(1, b"info"), (2, info)]);
+    let labels = message(&[(1, b"app"), (2, b"web")]);
+    let named = message(&[(1, b"web"), (2, b"u-1"), (3, b"shop")]);
+    let mount = message(&[(1, b"/mnt"), (2, b"/h")]);
+    let status =
+        message(&[(1, b"c0"), (2, &named), (9, b"bb@sha256:00"), (12, &labels), (14, &mount)]);
+    let network = message(&[(1, b"10.0.0.1")]);
+    let sandbox = message(&[(1, b"5a"), (2, &named), (5, &network), (7, &labels)]);
+    let record = |kind: &str, metadata: &[u8]| {
+        let kinds = message(&[(1, b"io.cri-containerd.kind"), (2, kind.as_bytes())]);
+        let spec = message(&[(2, br#"{"mounts": [{"type": "bind", "options": ["ro"]}]}"#)]);
+        let name = format!("io.cri-containerd.{kind}.metadata");
+        let extension = message(&[(1, name.as_bytes()), (2, &message(&[(2, metadata)]))]);
+        let container = [(1, &b"c0"[..]), (2, &kinds), (3, b"bb:1"), (5, &spec), (10, &extension)];
+        message(&[(1, &message(&container))])
+    };
+    let container = br#"{"Metadata": {"SandboxID": "5a", "Config": {"labels": {"a": "b"}}}}"#;
+    let pod = br#"{"Metadata": {"IP": "10.0.0.1", "CNIResult": {"Interfaces": {"eth0": {}}}}}"#;
+    [
+        message(&[(1, &status), (2, &info)]),
+        message(&[(1, &sandbox), (2, &info)]),
+        record("container", container),
+        record("sandbox", pod),
+    ]
+}
+
+/// A message of protocol buffers from the numbers and the bytes of its fields.
+fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (number, value) in fields {
+        bytes.push(number << 3 | 2);
+        let mut length = value.len();
+        while length > 0x7f {
+            bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        bytes.push(length as u8);
+        bytes.extend_from_slice(value);
+    }
+    bytes
 }
 
 /// A ring with one record, as the target takes it: how far it is written, then the data.

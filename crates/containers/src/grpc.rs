@@ -1,6 +1,7 @@
 //! gRPC over a unix socket. Answers are bounded in size; who calls bounds the time.
 
-use std::io;
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
 use std::path::Path;
 use std::pin::Pin;
@@ -29,16 +30,16 @@ use crate::client::ClientError;
 /// Why a call has no answer.
 #[derive(Debug, Error)]
 pub(crate) enum CallError {
-    /// The socket can't be connected to.
+    /// The socket can't be connected to, or the connection has ended.
     #[error("{0}")]
-    Connect(#[from] io::Error),
-    /// What listens does not speak HTTP/2, or the connection failed.
+    Connection(#[from] io::Error),
+    /// What listens does not speak HTTP/2.
     #[error("{0}")]
     Protocol(#[from] hyper::Error),
     /// The answer is longer than is read.
     #[error("more than {0} bytes")]
     TooLong(usize),
-    /// The runtime answered with an error, or the connection failed.
+    /// The runtime answered with an error.
     #[error("{code:?}: {message}")]
     Status {
         /// Its code.
@@ -80,6 +81,10 @@ impl CallError {
         if status.code() == Code::OutOfRange && status.message().contains("message length too") {
             return Self::TooLong(method.answer_bytes);
         }
+        // No status has come.
+        if status.source().is_some() {
+            return io::Error::new(ErrorKind::ConnectionReset, "the connection has ended").into();
+        }
         let text = status.message();
         let end = text.floor_char_boundary(MESSAGE_BYTES);
         let message = text.get(..end).unwrap_or_default().replace(char::is_control, " ");
@@ -90,7 +95,7 @@ impl CallError {
 impl From<CallError> for ClientError {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Connect(error) => Self::Io(error),
+            CallError::Connection(error) => Self::Io(error),
             CallError::Protocol(error) => Self::Unreadable(error.to_string()),
             CallError::TooLong(bytes) => Self::TooLong(bytes),
             CallError::Status { code: Code::DataLoss, message } => Self::Unreadable(message),

@@ -34,9 +34,13 @@ pub(crate) fn container(
         [] if status.image_ref.contains('@') => &by_digest[..],
         digests => digests,
     };
-    let specified = text(info, "/config/image/user_specified_image");
+    let requested = [
+        text(info, "/config/image/user_specified_image"),
+        &asked.user_specified_image,
+        spec.annotation("io.kubernetes.cri-o.Image"),
+    ];
     let names = CriImage {
-        requested: if specified.is_empty() { &asked.user_specified_image } else { specified },
+        requested: requested.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
         names: &[
             &asked.image,
             spec.annotation("io.kubernetes.cri.image-name"),

@@ -3,6 +3,8 @@
 mod runtimes;
 mod server;
 
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 
 use hyper::body::Bytes;
@@ -183,20 +185,32 @@ fn answers_that_cannot_be_read_are_errors() {
     assert!(matches!(error, ClientError::TooLong(_)), "{error}");
 }
 
-#[test]
-fn a_server_without_http_is_an_error() {
+/// What a client says when another server than one of gRPC listens.
+fn error_of(serve: impl Fn(UnixStream) + Send + 'static) -> ClientError {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("s");
-    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let _ = std::io::Write::write_all(&mut stream.unwrap(), b"220 mail.example ESMTP\r\n");
-        }
-    });
+    let listener = UnixListener::bind(&socket).unwrap();
+    thread::spawn(move || listener.incoming().for_each(|stream| serve(stream.unwrap())));
     let services = GrpcServices { cri: true, all_namespaces: false, with_size: false };
-    let error = wait(GrpcClient::new(&socket, services).hello()).unwrap_err();
-    assert!(matches!(error, ClientError::Unreadable(_) | ClientError::Refused(_)), "{error:?}");
-    let absent = GrpcClient::new(&directory.path().join("absent"), services);
+    wait(GrpcClient::new(&socket, services).hello()).unwrap_err()
+}
+
+#[test]
+fn other_servers_are_errors() {
+    let mail = error_of(|mut stream| {
+        let _ = stream.write_all(b"220 mail.example ESMTP\r\n");
+        let _ = stream.read(&mut [0; 64]);
+    });
+    let closes = error_of(|mut stream| _ = stream.read(&mut [0; 8]));
+    let web = error_of(|mut stream| {
+        let _ = stream.read(&mut [0; 64]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    for error in [mail, closes, web] {
+        assert!(matches!(error, ClientError::Unreadable(_) | ClientError::Io(_)), "{error:?}");
+    }
+    let services = GrpcServices { cri: true, all_namespaces: false, with_size: false };
+    let absent = GrpcClient::new(Path::new("/nonexistent/socket"), services);
     assert!(matches!(wait(absent.hello()).unwrap_err(), ClientError::Io(_)));
 }
 
