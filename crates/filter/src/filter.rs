@@ -52,6 +52,26 @@ impl<F> Filter<F> {
     {
         self.root.holds(supplier)
     }
+
+    /// Whether the condition holds, as far as it can be said while some values are
+    /// [unknown](Supplier::is_unknown). `None` if it depends on them.
+    ///
+    /// This is Kleene's three-valued logic: whatever the unknown values turn out to be, or if there
+    /// are none, [`matches`](Self::matches) has a result that is given here. It reads every known
+    /// value that `matches` needs then.
+    pub fn decide<S>(&self, supplier: &S) -> Option<bool>
+    where
+        S: Supplier<F> + ?Sized,
+    {
+        self.root.decide(supplier)
+    }
+
+    /// Whether it reads a field for which `wanted` holds.
+    pub fn reads(&self, wanted: impl Fn(&F) -> bool) -> bool {
+        let mut reads = false;
+        self.root.each_test(&mut |test| reads = reads || test.fields().any(&wanted));
+        reads
+    }
 }
 
 impl<F> Node<F> {
@@ -64,6 +84,19 @@ impl<F> Node<F> {
             Self::Any(children) => children.iter().any(|child| child.holds(supplier)),
             Self::Not(child) => !child.holds(supplier),
             Self::Test(test) => test.holds(supplier),
+        }
+    }
+
+    fn decide<S>(&self, supplier: &S) -> Option<bool>
+    where
+        S: Supplier<F> + ?Sized,
+    {
+        let decide = |child: &Self| child.decide(supplier);
+        match self {
+            Self::All(children) => decide_junction(children.iter().map(decide), false),
+            Self::Any(children) => decide_junction(children.iter().map(decide), true),
+            Self::Not(child) => child.decide(supplier).map(|holds| !holds),
+            Self::Test(test) => test.decide(supplier),
         }
     }
 
@@ -94,6 +127,21 @@ impl<F> Test<F> {
         S: Supplier<F> + ?Sized,
     {
         self.holds_for(self.left.value(supplier), supplier)
+    }
+
+    /// The result with unknown values. A test without one of its values is false, whatever the
+    /// others are.
+    pub(crate) fn decide<S>(&self, supplier: &S) -> Option<bool>
+    where
+        S: Supplier<F> + ?Sized,
+    {
+        if !self.fields().any(|field| supplier.is_unknown(field)) {
+            return Some(self.holds(supplier));
+        }
+        // All known values are read, for the result depends on them later.
+        let known = self.fields().filter(|field| !supplier.is_unknown(field));
+        let absent = known.filter(|field| supplier.value(field).is_none()).count();
+        (absent > 0).then_some(false)
     }
 
     /// Whether it holds, given the value on the left.
@@ -152,6 +200,24 @@ impl<F> Predicate<F> {
             _ => None,
         }
     }
+}
+
+/// The result of a conjunction (`absorbing` is false) or a disjunction (true) of these results. The
+/// first that is `absorbing` decides; else an unknown one leaves it open.
+#[inline]
+pub(crate) fn decide_junction(
+    operands: impl Iterator<Item = Option<bool>>,
+    absorbing: bool,
+) -> Option<bool> {
+    let mut result = Some(!absorbing);
+    for operand in operands {
+        match operand {
+            Some(holds) if holds == absorbing => return Some(absorbing),
+            Some(_) => {}
+            None => result = None,
+        }
+    }
+    result
 }
 
 /// Applies a test of one value to a list: for all members or for any, as operator and field demand.

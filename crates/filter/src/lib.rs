@@ -110,8 +110,8 @@ pub use parser::{
 };
 pub use print::{PrintFormat, value_text};
 pub use program::{
-    Condition, EvalCache, Evaluator, LayerStats, NodeId, PreFilter, PreFilterBuilder, Program,
-    ProgramBuilder, Residual, StaticFacts, SubCondition,
+    Condition, Dependents, EvalCache, Evaluator, LayerStats, NodeId, PreFilter, PreFilterBuilder,
+    Program, ProgramBuilder, Residual, StaticFacts, SubCondition,
 };
 pub use regex::RegexError;
 pub use scan::{Expected, Scan, Token, TokenKind, scan};

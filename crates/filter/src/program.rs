@@ -7,6 +7,7 @@ mod evaluator;
 mod facts;
 mod feasibility;
 mod graph;
+mod kleene;
 mod pre_filter;
 mod table;
 mod trie;
@@ -16,6 +17,7 @@ pub use condition::Condition;
 pub use evaluator::{EvalCache, Evaluator};
 pub use facts::{Residual, StaticFacts};
 pub use graph::{NodeId, Program, SubCondition};
+pub use kleene::Dependents;
 pub use pre_filter::{LayerStats, PreFilter, PreFilterBuilder};
 
 #[cfg(test)]

@@ -129,6 +129,11 @@ pub trait Supplier<F> {
     /// The value, or `None` when the event (or the state of its thread) has none.
     fn value<'s>(&'s self, field: &F) -> Option<Value<'s>>;
 
+    /// Whether the value is still being found out. [`value`](Self::value) has none until then.
+    fn is_unknown(&self, _field: &F) -> bool {
+        false
+    }
+
     /// Type and base of the value, where they differ from event to event (`evt.rawarg`).
     fn dynamic_type(&self, _field: &F) -> Option<(ParamType, Format)> {
         None

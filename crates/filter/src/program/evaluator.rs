@@ -132,8 +132,8 @@ impl<F> Program<F> {
 
 /// Evaluates a program on one event.
 pub struct Evaluator<'e, F, S: ?Sized, M> {
-    program: &'e Program<F>,
-    supplier: &'e S,
+    pub(super) program: &'e Program<F>,
+    pub(super) supplier: &'e S,
     cache: &'e mut EvalCache,
     /// Follows each node that is evaluated.
     pub meter: M,

@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 use super::evaluator::Evaluator;
 use super::feasibility::{Feasibility, Parents};
 use super::graph::{IndexId, NodeId, Program, Term};
+use super::kleene::Dependents;
 use super::table::TextClass;
 use crate::{Meter, Supplier};
 
@@ -241,10 +242,37 @@ where
     M: Meter<NodeId>,
 {
     /// Clears the bits of conditions that the event excludes. `stats` has an entry for each layer.
+    #[inline]
     pub fn prune(&mut self, pre_filter: &PreFilter, stats: &mut [LayerStats], live: &mut [u64]) {
+        self.prune_by(pre_filter, stats, live, |_| true);
+    }
+
+    /// Like [`prune`](Self::prune), while the values of some fields are unknown: without the layers
+    /// that read them.
+    pub fn prune_known(
+        &mut self,
+        pre_filter: &PreFilter,
+        stats: &mut [LayerStats],
+        live: &mut [u64],
+        unknown: &Dependents,
+    ) {
+        self.prune_by(pre_filter, stats, live, |kind| match kind {
+            LayerKind::Texts { index, .. } => !unknown.has_index(*index),
+            LayerKind::Operand(node) => !unknown.has(*node),
+        });
+    }
+
+    #[inline]
+    fn prune_by(
+        &mut self,
+        pre_filter: &PreFilter,
+        stats: &mut [LayerStats],
+        live: &mut [u64],
+        applies: impl Fn(&LayerKind) -> bool,
+    ) {
         for (layer, stats) in pre_filter.layers.iter().zip(stats) {
             let Layer { concerned, kind } = layer;
-            if !share_two(live, concerned) || !stats.is_active() {
+            if !applies(kind) || !share_two(live, concerned) || !stats.is_active() {
                 continue;
             }
             let excluded = match kind {
