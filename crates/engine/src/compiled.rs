@@ -1,12 +1,14 @@
 //! Rules compiled for evaluation, with a dispatch by event source and type.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use peregrine_event::{EventSet, EventType, SourceId};
-use peregrine_fields::{EventTypeFacts, Field, View};
+use peregrine_fields::table::Needs;
+use peregrine_fields::{EventTypeFacts, Field, PartialView, View};
 use peregrine_filter::{
-    Condition, EvalCache, LayerStats, PreFilter, PreFilterBuilder, Program, ProgramBuilder,
-    Residual,
+    Condition, Dependents, EvalCache, LayerStats, PreFilter, PreFilterBuilder, Program,
+    ProgramBuilder, Residual,
 };
 use peregrine_rules::{Rule, RuleSet};
 
@@ -30,10 +32,18 @@ pub enum Matching {
 #[derive(Debug)]
 pub struct CompiledRules {
     program: Program<Field>,
+    dependents: NeedDependents,
     // By `SourceId::index`.
     dispatches: Box<[Dispatch]>,
     // Layers of all pre-filters.
     layers: usize,
+}
+
+/// The parts of the program that wait while something of a container is being found out.
+#[derive(Debug)]
+struct NeedDependents {
+    container: Dependents,
+    metadata: Dependents,
 }
 
 /// Which rules to evaluate for events of one source, by type.
@@ -51,6 +61,8 @@ pub(crate) struct Candidates {
     pre_filter: PreFilter,
     /// Index in `Working::layer_stats` of the first layer of its pre-filter.
     first_layer: usize,
+    /// The most that one of the conditions needs.
+    needs: Needs,
 }
 
 /// The mutable data of evaluation, rebuilt for each generation.
@@ -86,11 +98,14 @@ impl CompiledRules {
             }
         }
         let program = program.finish();
+        let dependents = NeedDependents::new(&program);
+        let needs = |candidate: &Candidate| dependents.needs(*candidate, rules);
         let pre_filters = PreFilterBuilder::new(&program);
         let mut layers = 0;
-        let dispatches =
-            by_source.into_iter().map(|by_type| Dispatch::new(by_type, &pre_filters, &mut layers));
-        Self { dispatches: dispatches.collect(), program, layers }
+        let dispatches = by_source
+            .into_iter()
+            .map(|by_type| Dispatch::new(by_type, &pre_filters, &needs, &mut layers));
+        Self { dispatches: dispatches.collect(), program, dependents, layers }
     }
 
     /// Whether events of this source and type can match any rule.
@@ -171,6 +186,65 @@ impl CompiledRules {
     }
 }
 
+impl CompiledRules {
+    /// Calls `found` with the position of each rule that matches, or may match: its condition
+    /// depends on fields that need `missing` or more, which are unknown. Rules are in the order of
+    /// evaluation, until `found` breaks.
+    pub(crate) fn decide<M: RuleMeter>(
+        &self,
+        here: &Candidates,
+        rules: &RuleSet<Field>,
+        (view, missing): (&View<'_>, Needs),
+        Working { cache, layer_stats, live, .. }: &mut Working,
+        meter: &mut M,
+        mut found: impl FnMut(usize, Decision) -> ControlFlow<()>,
+    ) {
+        let view = PartialView::new(view, missing);
+        let unknown = self.dependents.of(missing);
+        let mut evaluator = self.program.evaluator(&view, cache, meter);
+        live.clear();
+        live.resize(here.rules.len().div_ceil(64), u64::MAX);
+        let layer_stats = layer_stats.get_mut(here.first_layer..).unwrap_or_default();
+        evaluator.prune_known(&here.pre_filter, layer_stats, live, unknown);
+        for (batch, left) in here.rules.chunks(64).zip(&*live) {
+            for Candidate { rule, condition } in Bits(*left).map_while(|bit| batch.get(bit)) {
+                let rule = *rule as usize;
+                let mark = evaluator.meter.enter(Stage::Rule(rule));
+                let holds = match condition {
+                    Residual::Never => Some(false),
+                    Residual::Always => Some(true),
+                    Residual::Compiled(node) => evaluator.decide(*node, unknown),
+                    Residual::Interpreted => match rules.rules.get(rule) {
+                        Some(rule) => rule.filter.decide(&view),
+                        None => Some(false),
+                    },
+                };
+                evaluator.meter.leave(Stage::Rule(rule), mark, holds == Some(true));
+                let decision = match holds {
+                    Some(false) => continue,
+                    Some(true) => Decision::Matches,
+                    None => Decision::Open,
+                };
+                let mark = evaluator.meter.enter(Stage::Alert(rule));
+                let flow = found(rule, decision);
+                evaluator.meter.leave(Stage::Alert(rule), mark, decision == Decision::Matches);
+                if flow.is_break() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What is known of a rule that may match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// It matches, unless a rule before it does and only the first counts.
+    Matches,
+    /// Whether it matches depends on unknown values.
+    Open,
+}
+
 /// Adds a rule to the program, specialised for each event type that it can match.
 fn compile(
     index: u32,
@@ -199,6 +273,7 @@ impl Dispatch {
     fn new(
         by_type: Vec<Vec<Candidate>>,
         pre_filters: &PreFilterBuilder<'_, Field>,
+        needs: &impl Fn(&Candidate) -> Needs,
         layers: &mut usize,
     ) -> Self {
         let mut groups = Vec::new();
@@ -212,7 +287,9 @@ impl Dispatch {
                 let pre_filter = pre_filters.build(&rules.iter().map(node).collect::<Vec<_>>());
                 let first_layer = *layers;
                 *layers += pre_filter.len();
-                groups.push(Candidates { rules: rules.as_slice().into(), pre_filter, first_layer });
+                let needs = rules.iter().map(needs).max().unwrap_or(Needs::Nothing);
+                let rules = rules.as_slice().into();
+                groups.push(Candidates { rules, pre_filter, first_layer, needs });
                 groups.len() - 1
             });
             place as u16
@@ -228,7 +305,35 @@ impl Dispatch {
     }
 }
 
+impl NeedDependents {
+    fn new(program: &Program<Field>) -> Self {
+        let from = |least| program.dependents(|field: &Field| field.needs() >= least);
+        Self { container: from(Needs::Container), metadata: from(Needs::Metadata) }
+    }
+
+    /// What depends on fields that need this much or more.
+    fn of(&self, least: Needs) -> &Dependents {
+        if least == Needs::Metadata { &self.metadata } else { &self.container }
+    }
+
+    /// The most that a condition needs.
+    fn needs(&self, Candidate { rule, condition }: Candidate, rules: &RuleSet<Field>) -> Needs {
+        let reads = |least| match condition {
+            Residual::Never | Residual::Always => false,
+            Residual::Compiled(node) => self.of(least).has(node),
+            Residual::Interpreted => (rules.rules.get(rule as usize))
+                .is_some_and(|rule| rule.filter.reads(|field| field.needs() >= least)),
+        };
+        let most = [Needs::Metadata, Needs::Container].into_iter().find(|least| reads(*least));
+        most.unwrap_or(Needs::Nothing)
+    }
+}
+
 impl Working {
+    pub(crate) fn matching(&self) -> Matching {
+        self.matching
+    }
+
     /// Whether rules may match events of this source and type.
     #[inline]
     pub(crate) fn may_match(&self, source: SourceId, ty: EventType) -> bool {
@@ -237,6 +342,12 @@ impl Working {
 }
 
 impl Candidates {
+    /// What must be known of a container so that all conditions are true or false.
+    #[inline]
+    pub(crate) fn needs(&self) -> Needs {
+        self.needs
+    }
+
     /// Positions of the rules, and the residuals of their conditions.
     fn rules(&self) -> impl Iterator<Item = (usize, Residual)> {
         self.rules.iter().map(|candidate| (candidate.rule as usize, candidate.condition))

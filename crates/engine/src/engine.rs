@@ -3,17 +3,18 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use peregrine_alert::RuleId;
+use peregrine_alert::{RuleId, RuleInfo};
 use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Record, Repair};
-use peregrine_fields::{Field, Scratch, View};
+use peregrine_fields::{Field, Recording, Scratch, View};
 use peregrine_rules::Rule;
 use peregrine_state::{Config, Context, State};
 
-use crate::compiled::Working;
+use crate::compiled::{Decision, Matching, Working};
 use crate::meter::{RuleMeter, Stage};
-use crate::{Generation, Next, ProcResolver, Source};
+use crate::pending_alert::{MatchAlert, PendingAlert};
+use crate::{AlertTemplate, Generation, Next, ProcResolver, Source, Throttle, Undecided};
 
 /// Applies events to the state and evaluates the rules of a [`Generation`] against them.
 ///
@@ -33,7 +34,8 @@ pub struct Engine {
     resolver_full: bool,
 }
 
-/// The history of a rule over all generations.
+/// The history of a rule over all generations. Matches that were [`Undecided`] when their event
+/// happened are not part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleHistory {
     /// Number of matches.
@@ -59,6 +61,10 @@ pub trait Observer {
     /// spends nothing on it for the others.
     const EVERY_VIEW: bool = false;
 
+    /// Whether conditions that depend on what the runtimes are still asked about are left
+    /// [`undecided`](Self::undecided). For an observer without this, the values are missing.
+    const DEFERS: bool = false;
+
     /// Another capture begins: the state is about to be reset.
     fn restart(&mut self) {}
 
@@ -75,6 +81,10 @@ pub trait Observer {
 
     /// A rule matched.
     fn matched(&mut self, matched: &Match<'_>);
+
+    /// Whether rules match the current event depends on a container that runtimes are still asked
+    /// about. Only called if [`DEFERS`](Self::DEFERS) is set.
+    fn undecided(&mut self, _undecided: Undecided, _state: &State) {}
 
     /// The event that has [arrived](Self::arrived) is applied and, if they apply, rules are
     /// evaluated.
@@ -351,13 +361,68 @@ impl Engine {
         scratch.reset();
         let view = View::new(event, state, context, &generation.settings().run, scratch);
         let mark = meter.enter(Stage::Event(event.ty));
-        compiled.matches(candidates, generation.rules(), &view, working, meter, |index| {
+        let mut report = |index, observer: &mut O| {
             let Some((id, rule)) = generation.rule(index) else { return };
             let last_match = remember(histories, id, event.ts);
             let view = &view.after(last_match);
             observer.matched(&Match { id, index, rule, event, view, generation });
-        });
+        };
+        match view.missing() {
+            Some(missing) if O::DEFERS && missing <= candidates.needs() => {
+                let first_only = working.matching() == Matching::First;
+                let (rules, partial) = (generation.rules(), (&view, missing));
+                let mut waiting = Vec::new();
+                compiled.decide(candidates, rules, partial, working, meter, |index, decision| {
+                    let matches = decision == Decision::Matches;
+                    if matches && (waiting.is_empty() || !first_only) {
+                        report(index, observer);
+                    } else {
+                        waiting.push((index, decision));
+                    }
+                    let decided = matches && first_only;
+                    if decided { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+                let last_match =
+                    |id: RuleId| histories.get(id.index()).map_or(0, |it| it.last_match);
+                if let Some(undecided) = Undecided::new(generation, &view, waiting, last_match) {
+                    observer.undecided(undecided, state);
+                }
+            }
+            _ => {
+                let report = |index| report(index, observer);
+                compiled.matches(candidates, generation.rules(), &view, working, meter, report);
+            }
+        }
         meter.leave(Stage::Event(event.ty), mark, false);
+    }
+}
+
+impl Match<'_> {
+    /// How many alerts of the rule are sent; `None` if all are.
+    #[inline]
+    pub fn throttle(&self) -> Option<&Throttle<Field>> {
+        self.generation.throttle(self.index)
+    }
+
+    /// What alerts of the rule have in common. `None` if the generation makes no alerts.
+    pub fn rule_info(&self) -> Option<&Arc<RuleInfo>> {
+        self.generation.template(self.index).map(AlertTemplate::rule)
+    }
+
+    /// The alert about this match, independent of event and state. `None` if the generation makes
+    /// no alerts.
+    pub fn alert(&self) -> Option<MatchAlert> {
+        let template = self.generation.template(self.index)?;
+        let Event { ts, num, .. } = *self.event;
+        if self.view.pending_accounts().is_none() && self.view.missing().is_none() {
+            return Some(MatchAlert::Complete(template.render(ts, num, self.view)));
+        }
+        let recording = Recording::new(self.view);
+        let alert = template.render(ts, num, &recording);
+        let Some(frozen) = recording.freeze() else { return Some(MatchAlert::Complete(alert)) };
+        let (frozen, generation) = (Arc::new(frozen), Arc::clone(self.generation));
+        let pending = PendingAlert::new(frozen, generation, self.index, (ts, num), None);
+        Some(MatchAlert::Pending(Box::new(pending)))
     }
 }
 

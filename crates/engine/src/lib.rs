@@ -38,11 +38,13 @@ mod alert_template;
 mod compiled;
 mod engine;
 mod generation;
+pub mod held;
 pub mod meter;
 mod pending_alert;
 pub mod profile;
 pub mod select;
 mod throttle;
+mod undecided;
 
 pub use peregrine_event::source::{Next, ProcResolver, Source};
 
@@ -52,3 +54,4 @@ pub use engine::{End, Engine, Match, Observer, RuleHistory, Step};
 pub use generation::{Generation, GenerationSettings};
 pub use pending_alert::{MatchAlert, PendingAlert};
 pub use throttle::{Throttle, ThrottleSettings, ThrottledRules, UnknownKey};
+pub use undecided::{LateMatch, Undecided};

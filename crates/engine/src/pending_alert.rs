@@ -1,89 +1,72 @@
-//! Alerts that lack names of users and groups until the account files of a container are read.
+//! Alerts that lack values until more is known of their container.
 
 use std::sync::Arc;
 
-use peregrine_alert::{Alert, RuleInfo};
-use peregrine_event::Event;
-use peregrine_fields::{Field, Frozen, Recording};
+use peregrine_alert::Alert;
+use peregrine_fields::Frozen;
 use peregrine_state::State;
 
-use crate::{AlertTemplate, Generation, Match, Throttle};
+use crate::Generation;
 
 /// The alert about a match.
 pub enum MatchAlert {
     /// All values are known.
     Complete(Alert),
-    /// It names a user or group of a container whose accounts are requested but not known yet.
+    /// It shows something of a container that is being found out.
     Pending(Box<PendingAlert>),
 }
 
-/// An alert that can be rendered again when the accounts of its container are known.
+/// An alert that can be rendered when more is known of its container: what its runtime says, or the
+/// names of its users and groups.
 pub struct PendingAlert {
-    alert: Alert,
-    ticket: u64,
-    frozen: Frozen,
+    frozen: Arc<Frozen>,
     generation: Arc<Generation>,
     index: usize,
-    number: u64,
-}
-
-impl Match<'_> {
-    /// How many alerts of the rule are sent; `None` if all are.
-    #[inline]
-    pub fn throttle(&self) -> Option<&Throttle<Field>> {
-        self.generation.throttle(self.index)
-    }
-
-    /// What alerts of the rule have in common. `None` if the generation makes no alerts.
-    pub fn rule_info(&self) -> Option<&Arc<RuleInfo>> {
-        self.generation.template(self.index).map(AlertTemplate::rule)
-    }
-
-    /// The alert about this match, independent of event and state. `None` if the generation makes
-    /// no alerts.
-    pub fn alert(&self) -> Option<MatchAlert> {
-        let template = self.generation.template(self.index)?;
-        let Event { ts, num: number, .. } = *self.event;
-        let Some(ticket) = self.view.pending_accounts() else {
-            return Some(MatchAlert::Complete(template.render(ts, number, self.view)));
-        };
-        let recording = Recording::new(self.view);
-        let alert = template.render(ts, number, &recording);
-        let Some(frozen) = recording.freeze() else { return Some(MatchAlert::Complete(alert)) };
-        let (generation, index) = (Arc::clone(self.generation), self.index);
-        let pending = PendingAlert { alert, ticket, frozen, generation, index, number };
-        Some(MatchAlert::Pending(Box::new(pending)))
-    }
+    ts: u64,
+    num: u64,
+    /// Time of the match of the rule before, unless that is in `frozen`.
+    last_match: Option<u64>,
 }
 
 impl PendingAlert {
-    /// The container whose accounts are missing.
+    pub(crate) fn new(
+        frozen: Arc<Frozen>,
+        generation: Arc<Generation>,
+        index: usize,
+        (ts, num): (u64, u64),
+        last_match: Option<u64>,
+    ) -> Self {
+        Self { frozen, generation, index, ts, num, last_match }
+    }
+
+    /// The container of which something is missing.
     pub fn container(&self) -> &Arc<[u8]> {
         self.frozen.container()
     }
 
-    /// Memory that it occupies, in bytes. An estimate: the values are kept once more than in an
-    /// alert.
+    /// Memory that it occupies, in bytes: an estimate.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + 2 * self.alert.memory()
+        size_of::<Self>() + self.frozen.memory()
     }
 
-    /// Whether the accounts have been read since the match.
-    pub fn is_answered(&self, state: &State) -> bool {
-        state.has_answer(self.container(), self.ticket)
+    /// Whether runtimes are still asked for something that it shows.
+    pub fn waits_for_metadata(&self, state: &State) -> bool {
+        self.frozen.waits_for_metadata(state)
     }
 
-    /// The alert with the names that are known now.
-    pub fn complete(mut self, state: &State) -> Alert {
-        self.frozen.complete(state);
-        match self.generation.template(self.index) {
-            Some(template) => template.render(self.alert.time(), self.number, &self.frozen),
-            None => self.alert,
-        }
+    /// Whether accounts that it names are still being read.
+    pub fn waits_for_accounts(&self, state: &State) -> bool {
+        self.frozen.waits_for_accounts(state)
     }
 
-    /// The alert as it was at the match.
-    pub fn incomplete(self) -> Alert {
-        self.alert
+    /// The alert with what is known now. `None` if the generation makes no alerts.
+    pub fn complete(&self, state: &State) -> Option<Alert> {
+        let Self { frozen, generation, index, ts, num, last_match } = self;
+        let template = generation.template(*index)?;
+        let run = &generation.settings().run;
+        Some(frozen.complete(state, run, |values| match last_match {
+            Some(last) => template.render(*ts, *num, &values.after(*last)),
+            None => template.render(*ts, *num, values),
+        }))
     }
 }

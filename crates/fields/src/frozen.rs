@@ -1,36 +1,70 @@
 //! The values of an event's fields, kept for later.
 //!
-//! Names of users and groups come from account files, which a container may not have given away yet
-//! when an event of it matches a rule. Its alert is rendered once with a [`Recording`], which keeps
-//! what the rendering reads. When the accounts are known, [`Frozen::complete`] fills in the names
-//! and the alert is rendered again, long after event and state have moved on.
+//! A container may be so new that its runtime has not described it when an event of it is
+//! evaluated, and its account files may not be read yet. What rules and alerts need of the event is
+//! read once with a [`Recording`], which keeps the values. When more is known, [`Frozen::complete`]
+//! gives them again with those that were missing, long after event and state have moved on.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use peregrine_event::{Format, ParamType};
+use peregrine_event::source::SourceId;
+use peregrine_event::wire::Head;
+use peregrine_event::{Event, Format, ParamType};
 use peregrine_filter::{OutputKind, OutputValue, Supplier, Value};
-use peregrine_state::State;
+use peregrine_state::{Context, Metadata, State, Thread};
 
-use crate::extract::identity::{self, Ids};
-use crate::view::View;
+use crate::extract::identity;
+use crate::table::{FieldId, Needs, Syscall};
+use crate::view::{Late, Run, Scratch, View};
 use crate::vocabulary::Field;
+
+/// A view while something of the container of its thread is being found out: fields that need it
+/// are [unknown](Supplier::is_unknown).
+pub struct PartialView<'a> {
+    view: &'a View<'a>,
+    missing: Needs,
+}
 
 /// A view that records what is read from it.
 pub struct Recording<'a> {
     view: &'a View<'a>,
+    missing: Missing,
     reads: RefCell<Vec<Read>>,
+    reads_unknown: Cell<bool>,
     reads_accounts: Cell<bool>,
 }
 
 /// Recorded values, which own all that they need.
 pub struct Frozen {
     reads: Vec<Read>,
-    container: Arc<[u8]>,
-    ids: Ids,
-    bump: Bump,
+    missing: Missing,
+    reads_unknown: bool,
+    reads_accounts: bool,
+    thread: Thread,
+    context: Context,
+    head: Head,
+    event: Box<[u8]>,
+    cpu: u16,
+    num: u64,
+    source: SourceId,
+}
+
+/// Recorded values with what is known now of those that were missing.
+pub struct Completed<'a> {
+    frozen: &'a Frozen,
+    view: View<'a>,
+}
+
+/// What was missing when values were recorded.
+#[derive(Clone, Copy)]
+struct Missing {
+    /// Fields that need this much or more are unknown.
+    from: Option<Needs>,
+    /// The ticket of a request for the accounts of the container.
+    accounts: Option<u64>,
 }
 
 /// One value that was read.
@@ -53,29 +87,72 @@ enum OwnedValue {
     List(Box<[Self]>),
 }
 
+impl<'a> PartialView<'a> {
+    /// A view in which fields that need `missing` or more are unknown.
+    pub fn new(view: &'a View<'a>, missing: Needs) -> Self {
+        Self { view, missing }
+    }
+}
+
+impl Supplier<Field> for PartialView<'_> {
+    fn value<'s>(&'s self, field: &Field) -> Option<Value<'s>> {
+        self.view.value(field)
+    }
+
+    fn is_unknown(&self, field: &Field) -> bool {
+        field.needs() >= self.missing
+    }
+
+    fn dynamic_type(&self, field: &Field) -> Option<(ParamType, Format)> {
+        self.view.dynamic_type(field)
+    }
+
+    fn scratch(&self) -> &Bump {
+        self.view.scratch()
+    }
+}
+
 impl<'a> Recording<'a> {
     /// Records reads of this view.
     pub fn new(view: &'a View<'a>) -> Self {
-        Self { view, reads: RefCell::default(), reads_accounts: Cell::new(false) }
+        let missing = Missing { from: view.missing(), accounts: view.pending_accounts() };
+        let (reads_unknown, reads_accounts) = (Cell::new(false), Cell::new(false));
+        Self { view, missing, reads: RefCell::default(), reads_unknown, reads_accounts }
     }
 
-    /// What was read, if some of it depends on the accounts of a container.
+    /// What was read, if some of it was missing.
     pub fn freeze(self) -> Option<Frozen> {
-        let thread = self.view.thread().filter(|_| self.reads_accounts.get())?;
+        let (reads_unknown, reads_accounts) = (self.reads_unknown.get(), self.reads_accounts.get());
+        let thread = self.view.thread().filter(|_| reads_unknown || reads_accounts)?.clone();
+        let event = self.view.event;
         Some(Frozen {
             reads: self.reads.into_inner(),
-            container: Arc::clone(&thread.container),
-            ids: Ids::of(thread),
-            bump: Bump::new(),
+            missing: self.missing,
+            reads_unknown,
+            reads_accounts,
+            thread,
+            context: self.view.context,
+            head: event.head(),
+            event: event.bytes().into(),
+            cpu: event.cpu,
+            num: event.num,
+            source: event.source,
         })
     }
 
     fn record(&self, field: &Field, kind: Option<OutputKind>, shown: Option<OutputValue<'_>>) {
-        if identity::depends_on_accounts(self.view, field.id) {
+        if self.missing.makes_unknown(field) {
+            self.reads_unknown.set(true);
+        }
+        if self.missing.hides_account(self.view, field) {
             self.reads_accounts.set(true);
         }
-        let (value, ty) = (shown.map(|s| OwnedValue::from(s.value)), shown.and_then(|s| s.ty));
-        self.reads.borrow_mut().push(Read { field: field.clone(), kind, value, ty });
+        let mut reads = self.reads.borrow_mut();
+        let known = reads.iter().any(|read| read.kind == kind && read.field == *field);
+        if !known && !self.missing.is_late(self.view, field) {
+            let (value, ty) = (shown.map(|s| OwnedValue::from(s.value)), shown.and_then(|s| s.ty));
+            reads.push(Read { field: field.clone(), kind, value, ty });
+        }
     }
 }
 
@@ -85,6 +162,14 @@ impl Supplier<Field> for Recording<'_> {
         let ty = self.view.dynamic_type(field);
         self.record(field, None, value.map(|value| OutputValue { value, ty }));
         value
+    }
+
+    fn is_unknown(&self, field: &Field) -> bool {
+        let unknown = self.missing.makes_unknown(field);
+        if unknown {
+            self.record(field, None, None);
+        }
+        unknown
     }
 
     fn dynamic_type(&self, field: &Field) -> Option<(ParamType, Format)> {
@@ -102,22 +187,78 @@ impl Supplier<Field> for Recording<'_> {
     }
 }
 
-impl Frozen {
-    /// The container whose accounts are missing.
-    pub fn container(&self) -> &Arc<[u8]> {
-        &self.container
+impl Missing {
+    fn makes_unknown(self, field: &Field) -> bool {
+        self.from.is_some_and(|from| field.needs() >= from)
     }
 
-    /// Fills in the names that the accounts of the container say now.
-    pub fn complete(&mut self, state: &State) {
-        let users = state.users();
-        let user = |uid| users.user(&self.container, uid);
-        let group = |gid| users.group(&self.container, gid);
-        for read in &mut self.reads {
-            if let Some(value) = identity::account_value(read.field.id, self.ids, &user, &group) {
-                read.value = Some(value.into());
+    /// Whether the value comes from accounts that are not read yet, or will not be before it is
+    /// known which container's they are.
+    fn hides_account(self, view: &View<'_>, field: &Field) -> bool {
+        (self.accounts.is_some() || self.makes_unknown(field))
+            && identity::depends_on_accounts(view, field.id)
+    }
+
+    /// Whether the value is read when it is needed, not when the event happens.
+    fn is_late(self, view: &View<'_>, field: &Field) -> bool {
+        let since_last = matches!(
+            field.id,
+            FieldId::Syscall(Syscall::Delta | Syscall::DeltaSeconds | Syscall::DeltaNanos)
+        );
+        since_last || self.makes_unknown(field) || self.hides_account(view, field)
+    }
+}
+
+impl Frozen {
+    /// The container of which something was missing.
+    pub fn container(&self) -> &Arc<[u8]> {
+        &self.thread.container
+    }
+
+    /// Whether runtimes are still asked about the container, and what was read depends on it.
+    pub fn waits_for_metadata(&self, state: &State) -> bool {
+        self.reads_unknown && state.metadata(self.container()) == Metadata::Pending
+    }
+
+    /// Whether the accounts of the container are still being read, and what was read depends on
+    /// them.
+    pub fn waits_for_accounts(&self, state: &State) -> bool {
+        self.reads_accounts
+            && match self.missing.accounts {
+                Some(ticket) => !state.has_answer(self.container(), ticket),
+                None => state.pending_accounts(self.container()).is_some(),
             }
-        }
+    }
+
+    /// Memory that it occupies, in bytes: an estimate.
+    pub fn memory(&self) -> usize {
+        let reads = self
+            .reads
+            .iter()
+            .map(|read| size_of::<Read>() + read.value.as_ref().map_or(0, OwnedValue::heap));
+        size_of::<Self>() + self.event.len() + reads.sum::<usize>()
+    }
+
+    /// Gives the values with what is known now.
+    pub fn complete<R>(
+        &self,
+        state: &State,
+        run: &Run,
+        read: impl FnOnce(&Completed<'_>) -> R,
+    ) -> R {
+        let mut event = Event::with_head(self.head, &self.event, self.cpu);
+        (event.num, event.source) = (self.num, self.source);
+        let on_host = self.missing.from == Some(Needs::Container)
+            && state.containers().get(self.container()).is_none();
+        let host = on_host.then(|| {
+            let mut thread = self.thread.clone();
+            thread.container = Arc::default();
+            thread
+        });
+        let (scratch, late) =
+            (Scratch::default(), Late { thread: host.as_ref().unwrap_or(&self.thread) });
+        let view = View::late(&event, state, self.context, run, &scratch, &late);
+        read(&Completed { frozen: self, view })
     }
 
     fn find(&self, field: &Field, kind: Option<OutputKind>) -> Option<&Read> {
@@ -125,23 +266,41 @@ impl Frozen {
     }
 }
 
-impl Supplier<Field> for Frozen {
+impl Completed<'_> {
+    /// The same values with another time of the previous event (see [`View::after`]).
+    #[must_use]
+    pub fn after(&self, ts: u64) -> Self {
+        Self { frozen: self.frozen, view: self.view.after(ts) }
+    }
+
+    fn is_late(&self, field: &Field) -> bool {
+        self.frozen.missing.is_late(&self.view, field)
+    }
+}
+
+impl Supplier<Field> for Completed<'_> {
     fn value<'s>(&'s self, field: &Field) -> Option<Value<'s>> {
-        self.find(field, None)?.value.as_ref().map(|value| value.borrow(&self.bump))
+        if self.is_late(field) {
+            return self.view.value(field);
+        }
+        self.frozen.find(field, None)?.value.as_ref().map(|value| value.borrow(self.scratch()))
     }
 
     fn dynamic_type(&self, field: &Field) -> Option<(ParamType, Format)> {
-        self.find(field, None)?.ty
+        self.frozen.find(field, None)?.ty
     }
 
     fn output_value<'s>(&'s self, field: &Field, kind: OutputKind) -> Option<OutputValue<'s>> {
-        let read = self.find(field, Some(kind))?;
-        let value = read.value.as_ref()?.borrow(&self.bump);
+        if self.is_late(field) {
+            return self.view.output_value(field, kind);
+        }
+        let read = self.frozen.find(field, Some(kind))?;
+        let value = read.value.as_ref()?.borrow(self.scratch());
         Some(OutputValue { value, ty: read.ty })
     }
 
     fn scratch(&self) -> &Bump {
-        &self.bump
+        self.view.scratch()
     }
 }
 
@@ -161,6 +320,15 @@ impl From<Value<'_>> for OwnedValue {
 }
 
 impl OwnedValue {
+    /// Bytes of memory beside its own.
+    fn heap(&self) -> usize {
+        match self {
+            Self::Text(bytes) | Self::Bytes(bytes) => bytes.len(),
+            Self::List(items) => items.iter().map(|item| size_of::<Self>() + item.heap()).sum(),
+            Self::Bool(_) | Self::Int(_) | Self::Uint(_) | Self::Double(_) | Self::Ip(_) => 0,
+        }
+    }
+
     fn borrow<'s>(&'s self, bump: &'s Bump) -> Value<'s> {
         match self {
             Self::Bool(value) => Value::Bool(*value),
@@ -217,7 +385,10 @@ mod tests {
         state.loaded();
         let request = state.next_account_request().unwrap();
 
-        let mut frozen = {
+        let again = |frozen: &Frozen, state: &State| {
+            frozen.complete(state, &Run::default(), |values| render(&template, values))
+        };
+        let frozen = {
             let mut bytes = Vec::new();
             Builder::new(EventType::SyscallCloseX, 5, 9).i64(0).i64(3).finish(&mut bytes).unwrap();
             let mut event = Event::parse(&bytes, 0).unwrap();
@@ -232,7 +403,8 @@ mod tests {
             let now = render(&template, &recording);
             assert_eq!(now, render(&template, &view));
             let frozen = recording.freeze().unwrap();
-            assert_eq!(render(&template, &frozen), now);
+            assert!(frozen.waits_for_accounts(&state) && !frozen.waits_for_metadata(&state));
+            assert_eq!(again(&frozen, &state), now);
             frozen
         };
         assert_eq!(frozen.container(), &request.container);
@@ -247,9 +419,9 @@ mod tests {
         accounts.add_group(snapshot::Group { gid: 100, name: b"users".to_vec() });
         let container = request.container;
         state.observe(Observation::Accounts { container, accounts: Some(accounts) });
-        frozen.complete(&state);
+        assert!(!frozen.waits_for_accounts(&state));
         assert_eq!(
-            render(&template, &frozen),
+            again(&frozen, &state),
             "close by carol (1000, /home/carol, /BIN/SH, users) at 7 of sh"
         );
     }

@@ -39,7 +39,7 @@ mod words;
 
 pub use evttypes::{EventTypeError, EventTypes};
 pub use extract::{CAPABILITIES, path_params};
-pub use frozen::{Frozen, Recording};
+pub use frozen::{Completed, Frozen, PartialView, Recording};
 pub use runtime_class::{ClassError, FieldArgument, FieldExtractor, RuntimeClass, RuntimeField};
 pub use static_facts::EventTypeFacts;
 pub use view::{Run, Scratch, View};

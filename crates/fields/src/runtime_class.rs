@@ -10,7 +10,7 @@ use peregrine_filter::Value;
 use thiserror::Error;
 
 use crate::table::{
-    Argument, Class, Cost, Definition, FieldId, ListedArgument, Options, Purity, Scope,
+    Argument, Class, Cost, Definition, FieldId, ListedArgument, Needs, Options, Purity, Scope,
 };
 use crate::view::View;
 
@@ -144,6 +144,8 @@ impl RuntimeField {
             format: self.format,
             argument: self.argument.map_or(Argument::None, Argument::Declared),
             purity: self.purity,
+            // What a class knows of containers, it knows by itself.
+            needs: Needs::Nothing,
             cost: self.cost,
             options: Options { list: self.list, ..Options::NONE },
         }

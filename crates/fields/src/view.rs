@@ -8,7 +8,9 @@ use jiff::tz::TimeZone;
 use peregrine_event::render::{Buffers, FdName, Names, Renderer};
 use peregrine_event::{Event, EventFlags, EventType};
 use peregrine_filter::Value;
-use peregrine_state::{Context, Fd, L4Proto, PendingContainer, State, Thread};
+use peregrine_state::{Container, Context, Fd, L4Proto, PendingContainer, State, Thread};
+
+use crate::table::Needs;
 
 /// What is the same for all events of a run.
 #[derive(Clone, Debug)]
@@ -78,6 +80,13 @@ pub struct View<'a> {
     // Most fields read one of these.
     thread: Option<&'a Thread>,
     fd: Option<&'a Fd>,
+    late: Option<&'a Late<'a>>,
+}
+
+/// What is kept of the state of an event that is evaluated later.
+pub(crate) struct Late<'a> {
+    /// The thread that caused it, as it was then.
+    pub(crate) thread: &'a Thread,
 }
 
 impl<'a> View<'a> {
@@ -92,7 +101,21 @@ impl<'a> View<'a> {
         let thread = state.thread(context);
         let about_fd = is_about_fd(event.ty);
         let fd = if about_fd { state.event_fd(context) } else { None };
-        Self { event, state, context, run, scratch, thread, fd }
+        Self { event, state, context, run, scratch, thread, fd, late: None }
+    }
+
+    /// An event that happened before, and what is known now of the container of its thread. Other
+    /// fields than those of the container and its accounts have no meaning.
+    pub(crate) fn late(
+        event: &'a Event<'a>,
+        state: &'a State,
+        context: Context,
+        run: &'a Run,
+        scratch: &'a Scratch,
+        late: &'a Late<'a>,
+    ) -> Self {
+        let thread = Some(late.thread);
+        Self { event, state, context, run, scratch, thread, fd: None, late: Some(late) }
     }
 
     /// The same view with another time of the previous event (0 for none). In outputs of a rule,
@@ -123,6 +146,22 @@ impl<'a> View<'a> {
     #[inline]
     pub fn pending_container(&self) -> Option<PendingContainer<'a>> {
         self.state.pending_container(self.thread?)
+    }
+
+    /// What is being found out about the container of the event's thread: fields that need this
+    /// much or more are unknown.
+    #[inline]
+    pub fn missing(&self) -> Option<Needs> {
+        let pending = self.pending_container()?;
+        Some(if pending.certain { Needs::Metadata } else { Needs::Container })
+    }
+
+    /// The container of the event: of its thread, or the one that the event describes.
+    pub(crate) fn container(&self) -> Option<&'a Container> {
+        match self.late {
+            Some(late) => self.state.containers().get(&late.thread.container),
+            None => self.state.container(self.context),
+        }
     }
 
     /// A ticket for the request for the accounts of the container of the event's thread, if they

@@ -15,7 +15,7 @@ use crate::params::Param;
 use crate::runtime_class::{ClassError, FieldArgument, RegisteredField, RuntimeClass};
 use crate::similar::similar;
 use crate::table::{
-    Argument, CONSTANT, Class, Definition, FieldId, ListedArgument, Scope, Syscall, classes,
+    Argument, CONSTANT, Class, Definition, FieldId, ListedArgument, Needs, Scope, Syscall, classes,
 };
 
 /// A resolved field with its argument.
@@ -213,6 +213,11 @@ impl Field {
         };
         debug_assert!(row.is_some(), "{self:?} has no row");
         row.unwrap_or(&CONSTANT)
+    }
+
+    /// What must be known of the container for it to have its value.
+    pub fn needs(&self) -> Needs {
+        self.definition().needs
     }
 
     /// Whether it has an argument.

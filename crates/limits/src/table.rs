@@ -212,10 +212,16 @@ limits! {
 
     // What is sent.
 
-    /// Alerts that wait for the users and groups of their container. The oldest is sent as it is.
+    /// Alerts that wait for what a runtime says of their container, for its users and groups, or
+    /// behind such an alert. The oldest is sent as it is.
     HELD_ALERTS: Count = 4096;
     /// Memory of these alerts. The oldest is sent as it is.
     HELD_ALERT_BYTES: Bytes = 16 << 20;
+    /// Events with rules that wait for what a runtime says of their container. The rules of some
+    /// events are decided without it, of those on which most wait alike.
+    UNDECIDED_EVENTS: Count = 4096;
+    /// Memory of the values of these events. The rules of some are decided, as above.
+    UNDECIDED_EVENT_BYTES: Bytes = 16 << 20;
     /// Alerts that wait for the outputs, in all queues. In a full queue, the rule that has most of
     /// it loses alerts.
     ALERT_QUEUE_BYTES: Bytes = 64 << 20, "outputs_queue.max_memory_mb";

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use peregrine_alert::AlertOrigin;
+use peregrine_engine::held::HeldStats;
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::profile::Profile;
 use peregrine_engine::{Engine, Generation, Source};
@@ -170,7 +171,7 @@ impl<'a> Run<'a> {
             stall_limit,
             outputs,
             heartbeat: Arc::clone(controls.heartbeat()),
-            accounts_max_wait: policies.accounts_max_wait,
+            max_waits: policies.max_waits,
             limit: settings.limit,
         };
         let mut observer = RunObserver::new(parts, &generation, &origin);
@@ -189,13 +190,7 @@ impl<'a> Run<'a> {
             true => Err(RunError::Losses),
             false => Ok(()),
         });
-        observer.give_up_held();
-        let incomplete = observer.incomplete_alerts();
-        if incomplete > 0 {
-            log.warning(format_args!(
-                "{incomplete} alerts were sent before the users and groups of their containers were read"
-            ));
-        }
+        report_held(observer.held_stats(), &log);
         let drain = match controls.stop_requested() {
             true => Drain::Within(STOP_DRAIN),
             false => Drain::WhileProgress,
@@ -349,6 +344,7 @@ impl Work<'_> {
         // At exit the kernel takes this memory back at once, which is faster than freeing it piece
         // by piece.
         std::mem::forget(Arc::clone(engine.generation()));
+        observer.give_up_held(engine.state());
         let finishing = controls.heartbeat().enter(Phase::FinishingCaptures);
         observer.recorder.finish(engine.state());
         drop(finishing);
@@ -365,6 +361,20 @@ impl<E> Followed<E> {
     fn map_err<F>(self, map: impl FnOnce(E) -> F) -> Followed<F> {
         let Self { result, events, profile, started } = self;
         Followed { result: result.map_err(map), events, profile, started }
+    }
+}
+
+/// Tells of alerts and rules that did not get what they waited for.
+fn report_held(stats: HeldStats, log: &Log) {
+    let HeldStats { incomplete, without_metadata, given_up, .. } = stats;
+    for (count, what) in [
+        (incomplete, "alerts were sent before the users and groups of their containers were read"),
+        (without_metadata, "alerts were sent before their containers were described"),
+        (given_up, "events had rules that were decided before their containers were described"),
+    ] {
+        if count > 0 {
+            log.warning(format_args!("{count} {what}"));
+        }
     }
 }
 

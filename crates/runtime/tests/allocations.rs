@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use peregrine_alert::{AlertOrigin, RuleRegistry};
+use peregrine_engine::held::MaxWaits;
 use peregrine_engine::{
     Engine, Generation, GenerationSettings, Match, Matching, Next, Observer, Source, Step,
 };
@@ -195,7 +196,7 @@ fn observer(generation: &Generation, origin: &AlertOrigin) -> RunObserver {
         stall_limit: Arc::default(),
         outputs,
         heartbeat: Arc::default(),
-        accounts_max_wait: Duration::from_millis(500),
+        max_waits: MaxWaits { metadata: Duration::ZERO, accounts: Duration::from_millis(500) },
         limit: Some(Duration::from_secs(1_000_000)),
     };
     RunObserver::new(parts, generation, origin)

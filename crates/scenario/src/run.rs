@@ -379,7 +379,7 @@ impl Observer for Watch<'_> {
         }
         let alert = match matched.alert() {
             Some(MatchAlert::Complete(alert)) => Some(alert),
-            Some(MatchAlert::Pending(alert)) => Some(alert.incomplete()),
+            Some(MatchAlert::Pending(alert)) => alert.complete(matched.view.state()),
             None => None,
         };
         let alert = alert.filter(|_| self.rules.contains(&matched.index));

@@ -18,9 +18,9 @@ use peregrine_event::EventCounters;
 
 use crate::heartbeat::Heartbeat;
 use crate::metrics::{
-    CostStats, FieldOptions, LookupStats, MetricInputs, MetricSnapshot, MetricValue, OutputStats,
-    PreviousSnapshot, ProgramStats, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats,
-    ThrottleStats, WebConnections,
+    CostStats, FieldOptions, HeldStats, LookupStats, MetricInputs, MetricSnapshot, MetricValue,
+    OutputStats, PreviousSnapshot, ProgramStats, RuleInfo, RuleStats, RunInfo, ScanStats,
+    StateStats, ThrottleStats, WebConnections,
 };
 use crate::reloads::{LoadedFiles, Reloads};
 use crate::resources::ResourceReader;
@@ -45,8 +45,8 @@ pub struct SnapshotContext {
     pub outputs: Vec<OutputStats>,
     /// What throttling has done.
     pub throttling: ThrottleStats,
-    /// Alerts sent before the users and groups of their container were read.
-    pub incomplete_alerts: u64,
+    /// What waited for containers.
+    pub held: HeldStats,
     /// Events left out of capture files.
     pub capture_drops: u64,
     /// Active rules, in the order of loading.
@@ -449,7 +449,7 @@ impl Worker {
             events: context.events,
             outputs: context.outputs,
             throttling: context.throttling,
-            incomplete_alerts: context.incomplete_alerts,
+            held: context.held,
             capture_drops: context.capture_drops,
             limits: peregrine_limits::ALL.iter().map(|l| (l.name(), l.reached())).collect(),
             stalls: live.then(|| self.heartbeat.stalls()),

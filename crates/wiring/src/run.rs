@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use peregrine_config::{CaptureMode, Engine};
+use peregrine_engine::held::MaxWaits;
 use peregrine_runtime::capture::{FileSettings, MatchCaptureSettings};
 use peregrine_runtime::observers::{RunPolicies, TimeoutSettings};
 use peregrine_runtime::{RunSettings, SourceSettings};
@@ -48,7 +49,10 @@ pub fn policies(setup: &Setup) -> RunPolicies {
     let waits_for_events = !matches!(config.engine, Engine::NoDriver);
     let max_timeouts = config.syscall_event_timeouts.max_consecutives.get();
     RunPolicies {
-        accounts_max_wait: Duration::from_millis(config.containers.accounts_max_wait_ms.into()),
+        max_waits: MaxWaits {
+            metadata: Duration::from_millis(config.containers.max_delay_ms.into()),
+            accounts: Duration::from_millis(config.containers.accounts_max_wait_ms.into()),
+        },
         drops: DropPolicy {
             actions: drops.actions.as_slice().iter().copied().map(drop_action).collect(),
             threshold: drops.threshold.get(),

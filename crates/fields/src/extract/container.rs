@@ -12,7 +12,7 @@ use crate::view::View;
 use crate::vocabulary::Arg;
 
 pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<Value<'a>> {
-    let info = view.state.container(view.context);
+    let info = view.container();
     if field == Container::Id && info.is_none() {
         // The id is known from the control group before the runtime reports the container.
         return text(&view.thread()?.container);

@@ -100,6 +100,6 @@ fn reported_user<'a>(view: &View<'a>) -> Option<&'a [u8]> {
         EventType::AsynceventE => event.text(asyncevent_e::NAME) == Some(b"container"),
         _ => false,
     };
-    let user = view.state.container(view.context).filter(|_| reports)?.user.as_bytes();
+    let user = view.container().filter(|_| reports)?.user.as_bytes();
     (!user.is_empty()).then_some(user)
 }

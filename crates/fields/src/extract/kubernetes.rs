@@ -22,7 +22,7 @@ enum Part<'a> {
 /// Value of a field `k8smeta.*`.
 pub(crate) fn value<'a>(view: &View<'a>, field: Kubernetes, arg: &Arg) -> Option<Value<'a>> {
     use Kubernetes as F;
-    let pod = view.state.pod(view.context)?;
+    let pod = view.state.pod_of_thread(view.thread()?)?;
     let (label, one) = (Part::Label(key(arg)), |kind, part| one(view, pod, kind, part));
     match field {
         F::PodName => text(&pod.object.name),
@@ -80,7 +80,7 @@ pub(crate) fn of_pod<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option
         F::RcLabels => (ObjectKind::ReplicationController, Part::Labels),
         _ => return None,
     };
-    let pod = view.state.pod(view.context)?;
+    let pod = view.state.pod_of_thread(view.thread()?)?;
     let mut values = parts(view, pod, kind, part).peekable();
     values.peek()?;
     Some(Value::Text(view.text(|out| {

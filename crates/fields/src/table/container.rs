@@ -9,9 +9,9 @@ use super::fields;
 
 fields! {
     /// Fields of the container in which the thread runs.
-    pub enum Container {
+    pub enum Container needs Metadata {
         /// Id of the container, cut to 12 letters; `host` outside of containers.
-        Id = "container.id" Charbuf Na Pure 10 [suggested],
+        Id = "container.id" Charbuf Na Pure 10 [needs_container, suggested],
         /// Whole id of the container.
         FullId = "container.full_id" Charbuf Na Pure 10,
         /// Name of the container; `host` outside of containers.

@@ -9,7 +9,7 @@ use super::fields;
 
 fields! {
     /// Fields that every event has, whatever its source.
-    pub enum Generic {
+    pub enum Generic needs Nothing {
         /// Position of the event in its stream, counted from 1.
         Num = "evt.num" Uint64 Dec Pure 1,
         /// Time of day of the event, to the nanosecond.
@@ -51,7 +51,7 @@ fields! {
 
 fields! {
     /// Fields of events that the kernel reports.
-    pub enum Syscall {
+    pub enum Syscall needs Nothing {
         /// Always 0: the start of a syscall is no longer an event of its own.
         Latency = "evt.latency" Reltime Dec Pure 2 [deprecated],
         /// Always 0: the start of a syscall is no longer an event of its own.
@@ -182,7 +182,7 @@ fields! {
 
 fields! {
     /// Fields for measurements. Never listed.
-    pub enum Util {
+    pub enum Util needs Nothing {
         /// Number of the event in its stream.
         Count = "util.cnt" Uint64 Dec Pure 2,
     }

@@ -4,7 +4,7 @@ use super::fields;
 
 fields! {
     /// Fields of the fd that the syscall makes, uses or closes.
-    pub enum Fd {
+    pub enum Fd needs Nothing {
         /// Number of the fd.
         Num = "fd.num" Int64 Dec Pure 4,
         /// What the fd refers to: file, directory, ipv4, ipv6, unix, pipe, event, signalfd,
@@ -105,7 +105,7 @@ fields! {
 
 fields! {
     /// Fields of the fds that poll and ppoll wait for.
-    pub enum FdList {
+    pub enum FdList needs Nothing {
         /// Their numbers, with commas between.
         Nums = "fdlist.nums" Charbuf Dec Pure 60,
         /// Their names, with commas between.

@@ -9,7 +9,7 @@ use super::fields;
 
 fields! {
     /// Fields of the pod in which the thread runs, as the API server describes it.
-    pub enum Kubernetes {
+    pub enum Kubernetes needs Metadata {
         /// Name of the pod.
         PodName = "k8smeta.pod.name" Charbuf Na Pure 20 [suggested],
         /// UID of the pod.

@@ -69,6 +69,8 @@ pub struct Definition {
     pub argument: Argument,
     /// Whether reading it changes later reads.
     pub purity: Purity,
+    /// What must be known of the container for it to have its value.
+    pub needs: Needs,
     /// What reading it costs.
     pub cost: Cost,
     /// Further properties.
@@ -106,6 +108,18 @@ pub enum Purity {
     Pure,
     /// Each read measures from the read before it.
     Impure,
+}
+
+/// What must be known of the container of the event's thread for a field to have its value. While
+/// the runtimes are asked, the value is unknown: conditions that depend on it wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// Which container it is, or that it is the host. A control group may leave that open.
+    Container,
+    /// What a runtime says of the container.
+    Metadata,
 }
 
 /// What reading a field costs, in units of a comparison of two numbers (about a nanosecond). The
@@ -329,6 +343,7 @@ pub(crate) static CONSTANT: Definition = Definition {
     format: Format::Na,
     argument: Argument::None,
     purity: Purity::Pure,
+    needs: Needs::Nothing,
     cost: Cost::flat(3),
     options: Options::NONE,
 };
@@ -359,11 +374,12 @@ impl FieldId {
 /// in `--list`.
 ///
 /// A row is: variant, name, type, base of numbers, [`Purity`], [`Cost`] (`bare|with_argument` where
-/// they differ) and, in brackets, words for [`Argument`]s and [`Options`].
+/// they differ) and, in brackets, words for [`Argument`]s and [`Options`], and for [`Needs`] where
+/// they are not those of the class.
 macro_rules! fields {
     (
         $(#[$meta:meta])*
-        pub enum $class:ident {
+        pub enum $class:ident needs $needs:ident {
             $(
                 $(#[doc = $doc:literal])+
                 $id:ident = $name:literal $ty:ident $format:ident $purity:ident
@@ -388,6 +404,7 @@ macro_rules! fields {
                     format: peregrine_event::Format::$format,
                     argument: $crate::table::Argument::None,
                     purity: $crate::table::Purity::$purity,
+                    needs: $crate::table::Needs::$needs,
                     cost: $crate::table::Cost::of_row($cost, &[$($with_argument)?]),
                     options: $crate::table::Options::NONE,
                 } $($( .$option() )+)?, )+
@@ -442,6 +459,10 @@ impl Definition {
     }
     const fn index_or_key(self) -> Self {
         self.with(Argument::IndexOrKey)
+    }
+    const fn needs_container(mut self) -> Self {
+        self.needs = Needs::Container;
+        self
     }
     const fn ancestor(mut self) -> Self {
         self.options.each = Some(MultiValue::Any);

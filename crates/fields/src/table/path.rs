@@ -4,7 +4,7 @@ use super::fields;
 
 fields! {
     /// Fields of the paths that a successful syscall acts on, with or without an fd.
-    pub enum FsPath {
+    pub enum FsPath needs Nothing {
         /// The path, absolute and tidied.
         Name = "fs.path.name" Charbuf Na Pure 20,
         /// The path as it was given.

@@ -9,7 +9,7 @@ use super::fields;
 
 fields! {
     /// Fields of the thread that caused the event, of its process and of its ancestors.
-    pub enum Process {
+    pub enum Process needs Nothing {
         /// First argument of the command line, as the process was started: often the program.
         Exe = "proc.exe" Charbuf Na Pure 2,
         /// proc.exe of the parent.

@@ -1,7 +1,7 @@
 //! Observers of the events of a run: alerts, recordings, losses, timeouts and metrics.
 
 pub mod drops;
-mod held;
+mod matches;
 pub mod metrics;
 mod recorder;
 mod throttle;
@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use peregrine_alert::{Alert, AlertOrigin, InternalRule, Priority, RuleId, Scalar};
+use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleId, Scalar};
+use peregrine_engine::held::{HeldAlerts, HeldStats, MaxWaits};
 use peregrine_engine::meter::RuleMeter;
-use peregrine_engine::{Generation, Match, Observer};
+use peregrine_engine::{Generation, Match, Observer, Undecided};
 use peregrine_event::Event;
 use peregrine_output::{DeliveryReport, Drain, NextOutputs, Outputs, Summary};
 use peregrine_state::State;
@@ -25,7 +26,7 @@ use crate::clock::now;
 use crate::{MetricsChange, memory};
 
 use drops::Drops;
-use held::HeldAlerts;
+use matches::{Matches, submit};
 use metrics::{GroupSampler, LoopState, Metrics, SyscallCosts};
 use throttle::AlertThrottle;
 
@@ -75,8 +76,8 @@ pub struct RunPolicies {
     /// Time without progress of the event thread after which a live run reports that it stalls;
     /// zero is never.
     pub stall_timeout: Duration,
-    /// Maximum time that an alert waits for the users and groups of its container.
-    pub accounts_max_wait: Duration,
+    /// Maximum time that alerts and rules wait until more is known of a container.
+    pub max_waits: MaxWaits,
     /// Recording around matches.
     pub captures: Option<MatchCaptureSettings>,
 }
@@ -100,8 +101,8 @@ pub struct Observers {
     pub outputs: Outputs,
     /// Shows what the event thread waits for.
     pub heartbeat: Arc<Heartbeat>,
-    /// Maximum time that an alert waits for the accounts of its container.
-    pub accounts_max_wait: Duration,
+    /// Maximum time that alerts and rules wait until more is known of a container.
+    pub max_waits: MaxWaits,
     /// Maximum duration of the run, in event time.
     pub limit: Option<Duration>,
 }
@@ -117,7 +118,7 @@ impl RunObserver {
             stall_limit,
             outputs,
             heartbeat,
-            accounts_max_wait,
+            max_waits,
             limit,
         } = parts;
         recorder.show_waits(&heartbeat);
@@ -133,7 +134,7 @@ impl RunObserver {
             timeouts: Timeouts::new(timeouts, origin),
             outputs,
             heartbeat,
-            held: HeldAlerts::new(accounts_max_wait),
+            held: HeldAlerts::new(max_waits),
             throttle: AlertThrottle::new(origin),
             capture_full: InternalRule::new(origin, CAPTURE_FULL, Priority::Informational),
             stall_limit,
@@ -177,7 +178,7 @@ impl RunObserver {
             metrics.poll(&LoopState {
                 events: *events,
                 throttling: throttle.stats(),
-                incomplete_alerts: held.incomplete(),
+                held: held.stats(),
                 capture_drops: recorder.dropped(),
                 summary,
                 outputs,
@@ -206,11 +207,11 @@ impl RunObserver {
         metrics: MetricsChange,
     ) -> Option<Metrics> {
         self.outputs.install(outputs);
-        let RunPolicies { drops, timeouts, stall_timeout, accounts_max_wait, captures } = policies;
+        let RunPolicies { drops, timeouts, stall_timeout, max_waits, captures } = policies;
         self.drops.set_policy(drops);
         self.timeouts.configure(timeouts);
         self.stall_limit.store(nanoseconds(stall_timeout), Relaxed);
-        self.held.set_max_wait(accounts_max_wait);
+        self.held.set_max_waits(max_waits);
         self.recorder.configure(captures);
         names(generation).for_each(|(rule, name)| self.summary.add_rule(rule, name));
         let ended = match metrics {
@@ -226,15 +227,17 @@ impl RunObserver {
         ended
     }
 
-    /// Number of alerts sent before the accounts of their container were known.
-    pub(crate) fn incomplete_alerts(&self) -> u64 {
-        self.held.incomplete()
+    /// What was held.
+    pub(crate) fn held_stats(&self) -> HeldStats {
+        self.held.stats()
     }
 
-    /// Ends the run: sends held alerts as they are, and digests of suppressed ones.
-    pub(crate) fn give_up_held(&mut self) {
-        let Self { held, throttle, outputs, heartbeat, .. } = self;
-        held.release_all(|alert| submit(outputs, heartbeat, alert));
+    /// Ends the run: decides rules and sends held alerts with what is known now, and digests of
+    /// suppressed ones.
+    pub(crate) fn give_up_held(&mut self, state: &State) {
+        let (held, mut matches) = self.matches(now());
+        held.release_all(state, &mut matches);
+        let Self { throttle, outputs, heartbeat, .. } = self;
         throttle.finish(|digest| submit(outputs, heartbeat, digest));
     }
 
@@ -261,8 +264,15 @@ impl RunObserver {
 
     #[cold]
     fn release_held(&mut self, now: u64, state: &State) {
-        let Self { held, outputs, heartbeat, .. } = self;
-        held.release(now, state, |alert| submit(outputs, heartbeat, alert));
+        let (held, mut matches) = self.matches(now);
+        held.release(now, state, &mut matches);
+    }
+
+    /// What is held, and where matches go at this time.
+    #[inline]
+    fn matches(&mut self, now: u64) -> (&mut HeldAlerts, Matches<'_>) {
+        let Self { held, throttle, summary, recorder, outputs, heartbeat, .. } = self;
+        (held, Matches { throttle, summary, recorder, outputs, heartbeat, now })
     }
 
     /// The alert about a capture that has reached its size.
@@ -282,11 +292,6 @@ const SETTLING: u64 = 20_000_000;
 /// Rule name of alerts about captures that reached their size.
 const CAPTURE_FULL: &str = "Falco internal: capture size limit reached";
 
-/// Queues an alert. In a replay, the thread may wait for an output.
-fn submit(outputs: &Outputs, heartbeat: &Heartbeat, alert: Alert) {
-    heartbeat.during(Phase::SubmittingAlert, || outputs.submit(alert));
-}
-
 pub(crate) fn nanoseconds(time: Duration) -> u64 {
     time.as_nanos().try_into().unwrap_or(u64::MAX)
 }
@@ -296,6 +301,8 @@ fn names(generation: &Generation) -> impl Iterator<Item = (RuleId, String)> {
 }
 
 impl Observer for RunObserver {
+    const DEFERS: bool = true;
+
     fn restart(&mut self) {
         self.recorder.restart();
     }
@@ -322,17 +329,15 @@ impl Observer for RunObserver {
     }
 
     fn matched(&mut self, matched: &Match<'_>) {
-        let Self { held, throttle, summary, outputs, heartbeat, .. } = self;
-        if !throttle.admits(matched, |digest| submit(outputs, heartbeat, digest)) {
-            summary.count(matched.id, matched.rule.priority);
-            summary.count_suppressed(matched.id);
-            self.recorder.matched(matched);
-            return;
+        let (held, mut matches) = self.matches(matched.event.ts);
+        if let Some(alert) = matches.take(matched) {
+            held.add(matched, alert, &mut matches);
         }
-        let Some(alert) = matched.alert() else { return };
-        summary.count(matched.id, matched.rule.priority);
-        held.add(matched, alert, |alert| submit(outputs, heartbeat, alert));
-        self.recorder.matched(matched);
+    }
+
+    fn undecided(&mut self, undecided: Undecided, state: &State) {
+        let (held, mut matches) = self.matches(undecided.ts());
+        held.add_undecided(undecided, state, &mut matches);
     }
 
     fn observed(&mut self, state: &State) {
@@ -341,7 +346,7 @@ impl Observer for RunObserver {
 
     #[inline(always)]
     fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
-        if self.held.is_due(event.ts) {
+        if !self.held.is_empty() && (self.held.is_due(event.ts) || event.ty.describes_machine()) {
             self.release_held(event.ts, state);
         }
         if self.throttle.is_due(event.ts) {

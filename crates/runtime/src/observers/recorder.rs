@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use peregrine_engine::Match;
 use peregrine_event::Event;
+use peregrine_fields::Field;
 use peregrine_files::{STATE_DIRECTORY, private_directory};
+use peregrine_rules::Rule;
 use peregrine_state::State;
 use peregrine_telemetry::Heartbeat;
 
@@ -157,11 +158,11 @@ impl Recorder {
         }
     }
 
-    /// A rule matched the current event.
-    pub fn matched(&mut self, matched: &Match<'_>) {
+    /// A rule matched, which is known at time `now`: at its event, or later.
+    pub fn matched(&mut self, now: u64, rule: &Rule<Field>) {
         if let Some(matches) = &mut self.matches {
-            let duration = Duration::from_millis(matched.rule.capture_duration.into());
-            matches.matched(matched.event.ts, matched.rule.capture, duration);
+            let duration = Duration::from_millis(rule.capture_duration.into());
+            matches.matched(now, rule.capture, duration);
         }
     }
 

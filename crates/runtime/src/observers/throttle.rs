@@ -10,7 +10,9 @@ use std::sync::Arc;
 use peregrine_alert::{
     Alert, AlertOrigin, Digest, InternalRule, Priority, RuleId, RuleInfo, Scalar,
 };
-use peregrine_engine::{Generation, Match, ThrottleSettings};
+use peregrine_engine::{Generation, Throttle, ThrottleSettings};
+use peregrine_fields::Field;
+use peregrine_filter::Supplier;
 use peregrine_limits::{THROTTLE_BYTES, THROTTLE_WINDOWS};
 use peregrine_telemetry::metrics::ThrottleStats;
 
@@ -68,18 +70,23 @@ impl AlertThrottle {
         }
     }
 
-    /// Whether the alert about a match is to be sent. Submits digests of windows that have ended.
-    #[inline]
-    pub(crate) fn admits(&mut self, matched: &Match<'_>, submit: impl FnMut(Alert)) -> bool {
-        match matched.throttle() {
-            Some(throttle) => {
-                self.key.clear();
-                throttle.key(matched.view, &mut self.key);
-                let Some(rule) = matched.rule_info() else { return true };
-                self.count(matched.id, rule, throttle.settings(), matched.event.ts, submit)
-            }
-            None => true,
-        }
+    /// Whether the alert about an event with these values, which happened at `ts`, is to be sent.
+    /// Submits digests of windows that have ended.
+    pub(super) fn admits<S>(
+        &mut self,
+        id: RuleId,
+        rule: &Arc<RuleInfo>,
+        throttle: &Throttle<Field>,
+        ts: u64,
+        values: &S,
+        submit: impl FnMut(Alert),
+    ) -> bool
+    where
+        S: Supplier<Field> + ?Sized,
+    {
+        self.key.clear();
+        throttle.key(values, &mut self.key);
+        self.count(id, rule, throttle.settings(), ts, submit)
     }
 
     /// Whether a window has ended.
@@ -236,7 +243,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use peregrine_alert::RuleRegistry;
-    use peregrine_engine::{Throttle, ThrottledRules};
+    use peregrine_engine::ThrottledRules;
     use peregrine_fields::Fields;
     use peregrine_rules::{EventSource, Loader};
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peregrine_alert::{AlertOrigin, RuleRegistry};
+use peregrine_engine::held::MaxWaits;
 use peregrine_engine::select::SyscallSet;
 use peregrine_engine::{AlertContent, Generation, GenerationSettings, Matching};
 use peregrine_event::render::Buffers;
@@ -70,7 +71,7 @@ fn policies() -> RunPolicies {
         simulate: false,
     };
     RunPolicies {
-        accounts_max_wait: Duration::ZERO,
+        max_waits: MaxWaits { metadata: Duration::ZERO, accounts: Duration::ZERO },
         drops,
         timeouts: TimeoutSettings { max_consecutives: 1000, repeats: true },
         stall_timeout: Duration::ZERO,

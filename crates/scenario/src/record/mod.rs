@@ -191,7 +191,7 @@ impl Observer for Recorder<'_> {
         }
         let alert = match matched.alert() {
             Some(MatchAlert::Complete(alert)) => Some(alert),
-            Some(MatchAlert::Pending(alert)) => Some(alert.incomplete()),
+            Some(MatchAlert::Pending(alert)) => alert.complete(matched.view.state()),
             None => None,
         };
         self.matched.push((matched.index, alert));

@@ -22,8 +22,8 @@ pub struct MetricInputs {
     pub outputs: Vec<OutputStats>,
     /// What throttling has done.
     pub throttling: ThrottleStats,
-    /// Alerts sent before the users and groups of their container were read.
-    pub incomplete_alerts: u64,
+    /// What waited for containers.
+    pub held: HeldStats,
     /// Events left out of capture files.
     pub capture_drops: u64,
     /// How often each limit was reached, by its name.
@@ -200,6 +200,19 @@ pub struct ThrottleStats {
     pub windows: u64,
     /// Alerts that were sent because there was no room for another window.
     pub unthrottled: u64,
+}
+
+/// What waited until more was known of a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldStats {
+    /// Alerts sent before its users and groups were read.
+    pub incomplete: u64,
+    /// Alerts sent before a runtime had described it.
+    pub without_metadata: u64,
+    /// Events with rules that waited for that.
+    pub undecided: u64,
+    /// Those of them whose rules were decided without it.
+    pub given_up: u64,
 }
 
 /// Identity of a rule, as its metrics show it.

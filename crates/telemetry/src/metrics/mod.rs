@@ -19,9 +19,9 @@ mod table;
 
 pub use fields::FieldOptions;
 pub use inputs::{
-    CostStats, FileDigest, LookupStats, MetricInputs, OutputStats, PreviousSnapshot, ProgramStats,
-    ReaderStats, ReloadStats, ResourceUsage, RuleCost, RuleInfo, RuleStats, RunInfo, ScanStats,
-    StateStats, SyscallCost, ThrottleStats, WebConnections,
+    CostStats, FileDigest, HeldStats, LookupStats, MetricInputs, OutputStats, PreviousSnapshot,
+    ProgramStats, ReaderStats, ReloadStats, ResourceUsage, RuleCost, RuleInfo, RuleStats, RunInfo,
+    ScanStats, StateStats, SyscallCost, ThrottleStats, WebConnections,
 };
 pub use metric::{Metric, MetricKind, MetricUnit, MetricValue, ZeroPolicy};
 pub use snapshot::MetricSnapshot;

@@ -79,7 +79,7 @@ fn all() -> MetricInputs {
             },
         ],
         throttling: ThrottleStats { suppressed: 6, digests: 2, windows: 3, unthrottled: 1 },
-        incomplete_alerts: 2,
+        held: HeldStats { incomplete: 2, without_metadata: 3, undecided: 9, given_up: 4 },
         capture_drops: 3,
         stalls: Some(StallStats {
             count: 25,

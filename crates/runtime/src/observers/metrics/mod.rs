@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use peregrine_alert::{AlertOrigin, RuleId};
 use peregrine_engine::Generation;
+use peregrine_engine::held::HeldStats;
 use peregrine_engine::meter::RuleCost;
 use peregrine_fields::Field;
 use peregrine_output::{AlertSender, Delivery, Outputs, Summary};
@@ -68,8 +69,8 @@ pub(crate) struct LoopState<'a> {
     pub summary: &'a Summary,
     /// What throttling has done.
     pub throttling: ThrottleStats,
-    /// Alerts sent before the users and groups of their container were read.
-    pub incomplete_alerts: u64,
+    /// What waited for containers.
+    pub held: HeldStats,
     /// Events left out of capture files.
     pub capture_drops: u64,
     /// The output queue.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use peregrine_alert::RuleId;
-use peregrine_engine::meter;
+use peregrine_engine::{held, meter};
 use peregrine_event::snapshot::InterfaceAddress;
 use peregrine_output::ChannelStatistics;
 use peregrine_probe::bpf::{HookPlan, ProgramStatistics, Programs};
 use peregrine_probe::{Live, Losses};
 use peregrine_state::{Scanned, State};
 use peregrine_telemetry::metrics::{
-    CostStats, LookupStats, OutputStats, ProgramStats, RuleCost, ScanStats, StateStats,
+    CostStats, HeldStats, LookupStats, OutputStats, ProgramStats, RuleCost, ScanStats, StateStats,
 };
 use peregrine_telemetry::{HostInfo, KernelSource, KernelStats, Ledger, SnapshotContext};
 
@@ -67,7 +67,7 @@ impl Metrics {
             events: *events,
             outputs: outputs.statistics().iter().map(output_stats).collect(),
             throttling: event_loop.throttling,
-            incomplete_alerts: event_loop.incomplete_alerts,
+            held: held_stats(event_loop.held),
             capture_drops: event_loop.capture_drops,
             rules: self.active.clone(),
             matches: self.ids.iter().map(|rule| summary.matches(*rule)).collect(),
@@ -105,6 +105,11 @@ impl Metrics {
             addresses: addresses(state),
         }
     }
+}
+
+fn held_stats(stats: held::HeldStats) -> HeldStats {
+    let held::HeldStats { incomplete, without_metadata, undecided, given_up } = stats;
+    HeldStats { incomplete, without_metadata, undecided, given_up }
 }
 
 fn output_stats(channel: &ChannelStatistics) -> OutputStats {

@@ -151,7 +151,25 @@ pub(super) static METRICS: &[Metric] = &[
         "peregrine.alerts_incomplete",
         "peregrine_alerts_incomplete_total",
         "Alerts sent before the users and groups of their container were read.",
-        |f| count(f.incomplete_alerts),
+        |f| count(f.held.incomplete),
+    ),
+    counter(
+        "peregrine.alerts_without_container",
+        "peregrine_alerts_without_container_total",
+        "Alerts sent before a runtime had described their container.",
+        |f| count(f.held.without_metadata),
+    ),
+    counter(
+        "peregrine.events_undecided",
+        "peregrine_events_undecided_total",
+        "Events with rules that waited for a runtime to describe their container.",
+        |f| count(f.held.undecided),
+    ),
+    counter(
+        "peregrine.events_given_up",
+        "peregrine_events_given_up_total",
+        "Events with rules that were decided before a runtime had described their container.",
+        |f| count(f.held.given_up),
     ),
     counter(
         "peregrine.capture_events_lost",
