@@ -1,7 +1,6 @@
 //! What every client of a container runtime can do.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -37,7 +36,8 @@ pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ClientErro
 
 /// The stream of events of a runtime.
 pub(crate) trait Changes {
-    /// The next change; `None` when the stream has ended.
+    /// The next change; `None` when the stream has ended. The answer may be dropped before it comes,
+    /// and asked for again: nothing is lost then.
     fn next(&mut self) -> Answer<'_, Option<Change>>;
 }
 
@@ -104,6 +104,9 @@ pub(crate) enum ClientError {
     /// The runtime refuses.
     #[error("it refuses: {0}")]
     Refused(String),
+    /// Something else is the matter.
+    #[error("{0}")]
+    Other(String),
     /// This runtime can't do that.
     #[error("it has no stream of events")]
     Unsupported,
@@ -114,8 +117,6 @@ pub(crate) enum ClientError {
 pub(crate) struct ClientOptions {
     /// Whether the sizes of writable layers are asked for.
     pub(crate) with_size: bool,
-    /// Where the root directory of the host is.
-    pub(crate) host_root: PathBuf,
     /// Whether containers of containerd that CRI does not know are asked for.
     pub(crate) all_namespaces: bool,
 }

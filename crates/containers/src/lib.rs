@@ -17,20 +17,29 @@
 //! ```
 
 mod answers;
-#[allow(dead_code, reason = "the service that uses the clients follows")]
 mod client;
-#[allow(dead_code, reason = "the service that uses the clients follows")]
 mod clients;
 mod containerd;
 mod cri;
+mod docker;
 mod grpc;
-#[allow(dead_code, reason = "the service that uses the clients follows")]
 mod grpc_client;
+mod http;
+mod hub;
+mod image;
+mod json;
+mod known;
+mod lookup;
 mod oci;
+mod service;
 mod settings;
+mod socket;
+mod supervisor;
+mod told;
 
 pub use answers::parse_grpc_answers;
+pub use hub::LogSink;
+pub use service::Service;
 pub use settings::{
-    EngineKind, EngineSettings, Hooks, LogLevel, Settings, SettingsError, SettingsIssue,
-    StaticContainer, Timing,
+    EngineKind, EngineSettings, Hooks, LogLevel, Settings, SettingsError, SettingsIssue, Timing,
 };

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use peregrine_event::source::ContainerEngine;
+use peregrine_state::StaticContainer;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -50,17 +52,6 @@ pub struct EngineSettings {
     pub enabled: bool,
     /// Its sockets, without the host's root. A `*` stands for one component.
     pub sockets: Vec<String>,
-}
-
-/// The container that everything belongs to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StaticContainer {
-    /// Id.
-    pub id: String,
-    /// Name.
-    pub name: String,
-    /// Image.
-    pub image: String,
 }
 
 /// At which changes of a container rules see a `container` event.
@@ -138,6 +129,11 @@ impl EngineKind {
         }
     }
 
+    /// Its position in [`ALL`](Self::ALL).
+    pub fn index(self) -> usize {
+        Self::ALL.iter().position(|kind| *kind == self).unwrap_or_default()
+    }
+
     fn default_sockets(self) -> &'static [&'static str] {
         match self {
             Self::Podman => &["/run/podman/podman.sock", "/run/user/*/podman/podman.sock"],
@@ -212,6 +208,23 @@ impl Settings {
             EngineKind::Cri => cri,
             EngineKind::Containerd => containerd,
         }
+    }
+
+    /// The engines whose control groups are matched.
+    pub fn matched(&self) -> Vec<ContainerEngine> {
+        let enabled = |kind| self.engine(kind).enabled;
+        [
+            (ContainerEngine::Podman, enabled(EngineKind::Podman)),
+            (ContainerEngine::Docker, enabled(EngineKind::Docker)),
+            (ContainerEngine::Cri, enabled(EngineKind::Cri)),
+            (ContainerEngine::Containerd, enabled(EngineKind::Containerd)),
+            (ContainerEngine::Lxc, self.lxc),
+            (ContainerEngine::LibvirtLxc, self.libvirt_lxc),
+            (ContainerEngine::Bpm, self.bpm),
+        ]
+        .into_iter()
+        .filter_map(|(engine, enabled)| enabled.then_some(engine))
+        .collect()
     }
 
     /// Reads the `init_config` of the plugin, as plugins get it: a map as JSON, empty or `null` for

@@ -144,6 +144,7 @@ fn collector(heartbeat: &Arc<Heartbeat>) -> Collector {
         reloads: Arc::default(),
         resources: ResourceReader::new("/".as_ref()),
         web: None,
+        containers: None,
     };
     Collector::start(settings, heartbeat.clone(), Box::new(NoReports)).unwrap()
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use peregrine_event::EventCounters;
 
+use crate::containers::ContainerCounters;
 use crate::heartbeat::Heartbeat;
 use crate::metrics::{
     CostStats, FieldOptions, HeldStats, LookupStats, MetricInputs, MetricSnapshot, MetricValue,
@@ -122,6 +123,8 @@ pub struct CollectorSettings {
     pub resources: ResourceReader,
     /// Connections of the web server, if there is one.
     pub web: Option<Arc<WebStats>>,
+    /// Counters of the thread that asks container runtimes, if there is one.
+    pub containers: Option<Arc<ContainerCounters>>,
 }
 
 /// Counters of the kernel side. Read on the collecting thread.
@@ -423,7 +426,8 @@ impl Worker {
 
     /// The counters of the event loop, joined with what is read here.
     fn inputs(&mut self, context: SnapshotContext) -> MetricInputs {
-        let CollectorSettings { groups, run, reloads, resources, web, .. } = &self.settings;
+        let CollectorSettings { groups, run, reloads, resources, web, containers, .. } =
+            &self.settings;
         let kernel = self.kernel.as_mut();
         let (live, counted) = (kernel.is_some(), kernel.is_some() && groups.kernel);
         let (stats, programs) = kernel.map_or((None, None), |kernel| {
@@ -471,6 +475,7 @@ impl Worker {
             }),
             resources: groups.resources.then(|| resources.read()),
             state: groups.state.then_some(context.state),
+            containers: containers.as_ref().map(|containers| containers.stats()),
             kernel: stats.as_ref().map(KernelStats::total),
             late: stats.as_ref().map(|stats| stats.late),
             lookups: stats.as_ref().map(|stats| stats.lookups),

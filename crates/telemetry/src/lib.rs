@@ -18,6 +18,7 @@
 //! ```
 
 mod collector;
+mod containers;
 mod drops;
 mod heartbeat;
 mod ledger;
@@ -34,6 +35,7 @@ pub use collector::{
     Collector, CollectorSettings, HostInfo, KernelSource, KernelStats, MetricGroups, MetricReport,
     ReportSink, Scraper, SnapshotContext,
 };
+pub use containers::{ContainerCounters, EngineCounters};
 pub use drops::{Check, DropAction, DropMonitor, DropPolicy, LifecycleLosses, Reaction};
 pub use heartbeat::{Heartbeat, PhaseGuard, StallStats, Ticker};
 pub use ledger::{GroupLoss, Ledger, LossInterval, Period, coverage};

@@ -45,6 +45,7 @@ impl Loop {
             reloads: Arc::default(),
             resources: ResourceReader::new("/".as_ref()),
             web: Some(Arc::default()),
+            containers: None,
         };
         let heartbeat = Arc::new(Heartbeat::new());
         let (sender, reports) = channel();

@@ -38,6 +38,8 @@ pub struct MetricInputs {
     pub resources: Option<ResourceUsage>,
     /// Process and fd tables.
     pub state: Option<StateStats>,
+    /// What asking container runtimes yields, where they are asked.
+    pub containers: Option<ContainerStats>,
     /// Events and losses in the kernel.
     pub kernel: Option<EventCounters>,
     /// Events and losses of each CPU, by its number.
@@ -274,6 +276,44 @@ pub struct StateStats {
     pub repaired_processes: u64,
     pub repaired_threads: u64,
     pub repaired_fds: u64,
+}
+
+/// What asking container runtimes yields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerStats {
+    /// Containers that are known.
+    pub containers: u64,
+    /// Containers described without an image, sandboxes apart.
+    pub missing_images: u64,
+    /// Containers that were asked about because they appeared in events.
+    pub lookups: u64,
+    /// Of these, those whose description came later than alerts wait.
+    pub late: u64,
+    /// Of these, those that no runtime knew.
+    pub failed: u64,
+    /// The engines.
+    pub engines: Vec<EngineStats>,
+}
+
+/// An engine that is asked about containers. Times are in nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineStats {
+    /// Its name.
+    pub name: &'static str,
+    /// Sockets that are connected.
+    pub connected: u64,
+    /// Times that a socket was connected.
+    pub connects: u64,
+    /// Answers about a container.
+    pub answers: u64,
+    /// Questions about a container that failed.
+    pub errors: u64,
+    /// Shortest time of an answer.
+    pub latency_min: u64,
+    /// Mean time of an answer.
+    pub latency_avg: u64,
+    /// Time that one answer in a hundred exceeds, rounded up to a power of two.
+    pub latency_p99: u64,
 }
 
 /// Lookups in `/proc` that events asked for.

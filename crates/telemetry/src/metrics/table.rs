@@ -1,5 +1,6 @@
 //! The table of metrics, a file per group.
 
+mod containers;
 mod costs;
 mod kernel;
 mod outputs;
@@ -18,6 +19,7 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
         rules::METRICS,
         resources::METRICS,
         state::METRICS,
+        containers::METRICS,
         kernel::METRICS,
         costs::METRICS,
     ]

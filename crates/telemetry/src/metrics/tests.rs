@@ -130,6 +130,23 @@ fn all() -> MetricInputs {
         }),
         kernel: Some(counters(2000, 10)),
         cpus: Some(vec![counters(1900, 10), EventCounters::default()]),
+        containers: Some(ContainerStats {
+            containers: 12,
+            missing_images: 1,
+            lookups: 9,
+            late: 2,
+            failed: 1,
+            engines: vec![EngineStats {
+                name: "docker",
+                connected: 1,
+                connects: 2,
+                answers: 30,
+                errors: 3,
+                latency_min: 700_000,
+                latency_avg: 1_500_000,
+                latency_p99: 4_096_000,
+            }],
+        }),
         late: Some(1),
         lookups: Some(LookupStats {
             threads: 21,

@@ -1,0 +1,160 @@
+//! Containers that appear in events and are not known.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use peregrine_event::source::{ContainerEngine, ContainerRequest};
+use peregrine_limits::CONTAINER_LOOKUPS;
+use peregrine_state::{Container, ContainerKind};
+use tokio::task::{JoinSet, spawn_local};
+use tokio::time::sleep;
+
+use crate::hub::Hub;
+use crate::settings::Settings;
+use crate::socket::Socket;
+use crate::told::CONTAINER;
+
+/// Shortest and longest time between two questions about one container to one runtime.
+const SHORTEST: Duration = Duration::from_millis(30);
+const LONGEST: Duration = Duration::from_secs(1);
+/// Answers after this time are late: alerts do not wait longer unless they are configured to.
+const LATE: Duration = Duration::from_millis(100);
+/// Digits of a whole id.
+const FULL_ID: usize = 64;
+
+/// Begins to look up a container.
+pub(crate) fn request(hub: &Rc<Hub>, request: ContainerRequest) {
+    let hub = Rc::clone(hub);
+    spawn_local(async move {
+        let Ok(id) = std::str::from_utf8(&request.container).map(str::to_owned) else {
+            return hub.unavailable(&request.container).await;
+        };
+        if !request.engine.has_runtime() {
+            let json = bare(&hub.settings(), &request.engine, &id).to_json();
+            return hub.send_event(CONTAINER, &json, true).await;
+        }
+        let told = hub.known.borrow().json(&id);
+        hub.known.borrow_mut().set_cgroup(&id, &request.cgroup);
+        if let Some(json) = told {
+            // It was told before, and the state did not keep it.
+            return hub.send_event(CONTAINER, &json, false).await;
+        }
+        if hub.lookups.borrow().len() >= CONTAINER_LOOKUPS.get() {
+            CONTAINER_LOOKUPS.reach();
+            return hub.unavailable(&request.container).await;
+        }
+        if !hub.lookups.borrow_mut().insert(id.clone()) {
+            return;
+        }
+        lookup(&hub, &request, &id).await;
+        hub.lookups.borrow_mut().remove(&id);
+    });
+}
+
+/// Asks all runtimes that may know the container, until one does or the time is over.
+async fn lookup(hub: &Rc<Hub>, request: &ContainerRequest, id: &str) {
+    let begun = Instant::now();
+    hub.counters.lookups.fetch_add(1, Relaxed);
+    // A runtime may have appeared.
+    hub.demand.notify_waiters();
+    let sockets = hub.sockets_of(request.engine);
+    let wanted = full_id(request, id);
+    let mut asked = JoinSet::new();
+    for socket in sockets.into_iter().filter(|socket| socket.identity().is_some()) {
+        let (hub, wanted, id) = (Rc::clone(hub), wanted.clone(), id.to_owned());
+        // Only a container has such a name: the runtime may know it a little later.
+        let certain = request.certain;
+        asked.spawn_local(async move { ask(&hub, &socket, &wanted, &id, certain).await });
+    }
+    let mut found = false;
+    while let Some(answer) = asked.join_next().await {
+        if matches!(answer, Ok(true)) {
+            found = true;
+            break;
+        }
+    }
+    hub.known.borrow_mut().set_cgroup(id, &request.cgroup);
+    if found {
+        hub.counters.late.fetch_add(u64::from(begun.elapsed() > LATE), Relaxed);
+    } else {
+        hub.counters.failed.fetch_add(1, Relaxed);
+        hub.unavailable(&request.container).await;
+    }
+}
+
+/// Asks one runtime until it knows the container, or the time is over; whether it does.
+async fn ask(hub: &Hub, socket: &Socket, wanted: &str, id: &str, certain: bool) -> bool {
+    let end = Instant::now() + hub.settings().timing.lookup;
+    let mut wait = SHORTEST;
+    loop {
+        let known = || hub.known.borrow().get(id).is_some();
+        if known() {
+            return true;
+        }
+        if socket.client().is_some() {
+            match hub.describe(socket, wanted, None).await {
+                Ok(true) => return true,
+                Ok(false) if !certain => return known(),
+                _ => {}
+            }
+        }
+        if Instant::now() + wait > end {
+            return known();
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(LONGEST);
+    }
+}
+
+/// The whole id of a container, as far as its control group tells.
+fn full_id(request: &ContainerRequest, id: &str) -> String {
+    let path = String::from_utf8_lossy(&request.cgroup);
+    if request.engine == ContainerEngine::Containerd {
+        // `/namespace/name`
+        let name = path.split('/').filter(|part| !part.is_empty()).nth(1);
+        return name.filter(|name| name.starts_with(id)).unwrap_or(id).to_owned();
+    }
+    let whole = path.match_indices(id).filter_map(|(at, _)| path.get(at..at + FULL_ID));
+    let mut whole = whole.filter(|id| id.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    whole.next().unwrap_or(id).to_owned()
+}
+
+/// All that there is to know of a container without a runtime.
+fn bare(settings: &Settings, engine: &ContainerEngine, id: &str) -> Container {
+    let kind = match engine {
+        ContainerEngine::Lxc => ContainerKind::Lxc,
+        ContainerEngine::LibvirtLxc => ContainerKind::LibvirtLxc,
+        ContainerEngine::Bpm => ContainerKind::Bpm,
+        _ => ContainerKind::Static,
+    };
+    let fixed = settings.static_container.as_ref().filter(|_| kind == ContainerKind::Static);
+    let (name, image) =
+        fixed.map_or_else(Default::default, |fixed| (fixed.name.clone(), fixed.image.clone()));
+    Container { id: id.to_owned(), kind, name, image, size: -1, ..Container::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn request_of(engine: ContainerEngine, cgroup: &str, id: &str) -> ContainerRequest {
+        let bytes = |text: &str| -> Arc<[u8]> { text.as_bytes().into() };
+        let (container, cgroup) = (bytes(id), bytes(cgroup));
+        ContainerRequest { container, cgroup, tid: 1, engine, certain: true }
+    }
+
+    #[test]
+    fn control_groups_tell_the_whole_id() {
+        let id = "ad95e3a2b1f55e4e6e2f9b0a3e5f0f8f8c1c6b0b4e0e4e9c7b3e8d8f1a2b3c4d";
+        let of = |engine, path: &str, short: &str| full_id(&request_of(engine, path, short), short);
+        let path = format!("/a.slice/docker-{id}.scope");
+        assert_eq!(of(ContainerEngine::Docker, &path, &id[..12]), id);
+        assert_eq!(of(ContainerEngine::Docker, "/docker/ad95", "ad95e3a2b1f5"), "ad95e3a2b1f5");
+        let path = "/default/a-name-beyond-it/child";
+        assert_eq!(of(ContainerEngine::Containerd, path, "a-name-beyon"), "a-name-beyond-it");
+        assert_eq!(of(ContainerEngine::Containerd, "/x", "y"), "y");
+    }
+}
