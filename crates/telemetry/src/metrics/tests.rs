@@ -332,7 +332,7 @@ fn the_page_about_metrics_explains_all_of_them() {
     let missing: String = metrics().map(row).filter(|row| !page.contains(row.as_str())).collect();
     assert!(missing.is_empty(), "docs/metrics.md lacks:\n{missing}");
     let rows = page.lines().filter(|line| {
-        ["| `evt.", "| `falco.", "| `scap.", "| `peregrine."]
+        ["| `evt.", "| `falco.", "| `scap.", "| `plugins.", "| `peregrine."]
             .iter()
             .any(|start| line.starts_with(start))
             && (line.contains("| `falcosecurity_")
