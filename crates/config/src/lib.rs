@@ -48,7 +48,7 @@ pub use sections::{
     ExtraField, Facility, FalcoLibs, FieldChanges, FileCompression, FileOutput, FileRotation,
     Files, Fsync, Headers, Hooks, HttpExtras, HttpOutput, Include, Interval, IntervalError,
     Kubernetes, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat, LogLevel,
-    Metrics, OutputsQueue, OwnStdoutKeys, OwnSyslogKeys, Plugin, Plugins, Presentation,
+    Matchers, Metrics, OutputsQueue, OwnStdoutKeys, OwnSyslogKeys, Plugin, Plugins, Presentation,
     ProgramOutput, Renames, Retries, RingSize, RuleMatching, RuleSelection, Scope, Select, Share,
     StdoutOutput, Strategy, SyscallEventDrops, SyscallEventTimeouts, SyslogAddress, SyslogForm,
     SyslogFraming, SyslogOutput, Tls, Trust, Webserver, WhenClosed, WhenFull,

@@ -36,8 +36,8 @@ pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ClientErro
 
 /// The stream of events of a runtime.
 pub(crate) trait Changes {
-    /// The next change; `None` when the stream has ended. The answer may be dropped before it comes,
-    /// and asked for again: nothing is lost then.
+    /// The next change; `None` when the stream has ended. The answer may be dropped before it
+    /// comes, and asked for again: nothing is lost then.
     fn next(&mut self) -> Answer<'_, Option<Change>>;
 }
 

@@ -39,7 +39,7 @@ mod told;
 
 pub use answers::parse_grpc_answers;
 pub use hub::LogSink;
-pub use service::Service;
+pub use service::{Control, Service};
 pub use settings::{
     EngineKind, EngineSettings, Hooks, LogLevel, Settings, SettingsError, SettingsIssue, Timing,
 };

@@ -9,9 +9,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use peregrine_event::inbox::{Feed, inbox};
+use peregrine_event::inbox::{ContainerRequests, InboxSender};
 use peregrine_event::source::ContainerRequest;
 use peregrine_telemetry::ContainerCounters;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{
     Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
 };
@@ -31,8 +32,14 @@ const SEARCH: Duration = Duration::from_secs(2);
 
 /// The thread that asks container runtimes. It ends when this is dropped.
 pub struct Service {
-    commands: UnboundedSender<Command>,
+    control: Control,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Changes what the thread does.
+#[derive(Clone)]
+pub struct Control {
+    commands: UnboundedSender<Command>,
 }
 
 enum Command {
@@ -41,20 +48,19 @@ enum Command {
 }
 
 impl Service {
-    /// Starts the thread. Returns what a live source needs to be fed by it.
+    /// Starts the thread, which tells through this inbox. Returns where it is asked.
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn start(
         settings: Settings,
+        sender: InboxSender,
         counters: Arc<ContainerCounters>,
         log: LogSink,
-    ) -> io::Result<(Self, Feed)> {
+    ) -> io::Result<(Self, ContainerRequests)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (sender, inbox) = inbox();
         let (commands, from_owner) = unbounded_channel();
         let (requests, from_loop) = channel(REQUESTS);
-        let initial_wait = settings.timing.start;
         let run = move || {
             let hub = Rc::new(Hub::new(settings, sender, counters, log));
             let tasks = LocalSet::new();
@@ -64,21 +70,28 @@ impl Service {
             runtime.shutdown_background();
         };
         let thread = thread::Builder::new().name("containers".to_owned()).spawn(run)?;
-        let feed = Feed { inbox, initial_wait, requests: requests_to(requests) };
-        Ok((Self { commands, thread: Some(thread) }, feed))
+        let service = Self { control: Control { commands }, thread: Some(thread) };
+        Ok((service, requests_to(requests)))
     }
 
+    /// What changes it.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+}
+
+impl Control {
     /// Goes on with other settings. What is known of containers stays; all sockets are connected
     /// again.
     pub fn configure(&self, settings: Settings) {
-        // The thread ends only when this is dropped.
+        // Without the thread, the run has ended.
         let _ = self.commands.send(Command::Configure(Box::new(settings)));
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = self.commands.send(Command::Stop);
+        let _ = self.control.commands.send(Command::Stop);
         if let Some(thread) = self.thread.take() {
             // It has nothing to return, and a panic was reported.
             let _ = thread.join();
@@ -86,10 +99,7 @@ impl Drop for Service {
     }
 }
 
-fn requests_to(
-    requests: Sender<ContainerRequest>,
-) -> Box<dyn FnMut(&ContainerRequest) -> bool + Send> {
-    use tokio::sync::mpsc::error::TrySendError;
+fn requests_to(requests: Sender<ContainerRequest>) -> ContainerRequests {
     Box::new(move |request| {
         !matches!(requests.try_send(request.clone()), Err(TrySendError::Full(_)))
     })

@@ -141,6 +141,7 @@ pub enum End {
 impl Engine {
     /// An engine with an empty state.
     pub fn new(generation: Arc<Generation>, state: Config) -> Self {
+        let live = state.live;
         Self {
             working: generation.compiled().working(generation.settings().matching),
             generation,
@@ -148,7 +149,8 @@ impl Engine {
             scratch: Scratch::default(),
             rules: Vec::new(),
             events: 0,
-            position: Position { in_snapshot: true, in_prelude: true, prev_ts: 0 },
+            // Only captures begin with events that describe the machine.
+            position: Position { in_snapshot: true, in_prelude: !live, prev_ts: 0 },
             resolver: None,
             resolver_full: false,
         }

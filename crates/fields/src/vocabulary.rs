@@ -63,6 +63,8 @@ pub(crate) enum WhichPath {
 pub struct Fields {
     source: Box<str>,
     containers: bool,
+    /// Whether fields of containers are known, though they are neither listed nor suggested.
+    unlisted_containers: bool,
     kubernetes: bool,
     classes: Vec<Arc<RuntimeClass>>,
     constants: Vec<(String, Arc<[u8]>)>,
@@ -80,6 +82,7 @@ impl Fields {
         Self {
             source: name.into(),
             containers: false,
+            unlisted_containers: false,
             kubernetes: false,
             classes: Vec::new(),
             constants: Vec::new(),
@@ -96,6 +99,13 @@ impl Fields {
     #[must_use]
     pub fn with_kubernetes(self, kubernetes: bool) -> Self {
         Self { kubernetes, ..self }
+    }
+
+    /// With the fields of containers and pods for those who name them: they are neither listed nor
+    /// suggested.
+    #[must_use]
+    pub fn with_unlisted_containers(self) -> Self {
+        Self { unlisted_containers: true, ..self }
     }
 
     /// With the fields of a class registered at run time, if it has any for this source.
@@ -133,7 +143,10 @@ impl Fields {
     /// The classes of these fields, in the order in which `--list` shows them: those of the table,
     /// then those registered at run time.
     pub fn classes(&self) -> impl Iterator<Item = &Class> {
-        let known = classes().iter().filter(|class| self.knows(&class.scope));
+        let is_listed = |class: &&Class| {
+            self.knows(&class.scope) && (class.scope != Scope::Containers || self.containers)
+        };
+        let known = classes().iter().filter(is_listed);
         known.chain(self.classes.iter().map(|class| class.class()))
     }
 
@@ -193,7 +206,7 @@ impl Fields {
         match scope {
             Scope::All => true,
             Scope::Syscall => syscall,
-            Scope::Containers => syscall && self.containers,
+            Scope::Containers => syscall && (self.containers || self.unlisted_containers),
             Scope::Kubernetes => syscall && self.kubernetes,
             Scope::Sources(names) => names.contains(&self.source),
         }

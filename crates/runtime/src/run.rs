@@ -286,7 +286,8 @@ impl Work<'_> {
         feed: Option<Feed>,
     ) -> Followed<RunError> {
         observer.start_clock();
-        let engine = Engine::new(generation, self.settings.state.clone());
+        let state = peregrine_state::Config { live: true, ..self.settings.state.clone() };
+        let engine = Engine::new(generation, state);
         let _events = self.controls.heartbeat().enter(Phase::Events);
         let mut source = InboxSource::new(feed.map(|feed| feed.inbox));
         let followed =

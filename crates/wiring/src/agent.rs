@@ -8,7 +8,7 @@ use peregrine_alert::{AlertOrigin, RuleRegistry};
 use peregrine_config::{Loaded, sha256};
 use peregrine_runtime::Log;
 use peregrine_telemetry::metrics::FileDigest;
-use peregrine_telemetry::{Heartbeat, LoadedFiles, Reloads, WebStats};
+use peregrine_telemetry::{ContainerCounters, Heartbeat, LoadedFiles, Reloads, WebStats};
 
 use super::host;
 use super::rules::Texts;
@@ -25,6 +25,8 @@ pub struct Agent {
     pub heartbeat: Arc<Heartbeat>,
     /// Connections of the web server.
     pub web: Arc<WebStats>,
+    /// Counters of the thread that asks container runtimes, if there is one.
+    pub containers: Option<Arc<ContainerCounters>>,
     /// The log.
     pub log: Log,
 }
@@ -43,6 +45,7 @@ impl Agent {
             reloads: Arc::new(Reloads::new(loaded_files(&setup.loaded, rules_files))),
             heartbeat: Arc::clone(heartbeat),
             web: Arc::default(),
+            containers: None,
             log: setup.log.clone(),
         }
     }

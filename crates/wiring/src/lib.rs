@@ -17,6 +17,7 @@
 
 pub mod agent;
 pub mod checks;
+pub mod containers;
 pub mod events;
 pub mod explain;
 pub mod feed;

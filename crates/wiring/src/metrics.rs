@@ -76,6 +76,7 @@ pub fn settings(
             reloads: Arc::clone(&agent.reloads),
             resources: ResourceReader::new(&host::root()),
             web: config.webserver.enabled.then(|| Arc::clone(&agent.web)),
+            containers: agent.containers.clone(),
         },
         file,
         as_alert: keys.output_rule,

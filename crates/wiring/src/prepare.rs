@@ -10,8 +10,10 @@ use peregrine_fields::{Field, Run as PrintSettings};
 use peregrine_output::ChannelSettings;
 use peregrine_rules::RuleSet;
 use peregrine_runtime::control::Controls;
+use peregrine_state::Matchers;
 
 use super::agent::Agent;
+use super::containers;
 use super::rules::{self, Texts};
 use super::setup::Setup;
 use super::syscalls;
@@ -23,8 +25,10 @@ pub struct PreparedRun<'a> {
     pub options: &'a RunArgs,
     /// The configuration.
     pub config: &'a Config,
-    /// Whether container metadata is wanted (the plugin `container` is loaded).
+    /// Whether processes belong to containers.
     pub containers: bool,
+    /// Which control groups are those of containers.
+    pub matchers: Matchers,
     /// What reloads do not change.
     pub agent: Agent,
     /// Requests from outside.
@@ -43,8 +47,23 @@ impl<'a> PreparedRun<'a> {
         opened: &'a dyn Fn(),
     ) -> Self {
         let agent = Agent::new(setup, rules_files, controls.heartbeat());
-        let (config, containers) = (setup.config(), setup.containers());
-        Self { options, config, containers, agent, controls, opened }
+        let (config, containers) = (setup.config(), setup.allows_containers());
+        let matchers = Matchers::default();
+        Self { options, config, containers, matchers, agent, controls, opened }
+    }
+
+    /// With containers, if these rules use them, as the configuration describes them.
+    ///
+    /// # Errors
+    /// When that can't be used.
+    pub fn with_containers(mut self, setup: &Setup, set: &RuleSet<Field>) -> anyhow::Result<Self> {
+        self.containers = containers::are_used(setup, set);
+        if self.containers {
+            self.matchers = containers::matchers(setup, &containers::settings(setup)?);
+            let counters = || Arc::new(containers::counters());
+            self.agent.containers = (!setup.replays()).then(counters);
+        }
+        Ok(self)
     }
 }
 

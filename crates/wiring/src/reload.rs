@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use peregrine_config::{ConfigError, Engine, Loaded};
+use peregrine_config::{ConfigError, Engine, Loaded, Plugin};
+use peregrine_containers::{Control, Settings};
 use peregrine_engine::Generation;
 use peregrine_output::{AlertSender, OutputsPlanner};
 use peregrine_probe::bpf::KernelTypes;
@@ -25,7 +26,7 @@ use super::privileges::warn_of_lack;
 use super::rules::{self, Texts};
 use super::server::{self, ServerPlan};
 use super::setup::{Setup, log_settings};
-use super::{checks, metrics};
+use super::{checks, containers, metrics};
 use crate::print::print_error;
 use peregrine_args::{RulesArgs, RunArgs};
 
@@ -48,6 +49,8 @@ pub struct Running {
     pub metrics: Option<MetricsControl>,
     /// The web server, if there is one.
     pub web: ServerSlot,
+    /// Changes how container runtimes are asked, if they are.
+    pub containers: Option<Control>,
 }
 
 /// The versions of a run.
@@ -73,6 +76,8 @@ pub struct Version {
     /// The rules.
     generation: Arc<Generation>,
     server: Option<ServerPlan>,
+    /// How container runtimes are asked, if that could be read.
+    containers: Option<Settings>,
 }
 
 /// A version that was read, with what is changed once its rules are in force.
@@ -120,9 +125,15 @@ impl RunVersions {
         let setup = self.effective(setup);
         warn_of_lack(self.files.started.config(), &setup, &self.files.run);
         let set = rules::compile(&setup, &named.load, &texts)?;
+        let asks = self.running.containers.is_some();
+        if !asks && containers::are_used(&setup, &set) {
+            setup.log.warning("Containers need a restart: no rule used them at the start");
+        }
+        let asked = asks.then(|| containers::settings(&setup)).transpose()?;
         let plan = Plan::new(&setup, set, &self.agent)?;
         let files = loaded_files(&setup.loaded, &texts);
-        Ok(Some((Version::new(loaded, &texts, files, &plan), setup, plan)))
+        let version = Version::new(loaded, &texts, files, &plan).with_containers(asked);
+        Ok(Some((version, setup, plan)))
     }
 
     /// The configuration that is in force after a reload: keys that need a restart are as the run
@@ -131,7 +142,14 @@ impl RunVersions {
         let Loaded { config, plugins, .. } = &self.files.started.loaded;
         new.loaded.config = config.reloaded(new.loaded.config);
         new.loaded.config.buffered_outputs &= !self.files.run.unbuffered;
-        new.loaded.plugins.clone_from(plugins);
+        let read = std::mem::replace(&mut new.loaded.plugins, plugins.clone());
+        let built_in = |plugin: &&mut Plugin| plugin.name == containers::PLUGIN;
+        // The built-in plugin takes other settings.
+        if let Some(plugin) = new.loaded.plugins.iter_mut().find(built_in)
+            && let Some(read) = read.into_iter().find(|read| read.name == plugin.name)
+        {
+            plugin.init_config = read.init_config;
+        }
         new
     }
 
@@ -206,6 +224,11 @@ impl Versions for RunVersions {
             if let Err(error) = server::apply(server, &self.running.web, &self.agent) {
                 log.error(format_args!("There is no webserver: {error:#}"));
             }
+            if let (Some(control), Some(settings)) = (&self.running.containers, &version.containers)
+                && self.current.containers.as_ref() != Some(settings)
+            {
+                control.configure(settings.clone());
+            }
             log.reopen(log_settings(effective.config()));
             (self.running.metrics, self.current) = (metrics, version);
         }
@@ -227,7 +250,13 @@ impl Version {
         let rules_files = texts.iter().map(|(name, _)| name.clone()).collect();
         let fingerprint = fingerprint(&loaded, texts);
         let (generation, server) = (Arc::clone(&plan.generation), plan.server.clone());
-        Self { loaded, files, fingerprint, rules_files, generation, server }
+        let containers = None;
+        Self { loaded, files, fingerprint, rules_files, generation, server, containers }
+    }
+
+    /// With how container runtimes are asked.
+    pub fn with_containers(self, containers: Option<Settings>) -> Self {
+        Self { containers, ..self }
     }
 
     /// The files that it was read from.

@@ -35,7 +35,11 @@ pub struct Rules {
 
 /// The fields that rules may use.
 pub fn vocabulary(setup: &Setup) -> Fields {
-    Fields::syscall()
+    let fields = match setup.allows_containers() {
+        true => Fields::syscall().with_unlisted_containers(),
+        false => Fields::syscall(),
+    };
+    fields
         .with_containers(setup.containers())
         .with_kubernetes(kubernetes::is_enabled(setup))
         .with_statics(setup.config().static_fields.iter())
@@ -227,7 +231,7 @@ fn add_outputs(
 
 /// The plugins that rules require are loaded.
 pub fn check_plugins(setup: &Setup, loader: &Loader<Fields>) -> anyhow::Result<()> {
-    let container = setup.containers().then_some(("container", version::CONTAINER_PLUGIN));
+    let container = setup.allows_containers().then_some(("container", version::CONTAINER_PLUGIN));
     let pods = kubernetes::is_enabled(setup).then_some((kubernetes::PLUGIN, version::PODS_PLUGIN));
     let built_in: Vec<_> = container.into_iter().chain(pods).collect();
     for alternatives in loader.required_plugins() {

@@ -28,7 +28,10 @@ pub fn settings(
     let record_all = options.write.as_deref();
     RunSettings {
         source,
-        state: state(prepared),
+        state: peregrine_state::Config {
+            lookup_containers: prepared.agent.containers.is_some(),
+            ..state(prepared)
+        },
         policies,
         // `-M`: zero and less is no limit.
         limit: u64::try_from(options.seconds)
@@ -95,6 +98,7 @@ pub fn state(prepared: &PreparedRun<'_>) -> peregrine_state::Config {
     peregrine_state::Config {
         max_threads: prepared.config.falco_libs.thread_table_size as usize,
         containers: prepared.containers,
+        matchers: prepared.matchers.clone(),
         ..peregrine_state::Config::default()
     }
 }

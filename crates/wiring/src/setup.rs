@@ -90,9 +90,16 @@ impl Setup {
         &self.loaded.config
     }
 
-    /// Whether container metadata is collected: whether the plugin `container` is loaded.
+    /// Whether the plugin `container` is loaded: then its fields are listed and suggested.
     pub fn containers(&self) -> bool {
         self.loaded.plugins.iter().any(|plugin| plugin.name == "container")
+    }
+
+    /// Whether rules may use the plugin `container`: it is loaded, or the configuration says nothing
+    /// of plugins.
+    pub fn allows_containers(&self) -> bool {
+        let config = self.config();
+        self.containers() || config.plugins.0.is_empty() && config.load_plugins.is_none()
     }
 
     /// Whether events come from a file.

@@ -76,6 +76,7 @@ pub(super) fn start(
         }
     };
     let prepared = PreparedRun::new(setup, &texts, args, controls, opened);
+    let prepared = prepared.with_containers(setup, &set)?;
     let plan = Plan::new(setup, set, &prepared.agent)?;
     checks::buffers(setup)?;
     if args.dry_run {
@@ -124,14 +125,15 @@ fn process(
     let outputs = Outputs::start(delivery, Arc::new(report))?;
     let start = |settings| metrics::start(settings, &generation, agent, outputs.sender());
     let metrics = metrics.map(start).transpose()?;
+    let (feed, feeders) = feed::start(setup, agent.containers.as_ref())?;
     let running = Running {
         outputs: outputs.planner(),
         alerts: outputs.sender(),
         metrics: metrics.as_ref().map(Metrics::control),
         web: ServerSlot::default(),
+        containers: feeders.containers(),
     };
     let (origin, opened) = (agent.origin.clone(), prepared.opened);
-    let (feed, _feeders) = feed::start(setup)?;
     let context =
         RunContext { generation, outputs, origin, metrics, feed, log: agent.log.clone(), opened };
     let run = Run::prepare(settings, context)?;

@@ -19,7 +19,7 @@ mod webserver;
 
 pub use append_output::{AppendOutput, ExtraField};
 pub use capture::{Capture, CaptureMode};
-pub use containers::Containers;
+pub use containers::{Containers, Matchers};
 pub use drops::{DropAction, DropActions, Share, SyscallEventDrops, SyscallEventTimeouts};
 pub use engine::{Engine, Hooks, LiveSettings, RingSize, Scope};
 pub use files::Files;

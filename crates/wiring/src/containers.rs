@@ -1,0 +1,136 @@
+//! Containers: whether runtimes are asked, and how.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use peregrine_alert::Priority;
+use peregrine_config::Matchers as MatcherKeys;
+use peregrine_containers::{
+    EngineKind, LogLevel, LogSink, Service, Settings, SettingsError, Timing,
+};
+use peregrine_event::inbox::{ContainerRequests, InboxSender};
+use peregrine_event::source::ContainerEngine;
+use peregrine_fields::Field;
+use peregrine_rules::RuleSet;
+use peregrine_runtime::Log;
+use peregrine_state::Matchers;
+use peregrine_telemetry::ContainerCounters;
+
+use crate::host;
+use crate::setup::Setup;
+
+/// The plugin that is built in.
+pub const PLUGIN: &str = "container";
+
+/// Whether the plugin is loaded, or these rules need it.
+pub fn are_used(setup: &Setup, set: &RuleSet<Field>) -> bool {
+    if setup.containers() || !setup.allows_containers() {
+        return setup.containers();
+    }
+    let required = set.plugins.iter().flatten().any(|plugin| plugin.name == PLUGIN);
+    let used = Cell::new(required);
+    if !required {
+        // What each rule uses is known where rules are described.
+        let _ = set.describe(&|_, fields: &BTreeSet<String>| {
+            used.set(used.get() || fields.iter().any(|field| is_own(field)));
+            Vec::new()
+        });
+    }
+    used.get()
+}
+
+/// Whether the plugin has this field.
+fn is_own(field: &str) -> bool {
+    ["container.", "k8s.", "proc.is_container_"].iter().any(|class| field.starts_with(class))
+}
+
+/// How the runtimes are asked: the `init_config` of the plugin, and the section `containers`.
+///
+/// # Errors
+/// When a value of the `init_config` can't be used.
+pub fn settings(setup: &Setup) -> anyhow::Result<Settings> {
+    let plugin = setup.loaded.plugins.iter().find(|plugin| plugin.name == PLUGIN);
+    let text = plugin.map_or("", |plugin| &plugin.init_config);
+    let listed = &setup.config().plugins.0;
+    let index = listed.iter().position(|plugin| plugin.name == PLUGIN).unwrap_or_default();
+    let at = |key: &str| match key {
+        "" => format!("plugins[{index}].init_config"),
+        key => format!("plugins[{index}].init_config.{key}"),
+    };
+    let (mut settings, issues) = Settings::from_json(text).map_err(|error| {
+        let key = match &error {
+            SettingsError::Value { key, .. } => at(key),
+            SettingsError::Json(_) | SettingsError::NoMap => at(""),
+        };
+        let message = format!("init_config of the plugin container: {error}");
+        setup.loaded.error(&key, message, "docs/containers.md has all keys")
+    })?;
+    for issue in issues {
+        setup.warn(&setup.loaded.no_effect(&at(&issue.key), issue.message));
+    }
+    let keys = &setup.config().containers;
+    let milliseconds = |time: u32| Duration::from_millis(time.into());
+    settings.timing = Timing {
+        request: milliseconds(keys.request_timeout_ms),
+        lookup: milliseconds(keys.lookup_time_ms),
+        start: milliseconds(keys.start_wait_ms.into()),
+        removal: milliseconds(keys.removal_grace_ms),
+    };
+    settings.host_root = host::root();
+    Ok(settings)
+}
+
+/// Which control groups are those of containers.
+pub fn matchers(setup: &Setup, settings: &Settings) -> Matchers {
+    let keys = &setup.config().containers;
+    let MatcherKeys { podman, docker, cri, containerd, lxc, libvirt_lxc, bpm } = keys.matchers;
+    let is_on = |engine: &ContainerEngine| match engine {
+        ContainerEngine::Podman => podman,
+        ContainerEngine::Docker => docker,
+        ContainerEngine::Cri => cri,
+        ContainerEngine::Containerd => containerd,
+        ContainerEngine::Lxc => lxc,
+        ContainerEngine::LibvirtLxc => libvirt_lxc,
+        ContainerEngine::Bpm => bpm,
+        ContainerEngine::Static => true,
+    };
+    Matchers {
+        engines: settings.matched().into_iter().filter(is_on).collect(),
+        static_container: settings.static_container.clone(),
+        host_groups: keys.cgroup_roots.clone(),
+    }
+}
+
+/// Counters for the thread.
+pub fn counters() -> ContainerCounters {
+    ContainerCounters::new(&EngineKind::ALL.map(EngineKind::name))
+}
+
+/// Starts the thread that asks the runtimes. What it learns goes into the inbox.
+///
+/// # Errors
+/// When the settings can't be used, or there can be no thread.
+pub fn start(
+    setup: &Setup,
+    counters: &Arc<ContainerCounters>,
+    inbox: InboxSender,
+) -> anyhow::Result<(Service, ContainerRequests)> {
+    let (settings, log) = (settings(setup)?, sink(setup.log.clone()));
+    let started = Service::start(settings, inbox, Arc::clone(counters), log);
+    started.context("cannot start the thread that asks container runtimes")
+}
+
+fn sink(log: Log) -> LogSink {
+    Arc::new(move |level, message| {
+        let priority = match level {
+            LogLevel::Trace | LogLevel::Debug => Priority::Debug,
+            LogLevel::Info => Priority::Informational,
+            LogLevel::Warning => Priority::Warning,
+            LogLevel::Error => Priority::Error,
+        };
+        log.line(priority, message);
+    })
+}
