@@ -95,8 +95,8 @@ impl Setup {
         self.loaded.plugins.iter().any(|plugin| plugin.name == "container")
     }
 
-    /// Whether rules may use the plugin `container`: it is loaded, or the configuration says nothing
-    /// of plugins.
+    /// Whether rules may use the plugin `container`: it is loaded, or the configuration says
+    /// nothing of plugins.
     pub fn allows_containers(&self) -> bool {
         let config = self.config();
         self.containers() || config.plugins.0.is_empty() && config.load_plugins.is_none()
