@@ -242,7 +242,7 @@ impl RunObserver {
     }
 
     /// Ends the run: completes files and delivers queued alerts.
-    pub(crate) fn close(
+    pub fn close(
         self,
         heartbeat: &Arc<Heartbeat>,
         drain: Drain,
