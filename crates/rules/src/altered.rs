@@ -1,5 +1,7 @@
-//! Values that are not what was written: YAML takes a part of them for a comment or a tag.
+//! Values that are not what was written: YAML takes a part of them for a comment, a tag or an
+//! anchor.
 
+use peregrine_diagnostics::{Edit, Fix};
 use peregrine_yaml::{Node, Value};
 
 use crate::keys::Item;
@@ -18,7 +20,7 @@ pub(crate) fn warn(documents: &[Node], file: &Place, findings: &mut Vec<Finding>
         }
         let Value::Scalar { text, .. } = &value.value else { continue };
         findings.extend(comment(text, value, file));
-        findings.extend(tag(key, value, file));
+        findings.extend(tag(key, value, file).or_else(|| anchor(key, value, file)));
     }
 }
 
@@ -43,14 +45,37 @@ fn comment(value: &str, node: &Node, file: &Place) -> Option<Finding> {
     Some(finding(Cause::CutByComment, message, help, node, file, start..end))
 }
 
-/// `condition: !proc.name exists`
-fn tag(key: &Node, node: &Node, file: &Place) -> Option<Finding> {
+/// What is written behind a key, and where.
+fn behind<'f>(key: &Node, file: &'f Place) -> Option<(&'f str, usize)> {
     let text = file.source().text.as_str();
     // A quoted key ends at its quote. A quoted value has no tag.
     let after = text.get(key.end.offset..)?;
     let after = after.strip_prefix(['"', '\'']).unwrap_or(after);
     let after = after.trim_start_matches([':', ' ', '\t']);
-    let start = text.len() - after.len();
+    Some((after, text.len() - after.len()))
+}
+
+/// `condition: && proc.name exists`
+fn anchor(key: &Node, node: &Node, file: &Place) -> Option<Finding> {
+    let (after, start) = behind(key, file)?;
+    let anchor = after.strip_prefix('&')?.split_whitespace().next().unwrap_or_default();
+    let end = start + 1 + anchor.len();
+    if start > node.end.offset.max(node.start.offset) || !anchor.starts_with('&') {
+        return None;
+    }
+    let message = format!("`&{anchor}` is an anchor of YAML and no part of the value");
+    let help = "write `and`, or quote the value";
+    let mut finding = finding(Cause::Tag, &message, help, node, file, start..end);
+    if let (Some(explained), "&") = (&mut finding.explained, anchor) {
+        let edit = Edit { label: file.part(start..end), text: "and".to_owned() };
+        explained.fix = Some(Fix::safe("write `and`", vec![edit]));
+    }
+    Some(finding)
+}
+
+/// `condition: !proc.name exists`
+fn tag(key: &Node, node: &Node, file: &Place) -> Option<Finding> {
+    let (after, start) = behind(key, file)?;
     let tag = after.strip_prefix('!')?.split_whitespace().next().unwrap_or_default();
     if tag.starts_with(['!', '=']) || start > node.end.offset.max(node.start.offset) {
         return None;

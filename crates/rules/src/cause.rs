@@ -65,7 +65,7 @@ causes! {
     CommentInValue = "E0023" error YamlParse: "a comment within an unquoted value",
     EmptyFile = "W0001" own: "an empty file",
     NoItems = "W0002" own: "a file without rules, macros and lists",
-    Tag = "W0004" own: "a tag of YAML in place of a text",
+    Tag = "W0004" own: "a tag or anchor of YAML in place of a text",
     CutByComment = "W0003" own: "a value that a comment cuts off",
     BareReturns = "W0005" own: "lines that end in a carriage return alone",
 
@@ -154,6 +154,8 @@ causes! {
     EnterEvents = "W0410" warning DeprecatedItem: "a test of enter events, which do not exist",
     ValuelessField = "W0411" own: "a field that never has a value",
     LeadingZero = "W0412" own: "a number with a leading zero",
+    Wildcard = "W0414" own: "a wildcard in a value that is compared as it is",
+    ForeignValue = "W0415" own: "a value that means something else in other languages",
     ValueIsMacro = "W0413" own: "the name of a macro in the place of a value",
 
     UnknownOutputField = "E0501" error CompileOutput: "unknown field in an output",

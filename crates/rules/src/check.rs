@@ -40,6 +40,7 @@ pub struct Checker<V: Vocabulary> {
     sources: Vec<EventSource<V>>,
     rules: RuleSet<V::Field>,
     memo: Memo<V::Field>,
+    doubts: doubtful::Memo,
     definitions: Definitions,
     /// For each rule of `definitions` the items that it was made of.
     origins: HashMap<String, Vec<Origin>>,
@@ -57,6 +58,7 @@ impl<V: Vocabulary> Checker<V> {
             sources,
             rules: RuleSet::default(),
             memo: Memo::default(),
+            doubts: doubtful::Memo::default(),
             definitions: Definitions::default(),
             origins: HashMap::new(),
             checks: 0,
@@ -94,7 +96,7 @@ impl<V: Vocabulary> Checker<V> {
         }
         let vocabulary = |source: Option<&str>| vocabulary_of(&self.sources, source);
         futile::warn_of_fields(&partial.definitions, vocabulary, None, &mut findings);
-        doubtful::warn_of_values(&partial.definitions, vocabulary, None, &mut findings);
+        self.doubts.warn_of_values(&partial.definitions, vocabulary, None, &mut findings);
         futile::refine_directions(&partial.definitions, &mut findings);
         (self.definitions, self.origins) = (partial.definitions, origins);
         findings.iter().map(Finding::to_problem).collect()

@@ -82,7 +82,16 @@ impl<'n> Reading<'n> {
         let Some(value) = self.get(key) else { return Ok(None) };
         if value.is_null() {
             let message = format!("Mapping for key '{key}' is empty");
-            return Err(self.error(Cause::EmptyValue, message));
+            let name = self.node.entries().iter().find(|(name, _)| name.as_str() == Some(key));
+            let labels = name.map(|(name, _)| self.place.part(name.start.offset..name.end.offset));
+            let explained = Explained {
+                message: format!("`{key}` has no value"),
+                labels: labels.into_iter().collect(),
+                ..Explained::default()
+            };
+            let error = *self.error(Cause::EmptyValue, message);
+            let help = Some(format!("write {} behind `{key}:`", T::WANTED));
+            return Err(Box::new(error.help(help).explained(explained)));
         }
         let place = || self.place.inside(ItemKind::ValueFor, key, value);
         let wrong = |cause, message: &str| failed(cause, message, &place());
@@ -117,9 +126,14 @@ impl<'n> Reading<'n> {
             item.as_str().map(str::to_owned).ok_or_else(|| {
                 let place = place().inside(ItemKind::ListItem, "", item);
                 let mut error = failed(Cause::WrongType, "sequence value is not scalar", &place);
-                if item.is_null() {
-                    error.help = Some("quote the word to have it as text".to_owned());
-                }
+                error.help = match () {
+                    () if item.is_null() => Some("quote the word to have it as text".to_owned()),
+                    () if key == "items" && item.as_seq().is_some() => Some(
+                        "a list contains words: give the inner one a name, and write this name"
+                            .to_owned(),
+                    ),
+                    () => None,
+                };
                 error
             })
         };
@@ -161,4 +175,13 @@ impl<'n> Reading<'n> {
 /// A finding that refuses an item.
 pub(crate) fn failed(cause: Cause, message: impl Into<String>, place: &Place) -> Box<Finding> {
     Box::new(Finding::new(cause, message, place.clone()))
+}
+
+/// The text of a key, or of another required scalar.
+pub(crate) fn key_name<'n>(node: &'n Node, place: &Place) -> Decoded<&'n str> {
+    match node.as_str() {
+        Some(name) => Ok(name),
+        None if node.is_null() => Ok("null"),
+        None => Err(failed(Cause::NotAWord, "bad conversion: a word must stand here", place)),
+    }
 }

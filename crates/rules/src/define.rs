@@ -18,6 +18,9 @@ use crate::{Cause, ENGINE_VERSION, Finding, Place, PluginRequirement, Version};
 pub(crate) trait Sources {
     fn has(&self, source: &str) -> bool;
 
+    /// A source whose name resembles one that does not exist.
+    fn similar(&self, source: &str) -> Option<&str>;
+
     /// Whether events of the source have a field, or whether a transformer accepts its arguments.
     fn has_field(&self, source: &str, field: &str) -> bool;
 }
@@ -283,7 +286,9 @@ impl Definitions {
         if rule.unknown_source {
             let message = format!("Unknown source {}, skipping", rule.source);
             let place = rule.place.clone();
-            findings.push(Finding::new(Cause::UnknownSource, message, place));
+            let near = sources.similar(&rule.source);
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            findings.push(Finding::new(Cause::UnknownSource, message, place).help(help));
         }
         let source = (!rule.unknown_source).then_some(rule.source.as_str());
         for exception in &mut rule.exceptions {

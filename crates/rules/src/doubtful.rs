@@ -1,26 +1,29 @@
 //! Values that are accepted and probably are not meant as such: names of lists with a slip, names
-//! of macros, typographic characters, a `~` behind `=`, numbers with a leading zero; and empty
-//! lists.
+//! of macros, typographic characters, a `~` behind `=`, numbers with a leading zero, wildcards and
+//! what else other languages expand; and empty lists.
 //!
 //! Conditions are looked at as they are written. A search of the text comes before any parsing.
 
+mod condition;
+mod expanded;
 mod names;
 mod numbers;
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use std::sync::Arc;
 
-use peregrine_diagnostics::Fix;
 use peregrine_filter::{
     Check, Comparison, DEFAULT_MAX_DEPTH, Expr, ExprKind, OperandKind, Operator, Right, Span,
     Vocabulary, compile, list_items, odd_characters, parse,
 };
 
-use crate::define::Definitions;
+use crate::define::{Definitions, RuleDef};
 use crate::expand::is_delimiter;
-use crate::result::Explained;
-use crate::text_parts::Parts;
 use crate::{Cause, Finding, Place};
 
+use condition::Condition;
 use names::{Meant, Similar};
 use numbers::LeadingZeros;
 
@@ -38,37 +41,103 @@ pub(crate) fn warn_of_values<'v, V: Vocabulary + 'v>(
     file: Option<&Place>,
     findings: &mut Vec<Finding>,
 ) {
-    let is_in = |place: &Place| file.is_none_or(|file| place.is_in(file));
-    let macros = definitions.macros.iter().filter(|def| is_in(&def.place)).map(|def| {
-        let (text, place, parts) = (&def.condition, &def.condition_place, &def.condition_parts);
-        (Condition { text, place, parts }, None)
-    });
-    let rules = definitions.rules.iter().filter(|def| is_in(&def.place)).map(|def| {
-        let (text, place, parts) = (&def.condition, &def.condition_place, &def.condition_parts);
-        (Condition { text, place, parts }, Some(def.source.as_str()))
-    });
-    let mut similar = Similar::new(definitions);
-    let mut zeros = LeadingZeros::new(definitions);
-    for (condition, source) in macros.chain(rules) {
-        let words = similar.words(condition.text);
-        let signs = EMPTY.iter().chain(&[MATCH]).any(|sign| condition.text.contains(sign));
-        let numbers = zeros.may_be_in(condition.text);
-        if words.is_empty() && !signs && !numbers && condition.text.is_ascii() {
-            continue;
+    let mut memo = Memo::default();
+    memo.warn_of_values(definitions, vocabulary, file, findings);
+}
+
+/// What was found in rules that have not changed since the last check.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    /// Stands for the lists and the names of macros, which findings depend on.
+    names: u64,
+    /// By the address of the rule.
+    rules: HashMap<usize, (Arc<RuleDef>, Vec<Finding>)>,
+}
+
+impl Memo {
+    /// The same as the function, for items that are mostly those of the last call.
+    pub(crate) fn warn_of_values<'v, V: Vocabulary + 'v>(
+        &mut self,
+        definitions: &Definitions,
+        vocabulary: impl Fn(Option<&str>) -> Option<&'v V>,
+        file: Option<&Place>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let is_in = |place: &Place| file.is_none_or(|file| place.is_in(file));
+        let mut search =
+            Search { similar: Similar::new(definitions), zeros: LeadingZeros::new(definitions) };
+        for def in definitions.macros.iter().filter(|def| is_in(&def.place)) {
+            let (text, place, parts) = (&def.condition, &def.condition_place, &def.condition_parts);
+            search.condition(&Condition { text, place, parts }, vocabulary(None), findings);
         }
-        let Some(vocabulary) = vocabulary(source) else { continue };
-        let Ok(expr) = parse(condition.text, DEFAULT_MAX_DEPTH) else { continue };
+        let names = names(definitions);
+        let mut known = std::mem::take(&mut self.rules);
+        if std::mem::replace(&mut self.names, names) != names {
+            known.clear();
+        }
+        for def in definitions.rules.iter().filter(|def| is_in(&def.place)) {
+            let address = Arc::as_ptr(def).addr();
+            let (def, found) = known.remove(&address).unwrap_or_else(|| {
+                let mut found = Vec::new();
+                let (text, place) = (&def.condition, &def.condition_place);
+                let condition = Condition { text, place, parts: &def.condition_parts };
+                search.condition(&condition, vocabulary(Some(def.source.as_str())), &mut found);
+                (Arc::clone(def), found)
+            });
+            findings.extend_from_slice(&found);
+            self.rules.insert(address, (def, found));
+        }
+        search.similar.warn_of_items(is_in, findings);
+    }
+}
+
+/// A number for what findings in rules depend on besides the rule.
+fn names(definitions: &Definitions) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for list in definitions.lists.iter() {
+        (&list.name, &list.items).hash(&mut hasher);
+    }
+    definitions.macros.iter().for_each(|def| def.name.hash(&mut hasher));
+    hasher.finish()
+}
+
+/// Looks for doubtful values.
+struct Search<'d> {
+    similar: Similar<'d>,
+    zeros: LeadingZeros<'d>,
+}
+
+impl<'d> Search<'d> {
+    fn condition<V: Vocabulary>(
+        &mut self,
+        condition: &Condition<'d>,
+        vocabulary: Option<&V>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let text = condition.text;
+        let words = self.similar.words(text);
+        let signs = EMPTY.iter().chain(&[MATCH]).any(|sign| text.contains(sign));
+        let numbers = self.zeros.may_be_in(text);
+        let expanded = expanded::may_be_in(text);
+        if words.is_empty() && !signs && !numbers && !expanded && text.is_ascii() {
+            return;
+        }
+        let Some(vocabulary) = vocabulary else { return };
+        let Ok(expr) = parse(text, DEFAULT_MAX_DEPTH) else { return };
         findings.extend(condition.odd_characters());
         if signs {
             condition.signs(&expr, vocabulary, findings);
         }
+        if expanded {
+            expanded::check(condition, &expr, vocabulary, findings);
+        }
         if numbers {
-            zeros.check(&condition, &expr, vocabulary, findings);
+            self.zeros.check(condition, &expr, vocabulary, findings);
         }
         if words.is_empty() {
-            continue;
+            return;
         }
-        let values = values(&expr, condition.text, vocabulary);
+        let values = values(&expr, text, vocabulary);
         for (word, meant) in words {
             if values.binary_search_by_key(&(word.start, word.end), |it| (it.start, it.end)).is_ok()
             {
@@ -76,14 +145,6 @@ pub(crate) fn warn_of_values<'v, V: Vocabulary + 'v>(
             }
         }
     }
-    similar.warn_of_items(is_in, findings);
-}
-
-/// The condition of a macro or rule, without exceptions.
-struct Condition<'d> {
-    text: &'d str,
-    place: &'d Place,
-    parts: &'d Parts,
 }
 
 impl Condition<'_> {
@@ -158,33 +219,6 @@ impl Condition<'_> {
         let edits: Vec<_> =
             repair.edits.into_iter().map(|(span, text)| (part(span), text)).collect();
         Some(finding.with_fix(self, repair.title, &edits))
-    }
-
-    fn finding(&self, cause: Cause, message: String, help: String, part: Range<usize>) -> Finding {
-        let labels = self.parts.label(self.text, self.place, part).into_iter().collect();
-        let place = self.place.in_condition(self.text, 0);
-        let explained =
-            Explained { message: message.clone(), labels, related: Vec::new(), fix: None };
-        Finding::new(cause, message, place).help(Some(help)).explained(explained)
-    }
-}
-
-impl Finding {
-    /// Offers edits of a condition, if its text is in the file as it is.
-    fn with_fix(
-        mut self,
-        condition: &Condition<'_>,
-        title: String,
-        edits: &[(Range<usize>, String)],
-    ) -> Self {
-        let Condition { text, place, parts } = condition;
-        let edit =
-            |(part, new): &(Range<usize>, String)| parts.edit(text, place, part.clone(), new);
-        let edits: Option<Vec<_>> = edits.iter().map(edit).collect();
-        if let Some(explained) = &mut self.explained {
-            explained.fix = edits.map(|edits| Fix::offered(title, edits));
-        }
-        self
     }
 }
 

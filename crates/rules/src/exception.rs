@@ -241,7 +241,13 @@ impl Exception {
             Entry::List(values) if values.len() == fields.len() => values,
             _ => {
                 let message = "Fields and values lists must have equal length";
-                return Err(failed(Cause::InvalidException, message, &self.place));
+                let names: Vec<_> = fields.iter().map(Entry::text).collect();
+                let help = format!(
+                    "each entry of `values` is a list with a value for each field: `[{}]`",
+                    names.join(", ")
+                );
+                let error = *failed(Cause::InvalidException, message, &self.place);
+                return Err(Box::new(error.help(Some(help))));
             }
         };
         let comps = self.comps.texts();

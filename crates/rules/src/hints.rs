@@ -9,6 +9,10 @@ use crate::keys::Item;
 use crate::result::Explained;
 use crate::{Cause, Finding};
 
+/// How `override` is written.
+pub(crate) const OVERRIDE: &str =
+    "name the keys that change: `override: {condition: append, priority: replace}`";
+
 /// Names that other tools, or habit, give to keys.
 const ALIASES: &[(&str, &[&str])] = &[
     ("desc", &["description", "descr", "summary", "info", "about", "details", "comment", "title"]),
@@ -48,6 +52,7 @@ pub(crate) fn unknown_key(kind: Item, name: &str, key: &Node, item: &Reading<'_>
     }
     let other = Item::ALL.into_iter().find(|other| other.find(name).is_some());
     let help = match other {
+        _ if name == "<<" => Some("rules files have no merge keys: write the keys out".to_owned()),
         Some(other) if name == "desc" => {
             Some(format!("only {} have `desc`; write it as a comment", other.plural()))
         }
@@ -105,7 +110,10 @@ pub(crate) fn missing(
             [only] => format!("add `{only}: …`"),
             _ => format!("add these keys: {}", others.join(", ")),
         };
-        if exists {
+        let scalar = item.get("override").is_some_and(|it| it.as_str().is_some());
+        if scalar {
+            OVERRIDE.clone_into(&mut help);
+        } else if exists {
             help += &format!(
                 ", or, to change the {} that is defined before, name the changed keys below `override`",
                 kind.singular()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use peregrine_diagnostics::{Position, Source};
+use peregrine_diagnostics::{Position, Source, closest};
 use peregrine_filter::{DEFAULT_MAX_DEPTH, Vocabulary, parse_operand};
 use peregrine_yaml::{Node, Value, duplicate_keys, parse};
 
@@ -220,6 +220,10 @@ pub(crate) struct KnownSources<'a, V>(pub(crate) &'a [EventSource<V>]);
 impl<V: Vocabulary> Sources for KnownSources<'_, V> {
     fn has(&self, source: &str) -> bool {
         self.0.iter().any(|known| known.name == source)
+    }
+
+    fn similar(&self, source: &str) -> Option<&str> {
+        closest(source, self.0.iter().map(|known| known.name.as_str()))
     }
 
     fn has_field(&self, source: &str, field: &str) -> bool {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use peregrine_diagnostics::closest;
 
-use crate::decode::{Decoded, Reading, failed};
+use crate::decode::{Decoded, Reading, failed, key_name};
+use crate::hints;
 use crate::keys::Item;
-use crate::read::key_name;
 use crate::{Cause, ItemKind};
 
 /// The content of `override`.
@@ -22,7 +22,8 @@ impl Overrides {
         let Some(node) = item.get("override") else { return Ok(overrides) };
         if node.as_seq().is_some_and(|items| !items.is_empty()) {
             let message = "the value of 'override' must be a mapping";
-            return Err(failed(Cause::OverrideNotMapping, message, &item.place));
+            let error = *failed(Cause::OverrideNotMapping, message, &item.place);
+            return Err(Box::new(error.help(Some(hints::OVERRIDE.to_owned()))));
         }
         let all = item.place.inside(ItemKind::Override, "", item.node);
         for (key, operation) in node.entries() {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use peregrine_alert::Priority;
 use peregrine_yaml::Node;
 
-use crate::decode::{Decoded, Reading, failed};
+use crate::decode::{Decoded, Reading, failed, key_name};
 use crate::define::{Definitions, ListDef, MacroDef, Order, RuleChange, RuleDef, Sources};
 use crate::keys::{Item, is_ascii_space, is_identifier};
 use crate::overrides::{Overrides, take};
@@ -189,11 +189,12 @@ impl Reader<'_> {
         let version = match minor {
             Some(minor) => Version { minor, ..ENGINE_VERSION },
             None => Version::parse(&text).ok_or_else(|| {
+                let expected = "Expected \"x.y.z\" semver format.";
                 let message = format!(
-                    "Unable to parse engine version '{text}' as a semver string. Expected \
-                     \"x.y.z\" semver format."
+                    "Unable to parse engine version '{text}' as a semver string. {expected}"
                 );
-                item.error(Cause::InvalidEngineVersion, message)
+                let error = item.error(Cause::InvalidEngineVersion, message);
+                Box::new(error.help(Some(Version::wanted(&text))))
             })?,
         };
         self.definitions.require_engine(version, &item.place)?;
@@ -206,7 +207,8 @@ impl Reader<'_> {
         let place = file.inside(ItemKind::RequiredPluginVersions, "", list);
         let Some(plugins) = list.as_seq() else {
             let message = "Value of required_plugin_versions must be a sequence";
-            return Err(failed(Cause::WrongType, message, &place));
+            let help = Some("write a list: `[{name: PLUGIN, version: 0.1.0}]`".to_owned());
+            return Err(Box::new(failed(Cause::WrongType, message, &place).help(help)));
         };
         for plugin in plugins {
             let kind = ItemKind::RequiredPluginVersionsEntry;
@@ -586,14 +588,5 @@ fn place_of_named(item: &Reading<'_>, key: &str) -> Place {
     match item.get(key) {
         Some(node) => item.place.inside(ItemKind::Override, key, node),
         None => item.place.clone(),
-    }
-}
-
-/// The text of a key, or of another required scalar.
-pub(crate) fn key_name<'n>(node: &'n Node, place: &Place) -> Decoded<&'n str> {
-    match node.as_str() {
-        Some(name) => Ok(name),
-        None if node.is_null() => Ok("null"),
-        None => Err(failed(Cause::NotAWord, "bad conversion: a word must stand here", place)),
     }
 }

@@ -26,6 +26,19 @@ impl Version {
         Some(Self { major, minor, patch })
     }
 
+    /// What to write in place of a text that is no version.
+    pub(crate) fn wanted(text: &str) -> String {
+        let text = text.trim().trim_start_matches(['v', 'V', '>', '=', '^', '~', ' ']);
+        let mut parts = text.split('.').map(str::parse::<u32>).map(Result::ok);
+        let numbers = [0; 3].map(|zero| parts.next().unwrap_or(Some(zero)));
+        match (numbers, parts.next()) {
+            ([Some(major), Some(minor), Some(patch)], None) => {
+                format!("write `{}`", Self { major, minor, patch })
+            }
+            _ => "write three numbers: `0.31.0`".to_owned(),
+        }
+    }
+
     /// Whether this version satisfies a requirement.
     #[must_use]
     pub fn satisfies(self, required: Self) -> bool {
@@ -79,6 +92,19 @@ mod tests {
         assert_eq!(Version::parse("1.2.3-rc1"), Some(Version { major: 1, minor: 2, patch: 3 }));
         for text in ["", "1", "0.5", "-4", "a.b.c", "1..2", "99999999999.0.0"] {
             assert_eq!(Version::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_version_has_a_remedy() {
+        for (text, wanted) in [
+            ("v0.31.0", "write `0.31.0`"),
+            ("0.31", "write `0.31.0`"),
+            (">= 0.31", "write `0.31.0`"),
+            ("latest", "write three numbers: `0.31.0`"),
+            ("1.2.3.4", "write three numbers: `0.31.0`"),
+        ] {
+            assert_eq!(Version::wanted(text), wanted);
         }
     }
 

@@ -125,11 +125,16 @@ const DOUBTFUL_CONDITIONS: &[&str] = &[
     "proc.name =~ba.* and fd.name =~/x and proc.exe = \"~x\" and proc.args contains '=~'",
     "proc.cmdline contains my\u{a0}file and proc.name = ba\u{200b}sh",
     "user.uid = 0100 or fd.sport in (0080, '0443', 0) or fd.num > 07 or fd.name = 0644",
+    "fd.name in (/etc/*.conf, '/usr/*', /x) or proc.name = bash* or fd.name startswith /etc/*",
+    "proc.cmdline = 'rm *' or fd.name glob /etc/* or fd.name = \"*\" or fd.name pmatch (/a*)",
+    "fd.name = ~/.ssh/id_rsa or fd.name startswith $HOME/x or proc.cmdline contains ~/x",
+    "proc.name = %proc.pname or proc.name != %x or fd.name != null or not proc.name = nil",
     "proc.name in (open_write, x_y) or proc.name = spawned_process",
 ];
 
 /// Codes of what follows.
-const OF_DOUBT: &[&str] = &["W0406", "W0407", "W0408", "W0409", "W0412", "W0413", "W0504", "W0505"];
+const OF_DOUBT: &[&str] =
+    &["W0406", "W0407", "W0408", "W0409", "W0412", "W0413", "W0414", "W0415", "W0504", "W0505"];
 
 const DOUBTFUL_OUTPUTS: &[&str] = &[
     "{{ .proc.name }} and $proc.name and ${proc.name} and {fd.name}",

@@ -267,4 +267,22 @@ pub(super) const PAGES: &[Page] = &[
         ),
         "Define a list and compare with it, or use the macro as a condition of its own.",
     ),
+    page(
+        C::Wildcard,
+        "A value contains `*`, but the operator compares it as it is. Only `glob` knows wildcards.",
+        Condition(
+            "evt.type = open and fd.name = /etc/*.conf",
+            "evt.type = open and fd.name glob /etc/*.conf",
+        ),
+        "Use `glob`, or `startswith` and `endswith`, which are faster. Several patterns: `FIELD glob oneof (A, B)`.",
+    ),
+    page(
+        C::ForeignValue,
+        "A value is written as another language writes a home directory, a field or a missing value. It is compared as it is.",
+        Condition(
+            "evt.type = execve and proc.name = %proc.pname",
+            "evt.type = execve and proc.name = val(proc.pname)",
+        ),
+        "The message says what conditions have instead.",
+    ),
 ];

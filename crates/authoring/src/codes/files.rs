@@ -196,7 +196,7 @@ pub(super) const PAGES: &[Page] = &[
     ),
     page(
         C::Tag,
-        "A value that begins with `!` is read as a tag of YAML, and its text is lost.",
+        "A value that begins with `!` is read as a tag of YAML, one that begins with `&&` as an anchor, and this part of its text is lost.",
         File(
             rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: !important file" "  priority: INFO"),
             rule!("- rule: R" "  desc: d" "  condition: evt.type = open" "  output: '!important file'" "  priority: INFO"),

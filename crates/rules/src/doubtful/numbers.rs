@@ -8,7 +8,7 @@ use peregrine_filter::{
     Check, Comparison, CompiledOperand, Expr, ExprKind, Right, Vocabulary, list_items,
 };
 
-use super::Condition;
+use super::condition::Condition;
 use crate::define::{Definitions, ListDef};
 use crate::expand::is_delimiter;
 use crate::result::Explained;

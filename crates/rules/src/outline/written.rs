@@ -91,6 +91,7 @@ enum Style {
 
 /// Compares the text of a scalar with its bytes in the file.
 fn pieces(file: &str, start: usize, text: &str) -> Option<Vec<Piece>> {
+    let start = behind_properties(file, start, text);
     let raw = file.get(start..)?;
     let (style, skipped) = match raw.chars().next()? {
         '\'' => (Style::Single, 1),
@@ -101,6 +102,17 @@ fn pieces(file: &str, start: usize, text: &str) -> Option<Vec<Piece>> {
     let found = Aligned::new(file, text, start + skipped).run(style);
     // Texts of the format of 2016 may begin with any character.
     found.or_else(|| Aligned::new(file, text, start).run(Style::Plain))
+}
+
+/// The first byte of a scalar behind its anchor and tag, which are no part of the text.
+fn behind_properties(file: &str, mut start: usize, text: &str) -> usize {
+    loop {
+        let raw = file.get(start..).unwrap_or_default();
+        let mark =
+            raw.chars().next().filter(|mark| "&!".contains(*mark) && !text.starts_with(*mark));
+        let Some((word, _)) = mark.and_then(|_| raw.split_once(is_blank)) else { return start };
+        start += word.len() + blanks(raw.get(word.len()..).unwrap_or_default());
+    }
 }
 
 /// How far a text and a file have been compared.

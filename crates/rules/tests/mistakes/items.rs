@@ -101,6 +101,24 @@ const CASES: &[Case] = &[
         b"- rule: One\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n- rule: One\n  condition: and proc.name = x\n",
         &[("E0103", "6:9", "name the changed keys below `override`")],
     ),
+    (
+        b"- required_engine_version: v0.31\n- required_plugin_versions: {name: json, version: 0.1.0}\n- list: l\n  items: [a, [b, c]]\n- macro: m\n  condition:\n",
+        &[
+            ("E0202", "1:3", "write `0.31.0`"),
+            ("E0105", "2:29", "write a list"),
+            ("E0105", "4:14", "give the inner one a name"),
+            ("E0104", "6:3", "behind `condition:`"),
+        ],
+    ),
+    (
+        b"- rule: Shell\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n  exceptions:\n    - name: e\n      fields: [proc.name, fd.name]\n      values: [cat, /etc/motd]\n- rule: Shell\n  condition: and proc.name = x\n  override: append\n- rule: Other\n  <<: {desc: d}\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n  source: syscalls\n",
+        &[
+            ("E0103", "10:9", "`override: {condition: append, priority: replace}`"),
+            ("W0201", "13:3", "did you mean `syscall`?"),
+            ("W0102", "14:3", "write the keys out"),
+            ("E0601", "7:7", "`[proc.name, fd.name]`"),
+        ],
+    ),
 ];
 
 #[test]

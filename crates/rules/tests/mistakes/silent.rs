@@ -41,6 +41,10 @@ const CASES: &[Case] = &[
         b"- rule: Tag\n  desc: '!important: a file'\n  \"condition\": !all evt.type = open\n  output: \"!x\"\n  priority: INFO\n",
         &[("W0004", "3:16", "quote the value")],
     ),
+    (
+        b"- rule: Anchor\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n- rule: Anchor\n  condition: && proc.name = x\n  override: {condition: append}\n",
+        &[("W0004", "7:14", "write `and`"), ("E0401", "7:17", "begins with one of them")],
+    ),
     // Names of lists with a slip, in items, exceptions and conditions; names of macros.
     (
         b"- list: shell_binaries\n  items: [bash, sh]\n- list: programs\n  items: [shell_binarys, vi]\n- list: programs\n  items: [shell-binaries, ed]\n  override: {items: append}\n- rule: R\n  desc: d\n  condition: evt.type = execve and proc.name in (programs) and not proc.pname in (shell_binaries)\n  output: o\n  priority: INFO\n",

@@ -209,7 +209,8 @@ pub(super) fn colon_in_value(context: &Context<'_>) -> Vec<Explanation> {
             continue;
         }
         let start = line.start + column;
-        let help = "quote the value, or write it below `>`".to_owned();
+        let help = "quote the value, or write it below `>`; another key begins a line of its own"
+            .to_owned();
         let message = "`: ` within an unquoted value would begin a map".to_owned();
         let cause = SyntaxCause::ColonInValue;
         let colon = value.find(": ").or_else(|| value.strip_suffix(':').map(str::len));
