@@ -217,6 +217,26 @@ fn modes_have_a_form() {
 }
 
 #[test]
+fn paths_have_the_form_of_their_field() {
+    let found = |test: &str| of_rule("", &format!("evt.type = openat and {test}"), "o");
+    for test in [
+        "fd.directory = /etc/",
+        "fd.filename in (shadow, /etc/passwd)",
+        "fd.filename startswith etc/",
+        "proc.exepath in (/bin/sh, bash)",
+    ] {
+        assert!(found(test).contains(&"L0108"), "{test}");
+    }
+    for test in
+        ["fd.directory = /", "fd.filename = shadow", "proc.exepath = memfd:x", "proc.exepath = /x"]
+    {
+        assert!(!found(test).contains(&"L0108"), "{test}");
+    }
+    assert!(found("proc.pname = /bin/sh").contains(&"L0110"));
+    assert!(!found("proc.pname = sh").contains(&"L0110"));
+}
+
+#[test]
 fn costs_of_rules() {
     let table = with(&[("rules.yaml", SHELL)], |input| cost_table(&cost_estimates(input, None)));
     assert!(table.lines().nth(1).unwrap().ends_with("      2  Shell"), "{table}");

@@ -121,6 +121,54 @@ fn covered(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFindi
     );
 }
 
+/// A path in a form that the field never has, and the form that it has.
+fn impossible_path(atom: &Atom) -> Option<(String, String)> {
+    use Operator as O;
+    let exact = matches!(atom.operator(), Some(O::Eq | O::EqEq | O::Ne | O::In));
+    let part = matches!(atom.operator(), Some(O::StartsWith | O::EndsWith | O::Contains));
+    let find = |never: &dyn Fn(&str) -> bool| texts(atom).find(|text| never(text));
+    let (text, help) = match atom.field()? {
+        "fd.directory" if exact => {
+            let text = find(&|text| text.len() > 1 && text.ends_with('/'))?;
+            let help =
+                format!("a directory has no slash at its end: `{}`", text.trim_end_matches('/'));
+            (text, help)
+        }
+        "fd.filename" if exact || part => {
+            let text = find(&|text| text.contains('/'))?;
+            (text, "it is what follows the last slash: compare `fd.name` with a path".to_owned())
+        }
+        // Programs in memory have names with a colon.
+        field @ ("proc.exepath" | "proc.pexepath") if exact => {
+            let text = find(&|text| !text.is_empty() && !text.contains(['/', ':', '<']))?;
+            let name = if field == "proc.exepath" { "proc.name" } else { "proc.pname" };
+            (text, format!("it is a whole path: write that, or compare `{name}`"))
+        }
+        _ => return None,
+    };
+    Some((text.into_owned(), help))
+}
+
+/// Paths that are compared with names.
+fn path_as_name(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFinding>) {
+    let path = match atom.field() {
+        Some("proc.name") => "proc.exepath",
+        Some("proc.pname") => "proc.pexepath",
+        Some("proc.aname" | "proc.sname") => "proc.aexepath",
+        _ => return,
+    };
+    let equal = matches!(
+        atom.operator(),
+        Some(Operator::Eq | Operator::EqEq | Operator::Ne | Operator::In | Operator::StartsWith)
+    );
+    let Some(text) = texts(atom).find(|text| equal && text.starts_with('/')) else { return };
+    let Some((kind, name)) = owner(model, part) else { return };
+    let field = atom.field().unwrap_or_default();
+    let message = format!("`{field}` is the name of a program without its path, so not `{text}`");
+    let finding = LintFinding::new(Lint::PathAsName, kind, name, message);
+    found.push(finding.at(model.label(part)).help(format!("compare `{path}`")));
+}
+
 /// Numbers that a mode, which is printed by the names of its bits or in octal, never equals.
 fn impossible_mode(model: &Model<'_>, part: Part, atom: &Atom) -> Option<(String, String)> {
     let name = atom.field()?.strip_prefix("evt.arg.")?;
@@ -167,7 +215,9 @@ fn owner<'m>(model: &'m Model<'_>, part: Part) -> Option<(DefinitionKind, &'m st
 
 /// Tests for a value that the field never has.
 fn impossible(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFinding>) {
-    if let Some((text, help)) = impossible_mode(model, part, atom) {
+    path_as_name(model, part, atom, found);
+    let never = impossible_path(atom).or_else(|| impossible_mode(model, part, atom));
+    if let Some((text, help)) = never {
         let Some((kind, name)) = owner(model, part) else { return };
         let message = format!("`{}` is never `{text}`", atom.field().unwrap_or_default());
         let finding = LintFinding::new(Lint::ImpossibleValue, kind, name, message);
