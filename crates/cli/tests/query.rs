@@ -81,7 +81,8 @@ fn events_of_one_process_and_of_one_container() {
     let all = pids(&[]);
     // A process that has started others.
     let parents = all.iter().filter_map(|line| line.split_once(' ')).map(|(_, parent)| parent);
-    let parent = parents.max_by_key(|parent| {
+    let parents = parents.filter(|parent| parent.parse::<u64>().is_ok());
+    let parent = parents.min_by_key(|parent| {
         all.iter().filter(|line| line.ends_with(&format!(" {parent}"))).count()
     });
     let parent = parent.unwrap();
