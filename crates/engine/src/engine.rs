@@ -369,14 +369,18 @@ impl Engine {
             let view = &view.after(last_match);
             observer.matched(&Match { id, index, rule, event, view, generation });
         };
+        let needs = candidates.needs().max(generation.throttle_needs());
         match view.missing() {
-            Some(missing) if O::DEFERS && missing <= candidates.needs() => {
+            Some(missing) if O::DEFERS && missing <= needs => {
                 let first_only = working.matching() == Matching::First;
                 let (rules, partial) = (generation.rules(), (&view, missing));
                 let mut waiting = Vec::new();
                 compiled.decide(candidates, rules, partial, working, meter, |index, decision| {
                     let matches = decision == Decision::Matches;
-                    if matches && (waiting.is_empty() || !first_only) {
+                    let throttle = generation.throttle(index);
+                    let waits = throttle.is_some_and(|it| missing <= it.needs())
+                        || first_only && !waiting.is_empty();
+                    if matches && !waits {
                         report(index, observer);
                     } else {
                         waiting.push((index, decision));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use peregrine_alert::{AlertOrigin, RuleId, RuleRegistry};
+use peregrine_fields::table::Needs;
 use peregrine_fields::{Field, Fields, Run};
 use peregrine_filter::TemplateError;
 use peregrine_rules::{Rule, RuleSet};
@@ -28,6 +29,8 @@ pub struct Generation {
     templates: Box<[AlertTemplate<Field>]>,
     // Of each rule; empty if no rule is throttled.
     throttles: Box<[Option<Arc<Throttle<Field>>>]>,
+    // The most that the key of a throttle needs.
+    throttle_needs: Needs,
     settings: GenerationSettings,
 }
 
@@ -54,7 +57,8 @@ impl Generation {
         let ids = rules.rules.iter().map(|rule| registry.intern(&rule.source, &rule.name));
         let ids = ids.collect();
         let (templates, throttles) = (Box::default(), Box::default());
-        Self { rules, compiled, ids, templates, throttles, settings }
+        let throttle_needs = Needs::Nothing;
+        Self { rules, compiled, ids, templates, throttles, throttle_needs, settings }
     }
 
     /// Compiles the alert templates.
@@ -80,6 +84,8 @@ impl Generation {
         let of = |rule| of(rule).map(|throttled| Arc::clone(&throttled.throttle));
         let throttles: Box<[_]> = self.rules.rules.iter().map(of).collect();
         if throttles.iter().any(Option::is_some) {
+            let needs = throttles.iter().flatten().map(|throttle| throttle.needs());
+            self.throttle_needs = needs.max().unwrap_or(Needs::Nothing);
             self.throttles = throttles;
         }
         self
@@ -121,6 +127,12 @@ impl Generation {
     #[inline]
     pub fn throttle(&self, index: usize) -> Option<&Throttle<Field>> {
         self.throttles.get(index)?.as_deref()
+    }
+
+    /// What must be known of a container to throttle the alerts of any rule.
+    #[inline]
+    pub(crate) fn throttle_needs(&self) -> Needs {
+        self.throttle_needs
     }
 
     /// Rules that are throttled.

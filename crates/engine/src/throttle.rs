@@ -5,6 +5,7 @@ use std::sync::Arc;
 use peregrine_alert::name_matches;
 use peregrine_event::render::Buffers;
 use peregrine_fields::Field;
+use peregrine_fields::table::Needs;
 use peregrine_filter::{Supplier, Template, Vocabulary};
 use peregrine_rules::Rule;
 
@@ -90,6 +91,15 @@ impl<F> Throttle<F> {
                 place.copy_from_slice(&length.to_le_bytes());
             }
         }
+    }
+}
+
+impl Throttle<Field> {
+    /// What must be known of a container so that the key has all its values.
+    pub(crate) fn needs(&self) -> Needs {
+        let reads = |least| self.key.iter().any(|field| field.reads(|it| it.needs() >= least));
+        let most = [Needs::Metadata, Needs::Container].into_iter().find(|least| reads(*least));
+        most.unwrap_or(Needs::Nothing)
     }
 }
 

@@ -141,6 +141,14 @@ impl<F> Template<F> {
         }
     }
 
+    /// Whether it reads a field for which `wanted` holds.
+    pub fn reads(&self, wanted: impl Fn(&F) -> bool) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Literal(_) => false,
+            Part::Value { extractor, .. } => extractor.fields().any(&wanted),
+        })
+    }
+
     /// Whether letters follow a field without a blank, as if its name went on.
     #[must_use]
     pub fn has_tail(&self) -> bool {
