@@ -115,6 +115,9 @@ pub fn run() -> Result<()> {
     for answer in runtime_answers() {
         seeds.add("runtime_answers", &answer)?;
     }
+    for answer in DOCKER_ANSWERS {
+        seeds.add("docker_answers", answer.as_bytes())?;
+    }
     seeds.add("config", &fs::read(root.join("crates/config/assets/falco.yaml"))?)?;
     for path in files(&root.join("crates/wiring/assets"), "yaml")? {
         let text = fs::read_to_string(&path)?;
@@ -135,6 +138,21 @@ pub fn run() -> Result<()> {
     }
     Ok(())
 }
+
+/// A container of docker and one of podman, an entry of a list, an event.
+const DOCKER_ANSWERS: [&str; 4] = [
+    r#"{"Id": "12ab", "Name": "/web", "Created": "2026-11-30T10:00:00.5Z", "Image": "sha256:12",
+        "Config": {"Image": "r:5/bb:1@sha256:7", "Env": ["A=b"], "Labels": {"app": "web"},
+        "Healthcheck": {"Test": ["CMD-SHELL", "true"]}}, "State": {"Pid": 7}, "SizeRw": 5,
+        "HostConfig": {"NetworkMode": "container:12", "CpusetCpus": "0-3,7"},
+        "Mounts": [{"Source": "/a", "Destination": "/b", "Mode": "z", "RW": true}],
+        "RepoTags": ["bb:1"], "RepoDigests": ["bb@sha256:7"],
+        "NetworkSettings": {"Networks": {"n": {"IPAddress": "10.0.0.2"}},
+        "Ports": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}}}"#,
+    r#"{"Id": "12ab", "ImageName": "localhost/bb:1", "ImageDigest": "sha256:7", "IsInfra": true}"#,
+    r#"{"Id": "12ab", "Created": 5, "State": "running"}"#,
+    r#"{"status": "create", "id": "12ab", "Action": "create", "Actor": {"ID": "12ab"}}"#,
+];
 
 /// Answers of CRI and of containerd about a container and about a sandbox.
 fn runtime_answers() -> [Vec<u8>; 4] {

@@ -10,6 +10,7 @@ use crate::cri::image::ImageNames;
 use crate::cri::messages::{ContainerStatusResponse, List, ListedContainer, SandboxStatusResponse};
 use crate::cri::pod::Pod;
 use crate::cri::status;
+use crate::docker::{change, describe_docker, describe_podman, listed};
 
 /// Takes any bytes for answers of runtimes by gRPC: for fuzz targets.
 #[doc(hidden)]
@@ -46,6 +47,16 @@ pub fn parse_grpc_answers(bytes: &[u8]) {
         Happening::new(event);
     }
     let _ = List::<ListedContainer>::decode(bytes);
+}
+
+/// Takes any bytes for answers of docker and podman: for fuzz targets.
+#[doc(hidden)]
+pub fn parse_http_answers(bytes: &[u8]) {
+    let Ok(json) = serde_json::from_slice(bytes) else { return };
+    describe_docker(&json, &json, Some(&json));
+    describe_podman(&json, None);
+    listed(&json);
+    change(&json);
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ impl Changes for Events {
 }
 
 /// What an event tells; `None` if that is of no interest.
-fn change(json: &Value) -> Option<Change> {
+pub(crate) fn change(json: &Value) -> Option<Change> {
     let first = |keys: [&str; 3]| {
         let texts = keys.into_iter().filter_map(|key| json.pointer(key)?.as_str());
         texts.filter(|text| !text.is_empty()).map(str::to_owned).next()
@@ -214,7 +214,7 @@ fn change(json: &Value) -> Option<Change> {
     Some(Change { id, kind })
 }
 
-fn listed(json: &Value) -> Option<Listed> {
+pub(crate) fn listed(json: &Value) -> Option<Listed> {
     let id = text(json, "/Id");
     let id = if id.is_empty() { text(json, "/ID") } else { id };
     let created = match json.get("Created") {

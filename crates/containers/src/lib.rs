@@ -37,7 +37,7 @@ mod socket;
 mod supervisor;
 mod told;
 
-pub use answers::parse_grpc_answers;
+pub use answers::{parse_grpc_answers, parse_http_answers};
 pub use hub::LogSink;
 pub use service::{Control, Service};
 pub use settings::{

@@ -9,7 +9,7 @@ use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Record, Repair};
 use peregrine_fields::{Field, Recording, Scratch, View};
 use peregrine_rules::Rule;
-use peregrine_state::{Config, Context, State};
+use peregrine_state::{Config, Context, Matchers, State};
 
 use crate::compiled::{Decision, Matching, Working};
 use crate::meter::{RuleMeter, Stage};
@@ -168,6 +168,11 @@ impl Engine {
     pub fn install(&mut self, generation: Arc<Generation>) -> Arc<Generation> {
         self.working = generation.compiled().working(generation.settings().matching);
         std::mem::replace(&mut self.generation, generation)
+    }
+
+    /// Changes which control groups are those of containers.
+    pub fn set_matchers(&mut self, matchers: Matchers) {
+        self.state.set_matchers(matchers);
     }
 
     /// The rules that are evaluated.

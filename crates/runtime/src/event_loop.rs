@@ -139,7 +139,10 @@ impl<M: RuleMeter> EventLoop<'_, M> {
         update: Update,
         reselect: impl FnOnce(&Generation, Option<KernelTypes>, &mut RunObserver),
     ) {
-        let Update { generation, outputs, policies, metrics, types } = update;
+        let Update { generation, outputs, mut policies, metrics, types } = update;
+        if let Some(matchers) = policies.matchers.take() {
+            self.engine.set_matchers(matchers);
+        }
         let ended = self.observer.install(&generation, outputs, policies, metrics);
         reselect(&generation, types, self.observer);
         generation.install_in(self.meter);

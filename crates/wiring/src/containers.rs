@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use peregrine_alert::Priority;
-use peregrine_config::Matchers as MatcherKeys;
+use peregrine_config::{Config, Matchers as MatcherKeys};
 use peregrine_containers::{
-    EngineKind, LogLevel, LogSink, Service, Settings, SettingsError, Timing,
+    EngineKind, LogLevel, LogSink, Service, Settings, SettingsError, SettingsIssue, Timing,
 };
+use peregrine_diagnostics::Problem;
 use peregrine_event::inbox::{ContainerRequests, InboxSender};
 use peregrine_event::source::ContainerEngine;
 use peregrine_fields::Field;
@@ -47,11 +48,26 @@ fn is_own(field: &str) -> bool {
     ["container.", "k8s.", "proc.is_container_"].iter().any(|class| field.starts_with(class))
 }
 
-/// How the runtimes are asked: the `init_config` of the plugin, and the section `containers`.
+/// How the runtimes are asked: the `init_config` of the plugin, and the section `containers`. Warns
+/// of keys without effect.
+///
+/// # Errors
+/// When a value of the `init_config` can't be used.
+pub fn checked_settings(setup: &Setup) -> anyhow::Result<Settings> {
+    let (settings, warnings) = read(setup)?;
+    warnings.iter().for_each(|warning| setup.warn(warning));
+    Ok(settings)
+}
+
+/// The same without warnings.
 ///
 /// # Errors
 /// When a value of the `init_config` can't be used.
 pub fn settings(setup: &Setup) -> anyhow::Result<Settings> {
+    read(setup).map(|(settings, _)| settings)
+}
+
+fn read(setup: &Setup) -> anyhow::Result<(Settings, Vec<Problem>)> {
     let plugin = setup.loaded.plugins.iter().find(|plugin| plugin.name == PLUGIN);
     let text = plugin.map_or("", |plugin| &plugin.init_config);
     let listed = &setup.config().plugins.0;
@@ -68,9 +84,8 @@ pub fn settings(setup: &Setup) -> anyhow::Result<Settings> {
         let message = format!("init_config of the plugin container: {error}");
         setup.loaded.error(&key, message, "docs/containers.md has all keys")
     })?;
-    for issue in issues {
-        setup.warn(&setup.loaded.no_effect(&at(&issue.key), issue.message));
-    }
+    let warning = |issue: SettingsIssue| setup.loaded.no_effect(&at(&issue.key), issue.message);
+    let warnings = issues.into_iter().map(warning).collect();
     let keys = &setup.config().containers;
     let milliseconds = |time: u32| Duration::from_millis(time.into());
     settings.timing = Timing {
@@ -80,7 +95,20 @@ pub fn settings(setup: &Setup) -> anyhow::Result<Settings> {
         removal: milliseconds(keys.removal_grace_ms),
     };
     settings.host_root = host::root();
-    Ok(settings)
+    Ok((settings, warnings))
+}
+
+/// Whether runtimes may be asked whose sockets belong to other users than root. Their directories
+/// have a component for each user.
+pub fn asks_users(config: &Config) -> bool {
+    let plugin = config.plugins.0.iter().find(|plugin| plugin.name == PLUGIN);
+    let absent =
+        plugin.is_none() && (!config.plugins.0.is_empty() || config.load_plugins.is_some());
+    let settings = Settings::from_json(plugin.map_or("", |plugin| &plugin.init_config));
+    let Ok((settings, _)) = settings else { return false };
+    let podman = settings.engine(EngineKind::Podman);
+    let of_user = |socket: &String| socket.starts_with("/run/user/");
+    !absent && podman.enabled && podman.sockets.iter().any(of_user)
 }
 
 /// Which control groups are those of containers.

@@ -59,7 +59,7 @@ impl<'a> PreparedRun<'a> {
     pub fn with_containers(mut self, setup: &Setup, set: &RuleSet<Field>) -> anyhow::Result<Self> {
         self.containers = containers::are_used(setup, set);
         if self.containers {
-            self.matchers = containers::matchers(setup, &containers::settings(setup)?);
+            self.matchers = containers::matchers(setup, &containers::checked_settings(setup)?);
             let counters = || Arc::new(containers::counters());
             self.agent.containers = (!setup.replays()).then(counters);
         }

@@ -4,6 +4,7 @@ use peregrine_args::RunArgs;
 use peregrine_config::{Config, Engine, ListenAddress};
 use peregrine_runtime::privileges::{Needs, is_perf_restricted, reduce};
 
+use super::containers;
 use super::setup::Setup;
 
 /// Ports from here on are for all users.
@@ -54,6 +55,7 @@ fn needs(config: &Config, args: &RunArgs) -> Needs {
             || args.write.is_some()
             || args.profile_folded.is_some()
             || args.pidfile.is_some(),
+        user_sockets: containers::asks_users(config),
         low_port: web.enabled && web.listen_port < FREE_PORTS,
         programs: config.program_output.is_some(),
     }

@@ -129,8 +129,10 @@ impl RunVersions {
         if !asks && containers::are_used(&setup, &set) {
             setup.log.warning("Containers need a restart: no rule used them at the start");
         }
-        let asked = asks.then(|| containers::settings(&setup)).transpose()?;
-        let plan = Plan::new(&setup, set, &self.agent)?;
+        let asked = asks.then(|| containers::checked_settings(&setup)).transpose()?;
+        let mut plan = Plan::new(&setup, set, &self.agent)?;
+        plan.policies.matchers =
+            asked.as_ref().map(|settings| containers::matchers(&setup, settings));
         let files = loaded_files(&setup.loaded, &texts);
         let version = Version::new(loaded, &texts, files, &plan).with_containers(asked);
         Ok(Some((version, setup, plan)))

@@ -52,6 +52,7 @@ pub fn policies(setup: &Setup) -> RunPolicies {
     let waits_for_events = !matches!(config.engine, Engine::NoDriver);
     let max_timeouts = config.syscall_event_timeouts.max_consecutives.get();
     RunPolicies {
+        matchers: None,
         max_waits: MaxWaits {
             metadata: Duration::from_millis(config.containers.max_delay_ms.into()),
             accounts: Duration::from_millis(config.containers.accounts_max_wait_ms.into()),

@@ -18,7 +18,7 @@ use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{Generation, Match, Observer, Undecided};
 use peregrine_event::Event;
 use peregrine_output::{DeliveryReport, Drain, NextOutputs, Outputs, Summary};
-use peregrine_state::State;
+use peregrine_state::{Matchers, State};
 use peregrine_telemetry::{DropPolicy, Heartbeat, Phase};
 
 use crate::capture::MatchCaptureSettings;
@@ -80,6 +80,8 @@ pub struct RunPolicies {
     pub max_waits: MaxWaits,
     /// Recording around matches.
     pub captures: Option<MatchCaptureSettings>,
+    /// Which control groups are those of containers, where a reload may have changed it.
+    pub matchers: Option<Matchers>,
 }
 
 /// Time without progress that is a stall, in nanoseconds. The watchdog reads it.
@@ -207,7 +209,7 @@ impl RunObserver {
         metrics: MetricsChange,
     ) -> Option<Metrics> {
         self.outputs.install(outputs);
-        let RunPolicies { drops, timeouts, stall_timeout, max_waits, captures } = policies;
+        let RunPolicies { drops, timeouts, stall_timeout, max_waits, captures, .. } = policies;
         self.drops.set_policy(drops);
         self.timeouts.configure(timeouts);
         self.stall_limit.store(nanoseconds(stall_timeout), Relaxed);

@@ -32,6 +32,8 @@ pub struct Needs {
     pub restricted_perf: bool,
     /// It writes files, maybe into directories of other users.
     pub files: bool,
+    /// It asks runtimes of other users through their sockets.
+    pub user_sockets: bool,
     /// It listens on a port below 1024.
     pub low_port: bool,
     /// It starts programs of the user, which may need any privilege.
@@ -72,7 +74,7 @@ const CAPABILITIES: &[Row] = &[
     (CapabilitySet::SYS_ADMIN, "cap_sys_admin", |needs| {
         needs.counts_runs || needs.monitors && needs.restricted_perf
     }),
-    (CapabilitySet::DAC_OVERRIDE, "cap_dac_override", |needs| needs.files),
+    (CapabilitySet::DAC_OVERRIDE, "cap_dac_override", |needs| needs.files || needs.user_sockets),
     (CapabilitySet::NET_BIND_SERVICE, "cap_net_bind_service", |needs| needs.low_port),
 ];
 

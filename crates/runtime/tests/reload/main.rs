@@ -71,6 +71,7 @@ fn policies() -> RunPolicies {
         simulate: false,
     };
     RunPolicies {
+        matchers: None,
         max_waits: MaxWaits { metadata: Duration::ZERO, accounts: Duration::ZERO },
         drops,
         timeouts: TimeoutSettings { max_consecutives: 1000, repeats: true },

@@ -2,10 +2,12 @@
 
 use std::fmt::Display;
 
+use peregrine_config::KeyChange;
 use peregrine_rules::RuleChanges;
 use peregrine_runtime::Log;
 
 use super::Version;
+use crate::containers;
 use crate::setup::Setup;
 
 /// Names in one line; of more, the number is logged.
@@ -20,13 +22,22 @@ pub(super) fn log(started: &Setup, old: &Version, new: &Version) {
     line(log, "Rules removed", &removed);
     line(log, "Rules changed", &changed);
     let keys = new.loaded.changes_since(&old.loaded);
-    let keys: Vec<_> = keys.iter().filter(|change| !change.needs_restart()).collect();
+    let keys: Vec<_> = keys.iter().filter(|change| !needs_restart(new, change)).collect();
     line(log, "Keys changed", &keys);
     // Those that an earlier reload named are still waiting.
     let waiting = new.loaded.changes_since(&started.loaded);
-    for change in waiting.iter().filter(|change| change.needs_restart()) {
+    for change in waiting.iter().filter(|change| needs_restart(new, change)) {
         log.warning(format_args!("Needs a restart to take effect: {change}"));
     }
+}
+
+/// Whether a change takes effect with a restart only. The settings of the built-in plugin do not.
+fn needs_restart(new: &Version, change: &KeyChange) -> bool {
+    let plugins = new.loaded.config.plugins.0.iter().enumerate();
+    let mut own = plugins.filter(|(_, plugin)| plugin.name == containers::PLUGIN);
+    let is_own =
+        own.any(|(index, _)| change.key.starts_with(&format!("plugins[{index}].init_config")));
+    change.needs_restart() && !is_own
 }
 
 fn line(log: &Log, what: &str, names: &[impl Display]) {
