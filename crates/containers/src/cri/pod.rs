@@ -24,8 +24,8 @@ pub(crate) struct Pod {
     pub(crate) namespace: String,
     pub(crate) uid: String,
     pub(crate) labels: BTreeMap<String, String>,
-    /// The configuration that `kubectl apply` keeps in an annotation.
-    pub(crate) last_applied: String,
+    /// What the kubelet executes in its containers, by their names.
+    pub(crate) probes: BTreeMap<String, Vec<HealthProbe>>,
     pub(crate) ip: String,
     pub(crate) cni: String,
     pub(crate) host_network: bool,
@@ -75,7 +75,6 @@ impl Pod {
         let options = status.linux.and_then(|linux| linux.namespaces);
         let options = options.and_then(|namespaces| namespaces.options).unwrap_or_default();
         let spec = info.get("runtimeSpec").unwrap_or(&Value::Null);
-        let mut annotations = status.annotations;
         let privileged = info.pointer("/config/linux/security_context/privileged");
         Self {
             id: status.id,
@@ -83,7 +82,10 @@ impl Pod {
             namespace: metadata.namespace,
             uid: metadata.uid,
             labels: status.labels,
-            last_applied: annotations.remove(LAST_APPLIED).unwrap_or_default(),
+            probes: status
+                .annotations
+                .get(LAST_APPLIED)
+                .map_or_else(BTreeMap::new, |it| probes(it)),
             ip: status.network.unwrap_or_default().ip,
             cni: cni(info.get("cniResult"), Spec(spec)),
             host_network: options.network == NODE,
@@ -115,7 +117,7 @@ impl Pod {
             namespace: text(config, "/metadata/namespace").to_owned(),
             uid: text(config, "/metadata/uid").to_owned(),
             labels: text_map(config.get("labels")),
-            last_applied: annotation.and_then(Value::as_str).unwrap_or_default().to_owned(),
+            probes: annotation.and_then(Value::as_str).map_or_else(BTreeMap::new, probes),
             ip: text(metadata, "/IP").to_owned(),
             cni: cni(metadata.get("CNIResult"), spec),
             host_network: host("network"),
@@ -154,7 +156,7 @@ impl Pod {
             pid: self.pid,
         };
         let container = own.describe(kind, Some(self));
-        Container { is_pod_sandbox: true, probes: Vec::new(), ..container }
+        Container { is_pod_sandbox: true, ..container }
     }
 }
 
@@ -177,7 +179,7 @@ impl PodContainer {
         let pod = pod.unwrap_or(&default);
         Container {
             id: short_id(&self.id),
-            probes: probes(&pod.last_applied, &self.name),
+            probes: pod.probes.get(&self.name).cloned().unwrap_or_default(),
             full_id: self.id,
             kind,
             name: self.name,
@@ -239,25 +241,23 @@ fn cni(result: Option<&Value>, spec: Spec<'_>) -> String {
     text
 }
 
-/// The probes of a container that the kubelet executes in it, from the configuration of its pod.
-fn probes(last_applied: &str, container: &str) -> Vec<HealthProbe> {
-    if last_applied.is_empty() {
-        return Vec::new();
-    }
-    let Ok(pod) = serde_json::from_str::<Value>(last_applied) else { return Vec::new() };
+/// The commands that the kubelet executes in the containers of a pod, from its configuration.
+fn probes(last_applied: &str) -> BTreeMap<String, Vec<HealthProbe>> {
+    let pod: Value = serde_json::from_str(last_applied).unwrap_or_default();
     let containers = ["/spec/containers", "/spec/initContainers"].into_iter();
-    let mut containers = containers.filter_map(|path| pod.pointer(path)?.as_array()).flatten();
-    let Some(container) = containers.find(|one| text(one, "/name") == container) else {
-        return Vec::new();
+    let containers = containers.filter_map(|path| pod.pointer(path)?.as_array()).flatten();
+    let of_container = |container: &Value| {
+        let kinds = [
+            ("/livenessProbe/exec/command", ProbeKind::Liveness),
+            ("/readinessProbe/exec/command", ProbeKind::Readiness),
+        ];
+        let probe = |(path, kind)| {
+            let command = container.pointer(path)?.as_array()?;
+            let mut words = command.iter().filter_map(Value::as_str).map(str::to_owned);
+            Some(HealthProbe { kind, exe: words.next()?, args: words.collect() })
+        };
+        let probes: Vec<_> = kinds.into_iter().filter_map(probe).collect();
+        (!probes.is_empty()).then(|| (text(container, "/name").to_owned(), probes))
     };
-    let kinds = [
-        ("/livenessProbe/exec/command", ProbeKind::Liveness),
-        ("/readinessProbe/exec/command", ProbeKind::Readiness),
-    ];
-    let probe = |(path, kind)| {
-        let command = container.pointer(path)?.as_array()?;
-        let mut words = command.iter().filter_map(Value::as_str).map(str::to_owned);
-        Some(HealthProbe { kind, exe: words.next()?, args: words.collect() })
-    };
-    kinds.into_iter().filter_map(probe).collect()
+    containers.filter_map(of_container).collect()
 }
