@@ -96,8 +96,7 @@ impl Known {
         let mut news = News::Container;
         let (mut cgroup, mut shown) = (None, false);
         if let Some(known) = self.by_id.get_mut(id) {
-            let better = |engine: EngineKind| engine != EngineKind::Containerd;
-            if better(known.origin.engine) && !better(origin.engine) && known.ended.is_none() {
+            if rank(known.origin.engine) > rank(origin.engine) && known.ended.is_none() {
                 return News::Foreign;
             }
             if known.full_id == full_id && known.created == created {
@@ -163,6 +162,16 @@ impl Entry {
     /// What was told last, if there was room.
     pub(crate) fn json(&self) -> Option<&Arc<str>> {
         self.json.as_ref()
+    }
+}
+
+/// How much an engine knows of a container that several describe: containers of cri-dockerd are
+/// docker's too, and those of both are containerd's.
+fn rank(engine: EngineKind) -> u8 {
+    match engine {
+        EngineKind::Containerd => 0,
+        EngineKind::Docker | EngineKind::Podman => 1,
+        EngineKind::Cri => 2,
     }
 }
 

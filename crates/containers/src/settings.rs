@@ -143,13 +143,18 @@ impl EngineKind {
                 "/run/crio/crio.sock",
                 "/run/k3s/containerd/containerd.sock",
                 "/run/host-containerd/containerd.sock",
+                // Beside the reference's.
                 "/run/cri-dockerd.sock",
+                "/run/k0s/containerd.sock",
+                "/var/snap/microk8s/common/run/containerd.sock",
             ],
             // Beside the reference's: what nerdctl and ctr start is in no namespace of CRI.
             Self::Containerd => &[
                 "/run/containerd/containerd.sock",
                 "/run/k3s/containerd/containerd.sock",
                 "/run/host-containerd/containerd.sock",
+                "/run/k0s/containerd.sock",
+                "/var/snap/microk8s/common/run/containerd.sock",
             ],
         }
     }
@@ -425,7 +430,7 @@ mod tests {
         assert!(issues.is_empty() && !settings.bpm && settings.lxc);
         assert_eq!(settings.engine(EngineKind::Docker).sockets, ["/a.sock"]);
         assert!(!settings.engine(EngineKind::Podman).enabled);
-        assert_eq!(settings.engine(EngineKind::Cri).sockets.len(), 5);
+        assert_eq!(settings.engine(EngineKind::Cri).sockets.len(), 7);
         let container = settings.static_container.unwrap();
         assert_eq!((container.id.as_str(), container.name.as_str()), ("12", "n"));
     }
