@@ -39,7 +39,8 @@ pub enum KubernetesError {
 const STATIC_UID: &str = "kubernetes.io/config.hash";
 
 impl Change {
-    /// Reads the JSON of an event `k8s`. `None` for an object of a kind that no field tells of. What is missing or of another type is taken as empty.
+    /// Reads the JSON of an event `k8s`. `None` for an object of a kind that no field tells of.
+    /// What is missing or of another type is taken as empty.
     ///
     /// # Errors
     /// When the text is too long, no JSON or lacks its reason, kind or uid.
