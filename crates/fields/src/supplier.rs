@@ -25,7 +25,8 @@ impl Supplier<Field> for View<'_> {
             FieldId::Container(id) if only_from_api_server(id) => {
                 extract::kubernetes::of_pod(self, id, &field.arg)
             }
-            FieldId::Container(id) => extract::container::value(self, id, &field.arg),
+            FieldId::Container(id) => extract::container::value(self, id, &field.arg)
+                .or_else(|| extract::kubernetes::of_described_pod(self, id, &field.arg)),
             FieldId::Kubernetes(id) => extract::kubernetes::value(self, id, &field.arg),
             FieldId::Plugin(_) => match &field.arg {
                 Arg::Registered(registered) => registered.value(self),

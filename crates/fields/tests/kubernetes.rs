@@ -93,6 +93,8 @@ fn a_thread_in_a_pod_has_the_fields_of_its_pod() {
         ("%k8smeta.svc.labels", "(of:the-s1,tier:1,of:the-s2,tier:1)"),
         ("%k8s.ns.id %k8s.ns.label[tier] %k8s.ns.labels", "n 1 of:the-n, tier:1"),
         ("%k8s.deployment.name %k8s.rs.id %k8s.rc.name", "the-d r <NA>"),
+        ("%k8s.pod.name %k8s.ns.name %k8s.pod.label[app]", "web-1 shop web"),
+        ("%k8s.pod.labels %k8s.pod.ip", "app:web 10.0.0.7"),
         ("%k8s.svc.name %k8s.svc.label[of]", "the-s1, the-s2 the-s1, the-s2"),
     ] {
         assert_eq!(shown(&mut state, 7, output), text, "{output}");

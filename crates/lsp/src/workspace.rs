@@ -84,7 +84,7 @@ impl Workspace {
             disk: HashMap::new(),
             configured: Vec::new(),
             config_files: BTreeSet::new(),
-            fields: Rc::new(Fields::syscall().with_containers(true)),
+            fields: Rc::new(Fields::syscall().with_containers(true).with_kubernetes(true)),
             matching: Matching::First,
             siblings: HashMap::new(),
             snapshots: HashMap::new(),
@@ -378,7 +378,8 @@ const SYSCALL: &str = SourceNames::SYSCALL;
 /// The fields that rules of a configuration may use.
 fn vocabulary(loaded: &Loaded) -> Fields {
     let containers = loaded.plugins.iter().any(|plugin| plugin.name == "container");
-    let fields = Fields::syscall().with_containers(containers);
+    let fields =
+        Fields::syscall().with_containers(containers).with_kubernetes(loaded.asks_kubernetes());
     fields.with_statics(loaded.config.static_fields.iter())
 }
 

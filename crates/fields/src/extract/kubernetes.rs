@@ -81,16 +81,31 @@ pub(crate) fn of_pod<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option
         _ => return None,
     };
     let pod = view.state.pod_of_thread(view.thread()?)?;
-    let mut values = parts(view, pod, kind, part).peekable();
-    values.peek()?;
-    Some(Value::Text(view.text(|out| {
-        for value in values {
-            if !out.is_empty() {
-                out.extend_from_slice(b", ");
-            }
-            out.extend_from_slice(value);
-        }
-    })))
+    joined(view, parts(view, pod, kind, part))
+}
+
+/// Value of a field of the pod that the runtime has not told: it is asked a little later than the
+/// API server, which knows a pod before it runs.
+pub(crate) fn of_described_pod<'a>(
+    view: &View<'a>,
+    field: Container,
+    arg: &Arg,
+) -> Option<Value<'a>> {
+    use Container as F;
+    let is_of_pod = matches!(
+        field,
+        F::PodName | F::NsName | F::PodId | F::PodUid | F::PodLabel | F::PodLabels | F::PodIp
+    );
+    let pod = is_of_pod.then(|| view.state.pod(view.context)).flatten()?;
+    match field {
+        F::PodName => text(&pod.object.name),
+        F::NsName => text(&pod.object.namespace),
+        F::PodId | F::PodUid => text(&pod.object.uid),
+        F::PodIp => text(&pod.ip),
+        F::PodLabel => label_of(&pod.object.labels, key(arg)).map(Value::Text),
+        F::PodLabels => joined(view, labels(view, &pod.object.labels)),
+        _ => None,
+    }
 }
 
 /// A part of the one object of a kind that the pod belongs to.
@@ -144,6 +159,23 @@ fn labels<'a>(
             out.extend_from_slice(value.as_bytes());
         })
     })
+}
+
+/// All of them as one text, if there are any.
+fn joined<'a>(view: &View<'a>, values: impl Iterator<Item = &'a [u8]>) -> Option<Value<'a>> {
+    let mut values = values.peekable();
+    values.peek()?;
+    // Values may be built in the memory in which a text is.
+    let values: bumpalo::collections::Vec<'a, &'a [u8]> =
+        bumpalo::collections::Vec::from_iter_in(values, &view.scratch.bump);
+    Some(Value::Text(view.text(|out| {
+        for value in &values {
+            if !out.is_empty() {
+                out.extend_from_slice(b", ");
+            }
+            out.extend_from_slice(value);
+        }
+    })))
 }
 
 fn label_of<'a>(labels: &'a BTreeMap<String, String>, key: &[u8]) -> Option<&'a [u8]> {
