@@ -71,6 +71,19 @@ impl Loaded {
         Some(Label { source, span })
     }
 
+    /// The plugin `k8smeta`, if it is to be loaded.
+    #[must_use]
+    pub fn k8smeta(&self) -> Option<&Plugin> {
+        self.plugins.iter().find(|plugin| plugin.name == Plugin::K8SMETA)
+    }
+
+    /// Whether the API server of Kubernetes is asked: by the section of that name, or because the
+    /// plugin `k8smeta` would.
+    #[must_use]
+    pub fn asks_kubernetes(&self) -> bool {
+        self.config.kubernetes.enabled || self.k8smeta().is_some()
+    }
+
     /// A warning about a value that changes nothing, with the place of its key.
     #[must_use]
     pub fn no_effect(&self, key: &str, message: impl Into<String>) -> Problem {

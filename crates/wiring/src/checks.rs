@@ -1,9 +1,8 @@
 //! Checks before the first event.
 
 use anyhow::{Context, bail};
-use peregrine_config::Engine;
+use peregrine_config::{Engine, Plugin};
 
-use super::kubernetes;
 use super::setup::Setup;
 use peregrine_args::LoadArgs;
 
@@ -12,7 +11,7 @@ pub const SYSCALL: &str = "syscall";
 
 /// Plugins other than the built-in one can't be loaded.
 pub fn plugins(setup: &Setup) -> anyhow::Result<()> {
-    let built_in = ["container", kubernetes::PLUGIN];
+    let built_in = ["container", Plugin::K8SMETA];
     let mut plugins = setup.loaded.plugins.iter();
     let foreign = plugins.find(|plugin| !built_in.contains(&plugin.name.as_str()));
     if let Some(plugin) = foreign {

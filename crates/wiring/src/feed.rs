@@ -34,7 +34,7 @@ pub fn start(
     setup: &Setup,
     counters: Option<&Arc<ContainerCounters>>,
 ) -> anyhow::Result<(Option<Feed>, Feeders)> {
-    let (asks_runtimes, asks_cluster) = (counters.is_some(), kubernetes::is_enabled(setup));
+    let (asks_runtimes, asks_cluster) = (counters.is_some(), setup.loaded.asks_kubernetes());
     if setup.replays() || !(asks_runtimes || asks_cluster) {
         return Ok((None, Feeders::default()));
     }

@@ -1,4 +1,4 @@
-//! The API server of Kubernetes: whether it is asked, and what becomes of its answers.
+//! The API server of Kubernetes: how it is asked, and what becomes of its answers.
 
 use std::path::PathBuf;
 
@@ -13,16 +13,8 @@ use serde_json::Value;
 use crate::host;
 use crate::setup::Setup;
 
-/// The plugin whose fields are built in.
-pub const PLUGIN: &str = "k8smeta";
-
 /// The environment variable with the name of the node, as charts of Falco set it.
 const NODE_NAME: &str = "FALCO_K8S_NODE_NAME";
-
-/// Whether its fields exist: they are configured, or the plugin that has them is loaded.
-pub fn is_enabled(setup: &Setup) -> bool {
-    setup.config().kubernetes.enabled || plugin(setup).is_some()
-}
 
 /// How it is asked.
 fn settings(setup: &Setup) -> Settings {
@@ -33,12 +25,12 @@ fn settings(setup: &Setup) -> Settings {
     };
     let given = |name: &str| (!name.is_empty()).then(|| name.to_owned());
     let node = given(&keys.node_name).or_else(|| {
-        let config: Value = serde_json::from_str(&plugin(setup)?.init_config).ok()?;
+        let config: Value = serde_json::from_str(&setup.loaded.k8smeta()?.init_config).ok()?;
         given(config.get("nodeName")?.as_str()?)
     });
     let node = node.or_else(|| given(&std::env::var(NODE_NAME).ok()?)).unwrap_or_else(host::name);
     // The collector of the plugin always watches services.
-    let services = keys.services || plugin(setup).is_some();
+    let services = keys.services || setup.loaded.k8smeta().is_some();
     Settings { cluster, node, services }
 }
 
@@ -48,15 +40,11 @@ fn settings(setup: &Setup) -> Settings {
 /// When there can be no thread.
 pub fn start(setup: &Setup, inbox: InboxSender) -> anyhow::Result<Service> {
     let log = setup.log.clone();
-    if plugin(setup).is_some() {
+    if setup.loaded.k8smeta().is_some() {
         log.info("k8smeta: the API server is asked directly; the collector is not used");
     }
     let service = Service::start(settings(setup), sink(inbox), notices(log));
     service.context("cannot watch the API server of Kubernetes")
-}
-
-fn plugin(setup: &Setup) -> Option<&peregrine_config::Plugin> {
-    setup.loaded.plugins.iter().find(|plugin| plugin.name == PLUGIN)
 }
 
 /// Makes an event of each text.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
-use peregrine_config::{AppendOutput, ExtraField, Select};
+use peregrine_config::{AppendOutput, ExtraField, Plugin, Select};
 use peregrine_diagnostics::{Label, Problem, Source};
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
@@ -14,7 +14,6 @@ use peregrine_rules::{
 
 use super::checks::{self, SYSCALL};
 use super::explain;
-use super::kubernetes;
 use super::setup::Setup;
 use crate::version;
 use peregrine_args::{LoadArgs, RulesArgs};
@@ -41,7 +40,7 @@ pub fn vocabulary(setup: &Setup) -> Fields {
     };
     fields
         .with_containers(setup.containers())
-        .with_kubernetes(kubernetes::is_enabled(setup))
+        .with_kubernetes(setup.loaded.asks_kubernetes())
         .with_statics(setup.config().static_fields.iter())
 }
 
@@ -232,7 +231,8 @@ fn add_outputs(
 /// The plugins that rules require are loaded.
 pub fn check_plugins(setup: &Setup, loader: &Loader<Fields>) -> anyhow::Result<()> {
     let container = setup.allows_containers().then_some(("container", version::CONTAINER_PLUGIN));
-    let pods = kubernetes::is_enabled(setup).then_some((kubernetes::PLUGIN, version::PODS_PLUGIN));
+    let pods = (Plugin::K8SMETA, version::PODS_PLUGIN);
+    let pods = setup.loaded.asks_kubernetes().then_some(pods);
     let built_in: Vec<_> = container.into_iter().chain(pods).collect();
     for alternatives in loader.required_plugins() {
         let met = alternatives.iter().any(|wanted| {

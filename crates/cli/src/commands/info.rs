@@ -3,7 +3,7 @@
 use anyhow::bail;
 
 use peregrine_args::ConfigArgs;
-use peregrine_wiring::kubernetes;
+use peregrine_config::Plugin;
 use peregrine_wiring::print::print;
 use peregrine_wiring::setup::Setup;
 use peregrine_wiring::version;
@@ -40,7 +40,7 @@ pub(crate) fn plugin(args: &ConfigArgs, wanted: &str) -> anyhow::Result<()> {
 pub(crate) fn built_in_plugin(name: &str) -> Option<String> {
     let (what, version) = match name {
         "container" => ("Containers and pods", version::CONTAINER_PLUGIN),
-        kubernetes::PLUGIN => ("Pods and their owners, from the API server", version::PODS_PLUGIN),
+        Plugin::K8SMETA => ("Pods and their owners, from the API server", version::PODS_PLUGIN),
         _ => return None,
     };
     Some(format!(

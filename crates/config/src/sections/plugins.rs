@@ -28,6 +28,11 @@ pub struct Plugin {
     pub open_params: String,
 }
 
+impl Plugin {
+    /// Name of the plugin whose fields the API server of Kubernetes supplies.
+    pub const K8SMETA: &str = "k8smeta";
+}
+
 impl Setting for Plugins {
     fn schema(definitions: &mut Definitions) -> Json {
         definitions.insert(
