@@ -84,7 +84,11 @@ impl Verdict {
                 }
                 continue;
             };
-            let (pod, container) = (field(alert, "k8s.pod.name"), field(alert, "container.name"));
+            let (mut pod, container) =
+                (field(alert, "k8s.pod.name"), field(alert, "container.name"));
+            if pod.is_empty() {
+                pod = field(alert, "k8smeta.pod.name");
+            }
             fired.entry(rule).or_default().insert((pod.clone(), container));
             if rule == "Marker" {
                 verdict.marker(created, &pod, alert);
@@ -135,6 +139,7 @@ impl Verdict {
             bad.map(|(key, value)| format!("{key}={} instead of {value}", field(alert, key)))
         };
         let told = bad(&[
+            ("k8s.pod.name", name),
             ("k8s.pod.uid", uid),
             ("container.name", container),
             ("container.image.repository", REPOSITORY),
