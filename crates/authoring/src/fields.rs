@@ -121,7 +121,7 @@ fn describe_argument(argument: Argument) -> &'static str {
         }
         Argument::Subsystem => "a cgroup controller: .name",
         Argument::Key => "[key]",
-        Argument::IndexOrKey => "[number] or [key]",
+        Argument::IndexOrPattern => "[number] or [key]",
         Argument::Declared(listed) => match (listed.required, listed.index, listed.key) {
             (true, true, true) => "[number] or [key]",
             (true, true, false) => "[number]",

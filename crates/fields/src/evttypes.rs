@@ -235,6 +235,10 @@ fn specific() -> impl Iterator<Item = EventType> {
 /// Event types and syscalls by name.
 static NAMED: LazyLock<HashMap<&'static str, EventTypes>> = LazyLock::new(|| {
     let mut named = HashMap::new();
+    // Asynchronous events have the names that their makers give them; the others of containers are
+    // also names of types.
+    let events = [EventType::AsynceventE].into_iter().collect();
+    named.insert("container_removed", EventTypes { events, ..EventTypes::none() });
     for ty in specific() {
         let types = named.entry(ty.name()).or_insert_with(EventTypes::none);
         types.events.insert(ty);

@@ -23,11 +23,13 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod argument;
 mod evttypes;
 mod extract;
 mod frozen;
 mod never;
 mod params;
+mod pattern;
 mod runtime_class;
 mod similar;
 mod static_facts;

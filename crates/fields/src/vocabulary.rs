@@ -9,9 +9,11 @@ use peregrine_filter::{
     parse_operand,
 };
 
+use crate::argument::{in_brackets, parse, unquoted, word};
 use crate::evttypes::is_event_name;
 use crate::never;
 use crate::params::Param;
+use crate::pattern::Pattern;
 use crate::runtime_class::{ClassError, FieldArgument, RegisteredField, RuntimeClass};
 use crate::similar::similar;
 use crate::table::{
@@ -39,6 +41,8 @@ pub(crate) enum Arg {
     Path(WhichPath),
     /// A name or key: of a variable, a controller or a label. For a constant, its value.
     Text(Arc<[u8]>),
+    /// What to find in a path of a mount.
+    Pattern(Pattern),
     /// A field of a class registered at run time, with its own argument.
     Registered(RegisteredField),
 }
@@ -401,9 +405,13 @@ fn argument(definition: &Definition, text: &str) -> Result<Option<(Arg, usize)>,
             let name = name.get(..len).filter(|name| !name.is_empty()).ok_or_else(syntax)?;
             Ok(Some((Arg::Text(name.as_bytes().into()), len + 1)))
         }
-        Argument::Key | Argument::IndexOrKey => {
-            let key = bracket().ok_or_else(|| missing_argument(definition, text))?;
-            Ok(Some((key_or_index(definition.argument, key), key.len() + 2)))
+        Argument::Key | Argument::IndexOrPattern => {
+            let inside = bracket().ok_or_else(|| missing_argument(definition, text))?;
+            let arg = match definition.argument {
+                Argument::Key => Arg::Text(unquoted(inside).as_bytes().into()),
+                _ => index_or_pattern(unquoted(inside))?,
+            };
+            Ok(Some((arg, inside.len() + 2)))
         }
         Argument::Declared(ListedArgument { required, index, key }) => {
             let Some(inside) = bracket() else {
@@ -449,33 +457,14 @@ fn variable(argument: Argument, name: &str) -> Arg {
     }
 }
 
-fn key_or_index(argument: Argument, key: &str) -> Arg {
-    let plain = key == "0" || !key.starts_with('0');
-    match key.parse() {
-        Ok(index) if plain && argument == Argument::IndexOrKey => Arg::Index(index),
-        _ => Arg::Text(key.as_bytes().into()),
+fn index_or_pattern(text: &str) -> Result<Arg, FieldError> {
+    let plain = text == "0" || !text.starts_with('0');
+    match text.parse() {
+        Ok(index) if plain => Ok(Arg::Index(index)),
+        _ => Pattern::new(text).map(Arg::Pattern).map_err(|error| {
+            FieldError::Argument(format!("{text} is no regular expression: {error}"))
+        }),
     }
-}
-
-fn parse(number: &str) -> Result<u64, FieldError> {
-    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    number
-        .parse()
-        .ok()
-        .filter(|_| digits)
-        .ok_or_else(|| FieldError::Argument(format!("{number} is not a valid number")))
-}
-
-/// The text inside brackets at the start of a text.
-fn in_brackets(text: &str) -> Option<&str> {
-    text.strip_prefix('[')?.split_once(']').map(|(inside, _)| inside)
-}
-
-/// The longest name at the start of a text, dots included.
-fn word(text: &str) -> &str {
-    let len =
-        text.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
-    text.get(..len).unwrap_or_default()
 }
 
 /// The name and bracket at the start of a text, as errors show them.

@@ -17,7 +17,7 @@ fn reading_fields_does_not_allocate() {
                 Argument::Event => ".open",
                 Argument::Time => "[12]",
                 Argument::Subsystem => ".cpu",
-                Argument::Key | Argument::IndexOrKey => "[key]",
+                Argument::Key | Argument::IndexOrPattern => "[key]",
                 _ => "",
             };
             resolve(&format!("{}{argument}", field.name))

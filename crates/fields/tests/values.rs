@@ -389,7 +389,10 @@ fn threads_outside_of_containers_belong_to_the_host() {
             ("container.name", "host"),
             ("container.type", "host"),
             ("container.image.tag", ""),
+            ("container.mounts", ""),
+            ("container.privileged", "false"),
+            ("k8s.pod.sandbox_id", ""),
         ],
     );
-    lacks(&machine, &["container.privileged", "k8s.pod.name", "container.label[a]"]);
+    lacks(&machine, &["k8s.pod.name", "container.label[a]", "container.mount[/]"]);
 }

@@ -108,7 +108,7 @@ fn argument(argument: Argument) -> &'static str {
         }
         Argument::Subsystem => "a cgroup controller, `.name`",
         Argument::Key => "`[key]`",
-        Argument::IndexOrKey | Argument::Declared(_) => "`[number]` or `[key]`",
+        Argument::IndexOrPattern | Argument::Declared(_) => "`[number]` or `[key]`",
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn example(field: &Definition) -> String {
         Argument::Event => ".openat",
         Argument::Time => "[1700000000000000000]",
         Argument::Subsystem => ".memory",
-        Argument::Key | Argument::IndexOrKey => "[app]",
+        Argument::Key | Argument::IndexOrPattern => "[app]",
         Argument::Declared(listed) if listed.required && listed.index => "[0]",
         Argument::Declared(listed) if listed.required => "[app]",
         Argument::WhichPath

@@ -4,33 +4,33 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use peregrine_filter::Value;
-use peregrine_state::{Container as Info, ContainerKind, Mount, ProbeKind};
+use peregrine_state::{Container as Info, Mount, ProbeKind};
 
-use super::common::{SECOND, flag};
+use super::common::flag;
 use crate::table::Container;
 use crate::view::View;
 use crate::vocabulary::Arg;
 
 pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<Value<'a>> {
-    let info = view.container();
-    if field == Container::Id && info.is_none() {
+    let Some(info) = view.container() else {
         // The id is known from the control group before the runtime reports the container.
-        return text(&view.thread()?.container);
-    }
-    let info = info?;
+        return match field {
+            Container::Id => filled(&view.thread()?.container),
+            Container::StartTs | Container::Duration => since_start(view, field),
+            _ => None,
+        };
+    };
     match field {
-        Container::Id => any_text(&info.id),
-        Container::FullId => any_text(&info.full_id),
-        Container::Name => any_text(&info.name),
-        Container::Type => any_text(info.kind.name()),
-        Container::Image => any_text(&info.image),
-        Container::ImageId => any_text(&info.image_id),
-        Container::ImageRepository => any_text(&info.image_repo),
-        Container::ImageTag => any_text(&info.image_tag),
-        Container::ImageDigest => any_text(&info.image_digest),
-        Container::Ip | Container::PodIp => any_text(&info.ip),
-        // The host has a container name, but nothing else of a container.
-        _ if info.kind == ContainerKind::Host => None,
+        Container::Id => text(&info.id),
+        Container::FullId => text(&info.full_id),
+        Container::Name => text(&info.name),
+        Container::Type => text(info.kind.name()),
+        Container::Image => text(&info.image),
+        Container::ImageId => text(&info.image_id),
+        Container::ImageRepository => text(&info.image_repo),
+        Container::ImageTag => text(&info.image_tag),
+        Container::ImageDigest => text(&info.image_digest),
+        Container::Ip => text(&info.ip),
         Container::Privileged => flag(info.privileged),
         Container::HostPid => flag(info.host_pid),
         Container::HostNetwork => flag(info.host_network),
@@ -45,44 +45,36 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
         }))),
         Container::Mount => {
             let mount = mount(info, arg, |mount| &mount.source)?;
-            text(view.text(|out| write_mount(mount, out)))
+            Some(Value::Text(view.text(|out| write_mount(mount, out))))
         }
-        Container::MountSource => {
-            text(mount(info, arg, |mount| &mount.destination)?.source.as_bytes())
-        }
-        Container::MountDest => {
-            text(mount(info, arg, |mount| &mount.source)?.destination.as_bytes())
-        }
-        Container::MountMode => text(mount(info, arg, |mount| &mount.source)?.mode.as_bytes()),
+        Container::MountSource => text(&mount(info, arg, |mount| &mount.destination)?.source),
+        Container::MountDest => text(&mount(info, arg, |mount| &mount.source)?.destination),
+        Container::MountMode => text(&mount(info, arg, |mount| &mount.source)?.mode),
         Container::MountRdwr => text(rdwr(mount(info, arg, |mount| &mount.source)?)),
-        Container::MountPropagation => {
-            text(mount(info, arg, |mount| &mount.source)?.propagation.as_bytes())
-        }
+        Container::MountPropagation => text(&mount(info, arg, |mount| &mount.source)?.propagation),
         Container::Healthcheck => probe(view, info, ProbeKind::Healthcheck),
         Container::LivenessProbe => probe(view, info, ProbeKind::Liveness),
         Container::ReadinessProbe => probe(view, info, ProbeKind::Readiness),
         Container::IsHealthcheck => runs_probe(view, info, ProbeKind::Healthcheck),
         Container::IsLivenessProbe => runs_probe(view, info, ProbeKind::Liveness),
         Container::IsReadinessProbe => runs_probe(view, info, ProbeKind::Readiness),
-        Container::StartTs => started(info).map(Value::Uint),
-        Container::Duration => {
-            started(info).map(|start| Value::Uint(view.event.ts.saturating_sub(start)))
-        }
-        Container::CniJson | Container::PodCniJson => text(info.pod_sandbox_cni.as_bytes()),
+        Container::StartTs | Container::Duration => since_start(view, field),
+        Container::CniJson => text(&info.pod_sandbox_cni),
         Container::Label => label(&info.labels, arg),
-        Container::Labels => labels(view, &info.labels),
-        Container::PodName => text(info.labels.get("io.kubernetes.pod.name")?.as_bytes()),
-        Container::NsName => text(info.labels.get("io.kubernetes.pod.namespace")?.as_bytes()),
-        Container::PodId | Container::PodUid => {
-            text(info.labels.get("io.kubernetes.pod.uid")?.as_bytes())
+        Container::Labels => Some(labels(view, &info.labels)),
+        Container::PodName => text(info.labels.get("io.kubernetes.pod.name")?),
+        Container::NsName => text(info.labels.get("io.kubernetes.pod.namespace")?),
+        Container::PodId | Container::PodUid => text(info.labels.get("io.kubernetes.pod.uid")?),
+        Container::PodSandboxId => text(short(&info.pod_sandbox_id)),
+        Container::PodFullSandboxId => text(&info.pod_sandbox_id),
+        Container::PodLabel => sandbox(view, info)
+            .and_then(|sandbox| label(&sandbox.pod_sandbox_labels, arg))
+            .or_else(|| label(&info.pod_sandbox_labels, arg)),
+        Container::PodLabels => {
+            Some(labels(view, &sandbox(view, info).unwrap_or(info).pod_sandbox_labels))
         }
-        Container::PodSandboxId => {
-            let id = info.pod_sandbox_id.as_bytes();
-            text(id.get(..SHORT_ID).unwrap_or(id))
-        }
-        Container::PodFullSandboxId => text(info.pod_sandbox_id.as_bytes()),
-        Container::PodLabel => label(&info.pod_sandbox_labels, arg),
-        Container::PodLabels => labels(view, &info.pod_sandbox_labels),
+        Container::PodIp => text(&sandbox(view, info)?.ip),
+        Container::PodCniJson => text(&sandbox(view, info)?.pod_sandbox_cni),
         // Only the API server has these: `kubernetes` extracts them.
         Container::RcName
         | Container::RcId
@@ -110,26 +102,39 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
 const SHORT_ID: usize = 12;
 
 /// A text, possibly empty.
-fn any_text<'a>(text: &'a str) -> Option<Value<'a>> {
+fn text(text: &str) -> Option<Value<'_>> {
     Some(Value::Text(text.as_bytes()))
 }
 
-/// A text; `None` when it is empty because the runtime did not report it.
-fn text(text: &[u8]) -> Option<Value<'_>> {
+/// A text; `None` when it is empty because nothing reported it.
+fn filled(text: &[u8]) -> Option<Value<'_>> {
     (!text.is_empty()).then_some(Value::Text(text))
+}
+
+fn short(id: &str) -> &str {
+    id.get(..SHORT_ID).unwrap_or(id)
+}
+
+/// Who has the labels and the address of the pod of a container: its sandbox, the container itself
+/// where that has the result of the network plugin, and the host for a container without a pod.
+fn sandbox<'a>(view: &View<'a>, info: &'a Info) -> Option<&'a Info> {
+    if !info.pod_sandbox_cni.is_empty() {
+        return Some(info);
+    }
+    view.state.containers().get(short(&info.pod_sandbox_id).as_bytes())
 }
 
 /// A mount by number, or by one of its paths.
 fn mount<'a>(info: &'a Info, arg: &Arg, path: impl Fn(&Mount) -> &str) -> Option<&'a Mount> {
     match arg {
         Arg::Index(index) => info.mounts.get(usize::try_from(*index).ok()?),
-        Arg::Text(key) => info.mounts.iter().find(|mount| path(mount).as_bytes() == &**key),
+        Arg::Pattern(pattern) => info.mounts.iter().find(|mount| pattern.is_in(path(mount))),
         _ => None,
     }
 }
 
-fn rdwr(mount: &Mount) -> &'static [u8] {
-    if mount.writable { b"true" } else { b"false" }
+fn rdwr(mount: &Mount) -> &'static str {
+    if mount.writable { "true" } else { "false" }
 }
 
 fn write_mount(mount: &Mount, out: &mut Vec<u8>) {
@@ -138,12 +143,11 @@ fn write_mount(mount: &Mount, out: &mut Vec<u8>) {
     let _ = write!(out, "{source}:{destination}:{mode}:{writable}:{propagation}");
 }
 
-/// The command of a health check or probe.
+/// The command of a health check or probe. Captures of former releases have them, but the reference
+/// engine no longer shows them: only those that a runtime reports here are shown.
 fn probe<'a>(view: &View<'a>, info: &'a Info, kind: ProbeKind) -> Option<Value<'a>> {
-    let Some(probe) = info.probes.iter().find(|probe| probe.kind == kind) else {
-        return Some(Value::Text(b"NONE"));
-    };
-    text(view.text(|out| {
+    let probe = info.probes.iter().find(|probe| probe.kind == kind && view.state.is_live())?;
+    filled(view.text(|out| {
         out.extend_from_slice(probe.exe.as_bytes());
         for arg in &probe.args {
             out.push(b' ');
@@ -152,34 +156,51 @@ fn probe<'a>(view: &View<'a>, info: &'a Info, kind: ProbeKind) -> Option<Value<'
     }))
 }
 
-/// Whether the process or one of its ancestors is the command of a health check or probe.
+/// Whether the process is, or comes from, the command of a health check or probe. The runtime
+/// starts that from outside of the container; what a program of the container starts is none.
 fn runs_probe<'a>(view: &View<'_>, info: &Info, kind: ProbeKind) -> Option<Value<'a>> {
+    if !view.state.is_live() {
+        return None;
+    }
     if info.probes.is_empty() {
         return flag(false);
     }
     let thread = view.thread()?;
     let leader = view.state.leader(thread)?;
     let lineage = std::iter::once(leader).chain(view.state.ancestors(leader));
-    let mut own = lineage.take_while(|process| process.container == thread.container);
-    flag(own.any(|process| info.probe(&process.exec.exe, process.exec.args.iter()) == Some(kind)))
+    let entered = lineage.take_while(|process| process.container == thread.container).last();
+    let probe = entered.filter(|process| process.vpid != 1);
+    let probe = probe.and_then(|p| info.probe(&p.exec.exe, p.exec.args.iter()));
+    flag(probe == Some(kind))
 }
 
-fn started(info: &Info) -> Option<u64> {
-    let seconds = u64::try_from(info.created).ok().filter(|&seconds| seconds != 0)?;
-    Some(seconds.saturating_mul(SECOND))
+/// When the container of the event's thread started, that is its pid namespace, or how long that
+/// was ago.
+fn since_start<'a>(view: &View<'_>, field: Container) -> Option<Value<'a>> {
+    let start = view.thread()?.pidns_init_start_ts;
+    if start == 0 || view.state.event_container().is_some() {
+        return None;
+    }
+    Some(Value::Uint(match field {
+        Container::Duration => view.event.ts.saturating_sub(start),
+        _ => start,
+    }))
 }
 
 fn label<'a>(labels: &'a BTreeMap<String, String>, arg: &Arg) -> Option<Value<'a>> {
     let Arg::Text(key) = arg else { return None };
-    text(labels.get(std::str::from_utf8(key).ok()?)?.as_bytes())
+    text(labels.get(std::str::from_utf8(key).ok()?)?)
 }
 
-fn labels<'a>(view: &View<'a>, labels: &BTreeMap<String, String>) -> Option<Value<'a>> {
-    text(view.text(|out| {
-        for (key, value) in labels {
+/// All labels but those of Kubernetes itself.
+fn labels<'a>(view: &View<'a>, labels: &BTreeMap<String, String>) -> Value<'a> {
+    let own = |key: &str| !["annotation.", "io.kubernetes."].iter().any(|of| key.starts_with(of));
+    Value::Text(view.text(|out| {
+        for (key, value) in labels.iter().filter(|(key, _)| own(key)) {
             let comma = if out.is_empty() { "" } else { ", " };
+            let colon = if value.is_empty() { "" } else { ":" };
             // Writing to memory can't fail.
-            let _ = write!(out, "{comma}{key}:{value}");
+            let _ = write!(out, "{comma}{key}{colon}{value}");
         }
     }))
 }

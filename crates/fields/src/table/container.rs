@@ -26,18 +26,19 @@ fields! {
         Privileged = "container.privileged" Bool Na Pure 10,
         /// All mounts, with commas between, each as source:destination:mode:rdwr:propagation.
         Mounts = "container.mounts" Charbuf Na Pure 10,
-        /// A mount, by number or by source: container.mount[0], container.mount[/var/log].
-        Mount = "container.mount" Charbuf Na Pure 10 [index_or_key],
+        /// A mount, by number or the first whose source has a match of a regular expression:
+        /// container.mount[0], container.mount[^/var/log].
+        Mount = "container.mount" Charbuf Na Pure 10 [index_or_pattern],
         /// Source of a mount, by number or by destination.
-        MountSource = "container.mount.source" Charbuf Na Pure 10 [index_or_key],
+        MountSource = "container.mount.source" Charbuf Na Pure 10 [index_or_pattern],
         /// Destination of a mount, by number or by source.
-        MountDest = "container.mount.dest" Charbuf Na Pure 10 [index_or_key],
+        MountDest = "container.mount.dest" Charbuf Na Pure 10 [index_or_pattern],
         /// Mode of a mount, by number or by source.
-        MountMode = "container.mount.mode" Charbuf Na Pure 10 [index_or_key],
+        MountMode = "container.mount.mode" Charbuf Na Pure 10 [index_or_pattern],
         /// Whether a mount can be written to, by number or by source.
-        MountRdwr = "container.mount.rdwr" Charbuf Na Pure 10 [index_or_key],
+        MountRdwr = "container.mount.rdwr" Charbuf Na Pure 10 [index_or_pattern],
         /// Propagation of a mount, by number or by source.
-        MountPropagation = "container.mount.propagation" Charbuf Na Pure 10 [index_or_key],
+        MountPropagation = "container.mount.propagation" Charbuf Na Pure 10 [index_or_pattern],
         /// Image without tag and digest.
         ImageRepository = "container.image.repository" Charbuf Na Pure 10 [suggested],
         /// Tag of the image, such as latest.

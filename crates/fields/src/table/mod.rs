@@ -174,8 +174,8 @@ pub enum Argument {
     Subsystem,
     /// `[key]`.
     Key,
-    /// `[number]` or `[key]`.
-    IndexOrKey,
+    /// `[number]`, or `[key]` with a regular expression.
+    IndexOrPattern,
     /// What the class registered at run time declares, in brackets.
     Declared(ListedArgument),
 }
@@ -201,7 +201,7 @@ impl Argument {
             Self::Index | Self::FdNumber | Self::Variable => (false, false, false),
             Self::AncestorVariable => (false, false, false),
             Self::Key => (true, false, true),
-            Self::IndexOrKey => (true, true, true),
+            Self::IndexOrPattern => (true, true, true),
             Self::Declared(listed) => return Some(listed),
         };
         Some(ListedArgument { required, index, key })
@@ -457,8 +457,8 @@ impl Definition {
     const fn key(self) -> Self {
         self.with(Argument::Key)
     }
-    const fn index_or_key(self) -> Self {
-        self.with(Argument::IndexOrKey)
+    const fn index_or_pattern(self) -> Self {
+        self.with(Argument::IndexOrPattern)
     }
     const fn needs_container(mut self) -> Self {
         self.needs = Needs::Container;

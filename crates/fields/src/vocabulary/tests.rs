@@ -22,7 +22,7 @@ fn every_field_of_the_table_has_its_own_name() {
             Argument::Event => ".open",
             Argument::Time => "[12]",
             Argument::Subsystem => ".cpu",
-            Argument::Key | Argument::IndexOrKey => "[key]",
+            Argument::Key | Argument::IndexOrPattern => "[key]",
             _ => "",
         };
         let text = format!("{}{suffix}", definition.name);
