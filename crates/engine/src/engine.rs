@@ -6,7 +6,7 @@ use std::sync::Arc;
 use peregrine_alert::{RuleId, RuleInfo};
 use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
-use peregrine_event::source::{Record, Repair};
+use peregrine_event::source::{Observation, Record, Repair};
 use peregrine_fields::{Field, Recording, Scratch, View};
 use peregrine_rules::Rule;
 use peregrine_state::{Config, Context, Matchers, State};
@@ -90,7 +90,10 @@ pub trait Observer {
     /// evaluated.
     fn done(&mut self, _event: &Event<'_>, _state_only: bool, _state: &State) {}
 
-    /// An [`Observation`](peregrine_event::source::Observation) has been applied to the state.
+    /// An observation is about to be applied to the state.
+    fn observing(&mut self, _observation: &Observation) {}
+
+    /// It has been applied.
     fn observed(&mut self, _state: &State) {}
 
     /// No event is currently available. `Break` stops the engine.
@@ -249,6 +252,7 @@ impl Engine {
                 Step::Loaded
             }
             Next::Observation(observation) => {
+                observer.observing(&observation);
                 self.state.observe(observation);
                 self.resolver_full = false;
                 self.send_requests();

@@ -155,8 +155,6 @@ limits! {
     /// Control groups whose events and lost events are counted one by one. Those of more count in
     /// the sum only.
     LOSS_CGROUPS: Count = 1024;
-    /// Descriptions of the machine kept for the next capture of a match. The oldest are dropped.
-    DESCRIBING_EVENT_BYTES: Bytes = 16 << 20;
     /// Network interfaces. More are not added; connections are not matched with their addresses.
     INTERFACES: Count = 4096;
     /// An enter event that is stored for its exit event. A longer one is not stored.

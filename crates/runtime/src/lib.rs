@@ -6,11 +6,13 @@
 //! ```
 //! use peregrine_runtime::Log;
 //! use peregrine_runtime::capture::{Backpressure, CaptureWriter, FileSettings};
+//! use peregrine_state::{Config, State};
 //!
 //! let path = std::env::temp_dir().join("runtime-example.scap");
 //! let log = Log::new(|level, line| eprintln!("{level}: {line}"));
 //! let mut writer = CaptureWriter::start(Backpressure::Wait, log)?;
-//! let file = writer.create(FileSettings::by_name(&path), Vec::new());
+//! let state = State::new(Config::default());
+//! let file = writer.create(FileSettings::by_name(&path), state.full_snapshot(0));
 //! writer.finish(file);
 //! writer.close();
 //! assert!(std::fs::metadata(&path)?.len() > 0);

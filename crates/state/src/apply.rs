@@ -4,6 +4,7 @@ mod attributes;
 mod context;
 mod files;
 mod local;
+mod moved;
 mod process;
 mod sockets;
 mod tables;

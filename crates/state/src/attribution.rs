@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use peregrine_event::source::{ContainerEngine, ContainerRequest};
 
-use crate::containers::{
-    Cgroups, Container, ContainerKind, Ended, Known, Matchers, Metadata, PendingContainer,
-};
+use crate::containers::{Cgroups, Container, ContainerKind, Known, Matchers};
+use crate::lookups::{Ended, Metadata, PendingContainer};
 use crate::state::State;
 use crate::thread::{Purpose, Thread};
 use crate::tree::ThreadRef;
@@ -85,8 +84,9 @@ impl State {
 
     /// The id of the container of a thread in these control groups.
     fn located(&mut self, at: ThreadRef, tid: i64, known: Known) -> Arc<[u8]> {
-        let Some(engine) = known.engine else { return known.container };
-        if self.containers.get(&known.container).is_some() {
+        let Some(engine) = known.engine else { return self.by_namespace(at) };
+        let described = self.containers.get(&known.container);
+        if described.is_some() && engine.has_runtime() {
             return known.container;
         }
         let certain = known.is_certain();
@@ -99,14 +99,55 @@ impl State {
         };
         if !engine.has_runtime() {
             let bare = self.bare(engine, &known.container);
-            self.counters.dropped_others += u64::from(!self.containers.insert(Arc::new(bare)));
-            if self.config.lookup_containers {
-                self.lookups.tell(request());
+            if described.is_none_or(|described| *described != bare) {
+                self.counters.dropped_others += u64::from(!self.containers.insert(Arc::new(bare)));
+                if self.config.lookup_containers {
+                    self.lookups.tell(request());
+                }
             }
-        } else if self.config.lookup_containers && !self.lookups.enter(request(), at) {
+        } else if self.config.lookup_containers {
+            if !self.lookups.enter(request(), at) {
+                return Arc::default();
+            }
+        } else if !certain && self.lookups.is_unknown(&known.container) {
             return Arc::default();
         }
         known.container
+    }
+
+    /// The container that a thread is in by its pid namespace, as rootless runtimes may give their
+    /// containers no control group. Empty on the host.
+    fn by_namespace(&self, at: ThreadRef) -> Arc<[u8]> {
+        if self.namespaces.is_empty() {
+            return Arc::default();
+        }
+        let thread = self.tree.get(at).filter(|thread| thread.in_pid_namespace());
+        let container = thread.and_then(|t| self.namespaces.container(t.pidns_init_start_ts));
+        container.cloned().unwrap_or_default()
+    }
+
+    /// A container without a control group of its own is where the pid namespace of its first
+    /// process is.
+    fn learn_namespace(&mut self, container: &Container) {
+        let Some(first) = self.tree.by_tid(container.pid).filter(|_| container.pid > 0) else {
+            return;
+        };
+        if !first.container.is_empty() {
+            return;
+        }
+        if !first.in_pid_namespace() || first.pidns_init_start_ts == 0 {
+            self.counters.unidentified_containers += 1;
+            return;
+        }
+        let start = first.pidns_init_start_ts;
+        if self.namespaces.insert(start, container.id.as_bytes()) {
+            for at in self.tree.refs() {
+                let host = |thread: &Thread| thread.container.is_empty();
+                if self.tree.get(at).is_some_and(host) {
+                    self.find_container(at);
+                }
+            }
+        }
     }
 
     /// All that there is to know of a container without a runtime.
@@ -128,7 +169,7 @@ impl State {
     }
 
     fn set_container(&mut self, at: ThreadRef, id: &Arc<[u8]>) {
-        self.tree.set_container(at, id);
+        self.tree.set_container(at, id, self.config.live);
         if let Some(thread) = self.tree.get(at) {
             let (uid, gid) = (thread.uid, thread.gid);
             self.note_user(id, uid, gid);
@@ -138,7 +179,8 @@ impl State {
     /// A runtime has described a container.
     pub(crate) fn add_container(&mut self, container: Arc<Container>) {
         let id: Arc<[u8]> = container.id.as_bytes().into();
-        self.counters.dropped_others += u64::from(!self.containers.insert(container));
+        self.counters.dropped_others += u64::from(!self.containers.insert(Arc::clone(&container)));
+        self.learn_namespace(&container);
         let Some(Ended { certain: false, was_pending, threads }) = self.lookups.described(&id)
         else {
             return;
@@ -157,6 +199,26 @@ impl State {
     fn belongs(&mut self, at: ThreadRef, container: &[u8]) -> bool {
         let Some(thread) = self.tree.get(at) else { return false };
         *self.cgroups.container(&thread.cgroups).container == *container
+    }
+
+    /// A runtime says that a container is gone.
+    pub(crate) fn remove_container(&mut self, id: &[u8]) {
+        self.containers.remove(id);
+        self.namespaces.remove(id);
+    }
+
+    /// A recording says that no runtime knew a container.
+    pub(crate) fn recorded_unavailable(&mut self, container: &[u8]) {
+        if self.lookups.pending(container).is_some() {
+            return self.container_unavailable(container);
+        }
+        self.lookups.add_unknown(container);
+        for at in self.tree.refs() {
+            let own = self.tree.get(at).is_some_and(|thread| *thread.container == *container);
+            if own && self.lookups.is_unknown(container) {
+                self.find_container(at);
+            }
+        }
     }
 
     /// No runtime knows a container.

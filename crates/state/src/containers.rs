@@ -2,7 +2,7 @@
 
 mod cgroup;
 mod json;
-mod lookups;
+mod namespaces;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +13,7 @@ use peregrine_limits as limits;
 pub(crate) use cgroup::{Cgroups, Known};
 pub use cgroup::{Matchers, StaticContainer};
 pub use json::ContainerError;
-pub(crate) use lookups::{Ended, Lookups};
-pub use lookups::{Metadata, PendingContainer};
+pub(crate) use namespaces::Namespaces;
 
 /// A container as its runtime described it. Fields it did not tell are empty.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -194,6 +193,11 @@ impl Containers {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+
+    /// The containers themselves, without the host.
+    pub(crate) fn iter_shared(&self) -> impl Iterator<Item = &Arc<Container>> {
+        self.by_id.iter().filter(|(id, _)| !id.is_empty()).map(|(_, container)| container)
     }
 
     pub(crate) fn shared(&self, id: &[u8]) -> Option<&Arc<Container>> {

@@ -60,6 +60,8 @@ counters! {
         pub postponed_account_requests: u64,
         /// Container descriptions that could not be read.
         pub bad_containers: u64,
+        /// Containers whose processes can't be told from those of the host.
+        pub unidentified_containers: u64,
         /// Users, groups and containers that found no room.
         pub dropped_others: u64,
         /// Processes that were read again because they had lost events.

@@ -1,9 +1,14 @@
 //! The state as a snapshot, with which a recording begins.
 
+mod descriptions;
+
 use std::sync::Arc;
 
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Group, Item, User};
+
+pub(crate) use descriptions::CONTAINER_UNAVAILABLE;
+pub use descriptions::{Description, FullSnapshot};
 
 use crate::fd::{Fd, FdKind, Role};
 use crate::fds::FdTable;

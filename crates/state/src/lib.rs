@@ -38,6 +38,8 @@ mod export;
 mod fd;
 mod fds;
 mod kubernetes;
+mod lookups;
+mod moved;
 mod net;
 mod partition;
 mod repair;
@@ -52,16 +54,18 @@ mod users;
 
 pub use activity::Usage;
 pub use containers::{
-    Container, ContainerError, ContainerKind, Containers, HealthProbe, Matchers, Metadata, Mount,
-    PendingContainer, PortMapping, ProbeKind, Resources, StaticContainer,
+    Container, ContainerError, ContainerKind, Containers, HealthProbe, Matchers, Mount,
+    PortMapping, ProbeKind, Resources, StaticContainer,
 };
 pub use counters::{Counters, Scanned};
+pub use export::{Description, FullSnapshot};
 pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};
 pub use fds::{FdTable, FdTables};
 pub use kubernetes::{
     Change as KubernetesChange, KUBERNETES_EVENT, Kubernetes, KubernetesError, Object, ObjectKind,
     Pod,
 };
+pub use lookups::{Metadata, PendingContainer};
 pub use net::Interfaces;
 pub use partition::Partition;
 pub use state::{Config, Context, State};

@@ -8,9 +8,10 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{AccountsRequest, Observation};
-use peregrine_event::{Accounts, Actor, Event};
+use peregrine_event::{Accounts, Actor, Event, EventType};
 use peregrine_limits::ACCOUNT_REQUESTS;
 
+use crate::moved::is_move;
 use crate::state::State;
 use crate::tree::ThreadRef;
 
@@ -63,17 +64,36 @@ impl PendingAccounts {
     }
 }
 
+fn is_clone(ty: EventType) -> bool {
+    matches!(
+        ty,
+        EventType::SyscallClone_20X
+            | EventType::SyscallClone3X
+            | EventType::SyscallFork_20X
+            | EventType::SyscallVfork_20X
+    )
+}
+
 impl State {
-    /// The tid of the thread that an event belongs to, when it is not in the tree. Starts and ends
-    /// of threads describe theirs themselves.
+    /// The tid of the thread that an event belongs to, when it is not in the tree. Clones describe
+    /// theirs themselves.
+    #[inline]
     pub fn unknown_tid(&self, event: &Event<'_>) -> Option<i64> {
-        (self.tree.find(event.tid).is_none() && event.ty.traits().actor == Actor::Thread)
-            .then_some(event.tid)
+        if self.tree.find(event.tid).is_some() {
+            return None;
+        }
+        let acts = match event.ty.traits().actor {
+            Actor::Thread => true,
+            Actor::Lifecycle => !is_clone(event.ty),
+            Actor::None => event.ty == EventType::AsynceventE && is_move(event),
+            Actor::Passive => false,
+        };
+        acts.then_some(event.tid)
     }
 
-    /// Whether more is known of a thread than its id.
+    /// Whether a thread is described.
     pub fn knows(&self, tid: i64) -> bool {
-        self.tree.by_tid(tid).is_some_and(|thread| !thread.is_unknown())
+        self.tree.by_tid(tid).is_some_and(|thread| !thread.is_unknown() && !thread.partial)
     }
 
     /// Adds threads that a [`ProcResolver`](peregrine_event::source::ProcResolver) has described.
@@ -226,7 +246,7 @@ mod tests {
         assert_eq!(unknown_tid(&state, EventType::SyscallCloseX, 30), Some(30));
         assert_eq!(unknown_tid(&state, EventType::SyscallCloseX, 1), None);
         assert_eq!(unknown_tid(&state, EventType::SyscallClone_20X, 30), None);
-        assert_eq!(unknown_tid(&state, EventType::Procexit_1E, 30), None);
+        assert_eq!(unknown_tid(&state, EventType::Procexit_1E, 30), Some(30));
 
         let name = b"/etc/motd".to_vec();
         let kind = FdKind::File { flags: 1, name, mount_id: 0, dev: 0 };

@@ -8,11 +8,12 @@ use peregrine_event::snapshot::{self, Group, Item, Machine, User};
 use peregrine_limits as limits;
 
 use crate::activity::{Activity, Usage};
-use crate::containers::{Cgroups, Container, Containers, Lookups, Matchers};
+use crate::containers::{Cgroups, Container, Containers, Matchers, Namespaces};
 use crate::counters::Counters;
 use crate::fd::Fd;
 use crate::fds::{FdTable, FdTables};
 use crate::kubernetes::{Kubernetes, POD_UID, Pod, pod_of};
+use crate::lookups::Lookups;
 use crate::net::Interfaces;
 use crate::partition::Partition;
 use crate::resolve::PendingAccounts;
@@ -53,6 +54,7 @@ pub struct State {
     pub(crate) kubernetes: Kubernetes,
     pub(crate) cgroups: Cgroups,
     pub(crate) lookups: Lookups,
+    pub(crate) namespaces: Namespaces,
     pub(crate) texts: TextBudget,
     pub(crate) machine: Machine,
     pub(crate) counters: Counters,
@@ -112,6 +114,7 @@ impl State {
             kubernetes: Kubernetes::default(),
             cgroups: Cgroups::new(config.matchers.clone(), config.lookup_containers),
             lookups: Lookups::default(),
+            namespaces: Namespaces::default(),
             texts: TextBudget::default(),
             machine: Machine::default(),
             counters: Counters::default(),

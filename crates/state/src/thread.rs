@@ -73,6 +73,8 @@ pub struct Thread {
     pub container: Arc<[u8]>,
     /// Why it runs in its container.
     pub purpose: Purpose,
+    /// Only ids, credentials and name are known of it; a description may follow.
+    pub(crate) partial: bool,
     pub(crate) group: Option<i64>,
     /// The first thread of the group, as long as that is there.
     pub(crate) first_of_group: Option<ThreadRef>,
@@ -201,6 +203,7 @@ impl Thread {
             exe_ino_ctime_duration_pidns_start: 0,
             container: nothing,
             purpose: Purpose::Unknown,
+            partial: false,
             group: None,
             first_of_group: None,
             reaper_tid: -1,

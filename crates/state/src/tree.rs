@@ -285,14 +285,19 @@ impl Tree {
         slots.map(|(index, slot)| ThreadRef::new(index, slot.generation)).collect()
     }
 
-    /// Sets the container that a thread runs in.
-    pub(crate) fn set_container(&mut self, at: ThreadRef, container: &Arc<[u8]>) {
+    /// Sets the container that a thread runs in. With `align`, all threads there have the same time
+    /// for the start of the same pid namespace.
+    pub(crate) fn set_container(&mut self, at: ThreadRef, container: &Arc<[u8]>, align: bool) {
         let Some(thread) = self.get_mut(at).filter(|thread| thread.container != *container) else {
             return;
         };
         let old = std::mem::replace(&mut thread.container, Arc::clone(container));
+        let start = thread.pidns_init_start_ts;
         self.residents.leave(&old);
-        self.residents.enter(container);
+        let start = self.residents.enter(container, start);
+        if align && let Some(thread) = self.get_mut(at) {
+            thread.pidns_init_start_ts = start;
+        }
     }
 
     /// The containers with threads.

@@ -21,7 +21,7 @@ pub struct Users {
 /// What is known of a container.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    accounts: Accounts,
+    accounts: Arc<Accounts>,
     last_use: u64,
 }
 
@@ -58,6 +58,11 @@ impl Users {
     /// room.
     pub(crate) fn expect(&mut self, container: &[u8]) -> bool {
         self.change(container, |_| ()).is_some()
+    }
+
+    /// Those of all containers.
+    pub(crate) fn containers(&self) -> impl Iterator<Item = (&Arc<[u8]>, &Arc<Accounts>)> {
+        self.containers.iter().map(|(id, known)| (id, &known.accounts))
     }
 
     /// The host's.
@@ -102,7 +107,7 @@ impl Users {
         if container.is_empty() {
             return Some(&self.host);
         }
-        self.containers.get(container).map(|known| &known.accounts)
+        self.containers.get(container).map(|known| &*known.accounts)
     }
 
     /// Changes the accounts of a container, and forgets those of others where all together take too
@@ -124,7 +129,7 @@ impl Users {
         }
         let known = self.containers.get_mut(container)?;
         let before = known.accounts.bytes();
-        let result = change(&mut known.accounts);
+        let result = change(Arc::make_mut(&mut known.accounts));
         self.uses += 1;
         known.last_use = self.uses;
         self.bytes = self.bytes + known.accounts.bytes() - before;

@@ -1,14 +1,12 @@
 //! Captures around matches: one file at a time, from a match on.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use peregrine_event::Event;
 use peregrine_files::FileMode;
-use peregrine_limits::DESCRIBING_EVENT_BYTES;
 use peregrine_scap::Compression;
-use peregrine_state::State;
+use peregrine_state::{Description, State};
 
 use super::writer::{CaptureFile, CaptureWriter, FileSettings};
 
@@ -32,7 +30,6 @@ pub struct MatchCaptureSettings {
 pub(crate) struct MatchCaptures {
     settings: MatchCaptureSettings,
     state: Phase,
-    described: Described,
 }
 
 /// The phase of a capture.
@@ -54,37 +51,15 @@ pub struct SizeReached {
     pub written: u64,
 }
 
-/// Events that describe users, groups and containers. A snapshot can't hold all of their values, so
-/// files begin with them.
-#[derive(Debug, Default)]
-struct Described {
-    events: VecDeque<(u16, Vec<u8>)>,
-    bytes: usize,
-}
-
 impl MatchCaptures {
     /// Not recording.
     pub(crate) fn new(settings: MatchCaptureSettings) -> Self {
-        Self { settings, state: Phase::Off, described: Described::default() }
+        Self { settings, state: Phase::Off }
     }
 
     /// Changes what is recorded. A capture that runs goes on.
     pub(crate) fn configure(&mut self, settings: MatchCaptureSettings) {
         self.settings = settings;
-    }
-
-    /// An event has arrived. Keeps those that files begin with.
-    #[inline]
-    pub(crate) fn arrived(&mut self, event: &Event<'_>) {
-        if event.ty.describes_machine() {
-            self.described.push(event);
-        }
-    }
-
-    /// A new section of the replayed capture begins: descriptions before it are void.
-    pub(crate) fn restart(&mut self, writer: &mut CaptureWriter) {
-        self.described = Described::default();
-        self.finish(writer);
     }
 
     /// A rule matched the current event. `duration` is that of the rule, or zero for the default.
@@ -129,9 +104,7 @@ impl MatchCaptures {
             // The snapshot of a file takes time and memory.
             Phase::Requested(_) if writer.is_behind() => return None,
             Phase::Requested(deadline) => {
-                let mut file = writer.create(self.file(event), state.snapshot(|_| true));
-                self.described.write(event, &mut file, writer);
-                (file, deadline)
+                (writer.create(self.file(event), state.full_snapshot(event.ts)), deadline)
             }
         };
         if !file.has_ended() {
@@ -161,6 +134,13 @@ impl MatchCaptures {
         }
     }
 
+    /// An observation is made after the last event. Records it while a capture runs.
+    pub(crate) fn observing(&mut self, description: &Description, writer: &mut CaptureWriter) {
+        if let Phase::Running(file, _) = &mut self.state {
+            writer.describe(file, description);
+        }
+    }
+
     /// No event is available at time `now`: ends a capture that is over.
     pub(crate) fn idle(&mut self, now: u64, writer: &mut CaptureWriter) {
         match &self.state {
@@ -177,28 +157,6 @@ impl MatchCaptures {
             compression: Compression::Gzip,
             max_bytes: self.settings.max_bytes,
             mode: self.settings.mode,
-        }
-    }
-}
-
-impl Described {
-    fn push(&mut self, event: &Event<'_>) {
-        self.bytes += event.bytes().len();
-        self.events.push_back((event.cpu, event.bytes().to_vec()));
-        while self.bytes > DESCRIBING_EVENT_BYTES.get() {
-            DESCRIBING_EVENT_BYTES.reach();
-            let Some((_, oldest)) = self.events.pop_front() else { break };
-            self.bytes -= oldest.len();
-        }
-    }
-
-    /// Writes the descriptions before this event.
-    fn write(&self, first: &Event<'_>, file: &mut CaptureFile, writer: &mut CaptureWriter) {
-        let known = self.events.iter().filter(|(_, bytes)| bytes != first.bytes());
-        for (cpu, bytes) in known {
-            if let Ok(event) = Event::parse(bytes, *cpu) {
-                writer.event(file, &event, true);
-            }
         }
     }
 }

@@ -51,7 +51,6 @@ fn happens(
     let bytes = close(ms, 3);
     let mut event = Event::parse(&bytes, 0).unwrap();
     event.num = ms;
-    captures.arrived(&event);
     if let Some((starts, duration)) = rule {
         captures.matched(event.ts, starts, Duration::from_millis(duration));
     }
@@ -152,21 +151,50 @@ fn a_capture_that_reaches_its_size_ends_and_is_reported() {
     assert!(matches!(captures.0.state, Phase::Off));
 }
 
+/// Everything that is known of a container, and of its users, is in a capture that begins later.
 #[test]
 fn a_capture_begins_with_descriptions_of_containers() {
     let directory = tempfile::tempdir().unwrap();
-    let mut captures = start(config(directory.path()));
-    let mut bytes = Vec::new();
-    let mut description = Builder::new(EventType::AsynceventE, MS, -1);
-    description.u32(0).text("container").param(b"{}").finish(&mut bytes).unwrap();
-    captures.0.arrived(&Event::parse(&bytes, 0).unwrap());
-    happens(&mut captures, 5, Some((true, 0)));
-    finish(&mut captures);
-    assert_eq!(recorded(directory.path())[0].1, [1, 5]);
-    captures.0.restart(&mut captures.1);
-    happens(&mut captures, 6, Some((true, 0)));
-    finish(&mut captures);
-    assert_eq!(recorded(directory.path())[1].1, [6]);
+    let (mut captures, mut writer) = start(config(directory.path()));
+    let mut known = state();
+    let json = r#"{"container":{"id":"c1","type":0,"name":"web","labels":{"a":"b"}}}"#;
+    for (ty, name, text) in
+        [(EventType::AsynceventE, "container", json), (EventType::UserAddedE, "carol", "c1")]
+    {
+        let mut bytes = Vec::new();
+        let mut event = Builder::new(ty, MS, -1);
+        match ty {
+            EventType::AsynceventE => event.u32(0).text(name).text(text),
+            _ => event.u32(7).u32(7).text(name).text("/").text("/bin/sh").text(text),
+        };
+        event.finish(&mut bytes).unwrap();
+        known.apply(&Event::parse(&bytes, 0).unwrap());
+    }
+    let bytes = close(5, 3);
+    let event = Event::parse(&bytes, 0).unwrap();
+    captures.matched(event.ts, true, Duration::ZERO);
+    captures.done(&event, false, &known, &mut writer);
+    let unavailable = Description::Unavailable(b"b"[..].into());
+    captures.observing(&unavailable, &mut writer);
+    finish(&mut (captures, writer));
+
+    let path = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(recorded(directory.path())[0].1, [5, 5, 5, 5]);
+    let mut replayed = State::new(Config::default());
+    let mut reader = Reader::open(&path).unwrap();
+    while let Some(record) = reader.next().unwrap() {
+        match record {
+            Record::Snapshot(item) => replayed.load(item),
+            Record::Event { event: read, state_only } => {
+                assert_eq!(state_only, read.ty != event.ty);
+                replayed.apply(&read);
+            }
+            Record::Restart => panic!("one section"),
+        }
+    }
+    assert_eq!(replayed.containers().get(b"c1"), known.containers().get(b"c1"));
+    let name = replayed.users().user(b"c1", 7).map(|user| user.name);
+    assert_eq!(name, Some(&b"carol"[..]));
 }
 
 #[test]
@@ -193,7 +221,7 @@ fn a_writer_that_drops_counts_what_it_drops() {
     let directory = tempfile::tempdir().unwrap();
     let mut writer = CaptureWriter::start(Backpressure::Drop, Log::new(|_, _| ())).unwrap();
     let settings = FileSettings::by_name(&directory.path().join("cap_all.scap"));
-    let mut file = writer.create(settings, state().snapshot(|_| true));
+    let mut file = writer.create(settings, state().full_snapshot(0));
     let bytes = close(1, 3);
     let events = 200_000;
     for _ in 0..events {
@@ -212,7 +240,7 @@ fn a_writer_that_drops_never_waits_for_a_file_that_hangs() {
     let (mut reader, pipe) = std::io::pipe().unwrap();
     let mut writer = CaptureWriter::start(Backpressure::Drop, Log::new(|_, _| ())).unwrap();
     let settings = |name: &str| FileSettings::by_name(&directory.path().join(name));
-    let snapshot = || state().snapshot(|_| true);
+    let snapshot = || state().full_snapshot(0);
     let file = fs::File::from(std::os::fd::OwnedFd::from(pipe));
     let mut file = writer.begin_in(file, settings("cap_all.scap"), snapshot());
     let bytes = close(1, 3);

@@ -14,11 +14,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use peregrine_event::Event;
-use peregrine_event::snapshot::Item;
 use peregrine_event::wire::Abi;
 use peregrine_files::{FileError, FileMode};
 use peregrine_limits::CAPTURE_SNAPSHOTS;
 use peregrine_scap::{Compression, ScapError, Writer};
+use peregrine_state::{Description, FullSnapshot};
 use peregrine_telemetry::{Heartbeat, Phase};
 use thiserror::Error;
 
@@ -84,6 +84,8 @@ pub struct CaptureWriter {
 pub struct CaptureFile {
     id: u64,
     batch: Batch,
+    /// Time of the last event.
+    last_ts: u64,
     progress: Arc<Progress>,
 }
 
@@ -134,11 +136,11 @@ enum Task {
         settings: FileSettings,
         /// Created by the writer thread if it is `None`.
         file: Option<File>,
-        snapshot: Vec<Item>,
+        snapshot: FullSnapshot,
         progress: Arc<Progress>,
     },
     Events(u64, Batch),
-    Restart(u64, Vec<Item>),
+    Restart(u64, FullSnapshot),
     Finish(u64),
     /// Replies when all tasks before it are done.
     Sync(SyncSender<()>),
@@ -207,7 +209,7 @@ impl CaptureWriter {
     }
 
     /// Begins a file with this snapshot.
-    pub fn create(&mut self, settings: FileSettings, snapshot: Vec<Item>) -> CaptureFile {
+    pub fn create(&mut self, settings: FileSettings, snapshot: FullSnapshot) -> CaptureFile {
         self.begin(settings, None, snapshot)
     }
 
@@ -216,7 +218,7 @@ impl CaptureWriter {
         &mut self,
         file: File,
         settings: FileSettings,
-        snapshot: Vec<Item>,
+        snapshot: FullSnapshot,
     ) -> CaptureFile {
         self.begin(settings, Some(file), snapshot)
     }
@@ -225,9 +227,10 @@ impl CaptureWriter {
         &mut self,
         settings: FileSettings,
         file: Option<File>,
-        snapshot: Vec<Item>,
+        snapshot: FullSnapshot,
     ) -> CaptureFile {
         self.files += 1;
+        let ts = snapshot.ts;
         let (id, progress) = (self.files, Arc::new(Progress::default()));
         self.snapshots.fetch_add(1, Ordering::Relaxed);
         let create = Task::Create { id, settings, file, snapshot, progress: Arc::clone(&progress) };
@@ -240,20 +243,27 @@ impl CaptureWriter {
             CAPTURE_SNAPSHOTS.reach();
             progress.ended.store(true, Ordering::Release);
         }
-        CaptureFile { id, batch: Batch::default(), progress }
+        CaptureFile { id, batch: Batch::default(), last_ts: ts, progress }
     }
 
     /// Appends an event. `state_only` marks one that rules are not evaluated for.
     #[inline]
     pub fn event(&mut self, file: &mut CaptureFile, event: &Event<'_>, state_only: bool) {
+        file.last_ts = event.ts;
         file.batch.push(event, state_only);
         if file.batch.bytes.len() >= BATCH_BYTES {
             self.flush(file);
         }
     }
 
+    /// Appends events about something that was found out after the last event.
+    pub(crate) fn describe(&mut self, file: &mut CaptureFile, description: &Description) {
+        let ts = file.last_ts;
+        description.events(ts, |event| self.event(file, event, true));
+    }
+
     /// Continues with another section, which begins with this snapshot.
-    pub fn restart(&mut self, file: &mut CaptureFile, snapshot: Vec<Item>) {
+    pub fn restart(&mut self, file: &mut CaptureFile, snapshot: FullSnapshot) {
         self.flush(file);
         self.send(Task::Restart(file.id, snapshot));
     }
@@ -430,7 +440,10 @@ impl Files {
                 }
                 Task::Events(id, batch) => self.update(id, |file| file.write(&batch)),
                 Task::Restart(id, snapshot) => {
-                    self.update(id, |file| file.writer.restart(&snapshot).map(|()| false));
+                    self.update(id, |file| {
+                        file.writer.restart(&snapshot.items)?;
+                        describe(&snapshot, &mut file.writer).map(|()| false)
+                    });
                 }
                 Task::Finish(id) => self.update(id, |_| Ok(true)),
                 Task::Sync(done) => {
@@ -462,19 +475,33 @@ impl Files {
     }
 }
 
+/// Appends what the lists of a capture have no form for.
+fn describe(snapshot: &FullSnapshot, writer: &mut Writer<CountedFile>) -> Result<(), ScapError> {
+    let mut result = Ok(());
+    snapshot.events(|event| {
+        if result.is_ok() {
+            result = writer.event(event, true);
+        }
+    });
+    result
+}
+
 impl OpenFile {
     fn begin(
         settings: FileSettings,
         file: Option<File>,
-        snapshot: &[Item],
+        snapshot: &FullSnapshot,
         progress: &Arc<Progress>,
     ) -> Result<Self, CaptureError> {
         let path = || settings.path.clone();
         let file = file.map_or_else(|| settings.create(), Ok)?;
         let written = Arc::new(AtomicU64::new(0));
         let sink = CountedFile { file, written: Arc::clone(&written) };
-        let writer = Writer::new(sink, settings.compression, snapshot);
-        let writer = writer.map_err(|error| CaptureError::Write { path: path(), error })?;
+        let begun = Writer::new(sink, settings.compression, &snapshot.items);
+        let described = |mut writer| describe(snapshot, &mut writer).map(|()| writer);
+        let writer = begun
+            .and_then(described)
+            .map_err(|error| CaptureError::Write { path: path(), error })?;
         Ok(Self { settings, writer, written, progress: Arc::clone(progress) })
     }
 

@@ -17,6 +17,7 @@ use peregrine_engine::held::{HeldAlerts, HeldStats, MaxWaits};
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{Generation, Match, Observer, Undecided};
 use peregrine_event::Event;
+use peregrine_event::source::Observation;
 use peregrine_output::{DeliveryReport, Drain, NextOutputs, Outputs, Summary};
 use peregrine_state::{Matchers, State};
 use peregrine_telemetry::{DropPolicy, Heartbeat, Phase};
@@ -340,6 +341,10 @@ impl Observer for RunObserver {
     fn undecided(&mut self, undecided: Undecided, state: &State) {
         let (held, mut matches) = self.matches(undecided.ts());
         held.add_undecided(undecided, state, &mut matches);
+    }
+
+    fn observing(&mut self, observation: &Observation) {
+        self.recorder.observing(observation);
     }
 
     fn observed(&mut self, state: &State) {

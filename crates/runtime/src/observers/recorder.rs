@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peregrine_event::Event;
+use peregrine_event::source::Observation;
 use peregrine_fields::Field;
 use peregrine_files::{STATE_DIRECTORY, private_directory};
 use peregrine_rules::Rule;
-use peregrine_state::State;
+use peregrine_state::{Description, State};
 use peregrine_telemetry::Heartbeat;
 
 use crate::Log;
@@ -123,7 +124,7 @@ impl Recorder {
             other => other,
         };
         if let Some(matches) = &mut self.matches {
-            matches.restart(writer);
+            matches.finish(writer);
         }
     }
 
@@ -139,22 +140,32 @@ impl Recorder {
     #[inline(never)]
     fn write(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
         let Some(writer) = &mut self.writer else { return };
-        if let Some(matches) = &mut self.matches {
-            matches.arrived(event);
-        }
         self.all = match std::mem::replace(&mut self.all, AllEvents::Off) {
             AllEvents::Off => return,
             AllEvents::Ready(settings, file) => {
-                AllEvents::Running(writer.begin_in(file, settings, state.snapshot(|_| true)))
+                let snapshot = state.full_snapshot(event.ts);
+                AllEvents::Running(writer.begin_in(file, settings, snapshot))
             }
             AllEvents::Restarting(mut file) => {
-                writer.restart(&mut file, state.snapshot(|_| true));
+                writer.restart(&mut file, state.full_snapshot(event.ts));
                 AllEvents::Running(file)
             }
             running @ AllEvents::Running(_) => running,
         };
         if let AllEvents::Running(file) = &mut self.all {
             writer.event(file, event, state_only);
+        }
+    }
+
+    /// An observation is about to be applied to the state.
+    pub fn observing(&mut self, observation: &Observation) {
+        let Some(writer) = &mut self.writer else { return };
+        let Some(description) = Description::of(observation) else { return };
+        if let AllEvents::Running(file) = &mut self.all {
+            writer.describe(file, &description);
+        }
+        if let Some(matches) = &mut self.matches {
+            matches.observing(&description, writer);
         }
     }
 
@@ -203,7 +214,8 @@ impl Recorder {
             AllEvents::Off => {}
             // Without an event the file only has the state.
             AllEvents::Ready(settings, file) => {
-                let file = writer.begin_in(file, settings, state.snapshot(|_| true));
+                let snapshot = state.full_snapshot(state.first_ts());
+                let file = writer.begin_in(file, settings, snapshot);
                 writer.finish(file);
             }
             AllEvents::Running(file) | AllEvents::Restarting(file) => writer.finish(file),

@@ -120,7 +120,7 @@ impl State {
             child.exec_ts = parent.exec_ts;
         }
         (child.vtid, child.vpid) = (tid, child.pid);
-        child.pidns_init_start_ts = self.boot_ts();
+        child.pidns_init_start_ts = self.inherited_start(Some(parent));
         describe(&mut child, event);
         if known {
             inherit(&mut child, parent);
@@ -166,7 +166,8 @@ impl State {
                 child.pidns_init_start_ts = start.wrapping_add(self.boot_ts());
             }
         } else {
-            child.pidns_init_start_ts = self.boot_ts();
+            let parent = self.tree.by_tid(child.ptid);
+            child.pidns_init_start_ts = self.inherited_start(parent);
         }
         let Some(from) = self.find_or_add(if leader { child.ptid } else { child.pid }) else {
             cx.at = None;
@@ -189,6 +190,13 @@ impl State {
             }
         }
         cx.at = self.add_relative(child, usage(event), (leader && known).then_some(from));
+    }
+
+    /// When the pid namespace of the host began, as it is known of a parent there.
+    fn inherited_start(&self, parent: Option<&Thread>) -> u64 {
+        let parent = parent.filter(|parent| self.config.live && !parent.in_pid_namespace());
+        let start = parent.map(|parent| parent.pidns_init_start_ts).filter(|&start| start != 0);
+        start.unwrap_or_else(|| self.boot_ts())
     }
 
     /// Sets the ids of an unknown leader from those of its new thread.

@@ -13,7 +13,9 @@ use peregrine_event::snapshot::{Group, User};
 
 use super::context::ApplyContext;
 use crate::containers::{Container, ContainerKind};
+use crate::export::CONTAINER_UNAVAILABLE;
 use crate::kubernetes::{Change as KubernetesChange, KUBERNETES_EVENT, POD_UID};
+use crate::moved::MOVED;
 use crate::state::State;
 
 peregrine_event::same_params!(container_json, old_container_json: JSON);
@@ -45,16 +47,19 @@ impl State {
         self.users.remove_group(container(cx, group::CONTAINER_ID), cx.u32(group::GID));
     }
 
-    /// The oldest form, which has few fields.
+    /// The oldest form, which has few fields. It is only a part of the state.
     pub(super) fn container_added(&mut self, cx: &ApplyContext<'_>) {
+        if !self.config.containers {
+            return;
+        }
         let text = |param| String::from_utf8_lossy(cx.text(param)).into_owned();
-        self.describe(Container {
+        self.add_container(Arc::new(Container {
             id: text(container_event::ID),
             kind: ContainerKind::from_code(cx.u64(container_event::TYPE)),
             name: text(container_event::NAME),
             image: text(container_event::IMAGE),
             ..Container::default()
-        });
+        }));
     }
 
     pub(super) fn container_described(&mut self, cx: &ApplyContext<'_>) {
@@ -72,7 +77,7 @@ impl State {
             }
             Some(b"container_removed") => {
                 if let Some(container) = self.read_container(cx.event.text(asyncevent::DATA)) {
-                    self.containers.remove(container.id.as_bytes());
+                    self.remove_container(container.id.as_bytes());
                     self.event_container = Some(Arc::new(container));
                 }
             }
@@ -81,6 +86,12 @@ impl State {
                     self.kubernetes_event(json);
                 }
             }
+            Some(CONTAINER_UNAVAILABLE) => {
+                if let Some(id) = cx.event.text(asyncevent::DATA) {
+                    self.recorded_unavailable(id);
+                }
+            }
+            Some(MOVED) => self.moved(cx),
             _ => {}
         }
     }

@@ -5,7 +5,8 @@ use peregrine_event::snapshot::{self, Item};
 use peregrine_event::source::Observation;
 
 use super::{Clone, World, process};
-use crate::containers::{Metadata, ProbeKind};
+use crate::containers::ProbeKind;
+use crate::lookups::Metadata;
 use crate::state::{Config, State};
 use crate::thread::Purpose;
 
@@ -284,4 +285,96 @@ fn a_certain_container_stays_one_without_a_runtime() {
     assert_eq!(world.state.container_of(&container, true), None);
     let host = world.state.container_of(b"b", false).map(|container| container.name.as_str());
     assert_eq!(host, Some("host"));
+}
+
+/// An event about a thread that was moved to another control group, as the kernel side makes it.
+fn moved(world: &mut World, tid: i64, vpid: i64, whole: bool) {
+    let mut data = Vec::new();
+    for id in [tid, 100, vpid, vpid, 5] {
+        data.extend(id.to_le_bytes());
+    }
+    for number in [7_u32, 8, 0, whole.into()] {
+        data.extend(number.to_le_bytes());
+    }
+    data.extend(b"runc\0\0\0\0\0\0\0\0\0\0\0\0");
+    data.extend(format!("cpu=/docker/{ID}\0").as_bytes());
+    world.event(EventType::AsynceventE, tid, |b| {
+        b.u32(0).text("moved").param(&data);
+    });
+}
+
+#[test]
+fn a_moved_process_is_in_its_new_container_with_all_threads() {
+    let mut world = World::new();
+    world.load(snapshot::Thread { pid: 100, ..process(101, 1, "sh") });
+    world.state.loaded();
+    moved(&mut world, 100, 100, false);
+    assert_eq!(*world.thread(100).container, ID.as_bytes()[..12]);
+    assert_eq!(*world.thread(101).container, *b"");
+    moved(&mut world, 100, 100, true);
+    assert_eq!(*world.thread(101).container, ID.as_bytes()[..12]);
+}
+
+#[test]
+fn a_moved_process_that_nothing_told_of_is_described_later() {
+    let mut world = World::new();
+    moved(&mut world, 200, 3, true);
+    let thread = world.thread(200);
+    assert_eq!((thread.ptid, thread.vpid, thread.uid, thread.gid), (100, 3, 7, 8));
+    assert_eq!((thread.comm(), &*thread.container), (&b"runc"[..], &ID.as_bytes()[..12]));
+    assert!(!world.state.knows(200));
+    let described = Item::Thread(Box::new(contained(200, 100, 3, "runc:[2:INIT]")));
+    world.state.observe(Observation::Threads(vec![described]));
+    assert_eq!(world.thread(200).comm(), b"runc:[2:INIT]");
+    assert!(world.state.knows(200));
+    // Rubbish changes nothing.
+    for data in [&b""[..], &[0; 71], &[0; 72]] {
+        world.event(EventType::AsynceventE, 200, |b| {
+            b.u32(0).text("moved").param(data);
+        });
+    }
+    assert_eq!(*world.thread(200).container, ID.as_bytes()[..12]);
+}
+
+#[test]
+fn a_container_without_a_group_is_known_by_its_pid_namespace() {
+    let mut world = World::new();
+    let inside = |tid, ptid, vpid| snapshot::Thread {
+        vtid: vpid,
+        vpid,
+        pidns_init_start_ts: 5_000_000_000,
+        ..process(tid, ptid, "app")
+    };
+    world.load(inside(20, 1, 1));
+    world.load(inside(21, 20, 7));
+    world.load(snapshot::Thread { pidns_init_start_ts: 9_000_000_000, ..inside(30, 1, 1) });
+    world.state.loaded();
+    world.asyncevent("container", r#"{"container":{"id":"rootless","type":11,"pid":20}}"#);
+    assert_eq!(*world.thread(21).container, *b"rootless");
+    assert_eq!((&*world.thread(30).container, &*world.thread(1).container), (&b""[..], &b""[..]));
+    // Also those that enter it later; none once it is gone.
+    let joins = |tid| Item::Thread(Box::new(inside(tid, 1, 9)));
+    world.state.add_resolved(vec![joins(40)]);
+    assert_eq!(*world.thread(40).container, *b"rootless");
+    world.asyncevent("container_removed", r#"{"container":{"id":"rootless","type":11}}"#);
+    world.state.add_resolved(vec![joins(41)]);
+    assert_eq!(*world.thread(41).container, *b"");
+    world.asyncevent("container", r#"{"container":{"id":"of_host","type":11,"pid":1}}"#);
+    assert_eq!(world.state.counters().unidentified_containers, 1);
+}
+
+#[test]
+fn recordings_tell_which_groups_are_the_hosts() {
+    let mut world = World::new();
+    world.load(snapshot::Thread { cgroups: b"cpu=/a/b\0"[..].into(), ..process(10, 1, "sh") });
+    world.load(contained(20, 1, 1, "web"));
+    world.state.loaded();
+    assert_eq!(*world.thread(10).container, *b"b");
+    world.asyncevent("container_unavailable", "b");
+    world.asyncevent("container_unavailable", &ID[..12]);
+    assert_eq!(*world.thread(10).container, *b"");
+    assert_eq!(*world.thread(20).container, ID.as_bytes()[..12]);
+    let thread = snapshot::Thread { cgroups: b"cpu=/a/b\0"[..].into(), ..process(11, 10, "x") };
+    world.state.add_resolved(vec![Item::Thread(Box::new(thread))]);
+    assert_eq!(*world.thread(11).container, *b"");
 }

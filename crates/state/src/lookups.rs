@@ -46,6 +46,12 @@ struct Lookup {
     threads: HashSet<ThreadRef>,
 }
 
+impl Lookup {
+    fn is_unknown(&self) -> bool {
+        !self.pending && !self.certain
+    }
+}
+
 /// How a request ended.
 pub(crate) struct Ended {
     pub(crate) certain: bool,
@@ -109,9 +115,28 @@ impl Lookups {
         Some(Ended { certain, was_pending, threads })
     }
 
-    /// The container has no thread any more. What waits for an answer still needs it.
+    /// A recording says that no runtime knew the container.
+    pub(crate) fn add_unknown(&mut self, container: &[u8]) {
+        if !self.by_id.contains_key(container) && self.has_room() {
+            let lookup = Lookup { pending: false, certain: false, threads: HashSet::new() };
+            self.by_id.insert(container.into(), lookup);
+        }
+    }
+
+    /// Whether a container was asked about that no runtime knows: then its threads are the host's.
+    pub(crate) fn is_unknown(&self, container: &[u8]) -> bool {
+        self.by_id.get(container).is_some_and(Lookup::is_unknown)
+    }
+
+    /// All of these.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &Arc<[u8]>> {
+        self.by_id.iter().filter(|(_, lookup)| lookup.is_unknown()).map(|(id, _)| id)
+    }
+
+    /// The container has no thread any more. What waits for an answer still needs it, and a group
+    /// of the host is not asked about again.
     pub(crate) fn emptied(&mut self, container: &[u8]) {
-        if self.by_id.get(container).is_some_and(|lookup| !lookup.pending) {
+        if self.by_id.get(container).is_some_and(|lookup| !lookup.pending && lookup.certain) {
             self.by_id.remove(container);
         }
     }
@@ -180,6 +205,9 @@ mod tests {
         assert_eq!(lookups.next_unsent(), None);
         lookups.emptied(b"1");
         assert!(lookups.by_id.is_empty());
+        lookups.add_unknown(b"2");
+        lookups.emptied(b"2");
+        assert!(lookups.is_unknown(b"2") && lookups.unknown().count() == 1);
     }
 
     #[test]

@@ -1,0 +1,67 @@
+//! Containers that are known by the pid namespace of their processes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use peregrine_limits::CONTAINERS;
+
+use crate::residents::START_PRECISION;
+
+/// Containers by the start of the first process of their pid namespace, which is what threads have
+/// of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Namespaces {
+    by_start: BTreeMap<u64, Arc<[u8]>>,
+}
+
+impl Namespaces {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_start.is_empty()
+    }
+
+    /// The container whose namespace began at this time.
+    pub(crate) fn container(&self, start: u64) -> Option<&Arc<[u8]>> {
+        let near = start.saturating_sub(START_PRECISION)..=start.saturating_add(START_PRECISION);
+        let near = self.by_start.range(near);
+        near.min_by_key(|(other, _)| other.abs_diff(start)).map(|(_, container)| container)
+    }
+
+    /// Adds a container. False when it is known already, or there is no room.
+    pub(crate) fn insert(&mut self, start: u64, container: &[u8]) -> bool {
+        if self.by_start.get(&start).is_some_and(|known| **known == *container) {
+            return false;
+        }
+        if self.by_start.len() >= CONTAINERS.get() {
+            CONTAINERS.reach();
+            return false;
+        }
+        self.by_start.insert(start, container.into());
+        true
+    }
+
+    /// Forgets a container.
+    pub(crate) fn remove(&mut self, container: &[u8]) {
+        if !self.by_start.is_empty() {
+            self.by_start.retain(|_, known| **known != *container);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_start_counts() {
+        let mut namespaces = Namespaces::default();
+        assert!(namespaces.insert(1_000_000_000, b"a") && namespaces.insert(1_015_000_000, b"b"));
+        assert!(!namespaces.insert(1_015_000_000, b"b"));
+        let container = |start| namespaces.container(start).map(|container| container.to_vec());
+        assert_eq!(container(1_000_000_001).as_deref(), Some(&b"a"[..]));
+        assert_eq!(container(1_010_000_000).as_deref(), Some(&b"b"[..]));
+        assert_eq!(container(1_040_000_000), None);
+        namespaces.remove(b"a");
+        namespaces.remove(b"b");
+        assert!(namespaces.is_empty());
+    }
+}

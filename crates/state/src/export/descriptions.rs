@@ -1,0 +1,112 @@
+//! What a snapshot has no form for: containers, their users and groups, and which groups are the
+//! host's. A recording has events about them at its beginning.
+
+use std::sync::Arc;
+
+use peregrine_event::snapshot::Item;
+use peregrine_event::source::Observation;
+use peregrine_event::{Accounts, Builder, Event, EventType};
+
+use crate::containers::Container;
+use crate::state::State;
+
+/// Name of the asynchronous event about a container that no runtime knows. Its data is the id.
+pub(crate) const CONTAINER_UNAVAILABLE: &[u8] = b"container_unavailable";
+
+/// What a recording begins with.
+#[derive(Clone, Debug)]
+pub struct FullSnapshot {
+    /// The machine, its users, processes and open files.
+    pub items: Vec<Item>,
+    /// Time of its first event.
+    pub ts: u64,
+    descriptions: Vec<Description>,
+}
+
+/// Something that is known beside what a snapshot contains.
+#[derive(Clone, Debug)]
+pub enum Description {
+    /// A container.
+    Container(Arc<Container>),
+    /// No runtime knows the container with this id.
+    Unavailable(Arc<[u8]>),
+    /// Users and groups of a container.
+    Accounts(Arc<[u8]>, Arc<Accounts>),
+}
+
+impl State {
+    /// The whole state, for a recording whose first event has this time.
+    pub fn full_snapshot(&self, ts: u64) -> FullSnapshot {
+        FullSnapshot { items: self.snapshot(|_| true), ts, descriptions: self.descriptions() }
+    }
+
+    fn descriptions(&self) -> Vec<Description> {
+        let containers = self.containers.iter_shared().map(Arc::clone).map(Description::Container);
+        let unavailable = self.lookups.unknown().map(Arc::clone).map(Description::Unavailable);
+        let accounts = self.users.containers();
+        let accounts =
+            accounts.map(|(id, known)| Description::Accounts(Arc::clone(id), Arc::clone(known)));
+        containers.chain(unavailable).chain(accounts).collect()
+    }
+}
+
+impl FullSnapshot {
+    /// Gives the events about what the items have no form for. They only change the state.
+    pub fn events(&self, mut give: impl FnMut(&Event<'_>)) {
+        self.descriptions.iter().for_each(|description| description.events(self.ts, &mut give));
+    }
+}
+
+impl Description {
+    /// The description that the answer to a request is.
+    pub fn of(observation: &Observation) -> Option<Self> {
+        match observation {
+            Observation::Accounts { container, accounts: Some(accounts) } => {
+                Some(Self::Accounts(Arc::clone(container), Arc::new(accounts.clone())))
+            }
+            Observation::ContainerUnavailable { container } => {
+                Some(Self::Unavailable(Arc::clone(container)))
+            }
+            Observation::Accounts { accounts: None, .. } | Observation::Threads(_) => None,
+        }
+    }
+
+    /// Gives the events about it, of this time. What does not fit an event is left out.
+    pub fn events(&self, ts: u64, mut give: impl FnMut(&Event<'_>)) {
+        let mut bytes = Vec::new();
+        let mut give = |event: &Builder| {
+            bytes.clear();
+            if event.finish(&mut bytes).is_ok()
+                && let Ok(event) = Event::parse(&bytes, 0)
+            {
+                give(&event);
+            }
+        };
+        match self {
+            Self::Container(container) => {
+                give(&asynchronous(ts, b"container", container.to_json().as_bytes()));
+            }
+            Self::Unavailable(id) => give(&asynchronous(ts, CONTAINER_UNAVAILABLE, id)),
+            Self::Accounts(container, accounts) => {
+                for user in accounts.users() {
+                    let mut event = Builder::new(EventType::UserAddedE, ts, NO_THREAD);
+                    event.u32(user.uid).u32(user.gid).text(user.name).text(user.home);
+                    give(event.text(user.shell).text(container));
+                }
+                for (gid, name) in accounts.groups() {
+                    let mut event = Builder::new(EventType::GroupAddedE, ts, NO_THREAD);
+                    give(event.u32(gid).text(name).text(container));
+                }
+            }
+        }
+    }
+}
+
+/// Events about the machine are of no thread.
+const NO_THREAD: i64 = -1;
+
+fn asynchronous(ts: u64, name: &[u8], data: &[u8]) -> Builder {
+    let mut event = Builder::new(EventType::AsynceventE, ts, 0);
+    event.u32(0).text(name).text(data);
+    event
+}
