@@ -15,6 +15,7 @@ struct config {
 	u64 flags;
 	u64 inline_record[SYSCALL_WORDS]; // native numbers whose collector needs no scratch buffer
 	u64 wakeup_check_bytes; // after so many bytes a CPU checks whether its ring is half full
+	u64 scope_id; // of the cgroup in `scope`
 };
 
 enum cause { RING_FULL, SCRATCH, PAGE_FAULT, BUG, CAUSES };

@@ -202,6 +202,7 @@ struct fs_struct {
 struct kernfs_node {
 	struct kernfs_node *parent;
 	const char *name;
+	u64 id;
 };
 struct kernfs_node___since_6_15 {
 	struct kernfs_node *__parent;
@@ -218,6 +219,7 @@ struct cgroup_subsys_state {
 };
 struct css_set {
 	struct cgroup_subsys_state *subsys[16];
+	struct cgroup *dfl_cgrp;
 };
 enum cgroup_subsys_id {
 	cpuset_cgrp_id,
@@ -242,7 +244,7 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
 	unsigned long min_flt, maj_flt;
-	u64 start_time;
+	u64 start_boottime;
 	kuid_t loginuid;
 	char comm[16];
 };

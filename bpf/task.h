@@ -54,7 +54,7 @@ INLINE u64 namespace_start(struct task_struct *task)
 {
 	struct pid_namespace *ns = own_number(pid_of(task, PID_OF_GROUP)).ns;
 	struct task_struct *reaper = READ(ns, child_reaper);
-	return READ(reaper, start_time);
+	return READ(reaper, start_boottime);
 }
 
 INLINE u64 capabilities(const kernel_cap_t *from)
@@ -117,25 +117,19 @@ INLINE u32 login_uid(struct task_struct *task)
 	return FIELD_EXISTS(task->loginuid) ? READ(task, loginuid.val) : (u32)-1;
 }
 
-// `controller=/path` of one cgroup controller, with the NUL.
-INLINE void add_cgroup(struct event *e, struct css_set *set, u32 controller)
+INLINE struct kernfs_node *parent_directory(struct kernfs_node *node)
 {
-	struct cgroup_subsys_state *state = NULL;
-	bpf_probe_read_kernel(&state, sizeof(state), &set->subsys[controller & 15]);
-	struct cgroup_subsys *subsys = READ(state, ss);
-	if (!add_kernel_text(e, READ(subsys, name), 32))
-		return;
-	e->at--;
-	ADD(e, u8, '=');
+	return FIELD_EXISTS(node->parent) ? READ(node, parent)
+					  : READ((struct kernfs_node___since_6_15 *)node, __parent);
+}
 
-	struct cgroup *cgroup = READ(state, cgroup);
+// The path of a cgroup, with the NUL.
+INLINE void add_cgroup_path(struct event *e, struct cgroup *cgroup)
+{
 	struct kernfs_node *node = READ(cgroup, kn);
 	u32 depth = 0;
 	for (u32 step = 0; step < 16 && node; step++) {
-		struct kernfs_node *parent =
-			FIELD_EXISTS(node->parent)
-				? READ(node, parent)
-				: READ((struct kernfs_node___since_6_15 *)node, __parent);
+		struct kernfs_node *parent = parent_directory(node);
 		if (!parent)
 			break; // the root has no name
 		e->scratch->walk[depth & 15] = (u64)READ(node, name);
@@ -155,21 +149,51 @@ INLINE void add_cgroup(struct event *e, struct css_set *set, u32 controller)
 	ADD(e, u8, 0);
 }
 
-INLINE void put_cgroups(struct event *e, struct task_struct *task)
+// `controller=/path` of one cgroup controller, with the NUL; returns its cgroup.
+INLINE struct cgroup *add_cgroup(struct event *e, struct css_set *set, u32 controller)
+{
+	struct cgroup_subsys_state *state = NULL;
+	bpf_probe_read_kernel(&state, sizeof(state), &set->subsys[controller & 15]);
+	struct cgroup_subsys *subsys = READ(state, ss);
+	if (!add_kernel_text(e, READ(subsys, name), 32))
+		return NULL;
+	e->at--;
+	ADD(e, u8, '=');
+	struct cgroup *cgroup = READ(state, cgroup);
+	add_cgroup_path(e, cgroup);
+	return cgroup;
+}
+
+// The groups of a task, each `controller=/path` with a NUL; returns the number of bytes. The group
+// of version 2 comes last as `unified`, where none of these controllers is in its hands.
+INLINE u32 add_cgroups(struct event *e, struct task_struct *task)
 {
 	struct css_set *set = READ(task, cgroups);
+	struct cgroup *unified = READ(set, dfl_cgrp);
 	e->at = FORGET(e->scratch, e->at);
 	u32 start = e->at;
+	u64 shown = 0;
 #define ADD_CGROUP(id)                                                                             \
 	if (ENUM_EXISTS(enum cgroup_subsys_id, id))                                                \
-	add_cgroup(e, set, ENUM_VALUE(enum cgroup_subsys_id, id))
+	shown |= add_cgroup(e, set, ENUM_VALUE(enum cgroup_subsys_id, id)) == unified
 	ADD_CGROUP(cpuset_cgrp_id);
 	ADD_CGROUP(cpu_cgrp_id);
 	ADD_CGROUP(cpuacct_cgrp_id);
 	ADD_CGROUP(io_cgrp_id);
 	ADD_CGROUP(memory_cgrp_id);
 #undef ADD_CGROUP
-	put_len(e, e->at - start);
+	shown = FORGET(e->scratch, shown);
+	struct kernfs_node *node = READ(unified, kn);
+	if (!shown && parent_directory(node)) {
+		ADD(e, u64, 0x3d64656966696e75); // unified=
+		add_cgroup_path(e, unified);
+	}
+	return e->at - start;
+}
+
+INLINE void put_cgroups(struct event *e, struct task_struct *task)
+{
+	put_len(e, add_cgroups(e, task));
 }
 
 // exe and args from the memory of the process, as the kernel put them there. The first string is

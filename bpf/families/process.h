@@ -233,6 +233,45 @@ SEC("tp_btf/sched_process_fork") int process_fork(u64 *ctx)
 	return 0;
 }
 
+// A task that was moved to other cgroups, with its whole process unless it is told otherwise. The
+// event is one of this program: an `asyncevent` with the name `moved`, whose data `state` reads.
+enum { MOVED_PROCESS = 1 };
+SEC("tp_btf/cgroup_attach_task") int cgroup_attach(u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[2];
+	struct config *config = get_config();
+	struct event e;
+	if (!config || !task_in_scope(config, task) ||
+	    !begin_anew(&e, caller(), EVENT_ASYNCEVENT_E, ASYNCEVENT_E_PARAMS, CLONE_FORK))
+		return 0;
+	e.tid = READ(task, pid);
+	// The lengths of this event have 32 bits.
+	u32 *lengths = (u32 *)&e.bytes[HEADER_LEN];
+	e.at = HEADER_LEN + ASYNCEVENT_E_PARAMS * sizeof(u32);
+	ADD(&e, u32, 0); // of no plugin
+	ADD(&e, u32, 0x65766f6d); // move
+	ADD(&e, u16, 'd');
+	u32 start = e.at;
+	ADD(&e, s64, READ(task, tgid));
+	ADD(&e, s64, parent_of(task));
+	ADD(&e, s64, id_in_namespace(task, 0));
+	ADD(&e, s64, id_in_namespace(task, PID_OF_GROUP));
+	ADD(&e, u64, namespace_start(task));
+	struct cred *cred = READ(task, cred);
+	ADD(&e, u32, READ(cred, euid.val));
+	ADD(&e, u32, READ(cred, egid.val));
+	ADD(&e, u32, namespace_flag(task));
+	ADD(&e, u32, (bool)ctx[3] ? MOVED_PROCESS : 0);
+	bpf_probe_read_kernel(room(&e), sizeof(task->comm), task->comm);
+	e.at += sizeof(task->comm);
+	add_cgroups(&e, task);
+	lengths[0] = sizeof(u32);
+	lengths[1] = 6;
+	lengths[2] = e.at - start;
+	submit(&e, &lifecycle_rings);
+	return 0;
+}
+
 // A thread of the group that is still alive: 0 if there is none, -1 if the search was cut short.
 enum { GROUP_STEPS = 24, ANCESTOR_STEPS = 24 };
 INLINE s32 living_thread(struct task_struct *task)

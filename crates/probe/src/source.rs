@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use peregrine_event::EventType;
 use peregrine_event::inbox::{Inbox, Initial, Told, ToldEvent};
+use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Due, Next, Observation, Record, Source, TimedSource};
 use peregrine_telemetry::Phase;
 use thiserror::Error;
@@ -130,11 +132,17 @@ impl Live {
         // They have started meanwhile.
         readers.lock().check().map_err(LiveError::Reader)?;
         let reading = heartbeat.enter(Phase::ReadingMachine);
-        let (items, mut processes) = scanner.plan(config.scope.as_deref())?;
+        let (mut items, mut processes) = scanner.plan(config.scope.as_deref())?;
         drop(reading);
         let own = config.exclude_self.then(|| Arc::clone(pool.own()));
         processes.retain(|&(pid, _)| own.as_ref().is_none_or(|own| !own.contains(pid)));
         let clock = Clock::with_boot_epoch(probe.boot_epoch());
+        for item in &mut items {
+            // The kernel tells it in seconds, which is too coarse for starts of pid namespaces.
+            if let Item::Machine(machine) = item {
+                machine.boot_ts = clock.boot_epoch();
+            }
+        }
         let counters = Counters::new(Arc::clone(probe.counters()), Arc::clone(&reader));
         readers.lock().set_boot(clock.boot_epoch());
         let losses = LossReader::start(KernelLosses::new(counters, host_root));
@@ -404,7 +412,9 @@ impl Source for Live {
             Some(mut event) => {
                 self.num += 1;
                 event.num = self.num;
-                Next::Record(Record::Event { event, state_only: false })
+                // These are about processes that were moved to other control groups.
+                let state_only = event.ty == EventType::AsynceventE;
+                Next::Record(Record::Event { event, state_only })
             }
             None => {
                 self.reader.malformed.fetch_add(1, Relaxed);

@@ -69,15 +69,17 @@ pub struct Config {
     /// After this many bytes a CPU checks whether its ring is half full, and wakes the reader if
     /// so.
     pub wakeup_check_bytes: u64,
+    /// Id of the cgroup in the map [`SCOPE`].
+    pub scope_id: u64,
 }
 
 /// [`Config`] as stored in its map: 64-bit words only, in the order of the fields.
-pub type ConfigWords = [u64; 3 * SYSCALL_WORDS + 5];
+pub type ConfigWords = [u64; 3 * SYSCALL_WORDS + 6];
 
 impl Config {
     /// The words stored in the map.
     pub fn words(&self) -> ConfigWords {
-        let mut words: ConfigWords = [0; 3 * SYSCALL_WORDS + 5];
+        let mut words: ConfigWords = [0; 3 * SYSCALL_WORDS + 6];
         let (selected, rest) = words.split_at_mut(SYSCALL_WORDS);
         let (selected32, rest) = rest.split_at_mut(SYSCALL_WORDS);
         selected.copy_from_slice(&self.selected);
@@ -86,7 +88,7 @@ impl Config {
         numbers.copy_from_slice(&[self.boot_epoch_ns, self.own_tgid, self.snaplen, self.flags]);
         let (inline_record, rest) = rest.split_at_mut(SYSCALL_WORDS);
         inline_record.copy_from_slice(&self.inline_record);
-        rest.copy_from_slice(&[self.wakeup_check_bytes]);
+        rest.copy_from_slice(&[self.wakeup_check_bytes, self.scope_id]);
         words
     }
 }
@@ -232,6 +234,7 @@ mod tests {
             ("flags", Config { flags: 1, ..none }),
             ("inline_record", Config { inline_record: all, ..none }),
             ("wakeup_check_bytes", Config { wakeup_check_bytes: 1, ..none }),
+            ("scope_id", Config { scope_id: 1, ..none }),
         ];
         let fields = fields.map(|(name, config)| {
             let (offset, size) = filled(config);

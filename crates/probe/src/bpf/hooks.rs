@@ -56,12 +56,13 @@ impl Needed {
 }
 
 impl Hook {
-    /// Events that are missing if the kernel lacks the tracepoint.
+    /// Events that are missing if the kernel lacks the tracepoint, which it may.
     pub(super) fn missing(&self) -> Option<Tracepoints> {
-        match self.needed {
-            Needed::By(tracepoint) if self.optional => Some(tracepoint),
-            _ => None,
-        }
+        let tracepoint = match self.needed {
+            Needed::By(tracepoint) => tracepoint,
+            _ => Tracepoints::empty(),
+        };
+        self.optional.then_some(tracepoint)
     }
 }
 
@@ -120,6 +121,14 @@ pub(super) static HOOKS: &[Hook] = &[
         needed: Needed::ByChildOf(CLONES),
         class: LossClass::CloneFork,
         optional: false,
+    },
+    Hook {
+        program: "cgroup_attach",
+        tracepoint: "cgroup_attach_task",
+        arguments: &["cgroup *", "char *", "task_struct *", "bool"],
+        needed: Needed::BySyscall(EXECS),
+        class: LossClass::CloneFork,
+        optional: true,
     },
     Hook {
         program: "sched_switch",
@@ -279,6 +288,9 @@ mod tests {
         let clone = Selection { syscalls: [code("clone")].into_iter().collect(), ..none };
         assert!(needed(&clone, HookPlan::SysExit).contains(&SYS_EXIT));
         assert_eq!(needed(&clone, HookPlan::PerSyscall), ["sched_process_fork"]);
+        let exec = Selection { syscalls: [code("execve")].into_iter().collect(), ..none };
+        let hooks = ["sched_process_exec", "cgroup_attach_task"];
+        assert_eq!(needed(&exec, HookPlan::PerSyscall), hooks);
         let faults = Selection { tracepoints: Tracepoints::PAGE_FAULT_USER, ..none };
         assert_eq!(needed(&faults, HookPlan::SysExit), ["page_fault_user"]);
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -92,13 +93,14 @@ impl Probe {
         let data_share = config.ring_bytes / per_ring.clamp(1, possible.max(1));
         let wakeup_check_bytes = data_share.min(lifecycle_bytes / possible.max(1)) / WAKEUP_CHECKS;
 
-        let mut flags = 0;
+        let (mut flags, mut scope_id) = (0, 0);
         if config.drop_failed_exit {
             flags |= u64::from(abi::DROP_FAILED);
         }
         if let Some(path) = &config.scope {
-            let directory = File::open(path)
-                .map_err(|source| ProbeError::Scope { path: path.clone(), source })?;
+            let failed = |source| ProbeError::Scope { path: path.clone(), source };
+            let directory = File::open(path).map_err(failed)?;
+            scope_id = directory.metadata().map_err(failed)?.ino();
             CgroupArray::try_from(borrow(&mut ebpf, abi::SCOPE)?)?.set(0, directory, 0)?;
             flags |= u64::from(abi::SCOPED);
         }
@@ -109,6 +111,7 @@ impl Probe {
                 snaplen: u64::from(config.snaplen),
                 flags,
                 wakeup_check_bytes: u64::from(wakeup_check_bytes),
+                scope_id,
                 ..Config::default()
             },
             selection: Selection::default(),

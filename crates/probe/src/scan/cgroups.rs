@@ -10,6 +10,8 @@ use super::status::words;
 
 /// Longest list the format holds.
 const MAX: usize = 4096;
+/// The subsystems of events. A group of version 2 that has none of them is told as `unified`.
+const SHOWN: &[&[u8]] = &[b"cpuset", b"cpu", b"io", b"memory"];
 /// Lists and directories remembered before memory is given back.
 const REMEMBERED: usize = 4096;
 
@@ -57,7 +59,7 @@ impl Cgroups {
             self.lists.clear();
             self.subsystems.clear();
         }
-        let mut list = Vec::new();
+        let (mut list, mut unified) = (Vec::new(), None);
         for line in text.split(|&b| b == b'\n') {
             let mut fields = line.splitn(3, |&b| b == b':');
             let (Some(id), Some(names), Some(path)) = (fields.next(), fields.next(), fields.next())
@@ -70,7 +72,11 @@ impl Cgroups {
             } else if id == b"0" && self.unified.is_some() {
                 let path = absolute(&self.root, path);
                 self.resolve(&path, &mut list);
+                unified = Some(path);
             }
+        }
+        if let Some(path) = unified.filter(|path| path.len() > 1 && !self.has_any(path, SHOWN)) {
+            push(&mut list, b"unified", &path);
         }
         self.lists.insert(text.to_vec(), list.clone());
         list
@@ -95,6 +101,11 @@ impl Cgroups {
                 Some(slash) => path.get(..slash).unwrap_or_default(),
             };
         }
+    }
+
+    /// Whether a directory of version 2 has any of these subsystems.
+    fn has_any(&mut self, path: &[u8], names: &[&[u8]]) -> bool {
+        self.subsystems(path).iter().any(|name| names.contains(&name.as_slice()))
     }
 
     fn subsystems(&mut self, path: &[u8]) -> &[Vec<u8>] {
@@ -161,9 +172,11 @@ mod tests {
         fs::write(root.path().join("1/mounts"), mounts).unwrap();
         let mut cgroups = Cgroups::new(&Dir::open(root.path()).unwrap());
         let list = cgroups.list(b"0::/a/b\n");
-        assert_eq!(list, b"pids=/a/b\0memory=/a\0cpu=/\0");
+        assert_eq!(list, b"pids=/a/b\0memory=/a\0cpu=/\0unified=/a/b\0");
         assert_eq!(cgroups.list(b"0::/a/b\n"), list);
-        assert_eq!(cgroups.list(b"0::/gone\n"), b"cpu=/\0memory=/\0pids=/\0");
+        assert_eq!(cgroups.list(b"0::/a\n"), b"memory=/a\0pids=/a\0cpu=/\0");
+        let list = cgroups.list(b"0::/gone\n");
+        assert_eq!(list, b"cpu=/\0memory=/\0pids=/\0unified=/gone\0");
     }
 
     proptest! {

@@ -202,6 +202,8 @@ impl Types {
 
     fn show(&self, id: u32) -> String {
         match self.get(id) {
+            // Its sign depends on the version.
+            Some(Type::Number(Some((8, _)))) => "char".into(),
             Some(Type::Number(Some((bits, true)))) => format!("s{bits}"),
             Some(Type::Number(Some((bits, false)))) => format!("u{bits}"),
             Some(Type::Number(None)) => "bool".into(),

@@ -107,8 +107,9 @@ pub(super) fn start_of(pid: i32) -> Is {
     between(ticks * 10_000_000..=ticks * 10_000_000 + 9_999_999)
 }
 
-/// `controller=/path` for the controllers of the format. Which ones the kernel was built without is
-/// not visible, so both forms are accepted for each that is at the root.
+/// `controller=/path` for the controllers of the format, and `unified` where version 2 has none of
+/// them. Which ones the kernel was built without is not visible, so both forms are accepted for
+/// each that is at the root.
 fn cgroups(pid: i32) -> Vec<Is> {
     let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let mounts = fs::read_to_string("/proc/mounts").unwrap();
@@ -138,6 +139,11 @@ fn cgroups(pid: i32) -> Vec<Is> {
         let without = if path == "/" { variants.clone() } else { Vec::new() };
         variants.iter_mut().for_each(|text| *text += &format!("{name}={path}\0"));
         variants.extend(without);
+    }
+    let unified = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    let in_version_2 = |name| given.split_whitespace().any(|known| known == name);
+    if unified != "/" && !["cpuset", "cpu", "io", "memory"].into_iter().any(in_version_2) {
+        variants.iter_mut().for_each(|text| *text += &format!("unified={unified}\0"));
     }
     variants.into_iter().map(|text| text.into_bytes().into()).collect()
 }
