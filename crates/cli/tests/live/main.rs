@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 mod drops;
+mod late_containers;
 mod metrics;
 #[path = "../ports/mod.rs"]
 mod ports;
