@@ -14,7 +14,7 @@ use peregrine_event::source::SourceId;
 use peregrine_event::wire::Head;
 use peregrine_event::{Event, Format, ParamType};
 use peregrine_filter::{OutputKind, OutputValue, Supplier, Value};
-use peregrine_state::{Context, Metadata, State, Thread};
+use peregrine_state::{Context, Exec, Metadata, State, Thread};
 
 use crate::extract::identity;
 use crate::table::{FieldId, Needs, Syscall};
@@ -44,6 +44,8 @@ pub struct Frozen {
     reads_unknown: bool,
     reads_accounts: bool,
     thread: Thread,
+    /// See [`View::entered`].
+    entered: Option<(Arc<Exec>, i64)>,
     context: Context,
     head: Head,
     event: Box<[u8]>,
@@ -131,6 +133,7 @@ impl<'a> Recording<'a> {
             reads_unknown,
             reads_accounts,
             thread,
+            entered: self.view.entered().map(|(exec, vpid)| (Arc::clone(exec), vpid)),
             context: self.view.context,
             head: event.head(),
             event: event.bytes().into(),
@@ -255,8 +258,9 @@ impl Frozen {
             thread.container = Arc::default();
             thread
         });
-        let (scratch, late) =
-            (Scratch::default(), Late { thread: host.as_ref().unwrap_or(&self.thread) });
+        let entered = self.entered.as_ref().map(|(exec, vpid)| (exec, *vpid));
+        let late = Late { thread: host.as_ref().unwrap_or(&self.thread), entered };
+        let scratch = Scratch::default();
         let view = View::late(&event, state, self.context, run, &scratch, &late);
         read(&Completed { frozen: self, view })
     }

@@ -1,6 +1,7 @@
 //! One event with the state after it, from which fields are extracted.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use bumpalo::Bump;
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use jiff::tz::TimeZone;
 use peregrine_event::render::{Buffers, FdName, Names, Renderer};
 use peregrine_event::{Event, EventFlags, EventType};
 use peregrine_filter::Value;
-use peregrine_state::{Container, Context, Fd, L4Proto, PendingContainer, State, Thread};
+use peregrine_state::{Container, Context, Exec, Fd, L4Proto, PendingContainer, State, Thread};
 
 use crate::table::Needs;
 
@@ -87,6 +88,8 @@ pub struct View<'a> {
 pub(crate) struct Late<'a> {
     /// The thread that caused it, as it was then.
     pub(crate) thread: &'a Thread,
+    /// See [`View::entered`].
+    pub(crate) entered: Option<(&'a Arc<Exec>, i64)>,
 }
 
 impl<'a> View<'a> {
@@ -162,6 +165,19 @@ impl<'a> View<'a> {
             Some(late) => self.state.containers().get(&late.thread.container),
             None => self.state.container(self.context),
         }
+    }
+
+    /// The program with which a process entered the container of the event's thread, which comes
+    /// from that process, and the id of it there.
+    pub(crate) fn entered(&self) -> Option<(&'a Arc<Exec>, i64)> {
+        if let Some(late) = self.late {
+            return late.entered;
+        }
+        let thread = self.thread?;
+        let leader = self.state.leader(thread)?;
+        let lineage = std::iter::once(leader).chain(self.state.ancestors(leader));
+        let inside = lineage.take_while(|process| process.container == thread.container);
+        inside.last().map(|process| (&process.exec, process.vpid))
     }
 
     /// A ticket for the request for the accounts of the container of the event's thread, if they

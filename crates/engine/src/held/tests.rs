@@ -160,6 +160,7 @@ impl World {
                 pid: tid,
                 uid: 7,
                 comm: format!("p{tid}").into_bytes().into(),
+                exe: format!("/p{tid}").into_bytes().into(),
                 cgroups: cgroups.into_bytes().into(),
                 ..Default::default()
             };
@@ -461,6 +462,22 @@ fn values_of_the_event_are_kept() {
     assert!(world.engine.state().by_tid(20).is_none());
     world.describe(4, A, "nginx");
     assert_eq!(world.taken(), ["nginx p20 0"]);
+}
+
+#[test]
+fn a_probe_is_one_also_after_its_end() {
+    for (exe, expected) in [("/p20", Some("web p20 0")), ("/p30", None)] {
+        let mut world = World::of_runtimes(&rule("proc.is_container_healthcheck = true"));
+        world.event(CLOSE, 1, 20);
+        let mut bytes = Vec::new();
+        Builder::new(EventType::Procexit_1E, 2, 20).finish(&mut bytes).unwrap();
+        world.give(Given::Event(bytes)).event(FCHDIR, 3, 10);
+        let json = format!(
+            r#"{{"container":{{"id":"{A}","imagerepo":"web","Healthcheck":{{"exe":"{exe}","args":[]}}}}}}"#
+        );
+        world.container_event(4, "container", &json);
+        assert_eq!(world.taken(), Vec::from_iter(expected), "{exe}");
+    }
 }
 
 const TWO: &str = "

@@ -165,12 +165,8 @@ fn runs_probe<'a>(view: &View<'_>, info: &Info, kind: ProbeKind) -> Option<Value
     if info.probes.is_empty() {
         return flag(false);
     }
-    let thread = view.thread()?;
-    let leader = view.state.leader(thread)?;
-    let lineage = std::iter::once(leader).chain(view.state.ancestors(leader));
-    let entered = lineage.take_while(|process| process.container == thread.container).last();
-    let probe = entered.filter(|process| process.vpid != 1);
-    let probe = probe.and_then(|p| info.probe(&p.exec.exe, p.exec.args.iter()));
+    let entered = view.entered().filter(|(_, vpid)| *vpid != 1);
+    let probe = entered.and_then(|(exec, _)| info.probe(&exec.exe, exec.args.iter()));
     flag(probe == Some(kind))
 }
 

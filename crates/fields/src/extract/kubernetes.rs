@@ -96,7 +96,8 @@ pub(crate) fn of_described_pod<'a>(
         field,
         F::PodName | F::NsName | F::PodId | F::PodUid | F::PodLabel | F::PodLabels | F::PodIp
     );
-    let pod = is_of_pod.then(|| view.state.pod(view.context)).flatten()?;
+    let thread = view.thread().filter(|_| is_of_pod)?;
+    let pod = view.state.pod_of_thread(thread)?;
     match field {
         F::PodName => text(&pod.object.name),
         F::NsName => text(&pod.object.namespace),

@@ -52,9 +52,9 @@ fields! {
         /// Command that checks whether the container is ready.
         ReadinessProbe = "container.readiness_probe" Charbuf Na Pure 10,
         /// When the container was started, nanoseconds since the epoch.
-        StartTs = "container.start_ts" Abstime Dec Pure 10,
+        StartTs = "container.start_ts" Abstime Dec Pure 10 [needs_nothing],
         /// Nanoseconds since the container was started.
-        Duration = "container.duration" Reltime Dec Pure 10,
+        Duration = "container.duration" Reltime Dec Pure 10 [needs_nothing],
         /// Address of the container.
         Ip = "container.ip" Charbuf Na Pure 10,
         /// What the network plugin reported about the container, as JSON.

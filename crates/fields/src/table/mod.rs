@@ -460,6 +460,10 @@ impl Definition {
     const fn index_or_pattern(self) -> Self {
         self.with(Argument::IndexOrPattern)
     }
+    const fn needs_nothing(mut self) -> Self {
+        self.needs = Needs::Nothing;
+        self
+    }
     const fn needs_container(mut self) -> Self {
         self.needs = Needs::Container;
         self
