@@ -17,6 +17,7 @@ use self::messages::{
 use self::pod::{Pod, PodContainer};
 use crate::client::Listed;
 use crate::grpc::{CallError, Channel, Messages, Method};
+use crate::json::borrowed;
 
 /// A runtime with this interface.
 #[derive(Clone, Debug)]
@@ -117,7 +118,7 @@ impl Cri {
         let Some(answer) = known::<SandboxStatusResponse>(answer)? else { return Ok(None) };
         let info = status::info(&answer.info);
         let Some(status) = answer.status else { return Ok(None) };
-        let image = match pod::text(&info, "/image") {
+        let image = match borrowed(&info, "/image") {
             "" => ImageNames::default(),
             name => match self.image(name).await {
                 Some(image) => ImageNames::from_cri(&CriImage {

@@ -6,7 +6,12 @@ use serde_json::Value;
 
 /// The text at this [pointer](Value::pointer).
 pub(crate) fn text(json: &Value, at: &str) -> String {
-    json.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned()
+    borrowed(json, at).to_owned()
+}
+
+/// The same text, where it is.
+pub(crate) fn borrowed<'a>(json: &'a Value, at: &str) -> &'a str {
+    json.pointer(at).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The number at this pointer.

@@ -24,6 +24,7 @@ mod cri;
 mod docker;
 mod grpc;
 mod grpc_client;
+mod healthcheck;
 mod http;
 mod hub;
 mod image;

@@ -1,9 +1,9 @@
 //! The OCI specification of a container, as far as it says what the runtime does not.
 
-use std::collections::BTreeMap;
-
 use peregrine_state::{Mount, Resources};
 use serde_json::Value;
+
+use crate::json::{borrowed, cpus, items, number, text, texts};
 
 /// A specification. Each part may be missing or of another type.
 #[derive(Clone, Copy, Debug)]
@@ -15,13 +15,9 @@ impl<'a> Spec<'a> {
         self.0.pointer(path)
     }
 
-    fn texts(self, path: &str) -> impl Iterator<Item = &'a str> {
-        self.at(path).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-    }
-
     /// `NAME=VALUE`, of the image and of the container.
     pub(crate) fn env(self) -> Vec<String> {
-        self.texts("/process/env").map(str::to_owned).collect()
+        texts(self.0, "/process/env")
     }
 
     /// The user that its first process is started as.
@@ -39,8 +35,7 @@ impl<'a> Spec<'a> {
     /// Whether it uses the host's namespace of this kind: it then has none of its own.
     pub(crate) fn host_namespace(self, kind: &str) -> bool {
         let Some(linux) = self.at("/linux") else { return false };
-        let own = linux.get("namespaces").and_then(Value::as_array).into_iter().flatten();
-        !own.filter_map(|namespace| namespace.get("type")?.as_str()).any(|own| own == kind)
+        !items(linux, "/namespaces").any(|namespace| borrowed(namespace, "/type") == kind)
     }
 
     /// Whether nothing is kept from it. There is no flag for that: a privileged container has no
@@ -64,17 +59,13 @@ impl<'a> Spec<'a> {
 
     /// Its limits. Those that are not given have the kernel's defaults, as in the reference.
     pub(crate) fn resources(self) -> Resources {
-        let number = |name: &str| {
-            let path = format!("/linux/resources/{name}");
-            self.at(&path).and_then(Value::as_i64).unwrap_or_default()
-        };
+        let number = |name: &str| number(self.0, &format!("/linux/resources/{name}"));
         let or = |value: i64, default: i64| if value > 0 { value } else { default };
-        let cpus = self.at("/linux/resources/cpu/cpus").and_then(Value::as_str);
         Resources {
             cpu_period: or(number("cpu/period"), 100_000),
             cpu_quota: number("cpu/quota"),
             cpu_shares: or(number("cpu/shares"), 1024),
-            cpuset_cpu_count: cpus.map_or(0, cpu_count),
+            cpuset_cpu_count: cpus(borrowed(self.0, "/linux/resources/cpu/cpus")),
             memory_limit: number("memory/limit"),
             swap_limit: number("memory/swap"),
         }
@@ -83,48 +74,29 @@ impl<'a> Spec<'a> {
     /// What is mounted into it from the host. Its own file systems (`/proc`, `/dev` …) are left
     /// out, as docker and CRI runtimes leave them out.
     pub(crate) fn mounts(self) -> Vec<Mount> {
-        let mounts = self.at("/mounts").and_then(Value::as_array).into_iter().flatten();
-        mounts.filter_map(mount).collect()
+        items(self.0, "/mounts").filter_map(mount).collect()
     }
 }
 
-/// Number of CPUs in a list such as `0-3,7`.
-fn cpu_count(list: &str) -> i64 {
-    let range = |range: &str| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last) = (first.trim().parse::<i32>().ok()?, last.trim().parse::<i32>().ok()?);
-        Some((i64::from(last) - i64::from(first) + 1).max(0))
-    };
-    list.split(',').filter_map(range).sum()
-}
-
 fn options(mount: &Value) -> impl Iterator<Item = &str> {
-    let options = mount.get("options").and_then(Value::as_array).into_iter().flatten();
-    options.filter_map(Value::as_str)
+    items(mount, "/options").filter_map(Value::as_str)
 }
 
 fn mount(mount: &Value) -> Option<Mount> {
-    let text = |name| mount.get(name).and_then(Value::as_str).unwrap_or_default();
     let bind = |option: &str| matches!(option, "bind" | "rbind");
-    if text("type") != "bind" && !options(mount).any(bind) {
+    if borrowed(mount, "/type") != "bind" && !options(mount).any(bind) {
         return None;
     }
     const PROPAGATION: [&str; 6] = ["private", "rprivate", "slave", "rslave", "shared", "rshared"];
     let propagation = options(mount).find(|option| PROPAGATION.contains(option));
     Some(Mount {
-        source: text("source").to_owned(),
-        destination: text("destination").to_owned(),
+        source: text(mount, "/source"),
+        destination: text(mount, "/destination"),
         mode: String::new(),
         writable: !options(mount).any(|option| option == "ro"),
         // What the specification of mounts says when nothing is given.
         propagation: propagation.unwrap_or("rprivate").to_owned(),
     })
-}
-
-/// The texts of a JSON object.
-pub(crate) fn text_map(value: Option<&Value>) -> BTreeMap<String, String> {
-    let entries = value.and_then(Value::as_object).into_iter().flatten();
-    entries.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 #[cfg(test)]
@@ -186,7 +158,6 @@ mod tests {
             swap_limit: 0,
         };
         assert_eq!(Spec(&spec).resources(), limits);
-        assert_eq!(["", "x", "3-1", "1"].map(cpu_count), [0, 0, 0, 1]);
     }
 
     #[test]

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use peregrine_state::{
-    Container as Description, ContainerKind, HealthProbe, PortMapping, ProbeKind,
-};
+use peregrine_state::{Container as Description, ContainerKind, PortMapping};
 use serde_json::Value;
 
 use super::messages::Container;
 use crate::cri::image::{CriImage, ImageNames};
 use crate::cri::messages::Image;
-use crate::cri::pod::{Pod, PodContainer, short_id, text};
+use crate::cri::pod::{Pod, PodContainer};
 use crate::cri::status::configured_mounts;
-use crate::oci::{Spec, text_map};
+use crate::healthcheck::healthcheck;
+use crate::json::{borrowed, flag, items, labels, text, texts};
+use crate::oci::Spec;
+use crate::told::short_id;
 
 /// A container, with what JSON in it says.
 #[derive(Debug)]
@@ -83,22 +84,22 @@ impl Record {
     ) -> PodContainer {
         let spec = Spec(&self.spec);
         let config = metadata.get("Config").unwrap_or(&Value::Null);
-        let configured = text(config, "/image/image");
+        let configured = borrowed(config, "/image/image");
         let (image_id, tags, digests) = match image {
             Some(image) => (image.id.as_str(), &*image.repo_tags, &*image.repo_digests),
             None => ("", &[][..], &[][..]),
         };
         let names = CriImage {
-            requested: text(config, "/image/user_specified_image"),
+            requested: borrowed(config, "/image/user_specified_image"),
             names: &[
-                text(metadata, "/ImageName"),
+                borrowed(metadata, "/ImageName"),
                 spec.annotation("io.kubernetes.cri.image-name"),
                 &self.image,
                 configured,
             ],
             tags,
             digests,
-            ids: &[image_id, text(metadata, "/ImageRef"), configured],
+            ids: &[image_id, borrowed(metadata, "/ImageRef"), configured],
         };
         let mut image = ImageNames::from_cri(&names);
         if let Some(digest) = digest
@@ -106,17 +107,17 @@ impl Record {
         {
             image.digest = digest;
         }
-        let privileged = config.pointer("/linux/security_context/privileged");
+        let privileged = flag(config, "/linux/security_context/privileged");
         PodContainer {
-            name: text(config, "/metadata/name").to_owned(),
-            sandbox: text(metadata, "/SandboxID").to_owned(),
+            name: text(config, "/metadata/name"),
+            sandbox: text(metadata, "/SandboxID"),
             created: self.created.saturating_mul(1_000_000_000),
             image,
-            labels: text_map(config.get("labels")),
-            mounts: configured_mounts(config.get("mounts")),
+            labels: labels(config, "/labels"),
+            mounts: configured_mounts(config),
             env: spec.env(),
             user: spec.uid(),
-            privileged: privileged.and_then(Value::as_bool).unwrap_or_default(),
+            privileged,
             resources: spec.resources(),
             size: -1,
             pid: 0,
@@ -133,10 +134,11 @@ impl Record {
             "" => self.id.clone(),
             name => name.to_owned(),
         };
-        let probes = healthcheck(label("nerdctl/healthcheck")).into_iter().collect();
+        let json = |name| serde_json::from_str::<Value>(label(name)).unwrap_or_default();
+        let check = healthcheck(texts(&json("nerdctl/healthcheck"), "/Test"), Vec::new());
         let privileged = spec.privileged() || label("nerdctl/privileged") == "true";
         Description {
-            id: short_id(&self.id),
+            id: short_id(&self.id).to_owned(),
             kind: ContainerKind::Containerd,
             name,
             image: image.name,
@@ -151,8 +153,8 @@ impl Record {
             host_network: spec.host_namespace("network"),
             host_ipc: spec.host_namespace("ipc"),
             mounts: spec.mounts(),
-            probes,
-            ports: ports(label("nerdctl/ports")),
+            probes: check.into_iter().collect(),
+            ports: ports(&json("nerdctl/ports")),
             env: spec.env(),
             resources: spec.resources(),
             size: -1,
@@ -164,33 +166,19 @@ impl Record {
     }
 }
 
-/// The command of a health check, as nerdctl keeps it.
-fn healthcheck(label: &str) -> Option<HealthProbe> {
-    let check: Value = serde_json::from_str(label).ok()?;
-    let mut test =
-        check.get("Test")?.as_array()?.iter().map(|word| word.as_str().map(str::to_owned));
-    let (exe, args) = match test.next()??.as_str() {
-        "CMD" => (test.next()??, test.collect::<Option<_>>()?),
-        "CMD-SHELL" => ("/bin/sh".to_owned(), vec!["-c".to_owned(), test.next()??]),
-        _ => return None,
-    };
-    Some(HealthProbe { kind: ProbeKind::Healthcheck, exe, args })
-}
-
 /// Ports of the host that lead into a container, as nerdctl 1 keeps them.
-fn ports(label: &str) -> Vec<PortMapping> {
-    let all: Value = serde_json::from_str(label).unwrap_or_default();
+fn ports(all: &Value) -> Vec<PortMapping> {
     let port = |port: &Value| {
         let number = |name| u16::try_from(port.get(name)?.as_u64()?).ok();
-        let host_ip = match text(port, "/HostIP") {
+        let host_ip = match borrowed(port, "/HostIP") {
             "" => Ipv4Addr::UNSPECIFIED,
             address => address.parse().ok()?,
         };
-        (text(port, "/Protocol") == "tcp").then_some(())?;
+        (borrowed(port, "/Protocol") == "tcp").then_some(())?;
         let (host_port, container_port) = (number("HostPort")?, number("ContainerPort")?);
         Some(PortMapping { host_ip: host_ip.into(), host_port, container_port })
     };
-    all.as_array().into_iter().flatten().filter_map(port).collect()
+    items(all, "").filter_map(port).collect()
 }
 
 /// The digest of the manifest for this machine, if a list of manifests is given.
@@ -202,8 +190,8 @@ pub(crate) fn own_manifest(list: &Value) -> Option<String> {
     };
     let manifests = list.get("manifests")?.as_array()?;
     let own = |manifest: &&Value| {
-        text(manifest, "/platform/os") == "linux"
-            && text(manifest, "/platform/architecture") == architecture
+        borrowed(manifest, "/platform/os") == "linux"
+            && borrowed(manifest, "/platform/architecture") == architecture
     };
     let manifest = manifests.iter().find(own).or_else(|| manifests.first())?;
     manifest.get("digest")?.as_str().map(str::to_owned)

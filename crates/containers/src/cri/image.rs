@@ -1,4 +1,6 @@
-//! Names of images.
+//! Names of images of CRI.
+
+use crate::image::ImageName;
 
 /// The names of a container's image. What is not known is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,28 +13,6 @@ pub(crate) struct ImageNames {
     pub(crate) digest: String,
     /// Digits of the digest of its configuration.
     pub(crate) id: String,
-}
-
-/// The parts of a reference: `repository[:tag][@digest]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reference<'a> {
-    pub(crate) repository: &'a str,
-    pub(crate) tag: &'a str,
-    pub(crate) digest: &'a str,
-}
-
-impl<'a> Reference<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
-        let (name, digest) = text.split_once('@').unwrap_or((text, ""));
-        // A colon before the last slash belongs to a port.
-        let path = name.rfind('/').map_or(0, |slash| slash + 1);
-        let colon = name.get(path..).and_then(|last| last.find(':')).map(|at| path + at);
-        let (repository, tag) = match colon {
-            Some(colon) => name.split_at(colon),
-            None => (name, ""),
-        };
-        Self { repository, tag: tag.trim_start_matches(':'), digest }
-    }
 }
 
 /// Whether a text that stands for an image is its id: `sha256:` and digits, or the digits alone.
@@ -66,15 +46,15 @@ impl ImageNames {
         let name = requested.or_else(|| image.names.iter().find(named).copied());
         let name = name.or_else(|| image.tags.first().map(String::as_str));
         let name = name.or_else(|| image.digests.first().map(String::as_str)).unwrap_or_default();
-        let reference = Reference::new(name);
-        let same = |text: &&str| Reference::new(text).repository == reference.repository;
+        let reference = ImageName::parse(name);
+        let same = |text: &&str| ImageName::parse(text).repository == reference.repository;
         // One that was asked for by digest may have a tag too.
         let tags =
             image.tags.iter().map(String::as_str).chain(image.names.iter().copied()).filter(same);
         let tag = match (reference.tag, reference.digest) {
             ("", "") => "",
             ("", _) => {
-                tags.map(|text| Reference::new(text).tag).find(|t| !t.is_empty()).unwrap_or("")
+                tags.map(|text| ImageName::parse(text).tag).find(|t| !t.is_empty()).unwrap_or("")
             }
             (tag, _) => tag,
         };
@@ -82,7 +62,7 @@ impl ImageNames {
             "" => {
                 let mut digests = image.digests.iter().map(String::as_str);
                 let digest = digests.find(same).or(image.digests.first().map(String::as_str));
-                digest.map_or("", |text| Reference::new(text).digest)
+                digest.map_or("", |text| ImageName::parse(text).digest)
             }
             digest => digest,
         };
@@ -103,7 +83,7 @@ impl ImageNames {
 
     /// From the one name that a runtime gives it.
     pub(crate) fn from_name(name: &str, digest: &str, id: &str) -> Self {
-        let reference = Reference::new(name);
+        let reference = ImageName::parse(name);
         let digest = if digest.is_empty() { reference.digest } else { digest };
         Self::new(name, reference.repository, reference.tag, digest, id)
     }
@@ -115,7 +95,7 @@ fn means(name: &str, requested: &str) -> bool {
     if requested.is_empty() || is_id(requested) {
         return false;
     }
-    let (full, asked) = (Reference::new(name), Reference::new(requested));
+    let (full, asked) = (ImageName::parse(name), ImageName::parse(requested));
     let rest = full.repository.strip_suffix(asked.repository);
     let repository = rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
     repository
@@ -132,20 +112,6 @@ mod tests {
 
     const ID: &str = "sha256:6d3fcd7d1e2b3a4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4";
     const DIGEST: &str = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-
-    #[test]
-    fn references_have_parts() {
-        let parts = |text| {
-            let Reference { repository, tag, digest } = Reference::new(text);
-            [repository, tag, digest]
-        };
-        assert_eq!(parts("nginx"), ["nginx", "", ""]);
-        assert_eq!(parts("docker.io/library/nginx:1.25"), ["docker.io/library/nginx", "1.25", ""]);
-        assert_eq!(parts("localhost:5000/a/b"), ["localhost:5000/a/b", "", ""]);
-        assert_eq!(parts("h:5000/b:t@sha256:00"), ["h:5000/b", "t", "sha256:00"]);
-        assert_eq!(parts(""), ["", "", ""]);
-        assert_eq!(parts(":/@"), [":/", "", ""]);
-    }
 
     fn names(image: CriImage<'_>) -> [String; 5] {
         let ImageNames { name, repository, tag, digest, id } = ImageNames::from_cri(&image);

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use super::messages::{NODE, SandboxStatus};
 use crate::cri::image::ImageNames;
-use crate::oci::{Spec, text_map};
+use crate::json::{flag, items, labels, number, text, texts};
+use crate::oci::Spec;
+use crate::told::short_id;
 
-/// Digits of an id that users see.
-const SHORT_ID: usize = 12;
 /// Bytes of a network plugin's answer that are kept, as in the reference.
 const CNI_BYTES: usize = 4096;
 /// The name that Kubernetes gives the container that holds the namespaces of a pod.
@@ -75,7 +75,7 @@ impl Pod {
         let options = status.linux.and_then(|linux| linux.namespaces);
         let options = options.and_then(|namespaces| namespaces.options).unwrap_or_default();
         let spec = info.get("runtimeSpec").unwrap_or(&Value::Null);
-        let privileged = info.pointer("/config/linux/security_context/privileged");
+        let privileged = flag(info, "/config/linux/security_context/privileged");
         Self {
             id: status.id,
             name: metadata.name,
@@ -91,7 +91,7 @@ impl Pod {
             host_network: options.network == NODE,
             host_pid: options.pid == NODE,
             host_ipc: options.ipc == NODE,
-            privileged: privileged.and_then(Value::as_bool).unwrap_or_default()
+            privileged: privileged
                 || Spec(spec).annotation("io.kubernetes.cri-o.PrivilegedRuntime") == "true",
             created: status.created_at,
             image,
@@ -109,21 +109,21 @@ impl Pod {
             let mode = format!("/linux/security_context/namespace_options/{kind}");
             config.pointer(&mode).and_then(Value::as_i64) == Some(i64::from(NODE))
         };
-        let privileged = config.pointer("/linux/security_context/privileged");
+        let privileged = flag(config, "/linux/security_context/privileged");
         let annotation = config.get("annotations").and_then(|all| all.get(LAST_APPLIED));
         Self {
-            id: text(metadata, "/ID").to_owned(),
-            name: text(config, "/metadata/name").to_owned(),
-            namespace: text(config, "/metadata/namespace").to_owned(),
-            uid: text(config, "/metadata/uid").to_owned(),
-            labels: text_map(config.get("labels")),
+            id: text(metadata, "/ID"),
+            name: text(config, "/metadata/name"),
+            namespace: text(config, "/metadata/namespace"),
+            uid: text(config, "/metadata/uid"),
+            labels: labels(config, "/labels"),
             probes: annotation.and_then(Value::as_str).map_or_else(BTreeMap::new, probes),
-            ip: text(metadata, "/IP").to_owned(),
+            ip: text(metadata, "/IP"),
             cni: cni(metadata.get("CNIResult"), spec),
             host_network: host("network"),
             host_pid: host("pid"),
             host_ipc: host("ipc"),
-            privileged: privileged.and_then(Value::as_bool).unwrap_or_default(),
+            privileged,
             created: 0,
             image: ImageNames::default(),
             user: spec.uid(),
@@ -178,7 +178,7 @@ impl PodContainer {
         let default = Pod::default();
         let pod = pod.unwrap_or(&default);
         Container {
-            id: short_id(&self.id),
+            id: short_id(&self.id).to_owned(),
             probes: pod.probes.get(&self.name).cloned().unwrap_or_default(),
             full_id: self.id,
             kind,
@@ -209,21 +209,6 @@ impl PodContainer {
     }
 }
 
-/// The part of an id that users see. Names that are no hex numbers are cut too.
-pub(crate) fn short_id(id: &str) -> String {
-    id.get(..id.floor_char_boundary(SHORT_ID)).unwrap_or(id).to_owned()
-}
-
-/// The text at a path, empty where it is missing.
-pub(crate) fn text<'a>(value: &'a Value, path: &str) -> &'a str {
-    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// The number at a path, 0 where it is missing.
-pub(crate) fn number(value: &Value, path: &str) -> i64 {
-    value.pointer(path).and_then(Value::as_i64).unwrap_or_default()
-}
-
 /// The answer of the network plugin: what containerd keeps of the interfaces of the pod, or what
 /// CRI-O keeps in an annotation.
 fn cni(result: Option<&Value>, spec: Spec<'_>) -> String {
@@ -245,19 +230,18 @@ fn cni(result: Option<&Value>, spec: Spec<'_>) -> String {
 fn probes(last_applied: &str) -> BTreeMap<String, Vec<HealthProbe>> {
     let pod: Value = serde_json::from_str(last_applied).unwrap_or_default();
     let containers = ["/spec/containers", "/spec/initContainers"].into_iter();
-    let containers = containers.filter_map(|path| pod.pointer(path)?.as_array()).flatten();
+    let containers = containers.flat_map(|path| items(&pod, path));
     let of_container = |container: &Value| {
         let kinds = [
             ("/livenessProbe/exec/command", ProbeKind::Liveness),
             ("/readinessProbe/exec/command", ProbeKind::Readiness),
         ];
         let probe = |(path, kind)| {
-            let command = container.pointer(path)?.as_array()?;
-            let mut words = command.iter().filter_map(Value::as_str).map(str::to_owned);
+            let mut words = texts(container, path).into_iter();
             Some(HealthProbe { kind, exe: words.next()?, args: words.collect() })
         };
         let probes: Vec<_> = kinds.into_iter().filter_map(probe).collect();
-        (!probes.is_empty()).then(|| (text(container, "/name").to_owned(), probes))
+        (!probes.is_empty()).then(|| (text(container, "/name"), probes))
     };
     containers.filter_map(of_container).collect()
 }

@@ -6,8 +6,9 @@ use peregrine_state::Mount;
 use serde_json::Value;
 
 use super::messages::{ContainerStatusResponse, Image, Mount as CriMount};
-use super::pod::{PodContainer, number, text};
+use super::pod::PodContainer;
 use crate::cri::image::{CriImage, ImageNames};
+use crate::json::{borrowed, flag, items, number, text};
 use crate::oci::Spec;
 
 /// The JSON of details in an answer.
@@ -24,7 +25,7 @@ pub(crate) fn container(
     let status = answer.status?;
     let spec = Spec(info.get("runtimeSpec").unwrap_or(&Value::Null));
     let asked = status.image.unwrap_or_default();
-    let configured = text(info, "/config/image/image");
+    let configured = borrowed(info, "/config/image/image");
     let (image_id, tags, digests) = match image {
         Some(image) => (image.id.as_str(), &*image.repo_tags, &*image.repo_digests),
         None => ("", &[][..], &[][..]),
@@ -35,7 +36,7 @@ pub(crate) fn container(
         digests => digests,
     };
     let requested = [
-        text(info, "/config/image/user_specified_image"),
+        borrowed(info, "/config/image/user_specified_image"),
         &asked.user_specified_image,
         spec.annotation("io.kubernetes.cri-o.Image"),
     ];
@@ -53,21 +54,22 @@ pub(crate) fn container(
         ids: &[image_id, &status.image_id, &status.image_ref, configured],
     };
     let uid = status.user.and_then(|user| user.linux).map(|linux| linux.uid);
-    let privileged = ["/config/linux/security_context/privileged", "/privileged"];
-    let mut privileged = privileged.iter().filter_map(|path| info.pointer(path)?.as_bool());
+    let privileged = flag(info, "/config/linux/security_context/privileged")
+        // As CRI-O says it.
+        || flag(info, "/privileged");
     Some(PodContainer {
         name: status.metadata.unwrap_or_default().name,
-        sandbox: text(info, "/sandboxID").to_owned(),
+        sandbox: text(info, "/sandboxID"),
         created: status.created_at,
         image: ImageNames::from_cri(&names),
         labels: status.labels,
         mounts: status.mounts.into_iter().map(mount).collect(),
         env: match spec.env() {
-            env if env.is_empty() => configured_env(info.pointer("/config/envs")),
+            env if env.is_empty() => configured_env(info),
             env => env,
         },
         user: spec.uid().or(uid),
-        privileged: privileged.next().unwrap_or_default(),
+        privileged,
         resources: spec.resources(),
         size: -1,
         pid: number(info, "/pid"),
@@ -86,19 +88,15 @@ fn mount(mount: CriMount) -> Mount {
 }
 
 /// The mounts of a configuration that is kept as JSON.
-pub(crate) fn configured_mounts(mounts: Option<&Value>) -> Vec<Mount> {
-    let mounts = mounts.and_then(Value::as_array).into_iter().flatten();
-    let mount = |mount: &Value| {
-        let read_only = mount.get("readonly").and_then(Value::as_bool).unwrap_or_default();
-        Mount {
-            source: text(mount, "/host_path").to_owned(),
-            destination: text(mount, "/container_path").to_owned(),
-            mode: String::new(),
-            writable: !read_only,
-            propagation: propagation(number(mount, "/propagation")).to_owned(),
-        }
+pub(crate) fn configured_mounts(config: &Value) -> Vec<Mount> {
+    let mount = |mount: &Value| Mount {
+        source: text(mount, "/host_path"),
+        destination: text(mount, "/container_path"),
+        mode: String::new(),
+        writable: !flag(mount, "/readonly"),
+        propagation: propagation(number(mount, "/propagation")).to_owned(),
     };
-    mounts.map(mount).collect()
+    items(config, "/mounts").map(mount).collect()
 }
 
 /// The name of a `MountPropagation`.
@@ -112,7 +110,9 @@ fn propagation(number: i64) -> &'static str {
 }
 
 /// `NAME=VALUE` for each entry of a configuration.
-fn configured_env(env: Option<&Value>) -> Vec<String> {
-    let entries = env.and_then(Value::as_array).into_iter().flatten();
-    entries.map(|entry| format!("{}={}", text(entry, "/key"), text(entry, "/value"))).collect()
+fn configured_env(info: &Value) -> Vec<String> {
+    let entries = items(info, "/config/envs");
+    entries
+        .map(|entry| format!("{}={}", borrowed(entry, "/key"), borrowed(entry, "/value")))
+        .collect()
 }

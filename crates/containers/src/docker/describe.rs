@@ -2,11 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use peregrine_state::{
-    Container, ContainerKind, HealthProbe, Mount, PortMapping, ProbeKind, Resources,
-};
+use peregrine_state::{Container, ContainerKind, Mount, PortMapping, Resources};
 use serde_json::Value;
 
+use crate::healthcheck::healthcheck;
 use crate::image::ImageName;
 use crate::json::{cpus, flag, items, labels, number, seconds, text, texts};
 use crate::told::short_id;
@@ -72,6 +71,8 @@ fn describe(json: &Value, joined: Option<&Value>, kind: ContainerKind) -> Option
     let name = text(json, "/Name").trim_start_matches('/').to_owned();
     let is_host = |at: &str| json.pointer(at).and_then(Value::as_str) == Some("host");
     let labels = labels(json, "/Config/Labels");
+    let check = texts(json, "/Config/Healthcheck/Test");
+    let check = healthcheck(check, texts(json, "/Config/Shell"));
     Some(Container {
         id: short_id(&full_id).to_owned(),
         kind,
@@ -83,7 +84,7 @@ fn describe(json: &Value, joined: Option<&Value>, kind: ContainerKind) -> Option
         host_ipc: is_host("/HostConfig/IpcMode"),
         mounts: items(json, "/Mounts").map(mount).collect(),
         env: texts(json, "/Config/Env"),
-        probes: healthcheck(json).into_iter().collect(),
+        probes: check.into_iter().collect(),
         // As the kubelet names the containers that hold the namespaces of a pod.
         is_pod_sandbox: name.contains("k8s_POD"),
         pod_sandbox_id: labels.get("io.kubernetes.sandbox.id").cloned().unwrap_or_default(),
@@ -146,26 +147,6 @@ fn ports(json: &Value) -> Vec<PortMapping> {
         items(bindings, "").filter_map(mapping).collect()
     };
     ports.into_iter().flatten().flat_map(of_port).collect()
-}
-
-/// The command that watches the health of the container.
-fn healthcheck(json: &Value) -> Option<HealthProbe> {
-    let mut test = texts(json, "/Config/Healthcheck/Test").into_iter();
-    let (exe, args) = match test.next()?.as_str() {
-        "CMD" => (test.next()?, test.collect()),
-        "CMD-SHELL" => {
-            let mut shell = texts(json, "/Config/Shell").into_iter();
-            let exe = shell.next().unwrap_or_else(|| "/bin/sh".to_owned());
-            let mut args: Vec<_> = shell.collect();
-            if args.is_empty() {
-                args.push("-c".to_owned());
-            }
-            args.push(test.next()?);
-            (exe, args)
-        }
-        _ => return None,
-    };
-    Some(HealthProbe { kind: ProbeKind::Healthcheck, exe, args })
 }
 
 #[cfg(test)]
