@@ -213,6 +213,25 @@ fn keys_given_twice_and_values_of_the_wrong_type_are_named() {
 }
 
 #[test]
+fn a_dry_run_shows_warnings_whatever_the_log_is() {
+    let place = Place::new("");
+    place.write(
+        "quiet.yaml",
+        "stdout_output: {enabled: true}\nlog_syslog: false\njsn_output: true\n",
+    );
+    let words = ["-c", "quiet.yaml", "-r", "rules.yaml", "--dry-run"];
+    let mut program = Command::new(env!("CARGO_BIN_EXE_peregrine"));
+    let output = program.current_dir(place.0.path()).args(words).output().unwrap();
+    assert!(output.status.success());
+    let stderr = stderr_of(&output);
+    assert!(stderr.starts_with("warning: unknown key 'jsn_output'"), "{stderr}");
+    assert!(
+        stderr.contains(" --> quiet.yaml:3:1\n") && stderr.contains("did you mean"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn a_dry_run_checks_outputs_and_shows_the_place() {
     let place = Place::new("program_output: {enabled: true, program: no-such-prog -x}\n");
     let output = place.command(&["-r", "rules.yaml", "--dry-run"]).output().unwrap();

@@ -25,17 +25,20 @@ pub struct Setup {
     pub main: Option<PathBuf>,
     /// The log.
     pub log: Log,
+    /// Whether nothing is to run: warnings are for who has asked for the check, whatever the log is.
+    checks: bool,
 }
 
 impl Setup {
     /// Reads the configuration that the command line names, the installed one, or else the built-in
     /// one.
     pub fn load(args: &ConfigArgs) -> anyhow::Result<Self> {
-        let main = config_file(args).map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
-        if let Main::File(path) = main {
-            File::open(path).map_err(|_| UsageError::NoConfig(path.display().to_string()))?;
-        }
-        Self::from_main(main, &args.overrides)
+        Self::from_main(main_file(args)?, &args.overrides)
+    }
+
+    /// The same for a run that ends before it starts.
+    pub fn load_for_check(args: &ConfigArgs) -> anyhow::Result<Self> {
+        Self::read(main_file(args)?, &args.overrides, true)
     }
 
     /// The same for a run, which does not fall back to the built-in configuration if the program
@@ -54,6 +57,10 @@ impl Setup {
 
     /// Reads this configuration, with keys that override it.
     pub fn from_main(main: Main<'_>, overrides: &[String]) -> anyhow::Result<Self> {
+        Self::read(main, overrides, false)
+    }
+
+    fn read(main: Main<'_>, overrides: &[String], checks: bool) -> anyhow::Result<Self> {
         // Until the configuration is known, warnings go to stderr.
         let keys = Config { log_stderr: true, log_syslog: false, ..Config::default() };
         let early = open_log(&keys);
@@ -63,7 +70,7 @@ impl Setup {
             Main::File(path) | Main::Edited(path, _) => Some(path.to_owned()),
             Main::BuiltIn(_) => None,
         };
-        let setup = Self { loaded, main, log };
+        let setup = Self { loaded, main, log, checks };
         setup.log_start();
         Ok(setup)
     }
@@ -77,7 +84,7 @@ impl Setup {
 
     /// The same with another configuration.
     pub fn with_loaded(&self, loaded: Loaded) -> Self {
-        Self { loaded, main: self.main.clone(), log: self.log.clone() }
+        Self { loaded, main: self.main.clone(), log: self.log.clone(), checks: self.checks }
     }
 
     /// Whether the configuration is the built-in one.
@@ -127,9 +134,11 @@ impl Setup {
     }
 
     /// A warning with a place is shown with its line on stderr; Falco's log lines stay as they are.
-    /// Otherwise, and where stderr is not wanted or takes JSON, it is a line of the log.
+    /// Otherwise, and where stderr is not wanted or takes JSON, it is a line of the log. A check and
+    /// a terminal want it.
     pub fn warn(&self, warning: &Problem) {
-        let shown = self.config().log_stderr && self.config().log_format == Form::Text;
+        let wanted = self.config().log_stderr || self.checks || io::stderr().is_terminal();
+        let shown = wanted && self.config().log_format == Form::Text;
         if warning.labels.is_empty() || !shown {
             self.log.warning(warning.to_line());
         } else {
@@ -149,6 +158,15 @@ impl Setup {
             }
         }
     }
+}
+
+/// The configuration that the command line names, the installed one, or else the built-in one.
+fn main_file(args: &ConfigArgs) -> anyhow::Result<Main<'_>> {
+    let main = config_file(args).map_or(Main::BuiltIn(BUILT_IN_CONFIG), Main::File);
+    if let Main::File(path) = main {
+        File::open(path).map_err(|_| UsageError::NoConfig(path.display().to_string()))?;
+    }
+    Ok(main)
 }
 
 fn open_log(config: &Config) -> Log {

@@ -38,7 +38,10 @@ const STDOUT_CLOSED: u8 = 128 + 13;
 
 /// Runs until the events end or a signal stops it.
 pub(crate) fn run(args: RunCommand) -> anyhow::Result<ExitCode> {
-    let mut setup = Setup::load_for_run(&args.config)?;
+    let mut setup = match args.run.dry_run {
+        true => Setup::load_for_check(&args.config)?,
+        false => Setup::load_for_run(&args.config)?,
+    };
     setup.loaded.config.buffered_outputs &= !args.run.unbuffered;
     drop_privileges(&setup, &args.run);
     start(&setup, &args.rules, &args.run, Some(&args.config), &|| ())
