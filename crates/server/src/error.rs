@@ -22,8 +22,10 @@ pub enum ServerError {
         error: io::Error,
     },
     /// The TLS file is not usable.
-    #[error("webserver.ssl_certificate {}: {error}", .path.display())]
+    #[error("{key}{}: {error}", .path.display())]
     Certificate {
+        /// The key that names the file, with a blank, where that is known.
+        key: &'static str,
         /// The file.
         path: PathBuf,
         /// Cause.

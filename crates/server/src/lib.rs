@@ -6,6 +6,9 @@
 //! [`Scraper`](peregrine_telemetry::Scraper). It knows no configuration files; [`ServerSettings`]
 //! and [`Pages`] say what to serve.
 //!
+//! What else is to be received over HTTP is a [`Site`] at an [`Endpoint`] of its own, with the same
+//! protection.
+//!
 //! Clients cannot keep others from being answered. The head of a request and the sending of a
 //! response have deadlines, and a new connection never waits for a place: when an address has its
 //! share of connections, or all places are taken, the oldest of the address with the most is
@@ -38,6 +41,7 @@
 
 mod connections;
 mod deadlines;
+mod endpoint;
 mod error;
 mod listener;
 mod pages;
@@ -46,11 +50,13 @@ mod server;
 mod slot;
 mod tls;
 
+pub use endpoint::{Answer, Endpoint, EndpointSettings, Site};
 pub use error::{CertificateError, ServerError};
 pub use listener::{Address, Listen};
-pub use pages::Pages;
+pub use pages::{Pages, response};
 pub use server::{Server, ServerSettings};
 pub use slot::{ServerChange, ServerSlot};
+pub use tls::TlsFiles;
 
 #[cfg(test)]
 mod tests;

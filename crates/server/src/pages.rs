@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use peregrine_telemetry::{Heartbeat, Scraper, WebStats};
 use serde_json::json;
 
+use crate::endpoint::{Answer, Site};
 use crate::scrapes::Scrapes;
-
-/// A response with its whole body.
-pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// What the server answers.
 #[derive(Clone, Debug)]
@@ -34,7 +32,7 @@ pub struct Pages {
 }
 
 /// The pages with what several requests share.
-pub(crate) struct Site {
+pub(crate) struct PagesSite {
     pages: Pages,
     scrapes: Option<Scrapes>,
 }
@@ -51,30 +49,29 @@ enum Page<'a> {
     Metrics(&'a Scrapes),
 }
 
-impl Site {
+impl PagesSite {
     pub(crate) fn new(mut pages: Pages) -> Self {
         Self { scrapes: pages.scraper.take().map(Scrapes::new), pages }
     }
 
-    /// Answers a request.
-    pub(crate) async fn answer(&self, method: &Method, path: &str) -> Answer {
+    async fn page_at(&self, method: &Method, path: &str) -> Answer {
         let Some(page) = self.page(path) else {
-            return response(StatusCode::NOT_FOUND, TEXT, "There is no such page.\n");
+            return typed(StatusCode::NOT_FOUND, TEXT, "There is no such page.\n");
         };
         if ![Method::GET, Method::HEAD].contains(method) {
             let mut response =
-                response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Pages can only be read.\n");
+                typed(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Pages can only be read.\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         match page {
             Page::Health => self.health(),
-            Page::Versions => response(StatusCode::OK, JSON, self.pages.versions.clone()),
+            Page::Versions => typed(StatusCode::OK, JSON, self.pages.versions.clone()),
             Page::Metrics(scrapes) => match scrapes.text().await {
-                Some(text) => response(StatusCode::OK, PROMETHEUS, text),
+                Some(text) => typed(StatusCode::OK, PROMETHEUS, text),
                 None => {
                     let text = "The event loop does not answer.\n";
-                    response(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
+                    typed(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
                 }
             },
         }
@@ -93,14 +90,25 @@ impl Site {
         let Pages { heartbeat, stall_timeout, .. } = &self.pages;
         let silence = heartbeat.silence();
         if stall_timeout.is_zero() || silence <= *stall_timeout {
-            return response(StatusCode::OK, JSON, r#"{"status": "ok"}"#);
+            return typed(StatusCode::OK, JSON, r#"{"status": "ok"}"#);
         }
         let body = json!({ "status": "stalled", "seconds": silence.as_secs() });
-        response(StatusCode::SERVICE_UNAVAILABLE, JSON, body.to_string())
+        typed(StatusCode::SERVICE_UNAVAILABLE, JSON, body.to_string())
     }
 }
 
-fn response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+impl Site for PagesSite {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        self.page_at(request.method(), request.uri().path()).await
+    }
+}
+
+/// A response with a text.
+pub fn response(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    typed(status, TEXT, text)
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
