@@ -12,9 +12,6 @@ use crate::columns::columns;
 use crate::types::type_name;
 use crate::{search, similar};
 
-/// The event source that has all these fields.
-const SYSCALL: &str = "syscall";
-
 /// All listed fields by class; `with_types` adds types to plain text.
 pub fn listing(fields: &Fields, format: Format, with_types: bool) -> String {
     let classes = listed_classes(fields).into_iter();
@@ -97,7 +94,7 @@ pub fn page(fields: &Fields, name: &str) -> Result<String, UnknownField> {
         ("Argument:", describe_argument(argument)),
         ("Description:", field.description),
         ("Class:", class.name),
-        ("Event Sources:", SYSCALL),
+        ("Event Sources:", &class.sources.join(", ")),
     ];
     let example = field.definition.map(example::example).unwrap_or_default();
     let rows =
@@ -137,6 +134,8 @@ fn describe_argument(argument: Argument) -> &'static str {
 struct ListedClass<'a> {
     name: &'a str,
     description: &'a str,
+    /// The event sources that have its fields, of those that are listed.
+    sources: Vec<&'a str>,
     fields: Vec<ListedField<'a>>,
 }
 
@@ -148,6 +147,7 @@ struct ListedField<'a> {
 }
 
 fn listed_classes(fields: &Fields) -> Vec<ListedClass<'_>> {
+    let fields_of = fields;
     let mut classes: Vec<_> = fields
         .classes()
         .filter(|class| class.listed)
@@ -162,6 +162,7 @@ fn listed_classes(fields: &Fields) -> Vec<ListedClass<'_>> {
             ListedClass {
                 name: &class.name,
                 description: &class.description,
+                sources: fields_of.sources_of(class).collect(),
                 fields: fields.collect(),
             }
         })
@@ -176,7 +177,8 @@ fn listed_classes(fields: &Fields) -> Vec<ListedClass<'_>> {
     let constants: Vec<_> = constants.collect();
     if !constants.is_empty() {
         let description = "Constants of the configuration (static_fields).";
-        classes.push(ListedClass { name: "static", description, fields: constants });
+        let sources = vec![fields.source()];
+        classes.push(ListedClass { name: "static", description, sources, fields: constants });
     }
     classes
 }
@@ -186,7 +188,7 @@ impl ListedClass<'_> {
         let mut page = "-------------------------------\n".to_owned();
         page += &columns("Field Class:", self.name);
         page += &columns("Description:", self.description);
-        page += &columns("Event Sources:", SYSCALL);
+        page += &columns("Event Sources:", &self.sources.join(", "));
         page.push('\n');
         for field in &self.fields {
             let ty = if with_types { format!("(Type: {}) ", field.ty) } else { String::new() };
@@ -197,8 +199,9 @@ impl ListedClass<'_> {
 
     fn markdown(&self) -> String {
         let Self { name, description, .. } = self;
+        let sources = self.sources.join(", ");
         let mut page = format!(
-            "## Field Class: {name}\n\n{description}\n\nEvent Sources: {SYSCALL} \n\n\
+            "## Field Class: {name}\n\n{description}\n\nEvent Sources: {sources} \n\n\
              Name | Type | Description\n:----|:-----|:-----------\n"
         );
         for field in &self.fields {
@@ -214,7 +217,7 @@ impl ListedClass<'_> {
         json!({
             "name": self.name,
             "desc": self.description,
-            "event_sources": [SYSCALL],
+            "event_sources": self.sources,
             "fields": fields,
         })
     }

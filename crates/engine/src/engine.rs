@@ -6,7 +6,7 @@ use std::sync::Arc;
 use peregrine_alert::{RuleId, RuleInfo};
 use peregrine_event::Event;
 use peregrine_event::snapshot::Item;
-use peregrine_event::source::{Observation, Record, Repair};
+use peregrine_event::source::{Observation, Record, Repair, SourceId};
 use peregrine_fields::{Field, Recording, Scratch, View};
 use peregrine_rules::Rule;
 use peregrine_state::{Config, Context, Matchers, State};
@@ -30,6 +30,8 @@ pub struct Engine {
     events: u64,
     position: Position,
     resolver: Option<Box<dyn ProcResolver>>,
+    // Times of the first events of other sources than `syscall`, by `SourceId::index`.
+    first_events: Vec<u64>,
     // The resolver's queue was full; until it moves, nothing is sent.
     resolver_full: bool,
 }
@@ -155,6 +157,7 @@ impl Engine {
             // Only captures begin with events that describe the machine.
             position: Position { in_snapshot: true, in_prelude: !live, prev_ts: 0 },
             resolver: None,
+            first_events: Vec::new(),
             resolver_full: false,
         }
     }
@@ -283,6 +286,9 @@ impl Engine {
         meter: &mut impl RuleMeter,
     ) -> ControlFlow<()> {
         self.loaded();
+        if event.source != SourceId::SYSCALL {
+            return self.foreign(event, state_only, observer, meter);
+        }
         self.resolve(event);
         observer.arrived(event, state_only, &self.state);
         let mut context = self.state.apply(event);
@@ -292,6 +298,37 @@ impl Engine {
         self.position.in_prelude &= event.ty.describes_machine();
         if !(state_only || self.position.in_prelude || event.ty.is_stored_for_exit()) {
             context.prev_ts = std::mem::replace(&mut self.position.prev_ts, event.ts);
+            observer.event(event)?;
+            self.evaluate(event, context, observer, meter);
+        }
+        observer.done(event, state_only, &self.state);
+        ControlFlow::Continue(())
+    }
+
+    /// An event of another source than `syscall`, which says nothing about the state of this
+    /// machine.
+    #[inline(never)]
+    fn foreign(
+        &mut self,
+        event: &Event<'_>,
+        state_only: bool,
+        observer: &mut impl Observer,
+        meter: &mut impl RuleMeter,
+    ) -> ControlFlow<()> {
+        observer.arrived(event, state_only, &self.state);
+        let index = event.source.index();
+        if self.first_events.len() <= index {
+            self.first_events.resize(index + 1, 0);
+        }
+        let mut context = Context::default();
+        context.fd = -1;
+        if let Some(first) = self.first_events.get_mut(index) {
+            if *first == 0 {
+                *first = event.ts;
+            }
+            context.first_ts = *first;
+        }
+        if !state_only {
             observer.event(event)?;
             self.evaluate(event, context, observer, meter);
         }

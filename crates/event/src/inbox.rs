@@ -31,7 +31,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peregrine_limits::{INBOX_BYTES, INBOX_ENTRIES};
 
-use crate::source::{ContainerRequest, Next, Observation, Record, Source, SourceId};
+use crate::source::{
+    ContainerRequest, Due, Next, Observation, Record, Source, SourceId, TimedSource,
+};
 use crate::wire::{Event, WireError};
 
 /// Takes questions about containers; false when no more can be taken now. Never waits.
@@ -268,6 +270,8 @@ impl Inbox {
 #[derive(Debug, Default)]
 pub struct InboxSource {
     inbox: Option<Inbox>,
+    /// What comes next, if it was asked when that is due.
+    next: Option<Told>,
     told: Option<ToldEvent>,
     num: u64,
 }
@@ -289,7 +293,8 @@ impl Source for InboxSource {
             std::thread::sleep(PAUSE);
             return Ok(Next::Idle);
         };
-        let event = match inbox.wait(PAUSE) {
+        let told = self.next.take().or_else(|| inbox.wait(PAUSE));
+        let event = match told {
             None => return Ok(Next::Idle),
             Some(Told::Observation(observation)) => return Ok(Next::Observation(observation)),
             Some(Told::Event(event)) => self.told.insert(event),
@@ -301,6 +306,15 @@ impl Source for InboxSource {
         self.num += 1;
         event.num = self.num;
         Ok(Next::Record(Record::Event { event, state_only }))
+    }
+}
+
+impl TimedSource for InboxSource {
+    fn due(&mut self) -> Result<Due, Infallible> {
+        if self.next.is_none() {
+            self.next = self.inbox.as_mut().and_then(Inbox::take);
+        }
+        Ok(if self.next.is_some() { Due::Now } else { Due::Idle })
     }
 }
 

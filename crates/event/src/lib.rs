@@ -21,10 +21,12 @@ mod event_type;
 mod generated;
 pub mod inbox;
 mod loss;
+pub mod mux;
 mod names;
 mod param;
 pub mod params;
 pub mod path;
+pub mod plugins;
 pub mod render;
 mod set;
 pub mod snapshot;
@@ -51,4 +53,4 @@ pub use table::{
     Format, ParamInfo, Syscall,
 };
 pub use types::ParamType;
-pub use wire::{Abi, Event, WireError};
+pub use wire::{Abi, Event, WireError, until_nul};

@@ -42,7 +42,7 @@ pub enum FieldArgument {
 /// A field as its class declares it. Purity and cost have no default: see [`Purity`] and [`Cost`].
 #[derive(Clone, Debug)]
 pub struct RuntimeField {
-    /// Name, without argument: lower-case letters, digits, `_` and `.`, a letter first.
+    /// Name, without argument: letters, digits, `_` and `.`, a letter first.
     pub name: String,
     /// What it says, in a sentence or two.
     pub description: String,
@@ -244,6 +244,6 @@ fn is_of(value: Value<'_>, ty: ParamType) -> bool {
 }
 
 fn is_field_name(name: &str) -> bool {
-    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.');
-    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(known)
+    let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(known)
 }

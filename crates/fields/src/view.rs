@@ -1,6 +1,7 @@
 //! One event with the state after it, from which fields are extracted.
 
-use std::cell::Cell;
+use std::any::Any;
+use std::cell::{Cell, Ref, RefCell};
 use std::sync::Arc;
 
 use bumpalo::Bump;
@@ -16,8 +17,8 @@ use crate::table::Needs;
 /// What is the same for all events of a run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Event source of the events.
-    pub source: Box<[u8]>,
+    /// The event sources, by [`SourceId::index`](peregrine_event::SourceId::index).
+    pub sources: Box<[SourceInfo]>,
     /// Name of the machine; empty when it is not known, as in replays.
     pub hostname: Box<[u8]>,
     /// How outputs show bytes.
@@ -26,10 +27,19 @@ pub struct Run {
     pub zone: TimeZone,
 }
 
+/// What events of a source say about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// Its name.
+    pub name: Box<[u8]>,
+    /// The plugin that makes its events.
+    pub plugin: Option<Box<[u8]>>,
+}
+
 impl Default for Run {
     fn default() -> Self {
         Self {
-            source: b"syscall"[..].into(),
+            sources: [SourceInfo { name: b"syscall"[..].into(), plugin: None }].into(),
             hostname: Box::default(),
             buffers: Buffers::default(),
             zone: TimeZone::UTC,
@@ -42,12 +52,16 @@ impl Default for Run {
 pub struct Scratch {
     pub(crate) bump: Bump,
     text: Cell<Vec<u8>>,
+    memo: RefCell<Option<Box<dyn Any>>>,
+    /// Whether the memo is about the current event.
+    has_memo: Cell<bool>,
 }
 
 impl Scratch {
     /// Frees all values; the memory is kept for the next event.
     pub fn reset(&mut self) {
         self.bump.reset();
+        self.has_memo.set(false);
     }
 }
 
@@ -216,6 +230,32 @@ impl<'a> View<'a> {
         let mut list = bumpalo::collections::Vec::new_in(&self.scratch.bump);
         list.extend(values);
         Value::List(list.into_bump_slice())
+    }
+
+    /// What a class of fields has found out about the event once, for all of its fields. `fill`
+    /// makes it for the first field of an event; the memory of the event before is used again.
+    /// `None` when it is asked for while it is made.
+    ///
+    /// One type at a time is kept, so that classes that share events share the type.
+    pub fn memo<T: Any + Default>(&self, fill: impl FnOnce(&mut T)) -> Option<Ref<'a, T>> {
+        let scratch = self.scratch;
+        let known = scratch.memo.try_borrow().ok()?.as_ref().is_some_and(|memo| memo.is::<T>());
+        if !(known && scratch.has_memo.get()) {
+            let mut memo = scratch.memo.try_borrow_mut().ok()?;
+            let memo = match &mut *memo {
+                Some(memo) if known => memo,
+                other => other.insert(Box::new(T::default())),
+            };
+            fill(memo.downcast_mut()?);
+            scratch.has_memo.set(true);
+        }
+        let memo = scratch.memo.try_borrow().ok()?;
+        Ref::filter_map(memo, |memo| memo.as_ref()?.downcast_ref()).ok()
+    }
+
+    /// The source of the event.
+    pub(crate) fn source(&self) -> Option<&'a SourceInfo> {
+        self.run.sources.get(self.event.source.index())
     }
 
     /// Prints the parameters of the event.

@@ -10,6 +10,7 @@ use peregrine_filter::{
 };
 
 use crate::argument::{in_brackets, parse, unquoted, word};
+use crate::argument_errors::{bad_index, missing_argument, token, unwanted_argument};
 use crate::evttypes::is_event_name;
 use crate::never;
 use crate::params::Param;
@@ -152,6 +153,20 @@ impl Fields {
         };
         let known = classes().iter().filter(is_listed);
         known.chain(self.classes.iter().map(|class| class.class()))
+    }
+
+    /// Name of the source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The sources that have the fields of a class: this one, or those that the class names.
+    pub fn sources_of<'f>(&'f self, class: &'f Class) -> impl Iterator<Item = &'f str> {
+        let (own, named) = match &class.scope {
+            Scope::Sources(names) => (None, &**names),
+            _ => (Some(self.source()), &[][..]),
+        };
+        own.into_iter().chain(named.iter().map(|name| &**name))
     }
 
     /// Names of the fields `static.<name>`, which belong to no class.
@@ -358,7 +373,11 @@ fn argument(definition: &Definition, text: &str) -> Result<Option<(Arg, usize)>,
     let dotted = rest.strip_prefix('.').map(word);
     let optional = Ok(Some((Arg::None, 0)));
     match definition.argument {
-        Argument::None => optional,
+        Argument::None => match (definition.id, bracket()) {
+            // After other fields, the bracket may be text of an output template.
+            (FieldId::Plugin(_), Some(inside)) => Err(unwanted_argument(definition, text, inside)),
+            _ => optional,
+        },
         Argument::Param => match (bracket(), dotted) {
             (Some(number), _) => Ok(Some((Arg::Index(parse(number)?), number.len() + 2))),
             (_, Some(name)) => param(name),
@@ -417,19 +436,15 @@ fn argument(definition: &Definition, text: &str) -> Result<Option<(Arg, usize)>,
             let Some(inside) = bracket() else {
                 return if required { Err(missing_argument(definition, text)) } else { optional };
             };
+            let leading = inside.len() > 1 && inside.starts_with('0');
             let arg = match parse(inside) {
-                Ok(number) if index => Arg::Index(number),
-                Err(error) if !key => return Err(error),
+                Ok(number) if index && !leading => Arg::Index(number),
+                _ if !key => return Err(bad_index(definition, text, inside)),
                 _ => Arg::Text(inside.as_bytes().into()),
             };
             Ok(Some((arg, inside.len() + 2)))
         }
     }
-}
-
-fn missing_argument(definition: &Definition, text: &str) -> FieldError {
-    let (text, name) = (token(text), &definition.name);
-    FieldError::Argument(format!("filter '{text}': {name} requires an argument but none provided"))
 }
 
 fn param(text: &str) -> Result<Option<(Arg, usize)>, FieldError> {
@@ -465,13 +480,6 @@ fn index_or_pattern(text: &str) -> Result<Arg, FieldError> {
             FieldError::Argument(format!("{text} is no regular expression: {error}"))
         }),
     }
-}
-
-/// The name and bracket at the start of a text, as errors show them.
-fn token(text: &str) -> &str {
-    let name = word(text).len();
-    let bracket = text.get(name..).and_then(in_brackets).map_or(0, |inside| inside.len() + 2);
-    text.get(..name + bracket).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -277,6 +277,28 @@ limits! {
     /// alert of a live run starts no capture.
     CAPTURE_SNAPSHOTS: Count = 2;
 
+    // Audit events of Kubernetes.
+
+    /// An audit event of Kubernetes. A larger one is dropped.
+    AUDIT_EVENT_BYTES: Bytes = 256 << 10, "plugins[].init_config.maxEventSize";
+    /// The body of a request with audit events, and a line of a file of them. A larger one is
+    /// refused.
+    AUDIT_BATCH_BYTES: Bytes = 12 << 20, "plugins[].init_config.webhookMaxBatchSize";
+    /// Lists and maps inside each other in JSON with audit events. A deeper text is refused.
+    AUDIT_JSON_DEPTH: Count = 300;
+    /// Values of the JSON of one event. One with more has no fields.
+    AUDIT_JSON_VALUES: Count = 1_000_000;
+    /// Bodies of requests with audit events that are being read, all together. Further ones are
+    /// refused, and the API server sends them again.
+    AUDIT_BODIES_BYTES: Bytes = 64 << 20;
+    /// Time for the body of a request with audit events. A slower request is refused.
+    AUDIT_BODY_TIME: Milliseconds = 30_000;
+    /// Audit events that wait for the event thread. Requests with more are refused, and the API
+    /// server sends them again.
+    AUDIT_QUEUE_EVENTS: Count = 65_536;
+    /// Memory of these events. Requests with more are refused, and the API server sends them again.
+    AUDIT_QUEUE_BYTES: Bytes = 64 << 20;
+
     // What clients of the web server take.
 
     /// Open connections to the web server. For one more, the oldest is dropped of the address that

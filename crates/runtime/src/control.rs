@@ -50,7 +50,7 @@ pub struct Controls {
 /// Whether a stop is requested, and what is to be done then without the event loop.
 #[derive(Default)]
 struct Stop {
-    requested: AtomicBool,
+    requested: Arc<AtomicBool>,
     hook: OnceLock<Box<dyn Fn() + Send + Sync>>,
     undelivered: OnceLock<Box<dyn Fn() -> Undelivered + Send + Sync>>,
     service: OnceLock<Service>,
@@ -133,6 +133,11 @@ impl Controls {
     /// Whether a stop was requested, also before the requests ahead of it are received.
     pub fn stop_requested(&self) -> bool {
         self.stop.requested.load(SeqCst)
+    }
+
+    /// Whether a stop was requested, for threads that are to take nothing new then.
+    pub fn stop_flag(&self) -> &Arc<AtomicBool> {
+        &self.stop.requested
     }
 
     /// What the thread that requests a stop does itself, because the event loop may wait for it:

@@ -11,8 +11,9 @@ use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::profile::Profile;
 use peregrine_engine::{Engine, Generation, Source};
 use peregrine_event::inbox::{Feed, InboxSource};
+use peregrine_event::plugins::WithPlugins;
 use peregrine_output::{AlertSender, DeliveryReport, Drain, Outputs, Summary};
-use peregrine_probe::bpf::count_runs;
+use peregrine_probe::bpf::{KernelTypes, count_runs};
 use peregrine_probe::{Live, LiveError};
 use peregrine_telemetry::Phase;
 use rustix::time::{ClockId, clock_gettime};
@@ -28,7 +29,10 @@ use crate::observers::{
     Observers, Recorder, RecordingSettings, RunObserver, StallLimit, nanoseconds,
 };
 use crate::settings::{RunSettings, SourceSettings};
-use crate::sources::{self, LiveSettings, ReplayError};
+use crate::sources::{
+    self, AnySource, LiveSettings, Mux, OtherSource, PluginSources, ReplayError, SourceError,
+    open_all,
+};
 use crate::watchdog::Watchdog;
 use crate::{Log, ProfileReport};
 
@@ -51,6 +55,10 @@ pub struct RunContext<'a> {
     pub log: Log,
     /// Called once the kernel is monitored.
     pub opened: &'a dyn Fn(),
+    /// Sources that run beside the kernel. A replay does not open them.
+    pub others: Vec<OtherSource>,
+    /// Sources of the plugins whose events a capture may hold.
+    pub plugins: PluginSources,
 }
 
 /// A prepared run: recorded files are created.
@@ -108,6 +116,9 @@ pub enum RunError {
     /// The kernel can't be monitored.
     #[error(transparent)]
     Live(#[from] LiveError),
+    /// Another source than the kernel has no events, or no more.
+    #[error("{0}")]
+    Source(SourceError),
     /// The kernel can't count the runs of programs.
     #[error(transparent)]
     CountRuns(Box<dyn std::error::Error + Send + Sync>),
@@ -132,6 +143,8 @@ impl<'a> Run<'a> {
     pub fn prepare(settings: RunSettings, context: RunContext<'a>) -> Result<Self, CaptureError> {
         let backpressure = match settings.source {
             SourceSettings::Live(_) | SourceSettings::Nothing => Backpressure::Drop,
+            // Files are read as fast as their events are recorded.
+            SourceSettings::Others => Backpressure::Wait,
             SourceSettings::Replay(_) => Backpressure::Wait,
         };
         let RunSettings { record_all: all, policies, .. } = &settings;
@@ -143,7 +156,8 @@ impl<'a> Run<'a> {
     /// Runs until the source ends or a stop is requested. Delivers all alerts.
     pub fn run(self, controls: &Controls) -> RunReport {
         let Self { settings, context, recorder } = self;
-        let RunContext { generation, outputs, origin, metrics, feed, log, opened } = context;
+        let RunContext { generation, outputs, origin, metrics, feed, log, opened, others, plugins } =
+            context;
         // Until the end of this function: a full stderr must not hold up the event thread.
         let _background = log.in_background();
         // Without a thread for it, there is no report; metrics still have the counts.
@@ -176,12 +190,18 @@ impl<'a> Run<'a> {
         };
         let mut observer = RunObserver::new(parts, &generation, &origin);
         controls.service().monitoring(None, alerts.clone(), generation.iter().count());
-        let work = Work { settings: &settings, alerts, controls, log: &log };
+        let drains = live || !others.is_empty();
+        let work =
+            Work { settings: &settings, alerts, controls, log: &log, drains, others, plugins };
         let begun = Instant::now();
         let Followed { result, events, profile, started } = match &settings.source {
             SourceSettings::Replay(path) => work.replay(generation, &mut observer, path),
             SourceSettings::Live(live) => work.live(generation, &mut observer, live, feed, opened),
-            SourceSettings::Nothing => work.nothing(generation, &mut observer, feed),
+            SourceSettings::Nothing => {
+                let told = InboxSource::new(feed.map(|feed| feed.inbox));
+                work.without_kernel(generation, &mut observer, vec![AnySource::Told(told)])
+            }
+            SourceSettings::Others => work.without_kernel(generation, &mut observer, Vec::new()),
         };
         let elapsed = begun.elapsed();
         controls.service().stopped();
@@ -208,23 +228,27 @@ struct Work<'a> {
     alerts: AlertSender,
     controls: &'a Controls,
     log: &'a Log,
+    /// Whether sources have events from before a stop that they have not delivered by then.
+    drains: bool,
+    others: Vec<OtherSource>,
+    plugins: PluginSources,
 }
 
 impl Work<'_> {
     fn replay(
-        self,
+        mut self,
         generation: Arc<Generation>,
         observer: &mut RunObserver,
         path: &Path,
     ) -> Followed<RunError> {
         let _reading = self.controls.heartbeat().enter(Phase::ReadingCapture);
-        let mut reader = match sources::open_capture(path) {
-            Ok(reader) => reader,
+        let mut replay = match sources::open_capture(path) {
+            Ok(reader) => WithPlugins::new(reader, std::mem::take(&mut self.plugins)),
             Err(error) => return Followed::failed(error.into()),
         };
         let engine = Engine::new(generation, self.settings.state.clone());
         let followed =
-            self.follow(engine, &mut reader, observer, |_: &mut _, _: &_, _, _: &mut _| ());
+            self.follow(engine, &mut replay, observer, |_: &mut _, _: &_, _, _: &mut _| ());
         if matches!(followed.result, Ok(Ended::Source | Ended::Observer)) {
             // Falco keeps running for the requested duration after the end of the capture, and
             // scripts rely on that.
@@ -234,13 +258,17 @@ impl Work<'_> {
     }
 
     fn live(
-        self,
+        mut self,
         generation: Arc<Generation>,
         observer: &mut RunObserver,
         settings: &LiveSettings,
         feed: Option<Feed>,
         opened: &dyn Fn(),
     ) -> Followed<RunError> {
+        let others = match open_all(std::mem::take(&mut self.others)) {
+            Ok(others) => others,
+            Err(error) => return Followed::failed(error),
+        };
         let (mut live, resolver) = match sources::open_live(settings, feed, self.log) {
             Ok(opened) => opened,
             Err(error) => return Followed::failed(error.into()),
@@ -261,38 +289,55 @@ impl Work<'_> {
         let engine = engine.with_resolver(Box::new(resolver));
         let log = self.log.clone();
         let _events = self.controls.heartbeat().enter(Phase::Events);
-        let followed = self.follow(
-            engine,
-            &mut live,
-            observer,
-            |live: &mut Live, generation: &Generation, types, observer: &mut RunObserver| {
-                types.into_iter().for_each(|types| live.lend_types(types));
+        let select = |live: &mut Live, generation: &Generation, types: Option<KernelTypes>| {
+            types.into_iter().for_each(|types| live.lend_types(types));
+            let selection = sources::probe_selection(&generation.settings().selected);
+            if let Err(error) = live.select(&selection) {
+                log.error(format_args!("The kernel goes on with what was selected: {error}"));
+            }
+        };
+        let followed = if others.is_empty() {
+            let reselect = |live: &mut Live, generation: &_, types, observer: &mut RunObserver| {
                 observer.metrics.iter_mut().for_each(|metrics| metrics.attach_kernel(live));
-                let selection = sources::probe_selection(&generation.settings().selected);
-                if let Err(error) = live.select(&selection) {
-                    log.error(format_args!("The kernel goes on with what was selected: {error}"));
+                select(live, generation, types);
+            };
+            self.follow(engine, &mut live, observer, reselect).map_err(RunError::Live)
+        } else {
+            let live = AnySource::Live(&mut live);
+            let mut mux = Mux::new([live].into_iter().chain(others).collect());
+            let reselect = |mux: &mut Mux<AnySource<'_>>,
+                            generation: &_,
+                            types,
+                            observer: &mut RunObserver| {
+                if let Some(AnySource::Live(live)) = mux.sources_mut().first_mut() {
+                    observer.metrics.iter_mut().for_each(|metrics| metrics.attach_kernel(live));
+                    select(live, generation, types);
                 }
-            },
-        );
+            };
+            self.follow(engine, &mut mux, observer, reselect)
+        };
         observer.drops.finish(live.given());
         detach(live);
-        followed.map_err(RunError::Live)
+        followed
     }
 
-    fn nothing(
-        self,
+    /// Other sources only, and those of the list.
+    fn without_kernel(
+        mut self,
         generation: Arc<Generation>,
         observer: &mut RunObserver,
-        feed: Option<Feed>,
+        mut sources: Vec<AnySource<'_>>,
     ) -> Followed<RunError> {
+        match open_all(std::mem::take(&mut self.others)) {
+            Ok(others) => sources.extend(others),
+            Err(error) => return Followed::failed(error),
+        }
         observer.start_clock();
         let state = peregrine_state::Config { live: true, ..self.settings.state.clone() };
         let engine = Engine::new(generation, state);
         let _events = self.controls.heartbeat().enter(Phase::Events);
-        let mut source = InboxSource::new(feed.map(|feed| feed.inbox));
-        let followed =
-            self.follow(engine, &mut source, observer, |_: &mut _, _: &_, _, _: &mut _| ());
-        followed.map_err(|never| match never {})
+        let mut mux = Mux::new(sources);
+        self.follow(engine, &mut mux, observer, |_: &mut _, _: &_, _, _: &mut _| ())
     }
 
     /// Runs the event loop over a source, with the configured meter.
@@ -331,15 +376,8 @@ impl Work<'_> {
         reselect: impl Reselect<S>,
     ) -> (Result<Ended, S::Error>, Engine) {
         let (controls, log) = (self.controls, self.log);
-        let mut events = EventLoop {
-            engine,
-            observer,
-            meter,
-            controls,
-            log,
-            ready: false,
-            drains: matches!(self.settings.source, SourceSettings::Live(_)),
-        };
+        let mut events =
+            EventLoop { engine, observer, meter, controls, log, ready: false, drains: self.drains };
         let result = events.run(source, reselect);
         let engine = events.engine;
         // At exit the kernel takes this memory back at once, which is faster than freeing it piece

@@ -33,4 +33,6 @@ pub enum SourceSettings {
     Live(LiveSettings),
     /// None: no event ever arrives.
     Nothing,
+    /// Only other sources than the kernel: the run ends with the last of them.
+    Others,
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -78,12 +79,12 @@ impl Ticks {
 #[derive(Default)]
 struct Seen {
     matches: Vec<(String, SourceId, u64)>,
-    nums: Vec<u64>,
+    nums: BTreeMap<SourceId, Vec<u64>>,
 }
 
 impl Observer for Seen {
     fn arrived(&mut self, event: &Event<'_>, _: bool, _: &peregrine_state::State) {
-        self.nums.push(event.num);
+        self.nums.entry(event.source).or_default().push(event.num);
     }
 
     fn event(&mut self, _: &Event<'_>) -> ControlFlow<()> {
@@ -132,7 +133,9 @@ fn rules_of_two_sources_are_evaluated_in_the_order_of_time() {
     let mut seen = Seen::default();
     assert_eq!(engine.run(&mut mux, &mut seen, &mut ()).unwrap(), End::Source);
 
-    assert!(seen.nums.iter().copied().eq(1..=events + expected_ticks));
+    // Each source has its own numbers.
+    assert!(seen.nums[&SourceId::SYSCALL].iter().copied().eq(1..=events));
+    assert!(seen.nums[&id].iter().copied().eq(1..=expected_ticks));
     let Seen { matches, .. } = seen;
     let of = |rule: &str, source| {
         let of_rule = matches.iter().filter(|(name, ..)| name == rule);
@@ -155,5 +158,38 @@ fn rules_of_two_sources_are_evaluated_in_the_order_of_time() {
         } else {
             latest = latest.max(*ts);
         }
+    }
+}
+
+/// Times and types of the events of a source, and its other records.
+fn records<S: Source>(mut source: S) -> (Vec<(u64, EventType)>, usize)
+where
+    S::Error: std::fmt::Debug,
+{
+    let (mut events, mut others) = (Vec::new(), 0);
+    loop {
+        match source.next().unwrap() {
+            Next::End => return (events, others),
+            Next::Record(Record::Event { event, .. }) => {
+                assert_eq!(event.num, events.len() as u64 + 1);
+                events.push((event.ts, event.ty));
+            }
+            _ => others += 1,
+        }
+    }
+}
+
+#[test]
+fn two_captures_merge_without_loss() {
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/captures");
+    let open = |name: &str| open_capture(&captures.join(name)).unwrap();
+    let (first, second) = ("own_acts.scap", "own_zoo.scap");
+    let (one, other) = (records(open(first)), records(open(second)));
+    let (merged, others) = records(Mux::new(vec![open(first), open(second)]));
+    assert_eq!(others, one.1 + other.1);
+    assert_eq!(merged.len(), one.0.len() + other.0.len());
+    let mut sources = [one.0.into_iter().peekable(), other.0.into_iter().peekable()];
+    for event in &merged {
+        assert!(sources.iter_mut().any(|source| source.next_if_eq(event).is_some()), "{event:?}");
     }
 }

@@ -145,6 +145,7 @@ fn collector(heartbeat: &Arc<Heartbeat>) -> Collector {
         resources: ResourceReader::new("/".as_ref()),
         web: None,
         containers: None,
+        audit: None,
     };
     Collector::start(settings, heartbeat.clone(), Box::new(NoReports)).unwrap()
 }

@@ -138,6 +138,7 @@ impl State {
             name_changed: cx.renamed,
             error: cx.error,
             prev_ts,
+            first_ts: self.first_ts(),
             exec_time: cx.exec_time,
             thread,
             fd_at: known,

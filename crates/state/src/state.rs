@@ -80,6 +80,8 @@ pub struct Context {
     pub error: u32,
     /// Time of the event before this one, 0 for the first.
     pub prev_ts: u64,
+    /// Time of the first event of the source that is an act, 0 before it.
+    pub first_ts: u64,
     /// For a scheduler switch: how long the thread ran on its CPU, ns.
     pub exec_time: u64,
     pub(crate) thread: Option<ThreadRef>,

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use peregrine_event::EventCounters;
 
+use crate::audit::{AuditCounts, AuditStats};
 use crate::containers::ContainerCounters;
 use crate::heartbeat::Heartbeat;
 use crate::metrics::{
@@ -125,6 +126,8 @@ pub struct CollectorSettings {
     pub web: Option<Arc<WebStats>>,
     /// Counters of the thread that asks container runtimes, if there is one.
     pub containers: Option<Arc<ContainerCounters>>,
+    /// Counters of the source of audit events, if there is one.
+    pub audit: Option<Arc<AuditStats>>,
 }
 
 /// Counters of the kernel side. Read on the collecting thread.
@@ -426,7 +429,7 @@ impl Worker {
 
     /// The counters of the event loop, joined with what is read here.
     fn inputs(&mut self, context: SnapshotContext) -> MetricInputs {
-        let CollectorSettings { groups, run, reloads, resources, web, containers, .. } =
+        let CollectorSettings { groups, run, reloads, resources, web, containers, audit, .. } =
             &self.settings;
         let kernel = self.kernel.as_mut();
         let (live, counted) = (kernel.is_some(), kernel.is_some() && groups.kernel);
@@ -460,6 +463,7 @@ impl Worker {
             web: web
                 .as_ref()
                 .map(|web| WebConnections { open: web.open(), accepted: web.accepted() }),
+            audit: audit.as_deref().map(AuditCounts::from),
             rules: groups.rules.then(|| {
                 let padded = |counts: Vec<u64>| counts.into_iter().chain(iter::repeat(0));
                 let counts = padded(context.matches).zip(padded(context.lost));

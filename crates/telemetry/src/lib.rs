@@ -17,6 +17,7 @@
 //! assert_eq!((period.events.lost(), coverage(ledger.total())), (3, 99.7));
 //! ```
 
+mod audit;
 mod collector;
 mod containers;
 mod drops;
@@ -31,6 +32,7 @@ mod stalls;
 mod timeouts;
 mod web;
 
+pub use audit::{AuditCounts, AuditOutcome, AuditStats};
 pub use collector::{
     Collector, CollectorSettings, HostInfo, KernelSource, KernelStats, MetricGroups, MetricReport,
     ReportSink, Scraper, SnapshotContext,

@@ -8,11 +8,14 @@ use peregrine_alert::{AlertOrigin, RuleRegistry};
 use peregrine_config::{Loaded, sha256};
 use peregrine_runtime::Log;
 use peregrine_telemetry::metrics::FileDigest;
-use peregrine_telemetry::{ContainerCounters, Heartbeat, LoadedFiles, Reloads, WebStats};
+use peregrine_telemetry::{
+    AuditStats, ContainerCounters, Heartbeat, LoadedFiles, Reloads, WebStats,
+};
 
-use super::host;
+use super::checks::SYSCALL;
 use super::rules::Texts;
 use super::setup::Setup;
+use super::{host, plugins};
 
 /// What stays over all reloads of a run.
 #[derive(Clone)]
@@ -27,6 +30,10 @@ pub struct Agent {
     pub web: Arc<WebStats>,
     /// Counters of the thread that asks container runtimes, if there is one.
     pub containers: Option<Arc<ContainerCounters>>,
+    /// What the source of audit events counts, if there may be one.
+    pub audit: Option<Arc<AuditStats>>,
+    /// Names of the event sources that are opened.
+    pub sources: Vec<&'static str>,
     /// The log.
     pub log: Log,
 }
@@ -46,6 +53,8 @@ impl Agent {
             heartbeat: Arc::clone(heartbeat),
             web: Arc::default(),
             containers: None,
+            audit: (!setup.replays() && !plugins::sources(setup).is_empty()).then(Arc::default),
+            sources: vec![SYSCALL],
             log: setup.log.clone(),
         }
     }

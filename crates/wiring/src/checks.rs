@@ -1,48 +1,52 @@
 //! Checks before the first event.
 
 use anyhow::{Context, bail};
-use peregrine_config::{Engine, Plugin};
+use peregrine_config::Engine;
 
+use super::plugins;
 use super::setup::Setup;
 use peregrine_args::LoadArgs;
 
-/// The one event source that exists without plugins.
+/// The event source that exists without plugins.
 pub const SYSCALL: &str = "syscall";
 
-/// Plugins other than the built-in one can't be loaded.
+/// Plugins that are not built in can't be loaded.
 pub fn plugins(setup: &Setup) -> anyhow::Result<()> {
-    let built_in = ["container", Plugin::K8SMETA];
-    let mut plugins = setup.loaded.plugins.iter();
-    let foreign = plugins.find(|plugin| !built_in.contains(&plugin.name.as_str()));
-    if let Some(plugin) = foreign {
-        bail!(
-            "plugins are not supported yet: cannot load '{}' from {} (leave it out of load_plugins)",
-            plugin.name,
-            plugin.library_path.display()
-        );
-    }
-    Ok(())
+    plugins::check(setup)
 }
 
 /// `--enable-source` and `--disable-source`, which a replay ignores.
 pub fn sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<()> {
+    enabled_sources(setup, args).map(drop)
+}
+
+/// The names of the sources that are opened.
+pub fn enabled_sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Vec<&'static str>> {
     let (enable, disable) = (&args.enable_source, &args.disable_source);
+    let others = plugins::sources(setup).into_iter().map(|source| source.name);
+    let known: Vec<_> = std::iter::once(SYSCALL).chain(others).collect();
     if setup.replays() {
-        return Ok(());
+        return Ok(known);
     }
     if !enable.is_empty() && !disable.is_empty() {
         bail!("You can not mix --enable-source and --disable-source");
     }
-    if let Some(unknown) = enable.iter().find(|source| *source != SYSCALL) {
+    let is_unknown = |name: &&String| !known.contains(&name.as_str());
+    if let Some(unknown) = enable.iter().find(is_unknown) {
         bail!("Attempted enabling an unknown event source: {unknown}");
     }
-    if let Some(unknown) = disable.iter().find(|source| *source != SYSCALL) {
+    if let Some(unknown) = disable.iter().find(is_unknown) {
         bail!("Attempted disabling an unknown event source: {unknown}");
     }
-    if !disable.is_empty() {
+    let is_enabled = |name: &&str| match enable.is_empty() {
+        true => !disable.iter().any(|disabled| disabled == name),
+        false => enable.iter().any(|enabled| enabled == name),
+    };
+    let enabled: Vec<_> = known.into_iter().filter(is_enabled).collect();
+    if enabled.is_empty() {
         bail!("Must enable at least one event source");
     }
-    Ok(())
+    Ok(enabled)
 }
 
 /// Size and number of the kernel's ring buffers.

@@ -150,6 +150,7 @@ pub fn open_live(
 ) -> anyhow::Result<(Live, Engine)> {
     let log = &prepared.agent.log;
     let live = live::settings(prepared, keys, selected)?;
+    log.info("Enabled event sources: syscall");
     live::log_start(prepared, &live.probe);
     let opened = sources::open_live(&live, None, log);
     let (source, resolver) = opened.map_err(|error| live::failed(&error, log))?;

@@ -26,6 +26,7 @@ pub mod kubernetes;
 pub mod live;
 pub mod metrics;
 pub mod plan;
+pub mod plugins;
 pub mod prepare;
 pub mod print;
 pub mod privileges;

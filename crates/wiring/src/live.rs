@@ -69,7 +69,6 @@ fn probe_config(
 /// Logs what is about to be opened, in the words of Falco.
 pub fn log_start(prepared: &PreparedRun<'_>, config: &ProbeConfig) {
     let log = &prepared.agent.log;
-    log.info("Enabled event sources: syscall");
     log.debug("Opening event source 'syscall'");
     if matches!(prepared.config.engine, Engine::Live { kmod: true, .. }) {
         log.info("There is no kernel module: engine.kind=kmod is taken for modern_ebpf");

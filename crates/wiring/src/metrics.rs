@@ -77,6 +77,7 @@ pub fn settings(
             resources: ResourceReader::new(&host::root()),
             web: config.webserver.enabled.then(|| Arc::clone(&agent.web)),
             containers: agent.containers.clone(),
+            audit: agent.audit.clone(),
         },
         file,
         as_alert: keys.output_rule,
@@ -100,11 +101,17 @@ pub fn start(
 }
 
 fn run_info(config: &Config, agent: &Agent) -> RunInfo {
+    let live = matches!(config.engine, Engine::Live { .. });
+    let plugins = agent.sources.iter().filter(|source| **source != SYSCALL);
     RunInfo {
         version: version::FALCO.to_owned(),
         hostname: agent.origin.hostname().to_owned(),
-        source: SYSCALL.to_owned(),
-        engine: matches!(config.engine, Engine::Live { .. }).then(|| "modern_bpf".to_owned()),
+        source: agent.sources.first().unwrap_or(&SYSCALL).to_string(),
+        engine: (live && agent.sources.contains(&SYSCALL)).then(|| "modern_bpf".to_owned()),
+        plugin_sources: match config.engine {
+            Engine::Replay { .. } => Vec::new(),
+            _ => plugins.map(ToString::to_string).collect(),
+        },
         kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
         start_ts: now().saturating_sub((process_age() * 1e9) as u64),
         ..RunInfo::default()

@@ -17,6 +17,7 @@ use super::containers;
 use super::rules::{self, Texts};
 use super::setup::Setup;
 use super::syscalls;
+use super::{host, plugins};
 use peregrine_args::RunArgs;
 
 /// A run before its source is opened.
@@ -74,10 +75,13 @@ pub fn generation(
     origin: &AlertOrigin,
     channels: &[ChannelSettings],
 ) -> anyhow::Result<Arc<Generation>> {
-    let settings = GenerationSettings {
-        selected: syscalls::select(setup, &set),
-        ..generation_settings(setup.config())
-    };
+    let mut settings = generation_settings(setup.config());
+    settings.run.sources = plugins::source_infos(setup);
+    // A replay shows events of another machine.
+    if !setup.replays() {
+        settings.run.hostname = host::name().into_bytes().into();
+    }
+    let settings = GenerationSettings { selected: syscalls::select(setup, &set), ..settings };
     let (content, fields) = (delivery::content(setup.config(), channels), rules::vocabulary(setup));
     let generation = Generation::new(set, origin.registry(), settings);
     let throttles = delivery::throttles(&setup.loaded, &fields)?;

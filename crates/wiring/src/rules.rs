@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
-use peregrine_config::{AppendOutput, ExtraField, Plugin, Select};
+use peregrine_config::{AppendOutput, ExtraField, Select};
 use peregrine_diagnostics::{Label, Problem, Source};
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
@@ -14,8 +14,8 @@ use peregrine_rules::{
 
 use super::checks::{self, SYSCALL};
 use super::explain;
+use super::plugins;
 use super::setup::Setup;
-use crate::version;
 use peregrine_args::{LoadArgs, RulesArgs};
 
 /// The name of rules that are not in a file.
@@ -38,10 +38,11 @@ pub fn vocabulary(setup: &Setup) -> Fields {
         true => Fields::syscall().with_unlisted_containers(),
         false => Fields::syscall(),
     };
-    fields
+    let fields = fields
         .with_containers(setup.containers())
         .with_kubernetes(setup.loaded.asks_kubernetes())
-        .with_statics(setup.config().static_fields.iter())
+        .with_statics(setup.config().static_fields.iter());
+    plugins::with_fields(setup, fields)
 }
 
 /// Reads and selects the rules of a run.
@@ -166,6 +167,7 @@ fn log_result(setup: &Setup, result: &LoadResult) {
 /// A loader that knows the fields and the additions to outputs of this configuration.
 pub fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fields>> {
     let fields = vocabulary(setup);
+    let sources = plugins::event_sources(setup, fields.clone());
     if setup.config().append_output.iter().any(|entry| entry.suggested_output) {
         for name in fields.unusable_statics() {
             setup.log.warning(format_args!(
@@ -179,7 +181,7 @@ pub fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fields>> 
             let name = format!("append_output[{index}].{key}");
             Origin { label: setup.loaded.label(&name), name }
         };
-        add_outputs(entry, &fields, origin, &mut additions);
+        add_outputs(entry, &sources, origin, &mut additions);
     }
     if let Some(format) = args.print.as_deref().filter(|format| !format.is_empty()) {
         setup.log.warning(
@@ -193,14 +195,13 @@ pub fn loader(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Loader<Fields>> 
             additions.push(OutputAddition { what, origin, ..OutputAddition::default() });
         }
     }
-    let source = EventSource::syscall(fields);
-    Ok(Loader::new(vec![source], additions))
+    Ok(Loader::new(sources, additions))
 }
 
 /// What one entry of `append_output` adds.
 fn add_outputs(
     entry: &AppendOutput,
-    fields: &Fields,
+    sources: &[EventSource<Fields>],
     origin: impl Fn(&str) -> Origin,
     additions: &mut Vec<OutputAddition>,
 ) {
@@ -213,10 +214,11 @@ fn add_outputs(
     if let Some(text) = non_empty(&entry.extra_output) {
         add(source(), Addition::Text(text), "extra_output");
     }
-    if entry.suggested_output && (entry.source.is_empty() || entry.source == SYSCALL) {
-        for field in fields.suggested() {
+    let meant = |name: &str| entry.source.is_empty() || entry.source == name;
+    for source in sources.iter().filter(|source| entry.suggested_output && meant(&source.name)) {
+        for field in source.vocabulary.suggested() {
             let text = format!("{}=%{field}", field.replace('.', "_"));
-            add(Some(SYSCALL.to_owned()), Addition::Text(text), "suggested_output");
+            add(Some(source.name.clone()), Addition::Text(text), "suggested_output");
         }
     }
     for (index, field) in entry.extra_fields.iter().enumerate() {
@@ -230,13 +232,9 @@ fn add_outputs(
 
 /// The plugins that rules require are loaded.
 pub fn check_plugins(setup: &Setup, loader: &Loader<Fields>) -> anyhow::Result<()> {
-    let container = setup.allows_containers().then_some(("container", version::CONTAINER_PLUGIN));
-    let pods = (Plugin::K8SMETA, version::PODS_PLUGIN);
-    let pods = setup.loaded.asks_kubernetes().then_some(pods);
-    let built_in: Vec<_> = container.into_iter().chain(pods).collect();
     for alternatives in loader.required_plugins() {
         let met = alternatives.iter().any(|wanted| {
-            built_in.iter().any(|(name, version)| wanted.satisfied_by(name, *version))
+            plugins::in_force(setup).any(|it| wanted.satisfied_by(it.name, it.version))
         });
         if !met {
             let wanted: Vec<_> = alternatives.iter().map(ToString::to_string).collect();
@@ -356,7 +354,8 @@ mod tests {
             ..AppendOutput::default()
         };
         let mut additions = Vec::new();
-        add_outputs(&entry, &fields, |_| Origin::default(), &mut additions);
+        let sources = [EventSource::syscall(fields)];
+        add_outputs(&entry, &sources, |_| Origin::default(), &mut additions);
         let what: Vec<_> = additions.iter().map(|addition| &addition.what).collect();
         assert_eq!(what[0], &Addition::Text("more %evt.num".to_owned()));
         assert!(what.contains(&&Addition::Text("static_site=%static.site".to_owned())));

@@ -9,6 +9,7 @@ use peregrine_rules::{NotLoaded, RuleSet};
 use serde_json::Value as Json;
 
 use peregrine_args::DescribeCommand;
+use peregrine_wiring::plugins;
 use peregrine_wiring::print::print;
 use peregrine_wiring::rules;
 use peregrine_wiring::setup::Setup;
@@ -35,12 +36,12 @@ pub(super) fn as_json(
     rules: &RuleSet<Field>,
     only: Option<&str>,
 ) -> Result<Json, NotLoaded> {
-    let containers = setup.containers();
-    let plugins = |_: &str, fields: &BTreeSet<String>| {
-        let of_containers =
-            |field: &String| field.starts_with("container.") || field.starts_with("k8s.");
-        let used = containers && fields.iter().any(of_containers);
-        used.then(|| "container".to_owned()).into_iter().collect()
+    let plugins = |source: &str, fields: &BTreeSet<String>| {
+        let is_used = |plugin: &&plugins::BuiltIn| {
+            let is_own = |field: &String| plugin.fields.iter().any(|it| field.starts_with(it));
+            plugin.source.is_some_and(|(name, _)| name == source) || fields.iter().any(is_own)
+        };
+        plugins::in_force(setup).filter(is_used).map(|plugin| plugin.name.to_owned()).collect()
     };
     match only {
         Some(name) => rules.describe_rule(name, &plugins),

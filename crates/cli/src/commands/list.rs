@@ -4,9 +4,9 @@ use anyhow::bail;
 use peregrine_authoring::{events, fields};
 use peregrine_engine::select;
 
-use super::info;
 use peregrine_args::{ListCommand, Listed};
 use peregrine_wiring::checks::{self, SYSCALL};
+use peregrine_wiring::plugins;
 use peregrine_wiring::print::{print, print_error};
 use peregrine_wiring::rules;
 use peregrine_wiring::setup::Setup;
@@ -16,7 +16,7 @@ use peregrine_wiring::version;
 pub(crate) fn run(args: &ListCommand) -> anyhow::Result<()> {
     Ok(print(match args.what {
         Listed::Fields => list_fields(args)?,
-        Listed::Plugins => plugins(args)?,
+        Listed::Plugins => list_plugins(args)?,
         Listed::Events => events::listing(args.format, version::SCHEMA),
         Listed::Ignored => ignored_syscalls(),
     })?)
@@ -25,27 +25,28 @@ pub(crate) fn run(args: &ListCommand) -> anyhow::Result<()> {
 fn list_fields(args: &ListCommand) -> anyhow::Result<String> {
     let setup = Setup::load(&args.config)?;
     checks::plugins(&setup)?;
-    if !args.source.is_empty() && args.source != SYSCALL {
-        let source = &args.source;
-        print_error(format!(
-            "help: there is no source `{source}`: without plugins, `{SYSCALL}` is the only one\n"
-        ));
+    let sources = plugins::event_sources(&setup, rules::vocabulary(&setup));
+    let wanted = if args.source.is_empty() { SYSCALL } else { &args.source };
+    let Some(source) = sources.iter().find(|source| source.name == wanted) else {
+        let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+        let known = match names.as_slice() {
+            [only] => format!("without plugins, `{only}` is the only one"),
+            names => format!("there are {}", names.join(", ")),
+        };
+        print_error(format!("help: there is no source `{wanted}`: {known}\n"));
         bail!("Value for --list must be a valid source type");
-    }
-    let vocabulary = rules::vocabulary(&setup);
+    };
     Ok(match args.names_only {
-        true => fields::names(&vocabulary, args.format),
-        false => fields::listing(&vocabulary, args.format, args.verbose),
+        true => fields::names(&source.vocabulary, args.format),
+        false => fields::listing(&source.vocabulary, args.format, args.verbose),
     })
 }
 
-fn plugins(args: &ListCommand) -> anyhow::Result<String> {
+fn list_plugins(args: &ListCommand) -> anyhow::Result<String> {
     let setup = Setup::load(&args.config)?;
     checks::plugins(&setup)?;
-    let plugins = &setup.loaded.plugins;
-    let infos: String =
-        plugins.iter().filter_map(|plugin| info::built_in_plugin(&plugin.name)).collect();
-    Ok(format!("{} Plugins Loaded:\n\n{infos}\n", plugins.len()))
+    let infos: String = plugins::loaded(&setup).map(plugins::description).collect();
+    Ok(format!("{} Plugins Loaded:\n\n{infos}\n", plugins::loaded(&setup).count()))
 }
 
 fn ignored_syscalls() -> String {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use peregrine_config::Engine as Kind;
 use peregrine_files::PidFile;
 use peregrine_output::{Incident, Outputs};
@@ -14,6 +14,7 @@ use peregrine_runtime::control::{self, Control, Controller};
 use peregrine_runtime::observers::metrics::{Metrics, MetricsControl};
 use peregrine_runtime::reload::{Reloader, Requests};
 use peregrine_runtime::service::Service;
+use peregrine_runtime::sources::{OtherSource, PluginSources};
 use peregrine_runtime::{
     ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, signals,
 };
@@ -22,6 +23,7 @@ use peregrine_telemetry::Phase;
 
 use peregrine_args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
 use peregrine_wiring::agent::Agent;
+use peregrine_wiring::checks::SYSCALL;
 use peregrine_wiring::plan::Plan;
 use peregrine_wiring::prepare::PreparedRun;
 use peregrine_wiring::print::{print, print_error};
@@ -29,7 +31,7 @@ use peregrine_wiring::privileges::drop_privileges;
 use peregrine_wiring::reload::{RunFiles, RunVersions, Running, Version};
 use peregrine_wiring::rules::{self, Rules};
 use peregrine_wiring::setup::Setup;
-use peregrine_wiring::{checks, feed, live, metrics, run, server};
+use peregrine_wiring::{checks, feed, live, metrics, plugins, run, server};
 
 /// Exit code if the pid file can't be written; scripts tell it from other failures.
 const NO_PIDFILE: u8 = 255;
@@ -79,7 +81,9 @@ pub(super) fn start(
         }
     };
     let prepared = PreparedRun::new(setup, &texts, args, controls, opened);
-    let prepared = prepared.with_containers(setup, &set)?;
+    let mut prepared = prepared.with_containers(setup, &set)?;
+    prepared.agent.sources = checks::enabled_sources(setup, &rules.load)?;
+    plugins::log_sources(setup);
     let plan = Plan::new(setup, set, &prepared.agent)?;
     checks::buffers(setup)?;
     if args.dry_run {
@@ -92,7 +96,13 @@ pub(super) fn start(
         (files, Version::new(setup.loaded.clone(), &texts, read, &plan), requests)
     });
     drop(texts);
-    process(setup, &prepared, plan, reload, controller)
+    let others = plugins::open(
+        setup,
+        &prepared.agent.sources,
+        prepared.agent.audit.as_ref(),
+        &prepared.controls,
+    );
+    process(setup, &prepared, plan, reload, controller, (others, plugins::of_captures(setup)))
 }
 
 /// Processes events until the source ends or a stop is requested. The summary is printed in any
@@ -103,11 +113,16 @@ fn process(
     plan: Plan,
     reload: Option<(RunFiles, Version, Requests)>,
     controller: Controller,
+    (others, plugins): (Vec<OtherSource>, PluginSources),
 ) -> anyhow::Result<ExitCode> {
     let (agent, Plan { generation, delivery, policies, metrics, server }) = (&prepared.agent, plan);
+    if !matches!(prepared.config.engine, Kind::Replay { .. }) {
+        agent.log.info(format_args!("Enabled event sources: {}", agent.sources.join(", ")));
+    }
     let source = match &prepared.config.engine {
-        Kind::NoDriver => SourceSettings::Nothing,
         Kind::Replay { capture_file } => SourceSettings::Replay(capture_file.clone()),
+        _ if !agent.sources.contains(&SYSCALL) => SourceSettings::Others,
+        Kind::NoDriver => SourceSettings::Nothing,
         Kind::Live { settings, .. } => {
             let selected = &generation.settings().selected;
             let settings = live::settings(prepared, settings, selected)?;
@@ -137,8 +152,17 @@ fn process(
         containers: feeders.containers(),
     };
     let (origin, opened) = (agent.origin.clone(), prepared.opened);
-    let context =
-        RunContext { generation, outputs, origin, metrics, feed, log: agent.log.clone(), opened };
+    let context = RunContext {
+        generation,
+        outputs,
+        origin,
+        metrics,
+        feed,
+        log: agent.log.clone(),
+        opened,
+        others,
+        plugins,
+    };
     let run = Run::prepare(settings, context)?;
     let web = running.web.clone();
     let scraper = running.metrics.as_ref().map(MetricsControl::scraper);
@@ -155,6 +179,10 @@ fn process(
     print_report(prepared, &report)?;
     report.result.map_err(|error| match error {
         RunError::Live(error) => live::failed(&error, &agent.log),
+        RunError::Source(error) => {
+            agent.log.error("An error occurred in an event source, forcing termination...");
+            anyhow!("{error}")
+        }
         error => error.into(),
     })?;
     report.profile.map_or(Ok(()), |profile| print_profile(prepared.options, &profile, stacks))?;

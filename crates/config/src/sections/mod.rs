@@ -37,7 +37,7 @@ pub use outputs::{
     SyslogFraming, SyslogOutput, Tls, TlsKeys, Trust, WhenClosed, WhenFull,
 };
 pub use outputs::{KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism};
-pub use plugins::{Plugin, Plugins};
+pub use plugins::{OwnPluginKeys, Plugin, Plugins};
 pub use rules::{RuleMatching, RuleSelection};
 pub use throttling::AlertThrottling;
 pub use webserver::{ListenAddress, Webserver};

@@ -26,6 +26,26 @@ pub struct Plugin {
     pub init_config: String,
     /// What it is given when it opens its source.
     pub open_params: String,
+    /// Whether what is built in serves in place of the library, where there is such a thing.
+    pub native: bool,
+    /// Settings that only what is built in has.
+    pub own: OwnPluginKeys,
+}
+
+/// `peregrine` of one of `plugins`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnPluginKeys {
+    /// Authorities of the clients of a webhook.
+    pub client_ca: Option<PathBuf>,
+    /// Token that the clients of a webhook send.
+    pub bearer_token: Option<String>,
+    /// File with that token.
+    pub bearer_token_file: Option<PathBuf>,
+}
+
+impl Plugin {
+    /// Names of the plugins that are built in.
+    pub const BUILT_IN: [&str; 4] = ["container", "json", "k8saudit", "k8smeta"];
 }
 
 impl Plugin {
@@ -39,7 +59,7 @@ impl Setting for Plugins {
             "Plugin".to_owned(),
             json!({
                 "type": "object", "title": "Plugin", "additionalProperties": false,
-                "required": ["library_path", "name"],
+                "required": ["name"],
                 "properties": {
                     "name": { "type": "string" },
                     "library_path": { "type": "string" },
@@ -47,6 +67,15 @@ impl Setting for Plugins {
                         { "type": "object" }, { "type": "string" }, { "type": "null" },
                     ] },
                     "open_params": { "type": "string" },
+                    "native": { "type": "boolean", "$comment": "Peregrine" },
+                    "peregrine": {
+                        "type": "object", "$comment": "Peregrine", "additionalProperties": false,
+                        "properties": {
+                            "client_ca": { "type": "string" },
+                            "bearer_token": { "type": "string" },
+                            "bearer_token_file": { "type": "string" },
+                        },
+                    },
                 },
             }),
         );
@@ -77,8 +106,17 @@ impl Setting for Plugins {
 }
 
 fn plugin(node: &Node) -> Result<Plugin, ConfigIssue> {
-    let (Some(name), Some(path)) = (text(node, "name")?, text(node, "library_path")?) else {
-        return Err(ConfigIssue::bad_conversion(node).help("a map with `name` and `library_path`"));
+    let lacks = || ConfigIssue::bad_conversion(node).help("a map with `name` and `library_path`");
+    let name = text(node, "name")?.ok_or_else(lacks)?;
+    let native = match node.get("native") {
+        Some(value) => value.as_bool().ok_or_else(|| ConfigIssue::bad_conversion(value))?,
+        None => true,
+    };
+    let built_in = native && Plugin::BUILT_IN.contains(&name.as_str());
+    let path = match text(node, "library_path")? {
+        Some(path) => path,
+        None if built_in => String::new(),
+        None => return Err(lacks()),
     };
     let path_node = node.get("library_path").unwrap_or(node);
     let library_path = plugin_path(&path).ok_or_else(|| {
@@ -95,7 +133,17 @@ fn plugin(node: &Node) -> Result<Plugin, ConfigIssue> {
         _ => text(node, key).map(Option::unwrap_or_default),
     };
     let open_params = optional("open_params")?.trim().to_owned();
-    Ok(Plugin { name, library_path, init_config: optional("init_config")?, open_params })
+    let init_config = optional("init_config")?;
+    let own = node.get("peregrine").map_or_else(|| Ok(OwnPluginKeys::default()), own_keys)?;
+    Ok(Plugin { name, library_path, init_config, open_params, native, own })
+}
+
+fn own_keys(node: &Node) -> Result<OwnPluginKeys, ConfigIssue> {
+    Ok(OwnPluginKeys {
+        client_ca: text(node, "client_ca")?.map(PathBuf::from),
+        bearer_token: text(node, "bearer_token")?,
+        bearer_token_file: text(node, "bearer_token_file")?.map(PathBuf::from),
+    })
 }
 
 /// Absolute paths as they are, relative ones inside the directory of plugins; `None` where they

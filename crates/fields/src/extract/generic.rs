@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use peregrine_event::params::asyncevent_e;
+use peregrine_event::params::{asyncevent_e, pluginevent_e};
 use peregrine_event::render::Names;
-use peregrine_event::{Class, EventType, Format, ParamType};
+use peregrine_event::{Class, EventType, Format, ParamType, until_nul};
 use peregrine_filter::Value;
 
 use super::common::{SECOND, flag};
@@ -14,7 +14,7 @@ use crate::view::View;
 pub(crate) fn value<'a>(view: &View<'a>, field: Generic) -> Option<Value<'a>> {
     let event = view.event;
     // Only records of the initial snapshot come before the first event.
-    let since = event.ts.wrapping_sub(view.state.first_ts());
+    let since = event.ts.wrapping_sub(view.context.first_ts);
     match field {
         Generic::Num => Some(Value::Uint(event.num)),
         Generic::Time => time_text(view, false, true),
@@ -28,9 +28,9 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Generic) -> Option<Value<'a>> {
         Generic::Reltime => Some(Value::Uint(since)),
         Generic::ReltimeSeconds => Some(Value::Uint(since / SECOND)),
         Generic::ReltimeNanos => Some(Value::Uint(since % SECOND)),
-        // No source of events is a plugin yet.
-        Generic::PluginName | Generic::PluginInfo => None,
-        Generic::Source => Some(Value::Text(&view.run.source)),
+        Generic::PluginName => Some(Value::Text(view.source()?.plugin.as_deref()?)),
+        Generic::PluginInfo => plugin_info(view),
+        Generic::Source => Some(Value::Text(&view.source()?.name)),
         Generic::IsAsync => flag(is_async(event.ty)),
         Generic::AsyncType if event.ty == EventType::AsynceventE => {
             event.text(asyncevent_e::NAME).map(Value::Text)
@@ -39,6 +39,13 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Generic) -> Option<Value<'a>> {
         Generic::AsyncType => None,
         Generic::Hostname => Some(Value::Text(&view.run.hostname)),
     }
+}
+
+/// The payload of an event of a plugin. The plugins that are built in show all of it.
+fn plugin_info<'a>(view: &View<'a>) -> Option<Value<'a>> {
+    view.source()?.plugin.as_ref()?;
+    let payload = view.event.param(pluginevent_e::EVENT_DATA);
+    payload.filter(|_| view.event.ty == EventType::PlugineventE).map(until_nul).map(Value::Text)
 }
 
 /// Type in JSON of fields that are nanoseconds since the epoch there, and text elsewhere.

@@ -16,8 +16,8 @@ use peregrine_alert::{AlertOrigin, InternalRule, Priority, RuleId, Scalar};
 use peregrine_engine::held::{HeldAlerts, HeldStats, MaxWaits};
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::{Generation, Match, Observer, Undecided};
-use peregrine_event::Event;
 use peregrine_event::source::Observation;
+use peregrine_event::{Event, SourceId};
 use peregrine_output::{DeliveryReport, Drain, NextOutputs, Outputs, Summary};
 use peregrine_state::{Matchers, State};
 use peregrine_telemetry::{DropPolicy, Heartbeat, Phase};
@@ -58,6 +58,11 @@ pub struct RunObserver {
     events: u64,
     /// Whether the time limit counts already.
     begun: bool,
+    /// Whether events happen while the run goes on. Then the times of events of other sources than
+    /// the kernel are those of other machines, and say nothing about the time of the run.
+    live: bool,
+    /// Whether a stop is requested: events that other sources have accepted are still processed.
+    stopping: bool,
     limit: Option<Duration>,
     /// The run is over at the first event that is not older than this.
     end: u64,
@@ -143,6 +148,8 @@ impl RunObserver {
             stall_limit,
             events: 0,
             begun: false,
+            live: false,
+            stopping: false,
             limit,
             end: u64::MAX,
             idle_end: u64::MAX,
@@ -152,6 +159,7 @@ impl RunObserver {
 
     /// Starts the run now: event times are wall clock times.
     pub(crate) fn start_clock(&mut self) {
+        self.live = true;
         self.begin(now());
     }
 
@@ -167,9 +175,16 @@ impl RunObserver {
 
     /// A stop is requested at this event time: only older events are processed.
     pub(crate) fn stop_at(&mut self, ts: u64) {
+        self.stopping = true;
         self.end = self.end.min(ts);
         self.idle_end = self.idle_end.min(ts.saturating_add(SETTLING));
         self.drops.stop();
+    }
+
+    /// The time of the run at an event.
+    #[inline(always)]
+    fn clock(&self, event: &Event<'_>) -> u64 {
+        if event.source == SourceId::SYSCALL || !self.live { event.ts } else { now() }
     }
 
     /// Submits a snapshot of the counters if the collecting thread requests one.
@@ -320,15 +335,16 @@ impl Observer for RunObserver {
 
     #[inline(always)]
     fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        let now = self.clock(event);
         if !self.begun {
-            self.begin(event.ts);
+            self.begin(now);
         }
-        if event.ts >= self.end {
+        if now >= self.end && !(self.stopping && event.source != SourceId::SYSCALL) {
             return ControlFlow::Break(());
         }
         self.events += 1;
-        self.timeouts.event(event.ts);
-        self.drops.tick(event.ts)
+        self.timeouts.event(now);
+        self.drops.tick(now)
     }
 
     fn matched(&mut self, matched: &Match<'_>) {
@@ -353,11 +369,12 @@ impl Observer for RunObserver {
 
     #[inline(always)]
     fn done(&mut self, event: &Event<'_>, state_only: bool, state: &State) {
-        if !self.held.is_empty() && (self.held.is_due(event.ts) || event.ty.describes_machine()) {
-            self.release_held(event.ts, state);
+        let now = self.clock(event);
+        if !self.held.is_empty() && (self.held.is_due(now) || event.ty.describes_machine()) {
+            self.release_held(now, state);
         }
-        if self.throttle.is_due(event.ts) {
-            self.expire_throttles(event.ts);
+        if self.throttle.is_due(now) {
+            self.expire_throttles(now);
         }
         if let Some(full) = self.recorder.done(event, state_only, state) {
             self.report_full_capture(full.max_bytes, full.written);

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use peregrine_event::plugins::PluginsError;
 use peregrine_scap::{Reader, ScapError};
 use thiserror::Error;
 
@@ -27,6 +28,9 @@ pub enum ReplayError {
         /// Why.
         error: ScapError,
     },
+    /// It has events of a plugin that is not loaded.
+    #[error("{0}")]
+    Plugin(String),
 }
 
 /// Opens a capture file. Errors in its content are returned when it is read.
@@ -39,8 +43,11 @@ pub fn open_capture(path: &Path) -> Result<Reader<File>, ReplayError> {
 }
 
 impl ReplayError {
-    pub(crate) fn read(path: &Path, error: ScapError) -> Self {
-        Self::Read { path: path.to_owned(), error }
+    pub(crate) fn read(path: &Path, error: PluginsError<ScapError>) -> Self {
+        match error {
+            PluginsError::Source(error) => Self::Read { path: path.to_owned(), error },
+            unknown @ PluginsError::Unknown(_) => Self::Plugin(unknown.to_string()),
+        }
     }
 }
 

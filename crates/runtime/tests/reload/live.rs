@@ -192,6 +192,8 @@ fn a_live_run_keeps_state_and_events_over_a_reload() {
             feed: None,
             log: Log::new(|level, line| eprintln!("{level:?}: {line}")),
             opened: &|| opened.send(()).unwrap(),
+            others: Vec::new(),
+            plugins: Vec::new(),
         };
         Run::prepare(settings(SourceSettings::Live(live)), context).unwrap().run(&controls)
     });

@@ -116,6 +116,8 @@ fn two_hundred_thousand_events_a_second_survive_reloads() {
             feed: None,
             log: Log::new(|level, line| eprintln!("{level:?}: {line}")),
             opened: &|| opened.send(()).unwrap(),
+            others: Vec::new(),
+            plugins: Vec::new(),
         };
         Run::prepare(settings(SourceSettings::Live(live)), context).unwrap().run(&controls)
     });

@@ -124,6 +124,8 @@ fn replay(capture: PathBuf) -> u64 {
         feed: None,
         log: Log::new(|_, line| panic!("{line}")),
         opened: &|| (),
+        others: Vec::new(),
+        plugins: Vec::new(),
     };
     let report =
         Run::prepare(settings(SourceSettings::Replay(capture)), context).unwrap().run(&controls);

@@ -46,6 +46,7 @@ impl Loop {
             resources: ResourceReader::new("/".as_ref()),
             web: Some(Arc::default()),
             containers: None,
+            audit: None,
         };
         let heartbeat = Arc::new(Heartbeat::new());
         let (sender, reports) = channel();

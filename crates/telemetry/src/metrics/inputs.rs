@@ -1,6 +1,7 @@
 //! The inputs of metrics: counters and facts, by value. A group that the configuration leaves out
 //! is `None`.
 
+use crate::audit::AuditCounts;
 use std::collections::BTreeSet;
 
 use peregrine_event::EventCounters;
@@ -32,6 +33,8 @@ pub struct MetricInputs {
     pub stalls: Option<StallStats>,
     /// Connections of the web server, if there is one.
     pub web: Option<WebConnections>,
+    /// Counters of the source of audit events, if there is one.
+    pub audit: Option<AuditCounts>,
     /// Rules, in the order of loading.
     pub rules: Option<Vec<RuleStats>>,
     /// CPU and memory.
@@ -125,6 +128,8 @@ pub struct RunInfo {
     pub source: String,
     /// Falco's name of the event engine; a replay has none.
     pub engine: Option<String>,
+    /// Event sources of plugins that are open.
+    pub plugin_sources: Vec<String>,
     /// Hook plan of a live run.
     pub hook_plan: Option<String>,
     /// Release of the kernel.

@@ -5,6 +5,7 @@ use peregrine_event::{EventCounters, LossCause, LossClass};
 
 use super::metric::sanitized;
 use super::*;
+use crate::AuditCounts;
 use crate::heartbeat::StallStats;
 
 fn counters(opens: u64, lost: u64) -> EventCounters {
@@ -35,6 +36,7 @@ fn all() -> MetricInputs {
             hostname: "host".to_owned(),
             source: "syscall".to_owned(),
             engine: Some("modern_bpf".to_owned()),
+            plugin_sources: vec!["k8s_audit".to_owned()],
             hook_plan: Some("fexit".to_owned()),
             kernel_release: "6.1.0".to_owned(),
             start_ts: 1_700_000_000_000_000_000,
@@ -87,6 +89,12 @@ fn all() -> MetricInputs {
             silence: Duration::from_millis(27),
         }),
         web: Some(WebConnections { open: 28, accepted: 29 }),
+        audit: Some(AuditCounts {
+            requests: vec![("queued", 30), ("full", 31)],
+            events: 32,
+            left_out: vec![("invalid", 33)],
+            queued: 34,
+        }),
         limits: vec![("threads", 24), ("containers", 0)],
         rules: Some(vec![
             rule(

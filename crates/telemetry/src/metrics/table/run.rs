@@ -103,8 +103,15 @@ pub(super) static METRICS: &[Metric] = &[
         "falcosecurity_scap_engine_name_info",
         "Source of the events: `modern_bpf` is the running kernel. A replay has none.",
         |f| {
-            let Some(engine) = &f.run.engine else { return Vec::new() };
-            one(engine, [("engine_name", engine), ("evt_source", &f.run.source)])
+            let kernel = f.run.engine.as_deref().map(|engine| (engine, &f.run.source));
+            let plugins = f.run.plugin_sources.iter().map(|source| ("source_plugin", source));
+            // Reports have one value: the last.
+            let engines = plugins.chain(kernel);
+            engines
+                .flat_map(|(engine, source)| {
+                    one(engine, [("engine_name", engine), ("evt_source", source)])
+                })
+                .collect()
         },
     ),
     family(
@@ -222,6 +229,34 @@ pub(super) static METRICS: &[Metric] = &[
         "Connections that the web server has accepted.",
         |f| count(f.web?.accepted),
     ),
+    family(
+        MetricKind::Counter,
+        "peregrine.k8s_audit.requests.<outcome>",
+        "peregrine_k8s_audit_requests_total",
+        "Requests to the webhook of audit events: `queued` with all their events, refused because \
+         the queue was `full`, `bad`, `unauthorized` or `too_large`.",
+        |f| counts(f.audit.as_ref().map(|audit| &audit.requests), "outcome"),
+    ),
+    counter(
+        "peregrine.k8s_audit.events",
+        "peregrine_k8s_audit_events_total",
+        "Audit events that were queued.",
+        |f| count(f.audit.as_ref()?.events),
+    ),
+    family(
+        MetricKind::Counter,
+        "peregrine.k8s_audit.left_out.<reason>",
+        "peregrine_k8s_audit_left_out_total",
+        "Audit events that were left out: `invalid` without a time, `too_large`, and lines of \
+         files that are no `document` with events.",
+        |f| counts(f.audit.as_ref().map(|audit| &audit.left_out), "reason"),
+    ),
+    gauge(
+        "peregrine.k8s_audit.queued_bytes",
+        "peregrine_k8s_audit_queued_bytes",
+        "Memory of the audit events that wait to be processed.",
+        |f| count(f.audit.as_ref()?.queued),
+    ),
     field("falco.num_evts", "Events that rules were evaluated on.", |f| count(f.events)),
     field("falco.num_evts_prev", "The same in the previous snapshot.", |f| {
         count(f.previous().events)
@@ -236,12 +271,14 @@ fn nanoseconds(time: Duration) -> Option<MetricValue> {
     count(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
-fn one<const N: usize>(value: &str, labels: [(&str, &String); N]) -> Vec<Sample> {
-    vec![Sample::new(
-        "",
-        labels.map(|(name, value)| (name, value.as_str())),
-        MetricValue::Text(value.to_owned()),
-    )]
+fn one<const N: usize>(value: &str, labels: [(&'static str, &str); N]) -> Vec<Sample> {
+    vec![Sample::new("", labels, MetricValue::Text(value.to_owned()))]
+}
+
+/// A sample for each of several counts.
+fn counts(counts: Option<&Vec<(&'static str, u64)>>, label: &'static str) -> Vec<Sample> {
+    let of = |&(name, n)| Sample::new(name, [(label, name)], MetricValue::Uint(n));
+    counts.into_iter().flatten().map(of).collect()
 }
 
 fn digests(files: &[FileDigest]) -> Vec<Sample> {

@@ -1,14 +1,12 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::path::Path;
 
-use peregrine_event::snapshot::{Group, Item};
-use peregrine_event::source::{SourceId, SourceNames};
-use peregrine_event::{Builder, Event, EventType};
 use proptest::prelude::*;
 
 use super::*;
-use crate::sources::open_capture;
+use crate::snapshot::{Group, Item};
+use crate::source::{SourceId, SourceNames};
+use crate::{Builder, Event, EventType};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Given {
@@ -185,38 +183,5 @@ proptest! {
         }
         expected.sort_by_key(|(time, _)| *time);
         prop_assert_eq!(merged, expected.into_iter().map(|(_, event)| event).collect::<Vec<_>>());
-    }
-}
-
-/// Times and types of the events of a source, and its other records.
-fn records<S: Source>(mut source: S) -> (Vec<(u64, EventType)>, usize)
-where
-    S::Error: std::fmt::Debug,
-{
-    let (mut events, mut others) = (Vec::new(), 0);
-    loop {
-        match source.next().unwrap() {
-            Next::End => return (events, others),
-            Next::Record(Record::Event { event, .. }) => {
-                assert_eq!(event.num, events.len() as u64 + 1);
-                events.push((event.ts, event.ty));
-            }
-            _ => others += 1,
-        }
-    }
-}
-
-#[test]
-fn two_captures_merge_without_loss() {
-    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/captures");
-    let open = |name: &str| open_capture(&captures.join(name)).unwrap();
-    let (first, second) = ("own_acts.scap", "own_zoo.scap");
-    let (one, other) = (records(open(first)), records(open(second)));
-    let (merged, others) = records(Mux::new(vec![open(first), open(second)]));
-    assert_eq!(others, one.1 + other.1);
-    assert_eq!(merged.len(), one.0.len() + other.0.len());
-    let mut sources = [one.0.into_iter().peekable(), other.0.into_iter().peekable()];
-    for event in &merged {
-        assert!(sources.iter_mut().any(|source| source.next_if_eq(event).is_some()), "{event:?}");
     }
 }
