@@ -41,7 +41,7 @@ pub(crate) enum Origin {
 }
 
 impl Record {
-    pub(crate) fn new(container: Container) -> Self {
+    pub(crate) fn new(mut container: Container) -> Self {
         let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
         let metadata = |kind: &str| {
             let extension = container.extensions.get(&format!("io.cri-containerd.{kind}.metadata"));
@@ -53,6 +53,8 @@ impl Record {
             Some("container") => metadata("container").map(Origin::Container),
             _ => None,
         };
+        // nerdctl writes the result of each health check here.
+        container.labels.remove("nerdctl/healthstate");
         Self {
             spec: container.spec.and_then(|spec| json(&spec.value)).unwrap_or_default(),
             created: container.created_at.unwrap_or_default().seconds,

@@ -213,6 +213,7 @@ pub(super) fn containerd(method: &str, namespace: &str, request: &Bytes) -> Repl
                 id: "my-container".to_owned(),
                 labels: map(&[
                     ("nerdctl/name", "shiny"),
+                    ("nerdctl/healthstate", r#"{"Status": "healthy"}"#),
                     ("nerdctl/healthcheck", r#"{"Test": ["CMD-SHELL", "test -e /ok"]}"#),
                     (
                         "nerdctl/ports",
