@@ -2,7 +2,7 @@
 
 mod describe;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -33,8 +33,6 @@ pub(crate) struct Docker {
     /// Version of podman's own interface.
     version: RefCell<String>,
     images: RefCell<HashMap<String, (Instant, Rc<Value>)>>,
-    /// Whether the server has said who it is.
-    known: Cell<bool>,
 }
 
 impl Docker {
@@ -45,34 +43,33 @@ impl Docker {
             podman: kind == EngineKind::Podman,
             version: RefCell::new("4.0.0".to_owned()),
             images: RefCell::default(),
-            known: Cell::new(false),
         }
     }
 
-    async fn ask_version(&self) -> Result<Hello, ClientError> {
-        let Some(json) = self.http.json("/version", &RUNTIME_ANSWER_BYTES).await? else {
-            return Err(ClientError::Unreadable("it has no version".to_owned()));
-        };
-        let engine =
-            items(&json, "/Components").find(|part| text(part, "/Name").contains("Podman"));
-        let podman = engine.is_some();
-        if podman != self.podman {
-            let (found, wanted) = if podman { ("podman", "docker") } else { ("docker", "podman") };
-            return Err(ClientError::Other(format!(
-                "{found} answers there; it belongs to the sockets of {found}, not of {wanted}"
-            )));
+    /// `/version` would take seconds: podman asks the package manager about its helpers then.
+    async fn ping(&self) -> Result<Hello, ClientError> {
+        let headers = self.http.headers("/_ping").await?;
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let libpod = text("libpod-api-version");
+        if libpod.is_some() != self.podman {
+            let (found, wanted) = match self.podman {
+                true => ("docker", "podman"),
+                false => ("podman", "docker"),
+            };
+            let message = format!("{found} answers there, which is no socket of {wanted}");
+            return Err(ClientError::Other(message));
         }
-        let version = text(&json, "/Version");
-        let api = match engine.map(|engine| text(engine, "/Details/APIVersion")) {
-            Some(api) if is_plain(&api) => {
-                self.version.replace(api.clone());
-                api
-            }
-            _ => text(&json, "/ApiVersion"),
-        };
-        self.known.set(true);
-        let name = if podman { "podman" } else { "docker" };
-        Ok(Hello { runtime: format!("{name} {version}"), api })
+        let api = libpod.or_else(|| text("api-version")).unwrap_or_default();
+        if self.podman && is_plain(api) {
+            self.version.replace(api.to_owned());
+        }
+        // `Docker/20.10.24 (linux)`
+        let server = text("server").unwrap_or_default();
+        let version = server.split_once('/').map_or("", |(_, version)| version);
+        let version = version.split(' ').next().unwrap_or_default();
+        let name = if self.podman { "podman" } else { "docker" };
+        let runtime = format!("{name} {version}").trim_end().to_owned();
+        Ok(Hello { runtime, api: api.to_owned() })
     }
 
     /// A path of the interface.
@@ -162,7 +159,7 @@ impl Docker {
 
 impl RuntimeClient for Docker {
     fn hello(&self) -> Answer<'_, Hello> {
-        Box::pin(self.ask_version())
+        Box::pin(self.ping())
     }
 
     fn watch(&self) -> Answer<'_, Box<dyn Changes>> {

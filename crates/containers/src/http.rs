@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderMap};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use peregrine_limits::{Limit, RUNTIME_ANSWER_BYTES};
@@ -63,6 +63,17 @@ impl Http {
         serde_json::from_slice(&body)
             .map(Some)
             .map_err(|error| ClientError::Unreadable(error.to_string()))
+    }
+
+    /// The headers of the answer at this path, whose body is of no interest.
+    pub(crate) async fn headers(&self, path: &str) -> Result<HeaderMap, ClientError> {
+        let (response, _driver) = self.get(path).await?;
+        let (head, body) = response.into_parts();
+        if !head.status.is_success() {
+            let body = read(body, &RUNTIME_ANSWER_BYTES).await?;
+            return Err(ClientError::Refused(refusal(head.status, &body)));
+        }
+        Ok(head.headers)
     }
 
     /// The lines at this path.

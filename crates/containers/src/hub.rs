@@ -104,16 +104,17 @@ impl Hub {
         sockets.iter().filter(answers).cloned().collect()
     }
 
-    /// Changes the status of a socket and logs it, if it is another. The first ones are logged
-    /// together, when all are known.
-    pub(crate) fn set_status(&self, socket: &Socket, status: Status) {
-        let level = match &status {
+    /// Logs the status of a socket, if it is another than that logged last. The first ones are
+    /// logged together, when all are known.
+    pub(crate) fn log_status(&self, socket: &Socket) {
+        if !self.initial.get() || !socket.is_status_new() {
+            return;
+        }
+        let level = match socket.status() {
             Status::Failed(_) => LogLevel::Warning,
             _ => LogLevel::Info,
         };
-        if socket.set_status(status) && self.initial.get() {
-            self.log(level, format!("Containers: {socket}"));
-        }
+        self.log(level, format!("Containers: {socket}"));
     }
 
     /// The containers of a socket are told, or it can't be reached for now.
@@ -152,11 +153,8 @@ impl Hub {
             let own: Vec<_> = sockets.iter().filter(|socket| socket.engine == engine).collect();
             let (absent, present): (Vec<_>, Vec<_>) =
                 own.into_iter().partition(|socket| socket.status() == Status::Absent);
-            for socket in &present {
-                let failed = matches!(socket.status(), Status::Failed(_));
-                let level = if failed { LogLevel::Warning } else { LogLevel::Info };
-                self.log(level, format!("Containers: {socket}"));
-            }
+            present.iter().for_each(|socket| self.log_status(socket));
+            absent.iter().for_each(|socket| _ = socket.is_status_new());
             let shared = engine == EngineKind::Containerd
                 && sockets.iter().any(|socket| socket.all_namespaces);
             if present.is_empty() && !shared {

@@ -23,6 +23,8 @@ pub(crate) struct Socket {
     /// Set while it is connected.
     client: RefCell<Option<Rc<dyn RuntimeClient>>>,
     status: RefCell<Status>,
+    /// The status that was logged last.
+    logged: RefCell<Status>,
     /// Whether its containers are told, or it is certain that there is no answer for now.
     pub(crate) settled: Cell<bool>,
     /// Bounds the questions about changes.
@@ -57,6 +59,7 @@ impl Socket {
             all_namespaces,
             client: RefCell::default(),
             status: RefCell::default(),
+            logged: RefCell::default(),
             settled: Cell::new(false),
             permits: Rc::new(Semaphore::new(CHANGES_AT_ONCE)),
             changing: RefCell::default(),
@@ -83,11 +86,17 @@ impl Socket {
         self.status.borrow().clone()
     }
 
-    /// Changes the status; true when it was another.
-    pub(crate) fn set_status(&self, status: Status) -> bool {
-        let changed = *self.status.borrow() != status;
+    pub(crate) fn set_status(&self, status: Status) {
         self.status.replace(status);
-        changed
+    }
+
+    /// Whether the status is to be logged: it is another than that at the call before.
+    pub(crate) fn is_status_new(&self) -> bool {
+        let status = self.status();
+        // A socket that has not answered at the start is told of then.
+        let is_new = status == Status::New || *self.logged.borrow() != status;
+        self.logged.replace(status);
+        is_new
     }
 }
 
@@ -171,7 +180,8 @@ mod tests {
         for status in
             [Status::Absent, Status::Connected(hello), Status::Failed("it hangs".to_owned())]
         {
-            assert!(socket.set_status(status.clone()) && !socket.set_status(status));
+            socket.set_status(status);
+            assert!(socket.is_status_new() && !socket.is_status_new());
             lines.push(socket.to_string());
         }
         insta::assert_snapshot!(lines.join("\n"), @r"

@@ -42,7 +42,8 @@ pub(crate) async fn supervise(hub: Rc<Hub>, socket: Rc<Socket>, once: bool) {
     let mut backoff = Backoff::default();
     loop {
         let Some(identity) = socket.identity() else {
-            hub.set_status(&socket, Status::Absent);
+            socket.set_status(Status::Absent);
+            hub.log_status(&socket);
             hub.settle(&socket);
             if once {
                 return;
@@ -57,7 +58,8 @@ pub(crate) async fn supervise(hub: Rc<Hub>, socket: Rc<Socket>, once: bool) {
         if was_connected && let Some(counters) = hub.counters.engine(socket.engine.index()) {
             counters.connected.fetch_sub(1, Relaxed);
         }
-        hub.set_status(&socket, Status::Failed(error.to_string()));
+        socket.set_status(Status::Failed(error.to_string()));
+        hub.log_status(&socket);
         hub.settle(&socket);
         if wait_for_change(&hub, &socket, Some(identity), backoff.next()).await {
             backoff = Backoff::default();
@@ -109,7 +111,7 @@ async fn connected(
         counters.connects.fetch_add(1, Relaxed);
     }
     socket.set_client(Some(Rc::clone(&client)));
-    hub.set_status(socket, Status::Connected(hello));
+    socket.set_status(Status::Connected(hello));
     let watched = Instant::now();
     let error = match changes {
         Some(changes) => {
@@ -150,12 +152,15 @@ async fn watch(
             Ok(Ok(Some(change))) => changed(hub, socket, change),
             Ok(Ok(None)) => return ClientError::Other("it has closed the connection".to_owned()),
             Ok(Err(error)) => return error,
-            Err(_) => {
-                if socket.identity() != Some(identity) {
-                    return ClientError::Other("the socket was replaced".to_owned());
-                }
-                look = Instant::now() + LOOK;
+            Err(_) => {}
+        }
+        if Instant::now() >= look {
+            if socket.identity() != Some(identity) {
+                return ClientError::Other("the socket was replaced".to_owned());
             }
+            // Not before: a runtime that ends each connection at once would fill the log.
+            hub.log_status(socket);
+            look = Instant::now() + LOOK;
         }
     }
 }
@@ -173,6 +178,7 @@ async fn relist(
             return error;
         }
         hub.settle(socket);
+        hub.log_status(socket);
         tokio::time::sleep(RELIST).await;
         if socket.identity() != Some(identity) {
             return ClientError::Other("the socket was replaced".to_owned());

@@ -176,6 +176,14 @@ fn answer(state: &Mutex<State>, mut stream: UnixStream) {
             state.lock().unwrap().watching.push(stream);
             written
         }
+        Mode::Right if path == "/_ping" => {
+            let own = match state.lock().unwrap().podman {
+                true => "Server: Libpod/4.3.1 (linux)\r\nLibpod-Api-Version: 4.3.1\r\n",
+                false => "Server: Docker/20.10.24 (linux)\r\n",
+            };
+            let rest = format!("Api-Version: 1.41\r\n{own}Content-Length: 2\r\n\r\nOK");
+            stream.write_all(&[ok, rest.as_bytes()].concat())
+        }
         Mode::Right => {
             let body = body(&mut state.lock().unwrap(), &path);
             let answer = match body {
@@ -192,11 +200,6 @@ fn answer(state: &Mutex<State>, mut stream: UnixStream) {
 }
 
 fn body(state: &mut State, path: &str) -> Option<Value> {
-    if path == "/version" {
-        let podman = json!([{"Name": "Podman Engine", "Details": {"APIVersion": "4.3.1"}}]);
-        let parts = if state.podman { podman } else { json!([{"Name": "Engine"}]) };
-        return Some(json!({"Version": "20.10.24", "ApiVersion": "1.41", "Components": parts}));
-    }
     let path = if state.podman { path.strip_prefix("/v4.3.1/libpod")? } else { path };
     match path.split('/').collect::<Vec<_>>()[..] {
         ["", "containers", "json"] => {
