@@ -1,5 +1,6 @@
 //! The program, monitoring the containers of a place.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -10,15 +11,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::created::{Created, Report};
-use crate::place::{Daemon, Place, skip, wait_until};
+use crate::place::{Daemon, Place, skip, succeed, wait_until};
 
 /// A rule that needs no metadata, and those whose conditions do.
 pub(crate) const ANY: &str = "Process starts";
 pub(crate) const OF_IMAGE: &str = "Process of an image starts";
 pub(crate) const OF_NAMESPACE: &str = "Process of a namespace starts";
 
+/// A rule whose alert needs no metadata either.
+const BARE: &str = "Bare process starts";
+
 /// Last argument of pause processes.
 pub(crate) const PAUSE: &str = "mark-pause";
+
+const CAPTURE: &str = "recorded.scap";
 
 const FIELDS: &str = "%evt.rawtime %proc.cmdline %proc.name %proc.vpid %proc.pname %user.name %user.uid \
     %container.id %container.full_id %container.name %container.type %container.image \
@@ -63,19 +69,27 @@ impl<'a> Agent<'a> {
         let exec = "evt.type in (execve, execveat) and evt.rawres=0 and proc.name=sh and proc.cmdline contains mark-";
         let conditions = [
             (ANY, ""),
-            (OF_IMAGE, " and container.image.repository in (bb, localhost/bb)"),
+            (
+                OF_IMAGE,
+                " and container.image.repository in (bb, localhost/bb, 127.0.0.1:5000/shop/bb)",
+            ),
             (OF_NAMESPACE, " and k8s.ns.name=shop"),
         ];
-        let rules = conditions.map(|(rule, condition)| {
+        let mut rules = conditions.map(|(rule, condition)| {
             format!(
                 "- {{rule: {rule}, desc: d, priority: NOTICE, output: '{FIELDS}', condition: '{exec}{condition}'}}\n"
             )
         });
+        rules[0] = format!(
+            "- {{rule: {BARE}, desc: d, priority: NOTICE, output: '%evt.rawtime %proc.cmdline', condition: '{exec}'}}\n{}",
+            rules[0]
+        );
         place.write("rules.yaml", &rules.concat());
         let mut command = place.command(env!("CARGO_BIN_EXE_peregrine"));
         let scope = format!("engine.modern_ebpf.scope.cgroup={}", place.containers().display());
         let files = [place.path("falco.yaml"), place.path("rules.yaml")];
         command.arg("-c").arg(&files[0]).arg("-r").arg(&files[1]).args(["-o", &scope]);
+        command.arg("-w").arg(place.path(CAPTURE));
         let log = fs::File::create(place.path("agent.log")).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let alerts = Arc::new(Mutex::new(Vec::new()));
@@ -138,6 +152,17 @@ impl<'a> Agent<'a> {
     }
 }
 
+/// Alerts of a replay of what the agent of this place has recorded.
+pub(crate) fn replay(place: &Place) -> Vec<Alert> {
+    let mut command = place.command(env!("CARGO_BIN_EXE_peregrine"));
+    command.arg("-c").arg(place.path("falco.yaml")).arg("-r").arg(place.path("rules.yaml"));
+    let capture = format!("engine.replay.capture_file={}", place.path(CAPTURE).display());
+    command.args(["-o", "engine.kind=replay", "-o", &capture]);
+    let alerts = succeed(&mut command);
+    let alerts = alerts.lines().filter_map(|line| serde_json::from_str(line).ok());
+    alerts.map(|alert| Alert::new(SystemTime::now(), alert)).collect()
+}
+
 impl Alert {
     fn new(now: SystemTime, mut alert: Value) -> Self {
         let fields = alert["output_fields"].take();
@@ -155,10 +180,24 @@ impl Alert {
     }
 }
 
-/// Median, and the delay that one in a hundred exceeds.
-pub(crate) fn quantiles(alerts: &[Alert], rule: &str) -> (Duration, Duration) {
-    let mut delays: Vec<_> =
-        alerts.iter().filter(|alert| alert.rule == rule).map(|alert| alert.delay).collect();
+/// What metadata adds to the delay of an alert: of each event, from the alert without metadata to
+/// the one with it. Median, and what one in a hundred exceeds.
+pub(crate) fn added_delay(alerts: &[Alert]) -> (Duration, Duration) {
+    let key = |alert: &Alert| {
+        (alert.fields["evt.rawtime"].as_u64(), alert.fields["proc.cmdline"].to_string())
+    };
+    let of_rule = |rule| alerts.iter().filter(move |alert| alert.rule == rule);
+    let bare: HashMap<_, _> = of_rule(BARE).map(|alert| (key(alert), alert.delay)).collect();
+    let added = |alert: &Alert| Some(alert.delay.saturating_sub(*bare.get(&key(alert))?));
+    quantiles(of_rule(ANY).filter_map(added).collect())
+}
+
+/// From the time of an event until its alert is read.
+pub(crate) fn delay(alerts: &[Alert]) -> (Duration, Duration) {
+    quantiles(alerts.iter().filter(|alert| alert.rule == ANY).map(|alert| alert.delay).collect())
+}
+
+fn quantiles(mut delays: Vec<Duration>) -> (Duration, Duration) {
     delays.sort();
     let at = |share: usize| delays.get(delays.len() * share / 100).copied().unwrap_or_default();
     (at(50), at(99))

@@ -175,18 +175,43 @@ impl<'a> Docker<'a> {
         self.daemon.take().map(Daemon::end);
     }
 
+    /// Starts a container with all of the machine's namespaces and rights, of an image that has two
+    /// names.
+    #[track_caller]
+    pub(crate) fn run_special(&self, name: &str) -> Created {
+        self.place.run("docker", &["tag", "bb:1.0", "127.0.0.1:5000/shop/bb"]);
+        let volume = format!("{}:/mnt/volume:ro", self.place.path("rootfs").display());
+        let rights = ["--privileged", "--volume", &volume];
+        let namespaces = ["--pid", "host", "--ipc", "host", "--network", "host"];
+        let image = "127.0.0.1:5000/shop/bb";
+        self.run_image(image, name, LONG, &[&rights[..], &namespaces].concat())
+            .with("container.privileged", true)
+            .with("container.host_pid", true)
+            .with("container.host_ipc", true)
+            .with("container.host_network", true)
+            .with("container.ip", Expected::Nothing)
+            .with("container.image", image)
+            .with("container.image.repository", image)
+            .with("container.image.tag", "latest")
+            .with("container.mounts", format!("{volume}:false:rprivate"))
+    }
+
     /// Starts a container with these options.
     #[track_caller]
     pub(crate) fn run_with(&self, name: &str, seconds: &str, options: &[&str]) -> Created {
+        self.run_image("bb:1.0", name, seconds, options)
+    }
+
+    fn run_image(&self, image: &str, name: &str, seconds: &str, options: &[&str]) -> Created {
         let mark = format!("mark-{name}");
         let parent = format!("/{}/docker", self.place.name());
         let mut command = self.place.command("docker");
         command.args(["run", "--detach", "--name", name, "--cgroup-parent", &parent]);
-        command.args(["--label", &format!("mark={name}")]).args(options).arg("bb:1.0");
+        command.args(["--label", &format!("mark={name}")]).args(options).arg(image);
         let id = succeed(command.args(["sh", "-c", &format!("sleep {seconds}"), &mark]));
         let none = options.contains(&"none");
         let ip = if none { Expected::Nothing } else { Expected::Something };
-        image(created("docker", mark, id, name), "bb")
+        of_image(created("docker", mark, id, name), "bb")
             .with("container.image.id", self.image.trim_start_matches("sha256:"))
             .with("container.ip", ip)
             .with("container.label[mark]", name)
@@ -271,7 +296,7 @@ impl<'a> Podman<'a> {
         let id = succeed(command.args(["sh", "-c", &format!("sleep {seconds}"), &mark]));
         let ip = if options.contains(&"none") { Expected::Nothing } else { Expected::Something };
         let kind = if self.rootless { "podman rootless" } else { "podman" };
-        image(created(kind, mark, id, name), "localhost/bb")
+        of_image(created(kind, mark, id, name), "localhost/bb")
             .with("container.type", "podman")
             .with("container.image.id", self.image.trim_start_matches("sha256:"))
             .with("container.image.digest", Expected::Something)
@@ -326,7 +351,7 @@ impl Runtime for Ctr<'_> {
         command.arg(place.path("runc")).args(["--label", &format!("mark={name}")]);
         command.args(["localhost/bb:1.0", name, "sh", "-c", &format!("sleep {seconds}"), &mark]);
         succeed(&mut command);
-        image(created("ctr", mark, name.to_owned(), name), "localhost/bb")
+        of_image(created("ctr", mark, name.to_owned(), name), "localhost/bb")
             .with("container.type", "containerd")
             .with("container.image.digest", Expected::Something)
             .with("container.label[mark]", name)
@@ -361,7 +386,7 @@ impl Runtime for Lxc<'_> {
         let mut command = self.command("lxc-start");
         command.args(["--name", name, "--daemon", "--", "/bin/sh", "-c"]);
         succeed(command.arg(format!("sleep {seconds}")).arg(&mark));
-        let expected = vec![("container.type", "lxc".into()), ("container.full_id", name.into())];
+        let expected = vec![("container.type", "lxc".into())];
         Created { kind: "lxc", mark, id: name.to_owned(), rules: vec![ANY], expected }
     }
 
@@ -435,7 +460,7 @@ impl Runtime for InPod<'_> {
         let spec = Spec { name, image: "localhost/bb:1.0", command: &command, labels: &labels };
         let id = self.pods.cri.run(&self.pod.pod, &spec);
         let created = created("pod container", mark, id, name).of_rule(OF_NAMESPACE);
-        let mut created = image(created, "localhost/bb").with("container.label[mark]", name);
+        let mut created = of_image(created, "localhost/bb").with("container.label[mark]", name);
         for (field, expected) in &self.pod.expected {
             created = created.with(field, expected.clone());
         }
@@ -467,7 +492,7 @@ fn created(kind: &'static str, mark: String, id: String, name: &str) -> Created 
 }
 
 /// With the image that all containers have.
-fn image(created: Created, repository: &str) -> Created {
+fn of_image(created: Created, repository: &str) -> Created {
     created
         .of_rule(OF_IMAGE)
         .with("container.image", format!("{repository}:1.0"))
