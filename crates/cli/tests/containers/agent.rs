@@ -18,7 +18,7 @@ pub(crate) const ANY: &str = "Process starts";
 pub(crate) const OF_IMAGE: &str = "Process of an image starts";
 pub(crate) const OF_NAMESPACE: &str = "Process of a namespace starts";
 
-/// A rule whose alert needs no metadata either.
+/// A rule whose alert needs no metadata either, and account files as the others do.
 const BARE: &str = "Bare process starts";
 
 /// Last argument of pause processes.
@@ -81,7 +81,7 @@ impl<'a> Agent<'a> {
             )
         });
         rules[0] = format!(
-            "- {{rule: {BARE}, desc: d, priority: NOTICE, output: '%evt.rawtime %proc.cmdline', condition: '{exec}'}}\n{}",
+            "- {{rule: {BARE}, desc: d, priority: NOTICE, output: '%evt.rawtime %proc.cmdline %user.name', condition: '{exec}'}}\n{}",
             rules[0]
         );
         place.write("rules.yaml", &rules.concat());

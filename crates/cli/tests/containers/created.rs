@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::agent::Alert;
+use crate::agent::{ANY, Alert};
 
 /// A process that a container was started with or that was started in it, whose command line ends
 /// in a text of its own.
@@ -31,6 +31,8 @@ pub(crate) enum Expected {
     Something,
     /// Neither a text nor a number.
     Nothing,
+    /// The number of a process in a pid namespace that has few.
+    Inner,
 }
 
 /// What the alerts of a kind say, by number of processes.
@@ -50,7 +52,20 @@ pub(crate) struct Report(pub(crate) BTreeMap<&'static str, Count>);
 impl Created {
     /// Another process of the same container.
     pub(crate) fn process(&self, kind: &'static str, mark: &str) -> Self {
-        Self { kind, mark: mark.to_owned(), ..self.clone() }
+        let process = Self { kind, mark: mark.to_owned(), ..self.clone() };
+        process.with("proc.vpid", Expected::Inner)
+    }
+
+    /// A process that is in no container.
+    pub(crate) fn of_host(mark: &str) -> Self {
+        let fields = ["container.full_id", "container.name", "container.type"];
+        Self {
+            kind: "host",
+            mark: mark.to_owned(),
+            id: "host".to_owned(),
+            rules: vec![ANY],
+            expected: fields.map(|field| (field, "host".into())).to_vec(),
+        }
     }
 
     /// Also this rule raises an alert about it.
@@ -103,6 +118,7 @@ impl Expected {
                 Value::String(text) => !text.is_empty() && text != "<NA>",
                 other => *other != 0,
             },
+            Self::Inner => value.as_u64().is_some_and(|vpid| (2..1000).contains(&vpid)),
             Self::Nothing => value.is_null() || *value == "",
         }
     }
@@ -144,6 +160,7 @@ impl fmt::Display for Expected {
         match self {
             Self::Is(value) => write!(f, "{value}"),
             Self::Something => f.write_str("a value"),
+            Self::Inner => f.write_str("a low number"),
             Self::Nothing => f.write_str("empty"),
         }
     }

@@ -8,6 +8,8 @@ use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::UnixStream;
 
+use crate::place::wait_until;
+
 /// A client of a runtime's socket.
 pub(crate) struct Cri {
     socket: PathBuf,
@@ -44,6 +46,8 @@ pub(crate) struct Spec<'a> {
 /// `NamespaceMode`.
 const CONTAINER: u64 = 1;
 const NODE: u64 = 2;
+/// `ContainerState`.
+const EXITED: u64 = 2;
 
 impl Cri {
     pub(crate) fn new(socket: PathBuf) -> Self {
@@ -116,6 +120,17 @@ impl Cri {
         }
         let reply = self.call("ExecSync", &request).unwrap();
         assert_eq!(reply.first_number(3), None, "it fails");
+    }
+
+    /// Removes a container once it has ended.
+    #[track_caller]
+    pub(crate) fn remove(&self, container: &str) {
+        let request = Message::default().text(1, container);
+        wait_until("the container ends", || {
+            let status = self.call("ContainerStatus", &request).unwrap();
+            status.first_message(1).first_number(3) == Some(EXITED)
+        });
+        self.call("RemoveContainer", &request).unwrap();
     }
 
     /// The address of a pod; empty on the node's network.

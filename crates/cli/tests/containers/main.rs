@@ -89,6 +89,7 @@ fn every_alert_tells_the_whole_container() {
     let group = place.containers().join("nested").join("service");
     std::fs::create_dir_all(&group).unwrap();
     succeed(place.command_in(&group, "sh").args(["-c", ":", "mark-host"]));
+    all.push(Created::of_host("mark-host"));
 
     finish(&place, agent, all);
 }
@@ -169,6 +170,7 @@ fn in_a_row(runtimes: &[(&str, &dyn Runtime)]) -> Vec<Created> {
                     for index in 0..number {
                         for (life, seconds) in [("s", "0.05"), ("l", "1")] {
                             let created = runtime.run(&format!("{name}-{life}{index}"), seconds);
+                            runtime.remove(&created);
                             all.lock().unwrap().push(created);
                         }
                     }

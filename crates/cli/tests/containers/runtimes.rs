@@ -23,6 +23,9 @@ pub(crate) trait Runtime: Sync {
 
     /// Starts a process in a container that runs.
     fn exec(&self, name: &str, container: &Created) -> Created;
+
+    /// Removes a container that has ended, if it does not remove itself.
+    fn remove(&self, _: &Created) {}
 }
 
 pub(crate) struct Containerd<'a> {
@@ -193,6 +196,7 @@ impl<'a> Docker<'a> {
             .with("container.image", image)
             .with("container.image.repository", image)
             .with("container.image.tag", "latest")
+            .with("proc.vpid", Expected::Something)
             .with("container.mounts", format!("{volume}:false:rprivate"))
     }
 
@@ -365,6 +369,16 @@ impl Runtime for Ctr<'_> {
         succeed(command.args([&container.id, "sh", "-c", ":", &mark]));
         container.process("ctr exec", &mark)
     }
+
+    fn remove(&self, container: &Created) {
+        let place = self.0.place;
+        for object in ["tasks", "containers"] {
+            let arguments = ["--namespace", place.name(), object, "rm", &container.id];
+            wait_until("ctr removes", || {
+                place.command("ctr").args(arguments).output().unwrap().status.success()
+            });
+        }
+    }
 }
 
 impl Runtime for Lxc<'_> {
@@ -386,7 +400,7 @@ impl Runtime for Lxc<'_> {
         let mut command = self.command("lxc-start");
         command.args(["--name", name, "--daemon", "--", "/bin/sh", "-c"]);
         succeed(command.arg(format!("sleep {seconds}")).arg(&mark));
-        let expected = vec![("container.type", "lxc".into())];
+        let expected = vec![("container.type", "lxc".into()), ("proc.vpid", 1.into())];
         Created { kind: "lxc", mark, id: name.to_owned(), rules: vec![ANY], expected }
     }
 
@@ -436,6 +450,7 @@ impl<'a> Pods<'a> {
             ("k8s.pod.sandbox_id", short.into()),
             ("k8s.pod.label[app]", name.into()),
             ("user.name", "root".into()),
+            ("proc.vpid", 1.into()),
         ];
         if !address.is_empty() {
             expected.push(("k8s.pod.ip", address.into()));
@@ -472,6 +487,10 @@ impl Runtime for InPod<'_> {
         self.pods.cri.exec(&container.id, &["sh", "-c", ":", &mark]);
         container.process("pod exec", &mark)
     }
+
+    fn remove(&self, container: &Created) {
+        self.pods.cri.remove(&container.id);
+    }
 }
 
 /// What holds of all that have a name and a start.
@@ -487,6 +506,7 @@ fn created(kind: &'static str, mark: String, id: String, name: &str) -> Created 
         ("container.start_ts", Expected::Something),
         ("container.duration", Expected::Something),
         ("user.name", "root".into()),
+        ("proc.vpid", 1.into()),
     ];
     Created { kind, mark, id, rules: vec![ANY], expected }
 }
