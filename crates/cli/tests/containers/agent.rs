@@ -1,6 +1,6 @@
 //! The program, monitoring the containers of a place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -25,6 +25,7 @@ const BARE: &str = "Bare process starts";
 pub(crate) const PAUSE: &str = "mark-pause";
 
 const CAPTURE: &str = "recorded.scap";
+const METRICS: &str = "metrics.jsonl";
 
 const FIELDS: &str = "%evt.rawtime %proc.cmdline %proc.name %proc.vpid %proc.pname %user.name %user.uid \
     %container.id %container.full_id %container.name %container.type %container.image \
@@ -65,7 +66,12 @@ impl<'a> Agent<'a> {
     /// Starts it with more configuration. `None`, with a line that says why, if the kernel can't be
     /// monitored.
     pub(crate) fn start(place: &'a Place, configuration: &str) -> Option<Self> {
-        place.write("falco.yaml", &format!("{CONFIG}{configuration}"));
+        let metrics = place.path(METRICS);
+        let metrics = format!(
+            "metrics: {{enabled: true, interval: 500ms, output_file: {}, include_empty_values: true}}\n",
+            metrics.display()
+        );
+        place.write("falco.yaml", &format!("{CONFIG}{metrics}{configuration}"));
         let exec = "evt.type in (execve, execveat) and evt.rawres=0 and proc.name=sh and proc.cmdline contains mark-";
         let conditions = [
             (ANY, ""),
@@ -144,6 +150,15 @@ impl<'a> Agent<'a> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.daemon.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// The newest metrics whose name contains this.
+    pub(crate) fn metrics(&self, part: &str) -> BTreeMap<String, Value> {
+        let text = self.place.read(METRICS);
+        let last = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+        let last: Value = last.unwrap_or_default();
+        let all = last["output_fields"].as_object().into_iter().flatten();
+        all.filter(|(name, _)| name.contains(part)).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
     /// Ends it. Whether it ended well.

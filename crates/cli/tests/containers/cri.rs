@@ -23,16 +23,19 @@ pub(crate) struct Message(Vec<u8>);
 /// A pod that runs.
 pub(crate) struct Pod {
     pub(crate) id: String,
+    pub(crate) namespaces: Namespaces,
     config: Message,
 }
 
-/// Network of a pod.
+/// Namespaces of a pod.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Network {
-    /// Its own, with an address by CNI.
-    Pod,
-    /// That of the node.
-    Node,
+pub(crate) enum Namespaces {
+    /// A network with an address by CNI; a pid namespace for each container, as the kubelet has it.
+    Usual,
+    /// The network of the node.
+    NodeNetwork,
+    /// The network of the node, and one pid namespace for all containers.
+    SharedPids,
 }
 
 /// What a container of a pod runs.
@@ -62,18 +65,14 @@ impl Cri {
         &self,
         (name, uid): (&str, &str),
         parent: &str,
-        network: Network,
+        namespaces: Namespaces,
         labels: &[(&str, &str)],
         annotations: &[(&str, &str)],
     ) -> Pod {
         let metadata = Message::default().text(1, name).text(2, uid).text(3, "shop");
-        let mut namespaces = Message::default().number(2, CONTAINER);
-        if network == Network::Node {
-            namespaces = namespaces.number(1, NODE);
-        }
-        let linux = Message::default()
-            .text(1, parent)
-            .message(2, &Message::default().message(1, &namespaces));
+        let options = namespaces.options();
+        let linux =
+            Message::default().text(1, parent).message(2, &Message::default().message(1, &options));
         let own = [
             ("io.kubernetes.pod.name", name),
             ("io.kubernetes.pod.namespace", "shop"),
@@ -86,14 +85,13 @@ impl Cri {
             .map(7, annotations)
             .message(8, &linux);
         let reply = self.call("RunPodSandbox", &Message::default().message(1, &config));
-        Pod { id: reply.unwrap().first_text(1), config }
+        Pod { id: reply.unwrap().first_text(1), config, namespaces }
     }
 
     /// Creates and starts a container of a pod. Its id.
     #[track_caller]
     pub(crate) fn run(&self, pod: &Pod, spec: &Spec<'_>) -> String {
-        // The kubelet has a pid namespace for each container.
-        let security = Message::default().message(3, &Message::default().number(2, CONTAINER));
+        let security = Message::default().message(3, &pod.namespaces.options());
         let mut config = Message::default()
             .message(1, &Message::default().text(1, spec.name))
             .message(2, &Message::default().text(1, spec.image));
@@ -175,6 +173,17 @@ impl Cri {
             return Err(format!("{trailers:?}"));
         }
         Ok(Message(bytes.get(5..).unwrap_or_default().to_vec()))
+    }
+}
+
+impl Namespaces {
+    /// `NamespaceOption`.
+    fn options(self) -> Message {
+        match self {
+            Self::Usual => Message::default().number(2, CONTAINER),
+            Self::NodeNetwork => Message::default().number(1, NODE).number(2, CONTAINER),
+            Self::SharedPids => Message::default().number(1, NODE),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use std::thread;
 
 use agent::{Agent, added_delay, delay, replay};
 use created::{Created, Report};
-use cri::Network;
+use cri::Namespaces;
 use place::{Place, succeed};
 use runtimes::{ALL, Containerd, Ctr, Docker, InPod, LONG, Lxc, Podman, Pods, Runtime, make_root};
 
@@ -47,7 +47,7 @@ fn every_alert_tells_the_whole_container() {
     let ctr = Ctr(&containerd);
     let lxc = Lxc(&place);
     let pods = Pods::new(&place, &containerd);
-    let (batch, _) = pods.run("batch", Network::Node, &[]);
+    let (batch, _) = pods.run("batch", Namespaces::NodeNetwork, &[]);
     let in_pod = InPod { pods: &pods, pod: &batch };
     let runtimes: [(&str, &dyn Runtime); 6] = [
         ("docker", &docker),
@@ -74,7 +74,7 @@ fn every_alert_tells_the_whole_container() {
     all.extend([bridged, health, docker.run_special("special")]);
     all.push(podman.run_with("reached", LONG, &[]));
     let annotations = [("kubectl.kubernetes.io/last-applied-configuration", PROBES)];
-    let (probed, pause) = pods.run("web", Network::Pod, &annotations);
+    let (probed, pause) = pods.run("web", Namespaces::Usual, &annotations);
     let of_probed = InPod { pods: &pods, pod: &probed };
     let first = of_probed.run("probed", LONG);
     let second = of_probed.run("sidecar", LONG);
@@ -84,6 +84,8 @@ fn every_alert_tells_the_whole_container() {
         all.push(of_probed.exec(name, &first).with(field, true));
     }
     all.extend([pause, first, second]);
+    let (shared, pause) = pods.run("shared", Namespaces::SharedPids, &[]);
+    all.extend([pause, InPod { pods: &pods, pod: &shared }.run("sharing", LONG)]);
     all.extend(in_a_row(&runtimes));
     // Processes of the machine, in a group of their own.
     let group = place.containers().join("nested").join("service");
@@ -109,7 +111,7 @@ fn runtimes_that_start_later_or_again_are_asked() {
     let mut all = Vec::new();
     let mut old = Vec::new();
     for round in ["first", "second"] {
-        let (pod, pause) = pods.run(round, Network::Node, &[]);
+        let (pod, pause) = pods.run(round, Namespaces::NodeNetwork, &[]);
         let in_pod = InPod { pods: &pods, pod: &pod };
         let runtimes: [(&str, &dyn Runtime); 4] = [
             ("docker", &docker),
@@ -148,7 +150,7 @@ fn finish(place: &Place, agent: Agent<'_>, mut all: Vec<Created>) {
     let alerts = agent.alerts();
     eprintln!("{report}from event to alert (50 %, 99 %): {:?}", delay(&alerts));
     eprintln!("of that for metadata: {:?}", added_delay(&alerts));
-    eprintln!("memory: {} KiB", agent.memory());
+    eprintln!("memory: {} KiB; {:#?}", agent.memory(), agent.metrics("container"));
     assert!(agent.end(), "it ends well");
     assert!(report.is_complete());
     // Probes are a matter of runtimes, which a replay does not ask.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::agent::{ANY, OF_IMAGE, OF_NAMESPACE, PAUSE};
 use crate::created::{Created, Expected};
-use crate::cri::{Cri, Network, Pod, Spec};
+use crate::cri::{Cri, Namespaces, Pod, Spec};
 use crate::place::{Daemon, OWNER, Place, succeed, wait_until};
 
 /// Programs of all runtimes.
@@ -429,19 +429,20 @@ impl<'a> Pods<'a> {
     pub(crate) fn run(
         &self,
         name: &str,
-        network: Network,
+        namespaces: Namespaces,
         annotations: &[(&str, &str)],
     ) -> (PodSpec, Created) {
         let uid = format!("uid-of-{name}");
         let parent = format!("/{}/kubepods/pod{uid}", self.place.name());
         let labels = [("app", name)];
-        let pod = self.cri.run_pod((name, &uid), &parent, network, &labels, annotations);
+        let pod = self.cri.run_pod((name, &uid), &parent, namespaces, &labels, annotations);
         let address = self.cri.address(&pod);
-        assert_eq!(address.is_empty(), network == Network::Node, "{address}");
+        let of_node = namespaces != Namespaces::Usual;
+        assert_eq!(address.is_empty(), of_node, "{address}");
         let short: String = pod.id.chars().take(12).collect();
         let mut expected = vec![
             ("container.type", "containerd".into()),
-            ("container.host_network", (network == Network::Node).into()),
+            ("container.host_network", of_node.into()),
             ("container.privileged", false.into()),
             ("container.start_ts", Expected::Something),
             ("k8s.pod.name", name.into()),
@@ -478,6 +479,9 @@ impl Runtime for InPod<'_> {
         let mut created = of_image(created, "localhost/bb").with("container.label[mark]", name);
         for (field, expected) in &self.pod.expected {
             created = created.with(field, expected.clone());
+        }
+        if self.pod.pod.namespaces == Namespaces::SharedPids {
+            created = created.with("proc.vpid", Expected::Inner);
         }
         created
     }
