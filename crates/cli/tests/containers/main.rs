@@ -25,8 +25,6 @@ use cri::Namespaces;
 use place::{Place, succeed};
 use runtimes::{ALL, Containerd, Ctr, Docker, InPod, LONG, Lxc, Podman, Pods, Runtime, make_root};
 
-const LOADED: &str = "plugins: [{name: container, library_path: libcontainer.so}]\n";
-
 /// The exec probes of a pod, as `kubectl apply` leaves them in its annotations.
 const PROBES: &str = r#"{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"probed",
     "livenessProbe":{"exec":{"command":["sh","-c",":","mark-alive"]}},
@@ -61,7 +59,7 @@ fn every_alert_tells_the_whole_container() {
     let old: Vec<Created> =
         runtimes.iter().map(|(name, runtime)| runtime.run(&format!("{name}-old"), LONG)).collect();
 
-    let Some(agent) = Agent::start(&place, LOADED) else { return };
+    let Some(agent) = Agent::start(&place, "") else { return };
     let mut all = Vec::new();
     for ((name, runtime), old) in runtimes.iter().zip(&old) {
         all.push(runtime.exec(&format!("{name}-exec"), old));
@@ -102,7 +100,7 @@ fn runtimes_that_start_later_or_again_are_asked() {
     make_root(&place);
     let mut podman = Podman::new(&place, false);
     podman.export();
-    let Some(agent) = Agent::start(&place, LOADED) else { return };
+    let Some(agent) = Agent::start(&place, "") else { return };
     let mut containerd = Containerd::start(&place);
     containerd.import();
     let mut docker = Docker::start(&place, &["--userns-remap", "dockremap"]);
