@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     hash: u64,
     /// What was told last, if there was room.
     json: Option<Arc<str>>,
+    /// Whether it was described before it started, and lacks what it has since then.
+    awaits_start: bool,
     /// Path of its control group.
     pub(crate) cgroup: Option<Arc<[u8]>>,
     /// Whether rules have seen it.
@@ -69,9 +71,26 @@ impl Known {
         self.by_id.get(id)
     }
 
-    /// The JSON that was told last.
+    /// The JSON that was told last of a container that has started.
     pub(crate) fn json(&self, id: &str) -> Option<Arc<str>> {
-        self.by_id.get(id)?.json.clone()
+        self.by_id.get(id).filter(|entry| !entry.awaits_start)?.json.clone()
+    }
+
+    /// Whether all of a container is known that its events need.
+    pub(crate) fn is_complete(&self, id: &str) -> bool {
+        self.by_id.contains_key(id) && !self.awaits_start(id)
+    }
+
+    /// Whether a container was described before it started.
+    pub(crate) fn awaits_start(&self, id: &str) -> bool {
+        self.by_id.get(id).is_some_and(|entry| entry.awaits_start)
+    }
+
+    /// The container with this id lacks what it gets when it starts.
+    pub(crate) fn set_awaits_start(&mut self, id: &str, awaits_start: bool) {
+        if let Some(entry) = self.by_id.get_mut(id) {
+            entry.awaits_start = awaits_start;
+        }
     }
 
     /// Sets the control group of a container.
@@ -120,7 +139,9 @@ impl Known {
             CONTAINER_CACHE_BYTES.reach();
         }
         let (json, full_id) = (fits.then(|| json.into()), full_id.to_owned());
-        let entry = Entry { origin, full_id, created, hash, json, cgroup, shown, ended: None };
+        let (awaits_start, ended) = (false, None);
+        let entry =
+            Entry { origin, full_id, created, hash, json, awaits_start, cgroup, shown, ended };
         self.by_id.insert(id.to_owned(), entry);
         news
     }
@@ -217,6 +238,18 @@ mod tests {
         assert!(!known.is_ended("ab", end));
         assert_ne!(known.end("ab"), Some(end));
         assert!(known.remove("ab").is_some() && known.bytes == 0);
+    }
+
+    #[test]
+    fn one_that_has_not_started_is_asked_about_again() {
+        let mut known = Known::default();
+        known.describe("ab", DOCKER, docker(), "{}");
+        assert!(known.is_complete("ab") && known.json("ab").is_some());
+        known.set_awaits_start("ab", true);
+        assert!(!known.is_complete("ab") && known.json("ab").is_none());
+        known.describe("ab", DOCKER, docker(), "{1}");
+        known.set_awaits_start("ab", false);
+        assert!(known.is_complete("ab") && !known.is_complete("cd"));
     }
 
     #[test]

@@ -88,13 +88,13 @@ async fn ask(hub: &Hub, socket: &Socket, wanted: &str, id: &str, certain: bool) 
     let end = Instant::now() + hub.settings().timing.lookup;
     let mut wait = SHORTEST;
     loop {
-        let known = || hub.known.borrow().get(id).is_some();
+        let known = || hub.known.borrow().is_complete(id);
         if known() {
             return true;
         }
         if socket.client().is_some() {
             match hub.describe(socket, wanted, None).await {
-                Ok(true) => return true,
+                Ok(true) if !hub.known.borrow().awaits_start(id) => return true,
                 Ok(false) if !certain => return known(),
                 _ => {}
             }

@@ -86,7 +86,9 @@ impl State {
     fn located(&mut self, at: ThreadRef, tid: i64, known: Known) -> Arc<[u8]> {
         let Some(engine) = known.engine else { return self.by_namespace(at) };
         let described = self.containers.get(&known.container);
-        if described.is_some() && engine.has_runtime() {
+        // One that was described before it started is described again.
+        let partial = |one: &Container| self.config.lookup_containers && one.awaits_start();
+        if described.is_some_and(|one| !partial(one)) && engine.has_runtime() {
             return known.container;
         }
         let certain = known.is_certain();
@@ -179,8 +181,12 @@ impl State {
     /// A runtime has described a container.
     pub(crate) fn add_container(&mut self, container: Arc<Container>) {
         let id: Arc<[u8]> = container.id.as_bytes().into();
+        let partial = container.awaits_start() && self.lookups.pending(&id).is_some();
         self.counters.dropped_others += u64::from(!self.containers.insert(Arc::clone(&container)));
         self.learn_namespace(&container);
+        if partial {
+            return;
+        }
         let Some(Ended { certain: false, was_pending, threads }) = self.lookups.described(&id)
         else {
             return;

@@ -258,6 +258,15 @@ impl Container {
         }
     }
 
+    /// Whether it was described before it started, so that its address is missing: docker and podman
+    /// choose it at each start.
+    pub fn awaits_start(&self) -> bool {
+        matches!(self.kind, ContainerKind::Docker | ContainerKind::Podman)
+            && self.pid == 0
+            && self.ip.is_empty()
+            && !self.host_network
+    }
+
     /// Bytes of memory, about.
     fn bytes(&self) -> usize {
         let labels = |labels: &BTreeMap<String, String>| -> usize {

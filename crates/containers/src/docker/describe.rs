@@ -26,9 +26,11 @@ pub(crate) fn describe_docker(
     let named = if by_id { first.map_or("", String::as_str) } else { &asked };
     let name = ImageName::parse(named);
     let same = |other: &&String| ImageName::parse(other).repository == name.repository;
-    let tag = match (name.tag, name.digest) {
-        ("", _) => tags.iter().find(same).map_or("", |tag| ImageName::parse(tag).tag),
-        (tag, _) => tag,
+    // A name that has neither is completed by docker; the tag may be newer than `image`.
+    let usual = if by_id || named.is_empty() || !name.digest.is_empty() { "" } else { "latest" };
+    let tag = match name.tag {
+        "" => tags.iter().find(same).map_or(usual, |tag| ImageName::parse(tag).tag),
+        tag => tag,
     };
     let digest = match name.digest {
         "" => digests.iter().find(same).or(digests.first()),
@@ -190,6 +192,7 @@ mod tests {
         };
         let image = json!({"RepoTags": ["a:1", "b:latest"], "RepoDigests": ["a@sha256:1"]});
         assert_eq!(of("b", image.clone()), "b latest sha256:1");
+        assert_eq!(of("c", image.clone()), "c latest sha256:1");
         assert_eq!(of("c:7", image.clone()), "c 7 sha256:1");
         assert_eq!(of("a@sha256:9", image.clone()), "a 1 sha256:9");
         assert_eq!(of("sha256:0123456789abcdef", image.clone()), "a 1 sha256:1");

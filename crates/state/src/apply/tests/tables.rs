@@ -378,3 +378,21 @@ fn recordings_tell_which_groups_are_the_hosts() {
     world.state.add_resolved(vec![Item::Thread(Box::new(thread))]);
     assert_eq!(*world.thread(11).container, *b"");
 }
+
+#[test]
+fn a_container_that_was_described_before_its_start_is_asked_about_at_its_first_process() {
+    let mut world = asking();
+    let id = &ID[..12];
+    let json = |more: &str| format!(r#"{{"container":{{"id":"{id}","type":0{more}}}}}"#);
+    world.asyncevent("container", &json(""));
+    world.load(contained(20, 1, 1, "web"));
+    world.state.loaded();
+    assert_eq!(requested(&mut world), [("b".to_owned(), false), (id.to_owned(), true)]);
+    // The same again is no answer.
+    world.asyncevent("container", &json(""));
+    assert_eq!(world.state.metadata(id.as_bytes()), Metadata::Pending);
+    world.asyncevent("container", &json(r#","pid":20,"ip":"10.0.0.2""#));
+    assert_eq!(world.state.metadata(id.as_bytes()), Metadata::Known);
+    let container = world.state.container_of(id.as_bytes(), true);
+    assert_eq!(container.map(|container| container.ip.as_str()), Some("10.0.0.2"));
+}
