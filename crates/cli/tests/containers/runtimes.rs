@@ -262,8 +262,11 @@ impl<'a> Podman<'a> {
         command.args(["system", "service", "--time", "0", &format!("unix://{socket}")]);
         let name = if self.rootless { "podman-rootless" } else { "podman" };
         self.service = Some(self.place.start(name, &mut command));
-        let socket = self.place.inside(&socket);
-        wait_until("podman listens", || socket.exists());
+        // It listens before it answers.
+        let version = ["--url", &format!("unix://{socket}"), "version"];
+        wait_until("podman answers", || {
+            self.place.command("podman").args(version).output().unwrap().status.success()
+        });
     }
 
     /// Ends the service.
