@@ -85,13 +85,19 @@ impl State {
     /// The id of the container of a thread in these control groups.
     fn located(&mut self, at: ThreadRef, tid: i64, known: Known) -> Arc<[u8]> {
         let Some(engine) = known.engine else { return self.by_namespace(at) };
+        let certain = known.is_certain();
+        if !certain && engine.has_runtime() {
+            let own = self.by_namespace(at);
+            if !own.is_empty() {
+                return own;
+            }
+        }
         let described = self.containers.get(&known.container);
         // One that was described before it started is described again.
         let partial = |one: &Container| self.config.lookup_containers && one.awaits_start();
         if described.is_some_and(|one| !partial(one)) && engine.has_runtime() {
             return known.container;
         }
-        let certain = known.is_certain();
         let request = || ContainerRequest {
             container: Arc::clone(&known.container),
             cgroup: Arc::clone(&known.path),
@@ -134,7 +140,7 @@ impl State {
         let Some(first) = self.tree.by_tid(container.pid).filter(|_| container.pid > 0) else {
             return;
         };
-        if !first.container.is_empty() {
+        if !self.may_be_of_host(first) {
             return;
         }
         if !first.in_pid_namespace() || first.pidns_init_start_ts == 0 {
@@ -144,12 +150,17 @@ impl State {
         let start = first.pidns_init_start_ts;
         if self.namespaces.insert(start, container.id.as_bytes()) {
             for at in self.tree.refs() {
-                let host = |thread: &Thread| thread.container.is_empty();
-                if self.tree.get(at).is_some_and(host) {
+                if self.tree.get(at).is_some_and(|thread| self.may_be_of_host(thread)) {
                     self.find_container(at);
                 }
             }
         }
+    }
+
+    /// Whether the control groups of a thread are not for certain those of a container.
+    fn may_be_of_host(&self, thread: &Thread) -> bool {
+        thread.container.is_empty()
+            || self.lookups.pending(&thread.container).is_some_and(|pending| !pending.certain)
     }
 
     /// All that there is to know of a container without a runtime.
@@ -235,7 +246,8 @@ impl State {
         };
         for at in threads {
             if self.tree.get(at).is_some_and(|thread| *thread.container == *container) {
-                self.set_container(at, &Arc::default());
+                let id = self.by_namespace(at);
+                self.set_container(at, &id);
             }
         }
     }

@@ -102,7 +102,12 @@ impl State {
         let mut added = Vec::new();
         for item in items {
             match item {
-                Item::Thread(thread) if !self.knows(thread.tid) => {
+                Item::Thread(mut thread) if !self.knows(thread.tid) => {
+                    // `/proc` does not tell it of a process that has joined a namespace.
+                    if thread.pidns_init_start_ts == 0 {
+                        let moved = self.tree.by_tid(thread.tid);
+                        thread.pidns_init_start_ts = moved.map_or(0, |t| t.pidns_init_start_ts);
+                    }
                     added.extend(self.load_thread(&thread));
                 }
                 Item::Fds(tid, fds) => {

@@ -324,7 +324,9 @@ fn a_moved_process_that_nothing_told_of_is_described_later() {
     assert_eq!((thread.comm(), &*thread.container), (&b"runc"[..], &ID.as_bytes()[..12]));
     assert!(!world.state.knows(200));
     let described = Item::Thread(Box::new(contained(200, 100, 3, "runc:[2:INIT]")));
+    let start = world.thread(200).pidns_init_start_ts;
     world.state.observe(Observation::Threads(vec![described]));
+    assert_eq!(world.thread(200).pidns_init_start_ts, start);
     assert_eq!(world.thread(200).comm(), b"runc:[2:INIT]");
     assert!(world.state.knows(200));
     // Rubbish changes nothing.
@@ -361,6 +363,30 @@ fn a_container_without_a_group_is_known_by_its_pid_namespace() {
     assert_eq!(*world.thread(41).container, *b"");
     world.asyncevent("container", r#"{"container":{"id":"of_host","type":11,"pid":1}}"#);
     assert_eq!(world.state.counters().unidentified_containers, 1);
+}
+
+#[test]
+fn a_pid_namespace_counts_more_than_a_group_that_anybody_may_have_made() {
+    let mut world = asking();
+    let inside = |tid, vpid, start| snapshot::Thread {
+        cgroups: b"cpu=/a/b\0"[..].into(),
+        vtid: vpid,
+        vpid,
+        pidns_init_start_ts: start,
+        ..process(tid, 1, "app")
+    };
+    world.load(inside(20, 1, 5_000_000_000));
+    world.state.loaded();
+    assert_eq!(*world.thread(20).container, *b"b");
+    world.asyncevent("container", r#"{"container":{"id":"rootless","type":11,"pid":20}}"#);
+    assert_eq!(*world.thread(20).container, *b"rootless");
+    world.state.observe(Observation::ContainerUnavailable { container: b"b"[..].into() });
+    world.state.add_resolved(vec![Item::Thread(Box::new(inside(21, 7, 5_000_000_000)))]);
+    assert_eq!(*world.thread(21).container, *b"rootless");
+    assert_eq!(
+        (&*world.thread(20).container, &*world.thread(10).container),
+        (&b"rootless"[..], &b""[..])
+    );
 }
 
 #[test]
