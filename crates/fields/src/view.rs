@@ -181,6 +181,12 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether the event describes a container. Of one that is evaluated later, the state says that
+    /// of the event which has brought the description.
+    pub(crate) fn describes_container(&self) -> bool {
+        self.late.is_none() && self.state.event_container().is_some()
+    }
+
     /// The program with which a process entered the container of the event's thread, which comes
     /// from that process, and the id of it there.
     pub(crate) fn entered(&self) -> Option<(&'a Arc<Exec>, i64)> {

@@ -174,7 +174,7 @@ fn runs_probe<'a>(view: &View<'_>, info: &Info, kind: ProbeKind) -> Option<Value
 /// was ago.
 fn since_start<'a>(view: &View<'_>, field: Container) -> Option<Value<'a>> {
     let start = view.thread()?.pidns_init_start_ts;
-    if start == 0 || view.state.event_container().is_some() {
+    if start == 0 || view.describes_container() {
         return None;
     }
     Some(Value::Uint(match field {
