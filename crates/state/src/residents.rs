@@ -29,8 +29,8 @@ impl Residents {
         self.by_container.contains_key(container)
     }
 
-    /// Counts a thread, whose pid namespace began at this time. Returns that time as the threads
-    /// before it have it.
+    /// Counts a thread, whose pid namespace began at this time, 0 when unknown. Returns that time as
+    /// the threads before it have it.
     pub(crate) fn enter(&mut self, container: &Arc<[u8]>, pidns_start: u64) -> u64 {
         if container.is_empty() {
             return pidns_start;
@@ -42,7 +42,7 @@ impl Residents {
             known.pidns_start = pidns_start;
         }
         let same = known.pidns_start.abs_diff(pidns_start) <= START_PRECISION;
-        if same { known.pidns_start } else { pidns_start }
+        if same || pidns_start == 0 { known.pidns_start } else { pidns_start }
     }
 
     /// A thread has ended or moved.
@@ -77,7 +77,7 @@ mod tests {
         let container = Arc::from(&b"c"[..]);
         let starts = [0, 5_000_000_000, 5_009_000_000, 9_000_000_000, 0];
         let known = starts.map(|start| residents.enter(&container, start));
-        assert_eq!(known, [0, 5_000_000_000, 5_000_000_000, 9_000_000_000, 0]);
+        assert_eq!(known, [0, 5_000_000_000, 5_000_000_000, 9_000_000_000, 5_000_000_000]);
     }
 
     #[test]
