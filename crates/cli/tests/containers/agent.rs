@@ -68,7 +68,7 @@ impl<'a> Agent<'a> {
     pub(crate) fn start(place: &'a Place) -> Option<Self> {
         // A machine that is busy with other tests makes runtimes slow.
         let delay = if measured().is_some() { 100 } else { 10_000 };
-        let delay = format!("peregrine: {{containers: {{max_delay_ms: {delay}}}}}\n");
+        let delay = format!("containers: {{max_delay_ms: {delay}}}\n");
         let metrics = place.path(METRICS);
         let metrics = format!(
             "metrics: {{enabled: true, interval: 500ms, output_file: {}, include_empty_values: true}}\n",
