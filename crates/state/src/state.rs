@@ -185,14 +185,9 @@ impl State {
         }
     }
 
-    /// The pod in which the thread of an event runs, as the API server describes it: by the label
-    /// of its container, or else by its control groups.
-    pub fn pod(&self, context: Context) -> Option<&Pod> {
-        self.pod_of_thread(self.thread(context)?)
-    }
-
-    /// The same of a thread.
-    pub fn pod_of_thread(&self, thread: &Thread) -> Option<&Pod> {
+    /// The pod in which a thread runs, as the API server describes it: by the label of its
+    /// container, or else by its control groups.
+    pub fn pod(&self, thread: &Thread) -> Option<&Pod> {
         if self.kubernetes.pods() == 0 {
             return None;
         }

@@ -22,7 +22,7 @@ enum Part<'a> {
 /// Value of a field `k8smeta.*`.
 pub(crate) fn value<'a>(view: &View<'a>, field: Kubernetes, arg: &Arg) -> Option<Value<'a>> {
     use Kubernetes as F;
-    let pod = view.state.pod_of_thread(view.thread()?)?;
+    let pod = view.state.pod(view.thread()?)?;
     let (label, one) = (Part::Label(key(arg)), |kind, part| one(view, pod, kind, part));
     match field {
         F::PodName => text(&pod.object.name),
@@ -80,7 +80,7 @@ pub(crate) fn of_pod<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option
         F::RcLabels => (ObjectKind::ReplicationController, Part::Labels),
         _ => return None,
     };
-    let pod = view.state.pod_of_thread(view.thread()?)?;
+    let pod = view.state.pod(view.thread()?)?;
     joined(view, parts(view, pod, kind, part))
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn of_described_pod<'a>(
         F::PodName | F::NsName | F::PodId | F::PodUid | F::PodLabel | F::PodLabels | F::PodIp
     );
     let thread = view.thread().filter(|_| is_of_pod)?;
-    let pod = view.state.pod_of_thread(thread)?;
+    let pod = view.state.pod(thread)?;
     match field {
         F::PodName => text(&pod.object.name),
         F::NsName => text(&pod.object.namespace),
