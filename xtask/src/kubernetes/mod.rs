@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use node::Node;
+use node::{AUDIT, Node};
 use verdict::{Created, Verdict};
 use workloads::NAMESPACE;
 
@@ -21,7 +21,8 @@ use workloads::NAMESPACE;
 #[derive(Args)]
 pub(crate) struct Options {
     /// Script that starts a node: `SCRIPT up DIR`, `SCRIPT image DIR ROOTFS NAME`, `SCRIPT down
-    /// DIR`. Afterwards there are `DIR/kubeconfig` and `DIR/containerd.sock`, and the image
+    /// DIR`. `AUDIT_WEBHOOK` names the configuration of the API server's audit webhook for it.
+    /// Afterwards there are `DIR/kubeconfig` and `DIR/containerd.sock`, and the image
     /// `localhost/busybox:local`. Default: the environment variable `PEREGRINE_NODE_SCRIPT`.
     #[arg(long)]
     script: Option<PathBuf>,
@@ -37,6 +38,12 @@ pub(crate) struct Options {
     /// Pods of 300 ms; of other kinds there are fewer.
     #[arg(long, default_value_t = 20)]
     count: usize,
+    /// Do not ask the API server for the fields `k8smeta`: what the runtime knows must be enough.
+    #[arg(long)]
+    without_api: bool,
+    /// Take the audit events of the node, too.
+    #[arg(long)]
+    audit: bool,
     /// Keep the log and the alerts of the program here.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -112,7 +119,8 @@ fn check(node: &Node, program: &Path, options: &Options) -> Result<Verdict> {
     let before = workloads::before(options.before);
     before.iter().try_for_each(|pod| node.apply(pod))?;
     node.until("the pods to run", || running(node, "").map(|count| count >= before.len()))?;
-    node.deploy(&configuration(node), RULES)?;
+    let asks = !options.without_api;
+    node.deploy(&options.configuration(node), &rules(asks, options.audit))?;
     for (kind, objects) in workloads::during(options.count) {
         println!("{} {kind}", objects.len());
         objects.iter().try_for_each(|object| node.apply(object))?;
@@ -121,7 +129,7 @@ fn check(node: &Node, program: &Path, options: &Options) -> Result<Verdict> {
     let created =
         Created::of_list(&node.kubectl(&["-n", NAMESPACE, "get", "pods", "-o", "json"])?)?;
     let alerts = std::fs::read_to_string(node.alerts()).context("no alerts")?;
-    let mut verdict = Verdict::new(&created, &alerts);
+    let mut verdict = Verdict::new(&created, &alerts, asks, options.audit);
     for (verb, what, allowed) in [
         ("list", "pods", true),
         ("watch", "deployments.apps", true),
@@ -152,26 +160,46 @@ fn settled(node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// The configuration of the program: alerts into a file, and the socket of this node.
-fn configuration(node: &Node) -> String {
-    let socket = node.dir().join("containerd.sock");
-    format!(
-        "rules_files: [/etc/peregrine/rules.yaml]\n\
-         rule_matching: all\n\
-         json_output: true\n\
-         file_output: {{enabled: true, filename: /alerts/alerts.json}}\n\
-         stdout_output: {{enabled: false}}\n\
-         log_stderr: true\n\
-         log_syslog: false\n\
-         engine: {{kind: modern_ebpf, modern_ebpf: {{scope: {{cgroup: /host/sys/fs/cgroup/unified/kubepods}}}}}}\n\
-         plugins:\n\
-         \x20 - name: container\n\
-         \x20   library_path: libcontainer.so\n\
-         \x20   init_config: {{engines: {{cri: {{enabled: true, sockets: [{}]}}}}}}\n\
-         kubernetes: {{enabled: true, services: true}}\n",
-        socket.display()
-    )
+impl Options {
+    /// The configuration of the program: alerts into a file, the socket of this node, its audit
+    /// events.
+    fn configuration(&self, node: &Node) -> String {
+        let socket = node.dir().join("containerd.sock");
+        let plugins = if self.audit {
+            format!("\x20 - name: k8saudit\n\x20   open_params: {AUDIT}\n\x20 - name: json\n")
+        } else {
+            String::new()
+        };
+        format!(
+            "rules_files: [/etc/peregrine/rules.yaml]\n\
+             rule_matching: all\n\
+             json_output: true\n\
+             file_output: {{enabled: true, filename: /alerts/alerts.json}}\n\
+             stdout_output: {{enabled: false}}\n\
+             log_stderr: true\n\
+             log_syslog: false\n\
+             engine: {{kind: modern_ebpf, modern_ebpf: {{scope: {{cgroup: /host/sys/fs/cgroup/unified/kubepods}}}}}}\n\
+             plugins:\n\
+             \x20 - name: container\n\
+             \x20   library_path: libcontainer.so\n\
+             \x20   init_config: {{engines: {{cri: {{enabled: true, sockets: [{}]}}}}}}\n\
+             {plugins}kubernetes: {{enabled: {}, services: true}}\n",
+            socket.display(),
+            !self.without_api
+        )
+    }
 }
+
+/// The rules, with the fields of the API server or without.
+fn rules(asks: bool, audit: bool) -> String {
+    let fields = if asks { API_FIELDS } else { "" };
+    let rules = RULES.replace("API_FIELDS", fields);
+    if audit { rules + AUDIT_RULE } else { rules }
+}
+
+const API_FIELDS: &str = "\
+%k8smeta.pod.name %k8smeta.pod.uid %k8smeta.ns.name %k8smeta.ns.label[team] %k8smeta.rs.name
+    %k8smeta.deployment.name %k8smeta.svc.name";
 
 /// One rule each for every program, for an image, for a label, for the probes.
 const RULES: &str = "\
@@ -183,8 +211,7 @@ const RULES: &str = "\
   output: >
     %proc.args %container.id %container.name %container.image.repository %container.image.tag
     %k8s.pod.name %k8s.ns.name %k8s.pod.uid %k8s.pod.label[pgtest] %container.start_ts
-    %k8smeta.pod.name %k8smeta.pod.uid %k8smeta.ns.name %k8smeta.ns.label[team] %k8smeta.rs.name
-    %k8smeta.deployment.name %k8smeta.svc.name %evt.rawtime
+    %evt.rawtime API_FIELDS
   priority: NOTICE
 - rule: Image
   desc: A program of an image
@@ -203,4 +230,15 @@ const RULES: &str = "\
     %proc.args %k8s.pod.name %proc.vpid %proc.is_container_liveness_probe
     %proc.is_container_readiness_probe
   priority: NOTICE
+";
+
+const AUDIT_RULE: &str = "\
+- rule: Audit
+  desc: A pod was created
+  condition: >
+    ka.verb = create and ka.target.resource = pods and ka.target.namespace = pgtest
+    and ka.response.code = 201
+  output: '%ka.resp.name %ka.user.name'
+  priority: NOTICE
+  source: k8s_audit
 ";

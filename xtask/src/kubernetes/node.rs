@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 /// The image of the program.
 const IMAGE: &str = "localhost/peregrine:local";
+/// Where the program takes audit events.
+pub(super) const AUDIT: &str = "http://127.0.0.1:9765/k8s-audit";
 /// The files that the project ships.
 const PACKAGING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/kubernetes");
 
@@ -21,11 +23,21 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Starts it: `SCRIPT up DIR`.
+    /// Starts it: `SCRIPT up DIR`. Its API server sends audit events to [`AUDIT`].
     pub(super) fn up(script: &Path, dir: &Path) -> Result<Self> {
         let node = Self { script: script.to_owned(), dir: dir.to_owned() };
+        let webhook = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "x",
+            "clusters": [{ "name": "c", "cluster": { "server": AUDIT } }],
+            "contexts": [{ "name": "x", "context": { "cluster": "c" } }],
+        });
+        fs::write(node.webhook(), webhook.to_string())?;
         node.script(&["up"], &[])?;
         Ok(node)
+    }
+
+    fn webhook(&self) -> PathBuf {
+        self.dir.join("audit-webhook.json")
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -74,7 +86,7 @@ impl Node {
         self.apply(&serde_json::from_str(&patched)?)?;
         self.until("the DaemonSet to monitor", || {
             let log = self.log();
-            Ok(log.contains("kubernetes: ") && log.contains("connected, "))
+            Ok(log.contains("Watching control group"))
         })
         .with_context(|| format!("the log of the program:\n{}", self.log()))
     }
@@ -167,6 +179,7 @@ impl Node {
     fn script(&self, verb: &[&str], rest: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.script);
         command.args(verb).arg(&self.dir).args(rest).stdin(Stdio::null());
+        command.env("AUDIT_WEBHOOK", self.webhook());
         let status = command.status().with_context(|| self.script.display().to_string())?;
         ensure!(status.success(), "{} {verb:?} failed: {status}", self.script.display());
         Ok(())

@@ -63,6 +63,10 @@ pub(super) struct Verdict {
     /// What is wrong, by examples.
     wrong: Vec<String>,
     rights: Vec<(String, bool)>,
+    /// Pods that were created while the program ran, and those that audit events told of.
+    audited: (usize, usize),
+    /// Whether the API server was asked.
+    asks: bool,
 }
 
 const RULES: [&str; 3] = ["Marker", "Image", "Label"];
@@ -71,11 +75,21 @@ const SHOWN: usize = 20;
 
 impl Verdict {
     /// Compares alerts, one JSON object a line, with the pods.
-    pub(super) fn new(created: &Created, alerts: &str) -> Self {
-        let mut verdict =
-            Self { rows: BTreeMap::new(), probes: (0, 0), wrong: Vec::new(), rights: Vec::new() };
+    pub(super) fn new(created: &Created, alerts: &str, asks: bool, audit: bool) -> Self {
+        let mut verdict = Self {
+            rows: BTreeMap::new(),
+            probes: (0, 0),
+            wrong: Vec::new(),
+            rights: Vec::new(),
+            audited: (0, 0),
+            asks,
+        };
         let alerts: Vec<Value> =
             alerts.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let audited: BTreeSet<String> = (alerts.iter())
+            .filter(|alert| alert["rule"] == "Audit")
+            .map(|alert| field(alert, "ka.resp.name"))
+            .collect();
         let mut fired: BTreeMap<&str, BTreeSet<(String, String)>> = BTreeMap::new();
         for alert in &alerts {
             let Some(rule) = RULES.into_iter().find(|rule| alert["rule"] == **rule) else {
@@ -97,6 +111,14 @@ impl Verdict {
         for (name, pod) in &created.0 {
             let row = verdict.rows.entry(pod.workload.clone()).or_default();
             row.containers += pod.containers.len();
+            if audit && pod.workload != "before" {
+                let told = audited.contains(name);
+                verdict.audited.0 += 1;
+                verdict.audited.1 += usize::from(told);
+                if !told {
+                    verdict.wrong.push(format!("no audit event tells of {name}"));
+                }
+            }
             for rule in RULES {
                 let fired = fired.get(rule);
                 for container in &pod.containers {
@@ -148,7 +170,9 @@ impl Verdict {
             (&format!("k8s.pod.label[{}]", LABEL.0), LABEL.1),
         ]);
         let host = field(alert, "container.id");
+        let begun = field(alert, "container.start_ts");
         let told = told.or_else(|| (host == "host" || host.is_empty()).then(|| "host".to_owned()));
+        let told = told.or_else(|| begun.is_empty().then(|| "no container.start_ts".to_owned()));
         let team = format!("k8smeta.ns.label[{}]", TEAM.0);
         let enriched = [
             ("k8smeta.pod.name", name),
@@ -156,8 +180,8 @@ impl Verdict {
             ("k8smeta.ns.name", NAMESPACE),
             (&team, TEAM.1),
         ];
-        let mut lacks = bad(&enriched);
-        if pod.is_some_and(|pod| pod.deployed) {
+        let mut lacks = if self.asks { bad(&enriched) } else { None };
+        if self.asks && pod.is_some_and(|pod| pod.deployed) {
             for key in ["k8smeta.rs.name", "k8smeta.deployment.name", "k8smeta.svc.name"] {
                 if field(alert, key).is_empty() {
                     lacks.get_or_insert(format!("no {key}"));
@@ -216,6 +240,7 @@ impl fmt::Display for Verdict {
             )?;
         }
         writeln!(f, "probes: {} of {} told", self.probes.1, self.probes.0)?;
+        writeln!(f, "audit: {} of {} new pods told", self.audited.1, self.audited.0)?;
         for (what, good) in &self.rights {
             writeln!(f, "may {what}: {}", if *good { "as it should" } else { "WRONG" })?;
         }

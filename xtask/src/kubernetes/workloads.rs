@@ -51,7 +51,7 @@ pub(super) fn during(count: usize) -> Vec<(&'static str, Vec<Value>)> {
     let restarted =
         |name: &str| pod(name, vec![container("main", "cat /marker/main; sleep 1")], true);
     let job = |name: &str| {
-        let template = pod("", vec![container("main", "cat /marker/main")], false);
+        let template = pod("", vec![container("main", "cat /marker/main; true")], false);
         let spec =
             json!({ "completions": 2, "parallelism": 2, "template": template_of(&template) });
         object("batch/v1", "Job", name, spec)
