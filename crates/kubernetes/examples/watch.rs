@@ -2,8 +2,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is what the example is for")]
 
 use std::io;
+use std::sync::Arc;
 
 use peregrine_kubernetes::{Cluster, Message, Service, Settings};
+use peregrine_telemetry::KubernetesCounters;
 
 fn main() -> io::Result<()> {
     let mut words = std::env::args().skip(1);
@@ -19,9 +21,11 @@ fn main() -> io::Result<()> {
         }
         true
     });
-    let service = Service::start(settings, sink, Box::new(|notice| eprintln!("{notice}")))?;
+    let counters: Arc<KubernetesCounters> = Arc::default();
+    let notices = Box::new(|notice| eprintln!("{notice}"));
+    let _service = Service::start(settings, Arc::clone(&counters), sink, notices)?;
     // Until it is interrupted.
     io::stdin().lines().for_each(drop);
-    eprintln!("{:?}", service.statistics());
+    eprintln!("{:?}", counters.stats());
     Ok(())
 }

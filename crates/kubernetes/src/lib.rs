@@ -15,9 +15,8 @@
 //!     println!("{message:?}");
 //!     true
 //! });
-//! let service = Service::start(settings, sink, Box::new(|notice| eprintln!("{notice}")))?;
-//! println!("{:?}", service.statistics());
-//! # Ok::<(), std::io::Error>(())
+//! let counters = std::sync::Arc::default();
+//! let service = Service::start(settings, counters, sink, Box::new(|notice| eprintln!("{notice}")));
 //! ```
 
 #![warn(clippy::indexing_slicing)]
@@ -35,4 +34,4 @@ pub use access::{AccessError, Cluster};
 #[doc(hidden)]
 pub use api::fuzz;
 pub use client::ApiError;
-pub use service::{Message, Notice, NoticeSink, Service, Settings, Sink, Statistics};
+pub use service::{Message, Notice, NoticeSink, Service, Settings, Sink};

@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use peregrine_telemetry::KubernetesCounters;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
@@ -15,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::access::Cluster;
 use crate::client::{ApiError, Client};
 use crate::model::{Model, Target};
-use crate::watch::{Counts, Report, follow};
+use crate::watch::{Report, follow};
 
 /// What is asked, and of whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,35 +56,11 @@ pub enum Notice {
     Lacks { kind: &'static str, error: String },
 }
 
-/// Numbers about the thread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Pods that are known.
-    pub pods: u64,
-    /// Watches that are open or are being opened.
-    pub watches: u64,
-    /// Events that were told.
-    pub events: u64,
-    /// Lists that were asked for.
-    pub lists: u64,
-    /// Watches that failed.
-    pub failures: u64,
-}
-
 /// Watches the API server on a thread of its own, until it is dropped.
 #[derive(Debug)]
 pub struct Service {
-    shared: Arc<Shared>,
+    stop: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    stop: Notify,
-    counts: Arc<Counts>,
-    pods: AtomicU64,
-    watches: AtomicU64,
-    events: AtomicU64,
 }
 
 /// Reports that wait for the thread.
@@ -98,39 +75,31 @@ impl Service {
     ///
     /// # Errors
     /// When there can be no thread.
-    pub fn start(settings: Settings, sink: Sink, notices: NoticeSink) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+    pub fn start(
+        settings: Settings,
+        counters: Arc<KubernetesCounters>,
+        sink: Sink,
+        notices: NoticeSink,
+    ) -> io::Result<Self> {
+        let stop = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let of_thread = Arc::clone(&shared);
+        let stopped = Arc::clone(&stop);
         let thread = Builder::new().name("kubernetes".to_owned()).spawn(move || {
-            let worker = Worker::new(settings, sink, notices, Arc::clone(&of_thread));
+            let worker = Worker::new(settings, counters, sink, notices);
             runtime.block_on(async {
                 tokio::spawn(worker.run());
-                of_thread.stop.notified().await;
+                stopped.notified().await;
             });
             // A name that is being resolved would be waited for.
             runtime.shutdown_background();
         })?;
-        Ok(Self { shared, thread: Some(thread) })
-    }
-
-    /// Numbers as of now.
-    pub fn statistics(&self) -> Statistics {
-        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let shared = &*self.shared;
-        Statistics {
-            pods: get(&shared.pods),
-            watches: get(&shared.watches),
-            events: get(&shared.events),
-            lists: get(&shared.counts.lists),
-            failures: get(&shared.counts.failures),
-        }
+        Ok(Self { stop, thread: Some(thread) })
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.shared.stop.notify_one();
+        self.stop.notify_one();
         if let Some(thread) = self.thread.take() {
             // The thread waits for nothing but the sink, which never waits.
             let _ = thread.join();
@@ -143,7 +112,7 @@ struct Worker {
     client: Arc<Client>,
     sink: Sink,
     notices: NoticeSink,
-    shared: Arc<Shared>,
+    counters: Arc<KubernetesCounters>,
     model: Model,
     watches: HashMap<Target, AbortHandle>,
     /// Watches that have not answered yet.
@@ -159,14 +128,19 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(settings: Settings, sink: Sink, notices: NoticeSink, shared: Arc<Shared>) -> Self {
+    fn new(
+        settings: Settings,
+        counters: Arc<KubernetesCounters>,
+        sink: Sink,
+        notices: NoticeSink,
+    ) -> Self {
         let (into, reports) = mpsc::channel(REPORTS);
         Self {
             node: settings.node.into(),
             client: Arc::new(Client::new(settings.cluster)),
             sink,
             notices,
-            shared,
+            counters,
             model: Model::new(settings.services),
             watches: HashMap::new(),
             unanswered: BTreeSet::new(),
@@ -196,7 +170,7 @@ impl Worker {
 
     fn start(&mut self, target: Target) {
         let (client, node) = (Arc::clone(&self.client), Arc::clone(&self.node));
-        let counts = Arc::clone(&self.shared.counts);
+        let counts = Arc::clone(&self.counters);
         let task = follow(client, node, target.clone(), counts, self.into.clone());
         self.unanswered.insert(target.clone());
         self.watches.insert(target, tokio::spawn(task).abort_handle());
@@ -262,10 +236,11 @@ impl Worker {
         actions.start.into_iter().for_each(|target| self.start(target));
         for text in actions.tell {
             self.tell(Message::Event(&text)).await;
-            self.shared.events.fetch_add(1, Ordering::Relaxed);
+            self.counters.events.fetch_add(1, Ordering::Relaxed);
         }
-        self.shared.pods.store(self.model.pods() as u64, Ordering::Relaxed);
-        self.shared.watches.store(self.watches.len() as u64, Ordering::Relaxed);
+        self.counters.pods.store(self.model.pods() as u64, Ordering::Relaxed);
+        self.counters.connected.store(self.connected.into(), Ordering::Relaxed);
+        self.counters.watches.store(self.watches.len() as u64, Ordering::Relaxed);
         if self.unanswered.is_empty() && !self.complete {
             self.complete = true;
             self.tell(Message::InitialIsComplete).await;

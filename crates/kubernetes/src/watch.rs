@@ -5,10 +5,11 @@ use std::collections::hash_map::RandomState;
 use std::fmt::Write;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use peregrine_limits::KUBERNETES_OBJECTS;
+use peregrine_telemetry::KubernetesCounters;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{sleep, timeout};
 
@@ -22,15 +23,6 @@ pub(crate) enum Report {
     Found(Found),
     /// The watch has failed, and is begun again after a while.
     Failed(ApiError),
-}
-
-/// Counts over all watches.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    /// Lists that were asked for.
-    pub(crate) lists: AtomicU64,
-    /// Watches that failed.
-    pub(crate) failures: AtomicU64,
 }
 
 /// Objects of a page of a list.
@@ -49,7 +41,7 @@ pub(crate) async fn follow(
     client: Arc<Client>,
     node: Arc<str>,
     target: Target,
-    counts: Arc<Counts>,
+    counts: Arc<KubernetesCounters>,
     into: Sender<(Target, Report)>,
 ) {
     let mut watch = Watch { client, path: target.path(&node), target, counts, into, version: None };
@@ -82,7 +74,7 @@ struct Watch {
     /// Path and query up to what is common to lists and watches.
     path: String,
     target: Target,
-    counts: Arc<Counts>,
+    counts: Arc<KubernetesCounters>,
     into: Sender<(Target, Report)>,
     /// Where the watch stands. `None`: at no point that the server still knows.
     version: Option<String>,

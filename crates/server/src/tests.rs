@@ -146,6 +146,7 @@ fn collector(heartbeat: &Arc<Heartbeat>) -> Collector {
         web: None,
         containers: None,
         audit: None,
+        kubernetes: None,
     };
     Collector::start(settings, heartbeat.clone(), Box::new(NoReports)).unwrap()
 }

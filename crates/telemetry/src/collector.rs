@@ -19,6 +19,7 @@ use peregrine_event::EventCounters;
 use crate::audit::{AuditCounts, AuditStats};
 use crate::containers::ContainerCounters;
 use crate::heartbeat::Heartbeat;
+use crate::kubernetes::KubernetesCounters;
 use crate::metrics::{
     CostStats, FieldOptions, HeldStats, LookupStats, MetricInputs, MetricSnapshot, MetricValue,
     OutputStats, PreviousSnapshot, ProgramStats, RuleInfo, RuleStats, RunInfo, ScanStats,
@@ -128,6 +129,8 @@ pub struct CollectorSettings {
     pub containers: Option<Arc<ContainerCounters>>,
     /// Counters of the source of audit events, if there is one.
     pub audit: Option<Arc<AuditStats>>,
+    /// Counters of the thread that watches the API server of Kubernetes, if there is one.
+    pub kubernetes: Option<Arc<KubernetesCounters>>,
 }
 
 /// Counters of the kernel side. Read on the collecting thread.
@@ -429,8 +432,17 @@ impl Worker {
 
     /// The counters of the event loop, joined with what is read here.
     fn inputs(&mut self, context: SnapshotContext) -> MetricInputs {
-        let CollectorSettings { groups, run, reloads, resources, web, containers, audit, .. } =
-            &self.settings;
+        let CollectorSettings {
+            groups,
+            run,
+            reloads,
+            resources,
+            web,
+            containers,
+            audit,
+            kubernetes,
+            ..
+        } = &self.settings;
         let kernel = self.kernel.as_mut();
         let (live, counted) = (kernel.is_some(), kernel.is_some() && groups.kernel);
         let (stats, programs) = kernel.map_or((None, None), |kernel| {
@@ -480,6 +492,7 @@ impl Worker {
             resources: groups.resources.then(|| resources.read()),
             state: groups.state.then_some(context.state),
             containers: containers.as_ref().map(|containers| containers.stats()),
+            kubernetes: kubernetes.as_ref().map(|kubernetes| kubernetes.stats()),
             kernel: stats.as_ref().map(KernelStats::total),
             late: stats.as_ref().map(|stats| stats.late),
             lookups: stats.as_ref().map(|stats| stats.lookups),

@@ -22,6 +22,7 @@ mod collector;
 mod containers;
 mod drops;
 mod heartbeat;
+mod kubernetes;
 mod ledger;
 pub mod metrics;
 mod periodic;
@@ -40,6 +41,7 @@ pub use collector::{
 pub use containers::{ContainerCounters, EngineCounters};
 pub use drops::{Check, DropAction, DropMonitor, DropPolicy, LifecycleLosses, Reaction};
 pub use heartbeat::{Heartbeat, PhaseGuard, StallStats, Ticker};
+pub use kubernetes::KubernetesCounters;
 pub use ledger::{GroupLoss, Ledger, LossInterval, Period, coverage};
 pub use periodic::{Periodic, Turn};
 pub use phase::Phase;

@@ -9,7 +9,7 @@ use peregrine_config::{Loaded, sha256};
 use peregrine_runtime::Log;
 use peregrine_telemetry::metrics::FileDigest;
 use peregrine_telemetry::{
-    AuditStats, ContainerCounters, Heartbeat, LoadedFiles, Reloads, WebStats,
+    AuditStats, ContainerCounters, Heartbeat, KubernetesCounters, LoadedFiles, Reloads, WebStats,
 };
 
 use super::checks::SYSCALL;
@@ -34,6 +34,8 @@ pub struct Agent {
     pub audit: Option<Arc<AuditStats>>,
     /// Names of the event sources that are opened.
     pub sources: Vec<&'static str>,
+    /// Counters of the thread that watches the API server of Kubernetes, if there is one.
+    pub kubernetes: Option<Arc<KubernetesCounters>>,
     /// The log.
     pub log: Log,
 }
@@ -55,6 +57,7 @@ impl Agent {
             containers: None,
             audit: (!setup.replays() && !plugins::sources(setup).is_empty()).then(Arc::default),
             sources: vec![SYSCALL],
+            kubernetes: (setup.loaded.asks_kubernetes() && !setup.replays()).then(Arc::default),
             log: setup.log.clone(),
         }
     }

@@ -1,15 +1,13 @@
 //! What other threads tell a source: those that ask container runtimes, and the API server of
 //! Kubernetes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use peregrine_containers::Control;
 use peregrine_event::inbox::{ContainerRequests, Feed, inbox};
-use peregrine_telemetry::ContainerCounters;
 
+use crate::agent::Agent;
 use crate::setup::Setup;
-use crate::{containers, kubernetes};
 
 /// Threads that tell a source; they end when this is dropped.
 #[derive(Default)]
@@ -25,31 +23,27 @@ impl Feeders {
     }
 }
 
-/// Starts those that are wanted, if events do not come from a file. Container runtimes are asked if
-/// there are counters for that.
+/// Starts those that the agent has counters for.
 ///
 /// # Errors
 /// When there can be no thread.
-pub fn start(
-    setup: &Setup,
-    counters: Option<&Arc<ContainerCounters>>,
-) -> anyhow::Result<(Option<Feed>, Feeders)> {
-    let (asks_runtimes, asks_cluster) = (counters.is_some(), setup.loaded.asks_kubernetes());
-    if setup.replays() || !(asks_runtimes || asks_cluster) {
+pub fn start(setup: &Setup, agent: &Agent) -> anyhow::Result<(Option<Feed>, Feeders)> {
+    let Agent { containers, kubernetes, .. } = agent;
+    if containers.is_none() && kubernetes.is_none() {
         return Ok((None, Feeders::default()));
     }
     let (sender, mut inbox) = inbox();
-    if asks_runtimes && asks_cluster {
+    if containers.is_some() && kubernetes.is_some() {
         inbox.await_one_more();
     }
     let mut feeders = Feeders::default();
     let mut requests: ContainerRequests = Box::new(|_| true);
-    if let Some(counters) = counters {
-        let (service, asked) = containers::start(setup, counters, sender.clone())?;
+    if let Some(counters) = containers {
+        let (service, asked) = super::containers::start(setup, counters, sender.clone())?;
         (feeders.containers, requests) = (Some(service), asked);
     }
-    if asks_cluster {
-        feeders._kubernetes = Some(kubernetes::start(setup, sender)?);
+    if let Some(counters) = kubernetes {
+        feeders._kubernetes = Some(super::kubernetes::start(setup, counters, sender)?);
     }
     let initial_wait = Duration::from_millis(setup.config().containers.start_wait_ms.into());
     Ok((Some(Feed { inbox, initial_wait, requests }), feeders))

@@ -1,6 +1,7 @@
 //! The API server of Kubernetes: how it is asked, and what becomes of its answers.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use peregrine_event::inbox::{InboxFull, InboxSender, Told};
@@ -8,6 +9,7 @@ use peregrine_event::{Builder, EventType};
 use peregrine_kubernetes::{Cluster, Message, Notice, NoticeSink, Service, Settings, Sink};
 use peregrine_runtime::Log;
 use peregrine_state::KUBERNETES_EVENT;
+use peregrine_telemetry::KubernetesCounters;
 use serde_json::Value;
 
 use crate::host;
@@ -38,12 +40,16 @@ fn settings(setup: &Setup) -> Settings {
 ///
 /// # Errors
 /// When there can be no thread.
-pub fn start(setup: &Setup, inbox: InboxSender) -> anyhow::Result<Service> {
+pub fn start(
+    setup: &Setup,
+    counters: &Arc<KubernetesCounters>,
+    inbox: InboxSender,
+) -> anyhow::Result<Service> {
     let log = setup.log.clone();
     if setup.loaded.k8smeta().is_some() {
         log.info("k8smeta: the API server is asked directly; the collector is not used");
     }
-    let service = Service::start(settings(setup), sink(inbox), notices(log));
+    let service = Service::start(settings(setup), Arc::clone(counters), sink(inbox), notices(log));
     service.context("cannot watch the API server of Kubernetes")
 }
 

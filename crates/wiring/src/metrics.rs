@@ -78,6 +78,7 @@ pub fn settings(
             web: config.webserver.enabled.then(|| Arc::clone(&agent.web)),
             containers: agent.containers.clone(),
             audit: agent.audit.clone(),
+            kubernetes: agent.kubernetes.clone(),
         },
         file,
         as_alert: keys.output_rule,

@@ -143,7 +143,7 @@ fn process(
     let outputs = Outputs::start(delivery, Arc::new(report))?;
     let start = |settings| metrics::start(settings, &generation, agent, outputs.sender());
     let metrics = metrics.map(start).transpose()?;
-    let (feed, feeders) = feed::start(setup, agent.containers.as_ref())?;
+    let (feed, feeders) = feed::start(setup, agent)?;
     let running = Running {
         outputs: outputs.planner(),
         alerts: outputs.sender(),

@@ -9,6 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use peregrine_kubernetes::{Cluster, Message, Notice, Service, Settings};
+use peregrine_telemetry::KubernetesCounters;
+use peregrine_telemetry::metrics::KubernetesStats;
 use serde_json::{Value, json};
 
 /// Longer than anything here takes.
@@ -116,7 +118,7 @@ pub(crate) fn service(cluster: Cluster, told: &Told, services: bool) -> Service 
         notices.0.notices.lock().unwrap().push(notice);
         notices.0.changed.notify_all();
     });
-    Service::start(settings, sink, notices).unwrap()
+    Service::start(settings, Arc::clone(&told.0.counters), sink, notices).unwrap()
 }
 
 fn serve(stream: TcpStream, shared: &Shared, handler: &Handler) {
@@ -181,6 +183,7 @@ struct Collected {
     refuses: AtomicBool,
     complete: AtomicBool,
     folders: Mutex<Vec<PathBuf>>,
+    counters: Arc<KubernetesCounters>,
 }
 
 impl Told {
@@ -204,6 +207,11 @@ impl Told {
     /// Waits until it has.
     pub(crate) fn until_complete(&self) {
         self.until("the start", |_| self.is_complete());
+    }
+
+    /// What the service has counted.
+    pub(crate) fn counted(&self) -> KubernetesStats {
+        self.0.counters.stats()
     }
 
     /// Whether there is no room for texts.

@@ -45,14 +45,14 @@ fn shop(request: &mut Request) {
 fn a_pod_is_told_with_all_that_it_belongs_to() {
     let fake = Fake::start(shop);
     let told = Told::default();
-    let service = fake.service(&told, true);
+    let _service = fake.service(&told, true);
     told.until_complete();
     told.until("Deployment d", |texts| texts.iter().any(|text| text.contains(r#""uid":"d""#)));
     told.until("the pod with all", |texts| {
         let whole = r#""refs":{"resources":{"Deployment":{"list":["d"]},"Namespace":{"list":["n"]},"ReplicaSet":{"list":["r"]},"Service":{"list":["s"]}}}"#;
         texts.iter().any(|text| text.contains(whole))
     });
-    let statistics = service.statistics();
+    let statistics = told.counted();
     assert_eq!((statistics.pods, statistics.watches, statistics.failures), (1, 5, 0));
     let notices = told.notices();
     assert!(
@@ -88,12 +88,12 @@ fn changes_are_told_as_they_come() {
         }
     });
     let told = Told::default();
-    let service = fake.service(&told, false);
+    let _service = fake.service(&told, false);
     told.until("the address", |texts| texts.iter().any(|text| text.contains("10.0.0.9")));
     fake.until("a watch from the bookmark", |path| path.contains("resourceVersion=77"));
     let lists = |path: &str| path.contains("/pods?") && !path.contains("watch=true");
     assert_eq!(fake.requests().iter().filter(|(path, _)| lists(path)).count(), 1);
-    assert_eq!(service.statistics().failures, 0);
+    assert_eq!(told.counted().failures, 0);
 }
 
 #[test]
@@ -150,13 +150,13 @@ fn after_a_bad_answer_the_server_is_asked_again() {
             }
         });
         let told = Told::default();
-        let service = fake.service(&told, false);
+        let _service = fake.service(&told, false);
         told.until(name, |texts| texts.iter().any(|text| text.contains(r#""uid":"p""#)));
         let notices = told.notices();
         let Some(Notice::Failed { .. }) = notices.first() else { panic!("{name}: {notices:?}") };
         let text = notices[0].to_string();
         assert!(text.contains(message), "{name}: {text}");
-        assert_eq!(service.statistics().failures, 1, "{name}");
+        assert_eq!(told.counted().failures, 1, "{name}");
     }
 }
 
@@ -251,9 +251,9 @@ fn ten_thousand_pods_are_told() {
         }
     });
     let told = Told::default();
-    let service = fake.service(&told, false);
+    let _service = fake.service(&told, false);
     told.until("all pods", |texts| texts.len() >= 10_000);
-    assert_eq!(service.statistics().pods, 10_000);
+    assert_eq!(told.counted().pods, 10_000);
 }
 
 #[test]
@@ -261,10 +261,10 @@ fn a_full_sink_loses_nothing() {
     let fake = Fake::start(shop);
     let told = Told::default();
     told.refuse(true);
-    let service = fake.service(&told, false);
+    let _service = fake.service(&told, false);
     fake.until("a watch", |path| path.contains("watch=true"));
     assert!(told.texts().is_empty());
     told.refuse(false);
     told.until("the pod", |texts| texts.iter().any(|text| text.contains(r#""uid":"d""#)));
-    assert_eq!(service.statistics().failures, 0);
+    assert_eq!(told.counted().failures, 0);
 }

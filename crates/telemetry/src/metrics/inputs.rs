@@ -43,6 +43,8 @@ pub struct MetricInputs {
     pub state: Option<StateStats>,
     /// What asking container runtimes yields, where they are asked.
     pub containers: Option<ContainerStats>,
+    /// What watching the API server of Kubernetes yields, where it is asked.
+    pub kubernetes: Option<KubernetesStats>,
     /// Events and losses in the kernel.
     pub kernel: Option<EventCounters>,
     /// Events and losses of each CPU, by its number.
@@ -281,6 +283,23 @@ pub struct StateStats {
     pub repaired_processes: u64,
     pub repaired_threads: u64,
     pub repaired_fds: u64,
+}
+
+/// What watching the API server of Kubernetes yields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KubernetesStats {
+    /// 1 while the pods of the node are known and up to date.
+    pub connected: u64,
+    /// Pods that are known.
+    pub pods: u64,
+    /// Watches that are open or are being opened.
+    pub watches: u64,
+    /// Events about pods and other objects.
+    pub events: u64,
+    /// Lists that were asked for.
+    pub lists: u64,
+    /// Watches that failed.
+    pub failures: u64,
 }
 
 /// What asking container runtimes yields.

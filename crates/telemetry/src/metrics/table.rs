@@ -3,6 +3,7 @@
 mod containers;
 mod costs;
 mod kernel;
+mod kubernetes;
 mod outputs;
 mod resources;
 mod rules;
@@ -20,6 +21,7 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
         resources::METRICS,
         state::METRICS,
         containers::METRICS,
+        kubernetes::METRICS,
         kernel::METRICS,
         costs::METRICS,
     ]

@@ -138,6 +138,14 @@ fn all() -> MetricInputs {
         }),
         kernel: Some(counters(2000, 10)),
         cpus: Some(vec![counters(1900, 10), EventCounters::default()]),
+        kubernetes: Some(KubernetesStats {
+            connected: 1,
+            pods: 30,
+            watches: 41,
+            events: 200,
+            lists: 42,
+            failures: 2,
+        }),
         containers: Some(ContainerStats {
             containers: 12,
             missing_images: 1,
