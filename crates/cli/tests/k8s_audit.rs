@@ -114,9 +114,10 @@ fn a_file_is_evaluated_recorded_and_replayed() {
     let replay = "engine={kind: replay, replay: {capture_file: all.scap}}";
     assert_eq!(texts(&run(place.path(), &["-o", replay]).stdout), expected);
     // Without the plugin, the events of the capture are of no source.
-    let without = ["-o", replay, "-o", "load_plugins=[]"];
+    let without = format!("{CONFIG}stdout_output: {{enabled: true}}\nload_plugins: []\n");
+    fs::write(place.path().join("falco.yaml"), without).unwrap();
     fs::write(place.path().join("rules.yaml"), "[]").unwrap();
-    let output = command(place.path(), &without).output().unwrap();
+    let output = command(place.path(), &["-o", replay]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(
@@ -161,20 +162,19 @@ fn sources_are_chosen_and_checked() {
 /// The program with a webhook.
 struct Agent {
     child: Child,
-    port: u16,
     log: BufReader<std::process::ChildStderr>,
 }
 
 impl Agent {
-    fn start(place: &Path, port: u16, options: &[&str]) -> Self {
-        let mut child = command(place, options).spawn().unwrap();
+    fn start(place: &Path) -> Self {
+        let mut child = command(place, &[]).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         while !line.contains("Audit events are received at") {
             line.clear();
             assert!(log.read_line(&mut line).unwrap() > 0, "it ended: {line}");
         }
-        Self { child, port, log }
+        Self { child, log }
     }
 
     /// Posts a batch on a connection of its own if there is none. Returns the status.
@@ -226,11 +226,11 @@ fn all_events_of_accepted_batches_are_evaluated() {
     let batches = wanted.unwrap_or(4_000u64) / EVENTS;
     let port = free_port();
     let place = place(&format!(
-        "engine: {{kind: nodriver}}\nplugins:\n  - {{name: k8saudit, open_params: \"http://127.0.0.1:{port}/k8s-audit\"}}\n  - {{name: json}}\n"
+        "engine: {{kind: nodriver}}\nfile_output: {{enabled: true, filename: alerts}}\nplugins:\n  - {{name: k8saudit, open_params: \"http://127.0.0.1:{port}/k8s-audit\"}}\n  - {{name: json}}\n"
     ));
     let rules = RULES.replace("priority: NOTICE", "priority: NOTICE\n  tags: [t]");
     fs::write(place.path().join("rules.yaml"), rules).unwrap();
-    let agent = Agent::start(place.path(), port, &[]);
+    let agent = Agent::start(place.path());
     let (accepted, again, number) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let bodies: Vec<_> = (0..8).map(|n| batch(n * EVENTS, EVENTS, 4096)).collect();
     let begun = Instant::now();
