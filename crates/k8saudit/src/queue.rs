@@ -46,7 +46,7 @@ pub(crate) struct Filler {
 pub(crate) struct Drain {
     receiver: Receiver<Result<Received, Failure>>,
     shared: Arc<Shared>,
-    /// Size of the batch that is being read: its room is free when the next one is taken.
+    /// Size of the batch that is being read.
     taken: (usize, usize),
 }
 
@@ -122,12 +122,7 @@ impl Drop for Filler {
 impl Drain {
     /// The next batch. Waits for one at most this long.
     pub(crate) fn take(&mut self, wait: Duration) -> Taken {
-        let (bytes, events) = std::mem::take(&mut self.taken);
-        if events > 0 {
-            self.shared.bytes.fetch_sub(bytes, SeqCst);
-            self.shared.events.fetch_sub(events, SeqCst);
-            self.shared.stats.set_queued(self.shared.bytes.load(SeqCst) as u64);
-        }
+        self.release();
         match self.receiver.recv_timeout(wait) {
             Ok(Ok(received)) => {
                 self.shared.messages.fetch_sub(1, SeqCst);
@@ -137,6 +132,16 @@ impl Drain {
             Ok(Err(failure)) => Taken::Failed(failure),
             Err(RecvTimeoutError::Timeout) => Taken::Empty,
             Err(RecvTimeoutError::Disconnected) => Taken::End,
+        }
+    }
+
+    /// Frees the room of the batch that was taken last: it is read.
+    pub(crate) fn release(&mut self) {
+        let (bytes, events) = std::mem::take(&mut self.taken);
+        if events > 0 {
+            self.shared.bytes.fetch_sub(bytes, SeqCst);
+            self.shared.events.fetch_sub(events, SeqCst);
+            self.shared.stats.set_queued(self.shared.bytes.load(SeqCst) as u64);
         }
     }
 

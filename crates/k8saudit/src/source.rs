@@ -91,6 +91,7 @@ impl AuditSource {
         if self.next < self.batch.batch.ends.len() {
             return Ok(Filled::Event);
         }
+        self.queue.release();
         if wait.is_zero() && self.queue.is_empty() {
             return Ok(Filled::Nothing);
         }
