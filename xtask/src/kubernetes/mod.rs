@@ -41,9 +41,6 @@ pub(crate) struct Options {
     /// Do not ask the API server for the fields `k8smeta`: what the runtime knows must be enough.
     #[arg(long)]
     without_api: bool,
-    /// Take the audit events of the node, too.
-    #[arg(long)]
-    audit: bool,
     /// Keep the log and the alerts of the program here.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -120,7 +117,7 @@ fn check(node: &Node, program: &Path, options: &Options) -> Result<Verdict> {
     before.iter().try_for_each(|pod| node.apply(pod))?;
     node.until("the pods to run", || running(node, "").map(|count| count >= before.len()))?;
     let asks = !options.without_api;
-    node.deploy(&options.configuration(node), &rules(asks, options.audit))?;
+    node.deploy(&options.configuration(node), &rules(asks))?;
     for (kind, objects) in workloads::during(options.count) {
         println!("{} {kind}", objects.len());
         objects.iter().try_for_each(|object| node.apply(object))?;
@@ -129,7 +126,7 @@ fn check(node: &Node, program: &Path, options: &Options) -> Result<Verdict> {
     let created =
         Created::of_list(&node.kubectl(&["-n", NAMESPACE, "get", "pods", "-o", "json"])?)?;
     let alerts = std::fs::read_to_string(node.alerts()).context("no alerts")?;
-    let mut verdict = Verdict::new(&created, &alerts, asks, options.audit);
+    let mut verdict = Verdict::new(&created, &alerts, asks);
     for (verb, what, allowed) in [
         ("list", "pods", true),
         ("watch", "deployments.apps", true),
@@ -165,11 +162,6 @@ impl Options {
     /// events.
     fn configuration(&self, node: &Node) -> String {
         let socket = node.dir().join("containerd.sock");
-        let plugins = if self.audit {
-            format!("\x20 - name: k8saudit\n\x20   open_params: {AUDIT}\n\x20 - name: json\n")
-        } else {
-            String::new()
-        };
         format!(
             "rules_files: [/etc/peregrine/rules.yaml]\n\
              rule_matching: all\n\
@@ -183,7 +175,10 @@ impl Options {
              \x20 - name: container\n\
              \x20   library_path: libcontainer.so\n\
              \x20   init_config: {{engines: {{cri: {{enabled: true, sockets: [{}]}}}}}}\n\
-             {plugins}kubernetes: {{enabled: {}, services: true}}\n",
+             \x20 - name: k8saudit\n\
+             \x20   open_params: {AUDIT}\n\
+             \x20 - name: json\n\
+             kubernetes: {{enabled: {}, services: true}}\n",
             socket.display(),
             !self.without_api
         )
@@ -191,17 +186,15 @@ impl Options {
 }
 
 /// The rules, with the fields of the API server or without.
-fn rules(asks: bool, audit: bool) -> String {
-    let fields = if asks { API_FIELDS } else { "" };
-    let rules = RULES.replace("API_FIELDS", fields);
-    if audit { rules + AUDIT_RULE } else { rules }
+fn rules(asks: bool) -> String {
+    RULES.replace("API_FIELDS", if asks { API_FIELDS } else { "" })
 }
 
 const API_FIELDS: &str = "\
 %k8smeta.pod.name %k8smeta.pod.uid %k8smeta.ns.name %k8smeta.ns.label[team] %k8smeta.rs.name
     %k8smeta.deployment.name %k8smeta.svc.name";
 
-/// One rule each for every program, for an image, for a label, for the probes.
+/// One rule each for every program, for an image, for a label, for the probes, for audit events.
 const RULES: &str = "\
 - macro: spawned
   condition: evt.type in (execve, execveat) and k8s.ns.name != peregrine
@@ -230,9 +223,6 @@ const RULES: &str = "\
     %proc.args %k8s.pod.name %proc.vpid %proc.is_container_liveness_probe
     %proc.is_container_readiness_probe
   priority: NOTICE
-";
-
-const AUDIT_RULE: &str = "\
 - rule: Audit
   desc: A pod was created
   condition: >

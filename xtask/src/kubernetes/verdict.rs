@@ -75,7 +75,7 @@ const SHOWN: usize = 20;
 
 impl Verdict {
     /// Compares alerts, one JSON object a line, with the pods.
-    pub(super) fn new(created: &Created, alerts: &str, asks: bool, audit: bool) -> Self {
+    pub(super) fn new(created: &Created, alerts: &str, asks: bool) -> Self {
         let mut verdict = Self {
             rows: BTreeMap::new(),
             probes: (0, 0),
@@ -111,7 +111,7 @@ impl Verdict {
         for (name, pod) in &created.0 {
             let row = verdict.rows.entry(pod.workload.clone()).or_default();
             row.containers += pod.containers.len();
-            if audit && pod.workload != "before" {
+            if pod.workload != "before" {
                 let told = audited.contains(name);
                 verdict.audited.0 += 1;
                 verdict.audited.1 += usize::from(told);
