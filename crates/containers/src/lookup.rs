@@ -56,6 +56,8 @@ pub(crate) fn request(hub: &Rc<Hub>, request: ContainerRequest) {
 async fn lookup(hub: &Rc<Hub>, request: &ContainerRequest, id: &str) {
     let begun = Instant::now();
     hub.counters.lookups.fetch_add(1, Relaxed);
+    // One that has not started has a description, and is asked about until it has started.
+    let described = hub.known.borrow().get(id).is_some();
     // A runtime may have appeared.
     hub.demand.notify_waiters();
     let sockets = hub.sockets_of(request.engine);
@@ -76,7 +78,8 @@ async fn lookup(hub: &Rc<Hub>, request: &ContainerRequest, id: &str) {
     }
     hub.known.borrow_mut().set_cgroup(id, &request.cgroup);
     if found {
-        hub.counters.late.fetch_add(u64::from(begun.elapsed() > LATE), Relaxed);
+        let late = begun.elapsed() > LATE && !described;
+        hub.counters.late.fetch_add(late.into(), Relaxed);
     } else {
         hub.counters.failed.fetch_add(1, Relaxed);
         hub.unavailable(&request.container).await;
