@@ -258,8 +258,8 @@ impl Container {
         }
     }
 
-    /// Whether it was described before it started, so that its address is missing: docker and podman
-    /// choose it at each start.
+    /// Whether it was described before it started, so that its address is missing: docker and
+    /// podman choose it at each start.
     pub fn awaits_start(&self) -> bool {
         matches!(self.kind, ContainerKind::Docker | ContainerKind::Podman)
             && self.pid == 0

@@ -29,8 +29,8 @@ impl Residents {
         self.by_container.contains_key(container)
     }
 
-    /// Counts a thread, whose pid namespace began at this time, 0 when unknown. Returns that time as
-    /// the threads before it have it.
+    /// Counts a thread, whose pid namespace began at this time, 0 when unknown. Returns that time
+    /// as the threads before it have it.
     pub(crate) fn enter(&mut self, container: &Arc<[u8]>, pidns_start: u64) -> u64 {
         if container.is_empty() {
             return pidns_start;

@@ -170,7 +170,8 @@ fn finish(place: &Place, agent: Agent<'_>, mut all: Vec<Created>) {
     assert!(replayed.is_complete(), "replayed: {replayed}");
 }
 
-/// Containers of each runtime, one after the other, that live 50 ms and 1 s; two runtimes at a time.
+/// Containers of each runtime, one after the other, that live 50 ms and 1 s; two runtimes at a
+/// time.
 fn in_a_row(runtimes: &[(&str, &dyn Runtime)]) -> Vec<Created> {
     let number = measured().unwrap_or(5);
     let (all, next) = (Mutex::new(Vec::new()), Mutex::new(runtimes.iter()));
