@@ -183,7 +183,7 @@ fn a_webhook_that_closes_refuses_and_delivers_what_it_has() {
     assert_eq!(webhook.drain(), ["before"]);
 }
 
-/// Writes `server.pem`, `ca.pem`, and `client.pem`, which another authority has signed if `foreign`.
+/// Writes `server.pem` and `ca.pem`. Returns the authority, a client of it and one of another.
 fn certificates(place: &Path) -> (Certificate<'static>, ClientCert, ClientCert) {
     let authority = || {
         let mut params = CertificateParams::new(["authority".to_owned()]).unwrap();

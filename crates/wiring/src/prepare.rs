@@ -84,7 +84,9 @@ pub fn generation(
     let settings = GenerationSettings { selected: syscalls::select(setup, &set), ..settings };
     let (content, fields) = (delivery::content(setup.config(), channels), rules::vocabulary(setup));
     let generation = Generation::new(set, origin.registry(), settings);
-    let throttles = delivery::throttles(&setup.loaded, &fields)?;
+    let sources = plugins::event_sources(setup, fields.clone()).into_iter();
+    let sources: Vec<_> = sources.map(|source| source.vocabulary).collect();
+    let throttles = delivery::throttles(&setup.loaded, &sources)?;
     let generation = generation.with_alerts(origin, content, &fields)?.with_throttles(&throttles);
     delivery::renamed(&setup.loaded, &generation)?;
     Ok(Arc::new(generation))
