@@ -58,7 +58,7 @@ lints! {
     EmptyTemplate = "L0107" Warn: "a rule that waits for a list or macro to be filled",
     ImpossibleValue = "L0108" Deny: "a value that the field never has",
     NameTooLong = "L0109" Deny: "a process name of more than 15 bytes",
-    PathAsName = "L0110" Warn: "a path compared with the name of a process",
+    PathForm = "L0110" Warn: "a path in another form than that of the field",
 
     Unreachable = "L0201" Deny: "a rule that an earlier rule hides",
     DeadException = "L0202" Warn: "an exception that never applies",

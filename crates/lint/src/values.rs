@@ -121,25 +121,36 @@ fn covered(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFindi
     );
 }
 
-/// A path in a form that the field never has, and the form that it has.
-fn impossible_path(atom: &Atom) -> Option<(String, String)> {
+/// A path in another form than that of the field, and the form that it has. Some events may have
+/// such a value all the same: a program can name itself like a path.
+fn other_form(atom: &Atom) -> Option<(String, String)> {
     use Operator as O;
     let exact = matches!(atom.operator(), Some(O::Eq | O::EqEq | O::Ne | O::In));
-    let part = matches!(atom.operator(), Some(O::StartsWith | O::EndsWith | O::Contains));
-    let find = |never: &dyn Fn(&str) -> bool| texts(atom).find(|text| never(text));
-    let (text, help) = match atom.field()? {
+    let begins = exact || atom.operator() == Some(O::StartsWith);
+    let find = |is_other: &dyn Fn(&str) -> bool| texts(atom).find(|text| is_other(text));
+    let field = atom.field()?;
+    let program = match field {
+        "proc.name" => "proc.exepath",
+        "proc.pname" => "proc.pexepath",
+        "proc.aname" | "proc.sname" => "proc.aexepath",
+        _ => "",
+    };
+    let (text, help) = match field {
+        _ if !program.is_empty() && begins => {
+            let text = find(&|text| text.starts_with('/'))?;
+            (text, format!("it is the name of a program without its path: compare `{program}`"))
+        }
         "fd.directory" if exact => {
             let text = find(&|text| text.len() > 1 && text.ends_with('/'))?;
-            let help =
-                format!("a directory has no slash at its end: `{}`", text.trim_end_matches('/'));
-            (text, help)
+            let right = text.trim_end_matches('/').to_owned();
+            (text, format!("a directory has no slash at its end: write `{right}`"))
         }
-        "fd.filename" if exact || part => {
-            let text = find(&|text| text.contains('/'))?;
+        "fd.filename" if begins => {
+            let text = find(&|text| text.len() > 1 && text.contains('/'))?;
             (text, "it is what follows the last slash: compare `fd.name` with a path".to_owned())
         }
         // Programs in memory have names with a colon.
-        field @ ("proc.exepath" | "proc.pexepath") if exact => {
+        "proc.exepath" | "proc.pexepath" if exact => {
             let text = find(&|text| !text.is_empty() && !text.contains(['/', ':', '<']))?;
             let name = if field == "proc.exepath" { "proc.name" } else { "proc.pname" };
             (text, format!("it is a whole path: write that, or compare `{name}`"))
@@ -149,24 +160,13 @@ fn impossible_path(atom: &Atom) -> Option<(String, String)> {
     Some((text.into_owned(), help))
 }
 
-/// Paths that are compared with names.
-fn path_as_name(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFinding>) {
-    let path = match atom.field() {
-        Some("proc.name") => "proc.exepath",
-        Some("proc.pname") => "proc.pexepath",
-        Some("proc.aname" | "proc.sname") => "proc.aexepath",
-        _ => return,
-    };
-    let equal = matches!(
-        atom.operator(),
-        Some(Operator::Eq | Operator::EqEq | Operator::Ne | Operator::In | Operator::StartsWith)
-    );
-    let Some(text) = texts(atom).find(|text| equal && text.starts_with('/')) else { return };
+fn path_form(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFinding>) {
+    let Some((text, help)) = other_form(atom) else { return };
     let Some((kind, name)) = owner(model, part) else { return };
     let field = atom.field().unwrap_or_default();
-    let message = format!("`{field}` is the name of a program without its path, so not `{text}`");
-    let finding = LintFinding::new(Lint::PathAsName, kind, name, message);
-    found.push(finding.at(model.label(part)).help(format!("compare `{path}`")));
+    let message = format!("`{text}` has another form than the values of `{field}`");
+    let finding = LintFinding::new(Lint::PathForm, kind, name, message);
+    found.push(finding.at(model.label(part)).help(help));
 }
 
 /// Numbers that a mode, which is printed by the names of its bits or in octal, never equals.
@@ -215,9 +215,8 @@ fn owner<'m>(model: &'m Model<'_>, part: Part) -> Option<(DefinitionKind, &'m st
 
 /// Tests for a value that the field never has.
 fn impossible(model: &Model<'_>, part: Part, atom: &Atom, found: &mut Vec<LintFinding>) {
-    path_as_name(model, part, atom, found);
-    let never = impossible_path(atom).or_else(|| impossible_mode(model, part, atom));
-    if let Some((text, help)) = never {
+    path_form(model, part, atom, found);
+    if let Some((text, help)) = impossible_mode(model, part, atom) {
         let Some((kind, name)) = owner(model, part) else { return };
         let message = format!("`{}` is never `{text}`", atom.field().unwrap_or_default());
         let finding = LintFinding::new(Lint::ImpossibleValue, kind, name, message);
