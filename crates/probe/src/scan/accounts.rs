@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::dir::{Dir, number};
 use super::foreign::{ForeignFile, ForeignRoot};
 use super::mounts::Mounts;
+use super::status::words;
 
 const PASSWD: &[u8] = b"etc/passwd";
 const GROUP: &[u8] = b"etc/group";
@@ -38,6 +39,38 @@ pub(crate) struct Version {
     group: Option<FileVersion>,
 }
 
+/// Size of the map of a user namespace: the kernel allows 340 lines.
+const MAP_BYTES: usize = 64 << 10;
+
+/// The ids of a user namespace, as the machine has them: the kernel reports those.
+#[derive(Debug, Default)]
+struct IdMap {
+    /// First id inside, the same outside, and how many follow. Empty for the same ids.
+    ranges: Vec<[u32; 3]>,
+}
+
+impl IdMap {
+    /// From the text of `/proc/<tid>/uid_map` or `gid_map`.
+    fn parse(text: &[u8]) -> Self {
+        let range = |line: &[u8]| {
+            let mut numbers = words(line).map(id);
+            Some([numbers.next()??, numbers.next()??, numbers.next()??])
+        };
+        Self { ranges: lines(text).filter_map(range).collect() }
+    }
+
+    /// `None` for an id that is not mapped, which no process can have.
+    fn outside(&self, id: u32) -> Option<u32> {
+        if self.ranges.is_empty() {
+            return Some(id);
+        }
+        self.ranges.iter().find_map(|&[inside, outside, count]| {
+            let offset = id.checked_sub(inside).filter(|&offset| offset < count)?;
+            outside.checked_add(offset)
+        })
+    }
+}
+
 /// Device, inode, size, and times of content and inode, in seconds and nanoseconds.
 type FileVersion = ((u32, u32), u64, u64, [i64; 4]);
 
@@ -61,14 +94,29 @@ impl AccountFiles {
             return;
         }
         let limit = ACCOUNT_FILE_BYTES.get();
+        let (uids, gids) = (self.id_map(tid, "uid_map"), self.id_map(tid, "gid_map"));
         if passwd.is_some_and(|file| file.read(limit, &mut self.text).is_ok()) {
-            users(&self.text).for_each(|user| give(Part::User(user)));
+            let users = users(&self.text).filter_map(|user| {
+                let (uid, gid) = (uids.outside(user.uid)?, gids.outside(user.gid));
+                Some(User { uid, gid: gid.unwrap_or(user.gid), ..user })
+            });
+            users.for_each(|user| give(Part::User(user)));
         }
         if group.is_some_and(|file| file.read(limit, &mut self.text).is_ok()) {
-            groups(&self.text).for_each(|group| give(Part::Group(group)));
+            let groups = groups(&self.text)
+                .filter_map(|group| Some(Group { gid: gids.outside(group.gid)?, ..group }));
+            groups.for_each(|group| give(Part::Group(group)));
         }
         // They are large once and small most times.
         self.text = Vec::new();
+    }
+
+    /// Which ids of this machine the ids of a thread's user namespace are.
+    fn id_map(&self, tid: i64, name: &str) -> IdMap {
+        let mut text = Vec::new();
+        let thread = self.proc.dir(rustix::path::DecInt::new(tid).as_c_str());
+        let read = thread.and_then(|thread| thread.read_small(name, MAP_BYTES, &mut text));
+        read.map_or_else(|_| IdMap::default(), |()| IdMap::parse(&text))
     }
 
     fn root(&mut self, tid: i64) -> Option<ForeignRoot> {
@@ -148,9 +196,21 @@ mod tests {
         assert_eq!(groups.len(), 2);
     }
 
+    #[test]
+    fn users_of_a_user_namespace_have_the_ids_of_the_machine() {
+        let map =
+            IdMap::parse(b"         0     301000      65536\n     70000       1000          1\n");
+        let outside = [0, 33, 65_535, 65_536, 70_000].map(|id| map.outside(id));
+        assert_eq!(outside, [Some(301_000), Some(301_033), Some(366_535), None, Some(1000)]);
+        let host = IdMap::parse(b"         0          0 4294967295\n");
+        assert_eq!((host.outside(7), IdMap::default().outside(7)), (Some(7), Some(7)));
+        assert_eq!(IdMap::parse(b"0 4294967295 9\nrubbish").outside(1), None);
+    }
+
     proptest! {
         #[test]
         fn anything_can_be_parsed(text: Vec<u8>, line in "[a-z0-9:#\n]{0,60}") {
+            IdMap::parse(&text).outside(0);
             users(&text).chain(users(line.as_bytes())).for_each(drop);
             groups(&text).chain(groups(line.as_bytes())).for_each(drop);
         }
