@@ -23,6 +23,20 @@ impl State {
         self.event_container.as_deref()
     }
 
+    /// When the container of a thread started, nanoseconds since the epoch: when its pid namespace
+    /// did. Live, a thread that is in that of the host has the start that others in the container
+    /// have, or that the runtime tells.
+    pub fn container_start(&self, thread: &Thread) -> Option<u64> {
+        let own = Some(thread.pidns_init_start_ts).filter(|&start| start != 0);
+        if !self.knows_starts() || thread.container.is_empty() || thread.has_own_ids() {
+            return own;
+        }
+        let created = |container: &Container| u64::try_from(container.created).ok();
+        let created = || self.containers.get(&thread.container).and_then(created);
+        let created = || created().filter(|&s| s != 0).map(|s| s.saturating_mul(1_000_000_000));
+        self.tree.residents().start(&thread.container).or_else(created).or(own)
+    }
+
     /// What is known of a container beside its id.
     pub fn metadata(&self, container: &[u8]) -> Metadata {
         if self.lookups.pending(container).is_some() {
@@ -182,7 +196,8 @@ impl State {
     }
 
     fn set_container(&mut self, at: ThreadRef, id: &Arc<[u8]>) {
-        self.tree.set_container(at, id, self.config.live);
+        let align = self.knows_starts();
+        self.tree.set_container(at, id, align);
         if let Some(thread) = self.tree.get(at) {
             let (uid, gid) = (thread.uid, thread.gid);
             self.note_user(id, uid, gid);
@@ -222,6 +237,16 @@ impl State {
     pub(crate) fn remove_container(&mut self, id: &[u8]) {
         self.containers.remove(id);
         self.namespaces.remove(id);
+    }
+
+    /// A recording is of a run that asked runtimes: containers without a description wait for one,
+    /// as they did then.
+    pub(crate) fn follow_lookups(&mut self) {
+        if !self.config.live && !self.config.lookup_containers {
+            self.config.lookup_containers = true;
+            self.lookups.set_recorded();
+            self.cgroups = Cgroups::new(self.config.matchers.clone(), true);
+        }
     }
 
     /// A recording says that no runtime knew a container.

@@ -36,6 +36,8 @@ pub(crate) struct Lookups {
     by_id: HashMap<Arc<[u8]>, Lookup>,
     unsent: VecDeque<ContainerRequest>,
     pending: usize,
+    /// A recording has the answers to the requests of the run that made it.
+    recorded: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -94,7 +96,9 @@ impl Lookups {
         let threads = if certain { HashSet::new() } else { [at].into_iter().collect() };
         self.by_id.insert(Arc::clone(&request.container), Lookup { pending, certain, threads });
         self.pending += 1;
-        self.unsent.push_back(request);
+        if !self.recorded {
+            self.unsent.push_back(request);
+        }
         true
     }
 
@@ -113,6 +117,16 @@ impl Lookups {
         self.pending -= usize::from(lookup.pending);
         let Lookup { pending: was_pending, certain, threads } = lookup;
         Some(Ended { certain, was_pending, threads })
+    }
+
+    /// Whether the answers come with a recording.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// The answers come with a recording from here on.
+    pub(crate) fn set_recorded(&mut self) {
+        self.recorded = true;
     }
 
     /// A recording says that no runtime knew the container.
@@ -159,6 +173,9 @@ impl Lookups {
 
     /// Sends a request that needs no answer.
     pub(crate) fn tell(&mut self, request: ContainerRequest) {
+        if self.recorded {
+            return;
+        }
         if self.unsent.len() < CONTAINER_LOOKUPS.get() {
             self.unsent.push_back(request);
         } else {

@@ -29,6 +29,12 @@ impl Residents {
         self.by_container.contains_key(container)
     }
 
+    /// When the pid namespace of the first threads of a container began.
+    pub(crate) fn start(&self, container: &[u8]) -> Option<u64> {
+        let start = self.by_container.get(container)?.pidns_start;
+        (start != 0).then_some(start)
+    }
+
     /// Counts a thread, whose pid namespace began at this time, 0 when unknown. Returns that time
     /// as the threads before it have it.
     pub(crate) fn enter(&mut self, container: &Arc<[u8]>, pidns_start: u64) -> u64 {

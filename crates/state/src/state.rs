@@ -132,7 +132,10 @@ impl State {
     /// Forgets everything but the counters: another capture begins.
     pub fn reset(&mut self) {
         let (counters, of_partition) = (self.counters, self.partition.counters);
-        *self = Self::new(self.config.clone());
+        let mut config = self.config.clone();
+        // What the capture before was a recording of does not count for the next one.
+        config.lookup_containers &= !self.lookups.is_recorded();
+        *self = Self::new(config);
         (self.counters, self.partition.counters) = (counters, of_partition);
     }
 
@@ -374,7 +377,13 @@ impl State {
 
     /// When the machine booted, 0 where that is not known.
     pub(crate) fn boot_ts(&self) -> u64 {
-        if self.config.live { self.machine.boot_ts } else { 0 }
+        if self.knows_starts() { self.machine.boot_ts } else { 0 }
+    }
+
+    /// Whether starts of pid namespaces are times: live, and in recordings of runs that asked
+    /// runtimes. In those of the reference engine they count from boot.
+    pub(crate) fn knows_starts(&self) -> bool {
+        self.config.live || self.lookups.is_recorded()
     }
 
     pub(crate) fn add_user(&mut self, container: &[u8], user: User) {

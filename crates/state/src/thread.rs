@@ -300,7 +300,12 @@ impl Thread {
 
     /// Whether it runs in a pid namespace of its own.
     pub fn in_pid_namespace(&self) -> bool {
-        self.flags.any(ThreadFlags::CHILD_IN_PIDNS) || (self.tid != self.vtid && self.vtid >= 0)
+        self.flags.any(ThreadFlags::CHILD_IN_PIDNS) || self.has_own_ids()
+    }
+
+    /// Whether its pid namespace, which is not the host's, has ids of its own for it.
+    pub(crate) fn has_own_ids(&self) -> bool {
+        self.vtid >= 0 && self.vtid != self.tid
     }
 
     /// Whether it is a placeholder: only its id is known.

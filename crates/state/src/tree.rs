@@ -292,11 +292,14 @@ impl Tree {
             return;
         };
         let old = std::mem::replace(&mut thread.container, Arc::clone(container));
-        let start = thread.pidns_init_start_ts;
+        let start = thread.has_own_ids().then_some(thread.pidns_init_start_ts);
         self.residents.leave(&old);
-        let start = self.residents.enter(container, start);
-        if align && let Some(thread) = self.get_mut(at) {
-            thread.pidns_init_start_ts = start;
+        let known = self.residents.enter(container, start.unwrap_or_default());
+        if align
+            && start.is_some()
+            && let Some(thread) = self.get_mut(at)
+        {
+            thread.pidns_init_start_ts = known;
         }
     }
 

@@ -193,7 +193,7 @@ impl World {
     /// A runtime describes a container, which has this name and runs this image.
     fn describe(&mut self, ts: u64, id: &str, image: &str) -> &mut Self {
         let json = format!(
-            r#"{{"container":{{"id":"{id}","type":0,"name":"n-{image}","imagerepo":"{image}"}}}}"#
+            r#"{{"container":{{"id":"{id}","type":0,"pid":20,"name":"n-{image}","imagerepo":"{image}"}}}}"#
         );
         self.container_event(ts, "container", &json)
     }

@@ -170,13 +170,11 @@ fn runs_probe<'a>(view: &View<'_>, info: &Info, kind: ProbeKind) -> Option<Value
     flag(probe == Some(kind))
 }
 
-/// When the container of the event's thread started, that is its pid namespace, or how long that
-/// was ago.
+/// When the container of the event's thread started, or how long that was ago. Events about
+/// containers have no thread.
 fn since_start<'a>(view: &View<'_>, field: Container) -> Option<Value<'a>> {
-    let start = view.thread()?.pidns_init_start_ts;
-    if start == 0 || view.describes_container() {
-        return None;
-    }
+    let start = view.state.container_start(view.thread()?);
+    let start = start.filter(|_| !view.describes_container())?;
     Some(Value::Uint(match field {
         Container::Duration => view.event.ts.saturating_sub(start),
         _ => start,

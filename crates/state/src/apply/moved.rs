@@ -47,7 +47,11 @@ impl State {
         (thread.uid, thread.gid) = (moved.uid, moved.gid);
         thread.flags.insert(ThreadFlags(moved.flags));
         thread.partial = true;
-        thread.pidns_init_start_ts = moved.pidns_init_start.wrapping_add(self.boot_ts());
+        thread.pidns_init_start_ts = if thread.has_own_ids() {
+            moved.pidns_init_start.wrapping_add(self.boot_ts())
+        } else {
+            self.boot_ts()
+        };
         if tid != moved.pid {
             thread.flags.insert(ThreadFlags::CLONE_FILES.or(ThreadFlags::CLONE_THREAD));
         }

@@ -194,7 +194,7 @@ impl State {
 
     /// When the pid namespace of the host began, as it is known of a parent there.
     fn inherited_start(&self, parent: Option<&Thread>) -> u64 {
-        let parent = parent.filter(|parent| self.config.live && !parent.in_pid_namespace());
+        let parent = parent.filter(|parent| self.knows_starts() && !parent.in_pid_namespace());
         let start = parent.map(|parent| parent.pidns_init_start_ts).filter(|&start| start != 0);
         start.unwrap_or_else(|| self.boot_ts())
     }

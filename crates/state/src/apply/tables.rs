@@ -13,7 +13,7 @@ use peregrine_event::snapshot::{Group, User};
 
 use super::context::ApplyContext;
 use crate::containers::{Container, ContainerKind};
-use crate::export::CONTAINER_UNAVAILABLE;
+use crate::export::{CONTAINER_UNAVAILABLE, CONTAINERS_LOOKED_UP};
 use crate::kubernetes::{Change as KubernetesChange, KUBERNETES_EVENT, POD_UID};
 use crate::moved::MOVED;
 use crate::state::State;
@@ -91,6 +91,7 @@ impl State {
                     self.recorded_unavailable(id);
                 }
             }
+            Some(CONTAINERS_LOOKED_UP) => self.follow_lookups(),
             Some(MOVED) => self.moved(cx),
             _ => {}
         }

@@ -13,6 +13,10 @@ use crate::state::State;
 /// Name of the asynchronous event about a container that no runtime knows. Its data is the id.
 pub(crate) const CONTAINER_UNAVAILABLE: &[u8] = b"container_unavailable";
 
+/// Name of the asynchronous event with which recordings of runs begin that ask runtimes: from there
+/// on, descriptions of containers follow the first events of these.
+pub(crate) const CONTAINERS_LOOKED_UP: &[u8] = b"containers_looked_up";
+
 /// What a recording begins with.
 #[derive(Clone, Debug)]
 pub struct FullSnapshot {
@@ -30,6 +34,8 @@ pub enum Description {
     Container(Arc<Container>),
     /// No runtime knows the container with this id.
     Unavailable(Arc<[u8]>),
+    /// Runtimes are asked about all containers without a description.
+    LookedUp,
     /// Users and groups of a container.
     Accounts(Arc<[u8]>, Arc<Accounts>),
 }
@@ -46,7 +52,8 @@ impl State {
         let accounts = self.users.containers();
         let accounts =
             accounts.map(|(id, known)| Description::Accounts(Arc::clone(id), Arc::clone(known)));
-        containers.chain(unavailable).chain(accounts).collect()
+        let looked_up = self.config.lookup_containers.then_some(Description::LookedUp);
+        looked_up.into_iter().chain(containers).chain(unavailable).chain(accounts).collect()
     }
 }
 
@@ -86,6 +93,7 @@ impl Description {
             Self::Container(container) => {
                 give(&asynchronous(ts, b"container", container.to_json().as_bytes()));
             }
+            Self::LookedUp => give(&asynchronous(ts, CONTAINERS_LOOKED_UP, b"")),
             Self::Unavailable(id) => give(&asynchronous(ts, CONTAINER_UNAVAILABLE, id)),
             Self::Accounts(container, accounts) => {
                 for user in accounts.users() {

@@ -422,3 +422,38 @@ fn a_container_that_was_described_before_its_start_is_asked_about_at_its_first_p
     let container = world.state.container_of(id.as_bytes(), true);
     assert_eq!(container.map(|container| container.ip.as_str()), Some("10.0.0.2"));
 }
+
+#[test]
+fn a_recording_of_a_run_that_asks_waits_for_its_answers() {
+    let mut world = World::new();
+    world.asyncevent("containers_looked_up", "");
+    world.state.add_resolved(vec![Item::Thread(Box::new(contained(20, 1, 1, "web")))]);
+    assert_eq!(world.state.metadata(&ID.as_bytes()[..12]), Metadata::Pending);
+    assert_eq!(world.state.next_container_request(), None);
+    world.asyncevent("container", &describe("web").replace("\"type\"", "\"pid\":20,\"type\""));
+    assert_eq!(world.state.metadata(&ID.as_bytes()[..12]), Metadata::Known);
+    // The next capture is another one.
+    world.state.reset();
+    world.state.add_resolved(vec![Item::Thread(Box::new(contained(20, 1, 1, "web")))]);
+    assert_eq!(world.state.metadata(&ID.as_bytes()[..12]), Metadata::Unavailable);
+}
+
+#[test]
+fn a_container_has_one_start() {
+    let config = Config { live: true, ..Config::default() };
+    let mut world = World::with(config);
+    let start = 1_700_000_000_000_000_000;
+    let started = |tid, vpid, at| snapshot::Thread {
+        pidns_init_start_ts: at,
+        ..contained(tid, 1, vpid, "web")
+    };
+    world.load(started(20, 1, start));
+    world.load(started(21, 7, start + 9_000_000));
+    world.load(started(22, 8, 0));
+    // Such as runc, which is in the group and in the pid namespace of the host.
+    world.load(started(23, 23, 5));
+    world.state.loaded();
+    let starts = [20, 21, 22, 23].map(|tid| world.state.container_start(world.thread(tid)));
+    assert_eq!(starts, [Some(start); 4]);
+    assert_eq!(world.thread(23).pidns_init_start_ts, 5);
+}
