@@ -188,6 +188,11 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        // The kubelet takes back the network and the control groups of pods that are deleted.
+        let namespaces = ["delete", "namespace", "pgtest", "peregrine", "--ignore-not-found"];
+        if let Err(error) = self.kubectl(&[&namespaces[..], &["--timeout=120s"]].concat()) {
+            println!("pods are left: {error:#}");
+        }
         if let Err(error) = self.script(&["down"], &[]) {
             println!("the node is not down: {error:#}");
         }
