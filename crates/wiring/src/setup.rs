@@ -25,7 +25,8 @@ pub struct Setup {
     pub main: Option<PathBuf>,
     /// The log.
     pub log: Log,
-    /// Whether nothing is to run: warnings are for who has asked for the check, whatever the log is.
+    /// Whether nothing is to run: warnings are for who has asked for the check, whatever the log
+    /// is.
     checks: bool,
 }
 
@@ -133,9 +134,9 @@ impl Setup {
         }
     }
 
-    /// A warning with a place is shown with its line on stderr; Falco's log lines stay as they are.
-    /// Otherwise, and where stderr is not wanted or takes JSON, it is a line of the log. A check and
-    /// a terminal want it.
+    /// A warning with a place is shown with its line on stderr; Falco's log lines stay as they
+    /// are. Otherwise, and where stderr is not wanted or takes JSON, it is a line of the log. A
+    /// check and a terminal want it.
     pub fn warn(&self, warning: &Problem) {
         let wanted = self.config().log_stderr || self.checks || io::stderr().is_terminal();
         let shown = wanted && self.config().log_format == Form::Text;

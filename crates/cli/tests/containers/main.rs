@@ -2,8 +2,8 @@
 //! root, containerd by CRI and by `ctr`, LXC.
 //!
 //! The runtimes run in namespaces and control groups of the test's own (`place`). Each container is
-//! created by the test, which compares the alerts with its own record (`created`). A runtime that is
-//! not installed is reported as skipped, or fails the test where `PEREGRINE_CI` is set to 1.
+//! created by the test, which compares the alerts with its own record (`created`). A runtime that
+//! is not installed is reported as skipped, or fails the test where `PEREGRINE_CI` is set to 1.
 //!
 //! `PEREGRINE_CONTAINERS` is the number of containers that each runtime starts in a row; few are
 //! enough to see that it works, and 200 are for measurements.
