@@ -126,7 +126,7 @@ fn description(ts: u64, id: &[u8]) -> Vec<u8> {
         "{}"
     };
     let json = format!(
-        r#"{{"container":{{"id":"{id}","type":0,"name":"n-{word}","imagerepo":"{word}","privileged":{even},"labels":{labels}}}}}"#
+        r#"{{"container":{{"id":"{id}","type":0,"pid":999999999,"name":"n-{word}","imagerepo":"{word}","privileged":{even},"labels":{labels}}}}}"#
     );
     let mut bytes = Vec::new();
     let mut builder = Builder::new(EventType::AsynceventE, ts, 0);
