@@ -94,6 +94,43 @@ fn without_plugins_nothing_is_listed_or_suggested() {
     assert!(output(&place, &["--list"]).contains("container.id"));
 }
 
+/// `-pc` and `-pk` added what is suggested now: they change nothing, also where nothing is.
+#[test]
+fn outputs_end_with_what_is_suggested_and_a_format() {
+    const RULE: &str = "\
+- rule: Opened
+  desc: a file is opened in a container
+  condition: evt.num = 7
+  output: opened %fd.name
+  priority: NOTICE
+";
+    const SUGGESTED: &str = "opened /cfg2 container_id=5f50a2908afa container_name=web \
+        container_image_repository=registry.k8s.example/shop/cart container_image_tag=2.1 \
+        k8s_pod_name=cart-1 k8s_ns_name=shop";
+    let capture =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/containers/captures/cri_pods.scap");
+    let plugin = "plugins: [{name: container, library_path: libcontainer.so}]\n";
+    let suggests = format!("{plugin}append_output: [{{suggested_output: true}}]\n");
+    for (config, want) in [(plugin, "opened /cfg2"), (suggests.as_str(), SUGGESTED)] {
+        let place = Place::new(config, RULE);
+        let alert = |format: &[&str]| {
+            let file = format!("engine.replay.capture_file={capture}");
+            let options = ["-r", "rules.yaml", "-o", "engine.kind=replay", "-o", file.as_str()];
+            let Output { stdout, .. } = place.command(&options).args(format).output().unwrap();
+            let stdout = text(&stdout);
+            let line = stdout.lines().find(|line| line.contains(" Notice ")).unwrap_or_default();
+            line.split_once(" Notice ").unwrap_or_default().1.to_owned()
+        };
+        let formats: [&[&str]; 5] =
+            [&[], &["-pc"], &["-pk"], &["-p", "container"], &["--print", "kubernetes"]];
+        for format in formats {
+            assert_eq!(alert(format), want, "{format:?}");
+        }
+        let format = ["-p", "%k8s.ns.name/%k8s.pod.name"];
+        assert_eq!(alert(&format), format!("{want} shop/cart-1"));
+    }
+}
+
 #[test]
 fn settings_are_told_with_their_place() {
     let plugin = |settings: &str| {

@@ -1,5 +1,7 @@
 //! Comparison of JSON values.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// The first difference, as text.
@@ -60,4 +62,16 @@ fn describe(want: &Value, got: &Value, path: String) -> String {
 
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(400)]
+}
+
+/// Values on one side only, if any. Alerts of one event have no order.
+pub(crate) fn unordered(want: &[Value], got: &[Value]) -> Option<String> {
+    let mut balance = BTreeMap::<String, i32>::new();
+    want.iter().for_each(|value| *balance.entry(value.to_string()).or_default() -= 1);
+    got.iter().for_each(|value| *balance.entry(value.to_string()).or_default() += 1);
+    let first = |sign: i32| {
+        let value = balance.iter().find(|(_, balance)| balance.signum() == sign);
+        value.map_or("nothing", |(value, _)| value)
+    };
+    balance.values().any(|&balance| balance != 0).then(|| apart(first(-1), first(1)))
 }

@@ -7,31 +7,54 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod alerts;
 mod answers;
 mod conditions;
 mod corpus;
 mod extract;
 mod fields;
 mod json;
+mod part;
 mod program;
 mod report;
 mod upstream;
 
 use corpus::folder;
+use part::Part;
 
 #[test]
 fn every_field_of_every_event() {
-    fields::run().finish();
+    fields::run("fields", &Part::events()).finish();
 }
 
 #[test]
 fn conditions_are_accepted_or_refused() {
-    conditions::verdicts().finish();
+    conditions::verdicts("verdicts", &Part::events()).finish();
 }
 
 #[test]
 fn conditions_match_the_same_events() {
-    conditions::matches().finish();
+    conditions::matches("matches", &Part::events()).finish();
+}
+
+#[test]
+fn every_field_of_events_in_containers() {
+    fields::run("container-fields", &Part::containers()).finish();
+}
+
+#[test]
+fn conditions_on_containers_are_accepted_or_refused() {
+    conditions::verdicts("container-verdicts", &Part::containers()).finish();
+}
+
+#[test]
+fn conditions_on_containers_match_the_same_events() {
+    conditions::matches("container-matches", &Part::containers()).finish();
+}
+
+#[test]
+fn rules_about_containers_raise_the_same_alerts() {
+    alerts::run("container-alerts", &Part::containers()).finish();
 }
 
 #[test]

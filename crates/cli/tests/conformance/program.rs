@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use regex_automata::meta::Regex;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::answers::captures;
@@ -89,6 +90,12 @@ impl Place {
 }
 
 impl Outcome {
+    /// Alerts among the lines of standard output.
+    pub(crate) fn alerts(&self) -> impl Iterator<Item = Value> {
+        let lines = self.stdout.lines().filter(|line| line.starts_with('{'));
+        lines.filter_map(|line| serde_json::from_str(line).ok())
+    }
+
     /// From `Error:` on.
     pub(crate) fn error(&self) -> String {
         let is_error = |line: &&str| {

@@ -1,6 +1,5 @@
 //! Alerts of the upstream rules, all enabled.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answers::{lines, path};
-use crate::json::apart;
+use crate::json::unordered;
 use crate::program::{Place, each};
 use crate::report::Report;
 
@@ -46,20 +45,8 @@ fn compare(answers: &Answers, folder: &Path) -> Option<String> {
     if outcome.code != 0 {
         return Some(outcome.error());
     }
-    // Alerts of one event have no order.
-    let mut balance = BTreeMap::<String, i32>::new();
-    for alert in &answers.alerts {
-        *balance.entry(alert.to_string()).or_default() -= 1;
-    }
-    let got = outcome.stdout.lines().filter(|line| line.starts_with('{'));
-    for alert in got.filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-        *balance.entry(essence(alert).to_string()).or_default() += 1;
-    }
-    let first = |sign: i32| {
-        let alert = balance.iter().find(|(_, balance)| balance.signum() == sign);
-        alert.map_or("nothing", |(alert, _)| alert)
-    };
-    balance.values().any(|&balance| balance != 0).then(|| apart(first(-1), first(1)))
+    let got: Vec<Value> = outcome.alerts().map(essence).collect();
+    unordered(&answers.alerts, &got)
 }
 
 /// The recorded part of an alert. Fields that the reference takes from a plugin are left out.
