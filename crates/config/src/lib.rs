@@ -69,6 +69,7 @@ pub fn json_schema() -> Json {
     let mut schema = full_schema().json().clone();
     remove_ours(&mut schema);
     share_outputs(&mut schema);
+    require_libraries(&mut schema);
     let Some(Json::Object(definitions)) = schema.get_mut("definitions").map(Json::take) else {
         return schema;
     };
@@ -114,6 +115,13 @@ fn share_outputs(schema: &mut Json) {
             *text = format!("{DEFINITIONS}Output");
         }
         _ => {}
+    }
+}
+
+/// To Falco, no plugin is built in.
+fn require_libraries(schema: &mut Json) {
+    if let Some(required) = schema.pointer_mut("/definitions/Plugin/required") {
+        *required = json!(["library_path", "name"]);
     }
 }
 
