@@ -206,7 +206,7 @@ impl Hub {
         let (id, full_id) = (container.id.clone(), container.full_id.clone());
         let (created, sandbox) = (container.created, container.is_pod_sandbox);
         let without_image = container.image.is_empty() && !sandbox;
-        let awaits_start = container.awaits_start();
+        let awaits_start = container.starting;
         let json = told::json(container);
         let origin = Origin { engine: socket.engine, socket: Rc::clone(&socket.path) };
         let news = self.known.borrow_mut().describe(&id, (&full_id, created), origin, &json);

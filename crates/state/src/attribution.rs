@@ -108,7 +108,7 @@ impl State {
         }
         let described = self.containers.get(&known.container);
         // One that was described before it started is described again.
-        let partial = |one: &Container| self.config.lookup_containers && one.awaits_start();
+        let partial = |one: &Container| self.config.lookup_containers && one.starting;
         if described.is_some_and(|one| !partial(one)) && engine.has_runtime() {
             return known.container;
         }
@@ -207,7 +207,7 @@ impl State {
     /// A runtime has described a container.
     pub(crate) fn add_container(&mut self, container: Arc<Container>) {
         let id: Arc<[u8]> = container.id.as_bytes().into();
-        let partial = container.awaits_start() && self.lookups.pending(&id).is_some();
+        let partial = container.starting && self.lookups.pending(&id).is_some();
         self.counters.dropped_others += u64::from(!self.containers.insert(Arc::clone(&container)));
         self.learn_namespace(&container);
         if partial {

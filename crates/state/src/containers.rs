@@ -74,6 +74,8 @@ pub struct Container {
     pub size: i64,
     /// Its first process as the host knows it; 0 where there is none, or it is not known.
     pub pid: i64,
+    /// It was described before it started: docker and podman choose its address at each start.
+    pub starting: bool,
 }
 
 /// A port of the host that leads into a container.
@@ -256,15 +258,6 @@ impl Container {
             kind: ContainerKind::Host,
             ..Self::default()
         }
-    }
-
-    /// Whether it was described before it started, so that its address is missing: docker and
-    /// podman choose it at each start.
-    pub fn awaits_start(&self) -> bool {
-        matches!(self.kind, ContainerKind::Docker | ContainerKind::Podman)
-            && self.pid == 0
-            && self.ip.is_empty()
-            && !self.host_network
     }
 
     /// Bytes of memory, about.

@@ -71,7 +71,9 @@ fn the_service_manager_is_told_of_the_start_reloads_and_the_end() {
 /// The sets of capabilities of each thread, and whether it may get new privileges.
 fn privileges(watcher: &Watcher) -> Vec<Vec<(String, u64)>> {
     let tasks = fs::read_dir(format!("/proc/{}/task", watcher.child.0.id())).unwrap();
-    let status = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap());
+    // A thread may end meanwhile.
+    let status = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")));
+    let status = status.filter_map(Result::ok);
     let line = |line: &str| {
         let (name, value) = line.split_once(":\t")?;
         let radix = if name.starts_with("Cap") { 16 } else { 10 };

@@ -75,14 +75,19 @@ fn describe(json: &Value, joined: Option<&Value>, kind: ContainerKind) -> Option
     let labels = labels(json, "/Config/Labels");
     let check = texts(json, "/Config/Healthcheck/Test");
     let check = healthcheck(check, texts(json, "/Config/Shell"));
+    let ip = address(json).or_else(|| joined.and_then(address)).unwrap_or_default();
+    let host_network = is_host("/HostConfig/NetworkMode");
+    // podman says `initialized` while the first process waits to be started.
+    let before = matches!(text(json, "/State/Status").as_str(), "created" | "initialized");
     Some(Container {
         id: short_id(&full_id).to_owned(),
         kind,
-        ip: address(json).or_else(|| joined.and_then(address)).unwrap_or_default(),
+        starting: before && ip.is_empty() && !host_network,
+        ip,
         user: text(json, "/Config/User"),
         privileged: flag(json, "/HostConfig/Privileged"),
         host_pid: is_host("/HostConfig/PidMode"),
-        host_network: is_host("/HostConfig/NetworkMode"),
+        host_network,
         host_ipc: is_host("/HostConfig/IpcMode"),
         mounts: items(json, "/Mounts").map(mount).collect(),
         env: texts(json, "/Config/Env"),

@@ -72,11 +72,13 @@ impl Container {
             },
             size: json.get("size").and_then(Value::as_i64).unwrap_or(-1),
             pid: number(json, "pid"),
+            starting: json.get("starting").and_then(Value::as_bool).unwrap_or_default(),
         })
     }
 
     /// The JSON of container events, which [`from_json`](Self::from_json) reads. Beside what the
-    /// reference writes, it has the pid of the first process and the health probes.
+    /// reference writes, it has the pid of the first process, the health probes, and whether it has yet
+    /// to start.
     pub fn to_json(&self) -> String {
         let mut json = json!({
             "type": self.kind.code(),
@@ -114,6 +116,9 @@ impl Container {
         if let Value::Object(json) = &mut json {
             if self.pid > 0 {
                 json.insert("pid".to_owned(), self.pid.into());
+            }
+            if self.starting {
+                json.insert("starting".to_owned(), true.into());
             }
             for probe in &self.probes {
                 let key = PROBES.iter().find(|(_, kind)| *kind == probe.kind).map(|(key, _)| *key);
