@@ -3,6 +3,7 @@
 use peregrine_state::ContainerKind;
 use prost::Message;
 
+use crate::client::Change;
 use crate::containerd::Happening;
 use crate::containerd::messages::{Envelope, GetContainerResponse};
 use crate::containerd::record::{Origin, Record};
@@ -56,7 +57,10 @@ pub fn parse_http_answers(bytes: &[u8]) {
     describe_docker(&json, &json, Some(&json));
     describe_podman(&json, None);
     listed(&json);
-    change(&json);
+    if let Some(Change { said: Some(said), .. }) = change(&json) {
+        describe_docker(&said, &json, None);
+        describe_podman(&said, None);
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use peregrine_state::Container;
+use serde_json::Value;
 use thiserror::Error;
 
 /// Asks one runtime through one socket.
@@ -29,6 +30,10 @@ pub(crate) trait RuntimeClient {
     /// Describes a container; `None` when the runtime does not know it. The id is the whole one, or
     /// the beginning of it that control groups tell.
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Container>>;
+
+    /// Describes a container with what a [`Change`] has said of it. This does not wait for the
+    /// container.
+    fn describe_said(&self, said: Value) -> Answer<'_, Option<Container>>;
 }
 
 /// The answer to a question, in the future.
@@ -68,6 +73,9 @@ pub(crate) struct Change {
     pub(crate) id: String,
     /// What has happened.
     pub(crate) kind: ChangeKind,
+    /// What was said of the container with that, for
+    /// [`describe_said`](RuntimeClient::describe_said).
+    pub(crate) said: Option<Value>,
 }
 
 /// What can happen to a container.

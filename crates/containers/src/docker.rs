@@ -1,6 +1,7 @@
 //! The client of docker and podman, whose interfaces differ in few points.
 
 mod describe;
+mod said;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use peregrine_limits::{RUNTIME_ANSWER_BYTES, RUNTIME_LIST_BYTES};
 use peregrine_state::Container;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::client::{
     Answer, Change, ChangeKind, Changes, ClientError, ClientOptions, Hello, Listed, RuntimeClient,
@@ -24,6 +26,8 @@ pub(crate) use describe::{describe_docker, describe_podman};
 /// Images whose description is remembered, and for how long: tags move.
 const IMAGES: usize = 256;
 const IMAGE_TIME: Duration = Duration::from_secs(30);
+/// How long what an event says of a container waits for what there is to know of its image.
+const IMAGE_WAIT: Duration = Duration::from_millis(30);
 
 /// A client of docker, or of podman.
 pub(crate) struct Docker {
@@ -130,18 +134,38 @@ impl Docker {
         {
             return Ok(image);
         }
-        let path = format!("/images/{id}/json");
-        let image = self.http.json(&path, &RUNTIME_ANSWER_BYTES).await?.unwrap_or_default();
-        // Other parts of it can be long.
-        let parts = ["RepoTags", "RepoDigests"];
-        let part = |key: &str| Some((key.to_owned(), image.get(key)?.clone()));
-        let image: Rc<Value> = Rc::new(parts.into_iter().filter_map(part).collect());
+        let image = Rc::new(self.ask_image(id).await?);
         let mut images = self.images.borrow_mut();
         if images.len() >= IMAGES {
             images.clear();
         }
         images.insert(id.to_owned(), (Instant::now(), Rc::clone(&image)));
         Ok(image)
+    }
+
+    /// The description of an image with this id or name.
+    async fn ask_image(&self, name: &str) -> Result<Value, ClientError> {
+        let path = self.path(&format!("/images/{name}/json"));
+        let image = self.http.json(&path, &RUNTIME_ANSWER_BYTES).await?.unwrap_or_default();
+        // Other parts of it can be long.
+        let parts = ["Id", "Digest", "RepoTags", "RepoDigests"];
+        let part = |key: &str| Some((key.to_owned(), image.get(key)?.clone()));
+        Ok(parts.into_iter().filter_map(part).collect())
+    }
+
+    /// Asks about the image only: podman does not answer about a container while it starts it.
+    async fn describe_said(&self, mut said: Value) -> Option<Container> {
+        let name = text(&said, "/ImageName");
+        let image = match is_image(&name) {
+            true => timeout(IMAGE_WAIT, self.ask_image(&name)).await.ok().and_then(Result::ok),
+            false => None,
+        };
+        let image = image.unwrap_or_default();
+        said::add_image(&mut said, &image);
+        match self.podman {
+            true => describe_podman(&said, None),
+            false => describe_docker(&said, &image, None),
+        }
     }
 
     async fn ask_watch(&self) -> Result<Box<dyn Changes>, ClientError> {
@@ -172,6 +196,10 @@ impl RuntimeClient for Docker {
 
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Container>> {
         Box::pin(self.ask_inspect(id))
+    }
+
+    fn describe_said(&self, said: Value) -> Answer<'_, Option<Container>> {
+        Box::pin(async { Ok(self.describe_said(said).await) })
     }
 }
 
@@ -208,7 +236,13 @@ pub(crate) fn change(json: &Value) -> Option<Change> {
         _ => return None,
     };
     let id = first(["/Actor/ID", "/id", "/ID"]).filter(|id| is_plain(id))?;
-    Some(Change { id, kind })
+    let said = match kind {
+        ChangeKind::Created | ChangeKind::Started => {
+            said::said(json, &id, kind == ChangeKind::Created)
+        }
+        _ => None,
+    };
+    Some(Change { id, kind, said })
 }
 
 pub(crate) fn listed(json: &Value) -> Option<Listed> {
@@ -228,6 +262,12 @@ fn is_plain(text: &str) -> bool {
     const LONGEST: usize = 128;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('.')
+}
+
+/// Whether a name of an image can be a part of a path as it is.
+fn is_image(name: &str) -> bool {
+    const LONGEST: usize = 512;
+    name.len() <= LONGEST && name.split(['/', ':', '@']).all(is_plain)
 }
 
 #[cfg(test)]
@@ -260,5 +300,13 @@ mod tests {
         let expected = Listed { id: "12ab".to_owned(), created: 7, running: false };
         assert_eq!(listed(&podman), Some(expected));
         assert_eq!(listed(&json!({"Id": "a/b"})), None);
+    }
+
+    #[test]
+    fn names_of_images_lead_nowhere_else() {
+        assert!(is_image("localhost:5000/a/b:1.0@sha256:12") && is_image("bb"));
+        for name in ["", "../info", "a/../b", "a?x=1", "a//b", "a%2f", "a b"] {
+            assert!(!is_image(name), "{name}");
+        }
     }
 }

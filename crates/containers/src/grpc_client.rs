@@ -72,6 +72,11 @@ impl RuntimeClient for GrpcClient {
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Container>> {
         Box::pin(async { Ok(self.runtime().await?.inspect(id).await?) })
     }
+
+    /// Its events have ids only.
+    fn describe_said(&self, _said: Value) -> Answer<'_, Option<Container>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 /// A connection to a runtime.
@@ -301,7 +306,7 @@ impl Changes for ContainerdChanges {
                 if kind == ChangeKind::Removed {
                     self.runtime.pods.borrow_mut().remove(&id);
                 }
-                return Ok(Some(Change { id, kind }));
+                return Ok(Some(Change { id, kind, said: None }));
             }
         })
     }
@@ -335,7 +340,7 @@ impl Changes for CriChanges {
                 if kind == ChangeKind::Removed {
                     self.runtime.pods.borrow_mut().remove(&id);
                 }
-                return Ok(Some(Change { id, kind }));
+                return Ok(Some(Change { id, kind, said: None }));
             }
         })
     }

@@ -11,11 +11,13 @@ use peregrine_event::inbox::{InboxFull, InboxSender, Told};
 use peregrine_event::source::{ContainerEngine, Observation};
 use peregrine_state::Container;
 use peregrine_telemetry::ContainerCounters;
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use crate::client::{ChangeKind, ClientError, ClientOptions};
+use crate::json::borrowed;
 use crate::known::{Known, News, Origin};
 use crate::settings::{EngineKind, LogLevel, Settings};
 use crate::socket::{Socket, Status};
@@ -200,19 +202,11 @@ impl Hub {
     }
 
     /// Tells about a container what is new.
-    async fn tell(&self, socket: &Socket, mut container: Container, change: Option<ChangeKind>) {
+    async fn tell(&self, socket: &Socket, container: Container, change: Option<ChangeKind>) {
         let settings = self.settings();
-        told::limit_labels(&mut container, settings.label_max_len);
-        let (id, full_id) = (container.id.clone(), container.full_id.clone());
-        let (created, sandbox) = (container.created, container.is_pod_sandbox);
-        let without_image = container.image.is_empty() && !sandbox;
-        let awaits_start = container.starting;
-        let json = told::json(container);
-        let origin = Origin { engine: socket.engine, socket: Rc::clone(&socket.path) };
-        let news = self.known.borrow_mut().describe(&id, (&full_id, created), origin, &json);
-        if news != News::Foreign {
-            self.known.borrow_mut().set_awaits_start(&id, awaits_start);
-        }
+        let without_image = container.image.is_empty() && !container.is_pod_sandbox;
+        let id = container.id.clone();
+        let (news, json) = self.remember(socket, container);
         let show = || !self.known.borrow_mut().show(&id);
         let shown = match change {
             _ if news == News::Foreign => return,
@@ -221,13 +215,66 @@ impl Hub {
             Some(ChangeKind::Started) => show() || settings.hooks.start,
             _ => show(),
         };
-        self.count_known();
         if news == News::Container {
             self.counters.missing_images.fetch_add(without_image.into(), Relaxed);
         }
         if shown || news != News::Nothing {
             self.send_event(CONTAINER, &json, shown).await;
         }
+    }
+
+    /// Tells what an event has said of a container about which the runtime has not answered. When
+    /// it does not answer about this `failed` change, that is all that is known, and rules see it.
+    pub(crate) async fn tell_said(
+        &self,
+        socket: &Socket,
+        said: &Value,
+        failed: Option<ChangeKind>,
+    ) {
+        let id = short_id(borrowed(said, "/Id")).to_owned();
+        let is_known = || self.known.borrow().get(&id).is_some();
+        let mut is_new = false;
+        if !is_known()
+            && let Some(client) = socket.client()
+            && let Ok(Some(container)) = client.describe_said(said.clone()).await
+            && !is_known()
+        {
+            self.remember(socket, container);
+            self.known.borrow_mut().set_preliminary(&id);
+            is_new = true;
+        }
+        let Some(json) = self.known.borrow().preliminary(&id) else { return };
+        let Some(kind) = failed else {
+            if is_new {
+                self.send_event(CONTAINER, &json, false).await;
+            }
+            return;
+        };
+        let Ok(mut container) = Container::from_json(json.as_bytes()) else { return };
+        // There is no more to wait for.
+        container.starting = false;
+        let (news, json) = self.remember(socket, container);
+        self.known.borrow_mut().set_preliminary(&id);
+        let is_shown = kind != ChangeKind::Created || self.settings().hooks.create;
+        let shown = is_shown && !self.known.borrow_mut().show(&id);
+        if shown || news != News::Nothing {
+            self.send_event(CONTAINER, &json, shown).await;
+        }
+    }
+
+    /// Keeps a description; returns what is new about it, and its JSON.
+    fn remember(&self, socket: &Socket, mut container: Container) -> (News, String) {
+        told::limit_labels(&mut container, self.settings.borrow().label_max_len);
+        let (id, full_id) = (container.id.clone(), container.full_id.clone());
+        let (created, awaits_start) = (container.created, container.starting);
+        let json = told::json(container);
+        let origin = Origin { engine: socket.engine, socket: Rc::clone(&socket.path) };
+        let news = self.known.borrow_mut().describe(&id, (&full_id, created), origin, &json);
+        if news != News::Foreign {
+            self.known.borrow_mut().set_awaits_start(&id, awaits_start);
+        }
+        self.count_known();
+        (news, json)
     }
 
     /// Tells about a container that has no runtime, or that was told before.

@@ -33,6 +33,8 @@ pub(crate) struct Entry {
     json: Option<Arc<str>>,
     /// Whether it was described before it started, and lacks what it has since then.
     awaits_start: bool,
+    /// Whether an event of the runtime has described it, and no answer yet.
+    is_preliminary: bool,
     /// Path of its control group.
     pub(crate) cgroup: Option<Arc<[u8]>>,
     /// Whether rules have seen it.
@@ -76,6 +78,16 @@ impl Known {
         self.by_id.get(id).filter(|entry| !entry.awaits_start)?.json.clone()
     }
 
+    /// The JSON of a container that an event has described, and no answer yet.
+    pub(crate) fn preliminary(&self, id: &str) -> Option<Arc<str>> {
+        self.by_id.get(id).filter(|entry| entry.is_preliminary)?.json.clone()
+    }
+
+    /// Whether this socket has described a container.
+    pub(crate) fn is_of(&self, id: &str, socket: &Path) -> bool {
+        self.by_id.get(id).is_some_and(|entry| &*entry.origin.socket == socket)
+    }
+
     /// Whether all of a container is known that its events need.
     pub(crate) fn is_complete(&self, id: &str) -> bool {
         self.by_id.contains_key(id) && !self.awaits_start(id)
@@ -90,6 +102,13 @@ impl Known {
     pub(crate) fn set_awaits_start(&mut self, id: &str, awaits_start: bool) {
         if let Some(entry) = self.by_id.get_mut(id) {
             entry.awaits_start = awaits_start;
+        }
+    }
+
+    /// The container with this id is described by an event, and by no answer.
+    pub(crate) fn set_preliminary(&mut self, id: &str) {
+        if let Some(entry) = self.by_id.get_mut(id) {
+            entry.is_preliminary = true;
         }
     }
 
@@ -118,8 +137,9 @@ impl Known {
             if rank(known.origin.engine) > rank(origin.engine) && known.ended.is_none() {
                 return News::Foreign;
             }
-            if known.full_id == full_id && known.created == created {
-                known.ended = None;
+            let same_time = known.is_preliminary || known.created == created;
+            if known.full_id == full_id && same_time {
+                (known.ended, known.is_preliminary) = (None, false);
                 if known.hash == hash {
                     return News::Nothing;
                 }
@@ -139,9 +159,18 @@ impl Known {
             CONTAINER_CACHE_BYTES.reach();
         }
         let (json, full_id) = (fits.then(|| json.into()), full_id.to_owned());
-        let (awaits_start, ended) = (false, None);
-        let entry =
-            Entry { origin, full_id, created, hash, json, awaits_start, cgroup, shown, ended };
+        let entry = Entry {
+            origin,
+            full_id,
+            created,
+            hash,
+            json,
+            awaits_start: false,
+            is_preliminary: false,
+            cgroup,
+            shown,
+            ended: None,
+        };
         self.by_id.insert(id.to_owned(), entry);
         news
     }
@@ -250,6 +279,18 @@ mod tests {
         known.describe("ab", DOCKER, docker(), "{1}");
         known.set_awaits_start("ab", false);
         assert!(known.is_complete("ab") && !known.is_complete("cd"));
+    }
+
+    #[test]
+    fn an_answer_completes_what_an_event_has_said() {
+        let mut known = Known::default();
+        known.describe("ab", ("abcd", 0), docker(), "{}");
+        known.set_preliminary("ab");
+        known.set_cgroup("ab", &b"/x"[..].into());
+        assert_eq!(known.preliminary("ab").as_deref(), Some("{}"));
+        assert_eq!(known.describe("ab", DOCKER, docker(), "{1}"), News::Values);
+        assert!(known.preliminary("ab").is_none() && known.get("ab").unwrap().cgroup.is_some());
+        assert_eq!(known.describe("ab", ("abcd", 2), docker(), "{1}"), News::Container);
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! ```
 
 mod answers;
+mod changes;
 mod client;
 mod clients;
 mod containerd;
@@ -30,6 +31,7 @@ mod hub;
 mod image;
 mod json;
 mod known;
+mod listing;
 mod lookup;
 mod oci;
 mod service;

@@ -8,8 +8,9 @@ use peregrine_event::source::{ContainerEngine, ContainerRequest};
 use peregrine_limits::CONTAINER_LOOKUPS;
 use peregrine_state::{Container, ContainerKind};
 use tokio::task::{JoinSet, spawn_local};
-use tokio::time::sleep;
+use tokio::time::timeout;
 
+use crate::client::ClientError;
 use crate::hub::Hub;
 use crate::settings::Settings;
 use crate::socket::Socket;
@@ -81,7 +82,8 @@ async fn lookup(hub: &Rc<Hub>, request: &ContainerRequest, id: &str) {
         let late = begun.elapsed() > LATE && !described;
         hub.counters.late.fetch_add(late.into(), Relaxed);
     } else {
-        hub.counters.failed.fetch_add(1, Relaxed);
+        let is_known = hub.known.borrow().get(id).is_some();
+        hub.counters.failed.fetch_add((!is_known).into(), Relaxed);
         hub.unavailable(&request.container).await;
     }
 }
@@ -96,18 +98,32 @@ async fn ask(hub: &Hub, socket: &Socket, wanted: &str, id: &str, certain: bool) 
             return true;
         }
         if socket.client().is_some() {
-            match hub.describe(socket, wanted, None).await {
+            match describe(hub, socket, wanted, id).await {
                 Ok(true) if !hub.known.borrow().awaits_start(id) => return true,
-                Ok(false) if !certain => return known(),
+                // One that it has described is gone.
+                Ok(false) if !certain || hub.known.borrow().is_of(id, &socket.path) => {
+                    return known();
+                }
                 _ => {}
             }
         }
         if Instant::now() + wait > end {
             return known();
         }
-        sleep(wait).await;
+        let _ = timeout(wait, socket.connected.notified()).await;
         wait = (wait * 2).min(LONGEST);
     }
+}
+
+/// Asks a runtime when it is the container's turn, unless it was described meanwhile.
+async fn describe(hub: &Hub, socket: &Socket, wanted: &str, id: &str) -> Result<bool, ClientError> {
+    let _looked_up = socket.look_up(id);
+    // The semaphore is never closed.
+    let _permit = socket.lookup_permits.acquire().await;
+    if hub.known.borrow().is_complete(id) {
+        return Ok(true);
+    }
+    hub.describe(socket, wanted, None).await
 }
 
 /// The whole id of a container, as far as its control group tells.

@@ -1,18 +1,20 @@
 //! Sockets of runtimes: which there are, and what is known of each.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::client::{ChangeKind, Hello, RuntimeClient};
 use crate::settings::EngineKind;
 
 /// Questions to one runtime at a time about what its stream tells.
 const CHANGES_AT_ONCE: usize = 32;
+/// The same about containers that appear in events.
+const LOOKUPS_AT_ONCE: usize = 32;
 
 /// A socket where a runtime may answer.
 pub(crate) struct Socket {
@@ -22,15 +24,33 @@ pub(crate) struct Socket {
     pub(crate) all_namespaces: bool,
     /// Set while it is connected.
     client: RefCell<Option<Rc<dyn RuntimeClient>>>,
+    /// Wakes those who wait until it is connected.
+    pub(crate) connected: Notify,
     status: RefCell<Status>,
     /// The status that was logged last.
     logged: RefCell<Status>,
     /// Whether its containers are told, or it is certain that there is no answer for now.
     pub(crate) settled: Cell<bool>,
     /// Bounds the questions about changes.
-    pub(crate) permits: Rc<Semaphore>,
+    pub(crate) permits: Semaphore,
+    /// Bounds the questions about containers that appear in events.
+    pub(crate) lookup_permits: Semaphore,
+    /// Beginnings of the ids of those that are being asked about, or are about to.
+    looked_up: RefCell<HashSet<String>>,
     /// Containers that are being asked about, each with what has happened to it since.
     pub(crate) changing: RefCell<HashMap<String, Option<ChangeKind>>>,
+}
+
+/// A container that is being asked about because it appears in events, until this is dropped.
+pub(crate) struct LookedUp<'a> {
+    socket: &'a Socket,
+    id: &'a str,
+}
+
+impl Drop for LookedUp<'_> {
+    fn drop(&mut self) {
+        self.socket.looked_up.borrow_mut().remove(self.id);
+    }
 }
 
 /// How a socket is.
@@ -58,10 +78,13 @@ impl Socket {
             path: path.into(),
             all_namespaces,
             client: RefCell::default(),
+            connected: Notify::new(),
             status: RefCell::default(),
             logged: RefCell::default(),
             settled: Cell::new(false),
-            permits: Rc::new(Semaphore::new(CHANGES_AT_ONCE)),
+            permits: Semaphore::new(CHANGES_AT_ONCE),
+            lookup_permits: Semaphore::new(LOOKUPS_AT_ONCE),
+            looked_up: RefCell::default(),
             changing: RefCell::default(),
         }
     }
@@ -73,6 +96,23 @@ impl Socket {
 
     pub(crate) fn set_client(&self, client: Option<Rc<dyn RuntimeClient>>) {
         self.client.replace(client);
+        self.connected.notify_waiters();
+    }
+
+    /// The container with this beginning of its id is asked about from now on.
+    pub(crate) fn look_up<'a>(&'a self, id: &'a str) -> LookedUp<'a> {
+        self.looked_up.borrow_mut().insert(id.to_owned());
+        LookedUp { socket: self, id }
+    }
+
+    /// Whether the container with this beginning of its id is being asked about.
+    pub(crate) fn is_looked_up(&self, id: &str) -> bool {
+        self.looked_up.borrow().contains(id)
+    }
+
+    /// Whether there are such containers.
+    pub(crate) fn has_lookups(&self) -> bool {
+        !self.looked_up.borrow().is_empty()
     }
 
     /// Which file it is; `None` where there is none.

@@ -5,16 +5,16 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use peregrine_limits::CONTAINER_LOOKUPS;
-use tokio::task::{JoinHandle, JoinSet, spawn_local};
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, timeout};
 
-use crate::client::{Change, ChangeKind, Changes, ClientError, Listed, RuntimeClient};
+use crate::changes::changed;
+use crate::client::{Changes, ClientError, RuntimeClient};
 use crate::clients::client;
 use crate::hub::Hub;
+use crate::listing::{list, within};
 use crate::settings::LogLevel;
 use crate::socket::{Identity, Socket, Status};
-use crate::told::short_id;
 
 /// Time between two looks at a file.
 const LOOK: Duration = Duration::from_millis(500);
@@ -23,10 +23,6 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
 /// Time between two lists of a runtime that has no stream of events.
 const RELIST: Duration = Duration::from_secs(2);
-/// A list may take this many times as long as an answer about one container.
-const LIST_FACTOR: u32 = 3;
-/// Containers of a list that are asked about at a time.
-const LISTED_AT_ONCE: usize = 8;
 
 /// Aborts a task when it is dropped.
 pub(crate) struct Task(pub(crate) JoinHandle<()>);
@@ -184,97 +180,6 @@ async fn relist(
             return ClientError::Other("the socket was replaced".to_owned());
         }
     }
-}
-
-/// Lists the containers, asks about those that are new or have changed, and ends those that are
-/// gone. `seen` has when each was made and whether it ran, of the list before.
-async fn list(
-    hub: &Rc<Hub>,
-    socket: &Rc<Socket>,
-    client: &dyn RuntimeClient,
-    seen: &mut HashMap<String, (i64, bool)>,
-) -> Result<(), ClientError> {
-    let limit = hub.settings().timing.request * LIST_FACTOR;
-    let before = hub.known.borrow().of_socket(&socket.path);
-    let mut listed = within(limit, client.list()).await?;
-    let now: HashMap<_, _> =
-        listed.iter().map(|one| (one.id.clone(), (one.created, one.running))).collect();
-    before.iter().filter(|id| !now.contains_key(*id)).for_each(|id| hub.ended(id));
-    listed.retain(|one| seen.get(&one.id) != Some(&(one.created, one.running)));
-    // What runs has events soon.
-    listed.sort_by_key(|one| (!one.running, std::cmp::Reverse(one.created)));
-    let mut asked = JoinSet::new();
-    for Listed { id, running, .. } in listed {
-        if !running && seen.contains_key(&id) {
-            hub.ended(&id);
-            continue;
-        }
-        if asked.len() >= LISTED_AT_ONCE {
-            let _ = asked.join_next().await;
-        }
-        let (hub, socket) = (Rc::clone(hub), Rc::clone(socket));
-        asked.spawn_local(async move {
-            // One that fails is asked about when it appears in events.
-            let _ = hub.describe(&socket, &id, None).await;
-        });
-    }
-    while asked.join_next().await.is_some() {}
-    *seen = now;
-    Ok(())
-}
-
-/// Takes a change. Changes of one container are handled one after the other.
-fn changed(hub: &Rc<Hub>, socket: &Rc<Socket>, change: Change) {
-    let Change { id, kind } = change;
-    let mut changing = socket.changing.borrow_mut();
-    if let Some(again) = changing.get_mut(&id) {
-        *again = Some(kind);
-        return;
-    }
-    if matches!(kind, ChangeKind::Stopped | ChangeKind::Removed) {
-        hub.ended(&id);
-        return;
-    }
-    if changing.len() >= CONTAINER_LOOKUPS.get() {
-        CONTAINER_LOOKUPS.reach();
-        return;
-    }
-    changing.insert(id.clone(), None);
-    let (hub, socket) = (Rc::clone(hub), Rc::clone(socket));
-    spawn_local(async move {
-        let mut kind = kind;
-        loop {
-            match kind {
-                ChangeKind::Stopped | ChangeKind::Removed => hub.ended(&id),
-                ChangeKind::Created | ChangeKind::Started | ChangeKind::Updated => {
-                    let permits = Rc::clone(&socket.permits);
-                    // The semaphore is never closed.
-                    let Ok(_permit) = permits.acquire().await else { break };
-                    if let Err(error) = hub.describe(&socket, &id, Some(kind)).await {
-                        let (engine, id) = (socket.engine.name(), short_id(&id));
-                        let message = format!("Containers: {engine}: about {id}: {error}");
-                        hub.log(LogLevel::Debug, message);
-                    }
-                }
-            }
-            let mut changing = socket.changing.borrow_mut();
-            match changing.get_mut(&id).and_then(Option::take) {
-                Some(next) => kind = next,
-                None => {
-                    changing.remove(&id);
-                    break;
-                }
-            }
-        }
-    });
-}
-
-/// The answer, or that there was none in time.
-async fn within<T>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, ClientError>>,
-) -> Result<T, ClientError> {
-    timeout(limit, answer).await.unwrap_or(Err(ClientError::Timeout(limit)))
 }
 
 /// Times between tries to connect: each is about twice the one before.

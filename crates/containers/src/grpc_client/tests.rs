@@ -73,7 +73,7 @@ fn events_of_containerd_are_changes() {
         let mut changes = client.watch().await.unwrap();
         let mut seen = Vec::new();
         for _ in 0..5 {
-            let Change { id, kind } = changes.next().await.unwrap().unwrap();
+            let Change { id, kind, .. } = changes.next().await.unwrap().unwrap();
             seen.push((id, kind));
         }
         seen
@@ -97,7 +97,7 @@ fn events_of_crio_are_changes() {
         let client = server.client();
         let mut changes = client.watch().await.unwrap();
         let mut seen = Vec::new();
-        while let Some(Change { id, kind }) = changes.next().await.unwrap() {
+        while let Some(Change { id, kind, .. }) = changes.next().await.unwrap() {
             seen.push((id == SANDBOX, kind));
         }
         seen

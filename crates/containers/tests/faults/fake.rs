@@ -1,6 +1,6 @@
 //! A runtime that does what a real one can't be made to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,10 @@ struct State {
     watching: Vec<UnixStream>,
     /// Connections that are kept open without an answer.
     held: Vec<UnixStream>,
-    inspected: usize,
+    /// Ids of containers that are not answered about.
+    locked: BTreeSet<String>,
+    /// Ids, or beginnings of them, in the order in which they were asked about.
+    inspected: Vec<String>,
     ended: bool,
 }
 
@@ -96,9 +99,25 @@ impl Fake {
         self.state().containers.remove(id);
     }
 
+    /// Does not answer about this container, as while it is started.
+    pub(crate) fn lock(&self, id: &str) {
+        self.state().locked.insert(id.to_owned());
+    }
+
+    /// Answers about this container again.
+    pub(crate) fn unlock(&self, id: &str) {
+        self.state().locked.remove(id);
+    }
+
     /// Waits for a stream of events, and sends one.
     pub(crate) fn tell(&self, action: &str, id: &str) {
-        let event = json!({"Type": "container", "Action": action, "Actor": {"ID": id}});
+        self.tell_with(action, id, &json!({}));
+    }
+
+    /// The same with what the event says of the container.
+    pub(crate) fn tell_with(&self, action: &str, id: &str, attributes: &Value) {
+        let event = json!({"Type": "container", "Action": action, "time": 7,
+            "Actor": {"ID": id, "Attributes": attributes}});
         let line = format!("{event}\n");
         let chunk = format!("{:x}\r\n{line}\r\n", line.len());
         self.wait_for_watcher();
@@ -120,8 +139,17 @@ impl Fake {
         self.state().watching.clear();
     }
 
+    /// How often it was asked about containers.
     pub(crate) fn inspected(&self) -> usize {
-        self.state().inspected
+        self.state().inspected.len()
+    }
+
+    /// Waits until it was asked about so many containers; their ids.
+    pub(crate) fn wait_for_inspected(&self, count: usize) -> Vec<String> {
+        while self.inspected() < count {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.state().inspected.clone()
     }
 }
 
@@ -185,6 +213,16 @@ fn answer(state: &Mutex<State>, mut stream: UnixStream) {
             stream.write_all(&[ok, rest.as_bytes()].concat())
         }
         Mode::Right => {
+            if let Some(id) = inspected(&path) {
+                state.lock().unwrap().inspected.push(id.to_owned());
+                let is_locked = || {
+                    let state = state.lock().unwrap();
+                    !state.ended && state.locked.iter().any(|locked| locked.starts_with(id))
+                };
+                while is_locked() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
             let body = body(&mut state.lock().unwrap(), &path);
             let answer = match body {
                 Some(body) => {
@@ -199,6 +237,12 @@ fn answer(state: &Mutex<State>, mut stream: UnixStream) {
     };
 }
 
+/// The id of the container that a question is about.
+fn inspected(path: &str) -> Option<&str> {
+    let id = path.split("/containers/").nth(1)?.strip_suffix("/json")?;
+    (!id.is_empty()).then_some(id)
+}
+
 fn body(state: &mut State, path: &str) -> Option<Value> {
     let path = if state.podman { path.strip_prefix("/v4.3.1/libpod")? } else { path };
     match path.split('/').collect::<Vec<_>>()[..] {
@@ -207,12 +251,12 @@ fn body(state: &mut State, path: &str) -> Option<Value> {
             Some(state.containers.values().map(listed).collect())
         }
         ["", "containers", id, "json"] => {
-            state.inspected += 1;
             let mut found = state.containers.iter().filter(|(own, _)| own.starts_with(id));
             found.next().map(|(_, container)| container.clone())
         }
-        ["", "images", _, "json"] => {
-            Some(json!({"RepoTags": ["bb:1.0"], "RepoDigests": ["bb@sha256:77"]}))
+        ["", "images", .., "json"] => {
+            Some(json!({"Id": "sha256:1234", "Digest": "sha256:77", "RepoTags": ["bb:1.0"],
+                "RepoDigests": ["bb@sha256:77"]}))
         }
         _ => None,
     }
