@@ -77,8 +77,8 @@ impl Container {
     }
 
     /// The JSON of container events, which [`from_json`](Self::from_json) reads. Beside what the
-    /// reference writes, it has the pid of the first process, the health probes, and whether it has yet
-    /// to start.
+    /// reference writes, it has the pid of the first process, the health probes, and whether the
+    /// container has yet to start.
     pub fn to_json(&self) -> String {
         let mut json = json!({
             "type": self.kind.code(),
