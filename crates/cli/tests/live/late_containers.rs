@@ -36,8 +36,8 @@ fn serve(socket: UnixStream, id: &str, delay: Duration) -> std::io::Result<()> {
         // The headers.
         while requests.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
         let image = "c".repeat(64);
-        let (status, body) = if path.starts_with("/version") {
-            (200, r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#.to_owned())
+        let (status, body) = if path == "/_ping" {
+            (200, "OK".to_owned())
         } else if path.contains("/events") {
             // There are none.
             write!(&socket, "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n")?;
@@ -60,7 +60,8 @@ fn serve(socket: UnixStream, id: &str, delay: Duration) -> std::io::Result<()> {
         let length = body.len();
         write!(
             &socket,
-            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            "HTTP/1.1 {status} X\r\nApi-Version: 1.41\r\nServer: Docker/20.10.24 (linux)\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
         )?;
     }
     Ok(())
