@@ -85,6 +85,7 @@ const CONDITIONS: &[&str] = &[
     "proc.name = \"bash",
     "proc.name = don't",
     "proc.name",
+    "evt.type = open and evt.is_open_write",
     "proc.name =",
     "evt.type = open proc.name = x",
     "evt.type = open, proc.name = x",

@@ -1,6 +1,7 @@
 //! Which rules are loaded, and how many of them an event may match.
 
 use peregrine_alert::Priority;
+use peregrine_diagnostics::closest;
 use peregrine_yaml::Node;
 use serde_json::{Value as Json, json};
 
@@ -44,10 +45,14 @@ impl Setting for Priority {
     fn read(node: &Node, _: &str) -> Result<Option<Self>, ConfigIssue> {
         let Some(word) = node.as_str() else { return Ok(None) };
         word.parse().map(Some).map_err(|_| {
-            ConfigIssue::new(ConfigCode::Value, format!(
+            let issue = ConfigIssue::new(ConfigCode::Value, format!(
                 "Unknown priority \"{word}\"--must be one of emergency, alert, critical, error, warning, notice, informational, debug"
-            ))
-            .at(node)
+            ));
+            let issue = match similar_priority(word) {
+                Some(name) => issue.help(format!("did you mean `{name}`?")),
+                None => issue,
+            };
+            issue.at(node)
         })
     }
 
@@ -55,6 +60,14 @@ impl Setting for Priority {
         let default = self.name().to_ascii_lowercase();
         rows.push(Row { key: key.into(), default, about: about.into() });
     }
+}
+
+/// A priority that a word is the beginning of, as in syslog (`warn`, `crit`), or resembles.
+fn similar_priority(word: &str) -> Option<String> {
+    let word = word.to_ascii_lowercase();
+    let names = Priority::ALL.map(|priority| priority.name().to_ascii_lowercase());
+    let begun = names.iter().find(|name| word.len() > 2 && name.starts_with(&word));
+    begun.cloned().or_else(|| closest(&word, names.iter().map(String::as_str)).map(str::to_owned))
 }
 
 impl Setting for RuleSelection {

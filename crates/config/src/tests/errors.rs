@@ -30,6 +30,7 @@ fn all_errors_have_an_exact_place_and_a_remedy() {
         ("<<<<<<< HEAD\njson_output: true\n=======\n>>>>>>> x\n", &[]),
         ("- rule: x\n  desc: d\n", &[]),
         ("stdout_output: yes\nlog_level: loud\nengine: {kind: bpf}\npriority: high\n", &[]),
+        ("priority: warn\n", &[]),
         ("http_output: {enabled: true}\n", &[]),
         ("", &["json_output", "=x", "a..b=c", "rules_files[7]=x"]),
         ("", &["http_output.enabled=true"]),

@@ -1,9 +1,10 @@
 //! All mistakes of a text that is not a condition: what can be repaired is, and the rest is read
 //! on.
 
+use peregrine_event::ParamType;
 use peregrine_filter::{
-    Advice, Expr, ExprKind, ParseError, RULES_MAX_DEPTH, Repair, Span, Vocabulary, advise_check,
-    advise_syntax, parse,
+    Advice, Expr, ExprKind, Fault, ParseError, RULES_MAX_DEPTH, Repair, Span, Vocabulary,
+    advise_check, advise_syntax, parse,
 };
 
 use super::findings::{Diagnosis, MOST_OF_ONE, RuleNames};
@@ -26,6 +27,7 @@ pub(super) fn all<V: Vocabulary>(
         let mut advice = advise_syntax(&repaired.text, &error);
         if let Some(vocabulary) = vocabulary {
             name_field(&mut advice, &repaired.text, vocabulary);
+            compare_flag(&mut advice, &repaired.text, vocabulary);
         }
         let repair = advice.repair.clone();
         found.extend(repaired.original(advice, text));
@@ -60,13 +62,25 @@ fn tests<V: Vocabulary>(
 
 /// Names a field for a word without a dot: `procname`.
 fn name_field<V: Vocabulary>(advice: &mut Advice, text: &str, vocabulary: &V) {
-    if advice.fault == peregrine_filter::Fault::UnknownField
+    if advice.fault == Fault::UnknownField
         && let Some(word) = text.get(advice.span.start..advice.span.end)
         && let Some(similar) = vocabulary.similar(word).into_iter().next()
     {
         advice.help = Some(format!("did you mean `{similar}`?"));
         let (title, edits) = (format!("write `{similar}`"), vec![(advice.span, similar)]);
         advice.repair = Some(Repair { title, edits, safe: false });
+    }
+}
+
+/// Compares a field with `true` that is true or false and stands alone: `evt.is_open_write`.
+fn compare_flag<V: Vocabulary>(advice: &mut Advice, text: &str, vocabulary: &V) {
+    let Span { start, end } = advice.span;
+    let Some(field) = text.get(start..end) else { return };
+    let is_flag = || vocabulary.resolve(field).is_ok_and(|it| it.ty == ParamType::Bool);
+    if advice.fault == Fault::MissingOperator && is_flag() {
+        advice.help = Some(format!("write `{field} = true` or `{field} = false`"));
+        let edits = vec![(Span { start: end, end }, " = true".to_owned())];
+        advice.repair = Some(Repair { title: "add `= true`".to_owned(), edits, safe: false });
     }
 }
 
