@@ -37,6 +37,12 @@ impl Snapshot {
         Self { files, outline: Outline::new(outlines), origins }
     }
 
+    /// Whether these are its files, unchanged.
+    pub(crate) fn is_of(&self, files: &[Arc<File>]) -> bool {
+        let known = self.files.iter().map(Arc::as_ptr);
+        known.eq(files.iter().map(Arc::as_ptr))
+    }
+
     /// Index of a file.
     pub(crate) fn index(&self, file: &Arc<File>) -> Option<usize> {
         self.files.iter().position(|known| Arc::ptr_eq(known, file))

@@ -134,12 +134,9 @@ impl Text {
 /// Where lines begin. A carriage return alone ends a line too, as in the protocol.
 fn lines(text: &str) -> Vec<usize> {
     let bytes = text.as_bytes();
-    let ends = bytes.iter().enumerate().filter(|(at, byte)| match byte {
-        b'\n' => true,
-        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
-        _ => false,
-    });
-    std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
+    let is_first_of_two = |at: usize| bytes.get(at..at + 2) == Some(b"\r\n");
+    let ends = memchr::memchr2_iter(b'\n', b'\r', bytes).filter(|at| !is_first_of_two(*at));
+    std::iter::once(0).chain(ends.map(|at| at + 1)).collect()
 }
 
 #[cfg(test)]

@@ -255,33 +255,37 @@ impl Workspace {
         if let Some(known) = self.snapshots.get(&key) {
             return Some(Rc::clone(known));
         }
-        let files = match uri {
-            None => {
-                let configured = self.configured.clone();
-                configured.iter().filter_map(|path| self.read(path)).collect()
-            }
-            Some(uri) => {
-                let file = Arc::clone(self.file(uri)?);
-                let paths = match self.needed.get(&name(uri)) {
-                    Some(paths) => paths.clone(),
-                    None => self.choose_siblings(uri, &file),
-                };
-                let siblings: Vec<_> = paths.iter().filter_map(|path| self.read(path)).collect();
-                siblings.into_iter().chain([file]).collect()
-            }
-        };
-        let snapshot = Rc::new(Snapshot::new(files));
+        let snapshot = Rc::new(Snapshot::new(self.files_of(uri)?));
         self.snapshots.insert(key, Rc::clone(&snapshot));
         Some(snapshot)
     }
 
+    fn files_of(&mut self, uri: Option<&Uri>) -> Option<Vec<Arc<File>>> {
+        let Some(uri) = uri else {
+            let configured = self.configured.clone();
+            return Some(configured.iter().filter_map(|path| self.read(path)).collect());
+        };
+        let file = Arc::clone(self.file(uri)?);
+        let paths = match self.needed.get(&name(uri)) {
+            Some(paths) => paths.clone(),
+            None => self.choose_siblings(uri, &file),
+        };
+        let siblings: Vec<_> = paths.iter().filter_map(|path| self.read(path)).collect();
+        Some(siblings.into_iter().chain([file]).collect())
+    }
+
     /// The same, with the siblings chosen anew.
     pub(crate) fn fresh_snapshot(&mut self, uri: Option<&Uri>) -> Option<Rc<Snapshot>> {
-        if let Some(uri) = uri {
-            self.needed.remove(&name(uri));
-            self.snapshots.remove(&Some(name(uri)));
+        let Some(uri) = uri.filter(|uri| !self.is_configured(uri)) else {
+            return self.snapshot(None);
+        };
+        self.needed.remove(&name(uri));
+        let files = self.files_of(Some(uri))?;
+        let key = Some(name(uri));
+        if self.snapshots.get(&key).is_some_and(|known| !known.is_of(&files)) {
+            self.snapshots.remove(&key);
         }
-        self.snapshot(uri)
+        self.snapshot(Some(uri))
     }
 
     /// The files in which a name of an open rules file may be used: those of the configuration, or

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use peregrine_diagnostics::{Problem, Source};
 use peregrine_filter::Vocabulary;
 
 use crate::compile::Compiler;
-use crate::define::Definitions;
+use crate::define::{Definitions, RuleDef};
 use crate::doubtful;
 use crate::futile;
 use crate::load::{KnownSources, vocabulary_of};
 use crate::memo::Memo;
+use crate::parts::ReadPart;
 use crate::read::{self, Items, Partial};
-use crate::{Cause, DefinitionKind, EventSource, Finding, RuleSet, RulesText};
+use crate::{
+    Cause, DefinitionKind, EventSource, Finding, OutlineItem, RuleSet, RulesPart, RulesText,
+};
 
 /// Memory of earlier checks is dropped after so many, because it keeps tests that no rule has.
 const KEEP_FOR: usize = 5_000;
@@ -42,9 +45,21 @@ pub struct Checker<V: Vocabulary> {
     memo: Memo<V::Field>,
     doubts: doubtful::Memo,
     definitions: Definitions,
-    /// For each rule of `definitions` the items that it was made of.
+    /// What was read from parts that define a rule, by the address of the part.
+    plain: HashMap<usize, Plain>,
+    /// For each other rule of `definitions` the items that it was made of.
     origins: HashMap<String, Vec<Origin>>,
     checks: usize,
+}
+
+/// A part that defines a rule without errors, and what it reads as.
+#[derive(Debug)]
+struct Plain {
+    /// Keeps its address.
+    _part: Arc<ReadPart>,
+    rule: Arc<RuleDef>,
+    /// Its warnings.
+    findings: Vec<Finding>,
 }
 
 /// An item: the text of its part, and its first byte there.
@@ -60,6 +75,7 @@ impl<V: Vocabulary> Checker<V> {
             memo: Memo::default(),
             doubts: doubtful::Memo::default(),
             definitions: Definitions::default(),
+            plain: HashMap::new(),
             origins: HashMap::new(),
             checks: 0,
         }
@@ -75,12 +91,13 @@ impl<V: Vocabulary> Checker<V> {
         let mut findings = Vec::new();
         let (Partial { mut definitions, refused }, ends) = self.read(files, &mut findings);
         let later = uses_of_later_files(&definitions, &ends);
-        let origins = origins(files);
-        let same = |name: &str| match (self.origins.get(name), origins.get(name)) {
-            (Some(before), Some(now)) => before.iter().map(pointer).eq(now.iter().map(pointer)),
-            _ => false,
-        };
-        definitions.rules.adopt(&self.definitions.rules, same);
+        let origins = self.origins(files);
+        for (name, now) in &origins {
+            let before = self.origins.get(name).into_iter().flatten();
+            if before.map(pointer).eq(now.iter().map(pointer)) {
+                definitions.rules.adopt(&self.definitions.rules, name);
+            }
+        }
         let compiled = findings.len();
         let compiler = Compiler::new(&self.sources, &[], &definitions).lenient();
         let compiled_all = compiler.compile(&mut self.rules, &mut self.memo, &mut findings);
@@ -109,13 +126,23 @@ impl<V: Vocabulary> Checker<V> {
     }
 
     /// The definitions of all files, and the first index of definitions behind each file.
-    fn read(&self, files: &[&RulesText], findings: &mut Vec<Finding>) -> (Partial, Vec<u32>) {
+    fn read(&mut self, files: &[&RulesText], findings: &mut Vec<Finding>) -> (Partial, Vec<u32>) {
         let sources = KnownSources(&self.sources);
         let mut definitions = Definitions::default();
         let (mut refused, mut ends) = (Vec::new(), Vec::new());
+        let mut known = std::mem::take(&mut self.plain);
+        self.plain.reserve(known.len());
         for file in files {
             for part in file.parts() {
                 let part = &part.read;
+                let address = Arc::as_ptr(part).addr();
+                if let Some(plain) = known.remove(&address)
+                    && definitions.define_again(&plain.rule)
+                {
+                    findings.extend_from_slice(&plain.findings);
+                    self.plain.insert(address, plain);
+                    continue;
+                }
                 let mut of_part = part.findings.clone();
                 if part.form.known {
                     refused.extend_from_slice(&part.form.refused);
@@ -129,7 +156,15 @@ impl<V: Vocabulary> Checker<V> {
                         Some(partial) => {
                             (definitions, refused) = (partial.definitions, partial.refused);
                         }
-                        None => refused = before,
+                        None => {
+                            refused = before;
+                            let name = part.rule.as_deref();
+                            if let Some(rule) = name.and_then(|it| definitions.rules.shared(it)) {
+                                let (_part, rule) = (Arc::clone(part), Arc::clone(rule));
+                                let plain = Plain { _part, rule, findings: of_part.clone() };
+                                self.plain.insert(address, plain);
+                            }
+                        }
                     }
                 }
                 findings.extend(of_part);
@@ -137,6 +172,23 @@ impl<V: Vocabulary> Checker<V> {
             ends.push(definitions.now());
         }
         (Partial { definitions, refused }, ends)
+    }
+
+    /// The items of rules that are not only defined by parts that are known.
+    fn origins(&self, files: &[&RulesText]) -> HashMap<String, Vec<Origin>> {
+        let parts = || files.iter().flat_map(|file| file.parts());
+        let other =
+            parts().filter(|part| !self.plain.contains_key(&Arc::as_ptr(&part.read).addr()));
+        let names: HashSet<_> =
+            other.flat_map(rules_in).map(|rule| rule.name.text.as_str()).collect();
+        let mut origins: HashMap<String, Vec<Origin>> = HashMap::new();
+        for part in parts() {
+            for rule in rules_in(part).filter(|rule| names.contains(rule.name.text.as_str())) {
+                let origin = (Arc::clone(part.outline.source()), rule.range.start);
+                origins.entry(rule.name.text.clone()).or_default().push(origin);
+            }
+        }
+        origins
     }
 
     /// Errors of a rule that uses macros of later files: its own file would be refused.
@@ -170,21 +222,12 @@ fn uses_of_later_files(definitions: &Definitions, ends: &[u32]) -> Vec<(String, 
         ends.get(ends.partition_point(|end| *end <= visibility)).copied().unwrap_or(u32::MAX)
     };
     let rules =
-        definitions.rules.iter().map(|rule| (rule.name.clone(), end(rule.order.visibility)));
+        definitions.rules_changed().map(|(rule, changed)| (rule.name.clone(), end(changed)));
     rules.filter(|(_, end)| *end <= last).collect()
 }
 
-/// The items that each rule is made of.
-fn origins(files: &[&RulesText]) -> HashMap<String, Vec<Origin>> {
-    let mut origins: HashMap<String, Vec<Origin>> = HashMap::new();
-    for part in files.iter().flat_map(|file| file.parts()) {
-        let items = part.outline.items().iter();
-        for rule in items.filter(|item| item.kind == DefinitionKind::Rule) {
-            let origin = (Arc::clone(part.outline.source()), rule.range.start);
-            origins.entry(rule.name.text.clone()).or_default().push(origin);
-        }
-    }
-    origins
+fn rules_in(part: &RulesPart) -> impl Iterator<Item = &OutlineItem> {
+    part.outline.items().iter().filter(|item| item.kind == DefinitionKind::Rule)
 }
 
 fn pointer((source, start): &Origin) -> (*const Source, usize) {
@@ -320,6 +363,11 @@ mod tests {
             Just("[shells]"),
             Just(":"),
             Just("- rule: Open\n  enabled: false\n"),
+            Just("- rule: Open\n  append: true\n  condition: and shell\n"),
+            Just(
+                "- rule: Shell\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n"
+            ),
+            Just("  source: x\n"),
         ];
         proptest::collection::vec((any::<bool>(), 0..600_usize, 0..12_usize, put), 1..8)
     }

@@ -107,7 +107,8 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         let mut memo = Memo { tests: std::mem::take(&mut known.tests), ..Memo::default() };
         let mut diagnosis = Diagnosis::new(self.definitions);
         let mut macros = self.macros(&mut lists, known, &mut memo, &mut diagnosis, findings);
-        let mut rules = Vec::new();
+        let mut rules = Vec::with_capacity(known.rules.len());
+        memo.rules.reserve(known.rules.len());
         for def in self.definitions.rules.iter().filter(|rule| !rule.unknown_source) {
             let before = findings.len();
             let kept = known.rules.remove(&def.name).filter(|kept| Arc::ptr_eq(&kept.def, def));
@@ -241,7 +242,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
         if let Some(kept) = kept
             && let Ok(written) = Written::parse(authored, &text, lists, Some(&kept.resolved))
             && kept.resolved.holds(&written, |name| self.visible(name, macros, None))
-            && lists.budget.nodes.take(kept.resolved.nodes()).is_ok()
+            && lists.budget.nodes.take(kept.resolved.nodes).is_ok()
         {
             self.mark_used(kept.resolved.macros(), macros);
             findings.extend(kept.findings);
@@ -356,7 +357,7 @@ impl<'a, V: Vocabulary> Compiler<'a, V> {
     ) -> Result<Resolved, (MacroError, Span)> {
         let visible = |name: &str| self.visible(name, macros, visibility);
         if let Some(kept) = kept.filter(|kept| kept.holds(written, visible))
-            && nodes.take(kept.nodes()).is_ok()
+            && nodes.take(kept.nodes).is_ok()
         {
             self.mark_used(kept.macros(), macros);
             return Ok(kept);

@@ -118,6 +118,8 @@ pub(crate) struct Resolved {
     macros: Vec<(String, Arc<Expr>)>,
     /// The tree with macros expanded.
     pub(crate) condition: Arc<Expr>,
+    /// Nodes that macros have added: those of the whole condition, if there is any.
+    pub(crate) nodes: usize,
 }
 
 impl Resolved {
@@ -127,7 +129,11 @@ impl Resolved {
         condition: Arc<Expr>,
     ) -> Self {
         let (expanded, written) = (written.expanded.text.clone(), Arc::clone(&written.expr));
-        Self { expanded, written, macros, condition }
+        let mut nodes = 0;
+        if !macros.is_empty() {
+            condition.walk(&mut |_| nodes += 1);
+        }
+        Self { expanded, written, macros, condition, nodes }
     }
 
     /// Whether expanding again would give the same result.
@@ -140,15 +146,6 @@ impl Resolved {
             visible(name).is_some_and(|now| Arc::ptr_eq(then, now))
         };
         Arc::ptr_eq(&self.written, &written.expr) && self.macros.iter().all(same)
-    }
-
-    /// Nodes that macros have added: those of the whole condition, if there is any.
-    pub(crate) fn nodes(&self) -> usize {
-        let mut nodes = 0;
-        if !self.macros.is_empty() {
-            self.condition.walk(&mut |_| nodes += 1);
-        }
-        nodes
     }
 
     /// Names of the expanded macros.

@@ -41,7 +41,7 @@ impl<T> Default for Named<T> {
 
 impl<T: Clone> Named<T> {
     pub(crate) fn get(&self, name: &str) -> Option<&T> {
-        self.position(name).and_then(|at| self.entries.get(at)).map(|entry| &**entry)
+        self.shared(name).map(|entry| &**entry)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
@@ -57,15 +57,17 @@ impl<T: Clone> Named<T> {
         self.entries.iter()
     }
 
-    /// Takes the entries of an earlier state that are the same, so that the compiler recognises
-    /// them.
-    pub(crate) fn adopt(&mut self, earlier: &Self, is_same: impl Fn(&str) -> bool) {
-        for (name, at) in self.by_name.iter().filter(|(name, _)| is_same(name)) {
-            let found = earlier.position(name).and_then(|at| earlier.entries.get(at));
-            if let (Some(found), Some(entry)) = (found, self.entries.get_mut(*at)) {
-                *entry = Arc::clone(found);
-            }
+    /// Takes an entry of an earlier state that is the same, so that the compiler recognises it.
+    pub(crate) fn adopt(&mut self, earlier: &Self, name: &str) {
+        let found = earlier.shared(name).cloned();
+        let entry = self.position(name).and_then(|at| self.entries.get_mut(at));
+        if let (Some(found), Some(entry)) = (found, entry) {
+            *entry = found;
         }
+    }
+
+    pub(crate) fn shared(&self, name: &str) -> Option<&Arc<T>> {
+        self.position(name).and_then(|at| self.entries.get(at))
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -73,8 +75,8 @@ impl<T: Clone> Named<T> {
     }
 
     /// Replaces an earlier definition in its place, or appends at the end.
-    pub(crate) fn put(&mut self, name: &str, entry: T) {
-        let entry = Arc::new(entry);
+    pub(crate) fn put(&mut self, name: &str, entry: impl Into<Arc<T>>) {
+        let entry = entry.into();
         match self.position(name).and_then(|at| self.entries.get_mut(at)) {
             Some(earlier) => *earlier = entry,
             None => {
@@ -153,7 +155,6 @@ pub(crate) struct RuleDef {
     pub(crate) capture_duration: u32,
     pub(crate) warn_evttypes: bool,
     pub(crate) skip_if_unknown_filter: bool,
-    pub(crate) order: Order,
 }
 
 /// The changes that an override makes to a rule: every key that is present.
@@ -182,6 +183,9 @@ pub(crate) struct Definitions {
     pub(crate) lists: Named<ListDef>,
     pub(crate) macros: Named<MacroDef>,
     pub(crate) rules: Named<RuleDef>,
+    /// For each rule the index of the item that has changed it last. Not in the rules: the same
+    /// rule may be defined again behind other items.
+    changed: Vec<u32>,
     pub(crate) engine_version: Version,
     /// For each requirement its alternatives, the preferred one first.
     pub(crate) plugins: Vec<Vec<PluginRequirement>>,
@@ -279,9 +283,7 @@ impl Definitions {
         sources: &dyn Sources,
         findings: &mut Vec<Finding>,
     ) -> Decoded<()> {
-        let earlier = self.rules.get(&rule.name);
-        check_source(earlier, &rule.source, &rule.place)?;
-        let order = earlier.map(|earlier| earlier.order);
+        check_source(self.rules.get(&rule.name), &rule.source, &rule.place)?;
         rule.unknown_source = !sources.has(&rule.source);
         if rule.unknown_source {
             let message = format!("Unknown source {}, skipping", rule.source);
@@ -298,10 +300,36 @@ impl Definitions {
             }
             exception.complete(source, sources)?;
         }
-        rule.order = self.order(order);
-        let name = rule.name.clone();
-        self.rules.put(&name, rule);
+        self.put_rule(&Arc::new(rule));
         Ok(())
+    }
+
+    /// Defines a rule that was accepted before, behind other items; false if these don't allow it.
+    pub(crate) fn define_again(&mut self, rule: &Arc<RuleDef>) -> bool {
+        let allowed = check_source(self.rules.get(&rule.name), &rule.source, &rule.place).is_ok();
+        if allowed {
+            self.put_rule(rule);
+        }
+        allowed
+    }
+
+    fn put_rule(&mut self, rule: &Arc<RuleDef>) {
+        let now = self.tick();
+        self.rules.put(&rule.name, Arc::clone(rule));
+        self.mark_changed(&rule.name, now);
+    }
+
+    fn mark_changed(&mut self, rule: &str, now: u32) {
+        let at = self.rules.position(rule);
+        match at.and_then(|at| self.changed.get_mut(at)) {
+            Some(changed) => *changed = now,
+            None => self.changed.push(now),
+        }
+    }
+
+    /// The rules, each with the index of the item that has changed it last.
+    pub(crate) fn rules_changed(&self) -> impl Iterator<Item = (&RuleDef, u32)> {
+        self.rules.iter().zip(&self.changed).map(|(rule, changed)| (&**rule, *changed))
     }
 
     pub(crate) fn append_rule(
@@ -311,7 +339,7 @@ impl Definitions {
         sources: &dyn Sources,
     ) -> Decoded<()> {
         let message = "Rule uses 'append' or 'override.<key>: append' but no rule by that name already exists";
-        let visibility = self.tick();
+        let now = self.tick();
         let rule = self.changed_rule(&change, message, place)?;
         if change.is_empty() {
             let message = "Appended rule must have exceptions or condition property";
@@ -333,7 +361,7 @@ impl Definitions {
         for exception in change.exceptions.unwrap_or_default() {
             rule.append_exception(exception, source.as_deref(), sources)?;
         }
-        rule.order.visibility = visibility;
+        self.mark_changed(&change.name, now);
         Ok(())
     }
 
@@ -345,7 +373,7 @@ impl Definitions {
     ) -> Decoded<()> {
         let message = "An 'override.<key>: replace' to a rule was requested but no rule by that \
                        name already exists";
-        let visibility = self.tick();
+        let now = self.tick();
         let rule = self.changed_rule(&change, message, place)?;
         if change.is_empty() {
             let message = "The rule must have at least one field that can be replaced";
@@ -374,7 +402,7 @@ impl Definitions {
         replace(&mut rule.enabled, change.enabled);
         replace(&mut rule.warn_evttypes, change.warn_evttypes);
         replace(&mut rule.skip_if_unknown_filter, change.skip_if_unknown_filter);
-        rule.order.visibility = visibility;
+        self.mark_changed(&change.name, now);
         Ok(())
     }
 

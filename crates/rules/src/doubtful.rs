@@ -9,11 +9,11 @@ mod expanded;
 mod names;
 mod numbers;
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use peregrine_filter::{
     Check, Comparison, DEFAULT_MAX_DEPTH, Expr, ExprKind, OperandKind, Operator, Right, Span,
     Vocabulary, compile, list_items, odd_characters, parse,

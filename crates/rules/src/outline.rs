@@ -93,7 +93,7 @@ impl Outline {
     /// The outline of these files, in the order of loading.
     #[must_use]
     pub fn new(files: Vec<Arc<FileOutline>>) -> Self {
-        let mut by_name: HashMap<_, Vec<ItemId>> = HashMap::new();
+        let mut by_name: HashMap<_, Vec<ItemId>> = HashMap::with_capacity(files.len());
         for (file, outline) in files.iter().enumerate() {
             for (index, item) in outline.items().iter().enumerate() {
                 let id = ItemId { file, item: index };

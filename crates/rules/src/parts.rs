@@ -9,7 +9,7 @@ use peregrine_diagnostics::Source;
 use crate::keys::Item;
 use crate::load::{Form, documents, warn_of_duplicate_keys};
 use crate::outline::{FileOutline, chunks};
-use crate::{Finding, LoadResult, Place, legacy};
+use crate::{DefinitionKind, Effect, Finding, LoadResult, Place, legacy};
 
 /// A rules file, divided into its items. A file that can't be divided is one part.
 ///
@@ -45,6 +45,8 @@ pub(crate) struct ReadPart {
     pub(crate) form: Form,
     /// What is wrong with its form.
     pub(crate) findings: Vec<Finding>,
+    /// The rule that it defines, if it has one item and nothing is wrong.
+    pub(crate) rule: Option<String>,
 }
 
 impl RulesPart {
@@ -62,7 +64,15 @@ impl RulesPart {
         if form.known {
             warn_of_duplicate_keys(&form.documents, &file, &mut findings);
         }
-        let read = ReadPart { file, form, findings };
+        let defined = match (form.documents.as_slice(), outline.items()) {
+            ([document], [item]) if document.items().len() == 1 => Some(item),
+            _ => None,
+        };
+        let rule = defined
+            .filter(|item| item.kind == DefinitionKind::Rule && item.effect == Effect::Define)
+            .filter(|_| findings.is_empty() && form.known && form.refused.is_empty())
+            .map(|item| item.name.text.clone());
+        let read = ReadPart { file, form, findings, rule };
         Self { start, outline: Arc::new(outline), read: Arc::new(read) }
     }
 
@@ -142,13 +152,13 @@ impl RulesText {
             Item::ALL.iter().any(|item| line.is_some_and(|line| line.starts_with(item.key())))
         };
         self.parts.len() == 1
-            || self.parts.iter().any(ours) && !(refers(text, '&') && refers(text, '*'))
+            || self.parts.iter().any(ours) && !(refers(text, b'&') && refers(text, b'*'))
     }
 }
 
 /// Whether a text may have an anchor (`&name`) or an alias (`*name`).
-fn refers(text: &str, mark: char) -> bool {
-    text.match_indices(mark).any(|(at, _)| {
+fn refers(text: &str, mark: u8) -> bool {
+    memchr::memchr_iter(mark, text.as_bytes()).any(|at| {
         let before = text.get(..at).and_then(|before| before.chars().next_back());
         let after = text.get(at + 1..).and_then(|after| after.chars().next());
         before.is_none_or(|c| c.is_whitespace() || matches!(c, '[' | '{' | ','))

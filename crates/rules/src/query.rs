@@ -55,7 +55,6 @@ impl<V: Vocabulary> Loader<V> {
             capture_duration: 0,
             warn_evttypes: false,
             skip_if_unknown_filter: false,
-            order: Default::default(),
         };
         let mut definitions = self.definitions.clone();
         definitions.rules = Default::default();

@@ -383,7 +383,6 @@ impl Reader<'_> {
             skip_if_unknown_filter: skipped.unwrap_or(false),
             tags: tags.unwrap_or_default(),
             exceptions,
-            order: Order::default(),
         };
         if refused {
             let _ = self.definitions.define_rule(rule, self.sources, &mut Vec::new());
