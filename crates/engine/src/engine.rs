@@ -345,12 +345,20 @@ impl Engine {
     }
 
     /// Adds the thread of an event to the state where it is not known.
+    #[inline]
     fn resolve(&mut self, event: &Event<'_>) {
-        let Some(resolver) = &mut self.resolver else { return };
-        if let Some(tid) = self.state.unknown_tid(event) {
-            let items = resolver.resolve(tid, &|tid| self.state.knows(tid));
-            self.state.add_resolved(items);
+        if self.resolver.is_some()
+            && let Some(tid) = self.state.unknown_tid(event)
+        {
+            self.resolve_tid(tid);
         }
+    }
+
+    #[cold]
+    fn resolve_tid(&mut self, tid: i64) {
+        let Some(resolver) = &mut self.resolver else { return };
+        let items = resolver.resolve(tid, &|tid| self.state.knows(tid));
+        self.state.add_resolved(items);
     }
 
     /// Sends the requests about containers and their accounts. Those that do not fit a queue are

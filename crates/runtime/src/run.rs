@@ -11,7 +11,6 @@ use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::profile::Profile;
 use peregrine_engine::{Engine, Generation, Source};
 use peregrine_event::inbox::{Feed, InboxSource};
-use peregrine_event::plugins::WithPlugins;
 use peregrine_output::{AlertSender, DeliveryReport, Drain, Outputs, Summary};
 use peregrine_probe::bpf::{KernelTypes, count_runs};
 use peregrine_probe::{Live, LiveError};
@@ -243,7 +242,7 @@ impl Work<'_> {
     ) -> Followed<RunError> {
         let _reading = self.controls.heartbeat().enter(Phase::ReadingCapture);
         let mut replay = match sources::open_capture(path) {
-            Ok(reader) => WithPlugins::new(reader, std::mem::take(&mut self.plugins)),
+            Ok(reader) => reader.with_plugins(std::mem::take(&mut self.plugins)),
             Err(error) => return Followed::failed(error.into()),
         };
         let engine = Engine::new(generation, self.settings.state.clone());

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use peregrine_event::plugins::UnknownPlugin;
 use peregrine_event::{BuildError, EventType, WireError};
 use thiserror::Error;
 
@@ -43,6 +44,9 @@ pub enum ScapError {
         #[source]
         damage: Damage,
     },
+    /// It has an event of a plugin that is not loaded.
+    #[error(transparent)]
+    Plugin(#[from] UnknownPlugin),
     /// The capture cannot be written.
     #[error("can't be written: {0}")]
     Write(#[source] io::Error),

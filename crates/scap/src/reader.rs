@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
+use peregrine_event::plugins::{PluginSources, source_of};
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Due, Next, Record, Source, TimedSource};
 use peregrine_event::wire::{HEADER_LEN, Head, WireError};
@@ -55,6 +56,7 @@ pub struct Reader<R> {
     /// An event of the first block format, rewritten in the second.
     upgraded: Vec<u8>,
     counts: Counts,
+    plugins: Option<PluginSources>,
 }
 
 /// Numbers of events.
@@ -175,7 +177,15 @@ impl<R: Read> Reader<R> {
             converter: Converter::new(),
             upgraded: Vec::new(),
             counts: Counts::default(),
+            plugins: None,
         }
+    }
+
+    /// Gives events of plugins the sources of these. Without this, they have the source `syscall`;
+    /// with it, an event of another plugin is an error.
+    #[must_use]
+    pub fn with_plugins(self, plugins: PluginSources) -> Self {
+        Self { plugins: Some(plugins), ..self }
     }
 
     /// Numbers of events so far.
@@ -227,6 +237,17 @@ impl<R: Read> Reader<R> {
         self.counts.delivered += 1;
         event.num = self.counts.delivered;
         event.abi = flags.abi();
+        if event.ty == EventType::PlugineventE
+            && let Some(plugins) = &self.plugins
+        {
+            match source_of(&event, plugins) {
+                Ok(source) => event.source = source,
+                Err(unknown) => {
+                    self.position = Position::Ended;
+                    return Err(unknown.into());
+                }
+            }
+        }
         Ok(Some(Record::Event { event, state_only: flags.state_only() }))
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use peregrine_event::plugins::PluginsError;
+use peregrine_event::plugins::UnknownPlugin;
 use peregrine_scap::{Reader, ScapError};
 use thiserror::Error;
 
@@ -29,8 +29,8 @@ pub enum ReplayError {
         error: ScapError,
     },
     /// It has events of a plugin that is not loaded.
-    #[error("{0}")]
-    Plugin(String),
+    #[error(transparent)]
+    Plugin(UnknownPlugin),
 }
 
 /// Opens a capture file. Errors in its content are returned when it is read.
@@ -43,10 +43,10 @@ pub fn open_capture(path: &Path) -> Result<Reader<File>, ReplayError> {
 }
 
 impl ReplayError {
-    pub(crate) fn read(path: &Path, error: PluginsError<ScapError>) -> Self {
+    pub(crate) fn read(path: &Path, error: ScapError) -> Self {
         match error {
-            PluginsError::Source(error) => Self::Read { path: path.to_owned(), error },
-            unknown @ PluginsError::Unknown(_) => Self::Plugin(unknown.to_string()),
+            ScapError::Plugin(unknown) => Self::Plugin(unknown),
+            error => Self::Read { path: path.to_owned(), error },
         }
     }
 }
