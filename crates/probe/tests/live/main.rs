@@ -114,10 +114,12 @@ fn unknown_threads_are_looked_up() {
     shell.tell("go");
     watched.until(|seen, _| seen.is_some());
     assert!(watched.state.by_tid(shell.pid()).is_some());
-    // What it has open is not in the event about its move. The answer comes after that, and on a
-    // slow machine after the next event.
+    // What it has open and who its parent is are not in the event about its move. The answers come
+    // after that, and on a slow machine after the next event.
     let thread = |state: &State| state.by_tid(shell.pid()).cloned();
-    let is_described = |state: &State| thread(state).is_some_and(|t| state.fd(&t, 7).is_some());
+    let is_described = |state: &State| {
+        thread(state).is_some_and(|t| state.fd(&t, 7).is_some() && state.parent(&t).is_some())
+    };
     watched.until(|_, state| is_described(state));
     let found = watched.state.by_tid(shell.pid()).unwrap();
     assert_eq!(&*watched.state.fd(found, 7).unwrap().name, b"/etc/group");
