@@ -4,9 +4,10 @@
 //! must neither read them nor make the agent write to a file of the user's choice. Therefore
 //! [`create`] and [`append`] give new files a [`FileMode`] that does not depend on the umask, walk
 //! the path one directory at a time, and refuse directories, links and files that another user
-//! controls. [`Siblings`] renames, reads and removes the agent's own files beside such a file. The
-//! [`replace`] is for files of the user, such as rules files that a command formats. The
-//! crate knows paths, owners and modes; it does not know what the files hold.
+//! controls. [`Siblings`] renames, reads and removes the agent's own files beside such a file.
+//! [`replace`] and [`read_small`] are for files of the user, such as rules files that a command
+//! formats, and tokens. The crate knows paths, owners and modes; it does not know what the files
+//! hold.
 //!
 //! - A directory is used if it belongs to root or the agent's user and others can't write to it,
 //!   or it is sticky as `/tmp` is.
@@ -44,6 +45,7 @@ mod mode;
 mod pidfile;
 mod replace;
 mod siblings;
+mod small;
 mod users;
 
 pub use error::FileError;
@@ -52,6 +54,7 @@ pub use mode::{FileMode, ModeError};
 pub use pidfile::PidFile;
 pub use replace::replace;
 pub use siblings::Siblings;
+pub use small::{SmallFileError, read_small};
 
 /// Directory for files that are kept between runs. [`private_directory`] makes it.
 pub const STATE_DIRECTORY: &str = "/var/lib/peregrine";

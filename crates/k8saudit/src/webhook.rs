@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::{fs, io};
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -12,6 +11,7 @@ use hyper::header::{
     ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, StatusCode};
+use peregrine_files::{SmallFileError, read_small};
 use peregrine_limits::{
     AUDIT_BATCH_BYTES, AUDIT_BODIES_BYTES, AUDIT_BODY_TIME, AUDIT_QUEUE_BYTES, TOKEN_FILE_BYTES,
 };
@@ -78,12 +78,12 @@ fn address(host: &str) -> String {
 fn token(options: &Options) -> Result<Option<String>, AuditError> {
     let Some(path) = &options.token_file else { return Ok(options.token.clone()) };
     let wrong = |why: String| AuditError::Token { path: path.clone(), why };
-    let length = fs::metadata(path).map_err(|error: io::Error| wrong(error.to_string()))?.len();
-    if length > TOKEN_FILE_BYTES.get() as u64 {
-        TOKEN_FILE_BYTES.reach();
-        return Err(wrong("it is too long".to_owned()));
-    }
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let bytes = read_small(path, &TOKEN_FILE_BYTES).map_err(|error| match error {
+        SmallFileError::TooLarge(_) => wrong("it is too long".to_owned()),
+        error => wrong(error.to_string()),
+    })?;
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| wrong("stream did not contain valid UTF-8".to_owned()))?;
     match text.trim() {
         "" => Err(wrong("it is empty".to_owned())),
         token => Ok(Some(token.to_owned())),

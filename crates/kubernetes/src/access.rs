@@ -1,13 +1,13 @@
 //! Where the API server is, and what is shown to it.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper::Uri;
 use hyper::header::HeaderValue;
-use peregrine_limits::{TLS_FILE_BYTES, TOKEN_FILE_BYTES};
+use peregrine_files::read_small;
+use peregrine_limits::{Limit, TLS_FILE_BYTES, TOKEN_FILE_BYTES};
 use thiserror::Error;
 use tokio_rustls::rustls::client::ResolvesClientCert;
 use tokio_rustls::rustls::crypto::ring;
@@ -133,20 +133,9 @@ impl Access {
 }
 
 /// Reads a file that should be small.
-pub(crate) fn read(path: &Path, limit: &peregrine_limits::Limit) -> Result<Vec<u8>, AccessError> {
-    let failed = |source| AccessError::File { path: path.to_owned(), source };
-    // Opening a FIFO would wait for its writer.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::other("not a file")));
-    }
-    let (mut bytes, most) = (Vec::new(), limit.get());
-    let file = File::open(path).map_err(failed)?;
-    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > most {
-        limit.reach();
-        return Err(failed(io::Error::other(format!("larger than {limit}"))));
-    }
-    Ok(bytes)
+pub(crate) fn read(path: &Path, limit: &'static Limit) -> Result<Vec<u8>, AccessError> {
+    read_small(path, limit)
+        .map_err(|error| AccessError::File { path: path.to_owned(), source: error.into() })
 }
 
 /// A token from a file.
@@ -224,6 +213,8 @@ fn identity(chain: &[u8], key: &[u8]) -> Result<Arc<dyn ResolvesClientCert>, Str
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn access(server: &str) -> Result<Access, AccessError> {

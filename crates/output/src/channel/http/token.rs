@@ -1,13 +1,14 @@
 //! The token that a request shows to the server.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hyper::header::HeaderValue;
 use peregrine_diagnostics::Secret;
+use peregrine_files::read_small;
 use peregrine_limits::TOKEN_FILE_BYTES;
 
 use super::error::HttpError;
@@ -97,17 +98,8 @@ fn read(path: &Path) -> Result<HeaderValue, HttpError> {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    // Opening a FIFO would wait for its writer.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a file"));
-    }
-    let (mut text, limit) = (String::new(), TOKEN_FILE_BYTES.get());
-    File::open(path)?.take(limit as u64 + 1).read_to_string(&mut text)?;
-    if text.len() > limit {
-        TOKEN_FILE_BYTES.reach();
-        return Err(io::Error::other(format!("larger than {TOKEN_FILE_BYTES}")));
-    }
-    Ok(text)
+    let text = String::from_utf8(read_small(path, &TOKEN_FILE_BYTES)?);
+    text.map_err(|_| io::Error::new(ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
 }
 
 fn header(token: &str) -> Result<HeaderValue, HttpError> {

@@ -1,12 +1,12 @@
 //! Files of certificates and keys.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use peregrine_files::{SmallFileError, read_small};
 use peregrine_limits::{TLS_DIRECTORY_BYTES, TLS_FILE_BYTES};
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
@@ -105,18 +105,11 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, TlsProblem> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsProblem> {
-    // Opening a FIFO would wait for its writer.
-    if !fs::metadata(path).map_err(TlsProblem::Read)?.is_file() {
-        return Err(TlsProblem::NoFile);
-    }
-    let (mut text, limit) = (Vec::new(), TLS_FILE_BYTES.get());
-    let file = File::open(path).map_err(TlsProblem::Read)?;
-    file.take(limit as u64 + 1).read_to_end(&mut text).map_err(TlsProblem::Read)?;
-    if text.len() > limit {
-        TLS_FILE_BYTES.reach();
-        return Err(TlsProblem::TooLarge);
-    }
-    Ok(text)
+    read_small(path, &TLS_FILE_BYTES).map_err(|error| match error {
+        SmallFileError::Read(error) => TlsProblem::Read(error),
+        SmallFileError::NotAFile => TlsProblem::NoFile,
+        SmallFileError::TooLarge(_) => TlsProblem::TooLarge,
+    })
 }
 
 fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsProblem> {
