@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use peregrine_event::source::{ContainerEngine, ContainerRequest};
 use peregrine_limits::CONTAINER_LOOKUPS;
-use peregrine_state::{Container, ContainerKind};
+use peregrine_state::Container;
 use tokio::task::{JoinSet, spawn_local};
 use tokio::time::timeout;
 
 use crate::client::ClientError;
 use crate::hub::Hub;
-use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::told::CONTAINER;
 
@@ -32,8 +31,10 @@ pub(crate) fn request(hub: &Rc<Hub>, request: ContainerRequest) {
             return hub.unavailable(&request.container).await;
         };
         if !request.engine.has_runtime() {
-            let json = bare(&hub.settings(), &request.engine, &id).to_json();
-            return hub.send_event(CONTAINER, &json, true).await;
+            let settings = hub.settings();
+            let fixed = settings.static_container.as_ref();
+            let bare = Container::without_runtime(request.engine, &id, fixed);
+            return hub.send_event(CONTAINER, &bare.to_json(), true).await;
         }
         let told = hub.known.borrow().json(&id);
         hub.known.borrow_mut().set_cgroup(&id, &request.cgroup);
@@ -137,20 +138,6 @@ fn full_id(request: &ContainerRequest, id: &str) -> String {
     let whole = path.match_indices(id).filter_map(|(at, _)| path.get(at..at + FULL_ID));
     let mut whole = whole.filter(|id| id.bytes().all(|digit| digit.is_ascii_hexdigit()));
     whole.next().unwrap_or(id).to_owned()
-}
-
-/// All that there is to know of a container without a runtime.
-fn bare(settings: &Settings, engine: &ContainerEngine, id: &str) -> Container {
-    let kind = match engine {
-        ContainerEngine::Lxc => ContainerKind::Lxc,
-        ContainerEngine::LibvirtLxc => ContainerKind::LibvirtLxc,
-        ContainerEngine::Bpm => ContainerKind::Bpm,
-        _ => ContainerKind::Static,
-    };
-    let fixed = settings.static_container.as_ref().filter(|_| kind == ContainerKind::Static);
-    let (name, image) =
-        fixed.map_or_else(Default::default, |fixed| (fixed.name.clone(), fixed.image.clone()));
-    Container { id: id.to_owned(), kind, name, image, size: -1, ..Container::default() }
 }
 
 #[cfg(test)]

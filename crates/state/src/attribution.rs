@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use peregrine_event::source::{ContainerEngine, ContainerRequest};
+use peregrine_event::source::ContainerRequest;
 
-use crate::containers::{Cgroups, Container, ContainerKind, Known, Matchers};
+use crate::containers::{Cgroups, Container, Known, Matchers};
 use crate::lookups::{Ended, Metadata, PendingContainer};
 use crate::state::State;
 use crate::thread::{Purpose, Thread};
@@ -120,7 +120,9 @@ impl State {
             certain,
         };
         if !engine.has_runtime() {
-            let bare = self.bare(engine, &known.container);
+            let id = String::from_utf8_lossy(&known.container);
+            let fixed = self.cgroups.matchers().static_container.as_ref();
+            let bare = Container::without_runtime(engine, &id, fixed);
             if described.is_none_or(|described| *described != bare) {
                 self.counters.dropped_others += u64::from(!self.containers.insert(Arc::new(bare)));
                 if self.config.lookup_containers {
@@ -175,24 +177,6 @@ impl State {
     fn may_be_of_host(&self, thread: &Thread) -> bool {
         thread.container.is_empty()
             || self.lookups.pending(&thread.container).is_some_and(|pending| !pending.certain)
-    }
-
-    /// All that there is to know of a container without a runtime.
-    fn bare(&self, engine: ContainerEngine, id: &[u8]) -> Container {
-        let id = String::from_utf8_lossy(id).into_owned();
-        let kind = match engine {
-            ContainerEngine::Lxc => ContainerKind::Lxc,
-            ContainerEngine::LibvirtLxc => ContainerKind::LibvirtLxc,
-            ContainerEngine::Bpm => ContainerKind::Bpm,
-            _ => ContainerKind::Static,
-        };
-        let bare = Container { id, kind, ..Container::default() };
-        match &self.cgroups.matchers().static_container {
-            Some(fixed) if engine == ContainerEngine::Static => {
-                Container { name: fixed.name.clone(), image: fixed.image.clone(), ..bare }
-            }
-            _ => bare,
-        }
     }
 
     fn set_container(&mut self, at: ThreadRef, id: &Arc<[u8]>) {

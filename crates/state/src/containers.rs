@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use peregrine_event::source::ContainerEngine;
 use peregrine_limits as limits;
 
 pub(crate) use cgroup::{Cgroups, Known};
@@ -258,6 +259,25 @@ impl Container {
             kind: ContainerKind::Host,
             ..Self::default()
         }
+    }
+
+    /// All that there is to know of a container of an engine without a runtime. `fixed` is what
+    /// the configuration says of the static one.
+    pub fn without_runtime(
+        engine: ContainerEngine,
+        id: &str,
+        fixed: Option<&StaticContainer>,
+    ) -> Self {
+        let kind = match engine {
+            ContainerEngine::Lxc => ContainerKind::Lxc,
+            ContainerEngine::LibvirtLxc => ContainerKind::LibvirtLxc,
+            ContainerEngine::Bpm => ContainerKind::Bpm,
+            _ => ContainerKind::Static,
+        };
+        let fixed = fixed.filter(|_| engine == ContainerEngine::Static);
+        let (name, image) =
+            fixed.map(|fixed| (fixed.name.clone(), fixed.image.clone())).unwrap_or_default();
+        Self { id: id.to_owned(), kind, name, image, size: -1, ..Self::default() }
     }
 
     /// Bytes of memory, about.

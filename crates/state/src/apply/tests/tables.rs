@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use peregrine_event::EventType;
 use peregrine_event::snapshot::{self, Item};
-use peregrine_event::source::Observation;
+use peregrine_event::source::{ContainerEngine, Observation};
 
 use super::{Clone, World, process};
-use crate::containers::ProbeKind;
+use crate::containers::{Container, ProbeKind};
 use crate::lookups::Metadata;
 use crate::state::{Config, State};
 use crate::thread::Purpose;
@@ -421,6 +421,22 @@ fn a_container_that_was_described_before_its_start_is_asked_about_at_its_first_p
     assert_eq!(world.state.metadata(id.as_bytes()), Metadata::Known);
     let container = world.state.container_of(id.as_bytes(), true);
     assert_eq!(container.map(|container| container.ip.as_str()), Some("10.0.0.2"));
+}
+
+#[test]
+fn a_container_without_a_runtime_is_told_once() {
+    let mut world = asking();
+    requested(&mut world);
+    let thread = |tid| snapshot::Thread {
+        cgroups: b"cpu=/lxc.payload.box\0"[..].into(),
+        ..process(tid, 1, "sh")
+    };
+    world.state.add_resolved(vec![Item::Thread(Box::new(thread(20)))]);
+    assert_eq!(requested(&mut world), [("box".to_owned(), true)]);
+    let json = Container::without_runtime(ContainerEngine::Lxc, "box", None).to_json();
+    world.asyncevent("container", &json);
+    world.state.add_resolved(vec![Item::Thread(Box::new(thread(21)))]);
+    assert_eq!(requested(&mut world), []);
 }
 
 #[test]
