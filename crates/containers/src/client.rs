@@ -7,6 +7,7 @@ use std::time::Duration;
 use peregrine_state::Container;
 use serde_json::Value;
 use thiserror::Error;
+use tokio::time::timeout;
 
 /// Asks one runtime through one socket.
 ///
@@ -137,4 +138,12 @@ impl fmt::Display for Hello {
             api => write!(f, " (API {api})"),
         }
     }
+}
+
+/// The answer, or that there was none in time.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    timeout(limit, answer).await.unwrap_or(Err(ClientError::Timeout(limit)))
 }

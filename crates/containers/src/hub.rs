@@ -14,9 +14,9 @@ use peregrine_telemetry::ContainerCounters;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::client::{ChangeKind, ClientError, ClientOptions};
+use crate::client::{ChangeKind, ClientError, ClientOptions, within};
 use crate::json::borrowed;
 use crate::known::{Known, News, Origin};
 use crate::settings::{EngineKind, LogLevel, Settings};
@@ -182,10 +182,7 @@ impl Hub {
         let Some(client) = socket.client() else { return Ok(false) };
         let limit = self.settings().timing.request;
         let begun = Instant::now();
-        let answer = match timeout(limit, client.inspect(id)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(ClientError::Timeout(limit)),
-        };
+        let answer = within(limit, client.inspect(id)).await;
         let counters = self.counters.engine(socket.engine.index());
         match answer {
             Ok(answer) => {

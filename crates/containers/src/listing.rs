@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
-use crate::client::{ClientError, Listed, RuntimeClient};
+use crate::client::{ClientError, Listed, RuntimeClient, within};
 use crate::hub::Hub;
 use crate::socket::Socket;
 use crate::told::short_id;
@@ -75,12 +73,4 @@ async fn ask(
         // One that fails is asked about when it appears in events.
         let _ = hub.describe(&socket, &id, None).await;
     });
-}
-
-/// The answer, or that there was none in time.
-pub(crate) async fn within<T>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, ClientError>>,
-) -> Result<T, ClientError> {
-    timeout(limit, answer).await.unwrap_or(Err(ClientError::Timeout(limit)))
 }

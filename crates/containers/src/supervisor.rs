@@ -9,10 +9,10 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, timeout};
 
 use crate::changes::changed;
-use crate::client::{Changes, ClientError, RuntimeClient};
+use crate::client::{Changes, ClientError, RuntimeClient, within};
 use crate::clients::client;
 use crate::hub::Hub;
-use crate::listing::{list, within};
+use crate::listing::list;
 use crate::settings::LogLevel;
 use crate::socket::{Identity, Socket, Status};
 
