@@ -60,6 +60,8 @@ pub(super) struct Similar<'d> {
     known: HashMap<&'d str, Option<Meant<'d>>>,
     /// Lists by the singular of their names, without case and separators.
     singular: HashMap<String, &'d str>,
+    /// Names of lists by their first letters, without case: few are compared with a word.
+    by_initial: HashMap<u8, Vec<&'d str>>,
     left: usize,
     found: usize,
 }
@@ -67,12 +69,17 @@ pub(super) struct Similar<'d> {
 impl<'d> Similar<'d> {
     pub(super) fn new(definitions: &'d Definitions) -> Self {
         let mut singular = HashMap::new();
+        let mut by_initial = HashMap::<_, Vec<_>>::new();
         for list in definitions.lists.iter() {
+            if let Some(initial) = initial(&list.name) {
+                by_initial.entry(initial).or_default().push(list.name.as_str());
+            }
             for form in singulars(&list.name) {
                 singular.entry(form).or_insert(list.name.as_str());
             }
         }
-        Self { definitions, known: HashMap::new(), singular, left: MOST_COMPARED, found: 0 }
+        let (known, left) = (HashMap::new(), MOST_COMPARED);
+        Self { definitions, known, singular, by_initial, left, found: 0 }
     }
 
     /// Unquoted words of a condition in the place of a value, and what they resemble.
@@ -128,15 +135,14 @@ impl<'d> Similar<'d> {
         if word.contains('_') && macros.get(word).is_some() {
             return (!is_text()).then_some(Meant::Macro);
         }
-        let names = lists.iter().map(|list| list.name.as_str());
-        self.left = self.left.checked_sub(names.len())?;
+        self.left = self.left.checked_sub(lists.iter().len())?;
+        let names = initial(word).and_then(|initial| self.by_initial.get(&initial));
         let near = |name: &&str| {
-            let (first, other) = (name.bytes().next(), word.bytes().next());
-            first.map(|it| it.to_ascii_lowercase()) == other.map(|it| it.to_ascii_lowercase())
-                && name.len().abs_diff(word.len()) <= word.len() / 3
+            name.len().abs_diff(word.len()) <= word.len() / 3
                 // Names with `-` are those of programs, unless the other one has `_` there.
                 && (word.contains('_') || name.replace('_', "-").eq_ignore_ascii_case(word))
         };
+        let names = names.into_iter().flatten().copied();
         let list = closest(word, names.filter(near)).filter(|_| !is_text())?;
         Some(Meant::List(list))
     }
@@ -200,6 +206,11 @@ fn finding(place: &Place, word: &str, meant: Meant<'_>) -> Option<Finding> {
 /// How many lists have this item.
 fn item_count(lists: &Named<ListDef>, word: &str) -> usize {
     lists.iter().filter(|list| list.items.iter().any(|item| item == word)).count()
+}
+
+/// The first letter, without case.
+fn initial(word: &str) -> Option<u8> {
+    word.bytes().next().map(|byte| byte.to_ascii_lowercase())
 }
 
 fn is_name(word: &str) -> bool {
