@@ -423,9 +423,9 @@ impl Engine {
             let view = &view.after(last_match);
             observer.matched(&Match { id, index, rule, event, view, generation });
         };
-        let needs = candidates.needs().max(generation.throttle_needs());
+        let needs = || candidates.needs().max(generation.throttle_needs());
         match view.missing() {
-            Some(missing) if O::DEFERS && missing <= needs => {
+            Some(missing) if O::DEFERS && missing <= needs() => {
                 let first_only = working.matching() == Matching::First;
                 let (rules, partial) = (generation.rules(), (&view, missing));
                 let mut waiting = Vec::new();
