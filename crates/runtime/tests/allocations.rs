@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
+mod support;
+
 use std::alloc::{GlobalAlloc, Layout as AllocLayout, System};
 use std::cell::Cell;
 use std::io::Read;
@@ -19,17 +21,11 @@ use peregrine_engine::{
 use peregrine_event::{Event, EventFlags, EventType};
 use peregrine_fields::Fields;
 use peregrine_files::FileMode;
-use peregrine_output::{Delivery, Outputs, QueueLimits};
 use peregrine_rules::{EventSource, Loader};
-use peregrine_runtime::Log;
-use peregrine_runtime::capture::{Backpressure, MatchCaptureSettings};
-use peregrine_runtime::observers::drops::Drops;
-use peregrine_runtime::observers::{
-    Observers, Recorder, RecordingSettings, RunObserver, TimeoutSettings,
-};
+use peregrine_runtime::capture::MatchCaptureSettings;
+use peregrine_runtime::observers::RunObserver;
 use peregrine_scap::Reader;
 use peregrine_state::State;
-use peregrine_telemetry::DropPolicy;
 
 /// Rules that read many fields and never match.
 const RULES: &str = r#"
@@ -165,41 +161,19 @@ impl Observer for Watched {
 
 /// The observer of a run that captures around matches.
 fn observer(generation: &Generation, origin: &AlertOrigin) -> RunObserver {
-    let delivery = Delivery {
+    let given = support::Given {
         channels: Vec::new(),
-        buffered: true,
-        queue: QueueLimits { alerts: None, bytes: 1 << 20 },
-        timeout: Duration::from_secs(2),
-    };
-    let outputs = Outputs::start(delivery, Arc::new(|incident| panic!("{incident}"))).unwrap();
-    let policy = DropPolicy {
-        actions: Vec::new(),
-        threshold: 0.1,
-        rate: 0.03,
-        max_burst: 1.0,
-        simulate: false,
-    };
-    let matches = MatchCaptureSettings {
-        path_prefix: "never".to_owned(),
-        all_rules: true,
-        default_duration: Duration::from_secs(1),
-        max_bytes: None,
-        mode: FileMode::PRIVATE,
-    };
-    let recording = RecordingSettings { all: None, matches: Some(matches) };
-    let log = Log::new(|_, line| panic!("{line}"));
-    let parts = Observers {
-        drops: Drops::new(policy, outputs.sender(), origin, log.clone()),
-        recorder: Recorder::start(recording, Backpressure::Wait, &log).unwrap(),
-        metrics: None,
-        timeouts: TimeoutSettings { max_consecutives: 1000, repeats: true },
-        stall_limit: Arc::default(),
-        outputs,
-        heartbeat: Arc::default(),
+        captures: MatchCaptureSettings {
+            path_prefix: "never".to_owned(),
+            all_rules: true,
+            default_duration: Duration::from_secs(1),
+            max_bytes: None,
+            mode: FileMode::PRIVATE,
+        },
         max_waits: MaxWaits { metadata: Duration::ZERO, accounts: Duration::from_millis(500) },
         limit: Some(Duration::from_secs(1_000_000)),
     };
-    RunObserver::new(parts, generation, origin)
+    support::observer(generation, origin, given)
 }
 
 /// Allocations of the repeated events of a capture, by part.

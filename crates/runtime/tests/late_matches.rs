@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
+mod support;
+
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,19 +22,13 @@ use peregrine_event::{Builder, Event, EventType};
 use peregrine_fields::Fields;
 use peregrine_files::FileMode;
 use peregrine_output::{
-    AlertFilter, ChannelOutput, ChannelSettings, Delivery, Drain, FileOutput, Format, Layout,
-    Outputs, QueueLimits, WhenFull,
+    AlertFilter, ChannelOutput, ChannelSettings, Drain, FileOutput, Format, Layout, WhenFull,
 };
 use peregrine_rules::{EventSource, Loader};
-use peregrine_runtime::Log;
-use peregrine_runtime::capture::{Backpressure, MatchCaptureSettings};
-use peregrine_runtime::observers::drops::Drops;
-use peregrine_runtime::observers::{
-    Observers, Recorder, RecordingSettings, RunObserver, TimeoutSettings,
-};
+use peregrine_runtime::capture::MatchCaptureSettings;
+use peregrine_runtime::observers::RunObserver;
 use peregrine_scap::Reader;
 use peregrine_state::Config;
-use peregrine_telemetry::DropPolicy;
 
 const RULES: &str = "
 - rule: image
@@ -106,41 +102,19 @@ fn observer(directory: &Path, generation: &Generation, origin: &AlertOrigin) -> 
     let file = FileOutput::new(directory.join("alerts"), FileMode::PRIVATE);
     let (output, when_full) = (ChannelOutput::File(file), WhenFull::DropNewest);
     let (format, filter) = (Format::new(Layout::Text), AlertFilter::default());
-    let delivery = Delivery {
+    let given = support::Given {
         channels: vec![ChannelSettings { output, format, filter, when_full, spool: None }],
-        buffered: true,
-        queue: QueueLimits { alerts: None, bytes: 1 << 20 },
-        timeout: Duration::from_secs(2),
-    };
-    let outputs = Outputs::start(delivery, Arc::new(|incident| panic!("{incident}"))).unwrap();
-    let policy = DropPolicy {
-        actions: Vec::new(),
-        threshold: 0.1,
-        rate: 0.03,
-        max_burst: 1.0,
-        simulate: false,
-    };
-    let matches = MatchCaptureSettings {
-        path_prefix: directory.join("capture").to_str().unwrap().to_owned(),
-        all_rules: false,
-        default_duration: Duration::from_millis(10),
-        max_bytes: None,
-        mode: FileMode::PRIVATE,
-    };
-    let recording = RecordingSettings { all: None, matches: Some(matches) };
-    let log = Log::new(|_, line| panic!("{line}"));
-    let parts = Observers {
-        drops: Drops::new(policy, outputs.sender(), origin, log.clone()),
-        recorder: Recorder::start(recording, Backpressure::Wait, &log).unwrap(),
-        metrics: None,
-        timeouts: TimeoutSettings { max_consecutives: 1000, repeats: true },
-        stall_limit: Arc::default(),
-        outputs,
-        heartbeat: Arc::default(),
+        captures: MatchCaptureSettings {
+            path_prefix: directory.join("capture").to_str().unwrap().to_owned(),
+            all_rules: false,
+            default_duration: Duration::from_millis(10),
+            max_bytes: None,
+            mode: FileMode::PRIVATE,
+        },
         max_waits: MaxWaits { metadata: Duration::from_millis(100), accounts: Duration::ZERO },
         limit: None,
     };
-    RunObserver::new(parts, generation, origin)
+    support::observer(generation, origin, given)
 }
 
 #[test]
