@@ -113,7 +113,7 @@ fn a_file_is_evaluated_recorded_and_replayed() {
     assert_eq!(texts(&run(place.path(), &options).stdout), expected);
     let replay = "engine={kind: replay, replay: {capture_file: all.scap}}";
     assert_eq!(texts(&run(place.path(), &["-o", replay]).stdout), expected);
-    // Without the plugin, the events of the capture are of no source.
+    // Without the plugin, nothing says which source the events of the capture belong to.
     let without = format!("{CONFIG}stdout_output: {{enabled: true}}\nload_plugins: []\n");
     fs::write(place.path().join("falco.yaml"), without).unwrap();
     fs::write(place.path().join("rules.yaml"), "[]").unwrap();

@@ -221,7 +221,7 @@ impl Changes for Events {
     }
 }
 
-/// What an event tells; `None` if that is of no interest.
+/// The change of a container that an event reports; `None` for events of other kinds.
 pub(crate) fn change(json: &Value) -> Option<Change> {
     let first = |keys: [&str; 3]| {
         let texts = keys.into_iter().filter_map(|key| json.pointer(key)?.as_str());

@@ -65,7 +65,7 @@ impl Http {
             .map_err(|error| ClientError::Unreadable(error.to_string()))
     }
 
-    /// The headers of the answer at this path, whose body is of no interest.
+    /// The headers of the answer at this path. The body is not read.
     pub(crate) async fn headers(&self, path: &str) -> Result<HeaderMap, ClientError> {
         let (response, _driver) = self.get(path).await?;
         let (head, body) = response.into_parts();

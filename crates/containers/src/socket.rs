@@ -133,7 +133,7 @@ impl Socket {
     /// Whether the status is to be logged: it is another than that at the call before.
     pub(crate) fn is_status_new(&self) -> bool {
         let status = self.status();
-        // A socket that has not answered at the start is told of then.
+        // A socket that has not answered yet is logged too.
         let is_new = status == Status::New || *self.logged.borrow() != status;
         self.logged.replace(status);
         is_new

@@ -314,8 +314,9 @@ impl HeldAlerts {
         }
     }
 
-    /// Holds the rules of no more events than allowed. A container decides how many there are, so
-    /// those whose rules depend on the same make room, and not the few that depend on others.
+    /// Decides rules early when more events wait than allowed. One container can cause very many
+    /// such events. The rules that most events wait for are decided first, so that these events
+    /// do not push out those of other rules.
     fn limit_undecided(&mut self, state: &State, sink: &mut dyn AlertSink) {
         while let Some(limit) = self.undecided.exceeded(&UNDECIDED_EVENTS, &UNDECIDED_EVENT_BYTES) {
             limit.reach();

@@ -66,7 +66,7 @@ impl Undecided {
         let recording = Recording::new(view);
         let (mut key, mut group) = (Vec::new(), DefaultHasher::new());
         for (index, decision) in &rules {
-            // Only what these read is kept; the results are of no use yet.
+            // The rules are evaluated to record the values that they read; the results are ignored.
             if let Some((id, rule)) =
                 generation.rule(*index).filter(|_| *decision == Decision::Open)
             {

@@ -13,7 +13,8 @@
 //!
 //! let (sender, mut inbox) = inbox();
 //! let mut bytes = Vec::new();
-//! Builder::new(EventType::AsynceventE, 0, 0).u32(0).text("container").text("{}").finish(&mut bytes)?;
+//! let mut event = Builder::new(EventType::AsynceventE, 0, 0);
+//! event.u32(0).text("container").text("{}").finish(&mut bytes)?;
 //! sender.try_send(Told::event(bytes)).unwrap();
 //! sender.initial_is_complete();
 //! let Initial::Told(Told::Event(mut event)) = inbox.initial(Duration::ZERO) else { panic!() };

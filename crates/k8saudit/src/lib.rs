@@ -20,7 +20,8 @@
 //!
 //! let settings = Settings::new("{}", log.to_str().unwrap(), Options::default())?;
 //! let id = SourceNames::default().intern(peregrine_k8saudit::SOURCE).unwrap();
-//! let mut source = AuditSource::open(&settings, id, &Handle::default(), &|line| eprintln!("{line}"))?;
+//! let log = |line: &str| eprintln!("{line}");
+//! let mut source = AuditSource::open(&settings, id, &Handle::default(), &log)?;
 //! let mut events = 0;
 //! loop {
 //!     match source.next()? {

@@ -16,7 +16,8 @@
 //!     true
 //! });
 //! let counters = std::sync::Arc::default();
-//! let service = Service::start(settings, counters, sink, Box::new(|notice| eprintln!("{notice}")));
+//! let log = Box::new(|notice| eprintln!("{notice}"));
+//! let service = Service::start(settings, counters, sink, log);
 //! ```
 
 #![warn(clippy::indexing_slicing)]

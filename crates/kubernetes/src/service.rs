@@ -197,7 +197,7 @@ impl Worker {
             Report::Failed(_) if !self.connected => {}
             Report::Failed(error) => {
                 let kind = target.kind();
-                // Texts name the object, and each kind is told of once.
+                // A text names its object, and each kind of error is logged once.
                 let text = match &error {
                     ApiError::Status { code, .. } => code.to_string(),
                     error => error.to_string(),

@@ -81,7 +81,7 @@ struct Watch {
 }
 
 enum Stop {
-    /// Nobody takes reports any more.
+    /// The receiver of reports is gone.
     Closed,
     Failed {
         error: ApiError,

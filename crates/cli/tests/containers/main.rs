@@ -150,7 +150,7 @@ fn measured() -> Option<usize> {
 /// Ends the agent, and fails unless the alerts of all are complete, and those of a replay too.
 #[track_caller]
 fn finish(place: &Place, agent: Agent<'_>, mut all: Vec<Created>) {
-    // Without a control group, a container is known once its runtime has told of its start.
+    // A container without a control group is known when its runtime reports its start.
     all.retain(|one| one.kind != "podman rootless");
     for one in all.iter_mut().filter(|one| one.kind.starts_with("podman rootless")) {
         one.expected.retain(|(field, _)| *field != "user.name");

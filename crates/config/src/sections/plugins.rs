@@ -46,9 +46,7 @@ pub struct OwnPluginKeys {
 impl Plugin {
     /// Names of the plugins that are built in.
     pub const BUILT_IN: [&str; 4] = ["container", "json", "k8saudit", "k8smeta"];
-}
 
-impl Plugin {
     /// Name of the plugin whose fields the API server of Kubernetes supplies.
     pub const K8SMETA: &str = "k8smeta";
 }

@@ -122,7 +122,7 @@ impl Fake {
         let chunk = format!("{:x}\r\n{line}\r\n", line.len());
         self.wait_for_watcher();
         for stream in &mut self.state().watching {
-            // One that has gone is of no interest.
+            // A client may have closed its connection.
             let _ = stream.write_all(chunk.as_bytes());
         }
     }

@@ -89,7 +89,7 @@ impl Run {
         self.folder.path().join("runtime.sock")
     }
 
-    /// What is told of the start.
+    /// The containers that there are at the start.
     fn initial(&mut self, wait: Duration) -> Vec<Said> {
         let mut said = Vec::new();
         loop {
