@@ -10,7 +10,8 @@ use regex_automata::meta::{BuildError, Config, Regex};
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     text: Arc<str>,
-    regex: Regex,
+    /// None if each character stands for itself.
+    regex: Option<Regex>,
 }
 
 impl Pattern {
@@ -18,14 +19,25 @@ impl Pattern {
     /// When it is none, or takes too much memory.
     pub(crate) fn new(text: &str) -> Result<Self, Box<BuildError>> {
         let limits = Config::new().nfa_size_limit(Some(REGEX_BYTES.get()));
-        let regex = Regex::builder().configure(limits).build(text)?;
+        let build = || Regex::builder().configure(limits).build(text).map_err(Box::new);
+        // Most are plain paths, and building is dear.
+        let regex = (!is_plain(text)).then(build).transpose()?;
         Ok(Self { text: text.into(), regex })
     }
 
     /// Whether any part of a text matches; never of an empty one.
     pub(crate) fn is_in(&self, text: &str) -> bool {
-        !text.is_empty() && self.regex.is_match(text)
+        !text.is_empty()
+            && match &self.regex {
+                Some(regex) => regex.is_match(text),
+                None => text.contains(&*self.text),
+            }
     }
+}
+
+/// Whether no character has a meaning in regular expressions.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_:,".contains(&byte))
 }
 
 impl PartialEq for Pattern {
@@ -39,5 +51,24 @@ impl Eq for Pattern {}
 impl Hash for Pattern {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.text.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn plain_texts_are_found_as_the_regular_expression_finds_them(
+            pattern in "[a-b/_:,-]{0,3}", text in "[a-b/_:,-]{0,6}",
+        ) {
+            let plain = Pattern::new(&pattern).unwrap();
+            prop_assert!(plain.regex.is_none());
+            let regex = Pattern { regex: Some(Regex::new(&pattern).unwrap()), ..plain.clone() };
+            prop_assert_eq!(plain.is_in(&text), regex.is_in(&text));
+        }
     }
 }

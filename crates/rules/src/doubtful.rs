@@ -41,8 +41,13 @@ pub(crate) fn warn_of_values<'v, V: Vocabulary + 'v>(
     file: Option<&Place>,
     findings: &mut Vec<Finding>,
 ) {
-    let mut memo = Memo::default();
-    memo.warn_of_values(definitions, vocabulary, file, findings);
+    let is_in = |place: &Place| file.is_none_or(|file| place.is_in(file));
+    let mut search = Search::new(definitions);
+    search.macros(&vocabulary, is_in, findings);
+    for def in definitions.rules.iter().filter(|def| is_in(&def.place)) {
+        search.rule(def, &vocabulary, findings);
+    }
+    search.similar.warn_of_items(is_in, findings);
 }
 
 /// What was found in rules that have not changed since the last check.
@@ -64,12 +69,8 @@ impl Memo {
         findings: &mut Vec<Finding>,
     ) {
         let is_in = |place: &Place| file.is_none_or(|file| place.is_in(file));
-        let mut search =
-            Search { similar: Similar::new(definitions), zeros: LeadingZeros::new(definitions) };
-        for def in definitions.macros.iter().filter(|def| is_in(&def.place)) {
-            let (text, place, parts) = (&def.condition, &def.condition_place, &def.condition_parts);
-            search.condition(&Condition { text, place, parts }, vocabulary(None), findings);
-        }
+        let mut search = Search::new(definitions);
+        search.macros(&vocabulary, is_in, findings);
         let names = names(definitions);
         let mut known = std::mem::take(&mut self.rules);
         if std::mem::replace(&mut self.names, names) != names {
@@ -79,9 +80,7 @@ impl Memo {
             let address = Arc::as_ptr(def).addr();
             let (def, found) = known.remove(&address).unwrap_or_else(|| {
                 let mut found = Vec::new();
-                let (text, place) = (&def.condition, &def.condition_place);
-                let condition = Condition { text, place, parts: &def.condition_parts };
-                search.condition(&condition, vocabulary(Some(def.source.as_str())), &mut found);
+                search.rule(def, &vocabulary, &mut found);
                 (Arc::clone(def), found)
             });
             findings.extend_from_slice(&found);
@@ -108,6 +107,34 @@ struct Search<'d> {
 }
 
 impl<'d> Search<'d> {
+    fn new(definitions: &'d Definitions) -> Self {
+        Self { similar: Similar::new(definitions), zeros: LeadingZeros::new(definitions) }
+    }
+
+    fn macros<'v, V: Vocabulary + 'v>(
+        &mut self,
+        vocabulary: impl Fn(Option<&str>) -> Option<&'v V>,
+        is_in: impl Fn(&Place) -> bool,
+        findings: &mut Vec<Finding>,
+    ) {
+        let definitions = self.similar.definitions();
+        for def in definitions.macros.iter().filter(|def| is_in(&def.place)) {
+            let (text, place, parts) = (&def.condition, &def.condition_place, &def.condition_parts);
+            self.condition(&Condition { text, place, parts }, vocabulary(None), findings);
+        }
+    }
+
+    fn rule<'v, V: Vocabulary + 'v>(
+        &mut self,
+        def: &'d RuleDef,
+        vocabulary: impl Fn(Option<&str>) -> Option<&'v V>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let (text, place, parts) = (&def.condition, &def.condition_place, &def.condition_parts);
+        let condition = Condition { text, place, parts };
+        self.condition(&condition, vocabulary(Some(def.source.as_str())), findings);
+    }
+
     fn condition<V: Vocabulary>(
         &mut self,
         condition: &Condition<'d>,

@@ -38,7 +38,8 @@ pub fn recover(text: &str) -> Recovered {
 /// Whether all lines of a text end in a carriage return alone. YAML allows it.
 #[must_use]
 pub fn has_bare_returns(text: &str) -> bool {
-    text.contains('\r') && !text.contains('\n')
+    let has = |byte| memchr::memchr(byte, text.as_bytes()).is_some();
+    has(b'\r') && !has(b'\n')
 }
 
 fn recover_lines(text: &str) -> Recovered {

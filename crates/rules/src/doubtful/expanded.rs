@@ -24,9 +24,16 @@ pub(super) fn may_be_in(text: &str) -> bool {
         let value = text.get(sign + 1..).unwrap_or_default().trim_start();
         MISSING.iter().any(|word| value.starts_with(word))
     };
-    memchr::memchr3(b'*', b'$', b'%', text.as_bytes()).is_some()
-        || text.contains("~/")
-        || memchr::memchr_iter(b'=', text.as_bytes()).any(is_missing)
+    has_sign(text) || memchr::memchr_iter(b'=', text.as_bytes()).any(is_missing)
+}
+
+/// The same for the values of a comparison.
+fn is_expanded(values: &str) -> bool {
+    has_sign(values) || MISSING.contains(&values)
+}
+
+fn has_sign(text: &str) -> bool {
+    memchr::memchr3(b'*', b'$', b'%', text.as_bytes()).is_some() || text.contains("~/")
 }
 
 pub(super) fn check<V: Vocabulary>(
@@ -38,12 +45,18 @@ pub(super) fn check<V: Vocabulary>(
     expr.walk(&mut |part| {
         let ExprKind::Check(check) = &part.node else { return };
         let Check::Compare(Comparison { left, op, right, .. }) = &**check else { return };
-        if matches!(right, Right::Operand(_)) || !is_plain_text(left, vocabulary) {
+        let span = right.span();
+        let values = condition.text.get(span.start..span.end).unwrap_or_default();
+        // Most comparisons have no such value, and fields are dear to resolve.
+        if matches!(right, Right::Operand(_))
+            || !is_expanded(values)
+            || !is_plain_text(left, vocabulary)
+        {
             return;
         }
         let test = Test { condition, left, op: *op };
         let mut found = Vec::new();
-        for span in list_items(condition.text, right.span()) {
+        for span in list_items(condition.text, span) {
             let word = condition.text.get(span.start..span.end).unwrap_or_default();
             let place = span.start..span.end;
             found.extend(

@@ -1,8 +1,8 @@
 //! Words in the place of values that are the names of macros, or resemble the names of lists.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
+use hashbrown::HashMap;
 use peregrine_diagnostics::{Edit, Fix, closest};
 
 use crate::define::{Definitions, ListDef, Named};
@@ -80,6 +80,11 @@ impl<'d> Similar<'d> {
         }
         let (known, left) = (HashMap::new(), MOST_COMPARED);
         Self { definitions, known, singular, by_initial, left, found: 0 }
+    }
+
+    /// What the names are of.
+    pub(super) fn definitions(&self) -> &'d Definitions {
+        self.definitions
     }
 
     /// Unquoted words of a condition in the place of a value, and what they resemble.

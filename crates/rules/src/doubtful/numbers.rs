@@ -1,7 +1,6 @@
 //! Numbers with a leading zero, which look octal and are read as decimal.
 
-use std::collections::HashSet;
-
+use hashbrown::HashSet;
 use peregrine_diagnostics::{Edit, Fix};
 use peregrine_event::ParamType;
 use peregrine_filter::{
@@ -52,11 +51,17 @@ impl<'d> LeadingZeros<'d> {
         expr.walk(&mut |part| {
             let ExprKind::Check(check) = &part.node else { return };
             let Check::Compare(Comparison { left, right, .. }) = &**check else { return };
-            let ty = CompiledOperand::new(left, vocabulary).ok().map(|operand| operand.ty());
-            if matches!(right, Right::Operand(_)) || !ty.is_some_and(is_number) {
+            let span = right.span();
+            let values = condition.text.get(span.start..span.end).unwrap_or_default();
+            // Most comparisons have no such number, and fields are dear to resolve.
+            if matches!(right, Right::Operand(_)) || !self.may_be_in(values) {
                 return;
             }
-            for span in list_items(condition.text, right.span()) {
+            let ty = CompiledOperand::new(left, vocabulary).ok().map(|operand| operand.ty());
+            if !ty.is_some_and(is_number) {
+                return;
+            }
+            for span in list_items(condition.text, span) {
                 let word = condition.text.get(span.start..span.end).unwrap_or_default();
                 if has_leading_zero(word.trim_matches(['"', '\''])) {
                     findings.push(in_condition(condition, span.start..span.end));
