@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-use super::support::{Place, Run, number_in, wait_until};
+use super::support::{Feed, Place, Run, number_in, wait_until};
 
 /// What the server does with a request.
 #[derive(Clone, Copy)]
@@ -112,16 +112,27 @@ fn answer(connection: &mut TcpStream, fault: Fault) -> bool {
 
 /// The program with this server, and with standard output and a file beside it.
 fn run(server: &Faulty, events: u64, keys: &str) -> (Place, Run) {
-    let place = Place::new(&format!(
+    let place = place(server, keys);
+    place.events(events, 10);
+    let run = place.start();
+    (place, run)
+}
+
+/// The same, with events that come while it runs.
+fn feed(server: &Faulty, keys: &str) -> (Place, (Run, Feed)) {
+    let place = place(server, keys);
+    let fed = place.start_feeding();
+    (place, fed)
+}
+
+fn place(server: &Faulty, keys: &str) -> Place {
+    Place::new(&format!(
         "http_output: {{enabled: true, url: '{}', {keys}}}\n\
          stdout_output: {{enabled: true}}\n\
          file_output: {{enabled: true, filename: alerts, keep_alive: true}}\n\
          output_timeout: 30000\n",
         server.url
-    ));
-    place.events(events, 10);
-    let run = place.start();
-    (place, run)
+    ))
 }
 
 /// The run ends, standard output and file have all alerts, and no secret is shown. Gives back what
@@ -225,7 +236,11 @@ fn retry_after_is_respected_and_the_order_stays() {
         1 => Status("429 Too Many Requests\r\nRetry-After: 1"),
         _ => Status("200 OK"),
     });
-    let (place, run) = run(&server, 3, "max_consecutive_timeouts: 1");
+    let (place, (run, mut feed)) = feed(&server, "max_consecutive_timeouts: 1");
+    feed.send(3);
+    // The end of a run cuts a pause short, so it comes after it.
+    wait_until("all arrive", || server.numbers() == [1, 2, 2, 3]);
+    drop(feed);
     assert_eq!(end(&place, run, 3), None);
     assert_eq!(server.numbers(), [1, 2, 2, 3]);
     let requests = server.requests.lock().unwrap();
