@@ -131,6 +131,9 @@ const DOUBTFUL_CONDITIONS: &[&str] = &[
     "fd.name = ~/.ssh/id_rsa or fd.name startswith $HOME/x or proc.cmdline contains ~/x",
     "proc.name = %proc.pname or proc.name != %x or fd.name != null or not proc.name = nil",
     "proc.name in (open_write, x_y) or proc.name = spawned_process",
+    "proc.pname = sshd; or proc.name = \"a;\" or proc.cmdline contains x;",
+    "fd.name in (etc/passwd, '/etc/shadow') or fd.directory startswith ./x or proc.name = a/b",
+    "fd.name = 10.0.0.1:80 or proc.exepath endswith bin/sh or fs.path.name contains etc/",
 ];
 
 /// Codes of what follows.

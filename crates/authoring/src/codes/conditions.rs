@@ -278,7 +278,7 @@ pub(super) const PAGES: &[Page] = &[
     ),
     page(
         C::ForeignValue,
-        "A value is written as another language writes a home directory, a field or a missing value. It is compared as it is.",
+        "A value is written as another language writes a home directory, a field, a missing value or the end of a statement, or it is a path that is not absolute. It is compared as it is.",
         Condition(
             "evt.type = execve and proc.name = %proc.pname",
             "evt.type = execve and proc.name = val(proc.pname)",

@@ -1,5 +1,5 @@
 //! Values that other languages expand and conditions compare as they are: wildcards, `~`, `$HOME`,
-//! fields with `%`, words for a missing value.
+//! fields with `%`, words for a missing value; paths that are not absolute, a `;` at the end.
 
 use std::ops::Range;
 
@@ -10,10 +10,24 @@ use peregrine_filter::{
 };
 
 use super::condition::Condition;
+use crate::expand::is_delimiter;
 use crate::{Cause, Finding};
 
 /// Words of other languages for a missing value.
 const MISSING: [&str; 5] = ["null", "NULL", "nil", "None", "undefined"];
+
+/// Fields whose paths are absolute.
+const PATHS: [&str; 9] = [
+    "fd.name",
+    "fd.directory",
+    "fs.path.name",
+    "fs.path.source",
+    "fs.path.target",
+    "proc.exepath",
+    "proc.pexepath",
+    "proc.aexepath",
+    "proc.cwd",
+];
 
 /// Beginnings of paths that a shell expands.
 const HOME: [&str; 3] = ["~/", "$HOME/", "${HOME}"];
@@ -33,7 +47,18 @@ fn is_expanded(values: &str) -> bool {
 }
 
 fn has_sign(text: &str) -> bool {
-    memchr::memchr3(b'*', b'$', b'%', text.as_bytes()).is_some() || text.contains("~/")
+    let bytes = text.as_bytes();
+    memchr::memchr3(b'*', b'$', b'%', bytes).is_some()
+        || memchr::memchr(b';', bytes).is_some()
+        || memchr::memchr_iter(b'/', bytes).any(|slash| is_below_name(text, slash))
+}
+
+/// Whether a slash is in a word that does not begin with one.
+fn is_below_name(text: &str, slash: usize) -> bool {
+    let before = text.get(..slash).unwrap_or_default();
+    let word = before.rfind(is_delimiter).map_or(0, |delimiter| delimiter + 1);
+    let begin = before.get(word..).unwrap_or_default().trim_start_matches(['"', '\'']);
+    !begin.is_empty() && !begin.starts_with('/')
 }
 
 pub(super) fn check<V: Vocabulary>(
@@ -180,6 +205,24 @@ impl Test<'_> {
                 format!("a missing value is tested with `exists`: write `{not}{field} exists`"),
                 None,
             )
+        } else if let Some(name) = value.strip_suffix(';').filter(|_| equal && word == value) {
+            (
+                format!("`;` is a part of the value `{value}`"),
+                format!("write `{name}`: a condition ends with its text"),
+                Some(name.to_owned()),
+            )
+        } else if PATHS.contains(&field.as_ref())
+            && (equal || self.op == O::StartsWith)
+            && is_relative(value)
+        {
+            (
+                format!("`{value}` is not absolute: the paths of `{field}` begin with `/`"),
+                match value.starts_with('.') {
+                    true => "write the whole path".to_owned(),
+                    false => format!("write `/{value}`, or `{field} endswith /{value}`"),
+                },
+                None,
+            )
         } else {
             return None;
         };
@@ -187,4 +230,12 @@ impl Test<'_> {
         let Some(new) = new else { return Some(finding) };
         Some(finding.with_fix(self.condition, format!("write `{new}`"), &[(place, new)]))
     }
+}
+
+/// Whether a value is a path below a directory that it does not name.
+fn is_relative(value: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte);
+    value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.')
+        && value.contains('/')
+        && value.bytes().all(is_part)
 }
