@@ -299,6 +299,35 @@ limits! {
     /// Memory of these events. Requests with more are refused, and the API server sends them again.
     AUDIT_QUEUE_BYTES: Bytes = 64 << 20;
 
+    // What plugins return.
+
+    /// A text that a plugin returns about itself or about an event. A longer one is cut where it is
+    /// only shown, and an error where it is read.
+    PLUGIN_TEXT_BYTES: Bytes = 4 << 20;
+    /// A line that a plugin writes to the log. A longer one is cut.
+    PLUGIN_LOG_BYTES: Bytes = 8 << 10;
+    /// Types of events that a plugin says it handles. One that names more can't be initialised.
+    PLUGIN_EVENT_TYPES: Count = 65_536;
+    /// A text that a plugin extracts from an event. A longer one is cut.
+    PLUGIN_VALUE_BYTES: Bytes = 16 << 20;
+    /// Values of a field that a plugin extracts from an event. More are not read.
+    PLUGIN_VALUES: Count = 65_536;
+    /// Metrics of a plugin. More are not shown.
+    PLUGIN_METRICS: Count = 1024;
+    /// An event of a plugin. A source with a longer one ends with an error.
+    PLUGIN_EVENT_BYTES: Bytes = 64 << 20;
+    /// Events that a plugin delivers at once. A source with more ends with an error.
+    PLUGIN_BATCH_EVENTS: Count = 1 << 20;
+    /// Time for which an event waits for another call of its plugin. After that, the plugin is not
+    /// asked, and the field is empty.
+    PLUGIN_CALL_TIME: Milliseconds = 100;
+    /// Time for which a plugin may look for events in one call. After that a line of the log says
+    /// that it does not return; other sources go on.
+    PLUGIN_SILENCE: Milliseconds = 10_000;
+    /// Time for a plugin to return from its search for events when its source is closed. After that
+    /// it is left as it is.
+    PLUGIN_CLOSE_TIME: Milliseconds = 2000;
+
     // What clients of the web server take.
 
     /// Open connections to the web server. For one more, the oldest is dropped of the address that
