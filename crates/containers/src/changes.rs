@@ -16,9 +16,9 @@ use crate::settings::LogLevel;
 use crate::socket::Socket;
 use crate::told::short_id;
 
-/// Time for an answer about a container, after which what the event has said of it is told. Podman
-/// does not answer while it starts a container.
-const ANSWER_WAIT: Duration = Duration::from_millis(20);
+/// Time for an answer about a container, after which what events have said of it is told. Podman
+/// does not answer while it starts or removes a container.
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_millis(20);
 
 /// Takes a change. Changes of one container are handled one after the other.
 pub(crate) fn changed(hub: &Rc<Hub>, socket: &Rc<Socket>, change: Change) {

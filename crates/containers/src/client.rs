@@ -32,6 +32,13 @@ pub(crate) trait RuntimeClient {
     /// the beginning of it that control groups tell.
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Container>>;
 
+    /// What the runtime has recorded of a container that it does not answer about, for
+    /// [`describe_said`](Self::describe_said). `None` where nothing is recorded, or the stream of
+    /// events tells it at once. This does not wait for the container.
+    fn recorded<'a>(&'a self, _id: &'a str) -> Answer<'a, Option<Value>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Describes a container with what a [`Change`] has said of it. This does not wait for the
     /// container.
     fn describe_said(&self, said: Value) -> Answer<'_, Option<Container>>;

@@ -162,10 +162,33 @@ impl Docker {
         };
         let image = image.unwrap_or_default();
         said::add_image(&mut said, &image);
-        match self.podman {
+        let container = match self.podman {
             true => describe_podman(&said, None),
             false => describe_docker(&said, &image, None),
+        };
+        container.map(|container| Container { partial: true, ..container })
+    }
+
+    /// The stream of events of podman reads a file every 250 ms. What it has of one container is
+    /// read at once, also while podman starts or removes that container.
+    async fn ask_recorded(&self, id: &str) -> Result<Option<Value>, ClientError> {
+        /// Events that are looked at.
+        const MOST: usize = 64;
+        // {"container":["…"]}
+        const FILTERS: &str = "filters=%7B%22container%22%3A%5B%22";
+        if !self.podman || !is_plain(id) {
+            return Ok(None);
         }
+        let query = format!("stream=false&since=10m&{FILTERS}{id}%22%5D%7D");
+        let mut events = Events(self.http.lines(&self.path(&format!("/events?{query}"))).await?);
+        for _ in 0..MOST {
+            let Some(Change { id: own, said, .. }) = events.next().await? else { break };
+            // A container may be called like the beginning of another one's id.
+            if said.is_some() && own.starts_with(id) {
+                return Ok(said);
+            }
+        }
+        Ok(None)
     }
 
     async fn ask_watch(&self) -> Result<Box<dyn Changes>, ClientError> {
@@ -196,6 +219,10 @@ impl RuntimeClient for Docker {
 
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Container>> {
         Box::pin(self.ask_inspect(id))
+    }
+
+    fn recorded<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Value>> {
+        Box::pin(self.ask_recorded(id))
     }
 
     fn describe_said(&self, said: Value) -> Answer<'_, Option<Container>> {

@@ -1,16 +1,19 @@
 //! Containers that appear in events and are not known.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use peregrine_event::source::{ContainerEngine, ContainerRequest};
 use peregrine_limits::CONTAINER_LOOKUPS;
 use peregrine_state::Container;
 use tokio::task::{JoinSet, spawn_local};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::client::ClientError;
+use crate::changes::ANSWER_WAIT;
+use crate::client::{ChangeKind, ClientError, within};
 use crate::hub::Hub;
 use crate::socket::Socket;
 use crate::told::CONTAINER;
@@ -90,7 +93,7 @@ async fn lookup(hub: &Rc<Hub>, request: &ContainerRequest, id: &str) {
 }
 
 /// Asks one runtime until it knows the container, or the time is over; whether it does.
-async fn ask(hub: &Hub, socket: &Socket, wanted: &str, id: &str, certain: bool) -> bool {
+async fn ask(hub: &Rc<Hub>, socket: &Socket, wanted: &str, id: &str, certain: bool) -> bool {
     let end = Instant::now() + hub.settings().timing.lookup;
     let mut wait = SHORTEST;
     loop {
@@ -116,15 +119,48 @@ async fn ask(hub: &Hub, socket: &Socket, wanted: &str, id: &str, certain: bool) 
     }
 }
 
-/// Asks a runtime when it is the container's turn, unless it was described meanwhile.
-async fn describe(hub: &Hub, socket: &Socket, wanted: &str, id: &str) -> Result<bool, ClientError> {
+/// Asks a runtime when it is the container's turn, unless it was described meanwhile. What the
+/// runtime has recorded of the container is told if there is no answer soon, or the container is
+/// gone already.
+async fn describe(
+    hub: &Rc<Hub>,
+    socket: &Socket,
+    wanted: &str,
+    id: &str,
+) -> Result<bool, ClientError> {
     let _looked_up = socket.look_up(id);
     // The semaphore is never closed.
     let _permit = socket.lookup_permits.acquire().await;
     if hub.known.borrow().is_complete(id) {
         return Ok(true);
     }
-    hub.describe(socket, wanted, None).await
+    let meanwhile = async {
+        sleep(ANSWER_WAIT).await;
+        if hub.known.borrow().get(id).is_none() {
+            tell_recorded(hub, socket, wanted, None).await;
+        }
+    };
+    let answer = match select(pin!(hub.describe(socket, wanted, None)), pin!(meanwhile)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(((), answer)) => answer.await,
+    };
+    if matches!(answer, Ok(false)) && !hub.known.borrow().is_complete(id) {
+        tell_recorded(hub, socket, wanted, Some(ChangeKind::Started)).await;
+        // Its last event may have been taken before the container was known.
+        if hub.known.borrow().is_of(id, &socket.path) {
+            hub.ended(id);
+        }
+    }
+    answer
+}
+
+/// Tells what a runtime has recorded of a container; `failed` as for [`Hub::tell_said`].
+async fn tell_recorded(hub: &Hub, socket: &Socket, wanted: &str, failed: Option<ChangeKind>) {
+    let Some(client) = socket.client() else { return };
+    let recorded = within(hub.settings().timing.request, client.recorded(wanted)).await;
+    if let Ok(Some(said)) = recorded {
+        hub.tell_said(socket, &said, failed).await;
+    }
 }
 
 /// The whole id of a container, as far as its control group tells.

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use peregrine_event::inbox::{ContainerRequests, InboxSender};
+use peregrine_event::inbox::{ContainerRequests, InboxSender, Told};
 use peregrine_event::source::ContainerRequest;
+use peregrine_state::CONTAINERS_LOOKED_UP;
 use peregrine_telemetry::ContainerCounters;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{
@@ -24,6 +25,7 @@ use crate::lookup;
 use crate::settings::{EngineKind, Settings};
 use crate::socket::{Socket, expand, place};
 use crate::supervisor::{Task, supervise};
+use crate::told;
 
 /// Requests on their way to the thread.
 const REQUESTS: usize = 1024;
@@ -33,13 +35,29 @@ const SEARCH: Duration = Duration::from_secs(2);
 /// The thread that asks container runtimes. It ends when this is dropped.
 pub struct Service {
     control: Control,
-    thread: Option<JoinHandle<()>>,
 }
 
-/// Changes what the thread does.
+/// Starts the thread, and changes what it does.
 #[derive(Clone)]
 pub struct Control {
     commands: UnboundedSender<Command>,
+    thread: Arc<Mutex<Thread>>,
+}
+
+enum Thread {
+    /// It has not started.
+    Ready(Box<Parts>),
+    Running(JoinHandle<()>),
+    Ended,
+}
+
+/// What the thread needs.
+struct Parts {
+    sender: InboxSender,
+    counters: Arc<ContainerCounters>,
+    log: LogSink,
+    commands: UnboundedReceiver<Command>,
+    requests: Receiver<ContainerRequest>,
 }
 
 enum Command {
@@ -48,51 +66,88 @@ enum Command {
 }
 
 impl Service {
-    /// Starts the thread, which tells through this inbox. Returns where it is asked.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub fn start(
-        settings: Settings,
+    /// A service that asks nothing before it is [started](Control::start), and then tells through
+    /// this inbox. Returns where it is asked.
+    pub fn new(
         sender: InboxSender,
         counters: Arc<ContainerCounters>,
         log: LogSink,
-    ) -> io::Result<(Self, ContainerRequests)> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    ) -> (Self, ContainerRequests) {
         let (commands, from_owner) = unbounded_channel();
-        let (requests, from_loop) = channel(REQUESTS);
-        let run = move || {
-            let hub = Rc::new(Hub::new(settings, sender, counters, log));
-            let tasks = LocalSet::new();
-            runtime.block_on(tasks.run_until(run(hub, from_owner, from_loop)));
-            drop(tasks);
-            // A question to the system that hangs must not hold up the end.
-            runtime.shutdown_background();
-        };
-        let thread = thread::Builder::new().name("containers".to_owned()).spawn(run)?;
-        let service = Self { control: Control { commands }, thread: Some(thread) };
-        Ok((service, requests_to(requests)))
+        let (to_thread, requests) = channel(REQUESTS);
+        let parts = Parts { sender, counters, log, commands: from_owner, requests };
+        let thread = Arc::new(Mutex::new(Thread::Ready(Box::new(parts))));
+        (Self { control: Control { commands, thread } }, requests_to(to_thread))
     }
 
-    /// What changes it.
+    /// Starts it, and changes what it does.
     pub fn control(&self) -> Control {
         self.control.clone()
     }
 }
 
 impl Control {
-    /// Goes on with other settings. What is known of containers stays; all sockets are connected
-    /// again.
-    pub fn configure(&self, settings: Settings) {
-        // Without the thread, the run has ended.
-        let _ = self.commands.send(Command::Configure(Box::new(settings)));
+    /// Begins to ask. What there is then belongs to the start, for which the inbox waits.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(&self, settings: Settings) -> io::Result<()> {
+        self.run(settings, false)
+    }
+
+    /// Goes on with other settings, or begins to ask. What is known of containers stays; all
+    /// sockets are connected again.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn configure(&self, settings: Settings) -> io::Result<()> {
+        self.run(settings, true)
+    }
+
+    fn run(&self, settings: Settings, late: bool) -> io::Result<()> {
+        let mut thread = self.thread();
+        match std::mem::replace(&mut *thread, Thread::Ended) {
+            Thread::Ready(parts) => {
+                if late && let Ok(begin) = told::event(CONTAINERS_LOOKED_UP, "") {
+                    // Recordings need it. Where there is no room, a replay does without.
+                    let _ = parts.sender.try_send(Told::state_only(begin));
+                }
+                *thread = Thread::Running(parts.start(settings)?);
+            }
+            running => {
+                *thread = running;
+                // Without the thread, the run has ended.
+                let _ = self.commands.send(Command::Configure(Box::new(settings)));
+            }
+        }
+        Ok(())
+    }
+
+    fn thread(&self) -> MutexGuard<'_, Thread> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Parts {
+    fn start(self, settings: Settings) -> io::Result<JoinHandle<()>> {
+        let Self { sender, counters, log, commands, requests } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("containers".to_owned()).spawn(move || {
+            let hub = Rc::new(Hub::new(settings, sender, counters, log));
+            let tasks = LocalSet::new();
+            runtime.block_on(tasks.run_until(run(hub, commands, requests)));
+            drop(tasks);
+            // A question to the system that hangs must not hold up the end.
+            runtime.shutdown_background();
+        })
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.control.commands.send(Command::Stop);
-        if let Some(thread) = self.thread.take() {
+        let thread = std::mem::replace(&mut *self.control.thread(), Thread::Ended);
+        if let Thread::Running(thread) = thread {
             // It has nothing to return, and a panic was reported.
             let _ = thread.join();
         }

@@ -59,7 +59,7 @@ pub(crate) fn json(mut container: Container) -> String {
 ///
 /// # Errors
 /// When it is too long for an event.
-pub(crate) fn event(name: &str, json: &str) -> Result<Vec<u8>, BuildError> {
+pub(crate) fn event(name: impl AsRef<[u8]>, json: &str) -> Result<Vec<u8>, BuildError> {
     let mut bytes = Vec::with_capacity(json.len() + 64);
     Builder::new(EventType::AsynceventE, 0, 0).u32(0).text(name).text(json).finish(&mut bytes)?;
     Ok(bytes)

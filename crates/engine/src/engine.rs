@@ -176,9 +176,9 @@ impl Engine {
         std::mem::replace(&mut self.generation, generation)
     }
 
-    /// Changes which control groups are those of containers.
-    pub fn set_matchers(&mut self, matchers: Matchers) {
-        self.state.set_matchers(matchers);
+    /// Asks about containers from here on, whose control groups these matchers tell.
+    pub fn look_up_containers(&mut self, matchers: Matchers) {
+        self.state.look_up_containers(matchers);
     }
 
     /// The rules that are evaluated.
@@ -366,12 +366,20 @@ impl Engine {
     #[cold]
     fn send_requests(&mut self) {
         let Some(resolver) = &mut self.resolver else { return };
+        let mut asked = false;
         while let Some(request) = self.state.next_container_request() {
             if !resolver.request_container(&request) {
                 self.state.postpone_container_request(request);
                 self.resolver_full = true;
                 break;
             }
+            asked = true;
+        }
+        if asked {
+            resolver.await_containers(&mut |answer| {
+                answer.into_iter().for_each(|answer| self.state.take_container_answer(answer));
+                !self.state.awaits_containers()
+            });
         }
         while let Some(request) = self.state.next_account_request() {
             if !resolver.request_accounts(&request) {

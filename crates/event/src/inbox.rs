@@ -24,10 +24,11 @@
 //! # Ok::<(), peregrine_event::BuildError>(())
 //! ```
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peregrine_limits::{INBOX_BYTES, INBOX_ENTRIES};
@@ -116,7 +117,7 @@ pub fn inbox() -> (InboxSender, Inbox) {
     let bytes = Arc::<AtomicUsize>::default();
     let inbox =
         Inbox { receiver, bytes: Arc::clone(&bytes), initial: None, awaited: 1, complete: false };
-    (InboxSender { sender, bytes }, inbox)
+    (InboxSender { sender, bytes, preview: None }, inbox)
 }
 
 /// Puts into the inbox. Clones fill the same one.
@@ -125,6 +126,65 @@ pub struct InboxSender {
     sender: SyncSender<Entry>,
     /// Of all events in the inbox.
     bytes: Arc<AtomicUsize>,
+    preview: Option<Preview>,
+}
+
+/// What is put into an inbox, for one who waits for it before the source delivers it.
+#[derive(Clone, Debug, Default)]
+pub struct Preview {
+    shared: Arc<(Mutex<Previewed>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct Previewed {
+    open: bool,
+    told: VecDeque<Told>,
+}
+
+impl Preview {
+    /// Collects from here on.
+    pub fn open(&self) {
+        self.change(|previewed| previewed.open = true);
+    }
+
+    /// What was put into the inbox next; `None` when nothing was until then.
+    pub fn next(&self, deadline: Instant) -> Option<Told> {
+        let (previewed, changed) = &*self.shared;
+        let mut previewed = previewed.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(told) = previewed.told.pop_front() {
+                return Some(told);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            let waited = changed.wait_timeout(previewed, left);
+            previewed = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Ends the collection.
+    pub fn close(&self) {
+        self.change(|previewed| *previewed = Previewed::default());
+    }
+
+    /// What is to be collected of this.
+    fn copy(&self, told: &Told) -> Option<Told> {
+        let (previewed, _) = &*self.shared;
+        let previewed = previewed.lock().unwrap_or_else(PoisonError::into_inner);
+        (previewed.open && previewed.told.len() < INBOX_ENTRIES.get()).then(|| told.clone())
+    }
+
+    fn add(&self, told: Told) {
+        self.change(|previewed| previewed.told.push_back(told));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Previewed)) {
+        let (previewed, changed) = &*self.shared;
+        change(&mut previewed.lock().unwrap_or_else(PoisonError::into_inner));
+        changed.notify_all();
+    }
 }
 
 #[derive(Debug)]
@@ -143,6 +203,12 @@ pub enum InboxFull {
 }
 
 impl InboxSender {
+    /// Shows there what is put into the inbox.
+    #[must_use]
+    pub fn with_preview(self, preview: Option<Preview>) -> Self {
+        Self { preview, ..self }
+    }
+
     /// Puts something into the inbox. Never waits.
     ///
     /// # Errors
@@ -154,7 +220,13 @@ impl InboxSender {
             self.bytes.fetch_sub(len, Relaxed);
             return Err(InboxFull::Full(Box::new(told)));
         }
-        let Err(error) = self.sender.try_send(Entry::Told(told)) else { return Ok(()) };
+        let copy = self.preview.as_ref().and_then(|preview| preview.copy(&told));
+        let Err(error) = self.sender.try_send(Entry::Told(told)) else {
+            if let (Some(preview), Some(copy)) = (&self.preview, copy) {
+                preview.add(copy);
+            }
+            return Ok(());
+        };
         self.bytes.fetch_sub(len, Relaxed);
         Err(match error {
             TrySendError::Full(Entry::Told(told)) => InboxFull::Full(Box::new(told)),
@@ -341,6 +413,21 @@ mod tests {
         assert!(sender.try_send(event(1)).is_ok());
         drop(inbox);
         assert!(matches!(sender.try_send(event(1)), Err(InboxFull::Closed)));
+    }
+
+    #[test]
+    fn a_preview_shows_what_is_not_delivered_yet() {
+        let preview = Preview::default();
+        let (sender, mut inbox) = inbox();
+        let sender = sender.with_preview(Some(preview.clone()));
+        sender.try_send(event(1)).unwrap();
+        preview.open();
+        let other = std::thread::spawn(move || sender.try_send(event(2)).is_ok());
+        assert_eq!(preview.next(Instant::now() + Duration::from_secs(60)), Some(event(2)));
+        assert!(other.join().unwrap());
+        assert_eq!(preview.next(Instant::now()), None);
+        preview.close();
+        assert_eq!((inbox.take(), inbox.take()), (Some(event(1)), Some(event(2))));
     }
 
     #[test]

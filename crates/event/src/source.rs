@@ -223,6 +223,15 @@ pub struct ContainerRequest {
     pub certain: bool,
 }
 
+/// The answer to a [`ContainerRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerAnswer {
+    /// A description: the JSON of an event `container`.
+    Described(Box<[u8]>),
+    /// No runtime knows the container with this id.
+    Unavailable(Arc<[u8]>),
+}
+
 /// Asks for the users and groups of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountsRequest {
@@ -251,4 +260,11 @@ pub trait ProcResolver {
     fn request_container(&mut self, _request: &ContainerRequest) -> bool {
         true
     }
+
+    /// Gives the answers to requests about containers as they come, until `take` says that none is
+    /// missing or they take too long. `take` gets `None` at first. Called after requests were sent.
+    ///
+    /// Only a command that shows events to a person has a resolver that waits here. The source
+    /// delivers the same answers at their time.
+    fn await_containers(&mut self, _take: &mut dyn FnMut(Option<ContainerAnswer>) -> bool) {}
 }

@@ -5,6 +5,7 @@ mod common;
 use common::{Machine, START};
 use peregrine_event::{Abi, EventType};
 use peregrine_filter::OutputKind;
+use serde_json::json;
 
 #[track_caller]
 fn has(machine: &Machine, values: &[(&str, &str)]) {
@@ -395,4 +396,29 @@ fn threads_outside_of_containers_belong_to_the_host() {
         ],
     );
     lacks(&machine, &["k8s.pod.name", "container.label[a]", "container.mount[/]"]);
+}
+
+#[test]
+fn a_partial_description_says_nothing_of_what_it_lacks() {
+    let mut machine = Machine::new();
+    let tell = |machine: &mut Machine, partial: bool| {
+        let json = json!({"container": {"id": "32a1026ccb88", "type": 11, "name": "web",
+            "image": "bb:1.0", "imagerepo": "bb", "labels": {"app": "x"}, "partial": partial}});
+        machine.event(EventType::AsynceventE, |b| {
+            b.u32(0).text("container").text(json.to_string());
+        });
+    };
+    tell(&mut machine, true);
+    has(
+        &machine,
+        &[
+            ("container.name", "web"),
+            ("container.image.repository", "bb"),
+            ("container.label[app]", "x"),
+        ],
+    );
+    lacks(&machine, &["container.privileged", "container.host_pid", "container.mounts"]);
+    lacks(&machine, &["container.ip", "container.mount.rdwr[0]", "container.host_network"]);
+    tell(&mut machine, false);
+    has(&machine, &[("container.privileged", "false"), ("container.mounts", "")]);
 }

@@ -141,7 +141,7 @@ impl<M: RuleMeter> EventLoop<'_, M> {
     ) {
         let Update { generation, outputs, mut policies, metrics, types } = update;
         if let Some(matchers) = policies.matchers.take() {
-            self.engine.set_matchers(matchers);
+            self.engine.look_up_containers(matchers);
         }
         let ended = self.observer.install(&generation, outputs, policies, metrics);
         reselect(&generation, types, self.observer);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use peregrine_event::source::ContainerRequest;
+use peregrine_event::source::{ContainerAnswer, ContainerRequest};
 
-use crate::containers::{Cgroups, Container, Known, Matchers};
+use crate::containers::{Cgroups, Container, Containers, Known, Matchers};
 use crate::lookups::{Ended, Metadata, PendingContainer};
 use crate::state::State;
 use crate::thread::{Purpose, Thread};
@@ -57,12 +57,40 @@ impl State {
         self.lookups.pending(&thread.container)
     }
 
-    /// Changes which control groups are those of containers. Threads are assigned anew when they
-    /// start, call exec or move.
-    pub fn set_matchers(&mut self, matchers: Matchers) {
-        if *self.cgroups.matchers() != matchers {
-            self.config.matchers = matchers.clone();
-            self.cgroups = Cgroups::new(matchers, self.config.lookup_containers);
+    /// Looks up containers from here on, whose control groups these matchers tell. Threads are
+    /// assigned anew when they start, call exec or move, and all of them if that was not done so
+    /// far.
+    pub fn look_up_containers(&mut self, matchers: Matchers) {
+        let begins = !self.config.lookup_containers;
+        if !begins && *self.cgroups.matchers() == matchers {
+            return;
+        }
+        if !self.config.containers {
+            self.containers = Containers::with_host();
+        }
+        (self.config.containers, self.config.lookup_containers) = (true, true);
+        self.config.matchers = matchers.clone();
+        self.cgroups = Cgroups::new(matchers, true);
+        if begins {
+            self.find_all_containers();
+        }
+    }
+
+    /// Whether the answer to a request about a container is missing.
+    pub fn awaits_containers(&self) -> bool {
+        self.lookups.has_pending()
+    }
+
+    /// Takes the answer to a request about a container before it comes as a record.
+    pub fn take_container_answer(&mut self, answer: ContainerAnswer) {
+        match answer {
+            ContainerAnswer::Unavailable(container) => self.container_unavailable(&container),
+            ContainerAnswer::Described(json) => {
+                if let Ok(mut container) = Container::from_json(&json) {
+                    self.kubernetes.add_probes(&mut container);
+                    self.add_container(Arc::new(container));
+                }
+            }
         }
     }
 
@@ -74,6 +102,14 @@ impl State {
     /// Takes a request back that could not be sent: it is the next one again.
     pub fn postpone_container_request(&mut self, request: ContainerRequest) {
         self.lookups.push_front(request);
+    }
+
+    /// Finds the containers that all threads run in.
+    pub(crate) fn find_all_containers(&mut self) {
+        for at in self.tree.refs() {
+            self.find_container(at);
+            self.request_accounts(at, false);
+        }
     }
 
     /// Finds the container that a thread runs in, now that its control groups may have changed.

@@ -77,6 +77,9 @@ pub struct Container {
     pub pid: i64,
     /// It was described before it started: docker and podman choose its address at each start.
     pub starting: bool,
+    /// Only an event of its runtime has described it: its name, its image and its labels are known,
+    /// and of the rest nothing.
+    pub partial: bool,
 }
 
 /// A port of the host that leads into a container.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Group, Item, User};
 
-pub(crate) use descriptions::{CONTAINER_UNAVAILABLE, CONTAINERS_LOOKED_UP};
-pub use descriptions::{Description, FullSnapshot};
+pub(crate) use descriptions::CONTAINER_UNAVAILABLE;
+pub use descriptions::{CONTAINERS_LOOKED_UP, Description, FullSnapshot};
 
 use crate::fd::{Fd, FdKind, Role};
 use crate::fds::FdTable;

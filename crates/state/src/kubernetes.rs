@@ -67,7 +67,7 @@ pub struct Kubernetes {
     pods: HashMap<Box<str>, Arc<Pod>>,
     /// Uids in the API server of pods from files, by those of the kubelet.
     static_pods: HashMap<Box<str>, Box<str>>,
-    objects: HashMap<Box<str>, Arc<Object>>,
+    objects: HashMap<Box<str>, (ObjectKind, Arc<Object>)>,
     /// Bytes of all of them.
     bytes: usize,
 }
@@ -81,7 +81,14 @@ impl Kubernetes {
 
     /// The object with this uid that is no pod.
     pub fn object(&self, uid: &str) -> Option<&Object> {
-        self.objects.get(uid).map(|object| &**object)
+        self.objects.get(uid).map(|(_, object)| &**object)
+    }
+
+    /// All that is known, as changes that would tell it.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
+        let objects = self.objects.values();
+        let objects = objects.map(|(kind, object)| Change::Object(*kind, Arc::clone(object)));
+        objects.chain(self.pods.values().map(|pod| Change::Pod(Arc::clone(pod))))
     }
 
     /// Number of pods.
@@ -105,11 +112,11 @@ impl Kubernetes {
                 }
                 fits
             }
-            Change::Object(object) => {
+            Change::Object(kind, object) => {
                 self.remove(&object.uid);
                 let fits = self.reserve(object.bytes());
                 if fits {
-                    self.objects.insert(object.uid.as_str().into(), object);
+                    self.objects.insert(object.uid.as_str().into(), (kind, object));
                 }
                 fits
             }
@@ -141,7 +148,7 @@ impl Kubernetes {
                 self.static_pods.remove(pod.static_uid.as_str());
             }
         }
-        if let Some(object) = self.objects.remove(uid) {
+        if let Some((_, object)) = self.objects.remove(uid) {
             self.bytes = self.bytes.saturating_sub(object.bytes());
         }
     }

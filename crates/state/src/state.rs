@@ -162,10 +162,7 @@ impl State {
         let ports = std::mem::take(&mut self.server_ports);
         self.partition.fds.give_all_directions(&ports);
         if self.config.containers {
-            for at in self.tree.refs() {
-                self.find_container(at);
-                self.request_accounts(at, false);
-            }
+            self.find_all_containers();
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use peregrine_alert::Priority;
 use peregrine_config::{Config, Matchers as MatcherKeys};
 use peregrine_containers::{
@@ -137,18 +136,13 @@ pub fn counters() -> ContainerCounters {
     ContainerCounters::new(&EngineKind::ALL.map(EngineKind::name))
 }
 
-/// Starts the thread that asks the runtimes. What it learns goes into the inbox.
-///
-/// # Errors
-/// When the settings can't be used, or there can be no thread.
-pub fn start(
+/// What asks the runtimes, once it is started. What it learns goes into the inbox.
+pub fn service(
     setup: &Setup,
     counters: &Arc<ContainerCounters>,
     inbox: InboxSender,
-) -> anyhow::Result<(Service, ContainerRequests)> {
-    let (settings, log) = (settings(setup)?, sink(setup.log.clone()));
-    let started = Service::start(settings, inbox, Arc::clone(counters), log);
-    started.context("cannot start the thread that asks container runtimes")
+) -> (Service, ContainerRequests) {
+    Service::new(inbox, Arc::clone(counters), sink(setup.log.clone()))
 }
 
 fn sink(log: Log) -> LogSink {

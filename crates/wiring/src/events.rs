@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use peregrine_config::{Engine as Kind, LiveSettings as LiveKeys};
 use peregrine_engine::select::SyscallSet;
 use peregrine_engine::{Engine, Generation, Observer};
+use peregrine_event::inbox::Preview;
 use peregrine_fields::{Field, Fields};
 use peregrine_filter::Filter;
 use peregrine_probe::Live;
@@ -17,6 +18,8 @@ use peregrine_rules::{Loader, RuleSet};
 use peregrine_runtime::{control, signals, sources};
 use peregrine_scap::Reader;
 
+use super::feed::{self, Feeders};
+use super::patient::PatientResolver;
 use super::prepare::{PreparedRun, generation};
 use super::rules::{self, Texts};
 use super::setup::Setup;
@@ -78,6 +81,7 @@ static OPTIONS: LazyLock<RunArgs> = LazyLock::new(RunArgs::default);
 
 /// Rules, and the events that they are evaluated on.
 pub struct Watch<'a> {
+    setup: &'a Setup,
     events: &'a EventsArgs,
     prepared: PreparedRun<'a>,
     generation: Arc<Generation>,
@@ -96,8 +100,9 @@ impl<'a> Watch<'a> {
         let (controller, controls) = control::channel();
         signals::forward(controller, &setup.log, None)?;
         let prepared = PreparedRun::new(setup, texts, &OPTIONS, controls, &|| ());
+        let prepared = prepared.with_all_containers(setup)?;
         let generation = generation(setup, set, &prepared.agent.origin, &[])?;
-        Ok(Self { events, prepared, generation, scope })
+        Ok(Self { setup, events, prepared, generation, scope })
     }
 
     /// The rules.
@@ -108,7 +113,7 @@ impl<'a> Watch<'a> {
     /// Evaluates the rules on all events until they end, the observer stops, the time is over, or
     /// the user presses Ctrl-C.
     pub fn observe(&self, observer: &mut impl Observer) -> anyhow::Result<()> {
-        let Self { events, prepared, generation, scope } = self;
+        let Self { setup, events, prepared, generation, scope } = self;
         let time = events.seconds.map(|seconds| Duration::from_secs(seconds.into()));
         let shown = io::stderr().is_terminal() && !io::stdout().is_terminal();
         let progress = |events| {
@@ -130,8 +135,8 @@ impl<'a> Watch<'a> {
             Kind::Live { settings, .. } => {
                 let log = &prepared.agent.log;
                 let selected = &generation.settings().selected;
-                let (mut source, mut engine) =
-                    open_live(prepared, settings, selected, Arc::clone(generation))?;
+                let opened = open_live(setup, prepared, settings, selected, Arc::clone(generation));
+                let (mut source, mut engine, _feeders) = opened?;
                 let ended = engine.run(&mut source, &mut observer, &mut ());
                 ended.map_err(|error| live::failed(&error, log))?;
             }
@@ -141,19 +146,32 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Begins to monitor this machine for these system calls.
+/// How long an event waits for the runtimes to describe its container, unless alerts wait longer.
+const CONTAINER_WAIT: Duration = Duration::from_millis(500);
+
+/// Begins to monitor this machine for these system calls. Events wait for the descriptions of their
+/// containers, which the runtimes give while the last part of the result lives.
 pub fn open_live(
+    setup: &Setup,
     prepared: &PreparedRun<'_>,
     keys: &LiveKeys,
     selected: &SyscallSet,
     generation: Arc<Generation>,
-) -> anyhow::Result<(Live, Engine)> {
+) -> anyhow::Result<(Live, Engine, Feeders)> {
     let log = &prepared.agent.log;
     let live = live::settings(prepared, keys, selected)?;
     log.info("Enabled event sources: syscall");
     live::log_start(prepared, &live.probe);
-    let opened = sources::open_live(&live, None, log);
+    let preview = Preview::default();
+    let (feed, feeders) = feed::start(setup, &prepared.agent, Some(preview.clone()))?;
+    let opened = sources::open_live(&live, feed, log);
     let (source, resolver) = opened.map_err(|error| live::failed(&error, log))?;
-    let config = peregrine_state::Config { live: true, ..run::state(prepared) };
-    Ok((source, Engine::new(generation, config).with_resolver(Box::new(resolver))))
+    let config = peregrine_state::Config {
+        live: true,
+        lookup_containers: prepared.agent.containers.is_some(),
+        ..run::state(prepared)
+    };
+    let longest = Duration::from_millis(prepared.config.containers.max_delay_ms.into());
+    let resolver = PatientResolver::new(resolver, preview, longest.max(CONTAINER_WAIT));
+    Ok((source, Engine::new(generation, config).with_resolver(Box::new(resolver)), feeders))
 }

@@ -25,6 +25,7 @@ pub mod host;
 pub mod kubernetes;
 pub mod live;
 pub mod metrics;
+pub mod patient;
 pub mod plan;
 pub mod plugins;
 pub mod prepare;

@@ -57,8 +57,23 @@ impl<'a> PreparedRun<'a> {
     ///
     /// # Errors
     /// When that can't be used.
-    pub fn with_containers(mut self, setup: &Setup, set: &RuleSet<Field>) -> anyhow::Result<Self> {
-        self.containers = containers::are_used(setup, set);
+    pub fn with_containers(self, setup: &Setup, set: &RuleSet<Field>) -> anyhow::Result<Self> {
+        let used = containers::are_used(setup, set);
+        self.containing(setup, used)
+    }
+
+    /// With containers wherever there may be some: what is shown of an event has fields of them
+    /// that no rule has.
+    ///
+    /// # Errors
+    /// When the configuration of containers can't be used.
+    pub fn with_all_containers(self, setup: &Setup) -> anyhow::Result<Self> {
+        let allowed = setup.allows_containers();
+        self.containing(setup, allowed)
+    }
+
+    fn containing(mut self, setup: &Setup, containers: bool) -> anyhow::Result<Self> {
+        self.containers = containers;
         if self.containers {
             self.matchers = containers::matchers(setup, &containers::checked_settings(setup)?);
             let counters = || Arc::new(containers::counters());

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use peregrine_config::{ConfigError, Engine, Loaded, Plugin};
-use peregrine_containers::{Control, Settings};
+use peregrine_containers::Settings;
 use peregrine_engine::Generation;
 use peregrine_output::{AlertSender, OutputsPlanner};
 use peregrine_probe::bpf::KernelTypes;
@@ -21,6 +21,7 @@ use peregrine_telemetry::LoadedFiles;
 use peregrine_watch::Target;
 
 use super::agent::{Agent, loaded_files};
+use super::feed::RuntimeControl;
 use super::plan::Plan;
 use super::privileges::warn_of_lack;
 use super::rules::{self, Texts};
@@ -49,8 +50,8 @@ pub struct Running {
     pub metrics: Option<MetricsControl>,
     /// The web server, if there is one.
     pub web: ServerSlot,
-    /// Changes how container runtimes are asked, if they are.
-    pub containers: Option<Control>,
+    /// Begins to ask container runtimes, or changes how they are asked.
+    pub containers: Option<RuntimeControl>,
 }
 
 /// The versions of a run.
@@ -125,12 +126,16 @@ impl RunVersions {
         let setup = self.effective(setup);
         warn_of_lack(self.files.started.config(), &setup, &self.files.run);
         let set = rules::compile(&setup, &named.load, &texts)?;
-        let asks = self.running.containers.is_some();
-        if !asks && containers::are_used(&setup, &set) {
-            setup.log.warning("Containers need a restart: no rule used them at the start");
+        let mut agent = self.agent.clone();
+        if let Some(RuntimeControl { counters, .. }) = &self.running.containers
+            && containers::are_used(&setup, &set)
+        {
+            agent.containers.get_or_insert_with(|| Arc::clone(counters));
         }
+        // Once they are asked, they are asked until the end.
+        let asks = agent.containers.is_some();
         let asked = asks.then(|| containers::checked_settings(&setup)).transpose()?;
-        let mut plan = Plan::new(&setup, set, &self.agent)?;
+        let mut plan = Plan::new(&setup, set, &agent)?;
         plan.policies.matchers =
             asked.as_ref().map(|settings| containers::matchers(&setup, settings));
         let files = loaded_files(&setup.loaded, &texts);
@@ -145,12 +150,13 @@ impl RunVersions {
         new.loaded.config = config.reloaded(new.loaded.config);
         new.loaded.config.buffered_outputs &= !self.files.run.unbuffered;
         let read = std::mem::replace(&mut new.loaded.plugins, plugins.clone());
-        let built_in = |plugin: &&mut Plugin| plugin.name == containers::PLUGIN;
-        // The built-in plugin takes other settings.
-        if let Some(plugin) = new.loaded.plugins.iter_mut().find(built_in)
-            && let Some(read) = read.into_iter().find(|read| read.name == plugin.name)
-        {
-            plugin.init_config = read.init_config;
+        let built_in = |plugin: &Plugin| plugin.name == containers::PLUGIN && plugin.native;
+        // The built-in plugin takes other settings, and may be new.
+        if let Some(read) = read.into_iter().find(built_in) {
+            match new.loaded.plugins.iter_mut().find(|plugin| built_in(plugin)) {
+                Some(plugin) => plugin.init_config = read.init_config,
+                None => new.loaded.plugins.push(read),
+            }
         }
         new
     }
@@ -226,10 +232,14 @@ impl Versions for RunVersions {
             if let Err(error) = server::apply(server, &self.running.web, &self.agent) {
                 log.error(format_args!("There is no webserver: {error:#}"));
             }
-            if let (Some(control), Some(settings)) = (&self.running.containers, &version.containers)
+            if let (Some(runtimes), Some(settings)) =
+                (&self.running.containers, &version.containers)
                 && self.current.containers.as_ref() != Some(settings)
             {
-                control.configure(settings.clone());
+                self.agent.containers.get_or_insert_with(|| Arc::clone(&runtimes.counters));
+                if let Err(error) = runtimes.control.configure(settings.clone()) {
+                    log.error(format_args!("Container runtimes are not asked: {error}"));
+                }
             }
             log.reopen(log_settings(effective.config()));
             (self.running.metrics, self.current) = (metrics, version);

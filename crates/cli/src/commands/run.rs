@@ -31,7 +31,7 @@ use peregrine_wiring::privileges::drop_privileges;
 use peregrine_wiring::reload::{RunFiles, RunVersions, Running, Version};
 use peregrine_wiring::rules::{self, Rules};
 use peregrine_wiring::setup::Setup;
-use peregrine_wiring::{checks, feed, live, metrics, plugins, run, server};
+use peregrine_wiring::{checks, containers, feed, live, metrics, plugins, run, server};
 
 /// Exit code if the pid file can't be written; scripts tell it from other failures.
 const NO_PIDFILE: u8 = 255;
@@ -90,10 +90,13 @@ pub(super) fn start(
         log.debug("Skipping event processing in dry-run");
         return Ok(ExitCode::SUCCESS);
     }
+    let asked = prepared.agent.containers.is_some().then(|| containers::settings(setup));
+    let asked = asked.transpose()?;
     let reload = reloads.map(|(config, requests)| {
         let files = RunFiles::new(setup, &config.overrides, rules, args);
         let read = prepared.agent.reloads.files();
-        (files, Version::new(setup.loaded.clone(), &texts, read, &plan), requests)
+        let first = Version::new(setup.loaded.clone(), &texts, read, &plan);
+        (files, first.with_containers(asked), requests)
     });
     drop(texts);
     let others = plugins::open(
@@ -143,7 +146,7 @@ fn process(
     let outputs = Outputs::start(delivery, Arc::new(report))?;
     let start = |settings| metrics::start(settings, &generation, agent, outputs.sender());
     let metrics = metrics.map(start).transpose()?;
-    let (feed, feeders) = feed::start(setup, agent)?;
+    let (feed, feeders) = feed::start(setup, agent, None)?;
     let running = Running {
         outputs: outputs.planner(),
         alerts: outputs.sender(),

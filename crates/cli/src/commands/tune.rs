@@ -33,13 +33,15 @@ pub(crate) fn run(args: &TuneCommand) -> anyhow::Result<()> {
     let (controller, controls) = control::channel();
     signals::forward(controller, &setup.log, None)?;
     let prepared = PreparedRun::new(&setup, &texts, &run, controls, &|| ());
+    let prepared = prepared.with_containers(&setup, &set)?;
     let generation = generation(&setup, set, &prepared.agent.origin, &[])?;
     checks::buffers(&setup)?;
-    recommend(args, &prepared, &generation)
+    recommend(args, &setup, &prepared, &generation)
 }
 
 fn recommend(
     tune: &TuneCommand,
+    setup: &Setup,
     prepared: &PreparedRun<'_>,
     generation: &Arc<Generation>,
 ) -> anyhow::Result<()> {
@@ -67,8 +69,8 @@ fn recommend(
         Kind::Live { settings, .. } => {
             let all = candidates.iter().map(|candidate| &candidate.set);
             let all = all.fold(generation.settings().selected.clone(), |all, set| all.union(set));
-            let (mut source, mut engine) =
-                events::open_live(prepared, settings, &all, Arc::clone(generation))?;
+            let opened = events::open_live(setup, prepared, settings, &all, Arc::clone(generation));
+            let (mut source, mut engine, _feeders) = opened?;
             let count = online_cpus().context("CPUs of this machine")? as usize;
             let per_ring = match settings.cpus_for_each_buffer {
                 0 => count,

@@ -25,6 +25,9 @@ const BARE: &str = "Bare process starts";
 /// Last argument of pause processes.
 pub(crate) const PAUSE: &str = "mark-pause";
 
+/// Time from the end of a container to when it is forgotten, in milliseconds.
+const GRACE_MS: u32 = 1_000;
+
 const CAPTURE: &str = "recorded.scap";
 const METRICS: &str = "metrics.jsonl";
 
@@ -66,34 +69,22 @@ pub(crate) struct Alert {
 impl<'a> Agent<'a> {
     /// Starts it. `None`, with a line that says why, if the kernel can't be monitored.
     pub(crate) fn start(place: &'a Place) -> Option<Self> {
+        Self::start_with(place, &all_rules())
+    }
+
+    /// The same with these rules.
+    pub(crate) fn start_with(place: &'a Place, rules: &str) -> Option<Self> {
         // A machine that is busy with other tests makes runtimes slow.
         let delay = if measured().is_some() { 100 } else { 10_000 };
-        let delay = format!("containers: {{max_delay_ms: {delay}}}\n");
+        let delay =
+            format!("containers: {{max_delay_ms: {delay}, removal_grace_ms: {GRACE_MS}}}\n");
         let metrics = place.path(METRICS);
         let metrics = format!(
             "metrics: {{enabled: true, interval: 500ms, output_file: {}, include_empty_values: true}}\n",
             metrics.display()
         );
         place.write("falco.yaml", &format!("{CONFIG}{metrics}{delay}"));
-        let exec = "evt.type in (execve, execveat) and evt.rawres=0 and proc.name=sh and proc.cmdline contains mark-";
-        let conditions = [
-            (ANY, ""),
-            (
-                OF_IMAGE,
-                " and container.image.repository in (bb, localhost/bb, 127.0.0.1:5000/shop/bb)",
-            ),
-            (OF_NAMESPACE, " and k8s.ns.name=shop"),
-        ];
-        let mut rules = conditions.map(|(rule, condition)| {
-            format!(
-                "- {{rule: {rule}, desc: d, priority: NOTICE, output: '{FIELDS}', condition: '{exec}{condition}'}}\n"
-            )
-        });
-        rules[0] = format!(
-            "- {{rule: {BARE}, desc: d, priority: NOTICE, output: '%evt.rawtime %proc.cmdline %user.name', condition: '{exec}'}}\n{}",
-            rules[0]
-        );
-        place.write("rules.yaml", &rules.concat());
+        place.write("rules.yaml", rules);
         let mut command = place.command(env!("CARGO_BIN_EXE_peregrine"));
         let scope = format!("engine.modern_ebpf.scope.cgroup={}", place.containers().display());
         let files = [place.path("falco.yaml"), place.path("rules.yaml")];
@@ -168,6 +159,37 @@ impl<'a> Agent<'a> {
     pub(crate) fn end(self) -> bool {
         self.daemon.end()
     }
+}
+
+/// Processes that start, and end in a mark.
+const EXEC: &str = "evt.type in (execve, execveat) and evt.rawres=0 and proc.name=sh \
+    and proc.cmdline contains mark-";
+
+/// A rule that uses no field of containers.
+pub(crate) fn bare_rule() -> String {
+    format!(
+        "- {{rule: {BARE}, desc: d, priority: NOTICE, output: '%evt.rawtime %proc.cmdline %user.name', condition: '{EXEC}'}}\n"
+    )
+}
+
+/// All rules.
+pub(crate) fn all_rules() -> String {
+    let conditions = [
+        (ANY, ""),
+        (OF_IMAGE, " and container.image.repository in (bb, localhost/bb, 127.0.0.1:5000/shop/bb)"),
+        (OF_NAMESPACE, " and k8s.ns.name=shop"),
+    ];
+    let rules = conditions.map(|(rule, condition)| {
+        format!(
+            "- {{rule: {rule}, desc: d, priority: NOTICE, output: '{FIELDS}', condition: '{EXEC}{condition}'}}\n"
+        )
+    });
+    let ends = ["container", "container_removed"].map(|event| {
+        format!(
+            "- {{rule: {event}, desc: d, priority: NOTICE, output: '%evt.rawtime %container.id %container.name %container.image.repository', condition: 'evt.type={event}'}}\n"
+        )
+    });
+    [&[bare_rule()][..], &rules, &ends].concat().concat()
 }
 
 /// Alerts of a replay of what the agent of this place has recorded.

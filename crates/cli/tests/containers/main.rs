@@ -13,6 +13,7 @@
 mod agent;
 mod created;
 mod cri;
+mod life;
 mod place;
 mod runtimes;
 

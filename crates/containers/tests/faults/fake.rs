@@ -39,6 +39,8 @@ struct State {
     containers: BTreeMap<String, Value>,
     /// Streams of events.
     watching: Vec<UnixStream>,
+    /// Events that are not streamed yet, and are told when they are asked for.
+    recorded: Vec<Value>,
     /// Connections that are kept open without an answer.
     held: Vec<UnixStream>,
     /// Ids of containers that are not answered about.
@@ -116,15 +118,18 @@ impl Fake {
 
     /// The same with what the event says of the container.
     pub(crate) fn tell_with(&self, action: &str, id: &str, attributes: &Value) {
-        let event = json!({"Type": "container", "Action": action, "time": 7,
-            "Actor": {"ID": id, "Attributes": attributes}});
-        let line = format!("{event}\n");
+        let line = format!("{}\n", event(action, id, attributes));
         let chunk = format!("{:x}\r\n{line}\r\n", line.len());
         self.wait_for_watcher();
         for stream in &mut self.state().watching {
             // A client may have closed its connection.
             let _ = stream.write_all(chunk.as_bytes());
         }
+    }
+
+    /// Records an event that no stream tells, as podman's tells late.
+    pub(crate) fn record(&self, action: &str, id: &str, attributes: &Value) {
+        self.state().recorded.push(event(action, id, attributes));
     }
 
     pub(crate) fn wait_for_watcher(&self) {
@@ -166,6 +171,11 @@ impl Drop for Fake {
     }
 }
 
+fn event(action: &str, id: &str, attributes: &Value) -> Value {
+    json!({"Type": "container", "Action": action, "time": 7,
+        "Actor": {"ID": id, "Attributes": attributes}})
+}
+
 fn answer(state: &Mutex<State>, mut stream: UnixStream) {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -176,7 +186,9 @@ fn answer(state: &Mutex<State>, mut stream: UnixStream) {
         }
     }
     let head = String::from_utf8(head).unwrap();
-    let path = head.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
+    let (path, query) =
+        head.split(' ').nth(1).map(|it| it.split_once('?').unwrap_or((it, ""))).unwrap();
+    let path = path.to_owned();
     let (mode, delay) = {
         let state = state.lock().unwrap();
         (state.mode, state.delay)
@@ -197,6 +209,12 @@ fn answer(state: &Mutex<State>, mut stream: UnixStream) {
         }
         Mode::BrokenJson => {
             stream.write_all(&[ok, &b"Content-Length: 5\r\n\r\n{\"a\":"[..]].concat())
+        }
+        Mode::Right if path.ends_with("/events") && query.contains("stream=false") => {
+            let asked = |event: &Value| query.contains(event["Actor"]["ID"].as_str().unwrap());
+            let recorded = state.lock().unwrap().recorded.clone();
+            let lines = recorded.iter().filter(|event| asked(event)).map(|it| format!("{it}\n"));
+            stream.write_all(&[ok, &b"\r\n"[..], lines.collect::<String>().as_bytes()].concat())
         }
         Mode::Right if path.ends_with("/events") => {
             let head = [ok, &b"Transfer-Encoding: chunked\r\n\r\n"[..]].concat();

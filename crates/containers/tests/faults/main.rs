@@ -80,8 +80,8 @@ impl Run {
             lines.lock().unwrap().push(format!("{level:?}: {line}"));
         });
         let (sender, inbox) = inbox();
-        let (service, requests) =
-            Service::start(settings, sender, Arc::clone(&counters), sink).unwrap();
+        let (service, requests) = Service::new(sender, Arc::clone(&counters), sink);
+        service.control().start(settings).unwrap();
         Self { service, inbox, requests, counters, log, folder }
     }
 
@@ -378,7 +378,8 @@ fn other_settings_keep_what_is_known() {
         Run::start(|path| fake.insert(Fake::start(path)).add(&id(1), "kept", "", DAY), |_| ());
     let fake = fake.unwrap();
     run.initial(LONG);
-    run.service.control().configure(settings(EngineKind::Docker, &run.socket(), "create start"));
+    let settings = settings(EngineKind::Docker, &run.socket(), "create start");
+    run.service.control().configure(settings).unwrap();
     fake.add(&id(2), "new", "", DAY);
     assert_eq!(run.event(), shown("container", "new", ""));
     fake.wait_for_watcher();

@@ -83,6 +83,29 @@ fn an_event_describes_a_container_that_is_gone() {
 }
 
 #[test]
+fn what_podman_has_recorded_describes_a_container_that_it_has_locked() {
+    let mut fake = None;
+    let mut run = Run::of(EngineKind::Podman, |path| fake = Some(Fake::podman(path)), |_| ());
+    let fake = fake.unwrap();
+    run.initial(LONG);
+    fake.lock(&id(1));
+    fake.record("create", &id(1), &attributes("short"));
+    run.ask(ContainerEngine::Podman, &id(1), true);
+    let (said, is_shown) = container(&mut run);
+    assert_eq!((said.name.as_str(), said.image_repo.as_str()), ("short", "localhost/bb"));
+    assert!(said.starting && said.partial && !is_shown);
+    // It is gone when podman answers.
+    fake.unlock(&id(1));
+    let (said, is_shown) = container(&mut run);
+    assert!(!said.starting && said.partial && is_shown);
+    assert_eq!(run.event(), shown("container_removed", "short", ""));
+    assert_eq!(run.counters.stats().failed, 0);
+    // What was never made is not described by others.
+    run.ask(ContainerEngine::Podman, &id(2), false);
+    assert!(matches!(run.next(), Said::Unavailable(_)));
+}
+
+#[test]
 fn containers_of_events_are_asked_about_before_those_of_the_list() {
     const MANY: usize = 100;
     let mut fake = None;

@@ -20,6 +20,9 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
             _ => None,
         };
     };
+    if info.partial && !is_in_partial(field) {
+        return None;
+    }
     match field {
         Container::Id => text(&info.id),
         Container::FullId => text(&info.full_id),
@@ -96,6 +99,32 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
         | Container::DeploymentLabel
         | Container::DeploymentLabels => None,
     }
+}
+
+/// Whether a [partial](Info::partial) description has this field. Of the others it has an empty
+/// value, which says nothing about the container.
+fn is_in_partial(field: Container) -> bool {
+    !matches!(
+        field,
+        Container::Ip
+            | Container::Privileged
+            | Container::HostPid
+            | Container::HostNetwork
+            | Container::HostIpc
+            | Container::Mounts
+            | Container::Mount
+            | Container::MountSource
+            | Container::MountDest
+            | Container::MountMode
+            | Container::MountRdwr
+            | Container::MountPropagation
+            | Container::Healthcheck
+            | Container::LivenessProbe
+            | Container::ReadinessProbe
+            | Container::IsHealthcheck
+            | Container::IsLivenessProbe
+            | Container::IsReadinessProbe
+    )
 }
 
 /// Characters of a shortened id.

@@ -86,7 +86,8 @@ pub struct RunPolicies {
     pub max_waits: MaxWaits,
     /// Recording around matches.
     pub captures: Option<MatchCaptureSettings>,
-    /// Which control groups are those of containers, where a reload may have changed it.
+    /// Which control groups are those of containers, about which runtimes are asked from here on:
+    /// where a reload may have changed either.
     pub matchers: Option<Matchers>,
 }
 

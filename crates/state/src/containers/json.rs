@@ -72,13 +72,14 @@ impl Container {
             },
             size: json.get("size").and_then(Value::as_i64).unwrap_or(-1),
             pid: number(json, "pid"),
-            starting: json.get("starting").and_then(Value::as_bool).unwrap_or_default(),
+            starting: flag("starting"),
+            partial: flag("partial"),
         })
     }
 
     /// The JSON of container events, which [`from_json`](Self::from_json) reads. Beside what the
-    /// reference writes, it has the pid of the first process, the health probes, and whether the
-    /// container has yet to start.
+    /// reference writes, it has the pid of the first process, the health probes, whether the
+    /// container has yet to start, and whether the description is partial.
     pub fn to_json(&self) -> String {
         let mut json = json!({
             "type": self.kind.code(),
@@ -117,8 +118,10 @@ impl Container {
             if self.pid > 0 {
                 json.insert("pid".to_owned(), self.pid.into());
             }
-            if self.starting {
-                json.insert("starting".to_owned(), true.into());
+            for (key, holds) in [("starting", self.starting), ("partial", self.partial)] {
+                if holds {
+                    json.insert(key.to_owned(), true.into());
+                }
             }
             for probe in &self.probes {
                 let key = PROBES.iter().find(|(_, kind)| *kind == probe.kind).map(|(key, _)| *key);
@@ -248,6 +251,8 @@ mod tests {
             size: -1,
             pid: 17,
             created: 5,
+            starting: true,
+            partial: true,
             ..Container::default()
         };
         assert_eq!(Container::from_json(container.to_json().as_bytes()).unwrap(), container);

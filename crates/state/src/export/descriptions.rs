@@ -1,5 +1,6 @@
-//! What a snapshot has no form for: containers, their users and groups, and which groups are the
-//! host's. A recording has events about them at its beginning.
+//! What a snapshot has no form for: containers, their users and groups, which groups are the
+//! host's, and what the API server of Kubernetes has told. A recording has events about them at its
+//! beginning.
 
 use std::sync::Arc;
 
@@ -8,14 +9,15 @@ use peregrine_event::source::Observation;
 use peregrine_event::{Accounts, Builder, Event, EventType};
 
 use crate::containers::Container;
+use crate::kubernetes::{Change as KubernetesChange, KUBERNETES_EVENT};
 use crate::state::State;
 
 /// Name of the asynchronous event about a container that no runtime knows. Its data is the id.
 pub(crate) const CONTAINER_UNAVAILABLE: &[u8] = b"container_unavailable";
 
-/// Name of the asynchronous event with which recordings of runs begin that ask runtimes: from there
-/// on, descriptions of containers follow the first events of these.
-pub(crate) const CONTAINERS_LOOKED_UP: &[u8] = b"containers_looked_up";
+/// Name of the asynchronous event with which recordings of runs begin that ask runtimes, and which
+/// they have where a run begins to ask: from there on, descriptions of containers follow the first events of these.
+pub const CONTAINERS_LOOKED_UP: &[u8] = b"containers_looked_up";
 
 /// What a recording begins with.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub enum Description {
     LookedUp,
     /// Users and groups of a container.
     Accounts(Arc<[u8]>, Arc<Accounts>),
+    /// A pod, or an object that pods belong to.
+    Kubernetes(KubernetesChange),
 }
 
 impl State {
@@ -53,7 +57,9 @@ impl State {
         let accounts =
             accounts.map(|(id, known)| Description::Accounts(Arc::clone(id), Arc::clone(known)));
         let looked_up = self.config.lookup_containers.then_some(Description::LookedUp);
-        looked_up.into_iter().chain(containers).chain(unavailable).chain(accounts).collect()
+        let objects = self.kubernetes.changes().map(Description::Kubernetes);
+        let known = looked_up.into_iter().chain(objects).chain(containers);
+        known.chain(unavailable).chain(accounts).collect()
     }
 }
 
@@ -92,6 +98,11 @@ impl Description {
         match self {
             Self::Container(container) => {
                 give(&asynchronous(ts, b"container", container.to_json().as_bytes()));
+            }
+            Self::Kubernetes(change) => {
+                if let Some(json) = change.to_json() {
+                    give(&asynchronous(ts, KUBERNETES_EVENT.as_bytes(), json.as_bytes()));
+                }
             }
             Self::LookedUp => give(&asynchronous(ts, CONTAINERS_LOOKED_UP, b"")),
             Self::Unavailable(id) => give(&asynchronous(ts, CONTAINER_UNAVAILABLE, id)),

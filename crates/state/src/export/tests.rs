@@ -112,3 +112,30 @@ fn an_exiting_thread_is_exported() {
     let context = recorded.apply(&Event::parse(&bytes, 0).unwrap());
     assert_eq!(recorded.thread(context).map(|thread| thread.ptid), Some(10));
 }
+
+#[test]
+fn a_recording_begins_with_what_the_api_server_has_told() {
+    let mut state = loaded(machine());
+    let tell = |state: &mut State, json: &str| {
+        let mut bytes = Vec::new();
+        let mut event = Builder::new(EventType::AsynceventE, 1_000, -1);
+        event.u32(0).text("k8s").text(json).finish(&mut bytes).unwrap();
+        state.apply(&Event::parse(&bytes, 0).unwrap());
+    };
+    tell(
+        &mut state,
+        r#"{"reason":"Create","kind":"Namespace","uid":"n","meta":"{\"name\":\"shop\"}"}"#,
+    );
+    tell(
+        &mut state,
+        r#"{"reason":"Create","kind":"Pod","uid":"p","meta":"{\"name\":\"web\"}","refs":{"resources":{"Namespace":{"list":["n"]}}}}"#,
+    );
+    let snapshot = state.full_snapshot(2_000);
+    let mut recorded = loaded(snapshot.items.clone());
+    snapshot.events(|event| {
+        recorded.apply(event);
+    });
+    assert_eq!(recorded.kubernetes().pod("p"), state.kubernetes().pod("p"));
+    assert_eq!(recorded.kubernetes().object("n"), state.kubernetes().object("n"));
+    assert_eq!(recorded.kubernetes().object("n").map(|object| object.name.as_str()), Some("shop"));
+}

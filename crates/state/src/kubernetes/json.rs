@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use peregrine_limits::KUBERNETES_JSON_BYTES;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::{Object, ObjectKind, Pod};
@@ -16,7 +16,7 @@ pub enum Change {
     /// A pod is new, or has changed.
     Pod(Arc<Pod>),
     /// Another object is new, or has changed.
-    Object(Arc<Object>),
+    Object(ObjectKind, Arc<Object>),
     /// The pod or object with this uid is gone.
     Removed(String),
 }
@@ -64,9 +64,68 @@ impl Change {
             let pod = pod(object, &event, &meta)?;
             return Ok(Some(Self::Pod(Arc::new(pod))));
         }
-        Ok(ObjectKind::from_name(kind).map(|_| Self::Object(Arc::new(object))))
+        Ok(ObjectKind::from_name(kind).map(|kind| Self::Object(kind, Arc::new(object))))
+    }
+
+    /// The JSON of an event that says that this is there, which [`from_json`](Self::from_json)
+    /// reads. `None` for what is gone.
+    #[must_use]
+    pub fn to_json(&self) -> Option<String> {
+        let (kind, object, pod) = match self {
+            Self::Pod(pod) => ("Pod", &pod.object, Some(pod)),
+            Self::Object(kind, object) => (kind.name(), &**object, None),
+            Self::Removed(_) => return None,
+        };
+        let mut meta = Json::new();
+        let mut event = Json::new();
+        for (key, text) in [("reason", "Create"), ("uid", &object.uid), ("kind", kind)] {
+            event.insert(key.into(), text.into());
+        }
+        for (key, text) in
+            [("name", &object.name), ("namespace", &object.namespace), ("uid", &object.uid)]
+        {
+            meta.extend((!text.is_empty()).then(|| (key.into(), text.as_str().into())));
+        }
+        meta.insert("labels".into(), json!(object.labels));
+        if let Some(pod) = pod {
+            if !pod.static_uid.is_empty() {
+                meta.insert("annotations".into(), json!({ (STATIC_UID): pod.static_uid }));
+            }
+            let status = match pod.ip.as_str() {
+                "" => json!({}),
+                ip => json!({ "podIP": ip }),
+            };
+            event.insert("status".into(), status.to_string().into());
+            event.insert("refs".into(), json!({ "resources": resources(pod) }));
+            if !pod.probes.is_empty() {
+                let containers: Vec<_> = pod.probes.iter().filter_map(container_json).collect();
+                event.insert("spec".into(), json!({ "containers": containers }).to_string().into());
+            }
+        }
+        event.insert("meta".into(), Value::Object(meta).to_string().into());
+        Some(Value::Object(event).to_string())
     }
 }
+
+/// Uids of what a pod belongs to, by kind.
+fn resources(pod: &Pod) -> Json {
+    let kinds = ObjectKind::ALL.into_iter().filter_map(|kind| {
+        let uids: Vec<_> = pod.uids(kind).collect();
+        (!uids.is_empty()).then(|| (kind.name().to_owned(), json!({ "list": uids })))
+    });
+    kinds.collect()
+}
+
+/// A container with one command that watches it.
+fn container_json((name, probe): &(String, HealthProbe)) -> Option<Value> {
+    let (key, _) = PROBES.iter().find(|(_, kind)| *kind == probe.kind)?;
+    let command: Vec<_> = std::iter::once(&probe.exe).chain(&probe.args).collect();
+    Some(json!({ "name": name, (*key): { "exec": { "command": command } } }))
+}
+
+/// Keys of the commands that watch a container.
+const PROBES: [(&str, ProbeKind); 2] =
+    [("livenessProbe", ProbeKind::Liveness), ("readinessProbe", ProbeKind::Readiness)];
 
 type Json = Map<String, Value>;
 
@@ -117,14 +176,13 @@ fn references(event: &Value) -> Vec<(ObjectKind, String)> {
 
 /// The commands that watch a container, with its name.
 fn probes(container: &Json) -> Vec<(String, HealthProbe)> {
-    let kinds = [("livenessProbe", ProbeKind::Liveness), ("readinessProbe", ProbeKind::Readiness)];
     let probe = |(key, kind): (&str, _)| {
         let command = container.get(key)?.pointer("/exec/command")?.as_array()?;
         let mut words = command.iter().filter_map(Value::as_str).map(str::to_owned);
         let probe = HealthProbe { kind, exe: words.next()?, args: words.collect() };
         Some((text(container, "name").to_owned(), probe))
     };
-    kinds.into_iter().filter_map(probe).collect()
+    PROBES.into_iter().filter_map(probe).collect()
 }
 
 fn objects<'a>(json: &'a Json, key: &str) -> impl Iterator<Item = &'a Json> {
@@ -178,9 +236,45 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_again() {
+        let probe = |kind, exe: &str| HealthProbe { kind, exe: exe.into(), args: vec!["x".into()] };
+        let object = Object {
+            uid: "u".into(),
+            name: "web \"1\"".into(),
+            namespace: "shop".into(),
+            labels: [("app".into(), "web".into())].into(),
+        };
+        let pod = Pod {
+            object: object.clone(),
+            ip: "10.0.0.7".into(),
+            belongs_to: vec![
+                (ObjectKind::Namespace, "n".into()),
+                (ObjectKind::Service, "s".into()),
+                (ObjectKind::Service, "t".into()),
+            ],
+            probes: vec![
+                ("web".into(), probe(ProbeKind::Liveness, "cat")),
+                ("web".into(), probe(ProbeKind::Readiness, "test")),
+            ],
+            static_uid: "h".into(),
+        };
+        let bare =
+            Pod { object: Object { uid: "v".into(), ..Object::default() }, ..Pod::default() };
+        for change in [
+            Change::Pod(Arc::new(pod)),
+            Change::Pod(Arc::new(bare)),
+            Change::Object(ObjectKind::Deployment, Arc::new(object)),
+        ] {
+            let json = change.to_json().unwrap();
+            assert_eq!(Change::from_json(json.as_bytes()).unwrap(), Some(change));
+        }
+        assert_eq!(Change::Removed("u".into()).to_json(), None);
+    }
+
+    #[test]
     fn kinds_without_fields_are_no_change() {
         assert_eq!(read(&event("DaemonSet", &json!({}))).unwrap(), None);
-        assert!(matches!(read(&event("Namespace", &json!({}))), Ok(Some(Change::Object(_)))));
+        assert!(matches!(read(&event("Namespace", &json!({}))), Ok(Some(Change::Object(..)))));
         let gone = json!({ "reason": "Delete", "uid": "u", "kind": "Pod" });
         assert_eq!(read(&gone).unwrap(), Some(Change::Removed("u".into())));
     }

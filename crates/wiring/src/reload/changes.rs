@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use peregrine_config::KeyChange;
+use peregrine_config::{KeyChange, Loaded, Plugin};
 use peregrine_rules::RuleChanges;
 use peregrine_runtime::Log;
 
@@ -22,22 +22,34 @@ pub(super) fn log(started: &Setup, old: &Version, new: &Version) {
     line(log, "Rules removed", &removed);
     line(log, "Rules changed", &changed);
     let keys = new.loaded.changes_since(&old.loaded);
-    let keys: Vec<_> = keys.iter().filter(|change| !needs_restart(new, change)).collect();
+    let keys: Vec<_> = keys.iter().filter(|change| !needs_restart(started, new, change)).collect();
     line(log, "Keys changed", &keys);
     // Those that an earlier reload named are still waiting.
     let waiting = new.loaded.changes_since(&started.loaded);
-    for change in waiting.iter().filter(|change| needs_restart(new, change)) {
+    for change in waiting.iter().filter(|change| needs_restart(started, new, change)) {
         log.warning(format_args!("Needs a restart to take effect: {change}"));
     }
 }
 
-/// Whether a change takes effect with a restart only. The settings of the built-in plugin do not.
-fn needs_restart(new: &Version, change: &KeyChange) -> bool {
+/// Whether a change takes effect with a restart only. The settings of the built-in plugin do not,
+/// nor that it is loaded.
+fn needs_restart(started: &Setup, new: &Version, change: &KeyChange) -> bool {
     let plugins = new.loaded.config.plugins.0.iter().enumerate();
     let mut own = plugins.filter(|(_, plugin)| plugin.name == containers::PLUGIN);
     let is_own =
         own.any(|(index, _)| change.key.starts_with(&format!("plugins[{index}].init_config")));
-    change.needs_restart() && !is_own
+    let of_plugins = ["plugins", "load_plugins"].iter().any(|key| change.key.starts_with(key));
+    change.needs_restart() && !is_own && !(of_plugins && only_adds(&started.loaded, &new.loaded))
+}
+
+/// Whether no other plugins are loaded than before, and the built-in one if it was.
+fn only_adds(started: &Loaded, new: &Loaded) -> bool {
+    let own = |plugin: &&Plugin| plugin.name == containers::PLUGIN;
+    let others = |loaded: &Loaded| -> Vec<Plugin> {
+        loaded.plugins.iter().filter(|plugin| !own(plugin)).cloned().collect()
+    };
+    let has_own = |loaded: &Loaded| loaded.plugins.iter().any(|plugin| own(&plugin));
+    others(started) == others(new) && (has_own(new) || !has_own(started))
 }
 
 fn line(log: &Log, what: &str, names: &[impl Display]) {

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use peregrine_event::EventType;
 use peregrine_event::snapshot::{self, Item};
-use peregrine_event::source::{ContainerEngine, Observation};
+use peregrine_event::source::{ContainerAnswer, ContainerEngine, Observation};
 
 use super::{Clone, World, process};
-use crate::containers::{Container, ProbeKind};
+use crate::containers::{Container, Matchers, ProbeKind};
 use crate::lookups::Metadata;
 use crate::state::{Config, State};
 use crate::thread::Purpose;
@@ -270,6 +270,34 @@ fn a_runtime_confirms_a_container() {
     assert_eq!(world.state.pending_container(world.thread(10)), None);
     world.state.observe(Observation::ContainerUnavailable { container: b"b"[..].into() });
     assert_eq!(*world.thread(10).container, *b"b");
+}
+
+#[test]
+fn containers_are_looked_up_from_any_time_on() {
+    let mut world = World::with(Config { live: true, containers: false, ..Config::default() });
+    world.load(contained(20, 1, 1, "web"));
+    world.load(snapshot::Thread { cgroups: b"cpu=/a/b\0"[..].into(), ..process(10, 1, "sh") });
+    world.state.loaded();
+    world.asyncevent("container", r#"{"container":{"id":"b","type":7,"name":"early"}}"#);
+    assert!(world.state.containers().is_empty() && world.thread(20).container.is_empty());
+    world.state.look_up_containers(Matchers::default());
+    assert_eq!(requested(&mut world), [(ID[..12].to_owned(), true), ("b".to_owned(), false)]);
+    let answer = |id: &str| {
+        let json = format!(r#"{{"container":{{"id":"{id}","type":7,"name":"web"}}}}"#);
+        ContainerAnswer::Described(json.into_bytes().into())
+    };
+    world.state.take_container_answer(answer(&ID[..12]));
+    assert!(world.state.awaits_containers());
+    world.state.take_container_answer(ContainerAnswer::Unavailable(b"b"[..].into()));
+    assert!(!world.state.awaits_containers() && world.thread(10).container.is_empty());
+    let container = world.state.containers().get(&world.thread(20).container);
+    assert_eq!(container.map(|container| container.name.as_str()), Some("web"));
+    // Other matchers count for threads that start.
+    let host_groups = vec!["/docker".to_owned()];
+    world.state.look_up_containers(Matchers { host_groups, ..Matchers::default() });
+    world.load(contained(21, 1, 1, "other"));
+    world.state.loaded();
+    assert!(world.thread(21).container.is_empty());
 }
 
 #[test]
