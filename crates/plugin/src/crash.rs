@@ -3,6 +3,7 @@
 use core::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
 
 use crate::call;
@@ -63,6 +64,9 @@ extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc::c
     // SAFETY: a note is alive until its call returns, and this thread is in it. The name of the
     // plugin outlives the call.
     let note = unsafe { note.as_ref().map(|note| (&*note.plugin, note.function)) };
+    // Once: what was there before may abort in turn.
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let note = note.filter(|_| !TOLD.swap(true, Ordering::Relaxed));
     if let Some((plugin, function)) = note {
         for part in
             ["\nError: plugin '", plugin, "' has crashed in '", function, "' (", name, ")\n"]

@@ -104,7 +104,7 @@ pub enum PluginFault {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InitError {
     /// `init` has failed, and says why.
-    #[error("could not initialize plugin: {error}")]
+    #[error("could not initialize plugin: {error} (plugin '{plugin}')")]
     Failed {
         /// The plugin.
         plugin: String,
@@ -112,7 +112,7 @@ pub enum InitError {
         error: String,
     },
     /// `init` has succeeded, but there is no state.
-    #[error("could not initialize plugin: {plugin} returned no state, but success")]
+    #[error("could not initialize plugin: it returned no state, but success (plugin '{plugin}')")]
     NoState {
         /// The plugin.
         plugin: String,
@@ -147,7 +147,7 @@ pub enum CallError {
         function: &'static str,
     },
     /// It has failed, and says why.
-    #[error("plugin {plugin}: {error}")]
+    #[error("{error} (plugin '{plugin}')")]
     Failed {
         /// The plugin.
         plugin: String,

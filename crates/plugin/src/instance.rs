@@ -328,7 +328,9 @@ impl Initialised {
             // SAFETY: the state is one of this plugin, and no other call runs.
             unsafe { function(state) }
         });
-        String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()
+        let text = text.filter(|text| !text.is_empty());
+        let text = text.map(|text| String::from_utf8_lossy(&text).into_owned());
+        text.unwrap_or_else(|| "it gives no reason".to_owned())
     }
 
     /// What a return code means.

@@ -40,11 +40,11 @@ impl Library {
     /// When the file is not the library of a plugin, or this host can't run the plugin.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         let fault = |fault| LoadError::Library { path: path.to_owned(), fault };
+        crate::crash::report_crashes();
         let library = open(path).map_err(fault)?;
         let functions = PluginFunctions::of_library(&library);
         // See above: its code is never unmapped.
         std::mem::forget(library);
-        crate::crash::report_crashes();
         Self::of(path, functions)
     }
 

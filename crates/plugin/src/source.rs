@@ -26,7 +26,7 @@ use crate::source::worker::{Taken, Worker};
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SourceError {
     /// The plugin says so.
-    #[error("{error}")]
+    #[error("{error} (plugin '{plugin}')")]
     Failed {
         /// The plugin.
         plugin: String,
