@@ -129,6 +129,19 @@ limits! {
     INBOX_ENTRIES: Count = 1024;
     /// Events of other threads on their way to the event thread. More wait where they come from.
     INBOX_BYTES: Bytes = 16 << 20;
+    /// A text that a plugin writes into a table of threads or files. A longer one is cut.
+    TABLE_TEXT_BYTES: Bytes = 64 << 10;
+    /// Arguments, environment or control groups of a thread that a plugin writes. More are not
+    /// added.
+    TABLE_LIST_ENTRIES: Count = 65_536;
+    /// Entries that a plugin has created and not added to their table. More are not created.
+    TABLE_DRAFTS: Count = 4096;
+    /// Columns that plugins add to threads or files. More are refused.
+    TABLE_COLUMNS: Count = 1024;
+    /// Events of plugins that wait for their time between the others. More are dropped.
+    ASYNC_EVENTS: Count = 4096;
+    /// The same in bytes. More are dropped.
+    ASYNC_EVENT_BYTES: Bytes = 64 << 20;
     /// What a container runtime answers about one container or image, and one line of its event
     /// stream. A longer answer counts as unreadable.
     RUNTIME_ANSWER_BYTES: Bytes = 4 << 20;

@@ -167,6 +167,12 @@ impl State {
             self.partition.remove_thread(at);
             self.counters.removed_threads += 1;
         }
+        self.remove_emptied();
+    }
+
+    /// Removes what is known of containers that have lost their last thread.
+    #[inline]
+    pub(crate) fn remove_emptied(&mut self) {
         while let Some(container) = self.tree.next_emptied() {
             self.lookups.emptied(&container);
             // What captures tell of a container is not told again.

@@ -6,6 +6,7 @@ use peregrine_event::address::mapped_v4;
 use peregrine_event::snapshot;
 use smallvec::SmallVec;
 
+use crate::cells::DynamicCells;
 use crate::net::{Interfaces, socket_name};
 
 /// An open file of a process.
@@ -34,6 +35,8 @@ pub struct Fd {
     pub overlay_upper: bool,
     /// Whether it is the lower layer of an overlay file system.
     pub overlay_lower: bool,
+    /// What plugins keep of it.
+    pub(crate) dynamic: DynamicCells,
 }
 
 /// Name of an open file. Most are short, and then need no memory of their own.
@@ -157,6 +160,7 @@ impl Fd {
             connected: false,
             overlay_upper: false,
             overlay_lower: false,
+            dynamic: DynamicCells::default(),
         }
     }
 

@@ -265,7 +265,7 @@ impl FdTable {
         self.dense.extend((self.dense.len()..len).map(|fd| sparse.remove(&(fd as i64))));
     }
 
-    fn remove(&mut self, fd: i64) -> Option<Arc<Fd>> {
+    pub(crate) fn remove(&mut self, fd: i64) -> Option<Arc<Fd>> {
         let old = match self.dense.get_mut(fd as usize) {
             Some(slot) => slot.take(),
             None => self.sparse.remove(&fd),

@@ -32,6 +32,7 @@
 mod activity;
 mod apply;
 mod attribution;
+mod cells;
 mod containers;
 mod counters;
 mod export;
@@ -46,6 +47,7 @@ mod repair;
 mod residents;
 mod resolve;
 mod state;
+pub mod tables;
 mod text_budget;
 mod texts;
 mod thread;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use peregrine_event::snapshot;
 use peregrine_limits::THREAD_PATH_BYTES;
 
+use crate::cells::DynamicCells;
 use crate::containers::ProbeKind;
 use crate::text_budget::{Charge, TextBudget};
 use crate::texts::Texts;
@@ -81,6 +82,8 @@ pub struct Thread {
     pub(crate) reaper_tid: i64,
     pub(crate) children: Vec<ThreadRef>,
     pub(crate) live_children: usize,
+    /// What plugins keep of it.
+    pub(crate) dynamic: DynamicCells,
 }
 
 /// The program a thread runs: immutable, made by an exec and shared with the threads that inherit
@@ -209,6 +212,7 @@ impl Thread {
             reaper_tid: -1,
             children: Vec::new(),
             live_children: 0,
+            dynamic: DynamicCells::default(),
         }
     }
 

@@ -375,6 +375,15 @@ impl Tree {
         removed
     }
 
+    /// Removes all threads.
+    pub(crate) fn clear(&mut self) -> Vec<ThreadRef> {
+        let all = self.refs();
+        all.iter().for_each(|&at| self.free(at));
+        self.by_tid.clear();
+        self.groups.clear();
+        all
+    }
+
     /// Moves a thread to another parent if that is known. Returns whether it moved.
     pub(crate) fn move_child(&mut self, at: ThreadRef, ptid: i64) -> bool {
         let Some(old) = self.get(at).map(|thread| thread.ptid).filter(|&old| old != ptid) else {
