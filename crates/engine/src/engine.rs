@@ -9,7 +9,7 @@ use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Observation, Record, Repair, SourceId};
 use peregrine_fields::{Field, Recording, Scratch, View};
 use peregrine_rules::Rule;
-use peregrine_state::{Config, Context, Matchers, State};
+use peregrine_state::{Config, Context, EventParser, Matchers, ParserError, State};
 
 use crate::compiled::{Decision, Matching, Working};
 use crate::meter::{RuleMeter, Stage};
@@ -30,6 +30,10 @@ pub struct Engine {
     events: u64,
     position: Position,
     resolver: Option<Box<dyn ProcResolver>>,
+    parser: Option<Box<dyn EventParser>>,
+    // Whether the parser was told that events begin.
+    parser_is_open: bool,
+    refusal: Option<ParserError>,
     // Times of the first events of other sources than `syscall`, by `SourceId::index`.
     first_events: Vec<u64>,
     // The resolver's queue was full; until it moves, nothing is sent.
@@ -130,7 +134,7 @@ pub enum Step {
     Event,
     /// No event is currently available.
     Idle,
-    /// The source has ended, or the observer stopped the engine.
+    /// The source has ended, or the observer or the parser stopped the engine.
     End(End),
 }
 
@@ -139,7 +143,7 @@ pub enum Step {
 pub enum End {
     /// The source has ended.
     Source,
-    /// The observer stopped it.
+    /// The observer or the [parser](Engine::close) stopped it.
     Stopped,
 }
 
@@ -157,6 +161,9 @@ impl Engine {
             // Only captures begin with events that describe the machine.
             position: Position { in_snapshot: true, in_prelude: !live, prev_ts: 0 },
             resolver: None,
+            parser: None,
+            parser_is_open: false,
+            refusal: None,
             first_events: Vec::new(),
             resolver_full: false,
         }
@@ -167,6 +174,23 @@ impl Engine {
     #[must_use]
     pub fn with_resolver(self, resolver: Box<dyn ProcResolver>) -> Self {
         Self { resolver: Some(resolver), ..self }
+    }
+
+    /// Lets this parser change the state after each event, before rules are evaluated.
+    #[must_use]
+    pub fn with_parser(self, parser: Box<dyn EventParser>) -> Self {
+        Self { parser: Some(parser), ..self }
+    }
+
+    /// Tells the parser that there are no events any more. Returns why it has stopped the engine,
+    /// if it has.
+    pub fn close(&mut self) -> Option<ParserError> {
+        if std::mem::take(&mut self.parser_is_open)
+            && let Some(parser) = &mut self.parser
+        {
+            parser.closed(&mut self.state);
+        }
+        self.refusal.take()
     }
 
     /// Evaluates the rules of another generation from the next event on. State, rule histories and
@@ -241,7 +265,9 @@ impl Engine {
         Ok(match next? {
             Next::End => Step::End(End::Source),
             Next::Idle => {
-                self.loaded();
+                if self.loaded().is_break() {
+                    return Ok(Step::End(End::Stopped));
+                }
                 self.resolver_full = false;
                 self.send_requests();
                 match observer.idle(&self.state) {
@@ -285,13 +311,16 @@ impl Engine {
         observer: &mut impl Observer,
         meter: &mut impl RuleMeter,
     ) -> ControlFlow<()> {
-        self.loaded();
+        self.loaded()?;
         if event.source != SourceId::SYSCALL {
             return self.foreign(event, state_only, observer, meter);
         }
         self.resolve(event);
         observer.arrived(event, state_only, &self.state);
         let mut context = self.state.apply(event);
+        if let Some(parser) = &mut self.parser {
+            parser.parse(event, &mut self.state);
+        }
         if self.state.has_requests() && !self.resolver_full {
             self.send_requests();
         }
@@ -316,6 +345,9 @@ impl Engine {
         meter: &mut impl RuleMeter,
     ) -> ControlFlow<()> {
         observer.arrived(event, state_only, &self.state);
+        if let Some(parser) = &mut self.parser {
+            parser.parse(event, &mut self.state);
+        }
         let index = event.source.index();
         if self.first_events.len() <= index {
             self.first_events.resize(index + 1, 0);
@@ -338,9 +370,26 @@ impl Engine {
 
     /// Completes the snapshot if one is being read.
     #[inline]
-    fn loaded(&mut self) {
+    fn loaded(&mut self) -> ControlFlow<()> {
         if std::mem::take(&mut self.position.in_snapshot) {
             self.state.loaded();
+            return self.open_parser();
+        }
+        ControlFlow::Continue(())
+    }
+
+    #[cold]
+    fn open_parser(&mut self) -> ControlFlow<()> {
+        let Some(parser) = self.parser.as_mut().filter(|_| !self.parser_is_open) else {
+            return ControlFlow::Continue(());
+        };
+        self.parser_is_open = true;
+        match parser.opened(&mut self.state) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.refusal = Some(error);
+                ControlFlow::Break(())
+            }
         }
     }
 

@@ -47,6 +47,7 @@ mod throttle;
 mod undecided;
 
 pub use peregrine_event::source::{Next, ProcResolver, Source};
+pub use peregrine_state::{EventParser, ParserError};
 
 pub use alert_template::{AlertContent, AlertTemplate};
 pub use compiled::{CompiledRules, Matching};

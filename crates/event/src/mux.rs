@@ -85,6 +85,10 @@ impl<S: TimedSource> Source for Mux<S> {
             next => next,
         })
     }
+
+    fn close(&mut self) {
+        self.sources.iter_mut().for_each(Source::close);
+    }
 }
 
 /// The number of the next event of a source.

@@ -78,6 +78,9 @@ pub trait Source {
     /// # Errors
     /// When there can be no further record, though the end was not reached.
     fn next(&mut self) -> Result<Next<'_>, Self::Error>;
+
+    /// No record is taken any more.
+    fn close(&mut self) {}
 }
 
 /// A source that knows the time of its next record before it delivers it, so that several can be

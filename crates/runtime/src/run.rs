@@ -9,7 +9,7 @@ use peregrine_alert::AlertOrigin;
 use peregrine_engine::held::HeldStats;
 use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::profile::Profile;
-use peregrine_engine::{Engine, Generation, Source};
+use peregrine_engine::{Engine, EventParser, Generation, ParserError, Source};
 use peregrine_event::inbox::{Feed, InboxSource};
 use peregrine_output::{AlertSender, DeliveryReport, Drain, Outputs, Summary};
 use peregrine_probe::bpf::{KernelTypes, count_runs};
@@ -58,6 +58,8 @@ pub struct RunContext<'a> {
     pub others: Vec<OtherSource>,
     /// Sources of the plugins whose events a capture may hold.
     pub plugins: PluginSources,
+    /// What changes the state after each event.
+    pub parser: Option<Box<dyn EventParser>>,
 }
 
 /// A prepared run: recorded files are created.
@@ -118,6 +120,9 @@ pub enum RunError {
     /// Another source than the kernel has no events, or no more.
     #[error("{0}")]
     Source(SourceError),
+    /// A plugin refuses events.
+    #[error(transparent)]
+    Parser(ParserError),
     /// The kernel can't count the runs of programs.
     #[error(transparent)]
     CountRuns(Box<dyn std::error::Error + Send + Sync>),
@@ -132,6 +137,8 @@ struct Followed<E> {
     events: u64,
     profile: Option<ProfileReport>,
     started: bool,
+    /// Why the parser has stopped it, if it has.
+    refusal: Option<ParserError>,
 }
 
 impl<'a> Run<'a> {
@@ -155,8 +162,18 @@ impl<'a> Run<'a> {
     /// Runs until the source ends or a stop is requested. Delivers all alerts.
     pub fn run(self, controls: &Controls) -> RunReport {
         let Self { settings, context, recorder } = self;
-        let RunContext { generation, outputs, origin, metrics, feed, log, opened, others, plugins } =
-            context;
+        let RunContext {
+            generation,
+            outputs,
+            origin,
+            metrics,
+            feed,
+            log,
+            opened,
+            others,
+            plugins,
+            parser,
+        } = context;
         // Until the end of this function: a full stderr must not hold up the event thread.
         let _background = log.in_background();
         // Without a thread for it, there is no report; metrics still have the counts.
@@ -190,10 +207,18 @@ impl<'a> Run<'a> {
         let mut observer = RunObserver::new(parts, &generation, &origin);
         controls.service().monitoring(None, alerts.clone(), generation.iter().count());
         let drains = live || !others.is_empty();
-        let work =
-            Work { settings: &settings, alerts, controls, log: &log, drains, others, plugins };
+        let work = Work {
+            settings: &settings,
+            alerts,
+            controls,
+            log: &log,
+            drains,
+            others,
+            plugins,
+            parser,
+        };
         let begun = Instant::now();
-        let Followed { result, events, profile, started } = match &settings.source {
+        let Followed { result, events, profile, started, refusal } = match &settings.source {
             SourceSettings::Replay(path) => work.replay(generation, &mut observer, path),
             SourceSettings::Live(live) => work.live(generation, &mut observer, live, feed, opened),
             SourceSettings::Nothing => {
@@ -205,9 +230,10 @@ impl<'a> Run<'a> {
         let elapsed = begun.elapsed();
         controls.service().stopped();
         drop(watchdog);
-        let result = result.and_then(|_| match observer.drops.exits() {
-            true => Err(RunError::Losses),
-            false => Ok(()),
+        let result = result.and_then(|_| match (refusal, observer.drops.exits()) {
+            (Some(refusal), _) => Err(RunError::Parser(refusal)),
+            (None, true) => Err(RunError::Losses),
+            (None, false) => Ok(()),
         });
         report_held(observer.held_stats(), &log);
         let drain = match controls.stop_requested() {
@@ -231,6 +257,7 @@ struct Work<'a> {
     drains: bool,
     others: Vec<OtherSource>,
     plugins: PluginSources,
+    parser: Option<Box<dyn EventParser>>,
 }
 
 impl Work<'_> {
@@ -245,7 +272,7 @@ impl Work<'_> {
             Ok(reader) => reader.with_plugins(std::mem::take(&mut self.plugins)),
             Err(error) => return Followed::failed(error.into()),
         };
-        let engine = Engine::new(generation, self.settings.state.clone());
+        let engine = self.engine(generation, self.settings.state.clone());
         let followed =
             self.follow(engine, &mut replay, observer, |_: &mut _, _: &_, _, _: &mut _| ());
         if matches!(followed.result, Ok(Ended::Source | Ended::Observer)) {
@@ -284,7 +311,7 @@ impl Work<'_> {
         observer.start_clock();
         opened();
         let state = peregrine_state::Config { live: true, ..self.settings.state.clone() };
-        let engine = Engine::new(generation, state);
+        let engine = self.engine(generation, state);
         let engine = engine.with_resolver(Box::new(resolver));
         let log = self.log.clone();
         let _events = self.controls.heartbeat().enter(Phase::Events);
@@ -333,10 +360,18 @@ impl Work<'_> {
         }
         observer.start_clock();
         let state = peregrine_state::Config { live: true, ..self.settings.state.clone() };
-        let engine = Engine::new(generation, state);
+        let engine = self.engine(generation, state);
         let _events = self.controls.heartbeat().enter(Phase::Events);
         let mut mux = Mux::new(sources);
         self.follow(engine, &mut mux, observer, |_: &mut _, _: &_, _, _: &mut _| ())
+    }
+
+    fn engine(&mut self, generation: Arc<Generation>, state: peregrine_state::Config) -> Engine {
+        let engine = Engine::new(generation, state);
+        match self.parser.take() {
+            Some(parser) => engine.with_parser(parser),
+            None => engine,
+        }
     }
 
     /// Runs the event loop over a source, with the configured meter.
@@ -350,20 +385,23 @@ impl Work<'_> {
         if self.settings.profile {
             let mut profiler = engine.generation().profiler();
             let begun = cpu_time();
-            let (result, engine) = self.drive(engine, source, observer, &mut profiler, reselect);
+            let (result, mut engine) =
+                self.drive(engine, source, observer, &mut profiler, reselect);
             let cpu = cpu_time().saturating_sub(begun);
             let generation = engine.generation();
             let profile = ProfileReport::new(generation, Profile::new(generation, &profiler), cpu);
             let (events, profile) = (engine.events(), Some(profile));
-            return Followed { result, events, profile, started: true };
+            let refusal = engine.close();
+            return Followed { result, events, profile, started: true, refusal };
         }
-        let (result, engine) = if observer.metrics.as_ref().is_some_and(Metrics::counts_costs) {
+        let (result, mut engine) = if observer.metrics.as_ref().is_some_and(Metrics::counts_costs) {
             let mut counters = engine.generation().cost_counters();
             self.drive(engine, source, observer, &mut counters, reselect)
         } else {
             self.drive(engine, source, observer, &mut (), reselect)
         };
-        Followed { result, events: engine.events(), profile: None, started: true }
+        let refusal = engine.close();
+        Followed { result, events: engine.events(), profile: None, started: true, refusal }
     }
 
     fn drive<S: Source>(
@@ -378,6 +416,7 @@ impl Work<'_> {
         let mut events =
             EventLoop { engine, observer, meter, controls, log, ready: false, drains: self.drains };
         let result = events.run(source, reselect);
+        source.close();
         let engine = events.engine;
         // At exit the kernel takes this memory back at once, which is faster than freeing it piece
         // by piece.
@@ -393,12 +432,12 @@ impl Work<'_> {
 
 impl<E> Followed<E> {
     fn failed(error: E) -> Self {
-        Self { result: Err(error), events: 0, profile: None, started: false }
+        Self { result: Err(error), events: 0, profile: None, started: false, refusal: None }
     }
 
     fn map_err<F>(self, map: impl FnOnce(E) -> F) -> Followed<F> {
-        let Self { result, events, profile, started } = self;
-        Followed { result: result.map_err(map), events, profile, started }
+        let Self { result, events, profile, started, refusal } = self;
+        Followed { result: result.map_err(map), events, profile, started, refusal }
     }
 }
 

@@ -42,6 +42,7 @@ mod kubernetes;
 mod lookups;
 mod moved;
 mod net;
+mod parser;
 mod partition;
 mod repair;
 mod residents;
@@ -69,6 +70,7 @@ pub use kubernetes::{
 };
 pub use lookups::{Metadata, PendingContainer};
 pub use net::Interfaces;
+pub use parser::{EventParser, ParserError};
 pub use partition::Partition;
 pub use state::{Config, Context, State};
 pub use texts::Texts;

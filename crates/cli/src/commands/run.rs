@@ -165,6 +165,7 @@ fn process(
         opened,
         others,
         plugins,
+        parser: None,
     };
     let run = Run::prepare(settings, context)?;
     let web = running.web.clone();

@@ -45,6 +45,14 @@ impl Source for AnySource<'_> {
             Self::Other(other) => other.next().map_err(RunError::Source),
         }
     }
+
+    fn close(&mut self) {
+        match self {
+            Self::Live(live) => live.close(),
+            Self::Told(told) => told.close(),
+            Self::Other(other) => other.close(),
+        }
+    }
 }
 
 impl TimedSource for AnySource<'_> {

@@ -194,6 +194,7 @@ fn a_live_run_keeps_state_and_events_over_a_reload() {
             opened: &|| opened.send(()).unwrap(),
             others: Vec::new(),
             plugins: Vec::new(),
+            parser: None,
         };
         Run::prepare(settings(SourceSettings::Live(live)), context).unwrap().run(&controls)
     });

@@ -118,6 +118,7 @@ fn two_hundred_thousand_events_a_second_survive_reloads() {
             opened: &|| opened.send(()).unwrap(),
             others: Vec::new(),
             plugins: Vec::new(),
+            parser: None,
         };
         Run::prepare(settings(SourceSettings::Live(live)), context).unwrap().run(&controls)
     });

@@ -126,6 +126,7 @@ fn replay(capture: PathBuf) -> u64 {
         opened: &|| (),
         others: Vec::new(),
         plugins: Vec::new(),
+        parser: None,
     };
     let report =
         Run::prepare(settings(SourceSettings::Replay(capture)), context).unwrap().run(&controls);
