@@ -3,8 +3,8 @@
 //! There is one table, [`Table::Threads`]. A thread has four more below it: its open files, its
 //! arguments, its environment and its control groups. A [`Row`] is a name for an entry, not the
 //! entry: whether that still exists is found out when it is read or written, so a row may be kept
-//! for any time. Rows that a plugin creates are in no table until it adds them; the [`TableSession`]
-//! keeps them so long.
+//! for any time. Rows that a plugin creates are in no table until it adds them; the
+//! [`TableSession`] keeps them so long.
 //!
 //! Plugins may add columns to threads and to open files. Their cells are stored with the thread or
 //! the file, where one was written, and end with it.
