@@ -128,7 +128,7 @@ struct {
 	__uint(max_entries, SYSCALL_LIMIT);
 	__type(key, u32);
 	__type(value, u32);
-} syscall_codes SEC(".maps"); // the format's codes by native number
+} syscall_codes SEC(".maps"); // by native number: the format's code, and which arguments are paths
 
 INLINE struct config *get_config(void)
 {

@@ -337,11 +337,37 @@ INLINE void put_keyctl(struct event *e, struct call *c)
 	put_key_argument(e, c->args[4], has & N5, false);
 }
 
-// Any syscall that has no event of its own.
+enum { CURRENT_DIRECTORY = -100 };
+
+// An argument by its number plus one; 0 stands for none.
+INLINE u64 argument(struct call *c, u32 number, u64 none)
+{
+	u64 value = none;
+	for (u32 i = 0; i < 6; i++)
+		if (number == i + 1)
+			value = c->args[i];
+	return value;
+}
+
+INLINE void put_argument_path(struct event *e, struct call *c, u32 which)
+{
+	put_id(e, argument(c, which & 7, CURRENT_DIRECTORY));
+	put_path(e, argument(c, which >> 3 & 7, 0));
+}
+
+// Any syscall that has no event of its own. If it succeeds, its paths follow the parameters of the
+// format.
 COLLECT(generic, GENERIC_X)
 {
 	u32 id = c->id;
-	u32 *code = bpf_map_lookup_elem(&syscall_codes, &id);
-	put_u16(e, code ? *code : 0);
+	u32 *known = bpf_map_lookup_elem(&syscall_codes, &id);
+	u32 entry = known ? *known : 0;
+	u32 one = c->ret >= 0 ? entry >> 16 & 63 : 0, two = one ? entry >> 22 & 63 : 0;
+	begin(e, e->scratch, EVENT_GENERIC_X, two ? 6 : one ? 4 : 2, GENERIC_X_CLASS);
+	put_u16(e, entry);
 	put_u16(e, id);
+	if (one)
+		put_argument_path(e, c, one);
+	if (two)
+		put_argument_path(e, c, two);
 }

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 /// Writes every generated file; with `check`, fails if one differs from the committed file.
@@ -20,7 +20,7 @@ pub fn run(check: bool) -> Result<()> {
         (event.join("events.rs"), events(&schema)?),
         (event.join("params.rs"), params(&schema)?),
         (event.join("flags.rs"), flags(&schema)),
-        (event.join("syscalls.rs"), syscalls(&schema)),
+        (event.join("syscalls.rs"), syscalls(&schema)?),
         (root.join("crates/scap/src/generated.rs"), conversions(&rules)?),
         (root.join("crates/probe/src/bpf/compat.rs"), crate::bpf::compat(&root)?),
     ];
@@ -46,6 +46,9 @@ struct Schema {
     events: Vec<Event>,
     dynamic: BTreeMap<String, Vec<Param>>,
     tables: BTreeMap<String, Vec<(String, u32)>>,
+    /// Which arguments of syscalls without an event of their own are paths (`pN`) and the
+    /// directories or files that they are relative to (`dN`).
+    path_arguments: BTreeMap<String, String>,
     syscalls: BTreeMap<String, Vec<Syscall>>,
 }
 
@@ -63,6 +66,20 @@ struct Event {
     actor: Actor,
     /// Name of the parameter that holds the fd the event is about.
     fd_param: Option<String>,
+    #[serde(default)]
+    paths: Paths,
+}
+
+/// Names of the parameters that hold the paths an event acts on.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Paths {
+    path: Option<String>,
+    source: Option<String>,
+    target: Option<String>,
+    /// The target is what a symbolic link contains, relative to the directory of the link.
+    #[serde(default)]
+    symlink: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -84,6 +101,9 @@ struct Param {
     table: Option<String>,
     dirfd_param: Option<u8>,
     dynamic: Option<String>,
+    /// Peregrine's own, behind those of the format.
+    #[serde(default)]
+    own: bool,
 }
 
 #[derive(Deserialize)]
@@ -114,7 +134,7 @@ struct ConversionParam {
 
 fn events(schema: &Schema) -> Result<String> {
     let mut out = String::from(
-        "use super::flags::*;\nuse crate::table::{Actor, Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format, ParamInfo};\nuse crate::types::ParamType;\n\n",
+        "use super::flags::*;\nuse crate::table::{Actor, Category, Class, Direction, DynamicParam, EventFlags, EventInfo, EventPaths, Extra, Format, ParamInfo, PathBase, PathParam};\nuse crate::types::ParamType;\n\n",
     );
     out += "/// Every event of the format, named after its code.\n#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]\n#[repr(u16)]\n#[allow(missing_docs, non_camel_case_types, reason = \"the names are the format's own\")]\npub enum EventType {\n";
     for (i, event) in schema.events.iter().enumerate() {
@@ -139,9 +159,11 @@ fn events(schema: &Schema) -> Result<String> {
         };
         let classes: Vec<_> = event.class.iter().map(|c| format!("Class::{}", camel(c))).collect();
         let fd_param = event.fd_param.as_deref().map(|name| event.position(name)).transpose()?;
+        let paths = event.paths()?;
+        let format_params = event.params.iter().take_while(|param| !param.own).count();
         write!(
             out,
-            "EventInfo {{ name: {:?}, id: {:?}, direction: Direction::{}, category: Category::{}, classes: &[{}], flags: {flags}, actor: Actor::{:?}, fd_param: {fd_param:?}, params: &[",
+            "EventInfo {{ name: {:?}, id: {:?}, direction: Direction::{}, category: Category::{}, classes: &[{}], flags: {flags}, actor: Actor::{:?}, fd_param: {fd_param:?}, paths: {paths}, format_params: {format_params}, params: &[",
             event.name,
             event.id,
             if event.dir == ">" { "Enter" } else { "Exit" },
@@ -187,6 +209,29 @@ impl Event {
     fn position(&self, param: &str) -> Result<usize> {
         let found = self.params.iter().position(|p| p.name == param);
         found.with_context(|| format!("{} has no parameter {param}", self.id))
+    }
+
+    /// The paths it acts on, as Rust.
+    fn paths(&self) -> Result<String> {
+        let Paths { path, source, target, symlink } = &self.paths;
+        if path.is_none() && source.is_none() && target.is_none() {
+            return Ok("EventPaths::NONE".to_owned());
+        }
+        let of = |name: &Option<String>, is_content: bool| -> Result<String> {
+            let Some(name) = name else { return Ok("None".to_owned()) };
+            let at = self.position(name)?;
+            let param = self.params.get(at).context("no parameter")?;
+            let base = match (param.ty.as_str(), param.dirfd_param) {
+                ("fd", _) => "PathBase::Fd".to_owned(),
+                (_, Some(dirfd)) => format!("PathBase::Dir({dirfd})"),
+                _ if is_content => "PathBase::Link".to_owned(),
+                _ => "PathBase::Cwd".to_owned(),
+            };
+            Ok(format!("Some(PathParam {{ param: {at}, base: {base} }})"))
+        };
+        let (path, source) = (of(path, false)?, of(source, false)?);
+        let target = of(target, *symlink)?;
+        Ok(format!("EventPaths {{ path: {path}, source: {source}, target: {target} }}"))
     }
 }
 
@@ -240,14 +285,14 @@ fn flags(schema: &Schema) -> String {
     out
 }
 
-fn syscalls(schema: &Schema) -> String {
+fn syscalls(schema: &Schema) -> Result<String> {
     let mut names = BTreeMap::new();
     for syscall in schema.syscalls.values().flatten() {
         names.insert(syscall.sc_code, syscall.sc.clone());
     }
     let len = names.keys().max().map_or(0, |m| m + 1);
     let mut out = format!(
-        "use super::events::EventType;\nuse crate::table::Syscall;\n\n/// Syscall names by their code in the format; empty where no known architecture has the code.\npub(crate) static SC_NAMES: [&str; {len}] = ["
+        "use super::events::EventType;\nuse crate::table::{{PathArgument, Syscall}};\n\n/// Syscall names by their code in the format; empty where no known architecture has the code.\npub(crate) static SC_NAMES: [&str; {len}] = ["
     );
     for code in 0..len {
         let _ = write!(out, "{:?},", names.get(&code).map_or("", String::as_str));
@@ -273,7 +318,38 @@ fn syscalls(schema: &Schema) -> String {
         }
         out += "];\n";
     }
-    out
+    Ok(out + &path_arguments(schema, &names)?)
+}
+
+/// The paths among the arguments of syscalls that have no event of their own, by code.
+fn path_arguments(schema: &Schema, names: &BTreeMap<u16, String>) -> Result<String> {
+    let mut out = format!(
+        "\n/// Sorted by code.\npub(crate) static PATH_ARGUMENTS: [(u16, &[PathArgument]); {}] = [",
+        schema.path_arguments.len()
+    );
+    for name in schema.path_arguments.keys() {
+        ensure!(names.values().any(|known| known == name), "no syscall {name}");
+    }
+    for (code, name) in names {
+        let Some(words) = schema.path_arguments.get(name) else { continue };
+        let mut all: Vec<(Option<u8>, Option<u8>)> = Vec::new();
+        for word in words.split(' ') {
+            let number = word.get(1..).context("no number")?.parse()?;
+            match (word.get(..1), all.last_mut()) {
+                (Some("d"), _) => all.push((Some(number), None)),
+                (Some("p"), Some((_, path @ None))) => *path = Some(number),
+                (Some("p"), _) => all.push((None, Some(number))),
+                _ => bail!("{name}: unknown word {word}"),
+            }
+        }
+        ensure!(all.len() <= 2, "{name}: more than two paths");
+        let all: Vec<_> = all
+            .iter()
+            .map(|(dirfd, path)| format!("PathArgument {{ dirfd: {dirfd:?}, path: {path:?} }}"))
+            .collect();
+        write!(out, "({code}, &[{}]),", all.join(", "))?;
+    }
+    Ok(out + "];\n")
 }
 
 fn conversions(rows: &[ConversionRow]) -> Result<String> {

@@ -106,7 +106,7 @@ impl ListedEvent {
 
     fn line(&self, format: Format) -> String {
         let (direction, name) = (self.direction(), self.name);
-        let params = self.ty.info().params.iter().map(|param| ParamText { param, format });
+        let params = self.ty.info().format_params().iter().map(|param| ParamText { param, format });
         let params = params.map(|param| param.to_string()).collect::<Vec<_>>().join(", ");
         if format == Format::Markdown {
             let available = if self.available { "Yes" } else { "No" };
@@ -116,7 +116,7 @@ impl ListedEvent {
     }
 
     fn json(&self) -> Json {
-        let params: Vec<_> = self.ty.info().params.iter().map(param_json).collect();
+        let params: Vec<_> = self.ty.info().format_params().iter().map(param_json).collect();
         json!({
             "name": self.name,
             "dir": self.direction().to_string(),

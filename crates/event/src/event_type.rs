@@ -2,8 +2,8 @@
 
 use crate::EventType;
 use crate::generated::events::{ALL, EVENTS};
-use crate::generated::syscalls::{AARCH64, SC_NAMES, X86_64};
-use crate::table::{Class, Direction, EventFlags, EventInfo, EventTraits, Syscall};
+use crate::generated::syscalls::{AARCH64, PATH_ARGUMENTS, SC_NAMES, X86_64};
+use crate::table::{Class, Direction, EventFlags, EventInfo, EventTraits, PathArgument, Syscall};
 
 impl EventType {
     /// Number of event types.
@@ -157,6 +157,13 @@ pub fn syscall_name(sc: u16) -> Option<&'static str> {
     }
 }
 
+/// The paths among the arguments of a syscall that has no event of its own: one, or a source and a
+/// target. The shared event has them behind the parameters of the format.
+pub fn path_arguments(sc: u16) -> &'static [PathArgument] {
+    let found = PATH_ARGUMENTS.binary_search_by_key(&sc, |(code, _)| *code);
+    found.ok().and_then(|at| PATH_ARGUMENTS.get(at)).map_or(&[], |(_, arguments)| arguments)
+}
+
 /// Whether the format has this code. Codes that only other architectures use have no name here.
 pub(crate) fn is_syscall(sc: u16) -> bool {
     usize::from(sc) < SC_NAMES.len()
@@ -203,7 +210,7 @@ pub fn native_syscalls() -> &'static [Syscall] {
 mod tests {
     use super::*;
     use crate::ParamType;
-    use crate::table::Actor;
+    use crate::table::{Actor, EventPaths, PathBase};
 
     #[test]
     fn the_fd_parameter_is_an_fd() {
@@ -221,6 +228,41 @@ mod tests {
             let no_act = flags.contains(EventFlags::SKIP_PARSER_RESET) || ty.describes_machine();
             assert!(!no_act || ty.traits().actor == Actor::None, "{ty:?}");
         }
+    }
+
+    #[test]
+    fn paths_are_texts_and_their_directories_fds() {
+        for info in EventType::all().map(EventType::info) {
+            let EventPaths { path, source, target } = info.paths;
+            assert!(source.is_some() == target.is_some(), "{}", info.id);
+            for path in [path, source, target].into_iter().flatten() {
+                let ty = |index: u8| info.params[usize::from(index)].ty;
+                let text = [ParamType::Fspath, ParamType::Fsrelpath, ParamType::Charbuf];
+                match path.base {
+                    PathBase::Fd => assert_eq!(ty(path.param), ParamType::Fd, "{}", info.id),
+                    _ => assert!(text.contains(&ty(path.param)), "{}", info.id),
+                }
+                if let PathBase::Dir(dirfd) = path.base {
+                    assert_eq!(ty(dirfd), ParamType::Fd, "{}", info.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_syscalls_without_an_event_of_their_own_have_path_arguments() {
+        let own = |sc| {
+            native_syscalls()
+                .iter()
+                .any(|call| call.sc == sc && !matches!(call.exit, EventType::GenericX))
+        };
+        for (sc, name) in syscall_names() {
+            let arguments = path_arguments(sc);
+            assert!(arguments.is_empty() || !own(sc), "{name}");
+            assert!(arguments.iter().all(|it| it.dirfd.is_some() || it.path.is_some()), "{name}");
+        }
+        let code = syscall_names().find(|(_, name)| *name == "fchmodat2").unwrap().0;
+        assert_eq!(path_arguments(code), [PathArgument { dirfd: Some(0), path: Some(1) }]);
     }
 
     #[test]

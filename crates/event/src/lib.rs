@@ -39,7 +39,7 @@ pub use accounts::{Account, Accounts};
 pub use address::{Sockaddr, Socktuple};
 pub use builder::{BuildError, Builder};
 pub use event_type::{
-    native_syscalls, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
+    native_syscalls, path_arguments, syscall_name, syscall_names, syscalls_aarch64, syscalls_x86_64,
 };
 pub use generated::events::EventType;
 pub use generated::flags::{self, FlagTable};
@@ -49,8 +49,8 @@ pub use param::{Fdlist, Param, ParamError, Texts};
 pub use set::{CodeSet, EventSet};
 pub use source::SourceId;
 pub use table::{
-    Actor, Category, Class, Direction, DynamicParam, EventFlags, EventInfo, EventTraits, Extra,
-    Format, ParamInfo, Syscall,
+    Actor, Category, Class, Direction, DynamicParam, EventFlags, EventInfo, EventPaths,
+    EventTraits, Extra, Format, ParamInfo, PathArgument, PathBase, PathParam, Syscall,
 };
 pub use types::ParamType;
 pub use wire::{Abi, Event, WireError, until_nul};

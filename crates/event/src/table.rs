@@ -22,8 +22,59 @@ pub struct EventInfo {
     pub actor: Actor,
     /// Position of the parameter that holds the fd the event is about.
     pub fd_param: Option<u8>,
+    /// The paths that the event acts on.
+    pub paths: EventPaths,
+    /// How many of the parameters belong to the format; those behind them are Peregrine's own.
+    pub format_params: u8,
     /// Parameters in wire order.
     pub params: &'static [ParamInfo],
+}
+
+impl EventInfo {
+    /// The parameters of the format, without Peregrine's own.
+    pub fn format_params(&self) -> &'static [ParamInfo] {
+        self.params.get(..self.format_params.into()).unwrap_or(self.params)
+    }
+}
+
+/// The paths that an event acts on: one, or a source and a target. An event that has the parameters
+/// of both acts on two if it was sent with the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventPaths {
+    /// The only path.
+    pub path: Option<PathParam>,
+    /// The first of two: the old name, the new link, the device.
+    pub source: Option<PathParam>,
+    /// The second of two: the new name, what a link leads to, the mount point.
+    pub target: Option<PathParam>,
+}
+
+impl EventPaths {
+    /// Of events that act on no path.
+    pub const NONE: Self = Self { path: None, source: None, target: None };
+}
+
+/// A path of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathParam {
+    /// Position of the parameter that holds it.
+    pub param: u8,
+    /// What it is relative to.
+    pub base: PathBase,
+}
+
+/// What a path of an event is relative to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathBase {
+    /// The current directory.
+    Cwd,
+    /// The directory whose fd is in the parameter at this position. An empty path is what the fd
+    /// refers to.
+    Dir(u8),
+    /// The directory that holds the source: the path is the content of a symbolic link.
+    Link,
+    /// Nothing: the parameter is an fd, and the path is what it refers to.
+    Fd,
 }
 
 /// Whose act an event is, and what it requires to be known of that thread.
@@ -209,4 +260,14 @@ pub struct Syscall {
     pub sc: u16,
     /// Event that reports its end.
     pub exit: EventType,
+}
+
+/// A path among the arguments of a syscall that has no event of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathArgument {
+    /// Number of the argument with the fd that the path is relative to; `None` for the current
+    /// directory.
+    pub dirfd: Option<u8>,
+    /// Number of the argument with the path; `None` where the fd stands for itself.
+    pub path: Option<u8>,
 }

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Machine, START};
-use peregrine_event::{Abi, EventType};
+use common::{Machine, START, generic};
+use peregrine_event::{Abi, Builder, EventType};
 use peregrine_filter::OutputKind;
 use serde_json::json;
 
@@ -377,6 +377,116 @@ fn paths_resolve_to_absolute_ones() {
         b.i64(-2).text("/gone");
     });
     lacks(&machine, &["fs.path.name", "fs.path.nameraw"]);
+}
+
+#[test]
+fn paths_are_relative_to_the_directory_that_the_call_names() {
+    use EventType as E;
+    type Params = fn(&mut Builder) -> &mut Builder;
+    let one: &[(E, Params, &str)] = &[
+        (E::SyscallUnlinkat_2X, |b| b.i64(0).i64(AT_FDCWD).text("f").u32(0), "/home/ada/f"),
+        (E::SyscallUnlinkat_2X, |b| b.i64(0).i64(4).text("../f").u32(0), "/f"),
+        (E::SyscallUnlinkat_2X, |b| b.i64(0).i64(-1).text("/f").u32(0), "/f"),
+        (E::SyscallUnlinkat_2X, |b| b.i64(0).i64(9).text("f").u32(0), "<UNKNOWN>f"),
+        (E::SyscallFchmodatX, |b| b.i64(0).i64(AT_FDCWD).text("f").u32(7), "/home/ada/f"),
+        (E::SyscallFchownatX, |b| b.i64(0).i64(4).text("f").u32(1).u32(1).u32(0), "/srv/f"),
+        (E::SyscallFchownatX, |b| b.i64(0).i64(3).text("").u32(1).u32(1).u32(0), "/etc/hosts"),
+        (E::SyscallMkdiratX, |b| b.i64(0).i64(AT_FDCWD).text("d").u32(7), "/home/ada/d"),
+        (E::SyscallMknodX, |b| b.i64(0).text("p").u32(7).u32(0), "/home/ada/p"),
+        (E::SyscallMknodatX, |b| b.i64(0).i64(4).text("p").u32(7).u32(0), "/srv/p"),
+        (E::SyscallFchmodX, |b| b.i64(0).i64(3).u32(7), "/etc/hosts"),
+        (E::GenericX, |b| generic(b, "truncate").i64(AT_FDCWD).text("f"), "/home/ada/f"),
+        (E::GenericX, |b| generic(b, "setxattr").i64(AT_FDCWD).text("/x//f"), "/x/f"),
+        (E::GenericX, |b| generic(b, "fchmodat2").i64(4).text("f"), "/srv/f"),
+        (E::GenericX, |b| generic(b, "ftruncate").i64(3).param(&[]), "/etc/hosts"),
+    ];
+    let mut machine = Machine::new();
+    for (ty, params, path) in one {
+        machine.event(*ty, |b| {
+            params(b);
+        });
+        assert_eq!(machine.value("fs.path.name").as_deref(), Some(*path), "{ty:?}");
+        lacks(&machine, &["fs.path.source", "fs.path.target"]);
+    }
+    let two: &[(E, Params, &str, &str)] = &[
+        (
+            E::SyscallRenameatX,
+            |b| b.i64(0).i64(4).text("a").i64(AT_FDCWD).text("b"),
+            "/srv/a",
+            "/home/ada/b",
+        ),
+        (
+            E::SyscallLinkat_2X,
+            |b| b.i64(0).i64(AT_FDCWD).text("a").i64(4).text("b").u32(0),
+            "/srv/b",
+            "/home/ada/a",
+        ),
+        (
+            E::SyscallLinkat_2X,
+            |b| b.i64(0).i64(3).text("").i64(4).text("b").u32(0x1000),
+            "/srv/b",
+            "/etc/hosts",
+        ),
+        (
+            E::SyscallSymlinkatX,
+            |b| b.i64(0).text("../etc/shadow").i64(4).text("l"),
+            "/srv/l",
+            "/etc/shadow",
+        ),
+        (E::SyscallSymlinkX, |b| b.i64(0).text("f").text("/tmp/l"), "/tmp/l", "/tmp/f"),
+        (
+            E::GenericX,
+            |b| generic(b, "move_mount").i64(3).text("").i64(4).text("mnt"),
+            "/etc/hosts",
+            "/srv/mnt",
+        ),
+    ];
+    for (ty, params, source, target) in two {
+        machine.event(*ty, |b| {
+            params(b);
+        });
+        has(&machine, &[("fs.path.source", source), ("fs.path.target", target)]);
+        lacks(&machine, &["fs.path.name", "fs.path.nameraw"]);
+    }
+    machine.event(E::GenericX, |b| {
+        generic(b, "truncate");
+    });
+    lacks(&machine, &["fs.path.name", "fs.path.nameraw"]);
+}
+
+#[test]
+fn failed_opens_have_the_path_that_was_asked_for() {
+    const ENOENT: i64 = -2;
+    const EPERM: i64 = -1;
+    let mut machine = Machine::new();
+    for (dirfd, name, path) in [
+        (AT_FDCWD, "f", "/home/ada/f"),
+        (4, "f", "/srv/f"),
+        (4, "/f", "/f"),
+        (9, "f", "<UNKNOWN>f"),
+    ] {
+        for error in [ENOENT, EPERM] {
+            openat(&mut machine, error, dirfd, name, RDONLY);
+            has(&machine, &[("fs.path.name", path), ("fs.path.nameraw", name)]);
+        }
+    }
+    machine.event(EventType::SyscallCreatX, |b| {
+        b.i64(ENOENT).text("d/f").u32(0o600).u32(0).u64(0).u16(0);
+    });
+    has(&machine, &[("fs.path.name", "/home/ada/d/f"), ("fs.path.nameraw", "d/f")]);
+    machine.event(EventType::SyscallCreatX, |b| {
+        b.i64(7).text("f").u32(0o600).u32(1).u64(1).u16(0);
+    });
+    has(&machine, &[("fs.path.name", "/home/ada/f")]);
+    let by_handle = |machine: &mut Machine, fd: i64, path: &[u8]| {
+        machine.event(EventType::SyscallOpenByHandleAtX, |b| {
+            b.i64(fd).i64(4).u32(RDONLY).param(path).u32(1).u64(1);
+        });
+    };
+    by_handle(&mut machine, 8, b"/srv/data\0");
+    has(&machine, &[("fs.path.name", "/srv/data")]);
+    by_handle(&mut machine, -116, b"");
+    lacks(&machine, &["fs.path.name"]);
 }
 
 #[test]

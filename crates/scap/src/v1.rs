@@ -35,7 +35,7 @@ pub(crate) fn upgrade(ty: EventType, bytes: &[u8], out: &mut Vec<u8>) -> Result<
 /// parameters than the current table, so the search starts there.
 fn count_params(ty: EventType, rest: &[u8]) -> Option<usize> {
     let width = ty.length_width();
-    let most = ty.info().params.len().min(MAX_PARAMS);
+    let most = usize::from(ty.info().format_params).min(MAX_PARAMS);
     for nparams in (0..=most).rev() {
         let Some(lengths) = rest.get(..nparams * width) else { continue };
         let values: u64 = lengths.chunks_exact(width).filter_map(wire::uint).sum();

@@ -111,7 +111,7 @@ fn page(name: &str, ty: EventType) -> String {
             &format!("{}{}", about.join(", "), if has_fd { fields } else { "" }),
         );
     }
-    for param in ty.info().params {
+    for param in ty.info().format_params() {
         let flags = flag_names(param).map(|flags| flags.collect::<Vec<_>>().join(", "));
         let flags = flags.map(|flags| format!(": {flags}")).unwrap_or_default();
         page += &columns(

@@ -31,23 +31,16 @@ struct Question {
 impl Part {
     /// All kinds of events.
     pub(crate) fn events() -> Self {
-        Self { root: "", questions: Questions::new() }
+        let text = fs::read_to_string(path("questionable.jsonl")).unwrap();
+        let questions = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        Self { root: "", questions: by_capture(questions) }
     }
 
     /// Containers and pods, with what runtimes tell of them.
     pub(crate) fn containers() -> Self {
-        let mut questions = Questions::new();
         let root = "containers";
-        for question in lines::<Question>(Path::new(root).join("questionable.jsonl.gz")) {
-            let Question { capture, why, events, fields } = question;
-            assert!(!why.is_empty(), "a question without a reason");
-            let of_capture = questions.entry(capture).or_default();
-            for field in fields {
-                let numbers = events.iter().flat_map(|&(a, b)| a..=b);
-                of_capture.entry(field).or_default().extend(numbers);
-            }
-        }
-        Self { root, questions }
+        let questions = lines::<Question>(Path::new(root).join("questionable.jsonl.gz"));
+        Self { root, questions: by_capture(questions) }
     }
 
     /// A path below `conformance/` of one of its files.
@@ -86,4 +79,17 @@ impl Part {
     pub(crate) fn doubtful(&self, capture: &str) -> BTreeSet<u64> {
         self.open(capture, "container.id")
     }
+}
+
+fn by_capture(all: impl IntoIterator<Item = Question>) -> Questions {
+    let mut questions = Questions::new();
+    for Question { capture, why, events, fields } in all {
+        assert!(!why.is_empty(), "a question without a reason");
+        let of_capture = questions.entry(capture).or_default();
+        for field in fields {
+            let numbers = events.iter().flat_map(|&(a, b)| a..=b);
+            of_capture.entry(field).or_default().extend(numbers);
+        }
+    }
+    questions
 }

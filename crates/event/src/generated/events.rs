@@ -2,8 +2,8 @@
 
 use super::flags::*;
 use crate::table::{
-    Actor, Category, Class, Direction, DynamicParam, EventFlags, EventInfo, Extra, Format,
-    ParamInfo,
+    Actor, Category, Class, Direction, DynamicParam, EventFlags, EventInfo, EventPaths, Extra,
+    Format, ParamInfo, PathBase, PathParam,
 };
 use crate::types::ParamType;
 
@@ -935,6 +935,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "ID",
@@ -959,6 +961,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 3, base: PathBase::Dir(2) }),
+            source: Some(PathParam { param: 3, base: PathBase::Dir(2) }),
+            target: Some(PathParam { param: 5, base: PathBase::Dir(4) }),
+        },
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "ID",
@@ -971,6 +979,25 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
                 ty: ParamType::Uint16,
                 format: Format::Dec,
                 extra: Extra::None,
+            },
+            ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
+            ParamInfo {
+                name: "path",
+                ty: ParamType::Fsrelpath,
+                format: Format::Na,
+                extra: Extra::DirFd(2),
+            },
+            ParamInfo {
+                name: "newdirfd",
+                ty: ParamType::Fd,
+                format: Format::Dec,
+                extra: Extra::None,
+            },
+            ParamInfo {
+                name: "newpath",
+                ty: ParamType::Fsrelpath,
+                format: Format::Na,
+                extra: Extra::DirFd(4),
             },
         ],
     },
@@ -986,6 +1013,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::STORED_FOR_EXIT),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "name",
@@ -1018,6 +1047,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 6,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1065,6 +1100,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -1084,6 +1121,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1106,6 +1145,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1127,6 +1168,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1161,6 +1204,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1182,6 +1227,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1213,6 +1260,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "size",
             ty: ParamType::Uint32,
@@ -1229,6 +1278,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Uint64,
@@ -1247,6 +1298,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -1260,6 +1313,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 8,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1305,6 +1360,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -1318,6 +1375,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 11,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1378,6 +1437,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -1389,6 +1450,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -1403,6 +1466,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "domain",
@@ -1435,6 +1500,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1475,6 +1542,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -1493,6 +1562,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1521,6 +1592,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::STORED_FOR_EXIT),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1542,6 +1615,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1575,6 +1650,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1594,6 +1671,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1621,6 +1700,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -1635,6 +1716,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1663,6 +1746,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1684,6 +1769,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1725,6 +1812,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1753,6 +1842,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1793,6 +1884,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1814,6 +1907,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1855,6 +1950,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1877,6 +1974,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(3),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1917,6 +2016,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -1938,6 +2039,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -1963,6 +2066,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -1974,6 +2079,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -1985,6 +2092,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -1996,6 +2105,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -2010,6 +2121,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "domain",
@@ -2042,6 +2155,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 8,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2092,6 +2207,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -2103,6 +2220,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2146,6 +2265,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -2157,6 +2278,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2204,6 +2327,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -2232,6 +2357,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2269,6 +2396,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -2283,6 +2412,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2324,6 +2455,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -2343,6 +2476,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(5),
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2386,6 +2521,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -2400,6 +2537,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2446,6 +2585,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Int32,
@@ -2465,6 +2606,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -2493,6 +2636,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::STORED_FOR_EXIT),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "name",
@@ -2519,6 +2664,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 6,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -2564,6 +2715,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -2575,6 +2728,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2604,6 +2759,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "initval",
@@ -2630,6 +2787,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -2655,6 +2814,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "addr",
@@ -2685,6 +2846,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2721,6 +2884,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -2732,6 +2897,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2756,6 +2923,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -2767,6 +2936,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2793,6 +2964,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -2809,6 +2982,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2828,6 +3003,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -2839,6 +3016,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2863,6 +3042,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -2874,6 +3055,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2898,6 +3081,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -2914,6 +3099,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -2932,6 +3119,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "maxevents",
             ty: ParamType::Errno,
@@ -2948,6 +3137,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -2974,6 +3165,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "fds",
@@ -2998,6 +3191,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3028,6 +3223,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -3039,6 +3236,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3055,6 +3254,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -3068,6 +3269,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3086,6 +3289,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3111,6 +3316,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3144,6 +3351,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3169,6 +3378,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3202,6 +3413,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3223,6 +3436,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3239,6 +3454,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -3250,6 +3467,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CHANGES_TREE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3274,6 +3493,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -3285,6 +3506,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3312,6 +3535,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -3331,6 +3556,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3350,6 +3577,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "path",
@@ -3374,6 +3603,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3390,6 +3621,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "path",
             ty: ParamType::Fspath,
@@ -3406,6 +3639,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3425,6 +3660,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3459,6 +3696,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -3475,6 +3714,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "oldpath",
@@ -3499,6 +3740,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3515,6 +3758,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "olddir",
@@ -3551,6 +3796,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3567,6 +3814,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "path",
             ty: ParamType::Fspath,
@@ -3583,6 +3832,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3599,6 +3850,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3618,6 +3871,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -3637,6 +3892,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3664,6 +3921,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3704,6 +3963,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3731,6 +3992,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3771,6 +4034,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -3789,6 +4054,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(3),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3823,6 +4090,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3844,6 +4113,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3878,6 +4149,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3899,6 +4172,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(3),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -3939,6 +4214,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -3966,6 +4243,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4007,6 +4286,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -4027,6 +4308,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Fd,
@@ -4046,6 +4329,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4073,6 +4358,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -4099,6 +4386,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "pid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4118,6 +4407,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4143,6 +4434,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "tid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4162,6 +4455,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4187,6 +4482,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "pid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "tid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
@@ -4207,6 +4504,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4235,6 +4534,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "interval",
             ty: ParamType::Reltime,
@@ -4251,6 +4552,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4278,6 +4581,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "clockid",
@@ -4304,6 +4609,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4332,6 +4639,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Uint8,
@@ -4350,6 +4659,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4369,6 +4680,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "resource",
             ty: ParamType::Enumflags8,
@@ -4385,6 +4698,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4421,6 +4736,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "resource",
             ty: ParamType::Enumflags8,
@@ -4437,6 +4754,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4473,6 +4792,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "pid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4492,6 +4813,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 7,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4548,6 +4871,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "next",
             ty: ParamType::Pid,
@@ -4564,6 +4889,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -4575,6 +4902,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::SKIP_PARSER_RESET,
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "ratio",
             ty: ParamType::Uint32,
@@ -4591,6 +4920,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::SKIP_PARSER_RESET,
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "ratio",
             ty: ParamType::Uint32,
@@ -4610,6 +4941,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4631,6 +4964,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -4657,6 +4992,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Passive,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo { name: "next", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4700,6 +5037,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -4713,6 +5052,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -4726,6 +5067,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 13,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4801,6 +5144,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -4814,6 +5159,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 16,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -4902,6 +5249,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "addr",
             ty: ParamType::Uint64,
@@ -4918,6 +5267,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -4962,6 +5313,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(4),
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "addr",
@@ -5005,6 +5358,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(8),
+        paths: EventPaths::NONE,
+        format_params: 10,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5074,6 +5429,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(4),
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "addr",
@@ -5117,6 +5474,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(8),
+        paths: EventPaths::NONE,
+        format_params: 10,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5184,6 +5543,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "addr",
@@ -5208,6 +5569,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5258,6 +5621,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo { name: "fd_in", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -5289,6 +5654,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5326,6 +5693,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "request",
@@ -5345,6 +5714,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5384,6 +5755,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -5409,6 +5782,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5442,6 +5817,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -5455,6 +5832,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 14,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5536,6 +5915,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -5547,6 +5928,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: None,
+            source: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            target: Some(PathParam { param: 2, base: PathBase::Cwd }),
+        },
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5577,6 +5964,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -5588,6 +5977,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: None,
+            source: Some(PathParam { param: 2, base: PathBase::Dir(1) }),
+            target: Some(PathParam { param: 4, base: PathBase::Dir(3) }),
+        },
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5630,6 +6025,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -5641,6 +6038,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: None,
+            source: Some(PathParam { param: 2, base: PathBase::Cwd }),
+            target: Some(PathParam { param: 1, base: PathBase::Link }),
+        },
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5671,6 +6074,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -5682,6 +6087,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths {
+            path: None,
+            source: Some(PathParam { param: 3, base: PathBase::Dir(2) }),
+            target: Some(PathParam { param: 1, base: PathBase::Link }),
+        },
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -5718,6 +6129,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -5731,6 +6144,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 16,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -5819,6 +6234,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -5832,6 +6249,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 16,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -5920,6 +6339,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
         actor: Actor::Lifecycle,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "status",
@@ -5962,6 +6383,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -5975,6 +6398,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "out_fd",
@@ -6006,6 +6431,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(2),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6043,6 +6470,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "cmd",
@@ -6079,6 +6508,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 18,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6201,6 +6636,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "ruid", ty: ParamType::Uid, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "euid", ty: ParamType::Uid, format: Format::Dec, extra: Extra::None },
@@ -6218,6 +6655,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6241,6 +6680,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "rgid", ty: ParamType::Gid, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "egid", ty: ParamType::Gid, format: Format::Dec, extra: Extra::None },
@@ -6258,6 +6699,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6279,6 +6722,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::SKIP_PARSER_RESET,
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "event_type",
@@ -6303,6 +6748,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6316,6 +6763,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "uid",
             ty: ParamType::Uid,
@@ -6334,6 +6783,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6355,6 +6806,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "gid",
             ty: ParamType::Gid,
@@ -6373,6 +6826,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6392,6 +6847,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6403,6 +6860,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "uid",
             ty: ParamType::Uid,
@@ -6419,6 +6878,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6430,6 +6891,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "euid",
             ty: ParamType::Uid,
@@ -6446,6 +6909,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6457,6 +6922,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "gid",
             ty: ParamType::Gid,
@@ -6473,6 +6940,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6484,6 +6953,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "egid",
             ty: ParamType::Gid,
@@ -6500,6 +6971,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6511,6 +6984,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6532,6 +7007,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6543,6 +7020,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6566,6 +7045,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6579,6 +7060,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 15,
         params: &[
             ParamInfo {
                 name: "res",
@@ -6666,6 +7149,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6679,6 +7164,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 17,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -6773,6 +7260,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6786,6 +7275,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 17,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -6880,6 +7371,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -6893,6 +7386,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 17,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -6987,6 +7482,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -7000,6 +7497,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Lifecycle,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 21,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -7108,6 +7607,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -7121,6 +7622,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Lifecycle,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 21,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -7229,6 +7732,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -7242,6 +7747,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Lifecycle,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 21,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -7353,6 +7860,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "id",
@@ -7389,6 +7898,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -7402,6 +7913,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -7415,6 +7928,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 16,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7508,6 +8023,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "spid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "dpid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
@@ -7528,6 +8045,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -7539,6 +8058,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::SKIP_PARSER_RESET,
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "cpu_usr",
@@ -7563,6 +8084,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -7576,6 +8099,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -7592,6 +8117,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7613,6 +8140,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -7629,6 +8158,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7650,6 +8181,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Na, extra: Extra::None },
             ParamInfo {
@@ -7671,6 +8204,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7698,6 +8233,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Na, extra: Extra::None },
             ParamInfo {
@@ -7717,6 +8254,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7742,6 +8281,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::SKIP_PARSER_RESET),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "cpu",
@@ -7766,6 +8307,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -7779,6 +8322,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -7790,6 +8335,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -7830,6 +8377,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Int32,
@@ -7849,6 +8398,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -7886,6 +8437,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "semid",
             ty: ParamType::Int32,
@@ -7902,6 +8455,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 9,
         params: &[
             ParamInfo {
                 name: "res",
@@ -7968,6 +8523,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "semid",
@@ -8004,6 +8561,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8048,6 +8607,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "fds",
@@ -8078,6 +8639,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::WAITS.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8116,6 +8679,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Flags32,
@@ -8132,6 +8697,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: None,
+            source: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            target: Some(PathParam { param: 2, base: PathBase::Cwd }),
+        },
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8174,6 +8745,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Flags32,
@@ -8192,6 +8765,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8218,6 +8793,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "json",
             ty: ParamType::Charbuf,
@@ -8234,6 +8811,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -8245,6 +8824,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "key",
@@ -8275,6 +8856,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8311,6 +8894,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "mode",
             ty: ParamType::Flags32,
@@ -8327,6 +8912,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8357,6 +8944,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -8368,6 +8957,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8392,6 +8983,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "id", ty: ParamType::Int64, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -8417,6 +9010,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "id", ty: ParamType::Int64, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -8444,6 +9039,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "json",
             ty: ParamType::Charbuf,
@@ -8460,6 +9057,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -8473,6 +9072,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "json",
             ty: ParamType::Charbuf,
@@ -8489,6 +9090,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -8500,6 +9103,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -8511,6 +9116,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Pid,
@@ -8527,6 +9134,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "mode",
             ty: ParamType::Uint32,
@@ -8543,6 +9152,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8573,6 +9188,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -8584,6 +9201,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8608,6 +9231,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::SKIP_PARSER_RESET,
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "id",
@@ -8632,6 +9257,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -8645,6 +9272,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -8658,6 +9287,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 17,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8757,6 +9388,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Flags32,
@@ -8773,6 +9406,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8797,6 +9432,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::SKIP_PARSER_RESET,
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "source",
@@ -8833,6 +9470,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -8846,6 +9485,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "filename",
             ty: ParamType::Fspath,
@@ -8864,6 +9505,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 17,
         params: &[
             ParamInfo {
                 name: "res",
@@ -8963,6 +9606,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::SKIP_PARSER_RESET,
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "addr",
@@ -8993,6 +9638,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9007,6 +9654,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::STORED_FOR_EXIT),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "filename",
             ty: ParamType::Fspath,
@@ -9025,6 +9674,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 31,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9193,6 +9844,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "pid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "pgid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
@@ -9207,6 +9860,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9229,6 +9884,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "cmd",
             ty: ParamType::Int64,
@@ -9247,6 +9904,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res_or_fd",
             ty: ParamType::Dyn,
@@ -9263,6 +9922,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "op",
@@ -9287,6 +9948,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9317,6 +9980,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9328,6 +9993,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9352,6 +10023,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9363,6 +10036,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths {
+            path: Some(PathParam { param: 2, base: PathBase::Dir(1) }),
+            source: None,
+            target: None,
+        },
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9394,6 +10073,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9405,6 +10086,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths {
+            path: Some(PathParam { param: 2, base: PathBase::Dir(1) }),
+            source: None,
+            target: None,
+        },
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9439,6 +10126,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::STORED_FOR_EXIT),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -9472,6 +10161,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 2, base: PathBase::Dir(1) }),
+            source: None,
+            target: None,
+        },
+        format_params: 7,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -9516,6 +10211,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9527,6 +10224,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: None,
+            source: Some(PathParam { param: 2, base: PathBase::Cwd }),
+            target: Some(PathParam { param: 1, base: PathBase::Cwd }),
+        },
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9557,6 +10260,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9568,6 +10273,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: None,
+            source: Some(PathParam { param: 4, base: PathBase::Dir(3) }),
+            target: Some(PathParam { param: 2, base: PathBase::Dir(1) }),
+        },
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9616,6 +10327,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9627,6 +10340,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths {
+            path: Some(PathParam { param: 2, base: PathBase::Dir(1) }),
+            source: None,
+            target: None,
+        },
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9658,6 +10377,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9669,6 +10390,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9699,6 +10426,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9710,6 +10439,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Fd }),
+            source: None,
+            target: None,
+        },
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9735,6 +10470,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9746,6 +10483,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: None,
+            source: Some(PathParam { param: 2, base: PathBase::Dir(1) }),
+            target: Some(PathParam { param: 4, base: PathBase::Dir(3) }),
+        },
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9796,6 +10539,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9807,6 +10552,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -9831,6 +10578,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::LARGE_PAYLOAD,
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "plugin_id",
@@ -9855,6 +10604,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9868,6 +10619,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::DESCRIBES_MACHINE),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "json",
             ty: ParamType::Charbuf,
@@ -9884,6 +10637,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -9898,6 +10653,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::STORED_FOR_EXIT),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -9937,6 +10694,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 2, base: PathBase::Dir(1) }),
+            source: None,
+            target: None,
+        },
+        format_params: 8,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -9987,6 +10750,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "addr",
@@ -10017,6 +10782,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CONVERTER_MANAGED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10056,6 +10823,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::STORED_FOR_EXIT),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "dirfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -10083,6 +10852,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 30,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10249,6 +11020,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fdin", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -10277,6 +11050,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10315,6 +11090,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10328,6 +11105,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CHANGES_TREE),
         actor: Actor::Lifecycle,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 21,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -10438,6 +11217,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10449,6 +11230,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 3, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 6,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -10494,6 +11281,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10505,6 +11294,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 8,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10565,6 +11356,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10576,6 +11369,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10619,6 +11414,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10630,6 +11427,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10667,6 +11466,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10678,6 +11479,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10708,6 +11511,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10719,6 +11524,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10749,6 +11556,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10760,6 +11569,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10784,6 +11595,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10795,6 +11608,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "res",
             ty: ParamType::Errno,
@@ -10811,6 +11626,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10822,6 +11639,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -10858,6 +11677,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::DESCRIBES_MACHINE),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "uid",
@@ -10906,6 +11727,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10917,6 +11740,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::DESCRIBES_MACHINE),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "uid",
@@ -10965,6 +11790,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -10976,6 +11803,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::DESCRIBES_MACHINE),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "gid",
@@ -11006,6 +11835,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11017,6 +11848,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::DESCRIBES_MACHINE),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "gid",
@@ -11047,6 +11880,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11061,6 +11896,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -11077,6 +11914,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::USES_FD).union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "oldfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -11095,6 +11934,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -11111,6 +11952,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::USES_FD).union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "oldfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -11135,6 +11978,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: Some(0),
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "fd",
             ty: ParamType::Fd,
@@ -11151,6 +11996,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::USES_FD).union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "oldfd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
@@ -11165,6 +12012,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "cmd",
             ty: ParamType::Int64,
@@ -11181,6 +12030,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11200,6 +12051,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11211,6 +12064,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11247,6 +12102,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11258,6 +12115,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 7,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11310,6 +12169,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "size",
             ty: ParamType::Int32,
@@ -11328,6 +12189,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11355,6 +12218,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Flags32,
@@ -11373,6 +12238,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11397,6 +12264,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11408,6 +12277,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11444,6 +12319,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11455,6 +12332,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11491,6 +12374,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11502,6 +12387,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Fd }),
+            source: None,
+            target: None,
+        },
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11533,6 +12424,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11544,6 +12437,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths {
+            path: Some(PathParam { param: 2, base: PathBase::Dir(1) }),
+            source: None,
+            target: None,
+        },
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11587,6 +12486,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11598,6 +12499,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 2,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11625,6 +12532,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Int32,
@@ -11643,6 +12552,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11688,6 +12599,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "flags",
             ty: ParamType::Flags32,
@@ -11704,6 +12617,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11736,6 +12655,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11747,6 +12668,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11781,6 +12704,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11792,6 +12717,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11814,6 +12741,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 1,
         params: &[ParamInfo {
             name: "initval",
             ty: ParamType::Uint64,
@@ -11832,6 +12761,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11860,6 +12791,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 2,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11881,6 +12814,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::CONVERTER_MANAGED),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo { name: "res", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -11907,6 +12842,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11918,6 +12855,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -11954,6 +12893,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::LARGE_PAYLOAD.union(EventFlags::DESCRIBES_MACHINE),
         actor: Actor::None,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "plugin_id",
@@ -11984,6 +12925,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -11997,6 +12940,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12008,6 +12953,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12035,6 +12982,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12046,6 +12995,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12079,6 +13030,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
             .union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12090,6 +13043,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::CREATES_FD.union(EventFlags::MODIFIES_STATE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd, format: Format::Dec, extra: Extra::None },
             ParamInfo { name: "pid", ty: ParamType::Pid, format: Format::Dec, extra: Extra::None },
@@ -12110,6 +13065,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12121,6 +13078,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12157,6 +13116,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12168,6 +13129,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD.union(EventFlags::READS_FROM_FD),
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12199,6 +13162,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12210,6 +13175,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths {
+            path: Some(PathParam { param: 1, base: PathBase::Cwd }),
+            source: None,
+            target: None,
+        },
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12246,6 +13217,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12257,6 +13230,12 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths {
+            path: Some(PathParam { param: 2, base: PathBase::Dir(1) }),
+            source: None,
+            target: None,
+        },
+        format_params: 5,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12294,6 +13273,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12305,6 +13286,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::USES_FD,
         actor: Actor::Thread,
         fd_param: Some(1),
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12336,6 +13319,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12347,6 +13332,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12372,6 +13359,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12383,6 +13372,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12408,6 +13399,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12419,6 +13412,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12449,6 +13444,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::OLD_VERSION),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12460,6 +13457,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12480,6 +13479,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::OLD_VERSION,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12491,6 +13492,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo {
                 name: "res",
@@ -12511,6 +13514,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 32,
         params: &[
             ParamInfo {
                 name: "ppid",
@@ -12705,6 +13710,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12716,6 +13723,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12741,6 +13750,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12752,6 +13763,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12777,6 +13790,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12788,6 +13803,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 5,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12825,6 +13842,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12836,6 +13855,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 3,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12861,6 +13882,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12872,6 +13895,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 8,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12927,6 +13952,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -12938,6 +13965,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 8,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -12993,6 +14022,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -13004,6 +14035,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -13047,6 +14080,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -13058,6 +14093,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -13089,6 +14126,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -13100,6 +14139,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo { name: "fd", ty: ParamType::Fd32, format: Format::Dec, extra: Extra::None },
             ParamInfo {
@@ -13131,6 +14172,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -13142,6 +14185,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -13153,6 +14198,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::MODIFIES_STATE,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 4,
         params: &[
             ParamInfo {
                 name: "res",
@@ -13189,6 +14236,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::UNUSED,
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 0,
         params: &[],
     },
     EventInfo {
@@ -13200,6 +14249,8 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         flags: EventFlags::empty(),
         actor: Actor::Thread,
         fd_param: None,
+        paths: EventPaths::NONE,
+        format_params: 6,
         params: &[
             ParamInfo {
                 name: "res",

@@ -10,6 +10,10 @@ pub mod generic_e {
 pub mod generic_x {
     pub const ID: usize = 0;
     pub const NATIVE_ID: usize = 1;
+    pub const DIRFD: usize = 2;
+    pub const PATH: usize = 3;
+    pub const NEWDIRFD: usize = 4;
+    pub const NEWPATH: usize = 5;
 }
 
 /// Parameters of [`SyscallOpenE`](crate::EventType::SyscallOpenE).

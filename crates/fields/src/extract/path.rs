@@ -1,155 +1,133 @@
-//! Class `fs.path`.
+//! Class `fs.path`: the paths of an event, made absolute. Which parameter holds a path, and which one
+//! the directory that it is relative to, stands in the table of events.
 
-use peregrine_event::params::{
-    syscall_open_x as open, syscall_openat_2_x as openat, syscall_openat2_x as openat2,
-    syscall_renameat2_x as renameat2,
-};
-use peregrine_event::{EventType, path};
+use peregrine_event::params::RESULT;
+use peregrine_event::render::AT_FDCWD;
+use peregrine_event::{EventFlags, EventPaths, EventType, PathBase, PathParam, path};
 use peregrine_filter::Value;
-use peregrine_state::FdKind;
+use peregrine_state::{FdKind, Thread};
 
-use super::fd::{UNKNOWN, directory, name, slashed};
+use super::common::NA;
+use super::fd::{self, UNKNOWN, slashed};
 use super::raw;
 use crate::table::FsPath;
 use crate::view::View;
 
-peregrine_event::same_params!(open, openat, openat2: FD);
-
-/// Where an event has a path.
-#[derive(Clone, Copy)]
-enum PathSource {
-    /// In the parameter of this name.
-    Param(&'static str),
-    /// It is the name of its fd.
-    Fd,
-}
-
-/// The paths of an event.
-enum Paths {
-    One(PathSource),
-    Two { source: PathSource, target: PathSource },
-}
-
 pub(crate) fn value<'a>(view: &View<'a>, field: FsPath) -> Option<Value<'a>> {
-    let paths = paths(view.event.ty).filter(|_| succeeded(view))?;
-    let (place, resolve) = match (field, paths) {
-        (FsPath::Name, Paths::One(place)) => (place, true),
-        (FsPath::NameRaw, Paths::One(place)) => (place, false),
-        (FsPath::Source, Paths::Two { source, .. }) => (source, true),
-        (FsPath::SourceRaw, Paths::Two { source, .. }) => (source, false),
-        (FsPath::Target, Paths::Two { target, .. }) => (target, true),
-        (FsPath::TargetRaw, Paths::Two { target, .. }) => (target, false),
+    let paths = &view.event.ty.info().paths;
+    if !acts(view, paths) {
+        return None;
+    }
+    let of_two = is_of_two(view, paths);
+    let (path, resolve) = match field {
+        FsPath::Name if !of_two => (paths.path?, true),
+        FsPath::NameRaw if !of_two => (paths.path?, false),
+        FsPath::Source if of_two => (paths.source?, true),
+        FsPath::SourceRaw if of_two => (paths.source?, false),
+        FsPath::Target if of_two => (paths.target?, true),
+        FsPath::TargetRaw if of_two => (paths.target?, false),
         _ => return None,
     };
-    let given = match place {
-        PathSource::Fd => name(view)?,
-        PathSource::Param(param) => {
-            let bytes = view.event.param(view.event.param_index(param)?)?;
-            raw::text(bytes)
-        }
-    };
-    Some(Value::Text(if resolve { resolved(view, field, given)? } else { given }))
+    let text = if resolve { resolved(view, paths, path)? } else { given(view, path)? };
+    Some(Value::Text(text))
 }
 
 /// Names of the parameters that hold the paths of events of this type: of a single path, or of the
 /// source and the target. Empty for events without paths, and for those whose path is that of an
 /// fd.
 pub fn path_params(ty: EventType) -> Vec<&'static str> {
-    let all = match paths(ty) {
-        Some(Paths::One(place)) => vec![place],
-        Some(Paths::Two { source, target }) => vec![source, target],
-        None => Vec::new(),
-    };
-    let name = |place| match place {
-        PathSource::Param(name) => Some(name),
-        PathSource::Fd => None,
-    };
-    all.into_iter().filter_map(name).collect()
+    let info = ty.info();
+    let EventPaths { path, source, target } = info.paths;
+    let all = if path.is_some() { [path, None] } else { [source, target] };
+    let all = all.into_iter().flatten().filter(|path| path.base != PathBase::Fd);
+    all.filter_map(|path| Some(info.params.get(usize::from(path.param))?.name)).collect()
 }
 
 /// Whether events of this type have paths.
 pub(crate) fn has_paths(ty: EventType) -> bool {
-    paths(ty).is_some()
+    ty.info().paths != EventPaths::NONE
 }
 
-/// The paths of events of this type.
-fn paths(ty: EventType) -> Option<Paths> {
-    let one = |param| Some(Paths::One(PathSource::Param(param)));
-    let two = |source, target| {
-        Some(Paths::Two { source: PathSource::Param(source), target: PathSource::Param(target) })
-    };
-    match ty {
-        EventType::SyscallMkdir_2X
-        | EventType::SyscallMkdiratX
-        | EventType::SyscallRmdir_2X
-        | EventType::SyscallUnlink_2X
-        | EventType::SyscallChownX
-        | EventType::SyscallLchownX => one("path"),
-        EventType::SyscallUnlinkat_2X
-        | EventType::SyscallOpenX
-        | EventType::SyscallOpenat_2X
-        | EventType::SyscallOpenat2X
-        | EventType::SyscallUmount_1X
-        | EventType::SyscallUmount2X => one("name"),
-        EventType::SyscallFchmodatX | EventType::SyscallChmodX => one("filename"),
-        EventType::SyscallFchownatX => one("pathname"),
-        EventType::SyscallQuotactlX => one("special"),
-        EventType::SyscallFchmodX | EventType::SyscallFchownX => Some(Paths::One(PathSource::Fd)),
-        EventType::SyscallRenameX | EventType::SyscallRenameatX | EventType::SyscallRenameat2X => {
-            two("oldpath", "newpath")
-        }
-        // The source of a link is the new path.
-        EventType::SyscallLink_2X | EventType::SyscallLinkat_2X => two("newpath", "oldpath"),
-        EventType::SyscallSymlinkX | EventType::SyscallSymlinkatX => two("linkpath", "target"),
-        EventType::SyscallMountX => two("dev", "dir"),
-        _ => None,
+/// Whether the event acts on a source and a target.
+fn is_of_two(view: &View<'_>, paths: &EventPaths) -> bool {
+    let sent = |path: PathParam| view.event.param(path.param.into()).is_some();
+    paths.path.is_none() || paths.target.is_some_and(sent)
+}
+
+/// Whether the event acts on its paths. Calls that fail do not, but for those that open a file: the
+/// attempt counts.
+fn acts(view: &View<'_>, paths: &EventPaths) -> bool {
+    if *paths == EventPaths::NONE {
+        return false;
     }
-}
-
-/// Whether the call succeeded.
-fn succeeded(view: &View<'_>) -> bool {
     let event = view.event;
-    match event.ty {
-        // Falco takes only -1 as a failure here, so that other errors show a path.
-        EventType::SyscallOpenX | EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X => {
-            event.i64(open::FD).is_some_and(|fd| fd != -1)
-        }
-        _ => event.param_index("res").and_then(|res| event.i64(res)) == Some(0),
+    // It is sent with a path only if it succeeded.
+    if event.ty == EventType::GenericX {
+        return event.nparams() > usize::from(event.ty.info().format_params);
     }
+    if opens(event.ty) {
+        return event.i64(RESULT).is_some();
+    }
+    event.param_index("res").and_then(|res| event.i64(res)) == Some(0)
 }
 
-/// The absolute path.
-fn resolved<'a>(view: &View<'a>, field: FsPath, given: &'a [u8]) -> Option<&'a [u8]> {
+fn opens(ty: EventType) -> bool {
+    ty.info().flags.contains(EventFlags::CREATES_FD)
+}
+
+/// A path as the program gave it.
+fn given<'a>(view: &View<'a>, path: PathParam) -> Option<&'a [u8]> {
+    if path.base == PathBase::Fd {
+        return fd::name(view);
+    }
+    let bytes = view.event.param(path.param.into())?;
+    let is_fd = matches!(path.base, PathBase::Dir(_)) && bytes.is_empty() && !opens(view.event.ty);
+    // A call that succeeds without a path acts on what the fd refers to.
+    Some(if is_fd { b"" } else { raw::text(bytes) })
+}
+
+/// A path made absolute and tidied.
+fn resolved<'a>(view: &View<'a>, paths: &EventPaths, path: PathParam) -> Option<&'a [u8]> {
     let event = view.event;
     let thread = view.thread()?;
-    let mut given = given;
-    let dir = match event.ty {
+    // The kernel knows best what it has opened.
+    if opens(event.ty)
+        && event.i64(RESULT).is_some_and(|fd| fd >= 0)
+        && let Some(fd) = view.event_fd().filter(|fd| !fd.name.is_empty())
+    {
+        return Some(&fd.name);
+    }
+    let given = given(view, path)?;
+    let dir = match path.base {
+        PathBase::Fd => b"",
         _ if given.first() == Some(&b'/') => b"",
-        EventType::SyscallOpenat_2X | EventType::SyscallOpenat2X => {
-            given = view.event_fd().map_or(UNKNOWN, |fd| &fd.name);
-            b""
+        // The kernel could not read it.
+        _ if given == NA && opens(event.ty) => return None,
+        PathBase::Cwd => view.state.cwd(thread),
+        PathBase::Dir(param) => {
+            let dirfd = event.i64(param.into())?;
+            if given.is_empty() && dirfd != AT_FDCWD {
+                return Some(&view.state.fd(thread, dirfd)?.name);
+            }
+            directory(view, thread, dirfd)
         }
-        // The fd of these events is the directory.
-        EventType::SyscallFchownatX
-        | EventType::SyscallFchmodatX
-        | EventType::SyscallMkdiratX
-        | EventType::SyscallUnlinkat_2X => fd_directory(view),
-        EventType::SyscallSymlinkatX if field == FsPath::Source => fd_directory(view),
-        EventType::SyscallSymlinkatX => UNKNOWN,
-        EventType::SyscallRenameat2X => {
-            let target = field == FsPath::Target;
-            let dirfd = if target { renameat2::NEWDIRFD } else { renameat2::OLDDIRFD };
-            directory(view, thread, event.i64(dirfd)?)
+        PathBase::Link => {
+            let link = resolved(view, paths, paths.source?)?;
+            let end = link.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+            link.get(..end).unwrap_or_default()
         }
-        _ => view.state.cwd(thread),
     };
     Some(view.text(|out| path::join(dir, given, out)))
 }
 
-/// The directory that is the fd of the event, with a slash at its end.
-fn fd_directory<'a>(view: &View<'a>) -> &'a [u8] {
-    match view.event_fd() {
-        Some(fd) if fd.kind == FdKind::Directory => slashed(view, &fd.name),
+/// The directory that an fd refers to, with a slash at its end.
+fn directory<'a>(view: &View<'a>, thread: &'a Thread, dirfd: i64) -> &'a [u8] {
+    if dirfd == AT_FDCWD {
+        return view.state.cwd(thread);
+    }
+    match view.state.fd(thread, dirfd) {
+        // A directory that is opened without O_DIRECTORY looks like a file.
+        Some(fd) if matches!(fd.kind, FdKind::Directory | FdKind::File) => slashed(view, &fd.name),
         _ => UNKNOWN,
     }
 }

@@ -8,7 +8,7 @@ use peregrine_event::render::Buffers;
 use peregrine_event::snapshot::{
     Fd, FdKind, Group, Interface, InterfaceAddress, Item, Thread, User,
 };
-use peregrine_event::{Abi, Builder, Event, EventType, Sockaddr, Socktuple};
+use peregrine_event::{Abi, Builder, Event, EventType, Sockaddr, Socktuple, syscall_names};
 use peregrine_fields::{Field, Fields, Run, Scratch, View};
 use peregrine_filter::{OutputKind, OutputValue, Supplier, Template, Value, Vocabulary};
 use peregrine_state::{Config, Context, State};
@@ -152,6 +152,12 @@ impl Machine {
         });
         self.scratch.reset();
     }
+}
+
+/// Adds the code and number of a syscall without an event of its own, and what follows.
+pub(crate) fn generic<'b>(b: &'b mut Builder, name: &str) -> &'b mut Builder {
+    let (code, _) = syscall_names().find(|(_, known)| *known == name).unwrap();
+    b.u16(code).u16(1)
 }
 
 /// All fields.

@@ -2,7 +2,7 @@
 //!
 //! `bpf/abi.h` is the other half of this file.
 
-use peregrine_event::{EventCounters, LossCause, LossClass};
+use peregrine_event::{EventCounters, LossCause, LossClass, path_arguments};
 
 /// Map with the one [`Config`].
 pub const CONFIG: &str = "config";
@@ -28,6 +28,16 @@ pub const SYSCALL_CODES: &str = "syscall_codes";
 pub const COLLECTORS: &str = "collectors";
 /// The same for kernel functions of the alternative prototype.
 pub const ALT_COLLECTORS: &str = "alt_collectors";
+
+/// The entry of a syscall in [`SYSCALL_CODES`]: its code, and behind that, three bits each, the
+/// numbers (plus one; 0 for none) of the arguments with the directory and the name of its paths.
+pub fn syscall_code(sc: u16) -> u32 {
+    let argument = |number: Option<u8>| number.map_or(0, |number| u32::from(number) + 1);
+    let paths = path_arguments(sc).iter().zip([16, 22]);
+    paths.fold(sc.into(), |entry, (path, at)| {
+        entry | argument(path.dirfd) << at | argument(path.path) << (at + 3)
+    })
+}
 
 /// Words of a bitmap of syscall numbers.
 pub const SYSCALL_WORDS: usize = 8;
@@ -130,6 +140,19 @@ pub enum RingKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_entry_of_a_syscall_says_where_its_paths_are() {
+        let entry = |name| {
+            let found = peregrine_event::syscall_names().find(|(_, known)| *known == name);
+            syscall_code(found.unwrap().0) >> 16
+        };
+        assert_eq!(entry("getppid"), 0);
+        assert_eq!(entry("truncate"), 1 << 3);
+        assert_eq!(entry("ftruncate"), 1);
+        assert_eq!(entry("fchmodat2"), 1 | 2 << 3);
+        assert_eq!(entry("move_mount"), 1 | 2 << 3 | 3 << 6 | 4 << 9);
+    }
 
     #[test]
     fn counters_keep_their_places() {

@@ -178,7 +178,7 @@ impl Probe {
             let collector = Collector::of(syscall.exit, exists);
             if self.config.selected.get(nr / 64).is_none_or(|word| word & bit == 0) {
                 if collector == Collector::Generic {
-                    self.codes()?.set(u32::from(syscall.nr), u32::from(syscall.sc), 0)?;
+                    self.codes()?.set(u32::from(syscall.nr), abi::syscall_code(syscall.sc), 0)?;
                 }
                 self.load_collector(&collector.program(), u32::from(syscall.nr))?;
             }

@@ -192,9 +192,14 @@ impl One {
         }
     }
 
-    /// Every parameter must be listed, and no other.
+    /// Every parameter of the format must be listed, and no other than those that are Peregrine's
+    /// own.
     fn names_all(&self, ty: EventType) -> Result<(), String> {
-        let mut known: Vec<_> = ty.info().params.iter().map(|param| param.name).collect();
+        let own = usize::from(ty.info().format_params);
+        let named = |name: &str| self.params.iter().any(|(known, _)| *known == name);
+        let params = ty.info().params.iter().enumerate();
+        let params = params.filter(|(index, param)| *index < own || named(param.name));
+        let mut known: Vec<_> = params.map(|(_, param)| param.name).collect();
         let mut named: Vec<_> = self.params.iter().map(|(name, _)| *name).collect();
         known.sort_unstable();
         named.sort_unstable();
@@ -215,7 +220,9 @@ impl One {
         let (abi, expected) = (event.abi.name(), self.abi.name());
         let mark =
             (abi != expected).then(|| format!("its way of calling expected {expected}, got {abi}"));
-        checks.chain(mark).collect()
+        let (sent, named) = (event.nparams(), self.params.len());
+        let more = (sent > named).then(|| format!("it has {sent} parameters, not {named}"));
+        checks.chain(mark).chain(more).collect()
     }
 }
 

@@ -158,7 +158,7 @@ impl Rule {
         } else if old || !ty.is_exit() {
             Self::Old
         } else {
-            Self::Complete(info.params.len())
+            Self::Complete(info.format_params.into())
         }
     }
 

@@ -58,7 +58,7 @@ fn every_row_of_the_table_ends_in_a_current_event() {
         let outcome = convert(&mut converter, &old).unwrap();
         if outcome == Done::Rewritten {
             let new = Event::parse(converter.output(), 0).unwrap();
-            let complete = new.nparams() == new.ty.info().params.len();
+            let complete = new.nparams() == usize::from(new.ty.info().format_params);
             assert!(complete, "{:?} became {:?} with {}", row, new.ty, new.nparams());
             // Enter events all count as old, but those of exec are still used for the path.
             let old = new.ty.info().flags.contains(EventFlags::OLD_VERSION);

@@ -359,10 +359,11 @@ impl Given<'_> {
     /// The parameters that do not follow from the rest of the test.
     fn arguments(&self) -> Vec<(String, Shown)> {
         let event = self.view.event();
-        if event.ty == EventType::GenericX {
-            return Vec::new();
-        }
-        let params = event.ty.info().params.iter().enumerate();
+        // Of syscalls without an event of their own, those that say which one it is follow.
+        let generic = event.ty == EventType::GenericX;
+        let follow = if generic { event.ty.info().format_params.into() } else { 0 };
+        let sent = if generic { event.nparams() } else { usize::MAX };
+        let params = event.ty.info().params.iter().enumerate().take(sent).skip(follow);
         let params = params.filter_map(|(index, info)| {
             let follows = world::starts_process(event.ty) && world::is_of_process(info, event.ty);
             let names = ["evt.arg", "evt.rawarg"].map(|start| format!("{start}.{}", info.name));

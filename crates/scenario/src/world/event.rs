@@ -201,7 +201,8 @@ pub(super) struct Facts<'a> {
 pub(super) fn fill(values: &mut Values<'_>, facts: &Facts<'_>, event: &mut Builder) {
     let kind = facts.kind;
     unknown_parameters(values, kind.ty);
-    for (index, info) in kind.ty.info().params.iter().enumerate() {
+    let count = parameter_count(values, kind.ty);
+    for (index, info) in kind.ty.info().params.iter().enumerate().take(count) {
         let given = values.spec.get(&format!("evt.arg.{}", info.name));
         let bytes = match given.map(|given| (given, encode(info, &given.value))) {
             Some((_, Ok(bytes))) => bytes,
@@ -217,6 +218,30 @@ pub(super) fn fill(values: &mut Values<'_>, facts: &Facts<'_>, event: &mut Build
         event.param(&bytes);
     }
 }
+
+/// How many parameters the event has. Those for the paths of syscalls without an event of their own
+/// are left out where nothing is said of them.
+fn parameter_count(values: &Values<'_>, ty: EventType) -> usize {
+    let info = ty.info();
+    if ty != EventType::GenericX {
+        return info.params.len();
+    }
+    let given = |names: &[&str]| names.iter().any(|name| values.spec.get(name).is_some());
+    let named = |params: &[ParamInfo]| {
+        params.iter().any(|param| given(&[&format!("evt.arg.{}", param.name)]))
+    };
+    let (one, two) = (usize::from(info.format_params) + 2, info.params.len());
+    if named(info.params.get(one..).unwrap_or_default()) {
+        two
+    } else if named(info.params.get(one - 2..one).unwrap_or_default()) || given(ONE_PATH) {
+        one
+    } else {
+        one - 2
+    }
+}
+
+/// Fields from which the only path of a call follows.
+const ONE_PATH: &[&str] = &["fs.path.nameraw", "fs.path.name", "evt.abspath"];
 
 /// Parameters that events of this type do not have.
 fn unknown_parameters(values: &mut Values<'_>, ty: EventType) {
@@ -250,7 +275,7 @@ impl Facts<'_> {
     fn param(&self, values: &mut Values<'_>, index: usize, info: &ParamInfo) -> Option<Vec<u8>> {
         let Self { kind, result, .. } = *self;
         let ty = kind.ty;
-        if ty == EventType::GenericX {
+        if ty == EventType::GenericX && index < ty.info().format_params.into() {
             return self.generic(info.name);
         }
         if index == params::RESULT && ty.traits().has_result {
@@ -358,7 +383,7 @@ impl Facts<'_> {
         let params = path_params(self.kind.ty);
         let at = params.iter().position(|param| *param == info.name)?;
         let names: &[&str] = match (params.len(), at) {
-            (1, _) => &["fs.path.nameraw", "fs.path.name", "evt.abspath"],
+            (1, _) => ONE_PATH,
             (_, 0) => &["fs.path.sourceraw", "fs.path.source", "evt.abspath.src"],
             _ => &["fs.path.targetraw", "fs.path.target", "evt.abspath.dst"],
         };

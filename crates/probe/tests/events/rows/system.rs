@@ -184,6 +184,43 @@ pub(super) static ROWS: &[Row] = &[
         sys!(readlinkat(AT_FDCWD, path.as_c_str(), BAD, 0));
         generic("readlinkat")
     }),
+    row(GenericX, "truncate", || {
+        std::fs::write("there", "x").unwrap();
+        ok!(truncate(c"there", 0));
+        generic_on("truncate", AT_FDCWD.into(), "there")
+    }),
+    row(GenericX, "ftruncate", || {
+        let fd = anonymous();
+        ok!(ftruncate(fd, 3));
+        see! { ID: code("ftruncate"), nativeID: crate::sys::number("ftruncate"), dirfd: fd, path: empty() }
+    }),
+    row(GenericX, "the times of a file below a directory", || {
+        let fd = directory("d");
+        std::fs::write("d/f", "x").unwrap();
+        ok!(utimensat(fd, c"f", 0, 0));
+        generic_on("utimensat", fd, "f")
+    }),
+    row(GenericX, "the times of an open file", || {
+        let fd = anonymous();
+        ok!(utimensat(fd, 0, 0, 0));
+        see! { ID: code("utimensat"), nativeID: crate::sys::number("utimensat"), dirfd: fd, path: empty() }
+    }),
+    row(GenericX, "open_tree, the longest path", || {
+        let path = long_path();
+        sys!(open_tree(AT_FDCWD, path.as_c_str(), 0));
+        generic("open_tree")
+    }),
+    row(GenericX, "move_mount", || {
+        let tree = ok!(open_tree(AT_FDCWD, c"/", 1));
+        std::fs::create_dir("mnt").unwrap();
+        let ret = sys!(move_mount(tree, c"", AT_FDCWD, c"mnt", 4));
+        if ret < 0 {
+            return generic("move_mount");
+        }
+        ok!(umount2(c"mnt", 2));
+        let rest = vec![("newdirfd", Is::from(AT_FDCWD)), ("newpath", Is::from("mnt"))];
+        see! { ID: code("move_mount"), nativeID: crate::sys::number("move_mount"), dirfd: tree, path: "", ..rest }
+    }),
     row(GenericX, "personality", || {
         sys!(personality(u32::MAX));
         generic("personality")
@@ -215,8 +252,16 @@ const LEFT_OUT: [&str; 8] =
 
 /// The event of a call without one of its own.
 fn generic(name: &str) -> crate::frame::Expected {
-    let code = peregrine_event::syscall_names().find(|(_, known)| *known == name).unwrap().0;
-    see! { ID: code, nativeID: crate::sys::number(name) }
+    see! { ID: code(name), nativeID: crate::sys::number(name) }
+}
+
+/// The same of a call that succeeded and acts on a path.
+fn generic_on(name: &str, dirfd: i64, path: &'static str) -> crate::frame::Expected {
+    see! { ID: code(name), nativeID: crate::sys::number(name), dirfd: dirfd, path: path }
+}
+
+fn code(name: &str) -> u16 {
+    peregrine_event::syscall_names().find(|(_, known)| *known == name).unwrap().0
 }
 
 /// A file system under construction.
