@@ -52,6 +52,6 @@ pub use instance::{Instance, PluginEvent};
 pub use library::{
     AsyncEvents, Capabilities, Extraction, InitSchema, Library, Parsing, PluginInfo, Sourcing,
 };
-pub use metrics::{PluginMetric, PluginMetricValue};
+pub use metrics::plugin_metrics;
 pub use source::{PluginSource, SourceError};
 pub use version::Version;

@@ -1,36 +1,38 @@
 //! Metrics of plugins.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use peregrine_limits::{PLUGIN_METRICS, PLUGIN_TEXT_BYTES};
+use peregrine_telemetry::PluginMetrics;
+use peregrine_telemetry::metrics::{MetricValue, PluginStats};
 
 use crate::abi::Metric;
 use crate::instance::Instance;
 use crate::text::PluginText;
 
-/// A metric of a plugin.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PluginMetric {
-    /// Its name.
-    pub name: String,
-    /// Whether its value never falls.
-    pub monotonic: bool,
-    /// Its value.
-    pub value: PluginMetricValue,
-}
-
-/// The value of a metric.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum PluginMetricValue {
-    Uint(u64),
-    Int(i64),
-    Double(f64),
+/// Asks all of these for their metrics, whenever metrics are collected. Counters of several
+/// instances of a plugin are added up; of other values, the first counts.
+pub fn plugin_metrics(instances: Vec<Instance>) -> PluginMetrics {
+    PluginMetrics(Arc::new(move || {
+        let mut all: Vec<PluginStats> = Vec::new();
+        for metric in instances.iter().flat_map(Instance::metrics) {
+            let same =
+                all.iter_mut().find(|it| it.plugin == metric.plugin && it.name == metric.name);
+            match same.map(|it| (&mut it.value, &metric.value)) {
+                None => all.push(metric),
+                Some((MetricValue::Uint(sum), MetricValue::Uint(more))) if metric.monotonic => {
+                    *sum = sum.saturating_add(*more);
+                }
+                Some(_) => {}
+            }
+        }
+        all
+    }))
 }
 
 impl Instance {
     /// The metrics of the plugin. Any thread may ask for them, also while other calls run.
-    pub fn metrics(&self) -> Vec<PluginMetric> {
+    pub fn metrics(&self) -> Vec<PluginStats> {
         let inner = &*self.inner;
         let Some(function) = inner.functions().get_metrics else { return Vec::new() };
         let one_at_a_time = inner.metrics.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +50,7 @@ impl Instance {
         let metric = |index| {
             // SAFETY: the plugin says that there are so many, and keeps them until the next call,
             // which waits for the lock.
-            unsafe { metric(metrics.add(index).read_unaligned()) }
+            unsafe { metric(inner.plugin(), metrics.add(index).read_unaligned()) }
         };
         let metrics = (0..(count as usize).min(PLUGIN_METRICS.get())).filter_map(metric).collect();
         drop(one_at_a_time);
@@ -60,23 +62,24 @@ impl Instance {
 ///
 /// # Safety
 /// Its name is null or ends with NUL.
-unsafe fn metric(metric: Metric) -> Option<PluginMetric> {
+unsafe fn metric(plugin: &str, metric: Metric) -> Option<PluginStats> {
     // SAFETY: the promise of the caller.
     let name = unsafe { PluginText::at(metric.name, PLUGIN_TEXT_BYTES.get()) }?;
     let value = metric.value;
     // SAFETY: numbers of any size are valid with any bits, and the union has at least eight bytes.
     let value = unsafe {
         match metric.value_type {
-            0 => PluginMetricValue::Uint(value.u32.into()),
-            1 => PluginMetricValue::Int(value.s32.into()),
-            2 => PluginMetricValue::Uint(value.u64),
-            3 => PluginMetricValue::Int(value.s64),
-            4 => PluginMetricValue::Double(value.double),
-            5 => PluginMetricValue::Double(value.float.into()),
-            6 => PluginMetricValue::Int(value.int.into()),
+            0 => MetricValue::Uint(value.u32.into()),
+            1 => MetricValue::Int(value.s32.into()),
+            2 => MetricValue::Uint(value.u64),
+            3 => MetricValue::Int(value.s64),
+            4 => MetricValue::Double(value.double),
+            5 => MetricValue::Double(value.float.into()),
+            6 => MetricValue::Int(value.int.into()),
             _ => return None,
         }
     };
     let name = String::from_utf8_lossy(name.bytes).into_owned();
-    (!name.is_empty()).then_some(PluginMetric { name, monotonic: metric.kind == 0, value })
+    let (plugin, monotonic) = (plugin.to_owned(), metric.kind == 0);
+    (!name.is_empty()).then_some(PluginStats { plugin, name, monotonic, value })
 }

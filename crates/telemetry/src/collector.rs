@@ -6,6 +6,7 @@
 //! renders the result, for reports at an interval and for scrapes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::iter;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use crate::heartbeat::Heartbeat;
 use crate::kubernetes::KubernetesCounters;
 use crate::metrics::{
     CostStats, FieldOptions, HeldStats, LookupStats, MetricInputs, MetricSnapshot, MetricValue,
-    OutputStats, PreviousSnapshot, ProgramStats, RuleInfo, RuleStats, RunInfo, ScanStats,
-    StateStats, ThrottleStats, WebConnections,
+    OutputStats, PluginStats, PreviousSnapshot, ProgramStats, RuleInfo, RuleStats, RunInfo,
+    ScanStats, StateStats, ThrottleStats, WebConnections,
 };
 use crate::reloads::{LoadedFiles, Reloads};
 use crate::resources::ResourceReader;
@@ -131,6 +132,18 @@ pub struct CollectorSettings {
     pub audit: Option<Arc<AuditStats>>,
     /// Counters of the thread that watches the API server of Kubernetes, if there is one.
     pub kubernetes: Option<Arc<KubernetesCounters>>,
+    /// Asks the plugins from libraries, if there are any.
+    pub plugins: Option<PluginMetrics>,
+}
+
+/// Asks plugins for the metrics that they have of their own.
+#[derive(Clone)]
+pub struct PluginMetrics(pub Arc<dyn Fn() -> Vec<PluginStats> + Send + Sync>);
+
+impl fmt::Debug for PluginMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PluginMetrics")
+    }
 }
 
 /// Counters of the kernel side. Read on the collecting thread.
@@ -287,8 +300,8 @@ impl Scraper {
     }
 }
 
-impl std::fmt::Debug for Command {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scrape(_) => "Scrape",
             Self::Snapshot(_) => "Snapshot",
@@ -441,6 +454,7 @@ impl Worker {
             containers,
             audit,
             kubernetes,
+            plugins,
             ..
         } = &self.settings;
         let kernel = self.kernel.as_mut();
@@ -476,6 +490,7 @@ impl Worker {
                 .as_ref()
                 .map(|web| WebConnections { open: web.open(), accepted: web.accepted() }),
             audit: audit.as_deref().map(AuditCounts::from),
+            plugins: plugins.as_ref().map(|plugins| (plugins.0)()),
             rules: groups.rules.then(|| {
                 let padded = |counts: Vec<u64>| counts.into_iter().chain(iter::repeat(0));
                 let counts = padded(context.matches).zip(padded(context.lost));

@@ -36,7 +36,7 @@ mod web;
 pub use audit::{AuditCounts, AuditOutcome, AuditStats};
 pub use collector::{
     Collector, CollectorSettings, HostInfo, KernelSource, KernelStats, MetricGroups, MetricReport,
-    ReportSink, Scraper, SnapshotContext,
+    PluginMetrics, ReportSink, Scraper, SnapshotContext,
 };
 pub use containers::{ContainerCounters, EngineCounters};
 pub use drops::{Check, DropAction, DropMonitor, DropPolicy, LifecycleLosses, Reaction};

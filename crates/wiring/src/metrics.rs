@@ -79,6 +79,7 @@ pub fn settings(
             containers: agent.containers.clone(),
             audit: agent.audit.clone(),
             kubernetes: agent.kubernetes.clone(),
+            plugins: None,
         },
         file,
         as_alert: keys.output_rule,

@@ -47,6 +47,7 @@ impl Loop {
             web: Some(Arc::default()),
             containers: None,
             audit: None,
+            plugins: None,
             kubernetes: None,
         };
         let heartbeat = Arc::new(Heartbeat::new());

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use peregrine_event::EventCounters;
 
 use crate::heartbeat::StallStats;
+use crate::metrics::metric::MetricValue;
 
 /// Everything that a snapshot of metrics is computed from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +46,8 @@ pub struct MetricInputs {
     pub containers: Option<ContainerStats>,
     /// What watching the API server of Kubernetes yields, where it is asked.
     pub kubernetes: Option<KubernetesStats>,
+    /// Metrics that plugins from libraries have of their own.
+    pub plugins: Option<Vec<PluginStats>>,
     /// Events and losses in the kernel.
     pub kernel: Option<EventCounters>,
     /// Events and losses of each CPU, by its number.
@@ -300,6 +303,19 @@ pub struct KubernetesStats {
     pub lists: u64,
     /// Watches that failed.
     pub failures: u64,
+}
+
+/// A metric that a plugin has of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginStats {
+    /// The plugin.
+    pub plugin: String,
+    /// Name of the metric.
+    pub name: String,
+    /// Whether it only grows.
+    pub monotonic: bool,
+    /// Its value.
+    pub value: MetricValue,
 }
 
 /// What asking container runtimes yields.

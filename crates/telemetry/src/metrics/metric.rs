@@ -18,8 +18,10 @@ pub struct Metric {
     pub unit: MetricUnit,
     /// Whether a value of zero is shown.
     pub zero: ZeroPolicy,
-    /// Description, as in docs/metrics.md and the Prometheus help.
+    /// Description, as in docs/metrics.md.
     pub about: &'static str,
+    /// The Prometheus help; the description where there is none of its own.
+    pub help: Option<&'static str>,
     pub(super) read: Extract,
 }
 
@@ -72,6 +74,7 @@ pub(super) enum Extract {
 #[allow(missing_docs, reason = "the names say it")]
 pub enum MetricValue {
     Uint(u64),
+    Int(i64),
     Double(f64),
     Text(String),
 }
@@ -101,8 +104,13 @@ impl Metric {
             unit: MetricUnit::Plain,
             zero: ZeroPolicy::InPrometheus,
             about,
+            help: None,
             read,
         }
+    }
+
+    pub(super) const fn help(self, help: &'static str) -> Self {
+        Self { help: Some(help), ..self }
     }
 
     pub(super) const fn unit(self, unit: MetricUnit) -> Self {
@@ -129,6 +137,7 @@ impl MetricValue {
     pub(super) fn is_zero(&self) -> bool {
         match self {
             Self::Uint(v) => *v == 0,
+            Self::Int(v) => *v == 0,
             Self::Double(v) => *v == 0.0,
             Self::Text(_) => false,
         }
@@ -140,6 +149,7 @@ impl fmt::Display for MetricValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uint(v) => v.fmt(f),
+            Self::Int(v) => v.fmt(f),
             Self::Double(v) => write!(f, "{v:?}"),
             Self::Text(v) => f.write_str(v),
         }

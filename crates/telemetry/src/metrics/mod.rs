@@ -20,9 +20,9 @@ mod table;
 pub use fields::FieldOptions;
 pub use inputs::{
     ContainerStats, CostStats, EngineStats, FileDigest, HeldStats, KubernetesStats, LookupStats,
-    MetricInputs, OutputStats, PreviousSnapshot, ProgramStats, ReaderStats, ReloadStats,
-    ResourceUsage, RuleCost, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats, SyscallCost,
-    ThrottleStats, WebConnections,
+    MetricInputs, OutputStats, PluginStats, PreviousSnapshot, ProgramStats, ReaderStats,
+    ReloadStats, ResourceUsage, RuleCost, RuleInfo, RuleStats, RunInfo, ScanStats, StateStats,
+    SyscallCost, ThrottleStats, WebConnections,
 };
 pub use metric::{Metric, MetricKind, MetricUnit, MetricValue, ZeroPolicy};
 pub use snapshot::MetricSnapshot;

@@ -29,7 +29,11 @@ impl MetricSnapshot {
             }
             for (family, series) in families {
                 // Writing into a string does not fail.
-                let _ = writeln!(text, "# HELP {family} {}", escaped(metric.about, false));
+                let _ = writeln!(
+                    text,
+                    "# HELP {family} {}",
+                    escaped(metric.help.unwrap_or(metric.about), false)
+                );
                 let _ = writeln!(text, "# TYPE {family} {}", type_name(metric.kind));
                 for (labels, value) in series {
                     let _ = writeln!(text, "{family}{labels} {value}");
@@ -63,7 +67,8 @@ fn value(metric: &Metric, sample: &Sample) -> String {
         (MetricUnit::Percent, MetricValue::Double(percent)) => format!("{:.6}", percent / 100.0),
         (MetricUnit::Nanoseconds, MetricValue::Uint(ns)) => (*ns as f64 / 1e9).to_string(),
         (_, MetricValue::Uint(value)) => value.to_string(),
-        (_, MetricValue::Double(value)) => value.to_string(),
+        (_, MetricValue::Int(value)) => value.to_string(),
+        (_, MetricValue::Double(value)) => format!("{value:.6}"),
     }
 }
 

@@ -5,6 +5,7 @@ mod costs;
 mod kernel;
 mod kubernetes;
 mod outputs;
+mod plugins;
 mod resources;
 mod rules;
 mod run;
@@ -22,6 +23,7 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
         state::METRICS,
         containers::METRICS,
         kubernetes::METRICS,
+        plugins::METRICS,
         kernel::METRICS,
         costs::METRICS,
     ]

@@ -27,6 +27,10 @@ fn file(name: &str) -> FileDigest {
     FileDigest { name: name.to_owned(), sha256: "6f00".to_owned() }
 }
 
+fn plugin(name: &str, monotonic: bool, value: MetricValue) -> PluginStats {
+    PluginStats { plugin: "script".to_owned(), name: name.to_owned(), monotonic, value }
+}
+
 /// Something of everything.
 fn all() -> MetricInputs {
     MetricInputs {
@@ -51,6 +55,14 @@ fn all() -> MetricInputs {
                 vec!["10.0.0.1".to_owned(), "10.0.0.2".to_owned()],
             )],
         },
+        plugins: Some(vec![
+            plugin("made", true, MetricValue::Uint(2)),
+            plugin("Odd-Name.x", true, MetricValue::Uint(0)),
+            plugin("level", false, MetricValue::Int(-5)),
+            plugin("ratio", false, MetricValue::Double(1.25)),
+            plugin("odd_name_x", false, MetricValue::Uint(7)),
+            plugin("Odd Name x", false, MetricValue::Uint(8)),
+        ]),
         reloads: ReloadStats { done: 3, failed: 1, generation: 4, load: 34_000_000, swap: 120_000 },
         events: 1500,
         outputs: vec![

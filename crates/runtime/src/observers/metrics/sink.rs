@@ -102,6 +102,7 @@ fn close(file: Option<Outputs>) {
 fn scalar(value: MetricValue) -> Scalar {
     match value {
         MetricValue::Uint(value) => Scalar::Uint(value),
+        MetricValue::Int(value) => Scalar::Int(value),
         MetricValue::Double(value) => Scalar::Double(value),
         MetricValue::Text(value) => Scalar::Text(value),
     }
