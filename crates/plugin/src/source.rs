@@ -8,7 +8,7 @@
 mod batch;
 mod worker;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use peregrine_event::source::{Due, Next, Record, Source, SourceId, TimedSource};
 use peregrine_event::{Event, EventType};
@@ -90,6 +90,9 @@ pub enum SourceError {
     },
 }
 
+/// An answer within this time is at once.
+const QUICK: Duration = Duration::from_micros(100);
+
 /// The events of a plugin. Dropping it closes the source.
 #[derive(Debug)]
 pub struct PluginSource {
@@ -104,8 +107,10 @@ pub struct PluginSource {
     prepared: bool,
     delivered: u64,
     wait: Duration,
-    /// When the last batch was used up, while that was not long ago.
-    idle_since: Option<Instant>,
+    /// Whether the plugin has answered at once the last time, so that its next answer is waited for.
+    quick: bool,
+    /// Whether the log does not say yet that the plugin does not return.
+    silence_is_news: bool,
 }
 
 impl Instance {
@@ -125,7 +130,8 @@ impl Instance {
             prepared: false,
             delivered: 0,
             wait: Duration::from_millis(50),
-            idle_since: Some(Instant::now()),
+            quick: false,
+            silence_is_news: true,
         })
     }
 }
@@ -156,14 +162,18 @@ impl PluginSource {
                 return Ok(Filled::Event);
             }
             let Some(batch) = &mut self.batch else {
-                match self.worker.take(wait) {
+                // Else a plugin that delivers one event at a time would have to wait for its turn
+                // among the other sources each time.
+                match self.worker.take(if self.quick { wait.max(QUICK) } else { wait }) {
                     Taken::Batch(batch) => {
-                        self.idle_since = Some(Instant::now());
+                        self.silence_is_news = true;
+                        self.quick = batch.took < QUICK;
                         self.check(&batch)?;
                         self.batch = Some(batch);
                         continue;
                     }
                     Taken::Nothing => {
+                        self.quick = false;
                         self.tell_of_silence();
                         return Ok(Filled::Nothing);
                     }
@@ -247,8 +257,8 @@ impl PluginSource {
     fn tell_of_silence(&mut self) {
         let limit = PLUGIN_SILENCE.duration();
         let Some(called) = self.worker.in_call_since() else { return };
-        if self.idle_since.is_some() && called.elapsed() > limit {
-            self.idle_since = None;
+        if self.silence_is_news && called.elapsed() > limit {
+            self.silence_is_news = false;
             PLUGIN_SILENCE.reach();
             let text = format!("next_batch has not returned for {} s", limit.as_secs());
             let owner = &self.instance.inner.owner;

@@ -1,6 +1,6 @@
 //! What `next_batch` has returned.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peregrine_limits::{PLUGIN_BATCH_EVENTS, PLUGIN_EVENT_BYTES};
 
@@ -17,6 +17,8 @@ pub(super) struct Batch {
     pub(super) count: u32,
     /// When they came, nanoseconds since the epoch.
     pub(super) at: u64,
+    /// How long the plugin has looked for them.
+    pub(super) took: Duration,
     events: *mut *mut EventHeader,
     next: usize,
 }
@@ -37,7 +39,7 @@ impl Batch {
         count: u32,
         events: *mut *mut EventHeader,
     ) -> Self {
-        Self { code, error, count, at: now(), events, next: 0 }
+        Self { code, error, count, at: now(), took: Duration::ZERO, events, next: 0 }
     }
 
     /// Whether there are more events than can be.

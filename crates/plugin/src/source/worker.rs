@@ -188,13 +188,15 @@ impl Asker {
     /// Asks until there is something to tell. `None` when it is to stop.
     fn batch(&self) -> Option<Batch> {
         let mut pause = Pause::default();
+        let asked = Instant::now();
         loop {
             if self.shared.stop.load(Ordering::Relaxed) {
                 return None;
             }
             let began = Instant::now();
-            let batch = self.next_batch(began)?;
+            let mut batch = self.next_batch(began)?;
             if batch.code != TIMEOUT || batch.count > 0 {
+                batch.took = asked.elapsed();
                 return Some(batch);
             }
             pause.after(began.elapsed());
