@@ -6,6 +6,9 @@ use crate::source::{Due, Next, Record, Source, TimedSource};
 /// the first source first. A snapshot or a restart comes as soon as it is the next record of its
 /// source, so all snapshots precede the first event.
 ///
+/// It ends when all sources have ended, but for those that are only
+/// [beside others](TimedSource::is_beside_others).
+///
 /// The order within each source stays, even where its times go backwards. A source that is idle
 /// does not hold up the others, so what it delivers later may be older than what they have
 /// delivered. Events keep their [`SourceId`](crate::SourceId) and are numbered over all
@@ -51,15 +54,16 @@ impl<S: TimedSource> Mux<S> {
 
     /// The source whose record comes next, and when that is due.
     fn first(&mut self) -> Result<(usize, Due), S::Error> {
-        let (mut first, mut earliest) = (0, Due::End);
+        let (mut first, mut earliest, mut ended) = (0, Due::End, true);
         for (index, source) in self.sources.iter_mut().enumerate() {
             let due = source.due()?;
+            ended &= due == Due::End || source.is_beside_others();
             let in_turn = due == Due::Idle && first < self.turn && self.turn <= index;
             if due < earliest || (due == earliest && in_turn) {
                 (first, earliest) = (index, due);
             }
         }
-        Ok((first, earliest))
+        Ok((first, if ended { Due::End } else { earliest }))
     }
 }
 

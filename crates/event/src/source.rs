@@ -92,6 +92,11 @@ pub trait TimedSource: Source {
     /// # Errors
     /// When there can be no further record, though the end was not reached.
     fn due(&mut self) -> Result<Due, Self::Error>;
+
+    /// Whether it only has records beside those of other sources, and ends when they have ended.
+    fn is_beside_others(&self) -> bool {
+        false
+    }
 }
 
 /// When the next record of a source is to be delivered. The order is that of delivery.

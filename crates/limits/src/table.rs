@@ -138,6 +138,12 @@ limits! {
     TABLE_DRAFTS: Count = 4096;
     /// Columns that plugins add to threads or files. More are refused.
     TABLE_COLUMNS: Count = 1024;
+    /// An event that a plugin makes beside a source. A longer one is refused.
+    PLUGIN_ASYNC_EVENT_BYTES: Bytes = 1 << 20;
+    /// Routines of the plugins of a run. More are refused.
+    ROUTINES: Count = 256;
+    /// Threads that run routines of plugins, if there are as many processors. Routines take turns.
+    ROUTINE_THREADS: Count = 8;
     /// Events of plugins that wait for their time between the others. More are dropped.
     ASYNC_EVENTS: Count = 4096;
     /// The same in bytes. More are dropped.

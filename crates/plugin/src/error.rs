@@ -173,3 +173,13 @@ pub enum CallError {
         function: &'static str,
     },
 }
+
+impl CallError {
+    /// Why, without the name of the plugin where it says so itself.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Failed { error, .. } => error.clone(),
+            other => other.to_string(),
+        }
+    }
+}

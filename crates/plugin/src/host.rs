@@ -2,11 +2,12 @@
 
 use core::ffi::{c_char, c_void};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use peregrine_limits::PLUGIN_LOG_BYTES;
 
-use crate::abi::{InitTables, OwnerHandle, ReaderVtableExt, WriterVtable};
+use crate::abi::{EventHeader, OwnerHandle, RoutineFunction, RoutineState};
+use crate::tables::InstanceTables;
 use crate::text::PluginText;
 
 /// How urgent a line of the log is.
@@ -49,7 +50,7 @@ pub struct Host {
     /// Its log.
     pub log: LogSink,
     /// Its tables. Without any, plugins get none.
-    pub tables: Option<Arc<dyn TableHost>>,
+    pub tables: Option<Arc<InstanceTables>>,
 }
 
 impl fmt::Debug for Host {
@@ -58,35 +59,66 @@ impl fmt::Debug for Host {
     }
 }
 
-/// The tables that one instance of a plugin sees.
-///
-/// # Safety
-/// The pointers are valid as long as the object. The functions behind them take the owner handle
-/// of the instance, which is a pointer to its [`Owner`].
-pub unsafe trait TableHost: Send + Sync {
-    /// What `init` is given.
-    fn init(&self) -> *const InitTables;
-    /// What reads tables in all other calls.
-    fn reader(&self) -> *const ReaderVtableExt;
-    /// What writes tables in calls that may.
-    fn writer(&self) -> *const WriterVtable;
-    /// Text of the last error, or null. It stays until the next call.
-    fn last_error(&self) -> *const c_char;
-    /// A call of the plugin has ended: what it has not released is released.
-    fn end_call(&self);
-}
-
 /// What an owner handle points to: the host, as one instance of a plugin sees it.
 pub struct Owner {
     /// Name of the plugin.
     pub(crate) plugin: Box<str>,
     /// What the host offers.
     pub(crate) host: Host,
+    /// Where its async events go: nowhere, before the handler is set and after it was taken away.
+    pub(crate) events: Slot<dyn EventTaker>,
+    /// Where the events of `dump_state` go.
+    pub(crate) dump: Slot<dyn EventTaker>,
+    /// What runs its routines.
+    pub(crate) routines: Slot<dyn RoutineRunner>,
+}
+
+/// Takes events that a plugin makes.
+pub(crate) trait EventTaker: Send + Sync {
+    /// Takes an event, or says why not.
+    ///
+    /// # Safety
+    /// The address is null, or there are as many bytes as the event says.
+    unsafe fn take(&self, owner: &Owner, event: *const EventHeader) -> Result<(), String>;
+}
+
+/// Runs routines of a plugin.
+pub(crate) trait RoutineRunner: Send + Sync {
+    /// Starts a routine and returns its number, which is not 0.
+    fn start(&self, function: RoutineFunction, state: *mut RoutineState) -> Option<usize>;
+
+    /// Stops a routine. False if there is none with this number.
+    fn stop(&self, number: usize) -> bool;
+}
+
+/// Something that any thread may look for, and that comes and goes.
+pub(crate) struct Slot<T: ?Sized>(RwLock<Option<Arc<T>>>);
+
+impl<T: ?Sized> Default for Slot<T> {
+    fn default() -> Self {
+        Self(RwLock::new(None))
+    }
+}
+
+impl<T: ?Sized> Slot<T> {
+    pub(crate) fn set(&self, content: Option<Arc<T>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = content;
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<T>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Owner {
     pub(crate) fn new(plugin: &str, host: Host) -> Arc<Self> {
-        Arc::new(Self { plugin: plugin.into(), host })
+        Arc::new(Self {
+            plugin: plugin.into(),
+            host,
+            events: Slot::default(),
+            dump: Slot::default(),
+            routines: Slot::default(),
+        })
     }
 
     /// The handle that the plugin passes back. Valid as long as the owner.

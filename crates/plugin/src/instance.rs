@@ -17,6 +17,7 @@ use crate::call::in_plugin;
 use crate::error::{CallError, InitError};
 use crate::host::{self, Host, Owner};
 use crate::library::{Library, PluginInfo};
+use crate::tables::{InstanceTables, TableRegistry};
 use crate::text::PluginText;
 
 /// A plugin that is initialised. Clones are the same; the last one destroys its state.
@@ -93,15 +94,21 @@ impl Library {
             log: Some(host::log),
         };
         let mut code = SUCCESS;
-        let state = self.functions().init.map(|init| {
-            in_plugin(&owner.plugin, "init", || {
+        let mut initialise = || {
+            let init = self.functions().init?;
+            Some(in_plugin(&owner.plugin, "init", || {
                 // SAFETY: input and code live during the call, the owner as long as the state.
                 unsafe { init(&raw const input, &raw mut code) }
-            })
-        });
+            }))
+        };
+        let state = match tables {
+            Some(tables) => tables.initialise(initialise),
+            None => initialise(),
+        };
         let state = state.unwrap_or(ptr::null_mut());
         if let Some(tables) = tables {
             tables.end_call();
+            tables.initialised(state, self.functions().get_last_error.filter(|_| !state.is_null()));
         }
         let mut initialised = Initialised {
             library: self.clone(),
@@ -245,6 +252,12 @@ impl Initialised {
 
     pub(crate) fn missing(&self, function: &'static str) -> CallError {
         CallError::Missing { plugin: self.plugin().to_owned(), function }
+    }
+
+    /// The tables that the plugin sees. Without any, all operations fail.
+    pub(crate) fn tables(&self) -> Arc<InstanceTables> {
+        let tables = self.owner.host.tables.as_ref().map(Arc::clone);
+        tables.unwrap_or_else(|| TableRegistry::default().instance(self.library.info()))
     }
 
     /// What the plugin may use of the host in a call.
@@ -397,6 +410,9 @@ impl Drop for Initialised {
         if let Some(destroy) = self.functions().destroy.filter(|_| !self.state.is_null()) {
             // SAFETY: the state is one of this plugin and is used no more: this is its last owner.
             self.call("destroy", |state| unsafe { destroy(state) });
+        }
+        if let Some(tables) = &self.owner.host.tables {
+            tables.destroyed();
         }
     }
 }

@@ -32,6 +32,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod abi;
+mod asynchronous;
 mod call;
 mod crash;
 mod error;
@@ -39,19 +40,26 @@ mod extract;
 mod host;
 mod instance;
 mod library;
+mod listening;
 mod metrics;
+mod parsing;
 mod source;
+pub mod tables;
 mod text;
 mod version;
 
+pub use asynchronous::{AsyncError, AsyncFault, AsyncQueue, AsyncSource, AsyncStream, MAX_AHEAD};
 pub use crash::report_crashes;
 pub use error::{CallError, InitError, LibraryFault, LoadError, PluginFault};
 pub use extract::{FieldAnswer, FieldRequest, FieldType, FieldValue};
-pub use host::{Host, LogSink, Owner, Severity, TableHost};
+pub use host::{Host, LogSink, Owner, Severity};
 pub use instance::{Instance, PluginEvent};
 pub use library::{
     AsyncEvents, Capabilities, Extraction, InitSchema, Library, Parsing, PluginInfo, Sourcing,
 };
+pub use listening::RoutinePool;
 pub use metrics::plugin_metrics;
+pub use parsing::{PluginParsers, SourcePlugins};
 pub use source::{PluginSource, SourceError};
+pub use tables::{InstanceTables, TableRegistry};
 pub use version::Version;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use libloading::os::unix::{Library as Shared, RTLD_LOCAL, RTLD_NOW};
 
+pub(crate) use capabilities::is_compatible;
 pub use capabilities::{AsyncEvents, Capabilities, Extraction, Parsing, Sourcing};
 pub use describe::{InitSchema, PluginInfo};
 

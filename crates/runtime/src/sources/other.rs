@@ -63,4 +63,8 @@ impl TimedSource for AnySource<'_> {
             Self::Other(other) => other.due().map_err(RunError::Source),
         }
     }
+
+    fn is_beside_others(&self) -> bool {
+        matches!(self, Self::Other(other) if other.is_beside_others())
+    }
 }

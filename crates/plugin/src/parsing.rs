@@ -1,0 +1,139 @@
+//! Plugins that parse events and follow a stream of them.
+
+use std::ffi::CString;
+
+use peregrine_event::{Event, EventSet, SourceId};
+use peregrine_state::{EventParser, ParserError, State};
+
+use crate::abi::ParseInput;
+use crate::error::CallError;
+use crate::host;
+use crate::instance::{Instance, PluginEvent};
+use crate::listening::RoutinePool;
+use crate::tables::writing;
+
+impl Instance {
+    /// Lets the plugin parse an event, which is applied to the state already. What the plugin
+    /// returns does not count, as in the reference.
+    ///
+    /// # Errors
+    /// When it parses nothing, or does not return from another call.
+    pub fn parse(&self, event: &PluginEvent<'_>, state: &mut State) -> Result<(), CallError> {
+        const FUNCTION: &str = "parse_event";
+        let inner = &*self.inner;
+        let function = inner.functions().parse_event.ok_or_else(|| inner.missing(FUNCTION))?;
+        let calls = inner.wait_on_event_thread(FUNCTION)?;
+        let tables = inner.tables();
+        let input = event.input();
+        let parse = ParseInput {
+            owner: inner.owner_handle(),
+            owner_last_error: Some(host::last_error),
+            reader: inner.old_reader(),
+            writer: tables.old_writer(),
+            reader_ext: tables.reader(),
+            writer_ext: tables.writer(),
+        };
+        writing(state, || {
+            inner.call(FUNCTION, |state| {
+                // SAFETY: both inputs live during the call; no other call runs.
+                unsafe { function(state, &raw const input, &raw const parse) }
+            })
+        });
+        drop(calls);
+        Ok(())
+    }
+}
+
+/// The plugins of one event source, in load order.
+#[derive(Debug)]
+pub struct SourcePlugins {
+    /// Id that its events carry.
+    pub id: SourceId,
+    /// Its name, as rules have it.
+    pub name: String,
+    /// The instances that belong to it.
+    pub instances: Vec<Instance>,
+}
+
+/// Lets the plugins of all sources parse events, and tells those that listen when events begin and
+/// end.
+#[derive(Debug, Default)]
+pub struct PluginParsers {
+    /// By [`SourceId::index`].
+    sources: Vec<Option<Parsers>>,
+    listeners: Vec<Instance>,
+    pool: RoutinePool,
+    /// How many listeners were told that events begin.
+    opened: usize,
+}
+
+#[derive(Debug)]
+struct Parsers {
+    name: CString,
+    /// Types of events that any of them parses.
+    types: EventSet,
+    instances: Vec<Instance>,
+}
+
+impl PluginParsers {
+    /// The plugins of these sources. `None` if none of them parses or listens.
+    pub fn new(sources: Vec<SourcePlugins>) -> Option<Self> {
+        let mut all = Self::default();
+        for SourcePlugins { id, name, instances } in sources {
+            let listens = |it: &&Instance| it.info().capabilities.capture_listening;
+            all.listeners.extend(instances.iter().filter(listens).cloned());
+            let parses = |it: &Instance| {
+                it.info().capabilities.parsing.as_ref().is_some_and(|parsing| parsing.takes(&name))
+            };
+            let instances: Vec<_> = instances.into_iter().filter(parses).collect();
+            let (false, Ok(name)) = (instances.is_empty(), CString::new(name)) else { continue };
+            let mut types = EventSet::EMPTY;
+            instances.iter().flat_map(|it| it.parses().iter()).for_each(|ty| types.insert(ty));
+            if all.sources.len() <= id.index() {
+                all.sources.resize_with(id.index() + 1, || None);
+            }
+            if let Some(source) = all.sources.get_mut(id.index()) {
+                *source = Some(Parsers { name, types, instances });
+            }
+        }
+        (!all.sources.is_empty() || !all.listeners.is_empty()).then_some(all)
+    }
+}
+
+impl EventParser for PluginParsers {
+    fn opened(&mut self, state: &mut State) -> Result<(), ParserError> {
+        for listener in &self.listeners {
+            self.opened += 1;
+            let opened = listener.capture_open(state, &self.pool);
+            opened.map_err(|error| {
+                let plugin = &listener.info().name;
+                let reason = error.reason();
+                ParserError(format!("capture_open error for plugin '{plugin}' : {reason}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn parse(&mut self, event: &Event<'_>, state: &mut State) {
+        let Some(Some(parsers)) = self.sources.get(event.source.index()) else { return };
+        if !parsers.types.contains(event.ty) {
+            return;
+        }
+        let event_of_plugin = PluginEvent::new(event, &parsers.name);
+        for instance in &parsers.instances {
+            if instance.parses().contains(event.ty) {
+                // A plugin that hangs in another call is counted there.
+                let _ = instance.parse(&event_of_plugin, state);
+            }
+        }
+    }
+
+    fn closed(&mut self, state: &mut State) {
+        for listener in self.listeners.iter().take(self.opened) {
+            // As the reference does, the others are told all the same.
+            let _ = listener.capture_close(state, &self.pool);
+        }
+        self.opened = 0;
+        self.pool.close();
+    }
+}

@@ -1,0 +1,45 @@
+//! What the plugins of one stream of events share.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use peregrine_state::{Config, State};
+
+use super::columns::Columns;
+use super::foreign::ForeignTable;
+use super::lock::lock;
+
+/// What a registry has.
+#[derive(Default)]
+pub(super) struct Shared {
+    columns: Mutex<Columns>,
+    /// Tables of plugins, by name.
+    foreign: Mutex<BTreeMap<Vec<u8>, Arc<ForeignTable>>>,
+    /// The state that `init` sees: there is no other yet. What plugins write into it is lost, as in
+    /// the reference.
+    initial: Mutex<Option<Box<State>>>,
+}
+
+impl Shared {
+    pub(super) fn columns(&self) -> MutexGuard<'_, Columns> {
+        lock(&self.columns)
+    }
+
+    pub(super) fn foreign(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Arc<ForeignTable>>> {
+        lock(&self.foreign)
+    }
+
+    /// All plugins are initialised.
+    pub(super) fn drop_initial_state(&self) {
+        *lock(&self.initial) = None;
+    }
+
+    /// Runs `init` of a plugin with a state of its own.
+    pub(super) fn with_initial_state<R>(&self, init: impl FnOnce(&mut State) -> R) -> R {
+        let mut initial = lock(&self.initial);
+        let state = initial.get_or_insert_with(|| {
+            Box::new(State::new(Config { containers: false, ..Config::default() }))
+        });
+        init(state)
+    }
+}
