@@ -45,6 +45,6 @@ pub use extract::{CAPABILITIES, path_params};
 pub use frozen::{Completed, Frozen, PartialView, Recording};
 pub use runtime_class::{ClassError, FieldArgument, FieldExtractor, RuntimeClass, RuntimeField};
 pub use static_facts::EventTypeFacts;
-pub use view::{Run, Scratch, SourceInfo, View};
+pub use view::{EventDescriber, Run, Scratch, SourceInfo, View};
 pub use vocabulary::{Field, Fields};
 pub use words::words;

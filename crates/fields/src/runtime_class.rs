@@ -58,6 +58,10 @@ pub struct RuntimeField {
     pub purity: Purity,
     /// What reading it costs.
     pub cost: Cost,
+    /// Whether `--list` leaves it out.
+    pub hidden: bool,
+    /// Whether every alert should show it.
+    pub suggested: bool,
 }
 
 /// A class of fields with the extractor that supplies their values.
@@ -123,6 +127,11 @@ impl RuntimeClass {
         Ok(Arc::new(Self { class, events, extractor: Box::new(extractor) }))
     }
 
+    /// Whether a field can have this name.
+    pub fn takes_name(name: &str) -> bool {
+        is_field_name(name)
+    }
+
     /// Its rows in the table.
     pub fn class(&self) -> &Class {
         &self.class
@@ -147,7 +156,12 @@ impl RuntimeField {
             // What a class knows of containers, it knows by itself.
             needs: Needs::Nothing,
             cost: self.cost,
-            options: Options { list: self.list, ..Options::NONE },
+            options: Options {
+                list: self.list,
+                hidden: self.hidden,
+                suggested: self.suggested,
+                ..Options::NONE
+            },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell};
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use bumpalo::Bump;
@@ -28,18 +29,34 @@ pub struct Run {
 }
 
 /// What events of a source say about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SourceInfo {
     /// Its name.
     pub name: Box<[u8]>,
     /// The plugin that makes its events.
     pub plugin: Option<Box<[u8]>>,
+    /// What describes its events; `None` where their payloads are texts.
+    pub describer: Option<Arc<dyn EventDescriber>>,
+}
+
+/// Describes events of a plugin for `evt.plugininfo`.
+pub trait EventDescriber: Debug + Send + Sync {
+    /// Appends the description of an event.
+    fn describe(&self, event: &Event<'_>, out: &mut Vec<u8>);
+}
+
+impl SourceInfo {
+    /// A source whose events describe themselves.
+    pub fn plain(name: &str, plugin: Option<&str>) -> Self {
+        let plugin = plugin.map(|plugin| plugin.as_bytes().into());
+        Self { name: name.as_bytes().into(), plugin, describer: None }
+    }
 }
 
 impl Default for Run {
     fn default() -> Self {
         Self {
-            sources: [SourceInfo { name: b"syscall"[..].into(), plugin: None }].into(),
+            sources: [SourceInfo::plain("syscall", None)].into(),
             hostname: Box::default(),
             buffers: Buffers::default(),
             zone: TimeZone::UTC,
@@ -52,16 +69,28 @@ impl Default for Run {
 pub struct Scratch {
     pub(crate) bump: Bump,
     text: Cell<Vec<u8>>,
-    memo: RefCell<Option<Box<dyn Any>>>,
-    /// Whether the memo is about the current event.
-    has_memo: Cell<bool>,
+    memos: [Memo; 2],
+}
+
+/// What a class of fields has found out about an event.
+#[derive(Default)]
+struct Memo {
+    content: RefCell<Option<Box<dyn Any>>>,
+    /// Whether it is about the current event.
+    is_current: Cell<bool>,
+}
+
+impl Memo {
+    fn holds<T: Any>(&self) -> bool {
+        self.content.try_borrow().is_ok_and(|it| it.as_ref().is_some_and(|it| it.is::<T>()))
+    }
 }
 
 impl Scratch {
     /// Frees all values; the memory is kept for the next event.
     pub fn reset(&mut self) {
         self.bump.reset();
-        self.has_memo.set(false);
+        self.memos.iter().for_each(|memo| memo.is_current.set(false));
     }
 }
 
@@ -242,21 +271,22 @@ impl<'a> View<'a> {
     /// makes it for the first field of an event; the memory of the event before is used again.
     /// `None` when it is asked for while it is made.
     ///
-    /// One type at a time is kept, so that classes that share events share the type.
+    /// Two types are kept, so that classes that share events share the type.
     pub fn memo<T: Any + Default>(&self, fill: impl FnOnce(&mut T)) -> Option<Ref<'a, T>> {
-        let scratch = self.scratch;
-        let known = scratch.memo.try_borrow().ok()?.as_ref().is_some_and(|memo| memo.is::<T>());
-        if !(known && scratch.has_memo.get()) {
-            let mut memo = scratch.memo.try_borrow_mut().ok()?;
-            let memo = match &mut *memo {
-                Some(memo) if known => memo,
+        let [first, second] = &self.scratch.memos;
+        let known = [first, second].into_iter().find(|memo| memo.holds::<T>());
+        let memo = known.unwrap_or(if first.is_current.get() { second } else { first });
+        if known.is_none() || !memo.is_current.get() {
+            let mut content = memo.content.try_borrow_mut().ok()?;
+            let content = match &mut *content {
+                Some(content) if known.is_some() => content,
                 other => other.insert(Box::new(T::default())),
             };
-            fill(memo.downcast_mut()?);
-            scratch.has_memo.set(true);
+            fill(content.downcast_mut()?);
+            memo.is_current.set(true);
         }
-        let memo = scratch.memo.try_borrow().ok()?;
-        Ref::filter_map(memo, |memo| memo.as_ref()?.downcast_ref()).ok()
+        let content = memo.content.try_borrow().ok()?;
+        Ref::filter_map(content, |content| content.as_ref()?.downcast_ref()).ok()
     }
 
     /// The source of the event.

@@ -73,6 +73,7 @@ pub struct Fields {
     kubernetes: bool,
     classes: Vec<Arc<RuntimeClass>>,
     constants: Vec<(String, Arc<[u8]>)>,
+    async_names: Arc<[Box<str>]>,
 }
 
 impl Fields {
@@ -91,6 +92,7 @@ impl Fields {
             kubernetes: false,
             classes: Vec::new(),
             constants: Vec::new(),
+            async_names: Arc::default(),
         }
     }
 
@@ -127,6 +129,12 @@ impl Fields {
             self.classes.push(class);
         }
         Ok(self)
+    }
+
+    /// With names of asynchronous events that plugins declare, which `evt.type` can have.
+    #[must_use]
+    pub fn with_async_names(self, async_names: Arc<[Box<str>]>) -> Self {
+        Self { async_names, ..self }
     }
 
     /// With constants, which are the fields `static.<name>`.
@@ -307,7 +315,8 @@ impl Vocabulary for Fields {
     }
 
     fn check_literal(&self, field: &Field, literal: &[u8]) -> Result<(), UnknownLiteral> {
-        if field.id != FieldId::Syscall(Syscall::Type) || is_event_name(literal) {
+        let is_async = || self.async_names.iter().any(|name| name.as_bytes() == literal);
+        if field.id != FieldId::Syscall(Syscall::Type) || is_event_name(literal) || is_async() {
             return Ok(());
         }
         let literal = String::from_utf8_lossy(literal).into_owned();

@@ -57,6 +57,8 @@ fn field(name: &str, ty: ParamType, list: bool) -> RuntimeField {
         argument: None,
         purity: Purity::Pure,
         cost: Cost::flat(20),
+        hidden: false,
+        suggested: false,
     }
 }
 

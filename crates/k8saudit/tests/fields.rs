@@ -32,8 +32,8 @@ fn with_view<T>(payload: &str, scratch: &Scratch, test: impl FnOnce(&View<'_>) -
     let mut event = Event::parse(&bytes, 0).unwrap();
     event.source = source_id();
     let state = State::new(Config::default());
-    let audit = SourceInfo { name: SOURCE.as_bytes().into(), plugin: Some(b"k8saudit"[..].into()) };
-    let syscall = SourceInfo { name: b"syscall"[..].into(), plugin: None };
+    let audit = SourceInfo::plain(SOURCE, Some("k8saudit"));
+    let syscall = SourceInfo::plain("syscall", None);
     let run = Run { sources: [syscall, audit].into(), ..Run::default() };
     test(&View::new(&event, &state, Context::default(), &run, scratch))
 }

@@ -41,11 +41,17 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Generic) -> Option<Value<'a>> {
     }
 }
 
-/// The payload of an event of a plugin. The plugins that are built in show all of it.
+/// What the plugin says about its event. The plugins that are built in show the whole payload.
 fn plugin_info<'a>(view: &View<'a>) -> Option<Value<'a>> {
-    view.source()?.plugin.as_ref()?;
-    let payload = view.event.param(pluginevent_e::EVENT_DATA);
-    payload.filter(|_| view.event.ty == EventType::PlugineventE).map(until_nul).map(Value::Text)
+    let source = view.source()?;
+    source.plugin.as_ref()?;
+    if view.event.ty != EventType::PlugineventE {
+        return None;
+    }
+    match &source.describer {
+        Some(it) => Some(Value::Text(view.text(|out| it.describe(view.event, out)))),
+        None => view.event.param(pluginevent_e::EVENT_DATA).map(until_nul).map(Value::Text),
+    }
 }
 
 /// Type in JSON of fields that are nanoseconds since the epoch there, and text elsewhere.

@@ -21,5 +21,7 @@ pub(super) fn text_field(
         argument,
         purity: Purity::Pure,
         cost: Cost::flat(60),
+        hidden: false,
+        suggested: false,
     }
 }
