@@ -14,6 +14,42 @@ pub type PluginSources = Vec<(u32, SourceId)>;
 #[error("Unknown event source for inspector's event (plugin ID: {0})")]
 pub struct UnknownPlugin(pub u32);
 
+impl UnknownPlugin {
+    /// The name under which the plugin is registered with Falco. Captures hold only its id.
+    pub fn registered_name(self) -> Option<&'static str> {
+        let known = REGISTERED.iter().find(|(id, _)| *id == self.0);
+        known.map(|(_, name)| *name)
+    }
+}
+
+/// Ids of plugins that are registered, with their names: `registry.yaml` of falcosecurity/plugins.
+const REGISTERED: [(u32, &str); 24] = [
+    (1, "k8saudit"),
+    (2, "cloudtrail"),
+    (3, "dummy"),
+    (4, "dummy_c"),
+    (5, "docker"),
+    (6, "seccompagent"),
+    (7, "okta"),
+    (8, "github"),
+    (9, "k8saudit-eks"),
+    (10, "nomad"),
+    (11, "dnscollector"),
+    (12, "gcpaudit"),
+    (13, "syslogsrv"),
+    (14, "salesforce"),
+    (15, "box"),
+    (16, "k8saudit-gke"),
+    (17, "journald"),
+    (18, "kafka"),
+    (19, "gitlab"),
+    (20, "keycloak"),
+    (21, "k8saudit-aks"),
+    (22, "k8saudit-ovh"),
+    (23, "dummy_rs"),
+    (24, "collector"),
+];
+
 /// The source of an event of a plugin.
 ///
 /// # Errors
