@@ -34,9 +34,11 @@
 pub mod abi;
 mod asynchronous;
 mod call;
+mod config;
 mod crash;
 mod error;
 mod extract;
+pub mod fields;
 mod host;
 mod instance;
 mod library;
@@ -49,6 +51,7 @@ mod text;
 mod version;
 
 pub use asynchronous::{AsyncError, AsyncFault, AsyncQueue, AsyncSource, AsyncStream, MAX_AHEAD};
+pub use config::{ConfigError, OpenParam, OpenParamsError, checked_config, open_params};
 pub use crash::report_crashes;
 pub use error::{CallError, InitError, LibraryFault, LoadError, PluginFault};
 pub use extract::{FieldAnswer, FieldRequest, FieldType, FieldValue};
