@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use peregrine_args::UsageError;
 use peregrine_config::ConfigError;
+use peregrine_wiring::plugins::RuntimeError;
 use peregrine_wiring::{print, reader};
 
 /// Exit code 0 is success, 1 nearly any failure.
@@ -42,7 +43,9 @@ fn main() -> ExitCode {
         // On a terminal the problems say it all.
         let alone = problems.is_some() && io::stderr().is_terminal();
         print::print_problems(&problems.or(hint).unwrap_or_default());
-        if !alone {
+        if error.is::<RuntimeError>() {
+            print::print_error(format!("Runtime error: {error:#}. Exiting.\n"));
+        } else if !alone {
             print::print_error(format!("Error: {error:#}\n"));
         }
         ExitCode::FAILURE

@@ -142,7 +142,7 @@ fn sources_are_chosen_and_checked() {
     let text = failure(&["--disable-source", "syscall"]);
     assert!(text.contains("Error: stat audit.jsonl: no such file or directory"), "{text}");
     let text = failure(&["-o", "plugins[0].native=false", "-o", "plugins[0].library_path=/x.so"]);
-    assert!(text.contains("plugins are not supported yet: cannot load 'k8saudit'"), "{text}");
+    assert!(text.contains("Runtime error: cannot load plugin /x.so: can't load"), "{text}");
     let text = failure(&["-o", "plugins[0].init_config={maxEventSize: []}"]);
     assert!(
         text.contains("error in plugin k8saudit init config: In <root>[maxEventSize]"),

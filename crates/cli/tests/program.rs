@@ -353,7 +353,7 @@ fn wrong_types_are_told_and_the_default_applies() {
 }
 
 #[test]
-fn foreign_plugins_are_refused_and_containers_are_built_in() {
+fn a_plugin_without_its_library_is_an_error_unless_it_is_built_in() {
     let place = Place::new();
     let plugin = |name: &str| {
         let entry = format!("plugins: [{{name: {name}, library_path: {name}.so}}]\n");
@@ -363,7 +363,10 @@ fn foreign_plugins_are_refused_and_containers_are_built_in() {
     assert!(plugin("container").stdout.lines().any(|name| name == "container.id"));
     let refused = plugin("samovar");
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("plugins are not supported yet: cannot load 'samovar'"));
+    let error = "Runtime error: cannot load plugin /usr/share/falco/plugins/samovar.so: can't load \
+                 plugin dynamic library: /usr/share/falco/plugins/samovar.so: cannot open shared \
+                 object file: No such file or directory. Exiting.";
+    assert!(refused.stderr.contains(error), "{}", refused.stderr);
     assert!(!Place::new().run(&["--list", "-N"]).stdout.contains("container.id"));
 }
 

@@ -150,9 +150,10 @@ section! {
         static_fields: BTreeMap<String, String> = BTreeMap::new();
         /// Names of the plugins to load, in this order; if the key is absent, all of `plugins`.
         load_plugins: Option<Vec<String>> = None;
-        /// Plugins: `name`, `library_path`, `init_config`, `open_params`. `container`, `json`,
-        /// `k8saudit` and `k8smeta` are built in, and their libraries are not opened unless
-        /// `native` is false. `peregrine` has further keys: docs/k8s-audit.md.
+        /// Plugins: `name`, `library_path`, `init_config`, `open_params`, `native`. What is built
+        /// in serves for `container`, and for `json`, `k8saudit` and `k8smeta` if there is no
+        /// library at their path; `native` decides otherwise. `peregrine` has further keys:
+        /// docs/k8s-audit.md.
         plugins: Plugins = Plugins::default();
         /// Reload when a configuration or rules file changes.
         watch_config_files: bool = true;

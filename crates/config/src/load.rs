@@ -71,10 +71,10 @@ impl Loaded {
         Some(Label { source, span })
     }
 
-    /// The plugin `k8smeta`, if it is to be loaded.
+    /// The plugin `k8smeta`, if it is to be loaded and what is built in serves for it.
     #[must_use]
     pub fn k8smeta(&self) -> Option<&Plugin> {
-        self.plugins.iter().find(|plugin| plugin.name == Plugin::K8SMETA)
+        self.plugins.iter().find(|plugin| plugin.name == Plugin::K8SMETA && plugin.is_native())
     }
 
     /// Whether the API server of Kubernetes is asked: by the section of that name, or because the

@@ -79,7 +79,11 @@ fn unread_keys(config: &Config) -> impl Iterator<Item = (&'static str, &'static 
     let scrapes = config.webserver.prometheus_metrics_enabled;
     [
         (!config.rule_files.is_empty(), "rule_files", "the key is `rules_files`"),
-        (!config.plugins_hostinfo, "plugins_hostinfo", "plugins are not supported yet"),
+        (
+            !config.plugins_hostinfo,
+            "plugins_hostinfo",
+            "sources of plugins have no state of their own",
+        ),
         (
             libs.thread_table_auto_purging_interval_s
                 != default.falco_libs.thread_table_auto_purging_interval_s,

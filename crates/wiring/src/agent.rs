@@ -13,9 +13,9 @@ use peregrine_telemetry::{
 };
 
 use super::checks::SYSCALL;
+use super::host;
 use super::rules::Texts;
 use super::setup::Setup;
-use super::{host, plugins};
 
 /// What stays over all reloads of a run.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ pub struct Agent {
     /// What the source of audit events counts, if there may be one.
     pub audit: Option<Arc<AuditStats>>,
     /// Names of the event sources that are opened.
-    pub sources: Vec<&'static str>,
+    pub sources: Vec<String>,
     /// Counters of the thread that watches the API server of Kubernetes, if there is one.
     pub kubernetes: Option<Arc<KubernetesCounters>>,
     /// The log.
@@ -55,11 +55,18 @@ impl Agent {
             heartbeat: Arc::clone(heartbeat),
             web: Arc::default(),
             containers: None,
-            audit: (!setup.replays() && !plugins::sources(setup).is_empty()).then(Arc::default),
-            sources: vec![SYSCALL],
+            audit: (!setup.replays() && setup.plugins().has_audit_source()).then(Arc::default),
+            sources: vec![SYSCALL.to_owned()],
             kubernetes: (setup.loaded.asks_kubernetes() && !setup.replays()).then(Arc::default),
             log: setup.log.clone(),
         }
+    }
+}
+
+impl Agent {
+    /// Whether system calls are among the sources that are opened.
+    pub fn opens_kernel(&self) -> bool {
+        self.sources.iter().any(|source| source == SYSCALL)
     }
 }
 

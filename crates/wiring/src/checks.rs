@@ -10,7 +10,7 @@ use peregrine_args::LoadArgs;
 /// The event source that exists without plugins.
 pub const SYSCALL: &str = "syscall";
 
-/// Plugins that are not built in can't be loaded.
+/// Loads the plugins, and initialises those that are in libraries.
 pub fn plugins(setup: &Setup) -> anyhow::Result<()> {
     plugins::check(setup)
 }
@@ -21,12 +21,13 @@ pub fn sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<()> {
 }
 
 /// The names of the sources that are opened.
-pub fn enabled_sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Vec<&'static str>> {
+pub fn enabled_sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Vec<String>> {
     let (enable, disable) = (&args.enable_source, &args.disable_source);
-    let others = plugins::sources(setup).into_iter().map(|source| source.name);
+    let others = setup.plugins().sources().iter().map(|source| source.name.as_str());
     let known: Vec<_> = std::iter::once(SYSCALL).chain(others).collect();
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
     if setup.replays() {
-        return Ok(known);
+        return Ok(owned(known));
     }
     if !enable.is_empty() && !disable.is_empty() {
         bail!("You can not mix --enable-source and --disable-source");
@@ -46,7 +47,7 @@ pub fn enabled_sources(setup: &Setup, args: &LoadArgs) -> anyhow::Result<Vec<&'s
     if enabled.is_empty() {
         bail!("Must enable at least one event source");
     }
-    Ok(enabled)
+    Ok(owned(enabled))
 }
 
 /// Size and number of the kernel's ring buffers.

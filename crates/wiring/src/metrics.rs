@@ -104,15 +104,15 @@ pub fn start(
 
 fn run_info(config: &Config, agent: &Agent) -> RunInfo {
     let live = matches!(config.engine, Engine::Live { .. });
-    let plugins = agent.sources.iter().filter(|source| **source != SYSCALL);
+    let plugins = agent.sources.iter().filter(|source| *source != SYSCALL);
     RunInfo {
         version: version::FALCO.to_owned(),
         hostname: agent.origin.hostname().to_owned(),
-        source: agent.sources.first().unwrap_or(&SYSCALL).to_string(),
-        engine: (live && agent.sources.contains(&SYSCALL)).then(|| "modern_bpf".to_owned()),
+        source: agent.sources.first().map_or(SYSCALL, String::as_str).to_owned(),
+        engine: (live && agent.opens_kernel()).then(|| "modern_bpf".to_owned()),
         plugin_sources: match config.engine {
             Engine::Replay { .. } => Vec::new(),
-            _ => plugins.map(ToString::to_string).collect(),
+            _ => plugins.cloned().collect(),
         },
         kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
         start_ts: now().saturating_sub((process_age() * 1e9) as u64),

@@ -150,7 +150,7 @@ impl RunVersions {
         new.loaded.config = config.reloaded(new.loaded.config);
         new.loaded.config.buffered_outputs &= !self.files.run.unbuffered;
         let read = std::mem::replace(&mut new.loaded.plugins, plugins.clone());
-        let built_in = |plugin: &Plugin| plugin.name == containers::PLUGIN && plugin.native;
+        let built_in = |plugin: &Plugin| plugin.name == containers::PLUGIN && plugin.is_native();
         // The built-in plugin takes other settings, and may be new.
         if let Some(read) = read.into_iter().find(built_in) {
             match new.loaded.plugins.iter_mut().find(|plugin| built_in(plugin)) {

@@ -8,8 +8,8 @@ use peregrine_config::{AppendOutput, ExtraField, Select};
 use peregrine_diagnostics::{Label, Problem, Source};
 use peregrine_fields::{Field, Fields};
 use peregrine_rules::{
-    Addition, EventSource, LoadResult, Loader, Origin, OutputAddition, Rule, RuleSet, Selected,
-    Selection, Unmet,
+    Addition, EventSource, LoadResult, Loader, Origin, OutputAddition, PluginRequirement, Rule,
+    RuleSet, Selected, Selection, Unmet,
 };
 
 use super::checks::{self, SYSCALL};
@@ -32,17 +32,9 @@ pub struct Rules {
     pub set: RuleSet<Field>,
 }
 
-/// The fields that rules may use.
+/// The fields that rules about system calls may use.
 pub fn vocabulary(setup: &Setup) -> Fields {
-    let fields = match setup.allows_containers() {
-        true => Fields::syscall().with_unlisted_containers(),
-        false => Fields::syscall(),
-    };
-    let fields = fields
-        .with_containers(setup.containers())
-        .with_kubernetes(setup.loaded.asks_kubernetes())
-        .with_statics(setup.config().static_fields.iter());
-    plugins::with_fields(setup, fields)
+    plugins::with_fields(setup, plugins::own_fields(setup))
 }
 
 /// Reads and selects the rules of a run.
@@ -230,16 +222,25 @@ fn add_outputs(
     }
 }
 
-/// The plugins that rules require are loaded.
+/// The plugins that rules require are loaded. Of alternatives, the first that is loaded decides.
 pub fn check_plugins(setup: &Setup, loader: &Loader<Fields>) -> anyhow::Result<()> {
     for alternatives in loader.required_plugins() {
-        let met = alternatives.iter().any(|wanted| {
-            plugins::in_force(setup).any(|it| wanted.satisfied_by(it.name, it.version))
-        });
-        if !met {
+        let loaded = |wanted: &&PluginRequirement| {
+            plugins::in_force(setup).any(|plugin| plugin.name() == wanted.name)
+        };
+        let Some(wanted) = alternatives.iter().find(loaded) else {
             let wanted: Vec<_> = alternatives.iter().map(ToString::to_string).collect();
             let wanted = wanted.join(", ");
             bail!("Plugin requirement not satisfied, must load one of: {wanted}");
+        };
+        for plugin in plugins::in_force(setup).filter(|plugin| plugin.name() == wanted.name) {
+            let (name, version) = (plugin.name(), plugin.version());
+            if !wanted.satisfied_by(name, version) {
+                bail!(
+                    "Plugin '{name}' version '{version}' is not compatible with required plugin version '{}'",
+                    wanted.version
+                );
+            }
         }
     }
     Ok(())

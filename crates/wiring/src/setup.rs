@@ -4,12 +4,15 @@
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
-use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, LogFormat as Form, Main};
+use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, LogFormat as Form, Main, Plugin};
 use peregrine_diagnostics::Problem;
 use peregrine_runtime::{Log, LogFormat, LogSettings};
 
+use crate::plugins::library::LoadContext;
+use crate::plugins::set::Plugins;
 use crate::print::print_error;
 use crate::version;
 use peregrine_args::{ConfigArgs, UsageError};
@@ -28,6 +31,8 @@ pub struct Setup {
     /// Whether nothing is to run: warnings are for who has asked for the check, whatever the log
     /// is.
     checks: bool,
+    /// The plugins, once they are loaded. A reload keeps them.
+    plugins: Arc<OnceLock<Plugins>>,
 }
 
 impl Setup {
@@ -71,7 +76,7 @@ impl Setup {
             Main::File(path) | Main::Edited(path, _) => Some(path.to_owned()),
             Main::BuiltIn(_) => None,
         };
-        let setup = Self { loaded, main, log, checks };
+        let setup = Self { loaded, main, log, checks, plugins: Arc::default() };
         setup.log_start();
         Ok(setup)
     }
@@ -85,7 +90,8 @@ impl Setup {
 
     /// The same with another configuration.
     pub fn with_loaded(&self, loaded: Loaded) -> Self {
-        Self { loaded, main: self.main.clone(), log: self.log.clone(), checks: self.checks }
+        let (main, log, plugins) = (self.main.clone(), self.log.clone(), Arc::clone(&self.plugins));
+        Self { loaded, main, log, checks: self.checks, plugins }
     }
 
     /// Whether the configuration is the built-in one.
@@ -98,9 +104,36 @@ impl Setup {
         &self.loaded.config
     }
 
-    /// Whether the plugin `container` is loaded: then its fields are listed and suggested.
+    /// Whether the plugin `container` is loaded and what is built in serves for it: then its fields
+    /// are listed and suggested.
     pub fn containers(&self) -> bool {
-        self.loaded.plugins.iter().any(|plugin| plugin.name == "container")
+        let is_it = |plugin: &Plugin| plugin.name == Plugin::CONTAINER && plugin.is_native();
+        self.loaded.plugins.iter().any(is_it)
+    }
+
+    /// The plugins. Before [`checks::plugins`](crate::checks::plugins) has loaded their libraries,
+    /// only those that are built in.
+    pub fn plugins(&self) -> &Plugins {
+        self.plugins.get_or_init(|| Plugins::built_in(&self.loaded.plugins))
+    }
+
+    /// What plugins are loaded with.
+    pub(crate) fn load_context(&self) -> LoadContext<'_> {
+        let libs_severity = self.config().libs_logger.as_ref().map(|logger| logger.severity);
+        let plugins = &self.loaded.plugins;
+        LoadContext { plugins, log: &self.log, libs_severity, replays: self.replays() }
+    }
+
+    /// Loads the libraries of the plugins, unless that is done.
+    ///
+    /// # Errors
+    /// When one of them can't be used.
+    pub fn load_plugins(&self) -> anyhow::Result<&Plugins> {
+        if self.plugins.get().is_none() {
+            let loaded = Plugins::load(&self.load_context())?;
+            return Ok(self.plugins.get_or_init(|| loaded));
+        }
+        Ok(self.plugins())
     }
 
     /// Whether rules may use the plugin `container`: it is loaded, or the configuration says

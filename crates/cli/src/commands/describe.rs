@@ -37,11 +37,8 @@ pub(super) fn as_json(
     only: Option<&str>,
 ) -> Result<Json, NotLoaded> {
     let plugins = |source: &str, fields: &BTreeSet<String>| {
-        let is_used = |plugin: &&plugins::BuiltIn| {
-            let is_own = |field: &String| plugin.fields.iter().any(|it| field.starts_with(it));
-            plugin.source.is_some_and(|(name, _)| name == source) || fields.iter().any(is_own)
-        };
-        plugins::in_force(setup).filter(is_used).map(|plugin| plugin.name.to_owned()).collect()
+        let used = plugins::in_force(setup).filter(|plugin| plugin.is_used(source, fields));
+        used.map(|plugin| plugin.name().to_owned()).collect()
     };
     match only {
         Some(name) => rules.describe_rule(name, &plugins),

@@ -4,13 +4,14 @@ use peregrine_authoring::{Format, events, fields};
 
 use peregrine_args::FieldsCommand;
 use peregrine_wiring::print::print;
-use peregrine_wiring::rules;
 use peregrine_wiring::setup::Setup;
 use peregrine_wiring::version;
+use peregrine_wiring::{checks, rules};
 
 /// Prints the page of a field, those that answer the words, or the list of all.
 pub(crate) fn run(args: &FieldsCommand) -> anyhow::Result<()> {
     let setup = Setup::load(&args.config)?;
+    checks::plugins(&setup)?;
     let vocabulary = rules::vocabulary(&setup);
     Ok(print(match args.words.is_empty() {
         false => fields::find(&vocabulary, &args.words)?,

@@ -11,8 +11,8 @@ use peregrine_diagnostics::Problem;
 use peregrine_files::replace;
 
 use peregrine_wiring::print::{print, print_error};
-use peregrine_wiring::rules;
 use peregrine_wiring::setup::Setup;
+use peregrine_wiring::{checks, rules};
 
 /// Fixes the files, which are loaded together.
 pub(crate) fn run(args: &FixCommand) -> anyhow::Result<ExitCode> {
@@ -27,6 +27,7 @@ pub(crate) fn run(args: &FixCommand) -> anyhow::Result<ExitCode> {
 
 fn fixed(args: &FixCommand) -> anyhow::Result<ExitCode> {
     let setup = Setup::load(&args.config)?;
+    checks::plugins(&setup)?;
     let mut files = Vec::new();
     for (name, bytes) in rules::read(&args.files)? {
         let text = String::from_utf8(bytes)

@@ -1,7 +1,5 @@
 //! Versions, plugins and facts of the machine.
 
-use anyhow::bail;
-
 use peregrine_args::ConfigArgs;
 use peregrine_wiring::plugins;
 use peregrine_wiring::print::print;
@@ -26,18 +24,5 @@ pub(crate) fn page_size(args: &ConfigArgs) -> anyhow::Result<()> {
 /// `--plugin-info`
 pub(crate) fn plugin(args: &ConfigArgs, wanted: &str) -> anyhow::Result<()> {
     let setup = Setup::load(args)?;
-    let mut entries = setup.loaded.plugins.iter();
-    let Some(entry) = entries.find(|entry| plugins::is_named(entry, wanted)) else {
-        bail!("can't find plugin and print its info: {wanted}")
-    };
-    let Some(plugin) = plugins::built_in(entry) else {
-        bail!("plugins are not supported yet: {}", entry.name)
-    };
-    let schema = match plugin.init_schema {
-        Some(schema) => {
-            format!("Init config schema type: JSON\n{schema}\n")
-        }
-        None => String::new(),
-    };
-    Ok(print(plugins::description(plugin) + &schema)?)
+    Ok(print(plugins::info(&setup, wanted)?)?)
 }

@@ -44,9 +44,7 @@ fn list_fields(args: &ListCommand) -> anyhow::Result<String> {
 
 fn list_plugins(args: &ListCommand) -> anyhow::Result<String> {
     let setup = Setup::load(&args.config)?;
-    checks::plugins(&setup)?;
-    let infos: String = plugins::loaded(&setup).map(plugins::description).collect();
-    Ok(format!("{} Plugins Loaded:\n\n{infos}\n", plugins::loaded(&setup).count()))
+    plugins::list(&setup)
 }
 
 fn ignored_syscalls() -> String {

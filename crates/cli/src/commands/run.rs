@@ -14,7 +14,7 @@ use peregrine_runtime::control::{self, Control, Controller};
 use peregrine_runtime::observers::metrics::{Metrics, MetricsControl};
 use peregrine_runtime::reload::{Reloader, Requests};
 use peregrine_runtime::service::Service;
-use peregrine_runtime::sources::{OtherSource, PluginSources};
+use peregrine_runtime::sources::{OtherSource, PluginSources, ReplayError};
 use peregrine_runtime::{
     ProfileReport, Run, RunContext, RunError, RunReport, SourceSettings, signals,
 };
@@ -23,7 +23,6 @@ use peregrine_telemetry::Phase;
 
 use peregrine_args::{ConfigArgs, RulesArgs, RunArgs, RunCommand};
 use peregrine_wiring::agent::Agent;
-use peregrine_wiring::checks::SYSCALL;
 use peregrine_wiring::plan::Plan;
 use peregrine_wiring::prepare::PreparedRun;
 use peregrine_wiring::print::{print, print_error};
@@ -105,7 +104,10 @@ pub(super) fn start(
         prepared.agent.audit.as_ref(),
         &prepared.controls,
     );
-    process(setup, &prepared, plan, reload, controller, (others, plugins::of_captures(setup)))
+    let of_captures = plugins::of_captures(setup);
+    let code = process(setup, &prepared, plan, reload, controller, (others, of_captures));
+    setup.plugins().shut_down();
+    code
 }
 
 /// Processes events until the source ends or a stop is requested. The summary is printed in any
@@ -124,7 +126,8 @@ fn process(
     }
     let source = match &prepared.config.engine {
         Kind::Replay { capture_file } => SourceSettings::Replay(capture_file.clone()),
-        _ if !agent.sources.contains(&SYSCALL) => SourceSettings::Others,
+        _ if !agent.opens_kernel() => SourceSettings::Others,
+        Kind::NoDriver if plugins::in_place_of_kernel(setup).is_some() => SourceSettings::Others,
         Kind::NoDriver => SourceSettings::Nothing,
         Kind::Live { settings, .. } => {
             let selected = &generation.settings().selected;
@@ -186,6 +189,10 @@ fn process(
         RunError::Source(error) => {
             agent.log.error("An error occurred in an event source, forcing termination...");
             anyhow!("{error}")
+        }
+        RunError::Replay(ReplayError::Plugin(plugin)) => {
+            print_error(format!("help: {}\n", plugins::missing(plugin)));
+            ReplayError::Plugin(plugin).into()
         }
         error => error.into(),
     })?;

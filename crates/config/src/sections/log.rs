@@ -15,7 +15,7 @@ pub struct LibsLogger {
 }
 
 /// Severities of the capture layer's messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum LibsSeverity {
     Trace,

@@ -26,8 +26,9 @@ pub struct Plugin {
     pub init_config: String,
     /// What it is given when it opens its source.
     pub open_params: String,
-    /// Whether what is built in serves in place of the library, where there is such a thing.
-    pub native: bool,
+    /// Whether what is built in serves in place of the library, where there is such a thing: see
+    /// [`is_native`](Self::is_native).
+    pub native: Option<bool>,
     /// Settings that only what is built in has.
     pub own: OwnPluginKeys,
 }
@@ -45,10 +46,21 @@ pub struct OwnPluginKeys {
 
 impl Plugin {
     /// Names of the plugins that are built in.
-    pub const BUILT_IN: [&str; 4] = ["container", "json", "k8saudit", "k8smeta"];
+    pub const BUILT_IN: [&str; 4] = [Self::CONTAINER, "json", "k8saudit", Self::K8SMETA];
+
+    /// Name of the plugin whose fields container runtimes supply.
+    pub const CONTAINER: &str = "container";
 
     /// Name of the plugin whose fields the API server of Kubernetes supplies.
     pub const K8SMETA: &str = "k8smeta";
+
+    /// Whether what is built in serves in place of the library. Unless the configuration says so,
+    /// that is the case for `container`, and for the others if there is no library at their path.
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        let default = || self.name == Self::CONTAINER || !self.library_path.is_file();
+        Self::BUILT_IN.contains(&self.name.as_str()) && self.native.unwrap_or_else(default)
+    }
 }
 
 impl Setting for Plugins {
@@ -107,10 +119,10 @@ fn plugin(node: &Node) -> Result<Plugin, ConfigIssue> {
     let lacks = || ConfigIssue::bad_conversion(node).help("a map with `name` and `library_path`");
     let name = text(node, "name")?.ok_or_else(lacks)?;
     let native = match node.get("native") {
-        Some(value) => value.as_bool().ok_or_else(|| ConfigIssue::bad_conversion(value))?,
-        None => true,
+        Some(value) => Some(value.as_bool().ok_or_else(|| ConfigIssue::bad_conversion(value))?),
+        None => None,
     };
-    let built_in = native && Plugin::BUILT_IN.contains(&name.as_str());
+    let built_in = native != Some(false) && Plugin::BUILT_IN.contains(&name.as_str());
     let path = match text(node, "library_path")? {
         Some(path) => path,
         None if built_in => String::new(),
