@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::version::Version;
+use crate::version::{Mismatch, Version};
 
 /// Why a plugin can't be loaded. The texts are those of the reference.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -55,7 +55,7 @@ pub enum LibraryFault {
         /// The version that it needs.
         needed: String,
         /// What is wrong with it.
-        why: &'static str,
+        why: Mismatch,
     },
     /// A function is missing that all plugins have.
     #[error("required symbol not implemented: '{0}'")]
@@ -132,6 +132,39 @@ pub enum InitError {
         function: &'static str,
         /// The number.
         count: u32,
+    },
+}
+
+/// Why a plugin can't be used with the events of this host.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SchemaError {
+    /// The version that it needs is none.
+    #[error("plugin {plugin} provided an invalid required event schema version: '{needed}'")]
+    Invalid {
+        /// The plugin.
+        plugin: String,
+        /// What it says.
+        needed: String,
+    },
+    /// Events have another version than it needs.
+    #[error(
+        "plugin {plugin} required event schema version '{needed}' not compatible with the event \
+         schema version in use '{schema}': {}",
+        match .why {
+            Mismatch::Major => "major versions disagree",
+            Mismatch::Minor => "minor version is less than the requested one",
+            Mismatch::Patch => "patch version is less than the requested one",
+        }
+    )]
+    Incompatible {
+        /// The plugin.
+        plugin: String,
+        /// The version that it needs.
+        needed: Version,
+        /// The version of events.
+        schema: Version,
+        /// What is wrong with it.
+        why: Mismatch,
     },
 }
 

@@ -14,11 +14,12 @@ use crate::abi::{
     ReturnCode, SUCCESS,
 };
 use crate::call::in_plugin;
-use crate::error::{CallError, InitError};
+use crate::error::{CallError, InitError, SchemaError};
 use crate::host::{self, Host, Owner};
 use crate::library::{Library, PluginInfo};
 use crate::tables::{InstanceTables, TableRegistry};
 use crate::text::PluginText;
+use crate::version::Version;
 
 /// A plugin that is initialised. Clones are the same; the last one destroys its state.
 ///
@@ -159,6 +160,28 @@ impl Instance {
     /// Types of events that it parses.
     pub fn parses(&self) -> &EventSet {
         &self.inner.parses
+    }
+
+    /// Whether the plugin can be used with events of this version. Only a plugin that extracts from
+    /// or parses other events than those of plugins needs one; without a word, it is 3.0.0.
+    ///
+    /// # Errors
+    /// When it needs another version.
+    pub fn check_event_schema(&self, schema: Version) -> Result<(), SchemaError> {
+        let of_plugins = |types: &EventSet| types.iter().all(|ty| ty == EventType::PlugineventE);
+        if of_plugins(self.extracts()) && of_plugins(self.parses()) {
+            return Ok(());
+        }
+        let plugin = self.inner.plugin().to_owned();
+        let needed = match self.required_event_schema() {
+            None => Version { major: 3, minor: 0, patch: 0 },
+            Some(needed) => match Version::parse(&needed) {
+                Some(needed) => needed,
+                None => return Err(SchemaError::Invalid { plugin, needed }),
+            },
+        };
+        let why = schema.refuses(needed);
+        why.map_or(Ok(()), |why| Err(SchemaError::Incompatible { plugin, needed, schema, why }))
     }
 
     /// The version of the event schema that it needs. `None` if it does not say.

@@ -15,6 +15,7 @@ pub use describe::{InitSchema, PluginInfo};
 use crate::abi::PluginFunctions;
 use crate::call::in_plugin;
 use crate::error::{LibraryFault, LoadError};
+use crate::ranges;
 
 /// A library with a plugin. Clones are the same.
 ///
@@ -46,7 +47,12 @@ impl Library {
         let functions = PluginFunctions::of_library(&library);
         // See above: its code is never unmapped.
         std::mem::forget(library);
-        Self::of(path, functions)
+        let address = functions.get_name.map(|function| function as *const () as usize);
+        let library = Self::of(path, functions)?;
+        if let Some(address) = address {
+            ranges::remember(&library.info().name, address);
+        }
+        Ok(library)
     }
 
     /// A plugin whose functions are part of this program.

@@ -37,16 +37,37 @@ impl Version {
     }
 
     /// Why a host with this version can't run what needs the other.
-    pub(crate) fn refuses(self, needed: Self) -> Option<&'static str> {
+    pub(crate) fn refuses(self, needed: Self) -> Option<Mismatch> {
         if self.major != needed.major {
-            Some("major versions disagree")
+            Some(Mismatch::Major)
         } else if self.minor < needed.minor {
-            Some("framework's minor is less than the requested one")
+            Some(Mismatch::Minor)
         } else if self.minor == needed.minor && self.patch < needed.patch {
-            Some("framework's patch is less than the requested one")
+            Some(Mismatch::Patch)
         } else {
             None
         }
+    }
+}
+
+/// The first number of a version that is not what another needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// Another major version.
+    Major,
+    /// An older minor version.
+    Minor,
+    /// An older patch.
+    Patch,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Major => "major versions disagree",
+            Self::Minor => "framework's minor is less than the requested one",
+            Self::Patch => "framework's patch is less than the requested one",
+        })
     }
 }
 
@@ -76,8 +97,8 @@ mod tests {
         let needs = |text| host.refuses(Version::parse(text).unwrap());
         assert_eq!(needs("3.12.1"), None);
         assert_eq!(needs("3.11.9"), None);
-        assert_eq!(needs("2.0.0"), Some("major versions disagree"));
-        assert_eq!(needs("3.13.0"), Some("framework's minor is less than the requested one"));
-        assert_eq!(needs("3.12.2"), Some("framework's patch is less than the requested one"));
+        assert_eq!(needs("2.0.0"), Some(Mismatch::Major));
+        assert_eq!(needs("3.13.0"), Some(Mismatch::Minor));
+        assert_eq!(needs("3.12.2"), Some(Mismatch::Patch));
     }
 }

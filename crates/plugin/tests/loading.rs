@@ -149,6 +149,33 @@ fn init_says_why_it_has_failed() {
 }
 
 #[test]
+fn the_event_schema_matters_to_those_that_read_system_calls() {
+    let Some(workshop) = Workshop::open("cc") else { return };
+    let all_sources = ["-DID=0", "-DSOURCE=\"\""];
+    let mut table = String::new();
+    for schema in [
+        "-DNOTHING",
+        "-DSCHEMA=NULL",
+        "-DSCHEMA=\"4.5.1\"",
+        "-DSCHEMA=\"4.5.2\"",
+        "-DSCHEMA=\"4.6.0\"",
+        "-DSCHEMA=\"5.0.0\"",
+        "-DSCHEMA=\"four\"",
+    ] {
+        let name = format!("schema{}", table.len());
+        let path = workshop.build(&name, "plugin.c", &[schema, all_sources[0], all_sources[1]]);
+        let instance = support::instance(&Library::load(&path).unwrap());
+        let checked = instance.check_event_schema(Version { major: 4, minor: 5, patch: 1 });
+        let text = checked.map_or_else(|error| error.to_string(), |()| "taken".to_owned());
+        writeln!(table, "{schema}: {text}").unwrap();
+    }
+    insta::assert_snapshot!(table);
+    let path = workshop.build("own", "plugin.c", &["-DSCHEMA=\"9.0.0\""]);
+    let instance = support::instance(&Library::load(&path).unwrap());
+    assert_eq!(instance.check_event_schema(Version { major: 4, minor: 5, patch: 1 }), Ok(()));
+}
+
+#[test]
 fn event_types_are_those_that_the_plugin_names() {
     use peregrine_event::EventType as T;
     let Some(workshop) = Workshop::open("cc") else { return };

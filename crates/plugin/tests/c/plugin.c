@@ -63,6 +63,13 @@ API uint32_t plugin_get_id(void) { return ID; }
 API const char *plugin_get_event_source(void) { return say(SOURCE); }
 API const char *plugin_get_last_error(state *s) { return s->error[0] == '?' ? NULL : say(s->error); }
 
+static void *die(void *p) {
+    usleep(10000);
+    if (p) abort();
+    crash();
+    return NULL;
+}
+
 static void *chat(void *p) {
     state *s = p;
     while (!s->stop) s->log(s->owner, NULL, "still here", 6);
@@ -85,6 +92,10 @@ API void *plugin_init(const init_input *in, int *rc) {
     if (!strcmp(in->config, "chat")) {
         s->chatty = 1;
         for (int i = 0; i < 10; i++) pthread_create(&s->threads[i], NULL, chat, s);
+    }
+    if (!strncmp(in->config, "thread ", 7)) {
+        pthread_create(&s->threads[0], NULL, die, !strcmp(in->config, "thread aborts") ? s : NULL);
+        sleep(10);
     }
     if (!strcmp(in->config, "log")) {
         s->log(s->owner, NULL, "plain", 6);
@@ -117,6 +128,13 @@ API uint16_t *plugin_get_extract_event_types(uint32_t *n, state *s) {
     static uint16_t types[] = { 322, 402, 60000 };
     *n = TYPES;
     return types;
+}
+#endif
+
+#ifdef SCHEMA
+API const char *plugin_get_required_event_schema_version(state *s) {
+    (void)s;
+    return SCHEMA;
 }
 #endif
 
