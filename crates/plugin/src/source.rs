@@ -107,7 +107,7 @@ pub struct PluginSource {
     prepared: bool,
     delivered: u64,
     wait: Duration,
-    /// Whether the plugin has answered at once the last time, so that its next answer is waited for.
+    /// Whether the plugin has answered at once the last time: its next answer is waited for.
     quick: bool,
     /// Whether the log does not say yet that the plugin does not return.
     silence_is_news: bool,
