@@ -98,8 +98,8 @@ fn tell(parts: &[&str]) {
     }
 }
 
-/// The plugin in whose code a thread was: by its instruction, or by what is on its stack, as `abort`
-/// is called from there.
+/// The plugin in whose code a thread was: by its instruction, or by what is on its stack, as
+/// `abort` is called from there.
 fn owner(context: &libc::ucontext_t) -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
     let (instruction, stack) = {
