@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod wait;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -16,14 +18,12 @@ use nix::unistd::Pid;
 use peregrine_event::{Builder, Event, EventType};
 use peregrine_scap::{Compression, Writer};
 use tempfile::TempDir;
+use wait::wait_until;
 
 /// A replay in a directory of its own, with the file `log` for stderr.
 struct Place {
     directory: TempDir,
 }
-
-/// Much longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Place {
     /// A capture with this many events, each of which raises an alert with a text of this length.
@@ -80,15 +80,6 @@ load_plugins: []
 
 fn lines(path: &Path) -> usize {
     fs::read(path).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
-}
-
-#[track_caller]
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[track_caller]

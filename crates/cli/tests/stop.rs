@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod wait;
+
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,9 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use wait::wait_until;
 
-/// Tells a bounded time from none.
-const SOON: Duration = Duration::from_secs(60);
 /// A stop takes at most five seconds; a busy machine adds some.
 const STOPPED: Duration = Duration::from_secs(15);
 /// Exit code of a run that did not end in time.
@@ -118,14 +119,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + SOON;
-    while !condition() {
-        assert!(Instant::now() < end, "{what}");
-        thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which container each thread runs in, and what the runtimes say of it.
 
+mod unnamed;
+
 use std::sync::Arc;
 
 use peregrine_event::source::{ContainerAnswer, ContainerRequest};
@@ -175,40 +177,6 @@ impl State {
         known.container
     }
 
-    /// The container that a thread is in by its pid namespace, as rootless runtimes may give their
-    /// containers no control group. Empty on the host.
-    fn by_namespace(&self, at: ThreadRef) -> Arc<[u8]> {
-        if self.namespaces.is_empty() {
-            return Arc::default();
-        }
-        let thread = self.tree.get(at).filter(|thread| thread.in_pid_namespace());
-        let container = thread.and_then(|t| self.namespaces.container(t.pidns_init_start_ts));
-        container.cloned().unwrap_or_default()
-    }
-
-    /// A container without a control group of its own is where the pid namespace of its first
-    /// process is.
-    fn learn_namespace(&mut self, container: &Container) {
-        let Some(first) = self.tree.by_tid(container.pid).filter(|_| container.pid > 0) else {
-            return;
-        };
-        if !self.may_be_of_host(first) {
-            return;
-        }
-        if !first.in_pid_namespace() || first.pidns_init_start_ts == 0 {
-            self.counters.unidentified_containers += 1;
-            return;
-        }
-        let start = first.pidns_init_start_ts;
-        if self.namespaces.insert(start, container.id.as_bytes()) {
-            for at in self.tree.refs() {
-                if self.tree.get(at).is_some_and(|thread| self.may_be_of_host(thread)) {
-                    self.find_container(at);
-                }
-            }
-        }
-    }
-
     /// Whether the control groups of a thread are not for certain those of a container.
     fn may_be_of_host(&self, thread: &Thread) -> bool {
         thread.container.is_empty()
@@ -243,14 +211,18 @@ impl State {
             if self.belongs(at, &id) {
                 self.set_container(at, &id);
                 self.request_accounts(at, false);
+            } else if self.tree.get(at).is_some_and(|thread| thread.container == id) {
+                self.find_container(at);
             }
         }
     }
 
-    /// Whether the control groups of a thread are those of this container.
+    /// Whether the control groups of a thread are those of this container, or its pid namespace is
+    /// the one of this container.
     fn belongs(&mut self, at: ThreadRef, container: &[u8]) -> bool {
         let Some(thread) = self.tree.get(at) else { return false };
         *self.cgroups.container(&thread.cgroups).container == *container
+            || self.is_in_namespace(at, container)
     }
 
     /// A runtime says that a container is gone.
@@ -288,6 +260,10 @@ impl State {
         let Some(Ended { certain: false, threads, .. }) = self.lookups.unavailable(container)
         else {
             return;
+        };
+        let threads = match self.namespaces.remove(container) {
+            true => self.tree.refs(),
+            false => threads.into_iter().collect(),
         };
         for at in threads {
             if self.tree.get(at).is_some_and(|thread| *thread.container == *container) {

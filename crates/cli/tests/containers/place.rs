@@ -7,13 +7,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Tells a bounded time from none.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) use crate::wait::wait_until;
 
 /// The user who has containers of its own.
 pub(crate) const OWNER: &str = "4000";
@@ -211,15 +209,6 @@ impl Drop for Daemon {
 pub(crate) fn skip<T>(why: &str) -> Option<T> {
     eprintln!("SKIPPED: no container runtimes are monitored: {}", why.trim_end());
     None
-}
-
-#[track_caller]
-pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Output of a command that ends well, without white space around.

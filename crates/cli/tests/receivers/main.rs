@@ -18,6 +18,8 @@ mod rsyslog;
 mod start;
 mod support;
 mod table;
+#[path = "../wait/mod.rs"]
+mod wait;
 
 use support::Place;
 

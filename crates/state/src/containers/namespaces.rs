@@ -15,10 +15,6 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.by_start.is_empty()
-    }
-
     /// The container whose namespace began at this time.
     pub(crate) fn container(&self, start: u64) -> Option<&Arc<[u8]>> {
         let near = start.saturating_sub(START_PRECISION)..=start.saturating_add(START_PRECISION);
@@ -39,11 +35,16 @@ impl Namespaces {
         true
     }
 
-    /// Forgets a container.
-    pub(crate) fn remove(&mut self, container: &[u8]) {
-        if !self.by_start.is_empty() {
-            self.by_start.retain(|_, known| **known != *container);
-        }
+    /// Forgets a container. False when it was not known.
+    pub(crate) fn remove(&mut self, container: &[u8]) -> bool {
+        let before = self.by_start.len();
+        self.retain(container, |_| false);
+        self.by_start.len() < before
+    }
+
+    /// Keeps of a container only the starts for which `is_kept` holds.
+    pub(crate) fn retain(&mut self, container: &[u8], is_kept: impl Fn(u64) -> bool) {
+        self.by_start.retain(|start, known| **known != *container || is_kept(*start));
     }
 }
 
@@ -60,8 +61,8 @@ mod tests {
         assert_eq!(container(1_000_000_001).as_deref(), Some(&b"a"[..]));
         assert_eq!(container(1_010_000_000).as_deref(), Some(&b"b"[..]));
         assert_eq!(container(1_040_000_000), None);
-        namespaces.remove(b"a");
-        namespaces.remove(b"b");
-        assert!(namespaces.is_empty());
+        namespaces.retain(b"b", |start| start > 1_000_000_000);
+        assert!(namespaces.remove(b"a") && !namespaces.remove(b"a"));
+        assert!(namespaces.remove(b"b") && namespaces.by_start.is_empty());
     }
 }

@@ -16,7 +16,8 @@ use crate::state::State;
 pub(crate) const CONTAINER_UNAVAILABLE: &[u8] = b"container_unavailable";
 
 /// Name of the asynchronous event with which recordings of runs begin that ask runtimes, and which
-/// they have where a run begins to ask: from there on, descriptions of containers follow the first events of these.
+/// they have where a run begins to ask: from there on, descriptions of containers follow the first
+/// events of these.
 pub const CONTAINERS_LOOKED_UP: &[u8] = b"containers_looked_up";
 
 /// What a recording begins with.

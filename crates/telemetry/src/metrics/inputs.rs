@@ -283,6 +283,7 @@ pub struct StateStats {
     pub removed_threads: u64,
     pub dropped_threads: u64,
     pub postponed_account_requests: u64,
+    pub unidentified_containers: u64,
     pub repaired_processes: u64,
     pub repaired_threads: u64,
     pub repaired_fds: u64,

@@ -144,6 +144,7 @@ fn all() -> MetricInputs {
             removed_threads: 14,
             dropped_threads: 15,
             postponed_account_requests: 16,
+            unidentified_containers: 20,
             repaired_processes: 17,
             repaired_threads: 18,
             repaired_fds: 19,

@@ -153,6 +153,7 @@ fn state_stats(state: &State) -> StateStats {
         removed_threads: counters.removed_threads,
         dropped_threads: counters.dropped_threads,
         postponed_account_requests: counters.postponed_account_requests,
+        unidentified_containers: counters.unidentified_containers,
         repaired_processes: counters.reread_processes,
         repaired_threads: counters.corrected_threads,
         repaired_fds: counters.corrected_fds,

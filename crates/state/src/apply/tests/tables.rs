@@ -315,6 +315,71 @@ fn a_certain_container_stays_one_without_a_runtime() {
     assert_eq!(host, Some("host"));
 }
 
+/// A rootless container: its monitor, its first process and a child of that, in no group.
+fn unnamed() -> World {
+    let mut world =
+        World::with(Config { live: true, lookup_containers: true, ..Config::default() });
+    let args = format!("--api-version\01\0-c\0{ID}\0-u\0{ID}\0").into_bytes();
+    world.load(snapshot::Thread { args: args.into(), ..process(10, 1, "conmon") });
+    world.load(process(11, 10, "runc"));
+    for (tid, vtid, ptid) in [(20, 1, 11), (21, 2, 20)] {
+        let pidns_init_start_ts = 5_000_000_000;
+        let of = process(tid, ptid, "sh");
+        world.load(snapshot::Thread { vtid, vpid: vtid, pidns_init_start_ts, ..of });
+    }
+    world.state.loaded();
+    world
+}
+
+#[test]
+fn the_monitor_of_a_container_without_a_group_names_it() {
+    let mut world = unnamed();
+    assert_eq!(requested(&mut world), [(ID[..12].to_owned(), false)]);
+    let containers = |world: &World| {
+        let of = |tid| String::from_utf8(world.thread(tid).container.to_vec()).unwrap();
+        [of(10), of(20), of(21)]
+    };
+    let id = ID[..12].to_owned();
+    assert_eq!(containers(&world), [String::new(), id.clone(), id.clone()]);
+    assert!(world.state.pending_container(world.thread(21)).is_some_and(|it| !it.certain));
+    // Nothing is read for it that may be the host's.
+    assert_eq!(world.state.next_account_request(), None);
+    let described = |pid| format!(r#"{{"container":{{"id":"{id}","type":11,"pid":{pid}}}}}"#);
+    world.asyncevent("container", &described(20));
+    assert_eq!(containers(&world)[1..], [id.clone(), id.clone()]);
+    assert!(world.state.pending_container(world.thread(20)).is_none());
+    assert!(world.state.next_account_request().is_some());
+    // It is known when another thread is seen there.
+    let (pidns_init_start_ts, of) = (5_000_000_000, process(22, 1, "sh"));
+    world.load(snapshot::Thread { vtid: 3, vpid: 3, pidns_init_start_ts, ..of });
+    world.state.loaded();
+    assert_eq!(*world.thread(22).container, *id.as_bytes());
+    world.asyncevent("container_removed", &described(20));
+    assert!(world.state.containers().get(id.as_bytes()).is_none());
+    // What only an event has described has no process.
+    let mut world = unnamed();
+    world.asyncevent("container", &described(0));
+    assert_eq!(containers(&world)[1..], [id.clone(), id.clone()]);
+}
+
+#[test]
+fn a_program_that_calls_itself_a_monitor_makes_no_container() {
+    let mut world = unnamed();
+    world
+        .state
+        .observe(Observation::ContainerUnavailable { container: ID.as_bytes()[..12].into() });
+    assert!([20, 21].iter().all(|tid| world.thread(*tid).container.is_empty()));
+    // The runtime knows the container, and another first process of it.
+    let mut world = unnamed();
+    let pidns_init_start_ts = 7_000_000_000;
+    world.load(snapshot::Thread { vtid: 1, vpid: 1, pidns_init_start_ts, ..process(30, 1, "web") });
+    world.state.loaded();
+    let described = format!(r#"{{"container":{{"id":"{}","type":11,"pid":30}}}}"#, &ID[..12]);
+    world.asyncevent("container", &described);
+    assert_eq!(*world.thread(30).container, ID.as_bytes()[..12]);
+    assert!([20, 21].iter().all(|tid| world.thread(*tid).container.is_empty()));
+}
+
 /// An event about a thread that was moved to another control group, as the kernel side makes it.
 fn moved(world: &mut World, tid: i64, vpid: i64, whole: bool) {
     let mut data = Vec::new();

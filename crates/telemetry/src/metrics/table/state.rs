@@ -108,6 +108,12 @@ pub(super) static METRICS: &[Metric] = &[
         |f| of(f, |s| s.postponed_account_requests),
     ),
     counter(
+        "peregrine.unidentified_containers",
+        "peregrine_unidentified_containers_total",
+        "Containers whose processes have neither a control group nor a pid namespace of their own.",
+        |f| of(f, |s| s.unidentified_containers),
+    ),
+    counter(
         "peregrine.repaired_processes",
         "peregrine_repaired_processes_total",
         "Processes that were read again because they had lost events.",
