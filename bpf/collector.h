@@ -5,6 +5,7 @@
 #include "net.h"
 #include "task.h"
 #include "uapi.h"
+#include "update.h"
 #include "generated/convert.h"
 
 #define COLLECT_INTO(rings, wanted, name, id)                                                               \
@@ -30,6 +31,24 @@
 #define COLLECT_LIFECYCLE(name, id) COLLECT_INTO(lifecycle_rings, always, name, id)
 // A tracepoint reports an exec that succeeded: here the arguments of the caller are gone.
 #define COLLECT_FAILED_LIFECYCLE(name, id) COLLECT_INTO(lifecycle_rings, failed, name, id)
+
+// For calls that change the state of their task, which precedes the event.
+#define COLLECT_CHANGE(name, id)                                                                   \
+	INLINE void write_##name(struct event *e, struct call *c);                                 \
+	SEC("tp_btf/sys_exit") int x_##name(u64 *ctx)                                              \
+	{                                                                                          \
+		struct scratch *s = own_scratch(ctx);                                              \
+		if (!s)                                                                            \
+			return 0;                                                                  \
+		struct event e;                                                                    \
+		if (changes_task(&s->call, EVENT_##id))                                            \
+			send_update(&e, s, current_task(), 0, UPDATE_BY_CALL, &data_rings);           \
+		begin(&e, s, EVENT_##id, id##_PARAMS, id##_CLASS);                                 \
+		write_##name(&e, &s->call);                                                        \
+		submit(&e, &data_rings);                                                           \
+		return 0;                                                                          \
+	}                                                                                          \
+	INLINE void write_##name(struct event *e, struct call *c)
 
 // The call at its exit: from the scratch buffer for 32-bit calls, from the registers for all
 // others.
@@ -138,6 +157,11 @@ enum { SHORT_PATH = 64 };
 
 INLINE bool always(struct call *c) { return true; }
 INLINE bool failed(struct call *c) { return c->ret < 0; }
+// Most options of prctl change nothing that is kept.
+INLINE bool changes_task(struct call *c, u32 type)
+{
+	return c->ret >= 0 && (type != EVENT_SYSCALL_PRCTL_X || (u32)c->args[0] == PR_SET_NAME);
+}
 
 // A value in the caller's memory; zero where it cannot be read. A fault costs as much as ten reads,
 // and null pointers are common.

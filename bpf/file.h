@@ -96,19 +96,21 @@ INLINE u64 ino_of_fd(s32 fd)
 	return READ(inode, i_ino);
 }
 
-// The path from the root of all mounts, up to `WALK` components; files without a path have their
-// name.
-INLINE void put_kernel_path(struct event *e, struct path *path)
+// Collects the names from a path up to the root of all mounts, or to `root`, and at most `WALK`;
+// returns how many.
+INLINE u32 walk_up(struct event *e, struct path *path, struct path *root)
 {
-	struct vfsmount *vfsmount = READ(path, mnt);
-	struct dentry *dentry = READ(path, dentry);
+	struct vfsmount *vfsmount = READ(path, mnt), *last = root ? READ(root, mnt) : NULL;
+	struct dentry *dentry = READ(path, dentry), *last_dentry = root ? READ(root, dentry) : NULL;
 	struct mount *mount = CONTAINER_OF(vfsmount, struct mount, mnt);
+	struct mount *last_mount = last ? CONTAINER_OF(last, struct mount, mnt) : NULL;
 	struct dentry *mount_root = READ(vfsmount, mnt_root);
-	struct dentry *first = dentry;
 	u32 depth = 0;
 
 	e->at = FORGET(e->scratch, e->at);
 	for (u32 step = 0; step < WALK; step++) {
+		if (root && dentry == last_dentry && mount == last_mount)
+			break;
 		struct dentry *parent = READ(dentry, d_parent);
 		if (dentry == mount_root) {
 			struct mount *above = READ(mount, mnt_parent);
@@ -125,17 +127,14 @@ INLINE void put_kernel_path(struct event *e, struct path *path)
 		depth = FORGET(e->scratch, depth + 1);
 		dentry = parent;
 	}
+	return depth;
+}
 
-	u32 start = e->at;
-	if (depth == 0 && first != mount_root) {
-		put_kernel_text(e, READ(first, d_name.name), PATH_LIMIT);
-		return;
-	}
-	if (depth == 0) {
-		ADD(e, u16, '/');
-		put_len(e, 2);
-		return;
-	}
+// Adds the names that were collected, with the NUL.
+INLINE void add_walk(struct event *e, u32 depth)
+{
+	if (depth == 0)
+		ADD(e, u8, '/');
 	for (u32 step = 0; step < WALK; step++) {
 		if (depth == 0)
 			break;
@@ -146,5 +145,20 @@ INLINE void put_kernel_path(struct event *e, struct path *path)
 			e->at--; // the next name overwrites the NUL of this one
 	}
 	ADD(e, u8, 0);
+}
+
+// The path from the root of all mounts, up to `WALK` components; files without a path have their
+// name.
+INLINE void put_kernel_path(struct event *e, struct path *path)
+{
+	struct vfsmount *mount = READ(path, mnt);
+	struct dentry *first = READ(path, dentry);
+	u32 depth = walk_up(e, path, NULL);
+	if (depth == 0 && first != READ(mount, mnt_root)) {
+		put_kernel_text(e, READ(first, d_name.name), PATH_LIMIT);
+		return;
+	}
+	u32 start = e->at;
+	add_walk(e, depth);
 	put_len(e, e->at - start);
 }

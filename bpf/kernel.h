@@ -235,6 +235,7 @@ struct task_struct {
 	int pid, tgid, exit_code;
 	struct task_struct *real_parent;
 	struct list_head children, thread_node;
+	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct signal_struct *signal;
 	struct mm_struct *mm;

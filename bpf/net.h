@@ -50,13 +50,15 @@ INLINE struct sock *sock_of_fd(s32 fd)
 		ADD(e, u32, (address).words[3]);                                                   \
 	})
 
-// The NUL that marks an abstract address is not part of its name. Names need not end with one.
+// The NUL that marks an abstract address becomes `@`, as in /proc/net/unix: it is no file. Names
+// need not end with one.
 INLINE void add_unix_path(struct event *e, const char *path, u32 len)
 {
 	char first = 0;
 	bpf_probe_read_kernel(&first, 1, path);
 	u32 limit = (len < SUN_PATH ? len : SUN_PATH) + 1; // and its NUL
 	if (!first && limit > 1) {
+		ADD(e, u8, '@');
 		path++;
 		limit--;
 	}
@@ -136,9 +138,15 @@ INLINE void add_tuple_unix(struct event *e, struct sock *sk, enum direction dire
 	struct unix_sock *local = (void *)sk;
 	struct unix_sock *peer = (void *)READ(local, peer);
 	struct unix_sock *named = direction == OUTBOUND ? peer : local;
+	// A connection is called after its server, whichever end is at work.
+	struct unix_sock *other = direction == OUTBOUND ? local : peer;
+	if (peer && !READ(named, addr) && READ(other, addr)) {
+		named = other;
+		other = named == local ? peer : local;
+	}
 	ADD(e, u8, FAMILY_UNIX);
-	ADD(e, u64, (u64)(direction == OUTBOUND ? peer : local));
-	ADD(e, u64, (u64)(direction == OUTBOUND ? local : peer));
+	ADD(e, u64, (u64)named);
+	ADD(e, u64, (u64)other);
 	if (direction == OUTBOUND && !peer && given.at && given.len >= ADDRESS_UNIX) {
 		char *copy = aside(e->scratch);
 		bpf_probe_read_user(copy, sizeof(struct sockaddr_un), (void *)given.at);

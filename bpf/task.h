@@ -221,8 +221,17 @@ INLINE void put_environment(struct event *e, struct task_struct *task)
 	struct mm_struct *mm = READ(task, mm);
 	u64 from = READ(mm, env_start), end = READ(mm, env_end);
 	u64 len = end > from ? end - from : 0;
+	if (!len) {
+		// Not the same as one that can't be read.
+		ADD(e, u8, 0);
+		put_len(e, 1);
+		return;
+	}
 	u32 env = add_user_bytes(e, from, len < PATH_LIMIT ? len : PATH_LIMIT);
-	if (env) {
+	if (env == PATH_LIMIT) {
+		e->at -= 4;
+		ADD(e, u32, 0x2e2e2e); // "...": there is more
+	} else if (env) {
 		e->at--;
 		ADD(e, u8, 0);
 	}

@@ -17,6 +17,7 @@ struct event {
 	u32 class;
 	u64 tid;
 	u64 wake;   // wakeup flag for the ring
+	u64 since;  // boot time to which it applies; 0 for that of its delivery
 	u32 path_room; // reserved for the path in the ring; 0 in a scratch buffer
 	bool cut;   // the reserved room was too small
 };
@@ -50,6 +51,7 @@ INLINE void begin(struct event *e, struct scratch *s, u32 type, u32 nparams, u32
 	e->type = type;
 	e->class = class;
 	e->tid = s->call.tid;
+	e->since = 0;
 	e->path_room = 0;
 }
 
@@ -243,6 +245,8 @@ INLINE void send(struct event *e, void *rings)
 	if (!config || !c)
 		return;
 	write_header(&e->scratch->record[EVENT_AT], config, e->tid, e->at, e->type, e->nparams);
+	if (e->since)
+		*(u64 *)&e->scratch->record[EVENT_AT] = e->since + config->boot_epoch_ns;
 	*(u16 *)&e->scratch->record[RECORD_AT] = cpu | e->scratch->call.is32 << MARK_SHIFT;
 
 	u32 len = e->at + (EVENT_AT - RECORD_AT);

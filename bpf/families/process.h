@@ -208,8 +208,16 @@ INLINE bool made_by(bool is32, u32 *event, u64 *flags)
 SEC("tp_btf/sched_process_fork") int process_fork(u64 *ctx)
 {
 	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
+	struct config *config = get_config();
+	struct caller who = caller();
 	struct event e;
-	if ((READ(child, flags) & PF_KTHREAD) || !BEGIN_TRACED(&e, SYSCALL_CLONE_20_X, CLONE_FORK))
+	if (!config || (READ(child, flags) & PF_KTHREAD))
+		return 0;
+	// A parent can put its child into the scope without being in it.
+	bool joins = !in_scope(config, who.tgid);
+	if (joins && (who.tgid == config->own_tgid || !task_in_scope(config, child)))
+		return 0;
+	if (!begin_anew(&e, who, EVENT_SYSCALL_CLONE_20_X, SYSCALL_CLONE_20_X_PARAMS, CLONE_FORK))
 		return 0;
 	e.tid = READ(child, pid);
 	u32 flags = 0;
@@ -228,8 +236,13 @@ SEC("tp_btf/sched_process_fork") int process_fork(u64 *ctx)
 			flags |= CLONE_FLAGS_CLONE_FILES;
 	}
 	put_u64(&e, 0);
+	struct scratch *s = e.scratch;
 	put_child(&e, child, true, flags | namespace_flag(child), true);
-	submit(&e, &lifecycle_rings);
+	send(&e, &lifecycle_rings);
+	// Of a parent out of scope little is known, and the siblings of the maker have its files.
+	if (joins || (flags & CLONE_FLAGS_CLONE_PARENT))
+		send_update(&e, s, child, who.tid, 0, &lifecycle_rings);
+	release_scratch(s);
 	return 0;
 }
 
@@ -244,14 +257,10 @@ SEC("tp_btf/cgroup_attach_task") int cgroup_attach(u64 *ctx)
 	if (!config || !task_in_scope(config, task) ||
 	    !begin_anew(&e, caller(), EVENT_ASYNCEVENT_E, ASYNCEVENT_E_PARAMS, CLONE_FORK))
 		return 0;
+	struct scratch *s = e.scratch;
+	u32 start = begin_async(&e, s, 0x6465766f6d, 6, CLONE_FORK); // moved
 	e.tid = READ(task, pid);
-	// The lengths of this event have 32 bits.
-	u32 *lengths = (u32 *)&e.bytes[HEADER_LEN];
-	e.at = HEADER_LEN + ASYNCEVENT_E_PARAMS * sizeof(u32);
-	ADD(&e, u32, 0); // of no plugin
-	ADD(&e, u32, 0x65766f6d); // move
-	ADD(&e, u16, 'd');
-	u32 start = e.at;
+	e.since = bpf_ktime_get_boot_ns() - JOIN_TIME;
 	ADD(&e, s64, READ(task, tgid));
 	ADD(&e, s64, parent_of(task));
 	ADD(&e, s64, id_in_namespace(task, 0));
@@ -265,10 +274,14 @@ SEC("tp_btf/cgroup_attach_task") int cgroup_attach(u64 *ctx)
 	bpf_probe_read_kernel(room(&e), sizeof(task->comm), task->comm);
 	e.at += sizeof(task->comm);
 	add_cgroups(&e, task);
-	lengths[0] = sizeof(u32);
-	lengths[1] = 6;
-	lengths[2] = e.at - start;
-	submit(&e, &lifecycle_rings);
+	end_async(&e, start, 6);
+	forget(&e);
+	send(&e, &lifecycle_rings);
+	// What it did before was not monitored.
+	if (config->flags & SCOPED)
+		send_update(&e, s, task, 0, UPDATE_JOINS | ((bool)ctx[3] ? UPDATE_THREADS : 0), &lifecycle_rings);
+	send_update(&e, s, task, 0, 0, &lifecycle_rings);
+	release_scratch(s);
 	return 0;
 }
 

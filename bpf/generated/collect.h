@@ -219,13 +219,13 @@ COLLECT(getcwd, SYSCALL_GETCWD_X)
 	put_path(e, c->ret >= 0 ? c->args[0] : 0);
 }
 
-COLLECT(chdir, SYSCALL_CHDIR_X)
+COLLECT_CHANGE(chdir, SYSCALL_CHDIR_X)
 {
 	put_u64(e, c->ret);
 	put_path(e, c->args[0]);
 }
 
-COLLECT_FIXED(fchdir, SYSCALL_FCHDIR_X, 16)
+COLLECT_CHANGE(fchdir, SYSCALL_FCHDIR_X)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -456,7 +456,7 @@ COLLECT(quotactl, SYSCALL_QUOTACTL_X)
 	put_quota(e, c);
 }
 
-COLLECT_FIXED(setresuid, SYSCALL_SETRESUID_X, 20)
+COLLECT_CHANGE(setresuid, SYSCALL_SETRESUID_X)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
@@ -464,7 +464,7 @@ COLLECT_FIXED(setresuid, SYSCALL_SETRESUID_X, 20)
 	put_u32(e, c->args[2]);
 }
 
-COLLECT_FIXED(setresgid, SYSCALL_SETRESGID_X, 20)
+COLLECT_CHANGE(setresgid, SYSCALL_SETRESGID_X)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
@@ -472,13 +472,13 @@ COLLECT_FIXED(setresgid, SYSCALL_SETRESGID_X, 20)
 	put_u32(e, c->args[2]);
 }
 
-COLLECT_FIXED(setuid, SYSCALL_SETUID_X, 12)
+COLLECT_CHANGE(setuid, SYSCALL_SETUID_X)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
 }
 
-COLLECT_FIXED(setgid, SYSCALL_SETGID_X, 12)
+COLLECT_CHANGE(setgid, SYSCALL_SETGID_X)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
@@ -532,7 +532,7 @@ COLLECT_FIXED(getdents64, SYSCALL_GETDENTS64_X, 16)
 	put_id(e, c->args[0]);
 }
 
-COLLECT_FIXED(setns, SYSCALL_SETNS_X, 20)
+COLLECT_CHANGE(setns, SYSCALL_SETNS_X)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -607,7 +607,7 @@ COLLECT(chroot, SYSCALL_CHROOT_X)
 	put_path(e, c->args[0]);
 }
 
-COLLECT_FIXED(setsid, SYSCALL_SETSID_X, 8)
+COLLECT_CHANGE(setsid, SYSCALL_SETSID_X)
 {
 	put_u64(e, c->ret);
 }
@@ -625,13 +625,13 @@ COLLECT(rmdir, SYSCALL_RMDIR_2_X)
 	put_path(e, c->args[0]);
 }
 
-COLLECT_FIXED(unshare, SYSCALL_UNSHARE_X, 12)
+COLLECT_CHANGE(unshare, SYSCALL_UNSHARE_X)
 {
 	put_u64(e, c->ret);
 	put_u32(e, to_clone_flags(c->args[0]));
 }
 
-COLLECT_FIXED(setpgid, SYSCALL_SETPGID_X, 24)
+COLLECT_CHANGE(setpgid, SYSCALL_SETPGID_X)
 {
 	put_u64(e, c->ret);
 	put_id(e, c->args[0]);
@@ -791,7 +791,7 @@ COLLECT_FIXED(munlockall, SYSCALL_MUNLOCKALL_X, 8)
 	put_u64(e, c->ret);
 }
 
-COLLECT(capset, SYSCALL_CAPSET_X)
+COLLECT_CHANGE(capset, SYSCALL_CAPSET_X)
 {
 	put_u64(e, c->ret);
 	put_capabilities(e, c);
@@ -936,7 +936,7 @@ COLLECT_FIXED(signalfd4, SYSCALL_SIGNALFD4_X, 22)
 	put_u32(e, 0);
 }
 
-COLLECT(prctl, SYSCALL_PRCTL_X)
+COLLECT_CHANGE(prctl, SYSCALL_PRCTL_X)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
@@ -1027,14 +1027,14 @@ COLLECT(delete_module, SYSCALL_DELETE_MODULE_X)
 	put_u32(e, to_delete_module_flags(c->args[1]));
 }
 
-COLLECT_FIXED(setreuid, SYSCALL_SETREUID_X, 16)
+COLLECT_CHANGE(setreuid, SYSCALL_SETREUID_X)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);
 	put_u32(e, c->args[1]);
 }
 
-COLLECT_FIXED(setregid, SYSCALL_SETREGID_X, 16)
+COLLECT_CHANGE(setregid, SYSCALL_SETREGID_X)
 {
 	put_u64(e, c->ret);
 	put_u32(e, c->args[0]);

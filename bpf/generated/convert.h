@@ -151,7 +151,9 @@ INLINE u32 to_lseek_whence(u64 v)
 {
 	switch ((u32)v) {
 	case 0x1: return 1;
+	case 0x3: return 3;
 	case 0x2: return 2;
+	case 0x4: return 4;
 	case 0x0: return 0;
 	default: return 0;
 	}

@@ -133,6 +133,7 @@ struct Param {
 #[derive(Deserialize)]
 struct Collect {
     events: BTreeMap<String, String>,
+    changes: Vec<String>,
     loss_classes: BTreeMap<String, Vec<String>>,
     kernel_values: BTreeMap<String, Conversion>,
 }
@@ -290,7 +291,8 @@ fn collectors(schema: &Schema, collect: &Collect) -> Result<String> {
         if words == "hand" {
             continue;
         }
-        writeln!(out, "{}\n{{", collector(event, id, words))?;
+        let changes = collect.changes.contains(&event.name);
+        writeln!(out, "{}\n{{", collector(event, id, words, changes))?;
         let mut params = event.params.iter();
         for word in words.split_whitespace() {
             let (code, takes) =
@@ -307,13 +309,15 @@ fn collectors(schema: &Schema, collect: &Collect) -> Result<String> {
 }
 
 /// The opening macro of an event's collector. An event whose parameters all have a fixed size is
-/// written directly into the ring.
-fn collector(event: &Event, id: &str, words: &str) -> String {
+/// written directly into the ring; one of a call that `changes` its task follows the new state.
+fn collector(event: &Event, id: &str, words: &str, changes: bool) -> String {
     let fixed = |word: &str| {
         word == "ret" || word == "0" || word.starts_with(['a', 'f', 't', 'u', 'v', 'e'])
     };
     let name = &event.name;
-    if words.split_whitespace().all(fixed) {
+    if changes {
+        format!("COLLECT_CHANGE({name}, {id})")
+    } else if words.split_whitespace().all(fixed) {
         let size: usize = event.params.iter().map(|param| size(put(&param.ty))).sum();
         format!("COLLECT_FIXED({name}, {id}, {size})")
     } else {

@@ -415,6 +415,9 @@ impl Engine {
     #[cold]
     fn send_requests(&mut self) {
         let Some(resolver) = &mut self.resolver else { return };
+        while let Some(request) = self.state.next_files_request() {
+            resolver.request_files(&request);
+        }
         let mut asked = false;
         while let Some(request) = self.state.next_container_request() {
             if !resolver.request_container(&request) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::snapshot::Item;
+use crate::snapshot::{Fd, Item};
 use crate::{Accounts, Event};
 
 /// Which event source an event comes from and a rule is about: an index, small and dense.
@@ -181,6 +181,15 @@ pub enum Observation {
     /// Threads that appeared in events before, when they could not be described in time. Threads
     /// that are known by now stay as they are.
     Threads(Vec<Item>),
+    /// The answer to a [`FilesRequest`].
+    Files {
+        /// The thread that has them open.
+        tid: i64,
+        /// The numbers that were asked about.
+        asked: Vec<i64>,
+        /// Those of them that are open.
+        fds: Vec<Fd>,
+    },
     /// The answer to a [`ContainerRequest`] about a container that no runtime knows. What a runtime
     /// knows comes as an event.
     ContainerUnavailable {
@@ -252,6 +261,15 @@ pub struct AccountsRequest {
     pub known: bool,
 }
 
+/// Asks what open files are of which events tell only the number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesRequest {
+    /// A thread that has them open.
+    pub tid: i64,
+    /// Their numbers.
+    pub fds: Vec<i64>,
+}
+
 /// Answers questions about the machine that events leave open.
 pub trait ProcResolver {
     /// Describes a thread that appears in an event but not in the state, and those of its ancestors
@@ -262,6 +280,12 @@ pub trait ProcResolver {
     /// Queues a read of the accounts of a container; the source delivers the answer as an
     /// [`Observation`]. Never waits: false when the queue is full.
     fn request_accounts(&mut self, request: &AccountsRequest) -> bool;
+
+    /// Queues a question about open files; the source delivers the answer as an [`Observation`].
+    /// Never waits: false when the queue is full, and the files stay unknown.
+    fn request_files(&mut self, _request: &FilesRequest) -> bool {
+        true
+    }
 
     /// Queues a question about a container. Never waits: false when the queue is full. Only called
     /// when the state [looks containers up](ContainerRequest).

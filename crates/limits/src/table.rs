@@ -75,6 +75,9 @@ limits! {
     EVENT_WAIT_TIME: Milliseconds = 200;
     /// Unknown threads that wait to be described later. More stay unknown until their next event.
     LATE_LOOKUPS: Count = 1024;
+    /// Questions that wait about open files of which events tell only the number. The files of
+    /// further ones stay unknown.
+    FILE_LOOKUPS: Count = 1024;
     /// Time without progress after which the reader process is killed and another one started. What
     /// delayed it is asked only for what it can't delay for a minute.
     READER_SILENCE: Milliseconds = 1000;

@@ -11,10 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hashbrown::HashSet;
-use peregrine_event::snapshot::Item;
+use hashbrown::{HashMap, HashSet};
+use peregrine_event::snapshot::{Fd, Item};
+use peregrine_event::source::FilesRequest;
 use peregrine_limits::{
-    EVENT_WAIT_TIME, LATE_LOOKUPS, LOOKUP_TIME, PROCESS_READ_TIME, READER_SILENCE, START_SCAN_TIME,
+    EVENT_WAIT_TIME, FILE_LOOKUPS, LATE_LOOKUPS, LOOKUP_TIME, PROCESS_READ_TIME, READER_SILENCE,
+    START_SCAN_TIME,
 };
 use peregrine_telemetry::{Heartbeat, Phase};
 
@@ -36,6 +38,9 @@ const REREAD_WAIT: Duration = Duration::from_millis(100);
 const WAIT_SHARE: u32 = 5;
 /// Questions of the start scan on their way.
 const AHEAD: usize = 64;
+/// Questions about open files on their way, and the time for each.
+const FILES_AHEAD: usize = 16;
+const FILES_TIME: Duration = Duration::from_millis(100);
 /// After its time, the start scan has for a process one part of so many of the usual time.
 const HURRY: u32 = 100;
 
@@ -61,6 +66,9 @@ pub(crate) struct EventReaders {
     late_found: VecDeque<Vec<Item>>,
     /// Processes that were read again, after the event thread had stopped waiting for them.
     reread: VecDeque<(i64, Reply)>,
+    /// Open files to be described, and what was found out about such files.
+    files: VecDeque<FilesRequest>,
+    files_found: VecDeque<(FilesRequest, Vec<Fd>)>,
     /// Nanoseconds from the epoch to boot.
     boot: u64,
     scoped: bool,
@@ -86,6 +94,8 @@ impl EventReaders {
             late: VecDeque::new(),
             late_found: VecDeque::new(),
             reread: VecDeque::new(),
+            files: VecDeque::new(),
+            files_found: VecDeque::new(),
             boot,
             scoped,
             counters,
@@ -197,6 +207,28 @@ impl EventReaders {
             let budget = PROCESS_READ_TIME.duration();
             self.processes.ask(self.question(tid, Extent::WithAncestors, budget));
         }
+        while self.processes.pending() < FILES_AHEAD
+            && let Some(request) = self.files.pop_front()
+        {
+            let question = self.process_question(request.tid, Extent::Whole, FILES_TIME);
+            self.processes.ask(Question::Files(question, request.fds));
+        }
+    }
+
+    /// Has open files described, if there is room.
+    pub(crate) fn describe_files(&mut self, request: &FilesRequest) -> bool {
+        let room = self.files.len() < FILE_LOOKUPS.get();
+        if room {
+            self.files.push_back(request.clone());
+        } else {
+            FILE_LOOKUPS.reach();
+        }
+        room
+    }
+
+    /// What was found out about open files.
+    pub(crate) fn take_files(&mut self) -> Option<(FilesRequest, Vec<Fd>)> {
+        self.files_found.pop_front()
     }
 
     /// What was found out about threads that could not be described in time.
@@ -269,6 +301,10 @@ impl EventReaders {
             Question::Process(asked) if asked.extent == Extent::WithNumbers => {
                 self.reread.push_back((asked.tid, reply));
             }
+            Question::Files(asked, fds) => {
+                let found = reply.items.into_iter().filter_map(fds_of).flatten().collect();
+                self.files_found.push_back((FilesRequest { tid: asked.tid, fds }, found));
+            }
             _ => self.add_late(reply),
         }
     }
@@ -285,14 +321,18 @@ impl EventReaders {
     }
 
     fn question(&self, tid: i64, extent: Extent, budget: Duration) -> Question {
-        Question::Process(ProcessQuestion {
+        Question::Process(self.process_question(tid, extent, budget))
+    }
+
+    fn process_question(&self, tid: i64, extent: Extent, budget: Duration) -> ProcessQuestion {
+        ProcessQuestion {
             tid,
             boot: self.boot,
             budget: u32::try_from(budget.as_millis()).unwrap_or(u32::MAX),
             extent,
             safe: false,
             scan: false,
-        })
+        }
     }
 }
 
@@ -303,10 +343,19 @@ fn tid_of(item: &Item) -> Option<i64> {
     }
 }
 
+fn fds_of(item: Item) -> Option<Vec<Fd>> {
+    match item {
+        Item::Fds(_, fds) => Some(fds),
+        _ => None,
+    }
+}
+
 /// The snapshot of the machine, as readers find it.
 pub(crate) struct StartScan {
     ready: VecDeque<Item>,
     processes: VecDeque<(i64, Depth)>,
+    /// Working directories of processes at the time of the first events.
+    directories: HashMap<i64, Arc<[u8]>>,
     start: Instant,
 }
 
@@ -319,8 +368,8 @@ pub(crate) enum ScanStep {
 }
 
 impl StartScan {
-    pub(crate) fn new((ready, processes): Plan) -> Self {
-        Self { ready, processes: processes.into(), start: Instant::now() }
+    pub(crate) fn new((ready, processes): Plan, directories: HashMap<i64, Arc<[u8]>>) -> Self {
+        Self { ready, processes: processes.into(), directories, start: Instant::now() }
     }
 
     /// The next item; waits for no longer than this.
@@ -337,7 +386,18 @@ impl StartScan {
             if reply.outcome.cut {
                 PROCESS_READ_TIME.reach();
             }
-            self.ready.extend(reply.items);
+            let mut items = reply.items;
+            items.iter_mut().for_each(|item| self.set_directory(item));
+            self.ready.extend(items);
+        }
+    }
+
+    /// What a process had as its directory when its first events came, and not what it has now.
+    fn set_directory(&self, item: &mut Item) {
+        if let Item::Thread(thread) = item
+            && let Some(cwd) = self.directories.get(&thread.pid)
+        {
+            thread.cwd = Arc::clone(cwd);
         }
     }
 

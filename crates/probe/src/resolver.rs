@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use peregrine_event::inbox::{ContainerRequests, Inbox, Initial, Told};
 use peregrine_event::snapshot::Item;
-use peregrine_event::source::{AccountsRequest, ContainerRequest, Observation, ProcResolver};
+use peregrine_event::source::{
+    AccountsRequest, ContainerRequest, FilesRequest, Observation, ProcResolver,
+};
 
 use crate::accounts_worker::AccountsWorker;
 use crate::event_readers::SharedReaders;
@@ -58,6 +60,10 @@ impl ProcResolver for ProcLookup {
 
     fn request_accounts(&mut self, request: &AccountsRequest) -> bool {
         self.requests.try_send(request.clone()).is_ok()
+    }
+
+    fn request_files(&mut self, request: &FilesRequest) -> bool {
+        self.readers.lock().describe_files(request)
     }
 
     fn request_container(&mut self, request: &ContainerRequest) -> bool {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use peregrine_event::EventType;
 use peregrine_event::inbox::{Inbox, Initial, Told, ToldEvent};
 use peregrine_event::snapshot::Item;
-use peregrine_event::source::{Due, Next, Observation, Record, Source, TimedSource};
+use peregrine_event::source::{Due, FilesRequest, Next, Observation, Record, Source, TimedSource};
 use peregrine_telemetry::Phase;
 use thiserror::Error;
 
@@ -25,7 +25,7 @@ use crate::repair::Repairer;
 use crate::resolver::{Answers, ProcLookup};
 use crate::ring::Ring;
 use crate::scan::dir::Dir;
-use crate::scan::{ScanError, Scanner};
+use crate::scan::{Depth, ScanError, Scanner};
 use crate::waiter::Waiter;
 
 /// Shortest and longest time between two looks at the rings.
@@ -136,6 +136,12 @@ impl Live {
         drop(reading);
         let own = config.exclude_self.then(|| Arc::clone(pool.own()));
         processes.retain(|&(pid, _)| own.as_ref().is_none_or(|own| !own.contains(pid)));
+        // Events that depend on a directory come only once it is known. All changes from before
+        // come, and tell the directory afterwards.
+        let whole = processes.iter().filter(|(_, depth)| *depth == Depth::Whole);
+        let whole: Vec<i64> = whole.map(|(pid, _)| *pid).collect();
+        let directories = scanner.working_directories(&whole);
+        probe.release()?;
         let clock = Clock::with_boot_epoch(probe.boot_epoch());
         for item in &mut items {
             // The kernel tells it in seconds, which is too coarse for starts of pid namespaces.
@@ -156,7 +162,7 @@ impl Live {
             merge,
             waiter,
             given_up,
-            scan: Some(StartScan::new((items, processes))),
+            scan: Some(StartScan::new((items, processes), directories)),
             excluded: None,
             scan_threads: ScanThreads::default(),
             pool,
@@ -282,6 +288,9 @@ impl Live {
         while let Some(items) = readers.take_late() {
             self.answers.add(now, Observation::Threads(items));
         }
+        while let Some((FilesRequest { tid, fds: asked }, fds)) = readers.take_files() {
+            self.answers.add(now, Observation::Files { tid, asked, fds });
+        }
         drop(readers);
         self.answers.tick(now);
         self.merge.refresh(now);
@@ -341,6 +350,7 @@ fn attach(config: &ProbeConfig) -> Result<(Probe, Merge, Waiter), LiveError> {
         records.push(ring.records);
     }
     let waiter = Waiter::new(records).map_err(LiveError::Ring)?;
+    probe.hold_back()?;
     probe.attach()?;
     Ok((probe, Merge::new(rings), waiter))
 }

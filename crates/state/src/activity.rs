@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use peregrine_event::{EventType, snapshot};
 
 use crate::thread::ThreadFlags;
+use crate::update::Updated;
 
 /// Memory, page faults and CPU time of a thread, from its last events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,10 @@ pub(crate) struct Activity {
     /// [`ThreadFlags::PIPE_SRC`] and [`ThreadFlags::PIPE_DST`]: the thread replaced standard input
     /// or output.
     pub(crate) pipe: ThreadFlags,
+    /// What the kernel has told of the call whose event comes next.
+    pub(crate) updated: Updated,
+    /// Time of the last update.
+    pub(crate) updated_ts: u64,
     cpu_reported: CpuReported,
 }
 

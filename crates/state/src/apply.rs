@@ -8,6 +8,7 @@ mod moved;
 mod process;
 mod sockets;
 mod tables;
+mod update;
 mod usage;
 
 use peregrine_event::{Actor, Event, EventType as Ty, params};
@@ -85,6 +86,10 @@ impl State {
 
     /// Threads that begin and end, and what processes change of themselves.
     fn apply_to_tree(&mut self, cx: &mut ApplyContext<'_>, enter: Option<&Event<'_>>) {
+        let updated = self.take_update(cx);
+        if updated.covers(cx.event.ty) {
+            return;
+        }
         match cx.event.ty {
             Ty::SyscallClone_20X
             | Ty::SyscallFork_20X
@@ -94,12 +99,11 @@ impl State {
             Ty::Procexit_1E => self.exit(cx),
             Ty::SyscallPrctlX => self.prctl(cx),
             Ty::SyscallSetsidX => self.setsid(cx),
+            Ty::SyscallSetpgidX => self.setpgid(cx, updated),
             Ty::SyscallChdirX | Ty::SyscallGetcwdX => self.chdir(cx),
             Ty::SyscallFchdirX => self.fchdir(cx),
             Ty::SyscallChrootX => self.chroot(cx),
-            Ty::SyscallUnshareX => {
-                self.enter_namespace(cx, cx.u32(params::syscall_unshare_x::FLAGS));
-            }
+            Ty::SyscallUnshareX => self.unshare(cx),
             Ty::SyscallSetnsX => self.enter_namespace(cx, cx.u32(params::syscall_setns_x::NSTYPE)),
             Ty::SyscallGetrlimitX | Ty::SyscallSetrlimitX => self.rlimit(cx),
             Ty::SyscallPrlimitX => self.prlimit(cx),

@@ -31,6 +31,7 @@
 
 mod activity;
 mod apply;
+mod arrived;
 mod attribution;
 mod cells;
 mod containers;
@@ -38,6 +39,7 @@ mod counters;
 mod export;
 mod fd;
 mod fds;
+mod file_requests;
 mod kubernetes;
 mod lookups;
 mod moved;
@@ -53,6 +55,7 @@ mod text_budget;
 mod texts;
 mod thread;
 mod tree;
+mod update;
 mod users;
 
 pub use activity::Usage;

@@ -4,6 +4,8 @@
 use peregrine_event::Event;
 use peregrine_event::params::asyncevent_e as asyncevent;
 
+use crate::update::TASK;
+
 /// Name of the event.
 pub(crate) const MOVED: &[u8] = b"moved";
 /// The whole process was moved, not only the thread.
@@ -50,7 +52,7 @@ impl<'e> Moved<'e> {
     }
 }
 
-/// Whether an event says that its thread was moved.
-pub(crate) fn is_move(event: &Event<'_>) -> bool {
-    event.text(asyncevent::NAME) == Some(MOVED)
+/// Whether the kernel side tells with this event about its thread.
+pub(crate) fn is_about_thread(event: &Event<'_>) -> bool {
+    matches!(event.text(asyncevent::NAME), Some(MOVED | TASK))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use peregrine_event::{Class, Event};
 
 use crate::activity::{Activity, Usage, long};
+use crate::arrived::Arrived;
 use crate::counters::Counters;
 use crate::fd::Fd;
 use crate::fds::{FdTable, FdTables};
@@ -29,6 +30,7 @@ pub struct Partition {
     pub(crate) scratch: Scratch,
     /// An fd that the last event closed: visible until the next event.
     pub(crate) closing: Option<(ThreadRef, i64)>,
+    pub(crate) arrived: Arrived,
     /// Whether scheduler switches tell how long threads ran, as those of captures do not.
     pub(crate) live: bool,
     /// Memory of stored enter events, as far as [`long`] counts it.
@@ -87,6 +89,7 @@ impl Partition {
             clock: Clock::default(),
             scratch: Scratch::default(),
             closing: None,
+            arrived: Arrived::default(),
             live,
             stored_bytes: 0,
             activities: Vec::new(),
@@ -159,10 +162,12 @@ impl Partition {
     pub(crate) fn remove_thread(&mut self, at: ThreadRef) {
         self.set_activity(at, Activity::default());
         self.fds.clear(at);
+        self.fds_gone(at);
     }
 
     /// Adds an open file or replaces it. Says whether there was room.
     pub(crate) fn insert_fd(&mut self, owner: ThreadRef, fd: i64, info: Arc<Fd>) -> bool {
+        self.fd_told(owner, fd);
         let room = self.fds.insert(owner, fd, info).is_ok();
         self.counters.added_fds += u64::from(room);
         self.counters.dropped_fds += u64::from(!room);

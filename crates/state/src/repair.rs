@@ -105,7 +105,7 @@ impl State {
             thread.env = found.env.clone();
             corrected = true;
         }
-        if thread.cwd != found.cwd {
+        if thread.cwd != found.cwd && found.is_leader() {
             thread.cwd = Arc::clone(&found.cwd);
             corrected = true;
         }

@@ -4,15 +4,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{AccountsRequest, Observation};
 use peregrine_event::{Accounts, Actor, Event, EventType};
 use peregrine_limits::ACCOUNT_REQUESTS;
 
-use crate::moved::is_move;
+use crate::fds::FdTable;
+use crate::moved::is_about_thread;
 use crate::state::State;
+use crate::thread::Thread;
 use crate::tree::ThreadRef;
 
 /// Requests for the accounts of containers that have no answer yet. There is one entry for each
@@ -85,7 +87,7 @@ impl State {
         let acts = match event.ty.traits().actor {
             Actor::Thread => true,
             Actor::Lifecycle => !is_clone(event.ty),
-            Actor::None => event.ty == EventType::AsynceventE && is_move(event),
+            Actor::None => event.ty == EventType::AsynceventE && is_about_thread(event),
             Actor::Passive => false,
         };
         acts.then_some(event.tid)
@@ -103,16 +105,24 @@ impl State {
         for item in items {
             match item {
                 Item::Thread(mut thread) if !self.knows(thread.tid) => {
+                    let told = self.tree.find(thread.tid).and_then(|at| self.told(at));
                     // `/proc` does not tell it of a process that has joined a namespace.
                     if thread.pidns_init_start_ts == 0 {
-                        let moved = self.tree.by_tid(thread.tid);
-                        thread.pidns_init_start_ts = moved.map_or(0, |t| t.pidns_init_start_ts);
+                        let start = told.as_ref().map(|(known, _)| known.pidns_init_start_ts);
+                        thread.pidns_init_start_ts = start.unwrap_or_default();
                     }
-                    added.extend(self.load_thread(&thread));
+                    if let Some(at) = self.load_thread(&thread) {
+                        added.push(at);
+                        told.into_iter().for_each(|(known, fds)| self.keep_told(at, known, fds));
+                    }
                 }
                 Item::Fds(tid, fds) => {
                     if let Some(at) = self.tree.find(tid).filter(|at| added.contains(at)) {
-                        fds.into_iter().for_each(|fd| self.load_fd(at, fd));
+                        let table = self.partition.fds.table(at);
+                        let told: HashSet<i64> =
+                            table.into_iter().flat_map(FdTable::iter).map(|(fd, _)| fd).collect();
+                        let read = fds.into_iter().filter(|fd| !told.contains(&fd.fd));
+                        read.for_each(|fd| self.load_fd(at, fd));
                     }
                 }
                 _ => {}
@@ -121,10 +131,38 @@ impl State {
         self.link_new(added);
     }
 
+    /// What events have told of a thread that is not described yet.
+    fn told(&self, at: ThreadRef) -> Option<(Thread, FdTable)> {
+        let fds = self.partition.fds.table(at).cloned().unwrap_or_default();
+        Some((self.tree.get(at)?.clone(), fds))
+    }
+
+    /// What events have told of a thread is not replaced by what was read: its reading began later
+    /// than these events, but it may have ended before the last of them.
+    fn keep_told(&mut self, at: ThreadRef, known: Thread, fds: FdTable) {
+        for (fd, info) in fds.iter_shared() {
+            self.partition.insert_fd(at, fd, Arc::clone(info));
+        }
+        let Some(thread) = self.tree.get_mut(at).filter(|_| known.partial) else { return };
+        (thread.uid, thread.gid) = (known.uid, known.gid);
+        if known.pgid < 0 {
+            return;
+        }
+        thread.cap_inheritable = known.cap_inheritable;
+        thread.cap_permitted = known.cap_permitted;
+        thread.cap_effective = known.cap_effective;
+        (thread.pgid, thread.vpgid, thread.sid) = (known.pgid, known.vpgid, known.sid);
+        if !known.cwd.is_empty() {
+            thread.cwd = known.cwd;
+        }
+    }
+
     /// Whether a request about a container or for its accounts is to be sent.
     #[inline]
     pub fn has_requests(&self) -> bool {
-        !self.pending_accounts.unsent.is_empty() || self.lookups.has_unsent()
+        !self.pending_accounts.unsent.is_empty()
+            || self.lookups.has_unsent()
+            || self.partition.arrived.has_unsent()
     }
 
     /// The next request for accounts to be sent.
@@ -162,6 +200,7 @@ impl State {
                 self.pending_accounts.answer(container);
             }
             Observation::Threads(items) => self.add_resolved(items),
+            Observation::Files { tid, asked, fds } => self.files_described(tid, &asked, fds),
             Observation::ContainerUnavailable { container } => {
                 self.container_unavailable(&container);
             }

@@ -67,6 +67,8 @@ pub struct State {
     // What the container event being looked at is about; it may be removed already.
     pub(crate) event_container: Option<Arc<Container>>,
     pub(crate) pending_accounts: PendingAccounts,
+    /// The events come from a recording that this program made.
+    pub(crate) recorded: bool,
 }
 
 /// What an event is about, as of the state after it.
@@ -125,6 +127,7 @@ impl State {
             exiting: None,
             event_container: None,
             pending_accounts: PendingAccounts::default(),
+            recorded: false,
             config,
         }
     }
@@ -377,10 +380,10 @@ impl State {
         if self.knows_starts() { self.machine.boot_ts } else { 0 }
     }
 
-    /// Whether starts of pid namespaces are times: live, and in recordings of runs that asked
-    /// runtimes. In those of the reference engine they count from boot.
+    /// Whether starts of pid namespaces are times: live, and in recordings of this program. In
+    /// those of the reference engine they count from boot.
     pub(crate) fn knows_starts(&self) -> bool {
-        self.config.live || self.lookups.is_recorded()
+        self.config.live || self.recorded || self.lookups.is_recorded()
     }
 
     pub(crate) fn add_user(&mut self, container: &[u8], user: User) {

@@ -36,9 +36,11 @@ pub struct Thread {
     pub env: Texts,
     /// Control groups, `subsystem=path`.
     pub cgroups: Texts,
-    /// Working directory, ending in `/`. Only leaders have it: ask
-    /// [`State::cwd`](crate::State::cwd).
+    /// Working directory, ending in `/`. Only leaders have it, and threads that do not share that
+    /// of their process: ask [`State::cwd`](crate::State::cwd).
     pub cwd: Arc<[u8]>,
+    /// Time to which the directory applies that the kernel told; 0 where it did not.
+    pub(crate) cwd_ts: u64,
     /// Root directory.
     pub root: Arc<[u8]>,
     /// Flags of its clone and of its state.
@@ -76,6 +78,8 @@ pub struct Thread {
     pub purpose: Purpose,
     /// Only ids, credentials and name are known of it; a description may follow.
     pub(crate) partial: bool,
+    /// It was read, at a time when it had begun already: an event about its begin is older.
+    pub(crate) scanned: bool,
     pub(crate) group: Option<i64>,
     /// The first thread of the group, as long as that is there.
     pub(crate) first_of_group: Option<ThreadRef>,
@@ -134,6 +138,8 @@ pub struct ThreadFlags(pub u32);
 #[allow(missing_docs, reason = "the names are the format's own")]
 impl ThreadFlags {
     pub const CLONE_FILES: Self = Self(1 << 0);
+    pub const CLONE_FS: Self = Self(1 << 1);
+    pub const CLONE_NEWNS: Self = Self(1 << 5);
     pub const CLONE_NEWPID: Self = Self(1 << 6);
     pub const CLONE_PARENT: Self = Self(1 << 8);
     pub const CLONE_THREAD: Self = Self(1 << 13);
@@ -189,6 +195,7 @@ impl Thread {
             env: Texts::default(),
             cgroups: Texts::default(),
             cwd: Arc::clone(&nothing),
+            cwd_ts: 0,
             root: Arc::clone(&nothing),
             flags: ThreadFlags::NAME_CHANGED,
             fdlimit: -1,
@@ -207,6 +214,7 @@ impl Thread {
             container: nothing,
             purpose: Purpose::Unknown,
             partial: false,
+            scanned: false,
             group: None,
             first_of_group: None,
             reaper_tid: -1,
@@ -288,6 +296,7 @@ impl Thread {
             cap_effective: item.cap_effective,
             pidns_init_start_ts: item.pidns_init_start_ts,
             clone_ts: item.clone_ts,
+            scanned: true,
             ..Self::new(item.tid)
         }
     }
@@ -461,10 +470,13 @@ pub(crate) fn cgroups(bytes: &[u8]) -> Option<Texts> {
     Some(Texts::new(&out))
 }
 
+/// Stands for a directory that is not known, before the names of what is in it.
+pub(crate) const UNKNOWN_DIRECTORY: &[u8] = b"<UNKNOWN>";
+
 /// A directory's path with `/` at its end.
 pub(crate) fn directory(path: &[u8]) -> Vec<u8> {
     let mut path = path.to_vec();
-    if path.last() != Some(&b'/') {
+    if path.last() != Some(&b'/') && path != UNKNOWN_DIRECTORY {
         path.push(b'/');
     }
     path

@@ -164,7 +164,12 @@ impl Tree {
 
     /// Working directory of a thread's process, ending in `/`; `./` when it has lost its leader.
     pub fn cwd<'a>(&'a self, thread: &'a Thread) -> &'a [u8] {
-        self.leader(thread).map_or(b"./", |leader| &leader.cwd)
+        self.directory(thread).map_or(b"./", |cwd| cwd)
+    }
+
+    /// The same as it is kept; `None` when the process has lost its leader.
+    pub(crate) fn directory<'a>(&'a self, thread: &'a Thread) -> Option<&'a Arc<[u8]>> {
+        if thread.cwd.is_empty() { Some(&self.leader(thread)?.cwd) } else { Some(&thread.cwd) }
     }
 
     /// The owner of the fd table a thread uses: itself, or its leader when they share.

@@ -9857,7 +9857,7 @@ pub(crate) static EVENTS: [EventInfo; 454] = [
         direction: Direction::Exit,
         category: Category::Process,
         classes: &[Class::Syscall],
-        flags: EventFlags::CONVERTER_MANAGED,
+        flags: EventFlags::CONVERTER_MANAGED.union(EventFlags::CHANGES_TREE),
         actor: Actor::Thread,
         fd_param: None,
         paths: EventPaths::NONE,

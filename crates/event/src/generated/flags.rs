@@ -333,7 +333,8 @@ pub static KEYCTL_OPERATIONS: FlagTable = &[
 pub static LINKAT_FLAGS: FlagTable = &[("AT_SYMLINK_FOLLOW", 1024), ("AT_EMPTY_PATH", 4096)];
 
 #[allow(missing_docs)]
-pub static LSEEK_WHENCE: FlagTable = &[("SEEK_END", 2), ("SEEK_CUR", 1), ("SEEK_SET", 0)];
+pub static LSEEK_WHENCE: FlagTable =
+    &[("SEEK_HOLE", 4), ("SEEK_DATA", 3), ("SEEK_END", 2), ("SEEK_CUR", 1), ("SEEK_SET", 0)];
 
 #[allow(missing_docs)]
 pub static MEMFD_CREATE_FLAGS: FlagTable =
@@ -463,6 +464,8 @@ pub static POLL_FLAGS: FlagTable = &[
 
 #[allow(missing_docs)]
 pub static PRCTL_OPTIONS: FlagTable = &[
+    ("PR_SET_PDEATHSIG", 1),
+    ("PR_GET_PDEATHSIG", 2),
     ("PR_GET_DUMPABLE", 3),
     ("PR_SET_DUMPABLE", 4),
     ("PR_GET_KEEPCAPS", 7),

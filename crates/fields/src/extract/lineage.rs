@@ -43,13 +43,16 @@ pub(super) fn leader_of<'a>(
     thread: &Thread,
     number: impl Fn(&Thread) -> i64,
     as_host_sees: bool,
+    host_id: i64,
 ) -> Option<&'a Thread> {
     let id = number(thread);
     if id == -1 {
         return None;
     }
     let direct = (as_host_sees || !thread.in_pid_namespace()).then(|| view.state.by_tid(id));
-    direct.flatten().or_else(|| {
+    // Inside a namespace, the id of the host leads to the process if both ids are its own.
+    let inside = || view.state.by_tid(host_id).filter(|leader| number(leader) == id);
+    direct.flatten().or_else(inside).or_else(|| {
         view.state.ancestors(thread).take_while(|ancestor| number(ancestor) == id).last()
     })
 }

@@ -299,7 +299,8 @@ fn leader_text<'a>(
         Session::Vpgid => thread.vpgid,
         Session::Pgid => thread.pgid,
     };
-    let leader = leader_of(view, thread, number, session == Session::Pgid);
+    let host_id = if session == Session::Sid { thread.sid } else { thread.pgid };
+    let leader = leader_of(view, thread, number, session == Session::Pgid, host_id);
     Some(Value::Text(leader.map(of).unwrap_or_default()))
 }
 

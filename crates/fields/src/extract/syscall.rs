@@ -166,10 +166,11 @@ pub(crate) fn output_value<'a>(
     }
 }
 
+/// Clocks of CPUs differ by some microseconds: time does not go back.
 fn delta(view: &View<'_>) -> u64 {
     match view.context.prev_ts {
         0 => 0,
-        before => view.event.ts.wrapping_sub(before),
+        before => view.event.ts.saturating_sub(before),
     }
 }
 

@@ -201,6 +201,17 @@ pub(super) fn wants(selection: &Selection, events: &[EventType]) -> bool {
         .any(|call| events.contains(&call.exit) && selection.syscalls.contains(call.sc))
 }
 
+/// The native numbers of syscalls that change threads and what they inherit.
+pub(super) fn tree_changes() -> [u64; abi::SYSCALL_WORDS] {
+    let mut words = [0; abi::SYSCALL_WORDS];
+    for call in native_syscalls().iter().filter(|call| call.exit.traits().changes_tree) {
+        if let Some(word) = words.get_mut(usize::from(call.nr) / 64) {
+            *word |= 1 << (call.nr % 64);
+        }
+    }
+    words
+}
+
 /// The program that collects the event of a syscall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Collector {

@@ -40,6 +40,7 @@ pub struct Probe {
     config: Config,
     selection: Selection,
     attached: bool,
+    held_back: bool,
     missing: Tracepoints,
     entries: bool,
     config_map: Array<MapData, ConfigWords>,
@@ -116,6 +117,7 @@ impl Probe {
             },
             selection: Selection::default(),
             attached: false,
+            held_back: false,
             missing: Tracepoints::empty(),
             entries: config.entries && Path::new(TRACEFS).exists(),
             config_map: Array::try_from(take(&mut ebpf, abi::CONFIG)?)?,
@@ -142,6 +144,30 @@ impl Probe {
         self.hook(&selection)?;
         self.types.forget();
         Ok(())
+    }
+
+    /// Until it is [released](Self::release), the kernel reports only what changes threads.
+    pub(crate) fn hold_back(&mut self) -> Result<(), ProbeError> {
+        self.held_back = true;
+        self.configure()
+    }
+
+    /// Reports everything that is selected.
+    pub(crate) fn release(&mut self) -> Result<(), ProbeError> {
+        self.held_back = false;
+        self.configure()
+    }
+
+    /// Has the programs work by the configuration.
+    fn configure(&mut self) -> Result<(), ProbeError> {
+        let mut config = self.config;
+        if self.held_back {
+            let kept = hooks::tree_changes();
+            let words = config.selected.iter_mut().zip(kept);
+            words.for_each(|(word, kept)| *word &= kept);
+            // 32-bit calls lead to native numbers, which are checked again.
+        }
+        Ok(self.config_map.set(0, config.words(), 0)?)
     }
 
     /// Takes the rings; a second call returns none.
@@ -194,9 +220,8 @@ impl Probe {
         }
         (self.config.selected, self.config.inline_record) = (selected, inline_record);
         self.config.selected32 = self.select_compat(selection)?;
-        self.config_map.set(0, self.config.words(), 0)?;
         self.selection = *selection;
-        Ok(())
+        self.configure()
     }
 
     /// The loaded programs, to query their run counts.
@@ -220,7 +245,7 @@ impl Probe {
     /// If the map cannot be written.
     pub fn set_boot_epoch(&mut self, nanoseconds: u64) -> Result<(), ProbeError> {
         self.config.boot_epoch_ns = nanoseconds;
-        Ok(self.config_map.set(0, self.config.words(), 0)?)
+        self.configure()
     }
 
     /// Has the kernel report no event of this process, in place of the process before. Does nothing
@@ -231,7 +256,7 @@ impl Probe {
     pub(crate) fn exclude(&mut self, pid: u32) -> Result<(), ProbeError> {
         if self.config.own_tgid != 0 {
             self.config.own_tgid = pid.into();
-            self.config_map.set(0, self.config.words(), 0)?;
+            return self.configure();
         }
         Ok(())
     }

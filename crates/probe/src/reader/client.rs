@@ -90,7 +90,7 @@ impl Reader {
     /// Asks a question.
     pub(crate) fn ask(&mut self, mut question: Question) {
         self.pool.counters().questions.fetch_add(1, Relaxed);
-        if let Question::Process(process) = &mut question
+        if let Some(process) = question.process_mut()
             && !process.safe
             && self.pool.is_suspect(process.tid)
         {
@@ -203,8 +203,8 @@ impl Reader {
         let mut hope = first.attempts < ATTEMPTS;
         if hung && had_reader {
             self.pool.counters().hung(self.kind).fetch_add(1, Relaxed);
-            match &mut first.question {
-                Question::Process(process) if !process.safe => {
+            match first.question.process_mut() {
+                Some(process) if !process.safe => {
                     self.pool.suspect(process.tid);
                     process.safe = true;
                 }
@@ -302,7 +302,7 @@ impl Asked {
     }
 
     fn answered(mut self, pool: &Pool) -> (Question, Reply) {
-        self.reply.safe = matches!(&self.question, Question::Process(process) if process.safe);
+        self.reply.safe = self.question.is_safe();
         pool.counters().safe.fetch_add(u64::from(self.reply.safe), Relaxed);
         for _ in 0..self.reply.outcome.tables_refused {
             MOUNT_TABLES_TIME.reach();

@@ -21,11 +21,28 @@ const HEAD: usize = size_of::<u32>();
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Question {
     Process(ProcessQuestion),
+    /// What these open files of a thread are.
+    Files(ProcessQuestion, Vec<i64>),
     /// The accounts of the root directory of a thread, unless they are of this version.
     Accounts {
         tid: i64,
         known: Option<Version>,
     },
+}
+
+impl Question {
+    /// What is read of a process, if the question is about one.
+    pub(crate) fn process_mut(&mut self) -> Option<&mut ProcessQuestion> {
+        match self {
+            Self::Process(process) | Self::Files(process, _) => Some(process),
+            Self::Accounts { .. } => None,
+        }
+    }
+
+    /// Whether only what the process can't delay is read.
+    pub(crate) fn is_safe(&self) -> bool {
+        matches!(self, Self::Process(process) | Self::Files(process, _) if process.safe)
+    }
 }
 
 /// Asks for the process of a thread: its threads and what it has open.

@@ -52,6 +52,7 @@ impl Service {
             while let Some((question, _)) = frames.next()? {
                 let done = match question {
                     Question::Process(question) => self.process(&question, &mut answers),
+                    Question::Files(question, fds) => self.files(&question, &fds, &mut answers),
                     Question::Accounts { tid, known } => {
                         self.accounts(tid, known, &mut answers);
                         ReadOutcome::default()
@@ -110,6 +111,19 @@ impl Service {
             }
             numbers.chunks(PART).for_each(|part| answers.add(&Answer::Numbers(part.to_vec())));
         }
+        self.scanner.outcome()
+    }
+
+    fn files(
+        &mut self,
+        question: &ProcessQuestion,
+        fds: &[i64],
+        answers: &mut Answers<'_>,
+    ) -> ReadOutcome {
+        let time = Duration::from_millis(question.budget.into());
+        self.scanner.prepare(question.boot, time, question.safe, !question.scan);
+        let tid = question.tid;
+        self.scanner.read_files(tid, fds, |fds| answers.add(&Answer::Fds(tid, fds)));
         self.scanner.outcome()
     }
 

@@ -64,22 +64,35 @@ impl Fds {
         mounts: &MountTable,
         deadline: Deadline,
         safe: bool,
+        give: impl FnMut(Vec<Fd>),
+    ) {
+        let mut numbers = std::mem::take(&mut self.numbers);
+        if proc.numbers("fd", &mut numbers).is_ok() {
+            // The state does not hold more of a process.
+            let numbers = numbers.get(..FDS_PER_PROCESS.get()).unwrap_or(&numbers);
+            self.read_some(proc, mounts, deadline, safe, numbers, give);
+        }
+        self.numbers = numbers;
+    }
+
+    /// The same for the files with these numbers.
+    pub(crate) fn read_some(
+        &mut self,
+        proc: &Dir,
+        mounts: &MountTable,
+        deadline: Deadline,
+        safe: bool,
+        numbers: &[i64],
         mut give: impl FnMut(Vec<Fd>),
     ) {
         let (Ok(links), Ok(infos)) = (proc.dir("fd"), proc.dir("fdinfo")) else { return };
         // A kernel without network namespaces has one for all.
         let namespace = proc.stat("ns/net").map_or(0, |stat| stat.stx_ino);
         let of = Of { proc, links, infos, mounts, namespace, deadline, safe };
-        let mut numbers = std::mem::take(&mut self.numbers);
-        if proc.numbers("fd", &mut numbers).is_ok() {
-            // The state does not hold more of a process.
-            let numbers = numbers.get(..FDS_PER_PROCESS.get()).unwrap_or(&numbers);
-            for part in numbers.chunks(PART) {
-                let part = part.iter().take_while(|_| !deadline.is_over());
-                give(part.filter_map(|&fd| self.open_file(&of, fd)).collect());
-            }
+        for part in numbers.chunks(PART) {
+            let part = part.iter().take_while(|_| !deadline.is_over());
+            give(part.filter_map(|&fd| self.open_file(&of, fd)).collect());
         }
-        self.numbers = numbers;
     }
 
     fn open_file(&mut self, of: &Of<'_>, fd: i64) -> Option<Fd> {

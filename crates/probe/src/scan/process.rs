@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use peregrine_event::snapshot::{Item, Thread};
+use peregrine_event::snapshot::{Fd, Item, Thread};
 use peregrine_telemetry::{Heartbeat, Phase};
 use rustix::fs::Statx;
 
@@ -19,6 +19,8 @@ use super::status::{Stat, Status, max_open_files, word};
 const MAX_PATH: usize = 1024;
 /// Longest arguments or environment the format holds.
 const MAX_TEXTS: usize = 4096;
+/// The end of an environment that is longer.
+const MORE: [u8; 4] = *b"...\0";
 /// Bytes of a small file.
 const SMALL: usize = 64 << 10;
 
@@ -31,6 +33,9 @@ const FEW: usize = 64;
 const MAX_ANCESTORS: usize = 256;
 /// Pid namespaces that are remembered before memory is given back.
 const MAX_NAMESPACES: usize = 4096;
+
+/// A working directory that can't be read.
+const UNKNOWN: &[u8] = b"<UNKNOWN>";
 
 /// How much of a process is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +123,14 @@ impl Processes {
         self.fds.read(&proc, &mounts, deadline, self.safe, |fds| give(Item::Fds(pid, fds)));
     }
 
+    /// Gives what some open files of a thread are.
+    pub(crate) fn read_files(&mut self, tid: i64, numbers: &[i64], give: impl FnMut(Vec<Fd>)) {
+        let _reading = self.heartbeat.enter(Phase::ReadingProcess(tid as u32));
+        let Ok(proc) = self.proc.dir(rustix::path::DecInt::new(tid).as_c_str()) else { return };
+        let mounts = self.mounts.of(&proc);
+        self.fds.read_some(&proc, &mounts, self.deadline, self.safe, numbers, give);
+    }
+
     /// The id of the process that a thread belongs to, and that of its parent.
     pub(crate) fn process_of(&mut self, tid: i64) -> Option<(i64, i64)> {
         let _reading = self.heartbeat.enter(Phase::ReadingProcess(tid as u32));
@@ -158,20 +171,32 @@ impl Processes {
         if depth == Depth::Whole && !self.safe {
             // The environment may be unreadable, as only its owner has access.
             let _ = proc.read_small("environ", MAX_TEXTS, &mut self.text);
+            if let (MAX_TEXTS.., Some(last)) = (self.text.len(), self.text.last_chunk_mut()) {
+                *last = MORE;
+            }
             thread.env = texts(&self.text);
         }
-        proc.link("cwd", &mut self.text).ok()?;
-        self.text.truncate(MAX_PATH - 1);
-        thread.cwd = self.text.as_slice().into();
-        proc.link("root", &mut self.text).ok()?;
-        self.text.truncate(MAX_PATH - 1);
-        thread.root = self.text.as_slice().into();
+        (thread.root, thread.cwd) = self.directories(proc);
         thread.fdlimit = match proc.read_small("limits", SMALL, &mut self.text) {
             Ok(()) => max_open_files(&self.text),
             Err(_) => -1,
         };
         thread.pidns_init_start_ts = self.namespace_start(proc, &status, thread.clone_ts);
         Some((thread, status.threads, mounts))
+    }
+
+    /// Root and working directory of a process; empty and [`UNKNOWN`] where they can't be read, as
+    /// with few rights.
+    pub(crate) fn directories(&mut self, proc: &Dir) -> (Arc<[u8]>, Arc<[u8]>) {
+        let root: Arc<[u8]> = match proc.link("root", &mut self.text) {
+            Ok(()) => self.text.get(..MAX_PATH - 1).unwrap_or(&self.text).into(),
+            Err(_) => Arc::default(),
+        };
+        let cwd = match proc.link("cwd", &mut self.text) {
+            Ok(()) => below(&self.text, &root),
+            Err(_) => UNKNOWN,
+        };
+        (root, cwd.get(..MAX_PATH - 1).unwrap_or(cwd).into())
     }
 
     /// A thread that is not a leader: what is not its own it has from the leader.
@@ -302,6 +327,16 @@ impl Processes {
             self.firsts.clear();
         }
         self.firsts.insert(namespace, (first, start));
+    }
+}
+
+/// A path as a process sees it that has this root directory.
+fn below<'p>(path: &'p [u8], root: &[u8]) -> &'p [u8] {
+    match path.strip_prefix(root) {
+        _ if root == b"/" => path,
+        Some([]) => b"/",
+        Some(rest @ [b'/', ..]) => rest,
+        _ => path,
     }
 }
 

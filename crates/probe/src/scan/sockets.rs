@@ -133,8 +133,13 @@ pub(super) fn unix(line: &[u8]) -> Option<Socket> {
     }
     let (ino, rest) = cut(rest);
     let (source, ino) = (hex(source.strip_suffix(b":")?)?, number(ino)? as u64);
-    // A name may hold spaces: it is all that is left.
-    let name = rest.strip_prefix(b" ").unwrap_or_default().to_vec();
+    // A name may hold spaces: it is all that is left. Abstract ones begin with `@` and may be
+    // filled up with NULs, which are written so too.
+    let mut name = rest.strip_prefix(b" ").unwrap_or_default();
+    while let [b'@', .., b'@'] = name {
+        name = name.get(..name.len() - 1).unwrap_or_default();
+    }
+    let name = name.to_vec();
     Some((ino, FdKind::Unix { source, destination: 0, name }))
 }
 

@@ -202,6 +202,9 @@ impl Watched {
                         self.state.add_resolved(items);
                     }
                     let context = self.state.apply(&event);
+                    while let Some(request) = self.state.next_files_request() {
+                        assert!(self.resolver.request_files(&request));
+                    }
                     while let Some(request) = self.state.next_account_request() {
                         assert!(self.resolver.request_accounts(&request));
                     }

@@ -9,6 +9,7 @@
     reason = "these are tests"
 )]
 
+mod changes;
 mod harness;
 
 use std::fs;

@@ -5,7 +5,7 @@ use std::mem;
 use peregrine_event::params::{
     syscall_capset_x as capset, syscall_chdir_x as chdir, syscall_chroot_x as chroot,
     syscall_getcwd_x as getcwd, syscall_getrlimit_x as getrlimit, syscall_prlimit_x as prlimit,
-    syscall_setrlimit_x as setrlimit,
+    syscall_setrlimit_x as setrlimit, syscall_unshare_x as unshare,
 };
 use peregrine_event::path;
 use peregrine_event::snapshot::{Group, User};
@@ -45,6 +45,19 @@ impl State {
     pub(super) fn capset(&mut self, cx: &ApplyContext<'_>) {
         let sets = [capset::CAP_INHERITABLE, capset::CAP_PERMITTED, capset::CAP_EFFECTIVE];
         self.set_caps(cx, sets.map(|set| cx.u64(set)));
+    }
+
+    pub(super) fn unshare(&mut self, cx: &ApplyContext<'_>) {
+        let flags = ThreadFlags(cx.u32(unshare::FLAGS));
+        self.enter_namespace(cx, flags.0);
+        let Some((at, _)) = cx.done_by() else { return };
+        if flags.any(ThreadFlags::CLONE_FILES) {
+            self.unshare_files(at);
+        }
+        // A mount namespace comes with directories of one's own.
+        if flags.any(ThreadFlags::CLONE_FS.or(ThreadFlags::CLONE_NEWNS)) {
+            self.unshare_directory(at);
+        }
     }
 
     /// A thread that makes or enters a user namespace has all capabilities in it.
@@ -107,8 +120,9 @@ impl State {
     }
 
     fn set_cwd(&mut self, at: ThreadRef, name: &[u8]) {
-        let Some(leader) = self.tree.leader_ref(at) else { return };
-        let Some(leader) = self.tree.get_mut(leader) else { return };
+        let own = self.tree.get(at).is_some_and(|thread| !thread.cwd.is_empty());
+        let owner = if own { Some(at) } else { self.tree.leader_ref(at) };
+        let Some(leader) = owner.and_then(|owner| self.tree.get_mut(owner)) else { return };
         let mut cwd = mem::take(&mut self.partition.scratch.joined);
         cwd.clear();
         path::join(&leader.cwd, name, &mut cwd);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use peregrine_event::params::{
     syscall_close_range_x as close_range, syscall_creat_e as creat_enter, syscall_creat_x as creat,
-    syscall_fcntl_x as fcntl, syscall_memfd_create_x as memfd_create,
+    syscall_fcntl_x as fcntl, syscall_ioctl_3_x as ioctl, syscall_memfd_create_x as memfd_create,
     syscall_open_by_handle_at_x as open_by_handle_at, syscall_open_e as open_enter,
     syscall_open_x as open, syscall_openat_2_e as openat_enter, syscall_openat_2_x as openat,
     syscall_openat2_e as openat2_enter, syscall_openat2_x as openat2,
@@ -25,12 +25,16 @@ peregrine_event::same_params!(openat_enter, openat2_enter: DIRFD, NAME, FLAGS);
 peregrine_event::same_params!(pipe, pipe2: FD1, FD2, INO);
 
 const O_DIRECTORY: u32 = 1 << 10;
+const O_TMPFILE: u32 = 1 << 13;
 /// This flag and those above it are the kernel's answer, those below what the caller asked for.
 const O_F_CREATED: u32 = 1 << 14;
 const UPPER_LAYER: u32 = 1 << 15;
 const LOWER_LAYER: u32 = 1 << 16;
 const CREAT_UPPER_LAYER: u32 = 1 << 0;
 const CREAT_LOWER_LAYER: u32 = 1 << 1;
+
+/// Of `openat2`: the directory is the root.
+const RESOLVE_IN_ROOT: u32 = 1 << 1;
 
 const F_DUPFD: u64 = 1;
 const F_SETFD: u64 = 3;
@@ -39,9 +43,14 @@ const FD_CLOEXEC: u64 = 1;
 
 const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
 
+/// Opens the other end of a pseudoterminal.
+const TIOCGPTPEER: u64 = 0x5441;
+
 /// A path as a program asked for it.
 struct OpenRequest<'e> {
     dir: Option<i64>,
+    /// The directory is the root of the path.
+    rooted: bool,
     name: &'e [u8],
     flags: u32,
 }
@@ -61,10 +70,12 @@ impl Partition {
     ) {
         let params: [_; 6] = cx.event.params();
         let name = text_of(params[open::NAME]);
-        let asked = OpenRequest { dir: Some(AT_FDCWD), name, flags: u32_of(params[open::FLAGS]) };
+        let flags = u32_of(params[open::FLAGS]);
+        let asked = OpenRequest { dir: Some(AT_FDCWD), rooted: false, name, flags };
         self.count_enter(enter);
         let asked = asked.unless_changed(enter.map(|enter| OpenRequest {
             dir: Some(AT_FDCWD),
+            rooted: false,
             name: text(enter, open_enter::NAME),
             flags: enter.u32(open_enter::FLAGS).unwrap_or_default(),
         }));
@@ -85,10 +96,11 @@ impl Partition {
         } else if layers & CREAT_LOWER_LAYER != 0 {
             flags = LOWER_LAYER;
         }
-        let asked = OpenRequest { dir: Some(AT_FDCWD), name: text_of(params[creat::NAME]), flags };
+        let name = text_of(params[creat::NAME]);
+        let asked = OpenRequest { dir: Some(AT_FDCWD), rooted: false, name, flags };
         self.count_enter(enter);
         let name = |enter| text(enter, creat_enter::NAME);
-        let enter = enter.map(|enter| OpenRequest { dir: asked.dir, name: name(enter), flags: 0 });
+        let enter = enter.map(|enter| OpenRequest { name: name(enter), flags: 0, ..asked });
         let found = Found::of(params[creat::DEV], params[creat::INO]);
         self.opened(tree, cx, &asked.unless_changed(enter), found);
     }
@@ -102,7 +114,7 @@ impl Partition {
         let params: [_; 7] = cx.event.params();
         let asked = [params[openat::DIRFD], params[openat::NAME], params[openat::FLAGS]];
         let found = Found::of(params[openat::DEV], params[openat::INO]);
-        self.opened_at(tree, cx, asked, found, enter);
+        self.opened_at(tree, cx, asked, false, found, enter);
     }
 
     pub(super) fn openat2(
@@ -114,7 +126,8 @@ impl Partition {
         let params: [_; 8] = cx.event.params();
         let asked = [params[openat2::DIRFD], params[openat2::NAME], params[openat2::FLAGS]];
         let found = Found::of(params[openat2::DEV], params[openat2::INO]);
-        self.opened_at(tree, cx, asked, found, enter);
+        let rooted = u32_of(params[openat2::RESOLVE]) & RESOLVE_IN_ROOT != 0;
+        self.opened_at(tree, cx, asked, rooted, found, enter);
     }
 
     fn opened_at(
@@ -122,14 +135,16 @@ impl Partition {
         tree: &Tree,
         cx: &mut ApplyContext<'_>,
         [dir, name, flags]: [Option<&[u8]>; 3],
+        rooted: bool,
         found: Found,
         enter: Option<&Event<'_>>,
     ) {
         let (dir, flags) = (dir.and_then(wire::int), u32_of(flags));
-        let asked = OpenRequest { dir, name: text_of(name), flags };
+        let asked = OpenRequest { dir, rooted, name: text_of(name), flags };
         self.count_enter(enter);
         let asked = asked.unless_changed(enter.map(|enter| OpenRequest {
             dir: enter.i64(openat_enter::DIRFD),
+            rooted,
             name: text(enter, openat_enter::NAME),
             flags: enter.u32(openat_enter::FLAGS).unwrap_or_default(),
         }));
@@ -141,7 +156,7 @@ impl Partition {
         let name = text_of(params[open_by_handle_at::PATH]);
         let flags = u32_of(params[open_by_handle_at::FLAGS]);
         let found = Found::of(params[open_by_handle_at::DEV], params[open_by_handle_at::INO]);
-        self.opened(tree, cx, &OpenRequest { dir: None, name, flags }, found);
+        self.opened(tree, cx, &OpenRequest { dir: None, rooted: false, name, flags }, found);
     }
 
     fn opened(
@@ -153,22 +168,32 @@ impl Partition {
     ) {
         let Some((at, fd)) = cx.done_by() else { return };
         let Some(thread) = tree.get(at) else { return };
-        let (name, asked_name) = if path::is_joined(asked.name) {
+        let (name, asked_name) = if path::is_joined(asked.name) && !asked.rooted {
             (Name::from_slice(asked.name), AskedName::Same)
         } else {
             let Scratch { mut dir, mut joined } = mem::take(&mut self.scratch);
             dir.clear();
             joined.clear();
             if let Some(dirfd) = asked.dir {
-                self.directory(tree, thread, dirfd, asked.name, &mut dir);
+                let name = if asked.rooted { b"" } else { asked.name };
+                self.directory(tree, thread, dirfd, name, &mut dir);
             }
-            path::join(&dir, asked.name, &mut joined);
+            if asked.rooted {
+                // Nothing leads out of the directory.
+                let inside = asked.name.iter().position(|&b| b != b'/').unwrap_or(0);
+                path::join(b"/", asked.name.get(inside..).unwrap_or_default(), &mut joined);
+                let last = dir.len().saturating_sub(usize::from(dir.last() == Some(&b'/')));
+                joined.splice(..0, dir.get(..last).unwrap_or_default().iter().copied());
+            } else {
+                path::join(&dir, asked.name, &mut joined);
+            }
             let name = Name::from_slice(&joined);
             let same = joined == asked.name;
             self.scratch = Scratch { dir, joined };
             (name, if same { AskedName::Same } else { AskedName::Other(asked.name.into()) })
         };
-        let directory = asked.flags & O_DIRECTORY != 0;
+        // The kernel's flag for a file without a name includes that for directories.
+        let directory = asked.flags & (O_DIRECTORY | O_TMPFILE) == O_DIRECTORY;
         let info = Fd {
             name,
             asked: asked_name,
@@ -249,10 +274,22 @@ impl Partition {
             let FdKind::Pidfd { pid } = self.fd(tree, thread, pidfd)?.kind else { return None };
             self.fd(tree, tree.by_tid(pid)?, target).cloned()
         });
-        if let Some(mut info) = found {
-            info.set_close_on_exec(true);
-            self.add_fd(tree, cx, fd, info);
-            cx.renamed = false;
+        match found {
+            Some(mut info) => {
+                info.set_close_on_exec(true);
+                self.add_fd(tree, cx, fd, info);
+                cx.renamed = false;
+            }
+            None => self.fd_arrived(tree, at, fd),
+        }
+    }
+
+    /// A terminal may open its other end.
+    pub(super) fn ioctl(&mut self, tree: &Tree, cx: &ApplyContext<'_>) {
+        if let Some((at, fd)) = cx.done_by()
+            && cx.u64(ioctl::REQUEST) == TIOCGPTPEER
+        {
+            self.fd_arrived(tree, at, fd);
         }
     }
 
@@ -268,9 +305,15 @@ impl Partition {
         }
     }
 
-    pub(super) fn close(&mut self, cx: &ApplyContext<'_>) {
+    pub(super) fn close(&mut self, tree: &Tree, cx: &ApplyContext<'_>) {
         if cx.done().is_some() {
             self.closing = cx.fd_at;
+            if !self.arrived.is_empty()
+                && let (Some(at), Some(fd)) = (cx.at, cx.fd())
+                && let Some(owner) = tree.fd_owner(at)
+            {
+                self.fd_told(owner, fd);
+            }
         }
     }
 
@@ -291,7 +334,7 @@ impl Partition {
     }
 
     pub(super) fn dup(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, cloexec: bool) {
-        let (Some((at, fd)), Some(_)) = (cx.done_by(), cx.fd_at) else { return };
+        let Some((at, fd)) = cx.done_by() else { return };
         // A thread that replaces standard input or output is likely part of a shell pipe.
         let pipe = match fd {
             0 => ThreadFlags::PIPE_DST,
@@ -305,9 +348,11 @@ impl Partition {
     }
 
     pub(super) fn fcntl(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>) {
-        let (Some((_, ret)), Some((owner, fd))) = (cx.done_by(), cx.fd_at) else { return };
-        match cx.u64(fcntl::CMD) {
-            F_SETFD => {
+        let Some((_, ret)) = cx.done_by() else { return };
+        match (cx.u64(fcntl::CMD), cx.fd_at) {
+            (F_DUPFD, _) => self.copy_fd(tree, cx, ret, false),
+            (F_DUPFD_CLOEXEC, _) => self.copy_fd(tree, cx, ret, true),
+            (F_SETFD, Some((owner, fd))) => {
                 let on = cx.u64(fcntl::ARG) & FD_CLOEXEC != 0;
                 if self.fds.get(owner, fd).is_some_and(|info| info.closes_on_exec() != on)
                     && let Some(info) = self.fds.get_mut(owner, fd)
@@ -315,8 +360,6 @@ impl Partition {
                     info.set_close_on_exec(on);
                 }
             }
-            F_DUPFD => self.copy_fd(tree, cx, ret, false),
-            F_DUPFD_CLOEXEC => self.copy_fd(tree, cx, ret, true),
             _ => {}
         }
     }
@@ -324,7 +367,13 @@ impl Partition {
     /// Makes `fd` another number of the file the event is about.
     fn copy_fd(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, fd: i64, cloexec: bool) {
         let shared = cx.fd_at.and_then(|(owner, fd)| self.fds.table(owner)?.shared(fd));
-        let Some(mut info) = shared.cloned() else { return };
+        let Some(mut info) = shared.cloned() else {
+            // Whatever the number was before, it is another file now.
+            if let Some(at) = cx.at.filter(|_| cx.fd() != Some(fd)) {
+                self.fd_arrived(tree, at, fd);
+            }
+            return;
+        };
         if info.closes_on_exec() != cloexec {
             Arc::make_mut(&mut info).set_close_on_exec(cloexec);
         }

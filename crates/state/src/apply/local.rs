@@ -103,8 +103,14 @@ impl Partition {
             }
             Ty::SocketRecvX => self.received(cx, params::socket_recv_x::TUPLE),
             Ty::SocketRecvfromX => self.received(cx, params::socket_recvfrom_x::TUPLE),
-            Ty::SocketRecvmsgX => self.received(cx, params::socket_recvmsg_x::TUPLE),
-            Ty::SocketRecvmmsgX => self.received(cx, params::socket_recvmmsg_x::TUPLE),
+            Ty::SocketRecvmsgX => {
+                use params::socket_recvmsg_x::{MSGCONTROL, TUPLE};
+                self.received_message(tree, cx, [TUPLE, MSGCONTROL]);
+            }
+            Ty::SocketRecvmmsgX => {
+                use params::socket_recvmmsg_x::{MSGCONTROL, TUPLE};
+                self.received_message(tree, cx, [TUPLE, MSGCONTROL]);
+            }
             Ty::SocketSendX => self.sent(tree, cx, params::socket_send_x::TUPLE),
             Ty::SocketSendtoX => self.sent(tree, cx, params::socket_sendto_x::TUPLE),
             Ty::SocketSendmsgX => self.sent(tree, cx, params::socket_sendmsg_x::TUPLE),
@@ -127,7 +133,8 @@ impl Partition {
             Ty::SocketAccept4_6X => {
                 self.accept(tree, cx, cx.u32(params::socket_accept4_6_x::FLAGS));
             }
-            Ty::SyscallCloseX => self.close(cx),
+            Ty::SyscallCloseX => self.close(tree, cx),
+            Ty::SyscallIoctl_3X => self.ioctl(tree, cx),
             Ty::SyscallCloseRangeX => self.close_range(tree, cx),
             Ty::SyscallFcntlX => self.fcntl(tree, cx),
             Ty::SyscallDup_1X | Ty::SyscallDup2X => self.dup(tree, cx, false),

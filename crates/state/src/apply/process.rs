@@ -6,7 +6,8 @@ use peregrine_event::params::{
     procexit_1_e as exit, syscall_clone_20_x as clone, syscall_clone3_x as clone3,
     syscall_execve_19_e as execve_enter, syscall_execve_19_x as exec,
     syscall_execveat_e as execveat_enter, syscall_execveat_x as execveat,
-    syscall_fork_20_x as fork, syscall_prctl_x as prctl, syscall_vfork_20_x as vfork,
+    syscall_fork_20_x as fork, syscall_prctl_x as prctl, syscall_setpgid_x as setpgid,
+    syscall_vfork_20_x as vfork,
 };
 use peregrine_event::render::AT_FDCWD;
 use peregrine_event::{Event, EventType as Ty, path};
@@ -18,6 +19,7 @@ use crate::text_budget::TextBudget;
 use crate::texts::Texts;
 use crate::thread::{Exec, Thread, ThreadFlags, cgroups, cut_path, without_deleted};
 use crate::tree::ThreadRef;
+use crate::update::Updated;
 
 peregrine_event::same_params!(
     clone, clone3, fork, vfork, exec, execveat:
@@ -84,6 +86,13 @@ impl State {
             if existing.flags.any(ThreadFlags::CLONE_INVERTED) {
                 return;
             }
+            if existing.scanned
+                && self.config.live
+                && let Some(at) = self.tree.find(child)
+            {
+                self.begin_again(at, event);
+                return;
+            }
             // Its exit was lost.
             self.remove_thread(child);
         }
@@ -126,8 +135,8 @@ impl State {
             inherit(&mut child, parent);
             child.exec = called_as(&parent.exec, event, &self.texts);
             if leader {
-                child.cwd = self.tree.leader(parent).map_or_else(lost_cwd, |l| Arc::clone(&l.cwd));
-                child.env = parent.env.clone();
+                child.cwd = self.tree.directory(parent).map_or_else(lost_cwd, Arc::clone);
+                child.env = self.tree.leader(parent).unwrap_or(parent).env.clone();
             }
         } else {
             let exec = called_as(&Arc::default(), event, &self.texts);
@@ -142,7 +151,15 @@ impl State {
     /// The child's side, which contains the child's ids but not what it inherited.
     fn clone_in_child(&mut self, cx: &mut ApplyContext<'_>) {
         let event = cx.event;
-        let made = cx.at.and_then(|at| self.tree.get(at)).map_or(0, |thread| thread.clone_ts);
+        let known = cx.at.and_then(|at| self.tree.get(at));
+        let (made, scanned) = known.map_or((0, false), |known| (known.clone_ts, known.scanned));
+        if scanned
+            && self.config.live
+            && let Some(at) = cx.at
+        {
+            self.begin_again(at, event);
+            return;
+        }
         if made != 0 {
             if event.ts.wrapping_sub(made) < STALE_NS {
                 return;
@@ -178,8 +195,8 @@ impl State {
             inherit(&mut child, from);
             child.exec = called_as(&from.exec, event, &self.texts);
             if leader {
-                child.cwd = self.tree.leader(from).map_or_else(lost_cwd, |l| Arc::clone(&l.cwd));
-                child.env = from.env.clone();
+                child.cwd = self.tree.directory(from).map_or_else(lost_cwd, Arc::clone);
+                child.env = self.tree.leader(from).unwrap_or(from).env.clone();
             } else {
                 child.exec_ts = from.exec_ts;
             }
@@ -190,6 +207,48 @@ impl State {
             }
         }
         cx.at = self.add_relative(child, usage(event), (leader && known).then_some(from));
+    }
+
+    /// A thread was read after it had begun, and its events come from its begin on: it is what its
+    /// parent is, and not yet what it had become when it was read.
+    fn begin_again(&mut self, at: ThreadRef, event: &Event<'_>) {
+        let Some(thread) = self.tree.get_mut(at) else { return };
+        thread.scanned = false;
+        thread.flags.insert(ThreadFlags::CLONE_INVERTED);
+        let Some(thread) = self.tree.get(at) else { return };
+        let from = if thread.is_leader() { thread.ptid } else { thread.pid };
+        let Some(from) = self.tree.find(from) else { return };
+        if !self.inherit_again(at, from) {
+            return;
+        }
+        if let Some(thread) = self.tree.get_mut(at) {
+            describe(thread, event);
+            thread.exec = called_as(&thread.exec, event, &self.texts);
+        }
+        self.find_container(at);
+    }
+
+    /// A thread has what `from` has now, which made it. False if that is not known.
+    pub(super) fn inherit_again(&mut self, at: ThreadRef, from: ThreadRef) -> bool {
+        let Some(maker) = self.tree.get(from).filter(|maker| !maker.is_unknown()) else {
+            return false;
+        };
+        let Some(thread) = self.tree.get(at) else { return false };
+        let mut child = thread.clone();
+        let leader = child.is_leader();
+        inherit(&mut child, maker);
+        child.exec = Arc::clone(&maker.exec);
+        if leader {
+            child.cwd = self.tree.directory(maker).map_or_else(lost_cwd, Arc::clone);
+            child.env = self.tree.leader(maker).unwrap_or(maker).env.clone();
+        }
+        if let Some(thread) = self.tree.get_mut(at) {
+            *thread = child;
+        }
+        if leader && let Some(owner) = self.tree.fd_owner(from) {
+            self.partition.fork_fds(owner, at);
+        }
+        true
     }
 
     /// When the pid namespace of the host began, as it is known of a parent there.
@@ -221,7 +280,7 @@ impl State {
         let at = self.add_thread(child, usage.unwrap_or_default())?;
         self.tree.link(at);
         if let Some(owner) = owner {
-            self.partition.fds.fork(owner, at);
+            self.partition.fork_fds(owner, at);
         }
         Some(at)
     }
@@ -250,6 +309,7 @@ impl State {
         }
         if let Some(owner) = self.tree.fd_owner(at) {
             self.partition.retain_fds(owner, |_, fd| !fd.closes_on_exec());
+            self.partition.fds_gone(owner);
         }
         if let Some(thread) = self.tree.get_mut(at) {
             let kept = ThreadFlags::PIPE_SRC
@@ -334,12 +394,55 @@ impl State {
         }
     }
 
-    pub(super) fn setsid(&mut self, cx: &mut ApplyContext<'_>) {
-        if let Some((at, sid)) = cx.done_by()
-            && let Some(thread) = self.tree.get_mut(at)
-        {
-            thread.sid = sid;
+    /// A process that starts a session leads its only group.
+    pub(super) fn setsid(&mut self, cx: &ApplyContext<'_>) {
+        let Some((at, sid)) = cx.done_by() else { return };
+        let Some(thread) = self.tree.get(at) else { return };
+        let host = if thread.has_own_ids() && thread.pid > 0 { thread.pid } else { sid };
+        self.set_group_ids(at, host, sid, Some(host));
+        if let Some(thread) = self.tree.get_mut(at) {
+            thread.tty = 0;
         }
+    }
+
+    /// The ids of the call are those of the namespace of the caller. It may change a child of its
+    /// own; what it changes of itself the kernel may have told.
+    pub(super) fn setpgid(&mut self, cx: &ApplyContext<'_>, updated: Updated) {
+        let (Some((at, 0)), Some(of), Some(to)) =
+            (cx.done_by(), cx.event.i64(setpgid::PID), cx.event.i64(setpgid::PGID))
+        else {
+            return;
+        };
+        let Some(caller) = self.tree.get(at) else { return };
+        let target = if of == 0 || of == caller.vpid { Some(at) } else { self.child(caller, of) };
+        if target == Some(at) && updated.task {
+            return;
+        }
+        let Some(process) = target.and_then(|target| self.tree.get(target)) else { return };
+        let vpgid = if to == 0 { process.vpid } else { to };
+        let pgid = if vpgid == process.vpid {
+            process.pid
+        } else if !caller.has_own_ids() {
+            vpgid
+        } else if vpgid == caller.vpgid {
+            caller.pgid
+        } else {
+            let leader = self.child(caller, vpgid).and_then(|leader| self.tree.get(leader));
+            leader.map_or(process.pgid, |leader| leader.pid)
+        };
+        if let Some(target) = target {
+            self.set_group_ids(target, pgid, vpgid, None);
+        }
+    }
+
+    /// The child of a process that has this id in its namespace.
+    fn child(&self, parent: &Thread, vpid: i64) -> Option<ThreadRef> {
+        if !parent.has_own_ids() {
+            return self.tree.find(vpid);
+        }
+        let leader = self.tree.leader(parent).unwrap_or(parent);
+        let is = |at: &ThreadRef| self.tree.get(*at).is_some_and(|child| child.vpid == vpid);
+        parent.children.iter().chain(&leader.children).copied().find(is)
     }
 }
 

@@ -9,6 +9,7 @@ use peregrine_event::params::{
     socket_connect_e as connect_enter, socket_connect_x as connect, socket_socket_x as socket,
     socket_socketpair_x as socketpair,
 };
+use peregrine_event::wire::Abi;
 use peregrine_event::{Event, Sockaddr, Socktuple};
 
 use super::context::ApplyContext;
@@ -138,6 +139,21 @@ impl Partition {
         self.moved_data(cx, Some((tuple, Flow::In)));
     }
 
+    /// The same with control data, which may bring open files of the sender.
+    pub(super) fn received_message(
+        &mut self,
+        tree: &Tree,
+        cx: &mut ApplyContext<'_>,
+        [tuple, control]: [usize; 2],
+    ) {
+        self.received(cx, tuple);
+        let control = cx.event.param(control).filter(|control| !control.is_empty());
+        if let (Some((at, _)), Some(control)) = (cx.done_by(), control) {
+            let word = if cx.event.abi == Abi::COMPAT { 4 } else { 8 };
+            rights(control, word).for_each(|fd| self.fd_arrived(tree, at, fd));
+        }
+    }
+
     /// Data went out; the socket tuple is in this parameter.
     pub(super) fn sent(&mut self, tree: &Tree, cx: &mut ApplyContext<'_>, tuple: usize) {
         self.guess_socket(tree, cx, tuple);
@@ -191,6 +207,9 @@ impl Partition {
             Socktuple::V4 { source, destination } => update_v4(&mut new.kind, source, destination),
             Socktuple::V6 { source, destination } => update_v6(&mut new.kind, source, destination),
             Socktuple::Unix { source, destination, path } => {
+                if keeps_unix_name(old, source, destination, path) {
+                    return None;
+                }
                 new.kind = FdKind::Unix { source, destination };
                 new.name = unix_name(source, destination, path);
                 return (new != *old).then_some(new);
@@ -228,6 +247,33 @@ impl Partition {
         new.name = tuple_name(&new.kind);
         (new != *old).then_some(new)
     }
+}
+
+/// Whether a unix socket is called as before: it is bound and not connected, or its ends are those
+/// that its name has.
+fn keeps_unix_name(old: &Fd, source: u64, destination: u64, path: &[u8]) -> bool {
+    let FdKind::Unix { source: one, destination: other } = old.kind else { return false };
+    let has_address = !old.name.is_empty() && !old.name.windows(2).any(|two| two == b"->");
+    let bound = has_address && (old.role.is_none() || source == 0 || destination == 0);
+    let ends = [(one, other), (other, one)].contains(&(source, destination));
+    bound || (ends && (path.is_empty() || !old.name.ends_with(b" ")))
+}
+
+/// The open files that come with a message. Control data is a list of records: length, level, type
+/// and data, each at a multiple of the size of a `word`, in which the length is.
+fn rights(mut control: &[u8], word: usize) -> impl Iterator<Item = i64> {
+    /// `SOL_SOCKET` and `SCM_RIGHTS`.
+    const RIGHTS: [u8; 8] = [1, 0, 0, 0, 1, 0, 0, 0];
+    let records = std::iter::from_fn(move || {
+        let head = word + RIGHTS.len();
+        let length = control.get(..4)?.first_chunk()?;
+        let length = (u32::from_le_bytes(*length) as usize).max(head);
+        let kind = control.get(word..head)?;
+        let data = control.get(head..length.min(control.len())).unwrap_or_default();
+        control = control.get(length.next_multiple_of(word)..).unwrap_or_default();
+        Some(if kind == RIGHTS { data.as_chunks::<4>().0 } else { &[] })
+    });
+    records.flatten().map(|fd| i32::from_le_bytes(*fd).into())
 }
 
 /// The kind of a socket just made.

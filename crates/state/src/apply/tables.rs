@@ -13,10 +13,11 @@ use peregrine_event::snapshot::{Group, User};
 
 use super::context::ApplyContext;
 use crate::containers::{Container, ContainerKind};
-use crate::export::{CONTAINER_UNAVAILABLE, CONTAINERS_LOOKED_UP};
+use crate::export::{CONTAINER_UNAVAILABLE, CONTAINERS_LOOKED_UP, FILES, TIMES};
 use crate::kubernetes::{Change as KubernetesChange, KUBERNETES_EVENT, POD_UID};
 use crate::moved::MOVED;
 use crate::state::State;
+use crate::update::TASK;
 
 peregrine_event::same_params!(container_json, old_container_json: JSON);
 peregrine_event::same_params!(user, deleted_user: UID, CONTAINER_ID);
@@ -93,6 +94,17 @@ impl State {
             }
             Some(CONTAINERS_LOOKED_UP) => self.follow_lookups(),
             Some(MOVED) => self.moved(cx),
+            Some(FILES) => {
+                if let Some(json) = cx.event.text(asyncevent::DATA) {
+                    self.recorded_files(json);
+                }
+            }
+            Some(TIMES) => {
+                if let Some(data) = cx.event.param(asyncevent::DATA) {
+                    self.recorded_times(data);
+                }
+            }
+            Some(TASK) => self.task_updated(cx),
             _ => {}
         }
     }

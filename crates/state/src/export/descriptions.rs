@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use peregrine_event::snapshot::Item;
+use peregrine_event::snapshot::{Fd, Item};
 use peregrine_event::source::Observation;
 use peregrine_event::{Accounts, Builder, Event, EventType};
 
 use crate::containers::Container;
 use crate::kubernetes::{Change as KubernetesChange, KUBERNETES_EVENT};
 use crate::state::State;
+use crate::thread::Thread;
 
 /// Name of the asynchronous event about a container that no runtime knows. Its data is the id.
 pub(crate) const CONTAINER_UNAVAILABLE: &[u8] = b"container_unavailable";
@@ -19,6 +20,59 @@ pub(crate) const CONTAINER_UNAVAILABLE: &[u8] = b"container_unavailable";
 /// they have where a run begins to ask: from there on, descriptions of containers follow the first
 /// events of these.
 pub const CONTAINERS_LOOKED_UP: &[u8] = b"containers_looked_up";
+
+/// Name of the asynchronous event with the answer to a question about open files: the thread, and
+/// the files as JSON.
+pub(crate) const FILES: &[u8] = b"files";
+
+/// Name of the asynchronous event about the times of threads, for which a snapshot has no form. Its
+/// data is one record of numbers after the other.
+pub(crate) const TIMES: &[u8] = b"times";
+/// Bytes of a record: its numbers, and how many records an event has.
+const TIMES_RECORD: usize = size_of::<u64>() * TIMES_WORDS;
+const TIMES_WORDS: usize = 5;
+const TIMES_RECORDS: usize = 512;
+
+/// The times of a thread, nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    tid: i64,
+    clone_ts: u64,
+    exec_ts: u64,
+    ctime_to_clone: u64,
+    pidns_to_ctime: u64,
+}
+
+impl Times {
+    fn of(thread: &Thread) -> Self {
+        Self {
+            tid: thread.tid,
+            clone_ts: thread.clone_ts,
+            exec_ts: thread.exec_ts,
+            ctime_to_clone: thread.exe_ino_ctime_duration_clone_ts,
+            pidns_to_ctime: thread.exe_ino_ctime_duration_pidns_start,
+        }
+    }
+
+    fn bytes(self) -> [u8; TIMES_RECORD] {
+        let mut bytes = [0; TIMES_RECORD];
+        let Self { tid, clone_ts, exec_ts, ctime_to_clone, pidns_to_ctime } = self;
+        let words = [tid as u64, clone_ts, exec_ts, ctime_to_clone, pidns_to_ctime];
+        for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+            *to = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    fn parse(bytes: &[u8; TIMES_RECORD]) -> Self {
+        let mut words = [0; TIMES_WORDS];
+        for (word, from) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u64::from_le_bytes(*from);
+        }
+        let [tid, clone_ts, exec_ts, ctime_to_clone, pidns_to_ctime] = words;
+        Self { tid: tid as i64, clone_ts, exec_ts, ctime_to_clone, pidns_to_ctime }
+    }
+}
 
 /// What a recording begins with.
 #[derive(Clone, Debug)]
@@ -43,6 +97,10 @@ pub enum Description {
     Accounts(Arc<[u8]>, Arc<Accounts>),
     /// A pod, or an object that pods belong to.
     Kubernetes(KubernetesChange),
+    /// Open files of a thread, of which events told only the number.
+    Files(i64, Vec<Fd>),
+    /// When threads began.
+    Times(Vec<Times>),
 }
 
 impl State {
@@ -59,8 +117,30 @@ impl State {
             accounts.map(|(id, known)| Description::Accounts(Arc::clone(id), Arc::clone(known)));
         let looked_up = self.config.lookup_containers.then_some(Description::LookedUp);
         let objects = self.kubernetes.changes().map(Description::Kubernetes);
-        let known = looked_up.into_iter().chain(objects).chain(containers);
+        let times = Description::Times(self.tree.iter().map(Times::of).collect());
+        let known = looked_up.into_iter().chain([times]).chain(objects).chain(containers);
         known.chain(unavailable).chain(accounts).collect()
+    }
+
+    /// Takes the times of threads from a recording.
+    pub(crate) fn recorded_times(&mut self, data: &[u8]) {
+        self.recorded = true;
+        for times in data.as_chunks().0.iter().map(Times::parse) {
+            let at = self.tree.find(times.tid);
+            if let Some(thread) = at.and_then(|at| self.tree.get_mut(at)) {
+                (thread.clone_ts, thread.exec_ts) = (times.clone_ts, times.exec_ts);
+                thread.exe_ino_ctime_duration_clone_ts = times.ctime_to_clone;
+                thread.exe_ino_ctime_duration_pidns_start = times.pidns_to_ctime;
+            }
+        }
+    }
+
+    /// Takes open files from a recording.
+    pub(crate) fn recorded_files(&mut self, json: &[u8]) {
+        match serde_json::from_slice::<(i64, Vec<Fd>)>(json) {
+            Ok((tid, fds)) => self.add_files(tid, |_| true, fds),
+            Err(_) => self.counters.dropped_others += 1,
+        }
     }
 }
 
@@ -81,6 +161,7 @@ impl Description {
             Observation::ContainerUnavailable { container } => {
                 Some(Self::Unavailable(Arc::clone(container)))
             }
+            Observation::Files { tid, fds, .. } => Some(Self::Files(*tid, fds.clone())),
             Observation::Accounts { accounts: None, .. } | Observation::Threads(_) => None,
         }
     }
@@ -103,6 +184,17 @@ impl Description {
             Self::Kubernetes(change) => {
                 if let Some(json) = change.to_json() {
                     give(&asynchronous(ts, KUBERNETES_EVENT.as_bytes(), json.as_bytes()));
+                }
+            }
+            Self::Files(tid, fds) => {
+                let json = serde_json::to_vec(&(tid, fds)).unwrap_or_default();
+                give(&asynchronous(ts, FILES, &json));
+            }
+            Self::Times(times) => {
+                for part in times.chunks(TIMES_RECORDS) {
+                    let data: Vec<u8> = part.iter().flat_map(|times| times.bytes()).collect();
+                    let mut event = Builder::new(EventType::AsynceventE, ts, 0);
+                    give(event.u32(0).text(TIMES).param(&data));
                 }
             }
             Self::LookedUp => give(&asynchronous(ts, CONTAINERS_LOOKED_UP, b"")),
