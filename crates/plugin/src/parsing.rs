@@ -1,6 +1,7 @@
 //! Plugins that parse events and follow a stream of them.
 
 use std::ffi::CString;
+use std::sync::Arc;
 
 use peregrine_event::{Event, EventSet, SourceId};
 use peregrine_state::{EventParser, ParserError, State};
@@ -81,7 +82,12 @@ impl PluginParsers {
         let mut all = Self::default();
         for SourcePlugins { id, name, instances } in sources {
             let listens = |it: &&Instance| it.info().capabilities.capture_listening;
-            all.listeners.extend(instances.iter().filter(listens).cloned());
+            for listener in instances.iter().filter(listens) {
+                // In a replay, all sources have the same instances.
+                if !all.listeners.iter().any(|known| Arc::ptr_eq(&known.inner, &listener.inner)) {
+                    all.listeners.push(listener.clone());
+                }
+            }
             let parses = |it: &Instance| {
                 it.info().capabilities.parsing.as_ref().is_some_and(|parsing| parsing.takes(&name))
             };

@@ -24,7 +24,7 @@ use super::prepare::{PreparedRun, generation};
 use super::rules::{self, Texts};
 use super::setup::Setup;
 use super::stoppable::Stoppable;
-use super::{checks, live, run};
+use super::{checks, live, plugins, run};
 use crate::print::print_error;
 use peregrine_args::{ConfigArgs, EventsArgs, LoadArgs, RunArgs};
 
@@ -129,7 +129,12 @@ impl<'a> Watch<'a> {
                 let file = File::open(capture_file);
                 let file = file.with_context(|| format!("cannot read {name}"))?;
                 let mut engine = Engine::new(Arc::clone(generation), run::state(prepared));
-                let ended = engine.run(&mut Reader::new(file), &mut observer, &mut ());
+                let names = checks::enabled_sources(setup, &LoadArgs::default())?;
+                if let Some(parsers) = setup.plugins().parsers(&names) {
+                    engine = engine.with_parser(Box::new(parsers));
+                }
+                let mut reader = Reader::new(file).with_plugins(plugins::of_captures(setup));
+                let ended = engine.run(&mut reader, &mut observer, &mut ());
                 ended.with_context(|| name.to_string())?;
             }
             Kind::Live { settings, .. } => {

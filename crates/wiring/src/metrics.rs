@@ -79,7 +79,7 @@ pub fn settings(
             containers: agent.containers.clone(),
             audit: agent.audit.clone(),
             kubernetes: agent.kubernetes.clone(),
-            plugins: None,
+            plugins: keys.plugins_metrics_enabled.then(|| setup.plugin_metrics()).flatten(),
         },
         file,
         as_alert: keys.output_rule,

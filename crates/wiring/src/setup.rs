@@ -10,6 +10,7 @@ use anyhow::bail;
 use peregrine_config::{BUILT_IN_CONFIG, Config, Engine, Loaded, LogFormat as Form, Main, Plugin};
 use peregrine_diagnostics::Problem;
 use peregrine_runtime::{Log, LogFormat, LogSettings};
+use peregrine_telemetry::PluginMetrics;
 
 use crate::plugins::library::LoadContext;
 use crate::plugins::set::Plugins;
@@ -115,6 +116,13 @@ impl Setup {
     /// only those that are built in.
     pub fn plugins(&self) -> &Plugins {
         self.plugins.get_or_init(|| Plugins::built_in(&self.loaded.plugins))
+    }
+
+    /// Asks the plugins in libraries for what they count, if there are any.
+    pub fn plugin_metrics(&self) -> Option<PluginMetrics> {
+        let plugins = Arc::clone(&self.plugins);
+        let stats = move || plugins.get().map(Plugins::stats).unwrap_or_default();
+        self.plugins().has_libraries().then(|| PluginMetrics(Arc::new(stats)))
     }
 
     /// What plugins are loaded with.

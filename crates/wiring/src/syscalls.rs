@@ -12,7 +12,8 @@ pub fn select(setup: &Setup, rules: &RuleSet<Field>) -> SyscallSet {
     let keys = &setup.config().base_syscalls;
     let base =
         BaseSyscalls { custom_set: keys.custom_set.clone(), repair: keys.repair, all: keys.all };
-    let selection = Selection::new(&select::of_rules(rules), &SyscallSet::default(), &base);
+    let plugins = SyscallSet::of_events(setup.plugins().parsed_types());
+    let selection = Selection::new(&select::of_rules(rules), &plugins, &base);
     let notes = selection.notes(|level| setup.log.is_logged(level));
     notes.into_iter().for_each(|(level, note)| setup.log.line(level, note));
     if let Some(warning) = selection.warning() {

@@ -168,7 +168,7 @@ fn process(
         opened,
         others,
         plugins,
-        parser: None,
+        parser: setup.plugins().parsers(&agent.sources).map(|it| Box::new(it) as _),
     };
     let run = Run::prepare(settings, context)?;
     let web = running.web.clone();

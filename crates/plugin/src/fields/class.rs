@@ -13,9 +13,11 @@ use peregrine_fields::{
     ClassError, EventDescriber, FieldArgument, FieldExtractor, RuntimeClass, RuntimeField, View,
 };
 use peregrine_filter::Value;
+use peregrine_state::State;
 
 use super::values::{ValueKey, Values};
 use super::{Answer, FieldDescription};
+use crate::tables::reading;
 use crate::{FieldRequest, Instance, PluginEvent};
 
 /// What reading a field of a plugin costs. A call into Go takes about a microsecond, and a plugin
@@ -27,8 +29,14 @@ pub trait Extract: Debug + Send + Sync {
     /// Whether the plugin has values for events of this type.
     fn takes(&self, event: &Event<'_>) -> bool;
 
-    /// Asks for one field of an event. Without a value, nothing is added to the answer.
-    fn extract(&self, event: &Event<'_>, request: &FieldRequest, answer: &mut Answer<'_>);
+    /// Asks for one field of an event, of which this is the state. Without a value, nothing is added to the answer.
+    fn extract(
+        &self,
+        event: &Event<'_>,
+        state: &State,
+        request: &FieldRequest,
+        answer: &mut Answer<'_>,
+    );
 
     /// Appends a description of the event.
     fn describe(&self, event: &Event<'_>, out: &mut Vec<u8>);
@@ -55,10 +63,18 @@ impl Extract for SourceFields {
         self.instance.extracts().contains(event.ty)
     }
 
-    fn extract(&self, event: &Event<'_>, request: &FieldRequest, answer: &mut Answer<'_>) {
+    fn extract(
+        &self,
+        event: &Event<'_>,
+        state: &State,
+        request: &FieldRequest,
+        answer: &mut Answer<'_>,
+    ) {
         let event = PluginEvent::new(event, &self.source);
-        self.instance.extract(&event, request, |values| {
-            values.iter().for_each(|value| answer.push(value));
+        reading(state, || {
+            self.instance.extract(&event, request, |values| {
+                values.iter().for_each(|value| answer.push(value));
+            });
         });
     }
 
@@ -236,10 +252,10 @@ impl FieldExtractor for PluginFields {
         let key = ValueKey { class: std::ptr::from_ref(self).addr(), field, argument };
         let shape = (asked.bare.field_type(), asked.bare.is_list());
         values.get(view, key, shape, |answer| match argument {
-            FieldArgument::None => extract.extract(event, &asked.bare, answer),
+            FieldArgument::None => extract.extract(event, view.state(), &asked.bare, answer),
             argument => {
                 if let Some(request) = asked.with(argument) {
-                    extract.extract(event, &request, answer);
+                    extract.extract(event, view.state(), &request, answer);
                 }
             }
         })

@@ -15,6 +15,13 @@ pub struct TableRegistry {
 }
 
 impl TableRegistry {
+    /// The tables of another stream of events that changes the same state: what plugins add to
+    /// threads and files is common, and their own tables are apart.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { shared: Arc::new(self.shared.beside()) }
+    }
+
     /// What an instance of a plugin is given of these tables.
     pub fn instance(&self, plugin: &PluginInfo) -> Arc<InstanceTables> {
         InstanceTables::new(&self.shared, plugin, init::FUNCTIONS)

@@ -12,7 +12,8 @@ use super::lock::lock;
 /// What a registry has.
 #[derive(Default)]
 pub(super) struct Shared {
-    columns: Mutex<Columns>,
+    /// All streams of events change one state, so they share its fields.
+    columns: Arc<Mutex<Columns>>,
     /// Tables of plugins, by name.
     foreign: Mutex<BTreeMap<Vec<u8>, Arc<ForeignTable>>>,
     /// The state that `init` sees: there is no other yet. What plugins write into it is lost, as in
@@ -21,6 +22,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// What plugins of another stream of the same state share.
+    pub(super) fn beside(&self) -> Self {
+        Self { columns: Arc::clone(&self.columns), ..Self::default() }
+    }
+
     pub(super) fn columns(&self) -> MutexGuard<'_, Columns> {
         lock(&self.columns)
     }

@@ -87,7 +87,7 @@ pub fn missing(plugin: UnknownPlugin) -> String {
 /// # Errors
 /// When a library can't be opened, or two plugins have the same name or id.
 pub fn list(setup: &Setup) -> anyhow::Result<String> {
-    let plugins = Plugins::libraries(&setup.load_context())?;
+    let plugins = Plugins::open_libraries(&setup.load_context())?;
     let infos: String = plugins.iter().map(description).collect();
     Ok(format!("{} Plugins Loaded:\n\n{infos}\n", plugins.iter().count()))
 }

@@ -15,7 +15,7 @@ use peregrine_plugin::fields::{
 use peregrine_plugin::{
     CallError, Capabilities, Host, Instance, Library, LogSink, PluginInfo, Severity,
 };
-use peregrine_plugin::{OpenParam, checked_config, open_params};
+use peregrine_plugin::{OpenParam, TableRegistry, checked_config, open_params};
 use peregrine_rules::Version;
 use peregrine_runtime::Log;
 use peregrine_runtime::sources::{OpenSource, SourceError};
@@ -43,8 +43,10 @@ pub(super) struct LibraryPlugin {
     library: Library,
     fields: Vec<FieldDescription>,
     extractors: Arc<Extractors>,
-    /// What is initialised, by event source. In a replay, all sources share one instance.
+    /// What is initialised, by event source.
     instances: Mutex<Vec<(SourceId, Instance)>>,
+    /// Whether all sources share one instance, as in a replay.
+    shares_instance: bool,
 }
 
 impl LibraryPlugin {
@@ -62,7 +64,7 @@ impl LibraryPlugin {
                 .map_err(|error| RuntimeError(format!("error in plugin {name}: {error}")))?,
         };
         let (extractors, instances) = (Arc::default(), Mutex::default());
-        Ok(Self { library, fields, extractors, instances })
+        Ok(Self { library, fields, extractors, instances, shares_instance: false })
     }
 
     fn info(&self) -> &PluginInfo {
@@ -139,7 +141,7 @@ impl LibraryPlugin {
         context: &LoadContext<'_>,
         config: &Plugin,
     ) -> anyhow::Result<Option<Vec<OpenParam>>> {
-        let instance = self.init(context, config)?;
+        let instance = self.init(context, config, &TableRegistry::default())?;
         if self.can().sourcing.is_none() {
             return Ok(None);
         }
@@ -152,10 +154,15 @@ impl LibraryPlugin {
         Ok(Some(params.map_err(|it| error(it.to_string()))?))
     }
 
-    fn init(&self, context: &LoadContext<'_>, config: &Plugin) -> anyhow::Result<Instance> {
+    fn init(
+        &self,
+        context: &LoadContext<'_>,
+        config: &Plugin,
+        tables: &TableRegistry,
+    ) -> anyhow::Result<Instance> {
         let checked = checked_config(self.info(), &config.init_config);
         let checked = checked.map_err(|error| RuntimeError(error.to_string()))?;
-        let host = Host { log: log_sink(context), tables: None };
+        let host = Host { log: log_sink(context), tables: Some(tables.instance(self.info())) };
         self.library.init(&checked, host).map_err(|error| anyhow!("{error}"))
     }
 
@@ -167,16 +174,18 @@ impl LibraryPlugin {
         &mut self,
         context: &LoadContext<'_>,
         config: &Plugin,
+        tables: &TableRegistry,
         (source, id): (&str, SourceId),
     ) -> anyhow::Result<()> {
         if !context.replays && !self.fits(source) {
             return Ok(());
         }
+        self.shares_instance = context.replays;
         let instances = self.instances.get_mut().unwrap_or_else(PoisonError::into_inner);
         let shared = instances.first().filter(|_| context.replays);
         let instance = match shared.map(|(_, instance)| instance.clone()) {
             Some(instance) => instance,
-            None => self.init(context, config)?,
+            None => self.init(context, config, tables)?,
         };
         let instances = self.instances.get_mut().unwrap_or_else(PoisonError::into_inner);
         instances.push((id, instance.clone()));
@@ -203,7 +212,7 @@ impl LibraryPlugin {
     }
 
     /// Its instance for a source.
-    fn instance(&self, source: SourceId) -> Option<Instance> {
+    pub(super) fn instance(&self, source: SourceId) -> Option<Instance> {
         self.instances().iter().find(|(id, _)| *id == source).map(|(_, it)| it.clone())
     }
 
@@ -253,6 +262,15 @@ impl LibraryPlugin {
             })?;
             Ok(Box::new(source.waiting(wait)))
         })
+    }
+
+    /// All of its instances, each once.
+    pub(super) fn all_instances(&self) -> Vec<Instance> {
+        let instances = self.instances();
+        match self.shares_instance {
+            true => instances.first().map(|(_, it)| it.clone()).into_iter().collect(),
+            false => instances.iter().map(|(_, it)| it.clone()).collect(),
+        }
     }
 
     /// Destroys all instances.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use peregrine_config::{Engine, Plugin};
 use peregrine_event::source::{SourceId, SourceNames};
 use peregrine_k8saudit::{AuditSource, Handle, Options, Settings};
+use peregrine_plugin::{AsyncSource, AsyncStream};
 use peregrine_runtime::Log;
 use peregrine_runtime::control::Controls;
 use peregrine_runtime::sources::{OpenSource, OtherSource, SourceError};
@@ -37,9 +38,16 @@ pub fn open(
     let is_enabled = |name: &str| enabled.iter().any(|enabled| enabled == name);
     let syscalls = is_enabled(SourceNames::SYSCALL).then(in_place_of_kernel).flatten();
     let enabled = plugins.sources().iter().filter(|it| is_enabled(&it.name));
-    let of_plugins = enabled.filter_map(|source| {
+    let beside = |(name, id, plugin_id): (&str, SourceId, u32)| {
+        beside(setup, AsyncStream { id, source: name.to_owned(), plugin_id })
+    };
+    let beside_syscalls = is_enabled(SourceNames::SYSCALL)
+        .then(|| beside((SourceNames::SYSCALL, SourceId::SYSCALL, 0)))
+        .flatten();
+    let of_plugins = enabled.flat_map(|source| {
         let (name, id) = (source.name.clone(), source.id);
-        let plugin = plugins.of_source(source)?;
+        let Some(plugin) = plugins.of_source(source) else { return [None, None] };
+        let plugin_id = plugin.source().map_or(0, |(_, id)| id);
         let opens = |it: &&LoadedPlugin| it.source().is_some_and(|(source, _)| source == name);
         if plugins.iter().filter(opens).count() > 1 {
             setup.log.warning(format_args!(
@@ -48,9 +56,19 @@ pub fn open(
                 plugin.name()
             ));
         }
-        Some(source_of(plugin, (name, id), wait, &handle, &setup.log))
+        let beside = beside((&name, id, plugin_id));
+        [Some(source_of(plugin, (name, id), wait, &handle, &setup.log)), beside]
     });
-    syscalls.into_iter().chain(of_plugins).collect()
+    [syscalls, beside_syscalls].into_iter().chain(of_plugins).flatten().collect()
+}
+
+/// The events that plugins make beside a stream, if any makes some.
+fn beside(setup: &Setup, stream: AsyncStream) -> Option<OtherSource> {
+    let instances = setup.plugins().instances(stream.id);
+    AsyncSource::is_needed(&instances).then(|| OtherSource {
+        name: stream.source.clone(),
+        open: Box::new(move || Ok(Box::new(AsyncSource::open(stream, &instances)?))),
+    })
 }
 
 /// Without a driver, the first plugin that delivers events of the source `syscall`.

@@ -4,9 +4,12 @@ use std::sync::{Arc, LazyLock};
 
 use anyhow::bail;
 use peregrine_config::Plugin;
+use peregrine_event::EventSet;
 use peregrine_event::source::{SourceId, SourceNames};
 use peregrine_fields::RuntimeClass;
+use peregrine_plugin::{Instance, PluginParsers, SourcePlugins, TableRegistry, plugin_metrics};
 use peregrine_rules::Version;
+use peregrine_telemetry::metrics::PluginStats;
 
 use super::built_in::{BuiltIn, built_in};
 use super::library::{LibraryPlugin, LoadContext, RuntimeError};
@@ -64,7 +67,7 @@ impl Plugins {
     ///
     /// # Errors
     /// When a library can't be opened, or two plugins have the same name or id.
-    pub(super) fn libraries(context: &LoadContext<'_>) -> anyhow::Result<Self> {
+    pub(super) fn open_libraries(context: &LoadContext<'_>) -> anyhow::Result<Self> {
         let mut loaded: Vec<LoadedPlugin> = Vec::new();
         for config in context.plugins {
             let kind = match built_in(config) {
@@ -102,7 +105,7 @@ impl Plugins {
     /// # Errors
     /// When a plugin can't be used.
     pub(crate) fn load(context: &LoadContext<'_>) -> anyhow::Result<Self> {
-        let mut plugins = Self::libraries(context)?;
+        let mut plugins = Self::open_libraries(context)?;
         plugins.initialise(context)?;
         plugins.add_native_classes();
         Ok(plugins)
@@ -133,12 +136,23 @@ impl Plugins {
     /// Initialises what is in libraries.
     fn initialise(&mut self, context: &LoadContext<'_>) -> anyhow::Result<()> {
         let sources: Vec<_> = self.all_sources().map(|(name, id)| (name.to_owned(), id)).collect();
+        let tables = TableRegistry::default();
         for (source, id) in &sources {
+            let first = *id == SourceId::SYSCALL || context.replays;
+            let tables = if first { tables.clone() } else { tables.beside() };
             for plugin in &mut self.loaded {
-                if let Kind::Library(library) = &mut plugin.kind {
-                    library.initialise(context, &plugin.config, (source, *id))?;
+                match &mut plugin.kind {
+                    Kind::Library(library) => {
+                        library.initialise(context, &plugin.config, &tables, (source, *id))?;
+                    }
+                    // Plugins that are loaded later see its field.
+                    Kind::BuiltIn(built_in) if built_in.name == Plugin::CONTAINER => {
+                        tables.provide_container_id();
+                    }
+                    Kind::BuiltIn(_) => {}
                 }
             }
+            tables.initialised();
         }
         for plugin in &mut self.loaded {
             if let Kind::Library(library) = &mut plugin.kind {
@@ -190,6 +204,55 @@ impl Plugins {
     /// The plugin that opens a source.
     pub(super) fn of_source(&self, source: &PluginSource) -> Option<&LoadedPlugin> {
         self.loaded.get(source.plugin)
+    }
+
+    /// The instances of plugins for a source, in the order in which they are loaded.
+    pub(super) fn instances(&self, source: SourceId) -> Vec<Instance> {
+        self.libraries().filter_map(|library| library.instance(source)).collect()
+    }
+
+    /// All instances of plugins.
+    fn all_instances(&self) -> Vec<Instance> {
+        self.libraries().flat_map(LibraryPlugin::all_instances).collect()
+    }
+
+    fn libraries(&self) -> impl Iterator<Item = &LibraryPlugin> {
+        self.loaded.iter().filter_map(|plugin| match &plugin.kind {
+            Kind::BuiltIn(_) => None,
+            Kind::Library(library) => Some(library),
+        })
+    }
+
+    /// What the plugins count. Nothing after they are shut down.
+    pub(crate) fn stats(&self) -> Vec<PluginStats> {
+        (plugin_metrics(self.all_instances()).0)()
+    }
+
+    /// Whether there are plugins in libraries.
+    pub(crate) fn has_libraries(&self) -> bool {
+        self.libraries().next().is_some()
+    }
+
+    /// What changes the state after events of these sources.
+    pub fn parsers(&self, sources: &[String]) -> Option<PluginParsers> {
+        let is_enabled = |name: &str| sources.iter().any(|source| source == name);
+        let of_source = |(name, id): (&str, SourceId)| SourcePlugins {
+            id,
+            name: name.to_owned(),
+            instances: self.instances(id),
+        };
+        let sources = self.all_sources().filter(|(name, _)| is_enabled(name));
+        PluginParsers::new(sources.map(of_source).collect())
+    }
+
+    /// Types of events of system calls that plugins parse.
+    pub(crate) fn parsed_types(&self) -> EventSet {
+        let name = SourceNames::SYSCALL;
+        let parses = |it: &Instance| {
+            it.info().capabilities.parsing.as_ref().is_some_and(|parsing| parsing.takes(name))
+        };
+        let instances = self.instances(SourceId::SYSCALL).into_iter().filter(parses);
+        instances.flat_map(|it| it.parses().iter().collect::<Vec<_>>()).collect()
     }
 
     /// Whether a webhook or a file of audit events may be opened.

@@ -28,7 +28,13 @@ impl Extract for Arc<Echo> {
         event.ty == EventType::PlugineventE
     }
 
-    fn extract(&self, event: &Event<'_>, request: &FieldRequest, answer: &mut Answer<'_>) {
+    fn extract(
+        &self,
+        event: &Event<'_>,
+        _: &State,
+        request: &FieldRequest,
+        answer: &mut Answer<'_>,
+    ) {
         let asked = format!("{request:?} of {}", event.num);
         self.0.lock().unwrap().push(asked.clone());
         // What does not fit the type of the field counts as none.
