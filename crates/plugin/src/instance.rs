@@ -83,9 +83,12 @@ impl Library {
     pub fn init(&self, config: &str, host: Host) -> Result<Instance, InitError> {
         let plugin = || self.info().name.clone();
         let config = CString::new(config).map_err(|_| InitError::Nul { plugin: plugin() })?;
-        let owner = Owner::new(&self.info().name, host);
         let capabilities = &self.info().capabilities;
         let uses_tables = capabilities.extraction.is_some() || capabilities.parsing.is_some();
+        // Plugins that may use tables rely on there being some.
+        let none = || uses_tables.then(|| TableRegistry::default().instance(self.info()));
+        let host = Host { tables: host.tables.or_else(none), ..host };
+        let owner = Owner::new(&self.info().name, host);
         let tables = owner.host.tables.as_ref().filter(|_| uses_tables);
         let input = InitInput {
             config: config.as_ptr(),

@@ -231,7 +231,8 @@ API const char *plugin_event_to_string(state *s, const event_input *in) {
     memcpy(&len, (const uint8_t *)in->event + 30, 4);
     if (len == 4) return NULL; /* "none" */
     if (len == 5) return "";   /* "three" */
-    return say((const char *)in->event + 38);
+    snprintf(shared, sizeof shared, "%.*s", (int)len, (const char *)in->event + 38);
+    return shared;
 }
 API const char *plugin_get_progress(state *s, instance *i, uint32_t *percent) {
     (void)s, (void)i;
