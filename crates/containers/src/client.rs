@@ -1,6 +1,7 @@
 //! What every client of a container runtime can do.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -135,6 +136,8 @@ pub(crate) struct ClientOptions {
     pub(crate) with_size: bool,
     /// Whether containers of containerd that CRI does not know are asked for.
     pub(crate) all_namespaces: bool,
+    /// The root directory of the host, in which the paths are that a runtime names.
+    pub(crate) host_root: PathBuf,
 }
 
 impl fmt::Display for Hello {

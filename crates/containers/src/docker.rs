@@ -1,16 +1,17 @@
 //! The client of docker and podman, whose interfaces differ in few points.
 
+mod bundle;
 mod describe;
 mod said;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use peregrine_limits::{RUNTIME_ANSWER_BYTES, RUNTIME_LIST_BYTES};
-use peregrine_state::Container;
+use peregrine_state::{Container, Lacks};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -37,6 +38,11 @@ pub(crate) struct Docker {
     /// Version of podman's own interface.
     version: RefCell<String>,
     images: RefCell<HashMap<String, (Instant, Rc<Value>)>>,
+    host_root: PathBuf,
+    /// Whether files may be read that the runtime names.
+    reads_files: bool,
+    /// Where podman has written down what containers are.
+    bundles: RefCell<Option<bundle::Place>>,
 }
 
 impl Docker {
@@ -47,6 +53,9 @@ impl Docker {
             podman: kind == EngineKind::Podman,
             version: RefCell::new("4.0.0".to_owned()),
             images: RefCell::default(),
+            host_root: options.host_root.clone(),
+            reads_files: kind == EngineKind::Podman && bundle::is_of_root(socket),
+            bundles: RefCell::default(),
         }
     }
 
@@ -110,6 +119,9 @@ impl Docker {
             _ => None,
         };
         if self.podman {
+            if self.reads_files && self.bundles.borrow().is_none() {
+                self.bundles.replace(bundle::Place::of(&json));
+            }
             return Ok(describe_podman(&json, joined.as_ref()));
         }
         let image = text(&json, "/Image");
@@ -166,7 +178,12 @@ impl Docker {
             true => describe_podman(&said, None),
             false => describe_docker(&said, &image, None),
         };
-        container.map(|container| Container { partial: true, ..container })
+        let container = Container { lacks: Lacks::Configuration, ..container? };
+        let bundles = self.bundles.borrow().clone();
+        Some(match bundles {
+            Some(place) => place.complete(container, &self.host_root).await,
+            None => container,
+        })
     }
 
     /// The stream of events of podman reads a file every 250 ms. What it has of one container is

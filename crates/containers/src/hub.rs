@@ -78,6 +78,7 @@ impl Hub {
         ClientOptions {
             with_size: self.settings().with_size,
             all_namespaces: socket.all_namespaces,
+            host_root: self.settings().host_root.clone(),
         }
     }
 

@@ -509,16 +509,16 @@ fn threads_outside_of_containers_belong_to_the_host() {
 }
 
 #[test]
-fn a_partial_description_says_nothing_of_what_it_lacks() {
+fn a_description_says_nothing_of_what_it_lacks() {
     let mut machine = Machine::new();
-    let tell = |machine: &mut Machine, partial: bool| {
+    let tell = |machine: &mut Machine, lacks: &str| {
         let json = json!({"container": {"id": "32a1026ccb88", "type": 11, "name": "web",
-            "image": "bb:1.0", "imagerepo": "bb", "labels": {"app": "x"}, "partial": partial}});
+            "image": "bb:1.0", "imagerepo": "bb", "labels": {"app": "x"}, "lacks": lacks}});
         machine.event(EventType::AsynceventE, |b| {
             b.u32(0).text("container").text(json.to_string());
         });
     };
-    tell(&mut machine, true);
+    tell(&mut machine, "configuration");
     has(
         &machine,
         &[
@@ -529,6 +529,9 @@ fn a_partial_description_says_nothing_of_what_it_lacks() {
     );
     lacks(&machine, &["container.privileged", "container.host_pid", "container.mounts"]);
     lacks(&machine, &["container.ip", "container.mount.rdwr[0]", "container.host_network"]);
-    tell(&mut machine, false);
+    tell(&mut machine, "address");
     has(&machine, &[("container.privileged", "false"), ("container.mounts", "")]);
+    lacks(&machine, &["container.ip"]);
+    tell(&mut machine, "");
+    has(&machine, &[("container.privileged", "false"), ("container.ip", "")]);
 }

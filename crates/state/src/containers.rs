@@ -77,9 +77,20 @@ pub struct Container {
     pub pid: i64,
     /// It was described before it started: docker and podman choose its address at each start.
     pub starting: bool,
-    /// Only an event of its runtime has described it: its name, its image and its labels are known,
-    /// and of the rest nothing.
-    pub partial: bool,
+    /// What this lacks, because its runtime has not answered.
+    pub lacks: Lacks,
+}
+
+/// What the description of a container lacks that only an event of its runtime has given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lacks {
+    /// Nothing: the runtime has answered.
+    #[default]
+    Nothing,
+    /// Its addresses, and the commands that watch its health.
+    Address,
+    /// These, and all else but its name, its image and its labels.
+    Configuration,
 }
 
 /// A port of the host that leads into a container.

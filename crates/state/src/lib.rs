@@ -60,7 +60,7 @@ mod users;
 
 pub use activity::Usage;
 pub use containers::{
-    Container, ContainerError, ContainerKind, Containers, HealthProbe, Matchers, Mount,
+    Container, ContainerError, ContainerKind, Containers, HealthProbe, Lacks, Matchers, Mount,
     PortMapping, ProbeKind, Resources, StaticContainer,
 };
 pub use counters::{Counters, Scanned};

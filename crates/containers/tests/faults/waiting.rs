@@ -2,7 +2,7 @@
 
 use peregrine_containers::EngineKind;
 use peregrine_event::source::ContainerEngine;
-use peregrine_state::Container;
+use peregrine_state::{Container, Lacks};
 use serde_json::json;
 
 use crate::fake::Fake;
@@ -93,11 +93,11 @@ fn what_podman_has_recorded_describes_a_container_that_it_has_locked() {
     run.ask(ContainerEngine::Podman, &id(1), true);
     let (said, is_shown) = container(&mut run);
     assert_eq!((said.name.as_str(), said.image_repo.as_str()), ("short", "localhost/bb"));
-    assert!(said.starting && said.partial && !is_shown);
+    assert!(said.starting && said.lacks == Lacks::Configuration && !is_shown);
     // It is gone when podman answers.
     fake.unlock(&id(1));
     let (said, is_shown) = container(&mut run);
-    assert!(!said.starting && said.partial && is_shown);
+    assert!(!said.starting && said.lacks == Lacks::Configuration && is_shown);
     assert_eq!(run.event(), shown("container_removed", "short", ""));
     assert_eq!(run.counters.stats().failed, 0);
     // What was never made is not described by others.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use peregrine_filter::Value;
-use peregrine_state::{Container as Info, Mount, ProbeKind};
+use peregrine_state::{Container as Info, Lacks, Mount, ProbeKind};
 
 use super::common::flag;
 use crate::table::Container;
@@ -20,7 +20,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
             _ => None,
         };
     };
-    if info.partial && !is_in_partial(field) {
+    if info.lacks != Lacks::Nothing && is_lacking(field, info.lacks) {
         return None;
     }
     match field {
@@ -101,30 +101,30 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Container, arg: &Arg) -> Option<
     }
 }
 
-/// Whether a [partial](Info::partial) description has this field. Of the others it has an empty
-/// value, which says nothing about the container.
-fn is_in_partial(field: Container) -> bool {
-    !matches!(
-        field,
+/// Whether a description lacks the value of a field: an empty one would say that it has none.
+#[cold]
+fn is_lacking(field: Container, lacks: Lacks) -> bool {
+    match field {
         Container::Ip
-            | Container::Privileged
-            | Container::HostPid
-            | Container::HostNetwork
-            | Container::HostIpc
-            | Container::Mounts
-            | Container::Mount
-            | Container::MountSource
-            | Container::MountDest
-            | Container::MountMode
-            | Container::MountRdwr
-            | Container::MountPropagation
-            | Container::Healthcheck
-            | Container::LivenessProbe
-            | Container::ReadinessProbe
-            | Container::IsHealthcheck
-            | Container::IsLivenessProbe
-            | Container::IsReadinessProbe
-    )
+        | Container::Healthcheck
+        | Container::LivenessProbe
+        | Container::ReadinessProbe
+        | Container::IsHealthcheck
+        | Container::IsLivenessProbe
+        | Container::IsReadinessProbe => true,
+        Container::Privileged
+        | Container::HostPid
+        | Container::HostNetwork
+        | Container::HostIpc
+        | Container::Mounts
+        | Container::Mount
+        | Container::MountSource
+        | Container::MountDest
+        | Container::MountMode
+        | Container::MountRdwr
+        | Container::MountPropagation => lacks == Lacks::Configuration,
+        _ => false,
+    }
 }
 
 /// Characters of a shortened id.

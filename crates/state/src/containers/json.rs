@@ -4,7 +4,9 @@ use peregrine_limits::CONTAINER_JSON_BYTES;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use super::{Container, ContainerKind, HealthProbe, Mount, PortMapping, ProbeKind, Resources};
+use super::{
+    Container, ContainerKind, HealthProbe, Lacks, Mount, PortMapping, ProbeKind, Resources,
+};
 
 /// Why a text describes no container.
 #[derive(Debug, Error)]
@@ -73,13 +75,13 @@ impl Container {
             size: json.get("size").and_then(Value::as_i64).unwrap_or(-1),
             pid: number(json, "pid"),
             starting: flag("starting"),
-            partial: flag("partial"),
+            lacks: LACKS.into_iter().find(|(_, word)| *word == text("lacks")).unwrap_or_default().0,
         })
     }
 
     /// The JSON of container events, which [`from_json`](Self::from_json) reads. Beside what the
     /// reference writes, it has the pid of the first process, the health probes, whether the
-    /// container has yet to start, and whether the description is partial.
+    /// container has yet to start, and what the description lacks.
     pub fn to_json(&self) -> String {
         let mut json = json!({
             "type": self.kind.code(),
@@ -118,11 +120,11 @@ impl Container {
             if self.pid > 0 {
                 json.insert("pid".to_owned(), self.pid.into());
             }
-            for (key, holds) in [("starting", self.starting), ("partial", self.partial)] {
-                if holds {
-                    json.insert(key.to_owned(), true.into());
-                }
+            if self.starting {
+                json.insert("starting".to_owned(), true.into());
             }
+            let lacks = LACKS.into_iter().find(|(lacks, _)| *lacks == self.lacks);
+            json.extend(lacks.map(|(_, word)| ("lacks".to_owned(), word.into())));
             for probe in &self.probes {
                 let key = PROBES.iter().find(|(_, kind)| *kind == probe.kind).map(|(key, _)| *key);
                 let value = json!({ "exe": probe.exe, "args": probe.args });
@@ -132,6 +134,10 @@ impl Container {
         json!({ "container": json }).to_string()
     }
 }
+
+/// What a description may lack.
+const LACKS: [(Lacks, &str); 2] =
+    [(Lacks::Address, "address"), (Lacks::Configuration, "configuration")];
 
 /// Keys of health probes.
 const PROBES: [(&str, ProbeKind); 3] = [
@@ -252,7 +258,7 @@ mod tests {
             pid: 17,
             created: 5,
             starting: true,
-            partial: true,
+            lacks: Lacks::Address,
             ..Container::default()
         };
         assert_eq!(Container::from_json(container.to_json().as_bytes()).unwrap(), container);
