@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use crate::Event;
 use crate::params::pluginevent_e;
 use crate::source::SourceId;
+use crate::{Event, EventType};
 
 /// The sources of plugins, by the ids that their events carry.
 pub type PluginSources = Vec<(u32, SourceId)>;
@@ -50,13 +50,23 @@ const REGISTERED: [(u32, &str); 24] = [
     (24, "collector"),
 ];
 
-/// The source of an event of a plugin.
+/// Whether the source of an event is that of the plugin whose id it carries.
+#[inline]
+pub fn is_of_plugin(ty: EventType) -> bool {
+    matches!(ty, EventType::PlugineventE | EventType::AsynceventE)
+}
+
+/// The source of an event of a plugin, or of one that plugins have made beside a source: these carry
+/// the id of the plugin of that source, or 0 for system calls.
 ///
 /// # Errors
 /// When the plugin is not among these.
 #[cold]
 pub fn source_of(event: &Event<'_>, plugins: &PluginSources) -> Result<SourceId, UnknownPlugin> {
     let id = event.u32(pluginevent_e::PLUGIN_ID).unwrap_or_default();
+    if id == 0 && event.ty == EventType::AsynceventE {
+        return Ok(SourceId::SYSCALL);
+    }
     let known = plugins.iter().find(|(known, _)| *known == id);
     known.map(|(_, source)| *source).ok_or(UnknownPlugin(id))
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use peregrine_event::plugins::{PluginSources, source_of};
+use peregrine_event::plugins::{PluginSources, is_of_plugin, source_of};
 use peregrine_event::snapshot::Item;
 use peregrine_event::source::{Due, Next, Record, Source, TimedSource};
 use peregrine_event::wire::{HEADER_LEN, Head, WireError};
@@ -237,7 +237,7 @@ impl<R: Read> Reader<R> {
         self.counts.delivered += 1;
         event.num = self.counts.delivered;
         event.abi = flags.abi();
-        if event.ty == EventType::PlugineventE
+        if is_of_plugin(event.ty)
             && let Some(plugins) = &self.plugins
         {
             match source_of(&event, plugins) {
