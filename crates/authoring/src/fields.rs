@@ -4,7 +4,7 @@ mod example;
 
 use peregrine_event::ParamType;
 use peregrine_fields::Fields;
-use peregrine_fields::table::{Argument, Definition};
+use peregrine_fields::table::{Argument, Definition, ListedArgument};
 use serde_json::{Value as Json, json};
 
 use crate::Format;
@@ -14,7 +14,12 @@ use crate::{search, similar};
 
 /// All listed fields by class; `with_types` adds types to plain text.
 pub fn listing(fields: &Fields, format: Format, with_types: bool) -> String {
-    let classes = listed_classes(fields).into_iter();
+    listing_of(&[fields], format, with_types)
+}
+
+/// The same for several event sources. What they have in common is listed once.
+pub fn listing_of(sources: &[&Fields], format: Format, with_types: bool) -> String {
+    let classes = merged_classes(sources).into_iter();
     match format {
         Format::Text => classes.map(|class| class.text(with_types) + "\n").collect(),
         Format::Markdown => classes.map(|class| class.markdown() + "\n").collect(),
@@ -27,7 +32,12 @@ pub fn listing(fields: &Fields, format: Format, with_types: bool) -> String {
 
 /// Names of all listed fields, one a line or as JSON.
 pub fn names(fields: &Fields, format: Format) -> String {
-    let names: Vec<_> = listed_classes(fields)
+    names_of(&[fields], format)
+}
+
+/// The same for several event sources.
+pub fn names_of(sources: &[&Fields], format: Format) -> String {
+    let names: Vec<_> = merged_classes(sources)
         .into_iter()
         .flat_map(|class| class.fields.into_iter().map(|field| field.name.to_owned()))
         .collect();
@@ -146,8 +156,20 @@ struct ListedField<'a> {
     definition: Option<&'a Definition>,
 }
 
+/// The classes of several sources; each has the sources that it was found in.
+fn merged_classes<'a>(sources: &[&'a Fields]) -> Vec<ListedClass<'a>> {
+    let mut merged: Vec<ListedClass<'_>> = Vec::new();
+    for class in sources.iter().flat_map(|fields| listed_classes(fields)) {
+        match merged.iter_mut().find(|known| known.name == class.name) {
+            Some(known) => known.sources.extend(class.sources),
+            None => merged.push(class),
+        }
+    }
+    merged
+}
+
 fn listed_classes(fields: &Fields) -> Vec<ListedClass<'_>> {
-    let fields_of = fields;
+    let source = fields.source();
     let mut classes: Vec<_> = fields
         .classes()
         .filter(|class| class.listed)
@@ -162,7 +184,7 @@ fn listed_classes(fields: &Fields) -> Vec<ListedClass<'_>> {
             ListedClass {
                 name: &class.name,
                 description: &class.description,
-                sources: fields_of.sources_of(class).collect(),
+                sources: vec![source],
                 fields: fields.collect(),
             }
         })
@@ -177,7 +199,7 @@ fn listed_classes(fields: &Fields) -> Vec<ListedClass<'_>> {
     let constants: Vec<_> = constants.collect();
     if !constants.is_empty() {
         let description = "Constants of the configuration (static_fields).";
-        let sources = vec![fields.source()];
+        let sources = vec![source];
         classes.push(ListedClass { name: "static", description, sources, fields: constants });
     }
     classes
@@ -191,7 +213,10 @@ impl ListedClass<'_> {
         page += &columns("Event Sources:", &self.sources.join(", "));
         page.push('\n');
         for field in &self.fields {
-            let ty = if with_types { format!("(Type: {}) ", field.ty) } else { String::new() };
+            let ty = match with_types {
+                true => format!("(Type: {}) {}", field.ty, field.tags()),
+                false => String::new(),
+            };
             page += &columns(field.name, &format!("{ty}{}", field.description));
         }
         page
@@ -224,6 +249,23 @@ impl ListedClass<'_> {
 }
 
 impl ListedField<'_> {
+    /// What may follow its name, and how it may be used, in the words of Falco.
+    fn tags(&self) -> String {
+        let Some(definition) = self.definition else { return String::new() };
+        let listed = definition.argument.listed();
+        let has = |what: fn(&ListedArgument) -> bool| listed.as_ref().is_some_and(what);
+        let tags = [
+            (has(|argument| !argument.required), "ARG_ALLOWED"),
+            (has(|argument| argument.index), "ARG_INDEX"),
+            (has(|argument| argument.key), "ARG_KEY"),
+            (has(|argument| argument.required), "ARG_REQUIRED"),
+            (definition.options.list, "EPF_IS_LIST"),
+            (definition.options.limits.filter_only, "FILTER_ONLY"),
+        ];
+        let tags: Vec<_> = tags.into_iter().filter(|(has, _)| *has).map(|(_, tag)| tag).collect();
+        if tags.is_empty() { String::new() } else { format!("({}) ", tags.join(",")) }
+    }
+
     fn is_list(&self) -> bool {
         self.definition.is_some_and(|field| field.options.list)
     }

@@ -168,15 +168,6 @@ impl Fields {
         &self.source
     }
 
-    /// The sources that have the fields of a class: this one, or those that the class names.
-    pub fn sources_of<'f>(&'f self, class: &'f Class) -> impl Iterator<Item = &'f str> {
-        let (own, named) = match &class.scope {
-            Scope::Sources(names) => (None, &**names),
-            _ => (Some(self.source()), &[][..]),
-        };
-        own.into_iter().chain(named.iter().map(|name| &**name))
-    }
-
     /// Names of the fields `static.<name>`, which belong to no class.
     pub fn statics(&self) -> impl Iterator<Item = &str> {
         self.constants.iter().map(|(name, _)| name.as_str())

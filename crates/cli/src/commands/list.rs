@@ -5,7 +5,7 @@ use peregrine_authoring::{events, fields};
 use peregrine_engine::select;
 
 use peregrine_args::{ListCommand, Listed};
-use peregrine_wiring::checks::{self, SYSCALL};
+use peregrine_wiring::checks;
 use peregrine_wiring::plugins;
 use peregrine_wiring::print::{print, print_error};
 use peregrine_wiring::rules;
@@ -26,8 +26,11 @@ fn list_fields(args: &ListCommand) -> anyhow::Result<String> {
     let setup = Setup::load(&args.config)?;
     checks::plugins(&setup)?;
     let sources = plugins::event_sources(&setup, rules::vocabulary(&setup));
-    let wanted = if args.source.is_empty() { SYSCALL } else { &args.source };
-    let Some(source) = sources.iter().find(|source| source.name == wanted) else {
+    let wanted = &args.source;
+    let is_wanted = |name: &str| wanted.is_empty() || name == wanted;
+    let listed = sources.iter().filter(|source| is_wanted(&source.name));
+    let listed: Vec<_> = listed.map(|source| &source.vocabulary).collect();
+    if listed.is_empty() {
         let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
         let known = match names.as_slice() {
             [only] => format!("without plugins, `{only}` is the only one"),
@@ -35,10 +38,10 @@ fn list_fields(args: &ListCommand) -> anyhow::Result<String> {
         };
         print_error(format!("help: there is no source `{wanted}`: {known}\n"));
         bail!("Value for --list must be a valid source type");
-    };
+    }
     Ok(match args.names_only {
-        true => fields::names(&source.vocabulary, args.format),
-        false => fields::listing(&source.vocabulary, args.format, args.verbose),
+        true => fields::names_of(&listed, args.format),
+        false => fields::listing_of(&listed, args.format, args.verbose),
     })
 }
 
