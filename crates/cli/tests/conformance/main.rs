@@ -15,12 +15,20 @@ mod extract;
 mod fields;
 mod json;
 mod part;
+mod plugins;
 mod program;
 mod report;
 mod upstream;
 
 use corpus::folder;
 use part::Part;
+
+#[test]
+fn plugins_in_libraries() {
+    if let Some(report) = plugins::run("plugins") {
+        report.finish();
+    }
+}
 
 #[test]
 fn every_field_of_every_event() {
