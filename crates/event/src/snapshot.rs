@@ -136,6 +136,8 @@ pub struct Thread {
     pub pidns_init_start_ts: u64,
     /// When it began, nanoseconds since the epoch; 0 in captures, which do not say.
     pub clone_ts: u64,
+    /// More of its process could be read: a whole description may follow.
+    pub incomplete: bool,
     pub tty: u32,
     pub exe_writable: bool,
     pub exe_upper_layer: bool,

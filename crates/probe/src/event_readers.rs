@@ -38,6 +38,8 @@ const REREAD_WAIT: Duration = Duration::from_millis(100);
 const WAIT_SHARE: u32 = 5;
 /// Questions of the start scan on their way.
 const AHEAD: usize = 64;
+/// Ancestors that are asked for of a thread that is described later.
+const LATE_ANCESTORS: usize = 32;
 /// Questions about open files on their way, and the time for each.
 const FILES_AHEAD: usize = 16;
 const FILES_TIME: Duration = Duration::from_millis(100);
@@ -64,6 +66,9 @@ pub(crate) struct EventReaders {
     /// Threads to be described later, and what was found out about such threads.
     late: VecDeque<i64>,
     late_found: VecDeque<Vec<Item>>,
+    /// Such threads whose ancestors are being asked for: how many of these are left, and what was
+    /// found so far.
+    late_below: VecDeque<(usize, Vec<Item>)>,
     /// Processes that were read again, after the event thread had stopped waiting for them.
     reread: VecDeque<(i64, Reply)>,
     /// Open files to be described, and what was found out about such files.
@@ -93,6 +98,7 @@ impl EventReaders {
             waiting: TimeBudget::new(EVENT_WAIT_TIME.duration(), WAIT_SHARE, now),
             late: VecDeque::new(),
             late_found: VecDeque::new(),
+            late_below: VecDeque::new(),
             reread: VecDeque::new(),
             files: VecDeque::new(),
             files_found: VecDeque::new(),
@@ -172,19 +178,24 @@ impl EventReaders {
         for &pid in ancestors {
             self.lookups.ask(self.question(pid, above, budget));
         }
-        let mut cut = reply.outcome.cut || reply.failed;
-        if cut {
-            self.describe_later(tid);
-        }
-        let mut found = vec![reply.items];
+        let mut cut = self.is_part(tid, &reply);
+        let mut found = vec![marked(reply)];
         while self.lookups.pending() > 0 {
-            let Some((_, reply)) = self.lookups.poll(time_left()) else {
+            // The answers that come too late are taken in later.
+            let Some((question, reply)) = self.lookups.poll(time_left()) else {
                 LOOKUP_TIME.reach();
                 cut = true;
                 break;
             };
-            cut |= reply.outcome.cut || reply.failed;
-            found.push(reply.items);
+            if let Question::Process(asked) = question {
+                cut |= self.is_part(asked.tid, &reply);
+            }
+            found.push(marked(reply));
+        }
+        if cut && let Some(items) = found.first_mut() {
+            // Without its ancestors it has no place.
+            incomplete(items);
+            self.describe_later(tid);
         }
         (found.into_iter().rev().flatten().collect(), cut)
     }
@@ -192,9 +203,19 @@ impl EventReaders {
     /// Takes in what readers have found meanwhile, and asks them what can wait. Does not wait.
     pub(crate) fn receive(&mut self) {
         while self.lookups.pending() > 0
-            && let Some((_, reply)) = self.lookups.poll(Duration::ZERO)
+            && let Some((question, reply)) = self.lookups.poll(Duration::ZERO)
         {
-            self.add_late(reply);
+            let mut items = marked(reply);
+            // What it leaves out, and what is above it, is asked for as well.
+            if let Question::Process(asked) = question
+                && asked.extent == Extent::Lookup
+            {
+                incomplete(&mut items);
+                self.add_late(items);
+                self.describe_later(asked.tid);
+            } else {
+                self.add_late(items);
+            }
         }
         while self.processes.pending() > 0
             && let Some((question, reply)) = self.processes.poll(Duration::ZERO)
@@ -285,6 +306,15 @@ impl EventReaders {
         self.counters.wait_ns.fetch_add(took, Relaxed);
     }
 
+    /// Whether an answer is not the whole one, which is then asked for later.
+    fn is_part(&mut self, tid: i64, reply: &Reply) -> bool {
+        let part = reply.outcome.cut || reply.failed;
+        if part {
+            self.describe_later(tid);
+        }
+        part
+    }
+
     fn describe_later(&mut self, tid: i64) {
         if self.late.contains(&tid) {
             return;
@@ -305,18 +335,47 @@ impl EventReaders {
                 let found = reply.items.into_iter().filter_map(fds_of).flatten().collect();
                 self.files_found.push_back((FilesRequest { tid: asked.tid, fds }, found));
             }
-            _ => self.add_late(reply),
+            Question::Process(asked) if asked.extent == Extent::WithAncestors => {
+                self.add_below(reply);
+            }
+            // They are asked in this order.
+            _ => {
+                if let Some((left, items)) = self.late_below.front_mut() {
+                    *left = left.saturating_sub(1);
+                    items.splice(..0, reply.items);
+                }
+                self.finish_late();
+            }
         }
     }
 
-    fn add_late(&mut self, reply: Reply) {
-        if !reply.items.is_empty() {
+    /// A thread was described later; its ancestors follow, without which it has no place.
+    fn add_below(&mut self, reply: Reply) {
+        let above = if self.scoped { Extent::Ancestor } else { Extent::Whole };
+        let ancestors = reply.ancestors.iter().skip(1).take(LATE_ANCESTORS);
+        let mut left = 0;
+        for &pid in ancestors {
+            self.processes.ask(self.question(pid, above, LOOKUP_TIME.duration()));
+            left += 1;
+        }
+        self.late_below.push_back((left, reply.items));
+        self.finish_late();
+    }
+
+    fn finish_late(&mut self) {
+        while let Some((_, items)) = self.late_below.pop_front_if(|(left, _)| *left == 0) {
+            self.add_late(items);
+        }
+    }
+
+    fn add_late(&mut self, items: Vec<Item>) {
+        if !items.is_empty() {
             // One answer describes all threads of a process.
             if !self.late.is_empty() {
-                let described: HashSet<i64> = reply.items.iter().filter_map(tid_of).collect();
+                let described: HashSet<i64> = items.iter().filter_map(tid_of).collect();
                 self.late.retain(|tid| !described.contains(tid));
             }
-            self.late_found.push_back(reply.items);
+            self.late_found.push_back(items);
         }
     }
 
@@ -332,6 +391,22 @@ impl EventReaders {
             extent,
             safe: false,
             scan: false,
+        }
+    }
+}
+
+/// The items of an answer. Threads of an answer that was cut say that they are not complete.
+fn marked(mut reply: Reply) -> Vec<Item> {
+    if reply.outcome.cut {
+        incomplete(&mut reply.items);
+    }
+    reply.items
+}
+
+fn incomplete(items: &mut [Item]) {
+    for item in items {
+        if let Item::Thread(thread) = item {
+            thread.incomplete = true;
         }
     }
 }

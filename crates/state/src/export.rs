@@ -96,6 +96,7 @@ impl State {
             pfminor: usage.pfminor,
             pidns_init_start_ts: thread.pidns_init_start_ts,
             clone_ts: thread.clone_ts,
+            incomplete: false,
             tty: thread.tty,
             exe_writable: exec.exe_writable,
             exe_upper_layer: exec.exe_upper_layer,

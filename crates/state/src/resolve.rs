@@ -4,14 +4,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
-use hashbrown::{HashMap, HashSet};
-use peregrine_event::snapshot::Item;
+use peregrine_event::snapshot::{self, Item};
 use peregrine_event::source::{AccountsRequest, Observation};
 use peregrine_event::{Accounts, Actor, Event, EventType};
 use peregrine_limits::ACCOUNT_REQUESTS;
 
-use crate::fds::FdTable;
 use crate::moved::is_about_thread;
 use crate::state::State;
 use crate::thread::Thread;
@@ -101,60 +100,95 @@ impl State {
     /// Adds threads that a [`ProcResolver`](peregrine_event::source::ProcResolver) has described.
     /// Known threads stay as they are.
     pub fn add_resolved(&mut self, items: Vec<Item>) {
-        let mut added = Vec::new();
+        let (mut added, mut completed, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
             match item {
-                Item::Thread(mut thread) if !self.knows(thread.tid) => {
-                    let told = self.tree.find(thread.tid).and_then(|at| self.told(at));
-                    // `/proc` does not tell it of a process that has joined a namespace.
-                    if thread.pidns_init_start_ts == 0 {
-                        let start = told.as_ref().map(|(known, _)| known.pidns_init_start_ts);
-                        thread.pidns_init_start_ts = start.unwrap_or_default();
+                Item::Thread(thread) if !self.knows(thread.tid) => {
+                    let at = self.tree.find(thread.tid);
+                    let known = at.and_then(|at| self.tree.get(at));
+                    if let (Some(at), Some(known)) = (at, known)
+                        && !known.is_unknown()
+                        && known.pid == thread.pid
+                    {
+                        self.complete(at, &thread);
+                        completed.push(at);
+                        continue;
                     }
+                    let fds = at.and_then(|at| self.partition.fds.table(at)).cloned();
                     if let Some(at) = self.load_thread(&thread) {
                         added.push(at);
-                        told.into_iter().for_each(|(known, fds)| self.keep_told(at, known, fds));
+                        told.extend(fds.map(|fds| (at, fds)));
                     }
                 }
-                Item::Fds(tid, fds) => {
-                    if let Some(at) = self.tree.find(tid).filter(|at| added.contains(at)) {
-                        let table = self.partition.fds.table(at);
-                        let told: HashSet<i64> =
-                            table.into_iter().flat_map(FdTable::iter).map(|(fd, _)| fd).collect();
-                        let read = fds.into_iter().filter(|fd| !told.contains(&fd.fd));
-                        read.for_each(|fd| self.load_fd(at, fd));
+                Item::Fds(tid, fds) => match self.tree.find(tid) {
+                    Some(at) if added.contains(&at) => {
+                        fds.into_iter().for_each(|fd| self.load_fd(at, fd));
                     }
-                }
+                    Some(at) if completed.contains(&at) => self.add_files(tid, |_| true, fds),
+                    _ => {}
+                },
                 _ => {}
             }
         }
         self.link_new(added);
+        // What events have told is not replaced by what was read: its reading began later than
+        // these events, but it may have ended before the last of them.
+        for (at, fds) in told {
+            for (fd, info) in fds.iter_shared() {
+                self.partition.insert_fd(at, fd, Arc::clone(info));
+            }
+        }
     }
 
-    /// What events have told of a thread that is not described yet.
-    fn told(&self, at: ThreadRef) -> Option<(Thread, FdTable)> {
-        let fds = self.partition.fds.table(at).cloned().unwrap_or_default();
-        Some((self.tree.get(at)?.clone(), fds))
-    }
-
-    /// What events have told of a thread is not replaced by what was read: its reading began later
-    /// than these events, but it may have ended before the last of them.
-    fn keep_told(&mut self, at: ThreadRef, known: Thread, fds: FdTable) {
-        for (fd, info) in fds.iter_shared() {
-            self.partition.insert_fd(at, fd, Arc::clone(info));
+    /// Adds to a thread what was read of it later. What is known stays: events may have told it
+    /// since.
+    fn complete(&mut self, at: ThreadRef, item: &snapshot::Thread) {
+        let leader = self.tree.by_tid(item.pid);
+        let found = Thread::from_snapshot(item, leader, &self.texts);
+        if self.tree.get(at).is_some_and(|thread| thread.ptid <= 0) {
+            // Its parent was not known before.
+            self.tree.move_child(at, found.ptid);
         }
-        let Some(thread) = self.tree.get_mut(at).filter(|_| known.partial) else { return };
-        (thread.uid, thread.gid) = (known.uid, known.gid);
-        if known.pgid < 0 {
-            return;
+        let Some(thread) = self.tree.get_mut(at) else { return };
+        thread.partial = found.partial;
+        if thread.exec.exepath.is_empty() {
+            thread.exec = found.exec;
         }
-        thread.cap_inheritable = known.cap_inheritable;
-        thread.cap_permitted = known.cap_permitted;
-        thread.cap_effective = known.cap_effective;
-        (thread.pgid, thread.vpgid, thread.sid) = (known.pgid, known.vpgid, known.sid);
-        if !known.cwd.is_empty() {
-            thread.cwd = known.cwd;
+        if thread.env.is_empty() && thread.exec_ts == 0 {
+            thread.env = found.env;
         }
+        for (known, found) in [(&mut thread.cwd, found.cwd), (&mut thread.root, found.root)] {
+            if known.is_empty() {
+                *known = found;
+            }
+        }
+        if thread.cgroups.is_empty() {
+            thread.cgroups = found.cgroups;
+        }
+        if thread.pgid < 0 {
+            thread.cap_inheritable = found.cap_inheritable;
+            thread.cap_permitted = found.cap_permitted;
+            thread.cap_effective = found.cap_effective;
+            (thread.pgid, thread.vpgid, thread.sid) = (found.pgid, found.vpgid, found.sid);
+        }
+        if thread.loginuid == u32::MAX {
+            thread.loginuid = found.loginuid;
+        }
+        if thread.tty == 0 {
+            thread.tty = found.tty;
+        }
+        if thread.fdlimit < 0 {
+            thread.fdlimit = found.fdlimit;
+        }
+        if thread.clone_ts == 0 {
+            thread.clone_ts = found.clone_ts;
+        }
+        // `/proc` does not tell it of a process that has joined a namespace.
+        if thread.pidns_init_start_ts == 0 {
+            thread.pidns_init_start_ts = found.pidns_init_start_ts;
+        }
+        self.tree.link(at);
+        self.find_container(at);
     }
 
     /// Whether a request about a container or for its accounts is to be sent.
@@ -309,6 +343,40 @@ mod tests {
         assert_eq!(state.thread_count(cat), 2);
         let scanned = state.counters().scanned;
         assert_eq!((scanned.threads, scanned.files, scanned.pipes), (4, 1, 0));
+    }
+
+    #[test]
+    fn a_description_in_part_is_completed_and_what_events_told_stays() {
+        let mut state = State::new(Config { live: true, ..Config::default() });
+        state.load(process(1, 1, 0, "init"));
+        state.loaded();
+        let file = |fd, name: &str| {
+            let kind = FdKind::File { flags: 1, name: name.into(), mount_id: 0, dev: 0 };
+            Fd { fd, ino: 0, kind }
+        };
+        let described = |incomplete, cwd: &str| {
+            let Item::Thread(mut thread) = process(30, 30, 1, "cat") else { unreachable!() };
+            (thread.incomplete, thread.cwd) = (incomplete, cwd.as_bytes().into());
+            thread.exepath = b"/bin/cat"[..].into();
+            Item::Thread(thread)
+        };
+        state.add_resolved(vec![described(true, "/a"), Item::Fds(30, vec![file(3, "/three")])]);
+        assert!(!state.knows(30));
+        let mut bytes = Vec::new();
+        let mut event = Builder::new(EventType::SyscallOpenX, 5, 30);
+        event.i64(4).text("/four").u32(1).u32(0).u32(0).u64(0).finish(&mut bytes).unwrap();
+        state.apply(&Event::parse(&bytes, 0).unwrap());
+        let late = vec![file(3, "/other"), file(4, "/older"), file(5, "/five")];
+        let items = vec![described(false, "/b"), process(31, 30, 1, "t"), Item::Fds(30, late)];
+        state.add_resolved(items);
+        assert!(state.knows(30));
+        let cat = state.by_tid(30).unwrap();
+        assert_eq!((state.cwd(cat), state.thread_count(cat)), (&b"/a/"[..], 2));
+        let names: Vec<_> = state.fds(cat).map(|(_, fd)| fd.name.to_vec()).collect();
+        assert_eq!(names, [b"/three".to_vec(), b"/four".to_vec(), b"/five".to_vec()]);
+        // It is whole now.
+        state.add_resolved(vec![described(false, "/c"), Item::Fds(30, vec![file(6, "/six")])]);
+        assert_eq!(state.fds(state.by_tid(30).unwrap()).count(), 3);
     }
 
     #[test]

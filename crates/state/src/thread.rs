@@ -76,7 +76,7 @@ pub struct Thread {
     pub container: Arc<[u8]>,
     /// Why it runs in its container.
     pub purpose: Purpose,
-    /// Only ids, credentials and name are known of it; a description may follow.
+    /// Not all is known of it or its process; a description may follow.
     pub(crate) partial: bool,
     /// It was read, at a time when it had begun already: an event about its begin is older.
     pub(crate) scanned: bool,
@@ -296,6 +296,7 @@ impl Thread {
             cap_effective: item.cap_effective,
             pidns_init_start_ts: item.pidns_init_start_ts,
             clone_ts: item.clone_ts,
+            partial: item.incomplete,
             scanned: true,
             ..Self::new(item.tid)
         }

@@ -12,6 +12,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::*;
 use crate::counters::{QuestionKind, ReaderCounters};
+use crate::event_readers::EventReaders;
 use crate::scan::Scanner;
 
 /// Time enough for every answer.
@@ -145,4 +146,30 @@ fn thread(item: &Item) -> Option<&Thread> {
         Item::Thread(thread) => Some(thread),
         _ => None,
     }
+}
+
+#[test]
+fn what_a_lookup_left_out_is_described_later() {
+    let host = tempfile::tempdir().unwrap();
+    process(host.path(), 40, 300);
+    let counters = Arc::<ReaderCounters>::default();
+    let pool = Pool::start(ReaderMode::Thread, host.path(), Arc::clone(&counters)).unwrap();
+    let readers = EventReaders::start(&pool, 0, false, counters, &Arc::default());
+    let mut readers = readers.lock();
+    let mut first = Vec::new();
+    let mut late = None;
+    // A busy machine may have no answer in time; then all of it comes later.
+    while late.is_none() {
+        if first.is_empty() {
+            first = readers.lookup(41, &|_| false);
+        }
+        readers.receive();
+        late = readers.take_late();
+    }
+    let incomplete = |items: &[Item]| {
+        let threads: Vec<_> = items.iter().filter_map(thread).collect();
+        (threads.len(), threads.iter().any(|thread| thread.incomplete))
+    };
+    assert!(first.is_empty() || incomplete(&first) == (2, true));
+    assert_eq!(incomplete(&late.unwrap()), (300, false));
 }

@@ -54,6 +54,7 @@ fn process_lists_of_version_nine_grew_at_their_end() {
     let in_0_10 = Thread {
         pidns_init_start_ts: u64::from_le_bytes([7; 8]),
         clone_ts: 0,
+        incomplete: false,
         tty: 8,
         exe_upper_layer: true,
         exe_ino: u64::from_le_bytes([9; 8]),

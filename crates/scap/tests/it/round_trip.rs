@@ -190,6 +190,7 @@ fn everything() -> Vec<Item> {
             pfminor: 27,
             pidns_init_start_ts: 28,
             clone_ts: 0,
+            incomplete: false,
             tty: 29,
             exe_writable: true,
             exe_upper_layer: true,

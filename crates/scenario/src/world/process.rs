@@ -130,6 +130,7 @@ impl Process {
             pfminor: values.u64(level, "thread.pfminor").unwrap_or_default(),
             pidns_init_start_ts: values.u64(level, "proc.pidns_init_start_ts").unwrap_or_default(),
             clone_ts: started,
+            incomplete: false,
             tty: values.u32(level, "proc.tty").unwrap_or_default(),
             exe_writable: values.bool(level, "proc.is_exe_writable").unwrap_or_default(),
             exe_upper_layer: values.bool(level, "proc.is_exe_upper_layer").unwrap_or_default(),

@@ -25,7 +25,7 @@ pub const CONTAINERS_LOOKED_UP: &[u8] = b"containers_looked_up";
 /// the files as JSON.
 pub(crate) const FILES: &[u8] = b"files";
 
-/// Name of the asynchronous event about the times of threads, for which a snapshot has no form. Its
+/// Name of the asynchronous event about the times of threads, which a snapshot has no form for. Its
 /// data is one record of numbers after the other.
 pub(crate) const TIMES: &[u8] = b"times";
 /// Bytes of a record: its numbers, and how many records an event has.
