@@ -2,9 +2,9 @@
 #pragma once
 #include "file.h"
 
-enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10 };
+enum { FAMILY_NONE = 0, FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10 };
 enum direction { OUTBOUND, INBOUND };
-enum { SUN_PATH = 108, SOCK_DGRAM = 2 };
+enum { SUN_PATH = 108, SOCK_STREAM = 1, SOCK_RAW = 3 };
 // The shortest address of a family that the kernel accepts.
 enum { ADDRESS_IN = 16, ADDRESS_IN6 = 24, ADDRESS_UNIX = 2 };
 
@@ -70,7 +70,7 @@ INLINE void add_unix_path(struct event *e, const char *path, u32 len)
 // A datagram may name its own destination, whatever its socket is connected to.
 INLINE bool given_counts(struct sock *sk, u16 remote_port, struct given given)
 {
-	return given.at && (remote_port == 0 || READ(sk, sk_type) == SOCK_DGRAM);
+	return given.at && (remote_port == 0 || READ(sk, sk_type) != SOCK_STREAM);
 }
 
 #define COMMON(sk) WINDOW(sk, __sk_common.skc_daddr)
@@ -87,7 +87,9 @@ INLINE void add_tuple_in(struct event *e, struct sock *sk, struct window common,
 	if (given_counts(sk, remote_port, given)) {
 		struct address_in address = {};
 		bpf_probe_read_user(&address, sizeof(address), (void *)given.at);
-		if (address.family == FAMILY_INET && given.len >= ADDRESS_IN) {
+		// Sending without a family, the kernel takes the address for one of IPv4.
+		bool taken = address.family == FAMILY_INET || (direction == OUTBOUND && address.family == FAMILY_NONE);
+		if (taken && given.len >= ADDRESS_IN) {
 			remote = address.addr;
 			remote_port = address.port;
 		}
@@ -109,7 +111,10 @@ INLINE void add_tuple_in6(struct event *e, struct sock *sk, enum direction direc
 	if (given_counts(sk, remote_port, given)) {
 		struct address_in6 address = {};
 		bpf_probe_read_user(&address, sizeof(address), (void *)given.at);
-		if (address.family == FAMILY_INET6 && given.len >= ADDRESS_IN6) {
+		// Without a family, raw sockets take the address for one of IPv6; others ignore it.
+		bool taken = address.family == FAMILY_INET6 ||
+			     (direction == OUTBOUND && address.family == FAMILY_NONE && READ(sk, sk_type) == SOCK_RAW);
+		if (taken && given.len >= ADDRESS_IN6) {
 			__builtin_memcpy(&remote, address.addr, sizeof(remote));
 			remote_port = address.port;
 		} else if (address.family == FAMILY_INET && given.len >= ADDRESS_IN) {

@@ -5,7 +5,8 @@
 INLINE void put_connect_tuple(struct event *e, struct call *c)
 {
 	if (c->ret == 0 || c->ret == -EINPROGRESS)
-		put_tuple(e, c->args[0], OUTBOUND, (struct given){c->args[1], c->args[2]});
+		// The kernel knows both ends.
+		put_tuple(e, c->args[0], OUTBOUND, (struct given){});
 	else
 		put_empty(e);
 }

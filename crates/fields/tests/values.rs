@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Machine, START, generic};
-use peregrine_event::{Abi, Builder, EventType};
+use common::{CLIENT, Machine, SERVER, START, generic};
+use peregrine_event::{Abi, Builder, EventType, Socktuple};
 use peregrine_filter::OutputKind;
 use serde_json::json;
 
@@ -328,6 +328,28 @@ fn events_without_an_fd_have_no_fd_fields() {
         b.i64(0).text("x");
     });
     lacks(&machine, &["fd.name", "fd.num", "fd.types", "fd.typechar", "fd.ip"]);
+}
+
+#[test]
+fn live_the_calls_say_which_end_is_local() {
+    let mut machine = Machine::live();
+    // In another network namespace, the peer may have the address of the machine's own interface.
+    let (here, there) = (SERVER, CLIENT);
+    machine.event(EventType::SocketSocketX, |b| {
+        b.i64(5).u32(2).u32(2).u32(17).u32(0);
+    });
+    machine.event(EventType::SocketSendtoX, |b| {
+        let tuple = Socktuple::V4 { source: here, destination: there };
+        b.i64(1).param(b"x").i64(5).u32(1).socktuple(&tuple);
+    });
+    let ends = [("fd.lip", "93.184.216.34"), ("fd.rip", "10.0.0.5"), ("fd.lport", "443")];
+    has(&machine, &ends);
+    has(&machine, &[("fd.is_server", "false"), ("fd.cip", "93.184.216.34")]);
+    machine.event(EventType::SocketRecvfromX, |b| {
+        let tuple = Socktuple::V4 { source: there, destination: here };
+        b.i64(1).param(b"x").socktuple(&tuple).i64(5).u32(1);
+    });
+    has(&machine, &ends);
 }
 
 #[test]

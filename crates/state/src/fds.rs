@@ -159,14 +159,19 @@ impl FdTables {
     /// Turns connections of a snapshot so that they go from client to server: a snapshot does not
     /// say which end connected, but a connection from a port with a listening socket was accepted
     /// there.
-    pub(crate) fn give_all_directions(&mut self, server_ports: &HashSet<u16>) {
-        self.tables.iter_mut().for_each(|table| table.give_directions(server_ports));
+    pub(crate) fn give_all_directions(&mut self, server_ports: &HashSet<u16>, live: bool) {
+        self.tables.iter_mut().for_each(|table| table.give_directions(server_ports, live));
     }
 
     /// The same for one process.
-    pub(crate) fn give_directions(&mut self, owner: ThreadRef, server_ports: &HashSet<u16>) {
+    pub(crate) fn give_directions(
+        &mut self,
+        owner: ThreadRef,
+        server_ports: &HashSet<u16>,
+        live: bool,
+    ) {
         if let Some(table) = self.table_mut(owner) {
-            table.give_directions(server_ports);
+            table.give_directions(server_ports, live);
         }
     }
 }
@@ -232,11 +237,16 @@ impl FdTable {
         dense.chain(self.sparse.iter_mut().map(|(&fd, info)| (fd, info)))
     }
 
-    pub(crate) fn give_directions(&mut self, server_ports: &HashSet<u16>) {
+    pub(crate) fn give_directions(&mut self, server_ports: &HashSet<u16>, live: bool) {
         for (_, fd) in self.iter_mut() {
-            let FdKind::Ipv4(tuple) = fd.kind else { continue };
+            let port = match fd.kind {
+                FdKind::Ipv4(tuple) => tuple.sport,
+                // The reference leaves these open.
+                FdKind::Ipv6(tuple) if live => tuple.sport,
+                _ => continue,
+            };
             let fd = Arc::make_mut(fd);
-            if server_ports.contains(&tuple.sport) {
+            if server_ports.contains(&port) {
                 swap_ends(fd);
                 fd.name = socket_name(&fd.kind);
                 fd.role = Some(Role::Server);

@@ -12,6 +12,8 @@ use crate::fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name};
 /// Addresses of the machine.
 #[derive(Clone, Debug, Default)]
 pub struct Interfaces {
+    /// Whether ends of connections that an event lacks are guessed.
+    guesses: bool,
     v4: Vec<V4>,
     v6: Vec<Ipv6Addr>,
     // As the source described them.
@@ -25,6 +27,13 @@ struct V4 {
 }
 
 impl Interfaces {
+    /// Without addresses. The reference's recordings lack ends that it guesses itself; live, an end
+    /// that the kernel does not tell is unknown, since the socket may be in another network
+    /// namespace.
+    pub(crate) fn new(live: bool) -> Self {
+        Self { guesses: !live, ..Self::default() }
+    }
+
     /// Whether one of the machine's interfaces has this address.
     pub fn has(&self, ip: IpAddr) -> bool {
         match ip {
@@ -61,9 +70,11 @@ impl Interfaces {
         }
     }
 
-    /// Fills the end of a connection that is not known yet with the machine's likely address.
+    /// Fills the end of a connection that is not known yet with the machine's likely address, unless
+    /// the run is live.
     pub(crate) fn complete(&self, kind: &mut FdKind) {
         match kind {
+            _ if !self.guesses => {}
             FdKind::Ipv4(tuple) => {
                 let same_port = tuple.sport == tuple.dport;
                 if tuple.sip.is_unspecified() {

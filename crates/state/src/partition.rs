@@ -84,7 +84,7 @@ impl Partition {
     pub(crate) fn new(max_fds: usize, live: bool) -> Self {
         Self {
             fds: FdTables::new(max_fds),
-            interfaces: Interfaces::default(),
+            interfaces: Interfaces::new(live),
             counters: Counters::default(),
             clock: Clock::default(),
             scratch: Scratch::default(),

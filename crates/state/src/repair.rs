@@ -142,7 +142,7 @@ impl State {
             ports.extend(info.kind.server_port());
             found.insert(fd, Arc::new(info));
         }
-        found.give_directions(&ports);
+        found.give_directions(&ports, true);
         let mut corrected = self.partition.fds.retain(owner, |fd, _| open.contains(&fd));
         for (fd, info) in found.iter_shared() {
             if self.partition.fds.get(owner, fd).is_some_and(|known| is_same_file(known, info)) {

@@ -281,7 +281,7 @@ impl State {
         new.iter().for_each(|&at| self.tree.link(at));
         let ports = std::mem::take(&mut self.server_ports);
         for at in new {
-            self.partition.fds.give_directions(at, &ports);
+            self.partition.fds.give_directions(at, &ports, self.config.live);
             if self.config.containers {
                 self.find_container(at);
             }

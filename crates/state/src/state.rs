@@ -163,7 +163,7 @@ impl State {
         self.loading = HashMap::new();
         self.tree.link_all();
         let ports = std::mem::take(&mut self.server_ports);
-        self.partition.fds.give_all_directions(&ports);
+        self.partition.fds.give_all_directions(&ports, self.config.live);
         if self.config.containers {
             self.find_all_containers();
         }

@@ -46,7 +46,7 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'
         _ => {}
     }
     let fd = subject.fd?;
-    let is_local = |ip| is_local(view, subject.thread, ip);
+    let ours = |ends: Ends| client_is_ours(view, subject.thread, fd, ends);
     match field {
         Fd::Type => text(fd.kind.type_name().as_bytes()),
         Fd::Types => Some(view.list([Value::Text(fd.kind.type_name().as_bytes())])),
@@ -60,10 +60,10 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'
         }
         Fd::ClientPort => client(fd).map(|end| Value::Uint(end.port.into())),
         Fd::ServerPort => server(fd).map(|end| Value::Uint(end.port.into())),
-        Fd::LocalIp | Fd::LocalNet => connection(fd)?.near(is_local).map(|end| Value::Ip(end.ip)),
-        Fd::RemoteIp | Fd::RemoteNet => connection(fd)?.far(is_local).map(|end| Value::Ip(end.ip)),
-        Fd::LocalPort => connection(fd)?.near(is_local).map(|end| Value::Uint(end.port.into())),
-        Fd::RemotePort => connection(fd)?.far(is_local).map(|end| Value::Uint(end.port.into())),
+        Fd::LocalIp | Fd::LocalNet => connection(fd)?.near(ours).map(|end| Value::Ip(end.ip)),
+        Fd::RemoteIp | Fd::RemoteNet => connection(fd)?.far(ours).map(|end| Value::Ip(end.ip)),
+        Fd::LocalPort => connection(fd)?.near(ours).map(|end| Value::Uint(end.port.into())),
+        Fd::RemotePort => connection(fd)?.far(ours).map(|end| Value::Uint(end.port.into())),
         Fd::ClientProto => {
             fd.role?;
             Some(service(view, client(fd)))
@@ -72,8 +72,8 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'
         Fd::ServerProto => {
             server(fd).map(|end| service(view, connection(fd).is_some().then_some(end)))
         }
-        Fd::LocalProto => Some(service(view, connection(fd)?.near(is_local))),
-        Fd::RemoteProto => Some(service(view, connection(fd)?.far(is_local))),
+        Fd::LocalProto => Some(service(view, connection(fd)?.near(ours))),
+        Fd::RemoteProto => Some(service(view, connection(fd)?.far(ours))),
         Fd::L4proto => text(match fd.l4proto() {
             L4Proto::Tcp => b"tcp",
             L4Proto::Udp => b"udp",
@@ -86,8 +86,9 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Fd, arg: &Arg) -> Option<Value<'
         Fd::SockFamily => None,
         Fd::IsServer => flag(match fd.kind {
             FdKind::Ipv4Server { .. } | FdKind::Ipv6Server { .. } => true,
-            FdKind::Ipv4(tuple) => is_local(tuple.dip.into()),
-            FdKind::Ipv6(tuple) => is_local(tuple.dip.into()),
+            FdKind::Ipv4(_) | FdKind::Ipv6(_) if view.state.is_live() => fd.is_server(),
+            FdKind::Ipv4(tuple) => is_local(view, subject.thread, tuple.dip.into()),
+            FdKind::Ipv6(tuple) => is_local(view, subject.thread, tuple.dip.into()),
             _ => false,
         }),
         Fd::Connected => flag(fd.connected),
@@ -322,15 +323,21 @@ struct Ends {
 }
 
 impl Ends {
-    /// This machine's end: the client's when its address is ours, else the server's.
-    fn near(self, is_local: impl Fn(IpAddr) -> bool) -> Option<End> {
-        Some(if is_local(self.client.ip) { self.client } else { self.server })
+    /// The end of the event's process, given whether that is the client's.
+    fn near(self, client_is_ours: impl Fn(Self) -> bool) -> Option<End> {
+        Some(if client_is_ours(self) { self.client } else { self.server })
     }
 
-    /// The other machine's end.
-    fn far(self, is_local: impl Fn(IpAddr) -> bool) -> Option<End> {
-        Some(if is_local(self.client.ip) { self.server } else { self.client })
+    /// The other end.
+    fn far(self, client_is_ours: impl Fn(Self) -> bool) -> Option<End> {
+        Some(if client_is_ours(self) { self.server } else { self.client })
     }
+}
+
+/// Whether the client's end is that of the process. Live, the calls that were made say so; in a
+/// recording, as the reference has it, the client's address if it is one of the machine.
+fn client_is_ours(view: &View<'_>, thread: &Thread, fd: &State, ends: Ends) -> bool {
+    if view.state.is_live() { !fd.is_server() } else { is_local(view, thread, ends.client.ip) }
 }
 
 fn ends(kind: FdKind) -> Option<Ends> {

@@ -34,7 +34,16 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        let mut state = State::new(Config::default());
+        Self::with(Config::default())
+    }
+
+    /// The same, monitored while it runs.
+    pub(crate) fn live() -> Self {
+        Self::with(Config { live: true, ..Config::default() })
+    }
+
+    fn with(config: Config) -> Self {
+        let mut state = State::new(config);
         let file = |fd: i64, name: &str| Fd {
             fd,
             ino: 9,

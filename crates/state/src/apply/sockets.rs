@@ -226,9 +226,12 @@ impl Partition {
             return None;
         }
         // A TCP socket keeps its peer, so a socket of unknown protocol whose ends change uses UDP.
+        // So does a server that exchanges messages itself; old recordings list it as one of TCP.
+        let server = matches!(old.kind, FdKind::Ipv4Server { .. } | FdKind::Ipv6Server { .. });
         match &mut new.kind {
             FdKind::Ipv4(Ipv4Tuple { l4proto, .. }) | FdKind::Ipv6(Ipv6Tuple { l4proto, .. })
-                if *l4proto == L4Proto::Unknown =>
+                if *l4proto == L4Proto::Unknown
+                    || (server && !self.live && *l4proto == L4Proto::Tcp) =>
             {
                 *l4proto = L4Proto::Udp;
             }

@@ -21,6 +21,43 @@ pub(super) static ROWS: &[Row] = &[
         let res = ok!(sendto(fd, c"datagram", 8, 0, &to[..], to.len()));
         see! { res: res, data: b"datagram", fd: fd, size: 8, tuple: (local(fd), there) }
     }),
+    row(SocketSendtoX, "UDP, to an address without a family", || {
+        let (_, there) = bound(loopback(0), SOCK_DGRAM);
+        let (fd, mut to) = (socket_for(there, SOCK_DGRAM), raw(there));
+        to[..2].fill(0);
+        let res = ok!(sendto(fd, c"datagram", 8, 0, &to[..], to.len()));
+        see! { res: res, data: b"datagram", fd: fd, size: 8, tuple: (local(fd), there) }
+    }),
+    row(SocketSendtoX, "UDP, to an address without a family, elsewhere than connected", || {
+        let (_, there) = bound(loopback(0), SOCK_DGRAM);
+        let (fd, first, mut to) = (socket_for(there, SOCK_DGRAM), raw(loopback(9)), raw(there));
+        to[..2].fill(0);
+        ok!(connect(fd, &first[..], first.len()));
+        let res = ok!(sendto(fd, c"datagram", 8, 0, &to[..], to.len()));
+        see! { res: res, data: b"datagram", fd: fd, size: 8, tuple: (local(fd), there) }
+    }),
+    row(SocketSendtoX, "UDP over IPv6, where an address without a family is ignored", || {
+        let (_, there) = bound(loopback6(0), SOCK_DGRAM);
+        let (fd, to, mut ignored) = (socket_for(there, SOCK_DGRAM), raw(there), raw(loopback6(9)));
+        ignored[..2].fill(0);
+        ok!(connect(fd, &to[..], to.len()));
+        let res = ok!(sendto(fd, c"datagram", 8, 0, &ignored[..], ignored.len()));
+        see! { res: res, data: b"datagram", fd: fd, size: 8, tuple: (local(fd), there) }
+    }),
+    row(SocketSendmsgX, "to an address without a family", || {
+        let (_, there) = bound(loopback(0), SOCK_DGRAM);
+        let (fd, mut to) = (socket_for(there, SOCK_DGRAM), raw(there));
+        to[..2].fill(0);
+        let mut message = Message::of(&[b"x"]).name(to);
+        let res = ok!(sendmsg(fd, &message.header(), 0));
+        see! { res: res, data: b"x", fd: fd, size: 1, tuple: (local(fd), there) }
+    }),
+    row(SocketConnectX, "UDP, to the address of no host", || {
+        let there = "0.0.0.0:9".parse().unwrap();
+        let (fd, to) = (socket_for(there, SOCK_DGRAM), raw(there));
+        let res = ok!(connect(fd, &to[..], to.len()));
+        see! { res: res, tuple: (local(fd), loopback(9)), fd: fd, addr: there }
+    }),
     row(SocketSendtoX, "UDP to IPv4 from IPv6", || {
         let (_, there) = bound(loopback(0), SOCK_DGRAM);
         let (fd, to) = (sys!(socket(AF_INET6, SOCK_DGRAM, 0)), raw(there));

@@ -7,7 +7,7 @@ use peregrine_event::{EventType, Sockaddr, Socktuple};
 
 use super::{World, process};
 use crate::fd::{FdKind, L4Proto, Role};
-use crate::state::Context;
+use crate::state::{Config, Context};
 
 const INET: u32 = 2;
 const INET6: u32 = 10;
@@ -190,6 +190,47 @@ fn an_unknown_source_is_taken_from_the_interfaces() {
     world.socket(3, INET, DGRAM);
     world.sendto(3, &tuple4("0.0.0.0:999", "10.0.0.9:53"));
     assert_eq!(world.fd_name(100, 3), "10.0.0.7:999->10.0.0.9:53");
+}
+
+#[test]
+fn live_an_end_that_the_kernel_does_not_know_is_not_guessed() {
+    let mut world = World::with(Config { live: true, ..Config::default() });
+    world.state.load(Item::Interface(Interface {
+        name: b"eth0".to_vec(),
+        address: InterfaceAddress::V4 {
+            address: "10.0.0.7".parse().unwrap(),
+            netmask: "255.255.255.0".parse().unwrap(),
+            broadcast: "10.0.0.255".parse().unwrap(),
+        },
+        link_speed: 0,
+    }));
+    world.socket(3, INET, DGRAM);
+    world.sendto(3, &tuple4("0.0.0.0:999", "10.0.0.9:53"));
+    assert_eq!(world.fd_name(100, 3), "0.0.0.0:999->10.0.0.9:53");
+    assert_eq!(world.fd(100, 3).unwrap().role, Some(Role::Client));
+    // An answer arrives from an address that is the machine's own in another network namespace.
+    world.sendto(3, &tuple4("0.0.0.0:999", "10.0.0.7:53"));
+    world.recvfrom(3, &tuple4("10.0.0.7:53", "0.0.0.0:999"));
+    assert_eq!(world.fd_name(100, 3), "0.0.0.0:999->10.0.0.7:53");
+}
+
+#[test]
+fn a_server_of_datagrams_that_a_recording_lists_as_tcp_has_the_ends_of_each_message() {
+    let mut world = World::new();
+    world.load(process(50, 1, "dns"));
+    let kind = KindItem::Ipv6Server { ip: "::".parse().unwrap(), port: 53, l4proto: 1 };
+    world.state.load(Item::Fds(50, vec![FdItem { fd: 3, ino: 8, kind }]));
+    world.state.loaded();
+    assert_eq!(world.fd(50, 3).unwrap().l4proto(), L4Proto::Tcp);
+    for client in ["1.1.1.1:5", "2.2.2.2:6"] {
+        world.event(EventType::SocketRecvfromX, 50, |b| {
+            let source = format!("[::ffff:{}", client.replace(':', "]:"));
+            let tuple = tuple6(&source, "[::ffff:10.0.0.1]:53");
+            b.i64(1).param(b"x").socktuple(&tuple).i64(3).u32(1);
+        });
+        assert_eq!(world.fd_name(50, 3), format!("{client}->10.0.0.1:53"));
+        assert_eq!(world.fd(50, 3).unwrap().l4proto(), L4Proto::Udp);
+    }
 }
 
 #[test]
