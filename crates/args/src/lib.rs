@@ -82,6 +82,9 @@ fn command(first: &str, words: &[String], arguments: &[OsString]) -> Result<Comm
     if words == ["help"] {
         return Ok(Command::Help);
     }
+    if !is_command(first) && is_capture(first) {
+        return Err(UsageError::Capture(first.to_owned()));
+    }
     if !is_command(first) {
         return Err(UsageError::UnknownCommand { word: first.to_owned(), nearest: nearest(first) });
     }
@@ -98,6 +101,9 @@ fn ignored_words(options: &Options) -> Result<Vec<String>, UsageError> {
     let warning = |word: &String| {
         if is_command(word) {
             return Err(UsageError::CommandNotFirst(word.clone()));
+        }
+        if is_capture(word) {
+            return Err(UsageError::Capture(word.clone()));
         }
         let hint = meant(word, options).map(|hint| format!("; {hint}")).unwrap_or_default();
         Ok(format!("ignoring `{word}`: it is neither a command nor the value of an option{hint}"))
@@ -119,6 +125,14 @@ fn meant(word: &str, options: &Options) -> Option<String> {
     }
     let option = || options::nearest(word).map(|option| format!("--{option}"));
     nearest(word).or_else(option).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// Whether a word names a capture, by its ending. To monitor the machine in place of it would be the
+/// opposite of what is meant.
+fn is_capture(word: &str) -> bool {
+    let packed = [".gz", ".zst", ".lz4", ".zip", ".xz", ".bz2"];
+    let name = packed.iter().find_map(|ending| word.strip_suffix(ending)).unwrap_or(word);
+    [".scap", ".cap"].iter().any(|ending| name.len() > ending.len() && name.ends_with(ending))
 }
 
 fn is_command(word: &str) -> bool {
@@ -199,6 +213,16 @@ mod tests {
             error("-c falco.yaml tune"),
             "the command comes before the options: peregrine tune …"
         );
+    }
+
+    #[test]
+    fn a_capture_beside_the_options_is_an_error_that_says_what_replays_it() {
+        for line in ["a.scap", "-r rules.yaml a.scap", "-U dir/b.scap.gz", "x.cap"] {
+            let error = error(line);
+            let name = line.split(' ').next_back().unwrap();
+            let option = format!("-o engine.kind=replay -o engine.replay.capture_file={name}");
+            assert!(error.contains(&option), "{error}");
+        }
     }
 
     #[test]

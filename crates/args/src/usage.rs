@@ -34,6 +34,12 @@ pub enum UsageError {
         /// The most similar command.
         nearest: Option<String>,
     },
+    /// A capture, where a command or nothing is expected.
+    #[error(
+        "`{0}` is a capture, and only an option replays it: \
+         -o engine.kind=replay -o engine.replay.capture_file={0}"
+    )]
+    Capture(String),
     /// A command that options stand before.
     #[error("the command comes before the options: peregrine {0} …")]
     CommandNotFirst(String),

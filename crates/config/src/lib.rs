@@ -48,10 +48,11 @@ pub use sections::{
     ExtraField, Facility, FalcoLibs, FieldChanges, FileCompression, FileOutput, FileRotation,
     Files, Fsync, Headers, Hooks, HttpExtras, HttpOutput, Include, Interval, IntervalError,
     Kubernetes, LibsLogger, LibsSeverity, ListenAddress, LiveSettings, LogFormat, LogLevel,
-    Matchers, Metrics, OutputsQueue, OwnPluginKeys, OwnStdoutKeys, OwnSyslogKeys, Plugin, Plugins,
-    Presentation, ProgramOutput, Renames, Retries, RingSize, RuleMatching, RuleSelection, Scope,
-    Select, Share, StdoutOutput, Strategy, SyscallEventDrops, SyscallEventTimeouts, SyslogAddress,
-    SyslogForm, SyslogFraming, SyslogOutput, Tls, Trust, Webserver, WhenClosed, WhenFull,
+    Matchers, Metrics, OldestReader, OutputsQueue, OwnPluginKeys, OwnStdoutKeys, OwnSyslogKeys,
+    Plugin, Plugins, Presentation, ProgramOutput, Renames, Retries, RingSize, RuleMatching,
+    RuleSelection, Scope, Select, Share, StdoutOutput, Strategy, SyscallEventDrops,
+    SyscallEventTimeouts, SyslogAddress, SyslogForm, SyslogFraming, SyslogOutput, Tls, Trust,
+    Webserver, WhenClosed, WhenFull,
 };
 pub use sections::{
     KafkaCompression, KafkaOutput, KafkaSasl, NatsLogin, NatsOutput, SaslMechanism,

@@ -280,6 +280,13 @@ impl Work<'_> {
             // scripts rely on that.
             self.controls.wait_for_stop(self.settings.limit.unwrap_or_default());
         }
+        if replay.is_cut() {
+            self.log.warning(format_args!(
+                "{}: the compressed data ends without its end mark, as that of a recorder that was \
+                 killed. All events up to there were read.",
+                path.display()
+            ));
+        }
         followed.map_err(|error| ReplayError::read(path, error).into())
     }
 

@@ -22,7 +22,7 @@ use peregrine_event::{Event, EventFlags, EventType};
 use peregrine_fields::Fields;
 use peregrine_files::FileMode;
 use peregrine_rules::{EventSource, Loader};
-use peregrine_runtime::capture::MatchCaptureSettings;
+use peregrine_runtime::capture::{MatchCaptureSettings, OldestReader};
 use peregrine_runtime::observers::RunObserver;
 use peregrine_scap::Reader;
 use peregrine_state::State;
@@ -169,6 +169,7 @@ fn observer(generation: &Generation, origin: &AlertOrigin) -> RunObserver {
             default_duration: Duration::from_secs(1),
             max_bytes: None,
             mode: FileMode::PRIVATE,
+            oldest_reader: OldestReader::default(),
         },
         max_waits: MaxWaits { metadata: Duration::ZERO, accounts: Duration::from_millis(500) },
         limit: Some(Duration::from_secs(1_000_000)),

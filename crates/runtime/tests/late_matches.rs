@@ -25,7 +25,7 @@ use peregrine_output::{
     AlertFilter, ChannelOutput, ChannelSettings, Drain, FileOutput, Format, Layout, WhenFull,
 };
 use peregrine_rules::{EventSource, Loader};
-use peregrine_runtime::capture::MatchCaptureSettings;
+use peregrine_runtime::capture::{MatchCaptureSettings, OldestReader};
 use peregrine_runtime::observers::RunObserver;
 use peregrine_scap::Reader;
 use peregrine_state::Config;
@@ -110,6 +110,7 @@ fn observer(directory: &Path, generation: &Generation, origin: &AlertOrigin) -> 
             default_duration: Duration::from_millis(10),
             max_bytes: None,
             mode: FileMode::PRIVATE,
+            oldest_reader: OldestReader::default(),
         },
         max_waits: MaxWaits { metadata: Duration::from_millis(100), accounts: Duration::ZERO },
         limit: None,

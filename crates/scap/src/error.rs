@@ -6,23 +6,28 @@ use peregrine_event::plugins::UnknownPlugin;
 use peregrine_event::{BuildError, EventType, WireError};
 use thiserror::Error;
 
+use crate::decompress::Packed;
+
 /// Why reading or writing a capture ended.
 ///
 /// Offsets count bytes of the capture after decompression. The name of the file is the caller's to
-/// add.
+/// add. The text of an error is all there is to say; there are no causes behind it.
 #[derive(Debug, Error)]
 pub enum ScapError {
     /// The file cannot be opened.
     #[error("can't be opened: {0}")]
-    Open(#[source] io::Error),
+    Open(io::Error),
     /// Reading failed.
-    #[error("can't be read after byte {offset}: {source}")]
+    #[error("can't be read after byte {offset}: {error}")]
     Read {
         /// Bytes read so far.
         offset: u64,
         /// The error of the system.
-        source: io::Error,
+        error: io::Error,
     },
+    /// It is compressed in a form that is not read.
+    #[error("{}", .0.remedy())]
+    Packed(Packed),
     /// The file does not start like a capture.
     #[error("is not a capture file")]
     NotACapture,
@@ -41,7 +46,6 @@ pub enum ScapError {
         /// Start of the block.
         offset: u64,
         /// What is wrong with it.
-        #[source]
         damage: Damage,
     },
     /// It has an event of a plugin that is not loaded.
@@ -49,7 +53,7 @@ pub enum ScapError {
     Plugin(#[from] UnknownPlugin),
     /// The capture cannot be written.
     #[error("can't be written: {0}")]
-    Write(#[source] io::Error),
+    Write(io::Error),
     /// A list or an event exceeds the length fields of the format.
     #[error("can't be written: {what} of {len} bytes is longer than the format allows")]
     TooLong {
@@ -73,9 +77,9 @@ pub enum Damage {
         /// Bytes present.
         have: u64,
     },
-    /// The compressed bytes are not valid gzip.
+    /// The compressed bytes are not valid.
     #[error("the compressed data is broken: {0}")]
-    Gzip(#[source] io::Error),
+    Compressed(io::Error),
     /// A block shorter than the minimum for its kind.
     #[error("{what} says it has {len} bytes, it needs at least {min}")]
     Short {

@@ -1,18 +1,15 @@
-//! The bytes of a capture: decompressed if necessary, and buffered so that a block is read in
-//! place.
+//! The bytes of a capture, buffered so that a block is read in place.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
 
-use flate2::bufread::GzDecoder;
+use crate::decompress::{Packed, Source};
 
-/// First bytes of a gzip member.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Bytes requested from the source at once. The buffer grows only for larger blocks.
 const CHUNK: usize = 256 << 10;
 
 /// A window over the decompressed bytes of `R`.
 #[derive(Debug)]
-pub(crate) struct Input<R> {
+pub(crate) struct Input<R: Read> {
     source: Source<R>,
     buffer: Vec<u8>,
     start: usize,
@@ -25,7 +22,17 @@ impl<R: Read> Input<R> {
     pub(crate) fn new(reader: R) -> Self {
         // Smaller than our requests, so that a plain file is read directly into our buffer.
         let reader = BufReader::with_capacity(CHUNK / 4, reader);
-        Self { source: Source::Unknown(reader), buffer: Vec::new(), start: 0, end: 0, offset: 0 }
+        Self { source: Source::new(reader), buffer: Vec::new(), start: 0, end: 0, offset: 0 }
+    }
+
+    /// Whether the compressed bytes end without their end mark.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.source.is_cut()
+    }
+
+    /// The form of compression, if it is one that is not read.
+    pub(crate) fn packed(&self) -> Option<Packed> {
+        self.source.packed()
     }
 
     /// Position of the first byte of [`Self::bytes`] in the decompressed stream.
@@ -102,69 +109,6 @@ impl<R: Read> Input<R> {
         }
         Ok(count - left)
     }
-}
-
-/// Plain or compressed bytes, detected by the first ones.
-#[derive(Debug)]
-enum Source<R> {
-    Unknown(BufReader<R>),
-    Plain(BufReader<R>),
-    Gzip(Box<GzDecoder<BufReader<R>>>),
-    Ended,
-}
-
-impl<R: Read> Read for Source<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self {
-                Self::Plain(reader) => return reader.read(buffer),
-                Self::Gzip(decoder) => match decoder.read(buffer)? {
-                    0 if !buffer.is_empty() => self.next_member()?,
-                    count => return Ok(count),
-                },
-                Self::Unknown(reader) => {
-                    let gzip = is_gzip(reader.fill_buf()?);
-                    self.replace(|reader| {
-                        if gzip {
-                            Self::Gzip(Box::new(GzDecoder::new(reader)))
-                        } else {
-                            Self::Plain(reader)
-                        }
-                    });
-                }
-                Self::Ended => return Ok(0),
-            }
-        }
-    }
-}
-
-impl<R: Read> Source<R> {
-    /// A gzip file may consist of several members. Bytes after the last are ignored.
-    fn next_member(&mut self) -> io::Result<()> {
-        let more = match self {
-            Self::Gzip(decoder) => is_gzip(decoder.get_mut().fill_buf()?),
-            _ => false,
-        };
-        self.replace(
-            |reader| {
-                if more { Self::Gzip(Box::new(GzDecoder::new(reader))) } else { Self::Ended }
-            },
-        );
-        Ok(())
-    }
-
-    fn replace(&mut self, with: impl FnOnce(BufReader<R>) -> Self) {
-        *self = match std::mem::replace(self, Self::Ended) {
-            Self::Unknown(reader) | Self::Plain(reader) => with(reader),
-            Self::Gzip(decoder) => with(decoder.into_inner()),
-            Self::Ended => Self::Ended,
-        };
-    }
-}
-
-/// Whether a gzip member begins here. One byte is enough: a pipe may give no more.
-fn is_gzip(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().zip(GZIP).all(|(&byte, magic)| byte == magic)
 }
 
 #[cfg(test)]

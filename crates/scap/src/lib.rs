@@ -1,4 +1,5 @@
-//! Capture files: reads every version, and writes the newest.
+//! Capture files: reads every version, plain or compressed by gzip, zstd or lz4, and writes the
+//! newest.
 //!
 //! A capture is a snapshot of a machine (threads, open files, users, interfaces) followed by
 //! events. [`Reader`] returns both, old events in their current form; [`Writer`] writes such a
@@ -13,8 +14,10 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod appendix;
 mod convert;
 mod cursor;
+mod decompress;
 mod encode;
 mod error;
 mod format;
@@ -25,7 +28,9 @@ mod snapshot;
 mod v1;
 mod writer;
 
+pub use appendix::OldestReader;
+pub use decompress::Packed;
 pub use error::{Damage, ScapError};
 pub use peregrine_event::source::Record;
-pub use reader::{Counts, Reader};
+pub use reader::{Counts, Reader, open_file};
 pub use writer::{Compression, Writer};

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use peregrine_event::plugins::{PluginSources, is_of_plugin, source_of};
@@ -11,6 +12,7 @@ use peregrine_event::wire::{HEADER_LEN, Head, WireError};
 use peregrine_event::{Event, EventType};
 use peregrine_limits::{CAPTURE_EVENT_BYTES, CAPTURE_LIST_BYTES};
 
+use crate::appendix;
 use crate::convert::{Converter, Outcome};
 use crate::cursor::Cursor;
 use crate::error::{Damage, ScapError};
@@ -45,7 +47,7 @@ use crate::v1;
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Reader<R> {
+pub struct Reader<R: Read> {
     input: Input<R>,
     position: Position,
     /// Size of the last returned block; it stays buffered until the next call.
@@ -53,7 +55,7 @@ pub struct Reader<R> {
     /// What [`TimedSource::due`] has found.
     peeked: Option<Peeked>,
     converter: Converter,
-    /// An event of the first block format, rewritten in the second.
+    /// An event of the first block format, rewritten in the second, or one with its appendix.
     upgraded: Vec<u8>,
     counts: Counts,
     plugins: Option<PluginSources>,
@@ -131,14 +133,25 @@ struct UsualBlock<'a> {
 }
 
 impl Reader<File> {
-    /// Opens a capture file.
+    /// Opens a capture file; `-` is standard input.
     ///
     /// # Errors
     /// If the file cannot be opened. Errors in its content are returned by the first call of
     /// [`Self::next`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ScapError> {
-        File::open(path).map(Self::new).map_err(ScapError::Open)
+        open_file(path).map(Self::new).map_err(ScapError::Open)
     }
+}
+
+/// Opens the file of a capture, for [`Reader::new`]; `-` is standard input, which can be read once.
+///
+/// # Errors
+/// If it cannot be opened.
+pub fn open_file(path: impl AsRef<Path>) -> io::Result<File> {
+    if path.as_ref() == Path::new("-") {
+        return Ok(io::stdin().as_fd().try_clone_to_owned()?.into());
+    }
+    File::open(path)
 }
 
 impl<R: Read> Source for Reader<R> {
@@ -193,6 +206,12 @@ impl<R: Read> Reader<R> {
         self.counts
     }
 
+    /// Whether the compressed bytes ended without their end mark: the recorder was killed, or the
+    /// file is not complete. Known once all records are read.
+    pub fn is_cut(&self) -> bool {
+        self.input.is_cut()
+    }
+
     /// The next record, or `None` at the end.
     ///
     /// # Errors
@@ -221,10 +240,7 @@ impl<R: Read> Reader<R> {
         let FoundEvent { place, head, cpu, flags } = match found {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
-            Err(error) => {
-                self.position = Position::Ended;
-                return Err(error);
-            }
+            Err(error) => return self.ended_by(error).map_or(Ok(None), Err),
         };
         let bytes = match place {
             Place::Input { start, len } => {
@@ -269,11 +285,17 @@ impl<R: Read> Reader<R> {
                 position: std::mem::replace(&mut self.position, Position::Peeked),
             })),
             Ok(None) => Ok(None),
-            Err(error) => {
-                self.position = Position::Ended;
-                Err(error)
-            }
+            Err(error) => self.ended_by(error).map_or(Ok(None), Err),
         }
+    }
+
+    /// Ends the capture. That it ends inside an event is no error if its compressed bytes were cut.
+    #[cold]
+    fn ended_by(&mut self, error: ScapError) -> Option<ScapError> {
+        let events = matches!(self.position, Position::Events);
+        let is_end = matches!(error, ScapError::Damaged { damage: Damage::Truncated { .. }, .. });
+        self.position = Position::Ended;
+        (!(events && is_end && self.input.is_cut())).then_some(error)
     }
 
     /// The next of consecutive events; `None` before anything else.
@@ -431,6 +453,14 @@ impl<R: Read> Reader<R> {
                 let upgraded = v1::upgrade(ty, body, &mut self.upgraded);
                 (upgraded.and_then(|()| take(&mut self.converter, &self.upgraded)), Place::Upgraded)
             }
+            (Some(_), Some(event))
+                if body
+                    .get(event.len()..)
+                    .and_then(|behind| appendix::join(event, behind, &mut self.upgraded))
+                    .is_some() =>
+            {
+                (take(&mut self.converter, &self.upgraded), Place::Upgraded)
+            }
             (Some(_), Some(event)) => {
                 (take(&mut self.converter, event), Place::Input { start, len: event.len() })
             }
@@ -545,14 +575,17 @@ impl<R: Read> Reader<R> {
     }
 
     #[cold]
-    fn unreadable(&self, source: io::Error) -> ScapError {
+    fn unreadable(&self, error: io::Error) -> ScapError {
+        if let Some(packed) = self.input.packed() {
+            return ScapError::Packed(packed);
+        }
         let offset = self.input.offset() + self.input.bytes().len() as u64;
-        match source.kind() {
+        match error.kind() {
             // The error kind of the decompressor for invalid input.
             ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-                ScapError::Damaged { offset, damage: Damage::Gzip(source) }
+                ScapError::Damaged { offset, damage: Damage::Compressed(error) }
             }
-            _ => ScapError::Read { offset, source },
+            _ => ScapError::Read { offset, error },
         }
     }
 }
@@ -582,6 +615,7 @@ impl<'a> UsualBlock<'a> {
         if total > BLOCK_HEADER + MAX_SMALL_EVENT
             || total > bytes.len()
             || start + len + BLOCK_TRAILER > total
+            || total - (start + len + BLOCK_TRAILER) >= appendix::SHORTEST
         {
             return None;
         }

@@ -7,6 +7,7 @@ use peregrine_event::snapshot::Item;
 use peregrine_event::{Event, EventFlags};
 use peregrine_limits::CAPTURE_LIST_BYTES;
 
+use crate::appendix::{self, OldestReader};
 use crate::encode;
 use crate::error::ScapError;
 use crate::format::{
@@ -50,6 +51,7 @@ pub struct Writer<W: Write> {
     sink: Sink<W>,
     /// Body of the current block.
     body: Vec<u8>,
+    oldest_reader: OldestReader,
 }
 
 impl<W: Write> Writer<W> {
@@ -62,9 +64,16 @@ impl<W: Write> Writer<W> {
             Compression::None => Sink::Plain(BufWriter::new(sink)),
             Compression::Gzip => Sink::Gzip(GzEncoder::new(sink, flate2::Compression::default())),
         };
-        let mut writer = Self { sink, body: Vec::new() };
+        let mut writer = Self { sink, body: Vec::new(), oldest_reader: OldestReader::default() };
         writer.restart(snapshot)?;
         Ok(writer)
+    }
+
+    /// Writes events so that this program and later ones can read them. [`Reader`](crate::Reader)
+    /// gives all parameters in any case.
+    #[must_use]
+    pub fn oldest_reader(self, oldest_reader: OldestReader) -> Self {
+        Self { oldest_reader, ..self }
     }
 
     /// Starts another section in the same sink with a snapshot of its machine. The numbers of
@@ -90,7 +99,7 @@ impl<W: Write> Writer<W> {
         if flagged {
             self.body.extend_from_slice(&flags.0.to_le_bytes());
         }
-        self.body.extend_from_slice(event.bytes());
+        appendix::split(event, self.oldest_reader, &mut self.body);
         let large = event.ty.info().flags.contains(EventFlags::LARGE_PAYLOAD)
             || padded(self.body.len()) + BLOCK_TRAILER > MAX_SMALL_EVENT;
         self.block(match (large, flagged) {

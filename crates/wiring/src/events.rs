@@ -1,6 +1,5 @@
 //! Events of a capture or of this machine, for commands that look at them and raise no alerts.
 
-use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use peregrine_probe::Live;
 use peregrine_rules::{Loader, RuleSet};
 
 use peregrine_runtime::{control, signals, sources};
-use peregrine_scap::Reader;
+use peregrine_scap::{Reader, open_file};
 
 use super::feed::{self, Feeders};
 use super::patient::PatientResolver;
@@ -126,7 +125,7 @@ impl<'a> Watch<'a> {
         match &prepared.config.engine {
             Kind::Replay { capture_file } => {
                 let name = capture_file.display();
-                let file = File::open(capture_file);
+                let file = open_file(capture_file);
                 let file = file.with_context(|| format!("cannot read {name}"))?;
                 let mut engine = Engine::new(Arc::clone(generation), run::state(prepared));
                 let names = checks::enabled_sources(setup, &LoadArgs::default())?;

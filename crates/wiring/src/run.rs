@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use peregrine_config::{CaptureMode, Engine};
 use peregrine_engine::held::MaxWaits;
-use peregrine_runtime::capture::{FileSettings, MatchCaptureSettings};
+use peregrine_runtime::capture::{FileSettings, MatchCaptureSettings, OldestReader};
 use peregrine_runtime::observers::{RunPolicies, TimeoutSettings};
 use peregrine_runtime::{RunSettings, SourceSettings};
 use peregrine_telemetry::{DropAction, DropPolicy};
@@ -19,6 +19,7 @@ pub fn settings(
     policies: RunPolicies,
 ) -> RunSettings {
     let (options, mode) = (prepared.options, prepared.config.files.mode);
+    let oldest_reader = oldest_reader(prepared.config.capture.oldest_reader);
     if let Some(MatchCaptureSettings { all_rules, path_prefix, .. }) = &policies.captures {
         prepared.agent.log.info(format_args!(
             "Capture is enabled in mode '{}'. Capturing events to {path_prefix}",
@@ -38,7 +39,11 @@ pub fn settings(
             .ok()
             .filter(|&seconds| seconds > 0)
             .map(Duration::from_secs),
-        record_all: record_all.map(|path| FileSettings { mode, ..FileSettings::by_name(path) }),
+        record_all: record_all.map(|path| FileSettings {
+            mode,
+            oldest_reader,
+            ..FileSettings::by_name(path)
+        }),
         profile: options.profile || options.profile_folded.is_some(),
     }
 }
@@ -91,7 +96,16 @@ fn captures(setup: &Setup) -> Option<MatchCaptureSettings> {
         default_duration: Duration::from_millis(keys.default_duration.into()),
         max_bytes: (keys.max_file_size_mb > 0).then_some(keys.max_file_size_mb << 20),
         mode,
+        oldest_reader: oldest_reader(keys.oldest_reader),
     })
+}
+
+fn oldest_reader(key: peregrine_config::OldestReader) -> OldestReader {
+    match key {
+        peregrine_config::OldestReader::Falco0_42 => OldestReader::Falco0_42,
+        peregrine_config::OldestReader::Falco0_43 => OldestReader::Falco0_43,
+        peregrine_config::OldestReader::Falco0_44 => OldestReader::Falco0_44,
+    }
 }
 
 /// Sizes of the state.

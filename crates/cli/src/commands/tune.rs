@@ -1,7 +1,6 @@
 //! `peregrine tune`: what rules and system calls cost on this machine, or on that of a capture, and
 //! which settings follow.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use peregrine_engine::{Engine, Generation};
 use peregrine_probe::bpf::online_cpus;
 use peregrine_runtime::control::{self, Control};
 use peregrine_runtime::signals;
-use peregrine_scap::Reader;
+use peregrine_scap::{Reader, open_file};
 use peregrine_tune::{Cpus, Limits, Report, candidates, measure};
 
 use peregrine_args::{EventsArgs, RunArgs, TuneCommand};
@@ -59,7 +58,7 @@ fn recommend(
     let stopped = || controls.poll() && matches!(controls.next(), Some(Control::Stop));
     let measured = match &prepared.config.engine {
         Kind::Replay { capture_file } => {
-            let file = File::open(capture_file)
+            let file = open_file(capture_file)
                 .with_context(|| format!("cannot read {}", capture_file.display()))?;
             let limits = Limits { cpus: Cpus::default(), time: None, stopped: &stopped };
             let mut engine = Engine::new(Arc::clone(generation), run::state(prepared));

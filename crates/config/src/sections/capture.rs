@@ -22,6 +22,8 @@ section! {
         default_duration: u32 = 5000, extra { "minimum": 0 };
         /// Size at which a recording ends; 0 means no limit.
         max_file_size_mb: u64 = 0, extra { "minimum": 0, "maximum": 1_048_576 };
+        /// The oldest Falco that shall read what is recorded, also by `-w`: 0.42, 0.43 or 0.44.
+        oldest_reader: OldestReader = OldestReader::Falco0_44, extra { "$comment": "Peregrine" };
     }
 }
 
@@ -33,6 +35,24 @@ pub enum CaptureMode {
     /// Every rule.
     AllRules,
 }
+
+/// The oldest version of Falco that shall read a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldestReader {
+    /// 0.42.
+    Falco0_42,
+    /// 0.43.
+    Falco0_43,
+    /// 0.44 and newer.
+    Falco0_44,
+}
+
+words!(
+    OldestReader, { "enum": ["0.42", "0.43", "0.44"] }, "0.44",
+    { "0.42" => Self::Falco0_42, "0.43" => Self::Falco0_43, "0.44" => Self::Falco0_44 },
+    str::to_owned,
+    |word| ConfigIssue::in_file(format!("capture.oldest_reader '{word}' is not 0.42, 0.43 or 0.44."))
+);
 
 words!(
     CaptureMode, { "type": "string", "enum": ["rules", "all_rules"] }, "rules",

@@ -18,7 +18,7 @@ mod throttling;
 mod webserver;
 
 pub use append_output::{AppendOutput, ExtraField};
-pub use capture::{Capture, CaptureMode};
+pub use capture::{Capture, CaptureMode, OldestReader};
 pub use containers::{Containers, Matchers};
 pub use drops::{DropAction, DropActions, Share, SyscallEventDrops, SyscallEventTimeouts};
 pub use engine::{Engine, Hooks, LiveSettings, RingSize, Scope};

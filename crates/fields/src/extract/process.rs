@@ -87,11 +87,8 @@ pub(crate) fn value<'a>(view: &View<'a>, field: Process, arg: &Arg) -> Option<Va
         Process::PgidExe => leader_text(view, thread, Session::Pgid, |t| &t.exec.exe),
         Process::PgidExepath => leader_text(view, thread, Session::Pgid, |t| &t.exec.exepath),
         Process::Duration => age(view, thread),
-        // The age of a parent that started before the capture is unknown. Falco returns the number
-        // of its open fds instead.
-        Process::ParentDuration => {
-            age(view, parent()?).or_else(|| Some(Value::Uint(view.state.fd_count(thread) as u64)))
-        }
+        // The age of a parent that started before the capture is unknown.
+        Process::ParentDuration => age(view, parent()?),
         Process::StartTs => known(thread.clone_ts),
         Process::ParentStartTs => Some(Value::Uint(view.state.parent(thread)?.clone_ts)),
         Process::IsExeWritable => flag(exec.exe_writable),

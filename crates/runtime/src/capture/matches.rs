@@ -8,6 +8,7 @@ use peregrine_files::FileMode;
 use peregrine_scap::Compression;
 use peregrine_state::{Description, State};
 
+use super::OldestReader;
 use super::writer::{CaptureFile, CaptureWriter, FileSettings};
 
 /// When captures around matches begin and end (`capture` of the configuration).
@@ -23,6 +24,8 @@ pub struct MatchCaptureSettings {
     pub max_bytes: Option<u64>,
     /// Permissions of the files.
     pub mode: FileMode,
+    /// The oldest program that shall read them.
+    pub oldest_reader: OldestReader,
 }
 
 /// Records events around matches.
@@ -157,6 +160,7 @@ impl MatchCaptures {
             compression: Compression::Gzip,
             max_bytes: self.settings.max_bytes,
             mode: self.settings.mode,
+            oldest_reader: self.settings.oldest_reader,
         }
     }
 }

@@ -3,6 +3,8 @@
 mod matches;
 mod writer;
 
+pub use peregrine_scap::OldestReader;
+
 pub use matches::{MatchCaptureSettings, SizeReached};
 pub use writer::{Backpressure, CaptureError, CaptureFile, CaptureWriter, FileSettings};
 

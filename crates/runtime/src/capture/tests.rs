@@ -23,6 +23,7 @@ fn config(directory: &Path) -> MatchCaptureSettings {
         default_duration: Duration::from_millis(10),
         max_bytes: None,
         mode: FileMode::default(),
+        oldest_reader: OldestReader::default(),
     }
 }
 

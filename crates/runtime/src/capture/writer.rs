@@ -17,7 +17,7 @@ use peregrine_event::Event;
 use peregrine_event::wire::Abi;
 use peregrine_files::{FileError, FileMode};
 use peregrine_limits::CAPTURE_SNAPSHOTS;
-use peregrine_scap::{Compression, ScapError, Writer};
+use peregrine_scap::{Compression, OldestReader, ScapError, Writer};
 use peregrine_state::{Description, FullSnapshot};
 use peregrine_telemetry::{Heartbeat, Phase};
 use thiserror::Error;
@@ -100,6 +100,8 @@ pub struct FileSettings {
     pub max_bytes: Option<u64>,
     /// Its permissions.
     pub mode: FileMode,
+    /// The oldest program that shall read it.
+    pub oldest_reader: OldestReader,
 }
 
 impl FileSettings {
@@ -107,7 +109,13 @@ impl FileSettings {
     pub fn by_name(path: &Path) -> Self {
         let gz = path.extension().is_some_and(|extension| extension == "gz");
         let compression = if gz { Compression::Gzip } else { Compression::None };
-        Self { path: path.to_owned(), compression, max_bytes: None, mode: FileMode::PRIVATE }
+        Self {
+            path: path.to_owned(),
+            compression,
+            max_bytes: None,
+            mode: FileMode::PRIVATE,
+            oldest_reader: OldestReader::default(),
+        }
     }
 
     /// Creates the file.
@@ -500,6 +508,7 @@ impl OpenFile {
         let begun = Writer::new(sink, settings.compression, &snapshot.items);
         let described = |mut writer| describe(snapshot, &mut writer).map(|()| writer);
         let writer = begun
+            .map(|writer| writer.oldest_reader(settings.oldest_reader))
             .and_then(described)
             .map_err(|error| CaptureError::Write { path: path(), error })?;
         Ok(Self { settings, writer, written, progress: Arc::clone(progress) })

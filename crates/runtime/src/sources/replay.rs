@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use peregrine_event::plugins::UnknownPlugin;
-use peregrine_scap::{Reader, ScapError};
+use peregrine_scap::{Reader, ScapError, open_file};
 use thiserror::Error;
 
 /// Why a capture file can't be replayed.
@@ -33,12 +33,12 @@ pub enum ReplayError {
     Plugin(UnknownPlugin),
 }
 
-/// Opens a capture file. Errors in its content are returned when it is read.
+/// Opens a capture file, or standard input for `-`. Errors in its content are returned when it is read.
 ///
 /// # Errors
 /// When it can't be opened.
 pub fn open_capture(path: &Path) -> Result<Reader<File>, ReplayError> {
-    let file = File::open(path);
+    let file = open_file(path);
     file.map(Reader::new).map_err(|error| ReplayError::Open { path: path.to_owned(), error })
 }
 

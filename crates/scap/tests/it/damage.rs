@@ -4,7 +4,7 @@
 
 use crate::common::{CAPTURES, Owned, captures, events, gzip, items, plain, read, read_all};
 use peregrine_event::Event;
-use peregrine_scap::{Compression, ScapError, Writer};
+use peregrine_scap::{Compression, Reader, Record, ScapError, Writer};
 
 #[test]
 fn a_small_capture_survives_ten_thousand_wounds() {
@@ -29,6 +29,30 @@ fn compressed_captures_survive_wounds() {
         random.damage(&mut bytes);
         let (records, error) = read(bytes.as_slice());
         assert!(error.is_some() || !events(&records).is_empty());
+    }
+}
+
+#[test]
+fn the_capture_of_a_killed_recorder_is_read_to_its_end() {
+    let file = gzip(&small_capture());
+    let whole = read_all(small_capture().as_slice());
+    for len in file.len() / 2..=file.len() {
+        let mut reader = Reader::new(&file[..len]);
+        let mut events = 0;
+        let error = loop {
+            match reader.next() {
+                Ok(Some(record)) => events += usize::from(matches!(record, Record::Event { .. })),
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        assert_eq!(reader.is_cut(), len < file.len(), "{len}");
+        if events > 0 {
+            assert!(error.is_none(), "{len}: {error:?}");
+        }
+        if len + 8 >= file.len() {
+            assert_eq!(events, whole.iter().filter(|it| matches!(it, Owned::Event { .. })).count());
+        }
     }
 }
 

@@ -3,13 +3,13 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::common::{
-    CAPTURES, Owned, captures, close, event_block, events, items, read_all, section,
+    CAPTURES, Owned, captures, close, event_block, events, items, read, read_all, section,
 };
 use peregrine_event::snapshot::{
     Fd, FdKind, Group, Interface, InterfaceAddress, Item, Machine, Thread, User,
 };
 use peregrine_event::{Abi, Builder, Event, EventType};
-use peregrine_scap::{Compression, Writer};
+use peregrine_scap::{Compression, OldestReader, Writer};
 use proptest::prelude::*;
 
 #[test]
@@ -90,12 +90,45 @@ proptest! {
         let mut bytes = Vec::new();
         builder.finish(&mut bytes).unwrap();
 
-        let mut writer = Writer::new(Vec::new(), Compression::None, &[]).unwrap();
-        let mut event = Event::parse(&bytes, cpu).unwrap();
-        event.abi = abi;
-        writer.event(&event, state_only).unwrap();
-        let read = read_all(writer.finish().unwrap().as_slice());
-        prop_assert_eq!(read, [Owned::Event { num: 1, cpu, abi, state_only, bytes }]);
+        for reader in [OldestReader::Falco0_42, OldestReader::Falco0_43, OldestReader::Falco0_44] {
+            let writer = Writer::new(Vec::new(), Compression::None, &[]).unwrap();
+            let mut writer = writer.oldest_reader(reader);
+            let mut event = Event::parse(&bytes, cpu).unwrap();
+            event.abi = abi;
+            writer.event(&event, state_only).unwrap();
+            let read = read_all(writer.finish().unwrap().as_slice());
+            let bytes = bytes.clone();
+            prop_assert_eq!(read, [Owned::Event { num: 1, cpu, abi, state_only, bytes }]);
+        }
+    }
+}
+
+#[test]
+fn older_readers_find_the_parameters_that_they_know() {
+    let mut bytes = Vec::new();
+    let mut builder = Builder::new(EventType::SocketSocketX, 9, 7);
+    builder.i64(3).u32(2).u32(1).u32(6).u32(0x1000).finish(&mut bytes).unwrap();
+    let write = |reader| {
+        let writer = Writer::new(Vec::new(), Compression::None, &[]).unwrap();
+        let mut writer = writer.oldest_reader(reader);
+        writer.event(&Event::parse(&bytes, 0).unwrap(), false).unwrap();
+        writer.finish().unwrap()
+    };
+    let event = |file: &[u8]| {
+        let event = &file[section().len() + 10..];
+        let len = u32::from_le_bytes(event[16..20].try_into().unwrap()) as usize;
+        Event::parse(&event[..len], 0).unwrap().bytes().to_vec()
+    };
+    let (old, new) = (write(OldestReader::Falco0_43), write(OldestReader::Falco0_44));
+    assert_eq!(event(&new), bytes);
+    let known = event(&old);
+    let known = Event::parse(&known, 0).unwrap();
+    assert_eq!((known.nparams(), known.i64(0), known.u32(3)), (4, Some(3), Some(6)));
+    // An appendix that is damaged is none.
+    for at in old.len() - 20..old.len() - 4 {
+        let mut damaged = old.clone();
+        damaged[at] ^= 0x55;
+        let _ = read(damaged.as_slice());
     }
 }
 
