@@ -97,7 +97,7 @@ impl State {
         if let Some(table) = self.partition.fds.table(owner) {
             ports.extend(table.iter().filter_map(|(_, fd)| fd.kind.server_port()));
         }
-        found.give_directions(&ports);
+        found.give_directions(&ports, true);
         for (fd, info) in found.iter_shared() {
             self.partition.insert_fd(owner, fd, Arc::clone(info));
         }
