@@ -66,7 +66,6 @@ impl FunctionHooks {
             functions.native(name).pop().ok_or_else(|| format!("no function for {name}"))
         };
         let refused = |error: ProgramError| error.to_string();
-        allow_descriptors();
         load(ebpf, types, PROBE, &function(DOUBTFUL)?).map_err(refused)?;
         let (probe, _) = attach(ebpf, types, PROBE, &function(SELDOM)?).map_err(refused)?;
         Ok(Self {
@@ -196,7 +195,7 @@ impl FunctionHooks {
 }
 
 /// Every hook is a descriptor; with rings and programs they can exceed the default limit of 1024.
-fn allow_descriptors() {
+pub(super) fn allow_descriptors() {
     const ENOUGH: u64 = 8192;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < ENOUGH) {

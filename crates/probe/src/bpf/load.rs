@@ -21,7 +21,7 @@ use super::abi::{self, Config, ConfigWords, RingKind};
 use super::config::{HookPlan, ProbeConfig};
 use super::counters::KernelCounters;
 use super::error::ProbeError;
-use super::function_hooks::FunctionHooks;
+use super::function_hooks::{FunctionHooks, allow_descriptors};
 use super::hooks::{self, Collector, Needed};
 use super::maps::{Ring, borrow, lifecycle_ring_bytes, make_rings, ring_of_cpus, take};
 use super::object;
@@ -59,6 +59,7 @@ impl Probe {
     /// # Errors
     /// If the kernel rejects a program or map.
     pub fn load(config: &ProbeConfig) -> Result<Self, ProbeError> {
+        allow_descriptors();
         let mut types = KernelTypes::default();
         let possible = nr_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))? as u32;
         let online = util::online_cpus().map_err(|(path, e)| ProbeError::Cpus(path, e))?;
