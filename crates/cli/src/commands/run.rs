@@ -130,6 +130,7 @@ fn process(
         Kind::NoDriver if plugins::in_place_of_kernel(setup).is_some() => SourceSettings::Others,
         Kind::NoDriver => SourceSettings::Nothing,
         Kind::Live { settings, .. } => {
+            plugins::check_event_schema(setup)?;
             let selected = &generation.settings().selected;
             let settings = live::settings(prepared, settings, selected)?;
             live::log_start(prepared, &settings.probe);

@@ -20,7 +20,7 @@ use peregrine_runtime::sources::PluginSources;
 pub use built_in::BuiltIn;
 pub use describe::{info, list, missing};
 pub use library::RuntimeError;
-pub use open::{in_place_of_kernel, open};
+pub use open::{check_event_schema, in_place_of_kernel, open};
 pub use set::{LoadedPlugin, PluginSource, Plugins};
 
 use crate::setup::Setup;

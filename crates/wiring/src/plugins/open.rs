@@ -6,7 +6,7 @@ use std::time::Duration;
 use peregrine_config::{Engine, Plugin};
 use peregrine_event::source::{SourceId, SourceNames};
 use peregrine_k8saudit::{AuditSource, Handle, Options, Settings};
-use peregrine_plugin::{AsyncSource, AsyncStream};
+use peregrine_plugin::{AsyncSource, AsyncStream, Version};
 use peregrine_runtime::Log;
 use peregrine_runtime::control::Controls;
 use peregrine_runtime::sources::{OpenSource, OtherSource, SourceError};
@@ -14,6 +14,7 @@ use peregrine_telemetry::AuditStats;
 
 use super::set::{Kind, LoadedPlugin};
 use crate::setup::Setup;
+use crate::version;
 
 /// The sources that a run opens beside the kernel.
 pub fn open(
@@ -69,6 +70,19 @@ fn beside(setup: &Setup, stream: AsyncStream) -> Option<OtherSource> {
         name: stream.source.clone(),
         open: Box::new(move || Ok(Box::new(AsyncSource::open(stream, &instances)?))),
     })
+}
+
+/// Checks that plugins that read system calls know the events of this version. Recordings and
+/// plugins have events of any version, so that only live runs are checked, as in Falco.
+///
+/// # Errors
+/// When one needs another version.
+pub fn check_event_schema(setup: &Setup) -> anyhow::Result<()> {
+    let Some(schema) = Version::parse(version::SCHEMA) else { return Ok(()) };
+    for instance in setup.plugins().instances(SourceId::SYSCALL) {
+        instance.check_event_schema(schema)?;
+    }
+    Ok(())
 }
 
 /// Without a driver, the first plugin that delivers events of the source `syscall`.
