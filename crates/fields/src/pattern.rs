@@ -18,7 +18,9 @@ impl Pattern {
     /// # Errors
     /// When it is none, or takes too much memory.
     pub(crate) fn new(text: &str) -> Result<Self, Box<BuildError>> {
-        let limits = Config::new().nfa_size_limit(Some(REGEX_BYTES.get()));
+        // Automata that match faster are dear to build, and few events ask for this.
+        let limits =
+            Config::new().nfa_size_limit(Some(REGEX_BYTES.get())).onepass(false).dfa(false);
         let build = || Regex::builder().configure(limits).build(text).map_err(Box::new);
         // Most are plain paths, and building is dear.
         let regex = (!is_plain(text)).then(build).transpose()?;

@@ -38,27 +38,31 @@ pub(super) fn may_be_in(text: &str) -> bool {
         let value = text.get(sign + 1..).unwrap_or_default().trim_start();
         MISSING.iter().any(|word| value.starts_with(word))
     };
-    has_sign(text) || memchr::memchr_iter(b'=', text.as_bytes()).any(is_missing)
+    has_sign(text)
+        || memchr::memchr_iter(b'=', text.as_bytes()).any(is_missing)
+        || is_path_below_name(text) && PATHS.iter().any(|field| text.contains(field))
 }
 
 /// The same for the values of a comparison.
 fn is_expanded(values: &str) -> bool {
-    has_sign(values) || MISSING.contains(&values)
+    has_sign(values) || MISSING.contains(&values) || is_path_below_name(values)
 }
 
 fn has_sign(text: &str) -> bool {
     let bytes = text.as_bytes();
     memchr::memchr3(b'*', b'$', b'%', bytes).is_some()
         || memchr::memchr(b';', bytes).is_some()
-        || memchr::memchr_iter(b'/', bytes).any(|slash| is_below_name(text, slash))
+        || text.contains("~/")
 }
 
-/// Whether a slash is in a word that does not begin with one.
-fn is_below_name(text: &str, slash: usize) -> bool {
-    let before = text.get(..slash).unwrap_or_default();
-    let word = before.rfind(is_delimiter).map_or(0, |delimiter| delimiter + 1);
-    let begin = before.get(word..).unwrap_or_default().trim_start_matches(['"', '\'']);
-    !begin.is_empty() && !begin.starts_with('/')
+/// Whether a word has a slash and does not begin with one.
+fn is_path_below_name(text: &str) -> bool {
+    memchr::memchr_iter(b'/', text.as_bytes()).any(|slash| {
+        let before = text.get(..slash).unwrap_or_default();
+        let word = before.rfind(is_delimiter).map_or(0, |delimiter| delimiter + 1);
+        let begin = before.get(word..).unwrap_or_default().trim_start_matches(['"', '\'']);
+        !begin.is_empty() && !begin.starts_with('/')
+    })
 }
 
 pub(super) fn check<V: Vocabulary>(

@@ -1,5 +1,6 @@
 //! Words in the place of values that are the names of macros, or resemble the names of lists.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use hashbrown::HashMap;
@@ -59,27 +60,19 @@ pub(super) struct Similar<'d> {
     /// What a word resembles.
     known: HashMap<&'d str, Option<Meant<'d>>>,
     /// Lists by the singular of their names, without case and separators.
-    singular: HashMap<String, &'d str>,
-    /// Names of lists by their first letters, without case: few are compared with a word.
-    by_initial: HashMap<u8, Vec<&'d str>>,
+    singular: OnceCell<HashMap<String, &'d str>>,
+    /// Names of lists with their first letters, without case: few are compared with a word.
+    initials: Vec<(u8, &'d str)>,
     left: usize,
     found: usize,
 }
 
 impl<'d> Similar<'d> {
     pub(super) fn new(definitions: &'d Definitions) -> Self {
-        let mut singular = HashMap::new();
-        let mut by_initial = HashMap::<_, Vec<_>>::new();
-        for list in definitions.lists.iter() {
-            if let Some(initial) = initial(&list.name) {
-                by_initial.entry(initial).or_default().push(list.name.as_str());
-            }
-            for form in singulars(&list.name) {
-                singular.entry(form).or_insert(list.name.as_str());
-            }
-        }
-        let (known, left) = (HashMap::new(), MOST_COMPARED);
-        Self { definitions, known, singular, by_initial, left, found: 0 }
+        let with_initial = |list: &'d ListDef| Some((initial(&list.name)?, list.name.as_str()));
+        let initials = definitions.lists.iter().filter_map(|list| with_initial(list)).collect();
+        let (known, singular, left) = (HashMap::new(), OnceCell::new(), MOST_COMPARED);
+        Self { definitions, known, singular, initials, left, found: 0 }
     }
 
     /// What the names are of.
@@ -91,12 +84,17 @@ impl<'d> Similar<'d> {
     pub(super) fn words(&mut self, text: &'d str) -> Vec<(Range<usize>, Meant<'d>)> {
         let mut found = Vec::new();
         for sign in memchr::memchr3_iter(b'=', b'(', b',', text.as_bytes()) {
-            let rest = text.get(sign + 1..).unwrap_or_default();
-            let start = text.len() - rest.trim_ascii_start().len();
-            let rest = text.get(start..).unwrap_or_default();
+            if !follows_operator(text, sign) {
+                continue;
+            }
+            let rest = text.get(sign + 1..).unwrap_or_default().trim_ascii_start();
+            if !rest.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                continue;
+            }
+            let start = text.len() - rest.len();
             let end = rest.bytes().position(|b| b.is_ascii() && is_delimiter(char::from(b)));
             let word = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-            if !is_name(word) || !follows_operator(text, sign) {
+            if !is_name(word) {
                 continue;
             }
             let after = rest.get(word.len()..).unwrap_or_default().trim_ascii_start();
@@ -124,10 +122,22 @@ impl<'d> Similar<'d> {
                 }
             };
         }
-        let list = alone.then(|| self.singular.get(&*singular(word))).flatten()?;
+        let list = alone.then(|| self.singulars().get(&*singular(word))).flatten()?;
         let is_text =
             lists.get(word).is_some() || macros.get(word).is_some() || item_count(lists, word) > 0;
         (!is_text).then_some(Meant::List(list))
+    }
+
+    fn singulars(&self) -> &HashMap<String, &'d str> {
+        self.singular.get_or_init(|| {
+            let mut known = HashMap::new();
+            for list in self.definitions.lists.iter() {
+                for form in singulars(&list.name) {
+                    known.entry(form).or_insert(list.name.as_str());
+                }
+            }
+            known
+        })
     }
 
     /// What a word with `_` or `-` stands for, unless more than `most` lists have it as an item.
@@ -141,13 +151,14 @@ impl<'d> Similar<'d> {
             return (!is_text()).then_some(Meant::Macro);
         }
         self.left = self.left.checked_sub(lists.iter().len())?;
-        let names = initial(word).and_then(|initial| self.by_initial.get(&initial));
+        let initial = initial(word)?;
+        let names = self.initials.iter().filter(|(known, _)| *known == initial);
         let near = |name: &&str| {
             name.len().abs_diff(word.len()) <= word.len() / 3
                 // Names with `-` are those of programs, unless the other one has `_` there.
                 && (word.contains('_') || name.replace('_', "-").eq_ignore_ascii_case(word))
         };
-        let names = names.into_iter().flatten().copied();
+        let names = names.map(|(_, name)| *name);
         let list = closest(word, names.filter(near)).filter(|_| !is_text())?;
         Some(Meant::List(list))
     }
