@@ -4,11 +4,11 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use peregrine_event::{Event, EventSet, SourceId};
-use peregrine_state::{EventParser, ParserError, State};
+use peregrine_state::{EventParser, ParserError, State, StateDumper};
 
 use crate::abi::ParseInput;
 use crate::error::CallError;
-use crate::host;
+use crate::host::{self, Severity};
 use crate::instance::{Instance, PluginEvent};
 use crate::listening::RoutinePool;
 use crate::tables::writing;
@@ -63,6 +63,8 @@ pub struct PluginParsers {
     /// By [`SourceId::index`].
     sources: Vec<Option<Parsers>>,
     listeners: Vec<Instance>,
+    /// Those that describe what they know when a recording begins.
+    dumpers: Vec<Instance>,
     pool: RoutinePool,
     /// How many listeners were told that events begin.
     opened: usize,
@@ -77,7 +79,7 @@ struct Parsers {
 }
 
 impl PluginParsers {
-    /// The plugins of these sources. `None` if none of them parses or listens.
+    /// The plugins of these sources. `None` if none of them parses, listens or dumps.
     pub fn new(sources: Vec<SourcePlugins>) -> Option<Self> {
         let mut all = Self::default();
         for SourcePlugins { id, name, instances } in sources {
@@ -88,6 +90,8 @@ impl PluginParsers {
                     all.listeners.push(listener.clone());
                 }
             }
+            let dumps = |it: &&Instance| it.inner.functions().dump_state.is_some();
+            all.dumpers.extend(instances.iter().filter(dumps).cloned());
             let parses = |it: &Instance| {
                 it.info().capabilities.parsing.as_ref().is_some_and(|parsing| parsing.takes(&name))
             };
@@ -102,12 +106,18 @@ impl PluginParsers {
                 *source = Some(Parsers { name, types, instances });
             }
         }
-        (!all.sources.is_empty() || !all.listeners.is_empty()).then_some(all)
+        let needed =
+            !all.sources.is_empty() || !all.listeners.is_empty() || !all.dumpers.is_empty();
+        needed.then_some(all)
     }
 }
 
 impl EventParser for PluginParsers {
     fn opened(&mut self, state: &mut State) -> Result<(), ParserError> {
+        if !self.dumpers.is_empty() {
+            let dumpers = self.dumpers.clone();
+            state.set_dumper(Some(StateDumper::new(move || dump(&dumpers))));
+        }
         for listener in &self.listeners {
             self.opened += 1;
             let opened = listener.capture_open(state, &self.pool);
@@ -141,5 +151,19 @@ impl EventParser for PluginParsers {
         }
         self.opened = 0;
         self.pool.close();
+        state.set_dumper(None);
     }
+}
+
+/// What these plugins know, as events. One that fails says so in the log.
+fn dump(dumpers: &[Instance]) -> Vec<Vec<u8>> {
+    let dump = |instance: &Instance| {
+        instance.dump_state().unwrap_or_else(|error| {
+            let (log, plugin) = (&instance.inner.owner.host.log, &instance.info().name);
+            let text = format!("dump error for plugin '{plugin}' : {}", error.reason());
+            log(Severity::Error, plugin, &text);
+            Vec::new()
+        })
+    };
+    dumpers.iter().flat_map(dump).collect()
 }

@@ -64,7 +64,7 @@ pub use containers::{
     PortMapping, ProbeKind, Resources, StaticContainer,
 };
 pub use counters::{Counters, Scanned};
-pub use export::{CONTAINERS_LOOKED_UP, Description, FullSnapshot};
+pub use export::{CONTAINERS_LOOKED_UP, Description, FullSnapshot, StateDumper};
 pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};
 pub use fds::{FdTable, FdTables};
 pub use kubernetes::{

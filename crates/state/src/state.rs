@@ -10,6 +10,7 @@ use peregrine_limits as limits;
 use crate::activity::{Activity, Usage};
 use crate::containers::{Cgroups, Container, Containers, Matchers, Namespaces};
 use crate::counters::Counters;
+use crate::export::StateDumper;
 use crate::fd::Fd;
 use crate::fds::{FdTable, FdTables};
 use crate::kubernetes::{Kubernetes, POD_UID, Pod, pod_of};
@@ -69,6 +70,7 @@ pub struct State {
     pub(crate) pending_accounts: PendingAccounts,
     /// The events come from a recording that this program made.
     pub(crate) recorded: bool,
+    pub(crate) dumper: Option<StateDumper>,
 }
 
 /// What an event is about, as of the state after it.
@@ -128,6 +130,7 @@ impl State {
             event_container: None,
             pending_accounts: PendingAccounts::default(),
             recorded: false,
+            dumper: None,
             config,
         }
     }
@@ -138,7 +141,8 @@ impl State {
         let mut config = self.config.clone();
         // What the capture before was a recording of does not count for the next one.
         config.lookup_containers &= !self.lookups.is_recorded();
-        *self = Self::new(config);
+        let dumper = self.dumper.take();
+        *self = Self { dumper, ..Self::new(config) };
         (self.counters, self.partition.counters) = (counters, of_partition);
     }
 

@@ -2,6 +2,7 @@
 //! host's, and what the API server of Kubernetes has told. A recording has events about them at its
 //! beginning.
 
+use std::fmt;
 use std::sync::Arc;
 
 use peregrine_event::snapshot::{Fd, Item};
@@ -101,6 +102,25 @@ pub enum Description {
     Files(i64, Vec<Fd>),
     /// When threads began.
     Times(Vec<Times>),
+    /// An event in which a plugin describes what it knows.
+    Plugin(Arc<[u8]>),
+}
+
+/// Asks plugins for events that describe what they know. Called when a recording begins.
+#[derive(Clone)]
+pub struct StateDumper(Arc<dyn Fn() -> Vec<Vec<u8>> + Send + Sync>);
+
+impl StateDumper {
+    /// Asks this. Must not wait.
+    pub fn new(dump: impl Fn() -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(dump))
+    }
+}
+
+impl fmt::Debug for StateDumper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StateDumper")
+    }
 }
 
 impl State {
@@ -119,7 +139,14 @@ impl State {
         let objects = self.kubernetes.changes().map(Description::Kubernetes);
         let times = Description::Times(self.tree.iter().map(Times::of).collect());
         let known = looked_up.into_iter().chain([times]).chain(objects).chain(containers);
-        known.chain(unavailable).chain(accounts).collect()
+        let dumped = self.dumper.iter().flat_map(|StateDumper(dump)| dump());
+        let dumped = dumped.map(|event| Description::Plugin(event.into()));
+        known.chain(unavailable).chain(accounts).chain(dumped).collect()
+    }
+
+    /// Recordings begin with these events too.
+    pub fn set_dumper(&mut self, dumper: Option<StateDumper>) {
+        self.dumper = dumper;
     }
 
     /// Takes the times of threads from a recording.
@@ -168,6 +195,14 @@ impl Description {
 
     /// Gives the events about it, of this time. What does not fit an event is left out.
     pub fn events(&self, ts: u64, mut give: impl FnMut(&Event<'_>)) {
+        if let Self::Plugin(event) = self {
+            if let Ok(mut event) = Event::parse(event, 0) {
+                // Without a time it has that of the recording.
+                event.ts = if event.ts == u64::MAX { ts } else { event.ts };
+                give(&event);
+            }
+            return;
+        }
         let mut bytes = Vec::new();
         let mut give = |event: &Builder| {
             bytes.clear();
@@ -199,6 +234,7 @@ impl Description {
             }
             Self::LookedUp => give(&asynchronous(ts, CONTAINERS_LOOKED_UP, b"")),
             Self::Unavailable(id) => give(&asynchronous(ts, CONTAINER_UNAVAILABLE, id)),
+            Self::Plugin(_) => {}
             Self::Accounts(container, accounts) => {
                 for user in accounts.users() {
                     let mut event = Builder::new(EventType::UserAddedE, ts, NO_THREAD);
