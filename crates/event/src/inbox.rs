@@ -37,6 +37,7 @@ use crate::source::{
     ContainerRequest, Due, Next, Observation, Record, Source, SourceId, TimedSource,
 };
 use crate::wire::{Event, WireError};
+use crate::{Builder, EventType};
 
 /// Takes questions about containers; false when no more can be taken now. Never waits.
 pub type ContainerRequests = Box<dyn FnMut(&ContainerRequest) -> bool + Send>;
@@ -346,13 +347,49 @@ pub struct InboxSource {
     /// What comes next, if it was asked when that is due.
     next: Option<Told>,
     told: Option<ToldEvent>,
+    ticks: Option<Box<Ticks>>,
     num: u64,
+}
+
+/// Events that say only that time passes.
+#[derive(Debug)]
+struct Ticks {
+    every: Duration,
+    next: Instant,
+    event: Vec<u8>,
+}
+
+impl Ticks {
+    fn left(&self) -> Duration {
+        self.next.saturating_duration_since(Instant::now())
+    }
+
+    /// The event of now.
+    fn event(&mut self) -> Option<Event<'_>> {
+        self.next = Instant::now() + self.every;
+        self.event.clear();
+        let event = Builder::new(EventType::ScapeventX, now(), -1);
+        event.finish(&mut self.event).ok()?;
+        Event::parse(&self.event, 0).ok()
+    }
+}
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 impl InboxSource {
     /// Delivers what other threads put into this inbox, if there is one.
     pub fn new(inbox: Option<Inbox>) -> Self {
         Self { inbox, ..Self::default() }
+    }
+
+    /// Delivers a `scapevent` now and from time to time, as the reference does without a driver.
+    #[must_use]
+    pub fn with_ticks(self, every: Duration) -> Self {
+        let ticks = Some(Box::new(Ticks { every, next: Instant::now(), event: Vec::new() }));
+        Self { ticks, ..self }
     }
 }
 
@@ -362,18 +399,28 @@ impl Source for InboxSource {
     fn next(&mut self) -> Result<Next<'_>, Infallible> {
         /// Time between two answers. Signals and metrics wait as long at most.
         const PAUSE: Duration = Duration::from_millis(50);
-        let Some(inbox) = &mut self.inbox else {
-            std::thread::sleep(PAUSE);
-            return Ok(Next::Idle);
-        };
-        let told = self.next.take().or_else(|| inbox.wait(PAUSE));
+        let pause = self.ticks.as_ref().map_or(PAUSE, |ticks| PAUSE.min(ticks.left()));
+        let told = self.next.take().or_else(|| match &mut self.inbox {
+            Some(inbox) => inbox.wait(pause),
+            None => {
+                std::thread::sleep(pause);
+                None
+            }
+        });
         let event = match told {
-            None => return Ok(Next::Idle),
+            None => {
+                let ticks = self.ticks.as_mut().filter(|ticks| ticks.left().is_zero());
+                let Some(mut event) = ticks.and_then(|ticks| ticks.event()) else {
+                    return Ok(Next::Idle);
+                };
+                self.num += 1;
+                event.num = self.num;
+                return Ok(Next::Record(Record::Event { event, state_only: false }));
+            }
             Some(Told::Observation(observation)) => return Ok(Next::Observation(observation)),
             Some(Told::Event(event)) => self.told.insert(event),
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        event.set_time(now.as_nanos().try_into().unwrap_or(u64::MAX));
+        event.set_time(now());
         let state_only = event.is_state_only();
         let Ok(mut event) = event.parse() else { return Ok(Next::Idle) };
         self.num += 1;
@@ -387,7 +434,12 @@ impl TimedSource for InboxSource {
         if self.next.is_none() {
             self.next = self.inbox.as_mut().and_then(Inbox::take);
         }
-        Ok(if self.next.is_some() { Due::Now } else { Due::Idle })
+        let ticks = self.ticks.as_ref().is_some_and(|ticks| ticks.left().is_zero());
+        Ok(match (&self.next, ticks) {
+            (Some(_), _) => Due::Now,
+            (None, true) => Due::At(now()),
+            (None, false) => Due::Idle,
+        })
     }
 }
 

@@ -83,15 +83,10 @@ impl PluginParsers {
     pub fn new(sources: Vec<SourcePlugins>) -> Option<Self> {
         let mut all = Self::default();
         for SourcePlugins { id, name, instances } in sources {
-            let listens = |it: &&Instance| it.info().capabilities.capture_listening;
-            for listener in instances.iter().filter(listens) {
-                // In a replay, all sources have the same instances.
-                if !all.listeners.iter().any(|known| Arc::ptr_eq(&known.inner, &listener.inner)) {
-                    all.listeners.push(listener.clone());
-                }
-            }
-            let dumps = |it: &&Instance| it.inner.functions().dump_state.is_some();
-            all.dumpers.extend(instances.iter().filter(dumps).cloned());
+            let can = |it: &&Instance| it.info().capabilities.capture_listening;
+            add_new(&mut all.listeners, instances.iter().filter(can));
+            let can = |it: &&Instance| it.inner.functions().dump_state.is_some();
+            add_new(&mut all.dumpers, instances.iter().filter(can));
             let parses = |it: &Instance| {
                 it.info().capabilities.parsing.as_ref().is_some_and(|parsing| parsing.takes(&name))
             };
@@ -166,4 +161,13 @@ fn dump(dumpers: &[Instance]) -> Vec<Vec<u8>> {
         })
     };
     dumpers.iter().flat_map(dump).collect()
+}
+
+/// Adds those that are not there. In a replay, sources share instances.
+fn add_new<'i>(all: &mut Vec<Instance>, instances: impl Iterator<Item = &'i Instance>) {
+    for instance in instances {
+        if !all.iter().any(|known| Arc::ptr_eq(&known.inner, &instance.inner)) {
+            all.push(instance.clone());
+        }
+    }
 }

@@ -92,7 +92,7 @@ fn parsers_change_the_state_and_fields_show_it() {
     let owner = init(&owner, "own", &registry, &log);
     let guest = init(&guest, "guest", &registry, &log);
     registry.initialised();
-    assert_eq!(registry.names(), ["threads", "colours"]);
+    assert_eq!(registry.names(), ["colours", "threads"]);
     let instances = vec![owner.clone(), guest.clone()];
     let name = "syscall".to_owned();
     let plugins = vec![SourcePlugins { id: SourceId::SYSCALL, name, instances }];

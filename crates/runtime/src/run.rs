@@ -35,6 +35,8 @@ use crate::sources::{
 use crate::watchdog::Watchdog;
 use crate::{Log, ProfileReport};
 
+/// Time between two events without a driver, as in the reference.
+const TICK: Duration = Duration::from_millis(100);
 /// Time for the delivery of queued alerts after a stop was requested.
 const STOP_DRAIN: Duration = Duration::from_secs(2);
 
@@ -222,7 +224,7 @@ impl<'a> Run<'a> {
             SourceSettings::Replay(path) => work.replay(generation, &mut observer, path),
             SourceSettings::Live(live) => work.live(generation, &mut observer, live, feed, opened),
             SourceSettings::Nothing => {
-                let told = InboxSource::new(feed.map(|feed| feed.inbox));
+                let told = InboxSource::new(feed.map(|feed| feed.inbox)).with_ticks(TICK);
                 work.without_kernel(generation, &mut observer, vec![AnySource::Told(told)])
             }
             SourceSettings::Others => work.without_kernel(generation, &mut observer, Vec::new()),

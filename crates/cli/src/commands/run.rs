@@ -191,6 +191,10 @@ fn process(
             agent.log.error("An error occurred in an event source, forcing termination...");
             anyhow!("{error}")
         }
+        RunError::Parser(error) => {
+            agent.log.error("An error occurred in an event source, forcing termination...");
+            anyhow!("{error}")
+        }
         RunError::Replay(ReplayError::Plugin(plugin)) => {
             print_error(format!("help: {}\n", plugins::missing(plugin)));
             ReplayError::Plugin(plugin).into()

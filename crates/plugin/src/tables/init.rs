@@ -82,12 +82,12 @@ impl InstanceTables {
         let foreign = self.shared().foreign();
         let mut memory = self.memory();
         memory.listed_tables.clear();
+        // In the order in which the reference happens to have them.
+        memory.listed_tables.extend(
+            foreign.iter().map(|it| TableInfo { name: it.name.as_ptr(), key_type: it.key_type }),
+        );
         let threads = TableInfo { name: c"threads".as_ptr(), key_type: key_type(&Table::Threads) };
         memory.listed_tables.push(threads);
-        let tables = foreign.values();
-        memory.listed_tables.extend(
-            tables.map(|table| TableInfo { name: table.name.as_ptr(), key_type: table.key_type }),
-        );
         (memory.listed_tables.as_mut_ptr(), memory.listed_tables.len() as u32)
     }
 
@@ -109,7 +109,11 @@ impl InstanceTables {
         }
         let kind = match name.bytes {
             b"threads" => Some(Kind::Host(Table::Threads)),
-            name => self.shared().foreign().get(name).cloned().map(Kind::Foreign),
+            name => {
+                let foreign = self.shared().foreign();
+                let found = foreign.iter().find(|table| table.name.as_bytes() == name);
+                found.cloned().map(Kind::Foreign)
+            }
         };
         let actual = match &kind {
             Some(Kind::Host(table)) => key_type(table),
@@ -154,12 +158,13 @@ impl InstanceTables {
                 return Err(no_type(table.key_type));
             }
             let mut foreign = self.shared().foreign();
-            let name = table.name.as_bytes().to_owned();
-            if name == b"threads" || foreign.contains_key(&name) {
-                let name = String::from_utf8_lossy(&name);
+            let is_taken =
+                *table.name == *c"threads" || foreign.iter().any(|known| known.name == table.name);
+            if is_taken {
+                let name = table.name.to_string_lossy();
                 return Err(format!("table added to registry multiple times: {name}").into());
             }
-            foreign.insert(name, Arc::new(table));
+            foreign.push_front(Arc::new(table));
             Ok(())
         });
         result.map_err(|fault| self.set_error(fault)).is_ok()

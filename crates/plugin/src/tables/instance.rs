@@ -95,7 +95,7 @@ impl InstanceTables {
     /// The plugin is destroyed: its tables are not used any more.
     pub(crate) fn destroyed(&self) {
         self.owner.destroyed();
-        self.shared.foreign().retain(|_, table| !table.is_of(&self.owner));
+        self.shared.foreign().retain(|table| !table.is_of(&self.owner));
     }
 
     /// A call of the plugin has ended: what it has not released is released.

@@ -41,8 +41,8 @@ impl TableRegistry {
     /// The names of all tables.
     pub fn names(&self) -> Vec<String> {
         let foreign = self.shared.foreign();
-        let foreign = foreign.keys().map(|name| String::from_utf8_lossy(name).into_owned());
-        std::iter::once("threads".to_owned()).chain(foreign).collect()
+        let foreign = foreign.iter().map(|table| table.name.to_string_lossy().into_owned());
+        foreign.chain(["threads".to_owned()]).collect()
     }
 }
 

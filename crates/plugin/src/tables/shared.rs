@@ -1,6 +1,6 @@
 //! What the plugins of one stream of events share.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use peregrine_state::{Config, State};
@@ -14,8 +14,8 @@ use super::lock::lock;
 pub(super) struct Shared {
     /// All streams of events change one state, so they share its fields.
     columns: Arc<Mutex<Columns>>,
-    /// Tables of plugins, by name.
-    foreign: Mutex<BTreeMap<Vec<u8>, Arc<ForeignTable>>>,
+    /// Tables of plugins, the last one first.
+    foreign: Mutex<VecDeque<Arc<ForeignTable>>>,
     /// The state that `init` sees: there is no other yet. What plugins write into it is lost, as in
     /// the reference.
     initial: Mutex<Option<Box<State>>>,
@@ -31,7 +31,7 @@ impl Shared {
         lock(&self.columns)
     }
 
-    pub(super) fn foreign(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Arc<ForeignTable>>> {
+    pub(super) fn foreign(&self) -> MutexGuard<'_, VecDeque<Arc<ForeignTable>>> {
         lock(&self.foreign)
     }
 
