@@ -368,7 +368,7 @@ impl Ticks {
     fn event(&mut self) -> Option<Event<'_>> {
         self.next = Instant::now() + self.every;
         self.event.clear();
-        let event = Builder::new(EventType::ScapeventX, now(), -1);
+        let event = Builder::new(EventType::ScapeventE, now(), -1);
         event.finish(&mut self.event).ok()?;
         Event::parse(&self.event, 0).ok()
     }

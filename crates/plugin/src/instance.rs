@@ -110,6 +110,7 @@ impl Library {
             None => initialise(),
         };
         let state = state.unwrap_or(ptr::null_mut());
+        flush_output();
         if let Some(tables) = tables {
             tables.end_call();
             tables.initialised(state, self.functions().get_last_error.filter(|_| !state.is_null()));
@@ -265,6 +266,16 @@ impl Instance {
         drop(calls);
         result
     }
+}
+
+/// Writes what plugins in C and C++ have printed. Otherwise it comes after what this program prints
+/// later.
+fn flush_output() {
+    #[cfg(not(miri))]
+    // SAFETY: null stands for all streams.
+    unsafe {
+        libc::fflush(ptr::null_mut())
+    };
 }
 
 impl Initialised {
