@@ -386,10 +386,8 @@ impl InboxSource {
     }
 
     /// Delivers a `scapevent` now and from time to time, as the reference does without a driver.
-    #[must_use]
-    pub fn with_ticks(self, every: Duration) -> Self {
-        let ticks = Some(Box::new(Ticks { every, next: Instant::now(), event: Vec::new() }));
-        Self { ticks, ..self }
+    pub fn tick(&mut self, every: Duration) {
+        self.ticks = Some(Box::new(Ticks { every, next: Instant::now(), event: Vec::new() }));
     }
 }
 

@@ -11,6 +11,7 @@ use peregrine_engine::meter::RuleMeter;
 use peregrine_engine::profile::Profile;
 use peregrine_engine::{Engine, EventParser, Generation, ParserError, Source};
 use peregrine_event::inbox::{Feed, InboxSource};
+use peregrine_event::source::TimedSource;
 use peregrine_output::{AlertSender, DeliveryReport, Drain, Outputs, Summary};
 use peregrine_probe::bpf::{KernelTypes, count_runs};
 use peregrine_probe::{Live, LiveError};
@@ -35,7 +36,8 @@ use crate::sources::{
 use crate::watchdog::Watchdog;
 use crate::{Log, ProfileReport};
 
-/// Time between two events without a driver, as in the reference.
+/// Time between two events that say only that time passes, as in the reference: without a driver,
+/// beside plugins that make events.
 const TICK: Duration = Duration::from_millis(100);
 /// Time for the delivery of queued alerts after a stop was requested.
 const STOP_DRAIN: Duration = Duration::from_secs(2);
@@ -224,7 +226,7 @@ impl<'a> Run<'a> {
             SourceSettings::Replay(path) => work.replay(generation, &mut observer, path),
             SourceSettings::Live(live) => work.live(generation, &mut observer, live, feed, opened),
             SourceSettings::Nothing => {
-                let told = InboxSource::new(feed.map(|feed| feed.inbox)).with_ticks(TICK);
+                let told = InboxSource::new(feed.map(|feed| feed.inbox));
                 work.without_kernel(generation, &mut observer, vec![AnySource::Told(told)])
             }
             SourceSettings::Others => work.without_kernel(generation, &mut observer, Vec::new()),
@@ -366,6 +368,11 @@ impl Work<'_> {
         match open_all(std::mem::take(&mut self.others)) {
             Ok(others) => sources.extend(others),
             Err(error) => return Followed::failed(error),
+        }
+        if sources.iter().any(TimedSource::is_beside_others)
+            && let Some(AnySource::Told(told)) = sources.first_mut()
+        {
+            told.tick(TICK);
         }
         observer.start_clock();
         let state = peregrine_state::Config { live: true, ..self.settings.state.clone() };
