@@ -360,7 +360,8 @@ impl Engine {
             }
             context.first_ts = *first;
         }
-        if !state_only {
+        self.position.in_prelude &= event.ty.describes_machine();
+        if !(state_only || self.position.in_prelude) {
             observer.event(event)?;
             self.evaluate(event, context, observer, meter);
         }
