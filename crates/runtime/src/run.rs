@@ -227,7 +227,11 @@ impl<'a> Run<'a> {
             SourceSettings::Live(live) => work.live(generation, &mut observer, live, feed, opened),
             SourceSettings::Nothing => {
                 let told = InboxSource::new(feed.map(|feed| feed.inbox));
-                work.without_kernel(generation, &mut observer, vec![AnySource::Told(told)])
+                work.without_kernel(
+                    generation,
+                    &mut observer,
+                    vec![AnySource::Told(Box::new(told))],
+                )
             }
             SourceSettings::Others => work.without_kernel(generation, &mut observer, Vec::new()),
         };

@@ -31,7 +31,7 @@ pub(crate) fn open_all<'a>(others: Vec<OtherSource>) -> Result<Vec<AnySource<'a>
 /// One of the sources that run together.
 pub(crate) enum AnySource<'a> {
     Live(&'a mut Live),
-    Told(InboxSource),
+    Told(Box<InboxSource>),
     Other(OpenSource),
 }
 
