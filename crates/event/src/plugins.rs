@@ -56,8 +56,8 @@ pub fn is_of_plugin(ty: EventType) -> bool {
     matches!(ty, EventType::PlugineventE | EventType::AsynceventE)
 }
 
-/// The source of an event of a plugin, or of one that plugins have made beside a source: these carry
-/// the id of the plugin of that source, or 0 for system calls.
+/// The source of an event of a plugin, or of one that plugins have made beside a source: these
+/// carry the id of the plugin of that source, or 0 for system calls.
 ///
 /// # Errors
 /// When the plugin is not among these.

@@ -29,7 +29,8 @@ pub trait Extract: Debug + Send + Sync {
     /// Whether the plugin has values for events of this type.
     fn takes(&self, event: &Event<'_>) -> bool;
 
-    /// Asks for one field of an event, of which this is the state. Without a value, nothing is added to the answer.
+    /// Asks for one field of an event, of which this is the state. Without a value, nothing is
+    /// added to the answer.
     fn extract(
         &self,
         event: &Event<'_>,
