@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use peregrine_event::inbox::{InboxFull, InboxSender, Told};
 use peregrine_event::source::{ContainerEngine, Observation};
-use peregrine_state::Container;
+use peregrine_state::{Container, Lacks};
 use peregrine_telemetry::ContainerCounters;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -230,16 +230,14 @@ impl Hub {
         failed: Option<ChangeKind>,
     ) {
         let id = short_id(borrowed(said, "/Id")).to_owned();
-        let is_known = || self.known.borrow().get(&id).is_some();
         let mut is_new = false;
-        if !is_known()
+        if self.wants_said(&id)
             && let Some(client) = socket.client()
             && let Ok(Some(container)) = client.describe_said(said.clone()).await
-            && !is_known()
+            && self.wants_said(&id)
         {
-            self.remember(socket, container);
+            is_new = self.remember(socket, container).0 != News::Nothing;
             self.known.borrow_mut().set_preliminary(&id);
-            is_new = true;
         }
         let Some(json) = self.known.borrow().preliminary(&id) else { return };
         let Some(kind) = failed else {
@@ -258,6 +256,17 @@ impl Hub {
         if shown || news != News::Nothing {
             self.send_event(CONTAINER, &json, shown).await;
         }
+    }
+
+    /// Whether what an event has said of a container adds to what is known: podman writes down how
+    /// it is configured only after the event.
+    fn wants_said(&self, id: &str) -> bool {
+        let known = self.known.borrow();
+        let lacking = |json: Arc<str>| {
+            let container = Container::from_json(json.as_bytes());
+            container.is_ok_and(|container| container.lacks == Lacks::Configuration)
+        };
+        known.get(id).is_none() || known.preliminary(id).is_some_and(lacking)
     }
 
     /// Keeps a description; returns what is new about it, and its JSON.

@@ -136,7 +136,11 @@ async fn describe(
     }
     let meanwhile = async {
         sleep(ANSWER_WAIT).await;
-        if hub.known.borrow().get(id).is_none() {
+        let is_described = {
+            let known = hub.known.borrow();
+            known.get(id).is_some() && known.preliminary(id).is_none()
+        };
+        if !is_described {
             tell_recorded(hub, socket, wanted, None).await;
         }
     };

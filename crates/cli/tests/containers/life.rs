@@ -33,7 +33,7 @@ fn what_ends_is_told_and_forgotten() {
     let kept: Vec<_> =
         runtimes.iter().map(|(name, it)| it.run(&format!("{name}-kept"), LONG)).collect();
     wait_until("those that stay are known", || known() == Some(kept.len() as u64));
-    let before = agent.memory();
+    eprintln!("memory with {} containers: {} KiB", kept.len(), agent.memory());
     let ended = in_a_row(&runtimes);
     let ids = |rule: &str| -> BTreeSet<String> {
         let alerts = agent.alerts();
@@ -55,12 +55,8 @@ fn what_ends_is_told_and_forgotten() {
         assert_ne!(fields["container.image.repository"], Value::Null, "{fields}");
     }
     wait_until("they are forgotten", || known() == Some(kept.len() as u64));
-    eprintln!(
-        "{} containers: {before} KiB before, {} KiB after; {:#?}",
-        ended.len(),
-        agent.memory(),
-        agent.metrics("containers")
-    );
+    let (count, memory) = (ended.len(), agent.memory());
+    eprintln!("after {count} more: {memory} KiB; {:#?}", agent.metrics("containers"));
     assert!(agent.end(), "it ends well");
 }
 

@@ -14,7 +14,7 @@ pub(crate) const ALL: &[&str] =
     &["dockerd", "docker", "containerd", "ctr", "podman", "conmon", "lxc-start", "newuidmap"];
 
 /// In seconds: longer than a test.
-pub(crate) const LONG: &str = "600";
+pub(crate) const LONG: &str = "3600";
 
 /// What runs containers one by one.
 pub(crate) trait Runtime: Sync {

@@ -20,6 +20,8 @@ use crate::tree::ThreadRef;
 const MONITOR: &[u8] = b"conmon";
 /// Ancestors among which it is looked for: the runtime has several processes in between.
 const ANCESTORS: usize = 6;
+/// Times of one start that are told in the same way differ by less, in nanoseconds.
+const ROUNDING: u64 = 1_000;
 /// Digits of a whole id, and those that fields have.
 const FULL_ID: usize = 64;
 const SHORT_ID: usize = 12;
@@ -32,7 +34,7 @@ impl State {
             return Arc::default();
         };
         let (tid, start) = (thread.tid, thread.pidns_init_start_ts);
-        if let Some(container) = self.namespaces.container(start) {
+        if let Some(container) = self.of_namespace(thread) {
             return Arc::clone(container);
         }
         let Some(container) = self.monitored(thread) else { return Arc::default() };
@@ -49,6 +51,19 @@ impl State {
         }
         self.namespaces.insert(start, &container);
         container
+    }
+
+    /// The container that the pid namespace of a thread is known to be. Another one may have begun
+    /// at nearly the same time: where the times differ, the thread must also come from there.
+    fn of_namespace(&self, thread: &Thread) -> Option<&Arc<[u8]>> {
+        let start = thread.pidns_init_start_ts;
+        let (known, container) = self.namespaces.find(start)?;
+        let is_same = known.abs_diff(start) <= ROUNDING;
+        let comes_from_it = || {
+            self.tree.parent(thread).is_some_and(|parent| parent.container == *container)
+                || self.monitored(thread).is_some_and(|monitored| monitored == *container)
+        };
+        (is_same || comes_from_it()).then_some(container)
     }
 
     /// The container whose monitor has started a thread.
@@ -97,7 +112,7 @@ impl State {
     /// Whether a thread is in this container by its pid namespace.
     pub(super) fn is_in_namespace(&self, at: ThreadRef, container: &[u8]) -> bool {
         let thread = self.tree.get(at).filter(|thread| thread.in_pid_namespace());
-        let known = thread.and_then(|it| self.namespaces.container(it.pidns_init_start_ts));
+        let known = thread.and_then(|thread| self.of_namespace(thread));
         known.is_some_and(|known| **known == *container)
     }
 }

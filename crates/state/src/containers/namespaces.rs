@@ -15,11 +15,12 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// The container whose namespace began at this time.
-    pub(crate) fn container(&self, start: u64) -> Option<&Arc<[u8]>> {
+    /// The container whose namespace began at about this time, and when it did.
+    pub(crate) fn find(&self, start: u64) -> Option<(u64, &Arc<[u8]>)> {
         let near = start.saturating_sub(START_PRECISION)..=start.saturating_add(START_PRECISION);
         let near = self.by_start.range(near);
-        near.min_by_key(|(other, _)| other.abs_diff(start)).map(|(_, container)| container)
+        let nearest = near.min_by_key(|(other, _)| other.abs_diff(start));
+        nearest.map(|(start, container)| (*start, container))
     }
 
     /// Adds a container. False when it is known already, or there is no room.
@@ -57,7 +58,7 @@ mod tests {
         let mut namespaces = Namespaces::default();
         assert!(namespaces.insert(1_000_000_000, b"a") && namespaces.insert(1_015_000_000, b"b"));
         assert!(!namespaces.insert(1_015_000_000, b"b"));
-        let container = |start| namespaces.container(start).map(|container| container.to_vec());
+        let container = |start| namespaces.find(start).map(|(_, container)| container.to_vec());
         assert_eq!(container(1_000_000_001).as_deref(), Some(&b"a"[..]));
         assert_eq!(container(1_010_000_000).as_deref(), Some(&b"b"[..]));
         assert_eq!(container(1_040_000_000), None);

@@ -349,11 +349,18 @@ fn the_monitor_of_a_container_without_a_group_names_it() {
     assert_eq!(containers(&world)[1..], [id.clone(), id.clone()]);
     assert!(world.state.pending_container(world.thread(20)).is_none());
     assert!(world.state.next_account_request().is_some());
-    // It is known when another thread is seen there.
-    let (pidns_init_start_ts, of) = (5_000_000_000, process(22, 1, "sh"));
-    world.load(snapshot::Thread { vtid: 3, vpid: 3, pidns_init_start_ts, ..of });
-    world.state.loaded();
-    assert_eq!(*world.thread(22).container, *id.as_bytes());
+    // It is known when another thread is seen there, by a time that is told in another way if that
+    // thread comes from there.
+    for (tid, ptid, pidns_init_start_ts, container) in [
+        (22, 1, 5_000_000_000, id.as_str()),
+        (23, 22, 5_010_000_000, id.as_str()),
+        (24, 1, 5_010_000_000, ""),
+    ] {
+        let of = process(tid, ptid, "sh");
+        world.load(snapshot::Thread { vtid: 3, vpid: 3, pidns_init_start_ts, ..of });
+        world.state.loaded();
+        assert_eq!(*world.thread(tid).container, *container.as_bytes(), "{tid}");
+    }
     world.asyncevent("container_removed", &described(20));
     assert!(world.state.containers().get(id.as_bytes()).is_none());
     // What only an event has described has no process.
