@@ -345,6 +345,12 @@ impl State {
         self.config.live
     }
 
+    /// Whether events come from this program, as they happen or recorded: ids of sessions are then
+    /// those of the host.
+    pub fn is_own(&self) -> bool {
+        self.config.live || self.recorded
+    }
+
     /// The machine.
     pub fn machine(&self) -> &Machine {
         &self.machine

@@ -51,7 +51,8 @@ pub(super) fn leader_of<'a>(
     }
     let direct = (as_host_sees || !thread.in_pid_namespace()).then(|| view.state.by_tid(id));
     // Inside a namespace, the id of the host leads to the process if both ids are its own.
-    let inside = || view.state.by_tid(host_id).filter(|leader| number(leader) == id);
+    let known = view.state.is_own().then_some(host_id).filter(|_| direct.is_none());
+    let inside = || view.state.by_tid(known?).filter(|leader| number(leader) == id);
     direct.flatten().or_else(inside).or_else(|| {
         view.state.ancestors(thread).take_while(|ancestor| number(ancestor) == id).last()
     })

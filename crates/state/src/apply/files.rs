@@ -24,6 +24,7 @@ use crate::tree::Tree;
 peregrine_event::same_params!(openat_enter, openat2_enter: DIRFD, NAME, FLAGS);
 peregrine_event::same_params!(pipe, pipe2: FD1, FD2, INO);
 
+const O_WRONLY: u32 = 1 << 1;
 const O_DIRECTORY: u32 = 1 << 10;
 const O_TMPFILE: u32 = 1 << 13;
 /// This flag and those above it are the kernel's answer, those below what the caller asked for.
@@ -192,8 +193,10 @@ impl Partition {
             self.scratch = Scratch { dir, joined };
             (name, if same { AskedName::Same } else { AskedName::Other(asked.name.into()) })
         };
-        // The kernel's flag for a file without a name includes that for directories.
-        let directory = asked.flags & (O_DIRECTORY | O_TMPFILE) == O_DIRECTORY;
+        // The kernel's flag for a file without a name includes that for directories, so that other
+        // recorders tell both for either. Such a file is written, a directory is not.
+        let unnamed = asked.flags & (O_TMPFILE | O_WRONLY) == O_TMPFILE | O_WRONLY;
+        let directory = asked.flags & O_DIRECTORY != 0 && !unnamed;
         let info = Fd {
             name,
             asked: asked_name,

@@ -1,5 +1,6 @@
 //! Events in, state out.
 
+mod changes;
 mod files;
 mod hostile;
 mod process;
