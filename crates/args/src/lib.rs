@@ -127,8 +127,8 @@ fn meant(word: &str, options: &Options) -> Option<String> {
     nearest(word).or_else(option).map(|name| format!("did you mean `{name}`?"))
 }
 
-/// Whether a word names a capture, by its ending. To monitor the machine in place of it would be the
-/// opposite of what is meant.
+/// Whether a word names a capture, by its ending. To monitor the machine in place of it would be
+/// the opposite of what is meant.
 fn is_capture(word: &str) -> bool {
     let packed = [".gz", ".zst", ".lz4", ".zip", ".xz", ".bz2"];
     let name = packed.iter().find_map(|ending| word.strip_suffix(ending)).unwrap_or(word);

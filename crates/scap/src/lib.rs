@@ -15,6 +15,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod appendix;
+mod block;
 mod convert;
 mod cursor;
 mod decompress;

@@ -13,12 +13,13 @@ use peregrine_event::{Event, EventType};
 use peregrine_limits::{CAPTURE_EVENT_BYTES, CAPTURE_LIST_BYTES};
 
 use crate::appendix;
+use crate::block::UsualBlock;
 use crate::convert::{Converter, Outcome};
 use crate::cursor::Cursor;
 use crate::error::{Damage, ScapError};
 use crate::format::{
-    BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Block, EVENT_FLAGS_V2, EVENT_V2, EventBlock, Flags,
-    List, MAJOR, MAX_SMALL_EVENT, SECTION_BODY,
+    BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER, Block, EventBlock, Flags, List, MAJOR,
+    MAX_SMALL_EVENT, SECTION_BODY,
 };
 use crate::input::Input;
 use crate::snapshot;
@@ -120,16 +121,6 @@ enum Place {
     Input { start: usize, len: usize },
     Upgraded,
     Converted,
-}
-
-/// A fully buffered event block of the current format.
-struct UsualBlock<'a> {
-    total: usize,
-    cpu: u16,
-    flags: Flags,
-    /// Offset of the event in the block.
-    start: usize,
-    event: &'a [u8],
 }
 
 impl Reader<File> {
@@ -587,41 +578,6 @@ impl<R: Read> Reader<R> {
             }
             _ => ScapError::Read { offset, error },
         }
-    }
-}
-
-impl<'a> UsualBlock<'a> {
-    /// The block at the start of `bytes`, if it is complete.
-    #[inline]
-    fn first(bytes: &'a [u8]) -> Option<Self> {
-        const WITH_FLAGS: usize = BLOCK_HEADER + 6;
-        const WITHOUT: usize = BLOCK_HEADER + 2;
-        // The size of the shortest block of either kind, so that one check covers all fields before
-        // the event.
-        let front = bytes.first_chunk::<{ WITHOUT + HEADER_LEN + BLOCK_TRAILER }>()?;
-        let [t0, t1, t2, t3, l0, l1, l2, l3, c0, c1, f0, f1, f2, f3, ..] = *front;
-        let len_at = |start: usize| {
-            let len = front.get(start + 16..)?.first_chunk()?;
-            Some(u32::from_le_bytes(*len) as usize)
-        };
-        let (start, flags, len) = match u32::from_le_bytes([t0, t1, t2, t3]) {
-            EVENT_FLAGS_V2 => {
-                (WITH_FLAGS, u32::from_le_bytes([f0, f1, f2, f3]), len_at(WITH_FLAGS)?)
-            }
-            EVENT_V2 => (WITHOUT, 0, len_at(WITHOUT)?),
-            _ => return None,
-        };
-        let total = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-        if total > BLOCK_HEADER + MAX_SMALL_EVENT
-            || total > bytes.len()
-            || start + len + BLOCK_TRAILER > total
-            || total - (start + len + BLOCK_TRAILER) >= appendix::SHORTEST
-        {
-            return None;
-        }
-        let event = bytes.get(start..start + len)?;
-        let (cpu, flags) = (u16::from_le_bytes([c0, c1]), Flags(flags));
-        Some(Self { total, cpu, flags, start, event })
     }
 }
 

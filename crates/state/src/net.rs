@@ -70,8 +70,8 @@ impl Interfaces {
         }
     }
 
-    /// Fills the end of a connection that is not known yet with the machine's likely address, unless
-    /// the run is live.
+    /// Fills the end of a connection that is not known yet with the machine's likely address,
+    /// unless the run is live.
     pub(crate) fn complete(&self, kind: &mut FdKind) {
         match kind {
             _ if !self.guesses => {}

@@ -1,5 +1,5 @@
-//! Class `fs.path`: the paths of an event, made absolute. Which parameter holds a path, and which one
-//! the directory that it is relative to, stands in the table of events.
+//! Class `fs.path`: the paths of an event, made absolute. Which parameter holds a path, and which
+//! one the directory that it is relative to, stands in the table of events.
 
 use peregrine_event::params::RESULT;
 use peregrine_event::render::AT_FDCWD;

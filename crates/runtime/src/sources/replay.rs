@@ -33,7 +33,8 @@ pub enum ReplayError {
     Plugin(UnknownPlugin),
 }
 
-/// Opens a capture file, or standard input for `-`. Errors in its content are returned when it is read.
+/// Opens a capture file, or standard input for `-`. Errors in its content are returned when it is
+/// read.
 ///
 /// # Errors
 /// When it can't be opened.
