@@ -137,8 +137,13 @@ impl State {
             accounts.map(|(id, known)| Description::Accounts(Arc::clone(id), Arc::clone(known)));
         let looked_up = self.config.lookup_containers.then_some(Description::LookedUp);
         let objects = self.kubernetes.changes().map(Description::Kubernetes);
-        let times = Description::Times(self.tree.iter().map(Times::of).collect());
-        let known = looked_up.into_iter().chain([times]).chain(objects).chain(containers);
+        // Recordings of others do not say when threads began.
+        let times = self.is_own().then(|| self.tree.iter().map(Times::of).collect());
+        let known = looked_up
+            .into_iter()
+            .chain(times.map(Description::Times))
+            .chain(objects)
+            .chain(containers);
         let dumped = self.dumper.iter().flat_map(|StateDumper(dump)| dump());
         let dumped = dumped.map(|event| Description::Plugin(event.into()));
         known.chain(unavailable).chain(accounts).chain(dumped).collect()
