@@ -218,7 +218,7 @@ fn live_an_end_that_the_kernel_does_not_know_is_not_guessed() {
 fn a_server_of_datagrams_that_a_recording_lists_as_tcp_has_the_ends_of_each_message() {
     let mut world = World::new();
     world.load(process(50, 1, "dns"));
-    let kind = KindItem::Ipv6Server { ip: "::".parse().unwrap(), port: 53, l4proto: 1 };
+    let kind = KindItem::Ipv6Server { ip: "::".parse().unwrap(), port: 53, l4proto: 2 };
     world.state.load(Item::Fds(50, vec![FdItem { fd: 3, ino: 8, kind }]));
     world.state.loaded();
     assert_eq!(world.fd(50, 3).unwrap().l4proto(), L4Proto::Tcp);
