@@ -176,10 +176,10 @@ impl Engine {
         Self { resolver: Some(resolver), ..self }
     }
 
-    /// Lets this parser change the state after each event, before rules are evaluated.
+    /// Lets this parser, if there is one, change the state after each event, before rules are evaluated.
     #[must_use]
-    pub fn with_parser(self, parser: Box<dyn EventParser>) -> Self {
-        Self { parser: Some(parser), ..self }
+    pub fn with_parser(self, parser: Option<Box<dyn EventParser>>) -> Self {
+        Self { parser, ..self }
     }
 
     /// Tells the parser that there are no events any more. Returns why it has stopped the engine,

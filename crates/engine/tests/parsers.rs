@@ -69,7 +69,7 @@ fn run(refuses: bool) -> (End, Matches, Option<ParserError>, Vec<String>) {
     let calls = Arc::<Mutex<Vec<String>>>::default();
     let parser = Renames { calls: Arc::clone(&calls), refuses };
     let engine = Engine::new(Arc::new(generation), Default::default());
-    let mut engine = engine.with_parser(Box::new(parser));
+    let mut engine = engine.with_parser(Some(Box::new(parser)));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/captures/own_acts.scap");
     let mut capture: Reader<File> = Reader::open(path).unwrap();
     let mut matches = Matches::default();

@@ -387,11 +387,7 @@ impl Work<'_> {
     }
 
     fn engine(&mut self, generation: Arc<Generation>, state: peregrine_state::Config) -> Engine {
-        let engine = Engine::new(generation, state);
-        match self.parser.take() {
-            Some(parser) => engine.with_parser(parser),
-            None => engine,
-        }
+        Engine::new(generation, state).with_parser(self.parser.take())
     }
 
     /// Runs the event loop over a source, with the configured meter.

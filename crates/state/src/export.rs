@@ -8,7 +8,7 @@ use hashbrown::HashSet;
 use peregrine_event::snapshot::{self, Group, Item, User};
 
 pub(crate) use descriptions::{CONTAINER_UNAVAILABLE, FILES, TIMES};
-pub use descriptions::{CONTAINERS_LOOKED_UP, Description, FullSnapshot, StateDumper};
+pub use descriptions::{CONTAINERS_LOOKED_UP, Description, FullSnapshot};
 
 use crate::fd::{Fd, FdKind, Role};
 use crate::fds::FdTable;

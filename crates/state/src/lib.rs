@@ -36,6 +36,7 @@ mod attribution;
 mod cells;
 mod containers;
 mod counters;
+mod dumper;
 mod export;
 mod fd;
 mod fds;
@@ -64,7 +65,8 @@ pub use containers::{
     PortMapping, ProbeKind, Resources, StaticContainer,
 };
 pub use counters::{Counters, Scanned};
-pub use export::{CONTAINERS_LOOKED_UP, Description, FullSnapshot, StateDumper};
+pub use dumper::StateDumper;
+pub use export::{CONTAINERS_LOOKED_UP, Description, FullSnapshot};
 pub use fd::{Fd, FdKind, Ipv4Tuple, Ipv6Tuple, L4Proto, Name, Role};
 pub use fds::{FdTable, FdTables};
 pub use kubernetes::{

@@ -10,7 +10,7 @@ use peregrine_limits as limits;
 use crate::activity::{Activity, Usage};
 use crate::containers::{Cgroups, Container, Containers, Matchers, Namespaces};
 use crate::counters::Counters;
-use crate::export::StateDumper;
+use crate::dumper::StateDumper;
 use crate::fd::Fd;
 use crate::fds::{FdTable, FdTables};
 use crate::kubernetes::{Kubernetes, POD_UID, Pod, pod_of};

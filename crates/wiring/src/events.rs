@@ -130,7 +130,7 @@ impl<'a> Watch<'a> {
                 let mut engine = Engine::new(Arc::clone(generation), run::state(prepared));
                 let names = checks::enabled_sources(setup, &LoadArgs::default())?;
                 if let Some(parsers) = setup.plugins().parsers(&names) {
-                    engine = engine.with_parser(Box::new(parsers));
+                    engine = engine.with_parser(Some(Box::new(parsers)));
                 }
                 let mut reader = Reader::new(file).with_plugins(plugins::of_captures(setup));
                 let ended = engine.run(&mut reader, &mut observer, &mut ());

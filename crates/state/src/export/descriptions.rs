@@ -2,7 +2,6 @@
 //! host's, and what the API server of Kubernetes has told. A recording has events about them at its
 //! beginning.
 
-use std::fmt;
 use std::sync::Arc;
 
 use peregrine_event::snapshot::{Fd, Item};
@@ -10,6 +9,7 @@ use peregrine_event::source::Observation;
 use peregrine_event::{Accounts, Builder, Event, EventType};
 
 use crate::containers::Container;
+use crate::dumper::StateDumper;
 use crate::kubernetes::{Change as KubernetesChange, KUBERNETES_EVENT};
 use crate::state::State;
 use crate::thread::Thread;
@@ -106,23 +106,6 @@ pub enum Description {
     Plugin(Arc<[u8]>),
 }
 
-/// Asks plugins for events that describe what they know. Called when a recording begins.
-#[derive(Clone)]
-pub struct StateDumper(Arc<dyn Fn() -> Vec<Vec<u8>> + Send + Sync>);
-
-impl StateDumper {
-    /// Asks this. Must not wait.
-    pub fn new(dump: impl Fn() -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(dump))
-    }
-}
-
-impl fmt::Debug for StateDumper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StateDumper")
-    }
-}
-
 impl State {
     /// The whole state, for a recording whose first event has this time.
     pub fn full_snapshot(&self, ts: u64) -> FullSnapshot {
@@ -144,7 +127,7 @@ impl State {
             .chain(times.map(Description::Times))
             .chain(objects)
             .chain(containers);
-        let dumped = self.dumper.iter().flat_map(|StateDumper(dump)| dump());
+        let dumped = self.dumper.iter().flat_map(StateDumper::dump);
         let dumped = dumped.map(|event| Description::Plugin(event.into()));
         known.chain(unavailable).chain(accounts).chain(dumped).collect()
     }
