@@ -176,7 +176,8 @@ impl Engine {
         Self { resolver: Some(resolver), ..self }
     }
 
-    /// Lets this parser, if there is one, change the state after each event, before rules are evaluated.
+    /// Lets this parser, if there is one, change the state after each event, before rules are
+    /// evaluated.
     #[must_use]
     pub fn with_parser(self, parser: Option<Box<dyn EventParser>>) -> Self {
         Self { parser, ..self }
