@@ -36,8 +36,7 @@ use crate::sources::{
 use crate::watchdog::Watchdog;
 use crate::{Log, ProfileReport};
 
-/// Time between two events that say only that time passes, as in the reference: without a driver,
-/// beside plugins that make events.
+/// Time between two events that say only that time passes, without a driver beside plugins.
 const TICK: Duration = Duration::from_millis(100);
 /// Time for the delivery of queued alerts after a stop was requested.
 const STOP_DRAIN: Duration = Duration::from_secs(2);
@@ -227,11 +226,8 @@ impl<'a> Run<'a> {
             SourceSettings::Live(live) => work.live(generation, &mut observer, live, feed, opened),
             SourceSettings::Nothing => {
                 let told = InboxSource::new(feed.map(|feed| feed.inbox));
-                work.without_kernel(
-                    generation,
-                    &mut observer,
-                    vec![AnySource::Told(Box::new(told))],
-                )
+                let told = AnySource::Told(Box::new(told));
+                work.without_kernel(generation, &mut observer, vec![told])
             }
             SourceSettings::Others => work.without_kernel(generation, &mut observer, Vec::new()),
         };
@@ -290,8 +286,7 @@ impl Work<'_> {
         }
         if replay.is_cut() {
             self.log.warning(format_args!(
-                "{}: the compressed data ends without its end mark, as that of a recorder that was \
-                 killed. All events up to there were read.",
+                "{}: the compressed data has no end, as that of a recorder that was killed. All events up to there were read.",
                 path.display()
             ));
         }

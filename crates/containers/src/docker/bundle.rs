@@ -5,13 +5,13 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use peregrine_limits::RUNTIME_ANSWER_BYTES;
 use peregrine_state::{Container, Lacks};
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -55,8 +55,8 @@ pub(crate) fn is_of_root(socket: &Path) -> bool {
 }
 
 fn read(path: &PathBuf) -> Option<Value> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
     let most = RUNTIME_ANSWER_BYTES.get();
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes).ok()?;
