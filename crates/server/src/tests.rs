@@ -147,6 +147,7 @@ fn collector(heartbeat: &Arc<Heartbeat>) -> Collector {
         containers: None,
         audit: None,
         kubernetes: None,
+        plugins: None,
     };
     Collector::start(settings, heartbeat.clone(), Box::new(NoReports)).unwrap()
 }
