@@ -156,11 +156,16 @@ struct ListedField<'a> {
     definition: Option<&'a Definition>,
 }
 
-/// The classes of several sources; each has the sources that it was found in.
+/// The classes of several sources; each has the sources that it was found in. Classes of one name
+/// may be different ones, as the two of the fields `evt.*` are.
 fn merged_classes<'a>(sources: &[&'a Fields]) -> Vec<ListedClass<'a>> {
+    let first = |class: &ListedClass<'a>| class.fields.first().map(|field| field.name);
     let mut merged: Vec<ListedClass<'_>> = Vec::new();
     for class in sources.iter().flat_map(|fields| listed_classes(fields)) {
-        match merged.iter_mut().find(|known| known.name == class.name) {
+        let is_same = |known: &&mut ListedClass<'a>| {
+            known.name == class.name && first(known) == first(&class)
+        };
+        match merged.iter_mut().find(is_same) {
             Some(known) => known.sources.extend(class.sources),
             None => merged.push(class),
         }

@@ -36,10 +36,12 @@ impl State {
     /// Removes the processes whose end was lost.
     fn remove_dead(&mut self, since: u64, alive: &HashSet<i64>) {
         let dead = self.tree.iter().filter(|thread| {
-            let leads = thread.is_leader() && !thread.is_unknown();
-            leads && thread.clone_ts < since && !alive.contains(&thread.pid)
+            // Of a thread that is not known, the process is not either: if it is not the first one
+            // and lives, its next event has it looked up again.
+            let ended = thread.is_leader() || thread.is_unknown();
+            ended && thread.clone_ts < since && !alive.contains(&thread.tid)
         });
-        let dead: Vec<i64> = dead.map(|thread| thread.pid).collect();
+        let dead: Vec<i64> = dead.map(|thread| thread.tid).collect();
         dead.into_iter().for_each(|pid| self.remove_process(pid));
     }
 
@@ -185,7 +187,7 @@ fn is_same_file(known: &Fd, found: &Fd) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use peregrine_event::snapshot;
+    use peregrine_event::{Builder, Event, EventType, snapshot};
 
     use super::*;
     use crate::Config;
@@ -290,5 +292,19 @@ mod tests {
         state.repair(Repair::Alive { since: START + 1, pids: vec![1] });
         assert!(state.by_tid(20).is_none() && state.by_tid(22).is_none());
         assert_eq!(state.tree().len(), 1);
+    }
+
+    #[test]
+    fn threads_that_never_were_known_and_have_ended_are_removed() {
+        let mut state = state();
+        for tid in [500, 501] {
+            let mut bytes = Vec::new();
+            let mut event = Builder::new(EventType::SyscallCloseX, START, tid);
+            event.i64(-9).i64(3).finish(&mut bytes).unwrap();
+            state.apply(&Event::parse(&bytes, 0).unwrap());
+            assert!(state.by_tid(tid).is_some_and(Thread::is_unknown));
+        }
+        state.repair(Repair::Alive { since: START + 1, pids: vec![1, 10, 20, 501] });
+        assert!(state.by_tid(500).is_none() && state.by_tid(501).is_some());
     }
 }

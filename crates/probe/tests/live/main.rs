@@ -444,8 +444,12 @@ fn what_a_loss_made_wrong_is_found_out() {
     does("exec 5<&-; exec 6</etc/passwd; cd /tmp");
 
     let parent = shell.pid();
-    watched.until(|_, state| state.counters().reread_processes > 0 && known(state, new).is_some());
-    watched.until(|seen, _| seen.is_none());
+    // Answers about single files may come before whole processes are read again.
+    let is_read_again = |state: &State| {
+        let shell = state.by_tid(parent).map(|thread| state.cwd(thread));
+        state.counters().corrected_fds > 0 && shell == Some(b"/tmp/")
+    };
+    watched.until(|_, state| is_read_again(state) && known(state, new).is_some());
     let total = watched.live.losses().refresh(Duration::ZERO).unwrap().statistics.total();
     for class in [
         LossClass::CloneFork,
@@ -463,7 +467,6 @@ fn what_a_loss_made_wrong_is_found_out() {
     let above: Vec<_> = state.ancestors(sleep).map(|thread| thread.tid).take(2).collect();
     assert_eq!(above, [parent, i64::from(std::process::id())]);
     let shell_known = state.by_tid(parent).unwrap();
-    assert_eq!(state.cwd(shell_known), b"/tmp/");
     assert!(state.fd(shell_known, 5).is_none());
     assert_eq!(&*state.fd(shell_known, 6).unwrap().name, b"/etc/passwd");
     // No process remains that has ended.
@@ -472,7 +475,7 @@ fn what_a_loss_made_wrong_is_found_out() {
         state.tree().iter().filter(|thread| !alive(thread.tid)).map(|t| t.tid).collect();
     assert!(dead.is_empty(), "{dead:?}");
     let counters = state.counters();
-    assert!(counters.corrected_threads > 0 && counters.corrected_fds > 0, "{counters:?}");
+    assert!(counters.corrected_threads > 0, "{counters:?}");
     println!("fact reread={} corrected={}", counters.reread_processes, counters.corrected_threads);
 }
 

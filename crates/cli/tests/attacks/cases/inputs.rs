@@ -13,8 +13,9 @@ use peregrine_scap::{Compression, Writer};
 use crate::agent::program;
 use crate::trial::{Trial, millis};
 
-/// Address space of the program, which it must not exhaust.
-const ADDRESSES: u64 = 512 << 20;
+/// Address space of the program, which it must not exhaust. Most of it is what the allocator
+/// reserves for each thread.
+const ADDRESSES: u64 = 768 << 20;
 /// How long it may take on a busy machine, without optimisation.
 const TIME: Duration = Duration::from_secs(120);
 

@@ -42,8 +42,9 @@ pub(super) static ROWS: &[Row] = &[
             execve(c"program", &many, &many)
         });
         let all = b"0123456789abcdef\0".repeat(1000);
-        // Both are truncated to 4096 bytes; for the arguments, the first one counts as well.
-        let (args, env) = (cut(&all[17..], 4096 - 17), cut(&all, 4096));
+        // Both are truncated to 4096 bytes; for the arguments, the first one counts as well, and an
+        // environment that is cut says so.
+        let (args, env) = (cut(&all[17..], 4096 - 17), [&all[..4092], b"...\0"].concat());
         let (pid, values) = (child.pid, executed(child.pid));
         child.let_go();
         see! { res: 0, args: args, env: env, filename: "program", ..values }.by(pid.into()).times(1)

@@ -87,7 +87,7 @@ pub(super) static ROWS: &[Row] = &[
         let fd = ok!(socket(AF_UNIX, SOCK_DGRAM, 0));
         let to = [raw_unix(b"\0peregrine-test-there"), b"what else is in memory".to_vec()].concat();
         let res = ok!(sendto(fd, c"x", 1, 0, &to[..], 23));
-        see! { res: res, data: b"x", fd: fd, size: 1, tuple: Is::Unix(false, true, b"peregrine-test-there") }
+        see! { res: res, data: b"x", fd: fd, size: 1, tuple: Is::Unix(false, true, b"@peregrine-test-there") }
     }),
     row(SocketSendtoX, "nothing", || {
         let (fd, here, _, there) = connected(loopback(0));

@@ -62,7 +62,11 @@ pub(super) fn executed(pid: i32) -> Values {
     let login = fs::read_to_string(format!("/proc/{pid}/loginuid"));
     let login: u32 = login.map_or(u32::MAX, |text| text.trim().parse().unwrap());
     let ns = |sec: i64, nsec: i64| (sec * 1_000_000_000 + nsec).into();
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let mut environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    if environment.is_empty() {
+        // None at all would be one that could not be read.
+        environment.push(0);
+    }
     let mut values = process(pid);
     values.retain(|(name, _)| !["vtid", "vpid", "pidns_init_start_ts"].contains(name));
     values.extend([

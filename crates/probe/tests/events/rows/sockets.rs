@@ -57,12 +57,12 @@ pub(super) static ROWS: &[Row] = &[
     }),
     row(SocketBindX, "to a name without a file", || {
         let (fd, at) = (ok!(socket(AF_UNIX, SOCK_DGRAM, 0)), raw_unix(b"\0peregrine-test-abstract"));
-        see! { res: ok!(bind(fd, &at[..], at.len())), addr: unix(b"peregrine-test-abstract"), fd: fd }
+        see! { res: ok!(bind(fd, &at[..], at.len())), addr: unix(b"@peregrine-test-abstract"), fd: fd }
     }),
     row(SocketBindX, "to a name of full length without a file", || {
         let name = [&[0], &[b'y'; 107][..]].concat();
         let (fd, at) = (ok!(socket(AF_UNIX, SOCK_DGRAM, 0)), raw_unix(&name));
-        see! { res: ok!(bind(fd, &at[..], 110)), addr: unix(&name[1..]), fd: fd }
+        see! { res: ok!(bind(fd, &at[..], 110)), addr: unix(&[b"@", &name[1..]].concat()), fd: fd }
     }),
     row(SocketBindX, "to nothing", || {
         let (fd, at) = (ok!(socket(AF_UNIX, SOCK_STREAM, 0)), raw_unix(b""));
@@ -78,7 +78,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
     row(SocketBindX, "to a name with a gap, without a file", || {
         let (fd, at) = (ok!(socket(AF_UNIX, SOCK_DGRAM, 0)), raw_unix(b"\0peregrine\0test"));
-        see! { res: ok!(bind(fd, &at[..], at.len())), addr: unix(b"peregrine"), fd: fd }
+        see! { res: ok!(bind(fd, &at[..], at.len())), addr: unix(b"@peregrine"), fd: fd }
     }),
     row(SocketBindX, "to IPv4 in the clothes of IPv6", || {
         let fd = sys!(socket(AF_INET6, SOCK_DGRAM, 0));
@@ -164,7 +164,7 @@ pub(super) static ROWS: &[Row] = &[
         unix_at(b"\0peregrine-test-there", SOCK_DGRAM);
         let (fd, to) = (ok!(socket(AF_UNIX, SOCK_DGRAM, 0)), raw_unix(b"\0peregrine-test-there"));
         let res = ok!(connect(fd, &to[..], to.len()));
-        see! { res: res, tuple: Is::Unix(true, true, b"peregrine-test-there"), fd: fd, addr: unix(b"peregrine-test-there") }
+        see! { res: res, tuple: Is::Unix(true, true, b"@peregrine-test-there"), fd: fd, addr: unix(b"@peregrine-test-there") }
     }),
     row(SocketConnectX, "a path without a listener", || {
         let (fd, to) = (ok!(socket(AF_UNIX, SOCK_STREAM, 0)), raw_unix(b"/nobody\0"));
