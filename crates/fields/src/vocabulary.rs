@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use hashbrown::HashMap;
 use peregrine_event::source::SourceNames;
 use peregrine_event::{EventSet, EventType};
 use peregrine_filter::{
@@ -194,6 +195,14 @@ impl Fields {
 
     /// The field of the table with the longest name that is a prefix of the text.
     fn longest(&self, text: &str) -> Option<&'static Definition> {
+        // Nearly always the whole word is a name, and no longer one begins with it.
+        let word = text.bytes().position(|byte| !is_of_name(byte)).unwrap_or(text.len());
+        let whole = text.get(..word).and_then(|word| WHOLE_NAMES.get(word));
+        if let Some((scope, definition)) = whole
+            && self.knows(scope)
+        {
+            return Some(definition);
+        }
         let mut key = text;
         loop {
             // A name that is a prefix of the text is also one of the greatest name up to the text.
@@ -260,6 +269,15 @@ impl Field {
         }
     }
 }
+
+/// Whether names of fields may have this character.
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')
+}
+
+/// The fields of the table by their names.
+static WHOLE_NAMES: LazyLock<HashMap<&'static str, (&'static Scope, &'static Definition)>> =
+    LazyLock::new(|| BY_NAME.iter().map(|&field| (&*field.1.name, field)).collect());
 
 /// All fields of the table in order of their names.
 static BY_NAME: LazyLock<Vec<(&'static Scope, &'static Definition)>> = LazyLock::new(|| {

@@ -41,8 +41,8 @@ impl<'a> UsualBlock<'a> {
         let total = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         if total > BLOCK_HEADER + MAX_SMALL_EVENT
             || total > bytes.len()
-            || start + len + BLOCK_TRAILER > total
-            || total - (start + len + BLOCK_TRAILER) >= appendix::SHORTEST
+            // An event that is longer than its block has a great number behind it.
+            || total.wrapping_sub(start + len + BLOCK_TRAILER) >= appendix::SHORTEST
         {
             return None;
         }

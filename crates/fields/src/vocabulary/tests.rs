@@ -25,6 +25,7 @@ fn every_field_of_the_table_has_its_own_name() {
             Argument::Key | Argument::IndexOrPattern => "[key]",
             _ => "",
         };
+        assert!(definition.name.bytes().all(is_of_name));
         let text = format!("{}{suffix}", definition.name);
         let field = resolved(&text);
         assert_eq!((field.field.id, field.len), (definition.id, text.len()), "{text}");

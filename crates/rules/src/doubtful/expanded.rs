@@ -44,8 +44,11 @@ pub(super) fn may_be_in(text: &str) -> bool {
 }
 
 /// The same for the values of a comparison.
-fn is_expanded(values: &str) -> bool {
-    has_sign(values) || MISSING.contains(&values) || is_path_below_name(values)
+fn may_be_of(left: &Operand, values: &str) -> bool {
+    let OperandKind::Field(field) = &left.node else { return false };
+    has_sign(values)
+        || MISSING.contains(&values)
+        || PATHS.contains(&&*field.name) && is_path_below_name(values)
 }
 
 fn has_sign(text: &str) -> bool {
@@ -78,7 +81,7 @@ pub(super) fn check<V: Vocabulary>(
         let values = condition.text.get(span.start..span.end).unwrap_or_default();
         // Most comparisons have no such value, and fields are dear to resolve.
         if matches!(right, Right::Operand(_))
-            || !is_expanded(values)
+            || !may_be_of(left, values)
             || !is_plain_text(left, vocabulary)
         {
             return;
