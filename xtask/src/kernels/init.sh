@@ -68,6 +68,8 @@ mount -t devtmpfs dev /dev
 ln -s /proc/self/fd /dev/fd
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tracefs tracefs /sys/kernel/tracing
+mkdir -p /dev/pts
+mount -t devpts devpts /dev/pts
 mount -t tmpfs tmp /tmp
 echo root:x:0:0:root:/tmp:/bin/sh >/etc/passwd
 echo root:x:0: >/etc/group
