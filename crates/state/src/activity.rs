@@ -59,7 +59,7 @@ pub(crate) struct Activity {
     /// [`ThreadFlags::PIPE_SRC`] and [`ThreadFlags::PIPE_DST`]: the thread replaced standard input
     /// or output.
     pub(crate) pipe: ThreadFlags,
-    /// What the kernel has told of the call whose event comes next.
+    /// Which changes of the call an update has told already; the event of the call follows.
     pub(crate) updated: Updated,
     /// Time of the last update.
     pub(crate) updated_ts: u64,

@@ -30,7 +30,7 @@ impl Partition {
         }
     }
 
-    /// All files of a table are told of, or gone.
+    /// No file of a table is waited for any more: events told them, or the table is gone.
     pub(crate) fn fds_gone(&mut self, owner: ThreadRef) {
         if !self.arrived.is_empty() {
             self.arrived.asked.remove(&owner);

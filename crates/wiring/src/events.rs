@@ -134,7 +134,11 @@ impl<'a> Watch<'a> {
                 }
                 let mut reader = Reader::new(file).with_plugins(plugins::of_captures(setup));
                 let ended = engine.run(&mut reader, &mut observer, &mut ());
+                let refusal = engine.close();
                 ended.with_context(|| name.to_string())?;
+                if let Some(refusal) = refusal {
+                    return Err(refusal.into());
+                }
             }
             Kind::Live { settings, .. } => {
                 let log = &prepared.agent.log;

@@ -333,7 +333,7 @@ unsafe extern "C-unwind" fn add(
             let session = &mut memory.session;
             let added = access::write(|state| session.add(state, table, key, &row))?;
             let added = added.map_err(text)?;
-            // The handle of the draft is of no use any more.
+            // The handle of the draft is not valid any more.
             memory.release(entry);
             Ok(memory.entry(added))
         })
@@ -400,10 +400,9 @@ unsafe extern "C-unwind" fn add_field(
 /// # Safety
 /// The address is null or one of a text that ends with NUL and stays during `'a`.
 unsafe fn field_name<'a>(name: *const c_char) -> Outcome<&'a CStr> {
-    /// Longest name.
-    const LIMIT: usize = 1024;
     // SAFETY: the caller promises it.
-    let shown = unsafe { PluginText::at(name, LIMIT) }.ok_or("the field has no name")?;
+    let shown =
+        unsafe { PluginText::at(name, columns::MOST_NAME) }.ok_or("the field has no name")?;
     if shown.cut {
         return Err("the name of the field is too long".into());
     }

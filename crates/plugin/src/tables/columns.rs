@@ -205,6 +205,9 @@ fn list_columns(list: TextList) -> &'static [ListColumn] {
     }
 }
 
+/// Bytes of the longest name of a field.
+pub(super) const MOST_NAME: usize = 1024;
+
 /// The error about a type that the interface does not have.
 pub(super) fn no_type(code: u32) -> Fault {
     format!("can't convert plugin state type to typeinfo: {code}").into()

@@ -1,4 +1,4 @@
-//! What plugins are given to use tables with, whoever owns them.
+//! The functions for tables that plugins are given. They serve tables of the host and of plugins.
 //!
 //! A handle points to a table with functions of its own: those of the host, or those of a plugin
 //! that has a table below an entry of its table. As in the reference, these functions find them

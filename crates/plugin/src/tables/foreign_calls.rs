@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+use super::columns::MOST_NAME;
 use super::foreign::ForeignTable;
 use super::handles::{Functions, Handle, Kind};
 use crate::abi::{
@@ -245,7 +246,7 @@ unsafe extern "C-unwind" fn add_field(
     unsafe {
         if ty == peregrine_state::tables::CellType::Table.code() {
             if let Some(handle) = Handle::at(handle) {
-                let name = PluginText::at(name, 1024)
+                let name = PluginText::at(name, MOST_NAME)
                     .map_or(Cow::default(), |text| String::from_utf8_lossy(text.bytes));
                 let fault = format!("can't add dynamic field of type table: {name}");
                 handle.owner().set_error(fault.into());

@@ -18,7 +18,7 @@ use crate::state::State;
 use crate::text_budget::TextBudget;
 use crate::texts::Texts;
 use crate::thread::{Exec, Thread, ThreadFlags, cgroups, cut_path, without_deleted};
-use crate::tree::ThreadRef;
+use crate::tree::{ThreadRef, Tree};
 use crate::update::Updated;
 
 peregrine_event::same_params!(
@@ -135,8 +135,7 @@ impl State {
             inherit(&mut child, parent);
             child.exec = called_as(&parent.exec, event, &self.texts);
             if leader {
-                child.cwd = self.tree.directory(parent).map_or_else(lost_cwd, Arc::clone);
-                child.env = self.tree.leader(parent).unwrap_or(parent).env.clone();
+                inherit_process(&mut child, parent, &self.tree);
             }
         } else {
             let exec = called_as(&Arc::default(), event, &self.texts);
@@ -195,8 +194,7 @@ impl State {
             inherit(&mut child, from);
             child.exec = called_as(&from.exec, event, &self.texts);
             if leader {
-                child.cwd = self.tree.directory(from).map_or_else(lost_cwd, Arc::clone);
-                child.env = self.tree.leader(from).unwrap_or(from).env.clone();
+                inherit_process(&mut child, from, &self.tree);
             } else {
                 child.exec_ts = from.exec_ts;
             }
@@ -239,8 +237,7 @@ impl State {
         inherit(&mut child, maker);
         child.exec = Arc::clone(&maker.exec);
         if leader {
-            child.cwd = self.tree.directory(maker).map_or_else(lost_cwd, Arc::clone);
-            child.env = self.tree.leader(maker).unwrap_or(maker).env.clone();
+            inherit_process(&mut child, maker, &self.tree);
         }
         if let Some(thread) = self.tree.get_mut(at) {
             *thread = child;
@@ -561,6 +558,13 @@ fn update_from_exec(
     thread.uid = event.u32(exec::UID).unwrap_or(thread.uid);
     thread.pgid = event.i64(exec::PGID).unwrap_or(-1);
     thread.gid = event.u32(exec::GID).unwrap_or(thread.gid);
+}
+
+/// Gives a new process what it has of the process of the thread that made it.
+#[inline]
+fn inherit_process(child: &mut Thread, maker: &Thread, tree: &Tree) {
+    child.cwd = tree.directory(maker).map_or_else(lost_cwd, Arc::clone);
+    child.env = tree.leader(maker).unwrap_or(maker).env.clone();
 }
 
 /// Working directory of a process that has lost its leader.

@@ -15,7 +15,7 @@ pub enum Column {
     ThreadDynamic(u16, CellType),
     /// A column of open files that plugins have added, by its number.
     FileDynamic(u16, CellType),
-    /// The container of a thread (`container_id`), whoever sets it.
+    /// The container of a thread (`container_id`), which the engine and plugins set.
     ContainerId,
 }
 
